@@ -1,0 +1,217 @@
+//! The stable codes of everything that can be refused or go wrong. A code never changes its meaning;
+//! docs/ERRORS.md is generated from this table, so the page is complete by construction.
+
+use serde::{Deserialize, Serialize};
+
+/// One row of docs/ERRORS.md.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// The code this row explains.
+    pub code: Code,
+    /// The code as it is printed, e.g. `E215`.
+    pub id: &'static str,
+    /// A short name for people and metric labels, e.g. `out-of-range`.
+    pub title: &'static str,
+    /// What happened.
+    pub meaning: &'static str,
+    /// What to do about it.
+    pub remedy: &'static str,
+}
+
+macro_rules! codes {
+    ($($variant:ident $id:literal $title:literal $meaning:literal $remedy:literal)*) => {
+        /// A stable error code. E1xx: the file, E2xx: its content, E3xx: the run, E4xx: storage, E5xx: set-up.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum Code { $(#[doc = $meaning] #[serde(rename = $id)] $variant,)* }
+        /// Every code in numerical order.
+        pub const TABLE: &[Entry] = &[$(Entry {
+            code: Code::$variant, id: $id, title: $title, meaning: $meaning, remedy: $remedy,
+        },)*];
+        impl Code {
+            /// The printed form, e.g. `E215`.
+            pub const fn id(self) -> &'static str { match self { $(Self::$variant => $id,)* } }
+            /// The short name, e.g. `out-of-range`.
+            pub const fn title(self) -> &'static str { match self { $(Self::$variant => $title,)* } }
+            /// What an operator does about it.
+            pub const fn remedy(self) -> &'static str { match self { $(Self::$variant => $remedy,)* } }
+        }
+    };
+}
+
+codes! {
+    BadFileName "E101" "bad-file-name"
+        "The file name begins with `intent-` and ends with `.json`, but is not `intent-[A-Za-z0-9._-]{1,200}.json` or contains `..`."
+        "Give the file a name of letters, digits, dot, underscore and hyphen."
+    NotRegular "E102" "not-a-regular-file"
+        "The entry is a symbolic link, FIFO, socket or device; it was moved aside without being opened."
+        "Write a plain file, or rename one into the handoff directory."
+    HardLinked "E103" "hard-linked"
+        "The file has more than one name; another name could change it or expose what it links to."
+        "Copy the content into a new file instead of linking it."
+    TooLarge "E104" "too-large"
+        "The file is larger than --max-file-size; nothing of it was read."
+        "Send a smaller intent, or raise --max-file-size."
+    Unreadable "E105" "unreadable"
+        "The file could not be opened or read."
+        "Make the file readable by the daemon's user before it is renamed into the handoff directory."
+    Unstable "E106" "unstable"
+        "The file changed each of the three times it was read."
+        "Write to another name and rename when the content is complete."
+    DirectoryLeft "E107" "directory"
+        "A directory carries an intent's name; it is left where it is and reported once."
+        "Remove or rename the directory."
+    NotTakeable "E108" "not-takeable"
+        "The file could not be moved out of the handoff directory; it is left and reported once."
+        "Check owner and permissions of the handoff directory (sticky bit) and of the file."
+    Empty "E201" "empty"
+        "The file holds no bytes."
+        "Write the intent to another name and rename it when it is complete."
+    NotUtf8 "E202" "not-utf-8"
+        "The content is not valid UTF-8, or holds a NUL byte."
+        "Encode the file as UTF-8."
+    ByteOrderMark "E203" "byte-order-mark"
+        "The content begins with a byte order mark."
+        "Save as UTF-8 without BOM (PowerShell: `-Encoding utf8NoBOM`)."
+    Incomplete "E204" "incomplete"
+        "The JSON text ends before it is complete."
+        "Write to another name and rename when the content is complete."
+    Syntax "E205" "syntax"
+        "The content is not JSON as RFC 8259 defines it."
+        "Correct the text at the line and column given."
+    SecondDocument "E206" "second-document"
+        "Something follows the end of the JSON object."
+        "Put one intent into one file."
+    TooDeep "E207" "too-deep"
+        "Objects and arrays are nested over 100 levels."
+        "Flatten the content."
+    DuplicateKey "E208" "duplicate-key"
+        "An object holds the same key twice, after escapes are decoded; in free objects also when only the case differs."
+        "Keep one of the two."
+    NotAnObject "E209" "not-an-object"
+        "The document is not a JSON object."
+        "Begin the intent with `{`."
+    TooManyValues "E210" "too-many-values"
+        "The document holds more values than an intent can need (20,000)."
+        "Split the content."
+    SuspiciousCharacter "E211" "suspicious-character"
+        "A string holds a control, bidirectional, invisible, private-use or noncharacter code point."
+        "Remove the character; text fields are for people to read on one line."
+    UnknownField "E212" "unknown-field"
+        "The field is not part of the schema at this place."
+        "Remove it, or correct its spelling; `conductor-loop schema` prints what is known."
+    MissingField "E213" "missing-field"
+        "A required field is absent."
+        "Add the field."
+    WrongType "E214" "wrong-type"
+        "The value has another type than the schema asks for; whole numbers are written without fraction or exponent."
+        "Write the value in the type given."
+    OutOfRange "E215" "out-of-range"
+        "The number lies outside its range."
+        "Choose a number within the range given."
+    NotAllowed "E216" "not-allowed"
+        "The text is not one of the words the field allows."
+        "Use one of the words given."
+    BadIdentifier "E217" "bad-identifier"
+        "The text does not follow the field's pattern, such as an RFC 1123 name."
+        "Use the form given."
+    TooLong "E218" "too-long"
+        "The text or list is longer or shorter than the field allows."
+        "Shorten it (or fill it) to the length given."
+    Contradiction "E219" "contradiction"
+        "Two fields of the intent contradict each other."
+        "Change one of the two fields named."
+    PorchFailed "E301" "porch-failed"
+        "porch ended with an exit status other than 0."
+        "Read the error log beside the archived file; correct the cause and drop the file again."
+    PorchSignalled "E302" "porch-signalled"
+        "porch was ended by a signal that conductor-loop did not send."
+        "Look for the out-of-memory killer or an operator; then drop the file again."
+    PorchTimeout "E303" "porch-timeout"
+        "porch did not end within --timeout and was stopped."
+        "Find out what porch waits for, or raise --timeout; then drop the file again."
+    PorchNotStarted "E304" "porch-not-started"
+        "porch could not be started."
+        "Check the executable and its interpreter; then drop the file again."
+    PorchBusy "E305" "porch-busy"
+        "porch asked to be tried again (exit 75) until --max-attempts was reached."
+        "Find out what porch is waiting for, or raise --max-attempts; then drop the file again."
+    Interrupted "E306" "interrupted"
+        "The daemon or the machine stopped while porch ran, as often as --max-attempts allows."
+        "Check whether this intent brings the machine down; then drop the file again."
+    Unsupported "E307" "unsupported-intent"
+        "The embedded engine has no package form for this kind of intent."
+        "Use an external porch that knows it (--porch PATH)."
+    PackageWrite "E308" "package-not-written"
+        "The embedded engine could not write the package."
+        "Check --out: permissions, free space, symbolic links; then drop the file again."
+    DirectorySetup "E401" "directory-set-up"
+        "A directory the daemon needs could not be created or opened."
+        "Check the path and its permissions."
+    LockHeld "E402" "lock-held"
+        "Another daemon works on this handoff directory."
+        "Stop the other daemon, or use a handoff directory of its own for each."
+    OtherFileSystem "E403" "other-file-system"
+        "handoff, processed, failed, status and .conductor are not on one file system."
+        "Mount the handoff directory as one volume."
+    StoreDamaged "E404" "store-damaged"
+        "The state store could not be read; the daemon does not start with an empty one in its place."
+        "Restore the store from an export (`state import`), or move it aside on purpose."
+    StoreVersion "E405" "store-version"
+        "The state store was written by another version of its format."
+        "Run the version that wrote it and `state export`, then import here."
+    StoreFailed "E406" "store-failed"
+        "Writing or reading the state store failed; the daemon stops instead of guessing."
+        "Check the disk; a restart recovers from the last durable state."
+    UnsafeDirectory "E407" "unsafe-directory"
+        "The handoff directory is writable by everybody without the sticky bit, so anyone could rename its parts."
+        "chmod o-w or +t the directory, or pass --allow-unsafe-handoff."
+    DiskFull "E408" "disk-full"
+        "There is no space left; no new intent is taken until there is."
+        "Free space or inodes on the handoff's file system; work resumes by itself."
+    HandoffGone "E409" "handoff-gone"
+        "The handoff directory was removed, replaced or unmounted while the daemon ran."
+        "Bring the directory back; the daemon starts over in it by itself."
+    StateImport "E410" "state-import"
+        "The file to import is neither an export of this program nor a state file of the Go version."
+        "Check the file; nothing was changed."
+    BadValue "E501" "bad-value"
+        "A flag, variable or configuration key has a value that cannot be used."
+        "Correct the value at the origin given."
+    UnknownKey "E502" "unknown-key"
+        "The configuration file holds a key that does not exist."
+        "Correct or remove the key; `conductor-loop config show` lists all."
+    ConfigUnreadable "E503" "config-unreadable"
+        "The configuration file could not be read or is not TOML."
+        "Check path, permissions and syntax."
+    PorchMissing "E504" "porch-missing"
+        "The porch that was asked for does not exist."
+        "Install porch, give its full path (--porch), or use --porch builtin."
+    PorchUnsafe "E505" "porch-unsafe"
+        "The porch executable, or a directory above it, could be replaced by others, or it is no executable file."
+        "chmod go-w what is named, or pass --allow-unsafe-porch."
+}
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_is_sorted_unique_and_complete() {
+        assert!(TABLE.windows(2).all(|w| w[0].id < w[1].id), "codes ascend");
+        let mut titles: Vec<_> = TABLE.iter().map(|e| e.title).collect();
+        titles.sort_unstable();
+        titles.dedup();
+        assert_eq!(titles.len(), TABLE.len(), "titles are unique");
+        for e in TABLE {
+            assert_eq!(e.code.id(), e.id);
+            assert_eq!(serde_json::to_string(&e.code).unwrap(), format!("\"{}\"", e.id));
+            assert!(e.meaning.ends_with('.') && e.remedy.ends_with('.'), "{} ends in full stops", e.id);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Order: one lane per target, one intent of a lane at a time, in order of taking, held across retries. Among the
+//! heads of free lanes priority decides, with ageing: the key below is fixed when an intent is taken, because all
+//! waiting intents age at the same pace, so nothing has to be re-sorted and nothing can starve.
+
+use crate::intent::TargetKey;
+use crate::limits::PRIORITY_POINT;
+use crate::record::LastSuccess;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
+
+/// The order among ready heads: smaller runs first. Time of taking, made earlier by ten seconds a point of priority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rank {
+    virtual_ms: i64,
+    pub(super) seq: u64,
+}
+
+impl Rank {
+    pub(super) fn new(taken: Duration, priority: u8, seq: u64) -> Self {
+        let taken = i64::try_from(taken.as_millis()).unwrap_or(i64::MAX);
+        let bonus = i64::try_from(PRIORITY_POINT.as_millis()).unwrap_or(0) * i64::from(priority);
+        Self { virtual_ms: taken.saturating_sub(bonus), seq }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    queue: VecDeque<Rank>,
+    /// The head is running, recording or pausing before a retry.
+    busy: bool,
+    last: Option<LastSuccess>,
+    last_known: bool,
+}
+
+/// All lanes with unfinished intents, and the heads that may run now.
+#[derive(Debug, Default)]
+pub(super) struct Lanes {
+    lanes: HashMap<TargetKey, Lane>,
+    ready: BTreeSet<Rank>,
+}
+
+impl Lanes {
+    /// A newly accepted intent joins the end of its lane. It is not ready before its claim is durable.
+    pub(super) fn join(&mut self, key: &TargetKey, rank: Rank) {
+        self.lanes.entry(key.clone()).or_default().queue.push_back(rank);
+    }
+
+    /// The store's answer about the lane's last success; what this process saw itself is newer and wins.
+    pub(super) fn learn_last(&mut self, key: &TargetKey, last: Option<LastSuccess>) {
+        if let Some(lane) = self.lanes.get_mut(key)
+            && !lane.last_known
+        {
+            lane.last = last;
+            lane.last_known = true;
+        }
+    }
+
+    pub(super) fn last(&self, key: &TargetKey) -> Option<&LastSuccess> {
+        self.lanes.get(key)?.last.as_ref()
+    }
+
+    pub(super) fn succeeded(&mut self, key: &TargetKey, success: LastSuccess) {
+        if let Some(lane) = self.lanes.get_mut(key) {
+            lane.last = Some(success);
+            lane.last_known = true;
+        }
+    }
+
+    /// The head of a free lane.
+    pub(super) fn free_head(&self, key: &TargetKey) -> Option<Rank> {
+        self.lanes.get(key).filter(|lane| !lane.busy)?.queue.front().copied()
+    }
+
+    pub(super) fn make_ready(&mut self, rank: Rank) {
+        self.ready.insert(rank);
+    }
+
+    /// The head leaves the ready set and keeps its lane busy.
+    pub(super) fn occupy(&mut self, key: &TargetKey, rank: Rank) {
+        self.ready.remove(&rank);
+        if let Some(lane) = self.lanes.get_mut(key) {
+            lane.busy = true;
+        }
+    }
+
+    /// The head pauses or waits: the lane is free again, with the same head.
+    pub(super) fn release(&mut self, key: &TargetKey) {
+        if let Some(lane) = self.lanes.get_mut(key) {
+            lane.busy = false;
+        }
+    }
+
+    /// The head is finished; the lane goes on with the next or is forgotten.
+    pub(super) fn finish_head(&mut self, key: &TargetKey, seq: u64) {
+        if let Some(lane) = self.lanes.get_mut(key) {
+            debug_assert_eq!(lane.queue.front().map(|rank| rank.seq), Some(seq), "only heads finish");
+            lane.queue.pop_front();
+            lane.busy = false;
+            if lane.queue.is_empty() {
+                self.lanes.remove(key);
+            }
+        }
+    }
+
+    pub(super) fn ready(&self) -> impl Iterator<Item = Rank> + '_ {
+        self.ready.iter().copied()
+    }
+}

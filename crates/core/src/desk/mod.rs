@@ -1,0 +1,637 @@
+//! All intents at once: what is taken when, what runs next, what is recorded. Pure: events and the time go in,
+//! effects come out; the daemon owns the one desk and performs what it says.
+
+mod lanes;
+mod rate;
+mod settle;
+
+use crate::intent::TargetKey;
+use crate::limits::{ARMED_MAX, Limits, SIGHTED_MAX, TAKEN_MAX, TAKES_IN_FLIGHT_MAX, retry_pause};
+use crate::outcome::Verdict;
+use crate::record::LastSuccess;
+use crate::stage::{Final, Misstep, Stage, Step, Then, step};
+use lanes::{Lanes, Rank};
+use rate::Rate;
+use settle::Settle;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+/// How soon a run that found no space is tried again.
+const SPACE_RETRY: Duration = Duration::from_secs(1);
+
+/// What a file looked like: any change shows in one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// Inode number.
+    pub inode: u64,
+    /// Size in bytes.
+    pub size: u64,
+    /// Modification time, nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// Change time, nanoseconds since 1970. Producers cannot forge it.
+    pub ctime_ns: i64,
+}
+
+/// A name seen in the handoff directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sighting {
+    /// The raw name.
+    pub name: Box<[u8]>,
+    /// What it looked like.
+    pub fingerprint: Fingerprint,
+    /// Time since its last change; zero when the clocks disagree.
+    pub age: Duration,
+}
+
+/// An accepted intent as the desk needs it.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    /// Sequence number.
+    pub seq: u64,
+    /// What order hangs on.
+    pub key: TargetKey,
+    /// File name, for the duplicate rule.
+    pub name: String,
+    /// Digest of the bytes, for the duplicate rule.
+    pub sha256: crate::Digest,
+    /// 0 to 10.
+    pub priority: u8,
+    /// Starts of porch so far (above zero after a recovery).
+    pub started: u32,
+}
+
+/// What can happen. One channel, one enum.
+#[derive(Debug)]
+pub enum Event {
+    /// Names were seen, by a hint or in a slice of a scan.
+    Sighted(Vec<Sighting>),
+    /// The scan has delivered a slice; `complete`: it was the last.
+    ScanSlice {
+        /// Whether the directory's end was reached.
+        complete: bool,
+    },
+    /// Events were lost: a scan must look at everything.
+    ScanWanted,
+    /// A name asked for is no longer ours to take: gone, or left where it is.
+    NotTaken(Box<[u8]>),
+    /// A name was taken; its judgement follows.
+    Taken(Box<[u8]>),
+    /// A taken file was judged and accepted.
+    Accepted(Admission),
+    /// A taken file was judged and refused; its outcome goes to the clerk directly.
+    Refused {
+        /// Sequence number.
+        seq: u64,
+    },
+    /// A claim is durable.
+    Claimed {
+        /// Sequence number.
+        seq: u64,
+        /// The last success of its target, as the store knows it.
+        last: Option<LastSuccess>,
+    },
+    /// A claim found in the store at start: durable already.
+    Recovered {
+        /// The intent.
+        admission: Admission,
+        /// The last success of its target, as the store knows it.
+        last: Option<LastSuccess>,
+    },
+    /// The record of the next start is durable.
+    Armed {
+        /// Sequence number.
+        seq: u64,
+    },
+    /// A run ended.
+    Ended {
+        /// Sequence number.
+        seq: u64,
+        /// The verdict drawn from it.
+        verdict: Verdict,
+        /// 0..=1, spreads retries.
+        jitter: f64,
+    },
+    /// An outcome is durable and its files are published.
+    Filed {
+        /// Sequence number.
+        seq: u64,
+    },
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Take this name if it still looks like this (or whatever it looks like).
+    Take {
+        /// The raw name.
+        name: Box<[u8]>,
+        /// What it must look like.
+        expect: Option<Fingerprint>,
+    },
+    /// Begin a scan, or deliver the next slice of the one under way.
+    Scan {
+        /// Whether to begin anew.
+        restart: bool,
+    },
+    /// Make the claim durable; with `arm`, the first start as well.
+    Claim {
+        /// Sequence number.
+        seq: u64,
+        /// Whether to record the first start in the same commit.
+        arm: bool,
+    },
+    /// Make the next start durable.
+    Arm {
+        /// Sequence number.
+        seq: u64,
+        /// Which start it will be.
+        attempt: u32,
+    },
+    /// Run porch.
+    Run {
+        /// Sequence number.
+        seq: u64,
+        /// Which start this is.
+        attempt: u32,
+        /// The staging slot, held until the outcome is filed.
+        slot: u16,
+    },
+    /// Record the final outcome and publish its files.
+    Record {
+        /// Sequence number.
+        seq: u64,
+        /// The outcome.
+        outcome: Final,
+        /// Starts of porch in all.
+        attempts: u32,
+        /// For a duplicate: the success it repeats.
+        duplicate_of: Option<u64>,
+    },
+    /// A retryable ending: say when it is tried again.
+    RetryAnnounced {
+        /// Sequence number.
+        seq: u64,
+        /// Which start comes next.
+        attempt: u32,
+        /// After this pause.
+        pause: Duration,
+    },
+    /// An interrupted run: it stays claimed in the store.
+    Left {
+        /// Sequence number.
+        seq: u64,
+    },
+    /// Our bug: an event that makes no sense. To be logged loudly.
+    Bug(Misstep),
+}
+
+#[derive(Debug)]
+struct Item {
+    stage: Stage,
+    key: TargetKey,
+    name: String,
+    sha256: crate::Digest,
+    rank: Rank,
+    started: u32,
+    arm: Arm,
+    slot: Option<u16>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Arm {
+    No,
+    Asked,
+    Durable,
+}
+
+#[derive(Debug, Default)]
+struct Scan {
+    wanted: bool,
+    /// A slice was asked for and has not come.
+    asked: bool,
+    /// The scan under way has more slices.
+    partial: bool,
+    next_at: Option<Duration>,
+    completed: u64,
+}
+
+/// The one owner of what the daemon knows about intents.
+#[derive(Debug)]
+pub struct Desk {
+    limits: Limits,
+    period: Option<Duration>,
+    settle: Settle,
+    lanes: Lanes,
+    items: HashMap<u64, Item>,
+    /// Waiting and not armed, in the order in which they will be armed.
+    unarmed: BTreeSet<Rank>,
+    pauses: BTreeMap<(Duration, u64), ()>,
+    rate: Option<Rate>,
+    rate_wake: Option<Duration>,
+    slots: Vec<u16>,
+    running: usize,
+    armed: usize,
+    refused: usize,
+    takes_in_flight: usize,
+    scan: Scan,
+    taking: bool,
+    starting: bool,
+}
+
+impl Desk {
+    /// An empty desk that neither takes nor starts anything before it is told to.
+    pub fn new(limits: Limits, period: Option<Duration>) -> Self {
+        let rate = limits.rate.map(Rate::new);
+        let slots = u16::try_from(limits.workers + ARMED_MAX).unwrap_or(u16::MAX);
+        Self {
+            limits,
+            period,
+            settle: Settle::default(),
+            lanes: Lanes::default(),
+            items: HashMap::new(),
+            unarmed: BTreeSet::new(),
+            pauses: BTreeMap::new(),
+            rate,
+            rate_wake: None,
+            slots: (0..slots).rev().collect(),
+            running: 0,
+            armed: 0,
+            refused: 0,
+            takes_in_flight: 0,
+            scan: Scan { wanted: true, ..Scan::default() },
+            taking: false,
+            starting: false,
+        }
+    }
+
+    /// How many staging slots the desk hands out.
+    pub fn slot_count(limits: &Limits) -> usize {
+        limits.workers + ARMED_MAX
+    }
+
+    /// Whether new files may be taken (off: disk full, stopping).
+    pub fn set_taking(&mut self, on: bool) {
+        self.taking = on;
+    }
+
+    /// Whether porch may be started (off: stopping).
+    pub fn set_starting(&mut self, on: bool) {
+        self.starting = on;
+    }
+
+    /// Applies settings that may change while running (SIGHUP).
+    pub fn reconfigure(&mut self, limits: Limits, period: Option<Duration>) {
+        if limits.rate != self.limits.rate {
+            self.rate = limits.rate.map(Rate::new);
+            self.rate_wake = None;
+        }
+        // Workers and with them the slots are fixed for the life of the process.
+        self.limits = Limits { workers: self.limits.workers, ..limits };
+        self.period = period;
+    }
+
+    /// Runs under way.
+    pub fn running(&self) -> usize {
+        self.running
+    }
+
+    /// Intents taken and not finished.
+    pub fn unfinished(&self) -> usize {
+        self.items.len() + self.refused
+    }
+
+    /// Names sighted and not taken.
+    pub fn sighted(&self) -> usize {
+        self.settle.len()
+    }
+
+    /// Nothing is taken or being taken.
+    pub fn is_idle(&self) -> bool {
+        self.unfinished() == 0 && self.takes_in_flight == 0
+    }
+
+    /// The backlog is worked off: a complete scan found nothing that is not finished.
+    pub fn is_drained(&self) -> bool {
+        self.is_idle() && self.settle.len() == 0 && self.scan.completed > 0 && !self.scan.wanted
+            && !self.scan.partial && !self.scan.asked
+    }
+
+    /// When the desk wants to be asked again if nothing happens.
+    pub fn wake_at(&self) -> Option<Duration> {
+        let takes = self.can_take().then(|| self.settle.next_due()).flatten();
+        let pauses = self.pauses.keys().next().map(|(at, _)| *at);
+        let scan = self.scan.next_at.filter(|_| self.taking);
+        [takes, pauses, scan, self.rate_wake].into_iter().flatten().min()
+    }
+
+    /// Takes in one event.
+    pub fn handle(&mut self, now: Duration, event: Event, effects: &mut Vec<Effect>) {
+        match event {
+            Event::Sighted(sightings) => self.on_sighted(now, sightings),
+            Event::ScanSlice { complete } => {
+                self.scan.asked = false;
+                self.scan.partial = !complete;
+                if complete {
+                    self.scan.completed += 1;
+                    self.scan.next_at = self.period.map(|period| now + period);
+                }
+            }
+            Event::ScanWanted => self.scan.wanted = true,
+            Event::NotTaken(name) => {
+                self.settle.forget(&name);
+                self.takes_in_flight = self.takes_in_flight.saturating_sub(1);
+            }
+            Event::Taken(name) => self.settle.forget(&name),
+            Event::Accepted(admission) => {
+                self.takes_in_flight = self.takes_in_flight.saturating_sub(1);
+                self.on_accepted(now, admission, effects);
+            }
+            Event::Refused { .. } => {
+                self.takes_in_flight = self.takes_in_flight.saturating_sub(1);
+                self.refused += 1;
+            }
+            Event::Claimed { seq, last } => self.on_claimed(seq, last, effects),
+            Event::Recovered { admission, last } => self.on_recovered(admission, last, effects),
+            Event::Armed { seq } => {
+                if let Some(item) = self.items.get_mut(&seq) {
+                    item.arm = Arm::Durable;
+                }
+            }
+            Event::Ended { seq, verdict, jitter } => self.on_ended(now, (seq, verdict, jitter), effects),
+            Event::Filed { seq } => self.on_filed(seq, effects),
+        }
+    }
+
+    /// Asks for everything that can be done now. To be called after a batch of events and at [`Desk::wake_at`].
+    pub fn advance(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+        self.end_pauses(now, effects);
+        self.start_runs(now, effects);
+        self.arm_more(effects);
+        self.ask_takes(now, effects);
+        self.ask_scan(now, effects);
+    }
+
+    fn on_sighted(&mut self, now: Duration, sightings: Vec<Sighting>) {
+        let (debounce, bound) = (self.limits.debounce, self.limits.debounce_max());
+        for sighting in sightings {
+            if self.settle.len() >= SIGHTED_MAX {
+                // The directory is the queue: what does not fit is seen by the next scan.
+                self.scan.wanted = true;
+                return;
+            }
+            self.settle.sighted(now, sighting, debounce, bound);
+        }
+    }
+
+    fn on_accepted(&mut self, now: Duration, admission: Admission, effects: &mut Vec<Effect>) {
+        let seq = admission.seq;
+        let arm = self.armed < ARMED_MAX;
+        let rank = Rank::new(now, admission.priority, seq);
+        self.lanes.join(&admission.key, rank);
+        let mut item = Item::new(admission, rank, Stage::Claiming);
+        if arm {
+            item.arm = Arm::Asked;
+            self.armed += 1;
+        }
+        self.items.insert(seq, item);
+        effects.push(Effect::Claim { seq, arm });
+    }
+
+    fn on_recovered(&mut self, admission: Admission, last: Option<LastSuccess>, effects: &mut Vec<Effect>) {
+        let (seq, key) = (admission.seq, admission.key.clone());
+        // Recovered intents are older than anything taken from now on.
+        let rank = Rank::new(Duration::ZERO, admission.priority, seq);
+        self.lanes.join(&key, rank);
+        self.items.insert(seq, Item::new(admission, rank, Stage::Claiming));
+        self.on_claimed(seq, last, effects);
+    }
+
+    fn on_claimed(&mut self, seq: u64, last: Option<LastSuccess>, effects: &mut Vec<Effect>) {
+        let Some(item) = self.items.get_mut(&seq) else { return };
+        if item.arm == Arm::Asked {
+            item.arm = Arm::Durable;
+        }
+        match step(item.stage, Step::ClaimDurable) {
+            Ok((Some(stage), _)) => item.stage = stage,
+            Ok((None, _)) => {}
+            Err(misstep) => return effects.push(Effect::Bug(misstep)),
+        }
+        let (key, rank) = (item.key.clone(), item.rank);
+        if item.arm == Arm::No {
+            self.unarmed.insert(rank);
+        }
+        self.lanes.learn_last(&key, last);
+        self.offer_head(&key, effects);
+    }
+
+    /// The head of a free lane is ready once its claim is durable, unless it repeats the lane's last success.
+    fn offer_head(&mut self, key: &TargetKey, effects: &mut Vec<Effect>) {
+        let Some(rank) = self.lanes.free_head(key) else { return };
+        let Some(item) = self.items.get_mut(&rank.seq) else { return };
+        if item.stage != Stage::Waiting {
+            return;
+        }
+        let repeats = self.lanes.last(key).filter(|last| last.name == item.name && last.sha256 == item.sha256);
+        // A start that may have happened must be brought to its end, whatever ran since.
+        let Some(last) = repeats.filter(|_| item.started == 0) else {
+            self.lanes.make_ready(rank);
+            return;
+        };
+        let duplicate_of = Some(last.seq);
+        item.stage = Stage::Recording;
+        let (armed, attempts) = (item.arm != Arm::No, item.started);
+        self.unarmed.remove(&rank);
+        self.armed -= usize::from(armed);
+        self.lanes.occupy(key, rank);
+        effects.push(Effect::Record { seq: rank.seq, outcome: Final::Duplicate, attempts, duplicate_of });
+    }
+
+    fn start_runs(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+        self.rate_wake = None;
+        if !self.starting {
+            return;
+        }
+        let mut chosen = Vec::new();
+        let mut to_arm = Vec::new();
+        let mut free = self.limits.workers.saturating_sub(self.running).min(self.slots.len());
+        for rank in self.lanes.ready() {
+            if free == 0 || to_arm.len() >= 2 * self.limits.workers {
+                break;
+            }
+            match self.items.get(&rank.seq).map(|item| item.arm) {
+                Some(Arm::Durable) => {
+                    if let Some(Err(at)) = self.rate.as_mut().map(|rate| rate.take(now)) {
+                        self.rate_wake = Some(at);
+                        break;
+                    }
+                    chosen.push(rank);
+                    free -= 1;
+                }
+                Some(Arm::No) => to_arm.push(rank),
+                _ => {}
+            }
+        }
+        for rank in to_arm {
+            self.ask_arm(rank, effects);
+        }
+        for rank in chosen {
+            self.start(rank, effects);
+        }
+    }
+
+    fn start(&mut self, rank: Rank, effects: &mut Vec<Effect>) {
+        let (Some(slot), Some(item)) = (self.slots.pop(), self.items.get_mut(&rank.seq)) else { return };
+        let attempt = item.started + 1;
+        match step(item.stage, Step::Start { attempt }) {
+            Ok((Some(stage), _)) => item.stage = stage,
+            Ok((None, _)) => {}
+            Err(misstep) => return effects.push(Effect::Bug(misstep)),
+        }
+        item.started = attempt;
+        item.arm = Arm::No;
+        item.slot = Some(slot);
+        self.armed -= 1;
+        self.running += 1;
+        let key = item.key.clone();
+        self.lanes.occupy(&key, rank);
+        effects.push(Effect::Run { seq: rank.seq, attempt, slot });
+    }
+
+    /// Keeps the next starts recorded ahead, so that a worker does not wait for the disk.
+    fn arm_more(&mut self, effects: &mut Vec<Effect>) {
+        while self.starting && self.armed < ARMED_MAX {
+            let Some(rank) = self.unarmed.first().copied() else { return };
+            self.ask_arm(rank, effects);
+        }
+    }
+
+    fn ask_arm(&mut self, rank: Rank, effects: &mut Vec<Effect>) {
+        self.unarmed.remove(&rank);
+        if let Some(item) = self.items.get_mut(&rank.seq) {
+            item.arm = Arm::Asked;
+            self.armed += 1;
+            effects.push(Effect::Arm { seq: rank.seq, attempt: item.started + 1 });
+        }
+    }
+
+    fn on_ended(&mut self, now: Duration, (seq, verdict, jitter): (u64, Verdict, f64), effects: &mut Vec<Effect>) {
+        let Some(item) = self.items.get_mut(&seq) else { return };
+        self.running = self.running.saturating_sub(1);
+        let max_attempts = self.limits.max_attempts;
+        let then = match step(item.stage, Step::Ended { verdict, max_attempts }) {
+            Ok((stage, then)) => {
+                item.stage = stage.unwrap_or(Stage::Waiting);
+                then
+            }
+            Err(misstep) => return effects.push(Effect::Bug(misstep)),
+        };
+        let key = item.key.clone();
+        match then {
+            Then::Record(outcome) => {
+                if outcome == Final::Success {
+                    let success = LastSuccess { seq, name: item.name.clone(), sha256: item.sha256 };
+                    self.lanes.succeeded(&key, success);
+                }
+                effects.push(Effect::Record { seq, outcome, attempts: item.started, duplicate_of: None });
+            }
+            Then::RetryAs { attempt } => {
+                let pause = retry_pause(attempt, jitter);
+                self.unarmed.insert(item.rank);
+                self.pause(seq, now + pause);
+                effects.push(Effect::RetryAnnounced { seq, attempt, pause });
+            }
+            Then::WaitForSpace => {
+                // The start is recorded but did not happen: the same attempt is used again.
+                item.started -= 1;
+                item.arm = Arm::Durable;
+                self.armed += 1;
+                self.pause(seq, now + SPACE_RETRY);
+            }
+            _ => {
+                self.free_slot(seq);
+                self.items.remove(&seq);
+                effects.push(Effect::Left { seq });
+            }
+        }
+    }
+
+    /// The lane stays busy while its head pauses: nothing overtakes.
+    fn pause(&mut self, seq: u64, until: Duration) {
+        self.free_slot(seq);
+        self.pauses.insert((until, seq), ());
+    }
+
+    fn end_pauses(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+        while let Some(entry) = self.pauses.first_entry() {
+            let (until, seq) = *entry.key();
+            if until > now {
+                return;
+            }
+            entry.remove();
+            if let Some(key) = self.items.get(&seq).map(|item| item.key.clone()) {
+                self.lanes.release(&key);
+                self.offer_head(&key, effects);
+            }
+        }
+    }
+
+    fn on_filed(&mut self, seq: u64, effects: &mut Vec<Effect>) {
+        let Some(item) = self.items.get(&seq) else {
+            self.refused = self.refused.saturating_sub(1);
+            return;
+        };
+        if let Err(misstep) = step(item.stage, Step::Filed) {
+            return effects.push(Effect::Bug(misstep));
+        }
+        let key = item.key.clone();
+        self.free_slot(seq);
+        self.items.remove(&seq);
+        self.lanes.finish_head(&key, seq);
+        self.offer_head(&key, effects);
+    }
+
+    fn free_slot(&mut self, seq: u64) {
+        if let Some(slot) = self.items.get_mut(&seq).and_then(|item| item.slot.take()) {
+            self.slots.push(slot);
+        }
+    }
+
+    fn can_take(&self) -> bool {
+        self.taking
+            && self.takes_in_flight < TAKES_IN_FLIGHT_MAX
+            && self.unfinished() + self.takes_in_flight < TAKEN_MAX
+    }
+
+    fn ask_takes(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+        while self.can_take() {
+            let Some(due) = self.settle.pop_due(now) else { return };
+            self.takes_in_flight += 1;
+            effects.push(Effect::Take { name: due.name, expect: due.expect });
+        }
+    }
+
+    fn ask_scan(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+        if !self.taking || self.scan.asked || self.settle.len() > SIGHTED_MAX / 2 {
+            return;
+        }
+        let restart = !self.scan.partial && (self.scan.wanted || self.scan.next_at.is_some_and(|at| at <= now));
+        if restart {
+            self.scan.wanted = false;
+            self.scan.next_at = None;
+        }
+        if restart || self.scan.partial {
+            self.scan.asked = true;
+            effects.push(Effect::Scan { restart });
+        }
+    }
+}
+
+impl Item {
+    fn new(admission: Admission, rank: Rank, stage: Stage) -> Self {
+        let Admission { key, name, sha256, started, .. } = admission;
+        Self { stage, key, name, sha256, rank, started, arm: Arm::No, slot: None }
+    }
+}
+
+#[cfg(test)]
+mod tests;

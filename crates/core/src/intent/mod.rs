@@ -1,0 +1,145 @@
+//! Bytes to [`Intent`] or [`Refusal`]. Both forms of an intent (flat and Kubernetes style) are declared as
+//! tables in `flat` and `kube`; `shape` checks a document against a table and turns the same table into the
+//! JSON Schema, so that code and schema cannot drift apart.
+
+mod flat;
+mod json;
+mod kube;
+mod schema;
+mod shape;
+pub mod text;
+
+pub use json::Json;
+pub use schema::schema;
+
+use crate::code::Code;
+use crate::limits::PRIORITY_DEFAULT;
+use crate::scrub;
+use serde::{Deserialize, Serialize};
+
+/// Why an intent is refused: which rule, where, what was found and what would be right.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The stable code.
+    pub code: Code,
+    /// JSON pointer (RFC 6901) to the value; empty for the document or the file itself.
+    pub field: String,
+    /// What was found, made safe for a terminal.
+    pub found: String,
+    /// What would be right.
+    pub expected: String,
+}
+
+impl Refusal {
+    /// A refusal; `found` is cut and escaped here, so callers can pass what they have.
+    pub fn new(code: Code, field: &str, found: &str, expected: &str) -> Self {
+        Self {
+            code,
+            field: scrub::line(field, 300),
+            found: scrub::line(found, 120),
+            expected: expected.to_owned(),
+        }
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.code.title())?;
+        if !self.field.is_empty() {
+            write!(f, " at {}", self.field)?;
+        }
+        write!(f, ": found {}; expected {}", self.found, self.expected)
+    }
+}
+
+/// What one-at-a-time order hangs on: intents of one key never run beside each other.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TargetKey {
+    /// Kubernetes namespace.
+    pub namespace: String,
+    /// Name of what the intent is about.
+    pub target: String,
+}
+
+impl std::fmt::Display for TargetKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.target)
+    }
+}
+
+/// What an intent asks for: its `intent_type`, or the kind of the Kubernetes form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Flat form, `intent_type: scaling`.
+    Scaling,
+    /// Flat form, `intent_type: deployment`.
+    Deployment,
+    /// Flat form, `intent_type: service`.
+    Service,
+    /// Flat form, `intent_type: configuration`.
+    Configuration,
+    /// Kubernetes form.
+    NetworkIntent,
+    /// Kubernetes form.
+    ResourceIntent,
+    /// Kubernetes form; with target and replicas it is the same request as flat scaling.
+    ScalingIntent,
+    /// Kubernetes form.
+    DeploymentIntent,
+    /// Kubernetes form.
+    ServiceIntent,
+}
+
+/// An accepted intent: the fields that decide how it is run. The bytes themselves go to porch unchanged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intent {
+    /// What is asked for.
+    pub kind: Kind,
+    /// Namespace and target.
+    pub key: TargetKey,
+    /// Wanted replicas, where given.
+    pub replicas: Option<u32>,
+    /// 0 (can wait) to 10 (first).
+    pub priority: u8,
+    /// The producer's identifier, where given.
+    pub correlation_id: Option<String>,
+    /// Why, in the producer's words.
+    pub reason: Option<String>,
+    /// Who, as the producer claims.
+    pub source: Option<String>,
+    /// A shorter time limit for porch than the daemon's, in seconds.
+    pub timeout_secs: Option<u64>,
+}
+
+/// What an operator may relax; the shipped schema describes the default.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Policy {
+    /// Whether `replicas: 0` is accepted.
+    pub allow_scale_to_zero: bool,
+}
+
+/// Judges the bytes of one intent file.
+pub fn judge(bytes: &[u8], policy: Policy) -> Result<Intent, Refusal> {
+    let document = json::parse(bytes)?;
+    if document.get("apiVersion").is_some() || document.get("kind").is_some() {
+        kube::judge(&document, policy)
+    } else {
+        flat::judge(&document, policy)
+    }
+}
+
+/// The intent's own correlation id, if the document has a usable one, even when the intent is refused.
+pub fn correlation_id(bytes: &[u8]) -> Option<String> {
+    let document = json::parse(bytes).ok()?;
+    let id = document.get("correlation_id")?.as_str()?;
+    text::is_correlation_id(id).then(|| id.to_owned())
+}
+
+/// Priority as the intent gives it, else the default. The range was checked by the table.
+fn priority_of(value: Option<&Json>) -> u8 {
+    value.and_then(Json::as_u64).and_then(|n| u8::try_from(n).ok()).unwrap_or(PRIORITY_DEFAULT)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+//! The declarations of `flat` and `kube` as JSON Schema (draft 2020-12). Printed by `conductor-loop schema`;
+//! the committed copy is generated from here and a test keeps it fresh.
+
+use super::shape::{Field, Form, Shape};
+use super::{flat, kube, text};
+use serde_json::{Map, Value, json};
+
+/// The shipped schema.
+pub fn schema() -> Value {
+    let kinds: Vec<Value> = kube::KINDS
+        .iter()
+        .map(|(name, _, fields)| {
+            json!({
+                "if": {"properties": {"kind": {"const": name}}},
+                "then": {"properties": {"spec": object(fields)}}
+            })
+        })
+        .collect();
+    let mut flat = object(flat::FIELDS);
+    if let Some(members) = flat.as_object_mut() {
+        members.insert("if".to_owned(), json!({"properties": {"intent_type": {"const": "scaling"}}}));
+        members.insert("then".to_owned(), json!({"required": ["replicas"]}));
+    }
+    let mut document = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "conductor-loop intent",
+        "$comment": "Generated. Beyond this schema the daemon refuses, because they are properties of the bytes or compare two values: duplicate keys (in free objects also by case), integers written with fraction or exponent, a byte order mark, a second document, over 100 levels, over 20,000 values, and constraints that contradict replicas or namespace. A schema's time of day and calendar are checked by form only.",
+        "type": "object",
+        "if": {"anyOf": [{"required": ["apiVersion"]}, {"required": ["kind"]}]},
+        "then": {"$ref": "#/$defs/kubernetes"},
+        "else": {"$ref": "#/$defs/flat"},
+        "$defs": {
+            "flat": flat,
+            "kubernetes": object(kube::ENVELOPE),
+            "text": {"type": "string", "pattern": text::pattern()},
+            "free": {
+                "if": {"type": "string"},
+                "then": {"$ref": "#/$defs/text"},
+                "items": {"$ref": "#/$defs/free"},
+                "additionalProperties": {"$ref": "#/$defs/free"},
+                "propertyNames": {"$ref": "#/$defs/text", "maxLength": 256}
+            }
+        }
+    });
+    if let Some(kubernetes) = document.pointer_mut("/$defs/kubernetes").and_then(Value::as_object_mut) {
+        kubernetes.insert("allOf".to_owned(), Value::Array(kinds));
+    }
+    document
+}
+
+fn object(fields: &[Field]) -> Value {
+    let mut properties = Map::new();
+    for field in fields {
+        let mut member = render(&field.shape);
+        if let Some(members) = member.as_object_mut() {
+            members.insert("description".to_owned(), json!(field.about));
+        }
+        properties.insert(field.name.to_owned(), member);
+    }
+    let required: Vec<&str> = fields.iter().filter(|field| field.required).map(|field| field.name).collect();
+    json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
+}
+
+fn render(shape: &Shape) -> Value {
+    match shape {
+        Shape::Text { min, max } => {
+            json!({"$ref": "#/$defs/text", "type": "string", "minLength": min, "maxLength": max})
+        }
+        Shape::Form(form) => json!({"type": "string", "pattern": pattern(*form), "maxLength": max_length(*form)}),
+        Shape::OneOf(words) => json!({"enum": words}),
+        Shape::Int { min, max } => json!({"type": "integer", "minimum": min, "maximum": max}),
+        // 0 is the operator's to allow; the schema states the default policy.
+        Shape::Replicas => json!({"type": "integer", "minimum": 1, "maximum": 100}),
+        Shape::Any => json!({"$ref": "#/$defs/free"}),
+        Shape::Free => json!({"type": "object", "$ref": "#/$defs/free"}),
+        Shape::Object(fields) => object(fields),
+        Shape::Map { key, value } => {
+            let names = match key {
+                Some(form) => json!({"pattern": pattern(*form), "maxLength": max_length(*form)}),
+                None => json!({"$ref": "#/$defs/text", "maxLength": 256}),
+            };
+            json!({"type": "object", "propertyNames": names, "additionalProperties": render(value)})
+        }
+        Shape::List { item, max } => json!({"type": "array", "items": render(item), "maxItems": max}),
+    }
+}
+
+const LABEL: &str = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?";
+const QUALIFIED: &str = "[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?";
+
+fn pattern(form: Form) -> String {
+    let subdomain = format!("{LABEL}(\\.{LABEL})*");
+    match form {
+        Form::Label => format!("^{LABEL}$"),
+        Form::Subdomain => format!("^{subdomain}$"),
+        Form::CorrelationId => "^[A-Za-z0-9._-]{1,64}$".to_owned(),
+        Form::LabelKey => format!("^((?=[^/]{{1,253}}/){subdomain}/)?{QUALIFIED}$"),
+        Form::LabelValue => format!("^({QUALIFIED})?$"),
+        Form::ApiVersion => {
+            format!("^((?=[^/]{{1,253}}/){subdomain}/)?v[1-9][0-9]{{0,3}}((alpha|beta)[1-9][0-9]{{0,3}})?$")
+        }
+        Form::Timeout => "^([1-9][0-9]{0,3}s|[1-9][0-9]?m|1h)$".to_owned(),
+        Form::DateTime => "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$".to_owned(),
+    }
+}
+
+fn max_length(form: Form) -> usize {
+    match form {
+        Form::Label | Form::LabelValue => 63,
+        Form::Subdomain => 253,
+        Form::CorrelationId => 64,
+        Form::LabelKey => 317,
+        Form::ApiVersion => 270,
+        Form::Timeout => 5,
+        Form::DateTime => 40,
+    }
+}

@@ -1,0 +1,270 @@
+//! Tables of refused and accepted intents, and the property that code and schema agree in both directions.
+
+use super::*;
+use crate::code::Code::*;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const README: &str = r#"{"intent_type": "scaling", "target": "cnf-simulator", "namespace": "oran-sim", "replicas": 3,
+  "reason": "High load detected", "source": "planner", "correlation_id": "scale-2024-001"}"#;
+
+#[track_caller]
+fn refused(text: impl AsRef<[u8]>, code: Code, field: &str) {
+    let refusal = judge(text.as_ref(), Policy::default()).expect_err("should be refused");
+    assert_eq!((refusal.code, refusal.field.as_str()), (code, field), "{refusal}");
+}
+
+#[track_caller]
+fn accepted(text: impl AsRef<[u8]>) -> Intent {
+    judge(text.as_ref(), Policy::default()).unwrap_or_else(|refusal| panic!("refused: {refusal}"))
+}
+
+/// A flat intent with one member replaced or added.
+fn with(member: &str, value: &str) -> String {
+    let base = ["\"intent_type\": \"scaling\"", "\"target\": \"t\"", "\"namespace\": \"n\"", "\"replicas\": 3"];
+    let kept = base.iter().filter(|m| !m.starts_with(&format!("\"{member}\"")));
+    let members: Vec<String> =
+        kept.map(|m| (*m).to_owned()).chain([format!("\"{member}\": {value}")]).collect();
+    format!("{{{}}}", members.join(", "))
+}
+
+#[test]
+fn the_specification_example_is_accepted() {
+    let intent = accepted(README);
+    assert_eq!(intent.kind, Kind::Scaling);
+    assert_eq!(intent.key.to_string(), "oran-sim/cnf-simulator");
+    assert_eq!((intent.replicas, intent.priority), (Some(3), 5));
+    assert_eq!(intent.correlation_id.as_deref(), Some("scale-2024-001"));
+}
+
+#[test]
+fn a13_depth_and_breadth_are_bounded() {
+    let nested = |n: usize| with("metadata", &format!("{}1{}", "{\"a\":".repeat(n), "}".repeat(n)));
+    accepted(nested(99));
+    let refusal = judge(nested(100).as_bytes(), Policy::default()).unwrap_err();
+    assert_eq!(refusal.code, TooDeep);
+    refused("[".repeat(1_000_000), NotAnObject, "");
+    let deep = format!("{{\"a\":{}", "[".repeat(5_000_000));
+    assert_eq!(judge(deep.as_bytes(), Policy::default()).unwrap_err().code, TooDeep);
+    let wide = with("metadata", &format!("{{\"a\": [{}1]}}", "1,".repeat(30_000)));
+    assert_eq!(judge(wide.as_bytes(), Policy::default()).unwrap_err().code, TooManyValues);
+}
+
+#[test]
+fn a14_duplicate_keys_also_by_escape() {
+    refused(r#"{"replicas": 1, "replicas": 2}"#, DuplicateKey, "/replicas");
+    refused(r#"{"replicas": 1, "replica\u0073": 2}"#, DuplicateKey, "/replicas");
+    refused(with("metadata", r#"{"x": {"a": 1, "a": 2}}"#), DuplicateKey, "/metadata/x/a");
+}
+
+#[test]
+fn a15_case_folded_keys_mean_nothing_here() {
+    refused(with("REPLICAS", "100"), UnknownField, "/REPLICAS");
+    refused(with("metadata", r#"{"a": 1, "A": 2}"#), DuplicateKey, "/metadata/A");
+    refused(with("unknown", "1"), UnknownField, "/unknown");
+    refused(with("constraints", r#"{"max": 1}"#), UnknownField, "/constraints/max");
+}
+
+#[test]
+fn a16_arrays_do_not_pass_for_objects() {
+    refused(r#"["scaling", "t", "n", 3]"#, NotAnObject, "");
+    refused(with("constraints", "[1, 2]"), WrongType, "/constraints");
+    for bare in ["null", "3", "\"x\"", "true"] {
+        refused(bare, NotAnObject, "");
+    }
+}
+
+#[test]
+fn a17_numbers_are_plain_integers() {
+    for token in ["1.0", "3e0", "-0", "1.5", "18446744073709551617", "\"3\"", "null"] {
+        refused(with("replicas", token), WrongType, "/replicas");
+    }
+    for token in ["0", "-1", "101", "999999999", "4294967297", "9007199254740993"] {
+        refused(with("replicas", token), OutOfRange, "/replicas");
+    }
+    for token in ["1e400", "03", "+3", "0x3", "NaN"] {
+        refused(with("replicas", token), Syntax, "");
+    }
+    let policy = Policy { allow_scale_to_zero: true };
+    assert_eq!(judge(with("replicas", "0").as_bytes(), policy).unwrap().replicas, Some(0));
+}
+
+#[test]
+fn a18_encoding_and_second_documents() {
+    refused(with("reason", r#""\ud800""#), Syntax, "");
+    refused(b"{\"reason\": \"\xff\"}", NotUtf8, "");
+    refused(format!("\u{feff}{README}"), ByteOrderMark, "");
+    refused(format!("{README}\0\0"), NotUtf8, "");
+    refused(format!("{README} {{}}"), SecondDocument, "");
+    refused(format!("{README} garbage"), SecondDocument, "");
+    refused("", Empty, "");
+    refused(" \n", Empty, "");
+    refused(&README[..40], Incomplete, "");
+    refused(r#"{"a": }"#, Syntax, "");
+    refused("{'a': 1}", Syntax, "");
+    refused("// comment\n{}", Syntax, "");
+}
+
+#[test]
+fn a19_suspicious_characters_in_every_string() {
+    for escape in ["\\u0000", "\\u001b", "\\n", "\\u0085", "\\u202e", "\\u2066", "\\u200f", "\\u061c", "\\u200b",
+        "\\ufeff", "\\u2028", "\\ue000", "\\udb40\\udc41", "\\uffff"] {
+        refused(with("reason", &format!("\"a{escape}b\"")), SuspiciousCharacter, "/reason");
+        let key = format!("{{\"k{escape}\": 1}}");
+        assert_eq!(judge(with("metadata", &key).as_bytes(), Policy::default()).unwrap_err().code, SuspiciousCharacter);
+    }
+    accepted(with("reason", "\"größer – 負荷 👍\""));
+}
+
+#[test]
+fn a20_names_are_rfc_1123() {
+    for bad in ["../../../etc/passwd", "app; rm -rf /", "Upper", "under_score", "-x", "x-", "аррӏе", "", "a..b"] {
+        refused(with("target", &format!("{bad:?}")), BadIdentifier, "/target");
+    }
+    refused(with("namespace", "\"a.b\""), BadIdentifier, "/namespace");
+    accepted(with("target", "\"a.b-c.1\""));
+    refused(with("target", &format!("\"{}\"", "a".repeat(64))), BadIdentifier, "/target");
+    refused(with("correlation_id", "\"a b\""), BadIdentifier, "/correlation_id");
+}
+
+#[test]
+fn flat_fields_have_their_ranges() {
+    refused(r#"{"intent_type": "scaling", "target": "t", "replicas": 1}"#, MissingField, "/namespace");
+    refused(r#"{"intent_type": "scaling", "target": "t", "namespace": "n"}"#, MissingField, "/replicas");
+    accepted(r#"{"intent_type": "deployment", "target": "t", "namespace": "n"}"#);
+    refused(with("intent_type", "\"other\""), NotAllowed, "/intent_type");
+    refused(with("source", "\"somebody\""), NotAllowed, "/source");
+    refused(with("priority", "11"), OutOfRange, "/priority");
+    refused(with("reason", &format!("\"{}\"", "x".repeat(513))), TooLong, "/reason");
+    refused(with("timeout", "\"2h\""), BadIdentifier, "/timeout");
+    assert_eq!(accepted(with("timeout", "\"5m\"")).timeout_secs, Some(300));
+    refused(with("created_at", "\"yesterday\""), BadIdentifier, "/created_at");
+    accepted(with("created_at", "\"2024-08-15T10:30:00.5+02:00\""));
+    refused(with("constraints", r#"{"max_replicas": 2}"#), Contradiction, "/replicas");
+    refused(with("constraints", r#"{"allowed_namespaces": ["other"]}"#), Contradiction, "/namespace");
+    refused(with("constraints", r#"{"min_replicas": 3, "max_replicas": 2}"#), Contradiction, "/constraints/min_replicas");
+}
+
+#[test]
+fn kubernetes_form() {
+    let kube = |spec: &str| format!(r#"{{"apiVersion": "nephoran.com/v1", "kind": "NetworkIntent", "spec": {spec}}}"#);
+    let minimal = accepted(r#"{"apiVersion": "v1", "kind": "NetworkIntent"}"#);
+    assert_eq!(minimal.key.to_string(), "default/networkintent");
+    accepted(kube(r#"{"action": "scale", "target": {"type": "Deployment", "name": "x"}, "parameters":
+        {"networkFunctions": [{"name": "a", "type": "b", "resources": {"cpu": "1"}}],
+         "connectivity": {"n1": {"interface": "eth0"}}, "sla": {"latency": "5ms"}}, "constraints": {"placement": {"a": 1}}}"#));
+    refused(kube("\"text\""), WrongType, "/spec");
+    refused(kube(r#"{"action": "explode"}"#), NotAllowed, "/spec/action");
+    refused(kube(r#"{"parameters": {"networkFunctions": [{"type": "b"}]}}"#), MissingField, "/spec/parameters/networkFunctions/0/name");
+    refused(kube(r#"{"parameters": {"connectivity": {"n1": {"interface": ""}}}}"#), TooLong, "/spec/parameters/connectivity/n1/interface");
+    refused(r#"{"apiVersion": "v1", "kind": "InvalidKind"}"#, NotAllowed, "/kind");
+    refused(r#"{"apiVersion": "invalid", "kind": "NetworkIntent"}"#, BadIdentifier, "/apiVersion");
+    refused(r#"{"apiVersion": "", "kind": "NetworkIntent"}"#, BadIdentifier, "/apiVersion");
+    refused(r#"{"kind": "NetworkIntent"}"#, MissingField, "/apiVersion");
+    refused(r#"{"apiVersion": "v1", "kind": 123}"#, WrongType, "/kind");
+    refused(r#"{"apiVersion": "v1", "kind": "NetworkIntent", "metadata": {"name": "Invalid_Name!"}}"#, BadIdentifier, "/metadata/name");
+    accepted(r#"{"apiVersion": "v1", "kind": "NetworkIntent", "metadata": {"labels": {"app.kubernetes.io/Part_of": "x"}}}"#);
+    let scaling = accepted(r#"{"apiVersion": "v1", "kind": "ScalingIntent", "metadata": {"name": "m", "namespace": "n"}, "spec": {"replicas": 4}}"#);
+    assert_eq!((scaling.key.to_string().as_str(), scaling.replicas), ("n/m", Some(4)));
+    refused(r#"{"apiVersion": "v1", "kind": "ScalingIntent", "spec": {"replicas": 0}}"#, OutOfRange, "/spec/replicas");
+    refused(r#"{"apiVersion": "v1", "kind": "ServiceIntent", "spec": {"ports": [{"port": 0}]}}"#, OutOfRange, "/spec/ports/0/port");
+}
+
+#[test]
+fn the_committed_schema_is_fresh() {
+    let committed: Value = serde_json::from_str(include_str!("../../schema/intent.schema.json")).unwrap();
+    assert!(committed == schema(), "schema/intent.schema.json is stale: run `cargo xtask gen`");
+}
+
+fn leaf() -> impl Strategy<Value = Value> {
+    let words = ["scaling", "deployment", "user", "", "x", "a-b", "A", "n", "../x", "v1", "default", "30s",
+        "2024-08-15T10:30:00Z", "a.b", "é", "a\u{202e}b", "\u{0}", "deploy", "NetworkIntent", "ScalingIntent", "TCP"];
+    prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        (-3i64..130).prop_map(Value::from),
+        (0i64..200).prop_map(|n| json!(n as f64 + 0.5)),
+        proptest::sample::select(words.to_vec()).prop_map(Value::from),
+        "[a-z0-9.:/-]{0,70}".prop_map(Value::from),
+    ]
+}
+
+fn tree() -> impl Strategy<Value = Value> {
+    leaf().prop_recursive(3, 24, 4, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            proptest::collection::btree_map("[a-z]{1,3}|name|type|cpu|port|interface", inner, 0..4)
+                .prop_map(|m| Value::Object(m.into_iter().collect())),
+        ]
+    })
+}
+
+/// A document near a valid one: a base with some members replaced, removed or added anywhere.
+fn document() -> impl Strategy<Value = Value> {
+    let bases = vec![
+        serde_json::from_str(README).unwrap(),
+        json!({"intent_type": "deployment", "target": "t", "namespace": "n", "constraints": {"max_replicas": 5},
+               "metadata": {"a": {"b": [1, "x"]}}, "nephio_context": {"blueprint_name": "b"}}),
+        json!({"apiVersion": "a.b/v1beta1", "kind": "NetworkIntent", "metadata": {"name": "x", "labels": {"a/b": "c"}},
+               "spec": {"action": "scale", "parameters": {"networkFunctions": [{"name": "a", "type": "b"}],
+               "connectivity": {"n1": {"interface": "i"}}, "sla": {"latency": "1"}}}}),
+        json!({"apiVersion": "v1", "kind": "ScalingIntent", "spec": {"target": "t", "replicas": 3}}),
+        json!({"apiVersion": "v1", "kind": "ServiceIntent", "spec": {"ports": [{"port": 80, "protocol": "TCP"}]}}),
+    ];
+    let keys = ["intent_type", "target", "namespace", "replicas", "reason", "source", "priority", "timeout", "metadata",
+        "constraints", "status", "created_at", "kind", "apiVersion", "spec", "labels", "annotations", "min_replicas",
+        "action", "parameters", "ports", "port", "name", "sla", "connectivity", "resources", "zzz"];
+    let edit = (proptest::sample::select(keys.to_vec()), proptest::option::of(tree()), any::<proptest::sample::Index>());
+    (proptest::sample::select(bases), proptest::collection::vec(edit, 0..3)).prop_map(|(mut doc, edits)| {
+        for (key, value, place) in edits {
+            let mut maps = Vec::new();
+            pointers(&doc, String::new(), &mut maps);
+            let at = maps.get(place.index(maps.len())).cloned().unwrap_or_default();
+            if let Some(members) = doc.pointer_mut(&at).and_then(Value::as_object_mut) {
+                match value {
+                    Some(value) => members.insert(key.to_owned(), value),
+                    None => members.remove(key),
+                };
+            }
+        }
+        doc
+    })
+}
+
+fn pointers(value: &Value, at: String, out: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => {
+            members.iter().for_each(|(k, v)| pointers(v, format!("{at}/{}", k.replace('~', "~0").replace('/', "~1")), out));
+            out.push(at);
+        }
+        Value::Array(items) => items.iter().enumerate().for_each(|(i, v)| pointers(v, format!("{at}/{i}"), out)),
+        _ => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+    #[test]
+    fn code_and_schema_agree_in_both_directions(doc in document()) {
+        static VALIDATOR: std::sync::LazyLock<jsonschema::Validator> =
+            std::sync::LazyLock::new(|| jsonschema::draft202012::new(&schema()).expect("the schema compiles"));
+        let by_schema = VALIDATOR.is_valid(&doc);
+        match judge(doc.to_string().as_bytes(), Policy::default()) {
+            Ok(_) => prop_assert!(by_schema, "accepted by code, refused by schema: {doc}"),
+            // Rules about the bytes or about two values at once, which the schema's comment names.
+            Err(refusal) if matches!(refusal.code, Contradiction | DuplicateKey) => {}
+            Err(refusal) => prop_assert!(!by_schema, "refused by code, accepted by schema: {doc}: {refusal}"),
+        }
+    }
+
+    #[test]
+    fn judging_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let _ = judge(&bytes, Policy::default());
+        let _ = correlation_id(&bytes);
+    }
+
+    #[test]
+    fn judging_text_never_panics(text in "[{}\\[\\]\",:a-z0-9\\\\ \\PC]{0,120}") {
+        let _ = judge(text.as_bytes(), Policy::default());
+    }
+}

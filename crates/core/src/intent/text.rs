@@ -1,0 +1,156 @@
+//! Which characters and identifiers are accepted. Ranges are spelled out instead of taken from a Unicode table,
+//! so that code and JSON Schema say the same whatever version a library carries.
+
+/// Code points that are refused in every string: controls (Cc), format characters (Cf: bidirectional, invisible, tags),
+/// line and paragraph separators, private use and noncharacters. Source: Unicode general categories, threat A19.
+pub const REFUSED: &[(u32, u32)] = &[
+    (0x00, 0x1F),
+    (0x7F, 0x9F),
+    (0xAD, 0xAD),
+    (0x600, 0x605),
+    (0x61C, 0x61C),
+    (0x6DD, 0x6DD),
+    (0x70F, 0x70F),
+    (0x890, 0x891),
+    (0x8E2, 0x8E2),
+    (0x180E, 0x180E),
+    (0x200B, 0x200F),
+    (0x2028, 0x202E),
+    (0x2060, 0x206F),
+    (0xE000, 0xF8FF),
+    (0xFDD0, 0xFDEF),
+    (0xFEFF, 0xFEFF),
+    (0xFFF0, 0xFFFB),
+    (0xFFFE, 0xFFFF),
+    (0x110BD, 0x110BD),
+    (0x110CD, 0x110CD),
+    (0x13430, 0x1343F),
+    (0x1BCA0, 0x1BCA3),
+    (0x1D173, 0x1D17A),
+    (0x1FFFE, 0x1FFFF),
+    (0x2FFFE, 0x2FFFF),
+    (0x3FFFE, 0x3FFFF),
+    (0x4FFFE, 0x10_FFFF),
+];
+
+/// The first refused character of `text`.
+pub fn suspicious(text: &str) -> Option<char> {
+    if text.bytes().all(|b| (0x20..0x7F).contains(&b)) {
+        return None;
+    }
+    text.chars().find(|c| is_refused(*c))
+}
+
+/// Whether a single character is refused.
+pub fn is_refused(c: char) -> bool {
+    let point = u32::from(c);
+    REFUSED.iter().any(|(from, to)| (*from..=*to).contains(&point))
+}
+
+/// The regular expression for text without refused characters, as ECMA 262 with the `u` flag reads it.
+pub(super) fn pattern() -> String {
+    let ranges: String = REFUSED.iter().map(|(from, to)| format!("\\u{{{from:X}}}-\\u{{{to:X}}}")).collect();
+    format!("^[^{ranges}]*$")
+}
+
+/// An RFC 1123 label: 1 to 63 of `a-z 0-9 -`, beginning and ending with a letter or digit.
+pub fn is_label(text: &str) -> bool {
+    let edge = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    text.len() <= 63
+        && edge(text.bytes().next())
+        && edge(text.bytes().last())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+/// An RFC 1123 subdomain: labels joined by dots, at most 253 characters.
+pub fn is_subdomain(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').all(is_label)
+}
+
+/// 1 to 64 of `A-Z a-z 0-9 . _ -`.
+pub fn is_correlation_id(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
+/// A label value: up to 63, alphanumeric at both ends, `-`, `_`, `.` between; empty is allowed.
+pub(super) fn is_label_value(text: &str) -> bool {
+    text.is_empty() || is_qualified_part(text)
+}
+
+/// A label key: an optional subdomain and `/`, then a name of up to 63 characters.
+pub(super) fn is_label_key(text: &str) -> bool {
+    match text.split_once('/') {
+        None => is_qualified_part(text),
+        Some((prefix, name)) => is_subdomain(prefix) && is_qualified_part(name),
+    }
+}
+
+fn is_qualified_part(text: &str) -> bool {
+    let edge = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_alphanumeric());
+    text.len() <= 63
+        && edge(text.bytes().next())
+        && edge(text.bytes().last())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}
+
+/// `vN`, `vNalphaM`, `vNbetaM`, optionally behind a group and `/`.
+pub(super) fn is_api_version(text: &str) -> bool {
+    let (group, version) = match text.split_once('/') {
+        None => (None, text),
+        Some((group, version)) => (Some(group), version),
+    };
+    group.is_none_or(is_subdomain) && is_version(version)
+}
+
+fn is_version(text: &str) -> bool {
+    let number = |digits: &str| {
+        !digits.is_empty() && digits.len() <= 4 && !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit())
+    };
+    let Some(rest) = text.strip_prefix('v') else { return false };
+    match rest.split_once("alpha").or_else(|| rest.split_once("beta")) {
+        None => number(rest),
+        Some((major, minor)) => number(major) && number(minor),
+    }
+}
+
+/// `1s` to `9999s`, `1m` to `99m`, or `1h`; the value in seconds.
+pub(super) fn timeout_secs(text: &str) -> Option<u64> {
+    let unit = text.chars().last()?;
+    let digits = text.strip_suffix(unit)?;
+    let fits = !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit()) && !digits.is_empty();
+    let number: u64 = digits.parse().ok().filter(|_| fits)?;
+    match unit {
+        's' if digits.len() <= 4 => Some(number),
+        'm' if digits.len() <= 2 => Some(number * 60),
+        'h' if number == 1 => Some(3600),
+        _ => None,
+    }
+}
+
+/// RFC 3339 by form: `2024-08-15T10:30:00Z`, optional fraction, offset or Z.
+pub(super) fn is_date_time(text: &str) -> bool {
+    let b = text.as_bytes();
+    let number = |from: usize, len: usize, low: u32, high: u32| {
+        b.get(from..from + len).and_then(|d| {
+            d.iter().all(u8::is_ascii_digit).then(|| d.iter().fold(0, |n, c| n * 10 + u32::from(c - b'0')))
+        })
+        .is_some_and(|n| (low..=high).contains(&n))
+    };
+    let mark = |at: usize, c: u8| b.get(at) == Some(&c);
+    let date = number(0, 4, 0, 9999) && mark(4, b'-') && number(5, 2, 1, 12) && mark(7, b'-') && number(8, 2, 1, 31);
+    let time = mark(10, b'T') && number(11, 2, 0, 23) && mark(13, b':') && number(14, 2, 0, 59) && mark(16, b':')
+        && number(17, 2, 0, 59);
+    let mut at = 19;
+    if mark(at, b'.') {
+        let digits = b.iter().skip(20).take_while(|c| c.is_ascii_digit()).count();
+        if !(1..=9).contains(&digits) {
+            return false;
+        }
+        at = 20 + digits;
+    }
+    let zulu = mark(at, b'Z') && b.len() == at + 1;
+    let offset = (mark(at, b'+') || mark(at, b'-')) && number(at + 1, 2, 0, 23) && mark(at + 3, b':')
+        && number(at + 4, 2, 0, 59) && b.len() == at + 6;
+    date && time && (zulu || offset)
+}

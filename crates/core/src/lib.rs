@@ -1,0 +1,21 @@
+//! The decisions of conductor-loop. Pure: no files, no clock, no threads, no environment, no randomness.
+//! Adapters perform what is decided here and report back; a test in the workspace keeps this crate pure.
+
+#![forbid(unsafe_code)]
+
+pub mod code;
+pub mod desk;
+pub mod digest;
+pub mod intent;
+pub mod limits;
+pub mod name;
+pub mod outcome;
+pub mod record;
+pub mod scrub;
+pub mod stage;
+pub mod units;
+
+pub use code::Code;
+pub use digest::Digest;
+pub use intent::{Intent, Refusal, TargetKey};
+pub use limits::Limits;

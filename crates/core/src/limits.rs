@@ -1,0 +1,77 @@
+//! Every bound of the daemon in one place. Nothing here is tuned at run time; the numbers carry their reasons.
+
+use std::time::Duration;
+
+/// The bounds that decisions in this crate depend on. Built once from the configuration.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Quiet time before a file is taken; zero takes at the first sight.
+    pub debounce: Duration,
+    /// Concurrent runs of porch.
+    pub workers: usize,
+    /// Starts per intent in all: retryable endings and interrupted runs.
+    pub max_attempts: u32,
+    /// Intents per second, or none.
+    pub rate: Option<f64>,
+}
+
+/// A file that keeps changing is taken at the latest after this many debounce times.
+pub const DEBOUNCE_MAX_FACTOR: u32 = 10;
+/// Names sighted but not yet taken that are held in memory; more wait in the directory for the next scan.
+pub const SIGHTED_MAX: usize = 8_192;
+/// Intents taken but not finished that are held in memory. Large, so that one slow target cannot keep others waiting.
+pub const TAKEN_MAX: usize = 16_384;
+/// Takes asked for and not yet answered; the same window bounds how far claims run ahead of what is durable.
+pub const TAKES_IN_FLIGHT_MAX: usize = 256;
+/// Intents whose next start is already recorded, so that a worker never waits for the disk (design part 7: 64).
+pub const ARMED_MAX: usize = 64;
+/// Bytes of waiting intents kept in memory; beyond, they are read back from the store when their turn comes.
+pub const HELD_BYTES_MAX: usize = 16 << 20;
+/// One point of priority is worth this much waiting: an intent of priority 0 overtakes one of 10 that came 100 s later.
+pub const PRIORITY_POINT: Duration = Duration::from_secs(10);
+/// The priority of an intent that names none.
+pub const PRIORITY_DEFAULT: u8 = 5;
+/// First pause before a retryable ending is tried again; it doubles with each attempt.
+pub const RETRY_FIRST: Duration = Duration::from_millis(500);
+/// The longest pause between attempts.
+pub const RETRY_MAX: Duration = Duration::from_secs(60);
+/// Nesting levels of objects and arrays in an intent.
+pub const DEPTH_MAX: usize = 100;
+/// Values (members and elements, at all levels) in an intent.
+pub const VALUES_MAX: usize = 20_000;
+/// Characters of an object key.
+pub const KEY_MAX: usize = 256;
+/// Bytes kept of the beginning of each of porch's streams, and as many of the end (design part 5).
+pub const STREAM_PART: usize = 32 << 10;
+/// Size of an error log.
+pub const ERROR_LOG_MAX: usize = 64 << 10;
+/// Characters of a status message.
+pub const MESSAGE_MAX: usize = 4_096;
+
+impl Limits {
+    /// The longest a file may keep changing before it is taken as it stands.
+    pub fn debounce_max(&self) -> Duration {
+        self.debounce.saturating_mul(DEBOUNCE_MAX_FACTOR)
+    }
+}
+
+/// The pause before attempt number `next` (2 for the first retry). `jitter` in 0..=1 spreads it over
+/// half to the whole, so that intents that failed together do not return together.
+pub fn retry_pause(next: u32, jitter: f64) -> Duration {
+    let doublings = next.saturating_sub(2).min(16);
+    let full = RETRY_FIRST.saturating_mul(1 << doublings).min(RETRY_MAX);
+    full.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_and_are_capped() {
+        assert_eq!(retry_pause(2, 1.0), Duration::from_millis(500));
+        assert_eq!(retry_pause(3, 1.0), Duration::from_secs(1));
+        assert_eq!(retry_pause(3, 0.0), Duration::from_millis(500));
+        assert_eq!(retry_pause(60, 1.0), RETRY_MAX);
+    }
+}

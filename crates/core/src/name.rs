@@ -1,0 +1,147 @@
+//! Which file names are intents, and the names derived from one. A name that passed here can be joined
+//! to a directory without any further check: it holds no slash, no `..` and no byte that needs escaping.
+
+use crate::digest::hex;
+
+/// The longest middle part: `intent-` + 200 + `.json` leaves room for every suffix below NAME_MAX (255).
+pub const MIDDLE_MAX: usize = 200;
+const PREFIX: &[u8] = b"intent-";
+const SUFFIX: &[u8] = b".json";
+
+/// What a directory entry's name says about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NameVerdict {
+    /// Not ours: never touched.
+    Ignore,
+    /// A well-formed intent name.
+    Intent(IntentName),
+    /// Looks like an intent (`intent-*.json`) but breaks the rule: taken, refused, filed under a derived name.
+    Refused(RefusedName),
+}
+
+/// A name of the form `intent-[A-Za-z0-9._-]{1,200}.json` without `..`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IntentName(String);
+
+/// A name that must not be used as it is; the raw bytes are kept for the log.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RefusedName(Vec<u8>);
+
+/// Judges the raw name of a directory entry.
+pub fn judge(raw: &[u8]) -> NameVerdict {
+    let Some(middle) = raw.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX)) else {
+        return NameVerdict::Ignore;
+    };
+    let legal = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    let well_formed = (1..=MIDDLE_MAX).contains(&middle.len())
+        && middle.iter().all(legal)
+        && !raw.windows(2).any(|pair| pair == b"..");
+    match std::str::from_utf8(raw) {
+        Ok(text) if well_formed => NameVerdict::Intent(IntentName(text.to_owned())),
+        _ => NameVerdict::Refused(RefusedName(raw.to_vec())),
+    }
+}
+
+impl IntentName {
+    /// Accepts a well-formed intent name.
+    pub fn new(text: &str) -> Option<Self> {
+        match judge(text.as_bytes()) {
+            NameVerdict::Intent(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl RefusedName {
+    /// The raw bytes as they stood in the directory.
+    pub fn raw(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// A name to file it under. It does not begin with `intent-`, so it never collides with a real intent;
+    /// the caller supplies a digest of the raw name.
+    pub fn derived(&self, digest_of_raw: &crate::Digest) -> String {
+        format!("badname-{}.json", digest_of_raw.short())
+    }
+}
+
+/// `status/NAME.status`, the name of an intent's status file.
+pub fn status_name(name: &str) -> String {
+    format!("{name}.status")
+}
+
+/// `failed/NAME.error.log`, the name of a failed file's error log.
+pub fn error_log_name(archived: &str) -> String {
+    format!("{archived}.error.log")
+}
+
+/// The archived name when `name` is taken already: the sequence number goes before the extension.
+pub fn numbered(name: &str, seq: u64) -> String {
+    match name.strip_suffix(".json") {
+        Some(stem) => format!("{stem}.{seq}.json"),
+        None => format!("{name}.{seq}"),
+    }
+}
+
+/// A name with every byte outside printable ASCII as `\xNN`, for logs.
+pub fn escaped(raw: &[u8]) -> String {
+    let mut text = String::with_capacity(raw.len());
+    for &b in raw {
+        if (b.is_ascii_graphic() || b == b' ') && b != b'\\' {
+            text.push(char::from(b));
+        } else {
+            text.push_str("\\x");
+            text.push_str(&hex(&[b]));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(raw: &[u8], want: &str) {
+        let got = match judge(raw) {
+            NameVerdict::Ignore => "ignore",
+            NameVerdict::Intent(_) => "intent",
+            NameVerdict::Refused(_) => "refused",
+        };
+        assert_eq!(got, want, "{}", escaped(raw));
+    }
+
+    #[test]
+    fn rule() {
+        for good in ["intent-a.json", "intent-scale-up-001.json", "intent-A.b_c.json", "intent-x.exe.json"] {
+            check(good.as_bytes(), "intent");
+        }
+        for ignored in ["intent-x.json.tmp", ".intent-x.json", "Intent-x.json", "intent_x.json", "x.json", "intent-x"] {
+            check(ignored.as_bytes(), "ignore");
+        }
+        for bad in ["intent-.json", "intent-a b.json", "intent-a..b.json", "intent-a\n.json", "intent-ü.json", "intent-;rm.json"] {
+            check(bad.as_bytes(), "refused");
+        }
+        check(b"intent-\xff.json", "refused");
+        check(format!("intent-{}.json", "a".repeat(200)).as_bytes(), "intent");
+        check(format!("intent-{}.json", "a".repeat(201)).as_bytes(), "refused");
+    }
+
+    #[test]
+    fn derived_names_fit_a_directory_entry() {
+        let longest = format!("intent-{}.json", "a".repeat(MIDDLE_MAX));
+        let archived = numbered(&longest, u64::MAX);
+        assert!(error_log_name(&archived).len() <= 255);
+        assert_eq!(numbered("intent-a.json", 7), "intent-a.7.json");
+    }
+
+    #[test]
+    fn escaping_is_lossless_and_printable() {
+        assert_eq!(escaped(b"a\n\x1b\\\xff"), "a\\x0a\\x1b\\x5c\\xff");
+    }
+}

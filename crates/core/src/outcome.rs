@@ -1,0 +1,181 @@
+//! How one run of porch can end, and the verdict drawn from it.
+
+use crate::code::Code;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// The ways a run ends. Each is its own thing; none is guessed from text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// porch exited by itself with this status.
+    Exited(i32),
+    /// A signal that we did not send ended it.
+    Signalled(i32),
+    /// It was stopped because its time was up; `killed` when TERM was not enough.
+    TimedOut {
+        /// The limit that was exceeded.
+        limit: Duration,
+        /// Whether KILL was needed.
+        killed: bool,
+    },
+    /// It never started.
+    NotStarted {
+        /// The system's reason.
+        reason: String,
+        /// Whether trying again can help (EAGAIN, ENOMEM, ETXTBSY).
+        passing: bool,
+    },
+    /// The daemon stopped it because the daemon itself is stopping.
+    Interrupted,
+    /// The embedded engine refused or could not write.
+    EngineFailed {
+        /// The engine's code for it.
+        code: Code,
+        /// The engine's message.
+        message: String,
+    },
+    /// The private copy could not be written for lack of space: not the intent's fault, not an attempt.
+    NoSpace,
+}
+
+/// Everything known about one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// How it ended.
+    pub ending: Ending,
+    /// From start to end, on the monotonic clock.
+    pub duration: Duration,
+    /// What was kept of standard output.
+    pub stdout: Capture,
+    /// What was kept of standard error.
+    pub stderr: Capture,
+    /// Processes of the group that outlived porch and were killed: `pid name`.
+    pub leftovers: Vec<String>,
+    /// The command line, for the error log.
+    pub command: Vec<String>,
+    /// Which worker ran it.
+    pub worker: usize,
+}
+
+/// The beginning and end of a stream, and how much there was in all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Capture {
+    /// The first bytes.
+    pub head: Vec<u8>,
+    /// The last bytes, when the stream was longer than the head.
+    pub tail: Vec<u8>,
+    /// Bytes in all.
+    pub total: u64,
+}
+
+impl Capture {
+    /// Bytes between head and tail that were dropped.
+    pub fn dropped(&self) -> u64 {
+        self.total.saturating_sub((self.head.len() + self.tail.len()) as u64)
+    }
+}
+
+/// What follows from a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// File it as processed.
+    Success,
+    /// File it as failed with this code.
+    Failure(Code),
+    /// Try again after a pause, while attempts remain; the code is for when they do not.
+    Retry(Code),
+    /// Leave it for the next start of the daemon; the attempt counts.
+    Interrupted,
+    /// Run it again when there is space; no attempt is counted.
+    Postpone,
+}
+
+/// EX_TEMPFAIL of sysexits.h: the one exit status that asks to be tried again (design part 5).
+pub const EX_TEMPFAIL: i32 = 75;
+
+impl Ending {
+    /// Success is exit status 0 and nothing else.
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Ending::Exited(0) => Verdict::Success,
+            Ending::Exited(EX_TEMPFAIL) => Verdict::Retry(Code::PorchBusy),
+            Ending::Exited(_) => Verdict::Failure(Code::PorchFailed),
+            Ending::Signalled(_) => Verdict::Failure(Code::PorchSignalled),
+            Ending::TimedOut { .. } => Verdict::Failure(Code::PorchTimeout),
+            Ending::NotStarted { passing: true, .. } => Verdict::Retry(Code::PorchNotStarted),
+            Ending::NotStarted { passing: false, .. } => Verdict::Failure(Code::PorchNotStarted),
+            Ending::Interrupted => Verdict::Interrupted,
+            Ending::EngineFailed { code, .. } => Verdict::Failure(*code),
+            Ending::NoSpace => Verdict::Postpone,
+        }
+    }
+
+    /// The exit status for the status file.
+    pub fn exit_code(&self) -> Option<i32> {
+        match self {
+            Ending::Exited(status) => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// The signal's name for the status file.
+    pub fn signal(&self) -> Option<&'static str> {
+        match self {
+            Ending::Signalled(number) => Some(signal_name(*number)),
+            Ending::TimedOut { killed: true, .. } => Some("SIGKILL"),
+            Ending::TimedOut { killed: false, .. } => Some("SIGTERM"),
+            _ => None,
+        }
+    }
+
+    /// One line for people.
+    pub fn describe(&self) -> String {
+        match self {
+            Ending::Exited(status) => format!("porch exited with status {status}"),
+            Ending::Signalled(number) => format!("porch was ended by {}", signal_name(*number)),
+            Ending::TimedOut { limit, killed } => {
+                let how = if *killed { "killed after it ignored SIGTERM" } else { "stopped by SIGTERM" };
+                format!("porch timed out after {} and was {how}", crate::units::format_duration(*limit))
+            }
+            Ending::NotStarted { reason, .. } => format!("porch could not be started: {reason}"),
+            Ending::Interrupted => "porch was stopped because the daemon stopped".to_owned(),
+            Ending::EngineFailed { message, .. } => message.clone(),
+            Ending::NoSpace => "there was no space for the private copy".to_owned(),
+        }
+    }
+}
+
+/// The name of a Linux signal number.
+pub fn signal_name(number: i32) -> &'static str {
+    const NAMES: [&str; 32] = [
+        "signal 0", "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGKILL",
+        "SIGUSR1", "SIGSEGV", "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM", "SIGSTKFLT", "SIGCHLD", "SIGCONT",
+        "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGXCPU", "SIGXFSZ", "SIGVTALRM", "SIGPROF",
+        "SIGWINCH", "SIGIO", "SIGPWR", "SIGSYS",
+    ];
+    usize::try_from(number).ok().and_then(|n| NAMES.get(n)).copied().unwrap_or("a real-time signal")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_exit_zero_succeeds() {
+        let endings = [
+            (Ending::Exited(0), Verdict::Success),
+            (Ending::Exited(1), Verdict::Failure(Code::PorchFailed)),
+            (Ending::Exited(75), Verdict::Retry(Code::PorchBusy)),
+            (Ending::Exited(130), Verdict::Failure(Code::PorchFailed)),
+            (Ending::Exited(143), Verdict::Failure(Code::PorchFailed)),
+            (Ending::Signalled(9), Verdict::Failure(Code::PorchSignalled)),
+            (Ending::Interrupted, Verdict::Interrupted),
+            (Ending::NoSpace, Verdict::Postpone),
+        ];
+        for (ending, want) in endings {
+            assert_eq!(ending.verdict(), want, "{ending:?}");
+        }
+        assert_eq!(signal_name(9), "SIGKILL");
+        assert_eq!(signal_name(64), "a real-time signal");
+    }
+}

@@ -1,0 +1,268 @@
+//! The versioned records of store and status. A status file and an archived file are projections of these
+//! records: the same record always renders to the same bytes, so a lost projection can be made again.
+
+use crate::code::Code;
+use crate::digest::Digest;
+use crate::intent::{Kind, TargetKey};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::io;
+
+/// The version of every record written by this program; a reader refuses any other.
+pub const VERSION: u8 = 1;
+/// `processed_by` in every status.
+pub const PROCESSED_BY: &str = "conductor-loop";
+
+/// What is durable before porch may start. The bytes of the intent are stored beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// Record version.
+    pub v: u8,
+    /// Sequence number, unique for the life of the store.
+    pub seq: u64,
+    /// Name of the file.
+    pub name: String,
+    /// Digest of exactly the bytes that are run.
+    pub sha256: Digest,
+    /// Their number.
+    pub size: u64,
+    /// Owner of the file as the kernel attests it.
+    pub uid: u32,
+    /// When it was taken.
+    pub taken_at: Timestamp,
+    /// The intent's own identifier, else one made from the sequence number.
+    pub correlation_id: String,
+    /// What order hangs on.
+    pub key: TargetKey,
+    /// What is asked for.
+    pub kind: Kind,
+    /// Replicas, where given (for the embedded engine).
+    pub replicas: Option<u32>,
+    /// 0 to 10.
+    pub priority: u8,
+    /// The intent's own time limit for porch, in seconds.
+    pub timeout_secs: Option<u64>,
+    /// The reason given.
+    pub reason: Option<String>,
+    /// The source claimed.
+    pub source: Option<String>,
+    /// The producer's inode: if a power cut undoes the taking, the file is recognised and not run twice.
+    pub inode: u64,
+    /// Its modification time in nanoseconds, for the same purpose.
+    pub mtime_ns: i64,
+}
+
+/// `status` of a status file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Filed under processed/.
+    Success,
+    /// Filed under failed/.
+    Failed,
+}
+
+/// The final outcome of one intent: the commit point, and everything its status says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Record version.
+    pub v: u8,
+    /// Sequence number.
+    pub seq: u64,
+    /// Name of the file (a derived one where the real name must not be used).
+    pub name: String,
+    /// Success or failure.
+    pub status: Status,
+    /// One line for people.
+    pub message: String,
+    /// When it was decided.
+    pub finished_at: Timestamp,
+    /// `direct` or `structured`.
+    pub mode: String,
+    /// What ran, or would have.
+    pub porch_path: String,
+    /// Digest of the bytes, where they were read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Digest>,
+    /// Size in bytes.
+    pub size: u64,
+    /// Found in every log line of this intent.
+    pub correlation_id: String,
+    /// Starts of porch in all.
+    pub attempts: u32,
+    /// Exit status, if porch exited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// Signal name, if a signal ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<String>,
+    /// The stable code of a failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_code: Option<Code>,
+    /// Duration of the last run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    /// Where the file is now, relative to the handoff directory.
+    pub archived_as: String,
+    /// The earlier success this one repeats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duplicate_of: Option<u64>,
+    /// What order hung on; absent for refused files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<TargetKey>,
+    /// Whether it came from an import and has no files here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
+}
+
+/// The last success of a target (or of a name, for imported entries): what a duplicate is compared with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastSuccess {
+    /// Sequence number of that success.
+    pub seq: u64,
+    /// Its file name.
+    pub name: String,
+    /// Its bytes.
+    pub sha256: Digest,
+}
+
+/// The status file: the specification's seven fields first, then ours.
+#[derive(Serialize)]
+struct StatusBody<'r> {
+    intent_file: &'r str,
+    status: Status,
+    message: &'r str,
+    timestamp: String,
+    processed_by: &'static str,
+    mode: &'r str,
+    porch_path: &'r str,
+    seq: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<Digest>,
+    size: u64,
+    correlation_id: &'r str,
+    attempts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exit_code: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signal: Option<&'r str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_code: Option<Code>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_ms: Option<u64>,
+    archived_as: &'r str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duplicate_of: Option<u64>,
+}
+
+impl Outcome {
+    /// The bytes of the status file: one line of JSON ended by a newline.
+    pub fn status_body(&self) -> Vec<u8> {
+        let body = StatusBody {
+            intent_file: &self.name,
+            status: self.status,
+            message: &self.message,
+            timestamp: rfc3339(self.finished_at),
+            processed_by: PROCESSED_BY,
+            mode: &self.mode,
+            porch_path: &self.porch_path,
+            seq: self.seq,
+            sha256: self.sha256,
+            size: self.size,
+            correlation_id: &self.correlation_id,
+            attempts: self.attempts,
+            exit_code: self.exit_code,
+            signal: self.signal.as_deref(),
+            error_code: self.error_code,
+            duration_ms: self.duration_ms,
+            archived_as: &self.archived_as,
+            duplicate_of: self.duplicate_of,
+        };
+        let mut bytes = one_line(&body);
+        bytes.push(b'\n');
+        bytes
+    }
+}
+
+/// JSON on one line with a space after `:` and `,`: as easy to read as to grep.
+pub fn one_line<T: Serialize>(value: &T) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(512);
+    let mut writer = serde_json::Serializer::with_formatter(&mut bytes, OneLine);
+    // Writing into memory a type with text keys cannot fail.
+    let written = value.serialize(&mut writer);
+    debug_assert!(written.is_ok(), "records always serialise");
+    bytes
+}
+
+struct OneLine;
+
+impl serde_json::ser::Formatter for OneLine {
+    fn begin_object_key<W: io::Write + ?Sized>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        if first { Ok(()) } else { out.write_all(b", ") }
+    }
+    fn begin_object_value<W: io::Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        out.write_all(b": ")
+    }
+    fn begin_array_value<W: io::Write + ?Sized>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        if first { Ok(()) } else { out.write_all(b", ") }
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds.
+pub fn rfc3339(time: Timestamp) -> String {
+    format!("{time:.3}")
+}
+
+/// The correlation id of an intent that names none: found again in log, status and store.
+pub fn made_correlation_id(seq: u64) -> String {
+    format!("cl-{seq}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome() -> Outcome {
+        Outcome {
+            v: VERSION,
+            seq: 7,
+            name: "intent-a.json".into(),
+            status: Status::Success,
+            message: "Processed by worker 0 in 2.5s".into(),
+            finished_at: "2024-08-15T10:30:00Z".parse().unwrap(),
+            mode: "direct".into(),
+            porch_path: "porch".into(),
+            sha256: Some(Digest([1; 32])),
+            size: 12,
+            correlation_id: "cl-7".into(),
+            attempts: 1,
+            exit_code: Some(0),
+            signal: None,
+            error_code: None,
+            duration_ms: Some(2500),
+            archived_as: "processed/intent-a.json".into(),
+            duplicate_of: None,
+            key: None,
+            imported: false,
+        }
+    }
+
+    #[test]
+    fn status_begins_with_the_specified_seven_and_is_one_line() {
+        let body = String::from_utf8(outcome().status_body()).unwrap();
+        assert!(body.starts_with(concat!(
+            r#"{"intent_file": "intent-a.json", "status": "success", "message": "Processed by worker 0 in 2.5s", "#,
+            r#""timestamp": "2024-08-15T10:30:00.000Z", "processed_by": "conductor-loop", "mode": "direct", "#,
+            r#""porch_path": "porch", "seq": 7"#
+        )));
+        assert_eq!(body.matches('\n').count(), 1);
+        assert!(body.ends_with("}\n"));
+        serde_json::from_str::<serde_json::Value>(&body).unwrap();
+    }
+
+    #[test]
+    fn records_read_back() {
+        let text = serde_json::to_string(&outcome()).unwrap();
+        assert_eq!(serde_json::from_str::<Outcome>(&text).unwrap(), outcome());
+    }
+}

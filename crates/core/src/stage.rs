@@ -1,0 +1,197 @@
+//! The life of one intent as a state machine, and what a restart does with each state it can find on disk.
+//! The desk drives it, recovery reads the same table: model, simulator and product share these enums.
+
+use crate::code::Code;
+use crate::outcome::Verdict;
+
+/// Where one taken intent stands.
+///
+/// ```text
+/// Claiming --ClaimDurable--> Waiting --Start--> Running --Ended--> Recording --Filed--> (gone)
+///                              ^  \--Duplicate-----------------------^
+///                              \--------------------- Ended(retry) --/
+/// Refused ----------------------------------------------------------> Recording
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Judged and accepted; the claim is on its way to the disk. porch must not start yet.
+    Claiming,
+    /// The claim is durable. Waits for its turn, a worker, the rate or a retry pause.
+    Waiting,
+    /// A worker has it; this attempt's start was durable before.
+    Running {
+        /// Which start this is, from 1.
+        attempt: u32,
+    },
+    /// The outcome is on its way to the disk; after that its files are published.
+    Recording,
+}
+
+/// What can happen to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The claim is on the disk.
+    ClaimDurable,
+    /// A worker starts it.
+    Start {
+        /// Which start this is, from 1.
+        attempt: u32,
+    },
+    /// Its turn came and it repeats the last success of its target.
+    Duplicate,
+    /// The run ended.
+    Ended {
+        /// The verdict drawn from it.
+        verdict: Verdict,
+        /// Starts allowed in all.
+        max_attempts: u32,
+    },
+    /// Outcome durable, files published.
+    Filed,
+}
+
+/// What is to be done then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// Queue it behind the earlier ones of its target.
+    Queue,
+    /// Run porch.
+    Run,
+    /// Record this final outcome.
+    Record(Final),
+    /// Try again after the pause for this attempt number.
+    RetryAs {
+        /// The attempt that comes next.
+        attempt: u32,
+    },
+    /// Wait for space, then run the same attempt.
+    WaitForSpace,
+    /// Leave it as it is in the store: the next start of the daemon continues.
+    LeaveForNextStart,
+    /// Nothing is left to do; forget it.
+    Forget,
+}
+
+/// The final outcomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Final {
+    /// porch did it.
+    Success,
+    /// An earlier success already did it.
+    Duplicate,
+    /// It failed with this code.
+    Failed(Code),
+}
+
+/// An event that makes no sense in a stage: our bug, never the intent's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{step:?} in stage {stage:?}")]
+pub struct Misstep {
+    /// The stage it was in.
+    pub stage: Stage,
+    /// The event that came.
+    pub step: Step,
+}
+
+/// One step of the life: the new stage (none: it is over) and what to do.
+pub fn step(stage: Stage, step: Step) -> Result<(Option<Stage>, Then), Misstep> {
+    match (stage, step) {
+        (Stage::Claiming, Step::ClaimDurable) => Ok((Some(Stage::Waiting), Then::Queue)),
+        (Stage::Waiting, Step::Start { attempt }) => Ok((Some(Stage::Running { attempt }), Then::Run)),
+        (Stage::Waiting, Step::Duplicate) => Ok((Some(Stage::Recording), Then::Record(Final::Duplicate))),
+        (Stage::Running { attempt }, Step::Ended { verdict, max_attempts }) => Ok(match verdict {
+            Verdict::Success => (Some(Stage::Recording), Then::Record(Final::Success)),
+            Verdict::Failure(code) => (Some(Stage::Recording), Then::Record(Final::Failed(code))),
+            Verdict::Retry(code) if attempt >= max_attempts => {
+                (Some(Stage::Recording), Then::Record(Final::Failed(code)))
+            }
+            Verdict::Retry(_) => (Some(Stage::Waiting), Then::RetryAs { attempt: attempt + 1 }),
+            Verdict::Postpone => (Some(Stage::Waiting), Then::WaitForSpace),
+            Verdict::Interrupted => (None, Then::LeaveForNextStart),
+        }),
+        (Stage::Recording, Step::Filed) => Ok((None, Then::Forget)),
+        (stage, step) => Err(Misstep { stage, step }),
+    }
+}
+
+/// What a start of the daemon can find on disk of one intent (security.md 3.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDisk {
+    /// In taken/ without a record: it was taken, perhaps looked at, nothing more.
+    TakenOnly,
+    /// A claim without an outcome. `started`: starts of porch that happened or may have happened.
+    Claimed {
+        /// Starts counted.
+        started: u32,
+    },
+    /// An outcome whose files may be missing.
+    Settled,
+}
+
+/// The one resume action of each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resume {
+    /// Look and judge as if it had just been taken.
+    Look,
+    /// Queue it for its next start.
+    Run {
+        /// Starts so far.
+        started: u32,
+    },
+    /// Starts are used up: record it as interrupted.
+    GiveUp,
+    /// Make its files again from the record.
+    Publish,
+}
+
+/// The recovery table.
+pub fn resume(found: OnDisk, max_attempts: u32) -> Resume {
+    match found {
+        OnDisk::TakenOnly => Resume::Look,
+        OnDisk::Claimed { started } if started >= max_attempts => Resume::GiveUp,
+        OnDisk::Claimed { started } => Resume::Run { started },
+        OnDisk::Settled => Resume::Publish,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_life_of_a_success() {
+        let (stage, then) = step(Stage::Claiming, Step::ClaimDurable).unwrap();
+        assert_eq!((stage, then), (Some(Stage::Waiting), Then::Queue));
+        let (stage, _) = step(Stage::Waiting, Step::Start { attempt: 1 }).unwrap();
+        let ended = Step::Ended { verdict: Verdict::Success, max_attempts: 3 };
+        let (stage, then) = step(stage.unwrap(), ended).unwrap();
+        assert_eq!((stage, then), (Some(Stage::Recording), Then::Record(Final::Success)));
+        assert_eq!(step(Stage::Recording, Step::Filed).unwrap(), (None, Then::Forget));
+    }
+
+    #[test]
+    fn retries_end_at_the_limit() {
+        let retry = |attempt| {
+            let verdict = Verdict::Retry(Code::PorchBusy);
+            step(Stage::Running { attempt }, Step::Ended { verdict, max_attempts: 3 }).unwrap().1
+        };
+        assert_eq!(retry(1), Then::RetryAs { attempt: 2 });
+        assert_eq!(retry(2), Then::RetryAs { attempt: 3 });
+        assert_eq!(retry(3), Then::Record(Final::Failed(Code::PorchBusy)));
+    }
+
+    #[test]
+    fn porch_never_starts_before_the_claim_is_durable() {
+        assert!(step(Stage::Claiming, Step::Start { attempt: 1 }).is_err());
+        assert!(step(Stage::Recording, Step::Start { attempt: 2 }).is_err());
+    }
+
+    #[test]
+    fn every_state_on_disk_has_one_resume_action() {
+        assert_eq!(resume(OnDisk::TakenOnly, 3), Resume::Look);
+        assert_eq!(resume(OnDisk::Claimed { started: 0 }, 3), Resume::Run { started: 0 });
+        assert_eq!(resume(OnDisk::Claimed { started: 2 }, 3), Resume::Run { started: 2 });
+        assert_eq!(resume(OnDisk::Claimed { started: 3 }, 3), Resume::GiveUp);
+        assert_eq!(resume(OnDisk::Settled, 3), Resume::Publish);
+    }
+}
