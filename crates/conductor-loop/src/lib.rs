@@ -1,1 +1,16 @@
-//! stub
+//! The adapters around `conductor_core`: each module hides one part of the world. docs/ARCHITECTURE.md has the map
+//! and the direction of dependencies, which a test enforces.
+
+#![forbid(unsafe_code)]
+
+// pub mod cli;
+pub mod clerk;
+pub mod config;
+// pub mod daemon;
+pub mod intake;
+// pub mod ops;
+pub mod runner;
+pub mod seal;
+pub mod store;
+pub mod sys;
+// pub mod telemetry;

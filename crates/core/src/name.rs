@@ -70,6 +70,41 @@ impl RefusedName {
     }
 }
 
+/// How a taken file is called in the private directory until its outcome is filed. The raw name survives byte for
+/// byte, also when it is invalid or 255 bytes long, because recovery needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakenName {
+    /// Sequence number.
+    pub seq: u64,
+    /// The name it had in the handoff directory.
+    pub raw: Box<[u8]>,
+}
+
+/// Where a taken file lies below taken/.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TakenAt {
+    /// `SEQ.NAME`, for well-formed names.
+    Entry(String),
+    /// In a directory `SEQ` of its own, under its raw name.
+    Nested(String),
+}
+
+impl TakenName {
+    /// Its place below taken/.
+    pub fn place(&self) -> TakenAt {
+        match judge(&self.raw) {
+            NameVerdict::Intent(name) => TakenAt::Entry(format!("{}.{}", self.seq, name.as_str())),
+            _ => TakenAt::Nested(self.seq.to_string()),
+        }
+    }
+
+    /// Reads the name of an entry of taken/ that is no directory.
+    pub fn parse(entry: &str) -> Option<Self> {
+        let (seq, raw) = entry.split_once('.')?;
+        Some(Self { seq: seq.parse().ok()?, raw: raw.as_bytes().into() })
+    }
+}
+
 /// `status/NAME.status`, the name of an intent's status file.
 pub fn status_name(name: &str) -> String {
     format!("{name}.status")
@@ -138,6 +173,15 @@ mod tests {
         let archived = numbered(&longest, u64::MAX);
         assert!(error_log_name(&archived).len() <= 255);
         assert_eq!(numbered("intent-a.json", 7), "intent-a.7.json");
+    }
+
+    #[test]
+    fn taken_names_read_back() {
+        let taken = TakenName { seq: 12, raw: b"intent-a.b.json".as_slice().into() };
+        assert_eq!(taken.place(), TakenAt::Entry("12.intent-a.b.json".into()));
+        assert_eq!(TakenName::parse("12.intent-a.b.json"), Some(taken));
+        assert_eq!(TakenName { seq: 3, raw: b"intent- .json".as_slice().into() }.place(), TakenAt::Nested("3".into()));
+        assert_eq!(TakenName::parse("nonsense"), None);
     }
 
     #[test]

@@ -74,6 +74,13 @@ pub enum Event {
     ScanWanted,
     /// A name asked for is no longer ours to take: gone, or left where it is.
     NotTaken(Box<[u8]>),
+    /// A name asked for has changed meanwhile: it has to be quiet again.
+    Unsettled(Sighting),
+    /// Files that an earlier daemon had taken are being looked at again: their judgements follow.
+    Relooking {
+        /// How many.
+        count: usize,
+    },
     /// A name was taken; its judgement follows.
     Taken(Box<[u8]>),
     /// A taken file was judged and accepted.
@@ -341,6 +348,11 @@ impl Desk {
                 self.settle.forget(&name);
                 self.takes_in_flight = self.takes_in_flight.saturating_sub(1);
             }
+            Event::Unsettled(sighting) => {
+                self.takes_in_flight = self.takes_in_flight.saturating_sub(1);
+                self.on_sighted(now, vec![sighting]);
+            }
+            Event::Relooking { count } => self.takes_in_flight += count,
             Event::Taken(name) => self.settle.forget(&name),
             Event::Accepted(admission) => {
                 self.takes_in_flight = self.takes_in_flight.saturating_sub(1);

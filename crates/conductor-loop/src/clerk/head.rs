@@ -1,0 +1,111 @@
+//! `.conductor-state.json`: the small public head of the state. Where the store is, whether it is sealed, totals, and
+//! whether the daemon is ready. It is a view: nothing is read back from it but the fact that there is a store.
+
+use crate::store::{Counts, Store};
+use crate::sys::dir::Dir;
+use conductor_core::record::{one_line, rfc3339};
+use serde::{Deserialize, Serialize};
+use std::time::{Duration, Instant};
+
+/// Name of the head in the handoff directory.
+pub const FILE: &str = ".conductor-state.json";
+/// `format` of a head, which tells it from the state file of the Go version.
+pub const FORMAT: &str = "conductor-loop state head";
+const DRAFT: &str = "head.draft";
+/// Outcomes change the head at most this often.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// What the daemon says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeadState {
+    /// Whether new files are taken.
+    pub ready: bool,
+    /// Why not: named reasons.
+    pub reasons: Vec<String>,
+}
+
+/// Writes the head.
+#[derive(Debug)]
+pub struct Head {
+    store_path: String,
+    state: HeadState,
+    written: Option<(Counts, u64, HeadState)>,
+    checked_at: Instant,
+}
+
+/// The file's content.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct HeadBody {
+    /// [`FORMAT`].
+    pub format: String,
+    /// Version of the store.
+    pub version: u32,
+    /// The store.
+    pub store: String,
+    /// Whether records are encrypted.
+    pub sealed: bool,
+    /// Whether new files are taken.
+    pub ready: bool,
+    /// Why not.
+    pub not_ready: Vec<String>,
+    /// Totals.
+    pub counts: Counts,
+    /// The last sequence number.
+    pub last_seq: u64,
+    /// When this was written.
+    pub updated_at: String,
+}
+
+impl Head {
+    /// A head for the store at this path.
+    pub fn new(store_path: String) -> Self {
+        let state = HeadState { ready: false, reasons: vec!["starting".to_owned()] };
+        Self { store_path, state, written: None, checked_at: Instant::now() }
+    }
+
+    pub(super) fn set_state(&mut self, state: HeadState) {
+        if state != self.state {
+            self.state = state;
+            self.checked_at = Instant::now().checked_sub(EVERY).unwrap_or(self.checked_at);
+        }
+    }
+
+    /// How long until it should be looked at again.
+    pub(super) fn patience(&self) -> Duration {
+        match &self.written {
+            Some((_, _, state)) if *state == self.state => Duration::from_secs(3600),
+            _ => EVERY.saturating_sub(self.checked_at.elapsed()),
+        }
+    }
+
+    /// Writes it when something has changed and it is time. A head that cannot be written is not worth a stop:
+    /// the store is the truth.
+    pub(super) fn refresh(&mut self, handoff: &Dir, drafts: &Dir, store: &Store, now: bool) {
+        if !now && self.checked_at.elapsed() < EVERY {
+            return;
+        }
+        self.checked_at = Instant::now();
+        let (Ok(counts), Ok(last_seq)) = (store.counts(), store.last_seq()) else { return };
+        let current = (counts, last_seq, self.state.clone());
+        if self.written.as_ref() == Some(&current) {
+            return;
+        }
+        let body = HeadBody {
+            format: FORMAT.to_owned(),
+            version: crate::store::VERSION,
+            store: self.store_path.clone(),
+            sealed: false,
+            ready: self.state.ready,
+            not_ready: self.state.reasons.clone(),
+            counts,
+            last_seq,
+            updated_at: rfc3339(jiff::Timestamp::now()),
+        };
+        let mut bytes = one_line(&body);
+        bytes.push(b'\n');
+        let _ = drafts.unlink(DRAFT);
+        if drafts.create(DRAFT, 0o640, &bytes).and_then(|()| drafts.rename_over(DRAFT, handoff, FILE)).is_ok() {
+            self.written = Some(current);
+        }
+    }
+}

@@ -1,0 +1,476 @@
+//! The clerk: one thread that makes things durable in batches. What arrives while it syncs is the next batch.
+//!
+//! A batch is one transaction: claims, recorded starts, outcomes, and the DONE of what an earlier sync covered. After
+//! the commit it answers, then publishes (archived file, error log, status). A helper thread syncs the file system
+//! behind published files; only then are they DONE. Audit entries will ride in the same batch.
+
+mod head;
+mod publish;
+mod retention;
+
+pub use head::{FILE as HEAD_FILE, FORMAT as HEAD_FORMAT, Head, HeadBody, HeadState};
+
+use crate::store::{Batch, Store, StoreError};
+use crate::sys::dir::Dir;
+use crate::sys::taken::TakenFiles;
+use conductor_core::Code;
+use conductor_core::name::TakenName;
+use conductor_core::record::{Claim, LastSuccess, Outcome};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use publish::PublishError;
+use std::collections::HashSet;
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Commands in one batch. More only makes the first one wait longer.
+const BATCH_MAX: usize = 512;
+/// Published outcomes that wait for a sync at most.
+const SYNC_AT: usize = 1_024;
+/// The longest a published outcome waits for its sync.
+const SYNC_AFTER: Duration = Duration::from_secs(1);
+/// How soon a full disk is tried again.
+const SPACE_RETRY: Duration = Duration::from_secs(1);
+
+/// Where files go. All on one file system.
+#[derive(Debug)]
+pub struct Places {
+    /// The handoff directory.
+    pub handoff: Arc<Dir>,
+    /// Taken files.
+    pub taken: Arc<Dir>,
+    /// Temporary files of the clerk.
+    pub drafts: Arc<Dir>,
+    /// Staging slots: private copies that porch reads.
+    pub slots: Arc<Vec<Dir>>,
+    /// processed/
+    pub processed: Arc<Dir>,
+    /// failed/
+    pub failed: Arc<Dir>,
+    /// status/
+    pub status: Arc<Dir>,
+}
+
+/// Where the archived file comes from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// The private copy in a staging slot, checked after the run; the bytes are the fallback.
+    Staged {
+        /// The slot.
+        slot: u16,
+        /// Exactly what was run.
+        bytes: Arc<[u8]>,
+    },
+    /// From memory or the store.
+    Bytes(Arc<[u8]>),
+    /// The taken file itself is moved: it was not read.
+    Taken(TakenName),
+}
+
+/// A final outcome on its way to the disk.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// The record; `archived_as` is filled in here.
+    pub outcome: Outcome,
+    /// What is archived.
+    pub source: Source,
+    /// The error log of a failure.
+    pub report: Option<Vec<u8>>,
+    /// The producer's file, to be removed when a copy was archived.
+    pub taken: Option<TakenName>,
+    /// The place under which a restart publishes again; empty for a new outcome.
+    pub republish: bool,
+}
+
+/// What the daemon asks for.
+#[derive(Debug)]
+pub enum Command {
+    /// Make a claim durable.
+    Claim {
+        /// The record.
+        claim: Box<Claim>,
+        /// The bytes.
+        bytes: Arc<[u8]>,
+        /// Whether its first start is recorded with it.
+        arm: bool,
+    },
+    /// Make the next start durable.
+    Arm {
+        /// Sequence number.
+        seq: u64,
+        /// Which start.
+        attempt: u32,
+    },
+    /// Make an outcome durable and publish it.
+    Settle(Box<Settlement>),
+    /// Remove what is older than this.
+    Retain {
+        /// Outcomes finished before go.
+        before: jiff::Timestamp,
+    },
+    /// The helper has synced everything published before.
+    Synced {
+        /// What is DONE.
+        seqs: Vec<u64>,
+        /// Whether the sync worked.
+        result: io::Result<()>,
+    },
+    /// Whether the daemon is ready, for the public head.
+    Ready(HeadState),
+    /// Finish everything and end.
+    Stop,
+}
+
+/// What the clerk answers.
+#[derive(Debug)]
+pub enum Ack {
+    /// A claim is durable.
+    Claimed {
+        /// Sequence number.
+        seq: u64,
+        /// The last success of its target.
+        last: Option<LastSuccess>,
+    },
+    /// A start is durable.
+    Armed {
+        /// Sequence number.
+        seq: u64,
+    },
+    /// An outcome is durable and published.
+    Filed {
+        /// Sequence number.
+        seq: u64,
+        /// Where the file is now.
+        archived_as: String,
+    },
+    /// The disk is full (true) or has room again (false).
+    DiskFull(bool),
+    /// Retention removed this many outcomes.
+    Retained(u64),
+    /// Nothing can be made durable any more; the process must end.
+    Fatal {
+        /// The stable code.
+        code: Code,
+        /// What failed.
+        reason: String,
+    },
+}
+
+/// The running clerk.
+pub struct Clerk {
+    commands: Sender<Command>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Clerk {
+    /// Starts the clerk and its sync helper.
+    pub fn start(places: Places, store: Arc<Store>, head: Head, report: impl Fn(Vec<Ack>) + Send + 'static) -> io::Result<Self> {
+        let (commands, receiver) = crossbeam_channel::unbounded();
+        let (to_sync, syncs) = crossbeam_channel::bounded::<Vec<u64>>(1);
+        let (handoff, back) = (Arc::clone(&places.handoff), commands.clone());
+        std::thread::Builder::new().name("sync".to_owned()).spawn(move || {
+            for seqs in syncs {
+                let result = handoff.sync_file_system();
+                if back.send(Command::Synced { seqs, result }).is_err() {
+                    return;
+                }
+            }
+        })?;
+        let desk = Desk {
+            places,
+            store,
+            head,
+            report,
+            to_sync,
+            sync_under_way: false,
+            published: Vec::new(),
+            published_since: None,
+            done: Vec::new(),
+            unpublished: Vec::new(),
+            retain_before: None,
+            full: false,
+        };
+        let thread = std::thread::Builder::new().name("clerk".to_owned()).spawn(move || desk.run(&receiver))?;
+        Ok(Self { commands, thread: Some(thread) })
+    }
+
+    /// Queues a command. The desk's windows bound the queue.
+    pub fn send(&self, command: Command) {
+        // Fails only after a fatal answer has been given.
+        let _ = self.commands.send(command);
+    }
+
+    /// Makes everything durable and ends.
+    pub fn stop(&mut self) {
+        self.send(Command::Stop);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The clerk's own table: what lies between commit and DONE.
+struct Desk<R> {
+    places: Places,
+    store: Arc<Store>,
+    head: Head,
+    report: R,
+    to_sync: Sender<Vec<u64>>,
+    sync_under_way: bool,
+    published: Vec<u64>,
+    published_since: Option<Instant>,
+    done: Vec<u64>,
+    /// Committed outcomes whose files found no space.
+    unpublished: Vec<Settlement>,
+    retain_before: Option<jiff::Timestamp>,
+    full: bool,
+}
+
+/// Ends the clerk's thread after a fatal answer.
+struct Stopped;
+
+impl<R: Fn(Vec<Ack>)> Desk<R> {
+    fn run(mut self, commands: &Receiver<Command>) {
+        let mut stopping = false;
+        while !stopping {
+            let mut batch = Vec::new();
+            match commands.recv_timeout(self.patience()) {
+                Ok(command) => batch.push(command),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => stopping = true,
+            }
+            batch.extend(commands.try_iter().take(BATCH_MAX));
+            stopping |= batch.iter().any(|command| matches!(command, Command::Stop));
+            if self.turn(batch).is_err() {
+                return;
+            }
+        }
+        self.finish();
+    }
+
+    /// How long to wait for the next command before something else is due.
+    fn patience(&self) -> Duration {
+        if self.retain_before.is_some() {
+            return Duration::ZERO;
+        }
+        if !self.unpublished.is_empty() {
+            return SPACE_RETRY;
+        }
+        if !self.done.is_empty() && !self.sync_under_way && self.published.is_empty() {
+            // DONE rides with the next batch; when none comes it is written by itself.
+            return SYNC_AFTER;
+        }
+        match self.published_since.filter(|_| !self.sync_under_way) {
+            Some(since) => SYNC_AFTER.saturating_sub(since.elapsed()),
+            None => self.head.patience(),
+        }
+    }
+
+    fn turn(&mut self, batch: Vec<Command>) -> Result<(), Stopped> {
+        let idle = batch.is_empty();
+        let work = self.sort(batch)?;
+        if !work.is_empty() || self.done.len() >= SYNC_AT || (idle && !self.done.is_empty()) {
+            let lasts = self.commit(&work)?;
+            self.answer(&work, lasts);
+            self.publish(work.settlements)?;
+        }
+        if !self.unpublished.is_empty() && idle {
+            let again = std::mem::take(&mut self.unpublished);
+            self.publish(again)?;
+        }
+        self.start_sync();
+        self.retain()?;
+        self.head.refresh(&self.places.handoff, &self.places.drafts, &self.store, false);
+        Ok(())
+    }
+
+    /// Takes a batch apart. Names for archived files are chosen here, before the commit that records them.
+    fn sort(&mut self, batch: Vec<Command>) -> Result<Work, Stopped> {
+        let mut work = Work::default();
+        let mut reserved = HashSet::new();
+        for command in batch {
+            match command {
+                Command::Claim { claim, bytes, arm } => work.claims.push((claim, bytes, arm)),
+                Command::Arm { seq, attempt } => work.arms.push((seq, attempt)),
+                Command::Settle(mut settlement) => {
+                    if !settlement.republish
+                        && let Err(error) = publish::choose_name(&self.places, &mut settlement.outcome, &mut reserved)
+                    {
+                        return Err(self.fatal(Code::StoreFailed, &format!("choosing a name in the archive: {error}")));
+                    }
+                    work.settlements.push(*settlement);
+                }
+                Command::Synced { seqs, result } => {
+                    self.sync_under_way = false;
+                    if let Err(error) = result {
+                        // A failed sync is never repeated and believed: a restart reads back what is there.
+                        return Err(self.fatal(Code::StoreFailed, &format!("syncing the handoff file system: {error}")));
+                    }
+                    self.done.extend(seqs);
+                }
+                Command::Retain { before } => self.retain_before = Some(before),
+                Command::Ready(state) => self.head.set_state(state),
+                Command::Stop => {}
+            }
+        }
+        Ok(work)
+    }
+
+    /// One durable transaction. A full disk is waited for; anything else is fatal.
+    fn commit(&mut self, work: &Work) -> Result<Vec<Option<LastSuccess>>, Stopped> {
+        loop {
+            match self.store.write(|batch| write(batch, work, &self.done)) {
+                Ok(lasts) => {
+                    self.done.clear();
+                    self.set_full(false);
+                    return Ok(lasts);
+                }
+                Err(StoreError::NoSpace(_)) => {
+                    self.set_full(true);
+                    std::thread::sleep(SPACE_RETRY); // Waits for space: nothing can be answered before.
+                    match self.store.reopen() {
+                        Ok(()) | Err(StoreError::NoSpace(_)) => {}
+                        Err(error) => return Err(self.fatal(error.code(), &error.to_string())),
+                    }
+                }
+                Err(StoreError::Busy) if self.full => {
+                    std::thread::sleep(SPACE_RETRY); // Opening it again found no space either.
+                    let _ = self.store.reopen();
+                }
+                Err(error) => return Err(self.fatal(error.code(), &error.to_string())),
+            }
+        }
+    }
+
+    fn answer(&mut self, work: &Work, lasts: Vec<Option<LastSuccess>>) {
+        let mut acks = Vec::with_capacity(work.claims.len() + work.arms.len());
+        for ((claim, _, _), last) in work.claims.iter().zip(lasts) {
+            acks.push(Ack::Claimed { seq: claim.seq, last });
+        }
+        acks.extend(work.arms.iter().map(|(seq, _)| Ack::Armed { seq: *seq }));
+        if !acks.is_empty() {
+            (self.report)(acks);
+        }
+        for (claim, _, _) in &work.claims {
+            let taken = TakenName { seq: claim.seq, raw: claim.name.as_bytes().into() };
+            // The bytes are in the store: a file that stays behind is removed at the next start.
+            let _ = self.places.taken.remove_taken(&taken);
+        }
+    }
+
+    fn publish(&mut self, settlements: Vec<Settlement>) -> Result<(), Stopped> {
+        let mut acks = Vec::with_capacity(settlements.len());
+        for mut settlement in settlements {
+            match publish::publish(&self.places, &mut settlement) {
+                Ok(renamed) => {
+                    if renamed {
+                        let Settlement { outcome, report, .. } = &settlement;
+                        let kept = self.store.write(|batch| batch.settle(outcome, report.as_deref(), None));
+                        kept.map_err(|error| self.fatal(error.code(), &error.to_string()))?;
+                    }
+                    let seq = settlement.outcome.seq;
+                    self.published.push(seq);
+                    self.published_since.get_or_insert_with(Instant::now);
+                    acks.push(Ack::Filed { seq, archived_as: settlement.outcome.archived_as });
+                }
+                Err(PublishError::NoSpace) => {
+                    self.set_full(true);
+                    self.unpublished.push(settlement);
+                }
+                Err(PublishError::Io { what, source }) => {
+                    return Err(self.fatal(Code::StoreFailed, &format!("{what}: {source}")));
+                }
+            }
+        }
+        if self.unpublished.is_empty() {
+            self.set_full(false);
+        }
+        if !acks.is_empty() {
+            (self.report)(acks);
+        }
+        Ok(())
+    }
+
+    fn start_sync(&mut self) {
+        let due = self.published.len() >= SYNC_AT || self.published_since.is_some_and(|at| at.elapsed() >= SYNC_AFTER);
+        if due && !self.sync_under_way {
+            self.published_since = None;
+            self.sync_under_way = self.to_sync.send(std::mem::take(&mut self.published)).is_ok();
+        }
+    }
+
+    fn retain(&mut self) -> Result<(), Stopped> {
+        let Some(before) = self.retain_before else { return Ok(()) };
+        match retention::sweep(&self.places, &self.store, before) {
+            Ok(retention::Swept { removed, more }) => {
+                if !more {
+                    self.retain_before = None;
+                }
+                if removed > 0 {
+                    (self.report)(vec![Ack::Retained(removed)]);
+                }
+                Ok(())
+            }
+            // Retention frees space; where there is none for its own record it is tried again in an hour.
+            Err(StoreError::NoSpace(_)) => {
+                self.retain_before = None;
+                self.store.reopen().map_err(|error| self.fatal(error.code(), &error.to_string()))
+            }
+            Err(error) => Err(self.fatal(error.code(), &error.to_string())),
+        }
+    }
+
+    /// The end of a clean stop: sync what is published, record it, write the head.
+    fn finish(&mut self) {
+        if !self.published.is_empty() && self.places.handoff.sync_file_system().is_ok() {
+            self.done.append(&mut self.published);
+        }
+        if !self.done.is_empty() {
+            // What is not recorded as DONE is only published again at the next start.
+            let _ = self.store.write(|batch| batch.done(&self.done));
+        }
+        self.head.refresh(&self.places.handoff, &self.places.drafts, &self.store, true);
+    }
+
+    fn set_full(&mut self, full: bool) {
+        if self.full != full {
+            self.full = full;
+            (self.report)(vec![Ack::DiskFull(full)]);
+        }
+    }
+
+    fn fatal(&self, code: Code, reason: &str) -> Stopped {
+        (self.report)(vec![Ack::Fatal { code, reason: reason.to_owned() }]);
+        Stopped
+    }
+}
+
+#[derive(Default)]
+struct Work {
+    claims: Vec<(Box<Claim>, Arc<[u8]>, bool)>,
+    arms: Vec<(u64, u32)>,
+    settlements: Vec<Settlement>,
+}
+
+impl Work {
+    fn is_empty(&self) -> bool {
+        self.claims.is_empty() && self.arms.is_empty() && self.settlements.is_empty()
+    }
+}
+
+/// The content of one transaction. Outcomes first, so that claims of the same batch see the successes.
+fn write(batch: &Batch, work: &Work, done: &[u64]) -> Result<Vec<Option<LastSuccess>>, StoreError> {
+    for settlement in &work.settlements {
+        let bytes = match &settlement.source {
+            Source::Staged { bytes, .. } | Source::Bytes(bytes) => Some(&**bytes),
+            Source::Taken(_) => None,
+        };
+        batch.settle(&settlement.outcome, settlement.report.as_deref(), bytes)?;
+    }
+    let claims = work.claims.iter().map(|(claim, bytes, arm)| batch.claim(claim, bytes, *arm));
+    let lasts = claims.collect::<Result<Vec<_>, _>>()?;
+    work.arms.iter().try_for_each(|(seq, attempt)| batch.arm(*seq, *attempt))?;
+    batch.done(done)?;
+    Ok(lasts)
+}

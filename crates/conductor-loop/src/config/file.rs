@@ -1,0 +1,46 @@
+//! The TOML file: the same keys as the flags, `-` and `_` alike. Unknown keys are errors with a suggestion.
+
+use super::{ConfigError, SETTINGS};
+
+/// A configuration file is small; what is larger is something else.
+const SIZE_MAX: u64 = 1 << 20;
+
+/// The nearest of `known` to what was written, as the end of an error message.
+pub(super) fn suggest<'k>(written: &str, known: impl Iterator<Item = &'k str>) -> String {
+    let near = known.map(|key| (strsim::jaro_winkler(written, key), key)).filter(|(score, _)| *score > 0.7);
+    match near.max_by(|a, b| a.0.total_cmp(&b.0)) {
+        Some((_, key)) => format!("; did you mean '{key}'?"),
+        None => "; `conductor-loop config show` lists all keys".to_owned(),
+    }
+}
+
+pub(super) fn read(path: &str) -> Result<Vec<(&'static str, String)>, ConfigError> {
+    let unreadable = |reason: String| ConfigError::Unreadable { path: path.to_owned(), reason };
+    let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
+    if size > SIZE_MAX {
+        return Err(unreadable(format!("{size} bytes is too large for a configuration file")));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| unreadable(error.to_string().trim().to_owned()))?;
+    table.iter().map(|(key, value)| entry(path, key, value)).collect()
+}
+
+fn entry(path: &str, key: &str, value: &toml::Value) -> Result<(&'static str, String), ConfigError> {
+    let plain = key.replace('_', "-");
+    let Some(setting) = SETTINGS.iter().find(|setting| setting.key == plain && setting.key != "config") else {
+        let suggestion = suggest(&plain, SETTINGS.iter().map(|setting| setting.key));
+        return Err(ConfigError::UnknownKey { path: path.to_owned(), key: key.to_owned(), suggestion });
+    };
+    let text = match value {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Integer(number) => number.to_string(),
+        toml::Value::Float(number) => number.to_string(),
+        toml::Value::Boolean(switch) => switch.to_string(),
+        other => {
+            let reason = format!("a {} cannot be the value; write text, a number, true or false", other.type_str());
+            let origin = super::Origin::File(path.to_owned());
+            return Err(ConfigError::BadValue { key: setting.key, origin, reason });
+        }
+    };
+    Ok((setting.key, text))
+}

@@ -1,0 +1,336 @@
+//! Configuration: every setting declared once in `settings`, layered default < file < environment < flag, each value
+//! with its origin, validated whole before anything of it is used.
+
+mod file;
+mod settings;
+
+pub use settings::{SETTINGS, Setting, Takes};
+
+use conductor_core::Code;
+use conductor_core::limits::Limits;
+use conductor_core::units::{format_duration, parse_duration, parse_size};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where a value comes from. Later ones win.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// Built in.
+    Default,
+    /// The configuration file.
+    File(String),
+    /// An environment variable.
+    Environment(&'static str),
+    /// A command line flag.
+    Flag,
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Origin::Default => f.write_str("default"),
+            Origin::File(path) => write!(f, "file {path}"),
+            Origin::Environment(name) => write!(f, "environment {name}"),
+            Origin::Flag => f.write_str("flag"),
+        }
+    }
+}
+
+/// A value as text, with its origin.
+pub type Raw = BTreeMap<&'static str, (String, Origin)>;
+
+/// What is wrong with the configuration.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ConfigError {
+    /// A value cannot be used.
+    #[error("--{key} (from {origin}): {reason}")]
+    BadValue {
+        /// Which setting.
+        key: &'static str,
+        /// Where it was set.
+        origin: Origin,
+        /// What is wrong, and what would be right.
+        reason: String,
+    },
+    /// The file holds a key that does not exist.
+    #[error("{path}: unknown key '{key}'{suggestion}")]
+    UnknownKey {
+        /// The file.
+        path: String,
+        /// The key.
+        key: String,
+        /// The nearest known key.
+        suggestion: String,
+    },
+    /// The file cannot be read.
+    #[error("cannot read the configuration file {path}: {reason}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl ConfigError {
+    /// The stable code.
+    pub fn code(&self) -> Code {
+        match self {
+            ConfigError::BadValue { .. } => Code::BadValue,
+            ConfigError::UnknownKey { .. } => Code::UnknownKey,
+            ConfigError::Unreadable { .. } => Code::ConfigUnreadable,
+        }
+    }
+}
+
+/// How intents are passed to porch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// `porch -intent FILE -out DIR`
+    Direct,
+    /// The same with `-structured`.
+    Structured,
+}
+
+impl Mode {
+    /// As in flags and status files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mode::Direct => "direct",
+            Mode::Structured => "structured",
+        }
+    }
+}
+
+/// When to scan without a hint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Period {
+    /// 2 s where events cannot be trusted, else 10 s.
+    Auto,
+    /// Events only.
+    Never,
+    /// This often.
+    Every(Duration),
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, else JSON.
+    Auto,
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The typed, validated configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Watched directory.
+    pub handoff: PathBuf,
+    /// Executable or `builtin`.
+    pub porch: String,
+    /// Whether porch was asked for by somebody, or is the default.
+    pub porch_given: bool,
+    /// direct or structured.
+    pub mode: Mode,
+    /// Where porch writes.
+    pub out: PathBuf,
+    /// Process the backlog, then exit.
+    pub once: bool,
+    /// When to scan without a hint.
+    pub period: Period,
+    /// Bounds of the core.
+    pub limits: Limits,
+    /// Time limit of one run.
+    pub timeout: Duration,
+    /// From TERM to KILL.
+    pub grace: Duration,
+    /// Largest intent file.
+    pub max_file_size: u64,
+    /// How long outcomes are kept.
+    pub retention: Duration,
+    /// Where the store lives, if not below the handoff directory.
+    pub state_dir: Option<PathBuf>,
+    /// Passed to porch as KUBECONFIG.
+    pub kubeconfig: Option<String>,
+    /// Whether replicas 0 is accepted.
+    pub allow_scale_to_zero: bool,
+    /// Accept a handoff directory that everybody may write.
+    pub allow_unsafe_handoff: bool,
+    /// Accept a porch that others could replace.
+    pub allow_unsafe_porch: bool,
+    /// off, error, warn, info, debug, trace.
+    pub log_level: tracing::level_filters::LevelFilter,
+    /// text, json, auto.
+    pub log_format: LogFormat,
+    /// Every value as text with its origin, for `config show` and SIGHUP.
+    pub raw: Raw,
+}
+
+/// Layers defaults, file, environment and flags.
+pub fn layer(flags: &BTreeMap<&'static str, String>, environment: impl Fn(&str) -> Option<String>) -> Result<Raw, ConfigError> {
+    let mut raw = Raw::new();
+    for setting in SETTINGS {
+        raw.insert(setting.key, (setting.default.to_owned(), Origin::Default));
+    }
+    let from_environment = |setting: &Setting| {
+        let name = setting.environment?;
+        environment(name).map(|value| (value, Origin::Environment(name)))
+    };
+    let path = flags.get("config").cloned().or_else(|| environment("CONDUCTOR_CONFIG")).filter(|path| !path.is_empty());
+    if let Some(path) = path {
+        for (key, value) in file::read(&path)? {
+            raw.insert(key, (value, Origin::File(path.clone())));
+        }
+    }
+    for setting in SETTINGS {
+        if let Some(value) = from_environment(setting) {
+            raw.insert(setting.key, value);
+        }
+        if let Some(value) = flags.get(setting.key) {
+            raw.insert(setting.key, (value.clone(), Origin::Flag));
+        }
+    }
+    Ok(raw)
+}
+
+struct Reader<'r>(&'r Raw);
+
+impl Reader<'_> {
+    fn text(&self, key: &'static str) -> &str {
+        self.0.get(key).map_or("", |(value, _)| value)
+    }
+
+    fn bad<T>(&self, key: &'static str, reason: String) -> Result<T, ConfigError> {
+        let origin = self.0.get(key).map_or(Origin::Default, |(_, origin)| origin.clone());
+        Err(ConfigError::BadValue { key, origin, reason })
+    }
+
+    fn duration(&self, key: &'static str, min: Duration, max: Duration) -> Result<Duration, ConfigError> {
+        match parse_duration(self.text(key)) {
+            Ok(value) if (min..=max).contains(&value) => Ok(value),
+            Ok(value) => {
+                let (value, min, max) = (format_duration(value), format_duration(min), format_duration(max));
+                self.bad(key, format!("{value} is outside {min} to {max}"))
+            }
+            Err(error) => self.bad(key, error.to_string()),
+        }
+    }
+
+    fn number(&self, key: &'static str, min: u64, max: u64) -> Result<u64, ConfigError> {
+        match self.text(key).parse::<u64>() {
+            Ok(value) if (min..=max).contains(&value) => Ok(value),
+            _ => self.bad(key, format!("'{}' is not a whole number from {min} to {max}", self.text(key))),
+        }
+    }
+
+    fn switch(&self, key: &'static str) -> Result<bool, ConfigError> {
+        match self.text(key) {
+            "true" | "1" | "t" | "T" | "TRUE" | "True" => Ok(true),
+            "false" | "0" | "f" | "F" | "FALSE" | "False" => Ok(false),
+            other => self.bad(key, format!("'{other}' is neither true nor false")),
+        }
+    }
+
+    fn choice<T: Copy>(&self, key: &'static str, choices: &[(&str, T)]) -> Result<T, ConfigError> {
+        match choices.iter().find(|(word, _)| *word == self.text(key)) {
+            Some((_, value)) => Ok(*value),
+            None => {
+                let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+                self.bad(key, format!("'{}' is not one of {}", self.text(key), words.join(", ")))
+            }
+        }
+    }
+
+    fn path(&self, key: &'static str) -> Result<PathBuf, ConfigError> {
+        let text = self.text(key);
+        if text.is_empty() || text.contains('\0') {
+            return self.bad(key, "a path is needed".to_owned());
+        }
+        Ok(PathBuf::from(text))
+    }
+
+    fn optional(&self, key: &'static str) -> Option<String> {
+        Some(self.text(key).to_owned()).filter(|text| !text.is_empty())
+    }
+
+    fn period(&self) -> Result<Period, ConfigError> {
+        match self.text("period") {
+            "auto" => Ok(Period::Auto),
+            "0" | "0s" => Ok(Period::Never),
+            _ => self.duration("period", Duration::from_millis(100), Duration::from_secs(3600)).map(Period::Every),
+        }
+    }
+
+    fn rate(&self) -> Result<Option<f64>, ConfigError> {
+        match self.text("rate") {
+            "off" | "0" => Ok(None),
+            text => match text.parse::<f64>() {
+                Ok(rate) if rate.is_finite() && (0.001..=1e6).contains(&rate) => Ok(Some(rate)),
+                _ => self.bad("rate", format!("'{text}' is neither 'off' nor a number of intents per second")),
+            },
+        }
+    }
+}
+
+impl Config {
+    /// Validates everything; the first problem is the error.
+    pub fn new(raw: Raw) -> Result<Self, ConfigError> {
+        use tracing::level_filters::LevelFilter as L;
+        let read = Reader(&raw);
+        let (none, hour) = (Duration::ZERO, Duration::from_secs(3600));
+        let max_file_size = match parse_size(read.text("max-file-size")) {
+            Ok(size) if (1..=1 << 30).contains(&size) => size,
+            Ok(size) => return read.bad("max-file-size", format!("{size} is outside 1 to 1073741824 bytes")),
+            Err(error) => return read.bad("max-file-size", error.to_string()),
+        };
+        let workers = read.number("workers", 1, 64)?;
+        let attempts = read.number("max-attempts", 1, 1000)?;
+        let levels = [("off", L::OFF), ("error", L::ERROR), ("warn", L::WARN), ("info", L::INFO), ("debug", L::DEBUG), ("trace", L::TRACE)];
+        let formats = [("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
+        let config = Self {
+            handoff: read.path("handoff")?,
+            porch: read.text("porch").to_owned(),
+            porch_given: raw.get("porch").is_some_and(|(_, origin)| *origin != Origin::Default),
+            mode: read.choice("mode", &[("direct", Mode::Direct), ("structured", Mode::Structured)])?,
+            out: read.path("out")?,
+            once: read.switch("once")?,
+            period: read.period()?,
+            limits: Limits {
+                debounce: read.duration("debounce", none, hour)?,
+                workers: usize::try_from(workers).unwrap_or(1),
+                max_attempts: u32::try_from(attempts).unwrap_or(1),
+                rate: read.rate()?,
+            },
+            timeout: read.duration("timeout", Duration::from_millis(1), 24 * hour)?,
+            grace: read.duration("grace-period", none, hour)?,
+            max_file_size,
+            retention: read.duration("retention", hour, 720 * hour)?,
+            state_dir: read.optional("state-dir").map(PathBuf::from),
+            kubeconfig: read.optional("kubeconfig"),
+            allow_scale_to_zero: read.switch("allow-scale-to-zero")?,
+            allow_unsafe_handoff: read.switch("allow-unsafe-handoff")?,
+            allow_unsafe_porch: read.switch("allow-unsafe-porch")?,
+            log_level: read.choice("log-level", &levels)?,
+            log_format: read.choice("log-format", &formats)?,
+            raw: Raw::new(),
+        };
+        Ok(Self { raw, ..config })
+    }
+
+    /// Settings that differ from `old` and need a restart to take effect, and those that do not.
+    pub fn changes(&self, old: &Config) -> (Vec<&'static str>, Vec<&'static str>) {
+        let changed = SETTINGS.iter().filter(|setting| {
+            let value = |config: &Config| config.raw.get(setting.key).map(|(value, _)| value.clone());
+            value(self) != value(old)
+        });
+        let (live, restart): (Vec<_>, Vec<_>) = changed.partition(|setting| setting.live);
+        (live.iter().map(|s| s.key).collect(), restart.iter().map(|s| s.key).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! Layers, origins, bounds: tables through one `check` function.
+
+use super::*;
+
+fn config(flags: &[(&'static str, &str)], environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let flags = flags.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
+    let lookup = |name: &str| environment.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+    Config::new(layer(&flags, lookup)?)
+}
+
+#[test]
+fn defaults_are_the_specified_ones() {
+    let config = config(&[], &[]).unwrap();
+    assert_eq!((config.handoff.to_str(), config.out.to_str()), (Some("./handoff"), Some("./out")));
+    assert_eq!((config.porch.as_str(), config.porch_given, config.mode), ("porch", false, Mode::Direct));
+    assert_eq!((config.limits.debounce, config.limits.workers), (Duration::from_millis(500), 2));
+    assert_eq!((config.timeout, config.grace), (Duration::from_secs(30), Duration::from_secs(5)));
+    assert_eq!((config.max_file_size, config.retention), (10_485_760, Duration::from_secs(168 * 3600)));
+    assert!(!config.once && config.limits.rate.is_none() && config.limits.max_attempts == 3);
+}
+
+#[test]
+fn flag_beats_environment_beats_file_beats_default() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("c.toml");
+    std::fs::write(&path, "mode = \"structured\"\nworkers = 3\ndebounce = \"1s\"\nmax_file_size = 100\n").unwrap();
+    let path = path.to_str().unwrap();
+    let environment = [("CONDUCTOR_MAX_WORKERS", "4"), ("CONDUCTOR_DEBOUNCE", "2s"), ("CONDUCTOR_CONFIG", path)];
+    let config = config(&[("debounce", "3s")], &environment).unwrap();
+    assert_eq!((config.mode, config.limits.workers), (Mode::Structured, 4));
+    assert_eq!((config.limits.debounce, config.max_file_size), (Duration::from_secs(3), 100));
+    let origin = |key| config.raw[key].1.to_string();
+    assert_eq!(origin("debounce"), "flag");
+    assert_eq!(origin("workers"), "environment CONDUCTOR_MAX_WORKERS");
+    assert_eq!(origin("mode"), format!("file {path}"));
+    assert_eq!(origin("out"), "default");
+}
+
+#[test]
+fn nonsense_is_refused_with_the_origin() {
+    let cases = [
+        ("mode", "fast"), ("debounce", "soon"), ("debounce", "-1s"), ("workers", "0"), ("workers", "65"), ("workers", "two"),
+        ("timeout", "0"), ("max-file-size", "10XB"), ("max-file-size", "0"), ("retention", "59m"), ("retention", "744h"),
+        ("rate", "fast"), ("rate", "NaN"), ("rate", "-1"), ("once", "maybe"), ("log-level", "loud"), ("log-format", "xml"),
+        ("period", "99ms"), ("period", "61m"), ("handoff", ""), ("max-attempts", "0"), ("grace-period", "2h"),
+    ];
+    for (key, value) in cases {
+        let error = config(&[(key, value)], &[]).map(|_| ()).expect_err(value);
+        assert_eq!(error.code(), Code::BadValue, "{key}={value}");
+        assert!(error.to_string().starts_with(&format!("--{key} (from flag): ")), "{error}");
+    }
+    assert!(config(&[("period", "0")], &[]).unwrap().period == Period::Never);
+    assert!(config(&[("retention", "1h")], &[]).is_ok() && config(&[("retention", "720h")], &[]).is_ok());
+    let error = config(&[], &[("CONDUCTOR_MAX_FILE_SIZE", "much")]).unwrap_err().to_string();
+    assert!(error.contains("environment CONDUCTOR_MAX_FILE_SIZE"), "{error}");
+}
+
+#[test]
+fn unknown_file_keys_suggest_the_nearest() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("c.toml");
+    let read = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        config(&[("config", path.to_str().unwrap())], &[]).map(|_| ()).unwrap_err()
+    };
+    let error = read("debouce = \"1s\"");
+    assert_eq!(error.code(), Code::UnknownKey);
+    assert!(error.to_string().ends_with("unknown key 'debouce'; did you mean 'debounce'?"), "{error}");
+    assert_eq!(read("mode = [1]").code(), Code::BadValue);
+    assert_eq!(read("mode = ").code(), Code::ConfigUnreadable);
+    assert_eq!(config(&[("config", "/nowhere")], &[]).map(|_| ()).unwrap_err().code(), Code::ConfigUnreadable);
+}
+
+#[test]
+fn changes_are_sorted_into_live_and_restart() {
+    let old = config(&[], &[]).unwrap();
+    let new = config(&[("timeout", "1s"), ("workers", "4")], &[]).unwrap();
+    assert_eq!(new.changes(&old), (vec!["timeout"], vec!["workers"]));
+}

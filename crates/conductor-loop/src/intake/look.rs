@@ -1,0 +1,167 @@
+//! A look at a taken file: type, links, size, one open, one bounded read, hash, judgement. Nothing here blocks and
+//! nothing is followed, whatever the file is.
+
+use super::{Judged, Settings, Verdict};
+use crate::seal::sha256;
+use crate::sys::dir::{Kind, Meta};
+use crate::sys::taken::TakenFiles;
+use conductor_core::intent::{self, Intent, Refusal};
+use conductor_core::name::{NameVerdict, TakenName, escaped, judge};
+use conductor_core::record::{self, Claim};
+use conductor_core::{Code, Digest};
+use conductor_fd::{Writers, writers};
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::sync::Arc;
+
+/// Readings of a file that changes under them before it is refused (threat A11).
+const READINGS: usize = 3;
+
+pub(super) enum Looked {
+    /// A writer still has it open.
+    Held,
+    /// It is not there any more.
+    Gone,
+    Judged(Box<Judged>),
+}
+
+type Read1 = Result<Option<Arc<[u8]>>, Refusal>;
+
+pub(super) fn look(settings: &Settings, taken: &TakenName, patient: bool) -> Looked {
+    let meta = match settings.taken.stat_taken(taken) {
+        Ok(meta) => meta,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Looked::Gone,
+        Err(error) => {
+            // Without lstat nothing is known but the name.
+            let unknown = Meta { kind: Kind::Device, id: (0, 0), links: 0, size: 0, uid: 0, mode: 0, mtime_ns: 0, ctime_ns: 0 };
+            return refused(taken, unknown, Refusal::new(Code::Unreadable, "", &error.to_string(), "a readable file"), None);
+        }
+    };
+    if let Err(refusal) = check_kind(settings, taken, &meta) {
+        return refused(taken, meta, refusal, None);
+    }
+    let (bytes, open_for_writing) = match read(settings, taken, &meta, patient) {
+        Ok((Some(bytes), open)) => (bytes, open),
+        Ok((None, _)) => return Looked::Held,
+        Err(refusal) => return refused(taken, meta, refusal, None),
+    };
+    let digest = sha256(&bytes);
+    let NameVerdict::Intent(name) = judge(&taken.raw) else {
+        let expected = "intent-[A-Za-z0-9._-]{1,200}.json without '..'";
+        let refusal = Refusal::new(Code::BadFileName, "", &format!("the name '{}'", escaped(&taken.raw)), expected);
+        return refused(taken, meta, refusal, Some((bytes, digest)));
+    };
+    match intent::judge(&bytes, settings.policy) {
+        // Where the kernel does not tell about writers, text that simply ends is taken as a sign of one.
+        Err(refusal) if patient && open_for_writing == Writers::Unknown && is_cut(refusal.code) => Looked::Held,
+        Err(refusal) => refused(taken, meta, refusal, Some((bytes, digest))),
+        Ok(intent) => {
+            let mut claim = claim(taken.seq, name.as_str(), (&meta, digest), intent);
+            claim.size = bytes.len() as u64;
+            let claim = Box::new(claim);
+            let verdict = Verdict::Accepted { claim, bytes };
+            let name = name.as_str().to_owned();
+            Looked::Judged(Box::new(Judged { taken: taken.clone(), name, meta, verdict }))
+        }
+    }
+}
+
+fn is_cut(code: Code) -> bool {
+    matches!(code, Code::Incomplete | Code::Empty)
+}
+
+fn check_kind(settings: &Settings, taken: &TakenName, meta: &Meta) -> Result<(), Refusal> {
+    let refuse = |code, found: &str, expected: &str| Err(Refusal::new(code, "", found, expected));
+    let found = match meta.kind {
+        Kind::File => "",
+        Kind::Symlink => "a symbolic link",
+        Kind::Fifo => "a FIFO",
+        Kind::Socket => "a socket",
+        Kind::Device => "a device",
+        Kind::Directory => "a directory",
+    };
+    if meta.kind != Kind::File {
+        return refuse(Code::NotRegular, found, "a regular file");
+    }
+    if meta.links > 1 {
+        return refuse(Code::HardLinked, &format!("a file with {} names", meta.links), "a file with one name");
+    }
+    if meta.size > settings.max_file_size {
+        let found = format!("{} bytes", meta.size);
+        return refuse(Code::TooLarge, &found, &format!("at most {} bytes", settings.max_file_size));
+    }
+    // A name of 256 bytes and more cannot exist; one that is long but legal was judged by its form.
+    debug_assert!(taken.raw.len() <= 255, "NAME_MAX");
+    Ok(())
+}
+
+/// The bytes; none while a writer holds the file and there is patience left.
+fn read(settings: &Settings, taken: &TakenName, before: &Meta, patient: bool) -> Result<(Option<Arc<[u8]>>, Writers), Refusal> {
+    let unreadable = |error: io::Error| Refusal::new(Code::Unreadable, "", &error.to_string(), "a readable file");
+    let mut file = settings.taken.open_taken(taken).map_err(unreadable)?;
+    let opened = Meta::of(&file).map_err(unreadable)?;
+    if opened.id != before.id || opened.kind != Kind::File {
+        return Err(Refusal::new(Code::Unstable, "", "another file than a moment before", "a file that stays"));
+    }
+    let open_for_writing = writers(&file);
+    if patient && open_for_writing == Writers::Some {
+        return Ok((None, open_for_writing));
+    }
+    for _ in 0..READINGS {
+        if let Some(bytes) = read_once(&mut file, settings.max_file_size).transpose() {
+            return bytes.map(|bytes| (Some(bytes), open_for_writing));
+        }
+    }
+    let found = format!("other content at each of {READINGS} readings");
+    Err(Refusal::new(Code::Unstable, "", &found, "a file that is complete when it appears"))
+}
+
+/// One bounded reading; none when the file changed meanwhile.
+fn read_once(file: &mut File, max: u64) -> Read1 {
+    let unreadable = |error: io::Error| Refusal::new(Code::Unreadable, "", &error.to_string(), "a readable file");
+    let before = Meta::of(&*file).map_err(unreadable)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(before.size.min(max)).unwrap_or(0) + 1);
+    file.rewind().map_err(unreadable)?;
+    (&mut *file).take(max + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > max {
+        let found = format!("more than {max} bytes");
+        return Err(Refusal::new(Code::TooLarge, "", &found, &format!("at most {max} bytes")));
+    }
+    let after = Meta::of(&*file).map_err(unreadable)?;
+    let same = before.fingerprint() == after.fingerprint() && bytes.len() as u64 == after.size;
+    Ok(same.then(|| bytes.into()))
+}
+
+fn claim(seq: u64, name: &str, (meta, sha256): (&Meta, Digest), intent: Intent) -> Claim {
+    Claim {
+        v: record::VERSION,
+        seq,
+        name: name.to_owned(),
+        sha256,
+        size: meta.size,
+        uid: meta.uid,
+        taken_at: jiff::Timestamp::now(),
+        correlation_id: intent.correlation_id.unwrap_or_else(|| record::made_correlation_id(seq)),
+        key: intent.key,
+        kind: intent.kind,
+        replicas: intent.replicas,
+        priority: intent.priority,
+        timeout_secs: intent.timeout_secs,
+        reason: intent.reason,
+        source: intent.source,
+        inode: meta.id.1,
+        mtime_ns: meta.mtime_ns,
+    }
+}
+
+fn refused(taken: &TakenName, meta: Meta, refusal: Refusal, bytes: Option<(Arc<[u8]>, Digest)>) -> Looked {
+    let name = match judge(&taken.raw) {
+        NameVerdict::Intent(name) => name.as_str().to_owned(),
+        NameVerdict::Refused(name) => name.derived(&sha256(name.raw())),
+        // Only files with an intent's name are taken; whatever else is found in taken/ gets a name of its own.
+        NameVerdict::Ignore => format!("badname-{}.json", sha256(&taken.raw).short()),
+    };
+    let correlation_id = bytes.as_ref().and_then(|(bytes, _)| intent::correlation_id(bytes));
+    let verdict = Verdict::Refused { refusal, bytes, correlation_id };
+    Looked::Judged(Box::new(Judged { taken: taken.clone(), name, meta, verdict }))
+}

@@ -1,0 +1,252 @@
+//! One run of an external porch. The states are those of a unit in a test runner: running, terminating (grace), killed,
+//! ended; each ending has its own name. Waiting is one poll over the process, both streams and the stop sign.
+
+use super::capture::Stream;
+use super::{Executable, Job, Settings, Stop, Worker, leftovers};
+use crate::sys::process::{self, ProcessId};
+use crate::sys::wake::wait_readable;
+use conductor_core::outcome::{Capture, Ending, Run};
+use rustix::io::Errno;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// After porch has ended, its streams are read for this long; a grandchild that holds them open does not hang us.
+const DRAIN: Duration = Duration::from_millis(200);
+/// What porch may inherit of our environment (design part 5).
+const ALLOWED: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
+
+struct Running<'w> {
+    worker: &'w Worker,
+    child: Child,
+    pid: u32,
+    pidfd: OwnedFd,
+    stdout: Stream,
+    stderr: Stream,
+    deadline: Instant,
+    limit: Duration,
+    grace: Duration,
+}
+
+/// Why it was told to end, and how far that went.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ladder {
+    Free,
+    Terminated { by_deadline: bool, kill_at: Instant },
+    Killed { by_deadline: bool },
+}
+
+pub(super) fn run(worker: &Worker, settings: &Settings, executable: &Executable, job: &Job) -> Run {
+    let file = worker.slots_path.join(job.slot.to_string()).join(&job.claim.name);
+    let mut words = vec!["-intent".to_owned(), file.display().to_string(), "-out".to_owned(), settings.out.display().to_string()];
+    if settings.structured {
+        words.push("-structured".to_owned());
+    }
+    let begin = Instant::now();
+    let mut run = worker.not_run(Ending::Interrupted);
+    run.command = std::iter::once(executable.path.display().to_string()).chain(words.iter().cloned()).collect();
+    let started = command(worker, settings, executable, job).args(&words).spawn();
+    let child = match started {
+        Ok(child) => child,
+        Err(error) => {
+            run.ending = not_started(&error);
+            return run;
+        }
+    };
+    match Running::new(worker, settings, job, child, begin) {
+        Ok(running) => {
+            let marks = leftovers::marks(job.seq, &job.claim.sha256);
+            let (ending, stdout, stderr, left) = running.to_its_end(&marks);
+            Run { ending, duration: begin.elapsed(), stdout, stderr, leftovers: left, ..run }
+        }
+        Err(error) => {
+            run.ending = not_started(&error);
+            run
+        }
+    }
+}
+
+fn not_started(error: &io::Error) -> Ending {
+    let passing = matches!(Errno::from_io_error(error), Some(Errno::AGAIN | Errno::NOMEM | Errno::TXTBSY | Errno::MFILE | Errno::NFILE));
+    Ending::NotStarted { reason: error.to_string(), passing }
+}
+
+fn command(worker: &Worker, settings: &Settings, executable: &Executable, job: &Job) -> Command {
+    let claim = &job.claim;
+    let mut command = Command::new(&executable.path);
+    command.env_clear();
+    for name in ALLOWED {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    if let Some(kubeconfig) = &settings.kubeconfig {
+        command.env("KUBECONFIG", kubeconfig);
+    }
+    command
+        .env("CONDUCTOR_INTENT_SHA256", claim.sha256.to_string())
+        .env("CONDUCTOR_INTENT_SEQ", job.seq.to_string())
+        .env("CONDUCTOR_INTENT_ATTEMPT", job.attempt.to_string())
+        .env("CONDUCTOR_CORRELATION_ID", &claim.correlation_id)
+        .current_dir(worker.slots_path.join(job.slot.to_string()))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0);
+    command
+}
+
+impl<'w> Running<'w> {
+    fn new(worker: &'w Worker, settings: &Settings, job: &Job, mut child: Child, begin: Instant) -> io::Result<Self> {
+        let pid = child.id();
+        if let Some(info) = process::info(pid) {
+            worker.ledger.started(job.slot, job.seq, job.attempt, info.id);
+        }
+        let limit = match job.claim.timeout_secs {
+            // The intent may only shorten what the operator allows.
+            Some(secs) => settings.timeout.min(Duration::from_secs(secs)),
+            None => settings.timeout,
+        };
+        let prepared = process::descriptor(pid).and_then(|pidfd| {
+            let stdout = Stream::new(child.stdout.take().map(OwnedFd::from))?;
+            let stderr = Stream::new(child.stderr.take().map(OwnedFd::from))?;
+            Ok((pidfd, stdout, stderr))
+        });
+        match prepared {
+            Ok((pidfd, stdout, stderr)) => Ok(Self {
+                worker,
+                child,
+                pid,
+                pidfd,
+                stdout,
+                stderr,
+                deadline: begin + limit,
+                limit,
+                grace: settings.grace,
+            }),
+            Err(error) => {
+                // Without a descriptor to wait on it cannot be supervised: it does not run at all.
+                process::kill_group(pid);
+                let _ = child.wait();
+                Err(error)
+            }
+        }
+    }
+
+    fn to_its_end(mut self, marks: &[String]) -> (Ending, Capture, Capture, Vec<String>) {
+        let mut ladder = Ladder::Free;
+        let status = loop {
+            ladder = self.climb(ladder);
+            let until = match ladder {
+                Ladder::Free => Some(self.deadline),
+                Ladder::Terminated { kill_at, .. } => Some(kill_at),
+                Ladder::Killed { .. } => None,
+            };
+            match self.wait(until) {
+                Ok(false) => {}
+                // Waiting itself failed: the end is awaited without streams rather than lost.
+                Ok(true) | Err(_) => break self.child.wait(),
+            }
+        };
+        let left = self.end_leftovers(marks);
+        self.drain_rest();
+        let ending = match status {
+            Ok(status) => named(status, ladder, self.limit),
+            Err(error) => Ending::NotStarted { reason: format!("its end could not be read: {error}"), passing: false },
+        };
+        (ending, self.stdout.finish(), self.stderr.finish(), left)
+    }
+
+    /// The next rung: TERM at the deadline or at the stop sign, KILL after the grace time.
+    fn climb(&self, ladder: Ladder) -> Ladder {
+        let now = Instant::now();
+        let stop = self.worker.stop.level();
+        match ladder {
+            Ladder::Free if stop == Stop::Kill => self.kill(false),
+            Ladder::Free if now >= self.deadline || stop == Stop::Terminate => {
+                process::terminate_group(self.pid);
+                Ladder::Terminated { by_deadline: now >= self.deadline, kill_at: now + self.grace }
+            }
+            Ladder::Terminated { by_deadline, kill_at } if now >= kill_at || stop == Stop::Kill => self.kill(by_deadline),
+            other => other,
+        }
+    }
+
+    fn kill(&self, by_deadline: bool) -> Ladder {
+        process::kill_group(self.pid);
+        Ladder::Killed { by_deadline }
+    }
+
+    /// Waits for output, the end, the stop sign or the time. True when the process has ended.
+    fn wait(&mut self, until: Option<Instant>) -> io::Result<bool> {
+        let timeout = until.map(|until| until.saturating_duration_since(Instant::now()));
+        // Once told to kill, there is nothing more to hear from the stop sign.
+        let sign = (self.worker.stop.level() < Stop::Kill).then(|| self.worker.waker.as_fd());
+        let watched = [Some(self.pidfd.as_fd()), self.stdout.descriptor(), self.stderr.descriptor(), sign];
+        let [ended, out, err, signalled] = wait_readable(watched, timeout)?;
+        if out {
+            self.stdout.drain();
+        }
+        if err {
+            self.stderr.drain();
+        }
+        if signalled {
+            self.worker.waker.clear();
+        }
+        Ok(ended)
+    }
+
+    /// Kills what is left of the group and what escaped from it, and says what it was.
+    fn end_leftovers(&self, marks: &[String]) -> Vec<String> {
+        let mut left = Vec::new();
+        if process::group_exists(self.pid) {
+            left.extend(process::group_members(self.pid).iter().map(leftovers::describe));
+            process::kill_group(self.pid);
+        }
+        left.extend(leftovers::end_escaped(marks));
+        left
+    }
+
+    fn drain_rest(&mut self) {
+        let until = Instant::now() + DRAIN;
+        while self.stdout.descriptor().is_some() || self.stderr.descriptor().is_some() {
+            let left = until.saturating_duration_since(Instant::now());
+            match wait_readable([self.stdout.descriptor(), self.stderr.descriptor()], Some(left)) {
+                Ok([false, false]) | Err(_) if left.is_zero() => return,
+                Ok([out, err]) => {
+                    if out {
+                        self.stdout.drain();
+                    }
+                    if err {
+                        self.stderr.drain();
+                    }
+                    if left.is_zero() {
+                        return;
+                    }
+                }
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+fn named(status: ExitStatus, ladder: Ladder, limit: Duration) -> Ending {
+    match ladder {
+        Ladder::Terminated { by_deadline: true, .. } => Ending::TimedOut { limit, killed: false },
+        Ladder::Killed { by_deadline: true } => Ending::TimedOut { limit, killed: true },
+        // It finished its work in spite of the stop: that is a success, not an interruption.
+        Ladder::Terminated { .. } | Ladder::Killed { .. } if status.code() == Some(0) => Ending::Exited(0),
+        Ladder::Terminated { .. } | Ladder::Killed { .. } => Ending::Interrupted,
+        Ladder::Free => match (status.code(), status.signal()) {
+            (Some(code), _) => Ending::Exited(code),
+            (None, signal) => Ending::Signalled(signal.unwrap_or(0)),
+        },
+    }
+}
+
+/// The process a run line names, for recovery.
+pub(super) fn is_alive(id: ProcessId) -> bool {
+    process::info(id.pid).is_some_and(|info| info.id == id && !info.zombie)
+}

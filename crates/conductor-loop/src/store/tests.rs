@@ -1,0 +1,139 @@
+//! The store by itself: what is written reads back, what is damaged is refused, imports can be repeated.
+
+use super::*;
+use conductor_core::Digest;
+use conductor_core::intent::Kind;
+
+fn store() -> (tempfile::TempDir, Arc<Dir>, Store) {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = Arc::new(Dir::open(temp.path()).unwrap());
+    let store = Store::open(Arc::clone(&dir), true).unwrap();
+    (temp, dir, store)
+}
+
+fn claim(seq: u64) -> Claim {
+    Claim {
+        v: record::VERSION,
+        seq,
+        name: "intent-a.json".into(),
+        sha256: Digest([1; 32]),
+        size: 3,
+        uid: 0,
+        taken_at: jiff::Timestamp::UNIX_EPOCH,
+        correlation_id: "c".into(),
+        key: TargetKey { namespace: "n".into(), target: "t".into() },
+        kind: Kind::Scaling,
+        replicas: Some(1),
+        priority: 5,
+        timeout_secs: None,
+        reason: None,
+        source: None,
+        inode: 1,
+        mtime_ns: 1,
+    }
+}
+
+fn outcome(seq: u64) -> Outcome {
+    Outcome {
+        v: record::VERSION,
+        seq,
+        name: "intent-a.json".into(),
+        status: Status::Success,
+        message: String::new(),
+        finished_at: jiff::Timestamp::UNIX_EPOCH,
+        mode: "direct".into(),
+        porch_path: "porch".into(),
+        sha256: Some(Digest([1; 32])),
+        size: 3,
+        correlation_id: "c".into(),
+        attempts: 1,
+        exit_code: Some(0),
+        signal: None,
+        error_code: None,
+        duration_ms: Some(1),
+        archived_as: "processed/intent-a.json".into(),
+        duplicate_of: None,
+        key: Some(claim(seq).key),
+        imported: false,
+    }
+}
+
+#[test]
+fn the_life_of_an_entry() {
+    let (_temp, dir, store) = store();
+    assert_eq!(store.write(|b| b.claim(&claim(4), b"abc", true)).unwrap(), None);
+    let entry = store.open_entries().unwrap().remove(0);
+    assert_eq!((entry.claim, entry.bytes.as_deref(), entry.start), (Some(claim(4)), Some(b"abc".as_slice()), Some(1)));
+    store.write(|b| b.settle(&outcome(4), Some(b"log"), None)).unwrap();
+    // A second time, as recovery may do, changes nothing.
+    store.write(|b| b.settle(&outcome(4), Some(b"log"), None)).unwrap();
+    assert_eq!(store.counts().unwrap(), Counts { processed: 1, failed: 0, duplicates: 0 });
+    store.write(|b| b.done(&[4])).unwrap();
+    assert_eq!(store.sizes().unwrap(), (0, 1));
+    drop(store);
+    let store = Store::open(Arc::clone(&dir), false).unwrap();
+    let last = store.last_success(&claim(5).key, "intent-a.json").unwrap().unwrap();
+    assert_eq!((last.seq, store.last_seq().unwrap()), (4, 4));
+    store.write(|b| b.forget(&outcome(4))).unwrap();
+    assert_eq!(store.last_success(&claim(5).key, "intent-a.json").unwrap(), None);
+    assert_eq!(store.last_seq().unwrap(), 4, "numbers are never used again");
+}
+
+#[test]
+fn a_damaged_store_is_refused_and_left_alone() {
+    for damage in [b"not a database, but long enough to be looked at".repeat(200), Vec::new()] {
+        let (temp, dir, store) = store();
+        drop(store);
+        let path = temp.path().join(FILE);
+        std::fs::write(&path, &damage).unwrap();
+        let error = Store::open(Arc::clone(&dir), false).unwrap_err();
+        assert_eq!(error.code(), conductor_core::Code::StoreDamaged, "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), damage);
+    }
+}
+
+#[test]
+fn another_version_is_refused() {
+    let (_temp, dir, store) = store();
+    let other = encode(&(VERSION + 1));
+    store.write(|b| Ok(drop(b.txn.open_table(META)?.insert("version", other.as_slice())?))).unwrap();
+    store.reopen().unwrap();
+    drop(store);
+    let error = Store::open(Arc::clone(&dir), false).unwrap_err();
+    assert_eq!(error.code(), conductor_core::Code::StoreVersion);
+}
+
+#[test]
+fn export_and_import_carry_everything_over() {
+    let (_temp, _dir, old) = store();
+    old.write(|b| b.settle(&outcome(1), None, None).and_then(|()| b.settle(&outcome(2), None, None))).unwrap();
+    let mut lines = Vec::new();
+    assert_eq!(export(&old, jiff::Timestamp::UNIX_EPOCH, &mut lines).unwrap(), 2);
+    let (_temp2, _dir2, new) = store();
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    let count = import(&new, now, &mut lines.as_slice()).unwrap();
+    assert_eq!(count.imported + count.skipped, 2);
+    assert_eq!(new.last_success(&claim(9).key, "x").unwrap().map(|l| l.seq), Some(2));
+    assert_eq!(import(&new, now, &mut lines.as_slice()).unwrap().imported, 0, "again: nothing new");
+    assert!(import(&new, now, &mut b"garbage".as_slice()).is_err());
+    assert!(import(&new, now, &mut b"{\"format\": \"other\", \"version\": 1}".as_slice()).is_err());
+}
+
+#[test]
+fn the_go_state_file_is_understood() {
+    let (_temp, _dir, store) = store();
+    let sha = "ab".repeat(32);
+    let text = format!(
+        r#"{{"version": "1.0", "saved_at": "2025-01-01T00:00:00Z", "states": {{
+        "/data/handoff/intent-a.json": {{"file_path": "x", "sha256": "{sha}", "size": 9, "processed_at": "2025-01-01T00:00:00+01:00", "status": "processed"}},
+        "/data/handoff/intent-b.json": {{"file_path": "x", "sha256": "{sha}", "size": 9, "processed_at": "2025-01-02T00:00:00Z", "status": "failed"}},
+        "/data/handoff/intent-null.json": null,
+        "/data/$(whoami)": {{"sha256": "{sha}", "size": 1, "status": "processed"}}}}}}"#
+    );
+    assert!(looks_like_go_state(text.as_bytes()));
+    let count = import(&store, jiff::Timestamp::UNIX_EPOCH, &mut text.as_bytes()).unwrap();
+    assert_eq!(count, ImportCount { imported: 2, skipped: 0 });
+    let any = TargetKey { namespace: "n".into(), target: "t".into() };
+    assert!(store.last_success(&any, "intent-a.json").unwrap().is_some());
+    assert!(store.last_success(&any, "intent-b.json").unwrap().is_none(), "a failure is no success");
+}

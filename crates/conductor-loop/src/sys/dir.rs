@@ -1,0 +1,339 @@
+//! A directory by descriptor. Every file operation of the daemon goes through one of these, so that nothing that
+//! happens to the path meanwhile (renames, symbolic links) can redirect it.
+
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, Stat, fchmod, fstat, linkat, mkdirat, open,
+    openat, openat2, renameat, renameat_with, statat, unlinkat,
+};
+use rustix::io::Errno;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// A directory that stays the same directory whatever its path becomes.
+#[derive(Debug)]
+pub struct Dir(OwnedFd);
+
+/// What a directory entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A FIFO.
+    Fifo,
+    /// A socket.
+    Socket,
+    /// A block or character device.
+    Device,
+}
+
+/// What lstat says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meta {
+    /// Type.
+    pub kind: Kind,
+    /// Device and inode: the identity.
+    pub id: (u64, u64),
+    /// Number of names.
+    pub links: u64,
+    /// Size in bytes.
+    pub size: u64,
+    /// Owner.
+    pub uid: u32,
+    /// Permission bits, set-id and sticky bits.
+    pub mode: u32,
+    /// Modification time, nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// Change time, nanoseconds since 1970.
+    pub ctime_ns: i64,
+}
+
+impl Meta {
+    /// Reads an open descriptor.
+    pub fn of(file: impl AsFd) -> io::Result<Self> {
+        Ok(Self::from_stat(&fstat(file)?))
+    }
+
+    // The widths of these fields differ between architectures.
+    #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "field widths of stat differ by architecture")]
+    fn from_stat(stat: &Stat) -> Self {
+        let ns = |secs: i64, nanos: i64| secs.saturating_mul(1_000_000_000).saturating_add(nanos);
+        let kind = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Kind::File,
+            FileType::Directory => Kind::Directory,
+            FileType::Symlink => Kind::Symlink,
+            FileType::Fifo => Kind::Fifo,
+            FileType::Socket => Kind::Socket,
+            _ => Kind::Device,
+        };
+        Self {
+            kind,
+            id: (stat.st_dev as u64, stat.st_ino as u64),
+            links: stat.st_nlink as u64,
+            size: stat.st_size as u64,
+            uid: stat.st_uid,
+            mode: stat.st_mode & 0o7777,
+            mtime_ns: ns(stat.st_mtime as i64, stat.st_mtime_nsec as i64),
+            ctime_ns: ns(stat.st_ctime as i64, stat.st_ctime_nsec as i64),
+        }
+    }
+
+    /// The part that changes when the file does.
+    pub fn fingerprint(&self) -> conductor_core::desk::Fingerprint {
+        conductor_core::desk::Fingerprint {
+            inode: self.id.1,
+            size: self.size,
+            mtime_ns: self.mtime_ns,
+            ctime_ns: self.ctime_ns,
+        }
+    }
+}
+
+const DIR_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+impl Dir {
+    /// Opens a directory by path; symbolic links on the way are the operator's and are followed.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self(open(path, DIR_FLAGS, Mode::empty())?))
+    }
+
+    /// Opens the sub-directory `name`, creating it when missing. A symbolic link of that name is refused.
+    pub fn ensure(&self, name: &str, mode: u32) -> io::Result<Self> {
+        match mkdirat(&self.0, name, Mode::from_raw_mode(mode)) {
+            Ok(()) | Err(Errno::EXIST) => self.sub(name),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Opens the existing sub-directory `name`, never through a symbolic link.
+    pub fn sub(&self, name: impl AsRef<OsStr>) -> io::Result<Self> {
+        Ok(Self(openat(&self.0, name.as_ref(), DIR_FLAGS | OFlags::NOFOLLOW, Mode::empty())?))
+    }
+
+    /// Identity and the rest of this directory itself.
+    pub fn meta(&self) -> io::Result<Meta> {
+        Meta::of(&self.0)
+    }
+
+    /// lstat of an entry.
+    pub fn stat(&self, name: impl AsRef<OsStr>) -> io::Result<Meta> {
+        Ok(Meta::from_stat(&statat(&self.0, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW)?))
+    }
+
+    /// Whether an entry of this name exists.
+    pub fn has(&self, name: &str) -> io::Result<bool> {
+        match self.stat(name) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens an entry for reading: no symbolic links, no blocking on a FIFO, nothing beyond this directory.
+    pub fn open_read(&self, name: impl AsRef<OsStr>) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+        let opened = match openat2(&self.0, name.as_ref(), flags, Mode::empty(), resolve) {
+            // Kernels before 5.6, and containers whose seccomp profile predates the call.
+            Err(Errno::NOSYS | Errno::PERM) => openat(&self.0, name.as_ref(), flags, Mode::empty()),
+            other => other,
+        };
+        Ok(File::from(opened?))
+    }
+
+    /// Creates a file that must not exist, and writes `content`; nothing stays behind when that fails.
+    pub fn create(&self, name: impl AsRef<OsStr>, mode: u32, content: &[u8]) -> io::Result<()> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = openat(&self.0, name.as_ref(), flags, Mode::from_raw_mode(mode))?;
+        let written = File::from(file).write_all(content);
+        if written.is_err() {
+            let _ = self.unlink(name);
+        }
+        written
+    }
+
+    /// Opens (and creates) a file for reading and writing at offsets.
+    pub fn open_rw(&self, name: &str, mode: u32) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(File::from(openat(&self.0, name, flags, Mode::from_raw_mode(mode))?))
+    }
+
+    /// Moves an entry; an existing target is an error, never overwritten.
+    pub fn rename_new(&self, from: impl AsRef<OsStr>, to_dir: &Dir, to: impl AsRef<OsStr>) -> io::Result<()> {
+        let (from, to) = (from.as_ref(), to.as_ref());
+        match renameat_with(&self.0, from, &to_dir.0, to, RenameFlags::NOREPLACE) {
+            // File systems without the flag: link fails on an existing target as well.
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                linkat(&self.0, from, &to_dir.0, to, AtFlags::empty())?;
+                Ok(unlinkat(&self.0, from, AtFlags::empty())?)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    /// Moves an entry over whatever has that name.
+    pub fn rename_over(&self, from: &str, to_dir: &Dir, to: &str) -> io::Result<()> {
+        Ok(renameat(&self.0, from, &to_dir.0, to)?)
+    }
+
+    /// Removes an entry that is no directory.
+    pub fn unlink(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
+        Ok(unlinkat(&self.0, name.as_ref(), AtFlags::empty())?)
+    }
+
+    /// Removes an empty directory.
+    pub fn remove_dir(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
+        Ok(unlinkat(&self.0, name.as_ref(), AtFlags::REMOVEDIR)?)
+    }
+
+    /// Removes everything below this directory, without following links.
+    pub fn clear(&self) -> io::Result<()> {
+        for name in self.names()? {
+            if self.stat(OsStr::from_bytes(&name))?.kind == Kind::Directory {
+                self.sub(OsStr::from_bytes(&name))?.clear()?;
+                self.remove_dir(OsStr::from_bytes(&name))?;
+            } else {
+                self.unlink(OsStr::from_bytes(&name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets the permission bits of an entry that was checked to be a regular file of ours.
+    pub fn set_mode(&self, name: &str, mode: u32) -> io::Result<()> {
+        let file = self.open_read(name)?;
+        Ok(fchmod(&file, Mode::from_raw_mode(mode))?)
+    }
+
+    /// All names. For small directories; large ones are read with a [`Lister`].
+    pub fn names(&self) -> io::Result<Vec<Box<[u8]>>> {
+        let mut names = Vec::new();
+        self.lister()?.slice(usize::MAX, |name| names.push(name.into()))?;
+        Ok(names)
+    }
+
+    /// Begins to list the entries from the start, in slices.
+    pub fn lister(&self) -> io::Result<Lister> {
+        // A descriptor of its own: the position belongs to the open file description.
+        Ok(Lister(openat(&self.0, ".", DIR_FLAGS, Mode::empty())?))
+    }
+
+    /// Makes everything written on this file system before the call durable.
+    pub fn sync_file_system(&self) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(&self.0)?)
+    }
+
+    /// Makes the directory's entries durable.
+    pub fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::fsync(&self.0)?)
+    }
+
+    /// Free bytes and free inodes for us.
+    pub fn free_space(&self) -> io::Result<(u64, u64)> {
+        let stat = rustix::fs::fstatvfs(&self.0)?;
+        // Some file systems have no fixed number of inodes and report none at all.
+        let inodes = if stat.f_files == 0 { u64::MAX } else { stat.f_favail };
+        Ok((stat.f_bavail.saturating_mul(stat.f_frsize), inodes))
+    }
+
+    /// Whether events cannot be trusted here: network and user-space file systems, by their magic numbers (statfs(2)).
+    pub fn is_network_file_system(&self) -> bool {
+        const MAGICS: [u64; 9] = [
+            0x6969,      // NFS
+            0xFF53_4D42, // CIFS
+            0xFE53_4D42, // SMB2
+            0x517B,      // SMB
+            0x6573_5546, // FUSE (also virtiofs)
+            0x0102_1997, // 9p
+            0x00C3_6400, // Ceph
+            0x5346_414F, // AFS
+            0x0BD0_0BD0, // Lustre
+        ];
+        rustix::fs::fstatfs(&self.0).is_ok_and(|stat| {
+            let magic = u64::try_from(stat.f_type).unwrap_or(0) & 0xFFFF_FFFF;
+            MAGICS.contains(&magic)
+        })
+    }
+}
+
+impl AsFd for Dir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// A position in the listing of a directory.
+#[derive(Debug)]
+pub struct Lister(OwnedFd);
+
+impl Lister {
+    /// Hands over names until about `most` were read; true when the end of the directory was reached.
+    pub fn slice(&mut self, most: usize, mut each: impl FnMut(&[u8])) -> io::Result<bool> {
+        let mut read = 0;
+        while read < most {
+            let before = read;
+            // A fresh buffer reader per round: the kernel keeps the position, so a slice may end between buffers.
+            let mut buffer = [MaybeUninit::uninit(); 32 << 10];
+            let mut raw = RawDir::new(&self.0, &mut buffer);
+            while let Some(entry) = raw.next() {
+                let entry = entry?;
+                let name = entry.file_name().to_bytes();
+                read += 1;
+                if name != b"." && name != b".." {
+                    each(name);
+                }
+                if raw.is_buffer_empty() {
+                    break;
+                }
+            }
+            if read == before {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_deliver_every_name_once() {
+        let temp = tempfile::tempdir().unwrap();
+        for i in 0..3000 {
+            std::fs::write(temp.path().join(format!("file-with-a-longer-name-{i:05}")), "").unwrap();
+        }
+        let mut lister = Dir::open(temp.path()).unwrap().lister().unwrap();
+        let (mut names, mut slices) = (Vec::new(), 0);
+        loop {
+            slices += 1;
+            if lister.slice(500, |name| names.push(name.to_vec())).unwrap() {
+                break;
+            }
+        }
+        assert!(slices > 1);
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), 3000);
+    }
+
+    #[test]
+    fn nothing_is_overwritten_or_followed() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open(temp.path()).unwrap();
+        dir.create("a", 0o600, b"a").unwrap();
+        dir.create("b", 0o600, b"b").unwrap();
+        assert_eq!(dir.rename_new("a", &dir, "b").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        std::os::unix::fs::symlink("/etc", temp.path().join("link")).unwrap();
+        assert!(dir.sub("link").is_err() && dir.open_read("link").is_err() && dir.ensure("link", 0o700).is_err());
+    }
+}

@@ -1,0 +1,114 @@
+//! Processes: groups, process descriptors, and what /proc tells about them.
+
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitOptions, kill_process, kill_process_group, pidfd_open, set_child_subreaper,
+    test_kill_process_group, waitpid,
+};
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+
+/// A process of which we know that its number has not been given to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProcessId {
+    /// The number.
+    pub pid: u32,
+    /// When it started, in clock ticks since boot (proc(5), field 22).
+    pub start: u64,
+}
+
+/// The few facts of /proc/PID/stat that are used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessInfo {
+    /// Number and start.
+    pub id: ProcessId,
+    /// The program's short name.
+    pub name: String,
+    /// Its process group.
+    pub group: u32,
+    /// Whether it is only waiting to be reaped.
+    pub zombie: bool,
+}
+
+fn pid(number: u32) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(number).ok()?)
+}
+
+/// Makes orphaned descendants our children instead of init's, so that escaped ones can be found and killed.
+pub fn adopt_orphans() -> io::Result<()> {
+    Ok(set_child_subreaper(pid(std::process::id()))?)
+}
+
+/// A descriptor that becomes readable when the process ends.
+pub fn descriptor(number: u32) -> io::Result<OwnedFd> {
+    let pid = pid(number).ok_or_else(|| io::Error::other("not a process number"))?;
+    Ok(pidfd_open(pid, PidfdFlags::empty())?)
+}
+
+/// Asks a process group to end.
+pub fn terminate_group(group: u32) {
+    // ESRCH means that there is nobody left to signal, which is what was wanted.
+    let _ = pid(group).map(|group| kill_process_group(group, Signal::TERM));
+}
+
+/// Ends a process group.
+pub fn kill_group(group: u32) {
+    let _ = pid(group).map(|group| kill_process_group(group, Signal::KILL));
+}
+
+/// Whether a process group still has members.
+pub fn group_exists(group: u32) -> bool {
+    pid(group).is_some_and(|group| test_kill_process_group(group).is_ok())
+}
+
+/// Ends one process, if it is still the one that was meant.
+pub fn kill(id: ProcessId) {
+    if info(id.pid).is_some_and(|info| info.id == id) {
+        let _ = pid(id.pid).map(|pid| kill_process(pid, Signal::KILL));
+    }
+}
+
+/// Reaps an adopted child if it has ended. True when it is gone.
+pub fn reap(number: u32) -> bool {
+    pid(number).is_some_and(|pid| !matches!(waitpid(Some(pid), WaitOptions::NOHANG), Ok(None)))
+}
+
+/// Reads /proc/PID/stat.
+pub fn info(number: u32) -> Option<ProcessInfo> {
+    let text = fs::read(format!("/proc/{number}/stat")).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    // The name is in parentheses and may itself hold parentheses and spaces.
+    let (head, tail) = text.rsplit_once(") ")?;
+    let name = head.split_once(" (")?.1.to_owned();
+    let fields: Vec<&str> = tail.split(' ').collect();
+    Some(ProcessInfo {
+        id: ProcessId { pid: number, start: fields.get(19)?.parse().ok()? },
+        name,
+        group: fields.get(2)?.parse().ok()?,
+        zombie: matches!(*fields.first()?, "Z" | "X"),
+    })
+}
+
+/// Every process we may look at.
+pub fn all() -> Vec<ProcessInfo> {
+    let numbers = fs::read_dir("/proc").into_iter().flatten().flatten();
+    numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter_map(info).collect()
+}
+
+/// Living members of a process group.
+pub fn group_members(group: u32) -> Vec<ProcessInfo> {
+    all().into_iter().filter(|process| process.group == group && !process.zombie).collect()
+}
+
+/// Children of the main thread: orphans that were adopted, since only other threads start programs.
+pub fn adopted() -> Vec<u32> {
+    let own = std::process::id();
+    let text = fs::read_to_string(format!("/proc/self/task/{own}/children")).unwrap_or_default();
+    text.split_ascii_whitespace().filter_map(|number| number.parse().ok()).collect()
+}
+
+/// Whether the process's environment holds all of these `NAME=VALUE` entries. False where we may not look.
+pub fn has_environment(number: u32, entries: &[String]) -> bool {
+    let Ok(environment) = fs::read(format!("/proc/{number}/environ")) else { return false };
+    entries.iter().all(|wanted| environment.split(|b| *b == 0).any(|entry| entry == wanted.as_bytes()))
+}

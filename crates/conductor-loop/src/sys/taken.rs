@@ -1,0 +1,101 @@
+//! The private directory of taken files: how one gets there, is found and leaves again.
+
+use super::dir::{Dir, Kind, Meta};
+use conductor_core::name::{TakenAt, TakenName};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+
+/// Operations on taken files, for the intake and the clerk. Implemented on the directory itself.
+pub trait TakenFiles {
+    /// Moves a file out of the handoff directory. Atomic; nothing was opened or checked before.
+    fn take(&self, handoff: &Dir, taken: &TakenName) -> io::Result<()>;
+    /// Opens a taken file and says what it is.
+    fn open_taken(&self, taken: &TakenName) -> io::Result<File>;
+    /// lstat of a taken file.
+    fn stat_taken(&self, taken: &TakenName) -> io::Result<Meta>;
+    /// Removes a taken file; one that is gone already is no error.
+    fn remove_taken(&self, taken: &TakenName) -> io::Result<()>;
+    /// Moves a taken file on; an existing target is an error.
+    fn move_taken(&self, taken: &TakenName, to_dir: &Dir, to: &str) -> io::Result<()>;
+    /// Everything that is here, in order of taking.
+    fn all_taken(&self) -> io::Result<Vec<TakenName>>;
+}
+
+fn raw(taken: &TakenName) -> &OsStr {
+    OsStr::from_bytes(&taken.raw)
+}
+
+impl TakenFiles for Dir {
+    fn take(&self, handoff: &Dir, taken: &TakenName) -> io::Result<()> {
+        match taken.place() {
+            TakenAt::Entry(entry) => handoff.rename_new(raw(taken), self, entry),
+            TakenAt::Nested(dir) => {
+                let nest = self.ensure(&dir, 0o700)?;
+                let moved = handoff.rename_new(raw(taken), &nest, raw(taken));
+                if moved.is_err() {
+                    let _ = self.remove_dir(&dir);
+                }
+                moved
+            }
+        }
+    }
+
+    fn open_taken(&self, taken: &TakenName) -> io::Result<File> {
+        match taken.place() {
+            TakenAt::Entry(entry) => self.open_read(entry),
+            TakenAt::Nested(dir) => self.sub(dir)?.open_read(raw(taken)),
+        }
+    }
+
+    fn stat_taken(&self, taken: &TakenName) -> io::Result<Meta> {
+        match taken.place() {
+            TakenAt::Entry(entry) => self.stat(entry),
+            TakenAt::Nested(dir) => self.sub(dir)?.stat(raw(taken)),
+        }
+    }
+
+    fn remove_taken(&self, taken: &TakenName) -> io::Result<()> {
+        let removed = match taken.place() {
+            TakenAt::Entry(entry) => self.unlink(entry),
+            TakenAt::Nested(dir) => {
+                self.sub(&dir).and_then(|nest| nest.unlink(raw(taken))).and_then(|()| self.remove_dir(&dir))
+            }
+        };
+        match removed {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
+    fn move_taken(&self, taken: &TakenName, to_dir: &Dir, to: &str) -> io::Result<()> {
+        match taken.place() {
+            TakenAt::Entry(entry) => self.rename_new(entry, to_dir, to),
+            TakenAt::Nested(dir) => {
+                self.sub(&dir)?.rename_new(raw(taken), to_dir, to)?;
+                self.remove_dir(&dir)
+            }
+        }
+    }
+
+    fn all_taken(&self) -> io::Result<Vec<TakenName>> {
+        let mut all = Vec::new();
+        for entry in self.names()? {
+            let Ok(text) = std::str::from_utf8(&entry) else { continue };
+            if let Ok(seq) = text.parse::<u64>()
+                && self.stat(text)?.kind == Kind::Directory
+            {
+                let inside = self.sub(text)?.names()?;
+                if inside.is_empty() {
+                    self.remove_dir(text)?;
+                }
+                all.extend(inside.into_iter().map(|raw| TakenName { seq, raw }));
+            } else if let Some(taken) = TakenName::parse(text) {
+                all.push(taken);
+            }
+        }
+        all.sort_by_key(|taken| taken.seq);
+        Ok(all)
+    }
+}

@@ -1,0 +1,53 @@
+//! A wake-up that poll(2) can wait for, beside descriptors.
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::io::{Errno, read, write};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Wakes a thread that polls it. Clones wake the same thread.
+#[derive(Debug, Clone)]
+pub struct Waker(Arc<OwnedFd>);
+
+impl Waker {
+    /// A new wake-up, not set.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self(Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)))
+    }
+
+    /// Sets it. A wake-up that is set already stays set.
+    pub fn wake(&self) {
+        // The only possible failure is a full counter, which means it is set.
+        let _ = write(&*self.0, &1_u64.to_ne_bytes());
+    }
+
+    /// Clears it.
+    pub fn clear(&self) {
+        let _ = read(&*self.0, &mut [0_u8; 8]);
+    }
+}
+
+impl AsFd for Waker {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Waits until one of the descriptors is readable or closed, or the time is over. Returns which are.
+pub fn wait_readable<const N: usize>(
+    descriptors: [Option<BorrowedFd<'_>>; N],
+    timeout: Option<Duration>,
+) -> io::Result<[bool; N]> {
+    let mut polled: Vec<PollFd<'_>> =
+        descriptors.iter().flatten().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+    // Rounded up, so that a deadline has really passed when the wait is over.
+    let timeout = timeout.and_then(|t| Timespec::try_from(t).ok());
+    match poll(&mut polled, timeout.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(errno) => return Err(errno.into()),
+    }
+    let mut ready = polled.iter().map(|fd| !fd.revents().is_empty());
+    Ok(descriptors.map(|descriptor| descriptor.is_some() && ready.next().unwrap_or(false)))
+}

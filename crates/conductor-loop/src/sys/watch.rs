@@ -1,0 +1,69 @@
+//! inotify on one directory. What it says is a hint: a name to look at, or that something was lost.
+
+use rustix::fs::inotify::{CreateFlags, ReadFlags, Reader, WatchFlags, add_watch, init};
+use rustix::io::Errno;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+
+/// A watch on one directory.
+#[derive(Debug)]
+pub struct Watch(OwnedFd);
+
+/// What an event says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hint {
+    /// A file of this name was closed after writing, or renamed into the directory.
+    Name(Box<[u8]>),
+    /// The kernel's queue overflowed: events were lost.
+    Overflow,
+    /// The directory was deleted, moved or unmounted; no more events will come.
+    Gone,
+}
+
+impl Watch {
+    /// Watches the directory behind the descriptor, not whatever has its path.
+    pub fn on(directory: impl AsFd) -> io::Result<Self> {
+        use std::os::fd::AsRawFd;
+        let inotify = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}", directory.as_fd().as_raw_fd()));
+        let flags = WatchFlags::CLOSE_WRITE
+            | WatchFlags::MOVED_TO
+            | WatchFlags::DELETE_SELF
+            | WatchFlags::MOVE_SELF
+            | WatchFlags::ONLYDIR;
+        add_watch(&inotify, &path, flags)?;
+        Ok(Self(inotify))
+    }
+
+    /// Everything that is waiting.
+    pub fn drain(&self, mut each: impl FnMut(Hint)) -> io::Result<()> {
+        let mut buffer = [MaybeUninit::uninit(); 16 << 10];
+        let mut reader = Reader::new(&self.0, &mut buffer);
+        loop {
+            let event = match reader.next() {
+                Ok(event) => event,
+                Err(Errno::WOULDBLOCK) => return Ok(()),
+                Err(Errno::INTR) => continue,
+                Err(errno) => return Err(errno.into()),
+            };
+            let flags = event.events();
+            if flags.contains(ReadFlags::QUEUE_OVERFLOW) {
+                each(Hint::Overflow);
+            } else if flags.intersects(
+                ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF | ReadFlags::UNMOUNT | ReadFlags::IGNORED,
+            ) {
+                each(Hint::Gone);
+            } else if let Some(name) = event.file_name() {
+                each(Hint::Name(name.to_bytes().into()));
+            }
+        }
+    }
+}
+
+impl AsFd for Watch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
