@@ -3,14 +3,14 @@
 
 #![forbid(unsafe_code)]
 
-// pub mod cli;
+pub mod cli;
 pub mod clerk;
 pub mod config;
-// pub mod daemon;
+pub mod daemon;
 pub mod intake;
-// pub mod ops;
+pub mod ops;
 pub mod runner;
 pub mod seal;
 pub mod store;
 pub mod sys;
-// pub mod telemetry;
+pub mod telemetry;

@@ -1,2 +1,7 @@
-//! stub
-fn main(){}
+//! The program: hands its arguments to the command line and its status to the system.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    conductor_loop::cli::main(std::env::args_os())
+}

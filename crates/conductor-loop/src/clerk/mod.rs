@@ -21,6 +21,7 @@ use publish::PublishError;
 use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -160,6 +161,7 @@ pub enum Ack {
 /// The running clerk.
 pub struct Clerk {
     commands: Sender<Command>,
+    abandon: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -177,8 +179,10 @@ impl Clerk {
                 }
             }
         })?;
+        let abandon = Arc::new(AtomicBool::new(false));
         let desk = Desk {
             places,
+            abandon: Arc::clone(&abandon),
             store,
             head,
             report,
@@ -192,13 +196,18 @@ impl Clerk {
             full: false,
         };
         let thread = std::thread::Builder::new().name("clerk".to_owned()).spawn(move || desk.run(&receiver))?;
-        Ok(Self { commands, thread: Some(thread) })
+        Ok(Self { commands, abandon, thread: Some(thread) })
     }
 
     /// Queues a command. The desk's windows bound the queue.
     pub fn send(&self, command: Command) {
         // Fails only after a fatal answer has been given.
         let _ = self.commands.send(command);
+    }
+
+    /// Gives up waiting for space: what is not durable stays undone and is done again by the next start.
+    pub fn abandon(&self) {
+        self.abandon.store(true, Ordering::Release);
     }
 
     /// Makes everything durable and ends.
@@ -213,6 +222,7 @@ impl Clerk {
 /// The clerk's own table: what lies between commit and DONE.
 struct Desk<R> {
     places: Places,
+    abandon: Arc<AtomicBool>,
     store: Arc<Store>,
     head: Head,
     report: R,
@@ -325,6 +335,9 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
                     self.done.clear();
                     self.set_full(false);
                     return Ok(lasts);
+                }
+                Err(StoreError::NoSpace(error)) if self.abandon.load(Ordering::Acquire) => {
+                    return Err(self.fatal(Code::DiskFull, &format!("stopped before the state could be written: {error}")));
                 }
                 Err(StoreError::NoSpace(_)) => {
                     self.set_full(true);

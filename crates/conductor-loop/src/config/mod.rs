@@ -323,12 +323,15 @@ impl Config {
 
     /// Settings that differ from `old` and need a restart to take effect, and those that do not.
     pub fn changes(&self, old: &Config) -> (Vec<&'static str>, Vec<&'static str>) {
-        let changed = SETTINGS.iter().filter(|setting| {
-            let value = |config: &Config| config.raw.get(setting.key).map(|(value, _)| value.clone());
-            value(self) != value(old)
-        });
-        let (live, restart): (Vec<_>, Vec<_>) = changed.partition(|setting| setting.live);
-        (live.iter().map(|s| s.key).collect(), restart.iter().map(|s| s.key).collect())
+        let value = |config: &Config, key| config.raw.get(key).map(|(value, _)| value.clone());
+        let changed = |live: bool| {
+            SETTINGS
+                .iter()
+                .filter(|setting| setting.live == live && value(self, setting.key) != value(old, setting.key))
+                .map(|setting| setting.key)
+                .collect()
+        };
+        (changed(true), changed(false))
     }
 }
 

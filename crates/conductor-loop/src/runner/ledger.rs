@@ -1,4 +1,5 @@
-//! Which run occupies which slot: one line of fixed length a slot, overwritten in place and never synced. It survives a
+//! Which run occupies which slot: a header line with the boot, then one line of fixed length a slot, overwritten in
+//! place and never synced. It survives a
 //! kill of the daemon, which is all it is for: recovery kills the porch it names, and knows which starts happened.
 
 use crate::sys::boot_id;
@@ -15,7 +16,15 @@ const LINE: usize = 128;
 #[derive(Debug)]
 pub struct RunLedger {
     file: File,
-    boot: String,
+}
+
+/// What the last daemon left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastRuns {
+    /// Whether it ran in this boot of the machine: then the lines are complete.
+    pub this_boot: bool,
+    /// One a slot that was used.
+    pub lines: Vec<RunLine>,
 }
 
 /// One line of it.
@@ -27,51 +36,53 @@ pub struct RunLine {
     pub attempt: u32,
     /// The process, once it was started.
     pub process: Option<ProcessId>,
-    /// Whether it belongs to this boot of the machine.
-    pub this_boot: bool,
 }
 
 impl RunLedger {
-    /// Reads what the last daemon left, then begins anew.
-    pub fn open(private: &Dir) -> io::Result<(Self, Vec<RunLine>)> {
-        let boot = boot_id();
-        let mut file = private.open_rw(FILE, 0o600)?;
+    /// Reads what the last daemon left; [`RunLedger::reset`] begins anew.
+    pub fn open(private: &Dir) -> io::Result<(Self, LastRuns)> {
+        let file = private.open_rw(FILE, 0o600)?;
         let mut text = String::new();
         // What is no text is no line of ours.
-        let _ = (&mut file).take(1 << 20).read_to_string(&mut text);
-        let lines = text.lines().filter_map(|line| parse(line, &boot)).collect();
-        Ok((Self { file, boot }, lines))
+        let _ = (&file).take(1 << 20).read_to_string(&mut text);
+        let boot = boot_id();
+        let mut lines = text.lines();
+        let this_boot = lines.next().is_some_and(|header| header.trim() == boot && !boot.is_empty());
+        let lines = lines.filter_map(parse).filter(|_| this_boot).collect();
+        Ok((Self { file }, LastRuns { this_boot, lines }))
     }
 
     /// Forgets the lines of the last daemon, after recovery has used them.
     pub fn reset(&self) -> io::Result<()> {
-        self.file.set_len(0)
+        self.file.set_len(0)?;
+        self.write(0, &boot_id());
+        Ok(())
     }
 
     /// A start is about to happen in this slot.
     pub fn begin(&self, slot: u16, seq: u64, attempt: u32) {
-        self.write(slot, &format!("{seq} {attempt} 0 0 {}", self.boot));
+        self.write(u64::from(slot) + 1, &format!("{seq} {attempt} 0 0"));
     }
 
     /// It happened: this is the process.
     pub fn started(&self, slot: u16, seq: u64, attempt: u32, process: ProcessId) {
-        self.write(slot, &format!("{seq} {attempt} {} {} {}", process.pid, process.start, self.boot));
+        self.write(u64::from(slot) + 1, &format!("{seq} {attempt} {} {}", process.pid, process.start));
     }
 
-    fn write(&self, slot: u16, text: &str) {
-        let line = format!("{text:<width$}\n", width = LINE - 1);
+    fn write(&self, line: u64, text: &str) {
+        let content = format!("{text:<width$}\n", width = LINE - 1);
         // A line that cannot be written only makes recovery count a start that may have happened.
-        let _ = self.file.write_all_at(line.as_bytes(), u64::from(slot) * LINE as u64);
+        let _ = self.file.write_all_at(content.as_bytes(), line * LINE as u64);
     }
 }
 
-fn parse(line: &str, boot: &str) -> Option<RunLine> {
+fn parse(line: &str) -> Option<RunLine> {
+    // Slots that were never used are holes in the file.
     let fields: Vec<&str> = line.trim_matches(['\0', ' ']).split(' ').collect();
-    let &[seq, attempt, pid, start, line_boot] = fields.as_slice() else { return None };
+    let &[seq, attempt, pid, start] = fields.as_slice() else { return None };
     let pid: u32 = pid.parse().ok()?;
     let process = (pid != 0).then_some(ProcessId { pid, start: start.parse().ok()? });
-    let this_boot = line_boot == boot && !boot.is_empty();
-    Some(RunLine { seq: seq.parse().ok()?, attempt: attempt.parse().ok()?, process, this_boot })
+    Some(RunLine { seq: seq.parse().ok()?, attempt: attempt.parse().ok()?, process })
 }
 
 #[cfg(test)]
@@ -83,14 +94,16 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let dir = Dir::open(temp.path()).unwrap();
         let (ledger, before) = RunLedger::open(&dir).unwrap();
-        assert!(before.is_empty());
+        assert!(!before.this_boot && before.lines.is_empty());
+        ledger.reset().unwrap();
         ledger.begin(3, 9, 1);
         ledger.started(0, 7, 2, ProcessId { pid: 12, start: 34 });
         drop(ledger);
-        let (_, lines) = RunLedger::open(&dir).unwrap();
+        let (_, LastRuns { this_boot, lines }) = RunLedger::open(&dir).unwrap();
+        assert!(this_boot);
         let process = Some(ProcessId { pid: 12, start: 34 });
-        assert!(lines.contains(&RunLine { seq: 7, attempt: 2, process, this_boot: true }));
-        assert!(lines.contains(&RunLine { seq: 9, attempt: 1, process: None, this_boot: true }));
+        assert!(lines.contains(&RunLine { seq: 7, attempt: 2, process }));
+        assert!(lines.contains(&RunLine { seq: 9, attempt: 1, process: None }));
         assert_eq!(lines.len(), 2);
     }
 }

@@ -38,14 +38,14 @@ pub(super) fn end_escaped(marks: &[String]) -> Vec<String> {
 /// which also finds what escaped and what was started just before the record. Returns what was ended.
 pub fn kill_leftovers(lines: &[RunLine], open: &[(u64, Digest)], staging: &str) -> Vec<String> {
     let mut ended = Vec::new();
-    for line in lines.iter().filter(|line| line.this_boot) {
+    for line in lines {
         if let Some(id) = line.process.filter(|id| is_alive(*id)) {
             ended.extend(process::group_members(id.pid).iter().map(describe));
             process::kill_group(id.pid);
             process::kill(id);
         }
     }
-    if lines.iter().any(|line| line.this_boot) {
+    if !lines.is_empty() {
         for process in process::all().into_iter().filter(|process| !process.zombie) {
             let marked = open.iter().any(|(seq, sha256)| process::has_environment(process.id.pid, &marks(*seq, sha256)));
             if marked && works_in(process.id.pid, staging) {
@@ -68,7 +68,7 @@ fn works_in(number: u32, staging: &str) -> bool {
 /// A killed process may take a moment to end; nothing of the same intent runs before it has.
 fn wait_for_end(lines: &[RunLine]) {
     let until = Instant::now() + Duration::from_secs(5);
-    let named: Vec<_> = lines.iter().filter(|line| line.this_boot).filter_map(|line| line.process).collect();
+    let named: Vec<_> = lines.iter().filter_map(|line| line.process).collect();
     while named.iter().any(|id| is_alive(*id)) && Instant::now() < until {
         std::thread::yield_now();
     }

@@ -10,7 +10,7 @@ mod ledger;
 mod staging;
 
 pub use executable::{Executable, ExecutableError, ensure_out, resolve};
-pub use ledger::{RunLedger, RunLine};
+pub use ledger::{LastRuns, RunLedger, RunLine};
 pub use leftovers::kill_leftovers;
 
 use crate::sys::dir::Dir;

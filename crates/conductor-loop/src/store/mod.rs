@@ -186,6 +186,11 @@ impl Store {
         })
     }
 
+    /// Whether an outcome is recorded under this number.
+    pub fn is_settled(&self, seq: u64) -> Result<bool, StoreError> {
+        self.reading(|txn| Ok(txn.open_table(OUTCOMES)?.get(seq)?.is_some()))
+    }
+
     /// The bytes of an unfinished intent.
     pub fn bytes(&self, seq: u64) -> Result<Option<Arc<[u8]>>, StoreError> {
         self.reading(|txn| {

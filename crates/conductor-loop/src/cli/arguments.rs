@@ -1,0 +1,145 @@
+//! The declaration of the command line for clap, made from the table of settings.
+
+use crate::config::{SETTINGS, Setting, Takes};
+use clap::{Arg, ArgAction, Command};
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+const AFTER: &str = "\
+Each flag takes one dash or two, has a key of the same name in the --config file, and most an environment
+variable (CONDUCTOR_...): `conductor-loop config show` lists all with their origin.
+Exit status: 0 good, 1 set-up failed, 2 usage, 3 state not readable or writable, 8 (--once) an intent failed.
+
+Examples:
+  conductor-loop -porch builtin -once                   work off ./handoff with the embedded engine
+  conductor-loop -handoff /data/intents -out /data/out -mode structured
+  conductor-loop submit --wait intent-scale.json        hand an intent in and wait for its status";
+
+/// The whole command line.
+pub fn command() -> Command {
+    let mut command = Command::new("conductor-loop")
+        .about("Watches a directory for intent-*.json and runs porch for each: durably, in order, one outcome each")
+        .version(env!("CARGO_PKG_VERSION"))
+        .after_help(AFTER)
+        .override_usage("conductor-loop [FLAGS]\n       conductor-loop <COMMAND> [ARGS]")
+        .args_conflicts_with_subcommands(true)
+        .args(SETTINGS.iter().map(flag));
+    for subcommand in [submit(), state(), config(), schema()] {
+        command = command.subcommand(subcommand);
+    }
+    command
+}
+
+fn flag(setting: &Setting) -> Arg {
+    let default = if setting.default.is_empty() || setting.takes == Takes::Switch { String::new() } else { format!(" [{}]", setting.default) };
+    let arg = Arg::new(setting.key).long(setting.key).help(format!("{}{default}", setting.help)).action(ArgAction::Set).allow_hyphen_values(true);
+    match setting.takes {
+        Takes::Value(name) => arg.value_name(name),
+        Takes::Switch => arg.value_name("BOOL").num_args(0..=1).require_equals(true).default_missing_value("true").hide_possible_values(true),
+    }
+}
+
+/// The settings that every command needs to find its directory.
+fn place_flags() -> impl Iterator<Item = Arg> {
+    SETTINGS.iter().filter(|setting| matches!(setting.key, "handoff" | "state-dir" | "config")).map(flag)
+}
+
+fn json() -> Arg {
+    Arg::new("json").long("json").action(ArgAction::SetTrue).help("Answer in JSON")
+}
+
+fn submit() -> Command {
+    Command::new("submit")
+        .about("Hands intents in: temporary file, fsync, rename into the handoff directory")
+        .arg(Arg::new("FILE").required(true).num_args(1..).help("Files named intent-*.json"))
+        .arg(Arg::new("wait").long("wait").action(ArgAction::SetTrue).help("Wait for each status and print it; exit 0 or 8"))
+        .arg(Arg::new("wait-timeout").long("timeout").value_name("TIME").default_value("60s").help("How long to wait for all of them"))
+        .args(place_flags())
+}
+
+fn state() -> Command {
+    let file = |help: &'static str| Arg::new("FILE").help(help);
+    Command::new("state")
+        .about("Shows, exports or imports the durable state")
+        .subcommand_required(true)
+        .subcommand(Command::new("show").about("Where the state is, totals, what is unfinished").arg(json()).args(place_flags()))
+        .subcommand(Command::new("export").about("Writes every outcome as a line of JSON").arg(file("Where to; standard output if absent")).args(place_flags()))
+        .subcommand(
+            Command::new("import")
+                .about("Reads an export, or the state file of the Go version")
+                .arg(file("Where from").required(true))
+                .args(place_flags()),
+        )
+}
+
+fn config() -> Command {
+    Command::new("config")
+        .about("Shows the configuration")
+        .subcommand_required(true)
+        .subcommand(Command::new("show").about("Every setting, its value and where that comes from").arg(json()).args(SETTINGS.iter().map(flag)))
+}
+
+fn schema() -> Command {
+    Command::new("schema").about("Prints the JSON Schema of intents")
+}
+
+/// Go programs write `-flag` and `-flag=value`: one dash before a name of several letters becomes two. `-h`, `-V`,
+/// negative numbers and everything after `--` stay as they are.
+pub fn go_style(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut verbatim = false;
+    words
+        .map(|word| {
+            verbatim |= word == "--";
+            match word.as_bytes() {
+                [b'-', first, second, ..] if !verbatim && first.is_ascii_alphabetic() && *second != b'=' => {
+                    let mut long = b"-".to_vec();
+                    long.extend(word.as_bytes());
+                    OsString::from_vec(long)
+                }
+                _ => word,
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &[&str]) -> Result<clap::ArgMatches, clap::Error> {
+        let words = std::iter::once("conductor-loop").chain(words.iter().copied()).map(OsString::from);
+        command().try_get_matches_from(go_style(words))
+    }
+
+    #[test]
+    fn go_and_gnu_spellings() {
+        for words in [&["-handoff", "x"][..], &["--handoff", "x"], &["-handoff=x"], &["--handoff=x"]] {
+            assert_eq!(parse(words).unwrap().get_one::<String>("handoff").unwrap(), "x");
+        }
+        for (words, want) in [(&["-once"][..], "true"), (&["--once=false"], "false"), (&["-once=true"], "true")] {
+            assert_eq!(parse(words).unwrap().get_one::<String>("once").unwrap(), want);
+        }
+        assert_eq!(parse(&["-h"]).unwrap_err().kind(), clap::error::ErrorKind::DisplayHelp);
+    }
+
+    #[test]
+    fn mistakes_are_refused_with_a_suggestion() {
+        let error = parse(&["-handof", "x"]).unwrap_err();
+        assert!(error.to_string().contains("--handoff"), "{error}");
+        assert!(parse(&["leftover"]).is_err());
+        assert!(parse(&["-porch-url", "http://x"]).is_err());
+        assert!(parse(&["-once", "false"]).is_err(), "a switch takes an attached value only, as in Go");
+    }
+
+    #[test]
+    fn the_declaration_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn help_fits_a_screen() {
+        let help = command().render_help().to_string();
+        assert!(help.lines().count() <= 50, "{} lines", help.lines().count());
+        assert!(help.lines().all(|line| line.chars().count() <= 120), "lines fit a terminal");
+    }
+}

@@ -1,0 +1,138 @@
+//! The command line: flags from the one table of settings, Go's single dash accepted, subcommands, exit statuses.
+
+mod arguments;
+
+pub use arguments::{command, go_style};
+
+use crate::config::{Config, ConfigError, LogFormat, SETTINGS, layer};
+use crate::daemon::{self, Failure, Summary};
+use crate::ops::{self, OpsError};
+use crate::telemetry::{self, Progress};
+use clap::ArgMatches;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+/// Exit statuses (design part 5).
+pub mod exit {
+    /// All good; also when only interrupted work is left for the next run.
+    pub const OK: u8 = 0;
+    /// Set-up failed.
+    pub const SET_UP: u8 = 1;
+    /// The command line or configuration is wrong.
+    pub const USAGE: u8 = 2;
+    /// The end state could not be read or written.
+    pub const STATE: u8 = 3;
+    /// This run had at least one failed intent.
+    pub const FAILED: u8 = 8;
+}
+
+/// Runs the program with these arguments, the program's name first.
+pub fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
+    let matches = match command().try_get_matches_from(go_style(words)) {
+        Ok(matches) => matches,
+        Err(error) => {
+            // Help and version are no errors; clap says which stream is right.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::OK });
+        }
+    };
+    ExitCode::from(dispatch(&matches))
+}
+
+fn dispatch(matches: &ArgMatches) -> u8 {
+    let (inner, run): (&ArgMatches, fn(&ArgMatches) -> u8) = match matches.subcommand() {
+        None => (matches, run_daemon),
+        Some(("submit", inner)) => (inner, submit),
+        Some(("schema", _)) => return answer(ops::print_schema()),
+        Some(("config", inner)) => match inner.subcommand() {
+            Some((_, inner)) => (inner, |matches| answer(raw(matches).map_err(OpsError::from).and_then(|raw| ops::config_show(&raw, matches.get_flag("json"))))),
+            None => return exit::USAGE,
+        },
+        Some((_, inner)) => match inner.subcommand() {
+            Some(("show", inner)) => (inner, |matches| with_config(matches, |config| ops::state_show(config, matches.get_flag("json")))),
+            Some(("export", inner)) => (inner, |matches| with_config(matches, |config| ops::state_export(config, matches.get_one("FILE")))),
+            Some((_, inner)) => (inner, |matches| with_config(matches, |config| ops::state_import(config, matches.get_one("FILE")))),
+            None => return exit::USAGE,
+        },
+    };
+    run(inner)
+}
+
+fn raw(matches: &ArgMatches) -> Result<crate::config::Raw, ConfigError> {
+    let mut flags = BTreeMap::new();
+    for setting in SETTINGS {
+        if let Ok(Some(value)) = matches.try_get_one::<String>(setting.key) {
+            flags.insert(setting.key, value.clone());
+        }
+    }
+    layer(&flags, |name| std::env::var(name).ok())
+}
+
+fn config(matches: &ArgMatches) -> Result<Config, ConfigError> {
+    raw(matches).and_then(Config::new)
+}
+
+fn with_config(matches: &ArgMatches, work: impl FnOnce(&Config) -> Result<u8, OpsError>) -> u8 {
+    answer(config(matches).map_err(OpsError::from).and_then(|config| work(&config)))
+}
+
+fn submit(matches: &ArgMatches) -> u8 {
+    with_config(matches, |config| {
+        let files: Vec<String> = matches.get_many("FILE").unwrap_or_default().cloned().collect();
+        let wait = matches.get_flag("wait").then(|| matches.get_one::<String>("wait-timeout").map_or("60s", String::as_str));
+        ops::submit(config, &files, wait)
+    })
+}
+
+fn run_daemon(matches: &ArgMatches) -> u8 {
+    let config = match config(matches) {
+        Ok(config) => config,
+        Err(error) => return complain(&format!("{} {error}", error.code()), error.code().remedy(), exit::USAGE),
+    };
+    let progress = Progress::for_run(config.once);
+    let json = match config.log_format {
+        LogFormat::Json => true,
+        LogFormat::Text => false,
+        LogFormat::Auto => !std::io::stderr().is_terminal(),
+    };
+    telemetry::init(config.log_level, json, &progress);
+    let once = config.once;
+    let reload = || self::config(matches);
+    let ended = daemon::run(config, &reload, &progress);
+    let shown = progress.finish();
+    match ended {
+        Ok(summary) => {
+            if shown {
+                let _ = write!(std::io::stderr().lock(), "{summary}");
+            } else if once {
+                log_summary(&summary);
+            }
+            if once && summary.failed > 0 { exit::FAILED } else { exit::OK }
+        }
+        Err(failure) => complain_of(&failure),
+    }
+}
+
+fn log_summary(summary: &Summary) {
+    let Summary { processed, duplicates, failed, interrupted, .. } = summary;
+    tracing::info!(processed, duplicates, failed, interrupted, "done");
+}
+
+fn complain_of(failure: &Failure) -> u8 {
+    complain(&failure.to_string(), failure.code().remedy(), failure.exit_status())
+}
+
+fn answer(result: Result<u8, OpsError>) -> u8 {
+    match result {
+        Ok(status) => status,
+        Err(error) => complain(&error.message, error.remedy, error.status),
+    }
+}
+
+fn complain(message: &str, remedy: &str, status: u8) -> u8 {
+    // With nowhere to complain to, the exit status has to do.
+    let _ = writeln!(std::io::stderr().lock(), "ERROR: {message}\n  hint: {remedy}");
+    status
+}

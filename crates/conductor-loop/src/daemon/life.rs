@@ -1,0 +1,455 @@
+//! One life of the daemon in one handoff directory: build everything, then one loop that turns inputs into desk events and
+//! desk effects into commands, until it is drained, stopped or has lost its directory.
+
+use super::perform::Bench;
+use super::places::{Places, StateFiles};
+use super::recover::{Labels, recover};
+use super::{Failure, Input, Reload, Summary};
+use crate::clerk::{Ack, Clerk, Command as ToClerk, Head, HeadState};
+use crate::config::{Config, Period};
+use crate::intake::{self, Intake, Report};
+use crate::runner::{self, Engine, RunLedger, Runner, Stop};
+use crate::sys::monotonic;
+use crate::telemetry::Progress;
+use conductor_core::Code;
+use conductor_core::desk::{Desk, Effect, Event};
+use conductor_core::intent::Policy;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Inputs handled before the desk is asked again.
+const INPUTS_AT_ONCE: usize = 1_024;
+const RETENTION_EVERY: Duration = Duration::from_secs(3600);
+const SPACE_CHECK: Duration = Duration::from_secs(1);
+/// Below this much free space nothing new is taken: what is in flight needs room for its records and files.
+const FREE_BYTES_MIN: u64 = 4 << 20;
+const FREE_INODES_MIN: u64 = 64;
+/// Rescan interval where events cannot be trusted, and where they can.
+const PERIOD_POLLED: Duration = Duration::from_secs(2);
+const PERIOD_WATCHED: Duration = Duration::from_secs(10);
+/// A writer may hold a taken file at least this long before it is judged as it stands.
+const HOLD_MIN: Duration = Duration::from_secs(5);
+
+/// How a life ends.
+pub(super) enum End {
+    /// Backlog done or stopped by a signal.
+    Finished,
+    /// The handoff directory is gone; another life may begin when it is back.
+    HandoffGone,
+}
+
+pub(super) struct Life<'l> {
+    receiver: &'l Receiver<Input>,
+    progress: &'l Progress,
+    desk: Desk,
+    bench: Bench<'l>,
+    intake: Intake,
+    places: Places,
+    /// Named reasons for not being ready.
+    reasons: BTreeSet<&'static str>,
+    stopping: Option<Stopping>,
+    gone: bool,
+    fatal: Option<(Code, String)>,
+    next_retention: Duration,
+    next_space_check: Duration,
+    polled: bool,
+}
+
+struct Stopping {
+    /// When running porches are told to end.
+    terminate_at: Duration,
+    told: bool,
+    signals: u32,
+}
+
+impl<'l> Life<'l> {
+    pub(super) fn build(
+        config: &Config,
+        fresh: bool,
+        (inputs, receiver): (&Sender<Input>, &'l Receiver<Input>),
+        summary: &'l mut Summary,
+        progress: &'l Progress,
+    ) -> Result<Self, Failure> {
+        let engine = choose_engine(config)?;
+        let out = runner::ensure_out(&config.out).map_err(|error| {
+            Failure::set_up(Code::DirectorySetup, format!("failed to create output directory {}: {error}", config.out.display()))
+        })?;
+        let places = Places::open(config, fresh)?;
+        let state = StateFiles::find(config, &places.path, &places.handoff, true)?;
+        let store = Arc::new(state.open_store(&places.handoff)?);
+        let setup = |what: &'static str| move |error: std::io::Error| Failure::set_up(Code::DirectorySetup, format!("cannot start {what}: {error}"));
+        let (ledger, last) = RunLedger::open(&places.private).map_err(setup("the run ledger"))?;
+        let porch_path = match &engine {
+            Engine::Embedded => "builtin".to_owned(),
+            Engine::External(executable) => executable.path.display().to_string(),
+        };
+        let labels = Labels { mode: config.mode.as_str(), porch: &porch_path };
+        let recovered = recover(&places, &store, &last, config.limits.max_attempts, &labels)?;
+        ledger.reset().map_err(setup("the run ledger"))?;
+
+        let head = Head::new(state.path.display().to_string());
+        let to_loop = inputs.clone();
+        let clerk = Clerk::start(places.for_clerk(), Arc::clone(&store), head, move |acks| drop(to_loop.send(Input::Clerk(acks))));
+        let clerk = clerk.map_err(setup("the clerk"))?;
+        let polled = places.handoff.is_network_file_system();
+        let settings = intake_settings(config, &places, polled, recovered.next_seq);
+        let to_loop = inputs.clone();
+        let intake = Intake::start(settings, move |report| drop(to_loop.send(Input::Intake(report)))).map_err(setup("the intake"))?;
+        let runner = start_runner(config, &places, (engine, out), Arc::new(ledger), inputs.clone()).map_err(setup("the workers"))?;
+
+        let now = monotonic();
+        let mut life = Self {
+            receiver,
+            progress,
+            desk: Desk::new(config.limits.clone(), period(config, polled)),
+            bench: Bench::new(clerk, runner, store, (config.mode, porch_path), summary),
+            intake,
+            places,
+            reasons: BTreeSet::new(),
+            stopping: None,
+            gone: false,
+            fatal: None,
+            next_retention: now,
+            next_space_check: now,
+            polled,
+        };
+        tracing::info!(
+            handoff = %life.places.path.display(), porch = life.bench.porch_path(), mode = config.mode.as_str(),
+            workers = config.limits.workers, events = !polled, "ready"
+        );
+        life.take_over(recovered);
+        Ok(life)
+    }
+
+    /// Brings what recovery found onto the desk, then lets it begin.
+    fn take_over(&mut self, recovered: super::recover::Recovered) {
+        let found = (recovered.settlements.len(), recovered.claims.len(), recovered.relook.len());
+        if found != (0, 0, 0) {
+            tracing::info!(to_publish = found.0, to_run = found.1, to_look_at = found.2, "continuing unfinished work");
+        }
+        let (now, mut effects) = (monotonic(), Vec::new());
+        for settlement in recovered.settlements {
+            self.desk.handle(now, Event::Refused { seq: settlement.outcome.seq }, &mut effects);
+            self.bench.settle(settlement);
+        }
+        for (claim, bytes, started, last) in recovered.claims {
+            let admission = self.bench.admit(claim, bytes, started);
+            self.desk.handle(now, Event::Recovered { admission, last }, &mut effects);
+        }
+        self.desk.handle(now, Event::Relooking { count: recovered.relook.len() }, &mut effects);
+        self.intake.send(intake::Command::Relook(recovered.relook));
+        self.desk.set_taking(true);
+        self.desk.set_starting(true);
+        self.tell_ready();
+        self.bench.perform(effects, &self.intake);
+    }
+
+    pub(super) fn run(mut self, config: &mut Config, reload: Reload<'_>) -> Result<End, Failure> {
+        loop {
+            let now = monotonic();
+            self.keep_time(now, config);
+            let mut effects = Vec::new();
+            self.desk.advance(now, &mut effects);
+            self.bench.perform(effects, &self.intake);
+            let (done, failed) = (self.bench.summary().total(), self.bench.summary().failed);
+            self.progress.show(done, failed, self.desk.sighted() + self.desk.unfinished(), self.desk.running());
+            if let Some(end) = self.end(config.once) {
+                return self.close(end);
+            }
+            let timeout = self.patience(monotonic());
+            match self.receiver.recv_timeout(timeout) {
+                Ok(input) => {
+                    self.take_in(input, config, reload);
+                    for input in self.receiver.try_iter().take(INPUTS_AT_ONCE) {
+                        self.take_in(input, config, reload);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+            }
+        }
+    }
+
+    fn patience(&self, now: Duration) -> Duration {
+        let stop = self.stopping.as_ref().filter(|stop| !stop.told).map(|stop| stop.terminate_at);
+        let space = self.reasons.contains("disk-full").then_some(self.next_space_check);
+        let wake = [self.desk.wake_at(), stop, space, Some(self.next_retention)].into_iter().flatten().min();
+        wake.map_or(Duration::from_secs(60), |at| at.saturating_sub(now))
+    }
+
+    /// What is due by the clock alone.
+    fn keep_time(&mut self, now: Duration, config: &Config) {
+        if now >= self.next_retention {
+            self.next_retention = now + RETENTION_EVERY;
+            let keep = jiff::SignedDuration::try_from(config.retention).unwrap_or(jiff::SignedDuration::MAX);
+            if let Ok(before) = jiff::Timestamp::now().checked_sub(keep) {
+                self.bench.send(ToClerk::Retain { before });
+            }
+        }
+        if now >= self.next_space_check {
+            self.next_space_check = now + SPACE_CHECK;
+            let full = self.places.handoff.free_space().is_ok_and(|(bytes, inodes)| bytes < FREE_BYTES_MIN || inodes < FREE_INODES_MIN);
+            self.set_reason("disk-full", full);
+        }
+        if let Some(stopping) = self.stopping.as_mut()
+            && !stopping.told
+            && now >= stopping.terminate_at
+        {
+            stopping.told = true;
+            self.bench.stop_runs(Stop::Terminate);
+        }
+    }
+
+    /// Whether it is over, and how.
+    fn end(&self, once: bool) -> Option<End> {
+        let settled = self.desk.running() == 0 && self.bench.recording() == 0;
+        let impatient = self.stopping.as_ref().is_some_and(|stop| stop.signals > 1) && self.desk.running() == 0;
+        if self.fatal.is_some() || (self.stopping.is_some() && (settled || impatient)) {
+            return Some(End::Finished);
+        }
+        if self.gone && settled {
+            return Some(End::HandoffGone);
+        }
+        (once && self.stopping.is_none() && self.desk.is_drained()).then_some(End::Finished)
+    }
+
+    /// Ends all threads in the order in which they feed each other.
+    fn close(mut self, end: End) -> Result<End, Failure> {
+        self.intake.stop();
+        self.bench.stop_runs(if self.fatal.is_some() { Stop::Kill } else { Stop::No });
+        self.bench.send(ToClerk::Ready(HeadState { ready: false, reasons: vec!["stopped".to_owned()] }));
+        self.bench.close();
+        // Answers that came after the last turn of the loop.
+        for input in self.receiver.try_iter() {
+            if let Input::Clerk(acks) = input {
+                acks.into_iter().for_each(|ack| self.note_fatal(&ack));
+            }
+        }
+        match self.fatal {
+            Some((code, message)) => Err(Failure::State { code, message }),
+            None => Ok(end),
+        }
+    }
+
+    fn note_fatal(&mut self, ack: &Ack) {
+        if let Ack::Fatal { code, reason } = ack {
+            self.fatal.get_or_insert_with(|| (*code, reason.clone()));
+        }
+    }
+
+    fn take_in(&mut self, input: Input, config: &mut Config, reload: Reload<'_>) {
+        match input {
+            Input::Intake(report) => self.on_report(report),
+            Input::Clerk(acks) => acks.into_iter().for_each(|ack| self.on_ack(ack)),
+            Input::Worker(ended) => {
+                let event = self.bench.ended(*ended);
+                self.event(event);
+            }
+            Input::Signal(SIGHUP) => self.reload(config, reload),
+            Input::Signal(signal @ (SIGTERM | SIGINT)) => self.on_stop(signal, config),
+            Input::Signal(_) => {}
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        let mut effects: Vec<Effect> = Vec::new();
+        self.desk.handle(monotonic(), event, &mut effects);
+        self.bench.perform(effects, &self.intake);
+    }
+
+    fn on_report(&mut self, report: Report) {
+        match report {
+            Report::Sighted(sightings) => self.event(Event::Sighted(sightings)),
+            Report::Slice { complete } => self.event(Event::ScanSlice { complete }),
+            Report::Overflow => {
+                tracing::warn!("the kernel lost events; scanning the directory");
+                self.event(Event::ScanWanted);
+            }
+            Report::NotTaken(name) => self.event(Event::NotTaken(name)),
+            Report::Unsettled(sighting) => self.event(Event::Unsettled(sighting)),
+            Report::Taken(name) => self.event(Event::Taken(name)),
+            Report::Held { seq } => tracing::info!(seq, "taken, but a writer still holds it; waiting"),
+            Report::Judged(judged) => {
+                let event = self.bench.judged(*judged);
+                self.event(event);
+            }
+            Report::Left { name, code, reason } => {
+                tracing::warn!(file = name, code = code.id(), reason, "left in the handoff directory: {}", code.remedy());
+            }
+            Report::NoSpace => {
+                self.next_space_check = monotonic() + SPACE_CHECK;
+                self.set_reason("disk-full", true);
+            }
+            Report::Gone(reason) => self.on_gone(&reason),
+            Report::Replaced(name) => {
+                tracing::error!(directory = name, "its name leads to another directory now; files still go to the one opened at start");
+                self.set_reason("directory-replaced", true);
+            }
+            Report::NoEvents(reason) => {
+                tracing::warn!(reason, "events do not work here; the directory is polled");
+                self.polled = true;
+            }
+        }
+    }
+
+    fn on_gone(&mut self, reason: &str) {
+        if !self.gone {
+            tracing::error!(code = Code::HandoffGone.id(), reason, "not ready: {}", Code::HandoffGone.remedy());
+            self.gone = true;
+            self.desk.set_taking(false);
+            self.desk.set_starting(false);
+            self.set_reason("handoff-gone", true);
+        }
+    }
+
+    fn on_ack(&mut self, ack: Ack) {
+        match ack {
+            Ack::Claimed { seq, last } => {
+                self.bench.claimed(seq);
+                self.event(Event::Claimed { seq, last });
+            }
+            Ack::Armed { seq } => self.event(Event::Armed { seq }),
+            Ack::Filed { seq, archived_as } => {
+                self.bench.filed(seq, &archived_as);
+                self.event(Event::Filed { seq });
+            }
+            Ack::DiskFull(full) => self.set_reason("disk-full", full),
+            Ack::Retained(removed) => tracing::info!(removed, "removed outcomes older than the retention time"),
+            fatal @ Ack::Fatal { .. } => {
+                self.note_fatal(&fatal);
+                self.set_reason("store-error", true);
+            }
+        }
+    }
+
+    fn set_reason(&mut self, reason: &'static str, on: bool) {
+        let changed = if on { self.reasons.insert(reason) } else { self.reasons.remove(reason) };
+        if !changed {
+            return;
+        }
+        match (reason, on) {
+            ("disk-full", true) => tracing::error!(code = Code::DiskFull.id(), "disk full: taking nothing new until there is space"),
+            ("disk-full", false) => tracing::info!("there is space again"),
+            _ => {}
+        }
+        let taking = self.stopping.is_none() && !self.gone && !self.reasons.contains("disk-full");
+        self.desk.set_taking(taking);
+        self.tell_ready();
+    }
+
+    fn tell_ready(&self) {
+        let reasons: Vec<String> = self.reasons.iter().map(|reason| (*reason).to_owned()).collect();
+        self.bench.send(ToClerk::Ready(HeadState { ready: reasons.is_empty(), reasons }));
+    }
+
+    fn on_stop(&mut self, signal: i32, config: &Config) {
+        let name = conductor_core::outcome::signal_name(signal);
+        if let Some(stopping) = self.stopping.as_mut() {
+            stopping.signals += 1;
+            stopping.told = true;
+            tracing::warn!(signal = name, "stopping at once");
+            self.bench.stop_runs(Stop::Kill);
+            self.bench.abandon();
+            return;
+        }
+        tracing::info!(signal = name, running = self.desk.running(), "stopping: nothing new is taken, running porches may end");
+        self.stopping = Some(Stopping { terminate_at: monotonic() + config.grace, told: false, signals: 1 });
+        self.desk.set_taking(false);
+        self.desk.set_starting(false);
+        self.set_reason("stopping", true);
+    }
+
+    /// SIGHUP: everything is validated before anything is applied.
+    fn reload(&mut self, config: &mut Config, reload: Reload<'_>) {
+        let new = match reload() {
+            Ok(new) => new,
+            Err(error) => return tracing::error!(code = error.code().id(), "configuration not changed: {error}"),
+        };
+        let (live, restart) = new.changes(config);
+        if !restart.is_empty() {
+            tracing::warn!(settings = restart.join(" "), "changed, but takes effect at the next start only");
+        }
+        for key in &live {
+            let value = |config: &Config| config.raw.get(key).map(|(value, _)| value.clone()).unwrap_or_default();
+            tracing::info!(setting = key, from = value(config), to = value(&new), "setting changed");
+        }
+        crate::telemetry::set_level(new.log_level);
+        self.desk.reconfigure(new.limits.clone(), period(&new, self.polled));
+        self.bench.reconfigure(new.timeout, new.grace);
+        let policy = Policy { allow_scale_to_zero: config.allow_scale_to_zero };
+        self.intake.send(intake::Command::Reconfigure { max_file_size: new.max_file_size, policy });
+        // Only what was applied is remembered, so that the next reload sees the rest as a change again.
+        let mut kept = config.clone();
+        (kept.limits.debounce, kept.limits.max_attempts, kept.limits.rate) = (new.limits.debounce, new.limits.max_attempts, new.limits.rate);
+        (kept.period, kept.timeout, kept.grace) = (new.period, new.timeout, new.grace);
+        (kept.max_file_size, kept.retention, kept.log_level) = (new.max_file_size, new.retention, new.log_level);
+        for key in live {
+            if let Some(value) = new.raw.get(key) {
+                kept.raw.insert(key, value.clone());
+            }
+        }
+        *config = kept;
+    }
+}
+
+fn choose_engine(config: &Config) -> Result<Engine, Failure> {
+    if config.porch == "builtin" {
+        return Ok(Engine::Embedded);
+    }
+    let search = std::env::var_os("PATH");
+    match runner::resolve(&config.porch, search.as_deref(), config.allow_unsafe_porch) {
+        Ok(executable) => Ok(Engine::External(executable)),
+        Err(error) if error.code() == Code::PorchMissing && !config.porch_given => {
+            tracing::warn!("no porch on PATH: using the embedded engine (--porch builtin says so without this warning)");
+            Ok(Engine::Embedded)
+        }
+        Err(error) => Err(Failure::set_up(error.code(), error)),
+    }
+}
+
+fn period(config: &Config, polled: bool) -> Option<Duration> {
+    match config.period {
+        Period::Every(period) => Some(period),
+        Period::Never if !polled => None,
+        Period::Auto if !polled => Some(PERIOD_WATCHED),
+        // Where there are no events, "events only" would mean never.
+        Period::Never | Period::Auto => Some(PERIOD_POLLED),
+    }
+}
+
+fn intake_settings(config: &Config, places: &Places, polled: bool, next_seq: u64) -> intake::Settings {
+    let named = [("processed", &places.processed), ("failed", &places.failed), ("status", &places.status), (".conductor", &places.private)];
+    intake::Settings {
+        handoff: Arc::clone(&places.handoff),
+        path: places.path.clone(),
+        places: named.into_iter().map(|(name, dir)| (name.to_owned(), Arc::clone(dir))).collect(),
+        taken: Arc::clone(&places.taken),
+        max_file_size: config.max_file_size,
+        policy: Policy { allow_scale_to_zero: config.allow_scale_to_zero },
+        hold_max: config.limits.debounce_max().max(HOLD_MIN),
+        events: !polled,
+        next_seq,
+    }
+}
+
+fn start_runner(
+    config: &Config,
+    places: &Places,
+    (engine, out): (Engine, PathBuf),
+    ledger: Arc<RunLedger>,
+    inputs: Sender<Input>,
+) -> std::io::Result<Runner> {
+    let settings = runner::Settings {
+        engine,
+        out,
+        structured: config.mode == crate::config::Mode::Structured,
+        timeout: config.timeout,
+        grace: config.grace,
+        kubeconfig: config.kubeconfig.clone(),
+    };
+    let slots = (Arc::clone(&places.slots), places.slots_path.clone());
+    Runner::start(config.limits.workers, settings, slots, ledger, move |ended| drop(inputs.send(Input::Worker(Box::new(ended)))))
+}

@@ -1,0 +1,137 @@
+//! The life of the daemon: build, recover, run, drain. Owns the desk; everything that can happen arrives as one `Input`.
+
+mod error_log;
+mod life;
+mod perform;
+mod places;
+mod recover;
+mod summary;
+
+pub use places::{Places, StateFiles};
+pub use summary::Summary;
+
+use crate::clerk::Ack;
+use crate::config::{Config, ConfigError};
+use crate::intake::Report;
+use crate::runner::Ended;
+use crate::telemetry::Progress;
+use conductor_core::Code;
+use crossbeam_channel::Sender;
+use life::{End, Life};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::path::Path;
+use std::time::Duration;
+
+/// Everything that can happen to the daemon.
+enum Input {
+    Intake(Report),
+    Clerk(Vec<Ack>),
+    Worker(Box<Ended>),
+    Signal(i32),
+}
+
+/// Why the daemon did not start or could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// It did not start: exit status 1.
+    #[error("{code} {message}")]
+    SetUp {
+        /// The stable code.
+        code: Code,
+        /// What was attempted, on what, why it failed.
+        message: String,
+    },
+    /// State could not be read or written: exit status 3.
+    #[error("{code} {message}")]
+    State {
+        /// The stable code.
+        code: Code,
+        /// What was attempted, on what, why it failed.
+        message: String,
+    },
+}
+
+impl Failure {
+    fn set_up(code: Code, message: impl std::fmt::Display) -> Self {
+        Failure::SetUp { code, message: message.to_string() }
+    }
+
+    /// The code, for its remedy.
+    pub fn code(&self) -> Code {
+        match self {
+            Failure::SetUp { code, .. } | Failure::State { code, .. } => *code,
+        }
+    }
+
+    /// The process's exit status.
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Failure::SetUp { .. } => 1,
+            Failure::State { .. } => 3,
+        }
+    }
+}
+
+/// Reads the configuration again, for SIGHUP.
+pub type Reload<'r> = &'r dyn Fn() -> Result<Config, ConfigError>;
+
+/// How often a vanished handoff directory is looked for.
+const GONE_POLL: Duration = Duration::from_millis(200);
+
+/// Runs until the backlog is done (--once), a signal comes, or something fails.
+pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Result<Summary, Failure> {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o027));
+    if let Err(error) = conductor_fd::mark_inherited_close_on_exec() {
+        tracing::debug!(%error, "inherited descriptors stay as they are: porch may see them");
+    }
+    if let Err(error) = crate::sys::process::adopt_orphans() {
+        tracing::warn!(%error, "escaped grandchildren of porch cannot be found");
+    }
+    if rustix::process::geteuid().is_root() {
+        tracing::warn!("running as root; a user of its own is safer");
+    }
+    let (inputs, receiver) = crossbeam_channel::unbounded();
+    forward_signals(inputs.clone())?;
+    let mut summary = Summary::default();
+    let mut fresh = true;
+    loop {
+        let life = Life::build(&config, fresh, (&inputs, &receiver), &mut summary, progress)?;
+        match life.run(&mut config, reload)? {
+            End::Finished => return Ok(summary),
+            End::HandoffGone if config.once => {
+                return Err(Failure::State { code: Code::HandoffGone, message: "the handoff directory is gone".to_owned() });
+            }
+            End::HandoffGone => {
+                fresh = false;
+                while !config.handoff.is_dir() {
+                    // Nothing but signals can come now.
+                    if let Ok(Input::Signal(SIGTERM | SIGINT)) = receiver.recv_timeout(GONE_POLL) {
+                        return Ok(summary);
+                    }
+                }
+                receiver.try_iter().for_each(drop);
+                tracing::info!(directory = %config.handoff.display(), "the handoff directory is back; starting over in it");
+            }
+        }
+    }
+}
+
+fn forward_signals(inputs: Sender<Input>) -> Result<(), Failure> {
+    let fail = |error: std::io::Error| Failure::set_up(Code::DirectorySetup, format!("cannot install signal handlers: {error}"));
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(fail)?;
+    let forward = move || {
+        for signal in signals.forever() {
+            if inputs.send(Input::Signal(signal)).is_err() {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(forward).map_err(fail)?;
+    Ok(())
+}
+
+/// Whether `path` is absolute; else it is taken from the current directory.
+fn absolute(path: &Path) -> std::io::Result<std::path::PathBuf> {
+    std::path::absolute(path)
+}

@@ -1,0 +1,332 @@
+//! The hands of the daemon: keeps what belongs to each unfinished intent, turns desk effects into commands and answers into
+//! desk events, builds the outcome record, and logs one line per event.
+
+use super::{Summary, error_log};
+use crate::clerk::{Clerk, Command as ToClerk, Settlement, Source};
+use crate::config::Mode;
+use crate::intake::{Command as ToIntake, Intake, Judged, Verdict};
+use crate::runner::{Ended, Job, Runner, Stop};
+use crate::seal::random_fraction;
+use crate::store::Store;
+use conductor_core::Code;
+use conductor_core::desk::{Admission, Effect, Event};
+use conductor_core::limits::{HELD_BYTES_MAX, MESSAGE_MAX};
+use conductor_core::name::TakenName;
+use conductor_core::outcome::Run;
+use conductor_core::record::{Claim, Outcome, Status, VERSION, made_correlation_id};
+use conductor_core::scrub;
+use conductor_core::stage::Final;
+use conductor_core::units::format_duration;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What belongs to one claimed intent while it is unfinished.
+struct Parcel {
+    claim: Arc<Claim>,
+    /// None: only in the store, to be read back when its turn comes.
+    bytes: Option<Arc<[u8]>>,
+    /// The last run, until it is recorded.
+    last_run: Option<(Run, Option<u16>)>,
+}
+
+pub(super) struct Bench<'b> {
+    clerk: Clerk,
+    runner: Runner,
+    store: Arc<Store>,
+    mode: Mode,
+    porch_path: String,
+    parcels: HashMap<u64, Parcel>,
+    held_bytes: usize,
+    /// Outcomes on their way to the disk.
+    recording: HashMap<u64, Outcome>,
+    summary: &'b mut Summary,
+}
+
+impl<'b> Bench<'b> {
+    pub(super) fn new(clerk: Clerk, runner: Runner, store: Arc<Store>, (mode, porch_path): (Mode, String), summary: &'b mut Summary) -> Self {
+        let (parcels, recording) = (HashMap::new(), HashMap::new());
+        Self { clerk, runner, store, mode, porch_path, parcels, held_bytes: 0, recording, summary }
+    }
+
+    pub(super) fn porch_path(&self) -> &str {
+        &self.porch_path
+    }
+
+    pub(super) fn summary(&self) -> &Summary {
+        self.summary
+    }
+
+    pub(super) fn recording(&self) -> usize {
+        self.recording.len()
+    }
+
+    pub(super) fn send(&self, command: ToClerk) {
+        self.clerk.send(command);
+    }
+
+    pub(super) fn stop_runs(&self, level: Stop) {
+        if level > Stop::No {
+            self.runner.stop(level);
+        }
+    }
+
+    pub(super) fn abandon(&self) {
+        self.clerk.abandon();
+    }
+
+    pub(super) fn reconfigure(&self, timeout: Duration, grace: Duration) {
+        self.runner.reconfigure(|settings| (settings.timeout, settings.grace) = (timeout, grace));
+    }
+
+    pub(super) fn close(&mut self) {
+        self.runner.join();
+        self.clerk.stop();
+    }
+
+    /// Takes an accepted intent into care and describes it to the desk.
+    pub(super) fn admit(&mut self, claim: Claim, bytes: Arc<[u8]>, started: u32) -> Admission {
+        let admission = Admission {
+            seq: claim.seq,
+            key: claim.key.clone(),
+            name: claim.name.clone(),
+            sha256: claim.sha256,
+            priority: claim.priority,
+            started,
+        };
+        self.held_bytes += bytes.len();
+        self.parcels.insert(claim.seq, Parcel { claim: Arc::new(claim), bytes: Some(bytes), last_run: None });
+        admission
+    }
+
+    /// A taken file was judged.
+    pub(super) fn judged(&mut self, judged: Judged) -> Event {
+        let Judged { taken, name, meta, verdict } = judged;
+        match verdict {
+            Verdict::Accepted { claim, bytes } => {
+                tracing::debug!(seq = claim.seq, file = claim.name, correlation_id = claim.correlation_id, target = %claim.key, "accepted");
+                Event::Accepted(self.admit(*claim, bytes, 0))
+            }
+            Verdict::Refused { refusal, bytes, correlation_id } => {
+                let seq = taken.seq;
+                let outcome = Outcome {
+                    status: Status::Failed,
+                    message: scrub::line(&scrub::mask(&refusal.to_string()), MESSAGE_MAX),
+                    sha256: bytes.as_ref().map(|(_, digest)| *digest),
+                    size: meta.size,
+                    correlation_id: correlation_id.unwrap_or_else(|| made_correlation_id(seq)),
+                    error_code: Some(refusal.code),
+                    ..self.blank(seq, name)
+                };
+                let report = Some(error_log::render(&outcome, None, Some(&refusal)));
+                let (source, taken) = match bytes {
+                    Some((bytes, _)) => (Source::Bytes(bytes), Some(taken)),
+                    None => (Source::Taken(taken), None),
+                };
+                self.settle(Settlement { outcome, source, report, taken, republish: false });
+                Event::Refused { seq }
+            }
+        }
+    }
+
+    fn blank(&self, seq: u64, name: String) -> Outcome {
+        Outcome {
+            v: VERSION,
+            seq,
+            name,
+            status: Status::Success,
+            message: String::new(),
+            finished_at: jiff::Timestamp::now(),
+            mode: self.mode.as_str().to_owned(),
+            porch_path: self.porch_path.clone(),
+            sha256: None,
+            size: 0,
+            correlation_id: String::new(),
+            attempts: 0,
+            exit_code: None,
+            signal: None,
+            error_code: None,
+            duration_ms: None,
+            archived_as: String::new(),
+            duplicate_of: None,
+            key: None,
+            imported: false,
+        }
+    }
+
+    pub(super) fn settle(&mut self, settlement: Settlement) {
+        self.recording.insert(settlement.outcome.seq, settlement.outcome.clone());
+        self.clerk.send(ToClerk::Settle(Box::new(settlement)));
+    }
+
+    /// Its bytes are in the store: where many wait, memory keeps only the names.
+    pub(super) fn claimed(&mut self, seq: u64) {
+        if self.held_bytes > HELD_BYTES_MAX
+            && let Some(bytes) = self.parcels.get_mut(&seq).and_then(|parcel| parcel.bytes.take())
+        {
+            self.held_bytes -= bytes.len();
+        }
+    }
+
+    pub(super) fn ended(&mut self, ended: Ended) -> Event {
+        let Ended { job, run, staged } = ended;
+        let verdict = run.ending.verdict();
+        if !run.leftovers.is_empty() {
+            tracing::warn!(seq = job.seq, file = job.claim.name, correlation_id = job.claim.correlation_id,
+                left_over = run.leftovers.join(", "), "processes outlived porch and were killed");
+        }
+        if let Some(parcel) = self.parcels.get_mut(&job.seq) {
+            parcel.bytes = Some(job.bytes);
+            parcel.last_run = Some((run, staged.then_some(job.slot)));
+        }
+        Event::Ended { seq: job.seq, verdict, jitter: random_fraction() }
+    }
+
+    pub(super) fn filed(&mut self, seq: u64, archived_as: &str) {
+        self.drop_parcel(seq);
+        let Some(outcome) = self.recording.remove(&seq) else { return };
+        self.summary.count(&outcome);
+        let file = outcome.name.as_str();
+        let id = outcome.correlation_id.as_str();
+        let target = outcome.key.as_ref().map(ToString::to_string).unwrap_or_default();
+        let (attempts, duration_ms) = (outcome.attempts, outcome.duration_ms.unwrap_or(0));
+        match (outcome.status, outcome.error_code) {
+            (Status::Success, _) => {
+                tracing::info!(seq, file, correlation_id = id, target, attempts, duration_ms, archived_as, "{}", outcome.message);
+            }
+            (Status::Failed, code) => {
+                let code = code.map_or("", Code::id);
+                tracing::warn!(seq, file, correlation_id = id, target, code, attempts, duration_ms, archived_as, "{}", outcome.message);
+            }
+        }
+    }
+
+    fn drop_parcel(&mut self, seq: u64) {
+        if let Some(bytes) = self.parcels.remove(&seq).and_then(|parcel| parcel.bytes) {
+            self.held_bytes -= bytes.len().min(self.held_bytes);
+        }
+    }
+
+    /// Performs what the desk asks for. Takes are collected into one command.
+    pub(super) fn perform(&mut self, effects: Vec<Effect>, intake: &Intake) {
+        let mut takes = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Take { name, expect } => takes.push((name, expect)),
+                Effect::Scan { restart } => intake.send(ToIntake::Scan { restart }),
+                Effect::Claim { seq, arm } => self.claim(seq, arm),
+                Effect::Arm { seq, attempt } => self.clerk.send(ToClerk::Arm { seq, attempt }),
+                Effect::Run { seq, attempt, slot } => self.run(seq, attempt, slot),
+                Effect::Record { seq, outcome, attempts, duplicate_of } => self.record(seq, outcome, attempts, duplicate_of),
+                Effect::RetryAnnounced { seq, attempt, pause } => self.announce_retry(seq, attempt, pause),
+                Effect::Left { seq } => {
+                    self.summary.interrupted += 1;
+                    if let Some(claim) = self.parcels.get(&seq).map(|parcel| Arc::clone(&parcel.claim)) {
+                        tracing::warn!(seq, file = claim.name, correlation_id = claim.correlation_id, target = %claim.key,
+                            code = Code::Interrupted.id(), "interrupted: the next start runs it again");
+                    }
+                    self.drop_parcel(seq);
+                }
+                Effect::Bug(misstep) => {
+                    tracing::error!(%misstep, "a bug in conductor-loop: please report it");
+                    debug_assert!(false, "{misstep}");
+                }
+            }
+        }
+        if !takes.is_empty() {
+            intake.send(ToIntake::Take(takes));
+        }
+    }
+
+    fn claim(&self, seq: u64, arm: bool) {
+        if let Some(Parcel { claim, bytes: Some(bytes), .. }) = self.parcels.get(&seq) {
+            self.clerk.send(ToClerk::Claim { claim: Box::new((**claim).clone()), bytes: Arc::clone(bytes), arm });
+        }
+    }
+
+    fn run(&mut self, seq: u64, attempt: u32, slot: u16) {
+        let Some(parcel) = self.parcels.get_mut(&seq) else { return };
+        if parcel.bytes.is_none() {
+            match self.store.bytes(seq) {
+                Ok(Some(bytes)) => {
+                    self.held_bytes += bytes.len();
+                    parcel.bytes = Some(bytes);
+                }
+                Ok(None) => tracing::error!(seq, "the bytes of a claimed intent are not in the store"),
+                Err(error) => tracing::error!(seq, code = error.code().id(), "reading a claimed intent: {error}"),
+            }
+        }
+        let Some(bytes) = parcel.bytes.clone() else { return };
+        let claim = Arc::clone(&parcel.claim);
+        tracing::debug!(seq, file = claim.name, correlation_id = claim.correlation_id, target = %claim.key, attempt, "starting porch");
+        self.runner.run(Job { seq, attempt, slot, claim, bytes });
+    }
+
+    fn record(&mut self, seq: u64, outcome: Final, attempts: u32, duplicate_of: Option<u64>) {
+        let Some(parcel) = self.parcels.get_mut(&seq) else { return };
+        let (claim, bytes) = (Arc::clone(&parcel.claim), parcel.bytes.clone());
+        let last_run = parcel.last_run.take();
+        let bytes = match bytes.map_or_else(|| self.store.bytes(seq), |bytes| Ok(Some(bytes))) {
+            Ok(bytes) => bytes.unwrap_or_default(),
+            Err(error) => {
+                tracing::error!(seq, code = error.code().id(), "reading a claimed intent: {error}");
+                return;
+            }
+        };
+        let run = last_run.as_ref().map(|(run, _)| run);
+        let record = Outcome {
+            status: if matches!(outcome, Final::Failed(_)) { Status::Failed } else { Status::Success },
+            message: message(outcome, run, duplicate_of),
+            sha256: Some(claim.sha256),
+            size: claim.size,
+            correlation_id: claim.correlation_id.clone(),
+            attempts,
+            exit_code: run.and_then(|run| run.ending.exit_code()),
+            signal: run.and_then(|run| run.ending.signal()).map(str::to_owned),
+            error_code: if let Final::Failed(code) = outcome { Some(code) } else { None },
+            duration_ms: run.map(|run| u64::try_from(run.duration.as_millis()).unwrap_or(u64::MAX)),
+            duplicate_of,
+            key: Some(claim.key.clone()),
+            ..self.blank(seq, claim.name.clone())
+        };
+        let report = (record.status == Status::Failed).then(|| error_log::render(&record, run, None));
+        let source = match last_run.and_then(|(_, slot)| slot) {
+            Some(slot) => Source::Staged { slot, bytes },
+            None => Source::Bytes(bytes),
+        };
+        let taken: Option<TakenName> = None;
+        self.settle(Settlement { outcome: record, source, report, taken, republish: false });
+    }
+
+    fn announce_retry(&self, seq: u64, attempt: u32, pause: Duration) {
+        let Some(parcel) = self.parcels.get(&seq) else { return };
+        let why = parcel.last_run.as_ref().map(|(run, _)| run.ending.describe()).unwrap_or_default();
+        let claim = &parcel.claim;
+        let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(seq, file = claim.name, correlation_id = claim.correlation_id, target = %claim.key, next_attempt = attempt, pause_ms, "retrying: {why}");
+    }
+}
+
+/// The status message. A success reads as the specification's example does.
+fn message(outcome: Final, run: Option<&Run>, duplicate_of: Option<u64>) -> String {
+    let text = match (outcome, run) {
+        (Final::Duplicate, _) => format!("Duplicate of {}: the target's last success had the same name and content; porch was not run", duplicate_of.unwrap_or(0)),
+        (Final::Success, Some(run)) => {
+            // Milliseconds are enough for people; the exact value is in duration_ms.
+            let rounded = Duration::from_millis(u64::try_from(run.duration.as_millis()).unwrap_or(0).max(1));
+            format!("Processed by worker {} in {}", run.worker, format_duration(rounded))
+        }
+        (Final::Failed(_), Some(run)) => match first_line(&run.stderr.head) {
+            Some(line) => format!("{}: {line}", run.ending.describe()),
+            None => run.ending.describe(),
+        },
+        (_, None) => "no run is known".to_owned(),
+    };
+    scrub::line(&text, MESSAGE_MAX)
+}
+
+/// The first line of standard error that says something.
+fn first_line(stderr: &[u8]) -> Option<String> {
+    let text = scrub::block(stderr);
+    text.lines().map(str::trim).find(|line| !line.is_empty()).map(|line| scrub::line(line, 200))
+}

@@ -1,0 +1,161 @@
+//! What a start does with what an earlier daemon left, by the table in `conductor_core::stage`. Nothing here is lost
+//! when it is interrupted: every step leaves a state that the same table covers.
+
+use super::places::Places;
+use super::{Failure, error_log};
+use crate::clerk::{Settlement, Source};
+use crate::runner::{LastRuns, kill_leftovers};
+use crate::store::{OpenEntry, Store};
+use crate::sys::dir::Kind;
+use crate::sys::taken::TakenFiles;
+use conductor_core::Code;
+use conductor_core::name::TakenName;
+use conductor_core::record::{Claim, LastSuccess, Outcome, Status, VERSION};
+use conductor_core::stage::{OnDisk, Resume, resume};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What recovery found to do.
+#[derive(Default)]
+pub(super) struct Recovered {
+    /// Outcomes to publish (again), and interrupted intents to give up.
+    pub(super) settlements: Vec<Settlement>,
+    /// Claims to run, in order of taking, with the starts so far and the last success of their target.
+    pub(super) claims: Vec<(Claim, Arc<[u8]>, u32, Option<LastSuccess>)>,
+    /// Taken files without a record.
+    pub(super) relook: Vec<TakenName>,
+    /// The first unused sequence number.
+    pub(super) next_seq: u64,
+}
+
+/// Mode and porch as the status of a given-up intent names them.
+pub(super) struct Labels<'l> {
+    pub(super) mode: &'l str,
+    pub(super) porch: &'l str,
+}
+
+pub(super) fn recover(
+    places: &Places,
+    store: &Store,
+    last: &LastRuns,
+    max_attempts: u32,
+    labels: &Labels<'_>,
+) -> Result<Recovered, Failure> {
+    let broken = |error: crate::store::StoreError| Failure::set_up(error.code(), format!("reading unfinished intents: {error}"));
+    let io = |error: std::io::Error| Failure::set_up(Code::DirectorySetup, format!("reading .conductor: {error}"));
+    let entries = store.open_entries().map_err(broken)?;
+    let unfinished: Vec<_> = entries.iter().filter(|e| e.outcome.is_none()).filter_map(|e| Some((e.claim.as_ref()?.seq, e.claim.as_ref()?.sha256))).collect();
+    let staging = places.slots_path.display().to_string();
+    for left in kill_leftovers(&last.lines, &unfinished, &staging) {
+        tracing::warn!(process = left, "ended a porch that the last daemon had left running");
+    }
+    let mut taken: HashMap<u64, TakenName> =
+        places.taken.all_taken().map_err(io)?.into_iter().map(|taken| (taken.seq, taken)).collect();
+    let highest_taken = taken.keys().copied().max().unwrap_or(0);
+    let mut recovered =
+        Recovered { next_seq: store.last_seq().map_err(broken)?.max(highest_taken) + 1, ..Recovered::default() };
+    for entry in entries {
+        let seq = entry.outcome.as_ref().map(|o| o.seq).or(entry.claim.as_ref().map(|c| c.seq)).unwrap_or(0);
+        let file = taken.remove(&seq);
+        forget_returned(places, &entry);
+        match resume_of(&entry, last, max_attempts) {
+            Resume::Publish => recovered.settlements.extend(republish(entry, file)),
+            Resume::GiveUp => recovered.settlements.extend(give_up(entry, file, max_attempts, labels)),
+            Resume::Run { started } => {
+                if let (Some(claim), Some(bytes)) = (entry.claim, entry.bytes) {
+                    let success = store.last_success(&claim.key, &claim.name).map_err(broken)?;
+                    recovered.claims.push((claim, bytes, started, success));
+                }
+                // The bytes are in the store.
+                if let Some(file) = file {
+                    places.taken.remove_taken(&file).map_err(io)?;
+                }
+            }
+            Resume::Look => {}
+        }
+    }
+    for file in taken.into_values() {
+        if store.is_settled(file.seq).map_err(broken)? {
+            places.taken.remove_taken(&file).map_err(io)?;
+        } else {
+            recovered.relook.push(file);
+        }
+    }
+    recovered.relook.sort_by_key(|file| file.seq);
+    // Private copies and drafts are made again from the store.
+    for slot in places.slots.iter() {
+        slot.clear().map_err(io)?;
+    }
+    places.drafts.clear().map_err(io)?;
+    Ok(recovered)
+}
+
+fn resume_of(entry: &OpenEntry, last: &LastRuns, max_attempts: u32) -> Resume {
+    if entry.outcome.is_some() {
+        return resume(OnDisk::Settled, max_attempts);
+    }
+    let seq = entry.claim.as_ref().map_or(0, |claim| claim.seq);
+    let started = match entry.start {
+        None => 0,
+        // In this boot the run lines are complete: without one, the recorded start did not happen.
+        Some(attempt) if last.this_boot => {
+            let happened = last.lines.iter().any(|line| line.seq == seq && line.attempt == attempt);
+            if happened { attempt } else { attempt.saturating_sub(1) }
+        }
+        // After a power cut nobody knows: it counts, so that there are never more starts than allowed.
+        Some(attempt) => attempt,
+    };
+    resume(OnDisk::Claimed { started }, max_attempts)
+}
+
+/// A power cut can undo the taking: the same file, by inode, time and size, stands in the handoff directory again while
+/// its claim is durable. It is not a new intent.
+fn forget_returned(places: &Places, entry: &OpenEntry) {
+    let Some(claim) = &entry.claim else { return };
+    if let Ok(meta) = places.handoff.stat(&claim.name)
+        && meta.kind == Kind::File
+        && (meta.id.1, meta.mtime_ns, meta.size) == (claim.inode, claim.mtime_ns, claim.size)
+    {
+        tracing::info!(seq = claim.seq, file = claim.name, "a file that was taken before the power cut is back; removed");
+        let _ = places.handoff.unlink(&claim.name);
+    }
+}
+
+fn republish(entry: OpenEntry, file: Option<TakenName>) -> Option<Settlement> {
+    let outcome = entry.outcome?;
+    let raw = || TakenName { seq: outcome.seq, raw: outcome.name.as_bytes().into() };
+    let (source, taken) = match entry.bytes {
+        Some(bytes) => (Source::Bytes(bytes), file),
+        None => (Source::Taken(file.unwrap_or_else(raw)), None),
+    };
+    Some(Settlement { outcome, source, report: entry.report, taken, republish: true })
+}
+
+fn give_up(entry: OpenEntry, file: Option<TakenName>, attempts: u32, labels: &Labels<'_>) -> Option<Settlement> {
+    let (claim, bytes) = (entry.claim?, entry.bytes?);
+    let message = format!("interrupted: the daemon or the machine stopped while porch ran, {attempts} times");
+    let outcome = Outcome {
+        v: VERSION,
+        seq: claim.seq,
+        name: claim.name.clone(),
+        status: Status::Failed,
+        message,
+        finished_at: jiff::Timestamp::now(),
+        mode: labels.mode.to_owned(),
+        porch_path: labels.porch.to_owned(),
+        sha256: Some(claim.sha256),
+        size: claim.size,
+        correlation_id: claim.correlation_id.clone(),
+        attempts,
+        exit_code: None,
+        signal: None,
+        error_code: Some(Code::Interrupted),
+        duration_ms: None,
+        archived_as: String::new(),
+        duplicate_of: None,
+        key: Some(claim.key),
+        imported: false,
+    };
+    let report = Some(error_log::render(&outcome, None, None));
+    Some(Settlement { outcome, source: Source::Bytes(bytes), report, taken: file, republish: false })
+}

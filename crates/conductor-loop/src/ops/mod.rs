@@ -1,0 +1,91 @@
+//! Subcommands: small programs over configuration and store. None of them needs a running daemon.
+
+mod state;
+mod submit;
+
+pub use state::{state_export, state_import, state_show};
+pub use submit::submit;
+
+use crate::config::{ConfigError, Raw, SETTINGS};
+use crate::store::StoreError;
+use conductor_core::Code;
+use conductor_core::record::one_line;
+use serde_json::{Map, Value, json};
+use std::io::{self, Write};
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub struct OpsError {
+    /// What was attempted, on what, why it failed; begins with a code where there is one.
+    pub message: String,
+    /// What to do.
+    pub remedy: &'static str,
+    /// The exit status.
+    pub status: u8,
+}
+
+impl OpsError {
+    fn new(code: Code, message: impl std::fmt::Display, status: u8) -> Self {
+        Self { message: format!("{code} {message}"), remedy: code.remedy(), status }
+    }
+}
+
+impl From<ConfigError> for OpsError {
+    fn from(error: ConfigError) -> Self {
+        Self::new(error.code(), &error, 2)
+    }
+}
+
+impl From<StoreError> for OpsError {
+    fn from(error: StoreError) -> Self {
+        Self::new(error.code(), &error, 1)
+    }
+}
+
+impl From<io::Error> for OpsError {
+    fn from(error: io::Error) -> Self {
+        Self { message: format!("cannot write the answer: {error}"), remedy: "Check where the output goes.", status: 1 }
+    }
+}
+
+/// Whatever is read from a closed pipe is not wanted any more: `conductor-loop schema | head` is no failure.
+fn print(text: &[u8]) -> Result<u8, OpsError> {
+    match io::stdout().lock().write_all(text) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(0),
+    }
+}
+
+/// `schema`
+pub fn print_schema() -> Result<u8, OpsError> {
+    print(schema_text().as_bytes())
+}
+
+/// The shipped schema as it is printed and committed.
+pub fn schema_text() -> String {
+    let mut text = serde_json::to_string_pretty(&conductor_core::intent::schema()).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// `config show`
+pub fn config_show(raw: &Raw, as_json: bool) -> Result<u8, OpsError> {
+    // Shown even where a value is wrong: that is when one looks. The verdict is the exit status.
+    let verdict = crate::config::Config::new(raw.clone());
+    let rows = SETTINGS.iter().filter_map(|setting| raw.get(setting.key).map(|(value, origin)| (setting.key, value, origin)));
+    if as_json {
+        let members: Map<String, Value> =
+            rows.map(|(key, value, origin)| (key.to_owned(), json!({"value": value, "origin": origin.to_string()}))).collect();
+        let mut line = one_line(&members);
+        line.push(b'\n');
+        print(&line)?;
+    } else {
+        let mut text = String::new();
+        for (key, value, origin) in rows {
+            let value = if value.is_empty() { "-" } else { value };
+            text.push_str(&format!("{key:<22} {value:<24} {origin}\n"));
+        }
+        print(text.as_bytes())?;
+    }
+    verdict.map(|_| 0).map_err(OpsError::from)
+}

@@ -1,0 +1,113 @@
+//! `state show`, `state export`, `state import`: on the store when no daemon has it open.
+
+use super::{OpsError, print};
+use crate::clerk::HeadBody;
+use crate::config::Config;
+use crate::daemon::StateFiles;
+use crate::store::{self, Store, StoreError};
+use crate::sys::dir::Dir;
+use conductor_core::Code;
+use conductor_core::record::one_line;
+use serde_json::json;
+use std::io::{BufWriter, Read, Write};
+use std::sync::Arc;
+
+fn find(config: &Config, create: bool) -> Result<(StateFiles, Dir), OpsError> {
+    let missing = |error: std::io::Error| {
+        OpsError::new(Code::DirectorySetup, format!("cannot open {}: {error}", config.handoff.display()), 1)
+    };
+    let path = config.handoff.canonicalize().map_err(missing)?;
+    let handoff = Dir::open(&path).map_err(missing)?;
+    let files = StateFiles::find(config, &path, &handoff, create).map_err(|failure| OpsError::new(failure.code(), &failure, 1))?;
+    Ok((files, handoff))
+}
+
+fn open(config: &Config) -> Result<Store, OpsError> {
+    let (files, _) = find(config, false)?;
+    Store::open(Arc::clone(&files.dir), false).map_err(|error| match error {
+        StoreError::Busy => {
+            let message = format!("{} is in use: the daemon runs", files.path.display());
+            OpsError { message, remedy: "Stop the daemon first; `state show` works beside it.", status: 1 }
+        }
+        other => other.into(),
+    })
+}
+
+/// `state show`
+pub fn state_show(config: &Config, as_json: bool) -> Result<u8, OpsError> {
+    let (files, handoff) = find(config, false)?;
+    let mut text = String::new();
+    let head = handoff.open_read(crate::clerk::HEAD_FILE).and_then(|file| file.take(1 << 20).read_to_string(&mut text));
+    let head: Option<HeadBody> = head.ok().and_then(|_| serde_json::from_str(&text).ok());
+    let opened = Store::open(Arc::clone(&files.dir), false);
+    let (running, unfinished, remembered) = match &opened {
+        Ok(store) => {
+            let (open, outcomes) = store.sizes()?;
+            (false, Some(open), Some(outcomes))
+        }
+        Err(StoreError::Busy) => (true, None, None),
+        Err(_) => return opened.map(|_| 0).map_err(OpsError::from),
+    };
+    let counts = match &opened {
+        Ok(store) => store.counts()?,
+        Err(_) => head.as_ref().map(|head| head.counts).unwrap_or_default(),
+    };
+    let last_seq = match &opened {
+        Ok(store) => store.last_seq()?,
+        Err(_) => head.as_ref().map_or(0, |head| head.last_seq),
+    };
+    if as_json {
+        let body = json!({"store": files.path.display().to_string(), "daemon_running": running, "counts": counts,
+            "last_seq": last_seq, "unfinished": unfinished, "remembered": remembered,
+            "ready": head.as_ref().is_some_and(|head| running && head.ready)});
+        let mut line = one_line(&body);
+        line.push(b'\n');
+        return print(&line);
+    }
+    let number = |value: Option<u64>| value.map_or_else(|| "known to the running daemon only".to_owned(), |n| n.to_string());
+    let text = format!(
+        "store        {}\ndaemon       {}\nprocessed    {} (of these duplicates: {})\nfailed       {}\nunfinished   {}\nremembered   {}\nlast number  {last_seq}\n",
+        files.path.display(),
+        if running { "running" } else { "not running" },
+        counts.processed,
+        counts.duplicates,
+        counts.failed,
+        number(unfinished),
+        number(remembered),
+    );
+    print(text.as_bytes())
+}
+
+/// `state export [FILE]`
+pub fn state_export(config: &Config, file: Option<&String>) -> Result<u8, OpsError> {
+    let store = open(config)?;
+    let now = jiff::Timestamp::now();
+    match file {
+        None => {
+            store::export(&store, now, &mut BufWriter::new(std::io::stdout().lock()))?;
+        }
+        Some(path) => {
+            let created = std::fs::File::create_new(path).map_err(|error| {
+                OpsError { message: format!("cannot create {path}: {error}"), remedy: "Name a file that does not exist yet.", status: 1 }
+            })?;
+            let mut out = BufWriter::new(created);
+            let count = store::export(&store, now, &mut out)?;
+            out.flush()?;
+            out.get_ref().sync_all()?;
+            print(format!("{count} outcomes exported to {path}\n").as_bytes())?;
+        }
+    }
+    Ok(0)
+}
+
+/// `state import FILE`
+pub fn state_import(config: &Config, file: Option<&String>) -> Result<u8, OpsError> {
+    let path = file.map_or("", String::as_str);
+    let mut source = std::fs::File::open(path)
+        .map_err(|error| OpsError::new(Code::StateImport, format!("cannot read {path}: {error}"), 1))?;
+    std::fs::create_dir_all(&config.handoff)?;
+    let (files, handoff) = find(config, true)?;
+    let store = files.open_store(&handoff).map_err(|failure| OpsError { message: failure.to_string(), remedy: failure.code().remedy(), status: 1 })?;
+    let count = store::import(&store, jiff::Timestamp::now(), &mut source)?;
+    print(format!("{count}\n").as_bytes())
+}

@@ -1,0 +1,138 @@
+//! `submit FILE...`: the producer's side done right: temporary file, fsync, rename, directory fsync. With --wait it is
+//! the whole of a CI step: hand in, wait, print the status, exit 0 or 8.
+
+use super::{OpsError, print};
+use crate::config::Config;
+use crate::seal::sha256;
+use crate::sys::dir::Dir;
+use crate::sys::wake::wait_readable;
+use crate::sys::watch::Watch;
+use conductor_core::name::{IntentName, status_name};
+use conductor_core::units::parse_duration;
+use conductor_core::{Code, Digest};
+use serde::Deserialize;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Without events (network file systems) the status is looked for this often.
+const POLL: Duration = Duration::from_millis(200);
+
+#[derive(Deserialize)]
+struct StatusSeen {
+    seq: u64,
+    status: String,
+    #[serde(default)]
+    sha256: Option<Digest>,
+}
+
+struct Submitted {
+    name: IntentName,
+    sha256: Digest,
+    /// The status that was there before.
+    before: Option<u64>,
+}
+
+/// Hands the files in; `wait`: how long to wait for their outcomes.
+pub fn submit(config: &Config, files: &[String], wait: Option<&str>) -> Result<u8, OpsError> {
+    let wait = wait.map(|text| {
+        parse_duration(text).map_err(|error| OpsError::new(Code::BadValue, format!("--timeout: {error}"), 2))
+    });
+    let wait = wait.transpose()?;
+    let handoff = Dir::open(&config.handoff).map_err(|error| {
+        OpsError::new(Code::DirectorySetup, format!("cannot open the handoff directory {}: {error}", config.handoff.display()), 1)
+    })?;
+    // Everything that can be refused is refused before anything is handed in.
+    let contents = files.iter().map(|file| read(config, file)).collect::<Result<Vec<_>, _>>()?;
+    let mut submitted = Vec::new();
+    for (file, (name, bytes)) in files.iter().zip(contents) {
+        let before = status(&handoff, &name).map(|(_, seen)| seen.seq);
+        place(&handoff, &name, &bytes).map_err(|error| refused(file, &name, &error))?;
+        submitted.push(Submitted { sha256: sha256(&bytes), name, before });
+    }
+    match wait {
+        None => print(submitted.iter().map(|s| format!("submitted {}\n", s.name.as_str())).collect::<String>().as_bytes()),
+        Some(patience) => wait_for(config, &handoff, submitted, patience),
+    }
+}
+
+fn read(config: &Config, file: &str) -> Result<(IntentName, Vec<u8>), OpsError> {
+    let base = Path::new(file).file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let name = IntentName::new(base).ok_or_else(|| {
+        OpsError::new(Code::BadFileName, format!("'{file}' is not named intent-[A-Za-z0-9._-]{{1,200}}.json"), 2)
+    })?;
+    let unreadable = |error: io::Error| OpsError::new(Code::Unreadable, format!("cannot read {file}: {error}"), 1);
+    let mut bytes = Vec::new();
+    let opened = std::fs::File::open(file).map_err(unreadable)?;
+    opened.take(config.max_file_size + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > config.max_file_size {
+        return Err(OpsError::new(Code::TooLarge, format!("{file} is larger than {} bytes", config.max_file_size), 1));
+    }
+    Ok((name, bytes))
+}
+
+fn place(handoff: &Dir, name: &IntentName, bytes: &[u8]) -> io::Result<()> {
+    // A leading dot: not an intent's name, so the daemon does not look at it.
+    let draft = format!(".submit-{}-{}", std::process::id(), sha256(name.as_str().as_bytes()).short());
+    handoff.create(&draft, 0o640, bytes)?;
+    let placed = handoff
+        .open_read(&draft)
+        .and_then(|file| file.sync_all())
+        .and_then(|()| handoff.rename_new(&draft, handoff, name.as_str()))
+        .and_then(|()| handoff.sync());
+    if placed.is_err() {
+        let _ = handoff.unlink(&draft);
+    }
+    placed
+}
+
+fn refused(file: &str, name: &IntentName, error: &io::Error) -> OpsError {
+    if error.kind() == io::ErrorKind::AlreadyExists {
+        let message = format!("{file} was not handed in: a file named {} is still waiting there", name.as_str());
+        return OpsError { message, remedy: "Wait until it is taken, or use another name.", status: 1 };
+    }
+    OpsError::new(Code::NotTakeable, format!("{file} could not be handed in: {error}"), 1)
+}
+
+fn status(handoff: &Dir, name: &IntentName) -> Option<(Vec<u8>, StatusSeen)> {
+    let mut body = Vec::new();
+    let file = handoff.sub("status").and_then(|dir| dir.open_read(status_name(name.as_str()))).ok()?;
+    file.take(1 << 20).read_to_end(&mut body).ok()?;
+    let seen = serde_json::from_slice(&body).ok()?;
+    Some((body, seen))
+}
+
+fn wait_for(config: &Config, handoff: &Dir, mut waiting: Vec<Submitted>, patience: Duration) -> Result<u8, OpsError> {
+    let until = Instant::now() + patience;
+    let mut worst = 0;
+    loop {
+        // Armed before looking, so that nothing between look and wait is missed.
+        let watch = handoff.sub("status").ok().and_then(|dir| Watch::on(dir).ok());
+        let mut still = Vec::new();
+        for one in waiting {
+            match status(handoff, &one.name).filter(|(_, seen)| is_answer(seen, &one)) {
+                Some((body, seen)) => {
+                    worst = worst.max(if seen.status == "success" { 0 } else { 8 });
+                    print(&body)?;
+                }
+                None => still.push(one),
+            }
+        }
+        waiting = still;
+        let left = until.saturating_duration_since(Instant::now());
+        let Some(first) = waiting.first() else { return Ok(worst) };
+        if left.is_zero() {
+            let message = format!("no status of {} within the time given", first.name.as_str());
+            let remedy = "The intent is handed in all the same. Is the daemon running on this directory?";
+            return Err(OpsError { message: format!("{message} ({})", config.handoff.display()), remedy, status: 1 });
+        }
+        let timeout = if watch.is_some() { left } else { left.min(POLL) };
+        wait_readable([watch.as_ref().map(AsFd::as_fd)], Some(timeout))?;
+    }
+}
+
+/// The status of this submission: newer than what was there, and of these bytes.
+fn is_answer(seen: &StatusSeen, submitted: &Submitted) -> bool {
+    submitted.before.is_none_or(|before| seen.seq > before) && seen.sha256.is_none_or(|sha256| sha256 == submitted.sha256)
+}

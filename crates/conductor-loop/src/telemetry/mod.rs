@@ -1,0 +1,72 @@
+//! Logs and progress. One line per event on standard error: text on a terminal, JSON lines otherwise. Values were made
+//! safe before they came here; the formatter escapes what is left.
+
+mod progress;
+
+pub use progress::Progress;
+
+use std::io::Write;
+use std::sync::OnceLock;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload::Handle;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Registry, fmt, reload};
+
+static LEVEL: OnceLock<Handle<LevelFilter, Registry>> = OnceLock::new();
+
+/// Standard error, one line a write, around a progress bar if there is one.
+#[derive(Clone)]
+struct Lines(Progress);
+
+impl<'w> MakeWriter<'w> for Lines {
+    type Writer = Line<'w>;
+    fn make_writer(&'w self) -> Line<'w> {
+        Line(&self.0)
+    }
+}
+
+struct Line<'w>(&'w Progress);
+
+impl Write for Line<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.around(|| std::io::stderr().lock().write_all(bytes)).map(|()| bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Sets logging up for the life of the process: JSON lines or text for people.
+pub fn init(level: LevelFilter, json: bool, progress: &Progress) {
+    let (filter, handle) = reload::Layer::new(level);
+    let writer = Lines(progress.clone());
+    let registry = tracing_subscriber::registry().with(filter);
+    let started = if json {
+        let layer = fmt::layer().json().flatten_event(true).with_target(false).with_current_span(false).with_span_list(false);
+        registry.with(layer.with_timer(Clock).with_writer(writer)).try_init()
+    } else {
+        registry.with(fmt::layer().with_target(false).with_ansi(false).with_timer(Clock).with_writer(writer)).try_init()
+    };
+    if started.is_ok() {
+        let _ = LEVEL.set(handle);
+    }
+}
+
+/// Changes the level while running (SIGHUP).
+pub fn set_level(level: LevelFilter) {
+    if let Some(handle) = LEVEL.get() {
+        // Fails only when logging has ended.
+        let _ = handle.reload(level);
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds.
+struct Clock;
+
+impl fmt::time::FormatTime for Clock {
+    fn format_time(&self, to: &mut fmt::format::Writer<'_>) -> std::fmt::Result {
+        write!(to, "{}", conductor_core::record::rfc3339(jiff::Timestamp::now()))
+    }
+}
