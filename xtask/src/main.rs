@@ -1,2 +1,23 @@
-//! stub
-fn main(){}
+//! What the repository does beyond cargo: generated files and measurements. `cargo xtask gen` writes what is generated,
+//! `cargo xtask bench` measures; the tests of this crate fail when a generated file is stale.
+
+mod generated;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match words.first().map(String::as_str) {
+        Some("gen") => match generated::write_all() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => complain(&format!("cannot write the generated files: {error}")),
+        },
+        _ => complain("usage: cargo xtask gen | bench"),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a command line program complains on standard error")]
+fn complain(text: &str) -> ExitCode {
+    eprintln!("{text}");
+    ExitCode::FAILURE
+}

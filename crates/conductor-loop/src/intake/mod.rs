@@ -279,7 +279,9 @@ impl<R: Fn(Report)> Worker<R> {
             })
         });
         names.dedup();
-        let sightings: Vec<Sighting> = names.into_iter().filter_map(|name| self.sight(name)).collect();
+        // One reading of the clock for all, so that those of one slice keep the order of their ages.
+        let wall = wall_ns();
+        let sightings: Vec<Sighting> = names.into_iter().filter_map(|name| self.sight(name, wall)).collect();
         if !sightings.is_empty() {
             (self.report)(Report::Sighted(sightings));
         }
@@ -293,7 +295,7 @@ impl<R: Fn(Report)> Worker<R> {
     }
 
     /// The one way from a name to a sighting, for events and scans alike.
-    fn sight(&self, name: Box<[u8]>) -> Option<Sighting> {
+    fn sight(&self, name: Box<[u8]>, wall: i64) -> Option<Sighting> {
         if judge(&name) == NameVerdict::Ignore {
             return None;
         }
@@ -301,7 +303,7 @@ impl<R: Fn(Report)> Worker<R> {
         if self.left.contains(&meta.id) {
             return None;
         }
-        Some(sighting(name, &meta))
+        Some(sighting(name, &meta, wall))
     }
 
     fn scan(&mut self, restart: bool) {
@@ -329,7 +331,9 @@ impl<R: Fn(Report)> Worker<R> {
         if complete {
             self.lister = None;
         }
-        let sightings: Vec<Sighting> = names.into_iter().filter_map(|name| self.sight(name)).collect();
+        // One reading of the clock for all, so that those of one slice keep the order of their ages.
+        let wall = wall_ns();
+        let sightings: Vec<Sighting> = names.into_iter().filter_map(|name| self.sight(name, wall)).collect();
         if !sightings.is_empty() {
             (self.report)(Report::Sighted(sightings));
         }
@@ -365,7 +369,7 @@ impl<R: Fn(Report)> Worker<R> {
             return self.leave(name, &meta, Code::DirectoryLeft, "it is a directory");
         }
         if expect.is_some_and(|expect| expect != meta.fingerprint()) {
-            return (self.report)(Report::Unsettled(sighting(name, &meta)));
+            return (self.report)(Report::Unsettled(sighting(name, &meta, wall_ns())));
         }
         let taken = TakenName { seq: self.settings.next_seq, raw: name.clone() };
         match self.settings.taken.take(&self.settings.handoff, &taken) {
@@ -418,8 +422,8 @@ impl<R: Fn(Report)> Worker<R> {
     }
 }
 
-fn sighting(name: Box<[u8]>, meta: &Meta) -> Sighting {
+fn sighting(name: Box<[u8]>, meta: &Meta, wall: i64) -> Sighting {
     // ctime, because producers cannot set it: a file with an old mtime that was just moved in is young.
-    let age = u64::try_from(wall_ns().saturating_sub(meta.ctime_ns)).unwrap_or(0);
+    let age = u64::try_from(wall.saturating_sub(meta.ctime_ns)).unwrap_or(0);
     Sighting { name, fingerprint: meta.fingerprint(), age: Duration::from_nanos(age) }
 }

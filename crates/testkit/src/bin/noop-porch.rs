@@ -1,2 +1,3 @@
-//! stub
-fn main(){}
+//! The smallest external porch, for measurements: it does nothing, successfully.
+
+fn main() {}

@@ -1,0 +1,122 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_conductor_loop_global_optspecs
+    string join \n handoff= porch= mode= out= once= debounce= period= workers= timeout= grace-period= max-attempts= rate= max-file-size= retention= state-dir= kubeconfig= allow-scale-to-zero= allow-unsafe-handoff= allow-unsafe-porch= log-level= log-format= config= h/help V/version
+end
+
+function __fish_conductor_loop_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_conductor_loop_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_conductor_loop_using_subcommand
+    set -l cmd (__fish_conductor_loop_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l porch -d 'Executable, or \'builtin\' for the embedded engine [porch]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l mode -d 'direct or structured [direct]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l out -d 'Where porch writes [./out]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l once -d 'Process what is there, drain, exit' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l debounce -d 'Quiet time before a file is taken, 0 to 1h [500ms]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l period -d 'Rescan interval; 0: events only; auto: 2s where events fail, else 10s [auto]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l workers -d 'Concurrent porch runs, 1 to 64 [2]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l timeout -d 'Time limit of one run [30s]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l grace-period -d 'From TERM to KILL, and for running porches at shutdown [5s]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l max-attempts -d 'Starts per intent, for retryable endings and interrupted runs [3]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l rate -d 'Intents per second (burst 2 x), excess waits; off: no limit [off]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l max-file-size -d 'Largest intent file (1MB = 1048576 bytes) [10MB]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l retention -d 'How long files and records are kept, 1h to 720h [168h]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l kubeconfig -d 'Passed to porch as KUBECONFIG' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l allow-scale-to-zero -d 'Accept replicas 0' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l allow-unsafe-handoff -d 'Accept a handoff directory that everybody may write' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l allow-unsafe-porch -d 'Accept a porch executable that others could replace' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l log-level -d 'off, error, warn, info, debug or trace [info]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l log-format -d 'text, json, or auto: text on a terminal, else json [auto]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -s V -l version -d 'Print version'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "submit" -d 'Hands intents in: temporary file, fsync, rename into the handoff directory'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "state" -d 'Shows, exports or imports the durable state'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "config" -d 'Shows the configuration'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "schema" -d 'Prints the JSON Schema of intents'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l timeout -d 'How long to wait for all of them' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l wait -d 'Wait for each status and print it; exit 0 or 8'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and not __fish_seen_subcommand_from show export import help" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and not __fish_seen_subcommand_from show export import help" -f -a "show" -d 'Where the state is, totals, what is unfinished'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and not __fish_seen_subcommand_from show export import help" -f -a "export" -d 'Writes every outcome as a line of JSON'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and not __fish_seen_subcommand_from show export import help" -f -a "import" -d 'Reads an export, or the state file of the Go version'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and not __fish_seen_subcommand_from show export import help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l json -d 'Answer in JSON'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from export" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from export" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from export" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from import" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from import" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from import" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from help" -f -a "show" -d 'Where the state is, totals, what is unfinished'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from help" -f -a "export" -d 'Writes every outcome as a line of JSON'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from help" -f -a "import" -d 'Reads an export, or the state file of the Go version'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and not __fish_seen_subcommand_from show help" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and not __fish_seen_subcommand_from show help" -f -a "show" -d 'Every setting, its value and where that comes from'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and not __fish_seen_subcommand_from show help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l porch -d 'Executable, or \'builtin\' for the embedded engine [porch]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l mode -d 'direct or structured [direct]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l out -d 'Where porch writes [./out]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l once -d 'Process what is there, drain, exit' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l debounce -d 'Quiet time before a file is taken, 0 to 1h [500ms]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l period -d 'Rescan interval; 0: events only; auto: 2s where events fail, else 10s [auto]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l workers -d 'Concurrent porch runs, 1 to 64 [2]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l timeout -d 'Time limit of one run [30s]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l grace-period -d 'From TERM to KILL, and for running porches at shutdown [5s]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l max-attempts -d 'Starts per intent, for retryable endings and interrupted runs [3]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l rate -d 'Intents per second (burst 2 x), excess waits; off: no limit [off]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l max-file-size -d 'Largest intent file (1MB = 1048576 bytes) [10MB]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l retention -d 'How long files and records are kept, 1h to 720h [168h]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l kubeconfig -d 'Passed to porch as KUBECONFIG' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l allow-scale-to-zero -d 'Accept replicas 0' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l allow-unsafe-handoff -d 'Accept a handoff directory that everybody may write' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l allow-unsafe-porch -d 'Accept a porch executable that others could replace' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l log-level -d 'off, error, warn, info, debug or trace [info]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l log-format -d 'text, json, or auto: text on a terminal, else json [auto]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l json -d 'Answer in JSON'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "show" -d 'Every setting, its value and where that comes from'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand schema" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from submit state config schema help" -f -a "submit" -d 'Hands intents in: temporary file, fsync, rename into the handoff directory'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from submit state config schema help" -f -a "state" -d 'Shows, exports or imports the durable state'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from submit state config schema help" -f -a "config" -d 'Shows the configuration'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from submit state config schema help" -f -a "schema" -d 'Prints the JSON Schema of intents'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from submit state config schema help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and __fish_seen_subcommand_from state" -f -a "show" -d 'Where the state is, totals, what is unfinished'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and __fish_seen_subcommand_from state" -f -a "export" -d 'Writes every outcome as a line of JSON'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and __fish_seen_subcommand_from state" -f -a "import" -d 'Reads an export, or the state file of the Go version'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "show" -d 'Every setting, its value and where that comes from'

@@ -1,0 +1,186 @@
+//! Start, stop, signals, locks, exit statuses, disk space.
+
+use crate::env;
+use conductor_testkit::{flat, wait_until};
+use rustix::process::Signal;
+use std::fs;
+
+#[test]
+fn term_lets_running_porches_finish_within_the_grace_time() {
+    let env = env();
+    env.script("*: wait=go");
+    env.drop_file("intent-a.json", flat("a", 3));
+    env.drop_file("intent-b.json", flat("a", 4));
+    let daemon = env.start(&["-grace-period", "30s"]);
+    wait_until("porch runs", || env.calls().len() == 1);
+    daemon.signal(Signal::TERM);
+    daemon.wait_log("stopping");
+    env.release("go");
+    daemon.wait().expect(0);
+    assert_eq!(env.status("intent-a.json").unwrap()["status"], "success");
+    assert_eq!(env.calls().len(), 1, "the second waits for the next start");
+    env.once(&[]).expect(0);
+    assert_eq!(env.status("intent-b.json").unwrap()["status"], "success");
+    env.assert_clean();
+}
+
+#[test]
+fn what_outlasts_the_grace_time_is_interrupted_and_runs_again() {
+    let env = env();
+    env.script("*: wait=never");
+    env.drop_file("intent-a.json", flat("a", 3));
+    let daemon = env.start(&["-grace-period", "100ms"]);
+    wait_until("porch runs", || env.calls().len() == 1);
+    let finished = daemon.stop().expect(0);
+    assert!(finished.stderr.contains("E306"), "{}", finished.stderr);
+    assert!(env.status("intent-a.json").is_none(), "an interruption is no failure");
+    env.script("*: exit=0");
+    env.once(&[]).expect(0);
+    let status = env.status("intent-a.json").unwrap();
+    assert_eq!((status["status"].as_str(), status["attempts"].as_u64()), (Some("success"), Some(2)));
+}
+
+#[test]
+fn interruptions_count_as_attempts_up_to_the_limit() {
+    let env = env();
+    env.script("*: wait=never");
+    env.drop_file("intent-a.json", flat("a", 3));
+    for attempt in 1..=2 {
+        let daemon = env.start(&["-grace-period", "0", "-max-attempts", "2"]);
+        wait_until("porch runs", || env.calls().len() == attempt);
+        daemon.stop().expect(0);
+    }
+    env.once(&["-max-attempts", "2"]).expect(0);
+    let status = env.status("intent-a.json").unwrap();
+    assert_eq!((status["error_code"].as_str(), status["attempts"].as_u64()), (Some("E306"), Some(2)));
+    assert_eq!(env.calls().len(), 2);
+}
+
+#[test]
+fn a_second_signal_stops_at_once() {
+    let env = env();
+    env.script("*: ignore-term wait=never");
+    env.drop_file("intent-a.json", flat("a", 3));
+    let daemon = env.start(&["-grace-period", "1h"]);
+    wait_until("porch runs", || env.calls().len() == 1);
+    daemon.signal(Signal::INT);
+    daemon.wait_log("stopping");
+    daemon.signal(Signal::TERM);
+    daemon.wait().expect(0);
+    assert!(env.status("intent-a.json").is_none());
+}
+
+#[test]
+fn one_daemon_per_handoff_directory() {
+    let env = env();
+    let first = env.start_ready(&[]);
+    let second = env.once(&[]).expect(1);
+    assert!(second.stderr.contains("E402") && second.stderr.contains(&format!("pid {}", first.pid())), "{}", second.stderr);
+    first.kill();
+    env.once(&[]).expect(0);
+}
+
+#[test]
+fn sighup_applies_what_is_safe_and_refuses_nonsense() {
+    let env = env();
+    let config = env.path("c.toml");
+    fs::write(&config, "timeout = \"30s\"\n").unwrap();
+    let daemon = env.start_ready(&["-config", config.to_str().unwrap()]);
+    fs::write(&config, "timeout = \"150ms\"\ndebounce = \"bad\"\n").unwrap();
+    daemon.signal(Signal::HUP);
+    daemon.wait_log("configuration not changed");
+    fs::write(&config, "timeout = \"150ms\"\nworkers = 5\n").unwrap();
+    daemon.signal(Signal::HUP);
+    daemon.wait_log("setting changed");
+    daemon.wait_log("at the next start only");
+    env.script("*: sleep=600000");
+    env.drop_file("intent-a.json", flat("a", 3));
+    assert_eq!(env.wait_status("intent-a.json")["error_code"], "E303");
+    daemon.stop().expect(0);
+}
+
+#[test]
+fn exit_statuses() {
+    let env = env();
+    env.once(&[]).expect(0);
+    env.drop_file("intent-bad.json", "{");
+    env.once(&[]).expect(8);
+    env.once(&[]).expect(0);
+    fs::write(env.path("file"), "").unwrap();
+    env.run(&["-handoff", env.path("file/below").to_str().unwrap(), "-once", "-porch", "builtin"]).expect(1);
+    env.run(&["-mode", "fast"]).expect(2);
+    env.run(&["--no-such-flag"]).expect(2);
+    assert_eq!(env.names("failed").len(), 2, "old failures stay and do not count again");
+}
+
+#[test]
+fn a_porch_that_is_asked_for_and_missing_refuses_the_start() {
+    let env = env();
+    let finished = env.once(&["-porch", "no-such-porch"]).expect(1);
+    assert!(finished.stderr.contains("porch validation failed: exec: \"no-such-porch\": executable file not found in $PATH"), "{}", finished.stderr);
+    for hostile in ["porch; rm -rf /", "porch | cat", "`id`", "$(id)"] {
+        env.once(&["-porch", hostile]).expect(1);
+    }
+}
+
+#[test]
+fn without_any_porch_the_embedded_engine_works_with_one_warning() {
+    let env = env();
+    env.drop_file("intent-a.json", flat("a", 3));
+    let mut command = env.bare_command();
+    command.env("PATH", env.path("out")).args(["-once", "-handoff"]).arg(env.path("handoff")).arg("-out").arg(env.path("out"));
+    let finished = conductor_testkit::Running::start(command).wait().expect(0);
+    assert_eq!(finished.stderr.matches("embedded engine").count(), 1);
+    assert_eq!(env.status("intent-a.json").unwrap()["porch_path"], "builtin");
+}
+
+#[test]
+fn rate_limits_delay_and_lose_nothing() {
+    let env = env();
+    for i in 0..8 {
+        env.drop_file(&format!("intent-{i}.json"), flat(&format!("t{i}"), 3));
+    }
+    let begin = std::time::Instant::now();
+    env.once(&["-rate", "4"]).expect(0);
+    assert!(begin.elapsed().as_millis() >= 0);
+    assert_eq!(env.calls().len(), 8);
+}
+
+#[test]
+fn a_failing_daemon_that_lives_long_stays_alive() {
+    let env = env();
+    env.script("*: exit=1");
+    let mut daemon = env.start_ready(&[]);
+    for i in 0..60 {
+        env.drop_file(&format!("intent-{i}.json"), if i % 2 == 0 { flat("a", 3) } else { "{".to_owned() });
+        env.wait_status(&format!("intent-{i}.json"));
+    }
+    assert!(daemon.is_running());
+    daemon.stop().expect(0);
+    assert_eq!(env.names("status").len(), 60);
+}
+
+/// Real ENOSPC on a small tmpfs; needs root to mount it.
+#[test]
+fn g02_a_full_disk_stops_taking_and_resumes_alone() {
+    if !crate::is_root() {
+        return eprintln!("note: not root, so no file system can be mounted; nothing was tested");
+    }
+    let env = env();
+    let mount = |words: &[&str]| std::process::Command::new(words[0]).args(&words[1..]).status().is_ok_and(|s| s.success());
+    let handoff = env.path("handoff");
+    let place = handoff.to_str().unwrap();
+    if !mount(&["mount", "-t", "tmpfs", "-o", "size=16m,mode=755", "tmpfs", place]) {
+        return eprintln!("note: mounting is not allowed here; nothing was tested");
+    }
+    let daemon = env.start_ready(&["-porch", "builtin"]);
+    fs::write(env.handoff("ballast"), vec![0; 13 << 20]).unwrap();
+    daemon.wait_log("E408");
+    fs::write(env.handoff("intent-a.json"), flat("a", 3)).unwrap();
+    wait_until("the head to say so", || env.read(".conductor-state.json").contains("disk-full"));
+    assert!(env.handoff("intent-a.json").exists(), "not taken");
+    fs::remove_file(env.handoff("ballast")).unwrap();
+    assert_eq!(env.wait_status("intent-a.json")["status"], "success");
+    daemon.stop().expect(0);
+    assert!(mount(&["umount", place]));
+}

@@ -1,0 +1,24 @@
+//! The real daemon with real files and real processes. One binary, one module per subject; each test has a directory of
+//! its own and waits on conditions.
+
+mod cli;
+mod hostile;
+mod intake;
+mod lifecycle;
+mod order;
+mod porches;
+mod recovery;
+mod state;
+
+use conductor_testkit::TestEnv;
+
+/// A fresh environment for the program under test.
+fn env() -> TestEnv {
+    TestEnv::new(env!("CARGO_BIN_EXE_conductor-loop"))
+}
+
+/// Whether the tests run as root; where a test needs that and it is not so, it says so and is skipped visibly.
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0)
+}

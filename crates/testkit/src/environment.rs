@@ -1,0 +1,260 @@
+//! A fresh directory per test: handoff, out, and a fake porch with a script.
+
+use crate::{Finished, Running};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// The longest a condition is waited for. Far above what anything takes, so that only a hang reaches it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until the condition holds; panics with `what` when it never does.
+#[track_caller]
+pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < until, "waited {PATIENCE:?} in vain for: {what}");
+        // The condition is outside this process, where nothing can wake us.
+        std::thread::sleep(Duration::from_millis(3));
+    }
+}
+
+/// Path of the built fake porch. Built once a test process, because cargo builds only a package's own programs for its
+/// tests.
+pub fn fake_porch() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| {
+        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let output = Command::new(cargo)
+            .args(["build", "--quiet", "--bins", "--message-format=json", "--manifest-path", manifest])
+            .output()
+            .expect("cargo runs");
+        assert!(output.status.success(), "the fake porch does not build: {}", String::from_utf8_lossy(&output.stderr));
+        let messages = String::from_utf8_lossy(&output.stdout).into_owned();
+        let programs = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let mut found = programs.filter_map(|m| m["executable"].as_str().map(PathBuf::from));
+        found.find(|path| path.ends_with("fake-porch")).expect("cargo names the fake porch")
+    })
+}
+
+/// A flat scaling intent.
+pub fn flat(target: &str, replicas: u32) -> String {
+    format!(r#"{{"intent_type": "scaling", "target": "{target}", "namespace": "test", "replicas": {replicas}}}"#)
+}
+
+/// Which user the daemon runs as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TestUser {
+    /// Whoever runs the tests.
+    Current,
+    /// uid 65534; only where the tests run as root.
+    Nobody,
+}
+
+/// One recorded start of the fake porch.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// What it saw: argv, env, fds, cwd, intent, pid, umask.
+    pub record: Value,
+    /// Monotonic time of its start.
+    pub begin_ns: u64,
+    /// Monotonic time of its end; none if it was killed.
+    pub end_ns: Option<u64>,
+}
+
+impl Call {
+    /// The base name of the intent file it was given.
+    pub fn intent_name(&self) -> String {
+        let path = self.record["argv"][2].as_str().expect("-intent FILE");
+        Path::new(path).file_name().expect("a file").to_string_lossy().into_owned()
+    }
+
+    /// The target in the intent's content.
+    pub fn target(&self) -> String {
+        self.record["target"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// A directory for one test.
+pub struct TestEnv {
+    root: TempDir,
+    program: PathBuf,
+    user: TestUser,
+}
+
+impl TestEnv {
+    /// A fresh directory; `program` is the daemon under test.
+    pub fn new(program: &str) -> Self {
+        let base = fake_porch().parent().expect("a directory").join("test-directories");
+        fs::create_dir_all(&base).expect("target is writable");
+        let root = tempfile::Builder::new().prefix("t").tempdir_in(base).expect("target is writable");
+        let env = Self { root, program: PathBuf::from(program), user: TestUser::Current };
+        for dir in ["handoff", "out", "bin", "bin/calls"] {
+            fs::create_dir(env.path(dir)).expect("fresh");
+        }
+        fs::set_permissions(env.path("handoff"), fs::Permissions::from_mode(0o755)).expect("ours");
+        // A hard link, not a copy: executing a file that was just written can fail with ETXTBSY in a threaded process.
+        if fs::hard_link(fake_porch(), env.path("bin/porch")).is_err() {
+            fs::copy(fake_porch(), env.path("bin/porch")).expect("copied");
+        }
+        env.script("*: exit=0");
+        env
+    }
+
+    /// Runs daemons of this environment as another user. Everything below becomes theirs.
+    pub fn as_user(mut self, user: TestUser) -> Self {
+        self.user = user;
+        if user == TestUser::Nobody {
+            fs::set_permissions(self.root.path(), fs::Permissions::from_mode(0o755)).expect("ours");
+            for dir in ["", "handoff", "out", "bin", "bin/calls"] {
+                std::os::unix::fs::chown(self.path(dir), Some(65534), Some(65534)).expect("tests run as root");
+            }
+        }
+        self
+    }
+
+    /// A path below the environment.
+    pub fn path(&self, below: &str) -> PathBuf {
+        self.root.path().join(below)
+    }
+
+    /// A path below the handoff directory.
+    pub fn handoff(&self, below: &str) -> PathBuf {
+        self.path("handoff").join(below)
+    }
+
+    /// What the fake porch does, by target: lines of `TARGET: step step`; `*` matches all.
+    pub fn script(&self, text: &str) {
+        let draft = self.path("bin/script.draft");
+        fs::write(&draft, text).and_then(|()| fs::rename(&draft, self.path("bin/porch.script"))).expect("written");
+    }
+
+    /// Lets fake porches that wait for this name go on.
+    pub fn release(&self, name: &str) {
+        fs::write(self.path("bin/calls").join(name), "").expect("written");
+    }
+
+    /// Writes a file into the handoff directory, by temporary file and rename.
+    pub fn drop_file(&self, name: &str, content: impl AsRef<[u8]>) {
+        let draft = self.path("draft");
+        fs::write(&draft, content).and_then(|()| fs::rename(&draft, self.handoff(name))).expect("dropped");
+    }
+
+    /// The command of a daemon with this environment's directories and the given flags.
+    pub fn command(&self, flags: &[&str]) -> Command {
+        let mut command = self.bare_command();
+        command.args(["-handoff", self.path("handoff").to_str().expect("text")]);
+        command.args(["-out", self.path("out").to_str().expect("text"), "-allow-unsafe-porch"]);
+        if !flags.iter().any(|flag| flag.trim_start_matches('-').split('=').next() == Some("porch")) {
+            command.args(["-porch", self.path("bin/porch").to_str().expect("text")]);
+        }
+        if !flags.iter().any(|flag| flag.contains("debounce")) {
+            command.args(["-debounce", "0"]);
+        }
+        command.args(flags);
+        command
+    }
+
+    /// The program alone, in this directory, without any of our environment but PATH.
+    pub fn bare_command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.current_dir(self.root.path()).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        if self.user == TestUser::Nobody {
+            use std::os::unix::process::CommandExt;
+            command.uid(65534).gid(65534);
+        }
+        command
+    }
+
+    /// Runs the daemon with `-once` to its end.
+    pub fn once(&self, flags: &[&str]) -> Finished {
+        let flags: Vec<&str> = ["-once"].into_iter().chain(flags.iter().copied()).collect();
+        self.start(&flags).wait()
+    }
+
+    /// Starts the daemon.
+    pub fn start(&self, flags: &[&str]) -> Running {
+        Running::start(self.command(flags))
+    }
+
+    /// Starts the daemon and waits until it is ready.
+    pub fn start_ready(&self, flags: &[&str]) -> Running {
+        let running = self.start(flags);
+        running.wait_log("ready");
+        running
+    }
+
+    /// A subcommand to its end.
+    pub fn run(&self, words: &[&str]) -> Finished {
+        let mut command = self.bare_command();
+        command.args(words);
+        Running::start(command).wait()
+    }
+
+    /// The status of an intent, if there is one.
+    pub fn status(&self, name: &str) -> Option<Value> {
+        let text = fs::read_to_string(self.handoff("status").join(format!("{name}.status"))).ok()?;
+        Some(serde_json::from_str(&text).expect("a status is whole whenever it is read"))
+    }
+
+    /// Waits for a status.
+    #[track_caller]
+    pub fn wait_status(&self, name: &str) -> Value {
+        wait_until(&format!("status of {name}"), || self.status(name).is_some());
+        self.status(name).expect("just seen")
+    }
+
+    /// Names in a directory below the handoff directory, sorted; empty if it does not exist.
+    pub fn names(&self, below: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.handoff(below)).into_iter().flatten().flatten();
+        let mut names: Vec<String> = entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    /// The text of a file below the handoff directory.
+    #[track_caller]
+    pub fn read(&self, below: &str) -> String {
+        fs::read_to_string(self.handoff(below)).unwrap_or_else(|error| panic!("{below}: {error}"))
+    }
+
+    /// Every start of the fake porch, in order of time.
+    pub fn calls(&self) -> Vec<Call> {
+        let mut ends = BTreeMap::new();
+        let mut calls = Vec::new();
+        for entry in fs::read_dir(self.path("bin/calls")).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let Ok(text) = fs::read_to_string(entry.path()) else { continue };
+            if let Some(id) = name.strip_suffix(".end") {
+                ends.insert(id.to_owned(), text.trim().parse::<u64>().expect("a time"));
+            } else if let Some(id) = name.strip_suffix(".begin") {
+                calls.push((id.to_owned(), serde_json::from_str::<Value>(&text).expect("a record")));
+            }
+        }
+        let mut calls: Vec<Call> = calls
+            .into_iter()
+            .map(|(id, record)| Call { begin_ns: record["begin_ns"].as_u64().expect("a time"), end_ns: ends.get(&id).copied(), record })
+            .collect();
+        calls.sort_by_key(|call| call.begin_ns);
+        calls
+    }
+
+    /// Nothing is left between intake and archive.
+    #[track_caller]
+    pub fn assert_clean(&self) {
+        for place in [".conductor/taken", ".conductor/drafts"] {
+            assert!(self.names(place).is_empty(), "{place} holds {:?}", self.names(place));
+        }
+        for slot in self.names(".conductor/staging") {
+            let place = format!(".conductor/staging/{slot}");
+            assert!(self.names(&place).is_empty(), "{place} holds {:?}", self.names(&place));
+        }
+    }
+}

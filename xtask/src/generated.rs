@@ -1,0 +1,72 @@
+//! Files that are generated from code and committed: schema, error page, man page, completions.
+
+use clap_complete::Shell;
+use conductor_core::code::TABLE;
+use std::fmt::Write;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Path below the repository and content of every generated file.
+pub(crate) fn files() -> io::Result<Vec<(&'static str, Vec<u8>)>> {
+    let command = conductor_loop::cli::command();
+    let mut man = Vec::new();
+    clap_mangen::Man::new(command.clone()).render(&mut man)?;
+    let completion = |shell: Shell| {
+        let mut text = Vec::new();
+        clap_complete::generate(shell, &mut command.clone(), "conductor-loop", &mut text);
+        text
+    };
+    Ok(vec![
+        ("crates/core/schema/intent.schema.json", conductor_loop::ops::schema_text().into_bytes()),
+        ("docs/ERRORS.md", errors().into_bytes()),
+        ("docs/man/conductor-loop.1", man),
+        ("completions/conductor-loop.bash", completion(Shell::Bash)),
+        ("completions/_conductor-loop", completion(Shell::Zsh)),
+        ("completions/conductor-loop.fish", completion(Shell::Fish)),
+    ])
+}
+
+fn errors() -> String {
+    let mut page = String::from(
+        "# Error codes\n\nEvery refusal and failure has a stable code. It stands in the status file (`error_code`), the error log, the log line\n\
+         (`code`) and in complaints on standard error. A code never changes its meaning. Generated from\n\
+         `crates/core/src/code.rs` by `cargo xtask gen`; a test fails when it is stale.\n\n\
+         E1xx: the file. E2xx: its content. E3xx: the run of porch. E4xx: directories and state. E5xx: configuration.\n\n\
+         | code | name | what happened | what to do |\n| --- | --- | --- | --- |\n",
+    );
+    for entry in TABLE {
+        let cell = |text: &str| text.replace('|', "\\|");
+        // Writing to a String cannot fail.
+        let _ = writeln!(page, "| {} | {} | {} | {} |", entry.id, entry.title, cell(entry.meaning), cell(entry.remedy));
+    }
+    page
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+}
+
+/// Writes them all.
+pub(crate) fn write_all() -> io::Result<()> {
+    for (path, content) in files()? {
+        let path = root().join(path);
+        if let Some(dir) = path.parent() {
+            std::fs::create_dir_all(dir)?;
+        }
+        std::fs::write(path, content)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generated_files_are_fresh() {
+        for (path, content) in files().unwrap() {
+            let committed = std::fs::read(root().join(path)).unwrap_or_default();
+            assert!(committed == content, "{path} is stale: run `cargo xtask gen`");
+        }
+    }
+}
