@@ -37,7 +37,14 @@ fn errors() -> String {
     for entry in TABLE {
         let cell = |text: &str| text.replace('|', "\\|");
         // Writing to a String cannot fail.
-        let _ = writeln!(page, "| {} | {} | {} | {} |", entry.id, entry.title, cell(entry.meaning), cell(entry.remedy));
+        let _ = writeln!(
+            page,
+            "| {} | {} | {} | {} |",
+            entry.id,
+            entry.title,
+            cell(entry.meaning),
+            cell(entry.remedy)
+        );
     }
     page
 }

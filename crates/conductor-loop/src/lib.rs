@@ -3,8 +3,8 @@
 
 #![forbid(unsafe_code)]
 
-pub mod cli;
 pub mod clerk;
+pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod intake;

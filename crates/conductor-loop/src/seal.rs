@@ -29,7 +29,10 @@ mod tests {
 
     #[test]
     fn known_answer() {
-        assert_eq!(sha256(b"abc").to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            sha256(b"abc").to_string(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
         assert!((0.0..1.0).contains(&random_fraction()));
     }
 }

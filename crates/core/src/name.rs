@@ -156,10 +156,19 @@ mod tests {
         for good in ["intent-a.json", "intent-scale-up-001.json", "intent-A.b_c.json", "intent-x.exe.json"] {
             check(good.as_bytes(), "intent");
         }
-        for ignored in ["intent-x.json.tmp", ".intent-x.json", "Intent-x.json", "intent_x.json", "x.json", "intent-x"] {
+        for ignored in
+            ["intent-x.json.tmp", ".intent-x.json", "Intent-x.json", "intent_x.json", "x.json", "intent-x"]
+        {
             check(ignored.as_bytes(), "ignore");
         }
-        for bad in ["intent-.json", "intent-a b.json", "intent-a..b.json", "intent-a\n.json", "intent-ü.json", "intent-;rm.json"] {
+        for bad in [
+            "intent-.json",
+            "intent-a b.json",
+            "intent-a..b.json",
+            "intent-a\n.json",
+            "intent-ü.json",
+            "intent-;rm.json",
+        ] {
             check(bad.as_bytes(), "refused");
         }
         check(b"intent-\xff.json", "refused");
@@ -180,7 +189,10 @@ mod tests {
         let taken = TakenName { seq: 12, raw: b"intent-a.b.json".as_slice().into() };
         assert_eq!(taken.place(), TakenAt::Entry("12.intent-a.b.json".into()));
         assert_eq!(TakenName::parse("12.intent-a.b.json"), Some(taken));
-        assert_eq!(TakenName { seq: 3, raw: b"intent- .json".as_slice().into() }.place(), TakenAt::Nested("3".into()));
+        assert_eq!(
+            TakenName { seq: 3, raw: b"intent- .json".as_slice().into() }.place(),
+            TakenAt::Nested("3".into())
+        );
         assert_eq!(TakenName::parse("nonsense"), None);
     }
 

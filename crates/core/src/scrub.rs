@@ -6,10 +6,20 @@ use crate::intent::text::is_refused;
 
 const MASK: &str = "[masked]";
 /// Words before `=` or `:` whose value is a secret. Compared without case, dashes and underscores.
-const SECRET_KEYS: &[&str] =
-    &["password", "passwd", "secret", "token", "apikey", "accesskey", "privatekey", "credential", "authorization"];
+const SECRET_KEYS: &[&str] = &[
+    "password",
+    "passwd",
+    "secret",
+    "token",
+    "apikey",
+    "accesskey",
+    "privatekey",
+    "credential",
+    "authorization",
+];
 /// Beginnings of tokens that are recognised without a key: cloud keys and repository tokens.
-const SECRET_PREFIXES: &[&str] = &["AKIA", "ASIA", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "eyJhbGciOi"];
+const SECRET_PREFIXES: &[&str] =
+    &["AKIA", "ASIA", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "eyJhbGciOi"];
 
 /// One line: escapes, at most `max` characters, `…` where it was cut.
 pub fn line(text: &str, max: usize) -> String {
@@ -125,7 +135,8 @@ fn mask_word(word: &str) -> (String, bool) {
 }
 
 fn is_secret_key(key: &str) -> bool {
-    let plain: String = key.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let plain: String =
+        key.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
     SECRET_KEYS.iter().any(|secret| plain.ends_with(secret) || plain.ends_with(&format!("{secret}s")))
 }
 
@@ -150,7 +161,10 @@ mod tests {
             ("password=hunter2 next", "password=[masked] next"),
             ("DB_PASSWORD: hunter2", "DB_PASSWORD: [masked]"),
             ("Authorization: Bearer abc.def", "Authorization: Bearer [masked]"),
-            ("push https://bob:s3cret@git.example/x.git failed", "push https://bob:[masked]@git.example/x.git failed"),
+            (
+                "push https://bob:s3cret@git.example/x.git failed",
+                "push https://bob:[masked]@git.example/x.git failed",
+            ),
             ("key AKIAIOSFODNN7EXAMPLE1 used", "key [masked] used"),
             ("--api-key 12345", "--api-key [masked]"),
             ("\"token\": \"abc\"", "\"token\": [masked]"),

@@ -31,7 +31,10 @@ pub fn writers(file: impl AsFd) -> Writers {
     }
 }
 
-#[expect(unsafe_code, reason = "fcntl has no safe wrapper for F_SETLEASE; it takes two integers and touches no memory")]
+#[expect(
+    unsafe_code,
+    reason = "fcntl has no safe wrapper for F_SETLEASE; it takes two integers and touches no memory"
+)]
 fn set_lease(file: &impl AsFd, kind: i32) -> io::Result<()> {
     // SAFETY: the descriptor is open for the length of the call, because it is borrowed; no pointer is passed.
     let answer = unsafe { libc::fcntl(file.as_fd().as_raw_fd(), libc::F_SETLEASE, kind) };
@@ -40,7 +43,10 @@ fn set_lease(file: &impl AsFd, kind: i32) -> io::Result<()> {
 
 /// Marks every descriptor from 3 on close-on-exec, so that nothing that our own parent left open reaches porch
 /// (threat B08). Called once at start. Kernels before 5.11 answer with an error; the caller may go on.
-#[expect(unsafe_code, reason = "no safe library offers close_range with CLOEXEC; it takes three integers and touches no memory")]
+#[expect(
+    unsafe_code,
+    reason = "no safe library offers close_range with CLOEXEC; it takes three integers and touches no memory"
+)]
 pub fn mark_inherited_close_on_exec() -> io::Result<()> {
     // SAFETY: the call sets a flag on descriptors and closes none, so no owned descriptor becomes invalid.
     let answer = unsafe { libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };

@@ -44,9 +44,15 @@ fn main() -> ExitCode {
             None => (text.clone(), None),
         };
         match flag.trim_start_matches('-') {
-            "intent" if flag.starts_with('-') => arguments.intent = attached.or_else(|| words.next().map(PathBuf::from)),
-            "out" if flag.starts_with('-') => arguments.out = attached.or_else(|| words.next().map(PathBuf::from)),
-            "structured" if flag.starts_with('-') => arguments.structured = attached.is_none_or(|v| v == Path::new("true")),
+            "intent" if flag.starts_with('-') => {
+                arguments.intent = attached.or_else(|| words.next().map(PathBuf::from))
+            }
+            "out" if flag.starts_with('-') => {
+                arguments.out = attached.or_else(|| words.next().map(PathBuf::from))
+            }
+            "structured" if flag.starts_with('-') => {
+                arguments.structured = attached.is_none_or(|v| v == Path::new("true"))
+            }
             "version" => return say(concat!("porch ", env!("CARGO_PKG_VERSION"))),
             "help" | "h" => return say(USAGE),
             _ => return fail(EX_USAGE, &format!("porch: unknown argument '{text}'\n{USAGE}")),
@@ -60,12 +66,16 @@ fn main() -> ExitCode {
 
 fn run(intent_path: &Path, out: &Path, structured: bool) -> ExitCode {
     let mut bytes = Vec::new();
-    let read = std::fs::File::open(intent_path).and_then(|file| file.take(SIZE_MAX + 1).read_to_end(&mut bytes));
+    let read =
+        std::fs::File::open(intent_path).and_then(|file| file.take(SIZE_MAX + 1).read_to_end(&mut bytes));
     if let Err(error) = read {
         return fail(EX_NOINPUT, &format!("porch: cannot read {}: {error}", intent_path.display()));
     }
     if bytes.len() as u64 > SIZE_MAX {
-        return fail(EX_DATAERR, &format!("porch: {} is larger than {SIZE_MAX} bytes", intent_path.display()));
+        return fail(
+            EX_DATAERR,
+            &format!("porch: {} is larger than {SIZE_MAX} bytes", intent_path.display()),
+        );
     }
     // Whoever calls has already decided on scaling to zero; the daemon's policy is not repeated here.
     let intent = match judge(&bytes, Policy { allow_scale_to_zero: true }) {
@@ -79,7 +89,9 @@ fn run(intent_path: &Path, out: &Path, structured: bool) -> ExitCode {
             let state = if package.changed { "written" } else { "unchanged" };
             say(&format!("{state} {}", package.dir.display()))
         }
-        Err(error @ PorchError::Unsupported { .. }) => fail(EX_DATAERR, &format!("porch: {} {error}", error.code())),
+        Err(error @ PorchError::Unsupported { .. }) => {
+            fail(EX_DATAERR, &format!("porch: {} {error}", error.code()))
+        }
         Err(error) => fail(EX_CANTCREAT, &format!("porch: {} {error}", error.code())),
     }
 }

@@ -37,8 +37,18 @@ pub fn render(request: &Request<'_>) -> Result<([String; 2], Vec<File>), PorchEr
     };
     let TargetKey { namespace, target } = request.key;
     let (suffix, patch, annotations, note) = match request.form {
-        Form::Direct => ("scaling", "deployment.yaml", DETACH, "A partial object: apply it server-side onto the existing Deployment."),
-        Form::Structured => ("scaling-patch", "scaling-patch.yaml", LOCAL, "A strategic-merge patch for the Deployment of this name; not applied by itself."),
+        Form::Direct => (
+            "scaling",
+            "deployment.yaml",
+            DETACH,
+            "A partial object: apply it server-side onto the existing Deployment.",
+        ),
+        Form::Structured => (
+            "scaling-patch",
+            "scaling-patch.yaml",
+            LOCAL,
+            "A strategic-merge patch for the Deployment of this name; not applied by itself.",
+        ),
     };
     let package = package_name(target, suffix);
     let kptfile = format!(
@@ -80,7 +90,9 @@ mod tests {
 
     #[test]
     fn what_has_no_form_is_refused() {
-        for (kind, replicas) in [(Kind::Service, None), (Kind::Deployment, Some(1)), (Kind::ScalingIntent, None)] {
+        for (kind, replicas) in
+            [(Kind::Service, None), (Kind::Deployment, Some(1)), (Kind::ScalingIntent, None)]
+        {
             assert!(matches!(files(Form::Direct, kind, replicas), Err(PorchError::Unsupported { .. })));
         }
     }

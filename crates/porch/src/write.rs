@@ -100,7 +100,11 @@ mod tests {
         assert!(!package(out.path(), &dir, &files("a")).unwrap());
         assert!(package(out.path(), &dir, &files("b")).unwrap());
         assert_eq!(std::fs::read_to_string(out.path().join("ns/pkg/Kptfile")).unwrap(), "b");
-        assert_eq!(std::fs::read_dir(out.path().join("ns/pkg")).unwrap().count(), 1, "no temporary file stays");
+        assert_eq!(
+            std::fs::read_dir(out.path().join("ns/pkg")).unwrap().count(),
+            1,
+            "no temporary file stays"
+        );
     }
 
     #[test]

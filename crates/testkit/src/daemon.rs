@@ -90,7 +90,10 @@ impl Running {
     /// Waits for a log line that contains this text.
     #[track_caller]
     pub fn wait_log(&self, text: &str) {
-        wait_until(&format!("a log line with '{text}' among {:#?}", self.lines.lock().expect("not poisoned")), || self.logged(text));
+        wait_until(
+            &format!("a log line with '{text}' among {:#?}", self.lines.lock().expect("not poisoned")),
+            || self.logged(text),
+        );
     }
 
     /// Whether it still runs.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// The longest a condition is waited for. Far above what anything takes, so that only a hang reaches it.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Waits until the condition holds; panics with `what` when it never does.
 #[track_caller]
@@ -36,7 +36,11 @@ pub fn fake_porch() -> &'static Path {
             .args(["build", "--quiet", "--bins", "--message-format=json", "--manifest-path", manifest])
             .output()
             .expect("cargo runs");
-        assert!(output.status.success(), "the fake porch does not build: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "the fake porch does not build: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let messages = String::from_utf8_lossy(&output.stdout).into_owned();
         let programs = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let mut found = programs.filter_map(|m| m["executable"].as_str().map(PathBuf::from));
@@ -46,7 +50,9 @@ pub fn fake_porch() -> &'static Path {
 
 /// A flat scaling intent.
 pub fn flat(target: &str, replicas: u32) -> String {
-    format!(r#"{{"intent_type": "scaling", "target": "{target}", "namespace": "test", "replicas": {replicas}}}"#)
+    format!(
+        r#"{{"intent_type": "scaling", "target": "{target}", "namespace": "test", "replicas": {replicas}}}"#
+    )
 }
 
 /// Which user the daemon runs as.
@@ -114,7 +120,8 @@ impl TestEnv {
         if user == TestUser::Nobody {
             fs::set_permissions(self.root.path(), fs::Permissions::from_mode(0o755)).expect("ours");
             for dir in ["", "handoff", "out", "bin", "bin/calls"] {
-                std::os::unix::fs::chown(self.path(dir), Some(65534), Some(65534)).expect("tests run as root");
+                std::os::unix::fs::chown(self.path(dir), Some(65534), Some(65534))
+                    .expect("tests run as root");
             }
         }
         self
@@ -133,7 +140,9 @@ impl TestEnv {
     /// What the fake porch does, by target: lines of `TARGET: step step`; `*` matches all.
     pub fn script(&self, text: &str) {
         let draft = self.path("bin/script.draft");
-        fs::write(&draft, text).and_then(|()| fs::rename(&draft, self.path("bin/porch.script"))).expect("written");
+        fs::write(&draft, text)
+            .and_then(|()| fs::rename(&draft, self.path("bin/porch.script")))
+            .expect("written");
     }
 
     /// Lets fake porches that wait for this name go on.
@@ -165,7 +174,10 @@ impl TestEnv {
     /// The program alone, in this directory, without any of our environment but PATH.
     pub fn bare_command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        command.current_dir(self.root.path()).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command
+            .current_dir(self.root.path())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default());
         if self.user == TestUser::Nobody {
             use std::os::unix::process::CommandExt;
             command.uid(65534).gid(65534);
@@ -240,7 +252,11 @@ impl TestEnv {
         }
         let mut calls: Vec<Call> = calls
             .into_iter()
-            .map(|(id, record)| Call { begin_ns: record["begin_ns"].as_u64().expect("a time"), end_ns: ends.get(&id).copied(), record })
+            .map(|(id, record)| Call {
+                begin_ns: record["begin_ns"].as_u64().expect("a time"),
+                end_ns: ends.get(&id).copied(),
+                record,
+            })
             .collect();
         calls.sort_by_key(|call| call.begin_ns);
         calls

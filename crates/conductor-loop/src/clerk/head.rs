@@ -104,7 +104,8 @@ impl Head {
         let mut bytes = one_line(&body);
         bytes.push(b'\n');
         let _ = drafts.unlink(DRAFT);
-        if drafts.create(DRAFT, 0o640, &bytes).and_then(|()| drafts.rename_over(DRAFT, handoff, FILE)).is_ok() {
+        if drafts.create(DRAFT, 0o640, &bytes).and_then(|()| drafts.rename_over(DRAFT, handoff, FILE)).is_ok()
+        {
             self.written = Some(current);
         }
     }

@@ -167,7 +167,12 @@ pub struct Clerk {
 
 impl Clerk {
     /// Starts the clerk and its sync helper.
-    pub fn start(places: Places, store: Arc<Store>, head: Head, report: impl Fn(Vec<Ack>) + Send + 'static) -> io::Result<Self> {
+    pub fn start(
+        places: Places,
+        store: Arc<Store>,
+        head: Head,
+        report: impl Fn(Vec<Ack>) + Send + 'static,
+    ) -> io::Result<Self> {
         let (commands, receiver) = crossbeam_channel::unbounded();
         let (to_sync, syncs) = crossbeam_channel::bounded::<Vec<u64>>(1);
         let (handoff, back) = (Arc::clone(&places.handoff), commands.clone());
@@ -195,7 +200,8 @@ impl Clerk {
             retain_before: None,
             full: false,
         };
-        let thread = std::thread::Builder::new().name("clerk".to_owned()).spawn(move || desk.run(&receiver))?;
+        let thread =
+            std::thread::Builder::new().name("clerk".to_owned()).spawn(move || desk.run(&receiver))?;
         Ok(Self { commands, abandon, thread: Some(thread) })
     }
 
@@ -305,9 +311,11 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
                 Command::Arm { seq, attempt } => work.arms.push((seq, attempt)),
                 Command::Settle(mut settlement) => {
                     if !settlement.republish
-                        && let Err(error) = publish::choose_name(&self.places, &mut settlement.outcome, &mut reserved)
+                        && let Err(error) =
+                            publish::choose_name(&self.places, &mut settlement.outcome, &mut reserved)
                     {
-                        return Err(self.fatal(Code::StoreFailed, &format!("choosing a name in the archive: {error}")));
+                        return Err(self
+                            .fatal(Code::StoreFailed, &format!("choosing a name in the archive: {error}")));
                     }
                     work.settlements.push(*settlement);
                 }
@@ -315,7 +323,8 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
                     self.sync_under_way = false;
                     if let Err(error) = result {
                         // A failed sync is never repeated and believed: a restart reads back what is there.
-                        return Err(self.fatal(Code::StoreFailed, &format!("syncing the handoff file system: {error}")));
+                        return Err(self
+                            .fatal(Code::StoreFailed, &format!("syncing the handoff file system: {error}")));
                     }
                     self.done.extend(seqs);
                 }
@@ -337,7 +346,10 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
                     return Ok(lasts);
                 }
                 Err(StoreError::NoSpace(error)) if self.abandon.load(Ordering::Acquire) => {
-                    return Err(self.fatal(Code::DiskFull, &format!("stopped before the state could be written: {error}")));
+                    return Err(self.fatal(
+                        Code::DiskFull,
+                        &format!("stopped before the state could be written: {error}"),
+                    ));
                 }
                 Err(StoreError::NoSpace(_)) => {
                     self.set_full(true);
@@ -406,7 +418,8 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
     }
 
     fn start_sync(&mut self) {
-        let due = self.published.len() >= SYNC_AT || self.published_since.is_some_and(|at| at.elapsed() >= SYNC_AFTER);
+        let due = self.published.len() >= SYNC_AT
+            || self.published_since.is_some_and(|at| at.elapsed() >= SYNC_AFTER);
         if due && !self.sync_under_way {
             self.published_since = None;
             self.sync_under_way = self.to_sync.send(std::mem::take(&mut self.published)).is_ok();

@@ -30,7 +30,11 @@ fn archive<'p>(places: &'p Places, outcome: &Outcome) -> (&'static str, &'p Dir)
 }
 
 /// Chooses the archived name: the file's own, or with its sequence number where that is taken. Never an overwrite.
-pub(super) fn choose_name(places: &Places, outcome: &mut Outcome, reserved: &mut HashSet<String>) -> io::Result<()> {
+pub(super) fn choose_name(
+    places: &Places,
+    outcome: &mut Outcome,
+    reserved: &mut HashSet<String>,
+) -> io::Result<()> {
     let (label, dir) = archive(places, outcome);
     let own = format!("{label}/{}", outcome.name);
     outcome.archived_as = if dir.has(&outcome.name)? || reserved.contains(&own) {
@@ -54,7 +58,8 @@ pub(super) fn publish(places: &Places, settlement: &mut Settlement) -> Result<bo
     }
     let name = status_name(&outcome.name);
     let body = outcome.status_body();
-    replace(places, &places.status, &name, STATUS_MODE, &body).map_err(failed(format!("writing status/{name}")))?;
+    replace(places, &places.status, &name, STATUS_MODE, &body)
+        .map_err(failed(format!("writing status/{name}")))?;
     if let Some(taken) = taken {
         // A leftover is recognised by its sequence number and removed at the next start.
         let _ = places.taken.remove_taken(taken);
@@ -69,7 +74,9 @@ fn place_archive(places: &Places, settlement: &mut Settlement) -> Result<bool, P
     for _ in 0..2 {
         let name = settlement.outcome.archived_as.rsplit('/').next().unwrap_or_default().to_owned();
         let placed = match &settlement.source {
-            Source::Staged { slot, bytes } => staged(places, (*slot, &settlement.outcome.name), dir, &name, bytes),
+            Source::Staged { slot, bytes } => {
+                staged(places, (*slot, &settlement.outcome.name), dir, &name, bytes)
+            }
             Source::Bytes(bytes) => from_bytes(places, dir, &name, bytes, settlement.republish),
             Source::Taken(taken) => match places.taken.move_taken(taken, dir, &name) {
                 // Moved before a crash; the record stayed open.
@@ -91,7 +98,10 @@ fn place_archive(places: &Places, settlement: &mut Settlement) -> Result<bool, P
 
 /// The checked private copy becomes the archived file: no new inode.
 fn staged(places: &Places, (slot, name): (u16, &str), dir: &Dir, to: &str, bytes: &[u8]) -> io::Result<()> {
-    let moved = places.slots.get(usize::from(slot)).map_or(Err(io::ErrorKind::NotFound.into()), |from| from.rename_new(name, dir, to));
+    let moved = places
+        .slots
+        .get(usize::from(slot))
+        .map_or(Err(io::ErrorKind::NotFound.into()), |from| from.rename_new(name, dir, to));
     match moved {
         Err(error) if error.kind() == io::ErrorKind::NotFound => from_bytes(places, dir, to, bytes, false),
         other => other,
@@ -112,7 +122,8 @@ fn from_bytes(places: &Places, dir: &Dir, to: &str, bytes: &[u8], republish: boo
 
 fn same_content(dir: &Dir, name: &str, wanted: &[u8]) -> bool {
     let mut found = Vec::new();
-    let read = dir.open_read(name).and_then(|file| file.take(wanted.len() as u64 + 1).read_to_end(&mut found));
+    let read =
+        dir.open_read(name).and_then(|file| file.take(wanted.len() as u64 + 1).read_to_end(&mut found));
     read.is_ok() && found == wanted
 }
 

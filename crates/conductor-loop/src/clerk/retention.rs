@@ -49,7 +49,8 @@ fn remove_files(places: &Places, outcome: &Outcome) {
     let status = status_name(&outcome.name);
     let mut found = Vec::new();
     let body = outcome.status_body();
-    let read = places.status.open_read(&status).map(|file| file.take(body.len() as u64 + 1).read_to_end(&mut found));
+    let read =
+        places.status.open_read(&status).map(|file| file.take(body.len() as u64 + 1).read_to_end(&mut found));
     if read.is_ok() && found == body {
         let _ = places.status.unlink(&status);
     }

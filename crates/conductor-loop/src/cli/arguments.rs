@@ -31,11 +31,24 @@ pub fn command() -> Command {
 }
 
 fn flag(setting: &Setting) -> Arg {
-    let default = if setting.default.is_empty() || setting.takes == Takes::Switch { String::new() } else { format!(" [{}]", setting.default) };
-    let arg = Arg::new(setting.key).long(setting.key).help(format!("{}{default}", setting.help)).action(ArgAction::Set).allow_hyphen_values(true);
+    let default = if setting.default.is_empty() || setting.takes == Takes::Switch {
+        String::new()
+    } else {
+        format!(" [{}]", setting.default)
+    };
+    let arg = Arg::new(setting.key)
+        .long(setting.key)
+        .help(format!("{}{default}", setting.help))
+        .action(ArgAction::Set)
+        .allow_hyphen_values(true);
     match setting.takes {
         Takes::Value(name) => arg.value_name(name),
-        Takes::Switch => arg.value_name("BOOL").num_args(0..=1).require_equals(true).default_missing_value("true").hide_possible_values(true),
+        Takes::Switch => arg
+            .value_name("BOOL")
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true")
+            .hide_possible_values(true),
     }
 }
 
@@ -52,8 +65,19 @@ fn submit() -> Command {
     Command::new("submit")
         .about("Hands intents in: temporary file, fsync, rename into the handoff directory")
         .arg(Arg::new("FILE").required(true).num_args(1..).help("Files named intent-*.json"))
-        .arg(Arg::new("wait").long("wait").action(ArgAction::SetTrue).help("Wait for each status and print it; exit 0 or 8"))
-        .arg(Arg::new("wait-timeout").long("timeout").value_name("TIME").default_value("60s").help("How long to wait for all of them"))
+        .arg(
+            Arg::new("wait")
+                .long("wait")
+                .action(ArgAction::SetTrue)
+                .help("Wait for each status and print it; exit 0 or 8"),
+        )
+        .arg(
+            Arg::new("wait-timeout")
+                .long("timeout")
+                .value_name("TIME")
+                .default_value("60s")
+                .help("How long to wait for all of them"),
+        )
         .args(place_flags())
 }
 
@@ -62,8 +86,18 @@ fn state() -> Command {
     Command::new("state")
         .about("Shows, exports or imports the durable state")
         .subcommand_required(true)
-        .subcommand(Command::new("show").about("Where the state is, totals, what is unfinished").arg(json()).args(place_flags()))
-        .subcommand(Command::new("export").about("Writes every outcome as a line of JSON").arg(file("Where to; standard output if absent")).args(place_flags()))
+        .subcommand(
+            Command::new("show")
+                .about("Where the state is, totals, what is unfinished")
+                .arg(json())
+                .args(place_flags()),
+        )
+        .subcommand(
+            Command::new("export")
+                .about("Writes every outcome as a line of JSON")
+                .arg(file("Where to; standard output if absent"))
+                .args(place_flags()),
+        )
         .subcommand(
             Command::new("import")
                 .about("Reads an export, or the state file of the Go version")
@@ -73,10 +107,12 @@ fn state() -> Command {
 }
 
 fn config() -> Command {
-    Command::new("config")
-        .about("Shows the configuration")
-        .subcommand_required(true)
-        .subcommand(Command::new("show").about("Every setting, its value and where that comes from").arg(json()).args(SETTINGS.iter().map(flag)))
+    Command::new("config").about("Shows the configuration").subcommand_required(true).subcommand(
+        Command::new("show")
+            .about("Every setting, its value and where that comes from")
+            .arg(json())
+            .args(SETTINGS.iter().map(flag)),
+    )
 }
 
 fn schema() -> Command {
@@ -116,7 +152,9 @@ mod tests {
         for words in [&["-handoff", "x"][..], &["--handoff", "x"], &["-handoff=x"], &["--handoff=x"]] {
             assert_eq!(parse(words).unwrap().get_one::<String>("handoff").unwrap(), "x");
         }
-        for (words, want) in [(&["-once"][..], "true"), (&["--once=false"], "false"), (&["-once=true"], "true")] {
+        for (words, want) in
+            [(&["-once"][..], "true"), (&["--once=false"], "false"), (&["-once=true"], "true")]
+        {
             assert_eq!(parse(words).unwrap().get_one::<String>("once").unwrap(), want);
         }
         assert_eq!(parse(&["-h"]).unwrap_err().kind(), clap::error::ErrorKind::DisplayHelp);

@@ -47,13 +47,25 @@ fn dispatch(matches: &ArgMatches) -> u8 {
         Some(("submit", inner)) => (inner, submit),
         Some(("schema", _)) => return answer(ops::print_schema()),
         Some(("config", inner)) => match inner.subcommand() {
-            Some((_, inner)) => (inner, |matches| answer(raw(matches).map_err(OpsError::from).and_then(|raw| ops::config_show(&raw, matches.get_flag("json"))))),
+            Some((_, inner)) => (inner, |matches| {
+                answer(
+                    raw(matches)
+                        .map_err(OpsError::from)
+                        .and_then(|raw| ops::config_show(&raw, matches.get_flag("json"))),
+                )
+            }),
             None => return exit::USAGE,
         },
         Some((_, inner)) => match inner.subcommand() {
-            Some(("show", inner)) => (inner, |matches| with_config(matches, |config| ops::state_show(config, matches.get_flag("json")))),
-            Some(("export", inner)) => (inner, |matches| with_config(matches, |config| ops::state_export(config, matches.get_one("FILE")))),
-            Some((_, inner)) => (inner, |matches| with_config(matches, |config| ops::state_import(config, matches.get_one("FILE")))),
+            Some(("show", inner)) => (inner, |matches| {
+                with_config(matches, |config| ops::state_show(config, matches.get_flag("json")))
+            }),
+            Some(("export", inner)) => (inner, |matches| {
+                with_config(matches, |config| ops::state_export(config, matches.get_one("FILE")))
+            }),
+            Some((_, inner)) => (inner, |matches| {
+                with_config(matches, |config| ops::state_import(config, matches.get_one("FILE")))
+            }),
             None => return exit::USAGE,
         },
     };
@@ -81,7 +93,9 @@ fn with_config(matches: &ArgMatches, work: impl FnOnce(&Config) -> Result<u8, Op
 fn submit(matches: &ArgMatches) -> u8 {
     with_config(matches, |config| {
         let files: Vec<String> = matches.get_many("FILE").unwrap_or_default().cloned().collect();
-        let wait = matches.get_flag("wait").then(|| matches.get_one::<String>("wait-timeout").map_or("60s", String::as_str));
+        let wait = matches
+            .get_flag("wait")
+            .then(|| matches.get_one::<String>("wait-timeout").map_or("60s", String::as_str));
         ops::submit(config, &files, wait)
     })
 }
@@ -89,7 +103,9 @@ fn submit(matches: &ArgMatches) -> u8 {
 fn run_daemon(matches: &ArgMatches) -> u8 {
     let config = match config(matches) {
         Ok(config) => config,
-        Err(error) => return complain(&format!("{} {error}", error.code()), error.code().remedy(), exit::USAGE),
+        Err(error) => {
+            return complain(&format!("{} {error}", error.code()), error.code().remedy(), exit::USAGE);
+        }
     };
     let progress = Progress::for_run(config.once);
     let json = match config.log_format {

@@ -21,13 +21,15 @@ pub(super) fn read(path: &str) -> Result<Vec<(&'static str, String)>, ConfigErro
         return Err(unreadable(format!("{size} bytes is too large for a configuration file")));
     }
     let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| unreadable(error.to_string().trim().to_owned()))?;
+    let table: toml::Table =
+        text.parse().map_err(|error: toml::de::Error| unreadable(error.to_string().trim().to_owned()))?;
     table.iter().map(|(key, value)| entry(path, key, value)).collect()
 }
 
 fn entry(path: &str, key: &str, value: &toml::Value) -> Result<(&'static str, String), ConfigError> {
     let plain = key.replace('_', "-");
-    let Some(setting) = SETTINGS.iter().find(|setting| setting.key == plain && setting.key != "config") else {
+    let Some(setting) = SETTINGS.iter().find(|setting| setting.key == plain && setting.key != "config")
+    else {
         let suggestion = suggest(&plain, SETTINGS.iter().map(|setting| setting.key));
         return Err(ConfigError::UnknownKey { path: path.to_owned(), key: key.to_owned(), suggestion });
     };
@@ -37,7 +39,8 @@ fn entry(path: &str, key: &str, value: &toml::Value) -> Result<(&'static str, St
         toml::Value::Float(number) => number.to_string(),
         toml::Value::Boolean(switch) => switch.to_string(),
         other => {
-            let reason = format!("a {} cannot be the value; write text, a number, true or false", other.type_str());
+            let reason =
+                format!("a {} cannot be the value; write text, a number, true or false", other.type_str());
             let origin = super::Origin::File(path.to_owned());
             return Err(ConfigError::BadValue { key: setting.key, origin, reason });
         }

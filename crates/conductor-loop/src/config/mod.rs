@@ -171,7 +171,10 @@ pub struct Config {
 }
 
 /// Layers defaults, file, environment and flags.
-pub fn layer(flags: &BTreeMap<&'static str, String>, environment: impl Fn(&str) -> Option<String>) -> Result<Raw, ConfigError> {
+pub fn layer(
+    flags: &BTreeMap<&'static str, String>,
+    environment: impl Fn(&str) -> Option<String>,
+) -> Result<Raw, ConfigError> {
     let mut raw = Raw::new();
     for setting in SETTINGS {
         raw.insert(setting.key, (setting.default.to_owned(), Origin::Default));
@@ -180,7 +183,11 @@ pub fn layer(flags: &BTreeMap<&'static str, String>, environment: impl Fn(&str) 
         let name = setting.environment?;
         environment(name).map(|value| (value, Origin::Environment(name)))
     };
-    let path = flags.get("config").cloned().or_else(|| environment("CONDUCTOR_CONFIG")).filter(|path| !path.is_empty());
+    let path = flags
+        .get("config")
+        .cloned()
+        .or_else(|| environment("CONDUCTOR_CONFIG"))
+        .filter(|path| !path.is_empty());
     if let Some(path) = path {
         for (key, value) in file::read(&path)? {
             raw.insert(key, (value, Origin::File(path.clone())));
@@ -261,7 +268,9 @@ impl Reader<'_> {
         match self.text("period") {
             "auto" => Ok(Period::Auto),
             "0" | "0s" => Ok(Period::Never),
-            _ => self.duration("period", Duration::from_millis(100), Duration::from_secs(3600)).map(Period::Every),
+            _ => self
+                .duration("period", Duration::from_millis(100), Duration::from_secs(3600))
+                .map(Period::Every),
         }
     }
 
@@ -270,7 +279,9 @@ impl Reader<'_> {
             "off" | "0" => Ok(None),
             text => match text.parse::<f64>() {
                 Ok(rate) if rate.is_finite() && (0.001..=1e6).contains(&rate) => Ok(Some(rate)),
-                _ => self.bad("rate", format!("'{text}' is neither 'off' nor a number of intents per second")),
+                _ => {
+                    self.bad("rate", format!("'{text}' is neither 'off' nor a number of intents per second"))
+                }
             },
         }
     }
@@ -289,7 +300,14 @@ impl Config {
         };
         let workers = read.number("workers", 1, 64)?;
         let attempts = read.number("max-attempts", 1, 1000)?;
-        let levels = [("off", L::OFF), ("error", L::ERROR), ("warn", L::WARN), ("info", L::INFO), ("debug", L::DEBUG), ("trace", L::TRACE)];
+        let levels = [
+            ("off", L::OFF),
+            ("error", L::ERROR),
+            ("warn", L::WARN),
+            ("info", L::INFO),
+            ("debug", L::DEBUG),
+            ("trace", L::TRACE),
+        ];
         let formats = [("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
         let config = Self {
             handoff: read.path("handoff")?,

@@ -23,9 +23,11 @@ fn defaults_are_the_specified_ones() {
 fn flag_beats_environment_beats_file_beats_default() {
     let temp = tempfile::tempdir().unwrap();
     let path = temp.path().join("c.toml");
-    std::fs::write(&path, "mode = \"structured\"\nworkers = 3\ndebounce = \"1s\"\nmax_file_size = 100\n").unwrap();
+    std::fs::write(&path, "mode = \"structured\"\nworkers = 3\ndebounce = \"1s\"\nmax_file_size = 100\n")
+        .unwrap();
     let path = path.to_str().unwrap();
-    let environment = [("CONDUCTOR_MAX_WORKERS", "4"), ("CONDUCTOR_DEBOUNCE", "2s"), ("CONDUCTOR_CONFIG", path)];
+    let environment =
+        [("CONDUCTOR_MAX_WORKERS", "4"), ("CONDUCTOR_DEBOUNCE", "2s"), ("CONDUCTOR_CONFIG", path)];
     let config = config(&[("debounce", "3s")], &environment).unwrap();
     assert_eq!((config.mode, config.limits.workers), (Mode::Structured, 4));
     assert_eq!((config.limits.debounce, config.max_file_size), (Duration::from_secs(3), 100));
@@ -39,10 +41,28 @@ fn flag_beats_environment_beats_file_beats_default() {
 #[test]
 fn nonsense_is_refused_with_the_origin() {
     let cases = [
-        ("mode", "fast"), ("debounce", "soon"), ("debounce", "-1s"), ("workers", "0"), ("workers", "65"), ("workers", "two"),
-        ("timeout", "0"), ("max-file-size", "10XB"), ("max-file-size", "0"), ("retention", "59m"), ("retention", "744h"),
-        ("rate", "fast"), ("rate", "NaN"), ("rate", "-1"), ("once", "maybe"), ("log-level", "loud"), ("log-format", "xml"),
-        ("period", "99ms"), ("period", "61m"), ("handoff", ""), ("max-attempts", "0"), ("grace-period", "2h"),
+        ("mode", "fast"),
+        ("debounce", "soon"),
+        ("debounce", "-1s"),
+        ("workers", "0"),
+        ("workers", "65"),
+        ("workers", "two"),
+        ("timeout", "0"),
+        ("max-file-size", "10XB"),
+        ("max-file-size", "0"),
+        ("retention", "59m"),
+        ("retention", "744h"),
+        ("rate", "fast"),
+        ("rate", "NaN"),
+        ("rate", "-1"),
+        ("once", "maybe"),
+        ("log-level", "loud"),
+        ("log-format", "xml"),
+        ("period", "99ms"),
+        ("period", "61m"),
+        ("handoff", ""),
+        ("max-attempts", "0"),
+        ("grace-period", "2h"),
     ];
     for (key, value) in cases {
         let error = config(&[(key, value)], &[]).map(|_| ()).expect_err(value);
@@ -68,7 +88,10 @@ fn unknown_file_keys_suggest_the_nearest() {
     assert!(error.to_string().ends_with("unknown key 'debouce'; did you mean 'debounce'?"), "{error}");
     assert_eq!(read("mode = [1]").code(), Code::BadValue);
     assert_eq!(read("mode = ").code(), Code::ConfigUnreadable);
-    assert_eq!(config(&[("config", "/nowhere")], &[]).map(|_| ()).unwrap_err().code(), Code::ConfigUnreadable);
+    assert_eq!(
+        config(&[("config", "/nowhere")], &[]).map(|_| ()).unwrap_err().code(),
+        Code::ConfigUnreadable
+    );
 }
 
 #[test]

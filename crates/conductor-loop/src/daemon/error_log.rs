@@ -41,7 +41,8 @@ pub(super) fn render(outcome: &Outcome, run: Option<&Run>, refusal: Option<&Refu
     if let Some(run) = run {
         line("Ended:", &run.ending.describe());
         if !run.command.is_empty() {
-            let words: Vec<String> = run.command.iter().map(|word| scrub::mask(&scrub::line(word, 4_096))).collect();
+            let words: Vec<String> =
+                run.command.iter().map(|word| scrub::mask(&scrub::line(word, 4_096))).collect();
             line("Command:", &words.join(" "));
         }
         line("Duration:", &format!("{} ms", run.duration.as_millis()));

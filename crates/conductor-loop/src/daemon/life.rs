@@ -76,12 +76,19 @@ impl<'l> Life<'l> {
     ) -> Result<Self, Failure> {
         let engine = choose_engine(config)?;
         let out = runner::ensure_out(&config.out).map_err(|error| {
-            Failure::set_up(Code::DirectorySetup, format!("failed to create output directory {}: {error}", config.out.display()))
+            Failure::set_up(
+                Code::DirectorySetup,
+                format!("failed to create output directory {}: {error}", config.out.display()),
+            )
         })?;
         let places = Places::open(config, fresh)?;
         let state = StateFiles::find(config, &places.path, &places.handoff, true)?;
         let store = Arc::new(state.open_store(&places.handoff)?);
-        let setup = |what: &'static str| move |error: std::io::Error| Failure::set_up(Code::DirectorySetup, format!("cannot start {what}: {error}"));
+        let setup = |what: &'static str| {
+            move |error: std::io::Error| {
+                Failure::set_up(Code::DirectorySetup, format!("cannot start {what}: {error}"))
+            }
+        };
         let (ledger, last) = RunLedger::open(&places.private).map_err(setup("the run ledger"))?;
         let porch_path = match &engine {
             Engine::Embedded => "builtin".to_owned(),
@@ -93,13 +100,17 @@ impl<'l> Life<'l> {
 
         let head = Head::new(state.path.display().to_string());
         let to_loop = inputs.clone();
-        let clerk = Clerk::start(places.for_clerk(), Arc::clone(&store), head, move |acks| drop(to_loop.send(Input::Clerk(acks))));
+        let clerk = Clerk::start(places.for_clerk(), Arc::clone(&store), head, move |acks| {
+            drop(to_loop.send(Input::Clerk(acks)))
+        });
         let clerk = clerk.map_err(setup("the clerk"))?;
         let polled = places.handoff.is_network_file_system();
         let settings = intake_settings(config, &places, polled, recovered.next_seq);
         let to_loop = inputs.clone();
-        let intake = Intake::start(settings, move |report| drop(to_loop.send(Input::Intake(report)))).map_err(setup("the intake"))?;
-        let runner = start_runner(config, &places, (engine, out), Arc::new(ledger), inputs.clone()).map_err(setup("the workers"))?;
+        let intake = Intake::start(settings, move |report| drop(to_loop.send(Input::Intake(report))))
+            .map_err(setup("the intake"))?;
+        let runner = start_runner(config, &places, (engine, out), Arc::new(ledger), inputs.clone())
+            .map_err(setup("the workers"))?;
 
         let now = monotonic();
         let mut life = Self {
@@ -129,7 +140,12 @@ impl<'l> Life<'l> {
     fn take_over(&mut self, recovered: super::recover::Recovered) {
         let found = (recovered.settlements.len(), recovered.claims.len(), recovered.relook.len());
         if found != (0, 0, 0) {
-            tracing::info!(to_publish = found.0, to_run = found.1, to_look_at = found.2, "continuing unfinished work");
+            tracing::info!(
+                to_publish = found.0,
+                to_run = found.1,
+                to_look_at = found.2,
+                "continuing unfinished work"
+            );
         }
         let (now, mut effects) = (monotonic(), Vec::new());
         for settlement in recovered.settlements {
@@ -156,7 +172,12 @@ impl<'l> Life<'l> {
             self.desk.advance(now, &mut effects);
             self.bench.perform(effects, &self.intake);
             let (done, failed) = (self.bench.summary().total(), self.bench.summary().failed);
-            self.progress.show(done, failed, self.desk.sighted() + self.desk.unfinished(), self.desk.running());
+            self.progress.show(
+                done,
+                failed,
+                self.desk.sighted() + self.desk.unfinished(),
+                self.desk.running(),
+            );
             if let Some(end) = self.end(config.once) {
                 return self.close(end);
             }
@@ -191,7 +212,11 @@ impl<'l> Life<'l> {
         }
         if now >= self.next_space_check {
             self.next_space_check = now + SPACE_CHECK;
-            let full = self.places.handoff.free_space().is_ok_and(|(bytes, inodes)| bytes < FREE_BYTES_MIN || inodes < FREE_INODES_MIN);
+            let full = self
+                .places
+                .handoff
+                .free_space()
+                .is_ok_and(|(bytes, inodes)| bytes < FREE_BYTES_MIN || inodes < FREE_INODES_MIN);
             self.set_reason("disk-full", full);
         }
         if let Some(stopping) = self.stopping.as_mut()
@@ -206,7 +231,8 @@ impl<'l> Life<'l> {
     /// Whether it is over, and how.
     fn end(&self, once: bool) -> Option<End> {
         let settled = self.desk.running() == 0 && self.bench.recording() == 0;
-        let impatient = self.stopping.as_ref().is_some_and(|stop| stop.signals > 1) && self.desk.running() == 0;
+        let impatient =
+            self.stopping.as_ref().is_some_and(|stop| stop.signals > 1) && self.desk.running() == 0;
         if self.fatal.is_some() || (self.stopping.is_some() && (settled || impatient)) {
             return Some(End::Finished);
         }
@@ -277,7 +303,13 @@ impl<'l> Life<'l> {
                 self.event(event);
             }
             Report::Left { name, code, reason } => {
-                tracing::warn!(file = name, code = code.id(), reason, "left in the handoff directory: {}", code.remedy());
+                tracing::warn!(
+                    file = name,
+                    code = code.id(),
+                    reason,
+                    "left in the handoff directory: {}",
+                    code.remedy()
+                );
             }
             Report::NoSpace => {
                 self.next_space_check = monotonic() + SPACE_CHECK;
@@ -285,7 +317,10 @@ impl<'l> Life<'l> {
             }
             Report::Gone(reason) => self.on_gone(&reason),
             Report::Replaced(name) => {
-                tracing::error!(directory = name, "its name leads to another directory now; files still go to the one opened at start");
+                tracing::error!(
+                    directory = name,
+                    "its name leads to another directory now; files still go to the one opened at start"
+                );
                 self.set_reason("directory-replaced", true);
             }
             Report::NoEvents(reason) => {
@@ -297,7 +332,12 @@ impl<'l> Life<'l> {
 
     fn on_gone(&mut self, reason: &str) {
         if !self.gone {
-            tracing::error!(code = Code::HandoffGone.id(), reason, "not ready: {}", Code::HandoffGone.remedy());
+            tracing::error!(
+                code = Code::HandoffGone.id(),
+                reason,
+                "not ready: {}",
+                Code::HandoffGone.remedy()
+            );
             self.gone = true;
             self.desk.set_taking(false);
             self.desk.set_starting(false);
@@ -317,7 +357,9 @@ impl<'l> Life<'l> {
                 self.event(Event::Filed { seq });
             }
             Ack::DiskFull(full) => self.set_reason("disk-full", full),
-            Ack::Retained(removed) => tracing::info!(removed, "removed outcomes older than the retention time"),
+            Ack::Retained(removed) => {
+                tracing::info!(removed, "removed outcomes older than the retention time")
+            }
             fatal @ Ack::Fatal { .. } => {
                 self.note_fatal(&fatal);
                 self.set_reason("store-error", true);
@@ -331,7 +373,10 @@ impl<'l> Life<'l> {
             return;
         }
         match (reason, on) {
-            ("disk-full", true) => tracing::error!(code = Code::DiskFull.id(), "disk full: taking nothing new until there is space"),
+            ("disk-full", true) => tracing::error!(
+                code = Code::DiskFull.id(),
+                "disk full: taking nothing new until there is space"
+            ),
             ("disk-full", false) => tracing::info!("there is space again"),
             _ => {}
         }
@@ -355,7 +400,11 @@ impl<'l> Life<'l> {
             self.bench.abandon();
             return;
         }
-        tracing::info!(signal = name, running = self.desk.running(), "stopping: nothing new is taken, running porches may end");
+        tracing::info!(
+            signal = name,
+            running = self.desk.running(),
+            "stopping: nothing new is taken, running porches may end"
+        );
         self.stopping = Some(Stopping { terminate_at: monotonic() + config.grace, told: false, signals: 1 });
         self.desk.set_taking(false);
         self.desk.set_starting(false);
@@ -366,14 +415,17 @@ impl<'l> Life<'l> {
     fn reload(&mut self, config: &mut Config, reload: Reload<'_>) {
         let new = match reload() {
             Ok(new) => new,
-            Err(error) => return tracing::error!(code = error.code().id(), "configuration not changed: {error}"),
+            Err(error) => {
+                return tracing::error!(code = error.code().id(), "configuration not changed: {error}");
+            }
         };
         let (live, restart) = new.changes(config);
         if !restart.is_empty() {
             tracing::warn!(settings = restart.join(" "), "changed, but takes effect at the next start only");
         }
         for key in &live {
-            let value = |config: &Config| config.raw.get(key).map(|(value, _)| value.clone()).unwrap_or_default();
+            let value =
+                |config: &Config| config.raw.get(key).map(|(value, _)| value.clone()).unwrap_or_default();
             tracing::info!(setting = key, from = value(config), to = value(&new), "setting changed");
         }
         crate::telemetry::set_level(new.log_level);
@@ -383,9 +435,11 @@ impl<'l> Life<'l> {
         self.intake.send(intake::Command::Reconfigure { max_file_size: new.max_file_size, policy });
         // Only what was applied is remembered, so that the next reload sees the rest as a change again.
         let mut kept = config.clone();
-        (kept.limits.debounce, kept.limits.max_attempts, kept.limits.rate) = (new.limits.debounce, new.limits.max_attempts, new.limits.rate);
+        (kept.limits.debounce, kept.limits.max_attempts, kept.limits.rate) =
+            (new.limits.debounce, new.limits.max_attempts, new.limits.rate);
         (kept.period, kept.timeout, kept.grace) = (new.period, new.timeout, new.grace);
-        (kept.max_file_size, kept.retention, kept.log_level) = (new.max_file_size, new.retention, new.log_level);
+        (kept.max_file_size, kept.retention, kept.log_level) =
+            (new.max_file_size, new.retention, new.log_level);
         for key in live {
             if let Some(value) = new.raw.get(key) {
                 kept.raw.insert(key, value.clone());
@@ -403,7 +457,9 @@ fn choose_engine(config: &Config) -> Result<Engine, Failure> {
     match runner::resolve(&config.porch, search.as_deref(), config.allow_unsafe_porch) {
         Ok(executable) => Ok(Engine::External(executable)),
         Err(error) if error.code() == Code::PorchMissing && !config.porch_given => {
-            tracing::warn!("no porch on PATH: using the embedded engine (--porch builtin says so without this warning)");
+            tracing::warn!(
+                "no porch on PATH: using the embedded engine (--porch builtin says so without this warning)"
+            );
             Ok(Engine::Embedded)
         }
         Err(error) => Err(Failure::set_up(error.code(), error)),
@@ -421,7 +477,12 @@ fn period(config: &Config, polled: bool) -> Option<Duration> {
 }
 
 fn intake_settings(config: &Config, places: &Places, polled: bool, next_seq: u64) -> intake::Settings {
-    let named = [("processed", &places.processed), ("failed", &places.failed), ("status", &places.status), (".conductor", &places.private)];
+    let named = [
+        ("processed", &places.processed),
+        ("failed", &places.failed),
+        ("status", &places.status),
+        (".conductor", &places.private),
+    ];
     intake::Settings {
         handoff: Arc::clone(&places.handoff),
         path: places.path.clone(),
@@ -451,5 +512,7 @@ fn start_runner(
         kubeconfig: config.kubeconfig.clone(),
     };
     let slots = (Arc::clone(&places.slots), places.slots_path.clone());
-    Runner::start(config.limits.workers, settings, slots, ledger, move |ended| drop(inputs.send(Input::Worker(Box::new(ended)))))
+    Runner::start(config.limits.workers, settings, slots, ledger, move |ended| {
+        drop(inputs.send(Input::Worker(Box::new(ended))))
+    })
 }

@@ -100,7 +100,10 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
         match life.run(&mut config, reload)? {
             End::Finished => return Ok(summary),
             End::HandoffGone if config.once => {
-                return Err(Failure::State { code: Code::HandoffGone, message: "the handoff directory is gone".to_owned() });
+                return Err(Failure::State {
+                    code: Code::HandoffGone,
+                    message: "the handoff directory is gone".to_owned(),
+                });
             }
             End::HandoffGone => {
                 fresh = false;
@@ -118,7 +121,9 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
 }
 
 fn forward_signals(inputs: Sender<Input>) -> Result<(), Failure> {
-    let fail = |error: std::io::Error| Failure::set_up(Code::DirectorySetup, format!("cannot install signal handlers: {error}"));
+    let fail = |error: std::io::Error| {
+        Failure::set_up(Code::DirectorySetup, format!("cannot install signal handlers: {error}"))
+    };
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(fail)?;
     let forward = move || {
         for signal in signals.forever() {

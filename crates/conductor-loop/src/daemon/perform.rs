@@ -44,7 +44,13 @@ pub(super) struct Bench<'b> {
 }
 
 impl<'b> Bench<'b> {
-    pub(super) fn new(clerk: Clerk, runner: Runner, store: Arc<Store>, (mode, porch_path): (Mode, String), summary: &'b mut Summary) -> Self {
+    pub(super) fn new(
+        clerk: Clerk,
+        runner: Runner,
+        store: Arc<Store>,
+        (mode, porch_path): (Mode, String),
+        summary: &'b mut Summary,
+    ) -> Self {
         let (parcels, recording) = (HashMap::new(), HashMap::new());
         Self { clerk, runner, store, mode, porch_path, parcels, held_bytes: 0, recording, summary }
     }
@@ -172,8 +178,13 @@ impl<'b> Bench<'b> {
         let Ended { job, run, staged } = ended;
         let verdict = run.ending.verdict();
         if !run.leftovers.is_empty() {
-            tracing::warn!(seq = job.seq, file = job.claim.name, correlation_id = job.claim.correlation_id,
-                left_over = run.leftovers.join(", "), "processes outlived porch and were killed");
+            tracing::warn!(
+                seq = job.seq,
+                file = job.claim.name,
+                correlation_id = job.claim.correlation_id,
+                left_over = run.leftovers.join(", "),
+                "processes outlived porch and were killed"
+            );
         }
         if let Some(parcel) = self.parcels.get_mut(&job.seq) {
             parcel.bytes = Some(job.bytes);
@@ -192,11 +203,32 @@ impl<'b> Bench<'b> {
         let (attempts, duration_ms) = (outcome.attempts, outcome.duration_ms.unwrap_or(0));
         match (outcome.status, outcome.error_code) {
             (Status::Success, _) => {
-                tracing::info!(seq, file, correlation_id = id, target, attempts, duration_ms, archived_as, "{}", outcome.message);
+                tracing::info!(
+                    seq,
+                    file,
+                    correlation_id = id,
+                    target,
+                    attempts,
+                    duration_ms,
+                    archived_as,
+                    "{}",
+                    outcome.message
+                );
             }
             (Status::Failed, code) => {
                 let code = code.map_or("", Code::id);
-                tracing::warn!(seq, file, correlation_id = id, target, code, attempts, duration_ms, archived_as, "{}", outcome.message);
+                tracing::warn!(
+                    seq,
+                    file,
+                    correlation_id = id,
+                    target,
+                    code,
+                    attempts,
+                    duration_ms,
+                    archived_as,
+                    "{}",
+                    outcome.message
+                );
             }
         }
     }
@@ -217,7 +249,9 @@ impl<'b> Bench<'b> {
                 Effect::Claim { seq, arm } => self.claim(seq, arm),
                 Effect::Arm { seq, attempt } => self.clerk.send(ToClerk::Arm { seq, attempt }),
                 Effect::Run { seq, attempt, slot } => self.run(seq, attempt, slot),
-                Effect::Record { seq, outcome, attempts, duplicate_of } => self.record(seq, outcome, attempts, duplicate_of),
+                Effect::Record { seq, outcome, attempts, duplicate_of } => {
+                    self.record(seq, outcome, attempts, duplicate_of)
+                }
                 Effect::RetryAnnounced { seq, attempt, pause } => self.announce_retry(seq, attempt, pause),
                 Effect::Left { seq } => {
                     self.summary.interrupted += 1;
@@ -240,7 +274,11 @@ impl<'b> Bench<'b> {
 
     fn claim(&self, seq: u64, arm: bool) {
         if let Some(Parcel { claim, bytes: Some(bytes), .. }) = self.parcels.get(&seq) {
-            self.clerk.send(ToClerk::Claim { claim: Box::new((**claim).clone()), bytes: Arc::clone(bytes), arm });
+            self.clerk.send(ToClerk::Claim {
+                claim: Box::new((**claim).clone()),
+                bytes: Arc::clone(bytes),
+                arm,
+            });
         }
     }
 
@@ -253,7 +291,9 @@ impl<'b> Bench<'b> {
                     parcel.bytes = Some(bytes);
                 }
                 Ok(None) => tracing::error!(seq, "the bytes of a claimed intent are not in the store"),
-                Err(error) => tracing::error!(seq, code = error.code().id(), "reading a claimed intent: {error}"),
+                Err(error) => {
+                    tracing::error!(seq, code = error.code().id(), "reading a claimed intent: {error}")
+                }
             }
         }
         let Some(bytes) = parcel.bytes.clone() else { return };
@@ -310,7 +350,10 @@ impl<'b> Bench<'b> {
 /// The status message. A success reads as the specification's example does.
 fn message(outcome: Final, run: Option<&Run>, duplicate_of: Option<u64>) -> String {
     let text = match (outcome, run) {
-        (Final::Duplicate, _) => format!("Duplicate of {}: the target's last success had the same name and content; porch was not run", duplicate_of.unwrap_or(0)),
+        (Final::Duplicate, _) => format!(
+            "Duplicate of {}: the target's last success had the same name and content; porch was not run",
+            duplicate_of.unwrap_or(0)
+        ),
         (Final::Success, Some(run)) => {
             // Milliseconds are enough for people; the exact value is in duration_ms.
             let rounded = Duration::from_millis(u64::try_from(run.duration.as_millis()).unwrap_or(0).max(1));

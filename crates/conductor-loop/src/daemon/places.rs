@@ -82,10 +82,19 @@ impl Places {
     /// Renames must be atomic between all of these.
     fn check_file_system(&self) -> Result<(), Failure> {
         let own = self.handoff.meta().map_err(|error| set_up(&self.path, &error))?.id.0;
-        let parts = [("processed", &self.processed), ("failed", &self.failed), ("status", &self.status), (PRIVATE, &self.taken)];
+        let parts = [
+            ("processed", &self.processed),
+            ("failed", &self.failed),
+            ("status", &self.status),
+            (PRIVATE, &self.taken),
+        ];
         for (name, dir) in parts {
             if dir.meta().map_err(|error| set_up(&self.path.join(name), &error))?.id.0 != own {
-                let message = format!("{} is on another file system than {}", self.path.join(name).display(), self.path.display());
+                let message = format!(
+                    "{} is on another file system than {}",
+                    self.path.join(name).display(),
+                    self.path.display()
+                );
                 return Err(Failure::set_up(Code::OtherFileSystem, message));
             }
         }
@@ -114,7 +123,10 @@ fn create_all(path: &Path) -> Result<(), Failure> {
     use std::os::unix::fs::DirBuilderExt;
     let created = std::fs::DirBuilder::new().recursive(true).mode(0o750).create(path);
     created.map_err(|error| {
-        Failure::set_up(Code::DirectorySetup, format!("failed to create handoff directory: mkdir {}: {error}", path.display()))
+        Failure::set_up(
+            Code::DirectorySetup,
+            format!("failed to create handoff directory: mkdir {}: {error}", path.display()),
+        )
     })
 }
 
@@ -123,7 +135,8 @@ fn check_writers(config: &Config, path: &Path, handoff: &Dir) -> Result<(), Fail
     let meta = handoff.meta().map_err(|error| set_up(path, &error))?;
     let sticky = meta.mode & 0o1000 != 0;
     if meta.mode & 0o002 != 0 && !sticky && !config.allow_unsafe_handoff {
-        let message = format!("{} is writable by everybody and not sticky (mode {:04o})", path.display(), meta.mode);
+        let message =
+            format!("{} is writable by everybody and not sticky (mode {:04o})", path.display(), meta.mode);
         return Err(Failure::set_up(Code::UnsafeDirectory, message));
     }
     if meta.mode & 0o022 != 0 && !sticky {
@@ -185,17 +198,25 @@ impl StateFiles {
     pub fn open_store(&self, handoff: &Dir) -> Result<Store, Failure> {
         let exists = self.dir.has(store::FILE).map_err(|error| set_up(&self.path, &error))?;
         if !exists && matches!(self.head, HeadFile::Unknown) {
-            let message = format!("{HEAD_FILE} is there but is no state file of this program or of the Go version, and there is no store; move it aside to start without it");
+            let message = format!(
+                "{HEAD_FILE} is there but is no state file of this program or of the Go version, and there is no store; move it aside to start without it"
+            );
             return Err(Failure::set_up(Code::StateImport, message));
         }
         let may_create = !exists && !matches!(self.head, HeadFile::Ours);
-        let fail = |error: store::StoreError| Failure::set_up(error.code(), format!("{}: {error}", self.path.display()));
+        let fail = |error: store::StoreError| {
+            Failure::set_up(error.code(), format!("{}: {error}", self.path.display()))
+        };
         let store = Store::open(Arc::clone(&self.dir), may_create).map_err(fail)?;
         if let HeadFile::Go(text) = &self.head {
             let count = store::import(&store, jiff::Timestamp::now(), &mut text.as_slice()).map_err(fail)?;
             let kept = format!("{HEAD_FILE}.imported");
             handoff.rename_over(HEAD_FILE, handoff, &kept).map_err(|error| set_up(&self.path, &error))?;
-            tracing::info!(imported = count.imported, kept_as = kept, "took over the state file of the Go version");
+            tracing::info!(
+                imported = count.imported,
+                kept_as = kept,
+                "took over the state file of the Go version"
+            );
         }
         Ok(store)
     }

@@ -41,10 +41,17 @@ pub(super) fn recover(
     max_attempts: u32,
     labels: &Labels<'_>,
 ) -> Result<Recovered, Failure> {
-    let broken = |error: crate::store::StoreError| Failure::set_up(error.code(), format!("reading unfinished intents: {error}"));
-    let io = |error: std::io::Error| Failure::set_up(Code::DirectorySetup, format!("reading .conductor: {error}"));
+    let broken = |error: crate::store::StoreError| {
+        Failure::set_up(error.code(), format!("reading unfinished intents: {error}"))
+    };
+    let io =
+        |error: std::io::Error| Failure::set_up(Code::DirectorySetup, format!("reading .conductor: {error}"));
     let entries = store.open_entries().map_err(broken)?;
-    let unfinished: Vec<_> = entries.iter().filter(|e| e.outcome.is_none()).filter_map(|e| Some((e.claim.as_ref()?.seq, e.claim.as_ref()?.sha256))).collect();
+    let unfinished: Vec<_> = entries
+        .iter()
+        .filter(|e| e.outcome.is_none())
+        .filter_map(|e| Some((e.claim.as_ref()?.seq, e.claim.as_ref()?.sha256)))
+        .collect();
     let staging = places.slots_path.display().to_string();
     for left in kill_leftovers(&last.lines, &unfinished, &staging) {
         tracing::warn!(process = left, "ended a porch that the last daemon had left running");
@@ -52,8 +59,10 @@ pub(super) fn recover(
     let mut taken: HashMap<u64, TakenName> =
         places.taken.all_taken().map_err(io)?.into_iter().map(|taken| (taken.seq, taken)).collect();
     let highest_taken = taken.keys().copied().max().unwrap_or(0);
-    let mut recovered =
-        Recovered { next_seq: store.last_seq().map_err(broken)?.max(highest_taken) + 1, ..Recovered::default() };
+    let mut recovered = Recovered {
+        next_seq: store.last_seq().map_err(broken)?.max(highest_taken) + 1,
+        ..Recovered::default()
+    };
     for entry in entries {
         let seq = entry.outcome.as_ref().map(|o| o.seq).or(entry.claim.as_ref().map(|c| c.seq)).unwrap_or(0);
         let file = taken.remove(&seq);
@@ -116,7 +125,11 @@ fn forget_returned(places: &Places, entry: &OpenEntry) {
         && meta.kind == Kind::File
         && (meta.id.1, meta.mtime_ns, meta.size) == (claim.inode, claim.mtime_ns, claim.size)
     {
-        tracing::info!(seq = claim.seq, file = claim.name, "a file that was taken before the power cut is back; removed");
+        tracing::info!(
+            seq = claim.seq,
+            file = claim.name,
+            "a file that was taken before the power cut is back; removed"
+        );
         let _ = places.handoff.unlink(&claim.name);
     }
 }
@@ -131,7 +144,12 @@ fn republish(entry: OpenEntry, file: Option<TakenName>) -> Option<Settlement> {
     Some(Settlement { outcome, source, report: entry.report, taken, republish: true })
 }
 
-fn give_up(entry: OpenEntry, file: Option<TakenName>, attempts: u32, labels: &Labels<'_>) -> Option<Settlement> {
+fn give_up(
+    entry: OpenEntry,
+    file: Option<TakenName>,
+    attempts: u32,
+    labels: &Labels<'_>,
+) -> Option<Settlement> {
     let (claim, bytes) = (entry.claim?, entry.bytes?);
     let message = format!("interrupted: the daemon or the machine stopped while porch ran, {attempts} times");
     let outcome = Outcome {

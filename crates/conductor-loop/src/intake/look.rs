@@ -33,8 +33,22 @@ pub(super) fn look(settings: &Settings, taken: &TakenName, patient: bool) -> Loo
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Looked::Gone,
         Err(error) => {
             // Without lstat nothing is known but the name.
-            let unknown = Meta { kind: Kind::Device, id: (0, 0), links: 0, size: 0, uid: 0, mode: 0, mtime_ns: 0, ctime_ns: 0 };
-            return refused(taken, unknown, Refusal::new(Code::Unreadable, "", &error.to_string(), "a readable file"), None);
+            let unknown = Meta {
+                kind: Kind::Device,
+                id: (0, 0),
+                links: 0,
+                size: 0,
+                uid: 0,
+                mode: 0,
+                mtime_ns: 0,
+                ctime_ns: 0,
+            };
+            return refused(
+                taken,
+                unknown,
+                Refusal::new(Code::Unreadable, "", &error.to_string(), "a readable file"),
+                None,
+            );
         }
     };
     if let Err(refusal) = check_kind(settings, taken, &meta) {
@@ -48,12 +62,15 @@ pub(super) fn look(settings: &Settings, taken: &TakenName, patient: bool) -> Loo
     let digest = sha256(&bytes);
     let NameVerdict::Intent(name) = judge(&taken.raw) else {
         let expected = "intent-[A-Za-z0-9._-]{1,200}.json without '..'";
-        let refusal = Refusal::new(Code::BadFileName, "", &format!("the name '{}'", escaped(&taken.raw)), expected);
+        let refusal =
+            Refusal::new(Code::BadFileName, "", &format!("the name '{}'", escaped(&taken.raw)), expected);
         return refused(taken, meta, refusal, Some((bytes, digest)));
     };
     match intent::judge(&bytes, settings.policy) {
         // Where the kernel does not tell about writers, text that simply ends is taken as a sign of one.
-        Err(refusal) if patient && open_for_writing == Writers::Unknown && is_cut(refusal.code) => Looked::Held,
+        Err(refusal) if patient && open_for_writing == Writers::Unknown && is_cut(refusal.code) => {
+            Looked::Held
+        }
         Err(refusal) => refused(taken, meta, refusal, Some((bytes, digest))),
         Ok(intent) => {
             let mut claim = claim(taken.seq, name.as_str(), (&meta, digest), intent);
@@ -84,7 +101,11 @@ fn check_kind(settings: &Settings, taken: &TakenName, meta: &Meta) -> Result<(),
         return refuse(Code::NotRegular, found, "a regular file");
     }
     if meta.links > 1 {
-        return refuse(Code::HardLinked, &format!("a file with {} names", meta.links), "a file with one name");
+        return refuse(
+            Code::HardLinked,
+            &format!("a file with {} names", meta.links),
+            "a file with one name",
+        );
     }
     if meta.size > settings.max_file_size {
         let found = format!("{} bytes", meta.size);
@@ -96,12 +117,23 @@ fn check_kind(settings: &Settings, taken: &TakenName, meta: &Meta) -> Result<(),
 }
 
 /// The bytes; none while a writer holds the file and there is patience left.
-fn read(settings: &Settings, taken: &TakenName, before: &Meta, patient: bool) -> Result<(Option<Arc<[u8]>>, Writers), Refusal> {
-    let unreadable = |error: io::Error| Refusal::new(Code::Unreadable, "", &error.to_string(), "a readable file");
+fn read(
+    settings: &Settings,
+    taken: &TakenName,
+    before: &Meta,
+    patient: bool,
+) -> Result<(Option<Arc<[u8]>>, Writers), Refusal> {
+    let unreadable =
+        |error: io::Error| Refusal::new(Code::Unreadable, "", &error.to_string(), "a readable file");
     let mut file = settings.taken.open_taken(taken).map_err(unreadable)?;
     let opened = Meta::of(&file).map_err(unreadable)?;
     if opened.id != before.id || opened.kind != Kind::File {
-        return Err(Refusal::new(Code::Unstable, "", "another file than a moment before", "a file that stays"));
+        return Err(Refusal::new(
+            Code::Unstable,
+            "",
+            "another file than a moment before",
+            "a file that stays",
+        ));
     }
     let open_for_writing = writers(&file);
     if patient && open_for_writing == Writers::Some {
@@ -118,7 +150,8 @@ fn read(settings: &Settings, taken: &TakenName, before: &Meta, patient: bool) ->
 
 /// One bounded reading; none when the file changed meanwhile.
 fn read_once(file: &mut File, max: u64) -> Read1 {
-    let unreadable = |error: io::Error| Refusal::new(Code::Unreadable, "", &error.to_string(), "a readable file");
+    let unreadable =
+        |error: io::Error| Refusal::new(Code::Unreadable, "", &error.to_string(), "a readable file");
     let before = Meta::of(&*file).map_err(unreadable)?;
     let mut bytes = Vec::with_capacity(usize::try_from(before.size.min(max)).unwrap_or(0) + 1);
     file.rewind().map_err(unreadable)?;

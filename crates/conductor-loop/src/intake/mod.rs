@@ -251,7 +251,9 @@ impl<R: Fn(Report)> Worker<R> {
                         self.on_hints();
                     }
                 }
-                Err(error) => return (self.report)(Report::Gone(format!("waiting for events failed: {error}"))),
+                Err(error) => {
+                    return (self.report)(Report::Gone(format!("waiting for events failed: {error}")));
+                }
             }
         }
     }
@@ -313,7 +315,11 @@ impl<R: Fn(Report)> Worker<R> {
             }
             match self.settings.handoff.lister() {
                 Ok(lister) => self.lister = Some(lister),
-                Err(error) => return (self.report)(Report::Gone(format!("the handoff directory cannot be read: {error}"))),
+                Err(error) => {
+                    return (self.report)(Report::Gone(format!(
+                        "the handoff directory cannot be read: {error}"
+                    )));
+                }
             }
         }
         let mut names: Vec<Box<[u8]>> = Vec::new();
@@ -326,7 +332,9 @@ impl<R: Fn(Report)> Worker<R> {
         });
         let complete = match listed {
             Ok(complete) => complete,
-            Err(error) => return (self.report)(Report::Gone(format!("the handoff directory cannot be read: {error}"))),
+            Err(error) => {
+                return (self.report)(Report::Gone(format!("the handoff directory cannot be read: {error}")));
+            }
         };
         if complete {
             self.lister = None;
@@ -374,7 +382,9 @@ impl<R: Fn(Report)> Worker<R> {
         let taken = TakenName { seq: self.settings.next_seq, raw: name.clone() };
         match self.settings.taken.take(&self.settings.handoff, &taken) {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return (self.report)(Report::NotTaken(name)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return (self.report)(Report::NotTaken(name));
+            }
             Err(error) if crate::sys::is_no_space(&error) => {
                 (self.report)(Report::NoSpace);
                 return (self.report)(Report::NotTaken(name));
@@ -409,7 +419,11 @@ impl<R: Fn(Report)> Worker<R> {
             look::Looked::Gone => {
                 // Nobody but us works in taken/. Whoever removed it has taken the intent back.
                 let name = conductor_core::name::escaped(&taken.raw);
-                (self.report)(Report::Left { name, code: Code::Unreadable, reason: "it vanished after it was taken".to_owned() });
+                (self.report)(Report::Left {
+                    name,
+                    code: Code::Unreadable,
+                    reason: "it vanished after it was taken".to_owned(),
+                });
                 (self.report)(Report::NotTaken(taken.raw));
             }
         }

@@ -44,7 +44,11 @@ impl From<StoreError> for OpsError {
 
 impl From<io::Error> for OpsError {
     fn from(error: io::Error) -> Self {
-        Self { message: format!("cannot write the answer: {error}"), remedy: "Check where the output goes.", status: 1 }
+        Self {
+            message: format!("cannot write the answer: {error}"),
+            remedy: "Check where the output goes.",
+            status: 1,
+        }
     }
 }
 
@@ -72,10 +76,15 @@ pub fn schema_text() -> String {
 pub fn config_show(raw: &Raw, as_json: bool) -> Result<u8, OpsError> {
     // Shown even where a value is wrong: that is when one looks. The verdict is the exit status.
     let verdict = crate::config::Config::new(raw.clone());
-    let rows = SETTINGS.iter().filter_map(|setting| raw.get(setting.key).map(|(value, origin)| (setting.key, value, origin)));
+    let rows = SETTINGS
+        .iter()
+        .filter_map(|setting| raw.get(setting.key).map(|(value, origin)| (setting.key, value, origin)));
     if as_json {
-        let members: Map<String, Value> =
-            rows.map(|(key, value, origin)| (key.to_owned(), json!({"value": value, "origin": origin.to_string()}))).collect();
+        let members: Map<String, Value> = rows
+            .map(|(key, value, origin)| {
+                (key.to_owned(), json!({"value": value, "origin": origin.to_string()}))
+            })
+            .collect();
         let mut line = one_line(&members);
         line.push(b'\n');
         print(&line)?;

@@ -18,7 +18,8 @@ fn find(config: &Config, create: bool) -> Result<(StateFiles, Dir), OpsError> {
     };
     let path = config.handoff.canonicalize().map_err(missing)?;
     let handoff = Dir::open(&path).map_err(missing)?;
-    let files = StateFiles::find(config, &path, &handoff, create).map_err(|failure| OpsError::new(failure.code(), &failure, 1))?;
+    let files = StateFiles::find(config, &path, &handoff, create)
+        .map_err(|failure| OpsError::new(failure.code(), &failure, 1))?;
     Ok((files, handoff))
 }
 
@@ -37,7 +38,9 @@ fn open(config: &Config) -> Result<Store, OpsError> {
 pub fn state_show(config: &Config, as_json: bool) -> Result<u8, OpsError> {
     let (files, handoff) = find(config, false)?;
     let mut text = String::new();
-    let head = handoff.open_read(crate::clerk::HEAD_FILE).and_then(|file| file.take(1 << 20).read_to_string(&mut text));
+    let head = handoff
+        .open_read(crate::clerk::HEAD_FILE)
+        .and_then(|file| file.take(1 << 20).read_to_string(&mut text));
     let head: Option<HeadBody> = head.ok().and_then(|_| serde_json::from_str(&text).ok());
     let opened = Store::open(Arc::clone(&files.dir), false);
     let (running, unfinished, remembered) = match &opened {
@@ -64,7 +67,9 @@ pub fn state_show(config: &Config, as_json: bool) -> Result<u8, OpsError> {
         line.push(b'\n');
         return print(&line);
     }
-    let number = |value: Option<u64>| value.map_or_else(|| "known to the running daemon only".to_owned(), |n| n.to_string());
+    let number = |value: Option<u64>| {
+        value.map_or_else(|| "known to the running daemon only".to_owned(), |n| n.to_string())
+    };
     let text = format!(
         "store        {}\ndaemon       {}\nprocessed    {} (of these duplicates: {})\nfailed       {}\nunfinished   {}\nremembered   {}\nlast number  {last_seq}\n",
         files.path.display(),
@@ -87,8 +92,10 @@ pub fn state_export(config: &Config, file: Option<&String>) -> Result<u8, OpsErr
             store::export(&store, now, &mut BufWriter::new(std::io::stdout().lock()))?;
         }
         Some(path) => {
-            let created = std::fs::File::create_new(path).map_err(|error| {
-                OpsError { message: format!("cannot create {path}: {error}"), remedy: "Name a file that does not exist yet.", status: 1 }
+            let created = std::fs::File::create_new(path).map_err(|error| OpsError {
+                message: format!("cannot create {path}: {error}"),
+                remedy: "Name a file that does not exist yet.",
+                status: 1,
             })?;
             let mut out = BufWriter::new(created);
             let count = store::export(&store, now, &mut out)?;
@@ -107,7 +114,11 @@ pub fn state_import(config: &Config, file: Option<&String>) -> Result<u8, OpsErr
         .map_err(|error| OpsError::new(Code::StateImport, format!("cannot read {path}: {error}"), 1))?;
     std::fs::create_dir_all(&config.handoff)?;
     let (files, handoff) = find(config, true)?;
-    let store = files.open_store(&handoff).map_err(|failure| OpsError { message: failure.to_string(), remedy: failure.code().remedy(), status: 1 })?;
+    let store = files.open_store(&handoff).map_err(|failure| OpsError {
+        message: failure.to_string(),
+        remedy: failure.code().remedy(),
+        status: 1,
+    })?;
     let count = store::import(&store, jiff::Timestamp::now(), &mut source)?;
     print(format!("{count}\n").as_bytes())
 }

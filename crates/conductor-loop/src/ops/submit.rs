@@ -41,7 +41,11 @@ pub fn submit(config: &Config, files: &[String], wait: Option<&str>) -> Result<u
     });
     let wait = wait.transpose()?;
     let handoff = Dir::open(&config.handoff).map_err(|error| {
-        OpsError::new(Code::DirectorySetup, format!("cannot open the handoff directory {}: {error}", config.handoff.display()), 1)
+        OpsError::new(
+            Code::DirectorySetup,
+            format!("cannot open the handoff directory {}: {error}", config.handoff.display()),
+            1,
+        )
     })?;
     // Everything that can be refused is refused before anything is handed in.
     let contents = files.iter().map(|file| read(config, file)).collect::<Result<Vec<_>, _>>()?;
@@ -52,7 +56,13 @@ pub fn submit(config: &Config, files: &[String], wait: Option<&str>) -> Result<u
         submitted.push(Submitted { sha256: sha256(&bytes), name, before });
     }
     match wait {
-        None => print(submitted.iter().map(|s| format!("submitted {}\n", s.name.as_str())).collect::<String>().as_bytes()),
+        None => print(
+            submitted
+                .iter()
+                .map(|s| format!("submitted {}\n", s.name.as_str()))
+                .collect::<String>()
+                .as_bytes(),
+        ),
         Some(patience) => wait_for(config, &handoff, submitted, patience),
     }
 }
@@ -60,14 +70,23 @@ pub fn submit(config: &Config, files: &[String], wait: Option<&str>) -> Result<u
 fn read(config: &Config, file: &str) -> Result<(IntentName, Vec<u8>), OpsError> {
     let base = Path::new(file).file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let name = IntentName::new(base).ok_or_else(|| {
-        OpsError::new(Code::BadFileName, format!("'{file}' is not named intent-[A-Za-z0-9._-]{{1,200}}.json"), 2)
+        OpsError::new(
+            Code::BadFileName,
+            format!("'{file}' is not named intent-[A-Za-z0-9._-]{{1,200}}.json"),
+            2,
+        )
     })?;
-    let unreadable = |error: io::Error| OpsError::new(Code::Unreadable, format!("cannot read {file}: {error}"), 1);
+    let unreadable =
+        |error: io::Error| OpsError::new(Code::Unreadable, format!("cannot read {file}: {error}"), 1);
     let mut bytes = Vec::new();
     let opened = std::fs::File::open(file).map_err(unreadable)?;
     opened.take(config.max_file_size + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > config.max_file_size {
-        return Err(OpsError::new(Code::TooLarge, format!("{file} is larger than {} bytes", config.max_file_size), 1));
+        return Err(OpsError::new(
+            Code::TooLarge,
+            format!("{file} is larger than {} bytes", config.max_file_size),
+            1,
+        ));
     }
     Ok((name, bytes))
 }
@@ -89,7 +108,8 @@ fn place(handoff: &Dir, name: &IntentName, bytes: &[u8]) -> io::Result<()> {
 
 fn refused(file: &str, name: &IntentName, error: &io::Error) -> OpsError {
     if error.kind() == io::ErrorKind::AlreadyExists {
-        let message = format!("{file} was not handed in: a file named {} is still waiting there", name.as_str());
+        let message =
+            format!("{file} was not handed in: a file named {} is still waiting there", name.as_str());
         return OpsError { message, remedy: "Wait until it is taken, or use another name.", status: 1 };
     }
     OpsError::new(Code::NotTakeable, format!("{file} could not be handed in: {error}"), 1)
@@ -103,7 +123,12 @@ fn status(handoff: &Dir, name: &IntentName) -> Option<(Vec<u8>, StatusSeen)> {
     Some((body, seen))
 }
 
-fn wait_for(config: &Config, handoff: &Dir, mut waiting: Vec<Submitted>, patience: Duration) -> Result<u8, OpsError> {
+fn wait_for(
+    config: &Config,
+    handoff: &Dir,
+    mut waiting: Vec<Submitted>,
+    patience: Duration,
+) -> Result<u8, OpsError> {
     let until = Instant::now() + patience;
     let mut worst = 0;
     loop {
@@ -125,7 +150,11 @@ fn wait_for(config: &Config, handoff: &Dir, mut waiting: Vec<Submitted>, patienc
         if left.is_zero() {
             let message = format!("no status of {} within the time given", first.name.as_str());
             let remedy = "The intent is handed in all the same. Is the daemon running on this directory?";
-            return Err(OpsError { message: format!("{message} ({})", config.handoff.display()), remedy, status: 1 });
+            return Err(OpsError {
+                message: format!("{message} ({})", config.handoff.display()),
+                remedy,
+                status: 1,
+            });
         }
         let timeout = if watch.is_some() { left } else { left.min(POLL) };
         wait_readable([watch.as_ref().map(AsFd::as_fd)], Some(timeout))?;
@@ -134,5 +163,6 @@ fn wait_for(config: &Config, handoff: &Dir, mut waiting: Vec<Submitted>, patienc
 
 /// The status of this submission: newer than what was there, and of these bytes.
 fn is_answer(seen: &StatusSeen, submitted: &Submitted) -> bool {
-    submitted.before.is_none_or(|before| seen.seq > before) && seen.sha256.is_none_or(|sha256| sha256 == submitted.sha256)
+    submitted.before.is_none_or(|before| seen.seq > before)
+        && seen.sha256.is_none_or(|sha256| sha256 == submitted.sha256)
 }

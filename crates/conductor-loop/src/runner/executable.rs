@@ -50,7 +50,11 @@ impl ExecutableError {
 }
 
 /// Finds `porch` as a shell would: a name without slash along `search`, anything else as a path.
-pub fn resolve(porch: &str, search: Option<&OsStr>, allow_unsafe: bool) -> Result<Executable, ExecutableError> {
+pub fn resolve(
+    porch: &str,
+    search: Option<&OsStr>,
+    allow_unsafe: bool,
+) -> Result<Executable, ExecutableError> {
     let found = if porch.contains('/') { PathBuf::from(porch) } else { along(porch, search)? };
     let missing = |error: std::io::Error| ExecutableError::NotFound(porch.to_owned(), error.to_string());
     let path = found.canonicalize().map_err(missing)?;
@@ -98,7 +102,11 @@ fn check_writers(porch: &str, path: &Path) -> Result<(), ExecutableError> {
             bits if bits & 0o002 != 0 => "everybody",
             _ => "its group",
         };
-        return Err(ExecutableError::Unsafe { executable: porch.to_owned(), place: place.display().to_string(), by });
+        return Err(ExecutableError::Unsafe {
+            executable: porch.to_owned(),
+            place: place.display().to_string(),
+            by,
+        });
     }
     Ok(())
 }
@@ -149,6 +157,9 @@ mod tests {
             assert_eq!(resolve(hostile, search, true).unwrap_err().code(), Code::PorchMissing, "{hostile:?}");
         }
         let text = resolve("porch-that-is-missing", search, true).unwrap_err().to_string();
-        assert_eq!(text, "porch validation failed: exec: \"porch-that-is-missing\": executable file not found in $PATH");
+        assert_eq!(
+            text,
+            "porch validation failed: exec: \"porch-that-is-missing\": executable file not found in $PATH"
+        );
     }
 }

@@ -40,13 +40,19 @@ enum Ladder {
 
 pub(super) fn run(worker: &Worker, settings: &Settings, executable: &Executable, job: &Job) -> Run {
     let file = worker.slots_path.join(job.slot.to_string()).join(&job.claim.name);
-    let mut words = vec!["-intent".to_owned(), file.display().to_string(), "-out".to_owned(), settings.out.display().to_string()];
+    let mut words = vec![
+        "-intent".to_owned(),
+        file.display().to_string(),
+        "-out".to_owned(),
+        settings.out.display().to_string(),
+    ];
     if settings.structured {
         words.push("-structured".to_owned());
     }
     let begin = Instant::now();
     let mut run = worker.not_run(Ending::Interrupted);
-    run.command = std::iter::once(executable.path.display().to_string()).chain(words.iter().cloned()).collect();
+    run.command =
+        std::iter::once(executable.path.display().to_string()).chain(words.iter().cloned()).collect();
     let started = command(worker, settings, executable, job).args(&words).spawn();
     let child = match started {
         Ok(child) => child,
@@ -69,7 +75,10 @@ pub(super) fn run(worker: &Worker, settings: &Settings, executable: &Executable,
 }
 
 fn not_started(error: &io::Error) -> Ending {
-    let passing = matches!(Errno::from_io_error(error), Some(Errno::AGAIN | Errno::NOMEM | Errno::TXTBSY | Errno::MFILE | Errno::NFILE));
+    let passing = matches!(
+        Errno::from_io_error(error),
+        Some(Errno::AGAIN | Errno::NOMEM | Errno::TXTBSY | Errno::MFILE | Errno::NFILE)
+    );
     Ending::NotStarted { reason: error.to_string(), passing }
 }
 
@@ -99,7 +108,13 @@ fn command(worker: &Worker, settings: &Settings, executable: &Executable, job: &
 }
 
 impl<'w> Running<'w> {
-    fn new(worker: &'w Worker, settings: &Settings, job: &Job, mut child: Child, begin: Instant) -> io::Result<Self> {
+    fn new(
+        worker: &'w Worker,
+        settings: &Settings,
+        job: &Job,
+        mut child: Child,
+        begin: Instant,
+    ) -> io::Result<Self> {
         let pid = child.id();
         if let Some(info) = process::info(pid) {
             worker.ledger.started(job.slot, job.seq, job.attempt, info.id);
@@ -154,7 +169,9 @@ impl<'w> Running<'w> {
         self.drain_rest();
         let ending = match status {
             Ok(status) => named(status, ladder, self.limit),
-            Err(error) => Ending::NotStarted { reason: format!("its end could not be read: {error}"), passing: false },
+            Err(error) => {
+                Ending::NotStarted { reason: format!("its end could not be read: {error}"), passing: false }
+            }
         };
         (ending, self.stdout.finish(), self.stderr.finish(), left)
     }
@@ -169,7 +186,9 @@ impl<'w> Running<'w> {
                 process::terminate_group(self.pid);
                 Ladder::Terminated { by_deadline: now >= self.deadline, kill_at: now + self.grace }
             }
-            Ladder::Terminated { by_deadline, kill_at } if now >= kill_at || stop == Stop::Kill => self.kill(by_deadline),
+            Ladder::Terminated { by_deadline, kill_at } if now >= kill_at || stop == Stop::Kill => {
+                self.kill(by_deadline)
+            }
             other => other,
         }
     }

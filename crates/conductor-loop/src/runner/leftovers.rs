@@ -47,7 +47,9 @@ pub fn kill_leftovers(lines: &[RunLine], open: &[(u64, Digest)], staging: &str) 
     }
     if !lines.is_empty() {
         for process in process::all().into_iter().filter(|process| !process.zombie) {
-            let marked = open.iter().any(|(seq, sha256)| process::has_environment(process.id.pid, &marks(*seq, sha256)));
+            let marked = open
+                .iter()
+                .any(|(seq, sha256)| process::has_environment(process.id.pid, &marks(*seq, sha256)));
             if marked && works_in(process.id.pid, staging) {
                 process::kill(process.id);
                 ended.push(describe(&process));

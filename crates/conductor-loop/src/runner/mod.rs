@@ -5,8 +5,8 @@ mod capture;
 mod embedded;
 mod executable;
 mod external;
-mod leftovers;
 mod ledger;
+mod leftovers;
 mod staging;
 
 pub use executable::{Executable, ExecutableError, ensure_out, resolve};
@@ -152,7 +152,8 @@ impl Runner {
             };
             let (receiver, report) = (receiver.clone(), report.clone());
             let name = format!("worker-{number}");
-            threads.push(std::thread::Builder::new().name(name).spawn(move || worker.work(&receiver, report))?);
+            threads
+                .push(std::thread::Builder::new().name(name).spawn(move || worker.work(&receiver, report))?);
         }
         Ok(Self { jobs: Some(jobs), stop, settings, threads })
     }
@@ -196,7 +197,10 @@ impl Worker {
     fn run(&self, job: &Job) -> (Run, bool) {
         let settings = self.settings.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         let Some(slot) = self.slots.get(usize::from(job.slot)) else {
-            return (self.not_run(Ending::NotStarted { reason: "no staging slot".to_owned(), passing: false }), false);
+            return (
+                self.not_run(Ending::NotStarted { reason: "no staging slot".to_owned(), passing: false }),
+                false,
+            );
         };
         let copy = match staging::stage(slot, &job.claim.name, &job.bytes) {
             Ok(copy) => copy,

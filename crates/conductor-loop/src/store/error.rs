@@ -56,9 +56,13 @@ impl From<redb::Error> for StoreError {
     fn from(error: redb::Error) -> Self {
         match error {
             redb::Error::Io(error) if is_no_space(&error) => StoreError::NoSpace(error),
-            redb::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => StoreError::Damaged(error.to_string()),
+            redb::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+                StoreError::Damaged(error.to_string())
+            }
             redb::Error::Corrupted(text) => StoreError::Damaged(text),
-            redb::Error::UpgradeRequired(found) => StoreError::Version { found: u32::from(found), known: super::VERSION },
+            redb::Error::UpgradeRequired(found) => {
+                StoreError::Version { found: u32::from(found), known: super::VERSION }
+            }
             redb::Error::DatabaseAlreadyOpen => StoreError::Busy,
             redb::Error::RepairAborted => StoreError::Damaged("it could not be repaired".to_owned()),
             other => StoreError::Io(other.to_string()),

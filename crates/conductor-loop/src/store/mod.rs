@@ -12,7 +12,8 @@ use conductor_core::intent::TargetKey;
 use conductor_core::record::{self, Claim, LastSuccess, Outcome, Status};
 use redb::backends::FileBackend;
 use redb::{
-    Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction,
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition,
+    WriteTransaction,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fs::File;
@@ -106,7 +107,10 @@ impl Store {
         Ok(())
     }
 
-    fn reading<T>(&self, work: impl FnOnce(ReadTransaction) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    fn reading<T>(
+        &self,
+        work: impl FnOnce(ReadTransaction) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         work(database.as_ref().ok_or(StoreError::Busy)?.begin_read()?)
     }
@@ -142,7 +146,8 @@ impl Store {
     /// The highest sequence number ever used.
     pub fn last_seq(&self) -> Result<u64, StoreError> {
         self.reading(|txn| {
-            let high = txn.open_table(META)?.get("high_seq")?.map(|v| decode::<u64>(v.value())).transpose()?;
+            let high =
+                txn.open_table(META)?.get("high_seq")?.map(|v| decode::<u64>(v.value())).transpose()?;
             let open = txn.open_table(OPEN)?.last()?.map(|(key, _)| key.value());
             let outcomes = txn.open_table(OUTCOMES)?.last()?.map(|(key, _)| key.value());
             Ok([high, open, outcomes].into_iter().flatten().max().unwrap_or(0))
@@ -159,9 +164,7 @@ impl Store {
 
     /// How many intents are unfinished, and how many outcomes are remembered.
     pub fn sizes(&self) -> Result<(u64, u64), StoreError> {
-        self.reading(|txn| {
-            Ok((txn.open_table(OPEN)?.len()?, txn.open_table(OUTCOMES)?.len()?))
-        })
+        self.reading(|txn| Ok((txn.open_table(OPEN)?.len()?, txn.open_table(OUTCOMES)?.len()?)))
     }
 
     /// Every unfinished intent in order of taking.
@@ -201,9 +204,7 @@ impl Store {
 
     /// The last success of a target, or an imported one of this name.
     pub fn last_success(&self, key: &TargetKey, name: &str) -> Result<Option<LastSuccess>, StoreError> {
-        self.reading(|txn| {
-            last_success(&txn.open_table(TARGETS)?, &txn.open_table(IMPORTED)?, key, name)
-        })
+        self.reading(|txn| last_success(&txn.open_table(TARGETS)?, &txn.open_table(IMPORTED)?, key, name))
     }
 
     /// Outcomes in order of sequence number, oldest first, to `each`, while it returns true.
@@ -246,7 +247,12 @@ impl Batch {
     }
 
     /// The final outcome, its error log, and (where no claim holds them) the bytes to archive.
-    pub fn settle(&self, outcome: &Outcome, report: Option<&[u8]>, bytes: Option<&[u8]>) -> Result<(), StoreError> {
+    pub fn settle(
+        &self,
+        outcome: &Outcome,
+        report: Option<&[u8]>,
+        bytes: Option<&[u8]>,
+    ) -> Result<(), StoreError> {
         let seq = outcome.seq;
         let mut open = self.txn.open_table(OPEN)?;
         if open.get(seq)?.is_none() {
@@ -263,7 +269,9 @@ impl Batch {
             // A duplicate changes nothing: what it repeats stays the last success.
             if outcome.duplicate_of.is_none() {
                 let success = LastSuccess { seq, name: outcome.name.clone(), sha256 };
-                self.txn.open_table(TARGETS)?.insert(key.to_string().as_str(), encode(&success).as_slice())?;
+                self.txn
+                    .open_table(TARGETS)?
+                    .insert(key.to_string().as_str(), encode(&success).as_slice())?;
             }
         }
         Ok(())
@@ -271,7 +279,8 @@ impl Batch {
 
     fn count(&self, outcome: &Outcome) -> Result<(), StoreError> {
         let mut meta = self.txn.open_table(META)?;
-        let mut counts: Counts = meta.get("counts")?.map(|v| decode(v.value())).transpose()?.unwrap_or_default();
+        let mut counts: Counts =
+            meta.get("counts")?.map(|v| decode(v.value())).transpose()?.unwrap_or_default();
         match outcome.status {
             Status::Success => counts.processed += 1,
             Status::Failed => counts.failed += 1,
@@ -304,7 +313,9 @@ impl Batch {
             targets.remove(key.as_str())?;
         }
         let mut imported = self.txn.open_table(IMPORTED)?;
-        if outcome.imported && imported.get(outcome.name.as_str())?.map(|v| stale(v.value())).transpose()?.unwrap_or(false) {
+        if outcome.imported
+            && imported.get(outcome.name.as_str())?.map(|v| stale(v.value())).transpose()?.unwrap_or(false)
+        {
             imported.remove(outcome.name.as_str())?;
         }
         // The number is never used again, even when everything is forgotten.
@@ -321,13 +332,18 @@ impl Batch {
     pub fn import_outcome(&self, outcome: &Outcome) -> Result<(), StoreError> {
         self.txn.open_table(OUTCOMES)?.insert(outcome.seq, encode(outcome).as_slice())?;
         self.count(outcome)?;
-        let (Status::Success, Some(sha256), None) = (outcome.status, outcome.sha256, outcome.duplicate_of) else {
+        let (Status::Success, Some(sha256), None) = (outcome.status, outcome.sha256, outcome.duplicate_of)
+        else {
             return Ok(());
         };
         let success = encode(&LastSuccess { seq: outcome.seq, name: outcome.name.clone(), sha256 });
         match &outcome.key {
-            Some(key) => self.txn.open_table(TARGETS)?.insert(key.to_string().as_str(), success.as_slice())?.is_some(),
-            None => self.txn.open_table(IMPORTED)?.insert(outcome.name.as_str(), success.as_slice())?.is_some(),
+            Some(key) => {
+                self.txn.open_table(TARGETS)?.insert(key.to_string().as_str(), success.as_slice())?.is_some()
+            }
+            None => {
+                self.txn.open_table(IMPORTED)?.insert(outcome.name.as_str(), success.as_slice())?.is_some()
+            }
         };
         Ok(())
     }
@@ -354,9 +370,8 @@ fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
     match bytes.split_first() {
-        Some((&record::VERSION, body)) => {
-            serde_json::from_slice(body).map_err(|error| StoreError::Damaged(format!("a record cannot be read: {error}")))
-        }
+        Some((&record::VERSION, body)) => serde_json::from_slice(body)
+            .map_err(|error| StoreError::Damaged(format!("a record cannot be read: {error}"))),
         Some((version, _)) => Err(StoreError::Version { found: u32::from(*version), known: VERSION }),
         None => Err(StoreError::Damaged("an empty record".to_owned())),
     }

@@ -63,7 +63,10 @@ fn the_life_of_an_entry() {
     let (_temp, dir, store) = store();
     assert_eq!(store.write(|b| b.claim(&claim(4), b"abc", true)).unwrap(), None);
     let entry = store.open_entries().unwrap().remove(0);
-    assert_eq!((entry.claim, entry.bytes.as_deref(), entry.start), (Some(claim(4)), Some(b"abc".as_slice()), Some(1)));
+    assert_eq!(
+        (entry.claim, entry.bytes.as_deref(), entry.start),
+        (Some(claim(4)), Some(b"abc".as_slice()), Some(1))
+    );
     store.write(|b| b.settle(&outcome(4), Some(b"log"), None)).unwrap();
     // A second time, as recovery may do, changes nothing.
     store.write(|b| b.settle(&outcome(4), Some(b"log"), None)).unwrap();
@@ -106,7 +109,8 @@ fn another_version_is_refused() {
 #[test]
 fn export_and_import_carry_everything_over() {
     let (_temp, _dir, old) = store();
-    old.write(|b| b.settle(&outcome(1), None, None).and_then(|()| b.settle(&outcome(2), None, None))).unwrap();
+    old.write(|b| b.settle(&outcome(1), None, None).and_then(|()| b.settle(&outcome(2), None, None)))
+        .unwrap();
     let mut lines = Vec::new();
     assert_eq!(export(&old, jiff::Timestamp::UNIX_EPOCH, &mut lines).unwrap(), 2);
     let (_temp2, _dir2, new) = store();

@@ -51,7 +51,12 @@ struct GoEntry {
 
 /// Writes every outcome as one JSON object a line, after a header line.
 pub fn export(store: &Store, now: Timestamp, out: &mut impl Write) -> Result<u64, StoreError> {
-    let header = Header { format: FORMAT.to_owned(), version: super::VERSION, exported_at: now, last_seq: store.last_seq()? };
+    let header = Header {
+        format: FORMAT.to_owned(),
+        version: super::VERSION,
+        exported_at: now,
+        last_seq: store.last_seq()?,
+    };
     let mut count = 0;
     let mut result = write_line(out, &header);
     store.outcomes(|outcome| {
@@ -83,7 +88,12 @@ pub fn import(store: &Store, now: Timestamp, from: &mut impl Read) -> Result<Imp
     let outcomes = match serde_json::from_str::<Header>(first) {
         Ok(header) if header.format == FORMAT && header.version == super::VERSION => exported(&text)?,
         Ok(header) => {
-            let what = format!("it says '{}' version {}; expected '{FORMAT}' version {}", header.format, header.version, super::VERSION);
+            let what = format!(
+                "it says '{}' version {}; expected '{FORMAT}' version {}",
+                header.format,
+                header.version,
+                super::VERSION
+            );
             return Err(StoreError::Import(what));
         }
         Err(_) => from_go(&text, store.last_seq()?, now)?,
@@ -97,7 +107,8 @@ fn exported(text: &str) -> Result<Vec<Outcome>, StoreError> {
         .filter(|(_, line)| line.as_ref().map_or(true, |line| !line.trim().is_empty()))
         .map(|(number, line)| {
             let at = |error: String| StoreError::Import(format!("line {}: {error}", number + 1));
-            let outcome: Outcome = serde_json::from_str(&line.map_err(|e| at(e.to_string()))?).map_err(|e| at(e.to_string()))?;
+            let outcome: Outcome =
+                serde_json::from_str(&line.map_err(|e| at(e.to_string()))?).map_err(|e| at(e.to_string()))?;
             if outcome.v == VERSION { Ok(outcome) } else { Err(at(format!("record version {}", outcome.v))) }
         })
         .collect()
@@ -116,12 +127,20 @@ fn from_go(text: &str, last_seq: u64, now: Timestamp) -> Result<Vec<Outcome>, St
     let mut outcomes = Vec::with_capacity(entries.len());
     for (path, entry) in entries {
         let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
-        let (Some(sha256), Some(name)) = (Digest::from_hex(&entry.sha256), conductor_core::name::IntentName::new(name)) else {
+        let (Some(sha256), Some(name)) =
+            (Digest::from_hex(&entry.sha256), conductor_core::name::IntentName::new(name))
+        else {
             continue;
         };
         let status = if entry.status == "processed" { Status::Success } else { Status::Failed };
         let seq = last_seq + 1 + outcomes.len() as u64;
-        outcomes.push(imported(seq, name.as_str(), status, (sha256, entry.size), entry.processed_at.unwrap_or(now)));
+        outcomes.push(imported(
+            seq,
+            name.as_str(),
+            status,
+            (sha256, entry.size),
+            entry.processed_at.unwrap_or(now),
+        ));
     }
     Ok(outcomes)
 }

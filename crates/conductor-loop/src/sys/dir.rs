@@ -2,8 +2,8 @@
 //! happens to the path meanwhile (renames, symbolic links) can redirect it.
 
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, Stat, fchmod, fstat, linkat, mkdirat, open,
-    openat, openat2, renameat, renameat_with, statat, unlinkat,
+    AtFlags, FileType, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, Stat, fchmod, fstat, linkat, mkdirat,
+    open, openat, openat2, renameat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -63,7 +63,11 @@ impl Meta {
     }
 
     // The widths of these fields differ between architectures.
-    #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "field widths of stat differ by architecture")]
+    #[allow(
+        clippy::unnecessary_cast,
+        clippy::cast_sign_loss,
+        reason = "field widths of stat differ by architecture"
+    )]
     fn from_stat(stat: &Stat) -> Self {
         let ns = |secs: i64, nanos: i64| secs.saturating_mul(1_000_000_000).saturating_add(nanos);
         let kind = match FileType::from_raw_mode(stat.st_mode) {
@@ -334,6 +338,8 @@ mod tests {
         dir.create("b", 0o600, b"b").unwrap();
         assert_eq!(dir.rename_new("a", &dir, "b").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         std::os::unix::fs::symlink("/etc", temp.path().join("link")).unwrap();
-        assert!(dir.sub("link").is_err() && dir.open_read("link").is_err() && dir.ensure("link", 0o700).is_err());
+        assert!(
+            dir.sub("link").is_err() && dir.open_read("link").is_err() && dir.ensure("link", 0o700).is_err()
+        );
     }
 }

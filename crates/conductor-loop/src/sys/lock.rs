@@ -1,10 +1,12 @@
 //! One daemon per handoff directory: a lock that the kernel releases when its holder dies.
 
 use super::dir::Dir;
+use super::process::info;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
+use std::time::{Duration, Instant};
 
 /// The held lock; dropping it releases it.
 #[derive(Debug)]
@@ -21,19 +23,37 @@ pub enum LockError {
     Io(io::Error),
 }
 
+/// How long a dead holder may keep the lock through a program it was just starting.
+const DYING: Duration = Duration::from_secs(5);
+
+/// The number the holder left. A help for people; the lock itself does not depend on it.
+fn holder(file: &mut File) -> String {
+    let mut text = String::new();
+    let _ = file.rewind();
+    let _ = file.take(32).read_to_string(&mut text);
+    text.trim().to_owned()
+}
+
 impl Lock {
     /// Takes the lock file `name` in `dir`, or says who holds it.
     pub fn take(dir: &Dir, name: &str) -> Result<Self, LockError> {
         let mut file = dir.open_rw(name, 0o600).map_err(LockError::Io)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => {
-                let mut holder = String::new();
-                // The number is a help for people; the lock itself does not depend on it.
-                let _ = (&mut file).take(32).read_to_string(&mut holder);
-                return Err(LockError::Held(holder.trim().to_owned()));
+        let patience = Instant::now() + DYING;
+        loop {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => break,
+                Err(Errno::WOULDBLOCK) => {
+                    let holder = holder(&mut file);
+                    // A daemon that was killed while it started a program is dead, but the program shares its
+                    // descriptors until its own exec.
+                    let dead = holder.parse().is_ok_and(|pid| info(pid).is_none_or(|info| info.zombie));
+                    if !dead || Instant::now() > patience {
+                        return Err(LockError::Held(holder));
+                    }
+                    std::thread::sleep(Duration::from_millis(5)); // Nothing announces the release of a lock.
+                }
+                Err(errno) => return Err(LockError::Io(errno.into())),
             }
-            Err(errno) => return Err(LockError::Io(errno.into())),
         }
         let written = file
             .set_len(0)

@@ -23,7 +23,9 @@ pub fn wall_ns() -> i64 {
 
 /// The kernel's identifier of this boot; process numbers of another boot mean nothing.
 pub fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|id| id.trim().to_owned())
+        .unwrap_or_default()
 }
 
 /// Whether an I/O error says that there is no room.

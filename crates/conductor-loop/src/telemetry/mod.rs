@@ -44,10 +44,17 @@ pub fn init(level: LevelFilter, json: bool, progress: &Progress) {
     let writer = Lines(progress.clone());
     let registry = tracing_subscriber::registry().with(filter);
     let started = if json {
-        let layer = fmt::layer().json().flatten_event(true).with_target(false).with_current_span(false).with_span_list(false);
+        let layer = fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_target(false)
+            .with_current_span(false)
+            .with_span_list(false);
         registry.with(layer.with_timer(Clock).with_writer(writer)).try_init()
     } else {
-        registry.with(fmt::layer().with_target(false).with_ansi(false).with_timer(Clock).with_writer(writer)).try_init()
+        registry
+            .with(fmt::layer().with_target(false).with_ansi(false).with_timer(Clock).with_writer(writer))
+            .try_init()
     };
     if started.is_ok() {
         let _ = LEVEL.set(handle);

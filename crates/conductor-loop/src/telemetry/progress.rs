@@ -14,7 +14,9 @@ impl Progress {
             return Self(None);
         }
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10));
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {pos}/{len} intents {wide_bar} {msg} {elapsed}") {
+        if let Ok(style) =
+            ProgressStyle::with_template("{spinner} {pos}/{len} intents {wide_bar} {msg} {elapsed}")
+        {
             bar.set_style(style);
         }
         Self(Some(bar))

@@ -7,7 +7,12 @@ use std::fs;
 #[test]
 fn unknown_flags_and_leftovers_suggest_the_nearest() {
     let env = env();
-    for (words, hint) in [(&["-handof", "x"][..], "--handoff"), (&["--porch-url", "x"], "--porch"), (&["leftover"], "leftover"), (&["stat", "show"], "state")] {
+    for (words, hint) in [
+        (&["-handof", "x"][..], "--handoff"),
+        (&["--porch-url", "x"], "--porch"),
+        (&["leftover"], "leftover"),
+        (&["stat", "show"], "state"),
+    ] {
         let finished = env.run(words).expect(2);
         assert!(finished.stderr.contains(hint), "{}", finished.stderr);
     }
@@ -20,7 +25,16 @@ fn environment_and_file_are_layers_with_origins() {
     let mut command = env.bare_command();
     command.args(["config", "show", "-config", "c.toml", "-debounce=1s"]).env("CONDUCTOR_MAX_WORKERS", "4");
     let shown = Running::start(command).wait().expect(0).stdout;
-    let row = |key: &str| shown.lines().find(|line| line.starts_with(key)).unwrap().split_whitespace().skip(1).collect::<Vec<_>>().join(" ");
+    let row = |key: &str| {
+        shown
+            .lines()
+            .find(|line| line.starts_with(key))
+            .unwrap()
+            .split_whitespace()
+            .skip(1)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
     assert_eq!(row("mode"), "structured file c.toml");
     assert_eq!(row("workers"), "4 environment CONDUCTOR_MAX_WORKERS");
     assert_eq!(row("debounce"), "1s flag");
@@ -29,7 +43,11 @@ fn environment_and_file_are_layers_with_origins() {
     assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["mode"]["origin"], "default");
     fs::write(env.path("bad.toml"), "debouce = 1\n").unwrap();
     let refused = env.run(&["-config", "bad.toml"]).expect(2);
-    assert!(refused.stderr.contains("E502") && refused.stderr.contains("did you mean 'debounce'"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("E502") && refused.stderr.contains("did you mean 'debounce'"),
+        "{}",
+        refused.stderr
+    );
 }
 
 #[test]
@@ -42,7 +60,9 @@ fn submit_hands_in_and_waits_for_the_outcome() {
     fs::write(env.path("other.json"), "{}").unwrap();
     env.run(&["submit", "other.json", "--handoff", handoff]).expect(2);
     env.run(&["submit", "intent-missing.json", "--handoff", handoff]).expect(1);
-    let waited = env.run(&["submit", "intent-good.json", "--wait", "--timeout", "50ms", "--handoff", handoff]).expect(1);
+    let waited = env
+        .run(&["submit", "intent-good.json", "--wait", "--timeout", "50ms", "--handoff", handoff])
+        .expect(1);
     assert!(waited.stderr.contains("no status of intent-good.json"), "{}", waited.stderr);
     let twice = env.run(&["submit", "intent-good.json", "--handoff", handoff]).expect(1);
     assert!(twice.stderr.contains("still waiting"), "{}", twice.stderr);
@@ -50,7 +70,8 @@ fn submit_hands_in_and_waits_for_the_outcome() {
     env.wait_status("intent-good.json");
     let good = env.run(&["submit", "intent-good.json", "--wait", "--handoff", handoff]).expect(0);
     assert!(good.stdout.contains("\"duplicate_of\": 1"), "the status of this submission: {}", good.stdout);
-    let both = env.run(&["submit", "intent-good.json", "intent-bad.json", "--wait", "--handoff", handoff]).expect(8);
+    let both =
+        env.run(&["submit", "intent-good.json", "intent-bad.json", "--wait", "--handoff", handoff]).expect(8);
     assert_eq!(both.stdout.lines().count(), 2);
     assert!(both.stdout.contains("E213"), "{}", both.stdout);
     daemon.stop().expect(0);
@@ -71,7 +92,10 @@ fn log_lines_are_json_with_fixed_keys() {
     let log = env.once(&["-log-level", "debug"]).expect(8).log();
     let of = |text: &str| log.iter().find(|line| line["archived_as"] == text).unwrap().clone();
     let good = of("processed/intent-a.json");
-    assert_eq!((good["correlation_id"].as_str(), good["target"].as_str(), good["level"].as_str()), (Some("scale-1"), Some("test/a"), Some("INFO")));
+    assert_eq!(
+        (good["correlation_id"].as_str(), good["target"].as_str(), good["level"].as_str()),
+        (Some("scale-1"), Some("test/a"), Some("INFO"))
+    );
     assert!(good["seq"].is_u64() && good["duration_ms"].is_u64() && good["file"] == "intent-a.json");
     assert_eq!(of("failed/intent-b.json")["code"], "E213");
     assert!(log.iter().any(|line| line["level"] == "DEBUG" && line["message"] == "starting porch"));

@@ -14,8 +14,13 @@ fn refused(env: &TestEnv, name: &str, code: &str) -> serde_json::Value {
     env.drop_file("intent-good.json", flat("good", 3));
     env.once(&[]).expect(8);
     assert_eq!(env.status("intent-good.json").unwrap()["status"], "success");
-    let status = env.status(name).unwrap_or_else(|| panic!("a status of {name} among {:?}", env.names("status")));
-    assert_eq!((status["status"].as_str(), status["error_code"].as_str()), (Some("failed"), Some(code)), "{status}");
+    let status =
+        env.status(name).unwrap_or_else(|| panic!("a status of {name} among {:?}", env.names("status")));
+    assert_eq!(
+        (status["status"].as_str(), status["error_code"].as_str()),
+        (Some("failed"), Some(code)),
+        "{status}"
+    );
     assert!(env.read(&format!("failed/{name}.error.log")).contains(code));
     assert_eq!(env.calls().len(), 1, "only the good one ran");
     env.assert_clean();
@@ -71,7 +76,12 @@ fn a02_a_replaced_sub_directory_raises_the_alarm_and_gets_nothing() {
 
 #[test]
 fn a03_a_handoff_directory_that_everybody_may_write_is_refused_unless_sticky_or_allowed() {
-    for (mode, flags, code) in [(0o777, &[][..], 1), (0o777, &["-allow-unsafe-handoff"][..], 0), (0o1777, &[][..], 0), (0o775, &[][..], 0)] {
+    for (mode, flags, code) in [
+        (0o777, &[][..], 1),
+        (0o777, &["-allow-unsafe-handoff"][..], 0),
+        (0o1777, &[][..], 0),
+        (0o775, &[][..], 0),
+    ] {
         let env = env();
         fs::set_permissions(env.path("handoff"), fs::Permissions::from_mode(mode)).unwrap();
         let finished = env.once(flags).expect(code);
@@ -90,7 +100,12 @@ fn a04_hard_links_are_refused_unread() {
 #[test]
 fn a05_a_fifo_blocks_nothing() {
     let env = env();
-    rustix::fs::mkfifoat(rustix::fs::CWD, env.handoff("intent-x.json"), rustix::fs::Mode::from_raw_mode(0o666)).unwrap();
+    rustix::fs::mkfifoat(
+        rustix::fs::CWD,
+        env.handoff("intent-x.json"),
+        rustix::fs::Mode::from_raw_mode(0o666),
+    )
+    .unwrap();
     refused(&env, "intent-x.json", "E102");
     assert!(fs::metadata(env.handoff("failed/intent-x.json")).unwrap().file_type().is_fifo());
 }
@@ -114,9 +129,17 @@ fn a06_sockets_are_not_opened() {
 fn a06_device_nodes_are_not_opened() {
     let env = env();
     let node = env.handoff("intent-x.json");
-    let made = rustix::fs::mknodat(rustix::fs::CWD, &node, rustix::fs::FileType::CharacterDevice, rustix::fs::Mode::from_raw_mode(0o666), rustix::fs::makedev(1, 5));
+    let made = rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &node,
+        rustix::fs::FileType::CharacterDevice,
+        rustix::fs::Mode::from_raw_mode(0o666),
+        rustix::fs::makedev(1, 5),
+    );
     if made.is_err() {
-        return eprintln!("note: device nodes cannot be made here (not root, or a container); nothing was tested");
+        return eprintln!(
+            "note: device nodes cannot be made here (not root, or a container); nothing was tested"
+        );
     }
     refused(&env, "intent-x.json", "E102");
 }
@@ -211,7 +234,14 @@ fn a13_to_a20_refused_content_ends_visibly() {
 fn a21_a23_raw_names_are_filed_under_injective_safe_ones() {
     let env = env();
     let long = format!("intent-{}.json", "x".repeat(243));
-    let names: [&[u8]; 6] = [b"intent-a\nb.json", b"intent-\x1b[2J.json", b"intent-'$(x)`.json", b"intent-\xff\xfe.json", b"intent-..json", long.as_bytes()];
+    let names: [&[u8]; 6] = [
+        b"intent-a\nb.json",
+        b"intent-\x1b[2J.json",
+        b"intent-'$(x)`.json",
+        b"intent-\xff\xfe.json",
+        b"intent-..json",
+        long.as_bytes(),
+    ];
     for name in names {
         fs::write(env.handoff("").join(OsStr::from_bytes(name)), flat("x", 3)).unwrap();
     }
@@ -220,8 +250,15 @@ fn a21_a23_raw_names_are_filed_under_injective_safe_ones() {
     assert_eq!(statuses.len(), names.len(), "no two share a status: {statuses:?}");
     assert!(statuses.iter().all(|name| name.starts_with("badname-")), "{statuses:?}");
     assert_eq!(env.calls().len(), 0);
-    assert!(finished.stderr.chars().all(|c| c == '\n' || !c.is_control()), "the log holds no control character");
-    assert!(finished.stderr.contains(r"intent-a\\x0ab.json"), "the raw name is in the log, escaped: {}", finished.stderr);
+    assert!(
+        finished.stderr.chars().all(|c| c == '\n' || !c.is_control()),
+        "the log holds no control character"
+    );
+    assert!(
+        finished.stderr.contains(r"intent-a\\x0ab.json"),
+        "the raw name is in the log, escaped: {}",
+        finished.stderr
+    );
     env.assert_clean();
 }
 
@@ -265,8 +302,10 @@ fn a26_files_in_the_way_are_not_overwritten_or_followed() {
 #[test]
 fn a30_odd_times_decide_nothing_but_the_order_of_a_backlog() {
     let env = env();
-    for (name, seconds) in [("intent-future.json", 9_999_999_999), ("intent-1970.json", 0), ("intent-now.json", 1_700_000_000)] {
-        env.drop_file(name, flat(&name[7..11], 3));
+    for (name, seconds) in
+        [("intent-future.json", 9_999_999_999), ("intent-1970.json", 0), ("intent-now.json", 1_700_000_000)]
+    {
+        env.drop_file(name, flat(&format!("t{seconds}"), 3));
         let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
         fs::File::options().write(true).open(env.handoff(name)).unwrap().set_modified(time).unwrap();
     }
@@ -284,8 +323,14 @@ fn a31_the_archived_file_is_our_own_copy_with_our_mode() {
     env.once(&[]).expect(0);
     let mode = |below: &str| fs::metadata(env.handoff(below)).unwrap().permissions().mode() & 0o7777;
     assert_eq!(mode("processed/intent-a.json"), 0o640);
-    assert_eq!((mode("status/intent-a.json.status"), mode("processed"), mode("status")), (0o644, 0o750, 0o750));
-    assert_eq!((mode(".conductor"), mode(".conductor/state/ledger.redb"), mode(".conductor-state.json")), (0o700, 0o600, 0o640));
+    assert_eq!(
+        (mode("status/intent-a.json.status"), mode("processed"), mode("status")),
+        (0o644, 0o750, 0o750)
+    );
+    assert_eq!(
+        (mode(".conductor"), mode(".conductor/state/ledger.redb"), mode(".conductor-state.json")),
+        (0o700, 0o600, 0o640)
+    );
 }
 
 #[test]

@@ -63,7 +63,8 @@ fn different_targets_run_in_parallel_up_to_the_workers() {
 fn priority_goes_first_among_waiting_targets() {
     let env = env();
     env.script("first: wait=go\n*: exit=0");
-    let with_priority = |target: &str, priority: u8| flat(target, 1).replace('}', &format!(", \"priority\": {priority}}}"));
+    let with_priority =
+        |target: &str, priority: u8| flat(target, 1).replace('}', &format!(", \"priority\": {priority}}}"));
     env.drop_file("intent-0.json", with_priority("first", 10));
     let daemon = env.start(&["-workers", "1"]);
     conductor_testkit::wait_until("the first to run", || env.calls().len() == 1);
@@ -112,7 +113,17 @@ fn retryable_endings_are_retried_and_hold_their_target() {
     let status = env.status("intent-1.json").unwrap();
     assert_eq!((status["status"].as_str(), status["attempts"].as_u64()), (Some("success"), Some(3)));
     let order: Vec<String> = env.calls().iter().map(Call::intent_name).collect();
-    assert_eq!(order, ["intent-1.json", "intent-1.json", "intent-1.json", "intent-2.json", "intent-2.json", "intent-2.json"]);
+    assert_eq!(
+        order,
+        [
+            "intent-1.json",
+            "intent-1.json",
+            "intent-1.json",
+            "intent-2.json",
+            "intent-2.json",
+            "intent-2.json"
+        ]
+    );
 }
 
 #[test]
@@ -122,6 +133,9 @@ fn retries_end_at_max_attempts() {
     env.drop_file("intent-1.json", flat("a", 1));
     env.once(&["-max-attempts", "2"]).expect(8);
     let status = env.status("intent-1.json").unwrap();
-    assert_eq!((status["error_code"].as_str(), status["attempts"].as_u64(), status["exit_code"].as_i64()), (Some("E305"), Some(2), Some(75)));
+    assert_eq!(
+        (status["error_code"].as_str(), status["attempts"].as_u64(), status["exit_code"].as_i64()),
+        (Some("E305"), Some(2), Some(75))
+    );
     assert_eq!(env.calls().len(), 2);
 }

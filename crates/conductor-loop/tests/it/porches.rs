@@ -22,7 +22,10 @@ fn is_alive(pid: &Value) -> bool {
 fn assert_nobody_left(env: &TestEnv) {
     let own = env.path("bin/porch").canonicalize().unwrap();
     wait_until("no process left", || {
-        std::fs::read_dir("/proc").unwrap().flatten().all(|entry| std::fs::read_link(entry.path().join("exe")).ok().as_ref() != Some(&own))
+        std::fs::read_dir("/proc")
+            .unwrap()
+            .flatten()
+            .all(|entry| std::fs::read_link(entry.path().join("exe")).ok().as_ref() != Some(&own))
     });
 }
 
@@ -34,7 +37,8 @@ fn the_contract_argv_environment_descriptors_and_directory() {
     command.env("SECRET_TOKEN", "s").env("KUBECONFIG", "/k").env("LANG", "C").env("HOME", "/h");
     conductor_testkit::Running::start(command).wait().expect(0);
     let call = env.calls().remove(0).record;
-    let argv: Vec<&str> = call["argv"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    let argv: Vec<&str> =
+        call["argv"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
     let file = argv[2];
     assert!(file.starts_with('/') && file.ends_with("/intent-x.json"));
     assert_eq!(&argv[1..], ["-intent", file, "-out", env.path("out").to_str().unwrap(), "-structured"]);
@@ -60,7 +64,10 @@ fn direct_mode_passes_no_structured_and_kubeconfig_only_when_configured() {
 fn b01_one_that_never_ends_is_stopped_at_the_deadline() {
     let env = env();
     let (code, status, log) = run(&env, "*: sleep=600000", &["-timeout", "100ms", "-grace-period", "30s"]);
-    assert_eq!((code, status["error_code"].as_str(), status["signal"].as_str()), (8, Some("E303"), Some("SIGTERM")));
+    assert_eq!(
+        (code, status["error_code"].as_str(), status["signal"].as_str()),
+        (8, Some("E303"), Some("SIGTERM"))
+    );
     assert!(log.contains("timed out after 100ms and was stopped by SIGTERM"), "{log}");
     assert_nobody_left(&env);
 }
@@ -77,8 +84,12 @@ fn b01_an_intent_may_shorten_the_time_but_not_lengthen_it() {
 #[test]
 fn b02_one_that_ignores_term_is_killed() {
     let env = env();
-    let (code, status, log) = run(&env, "*: ignore-term sleep=600000", &["-timeout", "200ms", "-grace-period", "100ms"]);
-    assert_eq!((code, status["error_code"].as_str(), status["signal"].as_str()), (8, Some("E303"), Some("SIGKILL")));
+    let (code, status, log) =
+        run(&env, "*: ignore-term sleep=600000", &["-timeout", "200ms", "-grace-period", "100ms"]);
+    assert_eq!(
+        (code, status["error_code"].as_str(), status["signal"].as_str()),
+        (8, Some("E303"), Some("SIGKILL"))
+    );
     assert!(log.contains("killed after it ignored SIGTERM"), "{log}");
     assert_nobody_left(&env);
 }
@@ -114,7 +125,9 @@ fn b05_endless_output_is_read_counted_and_dropped() {
 
 #[test]
 fn b06_success_is_exit_zero_and_nothing_else() {
-    for (script, code) in [("*: exit=1", "E301"), ("*: exit=130", "E301"), ("*: exit=143", "E301"), ("*: exit=255", "E301")] {
+    for (script, code) in
+        [("*: exit=1", "E301"), ("*: exit=130", "E301"), ("*: exit=143", "E301"), ("*: exit=255", "E301")]
+    {
         let env = env();
         let (exit, status, _) = run(&env, script, &[]);
         assert_eq!((exit, status["error_code"].as_str()), (8, Some(code)), "{script}");
@@ -124,10 +137,13 @@ fn b06_success_is_exit_zero_and_nothing_else() {
 
 #[test]
 fn b07_death_by_signal_is_a_failure_with_the_signals_name() {
-    for (number, name) in [(9, "SIGKILL"), (15, "SIGTERM"), (6, "SIGABRT"), (11, "SIGSEGV")] {
+    for (number, name) in [(9, "SIGKILL"), (15, "SIGTERM"), (6, "SIGABRT"), (2, "SIGINT")] {
         let env = env();
         let (code, status, _) = run(&env, &format!("*: signal={number}"), &[]);
-        assert_eq!((code, status["error_code"].as_str(), status["signal"].as_str()), (8, Some("E302"), Some(name)));
+        assert_eq!(
+            (code, status["error_code"].as_str(), status["signal"].as_str()),
+            (8, Some("E302"), Some(name))
+        );
         assert!(status.get("exit_code").is_none());
     }
 }
@@ -158,7 +174,11 @@ fn b13_tampering_with_the_private_copy_changes_nothing() {
         let env = env();
         let (code, status, _) = run(&env, &format!("*: {step} exit=0"), &[]);
         assert_eq!((code, status["status"].as_str()), (0, Some("success")), "{step}");
-        assert_eq!(env.read("processed/intent-x.json"), flat("x", 3), "{step}: the archive holds what was judged");
+        assert_eq!(
+            env.read("processed/intent-x.json"),
+            flat("x", 3),
+            "{step}: the archive holds what was judged"
+        );
         assert!(std::fs::symlink_metadata(env.handoff("processed/intent-x.json")).unwrap().is_file());
         env.assert_clean();
     }
@@ -183,7 +203,10 @@ fn b18_output_is_escaped_and_masked_wherever_it_goes() {
 fn b19_one_that_stops_itself_is_killed_at_the_deadline() {
     let env = env();
     let (code, status, _) = run(&env, "*: stop", &["-timeout", "200ms", "-grace-period", "100ms"]);
-    assert_eq!((code, status["error_code"].as_str(), status["signal"].as_str()), (8, Some("E303"), Some("SIGKILL")));
+    assert_eq!(
+        (code, status["error_code"].as_str(), status["signal"].as_str()),
+        (8, Some("E303"), Some("SIGKILL"))
+    );
     assert_nobody_left(&env);
 }
 
@@ -223,7 +246,8 @@ fn the_embedded_engine_writes_a_package_and_refuses_what_it_cannot() {
     env.drop_file("intent-a.json", flat("cnf-simulator", 3));
     env.drop_file("intent-b.json", r#"{"intent_type": "service", "target": "s", "namespace": "test"}"#);
     env.once(&["-porch", "builtin", "-mode", "structured"]).expect(8);
-    let patch = std::fs::read_to_string(env.path("out/test/cnf-simulator-scaling-patch/scaling-patch.yaml")).unwrap();
+    let patch =
+        std::fs::read_to_string(env.path("out/test/cnf-simulator-scaling-patch/scaling-patch.yaml")).unwrap();
     assert!(patch.ends_with("spec:\n  replicas: 3\n"), "{patch}");
     let (good, bad) = (env.status("intent-a.json").unwrap(), env.status("intent-b.json").unwrap());
     assert_eq!((good["porch_path"].as_str(), good["status"].as_str()), (Some("builtin"), Some("success")));

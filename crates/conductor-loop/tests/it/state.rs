@@ -6,7 +6,11 @@ use std::fs;
 
 fn state(env: &TestEnv, words: &[&str]) -> conductor_testkit::Finished {
     let handoff = env.path("handoff");
-    let all: Vec<&str> = ["state"].into_iter().chain(words.iter().copied()).chain(["--handoff", handoff.to_str().unwrap()]).collect();
+    let all: Vec<&str> = ["state"]
+        .into_iter()
+        .chain(words.iter().copied())
+        .chain(["--handoff", handoff.to_str().unwrap()])
+        .collect();
     env.run(&all)
 }
 
@@ -17,7 +21,10 @@ fn the_head_is_small_public_json() {
     env.once(&[]).expect(0);
     let head: serde_json::Value = serde_json::from_str(&env.read(".conductor-state.json")).unwrap();
     assert_eq!(head["counts"]["processed"], 1);
-    assert_eq!((head["last_seq"].as_u64(), head["sealed"].as_bool(), head["ready"].as_bool()), (Some(1), Some(false), Some(false)));
+    assert_eq!(
+        (head["last_seq"].as_u64(), head["sealed"].as_bool(), head["ready"].as_bool()),
+        (Some(1), Some(false), Some(false))
+    );
     assert!(head["store"].as_str().unwrap().ends_with(".conductor/state/ledger.redb"));
 }
 
@@ -25,7 +32,10 @@ fn the_head_is_small_public_json() {
 fn the_head_says_ready_while_the_daemon_is() {
     let env = env();
     let daemon = env.start_ready(&[]);
-    conductor_testkit::wait_until("a ready head", || env.handoff(".conductor-state.json").exists() && env.read(".conductor-state.json").contains("\"ready\": true"));
+    conductor_testkit::wait_until("a ready head", || {
+        env.handoff(".conductor-state.json").exists()
+            && env.read(".conductor-state.json").contains("\"ready\": true")
+    });
     let shown = state(&env, &["show", "--json"]).expect(0);
     let shown: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
     assert_eq!((shown["daemon_running"].as_bool(), shown["ready"].as_bool()), (Some(true), Some(true)));
@@ -42,7 +52,10 @@ fn export_and_import_move_the_duplicate_memory() {
     let file = old.path("export.jsonl");
     state(&old, &["export", file.to_str().unwrap()]).expect(0);
     let lines = fs::read_to_string(&file).unwrap();
-    assert!(lines.lines().count() == 2 && lines.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
+    assert!(
+        lines.lines().count() == 2
+            && lines.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok())
+    );
     let new = env();
     let imported = state(&new, &["import", file.to_str().unwrap()]).expect(0);
     assert!(imported.stdout.starts_with("1 imported"), "{}", imported.stdout);
@@ -118,7 +131,11 @@ fn retention_removes_what_is_old_by_our_own_record() {
         )
     };
     let now = jiff::Timestamp::now().to_string();
-    let export = format!("{{\"format\": \"conductor-loop state\", \"version\": 1, \"exported_at\": \"{now}\", \"last_seq\": 2}}\n{}\n{}\n", line(1, "2020-01-01T00:00:00Z"), line(2, &now));
+    let export = format!(
+        "{{\"format\": \"conductor-loop state\", \"version\": 1, \"exported_at\": \"{now}\", \"last_seq\": 2}}\n{}\n{}\n",
+        line(1, "2020-01-01T00:00:00Z"),
+        line(2, &now)
+    );
     fs::write(env.path("export"), export).unwrap();
     state(&env, &["import", env.path("export").to_str().unwrap()]).expect(0);
     fs::create_dir(env.handoff("processed")).unwrap();

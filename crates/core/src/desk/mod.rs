@@ -319,8 +319,12 @@ impl Desk {
 
     /// The backlog is worked off: a complete scan found nothing that is not finished.
     pub fn is_drained(&self) -> bool {
-        self.is_idle() && self.settle.len() == 0 && self.scan.completed > 0 && !self.scan.wanted
-            && !self.scan.partial && !self.scan.asked
+        self.is_idle()
+            && self.settle.len() == 0
+            && self.scan.completed > 0
+            && !self.scan.wanted
+            && !self.scan.partial
+            && !self.scan.asked
     }
 
     /// When the desk wants to be asked again if nothing happens.
@@ -443,7 +447,8 @@ impl Desk {
         if item.stage != Stage::Waiting {
             return;
         }
-        let repeats = self.lanes.last(key).filter(|last| last.name == item.name && last.sha256 == item.sha256);
+        let repeats =
+            self.lanes.last(key).filter(|last| last.name == item.name && last.sha256 == item.sha256);
         // A start that may have happened must be brought to its end, whatever ran since.
         let Some(last) = repeats.filter(|_| item.started == 0) else {
             self.lanes.make_ready(rank);
@@ -526,7 +531,12 @@ impl Desk {
         }
     }
 
-    fn on_ended(&mut self, now: Duration, (seq, verdict, jitter): (u64, Verdict, f64), effects: &mut Vec<Effect>) {
+    fn on_ended(
+        &mut self,
+        now: Duration,
+        (seq, verdict, jitter): (u64, Verdict, f64),
+        effects: &mut Vec<Effect>,
+    ) {
         let Some(item) = self.items.get_mut(&seq) else { return };
         self.running = self.running.saturating_sub(1);
         let max_attempts = self.limits.max_attempts;
@@ -626,7 +636,8 @@ impl Desk {
         if !self.taking || self.scan.asked || self.settle.len() > SIGHTED_MAX / 2 {
             return;
         }
-        let restart = !self.scan.partial && (self.scan.wanted || self.scan.next_at.is_some_and(|at| at <= now));
+        let restart =
+            !self.scan.partial && (self.scan.wanted || self.scan.next_at.is_some_and(|at| at <= now));
         if restart {
             self.scan.wanted = false;
             self.scan.next_at = None;

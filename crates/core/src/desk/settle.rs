@@ -34,7 +34,13 @@ impl Settle {
     }
 
     /// A name was seen. `age` is the time since its last change as far as the file system tells.
-    pub(super) fn sighted(&mut self, now: Duration, sighting: Sighting, debounce: Duration, debounce_max: Duration) {
+    pub(super) fn sighted(
+        &mut self,
+        now: Duration,
+        sighting: Sighting,
+        debounce: Duration,
+        debounce_max: Duration,
+    ) {
         let Sighting { name, fingerprint, age } = sighting;
         match self.names.get_mut(&name) {
             None => {

@@ -155,8 +155,16 @@ fn priority_orders_targets_and_ageing_lets_nothing_starve() {
 
 #[test]
 fn duplicates_follow_the_last_success_of_the_target() {
-    let same = |seq| Admission { name: "intent-a.json".into(), sha256: crate::Digest([9; 32]), ..admission(seq, "t", 5) };
-    let other = |seq| Admission { name: "intent-a.json".into(), sha256: crate::Digest([8; 32]), ..admission(seq, "t", 5) };
+    let same = |seq| Admission {
+        name: "intent-a.json".into(),
+        sha256: crate::Digest([9; 32]),
+        ..admission(seq, "t", 5)
+    };
+    let other = |seq| Admission {
+        name: "intent-a.json".into(),
+        sha256: crate::Digest([8; 32]),
+        ..admission(seq, "t", 5)
+    };
     let mut world = World::new(limits(1));
     world.accept(same(1));
     world.accept(same(2));

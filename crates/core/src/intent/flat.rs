@@ -12,7 +12,11 @@ const NONEMPTY: Shape = Shape::Text { min: 1, max: 253 };
 const CONSTRAINTS: &[Field] = &[
     optional("max_replicas", Shape::Int { min: 1, max: 100 }, "Never scale above this."),
     optional("min_replicas", Shape::Int { min: 0, max: 100 }, "Never scale below this."),
-    optional("allowed_namespaces", Shape::List { item: &LABEL, max: 100 }, "Namespaces the intent may touch."),
+    optional(
+        "allowed_namespaces",
+        Shape::List { item: &LABEL, max: 100 },
+        "Namespaces the intent may touch.",
+    ),
     optional("kpt_package_name", SUBDOMAIN, "The package that owns the target."),
     optional("porch_repository", LABEL, "The repository of that package."),
 ];
@@ -32,17 +36,29 @@ pub(super) const FIELDS: &[Field] = &[
     ),
     required("target", SUBDOMAIN, "Name of the workload."),
     required("namespace", LABEL, "Namespace of the workload."),
-    optional("replicas", Shape::Replicas, "Wanted replicas; required for scaling. 0 needs the operator's consent."),
+    optional(
+        "replicas",
+        Shape::Replicas,
+        "Wanted replicas; required for scaling. 0 needs the operator's consent.",
+    ),
     optional("reason", Shape::Text { min: 0, max: 512 }, "Why, for people."),
     optional("source", Shape::OneOf(&["user", "planner", "test", "automation", ""]), "Who asks."),
-    optional("correlation_id", Shape::Form(Form::CorrelationId), "Found again in log, status and porch's environment."),
+    optional(
+        "correlation_id",
+        Shape::Form(Form::CorrelationId),
+        "Found again in log, status and porch's environment.",
+    ),
     optional("priority", Shape::Int { min: 0, max: 10 }, "0 can wait, 5 is the default, 10 goes first."),
     optional("timeout", Shape::Form(Form::Timeout), "A shorter time limit for porch than the daemon's."),
     optional("description", Shape::Text { min: 0, max: 1024 }, "More about it, for people."),
     optional("constraints", Shape::Object(CONSTRAINTS), "Limits the producer sets itself."),
     optional("nephio_context", Shape::Object(NEPHIO_CONTEXT), "Where the intent comes from in Nephio."),
     optional("target_resources", Shape::List { item: &NONEMPTY, max: 100 }, "Objects concerned."),
-    optional("status", Shape::OneOf(&["pending", "processing", "completed", "failed"]), "The producer's own bookkeeping."),
+    optional(
+        "status",
+        Shape::OneOf(&["pending", "processing", "completed", "failed"]),
+        "The producer's own bookkeeping.",
+    ),
     optional("created_at", Shape::Form(Form::DateTime), "When the producer made it."),
     optional("updated_at", Shape::Form(Form::DateTime), "When the producer changed it."),
     optional("metadata", Shape::Free, "Free object, passed to porch as it is."),
@@ -77,7 +93,11 @@ pub(super) fn judge(document: &Json, policy: Policy) -> Result<Intent, Refusal> 
 }
 
 /// The producer's own limits against what it asks for; a schema cannot compare two fields.
-fn check_constraints(constraints: Option<&Json>, replicas: Option<u32>, namespace: &str) -> Result<(), Refusal> {
+fn check_constraints(
+    constraints: Option<&Json>,
+    replicas: Option<u32>,
+    namespace: &str,
+) -> Result<(), Refusal> {
     let Some(constraints) = constraints else { return Ok(()) };
     let bound = |name: &str| constraints.get(name).and_then(Json::as_u64);
     let contradiction = |pointer: &str, found: String, expected: String| {
@@ -88,7 +108,11 @@ fn check_constraints(constraints: Option<&Json>, replicas: Option<u32>, namespac
         && low > high
     {
         let found = format!("min_replicas {low} above max_replicas {high}");
-        return contradiction("/constraints/min_replicas", found, "min_replicas not above max_replicas".to_owned());
+        return contradiction(
+            "/constraints/min_replicas",
+            found,
+            "min_replicas not above max_replicas".to_owned(),
+        );
     }
     if let Some(replicas) = replicas.map(u64::from)
         && (low.is_some_and(|low| replicas < low) || high.is_some_and(|high| replicas > high))

@@ -89,7 +89,8 @@ fn check_bytes(bytes: &[u8]) -> Result<(), Refusal> {
     if bytes.is_empty() {
         return whole(Code::Empty, "an empty file", "a JSON object");
     }
-    if bytes.starts_with(b"\xef\xbb\xbf") || bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+    if bytes.starts_with(b"\xef\xbb\xbf") || bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff")
+    {
         return whole(Code::ByteOrderMark, "a byte order mark", "UTF-8 without one");
     }
     if let Err(error) = std::str::from_utf8(bytes) {
@@ -116,10 +117,20 @@ fn check_bytes(bytes: &[u8]) -> Result<(), Refusal> {
 fn from_syntax(error: &serde_json::Error, after_end: bool) -> Refusal {
     let place = format!("line {} column {}", error.line(), error.column());
     if after_end {
-        return Refusal::new(Code::SecondDocument, "", &format!("more text at {place}"), "one JSON object and nothing else");
+        return Refusal::new(
+            Code::SecondDocument,
+            "",
+            &format!("more text at {place}"),
+            "one JSON object and nothing else",
+        );
     }
     if error.is_eof() {
-        return Refusal::new(Code::Incomplete, "", &format!("the end of the file at {place}"), "the rest of the object");
+        return Refusal::new(
+            Code::Incomplete,
+            "",
+            &format!("the end of the file at {place}"),
+            "the rest of the object",
+        );
     }
     let message = error.to_string();
     let what = message.split(" at line ").next().unwrap_or("a syntax error");
@@ -243,10 +254,18 @@ impl<'de> Visitor<'de> for Value<'_> {
             self.context.path.borrow_mut().push(key.clone());
             self.context.check_text::<A::Error>(&key)?;
             if key.chars().count() > KEY_MAX {
-                return Err(self.context.refuse(Code::TooLong, "a long key", "a key of at most 256 characters"));
+                return Err(self.context.refuse(
+                    Code::TooLong,
+                    "a long key",
+                    "a key of at most 256 characters",
+                ));
             }
             if !seen.insert(key.clone()) {
-                return Err(self.context.refuse(Code::DuplicateKey, "the key a second time", "each key once"));
+                return Err(self.context.refuse(
+                    Code::DuplicateKey,
+                    "the key a second time",
+                    "each key once",
+                ));
             }
             let value = map.next_value_seed(inner)?;
             self.context.path.borrow_mut().pop();

@@ -15,7 +15,11 @@ const METADATA: &[Field] = &[
     optional("name", SUBDOMAIN, "Name of the intent object."),
     optional("namespace", Shape::Form(Form::Label), "Namespace of the target; `default` when absent."),
     optional("labels", Shape::Map { key: Some(Form::LabelKey), value: &LABEL_VALUE }, "Kubernetes labels."),
-    optional("annotations", Shape::Map { key: Some(Form::LabelKey), value: &ANNOTATION }, "Kubernetes annotations."),
+    optional(
+        "annotations",
+        Shape::Map { key: Some(Form::LabelKey), value: &ANNOTATION },
+        "Kubernetes annotations.",
+    ),
 ];
 
 /// Fields that every kind's spec may carry.
@@ -64,10 +68,8 @@ const PARAMETERS: &[Field] = &[
 ];
 const NETWORK_TARGET: &[Field] =
     &[optional("type", NONEMPTY, "Type of the target."), optional("name", SUBDOMAIN, "Name of the target.")];
-const NETWORK_CONSTRAINTS: &[Field] = &[
-    optional("placement", Shape::Free, "Free object."),
-    optional("security", Shape::Free, "Free object."),
-];
+const NETWORK_CONSTRAINTS: &[Field] =
+    &[optional("placement", Shape::Free, "Free object."), optional("security", Shape::Free, "Free object.")];
 const PORT: &[Field] = &[
     optional("name", Shape::Form(Form::Label), "Name of the port."),
     required("port", Shape::Int { min: 1, max: 65_535 }, "Port number."),
@@ -112,7 +114,8 @@ pub(super) const KINDS: &[(&str, Kind, &[Field])] = &[
     ("DeploymentIntent", Kind::DeploymentIntent, DEPLOYMENT),
     ("ServiceIntent", Kind::ServiceIntent, SERVICE),
 ];
-const KIND_NAMES: &[&str] = &["NetworkIntent", "ResourceIntent", "ScalingIntent", "DeploymentIntent", "ServiceIntent"];
+const KIND_NAMES: &[&str] =
+    &["NetworkIntent", "ResourceIntent", "ScalingIntent", "DeploymentIntent", "ServiceIntent"];
 
 /// The fields around the spec; the spec's own shape depends on the kind.
 pub(super) const ENVELOPE: &[Field] = &[

@@ -66,7 +66,9 @@ fn render(shape: &Shape) -> Value {
         Shape::Text { min, max } => {
             json!({"$ref": "#/$defs/text", "type": "string", "minLength": min, "maxLength": max})
         }
-        Shape::Form(form) => json!({"type": "string", "pattern": pattern(*form), "maxLength": max_length(*form)}),
+        Shape::Form(form) => {
+            json!({"type": "string", "pattern": pattern(*form), "maxLength": max_length(*form)})
+        }
         Shape::OneOf(words) => json!({"enum": words}),
         Shape::Int { min, max } => json!({"type": "integer", "minimum": min, "maximum": max}),
         // 0 is the operator's to allow; the schema states the default policy.

@@ -80,7 +80,9 @@ impl Form {
     pub(super) fn expected(self) -> &'static str {
         match self {
             Form::Label => "an RFC 1123 label: 1 to 63 of a-z, 0-9 and -, alphanumeric at both ends",
-            Form::Subdomain => "an RFC 1123 name: labels of a-z, 0-9 and - joined by dots, at most 253 characters",
+            Form::Subdomain => {
+                "an RFC 1123 name: labels of a-z, 0-9 and - joined by dots, at most 253 characters"
+            }
             Form::CorrelationId => "1 to 64 of letters, digits, dot, underscore and hyphen",
             Form::LabelKey => "a Kubernetes label key: [prefix/]name",
             Form::LabelValue => "a Kubernetes label value: at most 63 of letters, digits, -, _ and .",
@@ -125,7 +127,12 @@ pub(super) fn check(shape: &Shape, value: &Json, pointer: &str, policy: Policy) 
             for (name, member) in members(value, pointer)? {
                 let at = join(pointer, name);
                 if let Some(form) = key.filter(|form| !form.accepts(name)) {
-                    return Err(Refusal::new(Code::BadIdentifier, &at, &format!("the key '{name}'"), form.expected()));
+                    return Err(Refusal::new(
+                        Code::BadIdentifier,
+                        &at,
+                        &format!("the key '{name}'"),
+                        form.expected(),
+                    ));
                 }
                 check(inner, member, &at, policy)?;
             }
@@ -163,7 +170,10 @@ fn list(item: &Shape, max: usize, (value, pointer): (&Json, &str), policy: Polic
         let expected = format!("at most {max} items");
         return Err(Refusal::new(Code::TooLong, pointer, &format!("{} items", items.len()), &expected));
     }
-    items.iter().enumerate().try_for_each(|(i, member)| check(item, member, &join(pointer, &i.to_string()), policy))
+    items
+        .iter()
+        .enumerate()
+        .try_for_each(|(i, member)| check(item, member, &join(pointer, &i.to_string()), policy))
 }
 
 fn object(fields: &[Field], value: &Json, pointer: &str, policy: Policy) -> Result<(), Refusal> {
@@ -175,7 +185,12 @@ fn object(fields: &[Field], value: &Json, pointer: &str, policy: Policy) -> Resu
             None => {
                 let known: Vec<&str> = fields.iter().map(|field| field.name).collect();
                 let expected = format!("one of the known fields: {}", known.join(", "));
-                return Err(Refusal::new(Code::UnknownField, &at, &format!("the unknown field '{name}'"), &expected));
+                return Err(Refusal::new(
+                    Code::UnknownField,
+                    &at,
+                    &format!("the unknown field '{name}'"),
+                    &expected,
+                ));
             }
         }
     }
@@ -203,15 +218,21 @@ fn check_free(value: &Json, pointer: &str) -> Result<(), Refusal> {
                 let at = join(pointer, name);
                 if !folded.insert(name.to_lowercase()) {
                     let found = format!("the key '{name}' beside one that differs only by case");
-                    return Err(Refusal::new(Code::DuplicateKey, &at, &found, "keys that differ by more than case"));
+                    return Err(Refusal::new(
+                        Code::DuplicateKey,
+                        &at,
+                        &found,
+                        "keys that differ by more than case",
+                    ));
                 }
                 check_free(member, &at)?;
             }
             Ok(())
         }
-        Json::List(items) => {
-            items.iter().enumerate().try_for_each(|(i, item)| check_free(item, &join(pointer, &i.to_string())))
-        }
+        Json::List(items) => items
+            .iter()
+            .enumerate()
+            .try_for_each(|(i, item)| check_free(item, &join(pointer, &i.to_string()))),
         _ => Ok(()),
     }
 }

@@ -21,7 +21,8 @@ fn accepted(text: impl AsRef<[u8]>) -> Intent {
 
 /// A flat intent with one member replaced or added.
 fn with(member: &str, value: &str) -> String {
-    let base = ["\"intent_type\": \"scaling\"", "\"target\": \"t\"", "\"namespace\": \"n\"", "\"replicas\": 3"];
+    let base =
+        ["\"intent_type\": \"scaling\"", "\"target\": \"t\"", "\"namespace\": \"n\"", "\"replicas\": 3"];
     let kept = base.iter().filter(|m| !m.starts_with(&format!("\"{member}\"")));
     let members: Vec<String> =
         kept.map(|m| (*m).to_owned()).chain([format!("\"{member}\": {value}")]).collect();
@@ -107,18 +108,37 @@ fn a18_encoding_and_second_documents() {
 
 #[test]
 fn a19_suspicious_characters_in_every_string() {
-    for escape in ["\\u0000", "\\u001b", "\\n", "\\u0085", "\\u202e", "\\u2066", "\\u200f", "\\u061c", "\\u200b",
-        "\\ufeff", "\\u2028", "\\ue000", "\\udb40\\udc41", "\\uffff"] {
+    for escape in [
+        "\\u0000",
+        "\\u001b",
+        "\\n",
+        "\\u0085",
+        "\\u202e",
+        "\\u2066",
+        "\\u200f",
+        "\\u061c",
+        "\\u200b",
+        "\\ufeff",
+        "\\u2028",
+        "\\ue000",
+        "\\udb40\\udc41",
+        "\\uffff",
+    ] {
         refused(with("reason", &format!("\"a{escape}b\"")), SuspiciousCharacter, "/reason");
         let key = format!("{{\"k{escape}\": 1}}");
-        assert_eq!(judge(with("metadata", &key).as_bytes(), Policy::default()).unwrap_err().code, SuspiciousCharacter);
+        assert_eq!(
+            judge(with("metadata", &key).as_bytes(), Policy::default()).unwrap_err().code,
+            SuspiciousCharacter
+        );
     }
     accepted(with("reason", "\"größer – 負荷 👍\""));
 }
 
 #[test]
 fn a20_names_are_rfc_1123() {
-    for bad in ["../../../etc/passwd", "app; rm -rf /", "Upper", "under_score", "-x", "x-", "аррӏе", "", "a..b"] {
+    for bad in
+        ["../../../etc/passwd", "app; rm -rf /", "Upper", "under_score", "-x", "x-", "аррӏе", "", "a..b"]
+    {
         refused(with("target", &format!("{bad:?}")), BadIdentifier, "/target");
     }
     refused(with("namespace", "\"a.b\""), BadIdentifier, "/namespace");
@@ -142,32 +162,64 @@ fn flat_fields_have_their_ranges() {
     accepted(with("created_at", "\"2024-08-15T10:30:00.5+02:00\""));
     refused(with("constraints", r#"{"max_replicas": 2}"#), Contradiction, "/replicas");
     refused(with("constraints", r#"{"allowed_namespaces": ["other"]}"#), Contradiction, "/namespace");
-    refused(with("constraints", r#"{"min_replicas": 3, "max_replicas": 2}"#), Contradiction, "/constraints/min_replicas");
+    refused(
+        with("constraints", r#"{"min_replicas": 3, "max_replicas": 2}"#),
+        Contradiction,
+        "/constraints/min_replicas",
+    );
 }
 
 #[test]
 fn kubernetes_form() {
-    let kube = |spec: &str| format!(r#"{{"apiVersion": "nephoran.com/v1", "kind": "NetworkIntent", "spec": {spec}}}"#);
+    let kube = |spec: &str| {
+        format!(r#"{{"apiVersion": "nephoran.com/v1", "kind": "NetworkIntent", "spec": {spec}}}"#)
+    };
     let minimal = accepted(r#"{"apiVersion": "v1", "kind": "NetworkIntent"}"#);
     assert_eq!(minimal.key.to_string(), "default/networkintent");
-    accepted(kube(r#"{"action": "scale", "target": {"type": "Deployment", "name": "x"}, "parameters":
+    accepted(kube(
+        r#"{"action": "scale", "target": {"type": "Deployment", "name": "x"}, "parameters":
         {"networkFunctions": [{"name": "a", "type": "b", "resources": {"cpu": "1"}}],
-         "connectivity": {"n1": {"interface": "eth0"}}, "sla": {"latency": "5ms"}}, "constraints": {"placement": {"a": 1}}}"#));
+         "connectivity": {"n1": {"interface": "eth0"}}, "sla": {"latency": "5ms"}}, "constraints": {"placement": {"a": 1}}}"#,
+    ));
     refused(kube("\"text\""), WrongType, "/spec");
     refused(kube(r#"{"action": "explode"}"#), NotAllowed, "/spec/action");
-    refused(kube(r#"{"parameters": {"networkFunctions": [{"type": "b"}]}}"#), MissingField, "/spec/parameters/networkFunctions/0/name");
-    refused(kube(r#"{"parameters": {"connectivity": {"n1": {"interface": ""}}}}"#), TooLong, "/spec/parameters/connectivity/n1/interface");
+    refused(
+        kube(r#"{"parameters": {"networkFunctions": [{"type": "b"}]}}"#),
+        MissingField,
+        "/spec/parameters/networkFunctions/0/name",
+    );
+    refused(
+        kube(r#"{"parameters": {"connectivity": {"n1": {"interface": ""}}}}"#),
+        TooLong,
+        "/spec/parameters/connectivity/n1/interface",
+    );
     refused(r#"{"apiVersion": "v1", "kind": "InvalidKind"}"#, NotAllowed, "/kind");
     refused(r#"{"apiVersion": "invalid", "kind": "NetworkIntent"}"#, BadIdentifier, "/apiVersion");
     refused(r#"{"apiVersion": "", "kind": "NetworkIntent"}"#, BadIdentifier, "/apiVersion");
     refused(r#"{"kind": "NetworkIntent"}"#, MissingField, "/apiVersion");
     refused(r#"{"apiVersion": "v1", "kind": 123}"#, WrongType, "/kind");
-    refused(r#"{"apiVersion": "v1", "kind": "NetworkIntent", "metadata": {"name": "Invalid_Name!"}}"#, BadIdentifier, "/metadata/name");
-    accepted(r#"{"apiVersion": "v1", "kind": "NetworkIntent", "metadata": {"labels": {"app.kubernetes.io/Part_of": "x"}}}"#);
-    let scaling = accepted(r#"{"apiVersion": "v1", "kind": "ScalingIntent", "metadata": {"name": "m", "namespace": "n"}, "spec": {"replicas": 4}}"#);
+    refused(
+        r#"{"apiVersion": "v1", "kind": "NetworkIntent", "metadata": {"name": "Invalid_Name!"}}"#,
+        BadIdentifier,
+        "/metadata/name",
+    );
+    accepted(
+        r#"{"apiVersion": "v1", "kind": "NetworkIntent", "metadata": {"labels": {"app.kubernetes.io/Part_of": "x"}}}"#,
+    );
+    let scaling = accepted(
+        r#"{"apiVersion": "v1", "kind": "ScalingIntent", "metadata": {"name": "m", "namespace": "n"}, "spec": {"replicas": 4}}"#,
+    );
     assert_eq!((scaling.key.to_string().as_str(), scaling.replicas), ("n/m", Some(4)));
-    refused(r#"{"apiVersion": "v1", "kind": "ScalingIntent", "spec": {"replicas": 0}}"#, OutOfRange, "/spec/replicas");
-    refused(r#"{"apiVersion": "v1", "kind": "ServiceIntent", "spec": {"ports": [{"port": 0}]}}"#, OutOfRange, "/spec/ports/0/port");
+    refused(
+        r#"{"apiVersion": "v1", "kind": "ScalingIntent", "spec": {"replicas": 0}}"#,
+        OutOfRange,
+        "/spec/replicas",
+    );
+    refused(
+        r#"{"apiVersion": "v1", "kind": "ServiceIntent", "spec": {"ports": [{"port": 0}]}}"#,
+        OutOfRange,
+        "/spec/ports/0/port",
+    );
 }
 
 #[test]
@@ -177,8 +229,29 @@ fn the_committed_schema_is_fresh() {
 }
 
 fn leaf() -> impl Strategy<Value = Value> {
-    let words = ["scaling", "deployment", "user", "", "x", "a-b", "A", "n", "../x", "v1", "default", "30s",
-        "2024-08-15T10:30:00Z", "a.b", "é", "a\u{202e}b", "\u{0}", "deploy", "NetworkIntent", "ScalingIntent", "TCP"];
+    let words = [
+        "scaling",
+        "deployment",
+        "user",
+        "",
+        "x",
+        "a-b",
+        "A",
+        "n",
+        "../x",
+        "v1",
+        "default",
+        "30s",
+        "2024-08-15T10:30:00Z",
+        "a.b",
+        "é",
+        "a\u{202e}b",
+        "\u{0}",
+        "deploy",
+        "NetworkIntent",
+        "ScalingIntent",
+        "TCP",
+    ];
     prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -211,10 +284,40 @@ fn document() -> impl Strategy<Value = Value> {
         json!({"apiVersion": "v1", "kind": "ScalingIntent", "spec": {"target": "t", "replicas": 3}}),
         json!({"apiVersion": "v1", "kind": "ServiceIntent", "spec": {"ports": [{"port": 80, "protocol": "TCP"}]}}),
     ];
-    let keys = ["intent_type", "target", "namespace", "replicas", "reason", "source", "priority", "timeout", "metadata",
-        "constraints", "status", "created_at", "kind", "apiVersion", "spec", "labels", "annotations", "min_replicas",
-        "action", "parameters", "ports", "port", "name", "sla", "connectivity", "resources", "zzz"];
-    let edit = (proptest::sample::select(keys.to_vec()), proptest::option::of(tree()), any::<proptest::sample::Index>());
+    let keys = [
+        "intent_type",
+        "target",
+        "namespace",
+        "replicas",
+        "reason",
+        "source",
+        "priority",
+        "timeout",
+        "metadata",
+        "constraints",
+        "status",
+        "created_at",
+        "kind",
+        "apiVersion",
+        "spec",
+        "labels",
+        "annotations",
+        "min_replicas",
+        "action",
+        "parameters",
+        "ports",
+        "port",
+        "name",
+        "sla",
+        "connectivity",
+        "resources",
+        "zzz",
+    ];
+    let edit = (
+        proptest::sample::select(keys.to_vec()),
+        proptest::option::of(tree()),
+        any::<proptest::sample::Index>(),
+    );
     (proptest::sample::select(bases), proptest::collection::vec(edit, 0..3)).prop_map(|(mut doc, edits)| {
         for (key, value, place) in edits {
             let mut maps = Vec::new();
@@ -234,10 +337,14 @@ fn document() -> impl Strategy<Value = Value> {
 fn pointers(value: &Value, at: String, out: &mut Vec<String>) {
     match value {
         Value::Object(members) => {
-            members.iter().for_each(|(k, v)| pointers(v, format!("{at}/{}", k.replace('~', "~0").replace('/', "~1")), out));
+            members.iter().for_each(|(k, v)| {
+                pointers(v, format!("{at}/{}", k.replace('~', "~0").replace('/', "~1")), out)
+            });
             out.push(at);
         }
-        Value::Array(items) => items.iter().enumerate().for_each(|(i, v)| pointers(v, format!("{at}/{i}"), out)),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(i, v)| pointers(v, format!("{at}/{i}"), out))
+        }
         _ => {}
     }
 }

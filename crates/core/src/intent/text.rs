@@ -105,7 +105,10 @@ pub(super) fn is_api_version(text: &str) -> bool {
 
 fn is_version(text: &str) -> bool {
     let number = |digits: &str| {
-        !digits.is_empty() && digits.len() <= 4 && !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit())
+        !digits.is_empty()
+            && digits.len() <= 4
+            && !digits.starts_with('0')
+            && digits.bytes().all(|b| b.is_ascii_digit())
     };
     let Some(rest) = text.strip_prefix('v') else { return false };
     match rest.split_once("alpha").or_else(|| rest.split_once("beta")) {
@@ -132,14 +135,22 @@ pub(super) fn timeout_secs(text: &str) -> Option<u64> {
 pub(super) fn is_date_time(text: &str) -> bool {
     let b = text.as_bytes();
     let number = |from: usize, len: usize, low: u32, high: u32| {
-        b.get(from..from + len).and_then(|d| {
-            d.iter().all(u8::is_ascii_digit).then(|| d.iter().fold(0, |n, c| n * 10 + u32::from(c - b'0')))
-        })
-        .is_some_and(|n| (low..=high).contains(&n))
+        b.get(from..from + len)
+            .and_then(|d| {
+                d.iter()
+                    .all(u8::is_ascii_digit)
+                    .then(|| d.iter().fold(0, |n, c| n * 10 + u32::from(c - b'0')))
+            })
+            .is_some_and(|n| (low..=high).contains(&n))
     };
     let mark = |at: usize, c: u8| b.get(at) == Some(&c);
-    let date = number(0, 4, 0, 9999) && mark(4, b'-') && number(5, 2, 1, 12) && mark(7, b'-') && number(8, 2, 1, 31);
-    let time = mark(10, b'T') && number(11, 2, 0, 23) && mark(13, b':') && number(14, 2, 0, 59) && mark(16, b':')
+    let date =
+        number(0, 4, 0, 9999) && mark(4, b'-') && number(5, 2, 1, 12) && mark(7, b'-') && number(8, 2, 1, 31);
+    let time = mark(10, b'T')
+        && number(11, 2, 0, 23)
+        && mark(13, b':')
+        && number(14, 2, 0, 59)
+        && mark(16, b':')
         && number(17, 2, 0, 59);
     let mut at = 19;
     if mark(at, b'.') {
@@ -150,7 +161,10 @@ pub(super) fn is_date_time(text: &str) -> bool {
         at = 20 + digits;
     }
     let zulu = mark(at, b'Z') && b.len() == at + 1;
-    let offset = (mark(at, b'+') || mark(at, b'-')) && number(at + 1, 2, 0, 23) && mark(at + 3, b':')
-        && number(at + 4, 2, 0, 59) && b.len() == at + 6;
+    let offset = (mark(at, b'+') || mark(at, b'-'))
+        && number(at + 1, 2, 0, 23)
+        && mark(at + 3, b':')
+        && number(at + 4, 2, 0, 59)
+        && b.len() == at + 6;
     date && time && (zulu || offset)
 }

@@ -71,7 +71,9 @@ fn perform(word: &str, value: &str, (home, intent): (&Path, &Path), attempt: u64
         "out" => drop(writeln!(std::io::stdout(), "{value}")),
         "err" => drop(writeln!(std::io::stderr(), "{value}")),
         "flood" => flood(number),
-        "nasty-output" => drop(std::io::stderr().write_all(b"\x1b[2J\x07 password=hunter2 \xff\xfe \xe2\x80\xae end\n")),
+        "nasty-output" => {
+            drop(std::io::stderr().write_all(b"\x1b[2J\x07 password=hunter2 \xff\xfe \xe2\x80\xae end\n"))
+        }
         "ignore-term" => {
             let flag = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
             drop(signal_hook::flag::register(signal_hook::consts::SIGTERM, flag));
@@ -110,7 +112,8 @@ fn nap(milliseconds: Option<&String>) {
 
 fn grandchild(kind: &str, value: &str) {
     let own = std::env::current_exe().expect("an executable has a path");
-    let child = Command::new(own).args([kind, value]).stdin(Stdio::null()).spawn().expect("a grandchild starts");
+    let child =
+        Command::new(own).args([kind, value]).stdin(Stdio::null()).spawn().expect("a grandchild starts");
     if kind == "grandchild-escape" {
         // Not before it is in its session: the race would be the test's, not the daemon's.
         let pid = Pid::from_child(&child);
@@ -146,5 +149,7 @@ fn mode_of(path: &Path) -> String {
 
 fn write_whole(home: &Path, name: &str, content: String) {
     let draft = home.join(format!("{name}.draft"));
-    std::fs::write(&draft, content).and_then(|()| std::fs::rename(&draft, home.join("calls").join(name))).expect("recorded");
+    std::fs::write(&draft, content)
+        .and_then(|()| std::fs::rename(&draft, home.join("calls").join(name)))
+        .expect("recorded");
 }
