@@ -2,6 +2,8 @@
 //! `cargo xtask bench` measures; the tests of this crate fail when a generated file is stale.
 
 mod generated;
+#[cfg(test)]
+mod tidy;
 
 use std::process::ExitCode;
 

@@ -34,7 +34,7 @@ pub const PRIORITY_DEFAULT: u8 = 5;
 /// First pause before a retryable ending is tried again; it doubles with each attempt.
 pub const RETRY_FIRST: Duration = Duration::from_millis(500);
 /// The longest pause between attempts.
-pub const RETRY_MAX: Duration = Duration::from_secs(60);
+pub const RETRY_MAX: Duration = Duration::from_mins(1);
 /// Nesting levels of objects and arrays in an intent.
 pub const DEPTH_MAX: usize = 100;
 /// Values (members and elements, at all levels) in an intent.

@@ -3,7 +3,7 @@
 
 use crate::digest::hex;
 
-/// The longest middle part: `intent-` + 200 + `.json` leaves room for every suffix below NAME_MAX (255).
+/// The longest middle part: `intent-` + 200 + `.json` leaves room for every suffix below `NAME_MAX` (255).
 pub const MIDDLE_MAX: usize = 200;
 const PREFIX: &[u8] = b"intent-";
 const SUFFIX: &[u8] = b".json";

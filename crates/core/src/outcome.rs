@@ -90,7 +90,7 @@ pub enum Verdict {
     Postpone,
 }
 
-/// EX_TEMPFAIL of sysexits.h: the one exit status that asks to be tried again (design part 5).
+/// `EX_TEMPFAIL` of sysexits.h: the one exit status that asks to be tried again (design part 5).
 pub const EX_TEMPFAIL: i32 = 75;
 
 impl Ending {

@@ -3,6 +3,7 @@
 
 use crate::digest::hex;
 use crate::intent::text::is_refused;
+use std::fmt::Write;
 
 const MASK: &str = "[masked]";
 /// Words before `=` or `:` whose value is a secret. Compared without case, dashes and underscores.
@@ -57,7 +58,8 @@ fn push_escaped(out: &mut String, c: char) {
         '\t' => out.push_str("\\t"),
         c if is_refused(c) => {
             out.push_str("\\u{");
-            out.push_str(&format!("{:x}", u32::from(c)));
+            // Writing to a String cannot fail.
+            let _ = write!(out, "{:x}", u32::from(c));
             out.push('}');
         }
         c => out.push(c),
@@ -119,9 +121,10 @@ fn mask_word(word: &str) -> (String, bool) {
         if is_secret_key(key) {
             let mark = value.chars().next().unwrap_or('=');
             let rest = value.get(1..).unwrap_or_default();
-            return match rest.trim_matches(['"', '\'']).is_empty() {
-                true => (word.to_owned(), true),
-                false => (format!("{key}{mark}{MASK}"), false),
+            return if rest.trim_matches(['"', '\'']).is_empty() {
+                (word.to_owned(), true)
+            } else {
+                (format!("{key}{mark}{MASK}"), false)
             };
         }
     }

@@ -13,12 +13,12 @@ pub enum Writers {
     None,
     /// At least one descriptor is open for writing.
     Some,
-    /// The kernel does not say: a foreign owner without CAP_LEASE, or a file system without leases.
+    /// The kernel does not say: a foreign owner without `CAP_LEASE`, or a file system without leases.
     Unknown,
 }
 
 /// Asks whether any process still has `file` open for writing, by taking and returning a read lease
-/// (fcntl F_SETLEASE). `file` must be open read-only. Takes about 2 µs.
+/// (fcntl `F_SETLEASE`). `file` must be open read-only. Takes about 2 µs.
 pub fn writers(file: impl AsFd) -> Writers {
     match set_lease(&file, libc::F_RDLCK) {
         Ok(()) => {

@@ -45,13 +45,13 @@ fn main() -> ExitCode {
         };
         match flag.trim_start_matches('-') {
             "intent" if flag.starts_with('-') => {
-                arguments.intent = attached.or_else(|| words.next().map(PathBuf::from))
+                arguments.intent = attached.or_else(|| words.next().map(PathBuf::from));
             }
             "out" if flag.starts_with('-') => {
-                arguments.out = attached.or_else(|| words.next().map(PathBuf::from))
+                arguments.out = attached.or_else(|| words.next().map(PathBuf::from));
             }
             "structured" if flag.starts_with('-') => {
-                arguments.structured = attached.is_none_or(|v| v == Path::new("true"))
+                arguments.structured = attached.is_none_or(|v| v == Path::new("true"));
             }
             "version" => return say(concat!("porch ", env!("CARGO_PKG_VERSION"))),
             "help" | "h" => return say(USAGE),

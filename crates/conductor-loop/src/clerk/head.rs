@@ -73,7 +73,7 @@ impl Head {
     /// How long until it should be looked at again.
     pub(super) fn patience(&self) -> Duration {
         match &self.written {
-            Some((_, _, state)) if *state == self.state => Duration::from_secs(3600),
+            Some((_, _, state)) if *state == self.state => Duration::from_hours(1),
             _ => EVERY.saturating_sub(self.checked_at.elapsed()),
         }
     }

@@ -48,7 +48,7 @@ pub(super) fn choose_name(
 
 /// Publishes. True when somebody else had put a file in the way and another name had to be recorded.
 pub(super) fn publish(places: &Places, settlement: &mut Settlement) -> Result<bool, PublishError> {
-    let renamed = place_archive(places, settlement)?;
+    let other_name = place_archive(places, settlement)?;
     let Settlement { outcome, report, taken, .. } = settlement;
     let (_, dir) = archive(places, outcome);
     let archived = outcome.archived_as.rsplit('/').next().unwrap_or(&outcome.name);
@@ -64,12 +64,12 @@ pub(super) fn publish(places: &Places, settlement: &mut Settlement) -> Result<bo
         // A leftover is recognised by its sequence number and removed at the next start.
         let _ = places.taken.remove_taken(taken);
     }
-    Ok(renamed)
+    Ok(other_name)
 }
 
 fn place_archive(places: &Places, settlement: &mut Settlement) -> Result<bool, PublishError> {
     let (label, dir) = archive(places, &settlement.outcome);
-    let mut renamed = false;
+    let mut moved_aside = false;
     // Two rounds: the recorded name, and the numbered one if a stranger took the first meanwhile.
     for _ in 0..2 {
         let name = settlement.outcome.archived_as.rsplit('/').next().unwrap_or_default().to_owned();
@@ -85,15 +85,17 @@ fn place_archive(places: &Places, settlement: &mut Settlement) -> Result<bool, P
             },
         };
         match placed {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !renamed => {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !moved_aside => {
                 let other = numbered(&settlement.outcome.name, settlement.outcome.seq);
                 settlement.outcome.archived_as = format!("{label}/{other}");
-                renamed = true;
+                moved_aside = true;
             }
-            other => return other.map(|()| renamed).map_err(failed(format!("archiving as {label}/{name}"))),
+            other => {
+                return other.map(|()| moved_aside).map_err(failed(format!("archiving as {label}/{name}")));
+            }
         }
     }
-    Ok(renamed)
+    Ok(moved_aside)
 }
 
 /// The checked private copy becomes the archived file: no new inode.

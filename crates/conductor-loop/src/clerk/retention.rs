@@ -29,7 +29,9 @@ pub(super) fn sweep(places: &Places, store: &Store, before: jiff::Timestamp) -> 
         }
         old.len() < ROUND && expired
     })?;
-    old.iter().for_each(|outcome| remove_files(places, outcome));
+    for outcome in &old {
+        remove_files(places, outcome);
+    }
     if !old.is_empty() {
         store.write(|batch| old.iter().try_for_each(|outcome| batch.forget(outcome)))?;
     }

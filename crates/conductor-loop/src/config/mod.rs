@@ -127,6 +127,7 @@ pub enum LogFormat {
 
 /// The typed, validated configuration.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 pub struct Config {
     /// Watched directory.
     pub handoff: PathBuf,
@@ -243,12 +244,11 @@ impl Reader<'_> {
     }
 
     fn choice<T: Copy>(&self, key: &'static str, choices: &[(&str, T)]) -> Result<T, ConfigError> {
-        match choices.iter().find(|(word, _)| *word == self.text(key)) {
-            Some((_, value)) => Ok(*value),
-            None => {
-                let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-                self.bad(key, format!("'{}' is not one of {}", self.text(key), words.join(", ")))
-            }
+        if let Some((_, value)) = choices.iter().find(|(word, _)| *word == self.text(key)) {
+            Ok(*value)
+        } else {
+            let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+            self.bad(key, format!("'{}' is not one of {}", self.text(key), words.join(", ")))
         }
     }
 
@@ -269,7 +269,7 @@ impl Reader<'_> {
             "auto" => Ok(Period::Auto),
             "0" | "0s" => Ok(Period::Never),
             _ => self
-                .duration("period", Duration::from_millis(100), Duration::from_secs(3600))
+                .duration("period", Duration::from_millis(100), Duration::from_hours(1))
                 .map(Period::Every),
         }
     }
@@ -292,7 +292,7 @@ impl Config {
     pub fn new(raw: Raw) -> Result<Self, ConfigError> {
         use tracing::level_filters::LevelFilter as L;
         let read = Reader(&raw);
-        let (none, hour) = (Duration::ZERO, Duration::from_secs(3600));
+        let (none, hour) = (Duration::ZERO, Duration::from_hours(1));
         let max_file_size = match parse_size(read.text("max-file-size")) {
             Ok(size) if (1..=1 << 30).contains(&size) => size,
             Ok(size) => return read.bad("max-file-size", format!("{size} is outside 1 to 1073741824 bytes")),

@@ -15,7 +15,7 @@ fn defaults_are_the_specified_ones() {
     assert_eq!((config.porch.as_str(), config.porch_given, config.mode), ("porch", false, Mode::Direct));
     assert_eq!((config.limits.debounce, config.limits.workers), (Duration::from_millis(500), 2));
     assert_eq!((config.timeout, config.grace), (Duration::from_secs(30), Duration::from_secs(5)));
-    assert_eq!((config.max_file_size, config.retention), (10_485_760, Duration::from_secs(168 * 3600)));
+    assert_eq!((config.max_file_size, config.retention), (10_485_760, Duration::from_hours(168)));
     assert!(!config.once && config.limits.rate.is_none() && config.limits.max_attempts == 3);
 }
 

@@ -60,7 +60,9 @@ fn stream(log: &mut String, name: &str, capture: &Capture) {
     log.push_str(&cut(scrub::block(&capture.head), PART_MAX));
     if !capture.tail.is_empty() {
         let tail = scrub::block(&capture.tail);
-        let from = (tail.len().saturating_sub(PART_MAX)..).find(|at| tail.is_char_boundary(*at)).unwrap_or(0);
+        let from = (tail.len().saturating_sub(PART_MAX)..tail.len())
+            .find(|at| tail.is_char_boundary(*at))
+            .unwrap_or(0);
         let _ = writeln!(log, "\n--- {name}: {} bytes left out ---", capture.dropped());
         log.push_str(tail.get(from..).unwrap_or_default());
     }

@@ -3,7 +3,7 @@
 
 use super::perform::Bench;
 use super::places::{Places, StateFiles};
-use super::recover::{Labels, recover};
+use super::recover::{Labels, Unrun, recover};
 use super::{Failure, Input, Reload, Summary};
 use crate::clerk::{Ack, Clerk, Command as ToClerk, Head, HeadState};
 use crate::config::{Config, Period};
@@ -23,7 +23,7 @@ use std::time::Duration;
 
 /// Inputs handled before the desk is asked again.
 const INPUTS_AT_ONCE: usize = 1_024;
-const RETENTION_EVERY: Duration = Duration::from_secs(3600);
+const RETENTION_EVERY: Duration = Duration::from_hours(1);
 const SPACE_CHECK: Duration = Duration::from_secs(1);
 /// Below this much free space nothing new is taken: what is in flight needs room for its records and files.
 const FREE_BYTES_MIN: u64 = 4 << 20;
@@ -101,7 +101,7 @@ impl<'l> Life<'l> {
         let head = Head::new(state.path.display().to_string());
         let to_loop = inputs.clone();
         let clerk = Clerk::start(places.for_clerk(), Arc::clone(&store), head, move |acks| {
-            drop(to_loop.send(Input::Clerk(acks)))
+            drop(to_loop.send(Input::Clerk(acks)));
         });
         let clerk = clerk.map_err(setup("the clerk"))?;
         let polled = places.handoff.is_network_file_system();
@@ -109,7 +109,7 @@ impl<'l> Life<'l> {
         let to_loop = inputs.clone();
         let intake = Intake::start(settings, move |report| drop(to_loop.send(Input::Intake(report))))
             .map_err(setup("the intake"))?;
-        let runner = start_runner(config, &places, (engine, out), Arc::new(ledger), inputs.clone())
+        let runner = start_runner(config, &places, (engine, out), &Arc::new(ledger), inputs.clone())
             .map_err(setup("the workers"))?;
 
         let now = monotonic();
@@ -152,7 +152,7 @@ impl<'l> Life<'l> {
             self.desk.handle(now, Event::Refused { seq: settlement.outcome.seq }, &mut effects);
             self.bench.settle(settlement);
         }
-        for (claim, bytes, started, last) in recovered.claims {
+        for Unrun { claim, bytes, started, last } in recovered.claims {
             let admission = self.bench.admit(claim, bytes, started);
             self.desk.handle(now, Event::Recovered { admission, last }, &mut effects);
         }
@@ -198,7 +198,7 @@ impl<'l> Life<'l> {
         let stop = self.stopping.as_ref().filter(|stop| !stop.told).map(|stop| stop.terminate_at);
         let space = self.reasons.contains("disk-full").then_some(self.next_space_check);
         let wake = [self.desk.wake_at(), stop, space, Some(self.next_retention)].into_iter().flatten().min();
-        wake.map_or(Duration::from_secs(60), |at| at.saturating_sub(now))
+        wake.map_or(Duration::from_mins(1), |at| at.saturating_sub(now))
     }
 
     /// What is due by the clock alone.
@@ -251,7 +251,9 @@ impl<'l> Life<'l> {
         // Answers that came after the last turn of the loop.
         for input in self.receiver.try_iter() {
             if let Input::Clerk(acks) = input {
-                acks.into_iter().for_each(|ack| self.note_fatal(&ack));
+                for ack in &acks {
+                    self.note_fatal(ack);
+                }
             }
         }
         match self.fatal {
@@ -358,7 +360,7 @@ impl<'l> Life<'l> {
             }
             Ack::DiskFull(full) => self.set_reason("disk-full", full),
             Ack::Retained(removed) => {
-                tracing::info!(removed, "removed outcomes older than the retention time")
+                tracing::info!(removed, "removed outcomes older than the retention time");
             }
             fatal @ Ack::Fatal { .. } => {
                 self.note_fatal(&fatal);
@@ -429,7 +431,7 @@ impl<'l> Life<'l> {
             tracing::info!(setting = key, from = value(config), to = value(&new), "setting changed");
         }
         crate::telemetry::set_level(new.log_level);
-        self.desk.reconfigure(new.limits.clone(), period(&new, self.polled));
+        self.desk.reconfigure(&new.limits, period(&new, self.polled));
         self.bench.reconfigure(new.timeout, new.grace);
         let policy = Policy { allow_scale_to_zero: config.allow_scale_to_zero };
         self.intake.send(intake::Command::Reconfigure { max_file_size: new.max_file_size, policy });
@@ -500,7 +502,7 @@ fn start_runner(
     config: &Config,
     places: &Places,
     (engine, out): (Engine, PathBuf),
-    ledger: Arc<RunLedger>,
+    ledger: &Arc<RunLedger>,
     inputs: Sender<Input>,
 ) -> std::io::Result<Runner> {
     let settings = runner::Settings {
@@ -513,6 +515,6 @@ fn start_runner(
     };
     let slots = (Arc::clone(&places.slots), places.slots_path.clone());
     Runner::start(config.limits.workers, settings, slots, ledger, move |ended| {
-        drop(inputs.send(Input::Worker(Box::new(ended))))
+        drop(inputs.send(Input::Worker(Box::new(ended))));
     })
 }

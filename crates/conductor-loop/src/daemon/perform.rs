@@ -250,7 +250,7 @@ impl<'b> Bench<'b> {
                 Effect::Arm { seq, attempt } => self.clerk.send(ToClerk::Arm { seq, attempt }),
                 Effect::Run { seq, attempt, slot } => self.run(seq, attempt, slot),
                 Effect::Record { seq, outcome, attempts, duplicate_of } => {
-                    self.record(seq, outcome, attempts, duplicate_of)
+                    self.record(seq, outcome, attempts, duplicate_of);
                 }
                 Effect::RetryAnnounced { seq, attempt, pause } => self.announce_retry(seq, attempt, pause),
                 Effect::Left { seq } => {
@@ -292,7 +292,7 @@ impl<'b> Bench<'b> {
                 }
                 Ok(None) => tracing::error!(seq, "the bytes of a claimed intent are not in the store"),
                 Err(error) => {
-                    tracing::error!(seq, code = error.code().id(), "reading a claimed intent: {error}")
+                    tracing::error!(seq, code = error.code().id(), "reading a claimed intent: {error}");
                 }
             }
         }

@@ -20,12 +20,22 @@ use std::sync::Arc;
 pub(super) struct Recovered {
     /// Outcomes to publish (again), and interrupted intents to give up.
     pub(super) settlements: Vec<Settlement>,
-    /// Claims to run, in order of taking, with the starts so far and the last success of their target.
-    pub(super) claims: Vec<(Claim, Arc<[u8]>, u32, Option<LastSuccess>)>,
+    /// Claims to run, in order of taking.
+    pub(super) claims: Vec<Unrun>,
     /// Taken files without a record.
     pub(super) relook: Vec<TakenName>,
     /// The first unused sequence number.
     pub(super) next_seq: u64,
+}
+
+/// A durable claim that has no outcome.
+pub(super) struct Unrun {
+    pub(super) claim: Claim,
+    pub(super) bytes: Arc<[u8]>,
+    /// Starts of porch so far.
+    pub(super) started: u32,
+    /// The last success of its target.
+    pub(super) last: Option<LastSuccess>,
 }
 
 /// Mode and porch as the status of a given-up intent names them.
@@ -72,8 +82,8 @@ pub(super) fn recover(
             Resume::GiveUp => recovered.settlements.extend(give_up(entry, file, max_attempts, labels)),
             Resume::Run { started } => {
                 if let (Some(claim), Some(bytes)) = (entry.claim, entry.bytes) {
-                    let success = store.last_success(&claim.key, &claim.name).map_err(broken)?;
-                    recovered.claims.push((claim, bytes, started, success));
+                    let last = store.last_success(&claim.key, &claim.name).map_err(broken)?;
+                    recovered.claims.push(Unrun { claim, bytes, started, last });
                 }
                 // The bytes are in the store.
                 if let Some(file) = file {

@@ -25,7 +25,8 @@ pub(super) enum Looked {
     Judged(Box<Judged>),
 }
 
-type Read1 = Result<Option<Arc<[u8]>>, Refusal>;
+/// The bytes, or none yet.
+type Reading = Result<Option<Arc<[u8]>>, Refusal>;
 
 pub(super) fn look(settings: &Settings, taken: &TakenName, patient: bool) -> Looked {
     let meta = match settings.taken.stat_taken(taken) {
@@ -116,6 +117,7 @@ fn check_kind(settings: &Settings, taken: &TakenName, meta: &Meta) -> Result<(),
     Ok(())
 }
 
+#[expect(clippy::type_complexity, reason = "two answers of one look at the file; a name would hide them")]
 /// The bytes; none while a writer holds the file and there is patience left.
 fn read(
     settings: &Settings,
@@ -149,7 +151,7 @@ fn read(
 }
 
 /// One bounded reading; none when the file changed meanwhile.
-fn read_once(file: &mut File, max: u64) -> Read1 {
+fn read_once(file: &mut File, max: u64) -> Reading {
     let unreadable =
         |error: io::Error| Refusal::new(Code::Unreadable, "", &error.to_string(), "a readable file");
     let before = Meta::of(&*file).map_err(unreadable)?;

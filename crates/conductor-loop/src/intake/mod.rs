@@ -369,9 +369,8 @@ impl<R: Fn(Report)> Worker<R> {
     }
 
     fn take(&mut self, name: Box<[u8]>, expect: Option<Fingerprint>) {
-        let meta = match self.settings.handoff.stat(OsStr::from_bytes(&name)) {
-            Ok(meta) => meta,
-            Err(_) => return (self.report)(Report::NotTaken(name)),
+        let Ok(meta) = self.settings.handoff.stat(OsStr::from_bytes(&name)) else {
+            return (self.report)(Report::NotTaken(name));
         };
         if meta.kind == Kind::Directory {
             return self.leave(name, &meta, Code::DirectoryLeft, "it is a directory");

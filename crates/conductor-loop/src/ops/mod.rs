@@ -11,6 +11,7 @@ use crate::store::StoreError;
 use conductor_core::Code;
 use conductor_core::record::one_line;
 use serde_json::{Map, Value, json};
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 /// Why a command did not do what it was asked.
@@ -92,7 +93,8 @@ pub fn config_show(raw: &Raw, as_json: bool) -> Result<u8, OpsError> {
         let mut text = String::new();
         for (key, value, origin) in rows {
             let value = if value.is_empty() { "-" } else { value };
-            text.push_str(&format!("{key:<22} {value:<24} {origin}\n"));
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{key:<22} {value:<24} {origin}");
         }
         print(text.as_bytes())?;
     }

@@ -56,13 +56,10 @@ pub fn submit(config: &Config, files: &[String], wait: Option<&str>) -> Result<u
         submitted.push(Submitted { sha256: sha256(&bytes), name, before });
     }
     match wait {
-        None => print(
-            submitted
-                .iter()
-                .map(|s| format!("submitted {}\n", s.name.as_str()))
-                .collect::<String>()
-                .as_bytes(),
-        ),
+        None => {
+            let lines = submitted.iter().map(|one| format!("submitted {}\n", one.name.as_str()));
+            print(lines.collect::<Vec<_>>().concat().as_bytes())
+        }
         Some(patience) => wait_for(config, &handoff, submitted, patience),
     }
 }

@@ -31,8 +31,8 @@ impl Stream {
 
     /// Reads what is there, at most a mebibyte at a time, so that no stream keeps the others waiting.
     pub(super) fn drain(&mut self) {
-        let mut buffer = [0; 64 << 10];
-        for _ in 0..16 {
+        let mut buffer = [0; 16 << 10];
+        for _ in 0..64 {
             let Some(pipe) = &self.pipe else { return };
             match read(pipe, &mut buffer) {
                 Ok(0) => self.pipe = None,

@@ -64,7 +64,7 @@ pub(super) fn run(worker: &Worker, settings: &Settings, executable: &Executable,
     match Running::new(worker, settings, job, child, begin) {
         Ok(running) => {
             let marks = leftovers::marks(job.seq, &job.claim.sha256);
-            let (ending, stdout, stderr, left) = running.to_its_end(&marks);
+            let (ending, stdout, stderr, left) = running.until_its_end(&marks);
             Run { ending, duration: begin.elapsed(), stdout, stderr, leftovers: left, ..run }
         }
         Err(error) => {
@@ -150,7 +150,7 @@ impl<'w> Running<'w> {
         }
     }
 
-    fn to_its_end(mut self, marks: &[String]) -> (Ending, Capture, Capture, Vec<String>) {
+    fn until_its_end(mut self, marks: &[String]) -> (Ending, Capture, Capture, Vec<String>) {
         let mut ladder = Ladder::Free;
         let status = loop {
             ladder = self.climb(ladder);

@@ -132,7 +132,7 @@ impl Runner {
         workers: usize,
         settings: Settings,
         (slots, slots_path): (Arc<Vec<Dir>>, PathBuf),
-        ledger: Arc<RunLedger>,
+        ledger: &Arc<RunLedger>,
         report: impl Fn(Ended) + Send + Clone + 'static,
     ) -> io::Result<Self> {
         let (jobs, receiver) = crossbeam_channel::unbounded::<Job>();
@@ -146,7 +146,7 @@ impl Runner {
                 settings: Arc::clone(&settings),
                 slots: Arc::clone(&slots),
                 slots_path: slots_path.clone(),
-                ledger: Arc::clone(&ledger),
+                ledger: Arc::clone(ledger),
                 stop: Arc::clone(&stop),
                 waker,
             };

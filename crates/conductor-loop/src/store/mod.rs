@@ -389,6 +389,7 @@ fn encode_open(claim: Option<&Claim>, bytes: Option<&[u8]>) -> Vec<u8> {
     value
 }
 
+#[expect(clippy::type_complexity, reason = "the two parts of one value")]
 fn decode_open(value: &[u8]) -> Result<(Option<Claim>, Option<Arc<[u8]>>), StoreError> {
     let cut = || StoreError::Damaged("a record is cut short".to_owned());
     let (length, rest) = value.split_first_chunk::<4>().ok_or_else(cut)?;

@@ -99,7 +99,12 @@ fn a_damaged_store_is_refused_and_left_alone() {
 fn another_version_is_refused() {
     let (_temp, dir, store) = store();
     let other = encode(&(VERSION + 1));
-    store.write(|b| Ok(drop(b.txn.open_table(META)?.insert("version", other.as_slice())?))).unwrap();
+    store
+        .write(|b| {
+            let _: () = drop(b.txn.open_table(META)?.insert("version", other.as_slice())?);
+            Ok(())
+        })
+        .unwrap();
     store.reopen().unwrap();
     drop(store);
     let error = Store::open(Arc::clone(&dir), false).unwrap_err();

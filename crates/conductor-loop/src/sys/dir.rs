@@ -63,7 +63,7 @@ impl Meta {
     }
 
     // The widths of these fields differ between architectures.
-    #[allow(
+    #[expect(
         clippy::unnecessary_cast,
         clippy::cast_sign_loss,
         reason = "field widths of stat differ by architecture"
@@ -85,8 +85,8 @@ impl Meta {
             size: stat.st_size as u64,
             uid: stat.st_uid,
             mode: stat.st_mode & 0o7777,
-            mtime_ns: ns(stat.st_mtime as i64, stat.st_mtime_nsec as i64),
-            ctime_ns: ns(stat.st_ctime as i64, stat.st_ctime_nsec as i64),
+            mtime_ns: ns(stat.st_mtime as i64, i64::try_from(stat.st_mtime_nsec).unwrap_or(0)),
+            ctime_ns: ns(stat.st_ctime as i64, i64::try_from(stat.st_ctime_nsec).unwrap_or(0)),
         }
     }
 
@@ -285,7 +285,7 @@ impl Lister {
         while read < most {
             let before = read;
             // A fresh buffer reader per round: the kernel keeps the position, so a slice may end between buffers.
-            let mut buffer = [MaybeUninit::uninit(); 32 << 10];
+            let mut buffer = [MaybeUninit::uninit(); 16 << 10];
             let mut raw = RawDir::new(&self.0, &mut buffer);
             while let Some(entry) = raw.next() {
                 let entry = entry?;

@@ -1,10 +1,11 @@
 //! Attackers who write into the handoff directory, named after their threat numbers (A01-A32). Parser attacks (A13-A20)
-//! are tables in conductor_core; here is one end-to-end case of each kind.
+//! are tables in `conductor_core`; here is one end-to-end case of each kind.
 
 use crate::{env, is_root};
 use conductor_testkit::{TestEnv, TestUser, flat, wait_until};
 use std::ffi::OsStr;
 use std::fs;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
 
@@ -118,7 +119,6 @@ fn a06_sockets_are_not_opened() {
     let _socket = std::os::unix::net::UnixListener::bind(short.path().join("s")).unwrap();
     if fs::rename(short.path().join("s"), env.handoff("intent-x.json")).is_err() {
         let dir = fs::File::open(env.path("handoff")).unwrap();
-        use std::os::fd::AsRawFd;
         let path = format!("/proc/self/fd/{}/intent-x.json", dir.as_raw_fd());
         std::mem::forget(std::os::unix::net::UnixListener::bind(path).unwrap());
     }
@@ -166,7 +166,6 @@ fn a08_a09_what_runs_and_is_archived_is_what_was_judged() {
     let keep = fs::OpenOptions::new().read(true).open(env.handoff("intent-x.json")).unwrap();
     let daemon = env.start(&[]);
     wait_until("porch runs", || env.calls().len() == 1);
-    use std::os::fd::AsRawFd;
     // Opened again for writing through the kept descriptor: the producer's inode is not what runs or is archived.
     let _ = fs::write(format!("/proc/self/fd/{}", keep.as_raw_fd()), "changed afterwards");
     env.release("go");

@@ -76,7 +76,9 @@ fn priority_goes_first_among_waiting_targets() {
     daemon.wait_log("ready");
     conductor_testkit::wait_until("nothing in taken", || env.names(".conductor/taken").is_empty());
     env.release("go");
-    ["intent-1.json", "intent-2.json", "intent-3.json"].iter().for_each(|name| drop(env.wait_status(name)));
+    for name in ["intent-1.json", "intent-2.json", "intent-3.json"] {
+        env.wait_status(name);
+    }
     let order: Vec<String> = env.calls().iter().map(Call::target).collect();
     assert_eq!(order, ["first", "high", "middle", "low"]);
     daemon.stop().expect(0);

@@ -4,6 +4,7 @@ use crate::env;
 use conductor_testkit::{TestEnv, flat, wait_until};
 use std::collections::HashMap;
 use std::fs;
+use std::os::fd::AsRawFd;
 
 /// Each intent is archived once, has one status, and nothing is left between.
 fn assert_each_once(env: &TestEnv, count: usize) {
@@ -13,7 +14,9 @@ fn assert_each_once(env: &TestEnv, count: usize) {
         .filter(|name| !name.ends_with(".error.log"))
         .collect();
     let mut by_name: HashMap<&str, usize> = HashMap::new();
-    archived.iter().for_each(|name| *by_name.entry(name).or_default() += 1);
+    for name in &archived {
+        *by_name.entry(name).or_default() += 1;
+    }
     assert_eq!(archived.len(), count, "{archived:?}");
     assert!(by_name.values().all(|n| *n == 1));
     assert_eq!(env.names("status").len(), count);
@@ -106,7 +109,6 @@ fn a_taking_that_a_power_cut_undid_is_not_run_twice() {
     wait_until("porch runs", || env.calls().len() == 1);
     daemon.kill();
     // The same inode, with its time and size, under its old name: what the disk shows after the cut.
-    use std::os::fd::AsRawFd;
     let restored = rustix::fs::linkat(
         rustix::fs::CWD,
         format!("/proc/self/fd/{}", keep.as_raw_fd()),

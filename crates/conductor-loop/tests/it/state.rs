@@ -92,7 +92,8 @@ fn sha256_of(text: &str) -> String {
 
 #[test]
 fn damaged_missing_and_foreign_stores_refuse_to_start() {
-    let damage: [(&str, fn(&TestEnv)); 4] = [
+    type BreakIt = fn(&TestEnv);
+    let damage: [(&str, BreakIt); 4] = [
         ("E404", |env| fs::write(env.handoff(".conductor/state/ledger.redb"), "x".repeat(100_000)).unwrap()),
         ("E404", |env| fs::write(env.handoff(".conductor/state/ledger.redb"), "").unwrap()),
         ("E404", |env| fs::remove_file(env.handoff(".conductor/state/ledger.redb")).unwrap()),

@@ -13,7 +13,7 @@ use crate::stage::{Final, Misstep, Stage, Step, Then, step};
 use lanes::{Lanes, Rank};
 use rate::Rate;
 use settle::Settle;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 /// How soon a run that found no space is tried again.
@@ -232,7 +232,7 @@ pub struct Desk {
     items: HashMap<u64, Item>,
     /// Waiting and not armed, in the order in which they will be armed.
     unarmed: BTreeSet<Rank>,
-    pauses: BTreeMap<(Duration, u64), ()>,
+    pauses: BTreeSet<(Duration, u64)>,
     rate: Option<Rate>,
     rate_wake: Option<Duration>,
     slots: Vec<u16>,
@@ -257,7 +257,7 @@ impl Desk {
             lanes: Lanes::default(),
             items: HashMap::new(),
             unarmed: BTreeSet::new(),
-            pauses: BTreeMap::new(),
+            pauses: BTreeSet::new(),
             rate,
             rate_wake: None,
             slots: (0..slots).rev().collect(),
@@ -287,13 +287,13 @@ impl Desk {
     }
 
     /// Applies settings that may change while running (SIGHUP).
-    pub fn reconfigure(&mut self, limits: Limits, period: Option<Duration>) {
+    pub fn reconfigure(&mut self, limits: &Limits, period: Option<Duration>) {
         if limits.rate != self.limits.rate {
             self.rate = limits.rate.map(Rate::new);
             self.rate_wake = None;
         }
         // Workers and with them the slots are fixed for the life of the process.
-        self.limits = Limits { workers: self.limits.workers, ..limits };
+        self.limits = Limits { workers: self.limits.workers, ..limits.clone() };
         self.period = period;
     }
 
@@ -330,7 +330,7 @@ impl Desk {
     /// When the desk wants to be asked again if nothing happens.
     pub fn wake_at(&self) -> Option<Duration> {
         let takes = self.can_take().then(|| self.settle.next_due()).flatten();
-        let pauses = self.pauses.keys().next().map(|(at, _)| *at);
+        let pauses = self.pauses.first().map(|(at, _)| *at);
         let scan = self.scan.next_at.filter(|_| self.taking);
         [takes, pauses, scan, self.rate_wake].into_iter().flatten().min()
     }
@@ -580,16 +580,15 @@ impl Desk {
     /// The lane stays busy while its head pauses: nothing overtakes.
     fn pause(&mut self, seq: u64, until: Duration) {
         self.free_slot(seq);
-        self.pauses.insert((until, seq), ());
+        self.pauses.insert((until, seq));
     }
 
     fn end_pauses(&mut self, now: Duration, effects: &mut Vec<Effect>) {
-        while let Some(entry) = self.pauses.first_entry() {
-            let (until, seq) = *entry.key();
+        while let Some((until, seq)) = self.pauses.first().copied() {
             if until > now {
                 return;
             }
-            entry.remove();
+            self.pauses.pop_first();
             if let Some(key) = self.items.get(&seq).map(|item| item.key.clone()) {
                 self.lanes.release(&key);
                 self.offer_head(&key, effects);

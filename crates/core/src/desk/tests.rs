@@ -193,12 +193,11 @@ fn rate_delays_and_drops_nothing() {
     let mut world = World::new(Limits { rate: Some(10.0), ..limits(1) });
     (1..=50).for_each(|seq| world.accept(admission(seq, &format!("t{seq}"), 5)));
     while world.recorded.len() < 50 {
-        match world.running.is_empty() {
-            true => {
-                world.now = world.desk.wake_at().expect("the rate wakes");
-                world.tick();
-            }
-            false => drop(world.end(Verdict::Success)),
+        if world.running.is_empty() {
+            world.now = world.desk.wake_at().expect("the rate wakes");
+            world.tick();
+        } else {
+            world.end(Verdict::Success);
         }
     }
     assert!((2.9..3.2).contains(&world.now.as_secs_f64()), "50 at 10/s with a burst of 20: {:?}", world.now);
@@ -247,8 +246,8 @@ proptest! {
                     world.accept(admission(seq, &format!("t{target}"), priority));
                 }
                 _ if world.running.is_empty() => {}
-                2 => drop(world.end(Verdict::Success)),
-                _ => drop(world.end(if target == 0 { Verdict::Retry(Code::PorchBusy) } else { Verdict::Postpone })),
+                2 => { world.end(Verdict::Success); }
+                _ => { world.end(if target == 0 { Verdict::Retry(Code::PorchBusy) } else { Verdict::Postpone }); }
             }
             prop_assert!(world.running.len() <= workers);
             let mut targets: Vec<_> = world.running.iter().map(|s| world.keys[s].key.clone()).collect();
@@ -257,9 +256,11 @@ proptest! {
             prop_assert_eq!(targets.len(), world.running.len(), "one run per target");
         }
         while !world.desk.is_idle() {
-            match world.running.is_empty() {
-                true => { world.now = world.desk.wake_at().expect("no intent is forgotten"); world.tick(); }
-                false => drop(world.end(Verdict::Success)),
+            if world.running.is_empty() {
+                world.now = world.desk.wake_at().expect("no intent is forgotten");
+                world.tick();
+            } else {
+                world.end(Verdict::Success);
             }
         }
         let mut all: Vec<_> = world.recorded.iter().map(|(s, _, _)| *s).collect();

@@ -1,4 +1,4 @@
-//! A strict reader of JSON: everything RFC 8259 leaves open is decided here, always towards refusal. serde_json does
+//! A strict reader of JSON: everything RFC 8259 leaves open is decided here, always towards refusal. `serde_json` does
 //! the lexing; this visitor adds what it lets pass (duplicate keys, arrays for objects) and the bounds.
 
 use super::{Refusal, text};

@@ -105,15 +105,19 @@ pub(super) fn check(shape: &Shape, value: &Json, pointer: &str, policy: Policy) 
             }
             Ok(())
         }
-        Shape::Form(form) => match form.accepts(string(value, pointer, form.expected())?) {
-            true => Ok(()),
-            false => Err(Refusal::new(Code::BadIdentifier, pointer, &value.describe(), form.expected())),
-        },
+        Shape::Form(form) => {
+            if form.accepts(string(value, pointer, form.expected())?) {
+                Ok(())
+            } else {
+                Err(Refusal::new(Code::BadIdentifier, pointer, &value.describe(), form.expected()))
+            }
+        }
         Shape::OneOf(words) => {
             let expected = format!("one of {}", quoted(words));
-            match words.contains(&string(value, pointer, &expected)?) {
-                true => Ok(()),
-                false => Err(Refusal::new(Code::NotAllowed, pointer, &value.describe(), &expected)),
+            if words.contains(&string(value, pointer, &expected)?) {
+                Ok(())
+            } else {
+                Err(Refusal::new(Code::NotAllowed, pointer, &value.describe(), &expected))
             }
         }
         Shape::Int { min, max } => integer(value, *min, *max, pointer),
@@ -180,18 +184,17 @@ fn object(fields: &[Field], value: &Json, pointer: &str, policy: Policy) -> Resu
     let present = members(value, pointer)?;
     for (name, member) in present {
         let at = join(pointer, name);
-        match fields.iter().find(|field| field.name == name) {
-            Some(field) => check(&field.shape, member, &at, policy)?,
-            None => {
-                let known: Vec<&str> = fields.iter().map(|field| field.name).collect();
-                let expected = format!("one of the known fields: {}", known.join(", "));
-                return Err(Refusal::new(
-                    Code::UnknownField,
-                    &at,
-                    &format!("the unknown field '{name}'"),
-                    &expected,
-                ));
-            }
+        if let Some(field) = fields.iter().find(|field| field.name == name) {
+            check(&field.shape, member, &at, policy)?;
+        } else {
+            let known: Vec<&str> = fields.iter().map(|field| field.name).collect();
+            let expected = format!("one of the known fields: {}", known.join(", "));
+            return Err(Refusal::new(
+                Code::UnknownField,
+                &at,
+                &format!("the unknown field '{name}'"),
+                &expected,
+            ));
         }
     }
     for field in fields.iter().filter(|field| field.required) {

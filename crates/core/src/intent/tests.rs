@@ -256,7 +256,7 @@ fn leaf() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         (-3i64..130).prop_map(Value::from),
-        (0i64..200).prop_map(|n| json!(n as f64 + 0.5)),
+        (0i64..200).prop_map(|n| json!(f64::from(i32::try_from(n).unwrap()) + 0.5)),
         proptest::sample::select(words.to_vec()).prop_map(Value::from),
         "[a-z0-9.:/-]{0,70}".prop_map(Value::from),
     ]
@@ -338,12 +338,12 @@ fn pointers(value: &Value, at: String, out: &mut Vec<String>) {
     match value {
         Value::Object(members) => {
             members.iter().for_each(|(k, v)| {
-                pointers(v, format!("{at}/{}", k.replace('~', "~0").replace('/', "~1")), out)
+                pointers(v, format!("{at}/{}", k.replace('~', "~0").replace('/', "~1")), out);
             });
             out.push(at);
         }
         Value::Array(items) => {
-            items.iter().enumerate().for_each(|(i, v)| pointers(v, format!("{at}/{i}"), out))
+            items.iter().enumerate().for_each(|(i, v)| pointers(v, format!("{at}/{i}"), out));
         }
         _ => {}
     }

@@ -1,6 +1,8 @@
 //! Which characters and identifiers are accepted. Ranges are spelled out instead of taken from a Unicode table,
 //! so that code and JSON Schema say the same whatever version a library carries.
 
+use std::fmt::Write;
+
 /// Code points that are refused in every string: controls (Cc), format characters (Cf: bidirectional, invisible, tags),
 /// line and paragraph separators, private use and noncharacters. Source: Unicode general categories, threat A19.
 pub const REFUSED: &[(u32, u32)] = &[
@@ -49,7 +51,11 @@ pub fn is_refused(c: char) -> bool {
 
 /// The regular expression for text without refused characters, as ECMA 262 with the `u` flag reads it.
 pub(super) fn pattern() -> String {
-    let ranges: String = REFUSED.iter().map(|(from, to)| format!("\\u{{{from:X}}}-\\u{{{to:X}}}")).collect();
+    let ranges = REFUSED.iter().fold(String::new(), |mut ranges, (from, to)| {
+        // Writing to a String cannot fail.
+        let _ = write!(ranges, "\\u{{{from:X}}}-\\u{{{to:X}}}");
+        ranges
+    });
     format!("^[^{ranges}]*$")
 }
 

@@ -72,7 +72,7 @@ fn perform(word: &str, value: &str, (home, intent): (&Path, &Path), attempt: u64
         "err" => drop(writeln!(std::io::stderr(), "{value}")),
         "flood" => flood(number),
         "nasty-output" => {
-            drop(std::io::stderr().write_all(b"\x1b[2J\x07 password=hunter2 \xff\xfe \xe2\x80\xae end\n"))
+            drop(std::io::stderr().write_all(b"\x1b[2J\x07 password=hunter2 \xff\xfe \xe2\x80\xae end\n"));
         }
         "ignore-term" => {
             let flag = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
@@ -110,6 +110,7 @@ fn nap(milliseconds: Option<&String>) {
     std::thread::sleep(Duration::from_millis(number)); // A grandchild that stays is what is tested.
 }
 
+#[expect(clippy::zombie_processes, reason = "a grandchild that outlives its parent is what is tested")]
 fn grandchild(kind: &str, value: &str) {
     let own = std::env::current_exe().expect("an executable has a path");
     let child =

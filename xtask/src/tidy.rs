@@ -1,0 +1,155 @@
+//! House rules that run as tests: the arrows between modules, a pure core, headers and lengths of files, documents that
+//! name tests that exist.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+/// Every Rust file below these places, with its path from the repository.
+fn sources(places: &[&str]) -> Vec<(String, String)> {
+    fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(dir).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    places.iter().for_each(|place| walk(&root().join(place), &mut found));
+    found.sort();
+    let name = |path: &Path| path.strip_prefix(root()).unwrap().display().to_string();
+    found.iter().map(|path| (name(path), std::fs::read_to_string(path).unwrap())).collect()
+}
+
+/// The modules of the product that a file names, by `use crate::` or in a path.
+fn named_modules(text: &str) -> BTreeSet<String> {
+    let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let code = shipped.lines().filter(|line| !line.trim_start().starts_with("//"));
+    code.flat_map(|line| {
+        line.split("crate::").skip(1).map(|rest| {
+            rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect::<String>()
+        })
+    })
+    .filter(|name| !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+    .collect()
+}
+
+/// docs/ARCHITECTURE.md draws these arrows: each module may name itself and what is listed.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("main", &["cli"]),
+    ("cli", &["config", "daemon", "ops", "telemetry"]),
+    ("ops", &["config", "daemon", "clerk", "store", "seal", "sys"]),
+    ("config", &[]),
+    ("daemon", &["config", "intake", "runner", "clerk", "telemetry", "store", "seal", "sys"]),
+    ("intake", &["seal", "sys"]),
+    ("runner", &["sys"]),
+    ("clerk", &["store", "sys"]),
+    ("telemetry", &[]),
+    ("store", &["sys"]),
+    ("seal", &[]),
+    ("sys", &[]),
+];
+
+#[test]
+fn modules_depend_in_one_direction_only() {
+    for (path, text) in sources(&["crates/conductor-loop/src"]) {
+        let inside = path.strip_prefix("crates/conductor-loop/src/").unwrap();
+        let own = inside.split(['/', '.']).next().unwrap();
+        if own == "lib" || path.ends_with("tests.rs") {
+            continue;
+        }
+        let allowed = ARROWS.iter().find(|(name, _)| *name == own).unwrap_or_else(|| panic!("{own} is in no arrow")).1;
+        for named in named_modules(&text) {
+            assert!(named == own || allowed.contains(&named.as_str()), "{path}: {own} must not use {named}");
+        }
+    }
+}
+
+#[test]
+fn core_is_pure_and_crates_point_one_way() {
+    let banned = ["std::fs", "std::thread", "std::env", "std::process", "std::net", "Instant", "SystemTime", "Timestamp::now", "rustix", "rand::"];
+    for (path, text) in sources(&["crates/core/src"]) {
+        for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
+            for word in banned {
+                assert!(!line.contains(word), "{path}:{}: core must not name {word}", number + 1);
+            }
+        }
+    }
+    let manifest = |name: &str| std::fs::read_to_string(root().join(format!("crates/{name}/Cargo.toml"))).unwrap();
+    let dependencies = |name: &str| manifest(name).split("[dev-dependencies]").next().unwrap().to_owned();
+    assert!(!dependencies("core").contains("conductor-fd") && !dependencies("core").contains("conductor-porch"));
+    assert!(!dependencies("porch").contains("conductor-loop") && !dependencies("porch").contains("conductor-fd"));
+    for shipped in ["core", "fd", "porch", "conductor-loop"] {
+        assert!(!dependencies(shipped).contains("testkit"), "{shipped} must not ship the test kit");
+    }
+}
+
+#[test]
+fn unsafe_code_stands_in_one_crate() {
+    for crate_name in ["core", "porch", "conductor-loop"] {
+        let lib = std::fs::read_to_string(root().join(format!("crates/{crate_name}/src/lib.rs"))).unwrap();
+        assert!(lib.contains("#![forbid(unsafe_code)]"), "{crate_name}");
+    }
+    let fd = std::fs::read_to_string(root().join("crates/fd/src/lib.rs")).unwrap();
+    assert_eq!(fd.matches("unsafe {").count(), 2, "each call is argued");
+    assert_eq!(fd.matches("// SAFETY:").count(), 2);
+}
+
+#[test]
+fn files_have_headers_and_fit() {
+    for (path, text) in sources(&["crates", "xtask/src"]) {
+        assert!(text.starts_with("//!"), "{path}: a header says what the file is for");
+        assert!(text.lines().count() <= 600, "{path}: {} lines", text.lines().count());
+        for word in ["todo!", "unimplemented!", "FIXME", concat!("TO", "DO")] {
+            assert!(path.ends_with("tidy.rs") || !text.contains(word), "{path}: {word}");
+        }
+    }
+}
+
+/// A claim in a document names the test that holds it up as `(test: name)` or in a column of tests; each must exist.
+#[test]
+fn documents_name_tests_that_exist() {
+    let code: String = sources(&["crates", "xtask/src"]).into_iter().map(|(_, text)| text).collect();
+    let mut named = 0;
+    let pages = ["README.md", "docs/ARCHITECTURE.md", "docs/FORMATS.md", "docs/COMPATIBILITY.md"];
+    for page in pages {
+        let text = std::fs::read_to_string(root().join(page)).unwrap();
+        for claim in text.split("(test: ").skip(1) {
+            for name in claim.split(')').next().unwrap().split(", ") {
+                let name = name.trim_matches('`');
+                assert!(code.contains(&format!("fn {name}(")), "{page} names the test {name}, which does not exist");
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 50, "the documents name their tests: {named}");
+}
+
+#[test]
+fn every_dependency_has_a_reason() {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let page = std::fs::read_to_string(root().join("docs/DEPENDENCIES.md")).unwrap();
+    let section = manifest.split("[workspace.dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
+    for line in section.lines().filter(|line| line.contains(" = ") && !line.contains("path = ")) {
+        let name = line.split(" = ").next().unwrap();
+        assert!(line.contains("default-features = false"), "{name}: default features are off");
+        assert!(page.contains(&format!("| {name} |")), "docs/DEPENDENCIES.md says nothing of {name}");
+    }
+}
+
+#[test]
+fn names_of_places_outside_do_not_occur() {
+    // Built from parts, so that this file does not contain them.
+    let words = [["/work", "/"].concat(), ["crates", ".io"].concat(), ["shared", "/design"].concat()];
+    for (path, text) in sources(&["crates", "xtask/src"]) {
+        for word in &words {
+            assert!(!text.contains(word.as_str()), "{path}: {word}");
+        }
+    }
+}
