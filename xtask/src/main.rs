@@ -1,6 +1,7 @@
 //! What the repository does beyond cargo: generated files and measurements. `cargo xtask gen` writes what is generated,
 //! `cargo xtask bench` measures; the tests of this crate fail when a generated file is stale.
 
+mod bench;
 mod generated;
 #[cfg(test)]
 mod tidy;
@@ -14,6 +15,10 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => complain(&format!("cannot write the generated files: {error}")),
         },
+        Some("bench") => match bench::run(&words) {
+            Ok(report) => answer(&report),
+            Err(error) => complain(&format!("the measurement failed: {error}")),
+        },
         _ => complain("usage: cargo xtask gen | bench"),
     }
 }
@@ -22,4 +27,10 @@ fn main() -> ExitCode {
 fn complain(text: &str) -> ExitCode {
     eprintln!("{text}");
     ExitCode::FAILURE
+}
+
+#[expect(clippy::print_stdout, reason = "the answer of a command line program")]
+fn answer(text: &str) -> ExitCode {
+    println!("{text}");
+    ExitCode::SUCCESS
 }

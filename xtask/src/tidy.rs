@@ -21,7 +21,9 @@ fn sources(places: &[&str]) -> Vec<(String, String)> {
         }
     }
     let mut found = Vec::new();
-    places.iter().for_each(|place| walk(&root().join(place), &mut found));
+    for place in places {
+        walk(&root().join(place), &mut found);
+    }
     found.sort();
     let name = |path: &Path| path.strip_prefix(root()).unwrap().display().to_string();
     found.iter().map(|path| (name(path), std::fs::read_to_string(path).unwrap())).collect()
@@ -64,7 +66,8 @@ fn modules_depend_in_one_direction_only() {
         if own == "lib" || path.ends_with("tests.rs") {
             continue;
         }
-        let allowed = ARROWS.iter().find(|(name, _)| *name == own).unwrap_or_else(|| panic!("{own} is in no arrow")).1;
+        let allowed =
+            ARROWS.iter().find(|(name, _)| *name == own).unwrap_or_else(|| panic!("{own} is in no arrow")).1;
         for named in named_modules(&text) {
             assert!(named == own || allowed.contains(&named.as_str()), "{path}: {own} must not use {named}");
         }
@@ -73,18 +76,36 @@ fn modules_depend_in_one_direction_only() {
 
 #[test]
 fn core_is_pure_and_crates_point_one_way() {
-    let banned = ["std::fs", "std::thread", "std::env", "std::process", "std::net", "Instant", "SystemTime", "Timestamp::now", "rustix", "rand::"];
+    let banned = [
+        "std::fs",
+        "std::thread",
+        "std::env",
+        "std::process",
+        "std::net",
+        "Instant",
+        "SystemTime",
+        "Timestamp::now",
+        "rustix",
+        "rand::",
+    ];
     for (path, text) in sources(&["crates/core/src"]) {
-        for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
+        for (number, line) in
+            text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"))
+        {
             for word in banned {
                 assert!(!line.contains(word), "{path}:{}: core must not name {word}", number + 1);
             }
         }
     }
-    let manifest = |name: &str| std::fs::read_to_string(root().join(format!("crates/{name}/Cargo.toml"))).unwrap();
+    let manifest =
+        |name: &str| std::fs::read_to_string(root().join(format!("crates/{name}/Cargo.toml"))).unwrap();
     let dependencies = |name: &str| manifest(name).split("[dev-dependencies]").next().unwrap().to_owned();
-    assert!(!dependencies("core").contains("conductor-fd") && !dependencies("core").contains("conductor-porch"));
-    assert!(!dependencies("porch").contains("conductor-loop") && !dependencies("porch").contains("conductor-fd"));
+    assert!(
+        !dependencies("core").contains("conductor-fd") && !dependencies("core").contains("conductor-porch")
+    );
+    assert!(
+        !dependencies("porch").contains("conductor-loop") && !dependencies("porch").contains("conductor-fd")
+    );
     for shipped in ["core", "fd", "porch", "conductor-loop"] {
         assert!(!dependencies(shipped).contains("testkit"), "{shipped} must not ship the test kit");
     }
@@ -123,7 +144,10 @@ fn documents_name_tests_that_exist() {
         for claim in text.split("(test: ").skip(1) {
             for name in claim.split(')').next().unwrap().split(", ") {
                 let name = name.trim_matches('`');
-                assert!(code.contains(&format!("fn {name}(")), "{page} names the test {name}, which does not exist");
+                assert!(
+                    code.contains(&format!("fn {name}(")),
+                    "{page} names the test {name}, which does not exist"
+                );
                 named += 1;
             }
         }

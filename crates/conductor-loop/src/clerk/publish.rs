@@ -73,7 +73,7 @@ fn place_archive(places: &Places, settlement: &mut Settlement) -> Result<bool, P
     // Two rounds: the recorded name, and the numbered one if a stranger took the first meanwhile.
     for _ in 0..2 {
         let name = settlement.outcome.archived_as.rsplit('/').next().unwrap_or_default().to_owned();
-        let placed = match &settlement.source {
+        let outcome = match &settlement.source {
             Source::Staged { slot, bytes } => {
                 staged(places, (*slot, &settlement.outcome.name), dir, &name, bytes)
             }
@@ -84,7 +84,7 @@ fn place_archive(places: &Places, settlement: &mut Settlement) -> Result<bool, P
                 other => other,
             },
         };
-        match placed {
+        match outcome {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !moved_aside => {
                 let other = numbered(&settlement.outcome.name, settlement.outcome.seq);
                 settlement.outcome.archived_as = format!("{label}/{other}");

@@ -1,3 +1,0 @@
-//! The smallest external porch, for measurements: it does nothing, successfully.
-
-fn main() {}
