@@ -1,6 +1,7 @@
 //! `cargo xtask bench [--quick] [--rounds N]`: the first four goals of docs/BENCHMARKS.md, ours beside what a user would use
 //! instead, interleaved in one run, as ratios of medians. On a journaled ext4 loop image (as root) and on tmpfs.
 
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Error};
@@ -246,8 +247,11 @@ impl Bench {
             // Idle between two files: what is measured is the first one after a pause.
             std::thread::sleep(Duration::from_millis(5));
         }
-        let _ = Command::new("kill").arg("-TERM").arg(format!("-{}", contender.id())).stderr(Stdio::null()).status();
-        let _ = Command::new("kill").arg("-TERM").arg(contender.id().to_string()).stderr(Stdio::null()).status();
+        if let Some(pid) = Pid::from_raw(i32::try_from(contender.id()).unwrap_or(0)) {
+            // The shell loop is a group of its own, the daemon a single process of ours.
+            let _ = kill_process_group(pid, Signal::TERM);
+            let _ = kill_process(pid, Signal::TERM);
+        }
         contender.wait()?;
         let text = fs::read_to_string(&stamps)?;
         let stamped = |name: &str| {

@@ -34,6 +34,8 @@ pub enum Ending {
         /// The engine's message.
         message: String,
     },
+    /// It was handed to a worker and not begun, because the daemon is stopping: not an attempt.
+    NotBegun,
     /// The private copy could not be written for lack of space: not the intent's fault, not an attempt.
     NoSpace,
 }
@@ -86,7 +88,7 @@ pub enum Verdict {
     Retry(Code),
     /// Leave it for the next start of the daemon; the attempt counts.
     Interrupted,
-    /// Run it again when there is space; no attempt is counted.
+    /// Run it later, when there is space or at the next start; no attempt is counted.
     Postpone,
 }
 
@@ -106,7 +108,7 @@ impl Ending {
             Ending::NotStarted { passing: false, .. } => Verdict::Failure(Code::PorchNotStarted),
             Ending::Interrupted => Verdict::Interrupted,
             Ending::EngineFailed { code, .. } => Verdict::Failure(*code),
-            Ending::NoSpace => Verdict::Postpone,
+            Ending::NotBegun | Ending::NoSpace => Verdict::Postpone,
         }
     }
 
@@ -140,6 +142,7 @@ impl Ending {
             Ending::NotStarted { reason, .. } => format!("porch could not be started: {reason}"),
             Ending::Interrupted => "porch was stopped because the daemon stopped".to_owned(),
             Ending::EngineFailed { message, .. } => message.clone(),
+            Ending::NotBegun => "porch was not started because the daemon is stopping".to_owned(),
             Ending::NoSpace => "there was no space for the private copy".to_owned(),
         }
     }

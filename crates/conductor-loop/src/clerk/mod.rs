@@ -29,6 +29,9 @@ use std::time::{Duration, Instant};
 const BATCH_MAX: usize = 512;
 /// Published outcomes that wait for a sync at most.
 const SYNC_AT: usize = 1_024;
+/// While all workers are busy nobody waits for the disk: a batch may collect for this long, because a commit costs as
+/// much CPU as a good part of a process start (measured: docs/BENCHMARKS.md).
+const LINGER: Duration = Duration::from_millis(5);
 /// The longest a published outcome waits for its sync.
 const SYNC_AFTER: Duration = Duration::from_secs(1);
 /// How soon a full disk is tried again.
@@ -119,6 +122,8 @@ pub enum Command {
     },
     /// Whether the daemon is ready, for the public head.
     Ready(HeadState),
+    /// Somebody waits for the disk now: do not collect.
+    Hurry,
     /// Finish everything and end.
     Stop,
 }
@@ -162,6 +167,7 @@ pub enum Ack {
 pub struct Clerk {
     commands: Sender<Command>,
     abandon: Arc<AtomicBool>,
+    hurry: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -185,9 +191,11 @@ impl Clerk {
             }
         })?;
         let abandon = Arc::new(AtomicBool::new(false));
+        let hurry = Arc::new(AtomicBool::new(true));
         let desk = Desk {
             places,
             abandon: Arc::clone(&abandon),
+            hurry: Arc::clone(&hurry),
             store,
             head,
             report,
@@ -202,13 +210,20 @@ impl Clerk {
         };
         let thread =
             std::thread::Builder::new().name("clerk".to_owned()).spawn(move || desk.run(&receiver))?;
-        Ok(Self { commands, abandon, thread: Some(thread) })
+        Ok(Self { commands, abandon, hurry, thread: Some(thread) })
     }
 
     /// Queues a command. The desk's windows bound the queue.
     pub fn send(&self, command: Command) {
         // Fails only after a fatal answer has been given.
         let _ = self.commands.send(command);
+    }
+
+    /// Whether somebody waits for the disk (a worker is free) or batches may collect.
+    pub fn set_hurry(&self, hurry: bool) {
+        if self.hurry.swap(hurry, Ordering::AcqRel) != hurry && hurry {
+            self.send(Command::Hurry);
+        }
     }
 
     /// Gives up waiting for space: what is not durable stays undone and is done again by the next start.
@@ -229,6 +244,7 @@ impl Clerk {
 struct Desk<R> {
     places: Places,
     abandon: Arc<AtomicBool>,
+    hurry: Arc<AtomicBool>,
     store: Arc<Store>,
     head: Head,
     report: R,
@@ -256,13 +272,29 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => stopping = true,
             }
-            batch.extend(commands.try_iter().take(BATCH_MAX));
+            self.collect(commands, &mut batch);
             stopping |= batch.iter().any(|command| matches!(command, Command::Stop));
             if self.turn(batch).is_err() {
                 return;
             }
         }
         self.finish();
+    }
+
+    /// Everything that has arrived; while nobody waits, also what arrives within a moment.
+    fn collect(&self, commands: &Receiver<Command>, batch: &mut Vec<Command>) {
+        let until = Instant::now() + LINGER;
+        loop {
+            batch.extend(commands.try_iter().take(BATCH_MAX));
+            let idle = batch.is_empty() || batch.len() >= BATCH_MAX || self.hurry.load(Ordering::Acquire);
+            let over = Instant::now() >= until || batch.iter().any(|command| matches!(command, Command::Stop));
+            if idle || over {
+                return;
+            }
+            if let Ok(command) = commands.recv_deadline(until) {
+                batch.push(command);
+            }
+        }
     }
 
     /// How long to wait for the next command before something else is due.
@@ -330,7 +362,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
                 }
                 Command::Retain { before } => self.retain_before = Some(before),
                 Command::Ready(state) => self.head.set_state(state),
-                Command::Stop => {}
+                Command::Hurry | Command::Stop => {}
             }
         }
         Ok(work)

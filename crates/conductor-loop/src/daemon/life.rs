@@ -171,6 +171,7 @@ impl<'l> Life<'l> {
             let mut effects = Vec::new();
             self.desk.advance(now, &mut effects);
             self.bench.perform(effects, &self.intake);
+            self.bench.set_hurry(self.desk.running() < config.limits.workers);
             let (done, failed) = (self.bench.summary().total(), self.bench.summary().failed);
             self.progress.show(
                 done,
@@ -341,6 +342,7 @@ impl<'l> Life<'l> {
                 Code::HandoffGone.remedy()
             );
             self.gone = true;
+            self.bench.stop_runs(Stop::Drain);
             self.desk.set_taking(false);
             self.desk.set_starting(false);
             self.set_reason("handoff-gone", true);
@@ -407,6 +409,7 @@ impl<'l> Life<'l> {
             running = self.desk.running(),
             "stopping: nothing new is taken, running porches may end"
         );
+        self.bench.stop_runs(Stop::Drain);
         self.stopping = Some(Stopping { terminate_at: monotonic() + config.grace, told: false, signals: 1 });
         self.desk.set_taking(false);
         self.desk.set_starting(false);

@@ -77,6 +77,10 @@ impl<'b> Bench<'b> {
         }
     }
 
+    pub(super) fn set_hurry(&self, hurry: bool) {
+        self.clerk.set_hurry(hurry);
+    }
+
     pub(super) fn abandon(&self) {
         self.clerk.abandon();
     }
@@ -176,7 +180,7 @@ impl<'b> Bench<'b> {
 
     pub(super) fn ended(&mut self, ended: Ended) -> Event {
         let Ended { job, run, staged } = ended;
-        let verdict = run.ending.verdict();
+        let (verdict, took) = (run.ending.verdict(), run.duration);
         if !run.leftovers.is_empty() {
             tracing::warn!(
                 seq = job.seq,
@@ -190,7 +194,7 @@ impl<'b> Bench<'b> {
             parcel.bytes = Some(job.bytes);
             parcel.last_run = Some((run, staged.then_some(job.slot)));
         }
-        Event::Ended { seq: job.seq, verdict, jitter: random_fraction() }
+        Event::Ended { seq: job.seq, verdict, took, jitter: random_fraction() }
     }
 
     pub(super) fn filed(&mut self, seq: u64, archived_as: &str) {

@@ -83,6 +83,8 @@ pub struct Ended {
 pub enum Stop {
     /// Not at all.
     No,
+    /// Those that run may end by themselves; nothing that waits in a worker's hand begins.
+    Drain,
     /// TERM now, KILL after the grace time.
     Terminate,
     /// KILL now.
@@ -100,7 +102,8 @@ impl StopSign {
     fn level(&self) -> Stop {
         match self.level.load(Ordering::Acquire) {
             0 => Stop::No,
-            1 => Stop::Terminate,
+            1 => Stop::Drain,
+            2 => Stop::Terminate,
             _ => Stop::Kill,
         }
     }
@@ -158,7 +161,7 @@ impl Runner {
         Ok(Self { jobs: Some(jobs), stop, settings, threads })
     }
 
-    /// Hands a job to the next free worker. The desk never hands out more than there are workers.
+    /// Hands a job to the next free worker. The desk hands out at most two for each.
     pub fn run(&self, job: Job) {
         if let Some(jobs) = &self.jobs {
             // Fails only when all workers have ended, which happens after the last job.
@@ -195,6 +198,9 @@ impl Worker {
     }
 
     fn run(&self, job: &Job) -> (Run, bool) {
+        if self.stop.level() > Stop::No {
+            return (self.not_run(Ending::NotBegun), false);
+        }
         let settings = self.settings.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         let Some(slot) = self.slots.get(usize::from(job.slot)) else {
             return (

@@ -6,7 +6,7 @@ mod rate;
 mod settle;
 
 use crate::intent::TargetKey;
-use crate::limits::{ARMED_MAX, Limits, SIGHTED_MAX, TAKEN_MAX, TAKES_IN_FLIGHT_MAX, retry_pause};
+use crate::limits::{AHEAD_BELOW, ARMED_MAX, Limits, SIGHTED_MAX, TAKEN_MAX, TAKES_IN_FLIGHT_MAX, retry_pause};
 use crate::outcome::Verdict;
 use crate::record::LastSuccess;
 use crate::stage::{Final, Misstep, Stage, Step, Then, step};
@@ -115,6 +115,8 @@ pub enum Event {
         seq: u64,
         /// The verdict drawn from it.
         verdict: Verdict,
+        /// How long it took.
+        took: Duration,
         /// 0..=1, spreads retries.
         jitter: f64,
     },
@@ -239,6 +241,7 @@ pub struct Desk {
     running: usize,
     armed: usize,
     refused: usize,
+    typical_run: Option<Duration>,
     takes_in_flight: usize,
     scan: Scan,
     taking: bool,
@@ -249,7 +252,7 @@ impl Desk {
     /// An empty desk that neither takes nor starts anything before it is told to.
     pub fn new(limits: Limits, period: Option<Duration>) -> Self {
         let rate = limits.rate.map(Rate::new);
-        let slots = u16::try_from(limits.workers + ARMED_MAX).unwrap_or(u16::MAX);
+        let slots = u16::try_from(Self::slot_count(&limits)).unwrap_or(u16::MAX);
         Self {
             limits,
             period,
@@ -264,6 +267,7 @@ impl Desk {
             running: 0,
             armed: 0,
             refused: 0,
+            typical_run: None,
             takes_in_flight: 0,
             scan: Scan { wanted: true, ..Scan::default() },
             taking: false,
@@ -273,7 +277,7 @@ impl Desk {
 
     /// How many staging slots the desk hands out.
     pub fn slot_count(limits: &Limits) -> usize {
-        limits.workers + ARMED_MAX
+        2 * limits.workers + ARMED_MAX
     }
 
     /// Whether new files may be taken (off: disk full, stopping).
@@ -297,7 +301,7 @@ impl Desk {
         self.period = period;
     }
 
-    /// Runs under way.
+    /// Runs handed to workers: under way, or next in a worker's hand.
     pub fn running(&self) -> usize {
         self.running
     }
@@ -373,7 +377,11 @@ impl Desk {
                     item.arm = Arm::Durable;
                 }
             }
-            Event::Ended { seq, verdict, jitter } => self.on_ended(now, (seq, verdict, jitter), effects),
+            Event::Ended { seq, verdict, took, jitter } => {
+                // An average that follows within about eight runs.
+                self.typical_run = Some(self.typical_run.map_or(took, |typical| (typical * 7 + took) / 8));
+                self.on_ended(now, (seq, verdict, jitter), effects);
+            }
             Event::Filed { seq } => self.on_filed(seq, effects),
         }
     }
@@ -470,7 +478,9 @@ impl Desk {
         }
         let mut chosen = Vec::new();
         let mut to_arm = Vec::new();
-        let mut free = self.limits.workers.saturating_sub(self.running).min(self.slots.len());
+        let ahead = self.typical_run.is_some_and(|typical| typical < AHEAD_BELOW);
+        let hands = if ahead { 2 * self.limits.workers } else { self.limits.workers };
+        let mut free = hands.saturating_sub(self.running).min(self.slots.len());
         for rank in self.lanes.ready() {
             if free == 0 || to_arm.len() >= 2 * self.limits.workers {
                 break;

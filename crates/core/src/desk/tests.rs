@@ -94,7 +94,7 @@ impl World {
 
     fn end(&mut self, verdict: Verdict) -> u64 {
         let seq = self.running.pop_front().expect("something runs");
-        self.event(Event::Ended { seq, verdict, jitter: 1.0 });
+        self.event(Event::Ended { seq, verdict, took: Duration::from_millis(20), jitter: 1.0 });
         seq
     }
 }
