@@ -35,7 +35,9 @@ pub(crate) fn run(words: &[String]) -> io::Result<String> {
     };
     let target = build()?;
     let bench = Bench { program: target.join("conductor-loop"), porches: target.join("bench-porch"), size };
-    let mut report = String::from("| file system | work | ours (median) | beside | ratio | goal |\n| --- | --- | --- | --- | --- | --- |\n");
+    let mut report = String::from(
+        "| file system | work | ours (median) | beside | ratio | goal |\n| --- | --- | --- | --- | --- | --- |\n",
+    );
     for mount in [Mount::ext4()?, Mount::tmpfs()?].into_iter().flatten() {
         bench.on(&mount, &mut report)?;
     }
@@ -49,7 +51,9 @@ fn build() -> io::Result<PathBuf> {
         return Err(Error::other("the release build failed"));
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
-    Ok(std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from).join("release"))
+    Ok(std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| root.join("target"), PathBuf::from)
+        .join("release"))
 }
 
 /// A mounted file system of its own, unmounted when dropped.
@@ -69,7 +73,8 @@ impl Mount {
             return Ok(None);
         }
         let place = tempfile::tempdir()?;
-        let mounted = Command::new("mount").args(["-o", "loop"]).arg(image.path()).arg(place.path()).status()?;
+        let mounted =
+            Command::new("mount").args(["-o", "loop"]).arg(image.path()).arg(place.path()).status()?;
         if !mounted.success() {
             say("not run: journaled ext4 (mounting a loop image needs root)");
             return Ok(None);
@@ -79,7 +84,10 @@ impl Mount {
 
     fn tmpfs() -> io::Result<Option<Self>> {
         let place = tempfile::tempdir()?;
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=3g", "tmpfs"]).arg(place.path()).status()?;
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=3g", "tmpfs"])
+            .arg(place.path())
+            .status()?;
         if !mounted.success() {
             say("not run: tmpfs (mounting needs root)");
             return Ok(None);
@@ -139,7 +147,9 @@ impl Field {
 
     fn xargs(&self, porch: &Path) -> Command {
         let mut command = Command::new("sh");
-        command.arg("-c").arg("find \"$1\" -name 'intent-*.json' -print0 | xargs -0 -P2 -I{} \"$2\" -intent {} -out \"$3\"");
+        command.arg("-c").arg(
+            "find \"$1\" -name 'intent-*.json' -print0 | xargs -0 -P2 -I{} \"$2\" -intent {} -out \"$3\"",
+        );
         command.arg("sh").arg(self.root.join("handoff")).arg(porch).arg(self.root.join("out"));
         command
     }
@@ -164,21 +174,41 @@ impl Bench {
                 single.1.extend(times);
             }
         }
-        let rate = |files: usize, times: &[Duration]| files as f64 / median(times).as_secs_f64();
-        let row = |report: &mut String, work: &str, ours: String, beside: String, ratio: String, goal: &str| {
-            // Writing to a String cannot fail.
-            let _ = writeln!(report, "| {} | {work} | {ours} | {beside} | {ratio} | {goal} |", mount.label);
+        let rate = |files: usize, times: &[Duration]| {
+            f64::from(u32::try_from(files).unwrap_or(u32::MAX)) / median(times).as_secs_f64()
         };
+        let row =
+            |report: &mut String, work: &str, ours: String, beside: String, ratio: String, goal: &str| {
+                // Writing to a String cannot fail.
+                let _ =
+                    writeln!(report, "| {} | {work} | {ours} | {beside} | {ratio} | {goal} |", mount.label);
+            };
         for (work, files, (ours, theirs), goal) in [
             (format!("{} files, smallest porch", self.size.files), self.size.files, noop, "0.8"),
             (format!("{} files, 20 ms porch", self.size.slow_files), self.size.slow_files, burn, "0.98"),
         ] {
             let (a, b) = (rate(files, &ours), rate(files, &theirs));
-            row(report, &work, format!("{a:.0}/s"), format!("xargs -P2: {b:.0}/s"), format!("{:.2}", a / b), goal);
+            row(
+                report,
+                &work,
+                format!("{a:.0}/s"),
+                format!("xargs -P2: {b:.0}/s"),
+                format!("{:.2}", a / b),
+                goal,
+            );
         }
         let work = format!("{} files, embedded engine", self.size.files);
-        row(report, &work, format!("{:.0}/s", rate(self.size.files, &builtin)), "-".into(), "-".into(), "3000/s");
-        let text = |times: &[Duration]| format!("p50 {:.2} ms, p99 {:.2} ms", millis(median(times)), millis(percentile(times, 99)));
+        row(
+            report,
+            &work,
+            format!("{:.0}/s", rate(self.size.files, &builtin)),
+            "-".into(),
+            "-".into(),
+            "3000/s",
+        );
+        let text = |times: &[Duration]| {
+            format!("p50 {:.2} ms, p99 {:.2} ms", millis(median(times)), millis(percentile(times, 99)))
+        };
         let (beside, ratio) = if single.1.is_empty() {
             ("inotifywait: not installed".to_owned(), "-".to_owned())
         } else {
@@ -193,9 +223,9 @@ impl Bench {
         let field = Field::new(place, &self.porches, files)?;
         let engine = if porch == "builtin" { PathBuf::from(porch) } else { field.porch(porch) };
         let took = timed(field.ours(&self.program, &engine).arg("-once"))?;
-        let filed = fs::read_dir(field.root.join("handoff/processed"))?.count();
-        if filed != files {
-            return Err(Error::other(format!("{filed} of {files} were processed")));
+        let archived = fs::read_dir(field.root.join("handoff/processed"))?.count();
+        if archived != files {
+            return Err(Error::other(format!("{archived} of {files} were processed")));
         }
         Ok(took)
     }
@@ -220,14 +250,18 @@ impl Bench {
         let mut command = Command::new("sh");
         command.arg("-c").arg(script).arg("sh").arg(field.root.join("handoff")).arg(field.porch("stamp"));
         command.arg(field.root.join("out")).arg(field.root.join("done"));
-        if !Command::new("inotifywait").arg("--help").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok() {
+        command.stderr(Stdio::null());
+        let probe =
+            Command::new("inotifywait").arg("--help").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        if probe.is_err() {
             return Ok(None);
         }
         use std::os::unix::process::CommandExt;
         let shell = command.process_group(0).spawn()?;
         // It has no sign of being ready; the first files are sent until one is seen.
         wait_for(|| {
-            let _ = fs::write(field.root.join("w"), "").and_then(|()| fs::rename(field.root.join("w"), field.root.join("handoff/warm")));
+            let _ = fs::write(field.root.join("w"), "")
+                .and_then(|()| fs::rename(field.root.join("w"), field.root.join("handoff/warm")));
             field.root.join("done/warm").exists()
         });
         self.drop_single_files(&field, shell).map(Some)
@@ -238,7 +272,9 @@ impl Bench {
         let mut dropped = Vec::new();
         for number in 0..self.size.single_files {
             let name = format!("intent-{number}.json");
-            let text = format!(r#"{{"intent_type": "scaling", "target": "t{number}", "namespace": "n", "replicas": 3}}"#);
+            let text = format!(
+                r#"{{"intent_type": "scaling", "target": "t{number}", "namespace": "n", "replicas": 3}}"#
+            );
             fs::write(field.root.join("draft"), text)?;
             dropped.push((name.clone(), monotonic()));
             fs::rename(field.root.join("draft"), field.root.join("handoff").join(&name))?;
@@ -255,10 +291,14 @@ impl Bench {
         contender.wait()?;
         let text = fs::read_to_string(&stamps)?;
         let stamped = |name: &str| {
-            let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse::<u64>().ok());
+            let line =
+                text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse::<u64>().ok());
             line.ok_or_else(|| Error::other(format!("no stamp of {name}")))
         };
-        dropped.iter().map(|(name, at)| Ok(Duration::from_nanos(stamped(name)?.saturating_sub(*at)))).collect()
+        dropped
+            .iter()
+            .map(|(name, at)| Ok(Duration::from_nanos(stamped(name)?.saturating_sub(*at))))
+            .collect()
     }
 }
 
@@ -285,7 +325,10 @@ fn timed(command: &mut Command) -> io::Result<Duration> {
 fn percentile(times: &[Duration], percent: usize) -> Duration {
     let mut sorted = times.to_vec();
     sorted.sort_unstable();
-    sorted.get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1))).copied().unwrap_or_default()
+    sorted
+        .get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1)))
+        .copied()
+        .unwrap_or_default()
 }
 
 fn median(times: &[Duration]) -> Duration {

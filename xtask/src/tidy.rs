@@ -142,8 +142,8 @@ fn documents_name_tests_that_exist() {
     for page in pages {
         let text = std::fs::read_to_string(root().join(page)).unwrap();
         for claim in text.split("(test: ").skip(1) {
-            for name in claim.split(')').next().unwrap().split(", ") {
-                let name = name.trim_matches('`');
+            for name in claim.split(')').next().unwrap().split(',') {
+                let name = name.trim().trim_matches('`');
                 assert!(
                     code.contains(&format!("fn {name}(")),
                     "{page} names the test {name}, which does not exist"

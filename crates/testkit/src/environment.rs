@@ -114,17 +114,37 @@ impl TestEnv {
         env
     }
 
-    /// Runs daemons of this environment as another user. Everything below becomes theirs.
-    pub fn as_user(mut self, user: TestUser) -> Self {
-        self.user = user;
-        if user == TestUser::Nobody {
-            fs::set_permissions(self.root.path(), fs::Permissions::from_mode(0o755)).expect("ours");
-            for dir in ["", "handoff", "out", "bin", "bin/calls"] {
-                std::os::unix::fs::chown(self.path(dir), Some(65534), Some(65534))
-                    .expect("tests run as root");
-            }
+    /// The same environment for daemons of another user: where that user can reach it, wherever the repository lies.
+    pub fn as_user(self, user: TestUser) -> Self {
+        if user == TestUser::Current {
+            return self;
         }
-        self
+        let root = tempfile::Builder::new().prefix("conductor").tempdir().expect("a temporary directory");
+        // By a helper process: a program that this process has just written may still be open in a sibling's child.
+        let copy = |from: &Path, to: &str| {
+            let copied = Command::new("cp").arg("-r").arg(from).arg(root.path().join(to)).status();
+            assert!(copied.expect("cp runs").success(), "copying {}", from.display());
+        };
+        copy(&self.path("handoff"), "handoff");
+        copy(&self.path("out"), "out");
+        copy(&self.path("bin"), "bin");
+        copy(&self.program, "conductor-loop");
+        fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).expect("ours");
+        for dir in ["", "handoff", "out", "bin", "bin/calls"] {
+            std::os::unix::fs::chown(root.path().join(dir), Some(65534), Some(65534))
+                .expect("tests run as root");
+        }
+        Self { program: root.path().join("conductor-loop"), root, user }
+    }
+
+    /// Whether daemons of this environment run as another user.
+    pub fn is_other_user(&self) -> bool {
+        self.user != TestUser::Current
+    }
+
+    /// The daemon under test.
+    pub fn program(&self) -> &Path {
+        &self.program
     }
 
     /// A path below the environment.

@@ -287,7 +287,8 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         loop {
             batch.extend(commands.try_iter().take(BATCH_MAX));
             let idle = batch.is_empty() || batch.len() >= BATCH_MAX || self.hurry.load(Ordering::Acquire);
-            let over = Instant::now() >= until || batch.iter().any(|command| matches!(command, Command::Stop));
+            let over =
+                Instant::now() >= until || batch.iter().any(|command| matches!(command, Command::Stop));
             if idle || over {
                 return;
             }

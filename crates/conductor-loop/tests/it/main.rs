@@ -10,6 +10,7 @@ mod intake;
 mod lifecycle;
 mod order;
 mod porches;
+mod readme;
 mod recovery;
 mod state;
 

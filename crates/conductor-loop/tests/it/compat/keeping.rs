@@ -145,7 +145,10 @@ pub(super) const CASES: &[Case] = &[
         "TestIsIntentFile, TestIsIntentFileFunction, TestIsIntentFile_SecurityValidation",
         "intent- prefix, .json suffix, case-sensitive, hidden ignored",
         |env| {
-            drop_each(env, &["Intent-a.json", "intent-a.JSON", ".intent-a.json", "intent_a.json", "a-intent-.json"]);
+            drop_each(
+                env,
+                &["Intent-a.json", "intent-a.JSON", ".intent-a.json", "intent_a.json", "a-intent-.json"],
+            );
             env.drop_file("intent-ok.json", flat("a", 3));
             env.once(&[]).code() == 0 && filed(env, 1, 0)
         },

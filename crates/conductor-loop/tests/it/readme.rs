@@ -1,0 +1,123 @@
+//! The README is run: every `console` block, in order, in one shell in an empty directory, and what it shows must be what
+//! comes out. Times, durations, worker numbers and the directory are the only things that may differ.
+//! `UPDATE_README=1 cargo test readme` writes what came out into the page.
+
+use crate::{env, is_root};
+use conductor_testkit::TestUser;
+use std::fmt::Write;
+use std::process::{Command, Stdio};
+
+const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
+
+/// One command of the page and what the page says it prints.
+struct Shown {
+    command: String,
+    output: String,
+}
+
+fn shown(page: &str) -> Vec<Shown> {
+    let mut all: Vec<Shown> = Vec::new();
+    for block in page.split("```console\n").skip(1) {
+        let block = block.split("```").next().unwrap();
+        for line in block.lines() {
+            if let Some(command) = line.strip_prefix("$ ") {
+                all.push(Shown { command: command.to_owned(), output: String::new() });
+            } else {
+                let last = all.last_mut().expect("a block begins with a command");
+                last.output.push_str(line);
+                last.output.push('\n');
+            }
+        }
+    }
+    all
+}
+
+/// Replaces what differs from run to run by what the page shows for it.
+fn steady(text: &str, directory: &str) -> String {
+    let mut out = String::new();
+    for line in text.replace(directory, "/home/you/tour").lines() {
+        let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        for at in 0..words.len() {
+            let before = at.checked_sub(1).map(|b| words[b].clone()).unwrap_or_default();
+            let word = words[at].clone();
+            let bare = word.trim_matches(['"', ',', '}']);
+            let steady = match before.as_str() {
+                "worker" => "0",
+                "in" if bare.ends_with('s') && bare.starts_with(|c: char| c.is_ascii_digit()) => "2ms",
+                "\"duration_ms\":" => "2",
+                _ if bare.len() == 24 && bare.ends_with('Z') && bare.as_bytes()[10] == b'T' => {
+                    "2026-11-23T20:15:00.000Z"
+                }
+                _ if bare.starts_with("duration_ms=") => "duration_ms=2",
+                _ => continue,
+            };
+            words[at] = word.replace(bare, steady);
+        }
+        // Running as root adds one warning.
+        let line = words.join(" ");
+        if !line.contains("running as root") {
+            out.push_str(&line);
+            out.push('\n');
+        }
+    }
+    out
+}
+
+fn run_page(env: &conductor_testkit::TestEnv, commands: &[Shown]) -> Vec<String> {
+    let path = format!("{}:/usr/bin:/bin", env.program().parent().unwrap().display());
+    let tour = env.path("tour");
+    std::fs::create_dir(&tour).unwrap();
+    let examples = env.path("examples");
+    assert!(Command::new("cp").arg("-r").arg(EXAMPLES).arg(&examples).status().unwrap().success());
+    let mut script = String::from("exec 2>&1\n");
+    for shown in commands {
+        writeln!(script, "{}\necho '@@'", shown.command).unwrap();
+    }
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(&script).current_dir(&tour).env_clear().env("PATH", path).env("EXAMPLES", &examples);
+    if env.is_other_user() {
+        use std::os::unix::process::CommandExt;
+        std::os::unix::fs::chown(&tour, Some(65534), Some(65534)).unwrap();
+        shell.uid(65534).gid(65534);
+    }
+    let output = shell.stdin(Stdio::null()).output().unwrap();
+    let text = steady(&String::from_utf8(output.stdout).unwrap(), tour.to_str().unwrap());
+    text.split("@@\n").map(str::to_owned).take(commands.len()).collect()
+}
+
+#[test]
+fn the_readme_shows_what_really_happens() {
+    let page = std::fs::read_to_string(README).unwrap();
+    let commands = shown(&page);
+    assert!(commands.len() >= 8, "the tour is there");
+    let outputs = run_page(&env(), &commands);
+    if std::env::var_os("UPDATE_README").is_some() {
+        let (mut fresh, mut rest) = (String::new(), page.as_str());
+        for (shown, output) in commands.iter().zip(&outputs) {
+            let old = format!("$ {}\n{}", shown.command, shown.output);
+            let (before, after) = rest.split_once(&old).unwrap();
+            write!(fresh, "{before}$ {}\n{output}", shown.command).unwrap();
+            rest = after;
+        }
+        fresh.push_str(rest);
+        std::fs::write(README, fresh).unwrap();
+        return;
+    }
+    for (shown, output) in commands.iter().zip(&outputs) {
+        assert_eq!(output, &shown.output, "README: $ {}", shown.command);
+    }
+}
+
+#[test]
+fn the_readme_works_for_an_ordinary_user_too() {
+    if !is_root() {
+        return eprintln!("note: not root, so the other README test has shown this already");
+    }
+    let page = std::fs::read_to_string(README).unwrap();
+    let commands = shown(&page);
+    let env = env().as_user(TestUser::Nobody);
+    for (shown, output) in commands.iter().zip(&run_page(&env, &commands)) {
+        assert_eq!(output, &shown.output, "README as an ordinary user: $ {}", shown.command);
+    }
+}
