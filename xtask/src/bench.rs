@@ -5,6 +5,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Error};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -256,7 +257,6 @@ impl Bench {
         if probe.is_err() {
             return Ok(None);
         }
-        use std::os::unix::process::CommandExt;
         let shell = command.process_group(0).spawn()?;
         // It has no sign of being ready; the first files are sent until one is seen.
         wait_for(|| {

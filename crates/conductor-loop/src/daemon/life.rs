@@ -226,14 +226,19 @@ impl<'l> Life<'l> {
         {
             stopping.told = true;
             self.bench.stop_runs(Stop::Terminate);
+            if self.reasons.contains("disk-full") {
+                self.bench.abandon();
+            }
         }
     }
 
     /// Whether it is over, and how.
     fn end(&self, once: bool) -> Option<End> {
         let settled = self.desk.running() == 0 && self.bench.recording() == 0;
-        let impatient =
-            self.stopping.as_ref().is_some_and(|stop| stop.signals > 1) && self.desk.running() == 0;
+        // Outcomes that cannot be written are not waited for: the next start has them again.
+        let hopeless =
+            |stop: &Stopping| stop.signals > 1 || (stop.told && self.reasons.contains("disk-full"));
+        let impatient = self.stopping.as_ref().is_some_and(hopeless) && self.desk.running() == 0;
         if self.fatal.is_some() || (self.stopping.is_some() && (settled || impatient)) {
             return Some(End::Finished);
         }

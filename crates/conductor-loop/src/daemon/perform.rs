@@ -4,7 +4,7 @@
 use super::{Summary, error_log};
 use crate::clerk::{Clerk, Command as ToClerk, Settlement, Source};
 use crate::config::Mode;
-use crate::intake::{Command as ToIntake, Intake, Judged, Verdict};
+use crate::intake::{Command as ToIntake, Intake, Judged, Verdict as Judgement};
 use crate::runner::{Ended, Job, Runner, Stop};
 use crate::seal::random_fraction;
 use crate::store::Store;
@@ -12,7 +12,7 @@ use conductor_core::Code;
 use conductor_core::desk::{Admission, Effect, Event};
 use conductor_core::limits::{HELD_BYTES_MAX, MESSAGE_MAX};
 use conductor_core::name::TakenName;
-use conductor_core::outcome::Run;
+use conductor_core::outcome::{Run, Verdict};
 use conductor_core::record::{Claim, Outcome, Status, VERSION, made_correlation_id};
 use conductor_core::scrub;
 use conductor_core::stage::Final;
@@ -113,11 +113,11 @@ impl<'b> Bench<'b> {
     pub(super) fn judged(&mut self, judged: Judged) -> Event {
         let Judged { taken, name, meta, verdict } = judged;
         match verdict {
-            Verdict::Accepted { claim, bytes } => {
+            Judgement::Accepted { claim, bytes } => {
                 tracing::debug!(seq = claim.seq, file = claim.name, correlation_id = claim.correlation_id, target = %claim.key, "accepted");
                 Event::Accepted(self.admit(*claim, bytes, 0))
             }
-            Verdict::Refused { refusal, bytes, correlation_id } => {
+            Judgement::Refused { refusal, bytes, correlation_id } => {
                 let seq = taken.seq;
                 let outcome = Outcome {
                     status: Status::Failed,
@@ -194,7 +194,9 @@ impl<'b> Bench<'b> {
             parcel.bytes = Some(job.bytes);
             parcel.last_run = Some((run, staged.then_some(job.slot)));
         }
-        Event::Ended { seq: job.seq, verdict, took, jitter: random_fraction() }
+        // Only a retry needs it, and the first random number costs milliseconds.
+        let jitter = if matches!(verdict, Verdict::Retry(_)) { random_fraction() } else { 0.0 };
+        Event::Ended { seq: job.seq, verdict, took, jitter }
     }
 
     pub(super) fn filed(&mut self, seq: u64, archived_as: &str) {

@@ -114,3 +114,31 @@ fn version_and_help() {
         env.run(words).expect(2);
     }
 }
+
+#[test]
+fn once_on_a_terminal_shows_progress_and_a_table() {
+    let env = env();
+    env.drop_file("intent-a.json", flat("a", 3));
+    env.drop_file("intent-b.json", "{");
+    let inner = env.command(&["-once", "-porch", "builtin", "-log-level", "warn"]);
+    let words: Vec<String> = std::iter::once(inner.get_program())
+        .chain(inner.get_args())
+        .map(|w| w.to_string_lossy().into_owned())
+        .collect();
+    // script(1) gives the program a terminal.
+    let mut command = std::process::Command::new("script");
+    command.args(["-q", "-e", "-c", &words.join(" "), "/dev/null"]).current_dir(env.path(""));
+    if std::process::Command::new("script").arg("--version").output().is_err() {
+        return eprintln!("note: script(1) is not installed, so there is no terminal; nothing was tested");
+    }
+    let shown = Running::start(command).wait().expect(8).stdout;
+    for row in [
+        "outcome",
+        "processed                           1",
+        "failed                              1",
+        "E204 incomplete",
+    ] {
+        assert!(shown.contains(row), "{row}: {shown}");
+    }
+    assert!(shown.contains("WARN") && !shown.contains("{\"timestamp\""), "text on a terminal: {shown}");
+}
