@@ -29,7 +29,7 @@ pub const ARMED_MAX: usize = 64;
 pub const HELD_BYTES_MAX: usize = 16 << 20;
 /// While runs take less than this on average, each worker has its next intent in hand: then the way back to the desk would
 /// cost a good part of a run. With longer runs nothing is handed out ahead, so that priority decides at the last moment.
-pub const AHEAD_BELOW: Duration = Duration::from_millis(5);
+pub const AHEAD_BELOW: Duration = Duration::from_millis(50);
 /// One point of priority is worth this much waiting: an intent of priority 0 overtakes one of 10 that came 100 s later.
 pub const PRIORITY_POINT: Duration = Duration::from_secs(10);
 /// The priority of an intent that names none.

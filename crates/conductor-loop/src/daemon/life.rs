@@ -239,6 +239,10 @@ impl<'l> Life<'l> {
         let hopeless =
             |stop: &Stopping| stop.signals > 1 || (stop.told && self.reasons.contains("disk-full"));
         let impatient = self.stopping.as_ref().is_some_and(hopeless) && self.desk.running() == 0;
+        if self.fatal.is_some() && self.gone {
+            // What was in flight went with the directory.
+            return Some(End::HandoffGone);
+        }
         if self.fatal.is_some() || (self.stopping.is_some() && (settled || impatient)) {
             return Some(End::Finished);
         }
@@ -263,6 +267,10 @@ impl<'l> Life<'l> {
             }
         }
         match self.fatal {
+            Some((code, message)) if matches!(end, End::HandoffGone) => {
+                tracing::error!(code = code.id(), "given up with the handoff directory: {message}");
+                Ok(end)
+            }
             Some((code, message)) => Err(Failure::State { code, message }),
             None => Ok(end),
         }

@@ -144,6 +144,25 @@ fn a_replaced_handoff_directory_is_noticed_and_used() {
 }
 
 #[test]
+fn a_deleted_handoff_directory_is_survived_even_while_porch_runs() {
+    let env = env();
+    env.script("*: wait=go");
+    let daemon = env.start_ready(&["-debounce", "10ms", "-grace-period", "1s"]);
+    env.drop_file("intent-a.json", flat("a", 3));
+    wait_until("porch runs", || env.calls().len() == 1);
+    fs::remove_dir_all(env.path("handoff")).unwrap();
+    daemon.wait_log("not ready");
+    env.release("go");
+    fs::create_dir(env.path("handoff")).unwrap();
+    daemon.wait_log("starting over");
+    env.script("*: exit=0");
+    wait_until("a new private directory", || env.handoff(".conductor/taken").exists());
+    env.drop_file("intent-b.json", flat("b", 3));
+    assert_eq!(env.wait_status("intent-b.json")["status"], "success");
+    daemon.stop().expect(0);
+}
+
+#[test]
 fn a_name_collision_in_the_archive_gets_the_sequence_number() {
     let env = env();
     for replicas in 1..=3 {

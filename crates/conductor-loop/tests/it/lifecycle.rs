@@ -181,21 +181,44 @@ fn a_failing_daemon_that_lives_long_stays_alive() {
     assert_eq!(env.names("status").len(), 60);
 }
 
-/// Real ENOSPC on a small tmpfs; needs root to mount it.
+/// A tmpfs of its own at this place, for as long as this lives; none where mounting is not allowed.
+struct Tmpfs(std::path::PathBuf);
+
+impl Tmpfs {
+    fn mount(at: std::path::PathBuf, options: &str) -> Option<Self> {
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+            .arg(&at)
+            .output();
+        if mounted.is_ok_and(|output| output.status.success()) {
+            return Some(Self(at));
+        }
+        eprintln!("note: mounting needs root and is not allowed here; nothing was tested");
+        None
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn parts_on_another_file_system_refuse_the_start() {
+    for part in ["processed", "status", ".conductor"] {
+        let env = env();
+        fs::create_dir(env.handoff(part)).unwrap();
+        let Some(_mounted) = Tmpfs::mount(env.handoff(part), "size=16m,mode=750") else { return };
+        let finished = env.once(&[]).expect(1);
+        assert!(finished.stderr.contains("E403") && finished.stderr.contains(part), "{}", finished.stderr);
+    }
+}
+
 #[test]
 fn g02_a_full_disk_stops_taking_and_resumes_alone() {
-    if !crate::is_root() {
-        return eprintln!("note: not root, so no file system can be mounted; nothing was tested");
-    }
     let env = env();
-    let mount = |words: &[&str]| {
-        std::process::Command::new(words[0]).args(&words[1..]).status().is_ok_and(|s| s.success())
-    };
-    let handoff = env.path("handoff");
-    let place = handoff.to_str().unwrap();
-    if !mount(&["mount", "-t", "tmpfs", "-o", "size=16m,mode=755", "tmpfs", place]) {
-        return eprintln!("note: mounting is not allowed here; nothing was tested");
-    }
+    let Some(_mounted) = Tmpfs::mount(env.path("handoff"), "size=16m,mode=755") else { return };
     let daemon = env.start_ready(&["-porch", "builtin"]);
     fs::write(env.handoff("ballast"), vec![0; 13 << 20]).unwrap();
     daemon.wait_log("E408");
@@ -205,5 +228,24 @@ fn g02_a_full_disk_stops_taking_and_resumes_alone() {
     fs::remove_file(env.handoff("ballast")).unwrap();
     assert_eq!(env.wait_status("intent-a.json")["status"], "success");
     daemon.stop().expect(0);
-    assert!(mount(&["umount", place]));
+}
+
+/// No byte is left at all, so that records and files of what is in flight cannot be written.
+#[test]
+fn g02_what_is_in_flight_survives_a_disk_without_a_single_byte() {
+    let env = env();
+    let Some(_mounted) = Tmpfs::mount(env.path("handoff"), "size=16m,mode=755") else { return };
+    env.script("*: wait=go");
+    fs::write(env.handoff("intent-a.json"), flat("a", 3)).unwrap();
+    let daemon = env.start(&[]);
+    wait_until("porch runs", || env.calls().len() == 1);
+    let mut ballast = fs::File::create(env.handoff("ballast")).unwrap();
+    while std::io::Write::write_all(&mut ballast, &[0; 4096]).is_ok() {}
+    env.release("go");
+    daemon.wait_log("E408");
+    drop(ballast);
+    fs::remove_file(env.handoff("ballast")).unwrap();
+    assert_eq!(env.wait_status("intent-a.json")["status"], "success");
+    daemon.stop().expect(0);
+    assert_eq!(env.calls().len(), 1, "porch ran once");
 }

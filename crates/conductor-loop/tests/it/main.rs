@@ -1,7 +1,13 @@
 //! The real daemon with real files and real processes. One binary, one module per subject; each test has a directory of
 //! its own and waits on conditions.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking and says what it could not test"
+)]
 
 mod cli;
 mod compat;

@@ -94,7 +94,7 @@ impl World {
 
     fn end(&mut self, verdict: Verdict) -> u64 {
         let seq = self.running.pop_front().expect("something runs");
-        self.event(Event::Ended { seq, verdict, took: Duration::from_millis(20), jitter: 1.0 });
+        self.event(Event::Ended { seq, verdict, took: Duration::from_millis(200), jitter: 1.0 });
         seq
     }
 }
@@ -176,6 +176,18 @@ fn duplicates_follow_the_last_success_of_the_target() {
     assert_eq!(world.end(Verdict::Failure(Code::PorchFailed)), 4, "5 -> 3 -> 5 runs three times");
     world.accept(same(5));
     assert_eq!(world.end(Verdict::Success), 5, "a failed one dropped again runs again");
+}
+
+#[test]
+fn short_runs_are_handed_out_one_ahead_per_worker_and_long_ones_are_not() {
+    for (took, hands) in [(Duration::from_millis(1), 2), (Duration::from_secs(1), 1)] {
+        let mut world = World::new(limits(1));
+        (1..=5).for_each(|seq| world.accept(admission(seq, &format!("t{seq}"), 5)));
+        assert_eq!(world.running.len(), 1, "nothing is known of the first");
+        let seq = world.running.pop_front().unwrap();
+        world.event(Event::Ended { seq, verdict: Verdict::Success, took, jitter: 0.0 });
+        assert_eq!(world.running.len(), hands, "{took:?}");
+    }
 }
 
 #[test]
