@@ -156,6 +156,32 @@ struct StatusBody<'r> {
 }
 
 impl Outcome {
+    /// An outcome of which only the name is known; the caller says the rest.
+    pub fn blank(seq: u64, name: &str, finished_at: Timestamp) -> Self {
+        Self {
+            v: VERSION,
+            seq,
+            name: name.to_owned(),
+            status: Status::Success,
+            message: String::new(),
+            finished_at,
+            mode: String::new(),
+            porch_path: String::new(),
+            sha256: None,
+            size: 0,
+            correlation_id: made_correlation_id(seq),
+            attempts: 0,
+            exit_code: None,
+            signal: None,
+            error_code: None,
+            duration_ms: None,
+            archived_as: String::new(),
+            duplicate_of: None,
+            key: None,
+            imported: false,
+        }
+    }
+
     /// The bytes of the status file: one line of JSON ended by a newline.
     pub fn status_body(&self) -> Vec<u8> {
         let body = StatusBody {
@@ -224,26 +250,16 @@ mod tests {
 
     fn outcome() -> Outcome {
         Outcome {
-            v: VERSION,
-            seq: 7,
-            name: "intent-a.json".into(),
-            status: Status::Success,
             message: "Processed by worker 0 in 2.5s".into(),
-            finished_at: "2024-08-15T10:30:00Z".parse().unwrap(),
             mode: "direct".into(),
             porch_path: "porch".into(),
             sha256: Some(Digest([1; 32])),
             size: 12,
-            correlation_id: "cl-7".into(),
             attempts: 1,
             exit_code: Some(0),
-            signal: None,
-            error_code: None,
             duration_ms: Some(2500),
             archived_as: "processed/intent-a.json".into(),
-            duplicate_of: None,
-            key: None,
-            imported: false,
+            ..Outcome::blank(7, "intent-a.json", "2024-08-15T10:30:00Z".parse().unwrap())
         }
     }
 

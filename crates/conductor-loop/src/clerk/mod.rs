@@ -420,6 +420,11 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
     fn publish(&mut self, settlements: Vec<Settlement>) -> Result<(), Stopped> {
         let mut acks = Vec::with_capacity(settlements.len());
         for mut settlement in settlements {
+            if !self.unpublished.is_empty() {
+                // In order, or an older status would replace a newer one.
+                self.unpublished.push(settlement);
+                continue;
+            }
             match publish::publish(&self.places, &mut settlement) {
                 Ok(renamed) => {
                     if renamed {

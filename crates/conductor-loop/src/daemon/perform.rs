@@ -11,9 +11,8 @@ use crate::store::Store;
 use conductor_core::Code;
 use conductor_core::desk::{Admission, Effect, Event};
 use conductor_core::limits::{HELD_BYTES_MAX, MESSAGE_MAX};
-use conductor_core::name::TakenName;
 use conductor_core::outcome::{Run, Verdict};
-use conductor_core::record::{Claim, Outcome, Status, VERSION, made_correlation_id};
+use conductor_core::record::{Claim, Outcome, Status, made_correlation_id};
 use conductor_core::scrub;
 use conductor_core::stage::Final;
 use conductor_core::units::format_duration;
@@ -126,7 +125,7 @@ impl<'b> Bench<'b> {
                     size: meta.size,
                     correlation_id: correlation_id.unwrap_or_else(|| made_correlation_id(seq)),
                     error_code: Some(refusal.code),
-                    ..self.blank(seq, name)
+                    ..self.blank(seq, &name)
                 };
                 let report = Some(error_log::render(&outcome, None, Some(&refusal)));
                 let (source, taken) = match bytes {
@@ -139,28 +138,12 @@ impl<'b> Bench<'b> {
         }
     }
 
-    fn blank(&self, seq: u64, name: String) -> Outcome {
+    /// An outcome of this daemon, of which the caller says the rest.
+    fn blank(&self, seq: u64, name: &str) -> Outcome {
         Outcome {
-            v: VERSION,
-            seq,
-            name,
-            status: Status::Success,
-            message: String::new(),
-            finished_at: jiff::Timestamp::now(),
             mode: self.mode.as_str().to_owned(),
             porch_path: self.porch_path.clone(),
-            sha256: None,
-            size: 0,
-            correlation_id: String::new(),
-            attempts: 0,
-            exit_code: None,
-            signal: None,
-            error_code: None,
-            duration_ms: None,
-            archived_as: String::new(),
-            duplicate_of: None,
-            key: None,
-            imported: false,
+            ..Outcome::blank(seq, name, jiff::Timestamp::now())
         }
     }
 
@@ -333,15 +316,14 @@ impl<'b> Bench<'b> {
             duration_ms: run.map(|run| u64::try_from(run.duration.as_millis()).unwrap_or(u64::MAX)),
             duplicate_of,
             key: Some(claim.key.clone()),
-            ..self.blank(seq, claim.name.clone())
+            ..self.blank(seq, &claim.name)
         };
         let report = (record.status == Status::Failed).then(|| error_log::render(&record, run, None));
         let source = match last_run.and_then(|(_, slot)| slot) {
             Some(slot) => Source::Staged { slot, bytes },
             None => Source::Bytes(bytes),
         };
-        let taken: Option<TakenName> = None;
-        self.settle(Settlement { outcome: record, source, report, taken, republish: false });
+        self.settle(Settlement { outcome: record, source, report, taken: None, republish: false });
     }
 
     fn announce_retry(&self, seq: u64, attempt: u32, pause: Duration) {

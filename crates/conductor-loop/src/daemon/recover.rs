@@ -10,7 +10,7 @@ use crate::sys::dir::Kind;
 use crate::sys::taken::TakenFiles;
 use conductor_core::Code;
 use conductor_core::name::TakenName;
-use conductor_core::record::{Claim, LastSuccess, Outcome, Status, VERSION};
+use conductor_core::record::{Claim, LastSuccess, Outcome, Status};
 use conductor_core::stage::{OnDisk, Resume, resume};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -101,6 +101,10 @@ pub(super) fn recover(
         }
     }
     recovered.relook.sort_by_key(|file| file.seq);
+    // Before the run lines are forgotten, what they proved is made durable.
+    let counted: Vec<(u64, u32)> =
+        recovered.claims.iter().map(|unrun| (unrun.claim.seq, unrun.started)).collect();
+    store.write(|batch| batch.count_starts(&counted)).map_err(broken)?;
     // Private copies and drafts are made again from the store.
     for slot in places.slots.iter() {
         slot.clear().map_err(io)?;
@@ -117,12 +121,13 @@ fn resume_of(entry: &OpenEntry, last: &LastRuns, max_attempts: u32) -> Resume {
     let started = match entry.start {
         None => 0,
         // In this boot the run lines are complete: without one, the recorded start did not happen.
-        Some(attempt) if last.this_boot => {
+        Some((attempt, false)) if last.this_boot => {
             let happened = last.lines.iter().any(|line| line.seq == seq && line.attempt == attempt);
             if happened { attempt } else { attempt.saturating_sub(1) }
         }
-        // After a power cut nobody knows: it counts, so that there are never more starts than allowed.
-        Some(attempt) => attempt,
+        // Known to have happened, or after a power cut, when nobody knows: it counts, so that there are never more starts
+        // than allowed.
+        Some((attempt, _)) => attempt,
     };
     resume(OnDisk::Claimed { started }, max_attempts)
 }
@@ -163,27 +168,73 @@ fn give_up(
     let (claim, bytes) = (entry.claim?, entry.bytes?);
     let message = format!("interrupted: the daemon or the machine stopped while porch ran, {attempts} times");
     let outcome = Outcome {
-        v: VERSION,
-        seq: claim.seq,
-        name: claim.name.clone(),
         status: Status::Failed,
         message,
-        finished_at: jiff::Timestamp::now(),
         mode: labels.mode.to_owned(),
         porch_path: labels.porch.to_owned(),
         sha256: Some(claim.sha256),
         size: claim.size,
-        correlation_id: claim.correlation_id.clone(),
+        correlation_id: claim.correlation_id,
         attempts,
-        exit_code: None,
-        signal: None,
         error_code: Some(Code::Interrupted),
-        duration_ms: None,
-        archived_as: String::new(),
-        duplicate_of: None,
         key: Some(claim.key),
-        imported: false,
+        ..Outcome::blank(claim.seq, &claim.name, jiff::Timestamp::now())
     };
     let report = Some(error_log::render(&outcome, None, None));
     Some(Settlement { outcome, source: Source::Bytes(bytes), report, taken: file, republish: false })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runner::RunLine;
+    use conductor_core::Digest;
+    use conductor_core::intent::{Kind, TargetKey};
+
+    fn entry(start: Option<(u32, bool)>) -> OpenEntry {
+        let claim = Claim {
+            v: 1,
+            seq: 7,
+            name: "intent-a.json".into(),
+            sha256: Digest([0; 32]),
+            size: 0,
+            uid: 0,
+            taken_at: jiff::Timestamp::UNIX_EPOCH,
+            correlation_id: "c".into(),
+            key: TargetKey { namespace: "n".into(), target: "t".into() },
+            kind: Kind::Scaling,
+            replicas: None,
+            priority: 5,
+            timeout_secs: None,
+            reason: None,
+            source: None,
+            inode: 0,
+            mtime_ns: 0,
+        };
+        OpenEntry { claim: Some(claim), bytes: None, start, outcome: None, report: None }
+    }
+
+    #[test]
+    fn starts_are_neither_lost_nor_invented() {
+        let ran = |attempt| RunLine { seq: 7, attempt, process: None };
+        let same_boot = |lines: Vec<RunLine>| LastRuns { this_boot: true, lines };
+        let rebooted = LastRuns { this_boot: false, lines: Vec::new() };
+        let cases = [
+            (None, same_boot(vec![]), Resume::Run { started: 0 }),
+            // Recorded ahead, and the run line tells whether it happened.
+            (Some((1, false)), same_boot(vec![ran(1)]), Resume::Run { started: 1 }),
+            (Some((1, false)), same_boot(vec![]), Resume::Run { started: 0 }),
+            (Some((3, false)), same_boot(vec![ran(2)]), Resume::Run { started: 2 }),
+            (Some((3, false)), same_boot(vec![ran(3)]), Resume::GiveUp),
+            // After a reboot nobody knows: it counts.
+            (Some((1, false)), rebooted.clone(), Resume::Run { started: 1 }),
+            (Some((3, false)), rebooted, Resume::GiveUp),
+            // What an earlier recovery has counted stays counted, although its run line is gone.
+            (Some((2, true)), same_boot(vec![]), Resume::Run { started: 2 }),
+            (Some((3, true)), same_boot(vec![]), Resume::GiveUp),
+        ];
+        for (start, last, want) in cases {
+            assert_eq!(resume_of(&entry(start), &last, 3), want, "{start:?} {last:?}");
+        }
+    }
 }

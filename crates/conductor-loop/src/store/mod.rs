@@ -30,8 +30,8 @@ type Blobs = TableDefinition<'static, u64, &'static [u8]>;
 type Names = TableDefinition<'static, &'static str, &'static [u8]>;
 /// Unfinished: claim and bytes. An entry leaves only after its published files are durable.
 const OPEN: Blobs = TableDefinition::new("open");
-/// The start that is recorded as next or under way, by sequence number.
-const STARTS: TableDefinition<'static, u64, u32> = TableDefinition::new("starts");
+/// The start that is recorded as next or under way, by sequence number, and whether it is known to have happened.
+const STARTS: TableDefinition<'static, u64, (u32, bool)> = TableDefinition::new("starts");
 /// Outcomes; an entry here without DONE is published again at start.
 const OUTCOMES: Blobs = TableDefinition::new("outcomes");
 /// Error logs of outcomes that are not yet known to be published.
@@ -60,8 +60,8 @@ pub struct OpenEntry {
     pub claim: Option<Claim>,
     /// Exactly the bytes that were taken; absent where the file itself was moved.
     pub bytes: Option<Arc<[u8]>>,
-    /// The recorded start.
-    pub start: Option<u32>,
+    /// The recorded start, and whether it is known to have happened.
+    pub start: Option<(u32, bool)>,
     /// The outcome, if it is decided.
     pub outcome: Option<Outcome>,
     /// Its error log.
@@ -242,7 +242,16 @@ impl Batch {
 
     /// The next start of an intent.
     pub fn arm(&self, seq: u64, attempt: u32) -> Result<(), StoreError> {
-        self.txn.open_table(STARTS)?.insert(seq, attempt)?;
+        self.txn.open_table(STARTS)?.insert(seq, (attempt, false))?;
+        Ok(())
+    }
+
+    /// Starts that recovery has found to have happened: the next recovery need not find out again.
+    pub fn count_starts(&self, counted: &[(u64, u32)]) -> Result<(), StoreError> {
+        let mut starts = self.txn.open_table(STARTS)?;
+        for (seq, started) in counted {
+            starts.insert(*seq, (*started, true))?;
+        }
         Ok(())
     }
 

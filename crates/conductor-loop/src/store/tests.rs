@@ -35,26 +35,12 @@ fn claim(seq: u64) -> Claim {
 
 fn outcome(seq: u64) -> Outcome {
     Outcome {
-        v: record::VERSION,
-        seq,
-        name: "intent-a.json".into(),
-        status: Status::Success,
-        message: String::new(),
-        finished_at: jiff::Timestamp::UNIX_EPOCH,
-        mode: "direct".into(),
-        porch_path: "porch".into(),
         sha256: Some(Digest([1; 32])),
         size: 3,
-        correlation_id: "c".into(),
         attempts: 1,
-        exit_code: Some(0),
-        signal: None,
-        error_code: None,
-        duration_ms: Some(1),
         archived_as: "processed/intent-a.json".into(),
-        duplicate_of: None,
         key: Some(claim(seq).key),
-        imported: false,
+        ..Outcome::blank(seq, "intent-a.json", jiff::Timestamp::UNIX_EPOCH)
     }
 }
 
@@ -65,7 +51,7 @@ fn the_life_of_an_entry() {
     let entry = store.open_entries().unwrap().remove(0);
     assert_eq!(
         (entry.claim, entry.bytes.as_deref(), entry.start),
-        (Some(claim(4)), Some(b"abc".as_slice()), Some(1))
+        (Some(claim(4)), Some(b"abc".as_slice()), Some((1, false)))
     );
     store.write(|b| b.settle(&outcome(4), Some(b"log"), None)).unwrap();
     // A second time, as recovery may do, changes nothing.

@@ -147,26 +147,12 @@ fn from_go(text: &str, last_seq: u64, now: Timestamp) -> Result<Vec<Outcome>, St
 
 fn imported(seq: u64, name: &str, status: Status, (sha256, size): (Digest, u64), at: Timestamp) -> Outcome {
     Outcome {
-        v: VERSION,
-        seq,
-        name: name.to_owned(),
         status,
         message: "Imported from the state file of the Go version".to_owned(),
-        finished_at: at,
-        mode: String::new(),
-        porch_path: String::new(),
         sha256: Some(sha256),
         size,
-        correlation_id: conductor_core::record::made_correlation_id(seq),
-        attempts: 0,
-        exit_code: None,
-        signal: None,
-        error_code: None,
-        duration_ms: None,
-        archived_as: String::new(),
-        duplicate_of: None,
-        key: None,
         imported: true,
+        ..Outcome::blank(seq, name, at)
     }
 }
 

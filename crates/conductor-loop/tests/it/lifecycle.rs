@@ -219,7 +219,7 @@ fn parts_on_another_file_system_refuse_the_start() {
 fn g02_a_full_disk_stops_taking_and_resumes_alone() {
     let env = env();
     let Some(_mounted) = Tmpfs::mount(env.path("handoff"), "size=16m,mode=755") else { return };
-    let daemon = env.start_ready(&["-porch", "builtin"]);
+    let daemon = env.start_ready(&["-porch", "builtin", "-period", "200ms"]);
     fs::write(env.handoff("ballast"), vec![0; 13 << 20]).unwrap();
     daemon.wait_log("E408");
     fs::write(env.handoff("intent-a.json"), flat("a", 3)).unwrap();

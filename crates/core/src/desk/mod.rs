@@ -205,6 +205,8 @@ impl Desk {
             Event::Armed { seq } => {
                 if let Some(item) = self.items.get_mut(&seq) {
                     item.arm = Arm::Durable;
+                    // The slot of the attempt before, whose run line is not needed any more.
+                    self.free_slot(seq);
                 }
             }
             Event::Ended { seq, verdict, took, jitter } => {
@@ -398,8 +400,10 @@ impl Desk {
             }
             Then::RetryAs { attempt } => {
                 let pause = retry_pause(attempt, jitter);
-                self.unarmed.insert(item.rank);
-                self.pause(seq, now + pause);
+                // At once, and the slot is kept until it is durable: its run line is the proof that this start happened.
+                let rank = item.rank;
+                self.ask_arm(rank, effects);
+                self.pauses.insert((now + pause, seq));
                 effects.push(Effect::RetryAnnounced { seq, attempt, pause });
             }
             Then::WaitForSpace => {
@@ -407,7 +411,8 @@ impl Desk {
                 item.started -= 1;
                 item.arm = Arm::Durable;
                 self.armed += 1;
-                self.pause(seq, now + SPACE_RETRY);
+                self.free_slot(seq);
+                self.pauses.insert((now + SPACE_RETRY, seq));
             }
             _ => {
                 self.free_slot(seq);
@@ -417,12 +422,7 @@ impl Desk {
         }
     }
 
-    /// The lane stays busy while its head pauses: nothing overtakes.
-    fn pause(&mut self, seq: u64, until: Duration) {
-        self.free_slot(seq);
-        self.pauses.insert((until, seq));
-    }
-
+    /// A lane stays busy while its head pauses: nothing overtakes.
     fn end_pauses(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         while let Some((until, seq)) = self.pauses.first().copied() {
             if until > now {
