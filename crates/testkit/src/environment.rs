@@ -111,6 +111,8 @@ impl TestEnv {
             fs::copy(fake_porch(), env.path("bin/porch")).expect("copied");
         }
         env.script("*: exit=0");
+        // The orphans of a killed daemon become ours: what surrounds the tests may end orphans at its own discretion.
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid())).expect("Linux");
         env
     }
 
@@ -282,6 +284,17 @@ impl TestEnv {
         calls
     }
 
+    /// Living fake porches of this environment and their descendants.
+    pub fn porches(&self) -> Vec<rustix::process::Pid> {
+        let own = self.path("bin/porch").canonicalize().expect("it exists");
+        let entries = fs::read_dir("/proc").expect("Linux").flatten();
+        // A zombie has no program any more.
+        let running =
+            entries.filter(|entry| fs::read_link(entry.path().join("exe")).is_ok_and(|exe| exe == own));
+        let numbers = running.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        numbers.filter_map(rustix::process::Pid::from_raw).collect()
+    }
+
     /// Nothing is left between intake and archive.
     #[track_caller]
     pub fn assert_clean(&self) {
@@ -291,6 +304,15 @@ impl TestEnv {
         for slot in self.names(".conductor/staging") {
             let place = format!(".conductor/staging/{slot}");
             assert!(self.names(&place).is_empty(), "{place} holds {:?}", self.names(&place));
+        }
+    }
+}
+
+impl Drop for TestEnv {
+    /// A test that kills daemons may leave their porches behind.
+    fn drop(&mut self) {
+        for porch in self.porches() {
+            let _ = rustix::process::kill_process(porch, rustix::process::Signal::KILL);
         }
     }
 }

@@ -20,13 +20,7 @@ fn is_alive(pid: &Value) -> bool {
 
 /// No process of this environment is left.
 fn assert_nobody_left(env: &TestEnv) {
-    let own = env.path("bin/porch").canonicalize().unwrap();
-    wait_until("no process left", || {
-        std::fs::read_dir("/proc")
-            .unwrap()
-            .flatten()
-            .all(|entry| std::fs::read_link(entry.path().join("exe")).ok().as_ref() != Some(&own))
-    });
+    wait_until("no process left", || env.porches().is_empty());
 }
 
 #[test]
@@ -218,8 +212,13 @@ fn b20_a_killed_daemons_porch_is_ended_before_the_intent_runs_again() {
     let daemon = env.start(&[]);
     wait_until("porch and its grandchildren", || env.calls().len() == 1 && daemon.pid() > 0);
     let first = env.calls()[0].record["pid"].clone();
-    daemon.kill();
-    assert!(is_alive(&first), "the orphan runs on");
+    let killed = daemon.kill();
+    assert!(
+        is_alive(&first),
+        "the orphan {first} runs on; ended by itself: {:?}; the daemon's log:\n{}",
+        env.calls()[0].end_ns,
+        killed.stderr
+    );
     env.script("*: exit=0");
     env.once(&[]).expect(0);
     assert!(!is_alive(&first), "it was ended before the second start");
