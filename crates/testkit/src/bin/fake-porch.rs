@@ -6,7 +6,7 @@
 //! that name is in calls/), `hold-pipe=MS` (a grandchild keeps stdout open), `escape=MS` (a grandchild in a session of its
 //! own), `stop` (SIGSTOP), `delete`, `rewrite`, `replace`, `litter`, `busy-until=N` (exit 75 before start number N), `nasty-output`.
 
-use rustix::process::{Pid, Signal, getpid, kill_process, setsid};
+use rustix::process::{Signal, getpid, kill_process, setsid};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -31,6 +31,9 @@ fn main() {
     }
     let own = std::env::current_exe().expect("an executable has a path");
     let home = own.parent().expect("in a directory").to_owned();
+    // Nobody may be reading our stderr any more.
+    let complaint = home.join("calls/panic");
+    std::panic::set_hook(Box::new(move |panic| drop(std::fs::write(&complaint, panic.to_string()))));
     let intent_path = argv.get(2).map(PathBuf::from).unwrap_or_default();
     let content = std::fs::read_to_string(&intent_path).unwrap_or_default();
     let parsed: serde_json::Value = serde_json::from_str(&content).unwrap_or_default();
@@ -117,11 +120,17 @@ fn grandchild(kind: &str, value: &str) {
         Command::new(own).args([kind, value]).stdin(Stdio::null()).spawn().expect("a grandchild starts");
     if kind == "grandchild-escape" {
         // Not before it is in its session: the race would be the test's, not the daemon's.
-        let pid = Pid::from_child(&child);
-        while rustix::process::getsid(Some(pid)).ok() != Some(pid) {
+        while session(child.id()) != Some(child.id()) {
             std::thread::yield_now();
         }
     }
+}
+
+/// The session of a process: 0 when its leader is outside our process namespace, which getsid(2) of rustix does not expect.
+fn session(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // After the name in parentheses: state, parent, group, session (proc(5)).
+    stat.rsplit_once(") ")?.1.split(' ').nth(3)?.parse().ok()
 }
 
 fn flood(bytes: u64) {
