@@ -33,6 +33,8 @@ pub enum Ending {
         code: Code,
         /// The engine's message.
         message: String,
+        /// Whether trying again can help: something is busy or cannot be reached.
+        passing: bool,
     },
     /// It was handed to a worker and not begun, because the daemon is stopping: not an attempt.
     NotBegun,
@@ -107,7 +109,8 @@ impl Ending {
             Ending::NotStarted { passing: true, .. } => Verdict::Retry(Code::PorchNotStarted),
             Ending::NotStarted { passing: false, .. } => Verdict::Failure(Code::PorchNotStarted),
             Ending::Interrupted => Verdict::Interrupted,
-            Ending::EngineFailed { code, .. } => Verdict::Failure(*code),
+            Ending::EngineFailed { code, passing: true, .. } => Verdict::Retry(*code),
+            Ending::EngineFailed { code, passing: false, .. } => Verdict::Failure(*code),
             Ending::NotBegun | Ending::NoSpace => Verdict::Postpone,
         }
     }

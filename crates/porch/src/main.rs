@@ -1,109 +1,114 @@
 //! `porch -intent FILE -out DIR [-structured]`: the package engine as the program the specification calls.
 
-use conductor_core::intent::{Policy, judge};
-use conductor_porch::{Form, PorchError, Request, apply};
-use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+mod cli;
 
-/// sysexits.h: command line used wrongly.
-const EX_USAGE: u8 = 64;
-/// The intent is refused.
-const EX_DATAERR: u8 = 65;
-/// The intent cannot be read.
-const EX_NOINPUT: u8 = 66;
-/// The package cannot be written.
-const EX_CANTCREAT: u8 = 73;
+use cli::Arguments;
+use conductor_core::intent::{Policy, judge};
+use conductor_porch::{Engine, Order, Patience, PorchError, Provenance, exit};
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
 /// Largest intent read: the daemon's default.
 const SIZE_MAX: u64 = 10_485_760;
-const USAGE: &str = "usage: porch -intent FILE -out DIR [-structured]
 
-Turns one intent into a Kubernetes package below DIR. Flags take one dash or two.
-  -intent FILE   the intent (JSON)
-  -out DIR       where packages go; must exist
-  -structured    write a strategic-merge patch instead of a partial object
-  -version, -help
-
-Exit status: 0 done or nothing to do, 64 usage, 65 intent refused, 66 intent unreadable, 73 cannot write.
-Example: porch -intent intent-scale.json -out ./packages -structured";
-
-#[derive(Default)]
-struct Arguments {
-    intent: Option<PathBuf>,
-    out: Option<PathBuf>,
-    structured: bool,
+/// What stopped the run, with its exit status.
+struct Failure {
+    status: u8,
+    message: String,
 }
 
 fn main() -> ExitCode {
-    let mut arguments = Arguments::default();
-    let mut words = std::env::args_os().skip(1);
-    while let Some(word) = words.next() {
-        let text = word.to_string_lossy().into_owned();
-        let (flag, attached) = match text.split_once('=') {
-            Some((flag, value)) => (flag.to_owned(), Some(PathBuf::from(value))),
-            None => (text.clone(), None),
-        };
-        match flag.trim_start_matches('-') {
-            "intent" if flag.starts_with('-') => {
-                arguments.intent = attached.or_else(|| words.next().map(PathBuf::from));
-            }
-            "out" if flag.starts_with('-') => {
-                arguments.out = attached.or_else(|| words.next().map(PathBuf::from));
-            }
-            "structured" if flag.starts_with('-') => {
-                arguments.structured = attached.is_none_or(|v| v == Path::new("true"));
-            }
-            "version" => return say(concat!("porch ", env!("CARGO_PKG_VERSION"))),
-            "help" | "h" => return say(USAGE),
-            _ => return fail(EX_USAGE, &format!("porch: unknown argument '{text}'\n{USAGE}")),
+    let arguments = match cli::parse(std::env::args_os()) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are no errors; clap says which stream is right.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { 0 });
+        }
+    };
+    match run(arguments) {
+        Ok(text) => {
+            // A reader that went away does not make the work undone.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(Failure { status, message }) => {
+            let _ = writeln!(std::io::stderr(), "porch: {message}");
+            ExitCode::from(status)
         }
     }
-    let (Some(intent), Some(out)) = (arguments.intent, arguments.out) else {
-        return fail(EX_USAGE, USAGE);
-    };
-    run(&intent, &out, arguments.structured)
 }
 
-fn run(intent_path: &Path, out: &Path, structured: bool) -> ExitCode {
-    let mut bytes = Vec::new();
-    let read =
-        std::fs::File::open(intent_path).and_then(|file| file.take(SIZE_MAX + 1).read_to_end(&mut bytes));
-    if let Err(error) = read {
-        return fail(EX_NOINPUT, &format!("porch: cannot read {}: {error}", intent_path.display()));
+/// What belongs on standard output: the result line, or with `--dry-run` the diff.
+fn run(arguments: Arguments) -> Result<String, Failure> {
+    let order = order(&arguments.intent)?;
+    let patience = Patience {
+        lock_wait: arguments.lock_wait,
+        deadline: Instant::now() + arguments.timeout,
+        cancelled: &|| false,
+    };
+    let engine = Engine::new(arguments.settings);
+    let (outcome, text) = if arguments.dry_run {
+        engine.preview(&order, &patience).map_err(failure)?
+    } else {
+        let outcome = engine.apply(&order, &patience).map_err(failure)?;
+        let line = format!("{}\n", outcome.line());
+        (outcome, line)
+    };
+    if let Some(path) = &arguments.result {
+        write_result(path, &format!("{}\n", outcome.line()))?;
     }
+    Ok(text)
+}
+
+fn failure(error: PorchError) -> Failure {
+    let code = error.code();
+    let message = format!("{code} {error}\n  what to do: {}", code.remedy());
+    Failure { status: error.exit_status(), message }
+}
+
+fn order(path: &Path) -> Result<Order, Failure> {
+    let refused = |message: String| Failure { status: exit::INTENT, message };
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(SIZE_MAX + 1).read_to_end(&mut bytes));
+    read.map_err(|error| Failure {
+        status: exit::NO_INPUT,
+        message: format!("the intent {} cannot be read: {error}", path.display()),
+    })?;
     if bytes.len() as u64 > SIZE_MAX {
-        return fail(
-            EX_DATAERR,
-            &format!("porch: {} is larger than {SIZE_MAX} bytes", intent_path.display()),
-        );
+        return Err(refused(format!("the intent {} is larger than {SIZE_MAX} bytes", path.display())));
     }
     // Whoever calls has already decided on scaling to zero; the daemon's policy is not repeated here.
-    let intent = match judge(&bytes, Policy { allow_scale_to_zero: true }) {
-        Ok(intent) => intent,
-        Err(refusal) => return fail(EX_DATAERR, &format!("porch: {} {refusal}", refusal.code)),
-    };
-    let form = if structured { Form::Structured } else { Form::Direct };
-    let request = Request { kind: intent.kind, key: &intent.key, replicas: intent.replicas, form };
-    match apply(&request, out) {
-        Ok(package) => {
-            let state = if package.changed { "written" } else { "unchanged" };
-            say(&format!("{state} {}", package.dir.display()))
-        }
-        Err(error @ PorchError::Unsupported { .. }) => {
-            fail(EX_DATAERR, &format!("porch: {} {error}", error.code()))
-        }
-        Err(error) => fail(EX_CANTCREAT, &format!("porch: {} {error}", error.code())),
+    let intent = judge(&bytes, Policy { allow_scale_to_zero: true })
+        .map_err(|refusal| refused(format!("{} {refusal}", refusal.code)))?;
+    let provenance = provenance(&bytes, intent.correlation_id.clone());
+    Ok(Order { intent, provenance })
+}
+
+/// Sequence number and correlation id come from the daemon's environment, if it speaks of this very intent.
+fn provenance(bytes: &[u8], own_correlation_id: Option<String>) -> Provenance {
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    let sha256 = conductor_core::digest::hex(hash.as_ref());
+    let variable = |name: &str| std::env::var(name).ok();
+    if variable("CONDUCTOR_INTENT_SHA256").as_deref() != Some(&sha256) {
+        return Provenance { sha256, correlation_id: own_correlation_id, seq: None };
+    }
+    Provenance {
+        sha256,
+        correlation_id: variable("CONDUCTOR_CORRELATION_ID").or(own_correlation_id),
+        seq: variable("CONDUCTOR_INTENT_SEQ").and_then(|seq| seq.parse().ok()),
     }
 }
 
-#[expect(clippy::print_stdout, reason = "a command line program answers on standard output")]
-fn say(text: &str) -> ExitCode {
-    println!("{text}");
-    ExitCode::SUCCESS
-}
-
-#[expect(clippy::print_stderr, reason = "a command line program complains on standard error")]
-fn fail(status: u8, text: &str) -> ExitCode {
-    eprintln!("{text}");
-    ExitCode::from(status)
+/// Whole or not at all: written under another name, then renamed.
+fn write_result(path: &Path, line: &str) -> Result<(), Failure> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".porch-tmp");
+    let written = std::fs::write(&unfinished, line).and_then(|()| std::fs::rename(&unfinished, path));
+    written.map_err(|error| Failure {
+        status: exit::CANNOT_CREATE,
+        message: format!("the package is done, but the result {} cannot be written: {error}", path.display()),
+    })
 }

@@ -54,6 +54,8 @@ pub struct Places {
     pub failed: Arc<Dir>,
     /// status/
     pub status: Arc<Dir>,
+    /// Where the embedded engine writes packages without syncing them, if it is what runs.
+    pub packages: Option<Dir>,
 }
 
 /// Where the archived file comes from.
@@ -320,6 +322,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         let idle = batch.is_empty();
         let work = self.sort(batch)?;
         if !work.is_empty() || self.done.len() >= SYNC_AT || (idle && !self.done.is_empty()) {
+            self.sync_packages(&work)?;
             let lasts = self.commit(&work)?;
             self.answer(&work, lasts);
             self.publish(work.settlements)?;
@@ -367,6 +370,18 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
             }
         }
         Ok(work)
+    }
+
+    /// What an outcome says was written has to be on the disk before the outcome is.
+    fn sync_packages(&mut self, work: &Work) -> Result<(), Stopped> {
+        let Some(packages) = &self.places.packages else { return Ok(()) };
+        let ran = |settlement: &Settlement| !settlement.republish && settlement.outcome.attempts > 0;
+        if !work.settlements.iter().any(ran) {
+            return Ok(());
+        }
+        packages.sync_file_system().map_err(|error| {
+            self.fatal(Code::StoreFailed, &format!("syncing the file system of the packages: {error}"))
+        })
     }
 
     /// One durable transaction. A full disk is waited for; anything else is fatal.

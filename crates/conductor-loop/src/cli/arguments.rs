@@ -2,8 +2,6 @@
 
 use crate::config::{SETTINGS, Setting, Takes};
 use clap::{Arg, ArgAction, Command};
-use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 const AFTER: &str = "\
 Each flag takes one dash or two, has a key of the same name in the --config file, and most an environment
@@ -119,28 +117,11 @@ fn schema() -> Command {
     Command::new("schema").about("Prints the JSON Schema of intents")
 }
 
-/// Go programs write `-flag` and `-flag=value`: one dash before a name of several letters becomes two. `-h`, `-V`,
-/// negative numbers and everything after `--` stay as they are.
-pub fn go_style(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
-    let mut verbatim = false;
-    words
-        .map(|word| {
-            verbatim |= word == "--";
-            match word.as_bytes() {
-                [b'-', first, second, ..] if !verbatim && first.is_ascii_alphabetic() && *second != b'=' => {
-                    let mut long = b"-".to_vec();
-                    long.extend(word.as_bytes());
-                    OsString::from_vec(long)
-                }
-                _ => word,
-            }
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use conductor_core::arguments::go_style;
+    use std::ffi::OsString;
 
     fn parse(words: &[&str]) -> Result<clap::ArgMatches, clap::Error> {
         let words = std::iter::once("conductor-loop").chain(words.iter().copied()).map(OsString::from);

@@ -2,13 +2,14 @@
 
 mod arguments;
 
-pub use arguments::{command, go_style};
+pub use arguments::command;
 
 use crate::config::{Config, ConfigError, LogFormat, SETTINGS, layer};
 use crate::daemon::{self, Failure, Summary};
 use crate::ops::{self, OpsError};
 use crate::telemetry::{self, Progress};
 use clap::ArgMatches;
+use conductor_core::arguments::go_style;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -49,7 +50,7 @@ fn dispatch(matches: &ArgMatches) -> u8 {
         Some(("config", inner)) => match inner.subcommand() {
             Some((_, inner)) => (inner, |matches| {
                 answer(
-                    raw(matches)
+                    layers(matches)
                         .map_err(OpsError::from)
                         .and_then(|raw| ops::config_show(&raw, matches.get_flag("json"))),
                 )
@@ -72,7 +73,7 @@ fn dispatch(matches: &ArgMatches) -> u8 {
     run(inner)
 }
 
-fn raw(matches: &ArgMatches) -> Result<crate::config::Raw, ConfigError> {
+fn layers(matches: &ArgMatches) -> Result<crate::config::Layers, ConfigError> {
     let mut flags = BTreeMap::new();
     for setting in SETTINGS {
         if let Ok(Some(value)) = matches.try_get_one::<String>(setting.key) {
@@ -83,7 +84,7 @@ fn raw(matches: &ArgMatches) -> Result<crate::config::Raw, ConfigError> {
 }
 
 fn config(matches: &ArgMatches) -> Result<Config, ConfigError> {
-    raw(matches).and_then(Config::new)
+    layers(matches).and_then(Config::new)
 }
 
 fn with_config(matches: &ArgMatches, work: impl FnOnce(&Config) -> Result<u8, OpsError>) -> u8 {

@@ -1,6 +1,7 @@
 //! The TOML file: the same keys as the flags, `-` and `_` alike. Unknown keys are errors with a suggestion.
 
 use super::{ConfigError, SETTINGS};
+use conductor_porch::Routes;
 
 /// A configuration file is small; what is larger is something else.
 const SIZE_MAX: u64 = 1 << 20;
@@ -14,16 +15,28 @@ pub(super) fn suggest<'k>(written: &str, known: impl Iterator<Item = &'k str>) -
     }
 }
 
-pub(super) fn read(path: &str) -> Result<Vec<(&'static str, String)>, ConfigError> {
+/// What a file holds.
+pub(super) struct Content {
+    pub values: Vec<(&'static str, String)>,
+    pub routes: Routes,
+}
+
+/// The tables of the package engine; everything else is a setting.
+const TABLES: [&str; 2] = ["route", "repository"];
+
+pub(super) fn read(path: &str) -> Result<Content, ConfigError> {
     let unreadable = |reason: String| ConfigError::Unreadable { path: path.to_owned(), reason };
     let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
     if size > SIZE_MAX {
         return Err(unreadable(format!("{size} bytes is too large for a configuration file")));
     }
     let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
-    let table: toml::Table =
+    let mut settings: toml::Table =
         text.parse().map_err(|error: toml::de::Error| unreadable(error.to_string().trim().to_owned()))?;
-    table.iter().map(|(key, value)| entry(path, key, value)).collect()
+    let tables = TABLES.iter().filter_map(|name| settings.remove_entry(*name)).collect();
+    let routes = Routes::from_toml(tables).map_err(unreadable)?;
+    let values = settings.iter().map(|(key, value)| entry(path, key, value)).collect::<Result<_, _>>()?;
+    Ok(Content { values, routes })
 }
 
 fn entry(path: &str, key: &str, value: &toml::Value) -> Result<(&'static str, String), ConfigError> {

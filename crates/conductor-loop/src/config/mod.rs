@@ -9,6 +9,7 @@ pub use settings::{SETTINGS, Setting, Takes};
 use conductor_core::Code;
 use conductor_core::limits::Limits;
 use conductor_core::units::{format_duration, parse_duration, parse_size};
+use conductor_porch::Routes;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -39,6 +40,15 @@ impl std::fmt::Display for Origin {
 
 /// A value as text, with its origin.
 pub type Raw = BTreeMap<&'static str, (String, Origin)>;
+
+/// All layers together: the settings, and the routes, which only a file can hold.
+#[derive(Debug, Clone, Default)]
+pub struct Layers {
+    /// Every setting.
+    pub values: Raw,
+    /// The `[[route]]` and `[repository.NAME]` tables.
+    pub routes: Routes,
+}
 
 /// What is wrong with the configuration.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -167,6 +177,8 @@ pub struct Config {
     pub log_level: tracing::level_filters::LevelFilter,
     /// text, json, auto.
     pub log_format: LogFormat,
+    /// Which package, repository and object a target has, for the embedded engine.
+    pub routes: Routes,
     /// Every value as text with its origin, for `config show` and SIGHUP.
     pub raw: Raw,
 }
@@ -175,8 +187,9 @@ pub struct Config {
 pub fn layer(
     flags: &BTreeMap<&'static str, String>,
     environment: impl Fn(&str) -> Option<String>,
-) -> Result<Raw, ConfigError> {
+) -> Result<Layers, ConfigError> {
     let mut raw = Raw::new();
+    let mut routes = Routes::default();
     for setting in SETTINGS {
         raw.insert(setting.key, (setting.default.to_owned(), Origin::Default));
     }
@@ -190,9 +203,11 @@ pub fn layer(
         .or_else(|| environment("CONDUCTOR_CONFIG"))
         .filter(|path| !path.is_empty());
     if let Some(path) = path {
-        for (key, value) in file::read(&path)? {
+        let content = file::read(&path)?;
+        for (key, value) in content.values {
             raw.insert(key, (value, Origin::File(path.clone())));
         }
+        routes = content.routes;
     }
     for setting in SETTINGS {
         if let Some(value) = from_environment(setting) {
@@ -202,7 +217,7 @@ pub fn layer(
             raw.insert(setting.key, (value.clone(), Origin::Flag));
         }
     }
-    Ok(raw)
+    Ok(Layers { values: raw, routes })
 }
 
 struct Reader<'r>(&'r Raw);
@@ -289,8 +304,9 @@ impl Reader<'_> {
 
 impl Config {
     /// Validates everything; the first problem is the error.
-    pub fn new(raw: Raw) -> Result<Self, ConfigError> {
+    pub fn new(layers: Layers) -> Result<Self, ConfigError> {
         use tracing::level_filters::LevelFilter as L;
+        let Layers { values: raw, routes } = layers;
         let read = Reader(&raw);
         let (none, hour) = (Duration::ZERO, Duration::from_hours(1));
         let max_file_size = match parse_size(read.text("max-file-size")) {
@@ -334,6 +350,7 @@ impl Config {
             allow_unsafe_porch: read.switch("allow-unsafe-porch")?,
             log_level: read.choice("log-level", &levels)?,
             log_format: read.choice("log-format", &formats)?,
+            routes,
             raw: Raw::new(),
         };
         Ok(Self { raw, ..config })
@@ -349,7 +366,11 @@ impl Config {
                 .map(|setting| setting.key)
                 .collect()
         };
-        (changed(true), changed(false))
+        let mut restart: Vec<&'static str> = changed(false);
+        if self.routes != old.routes {
+            restart.push("route");
+        }
+        (changed(true), restart)
     }
 }
 

@@ -4,11 +4,13 @@
 use super::perform::Bench;
 use super::places::{Places, StateFiles};
 use super::recover::{Labels, Unrun, recover};
+use super::set_up::{choose_program, embedded_engine, intake_settings, period, start_runner};
 use super::{Failure, Input, Reload, Summary};
 use crate::clerk::{Ack, Clerk, Command as ToClerk, Head, HeadState};
-use crate::config::{Config, Period};
+use crate::config::Config;
 use crate::intake::{self, Intake, Report};
-use crate::runner::{self, Engine, RunLedger, Runner, Stop};
+use crate::runner::{self, Engine, RunLedger, Stop};
+use crate::sys::dir::Dir;
 use crate::sys::monotonic;
 use crate::telemetry::Progress;
 use conductor_core::Code;
@@ -17,7 +19,6 @@ use conductor_core::intent::Policy;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,11 +29,6 @@ const SPACE_CHECK: Duration = Duration::from_secs(1);
 /// Below this much free space nothing new is taken: what is in flight needs room for its records and files.
 const FREE_BYTES_MIN: u64 = 4 << 20;
 const FREE_INODES_MIN: u64 = 64;
-/// Rescan interval where events cannot be trusted, and where they can.
-const PERIOD_POLLED: Duration = Duration::from_secs(2);
-const PERIOD_WATCHED: Duration = Duration::from_secs(10);
-/// A writer may hold a taken file at least this long before it is judged as it stands.
-const HOLD_MIN: Duration = Duration::from_secs(5);
 
 /// How a life ends.
 pub(super) enum End {
@@ -74,7 +70,7 @@ impl<'l> Life<'l> {
         summary: &'l mut Summary,
         progress: &'l Progress,
     ) -> Result<Self, Failure> {
-        let engine = choose_engine(config)?;
+        let program = choose_program(config)?;
         let out = runner::ensure_out(&config.out).map_err(|error| {
             Failure::set_up(
                 Code::DirectorySetup,
@@ -90,17 +86,23 @@ impl<'l> Life<'l> {
             }
         };
         let (ledger, last) = RunLedger::open(&places.private).map_err(setup("the run ledger"))?;
-        let porch_path = match &engine {
-            Engine::Embedded => "builtin".to_owned(),
-            Engine::External(executable) => executable.path.display().to_string(),
-        };
+        let porch_path = program
+            .as_ref()
+            .map_or_else(|| "builtin".to_owned(), |executable| executable.path.display().to_string());
         let labels = Labels { mode: config.mode.as_str(), porch: &porch_path };
         let recovered = recover(&places, &store, &last, config.limits.max_attempts, &labels)?;
         ledger.reset().map_err(setup("the run ledger"))?;
 
         let head = Head::new(state.path.display().to_string());
         let to_loop = inputs.clone();
-        let clerk = Clerk::start(places.for_clerk(), Arc::clone(&store), head, move |acks| {
+        let (engine, packages) = match program {
+            Some(executable) => (Engine::External(executable), None),
+            None => {
+                let packages = Dir::open(&out).map_err(setup("the package engine"))?;
+                (embedded_engine(config, &out), Some(packages))
+            }
+        };
+        let clerk = Clerk::start(places.for_clerk(packages), Arc::clone(&store), head, move |acks| {
             drop(to_loop.send(Input::Clerk(acks)));
         });
         let clerk = clerk.map_err(setup("the clerk"))?;
@@ -465,72 +467,4 @@ impl<'l> Life<'l> {
         }
         *config = kept;
     }
-}
-
-fn choose_engine(config: &Config) -> Result<Engine, Failure> {
-    if config.porch == "builtin" {
-        return Ok(Engine::Embedded);
-    }
-    let search = std::env::var_os("PATH");
-    match runner::resolve(&config.porch, search.as_deref(), config.allow_unsafe_porch) {
-        Ok(executable) => Ok(Engine::External(executable)),
-        Err(error) if error.code() == Code::PorchMissing && !config.porch_given => {
-            tracing::warn!(
-                "no porch on PATH: using the embedded engine (--porch builtin says so without this warning)"
-            );
-            Ok(Engine::Embedded)
-        }
-        Err(error) => Err(Failure::set_up(error.code(), error)),
-    }
-}
-
-fn period(config: &Config, polled: bool) -> Option<Duration> {
-    match config.period {
-        Period::Every(period) => Some(period),
-        Period::Never if !polled => None,
-        Period::Auto if !polled => Some(PERIOD_WATCHED),
-        // Where there are no events, "events only" would mean never.
-        Period::Never | Period::Auto => Some(PERIOD_POLLED),
-    }
-}
-
-fn intake_settings(config: &Config, places: &Places, polled: bool, next_seq: u64) -> intake::Settings {
-    let named = [
-        ("processed", &places.processed),
-        ("failed", &places.failed),
-        ("status", &places.status),
-        (".conductor", &places.private),
-    ];
-    intake::Settings {
-        handoff: Arc::clone(&places.handoff),
-        path: places.path.clone(),
-        places: named.into_iter().map(|(name, dir)| (name.to_owned(), Arc::clone(dir))).collect(),
-        taken: Arc::clone(&places.taken),
-        max_file_size: config.max_file_size,
-        policy: Policy { allow_scale_to_zero: config.allow_scale_to_zero },
-        hold_max: config.limits.debounce_max().max(HOLD_MIN),
-        events: !polled,
-        next_seq,
-    }
-}
-
-fn start_runner(
-    config: &Config,
-    places: &Places,
-    (engine, out): (Engine, PathBuf),
-    ledger: &Arc<RunLedger>,
-    inputs: Sender<Input>,
-) -> std::io::Result<Runner> {
-    let settings = runner::Settings {
-        engine,
-        out,
-        structured: config.mode == crate::config::Mode::Structured,
-        timeout: config.timeout,
-        grace: config.grace,
-        kubeconfig: config.kubeconfig.clone(),
-    };
-    let slots = (Arc::clone(&places.slots), places.slots_path.clone());
-    Runner::start(config.limits.workers, settings, slots, ledger, move |ended| {
-        drop(inputs.send(Input::Worker(Box::new(ended))));
-    })
 }

@@ -5,6 +5,7 @@ mod life;
 mod perform;
 mod places;
 mod recover;
+mod set_up;
 mod summary;
 
 pub use places::{Places, StateFiles};

@@ -6,7 +6,7 @@ mod submit;
 pub use state::{state_export, state_import, state_show};
 pub use submit::submit;
 
-use crate::config::{ConfigError, Raw, SETTINGS};
+use crate::config::{ConfigError, Layers, SETTINGS};
 use crate::store::StoreError;
 use conductor_core::Code;
 use conductor_core::record::one_line;
@@ -74,9 +74,10 @@ pub fn schema_text() -> String {
 }
 
 /// `config show`
-pub fn config_show(raw: &Raw, as_json: bool) -> Result<u8, OpsError> {
+pub fn config_show(layers: &Layers, as_json: bool) -> Result<u8, OpsError> {
+    let raw = &layers.values;
     // Shown even where a value is wrong: that is when one looks. The verdict is the exit status.
-    let verdict = crate::config::Config::new(raw.clone());
+    let verdict = crate::config::Config::new(layers.clone());
     let rows = SETTINGS
         .iter()
         .filter_map(|setting| raw.get(setting.key).map(|(value, origin)| (setting.key, value, origin)));

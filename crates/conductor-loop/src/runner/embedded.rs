@@ -1,33 +1,63 @@
-//! The package engine as a library call: no process, the same outcome type.
+//! The package engine as a library call: no process unless a route leads to a repository, the same outcome type.
 
-use super::{Job, Settings};
+use super::{Job, Settings, Stop, Worker};
+use conductor_core::intent::{Policy, judge};
 use conductor_core::outcome::{Capture, Ending, Run};
-use conductor_porch::{Form, PorchError, Request, apply};
-use std::time::Instant;
+use conductor_porch::{Engine, Order, Outcome, Patience, PorchError, Provenance};
+use std::time::{Duration, Instant};
 
-pub(super) fn run(settings: &Settings, job: &Job, worker: usize) -> Run {
+/// How long an intent waits for another process that works on the same packages before it is tried again later.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+
+pub(super) fn run(worker: &Worker, settings: &Settings, engine: &Engine, job: &Job) -> Run {
     let begin = Instant::now();
-    let form = if settings.structured { Form::Structured } else { Form::Direct };
-    let claim = &job.claim;
-    let request = Request { kind: claim.kind, key: &claim.key, replicas: claim.replicas, form };
+    let limit = super::time_limit(settings, job);
+    let cancelled = || worker.stop.level() >= Stop::Terminate;
+    let patience =
+        Patience { lock_wait: LOCK_WAIT.min(limit), deadline: begin + limit, cancelled: &cancelled };
     let mut stdout = Capture::default();
-    let ending = match apply(&request, &settings.out) {
-        Ok(package) => {
-            let state = if package.changed { "written" } else { "unchanged" };
-            stdout.head = format!("{state} {}\n", package.dir.display()).into_bytes();
+    let ending = match order(job).and_then(|order| engine.apply(&order, &patience).map_err(ending)) {
+        Ok(outcome) => {
+            report(&outcome);
+            stdout.head = format!("{}\n", outcome.line()).into_bytes();
             stdout.total = stdout.head.len() as u64;
             Ending::Exited(0)
         }
-        Err(PorchError::Write { source, .. }) if crate::sys::is_no_space(&source) => Ending::NoSpace,
-        Err(error) => Ending::EngineFailed { code: error.code(), message: error.to_string() },
+        Err(ending) => ending,
     };
-    Run {
-        ending,
-        duration: begin.elapsed(),
-        stdout,
-        stderr: Capture::default(),
-        leftovers: Vec::new(),
-        command: vec!["builtin".to_owned()],
-        worker,
+    let command = vec!["builtin".to_owned()];
+    Run { ending, duration: begin.elapsed(), stdout, command, ..worker.not_run(Ending::Interrupted) }
+}
+
+/// The bytes that run are judged again, and only they: what the claim says of them is for ordering.
+fn order(job: &Job) -> Result<Order, Ending> {
+    // Scaling to zero was decided when the intent was taken.
+    let intent = judge(&job.bytes, Policy { allow_scale_to_zero: true }).map_err(|refusal| {
+        Ending::EngineFailed { code: refusal.code, message: refusal.to_string(), passing: false }
+    })?;
+    let provenance = Provenance {
+        sha256: job.claim.sha256.to_string(),
+        correlation_id: Some(job.claim.correlation_id.clone()),
+        seq: Some(job.seq),
+    };
+    Ok(Order { intent, provenance })
+}
+
+fn ending(error: PorchError) -> Ending {
+    match error {
+        PorchError::Io { source, .. } if crate::sys::is_no_space(&source) => Ending::NoSpace,
+        PorchError::Cancelled => Ending::Interrupted,
+        error => Ending::EngineFailed {
+            code: error.code(),
+            message: error.to_string(),
+            passing: error.is_passing(),
+        },
     }
+}
+
+fn report(outcome: &Outcome) {
+    if let Some(note) = &outcome.note {
+        tracing::warn!(package = outcome.package, "{note}");
+    }
+    tracing::debug!(package = outcome.package, changed = outcome.changed, commit = outcome.commit, "package");
 }

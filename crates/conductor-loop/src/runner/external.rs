@@ -119,11 +119,7 @@ impl<'w> Running<'w> {
         if let Some(info) = process::info(pid) {
             worker.ledger.started(job.slot, job.seq, job.attempt, info.id);
         }
-        let limit = match job.claim.timeout_secs {
-            // The intent may only shorten what the operator allows.
-            Some(secs) => settings.timeout.min(Duration::from_secs(secs)),
-            None => settings.timeout,
-        };
+        let limit = super::time_limit(settings, job);
         let prepared = process::descriptor(pid).and_then(|pidfd| {
             let stdout = Stream::new(child.stdout.take().map(OwnedFd::from))?;
             let stderr = Stream::new(child.stderr.take().map(OwnedFd::from))?;

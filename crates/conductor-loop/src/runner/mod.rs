@@ -29,7 +29,7 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 pub enum Engine {
     /// The package engine as a library call.
-    Embedded,
+    Embedded(Arc<conductor_porch::Engine>),
     /// A program, checked at start.
     External(Executable),
 }
@@ -218,7 +218,7 @@ impl Worker {
         };
         self.ledger.begin(job.slot, job.seq, job.attempt);
         let run = match &settings.engine {
-            Engine::Embedded => embedded::run(&settings, job, self.number),
+            Engine::Embedded(engine) => embedded::run(self, &settings, engine, job),
             Engine::External(executable) => external::run(self, &settings, executable, job),
         };
         let staged = copy.seal(slot, &job.claim.name, &job.bytes);
@@ -239,4 +239,9 @@ impl Worker {
             worker: self.number,
         }
     }
+}
+
+/// The time limit of one run: the intent may only shorten what the operator allows.
+fn time_limit(settings: &Settings, job: &Job) -> Duration {
+    job.claim.timeout_secs.map_or(settings.timeout, |secs| settings.timeout.min(Duration::from_secs(secs)))
 }

@@ -79,7 +79,9 @@ pub(super) fn judge(document: &Json, policy: Policy) -> Result<Intent, Refusal> 
         return Err(missing("", "replicas"));
     }
     let namespace = field("namespace");
-    check_constraints(document.get("constraints"), replicas, &namespace)?;
+    let constraints = document.get("constraints");
+    check_constraints(constraints, replicas, &namespace)?;
+    let constraint = |name: &str| constraints?.get(name)?.as_str().map(str::to_owned);
     Ok(Intent {
         kind,
         key: TargetKey { namespace, target: field("target") },
@@ -89,6 +91,8 @@ pub(super) fn judge(document: &Json, policy: Policy) -> Result<Intent, Refusal> 
         reason: optional_text("reason"),
         source: optional_text("source").filter(|source| !source.is_empty()),
         timeout_secs: optional_text("timeout").and_then(|t| text::timeout_secs(&t)),
+        package: constraint("kpt_package_name"),
+        repository: constraint("porch_repository"),
     })
 }
 

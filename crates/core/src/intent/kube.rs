@@ -152,5 +152,7 @@ pub(super) fn judge(document: &Json, policy: Policy) -> Result<Intent, Refusal> 
         reason: spec_text("reason"),
         source: spec_text("source").filter(|source| !source.is_empty()),
         timeout_secs: spec_text("timeout").and_then(|t| text::timeout_secs(&t)),
+        package: None,
+        repository: None,
     })
 }

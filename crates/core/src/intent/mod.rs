@@ -110,6 +110,10 @@ pub struct Intent {
     pub source: Option<String>,
     /// A shorter time limit for porch than the daemon's, in seconds.
     pub timeout_secs: Option<u64>,
+    /// The package that is to hold the target (`constraints.kpt_package_name`), where given.
+    pub package: Option<String>,
+    /// The repository of that package (`constraints.porch_repository`), where given.
+    pub repository: Option<String>,
 }
 
 /// What an operator may relax; the shipped schema describes the default.

@@ -1,0 +1,114 @@
+//! The parts a life is built from, as the configuration wants them.
+
+use super::places::Places;
+use super::{Failure, Input};
+use crate::config::{Config, Mode, Period};
+use crate::intake;
+use crate::runner::{self, Engine, Executable, RunLedger, Runner};
+use conductor_core::Code;
+use conductor_core::intent::Policy;
+use crossbeam_channel::Sender;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Rescan interval where events cannot be trusted, and where they can.
+const PERIOD_POLLED: Duration = Duration::from_secs(2);
+const PERIOD_WATCHED: Duration = Duration::from_secs(10);
+/// A writer may hold a taken file at least this long before it is judged as it stands.
+const HOLD_MIN: Duration = Duration::from_secs(5);
+
+/// The program to run, or `None` for the embedded engine.
+pub(super) fn choose_program(config: &Config) -> Result<Option<Executable>, Failure> {
+    if config.porch == "builtin" {
+        return Ok(None);
+    }
+    let search = std::env::var_os("PATH");
+    match runner::resolve(&config.porch, search.as_deref(), config.allow_unsafe_porch) {
+        Ok(_) if !config.routes.is_empty() => Err(Failure::set_up(
+            Code::BadValue,
+            "the configuration has [[route]] tables, which only the embedded engine follows; with an external porch \
+             they would be ignored. Use --porch builtin, or remove them",
+        )),
+        Ok(executable) => Ok(Some(executable)),
+        Err(error) if error.code() == Code::PorchMissing && !config.porch_given => {
+            tracing::warn!(
+                "no porch on PATH: using the embedded engine (--porch builtin says so without this warning)"
+            );
+            Ok(None)
+        }
+        Err(error) => Err(Failure::set_up(error.code(), error)),
+    }
+}
+
+pub(super) fn embedded_engine(config: &Config, out: &Path) -> Engine {
+    Engine::Embedded(Arc::new(conductor_porch::Engine::new(conductor_porch::Settings {
+        out: out.to_owned(),
+        form: match config.mode {
+            Mode::Direct => conductor_porch::Form::Direct,
+            Mode::Structured => conductor_porch::Form::Structured,
+        },
+        kustomize: false,
+        base: None,
+        routes: config.routes.clone(),
+        repository: None,
+        // The clerk syncs before it records an outcome, for many packages at once.
+        durable: false,
+    })))
+}
+
+pub(super) fn period(config: &Config, polled: bool) -> Option<Duration> {
+    match config.period {
+        Period::Every(period) => Some(period),
+        Period::Never if !polled => None,
+        Period::Auto if !polled => Some(PERIOD_WATCHED),
+        // Where there are no events, "events only" would mean never.
+        Period::Never | Period::Auto => Some(PERIOD_POLLED),
+    }
+}
+
+pub(super) fn intake_settings(
+    config: &Config,
+    places: &Places,
+    polled: bool,
+    next_seq: u64,
+) -> intake::Settings {
+    let named = [
+        ("processed", &places.processed),
+        ("failed", &places.failed),
+        ("status", &places.status),
+        (".conductor", &places.private),
+    ];
+    intake::Settings {
+        handoff: Arc::clone(&places.handoff),
+        path: places.path.clone(),
+        places: named.into_iter().map(|(name, dir)| (name.to_owned(), Arc::clone(dir))).collect(),
+        taken: Arc::clone(&places.taken),
+        max_file_size: config.max_file_size,
+        policy: Policy { allow_scale_to_zero: config.allow_scale_to_zero },
+        hold_max: config.limits.debounce_max().max(HOLD_MIN),
+        events: !polled,
+        next_seq,
+    }
+}
+
+pub(super) fn start_runner(
+    config: &Config,
+    places: &Places,
+    (engine, out): (Engine, PathBuf),
+    ledger: &Arc<RunLedger>,
+    inputs: Sender<Input>,
+) -> std::io::Result<Runner> {
+    let settings = runner::Settings {
+        engine,
+        out,
+        structured: config.mode == Mode::Structured,
+        timeout: config.timeout,
+        grace: config.grace,
+        kubeconfig: config.kubeconfig.clone(),
+    };
+    let slots = (Arc::clone(&places.slots), places.slots_path.clone());
+    Runner::start(config.limits.workers, settings, slots, ledger, move |ended| {
+        drop(inputs.send(Input::Worker(Box::new(ended))));
+    })
+}

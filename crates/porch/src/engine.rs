@@ -1,0 +1,142 @@
+//! The engine: where an order goes, the lock of that place, the plan, and its carrying out.
+
+use crate::directory::{self, Directory, Patience, Turns, hold};
+use crate::files::{Tree, join};
+use crate::outcome::{ObjectName, Outcome, Replicas, unified_diff};
+use crate::plan::{Plan, Style, plan};
+use crate::routes::Assignment;
+use crate::{Form, Order, PorchError, Repository, Routes, git};
+use std::path::PathBuf;
+
+/// What all orders have in common.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where packages go that no repository takes.
+    pub out: PathBuf,
+    /// Which form new packages have.
+    pub form: Form,
+    /// Whether a structured package gets a kustomize Component.
+    pub kustomize: bool,
+    /// The package that new ones are copied from, unless a route names another.
+    pub base: Option<PathBuf>,
+    /// The operator's table.
+    pub routes: Routes,
+    /// Where packages go that no route sends elsewhere, instead of `out`.
+    pub repository: Option<Repository>,
+    /// Whether packages in directories are on the disk when an order is done; otherwise the caller syncs.
+    pub durable: bool,
+}
+
+/// The package engine. Threads may share one.
+#[derive(Debug)]
+pub struct Engine {
+    settings: Settings,
+    turns: Turns,
+}
+
+impl Engine {
+    /// An engine; nothing is opened yet.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, turns: Turns::default() }
+    }
+
+    /// Carries an order out.
+    pub fn apply(&self, order: &Order, patience: &Patience<'_>) -> Result<Outcome, PorchError> {
+        order.replicas()?;
+        let assignment = self.settings.routes.assign(order)?;
+        match self.repository(&assignment) {
+            None => self.in_directory(order, &assignment, patience),
+            Some(repository) => self.in_repository(order, &assignment, repository, patience),
+        }
+    }
+
+    /// What [`Engine::apply`] would do, as its outcome and a unified diff. Nothing is written or locked.
+    pub fn preview(&self, order: &Order, patience: &Patience<'_>) -> Result<(Outcome, String), PorchError> {
+        order.replicas()?;
+        let assignment = self.settings.routes.assign(order)?;
+        let (plan, repository) = match self.repository(&assignment) {
+            None => (self.plan(&Directory::open(&self.settings.out)?, order, &assignment)?, None),
+            Some(repository) => {
+                let planning = |tree: &dyn Tree| self.plan(tree, order, &assignment);
+                (git::preview(repository, patience, &planning)?, Some(repository))
+            }
+        };
+        let outcome = Outcome { dry_run: true, ..self.outcome(order, &assignment, &plan, repository) };
+        let diff = unified_diff(&outcome.package, &plan.changes);
+        Ok((outcome, diff))
+    }
+
+    fn repository<'r>(&'r self, assignment: &'r Assignment) -> Option<&'r Repository> {
+        assignment.repository.as_ref().or(self.settings.repository.as_ref())
+    }
+
+    fn plan(&self, tree: &dyn Tree, order: &Order, assignment: &Assignment) -> Result<Plan, PorchError> {
+        let Settings { form, kustomize, .. } = self.settings;
+        let base = assignment.base.as_ref().or(self.settings.base.as_ref());
+        let base = base.map(|path| Directory::open(path)).transpose()?;
+        let base = base.as_ref().map(|base| base as &dyn Tree);
+        plan(tree, order, assignment, &Style { form, kustomize, base })
+    }
+
+    fn in_directory(
+        &self,
+        order: &Order,
+        assignment: &Assignment,
+        patience: &Patience<'_>,
+    ) -> Result<Outcome, PorchError> {
+        let out = &self.settings.out;
+        let _turn = hold(&self.turns, out, patience)?;
+        let tree = Directory::open(out)?;
+        let plan = self.plan(&tree, order, assignment)?;
+        directory::write(&tree, &plan, self.settings.durable)?;
+        Ok(self.outcome(order, assignment, &plan, None))
+    }
+
+    fn in_repository(
+        &self,
+        order: &Order,
+        assignment: &Assignment,
+        repository: &Repository,
+        patience: &Patience<'_>,
+    ) -> Result<Outcome, PorchError> {
+        let git_dir = git::git_directory(repository, patience)?;
+        let _turn = hold(&self.turns, &git_dir, patience)?;
+        let planning = |tree: &dyn Tree| self.plan(tree, order, assignment);
+        let done = git::commit(repository, &git_dir, order, patience, &planning)?;
+        let outcome = self.outcome(order, assignment, &done.plan, Some(repository));
+        let pushed_to = repository.push.clone().filter(|_| done.commit.is_some());
+        Ok(Outcome { commit: done.commit, pushed_to, note: done.note, ..outcome })
+    }
+
+    fn outcome(
+        &self,
+        order: &Order,
+        assignment: &Assignment,
+        plan: &Plan,
+        repository: Option<&Repository>,
+    ) -> Outcome {
+        let package = match repository {
+            None => self.settings.out.join(&plan.dir).display().to_string(),
+            Some(repository) => join(&repository.directory, &plan.dir),
+        };
+        Outcome {
+            package,
+            file: plan.file.clone(),
+            object: ObjectName {
+                kind: plan.kind.clone(),
+                name: assignment.object.clone(),
+                namespace: order.intent.key.namespace.clone(),
+            },
+            replicas: Replicas { from: plan.from, to: plan.to },
+            form: self.settings.form,
+            changed: !plan.changes.is_empty(),
+            dry_run: false,
+            files: plan.changes.iter().map(|change| change.path.clone()).collect(),
+            repository: repository.map(|repository| repository.git.display().to_string()),
+            branch: repository.map(|repository| repository.branch.clone()),
+            commit: None,
+            pushed_to: None,
+            note: None,
+        }
+    }
+}

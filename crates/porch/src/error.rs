@@ -1,0 +1,135 @@
+//! Why no package was written, with the stable code and the exit status of each reason.
+
+use conductor_core::Code;
+use conductor_core::intent::{Kind, TargetKey};
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Exit statuses of `porch`, from sysexits.h where there is one for it.
+pub mod exit {
+    /// The command line is wrong.
+    pub const USAGE: u8 = 64;
+    /// The intent is refused, or has no package form.
+    pub const INTENT: u8 = 65;
+    /// The intent file cannot be read.
+    pub const NO_INPUT: u8 = 66;
+    /// A defect of the engine itself.
+    pub const INTERNAL: u8 = 70;
+    /// The package cannot be created or edited.
+    pub const CANNOT_CREATE: u8 = 73;
+    /// Reading or writing failed.
+    pub const IO: u8 = 74;
+    /// Busy or temporarily impossible: try again.
+    pub const BUSY: u8 = 75;
+    /// Refused by policy.
+    pub const POLICY: u8 = 77;
+}
+
+/// Why no package was written.
+#[derive(Debug, thiserror::Error)]
+pub enum PorchError {
+    /// There is no package form for this kind of intent.
+    #[error("there is no package form for {kind:?} of {key}: the engine scales, and needs replicas")]
+    Unsupported {
+        /// What was asked for.
+        kind: Kind,
+        /// For what.
+        key: TargetKey,
+    },
+    /// Routes or constraints do not allow it.
+    #[error("not allowed: {0}")]
+    Policy(String),
+    /// The package is not one that can be edited safely.
+    #[error("the package {package} cannot be used: {reason}")]
+    Unfit {
+        /// The package directory, or a file in it.
+        package: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Somebody else holds the lock.
+    #[error("{place} is in use by another process; waited {}", conductor_core::units::format_duration(*.waited))]
+    Busy {
+        /// What is locked.
+        place: String,
+        /// For how long it was waited.
+        waited: Duration,
+    },
+    /// The git program failed.
+    #[error("git {step} in {repository}: {reason}")]
+    Git {
+        /// What git was to do.
+        step: String,
+        /// Where.
+        repository: String,
+        /// What it said.
+        reason: String,
+        /// Whether trying again can help.
+        passing: bool,
+    },
+    /// The result is not what was meant.
+    #[error("the result failed the engine's own check: {0}")]
+    Check(String),
+    /// A file or directory could not be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Whoever asked does not want it any more.
+    #[error("stopped while waiting; nothing was changed")]
+    Cancelled,
+}
+
+impl PorchError {
+    /// The stable code.
+    pub fn code(&self) -> Code {
+        match self {
+            PorchError::Unsupported { .. } => Code::Unsupported,
+            PorchError::Policy(_) => Code::PolicyRefused,
+            PorchError::Unfit { .. } => Code::PackageUnfit,
+            PorchError::Busy { .. } | PorchError::Cancelled => Code::PackageBusy,
+            PorchError::Git { .. } => Code::GitFailed,
+            PorchError::Check(_) => Code::PackageCheckFailed,
+            PorchError::Io { .. } => Code::PackageWrite,
+        }
+    }
+
+    /// Whether trying again later can help.
+    pub fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            PorchError::Busy { .. } | PorchError::Cancelled | PorchError::Git { passing: true, .. }
+        )
+    }
+
+    /// The exit status of the program.
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            _ if self.is_passing() => exit::BUSY,
+            PorchError::Unsupported { .. } => exit::INTENT,
+            PorchError::Policy(_) => exit::POLICY,
+            PorchError::Check(_) => exit::INTERNAL,
+            PorchError::Io { source, .. } if is_input_output(source) => exit::IO,
+            PorchError::Git { .. } => exit::IO,
+            _ => exit::CANNOT_CREATE,
+        }
+    }
+
+    pub(crate) fn io(path: impl Into<PathBuf>, source: impl Into<io::Error>) -> Self {
+        PorchError::Io { path: path.into(), source: source.into() }
+    }
+
+    pub(crate) fn unfit(package: impl Into<String>, reason: impl Into<String>) -> Self {
+        PorchError::Unfit { package: package.into(), reason: reason.into() }
+    }
+}
+
+/// EIO and a full disk are failures of the device; everything else is about what was to be created.
+fn is_input_output(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        || rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::IO)
+}

@@ -1,0 +1,316 @@
+//! Packages in a Git repository: one commit for each intent that changes something, on a branch of a work tree or a bare
+//! repository, pushed when a remote is named. Somebody else's push in between is fetched, and the edit made again on top
+//! of it. A run that is killed leaves the branch where it was or where it was to go.
+
+mod run;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use crate::directory::Patience;
+use crate::files::{Tree, join};
+use crate::plan::{Change, Plan};
+use crate::{Order, PorchError, Repository};
+use conductor_core::scrub;
+use run::Git;
+use std::path::{Path, PathBuf};
+use tree::CommitTree;
+
+/// How often an edit is made again because somebody else pushed first.
+const PUSHES_MAX: usize = 5;
+/// Where the tip of the remote branch is kept while we work on it.
+const BASE: &str = "refs/conductor-loop/base";
+/// What stands for "there is no such branch yet" in update-ref.
+const NOTHING: &str = "0000000000000000000000000000000000000000";
+
+/// Makes a plan from what is in a tree.
+pub(crate) type Planning<'p> = &'p dyn Fn(&dyn Tree) -> Result<Plan, PorchError>;
+
+/// What was committed.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    pub plan: Plan,
+    /// The new commit; `None` when nothing changed.
+    pub commit: Option<String>,
+    /// What the operator should know, though the order is done.
+    pub note: Option<String>,
+}
+
+/// The directory to lock while working on the repository.
+pub(crate) fn git_directory(repository: &Repository, patience: &Patience<'_>) -> Result<PathBuf, PorchError> {
+    let git = Git { repository: &repository.git, patience };
+    // The work trees of one repository share refs and objects, so they share the lock.
+    let answer = git.run(&["rev-parse", "--path-format=absolute", "--git-common-dir"], &[])?;
+    Ok(PathBuf::from(answer.line()))
+}
+
+/// The plan for the tip of the local branch; nothing is written.
+pub(crate) fn preview(
+    repository: &Repository,
+    patience: &Patience<'_>,
+    planning: Planning<'_>,
+) -> Result<Plan, PorchError> {
+    let git = Git { repository: &repository.git, patience };
+    let tip = Target { git: &git, repository, git_dir: Path::new("") }.local_tip()?;
+    planning(&CommitTree::read(&git, tip.as_deref(), &repository.directory, &repository.branch)?)
+}
+
+/// Plans on the tip of the branch and commits the plan. The caller holds the lock of `git_dir`.
+pub(crate) fn commit(
+    repository: &Repository,
+    git_dir: &Path,
+    order: &Order,
+    patience: &Patience<'_>,
+    planning: Planning<'_>,
+) -> Result<Committed, PorchError> {
+    let git = Git { repository: &repository.git, patience };
+    let target = Target { git: &git, repository, git_dir };
+    match &repository.push {
+        None => target.commit_locally(order, planning),
+        Some(remote) => target.commit_and_push(remote, order, planning),
+    }
+}
+
+struct Target<'t> {
+    git: &'t Git<'t>,
+    repository: &'t Repository,
+    git_dir: &'t Path,
+}
+
+impl Target<'_> {
+    fn branch(&self) -> String {
+        format!("refs/heads/{}", self.repository.branch)
+    }
+
+    fn tip_of(&self, name: &str) -> Result<Option<String>, PorchError> {
+        let name = format!("{name}^{{commit}}");
+        let answer = self.git.ask(&["rev-parse", "--verify", "--quiet", &name], &[], &[])?;
+        if !answer.success && !answer.complaint().is_empty() {
+            return Err(self.git.failed(&["rev-parse"], answer.complaint(), false));
+        }
+        Ok(Some(answer.line()).filter(|_| answer.success))
+    }
+
+    fn local_tip(&self) -> Result<Option<String>, PorchError> {
+        self.tip_of(&self.branch())
+    }
+
+    fn plan(&self, tip: Option<&str>, planning: Planning<'_>) -> Result<Plan, PorchError> {
+        let (directory, branch) = (&self.repository.directory, &self.repository.branch);
+        planning(&CommitTree::read(self.git, tip, directory, branch)?)
+    }
+
+    fn commit_locally(&self, order: &Order, planning: Planning<'_>) -> Result<Committed, PorchError> {
+        let tip = self.local_tip()?;
+        let plan = self.plan(tip.as_deref(), planning)?;
+        if plan.changes.is_empty() {
+            return Ok(Committed { plan, commit: None, note: None });
+        }
+        let commit = self.make_commit(tip.as_deref(), &plan, order)?;
+        self.move_branch(tip.as_deref(), &commit)?;
+        Ok(Committed { plan, commit: Some(commit), note: None })
+    }
+
+    fn commit_and_push(
+        &self,
+        remote: &str,
+        order: &Order,
+        planning: Planning<'_>,
+    ) -> Result<Committed, PorchError> {
+        let refused =
+            |reason: &str| self.git.failed(&["push"], format!("{PUSHES_MAX} times in a row: {reason}"), true);
+        let mut reason = String::new();
+        for _ in 0..PUSHES_MAX {
+            let tip = self.fetch(remote)?;
+            let plan = self.plan(tip.as_deref(), planning)?;
+            if plan.changes.is_empty() {
+                let note = tip.and_then(|tip| self.follow(&tip).err()).map(|error| error.to_string());
+                return Ok(Committed { plan, commit: None, note });
+            }
+            let commit = self.make_commit(tip.as_deref(), &plan, order)?;
+            match self.push(remote, &commit)? {
+                None => {
+                    let note = self.follow(&commit).err().map(|error| error.to_string());
+                    return Ok(Committed { plan, commit: Some(commit), note });
+                }
+                Some(rejection) => reason = rejection,
+            }
+        }
+        Err(refused(&reason))
+    }
+
+    /// The tip of the remote's branch, with its objects.
+    fn fetch(&self, remote: &str) -> Result<Option<String>, PorchError> {
+        let branch = self.branch();
+        let listed = self.git.ask(&["ls-remote", "--quiet", "--", remote, &branch], &[], &[])?;
+        if !listed.success {
+            return Err(self.git.failed(&["ls-remote"], listed.complaint(), true));
+        }
+        if listed.stdout.is_empty() {
+            return Ok(None);
+        }
+        let wanted = format!("+{branch}:{BASE}");
+        let fetched = self.git.ask(
+            &["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", remote, &wanted],
+            &[],
+            &[],
+        )?;
+        if !fetched.success {
+            return Err(self.git.failed(&["fetch"], fetched.complaint(), true));
+        }
+        self.tip_of(BASE)
+    }
+
+    /// `Some(reason)` when somebody else was faster.
+    fn push(&self, remote: &str, commit: &str) -> Result<Option<String>, PorchError> {
+        let wanted = format!("{commit}:{}", self.branch());
+        let answer =
+            self.git.ask(&["push", "--porcelain", "--no-verify", "--", remote, &wanted], &[], &[])?;
+        if answer.success {
+            return Ok(None);
+        }
+        let report = String::from_utf8_lossy(&answer.stdout).into_owned();
+        let line = report.lines().find(|line| line.starts_with('!')).unwrap_or_default();
+        let reason = scrub::line(line.rsplit('\t').next().unwrap_or_default(), 200);
+        let raced = reason.starts_with("[rejected]")
+            || reason.contains("cannot lock ref")
+            || reason.contains("failed to update ref");
+        if raced {
+            return Ok(Some(reason));
+        }
+        // The other side answered and does not want it; anything else may pass.
+        let refused = reason.starts_with("[remote rejected]");
+        Err(self.git.failed(&["push"], format!("{reason} {}", answer.complaint()), !refused))
+    }
+
+    /// Brings the local branch to a pushed commit where that loses nothing.
+    fn follow(&self, commit: &str) -> Result<(), PorchError> {
+        let tip = self.local_tip()?;
+        match &tip {
+            Some(tip) if tip == commit => return Ok(()),
+            Some(tip) => {
+                let ancestor = self.git.ask(&["merge-base", "--is-ancestor", tip, commit], &[], &[])?;
+                if !ancestor.success {
+                    let reason =
+                        format!("pushed; the local {} has other commits and stays", self.repository.branch);
+                    return Err(self.git.failed(&["merge-base"], reason, false));
+                }
+            }
+            None => {}
+        }
+        self.move_branch(tip.as_deref(), commit)
+    }
+
+    /// Moves the branch, and the work tree that has it checked out, if there is one.
+    fn move_branch(&self, from: Option<&str>, to: &str) -> Result<(), PorchError> {
+        let branch = self.branch();
+        let Some(work_tree) = self.work_tree(from.is_some())? else {
+            let message = "conductor-loop: commit package";
+            self.git.run(&["update-ref", "-m", message, &branch, to, from.unwrap_or(NOTHING)], &[])?;
+            return Ok(());
+        };
+        // git itself refuses when files that would change have changes of their own.
+        let there = Git { repository: Path::new(&work_tree), patience: self.git.patience };
+        there.run(&["merge", "--ff-only", "--quiet", "--no-verify", to], &[]).map(drop)
+    }
+
+    /// The work tree that has the branch checked out.
+    fn work_tree(&self, exists: bool) -> Result<Option<String>, PorchError> {
+        let branch = self.branch();
+        if exists {
+            let answer = self.git.run(&["for-each-ref", "--format=%(worktreepath)", &branch], &[])?;
+            return Ok(Some(answer.line()).filter(|path| !path.is_empty()));
+        }
+        let head = self.git.ask(&["symbolic-ref", "--quiet", "HEAD"], &[], &[])?;
+        let top = self.git.ask(&["rev-parse", "--show-toplevel"], &[], &[])?;
+        Ok(Some(top.line()).filter(|path| head.line() == branch && top.success && !path.is_empty()))
+    }
+
+    fn make_commit(&self, tip: Option<&str>, plan: &Plan, order: &Order) -> Result<String, PorchError> {
+        let index = self.git_dir.join("conductor-loop.index");
+        // What a killed run left; the lock of the repository is ours.
+        let clean = || {
+            let _ = std::fs::remove_file(&index);
+            let _ = std::fs::remove_file(index.with_extension("index.lock"));
+        };
+        clean();
+        let tree = self.write_tree(tip, plan, &index.display().to_string());
+        clean();
+        let tree = tree?;
+        let (name, address) =
+            self.repository.author_parts().unwrap_or(("conductor-loop", "conductor-loop@localhost"));
+        let author = [
+            ("GIT_AUTHOR_NAME", name),
+            ("GIT_AUTHOR_EMAIL", address),
+            ("GIT_COMMITTER_NAME", name),
+            ("GIT_COMMITTER_EMAIL", address),
+        ];
+        let key =
+            self.repository.signing_key.as_ref().map(|key| format!("user.signingKey={}", key.display()));
+        let mut arguments = Vec::new();
+        if let Some(key) = &key {
+            arguments.extend(["-c", "gpg.format=ssh", "-c", key.as_str()]);
+        }
+        arguments.extend(["commit-tree", tree.as_str(), "-F", "-"]);
+        if key.is_some() {
+            arguments.push("-S");
+        }
+        if let Some(tip) = tip {
+            arguments.extend(["-p", tip]);
+        }
+        let answer = self.git.ask(&arguments, &author, message(plan, order).as_bytes())?;
+        if answer.success {
+            Ok(answer.line())
+        } else {
+            Err(self.git.failed(&["commit-tree"], answer.complaint(), false))
+        }
+    }
+
+    fn write_tree(&self, tip: Option<&str>, plan: &Plan, index: &str) -> Result<String, PorchError> {
+        let with_index = [("GIT_INDEX_FILE", index)];
+        let step = |arguments: &[&str], input: &[u8]| {
+            let answer = self.git.ask(arguments, &with_index, input)?;
+            if answer.success {
+                Ok(answer)
+            } else {
+                Err(self.git.failed(arguments, answer.complaint(), false))
+            }
+        };
+        step(&["read-tree", tip.unwrap_or("--empty")], &[])?;
+        let mut lines = Vec::new();
+        for Change { path, after, .. } in &plan.changes {
+            let object = self.git.run(&["hash-object", "-w", "--stdin"], &after.bytes)?.line();
+            let mode = if after.executable { "100755" } else { "100644" };
+            let full = join(&join(&self.repository.directory, &plan.dir), path);
+            lines.extend_from_slice(format!("{mode} {object}\t{full}\0").as_bytes());
+        }
+        step(&["update-index", "-z", "--index-info"], &lines)?;
+        Ok(step(&["write-tree"], &[])?.line())
+    }
+}
+
+/// Subject, what changed, and trailers that lead back to the intent.
+fn message(plan: &Plan, order: &Order) -> String {
+    let (key, intent) = (&order.intent.key, &order.intent);
+    let from = plan.from.map_or_else(String::new, |from| format!("from {from} "));
+    let mut text = format!(
+        "Scale {key} {from}to {}\n\n{}: spec.replicas of the {}.\n\n",
+        plan.to,
+        join(&plan.dir, &plan.file),
+        plan.kind
+    );
+    let seq = order.provenance.seq.map(|seq| seq.to_string());
+    let trailers = [
+        ("Intent-SHA256", Some(&order.provenance.sha256)),
+        ("Intent-Correlation-ID", order.provenance.correlation_id.as_ref()),
+        ("Intent-Seq", seq.as_ref()),
+        ("Intent-Source", intent.source.as_ref()),
+        ("Intent-Reason", intent.reason.as_ref()),
+    ];
+    for (name, value) in trailers {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            text.push_str(&format!("{name}: {}\n", scrub::line(value, 600)));
+        }
+    }
+    text
+}

@@ -1,0 +1,46 @@
+//! What the engine is asked to do: one judged intent, and where it comes from.
+
+use crate::PorchError;
+use conductor_core::intent::{Intent, Kind};
+use serde::Serialize;
+
+/// One intent to carry out.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// The judged intent.
+    pub intent: Intent,
+    /// Where it comes from; recorded in commits.
+    pub provenance: Provenance,
+}
+
+/// What a commit says about where it comes from.
+#[derive(Debug, Clone, Default)]
+pub struct Provenance {
+    /// SHA-256 of the intent's bytes, in hexadecimal.
+    pub sha256: String,
+    /// The correlation id, where known.
+    pub correlation_id: Option<String>,
+    /// The daemon's sequence number, where there is one.
+    pub seq: Option<u64>,
+}
+
+/// The two forms of a package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// The object itself: edited in the package that owns it, else a partial object for server-side apply.
+    Direct,
+    /// A strategic-merge patch that is not applied by itself.
+    Structured,
+}
+
+impl Order {
+    /// The wanted replicas, if this is a kind of intent the engine has a package form for.
+    pub(crate) fn replicas(&self) -> Result<u32, PorchError> {
+        let scales = matches!(self.intent.kind, Kind::Scaling | Kind::ScalingIntent);
+        self.intent
+            .replicas
+            .filter(|_| scales)
+            .ok_or_else(|| PorchError::Unsupported { kind: self.intent.kind, key: self.intent.key.clone() })
+    }
+}

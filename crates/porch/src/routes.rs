@@ -1,0 +1,278 @@
+//! The operator's table: which package, repository and object a target has. Without a table there are default places.
+//! What an intent says in its constraints only narrows what the table allows.
+
+use crate::{Order, PorchError};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Replicas no intent can exceed anyway (design part 5).
+const REPLICAS_MAX: u32 = 100;
+
+/// The table of routes and the repositories they name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Routes {
+    /// In order; the first that covers an intent counts.
+    #[serde(default, rename = "route")]
+    routes: Vec<Route>,
+    #[serde(default, rename = "repository")]
+    repositories: BTreeMap<String, Repository>,
+}
+
+/// One line of the table.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Route {
+    /// Patterns; `*` stands for any text.
+    #[serde(default = "any")]
+    namespace: String,
+    #[serde(default = "any")]
+    target: String,
+    /// Directory of the package, with `{namespace}`, `{target}` and `{package}`.
+    #[serde(default = "default_package")]
+    package: String,
+    /// Name of a repository; without one the output directory.
+    repository: Option<String>,
+    /// The object, when it is not a Deployment, `StatefulSet` or `ReplicaSet` called like the target.
+    kind: Option<String>,
+    name: Option<String>,
+    base: Option<PathBuf>,
+    #[serde(default)]
+    min_replicas: u32,
+    #[serde(default = "replicas_max")]
+    max_replicas: u32,
+}
+
+/// A Git repository packages are committed to.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Repository {
+    /// A work tree or a bare repository on this machine.
+    pub git: PathBuf,
+    /// The branch that is committed to.
+    #[serde(default = "main_branch")]
+    pub branch: String,
+    /// The remote that each commit is pushed to.
+    pub push: Option<String>,
+    /// `Name <address>` of author and committer.
+    #[serde(default = "default_author")]
+    pub author: String,
+    /// An SSH key that signs the commits.
+    pub signing_key: Option<PathBuf>,
+    /// Directory inside the repository under which the packages lie.
+    #[serde(default)]
+    pub directory: String,
+}
+
+/// Where one order goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Assignment {
+    /// The package's directory by the table; else the default places.
+    pub dir: Option<String>,
+    /// The package the intent names, where no table says more.
+    pub package: Option<String>,
+    pub kind: Option<String>,
+    /// Name of the object.
+    pub object: String,
+    pub base: Option<PathBuf>,
+    pub repository: Option<Repository>,
+}
+
+fn any() -> String {
+    "*".to_owned()
+}
+
+fn default_package() -> String {
+    "{namespace}/{package}".to_owned()
+}
+
+fn replicas_max() -> u32 {
+    REPLICAS_MAX
+}
+
+fn main_branch() -> String {
+    "main".to_owned()
+}
+
+/// Author and committer where nobody names one.
+fn default_author() -> String {
+    "conductor-loop <conductor-loop@localhost>".to_owned()
+}
+
+impl Routes {
+    /// Reads the tables `[[route]]` and `[repository.NAME]`; what is wrong is said as a sentence.
+    pub fn from_toml(table: toml::Table) -> Result<Self, String> {
+        let routes: Routes =
+            table.try_into().map_err(|error: toml::de::Error| error.to_string().trim().to_owned())?;
+        for (number, route) in routes.routes.iter().enumerate() {
+            route
+                .validate(&routes.repositories)
+                .map_err(|reason| format!("route {}: {reason}", number + 1))?;
+        }
+        for (name, repository) in &routes.repositories {
+            repository.validate().map_err(|reason| format!("repository '{name}': {reason}"))?;
+        }
+        Ok(routes)
+    }
+
+    /// Whether there is no table.
+    pub fn is_empty(&self) -> bool {
+        self.routes.is_empty()
+    }
+
+    /// Where the order goes, or why it may not.
+    pub(crate) fn assign(&self, order: &Order) -> Result<Assignment, PorchError> {
+        let (key, intent) = (&order.intent.key, &order.intent);
+        if self.routes.is_empty() {
+            if let Some(named) = &intent.repository {
+                let reason = format!("the intent names the repository '{named}', and no route leads to one");
+                return Err(PorchError::Policy(reason));
+            }
+            let (package, object) = (intent.package.clone(), key.target.clone());
+            return Ok(Assignment { dir: None, package, kind: None, object, base: None, repository: None });
+        }
+        let replicas = order.replicas()?;
+        let mut covering = self.routes.iter().filter(|route| route.covers(order)).peekable();
+        if covering.peek().is_none() {
+            return Err(PorchError::Policy(format!("no route covers {key}")));
+        }
+        let narrowed = covering.find(|route| route.agrees(order));
+        let route = narrowed.ok_or_else(|| {
+            let asked = [("package", &intent.package), ("repository", &intent.repository)];
+            let asked: Vec<String> = asked
+                .iter()
+                .filter_map(|(what, name)| name.as_ref().map(|name| format!("{what} '{name}'")))
+                .collect();
+            PorchError::Policy(format!("no route of {key} leads to {}", asked.join(" in ")))
+        })?;
+        if !(route.min_replicas..=route.max_replicas).contains(&replicas) {
+            let (low, high) = (route.min_replicas, route.max_replicas);
+            return Err(PorchError::Policy(format!(
+                "the route of {key} allows {low} to {high} replicas, not {replicas}"
+            )));
+        }
+        Ok(Assignment {
+            dir: Some(route.directory(order)),
+            package: None,
+            kind: route.kind.clone(),
+            object: route.name.as_ref().unwrap_or(&key.target).clone(),
+            base: route.base.clone(),
+            repository: route.repository.as_ref().and_then(|name| self.repositories.get(name)).cloned(),
+        })
+    }
+}
+
+impl Route {
+    fn validate(&self, repositories: &BTreeMap<String, Repository>) -> Result<(), String> {
+        if self.min_replicas > self.max_replicas {
+            return Err(format!(
+                "min-replicas {} is above max-replicas {}",
+                self.min_replicas, self.max_replicas
+            ));
+        }
+        if let Some(name) = self.repository.as_ref().filter(|name| !repositories.contains_key(*name)) {
+            return Err(format!("there is no [repository.{name}]"));
+        }
+        let filled = ["{namespace}", "{target}", "{package}"]
+            .iter()
+            .fold(self.package.clone(), |text, place| text.replace(place, "x"));
+        check_directory(&filled).map_err(|reason| format!("package '{}' {reason}", self.package))
+    }
+
+    fn covers(&self, order: &Order) -> bool {
+        let key = &order.intent.key;
+        matches_pattern(&self.namespace, &key.namespace) && matches_pattern(&self.target, &key.target)
+    }
+
+    /// Whether the intent's constraints name this route's package and repository, or none.
+    fn agrees(&self, order: &Order) -> bool {
+        let dir = self.directory(order);
+        let package = order.intent.package.as_ref();
+        let repository = order.intent.repository.as_ref();
+        package.is_none_or(|named| crate::files::base_name(&dir) == named)
+            && repository.is_none_or(|named| self.repository.as_ref() == Some(named))
+    }
+
+    fn directory(&self, order: &Order) -> String {
+        let key = &order.intent.key;
+        // Names were judged: they hold no slash and do not begin with a dot, so they cannot lead elsewhere.
+        self.package
+            .replace("{namespace}", &key.namespace)
+            .replace("{target}", &key.target)
+            .replace("{package}", order.intent.package.as_ref().unwrap_or(&key.target))
+    }
+}
+
+impl Repository {
+    /// The repository at a path, everything else as by default.
+    pub fn new(git: PathBuf) -> Self {
+        let (branch, author) = (main_branch(), default_author());
+        Self { git, branch, push: None, author, signing_key: None, directory: String::new() }
+    }
+
+    /// Whether names and author can be handed to git.
+    pub fn validate(&self) -> Result<(), String> {
+        let refuse = |what: &str, value: &str| Err(format!("{what} '{value}' cannot be used"));
+        // The rules of git-check-ref-format that matter on a command line; git itself checks the rest.
+        let plain = |name: &str| {
+            !name.is_empty()
+                && !name.starts_with(['-', '/', '.'])
+                && !name.contains("..")
+                && name.bytes().all(|byte| byte.is_ascii_graphic() && !b"~^:?*[\\@{".contains(&byte))
+        };
+        if !plain(&self.branch) {
+            return refuse("branch", &self.branch);
+        }
+        if let Some(remote) = self.push.as_ref().filter(|remote| remote.is_empty() || remote.starts_with('-'))
+        {
+            return refuse("push", remote);
+        }
+        if self.author_parts().is_none() {
+            return refuse("author", &self.author);
+        }
+        if !self.directory.is_empty() {
+            check_directory(&self.directory)
+                .map_err(|reason| format!("directory '{}' {reason}", self.directory))?;
+        }
+        Ok(())
+    }
+
+    /// Name and address of the author.
+    pub(crate) fn author_parts(&self) -> Option<(&str, &str)> {
+        let (name, address) = self.author.strip_suffix('>')?.split_once(" <")?;
+        let clean = |text: &str| !text.trim().is_empty() && !text.contains(['<', '>', '\n', '\0']);
+        (clean(name) && clean(address)).then_some((name, address))
+    }
+}
+
+/// A directory below the root: no step out of it, none that git or we hide.
+fn check_directory(path: &str) -> Result<(), &'static str> {
+    if path.contains(['{', '}', '\0', '\\']) {
+        return Err("has a placeholder that does not exist; {namespace}, {target} and {package} do");
+    }
+    if path.split('/').any(|step| step.is_empty() || step.starts_with('.')) {
+        return Err("must be relative, without empty parts and parts that begin with a dot");
+    }
+    Ok(())
+}
+
+/// `*` stands for any text, everything else for itself.
+fn matches_pattern(pattern: &str, text: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
+    let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
+    let Some(mut left) = text.strip_prefix(head).and_then(|left| left.strip_suffix(tail)) else {
+        return false;
+    };
+    // The leftmost place of each part is as good as any other.
+    middle.split('*').all(|part| match left.split_once(part) {
+        Some((_, after)) => {
+            left = after;
+            true
+        }
+        None => false,
+    })
+}
+
+#[cfg(test)]
+mod tests;

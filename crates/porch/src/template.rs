@@ -1,0 +1,128 @@
+//! The packages that are written where none exists. Nothing in them changes from one intent to the next but the number
+//! of replicas, so that scaling again is an edit of one value.
+
+use crate::Form;
+use crate::files::{Content, Files, KPTFILE, KUSTOMIZATIONS};
+use conductor_core::intent::TargetKey;
+
+/// The object's file of the direct form.
+pub(crate) const OBJECT: &str = "deployment.yaml";
+/// The patch of the structured form.
+pub(crate) const PATCH: &str = "scaling-patch.yaml";
+/// Longest name of a directory (`NAME_MAX`).
+const NAME_MAX: usize = 255;
+
+/// Keeps a pruner from deleting the live workload when the package goes away: the package names an object that
+/// somebody else owns. kpt and Config Sync, Flux, Argo CD, in this order.
+const DETACH: &str = "    client.lifecycle.config.k8s.io/deletion: detach
+    kustomize.toolkit.fluxcd.io/prune: disabled
+    argocd.argoproj.io/sync-options: Prune=false,ServerSideApply=true
+";
+const LOCAL: &str = "    config.kubernetes.io/local-config: \"true\"\n";
+
+/// The last part of the directory of a new package; `None` when the target's name leaves no room for it.
+pub(crate) fn package_name(target: &str, form: Form) -> Option<String> {
+    let suffix = match form {
+        Form::Direct => "scaling",
+        Form::Structured => "scaling-patch",
+    };
+    Some(format!("{target}-{suffix}")).filter(|name| name.len() <= NAME_MAX)
+}
+
+/// A new package called `name`.
+pub(crate) fn package(key: &TargetKey, replicas: u32, name: &str, form: Form, kustomize: bool) -> Files {
+    let (file, object, about) = match form {
+        Form::Direct => (OBJECT, direct_object(key, replicas), direct_readme(key, name)),
+        Form::Structured => (PATCH, patch(key, replicas), structured_readme(key, name)),
+    };
+    let mut files = vec![(KPTFILE, kptfile(key, name)), (file, object), ("README.md", about)];
+    if kustomize && form == Form::Structured {
+        files.push((KUSTOMIZATIONS[0], component(key, name)));
+    }
+    let content = |text: String| Content { bytes: text.into_bytes(), executable: false };
+    files.into_iter().map(|(name, text)| (name.to_owned(), content(text))).collect()
+}
+
+/// The kustomization of the structured form, for a package that has none yet.
+pub(crate) fn component(TargetKey { namespace, target }: &TargetKey, name: &str) -> String {
+    format!(
+        "# List this directory under `components` of the kustomization that has the Deployment: the build fails if it\n\
+         # does not have it.\n\
+         apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nmetadata:\n  name: {name}\n  annotations:\n{LOCAL}\
+         patches:\n  - path: {PATCH}\n  \
+         # The patch file is local configuration; the Deployment it is merged into is not.\n  - patch: |-\n      \
+         apiVersion: apps/v1\n      kind: Deployment\n      metadata:\n        name: {target}\n        \
+         namespace: {namespace}\n        annotations:\n          config.kubernetes.io/local-config: null\n"
+    )
+}
+
+fn kptfile(TargetKey { namespace, target }: &TargetKey, name: &str) -> String {
+    format!(
+        "apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata:\n  name: {name}\n  annotations:\n{LOCAL}info:\n  \
+         description: Replicas of {target} in {namespace}\n"
+    )
+}
+
+fn direct_object(TargetKey { namespace, target }: &TargetKey, replicas: u32) -> String {
+    format!(
+        "# A partial object: apply it server-side onto the existing Deployment.\napiVersion: apps/v1\nkind: Deployment\n\
+         metadata:\n  name: {target}\n  namespace: {namespace}\n  annotations:\n{DETACH}spec:\n  replicas: {replicas}\n"
+    )
+}
+
+fn patch(TargetKey { namespace, target }: &TargetKey, replicas: u32) -> String {
+    format!(
+        "# A strategic-merge patch, not applied by itself (local-config). For kustomize, use the Component that --kustomize\n\
+         # writes: under `patches` alone this file would make the Deployment local-config too, and kustomize would leave it out.\n\
+         apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: {target}\n  namespace: {namespace}\n  \
+         annotations:\n{LOCAL}spec:\n  replicas: {replicas}\n"
+    )
+}
+
+fn direct_readme(TargetKey { namespace, target }: &TargetKey, name: &str) -> String {
+    format!(
+        "# {name}\n\n\
+         How many replicas the Deployment `{target}` in the namespace `{namespace}` is to have.\n\n\
+         `{OBJECT}` is a part of that Deployment, not the whole: it has no selector, no template and no image, because the\n\
+         intent that asked for it names none. Apply it server-side onto the Deployment that exists:\n\n\
+         ```sh\nkubectl apply --server-side --field-manager=conductor-loop -f {OBJECT}\n```\n\n\
+         Where the Deployment does not exist, this fails, as it should. The annotations keep kpt, Config Sync, Flux and\n\
+         Argo CD from deleting the live Deployment when this package is removed. Once the package that owns the\n\
+         Deployment is at hand, remove this one and put that in its place: it is then edited instead.\n"
+    )
+}
+
+fn structured_readme(TargetKey { namespace, target }: &TargetKey, name: &str) -> String {
+    format!(
+        "# {name}\n\n\
+         How many replicas the Deployment `{target}` in the namespace `{namespace}` is to have, as a strategic-merge patch.\n\n\
+         `{PATCH}` is marked `config.kubernetes.io/local-config`, so kpt, Config Sync and kustomize do not apply it as an\n\
+         object of its own. To use it with kustomize, have the package written with `--kustomize` and list this directory\n\
+         under `components`. Listed under `patches` alone it would carry the mark over to the Deployment, and kustomize\n\
+         would leave the Deployment out.\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_but_the_replicas_depends_on_the_intent() {
+        let key = TargetKey { namespace: "ns".into(), target: "web".into() };
+        for form in [Form::Direct, Form::Structured] {
+            let (three, nine) = (package(&key, 3, "p", form, true), package(&key, 9, "p", form, true));
+            let differing: Vec<_> =
+                three.iter().filter(|(name, content)| nine.get(*name) != Some(content)).collect();
+            assert_eq!(differing.len(), 1, "{form:?}");
+            let text = String::from_utf8(differing[0].1.bytes.clone()).unwrap();
+            assert!(text.ends_with("  replicas: 3\n"));
+        }
+    }
+
+    #[test]
+    fn a_name_that_fits_no_directory_is_none() {
+        assert_eq!(package_name(&"a".repeat(253), Form::Direct), None);
+        assert_eq!(package_name("web", Form::Structured).as_deref(), Some("web-scaling-patch"));
+    }
+}

@@ -1,0 +1,317 @@
+//! YAML as a tree in which every node knows the bytes it came from, so that one scalar can be replaced and every other
+//! byte kept. It never expands an alias and never builds values: a document cannot grow by being read. What a
+//! Kubernetes package has no use for (duplicate keys, unbounded depth, several anchors on what we touch) is refused
+//! by name.
+
+mod edit;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use edit::{EditError, set_integer};
+
+use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+use std::collections::HashSet;
+use std::ops::Range;
+
+/// Largest file that is read; the API server itself takes objects of 1.5 MiB at most.
+pub(crate) const BYTES_MAX: usize = 4 << 20;
+/// Deepest nesting; a Deployment needs about 12.
+const DEPTH_MAX: usize = 100;
+/// Most nodes of one file.
+const NODES_MAX: usize = 200_000;
+/// The byte order mark that some editors leave.
+const BOM: &str = "\u{feff}";
+
+/// Why a file is not read as YAML.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum YamlError {
+    #[error("is {0} bytes; at most {BYTES_MAX} are read")]
+    TooLarge(usize),
+    #[error("is not UTF-8")]
+    Encoding,
+    #[error("is not YAML at line {line}: {reason}")]
+    Syntax { line: usize, reason: String },
+    #[error("is nested deeper than {DEPTH_MAX} at line {0}")]
+    TooDeep(usize),
+    #[error("has more than {NODES_MAX} nodes")]
+    TooMany,
+    #[error("has the key '{key}' twice in one mapping, at line {line}")]
+    DuplicateKey { key: String, line: usize },
+}
+
+/// One node and where it stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub bytes: Range<usize>,
+    pub line: usize,
+    pub value: Value,
+    /// The parser's number of the anchor on it; 0 for none.
+    pub anchor: usize,
+    pub tagged: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Value {
+    Scalar { text: String, plain: bool },
+    List(Vec<Node>),
+    Map { entries: Vec<(Node, Node)>, flow: bool },
+    Alias(usize),
+}
+
+/// A file: its documents, and which anchors are used by an alias.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stream {
+    pub documents: Vec<Node>,
+    pub aliased: HashSet<usize>,
+}
+
+impl Node {
+    /// The value of a key, if this is a mapping that has it.
+    pub(crate) fn get(&self, key: &str) -> Option<&Node> {
+        self.entries().iter().find(|(name, _)| name.text() == Some(key)).map(|(_, value)| value)
+    }
+
+    /// The value at a path of keys.
+    pub(crate) fn at(&self, path: &[&str]) -> Option<&Node> {
+        path.iter().try_fold(self, |node, key| node.get(key))
+    }
+
+    /// The text of a scalar.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Scalar { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The entries of a mapping; none for anything else.
+    pub(crate) fn entries(&self) -> &[(Node, Node)] {
+        match &self.value {
+            Value::Map { entries, .. } => entries,
+            _ => &[],
+        }
+    }
+
+    /// The items of a list; none for anything else.
+    pub(crate) fn items(&self) -> &[Node] {
+        match &self.value {
+            Value::List(items) => items,
+            _ => &[],
+        }
+    }
+}
+
+/// Reads a file.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Stream, YamlError> {
+    if bytes.len() > BYTES_MAX {
+        return Err(YamlError::TooLarge(bytes.len()));
+    }
+    let whole = std::str::from_utf8(bytes).map_err(|_| YamlError::Encoding)?;
+    let text = whole.strip_prefix(BOM).unwrap_or(whole);
+    let mut reader = Reader {
+        source: bytes,
+        places: Places::new(text, whole.len() - text.len()),
+        open: Vec::new(),
+        nodes: 0,
+        stream: Stream::default(),
+    };
+    for event in Parser::new_from_str(text) {
+        let (event, span) = event.map_err(|error| YamlError::Syntax {
+            line: error.marker().line(),
+            reason: error.info().to_owned(),
+        })?;
+        reader.take(event, span)?;
+    }
+    Ok(reader.stream)
+}
+
+/// From the parser's positions (characters) to bytes of the file.
+struct Places {
+    /// Byte of each character; empty for pure ASCII, where both are the same.
+    bytes: Vec<u32>,
+    shift: usize,
+    len: usize,
+}
+
+impl Places {
+    fn new(text: &str, shift: usize) -> Self {
+        let bytes = if text.is_ascii() {
+            Vec::new()
+        } else {
+            text.char_indices().map(|(byte, _)| u32::try_from(byte).unwrap_or(u32::MAX)).collect()
+        };
+        Self { bytes, shift, len: text.len() }
+    }
+
+    fn byte(&self, character: usize) -> usize {
+        let byte = if self.bytes.is_empty() {
+            character
+        } else {
+            self.bytes.get(character).map_or(self.len, |byte| *byte as usize)
+        };
+        byte.min(self.len) + self.shift
+    }
+}
+
+/// A collection that has begun and not ended.
+enum Open {
+    List(Node),
+    Map { node: Node, key: Option<Node>, seen: HashSet<String> },
+}
+
+struct Reader<'s> {
+    source: &'s [u8],
+    places: Places,
+    open: Vec<Open>,
+    nodes: usize,
+    stream: Stream,
+}
+
+impl Reader<'_> {
+    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), YamlError> {
+        let node = |reader: &Self, value, anchor, tagged| Node {
+            bytes: reader.places.byte(span.start.index())..reader.places.byte(span.end.index()),
+            line: span.start.line(),
+            value,
+            anchor,
+            tagged,
+        };
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let value = Value::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain };
+                let scalar = node(self, value, anchor, tag.is_some());
+                self.place(scalar)
+            }
+            Event::Alias(anchor) => {
+                self.stream.aliased.insert(anchor);
+                let alias = node(self, Value::Alias(anchor), 0, false);
+                self.place(alias)
+            }
+            Event::SequenceStart(anchor, tag) => {
+                let list = node(self, Value::List(Vec::new()), anchor, tag.is_some());
+                self.begin(Open::List(list), span)
+            }
+            Event::MappingStart(anchor, tag) => {
+                let flow = self.source.get(self.places.byte(span.start.index())) == Some(&b'{');
+                let value = Value::Map { entries: Vec::new(), flow };
+                let map = node(self, value, anchor, tag.is_some());
+                self.begin(Open::Map { node: map, key: None, seen: HashSet::new() }, span)
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.end(span),
+            Event::Nothing
+            | Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentStart(_)
+            | Event::DocumentEnd => Ok(()),
+        }
+    }
+
+    fn begin(&mut self, collection: Open, span: Span) -> Result<(), YamlError> {
+        if self.open.len() >= DEPTH_MAX {
+            return Err(YamlError::TooDeep(span.start.line()));
+        }
+        self.open.push(collection);
+        Ok(())
+    }
+
+    fn end(&mut self, span: Span) -> Result<(), YamlError> {
+        let Some(collection) = self.open.pop() else { return Ok(()) };
+        let (Open::List(mut node) | Open::Map { mut node, .. }) = collection;
+        node.bytes.end = self.places.byte(span.end.index()).max(node.bytes.start);
+        self.place(node)
+    }
+
+    /// Puts a finished node where it belongs.
+    fn place(&mut self, node: Node) -> Result<(), YamlError> {
+        self.nodes += 1;
+        if self.nodes > NODES_MAX {
+            return Err(YamlError::TooMany);
+        }
+        match self.open.last_mut() {
+            None => self.stream.documents.push(node),
+            Some(Open::List(list)) => {
+                if let Value::List(items) = &mut list.value {
+                    items.push(node);
+                }
+            }
+            Some(Open::Map { node: map, key, seen }) => match key.take() {
+                None => {
+                    // The merge key may be repeated in practice, and is never followed here.
+                    if let Some(name) = node.text().filter(|name| *name != "<<")
+                        && !seen.insert(name.to_owned())
+                    {
+                        let key = name.chars().take(60).collect();
+                        return Err(YamlError::DuplicateKey { key, line: node.line });
+                    }
+                    *key = Some(node);
+                }
+                Some(name) => {
+                    if let Value::Map { entries, .. } = &mut map.value {
+                        entries.push((name, node));
+                    }
+                }
+            },
+        }
+        Ok(())
+    }
+}
+
+/// The paths at which two files differ, at most `limit` of them. Scalars are compared with their style: `3` is not `"3"`.
+pub(crate) fn differences(before: &Stream, after: &Stream, limit: usize) -> Vec<String> {
+    let mut found = Vec::new();
+    compare_lists(&before.documents, &after.documents, "", &mut found, limit);
+    found
+}
+
+fn compare(before: &Node, after: &Node, path: &str, found: &mut Vec<String>, limit: usize) {
+    if found.len() >= limit {
+        return;
+    }
+    let same = match (&before.value, &after.value) {
+        (Value::Scalar { text: a, plain: p }, Value::Scalar { text: b, plain: q }) => a == b && p == q,
+        (Value::Alias(a), Value::Alias(b)) => a == b,
+        (Value::List(a), Value::List(b)) => return compare_lists(a, b, path, found, limit),
+        (Value::Map { entries: a, flow: f }, Value::Map { entries: b, flow: g }) if f == g => {
+            return compare_maps(a, b, path, found, limit);
+        }
+        _ => false,
+    };
+    if !same || before.anchor != after.anchor || before.tagged != after.tagged {
+        found.push(path.to_owned());
+    }
+}
+
+fn compare_lists(before: &[Node], after: &[Node], path: &str, found: &mut Vec<String>, limit: usize) {
+    if before.len() != after.len() {
+        found.push(path.to_owned());
+        return;
+    }
+    for (number, (a, b)) in before.iter().zip(after).enumerate() {
+        compare(a, b, &format!("{path}/{number}"), found, limit);
+    }
+}
+
+fn compare_maps(
+    before: &[(Node, Node)],
+    after: &[(Node, Node)],
+    path: &str,
+    found: &mut Vec<String>,
+    limit: usize,
+) {
+    let name = |key: &Node| key.text().unwrap_or("?").to_owned();
+    let (mut a, mut b) = (before.iter().peekable(), after.iter().peekable());
+    while let (Some((key_a, value_a)), Some((key_b, value_b))) = (a.peek(), b.peek()) {
+        if key_a.text() == key_b.text() {
+            compare(value_a, value_b, &format!("{path}/{}", name(key_a)), found, limit);
+            a.next();
+        } else {
+            // Present in the second only; anything else shows up as a rest of the first.
+            found.push(format!("{path}/{}", name(key_b)));
+        }
+        b.next();
+        if found.len() >= limit {
+            return;
+        }
+    }
+    found.extend(a.chain(b).map(|(key, _)| format!("{path}/{}", name(key))));
+}
