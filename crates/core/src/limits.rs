@@ -23,8 +23,9 @@ pub const SIGHTED_MAX: usize = 8_192;
 pub const TAKEN_MAX: usize = 16_384;
 /// Takes asked for and not yet answered; the same window bounds how far claims run ahead of what is durable.
 pub const TAKES_IN_FLIGHT_MAX: usize = 256;
-/// Intents whose next start is already recorded, so that a worker never waits for the disk (design part 7: 64).
-pub const ARMED_MAX: usize = 64;
+/// Intents whose next start is already recorded, so that a worker never waits for the disk. Design part 7 says 64; with the
+/// embedded engine, whose outcomes wait for two syncs, 256 carry half as many again (docs/BENCHMARKS.md).
+pub const ARMED_MAX: usize = 256;
 /// Bytes of waiting intents kept in memory; beyond, they are read back from the store when their turn comes.
 pub const HELD_BYTES_MAX: usize = 16 << 20;
 /// While runs take less than this on average, each worker has its next intent in hand: then the way back to the desk would

@@ -1,12 +1,13 @@
 //! The engine: where an order goes, the lock of that place, the plan, and its carrying out.
 
-use crate::directory::{self, Directory, Patience, Turns, hold};
+use crate::directory::{self, Directory, Patience, Written, lock};
 use crate::files::{Tree, join};
 use crate::outcome::{ObjectName, Outcome, Replicas, unified_diff};
 use crate::plan::{Plan, Style, plan};
 use crate::routes::Assignment;
 use crate::{Form, Order, PorchError, Repository, Routes, git};
 use std::path::PathBuf;
+use std::time::Instant;
 
 /// What all orders have in common.
 #[derive(Debug, Clone)]
@@ -27,17 +28,19 @@ pub struct Settings {
     pub durable: bool,
 }
 
+/// How often an order is planned again because somebody else changed the package meanwhile.
+const PLANS_MAX: usize = 20;
+
 /// The package engine. Threads may share one.
 #[derive(Debug)]
 pub struct Engine {
     settings: Settings,
-    turns: Turns,
 }
 
 impl Engine {
     /// An engine; nothing is opened yet.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, turns: Turns::default() }
+        Self { settings }
     }
 
     /// Carries an order out.
@@ -85,11 +88,15 @@ impl Engine {
         patience: &Patience<'_>,
     ) -> Result<Outcome, PorchError> {
         let out = &self.settings.out;
-        let _turn = hold(&self.turns, out, patience)?;
+        let begin = Instant::now();
         let tree = Directory::open(out)?;
-        let plan = self.plan(&tree, order, assignment)?;
-        directory::write(&tree, &plan, self.settings.durable)?;
-        Ok(self.outcome(order, assignment, &plan, None))
+        for _ in 0..PLANS_MAX {
+            let plan = self.plan(&tree, order, assignment)?;
+            if directory::write(&tree, &plan, self.settings.durable, patience)? == Written::Done {
+                return Ok(self.outcome(order, assignment, &plan, None));
+            }
+        }
+        Err(PorchError::Busy { place: out.display().to_string(), waited: begin.elapsed() })
     }
 
     fn in_repository(
@@ -100,7 +107,8 @@ impl Engine {
         patience: &Patience<'_>,
     ) -> Result<Outcome, PorchError> {
         let git_dir = git::git_directory(repository, patience)?;
-        let _turn = hold(&self.turns, &git_dir, patience)?;
+        let shown = git_dir.display().to_string();
+        let _lock = lock(directory::open_root(&git_dir)?, &shown, patience)?;
         let planning = |tree: &dyn Tree| self.plan(tree, order, assignment);
         let done = git::commit(repository, &git_dir, order, patience, &planning)?;
         let outcome = self.outcome(order, assignment, &done.plan, Some(repository));

@@ -29,7 +29,7 @@ pub(crate) type Files = BTreeMap<String, Content>;
 /// Which files are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Which {
-    /// Those that can hold an object, and the Kptfile.
+    /// Those that can hold an object.
     Objects,
     /// All: a package that is copied.
     All,
@@ -39,8 +39,8 @@ pub(crate) enum Which {
 pub(crate) trait Tree {
     /// The files of a directory; `None` when there is nothing of that name or the directory is empty.
     fn read(&self, dir: &str, which: Which) -> Result<Option<Files>, PorchError>;
-    /// Whether the directory itself has a Kptfile or a kustomization.
-    fn is_package(&self, dir: &str) -> Result<bool, PorchError>;
+    /// The Kptfile of a directory, if it has one.
+    fn kptfile(&self, dir: &str) -> Result<Option<Vec<u8>>, PorchError>;
     /// How a path is named to people.
     fn name(&self, path: &str) -> String;
 }
@@ -48,7 +48,7 @@ pub(crate) trait Tree {
 /// Whether a file of this name can hold objects.
 pub(crate) fn holds_objects(name: &str) -> bool {
     let extension = std::path::Path::new(name).extension();
-    extension.is_some_and(|e| e == "yaml" || e == "yml") || name == KPTFILE || KUSTOMIZATIONS.contains(&name)
+    extension.is_some_and(|e| e == "yaml" || e == "yml") || KUSTOMIZATIONS.contains(&name)
 }
 
 /// The last part of a path.

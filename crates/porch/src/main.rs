@@ -51,9 +51,9 @@ fn run(arguments: Arguments) -> Result<String, Failure> {
     };
     let engine = Engine::new(arguments.settings);
     let (outcome, text) = if arguments.dry_run {
-        engine.preview(&order, &patience).map_err(failure)?
+        engine.preview(&order, &patience).map_err(|error| failure(&error))?
     } else {
-        let outcome = engine.apply(&order, &patience).map_err(failure)?;
+        let outcome = engine.apply(&order, &patience).map_err(|error| failure(&error))?;
         let line = format!("{}\n", outcome.line());
         (outcome, line)
     };
@@ -63,7 +63,7 @@ fn run(arguments: Arguments) -> Result<String, Failure> {
     Ok(text)
 }
 
-fn failure(error: PorchError) -> Failure {
+fn failure(error: &PorchError) -> Failure {
     let code = error.code();
     let message = format!("{code} {error}\n  what to do: {}", code.remedy());
     Failure { status: error.exit_status(), message }

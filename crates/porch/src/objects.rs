@@ -34,7 +34,7 @@ pub(crate) fn find(files: &Files, wanted: &Wanted<'_>, package: &str) -> Result<
     let mut rivals = Vec::new();
     for (path, content) in files {
         let base = base_name(path);
-        if base == KPTFILE || !holds_objects(base) || !mentions(&content.bytes, wanted.name) {
+        if !holds_objects(base) || !mentions(&content.bytes, wanted.name) {
             continue;
         }
         let stream = yaml::parse(&content.bytes)
@@ -106,14 +106,9 @@ const KPTFILE_FIELDS: [&str; 9] =
     ["apiVersion", "kind", "metadata", "upstream", "upstreamLock", "info", "pipeline", "inventory", "status"];
 
 /// Whether the Kptfile is one. `strict`: ours, which kpt has to accept; else unknown fields are the owner's business.
-pub(crate) fn check_kptfile(
-    files: &Files,
-    package: &str,
-    strict: bool,
-) -> Result<Option<String>, PorchError> {
-    let Some(content) = files.get(KPTFILE) else { return Ok(None) };
+pub(crate) fn check_kptfile(bytes: &[u8], package: &str, strict: bool) -> Result<Option<String>, PorchError> {
     let unfit = |reason: String| PorchError::unfit(format!("{package}/{KPTFILE}"), reason);
-    let stream = yaml::parse(&content.bytes).map_err(|error| unfit(error.to_string()))?;
+    let stream = yaml::parse(bytes).map_err(|error| unfit(error.to_string()))?;
     let [document] = stream.documents.as_slice() else {
         return Err(unfit(format!("holds {} documents instead of one", stream.documents.len())));
     };

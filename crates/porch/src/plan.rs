@@ -1,10 +1,11 @@
 //! What is to be written where, decided from what is there. Pure: trees are read, nothing is written.
 
-use crate::files::{Content, Files, KUSTOMIZATIONS, Tree, Which, base_name, join};
+use crate::files::{Content, Files, KPTFILE, KUSTOMIZATIONS, Tree, Which, base_name, join};
 use crate::objects::{self, Found, Wanted};
 use crate::routes::Assignment;
-use crate::yaml::{EditError, parse, set_integer};
+use crate::yaml::{EditError, set_integer};
 use crate::{Form, Order, PorchError, template};
+use conductor_core::intent::TargetKey;
 
 /// One file to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,14 +69,16 @@ pub(crate) fn plan(
         Some(dir) => planner.at_or_new(dir)?,
         None => planner.at_default_places()?,
     };
-    planner.check(&plan).map_err(|error| PorchError::Check(error.to_string()))?;
+    if plan.new {
+        planner.check(&plan).map_err(|error| PorchError::Check(error.to_string()))?;
+    }
     Ok(plan)
 }
 
 impl Planner<'_> {
     fn at_default_places(&self) -> Result<Plan, PorchError> {
         let key = &self.order.intent.key;
-        if self.tree.is_package("")? {
+        if self.tree.kptfile("")?.is_some() {
             return self.at_root();
         }
         let own = template::package_name(&key.target, self.style.form)
@@ -89,7 +92,9 @@ impl Planner<'_> {
             (None, Form::Structured) => vec![in_namespace(&own)],
         };
         // A directory at the top may be a namespace's; only a Kptfile makes it a package.
-        places.retain(|place| place.contains('/') || self.tree.is_package(place).unwrap_or(false));
+        places.retain(|place| {
+            place.contains('/') || self.tree.kptfile(place).is_ok_and(|found| found.is_some())
+        });
         for place in &places {
             if let Place::Package(plan) = self.at(place)? {
                 return Ok(plan);
@@ -143,8 +148,9 @@ impl Planner<'_> {
         let Some(files) = self.tree.read(dir, Which::Objects)? else { return Ok(Place::Nothing) };
         let name = self.tree.name(dir);
         let Some(found) = objects::find(&files, &self.wanted(), &name)? else { return Ok(Place::NoObject) };
-        let kpt_name = objects::check_kptfile(&files, &name, false)?;
         if let (Some(named), true) = (&self.assignment.package, dir.is_empty())
+            && let kptfile = self.tree.kptfile("")?.unwrap_or_default()
+            && let kpt_name = objects::check_kptfile(&kptfile, &name, false)?
             && kpt_name.as_ref() != Some(named)
         {
             let found = kpt_name.unwrap_or_default();
@@ -175,7 +181,7 @@ impl Planner<'_> {
         package: &str,
     ) -> Result<(Option<u32>, Option<Vec<u8>>), PorchError> {
         let source = files.get(&found.file).map(|content| content.bytes.as_slice()).unwrap_or_default();
-        set_integer(source, &found.stream, found.document, &["spec"], "replicas", self.replicas).map_err(
+        set_integer(source, &found.stream, found.document, &["spec", "replicas"], self.replicas).map_err(
             |error| match error {
                 EditError::SelfCheck(_) => PorchError::Check(error.to_string()),
                 _ => PorchError::unfit(format!("{package}/{}", found.file), error.to_string()),
@@ -183,33 +189,28 @@ impl Planner<'_> {
         )
     }
 
+    /// The files a new package begins with, and how they are named to people.
+    fn model(&self, dir: &str) -> Result<(Files, String), PorchError> {
+        if let Some(base) = self.style.base {
+            let name = base.name("");
+            return match base.read("", Which::All)? {
+                Some(files) => Ok((files, name)),
+                None => Err(PorchError::unfit(name, "the base package is not there or empty")),
+            };
+        }
+        let name = self.tree.name(dir);
+        if self.assignment.kind.as_deref().is_some_and(|kind| kind != "Deployment") {
+            // Nobody knows what else such an object needs.
+            return Err(PorchError::unfit(name, "there is no such package, and no base for it"));
+        }
+        let Style { form, kustomize, .. } = *self.style;
+        let (namespace, target) = (self.order.intent.key.namespace.clone(), self.assignment.object.clone());
+        let key = TargetKey { namespace, target };
+        Ok((template::package(&key, self.replicas, base_name(dir), form, kustomize), name))
+    }
+
     fn new_package(&self, dir: &str) -> Result<Plan, PorchError> {
-        let (mut files, package) = match self.style.base {
-            Some(base) => {
-                let name = base.name("");
-                let files = base.read("", Which::All)?;
-                (
-                    files
-                        .ok_or_else(|| PorchError::unfit(&name, "the base package is not there or empty"))?,
-                    name,
-                )
-            }
-            None => {
-                if self.assignment.kind.as_deref().is_some_and(|kind| kind != "Deployment") {
-                    // Nobody knows what else such an object needs.
-                    return Err(PorchError::unfit(
-                        self.tree.name(dir),
-                        "there is no such package, and no base for it",
-                    ));
-                }
-                let form = (self.style.form, self.style.kustomize);
-                let key = conductor_core::intent::TargetKey {
-                    namespace: self.order.intent.key.namespace.clone(),
-                    target: self.assignment.object.clone(),
-                };
-                (template::package(&key, self.replicas, base_name(dir), form.0, form.1), self.tree.name(dir))
-            }
-        };
+        let (mut files, package) = self.model(dir)?;
         let found = objects::find(&files, &self.wanted(), &package)?;
         let found = found
             .ok_or_else(|| PorchError::unfit(&package, format!("it holds no {}", self.assignment.object)))?;
@@ -229,18 +230,20 @@ impl Planner<'_> {
         })
     }
 
-    /// Parses what is about to be written, and asserts kind, name, namespace, replicas and the Kptfile.
+    /// Parses what a new package is going to be, and asserts kind, name, namespace, replicas and the Kptfile. An edit needs
+    /// no more than its own check: nothing but the one value differs from what was found.
     fn check(&self, plan: &Plan) -> Result<(), PorchError> {
         let files: Files =
             plan.changes.iter().map(|change| (change.path.clone(), change.after.clone())).collect();
         let ours = plan.new && self.style.base.is_none();
-        objects::check_kptfile(&files, &plan.dir, ours)?;
+        if let Some(kptfile) = files.get(KPTFILE) {
+            objects::check_kptfile(&kptfile.bytes, &plan.dir, ours)?;
+        }
         let Some(content) = files.get(&plan.file) else { return Ok(()) };
         let found = objects::find(&files, &self.wanted(), &plan.dir)?;
         let found = found.filter(|found| found.file == plan.file && found.kind == plan.kind);
         let found = found.ok_or_else(|| PorchError::Check("the object is not where it was".to_owned()))?;
-        let stream = parse(&content.bytes).map_err(|error| PorchError::Check(error.to_string()))?;
-        match set_integer(&content.bytes, &stream, found.document, &["spec"], "replicas", plan.to) {
+        match set_integer(&content.bytes, &found.stream, found.document, &["spec", "replicas"], plan.to) {
             Ok((Some(is), None)) if is == plan.to => Ok(()),
             other => Err(PorchError::Check(format!("replicas are not {}: {other:?}", plan.to))),
         }

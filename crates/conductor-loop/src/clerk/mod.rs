@@ -5,6 +5,7 @@
 //! behind published files; only then are they DONE. Audit entries will ride in the same batch.
 
 mod head;
+mod packages;
 mod publish;
 mod retention;
 
@@ -17,6 +18,7 @@ use conductor_core::Code;
 use conductor_core::name::TakenName;
 use conductor_core::record::{Claim, LastSuccess, Outcome};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use packages::PackageSync;
 use publish::PublishError;
 use std::collections::HashSet;
 use std::io;
@@ -54,8 +56,6 @@ pub struct Places {
     pub failed: Arc<Dir>,
     /// status/
     pub status: Arc<Dir>,
-    /// Where the embedded engine writes packages without syncing them, if it is what runs.
-    pub packages: Option<Dir>,
 }
 
 /// Where the archived file comes from.
@@ -122,6 +122,13 @@ pub enum Command {
         /// Whether the sync worked.
         result: io::Result<()>,
     },
+    /// What these outcomes' runs wrote is on the disk.
+    PackagesSynced {
+        /// The outcomes, now to be made durable.
+        settlements: Vec<Settlement>,
+        /// Whether the sync worked.
+        result: io::Result<()>,
+    },
     /// Whether the daemon is ready, for the public head.
     Ready(HeadState),
     /// Somebody waits for the disk now: do not collect.
@@ -176,7 +183,7 @@ pub struct Clerk {
 impl Clerk {
     /// Starts the clerk and its sync helper.
     pub fn start(
-        places: Places,
+        (places, packages): (Places, Option<Dir>),
         store: Arc<Store>,
         head: Head,
         report: impl Fn(Vec<Ack>) + Send + 'static,
@@ -192,10 +199,12 @@ impl Clerk {
                 }
             }
         })?;
+        let packages = packages.map(|packages| PackageSync::start(packages, commands.clone())).transpose()?;
         let abandon = Arc::new(AtomicBool::new(false));
         let hurry = Arc::new(AtomicBool::new(true));
         let desk = Desk {
             places,
+            packages,
             abandon: Arc::clone(&abandon),
             hurry: Arc::clone(&hurry),
             store,
@@ -245,6 +254,8 @@ impl Clerk {
 /// The clerk's own table: what lies between commit and DONE.
 struct Desk<R> {
     places: Places,
+    /// Where the embedded engine writes packages, if it is what runs.
+    packages: Option<PackageSync>,
     abandon: Arc<AtomicBool>,
     hurry: Arc<AtomicBool>,
     store: Arc<Store>,
@@ -267,7 +278,7 @@ struct Stopped;
 impl<R: Fn(Vec<Ack>)> Desk<R> {
     fn run(mut self, commands: &Receiver<Command>) {
         let mut stopping = false;
-        while !stopping {
+        while !stopping || self.packages.as_ref().is_some_and(|packages| !packages.is_idle()) {
             let mut batch = Vec::new();
             match commands.recv_timeout(self.patience()) {
                 Ok(command) => batch.push(command),
@@ -302,6 +313,12 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
 
     /// How long to wait for the next command before something else is due.
     fn patience(&self) -> Duration {
+        let hurry = self.hurry.load(Ordering::Acquire);
+        let sync = self.packages.as_ref().and_then(|packages| packages.patience(hurry));
+        sync.map_or_else(|| self.idle_patience(), |sync| sync.min(self.idle_patience()))
+    }
+
+    fn idle_patience(&self) -> Duration {
         if self.retain_before.is_some() {
             return Duration::ZERO;
         }
@@ -322,7 +339,6 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         let idle = batch.is_empty();
         let work = self.sort(batch)?;
         if !work.is_empty() || self.done.len() >= SYNC_AT || (idle && !self.done.is_empty()) {
-            self.sync_packages(&work)?;
             let lasts = self.commit(&work)?;
             self.answer(&work, lasts);
             self.publish(work.settlements)?;
@@ -340,28 +356,22 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
     /// Takes a batch apart. Names for archived files are chosen here, before the commit that records them.
     fn sort(&mut self, batch: Vec<Command>) -> Result<Work, Stopped> {
         let mut work = Work::default();
-        let mut reserved = HashSet::new();
         for command in batch {
             match command {
                 Command::Claim { claim, bytes, arm } => work.claims.push((claim, bytes, arm)),
                 Command::Arm { seq, attempt } => work.arms.push((seq, attempt)),
-                Command::Settle(mut settlement) => {
-                    if !settlement.republish
-                        && let Err(error) =
-                            publish::choose_name(&self.places, &mut settlement.outcome, &mut reserved)
-                    {
-                        return Err(self
-                            .fatal(Code::StoreFailed, &format!("choosing a name in the archive: {error}")));
-                    }
-                    work.settlements.push(*settlement);
+                Command::Settle(settlement) => match &mut self.packages {
+                    Some(packages) if PackageSync::covers(&settlement) => packages.wait(*settlement),
+                    _ => work.settlements.push(*settlement),
+                },
+                Command::PackagesSynced { settlements, result } => {
+                    self.believe("the file system of the packages", result)?;
+                    self.packages.as_mut().map(PackageSync::ended);
+                    work.settlements.extend(settlements);
                 }
                 Command::Synced { seqs, result } => {
                     self.sync_under_way = false;
-                    if let Err(error) = result {
-                        // A failed sync is never repeated and believed: a restart reads back what is there.
-                        return Err(self
-                            .fatal(Code::StoreFailed, &format!("syncing the handoff file system: {error}")));
-                    }
+                    self.believe("the handoff file system", result)?;
                     self.done.extend(seqs);
                 }
                 Command::Retain { before } => self.retain_before = Some(before),
@@ -369,19 +379,22 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
                 Command::Hurry | Command::Stop => {}
             }
         }
+        let mut reserved = HashSet::new();
+        for settlement in work.settlements.iter_mut().filter(|settlement| !settlement.republish) {
+            publish::choose_name(&self.places, &mut settlement.outcome, &mut reserved).map_err(|error| {
+                self.fatal(Code::StoreFailed, &format!("choosing a name in the archive: {error}"))
+            })?;
+        }
+        let hurry = self.hurry.load(Ordering::Acquire);
+        if let Some(packages) = &mut self.packages {
+            packages.begin(hurry);
+        }
         Ok(work)
     }
 
-    /// What an outcome says was written has to be on the disk before the outcome is.
-    fn sync_packages(&mut self, work: &Work) -> Result<(), Stopped> {
-        let Some(packages) = &self.places.packages else { return Ok(()) };
-        let ran = |settlement: &Settlement| !settlement.republish && settlement.outcome.attempts > 0;
-        if !work.settlements.iter().any(ran) {
-            return Ok(());
-        }
-        packages.sync_file_system().map_err(|error| {
-            self.fatal(Code::StoreFailed, &format!("syncing the file system of the packages: {error}"))
-        })
+    /// A failed sync is never repeated and believed: a restart reads back what is there.
+    fn believe(&self, what: &str, result: io::Result<()>) -> Result<(), Stopped> {
+        result.map_err(|error| self.fatal(Code::StoreFailed, &format!("syncing {what}: {error}")))
     }
 
     /// One durable transaction. A full disk is waited for; anything else is fatal.

@@ -95,14 +95,13 @@ impl<'l> Life<'l> {
 
         let head = Head::new(state.path.display().to_string());
         let to_loop = inputs.clone();
-        let (engine, packages) = match program {
-            Some(executable) => (Engine::External(executable), None),
-            None => {
-                let packages = Dir::open(&out).map_err(setup("the package engine"))?;
-                (embedded_engine(config, &out), Some(packages))
-            }
+        let (engine, packages) = if let Some(executable) = program {
+            (Engine::External(executable), None)
+        } else {
+            let packages = Dir::open(&out).map_err(setup("the package engine"))?;
+            (embedded_engine(config, &out), Some(packages))
         };
-        let clerk = Clerk::start(places.for_clerk(packages), Arc::clone(&store), head, move |acks| {
+        let clerk = Clerk::start((places.for_clerk(), packages), Arc::clone(&store), head, move |acks| {
             drop(to_loop.send(Input::Clerk(acks)));
         });
         let clerk = clerk.map_err(setup("the clerk"))?;

@@ -102,7 +102,7 @@ impl Places {
     }
 
     /// What the clerk works in.
-    pub fn for_clerk(&self, packages: Option<Dir>) -> crate::clerk::Places {
+    pub fn for_clerk(&self) -> crate::clerk::Places {
         crate::clerk::Places {
             handoff: Arc::clone(&self.handoff),
             taken: Arc::clone(&self.taken),
@@ -111,7 +111,6 @@ impl Places {
             processed: Arc::clone(&self.processed),
             failed: Arc::clone(&self.failed),
             status: Arc::clone(&self.status),
-            packages,
         }
     }
 }

@@ -5,8 +5,8 @@ mod lock;
 mod write;
 
 pub use lock::Patience;
-pub(crate) use lock::{Turns, hold};
-pub(crate) use write::write;
+pub(crate) use lock::lock;
+pub(crate) use write::{Written, write};
 
 use crate::PorchError;
 use crate::files::{
@@ -14,10 +14,11 @@ use crate::files::{
     join,
 };
 use crate::yaml::BYTES_MAX;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RawMode, Stat, fstat, open, openat, statat};
+use rustix::fs::{
+    AtFlags, Dir, FileType, Mode, OFlags, RawMode, ResolveFlags, Stat, fstat, open, openat, openat2, statat,
+};
 use rustix::io::Errno;
-use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC);
@@ -32,8 +33,7 @@ pub(crate) struct Directory {
 impl Directory {
     /// Opens the root; symbolic links on the way to it are the operator's own.
     pub(crate) fn open(path: &Path) -> Result<Self, PorchError> {
-        let root = open(path, DIRECTORY, Mode::empty()).map_err(|errno| PorchError::io(path, errno))?;
-        Ok(Self { root, path: path.to_owned() })
+        Ok(Self { root: open_root(path)?, path: path.to_owned() })
     }
 
     fn full(&self, path: &str) -> PathBuf {
@@ -42,6 +42,22 @@ impl Directory {
 
     /// A directory below the root; `None` when it is not there.
     fn enter(&self, path: &str) -> Result<Option<OwnedFd>, PorchError> {
+        let steps = if path.is_empty() { "." } else { path };
+        let guard = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        match openat2(&self.root, steps, DIRECTORY, Mode::empty(), guard) {
+            Ok(dir) => Ok(Some(dir)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(Errno::NOTDIR | Errno::LOOP) => {
+                let reason = "part of its path is no directory (symbolic links are not followed)";
+                Err(PorchError::unfit(self.name(path), reason))
+            }
+            // Old kernels and some sandboxes do not have the call.
+            Err(Errno::NOSYS | Errno::PERM) => self.enter_by_steps(path),
+            Err(errno) => Err(PorchError::io(self.full(path), errno)),
+        }
+    }
+
+    fn enter_by_steps(&self, path: &str) -> Result<Option<OwnedFd>, PorchError> {
         let mut dir = openat(&self.root, ".", DIRECTORY, Mode::empty())
             .map_err(|errno| PorchError::io(&self.path, errno))?;
         for step in path.split('/').filter(|step| !step.is_empty()) {
@@ -49,10 +65,8 @@ impl Directory {
                 Ok(next) => next,
                 Err(Errno::NOENT) => return Ok(None),
                 Err(Errno::NOTDIR | Errno::LOOP) => {
-                    return Err(PorchError::unfit(
-                        self.name(path),
-                        format!("'{step}' is not a directory (links are not followed)"),
-                    ));
+                    let reason = format!("'{step}' is no directory (symbolic links are not followed)");
+                    return Err(PorchError::unfit(self.name(path), reason));
                 }
                 Err(errno) => return Err(PorchError::io(self.full(path), errno)),
             };
@@ -65,18 +79,30 @@ impl Tree for Directory {
     fn read(&self, dir: &str, which: Which) -> Result<Option<Files>, PorchError> {
         let Some(start) = self.enter(dir)? else { return Ok(None) };
         let mut walk = Walk { tree: self, package: dir, which, files: Files::new(), bytes: 0, entries: 0 };
-        walk.directory(&start, "", 0)?;
+        walk.directory(start, "", 0)?;
         Ok(Some(walk.files).filter(|_| walk.entries > 0))
     }
 
-    fn is_package(&self, dir: &str) -> Result<bool, PorchError> {
-        let Some(dir) = self.enter(dir)? else { return Ok(false) };
-        Ok(statat(&dir, KPTFILE, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| is_regular(&stat)))
+    fn kptfile(&self, dir: &str) -> Result<Option<Vec<u8>>, PorchError> {
+        let Some(holder) = self.enter(dir)? else { return Ok(None) };
+        match read_file(&holder, KPTFILE, BYTES_MAX as u64) {
+            Ok(found) => Ok(found.map(|(bytes, _)| bytes)),
+            // A link is none of ours.
+            Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::NOENT | Errno::LOOP)) => {
+                Ok(None)
+            }
+            Err(error) => Err(PorchError::io(self.full(&join(dir, KPTFILE)), error)),
+        }
     }
 
     fn name(&self, path: &str) -> String {
         self.full(path).display().to_string()
     }
+}
+
+/// A directory the operator named.
+pub(crate) fn open_root(path: &Path) -> Result<OwnedFd, PorchError> {
+    open(path, DIRECTORY, Mode::empty()).map_err(|errno| PorchError::io(path, errno))
 }
 
 fn is_regular(stat: &Stat) -> bool {
@@ -97,31 +123,37 @@ impl Walk<'_> {
         Err(PorchError::unfit(self.tree.name(&join(self.package, path)), reason))
     }
 
-    fn directory(&mut self, dir: &OwnedFd, below: &str, depth: usize) -> Result<(), PorchError> {
+    fn directory(&mut self, dir: OwnedFd, below: &str, depth: usize) -> Result<(), PorchError> {
         if depth > DEPTH_MAX {
             return self.refuse(below, format!("is deeper than {DEPTH_MAX} directories"));
         }
         let at = |errno: Errno| PorchError::io(self.tree.full(&join(self.package, below)), errno);
+        let mut listing = Dir::new(dir).map_err(at)?;
         let mut names = Vec::new();
-        for entry in Dir::read_from(dir).map_err(at)? {
+        while let Some(entry) = listing.read() {
             let entry = entry.map_err(at)?;
-            let name = entry.file_name();
-            if name != c"." && name != c".." {
-                names.push(name.to_owned());
+            // A name that is not UTF-8 is not one of ours.
+            if let Ok(name) = entry.file_name().to_str()
+                && !matches!(name, "." | "..")
+            {
+                names.push((name.to_owned(), entry.file_type()));
             }
         }
-        names.sort();
-        for name in names {
-            let Ok(name) = name.into_string() else { continue };
-            self.entry(dir, &name, below, depth)?;
-        }
-        Ok(())
+        names.sort_by(|a, b| a.0.cmp(&b.0));
+        let dir = listing.fd().map_err(at)?;
+        names.into_iter().try_for_each(|(name, kind)| self.entry(dir, &name, kind, (below, depth)))
     }
 
-    fn entry(&mut self, dir: &OwnedFd, name: &str, below: &str, depth: usize) -> Result<(), PorchError> {
+    fn entry(
+        &mut self,
+        dir: BorrowedFd<'_>,
+        name: &str,
+        kind: FileType,
+        (below, depth): (&str, usize),
+    ) -> Result<(), PorchError> {
         let path = join(below, name);
         // What we left unfinished is not there; what else is hidden belongs to tools, and is copied but not searched.
-        if name.ends_with(UNFINISHED) || name == ".git" {
+        if name == UNFINISHED || name == ".git" {
             return Ok(());
         }
         self.entries += 1;
@@ -132,11 +164,17 @@ impl Walk<'_> {
             return Ok(());
         }
         let at = |errno: Errno| PorchError::io(self.tree.full(&join(self.package, &path)), errno);
-        let stat = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map_err(at)?;
-        match FileType::from_raw_mode(stat.st_mode) {
+        let kind = match kind {
+            // Some file systems do not say.
+            FileType::Unknown => {
+                FileType::from_raw_mode(statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map_err(at)?.st_mode)
+            }
+            known => known,
+        };
+        match kind {
             FileType::Directory => {
                 let next = openat(dir, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()).map_err(at)?;
-                self.directory(&next, &path, depth + 1)
+                self.directory(next, &path, depth + 1)
             }
             FileType::RegularFile if self.which == Which::All || holds_objects(name) => {
                 self.file(dir, name, path)
@@ -150,7 +188,7 @@ impl Walk<'_> {
         }
     }
 
-    fn file(&mut self, dir: &OwnedFd, name: &str, path: String) -> Result<(), PorchError> {
+    fn file(&mut self, dir: BorrowedFd<'_>, name: &str, path: String) -> Result<(), PorchError> {
         let at = |source: std::io::Error| PorchError::io(self.tree.full(&join(self.package, &path)), source);
         let Some((bytes, stat)) = read_file(dir, name, BYTES_MAX as u64).map_err(at)? else {
             return self.refuse(&path, "is no regular file");
@@ -177,8 +215,19 @@ fn read_file(dir: impl AsFd, name: &str, limit: u64) -> std::io::Result<Option<(
         return Ok(None);
     }
     let expected = u64::try_from(stat.st_size).unwrap_or(0).min(limit);
-    let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or(0) + 1);
-    std::fs::File::from(file).take(limit + 1).read_to_end(&mut bytes)?;
+    let mut bytes = vec![0; usize::try_from(expected).unwrap_or(0) + 1];
+    let mut length = 0;
+    // A regular file ends where a read fills less than it could; one more byte than expected shows that it grew.
+    loop {
+        let room = bytes.get_mut(length..).unwrap_or_default();
+        let (wanted, got) = (room.len(), rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut *room))?);
+        length += got;
+        if got < wanted || length as u64 > limit {
+            break;
+        }
+        bytes.resize(2 * bytes.len(), 0);
+    }
+    bytes.truncate(length);
     Ok(Some((bytes, stat)))
 }
 

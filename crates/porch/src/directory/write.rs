@@ -2,12 +2,12 @@
 //! and several changed files are exchanged with the package as a whole. What is unfinished has one name, begins with a
 //! dot, and is swept by whoever comes next.
 
-use super::{DIRECTORY, Directory, mode, read_file};
+use super::{DIRECTORY, Directory, Patience, lock, mode, read_file};
 use crate::PorchError;
-use crate::files::{Content, Tree, UNFINISHED, base_name};
-use crate::plan::Plan;
+use crate::files::{Content, Tree, UNFINISHED, base_name, join};
+use crate::plan::{Change, Plan};
 use rustix::fs::{
-    AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, fchmod, fchown, fsync, linkat, mkdirat, openat,
+    AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, fchmod, fchown, fstat, fsync, linkat, mkdirat, openat,
     renameat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
@@ -19,68 +19,115 @@ const DIR_MODE: Mode = mode(0o750);
 const FILE_MODE: Mode = mode(0o640);
 const PROGRAM_MODE: Mode = mode(0o750);
 
-/// Carries out a plan. `durable`: not back before it is on the disk. The caller holds the lock of the root.
-pub(crate) fn write(tree: &Directory, plan: &Plan, durable: bool) -> Result<(), PorchError> {
-    let (parent_path, name) = plan.dir.rsplit_once('/').unwrap_or(("", &plan.dir));
-    let (inside, file) = plan.file.rsplit_once('/').unwrap_or(("", &plan.file));
-    let at = |error: io::Error| PorchError::io(tree.full(&plan.dir), error);
-    if !plan.dir.is_empty()
-        && let Some(parent) = tree.enter(parent_path)?
-    {
-        remove_tree(&parent, UNFINISHED).map_err(at)?;
-    }
-    let holder = tree.enter(&crate::files::join(&plan.dir, inside))?;
-    if let Some(holder) = &holder {
-        remove_tree(holder, UNFINISHED).map_err(at)?;
-    }
-    let writer = Writer { durable };
-    match (plan.changes.as_slice(), holder) {
-        ([], _) => return Ok(()),
-        ([change], Some(holder)) if !plan.new && change.path == plan.file => {
-            writer.replace(&holder, file, &change.after).map_err(at)?;
-        }
-        (_, _) if plan.dir.is_empty() => {
-            let reason =
-                "more than one of its files would change, which cannot be done at once for the root itself";
-            return Err(PorchError::unfit(tree.name(""), reason));
-        }
-        _ => {
-            let parent = writer.make_path(tree, parent_path)?;
-            writer.place(&parent, name, plan).map_err(at)?;
-        }
-    }
-    read_back(tree, plan)
+/// Whether a plan was carried out.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    Done,
+    /// What the plan was made from is not what is there now: plan again.
+    Stale,
 }
 
-/// The object's file is read again: what is there is what was meant.
-fn read_back(tree: &Directory, plan: &Plan) -> Result<(), PorchError> {
-    let Some(change) = plan.changes.iter().find(|change| change.path == plan.file) else { return Ok(()) };
-    let (inside, file) = plan.file.rsplit_once('/').unwrap_or(("", &plan.file));
-    let dir = tree.enter(&crate::files::join(&plan.dir, inside))?;
-    let found = dir.and_then(|dir| read_file(dir, file, change.after.bytes.len() as u64).ok().flatten());
-    if found.is_some_and(|(bytes, _)| bytes == change.after.bytes) {
-        return Ok(());
-    }
-    Err(PorchError::Check(format!("{} is not what was written", tree.name(&plan.dir))))
-}
-
-struct Writer {
+/// Carries out a plan, if what it was made from is still there. `durable`: not back before it is on the disk.
+pub(crate) fn write(
+    tree: &Directory,
+    plan: &Plan,
     durable: bool,
+    patience: &Patience<'_>,
+) -> Result<Written, PorchError> {
+    let writer = Writer { tree, plan, durable, patience };
+    match plan.changes.as_slice() {
+        [] => Ok(Written::Done),
+        [change] if !plan.new && change.path == plan.file => writer.edit(change),
+        _ => writer.place(),
+    }
 }
 
-impl Writer {
+struct Writer<'w> {
+    tree: &'w Directory,
+    plan: &'w Plan,
+    durable: bool,
+    patience: &'w Patience<'w>,
+}
+
+impl Writer<'_> {
+    fn at(&self) -> impl Fn(io::Error) -> PorchError {
+        let path = self.tree.full(&self.plan.dir);
+        move |error| PorchError::io(&path, error)
+    }
+
     fn sync(&self, file: &OwnedFd) -> io::Result<()> {
         if self.durable { Ok(fsync(file)?) } else { Ok(()) }
+    }
+
+    /// A directory of the tree, locked, and still the one of that name; `None` when it is not.
+    fn locked(&self, path: &str) -> Result<Option<OwnedFd>, PorchError> {
+        let Some(dir) = self.tree.enter(path)? else { return Ok(None) };
+        let dir = lock(dir, &self.tree.name(path), self.patience)?;
+        let identity = |dir: &OwnedFd| {
+            let stat = fstat(dir).map_err(|errno| PorchError::io(self.tree.full(path), errno))?;
+            Ok::<_, PorchError>((stat.st_dev, stat.st_ino))
+        };
+        let held = identity(&dir)?;
+        let named = self.tree.enter(path)?.map(|dir| identity(&dir)).transpose()?;
+        Ok(Some(dir).filter(|_| named == Some(held)))
+    }
+
+    /// One file changes: it is replaced, under the lock of the package and of the directory it is in.
+    fn edit(&self, change: &Change) -> Result<Written, PorchError> {
+        let (inside, name) = self.plan.file.rsplit_once('/').unwrap_or(("", &self.plan.file));
+        let Some(package) = self.locked(&self.plan.dir)? else { return Ok(Written::Stale) };
+        let holder = if inside.is_empty() { None } else { Some(self.locked(&join(&self.plan.dir, inside))?) };
+        let dir = match &holder {
+            None => &package,
+            Some(Some(holder)) => holder,
+            Some(None) => return Ok(Written::Stale),
+        };
+        let Change { before, after, .. } = change;
+        if content(dir, name, before.as_deref()).map_err(self.at())? != *before {
+            return Ok(Written::Stale);
+        }
+        self.replace(dir, name, after).map_err(self.at())?;
+        self.read_back(dir, name, after)
+    }
+
+    /// The object's file is read again: what is there is what was meant.
+    fn read_back(&self, dir: &OwnedFd, name: &str, meant: &Content) -> Result<Written, PorchError> {
+        if content(dir, name, Some(&meant.bytes)).map_err(self.at())?.as_ref() == Some(&meant.bytes) {
+            return Ok(Written::Done);
+        }
+        let file = self.tree.name(&join(&self.plan.dir, &self.plan.file));
+        Err(PorchError::Check(format!("{file} is not what was written")))
+    }
+
+    /// Whether every file that is going to change is as the plan found it.
+    fn is_fresh(&self) -> Result<bool, PorchError> {
+        for Change { path, before, .. } in &self.plan.changes {
+            let (inside, name) = path.rsplit_once('/').unwrap_or(("", path));
+            let found = match self.tree.enter(&join(&self.plan.dir, inside))? {
+                None => None,
+                Some(dir) => content(&dir, name, before.as_deref()).map_err(self.at())?,
+            };
+            if found != *before {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// A file that is complete before it gets its name. Keeps mode and, where we may, owner of the old one.
     fn replace(&self, dir: &OwnedFd, name: &str, content: &Content) -> io::Result<()> {
         let old = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
-        let file = self.create(dir, UNFINISHED, content)?;
-        // Only root may give a file away; for anybody else it stays ours.
-        let (user, group) = (rustix::fs::Uid::from_raw(old.st_uid), rustix::fs::Gid::from_raw(old.st_gid));
-        let _ = fchown(&file, Some(user), Some(group));
-        fchmod(&file, Mode::from_raw_mode(old.st_mode & 0o7777))?;
+        let file = Self::create(dir, UNFINISHED, content)?;
+        let new = fstat(&file)?;
+        if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid) {
+            // Only root may give a file away; for anybody else it stays ours.
+            let (user, group) =
+                (rustix::fs::Uid::from_raw(old.st_uid), rustix::fs::Gid::from_raw(old.st_gid));
+            let _ = fchown(&file, Some(user), Some(group));
+        }
+        if old.st_mode != new.st_mode {
+            fchmod(&file, Mode::from_raw_mode(old.st_mode & 0o7777))?;
+        }
         self.sync(&file)?;
         let placed =
             renameat(dir, UNFINISHED, dir, name).map_err(io::Error::from).and_then(|()| self.sync(dir));
@@ -90,10 +137,18 @@ impl Writer {
         placed
     }
 
-    fn create(&self, dir: &OwnedFd, name: &str, content: &Content) -> io::Result<OwnedFd> {
+    fn create(dir: &OwnedFd, name: &str, content: &Content) -> io::Result<OwnedFd> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = if content.executable { PROGRAM_MODE } else { FILE_MODE };
-        let mut file = std::fs::File::from(openat(dir, name, flags, mode)?);
+        let created = match openat(dir, name, flags, mode) {
+            // What a killed run left; the directory is locked.
+            Err(Errno::EXIST) => {
+                remove_tree(dir, name)?;
+                openat(dir, name, flags, mode)?
+            }
+            created => created?,
+        };
+        let mut file = std::fs::File::from(created);
         let written = file.write_all(&content.bytes);
         if let Err(error) = written {
             let _ = unlinkat(dir, name, AtFlags::empty());
@@ -103,15 +158,13 @@ impl Writer {
     }
 
     /// The directory above the package, made where it is missing.
-    fn make_path(&self, tree: &Directory, path: &str) -> Result<OwnedFd, PorchError> {
-        let mut dir = match tree.enter("")? {
-            Some(root) => root,
-            None => return Err(PorchError::io(tree.full(""), Errno::NOENT)),
-        };
+    fn make_path(&self, path: &str) -> Result<(), PorchError> {
+        let at = |error: io::Error| PorchError::io(self.tree.full(path), error);
+        let mut dir = self.tree.enter("")?.ok_or_else(|| at(Errno::NOENT.into()))?;
         for step in path.split('/').filter(|step| !step.is_empty()) {
-            dir = self.subdirectory(&dir, step).map_err(|error| PorchError::io(tree.full(path), error))?;
+            dir = self.subdirectory(&dir, step).map_err(at)?;
         }
-        Ok(dir)
+        Ok(())
     }
 
     fn subdirectory(&self, dir: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
@@ -123,33 +176,63 @@ impl Writer {
         Ok(openat(dir, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?)
     }
 
-    /// Builds the package under the unfinished name beside it and gives it its own, in exchange for the old one.
-    fn place(&self, parent: &OwnedFd, name: &str, plan: &Plan) -> io::Result<()> {
-        let built = self.build(parent, name, plan).and_then(|()| {
-            if plan.new {
-                // Replaces nothing but an empty directory.
-                renameat(parent, UNFINISHED, parent, name)?;
-            } else {
-                renameat_with(parent, UNFINISHED, parent, name, RenameFlags::EXCHANGE)?;
-            }
-            self.sync(parent)
-        });
-        if built.is_err() || !plan.new {
-            // The half that failed, or the old package.
-            let swept = remove_tree(parent, UNFINISHED);
-            return built.and(swept);
+    /// The whole package is built under the unfinished name beside it and then gets its own, in exchange for the old one
+    /// if there is one.
+    fn place(&self) -> Result<Written, PorchError> {
+        let Some((parent_path, name)) = split(&self.plan.dir) else {
+            let reason =
+                "more than one of its files would change, which cannot be done at once for the root itself";
+            return Err(PorchError::unfit(self.tree.name(""), reason));
+        };
+        if self.plan.new {
+            self.make_path(parent_path)?;
         }
-        built
+        let Some(parent) = self.locked(parent_path)? else { return Ok(Written::Stale) };
+        let old = if self.plan.new { None } else { self.locked(&self.plan.dir)? };
+        if !self.plan.new && (old.is_none() || !self.is_fresh()?) {
+            return Ok(Written::Stale);
+        }
+        remove_tree(&parent, UNFINISHED).map_err(self.at())?;
+        let named = self.build(&parent, name).and_then(|()| {
+            let named = match old {
+                // Replaces nothing but an empty directory.
+                None => renameat(&parent, UNFINISHED, &parent, name),
+                Some(_) => renameat_with(&parent, UNFINISHED, &parent, name, RenameFlags::EXCHANGE),
+            };
+            match named {
+                Err(Errno::EXIST | Errno::NOTEMPTY) => Ok(Written::Stale),
+                Err(errno) => Err(errno.into()),
+                Ok(()) => self.sync(&parent).map(|()| Written::Done),
+            }
+        });
+        // The half that failed, or the old package.
+        let swept = remove_tree(&parent, UNFINISHED);
+        match named.and_then(|written| swept.map(|()| written)).map_err(self.at())? {
+            Written::Stale => Ok(Written::Stale),
+            Written::Done => self.read_back_placed(),
+        }
     }
 
-    fn build(&self, parent: &OwnedFd, name: &str, plan: &Plan) -> io::Result<()> {
+    fn read_back_placed(&self) -> Result<Written, PorchError> {
+        let Some(change) = self.plan.changes.iter().find(|change| change.path == self.plan.file) else {
+            return Ok(Written::Done);
+        };
+        let (inside, name) = self.plan.file.rsplit_once('/').unwrap_or(("", &self.plan.file));
+        match self.tree.enter(&join(&self.plan.dir, inside))? {
+            Some(dir) => self.read_back(&dir, name, &change.after),
+            None => Err(PorchError::Check(format!("{} is gone again", self.tree.name(&self.plan.dir)))),
+        }
+    }
+
+    fn build(&self, parent: &OwnedFd, name: &str) -> io::Result<()> {
+        let plan = self.plan;
         mkdirat(parent, UNFINISHED, DIR_MODE)?;
         let top = openat(parent, UNFINISHED, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
         let changes: BTreeMap<&str, &Content> =
             plan.changes.iter().map(|change| (change.path.as_str(), &change.after)).collect();
         if !plan.new {
             let old = openat(parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
-            fchmod(&top, Mode::from_raw_mode(rustix::fs::fstat(&old)?.st_mode & 0o7777))?;
+            fchmod(&top, Mode::from_raw_mode(fstat(&old)?.st_mode & 0o7777))?;
             self.link_unchanged(&old, &top, "", &changes)?;
         }
         for (path, content) in changes {
@@ -158,7 +241,7 @@ impl Writer {
             for step in inside.split('/').filter(|step| !step.is_empty()) {
                 dir = self.subdirectory(&dir, step)?;
             }
-            let file = self.create(&dir, base_name(path), content)?;
+            let file = Self::create(&dir, base_name(path), content)?;
             self.sync(&file)?;
             self.sync(&dir)?;
         }
@@ -177,7 +260,7 @@ impl Writer {
             let entry = entry?;
             let name = entry.file_name();
             let text = name.to_string_lossy();
-            let path = crate::files::join(below, &text);
+            let path = join(below, &text);
             if name == c"." || name == c".." || changes.contains_key(path.as_str()) {
                 continue;
             }
@@ -194,6 +277,20 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// A file's bytes, as many as tell whether it is like `expected`; `None` when there is no such regular file.
+fn content(dir: &OwnedFd, name: &str, expected: Option<&[u8]>) -> io::Result<Option<Vec<u8>>> {
+    match read_file(dir, name, expected.map_or(0, <[u8]>::len) as u64) {
+        Ok(found) => Ok(found.map(|(bytes, _)| bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The directory a path is in, and its name there; `None` for the root.
+fn split(path: &str) -> Option<(&str, &str)> {
+    if path.is_empty() { None } else { Some(path.rsplit_once('/').unwrap_or(("", path))) }
 }
 
 fn open_below(dir: &OwnedFd, name: &std::ffi::CStr) -> Result<OwnedFd, Errno> {

@@ -309,7 +309,10 @@ fn message(plan: &Plan, order: &Order) -> String {
     ];
     for (name, value) in trailers {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
-            text.push_str(&format!("{name}: {}\n", scrub::line(value, 600)));
+            text.push_str(name);
+            text.push_str(": ");
+            text.push_str(&scrub::line(value, 600));
+            text.push('\n');
         }
     }
     text

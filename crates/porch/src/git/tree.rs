@@ -118,9 +118,11 @@ impl Tree for CommitTree<'_> {
         if count == 0 { Ok(None) } else { self.contents(&objects).map(Some) }
     }
 
-    fn is_package(&self, dir: &str) -> Result<bool, PorchError> {
+    fn kptfile(&self, dir: &str) -> Result<Option<Vec<u8>>, PorchError> {
         let path = join(&join(self.directory, dir), KPTFILE);
-        Ok(self.entries.get(&path).is_some_and(|entry| entry.mode.starts_with("100")))
+        let found = self.entries.get(&path).filter(|entry| entry.mode.starts_with("100"));
+        let Some(entry) = found.filter(|entry| entry.size <= BYTES_MAX) else { return Ok(None) };
+        Ok(self.contents(&[(path, entry)])?.into_values().next().map(|content| content.bytes))
     }
 
     fn name(&self, path: &str) -> String {

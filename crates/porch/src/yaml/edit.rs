@@ -33,36 +33,38 @@ impl From<YamlError> for EditError {
     }
 }
 
-/// Sets `key` of the mapping at `path` of document `number` to `wanted`. Answers what was there, and the new bytes
+/// Sets the value at `path` of document `number` to `wanted`. Answers what was there, and the new bytes
 /// unless they would be the same.
 pub(crate) fn set_integer(
     source: &[u8],
     stream: &Stream,
     number: usize,
     path: &[&str],
-    key: &str,
     wanted: u32,
 ) -> Result<(Option<u32>, Option<Vec<u8>>), EditError> {
-    let Some(root) = stream.documents.get(number) else { return Err(EditError::NoMapping(0)) };
-    let map = unshared(stream, root, path)?;
-    let (from, place, text) = match map.get(key) {
-        Some(node) => {
-            let (from, place) = number_at(source, stream, node)?;
-            (Some(from), place, wanted.to_string())
-        }
-        None => {
-            let (at, text) = insertion(source, map, key, wanted)?;
-            (None, at..at, text)
-        }
+    let document = stream.documents.get(number).zip(path.split_last());
+    let Some((root, (key, holders))) = document else { return Err(EditError::NoMapping(0)) };
+    let map = unshared(stream, root, holders)?;
+    let (from, place, text) = if let Some(node) = map.get(key) {
+        let (from, place) = number_at(source, stream, node)?;
+        (Some(from), place, wanted.to_string())
+    } else {
+        let (at, text) = insertion(source, map, key, wanted)?;
+        (None, at..at, text)
     };
     if from == Some(wanted) {
         return Ok((from, None));
     }
     let after = splice(source, place, &text);
-    let expected = format!("/{number}/{}/{key}", path.join("/"));
-    let found = differences(stream, &parse(&after)?, 2);
+    let expected = format!("/{number}/{}", path.join("/"));
+    let result = parse(&after)?;
+    let found = differences(stream, &result, 2);
     if found != [expected] {
         return Err(EditError::SelfCheck(format!("it differs at {}", found.join(" and "))));
+    }
+    let is = result.documents.get(number).and_then(|root| root.at(path)?.text());
+    if is != Some(wanted.to_string().as_str()) {
+        return Err(EditError::SelfCheck(format!("the value is {is:?}")));
     }
     Ok((from, Some(after)))
 }

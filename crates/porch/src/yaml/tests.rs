@@ -2,9 +2,12 @@
 
 use super::*;
 
+/// A document, and what its refusal has to be.
+type Refusal = (&'static str, fn(&EditError) -> bool);
+
 fn set(source: &str, wanted: u32) -> Result<(Option<u32>, Option<String>), EditError> {
     let stream = parse(source.as_bytes()).unwrap();
-    set_integer(source.as_bytes(), &stream, 0, &["spec"], "replicas", wanted)
+    set_integer(source.as_bytes(), &stream, 0, &["spec", "replicas"], wanted)
         .map(|(from, after)| (from, after.map(|bytes| String::from_utf8(bytes).unwrap())))
 }
 
@@ -73,7 +76,7 @@ fn what_cannot_be_changed_safely_is_refused() {
         let source = format!("spec:\n  replicas: {number}\n");
         assert!(matches!(set(&source, 5), Err(EditError::NotANumber { .. })), "{source}");
     }
-    let others: [(&str, fn(&EditError) -> bool); 6] = [
+    let others: [Refusal; 6] = [
         ("spec:\n  replicas: 3 # kpt-set: ${n}\n", |e| matches!(e, EditError::Setter(2))),
         ("spec:\n  <<: {a: 1}\n  replicas: 3\n", |e| matches!(e, EditError::Merged(_))),
         ("spec:\n", |e| matches!(e, EditError::NoMapping(_))),
@@ -90,7 +93,7 @@ fn what_cannot_be_changed_safely_is_refused() {
 #[test]
 fn hostile_documents_are_refused_by_name() {
     let deep = "[".repeat(110);
-    let deep_block: String = (0..200).map(|n| format!("{}a:\n", " ".repeat(n))).collect();
+    let deep_block = (0..200).fold(String::new(), |text, n| text + &" ".repeat(n) + "a:\n");
     let wide = format!("[{}]", "1,".repeat(NODES_MAX + 1));
     let large = " ".repeat(BYTES_MAX + 1);
     let cases: [(&[u8], &str); 11] = [
@@ -119,7 +122,7 @@ fn aliases_are_never_expanded() {
     let mut source = "a0: &a0 lol\n".to_owned();
     for level in 1..30 {
         let reference = format!("*a{}, ", level - 1).repeat(9);
-        source.push_str(&format!("a{level}: &a{level} [{reference}]\n"));
+        source = format!("{source}a{level}: &a{level} [{reference}]\n");
     }
     source.push_str("spec:\n  replicas: 3\n");
     let (_, after) = set(&source, 5).unwrap();

@@ -1,0 +1,65 @@
+//! Packages of the embedded engine are written without a sync of their own. What an outcome says was written has to be
+//! on the disk before the outcome is, so outcomes wait here for a sync of the packages' file system that began after
+//! their run ended. It runs on a thread of its own: the clerk goes on with claims meanwhile.
+
+use super::{Command, LINGER, Settlement};
+use crate::sys::dir::Dir;
+use crossbeam_channel::Sender;
+use std::io;
+use std::time::{Duration, Instant};
+
+/// Outcomes between their run and the sync that covers it.
+pub(super) struct PackageSync {
+    to_sync: Sender<Vec<Settlement>>,
+    waiting: Vec<Settlement>,
+    since: Option<Instant>,
+    under_way: bool,
+}
+
+impl PackageSync {
+    /// Starts the thread; it answers with [`Command::PackagesSynced`].
+    pub(super) fn start(packages: Dir, back: Sender<Command>) -> io::Result<Self> {
+        let (to_sync, covered) = crossbeam_channel::bounded::<Vec<Settlement>>(1);
+        std::thread::Builder::new().name("sync-packages".to_owned()).spawn(move || {
+            for settlements in covered {
+                let result = packages.sync_file_system();
+                if back.send(Command::PackagesSynced { settlements, result }).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { to_sync, waiting: Vec::new(), since: None, under_way: false })
+    }
+
+    /// Whether this outcome tells of a run, which may have written something.
+    pub(super) fn covers(settlement: &Settlement) -> bool {
+        !settlement.republish && settlement.outcome.attempts > 0
+    }
+
+    pub(super) fn wait(&mut self, settlement: Settlement) {
+        self.since.get_or_insert_with(Instant::now);
+        self.waiting.push(settlement);
+    }
+
+    /// Begins the next sync if it is time and none is under way.
+    pub(super) fn begin(&mut self, hurry: bool) {
+        if self.patience(hurry).is_some_and(|left| left.is_zero()) {
+            self.since = None;
+            self.under_way = self.to_sync.send(std::mem::take(&mut self.waiting)).is_ok();
+        }
+    }
+
+    /// How long until the next sync is to begin: like a batch of the clerk, it collects while nobody waits for it.
+    pub(super) fn patience(&self, hurry: bool) -> Option<Duration> {
+        let since = self.since.filter(|_| !self.under_way)?;
+        Some(if hurry { Duration::ZERO } else { LINGER.saturating_sub(since.elapsed()) })
+    }
+
+    pub(super) fn ended(&mut self) {
+        self.under_way = false;
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        !self.under_way && self.waiting.is_empty()
+    }
+}
