@@ -75,6 +75,7 @@ impl Engine {
 
     fn plan(&self, tree: &dyn Tree, order: &Order, assignment: &Assignment) -> Result<Plan, PorchError> {
         let Settings { form, kustomize, .. } = self.settings;
+        let kustomize = kustomize || assignment.kustomize;
         let base = assignment.base.as_ref().or(self.settings.base.as_ref());
         let base = base.map(|path| Directory::open(path)).transpose()?;
         let base = base.as_ref().map(|base| base as &dyn Tree);

@@ -38,6 +38,9 @@ struct Route {
     kind: Option<String>,
     name: Option<String>,
     base: Option<PathBuf>,
+    /// Whether a structured package gets a kustomize Component.
+    #[serde(default)]
+    kustomize: bool,
     #[serde(default)]
     min_replicas: u32,
     #[serde(default = "replicas_max")]
@@ -76,6 +79,7 @@ pub(crate) struct Assignment {
     /// Name of the object.
     pub object: String,
     pub base: Option<PathBuf>,
+    pub kustomize: bool,
     pub repository: Option<Repository>,
 }
 
@@ -130,7 +134,15 @@ impl Routes {
                 return Err(PorchError::Policy(reason));
             }
             let (package, object) = (intent.package.clone(), key.target.clone());
-            return Ok(Assignment { dir: None, package, kind: None, object, base: None, repository: None });
+            return Ok(Assignment {
+                dir: None,
+                package,
+                kind: None,
+                object,
+                base: None,
+                kustomize: false,
+                repository: None,
+            });
         }
         let replicas = order.replicas()?;
         let mut covering = self.routes.iter().filter(|route| route.covers(order)).peekable();
@@ -158,6 +170,7 @@ impl Routes {
             kind: route.kind.clone(),
             object: route.name.as_ref().unwrap_or(&key.target).clone(),
             base: route.base.clone(),
+            kustomize: route.kustomize,
             repository: route.repository.as_ref().and_then(|name| self.repositories.get(name)).cloned(),
         })
     }

@@ -3,6 +3,8 @@
 
 mod daemon;
 mod environment;
+mod tracer;
 
 pub use daemon::{Finished, Running};
 pub use environment::{Call, TestEnv, TestUser, fake_porch, flat, wait_until};
+pub use tracer::{Ended, kill_at};

@@ -15,6 +15,7 @@ mod hostile;
 mod intake;
 mod lifecycle;
 mod order;
+mod packages;
 mod porches;
 mod readme;
 mod recovery;

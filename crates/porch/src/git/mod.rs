@@ -3,8 +3,6 @@
 //! of it. A run that is killed leaves the branch where it was or where it was to go.
 
 mod run;
-#[cfg(test)]
-mod tests;
 mod tree;
 
 use crate::directory::Patience;
@@ -18,6 +16,8 @@ use tree::CommitTree;
 
 /// How often an edit is made again because somebody else pushed first.
 const PUSHES_MAX: usize = 5;
+/// How often because somebody committed to the local branch first.
+const MOVES_MAX: usize = 5;
 /// Where the tip of the remote branch is kept while we work on it.
 const BASE: &str = "refs/conductor-loop/base";
 /// What stands for "there is no such branch yet" in update-ref.
@@ -101,14 +101,21 @@ impl Target<'_> {
     }
 
     fn commit_locally(&self, order: &Order, planning: Planning<'_>) -> Result<Committed, PorchError> {
-        let tip = self.local_tip()?;
-        let plan = self.plan(tip.as_deref(), planning)?;
-        if plan.changes.is_empty() {
-            return Ok(Committed { plan, commit: None, note: None });
+        let mut moved = 0;
+        loop {
+            let tip = self.local_tip()?;
+            let plan = self.plan(tip.as_deref(), planning)?;
+            if plan.changes.is_empty() {
+                return Ok(Committed { plan, commit: None, note: None });
+            }
+            let commit = self.make_commit(tip.as_deref(), &plan, order)?;
+            match self.move_branch(tip.as_deref(), &commit) {
+                Ok(()) => return Ok(Committed { plan, commit: Some(commit), note: None }),
+                // Somebody who does not know our lock committed in between: again, on top of that.
+                Err(_) if moved < MOVES_MAX && self.local_tip()? != tip => moved += 1,
+                Err(error) => return Err(error),
+            }
         }
-        let commit = self.make_commit(tip.as_deref(), &plan, order)?;
-        self.move_branch(tip.as_deref(), &commit)?;
-        Ok(Committed { plan, commit: Some(commit), note: None })
     }
 
     fn commit_and_push(
@@ -204,26 +211,24 @@ impl Target<'_> {
     /// Moves the branch, and the work tree that has it checked out, if there is one.
     fn move_branch(&self, from: Option<&str>, to: &str) -> Result<(), PorchError> {
         let branch = self.branch();
-        let Some(work_tree) = self.work_tree(from.is_some())? else {
+        let Some(work_tree) = self.work_tree()? else {
             let message = "conductor-loop: commit package";
             self.git.run(&["update-ref", "-m", message, &branch, to, from.unwrap_or(NOTHING)], &[])?;
             return Ok(());
         };
         // git itself refuses when files that would change have changes of their own.
-        let there = Git { repository: Path::new(&work_tree), patience: self.git.patience };
+        let there = Git { repository: &work_tree, patience: self.git.patience };
         there.run(&["merge", "--ff-only", "--quiet", "--no-verify", to], &[]).map(drop)
     }
 
-    /// The work tree that has the branch checked out.
-    fn work_tree(&self, exists: bool) -> Result<Option<String>, PorchError> {
-        let branch = self.branch();
-        if exists {
-            let answer = self.git.run(&["for-each-ref", "--format=%(worktreepath)", &branch], &[])?;
-            return Ok(Some(answer.line()).filter(|path| !path.is_empty()));
-        }
-        let head = self.git.ask(&["symbolic-ref", "--quiet", "HEAD"], &[], &[])?;
-        let top = self.git.ask(&["rev-parse", "--show-toplevel"], &[], &[])?;
-        Ok(Some(top.line()).filter(|path| head.line() == branch && top.success && !path.is_empty()))
+    /// The work tree that has the branch checked out, if one has.
+    fn work_tree(&self) -> Result<Option<PathBuf>, PorchError> {
+        let listed = self.git.run(&["worktree", "list", "--porcelain"], &[])?.line();
+        let here = format!("branch {}", self.branch());
+        // A paragraph for each; a bare repository has no branch line.
+        let found = listed.split("\n\n").find(|one| one.lines().any(|line| line == here));
+        let path = found.and_then(|one| one.lines().find_map(|line| line.strip_prefix("worktree ")));
+        Ok(path.map(PathBuf::from))
     }
 
     fn make_commit(&self, tip: Option<&str>, plan: &Plan, order: &Order) -> Result<String, PorchError> {

@@ -28,6 +28,9 @@ const SETTINGS: [&str; 8] = [
 /// Most bytes of an answer; a listing of 100,000 files is about 10 MB.
 const ANSWER_MAX: u64 = 256 << 20;
 
+/// How long git has to clean up when it is stopped.
+const GRACE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+
 /// How git answered.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -142,9 +145,14 @@ impl Git<'_> {
     }
 }
 
-/// Ends git and what it started (ssh, a remote helper).
+/// Ends git and what it started (ssh, a remote helper). Asked to end, git removes its lock files; so it is asked first.
 fn end(child: &mut Child) {
-    let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
+    let group = Pid::from_child(child);
+    let _ = kill_process_group(group, Signal::TERM);
+    if let Ok(process) = pidfd_open(group, PidfdFlags::empty()) {
+        let _ = poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&GRACE));
+    }
+    let _ = kill_process_group(group, Signal::KILL);
     let _ = child.wait();
 }
 

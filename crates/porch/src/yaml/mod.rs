@@ -5,6 +5,8 @@
 
 mod edit;
 #[cfg(test)]
+mod random;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use edit::{EditError, set_integer};

@@ -1,0 +1,180 @@
+//! Packages made to harm: every one is refused by name and stays byte for byte as it is, and nothing outside is touched.
+
+use crate::shop::{Run, Shop};
+use std::os::unix::fs::symlink;
+
+/// What the corpus is checked with: the file is as it was, and nothing unfinished is left.
+#[track_caller]
+fn refused_untouched(shop: &Shop, code: i32, reason: &str) {
+    let before = shop.tree(".");
+    shop.scale(5, &[]).refused(code, reason);
+    let mut after = shop.tree(".");
+    after.retain(|path, _| !path.starts_with("intent-"));
+    let mut before = before;
+    before.retain(|path, _| !path.starts_with("intent-"));
+    assert_eq!(after, before, "{reason}");
+}
+
+fn deployment(spec: &str) -> String {
+    format!("apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\nspec:\n{spec}")
+}
+
+#[test]
+fn yaml_that_cannot_be_edited_safely_is_refused_by_name() {
+    let deep = "[".repeat(200);
+    let wide = "1,".repeat(300_000);
+    let good = deployment("  replicas: 2\n");
+    let cases = [
+        (deployment("  replicas: 2\n  replicas: 3\n"), "has the key 'replicas' twice in one mapping"),
+        (deployment("\treplicas: 2\n"), "is not YAML at line"),
+        (deployment(&format!("  replicas: 2\n  x: {deep}\n")), "is nested deeper than 100"),
+        (deployment(&format!("  replicas: 2\n  x: [{wide}]\n")), "has more than 200000 nodes"),
+        (deployment(&format!("  replicas: 2\n#{}\n", "x".repeat(5 << 20))), "is larger than 4194304 bytes"),
+        (deployment("  replicas: '2'\n"), "is not a plain decimal number"),
+        (deployment("  replicas: 0x2\n"), "is not a plain decimal number"),
+        (deployment("  replicas: 2 # kpt-set: ${count}\n"), "kpt setter"),
+        (deployment("  replicas: &n 2\n  other: *n\n"), "shared through an anchor"),
+        (deployment("  <<: {paused: true}\n  replicas: 2\n"), "merge keys"),
+        (deployment("  - replicas: 2\n"), "no mapping"),
+        (format!("{good}---\n{good}"), "is in it twice"),
+        (
+            format!(
+                "{good}---\nkind: HorizontalPodAutoscaler\nspec:\n  scaleTargetRef:\n    kind: Deployment\n    name: web\n"
+            ),
+            "HorizontalPodAutoscaler sets its replicas",
+        ),
+        (
+            format!("{good}---\nkind: ScaledObject\nspec:\n  scaleTargetRef:\n    name: web\n"),
+            "ScaledObject sets its replicas",
+        ),
+    ];
+    for (content, reason) in cases {
+        let shop = Shop::empty();
+        shop.put("out/shop/web/deployment.yaml", content);
+        refused_untouched(&shop, 73, reason);
+    }
+    let shop = Shop::empty();
+    shop.put("out/shop/web/deployment.yaml", [good.as_bytes(), b"# \xff\n"].concat());
+    refused_untouched(&shop, 73, "is not UTF-8");
+    let shop = Shop::new();
+    shop.put("out/shop/web/kustomization.yaml", "replicas:\n  - name: web\n    count: 4\n");
+    refused_untouched(
+        &shop,
+        73,
+        "kustomization.yaml:1 (kustomization) sets its replicas; change that instead",
+    );
+}
+
+#[test]
+fn what_is_odd_but_clear_is_edited() {
+    let laughs: String = (1..30).fold("a0: &a0 lol\n".to_owned(), |text, level| {
+        let reference = format!("*a{}, ", level - 1).repeat(9);
+        format!("{text}a{level}: &a{level} [{reference}]\n")
+    });
+    let others = "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\n---\n";
+    let elsewhere = deployment("  replicas: 9\n").replace("name: web", "name: web\n  namespace: other");
+    for prefix in
+        [laughs.as_str(), others, &format!("{elsewhere}---\n"), "# web\n---\n# web\n---\n", "\u{feff}"]
+    {
+        for (spec, edited) in [
+            ("  replicas: 2\n", "  replicas: 5\n"),
+            ("  replicas:    2 # two\r\n", "  replicas:    5 # two\r\n"),
+            ("  {replicas: 2, paused: false}\n", "  {replicas: 5, paused: false}\n"),
+            ("  paused: false\n", "  replicas: 5\n  paused: false\n"),
+        ] {
+            let shop = Shop::empty();
+            shop.put("out/shop/web/all.yml", format!("{prefix}{}", deployment(spec)));
+            shop.scale(5, &[]).line();
+            assert_eq!(shop.read("out/shop/web/all.yml"), format!("{prefix}{}", deployment(edited)));
+        }
+    }
+}
+
+#[test]
+fn links_and_other_things_that_are_no_files_are_never_followed_or_replaced() {
+    let owner = deployment("  replicas: 2\n");
+    // The package is a link.
+    let shop = Shop::empty();
+    shop.put("elsewhere/deployment.yaml", &owner);
+    std::fs::create_dir(shop.path("out/shop")).unwrap();
+    symlink("../../elsewhere", shop.path("out/shop/web")).unwrap();
+    refused_untouched(&shop, 73, "symbolic links are not followed");
+    // Its namespace is a link.
+    let shop = Shop::empty();
+    shop.put("elsewhere/web/deployment.yaml", &owner);
+    symlink("../elsewhere", shop.path("out/shop")).unwrap();
+    refused_untouched(&shop, 73, "symbolic links are not followed");
+    // The file is a link: nobody's object; a package beside it is made.
+    let shop = Shop::empty();
+    shop.put("elsewhere.yaml", &owner);
+    std::fs::create_dir_all(shop.path("out/shop/web")).unwrap();
+    symlink("../../../elsewhere.yaml", shop.path("out/shop/web/deployment.yaml")).unwrap();
+    shop.scale(5, &[]).line();
+    assert_eq!(shop.read("elsewhere.yaml"), owner);
+    assert!(shop.path("out/shop/web/deployment.yaml").is_symlink());
+    // A pipe nobody writes to does not stop anybody.
+    let shop = Shop::new();
+    rustix::fs::mkfifoat(rustix::fs::CWD, shop.path("out/shop/web/pipe.yaml"), 0o600.into()).unwrap();
+    shop.scale(5, &[]).line();
+    assert!(shop.read("out/shop/web/deployment.yaml").contains("replicas: 5 "));
+    // The unfinished name, taken by a link, is cleared away and not written through.
+    let shop = Shop::new();
+    shop.put("victim", "precious");
+    symlink("../../../victim", shop.path("out/shop/web/.porch-tmp")).unwrap();
+    shop.scale(5, &[]).line();
+    assert_eq!(shop.read("victim"), "precious");
+    assert!(!shop.path("out/shop/web/.porch-tmp").exists());
+    // A base with a link in it is not copied half.
+    let shop = Shop::new();
+    std::fs::rename(shop.path("out/shop/web"), shop.path("base")).unwrap();
+    symlink("/etc/hostname", shop.path("base/host")).unwrap();
+    shop.scale(5, &["--base", "base"]).refused(73, "is neither a file nor a directory");
+    assert!(!shop.path("out/shop/web").exists());
+}
+
+#[test]
+fn a_package_too_large_to_be_one_is_refused() {
+    let shop = Shop::new();
+    for number in 0..2_001 {
+        shop.put(&format!("out/shop/web/many/{number}.txt"), "");
+    }
+    refused_untouched(&shop, 73, "has more than 2000 files");
+    let shop = Shop::new();
+    shop.put(&format!("out/shop/web/{}/deep.yaml", "d/".repeat(20)), "web");
+    refused_untouched(&shop, 73, "is deeper than 16 directories");
+}
+
+#[test]
+fn nested_files_and_hidden_ones() {
+    let shop = Shop::empty();
+    shop.put("out/shop/web/apps/front/web.yaml", deployment("  replicas: 2\n"));
+    shop.put("out/shop/web/.git/web.yaml", deployment("  replicas: 3\n"));
+    shop.put("out/shop/web/.cache/web.yaml", deployment("  replicas: 3\n"));
+    let line = shop.scale(5, &[]).line();
+    assert_eq!(line["file"], "apps/front/web.yaml");
+    assert!(shop.read("out/shop/web/.git/web.yaml").ends_with("replicas: 3\n"));
+    assert!(shop.read("out/shop/web/apps/front/web.yaml").ends_with("replicas: 5\n"));
+}
+
+#[test]
+fn a_kptfile_of_others_survives_and_one_that_is_none_is_refused() {
+    let full = "apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata:\n  name: web\nupstream:\n  type: git\nupstreamLock: {}\n\
+                pipeline:\n  mutators: []\ninventory:\n  namespace: shop\nstatus: {}\nfromTheFuture: kept\n";
+    let shop = Shop::new();
+    shop.put("out/shop/web/Kptfile", full);
+    shop.scale(5, &[]).line();
+    assert_eq!(shop.read("out/shop/web/Kptfile"), full);
+    let constrained = r#","constraints":{"kpt_package_name":"web"}"#;
+    let intent = shop.intent_for("web", 6, constrained);
+    shop.porch(&intent, &[]).line();
+    // The output directory itself may be the package; then its Kptfile says what it is called.
+    let root = |replicas: u32| {
+        let intent = shop.intent_for("web", replicas, constrained);
+        Run::of(&shop.command(&intent, &["-out", "out/shop/web"]).output().unwrap())
+    };
+    root(7).line();
+    shop.put("out/shop/web/Kptfile", full.replace("name: web", "name: other"));
+    root(8).refused(77, "names the package 'web'");
+    shop.put("out/shop/web/Kptfile", "kind: Something\n");
+    root(8).refused(73, "is not a Kptfile");
+}

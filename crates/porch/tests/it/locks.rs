@@ -1,0 +1,93 @@
+//! Many at once on one package: each change is made from what the one before it left, and nobody waits for ever.
+
+use crate::shop::{Run, Shop};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+const PROCESSES: u32 = 8;
+const RUNS: u32 = 15;
+
+#[test]
+fn eight_processes_change_one_package_one_after_the_other() {
+    let shop = Shop::new();
+    let file = shop.path("out/shop/web/deployment.yaml");
+    let (start, over) = (std::fs::read_to_string(&file).unwrap(), AtomicBool::new(false));
+    let whole = |text: &str| {
+        (0..=100).any(|n| text == start.replace("replicas: 2   #", &format!("replicas: {n}   #")))
+    };
+    let steps = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            while !over.load(Ordering::Acquire) {
+                let text = std::fs::read_to_string(&file).unwrap();
+                assert!(whole(&text), "half a file: {text}");
+            }
+        });
+        let writers: Vec<_> = (0..PROCESSES)
+            .map(|process| {
+                scope.spawn({
+                    let shop = &shop;
+                    move || {
+                        (0..RUNS)
+                            .map(|run| {
+                                let line =
+                                    shop.scale(3 + process * RUNS % 80 + run, &["--lock-wait", "60s"]).line();
+                                let number = |name: &str| line["replicas"][name].as_u64().unwrap();
+                                (number("from"), number("to"))
+                            })
+                            .collect::<Vec<_>>()
+                    }
+                })
+            })
+            .collect();
+        let steps: Vec<_> = writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect();
+        over.store(true, Ordering::Release);
+        reader.join().unwrap();
+        steps
+    });
+    // One after the other means one path through all values: as often left as entered, but for its ends.
+    let last: u64 = (0..=100)
+        .find(|n| std::fs::read_to_string(&file).unwrap().contains(&format!("replicas: {n}   #")))
+        .unwrap();
+    let mut balance: BTreeMap<u64, i64> = BTreeMap::new();
+    for (from, to) in &steps {
+        *balance.entry(*from).or_default() += 1;
+        *balance.entry(*to).or_default() -= 1;
+    }
+    *balance.entry(2).or_default() -= 1;
+    *balance.entry(last).or_default() += 1;
+    assert_eq!(steps.len(), (PROCESSES * RUNS) as usize);
+    assert!(balance.values().all(|sum| *sum == 0), "{balance:?}");
+    assert!(!shop.path("out/shop/web/.porch-tmp").exists());
+}
+
+#[test]
+fn eight_processes_make_eight_packages_beside_each_other() {
+    for flags in [&[][..], &["-structured", "--kustomize"]] {
+        let shop = Shop::empty();
+        std::thread::scope(|scope| {
+            for process in 0..PROCESSES {
+                let shop = &shop;
+                scope.spawn(move || {
+                    let intent = shop.intent_for(&format!("web-{process}"), 3, "");
+                    shop.porch(&intent, flags).line();
+                });
+            }
+        });
+        let made = std::fs::read_dir(shop.path("out/shop")).unwrap().count();
+        assert_eq!(made, PROCESSES as usize);
+    }
+}
+
+#[test]
+fn one_that_waits_too_long_says_so_and_may_try_again() {
+    let shop = Shop::new();
+    for place in ["out/shop/web", "out/shop"] {
+        let intent = if place == "out/shop" { shop.intent_for("new", 3, "") } else { shop.intent(5) };
+        let held = std::fs::File::open(shop.path(place)).unwrap();
+        rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
+        let run = Run::of(&shop.command(&intent, &["-out", "out", "--lock-wait", "30ms"]).output().unwrap());
+        run.refused(75, "is in use by another process");
+        drop(held);
+        shop.porch(&intent, &[]).line();
+    }
+}

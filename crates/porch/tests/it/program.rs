@@ -1,0 +1,209 @@
+//! The command line's contract: exit statuses, the result line, the dry run, and files that are left alone.
+
+use crate::shop::{Run, Shop};
+use std::os::unix::fs::MetadataExt;
+use std::process::Command;
+
+#[test]
+fn a_scaling_changes_one_value_of_the_owning_package() {
+    let shop = Shop::new();
+    let before = shop.tree("out");
+    let line = shop.scale(5, &["--result", "result.json"]).line();
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&shop.read("result.json")).unwrap(), line);
+    assert_eq!(line["replicas"], serde_json::json!({"from": 2, "to": 5}));
+    assert_eq!(
+        (line["package"].as_str(), line["file"].as_str()),
+        (Some("out/shop/web"), Some("deployment.yaml"))
+    );
+    assert_eq!((line["changed"].as_bool(), line["dry_run"].as_bool()), (Some(true), Some(false)));
+    let after = shop.tree("out");
+    for (path, was) in &before {
+        let wanted = if path == "shop/web/deployment.yaml" {
+            let text = String::from_utf8(was.1.clone()).unwrap();
+            let text = text.replace("  replicas: 2   # scaled", "  replicas: 5   # scaled");
+            (was.0, text.into_bytes())
+        } else {
+            was.clone()
+        };
+        assert_eq!(after.get(path), Some(&wanted), "{path}");
+    }
+    assert_eq!(after.len(), before.len());
+}
+
+#[test]
+fn what_is_already_so_is_not_written_again() {
+    let shop = Shop::new();
+    let file = shop.path("out/shop/web/deployment.yaml");
+    let identity =
+        || std::fs::metadata(&file).map(|meta| (meta.ino(), meta.mtime_nsec(), meta.ctime_nsec())).unwrap();
+    let before = identity();
+    let line = shop.scale(2, &[]).line();
+    assert_eq!((line["changed"].as_bool(), line["files"].as_array().map(Vec::len)), (Some(false), Some(0)));
+    assert_eq!(identity(), before);
+    for flags in [&[][..], &["-structured"], &["-structured", "--kustomize"]] {
+        let other = Shop::empty();
+        other.scale(4, flags).line();
+        let before = other.tree("out");
+        assert_eq!(other.scale(4, flags).line()["changed"], false, "{flags:?}");
+        assert_eq!(other.tree("out"), before);
+    }
+}
+
+#[test]
+fn the_same_intent_gives_the_same_bytes_everywhere() {
+    for flags in [&[][..], &["-structured"], &["-structured", "--kustomize"], &["--base", crate::shop::WEB]] {
+        let (one, two) = (Shop::empty(), Shop::empty());
+        one.scale(4, flags).line();
+        two.scale(9, flags).line();
+        two.scale(4, flags).line();
+        assert_eq!(one.tree("out"), two.tree("out"), "{flags:?}");
+    }
+}
+
+#[test]
+fn a_dry_run_shows_a_diff_that_patch_would_take_and_writes_nothing() {
+    let shop = Shop::new();
+    let before = shop.tree("out");
+    let run = shop.scale(5, &["--dry-run"]).expect(0);
+    let expected = "--- a/out/shop/web/deployment.yaml\n+++ b/out/shop/web/deployment.yaml\n";
+    assert!(run.stdout.starts_with(expected), "{}", run.stdout);
+    let changed: Vec<&str> = run.stdout.lines().filter(|line| line.starts_with(['+', '-'])).skip(2).collect();
+    assert_eq!(
+        changed,
+        ["-  replicas: 2   # scaled by conductor-loop", "+  replicas: 5   # scaled by conductor-loop"]
+    );
+    assert_eq!(shop.tree("out"), before);
+    assert_eq!(shop.scale(2, &["--dry-run"]).expect(0).stdout, "");
+    let new = Shop::empty();
+    let diff = new.scale(5, &["--dry-run", "-structured"]).expect(0).stdout;
+    assert!(diff.contains("--- /dev/null\n+++ b/out/shop/web-scaling-patch/Kptfile\n"), "{diff}");
+    assert!(new.tree("out").is_empty() && !new.path("out/shop").exists());
+}
+
+#[test]
+fn mode_and_owner_of_an_edited_file_are_kept() {
+    use std::os::unix::fs::PermissionsExt;
+    let shop = Shop::new();
+    let file = shop.path("out/shop/web/deployment.yaml");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o604)).unwrap();
+    let root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+    if root {
+        std::os::unix::fs::chown(&file, Some(1234), Some(4321)).unwrap();
+    } else {
+        eprintln!("NOT TESTED: keeping another owner needs root");
+    }
+    shop.scale(5, &[]).line();
+    let meta = std::fs::metadata(&file).unwrap();
+    assert_eq!(meta.mode() & 0o7777, 0o604);
+    assert!(!root || (meta.uid(), meta.gid()) == (1234, 4321));
+}
+
+#[test]
+fn every_failure_has_its_exit_status_and_says_what_to_do() {
+    let shop = Shop::new();
+    let good = shop.intent(5);
+    let too_many = shop.intent(101);
+    let not_json = shop.put("intent-broken.json", "{");
+    let routes = "[[route]]\nnamespace = \"other\"\n";
+    shop.put("routes.toml", routes);
+    shop.put("out/shop/odd/x.yaml", "a: [\n# odd\n");
+    let odd = shop.intent_for("odd", 3, "");
+    let named = shop.intent_for("web", 7, r#","constraints":{"porch_repository":"core"}"#);
+    let cases: [(i32, &str, &std::path::Path, &[&str]); 9] = [
+        (64, "required", &good, &[]),
+        (64, "unexpected argument", &good, &["-out", "out", "--colour"]),
+        (65, "E215", &too_many, &["-out", "out"]),
+        (65, "E204", &not_json, &["-out", "out"]),
+        (66, "cannot be read", std::path::Path::new("nowhere.json"), &["-out", "out"]),
+        (73, "E308", &good, &["-out", "nowhere"]),
+        (73, "E310", &odd, &["-out", "out"]),
+        (77, "E309", &good, &["-out", "out", "--routes", "routes.toml"]),
+        (77, "names the repository 'core'", &named, &["-out", "out"]),
+    ];
+    for (code, reason, intent, flags) in cases {
+        let run = Run::of(&shop.command(intent, flags).output().unwrap());
+        assert_eq!((run.code, run.stdout.as_str()), (code, ""), "{reason}: {}", run.stderr);
+        assert!(run.stderr.contains(reason), "'{reason}' is not in: {}", run.stderr);
+        let explained = code < 73 || run.stderr.contains("what to do: ");
+        assert!(explained, "{}", run.stderr);
+    }
+    for word in ["--help", "-h", "--version", "-version"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_porch")).arg(word).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{word}");
+        assert!(!output.stdout.is_empty() && output.stderr.is_empty(), "{word}");
+    }
+}
+
+#[test]
+fn each_type_of_intent_has_a_package_form_or_is_refused_with_a_code() {
+    let flat = |kind: &str, more: &str| {
+        format!(r#"{{"intent_type":"{kind}","target":"web","namespace":"shop"{more}}}"#)
+    };
+    let kube = |kind: &str, spec: &str| {
+        let head =
+            format!(r#""apiVersion":"v1","kind":"{kind}","metadata":{{"name":"web","namespace":"shop"}}"#);
+        format!(r#"{{{head},"spec":{{{spec}}}}}"#)
+    };
+    let cases = [
+        (flat("scaling", r#","replicas":4"#), 0),
+        (kube("ScalingIntent", r#""replicas":4"#), 0),
+        (flat("deployment", r#","replicas":4"#), 65),
+        (flat("service", ""), 65),
+        (flat("configuration", ""), 65),
+        (kube("NetworkIntent", ""), 65),
+        (kube("DeploymentIntent", ""), 65),
+        (kube("ServiceIntent", ""), 65),
+        (kube("ResourceIntent", ""), 65),
+        (kube("ScalingIntent", ""), 65),
+    ];
+    for (number, (text, code)) in cases.into_iter().enumerate() {
+        let shop = Shop::empty();
+        let intent = shop.put(&format!("intent-{number}.json"), &text);
+        let run = shop.porch(&intent, &[]).expect(code);
+        assert_eq!(code == 0, shop.path("out/shop/web-scaling").exists(), "{text}");
+        assert!(code == 0 || run.stderr.contains("E307"), "{text}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn more_than_one_changed_file_appears_at_once() {
+    let shop = Shop::empty();
+    shop.scale(3, &["-structured"]).line();
+    shop.put("out/shop/web-scaling-patch/notes/why.txt", "because\n");
+    std::os::unix::fs::symlink("why.txt", shop.path("out/shop/web-scaling-patch/notes/link")).unwrap();
+    let before = shop.tree("out");
+    // The Component is added and the value changed: two files.
+    let line = shop.scale(6, &["-structured", "--kustomize"]).line();
+    assert_eq!(line["files"], serde_json::json!(["scaling-patch.yaml", "kustomization.yaml"]));
+    let after = shop.tree("out");
+    assert_eq!(after.len(), before.len() + 1);
+    for (path, was) in before.iter().filter(|(path, _)| !path.ends_with("scaling-patch.yaml")) {
+        assert_eq!(after.get(path), Some(was), "{path}");
+    }
+    assert!(shop.read("out/shop/web-scaling-patch/scaling-patch.yaml").ends_with("replicas: 6\n"));
+}
+
+#[test]
+fn a_base_is_copied_whole_and_its_value_set() {
+    use std::os::unix::fs::PermissionsExt;
+    let shop = Shop::new();
+    let script = shop.put("out/shop/web/hooks/check.sh", "#!/bin/sh\n");
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::rename(shop.path("out/shop/web"), shop.path("base")).unwrap();
+    let line = shop.scale(5, &["--base", "base"]).line();
+    assert_eq!(
+        (line["package"].as_str(), line["replicas"]["from"].as_u64()),
+        (Some("out/shop/web"), Some(2))
+    );
+    let (base, copy) = (shop.tree("base"), shop.tree("out/shop/web"));
+    assert_eq!(base.keys().collect::<Vec<_>>(), copy.keys().collect::<Vec<_>>());
+    for (path, (mode, content)) in &base {
+        let (copied_mode, copied) = copy.get(path).unwrap();
+        assert_eq!(mode & 0o100, copied_mode & 0o100, "{path}");
+        assert_eq!(path == "deployment.yaml", content != copied, "{path}");
+    }
+    // Once there, the package is edited and the base no longer asked.
+    std::fs::rename(shop.path("base"), shop.path("moved")).unwrap();
+    shop.scale(6, &[]).line();
+    assert!(shop.read("out/shop/web/deployment.yaml").contains("  replicas: 6   # scaled"));
+}
