@@ -3,6 +3,7 @@
 
 mod daemon;
 mod environment;
+pub mod page;
 mod tracer;
 
 pub use daemon::{Finished, Running};

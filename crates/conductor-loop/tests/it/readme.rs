@@ -3,35 +3,12 @@
 //! `UPDATE_README=1 cargo test readme` writes what came out into the page.
 
 use crate::{env, is_root};
-use conductor_testkit::TestUser;
-use std::fmt::Write;
-use std::process::{Command, Stdio};
+use conductor_testkit::page::{self, Shown, shown};
+use conductor_testkit::{TestEnv, TestUser};
+use std::process::Command;
 
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
-
-/// One command of the page and what the page says it prints.
-struct Shown {
-    command: String,
-    output: String,
-}
-
-fn shown(page: &str) -> Vec<Shown> {
-    let mut all: Vec<Shown> = Vec::new();
-    for block in page.split("```console\n").skip(1) {
-        let block = block.split("```").next().unwrap();
-        for line in block.lines() {
-            if let Some(command) = line.strip_prefix("$ ") {
-                all.push(Shown { command: command.to_owned(), output: String::new() });
-            } else {
-                let last = all.last_mut().expect("a block begins with a command");
-                last.output.push_str(line);
-                last.output.push('\n');
-            }
-        }
-    }
-    all
-}
 
 /// Replaces what differs from run to run by what the page shows for it.
 fn steady(text: &str, directory: &str) -> String {
@@ -64,26 +41,21 @@ fn steady(text: &str, directory: &str) -> String {
     out
 }
 
-fn run_page(env: &conductor_testkit::TestEnv, commands: &[Shown]) -> Vec<String> {
+fn run_page(env: &TestEnv, commands: &[Shown]) -> Vec<String> {
     let path = format!("{}:/usr/bin:/bin", env.program().parent().unwrap().display());
     let tour = env.path("tour");
     std::fs::create_dir(&tour).unwrap();
     let examples = env.path("examples");
     assert!(Command::new("cp").arg("-r").arg(EXAMPLES).arg(&examples).status().unwrap().success());
-    let mut script = String::from("exec 2>&1\n");
-    for shown in commands {
-        writeln!(script, "{}\necho '@@'", shown.command).unwrap();
-    }
-    let mut shell = Command::new("sh");
-    shell.arg("-c").arg(&script).current_dir(&tour).env_clear().env("PATH", path).env("EXAMPLES", &examples);
-    if env.is_other_user() {
-        use std::os::unix::process::CommandExt;
-        std::os::unix::fs::chown(&tour, Some(65534), Some(65534)).unwrap();
-        shell.uid(65534).gid(65534);
-    }
-    let output = shell.stdin(Stdio::null()).output().unwrap();
-    let text = steady(&String::from_utf8(output.stdout).unwrap(), tour.to_str().unwrap());
-    text.split("@@\n").map(str::to_owned).take(commands.len()).collect()
+    let outputs = page::run(commands, &tour, |shell| {
+        shell.env("PATH", path).env("EXAMPLES", &examples);
+        if env.is_other_user() {
+            use std::os::unix::process::CommandExt;
+            std::os::unix::fs::chown(&tour, Some(65534), Some(65534)).unwrap();
+            shell.uid(65534).gid(65534);
+        }
+    });
+    outputs.iter().map(|output| steady(output, tour.to_str().unwrap())).collect()
 }
 
 #[test]
@@ -93,15 +65,7 @@ fn the_readme_shows_what_really_happens() {
     assert!(commands.len() >= 8, "the tour is there");
     let outputs = run_page(&env(), &commands);
     if std::env::var_os("UPDATE_README").is_some() {
-        let (mut fresh, mut rest) = (String::new(), page.as_str());
-        for (shown, output) in commands.iter().zip(&outputs) {
-            let old = format!("$ {}\n{}", shown.command, shown.output);
-            let (before, after) = rest.split_once(&old).unwrap();
-            write!(fresh, "{before}$ {}\n{output}", shown.command).unwrap();
-            rest = after;
-        }
-        fresh.push_str(rest);
-        std::fs::write(README, fresh).unwrap();
+        std::fs::write(README, page::renewed(&page, &commands, &outputs)).unwrap();
         return;
     }
     for (shown, output) in commands.iter().zip(&outputs) {

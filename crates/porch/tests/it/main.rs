@@ -12,6 +12,7 @@ mod git;
 mod hostile;
 mod kill;
 mod locks;
+mod page;
 mod program;
 mod shop;
 
