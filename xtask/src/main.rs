@@ -3,6 +3,7 @@
 
 mod bench;
 mod generated;
+mod proof;
 #[cfg(test)]
 mod tidy;
 
@@ -18,6 +19,11 @@ fn main() -> ExitCode {
         Some("bench") => match bench::run(&words) {
             Ok(report) => answer(&report),
             Err(error) => complain(&format!("the measurement failed: {error}")),
+        },
+        Some("proof") => match proof::run(&words) {
+            Ok((report, true)) => answer(&report),
+            Ok((report, false)) => complain(&report),
+            Err(error) => complain(&error),
         },
         _ => complain("usage: cargo xtask gen | bench"),
     }

@@ -25,27 +25,29 @@ pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-/// Path of the built fake porch. Built once a test process, because cargo builds only a package's own programs for its
-/// tests.
-pub fn fake_porch() -> &'static Path {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
+/// Path of one of this crate's programs. Built once a test process, because cargo builds only a package's own programs for
+/// its tests.
+pub fn tool(name: &str) -> &'static Path {
+    static BUILT: OnceLock<Vec<PathBuf>> = OnceLock::new();
+    let programs = BUILT.get_or_init(|| {
         let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let output = Command::new(cargo)
             .args(["build", "--quiet", "--bins", "--message-format=json", "--manifest-path", manifest])
             .output()
             .expect("cargo runs");
-        assert!(
-            output.status.success(),
-            "the fake porch does not build: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "the test programs do not build: {complaint}");
         let messages = String::from_utf8_lossy(&output.stdout).into_owned();
         let programs = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let mut found = programs.filter_map(|m| m["executable"].as_str().map(PathBuf::from));
-        found.find(|path| path.ends_with("fake-porch")).expect("cargo names the fake porch")
-    })
+        programs.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).collect()
+    });
+    programs.iter().find(|path| path.ends_with(name)).expect("one of this crate's programs")
+}
+
+/// Path of the built fake porch.
+pub fn fake_porch() -> &'static Path {
+    tool("fake-porch")
 }
 
 /// A flat scaling intent.

@@ -1,11 +1,15 @@
 //! What tests share: a directory with a handoff and a fake porch, the real daemon started in it, and waiting on
 //! conditions. Tests supply data; the work is done here. Never a normal dependency of anything.
 
+mod at_call;
+pub mod calls;
 mod daemon;
 mod environment;
 pub mod page;
+pub mod promise;
 mod tracer;
 
+pub use at_call::{Action, Report, at_call};
 pub use daemon::{Finished, Running};
-pub use environment::{Call, TestEnv, TestUser, fake_porch, flat, wait_until};
+pub use environment::{Call, TestEnv, TestUser, fake_porch, flat, tool, wait_until};
 pub use tracer::{Ended, kill_at};

@@ -13,6 +13,7 @@ pub use head::{FILE as HEAD_FILE, FORMAT as HEAD_FORMAT, Head, HeadBody, HeadSta
 
 use crate::store::{Batch, Store, StoreError};
 use crate::sys::dir::Dir;
+use crate::sys::slots::Slots;
 use crate::sys::taken::TakenFiles;
 use conductor_core::Code;
 use conductor_core::name::TakenName;
@@ -49,7 +50,7 @@ pub struct Places {
     /// Temporary files of the clerk.
     pub drafts: Arc<Dir>,
     /// Staging slots: private copies that porch reads.
-    pub slots: Arc<Vec<Dir>>,
+    pub slots: Arc<Slots>,
     /// processed/
     pub processed: Arc<Dir>,
     /// failed/

@@ -100,10 +100,7 @@ fn place_archive(places: &Places, settlement: &mut Settlement) -> Result<bool, P
 
 /// The checked private copy becomes the archived file: no new inode.
 fn staged(places: &Places, (slot, name): (u16, &str), dir: &Dir, to: &str, bytes: &[u8]) -> io::Result<()> {
-    let moved = places
-        .slots
-        .get(usize::from(slot))
-        .map_or(Err(io::ErrorKind::NotFound.into()), |from| from.rename_new(name, dir, to));
+    let moved = places.slots.get(slot).and_then(|from| from.rename_new(name, dir, to));
     match moved {
         Err(error) if error.kind() == io::ErrorKind::NotFound => from_bytes(places, dir, to, bytes, false),
         other => other,

@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::store::{self, Store};
 use crate::sys::dir::{Dir, Kind};
 use crate::sys::lock::{Lock, LockError};
+use crate::sys::slots::Slots;
 use conductor_core::Code;
 use conductor_core::desk::Desk;
 use std::io::Read;
@@ -31,7 +32,7 @@ pub struct Places {
     /// .conductor/drafts/
     pub drafts: Arc<Dir>,
     /// .conductor/staging/N/
-    pub slots: Arc<Vec<Dir>>,
+    pub slots: Arc<Slots>,
     /// Absolute path of staging/.
     pub slots_path: PathBuf,
     _lock: Lock,
@@ -57,18 +58,15 @@ impl Places {
         };
         let private = sub(&handoff, PRIVATE, 0o700)?;
         let lock = take_lock(&private, &path)?;
-        let staging = sub(&private, "staging", 0o700)?;
-        let slots = (0..Desk::slot_count(&config.limits)).map(|slot| {
-            let slot = staging.ensure(&slot.to_string(), 0o700);
-            slot.map_err(|error| set_up(&path.join("staging"), &error))
-        });
+        let staging =
+            private.ensure("staging", 0o700).map_err(|error| set_up(&path.join("staging"), &error))?;
         let places = Self {
             processed: sub(&handoff, "processed", 0o750)?,
             failed: sub(&handoff, "failed", 0o750)?,
             status: sub(&handoff, "status", 0o750)?,
             taken: sub(&private, "taken", 0o700)?,
             drafts: sub(&private, "drafts", 0o700)?,
-            slots: Arc::new(slots.collect::<Result<_, _>>()?),
+            slots: Arc::new(Slots::new(staging, Desk::slot_count(&config.limits))),
             slots_path: path.join(PRIVATE).join("staging"),
             private,
             handoff,

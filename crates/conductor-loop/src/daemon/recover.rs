@@ -106,9 +106,7 @@ pub(super) fn recover(
         recovered.claims.iter().map(|unrun| (unrun.claim.seq, unrun.started)).collect();
     store.write(|batch| batch.count_starts(&counted)).map_err(broken)?;
     // Private copies and drafts are made again from the store.
-    for slot in places.slots.iter() {
-        slot.clear().map_err(io)?;
-    }
+    places.slots.clear().map_err(io)?;
     places.drafts.clear().map_err(io)?;
     Ok(recovered)
 }

@@ -13,7 +13,7 @@ pub use executable::{Executable, ExecutableError, ensure_out, resolve};
 pub use ledger::{LastRuns, RunLedger, RunLine};
 pub use leftovers::kill_leftovers;
 
-use crate::sys::dir::Dir;
+use crate::sys::slots::Slots;
 use crate::sys::wake::Waker;
 use conductor_core::outcome::{Capture, Ending, Run};
 use conductor_core::record::Claim;
@@ -121,7 +121,7 @@ pub struct Runner {
 struct Worker {
     number: usize,
     settings: Arc<RwLock<Settings>>,
-    slots: Arc<Vec<Dir>>,
+    slots: Arc<Slots>,
     /// Absolute path of the directory that holds the slots.
     slots_path: PathBuf,
     ledger: Arc<RunLedger>,
@@ -134,7 +134,7 @@ impl Runner {
     pub fn start(
         workers: usize,
         settings: Settings,
-        (slots, slots_path): (Arc<Vec<Dir>>, PathBuf),
+        (slots, slots_path): (Arc<Slots>, PathBuf),
         ledger: &Arc<RunLedger>,
         report: impl Fn(Ended) + Send + Clone + 'static,
     ) -> io::Result<Self> {
@@ -202,14 +202,10 @@ impl Worker {
             return (self.not_run(Ending::NotBegun), false);
         }
         let settings = self.settings.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        let Some(slot) = self.slots.get(usize::from(job.slot)) else {
-            return (
-                self.not_run(Ending::NotStarted { reason: "no staging slot".to_owned(), passing: false }),
-                false,
-            );
-        };
-        let copy = match staging::stage(slot, &job.claim.name, &job.bytes) {
-            Ok(copy) => copy,
+        let slot = self.slots.get(job.slot);
+        let staged = slot.and_then(|slot| Ok((slot, staging::stage(slot, &job.claim.name, &job.bytes)?)));
+        let (slot, copy) = match staged {
+            Ok(staged) => staged,
             Err(error) if crate::sys::is_no_space(&error) => return (self.not_run(Ending::NoSpace), false),
             Err(error) => {
                 let reason = format!("the private copy cannot be written: {error}");

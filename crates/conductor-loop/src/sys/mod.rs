@@ -4,6 +4,7 @@
 pub mod dir;
 pub mod lock;
 pub mod process;
+pub mod slots;
 pub mod taken;
 pub mod wake;
 pub mod watch;

@@ -1,0 +1,291 @@
+//! Runs a program and does something to it at its N-th system call of a class: kills it, lets the call fail, or cuts a write
+//! short. One counter runs over all threads and children. `at-call CLASS ACTION N SECONDS REPORT PROGRAM ARGUMENTS...`;
+//! ACTION is `count`, `kill`, `fail=ERRNO`, `fail-on=ERRNO` (from N on, for ever), `short`; the report is JSON.
+//!
+//! seccomp(2) stops the program at the calls of the class only, so that everything else runs at full speed; ptrace(2) is told.
+
+use conductor_testkit::calls::{Class, name_of};
+use nix::errno::Errno;
+use nix::sys::ptrace::{self, Options};
+use nix::sys::signal::{Signal, kill, raise};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+};
+use std::collections::{BTreeMap, HashMap};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+/// How long a program that was told to end may take.
+const GRACE: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Action {
+    Count,
+    Kill,
+    Fail { errno: i32, for_ever: bool },
+    Short,
+}
+
+impl Action {
+    fn from_word(word: &str) -> Option<Self> {
+        let errno = |text: &str| text.parse().ok();
+        match word.split_once('=') {
+            Some(("fail", number)) => Some(Self::Fail { errno: errno(number)?, for_ever: false }),
+            Some(("fail-on", number)) => Some(Self::Fail { errno: errno(number)?, for_ever: true }),
+            None if word == "count" => Some(Self::Count),
+            None if word == "kill" => Some(Self::Kill),
+            None if word == "short" => Some(Self::Short),
+            _ => None,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [inside, class, program @ ..] = words.as_slice()
+        && inside == "inside"
+    {
+        return become_program(class, program);
+    }
+    let [class, action, at, seconds, report, program @ ..] = words.as_slice() else {
+        panic!("usage: at-call CLASS ACTION N SECONDS REPORT PROGRAM ARGUMENTS...");
+    };
+    let action = Action::from_word(action).expect("an action");
+    let limit = Duration::from_secs(seconds.parse().expect("seconds"));
+    let mut command = Command::new(std::env::current_exe().expect("ourselves"));
+    command.args(["inside", class]).args(program);
+    #[expect(clippy::zombie_processes, reason = "waitpid is what tells of each stop, and of the end")]
+    let child = command.spawn().expect("ourselves again");
+    let root = Pid::from_raw(i32::try_from(child.id()).expect("a process id"));
+    let mut tracer = Tracer {
+        root,
+        action,
+        at: at.parse().expect("a number"),
+        calls: 0,
+        ours: HashMap::new(),
+        counts: BTreeMap::new(),
+        place: None,
+        ended: None,
+    };
+    tracer.begin();
+    watch_over(root, limit);
+    tracer.follow();
+    std::fs::write(report, tracer.report()).expect("the report is written");
+    ExitCode::SUCCESS
+}
+
+/// The inside: asks to be traced, limits itself, becomes the program.
+fn become_program(class: &str, program: &[String]) -> ExitCode {
+    let class = Class::from_word(class).expect("a class");
+    if ptrace::traceme().is_err() {
+        return ExitCode::from(125);
+    }
+    raise(Signal::SIGSTOP).expect("the tracer begins");
+    seccompiler::apply_filter(&filter(class)).expect("seccomp is there");
+    let (name, arguments) = program.split_first().expect("a program");
+    let error = Command::new(name).args(arguments).exec();
+    panic!("{name}: {error}");
+}
+
+fn filter(class: Class) -> BpfProgram {
+    let creates = nix::libc::O_CREAT.cast_unsigned().into();
+    let creating =
+        SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(creates), creates);
+    let creating = SeccompRule::new(vec![creating.expect("valid")]).expect("valid");
+    let calls = class.calls().into_iter().map(|(name, number)| {
+        let rules = if name == "openat" && class == Class::Change { vec![creating.clone()] } else { vec![] };
+        (number, rules)
+    });
+    let arch = std::env::consts::ARCH.try_into().expect("an architecture that seccomp knows");
+    SeccompFilter::new(calls.collect(), SeccompAction::Allow, SeccompAction::Trace(0), arch)
+        .and_then(TryInto::try_into)
+        .expect("a valid filter")
+}
+
+/// Ends a program that takes too long: asked first, so that it can say what it waits for.
+fn watch_over(root: Pid, limit: Duration) {
+    std::thread::spawn(move || {
+        std::thread::sleep(limit);
+        let _ = kill(root, Signal::SIGTERM);
+        std::thread::sleep(GRACE);
+        let _ = kill(root, Signal::SIGKILL);
+    });
+}
+
+struct Tracer {
+    root: Pid,
+    action: Action,
+    /// Which call; counted from 1.
+    at: u64,
+    calls: u64,
+    /// Whether a traced task belongs to the program itself (else to a child of it).
+    ours: HashMap<Pid, bool>,
+    /// Calls of the program itself, by name.
+    counts: BTreeMap<&'static str, u64>,
+    /// Where the action happened.
+    place: Option<(&'static str, bool)>,
+    ended: Option<WaitStatus>,
+}
+
+impl Tracer {
+    fn begin(&mut self) {
+        match waitpid(self.root, Some(WaitPidFlag::WUNTRACED)) {
+            Ok(WaitStatus::Stopped(..)) => {}
+            other => panic!("tracing is not permitted here: {other:?}"),
+        }
+        let options = Options::PTRACE_O_TRACESECCOMP
+            | Options::PTRACE_O_TRACECLONE
+            | Options::PTRACE_O_TRACEFORK
+            | Options::PTRACE_O_TRACEVFORK
+            | Options::PTRACE_O_TRACEEXEC
+            | Options::PTRACE_O_EXITKILL;
+        ptrace::setoptions(self.root, options).expect("options");
+        self.ours.insert(self.root, true);
+        ptrace::cont(self.root, None).expect("it goes on");
+    }
+
+    fn follow(&mut self) {
+        let mut started = false;
+        loop {
+            let status = match waitpid(None, Some(WaitPidFlag::__WALL)) {
+                Ok(status) => status,
+                Err(Errno::EINTR) => continue,
+                Err(Errno::ECHILD) => return,
+                Err(errno) => panic!("waiting: {errno}"),
+            };
+            let Some(pid) = status.pid() else { continue };
+            let mut pass = None;
+            match status {
+                WaitStatus::Exited(..) | WaitStatus::Signaled(..) => {
+                    if pid == self.root {
+                        self.ended = Some(status);
+                    }
+                    self.ours.remove(&pid);
+                    continue;
+                }
+                WaitStatus::PtraceEvent(_, _, event) if event == nix::libc::PTRACE_EVENT_EXEC => {
+                    started = true
+                }
+                WaitStatus::PtraceEvent(_, _, event) if event == nix::libc::PTRACE_EVENT_SECCOMP => {
+                    if started {
+                        self.stopped_at_call(pid);
+                    }
+                }
+                WaitStatus::PtraceEvent(..) => {}
+                // A new task begins with this; nobody else stops anything here.
+                WaitStatus::Stopped(_, Signal::SIGSTOP) => {}
+                WaitStatus::Stopped(_, signal) => pass = Some(signal),
+                _ => {}
+            }
+            match ptrace::cont(pid, pass) {
+                // Killed meanwhile.
+                Ok(()) | Err(Errno::ESRCH) => {}
+                Err(errno) => panic!("going on with {pid}: {errno}"),
+            }
+        }
+    }
+
+    /// Whether a task is a thread of the program itself.
+    fn is_ours(&mut self, pid: Pid) -> bool {
+        let root = self.root;
+        *self.ours.entry(pid).or_insert_with(|| {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            status.lines().any(|line| line == format!("Tgid:\t{root}"))
+        })
+    }
+
+    fn stopped_at_call(&mut self, pid: Pid) {
+        let Some(number) = registers::call(pid) else { return };
+        let name = name_of(number);
+        let ours = self.is_ours(pid);
+        if ours {
+            *self.counts.entry(name).or_default() += 1;
+        }
+        let counted = ours || matches!(self.action, Action::Kill | Action::Count);
+        if !counted || matches!(self.action, Action::Fail { .. } | Action::Short) && name == "exit_group" {
+            return;
+        }
+        self.calls += 1;
+        let there = self.calls == self.at;
+        match self.action {
+            Action::Kill if there => {
+                let _ = kill(self.root, Signal::SIGKILL);
+                if !ours {
+                    let _ = kill(pid, Signal::SIGKILL);
+                }
+            }
+            // What it has to say must be heard.
+            Action::Fail { .. } if name == "write" && registers::first_argument(pid) <= 2 => return,
+            Action::Fail { errno, for_ever } if there || (for_ever && self.calls > self.at) => {
+                registers::refuse(pid, errno);
+            }
+            Action::Short if there && matches!(name, "write" | "pwrite64") => {
+                registers::halve_third_argument(pid);
+            }
+            _ => return,
+        }
+        self.place.get_or_insert((name, ours));
+    }
+
+    fn report(&self) -> String {
+        let (exit, signal) = match self.ended {
+            Some(WaitStatus::Exited(_, code)) => (Some(code), None),
+            Some(WaitStatus::Signaled(_, signal, _)) => (None, Some(signal.as_str())),
+            _ => (None, None),
+        };
+        serde_json::json!({"calls": self.calls, "exit": exit, "signal": signal, "counts": self.counts,
+            "at": self.place.map(|(name, _)| name), "ours": self.place.map(|(_, ours)| ours)})
+        .to_string()
+    }
+}
+
+/// What differs from machine to machine: where a stopped task keeps the call's number, arguments and result.
+#[cfg(target_arch = "x86_64")]
+mod registers {
+    use nix::sys::ptrace::{getregs, setregs};
+    use nix::unistd::Pid;
+
+    pub(super) fn call(pid: Pid) -> Option<i64> {
+        getregs(pid).ok().map(|registers| registers.orig_rax.cast_signed())
+    }
+
+    pub(super) fn first_argument(pid: Pid) -> u64 {
+        getregs(pid).map_or(u64::MAX, |registers| registers.rdi)
+    }
+
+    /// No call has this number: the kernel does nothing and returns what stands in the result.
+    pub(super) fn refuse(pid: Pid, errno: i32) {
+        if let Ok(mut registers) = getregs(pid) {
+            registers.orig_rax = u64::MAX;
+            registers.rax = i64::from(-errno).cast_unsigned();
+            let _ = setregs(pid, registers);
+        }
+    }
+
+    pub(super) fn halve_third_argument(pid: Pid) {
+        if let Ok(mut registers) = getregs(pid) {
+            registers.rdx = registers.rdx.div_ceil(2);
+            let _ = setregs(pid, registers);
+        }
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+mod registers {
+    use nix::unistd::Pid;
+
+    pub(super) fn call(_: Pid) -> Option<i64> {
+        panic!("stopping at system calls is written for x86_64 only")
+    }
+
+    pub(super) fn first_argument(_: Pid) -> u64 {
+        u64::MAX
+    }
+
+    pub(super) fn refuse(_: Pid, _: i32) {}
+
+    pub(super) fn halve_third_argument(_: Pid) {}
+}

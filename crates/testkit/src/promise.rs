@@ -1,0 +1,172 @@
+//! The promise of the product, checked from outside after any history of kills and faults: every intent has exactly one outcome,
+//! one archived file with its very bytes, one status; porch ran for it, not beside itself and not more often than is said.
+
+use crate::TestEnv;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+/// How an intent may end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// porch did it.
+    Success,
+    /// porch did it, before an intent of the same name came: only its archived file is left to see.
+    Before,
+    /// A success that repeats the one before; porch did not run.
+    Duplicate,
+    /// It failed with this code.
+    Failed(&'static str),
+    /// Any of these: something was made to fail on the way.
+    Any,
+}
+
+/// One intent that was dropped.
+#[derive(Debug, Clone)]
+pub struct Dropped {
+    /// Its file name.
+    pub name: String,
+    /// Its bytes.
+    pub content: String,
+    /// How it is to end.
+    pub ending: Ending,
+}
+
+macro_rules! ensure {
+    ($holds:expr, $($said:tt)+) => {
+        if !$holds {
+            return Err(format!($($said)+));
+        }
+    };
+}
+
+/// Checks the promise. `kills`: how often the daemon was killed or made to fail; each may cost one more start of porch.
+/// With `external`, what the fake porch has recorded is held against the statuses.
+pub fn check(env: &TestEnv, dropped: &[Dropped], kills: usize, external: bool) -> Result<(), String> {
+    let left: Vec<_> = env.names("").into_iter().filter(|name| name.starts_with("intent-")).collect();
+    ensure!(left.is_empty(), "left in the handoff directory: {left:?}");
+    for place in [".conductor/taken", ".conductor/drafts"] {
+        ensure!(env.names(place).is_empty(), "{place} holds {:?}", env.names(place));
+    }
+    for slot in env.names(".conductor/staging") {
+        let place = format!(".conductor/staging/{slot}");
+        ensure!(env.names(&place).is_empty(), "{place} holds {:?}", env.names(&place));
+    }
+    let statuses: BTreeSet<_> = env.names("status").into_iter().collect();
+    let wanted: BTreeSet<_> = dropped.iter().map(|one| format!("{}.status", one.name)).collect();
+    let (before, dropped_last): (Vec<_>, Vec<_>) =
+        dropped.iter().partition(|one| one.ending == Ending::Before);
+    ensure!(statuses == wanted, "statuses {statuses:?}, not {wanted:?}");
+    let mut archived = BTreeSet::new();
+    let runs = if external { runs(env)? } else { BTreeMap::new() };
+    for one in before {
+        archived.insert(archive(
+            env,
+            one,
+            &serde_json::json!({"status": "success",
+            "archived_as": format!("processed/{}", one.name)}),
+        )?);
+    }
+    for one in dropped_last {
+        let status = status(env, &one.name)?;
+        ending(one, &status)?;
+        archived.insert(archive(env, one, &status)?);
+        if external {
+            let runs = runs.get(&(one.name.clone(), one.content.clone())).copied().unwrap_or(0);
+            attempts(one, &status, runs, kills)?;
+        }
+    }
+    every_file_is_told_of(env, &archived)?;
+    ensure!(env.porches().is_empty(), "a porch still runs");
+    outcomes(env, dropped)
+}
+
+fn status(env: &TestEnv, name: &str) -> Result<Value, String> {
+    let text = env.read(&format!("status/{name}.status"));
+    serde_json::from_str(&text).map_err(|error| format!("status of {name}: {error}: {text}"))
+}
+
+fn ending(one: &Dropped, status: &Value) -> Result<(), String> {
+    let (word, code) = (status["status"].as_str(), status["error_code"].as_str());
+    let duplicate = status.get("duplicate_of").is_some();
+    let as_wanted = match one.ending {
+        Ending::Success => word == Some("success") && !duplicate,
+        Ending::Duplicate => word == Some("success") && duplicate,
+        Ending::Failed(wanted) => word == Some("failed") && code == Some(wanted),
+        Ending::Any | Ending::Before => word == Some("success") || (word == Some("failed") && code.is_some()),
+    };
+    ensure!(as_wanted, "{} was to end as {:?}: {status}", one.name, one.ending);
+    Ok(())
+}
+
+/// The archived file: where the status says, with the dropped bytes; with an error log when it failed.
+fn archive(env: &TestEnv, one: &Dropped, status: &Value) -> Result<String, String> {
+    let place = status["archived_as"].as_str().unwrap_or_default().to_owned();
+    let dir = if status["status"] == "success" { "processed/" } else { "failed/" };
+    ensure!(place.starts_with(dir), "{} is archived as '{place}': {status}", one.name);
+    let bytes = fs::read(env.handoff(&place)).map_err(|error| format!("{place}: {error}"))?;
+    ensure!(
+        bytes == one.content.as_bytes(),
+        "{place} holds other bytes: {:?}",
+        String::from_utf8_lossy(&bytes)
+    );
+    if dir == "failed/" {
+        let log = env.read(&format!("{place}.error.log"));
+        ensure!(log.contains("What to do:"), "the error log of {place} is not whole: {log}");
+    }
+    Ok(place)
+}
+
+/// Starts of the fake porch by intent name and content. One target never runs beside itself.
+fn runs(env: &TestEnv) -> Result<BTreeMap<(String, String), u64>, String> {
+    let (mut runs, mut busy_until) = (BTreeMap::new(), BTreeMap::new());
+    for call in env.calls() {
+        let content = call.record["content"].as_str().unwrap_or_default().to_owned();
+        *runs.entry((call.intent_name(), content)).or_default() += 1;
+        let before: &mut u64 = busy_until.entry(call.target()).or_default();
+        ensure!(*before <= call.begin_ns, "{} ran beside itself", call.target());
+        *before = call.end_ns.unwrap_or(call.begin_ns);
+    }
+    Ok(runs)
+}
+
+fn attempts(one: &Dropped, status: &Value, runs: u64, kills: usize) -> Result<(), String> {
+    let said = status["attempts"].as_u64().unwrap_or(0);
+    let kills = kills as u64;
+    if one.ending == Ending::Duplicate {
+        ensure!(said == 0 && runs <= 1, "{}: a duplicate that ran: {runs}, {status}", one.name);
+        return Ok(());
+    }
+    // A run that was killed at birth may not have come to recording itself.
+    let honest = runs <= said && said <= runs + kills;
+    ensure!(honest, "{}: {said} attempts said, {runs} recorded, {kills} kills: {status}", one.name);
+    let success = status["status"] == "success" && status.get("duplicate_of").is_none();
+    ensure!(!success || runs >= 1, "{}: success without a run", one.name);
+    Ok(())
+}
+
+fn every_file_is_told_of(env: &TestEnv, archived: &BTreeSet<String>) -> Result<(), String> {
+    for dir in ["processed", "failed"] {
+        for name in env.names(dir) {
+            let place = format!("{dir}/{}", name.strip_suffix(".error.log").unwrap_or(&name));
+            ensure!(archived.contains(&place), "{dir}/{name} belongs to no status");
+        }
+    }
+    Ok(())
+}
+
+/// The store has one outcome for each, and no other.
+fn outcomes(env: &TestEnv, dropped: &[Dropped]) -> Result<(), String> {
+    let exported = env.run(&["state", "export", "-handoff", &env.path("handoff").display().to_string()]);
+    ensure!(exported.status.success(), "state export: {}", exported.stderr);
+    let lines = exported.stdout.lines().skip(1).map(serde_json::from_str::<Value>);
+    let mut names: Vec<String> = lines
+        .map(|line| line.map(|line| line["name"].as_str().unwrap_or_default().to_owned()))
+        .collect::<Result<_, _>>()
+        .map_err(|error| format!("state export: {error}"))?;
+    names.sort();
+    let mut wanted: Vec<String> = dropped.iter().map(|one| one.name.clone()).collect();
+    wanted.sort();
+    ensure!(names == wanted, "outcomes of {names:?}, not of {wanted:?}");
+    Ok(())
+}

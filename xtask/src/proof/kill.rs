@@ -1,0 +1,83 @@
+//! Kill points: the real daemon is killed before each of its calls that change something, restarted, and held to its promise;
+//! the restart is killed at its calls as well.
+
+use super::scenario::{SCENARIOS, Scenario};
+use super::{Job, Tally, in_parallel};
+use conductor_testkit::Action;
+use conductor_testkit::calls::Class;
+use std::path::Path;
+
+/// No run of these scenarios takes longer.
+const SECONDS: u64 = 30;
+
+/// Kills everywhere. `recovery_step`: the restart is killed at every so many-th of its calls (0: not at all).
+pub(super) fn run(program: &Path, long: bool) -> Tally {
+    let mut all = Tally::default();
+    for scenario in &SCENARIOS {
+        let first = single(program, scenario);
+        // Each restart has about as many points again; a short run takes a few of them, another few at each kill point.
+        let step = match (long, scenario.slow) {
+            (true, _) => 1,
+            (false, true) => 0,
+            (false, false) => 97,
+        };
+        let second = if step == 0 { Tally::default() } else { double(program, scenario, first.points, step) };
+        super::say(&format!(
+            "kill: {}: {} points, all of them; {} with the restart killed too",
+            scenario.name, first.points, second.points
+        ));
+        all.add(first);
+        all.add(second);
+    }
+    all
+}
+
+/// Kills at 1, 2, ... until a run ends by itself.
+fn single(program: &Path, scenario: &'static Scenario) -> Tally {
+    in_parallel(1.., |at| {
+        let stage = scenario.stage(program);
+        let Some(report) = stage.run(Class::Change, Action::Kill, at, SECONDS) else {
+            return Job::Impossible;
+        };
+        if report.at.is_none() {
+            return match stage.recover_and_check(0, false) {
+                Ok(()) => Job::End,
+                Err(reason) => Job::Violation(format!("{}, not killed: {reason}", scenario.name)),
+            };
+        }
+        let call = report.at.unwrap_or_default();
+        Job::of(stage.recover_and_check(1, false), || {
+            format!("{}, killed before call {at}, {call}", scenario.name)
+        })
+    })
+}
+
+/// Kills at each point, and the restart at every `step`th of its calls.
+fn double(program: &Path, scenario: &'static Scenario, points: u64, step: u64) -> Tally {
+    let mut all = Tally::default();
+    // Points of the restart, shifted at each kill point so that all are met over the whole.
+    let tallies = in_parallel(1..=points, |at| {
+        let mut again = 1 + at % step;
+        let mut done = 0;
+        loop {
+            let stage = scenario.stage(program);
+            if stage.run(Class::Change, Action::Kill, at, SECONDS).is_none() {
+                return Job::Impossible;
+            }
+            let Some(report) = stage.run(Class::Change, Action::Kill, again, SECONDS) else {
+                return Job::Impossible;
+            };
+            let Some(call) = report.at else { return Job::Done(done) };
+            if let Err(reason) = stage.recover_and_check(2, false) {
+                let name = scenario.name;
+                return Job::Violation(format!(
+                    "{name}, killed before call {at}, then {again} ({call}): {reason}"
+                ));
+            }
+            done += 1;
+            again += step;
+        }
+    });
+    all.add(tallies);
+    all
+}

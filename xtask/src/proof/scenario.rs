@@ -1,0 +1,134 @@
+//! Small histories of the daemon that harnesses repeat with something done to it at each of its system calls.
+
+use conductor_testkit::promise::{self, Dropped, Ending};
+use conductor_testkit::{Action, Report, TestEnv, at_call, calls::Class, flat};
+use std::path::Path;
+
+/// One history: what is there before, what is dropped, how porch behaves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scenario {
+    /// What it is called in tables.
+    pub(crate) name: &'static str,
+    script: &'static str,
+    builtin: bool,
+    /// Worked off before, without anything done to it.
+    before: &'static [(&'static str, &'static str, u32)],
+    /// File, target, replicas; no target: content that is refused.
+    dropped: &'static [(&'static str, &'static str, u32)],
+    endings: &'static [Ending],
+    /// Whether each point takes longer than others, because a pause is part of it.
+    pub(crate) slow: bool,
+}
+
+const PLAIN: Scenario = Scenario {
+    name: "success",
+    script: "*: exit=0",
+    builtin: false,
+    before: &[],
+    dropped: &[("intent-a.json", "web", 3)],
+    endings: &[Ending::Success],
+    slow: false,
+};
+
+/// Every mode of the promise.
+pub(crate) const SCENARIOS: [Scenario; 8] = [
+    PLAIN,
+    Scenario { name: "failing porch", script: "*: exit=3", endings: &[Ending::Failed("E301")], ..PLAIN },
+    Scenario {
+        name: "duplicate",
+        before: &[("intent-a.json", "web", 3)],
+        endings: &[Ending::Before, Ending::Duplicate],
+        ..PLAIN
+    },
+    Scenario {
+        name: "invalid",
+        dropped: &[("intent-a.json", "", 0)],
+        endings: &[Ending::Failed("E204")],
+        ..PLAIN
+    },
+    Scenario { name: "retry", script: "*: busy-until=2", slow: true, ..PLAIN },
+    Scenario {
+        name: "two of one target",
+        dropped: &[("intent-a.json", "web", 3), ("intent-b.json", "web", 4)],
+        endings: &[Ending::Success, Ending::Success],
+        ..PLAIN
+    },
+    Scenario { name: "embedded", builtin: true, ..PLAIN },
+    Scenario {
+        name: "embedded, edit",
+        builtin: true,
+        before: &[("intent-before.json", "web", 2)],
+        endings: &[Ending::Success, Ending::Success],
+        ..PLAIN
+    },
+];
+
+/// A scenario in a directory of its own, ready to run.
+pub(crate) struct Stage {
+    /// The directory.
+    pub(crate) env: TestEnv,
+    scenario: &'static Scenario,
+    dropped: Vec<Dropped>,
+}
+
+impl Scenario {
+    fn flags(&self) -> &'static [&'static str] {
+        if self.builtin { &["-porch", "builtin"] } else { &[] }
+    }
+
+    /// Prepares it: an earlier run of the daemon has made its directories, and has worked off what was before.
+    pub(crate) fn stage(&'static self, program: &Path) -> Stage {
+        let env = TestEnv::new(&program.display().to_string());
+        env.script(self.script);
+        let mut dropped = Vec::new();
+        let all = self.before.iter().chain(self.dropped).zip(self.endings);
+        for (number, ((name, target, replicas), ending)) in all.enumerate() {
+            let content = if target.is_empty() { "{".to_owned() } else { flat(target, *replicas) };
+            if number == self.before.len() {
+                env.once(self.flags()).expect(0);
+            }
+            env.drop_file(name, &content);
+            dropped.push(Dropped { name: (*name).to_owned(), content, ending: *ending });
+        }
+        Stage { env, scenario: self, dropped }
+    }
+}
+
+impl Stage {
+    /// Runs the daemon to its end with something done at its `at`th call.
+    pub(crate) fn run(&self, class: Class, action: Action, at: u64, seconds: u64) -> Option<Report> {
+        let command = self.env.command(&[&["-once"], self.scenario.flags()].concat());
+        at_call(&command, (class, action, at), seconds, &self.env.path("."))
+    }
+
+    /// Runs the daemon undisturbed, and holds what is there then against the promise.
+    pub(crate) fn recover_and_check(&self, kills: usize, any_ending: bool) -> Result<(), String> {
+        let finished = self.env.once(self.scenario.flags());
+        if !matches!(finished.status.code(), Some(0 | 8)) {
+            return Err(format!("the next start ended with {}: {}", finished.status, finished.stderr));
+        }
+        let mut dropped = self.dropped.clone();
+        if any_ending {
+            dropped
+                .iter_mut()
+                .filter(|one| one.ending != Ending::Before)
+                .for_each(|one| one.ending = Ending::Any);
+        }
+        promise::check(&self.env, &dropped, kills, !self.scenario.builtin)?;
+        self.package(any_ending)
+    }
+
+    /// The embedded engine's package says what the last success asked for.
+    fn package(&self, any_ending: bool) -> Result<(), String> {
+        if !self.scenario.builtin {
+            return Ok(());
+        }
+        let path = self.env.path("out/test/web-scaling/deployment.yaml");
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let wanted = self.scenario.dropped.last().map(|(_, _, replicas)| format!("replicas: {replicas}\n"));
+        if wanted.is_some_and(|wanted| text.ends_with(&wanted)) || any_ending {
+            return Ok(());
+        }
+        Err(format!("the package is not what was asked for: {text}"))
+    }
+}
