@@ -73,7 +73,7 @@ pub enum Then {
 }
 
 /// The final outcomes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Final {
     /// porch did it.
     Success,

@@ -58,7 +58,7 @@ pub fn at_call(
     let (report, log) = (scratch.join("at-call.report"), scratch.join("at-call.log"));
     let _ = std::fs::remove_file(&report);
     let mut tracer = Command::new(tool("at-call"));
-    tracer.args([class.word(), &action, &at.to_string(), &seconds.to_string()]).arg(&report);
+    tracer.args([class.word(), action, at.to_string(), seconds.to_string()]).arg(&report);
     tracer.arg(command.get_program()).args(command.get_args()).env_clear();
     for (name, value) in command.get_envs() {
         tracer.env(name, value.unwrap_or_default());

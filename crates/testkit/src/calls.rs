@@ -8,46 +8,35 @@ use nix::libc;
 pub enum Class {
     /// What changes files or starts and signals processes.
     Change,
-    /// That, and what can fail otherwise: opening, reading, listing, making descriptors.
-    Fallible,
+    /// These.
+    Named(&'static [&'static str]),
 }
 
 impl Class {
-    /// By the word that the command line uses.
-    pub fn from_word(word: &str) -> Option<Self> {
-        match word {
-            "change" => Some(Self::Change),
-            "fallible" => Some(Self::Fallible),
-            _ => None,
-        }
-    }
-
-    /// The word that the command line uses.
-    pub fn word(self) -> &'static str {
+    /// The word that stands for it on a command line.
+    pub fn word(self) -> String {
         match self {
-            Self::Change => "change",
-            Self::Fallible => "fallible",
+            Self::Change => "change".to_owned(),
+            Self::Named(names) => names.join(","),
         }
     }
+}
 
-    /// Its calls: name and number.
-    pub fn calls(self) -> Vec<(&'static str, i64)> {
-        let mut calls = CHANGE.to_vec();
-        if self == Self::Fallible {
-            calls.extend(FALLIBLE);
-        }
-        calls
-    }
+/// Names and numbers of the calls of a class, by its word.
+pub fn calls_of(word: &str) -> Vec<(&'static str, i64)> {
+    let all = CHANGE.iter().chain(&OTHERS).copied();
+    let wanted = |name: &str| match word {
+        "change" => CHANGE.iter().any(|(of, _)| *of == name),
+        names => names.split(',').any(|of| of == name),
+    };
+    all.filter(|(name, _)| wanted(name)).collect()
 }
 
 /// Name of a call by number.
 pub fn name_of(number: i64) -> &'static str {
-    let mut all = CHANGE.iter().chain(&FALLIBLE);
+    let mut all = CHANGE.iter().chain(&OTHERS);
     all.find(|(_, of)| *of == number).map_or("?", |(name, _)| name)
 }
-
-/// `openat` is in both: of those that change something only the ones that create are stopped at.
-pub(crate) const OPENAT: i64 = libc::SYS_openat;
 
 const CHANGE: [(&str, i64); 32] = [
     ("write", libc::SYS_write),
@@ -65,7 +54,7 @@ const CHANGE: [(&str, i64); 32] = [
     ("mkdirat", libc::SYS_mkdirat),
     ("linkat", libc::SYS_linkat),
     ("symlinkat", libc::SYS_symlinkat),
-    ("openat", OPENAT),
+    ("openat", libc::SYS_openat),
     ("openat2", libc::SYS_openat2),
     ("fchmod", libc::SYS_fchmod),
     ("fchmodat", libc::SYS_fchmodat),
@@ -84,7 +73,8 @@ const CHANGE: [(&str, i64); 32] = [
     ("exit_group", libc::SYS_exit_group),
 ];
 
-const FALLIBLE: [(&str, i64); 18] = [
+/// What can fail besides.
+const OTHERS: [(&str, i64); 18] = [
     ("read", libc::SYS_read),
     ("pread64", libc::SYS_pread64),
     ("getdents64", libc::SYS_getdents64),

@@ -5,6 +5,7 @@ mod at_call;
 pub mod calls;
 mod daemon;
 mod environment;
+pub mod model;
 pub mod page;
 pub mod promise;
 mod tracer;

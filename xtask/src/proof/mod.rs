@@ -3,6 +3,7 @@
 
 mod fault;
 mod kill;
+mod model;
 mod scenario;
 
 use std::path::{Path, PathBuf};
@@ -82,8 +83,11 @@ fn in_parallel(points: impl Iterator<Item = u64> + Send, job: impl Fn(u64) -> Jo
 type Harness = fn(&Path, bool) -> Tally;
 
 /// By name: what is run, and what a point is.
-const HARNESSES: [(&str, &str, Harness); 2] =
-    [("kill", "kill points", kill::run), ("fault", "failed calls", fault::run)];
+const HARNESSES: [(&str, &str, Harness); 3] = [
+    ("model", "end states", model::run),
+    ("kill", "kill points", kill::run),
+    ("fault", "failed calls", fault::run),
+];
 
 /// Runs the harnesses that are named, or all. Whether the promise held, with a table.
 pub(crate) fn run(words: &[String]) -> Result<(String, bool), String> {

@@ -88,6 +88,9 @@ pub struct Settlement {
     pub taken: Option<TakenName>,
     /// The place under which a restart publishes again; empty for a new outcome.
     pub republish: bool,
+    /// Whether the archived file is in its place, and then whether under another name than was recorded. Publishing that
+    /// found no space goes on behind it.
+    pub archived: Option<bool>,
 }
 
 /// What the daemon asks for.

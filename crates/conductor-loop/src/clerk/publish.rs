@@ -48,7 +48,11 @@ pub(super) fn choose_name(
 
 /// Publishes. True when somebody else had put a file in the way and another name had to be recorded.
 pub(super) fn publish(places: &Places, settlement: &mut Settlement) -> Result<bool, PublishError> {
-    let other_name = place_archive(places, settlement)?;
+    let other_name = match settlement.archived {
+        Some(other_name) => other_name,
+        None => place_archive(places, settlement)?,
+    };
+    settlement.archived = Some(other_name);
     let Settlement { outcome, report, taken, .. } = settlement;
     let (_, dir) = archive(places, outcome);
     let archived = outcome.archived_as.rsplit('/').next().unwrap_or(&outcome.name);

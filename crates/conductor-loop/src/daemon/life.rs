@@ -52,6 +52,7 @@ pub(super) struct Life<'l> {
     fatal: Option<(Code, String)>,
     next_retention: Duration,
     next_space_check: Duration,
+    clerk_waits_for_space: bool,
     polled: bool,
 }
 
@@ -127,6 +128,7 @@ impl<'l> Life<'l> {
             fatal: None,
             next_retention: now,
             next_space_check: now,
+            clerk_waits_for_space: false,
             polled,
         };
         tracing::info!(
@@ -219,7 +221,8 @@ impl<'l> Life<'l> {
                 .handoff
                 .free_space()
                 .is_ok_and(|(bytes, inodes)| bytes < FREE_BYTES_MIN || inodes < FREE_INODES_MIN);
-            self.set_reason("disk-full", full);
+            // A quota, or blocks kept for root, show only in a write that fails.
+            self.set_reason("disk-full", full || self.clerk_waits_for_space);
         }
         if let Some(stopping) = self.stopping.as_mut()
             && !stopping.told
@@ -374,7 +377,10 @@ impl<'l> Life<'l> {
                 self.bench.filed(seq, &archived_as);
                 self.event(Event::Filed { seq });
             }
-            Ack::DiskFull(full) => self.set_reason("disk-full", full),
+            Ack::DiskFull(full) => {
+                self.clerk_waits_for_space = full;
+                self.set_reason("disk-full", full);
+            }
             Ack::Retained(removed) => {
                 tracing::info!(removed, "removed outcomes older than the retention time");
             }

@@ -132,7 +132,7 @@ impl<'b> Bench<'b> {
                     Some((bytes, _)) => (Source::Bytes(bytes), Some(taken)),
                     None => (Source::Taken(taken), None),
                 };
-                self.settle(Settlement { outcome, source, report, taken, republish: false });
+                self.settle(Settlement { outcome, source, report, taken, republish: false, archived: None });
                 Event::Refused { seq }
             }
         }
@@ -323,7 +323,14 @@ impl<'b> Bench<'b> {
             Some(slot) => Source::Staged { slot, bytes },
             None => Source::Bytes(bytes),
         };
-        self.settle(Settlement { outcome: record, source, report, taken: None, republish: false });
+        self.settle(Settlement {
+            outcome: record,
+            source,
+            report,
+            taken: None,
+            republish: false,
+            archived: None,
+        });
     }
 
     fn announce_retry(&self, seq: u64, attempt: u32, pause: Duration) {

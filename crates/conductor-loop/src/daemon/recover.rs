@@ -154,7 +154,7 @@ fn republish(entry: OpenEntry, file: Option<TakenName>) -> Option<Settlement> {
         Some(bytes) => (Source::Bytes(bytes), file),
         None => (Source::Taken(file.unwrap_or_else(raw)), None),
     };
-    Some(Settlement { outcome, source, report: entry.report, taken, republish: true })
+    Some(Settlement { outcome, source, report: entry.report, taken, republish: true, archived: None })
 }
 
 fn give_up(
@@ -179,7 +179,14 @@ fn give_up(
         ..Outcome::blank(claim.seq, &claim.name, jiff::Timestamp::now())
     };
     let report = Some(error_log::render(&outcome, None, None));
-    Some(Settlement { outcome, source: Source::Bytes(bytes), report, taken: file, republish: false })
+    Some(Settlement {
+        outcome,
+        source: Source::Bytes(bytes),
+        report,
+        taken: file,
+        republish: false,
+        archived: None,
+    })
 }
 
 #[cfg(test)]

@@ -1,0 +1,43 @@
+//! The bounded model checker of the testkit, run over all histories, and over the protocol without each of its durability steps.
+
+use super::{Job, Tally, in_parallel};
+use conductor_testkit::model::{Omit, VARIANTS, Variant, explore};
+use std::path::Path;
+
+/// End states of one history in a short run.
+const SHORT: u64 = 400_000;
+/// What is enough to find what a missing step breaks.
+const MUTANT: u64 = 60_000;
+
+pub(super) fn run(_: &Path, long: bool) -> Tally {
+    let most = if long { u64::MAX } else { SHORT };
+    let mut tally = in_parallel(0..VARIANTS.len() as u64, |number| {
+        let variant = VARIANTS[usize::try_from(number).unwrap_or(0)];
+        let found = explore(variant, most);
+        super::say(&format!(
+            "model: {variant:?}: {} crash points, {} end states",
+            found.crash_points, found.end_states
+        ));
+        if found.violations.is_empty() {
+            Job::Done(found.end_states)
+        } else {
+            Job::Violation(format!("model, {variant:?}: {:?}", found.violations))
+        }
+    });
+    let mutants = in_parallel(0..Omit::ALL.len() as u64, |number| {
+        let omit = Omit::ALL[usize::try_from(number).unwrap_or(0)];
+        let broken = VARIANTS.iter().find_map(|variant| {
+            let found = explore(Variant { omit, ..*variant }, MUTANT);
+            (!found.violations.is_empty()).then_some(found.violations)
+        });
+        match broken {
+            Some(violations) => {
+                super::say(&format!("model: without {omit:?}, as it must be: {violations:?}"));
+                Job::Done(0)
+            }
+            None => Job::Violation(format!("model: without {omit:?} nothing breaks")),
+        }
+    });
+    tally.add(mutants);
+    tally
+}
