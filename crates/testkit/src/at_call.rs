@@ -34,6 +34,8 @@ pub struct Report {
     pub signal: Option<String>,
     /// The program's own calls by name.
     pub counts: BTreeMap<String, u64>,
+    /// Bytes it asked to have written to files.
+    pub written: u64,
     /// The call at which the action happened; none when the program ended before.
     pub at: Option<String>,
     /// What the program printed on standard error.
@@ -85,6 +87,7 @@ pub fn at_call(
         exit: report["exit"].as_i64().and_then(|code| code.try_into().ok()),
         signal: text("signal"),
         counts: counts.iter().map(|(name, n)| (name.clone(), n.as_u64().unwrap_or(0))).collect(),
+        written: report["written"].as_u64().unwrap_or(0),
         at: text("at"),
         stderr,
     })

@@ -180,6 +180,12 @@ impl TestEnv {
         fs::write(&draft, content).and_then(|()| fs::rename(&draft, self.handoff(name))).expect("dropped");
     }
 
+    /// The same where the handoff directory is a file system of its own.
+    pub fn drop_file_within(&self, name: &str, content: impl AsRef<[u8]>) {
+        let draft = self.handoff("draft");
+        fs::write(&draft, content).and_then(|()| fs::rename(&draft, self.handoff(name))).expect("dropped");
+    }
+
     /// The command of a daemon with this environment's directories and the given flags.
     pub fn command(&self, flags: &[&str]) -> Command {
         let mut command = self.bare_command();

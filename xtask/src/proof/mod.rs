@@ -3,8 +3,10 @@
 
 mod fault;
 mod kill;
+mod limits;
 mod model;
 mod scenario;
+mod soak;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -22,6 +24,12 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// Notes a broken promise, at once visible.
+    fn violation(&mut self, reason: String) {
+        say(&format!("VIOLATION: {reason}"));
+        self.violations.push(reason);
+    }
+
     fn add(&mut self, other: Self) {
         self.points += other.points;
         self.violations.extend(other.violations);
@@ -63,10 +71,7 @@ fn in_parallel(points: impl Iterator<Item = u64> + Send, job: impl Fn(u64) -> Jo
                     let (Some(point), false) = (next, lock().1) else { return };
                     match job(point) {
                         Job::Done(points) => lock().0.points += points,
-                        Job::Violation(reason) => {
-                            say(&format!("VIOLATION: {reason}"));
-                            lock().0.violations.push(reason);
-                        }
+                        Job::Violation(reason) => lock().0.violation(reason),
                         Job::End => lock().1 = true,
                         Job::Impossible => {
                             lock().0.impossible = Some("tracing other processes is not permitted here");
@@ -83,10 +88,12 @@ fn in_parallel(points: impl Iterator<Item = u64> + Send, job: impl Fn(u64) -> Jo
 type Harness = fn(&Path, bool) -> Tally;
 
 /// By name: what is run, and what a point is.
-const HARNESSES: [(&str, &str, Harness); 3] = [
+const HARNESSES: [(&str, &str, Harness); 5] = [
     ("model", "end states", model::run),
     ("kill", "kill points", kill::run),
     ("fault", "failed calls", fault::run),
+    ("limits", "real limits", limits::run),
+    ("soak", "intents under random SIGKILL", soak::run),
 ];
 
 /// Runs the harnesses that are named, or all. Whether the promise held, with a table.

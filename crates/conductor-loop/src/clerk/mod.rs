@@ -410,7 +410,9 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
                     self.set_full(false);
                     return Ok(lasts);
                 }
-                Err(StoreError::NoSpace(error)) if self.abandon.load(Ordering::Acquire) => {
+                Err(error @ (StoreError::NoSpace(_) | StoreError::Busy))
+                    if self.full && self.abandon.load(Ordering::Acquire) =>
+                {
                     return Err(self.fatal(
                         Code::DiskFull,
                         &format!("stopped before the state could be written: {error}"),

@@ -104,8 +104,7 @@ fn place_archive(places: &Places, settlement: &mut Settlement) -> Result<bool, P
 
 /// The checked private copy becomes the archived file: no new inode.
 fn staged(places: &Places, (slot, name): (u16, &str), dir: &Dir, to: &str, bytes: &[u8]) -> io::Result<()> {
-    let moved = places.slots.get(slot).and_then(|from| from.rename_new(name, dir, to));
-    match moved {
+    match places.slots.move_out(slot, name, dir, to) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => from_bytes(places, dir, to, bytes, false),
         other => other,
     }

@@ -261,6 +261,8 @@ impl<'l> Life<'l> {
         self.intake.stop();
         self.bench.stop_runs(if self.fatal.is_some() { Stop::Kill } else { Stop::No });
         self.bench.send(ToClerk::Ready(HeadState { ready: false, reasons: vec!["stopped".to_owned()] }));
+        // Nobody is left to wait for space: what is not durable now is done again by the next start.
+        self.bench.abandon();
         self.bench.close();
         // Answers that came after the last turn of the loop.
         for input in self.receiver.try_iter() {

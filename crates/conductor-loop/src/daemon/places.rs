@@ -8,7 +8,6 @@ use crate::sys::dir::{Dir, Kind};
 use crate::sys::lock::{Lock, LockError};
 use crate::sys::slots::Slots;
 use conductor_core::Code;
-use conductor_core::desk::Desk;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -66,7 +65,7 @@ impl Places {
             status: sub(&handoff, "status", 0o750)?,
             taken: sub(&private, "taken", 0o700)?,
             drafts: sub(&private, "drafts", 0o700)?,
-            slots: Arc::new(Slots::new(staging, Desk::slot_count(&config.limits))),
+            slots: Arc::new(Slots::new(staging)),
             slots_path: path.join(PRIVATE).join("staging"),
             private,
             handoff,

@@ -202,8 +202,10 @@ impl Worker {
             return (self.not_run(Ending::NotBegun), false);
         }
         let settings = self.settings.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        let slot = self.slots.get(job.slot);
-        let staged = slot.and_then(|slot| Ok((slot, staging::stage(slot, &job.claim.name, &job.bytes)?)));
+        let staged = self.slots.open(job.slot).and_then(|slot| {
+            let copy = staging::stage(&slot, &job.claim.name, &job.bytes)?;
+            Ok((slot, copy))
+        });
         let (slot, copy) = match staged {
             Ok(staged) => staged,
             Err(error) if crate::sys::is_no_space(&error) => return (self.not_run(Ending::NoSpace), false),
@@ -217,9 +219,9 @@ impl Worker {
             Engine::Embedded(engine) => embedded::run(self, &settings, engine, job),
             Engine::External(executable) => external::run(self, &settings, executable, job),
         };
-        let staged = copy.seal(slot, &job.claim.name, &job.bytes);
+        let staged = copy.seal(&slot, &job.claim.name, &job.bytes);
         if !staged || matches!(settings.engine, Engine::External(_)) {
-            staging::sweep(slot, staged.then_some(job.claim.name.as_str()));
+            staging::sweep(&slot, staged.then_some(job.claim.name.as_str()));
         }
         (run, staged)
     }

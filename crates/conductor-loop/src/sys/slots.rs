@@ -1,44 +1,44 @@
-//! The staging slots: one directory a run, opened when first used. The desk hands out the lowest free number, so a daemon
-//! with little to do never has more of them than workers.
+//! The staging slots: one directory a run, made when first used. The desk hands out the lowest free number, so a daemon
+//! with little to do never has more of them than workers; none is held open between runs.
 
 use super::dir::{Dir, Kind};
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::OnceLock;
 
 const MODE: u32 = 0o700;
 
-/// The directory `staging/` and its numbered slots.
+/// The directory `staging/` with its numbered slots.
 #[derive(Debug)]
-pub struct Slots {
-    staging: Dir,
-    open: Vec<OnceLock<Dir>>,
-}
+pub struct Slots(Dir);
 
 impl Slots {
-    /// At most `count` slots below `staging`; none is opened yet.
-    pub fn new(staging: Dir, count: usize) -> Self {
-        Self { staging, open: (0..count).map(|_| OnceLock::new()).collect() }
+    /// The slots below `staging`.
+    pub fn new(staging: Dir) -> Self {
+        Self(staging)
     }
 
-    /// A slot, made when it is not there.
-    pub fn get(&self, slot: u16) -> io::Result<&Dir> {
-        let place = self.open.get(usize::from(slot)).ok_or(io::ErrorKind::NotFound)?;
-        match place.get() {
-            Some(dir) => Ok(dir),
-            None => {
-                let dir = self.staging.ensure(&slot.to_string(), MODE)?;
-                Ok(place.get_or_init(|| dir))
-            }
+    /// Opens a slot, and makes it when it is not there.
+    pub fn open(&self, slot: u16) -> io::Result<Dir> {
+        let name = slot.to_string();
+        match self.0.sub(&name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.0.ensure(&name, MODE),
+            opened => opened,
         }
+    }
+
+    /// Moves a file out of a slot; never over another. The slot is opened, so that no link that porch put in its place leads
+    /// elsewhere.
+    pub fn move_out(&self, slot: u16, name: &str, to_dir: &Dir, to: &str) -> io::Result<()> {
+        self.0.sub(slot.to_string())?.rename_new(name, to_dir, to)
     }
 
     /// Empties every slot an earlier daemon has left.
     pub fn clear(&self) -> io::Result<()> {
-        for name in self.staging.names()? {
-            let name = std::ffi::OsStr::from_bytes(&name);
-            if self.staging.stat(name)?.kind == Kind::Directory {
-                self.staging.sub(name)?.clear()?;
+        for name in self.0.names()? {
+            let name = OsStr::from_bytes(&name);
+            if self.0.stat(name)?.kind == Kind::Directory {
+                self.0.sub(name)?.clear()?;
             }
         }
         Ok(())

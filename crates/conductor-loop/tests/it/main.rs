@@ -9,6 +9,7 @@
     reason = "a test fails by panicking and says what it could not test"
 )]
 
+mod calls;
 mod cli;
 mod compat;
 mod hostile;

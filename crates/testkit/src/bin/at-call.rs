@@ -68,6 +68,7 @@ fn main() -> ExitCode {
         calls: 0,
         ours: HashMap::new(),
         counts: BTreeMap::new(),
+        written: 0,
         place: None,
         ended: None,
     };
@@ -125,6 +126,8 @@ struct Tracer {
     ours: HashMap<Pid, bool>,
     /// Calls of the program itself, by name.
     counts: BTreeMap<&'static str, u64>,
+    /// What it asked to have written to files, in bytes.
+    written: u64,
     /// Where the action happened.
     place: Option<(&'static str, bool)>,
     ended: Option<WaitStatus>,
@@ -203,6 +206,9 @@ impl Tracer {
         let ours = self.is_ours(pid);
         if ours {
             *self.counts.entry(name).or_default() += 1;
+            if matches!(name, "write" | "pwrite64") && fallible(pid, name) {
+                self.written += registers::third_argument(pid);
+            }
         }
         let everything = matches!(self.action, Action::Kill | Action::Count);
         if !everything && !(ours && fallible(pid, name)) {
@@ -235,7 +241,7 @@ impl Tracer {
             _ => (None, None),
         };
         serde_json::json!({"calls": self.calls, "exit": exit, "signal": signal, "counts": self.counts,
-            "at": self.place.map(|(name, _)| name), "ours": self.place.map(|(_, ours)| ours)})
+            "written": self.written, "at": self.place.map(|(name, _)| name), "ours": self.place.map(|(_, ours)| ours)})
         .to_string()
     }
 }
@@ -265,6 +271,10 @@ mod registers {
         getregs(pid).map_or(u64::MAX, |registers| registers.rdi)
     }
 
+    pub(super) fn third_argument(pid: Pid) -> u64 {
+        getregs(pid).map_or(0, |registers| registers.rdx)
+    }
+
     /// No call has this number: the kernel does nothing and returns what stands in the result.
     pub(super) fn refuse(pid: Pid, errno: i32) {
         if let Ok(mut registers) = getregs(pid) {
@@ -292,6 +302,10 @@ mod registers {
 
     pub(super) fn first_argument(_: Pid) -> u64 {
         u64::MAX
+    }
+
+    pub(super) fn third_argument(_: Pid) -> u64 {
+        0
     }
 
     pub(super) fn refuse(_: Pid, _: i32) {}

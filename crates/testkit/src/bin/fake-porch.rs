@@ -2,7 +2,7 @@
 //! saw) and each end in `calls/` beside it.
 //!
 //! Script lines: `TARGET: step step ...`; the first line whose target is the intent's or `*` counts. Steps:
-//! `exit=N`, `sleep=MS`, `signal=N`, `out=TEXT`, `err=TEXT`, `flood=BYTES`, `ignore-term`, `wait=NAME` (until a file of
+//! `exit=N`, `sleep=MS`, `up-to=MS` (a random time), `signal=N`, `out=TEXT`, `err=TEXT`, `flood=BYTES`, `ignore-term`, `wait=NAME` (until a file of
 //! that name is in calls/), `hold-pipe=MS` (a grandchild keeps stdout open), `escape=MS` (a grandchild in a session of its
 //! own), `stop` (SIGSTOP), `delete`, `rewrite`, `replace`, `litter`, `busy-until=N` (exit 75 before start number N), `nasty-output`.
 
@@ -66,6 +66,8 @@ fn perform(word: &str, value: &str, (home, intent): (&Path, &Path), attempt: u64
     match word {
         "exit" => *status = value.parse().unwrap_or(0),
         "sleep" => std::thread::sleep(Duration::from_millis(number)), // It is asked to be slow.
+        // Different each time; nothing depends on which.
+        "up-to" => std::thread::sleep(Duration::from_micros(now_ns() % (1_000 * number.max(1)))),
         "signal" => {
             let signal = Signal::from_named_raw(value.parse().unwrap_or(9)).expect("a signal");
             let _ = kill_process(getpid(), signal);

@@ -1,0 +1,150 @@
+//! The daemon seen through its system calls: faults whose bugs were found by `cargo xtask proof`, kept as cases, and what one
+//! more intent costs, without a clock.
+
+use crate::env;
+use conductor_testkit::calls::Class;
+use conductor_testkit::promise::{self, Dropped, Ending};
+use conductor_testkit::{Action, Report, TestEnv, at_call, flat};
+use rustix::io::Errno;
+
+fn one(env: &TestEnv) -> Vec<Dropped> {
+    let (name, content) = ("intent-a.json".to_owned(), flat("a", 3));
+    env.once(&[]).expect(0);
+    env.drop_file(&name, &content);
+    vec![Dropped { name, content, ending: Ending::Any }]
+}
+
+/// Runs the daemon with something done to one of its calls. `None`, said aloud, where tracing is not permitted.
+fn run(
+    env: &TestEnv,
+    calls: &'static [&'static str],
+    action: Action,
+    at: u64,
+    seconds: u64,
+) -> Option<Report> {
+    let command = env.command(&["-once", "-grace-period", "200ms"]);
+    let report = at_call(&command, (Class::Named(calls), action, at), seconds, &env.path("."));
+    if report.is_none() {
+        eprintln!("NOT TESTED: tracing other processes is not permitted here");
+    }
+    report
+}
+
+#[test]
+fn a_file_that_finds_no_space_once_is_written_later_and_nothing_is_archived_twice() {
+    for at in 1.. {
+        let env = env();
+        let dropped = one(&env);
+        let action = Action::Fail(Errno::DQUOT.raw_os_error());
+        let Some(report) = run(&env, &["write"], action, at, 20) else { return };
+        if at > report.calls {
+            assert!(at > 5, "only {at} writes");
+            return;
+        }
+        env.once(&[]).expect(0);
+        promise::check(&env, &dropped, 1, true).unwrap_or_else(|reason| panic!("write {at}: {reason}"));
+    }
+}
+
+#[test]
+fn a_quota_that_statvfs_does_not_show_does_not_keep_a_daemon_from_stopping() {
+    for at in [10, 14, 18, 22] {
+        let env = env();
+        let dropped = one(&env);
+        let calls = &["write", "pwrite64", "openat2", "fdatasync"];
+        let Some(report) = run(&env, calls, Action::FailOn(Errno::DQUOT.raw_os_error()), at, 1) else {
+            return;
+        };
+        assert_eq!(report.signal, None, "call {at}: it had to be killed: {}", report.stderr);
+        env.once(&[]).expect(0);
+        promise::check(&env, &dropped, 1, true).unwrap_or_else(|reason| panic!("call {at}: {reason}"));
+    }
+}
+
+/// Calls and bytes that one more intent costs at most: external and embedded. What is not listed is free.
+const COSTS: [(&str, [f64; 2]); 21] = [
+    ("openat", [8.0, 14.5]),
+    ("openat2", [3.0, 12.0]),
+    ("newfstatat", [5.0, 5.0]),
+    ("fstat", [4.0, 7.0]),
+    ("statx", [2.0, 0.0]),
+    ("read", [12.0, 3.0]),
+    ("write", [3.2, 6.2]),
+    ("renameat2", [2.0, 2.0]),
+    ("renameat", [1.0, 2.0]),
+    ("unlinkat", [1.0, 3.0]),
+    ("mkdirat", [0.5, 3.0]),
+    ("fchmod", [2.0, 2.0]),
+    ("getdents64", [2.0, 0.0]),
+    ("flock", [0.0, 2.0]),
+    ("clone3", [1.0, 0.0]),
+    ("ppoll", [2.2, 0.0]),
+    ("pipe2", [2.0, 0.0]),
+    // The store writes in batches, which are larger when the disk is slower.
+    ("pread64", [2.0, 2.0]),
+    ("pwrite64", [12.0, 6.0]),
+    ("fdatasync", [1.0, 0.5]),
+    ("syncfs", [0.2, 0.2]),
+];
+const WRITTEN_MAX: [u64; 2] = [32_768, 16_384];
+const NAMES: &[&str] = &[
+    "openat",
+    "openat2",
+    "newfstatat",
+    "fstat",
+    "statx",
+    "read",
+    "write",
+    "renameat2",
+    "renameat",
+    "unlinkat",
+    "mkdirat",
+    "fchmod",
+    "getdents64",
+    "flock",
+    "clone3",
+    "ppoll",
+    "pread64",
+    "pwrite64",
+    "fdatasync",
+    "syncfs",
+    "fsync",
+    "ftruncate",
+    "fallocate",
+    "linkat",
+    "fchown",
+    "utimensat",
+    "pipe2",
+    "eventfd2",
+    "dup",
+];
+
+fn counted(engine: &[&str], intents: usize) -> Option<Report> {
+    let env = env();
+    for number in 0..intents {
+        env.drop_file(&format!("intent-{number:04}.json"), flat(&format!("t{number}"), 3));
+    }
+    let command = env.command(&[&["-once", "-workers", "1"], engine].concat());
+    at_call(&command, (Class::Named(NAMES), Action::Count, 0), 120, &env.path("."))
+}
+
+#[test]
+fn one_more_intent_costs_a_bounded_number_of_calls() {
+    const MORE: u32 = 200;
+    for (which, engine) in [&[][..], &["-porch", "builtin"]].into_iter().enumerate() {
+        let (Some(few), Some(many)) = (counted(engine, 50), counted(engine, 50 + MORE as usize)) else {
+            return eprintln!("NOT TESTED: tracing other processes is not permitted here");
+        };
+        let count = |report: &Report, name: &str| report.counts.get(name).copied().unwrap_or(0);
+        for name in NAMES {
+            let most = COSTS.iter().find(|(of, _)| of == name).map_or(0.0, |(_, most)| most[which]);
+            // The public head is written now and then.
+            let most = most + 0.1;
+            let more = count(&many, name).saturating_sub(count(&few, name));
+            let each = f64::from(u32::try_from(more).unwrap()) / f64::from(MORE);
+            assert!(each <= most, "{engine:?}: {each} {name} for one more intent, not at most {most}");
+        }
+        let written = many.written.saturating_sub(few.written) / u64::from(MORE);
+        assert!(written <= WRITTEN_MAX[which], "{engine:?}: {written} bytes written for one more intent");
+    }
+}

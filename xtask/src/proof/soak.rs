@@ -1,0 +1,103 @@
+//! Soak: the daemon is killed at random while hundreds of targets have work, and at the end every intent has one outcome, each
+//! target's intents ran in their order and never beside each other, nothing is left over, and memory stayed where it was.
+
+use super::Tally;
+use conductor_testkit::promise::{self, Dropped, Ending};
+use conductor_testkit::{Running, TestEnv, flat};
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+const TARGETS: usize = 500;
+/// Far below what it would be if anything were kept per intent that was worked off.
+const RESIDENT_MAX_KB: u64 = 64 << 10;
+
+pub(super) fn run(program: &Path, long: bool) -> Tally {
+    let (rounds, restarts) = if long { (40, 1_000) } else { (4, 50) };
+    let (env, dropped) = begin(program, rounds);
+    let mut killed = 0;
+    let mut random = Random(42);
+    while killed < restarts && env.names("status").len() < dropped.len() {
+        let daemon = start(&env, &[]);
+        // Each life has its own length: some die while they recover, some under load.
+        std::thread::sleep(Duration::from_millis(random.below(if long { 400 } else { 160 })));
+        daemon.kill();
+        killed += 1;
+    }
+    let resident = finish(&env);
+    super::say(&format!(
+        "soak: {} intents of {TARGETS} targets, killed {killed} times, {resident} kB resident at the end",
+        dropped.len()
+    ));
+    let mut tally = Tally { points: dropped.len() as u64, ..Tally::default() };
+    if resident > RESIDENT_MAX_KB {
+        tally.violation(format!("soak: {resident} kB resident"));
+    }
+    let kept = promise::check(&env, &dropped, killed, true).and_then(|()| in_order(&env));
+    if let Err(reason) = kept {
+        tally.violation(format!("soak: {reason}"));
+    }
+    tally
+}
+
+fn begin(program: &Path, rounds: usize) -> (TestEnv, Vec<Dropped>) {
+    let env = TestEnv::new(&program.display().to_string());
+    env.script("*: up-to=3");
+    let mut dropped = Vec::new();
+    for round in 0..rounds {
+        for target in 0..TARGETS {
+            let name = format!("intent-{round:02}-{target:03}.json");
+            let replicas = u32::try_from(1 + round).unwrap_or(1);
+            let content = flat(&format!("t{target}"), replicas);
+            env.drop_file(&name, &content);
+            dropped.push(Dropped { name, content, ending: Ending::Success });
+        }
+    }
+    (env, dropped)
+}
+
+fn start(env: &TestEnv, flags: &[&str]) -> Running {
+    let always = ["-max-attempts", "1000", "-log-level", "warn"];
+    env.start(&[&always, flags].concat())
+}
+
+/// Works off the rest; the resident size of the daemon when all is done.
+fn finish(env: &TestEnv) -> u64 {
+    let mut daemon = start(env, &["-once"]);
+    let mut resident = 0;
+    while daemon.is_running() {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let size = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+        resident = size.unwrap_or(resident);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    daemon.wait().expect(0);
+    resident
+}
+
+/// Of each target, no intent started after one that was dropped later.
+fn in_order(env: &TestEnv) -> Result<(), String> {
+    let mut last: HashMap<String, String> = HashMap::new();
+    for call in env.calls() {
+        let (target, name) = (call.target(), call.intent_name());
+        if let Some(before) = last.get(&target)
+            && *before > name
+        {
+            return Err(format!("{target}: {name} started after {before}"));
+        }
+        last.insert(target, name);
+    }
+    Ok(())
+}
+
+/// A small generator, so that a run can be repeated.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, most: u64) -> u64 {
+        // Knuth's MMIX constants.
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % most
+    }
+}
