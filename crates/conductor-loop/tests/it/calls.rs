@@ -84,7 +84,7 @@ const COSTS: [(&str, [f64; 2]); 21] = [
     ("pread64", [2.0, 2.0]),
     ("pwrite64", [12.0, 6.0]),
     ("fdatasync", [1.0, 0.5]),
-    ("syncfs", [0.2, 0.2]),
+    ("syncfs", [1.0, 1.0]),
 ];
 const WRITTEN_MAX: [u64; 2] = [32_768, 16_384];
 const NAMES: &[&str] = &[
