@@ -15,7 +15,8 @@ fn verdicts() -> BTreeMap<String, (String, String)> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     let mut verdicts = BTreeMap::new();
     for line in lines {
-        let [name, verdict, pointer] = line.split('\t').collect::<Vec<_>>().try_into().expect("three columns");
+        let [name, verdict, pointer] =
+            line.split('\t').collect::<Vec<_>>().try_into().expect("three columns");
         let before = verdicts.insert(name.to_owned(), (verdict.to_owned(), pointer.to_owned()));
         assert!(before.is_none(), "{name} has two verdicts");
     }

@@ -5,6 +5,7 @@ mod at_call;
 pub mod calls;
 mod daemon;
 mod environment;
+pub mod fuzz;
 pub mod model;
 pub mod page;
 pub mod promise;

@@ -2,6 +2,7 @@
 //! found. docs/RELIABILITY.md is the record of these runs.
 
 mod fault;
+mod fuzz;
 mod kill;
 mod limits;
 mod model;
@@ -88,7 +89,8 @@ fn in_parallel(points: impl Iterator<Item = u64> + Send, job: impl Fn(u64) -> Jo
 type Harness = fn(&Path, bool) -> Tally;
 
 /// By name: what is run, and what a point is.
-const HARNESSES: [(&str, &str, Harness); 5] = [
+const HARNESSES: [(&str, &str, Harness); 6] = [
+    ("fuzz", "inputs", fuzz::run),
     ("model", "end states", model::run),
     ("kill", "kill points", kill::run),
     ("fault", "failed calls", fault::run),
