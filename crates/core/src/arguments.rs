@@ -21,3 +21,22 @@ pub fn go_style(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_dash_before_a_long_name_becomes_two_and_nothing_else_changes() {
+        let cases = [
+            (&["-handoff", "x"][..], &["--handoff", "x"][..]),
+            (&["-once=true", "--once", "word"], &["--once=true", "--once", "word"]),
+            (&["-h", "-V", "-", "", "-5", "-5s", "-h=x"], &["-h", "-V", "-", "", "-5", "-5s", "-h=x"]),
+            (&["-ab", "--", "-cd", "-ef"], &["--ab", "--", "-cd", "-ef"]),
+        ];
+        for (words, want) in cases {
+            let spelled = go_style(words.iter().map(OsString::from));
+            assert_eq!(spelled, want.iter().map(OsString::from).collect::<Vec<_>>());
+        }
+    }
+}

@@ -182,6 +182,13 @@ mod tests {
         let archived = numbered(&longest, u64::MAX);
         assert!(error_log_name(&archived).len() <= 255);
         assert_eq!(numbered("intent-a.json", 7), "intent-a.7.json");
+        assert_eq!(status_name("intent-a.json"), "intent-a.json.status");
+        assert_eq!(error_log_name("intent-a.7.json"), "intent-a.7.json.error.log");
+        let NameVerdict::Refused(refused) = judge(b"intent-a b.json") else { panic!("a blank is refused") };
+        assert_eq!(refused.raw(), b"intent-a b.json");
+        let digest = crate::Digest([0xab; 32]);
+        assert_eq!(refused.derived(&digest), "badname-abababababababab.json");
+        assert_eq!(format!("{digest:?}"), format!("Digest({})", "ab".repeat(32)));
     }
 
     #[test]

@@ -209,6 +209,32 @@ mod tests {
         for (ending, want) in endings {
             assert_eq!(ending.verdict(), want, "{ending:?}");
         }
+    }
+
+    #[test]
+    fn endings_are_told_by_number_name_and_sentence() {
+        let limit = std::time::Duration::from_secs(30);
+        let cases = [
+            (Ending::Exited(3), Some(3), None, "exited with status 3"),
+            (Ending::Signalled(11), None, Some("SIGSEGV"), "ended by SIGSEGV"),
+            (Ending::TimedOut { limit, killed: true }, None, Some("SIGKILL"), "after 30s and was killed"),
+            (Ending::TimedOut { limit, killed: false }, None, Some("SIGTERM"), "after 30s and was stopped"),
+            (Ending::Interrupted, None, None, "because the daemon stopped"),
+        ];
+        for (ending, code, signal, said) in cases {
+            assert_eq!((ending.exit_code(), ending.signal()), (code, signal), "{ending:?}");
+            assert!(ending.describe().contains(said), "{}", ending.describe());
+        }
+    }
+
+    #[test]
+    fn what_a_capture_dropped_is_what_is_in_neither_part() {
+        let capture = Capture { head: vec![0; 10], tail: vec![0; 5], total: 100 };
+        assert_eq!((capture.dropped(), Capture { total: 15, ..capture }.dropped()), (85, 0));
+    }
+
+    #[test]
+    fn signals_have_their_names() {
         assert_eq!(signal_name(9), "SIGKILL");
         assert_eq!(signal_name(64), "a real-time signal");
     }

@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn durations_as_go_reads_them() {
-        let cases: [(&str, Option<u128>); 18] = [
+        let cases: [(&str, Option<u128>); 23] = [
             ("0", Some(0)),
             ("500ms", Some(500_000_000)),
             ("1m30s", Some(90_000_000_000)),
@@ -134,6 +134,11 @@ mod tests {
             ("1.5h30m", Some(7_200_000_000_000)),
             ("1h1h", Some(7_200_000_000_000)),
             ("100us", Some(100_000)),
+            ("7ns", Some(7)),
+            ("9223372036854775807ns", Some(9_223_372_036_854_775_807)),
+            ("9223372036854775808ns", None),
+            ("000000000000000000000000000001s", Some(1_000_000_000)),
+            ("0000000000000000000000000000001s", None),
             ("2µs", Some(2_000)),
             ("+5s", Some(5_000_000_000)),
             ("1.", None),
@@ -156,8 +161,29 @@ mod tests {
         assert_eq!(parse_size("10485760"), Ok(10_485_760));
         assert_eq!(parse_size("10MB"), Ok(10_485_760));
         assert_eq!(parse_size("512KiB"), Ok(524_288));
+        assert_eq!(parse_size("3 GB"), Ok(3 << 30));
+        assert_eq!((parse_size("7B"), parse_size("7K")), (Ok(7), Ok(7 << 10)));
         for bad in ["", "MB", "1.5MB", "10XB", "-1", "99999999999G"] {
             assert!(parse_size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn durations_as_go_writes_them() {
+        let cases = [
+            (0, "0s"),
+            (999, "999ns"),
+            (1_000, "1µs"),
+            (1_500, "1.5µs"),
+            (999_999, "999.999µs"),
+            (1_000_000, "1ms"),
+            (999_000_000, "999ms"),
+            (1_000_000_000, "1s"),
+            (90_000_000_000, "1m30s"),
+            (3_600_000_000_000, "1h0m0s"),
+        ];
+        for (nanos, want) in cases {
+            assert_eq!(format_duration(Duration::from_nanos(nanos)), want);
         }
     }
 

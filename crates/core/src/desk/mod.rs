@@ -496,4 +496,6 @@ impl Item {
 }
 
 #[cfg(test)]
+mod accounts;
+#[cfg(test)]
 mod tests;

@@ -5,11 +5,11 @@ use crate::Code;
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
-fn limits(workers: usize) -> Limits {
+pub(super) fn limits(workers: usize) -> Limits {
     Limits { debounce: Duration::ZERO, workers, max_attempts: 3, rate: None }
 }
 
-fn admission(seq: u64, target: &str, priority: u8) -> Admission {
+pub(super) fn admission(seq: u64, target: &str, priority: u8) -> Admission {
     Admission {
         seq,
         key: TargetKey { namespace: "n".into(), target: target.into() },
@@ -20,24 +20,24 @@ fn admission(seq: u64, target: &str, priority: u8) -> Admission {
     }
 }
 
-fn sighting(name: &str) -> Sighting {
+pub(super) fn sighting(name: &str) -> Sighting {
     let fingerprint = Fingerprint { inode: 1, size: 1, mtime_ns: 1, ctime_ns: 1 };
     Sighting { name: name.as_bytes().into(), fingerprint, age: Duration::ZERO }
 }
 
 /// Performs effects at once, except runs, which the test ends.
-struct World {
-    desk: Desk,
-    now: Duration,
+pub(super) struct World {
+    pub(super) desk: Desk,
+    pub(super) now: Duration,
     started: Vec<u64>,
-    recorded: Vec<(u64, Final, u32)>,
-    running: VecDeque<u64>,
+    pub(super) recorded: Vec<(u64, Final, u32)>,
+    pub(super) running: VecDeque<u64>,
     last: HashMap<TargetKey, LastSuccess>,
-    keys: HashMap<u64, Admission>,
+    pub(super) keys: HashMap<u64, Admission>,
 }
 
 impl World {
-    fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: Limits) -> Self {
         let mut desk = Desk::new(limits, None);
         desk.set_taking(true);
         desk.set_starting(true);
@@ -46,14 +46,14 @@ impl World {
         Self { desk, now, started, recorded, running, last: HashMap::new(), keys: HashMap::new() }
     }
 
-    fn event(&mut self, event: Event) {
+    pub(super) fn event(&mut self, event: Event) {
         let mut effects = Vec::new();
         self.desk.handle(self.now, event, &mut effects);
         self.desk.advance(self.now, &mut effects);
         self.perform(effects);
     }
 
-    fn tick(&mut self) {
+    pub(super) fn tick(&mut self) {
         let mut effects = Vec::new();
         self.desk.advance(self.now, &mut effects);
         self.perform(effects);
@@ -87,12 +87,12 @@ impl World {
         }
     }
 
-    fn accept(&mut self, admission: Admission) {
+    pub(super) fn accept(&mut self, admission: Admission) {
         self.keys.insert(admission.seq, admission.clone());
         self.event(Event::Accepted(admission));
     }
 
-    fn end(&mut self, verdict: Verdict) -> u64 {
+    pub(super) fn end(&mut self, verdict: Verdict) -> u64 {
         let seq = self.running.pop_front().expect("something runs");
         self.event(Event::Ended { seq, verdict, took: Duration::from_millis(200), jitter: 1.0 });
         seq
@@ -261,6 +261,7 @@ proptest! {
                 2 => { world.end(Verdict::Success); }
                 _ => { world.end(if target == 0 { Verdict::Retry(Code::PorchBusy) } else { Verdict::Postpone }); }
             }
+            super::accounts::audit(&world.desk);
             prop_assert!(world.running.len() <= workers);
             let mut targets: Vec<_> = world.running.iter().map(|s| world.keys[s].key.clone()).collect();
             targets.sort();

@@ -39,6 +39,45 @@ fn the_specification_example_is_accepted() {
 }
 
 #[test]
+fn refusals_say_where_what_and_what_would_be_right() {
+    let refusal = judge(with("replicas", "500").as_bytes(), Policy::default()).unwrap_err();
+    let said = "out-of-range at /replicas: found 500; expected an integer from 1 to 100";
+    assert_eq!((refusal.to_string().as_str(), refusal.code.to_string().as_str()), (said, "E215"));
+    let refusal = judge(b"", Policy::default()).unwrap_err();
+    assert_eq!(refusal.to_string(), "empty: found an empty file; expected a JSON object");
+    let said = |text: String| judge(text.as_bytes(), Policy::default()).unwrap_err().to_string();
+    assert!(said(with("source", "\"robot\"")).contains("found 'robot'; expected one of 'user', 'planner'"));
+    assert!(said(with("namespace", "\"A\"")).contains("RFC 1123 label"));
+    assert!(said(with("target", "[1, 2]")).contains("an array of 2"));
+}
+
+#[test]
+fn the_correlation_id_of_a_refused_intent_is_found_where_it_is_usable() {
+    let id = |value: &str| correlation_id(with("correlation_id", value).as_bytes());
+    assert_eq!(id("\"scale-1\""), Some("scale-1".to_owned()));
+    assert_eq!(correlation_id(br#"{"correlation_id": "x", "replicas": "no"}"#), Some("x".to_owned()));
+    assert_eq!((id("\"a b\""), id("7"), correlation_id(b"{")), (None, None, None));
+}
+
+#[test]
+fn each_type_is_its_own_kind() {
+    for (word, kind) in [
+        ("scaling", Kind::Scaling),
+        ("deployment", Kind::Deployment),
+        ("service", Kind::Service),
+        ("configuration", Kind::Configuration),
+    ] {
+        assert_eq!(accepted(with("intent_type", &format!("\"{word}\""))).kind, kind);
+    }
+    let intent = accepted(with("source", "\"\""));
+    assert_eq!((intent.source, intent.timeout_secs), (None, None), "an empty source is none");
+    assert_eq!(accepted(with("source", "\"test\"")).source.as_deref(), Some("test"));
+    for (text, seconds) in [("45s", 45), ("5m", 300), ("99m", 5_940), ("1h", 3_600), ("9999s", 9_999)] {
+        assert_eq!(accepted(with("timeout", &format!("\"{text}\""))).timeout_secs, Some(seconds));
+    }
+}
+
+#[test]
 fn a13_depth_and_breadth_are_bounded() {
     let nested = |n: usize| with("metadata", &format!("{}1{}", "{\"a\":".repeat(n), "}".repeat(n)));
     accepted(nested(99));

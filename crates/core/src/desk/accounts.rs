@@ -1,0 +1,265 @@
+//! The desk's books: what is counted agrees with what is there, windows are kept to the last one, scans are asked for when
+//! they are due.
+
+use super::tests::{World, admission, limits, sighting};
+use super::*;
+use crate::Code;
+
+/// Counters against what they count.
+pub(super) fn audit(desk: &Desk) {
+    let armed = desk.items.values().filter(|item| item.arm != Arm::No).count();
+    assert_eq!(desk.armed, armed, "armed");
+    let running = desk.items.values().filter(|item| matches!(item.stage, Stage::Running { .. })).count();
+    assert_eq!(desk.running, running, "running");
+    let used = desk.items.values().filter(|item| item.slot.is_some()).count();
+    assert_eq!(desk.slots.len() + used, Desk::slot_count(&desk.limits), "slots");
+    let unarmed: BTreeSet<Rank> =
+        desk.items.values().filter(|item| waits_unarmed(item)).map(|item| item.rank).collect();
+    assert_eq!(desk.unarmed, unarmed, "unarmed");
+    assert_eq!(desk.unfinished(), desk.items.len() + desk.refused);
+    assert_eq!(desk.running(), desk.running);
+}
+
+fn waits_unarmed(item: &Item) -> bool {
+    item.stage == Stage::Waiting && item.arm == Arm::No
+}
+
+/// A desk whose effects the test looks at, with nothing performed.
+fn bare(workers: usize, period: Option<Duration>) -> Desk {
+    let mut desk = Desk::new(limits(workers), period);
+    desk.set_taking(true);
+    desk.set_starting(true);
+    desk
+}
+
+fn advance(desk: &mut Desk, now: Duration) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    desk.advance(now, &mut effects);
+    effects
+}
+
+fn tell(desk: &mut Desk, event: Event) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    desk.handle(Duration::ZERO, event, &mut effects);
+    effects
+}
+
+fn takes(effects: &[Effect]) -> usize {
+    effects.iter().filter(|effect| matches!(effect, Effect::Take { .. })).count()
+}
+
+#[test]
+fn slots_are_enough_for_every_hand_and_every_recorded_start() {
+    for workers in [1, 3, 64] {
+        assert_eq!(Desk::slot_count(&limits(workers)), 2 * workers + ARMED_MAX);
+        assert_eq!(bare(workers, None).slots.len(), 2 * workers + ARMED_MAX);
+    }
+}
+
+#[test]
+fn the_first_claims_are_armed_with_their_claim_and_no_more_than_the_window() {
+    let mut desk = bare(1, None);
+    let mut armed = 0;
+    for seq in 1..=ARMED_MAX as u64 + 3 {
+        let effects = tell(&mut desk, Event::Accepted(admission(seq, &format!("t{seq}"), 5)));
+        let Effect::Claim { arm, .. } = &effects[0] else { panic!("{effects:?}") };
+        assert_eq!(*arm, seq <= ARMED_MAX as u64, "{seq}");
+        armed += usize::from(*arm);
+    }
+    assert_eq!(armed, ARMED_MAX);
+    // A start makes room for the next, which is asked for by itself.
+    for seq in 1..=ARMED_MAX as u64 + 3 {
+        tell(&mut desk, Event::Claimed { seq, last: None });
+    }
+    audit(&desk);
+    let effects = advance(&mut desk, Duration::ZERO);
+    assert!(effects.contains(&Effect::Run { seq: 1, attempt: 1, slot: 0 }), "{effects:?}");
+    assert!(effects.contains(&Effect::Arm { seq: ARMED_MAX as u64 + 1, attempt: 1 }), "{effects:?}");
+    assert_eq!(effects.iter().filter(|effect| matches!(effect, Effect::Arm { .. })).count(), 1);
+    audit(&desk);
+}
+
+#[test]
+fn takes_are_counted_until_their_judgement() {
+    let mut desk = bare(1, None);
+    tell(&mut desk, Event::ScanSlice { complete: true });
+    let name = |number: usize| sighting(&format!("intent-{number}.json"));
+    tell(&mut desk, Event::Sighted((0..4).map(name).collect()));
+    assert_eq!(takes(&advance(&mut desk, Duration::ZERO)), 4);
+    assert!(!desk.is_idle());
+    // One is gone, one changed, one is refused, one accepted.
+    tell(&mut desk, Event::NotTaken(name(0).name));
+    tell(&mut desk, Event::Unsettled(name(1)));
+    // The changed one, and the two whose judgement is awaited.
+    assert_eq!((desk.takes_in_flight, desk.sighted()), (2, 3));
+    tell(&mut desk, Event::Taken(name(2).name));
+    tell(&mut desk, Event::Refused { seq: 1 });
+    assert_eq!((desk.takes_in_flight, desk.unfinished()), (1, 1));
+    tell(&mut desk, Event::Accepted(admission(2, "t", 5)));
+    assert_eq!((desk.takes_in_flight, desk.unfinished()), (0, 2));
+    tell(&mut desk, Event::Filed { seq: 1 });
+    assert_eq!(desk.unfinished(), 1);
+    tell(&mut desk, Event::Relooking { count: 3 });
+    tell(&mut desk, Event::Relooking { count: 2 });
+    assert_eq!(desk.takes_in_flight, 5);
+    audit(&desk);
+}
+
+#[test]
+fn taking_stops_at_what_can_be_held() {
+    let mut desk = bare(1, None);
+    for seq in 1..TAKEN_MAX as u64 {
+        tell(&mut desk, Event::Refused { seq });
+    }
+    tell(&mut desk, Event::Sighted(vec![sighting("intent-a.json"), sighting("intent-b.json")]));
+    assert_eq!(takes(&advance(&mut desk, Duration::ZERO)), 1, "one place is left");
+    assert_eq!(desk.wake_at(), None, "and now none");
+    tell(&mut desk, Event::Filed { seq: 1 });
+    assert_eq!(takes(&advance(&mut desk, Duration::ZERO)), 1);
+}
+
+#[test]
+fn what_was_quiet_for_the_debounce_time_is_taken_as_it_looked() {
+    let mut desk = bare(1, None);
+    let second = Duration::from_secs(1);
+    desk.reconfigure(&Limits { debounce: second, ..limits(1) }, None);
+    let sighted = sighting("intent-a.json");
+    tell(&mut desk, Event::Sighted(vec![sighted.clone()]));
+    assert_eq!(takes(&advance(&mut desk, second / 2)), 0);
+    let effects = advance(&mut desk, second);
+    let expect = Some(sighted.fingerprint);
+    assert!(effects.contains(&Effect::Take { name: sighted.name, expect }), "{effects:?}");
+}
+
+#[test]
+fn it_is_drained_only_after_a_whole_scan_that_left_nothing() {
+    let mut desk = bare(1, None);
+    assert!(!desk.is_drained(), "nothing was looked for");
+    assert_eq!(advance(&mut desk, Duration::ZERO), [Effect::Scan { restart: true }]);
+    assert!(!desk.is_drained(), "it is being looked for");
+    tell(&mut desk, Event::ScanSlice { complete: false });
+    assert!(!desk.is_drained(), "there is more to list");
+    assert_eq!(advance(&mut desk, Duration::ZERO), [Effect::Scan { restart: false }], "the next slice");
+    assert!(advance(&mut desk, Duration::ZERO).is_empty(), "one at a time");
+    tell(&mut desk, Event::ScanSlice { complete: true });
+    assert!(desk.is_drained());
+    tell(&mut desk, Event::Sighted(vec![sighting("intent-a.json")]));
+    assert!(!desk.is_drained(), "one was seen");
+    advance(&mut desk, Duration::ZERO);
+    assert!(!desk.is_drained(), "it is being taken");
+    tell(&mut desk, Event::Taken(sighting("intent-a.json").name));
+    tell(&mut desk, Event::Accepted(admission(1, "t", 5)));
+    assert!(!desk.is_drained(), "it is not finished");
+    let mut idle = bare(1, None);
+    tell(&mut idle, Event::ScanSlice { complete: true });
+    tell(&mut idle, Event::ScanWanted);
+    assert!(!idle.is_drained(), "events were lost");
+    // A scan that was asked for twice is one scan; a third after its end is another.
+    advance(&mut idle, Duration::ZERO);
+    tell(&mut idle, Event::ScanSlice { complete: true });
+    assert!(idle.is_drained());
+}
+
+#[test]
+fn scans_repeat_after_the_period_and_wait_for_a_half_empty_table() {
+    let period = Duration::from_secs(10);
+    let mut desk = bare(1, Some(period));
+    advance(&mut desk, Duration::ZERO);
+    tell(&mut desk, Event::ScanSlice { complete: true });
+    assert_eq!(desk.wake_at(), Some(period));
+    assert!(advance(&mut desk, period / 2).is_empty());
+    assert_eq!(advance(&mut desk, period), [Effect::Scan { restart: true }]);
+    tell(&mut desk, Event::ScanSlice { complete: true });
+    desk.set_taking(false);
+    assert_eq!(desk.wake_at(), None, "nothing is taken");
+    assert!(advance(&mut desk, 3 * period).is_empty());
+    desk.set_taking(true);
+    // A debounce, so that sighted names stay in the table.
+    desk.reconfigure(&Limits { debounce: Duration::from_mins(1), ..limits(1) }, Some(period));
+    let names = |from: usize, to: usize| (from..to).map(|n| sighting(&format!("intent-{n}.json"))).collect();
+    tell(&mut desk, Event::Sighted(names(0, SIGHTED_MAX / 2)));
+    assert_eq!(advance(&mut desk, 3 * period), [Effect::Scan { restart: true }], "half is free");
+    tell(&mut desk, Event::ScanSlice { complete: true });
+    tell(&mut desk, Event::Sighted(names(SIGHTED_MAX / 2, SIGHTED_MAX / 2 + 1)));
+    tell(&mut desk, Event::ScanWanted);
+    assert!(advance(&mut desk, 3 * period).is_empty(), "there is enough to do");
+}
+
+#[test]
+fn settings_change_but_for_the_number_of_workers() {
+    let mut world = World::new(Limits { rate: Some(1.0), ..limits(1) });
+    world.desk.reconfigure(&limits(7), None);
+    audit(&world.desk);
+    (1..=3).for_each(|seq| world.accept(admission(seq, &format!("t{seq}"), 5)));
+    assert_eq!(world.running.len(), 1, "still one worker");
+    for _ in 0..3 {
+        world.end(Verdict::Success);
+    }
+    assert_eq!(world.recorded.len(), 3, "and no rate any more");
+    // The same rate again keeps what it has counted: three starts are left of the burst of four.
+    let mut world = World::new(Limits { rate: Some(2.0), ..limits(9) });
+    world.accept(admission(1, "t1", 5));
+    world.desk.reconfigure(&Limits { rate: Some(2.0), ..limits(9) }, None);
+    (2..=9).for_each(|seq| world.accept(admission(seq, &format!("t{seq}"), 5)));
+    assert_eq!(world.running.len(), 4);
+    world.desk.reconfigure(&Limits { rate: Some(100.0), ..limits(9) }, None);
+    world.tick();
+    assert_eq!(world.running.len(), 9, "another rate begins anew");
+    assert!(world.desk.wake_at().is_none());
+}
+
+#[test]
+fn recovered_intents_come_before_all_others_and_count_their_starts() {
+    let mut world = World::new(limits(1));
+    world.now = Duration::from_secs(1_000);
+    world.accept(admission(7, "new", 5));
+    assert_eq!(world.running.pop_front(), Some(7));
+    world.accept(admission(8, "newer", 5));
+    for (seq, started) in [(1, 2), (2, 0)] {
+        let recovered = Admission { started, ..admission(seq, &format!("old{seq}"), 5) };
+        world.keys.insert(seq, recovered.clone());
+        world.event(Event::Recovered { admission: recovered, last: None });
+    }
+    audit(&world.desk);
+    world.event(Event::Ended {
+        seq: 7,
+        verdict: Verdict::Success,
+        took: Duration::from_secs(1),
+        jitter: 0.0,
+    });
+    assert_eq!(world.running.front(), Some(&1));
+    world.end(Verdict::Retry(Code::PorchBusy));
+    assert_eq!(
+        world.recorded.last(),
+        Some(&(1, Final::Failed(Code::PorchBusy), 3)),
+        "the third start was the last"
+    );
+    assert_eq!(world.running.front(), Some(&2));
+}
+
+#[test]
+fn a_recovered_intent_that_repeats_a_success_is_a_duplicate_unless_it_may_have_run() {
+    for (started, runs) in [(0, false), (1, true)] {
+        let mut world = World::new(limits(1));
+        let recovered = Admission { started, ..admission(5, "t", 5) };
+        let last = LastSuccess { seq: 3, name: recovered.name.clone(), sha256: recovered.sha256 };
+        world.keys.insert(5, recovered.clone());
+        world.event(Event::Recovered { admission: recovered, last: Some(last) });
+        assert_eq!(!world.running.is_empty(), runs, "{started}");
+        audit(&world.desk);
+    }
+}
+
+#[test]
+fn a_run_without_space_does_not_count_and_comes_back() {
+    let mut world = World::new(limits(1));
+    world.accept(admission(1, "t", 5));
+    world.end(Verdict::Postpone);
+    audit(&world.desk);
+    assert!(world.running.is_empty());
+    world.now = world.desk.wake_at().expect("it waits for space");
+    world.tick();
+    world.end(Verdict::Success);
+    assert_eq!(world.recorded, [(1, Final::Success, 1)]);
+    audit(&world.desk);
+}
