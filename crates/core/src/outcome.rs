@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn endings_are_told_by_number_name_and_sentence() {
-        let limit = std::time::Duration::from_secs(30);
+        let limit = Duration::from_secs(30);
         let cases = [
             (Ending::Exited(3), Some(3), None, "exited with status 3"),
             (Ending::Signalled(11), None, Some("SIGSEGV"), "ended by SIGSEGV"),

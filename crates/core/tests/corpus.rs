@@ -1,5 +1,7 @@
-//! A corpus of intents in the manner of JSONTestSuite, each with the verdict it must get, kept as data.
+//! A corpus of intents in the manner of `JSONTestSuite`, each with the verdict it must get, kept as data.
 //! A new case is a file and a line in `verdicts.tsv`.
+
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use conductor_core::intent::{Policy, judge};
 use std::collections::BTreeMap;

@@ -9,9 +9,7 @@ pub mod fuzz;
 pub mod model;
 pub mod page;
 pub mod promise;
-mod tracer;
 
 pub use at_call::{Action, Report, at_call};
 pub use daemon::{Finished, Running};
 pub use environment::{Call, TestEnv, TestUser, fake_porch, flat, tool, wait_until};
-pub use tracer::{Ended, kill_at};

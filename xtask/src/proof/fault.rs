@@ -168,9 +168,8 @@ fn enumerate(
 /// It ended by itself, and if it did not do its work, it said why with a code.
 fn told(report: &Report) -> Result<(), String> {
     match (report.exit, &report.signal) {
-        (Some(0 | 8), _) => Ok(()),
-        // The system's loader says why it could not start us.
-        (Some(127), _) => Ok(()),
+        // 127: the system's loader says why it could not start us.
+        (Some(0 | 8 | 127), _) => Ok(()),
         (Some(1 | 3), _) if names_a_code(&report.stderr) => Ok(()),
         (Some(code), _) => Err(format!("exit status {code} without a named cause: {}", report.stderr)),
         (None, Some(signal)) => Err(format!("ended by {signal}: {}", report.stderr)),

@@ -126,10 +126,11 @@ fn scrubber(input: &[u8]) -> Result<(), String> {
 
 fn routes(input: &[u8]) -> Result<(), String> {
     let text = String::from_utf8_lossy(input);
-    if let Ok(table) = text.parse::<toml::Table>() {
-        let _ = Routes::from_toml(table);
+    let Ok(table) = text.parse::<toml::Table>() else { return Ok(()) };
+    match Routes::from_toml(table) {
+        Ok(_) => Ok(()),
+        Err(reason) => ensure(reason.len() < 20_000, "an error without end"),
     }
-    Ok(())
 }
 
 fn configuration(scratch: &Path) -> Target {

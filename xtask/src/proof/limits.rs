@@ -150,7 +150,7 @@ fn read_only(program: &Path) -> Result<(), String> {
     if ended.code() != 3 || !ended.stderr.contains("E4") {
         return Err(format!("ended with {}: {}", ended.status, ended.stderr));
     }
-    succeed("umount", &[place.clone()])?;
+    succeed("umount", std::slice::from_ref(&place))?;
     let image = env.path("image").display().to_string();
     // Status 1: errors were there and are mended.
     let _ = Command::new("e2fsck").args(["-f", "-y", &image]).output();

@@ -9,6 +9,7 @@ mod model;
 mod scenario;
 mod soak;
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Instant;
@@ -121,7 +122,8 @@ pub(crate) fn run(words: &[String]) -> Result<(String, bool), String> {
             None => format!("{} {unit}", tally.points),
         };
         let seconds = begun.elapsed().as_secs();
-        table.push_str(&format!("| {name} | {tried} | {} | {seconds} |\n", tally.violations.len()));
+        // Writing to a String cannot fail.
+        let _ = writeln!(table, "| {name} | {tried} | {} | {seconds} |", tally.violations.len());
     }
     Ok((table, held))
 }
@@ -129,9 +131,9 @@ pub(crate) fn run(words: &[String]) -> Result<(String, bool), String> {
 /// The daemon as the tests build it: with assertions and overflow checks.
 fn build() -> Result<PathBuf, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = std::process::Command::new(cargo);
-    build.args(["build", "--quiet", "--bin", "conductor-loop"]);
-    let built = build.status().map_err(|error| format!("cargo: {error}"))?;
+    let mut command = std::process::Command::new(cargo);
+    command.args(["build", "--quiet", "--bin", "conductor-loop"]);
+    let built = command.status().map_err(|error| format!("cargo: {error}"))?;
     if !built.success() {
         return Err("the daemon does not build".to_owned());
     }

@@ -261,7 +261,7 @@ proptest! {
                 2 => { world.end(Verdict::Success); }
                 _ => { world.end(if target == 0 { Verdict::Retry(Code::PorchBusy) } else { Verdict::Postpone }); }
             }
-            super::accounts::audit(&world.desk);
+            accounts::audit(&world.desk);
             prop_assert!(world.running.len() <= workers);
             let mut targets: Vec<_> = world.running.iter().map(|s| world.keys[s].key.clone()).collect();
             targets.sort();

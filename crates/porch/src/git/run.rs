@@ -65,15 +65,18 @@ impl Git<'_> {
         if answer.success { Ok(answer) } else { Err(self.failed(arguments, answer.complaint(), false)) }
     }
 
+    /// What git could not do. A lock file of another git, running or killed, is no matter of this package: it is tried again.
     pub(super) fn failed(&self, arguments: &[&str], reason: impl Into<String>, passing: bool) -> PorchError {
+        let reason = reason.into();
+        let locked = reason.contains(".lock': File exists");
         PorchError::Git {
             step: arguments
                 .iter()
                 .find(|word| !word.starts_with('-'))
                 .map_or_else(String::new, ToString::to_string),
             repository: self.repository.display().to_string(),
-            reason: reason.into(),
-            passing,
+            reason,
+            passing: passing || locked,
         }
     }
 

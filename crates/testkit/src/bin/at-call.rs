@@ -169,18 +169,14 @@ impl Tracer {
                     self.ours.remove(&pid);
                     continue;
                 }
-                WaitStatus::PtraceEvent(_, _, event) if event == nix::libc::PTRACE_EVENT_EXEC => {
-                    started = true
-                }
-                WaitStatus::PtraceEvent(_, _, event) if event == nix::libc::PTRACE_EVENT_SECCOMP => {
-                    if started {
+                WaitStatus::PtraceEvent(_, _, event) => {
+                    started |= event == nix::libc::PTRACE_EVENT_EXEC;
+                    if started && event == nix::libc::PTRACE_EVENT_SECCOMP {
                         self.stopped_at_call(pid);
                     }
                 }
-                WaitStatus::PtraceEvent(..) => {}
-                // A new task begins with this; nobody else stops anything here.
-                WaitStatus::Stopped(_, Signal::SIGSTOP) => {}
-                WaitStatus::Stopped(_, signal) => pass = Some(signal),
+                // A new task begins with SIGSTOP; nobody else stops anything here.
+                WaitStatus::Stopped(_, signal) if signal != Signal::SIGSTOP => pass = Some(signal),
                 _ => {}
             }
             match ptrace::cont(pid, pass) {
@@ -211,7 +207,7 @@ impl Tracer {
             }
         }
         let everything = matches!(self.action, Action::Kill | Action::Count);
-        if !everything && !(ours && fallible(pid, name)) {
+        if !(everything || ours && fallible(pid, name)) {
             return;
         }
         self.calls += 1;

@@ -167,7 +167,9 @@ impl Disk {
             |operation: &Operation| operation.iter().any(|(place, _)| matches!(place, Place::Handoff(_)));
         let (durable, pending) = std::mem::take(&mut self.pending).into_iter().partition(touches);
         let durable: Vec<Operation> = durable;
-        durable.iter().for_each(|operation| apply(&mut self.synced, operation));
+        for operation in &durable {
+            apply(&mut self.synced, operation);
+        }
         self.pending = pending;
     }
 }

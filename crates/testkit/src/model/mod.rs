@@ -51,15 +51,24 @@ impl Omit {
     ];
 }
 
+/// What porch does in a history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Porch {
+    /// It writes a package and succeeds.
+    Succeeds,
+    /// It fails.
+    Fails,
+    /// It asks once to be tried again, then succeeds.
+    AsksOnce,
+}
+
 /// One history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Variant {
     /// What the protocol does without.
     pub omit: Omit,
-    /// porch fails.
-    pub fails: bool,
-    /// porch asks once to be tried again.
-    pub retries: bool,
+    /// What porch does.
+    pub porch: Porch,
     /// A second intent of the same target under another name waits behind the first.
     pub two: bool,
     /// Whether DONE follows each intent or comes at the end.
@@ -68,14 +77,14 @@ pub struct Variant {
 
 /// Histories that together show every kind of step.
 pub const VARIANTS: [Variant; 6] = {
-    let plain = Variant { omit: Omit::Nothing, fails: false, retries: false, two: false, sync_each: false };
+    let plain = Variant { omit: Omit::Nothing, porch: Porch::Succeeds, two: false, sync_each: false };
     [
         plain,
-        Variant { fails: true, ..plain },
-        Variant { retries: true, ..plain },
+        Variant { porch: Porch::Fails, ..plain },
+        Variant { porch: Porch::AsksOnce, ..plain },
         Variant { two: true, sync_each: true, ..plain },
         Variant { two: true, ..plain },
-        Variant { fails: true, two: true, ..plain },
+        Variant { porch: Porch::Fails, two: true, ..plain },
     ]
 };
 
@@ -212,9 +221,9 @@ fn judge(machine: &Machine) -> Vec<&'static str> {
             broken.insert("no outcome");
             continue;
         };
-        let runs = u32::try_from(world.runs.iter().filter(|run| *run == content).count()).expect("few");
+        let runs = world.runs.iter().map(|run| u32::from(run == content)).sum::<u32>();
         let succeeded = world.succeeded.contains(content);
-        let newest = store.now.iter().filter(|(_, entry)| entry.name == *name).next_back();
+        let newest = store.now.iter().rfind(|(_, entry)| entry.name == *name);
         if newest.is_some_and(|(newest, _)| newest == *seq)
             && disk.read(Place::Status(*name)) != Some(Data::Status(**seq))
         {

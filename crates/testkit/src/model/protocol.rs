@@ -2,7 +2,7 @@
 //! model and product cannot drift apart. A crash can come before each step.
 
 use super::disk::{Data, Disk, Name, Place};
-use super::{Omit, Variant};
+use super::{Omit, Porch, Variant};
 use conductor_core::Code;
 use conductor_core::outcome::Verdict;
 use conductor_core::stage::{Final, OnDisk, Resume, Stage, Step, Then, resume, step};
@@ -270,7 +270,9 @@ impl<'m> Daemon<'m> {
         }
         let claim = Entry { start: Some((1, false)), ..entry(Some(content)) };
         self.in_run = true;
-        self.commit(!self.omits(Omit::ClaimSync), |store| drop(store.insert(seq, claim)))?;
+        self.commit(!self.omits(Omit::ClaimSync), |store| {
+            store.insert(seq, claim);
+        })?;
         self.step()?;
         self.machine.disk.unlink(place);
         self.live(seq, 0)
@@ -331,12 +333,12 @@ impl<'m> Daemon<'m> {
         self.machine.disk.write(Place::Staged, Data::Intent(content));
         self.step()?;
         self.machine.world.runs.push(content);
-        if self.variant.retries && attempt == 1 {
+        if self.variant.porch == Porch::AsksOnce && attempt == 1 {
             self.step()?;
             self.machine.world.retried = true;
             return Ok(Verdict::Retry(Code::PorchBusy));
         }
-        if self.variant.fails {
+        if self.variant.porch == Porch::Fails {
             self.step()?;
             return Ok(Verdict::Failure(Code::PorchFailed));
         }
@@ -396,15 +398,12 @@ impl<'m> Daemon<'m> {
     fn publish(&mut self, seq: u8) -> Stepped {
         let entry = self.machine.store.now[&seq].clone();
         let settled = entry.outcome.clone().expect("settled");
-        match entry.bytes {
-            Some(content) => self.archive(settled.archive, content)?,
-            None => {
-                let taken = Place::Taken(seq, entry.name);
-                if self.machine.disk.has(taken) {
-                    self.step()?;
-                    self.machine.disk.rename(taken, settled.archive);
-                }
-            }
+        let taken = Place::Taken(seq, entry.name);
+        if let Some(content) = entry.bytes {
+            self.archive(settled.archive, content)?;
+        } else if self.machine.disk.has(taken) {
+            self.step()?;
+            self.machine.disk.rename(taken, settled.archive);
         }
         if let Place::Failed(name, number) = settled.archive {
             self.replace(Place::ErrorLog(name, number), Data::Log(seq))?;

@@ -1,0 +1,181 @@
+//! Who is measured, and how each is started: our daemon with an external porch and with the embedded engine, and what a user
+//! would use instead. None of the others keeps a record of what it did.
+
+use super::field::Field;
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Somebody who runs porch for files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Contender {
+    /// Ours, starting the program.
+    External,
+    /// Ours, without starting a program.
+    Embedded,
+    /// Two threads that start the program as often as there are files, and look at no file: the bound of the machine.
+    Spawn,
+    /// `find | xargs -P2`.
+    Xargs,
+    /// A shell loop around `inotifywait -m` that runs and moves.
+    Inotifywait,
+    /// A table line of incrond that runs and moves.
+    Incron,
+    /// A shell loop that works off the directory each time entr sees a change in it.
+    Entr,
+}
+
+impl Contender {
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::External => "ours",
+            Self::Embedded => "ours, embedded",
+            Self::Spawn => "bare spawn",
+            Self::Xargs => "xargs -P2",
+            Self::Inotifywait => "inotifywait loop",
+            Self::Incron => "incron",
+            Self::Entr => "entr loop",
+        }
+    }
+
+    /// Whether it can be run here.
+    pub(super) fn is_installed(self) -> bool {
+        let program = match self {
+            Self::Inotifywait => "inotifywait",
+            Self::Incron => "incrond",
+            Self::Entr => "entr",
+            _ => return true,
+        };
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+    }
+
+    /// Works off what is waiting, and ends.
+    pub(super) fn drain(
+        self,
+        field: &Field,
+        program: &Path,
+        porch: &str,
+        files: usize,
+    ) -> io::Result<Duration> {
+        let porch = field.porch(porch);
+        match self {
+            Self::Embedded => timed(ours(field, program, Path::new("builtin")).arg("-once")),
+            Self::External => timed(ours(field, program, &porch).arg("-once")),
+            Self::Spawn => spawn(&porch, files),
+            _ => timed(&mut xargs(field, &porch)),
+        }
+    }
+
+    /// Starts it to wait for files. It is to be ended with [`end`].
+    pub(super) fn watch(self, field: &Field, program: &Path, porch: &str) -> io::Result<Child> {
+        let porch = field.porch(porch);
+        let mut command = match self {
+            Self::Embedded => ours(field, program, Path::new("builtin")),
+            Self::External => ours(field, program, &porch),
+            Self::Incron => incron(field, &porch)?,
+            Self::Entr => shell(field, &porch, ENTR),
+            _ => shell(field, &porch, INOTIFYWAIT),
+        };
+        command.stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn()
+    }
+
+    /// Where finished files are seen.
+    pub(super) fn finished(self, field: &Field) -> PathBuf {
+        match self {
+            Self::External | Self::Embedded => field.path("handoff/status"),
+            _ => field.path("done"),
+        }
+    }
+}
+
+/// Arguments: handoff, porch, out, done.
+const INOTIFYWAIT: &str = "inotifywait -q -m -e moved_to --format %f \"$1\" | while read -r f; do \
+    \"$2\" -intent \"$1/$f\" -out \"$3\"; mv \"$1/$f\" \"$4\"; done";
+const ENTR: &str = "while :; do for f in \"$1\"/intent-* \"$1\"/warm; do test -e \"$f\" || continue; \
+    \"$2\" -intent \"$f\" -out \"$3\"; mv \"$f\" \"$4\"; done; echo \"$1\" | entr -dnz true; done";
+const XARGS: &str =
+    "find \"$1\" -name 'intent-*.json' -print0 | xargs -0 -P2 -I{} \"$2\" -intent {} -out \"$3\"";
+
+fn shell(field: &Field, porch: &Path, script: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "sh"]).arg(field.path("handoff")).arg(porch);
+    command.arg(field.path("out")).arg(field.path("done"));
+    command
+}
+
+fn xargs(field: &Field, porch: &Path) -> Command {
+    shell(field, porch, XARGS)
+}
+
+pub(super) fn ours(field: &Field, program: &Path, porch: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.args(["-debounce", "0", "-log-level", "warn", "-allow-unsafe-porch", "-porch"]).arg(porch);
+    command.arg("-handoff").arg(field.path("handoff")).arg("-out").arg(field.path("out"));
+    command.stderr(Stdio::null());
+    command
+}
+
+fn incron(field: &Field, porch: &Path) -> io::Result<Command> {
+    let text = |below: &str| field.path(below).display().to_string();
+    for dir in ["incron", "incron/system", "incron/user"] {
+        std::fs::create_dir_all(field.path(dir))?;
+    }
+    let configuration = format!(
+        "system_table_dir = {}\nuser_table_dir = {}\nlockfile_dir = {}\nlockfile_name = lock\n",
+        text("incron/system"),
+        text("incron/user"),
+        text("incron")
+    );
+    std::fs::write(field.path("incron/conf"), configuration)?;
+    let run = format!(
+        "#!/bin/sh\n\"{}\" -intent \"$1\" -out {} && mv \"$1\" {}\n",
+        porch.display(),
+        text("out"),
+        text("done")
+    );
+    std::fs::write(field.path("incron/run"), run)?;
+    let table = format!("{} IN_MOVED_TO /bin/sh {} $@/$#\n", text("handoff"), text("incron/run"));
+    std::fs::write(field.path("incron/system/table"), table)?;
+    let mut command = Command::new("incrond");
+    command.arg("-n").arg("-f").arg(field.path("incron/conf"));
+    Ok(command)
+}
+
+fn spawn(porch: &Path, files: usize) -> io::Result<Duration> {
+    let begin = Instant::now();
+    let half = || (0..files / 2).try_for_each(|_| Command::new(porch).status().map(drop));
+    std::thread::scope(|scope| {
+        let other = scope.spawn(half);
+        half().and(other.join().unwrap_or(Ok(())))
+    })?;
+    Ok(begin.elapsed())
+}
+
+fn timed(command: &mut Command) -> io::Result<Duration> {
+    let begin = Instant::now();
+    let status = command.status()?;
+    let took = begin.elapsed();
+    if status.success() {
+        Ok(took)
+    } else {
+        Err(io::Error::other(format!("{command:?} ended with {status}")))
+    }
+}
+
+/// Ends a contender that waits for files, and whatever it started.
+pub(super) fn end(mut contender: Child) -> io::Result<()> {
+    if let Some(pid) = Pid::from_raw(i32::try_from(contender.id()).unwrap_or(0)) {
+        let _ = kill_process(pid, Signal::TERM);
+        // The daemon leaves by itself; shells would wait for their pipes.
+        let until = Instant::now() + Duration::from_secs(10);
+        while contender.try_wait()?.is_none() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let _ = kill_process_group(pid, Signal::KILL);
+    }
+    contender.wait().map(drop)
+}
