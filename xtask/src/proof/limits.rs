@@ -6,7 +6,8 @@ use conductor_testkit::{TestEnv, flat, wait_until};
 use std::path::Path;
 use std::process::Command;
 
-type Case = fn(&Path) -> Result<(), String>;
+/// `false`: this machine does not let us try it, which was said.
+type Case = fn(&Path) -> Result<bool, String>;
 
 const CASES: [(&str, Case); 4] = [
     ("a tmpfs of 24 MiB that fills up", full_tmpfs),
@@ -22,9 +23,9 @@ pub(super) fn run(program: &Path, _: bool) -> Tally {
     let mut tally = Tally::default();
     for (name, case) in CASES {
         let result = case(program);
-        tally.points += 1;
-        if let Err(reason) = result {
-            tally.violation(format!("limits: {name}: {reason}"));
+        match result {
+            Ok(tried) => tally.points += u64::from(tried),
+            Err(reason) => tally.violation(format!("limits: {name}: {reason}")),
         }
     }
     tally
@@ -36,12 +37,15 @@ struct Mounted {
 }
 
 impl Mounted {
-    fn new(program: &Path, arguments: impl FnOnce(&TestEnv) -> Vec<String>) -> Result<Self, String> {
+    fn new(program: &Path, arguments: impl FnOnce(&TestEnv) -> Vec<String>) -> Option<Self> {
         let env = TestEnv::new(&program.display().to_string());
         let mut words = arguments(&env);
         words.push(env.path("handoff").display().to_string());
-        succeed("mount", &words)?;
-        Ok(Self { env })
+        let mounted = succeed("mount", &words);
+        if let Err(reason) = &mounted {
+            super::say(&format!("NOT RUN: {reason}"));
+        }
+        mounted.is_ok().then_some(Self { env })
     }
 }
 
@@ -63,8 +67,9 @@ fn words(text: &str) -> Vec<String> {
     text.split(' ').map(str::to_owned).collect()
 }
 
-fn full_tmpfs(program: &Path) -> Result<(), String> {
-    fill_and_free(&Mounted::new(program, |_| words("-t tmpfs -o size=24m,mode=755 tmpfs"))?)
+fn full_tmpfs(program: &Path) -> Result<bool, String> {
+    let mounted = Mounted::new(program, |_| words("-t tmpfs -o size=24m,mode=755 tmpfs"));
+    mounted.map_or(Ok(false), |mounted| fill_and_free(&mounted))
 }
 
 /// Formats an image beside the handoff directory; the words that mount it.
@@ -76,13 +81,12 @@ fn ext4(env: &TestEnv, options: &str) -> Vec<String> {
     vec!["-o".to_owned(), options.to_owned(), image.display().to_string()]
 }
 
-fn full_ext4(program: &Path) -> Result<(), String> {
-    let mounted = Mounted::new(program, |env| ext4(env, "loop"))?;
-    fill_and_free(&mounted)
+fn full_ext4(program: &Path) -> Result<bool, String> {
+    Mounted::new(program, |env| ext4(env, "loop")).map_or(Ok(false), |mounted| fill_and_free(&mounted))
 }
 
 /// Fills the disk to the last byte while intents come and go; frees it; the daemon resumes alone.
-fn fill_and_free(mounted: &Mounted) -> Result<(), String> {
+fn fill_and_free(mounted: &Mounted) -> Result<bool, String> {
     let env = &mounted.env;
     env.script("*: up-to=5");
     let daemon = env.start_ready(&["-max-attempts", "100"]);
@@ -111,7 +115,7 @@ fn fill_and_free(mounted: &Mounted) -> Result<(), String> {
     drop_some(5);
     wait_until("the daemon resumes alone", || env.names("status").len() == dropped.len());
     daemon.stop().expect(0);
-    promise::check(env, &dropped, 0, true)
+    promise::check(env, &dropped, 0, true).map(|()| true)
 }
 
 fn fill(env: &TestEnv) {
@@ -124,8 +128,8 @@ fn fill(env: &TestEnv) {
 
 /// A disk error makes the file system read-only under the daemon: it ends with a named cause; after a check of the file
 /// system a restart has everything.
-fn read_only(program: &Path) -> Result<(), String> {
-    let mounted = Mounted::new(program, |env| ext4(env, "loop,errors=remount-ro"))?;
+fn read_only(program: &Path) -> Result<bool, String> {
+    let Some(mounted) = Mounted::new(program, |env| ext4(env, "loop,errors=remount-ro")) else { return Ok(false) };
     let env = &mounted.env;
     env.script("*: wait=go");
     let dropped: Vec<Dropped> = (0..10)
@@ -144,7 +148,10 @@ fn read_only(program: &Path) -> Result<(), String> {
     let device = mounts.lines().find(|line| line.contains(&place)).and_then(|line| line.split(' ').next());
     let device = device.and_then(|device| device.rsplit('/').next()).ok_or("the loop device is not known")?;
     let trigger = format!("/sys/fs/ext4/{device}/trigger_fs_error");
-    std::fs::write(&trigger, "1").map_err(|error| format!("{trigger}: {error}"))?;
+    if let Err(error) = std::fs::write(&trigger, "1") {
+        super::say(&format!("NOT RUN: {trigger}: {error}"));
+        return Ok(false);
+    }
     env.release("go");
     let ended = daemon.wait();
     if ended.code() != 3 || !ended.stderr.contains("E4") {
@@ -156,10 +163,10 @@ fn read_only(program: &Path) -> Result<(), String> {
     let _ = Command::new("e2fsck").args(["-f", "-y", &image]).output();
     succeed("mount", &["-o".into(), "loop".into(), image, place])?;
     env.once(&["-max-attempts", "100"]).expect(0);
-    promise::check(env, &dropped, 1, true)
+    promise::check(env, &dropped, 1, true).map(|()| true)
 }
 
-fn few_descriptors(program: &Path) -> Result<(), String> {
+fn few_descriptors(program: &Path) -> Result<bool, String> {
     let env = TestEnv::new(&program.display().to_string());
     let dropped: Vec<Dropped> = (0..200)
         .map(|number| {
@@ -175,5 +182,5 @@ fn few_descriptors(program: &Path) -> Result<(), String> {
     succeed("prlimit", &limited)?;
     // A private copy that could not be removed for want of a descriptor is removed by the next start.
     env.once(&[]).expect(0);
-    promise::check(&env, &dropped, 0, true)
+    promise::check(&env, &dropped, 0, true).map(|()| true)
 }
