@@ -1,4 +1,4 @@
-//! `cargo xtask bench [--quick] [--rounds N] [--plot FILE]`: ours beside what a user would use instead, interleaved in one
+//! `cargo xtask bench [--quick] [--rounds N] [--only S8] [--plot FILE]`: ours beside what a user would use instead, interleaved in one
 //! run, as ratios of medians; on a journaled ext4 loop image and on tmpfs (both need root). What each contender has measured
 //! goes into a table, the rates into a plot.
 
@@ -17,13 +17,14 @@ use std::process::Command;
 use std::time::Duration;
 
 const HELP: &str = "\
-cargo xtask bench [--quick] [--rounds N] [--plot FILE]
+cargo xtask bench [--quick] [--rounds N] [--only WORD] [--plot FILE]
 
 Measures ours beside what a user would use instead and prints a table (docs/BENCHMARKS.md).
 Needs root, e2fsprogs and inotify-tools; incron and entr are measured where they are installed.
 
   --quick       small sizes and two rounds: under three minutes
   --rounds N    rounds of each interleaved scenario (default 3)
+  --only WORD   only scenarios with this word in their name, for example S8
   --plot FILE   also write the rates as an SVG";
 
 /// How much is measured.
@@ -63,6 +64,7 @@ struct Bench {
     program: PathBuf,
     porches: PathBuf,
     size: Size,
+    only: Option<String>,
     table: String,
     rates: Vec<plot::Bar>,
 }
@@ -83,6 +85,7 @@ pub(crate) fn run(words: &[String]) -> io::Result<String> {
         program: target.join("conductor-loop"),
         porches: target.join("bench-porch"),
         size,
+        only: value("--only").cloned(),
         table: String::from(
             "| scenario | file system | ours | beside | ratio | goal |\n| --- | --- | --- | --- | --- | --- |\n",
         ),
@@ -91,7 +94,9 @@ pub(crate) fn run(words: &[String]) -> io::Result<String> {
     for mount in [Mount::ext4()?, Mount::tmpfs(3)?].into_iter().flatten() {
         bench.on(&mount)?;
     }
-    if let Some(mount) = Mount::tmpfs(8)? {
+    if bench.wants("S4 S5 idle")
+        && let Some(mount) = Mount::tmpfs(8)?
+    {
         bench.large(&mount)?;
     }
     if let Some(path) = value("--plot") {
@@ -118,6 +123,10 @@ impl Bench {
         let _ = writeln!(self.table, "| {scenario} | {system} | {ours} | {beside} | {ratio} | {goal} |");
     }
 
+    fn wants(&self, scenario: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| scenario.split([' ', ':']).any(|word| word == only))
+    }
+
     fn on(&mut self, mount: &Mount) -> io::Result<()> {
         use Contender::{Embedded, External, Spawn, Xargs};
         self.throughput(mount, ("smallest porch", "noop", "0.8 of xargs"), &[External, Spawn, Xargs])?;
@@ -125,6 +134,9 @@ impl Bench {
         self.throughput(mount, ("embedded engine", "noop", "3000/s"), &[Embedded])?;
         self.bursts(mount)?;
         self.latencies(mount)?;
+        if !self.wants("S10: duplicates") {
+            return Ok(());
+        }
         let files = self.size.files;
         let place = mount.path();
         let took = median(&self.rounds(mount, "duplicates", |bench| bench.duplicates(place, files))?);
@@ -160,6 +172,9 @@ impl Bench {
         (scenario, porch, goal): (&str, &str, &str),
         all: &[Contender],
     ) -> io::Result<()> {
+        if !self.wants(scenario) {
+            return Ok(());
+        }
         let files = if porch == "burn" { self.size.slow_files } else { self.size.files };
         let rounds = self.rounds(mount, scenario, |bench| {
             all.iter()
@@ -189,6 +204,9 @@ impl Bench {
     /// S2 and S3.
     fn bursts(&mut self, mount: &Mount) -> io::Result<()> {
         use Contender::{Embedded, Entr, External, Incron, Inotifywait};
+        if !self.wants("S2 S3: burst") {
+            return Ok(());
+        }
         let files = self.size.burst;
         let all = installed(&[External, Embedded, Inotifywait, Incron, Entr]);
         let rounds = self.rounds(mount, "S2: burst", |bench| {
@@ -228,6 +246,9 @@ impl Bench {
     /// S1.
     fn latencies(&mut self, mount: &Mount) -> io::Result<()> {
         use Contender::{Entr, External, Incron, Inotifywait};
+        if !self.wants("S1: latency") {
+            return Ok(());
+        }
         let files = self.size.single_files;
         let all = installed(&[External, Inotifywait, Incron, Entr]);
         let rounds = self.rounds(mount, "S1: latency", |bench| {

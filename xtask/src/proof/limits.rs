@@ -129,7 +129,9 @@ fn fill(env: &TestEnv) {
 /// A disk error makes the file system read-only under the daemon: it ends with a named cause; after a check of the file
 /// system a restart has everything.
 fn read_only(program: &Path) -> Result<bool, String> {
-    let Some(mounted) = Mounted::new(program, |env| ext4(env, "loop,errors=remount-ro")) else { return Ok(false) };
+    let Some(mounted) = Mounted::new(program, |env| ext4(env, "loop,errors=remount-ro")) else {
+        return Ok(false);
+    };
     let env = &mounted.env;
     env.script("*: wait=go");
     let dropped: Vec<Dropped> = (0..10)
