@@ -49,8 +49,11 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l config -d
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -s V -l version -d 'Print version'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "submit" -d 'Hands intents in: temporary file, fsync, rename into the handoff directory'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "check" -d 'Judges intents as the daemon would, without handing them in; exit 0 or 8'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "plan" -d 'Shows the change of the package that the embedded engine would make; exit 0 or 8'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "state" -d 'Shows, exports or imports the durable state'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "config" -d 'Shows the configuration'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "doctor" -d 'Looks at everything a daemon would meet, and says what to do; exit 0 or 1'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "schema" -d 'Prints the JSON Schema of intents'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l timeout -d 'How long to wait for all of them' -r
@@ -59,6 +62,18 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l wait -d 'Wait for each status and print it; exit 0 or 8'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand check" -l max-file-size -d 'Largest intent file (1MB = 1048576 bytes) [10MB]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand check" -l allow-scale-to-zero -d 'Accept replicas 0' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand check" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand check" -l json -d 'Answer in JSON'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand check" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l mode -d 'direct or structured [direct]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l out -d 'Where porch writes [./out]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l max-file-size -d 'Largest intent file (1MB = 1048576 bytes) [10MB]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l allow-scale-to-zero -d 'Accept replicas 0' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l json -d 'Answer in JSON'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and not __fish_seen_subcommand_from show export import help" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and not __fish_seen_subcommand_from show export import help" -f -a "show" -d 'Where the state is, totals, what is unfinished'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and not __fish_seen_subcommand_from show export import help" -f -a "export" -d 'Writes every outcome as a line of JSON'
@@ -110,12 +125,39 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; an
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "show" -d 'Every setting, its value and where that comes from'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l porch -d 'Executable, or \'builtin\' for the embedded engine [porch]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l mode -d 'direct or structured [direct]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l out -d 'Where porch writes [./out]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l once -d 'Process what is there, drain, exit' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l debounce -d 'Quiet time before a file is taken, 0 to 1h [500ms]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l period -d 'Rescan interval; 0: events only; auto: 2s where events fail, else 10s [auto]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l workers -d 'Concurrent porch runs, 1 to 64 [2]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l timeout -d 'Time limit of one run [30s]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l grace-period -d 'From TERM to KILL, and for running porches at shutdown [5s]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l max-attempts -d 'Starts per intent, for retryable endings and interrupted runs [3]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l rate -d 'Intents per second (burst 2 x), excess waits; off: no limit [off]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l max-file-size -d 'Largest intent file (1MB = 1048576 bytes) [10MB]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l retention -d 'How long files and records are kept, 1h to 720h [168h]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l kubeconfig -d 'Passed to porch as KUBECONFIG' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l allow-scale-to-zero -d 'Accept replicas 0' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l allow-unsafe-handoff -d 'Accept a handoff directory that everybody may write' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l allow-unsafe-porch -d 'Accept a porch executable that others could replace' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l log-level -d 'off, error, warn, info, debug or trace [info]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l log-format -d 'text, json, or auto: text on a terminal, else json [auto]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l json -d 'Answer in JSON'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand schema" -s h -l help -d 'Print help'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from submit state config schema help" -f -a "submit" -d 'Hands intents in: temporary file, fsync, rename into the handoff directory'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from submit state config schema help" -f -a "state" -d 'Shows, exports or imports the durable state'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from submit state config schema help" -f -a "config" -d 'Shows the configuration'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from submit state config schema help" -f -a "schema" -d 'Prints the JSON Schema of intents'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from submit state config schema help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from submit check plan state config doctor schema help" -f -a "submit" -d 'Hands intents in: temporary file, fsync, rename into the handoff directory'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from submit check plan state config doctor schema help" -f -a "check" -d 'Judges intents as the daemon would, without handing them in; exit 0 or 8'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from submit check plan state config doctor schema help" -f -a "plan" -d 'Shows the change of the package that the embedded engine would make; exit 0 or 8'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from submit check plan state config doctor schema help" -f -a "state" -d 'Shows, exports or imports the durable state'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from submit check plan state config doctor schema help" -f -a "config" -d 'Shows the configuration'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from submit check plan state config doctor schema help" -f -a "doctor" -d 'Looks at everything a daemon would meet, and says what to do; exit 0 or 1'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from submit check plan state config doctor schema help" -f -a "schema" -d 'Prints the JSON Schema of intents'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from submit check plan state config doctor schema help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and __fish_seen_subcommand_from state" -f -a "show" -d 'Where the state is, totals, what is unfinished'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and __fish_seen_subcommand_from state" -f -a "export" -d 'Writes every outcome as a line of JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and __fish_seen_subcommand_from state" -f -a "import" -d 'Reads an export, or the state file of the Go version'

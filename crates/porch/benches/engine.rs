@@ -2,7 +2,7 @@
 //! wall clock is not asked: the machine may be shared. Files lie on the temporary directory's file system.
 
 use conductor_core::intent::{Policy, judge};
-use conductor_porch::{Engine, Form, Order, Patience, Provenance, Routes, Settings};
+use conductor_porch::{Engine, Order, Patience, Provenance, Settings};
 use rustix::time::{ClockId, clock_gettime};
 use std::hint::black_box;
 use std::path::Path;
@@ -37,15 +37,7 @@ fn main() -> Result<(), Failure> {
 }
 
 fn engine(out: &Path) -> Engine {
-    Engine::new(Settings {
-        out: out.to_owned(),
-        form: Form::Direct,
-        kustomize: false,
-        base: None,
-        routes: Routes::default(),
-        repository: None,
-        durable: false,
-    })
+    Engine::new(Settings { durable: false, ..Settings::new(out) })
 }
 
 fn order(target: &str, replicas: u32) -> Result<Order, Failure> {

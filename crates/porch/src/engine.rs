@@ -28,6 +28,21 @@ pub struct Settings {
     pub durable: bool,
 }
 
+impl Settings {
+    /// Direct form into a directory, by default places, synced before an order is done.
+    pub fn new(out: impl Into<PathBuf>) -> Self {
+        Self {
+            out: out.into(),
+            form: Form::Direct,
+            kustomize: false,
+            base: None,
+            routes: Routes::default(),
+            repository: None,
+            durable: true,
+        }
+    }
+}
+
 /// How often an order is planned again because somebody else changed the package meanwhile.
 const PLANS_MAX: usize = 20;
 

@@ -120,6 +120,11 @@ impl Routes {
         Ok(routes)
     }
 
+    /// Whether a repository may have to be read or written.
+    pub fn uses_git(&self) -> bool {
+        self.routes.iter().any(|route| route.repository.is_some())
+    }
+
     /// Whether there is no table.
     pub fn is_empty(&self) -> bool {
         self.routes.is_empty()

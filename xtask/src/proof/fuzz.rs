@@ -5,7 +5,7 @@ use conductor_core::intent::{self, Policy};
 use conductor_core::name::{NameVerdict, TakenAt};
 use conductor_core::{Digest, intent::text, name, scrub, units};
 use conductor_loop::{config, store, sys::dir::Dir};
-use conductor_porch::{Engine, Form, Order, Patience, Provenance, Routes, Settings};
+use conductor_porch::{Engine, Order, Patience, Provenance, Routes, Settings};
 use conductor_testkit::fuzz::Inputs;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -166,15 +166,7 @@ fn state_import(scratch: &Path) -> Target {
 fn yaml_edit(scratch: &Path) -> Target {
     let package = scratch.join("shop/web");
     let _ = std::fs::create_dir_all(&package);
-    let engine = Engine::new(Settings {
-        out: scratch.to_owned(),
-        form: Form::Direct,
-        kustomize: false,
-        base: None,
-        routes: Routes::default(),
-        repository: None,
-        durable: false,
-    });
+    let engine = Engine::new(Settings { durable: false, ..Settings::new(scratch) });
     Box::new(move |input| {
         let file = package.join("web.yaml");
         std::fs::write(&file, input).map_err(|error| error.to_string())?;

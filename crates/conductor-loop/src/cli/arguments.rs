@@ -11,6 +11,8 @@ Exit status: 0 good, 1 set-up failed, 2 usage, 3 state not readable or writable,
 Examples:
   conductor-loop -porch builtin -once                   work off ./handoff with the embedded engine
   conductor-loop -handoff /data/intents -out /data/out -mode structured
+  conductor-loop check intent-scale.json                judge an intent without handing it in
+  conductor-loop plan intent-scale.json -out /data/out  show the change of the package it would make
   conductor-loop submit --wait intent-scale.json        hand an intent in and wait for its status";
 
 /// The whole command line.
@@ -22,7 +24,7 @@ pub fn command() -> Command {
         .override_usage("conductor-loop [FLAGS]\n       conductor-loop <COMMAND> [ARGS]")
         .args_conflicts_with_subcommands(true)
         .args(SETTINGS.iter().map(flag));
-    for subcommand in [submit(), state(), config(), schema()] {
+    for subcommand in [submit(), check(), plan(), state(), config(), doctor(), schema()] {
         command = command.subcommand(subcommand);
     }
     command
@@ -52,7 +54,7 @@ fn flag(setting: &Setting) -> Arg {
 
 /// The settings that every command needs to find its directory.
 fn place_flags() -> impl Iterator<Item = Arg> {
-    SETTINGS.iter().filter(|setting| matches!(setting.key, "handoff" | "state-dir" | "config")).map(flag)
+    flags_of(&["handoff", "state-dir", "config"])
 }
 
 fn json() -> Arg {
@@ -77,6 +79,31 @@ fn submit() -> Command {
                 .help("How long to wait for all of them"),
         )
         .args(place_flags())
+}
+
+/// Flags by their keys.
+fn flags_of(keys: &'static [&'static str]) -> impl Iterator<Item = Arg> {
+    SETTINGS.iter().filter(move |setting| keys.contains(&setting.key)).map(flag)
+}
+
+fn intent_files() -> Arg {
+    Arg::new("FILE").required(true).num_args(1..).help("Intent files")
+}
+
+fn check() -> Command {
+    Command::new("check")
+        .about("Judges intents as the daemon would, without handing them in; exit 0 or 8")
+        .arg(intent_files())
+        .arg(json())
+        .args(flags_of(&["max-file-size", "allow-scale-to-zero", "config"]))
+}
+
+fn plan() -> Command {
+    Command::new("plan")
+        .about("Shows the change of the package that the embedded engine would make; exit 0 or 8")
+        .arg(intent_files())
+        .arg(json())
+        .args(flags_of(&["out", "mode", "max-file-size", "allow-scale-to-zero", "config"]))
 }
 
 fn state() -> Command {
@@ -111,6 +138,13 @@ fn config() -> Command {
             .arg(json())
             .args(SETTINGS.iter().map(flag)),
     )
+}
+
+fn doctor() -> Command {
+    Command::new("doctor")
+        .about("Looks at everything a daemon would meet, and says what to do; exit 0 or 1")
+        .arg(json())
+        .args(SETTINGS.iter().map(flag))
 }
 
 fn schema() -> Command {

@@ -46,6 +46,11 @@ fn dispatch(matches: &ArgMatches) -> u8 {
     let (inner, run): (&ArgMatches, fn(&ArgMatches) -> u8) = match matches.subcommand() {
         None => (matches, run_daemon),
         Some(("submit", inner)) => (inner, submit),
+        Some(("check", inner)) => (inner, |matches| with_files(matches, ops::check)),
+        Some(("plan", inner)) => (inner, |matches| with_files(matches, ops::plan)),
+        Some(("doctor", inner)) => {
+            (inner, |matches| with_config(matches, |config| ops::doctor(config, matches.get_flag("json"))))
+        }
         Some(("schema", _)) => return answer(ops::print_schema()),
         Some(("config", inner)) => match inner.subcommand() {
             Some((_, inner)) => (inner, |matches| {
@@ -91,9 +96,20 @@ fn with_config(matches: &ArgMatches, work: impl FnOnce(&Config) -> Result<u8, Op
     answer(config(matches).map_err(OpsError::from).and_then(|config| work(&config)))
 }
 
+fn files(matches: &ArgMatches) -> Vec<String> {
+    matches.get_many("FILE").unwrap_or_default().cloned().collect()
+}
+
+fn with_files(
+    matches: &ArgMatches,
+    work: impl FnOnce(&Config, &[String], bool) -> Result<u8, OpsError>,
+) -> u8 {
+    with_config(matches, |config| work(config, &files(matches), matches.get_flag("json")))
+}
+
 fn submit(matches: &ArgMatches) -> u8 {
     with_config(matches, |config| {
-        let files: Vec<String> = matches.get_many("FILE").unwrap_or_default().cloned().collect();
+        let files = files(matches);
         let wait = matches
             .get_flag("wait")
             .then(|| matches.get_one::<String>("wait-timeout").map_or("60s", String::as_str));

@@ -4,7 +4,7 @@
 use super::perform::Bench;
 use super::places::{Places, StateFiles};
 use super::recover::{Labels, Unrun, recover};
-use super::set_up::{choose_program, embedded_engine, intake_settings, period, start_runner};
+use super::set_up::{choose_program, intake_settings, package_engine, period, start_runner};
 use super::{Failure, Input, Reload, Summary};
 use crate::clerk::{Ack, Clerk, Command as ToClerk, Head, HeadState};
 use crate::config::Config;
@@ -27,8 +27,9 @@ const INPUTS_AT_ONCE: usize = 1_024;
 const RETENTION_EVERY: Duration = Duration::from_hours(1);
 const SPACE_CHECK: Duration = Duration::from_secs(1);
 /// Below this much free space nothing new is taken: what is in flight needs room for its records and files.
-const FREE_BYTES_MIN: u64 = 4 << 20;
-const FREE_INODES_MIN: u64 = 64;
+pub const FREE_BYTES_MIN: u64 = 4 << 20;
+/// And fewer inodes.
+pub const FREE_INODES_MIN: u64 = 64;
 
 /// How a life ends.
 pub(super) enum End {
@@ -100,7 +101,7 @@ impl<'l> Life<'l> {
             (Engine::External(executable), None)
         } else {
             let packages = Dir::open(&out).map_err(setup("the package engine"))?;
-            (embedded_engine(config, &out), Some(packages))
+            (Engine::Embedded(Arc::new(package_engine(config, &out))), Some(packages))
         };
         let clerk = Clerk::start((places.for_clerk(), packages), Arc::clone(&store), head, move |acks| {
             drop(to_loop.send(Input::Clerk(acks)));

@@ -8,7 +8,9 @@ mod recover;
 mod set_up;
 mod summary;
 
-pub use places::{Places, StateFiles};
+pub use life::{FREE_BYTES_MIN, FREE_INODES_MIN};
+pub use places::{HeadFile, Places, StateFiles};
+pub use set_up::{find_porch, package_engine};
 pub use summary::Summary;
 
 use crate::clerk::Ack;

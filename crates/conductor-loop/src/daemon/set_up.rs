@@ -18,6 +18,11 @@ const PERIOD_WATCHED: Duration = Duration::from_secs(10);
 /// A writer may hold a taken file at least this long before it is judged as it stands.
 const HOLD_MIN: Duration = Duration::from_secs(5);
 
+/// Where the program is that would be run; `None` for the embedded engine.
+pub fn find_porch(config: &Config) -> Result<Option<PathBuf>, Failure> {
+    Ok(choose_program(config)?.map(|executable| executable.path))
+}
+
 /// The program to run, or `None` for the embedded engine.
 pub(super) fn choose_program(config: &Config) -> Result<Option<Executable>, Failure> {
     if config.porch == "builtin" {
@@ -41,20 +46,18 @@ pub(super) fn choose_program(config: &Config) -> Result<Option<Executable>, Fail
     }
 }
 
-pub(super) fn embedded_engine(config: &Config, out: &Path) -> Engine {
-    Engine::Embedded(Arc::new(conductor_porch::Engine::new(conductor_porch::Settings {
-        out: out.to_owned(),
+/// The package engine as the configuration wants it.
+pub fn package_engine(config: &Config, out: &Path) -> conductor_porch::Engine {
+    conductor_porch::Engine::new(conductor_porch::Settings {
         form: match config.mode {
             Mode::Direct => conductor_porch::Form::Direct,
             Mode::Structured => conductor_porch::Form::Structured,
         },
-        kustomize: false,
-        base: None,
         routes: config.routes.clone(),
-        repository: None,
         // The clerk syncs before it records an outcome, for many packages at once.
         durable: false,
-    })))
+        ..conductor_porch::Settings::new(out)
+    })
 }
 
 pub(super) fn period(config: &Config, polled: bool) -> Option<Duration> {

@@ -1,8 +1,12 @@
 //! Subcommands: small programs over configuration and store. None of them needs a running daemon.
 
+mod doctor;
+mod foretell;
 mod state;
 mod submit;
 
+pub use doctor::doctor;
+pub use foretell::{check, plan};
 pub use state::{state_export, state_import, state_show};
 pub use submit::submit;
 

@@ -29,6 +29,37 @@ pub fn boot_id() -> String {
         .unwrap_or_default()
 }
 
+/// Whether this process may list, enter and change a directory, by its effective ids.
+pub fn access(path: &std::path::Path) -> bool {
+    use rustix::fs::{Access, AtFlags, CWD, accessat};
+    let all = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
+    accessat(CWD, path, all, AtFlags::EACCESS).is_ok()
+}
+
+/// How many descriptors this process may have; none: as many as it likes.
+pub fn descriptor_limit() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+}
+
+/// Calls without which nothing works here, and which the kernel or a sandbox does not permit.
+pub fn kernel_lacks() -> Vec<&'static str> {
+    use rustix::fs::{CWD, Mode, OFlags, RenameFlags, ResolveFlags, openat2, renameat_with};
+    use rustix::io::Errno;
+    use rustix::process::{PidfdFlags, getpid, pidfd_open};
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
+    let probes = [
+        ("openat2", openat2(CWD, "/", flags, Mode::empty(), ResolveFlags::NO_SYMLINKS).err()),
+        // There is no such file: whoever knows the call says that, and nothing else.
+        (
+            "renameat2",
+            renameat_with(CWD, "/.no-such-file", CWD, "/.no-such-file", RenameFlags::NOREPLACE).err(),
+        ),
+        ("pidfd_open", pidfd_open(getpid(), PidfdFlags::empty()).err()),
+    ];
+    let refused = |error: &Option<Errno>| matches!(error, Some(Errno::NOSYS | Errno::PERM));
+    probes.into_iter().filter(|(_, error)| refused(error)).map(|(name, _)| name).collect()
+}
+
 /// Whether an I/O error says that there is no room.
 pub fn is_no_space(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)

@@ -79,6 +79,114 @@ fn submit_hands_in_and_waits_for_the_outcome() {
 }
 
 #[test]
+fn check_judges_without_handing_in() {
+    let env = env();
+    fs::write(env.path("intent-good.json"), flat("good", 3)).unwrap();
+    fs::write(env.path("intent-bad.json"), flat("bad", 500)).unwrap();
+    fs::write(env.path("other.json"), flat("good", 3)).unwrap();
+    let good = env.run(&["check", "intent-good.json"]).expect(0).stdout;
+    assert_eq!(good, "intent-good.json: accepted: scaling test/good to 3\n");
+    let both =
+        env.run(&["check", "intent-good.json", "intent-bad.json", "other.json", "nowhere.json"]).expect(8);
+    assert!(
+        both.stdout.contains("intent-bad.json: E215 out-of-range at /replicas: found 500;"),
+        "{}",
+        both.stdout
+    );
+    assert!(both.stdout.contains("other.json: E101 ") && both.stdout.contains("nowhere.json: E101 "));
+    assert!(both.stdout.contains("what to do: Choose a number"), "{}", both.stdout);
+    let lines = env.run(&["check", "--json", "intent-good.json", "intent-bad.json"]).expect(8).stdout;
+    let lines: Vec<serde_json::Value> =
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((lines[0]["verdict"].as_str(), lines[0]["target"].as_str()), (Some("accepted"), Some("good")));
+    assert_eq!((lines[1]["code"].as_str(), lines[1]["field"].as_str()), (Some("E215"), Some("/replicas")));
+    fs::write(env.path("intent-zero.json"), flat("zero", 0)).unwrap();
+    env.run(&["check", "intent-zero.json"]).expect(8);
+    env.run(&["check", "intent-zero.json", "-allow-scale-to-zero"]).expect(0);
+    env.run(&["check", "intent-good.json", "-max-file-size", "10"]).expect(8);
+    assert!(env.names("").is_empty(), "nothing was handed in");
+}
+
+#[test]
+fn plan_shows_the_change_and_makes_none() {
+    let env = env();
+    fs::write(env.path("intent-web.json"), flat("web", 5)).unwrap();
+    let package =
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\nspec:\n  replicas: 2 # two\n";
+    fs::create_dir_all(env.path("out/test/web")).unwrap();
+    fs::write(env.path("out/test/web/web.yaml"), package).unwrap();
+    let diff = env.run(&["plan", "intent-web.json", "-out", "out"]).expect(0).stdout;
+    assert!(diff.contains("-  replicas: 2 # two\n+  replicas: 5 # two\n"), "{diff}");
+    let line = env.run(&["plan", "--json", "intent-web.json", "-out", "out"]).expect(0).stdout;
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((line["replicas"]["from"].as_u64(), line["dry_run"].as_bool()), (Some(2), Some(true)));
+    assert_eq!(fs::read_to_string(env.path("out/test/web/web.yaml")).unwrap(), package);
+    fs::write(env.path("intent-same.json"), flat("web", 2)).unwrap();
+    let same = env.run(&["plan", "intent-same.json", "-out", "out"]).expect(0).stdout;
+    assert_eq!(same, "intent-same.json: nothing to change in out/test/web\n");
+    fs::write(env.path("out/test/web/web.yaml"), package.replace("2 #", "'2' #")).unwrap();
+    let refused = env.run(&["plan", "intent-web.json", "-out", "out"]).expect(8).stdout;
+    assert!(refused.contains("E310") && refused.contains("what to do: "), "{refused}");
+}
+
+#[test]
+fn doctor_says_what_is_wrong_and_what_to_do_about_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let env = env();
+    let handoff = env.path("handoff");
+    let porch = env.path("bin/porch");
+    let doctor = |flags: &[&str]| {
+        let always = ["doctor", "--json", "-allow-unsafe-porch", "-handoff", handoff.to_str().unwrap()];
+        let finished = env.run(&[&always, flags].concat());
+        let lines =
+            finished.stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let found: std::collections::BTreeMap<String, serde_json::Value> =
+            lines.map(|line| (line["subject"].as_str().unwrap().to_owned(), line)).collect();
+        (finished.code(), found)
+    };
+    let with_porch = ["-porch", porch.to_str().unwrap()];
+    let (code, found) = doctor(&with_porch);
+    assert_eq!((code, found.len()), (0, 11), "{found:?}");
+    let wrong = |found: &std::collections::BTreeMap<String, serde_json::Value>| -> Vec<String> {
+        let bad = found.iter().filter(|(_, line)| line["verdict"] == "bad");
+        bad.map(|(subject, _)| subject.clone()).collect()
+    };
+    assert!(wrong(&found).is_empty(), "{found:?}");
+    // Each thing that would keep a daemon from working, by itself.
+    let (code, found) = doctor(&["-porch", "/nowhere/porch"]);
+    assert_eq!((code, wrong(&found)), (1, vec!["porch".to_owned()]), "{found:?}");
+    assert!(found["porch"]["fix"].as_str().unwrap().contains("--porch builtin"));
+    fs::write(env.path("file"), "").unwrap();
+    let (code, found) = doctor(&["-porch", "builtin", "-out", "file"]);
+    assert_eq!((code, wrong(&found)), (1, vec!["packages".to_owned()]), "{found:?}");
+    fs::set_permissions(&handoff, fs::Permissions::from_mode(0o777)).unwrap();
+    let (code, found) = doctor(&with_porch);
+    assert_eq!((code, wrong(&found)), (1, vec!["handoff".to_owned()]), "{found:?}");
+    fs::set_permissions(&handoff, fs::Permissions::from_mode(0o755)).unwrap();
+    env.once(&[]).expect(0);
+    fs::write(env.handoff(".conductor/state/ledger.redb"), "no store").unwrap();
+    let (code, found) = doctor(&with_porch);
+    assert_eq!((code, wrong(&found)), (1, vec!["state".to_owned()]), "{found:?}");
+    let told =
+        env.run(&["doctor", "-handoff", handoff.to_str().unwrap(), "-porch", "builtin"]).expect(1).stdout;
+    assert!(told.contains("bad      state ") && told.contains("what to do: "), "{told}");
+}
+
+#[test]
+fn doctor_works_beside_a_daemon_and_before_there_is_anything() {
+    let env = env();
+    let nowhere =
+        env.run(&["doctor", "-handoff", "nowhere", "-out", "nor-here", "-porch", "builtin"]).expect(0);
+    assert!(nowhere.stdout.contains("the daemon makes it"), "{}", nowhere.stdout);
+    assert!(!env.path("nowhere").exists() && !env.path("nor-here").exists(), "it changes nothing");
+    let daemon = env.start_ready(&[]);
+    let handoff = env.path("handoff").display().to_string();
+    let beside = env.run(&["doctor", "-handoff", &handoff, "-out", "out", "-porch", "builtin"]).expect(0);
+    assert!(beside.stdout.contains("a daemon runs here"), "{}", beside.stdout);
+    daemon.stop().expect(0);
+}
+
+#[test]
 fn schema_is_printed_and_is_the_committed_one() {
     let printed = env().run(&["schema"]).expect(0).stdout;
     assert_eq!(printed, include_str!("../../../core/schema/intent.schema.json"));

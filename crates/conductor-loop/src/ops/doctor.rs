@@ -1,0 +1,273 @@
+//! `doctor`: looks at everything a daemon with this configuration would meet, and says for each finding what to do. It changes
+//! nothing and needs no running daemon.
+
+use super::{OpsError, print};
+use crate::config::Config;
+use crate::daemon::{StateFiles, find_porch};
+use crate::store::{Store, StoreError};
+use crate::sys::dir::Dir;
+use crate::sys::watch::Watch;
+use crate::sys::{access, descriptor_limit, kernel_lacks};
+use conductor_core::record::one_line;
+use serde_json::json;
+use std::fmt::Write;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Verdict {
+    Good,
+    /// It works, and could be better.
+    Warning,
+    /// The daemon would not start, or would not work.
+    Bad,
+}
+
+impl Verdict {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Warning => "warning",
+            Self::Bad => "bad",
+        }
+    }
+}
+
+struct Finding {
+    verdict: Verdict,
+    found: String,
+    fix: String,
+}
+
+fn good(found: impl Into<String>) -> Finding {
+    Finding { verdict: Verdict::Good, found: found.into(), fix: String::new() }
+}
+
+fn warning(found: impl Into<String>, fix: impl Into<String>) -> Finding {
+    Finding { verdict: Verdict::Warning, found: found.into(), fix: fix.into() }
+}
+
+fn bad(found: impl Into<String>, fix: impl Into<String>) -> Finding {
+    Finding { verdict: Verdict::Bad, found: found.into(), fix: fix.into() }
+}
+
+type Check = fn(&Config) -> Finding;
+
+const CHECKS: [(&str, Check); 11] = [
+    ("handoff", handoff),
+    ("file system", file_system),
+    ("space", space),
+    ("events", events),
+    ("porch", porch),
+    ("packages", packages),
+    ("state", state),
+    ("descriptors", descriptors),
+    ("kernel", kernel),
+    ("clock", clock),
+    ("user", user),
+];
+
+/// Least free space that the daemon takes intents with (the same bounds as its own).
+const FREE_BYTES_MIN: u64 = crate::daemon::FREE_BYTES_MIN;
+const FREE_INODES_MIN: u64 = crate::daemon::FREE_INODES_MIN;
+
+/// `doctor`: exit 0 when nothing is bad.
+pub fn doctor(config: &Config, as_json: bool) -> Result<u8, OpsError> {
+    let mut text = String::new();
+    let mut worst = Verdict::Good;
+    for (subject, check) in CHECKS {
+        let Finding { verdict, found, fix } = check(config);
+        worst = worst.max(verdict);
+        if as_json {
+            let line = json!({"subject": subject, "verdict": verdict.word(), "found": found, "fix": fix});
+            text.push_str(&String::from_utf8_lossy(&one_line(&line)));
+            text.push('\n');
+            continue;
+        }
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{:<8} {subject:<12} {found}", verdict.word());
+        if !fix.is_empty() {
+            let _ = writeln!(text, "{:<21} what to do: {fix}", "");
+        }
+    }
+    print(text.as_bytes())?;
+    Ok(u8::from(worst == Verdict::Bad))
+}
+
+fn open(config: &Config) -> io::Result<Dir> {
+    Dir::open(&config.handoff.canonicalize()?)
+}
+
+fn handoff(config: &Config) -> Finding {
+    let path = config.handoff.display();
+    let dir = match open(config) {
+        Ok(dir) => dir,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return good(format!("{path} does not exist; the daemon makes it"));
+        }
+        Err(error) => {
+            return bad(format!("{path}: {error}"), "Name a directory this user can use (--handoff).");
+        }
+    };
+    if !access(&config.handoff) {
+        return bad(
+            format!("{path} cannot be written by this user"),
+            "Give the daemon's user the directory.",
+        );
+    }
+    let mode = dir.meta().map_or(0, |meta| meta.mode);
+    match (mode & 0o002 != 0, mode & 0o020 != 0, mode & 0o1000 != 0) {
+        (true, _, false) => bad(
+            format!("{path} is writable by everybody and not sticky (mode {mode:04o})"),
+            "chmod 3770 and a group for the producers, or --allow-unsafe-handoff.",
+        ),
+        (false, true, false) => warning(
+            format!("the group may rename what is in {path} (mode {mode:04o})"),
+            "chmod 3770: then nobody renames what is not theirs.",
+        ),
+        _ => good(format!("{path} can be used (mode {mode:04o})")),
+    }
+}
+
+fn file_system(config: &Config) -> Finding {
+    let Ok(dir) = open(config) else { return good("not there yet") };
+    let device = |dir: &Dir| dir.meta().map(|meta| meta.id.0).ok();
+    for part in ["processed", "failed", "status", ".conductor"] {
+        if let Ok(sub) = dir.sub(part)
+            && device(&sub) != device(&dir)
+        {
+            return bad(
+                format!("{part} is on another file system than the handoff directory"),
+                "Mount neither; files are renamed between them.",
+            );
+        }
+    }
+    if dir.is_network_file_system() {
+        return warning(
+            "a network or user-space file system: events are not trusted, the directory is listed every 2 s",
+            "A local file system is faster to notice files.",
+        );
+    }
+    good("local, and one for all parts")
+}
+
+fn space(config: &Config) -> Finding {
+    match open(config).and_then(|dir| dir.free_space()) {
+        Ok((bytes, inodes)) if bytes < FREE_BYTES_MIN || inodes < FREE_INODES_MIN => {
+            bad(format!("{} MiB and {inodes} inodes are free: nothing is taken", bytes >> 20), "Make room.")
+        }
+        Ok((bytes, _)) => good(format!("{} MiB free", bytes >> 20)),
+        Err(_) => good("not there yet"),
+    }
+}
+
+fn events(config: &Config) -> Finding {
+    let Ok(dir) = open(config) else { return good("not there yet") };
+    let limit = |name: &str| {
+        let text = std::fs::read_to_string(format!("/proc/sys/fs/inotify/{name}")).unwrap_or_default();
+        text.trim().to_owned()
+    };
+    match Watch::on(&dir) {
+        Ok(_) => good(format!("inotify works; {} events fit its queue", limit("max_queued_events"))),
+        Err(error) => warning(
+            format!("no inotify: {error} (max_user_instances {})", limit("max_user_instances")),
+            "sysctl fs.inotify.max_user_instances=1024; until then the directory is listed every --period.",
+        ),
+    }
+}
+
+fn porch(config: &Config) -> Finding {
+    match find_porch(config) {
+        Ok(Some(path)) => good(format!("{} is run", path.display())),
+        Ok(None) if config.porch_given => good("the embedded engine"),
+        Ok(None) => warning("no porch on PATH: the embedded engine is used", "Say so with --porch builtin."),
+        Err(failure) => bad(failure.to_string(), failure.code().remedy()),
+    }
+}
+
+fn packages(config: &Config) -> Finding {
+    let out = config.out.display();
+    if config.routes.uses_git() && !on_path("git") {
+        return bad("routes lead to repositories, and git is not on PATH", "Install git.");
+    }
+    match config.out.canonicalize() {
+        Ok(path) if !path.is_dir() => bad(format!("{out} is not a directory"), "Name another (--out)."),
+        Ok(path) if !access(&path) => {
+            bad(format!("{out} cannot be written by this user"), "Give the daemon's user the directory.")
+        }
+        Ok(_) => good(format!("{out} can be written")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            good(format!("{out} does not exist; the daemon makes it"))
+        }
+        Err(error) => bad(format!("{out}: {error}"), "Name a directory this user can use (--out)."),
+    }
+}
+
+fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+}
+
+fn state(config: &Config) -> Finding {
+    let Ok(path) = config.handoff.canonicalize() else { return good("not there yet") };
+    let Ok(dir) = open(config) else { return good("not there yet") };
+    let Ok(files) = StateFiles::find(config, &path, &dir, false) else { return good("not there yet") };
+    match Store::open(Arc::clone(&files.dir), false).and_then(|store| store.sizes()) {
+        Ok((open, outcomes)) => good(format!("{open} unfinished, {outcomes} remembered; no daemon runs")),
+        Err(StoreError::Busy) => good("a daemon runs here"),
+        Err(StoreError::Missing) if !matches!(files.head, crate::daemon::HeadFile::Ours) => good("none yet"),
+        Err(error) => bad(error.to_string(), error.code().remedy()),
+    }
+}
+
+fn descriptors(config: &Config) -> Finding {
+    // Of each worker: two pipes, the private copy, its slot, the process; besides, directories, store, events.
+    let needed = 32 + 10 * config.limits.workers as u64;
+    match descriptor_limit() {
+        Some(limit) if limit < needed => bad(
+            format!("{limit} allowed, {needed} needed"),
+            format!("ulimit -n {needed}, or fewer --workers."),
+        ),
+        Some(limit) => good(format!("{limit} allowed, {needed} needed")),
+        None => good("without limit"),
+    }
+}
+
+fn kernel(_: &Config) -> Finding {
+    let lacks = kernel_lacks();
+    if lacks.is_empty() {
+        return good("openat2, renameat2 and pidfd_open are there");
+    }
+    bad(
+        format!("without {}", lacks.join(", ")),
+        "Linux 5.6 or newer, and a sandbox that permits these calls.",
+    )
+}
+
+/// A clock that was set back makes files look as if they came from the future, and retention wait.
+fn clock(config: &Config) -> Finding {
+    let now = crate::sys::wall_ns();
+    let ahead = |path: &Path| -> Option<i64> {
+        let changed = std::fs::metadata(path).ok()?.modified().ok()?;
+        let changed = changed.duration_since(std::time::UNIX_EPOCH).ok()?;
+        Some(i64::try_from(changed.as_nanos()).ok()? - now)
+    };
+    let status = config.handoff.join("status");
+    let most = [ahead(&config.handoff), ahead(&status)].into_iter().flatten().max().unwrap_or(0);
+    if most > 60_000_000_000 {
+        return warning(
+            format!("the handoff directory was changed {} s in the future", most / 1_000_000_000),
+            "Set the clock, and keep it by NTP.",
+        );
+    }
+    good("agrees with the files")
+}
+
+fn user(_: &Config) -> Finding {
+    if rustix::process::geteuid().is_root() {
+        return warning("root", "Run the daemon as a user of its own that owns the handoff directory.");
+    }
+    good(format!("uid {}", rustix::process::geteuid().as_raw()))
+}

@@ -1,0 +1,138 @@
+//! `check` and `plan`: what the daemon would make of an intent, without handing it in. Nothing is written anywhere.
+
+use super::{OpsError, print};
+use crate::config::Config;
+use crate::daemon::package_engine;
+use conductor_core::Code;
+use conductor_core::intent::{Intent, Policy, Refusal, judge};
+use conductor_core::name::IntentName;
+use conductor_core::record::one_line;
+use conductor_porch::{Order, Patience, PorchError, Provenance};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::io::Read;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long a repository may take to answer.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// The exit status when an intent would fail.
+const WOULD_FAIL: u8 = 8;
+
+/// `check FILE...`: the verdict on each, with the place, what was found and what would be right.
+pub fn check(config: &Config, files: &[String], as_json: bool) -> Result<u8, OpsError> {
+    let mut status = 0;
+    let mut answer = String::new();
+    for file in files {
+        let verdict = named(file).and_then(|()| read(config, file));
+        status = status.max(if verdict.is_ok() { 0 } else { WOULD_FAIL });
+        let told = if as_json { as_line(file, &verdict) } else { as_text(file, &verdict) };
+        answer.push_str(&told);
+    }
+    print(answer.as_bytes()).map(|_| status)
+}
+
+/// `plan FILE...`: the change of the package that the embedded engine would make, as a unified diff or as result lines.
+pub fn plan(config: &Config, files: &[String], as_json: bool) -> Result<u8, OpsError> {
+    let engine = package_engine(config, &config.out);
+    let (mut status, mut answer) = (0, String::new());
+    for file in files {
+        let planned =
+            read(config, file).map_err(|refusal| (refusal.code, refusal.to_string())).and_then(|intent| {
+                let patience = Patience {
+                    lock_wait: PATIENCE,
+                    deadline: Instant::now() + PATIENCE,
+                    cancelled: &|| false,
+                };
+                let order = Order { intent, provenance: Provenance::default() };
+                engine
+                    .preview(&order, &patience)
+                    .map_err(|error: PorchError| (error.code(), error.to_string()))
+            });
+        match planned {
+            Ok((outcome, _)) if as_json => answer.extend([outcome.line(), "\n".to_owned()]),
+            Ok((outcome, _)) if !outcome.changed => {
+                // Writing to a String cannot fail.
+                let _ = writeln!(answer, "{file}: nothing to change in {}", outcome.package);
+            }
+            Ok((_, diff)) => answer.push_str(&diff),
+            Err((code, reason)) => {
+                status = WOULD_FAIL;
+                let told = if as_json {
+                    refused_line(file, code, &reason)
+                } else {
+                    refused_text(file, code, &reason)
+                };
+                answer.push_str(&told);
+            }
+        }
+    }
+    print(answer.as_bytes()).map(|_| status)
+}
+
+/// Whether the daemon would take a file of this name.
+fn named(file: &str) -> Result<(), Refusal> {
+    let name =
+        Path::new(file).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    match IntentName::new(&name) {
+        Some(_) => Ok(()),
+        None => Err(Refusal::new(Code::BadFileName, "", &format!("the name '{name}'"), "intent-NAME.json")),
+    }
+}
+
+fn read(config: &Config, file: &str) -> Result<Intent, Refusal> {
+    let limit = config.max_file_size;
+    let unreadable = |error: std::io::Error| {
+        Refusal::new(Code::Unreadable, "", &error.to_string(), "a file that can be read")
+    };
+    let mut bytes = Vec::new();
+    let opened = std::fs::File::open(file).map_err(unreadable)?;
+    opened.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > limit {
+        let expected = format!("at most {limit} bytes (--max-file-size)");
+        return Err(Refusal::new(Code::TooLarge, "", "a larger file", &expected));
+    }
+    judge(&bytes, Policy { allow_scale_to_zero: config.allow_scale_to_zero })
+}
+
+fn as_text(file: &str, verdict: &Result<Intent, Refusal>) -> String {
+    match verdict {
+        Ok(intent) => {
+            let to = intent.replicas.map(|replicas| format!(" to {replicas}")).unwrap_or_default();
+            let kind = kind(intent);
+            format!("{file}: accepted: {} {}{to}\n", kind.as_str().unwrap_or_default(), intent.key)
+        }
+        Err(refusal) => refused_text(file, refusal.code, &refusal.to_string()),
+    }
+}
+
+fn kind(intent: &Intent) -> Value {
+    serde_json::to_value(intent.kind).unwrap_or_default()
+}
+
+fn refused_text(file: &str, code: Code, reason: &str) -> String {
+    format!("{file}: {code} {reason}\n  what to do: {}\n", code.remedy())
+}
+
+fn as_line(file: &str, verdict: &Result<Intent, Refusal>) -> String {
+    match verdict {
+        Ok(intent) => line(&json!({"file": file, "verdict": "accepted", "kind": kind(intent),
+            "namespace": intent.key.namespace, "target": intent.key.target, "replicas": intent.replicas,
+            "priority": intent.priority, "correlation_id": intent.correlation_id})),
+        Err(refusal) => line(&json!({"file": file, "verdict": "refused", "code": refusal.code.id(),
+            "field": refusal.field, "found": refusal.found, "expected": refusal.expected,
+            "remedy": refusal.code.remedy()})),
+    }
+}
+
+fn refused_line(file: &str, code: Code, reason: &str) -> String {
+    line(
+        &json!({"file": file, "verdict": "refused", "code": code.id(), "reason": reason, "remedy": code.remedy()}),
+    )
+}
+
+fn line(value: &Value) -> String {
+    let mut bytes = one_line(value);
+    bytes.push(b'\n');
+    String::from_utf8(bytes).unwrap_or_default()
+}
