@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod admin;
 pub mod clerk;
 pub mod cli;
 pub mod config;

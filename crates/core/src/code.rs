@@ -204,6 +204,9 @@ codes! {
     PorchUnsafe "E505" "porch-unsafe"
         "The porch executable, or a directory above it, could be replaced by others, or it is no executable file."
         "chmod go-w what is named, or pass --allow-unsafe-porch."
+    CannotListen "E506" "cannot-listen"
+        "An address for health or metrics cannot be listened on."
+        "Choose a free port above 1023 on an address of this machine."
 }
 
 impl std::fmt::Display for Code {

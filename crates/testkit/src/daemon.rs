@@ -87,6 +87,19 @@ impl Running {
         self.lines.lock().expect("not poisoned").iter().any(|line| line.contains(text))
     }
 
+    /// The values of a field in all JSON log lines with this message, in order.
+    pub fn logged_values(&self, message: &str, field: &str) -> Vec<String> {
+        let lines = self.lines.lock().expect("not poisoned");
+        let events = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let wanted = events.filter(|event| event["message"] == message);
+        wanted.filter_map(|event| event[field].as_str().map(str::to_owned)).collect()
+    }
+
+    /// The first of them.
+    pub fn logged_value(&self, message: &str, field: &str) -> Option<String> {
+        self.logged_values(message, field).into_iter().next()
+    }
+
     /// Waits for a log line that contains this text.
     #[track_caller]
     pub fn wait_log(&self, text: &str) {

@@ -10,8 +10,6 @@ Exit status: 0 good, 1 set-up failed, 2 usage, 3 state not readable or writable,
 
 Examples:
   conductor-loop -porch builtin -once                   work off ./handoff with the embedded engine
-  conductor-loop -handoff /data/intents -out /data/out -mode structured
-  conductor-loop check intent-scale.json                judge an intent without handing it in
   conductor-loop plan intent-scale.json -out /data/out  show the change of the package it would make
   conductor-loop submit --wait intent-scale.json        hand an intent in and wait for its status";
 
@@ -30,6 +28,9 @@ pub fn command() -> Command {
     command
 }
 
+/// What the help of another flag names: the page is to fit a screen.
+const NAMED_ELSEWHERE: [&str; 3] = ["health-addr", "metrics-addr", "insecure-listen"];
+
 fn flag(setting: &Setting) -> Arg {
     let default = if setting.default.is_empty() || setting.takes == Takes::Switch {
         String::new()
@@ -40,6 +41,7 @@ fn flag(setting: &Setting) -> Arg {
         .long(setting.key)
         .help(format!("{}{default}", setting.help))
         .action(ArgAction::Set)
+        .hide(NAMED_ELSEWHERE.contains(&setting.key))
         .allow_hyphen_values(true);
     match setting.takes {
         Takes::Value(name) => arg.value_name(name),

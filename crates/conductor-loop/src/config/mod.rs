@@ -11,6 +11,7 @@ use conductor_core::limits::Limits;
 use conductor_core::units::{format_duration, parse_duration, parse_size};
 use conductor_porch::Routes;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -165,6 +166,8 @@ pub struct Config {
     pub retention: Duration,
     /// Where the store lives, if not below the handoff directory.
     pub state_dir: Option<PathBuf>,
+    /// Where health and metrics are served; none: no port is opened.
+    pub endpoints: Vec<Endpoint>,
     /// Passed to porch as KUBECONFIG.
     pub kubeconfig: Option<String>,
     /// Whether replicas 0 is accepted.
@@ -181,6 +184,17 @@ pub struct Config {
     pub routes: Routes,
     /// Every value as text with its origin, for `config show` and SIGHUP.
     pub raw: Raw,
+}
+
+/// An address and what is served there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Where to listen.
+    pub address: SocketAddr,
+    /// Health and readiness.
+    pub health: bool,
+    /// Metrics.
+    pub metrics: bool,
 }
 
 /// Layers defaults, file, environment and flags.
@@ -289,6 +303,27 @@ impl Reader<'_> {
         }
     }
 
+    /// Every address with what it serves. Only loopback without consent: what is said there is not secret, and not for everybody.
+    fn endpoints(&self) -> Result<Vec<Endpoint>, ConfigError> {
+        let insecure = self.switch("insecure-listen")?;
+        let mut endpoints = Vec::new();
+        for (key, health, metrics) in
+            [("listen", true, true), ("health-addr", true, false), ("metrics-addr", false, true)]
+        {
+            for text in self.text(key).split(',').map(str::trim).filter(|text| !text.is_empty()) {
+                let Ok(address) = text.parse::<SocketAddr>() else {
+                    return self
+                        .bad(key, format!("'{text}' is not an address and port such as 127.0.0.1:9090"));
+                };
+                if !address.ip().is_loopback() && !insecure {
+                    return self.bad(key, format!("{address} is reachable from outside and not encrypted; --insecure-listen accepts that"));
+                }
+                endpoints.push(Endpoint { address, health, metrics });
+            }
+        }
+        Ok(endpoints)
+    }
+
     fn rate(&self) -> Result<Option<f64>, ConfigError> {
         match self.text("rate") {
             "off" | "0" => Ok(None),
@@ -344,6 +379,7 @@ impl Config {
             max_file_size,
             retention: read.duration("retention", hour, 720 * hour)?,
             state_dir: read.optional("state-dir").map(PathBuf::from),
+            endpoints: read.endpoints()?,
             kubeconfig: read.optional("kubeconfig"),
             allow_scale_to_zero: read.switch("allow-scale-to-zero")?,
             allow_unsafe_handoff: read.switch("allow-unsafe-handoff")?,

@@ -1,6 +1,7 @@
 //! One life of the daemon in one handoff directory: build everything, then one loop that turns inputs into desk events and
 //! desk effects into commands, until it is drained, stopped or has lost its directory.
 
+use super::board::{BEAT, Board};
 use super::perform::Bench;
 use super::places::{Places, StateFiles};
 use super::recover::{Labels, Unrun, recover};
@@ -47,6 +48,7 @@ pub(super) struct Life<'l> {
     intake: Intake,
     places: Places,
     /// Named reasons for not being ready.
+    board: Arc<Board>,
     reasons: BTreeSet<&'static str>,
     stopping: Option<Stopping>,
     gone: bool,
@@ -69,8 +71,7 @@ impl<'l> Life<'l> {
         config: &Config,
         fresh: bool,
         (inputs, receiver): (&Sender<Input>, &'l Receiver<Input>),
-        summary: &'l mut Summary,
-        progress: &'l Progress,
+        (summary, progress, board): (&'l mut Summary, &'l Progress, &Arc<Board>),
     ) -> Result<Self, Failure> {
         let program = choose_program(config)?;
         let out = runner::ensure_out(&config.out).map_err(|error| {
@@ -120,9 +121,10 @@ impl<'l> Life<'l> {
             receiver,
             progress,
             desk: Desk::new(config.limits.clone(), period(config, polled)),
-            bench: Bench::new(clerk, runner, store, (config.mode, porch_path), summary),
+            bench: Bench::new(clerk, runner, store, (config.mode, porch_path), (summary, Arc::clone(board))),
             intake,
             places,
+            board: Arc::clone(board),
             reasons: BTreeSet::new(),
             stopping: None,
             gone: false,
@@ -186,7 +188,11 @@ impl<'l> Life<'l> {
             if let Some(end) = self.end(config.once) {
                 return self.close(end);
             }
-            let timeout = self.patience(monotonic());
+            self.show(now, config.limits.workers);
+            let mut timeout = self.patience(monotonic());
+            if !config.endpoints.is_empty() {
+                timeout = timeout.min(BEAT);
+            }
             match self.receiver.recv_timeout(timeout) {
                 Ok(input) => {
                     self.take_in(input, config, reload);
@@ -197,6 +203,17 @@ impl<'l> Life<'l> {
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }
         }
+    }
+
+    fn show(&self, now: Duration, workers: usize) {
+        self.board.turn(now);
+        // What is next in a worker's hand waits.
+        let running = self.desk.running().min(workers);
+        self.board.metrics.set_load(
+            running,
+            self.desk.unfinished().saturating_sub(running),
+            self.desk.sighted(),
+        );
     }
 
     fn patience(&self, now: Duration) -> Duration {
@@ -217,11 +234,10 @@ impl<'l> Life<'l> {
         }
         if now >= self.next_space_check {
             self.next_space_check = now + SPACE_CHECK;
-            let full = self
-                .places
-                .handoff
-                .free_space()
-                .is_ok_and(|(bytes, inodes)| bytes < FREE_BYTES_MIN || inodes < FREE_INODES_MIN);
+            let full = self.places.handoff.free_space().is_ok_and(|(bytes, inodes)| {
+                self.board.metrics.set_free(bytes);
+                bytes < FREE_BYTES_MIN || inodes < FREE_INODES_MIN
+            });
             // A quota, or blocks kept for root, show only in a write that fails.
             self.set_reason("disk-full", full || self.clerk_waits_for_space);
         }
@@ -414,6 +430,7 @@ impl<'l> Life<'l> {
 
     fn tell_ready(&self) {
         let reasons: Vec<String> = self.reasons.iter().map(|reason| (*reason).to_owned()).collect();
+        self.board.set_not_ready(reasons.clone());
         self.bench.send(ToClerk::Ready(HeadState { ready: reasons.is_empty(), reasons }));
     }
 

@@ -1,5 +1,6 @@
 //! The life of the daemon: build, recover, run, drain. Owns the desk; everything that can happen arrives as one `Input`.
 
+mod board;
 mod error_log;
 mod life;
 mod perform;
@@ -13,17 +14,20 @@ pub use places::{HeadFile, Places, StateFiles};
 pub use set_up::{find_porch, package_engine};
 pub use summary::Summary;
 
+use crate::admin;
 use crate::clerk::Ack;
 use crate::config::{Config, ConfigError};
 use crate::intake::Report;
 use crate::runner::Ended;
-use crate::telemetry::Progress;
+use crate::telemetry::{Metrics, Progress};
+use board::Board;
 use conductor_core::Code;
 use crossbeam_channel::Sender;
 use life::{End, Life};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Everything that can happen to the daemon.
@@ -98,8 +102,10 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
     forward_signals(inputs.clone())?;
     let mut summary = Summary::default();
     let mut fresh = true;
+    let board = open_endpoints(&config)?;
     loop {
-        let life = Life::build(&config, fresh, (&inputs, &receiver), &mut summary, progress)?;
+        let told = (&mut summary, progress, &board);
+        let life = Life::build(&config, fresh, (&inputs, &receiver), told)?;
         match life.run(&mut config, reload)? {
             End::Finished => return Ok(summary),
             End::HandoffGone if config.once => {
@@ -121,6 +127,30 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
             }
         }
     }
+}
+
+/// The board, and the endpoints that show it where addresses are given.
+fn open_endpoints(config: &Config) -> Result<Arc<Board>, Failure> {
+    let metrics =
+        Metrics::new().map_err(|error| Failure::set_up(Code::BadValue, format!("the metrics: {error}")))?;
+    let board = Arc::new(Board::new(metrics));
+    let endpoints: Vec<_> = config
+        .endpoints
+        .iter()
+        .map(|endpoint| {
+            (endpoint.address, admin::Serves { health: endpoint.health, metrics: endpoint.metrics })
+        })
+        .collect();
+    if endpoints.is_empty() {
+        return Ok(board);
+    }
+    let view: Arc<dyn admin::View> = Arc::clone(&board) as _;
+    let bound = admin::serve(&endpoints, view)
+        .map_err(|error| Failure::set_up(Code::CannotListen, format!("cannot listen on {error}")))?;
+    for address in bound {
+        tracing::info!(%address, "listening");
+    }
+    Ok(board)
 }
 
 fn forward_signals(inputs: Sender<Input>) -> Result<(), Failure> {

@@ -1,6 +1,7 @@
 //! The hands of the daemon: keeps what belongs to each unfinished intent, turns desk effects into commands and answers into
 //! desk events, builds the outcome record, and logs one line per event.
 
+use super::board::Board;
 use super::{Summary, error_log};
 use crate::clerk::{Clerk, Command as ToClerk, Settlement, Source};
 use crate::config::Mode;
@@ -40,6 +41,7 @@ pub(super) struct Bench<'b> {
     /// Outcomes on their way to the disk.
     recording: HashMap<u64, Outcome>,
     summary: &'b mut Summary,
+    board: Arc<Board>,
 }
 
 impl<'b> Bench<'b> {
@@ -48,10 +50,10 @@ impl<'b> Bench<'b> {
         runner: Runner,
         store: Arc<Store>,
         (mode, porch_path): (Mode, String),
-        summary: &'b mut Summary,
+        (summary, board): (&'b mut Summary, Arc<Board>),
     ) -> Self {
         let (parcels, recording) = (HashMap::new(), HashMap::new());
-        Self { clerk, runner, store, mode, porch_path, parcels, held_bytes: 0, recording, summary }
+        Self { clerk, runner, store, mode, porch_path, parcels, held_bytes: 0, recording, summary, board }
     }
 
     pub(super) fn porch_path(&self) -> &str {
@@ -164,6 +166,7 @@ impl<'b> Bench<'b> {
     pub(super) fn ended(&mut self, ended: Ended) -> Event {
         let Ended { job, run, staged } = ended;
         let (verdict, took) = (run.ending.verdict(), run.duration);
+        self.board.metrics.ran(took);
         if !run.leftovers.is_empty() {
             tracing::warn!(
                 seq = job.seq,
@@ -186,6 +189,7 @@ impl<'b> Bench<'b> {
         self.drop_parcel(seq);
         let Some(outcome) = self.recording.remove(&seq) else { return };
         self.summary.count(&outcome);
+        self.board.metrics.filed(&outcome);
         let file = outcome.name.as_str();
         let id = outcome.correlation_id.as_str();
         let target = outcome.key.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -334,6 +338,7 @@ impl<'b> Bench<'b> {
     }
 
     fn announce_retry(&self, seq: u64, attempt: u32, pause: Duration) {
+        self.board.metrics.retried();
         let Some(parcel) = self.parcels.get(&seq) else { return };
         let why = parcel.last_run.as_ref().map(|(run, _)| run.ending.describe()).unwrap_or_default();
         let claim = &parcel.claim;

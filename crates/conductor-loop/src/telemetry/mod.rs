@@ -1,8 +1,10 @@
 //! Logs and progress. One line per event on standard error: text on a terminal, JSON lines otherwise. Values were made
 //! safe before they came here; the formatter escapes what is left.
 
+mod metrics;
 mod progress;
 
+pub use metrics::Metrics;
 pub use progress::Progress;
 
 use std::io::Write;

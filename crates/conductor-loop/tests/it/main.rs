@@ -12,6 +12,7 @@
 mod calls;
 mod cli;
 mod compat;
+mod endpoints;
 mod hostile;
 mod intake;
 mod lifecycle;

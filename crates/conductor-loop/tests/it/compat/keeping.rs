@@ -36,7 +36,7 @@ pub(super) const CASES: &[Case] = &[
     differs(
         "TestNewWatcher_SecurityDefaults, TestMetricsServer_Security, TestMetricsServer_LocalhostBinding",
         "a metrics server with Basic auth on 127.0.0.1:8080",
-        "no endpoint exists yet; when it does, it is off by default and uses bearer tokens or mTLS, not Basic auth",
+        "endpoints are off by default, and on loopback unless the operator consents; there is no Basic auth",
         |env| env.run(&["--metrics-port", "8080"]).code() == 0,
     ),
     agrees("TestMetricsServer_DisabledPort", "by default nothing listens", |env| {

@@ -1,0 +1,55 @@
+//! What the loop shows of itself to the endpoints: its heartbeat, why it is not ready, its metrics.
+
+use crate::admin::View;
+use crate::sys::monotonic;
+use crate::telemetry::Metrics;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+/// The loop turns at least this often when somebody may ask.
+pub(super) const BEAT: Duration = Duration::from_secs(5);
+/// A loop that has not turned for this long is stuck: far above anything it waits for.
+const STUCK_AFTER: Duration = Duration::from_secs(30);
+
+/// Shared between the loop, which writes, and the endpoints, which read.
+pub(super) struct Board {
+    pub(super) metrics: Metrics,
+    /// Monotonic milliseconds of the last turn.
+    beat: AtomicU64,
+    reasons: RwLock<Vec<String>>,
+}
+
+impl Board {
+    pub(super) fn new(metrics: Metrics) -> Self {
+        let board =
+            Self { metrics, beat: AtomicU64::new(0), reasons: RwLock::new(vec!["starting".to_owned()]) };
+        board.turn(monotonic());
+        board
+    }
+
+    /// The loop turned.
+    pub(super) fn turn(&self, now: Duration) {
+        self.beat.store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX), Ordering::Release);
+    }
+
+    pub(super) fn set_not_ready(&self, reasons: Vec<String>) {
+        self.metrics.set_ready(reasons.is_empty());
+        *self.reasons.write().unwrap_or_else(PoisonError::into_inner) = reasons;
+    }
+}
+
+impl View for Board {
+    fn is_alive(&self) -> bool {
+        let beat = Duration::from_millis(self.beat.load(Ordering::Acquire));
+        monotonic().saturating_sub(beat) < STUCK_AFTER
+    }
+
+    fn not_ready(&self) -> Vec<String> {
+        self.reasons.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn metrics(&self) -> String {
+        self.metrics.text()
+    }
+}
