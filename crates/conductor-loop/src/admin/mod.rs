@@ -6,14 +6,15 @@ mod answer;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 
-/// Connections served at once; more wait in the kernel's queue.
+/// Connections open at once on one address. One more ends the oldest: whoever only holds connections open keeps nobody else out.
 const CONNECTIONS_MAX: usize = 64;
 /// A request line and its headers must fit, and arrive within this time.
 const HEAD_BYTES_MAX: usize = 16 << 10;
@@ -58,11 +59,10 @@ pub fn serve(endpoints: &[(SocketAddr, Serves)], view: Arc<dyn View>) -> io::Res
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
         runtime.block_on(async {
-            let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
             let mut listening = tokio::task::JoinSet::new();
             for (listener, serves) in bound {
                 if let Ok(listener) = TcpListener::from_std(listener) {
-                    listening.spawn(accept(listener, serves, Arc::clone(&view), Arc::clone(&permits)));
+                    listening.spawn(accept(listener, serves, Arc::clone(&view)));
                 }
             }
             listening.join_all().await;
@@ -71,15 +71,15 @@ pub fn serve(endpoints: &[(SocketAddr, Serves)], view: Arc<dyn View>) -> io::Res
     Ok(addresses)
 }
 
-async fn accept(listener: TcpListener, serves: Serves, view: Arc<dyn View>, permits: Arc<Semaphore>) {
+async fn accept(listener: TcpListener, serves: Serves, view: Arc<dyn View>) {
+    let mut open: VecDeque<AbortHandle> = VecDeque::new();
     loop {
-        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
         let view = Arc::clone(&view);
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             let respond = service_fn(move |request| {
                 let answer = answer::to(&request, serves, &*view);
                 async move { Ok::<_, std::convert::Infallible>(answer) }
@@ -93,7 +93,13 @@ async fn accept(listener: TcpListener, serves: Serves, view: Arc<dyn View>, perm
                 .serve_connection(TokioIo::new(stream), respond);
             // A peer that goes away, or speaks something else, is its own affair.
             let _ = tokio::time::timeout(CONNECTION_TIME, connection).await;
-            drop(permit);
         });
+        open.retain(|connection| !connection.is_finished());
+        open.push_back(task.abort_handle());
+        if open.len() > CONNECTIONS_MAX
+            && let Some(oldest) = open.pop_front()
+        {
+            oldest.abort();
+        }
     }
 }

@@ -263,3 +263,34 @@ fn a_run_without_space_does_not_count_and_comes_back() {
     assert_eq!(world.recorded, [(1, Final::Success, 1)]);
     audit(&world.desk);
 }
+
+#[test]
+fn each_worker_has_one_more_in_hand_while_runs_are_short() {
+    for (took, hands) in [(AHEAD_BELOW, 3), (AHEAD_BELOW - Duration::from_millis(1), 6)] {
+        let mut world = World::new(limits(3));
+        (1..=20).for_each(|seq| world.accept(admission(seq, &format!("t{seq}"), 5)));
+        let seq = world.running.pop_front().unwrap();
+        world.event(Event::Ended { seq, verdict: Verdict::Success, took, jitter: 0.0 });
+        assert_eq!(world.running.len(), hands, "{took:?}");
+    }
+}
+
+#[test]
+fn an_urgent_intent_is_armed_out_of_its_turn_and_few_at_once() {
+    let mut desk = bare(1, None);
+    let window = ARMED_MAX as u64;
+    for seq in 1..=window {
+        tell(&mut desk, Event::Accepted(admission(seq, &format!("t{seq}"), 0)));
+    }
+    // Claims that are not durable yet keep the window full and nothing ready.
+    for seq in window + 1..=window + 5 {
+        tell(&mut desk, Event::Accepted(admission(seq, &format!("t{seq}"), 10)));
+        tell(&mut desk, Event::Claimed { seq, last: None });
+    }
+    let arms: Vec<_> = advance(&mut desk, Duration::ZERO)
+        .into_iter()
+        .filter_map(|effect| if let Effect::Arm { seq, .. } = effect { Some(seq) } else { None })
+        .collect();
+    assert_eq!(arms, [window + 1, window + 2], "two for each worker");
+    audit(&desk);
+}

@@ -51,7 +51,6 @@ struct Scan {
     /// The scan under way has more slices.
     partial: bool,
     next_at: Option<Duration>,
-    completed: u64,
 }
 
 /// The one owner of what the daemon knows about intents.
@@ -155,7 +154,6 @@ impl Desk {
     pub fn is_drained(&self) -> bool {
         self.is_idle()
             && self.settle.len() == 0
-            && self.scan.completed > 0
             && !self.scan.wanted
             && !self.scan.partial
             && !self.scan.asked
@@ -177,7 +175,6 @@ impl Desk {
                 self.scan.asked = false;
                 self.scan.partial = !complete;
                 if complete {
-                    self.scan.completed += 1;
                     self.scan.next_at = self.period.map(|period| now + period);
                 }
             }
