@@ -248,6 +248,13 @@ pub fn made_correlation_id(seq: u64) -> String {
 mod tests {
     use super::*;
 
+    #[test]
+    fn one_line_has_a_blank_behind_each_comma_and_colon() {
+        let value = serde_json::json!({"a": [1, 2, {"b": []}], "c": "d"});
+        assert_eq!(one_line(&value), br#"{"a": [1, 2, {"b": []}], "c": "d"}"#);
+        assert_eq!(made_correlation_id(17), "cl-17");
+    }
+
     fn outcome() -> Outcome {
         Outcome {
             message: "Processed by worker 0 in 2.5s".into(),

@@ -88,7 +88,7 @@ pub fn mask(text: &str) -> String {
 
 fn mask_line(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
-    let mut hide_next = false;
+    let (mut hide_next, mut after_key) = (false, false);
     for piece in line.split_inclusive([' ', ',', ';']) {
         let word = piece.trim_end_matches([' ', ',', ';']);
         let tail = piece.get(word.len()..).unwrap_or_default();
@@ -103,7 +103,10 @@ fn mask_line(line: &str) -> String {
             hide_next = false;
         } else {
             let (shown, next) = mask_word(word);
-            hide_next = next || hide_next || scheme == "bearer";
+            // `password = xyz`, in words of their own.
+            let assigned = after_key && matches!(word, "=" | ":");
+            hide_next = next || hide_next || assigned || scheme == "bearer";
+            after_key = is_secret_key(word);
             out.push_str(&shown);
         }
         out.push_str(tail);
@@ -170,6 +173,13 @@ mod tests {
             ),
             ("key AKIAIOSFODNN7EXAMPLE1 used", "key [masked] used"),
             ("--api-key 12345", "--api-key [masked]"),
+            ("--verbose 12345 api-key 12345", "--verbose 12345 api-key 12345"),
+            ("Bearer abc.def", "Bearer [masked]"),
+            ("token = abc and more", "token = [masked] and more"),
+            ("ghp_123456789012", "[masked]"),
+            ("ghp_12345678901", "ghp_12345678901"),
+            ("x-ghp_123456789012", "x-[masked]"),
+            ("abcdefghijklmnopqrstuvwxyz-ghp_1", "abcdefghijklmnopqrstuvwxyz-ghp_1"),
             ("\"token\": \"abc\"", "\"token\": [masked]"),
             ("scaled cnf-simulator to 3: ok", "scaled cnf-simulator to 3: ok"),
             ("a -----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\nb", "[masked]\nb"),

@@ -293,7 +293,7 @@ impl Desk {
         };
         let duplicate_of = Some(last.seq);
         item.stage = Stage::Recording;
-        let (armed, attempts) = (item.arm != Arm::No, item.started);
+        let (armed, attempts) = (std::mem::replace(&mut item.arm, Arm::No) != Arm::No, item.started);
         self.unarmed.remove(&rank);
         self.armed -= usize::from(armed);
         self.lanes.occupy(key, rank);

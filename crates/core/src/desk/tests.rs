@@ -50,6 +50,7 @@ impl World {
         let mut effects = Vec::new();
         self.desk.handle(self.now, event, &mut effects);
         self.desk.advance(self.now, &mut effects);
+        accounts::audit(&self.desk);
         self.perform(effects);
     }
 
@@ -261,7 +262,6 @@ proptest! {
                 2 => { world.end(Verdict::Success); }
                 _ => { world.end(if target == 0 { Verdict::Retry(Code::PorchBusy) } else { Verdict::Postpone }); }
             }
-            accounts::audit(&world.desk);
             prop_assert!(world.running.len() <= workers);
             let mut targets: Vec<_> = world.running.iter().map(|s| world.keys[s].key.clone()).collect();
             targets.sort();
