@@ -132,6 +132,19 @@ fn what_was_quiet_for_the_debounce_time_is_taken_as_it_looked() {
 }
 
 #[test]
+fn seeing_a_file_again_unchanged_does_not_delay_it() {
+    let mut desk = bare(1, None);
+    let second = Duration::from_secs(1);
+    desk.reconfigure(&Limits { debounce: second, ..limits(1) }, None);
+    let mut effects = Vec::new();
+    for tenths in [0, 3, 6, 9] {
+        let sighted = Event::Sighted(vec![sighting("intent-a.json")]);
+        desk.handle(Duration::from_millis(100 * tenths), sighted, &mut effects);
+    }
+    assert_eq!(takes(&advance(&mut desk, second)), 1);
+}
+
+#[test]
 fn it_is_drained_only_after_a_whole_scan_that_left_nothing() {
     let mut desk = bare(1, None);
     assert!(!desk.is_drained(), "nothing was looked for");

@@ -91,6 +91,27 @@ fn a13_depth_and_breadth_are_bounded() {
 }
 
 #[test]
+fn the_last_value_that_is_allowed_is_allowed() {
+    // The document, its five members, and the list: seven values besides the numbers.
+    let numbers = |count: usize| with("metadata", &format!("{{\"a\": [{}]}}", vec!["1"; count].join(",")));
+    let most = crate::limits::VALUES_MAX - 7;
+    accepted(numbers(most));
+    let refusal = judge(numbers(most + 1).as_bytes(), Policy::default()).unwrap_err();
+    assert_eq!(refusal.code, TooManyValues);
+}
+
+#[test]
+fn an_empty_source_of_the_kubernetes_form_is_none() {
+    let kube = |source: &str| {
+        let spec = json!({"replicas": 3, "source": source});
+        let intent =
+            json!({"apiVersion": "v1", "kind": "ScalingIntent", "metadata": {"name": "t"}, "spec": spec});
+        accepted(intent.to_string()).source
+    };
+    assert_eq!((kube(""), kube("test")), (None, Some("test".to_owned())));
+}
+
+#[test]
 fn a14_duplicate_keys_also_by_escape() {
     refused(r#"{"replicas": 1, "replicas": 2}"#, DuplicateKey, "/replicas");
     refused(r#"{"replicas": 1, "replica\u0073": 2}"#, DuplicateKey, "/replicas");
