@@ -176,6 +176,7 @@ mod tests {
             ("--verbose 12345 api-key 12345", "--verbose 12345 api-key 12345"),
             ("Bearer abc.def", "Bearer [masked]"),
             ("token = abc and more", "token = [masked] and more"),
+            ("the token expired, a = b", "the token expired, a = b"),
             ("ghp_123456789012", "[masked]"),
             ("ghp_12345678901", "ghp_12345678901"),
             ("x-ghp_123456789012", "x-[masked]"),

@@ -76,17 +76,15 @@ fn finish(env: &TestEnv) -> u64 {
     resident
 }
 
-/// Of each target, no intent started after one that was dropped later.
+/// Of each target, no intent started after one that was taken later.
 fn in_order(env: &TestEnv) -> Result<(), String> {
-    let mut last: HashMap<String, String> = HashMap::new();
+    let mut last: HashMap<String, u64> = HashMap::new();
     for call in env.calls() {
-        let (target, name) = (call.target(), call.intent_name());
-        if let Some(before) = last.get(&target)
-            && *before > name
-        {
-            return Err(format!("{target}: {name} started after {before}"));
+        let (target, seq) = (call.target(), call.record["seq"].as_u64().unwrap_or(0));
+        let before = last.insert(target.clone(), seq).unwrap_or(0);
+        if before > seq {
+            return Err(format!("{target}: number {seq} started after number {before}"));
         }
-        last.insert(target, name);
     }
     Ok(())
 }
