@@ -80,13 +80,13 @@ const COSTS: [(&str, [f64; 2]); 21] = [
     ("clone3", [1.0, 0.0]),
     ("ppoll", [2.2, 0.0]),
     ("pipe2", [2.0, 0.0]),
-    // The store writes in batches, which are larger when the disk is slower.
-    ("pread64", [2.0, 2.0]),
-    ("pwrite64", [12.0, 6.0]),
-    ("fdatasync", [1.0, 0.5]),
-    ("syncfs", [1.0, 1.0]),
+    // The store writes in batches whose size depends on time; these bounds hold when every record has a batch of its own.
+    ("pread64", [8.0, 8.0]),
+    ("pwrite64", [40.0, 40.0]),
+    ("fdatasync", [3.0, 3.0]),
+    ("syncfs", [2.0, 2.0]),
 ];
-const WRITTEN_MAX: [u64; 2] = [32_768, 16_384];
+const WRITTEN_MAX: [u64; 2] = [131_072, 131_072];
 const NAMES: &[&str] = &[
     "openat",
     "openat2",
