@@ -86,11 +86,12 @@ pub struct Settlement {
     pub report: Option<Vec<u8>>,
     /// The producer's file, to be removed when a copy was archived.
     pub taken: Option<TakenName>,
-    /// The place under which a restart publishes again; empty for a new outcome.
+    /// Whether it is published again from the store, so that its files may be there already.
     pub republish: bool,
-    /// Whether the archived file is in its place, and then whether under another name than was recorded. Publishing that
-    /// found no space goes on behind it.
-    pub archived: Option<bool>,
+    /// Whether the archived file is in its place: publishing that found no space goes on behind it.
+    pub archived: bool,
+    /// Whether somebody else had put a file in the way, so that another name is to be recorded.
+    pub renamed: bool,
 }
 
 /// What the daemon asks for.
@@ -410,8 +411,11 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
                     self.set_full(false);
                     return Ok(lasts);
                 }
-                Err(error @ (StoreError::NoSpace(_) | StoreError::Busy))
-                    if self.full && self.abandon.load(Ordering::Acquire) =>
+                // Busy while it is full: the store could not be opened again for want of space.
+                Err(error)
+                    if self.abandon.load(Ordering::Acquire)
+                        && (matches!(error, StoreError::NoSpace(_))
+                            || self.full && matches!(error, StoreError::Busy)) =>
                 {
                     return Err(self.fatal(
                         Code::DiskFull,
@@ -460,8 +464,8 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
                 continue;
             }
             match publish::publish(&self.places, &mut settlement) {
-                Ok(renamed) => {
-                    if renamed {
+                Ok(()) => {
+                    if settlement.renamed {
                         let Settlement { outcome, report, .. } = &settlement;
                         let kept = self.store.write(|batch| batch.settle(outcome, report.as_deref(), None));
                         kept.map_err(|error| self.fatal(error.code(), &error.to_string()))?;

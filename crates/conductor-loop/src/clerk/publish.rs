@@ -46,13 +46,12 @@ pub(super) fn choose_name(
     Ok(())
 }
 
-/// Publishes. True when somebody else had put a file in the way and another name had to be recorded.
-pub(super) fn publish(places: &Places, settlement: &mut Settlement) -> Result<bool, PublishError> {
-    let other_name = match settlement.archived {
-        Some(other_name) => other_name,
-        None => place_archive(places, settlement)?,
-    };
-    settlement.archived = Some(other_name);
+/// Publishes what is not published yet.
+pub(super) fn publish(places: &Places, settlement: &mut Settlement) -> Result<(), PublishError> {
+    if !settlement.archived {
+        place_archive(places, settlement)?;
+        settlement.archived = true;
+    }
     let Settlement { outcome, report, taken, .. } = settlement;
     let (_, dir) = archive(places, outcome);
     let archived = outcome.archived_as.rsplit('/').next().unwrap_or(&outcome.name);
@@ -68,38 +67,32 @@ pub(super) fn publish(places: &Places, settlement: &mut Settlement) -> Result<bo
         // A leftover is recognised by its sequence number and removed at the next start.
         let _ = places.taken.remove_taken(taken);
     }
-    Ok(other_name)
+    Ok(())
 }
 
-fn place_archive(places: &Places, settlement: &mut Settlement) -> Result<bool, PublishError> {
+/// At the recorded name, or at the numbered one if a stranger took that meanwhile.
+fn place_archive(places: &Places, settlement: &mut Settlement) -> Result<(), PublishError> {
     let (label, dir) = archive(places, &settlement.outcome);
-    let mut moved_aside = false;
-    // Two rounds: the recorded name, and the numbered one if a stranger took the first meanwhile.
-    for _ in 0..2 {
-        let name = settlement.outcome.archived_as.rsplit('/').next().unwrap_or_default().to_owned();
-        let outcome = match &settlement.source {
-            Source::Staged { slot, bytes } => {
-                staged(places, (*slot, &settlement.outcome.name), dir, &name, bytes)
-            }
-            Source::Bytes(bytes) => from_bytes(places, dir, &name, bytes, settlement.republish),
+    loop {
+        let Settlement { outcome, source, republish, renamed, .. } = settlement;
+        let name = outcome.archived_as.rsplit('/').next().unwrap_or_default().to_owned();
+        let placed = match source {
+            Source::Staged { slot, bytes } => staged(places, (*slot, &outcome.name), dir, &name, bytes),
+            Source::Bytes(bytes) => from_bytes(places, dir, &name, bytes, *republish),
             Source::Taken(taken) => match places.taken.move_taken(taken, dir, &name) {
                 // Moved before a crash; the record stayed open.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
                 other => other,
             },
         };
-        match outcome {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !moved_aside => {
-                let other = numbered(&settlement.outcome.name, settlement.outcome.seq);
-                settlement.outcome.archived_as = format!("{label}/{other}");
-                moved_aside = true;
+        match placed {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !*renamed => {
+                outcome.archived_as = format!("{label}/{}", numbered(&outcome.name, outcome.seq));
+                *renamed = true;
             }
-            other => {
-                return other.map(|()| moved_aside).map_err(failed(format!("archiving as {label}/{name}")));
-            }
+            other => return other.map_err(failed(format!("archiving as {label}/{name}"))),
         }
     }
-    Ok(moved_aside)
 }
 
 /// The checked private copy becomes the archived file: no new inode.

@@ -15,17 +15,14 @@ const STUCK_AFTER: Duration = Duration::from_secs(30);
 /// Shared between the loop, which writes, and the endpoints, which read.
 pub(super) struct Board {
     pub(super) metrics: Metrics,
-    /// Monotonic milliseconds of the last turn.
+    /// Monotonic milliseconds of the last turn; 0 before the first.
     beat: AtomicU64,
     reasons: RwLock<Vec<String>>,
 }
 
 impl Board {
     pub(super) fn new(metrics: Metrics) -> Self {
-        let board =
-            Self { metrics, beat: AtomicU64::new(0), reasons: RwLock::new(vec!["starting".to_owned()]) };
-        board.turn(monotonic());
-        board
+        Self { metrics, beat: AtomicU64::new(0), reasons: RwLock::new(vec!["starting".to_owned()]) }
     }
 
     /// The loop turned.
@@ -41,8 +38,9 @@ impl Board {
 
 impl View for Board {
     fn is_alive(&self) -> bool {
-        let beat = Duration::from_millis(self.beat.load(Ordering::Acquire));
-        monotonic().saturating_sub(beat) < STUCK_AFTER
+        // A start that recovers a large store takes its time; it is not ready then, and not stuck.
+        let beat = self.beat.load(Ordering::Acquire);
+        beat == 0 || monotonic().saturating_sub(Duration::from_millis(beat)) < STUCK_AFTER
     }
 
     fn not_ready(&self) -> Vec<String> {

@@ -117,6 +117,7 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
             End::HandoffGone => {
                 fresh = false;
                 while !config.handoff.is_dir() {
+                    board.turn(crate::sys::monotonic());
                     // Nothing but signals can come now.
                     if let Ok(Input::Signal(SIGTERM | SIGINT)) = receiver.recv_timeout(GONE_POLL) {
                         return Ok(summary);

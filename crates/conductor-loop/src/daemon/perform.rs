@@ -134,7 +134,15 @@ impl<'b> Bench<'b> {
                     Some((bytes, _)) => (Source::Bytes(bytes), Some(taken)),
                     None => (Source::Taken(taken), None),
                 };
-                self.settle(Settlement { outcome, source, report, taken, republish: false, archived: None });
+                self.settle(Settlement {
+                    outcome,
+                    source,
+                    report,
+                    taken,
+                    republish: false,
+                    archived: false,
+                    renamed: false,
+                });
                 Event::Refused { seq }
             }
         }
@@ -333,7 +341,8 @@ impl<'b> Bench<'b> {
             report,
             taken: None,
             republish: false,
-            archived: None,
+            archived: false,
+            renamed: false,
         });
     }
 

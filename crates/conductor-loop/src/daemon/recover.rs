@@ -154,7 +154,15 @@ fn republish(entry: OpenEntry, file: Option<TakenName>) -> Option<Settlement> {
         Some(bytes) => (Source::Bytes(bytes), file),
         None => (Source::Taken(file.unwrap_or_else(raw)), None),
     };
-    Some(Settlement { outcome, source, report: entry.report, taken, republish: true, archived: None })
+    Some(Settlement {
+        outcome,
+        source,
+        report: entry.report,
+        taken,
+        republish: true,
+        archived: false,
+        renamed: false,
+    })
 }
 
 fn give_up(
@@ -185,7 +193,8 @@ fn give_up(
         report,
         taken: file,
         republish: false,
-        archived: None,
+        archived: false,
+        renamed: false,
     })
 }
 
