@@ -76,7 +76,7 @@ fn place_archive(places: &Places, settlement: &mut Settlement) -> Result<(), Pub
     loop {
         let Settlement { outcome, source, republish, renamed, .. } = settlement;
         let name = outcome.archived_as.rsplit('/').next().unwrap_or_default().to_owned();
-        let placed = match source {
+        let result = match source {
             Source::Staged { slot, bytes } => staged(places, (*slot, &outcome.name), dir, &name, bytes),
             Source::Bytes(bytes) => from_bytes(places, dir, &name, bytes, *republish),
             Source::Taken(taken) => match places.taken.move_taken(taken, dir, &name) {
@@ -85,7 +85,7 @@ fn place_archive(places: &Places, settlement: &mut Settlement) -> Result<(), Pub
                 other => other,
             },
         };
-        match placed {
+        match result {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !*renamed => {
                 outcome.archived_as = format!("{label}/{}", numbered(&outcome.name, outcome.seq));
                 *renamed = true;

@@ -51,3 +51,19 @@ impl View for Board {
         self.metrics.text()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_alive_until_a_loop_that_turned_stands_still() {
+        let board = Board::new(Metrics::new().unwrap());
+        assert!(board.is_alive(), "a start takes its time");
+        assert_eq!(board.not_ready(), ["starting"]);
+        board.turn(monotonic());
+        assert!(board.is_alive());
+        board.turn(monotonic().saturating_sub(2 * STUCK_AFTER).max(Duration::from_millis(1)));
+        assert!(!board.is_alive());
+    }
+}

@@ -10,7 +10,7 @@ mod set_up;
 mod summary;
 
 pub use life::{FREE_BYTES_MIN, FREE_INODES_MIN};
-pub use places::{HeadFile, Places, StateFiles};
+pub use places::{HeadFile, Places, Renamers, StateFiles};
 pub use set_up::{find_porch, package_engine};
 pub use summary::Summary;
 

@@ -3,7 +3,7 @@
 
 use super::{OpsError, print};
 use crate::config::Config;
-use crate::daemon::{StateFiles, find_porch};
+use crate::daemon::{FREE_BYTES_MIN, FREE_INODES_MIN, HeadFile, Renamers, StateFiles, find_porch};
 use crate::store::{Store, StoreError};
 use crate::sys::dir::Dir;
 use crate::sys::watch::Watch;
@@ -69,10 +69,6 @@ const CHECKS: [(&str, Check); 11] = [
     ("user", user),
 ];
 
-/// Least free space that the daemon takes intents with (the same bounds as its own).
-const FREE_BYTES_MIN: u64 = crate::daemon::FREE_BYTES_MIN;
-const FREE_INODES_MIN: u64 = crate::daemon::FREE_INODES_MIN;
-
 /// `doctor`: exit 0 when nothing is bad.
 pub fn doctor(config: &Config, as_json: bool) -> Result<u8, OpsError> {
     let mut text = String::new();
@@ -118,16 +114,15 @@ fn handoff(config: &Config) -> Finding {
         );
     }
     let mode = dir.meta().map_or(0, |meta| meta.mode);
-    match (mode & 0o002 != 0, mode & 0o020 != 0, mode & 0o1000 != 0) {
-        (true, _, false) => bad(
-            format!("{path} is writable by everybody and not sticky (mode {mode:04o})"),
-            "chmod 3770 and a group for the producers, or --allow-unsafe-handoff.",
-        ),
-        (false, true, false) => warning(
-            format!("the group may rename what is in {path} (mode {mode:04o})"),
-            "chmod 3770: then nobody renames what is not theirs.",
-        ),
-        _ => good(format!("{path} can be used (mode {mode:04o})")),
+    let chmod = "chmod 3770 and a group for the producers: then nobody renames what is not theirs.";
+    match Renamers::of(mode) {
+        Renamers::Nobody => good(format!("{path} can be used (mode {mode:04o})")),
+        Renamers::Everybody if !config.allow_unsafe_handoff => {
+            bad(format!("{path} is writable by everybody and not sticky (mode {mode:04o})"), chmod)
+        }
+        Renamers::Everybody | Renamers::Group => {
+            warning(format!("others may rename what is in {path} (mode {mode:04o})"), chmod)
+        }
     }
 }
 
@@ -217,14 +212,14 @@ fn state(config: &Config) -> Finding {
     match Store::open(Arc::clone(&files.dir), false).and_then(|store| store.sizes()) {
         Ok((open, outcomes)) => good(format!("{open} unfinished, {outcomes} remembered; no daemon runs")),
         Err(StoreError::Busy) => good("a daemon runs here"),
-        Err(StoreError::Missing) if !matches!(files.head, crate::daemon::HeadFile::Ours) => good("none yet"),
+        Err(StoreError::Missing) if !matches!(files.head, HeadFile::Ours) => good("none yet"),
         Err(error) => bad(error.to_string(), error.code().remedy()),
     }
 }
 
 fn descriptors(config: &Config) -> Finding {
-    // Of each worker: two pipes, the private copy, its slot, the process; besides, directories, store, events.
-    let needed = 32 + 10 * config.limits.workers as u64;
+    // 48 are enough for two workers (`cargo xtask proof limits`); each has two pipes, its private copy, a slot, a process.
+    let needed = 28 + 10 * config.limits.workers as u64;
     match descriptor_limit() {
         Some(limit) if limit < needed => bad(
             format!("{limit} allowed, {needed} needed"),

@@ -120,8 +120,8 @@ fn as_line(file: &str, verdict: &Result<Intent, Refusal>) -> String {
             "namespace": intent.key.namespace, "target": intent.key.target, "replicas": intent.replicas,
             "priority": intent.priority, "correlation_id": intent.correlation_id})),
         Err(refusal) => line(&json!({"file": file, "verdict": "refused", "code": refusal.code.id(),
-            "field": refusal.field, "found": refusal.found, "expected": refusal.expected,
-            "remedy": refusal.code.remedy()})),
+            "reason": refusal.to_string(), "remedy": refusal.code.remedy(), "field": refusal.field,
+            "found": refusal.found, "expected": refusal.expected})),
     }
 }
 

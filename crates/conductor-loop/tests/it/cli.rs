@@ -162,6 +162,8 @@ fn doctor_says_what_is_wrong_and_what_to_do_about_it() {
     fs::set_permissions(&handoff, fs::Permissions::from_mode(0o777)).unwrap();
     let (code, found) = doctor(&with_porch);
     assert_eq!((code, wrong(&found)), (1, vec!["handoff".to_owned()]), "{found:?}");
+    let (code, found) = doctor(&["-allow-unsafe-handoff", "-porch", "builtin"]);
+    assert_eq!((code, found["handoff"]["verdict"].as_str()), (0, Some("warning")), "as the daemon takes it");
     fs::set_permissions(&handoff, fs::Permissions::from_mode(0o755)).unwrap();
     env.once(&[]).expect(0);
     fs::write(env.handoff(".conductor/state/ledger.redb"), "no store").unwrap();

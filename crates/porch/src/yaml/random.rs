@@ -229,8 +229,8 @@ proptest! {
         let before: String = text.split_inclusive('\n').filter(|line| !line.contains(PLACE)).collect();
         let stream = parse(before.as_bytes()).unwrap_or_else(|error| panic!("{error}\n{before}"));
         let Ok((found, Some(after))) = set_integer(before.as_bytes(), &stream, number, &["spec", "replicas"], to) else {
-            // An empty mapping, or one beginning with an anchor: refused, never guessed.
-            return Ok(());
+            // An empty mapping, or one beginning with an anchor: refused, never guessed. Too many of these fail the test.
+            return Err(TestCaseError::reject("refused"));
         };
         prop_assert_eq!(found, None);
         let after = String::from_utf8(after).unwrap();
