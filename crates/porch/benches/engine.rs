@@ -6,7 +6,7 @@ use conductor_porch::{Engine, Order, Patience, Provenance, Settings};
 use rustix::time::{ClockId, clock_gettime};
 use std::hint::black_box;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const CALLS: u32 = 2_000;
 const ROUNDS: usize = 7;
@@ -51,11 +51,7 @@ fn order(target: &str, replicas: u32) -> Result<Order, Failure> {
 /// CPU time of one call, over many.
 fn measure(out: &Path, order_of: impl FnMut(u32) -> Result<Order, Failure>) -> Result<f64, Failure> {
     let (engine, orders) = (engine(out), (0..CALLS).map(order_of).collect::<Result<Vec<_>, Failure>>()?);
-    let patience = Patience {
-        lock_wait: Duration::from_secs(1),
-        deadline: Instant::now() + Duration::from_mins(1),
-        cancelled: &|| false,
-    };
+    let patience = Patience::new(Duration::from_secs(1), Duration::from_mins(1));
     let begin = cpu();
     for order in &orders {
         black_box(engine.apply(order, &patience))?;

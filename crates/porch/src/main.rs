@@ -8,7 +8,6 @@ use conductor_porch::{Engine, Order, Patience, PorchError, Provenance, exit};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Instant;
 
 /// Largest intent read: the daemon's default.
 const SIZE_MAX: u64 = 10_485_760;
@@ -44,11 +43,7 @@ fn main() -> ExitCode {
 /// What belongs on standard output: the result line, or with `--dry-run` the diff.
 fn run(arguments: Arguments) -> Result<String, Failure> {
     let order = order(&arguments.intent)?;
-    let patience = Patience {
-        lock_wait: arguments.lock_wait,
-        deadline: Instant::now() + arguments.timeout,
-        cancelled: &|| false,
-    };
+    let patience = Patience::new(arguments.lock_wait, arguments.timeout);
     let engine = Engine::new(arguments.settings);
     let (outcome, text) = if arguments.dry_run {
         engine.preview(&order, &patience).map_err(|error| failure(&error))?

@@ -174,11 +174,7 @@ fn yaml_edit(scratch: &Path) -> Target {
         let intent = br#"{"intent_type":"scaling","target":"web","namespace":"shop","replicas":5}"#;
         let intent = intent::judge(intent, Policy::default()).map_err(|refusal| refusal.to_string())?;
         let order = Order { intent, provenance: Provenance::default() };
-        let patience = Patience {
-            lock_wait: Duration::from_secs(1),
-            deadline: Instant::now() + Duration::from_mins(1),
-            cancelled: &|| false,
-        };
+        let patience = Patience::new(Duration::from_secs(1), Duration::from_mins(1));
         match engine.apply(&order, &patience) {
             Ok(_) => {
                 let again = engine.apply(&order, &patience).map_err(|error| error.to_string())?;

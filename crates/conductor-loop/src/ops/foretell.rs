@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::Read;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a repository may take to answer.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -39,11 +39,7 @@ pub fn plan(config: &Config, files: &[String], as_json: bool) -> Result<u8, OpsE
     for file in files {
         let planned =
             read(config, file).map_err(|refusal| (refusal.code, refusal.to_string())).and_then(|intent| {
-                let patience = Patience {
-                    lock_wait: PATIENCE,
-                    deadline: Instant::now() + PATIENCE,
-                    cancelled: &|| false,
-                };
+                let patience = Patience::new(PATIENCE, PATIENCE);
                 let order = Order { intent, provenance: Provenance::default() };
                 engine
                     .preview(&order, &patience)

@@ -24,6 +24,11 @@ pub struct Patience<'p> {
 }
 
 impl Patience<'_> {
+    /// From now on, and nobody calls it off.
+    pub fn new(lock_wait: Duration, limit: Duration) -> Self {
+        Self { lock_wait, deadline: Instant::now() + limit, cancelled: &|| false }
+    }
+
     /// How long to wait before looking again; an error once nobody wants it any more.
     pub(crate) fn look(&self) -> Result<Duration, PorchError> {
         if (self.cancelled)() { Err(PorchError::Cancelled) } else { Ok(LOOK) }
