@@ -1,7 +1,8 @@
-//! What the repository does beyond cargo: generated files and measurements. `cargo xtask gen` writes what is generated,
-//! `cargo xtask bench` measures; the tests of this crate fail when a generated file is stale.
+//! What the repository does beyond cargo: `cargo xtask gen` writes what is generated, `cargo xtask proof` attacks the product,
+//! `cargo xtask bench` measures it; the tests of this crate fail when a generated file is stale.
 
 mod bench;
+mod build;
 mod generated;
 mod proof;
 #[cfg(test)]
@@ -25,7 +26,7 @@ fn main() -> ExitCode {
             Ok((report, false)) => complain(&report),
             Err(error) => complain(&error),
         },
-        _ => complain("usage: cargo xtask gen | bench"),
+        _ => complain("usage: cargo xtask gen | proof | bench (proof and bench know --help)"),
     }
 }
 

@@ -12,8 +12,7 @@ use contender::Contender;
 use mount::Mount;
 use std::fmt::Write as _;
 use std::io::{self, Error};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::time::Duration;
 
 const HELP: &str = "\
@@ -76,11 +75,20 @@ pub(crate) fn run(words: &[String]) -> io::Result<String> {
     if has("--help") || has("-h") {
         return Ok(HELP.to_owned());
     }
+    let takes_value = ["--rounds", "--only", "--plot"];
+    let mut expected = words.iter().skip(1);
+    while let Some(word) = expected.next() {
+        if takes_value.contains(&word.as_str()) {
+            expected.next().ok_or_else(|| Error::other(format!("{word} takes a value")))?;
+        } else if word != "--quick" {
+            return Err(Error::other(format!("'{word}' means nothing here\n{HELP}")));
+        }
+    }
     let mut size = if has("--quick") { QUICK } else { FULL };
     if let Some(rounds) = value("--rounds") {
         size.rounds = rounds.parse().map_err(|_| Error::other("--rounds takes a number"))?;
     }
-    let target = build()?;
+    let target = crate::build::programs("release")?;
     let mut bench = Bench {
         program: target.join("conductor-loop"),
         porches: target.join("bench-porch"),
@@ -103,18 +111,6 @@ pub(crate) fn run(words: &[String]) -> io::Result<String> {
         std::fs::write(path, plot::bars(&bench.rates))?;
     }
     Ok(bench.table)
-}
-
-fn build() -> io::Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo).args(["build", "--release", "--bins", "--workspace"]).status()?;
-    if !built.success() {
-        return Err(Error::other("the release build failed"));
-    }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
-    Ok(std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| root.join("target"), PathBuf::from)
-        .join("release"))
 }
 
 impl Bench {
@@ -311,12 +307,7 @@ impl Bench {
 }
 
 fn installed(all: &[Contender]) -> Vec<Contender> {
-    let (here, missing): (Vec<Contender>, Vec<Contender>) =
-        all.iter().copied().partition(|who| who.is_installed());
-    for who in missing {
-        say(&format!("not run: {} is not installed", who.label()));
-    }
-    here
+    all.iter().copied().filter(|who| who.is_installed()).collect()
 }
 
 fn or_dash(texts: &[String]) -> String {

@@ -10,7 +10,7 @@ mod scenario;
 mod soak;
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::Instant;
 
@@ -99,15 +99,28 @@ const HARNESSES: [(&str, &str, Harness); 6] = [
     ("soak", "intents under random SIGKILL", soak::run),
 ];
 
+const HELP: &str = "\
+cargo xtask proof [--long] [NAME...]
+
+Attacks the real daemon and the model of its protocol, and prints what was tried and found (docs/RELIABILITY.md).
+Names: fuzz, model, kill, fault (these two need ptrace on x86_64), limits (needs root), soak; none: all of them.
+
+  --long   every point and every step, more inputs, more restarts; takes far longer";
+
 /// Runs the harnesses that are named, or all. Whether the promise held, with a table.
 pub(crate) fn run(words: &[String]) -> Result<(String, bool), String> {
+    if words.iter().any(|word| word == "--help" || word == "-h") {
+        return Ok((HELP.to_owned(), true));
+    }
     let long = words.iter().any(|word| word == "--long");
-    let named: Vec<&String> = words.iter().skip(1).filter(|word| !word.starts_with("--")).collect();
+    let named: Vec<&String> = words.iter().skip(1).filter(|word| *word != "--long").collect();
     let known = |name: &String| HARNESSES.iter().any(|(known, _, _)| known == name);
     if let Some(unknown) = named.iter().find(|name| !known(name)) {
-        return Err(format!("no harness is called '{unknown}'"));
+        return Err(format!("'{unknown}' is no harness\n{HELP}"));
     }
-    let program = build()?;
+    // As the tests build it: with assertions and overflow checks.
+    let programs = crate::build::programs("dev").map_err(|error| error.to_string())?;
+    let program = programs.join("conductor-loop");
     let mut table = String::from("| harness | tried | violations | seconds |\n| --- | --- | --- | --- |\n");
     let mut held = true;
     for (name, unit, harness) in HARNESSES {
@@ -126,19 +139,6 @@ pub(crate) fn run(words: &[String]) -> Result<(String, bool), String> {
         let _ = writeln!(table, "| {name} | {tried} | {} | {seconds} |", tally.violations.len());
     }
     Ok((table, held))
-}
-
-/// The daemon as the tests build it: with assertions and overflow checks.
-fn build() -> Result<PathBuf, String> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = std::process::Command::new(cargo);
-    command.args(["build", "--quiet", "--bin", "conductor-loop"]);
-    let built = command.status().map_err(|error| format!("cargo: {error}"))?;
-    if !built.success() {
-        return Err("the daemon does not build".to_owned());
-    }
-    let target = conductor_testkit::tool("at-call").parent().ok_or("no target directory")?;
-    Ok(target.join("conductor-loop"))
 }
 
 #[expect(clippy::print_stderr, reason = "long work shows how far it is")]
