@@ -46,7 +46,7 @@ pub struct Report {
 /// to end, ten seconds later it is killed. `scratch` takes the report. `None`: tracing is not permitted here.
 pub fn at_call(
     command: &Command,
-    (class, action, at): (Class, Action, u64),
+    (class, action, at): (Class<'_>, Action, u64),
     seconds: u64,
     scratch: &Path,
 ) -> Option<Report> {

@@ -5,14 +5,14 @@ use nix::libc;
 
 /// Which calls are stopped at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
+pub enum Class<'n> {
     /// What changes files or starts and signals processes.
     Change,
     /// These.
-    Named(&'static [&'static str]),
+    Named(&'n [&'n str]),
 }
 
-impl Class {
+impl Class<'_> {
     /// The word that stands for it on a command line.
     pub fn word(self) -> String {
         match self {

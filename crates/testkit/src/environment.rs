@@ -50,6 +50,23 @@ pub fn fake_porch() -> &'static Path {
     tool("fake-porch")
 }
 
+/// Whether a program is on PATH; where something cannot be tried without it, that is said aloud.
+pub fn has(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|dir| dir.join(program).is_file());
+    if !found {
+        eprintln!("NOT TESTED: {program} is not installed");
+    }
+    found
+}
+
+/// A line of /proc/PID/status in kB, such as `VmRSS:`; `None` when the process is gone.
+pub fn memory_kb(pid: u32, line: &str) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let value = status.lines().find_map(|of| of.strip_prefix(line))?;
+    value.trim().trim_end_matches(" kB").parse().ok()
+}
+
 /// A flat scaling intent.
 pub fn flat(target: &str, replicas: u32) -> String {
     format!(
@@ -176,14 +193,14 @@ impl TestEnv {
 
     /// Writes a file into the handoff directory, by temporary file and rename.
     pub fn drop_file(&self, name: &str, content: impl AsRef<[u8]>) {
-        let draft = self.path("draft");
-        fs::write(&draft, content).and_then(|()| fs::rename(&draft, self.handoff(name))).expect("dropped");
+        self.try_drop_file(name, content).expect("dropped");
     }
 
-    /// The same where the handoff directory is a file system of its own.
-    pub fn drop_file_within(&self, name: &str, content: impl AsRef<[u8]>) {
-        let draft = self.handoff("draft");
-        fs::write(&draft, content).and_then(|()| fs::rename(&draft, self.handoff(name))).expect("dropped");
+    /// The same where it may fail. Within the directory, which may be a file system of its own.
+    pub fn try_drop_file(&self, name: &str, content: impl AsRef<[u8]>) -> std::io::Result<()> {
+        let draft = self.handoff(".draft");
+        let dropped = fs::write(&draft, content).and_then(|()| fs::rename(&draft, self.handoff(name)));
+        dropped.inspect_err(|_| drop(fs::remove_file(&draft)))
     }
 
     /// The command of a daemon with this environment's directories and the given flags.
@@ -307,13 +324,17 @@ impl TestEnv {
     /// Nothing is left between intake and archive.
     #[track_caller]
     pub fn assert_clean(&self) {
-        for place in [".conductor/taken", ".conductor/drafts"] {
-            assert!(self.names(place).is_empty(), "{place} holds {:?}", self.names(place));
-        }
-        for slot in self.names(".conductor/staging") {
-            let place = format!(".conductor/staging/{slot}");
-            assert!(self.names(&place).is_empty(), "{place} holds {:?}", self.names(&place));
-        }
+        assert_eq!(self.left_over(), Vec::<String>::new(), "left between intake and archive");
+    }
+
+    /// What is left between intake and archive.
+    pub fn left_over(&self) -> Vec<String> {
+        let slots =
+            self.names(".conductor/staging").into_iter().map(|slot| format!(".conductor/staging/{slot}"));
+        let places = [".conductor/taken", ".conductor/drafts"].map(str::to_owned).into_iter().chain(slots);
+        places
+            .flat_map(|place| self.names(&place).into_iter().map(move |name| format!("{place}/{name}")))
+            .collect()
     }
 }
 

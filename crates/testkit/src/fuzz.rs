@@ -58,7 +58,22 @@ const DICTIONARY: [&str; 48] = [
 /// A stream of mutated inputs.
 pub struct Inputs {
     corpus: Vec<Vec<u8>>,
-    state: u64,
+    random: Random,
+}
+
+/// Numbers that are the same for the same seed.
+pub struct Random(pub u64);
+
+impl Random {
+    /// A number below `most`, which is not 0.
+    pub fn below(&mut self, most: u64) -> u64 {
+        // splitmix64, by Sebastiano Vigna.
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % most
+    }
 }
 
 impl Inputs {
@@ -69,16 +84,11 @@ impl Inputs {
         files.sort();
         let corpus: Vec<Vec<u8>> = files.iter().map(|path| fs::read(path).expect("a file")).collect();
         assert!(!corpus.is_empty(), "{} is empty", directory.display());
-        Self { corpus, state: seed }
+        Self { corpus, random: Random(seed) }
     }
 
     fn below(&mut self, most: usize) -> usize {
-        // splitmix64, by Sebastiano Vigna.
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % (most.max(1) as u64)).unwrap_or(0)
+        usize::try_from(self.random.below(most.max(1) as u64)).unwrap_or(0)
     }
 
     fn mutate(&mut self, input: &mut Vec<u8>) {

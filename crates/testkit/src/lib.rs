@@ -12,4 +12,4 @@ pub mod promise;
 
 pub use at_call::{Action, Report, at_call};
 pub use daemon::{Finished, Running};
-pub use environment::{Call, TestEnv, TestUser, fake_porch, flat, tool, wait_until};
+pub use environment::{Call, TestEnv, TestUser, fake_porch, flat, has, memory_kb, tool, wait_until};

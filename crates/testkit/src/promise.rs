@@ -45,13 +45,7 @@ macro_rules! ensure {
 pub fn check(env: &TestEnv, dropped: &[Dropped], kills: usize, external: bool) -> Result<(), String> {
     let left: Vec<_> = env.names("").into_iter().filter(|name| name.starts_with("intent-")).collect();
     ensure!(left.is_empty(), "left in the handoff directory: {left:?}");
-    for place in [".conductor/taken", ".conductor/drafts"] {
-        ensure!(env.names(place).is_empty(), "{place} holds {:?}", env.names(place));
-    }
-    for slot in env.names(".conductor/staging") {
-        let place = format!(".conductor/staging/{slot}");
-        ensure!(env.names(&place).is_empty(), "{place} holds {:?}", env.names(&place));
-    }
+    ensure!(env.left_over().is_empty(), "left: {:?}", env.left_over());
     let statuses: BTreeSet<_> = env.names("status").into_iter().collect();
     let wanted: BTreeSet<_> = dropped.iter().map(|one| format!("{}.status", one.name)).collect();
     let (before, dropped_last): (Vec<_>, Vec<_>) =
@@ -90,10 +84,10 @@ fn ending(one: &Dropped, status: &Value) -> Result<(), String> {
     let (word, code) = (status["status"].as_str(), status["error_code"].as_str());
     let duplicate = status.get("duplicate_of").is_some();
     let as_wanted = match one.ending {
-        Ending::Success => word == Some("success") && !duplicate,
+        Ending::Success | Ending::Before => word == Some("success") && !duplicate,
         Ending::Duplicate => word == Some("success") && duplicate,
         Ending::Failed(wanted) => word == Some("failed") && code == Some(wanted),
-        Ending::Any | Ending::Before => word == Some("success") || (word == Some("failed") && code.is_some()),
+        Ending::Any => word == Some("success") || (word == Some("failed") && code.is_some()),
     };
     ensure!(as_wanted, "{} was to end as {:?}: {status}", one.name, one.ending);
     Ok(())

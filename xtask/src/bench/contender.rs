@@ -49,8 +49,7 @@ impl Contender {
             Self::Entr => "entr",
             _ => return true,
         };
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+        conductor_testkit::has(program)
     }
 
     /// Works off what is waiting, and ends.

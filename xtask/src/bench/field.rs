@@ -5,8 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Targets of the files.
-const TARGETS: usize = 500;
+/// Targets of the files, where every file does not have one of its own.
+pub(super) const TARGETS: usize = 500;
 
 /// A fresh set of directories; what the last measurement left is removed.
 pub(super) struct Field {
@@ -36,18 +36,10 @@ impl Field {
         self.path("bin").join(name)
     }
 
-    /// Files that wait. The producers' own writes are not part of the measurement.
-    pub(super) fn fill(&self, files: usize) -> io::Result<()> {
+    /// Files that wait, for so many targets. The producers' own writes are not part of the measurement.
+    pub(super) fn fill(&self, files: usize, targets: usize) -> io::Result<()> {
         for number in 0..files {
-            fs::write(self.path(&format!("handoff/{}", name(number))), intent(number, number % TARGETS))?;
-        }
-        Command::new("sync").arg("-f").arg(&self.root).status().map(drop)
-    }
-
-    /// The same with a target each, which a second time are all duplicates.
-    pub(super) fn fill_with_targets(&self, files: usize) -> io::Result<()> {
-        for number in 0..files {
-            fs::write(self.path(&format!("handoff/{}", name(number))), intent(number, number))?;
+            fs::write(self.path(&format!("handoff/{}", name(number))), intent(number, number % targets))?;
         }
         Command::new("sync").arg("-f").arg(&self.root).status().map(drop)
     }

@@ -2,8 +2,9 @@
 //! disk) are answered by `cargo xtask proof`.
 
 use super::contender::{Contender, end, ours};
-use super::field::{Field, name};
+use super::field::{Field, TARGETS, name};
 use super::{Bench, say};
+use conductor_testkit::memory_kb;
 use std::fs;
 use std::io::{self, Error};
 use std::path::Path;
@@ -35,7 +36,7 @@ impl Bench {
         files: usize,
     ) -> io::Result<Duration> {
         let field = self.field(place)?;
-        field.fill(files)?;
+        field.fill(files, TARGETS)?;
         let took = who.drain(&field, &self.program, porch, files)?;
         if matches!(who, Contender::External | Contender::Embedded) {
             let archived = fs::read_dir(field.path("handoff/processed"))?.count();
@@ -49,9 +50,9 @@ impl Bench {
     /// S10: every file repeats the last success of its target.
     pub(super) fn duplicates(&self, place: &Path, files: usize) -> io::Result<Duration> {
         let field = self.field(place)?;
-        field.fill_with_targets(files)?;
+        field.fill(files, files)?;
         Contender::External.drain(&field, &self.program, "noop", files)?;
-        field.fill_with_targets(files)?;
+        field.fill(files, files)?;
         Contender::External.drain(&field, &self.program, "noop", files)
     }
 
@@ -71,7 +72,7 @@ impl Bench {
             done = count(&finished) - before;
         }
         let took = begin.elapsed();
-        let resident = resident(&contender, "VmHWM:");
+        let resident = memory_kb(contender.id(), "VmHWM:").unwrap_or(0);
         end(contender)?;
         Ok(Burst { took, lost: files - done.min(files), resident })
     }
@@ -107,14 +108,14 @@ impl Bench {
     pub(super) fn million_waiting(&self, place: &Path, files: usize) -> io::Result<(Duration, u64)> {
         let field = self.field(place)?;
         say(&format!("making {files} files"));
-        field.fill(files)?;
+        field.fill(files, TARGETS)?;
         let begin = monotonic();
         let daemon = ours(&field, &self.program, &field.porch("stamp")).spawn()?;
         let stamps = field.path("out/stamps");
         wait_for(|| fs::read_to_string(&stamps).is_ok_and(|text| text.contains('\n')));
         // Long enough that every window is full.
         std::thread::sleep(Duration::from_secs(5));
-        let resident = resident(&daemon, "VmHWM:");
+        let resident = memory_kb(daemon.id(), "VmHWM:").unwrap_or(0);
         kill(daemon)?;
         let text = fs::read_to_string(&stamps)?;
         let first = text.lines().filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).min();
@@ -146,9 +147,9 @@ impl Bench {
             head.is_ok_and(|text| text.contains("\"ready\": true"))
         });
         let ready = begin.elapsed();
-        let resident = resident(&daemon, "VmRSS:");
+        let resident = memory_kb(daemon.id(), "VmRSS:").unwrap_or(0);
         end(daemon)?;
-        field.fill(files)?;
+        field.fill(files, TARGETS)?;
         let loaded = Contender::External.drain(&field, &self.program, "noop", files)?;
         Ok(Remembered { ready, resident, cost: loaded.as_secs_f64() / fresh.as_secs_f64() })
     }
@@ -162,7 +163,7 @@ impl Bench {
         let before = ticks(&daemon);
         std::thread::sleep(Duration::from_secs(u64::from(seconds)));
         let used = ticks(&daemon).saturating_sub(before);
-        let resident = resident(&daemon, "VmRSS:");
+        let resident = memory_kb(daemon.id(), "VmRSS:").unwrap_or(0);
         end(daemon)?;
         // A tick is 10 ms (sysconf _SC_CLK_TCK is 100 on Linux).
         Ok((f64::from(u32::try_from(used).unwrap_or(u32::MAX)) / f64::from(seconds), resident))
@@ -214,13 +215,6 @@ fn count(dir: &Path) -> usize {
 fn kill(mut daemon: Child) -> io::Result<()> {
     daemon.kill()?;
     daemon.wait().map(drop)
-}
-
-/// A line of /proc/PID/status, in kB.
-fn resident(process: &Child, line: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap_or_default();
-    let value = status.lines().find_map(|of| of.strip_prefix(line));
-    value.and_then(|value| value.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
 }
 
 /// Processor time of a process, user and system, in ticks.

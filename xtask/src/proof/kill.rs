@@ -10,7 +10,7 @@ use std::path::Path;
 /// No run of these scenarios takes longer.
 const SECONDS: u64 = 30;
 
-/// Kills everywhere. `recovery_step`: the restart is killed at every so many-th of its calls (0: not at all).
+/// Kills everywhere, and at each kill point the restart as well: at each of its calls, or in a short run at a few.
 pub(super) fn run(program: &Path, long: bool) -> Tally {
     let mut all = Tally::default();
     for scenario in &SCENARIOS {
@@ -54,9 +54,8 @@ fn single(program: &Path, scenario: &'static Scenario) -> Tally {
 
 /// Kills at each point, and the restart at every `step`th of its calls.
 fn double(program: &Path, scenario: &'static Scenario, points: u64, step: u64) -> Tally {
-    let mut all = Tally::default();
     // Points of the restart, shifted at each kill point so that all are met over the whole.
-    let tallies = in_parallel(1..=points, |at| {
+    in_parallel(1..=points, |at| {
         let mut again = 1 + at % step;
         let mut done = 0;
         loop {
@@ -77,7 +76,5 @@ fn double(program: &Path, scenario: &'static Scenario, points: u64, step: u64) -
             done += 1;
             again += step;
         }
-    });
-    all.add(tallies);
-    all
+    })
 }

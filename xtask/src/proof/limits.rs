@@ -95,12 +95,8 @@ fn fill_and_free(mounted: &Mounted) -> Result<bool, String> {
         for _ in 0..count {
             let number = dropped.len();
             let (name, content) = (format!("intent-{number:03}.json"), flat(&format!("t{}", number % 5), 2));
-            // The producer's own temporary file and rename; where there is no room it does not get that far.
-            let draft = env.handoff("draft");
-            if std::fs::write(&draft, &content)
-                .and_then(|()| std::fs::rename(&draft, env.handoff(&name)))
-                .is_ok()
-            {
+            // Where there is no room a producer does not get that far.
+            if env.try_drop_file(&name, &content).is_ok() {
                 dropped.push(Dropped { name, content, ending: Ending::Success });
             }
         }
@@ -111,7 +107,6 @@ fn fill_and_free(mounted: &Mounted) -> Result<bool, String> {
     drop_some(20);
     wait_until("the disk is noticed to be full", || daemon.logged("disk full"));
     std::fs::remove_file(env.handoff("filler")).map_err(|error| format!("the filler: {error}"))?;
-    let _ = std::fs::remove_file(env.handoff("draft"));
     drop_some(5);
     wait_until("the daemon resumes alone", || env.names("status").len() == dropped.len());
     daemon.stop().expect(0);
@@ -137,7 +132,7 @@ fn read_only(program: &Path) -> Result<bool, String> {
     let dropped: Vec<Dropped> = (0..10)
         .map(|number| {
             let (name, content) = (format!("intent-{number}.json"), flat(&format!("t{number}"), 2));
-            env.drop_file_within(&name, &content);
+            env.drop_file(&name, &content);
             Dropped { name, content, ending: Ending::Success }
         })
         .collect();

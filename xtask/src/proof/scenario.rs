@@ -96,7 +96,7 @@ impl Scenario {
 
 impl Stage {
     /// Runs the daemon to its end with something done at its `at`th call.
-    pub(crate) fn run(&self, class: Class, action: Action, at: u64, seconds: u64) -> Option<Report> {
+    pub(crate) fn run(&self, class: Class<'_>, action: Action, at: u64, seconds: u64) -> Option<Report> {
         let command = self.env.command(&[&["-once"], self.scenario.flags()].concat());
         at_call(&command, (class, action, at), seconds, &self.env.path("."))
     }

@@ -1,9 +1,10 @@
 //! Soak: the daemon is killed at random while hundreds of targets have work, and at the end every intent has one outcome, each
-//! target's intents ran in their order and never beside each other, nothing is left over, and memory stayed where it was.
+//! target's intents ran in their order and never beside each other, nothing is left over, and memory is bounded.
 
 use super::Tally;
+use conductor_testkit::fuzz::Random;
 use conductor_testkit::promise::{self, Dropped, Ending};
-use conductor_testkit::{Running, TestEnv, flat};
+use conductor_testkit::{Running, TestEnv, flat, memory_kb};
 use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
@@ -66,10 +67,7 @@ fn finish(env: &TestEnv) -> u64 {
     let mut daemon = start(env, &["-once"]);
     let mut resident = 0;
     while daemon.is_running() {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let size = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
-        resident = size.unwrap_or(resident);
+        resident = memory_kb(daemon.pid(), "VmRSS:").unwrap_or(resident);
         std::thread::sleep(Duration::from_millis(50));
     }
     daemon.wait().expect(0);
@@ -87,15 +85,4 @@ fn in_order(env: &TestEnv) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// A small generator, so that a run can be repeated.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, most: u64) -> u64 {
-        // Knuth's MMIX constants.
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % most
-    }
 }

@@ -1,7 +1,7 @@
 //! Health, readiness and metrics over HTTP, by hand-written requests: what they say, and what they refuse.
 
 use crate::env;
-use conductor_testkit::{Running, TestEnv, flat, wait_until};
+use conductor_testkit::{Running, TestEnv, flat, has, wait_until};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -181,9 +181,8 @@ fn without_an_address_no_port_is_open() {
 
 #[test]
 fn promtool_takes_the_metrics() {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    if !std::env::split_paths(&path).any(|dir| dir.join("promtool").is_file()) {
-        return eprintln!("NOT TESTED: promtool is not installed");
+    if !has("promtool") {
+        return;
     }
     let env = env();
     env.script("bad: exit=3\n*: exit=0");

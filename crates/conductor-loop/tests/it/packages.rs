@@ -1,7 +1,7 @@
 //! The embedded engine in the daemon: routes, repositories, refusals, retries, and what is left after kills.
 
 use crate::env;
-use conductor_testkit::{TestEnv, flat, wait_until};
+use conductor_testkit::{TestEnv, flat, has, wait_until};
 use std::fs;
 use std::process::Command;
 
@@ -32,8 +32,7 @@ fn code(env: &TestEnv, name: &str) -> String {
 #[test]
 fn routes_lead_intents_to_packages_and_repositories() {
     let env = env();
-    if Command::new("git").arg("--version").output().is_err() {
-        eprintln!("NOT TESTED: git is not installed");
+    if !has("git") {
         return;
     }
     fs::create_dir(env.path("core")).unwrap();

@@ -16,12 +16,4 @@ mod page;
 mod program;
 mod shop;
 
-/// Whether a program is there; where a test cannot do without, it says so and is skipped visibly.
-fn has(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).any(|dir| dir.join(program).is_file());
-    if !found {
-        eprintln!("NOT TESTED: {program} is not installed");
-    }
-    found
-}
+use conductor_testkit::has;

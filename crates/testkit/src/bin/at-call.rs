@@ -128,8 +128,8 @@ struct Tracer {
     counts: BTreeMap<&'static str, u64>,
     /// What it asked to have written to files, in bytes.
     written: u64,
-    /// Where the action happened.
-    place: Option<(&'static str, bool)>,
+    /// The call at which the action happened.
+    place: Option<&'static str>,
     ended: Option<WaitStatus>,
 }
 
@@ -227,7 +227,7 @@ impl Tracer {
             }
             _ => return,
         }
-        self.place.get_or_insert((name, ours));
+        self.place.get_or_insert(name);
     }
 
     fn report(&self) -> String {
@@ -237,7 +237,7 @@ impl Tracer {
             _ => (None, None),
         };
         serde_json::json!({"calls": self.calls, "exit": exit, "signal": signal, "counts": self.counts,
-            "written": self.written, "at": self.place.map(|(name, _)| name), "ours": self.place.map(|(_, ours)| ours)})
+            "written": self.written, "at": self.place})
         .to_string()
     }
 }
