@@ -172,7 +172,7 @@ pub(super) fn end(mut contender: Child) -> io::Result<()> {
         // The daemon leaves by itself; shells would wait for their pipes.
         let until = Instant::now() + Duration::from_secs(10);
         while contender.try_wait()?.is_none() && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(5)); // Outside of what is measured.
         }
         let _ = kill_process_group(pid, Signal::KILL);
     }

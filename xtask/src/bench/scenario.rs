@@ -68,7 +68,7 @@ impl Bench {
         (0..files).try_for_each(|number| field.drop_drafted(number))?;
         let mut done = 0;
         while done < files && begin.elapsed() < BURST_PATIENCE {
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(5)); // The resolution of the measurement.
             done = count(&finished) - before;
         }
         let took = begin.elapsed();
@@ -159,9 +159,9 @@ impl Bench {
         let field = self.field(place)?;
         let daemon = ours(&field, &self.program, &field.porch("noop")).spawn()?;
         wait_for(|| field.path("handoff/.conductor-state.json").exists());
-        std::thread::sleep(Duration::from_secs(1));
+        std::thread::sleep(Duration::from_secs(1)); // What a start does is not idleness.
         let before = ticks(&daemon);
-        std::thread::sleep(Duration::from_secs(u64::from(seconds)));
+        std::thread::sleep(Duration::from_secs(u64::from(seconds))); // What is measured.
         let used = ticks(&daemon).saturating_sub(before);
         let resident = memory_kb(daemon.id(), "VmRSS:").unwrap_or(0);
         end(daemon)?;
@@ -203,7 +203,7 @@ fn warm_up(who: Contender, field: &Field) {
     wait_for(|| {
         let draft = field.path("w");
         let _ = fs::write(&draft, "").and_then(|()| fs::rename(&draft, field.path("handoff/warm")));
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(20)); // The loop has to begin some time; nothing says when.
         field.path("done/warm").exists()
     });
 }

@@ -68,7 +68,7 @@ fn finish(env: &TestEnv) -> u64 {
     let mut resident = 0;
     while daemon.is_running() {
         resident = memory_kb(daemon.pid(), "VmRSS:").unwrap_or(resident);
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(50)); // How often its memory is looked at.
     }
     daemon.wait().expect(0);
     resident

@@ -75,7 +75,7 @@ async fn accept(listener: TcpListener, serves: Serves, view: Arc<dyn View>) {
     let mut open: VecDeque<AbortHandle> = VecDeque::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
+            tokio::time::sleep(ACCEPT_PAUSE).await; // Nothing announces that there are descriptors again.
             continue;
         };
         let view = Arc::clone(&view);

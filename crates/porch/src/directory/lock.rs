@@ -49,7 +49,7 @@ pub(crate) fn lock(dir: OwnedFd, shown: &str, patience: &Patience<'_>) -> Result
             return Err(PorchError::Busy { place: shown.to_owned(), waited: begin.elapsed() });
         }
         patience.look()?;
-        std::thread::sleep(pause);
+        std::thread::sleep(pause); // Nothing announces the release of a lock, and waiting in flock(2) has no limit.
         pause = (pause * 3 / 2).min(PAUSE_MAX);
     }
 }

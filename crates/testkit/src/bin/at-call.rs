@@ -109,9 +109,9 @@ fn filter(class: &str) -> BpfProgram {
 /// Ends a program that takes too long: asked first, so that it can say what it waits for.
 fn watch_over(root: Pid, limit: Duration) {
     std::thread::spawn(move || {
-        std::thread::sleep(limit);
+        std::thread::sleep(limit); // The limit is a time.
         let _ = kill(root, Signal::SIGTERM);
-        std::thread::sleep(GRACE);
+        std::thread::sleep(GRACE); // Likewise.
         let _ = kill(root, Signal::SIGKILL);
     });
 }

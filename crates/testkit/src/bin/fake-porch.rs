@@ -67,7 +67,10 @@ fn perform(word: &str, value: &str, (home, intent): (&Path, &Path), attempt: u64
         "exit" => *status = value.parse().unwrap_or(0),
         "sleep" => std::thread::sleep(Duration::from_millis(number)), // It is asked to be slow.
         // Different each time; nothing depends on which.
-        "up-to" => std::thread::sleep(Duration::from_micros(now_ns() % (1_000 * number.max(1)))),
+        "up-to" => {
+            let time = Duration::from_micros(now_ns() % (1_000 * number.max(1)));
+            std::thread::sleep(time); // It is asked to be slow.
+        }
         "signal" => {
             let signal = Signal::from_named_raw(value.parse().unwrap_or(9)).expect("a signal");
             let _ = kill_process(getpid(), signal);
