@@ -23,6 +23,11 @@ pub fn random_fraction() -> f64 {
     }
 }
 
+/// Whether two secrets are the same, in a time that tells nothing about where they differ, nor how long they are.
+pub fn same_secret(one: &[u8], other: &[u8]) -> bool {
+    aws_lc_rs::constant_time::verify_slices_are_equal(&sha256(one).0, &sha256(other).0).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,5 +39,6 @@ mod tests {
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
         assert!((0.0..1.0).contains(&random_fraction()));
+        assert!(same_secret(b"abc", b"abc") && !same_secret(b"abc", b"abd") && !same_secret(b"abc", b""));
     }
 }

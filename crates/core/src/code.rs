@@ -207,6 +207,9 @@ codes! {
     CannotListen "E506" "cannot-listen"
         "An address for health or metrics cannot be listened on."
         "Choose a free port above 1023 on an address of this machine."
+    SecurityFiles "E507" "certificate-or-token"
+        "The certificate, key, authority or token for the endpoints cannot be read or used."
+        "Check the path, its permissions, and that the files are PEM and belong together."
 }
 
 impl std::fmt::Display for Code {

@@ -7,6 +7,7 @@ pub mod arguments;
 pub mod code;
 pub mod desk;
 pub mod digest;
+pub mod inquiry;
 pub mod intent;
 pub mod limits;
 pub mod name;

@@ -52,6 +52,11 @@ pub const ERROR_LOG_MAX: usize = 64 << 10;
 /// Characters of a status message.
 pub const MESSAGE_MAX: usize = 4_096;
 
+/// Bytes of porch's output that stay with the outcome, for `show` and the page.
+pub const OUTPUT_KEPT_MAX: usize = 4 << 10;
+/// Bytes of a package's diff that stay with the outcome.
+pub const DIFF_KEPT_MAX: usize = 8 << 10;
+
 impl Limits {
     /// The longest a file may keep changing before it is taken as it stands.
     pub fn debounce_max(&self) -> Duration {

@@ -55,6 +55,8 @@ pub struct Run {
     pub stderr: Capture,
     /// Processes of the group that outlived porch and were killed: `pid name`.
     pub leftovers: Vec<String>,
+    /// The change of the package as a unified diff, where the embedded engine made one.
+    pub change: String,
     /// The command line, for the error log.
     pub command: Vec<String>,
     /// Which worker ran it.

@@ -113,6 +113,77 @@ pub struct Outcome {
     /// Whether it came from an import and has no files here.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub imported: bool,
+    /// How it came to this; absent for imports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<Box<History>>,
+}
+
+/// What happened to one intent on its way to the outcome, for whoever asks later. Not part of the status file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct History {
+    /// When the file was taken.
+    pub taken_at: Timestamp,
+    /// Owner of the file as the kernel attests it.
+    pub uid: u32,
+    /// What was asked for; absent for refused files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+    /// The starts of porch that this daemon has seen end, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<RunRecord>,
+    /// What porch printed in its last run: scrubbed, at most [`crate::limits::OUTPUT_KEPT_MAX`] bytes.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub output: String,
+    /// The change of the package as a unified diff, where the embedded engine made one; at most
+    /// [`crate::limits::DIFF_KEPT_MAX`] bytes.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub diff: String,
+}
+
+/// What an accepted intent asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Its type.
+    pub kind: Kind,
+    /// Replicas, where given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<u32>,
+    /// 0 to 10.
+    pub priority: u8,
+    /// The reason given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The source claimed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+}
+
+/// One start of porch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Which start, from 1.
+    pub attempt: u32,
+    /// Which worker.
+    pub worker: usize,
+    /// When it began.
+    pub began_at: Timestamp,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+    /// How it ended, in words.
+    pub ending: String,
+}
+
+impl Claim {
+    /// What the intent asks for.
+    pub fn asked(&self) -> Asked {
+        Asked {
+            kind: self.kind,
+            replicas: self.replicas,
+            priority: self.priority,
+            reason: self.reason.clone(),
+            source: self.source.clone(),
+        }
+    }
 }
 
 /// The last success of a target (or of a name, for imported entries): what a duplicate is compared with.
@@ -179,6 +250,7 @@ impl Outcome {
             duplicate_of: None,
             key: None,
             imported: false,
+            history: None,
         }
     }
 

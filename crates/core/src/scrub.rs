@@ -51,6 +51,17 @@ pub fn block(bytes: &[u8]) -> String {
     mask(&out)
 }
 
+/// At most `max` bytes, with a mark where something was cut off.
+pub fn cut(mut text: String, max: usize) -> String {
+    const MARK: &str = "\n[cut]\n";
+    if text.len() > max {
+        let at = (0..=max.saturating_sub(MARK.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(at);
+        text.push_str(MARK);
+    }
+    text
+}
+
 fn push_escaped(out: &mut String, c: char) {
     match c {
         '\n' => out.push_str("\\n"),
@@ -159,6 +170,12 @@ fn mask_url(word: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_too_long_is_cut_between_characters_and_says_so() {
+        assert_eq!(cut("short".into(), 5), "short");
+        assert_eq!(cut("äöüäöüäöü".into(), 12), "äö\n[cut]\n");
+    }
     use proptest::prelude::*;
 
     #[test]

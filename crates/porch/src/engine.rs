@@ -2,7 +2,7 @@
 
 use crate::directory::{self, Directory, Patience, Written, lock};
 use crate::files::{Tree, join};
-use crate::outcome::{ObjectName, Outcome, Replicas, unified_diff};
+use crate::outcome::{Applied, ObjectName, Outcome, Replicas};
 use crate::plan::{Plan, Style, plan};
 use crate::routes::Assignment;
 use crate::{Form, Order, PorchError, Repository, Routes, git};
@@ -59,7 +59,7 @@ impl Engine {
     }
 
     /// Carries an order out.
-    pub fn apply(&self, order: &Order, patience: &Patience<'_>) -> Result<Outcome, PorchError> {
+    pub fn apply(&self, order: &Order, patience: &Patience<'_>) -> Result<Applied, PorchError> {
         order.replicas()?;
         let assignment = self.settings.routes.assign(order)?;
         match self.repository(&assignment) {
@@ -68,8 +68,8 @@ impl Engine {
         }
     }
 
-    /// What [`Engine::apply`] would do, as its outcome and a unified diff. Nothing is written or locked.
-    pub fn preview(&self, order: &Order, patience: &Patience<'_>) -> Result<(Outcome, String), PorchError> {
+    /// What [`Engine::apply`] would do. Nothing is written or locked.
+    pub fn preview(&self, order: &Order, patience: &Patience<'_>) -> Result<Applied, PorchError> {
         order.replicas()?;
         let assignment = self.settings.routes.assign(order)?;
         let (plan, repository) = match self.repository(&assignment) {
@@ -80,8 +80,7 @@ impl Engine {
             }
         };
         let outcome = Outcome { dry_run: true, ..self.outcome(order, &assignment, &plan, repository) };
-        let diff = unified_diff(&outcome.package, &plan.changes);
-        Ok((outcome, diff))
+        Ok(Applied { outcome, changes: plan.changes })
     }
 
     fn repository<'r>(&'r self, assignment: &'r Assignment) -> Option<&'r Repository> {
@@ -102,14 +101,15 @@ impl Engine {
         order: &Order,
         assignment: &Assignment,
         patience: &Patience<'_>,
-    ) -> Result<Outcome, PorchError> {
+    ) -> Result<Applied, PorchError> {
         let out = &self.settings.out;
         let begin = Instant::now();
         let tree = Directory::open(out)?;
         for _ in 0..PLANS_MAX {
             let plan = self.plan(&tree, order, assignment)?;
             if directory::write(&tree, &plan, self.settings.durable, patience)? == Written::Done {
-                return Ok(self.outcome(order, assignment, &plan, None));
+                let outcome = self.outcome(order, assignment, &plan, None);
+                return Ok(Applied { outcome, changes: plan.changes });
             }
         }
         Err(PorchError::Busy { place: out.display().to_string(), waited: begin.elapsed() })
@@ -121,7 +121,7 @@ impl Engine {
         assignment: &Assignment,
         repository: &Repository,
         patience: &Patience<'_>,
-    ) -> Result<Outcome, PorchError> {
+    ) -> Result<Applied, PorchError> {
         let git_dir = git::git_directory(repository, patience)?;
         let shown = git_dir.display().to_string();
         let _lock = lock(directory::open_root(&git_dir)?, &shown, patience)?;
@@ -129,7 +129,8 @@ impl Engine {
         let done = git::commit(repository, &git_dir, order, patience, &planning)?;
         let outcome = self.outcome(order, assignment, &done.plan, Some(repository));
         let pushed_to = repository.push.clone().filter(|_| done.commit.is_some());
-        Ok(Outcome { commit: done.commit, pushed_to, note: done.note, ..outcome })
+        let outcome = Outcome { commit: done.commit, pushed_to, note: done.note, ..outcome };
+        Ok(Applied { outcome, changes: done.plan.changes })
     }
 
     fn outcome(

@@ -22,5 +22,5 @@ pub use directory::Patience;
 pub use engine::{Engine, Settings};
 pub use error::{PorchError, exit};
 pub use order::{Form, Order, Provenance};
-pub use outcome::{ObjectName, Outcome, Replicas};
+pub use outcome::{Applied, ObjectName, Outcome, Replicas};
 pub use routes::{Repository, Routes};

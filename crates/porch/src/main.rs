@@ -45,17 +45,13 @@ fn run(arguments: Arguments) -> Result<String, Failure> {
     let order = order(&arguments.intent)?;
     let patience = Patience::new(arguments.lock_wait, arguments.timeout);
     let engine = Engine::new(arguments.settings);
-    let (outcome, text) = if arguments.dry_run {
-        engine.preview(&order, &patience).map_err(|error| failure(&error))?
-    } else {
-        let outcome = engine.apply(&order, &patience).map_err(|error| failure(&error))?;
-        let line = format!("{}\n", outcome.line());
-        (outcome, line)
-    };
+    let act = if arguments.dry_run { Engine::preview } else { Engine::apply };
+    let applied = act(&engine, &order, &patience).map_err(|error| failure(&error))?;
+    let line = format!("{}\n", applied.outcome.line());
     if let Some(path) = &arguments.result {
-        write_result(path, &format!("{}\n", outcome.line()))?;
+        write_result(path, &line)?;
     }
-    Ok(text)
+    Ok(if arguments.dry_run { applied.diff() } else { line })
 }
 
 fn failure(error: &PorchError) -> Failure {

@@ -68,8 +68,22 @@ impl Outcome {
     }
 }
 
-/// The changes as a unified diff, for people and for `patch -p1`.
-pub(crate) fn unified_diff(package: &str, changes: &[Change]) -> String {
+/// What was done, or would be, with the bytes before and after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// For records.
+    pub outcome: Outcome,
+    pub(crate) changes: Vec<Change>,
+}
+
+impl Applied {
+    /// The changes as a unified diff, for people and for `patch -p1`.
+    pub fn diff(&self) -> String {
+        unified_diff(&self.outcome.package, &self.changes)
+    }
+}
+
+fn unified_diff(package: &str, changes: &[Change]) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let mut diff = String::new();
     for Change { path, before, after: Content { bytes, .. } } in changes {

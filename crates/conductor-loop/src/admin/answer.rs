@@ -1,53 +1,166 @@
-//! From a request to its answer. Bodies carry no names of files and nothing of what is in intents.
+//! From a request to its answer. Bodies of health and metrics carry no names of files and nothing of what is in intents.
 
-use super::{Serves, View};
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use super::connection::Listening;
+use super::{View, api, events, page};
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use hyper::header::{
+    ACCEPT, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::{Method, Request, Response, StatusCode};
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::sync::mpsc::Receiver;
 
-/// The text format of Prometheus.
-const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// The two text formats of metrics.
+const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 
-/// GET and HEAD of a known path; everything else is refused by its status. hyper leaves the body of an answer to HEAD out.
-pub(super) fn to(request: &Request<Incoming>, serves: Serves, view: &dyn View) -> Response<Full<Bytes>> {
-    if request.method() != Method::GET && request.method() != Method::HEAD {
-        let mut refused = respond(StatusCode::METHOD_NOT_ALLOWED, TEXT, "GET and HEAD only\n".to_owned());
-        refused.headers_mut().insert(ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
-        return refused;
-    }
-    match request.uri().path() {
-        "/healthz" | "/livez" if serves.health => health(view.is_alive()),
-        "/readyz" if serves.health => ready(&view.not_ready()),
-        "/metrics" if serves.metrics => respond(StatusCode::OK, METRICS, view.metrics()),
-        _ => respond(StatusCode::NOT_FOUND, TEXT, "not found\n".to_owned()),
+/// What is sent back.
+pub(super) enum Content {
+    /// All at once.
+    Whole(Option<Bytes>),
+    /// Events as they come.
+    Events(Receiver<Bytes>),
+}
+
+impl Content {
+    /// Whether it has no end of its own.
+    pub(super) fn is_endless(&self) -> bool {
+        matches!(self, Self::Events(_))
     }
 }
 
-fn health(alive: bool) -> Response<Full<Bytes>> {
+impl Body for Content {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.get_mut() {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Events(events) => {
+                events.poll_recv(context).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Whole(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Self::Events(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// GET and HEAD of a known path; everything else is refused by its status. hyper leaves the body of an answer to HEAD out.
+pub(super) async fn to(request: &Request<Incoming>, listening: &Listening) -> Response<Content> {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        let mut refused = respond(StatusCode::METHOD_NOT_ALLOWED, TEXT, "GET and HEAD only\n");
+        refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return refused;
+    }
+    if !is_for_us(request, listening.address) {
+        let text = "this address is asked for under its number or as localhost\n";
+        return respond(StatusCode::MISDIRECTED_REQUEST, TEXT, text);
+    }
+    let (serves, view) = (listening.serves, &listening.view);
+    let path = request.uri().path();
+    match path {
+        "/healthz" | "/livez" if serves.health => return health(view.is_alive()),
+        "/readyz" if serves.health => return ready(&view.not_ready()),
+        _ => {}
+    }
+    if serves.page
+        && let Some(part) = page::part(path)
+    {
+        return part;
+    }
+    let is_api = serves.page && path.starts_with(api::PREFIX);
+    if !is_api && !(serves.metrics && path == "/metrics") {
+        return respond(StatusCode::NOT_FOUND, TEXT, "not found\n");
+    }
+    let token = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
+    if !listening.security.permits(token) {
+        let mut refused = respond(StatusCode::UNAUTHORIZED, TEXT, "a bearer token is needed\n");
+        refused.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        return refused;
+    }
+    if path == "/metrics" {
+        return metrics(request, view).await;
+    }
+    if path == events::PATH {
+        return events::answer(&listening.feed);
+    }
+    let view = Arc::clone(view);
+    let (path, query) = (path.to_owned(), request.uri().query().unwrap_or_default().to_owned());
+    apart(move || api::answer(&path, &query, &*view)).await
+}
+
+/// A page from elsewhere could give its own name the address of this machine and ask from inside a browser: then the name
+/// under which we are asked is that of the page.
+fn is_for_us(request: &Request<Incoming>, local: SocketAddr) -> bool {
+    let Some(host) = request.headers().get(HOST).filter(|_| local.ip().is_loopback()) else { return true };
+    let host = host.to_str().unwrap_or_default();
+    let bare = |text: &str| text == "localhost" || text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    bare(host) || host.rsplit_once(':').is_some_and(|(name, _)| bare(name))
+}
+
+async fn metrics(request: &Request<Incoming>, view: &Arc<dyn View>) -> Response<Content> {
+    let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let open = accept.contains("application/openmetrics-text");
+    let view = Arc::clone(view);
+    apart(move || match open {
+        true => respond(StatusCode::OK, OPEN_METRICS, view.open_metrics()),
+        false => respond(StatusCode::OK, CLASSIC, view.metrics()),
+    })
+    .await
+}
+
+/// Runs what may take a moment on another thread, so that health is answered meanwhile.
+async fn apart(work: impl FnOnce() -> Response<Content> + Send + 'static) -> Response<Content> {
+    let failed = || respond(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "the answer failed\n");
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| failed())
+}
+
+fn health(alive: bool) -> Response<Content> {
     if alive {
-        respond(StatusCode::OK, TEXT, "ok\n".to_owned())
+        respond(StatusCode::OK, TEXT, "ok\n")
     } else {
-        respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, "the loop does not turn\n".to_owned())
+        respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, "the loop does not turn\n")
     }
 }
 
 /// The reasons are words of a closed list (docs/FORMATS.md), so nothing has to be escaped.
-fn ready(reasons: &[String]) -> Response<Full<Bytes>> {
+fn ready(reasons: &[String]) -> Response<Content> {
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = serde_json::json!({"ready": reasons.is_empty(), "reasons": reasons});
     respond(status, JSON, format!("{body}\n"))
 }
 
-fn respond(status: StatusCode, kind: &'static str, body: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+pub(super) fn respond(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Content> {
+    with_headers(Content::Whole(Some(body.into())), status, kind)
+}
+
+/// What every answer says besides its content.
+pub(super) fn with_headers(content: Content, status: StatusCode, kind: &'static str) -> Response<Content> {
+    let mut response = Response::new(content);
     *response.status_mut() = status;
     for (name, value) in
         [(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-store"), (X_CONTENT_TYPE_OPTIONS, "nosniff")]
     {
-        response.headers_mut().insert(name, hyper::header::HeaderValue::from_static(value));
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
 }

@@ -1,30 +1,26 @@
-//! The endpoints: health, readiness and metrics over HTTP, on one thread of their own and only when an address is given. What
-//! they say comes from a [`View`]; nothing here can change anything.
+//! The endpoints: health, readiness, metrics, the page and its read-only API over HTTP, on one thread of their own and only when
+//! an address is given. What they say comes from a [`View`]; nothing here can change anything.
 
 mod answer;
+mod api;
+mod connection;
+mod events;
+mod page;
+mod secure;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use std::collections::VecDeque;
+pub use secure::{Security, SecurityError, TlsFiles};
+
+use conductor_core::inquiry::{Answer, Question};
+use connection::Listening;
+use events::Feed;
+use serde::Serialize;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::task::AbortHandle;
 
-/// Connections open at once on one address. One more ends the oldest: whoever only holds connections open keeps nobody else out.
-const CONNECTIONS_MAX: usize = 64;
-/// A request line and its headers must fit, and arrive within this time.
-const HEAD_BYTES_MAX: usize = 16 << 10;
-const HEAD_TIME: Duration = Duration::from_secs(5);
-/// Most header fields of a request.
-const FIELDS_MAX: usize = 64;
-/// The longest a connection may live: one request each.
-const CONNECTION_TIME: Duration = Duration::from_secs(10);
-/// A pause after a failed accept, which is for want of descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Questions answered at once; the others wait their turn.
+const ANSWERING_MAX: usize = 4;
 
 /// What the endpoints show.
 pub trait View: Send + Sync {
@@ -32,8 +28,37 @@ pub trait View: Send + Sync {
     fn is_alive(&self) -> bool;
     /// Why nothing new is taken; empty: it is.
     fn not_ready(&self) -> Vec<String>;
-    /// All metrics in Prometheus' text format.
+    /// All metrics in Prometheus' text format. May take a moment.
     fn metrics(&self) -> String;
+    /// All metrics in the OpenMetrics format. May take a moment.
+    fn open_metrics(&self) -> String;
+    /// The answer to a question; one that would change something is refused. May take a moment.
+    fn answer(&self, question: Question) -> Answer;
+    /// The numbers of this moment.
+    fn pulse(&self) -> Pulse;
+}
+
+/// The numbers that the page draws. Totals count from the start of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Pulse {
+    /// Milliseconds since 1970.
+    pub at_ms: i64,
+    /// Whether new files are taken.
+    pub ready: bool,
+    /// Outcomes with status success.
+    pub processed: u64,
+    /// Outcomes with status failed.
+    pub failed: u64,
+    /// Runs under way.
+    pub active: i64,
+    /// Intents taken that wait.
+    pub waiting: i64,
+    /// Files seen and not taken.
+    pub sighted: i64,
+    /// Outcomes whose way from taking to status was timed.
+    pub timed: u64,
+    /// Milliseconds of these ways.
+    pub timed_ms: f64,
 }
 
 /// What one address serves.
@@ -43,11 +68,17 @@ pub struct Serves {
     pub health: bool,
     /// `/metrics`.
     pub metrics: bool,
+    /// `/` and `/api/v1/`.
+    pub page: bool,
 }
 
 /// Binds every address and serves them on a thread of their own, for the rest of the process's life. The bound addresses, in
 /// order.
-pub fn serve(endpoints: &[(SocketAddr, Serves)], view: Arc<dyn View>) -> io::Result<Vec<SocketAddr>> {
+pub fn serve(
+    endpoints: &[(SocketAddr, Serves)],
+    view: Arc<dyn View>,
+    security: Security,
+) -> io::Result<Vec<SocketAddr>> {
     let bind = |(address, serves): &(SocketAddr, Serves)| {
         let told = |error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
         let listener = std::net::TcpListener::bind(address).map_err(told)?;
@@ -55,51 +86,31 @@ pub fn serve(endpoints: &[(SocketAddr, Serves)], view: Arc<dyn View>) -> io::Res
         Ok((listener, *serves))
     };
     let bound = endpoints.iter().map(bind).collect::<io::Result<Vec<_>>>()?;
-    let addresses = bound.iter().map(|(listener, _)| listener.local_addr()).collect::<io::Result<_>>()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let addresses: Vec<SocketAddr> =
+        bound.iter().map(|(listener, _)| listener.local_addr()).collect::<io::Result<_>>()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(ANSWERING_MAX)
+        .thread_name("admin-answer")
+        .build()?;
+    let locals = addresses.clone();
     std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
         runtime.block_on(async {
-            let mut listening = tokio::task::JoinSet::new();
-            for (listener, serves) in bound {
+            let (feed, security) = (Arc::new(Feed::default()), Arc::new(security));
+            let mut tasks = tokio::task::JoinSet::new();
+            if bound.iter().any(|(_, serves)| serves.page) {
+                tasks.spawn(events::sample(Arc::clone(&feed), Arc::clone(&view)));
+            }
+            for ((listener, serves), address) in bound.into_iter().zip(locals) {
                 if let Ok(listener) = TcpListener::from_std(listener) {
-                    listening.spawn(accept(listener, serves, Arc::clone(&view)));
+                    let (view, feed, security) =
+                        (Arc::clone(&view), Arc::clone(&feed), Arc::clone(&security));
+                    let listening = Listening { address, serves, view, feed, security };
+                    tasks.spawn(connection::accept(listener, Arc::new(listening)));
                 }
             }
-            listening.join_all().await;
+            tasks.join_all().await;
         });
     })?;
     Ok(addresses)
-}
-
-async fn accept(listener: TcpListener, serves: Serves, view: Arc<dyn View>) {
-    let mut open: VecDeque<AbortHandle> = VecDeque::new();
-    loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            tokio::time::sleep(ACCEPT_PAUSE).await; // Nothing announces that there are descriptors again.
-            continue;
-        };
-        let view = Arc::clone(&view);
-        let task = tokio::spawn(async move {
-            let respond = service_fn(move |request| {
-                let answer = answer::to(&request, serves, &*view);
-                async move { Ok::<_, std::convert::Infallible>(answer) }
-            });
-            let connection = http1::Builder::new()
-                .keep_alive(false)
-                .max_buf_size(HEAD_BYTES_MAX)
-                .max_headers(FIELDS_MAX)
-                .header_read_timeout(HEAD_TIME)
-                .timer(TokioTimer::new())
-                .serve_connection(TokioIo::new(stream), respond);
-            // A peer that goes away, or speaks something else, is its own affair.
-            let _ = tokio::time::timeout(CONNECTION_TIME, connection).await;
-        });
-        open.retain(|connection| !connection.is_finished());
-        open.push_back(task.abort_handle());
-        if open.len() > CONNECTIONS_MAX
-            && let Some(oldest) = open.pop_front()
-        {
-            oldest.abort();
-        }
-    }
 }

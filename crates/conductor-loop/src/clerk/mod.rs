@@ -5,19 +5,21 @@
 //! behind published files; only then are they DONE. Audit entries will ride in the same batch.
 
 mod head;
+mod message;
 mod packages;
 mod publish;
 mod retention;
 
 pub use head::{FILE as HEAD_FILE, FORMAT as HEAD_FORMAT, Head, HeadBody, HeadState};
+pub use message::{Ack, Command, Places, Settlement, Source};
 
 use crate::store::{Batch, Store, StoreError};
 use crate::sys::dir::Dir;
-use crate::sys::slots::Slots;
 use crate::sys::taken::TakenFiles;
 use conductor_core::Code;
+use conductor_core::inquiry::Held;
 use conductor_core::name::TakenName;
-use conductor_core::record::{Claim, LastSuccess, Outcome};
+use conductor_core::record::{Claim, LastSuccess};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use packages::PackageSync;
 use publish::PublishError;
@@ -39,143 +41,6 @@ const LINGER: Duration = Duration::from_millis(5);
 const SYNC_AFTER: Duration = Duration::from_secs(1);
 /// How soon a full disk is tried again.
 const SPACE_RETRY: Duration = Duration::from_secs(1);
-
-/// Where files go. All on one file system.
-#[derive(Debug)]
-pub struct Places {
-    /// The handoff directory.
-    pub handoff: Arc<Dir>,
-    /// Taken files.
-    pub taken: Arc<Dir>,
-    /// Temporary files of the clerk.
-    pub drafts: Arc<Dir>,
-    /// Staging slots: private copies that porch reads.
-    pub slots: Arc<Slots>,
-    /// processed/
-    pub processed: Arc<Dir>,
-    /// failed/
-    pub failed: Arc<Dir>,
-    /// status/
-    pub status: Arc<Dir>,
-}
-
-/// Where the archived file comes from.
-#[derive(Debug, Clone)]
-pub enum Source {
-    /// The private copy in a staging slot, checked after the run; the bytes are the fallback.
-    Staged {
-        /// The slot.
-        slot: u16,
-        /// Exactly what was run.
-        bytes: Arc<[u8]>,
-    },
-    /// From memory or the store.
-    Bytes(Arc<[u8]>),
-    /// The taken file itself is moved: it was not read.
-    Taken(TakenName),
-}
-
-/// A final outcome on its way to the disk.
-#[derive(Debug, Clone)]
-pub struct Settlement {
-    /// The record; `archived_as` is filled in here.
-    pub outcome: Outcome,
-    /// What is archived.
-    pub source: Source,
-    /// The error log of a failure.
-    pub report: Option<Vec<u8>>,
-    /// The producer's file, to be removed when a copy was archived.
-    pub taken: Option<TakenName>,
-    /// Whether it is published again from the store, so that its files may be there already.
-    pub republish: bool,
-    /// Whether the archived file is in its place: publishing that found no space goes on behind it.
-    pub archived: bool,
-    /// Whether somebody else had put a file in the way, so that another name is to be recorded.
-    pub renamed: bool,
-}
-
-/// What the daemon asks for.
-#[derive(Debug)]
-pub enum Command {
-    /// Make a claim durable.
-    Claim {
-        /// The record.
-        claim: Box<Claim>,
-        /// The bytes.
-        bytes: Arc<[u8]>,
-        /// Whether its first start is recorded with it.
-        arm: bool,
-    },
-    /// Make the next start durable.
-    Arm {
-        /// Sequence number.
-        seq: u64,
-        /// Which start.
-        attempt: u32,
-    },
-    /// Make an outcome durable and publish it.
-    Settle(Box<Settlement>),
-    /// Remove what is older than this.
-    Retain {
-        /// Outcomes finished before go.
-        before: jiff::Timestamp,
-    },
-    /// The helper has synced everything published before.
-    Synced {
-        /// What is DONE.
-        seqs: Vec<u64>,
-        /// Whether the sync worked.
-        result: io::Result<()>,
-    },
-    /// What these outcomes' runs wrote is on the disk.
-    PackagesSynced {
-        /// The outcomes, now to be made durable.
-        settlements: Vec<Settlement>,
-        /// Whether the sync worked.
-        result: io::Result<()>,
-    },
-    /// Whether the daemon is ready, for the public head.
-    Ready(HeadState),
-    /// Somebody waits for the disk now: do not collect.
-    Hurry,
-    /// Finish everything and end.
-    Stop,
-}
-
-/// What the clerk answers.
-#[derive(Debug)]
-pub enum Ack {
-    /// A claim is durable.
-    Claimed {
-        /// Sequence number.
-        seq: u64,
-        /// The last success of its target.
-        last: Option<LastSuccess>,
-    },
-    /// A start is durable.
-    Armed {
-        /// Sequence number.
-        seq: u64,
-    },
-    /// An outcome is durable and published.
-    Filed {
-        /// Sequence number.
-        seq: u64,
-        /// Where the file is now.
-        archived_as: String,
-    },
-    /// The disk is full (true) or has room again (false).
-    DiskFull(bool),
-    /// Retention removed this many outcomes.
-    Retained(u64),
-    /// Nothing can be made durable any more; the process must end.
-    Fatal {
-        /// The stable code.
-        code: Code,
-        /// What failed.
-        reason: String,
-    },
-}
 
 /// The running clerk.
 pub struct Clerk {
@@ -344,8 +209,9 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         let idle = batch.is_empty();
         let work = self.sort(batch)?;
         if !work.is_empty() || self.done.len() >= SYNC_AT || (idle && !self.done.is_empty()) {
+            let begun = Instant::now();
             let lasts = self.commit(&work)?;
-            self.answer(&work, lasts);
+            self.answer(&work, begun.elapsed(), lasts);
             self.publish(work.settlements)?;
         }
         if !self.unpublished.is_empty() && idle {
@@ -380,6 +246,10 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
                     self.done.extend(seqs);
                 }
                 Command::Retain { before } => self.retain_before = Some(before),
+                Command::Hold { held, durable } => {
+                    work.holds.push((held.target.clone(), Some(held), durable));
+                }
+                Command::Release { target, durable } => work.holds.push((target, None, durable)),
                 Command::Ready(state) => self.head.set_state(state),
                 Command::Hurry | Command::Stop => {}
             }
@@ -439,14 +309,17 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         }
     }
 
-    fn answer(&mut self, work: &Work, lasts: Vec<Option<LastSuccess>>) {
-        let mut acks = Vec::with_capacity(work.claims.len() + work.arms.len());
+    fn answer(&mut self, work: &Work, took: Duration, lasts: Vec<Option<LastSuccess>>) {
+        let mut acks = Vec::with_capacity(work.claims.len() + work.arms.len() + 1);
+        acks.push(Ack::Committed { took, records: work.len() });
         for ((claim, _, _), last) in work.claims.iter().zip(lasts) {
             acks.push(Ack::Claimed { seq: claim.seq, last });
         }
         acks.extend(work.arms.iter().map(|(seq, _)| Ack::Armed { seq: *seq }));
-        if !acks.is_empty() {
-            (self.report)(acks);
+        (self.report)(acks);
+        for (_, _, durable) in &work.holds {
+            // Who asked may have lost patience.
+            let _ = durable.try_send(());
         }
         for (claim, _, _) in &work.claims {
             let taken = TakenName { seq: claim.seq, raw: claim.name.as_bytes().into() };
@@ -553,11 +426,17 @@ struct Work {
     claims: Vec<(Box<Claim>, Arc<[u8]>, bool)>,
     arms: Vec<(u64, u32)>,
     settlements: Vec<Settlement>,
+    /// Targets held (with the record) or released, and who waits for it.
+    holds: Vec<(String, Option<Held>, Sender<()>)>,
 }
 
 impl Work {
+    fn len(&self) -> usize {
+        self.claims.len() + self.arms.len() + self.settlements.len() + self.holds.len()
+    }
+
     fn is_empty(&self) -> bool {
-        self.claims.is_empty() && self.arms.is_empty() && self.settlements.is_empty()
+        self.len() == 0
     }
 }
 
@@ -573,6 +452,10 @@ fn write(batch: &Batch, work: &Work, done: &[u64]) -> Result<Vec<Option<LastSucc
     let claims = work.claims.iter().map(|(claim, bytes, arm)| batch.claim(claim, bytes, *arm));
     let lasts = claims.collect::<Result<Vec<_>, _>>()?;
     work.arms.iter().try_for_each(|(seq, attempt)| batch.arm(*seq, *attempt))?;
+    work.holds.iter().try_for_each(|(target, held, _)| match held {
+        Some(held) => batch.hold(held),
+        None => batch.release(target),
+    })?;
     batch.done(done)?;
     Ok(lasts)
 }

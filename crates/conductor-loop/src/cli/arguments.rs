@@ -29,7 +29,16 @@ pub fn command() -> Command {
 }
 
 /// What the help of another flag names: the page is to fit a screen.
-const NAMED_ELSEWHERE: [&str; 3] = ["health-addr", "metrics-addr", "insecure-listen"];
+const NAMED_ELSEWHERE: [&str; 8] = [
+    "health-addr",
+    "metrics-addr",
+    "insecure-listen",
+    "tls-cert",
+    "tls-key",
+    "tls-client-ca",
+    "token-file",
+    "kubernetes",
+];
 
 fn flag(setting: &Setting) -> Arg {
     let default = if setting.default.is_empty() || setting.takes == Takes::Switch {

@@ -11,7 +11,7 @@ use conductor_core::limits::Limits;
 use conductor_core::units::{format_duration, parse_duration, parse_size};
 use conductor_porch::Routes;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -49,6 +49,8 @@ pub struct Layers {
     pub values: Raw,
     /// The `[[route]]` and `[repository.NAME]` tables.
     pub routes: Routes,
+    /// Whether the environment is that of a pod in Kubernetes.
+    pub in_pod: bool,
 }
 
 /// What is wrong with the configuration.
@@ -166,8 +168,12 @@ pub struct Config {
     pub retention: Duration,
     /// Where the store lives, if not below the handoff directory.
     pub state_dir: Option<PathBuf>,
-    /// Where health and metrics are served; none: no port is opened.
+    /// Where health, metrics and the page are served; none: no port is opened.
     pub endpoints: Vec<Endpoint>,
+    /// Certificate, key and authority for them.
+    pub tls: Option<Tls>,
+    /// Where the token is that API and metrics ask for.
+    pub token_file: Option<PathBuf>,
     /// Passed to porch as KUBECONFIG.
     pub kubeconfig: Option<String>,
     /// Whether replicas 0 is accepted.
@@ -195,7 +201,24 @@ pub struct Endpoint {
     pub health: bool,
     /// Metrics.
     pub metrics: bool,
+    /// The page and its API.
+    pub page: bool,
 }
+
+/// Files for TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate, with its intermediates.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// The authority of clients, where they must have a certificate.
+    pub client_authority: Option<PathBuf>,
+}
+
+/// Where health and metrics are served in a pod when no address is given: what the specification's manifests probe and scrape.
+const POD_HEALTH: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8080);
+const POD_METRICS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 9090);
 
 /// Layers defaults, file, environment and flags.
 pub fn layer(
@@ -231,7 +254,7 @@ pub fn layer(
             raw.insert(setting.key, (value.clone(), Origin::Flag));
         }
     }
-    Ok(Layers { values: raw, routes })
+    Ok(Layers { values: raw, routes, in_pod: environment("KUBERNETES_SERVICE_HOST").is_some() })
 }
 
 struct Reader<'r>(&'r Raw);
@@ -303,25 +326,46 @@ impl Reader<'_> {
         }
     }
 
-    /// Every address with what it serves. Only loopback without consent: what is said there is not secret, and not for everybody.
-    fn endpoints(&self) -> Result<Vec<Endpoint>, ConfigError> {
-        let insecure = self.switch("insecure-listen")?;
+    /// Every address with what it serves. Only loopback without TLS or consent: what is said there is not for everybody.
+    fn endpoints(&self, in_pod: bool) -> Result<Vec<Endpoint>, ConfigError> {
+        let open = self.switch("insecure-listen")? || self.tls()?.is_some();
         let mut endpoints = Vec::new();
-        for (key, health, metrics) in
-            [("listen", true, true), ("health-addr", true, false), ("metrics-addr", false, true)]
-        {
+        for (key, health, metrics, page) in [
+            ("listen", true, true, true),
+            ("health-addr", true, false, false),
+            ("metrics-addr", false, true, false),
+        ] {
             for text in self.text(key).split(',').map(str::trim).filter(|text| !text.is_empty()) {
                 let Ok(address) = text.parse::<SocketAddr>() else {
                     return self
                         .bad(key, format!("'{text}' is not an address and port such as 127.0.0.1:9090"));
                 };
-                if !address.ip().is_loopback() && !insecure {
-                    return self.bad(key, format!("{address} is reachable from outside and not encrypted; --insecure-listen accepts that"));
+                if !address.ip().is_loopback() && !open {
+                    return self.bad(key, format!("{address} is reachable from outside and not encrypted; give --tls-cert and --tls-key, or accept it with --insecure-listen"));
                 }
-                endpoints.push(Endpoint { address, health, metrics });
+                endpoints.push(Endpoint { address, health, metrics, page });
             }
         }
+        let pod = if self.text("kubernetes") == "auto" { in_pod } else { self.switch("kubernetes")? };
+        if pod && !endpoints.iter().any(|endpoint| endpoint.health) {
+            endpoints.push(Endpoint { address: POD_HEALTH, health: true, metrics: false, page: false });
+        }
+        if pod && !endpoints.iter().any(|endpoint| endpoint.metrics) {
+            endpoints.push(Endpoint { address: POD_METRICS, health: false, metrics: true, page: false });
+        }
         Ok(endpoints)
+    }
+
+    fn tls(&self) -> Result<Option<Tls>, ConfigError> {
+        let file = |key| self.optional(key).map(PathBuf::from);
+        let client_authority = file("tls-client-ca");
+        match (file("tls-cert"), file("tls-key")) {
+            (Some(certificate), Some(key)) => Ok(Some(Tls { certificate, key, client_authority })),
+            (None, None) if client_authority.is_none() => Ok(None),
+            (None, None) => self.bad("tls-client-ca", "--tls-cert and --tls-key are needed with it".to_owned()),
+            (Some(_), None) => self.bad("tls-cert", "--tls-key is needed with it".to_owned()),
+            (None, Some(_)) => self.bad("tls-key", "--tls-cert is needed with it".to_owned()),
+        }
     }
 
     fn rate(&self) -> Result<Option<f64>, ConfigError> {
@@ -341,7 +385,7 @@ impl Config {
     /// Validates everything; the first problem is the error.
     pub fn new(layers: Layers) -> Result<Self, ConfigError> {
         use tracing::level_filters::LevelFilter as L;
-        let Layers { values: raw, routes } = layers;
+        let Layers { values: raw, routes, in_pod } = layers;
         let read = Reader(&raw);
         let (none, hour) = (Duration::ZERO, Duration::from_hours(1));
         let max_file_size = match parse_size(read.text("max-file-size")) {
@@ -379,7 +423,9 @@ impl Config {
             max_file_size,
             retention: read.duration("retention", hour, 720 * hour)?,
             state_dir: read.optional("state-dir").map(PathBuf::from),
-            endpoints: read.endpoints()?,
+            endpoints: read.endpoints(in_pod)?,
+            tls: read.tls()?,
+            token_file: read.optional("token-file").map(PathBuf::from),
             kubeconfig: read.optional("kubeconfig"),
             allow_scale_to_zero: read.switch("allow-scale-to-zero")?,
             allow_unsafe_handoff: read.switch("allow-unsafe-handoff")?,

@@ -1,6 +1,5 @@
 //! What the loop shows of itself to the endpoints: its heartbeat, why it is not ready, its metrics.
 
-use crate::admin::View;
 use crate::sys::monotonic;
 use crate::telemetry::Metrics;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,21 +33,17 @@ impl Board {
         self.metrics.set_ready(reasons.is_empty());
         *self.reasons.write().unwrap_or_else(PoisonError::into_inner) = reasons;
     }
-}
 
-impl View for Board {
-    fn is_alive(&self) -> bool {
+    /// Whether the loop still turns.
+    pub(super) fn is_alive(&self) -> bool {
         // A start that recovers a large store takes its time; it is not ready then, and not stuck.
         let beat = self.beat.load(Ordering::Acquire);
         beat == 0 || monotonic().saturating_sub(Duration::from_millis(beat)) < STUCK_AFTER
     }
 
-    fn not_ready(&self) -> Vec<String> {
+    /// Why nothing new is taken; empty: it is.
+    pub(super) fn not_ready(&self) -> Vec<String> {
         self.reasons.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn metrics(&self) -> String {
-        self.metrics.text()
     }
 }
 

@@ -52,12 +52,12 @@ pub(super) fn render(outcome: &Outcome, run: Option<&Run>, refusal: Option<&Refu
         stream(&mut log, "stdout", &run.stdout);
         stream(&mut log, "stderr", &run.stderr);
     }
-    cut(log, ERROR_LOG_MAX).into_bytes()
+    scrub::cut(log, ERROR_LOG_MAX).into_bytes()
 }
 
 fn stream(log: &mut String, name: &str, capture: &Capture) {
     let _ = writeln!(log, "\n--- {name}: {} bytes ---", capture.total);
-    log.push_str(&cut(scrub::block(&capture.head), PART_MAX));
+    log.push_str(&scrub::cut(scrub::block(&capture.head), PART_MAX));
     if !capture.tail.is_empty() {
         let tail = scrub::block(&capture.tail);
         let from = (tail.len().saturating_sub(PART_MAX)..tail.len())
@@ -69,14 +69,4 @@ fn stream(log: &mut String, name: &str, capture: &Capture) {
     if !log.ends_with('\n') {
         log.push('\n');
     }
-}
-
-fn cut(mut text: String, max: usize) -> String {
-    const MARK: &str = "\n[cut]\n";
-    if text.len() > max {
-        let at = (0..=max - MARK.len()).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(at);
-        text.push_str(MARK);
-    }
-    text
 }

@@ -5,10 +5,15 @@ use super::board::{BEAT, Board};
 use super::perform::Bench;
 use super::places::{Places, StateFiles};
 use super::recover::{Labels, Unrun, recover};
-use super::set_up::{choose_program, intake_settings, package_engine, period, start_runner};
+use super::questions::Questions;
+use super::set_up::{
+    choose_program, held_targets, intake_settings, open_control, package_engine, period, start_runner,
+};
+use super::unfinished::key_of;
 use super::{Failure, Input, Reload, Summary};
 use crate::clerk::{Ack, Clerk, Command as ToClerk, Head, HeadState};
 use crate::config::Config;
+use crate::control::Control;
 use crate::intake::{self, Intake, Report};
 use crate::runner::{self, Engine, RunLedger, Stop};
 use crate::sys::dir::Dir;
@@ -16,10 +21,11 @@ use crate::sys::monotonic;
 use crate::telemetry::Progress;
 use conductor_core::Code;
 use conductor_core::desk::{Desk, Effect, Event};
+use conductor_core::inquiry::Held;
 use conductor_core::intent::Policy;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,8 +49,13 @@ pub(super) enum End {
 pub(super) struct Life<'l> {
     receiver: &'l Receiver<Input>,
     progress: &'l Progress,
-    desk: Desk,
-    bench: Bench<'l>,
+    pub(super) desk: Desk,
+    pub(super) bench: Bench<'l>,
+    pub(super) workers: usize,
+    /// Targets that an operator holds.
+    pub(super) held: BTreeMap<String, Held>,
+    /// The local socket; none where it cannot be made.
+    _control: Option<Control>,
     intake: Intake,
     places: Places,
     /// Named reasons for not being ready.
@@ -71,7 +82,12 @@ impl<'l> Life<'l> {
         config: &Config,
         fresh: bool,
         (inputs, receiver): (&Sender<Input>, &'l Receiver<Input>),
-        (summary, progress, board): (&'l mut Summary, &'l Progress, &Arc<Board>),
+        (summary, progress, board, questions): (
+            &'l mut Summary,
+            &'l Progress,
+            &Arc<Board>,
+            &Arc<Questions>,
+        ),
     ) -> Result<Self, Failure> {
         let program = choose_program(config)?;
         let out = runner::ensure_out(&config.out).map_err(|error| {
@@ -113,13 +129,20 @@ impl<'l> Life<'l> {
         let to_loop = inputs.clone();
         let intake = Intake::start(settings, move |report| drop(to_loop.send(Input::Intake(report))))
             .map_err(setup("the intake"))?;
+        let shown_out = out.clone();
         let runner = start_runner(config, &places, (engine, out), &Arc::new(ledger), inputs.clone())
             .map_err(setup("the workers"))?;
 
+        let held = held_targets(&store)?;
+        let started = (porch_path.as_str(), shown_out.as_path());
+        let control = open_control(config, &places, &store, started, questions);
         let now = monotonic();
         let mut life = Self {
             receiver,
             progress,
+            workers: config.limits.workers,
+            held,
+            _control: control,
             desk: Desk::new(config.limits.clone(), period(config, polled)),
             bench: Bench::new(clerk, runner, store, (config.mode, porch_path), (summary, Arc::clone(board))),
             intake,
@@ -154,6 +177,9 @@ impl<'l> Life<'l> {
             );
         }
         let (now, mut effects) = (monotonic(), Vec::new());
+        for target in self.held.keys() {
+            self.desk.handle(now, Event::Hold(key_of(target)), &mut effects);
+        }
         for settlement in recovered.settlements {
             self.desk.handle(now, Event::Refused { seq: settlement.outcome.seq }, &mut effects);
             self.bench.settle(settlement);
@@ -316,10 +342,15 @@ impl<'l> Life<'l> {
             Input::Signal(SIGHUP) => self.reload(config, reload),
             Input::Signal(signal @ (SIGTERM | SIGINT)) => self.on_stop(signal, config),
             Input::Signal(_) => {}
+            Input::Asked(ask, reply) => {
+                let told = self.told(*ask);
+                // Who asked may have lost patience.
+                let _ = reply.try_send(told);
+            }
         }
     }
 
-    fn event(&mut self, event: Event) {
+    pub(super) fn event(&mut self, event: Event) {
         let mut effects: Vec<Effect> = Vec::new();
         self.desk.handle(monotonic(), event, &mut effects);
         self.bench.perform(effects, &self.intake);
@@ -328,8 +359,14 @@ impl<'l> Life<'l> {
     fn on_report(&mut self, report: Report) {
         match report {
             Report::Sighted(sightings) => self.event(Event::Sighted(sightings)),
-            Report::Slice { complete } => self.event(Event::ScanSlice { complete }),
+            Report::Slice { complete } => {
+                if complete {
+                    self.board.metrics.scanned();
+                }
+                self.event(Event::ScanSlice { complete });
+            }
             Report::Overflow => {
+                self.board.metrics.overflowed();
                 tracing::warn!("the kernel lost events; scanning the directory");
                 self.event(Event::ScanWanted);
             }
@@ -396,6 +433,7 @@ impl<'l> Life<'l> {
                 self.bench.filed(seq, &archived_as);
                 self.event(Event::Filed { seq });
             }
+            Ack::Committed { took, records } => self.board.metrics.committed(took, records),
             Ack::DiskFull(full) => {
                 self.clerk_waits_for_space = full;
                 self.set_reason("disk-full", full);

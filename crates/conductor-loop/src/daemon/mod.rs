@@ -2,12 +2,15 @@
 
 mod board;
 mod error_log;
+mod history;
 mod life;
 mod perform;
 mod places;
+mod questions;
 mod recover;
 mod set_up;
 mod summary;
+mod unfinished;
 
 pub use life::{FREE_BYTES_MIN, FREE_INODES_MIN};
 pub use places::{HeadFile, Places, Renamers, StateFiles};
@@ -16,7 +19,7 @@ pub use summary::Summary;
 
 use crate::admin;
 use crate::clerk::Ack;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Endpoint, Tls};
 use crate::intake::Report;
 use crate::runner::Ended;
 use crate::telemetry::{Metrics, Progress};
@@ -24,6 +27,7 @@ use board::Board;
 use conductor_core::Code;
 use crossbeam_channel::Sender;
 use life::{End, Life};
+use questions::{Ask, Questions, Told};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::path::Path;
@@ -36,6 +40,7 @@ enum Input {
     Clerk(Vec<Ack>),
     Worker(Box<Ended>),
     Signal(i32),
+    Asked(Box<Ask>, Sender<Told>),
 }
 
 /// Why the daemon did not start or could not go on.
@@ -102,11 +107,15 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
     forward_signals(inputs.clone())?;
     let mut summary = Summary::default();
     let mut fresh = true;
-    let board = open_endpoints(&config)?;
+    let board = open_board()?;
+    let questions = Arc::new(Questions::new(inputs.clone(), Arc::clone(&board)));
+    open_endpoints(&config, &questions)?;
     loop {
-        let told = (&mut summary, progress, &board);
+        let told = (&mut summary, progress, &board, &questions);
         let life = Life::build(&config, fresh, (&inputs, &receiver), told)?;
-        match life.run(&mut config, reload)? {
+        let end = life.run(&mut config, reload);
+        questions.set_current(None);
+        match end? {
             End::Finished => return Ok(summary),
             End::HandoffGone if config.once => {
                 return Err(Failure::State {
@@ -130,28 +139,36 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
     }
 }
 
-/// The board, and the endpoints that show it where addresses are given.
-fn open_endpoints(config: &Config) -> Result<Arc<Board>, Failure> {
+fn open_board() -> Result<Arc<Board>, Failure> {
     let metrics =
         Metrics::new().map_err(|error| Failure::set_up(Code::BadValue, format!("the metrics: {error}")))?;
-    let board = Arc::new(Board::new(metrics));
-    let endpoints: Vec<_> = config
-        .endpoints
-        .iter()
-        .map(|endpoint| {
-            (endpoint.address, admin::Serves { health: endpoint.health, metrics: endpoint.metrics })
-        })
-        .collect();
-    if endpoints.is_empty() {
-        return Ok(board);
+    Ok(Arc::new(Board::new(metrics)))
+}
+
+/// The endpoints, where addresses are given.
+fn open_endpoints(config: &Config, questions: &Arc<Questions>) -> Result<(), Failure> {
+    if config.endpoints.is_empty() {
+        return Ok(());
     }
-    let view: Arc<dyn admin::View> = Arc::clone(&board) as _;
-    let bound = admin::serve(&endpoints, view)
+    let tls = config.tls.clone().map(|Tls { certificate, key, client_authority }| admin::TlsFiles {
+        certificate,
+        key,
+        client_authority,
+    });
+    let security = admin::Security::new(tls, config.token_file.clone(), crate::seal::same_secret)
+        .map_err(|error| Failure::set_up(Code::SecurityFiles, error))?;
+    let serves = |endpoint: &Endpoint| {
+        let Endpoint { address, health, metrics, page } = *endpoint;
+        (address, admin::Serves { health, metrics, page })
+    };
+    let endpoints: Vec<_> = config.endpoints.iter().map(serves).collect();
+    let view: Arc<dyn admin::View> = Arc::clone(questions) as _;
+    let bound = admin::serve(&endpoints, view, security)
         .map_err(|error| Failure::set_up(Code::CannotListen, format!("cannot listen on {error}")))?;
     for address in bound {
-        tracing::info!(%address, "listening");
+        tracing::info!(%address, tls = config.tls.is_some(), "listening");
     }
-    Ok(board)
+    Ok(())
 }
 
 fn forward_signals(inputs: Sender<Input>) -> Result<(), Failure> {

@@ -2,7 +2,7 @@
 //! desk events, builds the outcome record, and logs one line per event.
 
 use super::board::Board;
-use super::{Summary, error_log};
+use super::{Summary, error_log, history};
 use crate::clerk::{Clerk, Command as ToClerk, Settlement, Source};
 use crate::config::Mode;
 use crate::intake::{Command as ToIntake, Intake, Judged, Verdict as Judgement};
@@ -13,19 +13,23 @@ use conductor_core::Code;
 use conductor_core::desk::{Admission, Effect, Event};
 use conductor_core::limits::{HELD_BYTES_MAX, MESSAGE_MAX};
 use conductor_core::outcome::{Run, Verdict};
-use conductor_core::record::{Claim, Outcome, Status, made_correlation_id};
+use conductor_core::record::{Claim, Outcome, RunRecord, Status, made_correlation_id};
 use conductor_core::scrub;
 use conductor_core::stage::Final;
 use conductor_core::units::format_duration;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// What belongs to one claimed intent while it is unfinished.
-struct Parcel {
-    claim: Arc<Claim>,
+pub(super) struct Parcel {
+    pub(super) claim: Arc<Claim>,
     /// None: only in the store, to be read back when its turn comes.
     bytes: Option<Arc<[u8]>>,
+    /// When the run under way was handed to the workers, and which start it is.
+    pub(super) handed: Option<(jiff::Timestamp, u32)>,
+    /// The runs that ended.
+    pub(super) runs: Vec<RunRecord>,
     /// The last run, until it is recorded.
     last_run: Option<(Run, Option<u16>)>,
 }
@@ -36,7 +40,8 @@ pub(super) struct Bench<'b> {
     store: Arc<Store>,
     mode: Mode,
     porch_path: String,
-    parcels: HashMap<u64, Parcel>,
+    /// By number, so that the first are the oldest.
+    parcels: BTreeMap<u64, Parcel>,
     held_bytes: usize,
     /// Outcomes on their way to the disk.
     recording: HashMap<u64, Outcome>,
@@ -52,7 +57,7 @@ impl<'b> Bench<'b> {
         (mode, porch_path): (Mode, String),
         (summary, board): (&'b mut Summary, Arc<Board>),
     ) -> Self {
-        let (parcels, recording) = (HashMap::new(), HashMap::new());
+        let (parcels, recording) = (BTreeMap::new(), HashMap::new());
         Self { clerk, runner, store, mode, porch_path, parcels, held_bytes: 0, recording, summary, board }
     }
 
@@ -66,6 +71,20 @@ impl<'b> Bench<'b> {
 
     pub(super) fn recording(&self) -> usize {
         self.recording.len()
+    }
+
+    pub(super) fn parcels(&self) -> impl Iterator<Item = (u64, &Parcel)> {
+        self.parcels.iter().map(|(seq, parcel)| (*seq, parcel))
+    }
+
+    pub(super) fn parcel(&self, seq: u64) -> Option<&Parcel> {
+        self.parcels.get(&seq)
+    }
+
+    /// When the oldest intent was taken that has no run under way or behind it.
+    pub(super) fn oldest_waiting(&self) -> Option<jiff::Timestamp> {
+        let waits = |seq: &u64, parcel: &Parcel| parcel.handed.is_none() && !self.recording.contains_key(seq);
+        self.parcels.iter().find(|(seq, parcel)| waits(seq, parcel)).map(|(_, parcel)| parcel.claim.taken_at)
     }
 
     pub(super) fn send(&self, command: ToClerk) {
@@ -106,7 +125,9 @@ impl<'b> Bench<'b> {
             started,
         };
         self.held_bytes += bytes.len();
-        self.parcels.insert(claim.seq, Parcel { claim: Arc::new(claim), bytes: Some(bytes), last_run: None });
+        let (seq, claim) = (claim.seq, Arc::new(claim));
+        let parcel = Parcel { claim, bytes: Some(bytes), handed: None, runs: Vec::new(), last_run: None };
+        self.parcels.insert(seq, parcel);
         admission
     }
 
@@ -127,6 +148,7 @@ impl<'b> Bench<'b> {
                     size: meta.size,
                     correlation_id: correlation_id.unwrap_or_else(|| made_correlation_id(seq)),
                     error_code: Some(refusal.code),
+                    history: Some(history::of_refused(meta.uid)),
                     ..self.blank(seq, &name)
                 };
                 let report = Some(error_log::render(&outcome, None, Some(&refusal)));
@@ -186,6 +208,10 @@ impl<'b> Bench<'b> {
         }
         if let Some(parcel) = self.parcels.get_mut(&job.seq) {
             parcel.bytes = Some(job.bytes);
+            parcel.handed = None;
+            if verdict != Verdict::Postpone {
+                parcel.runs.push(history::run_record(job.attempt, &run));
+            }
             parcel.last_run = Some((run, staged.then_some(job.slot)));
         }
         // Only a retry needs it, and the first random number costs milliseconds.
@@ -256,6 +282,7 @@ impl<'b> Bench<'b> {
                 Effect::RetryAnnounced { seq, attempt, pause } => self.announce_retry(seq, attempt, pause),
                 Effect::Left { seq } => {
                     self.summary.interrupted += 1;
+                    self.board.metrics.interrupted();
                     if let Some(claim) = self.parcels.get(&seq).map(|parcel| Arc::clone(&parcel.claim)) {
                         tracing::warn!(seq, file = claim.name, correlation_id = claim.correlation_id, target = %claim.key,
                             code = Code::Interrupted.id(), "interrupted: the next start runs it again");
@@ -299,6 +326,10 @@ impl<'b> Bench<'b> {
         }
         let Some(bytes) = parcel.bytes.clone() else { return };
         let claim = Arc::clone(&parcel.claim);
+        if attempt == 1 {
+            self.board.metrics.started(claim.taken_at);
+        }
+        parcel.handed = Some((jiff::Timestamp::now(), attempt));
         tracing::debug!(seq, file = claim.name, correlation_id = claim.correlation_id, target = %claim.key, attempt, "starting porch");
         self.runner.run(Job { seq, attempt, slot, claim, bytes });
     }
@@ -306,7 +337,7 @@ impl<'b> Bench<'b> {
     fn record(&mut self, seq: u64, outcome: Final, attempts: u32, duplicate_of: Option<u64>) {
         let Some(parcel) = self.parcels.get_mut(&seq) else { return };
         let (claim, bytes) = (Arc::clone(&parcel.claim), parcel.bytes.clone());
-        let last_run = parcel.last_run.take();
+        let (last_run, runs) = (parcel.last_run.take(), std::mem::take(&mut parcel.runs));
         let bytes = match bytes.map_or_else(|| self.store.bytes(seq), |bytes| Ok(Some(bytes))) {
             Ok(bytes) => bytes.unwrap_or_default(),
             Err(error) => {
@@ -328,6 +359,7 @@ impl<'b> Bench<'b> {
             duration_ms: run.map(|run| u64::try_from(run.duration.as_millis()).unwrap_or(u64::MAX)),
             duplicate_of,
             key: Some(claim.key.clone()),
+            history: Some(history::of_claim(&claim, runs, run)),
             ..self.blank(seq, &claim.name)
         };
         let report = (record.status == Status::Failed).then(|| error_log::render(&record, run, None));

@@ -2,7 +2,7 @@
 //! when it is interrupted: every step leaves a state that the same table covers.
 
 use super::places::Places;
-use super::{Failure, error_log};
+use super::{Failure, error_log, history};
 use crate::clerk::{Settlement, Source};
 use crate::runner::{LastRuns, kill_leftovers};
 use crate::store::{OpenEntry, Store};
@@ -172,6 +172,7 @@ fn give_up(
     labels: &Labels<'_>,
 ) -> Option<Settlement> {
     let (claim, bytes) = (entry.claim?, entry.bytes?);
+    let history = Some(history::of_claim(&claim, Vec::new(), None));
     let message = format!("interrupted: the daemon or the machine stopped while porch ran, {attempts} times");
     let outcome = Outcome {
         status: Status::Failed,
@@ -184,6 +185,7 @@ fn give_up(
         attempts,
         error_code: Some(Code::Interrupted),
         key: Some(claim.key),
+        history,
         ..Outcome::blank(claim.seq, &claim.name, jiff::Timestamp::now())
     };
     let report = Some(error_log::render(&outcome, None, None));

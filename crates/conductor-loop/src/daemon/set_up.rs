@@ -1,13 +1,18 @@
 //! The parts a life is built from, as the configuration wants them.
 
 use super::places::Places;
+use super::questions::{Current, Questions};
 use super::{Failure, Input};
 use crate::config::{Config, Mode, Period};
+use crate::control::Control;
 use crate::intake;
 use crate::runner::{self, Engine, Executable, RunLedger, Runner};
+use crate::store::Store;
 use conductor_core::Code;
+use conductor_core::inquiry::{Held, StatusReport};
 use conductor_core::intent::Policy;
 use crossbeam_channel::Sender;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,6 +98,44 @@ pub(super) fn intake_settings(
         events: !polled,
         next_seq,
     }
+}
+
+/// Targets that an operator held when the last daemon ended.
+pub(super) fn held_targets(store: &Store) -> Result<BTreeMap<String, Held>, Failure> {
+    let held = store.held().map_err(|error| {
+        Failure::set_up(error.code(), format!("reading which targets are held: {error}"))
+    })?;
+    Ok(held.into_iter().map(|held| (held.target.clone(), held)).collect())
+}
+
+/// The local socket, and what answers on it. A file system without sockets costs the commands, not the daemon.
+pub(super) fn open_control(
+    config: &Config,
+    places: &Places,
+    store: &Arc<Store>,
+    (porch_path, out): (&str, &Path),
+    questions: &Arc<Questions>,
+) -> Option<Control> {
+    let facts = StatusReport {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        running: true,
+        pid: Some(std::process::id()),
+        started_at: Some(jiff::Timestamp::now()),
+        handoff: places.path.display().to_string(),
+        out: out.display().to_string(),
+        porch_path: porch_path.to_owned(),
+        mode: config.mode.as_str().to_owned(),
+        workers: config.limits.workers,
+        ..StatusReport::default()
+    };
+    let handoff = Arc::clone(&places.handoff);
+    questions.set_current(Some(Current { store: Arc::clone(store), handoff, facts }));
+    let questions = Arc::clone(questions);
+    let answering = move |question, uid| questions.answer(question, uid);
+    let started = Control::start(Arc::clone(&places.private), Arc::new(answering));
+    started
+        .inspect_err(|error| tracing::warn!(%error, "no local socket: status, list and the like do not work"))
+        .ok()
 }
 
 pub(super) fn start_runner(

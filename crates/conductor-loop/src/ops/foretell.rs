@@ -46,12 +46,12 @@ pub fn plan(config: &Config, files: &[String], as_json: bool) -> Result<u8, OpsE
                     .map_err(|error: PorchError| (error.code(), error.to_string()))
             });
         match planned {
-            Ok((outcome, _)) if as_json => answer.extend([outcome.line(), "\n".to_owned()]),
-            Ok((outcome, _)) if !outcome.changed => {
+            Ok(applied) if as_json => answer.extend([applied.outcome.line(), "\n".to_owned()]),
+            Ok(applied) if !applied.outcome.changed => {
                 // Writing to a String cannot fail.
-                let _ = writeln!(answer, "{file}: nothing to change in {}", outcome.package);
+                let _ = writeln!(answer, "{file}: nothing to change in {}", applied.outcome.package);
             }
-            Ok((_, diff)) => answer.push_str(&diff),
+            Ok(applied) => answer.push_str(&applied.diff()),
             Err((code, reason)) => {
                 status = WOULD_FAIL;
                 let told = if as_json {

@@ -15,18 +15,20 @@ pub(super) fn run(worker: &Worker, settings: &Settings, engine: &Engine, job: &J
     let cancelled = || worker.stop.level() >= Stop::Terminate;
     let patience =
         Patience { lock_wait: LOCK_WAIT.min(limit), deadline: begin + limit, cancelled: &cancelled };
-    let mut stdout = Capture::default();
+    let (mut stdout, mut change) = (Capture::default(), String::new());
     let ending = match order(job).and_then(|order| engine.apply(&order, &patience).map_err(ending)) {
-        Ok(outcome) => {
-            report(&outcome);
-            stdout.head = format!("{}\n", outcome.line()).into_bytes();
+        Ok(applied) => {
+            report(&applied.outcome);
+            stdout.head = format!("{}\n", applied.outcome.line()).into_bytes();
             stdout.total = stdout.head.len() as u64;
+            change = applied.diff();
             Ending::Exited(0)
         }
         Err(ending) => ending,
     };
     let command = vec!["builtin".to_owned()];
-    Run { ending, duration: begin.elapsed(), stdout, command, ..worker.not_run(Ending::Interrupted) }
+    let duration = begin.elapsed();
+    Run { ending, duration, stdout, change, command, ..worker.not_run(Ending::Interrupted) }
 }
 
 /// The bytes that run are judged again, and only they: what the claim says of them is for ordering.

@@ -233,6 +233,7 @@ impl Worker {
             stdout: Capture::default(),
             stderr: Capture::default(),
             leftovers: Vec::new(),
+            change: String::new(),
             command: Vec::new(),
             worker: self.number,
         }

@@ -8,6 +8,7 @@ pub use error::StoreError;
 pub use transfer::{ImportCount, export, import, looks_like_go_state};
 
 use crate::sys::dir::Dir;
+use conductor_core::inquiry::Held;
 use conductor_core::intent::TargetKey;
 use conductor_core::record::{self, Claim, LastSuccess, Outcome, Status};
 use redb::backends::FileBackend;
@@ -40,6 +41,8 @@ const REPORTS: Blobs = TableDefinition::new("reports");
 const TARGETS: Names = TableDefinition::new("targets");
 /// Imported successes by file name: they know no target.
 const IMPORTED: Names = TableDefinition::new("imported");
+/// Targets that an operator holds.
+const HELD: Names = TableDefinition::new("held");
 const META: Names = TableDefinition::new("meta");
 
 /// Totals that survive retention.
@@ -120,7 +123,7 @@ impl Store {
             let mut meta = txn.open_table(META)?;
             let found = meta.get("version")?.map(|value| decode::<u32>(value.value())).transpose()?;
             match found {
-                Some(VERSION) => return Ok(()),
+                Some(VERSION) => {}
                 Some(found) => return Err(StoreError::Version { found, known: VERSION }),
                 None => drop(meta.insert("version", encode(&VERSION).as_slice())?),
             }
@@ -130,6 +133,7 @@ impl Store {
             txn.open_table(REPORTS)?;
             txn.open_table(TARGETS)?;
             txn.open_table(IMPORTED)?;
+            txn.open_table(HELD)?;
             Ok(())
         })
     }
@@ -205,6 +209,51 @@ impl Store {
     /// The last success of a target, or an imported one of this name.
     pub fn last_success(&self, key: &TargetKey, name: &str) -> Result<Option<LastSuccess>, StoreError> {
         self.reading(|txn| last_success(&txn.open_table(TARGETS)?, &txn.open_table(IMPORTED)?, key, name))
+    }
+
+    /// The outcome of this number.
+    pub fn outcome(&self, seq: u64) -> Result<Option<Outcome>, StoreError> {
+        self.reading(|txn| txn.open_table(OUTCOMES)?.get(seq)?.map(|v| decode(v.value())).transpose())
+    }
+
+    /// The claim and the bytes of an unfinished intent.
+    pub fn unfinished(&self, seq: u64) -> Result<Option<Open>, StoreError> {
+        self.reading(|txn| txn.open_table(OPEN)?.get(seq)?.map(|v| decode_open(v.value())).transpose())
+    }
+
+    /// Targets that an operator holds.
+    pub fn held(&self) -> Result<Vec<Held>, StoreError> {
+        self.reading(|txn| txn.open_table(HELD)?.iter()?.map(|row| decode(row?.1.value())).collect())
+    }
+
+    /// Targets of this name, in whatever namespace, that had a success.
+    pub fn targets_named(&self, name: &str) -> Result<Vec<String>, StoreError> {
+        self.reading(|txn| {
+            let mut found = Vec::new();
+            for row in txn.open_table(TARGETS)?.iter()? {
+                let (key, _) = row?;
+                if key.value().split_once('/').is_some_and(|(_, target)| target == name) {
+                    found.push(key.value().to_owned());
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    /// Outcomes below a sequence number, newest first, to `each`, while it returns true.
+    pub fn outcomes_back(
+        &self,
+        below: u64,
+        mut each: impl FnMut(Outcome) -> bool,
+    ) -> Result<(), StoreError> {
+        self.reading(|txn| {
+            for row in txn.open_table(OUTCOMES)?.range(..below)?.rev() {
+                if !each(decode(row?.1.value())?) {
+                    break;
+                }
+            }
+            Ok(())
+        })
     }
 
     /// Outcomes in order of sequence number, oldest first, to `each`, while it returns true.
@@ -337,6 +386,18 @@ impl Batch {
         Ok(last.max(seq))
     }
 
+    /// A target is held from now on.
+    pub fn hold(&self, held: &Held) -> Result<(), StoreError> {
+        self.txn.open_table(HELD)?.insert(held.target.as_str(), encode(held).as_slice())?;
+        Ok(())
+    }
+
+    /// And no longer.
+    pub fn release(&self, target: &str) -> Result<(), StoreError> {
+        self.txn.open_table(HELD)?.remove(target)?;
+        Ok(())
+    }
+
     /// An outcome from elsewhere, as it is; for imports.
     pub fn import_outcome(&self, outcome: &Outcome) -> Result<(), StoreError> {
         self.txn.open_table(OUTCOMES)?.insert(outcome.seq, encode(outcome).as_slice())?;
@@ -398,8 +459,10 @@ fn encode_open(claim: Option<&Claim>, bytes: Option<&[u8]>) -> Vec<u8> {
     value
 }
 
-#[expect(clippy::type_complexity, reason = "the two parts of one value")]
-fn decode_open(value: &[u8]) -> Result<(Option<Claim>, Option<Arc<[u8]>>), StoreError> {
+/// The two parts of a value of `OPEN`.
+type Open = (Option<Claim>, Option<Arc<[u8]>>);
+
+fn decode_open(value: &[u8]) -> Result<Open, StoreError> {
     let cut = || StoreError::Damaged("a record is cut short".to_owned());
     let (length, rest) = value.split_first_chunk::<4>().ok_or_else(cut)?;
     let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| cut())?;

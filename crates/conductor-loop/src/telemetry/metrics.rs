@@ -1,15 +1,25 @@
 //! The metrics: the specification's five names, and what an operator needs besides. Label values come from closed lists.
 
+use conductor_core::code::TABLE;
 use conductor_core::record::{Outcome, Status};
+use jiff::Timestamp;
 use prometheus::core::Collector;
+use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Encoder, Error, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
 };
 use std::time::Duration;
 
 /// Seconds of one run of porch: from the embedded engine's fractions of a millisecond to the longest timeouts in use.
-const BUCKETS: [f64; 14] =
+const RUN_BUCKETS: [f64; 14] =
     [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 120.0];
+/// Seconds of waiting: from an idle daemon's milliseconds to a backlog of an hour.
+const WAIT_BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0, 30.0, 120.0, 600.0, 3600.0];
+/// Seconds of one durable commit.
+const COMMIT_BUCKETS: [f64; 10] = [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0];
+/// Records in one commit; at most 512 commands make one.
+const BATCH_BUCKETS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 512.0];
 
 /// Everything that is counted.
 #[derive(Debug)]
@@ -19,74 +29,156 @@ pub struct Metrics {
     failed: IntCounter,
     duplicates: IntCounter,
     retries: IntCounter,
+    interrupted: IntCounter,
     failures: IntCounterVec,
+    refusals: IntCounterVec,
     duration: Histogram,
+    start_latency: Histogram,
+    status_latency: Histogram,
+    commit: Histogram,
+    batch: Histogram,
     active: IntGauge,
     queue: IntGauge,
+    oldest: Gauge,
     sighted: IntGauge,
+    held: IntGauge,
+    scans: IntCounter,
+    overflows: IntCounter,
     ready: IntGauge,
     free: IntGauge,
 }
 
+/// The numbers that the page draws, once a second.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Sample {
+    /// Outcomes with status success since the start.
+    pub processed: u64,
+    /// Outcomes with status failed since the start.
+    pub failed: u64,
+    /// Runs under way.
+    pub active: i64,
+    /// Intents taken that wait.
+    pub waiting: i64,
+    /// Files seen and not taken.
+    pub sighted: i64,
+    /// Outcomes whose way from taking to status was timed, and its seconds in all.
+    pub timed: u64,
+    /// Seconds of these ways.
+    pub timed_seconds: f64,
+}
+
+/// Makes metrics and registers each.
+struct Making<'r>(&'r Registry);
+
+impl Making<'_> {
+    fn keep<C: Collector + Clone + 'static>(&self, collector: Result<C, Error>) -> Result<C, Error> {
+        let collector = collector?;
+        self.0.register(Box::new(collector.clone()))?;
+        Ok(collector)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, Error> {
+        self.keep(IntCounter::new(name, help))
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, Error> {
+        self.keep(IntGauge::new(name, help))
+    }
+
+    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, Error> {
+        self.keep(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec())))
+    }
+
+    /// A counter by error code, with every code of these classes at zero, so that a first one is seen as an increase.
+    fn by_code(&self, name: &str, help: &str, classes: &[&str]) -> Result<IntCounterVec, Error> {
+        let counters = self.keep(IntCounterVec::new(Opts::new(name, help), &["code"]))?;
+        for entry in TABLE.iter().filter(|entry| classes.iter().any(|class| entry.id.starts_with(class))) {
+            counters.get_metric_with_label_values(&[entry.id])?;
+        }
+        Ok(counters)
+    }
+}
+
 impl Metrics {
     /// All at zero.
-    pub fn new() -> Result<Self, prometheus::Error> {
-        let metrics = Self {
-            registry: Registry::new(),
-            processed: IntCounter::new(
+    pub fn new() -> Result<Self, Error> {
+        let registry = Registry::new();
+        let make = Making(&registry);
+        let info = Opts::new("conductor_build_info", "Always 1; the version is a label.")
+            .const_label("version", env!("CARGO_PKG_VERSION"));
+        make.keep(IntGauge::with_opts(info))?.set(1);
+        registry.register(Box::new(ProcessCollector::for_self()))?;
+        Ok(Self {
+            processed: make.counter(
                 "conductor_files_processed_total",
                 "Intents with status success, duplicates included.",
             )?,
-            failed: IntCounter::new("conductor_files_failed_total", "Intents with status failed.")?,
-            duplicates: IntCounter::new(
+            failed: make.counter("conductor_files_failed_total", "Intents with status failed.")?,
+            duplicates: make.counter(
                 "conductor_duplicates_total",
                 "Successes that repeated an earlier one; porch did not run.",
             )?,
-            retries: IntCounter::new(
-                "conductor_retries_total",
-                "Runs that ended with a request to be tried again.",
+            retries: make
+                .counter("conductor_retries_total", "Runs that ended with a request to be tried again.")?,
+            interrupted: make.counter(
+                "conductor_interrupted_total",
+                "Intents left for the next start of the daemon because it stopped.",
             )?,
-            failures: IntCounterVec::new(
-                Opts::new("conductor_failures_total", "Failed intents by error code (docs/ERRORS.md)."),
-                &["code"],
+            failures: make.by_code(
+                "conductor_failures_total",
+                "Failed intents by error code (docs/ERRORS.md), refused ones included.",
+                &["E1", "E2", "E3"],
             )?,
-            duration: Histogram::with_opts(
-                HistogramOpts::new("conductor_processing_duration_seconds", "Time of one run of porch.")
-                    .buckets(BUCKETS.to_vec()),
+            refusals: make.by_code(
+                "conductor_refusals_total",
+                "Refused files by error code: porch did not run.",
+                &["E1", "E2"],
             )?,
-            active: IntGauge::new("conductor_active_workers", "Runs of porch under way.")?,
-            queue: IntGauge::new("conductor_queue_size", "Intents taken that wait for their turn.")?,
-            sighted: IntGauge::new(
+            duration: make.histogram(
+                "conductor_processing_duration_seconds",
+                "Time of one run of porch.",
+                &RUN_BUCKETS,
+            )?,
+            start_latency: make.histogram(
+                "conductor_start_latency_seconds",
+                "From the taking of a file to the first start of porch for it.",
+                &WAIT_BUCKETS,
+            )?,
+            status_latency: make.histogram(
+                "conductor_status_latency_seconds",
+                "From the taking of a file to its status.",
+                &WAIT_BUCKETS,
+            )?,
+            commit: make.histogram(
+                "conductor_commit_duration_seconds",
+                "Time of one durable commit of the store.",
+                &COMMIT_BUCKETS,
+            )?,
+            batch: make.histogram(
+                "conductor_commit_records",
+                "Claims, starts and outcomes in one commit.",
+                &BATCH_BUCKETS,
+            )?,
+            active: make.gauge("conductor_active_workers", "Runs of porch under way.")?,
+            queue: make.gauge("conductor_queue_size", "Intents taken that wait for their turn.")?,
+            oldest: make.keep(Gauge::new(
+                "conductor_oldest_waiting_seconds",
+                "Time since the oldest waiting intent was taken; 0 when none waits.",
+            ))?,
+            sighted: make.gauge(
                 "conductor_sighted_files",
                 "Files seen in the handoff directory and not taken yet.",
             )?,
-            ready: IntGauge::new("conductor_ready", "1 when new files are taken.")?,
-            free: IntGauge::new(
-                "conductor_free_bytes",
-                "Free space of the handoff directory's file system.",
+            held: make.gauge("conductor_held_targets", "Targets that an operator holds.")?,
+            scans: make.counter("conductor_scans_total", "Complete scans of the handoff directory.")?,
+            overflows: make.counter(
+                "conductor_overflows_total",
+                "Times that the kernel lost events and the directory was scanned instead.",
             )?,
-        };
-        let info = IntGauge::with_opts(
-            Opts::new("conductor_build_info", "Always 1; the version is a label.")
-                .const_label("version", env!("CARGO_PKG_VERSION")),
-        )?;
-        info.set(1);
-        let all: [Box<dyn Collector>; 12] = [
-            Box::new(metrics.processed.clone()),
-            Box::new(metrics.failed.clone()),
-            Box::new(metrics.duplicates.clone()),
-            Box::new(metrics.retries.clone()),
-            Box::new(metrics.failures.clone()),
-            Box::new(metrics.duration.clone()),
-            Box::new(metrics.active.clone()),
-            Box::new(metrics.queue.clone()),
-            Box::new(metrics.sighted.clone()),
-            Box::new(metrics.ready.clone()),
-            Box::new(metrics.free.clone()),
-            Box::new(info),
-        ];
-        all.into_iter().try_for_each(|collector| metrics.registry.register(collector))?;
-        Ok(metrics)
+            ready: make.gauge("conductor_ready", "1 when new files are taken.")?,
+            free: make.gauge("conductor_free_bytes", "Free space of the handoff directory's file system.")?,
+            registry,
+        })
     }
 
     /// A final outcome was filed.
@@ -100,7 +192,18 @@ impl Metrics {
         }
         if let Some(code) = outcome.error_code {
             self.failures.with_label_values(&[code.id()]).inc();
+            if outcome.attempts == 0 && matches!(code.id().get(..2), Some("E1" | "E2")) {
+                self.refusals.with_label_values(&[code.id()]).inc();
+            }
         }
+        if let Some(history) = &outcome.history {
+            self.status_latency.observe(seconds_since(history.taken_at));
+        }
+    }
+
+    /// porch is started for the first time for an intent that was taken then.
+    pub fn started(&self, taken_at: Timestamp) {
+        self.start_latency.observe(seconds_since(taken_at));
     }
 
     /// A run of porch ended.
@@ -113,12 +216,38 @@ impl Metrics {
         self.retries.inc();
     }
 
+    /// An intent was left for the next start.
+    pub fn interrupted(&self) {
+        self.interrupted.inc();
+    }
+
+    /// A commit was made durable.
+    pub fn committed(&self, took: Duration, records: usize) {
+        self.commit.observe(took.as_secs_f64());
+        self.batch.observe(f64::from(u32::try_from(records).unwrap_or(u32::MAX)));
+    }
+
+    /// A scan has reached the end of the directory.
+    pub fn scanned(&self) {
+        self.scans.inc();
+    }
+
+    /// The kernel lost events.
+    pub fn overflowed(&self) {
+        self.overflows.inc();
+    }
+
     /// How much is where.
     pub fn set_load(&self, active: usize, queue: usize, sighted: usize) {
-        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.active.set(number(active));
         self.queue.set(number(queue));
         self.sighted.set(number(sighted));
+    }
+
+    /// What is asked for only when somebody looks: since when the oldest intent waits, and how many targets are held.
+    pub fn set_asked(&self, oldest_waiting: Option<Timestamp>, held: usize) {
+        self.oldest.set(oldest_waiting.map_or(0.0, seconds_since));
+        self.held.set(number(held));
     }
 
     /// Whether new files are taken.
@@ -131,11 +260,81 @@ impl Metrics {
         self.free.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
+    /// What the page draws.
+    pub fn sample(&self) -> Sample {
+        Sample {
+            processed: self.processed.get(),
+            failed: self.failed.get(),
+            active: self.active.get(),
+            waiting: self.queue.get(),
+            sighted: self.sighted.get(),
+            timed: self.status_latency.get_sample_count(),
+            timed_seconds: self.status_latency.get_sample_sum(),
+        }
+    }
+
     /// All of them in Prometheus' text format.
     pub fn text(&self) -> String {
         let mut text = Vec::new();
         // Writing to memory cannot fail.
         let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
         String::from_utf8(text).unwrap_or_default()
+    }
+}
+
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Zero when the clock was set back meanwhile.
+fn seconds_since(then: Timestamp) -> f64 {
+    Timestamp::now().duration_since(then).as_secs_f64().max(0.0)
+}
+
+/// The same in the OpenMetrics format. The library writes the classic one; the two differ, for what it writes, in the name of a
+/// counter's family and in the mark at the end.
+pub fn open_metrics(classic: &str) -> String {
+    let mut text = String::with_capacity(classic.len() + 8);
+    let mut counters = std::collections::HashSet::new();
+    for line in classic.lines() {
+        if let Some(name) = line.strip_prefix("# TYPE ").and_then(|rest| rest.strip_suffix("_total counter")) {
+            counters.insert(name);
+        }
+    }
+    for line in classic.lines() {
+        let named = line.strip_prefix("# HELP ").or_else(|| line.strip_prefix("# TYPE "));
+        let family = named.and_then(|rest| rest.split(' ').next()).and_then(|name| name.strip_suffix("_total"));
+        match family.filter(|family| counters.contains(family)) {
+            Some(family) => text.push_str(&line.replacen(&format!("{family}_total"), family, 1)),
+            None => text.push_str(line),
+        }
+        text.push('\n');
+    }
+    text.push_str("# EOF\n");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_of_counters_lose_their_ending_in_open_metrics() {
+        let classic = "# HELP a_total What a_total is.\n# TYPE a_total counter\na_total 1\n\
+                       # HELP b B.\n# TYPE b gauge\nb{code=\"E1\"} 2\n";
+        let want = "# HELP a What a_total is.\n# TYPE a counter\na_total 1\n# HELP b B.\n# TYPE b gauge\n\
+                    b{code=\"E1\"} 2\n# EOF\n";
+        assert_eq!(open_metrics(classic), want);
+    }
+
+    #[test]
+    fn every_name_is_ours_or_the_process_s_and_codes_begin_at_zero() {
+        let text = Metrics::new().unwrap().text();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            assert!(line.starts_with("conductor_") || line.starts_with("process_"), "{line}");
+        }
+        assert!(text.contains("conductor_failures_total{code=\"E301\"} 0"), "{text}");
+        assert!(text.contains("conductor_refusals_total{code=\"E215\"} 0"), "{text}");
+        assert!(!text.contains("conductor_refusals_total{code=\"E301\"}"));
     }
 }

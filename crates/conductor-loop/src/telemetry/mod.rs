@@ -3,9 +3,11 @@
 
 mod metrics;
 mod progress;
+mod recent;
 
-pub use metrics::Metrics;
+pub use metrics::{Metrics, Sample, open_metrics};
 pub use progress::Progress;
+pub use recent::log_lines;
 
 use std::io::Write;
 use std::sync::OnceLock;
@@ -33,6 +35,7 @@ struct Line<'w>(&'w Progress);
 
 impl Write for Line<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        recent::keep(bytes);
         self.0.around(|| std::io::stderr().lock().write_all(bytes)).map(|()| bytes.len())
     }
     fn flush(&mut self) -> std::io::Result<()> {

@@ -5,7 +5,7 @@
 use crate::intent::TargetKey;
 use crate::limits::PRIORITY_POINT;
 use crate::record::LastSuccess;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 /// The order among ready heads: smaller runs first. Time of taking, made earlier by ten seconds a point of priority.
@@ -37,6 +37,8 @@ struct Lane {
 pub(super) struct Lanes {
     lanes: HashMap<TargetKey, Lane>,
     ready: BTreeSet<Rank>,
+    /// Targets of which an operator wants nothing to start.
+    held: HashSet<TargetKey>,
 }
 
 impl Lanes {
@@ -66,9 +68,41 @@ impl Lanes {
         }
     }
 
-    /// The head of a free lane.
+    /// The head of a free lane that nobody holds.
     pub(super) fn free_head(&self, key: &TargetKey) -> Option<Rank> {
-        self.lanes.get(key).filter(|lane| !lane.busy)?.queue.front().copied()
+        let lane = self.lanes.get(key).filter(|lane| !lane.busy && !self.is_held(key))?;
+        lane.queue.front().copied()
+    }
+
+    /// The intent whose turn it is in a lane.
+    pub(super) fn head(&self, key: &TargetKey) -> Option<Rank> {
+        self.lanes.get(key)?.queue.front().copied()
+    }
+
+    /// Whether the head is running, recording or pausing.
+    pub(super) fn is_busy(&self, key: &TargetKey) -> bool {
+        self.lanes.get(key).is_some_and(|lane| lane.busy)
+    }
+
+    /// From now on nothing of this target becomes ready; what runs goes on.
+    pub(super) fn hold(&mut self, key: TargetKey) {
+        if let Some(head) = self.head(&key) {
+            self.ready.remove(&head);
+        }
+        self.held.insert(key);
+    }
+
+    /// Whether it was held.
+    pub(super) fn release_hold(&mut self, key: &TargetKey) -> bool {
+        self.held.remove(key)
+    }
+
+    pub(super) fn is_held(&self, key: &TargetKey) -> bool {
+        self.held.contains(key)
+    }
+
+    pub(super) fn anything_held(&self) -> bool {
+        !self.held.is_empty()
     }
 
     pub(super) fn make_ready(&mut self, rank: Rank) {

@@ -112,6 +112,10 @@ pub enum Event {
         /// Sequence number.
         seq: u64,
     },
+    /// An operator wants nothing of this target to start.
+    Hold(TargetKey),
+    /// And now it may.
+    Release(TargetKey),
 }
 
 /// What is to be done.

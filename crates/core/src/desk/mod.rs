@@ -5,8 +5,10 @@ mod lanes;
 mod message;
 mod rate;
 mod settle;
+mod why;
 
 pub use message::{Admission, Effect, Event, Fingerprint, Sighting};
+pub use why::Why;
 
 use crate::intent::TargetKey;
 use crate::limits::{
@@ -150,9 +152,10 @@ impl Desk {
         self.unfinished() == 0 && self.takes_in_flight == 0
     }
 
-    /// The backlog is worked off: a complete scan found nothing that is not finished.
+    /// The backlog is worked off: a complete scan found nothing that is not finished, but for what an operator holds.
     pub fn is_drained(&self) -> bool {
-        self.is_idle()
+        self.takes_in_flight == 0
+            && self.unfinished() == self.held_back()
             && self.settle.len() == 0
             && !self.scan.wanted
             && !self.scan.partial
@@ -212,6 +215,12 @@ impl Desk {
                 self.on_ended(now, (seq, verdict, jitter), effects);
             }
             Event::Filed { seq } => self.on_filed(seq, effects),
+            Event::Hold(key) => self.lanes.hold(key),
+            Event::Release(key) => {
+                if self.lanes.release_hold(&key) {
+                    self.offer_head(&key, effects);
+                }
+            }
         }
     }
 

@@ -75,6 +75,16 @@ impl Settle {
         Some(Due { name, expect })
     }
 
+    /// When a name is due, if it is known, and whether it is asked for already.
+    pub(super) fn due(&self, name: &[u8]) -> Option<Duration> {
+        self.names.get(name).map(|entry| entry.due)
+    }
+
+    /// Names with the times of their last change, those due first before the others.
+    pub(super) fn names(&self) -> impl Iterator<Item = (&[u8], i64)> {
+        self.order.iter().map(|(_, mtime_ns, name)| (&**name, *mtime_ns))
+    }
+
     pub(super) fn next_due(&self) -> Option<Duration> {
         self.order.first().map(|(due, _, _)| *due)
     }

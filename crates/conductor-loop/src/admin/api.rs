@@ -1,0 +1,124 @@
+//! The read-only API: a path and a query become a question, its answer becomes JSON.
+
+use super::View;
+use super::answer::{Content, JSON, respond};
+use conductor_core::Code;
+use conductor_core::code::TABLE;
+use conductor_core::inquiry::{Answer, Question, Refused, Selection, State};
+use hyper::{Response, StatusCode};
+use serde::Serialize;
+
+pub(super) const PREFIX: &str = "/api/v1/";
+
+pub(super) fn answer(path: &str, query: &str, view: &dyn View) -> Response<Content> {
+    let answer = match question(path, query) {
+        Some(Ok(question)) => view.answer(question),
+        Some(Err(refused)) => Answer::Refused(refused),
+        None => Answer::Refused(Refused::new("not-found", format!("there is no {path}"), "See docs/FORMATS.md.")),
+    };
+    match answer {
+        Answer::Status(status) => json(StatusCode::OK, &status),
+        Answer::List(listing) => json(StatusCode::OK, &listing),
+        Answer::Show(shown) => json(StatusCode::OK, &shown),
+        Answer::Explain(explained) => json(StatusCode::OK, &explained),
+        Answer::Refused(refused) => {
+            let status = match refused.word.as_str() {
+                "not-found" => StatusCode::NOT_FOUND,
+                "not-permitted" => StatusCode::FORBIDDEN,
+                "bad-question" | "ambiguous" => StatusCode::BAD_REQUEST,
+                _ => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            json(status, &serde_json::json!({"error": refused}))
+        }
+        // Nothing here asks for these.
+        Answer::Held(_) | Answer::Released { .. } | Answer::Purged(_) | Answer::Logs(_) => {
+            json(StatusCode::INTERNAL_SERVER_ERROR, &serde_json::json!({}))
+        }
+    }
+}
+
+fn json(status: StatusCode, body: &impl Serialize) -> Response<Content> {
+    let mut bytes = serde_json::to_vec(body).unwrap_or_default();
+    bytes.push(b'\n');
+    respond(status, JSON, bytes)
+}
+
+/// None: there is no such path.
+fn question(path: &str, query: &str) -> Option<Result<Question, Refused>> {
+    let path = path.strip_prefix(PREFIX)?;
+    Some(match path.split_once('/') {
+        None if path == "status" => Ok(Question::Status),
+        None if path == "intents" => selection(query).map(Question::List),
+        None if path == "explain" => of(query).map(|of| Question::Explain { of }),
+        Some(("intents", of)) if !of.is_empty() && !of.contains('/') => {
+            Ok(Question::Show { of: of.to_owned() })
+        }
+        _ => return None,
+    })
+}
+
+fn of(query: &str) -> Result<String, Refused> {
+    match form_urlencoded::parse(query.as_bytes()).collect::<Vec<_>>().as_slice() {
+        [(key, value)] if key == "of" && !value.is_empty() => Ok(value.clone().into_owned()),
+        _ => Err(bad("explain?of=NUMBER, FILE or TARGET".to_owned())),
+    }
+}
+
+fn selection(query: &str) -> Result<Selection, Refused> {
+    let mut selection = Selection::default();
+    for (key, value) in form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| !value.is_empty()) {
+        let wrong = || bad(format!("'{value}' is no value of {key}"));
+        match &*key {
+            "state" => {
+                let states = value.split(',').map(State::from_word);
+                selection.states = states.collect::<Option<_>>().ok_or_else(wrong)?;
+            }
+            "target" => selection.target = Some(value.into_owned()),
+            "text" => selection.text = Some(value.into_owned()),
+            "code" => selection.code = Some(code(&value).ok_or_else(wrong)?),
+            "since" => selection.since = Some(value.parse().map_err(|_| wrong())?),
+            "before" => selection.before = Some(value.parse().map_err(|_| wrong())?),
+            "limit" => selection.most = value.parse().map_err(|_| wrong())?,
+            _ => return Err(bad(format!("'{key}' is not known"))),
+        }
+    }
+    Ok(selection)
+}
+
+fn code(id: &str) -> Option<Code> {
+    TABLE.iter().find(|entry| entry.id == id).map(|entry| entry.code)
+}
+
+fn bad(text: String) -> Refused {
+    let advice = "Known: state, target, text, code, since (RFC 3339), before, limit. See docs/FORMATS.md.";
+    Refused::new("bad-question", text, advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_and_queries_are_questions_or_refused() {
+        let asked = |path: &str, query: &str| question(&format!("{PREFIX}{path}"), query);
+        assert_eq!(asked("status", "").unwrap().unwrap(), Question::Status);
+        let show = Question::Show { of: "intent-a.json".into() };
+        assert_eq!(asked("intents/intent-a.json", "").unwrap().unwrap(), show);
+        let explain = Question::Explain { of: "ns/web".into() };
+        assert_eq!(asked("explain", "of=ns%2Fweb").unwrap().unwrap(), explain);
+        let query = "state=failed,done&target=web&text=a+b&code=E301&since=2026-01-01T00:00:00Z&before=9&limit=3";
+        let Question::List(selection) = asked("intents", query).unwrap().unwrap() else { panic!("a list") };
+        assert_eq!(selection.states, [State::Failed, State::Done]);
+        assert_eq!((selection.text.as_deref(), selection.before, selection.most), (Some("a b"), Some(9), 3));
+        assert_eq!(selection.code, Some(Code::PorchFailed));
+        for query in ["state=lost", "code=E999", "since=noon", "before=x", "limit=-1", "color=red"] {
+            assert_eq!(asked("intents", query).unwrap().unwrap_err().word, "bad-question", "{query}");
+        }
+        for query in ["", "of=", "of=a&of=b", "off=a"] {
+            assert!(asked("explain", query).unwrap().is_err(), "{query}");
+        }
+        for path in ["", "intent", "intents/", "intents/a/b", "status/x", "hold", "../status"] {
+            assert!(asked(path, "").is_none(), "{path}");
+        }
+    }
+}

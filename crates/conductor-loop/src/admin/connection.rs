@@ -1,0 +1,96 @@
+//! Connections: how many, how long, how large. One request each.
+
+use super::events::Feed;
+use super::{Security, Serves, View, answer};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+/// Connections open at once on one address. One more ends the oldest: whoever only holds connections open keeps nobody else out.
+const CONNECTIONS_MAX: usize = 64;
+/// A request line and its headers must fit, and arrive within this time.
+const HEAD_BYTES_MAX: usize = 16 << 10;
+const HEAD_TIME: Duration = Duration::from_secs(5);
+/// Most header fields of a request.
+const FIELDS_MAX: usize = 64;
+/// The longest a connection may live, unless it carries events.
+const CONNECTION_TIME: Duration = Duration::from_secs(10);
+/// And if it does; a page asks again by itself.
+const EVENTS_TIME: Duration = Duration::from_hours(1);
+/// A pause after a failed accept, which is for want of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What everything on one address has in common.
+pub(super) struct Listening {
+    pub(super) address: SocketAddr,
+    pub(super) serves: Serves,
+    pub(super) view: Arc<dyn View>,
+    pub(super) feed: Arc<Feed>,
+    pub(super) security: Arc<Security>,
+}
+
+pub(super) async fn accept(listener: TcpListener, listening: Arc<Listening>) {
+    let mut open: VecDeque<AbortHandle> = VecDeque::new();
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(ACCEPT_PAUSE).await; // Nothing announces that there are descriptors again.
+            continue;
+        };
+        let task = tokio::spawn(converse(stream, Arc::clone(&listening)));
+        open.retain(|connection| !connection.is_finished());
+        open.push_back(task.abort_handle());
+        if open.len() > CONNECTIONS_MAX
+            && let Some(oldest) = open.pop_front()
+        {
+            oldest.abort();
+        }
+    }
+}
+
+/// A peer that goes away, or speaks something else, is its own affair.
+async fn converse(stream: TcpStream, listening: Arc<Listening>) {
+    // Whoever only asks for health shows no certificate: probes have none.
+    let authenticated = listening.serves.metrics || listening.serves.page;
+    match listening.security.acceptor(authenticated) {
+        None => respond(stream, listening).await,
+        Some(acceptor) => {
+            if let Ok(Ok(stream)) = timeout(HEAD_TIME, acceptor.accept(stream)).await {
+                respond(stream, listening).await;
+            }
+        }
+    }
+}
+
+async fn respond(stream: impl AsyncRead + AsyncWrite + Unpin, listening: Arc<Listening>) {
+    let carries_events = AtomicBool::new(false);
+    let service = service_fn(|request| {
+        let (listening, carries_events) = (Arc::clone(&listening), &carries_events);
+        async move {
+            let answer = answer::to(&request, &listening).await;
+            carries_events.store(answer.body().is_endless(), Ordering::Relaxed);
+            Ok::<_, std::convert::Infallible>(answer)
+        }
+    });
+    let connection = http1::Builder::new()
+        .keep_alive(false)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .max_headers(FIELDS_MAX)
+        .header_read_timeout(HEAD_TIME)
+        .timer(TokioTimer::new())
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let over = timeout(CONNECTION_TIME, connection.as_mut()).await.is_ok();
+    if !over && carries_events.load(Ordering::Relaxed) {
+        let _ = timeout(EVENTS_TIME, connection).await;
+    }
+}

@@ -1,0 +1,74 @@
+//! Server-sent events: the numbers of each second, to whoever looks at the page. A newcomer gets those of the last minutes first.
+
+use super::answer::{Content, respond, with_headers};
+use super::{Pulse, View};
+use hyper::body::Bytes;
+use hyper::{Response, StatusCode};
+use serde::Serialize;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc::{Sender, channel};
+
+pub(super) const PATH: &str = "/api/v1/events";
+const EVERY: Duration = Duration::from_secs(1);
+/// Seconds that are remembered.
+const HISTORY: usize = 300;
+/// Pages looked at at once.
+const LISTENERS_MAX: usize = 16;
+/// Events on their way to one page; one that reads more slowly is let go and asks again.
+const BEHIND_MAX: usize = 8;
+
+/// Who listens, and what was said last.
+#[derive(Default)]
+pub(super) struct Feed(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    history: VecDeque<Pulse>,
+    listeners: Vec<Sender<Bytes>>,
+}
+
+fn event(name: &str, data: &impl Serialize) -> Bytes {
+    let data = serde_json::to_string(data).unwrap_or_default();
+    Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
+}
+
+impl Feed {
+    fn say(&self, pulse: Pulse) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.history.len() >= HISTORY {
+            state.history.pop_front();
+        }
+        state.history.push_back(pulse);
+        if !state.listeners.is_empty() {
+            let bytes = event("pulse", &pulse);
+            state.listeners.retain(|listener| listener.try_send(bytes.clone()).is_ok());
+        }
+    }
+}
+
+/// Says the numbers of each second, for ever.
+pub(super) async fn sample(feed: Arc<Feed>, view: Arc<dyn View>) {
+    let mut seconds = tokio::time::interval(EVERY);
+    seconds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        seconds.tick().await;
+        feed.say(view.pulse());
+    }
+}
+
+/// A new listener's answer.
+pub(super) fn answer(feed: &Feed) -> Response<Content> {
+    let (sender, receiver) = channel(BEHIND_MAX);
+    let mut state = feed.0.lock().unwrap_or_else(PoisonError::into_inner);
+    state.listeners.retain(|listener| !listener.is_closed());
+    if state.listeners.len() >= LISTENERS_MAX {
+        let text = "too many pages are looked at\n";
+        return respond(StatusCode::SERVICE_UNAVAILABLE, "text/plain; charset=utf-8", text);
+    }
+    // There is room: the channel is new.
+    let _ = sender.try_send(event("history", &state.history));
+    state.listeners.push(sender);
+    with_headers(Content::Events(receiver), StatusCode::OK, "text/event-stream")
+}

@@ -1,0 +1,30 @@
+//! The page: three embedded files, no other resource. It renders what the API says as text, never as markup.
+
+use super::answer::{Content, respond};
+use hyper::header::{CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY};
+use hyper::{Response, StatusCode};
+
+const PARTS: [(&str, &str, &str); 3] = [
+    ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
+    ("/page.css", "text/css; charset=utf-8", include_str!("page/page.css")),
+    ("/page.js", "text/javascript; charset=utf-8", include_str!("page/page.js")),
+];
+
+/// Nothing but our own files, and nothing that could be injected: no inline script or style, no frame, no form.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+
+/// The part of the page at this path.
+pub(super) fn part(path: &str) -> Option<Response<Content>> {
+    let (_, kind, text) = PARTS.into_iter().find(|(at, _, _)| *at == path)?;
+    let mut response = respond(StatusCode::OK, kind, text);
+    for (name, value) in [
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    Some(response)
+}

@@ -1,0 +1,193 @@
+//! Who may connect and ask: TLS 1.3 with an optional authority for clients, and a bearer token. Files are read again when they
+//! change; one that cannot be used leaves what was read before in force.
+
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::version::TLS13;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+use tokio_rustls::TlsAcceptor;
+
+/// Files are looked at for changes at most this often.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A token shorter than this can be guessed.
+const TOKEN_MIN: usize = 16;
+
+/// Why certificate, key, authority or token cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {reason}")]
+pub struct SecurityError {
+    path: String,
+    reason: String,
+}
+
+impl SecurityError {
+    fn new(path: &Path, reason: impl std::fmt::Display) -> Self {
+        Self { path: path.display().to_string(), reason: reason.to_string() }
+    }
+}
+
+/// Paths of PEM files.
+#[derive(Debug, Clone)]
+pub struct TlsFiles {
+    /// The certificate, with its intermediates.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// The authority that signs clients' certificates, if they must have one.
+    pub client_authority: Option<PathBuf>,
+}
+
+/// With and without a demand for a client's certificate.
+#[derive(Clone)]
+struct Acceptors {
+    authenticated: TlsAcceptor,
+    plain: TlsAcceptor,
+}
+
+/// What is demanded of whoever connects.
+pub struct Security {
+    tls: Option<Reloading<TlsFiles, Acceptors>>,
+    token: Option<Reloading<PathBuf, Vec<u8>>>,
+    same: fn(&[u8], &[u8]) -> bool,
+}
+
+impl Security {
+    /// Reads everything. `same` compares secrets in constant time.
+    pub fn new(
+        tls: Option<TlsFiles>,
+        token: Option<PathBuf>,
+        same: fn(&[u8], &[u8]) -> bool,
+    ) -> Result<Self, SecurityError> {
+        let paths = |files: &TlsFiles| {
+            let authority = files.client_authority.clone();
+            [files.certificate.clone(), files.key.clone()].into_iter().chain(authority).collect()
+        };
+        let tls = tls.map(|files| Reloading::new(paths(&files), files, acceptors)).transpose()?;
+        let token =
+            token.map(|path| Reloading::new(vec![path.clone()], path, |path| read_token(path))).transpose()?;
+        Ok(Self { tls, token, same })
+    }
+
+    /// None: plain connections are served.
+    pub(super) fn acceptor(&self, authenticated: bool) -> Option<TlsAcceptor> {
+        let acceptors = self.tls.as_ref()?.current();
+        Some(if authenticated { acceptors.authenticated } else { acceptors.plain })
+    }
+
+    /// Whether this `Authorization` header suffices.
+    pub(super) fn permits(&self, authorization: Option<&[u8]>) -> bool {
+        let Some(token) = &self.token else { return true };
+        let given = authorization.and_then(|header| header.strip_prefix(b"Bearer "));
+        given.is_some_and(|given| (self.same)(given, &token.current()))
+    }
+}
+
+/// A value made from files, made again when they change.
+struct Reloading<F, T> {
+    paths: Vec<PathBuf>,
+    from: F,
+    make: fn(&F) -> Result<T, SecurityError>,
+    held: Mutex<Held<T>>,
+}
+
+struct Held<T> {
+    value: T,
+    seen: Vec<Option<(SystemTime, u64)>>,
+    looked: Instant,
+}
+
+/// What shows that a file was replaced or written.
+fn marks(paths: &[PathBuf]) -> Vec<Option<(SystemTime, u64)>> {
+    let mark = |path: &PathBuf| {
+        let meta = std::fs::metadata(path).ok()?;
+        Some((meta.modified().ok()?, std::os::unix::fs::MetadataExt::ino(&meta)))
+    };
+    paths.iter().map(mark).collect()
+}
+
+impl<F, T: Clone> Reloading<F, T> {
+    fn new(paths: Vec<PathBuf>, from: F, make: fn(&F) -> Result<T, SecurityError>) -> Result<Self, SecurityError> {
+        let seen = marks(&paths);
+        let held = Held { value: make(&from)?, seen, looked: Instant::now() };
+        Ok(Self { paths, from, make, held: Mutex::new(held) })
+    }
+
+    fn current(&self) -> T {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.looked.elapsed() >= LOOK_EVERY {
+            held.looked = Instant::now();
+            let seen = marks(&self.paths);
+            if seen != held.seen {
+                match (self.make)(&self.from) {
+                    Ok(value) => {
+                        (held.value, held.seen) = (value, seen);
+                        tracing::info!(file = %self.paths.first().map_or(Path::new(""), |path| path).display(), "read again, because it changed");
+                    }
+                    // It may be half replaced: looked at again, with what was read before in force.
+                    Err(error) => tracing::warn!(%error, "changed and not usable; what was read before stays in force"),
+                }
+            }
+        }
+        held.value.clone()
+    }
+}
+
+fn read_token(path: &Path) -> Result<Vec<u8>, SecurityError> {
+    let text = std::fs::read_to_string(path).map_err(|error| SecurityError::new(path, error))?;
+    let token = text.trim();
+    if token.len() < TOKEN_MIN || token.contains(char::is_whitespace) {
+        return Err(SecurityError::new(path, format!("a token is one word of at least {TOKEN_MIN} characters")));
+    }
+    Ok(token.as_bytes().to_vec())
+}
+
+fn acceptors(files: &TlsFiles) -> Result<Acceptors, SecurityError> {
+    let plain = config(files, None)?;
+    let authenticated = match &files.client_authority {
+        None => Arc::clone(&plain),
+        Some(authority) => config(files, Some(authority))?,
+    };
+    Ok(Acceptors { authenticated: authenticated.into(), plain: plain.into() })
+}
+
+fn config(files: &TlsFiles, authority: Option<&PathBuf>) -> Result<Arc<ServerConfig>, SecurityError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let of = |path: &Path| {
+        let path = path.to_owned();
+        move |error: rustls::Error| SecurityError::new(&path, error)
+    };
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&TLS13])
+        .map_err(of(&files.certificate))?;
+    let builder = match authority {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let mut roots = rustls::RootCertStore::empty();
+            for certificate in certificates(path)? {
+                roots.add(certificate).map_err(of(path))?;
+            }
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            builder.with_client_cert_verifier(verifier.build().map_err(|error| SecurityError::new(path, error))?)
+        }
+    };
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| SecurityError::new(&files.key, error))?;
+    let mut config =
+        builder.with_single_cert(certificates(&files.certificate)?, key).map_err(of(&files.certificate))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, SecurityError> {
+    let read = CertificateDer::pem_file_iter(path).map_err(|error| SecurityError::new(path, error))?;
+    let certificates: Vec<_> =
+        read.collect::<Result<_, _>>().map_err(|error| SecurityError::new(path, error))?;
+    if certificates.is_empty() {
+        return Err(SecurityError::new(path, io::Error::other("it holds no certificate")));
+    }
+    Ok(certificates)
+}

@@ -1,0 +1,171 @@
+//! What the clerk is asked for and what it answers, and the values both carry.
+
+use super::HeadState;
+use crate::sys::dir::Dir;
+use crate::sys::slots::Slots;
+use conductor_core::Code;
+use conductor_core::inquiry::Held;
+use conductor_core::name::TakenName;
+use conductor_core::record::{Claim, LastSuccess, Outcome};
+use crossbeam_channel::Sender;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Where files go. All on one file system.
+#[derive(Debug)]
+pub struct Places {
+    /// The handoff directory.
+    pub handoff: Arc<Dir>,
+    /// Taken files.
+    pub taken: Arc<Dir>,
+    /// Temporary files of the clerk.
+    pub drafts: Arc<Dir>,
+    /// Staging slots: private copies that porch reads.
+    pub slots: Arc<Slots>,
+    /// processed/
+    pub processed: Arc<Dir>,
+    /// failed/
+    pub failed: Arc<Dir>,
+    /// status/
+    pub status: Arc<Dir>,
+}
+
+/// Where the archived file comes from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// The private copy in a staging slot, checked after the run; the bytes are the fallback.
+    Staged {
+        /// The slot.
+        slot: u16,
+        /// Exactly what was run.
+        bytes: Arc<[u8]>,
+    },
+    /// From memory or the store.
+    Bytes(Arc<[u8]>),
+    /// The taken file itself is moved: it was not read.
+    Taken(TakenName),
+}
+
+/// A final outcome on its way to the disk.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// The record; `archived_as` is filled in here.
+    pub outcome: Outcome,
+    /// What is archived.
+    pub source: Source,
+    /// The error log of a failure.
+    pub report: Option<Vec<u8>>,
+    /// The producer's file, to be removed when a copy was archived.
+    pub taken: Option<TakenName>,
+    /// Whether it is published again from the store, so that its files may be there already.
+    pub republish: bool,
+    /// Whether the archived file is in its place: publishing that found no space goes on behind it.
+    pub archived: bool,
+    /// Whether somebody else had put a file in the way, so that another name is to be recorded.
+    pub renamed: bool,
+}
+
+/// What the daemon asks for.
+#[derive(Debug)]
+pub enum Command {
+    /// Make a claim durable.
+    Claim {
+        /// The record.
+        claim: Box<Claim>,
+        /// The bytes.
+        bytes: Arc<[u8]>,
+        /// Whether its first start is recorded with it.
+        arm: bool,
+    },
+    /// Make the next start durable.
+    Arm {
+        /// Sequence number.
+        seq: u64,
+        /// Which start.
+        attempt: u32,
+    },
+    /// Make an outcome durable and publish it.
+    Settle(Box<Settlement>),
+    /// Remove what is older than this.
+    Retain {
+        /// Outcomes finished before go.
+        before: jiff::Timestamp,
+    },
+    /// The helper has synced everything published before.
+    Synced {
+        /// What is DONE.
+        seqs: Vec<u64>,
+        /// Whether the sync worked.
+        result: io::Result<()>,
+    },
+    /// What these outcomes' runs wrote is on the disk.
+    PackagesSynced {
+        /// The outcomes, now to be made durable.
+        settlements: Vec<Settlement>,
+        /// Whether the sync worked.
+        result: io::Result<()>,
+    },
+    /// An operator holds a target.
+    Hold {
+        /// The record.
+        held: Held,
+        /// Told when it is durable.
+        durable: Sender<()>,
+    },
+    /// An operator releases a target.
+    Release {
+        /// `NAMESPACE/TARGET`
+        target: String,
+        /// Told when it is durable.
+        durable: Sender<()>,
+    },
+    /// Whether the daemon is ready, for the public head.
+    Ready(HeadState),
+    /// Somebody waits for the disk now: do not collect.
+    Hurry,
+    /// Finish everything and end.
+    Stop,
+}
+
+/// What the clerk answers.
+#[derive(Debug)]
+pub enum Ack {
+    /// A claim is durable.
+    Claimed {
+        /// Sequence number.
+        seq: u64,
+        /// The last success of its target.
+        last: Option<LastSuccess>,
+    },
+    /// A start is durable.
+    Armed {
+        /// Sequence number.
+        seq: u64,
+    },
+    /// An outcome is durable and published.
+    Filed {
+        /// Sequence number.
+        seq: u64,
+        /// Where the file is now.
+        archived_as: String,
+    },
+    /// One transaction was made durable.
+    Committed {
+        /// How long that took.
+        took: Duration,
+        /// Claims, starts and outcomes in it.
+        records: usize,
+    },
+    /// The disk is full (true) or has room again (false).
+    DiskFull(bool),
+    /// Retention removed this many outcomes.
+    Retained(u64),
+    /// Nothing can be made durable any more; the process must end.
+    Fatal {
+        /// The stable code.
+        code: Code,
+        /// What failed.
+        reason: String,
+    },
+}

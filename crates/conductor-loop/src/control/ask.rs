@@ -1,0 +1,46 @@
+//! The asking side of the local socket.
+
+use super::socket_path;
+use crate::sys::dir::Dir;
+use conductor_core::inquiry::{Answer, Question};
+use conductor_core::record::one_line;
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+/// The longest an answer may take: a purge or a search through a million outcomes takes seconds.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Bytes of an answer.
+const ANSWER_MAX: u64 = 64 << 20;
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum AskError {
+    /// Nobody listens.
+    NotRunning,
+    /// Somebody listens, and the conversation failed.
+    Failed(io::Error),
+}
+
+/// Asks the daemon whose private directory this is.
+pub fn ask(private: &Dir, question: &Question) -> Result<Answer, AskError> {
+    let mut stream = UnixStream::connect(socket_path(private)).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => AskError::NotRunning,
+        _ => AskError::Failed(error),
+    })?;
+    converse(&mut stream, question).map_err(AskError::Failed)
+}
+
+fn converse(stream: &mut UnixStream, question: &Question) -> io::Result<Answer> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut line = one_line(question);
+    line.push(b'\n');
+    stream.write_all(&line)?;
+    let mut answer = Vec::new();
+    stream.take(ANSWER_MAX).read_to_end(&mut answer)?;
+    if answer.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::ResourceBusy, "the daemon has too many other questions to answer"));
+    }
+    serde_json::from_slice(&answer).map_err(io::Error::other)
+}

@@ -1,0 +1,56 @@
+//! What stays with an outcome for whoever asks later: when it was taken, each start of porch, what was printed, what changed.
+
+use conductor_core::limits::{DIFF_KEPT_MAX, OUTPUT_KEPT_MAX};
+use conductor_core::outcome::{Capture, Run};
+use conductor_core::record::{Claim, History, RunRecord};
+use conductor_core::scrub;
+use jiff::{SignedDuration, Timestamp};
+
+/// One run that has ended now.
+pub(super) fn run_record(attempt: u32, run: &Run) -> RunRecord {
+    let took = SignedDuration::try_from(run.duration).unwrap_or_default();
+    RunRecord {
+        attempt,
+        worker: run.worker,
+        began_at: Timestamp::now().checked_sub(took).unwrap_or_default(),
+        took_ms: u64::try_from(run.duration.as_millis()).unwrap_or(u64::MAX),
+        ending: scrub::line(&scrub::mask(&run.ending.describe()), 400),
+    }
+}
+
+/// An accepted intent's history, with the last of its runs if there was one.
+pub(super) fn of_claim(claim: &Claim, runs: Vec<RunRecord>, last: Option<&Run>) -> Box<History> {
+    let output = last.map(|run| [part(&run.stdout), part(&run.stderr)].concat()).unwrap_or_default();
+    let diff = last.map(|run| scrub::block(run.change.as_bytes())).unwrap_or_default();
+    Box::new(History {
+        taken_at: claim.taken_at,
+        uid: claim.uid,
+        asked: Some(claim.asked()),
+        runs,
+        output,
+        diff: scrub::cut(diff, DIFF_KEPT_MAX),
+    })
+}
+
+/// A refused file's history.
+pub(super) fn of_refused(uid: u32) -> Box<History> {
+    let taken_at = Timestamp::now();
+    Box::new(History {
+        taken_at,
+        uid,
+        asked: None,
+        runs: Vec::new(),
+        output: String::new(),
+        diff: String::new(),
+    })
+}
+
+/// The beginning of one stream: half of what is kept.
+fn part(capture: &Capture) -> String {
+    let head = capture.head.get(..OUTPUT_KEPT_MAX).unwrap_or(&capture.head);
+    let mut text = scrub::cut(scrub::block(head), OUTPUT_KEPT_MAX / 2);
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,285 @@
+//! Answers while the daemon runs. Questions come on other threads (local socket, endpoints); what only the loop knows is asked
+//! of it as one more input, the rest is read from the store beside it.
+
+use super::Input;
+use super::board::Board;
+use crate::admin::{Pulse, View};
+use crate::inquiry::{Found, Sources, Subject, Unfinished, store_refused};
+use crate::store::Store;
+use crate::sys::dir::Dir;
+use crate::telemetry::{log_lines, open_metrics};
+use conductor_core::inquiry::{Answer, Held, Purged, Question, Refused, Row, Selection, StatusReport};
+use conductor_core::intent::TargetKey;
+use crossbeam_channel::{Receiver, Sender, bounded};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+/// How long the loop may take to answer; it answers between two inputs, so this is far above what it needs.
+const LOOP_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a hold may take to become durable.
+const DURABLE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether somebody still reads the store of a life that ended.
+const STILL_READING: Duration = Duration::from_millis(2);
+
+/// What the loop is asked.
+pub(super) enum Ask {
+    /// How much is where.
+    Load,
+    /// Unfinished intents that a selection takes.
+    Rows(Selection),
+    /// One unfinished intent.
+    Find(Subject),
+    /// Whether this is a held target, and which.
+    Held(String),
+    /// Hold a target.
+    Hold(Held),
+    /// Release one.
+    Release(String),
+    /// Remove what was decided before.
+    Purge(jiff::Timestamp),
+}
+
+/// What it answers.
+pub(super) enum Told {
+    Load(Load),
+    Rows(Vec<Row>),
+    Found(Option<Box<Found>>),
+    Held(bool),
+    /// Done as soon as this answers.
+    Later(Receiver<()>),
+    Refused(Refused),
+    Done,
+}
+
+/// How much is where.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Load {
+    pub(super) sighted: u64,
+    pub(super) waiting: u64,
+    pub(super) active: u64,
+    pub(super) oldest_waiting: Option<jiff::Timestamp>,
+    pub(super) held: Vec<Held>,
+}
+
+/// What is true as long as one life lasts.
+pub(super) struct Current {
+    pub(super) store: Arc<Store>,
+    pub(super) handoff: Arc<Dir>,
+    /// The parts of a status report that do not change.
+    pub(super) facts: StatusReport,
+}
+
+/// Who is asked.
+pub(super) struct Questions {
+    inputs: Sender<Input>,
+    board: Arc<Board>,
+    current: RwLock<Option<Arc<Current>>>,
+}
+
+impl Questions {
+    pub(super) fn new(inputs: Sender<Input>, board: Arc<Board>) -> Self {
+        Self { inputs, board, current: RwLock::new(None) }
+    }
+
+    /// A life begins, or has ended: then nobody reads its store any more when this returns.
+    pub(super) fn set_current(&self, current: Option<Current>) {
+        let mut place = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let last = std::mem::replace(&mut *place, current.map(Arc::new));
+        drop(place);
+        while last.as_ref().is_some_and(|last| Arc::strong_count(last) > 1) {
+            std::thread::sleep(STILL_READING); // Readers announce nothing; each has its own limit.
+        }
+    }
+
+    fn current(&self) -> Result<Arc<Current>, Refused> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner).clone();
+        current.ok_or_else(|| busy("the daemon is starting, or waits for its directory"))
+    }
+
+    /// The answer to a question of this user.
+    pub(super) fn answer(&self, question: Question, uid: u32) -> Answer {
+        self.try_answer(question, uid).unwrap_or_else(Answer::Refused)
+    }
+
+    fn try_answer(&self, question: Question, uid: u32) -> Result<Answer, Refused> {
+        let current = self.current()?;
+        let sources = Sources { store: &current.store, handoff: &current.handoff, unfinished: self };
+        Ok(match question {
+            Question::Status => Answer::Status(Box::new(self.status(&current)?)),
+            Question::List(selection) => Answer::List(sources.list(&selection)?),
+            Question::Show { of } => Answer::Show(Box::new(sources.show(&of)?)),
+            Question::Explain { of } => Answer::Explain(Box::new(sources.explain(&of)?)),
+            Question::Hold { target, note } => self.hold(&current, &target, note, uid)?,
+            Question::Release { target } => self.release(&current, &target, uid)?,
+            Question::Purge { before, really } => {
+                let purged = sources.would_purge(before)?;
+                if really {
+                    tracing::warn!(uid, outcomes = purged.outcomes, %before, "an operator purges old outcomes");
+                    self.ask(Ask::Purge(before))?;
+                }
+                Answer::Purged(Purged { really, ..purged })
+            }
+            Question::Logs { after, most } => Answer::Logs(log_lines(after, most)),
+        })
+    }
+
+    fn ask(&self, ask: Ask) -> Result<Told, Refused> {
+        let (reply, answer) = bounded(1);
+        let sent = self.inputs.send(Input::Asked(Box::new(ask), reply));
+        let told = sent.ok().and_then(|()| answer.recv_timeout(LOOP_PATIENCE).ok());
+        match told.ok_or_else(|| busy("the daemon's loop did not answer in time"))? {
+            Told::Refused(refused) => Err(refused),
+            Told::Later(durable) => match durable.recv_timeout(DURABLE_PATIENCE) {
+                Ok(()) => Ok(Told::Done),
+                Err(_) => Err(busy("it could not be made durable in time")),
+            },
+            told => Ok(told),
+        }
+    }
+
+    fn load(&self) -> Result<Load, Refused> {
+        match self.ask(Ask::Load)? {
+            Told::Load(load) => Ok(load),
+            _ => Err(busy("the loop answered something else")),
+        }
+    }
+
+    fn status(&self, current: &Current) -> Result<StatusReport, Refused> {
+        let load = self.load()?;
+        let not_ready = self.board.not_ready();
+        let counts = current.store.counts().map_err(|error| store_refused(&error))?;
+        let age = |taken: jiff::Timestamp| jiff::Timestamp::now().duration_since(taken).as_secs();
+        Ok(StatusReport {
+            ready: not_ready.is_empty(),
+            not_ready,
+            sighted: load.sighted,
+            waiting: load.waiting,
+            oldest_waiting_s: load.oldest_waiting.map(|taken| u64::try_from(age(taken)).unwrap_or(0)),
+            active: load.active,
+            processed: counts.processed,
+            duplicates: counts.duplicates,
+            failed: counts.failed,
+            last_seq: current.store.last_seq().map_err(|error| store_refused(&error))?,
+            held: load.held,
+            free_bytes: current.handoff.free_space().ok().map(|(bytes, _)| bytes),
+            ..current.facts.clone()
+        })
+    }
+
+    /// `NAMESPACE/TARGET` of what an operator wrote: as it stands, or the one known target of that name.
+    fn target(&self, current: &Current, text: &str) -> Result<TargetKey, Refused> {
+        if let Some((namespace, target)) = text.split_once('/') {
+            return Ok(TargetKey { namespace: namespace.to_owned(), target: target.to_owned() });
+        }
+        let selection = Selection { target: Some(text.to_owned()), most: usize::MAX, ..Selection::default() };
+        let unfinished = self.rows(&selection)?.into_iter().filter_map(|row| row.target);
+        let known = current.store.targets_named(text).map_err(|error| store_refused(&error))?;
+        let held = self.load()?.held.into_iter().map(|held| held.target);
+        let held = held.filter(|target| target.split_once('/').is_some_and(|(_, name)| name == text));
+        let mut candidates: Vec<String> = unfinished.chain(known).chain(held).collect();
+        candidates.sort_unstable();
+        candidates.dedup();
+        match candidates.as_slice() {
+            [one] => self.target(current, &one.clone()),
+            [] => Err(Refused::new(
+                "not-found",
+                format!("no target named '{text}' is known"),
+                "Write NAMESPACE/TARGET.",
+            )),
+            several => Err(Refused::new(
+                "ambiguous",
+                format!("'{text}' is in several namespaces: {}", several.join(", ")),
+                "Write NAMESPACE/TARGET.",
+            )),
+        }
+    }
+
+    fn hold(&self, current: &Current, text: &str, note: String, uid: u32) -> Result<Answer, Refused> {
+        let target = self.target(current, text)?.to_string();
+        let note = conductor_core::scrub::line(&note, 200);
+        let held = Held { target, since: jiff::Timestamp::now(), uid, note };
+        self.ask(Ask::Hold(held.clone()))?;
+        tracing::warn!(target = held.target, uid, note = held.note, "an operator holds a target");
+        Ok(Answer::Held(held))
+    }
+
+    fn release(&self, current: &Current, text: &str, uid: u32) -> Result<Answer, Refused> {
+        let target = self.target(current, text)?.to_string();
+        self.ask(Ask::Release(target.clone()))?;
+        tracing::warn!(target, uid, "an operator releases a target");
+        Ok(Answer::Released { target })
+    }
+}
+
+fn busy(text: &str) -> Refused {
+    Refused::new("busy", text, "Ask again; `conductor-loop health` says whether the loop turns.")
+}
+
+impl Unfinished for Questions {
+    fn rows(&self, selection: &Selection) -> Result<Vec<Row>, Refused> {
+        match self.ask(Ask::Rows(selection.clone()))? {
+            Told::Rows(rows) => Ok(rows),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn find(&self, subject: &Subject) -> Result<Option<Found>, Refused> {
+        match self.ask(Ask::Find(subject.clone()))? {
+            Told::Found(found) => Ok(found.map(|found| *found)),
+            _ => Ok(None),
+        }
+    }
+
+    fn is_held(&self, target: &str) -> Result<bool, Refused> {
+        match self.ask(Ask::Held(target.to_owned()))? {
+            Told::Held(held) => Ok(held),
+            _ => Ok(false),
+        }
+    }
+}
+
+impl View for Questions {
+    fn is_alive(&self) -> bool {
+        self.board.is_alive()
+    }
+
+    fn not_ready(&self) -> Vec<String> {
+        self.board.not_ready()
+    }
+
+    fn metrics(&self) -> String {
+        // A loop that does not answer is seen in the other metrics.
+        if let Ok(load) = self.load() {
+            self.board.metrics.set_asked(load.oldest_waiting, load.held.len());
+        }
+        self.board.metrics.text()
+    }
+
+    fn answer(&self, question: Question) -> Answer {
+        if question.changes_something() {
+            let text = "nothing can be changed over the network";
+            return Answer::Refused(Refused::new("not-permitted", text, "Use the command on the machine."));
+        }
+        Questions::answer(self, question, 0)
+    }
+
+    fn open_metrics(&self) -> String {
+        open_metrics(&self.metrics())
+    }
+
+    fn pulse(&self) -> Pulse {
+        let sample = self.board.metrics.sample();
+        Pulse {
+            at_ms: jiff::Timestamp::now().as_millisecond(),
+            ready: self.board.not_ready().is_empty(),
+            processed: sample.processed,
+            failed: sample.failed,
+            active: sample.active,
+            waiting: sample.waiting,
+            sighted: sample.sighted,
+            timed: sample.timed,
+            timed_ms: sample.timed_seconds * 1e3,
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What the loop knows of unfinished intents, as rows with their reasons. Asking changes nothing but what is asked to change.
+
+use super::life::Life;
+use super::perform::Parcel;
+use super::questions::{Ask, Load, Told};
+use crate::clerk::Command as ToClerk;
+use crate::inquiry::{Found, Subject, sighted_row};
+use crate::sys::monotonic;
+use conductor_core::desk::{Event, Why};
+use conductor_core::inquiry::{Held, Refused, Row, Selection, State};
+use conductor_core::intent::TargetKey;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Targets held at once: far more than anybody holds by hand.
+const HELD_MAX: usize = 1_000;
+
+impl Life<'_> {
+    /// The answer to what only the loop knows.
+    pub(super) fn told(&mut self, ask: Ask) -> Told {
+        match ask {
+            Ask::Load => Told::Load(self.load()),
+            Ask::Rows(selection) => Told::Rows(self.rows(&selection)),
+            Ask::Find(subject) => Told::Found(self.find(&subject).map(Box::new)),
+            Ask::Held(target) => Told::Held(self.held.contains_key(&target)),
+            Ask::Hold(held) => self.hold(held),
+            Ask::Release(target) => self.release(target),
+            Ask::Purge(before) => {
+                self.bench.send(ToClerk::Retain { before });
+                Told::Done
+            }
+        }
+    }
+
+    fn load(&self) -> Load {
+        let active = self.active();
+        Load {
+            sighted: self.desk.sighted() as u64,
+            waiting: self.desk.unfinished().saturating_sub(active.len()) as u64,
+            active: active.len() as u64,
+            oldest_waiting: self.bench.oldest_waiting(),
+            held: self.held.values().cloned().collect(),
+        }
+    }
+
+    /// Numbers of the intents that porch runs for: the first that were handed out and have not ended, one a worker.
+    fn active(&self) -> BTreeSet<u64> {
+        let mut handed: Vec<_> = self
+            .bench
+            .parcels()
+            .filter_map(|(seq, parcel)| parcel.handed.map(|(at, _)| (at, seq)))
+            .collect();
+        handed.sort_unstable();
+        handed.into_iter().take(self.workers).map(|(_, seq)| seq).collect()
+    }
+
+    fn rows(&self, selection: &Selection) -> Vec<Row> {
+        let (now, active, most) = (monotonic(), self.active(), selection.most.saturating_add(1));
+        let order = self.desk.in_order();
+        let (running, waiting): (Vec<u64>, Vec<u64>) = order.into_iter().partition(|seq| active.contains(seq));
+        let taken = running.into_iter().chain(waiting).filter_map(|seq| self.row(now, seq, &active));
+        let sighted = self.desk.sighted_names().map(|(name, mtime_ns)| {
+            let why = self.desk.why_sighted(now, name).unwrap_or(Why::Taking);
+            sighted_row(name, mtime_ns, why.reason())
+        });
+        taken.chain(sighted).filter(|row| selection.takes(row)).take(most).collect()
+    }
+
+    fn row(&self, now: Duration, seq: u64, active: &BTreeSet<u64>) -> Option<Row> {
+        let parcel = self.bench.parcel(seq)?;
+        let why = match self.desk.why(now, seq)? {
+            Why::Running { .. } if !active.contains(&seq) => Why::InHand,
+            why => why,
+        };
+        Some(unfinished_row(parcel, &why))
+    }
+
+    fn find(&self, subject: &Subject) -> Option<Found> {
+        let (now, active) = (monotonic(), self.active());
+        let seq = match subject {
+            Subject::Number(seq) => Some(*seq),
+            _ => self.desk.in_order().into_iter().find(|seq| {
+                self.bench.parcel(*seq).is_some_and(|parcel| subject.is(&unfinished_row(parcel, &Why::Claiming)))
+            }),
+        };
+        let found = seq.and_then(|seq| Some((self.row(now, seq, &active)?, self.bench.parcel(seq)?)));
+        if let Some((row, parcel)) = found {
+            let key = &parcel.claim.key;
+            let behind = self.bench.parcels().filter(|(_, other)| other.claim.key == *key).count() - 1;
+            return Some(Found { row, runs: parcel.runs.clone(), behind });
+        }
+        let Subject::File(name) = subject else { return None };
+        let why = self.desk.why_sighted(now, name.as_bytes())?;
+        let mtime_ns = self.desk.sighted_names().find(|(raw, _)| *raw == name.as_bytes()).map_or(0, |(_, at)| at);
+        Some(Found { row: sighted_row(name.as_bytes(), mtime_ns, why.reason()), runs: Vec::new(), behind: 0 })
+    }
+
+    fn hold(&mut self, held: Held) -> Told {
+        if self.held.len() >= HELD_MAX && !self.held.contains_key(&held.target) {
+            let text = format!("{HELD_MAX} targets are held, and no more at a time");
+            return Told::Refused(Refused::new("not-permitted", text, "Release some, or stop the daemon."));
+        }
+        self.event(Event::Hold(key_of(&held.target)));
+        self.held.insert(held.target.clone(), held.clone());
+        self.recorded(|durable| ToClerk::Hold { held, durable })
+    }
+
+    fn release(&mut self, target: String) -> Told {
+        if self.held.remove(&target).is_none() {
+            let text = format!("{target} is not held");
+            return Told::Refused(Refused::new("not-found", text, "`conductor-loop status` shows what is held."));
+        }
+        self.event(Event::Release(key_of(&target)));
+        self.recorded(|durable| ToClerk::Release { target, durable })
+    }
+
+    fn recorded(&self, command: impl FnOnce(crossbeam_channel::Sender<()>) -> ToClerk) -> Told {
+        let (durable, later) = crossbeam_channel::bounded(1);
+        self.bench.send(command(durable));
+        Told::Later(later)
+    }
+}
+
+/// The key that is written `NAMESPACE/TARGET`.
+pub(super) fn key_of(target: &str) -> TargetKey {
+    let (namespace, target) = target.split_once('/').unwrap_or(("", target));
+    TargetKey { namespace: namespace.to_owned(), target: target.to_owned() }
+}
+
+fn unfinished_row(parcel: &Parcel, why: &Why) -> Row {
+    let claim = &parcel.claim;
+    let (state, at, attempts) = match (why, parcel.handed) {
+        (Why::Running { .. }, Some((at, attempt))) => (State::Running, at, attempt),
+        _ => (State::Waiting, claim.taken_at, u32::try_from(parcel.runs.len()).unwrap_or(u32::MAX)),
+    };
+    Row {
+        seq: Some(claim.seq),
+        state,
+        target: Some(claim.key.to_string()),
+        correlation_id: Some(claim.correlation_id.clone()),
+        at: Some(at),
+        attempts,
+        duration_ms: parcel.runs.last().map(|run| run.took_ms),
+        ..sighted_row(claim.name.as_bytes(), 0, why.reason())
+    }
+}

@@ -1,0 +1,387 @@
+//! Answers about intents: from the store what is finished, from [`Unfinished`] what is not. The same answers whether a daemon
+//! runs (then its loop knows what is unfinished) or not (then the store does, see [`Resting`]). Nothing is changed here.
+
+mod resting;
+mod rows;
+
+pub use resting::Resting;
+pub use rows::sighted_row;
+
+use crate::store::{Store, StoreError};
+use crate::sys::dir::Dir;
+use conductor_core::inquiry::{
+    Explained, Listing, Moment, Purged, ROWS_MAX, Reason, Refused, Row, Selection, Shown, State,
+};
+use conductor_core::name::{NameVerdict, judge};
+use conductor_core::record::{History, Outcome, RunRecord, Status};
+use conductor_core::scrub;
+use rows::finished_row;
+use std::collections::HashSet;
+use std::io::Read;
+
+/// Outcomes looked at for one answer at most: a second or two.
+const SCAN_MAX: usize = 500_000;
+/// Other intents of the same name that are shown.
+const SAME_NAME_MAX: usize = 20;
+/// Bytes of an error log or an intent that are shown.
+const TEXT_MAX: u64 = 64 << 10;
+
+/// What an operator names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// A sequence number.
+    Number(u64),
+    /// A file's name.
+    File(String),
+    /// A target: `NAMESPACE/TARGET`, or the target alone.
+    Target(String),
+}
+
+impl Subject {
+    /// Reads what an operator wrote: digits are a number, what ends with `.json` (or is its status or error log) a file.
+    pub fn of(text: &str) -> Self {
+        if let Ok(number) = text.parse() {
+            return Self::Number(number);
+        }
+        let base = text.rsplit('/').next().unwrap_or(text);
+        let base = [".status", ".error.log"].iter().find_map(|end| base.strip_suffix(end)).unwrap_or(base);
+        let is_file =
+            std::path::Path::new(base).extension().is_some_and(|end| end.eq_ignore_ascii_case("json"));
+        if is_file { Self::File(base.to_owned()) } else { Self::Target(text.to_owned()) }
+    }
+
+    /// Whether a row of an unfinished intent is what is meant.
+    pub fn is(&self, row: &Row) -> bool {
+        match self {
+            Self::Number(seq) => row.seq == Some(*seq),
+            Self::File(name) => row.file == *name,
+            Self::Target(target) => {
+                Selection { target: Some(target.clone()), ..Selection::default() }.takes(row)
+            }
+        }
+    }
+
+    fn is_outcome(&self, outcome: &Outcome) -> bool {
+        match self {
+            Self::Number(seq) => outcome.seq == *seq,
+            Self::File(name) => {
+                outcome.name == *name || outcome.archived_as.rsplit('/').next() == Some(name)
+            }
+            Self::Target(target) => outcome.key.as_ref().is_some_and(|key| {
+                key.target == *target || target.split_once('/') == Some((key.namespace.as_str(), key.target.as_str()))
+            }),
+        }
+    }
+}
+
+/// An intent that is not finished.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// As in a list.
+    pub row: Row,
+    /// Its runs that have ended.
+    pub runs: Vec<RunRecord>,
+    /// Unfinished intents of its target behind it.
+    pub behind: usize,
+}
+
+/// Who knows what is unfinished.
+pub trait Unfinished {
+    /// The rows that a selection takes, in the order in which they would start; one more than it wants shows that there are more.
+    fn rows(&self, selection: &Selection) -> Result<Vec<Row>, Refused>;
+    /// The first that is meant.
+    fn find(&self, subject: &Subject) -> Result<Option<Found>, Refused>;
+    /// Whether an operator holds this target.
+    fn is_held(&self, target: &str) -> Result<bool, Refused>;
+}
+
+/// Where answers come from.
+pub struct Sources<'s> {
+    /// What is finished.
+    pub store: &'s Store,
+    /// The handoff directory, with the archives below it.
+    pub handoff: &'s Dir,
+    /// What is not finished.
+    pub unfinished: &'s dyn Unfinished,
+}
+
+/// The refusal that a failing store is.
+pub fn store_refused(error: &StoreError) -> Refused {
+    Refused::new("store", format!("{} {error}", error.code()), error.code().remedy())
+}
+
+impl Sources<'_> {
+    /// Which intents there are.
+    pub fn list(&self, selection: &Selection) -> Result<Listing, Refused> {
+        let most = selection.most.clamp(1, ROWS_MAX);
+        let mut unfinished = Vec::new();
+        let wants_unfinished = selection.wants(State::Waiting) || selection.wants(State::Running);
+        if selection.before.is_none() && wants_unfinished {
+            unfinished = self.unfinished.rows(&Selection { most, ..selection.clone() })?;
+        }
+        let mut finished = Vec::new();
+        let mut listing = Listing { more: unfinished.len() > most, ..Listing::default() };
+        unfinished.truncate(most);
+        let left = most - unfinished.len();
+        if selection.wants(State::Done) || selection.wants(State::Failed) {
+            let mut looked = 0;
+            let below = selection.before.unwrap_or(u64::MAX);
+            let scanned = self.store.outcomes_back(below, |outcome| {
+                looked += 1;
+                let row = finished_row(&outcome);
+                if !selection.takes(&row) && looked < SCAN_MAX {
+                    return true;
+                }
+                let full = finished.len() == left || looked >= SCAN_MAX;
+                if full {
+                    (listing.more, listing.next_before) = (true, Some(outcome.seq + 1));
+                } else {
+                    finished.push(row);
+                }
+                !full
+            });
+            scanned.map_err(|error| store_refused(&error))?;
+        }
+        // What was filed between the two questions is shown as it is now.
+        let now_finished: HashSet<u64> = finished.iter().filter_map(|row| row.seq).collect();
+        unfinished.retain(|row| row.seq.is_none_or(|seq| !now_finished.contains(&seq)));
+        listing.intents = unfinished;
+        listing.intents.extend(finished);
+        Ok(listing)
+    }
+
+    /// Everything about one intent; of several with one name, the newest.
+    pub fn show(&self, of: &str) -> Result<Shown, Refused> {
+        let subject = Subject::of(of);
+        if let Some(found) = self.unfinished.find(&subject)? {
+            return self.show_unfinished(found);
+        }
+        let outcome = self.outcome(&subject)?.ok_or_else(|| not_found(of))?;
+        let same_name = self.same_name(&outcome.name, Some(outcome.seq))?;
+        let mut shown = Shown {
+            sha256: outcome.sha256.map(|digest| digest.to_string()),
+            size: outcome.size,
+            mode: Some(outcome.mode.clone()),
+            porch_path: Some(outcome.porch_path.clone()),
+            timeline: timeline(&outcome),
+            content: self.text(&outcome.archived_as),
+            same_name,
+            ..blank(finished_row(&outcome))
+        };
+        if outcome.status == Status::Failed {
+            shown.error_log = self.text(&conductor_core::name::error_log_name(&outcome.archived_as));
+        }
+        if let Some(history) = outcome.history {
+            let History { uid, asked, runs, output, diff, .. } = *history;
+            (shown.uid, shown.asked, shown.runs) = (Some(uid), asked, runs);
+            (shown.output, shown.diff) = (output, diff);
+        }
+        Ok(shown)
+    }
+
+    fn show_unfinished(&self, found: Found) -> Result<Shown, Refused> {
+        let Found { row, runs, .. } = found;
+        let same_name = self.same_name(&row.file, None)?;
+        let stored = row.seq.map(|seq| self.store.unfinished(seq)).transpose();
+        let (claim, bytes) = stored.map_err(|error| store_refused(&error))?.flatten().unwrap_or_default();
+        let mut shown = Shown { runs, same_name, ..blank(row) };
+        if let Some(claim) = claim {
+            let what = format!("taken: {} bytes, owner uid {}", claim.size, claim.uid);
+            shown.timeline.push(Moment { at: claim.taken_at, what });
+            (shown.sha256, shown.size, shown.uid) =
+                (Some(claim.sha256.to_string()), claim.size, Some(claim.uid));
+            shown.asked = Some(claim.asked());
+        }
+        shown.timeline.extend(run_moments(&shown.runs));
+        if let (State::Running, Some(at)) = (shown.intent.state, shown.intent.at) {
+            let what = format!("start {} of porch", shown.intent.attempts);
+            shown.timeline.push(Moment { at, what });
+        }
+        shown.content = bytes.map(|bytes| scrub::block(&bytes));
+        Ok(shown)
+    }
+
+    /// The one reason why something waits or failed.
+    pub fn explain(&self, of: &str) -> Result<Explained, Refused> {
+        let subject = Subject::of(of);
+        let explained = |reason, intent, waiting_behind| Explained {
+            of: of.to_owned(),
+            reason,
+            intent,
+            waiting_behind,
+        };
+        if let Some(Found { row, behind, .. }) = self.unfinished.find(&subject)? {
+            return Ok(explained(row.reason.clone(), Some(row), behind));
+        }
+        if let Subject::File(name) = &subject
+            && let Some(reason) = self.lies_there(name)
+        {
+            return Ok(explained(reason, None, 0));
+        }
+        if let Subject::Target(target) = &subject
+            && self.unfinished.is_held(target)?
+        {
+            let reason = reason(
+                "held",
+                "an operator holds it; no intent of it is waiting",
+                "`conductor-loop release TARGET` when it may go on.",
+            );
+            return Ok(explained(reason, None, 0));
+        }
+        let row = self.outcome(&subject)?.map(|outcome| finished_row(&outcome)).ok_or_else(|| not_found(of))?;
+        Ok(explained(row.reason.clone(), Some(row), 0))
+    }
+
+    /// What a file in the handoff directory waits for that nobody has taken notice of.
+    fn lies_there(&self, name: &str) -> Option<Reason> {
+        let there = self.handoff.stat(name).is_ok();
+        match judge(name.as_bytes()) {
+            NameVerdict::Ignore if there => Some(reason(
+                "other-name",
+                "it is not named intent-*.json, so it is nobody's business here",
+                "Rename it to intent-NAME.json.",
+            )),
+            _ if there => Some(reason(
+                "unseen",
+                "it lies in the handoff directory and has not been looked at yet",
+                "Nothing, if the daemon runs: the next scan sees it. Else start the daemon.",
+            )),
+            _ => None,
+        }
+    }
+
+    /// The newest outcome that is meant.
+    fn outcome(&self, subject: &Subject) -> Result<Option<Outcome>, Refused> {
+        let found = match subject {
+            Subject::Number(seq) => self.store.outcome(*seq),
+            _ => {
+                let (mut found, mut looked) = (None, 0);
+                let scanned = self.store.outcomes_back(u64::MAX, |outcome| {
+                    looked += 1;
+                    if subject.is_outcome(&outcome) {
+                        found = Some(outcome);
+                    }
+                    found.is_none() && looked < SCAN_MAX
+                });
+                scanned.map(|()| found)
+            }
+        };
+        found.map_err(|error| store_refused(&error))
+    }
+
+    fn same_name(&self, name: &str, but: Option<u64>) -> Result<Vec<Row>, Refused> {
+        let (mut rows, mut looked) = (Vec::new(), 0);
+        let scanned = self.store.outcomes_back(u64::MAX, |outcome| {
+            looked += 1;
+            if outcome.name == name && Some(outcome.seq) != but {
+                rows.push(finished_row(&outcome));
+            }
+            rows.len() < SAME_NAME_MAX && looked < SCAN_MAX
+        });
+        scanned.map_err(|error| store_refused(&error)).map(|()| rows)
+    }
+
+    /// What a purge would remove.
+    pub fn would_purge(&self, before: jiff::Timestamp) -> Result<Purged, Refused> {
+        let mut purged = Purged { outcomes: 0, failed: 0, really: false };
+        // As the sweep itself: outcomes are in order, so the first that is young enough ends it.
+        let scanned = self.store.outcomes(|outcome| {
+            let goes = outcome.finished_at < before;
+            purged.outcomes += u64::from(goes);
+            purged.failed += u64::from(goes && outcome.status == Status::Failed);
+            goes
+        });
+        scanned.map_err(|error| store_refused(&error)).map(|()| purged)
+    }
+
+    /// The beginning of a file below the handoff directory, scrubbed.
+    fn text(&self, path: &str) -> Option<String> {
+        let (dir, name) = path.rsplit_once('/')?;
+        let mut bytes = Vec::new();
+        self.handoff.sub(dir).ok()?.open_read(name).ok()?.take(TEXT_MAX).read_to_end(&mut bytes).ok()?;
+        Some(scrub::block(&bytes))
+    }
+}
+
+fn reason(word: &str, text: &str, advice: &str) -> Reason {
+    Reason { word: word.to_owned(), text: text.to_owned(), advice: advice.to_owned() }
+}
+
+fn not_found(of: &str) -> Refused {
+    let text = format!("nothing is known of '{}'", scrub::line(of, 200));
+    Refused::new("not-found", text, "`conductor-loop list` shows numbers, files and targets.")
+}
+
+fn blank(intent: Row) -> Shown {
+    Shown {
+        intent,
+        asked: None,
+        sha256: None,
+        size: 0,
+        uid: None,
+        mode: None,
+        porch_path: None,
+        timeline: Vec::new(),
+        runs: Vec::new(),
+        output: String::new(),
+        diff: String::new(),
+        error_log: None,
+        content: None,
+        same_name: Vec::new(),
+    }
+}
+
+fn timeline(outcome: &Outcome) -> Vec<Moment> {
+    let mut moments = Vec::new();
+    if let Some(history) = &outcome.history {
+        let what = format!("taken: {} bytes, owner uid {}", outcome.size, history.uid);
+        moments.push(Moment { at: history.taken_at, what });
+        let unknown = outcome.attempts.saturating_sub(u32::try_from(history.runs.len()).unwrap_or(0));
+        if unknown > 0 {
+            let what = format!("starts of porch whose end this daemon has not seen: {unknown}");
+            moments.push(Moment { at: history.taken_at, what });
+        }
+        moments.extend(run_moments(&history.runs));
+    }
+    let what = match outcome.error_code {
+        Some(code) => format!("{code} {}: filed as {}", code.title(), outcome.archived_as),
+        None if outcome.imported => "imported from the state file of the Go version".to_owned(),
+        None => format!("filed as {}", outcome.archived_as),
+    };
+    moments.push(Moment { at: outcome.finished_at, what });
+    moments
+}
+
+fn run_moments(runs: &[RunRecord]) -> impl Iterator<Item = Moment> {
+    runs.iter().flat_map(|run| {
+        let took = jiff::SignedDuration::from_millis(i64::try_from(run.took_ms).unwrap_or(i64::MAX));
+        let ended = run.began_at.checked_add(took).unwrap_or(run.began_at);
+        [
+            Moment {
+                at: run.began_at,
+                what: format!("start {} of porch, by worker {}", run.attempt, run.worker),
+            },
+            Moment { at: ended, what: format!("{} ({} ms)", run.ending, run.took_ms) },
+        ]
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_operator_writes_is_a_number_a_file_or_a_target() {
+        for (text, want) in [
+            ("17", Subject::Number(17)),
+            ("intent-a.json", Subject::File("intent-a.json".into())),
+            ("handoff/failed/intent-a.7.json", Subject::File("intent-a.7.json".into())),
+            ("status/intent-a.json.status", Subject::File("intent-a.json".into())),
+            ("failed/intent-a.json.error.log", Subject::File("intent-a.json".into())),
+            ("oran-sim/web", Subject::Target("oran-sim/web".into())),
+            ("web", Subject::Target("web".into())),
+        ] {
+            assert_eq!(Subject::of(text), want, "{text}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What is unfinished while no daemon runs: claims in the store, and files in the handoff directory.
+
+use super::{Found, Subject, Unfinished, sighted_row, store_refused};
+use crate::store::{OpenEntry, Store};
+use crate::sys::dir::Dir;
+use conductor_core::inquiry::{Held, Reason, Refused, Row, Selection, State};
+use conductor_core::name::{NameVerdict, judge};
+
+/// The unfinished intents of a handoff directory without a daemon.
+pub struct Resting {
+    rows: Vec<Row>,
+    held: Vec<Held>,
+}
+
+fn not_running(text: &str) -> Reason {
+    Reason { word: "not-running".to_owned(), text: text.to_owned(), advice: "Start the daemon.".to_owned() }
+}
+
+impl Resting {
+    /// Reads store and directory once.
+    pub fn read(store: &Store, handoff: &Dir) -> Result<Self, Refused> {
+        let entries = store.open_entries().map_err(|error| store_refused(&error))?;
+        let held = store.held().map_err(|error| store_refused(&error))?;
+        let mut rows: Vec<Row> = entries.into_iter().filter_map(claimed_row).collect();
+        let mut names = handoff.names().unwrap_or_default();
+        names.sort_unstable();
+        for name in names.iter().filter(|name| !matches!(judge(name), NameVerdict::Ignore)) {
+            use std::os::unix::ffi::OsStrExt;
+            let meta = handoff.stat(std::ffi::OsStr::from_bytes(name));
+            let reason = not_running("it is to be taken, and no daemon runs");
+            rows.push(sighted_row(name, meta.map_or(0, |meta| meta.mtime_ns), reason));
+        }
+        Ok(Self { rows, held })
+    }
+
+    /// How many names lie in the handoff directory, and how many intents were taken and are not finished.
+    pub fn load(&self) -> (u64, u64) {
+        let taken = self.rows.iter().filter(|row| row.seq.is_some()).count();
+        ((self.rows.len() - taken) as u64, taken as u64)
+    }
+
+    /// Targets that an operator holds.
+    pub fn held(&self) -> &[Held] {
+        &self.held
+    }
+}
+
+/// An intent that was taken and has no outcome.
+fn claimed_row(entry: OpenEntry) -> Option<Row> {
+    let claim = entry.claim.filter(|_| entry.outcome.is_none())?;
+    let attempts = entry.start.map_or(0, |(attempt, _)| attempt);
+    Some(Row {
+        seq: Some(claim.seq),
+        target: Some(claim.key.to_string()),
+        correlation_id: Some(claim.correlation_id),
+        at: Some(claim.taken_at),
+        attempts,
+        state: State::Waiting,
+        ..sighted_row(claim.name.as_bytes(), 0, not_running("it is taken and unfinished, and no daemon runs"))
+    })
+}
+
+impl Unfinished for Resting {
+    fn rows(&self, selection: &Selection) -> Result<Vec<Row>, Refused> {
+        let wanted = self.rows.iter().filter(|row| selection.takes(row));
+        Ok(wanted.take(selection.most.saturating_add(1)).cloned().collect())
+    }
+
+    fn find(&self, subject: &Subject) -> Result<Option<Found>, Refused> {
+        let Some(row) = self.rows.iter().find(|row| subject.is(row)) else { return Ok(None) };
+        let of_target = self.rows.iter().filter(|other| row.target.is_some() && other.target == row.target);
+        Ok(Some(Found { row: row.clone(), runs: Vec::new(), behind: of_target.count().saturating_sub(1) }))
+    }
+
+    fn is_held(&self, target: &str) -> Result<bool, Refused> {
+        Ok(self.held.iter().any(|held| held.target == target))
+    }
+}

@@ -1,0 +1,317 @@
+//! Why an intent is not done yet: one named reason for each, from the same books that decide. Asking changes nothing.
+
+use super::{Arm, Desk, Rank, Stage};
+use crate::inquiry::Reason;
+use crate::intent::TargetKey;
+use crate::limits::{TAKEN_MAX, TAKES_IN_FLIGHT_MAX};
+use crate::units::format_duration;
+use std::time::Duration;
+
+/// What an intent waits for, or is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// In the handoff directory, not quiet for the debounce time yet.
+    Settling {
+        /// How long it still has to be quiet.
+        left: Duration,
+    },
+    /// In the handoff directory, and nothing is taken at the moment.
+    NotTaking,
+    /// In the handoff directory, while as many as fit are being taken or wait already.
+    Window,
+    /// In the handoff directory, being taken.
+    Taking,
+    /// Its claim is on the way to the disk.
+    Claiming,
+    /// An operator holds its target.
+    Held,
+    /// An earlier intent of its target is not done.
+    Behind {
+        /// That intent's number.
+        seq: u64,
+    },
+    /// It asked to be tried again.
+    Pausing {
+        /// Which start comes next.
+        attempt: u32,
+        /// In how long.
+        left: Duration,
+    },
+    /// Nothing is started any more: the daemon stops.
+    Stopping,
+    /// --rate lets no more start now.
+    Rate {
+        /// When the next one may.
+        left: Duration,
+    },
+    /// All workers are busy.
+    Workers {
+        /// So many other intents are to start before it.
+        ahead: usize,
+    },
+    /// It is to start at once: its start is being recorded.
+    Starting,
+    /// A worker has it in hand and starts it when its run has ended.
+    InHand,
+    /// porch runs.
+    Running {
+        /// Which start this is.
+        attempt: u32,
+    },
+    /// Its outcome is on the way to the disk.
+    Recording,
+}
+
+impl Why {
+    /// The name, the sentence and what can be done.
+    pub fn reason(&self) -> Reason {
+        let time = |left: &Duration| {
+            format_duration(Duration::from_millis(u64::try_from(left.as_millis()).unwrap_or(0)))
+        };
+        let (word, text, advice) = match self {
+            Self::Settling { left } => (
+                "settling",
+                format!("it is to be quiet for another {}", time(left)),
+                "Nothing; or a shorter --debounce.",
+            ),
+            Self::NotTaking => (
+                "not-taking",
+                "nothing new is taken at the moment".to_owned(),
+                "`conductor-loop status` says why the daemon is not ready.",
+            ),
+            Self::Window => (
+                "backlog",
+                format!("{TAKEN_MAX} intents are taken already, and no more at a time"),
+                "Nothing; or more --workers.",
+            ),
+            Self::Taking => ("taking", "it is being taken and judged".to_owned(), "Nothing."),
+            Self::Claiming => ("claiming", "its claim is being made durable".to_owned(), "Nothing."),
+            Self::Held => (
+                "held",
+                "an operator holds its target".to_owned(),
+                "`conductor-loop release TARGET` when it may go on.",
+            ),
+            Self::Behind { seq } => (
+                "behind",
+                format!("intent {seq} of the same target comes first"),
+                "`conductor-loop explain NUMBER` says what that one waits for.",
+            ),
+            Self::Pausing { attempt, left } => (
+                "retry-pause",
+                format!("porch asked to be tried again: start {attempt} comes in {}", time(left)),
+                "Find out what porch is waiting for: `conductor-loop logs`.",
+            ),
+            Self::Stopping => (
+                "stopping",
+                "the daemon is stopping and starts nothing".to_owned(),
+                "The next start of the daemon runs it.",
+            ),
+            Self::Rate { left } => (
+                "rate",
+                format!("--rate lets the next one start in {}", time(left)),
+                "Nothing; or a higher --rate.",
+            ),
+            Self::Workers { ahead } => (
+                "no-worker",
+                format!("all workers are busy, and {ahead} others start before it"),
+                "Nothing; or more --workers, or a higher priority in the intent.",
+            ),
+            Self::Starting => ("starting", "its start is being recorded".to_owned(), "Nothing."),
+            Self::InHand => ("next", "a worker starts it next".to_owned(), "Nothing."),
+            Self::Running { attempt } => ("running", format!("porch runs, start {attempt}"), "Nothing."),
+            Self::Recording => ("recording", "its outcome is being made durable".to_owned(), "Nothing."),
+        };
+        Reason { word: word.to_owned(), text, advice: advice.to_owned() }
+    }
+}
+
+impl Desk {
+    /// What a taken intent waits for; none when the desk does not know it.
+    pub fn why(&self, now: Duration, seq: u64) -> Option<Why> {
+        let item = self.items.get(&seq)?;
+        Some(match item.stage {
+            Stage::Claiming => Why::Claiming,
+            Stage::Running { attempt } => Why::Running { attempt },
+            Stage::Recording => Why::Recording,
+            Stage::Waiting => self.why_waiting(now, item.rank, &item.key),
+        })
+    }
+
+    fn why_waiting(&self, now: Duration, rank: Rank, key: &TargetKey) -> Why {
+        let item = self.items.get(&rank.seq);
+        if let Some((until, _)) = self.pauses.iter().find(|(_, seq)| *seq == rank.seq) {
+            let attempt = item.map_or(1, |item| item.started + 1);
+            return Why::Pausing { attempt, left: until.saturating_sub(now) };
+        }
+        if self.lanes.is_held(key) {
+            return Why::Held;
+        }
+        if let Some(head) = self.lanes.head(key).filter(|head| *head != rank) {
+            return Why::Behind { seq: head.seq };
+        }
+        if !self.starting {
+            return Why::Stopping;
+        }
+        if let Some(at) = self.rate_wake {
+            return Why::Rate { left: at.saturating_sub(now) };
+        }
+        if self.running < self.limits.workers && item.is_some_and(|item| item.arm == Arm::Asked) {
+            return Why::Starting;
+        }
+        Why::Workers { ahead: self.lanes.ready().take_while(|other| *other < rank).count() }
+    }
+
+    /// What a name in the handoff directory waits for; none when it has not been seen.
+    pub fn why_sighted(&self, now: Duration, name: &[u8]) -> Option<Why> {
+        let due = self.settle.due(name)?;
+        let left = due.saturating_sub(now);
+        Some(if !left.is_zero() {
+            Why::Settling { left }
+        } else if !self.taking {
+            Why::NotTaking
+        } else if self.takes_in_flight >= TAKES_IN_FLIGHT_MAX
+            || self.unfinished() + self.takes_in_flight >= TAKEN_MAX
+        {
+            Why::Window
+        } else {
+            Why::Taking
+        })
+    }
+
+    /// Taken and unfinished intents in the order in which they would start if nothing were in the way.
+    pub fn in_order(&self) -> Vec<u64> {
+        let mut ranks: Vec<Rank> = self.items.values().map(|item| item.rank).collect();
+        ranks.sort_unstable();
+        ranks.into_iter().map(|rank| rank.seq).collect()
+    }
+
+    /// Names seen and not taken, with the time of their last change in nanoseconds since 1970.
+    pub fn sighted_names(&self) -> impl Iterator<Item = (&[u8], i64)> {
+        self.settle.names()
+    }
+
+    /// The intent whose turn it is for a target.
+    pub fn head_of(&self, key: &TargetKey) -> Option<u64> {
+        self.lanes.head(key).map(|rank| rank.seq)
+    }
+
+    /// Intents that would be worked off if no operator held their target.
+    pub(super) fn held_back(&self) -> usize {
+        if !self.lanes.anything_held() {
+            return 0;
+        }
+        let held = |item: &&super::Item| {
+            item.stage == Stage::Waiting && self.lanes.is_held(&item.key) && !self.lanes.is_busy(&item.key)
+        };
+        self.items.values().filter(held).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{World, admission, limits, sighting};
+    use super::super::{Event, Limits};
+    use super::*;
+    use crate::Code;
+    use crate::outcome::Verdict;
+
+    fn key(target: &str) -> TargetKey {
+        TargetKey { namespace: "n".into(), target: target.into() }
+    }
+
+    fn accept(world: &mut World, seq: u64, target: &str) {
+        let admission = admission(seq, target, 5);
+        world.keys.insert(seq, admission.clone());
+        world.event(Event::Accepted(admission));
+    }
+
+    fn end(world: &mut World, seq: u64, verdict: Verdict) {
+        world.running.retain(|other| *other != seq);
+        world.event(Event::Ended { seq, verdict, took: Duration::from_secs(1), jitter: 1.0 });
+    }
+
+    fn word(world: &World, seq: u64) -> String {
+        world.desk.why(world.now, seq).map_or_else(|| "-".to_owned(), |why| why.reason().word)
+    }
+
+    #[test]
+    fn each_reason_is_named_where_it_holds() {
+        let mut world = World::new(limits(1));
+        for (seq, target) in [(1, "a"), (2, "a"), (3, "b"), (4, "c")] {
+            accept(&mut world, seq, target);
+        }
+        let why = |world: &World, seq| world.desk.why(world.now, seq);
+        assert_eq!(why(&world, 1), Some(Why::Running { attempt: 1 }));
+        assert_eq!(why(&world, 2), Some(Why::Behind { seq: 1 }));
+        assert_eq!(why(&world, 3), Some(Why::Workers { ahead: 0 }));
+        assert_eq!(why(&world, 4), Some(Why::Workers { ahead: 1 }));
+        assert_eq!(why(&world, 5), None);
+        end(&mut world, 1, Verdict::Retry(Code::PorchBusy));
+        assert_eq!(why(&world, 1), Some(Why::Pausing { attempt: 2, left: Duration::from_millis(500) }));
+        world.desk.set_starting(false);
+        assert_eq!((word(&world, 4).as_str(), word(&world, 2).as_str()), ("stopping", "behind"));
+        assert_eq!(world.desk.in_order(), [1, 2, 3, 4]);
+        assert_eq!(world.desk.head_of(&key("a")), Some(1));
+    }
+
+    #[test]
+    fn rate_and_settling_say_how_long() {
+        let rate = Some(0.5);
+        let mut world = World::new(Limits { rate, debounce: Duration::from_secs(2), ..limits(3) });
+        for (seq, target) in [(1, "a"), (2, "b")] {
+            accept(&mut world, seq, target);
+        }
+        assert_eq!(word(&world, 2), "rate");
+        let mut effects = Vec::new();
+        world.desk.handle(world.now, Event::Sighted(vec![sighting("x")]), &mut effects);
+        let why = |world: &World| world.desk.why_sighted(world.now, b"x");
+        assert_eq!(why(&world), Some(Why::Settling { left: Duration::from_secs(2) }));
+        assert_eq!(world.desk.sighted_names().map(|(name, _)| name.to_vec()).collect::<Vec<_>>(), [b"x"]);
+        world.now = Duration::from_secs(3);
+        assert_eq!(why(&world), Some(Why::Taking));
+        world.desk.set_taking(false);
+        assert_eq!(why(&world), Some(Why::NotTaking));
+        assert_eq!(world.desk.why_sighted(world.now, b"y"), None);
+    }
+
+    #[test]
+    fn a_held_target_starts_nothing_until_it_is_released_and_others_go_on() {
+        let mut world = World::new(limits(1));
+        world.event(Event::Hold(key("a")));
+        for (seq, target) in [(1, "a"), (2, "b"), (3, "b")] {
+            accept(&mut world, seq, target);
+        }
+        assert_eq!((word(&world, 1), world.running.clone().into()), ("held".to_owned(), vec![2]));
+        // Held while it is ready: it does not start after all; what runs goes on.
+        accept(&mut world, 4, "c");
+        world.event(Event::Hold(key("c")));
+        world.event(Event::Hold(key("b")));
+        end(&mut world, 2, Verdict::Success);
+        assert!(world.running.is_empty(), "{:?}", world.running);
+        assert_eq!((word(&world, 3), word(&world, 4)), ("held".to_owned(), "held".to_owned()));
+        assert_eq!(world.desk.held_back(), 3);
+        world.event(Event::Release(key("c")));
+        world.event(Event::Release(key("c")));
+        assert_eq!(Vec::from(world.running.clone()), [4]);
+        end(&mut world, 4, Verdict::Success);
+        for target in ["a", "b"] {
+            world.event(Event::Release(key(target)));
+        }
+        assert_eq!(Vec::from(world.running.clone()), [1]);
+    }
+
+    #[test]
+    fn what_is_held_does_not_keep_a_drained_desk_waiting() {
+        let mut world = World::new(limits(1));
+        world.event(Event::Hold(key("a")));
+        accept(&mut world, 1, "a");
+        world.event(Event::ScanSlice { complete: true });
+        assert_eq!((world.desk.is_idle(), world.desk.is_drained()), (false, true));
+        // One that runs, or pauses before a retry, is worked off even though its target is held now.
+        accept(&mut world, 2, "b");
+        world.event(Event::Hold(key("b")));
+        assert!(!world.desk.is_drained());
+        end(&mut world, 2, Verdict::Success);
+        assert!(world.desk.is_drained());
+    }
+}

@@ -1,0 +1,482 @@
+//! What an operator asks and is answered: the same documents over the local socket, in the JSON API, and from the store
+//! alone when no daemon runs. Types only; who fills them in is the adapters' business.
+
+use crate::code::Code;
+use crate::record::{Asked, RunRecord};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Rows in one answer at most.
+pub const ROWS_MAX: usize = 1_000;
+/// Rows in an answer when nobody says how many.
+pub const ROWS_DEFAULT: usize = 50;
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Question {
+    /// How it is.
+    Status,
+    /// Which intents there are.
+    List(Selection),
+    /// Everything about one intent.
+    Show {
+        /// Its number, or its file's name.
+        of: String,
+    },
+    /// The one reason why something waits or failed.
+    Explain {
+        /// A number, a file's name, or a target.
+        of: String,
+    },
+    /// Start nothing of a target until it is released.
+    Hold {
+        /// `NAMESPACE/TARGET`, or the target alone where it is unambiguous.
+        target: String,
+        /// Why, for whoever looks next.
+        note: String,
+    },
+    /// Let a held target go on.
+    Release {
+        /// As for `Hold`.
+        target: String,
+    },
+    /// Remove outcomes and their files that are older than this.
+    Purge {
+        /// Outcomes decided before.
+        before: Timestamp,
+        /// Otherwise it is only said what would go.
+        really: bool,
+    },
+    /// The daemon's last log lines.
+    Logs {
+        /// Only lines behind this one; 0: from the first that is kept.
+        after: u64,
+        /// At most so many, the newest.
+        most: usize,
+    },
+}
+
+impl Question {
+    /// Whether it changes something: then it is answered only on the local socket.
+    pub fn changes_something(&self) -> bool {
+        matches!(self, Self::Hold { .. } | Self::Release { .. } | Self::Purge { really: true, .. })
+    }
+}
+
+/// Which intents, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Selection {
+    /// In one of these states; empty: in any.
+    pub states: Vec<State>,
+    /// Of this target: `NAMESPACE/TARGET`, or the target alone.
+    pub target: Option<String>,
+    /// Whose file's name or correlation id contains this.
+    pub text: Option<String>,
+    /// Which failed with this code.
+    pub code: Option<Code>,
+    /// Decided, or seen, at this time or later.
+    pub since: Option<Timestamp>,
+    /// Finished ones with a lower number than this: the next page.
+    pub before: Option<u64>,
+    /// At most so many.
+    pub most: usize,
+}
+
+impl Default for Selection {
+    fn default() -> Self {
+        Self {
+            states: Vec::new(),
+            target: None,
+            text: None,
+            code: None,
+            since: None,
+            before: None,
+            most: ROWS_DEFAULT,
+        }
+    }
+}
+
+impl Selection {
+    /// Whether intents of this state are wanted.
+    pub fn wants(&self, state: State) -> bool {
+        self.states.is_empty() || self.states.contains(&state)
+    }
+
+    /// Whether this row is wanted.
+    pub fn takes(&self, row: &Row) -> bool {
+        let target = |wanted: &String| {
+            row.target.as_ref().is_some_and(|target| {
+                target == wanted || target.split_once('/').is_some_and(|(_, name)| name == wanted)
+            })
+        };
+        let text = |wanted: &String| {
+            row.file.contains(wanted.as_str())
+                || row.correlation_id.as_ref().is_some_and(|id| id.contains(wanted.as_str()))
+        };
+        self.wants(row.state)
+            && self.target.as_ref().is_none_or(target)
+            && self.text.as_ref().is_none_or(text)
+            && self.code.is_none_or(|code| row.error_code == Some(code))
+            && self.since.is_none_or(|since| row.at.is_some_and(|at| at >= since))
+    }
+}
+
+/// Where an intent stands, as an operator sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Seen or taken, and porch does not run for it.
+    Waiting,
+    /// porch runs.
+    Running,
+    /// Filed under processed/.
+    Done,
+    /// Filed under failed/.
+    Failed,
+}
+
+impl State {
+    /// All of them, in the order of an intent's way.
+    pub const ALL: [Self; 4] = [Self::Waiting, Self::Running, Self::Done, Self::Failed];
+
+    /// As it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The state of this name.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One named reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// A word of a closed list (docs/FORMATS.md).
+    pub word: String,
+    /// A sentence.
+    pub text: String,
+    /// What to do.
+    pub advice: String,
+}
+
+/// One intent in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// Its number; none while it is not taken.
+    pub seq: Option<u64>,
+    /// Its file's name.
+    pub file: String,
+    /// Where it stands.
+    pub state: State,
+    /// `NAMESPACE/TARGET`, where the content was accepted.
+    pub target: Option<String>,
+    /// Found in log, status and here.
+    pub correlation_id: Option<String>,
+    /// When it was seen, taken, started or decided, by its state.
+    pub at: Option<Timestamp>,
+    /// Starts of porch.
+    pub attempts: u32,
+    /// Of the last run.
+    pub duration_ms: Option<u64>,
+    /// Of a failure.
+    pub error_code: Option<Code>,
+    /// Of a duplicate.
+    pub duplicate_of: Option<u64>,
+    /// Where the file is.
+    pub archived_as: Option<String>,
+    /// Why it waits or failed, or how it was done.
+    pub reason: Reason,
+}
+
+/// A list of intents: unfinished ones in the order in which they would start, then finished ones, newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listing {
+    /// The rows.
+    pub intents: Vec<Row>,
+    /// Whether there are more than were asked for.
+    pub more: bool,
+    /// For `before` in the next question, where finished ones were left out.
+    pub next_before: Option<u64>,
+}
+
+/// Everything about one intent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    /// As in the list.
+    pub intent: Row,
+    /// What it asks for, where it was accepted.
+    pub asked: Option<Asked>,
+    /// Digest of its bytes.
+    pub sha256: Option<String>,
+    /// Their number.
+    pub size: u64,
+    /// Owner of the file, a user id.
+    pub uid: Option<u32>,
+    /// `direct` or `structured`.
+    pub mode: Option<String>,
+    /// What ran it.
+    pub porch_path: Option<String>,
+    /// What happened when.
+    pub timeline: Vec<Moment>,
+    /// The starts of porch that are known.
+    pub runs: Vec<RunRecord>,
+    /// What porch printed, scrubbed.
+    pub output: String,
+    /// The change of the package as a unified diff.
+    pub diff: String,
+    /// The error log of a failure, while it is kept.
+    pub error_log: Option<String>,
+    /// The intent's text, scrubbed, while its file is kept.
+    pub content: Option<String>,
+    /// Other intents that came under the same name, newest first.
+    pub same_name: Vec<Row>,
+}
+
+/// One moment of an intent's life.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    /// When.
+    pub at: Timestamp,
+    /// What happened.
+    pub what: String,
+}
+
+/// The one reason why something waits or failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explained {
+    /// What was asked about.
+    pub of: String,
+    /// The answer.
+    pub reason: Reason,
+    /// The intent that the answer is about.
+    pub intent: Option<Row>,
+    /// Unfinished intents of the target behind that one.
+    pub waiting_behind: usize,
+}
+
+/// How the daemon is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusReport {
+    /// Version of the program.
+    pub version: String,
+    /// Whether a daemon runs.
+    pub running: bool,
+    /// Its process number.
+    pub pid: Option<u32>,
+    /// When it started.
+    pub started_at: Option<Timestamp>,
+    /// Whether new files are taken.
+    pub ready: bool,
+    /// Why not: words of a closed list.
+    pub not_ready: Vec<String>,
+    /// Absolute path of the handoff directory.
+    pub handoff: String,
+    /// Absolute path of the output directory.
+    pub out: String,
+    /// What runs intents.
+    pub porch_path: String,
+    /// `direct` or `structured`.
+    pub mode: String,
+    /// Concurrent runs of porch.
+    pub workers: usize,
+    /// Names seen in the handoff directory and not taken.
+    pub sighted: u64,
+    /// Intents taken that porch does not run for yet.
+    pub waiting: u64,
+    /// Seconds since the oldest of these was taken.
+    pub oldest_waiting_s: Option<u64>,
+    /// Runs of porch under way.
+    pub active: u64,
+    /// Outcomes with status success since the store began, duplicates included.
+    pub processed: u64,
+    /// Of these, repetitions of an earlier one.
+    pub duplicates: u64,
+    /// Outcomes with status failed.
+    pub failed: u64,
+    /// The last number given.
+    pub last_seq: u64,
+    /// Targets that an operator holds.
+    pub held: Vec<Held>,
+    /// Free space of the handoff directory's file system, in bytes.
+    pub free_bytes: Option<u64>,
+}
+
+/// A target that an operator holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// `NAMESPACE/TARGET`
+    pub target: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// By whom, a user id as the kernel attests it.
+    pub uid: u32,
+    /// Why, in the operator's words.
+    pub note: String,
+}
+
+/// What a purge removed, or would.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purged {
+    /// Outcomes.
+    pub outcomes: u64,
+    /// Of these, failures.
+    pub failed: u64,
+    /// Whether they are being removed.
+    pub really: bool,
+}
+
+/// Log lines, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLines {
+    /// The lines as they were written.
+    pub lines: Vec<String>,
+    /// Number of the last line: `after` in the next question.
+    pub last: u64,
+}
+
+/// Why a question has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// A word of a closed list: `not-found`, `ambiguous`, `not-permitted`, `busy`, `not-running`, `store`, `bad-question`.
+    pub word: String,
+    /// What was asked, and why it has no answer.
+    pub text: String,
+    /// What to do.
+    pub advice: String,
+}
+
+impl Refused {
+    /// A refusal.
+    pub fn new(word: &str, text: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { word: word.to_owned(), text: text.into(), advice: advice.into() }
+    }
+}
+
+/// What is answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// To `Status`.
+    Status(Box<StatusReport>),
+    /// To `List`.
+    List(Listing),
+    /// To `Show`.
+    Show(Box<Shown>),
+    /// To `Explain`.
+    Explain(Box<Explained>),
+    /// To `Hold`: it is durable.
+    Held(Held),
+    /// To `Release`: likewise.
+    Released {
+        /// The target.
+        target: String,
+    },
+    /// To `Purge`.
+    Purged(Purged),
+    /// To `Logs`.
+    Logs(LogLines),
+    /// There is no answer.
+    Refused(Refused),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(file: &str, state: State, target: &str) -> Row {
+        let reason = Reason { word: "w".into(), text: "t".into(), advice: "a".into() };
+        Row {
+            seq: Some(1),
+            file: file.into(),
+            state,
+            target: Some(target.into()),
+            correlation_id: Some("cl-1".into()),
+            at: Some(Timestamp::UNIX_EPOCH),
+            attempts: 1,
+            duration_ms: None,
+            error_code: (state == State::Failed).then_some(Code::PorchFailed),
+            duplicate_of: None,
+            archived_as: None,
+            reason,
+        }
+    }
+
+    #[test]
+    fn a_selection_takes_what_all_its_parts_take() {
+        let row = row("intent-a.json", State::Failed, "ns/web");
+        let every = Selection::default();
+        let second: Timestamp = "1970-01-01T00:00:01Z".parse().unwrap();
+        let cases = [
+            (every.clone(), true),
+            (Selection { states: vec![State::Failed], ..every.clone() }, true),
+            (Selection { states: vec![State::Done, State::Waiting], ..every.clone() }, false),
+            (Selection { target: Some("web".into()), ..every.clone() }, true),
+            (Selection { target: Some("ns/web".into()), ..every.clone() }, true),
+            (Selection { target: Some("ns".into()), ..every.clone() }, false),
+            (Selection { text: Some("t-a".into()), ..every.clone() }, true),
+            (Selection { text: Some("cl-1".into()), ..every.clone() }, true),
+            (Selection { text: Some("x".into()), ..every.clone() }, false),
+            (Selection { code: Some(Code::PorchFailed), ..every.clone() }, true),
+            (Selection { code: Some(Code::PorchBusy), ..every.clone() }, false),
+            (Selection { since: Some(Timestamp::UNIX_EPOCH), ..every.clone() }, true),
+            (Selection { since: Some(second), ..every.clone() }, false),
+        ];
+        for (selection, want) in cases {
+            assert_eq!(selection.takes(&row), want, "{selection:?}");
+        }
+        let unseen = Row { at: None, target: None, ..row };
+        assert!(!Selection { since: Some(second), ..Selection::default() }.takes(&unseen));
+        assert!(!Selection { target: Some("web".into()), ..Selection::default() }.takes(&unseen));
+    }
+
+    #[test]
+    fn questions_are_strict_and_only_some_change_something() {
+        let purge = |really| Question::Purge { before: Timestamp::UNIX_EPOCH, really };
+        let hold = Question::Hold { target: "t".into(), note: String::new() };
+        let release = Question::Release { target: "t".into() };
+        for (question, changes) in [
+            (Question::Status, false),
+            (purge(false), false),
+            (purge(true), true),
+            (hold, true),
+            (release, true),
+            (Question::List(Selection::default()), false),
+        ] {
+            assert_eq!(question.changes_something(), changes, "{question:?}");
+            let text = serde_json::to_string(&question).unwrap();
+            assert_eq!(serde_json::from_str::<Question>(&text).unwrap(), question, "{text}");
+        }
+        for text in [r#"{"ask": "dance"}"#, r#"{"ask": "show"}"#, r#"{"ask": "show", "of": "1", "x": 2}"#] {
+            assert!(serde_json::from_str::<Question>(text).is_err(), "{text}");
+        }
+        let listed: Question = serde_json::from_str(r#"{"ask": "list", "states": ["failed"]}"#).unwrap();
+        assert_eq!(
+            listed,
+            Question::List(Selection { states: vec![State::Failed], ..Selection::default() })
+        );
+    }
+
+    #[test]
+    fn states_have_their_words() {
+        for state in State::ALL {
+            assert_eq!(State::from_word(state.as_str()), Some(state));
+        }
+        assert_eq!(State::from_word("lost"), None);
+    }
+}
