@@ -25,20 +25,53 @@ _conductor__loop() {
             conductor__loop,doctor)
                 cmd="conductor__loop__subcmd__doctor"
                 ;;
+            conductor__loop,explain)
+                cmd="conductor__loop__subcmd__explain"
+                ;;
+            conductor__loop,health)
+                cmd="conductor__loop__subcmd__health"
+                ;;
             conductor__loop,help)
                 cmd="conductor__loop__subcmd__help"
+                ;;
+            conductor__loop,hold)
+                cmd="conductor__loop__subcmd__hold"
+                ;;
+            conductor__loop,list)
+                cmd="conductor__loop__subcmd__list"
+                ;;
+            conductor__loop,logs)
+                cmd="conductor__loop__subcmd__logs"
                 ;;
             conductor__loop,plan)
                 cmd="conductor__loop__subcmd__plan"
                 ;;
+            conductor__loop,purge)
+                cmd="conductor__loop__subcmd__purge"
+                ;;
+            conductor__loop,release)
+                cmd="conductor__loop__subcmd__release"
+                ;;
+            conductor__loop,retry)
+                cmd="conductor__loop__subcmd__retry"
+                ;;
             conductor__loop,schema)
                 cmd="conductor__loop__subcmd__schema"
+                ;;
+            conductor__loop,show)
+                cmd="conductor__loop__subcmd__show"
                 ;;
             conductor__loop,state)
                 cmd="conductor__loop__subcmd__state"
                 ;;
+            conductor__loop,status)
+                cmd="conductor__loop__subcmd__status"
+                ;;
             conductor__loop,submit)
                 cmd="conductor__loop__subcmd__submit"
+                ;;
+            conductor__loop,top)
+                cmd="conductor__loop__subcmd__top"
                 ;;
             conductor__loop__subcmd__config,help)
                 cmd="conductor__loop__subcmd__config__subcmd__help"
@@ -61,20 +94,53 @@ _conductor__loop() {
             conductor__loop__subcmd__help,doctor)
                 cmd="conductor__loop__subcmd__help__subcmd__doctor"
                 ;;
+            conductor__loop__subcmd__help,explain)
+                cmd="conductor__loop__subcmd__help__subcmd__explain"
+                ;;
+            conductor__loop__subcmd__help,health)
+                cmd="conductor__loop__subcmd__help__subcmd__health"
+                ;;
             conductor__loop__subcmd__help,help)
                 cmd="conductor__loop__subcmd__help__subcmd__help"
+                ;;
+            conductor__loop__subcmd__help,hold)
+                cmd="conductor__loop__subcmd__help__subcmd__hold"
+                ;;
+            conductor__loop__subcmd__help,list)
+                cmd="conductor__loop__subcmd__help__subcmd__list"
+                ;;
+            conductor__loop__subcmd__help,logs)
+                cmd="conductor__loop__subcmd__help__subcmd__logs"
                 ;;
             conductor__loop__subcmd__help,plan)
                 cmd="conductor__loop__subcmd__help__subcmd__plan"
                 ;;
+            conductor__loop__subcmd__help,purge)
+                cmd="conductor__loop__subcmd__help__subcmd__purge"
+                ;;
+            conductor__loop__subcmd__help,release)
+                cmd="conductor__loop__subcmd__help__subcmd__release"
+                ;;
+            conductor__loop__subcmd__help,retry)
+                cmd="conductor__loop__subcmd__help__subcmd__retry"
+                ;;
             conductor__loop__subcmd__help,schema)
                 cmd="conductor__loop__subcmd__help__subcmd__schema"
+                ;;
+            conductor__loop__subcmd__help,show)
+                cmd="conductor__loop__subcmd__help__subcmd__show"
                 ;;
             conductor__loop__subcmd__help,state)
                 cmd="conductor__loop__subcmd__help__subcmd__state"
                 ;;
+            conductor__loop__subcmd__help,status)
+                cmd="conductor__loop__subcmd__help__subcmd__status"
+                ;;
             conductor__loop__subcmd__help,submit)
                 cmd="conductor__loop__subcmd__help__subcmd__submit"
+                ;;
+            conductor__loop__subcmd__help,top)
+                cmd="conductor__loop__subcmd__help__subcmd__top"
                 ;;
             conductor__loop__subcmd__help__subcmd__config,show)
                 cmd="conductor__loop__subcmd__help__subcmd__config__subcmd__show"
@@ -119,7 +185,7 @@ _conductor__loop() {
 
     case "${cmd}" in
         conductor__loop)
-            opts="-h -V --handoff --porch --mode --out --once --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --listen --health-addr --metrics-addr --insecure-listen --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --config --help --version submit check plan state config doctor schema help"
+            opts="-h -V --handoff --porch --mode --out --once --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --kubernetes --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --config --help --version status health list show explain retry hold release purge logs top submit check plan state config doctor schema help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -198,6 +264,26 @@ _conductor__loop() {
                     return 0
                     ;;
                 --insecure-listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-client-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kubernetes)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -319,7 +405,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__config__subcmd__show)
-            opts="-h --json --handoff --porch --mode --out --once --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --listen --health-addr --metrics-addr --insecure-listen --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --config --help"
+            opts="-h --json --handoff --porch --mode --out --once --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --kubernetes --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -401,6 +487,26 @@ _conductor__loop() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-client-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kubernetes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --kubeconfig)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -437,7 +543,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__doctor)
-            opts="-h --json --handoff --porch --mode --out --once --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --listen --health-addr --metrics-addr --insecure-listen --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --config --help"
+            opts="-h --json --handoff --porch --mode --out --once --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --kubernetes --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -519,6 +625,26 @@ _conductor__loop() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-client-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kubernetes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --kubeconfig)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -554,8 +680,60 @@ _conductor__loop() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        conductor__subcmd__loop__subcmd__explain)
+            opts="-h --handoff --state-dir --config --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        conductor__subcmd__loop__subcmd__health)
+            opts="-h --handoff --state-dir --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         conductor__subcmd__loop__subcmd__help)
-            opts="submit check plan state config doctor schema help"
+            opts="status health list show explain retry hold release purge logs top submit check plan state config doctor schema help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -624,7 +802,77 @@ _conductor__loop() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        conductor__subcmd__loop__subcmd__help__subcmd__explain)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        conductor__subcmd__loop__subcmd__help__subcmd__health)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         conductor__subcmd__loop__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        conductor__subcmd__loop__subcmd__help__subcmd__hold)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        conductor__subcmd__loop__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        conductor__subcmd__loop__subcmd__help__subcmd__logs)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -652,7 +900,63 @@ _conductor__loop() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        conductor__subcmd__loop__subcmd__help__subcmd__purge)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        conductor__subcmd__loop__subcmd__help__subcmd__release)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        conductor__subcmd__loop__subcmd__help__subcmd__retry)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         conductor__subcmd__loop__subcmd__help__subcmd__schema)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        conductor__subcmd__loop__subcmd__help__subcmd__show)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -722,6 +1026,20 @@ _conductor__loop() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        conductor__subcmd__loop__subcmd__help__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         conductor__subcmd__loop__subcmd__help__subcmd__submit)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -729,6 +1047,130 @@ _conductor__loop() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        conductor__subcmd__loop__subcmd__help__subcmd__top)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        conductor__subcmd__loop__subcmd__hold)
+            opts="-h --handoff --state-dir --config --note --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --note)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        conductor__subcmd__loop__subcmd__list)
+            opts="-h --handoff --state-dir --config --state --target --code --since --limit --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --code)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        conductor__subcmd__loop__subcmd__logs)
+            opts="-h --handoff --state-dir --config --lines --follow --of --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lines)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --of)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -770,6 +1212,104 @@ _conductor__loop() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        conductor__subcmd__loop__subcmd__purge)
+            opts="-h --handoff --state-dir --config --older-than --yes --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --older-than)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        conductor__subcmd__loop__subcmd__release)
+            opts="-h --handoff --state-dir --config --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        conductor__subcmd__loop__subcmd__retry)
+            opts="-h --handoff --state-dir --config --failed --code --since --target --dry-run --wait --timeout --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --code)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         conductor__subcmd__loop__subcmd__schema)
             opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -777,6 +1317,32 @@ _conductor__loop() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        conductor__subcmd__loop__subcmd__show)
+            opts="-h --handoff --state-dir --config --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -946,6 +1512,32 @@ _conductor__loop() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        conductor__subcmd__loop__subcmd__status)
+            opts="-h --handoff --state-dir --config --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         conductor__subcmd__loop__subcmd__submit)
             opts="-h --wait --timeout --handoff --state-dir --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -957,6 +1549,32 @@ _conductor__loop() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        conductor__subcmd__loop__subcmd__top)
+            opts="-h --handoff --state-dir --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --handoff)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_conductor_loop_global_optspecs
-    string join \n handoff= porch= mode= out= once= debounce= period= workers= timeout= grace-period= max-attempts= rate= max-file-size= retention= state-dir= listen= health-addr= metrics-addr= insecure-listen= kubeconfig= allow-scale-to-zero= allow-unsafe-handoff= allow-unsafe-porch= log-level= log-format= config= h/help V/version
+    string join \n handoff= porch= mode= out= once= debounce= period= workers= timeout= grace-period= max-attempts= rate= max-file-size= retention= state-dir= listen= health-addr= metrics-addr= insecure-listen= tls-cert= tls-key= tls-client-ca= token-file= kubernetes= kubeconfig= allow-scale-to-zero= allow-unsafe-handoff= allow-unsafe-porch= log-level= log-format= config= h/help V/version
 end
 
 function __fish_conductor_loop_needs_command
@@ -39,10 +39,15 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l rate -d '
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l max-file-size -d 'Largest intent file (1MB = 1048576 bytes) [10MB]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l retention -d 'How long files and records are kept, 1h to 720h [168h]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
-complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l listen -d 'Serve health and metrics there (also --health-addr, --metrics-addr)' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l listen -d 'Serve page, metrics and health there; off if absent (OPERATIONS.md)' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l health-addr -d 'Serve health only there' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l metrics-addr -d 'Serve metrics only there' -r
-complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l insecure-listen -d 'Accept addresses that are not loopback; there is no TLS' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l insecure-listen -d 'Accept addresses that are not loopback without TLS' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l tls-cert -d 'Certificate (PEM) for the endpoints: TLS 1.3 only' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l tls-key -d 'Its private key (PEM)' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l tls-client-ca -d 'Authority (PEM) that must have signed a client\'s certificate' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l token-file -d 'File with the bearer token that API and metrics ask for' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l kubernetes -d 'Serve health on 8080 and metrics on 9090; auto: where KUBERNETES_SERVICE_HOST is set' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l kubeconfig -d 'Passed to porch as KUBECONFIG' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l allow-scale-to-zero -d 'Accept replicas 0' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l allow-unsafe-handoff -d 'Accept a handoff directory that everybody may write' -r
@@ -52,6 +57,17 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l log-forma
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -s V -l version -d 'Print version'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "status" -d 'How the daemon is, what waits, what was done'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "health" -d 'Exit 0 if the daemon runs and takes files, else 1: for container probes'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "list" -d 'Intents: unfinished ones in their order, then finished ones, newest first'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "show" -d 'Everything about one intent: timeline, change of the package, output, error log'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "explain" -d 'The one reason why something waits or failed, and what to do'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "retry" -d 'Hands failed intents in again, byte for byte; exit 0, or 1 if one could not be'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "hold" -d 'Starts nothing of a target until it is released; what runs goes on'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "release" -d 'Lets a held target go on'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "purge" -d 'Removes old outcomes with their files; without --yes it says what would go'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "logs" -d 'The daemon\'s last log lines'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "top" -d 'What happens now, on a terminal: q quits'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "submit" -d 'Hands intents in: temporary file, fsync, rename into the handoff directory'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "check" -d 'Judges intents as the daemon would, without handing them in; exit 0 or 8'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "plan" -d 'Shows the change of the package that the embedded engine would make; exit 0 or 8'
@@ -60,6 +76,76 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "confi
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "doctor" -d 'Looks at everything a daemon would meet, and says what to do; exit 0 or 1'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "schema" -d 'Prints the JSON Schema of intents'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l json -d 'Answer in JSON'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l state -d 'Only these: waiting, running, done, failed' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l target -d 'Only of this target: NAME or NAMESPACE/NAME' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l code -d 'Only failures with this code, such as E301' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l since -d 'Only since a duration ago (24h) or a time (RFC 3339)' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l limit -d 'At most so many, 1 to 1000 [50]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l json -d 'Answer in JSON'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -l json -d 'Answer in JSON'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -l json -d 'Answer in JSON'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l code -d 'Only failures with this code, such as E301' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l since -d 'Only since a duration ago (24h) or a time (RFC 3339)' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l target -d 'Only of this target: NAME or NAMESPACE/NAME' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l timeout -d 'How long to wait for all of them' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l failed -d 'All whose newest run failed; refused files only with --code'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l dry-run -d 'Only say which'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l wait -d 'Wait for each status and print it; exit 0 or 8'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l json -d 'Answer in JSON'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l note -d 'Why, for whoever looks next' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l json -d 'Answer in JSON'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l json -d 'Answer in JSON'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l older-than -d 'Decided before a duration ago (24h) or a time' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l yes -d 'Do it'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l json -d 'Answer in JSON'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l lines -d 'At most so many' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l of -d 'Only lines with this text, such as a file or correlation id' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l follow -d 'And those that come'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l timeout -d 'How long to wait for all of them' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
@@ -118,10 +204,15 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; an
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l max-file-size -d 'Largest intent file (1MB = 1048576 bytes) [10MB]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l retention -d 'How long files and records are kept, 1h to 720h [168h]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l listen -d 'Serve health and metrics there (also --health-addr, --metrics-addr)' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l listen -d 'Serve page, metrics and health there; off if absent (OPERATIONS.md)' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l health-addr -d 'Serve health only there' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l metrics-addr -d 'Serve metrics only there' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l insecure-listen -d 'Accept addresses that are not loopback; there is no TLS' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l insecure-listen -d 'Accept addresses that are not loopback without TLS' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l tls-cert -d 'Certificate (PEM) for the endpoints: TLS 1.3 only' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l tls-key -d 'Its private key (PEM)' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l tls-client-ca -d 'Authority (PEM) that must have signed a client\'s certificate' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l token-file -d 'File with the bearer token that API and metrics ask for' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l kubernetes -d 'Serve health on 8080 and metrics on 9090; auto: where KUBERNETES_SERVICE_HOST is set' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l kubeconfig -d 'Passed to porch as KUBECONFIG' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l allow-scale-to-zero -d 'Accept replicas 0' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l allow-unsafe-handoff -d 'Accept a handoff directory that everybody may write' -r
@@ -148,10 +239,15 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l max-file-size -d 'Largest intent file (1MB = 1048576 bytes) [10MB]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l retention -d 'How long files and records are kept, 1h to 720h [168h]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l listen -d 'Serve health and metrics there (also --health-addr, --metrics-addr)' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l listen -d 'Serve page, metrics and health there; off if absent (OPERATIONS.md)' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l health-addr -d 'Serve health only there' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l metrics-addr -d 'Serve metrics only there' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l insecure-listen -d 'Accept addresses that are not loopback; there is no TLS' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l insecure-listen -d 'Accept addresses that are not loopback without TLS' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l tls-cert -d 'Certificate (PEM) for the endpoints: TLS 1.3 only' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l tls-key -d 'Its private key (PEM)' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l tls-client-ca -d 'Authority (PEM) that must have signed a client\'s certificate' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l token-file -d 'File with the bearer token that API and metrics ask for' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l kubernetes -d 'Serve health on 8080 and metrics on 9090; auto: where KUBERNETES_SERVICE_HOST is set' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l kubeconfig -d 'Passed to porch as KUBECONFIG' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l allow-scale-to-zero -d 'Accept replicas 0' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l allow-unsafe-handoff -d 'Accept a handoff directory that everybody may write' -r
@@ -162,14 +258,25 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand schema" -s h -l help -d 'Print help'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from submit check plan state config doctor schema help" -f -a "submit" -d 'Hands intents in: temporary file, fsync, rename into the handoff directory'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from submit check plan state config doctor schema help" -f -a "check" -d 'Judges intents as the daemon would, without handing them in; exit 0 or 8'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from submit check plan state config doctor schema help" -f -a "plan" -d 'Shows the change of the package that the embedded engine would make; exit 0 or 8'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from submit check plan state config doctor schema help" -f -a "state" -d 'Shows, exports or imports the durable state'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from submit check plan state config doctor schema help" -f -a "config" -d 'Shows the configuration'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from submit check plan state config doctor schema help" -f -a "doctor" -d 'Looks at everything a daemon would meet, and says what to do; exit 0 or 1'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from submit check plan state config doctor schema help" -f -a "schema" -d 'Prints the JSON Schema of intents'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from submit check plan state config doctor schema help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "status" -d 'How the daemon is, what waits, what was done'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "health" -d 'Exit 0 if the daemon runs and takes files, else 1: for container probes'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "list" -d 'Intents: unfinished ones in their order, then finished ones, newest first'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "show" -d 'Everything about one intent: timeline, change of the package, output, error log'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "explain" -d 'The one reason why something waits or failed, and what to do'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "retry" -d 'Hands failed intents in again, byte for byte; exit 0, or 1 if one could not be'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "hold" -d 'Starts nothing of a target until it is released; what runs goes on'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "release" -d 'Lets a held target go on'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "purge" -d 'Removes old outcomes with their files; without --yes it says what would go'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "logs" -d 'The daemon\'s last log lines'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "top" -d 'What happens now, on a terminal: q quits'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "submit" -d 'Hands intents in: temporary file, fsync, rename into the handoff directory'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "check" -d 'Judges intents as the daemon would, without handing them in; exit 0 or 8'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "plan" -d 'Shows the change of the package that the embedded engine would make; exit 0 or 8'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "state" -d 'Shows, exports or imports the durable state'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "config" -d 'Shows the configuration'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "doctor" -d 'Looks at everything a daemon would meet, and says what to do; exit 0 or 1'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "schema" -d 'Prints the JSON Schema of intents'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and __fish_seen_subcommand_from state" -f -a "show" -d 'Where the state is, totals, what is unfinished'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and __fish_seen_subcommand_from state" -f -a "export" -d 'Writes every outcome as a line of JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and __fish_seen_subcommand_from state" -f -a "import" -d 'Reads an export, or the state file of the Go version'

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 pub(crate) fn files() -> io::Result<Vec<(&'static str, Vec<u8>)>> {
     let command = conductor_loop::cli::command();
     let mut man = Vec::new();
-    clap_mangen::Man::new(command.clone()).render(&mut man)?;
+    // Here there is room for the flags that the help leaves out.
+    let whole = command.clone().mut_args(|flag| flag.hide(false));
+    clap_mangen::Man::new(whole).render(&mut man)?;
     let completion = |shell: Shell| {
         let mut text = Vec::new();
         clap_complete::generate(shell, &mut command.clone(), "conductor-loop", &mut text);

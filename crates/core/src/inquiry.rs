@@ -2,6 +2,7 @@
 //! alone when no daemon runs. Types only; who fills them in is the adapters' business.
 
 use crate::code::Code;
+use crate::digest::Digest;
 use crate::record::{Asked, RunRecord};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -188,6 +189,8 @@ pub struct Row {
     pub target: Option<String>,
     /// Found in log, status and here.
     pub correlation_id: Option<String>,
+    /// Digest of its bytes, where they were read.
+    pub sha256: Option<Digest>,
     /// When it was seen, taken, started or decided, by its state.
     pub at: Option<Timestamp>,
     /// Starts of porch.
@@ -222,9 +225,7 @@ pub struct Shown {
     pub intent: Row,
     /// What it asks for, where it was accepted.
     pub asked: Option<Asked>,
-    /// Digest of its bytes.
-    pub sha256: Option<String>,
-    /// Their number.
+    /// Bytes of the file.
     pub size: u64,
     /// Owner of the file, a user id.
     pub uid: Option<u32>,
@@ -407,6 +408,7 @@ mod tests {
             state,
             target: Some(target.into()),
             correlation_id: Some("cl-1".into()),
+            sha256: None,
             at: Some(Timestamp::UNIX_EPOCH),
             attempts: 1,
             duration_ms: None,
@@ -466,10 +468,7 @@ mod tests {
             assert!(serde_json::from_str::<Question>(text).is_err(), "{text}");
         }
         let listed: Question = serde_json::from_str(r#"{"ask": "list", "states": ["failed"]}"#).unwrap();
-        assert_eq!(
-            listed,
-            Question::List(Selection { states: vec![State::Failed], ..Selection::default() })
-        );
+        assert_eq!(listed, Question::List(Selection { states: vec![State::Failed], ..Selection::default() }));
     }
 
     #[test]

@@ -55,7 +55,8 @@ pub fn block(bytes: &[u8]) -> String {
 pub fn cut(mut text: String, max: usize) -> String {
     const MARK: &str = "\n[cut]\n";
     if text.len() > max {
-        let at = (0..=max.saturating_sub(MARK.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        let at =
+            (0..=max.saturating_sub(MARK.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         text.truncate(at);
         text.push_str(MARK);
     }

@@ -178,7 +178,7 @@ fn yaml_edit(scratch: &Path) -> Target {
         match engine.apply(&order, &patience) {
             Ok(_) => {
                 let again = engine.apply(&order, &patience).map_err(|error| error.to_string())?;
-                ensure(!again.changed, "an edit that is not the last")
+                ensure(!again.outcome.changed, "an edit that is not the last")
             }
             Err(error) => {
                 let after = std::fs::read(&file).map_err(|error| error.to_string())?;

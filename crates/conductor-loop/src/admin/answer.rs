@@ -71,10 +71,6 @@ pub(super) async fn to(request: &Request<Incoming>, listening: &Listening) -> Re
         refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return refused;
     }
-    if !is_for_us(request, listening.address) {
-        let text = "this address is asked for under its number or as localhost\n";
-        return respond(StatusCode::MISDIRECTED_REQUEST, TEXT, text);
-    }
     let (serves, view) = (listening.serves, &listening.view);
     let path = request.uri().path();
     match path {
@@ -82,13 +78,20 @@ pub(super) async fn to(request: &Request<Incoming>, listening: &Listening) -> Re
         "/readyz" if serves.health => return ready(&view.not_ready()),
         _ => {}
     }
+    if !is_for_us(request, listening.address) {
+        let text = "this address is asked under its number or as localhost\n";
+        return respond(StatusCode::MISDIRECTED_REQUEST, TEXT, text);
+    }
     if serves.page
         && let Some(part) = page::part(path)
     {
         return part;
     }
-    let is_api = serves.page && path.starts_with(api::PREFIX);
-    if !is_api && !(serves.metrics && path == "/metrics") {
+    let is_there = match path {
+        "/metrics" => serves.metrics,
+        _ => serves.page && path.starts_with(api::PREFIX),
+    };
+    if !is_there {
         return respond(StatusCode::NOT_FOUND, TEXT, "not found\n");
     }
     let token = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
@@ -121,9 +124,9 @@ async fn metrics(request: &Request<Incoming>, view: &Arc<dyn View>) -> Response<
     let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let open = accept.contains("application/openmetrics-text");
     let view = Arc::clone(view);
-    apart(move || match open {
-        true => respond(StatusCode::OK, OPEN_METRICS, view.open_metrics()),
-        false => respond(StatusCode::OK, CLASSIC, view.metrics()),
+    apart(move || {
+        let (kind, text) = if open { (OPEN_METRICS, view.open_metrics()) } else { (CLASSIC, view.metrics()) };
+        respond(StatusCode::OK, kind, text)
     })
     .await
 }

@@ -14,7 +14,9 @@ pub(super) fn answer(path: &str, query: &str, view: &dyn View) -> Response<Conte
     let answer = match question(path, query) {
         Some(Ok(question)) => view.answer(question),
         Some(Err(refused)) => Answer::Refused(refused),
-        None => Answer::Refused(Refused::new("not-found", format!("there is no {path}"), "See docs/FORMATS.md.")),
+        None => {
+            Answer::Refused(Refused::new("not-found", format!("there is no {path}"), "See docs/FORMATS.md."))
+        }
     };
     match answer {
         Answer::Status(status) => json(StatusCode::OK, &status),
@@ -106,7 +108,8 @@ mod tests {
         assert_eq!(asked("intents/intent-a.json", "").unwrap().unwrap(), show);
         let explain = Question::Explain { of: "ns/web".into() };
         assert_eq!(asked("explain", "of=ns%2Fweb").unwrap().unwrap(), explain);
-        let query = "state=failed,done&target=web&text=a+b&code=E301&since=2026-01-01T00:00:00Z&before=9&limit=3";
+        let query =
+            "state=failed,done&target=web&text=a+b&code=E301&since=2026-01-01T00:00:00Z&before=9&limit=3";
         let Question::List(selection) = asked("intents", query).unwrap().unwrap() else { panic!("a list") };
         assert_eq!(selection.states, [State::Failed, State::Done]);
         assert_eq!((selection.text.as_deref(), selection.before, selection.most), (Some("a b"), Some(9), 3));

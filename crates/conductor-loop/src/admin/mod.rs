@@ -30,7 +30,7 @@ pub trait View: Send + Sync {
     fn not_ready(&self) -> Vec<String>;
     /// All metrics in Prometheus' text format. May take a moment.
     fn metrics(&self) -> String;
-    /// All metrics in the OpenMetrics format. May take a moment.
+    /// All metrics in the `OpenMetrics` format. May take a moment.
     fn open_metrics(&self) -> String;
     /// The answer to a question; one that would change something is refused. May take a moment.
     fn answer(&self, question: Question) -> Answer;

@@ -68,8 +68,9 @@ impl Security {
             [files.certificate.clone(), files.key.clone()].into_iter().chain(authority).collect()
         };
         let tls = tls.map(|files| Reloading::new(paths(&files), files, acceptors)).transpose()?;
-        let token =
-            token.map(|path| Reloading::new(vec![path.clone()], path, |path| read_token(path))).transpose()?;
+        let token = token
+            .map(|path| Reloading::new(vec![path.clone()], path, |path| read_token(path)))
+            .transpose()?;
         Ok(Self { tls, token, same })
     }
 
@@ -111,7 +112,11 @@ fn marks(paths: &[PathBuf]) -> Vec<Option<(SystemTime, u64)>> {
 }
 
 impl<F, T: Clone> Reloading<F, T> {
-    fn new(paths: Vec<PathBuf>, from: F, make: fn(&F) -> Result<T, SecurityError>) -> Result<Self, SecurityError> {
+    fn new(
+        paths: Vec<PathBuf>,
+        from: F,
+        make: fn(&F) -> Result<T, SecurityError>,
+    ) -> Result<Self, SecurityError> {
         let seen = marks(&paths);
         let held = Held { value: make(&from)?, seen, looked: Instant::now() };
         Ok(Self { paths, from, make, held: Mutex::new(held) })
@@ -129,7 +134,9 @@ impl<F, T: Clone> Reloading<F, T> {
                         tracing::info!(file = %self.paths.first().map_or(Path::new(""), |path| path).display(), "read again, because it changed");
                     }
                     // It may be half replaced: looked at again, with what was read before in force.
-                    Err(error) => tracing::warn!(%error, "changed and not usable; what was read before stays in force"),
+                    Err(error) => {
+                        tracing::warn!(%error, "changed and not usable; what was read before stays in force");
+                    }
                 }
             }
         }
@@ -141,7 +148,10 @@ fn read_token(path: &Path) -> Result<Vec<u8>, SecurityError> {
     let text = std::fs::read_to_string(path).map_err(|error| SecurityError::new(path, error))?;
     let token = text.trim();
     if token.len() < TOKEN_MIN || token.contains(char::is_whitespace) {
-        return Err(SecurityError::new(path, format!("a token is one word of at least {TOKEN_MIN} characters")));
+        return Err(SecurityError::new(
+            path,
+            format!("a token is one word of at least {TOKEN_MIN} characters"),
+        ));
     }
     Ok(token.as_bytes().to_vec())
 }
@@ -172,10 +182,12 @@ fn config(files: &TlsFiles, authority: Option<&PathBuf>) -> Result<Arc<ServerCon
                 roots.add(certificate).map_err(of(path))?;
             }
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-            builder.with_client_cert_verifier(verifier.build().map_err(|error| SecurityError::new(path, error))?)
+            builder
+                .with_client_cert_verifier(verifier.build().map_err(|error| SecurityError::new(path, error))?)
         }
     };
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| SecurityError::new(&files.key, error))?;
+    let key =
+        PrivateKeyDer::from_pem_file(&files.key).map_err(|error| SecurityError::new(&files.key, error))?;
     let mut config =
         builder.with_single_cert(certificates(&files.certificate)?, key).map_err(of(&files.certificate))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];

@@ -4,32 +4,42 @@ use crate::config::{SETTINGS, Setting, Takes};
 use clap::{Arg, ArgAction, Command};
 
 const AFTER: &str = "\
-Each flag takes one dash or two, has a key of the same name in the --config file, and most an environment
-variable (CONDUCTOR_...): `conductor-loop config show` lists all with their origin.
+Flags take one dash or two; each is a key of the --config file, most have a variable (CONDUCTOR_...). These and
+the rarer ones (TLS, tokens, unsafe directories, ...): `man conductor-loop`, `conductor-loop config show`.
 Exit status: 0 good, 1 set-up failed, 2 usage, 3 state not readable or writable, 8 (--once) an intent failed.
 
 Examples:
-  conductor-loop -porch builtin -once                   work off ./handoff with the embedded engine
-  conductor-loop plan intent-scale.json -out /data/out  show the change of the package it would make
-  conductor-loop submit --wait intent-scale.json        hand an intent in and wait for its status";
+  conductor-loop -porch builtin -once            work off ./handoff with the embedded engine
+  conductor-loop submit --wait intent-scale.json  hand an intent in and wait for its status
+  conductor-loop explain intent-scale.json        why it waits or failed, and what to do";
 
 /// The whole command line.
 pub fn command() -> Command {
-    let mut command = Command::new("conductor-loop")
+    let command = Command::new("conductor-loop")
         .about("Watches a directory for intent-*.json and runs porch for each: durably, in order, one outcome each")
         .version(env!("CARGO_PKG_VERSION"))
         .after_help(AFTER)
         .override_usage("conductor-loop [FLAGS]\n       conductor-loop <COMMAND> [ARGS]")
         .args_conflicts_with_subcommands(true)
+        .disable_help_subcommand(true)
         .args(SETTINGS.iter().map(flag));
-    for subcommand in [submit(), check(), plan(), state(), config(), doctor(), schema()] {
-        command = command.subcommand(subcommand);
-    }
-    command
+    command.subcommands(operating().into_iter().chain([
+        submit(),
+        check(),
+        plan(),
+        state(),
+        config(),
+        doctor(),
+        schema(),
+    ]))
 }
 
-/// What the help of another flag names: the page is to fit a screen.
-const NAMED_ELSEWHERE: [&str; 8] = [
+/// Flags that few need: the page is to fit a screen. The man page and the README have them all.
+const RARER: [&str; 18] = [
+    "period",
+    "grace-period",
+    "max-attempts",
+    "retention",
     "health-addr",
     "metrics-addr",
     "insecure-listen",
@@ -38,6 +48,12 @@ const NAMED_ELSEWHERE: [&str; 8] = [
     "tls-client-ca",
     "token-file",
     "kubernetes",
+    "state-dir",
+    "kubeconfig",
+    "allow-scale-to-zero",
+    "allow-unsafe-handoff",
+    "allow-unsafe-porch",
+    "log-format",
 ];
 
 fn flag(setting: &Setting) -> Arg {
@@ -50,7 +66,7 @@ fn flag(setting: &Setting) -> Arg {
         .long(setting.key)
         .help(format!("{}{default}", setting.help))
         .action(ArgAction::Set)
-        .hide(NAMED_ELSEWHERE.contains(&setting.key))
+        .hide(RARER.contains(&setting.key))
         .allow_hyphen_values(true);
     match setting.takes {
         Takes::Value(name) => arg.value_name(name),
@@ -72,23 +88,92 @@ fn json() -> Arg {
     Arg::new("json").long("json").action(ArgAction::SetTrue).help("Answer in JSON")
 }
 
+fn value(name: &'static str, placeholder: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(placeholder).help(help)
+}
+
+fn of(help: &'static str) -> Arg {
+    Arg::new("OF").required(true).help(help)
+}
+
+/// How long --wait waits.
+fn wait() -> [Arg; 2] {
+    [
+        Arg::new("wait")
+            .long("wait")
+            .action(ArgAction::SetTrue)
+            .help("Wait for each status and print it; exit 0 or 8"),
+        Arg::new("wait-timeout")
+            .long("timeout")
+            .value_name("TIME")
+            .default_value("60s")
+            .help("How long to wait for all of them"),
+    ]
+}
+
+fn since() -> Arg {
+    value("since", "TIME", "Only since a duration ago (24h) or a time (RFC 3339)")
+}
+
+fn target() -> Arg {
+    value("target", "TARGET", "Only of this target: NAME or NAMESPACE/NAME")
+}
+
+/// What an operator looks at and does.
+fn operating() -> Vec<Command> {
+    let subcommand =
+        |name: &'static str, about: &'static str| Command::new(name).about(about).args(place_flags());
+    let code = || value("code", "CODE", "Only failures with this code, such as E301");
+    vec![
+        subcommand("status", "How the daemon is, what waits, what was done").arg(json()),
+        subcommand("health", "Exit 0 if the daemon runs and takes files, else 1: for container probes"),
+        subcommand("list", "Intents: unfinished ones in their order, then finished ones, newest first")
+            .arg(value("state", "STATE,...", "Only these: waiting, running, done, failed"))
+            .args([target(), code(), since()])
+            .arg(value("limit", "N", "At most so many, 1 to 1000 [50]"))
+            .arg(json()),
+        subcommand("show", "Everything about one intent: timeline, change of the package, output, error log")
+            .arg(of("Number or file"))
+            .arg(json()),
+        subcommand("explain", "The one reason why something waits or failed, and what to do")
+            .arg(of("Number, file or target"))
+            .arg(json()),
+        subcommand("retry", "Hands failed intents in again, byte for byte; exit 0, or 1 if one could not be")
+            .arg(Arg::new("OF").num_args(0..).help("Numbers or files"))
+            .arg(
+                Arg::new("failed")
+                    .long("failed")
+                    .action(ArgAction::SetTrue)
+                    .help("All whose newest run failed; refused files only with --code"),
+            )
+            .args([code(), since(), target()])
+            .arg(Arg::new("dry-run").long("dry-run").action(ArgAction::SetTrue).help("Only say which"))
+            .args(wait())
+            .arg(json()),
+        subcommand("hold", "Starts nothing of a target until it is released; what runs goes on")
+            .arg(of("Target: NAME or NAMESPACE/NAME"))
+            .arg(value("note", "TEXT", "Why, for whoever looks next"))
+            .arg(json()),
+        subcommand("release", "Lets a held target go on")
+            .arg(of("Target: NAME or NAMESPACE/NAME"))
+            .arg(json()),
+        subcommand("purge", "Removes old outcomes with their files; without --yes it says what would go")
+            .arg(value("older-than", "TIME", "Decided before a duration ago (24h) or a time").required(true))
+            .arg(Arg::new("yes").long("yes").action(ArgAction::SetTrue).help("Do it"))
+            .arg(json()),
+        subcommand("logs", "The daemon's last log lines")
+            .arg(value("lines", "N", "At most so many").default_value("100"))
+            .arg(Arg::new("follow").long("follow").action(ArgAction::SetTrue).help("And those that come"))
+            .arg(value("of", "TEXT", "Only lines with this text, such as a file or correlation id")),
+        subcommand("top", "What happens now, on a terminal: q quits"),
+    ]
+}
+
 fn submit() -> Command {
     Command::new("submit")
         .about("Hands intents in: temporary file, fsync, rename into the handoff directory")
         .arg(Arg::new("FILE").required(true).num_args(1..).help("Files named intent-*.json"))
-        .arg(
-            Arg::new("wait")
-                .long("wait")
-                .action(ArgAction::SetTrue)
-                .help("Wait for each status and print it; exit 0 or 8"),
-        )
-        .arg(
-            Arg::new("wait-timeout")
-                .long("timeout")
-                .value_name("TIME")
-                .default_value("60s")
-                .help("How long to wait for all of them"),
-        )
+        .args(wait())
         .args(place_flags())
 }
 

@@ -52,6 +52,7 @@ fn dispatch(matches: &ArgMatches) -> u8 {
             (inner, |matches| with_config(matches, |config| ops::doctor(config, matches.get_flag("json"))))
         }
         Some(("schema", _)) => return answer(ops::print_schema()),
+        Some((name, inner)) if OPERATING.contains(&name) => return operate(name, inner),
         Some(("config", inner)) => match inner.subcommand() {
             Some((_, inner)) => (inner, |matches| {
                 answer(
@@ -76,6 +77,54 @@ fn dispatch(matches: &ArgMatches) -> u8 {
         },
     };
     run(inner)
+}
+
+/// What an operator looks at and does.
+const OPERATING: [&str; 11] =
+    ["status", "health", "list", "show", "explain", "retry", "hold", "release", "purge", "logs", "top"];
+
+fn operate(name: &str, matches: &ArgMatches) -> u8 {
+    let text = |key: &str| matches.try_get_one::<String>(key).ok().flatten().cloned();
+    let switch = |key: &str| matches.try_get_one::<bool>(key).ok().flatten().copied().unwrap_or(false);
+    let (of, json) = (text("OF").unwrap_or_default(), switch("json"));
+    let wanted = || ops::Wanted {
+        state: text("state"),
+        target: text("target"),
+        code: text("code"),
+        since: text("since"),
+        limit: text("limit"),
+    };
+    with_config(matches, |config| match name {
+        "status" => ops::status(config, json),
+        "health" => ops::health(config),
+        "list" => ops::list(config, &wanted(), json),
+        "show" => ops::show(config, &of, json),
+        "explain" => ops::explain(config, &of, json),
+        "retry" => {
+            let again = ops::Again {
+                of: matches.get_many("OF").unwrap_or_default().cloned().collect(),
+                failed: switch("failed"),
+                wanted: wanted(),
+                dry_run: switch("dry-run"),
+                wait: patience(matches)?,
+            };
+            ops::retry(config, &again, json)
+        }
+        "hold" => ops::hold(config, &of, &text("note").unwrap_or_default(), json),
+        "release" => ops::release(config, &of, json),
+        "purge" => ops::purge(config, &text("older-than").unwrap_or_default(), switch("yes"), json),
+        "logs" => {
+            let (lines, only) = (text("lines").unwrap_or_default(), text("of"));
+            ops::logs(config, &lines, switch("follow"), only.as_deref())
+        }
+        _ => ops::top(config),
+    })
+}
+
+/// How long --wait waits, if it is asked for.
+fn patience(matches: &ArgMatches) -> Result<Option<std::time::Duration>, OpsError> {
+    let text = matches.get_flag("wait").then(|| matches.get_one::<String>("wait-timeout")).flatten();
+    text.map(|text| ops::wait_time(text)).transpose()
 }
 
 fn layers(matches: &ArgMatches) -> Result<crate::config::Layers, ConfigError> {
@@ -108,13 +157,7 @@ fn with_files(
 }
 
 fn submit(matches: &ArgMatches) -> u8 {
-    with_config(matches, |config| {
-        let files = files(matches);
-        let wait = matches
-            .get_flag("wait")
-            .then(|| matches.get_one::<String>("wait-timeout").map_or("60s", String::as_str));
-        ops::submit(config, &files, wait)
-    })
+    with_config(matches, |config| ops::submit(config, &files(matches), patience(matches)?))
 }
 
 fn run_daemon(matches: &ArgMatches) -> u8 {
@@ -160,7 +203,7 @@ fn complain_of(failure: &Failure) -> u8 {
 fn answer(result: Result<u8, OpsError>) -> u8 {
     match result {
         Ok(status) => status,
-        Err(error) => complain(&error.message, error.remedy, error.status),
+        Err(error) => complain(&error.message, &error.remedy, error.status),
     }
 }
 

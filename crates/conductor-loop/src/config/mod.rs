@@ -362,7 +362,9 @@ impl Reader<'_> {
         match (file("tls-cert"), file("tls-key")) {
             (Some(certificate), Some(key)) => Ok(Some(Tls { certificate, key, client_authority })),
             (None, None) if client_authority.is_none() => Ok(None),
-            (None, None) => self.bad("tls-client-ca", "--tls-cert and --tls-key are needed with it".to_owned()),
+            (None, None) => {
+                self.bad("tls-client-ca", "--tls-cert and --tls-key are needed with it".to_owned())
+            }
             (Some(_), None) => self.bad("tls-cert", "--tls-key is needed with it".to_owned()),
             (None, Some(_)) => self.bad("tls-key", "--tls-cert is needed with it".to_owned()),
         }

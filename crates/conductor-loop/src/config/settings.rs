@@ -133,7 +133,13 @@ pub const SETTINGS: &[Setting] = &[
         "Serve metrics only there",
     ),
     switch("insecure-listen", "Accept addresses that are not loopback without TLS"),
-    value("tls-cert", Some("CONDUCTOR_TLS_CERT"), ("", "FILE"), false, "Certificate (PEM) for the endpoints: TLS 1.3 only"),
+    value(
+        "tls-cert",
+        Some("CONDUCTOR_TLS_CERT"),
+        ("", "FILE"),
+        false,
+        "Certificate (PEM) for the endpoints: TLS 1.3 only",
+    ),
     value("tls-key", Some("CONDUCTOR_TLS_KEY"), ("", "FILE"), false, "Its private key (PEM)"),
     value(
         "tls-client-ca",

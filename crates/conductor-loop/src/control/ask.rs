@@ -40,7 +40,10 @@ fn converse(stream: &mut UnixStream, question: &Question) -> io::Result<Answer> 
     let mut answer = Vec::new();
     stream.take(ANSWER_MAX).read_to_end(&mut answer)?;
     if answer.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::ResourceBusy, "the daemon has too many other questions to answer"));
+        return Err(io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            "the daemon has too many other questions to answer",
+        ));
     }
     serde_json::from_slice(&answer).map_err(io::Error::other)
 }

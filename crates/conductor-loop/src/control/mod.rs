@@ -139,7 +139,9 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let private = Arc::new(Dir::open(root.path()).unwrap());
         let answering: Arc<Answering> = Arc::new(|question, uid| match question {
-            Question::Logs { after, .. } => Answer::Logs(LogLines { lines: vec![uid.to_string()], last: after }),
+            Question::Logs { after, .. } => {
+                Answer::Logs(LogLines { lines: vec![uid.to_string()], last: after })
+            }
             other => Answer::Refused(Refused::new("not-found", format!("{other:?}"), "")),
         });
         let control = Control::start(Arc::clone(&private), answering).unwrap();

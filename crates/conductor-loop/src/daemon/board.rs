@@ -1,13 +1,14 @@
 //! What the loop shows of itself to the endpoints: its heartbeat, why it is not ready, its metrics.
 
+use super::supervisor;
 use crate::sys::monotonic;
 use crate::telemetry::Metrics;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
-/// The loop turns at least this often when somebody may ask.
-pub(super) const BEAT: Duration = Duration::from_secs(5);
+/// The loop turns at least this often when somebody may ask over the network.
+const BEAT: Duration = Duration::from_secs(5);
 /// A loop that has not turned for this long is stuck: far above anything it waits for.
 const STUCK_AFTER: Duration = Duration::from_secs(30);
 
@@ -16,21 +17,40 @@ pub(super) struct Board {
     pub(super) metrics: Metrics,
     /// Monotonic milliseconds of the last turn; 0 before the first.
     beat: AtomicU64,
+    /// How often the service manager wants to hear of it, and when it did last, in monotonic milliseconds.
+    watchdog: Option<Duration>,
+    told: AtomicU64,
     reasons: RwLock<Vec<String>>,
 }
 
 impl Board {
     pub(super) fn new(metrics: Metrics) -> Self {
-        Self { metrics, beat: AtomicU64::new(0), reasons: RwLock::new(vec!["starting".to_owned()]) }
+        let reasons = RwLock::new(vec!["starting".to_owned()]);
+        let watchdog = supervisor::watchdog_every();
+        Self { metrics, beat: AtomicU64::new(0), watchdog, told: AtomicU64::new(0), reasons }
+    }
+
+    /// How long the loop may sleep at most; none: as long as it likes.
+    pub(super) fn patience(&self, asked_over_the_network: bool) -> Option<Duration> {
+        [asked_over_the_network.then_some(BEAT), self.watchdog].into_iter().flatten().min()
     }
 
     /// The loop turned.
     pub(super) fn turn(&self, now: Duration) {
-        self.beat.store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX), Ordering::Release);
+        let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        self.beat.store(now_ms, Ordering::Release);
+        let due = |every: Duration| {
+            now >= Duration::from_millis(self.told.load(Ordering::Relaxed)) + every.mul_f64(0.9)
+        };
+        if self.watchdog.is_some_and(due) {
+            self.told.store(now_ms, Ordering::Relaxed);
+            supervisor::turned();
+        }
     }
 
     pub(super) fn set_not_ready(&self, reasons: Vec<String>) {
         self.metrics.set_ready(reasons.is_empty());
+        supervisor::not_ready(&reasons);
         *self.reasons.write().unwrap_or_else(PoisonError::into_inner) = reasons;
     }
 

@@ -1,21 +1,22 @@
 //! One life of the daemon in one handoff directory: build everything, then one loop that turns inputs into desk events and
 //! desk effects into commands, until it is drained, stopped or has lost its directory.
 
-use super::board::{BEAT, Board};
+use super::board::Board;
 use super::perform::Bench;
 use super::places::{Places, StateFiles};
-use super::recover::{Labels, Unrun, recover};
 use super::questions::Questions;
+use super::recover::{Labels, Unrun, recover};
 use super::set_up::{
-    choose_program, held_targets, intake_settings, open_control, package_engine, period, start_runner,
+    choose_program, held_targets, intake_settings, open_control, open_out, package_engine, period,
+    start_runner,
 };
 use super::unfinished::key_of;
-use super::{Failure, Input, Reload, Summary};
+use super::{Failure, Input, Reload, Summary, supervisor};
 use crate::clerk::{Ack, Clerk, Command as ToClerk, Head, HeadState};
 use crate::config::Config;
 use crate::control::Control;
 use crate::intake::{self, Intake, Report};
-use crate::runner::{self, Engine, RunLedger, Stop};
+use crate::runner::{Engine, RunLedger, Stop};
 use crate::sys::dir::Dir;
 use crate::sys::monotonic;
 use crate::telemetry::Progress;
@@ -82,20 +83,10 @@ impl<'l> Life<'l> {
         config: &Config,
         fresh: bool,
         (inputs, receiver): (&Sender<Input>, &'l Receiver<Input>),
-        (summary, progress, board, questions): (
-            &'l mut Summary,
-            &'l Progress,
-            &Arc<Board>,
-            &Arc<Questions>,
-        ),
+        (summary, progress, board, questions): (&'l mut Summary, &'l Progress, &Arc<Board>, &Arc<Questions>),
     ) -> Result<Self, Failure> {
         let program = choose_program(config)?;
-        let out = runner::ensure_out(&config.out).map_err(|error| {
-            Failure::set_up(
-                Code::DirectorySetup,
-                format!("failed to create output directory {}: {error}", config.out.display()),
-            )
-        })?;
+        let out = open_out(config)?;
         let places = Places::open(config, fresh)?;
         let state = StateFiles::find(config, &places.path, &places.handoff, true)?;
         let store = Arc::new(state.open_store(&places.handoff)?);
@@ -129,19 +120,17 @@ impl<'l> Life<'l> {
         let to_loop = inputs.clone();
         let intake = Intake::start(settings, move |report| drop(to_loop.send(Input::Intake(report))))
             .map_err(setup("the intake"))?;
-        let shown_out = out.clone();
         let runner = start_runner(config, &places, (engine, out), &Arc::new(ledger), inputs.clone())
             .map_err(setup("the workers"))?;
 
-        let held = held_targets(&store)?;
-        let started = (porch_path.as_str(), shown_out.as_path());
-        let control = open_control(config, &places, &store, started, questions);
+        let held_targets = held_targets(&store)?;
+        let control = open_control(config, &places, &store, &porch_path, questions);
         let now = monotonic();
         let mut life = Self {
             receiver,
             progress,
             workers: config.limits.workers,
-            held,
+            held: held_targets,
             _control: control,
             desk: Desk::new(config.limits.clone(), period(config, polled)),
             bench: Bench::new(clerk, runner, store, (config.mode, porch_path), (summary, Arc::clone(board))),
@@ -162,6 +151,7 @@ impl<'l> Life<'l> {
             workers = config.limits.workers, events = !polled, "ready"
         );
         life.take_over(recovered);
+        supervisor::ready();
         Ok(life)
     }
 
@@ -215,10 +205,9 @@ impl<'l> Life<'l> {
                 return self.close(end);
             }
             self.show(now, config.limits.workers);
-            let mut timeout = self.patience(monotonic());
-            if !config.endpoints.is_empty() {
-                timeout = timeout.min(BEAT);
-            }
+            let timeout = self.patience(monotonic());
+            let timeout =
+                self.board.patience(!config.endpoints.is_empty()).map_or(timeout, |most| most.min(timeout));
             match self.receiver.recv_timeout(timeout) {
                 Ok(input) => {
                     self.take_in(input, config, reload);
@@ -487,6 +476,7 @@ impl<'l> Life<'l> {
             running = self.desk.running(),
             "stopping: nothing new is taken, running porches may end"
         );
+        supervisor::stopping();
         self.bench.stop_runs(Stop::Drain);
         self.stopping = Some(Stopping { terminate_at: monotonic() + config.grace, told: false, signals: 1 });
         self.desk.set_taking(false);
@@ -496,7 +486,10 @@ impl<'l> Life<'l> {
 
     /// SIGHUP: everything is validated before anything is applied.
     fn reload(&mut self, config: &mut Config, reload: Reload<'_>) {
-        let new = match reload() {
+        supervisor::reloading();
+        let read = reload();
+        supervisor::ready();
+        let new = match read {
             Ok(new) => new,
             Err(error) => {
                 return tracing::error!(code = error.code().id(), "configuration not changed: {error}");

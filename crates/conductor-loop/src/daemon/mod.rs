@@ -10,6 +10,7 @@ mod questions;
 mod recover;
 mod set_up;
 mod summary;
+mod supervisor;
 mod unfinished;
 
 pub use life::{FREE_BYTES_MIN, FREE_INODES_MIN};

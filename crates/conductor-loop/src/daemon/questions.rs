@@ -110,7 +110,7 @@ impl Questions {
             Question::List(selection) => Answer::List(sources.list(&selection)?),
             Question::Show { of } => Answer::Show(Box::new(sources.show(&of)?)),
             Question::Explain { of } => Answer::Explain(Box::new(sources.explain(&of)?)),
-            Question::Hold { target, note } => self.hold(&current, &target, note, uid)?,
+            Question::Hold { target, note } => self.hold(&current, &target, &note, uid)?,
             Question::Release { target } => self.release(&current, &target, uid)?,
             Question::Purge { before, really } => {
                 let purged = sources.would_purge(before)?;
@@ -195,9 +195,9 @@ impl Questions {
         }
     }
 
-    fn hold(&self, current: &Current, text: &str, note: String, uid: u32) -> Result<Answer, Refused> {
+    fn hold(&self, current: &Current, text: &str, note: &str, uid: u32) -> Result<Answer, Refused> {
         let target = self.target(current, text)?.to_string();
-        let note = conductor_core::scrub::line(&note, 200);
+        let note = conductor_core::scrub::line(note, 200);
         let held = Held { target, since: jiff::Timestamp::now(), uid, note };
         self.ask(Ask::Hold(held.clone()))?;
         tracing::warn!(target = held.target, uid, note = held.note, "an operator holds a target");

@@ -23,6 +23,14 @@ const PERIOD_WATCHED: Duration = Duration::from_secs(10);
 /// A writer may hold a taken file at least this long before it is judged as it stands.
 const HOLD_MIN: Duration = Duration::from_secs(5);
 
+/// The output directory's absolute path; it is made where it is missing.
+pub(super) fn open_out(config: &Config) -> Result<PathBuf, Failure> {
+    runner::ensure_out(&config.out).map_err(|error| {
+        let message = format!("failed to create output directory {}: {error}", config.out.display());
+        Failure::set_up(Code::DirectorySetup, message)
+    })
+}
+
 /// Where the program is that would be run; `None` for the embedded engine.
 pub fn find_porch(config: &Config) -> Result<Option<PathBuf>, Failure> {
     Ok(choose_program(config)?.map(|executable| executable.path))
@@ -102,9 +110,9 @@ pub(super) fn intake_settings(
 
 /// Targets that an operator held when the last daemon ended.
 pub(super) fn held_targets(store: &Store) -> Result<BTreeMap<String, Held>, Failure> {
-    let held = store.held().map_err(|error| {
-        Failure::set_up(error.code(), format!("reading which targets are held: {error}"))
-    })?;
+    let held = store
+        .held()
+        .map_err(|error| Failure::set_up(error.code(), format!("reading which targets are held: {error}")))?;
     Ok(held.into_iter().map(|held| (held.target.clone(), held)).collect())
 }
 
@@ -113,7 +121,7 @@ pub(super) fn open_control(
     config: &Config,
     places: &Places,
     store: &Arc<Store>,
-    (porch_path, out): (&str, &Path),
+    porch_path: &str,
     questions: &Arc<Questions>,
 ) -> Option<Control> {
     let facts = StatusReport {
@@ -122,7 +130,7 @@ pub(super) fn open_control(
         pid: Some(std::process::id()),
         started_at: Some(jiff::Timestamp::now()),
         handoff: places.path.display().to_string(),
-        out: out.display().to_string(),
+        out: config.out.canonicalize().unwrap_or_else(|_| config.out.clone()).display().to_string(),
         porch_path: porch_path.to_owned(),
         mode: config.mode.as_str().to_owned(),
         workers: config.limits.workers,

@@ -45,11 +45,8 @@ impl Life<'_> {
 
     /// Numbers of the intents that porch runs for: the first that were handed out and have not ended, one a worker.
     fn active(&self) -> BTreeSet<u64> {
-        let mut handed: Vec<_> = self
-            .bench
-            .parcels()
-            .filter_map(|(seq, parcel)| parcel.handed.map(|(at, _)| (at, seq)))
-            .collect();
+        let mut handed: Vec<_> =
+            self.bench.parcels().filter_map(|(seq, parcel)| parcel.handed.map(|(at, _)| (at, seq))).collect();
         handed.sort_unstable();
         handed.into_iter().take(self.workers).map(|(_, seq)| seq).collect()
     }
@@ -57,7 +54,8 @@ impl Life<'_> {
     fn rows(&self, selection: &Selection) -> Vec<Row> {
         let (now, active, most) = (monotonic(), self.active(), selection.most.saturating_add(1));
         let order = self.desk.in_order();
-        let (running, waiting): (Vec<u64>, Vec<u64>) = order.into_iter().partition(|seq| active.contains(seq));
+        let (running, waiting): (Vec<u64>, Vec<u64>) =
+            order.into_iter().partition(|seq| active.contains(seq));
         let taken = running.into_iter().chain(waiting).filter_map(|seq| self.row(now, seq, &active));
         let sighted = self.desk.sighted_names().map(|(name, mtime_ns)| {
             let why = self.desk.why_sighted(now, name).unwrap_or(Why::Taking);
@@ -80,7 +78,9 @@ impl Life<'_> {
         let seq = match subject {
             Subject::Number(seq) => Some(*seq),
             _ => self.desk.in_order().into_iter().find(|seq| {
-                self.bench.parcel(*seq).is_some_and(|parcel| subject.is(&unfinished_row(parcel, &Why::Claiming)))
+                self.bench
+                    .parcel(*seq)
+                    .is_some_and(|parcel| subject.is(&unfinished_row(parcel, &Why::Claiming)))
             }),
         };
         let found = seq.and_then(|seq| Some((self.row(now, seq, &active)?, self.bench.parcel(seq)?)));
@@ -91,7 +91,8 @@ impl Life<'_> {
         }
         let Subject::File(name) = subject else { return None };
         let why = self.desk.why_sighted(now, name.as_bytes())?;
-        let mtime_ns = self.desk.sighted_names().find(|(raw, _)| *raw == name.as_bytes()).map_or(0, |(_, at)| at);
+        let mtime_ns =
+            self.desk.sighted_names().find(|(raw, _)| *raw == name.as_bytes()).map_or(0, |(_, at)| at);
         Some(Found { row: sighted_row(name.as_bytes(), mtime_ns, why.reason()), runs: Vec::new(), behind: 0 })
     }
 
@@ -108,7 +109,11 @@ impl Life<'_> {
     fn release(&mut self, target: String) -> Told {
         if self.held.remove(&target).is_none() {
             let text = format!("{target} is not held");
-            return Told::Refused(Refused::new("not-found", text, "`conductor-loop status` shows what is held."));
+            return Told::Refused(Refused::new(
+                "not-found",
+                text,
+                "`conductor-loop status` shows what is held.",
+            ));
         }
         self.event(Event::Release(key_of(&target)));
         self.recorded(|durable| ToClerk::Release { target, durable })
@@ -138,6 +143,7 @@ fn unfinished_row(parcel: &Parcel, why: &Why) -> Row {
         state,
         target: Some(claim.key.to_string()),
         correlation_id: Some(claim.correlation_id.clone()),
+        sha256: Some(claim.sha256),
         at: Some(at),
         attempts,
         duration_ms: parcel.runs.last().map(|run| run.took_ms),

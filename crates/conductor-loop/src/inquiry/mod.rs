@@ -64,11 +64,10 @@ impl Subject {
     fn is_outcome(&self, outcome: &Outcome) -> bool {
         match self {
             Self::Number(seq) => outcome.seq == *seq,
-            Self::File(name) => {
-                outcome.name == *name || outcome.archived_as.rsplit('/').next() == Some(name)
-            }
+            Self::File(name) => outcome.name == *name || outcome.archived_as.rsplit('/').next() == Some(name),
             Self::Target(target) => outcome.key.as_ref().is_some_and(|key| {
-                key.target == *target || target.split_once('/') == Some((key.namespace.as_str(), key.target.as_str()))
+                key.target == *target
+                    || target.split_once('/') == Some((key.namespace.as_str(), key.target.as_str()))
             }),
         }
     }
@@ -159,7 +158,6 @@ impl Sources<'_> {
         let outcome = self.outcome(&subject)?.ok_or_else(|| not_found(of))?;
         let same_name = self.same_name(&outcome.name, Some(outcome.seq))?;
         let mut shown = Shown {
-            sha256: outcome.sha256.map(|digest| digest.to_string()),
             size: outcome.size,
             mode: Some(outcome.mode.clone()),
             porch_path: Some(outcome.porch_path.clone()),
@@ -188,8 +186,7 @@ impl Sources<'_> {
         if let Some(claim) = claim {
             let what = format!("taken: {} bytes, owner uid {}", claim.size, claim.uid);
             shown.timeline.push(Moment { at: claim.taken_at, what });
-            (shown.sha256, shown.size, shown.uid) =
-                (Some(claim.sha256.to_string()), claim.size, Some(claim.uid));
+            (shown.size, shown.uid) = (claim.size, Some(claim.uid));
             shown.asked = Some(claim.asked());
         }
         shown.timeline.extend(run_moments(&shown.runs));
@@ -204,12 +201,8 @@ impl Sources<'_> {
     /// The one reason why something waits or failed.
     pub fn explain(&self, of: &str) -> Result<Explained, Refused> {
         let subject = Subject::of(of);
-        let explained = |reason, intent, waiting_behind| Explained {
-            of: of.to_owned(),
-            reason,
-            intent,
-            waiting_behind,
-        };
+        let explained =
+            |reason, intent, waiting_behind| Explained { of: of.to_owned(), reason, intent, waiting_behind };
         if let Some(Found { row, behind, .. }) = self.unfinished.find(&subject)? {
             return Ok(explained(row.reason.clone(), Some(row), behind));
         }
@@ -228,7 +221,8 @@ impl Sources<'_> {
             );
             return Ok(explained(reason, None, 0));
         }
-        let row = self.outcome(&subject)?.map(|outcome| finished_row(&outcome)).ok_or_else(|| not_found(of))?;
+        let row =
+            self.outcome(&subject)?.map(|outcome| finished_row(&outcome)).ok_or_else(|| not_found(of))?;
         Ok(explained(row.reason.clone(), Some(row), 0))
     }
 
@@ -252,21 +246,18 @@ impl Sources<'_> {
 
     /// The newest outcome that is meant.
     fn outcome(&self, subject: &Subject) -> Result<Option<Outcome>, Refused> {
-        let found = match subject {
-            Subject::Number(seq) => self.store.outcome(*seq),
-            _ => {
-                let (mut found, mut looked) = (None, 0);
-                let scanned = self.store.outcomes_back(u64::MAX, |outcome| {
-                    looked += 1;
-                    if subject.is_outcome(&outcome) {
-                        found = Some(outcome);
-                    }
-                    found.is_none() && looked < SCAN_MAX
-                });
-                scanned.map(|()| found)
+        if let Subject::Number(seq) = subject {
+            return self.store.outcome(*seq).map_err(|error| store_refused(&error));
+        }
+        let (mut found, mut looked) = (None, 0);
+        let scanned = self.store.outcomes_back(u64::MAX, |outcome| {
+            looked += 1;
+            if subject.is_outcome(&outcome) {
+                found = Some(outcome);
             }
-        };
-        found.map_err(|error| store_refused(&error))
+            found.is_none() && looked < SCAN_MAX
+        });
+        scanned.map_err(|error| store_refused(&error)).map(|()| found)
     }
 
     fn same_name(&self, name: &str, but: Option<u64>) -> Result<Vec<Row>, Refused> {
@@ -316,7 +307,6 @@ fn blank(intent: Row) -> Shown {
     Shown {
         intent,
         asked: None,
-        sha256: None,
         size: 0,
         uid: None,
         mode: None,

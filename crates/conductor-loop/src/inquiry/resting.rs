@@ -53,6 +53,7 @@ fn claimed_row(entry: OpenEntry) -> Option<Row> {
         seq: Some(claim.seq),
         target: Some(claim.key.to_string()),
         correlation_id: Some(claim.correlation_id),
+        sha256: Some(claim.sha256),
         at: Some(claim.taken_at),
         attempts,
         state: State::Waiting,

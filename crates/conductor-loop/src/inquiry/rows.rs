@@ -19,17 +19,14 @@ pub(super) fn finished_row(outcome: &Outcome) -> Row {
         state,
         target: outcome.key.as_ref().map(ToString::to_string),
         correlation_id: Some(outcome.correlation_id.clone()),
+        sha256: outcome.sha256,
         at: Some(outcome.finished_at),
         attempts: outcome.attempts,
         duration_ms: outcome.duration_ms,
         error_code: outcome.error_code,
         duplicate_of: outcome.duplicate_of,
         archived_as: Some(outcome.archived_as.clone()).filter(|path| !path.is_empty()),
-        reason: Reason {
-            word: word.to_owned(),
-            text: outcome.message.clone(),
-            advice: advice.to_owned(),
-        },
+        reason: Reason { word: word.to_owned(), text: outcome.message.clone(), advice: advice.to_owned() },
     }
 }
 
@@ -41,6 +38,7 @@ pub fn sighted_row(name: &[u8], mtime_ns: i64, reason: Reason) -> Row {
         state: State::Waiting,
         target: None,
         correlation_id: None,
+        sha256: None,
         at: Timestamp::from_nanosecond(i128::from(mtime_ns)).ok(),
         attempts: 0,
         duration_ms: None,

@@ -1,20 +1,31 @@
-//! Subcommands: small programs over configuration and store. None of them needs a running daemon.
+//! Subcommands: small programs over configuration, store and the daemon's local socket. Few of them need a running daemon.
 
+mod act;
+mod ask;
 mod doctor;
+mod follow;
 mod foretell;
+mod look;
 mod state;
 mod submit;
+mod top;
 
+pub use act::{Again, hold, purge, release, retry};
 pub use doctor::doctor;
+pub use follow::logs;
 pub use foretell::{check, plan};
+pub use look::{Wanted, explain, health, list, show, status};
 pub use state::{state_export, state_import, state_show};
-pub use submit::submit;
+pub use submit::{submit, wait_time};
+pub use top::top;
 
 use crate::config::{ConfigError, Layers, SETTINGS};
 use crate::store::StoreError;
 use conductor_core::Code;
 use conductor_core::record::one_line;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
@@ -24,14 +35,14 @@ pub struct OpsError {
     /// What was attempted, on what, why it failed; begins with a code where there is one.
     pub message: String,
     /// What to do.
-    pub remedy: &'static str,
+    pub remedy: Cow<'static, str>,
     /// The exit status.
     pub status: u8,
 }
 
 impl OpsError {
     fn new(code: Code, message: impl std::fmt::Display, status: u8) -> Self {
-        Self { message: format!("{code} {message}"), remedy: code.remedy(), status }
+        Self { message: format!("{code} {message}"), remedy: code.remedy().into(), status }
     }
 }
 
@@ -51,7 +62,7 @@ impl From<io::Error> for OpsError {
     fn from(error: io::Error) -> Self {
         Self {
             message: format!("cannot write the answer: {error}"),
-            remedy: "Check where the output goes.",
+            remedy: "Check where the output goes.".into(),
             status: 1,
         }
     }
@@ -63,6 +74,13 @@ fn print(text: &[u8]) -> Result<u8, OpsError> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(0),
     }
+}
+
+/// One line of JSON.
+fn print_json(value: &impl Serialize) -> Result<u8, OpsError> {
+    let mut line = one_line(value);
+    line.push(b'\n');
+    print(&line)
 }
 
 /// `schema`
@@ -91,9 +109,7 @@ pub fn config_show(layers: &Layers, as_json: bool) -> Result<u8, OpsError> {
                 (key.to_owned(), json!({"value": value, "origin": origin.to_string()}))
             })
             .collect();
-        let mut line = one_line(&members);
-        line.push(b'\n');
-        print(&line)?;
+        print_json(&members)?;
     } else {
         let mut text = String::new();
         for (key, value, origin) in rows {

@@ -1,23 +1,19 @@
 //! `state show`, `state export`, `state import`: on the store when no daemon has it open.
 
-use super::{OpsError, print};
+use super::ask::open_handoff;
+use super::{OpsError, print, print_json};
 use crate::clerk::HeadBody;
 use crate::config::Config;
 use crate::daemon::StateFiles;
 use crate::store::{self, Store, StoreError};
 use crate::sys::dir::Dir;
 use conductor_core::Code;
-use conductor_core::record::one_line;
 use serde_json::json;
 use std::io::{BufWriter, Read, Write};
 use std::sync::Arc;
 
 fn find(config: &Config, create: bool) -> Result<(StateFiles, Dir), OpsError> {
-    let missing = |error: std::io::Error| {
-        OpsError::new(Code::DirectorySetup, format!("cannot open {}: {error}", config.handoff.display()), 1)
-    };
-    let path = config.handoff.canonicalize().map_err(missing)?;
-    let handoff = Dir::open(&path).map_err(missing)?;
+    let (path, handoff) = open_handoff(config)?;
     let files = StateFiles::find(config, &path, &handoff, create)
         .map_err(|failure| OpsError::new(failure.code(), &failure, 1))?;
     Ok((files, handoff))
@@ -28,7 +24,11 @@ fn open(config: &Config) -> Result<Store, OpsError> {
     Store::open(Arc::clone(&files.dir), false).map_err(|error| match error {
         StoreError::Busy => {
             let message = format!("{} is in use: the daemon runs", files.path.display());
-            OpsError { message, remedy: "Stop the daemon first; `state show` works beside it.", status: 1 }
+            OpsError {
+                message,
+                remedy: "Stop the daemon first; `state show` works beside it.".into(),
+                status: 1,
+            }
         }
         other => other.into(),
     })
@@ -63,9 +63,7 @@ pub fn state_show(config: &Config, as_json: bool) -> Result<u8, OpsError> {
         let body = json!({"store": files.path.display().to_string(), "daemon_running": running, "counts": counts,
             "last_seq": last_seq, "unfinished": unfinished, "remembered": remembered,
             "ready": head.as_ref().is_some_and(|head| running && head.ready)});
-        let mut line = one_line(&body);
-        line.push(b'\n');
-        return print(&line);
+        return print_json(&body);
     }
     let number = |value: Option<u64>| {
         value.map_or_else(|| "known to the running daemon only".to_owned(), |n| n.to_string())
@@ -94,7 +92,7 @@ pub fn state_export(config: &Config, file: Option<&String>) -> Result<u8, OpsErr
         Some(path) => {
             let created = std::fs::File::create_new(path).map_err(|error| OpsError {
                 message: format!("cannot create {path}: {error}"),
-                remedy: "Name a file that does not exist yet.",
+                remedy: "Name a file that does not exist yet.".into(),
                 status: 1,
             })?;
             let mut out = BufWriter::new(created);
@@ -116,7 +114,7 @@ pub fn state_import(config: &Config, file: Option<&String>) -> Result<u8, OpsErr
     let (files, handoff) = find(config, true)?;
     let store = files.open_store(&handoff).map_err(|failure| OpsError {
         message: failure.to_string(),
-        remedy: failure.code().remedy(),
+        remedy: failure.code().remedy().into(),
         status: 1,
     })?;
     let count = store::import(&store, jiff::Timestamp::now(), &mut source)?;

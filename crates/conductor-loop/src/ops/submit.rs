@@ -27,19 +27,20 @@ struct StatusSeen {
     sha256: Option<Digest>,
 }
 
-struct Submitted {
-    name: IntentName,
-    sha256: Digest,
-    /// The status that was there before.
-    before: Option<u64>,
+pub(super) struct Submitted {
+    pub(super) name: IntentName,
+    pub(super) sha256: Digest,
+    /// The number of the status that was there before.
+    pub(super) before: Option<u64>,
+}
+
+/// How long --timeout lets one wait.
+pub fn wait_time(text: &str) -> Result<Duration, OpsError> {
+    parse_duration(text).map_err(|error| OpsError::new(Code::BadValue, format!("--timeout: {error}"), 2))
 }
 
 /// Hands the files in; `wait`: how long to wait for their outcomes.
-pub fn submit(config: &Config, files: &[String], wait: Option<&str>) -> Result<u8, OpsError> {
-    let wait = wait.map(|text| {
-        parse_duration(text).map_err(|error| OpsError::new(Code::BadValue, format!("--timeout: {error}"), 2))
-    });
-    let wait = wait.transpose()?;
+pub fn submit(config: &Config, files: &[String], wait: Option<Duration>) -> Result<u8, OpsError> {
     let handoff = Dir::open(&config.handoff).map_err(|error| {
         OpsError::new(
             Code::DirectorySetup,
@@ -51,7 +52,7 @@ pub fn submit(config: &Config, files: &[String], wait: Option<&str>) -> Result<u
     let contents = files.iter().map(|file| read(config, file)).collect::<Result<Vec<_>, _>>()?;
     let mut submitted = Vec::new();
     for (file, (name, bytes)) in files.iter().zip(contents) {
-        let before = status(&handoff, &name).map(|(_, seen)| seen.seq);
+        let before = status_seq(&handoff, &name);
         place(&handoff, &name, &bytes).map_err(|error| refused(file, &name, &error))?;
         submitted.push(Submitted { sha256: sha256(&bytes), name, before });
     }
@@ -88,7 +89,7 @@ fn read(config: &Config, file: &str) -> Result<(IntentName, Vec<u8>), OpsError> 
     Ok((name, bytes))
 }
 
-fn place(handoff: &Dir, name: &IntentName, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn place(handoff: &Dir, name: &IntentName, bytes: &[u8]) -> io::Result<()> {
     // A leading dot: not an intent's name, so the daemon does not look at it.
     let draft = format!(".submit-{}-{}", std::process::id(), sha256(name.as_str().as_bytes()).short());
     handoff.create(&draft, 0o640, bytes)?;
@@ -103,13 +104,22 @@ fn place(handoff: &Dir, name: &IntentName, bytes: &[u8]) -> io::Result<()> {
     placed
 }
 
-fn refused(file: &str, name: &IntentName, error: &io::Error) -> OpsError {
+pub(super) fn refused(file: &str, name: &IntentName, error: &io::Error) -> OpsError {
     if error.kind() == io::ErrorKind::AlreadyExists {
         let message =
             format!("{file} was not handed in: a file named {} is still waiting there", name.as_str());
-        return OpsError { message, remedy: "Wait until it is taken, or use another name.", status: 1 };
+        return OpsError {
+            message,
+            remedy: "Wait until it is taken, or use another name.".into(),
+            status: 1,
+        };
     }
     OpsError::new(Code::NotTakeable, format!("{file} could not be handed in: {error}"), 1)
+}
+
+/// The number of the status that is there.
+pub(super) fn status_seq(handoff: &Dir, name: &IntentName) -> Option<u64> {
+    status(handoff, name).map(|(_, seen)| seen.seq)
 }
 
 fn status(handoff: &Dir, name: &IntentName) -> Option<(Vec<u8>, StatusSeen)> {
@@ -120,7 +130,7 @@ fn status(handoff: &Dir, name: &IntentName) -> Option<(Vec<u8>, StatusSeen)> {
     Some((body, seen))
 }
 
-fn wait_for(
+pub(super) fn wait_for(
     config: &Config,
     handoff: &Dir,
     mut waiting: Vec<Submitted>,
@@ -149,7 +159,7 @@ fn wait_for(
             let remedy = "The intent is handed in all the same. Is the daemon running on this directory?";
             return Err(OpsError {
                 message: format!("{message} ({})", config.handoff.display()),
-                remedy,
+                remedy: remedy.into(),
                 status: 1,
             });
         }

@@ -241,11 +241,7 @@ impl Store {
     }
 
     /// Outcomes below a sequence number, newest first, to `each`, while it returns true.
-    pub fn outcomes_back(
-        &self,
-        below: u64,
-        mut each: impl FnMut(Outcome) -> bool,
-    ) -> Result<(), StoreError> {
+    pub fn outcomes_back(&self, below: u64, mut each: impl FnMut(Outcome) -> bool) -> Result<(), StoreError> {
         self.reading(|txn| {
             for row in txn.open_table(OUTCOMES)?.range(..below)?.rev() {
                 if !each(decode(row?.1.value())?) {

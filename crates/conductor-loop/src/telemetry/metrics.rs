@@ -15,7 +15,8 @@ use std::time::Duration;
 const RUN_BUCKETS: [f64; 14] =
     [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 120.0];
 /// Seconds of waiting: from an idle daemon's milliseconds to a backlog of an hour.
-const WAIT_BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0, 30.0, 120.0, 600.0, 3600.0];
+const WAIT_BUCKETS: [f64; 12] =
+    [0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0, 30.0, 120.0, 600.0, 3600.0];
 /// Seconds of one durable commit.
 const COMMIT_BUCKETS: [f64; 10] = [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0];
 /// Records in one commit; at most 512 commands make one.
@@ -32,11 +33,7 @@ pub struct Metrics {
     interrupted: IntCounter,
     failures: IntCounterVec,
     refusals: IntCounterVec,
-    duration: Histogram,
-    start_latency: Histogram,
-    status_latency: Histogram,
-    commit: Histogram,
-    batch: Histogram,
+    times: Times,
     active: IntGauge,
     queue: IntGauge,
     oldest: Gauge,
@@ -46,6 +43,48 @@ pub struct Metrics {
     overflows: IntCounter,
     ready: IntGauge,
     free: IntGauge,
+}
+
+/// How long things take, and how large the batches are.
+#[derive(Debug)]
+struct Times {
+    run: Histogram,
+    start_latency: Histogram,
+    status_latency: Histogram,
+    commit: Histogram,
+    batch: Histogram,
+}
+
+impl Times {
+    fn new(make: &Making<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            run: make.histogram(
+                "conductor_processing_duration_seconds",
+                "Time of one run of porch.",
+                &RUN_BUCKETS,
+            )?,
+            start_latency: make.histogram(
+                "conductor_start_latency_seconds",
+                "From the taking of a file to the first start of porch for it.",
+                &WAIT_BUCKETS,
+            )?,
+            status_latency: make.histogram(
+                "conductor_status_latency_seconds",
+                "From the taking of a file to its status.",
+                &WAIT_BUCKETS,
+            )?,
+            commit: make.histogram(
+                "conductor_commit_duration_seconds",
+                "Time of one durable commit of the store.",
+                &COMMIT_BUCKETS,
+            )?,
+            batch: make.histogram(
+                "conductor_commit_records",
+                "Claims, starts and outcomes in one commit.",
+                &BATCH_BUCKETS,
+            )?,
+        })
+    }
 }
 
 /// The numbers that the page draws, once a second.
@@ -134,41 +173,15 @@ impl Metrics {
                 "Refused files by error code: porch did not run.",
                 &["E1", "E2"],
             )?,
-            duration: make.histogram(
-                "conductor_processing_duration_seconds",
-                "Time of one run of porch.",
-                &RUN_BUCKETS,
-            )?,
-            start_latency: make.histogram(
-                "conductor_start_latency_seconds",
-                "From the taking of a file to the first start of porch for it.",
-                &WAIT_BUCKETS,
-            )?,
-            status_latency: make.histogram(
-                "conductor_status_latency_seconds",
-                "From the taking of a file to its status.",
-                &WAIT_BUCKETS,
-            )?,
-            commit: make.histogram(
-                "conductor_commit_duration_seconds",
-                "Time of one durable commit of the store.",
-                &COMMIT_BUCKETS,
-            )?,
-            batch: make.histogram(
-                "conductor_commit_records",
-                "Claims, starts and outcomes in one commit.",
-                &BATCH_BUCKETS,
-            )?,
+            times: Times::new(&make)?,
             active: make.gauge("conductor_active_workers", "Runs of porch under way.")?,
             queue: make.gauge("conductor_queue_size", "Intents taken that wait for their turn.")?,
             oldest: make.keep(Gauge::new(
                 "conductor_oldest_waiting_seconds",
                 "Time since the oldest waiting intent was taken; 0 when none waits.",
             ))?,
-            sighted: make.gauge(
-                "conductor_sighted_files",
-                "Files seen in the handoff directory and not taken yet.",
-            )?,
+            sighted: make
+                .gauge("conductor_sighted_files", "Files seen in the handoff directory and not taken yet.")?,
             held: make.gauge("conductor_held_targets", "Targets that an operator holds.")?,
             scans: make.counter("conductor_scans_total", "Complete scans of the handoff directory.")?,
             overflows: make.counter(
@@ -197,18 +210,18 @@ impl Metrics {
             }
         }
         if let Some(history) = &outcome.history {
-            self.status_latency.observe(seconds_since(history.taken_at));
+            self.times.status_latency.observe(seconds_since(history.taken_at));
         }
     }
 
     /// porch is started for the first time for an intent that was taken then.
     pub fn started(&self, taken_at: Timestamp) {
-        self.start_latency.observe(seconds_since(taken_at));
+        self.times.start_latency.observe(seconds_since(taken_at));
     }
 
     /// A run of porch ended.
     pub fn ran(&self, took: Duration) {
-        self.duration.observe(took.as_secs_f64());
+        self.times.run.observe(took.as_secs_f64());
     }
 
     /// A run asked to be tried again.
@@ -223,8 +236,8 @@ impl Metrics {
 
     /// A commit was made durable.
     pub fn committed(&self, took: Duration, records: usize) {
-        self.commit.observe(took.as_secs_f64());
-        self.batch.observe(f64::from(u32::try_from(records).unwrap_or(u32::MAX)));
+        self.times.commit.observe(took.as_secs_f64());
+        self.times.batch.observe(f64::from(u32::try_from(records).unwrap_or(u32::MAX)));
     }
 
     /// A scan has reached the end of the directory.
@@ -268,8 +281,8 @@ impl Metrics {
             active: self.active.get(),
             waiting: self.queue.get(),
             sighted: self.sighted.get(),
-            timed: self.status_latency.get_sample_count(),
-            timed_seconds: self.status_latency.get_sample_sum(),
+            timed: self.times.status_latency.get_sample_count(),
+            timed_seconds: self.times.status_latency.get_sample_sum(),
         }
     }
 
@@ -291,19 +304,21 @@ fn seconds_since(then: Timestamp) -> f64 {
     Timestamp::now().duration_since(then).as_secs_f64().max(0.0)
 }
 
-/// The same in the OpenMetrics format. The library writes the classic one; the two differ, for what it writes, in the name of a
+/// The same in the `OpenMetrics` format. The library writes the classic one; the two differ, for what it writes, in the name of a
 /// counter's family and in the mark at the end.
 pub fn open_metrics(classic: &str) -> String {
     let mut text = String::with_capacity(classic.len() + 8);
     let mut counters = std::collections::HashSet::new();
     for line in classic.lines() {
-        if let Some(name) = line.strip_prefix("# TYPE ").and_then(|rest| rest.strip_suffix("_total counter")) {
+        if let Some(name) = line.strip_prefix("# TYPE ").and_then(|rest| rest.strip_suffix("_total counter"))
+        {
             counters.insert(name);
         }
     }
     for line in classic.lines() {
         let named = line.strip_prefix("# HELP ").or_else(|| line.strip_prefix("# TYPE "));
-        let family = named.and_then(|rest| rest.split(' ').next()).and_then(|name| name.strip_suffix("_total"));
+        let family =
+            named.and_then(|rest| rest.split(' ').next()).and_then(|name| name.strip_suffix("_total"));
         match family.filter(|family| counters.contains(family)) {
             Some(family) => text.push_str(&line.replacen(&format!("{family}_total"), family, 1)),
             None => text.push_str(line),

@@ -27,7 +27,7 @@ fn send(address: SocketAddr, request: &str) -> (String, String) {
 }
 
 fn get(address: SocketAddr, path: &str) -> (u16, String) {
-    let (head, body) = send(address, &format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
+    let (head, body) = send(address, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
     (status(&head), body)
 }
 
@@ -104,13 +104,17 @@ fn what_is_not_a_plain_question_is_refused_and_intents_keep_flowing() {
     let env = env();
     let (daemon, address) = listening(&env, &[]);
     for (request, code) in [
-        ("POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", 405),
-        ("DELETE / HTTP/1.1\r\nHost: x\r\n\r\n", 405),
-        ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", 404),
-        ("GET /metrics/../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n", 404),
-        ("GET /status HTTP/1.1\r\nHost: x\r\n\r\n", 404),
-        ("HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n", 200),
+        ("POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n", 405),
+        ("DELETE / HTTP/1.1\r\nHost: localhost\r\n\r\n", 405),
+        ("GET /other HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
+        ("GET /metrics/../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
+        ("GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
+        ("HEAD /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", 200),
         ("GET /healthz HTTP/1.0\r\n\r\n", 200),
+        ("GET / HTTP/1.1\r\nHost: attacker.example\r\n\r\n", 421),
+        ("GET /metrics HTTP/1.1\r\nHost: attacker.example:80\r\n\r\n", 421),
+        ("GET /healthz HTTP/1.1\r\nHost: probe\r\n\r\n", 200),
+        ("GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", 200),
         ("nonsense\r\n\r\n", 400),
     ] {
         let (head, body) = send(address, request);
@@ -118,10 +122,12 @@ fn what_is_not_a_plain_question_is_refused_and_intents_keep_flowing() {
         assert!(!request.starts_with("HEAD") || body.is_empty());
     }
     let many = "X-Field: y\r\n".repeat(100);
-    let refused = status(&send(address, &format!("GET /healthz HTTP/1.1\r\nHost: x\r\n{many}\r\n")).0);
+    let refused =
+        status(&send(address, &format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\n{many}\r\n")).0);
     assert!(matches!(refused, 400 | 431), "too many fields: {refused}");
     let long = "y".repeat(64 << 10);
-    let refused = status(&send(address, &format!("GET /healthz HTTP/1.1\r\nHost: x\r\nX: {long}\r\n\r\n")).0);
+    let refused =
+        status(&send(address, &format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: {long}\r\n\r\n")).0);
     assert!(matches!(refused, 0 | 400 | 431), "a huge field: {refused}");
     // Whoever holds hundreds of connections open and says nothing keeps neither intents nor questions out.
     let silent: Vec<TcpStream> = (0..400).map(|_| TcpStream::connect(address).unwrap()).collect();

@@ -35,7 +35,7 @@ struct Lane {
 /// All lanes with unfinished intents, and the heads that may run now.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
-    lanes: HashMap<TargetKey, Lane>,
+    by_target: HashMap<TargetKey, Lane>,
     ready: BTreeSet<Rank>,
     /// Targets of which an operator wants nothing to start.
     held: HashSet<TargetKey>,
@@ -44,12 +44,12 @@ pub(super) struct Lanes {
 impl Lanes {
     /// A newly accepted intent joins the end of its lane. It is not ready before its claim is durable.
     pub(super) fn join(&mut self, key: &TargetKey, rank: Rank) {
-        self.lanes.entry(key.clone()).or_default().queue.push_back(rank);
+        self.by_target.entry(key.clone()).or_default().queue.push_back(rank);
     }
 
     /// The store's answer about the lane's last success; what this process saw itself is newer and wins.
     pub(super) fn learn_last(&mut self, key: &TargetKey, last: Option<LastSuccess>) {
-        if let Some(lane) = self.lanes.get_mut(key)
+        if let Some(lane) = self.by_target.get_mut(key)
             && !lane.last_known
         {
             lane.last = last;
@@ -58,11 +58,11 @@ impl Lanes {
     }
 
     pub(super) fn last(&self, key: &TargetKey) -> Option<&LastSuccess> {
-        self.lanes.get(key)?.last.as_ref()
+        self.by_target.get(key)?.last.as_ref()
     }
 
     pub(super) fn succeeded(&mut self, key: &TargetKey, success: LastSuccess) {
-        if let Some(lane) = self.lanes.get_mut(key) {
+        if let Some(lane) = self.by_target.get_mut(key) {
             lane.last = Some(success);
             lane.last_known = true;
         }
@@ -70,18 +70,18 @@ impl Lanes {
 
     /// The head of a free lane that nobody holds.
     pub(super) fn free_head(&self, key: &TargetKey) -> Option<Rank> {
-        let lane = self.lanes.get(key).filter(|lane| !lane.busy && !self.is_held(key))?;
+        let lane = self.by_target.get(key).filter(|lane| !lane.busy && !self.is_held(key))?;
         lane.queue.front().copied()
     }
 
     /// The intent whose turn it is in a lane.
     pub(super) fn head(&self, key: &TargetKey) -> Option<Rank> {
-        self.lanes.get(key)?.queue.front().copied()
+        self.by_target.get(key)?.queue.front().copied()
     }
 
     /// Whether the head is running, recording or pausing.
     pub(super) fn is_busy(&self, key: &TargetKey) -> bool {
-        self.lanes.get(key).is_some_and(|lane| lane.busy)
+        self.by_target.get(key).is_some_and(|lane| lane.busy)
     }
 
     /// From now on nothing of this target becomes ready; what runs goes on.
@@ -112,26 +112,26 @@ impl Lanes {
     /// The head leaves the ready set and keeps its lane busy.
     pub(super) fn occupy(&mut self, key: &TargetKey, rank: Rank) {
         self.ready.remove(&rank);
-        if let Some(lane) = self.lanes.get_mut(key) {
+        if let Some(lane) = self.by_target.get_mut(key) {
             lane.busy = true;
         }
     }
 
     /// The head pauses or waits: the lane is free again, with the same head.
     pub(super) fn release(&mut self, key: &TargetKey) {
-        if let Some(lane) = self.lanes.get_mut(key) {
+        if let Some(lane) = self.by_target.get_mut(key) {
             lane.busy = false;
         }
     }
 
     /// The head is finished; the lane goes on with the next or is forgotten.
     pub(super) fn finish_head(&mut self, key: &TargetKey, seq: u64) {
-        if let Some(lane) = self.lanes.get_mut(key) {
+        if let Some(lane) = self.by_target.get_mut(key) {
             debug_assert_eq!(lane.queue.front().map(|rank| rank.seq), Some(seq), "only heads finish");
             lane.queue.pop_front();
             lane.busy = false;
             if lane.queue.is_empty() {
-                self.lanes.remove(key);
+                self.by_target.remove(key);
             }
         }
     }

@@ -1,0 +1,185 @@
+//! `retry`, `hold`, `release`, `purge`: what an operator does about it.
+
+use super::ask::{ask, open_handoff};
+use super::look::{Wanted, moment, other_version, usage};
+use super::submit::{Submitted, place, refused, status_seq, wait_for};
+use super::{OpsError, print, print_json};
+use crate::config::Config;
+use crate::seal::sha256;
+use crate::sys::dir::Dir;
+use conductor_core::inquiry::{Answer, Question, ROWS_MAX, Row, Selection, State};
+use conductor_core::name::IntentName;
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::io::Read;
+use std::time::Duration;
+
+/// What is to be tried again.
+#[derive(Debug, Clone, Default)]
+pub struct Again {
+    /// Numbers or files.
+    pub of: Vec<String>,
+    /// All failed ones that are selected.
+    pub failed: bool,
+    /// Which of them.
+    pub wanted: Wanted,
+    /// Only say which.
+    pub dry_run: bool,
+    /// Wait for their statuses.
+    pub wait: Option<Duration>,
+}
+
+/// `retry`: hands the archived bytes of failed intents in again, each under its own name. It needs no running daemon.
+pub fn retry(config: &Config, again: &Again, as_json: bool) -> Result<u8, OpsError> {
+    let rows = match (again.failed, again.of.is_empty()) {
+        (true, true) => failed_rows(config, &again.wanted)?,
+        (false, false) => again.of.iter().map(|of| failed_row(config, of)).collect::<Result<_, _>>()?,
+        _ => return Err(usage("retry takes numbers or files, or --failed".to_owned())),
+    };
+    let (_, handoff) = open_handoff(config)?;
+    let (mut submitted, mut answer, mut worst) = (Vec::new(), String::new(), 0);
+    for row in &rows {
+        let done = if again.dry_run { archived(&handoff, row).map(|_| None) } else { hand_in(&handoff, row) };
+        // Writing to a String cannot fail.
+        let _ = match &done {
+            Err(reason) => {
+                worst = 1;
+                writeln!(answer, "{}", told(row, "not retried", Some(reason), as_json))
+            }
+            Ok(None) => writeln!(answer, "{}", told(row, "would be handed in again", None, as_json)),
+            Ok(Some(_)) => writeln!(answer, "{}", told(row, "handed in again", None, as_json)),
+        };
+        submitted.extend(done.ok().flatten());
+    }
+    if rows.is_empty() && !as_json {
+        answer.push_str("nothing to retry\n");
+    }
+    print(answer.as_bytes())?;
+    match again.wait {
+        Some(patience) if !submitted.is_empty() => {
+            wait_for(config, &handoff, submitted, patience).map(|status| status.max(worst))
+        }
+        _ => Ok(worst),
+    }
+}
+
+fn told(row: &Row, what: &str, why: Option<&String>, as_json: bool) -> String {
+    let code = row.error_code.map_or("", conductor_core::Code::id);
+    if as_json {
+        let line = serde_json::json!({"file": row.file, "was": row.seq, "code": code, "result": what, "reason": why});
+        return String::from_utf8(conductor_core::record::one_line(&line)).unwrap_or_default();
+    }
+    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+    format!("{} (number {}, {code}) {what}{why}", row.file, row.seq.unwrap_or(0))
+}
+
+fn failed_row(config: &Config, of: &str) -> Result<Row, OpsError> {
+    let Answer::Show(shown) = ask(config, &Question::Show { of: of.to_owned() })? else {
+        return Err(other_version());
+    };
+    if shown.intent.state != State::Failed {
+        return Err(OpsError {
+            message: format!("{of} is {}, not failed", shown.intent.state),
+            remedy: "Hand the file in again by `conductor-loop submit` if it is to run once more.".into(),
+            status: 1,
+        });
+    }
+    Ok(shown.intent)
+}
+
+/// Of each name only the newest, and that only if it failed: what has succeeded since is not to be undone. Refused files stay
+/// refused, so they are left out unless their code is asked for.
+fn failed_rows(config: &Config, wanted: &Wanted) -> Result<Vec<Row>, OpsError> {
+    let selection = wanted.selection()?;
+    let mut page = Selection { most: ROWS_MAX, since: selection.since, ..Selection::default() };
+    let (mut seen, mut rows) = (HashSet::new(), Vec::new());
+    loop {
+        let Answer::List(listing) = ask(config, &Question::List(page.clone()))? else {
+            return Err(other_version());
+        };
+        for row in listing.intents {
+            let newest = seen.insert(row.file.clone());
+            let passing = row.attempts > 0 || selection.code.is_some();
+            if newest && passing && row.state == State::Failed && selection.takes(&row) {
+                rows.push(row);
+            }
+        }
+        match listing.next_before {
+            Some(before) => page.before = Some(before),
+            None => break,
+        }
+    }
+    rows.reverse(); // In the order in which they came.
+    Ok(rows)
+}
+
+/// The archived bytes, held against the record.
+fn archived(handoff: &Dir, row: &Row) -> Result<(IntentName, Vec<u8>), String> {
+    let name = IntentName::new(&row.file).ok_or("its name breaks the rule for names")?;
+    let path = row.archived_as.as_deref().and_then(|path| path.split_once('/'));
+    let (dir, file) = path.ok_or("its file is not kept")?;
+    let mut bytes = Vec::new();
+    let read = handoff.sub(dir).and_then(|dir| dir.open_read(file)?.read_to_end(&mut bytes));
+    read.map_err(|error| format!("{dir}/{file} cannot be read: {error}"))?;
+    if row.sha256 != Some(sha256(&bytes)) {
+        return Err(format!("{dir}/{file} is not what was run: its SHA-256 differs from the record"));
+    }
+    Ok((name, bytes))
+}
+
+fn hand_in(handoff: &Dir, row: &Row) -> Result<Option<Submitted>, String> {
+    let (name, bytes) = archived(handoff, row)?;
+    let before = status_seq(handoff, &name);
+    place(handoff, &name, &bytes).map_err(|error| refused(&row.file, &name, &error).message)?;
+    Ok(Some(Submitted { sha256: sha256(&bytes), name, before }))
+}
+
+/// `hold TARGET`
+pub fn hold(config: &Config, target: &str, note: &str, as_json: bool) -> Result<u8, OpsError> {
+    let question = Question::Hold { target: target.to_owned(), note: note.to_owned() };
+    let Answer::Held(held) = ask(config, &question)? else { return Err(other_version()) };
+    if as_json {
+        return print_json(&held);
+    }
+    let text = format!(
+        "{} is held: nothing of it starts until `conductor-loop release {}`\n",
+        held.target, held.target
+    );
+    print(text.as_bytes())
+}
+
+/// `release TARGET`
+pub fn release(config: &Config, target: &str, as_json: bool) -> Result<u8, OpsError> {
+    let question = Question::Release { target: target.to_owned() };
+    let Answer::Released { target } = ask(config, &question)? else { return Err(other_version()) };
+    if as_json {
+        return print_json(&serde_json::json!({"target": target}));
+    }
+    print(format!("{target} may go on\n").as_bytes())
+}
+
+/// `purge --older-than TIME [--yes]`
+pub fn purge(config: &Config, older_than: &str, really: bool, as_json: bool) -> Result<u8, OpsError> {
+    let before = moment("--older-than", older_than)?;
+    let Answer::Purged(purged) = ask(config, &Question::Purge { before, really })? else {
+        return Err(other_version());
+    };
+    if as_json {
+        return print_json(&purged);
+    }
+    let (what, next) = if really {
+        ("being removed", String::new())
+    } else {
+        (
+            "would be removed",
+            format!(
+                "Nothing was removed. With --yes it is: conductor-loop purge --older-than {older_than} --yes\n"
+            ),
+        )
+    };
+    let text = format!(
+        "{} outcomes {what} with their archived files and statuses, {} of them failures\n{next}",
+        purged.outcomes, purged.failed
+    );
+    print(text.as_bytes())
+}

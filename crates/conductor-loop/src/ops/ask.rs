@@ -1,0 +1,121 @@
+//! Asking: the daemon through its local socket when it runs, else the store alone.
+
+use super::OpsError;
+use crate::config::Config;
+use crate::control::{self, AskError};
+use crate::daemon::StateFiles;
+use crate::inquiry::{Resting, Sources, store_refused};
+use crate::store::{Store, StoreError};
+use crate::sys::dir::Dir;
+use conductor_core::Code;
+use conductor_core::inquiry::{Answer, Purged, Question, Refused, StatusReport};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The handoff directory of a configuration.
+pub(super) fn open_handoff(config: &Config) -> Result<(PathBuf, Dir), OpsError> {
+    let missing = |error: io::Error| {
+        OpsError::new(Code::DirectorySetup, format!("cannot open {}: {error}", config.handoff.display()), 1)
+    };
+    let path = config.handoff.canonicalize().map_err(missing)?;
+    let handoff = Dir::open(&path).map_err(missing)?;
+    Ok((path, handoff))
+}
+
+impl From<Refused> for OpsError {
+    fn from(refused: Refused) -> Self {
+        Self {
+            message: format!("{}: {}", refused.word, refused.text),
+            remedy: refused.advice.into(),
+            status: 1,
+        }
+    }
+}
+
+/// The answer of the daemon; none when it does not run.
+pub(super) fn ask_daemon(config: &Config, question: &Question) -> Result<Option<Answer>, OpsError> {
+    let (path, handoff) = open_handoff(config)?;
+    let failed = |error: io::Error| OpsError {
+        message: format!("cannot ask the daemon of {}: {error}", path.display()),
+        remedy: "Run the command as the daemon's user or as root; `conductor-loop doctor` says more.".into(),
+        status: 1,
+    };
+    let private = match handoff.sub(".conductor") {
+        Ok(private) => private,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    match control::ask(&private, question) {
+        Ok(Answer::Refused(refused)) => Err(refused.into()),
+        Ok(answer) => Ok(Some(answer)),
+        Err(AskError::NotRunning) => Ok(None),
+        Err(AskError::Failed(error)) => Err(failed(error)),
+    }
+}
+
+/// The answer of the daemon, or of the store when no daemon runs.
+pub(super) fn ask(config: &Config, question: &Question) -> Result<Answer, OpsError> {
+    match ask_daemon(config, question)? {
+        Some(answer) => Ok(answer),
+        None => without_daemon(config, question),
+    }
+}
+
+fn without_daemon(config: &Config, question: &Question) -> Result<Answer, OpsError> {
+    let (path, handoff) = open_handoff(config)?;
+    let files = StateFiles::find(config, &path, &handoff, false)
+        .map_err(|failure| OpsError::new(failure.code(), &failure, 1))?;
+    let store = Store::open(Arc::clone(&files.dir), false).map_err(|error| match error {
+        StoreError::Busy => OpsError {
+            message: format!("busy: a daemon is just starting or stopping on {}", path.display()),
+            remedy: "Ask again.".into(),
+            status: 1,
+        },
+        other => other.into(),
+    })?;
+    let resting = Resting::read(&store, &handoff)?;
+    let sources = Sources { store: &store, handoff: &handoff, unfinished: &resting };
+    Ok(match question {
+        Question::Status => Answer::Status(Box::new(status(config, &path, &handoff, &store, &resting)?)),
+        Question::List(selection) => Answer::List(sources.list(selection)?),
+        Question::Show { of } => Answer::Show(Box::new(sources.show(of)?)),
+        Question::Explain { of } => Answer::Explain(Box::new(sources.explain(of)?)),
+        Question::Purge { before, really: false } => {
+            Answer::Purged(Purged { really: false, ..sources.would_purge(*before)? })
+        }
+        _ => {
+            let text = format!("no daemon runs on {}, and only it can do that", path.display());
+            return Err(Refused::new("not-running", text, "Start the daemon.").into());
+        }
+    })
+}
+
+fn status(
+    config: &Config,
+    path: &std::path::Path,
+    handoff: &Dir,
+    store: &Store,
+    resting: &Resting,
+) -> Result<StatusReport, OpsError> {
+    let counts = store.counts().map_err(|error| store_refused(&error))?;
+    let (sighted, waiting) = resting.load();
+    Ok(StatusReport {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        not_ready: vec!["not-running".to_owned()],
+        handoff: path.display().to_string(),
+        out: config.out.display().to_string(),
+        porch_path: config.porch.clone(),
+        mode: config.mode.as_str().to_owned(),
+        workers: config.limits.workers,
+        sighted,
+        waiting,
+        processed: counts.processed,
+        duplicates: counts.duplicates,
+        failed: counts.failed,
+        last_seq: store.last_seq()?,
+        held: resting.held().to_vec(),
+        free_bytes: handoff.free_space().ok().map(|(bytes, _)| bytes),
+        ..StatusReport::default()
+    })
+}

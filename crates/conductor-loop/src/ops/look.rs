@@ -1,0 +1,283 @@
+//! `status`, `health`, `list`, `show`, `explain`: what there is and why, for people, or with --json as the daemon answers it.
+
+use super::ask::{ask, ask_daemon};
+use super::{OpsError, print, print_json};
+use crate::config::Config;
+use conductor_core::code::TABLE;
+use conductor_core::inquiry::{Answer, Question, Reason, Row, Selection, Shown, State, StatusReport};
+use conductor_core::units::{format_duration, parse_duration};
+use conductor_core::{Code, record::rfc3339};
+use jiff::Timestamp;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// A question that was answered with something else: another version of the program.
+pub(super) fn other_version() -> OpsError {
+    OpsError {
+        message: "the daemon answered something else than was asked".into(),
+        remedy: "Use the same version of the program as the daemon's.".into(),
+        status: 1,
+    }
+}
+
+/// `status`
+pub fn status(config: &Config, as_json: bool) -> Result<u8, OpsError> {
+    let Answer::Status(report) = ask(config, &Question::Status)? else { return Err(other_version()) };
+    if as_json { print_json(&report) } else { print(status_text(&report).as_bytes()) }
+}
+
+/// `health`: exit 0 when the daemon runs and takes new files, else 1. For container probes, which have no other tool at hand.
+pub fn health(config: &Config) -> Result<u8, OpsError> {
+    let answer = ask_daemon(config, &Question::Status)?;
+    let (text, status) = match &answer {
+        Some(Answer::Status(report)) if report.ready => ("ready\n".to_owned(), 0),
+        Some(Answer::Status(report)) => (format!("not ready: {}\n", report.not_ready.join(", ")), 1),
+        _ => ("not running\n".to_owned(), 1),
+    };
+    print(text.as_bytes()).map(|_| status)
+}
+
+pub(super) fn status_text(report: &StatusReport) -> String {
+    let mut text = String::new();
+    let mut line = |label: &str, value: String| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{label:<12} {value}");
+    };
+    let seconds = |s: i64| format_duration(Duration::from_secs(u64::try_from(s).unwrap_or(0)));
+    let state = match (report.running, report.ready) {
+        (false, _) => "not running".to_owned(),
+        (true, true) => "running, ready".to_owned(),
+        (true, false) => format!("running, not ready: {}", report.not_ready.join(", ")),
+    };
+    let up = report.started_at.map(|at| Timestamp::now().duration_since(at).as_secs());
+    let since = report.pid.zip(up).map(|(pid, up)| format!(" (pid {pid}, up {})", seconds(up)));
+    line("daemon", format!("{state}{}", since.unwrap_or_default()));
+    line("handoff", report.handoff.clone());
+    line("porch", format!("{}, {}, {} workers", report.porch_path, report.mode, report.workers));
+    line("not taken", report.sighted.to_string());
+    let oldest = report.oldest_waiting_s.and_then(|s| i64::try_from(s).ok());
+    let oldest = oldest.map(|s| format!(" (oldest for {})", seconds(s))).unwrap_or_default();
+    line("waiting", format!("{}{oldest}", report.waiting));
+    line("running", report.active.to_string());
+    line("processed", format!("{} (of these duplicates: {})", report.processed, report.duplicates));
+    line("failed", report.failed.to_string());
+    line("last number", report.last_seq.to_string());
+    for held in &report.held {
+        let note = if held.note.is_empty() { String::new() } else { format!(": {}", held.note) };
+        line("held", format!("{} since {} by user {}{note}", held.target, short(held.since), held.uid));
+    }
+    line(
+        "free space",
+        report.free_bytes.map_or_else(|| "-".to_owned(), |free| format!("{} MiB", free >> 20)),
+    );
+    text
+}
+
+/// To the second: enough for people.
+pub(super) fn short(at: Timestamp) -> String {
+    let text = rfc3339(at);
+    format!("{}Z", text.split('.').next().unwrap_or(&text))
+}
+
+/// What `list` and `retry` select by, as it is written on the command line.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// Words of states, separated by commas.
+    pub state: Option<String>,
+    /// A target.
+    pub target: Option<String>,
+    /// An error code.
+    pub code: Option<String>,
+    /// A duration before now, or a time.
+    pub since: Option<String>,
+    /// Rows.
+    pub limit: Option<String>,
+}
+
+impl Wanted {
+    /// The selection, or what is wrong with it.
+    pub(super) fn selection(&self) -> Result<Selection, OpsError> {
+        let mut selection = Selection { target: self.target.clone(), ..Selection::default() };
+        if let Some(words) = &self.state {
+            let states = words.split(',').map(|word| {
+                State::from_word(word).ok_or_else(|| {
+                    usage(format!("--state: '{word}' is not one of waiting, running, done, failed"))
+                })
+            });
+            selection.states = states.collect::<Result<_, _>>()?;
+        }
+        selection.code = self.code.as_deref().map(code).transpose()?;
+        selection.since = self.since.as_deref().map(|text| moment("--since", text)).transpose()?;
+        if let Some(limit) = &self.limit {
+            selection.most = match limit.parse() {
+                Ok(most) if (1..=conductor_core::inquiry::ROWS_MAX).contains(&most) => most,
+                _ => return Err(usage(format!("--limit: '{limit}' is not a whole number from 1 to 1000"))),
+            };
+        }
+        Ok(selection)
+    }
+}
+
+pub(super) fn usage(text: String) -> OpsError {
+    OpsError::new(Code::BadValue, text, 2)
+}
+
+fn code(text: &str) -> Result<Code, OpsError> {
+    let entry = TABLE.iter().find(|entry| entry.id.eq_ignore_ascii_case(text) || entry.title == text);
+    entry.map(|entry| entry.code).ok_or_else(|| {
+        usage(format!("--code: '{text}' is no error code such as E301 or porch-failed (docs/ERRORS.md)"))
+    })
+}
+
+/// A time, or a duration before now.
+pub(super) fn moment(flag: &str, text: &str) -> Result<Timestamp, OpsError> {
+    if let Ok(at) = text.parse() {
+        return Ok(at);
+    }
+    let ago = parse_duration(text).ok().and_then(|ago| jiff::SignedDuration::try_from(ago).ok());
+    ago.and_then(|ago| Timestamp::now().checked_sub(ago).ok()).ok_or_else(|| {
+        usage(format!(
+            "{flag}: '{text}' is neither a duration such as 24h nor a time such as 2026-01-31T12:00:00Z"
+        ))
+    })
+}
+
+/// `list`
+pub fn list(config: &Config, wanted: &Wanted, as_json: bool) -> Result<u8, OpsError> {
+    let Answer::List(listing) = ask(config, &Question::List(wanted.selection()?))? else {
+        return Err(other_version());
+    };
+    if as_json {
+        return print_json(&listing);
+    }
+    let mut text = table(&listing.intents, usize::MAX);
+    if listing.more {
+        text.push_str("... and more (--limit, --state, --target, --since)\n");
+    }
+    print(text.as_bytes())
+}
+
+/// Rows in columns, each line at most so wide.
+pub(super) fn table(rows: &[Row], width: usize) -> String {
+    let cells = |row: &Row| {
+        let number = row.seq.map_or_else(|| "-".to_owned(), |seq| seq.to_string());
+        let at = row.at.map_or_else(|| "-".to_owned(), short);
+        let target = row.target.clone().unwrap_or_else(|| "-".to_owned());
+        [number, row.state.to_string(), at, target, row.file.clone(), word(row)]
+    };
+    let head = ["NUMBER", "STATE", "TIME", "TARGET", "FILE", "REASON"].map(str::to_owned);
+    let lines: Vec<[String; 6]> = std::iter::once(head).chain(rows.iter().map(cells)).collect();
+    let widest = |column: usize| {
+        lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..5).map(widest).collect();
+    let mut text = String::new();
+    for line in &lines {
+        let padded = line.iter().enumerate().map(|(column, cell)| match widths.get(column) {
+            Some(width) => format!("{cell:<width$}"),
+            None => cell.clone(),
+        });
+        let line = padded.collect::<Vec<_>>().join("  ");
+        text.extend(line.trim_end().chars().take(width));
+        text.push('\n');
+    }
+    text
+}
+
+/// The reason in a word, with the code of a failure, and the sentence where it says more.
+fn word(row: &Row) -> String {
+    let Reason { word, text, .. } = &row.reason;
+    match (row.state, row.error_code) {
+        (_, Some(code)) => format!("{code} {word}: {text}"),
+        (State::Done, None) => row.duplicate_of.map_or_else(|| word.clone(), |of| format!("{word} of {of}")),
+        _ => format!("{word}: {text}"),
+    }
+}
+
+/// `show ID|FILE`
+pub fn show(config: &Config, of: &str, as_json: bool) -> Result<u8, OpsError> {
+    let question = Question::Show { of: of.to_owned() };
+    let Answer::Show(shown) = ask(config, &question)? else { return Err(other_version()) };
+    if as_json { print_json(&shown) } else { print(shown_text(&shown).as_bytes()) }
+}
+
+fn shown_text(shown: &Shown) -> String {
+    let Shown { intent, .. } = shown;
+    let mut text = String::new();
+    let mut line = |label: &str, value: Option<String>| {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{label:<12} {value}");
+        }
+    };
+    let asked = shown.asked.as_ref();
+    line("file", Some(intent.file.clone()));
+    line("number", intent.seq.map(|seq| seq.to_string()));
+    line("state", Some(format!("{}: {}", intent.state, word(intent))));
+    let advice = &intent.reason.advice;
+    line("what to do", Some(advice.clone()).filter(|_| intent.state != State::Done && advice != "Nothing."));
+    line("target", intent.target.clone());
+    line(
+        "asked for",
+        asked.map(|asked| {
+            let kind = serde_json::to_value(asked.kind).unwrap_or_default();
+            let to = asked.replicas.map(|to| format!(" to {to}")).unwrap_or_default();
+            format!("{}{to}, priority {}", kind.as_str().unwrap_or_default(), asked.priority)
+        }),
+    );
+    line("because", asked.and_then(|asked| asked.reason.clone()));
+    line("source", asked.and_then(|asked| asked.source.clone()));
+    line("correlation", intent.correlation_id.clone());
+    line("SHA-256", intent.sha256.map(|digest| digest.to_string()));
+    line(
+        "run by",
+        shown
+            .porch_path
+            .as_ref()
+            .map(|porch| format!("{porch}, {}", shown.mode.as_deref().unwrap_or_default())),
+    );
+    line("filed as", intent.archived_as.clone());
+    let mut part = |title: &str, content: &str| {
+        if !content.trim().is_empty() {
+            let _ = writeln!(text, "\n--- {title} ---\n{}", content.trim_end());
+        }
+    };
+    let moments: Vec<String> =
+        shown.timeline.iter().map(|moment| format!("{}  {}", rfc3339(moment.at), moment.what)).collect();
+    part("timeline", &moments.join("\n"));
+    part("change of the package", &shown.diff);
+    match &shown.error_log {
+        Some(log) => part("error log", log),
+        None => part("output of porch", &shown.output),
+    }
+    part("intent", shown.content.as_deref().unwrap_or_default());
+    if !shown.same_name.is_empty() {
+        part("others of this name", &table(&shown.same_name, usize::MAX));
+    }
+    text
+}
+
+/// `explain FILE|NUMBER|TARGET`
+pub fn explain(config: &Config, of: &str, as_json: bool) -> Result<u8, OpsError> {
+    let question = Question::Explain { of: of.to_owned() };
+    let Answer::Explain(explained) = ask(config, &question)? else { return Err(other_version()) };
+    if as_json {
+        return print_json(&explained);
+    }
+    let Reason { word, text, advice } = &explained.reason;
+    let which = explained.intent.as_ref().map_or_else(
+        || of.to_owned(),
+        |row| match row.seq {
+            Some(seq) => format!("{} (number {seq}) is {}", row.file, row.state),
+            None => format!("{} is {}", row.file, row.state),
+        },
+    );
+    let code = explained.intent.as_ref().and_then(|row| row.error_code);
+    let code = code.map(|code| format!("{code} ")).unwrap_or_default();
+    let mut answer = format!("{which}\nreason       {code}{word}: {text}\nwhat to do   {advice}\n");
+    if explained.waiting_behind > 0 {
+        // Writing to a String cannot fail.
+        let _ = writeln!(answer, "behind it    {} more of the same target", explained.waiting_behind);
+    }
+    print(answer.as_bytes())
+}

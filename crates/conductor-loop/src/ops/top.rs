@@ -1,0 +1,113 @@
+//! `top`: what happens now, drawn anew each second on a terminal; elsewhere once.
+
+use super::ask::ask;
+use super::look::{other_version, status_text, table};
+use super::{OpsError, print};
+use crate::config::Config;
+use conductor_core::inquiry::{Answer, Listing, Question, Selection, State, StatusReport};
+use console::{Key, Term};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+const EVERY: Duration = Duration::from_secs(1);
+/// A terminal that does not say how large it is.
+const SIZE: (u16, u16) = (24, 80);
+/// The other screen, without a cursor, and back.
+const ENTER: &str = "\x1b[?1049h\x1b[?25l";
+const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
+
+/// Which intents are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    All,
+    Unfinished,
+    Failed,
+}
+
+/// `top`: q ends it, a, u and f choose all, unfinished or failed intents.
+pub fn top(config: &Config) -> Result<u8, OpsError> {
+    let term = Term::stdout();
+    if !term.is_term() {
+        let frame = frame(config, Shown::All, None, (usize::MAX, usize::MAX))?.0;
+        return print(frame.as_bytes());
+    }
+    let keys = keys(&term);
+    term.write_str(ENTER)?;
+    let ended = draw(config, &term, &keys);
+    term.write_str(LEAVE)?;
+    ended.map(|()| 0)
+}
+
+/// Keys as they are pressed, from a thread of their own.
+fn keys(term: &Term) -> Receiver<Key> {
+    let (sender, keys) = crossbeam_channel::unbounded();
+    let term = term.clone();
+    std::thread::spawn(move || {
+        while let Ok(key) = term.read_key_raw() {
+            if sender.send(key).is_err() {
+                return;
+            }
+        }
+    });
+    keys
+}
+
+fn draw(config: &Config, term: &Term, keys: &Receiver<Key>) -> Result<(), OpsError> {
+    let (mut shown, mut last) = (Shown::All, None);
+    loop {
+        let (rows, columns) = term.size_checked().unwrap_or(SIZE);
+        let size = (usize::from(rows).saturating_sub(1), usize::from(columns));
+        let (text, report) = frame(config, shown, last.as_ref(), size)?;
+        // Each line is cleared behind what is written, so nothing flickers.
+        let lines: String = text.lines().flat_map(|line| [line, "\x1b[K\n"]).collect();
+        term.write_str(&format!("\x1b[H{lines}\x1b[J"))?;
+        last = Some((Instant::now(), report));
+        match keys.recv_timeout(EVERY) {
+            Ok(Key::Char('q' | '\u{3}') | Key::CtrlC | Key::Escape) | Err(RecvTimeoutError::Disconnected) => {
+                return Ok(());
+            }
+            Ok(Key::Char('a')) => shown = Shown::All,
+            Ok(Key::Char('u')) => shown = Shown::Unfinished,
+            Ok(Key::Char('f')) => shown = Shown::Failed,
+            Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
+
+/// One picture, and the report it was made from.
+fn frame(
+    config: &Config,
+    shown: Shown,
+    last: Option<&(Instant, StatusReport)>,
+    (rows, columns): (usize, usize),
+) -> Result<(String, StatusReport), OpsError> {
+    let Answer::Status(report) = ask(config, &Question::Status)? else { return Err(other_version()) };
+    let states = match shown {
+        Shown::All => Vec::new(),
+        Shown::Unfinished => vec![State::Running, State::Waiting],
+        Shown::Failed => vec![State::Failed],
+    };
+    let selection = Selection { states, most: rows.clamp(10, 100), ..Selection::default() };
+    let Answer::List(Listing { intents, .. }) = ask(config, &Question::List(selection))? else {
+        return Err(other_version());
+    };
+    let mut text = status_text(&report);
+    if let Some((at, before)) = last {
+        let finished = |report: &StatusReport| report.processed + report.failed;
+        let count = finished(&report).saturating_sub(finished(before));
+        let rate = f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / at.elapsed().as_secs_f64();
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{:<12} {rate:.1} a second", "finished");
+    }
+    text.push('\n');
+    text.push_str(&table(&intents, columns));
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.truncate(rows.saturating_sub(1));
+    let mut text = lines.join("\n");
+    text.push('\n');
+    if last.is_some() || rows < usize::MAX {
+        text.push_str("q quit  a all  u unfinished  f failed");
+    }
+    Ok((text, *report))
+}
