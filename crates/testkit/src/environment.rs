@@ -257,6 +257,24 @@ impl TestEnv {
         Running::start(command).wait()
     }
 
+    /// A subcommand on this environment's handoff directory, to its end.
+    pub fn operate(&self, words: &[&str]) -> Finished {
+        let handoff = self.path("handoff");
+        self.run(&[words, &["-handoff", handoff.to_str().expect("text")]].concat())
+    }
+
+    /// The same with --json: what it answered, and its exit code.
+    #[track_caller]
+    pub fn operate_json(&self, words: &[&str]) -> (Value, i32) {
+        let finished = self.operate(&[words, &["--json"]].concat());
+        let code = finished.code();
+        let text = &finished.stdout;
+        (
+            serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}{}", finished.stderr)),
+            code,
+        )
+    }
+
     /// The status of an intent, if there is one.
     pub fn status(&self, name: &str) -> Option<Value> {
         let text = fs::read_to_string(self.handoff("status").join(format!("{name}.status"))).ok()?;

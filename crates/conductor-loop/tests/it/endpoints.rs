@@ -2,20 +2,21 @@
 
 use crate::env;
 use conductor_testkit::{Running, TestEnv, flat, has, wait_until};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// A daemon that listens on a free port, and where.
-fn listening(env: &TestEnv, flags: &[&str]) -> (Running, SocketAddr) {
+pub(crate) fn listening(env: &TestEnv, flags: &[&str]) -> (Running, SocketAddr) {
     let daemon = env.start_ready(&[&["-listen", "127.0.0.1:0"], flags].concat());
     let address = daemon.logged_value("listening", "address").expect("an address").parse().unwrap();
     (daemon, address)
 }
 
 /// Sends raw bytes; status line, headers and body of the answer.
-fn send(address: SocketAddr, request: &str) -> (String, String) {
+pub(crate) fn send(address: SocketAddr, request: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     // A server that refuses early may close before everything is sent.
@@ -26,12 +27,12 @@ fn send(address: SocketAddr, request: &str) -> (String, String) {
     (head.to_owned(), body.to_owned())
 }
 
-fn get(address: SocketAddr, path: &str) -> (u16, String) {
+pub(crate) fn get(address: SocketAddr, path: &str) -> (u16, String) {
     let (head, body) = send(address, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
     (status(&head), body)
 }
 
-fn status(head: &str) -> u16 {
+pub(crate) fn status(head: &str) -> u16 {
     head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0)
 }
 
@@ -129,8 +130,10 @@ fn what_is_not_a_plain_question_is_refused_and_intents_keep_flowing() {
     let refused =
         status(&send(address, &format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: {long}\r\n\r\n")).0);
     assert!(matches!(refused, 0 | 400 | 431), "a huge field: {refused}");
-    // Whoever holds hundreds of connections open and says nothing keeps neither intents nor questions out.
-    let silent: Vec<TcpStream> = (0..400).map(|_| TcpStream::connect(address).unwrap()).collect();
+    // Whoever holds a thousand connections open and says nothing keeps neither intents nor questions out.
+    let enough = Rlimit { current: Some(4_096), maximum: getrlimit(Resource::Nofile).maximum };
+    setrlimit(Resource::Nofile, enough).expect("more descriptors for the tests");
+    let silent: Vec<TcpStream> = (0..1_000).map(|_| TcpStream::connect(address).unwrap()).collect();
     assert_eq!(get(address, "/healthz").0, 200);
     env.drop_file("intent-a.json", flat("a", 3));
     assert_eq!(env.wait_status("intent-a.json")["status"], "success");

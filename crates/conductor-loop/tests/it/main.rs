@@ -9,6 +9,7 @@
     reason = "a test fails by panicking and says what it could not test"
 )]
 
+mod api;
 mod calls;
 mod cli;
 mod compat;
@@ -16,11 +17,14 @@ mod endpoints;
 mod hostile;
 mod intake;
 mod lifecycle;
+mod monitoring;
+mod operate;
 mod order;
 mod packages;
 mod porches;
 mod readme;
 mod recovery;
+mod secure;
 mod state;
 
 use conductor_testkit::TestEnv;
