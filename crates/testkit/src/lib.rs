@@ -2,6 +2,7 @@
 //! conditions. Tests supply data; the work is done here. Never a normal dependency of anything.
 
 mod at_call;
+mod browser;
 pub mod calls;
 mod daemon;
 mod environment;
@@ -11,5 +12,6 @@ pub mod page;
 pub mod promise;
 
 pub use at_call::{Action, Report, at_call};
+pub use browser::Browser;
 pub use daemon::{Finished, Running};
 pub use environment::{Call, TestEnv, TestUser, fake_porch, flat, has, memory_kb, tool, wait_until};

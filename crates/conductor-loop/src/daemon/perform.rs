@@ -17,7 +17,7 @@ use conductor_core::record::{Claim, Outcome, RunRecord, Status, made_correlation
 use conductor_core::scrub;
 use conductor_core::stage::Final;
 use conductor_core::units::format_duration;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,10 +81,10 @@ impl<'b> Bench<'b> {
         self.parcels.get(&seq)
     }
 
-    /// When the oldest intent was taken that has no run under way or behind it.
-    pub(super) fn oldest_waiting(&self) -> Option<jiff::Timestamp> {
-        let waits = |seq: &u64, parcel: &Parcel| parcel.handed.is_none() && !self.recording.contains_key(seq);
-        self.parcels.iter().find(|(seq, parcel)| waits(seq, parcel)).map(|(_, parcel)| parcel.claim.taken_at)
+    /// When the oldest intent was taken that waits: porch does not run for it, and it has no outcome on its way to the disk.
+    pub(super) fn oldest_waiting(&self, active: &BTreeSet<u64>) -> Option<jiff::Timestamp> {
+        let waits = |seq: &u64| !active.contains(seq) && !self.recording.contains_key(seq);
+        self.parcels.iter().find(|(seq, _)| waits(seq)).map(|(_, parcel)| parcel.claim.taken_at)
     }
 
     pub(super) fn send(&self, command: ToClerk) {

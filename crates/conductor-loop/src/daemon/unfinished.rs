@@ -38,7 +38,7 @@ impl Life<'_> {
             sighted: self.desk.sighted() as u64,
             waiting: self.desk.unfinished().saturating_sub(active.len()) as u64,
             active: active.len() as u64,
-            oldest_waiting: self.bench.oldest_waiting(),
+            oldest_waiting: self.bench.oldest_waiting(&active),
             held: self.held.values().cloned().collect(),
         }
     }

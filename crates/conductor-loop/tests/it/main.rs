@@ -21,6 +21,7 @@ mod monitoring;
 mod operate;
 mod order;
 mod packages;
+mod page;
 mod porches;
 mod readme;
 mod recovery;
