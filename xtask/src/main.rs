@@ -1,8 +1,9 @@
 //! What the repository does beyond cargo: `cargo xtask gen` writes what is generated, `cargo xtask proof` attacks the product,
-//! `cargo xtask bench` measures it; the tests of this crate fail when a generated file is stale.
+//! `cargo xtask bench` measures it, `cargo xtask dist` packs it; the tests of this crate fail when a generated file is stale.
 
 mod bench;
 mod build;
+mod dist;
 mod generated;
 mod proof;
 #[cfg(test)]
@@ -26,7 +27,12 @@ fn main() -> ExitCode {
             Ok((report, false)) => complain(&report),
             Err(error) => complain(&error),
         },
-        _ => complain("usage: cargo xtask gen | proof | bench (proof and bench know --help)"),
+        Some("dist") => match dist::run(&words) {
+            Ok((report, true)) => answer(&report),
+            Ok((report, false)) => complain(&report),
+            Err(error) => complain(&error),
+        },
+        _ => complain("usage: cargo xtask gen | proof | bench | dist (all but gen know --help)"),
     }
 }
 

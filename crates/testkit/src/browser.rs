@@ -22,7 +22,7 @@ const FLAGS: [&str; 9] = [
 ];
 
 /// The longest a browser may take to start or to answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One browser with one window. Ended when dropped.
 pub struct Browser {

@@ -27,6 +27,7 @@ mod readme;
 mod recovery;
 mod secure;
 mod state;
+mod systemd;
 
 use conductor_testkit::TestEnv;
 
