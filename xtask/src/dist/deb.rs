@@ -66,7 +66,7 @@ fn used() -> Result<String, String> {
         ensure(Path::new(path).is_file(), || format!("{path} is missing"))?;
     }
     let unit = "/usr/lib/systemd/system/conductor-loop.service";
-    output(Command::new("systemd-analyze").args(["verify", unit]))?;
+    output(Command::new("systemd-analyze").args(["verify", "--man=no", unit]))?;
     let threshold = format!("--threshold={EXPOSURE_MAX}");
     let said = output(Command::new("systemd-analyze").args([
         "security",
