@@ -1,13 +1,14 @@
-//! The README is run: every `console` block, in order, in one shell in an empty directory, and what it shows must be what
-//! comes out. Times, durations, worker numbers and the directory are the only things that may differ.
-//! `UPDATE_README=1 cargo test readme` writes what came out into the page.
+//! README and OPERATIONS.md are run: every `console` block, in order, in one shell in an empty directory, and what they show must be
+//! what comes out. Times, durations, worker and user numbers and the directory are the only things that may differ.
+//! `UPDATE_README=1 cargo test readme` writes what came out into the pages.
 
 use crate::{env, is_root};
 use conductor_testkit::page::{self, Shown, shown};
-use conductor_testkit::{TestEnv, TestUser};
+use conductor_testkit::{TestEnv, TestUser, has};
 use std::process::Command;
 
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
+const OPERATIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/OPERATIONS.md");
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
 
 /// Replaces what differs from run to run by what the page shows for it.
@@ -20,13 +21,20 @@ fn steady(text: &str, directory: &str) -> String {
             let word = words[at].clone();
             let bare = word.trim_matches(['"', ',', '}']);
             let steady = match before.as_str() {
-                "worker" => "0",
+                "worker" | "uid" => "0",
                 "in" if bare.ends_with('s') && bare.starts_with(|c: char| c.is_ascii_digit()) => "2ms",
                 "\"duration_ms\":" => "2",
                 _ if bare.len() == 24 && bare.ends_with('Z') && bare.as_bytes()[10] == b'T' => {
                     "2026-11-23T20:15:00.000Z"
                 }
+                _ if bare.len() == 20 && bare.ends_with('Z') && bare.as_bytes()[10] == b'T' => {
+                    "2026-11-23T20:15:00Z"
+                }
                 _ if bare.starts_with("duration_ms=") => "duration_ms=2",
+                _ if word.starts_with('(') && words.get(at + 1).is_some_and(|next| next == "ms)") => {
+                    words[at] = "(2".to_owned();
+                    continue;
+                }
                 _ => continue,
             };
             words[at] = word.replace(bare, steady);
@@ -58,30 +66,38 @@ fn run_page(env: &TestEnv, commands: &[Shown]) -> Vec<String> {
     outputs.iter().map(|output| steady(output, tour.to_str().unwrap())).collect()
 }
 
-#[test]
-fn the_readme_shows_what_really_happens() {
-    let page = std::fs::read_to_string(README).unwrap();
-    let commands = shown(&page);
-    assert!(commands.len() >= 8, "the tour is there");
-    let outputs = run_page(&env(), &commands);
+/// Runs a page and holds it to what it shows, or renews it.
+fn hold(page: &str, env: &TestEnv) {
+    let text = std::fs::read_to_string(page).unwrap();
+    let commands = shown(&text);
+    assert!(commands.len() >= 8, "the page has commands");
+    let outputs = run_page(env, &commands);
     if std::env::var_os("UPDATE_README").is_some() {
-        std::fs::write(README, page::renewed(&page, &commands, &outputs)).unwrap();
-        return;
+        return std::fs::write(page, page::renewed(&text, &commands, &outputs)).unwrap();
     }
     for (shown, output) in commands.iter().zip(&outputs) {
-        assert_eq!(output, &shown.output, "README: $ {}", shown.command);
+        assert_eq!(output, &shown.output, "{page}: $ {}", shown.command);
     }
 }
 
 #[test]
-fn the_readme_works_for_an_ordinary_user_too() {
-    if !is_root() {
-        return eprintln!("note: not root, so the other README test has shown this already");
+fn the_readme_shows_what_really_happens() {
+    hold(README, &env());
+}
+
+#[test]
+fn the_operations_page_shows_what_really_happens() {
+    if has("curl") {
+        hold(OPERATIONS, &env());
     }
-    let page = std::fs::read_to_string(README).unwrap();
-    let commands = shown(&page);
-    let env = env().as_user(TestUser::Nobody);
-    for (shown, output) in commands.iter().zip(&run_page(&env, &commands)) {
-        assert_eq!(output, &shown.output, "README as an ordinary user: $ {}", shown.command);
+}
+
+#[test]
+fn the_pages_work_for_an_ordinary_user_too() {
+    if !is_root() {
+        return eprintln!("note: not root, so the other tests have shown this already");
+    }
+    for page in [README, OPERATIONS].into_iter().filter(|page| *page == README || has("curl")) {
+        hold(page, &env().as_user(TestUser::Nobody));
     }
 }
