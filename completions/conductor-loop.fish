@@ -75,7 +75,6 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "state
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "config" -d 'Shows the configuration'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "doctor" -d 'Looks at everything a daemon would meet, and says what to do; exit 0 or 1'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "schema" -d 'Prints the JSON Schema of intents'
-complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l config -d 'TOML file with the same keys' -r
@@ -164,11 +163,10 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l a
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -s h -l help -d 'Print help'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and not __fish_seen_subcommand_from show export import help" -s h -l help -d 'Print help'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and not __fish_seen_subcommand_from show export import help" -f -a "show" -d 'Where the state is, totals, what is unfinished'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and not __fish_seen_subcommand_from show export import help" -f -a "export" -d 'Writes every outcome as a line of JSON'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and not __fish_seen_subcommand_from show export import help" -f -a "import" -d 'Reads an export, or the state file of the Go version'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and not __fish_seen_subcommand_from show export import help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and not __fish_seen_subcommand_from show export import" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and not __fish_seen_subcommand_from show export import" -f -a "show" -d 'Where the state is, totals, what is unfinished'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and not __fish_seen_subcommand_from show export import" -f -a "export" -d 'Writes every outcome as a line of JSON'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and not __fish_seen_subcommand_from show export import" -f -a "import" -d 'Reads an export, or the state file of the Go version'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l config -d 'TOML file with the same keys' -r
@@ -182,13 +180,8 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from import" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from import" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from help" -f -a "show" -d 'Where the state is, totals, what is unfinished'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from help" -f -a "export" -d 'Writes every outcome as a line of JSON'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from help" -f -a "import" -d 'Reads an export, or the state file of the Go version'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and not __fish_seen_subcommand_from show help" -s h -l help -d 'Print help'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and not __fish_seen_subcommand_from show help" -f -a "show" -d 'Every setting, its value and where that comes from'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and not __fish_seen_subcommand_from show help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and not __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and not __fish_seen_subcommand_from show" -f -a "show" -d 'Every setting, its value and where that comes from'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l porch -d 'Executable, or \'builtin\' for the embedded engine [porch]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l mode -d 'direct or structured [direct]' -r
@@ -222,8 +215,6 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; an
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "show" -d 'Every setting, its value and where that comes from'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l porch -d 'Executable, or \'builtin\' for the embedded engine [porch]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l mode -d 'direct or structured [direct]' -r
@@ -258,26 +249,3 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand schema" -s h -l help -d 'Print help'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "status" -d 'How the daemon is, what waits, what was done'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "health" -d 'Exit 0 if the daemon runs and takes files, else 1: for container probes'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "list" -d 'Intents: unfinished ones in their order, then finished ones, newest first'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "show" -d 'Everything about one intent: timeline, change of the package, output, error log'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "explain" -d 'The one reason why something waits or failed, and what to do'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "retry" -d 'Hands failed intents in again, byte for byte; exit 0, or 1 if one could not be'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "hold" -d 'Starts nothing of a target until it is released; what runs goes on'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "release" -d 'Lets a held target go on'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "purge" -d 'Removes old outcomes with their files; without --yes it says what would go'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "logs" -d 'The daemon\'s last log lines'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "top" -d 'What happens now, on a terminal: q quits'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "submit" -d 'Hands intents in: temporary file, fsync, rename into the handoff directory'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "check" -d 'Judges intents as the daemon would, without handing them in; exit 0 or 8'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "plan" -d 'Shows the change of the package that the embedded engine would make; exit 0 or 8'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "state" -d 'Shows, exports or imports the durable state'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "config" -d 'Shows the configuration'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "doctor" -d 'Looks at everything a daemon would meet, and says what to do; exit 0 or 1'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "schema" -d 'Prints the JSON Schema of intents'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and not __fish_seen_subcommand_from status health list show explain retry hold release purge logs top submit check plan state config doctor schema help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and __fish_seen_subcommand_from state" -f -a "show" -d 'Where the state is, totals, what is unfinished'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and __fish_seen_subcommand_from state" -f -a "export" -d 'Writes every outcome as a line of JSON'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and __fish_seen_subcommand_from state" -f -a "import" -d 'Reads an export, or the state file of the Go version'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "show" -d 'Every setting, its value and where that comes from'

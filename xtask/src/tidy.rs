@@ -156,7 +156,16 @@ fn files_have_headers_and_fit() {
 fn documents_name_tests_that_exist() {
     let code: String = sources(&["crates", "xtask/src"]).into_iter().map(|(_, text)| text).collect();
     let mut named = 0;
-    let pages = ["README.md", "docs/ARCHITECTURE.md", "docs/FORMATS.md", "docs/COMPATIBILITY.md"];
+    let pages = [
+        "README.md",
+        "CHANGELOG.md",
+        "docs/ARCHITECTURE.md",
+        "docs/FORMATS.md",
+        "docs/COMPATIBILITY.md",
+        "docs/OPERATIONS.md",
+        "docs/PACKAGES.md",
+        "docs/RELIABILITY.md",
+    ];
     for page in pages {
         let text = std::fs::read_to_string(root().join(page)).unwrap();
         for claim in text.split("(test: ").skip(1) {
@@ -189,7 +198,9 @@ fn every_dependency_has_a_reason() {
 fn names_of_places_outside_do_not_occur() {
     // Built from parts, so that this file does not contain them.
     let words = [["/work", "/"].concat(), ["crates", ".io"].concat(), ["shared", "/design"].concat()];
-    for (path, text) in sources(&["crates", "xtask/src"]) {
+    let pages = ["README.md", "docs/OPERATIONS.md", "docs/BENCHMARKS.md", "docs/RELIABILITY.md", ".ci/run"];
+    let pages = pages.map(|page| (page.to_owned(), std::fs::read_to_string(root().join(page)).unwrap()));
+    for (path, text) in sources(&["crates", "xtask/src"]).into_iter().chain(pages) {
         for word in &words {
             assert!(!text.contains(word.as_str()), "{path}: {word}");
         }
