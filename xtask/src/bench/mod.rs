@@ -7,6 +7,7 @@ mod field;
 mod mount;
 mod plot;
 mod scenario;
+mod scrape;
 
 use contender::Contender;
 use mount::Mount;
@@ -130,6 +131,7 @@ impl Bench {
         self.throughput(mount, ("embedded engine", "noop", "3000/s"), &[Embedded])?;
         self.bursts(mount)?;
         self.latencies(mount)?;
+        self.scrapes(mount)?;
         if !self.wants("S10: duplicates") {
             return Ok(());
         }

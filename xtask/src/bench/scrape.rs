@@ -1,0 +1,110 @@
+//! S11: what looking costs. The same backlog with and without somebody who scrapes the metrics five times a second and has the page
+//! open, and how long a scrape takes meanwhile.
+
+use super::contender::{Contender, ours};
+use super::field::{Field, TARGETS};
+use super::{Bench, Mount, median, millis, percentile, rate};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Far more often than anybody scrapes.
+const EVERY: Duration = Duration::from_millis(200);
+
+/// What a backlog that is looked at came to.
+struct Looked {
+    took: Duration,
+    scrapes: Vec<Duration>,
+}
+
+impl Bench {
+    /// S11.
+    pub(super) fn scrapes(&mut self, mount: &Mount) -> io::Result<()> {
+        if !self.wants("S11: scraped") {
+            return Ok(());
+        }
+        let files = self.size.files;
+        let rounds = self.rounds(mount, "S11: scraped", |bench| {
+            let alone = bench.backlog(mount.path(), Contender::External, "noop", files)?;
+            Ok((alone, bench.looked_at(mount.path(), files)?))
+        })?;
+        let alone: Vec<Duration> = rounds.iter().map(|(alone, _)| *alone).collect();
+        let looked_at: Vec<Duration> = rounds.iter().map(|(_, looked)| looked.took).collect();
+        let (alone, looked_at) = (rate(files, median(&alone)), rate(files, median(&looked_at)));
+        let scrapes: Vec<Duration> = rounds.iter().flat_map(|(_, looked)| looked.scrapes.clone()).collect();
+        self.row([
+            &format!("S11: {files} waiting, scraped 5 times a second"),
+            mount.label,
+            &format!(
+                "{looked_at:.0}/s; a scrape p50 {:.1} ms, p99 {:.1} ms",
+                millis(median(&scrapes)),
+                millis(percentile(&scrapes, 99))
+            ),
+            &format!("not scraped: {alone:.0}/s"),
+            &format!("{:.2}", looked_at / alone),
+            "0.98, a scrape below 100 ms",
+        ]);
+        Ok(())
+    }
+
+    fn looked_at(&self, place: &Path, files: usize) -> io::Result<Looked> {
+        let field = Field::new(place, &self.porches)?;
+        field.fill(files, TARGETS)?;
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let begin = Instant::now();
+        let mut daemon = ours(&field, &self.program, &field.porch("noop"))
+            .arg("-once")
+            .arg("-listen")
+            .arg(address.to_string())
+            .spawn()?;
+        let mut page = connect(address)?;
+        page.write_all(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+        let ended = AtomicBool::new(false);
+        let (status, took, scrapes) = std::thread::scope(|scope| {
+            let scraper = scope.spawn(|| {
+                let mut scrapes = Vec::new();
+                while !ended.load(Ordering::Relaxed) {
+                    // One that ends in the middle is the daemon's end.
+                    scrapes.extend(scrape(address).ok());
+                    std::thread::sleep(EVERY); // Between two scrapes.
+                }
+                scrapes
+            });
+            let status = daemon.wait();
+            let took = begin.elapsed();
+            ended.store(true, Ordering::Relaxed);
+            (status, took, scraper.join().unwrap_or_default())
+        });
+        if status?.success() {
+            Ok(Looked { took, scrapes })
+        } else {
+            Err(io::Error::other("the daemon failed"))
+        }
+    }
+}
+
+/// The daemon needs a moment to listen.
+fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let until = Instant::now() + Duration::from_secs(10);
+    loop {
+        match TcpStream::connect(address) {
+            Err(_) if Instant::now() < until => std::thread::sleep(Duration::from_millis(1)), // Nothing announces it.
+            other => return other,
+        }
+    }
+}
+
+fn scrape(address: SocketAddr) -> io::Result<Duration> {
+    let begin = Instant::now();
+    let mut stream = TcpStream::connect(address)?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    if text.contains("conductor_files_processed_total") {
+        Ok(begin.elapsed())
+    } else {
+        Err(io::Error::other(text))
+    }
+}
