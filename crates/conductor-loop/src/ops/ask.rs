@@ -16,7 +16,12 @@ use std::sync::Arc;
 /// The handoff directory of a configuration.
 pub(super) fn open_handoff(config: &Config) -> Result<(PathBuf, Dir), OpsError> {
     let missing = |error: io::Error| {
-        OpsError::new(Code::DirectorySetup, format!("cannot open {}: {error}", config.handoff.display()), 1)
+        let message = format!("cannot open {}: {error}", config.handoff.display());
+        let error = OpsError::new(Code::DirectorySetup, message, 1);
+        OpsError {
+            remedy: "Name the handoff directory: -handoff DIR, or CONDUCTOR_HANDOFF_DIR.".into(),
+            ..error
+        }
     };
     let path = config.handoff.canonicalize().map_err(missing)?;
     let handoff = Dir::open(&path).map_err(missing)?;
@@ -64,8 +69,14 @@ pub(super) fn ask(config: &Config, question: &Question) -> Result<Answer, OpsErr
 
 fn without_daemon(config: &Config, question: &Question) -> Result<Answer, OpsError> {
     let (path, handoff) = open_handoff(config)?;
-    let files = StateFiles::find(config, &path, &handoff, false)
-        .map_err(|failure| OpsError::new(failure.code(), &failure, 1))?;
+    let files = StateFiles::find(config, &path, &handoff, false).map_err(|failure| {
+        let message = format!("no daemon has run on {} yet: {failure}", path.display());
+        OpsError {
+            message,
+            remedy: "Start the daemon; `conductor-loop doctor` looks at what it would meet.".into(),
+            status: 1,
+        }
+    })?;
     let store = Store::open(Arc::clone(&files.dir), false).map_err(|error| match error {
         StoreError::Busy => OpsError {
             message: format!("busy: a daemon is just starting or stopping on {}", path.display()),

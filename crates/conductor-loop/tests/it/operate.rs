@@ -31,16 +31,17 @@ fn some_of_each(env: &TestEnv) {
 fn every_unfinished_intent_has_one_named_reason() {
     let env = env();
     env.script("busy: wait=go\nflaky: busy-until=99\n*: exit=0");
-    let daemon = env.start_ready(&["-workers", "1", "-debounce", "1s"]);
-    for name in ["busy-1", "busy-2", "later-1"] {
+    env.drop_file("intent-busy-1.json", flat("busy", 3));
+    let patient = env.start_ready(&["-debounce", "1h"]);
+    wait_until("the file is seen", || word(&list(&env), "intent-busy-1.json") == "waiting settling");
+    patient.stop().expect(0);
+    let daemon = env.start_ready(&["-workers", "1"]);
+    wait_until("porch runs", || env.calls().len() == 1);
+    for name in ["busy-2", "later-1"] {
         let target = name.split('-').next().unwrap();
         env.drop_file(&format!("intent-{name}.json"), flat(target, 3));
     }
-    wait_until("the file is seen", || list(&env)["intents"].as_array().unwrap().len() == 3);
-    assert_eq!(word(&list(&env), "intent-busy-1.json"), "waiting settling");
-    wait_until("porch runs", || {
-        env.calls().len() == 1 && env.names("").iter().all(|name| !name.starts_with("intent-"))
-    });
+    wait_until("they are taken", || env.names("").iter().all(|name| !name.starts_with("intent-")));
     wait_until("both are claimed", || word(&list(&env), "intent-later-1.json") == "waiting no-worker");
     let listing = list(&env);
     assert_eq!(word(&listing, "intent-busy-1.json"), "running running");
@@ -350,7 +351,10 @@ fn health_is_an_exit_status() {
     env.release("go");
     daemon.wait().expect(0);
     let missing = env.run(&["health", "-handoff", "nowhere"]).expect(1);
-    assert!(missing.stderr.contains("E401"), "{}", missing.stderr);
+    assert!(missing.stderr.contains("E401") && missing.stderr.contains("-handoff DIR"), "{}", missing.stderr);
+    fs::create_dir(env.path("fresh")).unwrap();
+    let fresh = env.run(&["status", "-handoff", "fresh"]).expect(1);
+    assert!(fresh.stderr.contains("no daemon has run on"), "{}", fresh.stderr);
 }
 
 #[test]

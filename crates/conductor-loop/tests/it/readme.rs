@@ -32,7 +32,7 @@ fn steady(text: &str, directory: &str) -> String {
                 }
                 _ if bare.starts_with("duration_ms=") => "duration_ms=2",
                 _ if word.starts_with('(') && words.get(at + 1).is_some_and(|next| next == "ms)") => {
-                    words[at] = "(2".to_owned();
+                    "(2".clone_into(&mut words[at]);
                     continue;
                 }
                 _ => continue,
