@@ -342,6 +342,29 @@ pub struct Purged {
     pub really: bool,
 }
 
+/// The numbers of one moment, which the page draws. Totals count from the start of the process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Pulse {
+    /// Milliseconds since 1970.
+    pub at_ms: i64,
+    /// Whether new files are taken.
+    pub ready: bool,
+    /// Outcomes with status success.
+    pub processed: u64,
+    /// Outcomes with status failed.
+    pub failed: u64,
+    /// Runs under way.
+    pub active: i64,
+    /// Intents taken that wait.
+    pub waiting: i64,
+    /// Files seen and not taken.
+    pub sighted: i64,
+    /// Outcomes whose way from taking to status was timed.
+    pub timed: u64,
+    /// Milliseconds of these ways.
+    pub timed_ms: f64,
+}
+
 /// Log lines, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLines {

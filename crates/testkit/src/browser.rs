@@ -109,27 +109,23 @@ impl Browser {
         self.run(&script).as_str().unwrap_or_default().to_owned()
     }
 
-    /// Presses what a selector finds.
-    pub fn press(&self, selector: &str) {
+    /// The path of the element that a selector finds.
+    fn element(&self, selector: &str) -> String {
         let found = self.within("/element", &json!({"using": "css selector", "value": selector}));
-        let id = found
-            .as_object()
-            .and_then(|found| found.values().next())
-            .and_then(Value::as_str)
-            .expect("an element");
-        self.within(&format!("/element/{id}/click"), &json!({}));
+        let id = found.as_object().and_then(|found| found.values().next()).and_then(Value::as_str);
+        format!("/element/{}", id.expect("an element"))
     }
 
-    /// Types into what a selector finds.
+    /// Presses what a selector finds.
+    pub fn press(&self, selector: &str) {
+        self.within(&format!("{}/click", self.element(selector)), &json!({}));
+    }
+
+    /// Types into what a selector finds, in place of what is there.
     pub fn type_into(&self, selector: &str, text: &str) {
-        let found = self.within("/element", &json!({"using": "css selector", "value": selector}));
-        let id = found
-            .as_object()
-            .and_then(|found| found.values().next())
-            .and_then(Value::as_str)
-            .expect("an element");
-        self.within(&format!("/element/{id}/clear"), &json!({}));
-        self.within(&format!("/element/{id}/value"), &json!({"text": text}));
+        let element = self.element(selector);
+        self.within(&format!("{element}/clear"), &json!({}));
+        self.within(&format!("{element}/value"), &json!({"text": text}));
     }
 
     /// The window's size, and whether the person prefers dark colours.

@@ -10,10 +10,9 @@ mod secure;
 
 pub use secure::{Security, SecurityError, TlsFiles};
 
-use conductor_core::inquiry::{Answer, Question};
+use conductor_core::inquiry::{Answer, Pulse, Question};
 use connection::Listening;
 use events::Feed;
-use serde::Serialize;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -36,29 +35,6 @@ pub trait View: Send + Sync {
     fn answer(&self, question: Question) -> Answer;
     /// The numbers of this moment.
     fn pulse(&self) -> Pulse;
-}
-
-/// The numbers that the page draws. Totals count from the start of the process.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Pulse {
-    /// Milliseconds since 1970.
-    pub at_ms: i64,
-    /// Whether new files are taken.
-    pub ready: bool,
-    /// Outcomes with status success.
-    pub processed: u64,
-    /// Outcomes with status failed.
-    pub failed: u64,
-    /// Runs under way.
-    pub active: i64,
-    /// Intents taken that wait.
-    pub waiting: i64,
-    /// Files seen and not taken.
-    pub sighted: i64,
-    /// Outcomes whose way from taking to status was timed.
-    pub timed: u64,
-    /// Milliseconds of these ways.
-    pub timed_ms: f64,
 }
 
 /// What one address serves.

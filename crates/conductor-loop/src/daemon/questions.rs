@@ -3,12 +3,12 @@
 
 use super::Input;
 use super::board::Board;
-use crate::admin::{Pulse, View};
+use crate::admin::View;
 use crate::inquiry::{Found, Sources, Subject, Unfinished, store_refused};
 use crate::store::Store;
 use crate::sys::dir::Dir;
 use crate::telemetry::{log_lines, open_metrics};
-use conductor_core::inquiry::{Answer, Held, Purged, Question, Refused, Row, Selection, StatusReport};
+use conductor_core::inquiry::{Answer, Held, Pulse, Purged, Question, Refused, Row, Selection, StatusReport};
 use conductor_core::intent::TargetKey;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -269,17 +269,6 @@ impl View for Questions {
     }
 
     fn pulse(&self) -> Pulse {
-        let sample = self.board.metrics.sample();
-        Pulse {
-            at_ms: jiff::Timestamp::now().as_millisecond(),
-            ready: self.board.not_ready().is_empty(),
-            processed: sample.processed,
-            failed: sample.failed,
-            active: sample.active,
-            waiting: sample.waiting,
-            sighted: sample.sighted,
-            timed: sample.timed,
-            timed_ms: sample.timed_seconds * 1e3,
-        }
+        self.board.metrics.pulse()
     }
 }

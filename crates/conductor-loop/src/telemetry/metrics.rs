@@ -1,6 +1,7 @@
 //! The metrics: the specification's five names, and what an operator needs besides. Label values come from closed lists.
 
 use conductor_core::code::TABLE;
+use conductor_core::inquiry::Pulse;
 use conductor_core::record::{Outcome, Status};
 use jiff::Timestamp;
 use prometheus::core::Collector;
@@ -85,25 +86,6 @@ impl Times {
             )?,
         })
     }
-}
-
-/// The numbers that the page draws, once a second.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Sample {
-    /// Outcomes with status success since the start.
-    pub processed: u64,
-    /// Outcomes with status failed since the start.
-    pub failed: u64,
-    /// Runs under way.
-    pub active: i64,
-    /// Intents taken that wait.
-    pub waiting: i64,
-    /// Files seen and not taken.
-    pub sighted: i64,
-    /// Outcomes whose way from taking to status was timed, and its seconds in all.
-    pub timed: u64,
-    /// Seconds of these ways.
-    pub timed_seconds: f64,
 }
 
 /// Makes metrics and registers each.
@@ -274,15 +256,17 @@ impl Metrics {
     }
 
     /// What the page draws.
-    pub fn sample(&self) -> Sample {
-        Sample {
+    pub fn pulse(&self) -> Pulse {
+        Pulse {
+            at_ms: Timestamp::now().as_millisecond(),
+            ready: self.ready.get() == 1,
             processed: self.processed.get(),
             failed: self.failed.get(),
             active: self.active.get(),
             waiting: self.queue.get(),
             sighted: self.sighted.get(),
             timed: self.times.status_latency.get_sample_count(),
-            timed_seconds: self.times.status_latency.get_sample_sum(),
+            timed_ms: self.times.status_latency.get_sample_sum() * 1e3,
         }
     }
 

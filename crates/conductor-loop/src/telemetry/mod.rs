@@ -5,7 +5,7 @@ mod metrics;
 mod progress;
 mod recent;
 
-pub use metrics::{Metrics, Sample, open_metrics};
+pub use metrics::{Metrics, open_metrics};
 pub use progress::Progress;
 pub use recent::log_lines;
 
