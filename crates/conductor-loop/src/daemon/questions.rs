@@ -10,12 +10,14 @@ use crate::sys::dir::Dir;
 use crate::telemetry::{log_lines, open_metrics};
 use conductor_core::inquiry::{Answer, Held, Pulse, Purged, Question, Refused, Row, Selection, StatusReport};
 use conductor_core::intent::TargetKey;
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long the loop may take to answer; it answers between two inputs, so this is far above what it needs.
 const LOOP_PATIENCE: Duration = Duration::from_secs(2);
+/// How often somebody who waits for the loop looks whether it has ended.
+const LOOK_UP: Duration = Duration::from_millis(50);
 /// How long a hold may take to become durable.
 const DURABLE_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -127,7 +129,7 @@ impl Questions {
     fn ask(&self, ask: Ask) -> Result<Told, Refused> {
         let (reply, answer) = bounded(1);
         let sent = self.inputs.send(Input::Asked(Box::new(ask), reply));
-        let told = sent.ok().and_then(|()| answer.recv_timeout(LOOP_PATIENCE).ok());
+        let told = sent.ok().and_then(|()| self.answered(&answer));
         match told.ok_or_else(|| busy("the daemon's loop did not answer in time"))? {
             Told::Refused(refused) => Err(refused),
             Told::Later(durable) => match durable.recv_timeout(DURABLE_PATIENCE) {
@@ -135,6 +137,17 @@ impl Questions {
                 Err(_) => Err(busy("it could not be made durable in time")),
             },
             told => Ok(told),
+        }
+    }
+
+    /// What the loop tells in time; nothing as soon as the loop has ended.
+    fn answered(&self, answer: &Receiver<Told>) -> Option<Told> {
+        let until = Instant::now() + LOOP_PATIENCE;
+        loop {
+            match answer.recv_timeout(LOOK_UP) {
+                Err(RecvTimeoutError::Timeout) if Instant::now() < until && self.current().is_ok() => {}
+                told => return told.ok(),
+            }
         }
     }
 
