@@ -255,6 +255,7 @@ impl<'l> Life<'l> {
             });
             // A quota, or blocks kept for root, show only in a write that fails.
             self.set_reason("disk-full", full || self.clerk_waits_for_space);
+            self.set_reason("porch-missing", self.bench.is_porch_missing());
         }
         if let Some(stopping) = self.stopping.as_mut()
             && !stopping.told
@@ -448,6 +449,12 @@ impl<'l> Life<'l> {
                 "disk full: taking nothing new until there is space"
             ),
             ("disk-full", false) => tracing::info!("there is space again"),
+            ("porch-missing", true) => tracing::error!(
+                code = Code::PorchMissing.id(),
+                porch = self.bench.porch_path(),
+                "porch is gone: intents fail until it is back"
+            ),
+            ("porch-missing", false) => tracing::info!("porch is back"),
             _ => {}
         }
         let taking = self.stopping.is_none() && !self.gone && !self.reasons.contains("disk-full");

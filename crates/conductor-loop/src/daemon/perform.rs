@@ -65,6 +65,11 @@ impl<'b> Bench<'b> {
         &self.porch_path
     }
 
+    /// Whether the program that runs intents is not there any more.
+    pub(super) fn is_porch_missing(&self) -> bool {
+        self.porch_path != "builtin" && !std::path::Path::new(&self.porch_path).is_file()
+    }
+
     pub(super) fn summary(&self) -> &Summary {
         self.summary
     }

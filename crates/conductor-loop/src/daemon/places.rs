@@ -11,6 +11,7 @@ use conductor_core::Code;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// The open directories of one handoff directory.
 pub struct Places {
@@ -41,6 +42,9 @@ pub struct Places {
 const PRIVATE: &str = ".conductor";
 /// A head or Go state file larger than this is not read at start; `state import` takes any size.
 const HEAD_MAX: u64 = 512 << 20;
+
+/// How long a start waits for a command that has the store open; each has it for as long as one answer takes.
+const SOMEBODY_LOOKS: Duration = Duration::from_secs(10);
 
 impl Places {
     /// Opens everything below the configured handoff directory.
@@ -227,7 +231,7 @@ impl StateFiles {
         let fail = |error: store::StoreError| {
             Failure::set_up(error.code(), format!("{}: {error}", self.path.display()))
         };
-        let store = Store::open(Arc::clone(&self.dir), may_create).map_err(fail)?;
+        let store = self.wait_for_store(may_create).map_err(fail)?;
         if let HeadFile::Go(text) = &self.head {
             let count = store::import(&store, jiff::Timestamp::now(), &mut text.as_slice()).map_err(fail)?;
             let kept = format!("{HEAD_FILE}.imported");
@@ -239,6 +243,21 @@ impl StateFiles {
             );
         }
         Ok(store)
+    }
+}
+
+impl StateFiles {
+    /// A command that looks while no daemon runs has the store open for a moment: that is no reason not to start.
+    fn wait_for_store(&self, may_create: bool) -> Result<Store, store::StoreError> {
+        let until = Instant::now() + SOMEBODY_LOOKS;
+        loop {
+            match Store::open(Arc::clone(&self.dir), may_create) {
+                Err(store::StoreError::Busy) if Instant::now() < until => {
+                    std::thread::sleep(Duration::from_millis(5)); // Nothing announces that it is closed.
+                }
+                other => return other,
+            }
+        }
     }
 }
 

@@ -11,7 +11,6 @@ use conductor_core::Code;
 use conductor_core::inquiry::{Answer, Purged, Question, Refused, StatusReport};
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// The handoff directory of a configuration.
 pub(super) fn open_handoff(config: &Config) -> Result<(PathBuf, Dir), OpsError> {
@@ -77,7 +76,7 @@ fn without_daemon(config: &Config, question: &Question) -> Result<Answer, OpsErr
             status: 1,
         }
     })?;
-    let store = Store::open(Arc::clone(&files.dir), false).map_err(|error| match error {
+    let store = Store::look(&files.dir).map_err(|error| match error {
         StoreError::Busy => OpsError {
             message: format!("busy: a daemon is just starting or stopping on {}", path.display()),
             remedy: "Ask again.".into(),

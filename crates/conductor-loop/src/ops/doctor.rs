@@ -13,7 +13,6 @@ use serde_json::json;
 use std::fmt::Write;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -209,7 +208,7 @@ fn state(config: &Config) -> Finding {
     let Ok(path) = config.handoff.canonicalize() else { return good("not there yet") };
     let Ok(dir) = open(config) else { return good("not there yet") };
     let Ok(files) = StateFiles::find(config, &path, &dir, false) else { return good("not there yet") };
-    match Store::open(Arc::clone(&files.dir), false).and_then(|store| store.sizes()) {
+    match Store::look(&files.dir).and_then(|store| store.sizes()) {
         Ok((open, outcomes)) => good(format!("{open} unfinished, {outcomes} remembered; no daemon runs")),
         Err(StoreError::Busy) => good("a daemon runs here"),
         Err(StoreError::Missing) if !matches!(files.head, HeadFile::Ours) => good("none yet"),

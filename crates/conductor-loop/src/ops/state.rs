@@ -10,7 +10,6 @@ use crate::sys::dir::Dir;
 use conductor_core::Code;
 use serde_json::json;
 use std::io::{BufWriter, Read, Write};
-use std::sync::Arc;
 
 fn find(config: &Config, create: bool) -> Result<(StateFiles, Dir), OpsError> {
     let (path, handoff) = open_handoff(config)?;
@@ -21,7 +20,7 @@ fn find(config: &Config, create: bool) -> Result<(StateFiles, Dir), OpsError> {
 
 fn open(config: &Config) -> Result<Store, OpsError> {
     let (files, _) = find(config, false)?;
-    Store::open(Arc::clone(&files.dir), false).map_err(|error| match error {
+    Store::look(&files.dir).map_err(|error| match error {
         StoreError::Busy => {
             let message = format!("{} is in use: the daemon runs", files.path.display());
             OpsError {
@@ -42,7 +41,7 @@ pub fn state_show(config: &Config, as_json: bool) -> Result<u8, OpsError> {
         .open_read(crate::clerk::HEAD_FILE)
         .and_then(|file| file.take(1 << 20).read_to_string(&mut text));
     let head: Option<HeadBody> = head.ok().and_then(|_| serde_json::from_str(&text).ok());
-    let opened = Store::open(Arc::clone(&files.dir), false);
+    let opened = Store::look(&files.dir);
     let (running, unfinished, remembered) = match &opened {
         Ok(store) => {
             let (open, outcomes) = store.sizes()?;

@@ -13,8 +13,8 @@ use conductor_core::intent::TargetKey;
 use conductor_core::record::{self, Claim, LastSuccess, Outcome, Status};
 use redb::backends::FileBackend;
 use redb::{
-    Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition,
-    WriteTransaction,
+    Database, DatabaseError, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, ReadableTable,
+    ReadableTableMetadata, TableDefinition, TableError, WriteTransaction,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fs::File;
@@ -76,7 +76,38 @@ pub struct OpenEntry {
 pub struct Store {
     dir: Arc<Dir>,
     /// None only while it is being opened again after a full disk.
-    database: RwLock<Option<Database>>,
+    database: RwLock<Option<Opened>>,
+}
+
+/// The database as it was opened.
+enum Opened {
+    ToWrite(Database),
+    ToLook(ReadOnlyDatabase),
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::ToWrite(_) => "open to write",
+            Self::ToLook(_) => "open to look",
+        })
+    }
+}
+
+impl Opened {
+    fn begin_read(&self) -> Result<ReadTransaction, redb::TransactionError> {
+        match self {
+            Self::ToWrite(database) => database.begin_read(),
+            Self::ToLook(database) => database.begin_read(),
+        }
+    }
+
+    fn begin_write(&self) -> Result<WriteTransaction, StoreError> {
+        match self {
+            Self::ToWrite(database) => Ok(database.begin_write()?),
+            Self::ToLook(_) => Err(StoreError::Io("it was opened to be read".to_owned())),
+        }
+    }
 }
 
 impl Store {
@@ -92,12 +123,33 @@ impl Store {
             return Err(StoreError::Damaged("the file is empty".to_owned()));
         }
         let database = open_file(file)?;
-        let store = Self { dir, database: RwLock::new(Some(database)) };
+        let store = Self { dir, database: RwLock::new(Some(Opened::ToWrite(database))) };
         store.check_version()?;
         if !existed {
             store.dir.sync().map_err(StoreError::Open)?;
         }
         Ok(store)
+    }
+
+    /// Opens the store in `dir` without changing a byte of it. One that a daemon left without closing it has to be repaired first,
+    /// which changes it.
+    pub fn look(dir: &Arc<Dir>) -> Result<Self, StoreError> {
+        if !dir.has(FILE).map_err(StoreError::Open)? {
+            return Err(StoreError::Missing);
+        }
+        let file = dir.open_rw(FILE, 0o600).map_err(StoreError::Open)?;
+        let opened = FileBackend::new(file).and_then(|file| {
+            Database::builder().set_cache_size(CACHE_BYTES).open_read_only_with_backend(file)
+        });
+        match opened {
+            Ok(database) => {
+                let database = RwLock::new(Some(Opened::ToLook(database)));
+                let store = Self { dir: Arc::clone(dir), database };
+                if store.is_whole()? { Ok(store) } else { Self::open(Arc::clone(dir), false) }
+            }
+            Err(DatabaseError::RepairAborted) => Self::open(Arc::clone(dir), false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Opens the file again after a write failed for lack of space: the last durable state is read back and
@@ -106,7 +158,7 @@ impl Store {
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
         *database = None;
         let file = self.dir.open_rw(FILE, 0o600).map_err(StoreError::Open)?;
-        *database = Some(open_file(file)?);
+        *database = Some(Opened::ToWrite(open_file(file)?));
         Ok(())
     }
 
@@ -118,15 +170,29 @@ impl Store {
         work(database.as_ref().ok_or(StoreError::Busy)?.begin_read()?)
     }
 
-    fn check_version(&self) -> Result<(), StoreError> {
-        self.write(|Batch { txn }| {
-            let mut meta = txn.open_table(META)?;
-            let found = meta.get("version")?.map(|value| decode::<u32>(value.value())).transpose()?;
-            match found {
-                Some(VERSION) => {}
-                Some(found) => return Err(StoreError::Version { found, known: VERSION }),
-                None => drop(meta.insert("version", encode(&VERSION).as_slice())?),
+    /// Whether it is of our version, with all that belongs to it. Another version is an error.
+    fn is_whole(&self) -> Result<bool, StoreError> {
+        self.reading(|txn| {
+            let meta = match txn.open_table(META) {
+                Ok(meta) => meta,
+                Err(TableError::TableDoesNotExist(_)) => return Ok(false),
+                Err(error) => return Err(error.into()),
+            };
+            match meta.get("version")?.map(|value| decode::<u32>(value.value())).transpose()? {
+                Some(VERSION) => Ok(txn.open_table(HELD).is_ok()),
+                Some(found) => Err(StoreError::Version { found, known: VERSION }),
+                None => Ok(false),
             }
+        })
+    }
+
+    /// Refuses another version, and makes what is missing.
+    fn check_version(&self) -> Result<(), StoreError> {
+        if self.is_whole()? {
+            return Ok(());
+        }
+        self.write(|Batch { txn }| {
+            txn.open_table(META)?.insert("version", encode(&VERSION).as_slice())?;
             txn.open_table(OPEN)?;
             txn.open_table(STARTS)?;
             txn.open_table(OUTCOMES)?;

@@ -101,6 +101,20 @@ fn a_stopping_daemon_is_alive_and_not_ready_with_its_reason() {
 }
 
 #[test]
+fn a_porch_that_went_away_is_a_reason_and_its_return_too() {
+    let env = env();
+    let (daemon, address) = listening(&env, &[]);
+    let reasons = || get(address, "/readyz").1;
+    fs::rename(env.path("bin/porch"), env.path("bin/away")).unwrap();
+    wait_until("it is noticed", || reasons() == "{\"ready\":false,\"reasons\":[\"porch-missing\"]}\n");
+    fs::rename(env.path("bin/away"), env.path("bin/porch")).unwrap();
+    wait_until("so is its return", || reasons() == "{\"ready\":true,\"reasons\":[]}\n");
+    env.drop_file("intent-a.json", flat("a", 3));
+    assert_eq!(env.wait_status("intent-a.json")["status"], "success");
+    daemon.stop().expect(0);
+}
+
+#[test]
 fn what_is_not_a_plain_question_is_refused_and_intents_keep_flowing() {
     let env = env();
     let (daemon, address) = listening(&env, &[]);

@@ -337,6 +337,30 @@ fn top_draws_on_a_terminal_and_prints_elsewhere() {
 }
 
 #[test]
+fn looking_while_no_daemon_runs_changes_nothing_and_keeps_none_from_starting() {
+    let env = env();
+    some_of_each(&env);
+    let store = env.handoff(".conductor/state/ledger.redb");
+    let before = fs::read(&store).unwrap();
+    for words in [&["list"][..], &["show", "1"], &["explain", "test/b"], &["status"], &["top"]] {
+        env.operate(words).expect(0);
+    }
+    assert!(fs::read(&store).unwrap() == before, "the store is only read");
+    // A command that has the store open at the moment of a start.
+    let handoff =
+        std::sync::Arc::new(conductor_loop::sys::dir::Dir::open(&env.handoff(".conductor/state")).unwrap());
+    let looking = conductor_loop::store::Store::open(handoff, false).unwrap();
+    let daemon = env.start(&[]);
+    wait_until("it takes the lock", || {
+        fs::read_to_string(env.handoff(".conductor/lock"))
+            .is_ok_and(|pid| pid.trim() == daemon.pid().to_string())
+    });
+    drop(looking);
+    daemon.wait_log("\"ready\"");
+    daemon.stop().expect(0);
+}
+
+#[test]
 fn health_is_an_exit_status() {
     let env = env();
     env.script("*: wait=go");
