@@ -245,7 +245,8 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
                     self.believe("the handoff file system", result)?;
                     self.done.extend(seqs);
                 }
-                Command::Retain { before } => self.retain_before = Some(before),
+                // A purge is not cut short by the hourly sweep.
+                Command::Retain { before } => self.retain_before = self.retain_before.max(Some(before)),
                 Command::Hold { held, durable } => {
                     work.holds.push((held.target.clone(), Some(held), durable));
                 }

@@ -145,11 +145,15 @@ impl Store {
             Ok(database) => {
                 let database = RwLock::new(Some(Opened::ToLook(database)));
                 let store = Self { dir: Arc::clone(dir), database };
-                if store.is_whole()? { Ok(store) } else { Self::open(Arc::clone(dir), false) }
+                if store.is_whole()? {
+                    return Ok(store);
+                }
+                drop(store); // It has the file locked.
             }
-            Err(DatabaseError::RepairAborted) => Self::open(Arc::clone(dir), false),
-            Err(error) => Err(error.into()),
+            Err(DatabaseError::RepairAborted) => {}
+            Err(error) => return Err(error.into()),
         }
+        Self::open(Arc::clone(dir), false)
     }
 
     /// Opens the file again after a write failed for lack of space: the last durable state is read back and

@@ -132,3 +132,30 @@ fn the_go_state_file_is_understood() {
     assert!(store.last_success(&any, "intent-a.json").unwrap().is_some());
     assert!(store.last_success(&any, "intent-b.json").unwrap().is_none(), "a failure is no success");
 }
+
+#[test]
+fn looking_reads_whole_stores_and_repairs_others() {
+    let (temp, dir, store) = store();
+    store.write(|b| b.settle(&outcome(1), None, None)).unwrap();
+    // As a daemon that was killed leaves it: not closed.
+    let left = temp.path().join("left");
+    std::fs::create_dir(&left).unwrap();
+    std::fs::copy(temp.path().join(FILE), left.join(FILE)).unwrap();
+    let looked = |dir: &Arc<Dir>| Store::look(dir).unwrap().outcome(1).unwrap().map(|outcome| outcome.seq);
+    assert!(matches!(Store::look(&dir), Err(StoreError::Busy)), "somebody has it open");
+    drop(store);
+    let before = std::fs::read(temp.path().join(FILE)).unwrap();
+    assert_eq!(looked(&dir), Some(1));
+    let refused = Store::look(&dir).unwrap().write(|b| b.release("n/t"));
+    assert!(refused.unwrap_err().to_string().contains("opened to be read"));
+    assert!(std::fs::read(temp.path().join(FILE)).unwrap() == before);
+    assert_eq!(looked(&Arc::new(Dir::open(&left).unwrap())), Some(1));
+    // Of an earlier version of this program, without a table that came later.
+    let store = Store::open(Arc::clone(&dir), false).unwrap();
+    store.write(|b| Ok(drop(b.txn.delete_table(HELD)?))).unwrap();
+    drop(store);
+    assert_eq!(looked(&dir), Some(1));
+    assert!(Store::look(&dir).unwrap().held().unwrap().is_empty());
+    std::fs::remove_file(temp.path().join(FILE)).unwrap();
+    assert!(matches!(Store::look(&dir), Err(StoreError::Missing)));
+}
