@@ -152,7 +152,7 @@ fn looking_reads_whole_stores_and_repairs_others() {
     assert_eq!(looked(&Arc::new(Dir::open(&left).unwrap())), Some(1));
     // Of an earlier version of this program, without a table that came later.
     let store = Store::open(Arc::clone(&dir), false).unwrap();
-    store.write(|b| Ok(drop(b.txn.delete_table(HELD)?))).unwrap();
+    assert!(store.write(|b| Ok(b.txn.delete_table(HELD)?)).unwrap());
     drop(store);
     assert_eq!(looked(&dir), Some(1));
     assert!(Store::look(&dir).unwrap().held().unwrap().is_empty());
