@@ -569,7 +569,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__health)
-            opts="-h --handoff --state-dir --config --help"
+            opts="-h --handoff --state-dir --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -671,7 +671,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__logs)
-            opts="-h --handoff --state-dir --config --lines --follow --of --help"
+            opts="-h --handoff --state-dir --config --lines --follow --of --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1025,7 +1025,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__top)
-            opts="-h --handoff --state-dir --config --help"
+            opts="-h --handoff --state-dir --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -83,6 +83,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -s
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
@@ -140,10 +141,12 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l c
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l lines -d 'At most so many' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l of -d 'Only lines with this text, such as a file or correlation id' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l follow -d 'And those that come'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l timeout -d 'How long to wait for all of them' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l handoff -d 'Watched directory, created when missing [./handoff]' -r

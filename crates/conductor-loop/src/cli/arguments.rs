@@ -62,10 +62,12 @@ fn flag(setting: &Setting) -> Arg {
     } else {
         format!(" [{}]", setting.default)
     };
+    // Lists may also be given one by one.
+    let action = if setting.is_list() { ArgAction::Append } else { ArgAction::Set };
     let arg = Arg::new(setting.key)
         .long(setting.key)
         .help(format!("{}{default}", setting.help))
-        .action(ArgAction::Set)
+        .action(action)
         .hide(RARER.contains(&setting.key))
         .allow_hyphen_values(true);
     match setting.takes {
@@ -126,7 +128,8 @@ fn operating() -> Vec<Command> {
     let code = || value("code", "CODE", "Only failures with this code, such as E301");
     vec![
         subcommand("status", "How the daemon is, what waits, what was done").arg(json()),
-        subcommand("health", "Exit 0 if the daemon runs and takes files, else 1: for container probes"),
+        subcommand("health", "Exit 0 if the daemon runs and takes files, else 1: for container probes")
+            .arg(json()),
         subcommand("list", "Intents: unfinished ones in their order, then finished ones, newest first")
             .arg(value("state", "STATE,...", "Only these: waiting, running, done, failed"))
             .args([target(), code(), since()])
@@ -164,8 +167,9 @@ fn operating() -> Vec<Command> {
         subcommand("logs", "The daemon's last log lines")
             .arg(value("lines", "N", "At most so many").default_value("100"))
             .arg(Arg::new("follow").long("follow").action(ArgAction::SetTrue).help("And those that come"))
-            .arg(value("of", "TEXT", "Only lines with this text, such as a file or correlation id")),
-        subcommand("top", "What happens now, on a terminal: q quits"),
+            .arg(value("of", "TEXT", "Only lines with this text, such as a file or correlation id"))
+            .arg(json()),
+        subcommand("top", "What happens now, on a terminal: q quits").arg(json()),
     ]
 }
 
@@ -277,6 +281,7 @@ mod tests {
         assert!(error.to_string().contains("--handoff"), "{error}");
         assert!(parse(&["leftover"]).is_err());
         assert!(parse(&["-porch-url", "http://x"]).is_err());
+        assert!(parse(&["-mode", "direct", "-mode", "structured"]).is_err(), "once is enough");
         assert!(parse(&["-once", "false"]).is_err(), "a switch takes an attached value only, as in Go");
     }
 

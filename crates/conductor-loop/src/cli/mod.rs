@@ -96,7 +96,7 @@ fn operate(name: &str, matches: &ArgMatches) -> u8 {
     };
     with_config(matches, |config| match name {
         "status" => ops::status(config, json),
-        "health" => ops::health(config),
+        "health" => ops::health(config, json),
         "list" => ops::list(config, &wanted(), json),
         "show" => ops::show(config, &of, json),
         "explain" => ops::explain(config, &of, json),
@@ -115,9 +115,9 @@ fn operate(name: &str, matches: &ArgMatches) -> u8 {
         "purge" => ops::purge(config, &text("older-than").unwrap_or_default(), switch("yes"), json),
         "logs" => {
             let (lines, only) = (text("lines").unwrap_or_default(), text("of"));
-            ops::logs(config, &lines, switch("follow"), only.as_deref())
+            ops::logs(config, &lines, (switch("follow"), json), only.as_deref())
         }
-        _ => ops::top(config),
+        _ => ops::top(config, json),
     })
 }
 
@@ -130,8 +130,8 @@ fn patience(matches: &ArgMatches) -> Result<Option<std::time::Duration>, OpsErro
 fn layers(matches: &ArgMatches) -> Result<crate::config::Layers, ConfigError> {
     let mut flags = BTreeMap::new();
     for setting in SETTINGS {
-        if let Ok(Some(value)) = matches.try_get_one::<String>(setting.key) {
-            flags.insert(setting.key, value.clone());
+        if let Ok(Some(values)) = matches.try_get_many::<String>(setting.key) {
+            flags.insert(setting.key, values.cloned().collect::<Vec<_>>().join(","));
         }
     }
     layer(&flags, |name| std::env::var(name).ok())

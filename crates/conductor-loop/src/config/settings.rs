@@ -26,6 +26,13 @@ pub struct Setting {
     pub live: bool,
 }
 
+impl Setting {
+    /// Whether its value is a list, separated by commas.
+    pub fn is_list(&self) -> bool {
+        matches!(self.takes, Takes::Value(name) if name.ends_with(",..."))
+    }
+}
+
 const fn value(
     key: &'static str,
     environment: Option<&'static str>,

@@ -2,7 +2,7 @@
 
 use super::ask::ask_daemon;
 use super::look::{other_version, usage};
-use super::{OpsError, print};
+use super::{OpsError, print, print_json};
 use crate::config::Config;
 use conductor_core::inquiry::{Answer, LogLines, Question};
 use std::time::Duration;
@@ -12,13 +12,24 @@ const EVERY: Duration = Duration::from_millis(300);
 /// More lines than the daemon keeps.
 const ALL: usize = 100_000;
 
-/// `logs [--lines N] [--follow] [--of TEXT]`: only lines that contain the text, such as a file's name or a correlation id.
-pub fn logs(config: &Config, lines: &str, follow: bool, of: Option<&str>) -> Result<u8, OpsError> {
+/// `logs [--lines N] [--follow] [--of TEXT]`: only lines that contain the text, such as a file's name or a correlation id. With
+/// --json one document, and nothing is followed.
+pub fn logs(
+    config: &Config,
+    lines: &str,
+    (follow, as_json): (bool, bool),
+    of: Option<&str>,
+) -> Result<u8, OpsError> {
     let most: usize =
         lines.parse().map_err(|_| usage(format!("--lines: '{lines}' is not a whole number")))?;
     let mut shown = ask_lines(config, 0, ALL)?.ok_or_else(not_running)?;
     let kept: Vec<&String> = shown.lines.iter().filter(|line| is_of(line, of)).collect();
-    say(kept.iter().skip(kept.len().saturating_sub(most)).copied())?;
+    let newest = kept.iter().skip(kept.len().saturating_sub(most)).copied();
+    if as_json {
+        let lines = newest.cloned().collect();
+        return print_json(&LogLines { lines, last: shown.last });
+    }
+    say(newest)?;
     if !follow {
         return Ok(0);
     }

@@ -27,14 +27,23 @@ pub fn status(config: &Config, as_json: bool) -> Result<u8, OpsError> {
 }
 
 /// `health`: exit 0 when the daemon runs and takes new files, else 1. For container probes, which have no other tool at hand.
-pub fn health(config: &Config) -> Result<u8, OpsError> {
-    let answer = ask_daemon(config, &Question::Status)?;
-    let (text, status) = match &answer {
-        Some(Answer::Status(report)) if report.ready => ("ready\n".to_owned(), 0),
-        Some(Answer::Status(report)) => (format!("not ready: {}\n", report.not_ready.join(", ")), 1),
-        _ => ("not running\n".to_owned(), 1),
+pub fn health(config: &Config, as_json: bool) -> Result<u8, OpsError> {
+    let reasons = match ask_daemon(config, &Question::Status)? {
+        Some(Answer::Status(report)) => report.not_ready,
+        Some(_) => return Err(other_version()),
+        None => vec!["not-running".to_owned()],
     };
-    print(text.as_bytes()).map(|_| status)
+    if as_json {
+        print_json(&serde_json::json!({"ready": reasons.is_empty(), "reasons": reasons}))?;
+    } else {
+        let text = if reasons.is_empty() {
+            "ready\n".to_owned()
+        } else {
+            format!("not ready: {}\n", reasons.join(", "))
+        };
+        print(text.as_bytes())?;
+    }
+    Ok(u8::from(!reasons.is_empty()))
 }
 
 pub(super) fn status_text(report: &StatusReport) -> String {

@@ -2,7 +2,7 @@
 
 use super::ask::ask;
 use super::look::{other_version, status_text, table};
-use super::{OpsError, print};
+use super::{OpsError, print, print_json};
 use crate::config::Config;
 use conductor_core::inquiry::{Answer, Listing, Question, Selection, State, StatusReport};
 use console::{Key, Term};
@@ -25,9 +25,13 @@ enum Shown {
     Failed,
 }
 
-/// `top`: q ends it, a, u and f choose all, unfinished or failed intents.
-pub fn top(config: &Config) -> Result<u8, OpsError> {
+/// `top`: q ends it, a, u and f choose all, unfinished or failed intents. With --json what one picture is drawn from.
+pub fn top(config: &Config, as_json: bool) -> Result<u8, OpsError> {
     let term = Term::stdout();
+    if as_json {
+        let (report, listing) = look(config, Shown::All, usize::MAX)?;
+        return print_json(&serde_json::json!({"status": report, "intents": listing.intents}));
+    }
     if !term.is_term() {
         let frame = frame(config, Shown::All, None, (usize::MAX, usize::MAX))?.0;
         return print(frame.as_bytes());
@@ -82,16 +86,7 @@ fn frame(
     last: Option<&(Instant, StatusReport)>,
     (rows, columns): (usize, usize),
 ) -> Result<(String, StatusReport), OpsError> {
-    let Answer::Status(report) = ask(config, &Question::Status)? else { return Err(other_version()) };
-    let states = match shown {
-        Shown::All => Vec::new(),
-        Shown::Unfinished => vec![State::Running, State::Waiting],
-        Shown::Failed => vec![State::Failed],
-    };
-    let selection = Selection { states, most: rows.clamp(10, 100), ..Selection::default() };
-    let Answer::List(Listing { intents, .. }) = ask(config, &Question::List(selection))? else {
-        return Err(other_version());
-    };
+    let (report, listing) = look(config, shown, rows)?;
     let mut text = status_text(&report);
     if let Some((at, before)) = last {
         let finished = |report: &StatusReport| report.processed + report.failed;
@@ -101,7 +96,7 @@ fn frame(
         let _ = writeln!(text, "{:<12} {rate:.1} a second", "finished");
     }
     text.push('\n');
-    text.push_str(&table(&intents, columns));
+    text.push_str(&table(&listing.intents, columns));
     let mut lines: Vec<&str> = text.lines().collect();
     lines.truncate(rows.saturating_sub(1));
     let mut text = lines.join("\n");
@@ -109,5 +104,20 @@ fn frame(
     if last.is_some() || rows < usize::MAX {
         text.push_str("q quit  a all  u unfinished  f failed");
     }
-    Ok((text, *report))
+    Ok((text, report))
+}
+
+/// What one picture is drawn from.
+fn look(config: &Config, shown: Shown, rows: usize) -> Result<(StatusReport, Listing), OpsError> {
+    let Answer::Status(report) = ask(config, &Question::Status)? else { return Err(other_version()) };
+    let states = match shown {
+        Shown::All => Vec::new(),
+        Shown::Unfinished => vec![State::Running, State::Waiting],
+        Shown::Failed => vec![State::Failed],
+    };
+    let selection = Selection { states, most: rows.clamp(10, 100), ..Selection::default() };
+    match ask(config, &Question::List(selection))? {
+        Answer::List(listing) => Ok((*report, listing)),
+        _ => Err(other_version()),
+    }
 }

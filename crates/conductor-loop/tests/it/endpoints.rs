@@ -172,6 +172,9 @@ fn each_address_serves_what_it_is_for_and_only_loopback_without_consent() {
         (&["-listen", "0.0.0.0:0"][..], 2, "--insecure-listen"),
         (&["-listen", "localhost"], 2, "not an address and port"),
         (&["-listen", "0.0.0.0:0", "-insecure-listen"], 0, "listening"),
+        // One by one, or separated by commas.
+        (&["-listen", "127.0.0.1:0", "-listen", "127.0.0.2:0"], 0, "127.0.0.2:"),
+        (&["-listen", "127.0.0.1:0,127.0.0.2:0"], 0, "127.0.0.2:"),
     ] {
         let finished = env.once(flags).expect(code);
         assert!(finished.stderr.contains(reason), "{flags:?}: {}", finished.stderr);

@@ -295,6 +295,7 @@ fn logs_are_those_of_standard_error() {
     let line = || env.operate(&["logs", "--lines", "1", "--of", "intent-b.json"]).expect(0).stdout;
     wait_until("the line", || line().contains("Processed by worker"));
     assert_eq!(env.operate(&["logs", "--lines", "2"]).stdout.lines().count(), 2);
+    assert_eq!(env.operate_json(&["logs", "--lines", "2"]).0["lines"].as_array().unwrap().len(), 2);
     let of_b = line();
     let mut followed = String::new();
     std::io::BufReader::new(following.stdout.take().unwrap()).read_line(&mut followed).unwrap();
@@ -316,6 +317,8 @@ fn top_draws_on_a_terminal_and_prints_elsewhere() {
         "{printed}"
     );
     assert!(!printed.contains('\u{1b}'));
+    let (drawn, _) = env.operate_json(&["top"]);
+    assert_eq!((&drawn["status"]["failed"], &drawn["intents"][0]["seq"]), (&2.into(), &3.into()));
     if has("script") {
         let program = env.program().display().to_string();
         let mut terminal = Command::new("script");
@@ -364,9 +367,10 @@ fn looking_while_no_daemon_runs_changes_nothing_and_keeps_none_from_starting() {
 fn health_is_an_exit_status() {
     let env = env();
     env.script("*: wait=go");
-    assert_eq!(env.operate(&["health"]).expect(1).stdout, "not running\n");
+    assert_eq!(env.operate(&["health"]).expect(1).stdout, "not ready: not-running\n");
     let daemon = env.start_ready(&[]);
     assert_eq!(env.operate(&["health"]).expect(0).stdout, "ready\n");
+    assert_eq!(env.operate_json(&["health"]), (serde_json::json!({"ready": true, "reasons": []}), 0));
     env.drop_file("intent-a.json", flat("a", 3));
     wait_until("porch runs", || env.calls().len() == 1);
     daemon.signal(rustix::process::Signal::TERM);
