@@ -66,8 +66,8 @@ impl Control {
                 }
                 match listener.accept() {
                     Ok((stream, _)) => serve(stream, &askers, &answering),
-                    // For want of descriptors; nothing announces that there are some again.
-                    Err(_) => std::thread::sleep(ACCEPT_PAUSE),
+                    // For want of descriptors.
+                    Err(_) => std::thread::sleep(ACCEPT_PAUSE), // Nothing announces that there are some again.
                 }
             }
         };

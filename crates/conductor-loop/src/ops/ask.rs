@@ -8,7 +8,7 @@ use crate::inquiry::{Resting, Sources, store_refused};
 use crate::store::{Store, StoreError};
 use crate::sys::dir::Dir;
 use conductor_core::Code;
-use conductor_core::inquiry::{Answer, Purged, Question, Refused, StatusReport};
+use conductor_core::inquiry::{Answer, Question, Refused, StatusReport};
 use std::io;
 use std::path::PathBuf;
 
@@ -91,9 +91,7 @@ fn without_daemon(config: &Config, question: &Question) -> Result<Answer, OpsErr
         Question::List(selection) => Answer::List(sources.list(selection)?),
         Question::Show { of } => Answer::Show(Box::new(sources.show(of)?)),
         Question::Explain { of } => Answer::Explain(Box::new(sources.explain(of)?)),
-        Question::Purge { before, really: false } => {
-            Answer::Purged(Purged { really: false, ..sources.would_purge(*before)? })
-        }
+        Question::Purge { before, really: false } => Answer::Purged(sources.would_purge(*before)?),
         _ => {
             let text = format!("no daemon runs on {}, and only it can do that", path.display());
             return Err(Refused::new("not-running", text, "Start the daemon.").into());

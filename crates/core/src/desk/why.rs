@@ -190,11 +190,6 @@ impl Desk {
         self.settle.names()
     }
 
-    /// The intent whose turn it is for a target.
-    pub fn head_of(&self, key: &TargetKey) -> Option<u64> {
-        self.lanes.head(key).map(|rank| rank.seq)
-    }
-
     /// Intents that would be worked off if no operator held their target.
     pub(super) fn held_back(&self) -> usize {
         if !self.lanes.anything_held() {
@@ -251,7 +246,6 @@ mod tests {
         world.desk.set_starting(false);
         assert_eq!((word(&world, 4).as_str(), word(&world, 2).as_str()), ("stopping", "behind"));
         assert_eq!(world.desk.in_order(), [1, 2, 3, 4]);
-        assert_eq!(world.desk.head_of(&key("a")), Some(1));
     }
 
     #[test]
