@@ -1,8 +1,8 @@
 //! Faults: each call of the daemon that can fail is made to fail, once, and from there on for ever. The daemon recovers, or it
 //! ends with a named cause and the next start recovers; it never hangs, never panics and never breaks its promise.
 
-use super::scenario::{SCENARIOS, Scenario};
-use super::{Job, Tally, in_parallel};
+use super::scenario::Scenario;
+use super::{Extent, Job, Tally, in_parallel};
 use conductor_testkit::calls::Class;
 use conductor_testkit::{Action, Report};
 use rustix::io::Errno;
@@ -72,14 +72,14 @@ fn failing_with(error: &str) -> Vec<&'static str> {
 /// In which scenarios: with and without a program to start.
 const IN: [&str; 2] = ["success", "embedded"];
 
-pub(super) fn run(program: &Path, long: bool) -> Tally {
+pub(super) fn run(program: &Path, extent: &Extent) -> Tally {
     let mut all = Tally::default();
-    for scenario in SCENARIOS.iter().filter(|scenario| IN.contains(&scenario.name)) {
+    for scenario in extent.histories().filter(|scenario| IN.contains(&scenario.name)) {
         for (name, errno, lasting) in ERRORS {
             let (errno, calls) = (errno.raw_os_error(), failing_with(name));
             all.add(enumerate(program, scenario, (name, &calls, Action::Fail(errno)), 1));
             if lasting {
-                let step = if long { 1 } else { 5 };
+                let step = if extent.long { 1 } else { 5 };
                 all.add(enumerate(program, scenario, (name, &calls, Action::FailOn(errno)), step));
             }
         }

@@ -1,6 +1,6 @@
 //! Every parser with inputs near its corpus: no panic, no hang, and what it accepts has the properties it is accepted for.
 
-use super::Tally;
+use super::{Extent, Tally};
 use conductor_core::intent::{self, Policy};
 use conductor_core::name::{NameVerdict, TakenAt};
 use conductor_core::{Digest, intent::text, name, scrub, units};
@@ -35,13 +35,13 @@ const TARGETS: [Row; 8] = [
     ("YAML edit", "crates/testkit/corpus/yaml", 4, yaml_edit),
 ];
 
-pub(super) fn run(_: &Path, long: bool) -> Tally {
+pub(super) fn run(_: &Path, extent: &Extent) -> Tally {
     let mut all = Tally::default();
     // What a target finds is told with its input; the panic message itself would only be noise.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| ()));
     for (name, corpus, slower, make) in TARGETS {
-        let runs = if long { LONG } else { SHORT } / slower;
+        let runs = if extent.long { LONG } else { SHORT } / slower;
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
         let Ok(scratch) = tempfile::tempdir() else { continue };
         let mut target = make(scratch.path());

@@ -1,22 +1,24 @@
 //! Kill points: the real daemon is killed before each of its calls that change something, restarted, and held to its promise;
 //! the restart is killed at its calls as well.
 
-use super::scenario::{SCENARIOS, Scenario};
-use super::{Job, Tally, in_parallel};
+use super::scenario::Scenario;
+use super::{Extent, Job, Tally, in_parallel, with_threads};
 use conductor_testkit::Action;
 use conductor_testkit::calls::Class;
 use std::path::Path;
 
+/// Points at a time of a history that mostly waits.
+const WAITING: usize = 12;
 /// No run of these scenarios takes longer.
 const SECONDS: u64 = 30;
 
 /// Kills everywhere, and at each kill point the restart as well: at each of its calls, or in a short run at a few.
-pub(super) fn run(program: &Path, long: bool) -> Tally {
+pub(super) fn run(program: &Path, extent: &Extent) -> Tally {
     let mut all = Tally::default();
-    for scenario in &SCENARIOS {
+    for scenario in extent.histories() {
         let first = single(program, scenario);
         // Each restart has about as many points again; a short run takes a few of them, another few at each kill point.
-        let step = match (long, scenario.slow) {
+        let step = match (extent.long, scenario.slow) {
             (true, _) => 1,
             (false, true) => 0,
             (false, false) => 97,
@@ -54,8 +56,11 @@ fn single(program: &Path, scenario: &'static Scenario) -> Tally {
 
 /// Kills at each point, and the restart at every `step`th of its calls.
 fn double(program: &Path, scenario: &'static Scenario, points: u64, step: u64) -> Tally {
+    // A history with a pause in it mostly waits.
+    let threads =
+        if scenario.slow { WAITING } else { std::thread::available_parallelism().map_or(1, usize::from) };
     // Points of the restart, shifted at each kill point so that all are met over the whole.
-    in_parallel(1..=points, |at| {
+    with_threads(threads, 1..=points, |at| {
         let mut again = 1 + at % step;
         let mut done = 0;
         loop {

@@ -1,6 +1,6 @@
 //! Real limits instead of injected ones: a small file system that fills up, one that becomes read-only, few descriptors.
 
-use super::Tally;
+use super::{Extent, Tally};
 use conductor_testkit::promise::{self, Dropped, Ending};
 use conductor_testkit::{TestEnv, flat, wait_until};
 use std::path::Path;
@@ -16,7 +16,7 @@ const CASES: [(&str, Case); 4] = [
     ("48 descriptors", few_descriptors),
 ];
 
-pub(super) fn run(program: &Path, _: bool) -> Tally {
+pub(super) fn run(program: &Path, _: &Extent) -> Tally {
     if !rustix::process::geteuid().is_root() {
         return Tally { impossible: Some("mounting needs root"), ..Tally::default() };
     }

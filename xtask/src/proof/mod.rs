@@ -1,4 +1,4 @@
-//! `cargo xtask proof [--long] [NAME...]`: attacks the real binary and the model of it, and prints what was tried and what was
+//! `cargo xtask proof [--long] [--history HISTORY] [NAME...]`: attacks the real binary and the model of it, and prints what was tried and what was
 //! found. docs/RELIABILITY.md is the record of these runs.
 
 mod fault;
@@ -12,7 +12,7 @@ mod soak;
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What one harness tried and found.
 #[derive(Debug, Default)]
@@ -60,34 +60,80 @@ impl Job {
     }
 }
 
+/// How much of a harness is run.
+#[derive(Debug, Default)]
+struct Extent {
+    /// Every point and every step.
+    long: bool,
+    /// Only the history of this name.
+    history: Option<String>,
+}
+
+impl Extent {
+    /// The histories it asks for.
+    fn histories(&self) -> impl Iterator<Item = &'static scenario::Scenario> {
+        scenario::SCENARIOS
+            .iter()
+            .filter(|one| self.history.as_deref().is_none_or(|wanted| wanted == one.name))
+    }
+}
+
 /// Works on points with as many threads as there are processors, until they or the jobs say that it is the end.
 fn in_parallel(points: impl Iterator<Item = u64> + Send, job: impl Fn(u64) -> Job + Sync) -> Tally {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    with_threads(threads, points, job)
+}
+
+/// The same with so many threads.
+fn with_threads(
+    threads: usize,
+    points: impl Iterator<Item = u64> + Send,
+    job: impl Fn(u64) -> Job + Sync,
+) -> Tally {
     let points = Mutex::new(points.fuse());
-    let tally = Mutex::new((Tally::default(), false));
-    let lock = || tally.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let progress = Mutex::new(Progress { tally: Tally::default(), ended: false, said: Instant::now() });
+    let lock = || progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+        for _ in 0..threads {
             scope.spawn(|| {
                 loop {
                     let next = points.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
-                    let (Some(point), false) = (next, lock().1) else { return };
-                    match job(point) {
-                        Job::Done(points) => lock().0.points += points,
-                        Job::Violation(reason) => lock().0.violation(reason),
-                        Job::End => lock().1 = true,
-                        Job::Impossible => {
-                            lock().0.impossible = Some("tracing other processes is not permitted here");
-                            lock().1 = true;
-                        }
-                    }
+                    let (Some(point), false) = (next, lock().ended) else { return };
+                    let job = job(point);
+                    lock().note(job);
                 }
             });
         }
     });
-    tally.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).0
+    progress.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).tally
 }
 
-type Harness = fn(&Path, bool) -> Tally;
+/// How far threads have come with their points.
+struct Progress {
+    tally: Tally,
+    ended: bool,
+    said: Instant,
+}
+
+impl Progress {
+    fn note(&mut self, job: Job) {
+        match job {
+            Job::Done(points) => self.tally.points += points,
+            Job::Violation(reason) => self.tally.violation(reason),
+            Job::End => self.ended = true,
+            Job::Impossible => {
+                self.tally.impossible = Some("tracing other processes is not permitted here");
+                self.ended = true;
+            }
+        }
+        if self.said.elapsed() > Duration::from_mins(1) {
+            self.said = Instant::now();
+            say(&format!("... {} so far", self.tally.points));
+        }
+    }
+}
+
+type Harness = fn(&Path, &Extent) -> Tally;
 
 /// By name: what is run, and what a point is.
 const HARNESSES: [(&str, &str, Harness); 6] = [
@@ -100,35 +146,31 @@ const HARNESSES: [(&str, &str, Harness); 6] = [
 ];
 
 const HELP: &str = "\
-cargo xtask proof [--long] [NAME...]
+cargo xtask proof [--long] [--history HISTORY] [NAME...]
 
 Attacks the real daemon and the model of its protocol, and prints what was tried and found (docs/RELIABILITY.md).
 Names: fuzz, model, kill, fault (these two need ptrace on x86_64), limits (needs root), soak; none: all of them.
 
-  --long   every point and every step, more inputs, more restarts; takes far longer";
+  --long               every point and every step, more inputs, more restarts; takes hours
+  --history HISTORY    of kill and fault only this one, by the name they print";
 
 /// Runs the harnesses that are named, or all. Whether the promise held, with a table.
 pub(crate) fn run(words: &[String]) -> Result<(String, bool), String> {
     if words.iter().any(|word| word == "--help" || word == "-h") {
         return Ok((HELP.to_owned(), true));
     }
-    let long = words.iter().any(|word| word == "--long");
-    let named: Vec<&String> = words.iter().skip(1).filter(|word| *word != "--long").collect();
-    let known = |name: &String| HARNESSES.iter().any(|(known, _, _)| known == name);
-    if let Some(unknown) = named.iter().find(|name| !known(name)) {
-        return Err(format!("'{unknown}' is no harness\n{HELP}"));
-    }
+    let (extent, named) = wanted(words.get(1..).unwrap_or_default())?;
     // As the tests build it: with assertions and overflow checks.
     let programs = crate::build::programs("dev").map_err(|error| error.to_string())?;
     let program = programs.join("conductor-loop");
     let mut table = String::from("| harness | tried | violations | seconds |\n| --- | --- | --- | --- |\n");
     let mut held = true;
     for (name, unit, harness) in HARNESSES {
-        if !named.is_empty() && !named.iter().any(|wanted| *wanted == name) {
+        if !named.is_empty() && !named.contains(&name) {
             continue;
         }
         let begun = Instant::now();
-        let tally = harness(&program, long);
+        let tally = harness(&program, &extent);
         held &= tally.violations.is_empty();
         let tried = match tally.impossible {
             Some(reason) => format!("NOT RUN: {reason}"),
@@ -139,6 +181,25 @@ pub(crate) fn run(words: &[String]) -> Result<(String, bool), String> {
         let _ = writeln!(table, "| {name} | {tried} | {} | {seconds} |", tally.violations.len());
     }
     Ok((table, held))
+}
+
+/// What the words of the command line ask for: how much, and of which harnesses.
+fn wanted(words: &[String]) -> Result<(Extent, Vec<&str>), String> {
+    let (mut extent, mut named) = (Extent::default(), Vec::new());
+    let mut words = words.iter().map(String::as_str);
+    while let Some(word) = words.next() {
+        match word {
+            "--long" => extent.long = true,
+            "--history" => extent.history = Some(words.next().unwrap_or_default().to_owned()),
+            name if HARNESSES.iter().any(|(known, _, _)| *known == name) => named.push(name),
+            unknown => return Err(format!("'{unknown}' is no harness\n{HELP}")),
+        }
+    }
+    if extent.histories().next().is_none() {
+        let known: Vec<&str> = scenario::SCENARIOS.iter().map(|one| one.name).collect();
+        return Err(format!("there is no history of that name; there are: {}", known.join("; ")));
+    }
+    Ok((extent, named))
 }
 
 #[expect(clippy::print_stderr, reason = "long work shows how far it is")]

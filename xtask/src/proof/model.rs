@@ -1,6 +1,6 @@
 //! The bounded model checker of the testkit, run over all histories, and over the protocol without each of its durability steps.
 
-use super::{Job, Tally, in_parallel};
+use super::{Extent, Job, Tally, in_parallel};
 use conductor_testkit::model::{Omit, VARIANTS, Variant, explore};
 use std::path::Path;
 
@@ -9,8 +9,8 @@ const SHORT: u64 = 400_000;
 /// What is enough to find what a missing step breaks.
 const MUTANT: u64 = 60_000;
 
-pub(super) fn run(_: &Path, long: bool) -> Tally {
-    let most = if long { u64::MAX } else { SHORT };
+pub(super) fn run(_: &Path, extent: &Extent) -> Tally {
+    let most = if extent.long { u64::MAX } else { SHORT };
     let mut tally = in_parallel(0..VARIANTS.len() as u64, |number| {
         let variant = VARIANTS[usize::try_from(number).unwrap_or(0)];
         let found = explore(variant, most);

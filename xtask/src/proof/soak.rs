@@ -1,7 +1,7 @@
 //! Soak: the daemon is killed at random while hundreds of targets have work, and at the end every intent has one outcome, each
 //! target's intents ran in their order and never beside each other, nothing is left over, and memory is bounded.
 
-use super::Tally;
+use super::{Extent, Tally};
 use conductor_testkit::fuzz::Random;
 use conductor_testkit::promise::{self, Dropped, Ending};
 use conductor_testkit::{Running, TestEnv, flat, memory_kb};
@@ -13,15 +13,15 @@ const TARGETS: usize = 500;
 /// Far below what it would be if anything were kept per intent that was worked off.
 const RESIDENT_MAX_KB: u64 = 64 << 10;
 
-pub(super) fn run(program: &Path, long: bool) -> Tally {
-    let (rounds, restarts) = if long { (40, 1_000) } else { (4, 50) };
+pub(super) fn run(program: &Path, extent: &Extent) -> Tally {
+    let (rounds, restarts) = if extent.long { (40, 1_000) } else { (4, 50) };
     let (env, dropped) = begin(program, rounds);
     let mut killed = 0;
     let mut random = Random(42);
     while killed < restarts && env.names("status").len() < dropped.len() {
         let daemon = start(&env, &[]);
         // Each life has its own length: some die while they recover, some under load.
-        std::thread::sleep(Duration::from_millis(random.below(if long { 400 } else { 160 })));
+        std::thread::sleep(Duration::from_millis(random.below(if extent.long { 400 } else { 160 })));
         daemon.kill();
         killed += 1;
     }
