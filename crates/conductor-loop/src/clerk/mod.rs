@@ -9,6 +9,8 @@ mod message;
 mod packages;
 mod publish;
 mod retention;
+#[cfg(test)]
+mod tests;
 
 pub use head::{FILE as HEAD_FILE, FORMAT as HEAD_FORMAT, Head, HeadBody, HeadState};
 pub use message::{Ack, Command, Places, Settlement, Source};
@@ -86,6 +88,7 @@ impl Clerk {
             published_since: None,
             done: Vec::new(),
             unpublished: Vec::new(),
+            space_retry_at: None,
             retain_before: None,
             full: false,
         };
@@ -138,6 +141,8 @@ struct Desk<R> {
     done: Vec<u64>,
     /// Committed outcomes whose files found no space.
     unpublished: Vec<Settlement>,
+    /// When they are tried again.
+    space_retry_at: Option<Instant>,
     retain_before: Option<jiff::Timestamp>,
     full: bool,
 }
@@ -192,8 +197,8 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         if self.retain_before.is_some() {
             return Duration::ZERO;
         }
-        if !self.unpublished.is_empty() {
-            return SPACE_RETRY;
+        if let Some(at) = self.space_retry_at {
+            return at.saturating_duration_since(Instant::now());
         }
         if !self.done.is_empty() && !self.sync_under_way && self.published.is_empty() {
             // DONE rides with the next batch; when none comes it is written by itself.
@@ -214,7 +219,8 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
             self.answer(&work, begun.elapsed(), lasts);
             self.publish(work.settlements)?;
         }
-        if !self.unpublished.is_empty() && idle {
+        if self.space_retry_at.is_some_and(|at| Instant::now() >= at) {
+            self.space_retry_at = None;
             let again = std::mem::take(&mut self.unpublished);
             self.publish(again)?;
         }
@@ -279,7 +285,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
             match self.store.write(|batch| write(batch, work, &self.done)) {
                 Ok(lasts) => {
                     self.done.clear();
-                    self.set_full(false);
+                    self.has_room();
                     return Ok(lasts);
                 }
                 // Busy while it is full: the store could not be opened again for want of space.
@@ -351,6 +357,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
                 }
                 Err(PublishError::NoSpace) => {
                     self.set_full(true);
+                    self.space_retry_at = Some(Instant::now() + SPACE_RETRY);
                     self.unpublished.push(settlement);
                 }
                 Err(PublishError::Io { what, source }) => {
@@ -358,9 +365,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
                 }
             }
         }
-        if self.unpublished.is_empty() {
-            self.set_full(false);
-        }
+        self.has_room();
         if !acks.is_empty() {
             (self.report)(acks);
         }
@@ -407,6 +412,13 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
             let _ = self.store.write(|batch| batch.done(&self.done));
         }
         self.head.refresh(&self.places.handoff, &self.places.drafts, &self.store, true);
+    }
+
+    /// Something could be written. While files wait for space the store alone, which reuses its own, proves nothing.
+    fn has_room(&mut self) {
+        if self.unpublished.is_empty() {
+            self.set_full(false);
+        }
     }
 
     fn set_full(&mut self, full: bool) {
