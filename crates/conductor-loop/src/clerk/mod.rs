@@ -288,32 +288,35 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
                     self.has_room();
                     return Ok(lasts);
                 }
-                // Busy while it is full: the store could not be opened again for want of space.
-                Err(error)
-                    if self.abandon.load(Ordering::Acquire)
-                        && (matches!(error, StoreError::NoSpace(_))
-                            || self.full && matches!(error, StoreError::Busy)) =>
-                {
-                    return Err(self.fatal(
-                        Code::DiskFull,
-                        &format!("stopped before the state could be written: {error}"),
-                    ));
-                }
-                Err(StoreError::NoSpace(_)) => {
-                    self.set_full(true);
-                    std::thread::sleep(SPACE_RETRY); // Waits for space: nothing can be answered before.
-                    match self.store.reopen() {
-                        Ok(()) | Err(StoreError::NoSpace(_)) => {}
-                        Err(error) => return Err(self.fatal(error.code(), &error.to_string())),
-                    }
-                }
-                Err(StoreError::Busy) if self.full => {
-                    std::thread::sleep(SPACE_RETRY); // Opening it again found no space either.
-                    let _ = self.store.reopen();
+                Err(error @ StoreError::NoSpace(_)) => {
+                    self.wait_for_space(&error)?;
+                    self.reopen()?;
                 }
                 Err(error) => return Err(self.fatal(error.code(), &error.to_string())),
             }
         }
+    }
+
+    /// Opens the store again after a write found no space, as soon as that is possible.
+    fn reopen(&mut self) -> Result<(), Stopped> {
+        loop {
+            match self.store.reopen() {
+                Ok(()) => return Ok(()),
+                // Busy: a command looks at it, for as long as one answer takes.
+                Err(error @ (StoreError::NoSpace(_) | StoreError::Busy)) => self.wait_for_space(&error)?,
+                Err(error) => return Err(self.fatal(error.code(), &error.to_string())),
+            }
+        }
+    }
+
+    fn wait_for_space(&mut self, error: &StoreError) -> Result<(), Stopped> {
+        self.set_full(true);
+        if self.abandon.load(Ordering::Acquire) {
+            let reason = format!("stopped before the state could be written: {error}");
+            return Err(self.fatal(Code::DiskFull, &reason));
+        }
+        std::thread::sleep(SPACE_RETRY); // Waits for space: nothing can be answered before.
+        Ok(())
     }
 
     fn answer(&mut self, work: &Work, took: Duration, lasts: Vec<Option<LastSuccess>>) {
@@ -396,7 +399,9 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
             // Retention frees space; where there is none for its own record it is tried again in an hour.
             Err(StoreError::NoSpace(_)) => {
                 self.retain_before = None;
-                self.store.reopen().map_err(|error| self.fatal(error.code(), &error.to_string()))
+                self.reopen()?;
+                self.has_room();
+                Ok(())
             }
             Err(error) => Err(self.fatal(error.code(), &error.to_string())),
         }

@@ -246,6 +246,41 @@ fn what_found_no_space_is_tried_again_in_order_and_until_then_the_disk_is_full()
 }
 
 #[test]
+fn a_store_that_cannot_be_opened_again_is_waited_for_until_the_end_is_asked_for() {
+    let locked = |office: &Office| {
+        // A copy that somebody has open, in the place of ours.
+        let (path, aside) = (office.path("store/ledger.redb"), office.path("store/aside"));
+        std::fs::rename(&path, &aside).unwrap();
+        std::fs::copy(aside, path).unwrap();
+        Store::open(Arc::new(Dir::open(&office.path("store")).unwrap()), false).unwrap()
+    };
+    let mut office = office();
+    let somebody = locked(&office);
+    office.desk.abandon.store(true, Ordering::Release);
+    assert!(office.desk.reopen().is_err());
+    assert_eq!(office.said(), ["full true", "fatal E408"]);
+
+    let mut office = self::office();
+    let somebody_else = locked(&office);
+    let acks = office.acks.clone();
+    let leaves = std::thread::spawn(move || {
+        let first = acks.recv();
+        drop(somebody_else);
+        matches!(first, Ok(Ack::DiskFull(true)))
+    });
+    assert!(office.desk.reopen().is_ok());
+    assert!(leaves.join().unwrap());
+    let (_, said) = office.turn(vec![settle(1)]);
+    assert_eq!(said, ["full false", "committed 1", "filed 1 processed/intent-a.json"]);
+
+    // Gone is not full.
+    std::fs::remove_file(office.path("store/ledger.redb")).unwrap();
+    assert!(office.desk.reopen().is_err());
+    assert_eq!(office.said(), ["fatal E404"]);
+    drop(somebody);
+}
+
+#[test]
 fn a_failed_sync_is_not_believed() {
     let failed = || Err(io::Error::from_raw_os_error(5));
     let mut office = office();

@@ -115,13 +115,8 @@ impl Store {
     /// never replaced by an empty one.
     pub fn open(dir: Arc<Dir>, may_create: bool) -> Result<Self, StoreError> {
         let existed = dir.has(FILE).map_err(StoreError::Open)?;
-        if !existed && !may_create {
-            return Err(StoreError::Missing);
-        }
-        let file = dir.open_rw(FILE, 0o600).map_err(StoreError::Open)?;
-        if existed && file.metadata().map_err(StoreError::Open)?.len() == 0 && !may_create {
-            return Err(StoreError::Damaged("the file is empty".to_owned()));
-        }
+        let file =
+            if may_create { dir.open_rw(FILE, 0o600).map_err(StoreError::Open)? } else { existing(&dir)? };
         let database = open_file(file)?;
         let store = Self { dir, database: RwLock::new(Some(Opened::ToWrite(database))) };
         store.check_version()?;
@@ -134,10 +129,7 @@ impl Store {
     /// Opens the store in `dir` without changing a byte of it. One that a daemon left without closing it has to be repaired first,
     /// which changes it.
     pub fn look(dir: &Arc<Dir>) -> Result<Self, StoreError> {
-        if !dir.has(FILE).map_err(StoreError::Open)? {
-            return Err(StoreError::Missing);
-        }
-        let file = dir.open_rw(FILE, 0o600).map_err(StoreError::Open)?;
+        let file = existing(dir)?;
         let opened = FileBackend::new(file).and_then(|file| {
             Database::builder().set_cache_size(CACHE_BYTES).open_read_only_with_backend(file)
         });
@@ -157,11 +149,11 @@ impl Store {
     }
 
     /// Opens the file again after a write failed for lack of space: the last durable state is read back and
-    /// checked, nothing is assumed of the failed write.
+    /// checked, nothing is assumed of the failed write. One that is gone or empty meanwhile is an error.
     pub fn reopen(&self) -> Result<(), StoreError> {
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
         *database = None;
-        let file = self.dir.open_rw(FILE, 0o600).map_err(StoreError::Open)?;
+        let file = existing(&self.dir)?;
         *database = Some(Opened::ToWrite(open_file(file)?));
         Ok(())
     }
@@ -333,6 +325,18 @@ impl Store {
             Ok(())
         })
     }
+}
+
+/// The file of a store that must not be made: an empty one was none, or has lost everything.
+fn existing(dir: &Dir) -> Result<File, StoreError> {
+    if !dir.has(FILE).map_err(StoreError::Open)? {
+        return Err(StoreError::Missing);
+    }
+    let file = dir.open_rw(FILE, 0o600).map_err(StoreError::Open)?;
+    if file.metadata().map_err(StoreError::Open)?.len() == 0 {
+        return Err(StoreError::Damaged("the file is empty".to_owned()));
+    }
+    Ok(file)
 }
 
 fn open_file(file: File) -> Result<Database, StoreError> {

@@ -69,6 +69,16 @@ fn the_life_of_an_entry() {
 }
 
 #[test]
+fn a_store_that_is_gone_or_empty_is_not_opened_again_as_a_new_one() {
+    let (temp, dir, store) = store();
+    std::fs::write(temp.path().join(FILE), "").unwrap();
+    assert!(matches!(store.reopen(), Err(StoreError::Damaged(_))));
+    std::fs::remove_file(temp.path().join(FILE)).unwrap();
+    assert!(matches!(store.reopen(), Err(StoreError::Missing)));
+    assert!(!dir.has(FILE).unwrap());
+}
+
+#[test]
 fn a_damaged_store_is_refused_and_left_alone() {
     for damage in [b"not a database, but long enough to be looked at".repeat(200), Vec::new()] {
         let (temp, dir, store) = store();
