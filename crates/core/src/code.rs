@@ -136,7 +136,7 @@ codes! {
         "porch asked to be tried again (exit 75) until --max-attempts was reached."
         "Find out what porch is waiting for, or raise --max-attempts; then `conductor-loop retry` it."
     Interrupted "E306" "interrupted"
-        "The daemon or the machine stopped while porch ran, as often as --max-attempts allows."
+        "The daemon or the machine stopped while porch ran, and that was the last start --max-attempts allows."
         "Check whether this intent brings the machine down; then `conductor-loop retry` it."
     Unsupported "E307" "unsupported-intent"
         "The embedded engine has no package form for this kind of intent."

@@ -11,6 +11,9 @@ use std::fs;
 pub enum Ending {
     /// porch did it.
     Success,
+    /// porch did it, after so many starts that ended with a temporary failure; where kills have cost the other starts
+    /// that --max-attempts allows, giving up is as good.
+    SuccessAfter(usize),
     /// porch did it, before an intent of the same name came: only its archived file is left to see.
     Before,
     /// A success that repeats the one before; porch did not run.
@@ -20,6 +23,9 @@ pub enum Ending {
     /// Any of these: something was made to fail on the way.
     Any,
 }
+
+/// The default of `--max-attempts`.
+const MAX_ATTEMPTS: usize = 3;
 
 /// One intent that was dropped.
 #[derive(Debug, Clone)]
@@ -63,7 +69,7 @@ pub fn check(env: &TestEnv, dropped: &[Dropped], kills: usize, external: bool) -
     }
     for one in dropped_last {
         let status = status(env, &one.name)?;
-        ending(one, &status)?;
+        ending(one, &status, kills)?;
         archived.insert(archive(env, one, &status)?);
         if external {
             let runs = runs.get(&(one.name.clone(), one.content.clone())).copied().unwrap_or(0);
@@ -80,11 +86,15 @@ fn status(env: &TestEnv, name: &str) -> Result<Value, String> {
     serde_json::from_str(&text).map_err(|error| format!("status of {name}: {error}: {text}"))
 }
 
-fn ending(one: &Dropped, status: &Value) -> Result<(), String> {
+fn ending(one: &Dropped, status: &Value, kills: usize) -> Result<(), String> {
     let (word, code) = (status["status"].as_str(), status["error_code"].as_str());
     let duplicate = status.get("duplicate_of").is_some();
     let as_wanted = match one.ending {
         Ending::Success | Ending::Before => word == Some("success") && !duplicate,
+        Ending::SuccessAfter(temporary) => {
+            let given_up = code == Some("E306") && status["attempts"] == MAX_ATTEMPTS;
+            (word == Some("success") && !duplicate) || (given_up && temporary + kills >= MAX_ATTEMPTS)
+        }
         Ending::Duplicate => word == Some("success") && duplicate,
         Ending::Failed(wanted) => word == Some("failed") && code == Some(wanted),
         Ending::Any => word == Some("success") || (word == Some("failed") && code.is_some()),

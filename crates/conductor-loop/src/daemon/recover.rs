@@ -173,7 +173,10 @@ fn give_up(
 ) -> Option<Settlement> {
     let (claim, bytes) = (entry.claim?, entry.bytes?);
     let history = Some(history::of_claim(&claim, Vec::new(), None));
-    let message = format!("interrupted: the daemon or the machine stopped while porch ran, {attempts} times");
+    // Earlier starts may have ended by themselves and been tried again.
+    let message = format!(
+        "interrupted: the daemon or the machine stopped while porch ran, at the last of {attempts} starts"
+    );
     let outcome = Outcome {
         status: Status::Failed,
         message,
