@@ -53,6 +53,7 @@ fn interruptions_count_as_attempts_up_to_the_limit() {
     env.once(&["-max-attempts", "2"]).expect(8);
     let status = env.status("intent-a.json").unwrap();
     assert_eq!((status["error_code"].as_str(), status["attempts"].as_u64()), (Some("E306"), Some(2)));
+    assert!(status["message"].as_str().unwrap().ends_with("at the last of 2 starts"), "{status}");
     assert_eq!(env.calls().len(), 2);
 }
 
