@@ -222,8 +222,10 @@ fn a_turn_commits_when_there_is_something_to_commit() {
     assert_eq!(committed(1, vec![Command::Hurry]), (vec![], 1));
     assert_eq!(committed(1, vec![]), (commit(), 0));
     assert_eq!(committed(SYNC_AT, vec![Command::Hurry]), (commit(), 0));
-    let (said, done) = committed(1, vec![settle(7), Command::Arm { seq: 8, attempt: 2 }]);
-    assert_eq!(said, ["committed 2", "armed 8", "filed 7 processed/intent-a.json"]);
+    let (durable, _told) = crossbeam_channel::bounded(1);
+    let release = Command::Release { target: "n/t".to_owned(), durable };
+    let (said, done) = committed(1, vec![settle(7), Command::Arm { seq: 8, attempt: 2 }, release]);
+    assert_eq!(said, ["committed 3", "armed 8", "filed 7 processed/intent-a.json"]);
     assert_eq!(done, 0);
 }
 
@@ -320,6 +322,22 @@ fn one_sync_at_a_time_covers_what_was_published_before() {
     assert!(office.syncs.is_empty(), "the first has not answered");
     office.turn(vec![Command::Synced { seqs: vec![1], result: Ok(()) }]);
     assert_eq!(office.syncs.try_recv(), Ok(vec![2]));
+}
+
+#[test]
+fn a_clean_end_leaves_nothing_for_the_next_start() {
+    let mut office = office();
+    office.turn(vec![settle(1)]);
+    office.desk.published_since = long_ago();
+    office.turn(vec![settle(2)]);
+    office.turn(vec![settle(3)]);
+    office.turn(vec![Command::Synced { seqs: vec![1, 2], result: Ok(()) }]);
+    assert_eq!((&office.desk.done, &office.desk.published), (&vec![1, 2], &vec![3]));
+    assert_eq!(office.desk.store.open_entries().unwrap().len(), 3);
+    office.desk.finish();
+    assert_eq!(office.desk.store.open_entries().unwrap().len(), 0);
+    let head: HeadBody = serde_json::from_slice(&office.read(HEAD_FILE)).unwrap();
+    assert_eq!((head.counts.processed, head.last_seq), (3, 3));
 }
 
 #[test]
@@ -486,6 +504,13 @@ fn the_head_is_looked_at_again_when_it_may_have_changed() {
     assert_eq!(office.desk.head.patience(), HOUR, "it says what there is to say");
     office.desk.head.set_state(HeadState { ready: true, reasons: Vec::new() });
     assert_eq!(office.desk.head.patience(), Duration::ZERO);
+    let ready = |office: &Office| serde_json::from_slice::<HeadBody>(&office.read(HEAD_FILE)).unwrap().ready;
+    office.turn(vec![]);
+    assert!(ready(&office), "readiness is told at once");
+    // Outcomes change it once a second at most.
+    office.turn(vec![settle(1)]);
+    let head: HeadBody = serde_json::from_slice(&office.read(HEAD_FILE)).unwrap();
+    assert_eq!(head.counts.processed, 0);
     let fresh = Head::new(String::new()).patience();
     assert!(fresh > Duration::ZERO && fresh <= Duration::from_secs(1), "{fresh:?}");
 }
