@@ -306,6 +306,11 @@ fn an_outcome_of_the_embedded_engine_waits_until_its_package_is_synced() {
     let answer = synced.recv_timeout(Duration::from_secs(30)).unwrap();
     let (_, said) = office.turn(vec![answer]);
     assert_eq!(said, ["committed 1", "filed 1 processed/intent-a.json"]);
+    // Without a run there is nothing to wait for.
+    let mut refused = settlement(2, bytes("{"));
+    refused.outcome.attempts = 0;
+    let (_, said) = office.turn(vec![Command::Settle(Box::new(refused))]);
+    assert_eq!(said, ["committed 1", "filed 2 processed/intent-a.2.json"]);
 }
 
 #[test]
