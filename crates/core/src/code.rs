@@ -137,7 +137,7 @@ codes! {
         "Find out what porch is waiting for, or raise --max-attempts; then `conductor-loop retry` it."
     Interrupted "E306" "interrupted"
         "The daemon or the machine stopped while porch ran, and that was the last start --max-attempts allows."
-        "Check whether this intent brings the machine down; then `conductor-loop retry` it."
+        "porch may have written the package. Check whether this intent brings the machine down; then `conductor-loop retry` it."
     Unsupported "E307" "unsupported-intent"
         "The embedded engine has no package form for this kind of intent."
         "Use an external porch that knows it (--porch PATH)."

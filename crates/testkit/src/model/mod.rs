@@ -8,7 +8,7 @@ mod protocol;
 use conductor_core::Code;
 use conductor_core::stage::Final;
 use disk::{Data, Place};
-use protocol::{ATTEMPTS_MAX, Crash, Daemon, Machine};
+use protocol::{ATTEMPTS_MAX, Crash, Daemon, Machine, Store};
 use std::collections::{BTreeMap, HashSet};
 
 /// A step of the protocol that is left out.
@@ -266,15 +266,9 @@ fn whole(machine: &Machine) -> Vec<&'static str> {
     if world.torn_status_seen {
         broken.push("a reader saw half a status");
     }
-    let successes: Vec<u8> = store
-        .now
-        .values()
-        .filter(|entry| entry.outcome.as_ref().is_some_and(|outcome| outcome.end == Final::Success))
-        .filter_map(|entry| entry.bytes)
-        .collect();
-    if let Some(last) = successes.last()
-        && disk.read(Place::Package) != Some(Data::Intent(*last))
-    {
+    let package = disk.read(Place::Package);
+    let packages = possible_packages(store);
+    if !packages.is_empty() && !packages.iter().any(|content| package == Some(Data::Intent(*content))) {
         broken.push("the package is not that of the last success");
     }
     // Of one target the second never starts before the first has ended for good.
@@ -283,6 +277,22 @@ fn whole(machine: &Machine) -> Vec<&'static str> {
         broken.push("out of order");
     }
     broken
+}
+
+/// That of the last success, or of one after it whose porch may have written its package before it was interrupted for the
+/// last time; none where nothing succeeded.
+fn possible_packages(store: &Store) -> Vec<u8> {
+    let mut possible = Vec::new();
+    for entry in store.now.values() {
+        match (entry.outcome.as_ref().map(|outcome| outcome.end), entry.bytes) {
+            (Some(Final::Success), Some(content)) => possible = vec![content],
+            (Some(Final::Failed(Code::Interrupted)), Some(content)) if !possible.is_empty() => {
+                possible.push(content);
+            }
+            _ => {}
+        }
+    }
+    possible
 }
 
 #[cfg(test)]
