@@ -80,12 +80,13 @@ fn a_rate_is_a_reason_and_says_how_long() {
     for number in 0..3 {
         env.drop_file(&format!("intent-{number}.json"), flat(&format!("t{number}"), 3));
     }
-    wait_until("the rate is used up", || {
+    let waiting = || {
         let rows = list(&env);
-        rows["intents"].as_array().unwrap().iter().any(|row| row["reason"]["word"] == "rate")
-    });
-    let (listing, _) = env.operate_json(&["list", "--state", "waiting"]);
-    let text = listing["intents"][0]["reason"]["text"].as_str().unwrap();
+        let row = rows["intents"].as_array().unwrap().iter().find(|row| row["reason"]["word"] == "rate")?;
+        Some(row["reason"]["text"].as_str().unwrap().to_owned())
+    };
+    wait_until("the rate is used up", || waiting().is_some());
+    let text = waiting().unwrap();
     assert!(text.starts_with("--rate lets the next one start in 1m"), "{text}");
     daemon.stop().expect(0);
 }
