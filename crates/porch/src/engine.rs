@@ -1,12 +1,13 @@
 //! The engine: where an order goes, the lock of that place, the plan, and its carrying out.
 
-use crate::directory::{self, Directory, Patience, Written, lock};
+use crate::directory::{self, Directory, Durability, Patience, Written, lock};
 use crate::files::{Tree, join};
 use crate::outcome::{Applied, ObjectName, Outcome, Replicas};
 use crate::plan::{Plan, Style, plan};
 use crate::routes::Assignment;
 use crate::{Form, Order, PorchError, Repository, Routes, git};
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Instant;
 
 /// What all orders have in common.
@@ -24,7 +25,8 @@ pub struct Settings {
     pub routes: Routes,
     /// Where packages go that no route sends elsewhere, instead of `out`.
     pub repository: Option<Repository>,
-    /// Whether packages in directories are on the disk when an order is done; otherwise the caller syncs.
+    /// Whether packages in directories are on the disk when an order is done; otherwise the caller syncs (what a
+    /// package was before is safe in any case).
     pub durable: bool,
 }
 
@@ -50,12 +52,14 @@ const PLANS_MAX: usize = 20;
 #[derive(Debug)]
 pub struct Engine {
     settings: Settings,
+    /// The device of the output, where its file system keeps the order of bytes and renames; found out once.
+    ordered: OnceLock<Option<u64>>,
 }
 
 impl Engine {
     /// An engine; nothing is opened yet.
     pub fn new(settings: Settings) -> Self {
-        Self { settings }
+        Self { settings, ordered: OnceLock::new() }
     }
 
     /// Carries an order out.
@@ -105,9 +109,11 @@ impl Engine {
         let out = &self.settings.out;
         let begin = Instant::now();
         let tree = Directory::open(out)?;
+        let ordered = *self.ordered.get_or_init(|| tree.ordered_device());
+        let durability = Durability { at_once: self.settings.durable, ordered };
         for _ in 0..PLANS_MAX {
             let plan = self.plan(&tree, order, assignment)?;
-            if directory::write(&tree, &plan, self.settings.durable, patience)? == Written::Done {
+            if directory::write(&tree, &plan, durability, patience)? == Written::Done {
                 let outcome = self.outcome(order, assignment, &plan, None);
                 return Ok(Applied { outcome, changes: plan.changes });
             }

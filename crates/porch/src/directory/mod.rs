@@ -2,10 +2,12 @@
 //! below the root is never followed and never replaced.
 
 mod lock;
+mod ordering;
 mod write;
 
 pub use lock::Patience;
 pub(crate) use lock::lock;
+pub(crate) use ordering::Durability;
 pub(crate) use write::{Written, write};
 
 use crate::PorchError;
@@ -34,6 +36,11 @@ impl Directory {
     /// Opens the root; symbolic links on the way to it are the operator's own.
     pub(crate) fn open(path: &Path) -> Result<Self, PorchError> {
         Ok(Self { root: open_root(path)?, path: path.to_owned() })
+    }
+
+    /// The device of the root, if its file system keeps the order of bytes and renames.
+    pub(crate) fn ordered_device(&self) -> Option<u64> {
+        ordering::ordered_device(&self.root)
     }
 
     fn full(&self, path: &str) -> PathBuf {

@@ -2,13 +2,14 @@
 //! and several changed files are exchanged with the package as a whole. What is unfinished has one name, begins with a
 //! dot, and is swept by whoever comes next.
 
+use super::ordering::Durability;
 use super::{DIRECTORY, Directory, Patience, lock, mode, read_file};
 use crate::PorchError;
 use crate::files::{Content, Tree, UNFINISHED, base_name, join};
 use crate::plan::{Change, Plan};
 use rustix::fs::{
-    AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, fchmod, fchown, fstat, fsync, linkat, mkdirat, openat,
-    renameat, renameat_with, statat, unlinkat,
+    AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, fchmod, fchown, fdatasync, fstat, fsync, linkat,
+    mkdirat, openat, renameat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
 use std::collections::BTreeMap;
@@ -27,17 +28,20 @@ pub(crate) enum Written {
     Stale,
 }
 
-/// Carries out a plan, if what it was made from is still there. `durable`: not back before it is on the disk.
+/// Carries out a plan, if what it was made from is still there. What it replaces is never lost.
 pub(crate) fn write(
     tree: &Directory,
     plan: &Plan,
-    durable: bool,
+    durability: Durability,
     patience: &Patience<'_>,
 ) -> Result<Written, PorchError> {
-    let writer = Writer { tree, plan, durable, patience };
+    let edits = matches!(plan.changes.as_slice(), [change] if !plan.new && change.path == plan.file);
+    // A package that is exchanged as a whole is removed at once: the new one has to be on the disk before.
+    let at_once = durability.at_once || (!plan.new && !edits);
+    let writer = Writer { tree, plan, durability: Durability { at_once, ..durability }, patience };
     match plan.changes.as_slice() {
         [] => Ok(Written::Done),
-        [change] if !plan.new && change.path == plan.file => writer.edit(change),
+        [change] if edits => writer.edit(change),
         _ => writer.place(),
     }
 }
@@ -45,7 +49,7 @@ pub(crate) fn write(
 struct Writer<'w> {
     tree: &'w Directory,
     plan: &'w Plan,
-    durable: bool,
+    durability: Durability,
     patience: &'w Patience<'w>,
 }
 
@@ -56,7 +60,7 @@ impl Writer<'_> {
     }
 
     fn sync(&self, file: &OwnedFd) -> io::Result<()> {
-        if self.durable { Ok(fsync(file)?) } else { Ok(()) }
+        if self.durability.at_once { Ok(fsync(file)?) } else { Ok(()) }
     }
 
     /// A directory of the tree, locked, and still the one of that name; `None` when it is not.
@@ -128,7 +132,10 @@ impl Writer<'_> {
         if old.st_mode != new.st_mode {
             fchmod(&file, Mode::from_raw_mode(old.st_mode & 0o7777))?;
         }
-        self.sync(&file)?;
+        // Whoever syncs later cannot bring back what this replaces, if the rename is durable before the bytes it brings.
+        if self.durability.at_once || self.durability.ordered != Some(new.st_dev) {
+            fdatasync(&file)?;
+        }
         let placed =
             renameat(dir, UNFINISHED, dir, name).map_err(io::Error::from).and_then(|()| self.sync(dir));
         if placed.is_err() {

@@ -30,6 +30,8 @@ pub enum Omit {
     OutcomeBeforeFiles,
     /// An outcome is recorded before the package it speaks of is durable.
     PackageSync,
+    /// A package is replaced by one whose bytes are not durable.
+    PackageDraftSync,
     /// DONE is recorded before the files are durable.
     FileSync,
     /// A status is written in its place.
@@ -38,7 +40,7 @@ pub enum Omit {
 
 impl Omit {
     /// All that the checker must find.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ClaimSync,
         Self::ClaimBeforeRemoval,
         Self::StartSync,
@@ -46,6 +48,7 @@ impl Omit {
         Self::OutcomeSync,
         Self::OutcomeBeforeFiles,
         Self::PackageSync,
+        Self::PackageDraftSync,
         Self::FileSync,
         Self::StatusDraft,
     ];
@@ -265,6 +268,9 @@ fn whole(machine: &Machine) -> Vec<&'static str> {
     }
     if world.torn_status_seen {
         broken.push("a reader saw half a status");
+    }
+    if world.package_lost {
+        broken.push("half a package in the place of a whole one");
     }
     let package = disk.read(Place::Package);
     let packages = possible_packages(store);

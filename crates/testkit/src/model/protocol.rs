@@ -55,6 +55,8 @@ pub(super) struct World {
     pub(super) retried: bool,
     /// A reader saw a status that is not whole.
     pub(super) torn_status_seen: bool,
+    /// A power cut left half a package where a success had written a whole one.
+    pub(super) package_lost: bool,
 }
 
 /// Disk, store, the unsynced run ledger, and what happened.
@@ -180,6 +182,11 @@ impl<'m> Daemon<'m> {
     fn recover(&mut self) -> Result<(Vec<u8>, Vec<(u8, u32)>, Vec<(u8, Name)>), Crash> {
         let (mut settlements, mut claims, mut relook) = (Vec::new(), Vec::new(), Vec::new());
         let entries = self.machine.store.now.clone();
+        let succeeded = entries
+            .values()
+            .any(|entry| entry.outcome.as_ref().is_some_and(|outcome| outcome.end == Final::Success));
+        let half = matches!(self.machine.disk.read(Place::Package), Some(Data::Torn | Data::Empty));
+        self.machine.world.package_lost |= half && succeeded;
         for (seq, entry) in entries.iter().filter(|(_, entry)| !entry.done) {
             self.forget_returned(entry)?;
             match self.resume_of(*seq, entry) {
@@ -345,6 +352,10 @@ impl<'m> Daemon<'m> {
         self.step()?;
         self.machine.disk.create(Place::PackageDraft);
         self.machine.disk.write(Place::PackageDraft, Data::Intent(content));
+        if self.machine.disk.has(Place::Package) && !self.omits(Omit::PackageDraftSync) {
+            self.step()?;
+            self.machine.disk.sync_data(Place::PackageDraft);
+        }
         self.step()?;
         self.machine.disk.rename(Place::PackageDraft, Place::Package);
         self.machine.world.succeeded.push(content);
