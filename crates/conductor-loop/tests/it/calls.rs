@@ -2,6 +2,7 @@
 //! more intent costs, without a clock.
 
 use crate::env;
+use crate::lifecycle::Mounted;
 use conductor_testkit::calls::Class;
 use conductor_testkit::promise::{self, Dropped, Ending};
 use conductor_testkit::{Action, Report, TestEnv, at_call, flat};
@@ -59,6 +60,29 @@ fn a_quota_that_statvfs_does_not_show_does_not_keep_a_daemon_from_stopping() {
         env.once(&[]).expect(0);
         promise::check(&env, &dropped, 1, true).unwrap_or_else(|reason| panic!("call {at}: {reason}"));
     }
+}
+
+#[test]
+fn an_edited_package_is_synced_before_it_replaces_the_old_one_unless_the_file_system_sees_to_that() {
+    let syncs = |kind: &str| {
+        let env = env();
+        let _mounted = Mounted::new(kind, env.path("out"), "mode=755")?;
+        env.drop_file("intent-a.json", flat("a", 3));
+        env.once(&["-porch", "builtin"]).expect(0);
+        env.drop_file("intent-b.json", flat("a", 4));
+        let command = env.command(&["-once", "-porch", "builtin"]);
+        let report = at_call(&command, (Class::Named(&["fsync"]), Action::Count, 0), 20, &env.path("."));
+        if report.is_none() {
+            eprintln!("NOT TESTED: tracing other processes is not permitted here");
+        }
+        let package =
+            std::fs::read_to_string(env.path("out/test/a-scaling/deployment.yaml")).unwrap_or_default();
+        assert!(report.is_none() || package.ends_with("replicas: 4\n"), "{package}");
+        Some(report?.counts.get("fsync").copied().unwrap_or(0))
+    };
+    // Nothing on a tmpfs outlives a power cut; of a ramfs we know nothing.
+    let (Some(trusted), Some(unknown)) = (syncs("tmpfs"), syncs("ramfs")) else { return };
+    assert_eq!(unknown, trusted + 1);
 }
 
 /// Calls and bytes that one more intent costs at most: external and embedded. What is not listed is free.

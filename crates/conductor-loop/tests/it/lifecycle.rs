@@ -182,15 +182,13 @@ fn a_failing_daemon_that_lives_long_stays_alive() {
     assert_eq!(env.names("status").len(), 60);
 }
 
-/// A tmpfs of its own at this place, for as long as this lives; none where mounting is not allowed.
-struct Tmpfs(std::path::PathBuf);
+/// A file system of its own at this place, for as long as this lives; none where mounting is not allowed.
+pub(crate) struct Mounted(std::path::PathBuf);
 
-impl Tmpfs {
-    fn mount(at: std::path::PathBuf, options: &str) -> Option<Self> {
-        let mounted = std::process::Command::new("mount")
-            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
-            .arg(&at)
-            .output();
+impl Mounted {
+    pub(crate) fn new(kind: &str, at: std::path::PathBuf, options: &str) -> Option<Self> {
+        let mounted =
+            std::process::Command::new("mount").args(["-t", kind, "-o", options, kind]).arg(&at).output();
         if mounted.is_ok_and(|output| output.status.success()) {
             return Some(Self(at));
         }
@@ -199,7 +197,7 @@ impl Tmpfs {
     }
 }
 
-impl Drop for Tmpfs {
+impl Drop for Mounted {
     fn drop(&mut self) {
         let _ = std::process::Command::new("umount").arg(&self.0).status();
     }
@@ -210,7 +208,7 @@ fn parts_on_another_file_system_refuse_the_start() {
     for part in ["processed", "status", ".conductor"] {
         let env = env();
         fs::create_dir(env.handoff(part)).unwrap();
-        let Some(_mounted) = Tmpfs::mount(env.handoff(part), "size=16m,mode=750") else { return };
+        let Some(_mounted) = Mounted::new("tmpfs", env.handoff(part), "size=16m,mode=750") else { return };
         let finished = env.once(&[]).expect(1);
         assert!(finished.stderr.contains("E403") && finished.stderr.contains(part), "{}", finished.stderr);
     }
@@ -219,7 +217,7 @@ fn parts_on_another_file_system_refuse_the_start() {
 #[test]
 fn g02_a_full_disk_stops_taking_and_resumes_alone() {
     let env = env();
-    let Some(_mounted) = Tmpfs::mount(env.path("handoff"), "size=16m,mode=755") else { return };
+    let Some(_mounted) = Mounted::new("tmpfs", env.path("handoff"), "size=16m,mode=755") else { return };
     let daemon = env.start_ready(&["-porch", "builtin", "-period", "200ms"]);
     fs::write(env.handoff("ballast"), vec![0; 13 << 20]).unwrap();
     daemon.wait_log("E408");
@@ -235,7 +233,7 @@ fn g02_a_full_disk_stops_taking_and_resumes_alone() {
 #[test]
 fn g02_what_is_in_flight_survives_a_disk_without_a_single_byte() {
     let env = env();
-    let Some(_mounted) = Tmpfs::mount(env.path("handoff"), "size=16m,mode=755") else { return };
+    let Some(_mounted) = Mounted::new("tmpfs", env.path("handoff"), "size=16m,mode=755") else { return };
     env.script("*: wait=go");
     fs::write(env.handoff("intent-a.json"), flat("a", 3)).unwrap();
     let daemon = env.start(&[]);

@@ -8,8 +8,8 @@ use crate::PorchError;
 use crate::files::{Content, Tree, UNFINISHED, base_name, join};
 use crate::plan::{Change, Plan};
 use rustix::fs::{
-    AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, fchmod, fchown, fdatasync, fstat, fsync, linkat,
-    mkdirat, openat, renameat, renameat_with, statat, unlinkat,
+    AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, fchmod, fchown, fstat, fsync, linkat, mkdirat, openat,
+    renameat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
 use std::collections::BTreeMap;
@@ -134,7 +134,7 @@ impl Writer<'_> {
         }
         // Whoever syncs later cannot bring back what this replaces, if the rename is durable before the bytes it brings.
         if self.durability.at_once || self.durability.ordered != Some(new.st_dev) {
-            fdatasync(&file)?;
+            fsync(&file)?; // Its owner and mode as well.
         }
         let placed =
             renameat(dir, UNFINISHED, dir, name).map_err(io::Error::from).and_then(|()| self.sync(dir));
