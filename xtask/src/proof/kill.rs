@@ -2,7 +2,7 @@
 //! the restart is killed at its calls as well.
 
 use super::scenario::Scenario;
-use super::{Extent, Job, Tally, in_parallel, with_threads};
+use super::{Extent, Job, Tally, in_parallel, processors, with_threads};
 use conductor_testkit::Action;
 use conductor_testkit::calls::Class;
 use std::path::Path;
@@ -57,8 +57,7 @@ fn single(program: &Path, scenario: &'static Scenario) -> Tally {
 /// Kills at each point, and the restart at every `step`th of its calls.
 fn double(program: &Path, scenario: &'static Scenario, points: u64, step: u64) -> Tally {
     // A history with a pause in it mostly waits.
-    let threads =
-        if scenario.slow { WAITING } else { std::thread::available_parallelism().map_or(1, usize::from) };
+    let threads = if scenario.slow { WAITING } else { processors() };
     // Points of the restart, shifted at each kill point so that all are met over the whole.
     with_threads(threads, 1..=points, |at| {
         let mut again = 1 + at % step;

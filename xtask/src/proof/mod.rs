@@ -1,5 +1,5 @@
-//! `cargo xtask proof [--long] [--history HISTORY] [NAME...]`: attacks the real binary and the model of it, and prints what was tried and what was
-//! found. docs/RELIABILITY.md is the record of these runs.
+//! `cargo xtask proof [--long] [--history HISTORY] [NAME...]`: attacks the real binary and the model of it, and prints
+//! what was tried and what was found. docs/RELIABILITY.md is the record of these runs.
 
 mod fault;
 mod fuzz;
@@ -80,8 +80,11 @@ impl Extent {
 
 /// Works on points with as many threads as there are processors, until they or the jobs say that it is the end.
 fn in_parallel(points: impl Iterator<Item = u64> + Send, job: impl Fn(u64) -> Job + Sync) -> Tally {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    with_threads(threads, points, job)
+    with_threads(processors(), points, job)
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The same with so many threads.
