@@ -72,26 +72,8 @@ impl Clerk {
             }
         })?;
         let packages = packages.map(|packages| PackageSync::start(packages, commands.clone())).transpose()?;
-        let abandon = Arc::new(AtomicBool::new(false));
-        let hurry = Arc::new(AtomicBool::new(true));
-        let desk = Desk {
-            places,
-            packages,
-            abandon: Arc::clone(&abandon),
-            hurry: Arc::clone(&hurry),
-            store,
-            head,
-            report,
-            to_sync,
-            sync_under_way: false,
-            published: Vec::new(),
-            published_since: None,
-            done: Vec::new(),
-            unpublished: Vec::new(),
-            space_retry_at: None,
-            retain_before: None,
-            full: false,
-        };
+        let desk = Desk::new((places, packages), store, head, report, to_sync);
+        let (abandon, hurry) = (Arc::clone(&desk.abandon), Arc::clone(&desk.hurry));
         let thread =
             std::thread::Builder::new().name("clerk".to_owned()).spawn(move || desk.run(&receiver))?;
         Ok(Self { commands, abandon, hurry, thread: Some(thread) })
@@ -151,6 +133,33 @@ struct Desk<R> {
 struct Stopped;
 
 impl<R: Fn(Vec<Ack>)> Desk<R> {
+    fn new(
+        (places, packages): (Places, Option<PackageSync>),
+        store: Arc<Store>,
+        head: Head,
+        report: R,
+        to_sync: Sender<Vec<u64>>,
+    ) -> Self {
+        Self {
+            places,
+            packages,
+            abandon: Arc::new(AtomicBool::new(false)),
+            hurry: Arc::new(AtomicBool::new(true)),
+            store,
+            head,
+            report,
+            to_sync,
+            sync_under_way: false,
+            published: Vec::new(),
+            published_since: None,
+            done: Vec::new(),
+            unpublished: Vec::new(),
+            space_retry_at: None,
+            retain_before: None,
+            full: false,
+        }
+    }
+
     fn run(mut self, commands: &Receiver<Command>) {
         let mut stopping = false;
         while !stopping || self.packages.as_ref().is_some_and(|packages| !packages.is_idle()) {

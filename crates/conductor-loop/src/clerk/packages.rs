@@ -63,30 +63,3 @@ impl PackageSync {
         !self.under_way && self.waiting.is_empty()
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::super::Source;
-    use super::*;
-    use conductor_core::record::Outcome;
-
-    #[test]
-    fn what_tells_of_a_run_waits_for_its_packages_and_nothing_else_does() {
-        let told = |attempts: u32, republish: bool| {
-            let outcome =
-                Outcome { attempts, ..Outcome::blank(1, "intent-a.json", jiff::Timestamp::UNIX_EPOCH) };
-            PackageSync::covers(&Settlement {
-                outcome,
-                source: Source::Bytes(Vec::new().into()),
-                report: None,
-                taken: None,
-                republish,
-                archived: false,
-                renamed: false,
-            })
-        };
-        assert!(told(1, false) && told(3, false));
-        // Refused, or a duplicate: nothing ran. From the store: its packages were synced before it was recorded.
-        assert!(!told(0, false) && !told(1, true) && !told(0, true));
-    }
-}
