@@ -3,6 +3,7 @@
 
 use crate::store::{Counts, Store};
 use crate::sys::dir::Dir;
+use conductor_core::ready::{NotReady, Reasons};
 use conductor_core::record::{one_line, rfc3339};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
@@ -15,21 +16,12 @@ const DRAFT: &str = "head.draft";
 /// Outcomes change the head at most this often.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// What the daemon says about itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeadState {
-    /// Whether new files are taken.
-    pub ready: bool,
-    /// Why not: named reasons.
-    pub reasons: Vec<String>,
-}
-
 /// Writes the head.
 #[derive(Debug)]
 pub struct Head {
     store_path: String,
-    state: HeadState,
-    written: Option<(Counts, u64, HeadState)>,
+    reasons: Reasons,
+    written: Option<(Counts, u64, Reasons)>,
     checked_at: Instant,
 }
 
@@ -59,13 +51,13 @@ pub struct HeadBody {
 impl Head {
     /// A head for the store at this path.
     pub fn new(store_path: String) -> Self {
-        let state = HeadState { ready: false, reasons: vec!["starting".to_owned()] };
-        Self { store_path, state, written: None, checked_at: Instant::now() }
+        let reasons = Reasons::from(NotReady::Starting);
+        Self { store_path, reasons, written: None, checked_at: Instant::now() }
     }
 
-    pub(super) fn set_state(&mut self, state: HeadState) {
-        if state != self.state {
-            self.state = state;
+    pub(super) fn set_not_ready(&mut self, reasons: Reasons) {
+        if reasons != self.reasons {
+            self.reasons = reasons;
             self.checked_at = Instant::now().checked_sub(EVERY).unwrap_or(self.checked_at);
         }
     }
@@ -73,7 +65,7 @@ impl Head {
     /// How long until it should be looked at again.
     pub(super) fn patience(&self) -> Duration {
         match &self.written {
-            Some((_, _, state)) if *state == self.state => Duration::from_hours(1),
+            Some((_, _, reasons)) if *reasons == self.reasons => Duration::from_hours(1),
             _ => EVERY.saturating_sub(self.checked_at.elapsed()),
         }
     }
@@ -86,7 +78,7 @@ impl Head {
         }
         self.checked_at = Instant::now();
         let (Ok(counts), Ok(last_seq)) = (store.counts(), store.last_seq()) else { return };
-        let current = (counts, last_seq, self.state.clone());
+        let current = (counts, last_seq, self.reasons.clone());
         if self.written.as_ref() == Some(&current) {
             return;
         }
@@ -95,8 +87,8 @@ impl Head {
             version: crate::store::VERSION,
             store: self.store_path.clone(),
             sealed: false,
-            ready: self.state.ready,
-            not_ready: self.state.reasons.clone(),
+            ready: self.reasons.is_ready(),
+            not_ready: self.reasons.words(),
             counts,
             last_seq,
             updated_at: rfc3339(jiff::Timestamp::now()),

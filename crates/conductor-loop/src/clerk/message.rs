@@ -1,11 +1,11 @@
 //! What the clerk is asked for and what it answers, and the values both carry.
 
-use super::HeadState;
 use crate::sys::dir::Dir;
 use crate::sys::slots::Slots;
 use conductor_core::Code;
 use conductor_core::inquiry::Held;
 use conductor_core::name::TakenName;
+use conductor_core::ready::Reasons;
 use conductor_core::record::{Claim, LastSuccess, Outcome};
 use crossbeam_channel::Sender;
 use std::io;
@@ -121,7 +121,7 @@ pub enum Command {
         durable: Sender<()>,
     },
     /// Whether the daemon is ready, for the public head.
-    Ready(HeadState),
+    NotReady(Reasons),
     /// Somebody waits for the disk now: do not collect.
     Hurry,
     /// Finish everything and end.

@@ -12,7 +12,7 @@ mod retention;
 #[cfg(test)]
 mod tests;
 
-pub use head::{FILE as HEAD_FILE, FORMAT as HEAD_FORMAT, Head, HeadBody, HeadState};
+pub use head::{FILE as HEAD_FILE, FORMAT as HEAD_FORMAT, Head, HeadBody};
 pub use message::{Ack, Command, Places, Settlement, Source};
 
 use crate::store::{Batch, Store, StoreError};
@@ -266,7 +266,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
                     work.holds.push((held.target.clone(), Some(held), durable));
                 }
                 Command::Release { target, durable } => work.holds.push((target, None, durable)),
-                Command::Ready(state) => self.head.set_state(state),
+                Command::NotReady(reasons) => self.head.set_not_ready(reasons),
                 Command::Hurry | Command::Stop => {}
             }
         }

@@ -494,7 +494,7 @@ fn a_draft_that_was_left_behind_and_a_name_without_room_for_one_are_no_obstacle(
 fn the_head_is_looked_at_again_when_it_may_have_changed() {
     let mut office = office();
     assert_eq!(office.desk.head.patience(), HOUR, "it says what there is to say");
-    office.desk.head.set_state(HeadState { ready: true, reasons: Vec::new() });
+    office.desk.head.set_not_ready(conductor_core::ready::Reasons::default());
     assert_eq!(office.desk.head.patience(), Duration::ZERO);
     let ready = |office: &Office| serde_json::from_slice::<HeadBody>(&office.read(HEAD_FILE)).unwrap().ready;
     office.turn(vec![]);

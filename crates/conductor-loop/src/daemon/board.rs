@@ -3,6 +3,7 @@
 use super::supervisor;
 use crate::sys::monotonic;
 use crate::telemetry::Metrics;
+use conductor_core::ready::{NotReady, Reasons};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
@@ -20,12 +21,12 @@ pub(super) struct Board {
     /// How often the service manager wants to hear of it, and when it did last, in monotonic milliseconds.
     watchdog: Option<Duration>,
     told: AtomicU64,
-    reasons: RwLock<Vec<String>>,
+    reasons: RwLock<Reasons>,
 }
 
 impl Board {
     pub(super) fn new(metrics: Metrics) -> Self {
-        let reasons = RwLock::new(vec!["starting".to_owned()]);
+        let reasons = RwLock::new(Reasons::from(NotReady::Starting));
         let watchdog = supervisor::watchdog_every();
         Self { metrics, beat: AtomicU64::new(0), watchdog, told: AtomicU64::new(0), reasons }
     }
@@ -48,9 +49,9 @@ impl Board {
         }
     }
 
-    pub(super) fn set_not_ready(&self, reasons: Vec<String>) {
-        self.metrics.set_ready(reasons.is_empty());
-        supervisor::not_ready(&reasons);
+    pub(super) fn set_not_ready(&self, reasons: Reasons) {
+        self.metrics.set_ready(reasons.is_ready());
+        supervisor::not_ready(&reasons.words());
         *self.reasons.write().unwrap_or_else(PoisonError::into_inner) = reasons;
     }
 
@@ -63,7 +64,7 @@ impl Board {
 
     /// Why nothing new is taken; empty: it is.
     pub(super) fn not_ready(&self) -> Vec<String> {
-        self.reasons.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.reasons.read().unwrap_or_else(PoisonError::into_inner).words()
     }
 }
 

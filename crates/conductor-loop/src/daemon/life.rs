@@ -12,7 +12,7 @@ use super::set_up::{
 };
 use super::unfinished::key_of;
 use super::{Failure, Input, Reload, Summary, supervisor};
-use crate::clerk::{Ack, Clerk, Command as ToClerk, Head, HeadState};
+use crate::clerk::{Ack, Clerk, Command as ToClerk, Head};
 use crate::config::Config;
 use crate::control::Control;
 use crate::intake::{self, Intake, Report};
@@ -24,9 +24,10 @@ use conductor_core::Code;
 use conductor_core::desk::{Desk, Effect, Event};
 use conductor_core::inquiry::Held;
 use conductor_core::intent::Policy;
+use conductor_core::ready::{NotReady, Reasons};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,9 +60,9 @@ pub(super) struct Life<'l> {
     _control: Option<Control>,
     intake: Intake,
     places: Places,
-    /// Named reasons for not being ready.
     board: Arc<Board>,
-    reasons: BTreeSet<&'static str>,
+    /// Why it is not ready.
+    reasons: Reasons,
     stopping: Option<Stopping>,
     gone: bool,
     fatal: Option<(Code, String)>,
@@ -137,7 +138,7 @@ impl<'l> Life<'l> {
             intake,
             places,
             board: Arc::clone(board),
-            reasons: BTreeSet::new(),
+            reasons: Reasons::from(NotReady::Starting),
             stopping: None,
             gone: false,
             fatal: None,
@@ -180,9 +181,7 @@ impl<'l> Life<'l> {
         }
         self.desk.handle(now, Event::Relooking { count: recovered.relook.len() }, &mut effects);
         self.intake.send(intake::Command::Relook(recovered.relook));
-        self.desk.set_taking(true);
-        self.desk.set_starting(true);
-        self.tell_ready();
+        self.set_not_ready(NotReady::Starting, false);
         self.bench.perform(effects, &self.intake);
     }
 
@@ -233,8 +232,8 @@ impl<'l> Life<'l> {
 
     fn patience(&self, now: Duration) -> Duration {
         let stop = self.stopping.as_ref().filter(|stop| !stop.told).map(|stop| stop.terminate_at);
-        let space = self.reasons.contains("disk-full").then_some(self.next_space_check);
-        let wake = [self.desk.wake_at(), stop, space, Some(self.next_retention)].into_iter().flatten().min();
+        let look = (!self.reasons.is_ready()).then_some(self.next_space_check);
+        let wake = [self.desk.wake_at(), stop, look, Some(self.next_retention)].into_iter().flatten().min();
         wake.map_or(Duration::from_mins(1), |at| at.saturating_sub(now))
     }
 
@@ -254,8 +253,8 @@ impl<'l> Life<'l> {
                 bytes < FREE_BYTES_MIN || inodes < FREE_INODES_MIN
             });
             // A quota, or blocks kept for root, show only in a write that fails.
-            self.set_reason("disk-full", full || self.clerk_waits_for_space);
-            self.set_reason("porch-missing", self.bench.is_porch_missing());
+            self.set_not_ready(NotReady::DiskFull, full || self.clerk_waits_for_space);
+            self.set_not_ready(NotReady::PorchMissing, self.bench.is_porch_missing());
         }
         if let Some(stopping) = self.stopping.as_mut()
             && !stopping.told
@@ -263,7 +262,7 @@ impl<'l> Life<'l> {
         {
             stopping.told = true;
             self.bench.stop_runs(Stop::Terminate);
-            if self.reasons.contains("disk-full") {
+            if self.reasons.contains(NotReady::DiskFull) {
                 self.bench.abandon();
             }
         }
@@ -274,7 +273,7 @@ impl<'l> Life<'l> {
         let settled = self.desk.running() == 0 && self.bench.recording() == 0;
         // Outcomes that cannot be written are not waited for: the next start has them again.
         let hopeless =
-            |stop: &Stopping| stop.signals > 1 || (stop.told && self.reasons.contains("disk-full"));
+            |stop: &Stopping| stop.signals > 1 || (stop.told && self.reasons.contains(NotReady::DiskFull));
         let impatient = self.stopping.as_ref().is_some_and(hopeless) && self.desk.running() == 0;
         if self.fatal.is_some() && self.gone {
             // What was in flight went with the directory.
@@ -293,7 +292,7 @@ impl<'l> Life<'l> {
     fn close(mut self, end: End) -> Result<End, Failure> {
         self.intake.stop();
         self.bench.stop_runs(if self.fatal.is_some() { Stop::Kill } else { Stop::No });
-        self.bench.send(ToClerk::Ready(HeadState { ready: false, reasons: vec!["stopped".to_owned()] }));
+        self.bench.send(ToClerk::NotReady(NotReady::Stopped.into()));
         // Nobody is left to wait for space: what is not durable now is done again by the next start.
         self.bench.abandon();
         self.bench.close();
@@ -379,7 +378,7 @@ impl<'l> Life<'l> {
             }
             Report::NoSpace => {
                 self.next_space_check = monotonic() + SPACE_CHECK;
-                self.set_reason("disk-full", true);
+                self.set_not_ready(NotReady::DiskFull, true);
             }
             Report::Gone(reason) => self.on_gone(&reason),
             Report::Replaced(name) => {
@@ -387,7 +386,7 @@ impl<'l> Life<'l> {
                     directory = name,
                     "its name leads to another directory now; files still go to the one opened at start"
                 );
-                self.set_reason("directory-replaced", true);
+                self.set_not_ready(NotReady::DirectoryReplaced, true);
             }
             Report::NoEvents(reason) => {
                 tracing::warn!(reason, "events do not work here; the directory is polled");
@@ -406,9 +405,7 @@ impl<'l> Life<'l> {
             );
             self.gone = true;
             self.bench.stop_runs(Stop::Drain);
-            self.desk.set_taking(false);
-            self.desk.set_starting(false);
-            self.set_reason("handoff-gone", true);
+            self.set_not_ready(NotReady::HandoffGone, true);
         }
     }
 
@@ -426,46 +423,39 @@ impl<'l> Life<'l> {
             Ack::Committed { took, records } => self.board.metrics.committed(took, records),
             Ack::DiskFull(full) => {
                 self.clerk_waits_for_space = full;
-                self.set_reason("disk-full", full);
+                self.set_not_ready(NotReady::DiskFull, full);
             }
             Ack::Retained(removed) => {
                 tracing::info!(removed, "removed outcomes older than the retention time");
             }
             fatal @ Ack::Fatal { .. } => {
                 self.note_fatal(&fatal);
-                self.set_reason("store-error", true);
+                self.set_not_ready(NotReady::StoreError, true);
             }
         }
     }
 
-    fn set_reason(&mut self, reason: &'static str, on: bool) {
-        let changed = if on { self.reasons.insert(reason) } else { self.reasons.remove(reason) };
-        if !changed {
+    fn set_not_ready(&mut self, reason: NotReady, on: bool) {
+        if !self.reasons.set(reason, on) {
             return;
         }
         match (reason, on) {
-            ("disk-full", true) => tracing::error!(
+            (NotReady::DiskFull, true) => tracing::error!(
                 code = Code::DiskFull.id(),
                 "disk full: taking nothing new until there is space"
             ),
-            ("disk-full", false) => tracing::info!("there is space again"),
-            ("porch-missing", true) => tracing::error!(
+            (NotReady::DiskFull, false) => tracing::info!("there is space again"),
+            (NotReady::PorchMissing, true) => tracing::error!(
                 code = Code::PorchMissing.id(),
                 porch = self.bench.porch_path(),
-                "porch is gone: intents fail until it is back"
+                "porch is gone: nothing is taken or started until it is back"
             ),
-            ("porch-missing", false) => tracing::info!("porch is back"),
+            (NotReady::PorchMissing, false) => tracing::info!("porch is back"),
             _ => {}
         }
-        let taking = self.stopping.is_none() && !self.gone && !self.reasons.contains("disk-full");
-        self.desk.set_taking(taking);
-        self.tell_ready();
-    }
-
-    fn tell_ready(&self) {
-        let reasons: Vec<String> = self.reasons.iter().map(|reason| (*reason).to_owned()).collect();
-        self.board.set_not_ready(reasons.clone());
-        self.bench.send(ToClerk::Ready(HeadState { ready: reasons.is_empty(), reasons }));
+        self.desk.set_not_ready(&self.reasons);
+        self.board.set_not_ready(self.reasons.clone());
+        self.bench.send(ToClerk::NotReady(self.reasons.clone()));
     }
 
     fn on_stop(&mut self, signal: i32, config: &Config) {
@@ -486,9 +476,7 @@ impl<'l> Life<'l> {
         supervisor::stopping();
         self.bench.stop_runs(Stop::Drain);
         self.stopping = Some(Stopping { terminate_at: monotonic() + config.grace, told: false, signals: 1 });
-        self.desk.set_taking(false);
-        self.desk.set_starting(false);
-        self.set_reason("stopping", true);
+        self.set_not_ready(NotReady::Stopping, true);
     }
 
     /// SIGHUP: everything is validated before anything is applied.

@@ -27,8 +27,7 @@ fn waits_unarmed(item: &Item) -> bool {
 /// A desk whose effects the test looks at, with nothing performed.
 fn bare(workers: usize, period: Option<Duration>) -> Desk {
     let mut desk = Desk::new(limits(workers), period);
-    desk.set_taking(true);
-    desk.set_starting(true);
+    desk.set_not_ready(&Reasons::default());
     desk
 }
 
@@ -183,10 +182,10 @@ fn scans_repeat_after_the_period_and_wait_for_a_half_empty_table() {
     assert!(advance(&mut desk, period / 2).is_empty());
     assert_eq!(advance(&mut desk, period), [Effect::Scan { restart: true }]);
     tell(&mut desk, Event::ScanSlice { complete: true });
-    desk.set_taking(false);
+    desk.set_not_ready(&NotReady::DiskFull.into());
     assert_eq!(desk.wake_at(), None, "nothing is taken");
     assert!(advance(&mut desk, 3 * period).is_empty());
-    desk.set_taking(true);
+    desk.set_not_ready(&Reasons::default());
     // A debounce, so that sighted names stay in the table.
     desk.reconfigure(&Limits { debounce: Duration::from_mins(1), ..limits(1) }, Some(period));
     let names = |from: usize, to: usize| (from..to).map(|n| sighting(&format!("intent-{n}.json"))).collect();

@@ -15,6 +15,7 @@ use crate::limits::{
     AHEAD_BELOW, ARMED_MAX, Limits, SIGHTED_MAX, TAKEN_MAX, TAKES_IN_FLIGHT_MAX, retry_pause,
 };
 use crate::outcome::Verdict;
+use crate::ready::{NotReady, Reasons};
 use crate::record::LastSuccess;
 use crate::stage::{Final, Stage, Step, Then, step};
 use lanes::{Lanes, Rank};
@@ -75,8 +76,8 @@ pub struct Desk {
     typical_run: Option<Duration>,
     takes_in_flight: usize,
     scan: Scan,
-    taking: bool,
-    starting: bool,
+    /// What keeps it from taking and starting.
+    reasons: Reasons,
 }
 
 impl Desk {
@@ -101,8 +102,7 @@ impl Desk {
             typical_run: None,
             takes_in_flight: 0,
             scan: Scan { wanted: true, ..Scan::default() },
-            taking: false,
-            starting: false,
+            reasons: Reasons::from(NotReady::Starting),
         }
     }
 
@@ -111,14 +111,17 @@ impl Desk {
         2 * limits.workers + ARMED_MAX
     }
 
-    /// Whether new files may be taken (off: disk full, stopping).
-    pub fn set_taking(&mut self, on: bool) {
-        self.taking = on;
+    /// Why the daemon is not ready: decides whether new files are taken and porch is started.
+    pub fn set_not_ready(&mut self, reasons: &Reasons) {
+        self.reasons = reasons.clone();
     }
 
-    /// Whether porch may be started (off: stopping).
-    pub fn set_starting(&mut self, on: bool) {
-        self.starting = on;
+    fn takes(&self) -> bool {
+        self.reasons.stopping_taking().is_none()
+    }
+
+    fn starts(&self) -> bool {
+        self.reasons.stopping_starting().is_none()
     }
 
     /// Applies settings that may change while running (SIGHUP).
@@ -166,7 +169,7 @@ impl Desk {
     pub fn wake_at(&self) -> Option<Duration> {
         let takes = self.can_take().then(|| self.settle.next_due()).flatten();
         let pauses = self.pauses.first().map(|(at, _)| *at);
-        let scan = self.scan.next_at.filter(|_| self.taking);
+        let scan = self.scan.next_at.filter(|_| self.takes());
         [takes, pauses, scan, self.rate_wake].into_iter().flatten().min()
     }
 
@@ -311,7 +314,7 @@ impl Desk {
 
     fn start_runs(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         self.rate_wake = None;
-        if !self.starting {
+        if !self.starts() {
             return;
         }
         let mut chosen = Vec::new();
@@ -364,7 +367,7 @@ impl Desk {
 
     /// Keeps the next starts recorded ahead, so that a worker does not wait for the disk.
     fn arm_more(&mut self, effects: &mut Vec<Effect>) {
-        while self.starting && self.armed < ARMED_MAX {
+        while self.starts() && self.armed < ARMED_MAX {
             let Some(rank) = self.unarmed.first().copied() else { return };
             self.ask_arm(rank, effects);
         }
@@ -464,7 +467,7 @@ impl Desk {
     }
 
     fn can_take(&self) -> bool {
-        self.taking
+        self.takes()
             && self.takes_in_flight < TAKES_IN_FLIGHT_MAX
             && self.unfinished() + self.takes_in_flight < TAKEN_MAX
     }
@@ -478,7 +481,7 @@ impl Desk {
     }
 
     fn ask_scan(&mut self, now: Duration, effects: &mut Vec<Effect>) {
-        if !self.taking || self.scan.asked || self.settle.len() > SIGHTED_MAX / 2 {
+        if !self.takes() || self.scan.asked || self.settle.len() > SIGHTED_MAX / 2 {
             return;
         }
         let restart =

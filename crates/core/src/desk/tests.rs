@@ -39,8 +39,7 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(limits: Limits) -> Self {
         let mut desk = Desk::new(limits, None);
-        desk.set_taking(true);
-        desk.set_starting(true);
+        desk.set_not_ready(&Reasons::default());
         let now = Duration::ZERO;
         let (started, recorded, running) = (Vec::new(), Vec::new(), VecDeque::new());
         Self { desk, now, started, recorded, running, last: HashMap::new(), keys: HashMap::new() }
@@ -195,7 +194,7 @@ fn short_runs_are_handed_out_one_ahead_per_worker_and_long_ones_are_not() {
 fn interrupted_runs_are_left_for_the_next_start() {
     let mut world = World::new(limits(1));
     world.accept(admission(1, "t", 5));
-    world.desk.set_starting(false);
+    world.desk.set_not_ready(&NotReady::Stopping.into());
     world.end(Verdict::Interrupted);
     assert!(world.recorded.is_empty());
     assert!(world.desk.is_idle());
@@ -219,7 +218,7 @@ fn rate_delays_and_drops_nothing() {
 #[test]
 fn takes_are_bounded_and_the_directory_is_the_queue() {
     let mut desk = Desk::new(limits(1), None);
-    desk.set_taking(true);
+    desk.set_not_ready(&Reasons::default());
     let mut effects = Vec::new();
     let names = (0..SIGHTED_MAX + 10).map(|i| sighting(&format!("intent-{i:06}.json"))).collect();
     desk.handle(Duration::ZERO, Event::Sighted(names), &mut effects);
@@ -233,8 +232,7 @@ fn takes_are_bounded_and_the_directory_is_the_queue() {
 #[test]
 fn nothing_is_taken_or_started_when_told_not_to() {
     let mut world = World::new(limits(1));
-    world.desk.set_taking(false);
-    world.desk.set_starting(false);
+    world.desk.set_not_ready(&NotReady::Stopping.into());
     world.event(Event::Sighted(vec![sighting("intent-a.json")]));
     world.accept(admission(1, "t", 5));
     assert!(world.running.is_empty());

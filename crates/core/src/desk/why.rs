@@ -4,6 +4,7 @@ use super::{Arm, Desk, Rank, Stage};
 use crate::inquiry::Reason;
 use crate::intent::TargetKey;
 use crate::limits::{TAKEN_MAX, TAKES_IN_FLIGHT_MAX};
+use crate::ready::NotReady;
 use crate::units::format_duration;
 use std::time::Duration;
 
@@ -16,7 +17,10 @@ pub enum Why {
         left: Duration,
     },
     /// In the handoff directory, and nothing is taken at the moment.
-    NotTaking,
+    NotTaking {
+        /// Why the daemon is not ready.
+        reason: NotReady,
+    },
     /// In the handoff directory, while as many as fit are being taken or wait already.
     Window,
     /// In the handoff directory, being taken.
@@ -39,6 +43,11 @@ pub enum Why {
     },
     /// Nothing is started any more: the daemon stops.
     Stopping,
+    /// Nothing is started at the moment.
+    NotStarting {
+        /// Why the daemon is not ready.
+        reason: NotReady,
+    },
     /// --rate lets no more start now.
     Rate {
         /// When the next one may.
@@ -74,9 +83,9 @@ impl Why {
                 format!("it is to be quiet for another {}", time(left)),
                 "Nothing; or a shorter --debounce.",
             ),
-            Self::NotTaking => (
+            Self::NotTaking { reason } => (
                 "not-taking",
-                "nothing new is taken at the moment".to_owned(),
+                format!("nothing new is taken at the moment: {reason}"),
                 "`conductor-loop status` says why the daemon is not ready.",
             ),
             Self::Window => (
@@ -105,6 +114,11 @@ impl Why {
                 "stopping",
                 "the daemon is stopping and starts nothing".to_owned(),
                 "The next start of the daemon runs it.",
+            ),
+            Self::NotStarting { reason } => (
+                "not-starting",
+                format!("nothing is started at the moment: {reason}"),
+                "`conductor-loop status` says why the daemon is not ready; it goes on by itself.",
             ),
             Self::Rate { left } => (
                 "rate",
@@ -149,8 +163,10 @@ impl Desk {
         if let Some(head) = self.lanes.head(key).filter(|head| *head != rank) {
             return Why::Behind { seq: head.seq };
         }
-        if !self.starting {
-            return Why::Stopping;
+        match self.reasons.stopping_starting() {
+            Some(NotReady::Stopping | NotReady::Stopped) => return Why::Stopping,
+            Some(reason) => return Why::NotStarting { reason },
+            None => {}
         }
         if let Some(at) = self.rate_wake {
             return Why::Rate { left: at.saturating_sub(now) };
@@ -167,8 +183,8 @@ impl Desk {
         let left = due.saturating_sub(now);
         Some(if !left.is_zero() {
             Why::Settling { left }
-        } else if !self.taking {
-            Why::NotTaking
+        } else if let Some(reason) = self.reasons.stopping_taking() {
+            Why::NotTaking { reason }
         } else if self.takes_in_flight >= TAKES_IN_FLIGHT_MAX
             || self.unfinished() + self.takes_in_flight >= TAKEN_MAX
         {
@@ -243,7 +259,9 @@ mod tests {
         assert_eq!(why(&world, 5), None);
         end(&mut world, 1, Verdict::Retry(Code::PorchBusy));
         assert_eq!(why(&world, 1), Some(Why::Pausing { attempt: 2, left: Duration::from_millis(500) }));
-        world.desk.set_starting(false);
+        world.desk.set_not_ready(&NotReady::PorchMissing.into());
+        assert_eq!(why(&world, 4), Some(Why::NotStarting { reason: NotReady::PorchMissing }));
+        world.desk.set_not_ready(&NotReady::Stopping.into());
         assert_eq!((word(&world, 4).as_str(), word(&world, 2).as_str()), ("stopping", "behind"));
         assert_eq!(world.desk.in_order(), [1, 2, 3, 4]);
     }
@@ -263,8 +281,8 @@ mod tests {
         assert_eq!(world.desk.sighted_names().map(|(name, _)| name.to_vec()).collect::<Vec<_>>(), [b"x"]);
         world.now = Duration::from_secs(3);
         assert_eq!(why(&world), Some(Why::Taking));
-        world.desk.set_taking(false);
-        assert_eq!(why(&world), Some(Why::NotTaking));
+        world.desk.set_not_ready(&NotReady::DiskFull.into());
+        assert_eq!(why(&world), Some(Why::NotTaking { reason: NotReady::DiskFull }));
         assert_eq!(world.desk.why_sighted(world.now, b"y"), None);
     }
 

@@ -1,0 +1,154 @@
+//! Why a daemon is not ready: the closed list of reasons, their words on the wire, and what each of them stops. Not ready means
+//! not taking: a reason under which a taken file would suffer keeps files where their producers put them.
+
+use crate::Code;
+use std::collections::BTreeSet;
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $variant:ident $word:literal $taking:ident $starting:ident)*) => {
+        /// A reason for not being ready. The order is the order in which reasons are told.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum NotReady { $($(#[doc = $doc])+ $variant,)* }
+
+        impl NotReady {
+            /// Every reason.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The word for `/readyz`, `status`, `health`, the head and the service manager.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+
+            /// Whether no new file is taken while it holds.
+            pub const fn stops_taking(self) -> bool {
+                match self { $(Self::$variant => reasons!(@ $taking),)* }
+            }
+
+            /// Whether porch is not started while it holds.
+            pub const fn stops_starting(self) -> bool {
+                match self { $(Self::$variant => reasons!(@ $starting),)* }
+            }
+        }
+    };
+    (@ takes) => { false };
+    (@ starts) => { false };
+    (@ no_takes) => { true };
+    (@ no_starts) => { true };
+}
+
+reasons! {
+    /// It recovers what the last daemon left.
+    Starting "starting" no_takes no_starts
+    /// It was told to stop.
+    Stopping "stopping" no_takes no_starts
+    /// It has ended.
+    Stopped "stopped" no_takes no_starts
+    /// No space for records. What is taken already is worked off with what room is left.
+    DiskFull "disk-full" no_takes starts
+    /// The handoff directory is not there.
+    HandoffGone "handoff-gone" no_takes no_starts
+    /// A part of the handoff directory is not the one that is open: what is filed there would not be found, and what lies there
+    /// is somebody else's.
+    DirectoryReplaced "directory-replaced" no_takes no_starts
+    /// The store failed: the process is about to end.
+    StoreError "store-error" no_takes no_starts
+    /// The program that runs intents is not there.
+    PorchMissing "porch-missing" no_takes no_starts
+    /// The intake cannot wait for events: the system refuses the call, again and again. It goes on by the clock.
+    IntakeFailing "intake-failing" takes starts
+}
+
+impl NotReady {
+    /// The code that explains it, where it is a failure.
+    pub const fn code(self) -> Option<Code> {
+        match self {
+            Self::Starting | Self::Stopping | Self::Stopped => None,
+            Self::DiskFull => Some(Code::DiskFull),
+            Self::HandoffGone | Self::DirectoryReplaced => Some(Code::HandoffGone),
+            Self::StoreError => Some(Code::StoreFailed),
+            Self::PorchMissing => Some(Code::PorchMissing),
+            Self::IntakeFailing => Some(Code::DirectorySetup),
+        }
+    }
+}
+
+impl std::fmt::Display for NotReady {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The reasons that hold at a moment; none: ready.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reasons(BTreeSet<NotReady>);
+
+impl Reasons {
+    /// Sets or removes a reason. Returns whether that changed something.
+    pub fn set(&mut self, reason: NotReady, on: bool) -> bool {
+        if on { self.0.insert(reason) } else { self.0.remove(&reason) }
+    }
+
+    /// Whether a reason holds.
+    pub fn contains(&self, reason: NotReady) -> bool {
+        self.0.contains(&reason)
+    }
+
+    /// Whether none holds.
+    pub fn is_ready(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The first reason for which no new file is taken; none: files are taken.
+    pub fn stopping_taking(&self) -> Option<NotReady> {
+        self.0.iter().copied().find(|reason| reason.stops_taking())
+    }
+
+    /// The first reason for which porch is not started; none: it is.
+    pub fn stopping_starting(&self) -> Option<NotReady> {
+        self.0.iter().copied().find(|reason| reason.stops_starting())
+    }
+
+    /// The words on the wire.
+    pub fn words(&self) -> Vec<String> {
+        self.0.iter().map(ToString::to_string).collect()
+    }
+}
+
+impl From<NotReady> for Reasons {
+    fn from(reason: NotReady) -> Self {
+        Self(BTreeSet::from([reason]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_unique_and_of_one_form() {
+        let mut words: Vec<&str> = NotReady::ALL.iter().map(|reason| reason.as_str()).collect();
+        assert!(words.iter().all(|word| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')));
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), NotReady::ALL.len());
+    }
+
+    #[test]
+    fn who_does_not_start_does_not_take() {
+        for reason in NotReady::ALL {
+            assert!(reason.stops_taking() || !reason.stops_starting(), "{reason} fills the backlog for ever");
+        }
+    }
+
+    #[test]
+    fn one_reason_is_enough_and_the_last_to_go_opens_again() {
+        let mut reasons = Reasons::from(NotReady::Starting);
+        assert!(reasons.set(NotReady::DiskFull, true) && !reasons.set(NotReady::DiskFull, true));
+        assert_eq!(reasons.words(), ["starting", "disk-full"]);
+        assert!(reasons.set(NotReady::Starting, false));
+        assert_eq!(reasons.stopping_taking(), Some(NotReady::DiskFull));
+        assert_eq!(reasons.stopping_starting(), None, "what is taken is worked off");
+        assert!(reasons.contains(NotReady::DiskFull) && reasons.set(NotReady::DiskFull, false));
+        assert!(reasons.is_ready() && reasons.stopping_taking().is_none());
+    }
+}
