@@ -8,7 +8,6 @@ use crate::routes::Assignment;
 use crate::{Form, Order, PorchError, Repository, Routes, git};
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::time::Instant;
 
 /// What all orders have in common.
 #[derive(Debug, Clone)]
@@ -87,6 +86,15 @@ impl Engine {
         Ok(Applied { outcome, changes: plan.changes })
     }
 
+    /// The repository an order leads to: the canonical path of the directory that all its work trees share, which is what
+    /// [`Engine::apply`] locks. `None` where it goes to a directory, or where [`Engine::apply`] would refuse it before it
+    /// touches anything. Reads a few small files, runs nothing, waits for nobody.
+    pub fn repository_of(&self, order: &Order) -> Option<PathBuf> {
+        // Why it is refused is said by whoever applies it.
+        let assignment = self.settings.routes.assign(order).ok()?;
+        self.repository(&assignment).map(|repository| git::shared_directory(&repository.git))
+    }
+
     fn repository<'r>(&'r self, assignment: &'r Assignment) -> Option<&'r Repository> {
         assignment.repository.as_ref().or(self.settings.repository.as_ref())
     }
@@ -107,7 +115,6 @@ impl Engine {
         patience: &Patience<'_>,
     ) -> Result<Applied, PorchError> {
         let out = &self.settings.out;
-        let begin = Instant::now();
         let tree = Directory::open(out)?;
         let ordered = *self.ordered.get_or_init(|| tree.ordered_device());
         let durability = Durability { at_once: self.settings.durable, ordered };
@@ -118,7 +125,7 @@ impl Engine {
                 return Ok(Applied { outcome, changes: plan.changes });
             }
         }
-        Err(PorchError::Busy { place: out.display().to_string(), waited: begin.elapsed() })
+        Err(PorchError::Contended { place: out.display().to_string(), plans: PLANS_MAX })
     }
 
     fn in_repository(

@@ -56,6 +56,14 @@ pub enum PorchError {
         /// For how long it was waited.
         waited: Duration,
     },
+    /// Somebody who does not know the lock kept changing the place while it was worked on.
+    #[error("{place} changed under each of {plans} attempts; somebody else keeps writing it")]
+    Contended {
+        /// What is changed.
+        place: String,
+        /// How often it was planned again.
+        plans: usize,
+    },
     /// The git program failed.
     #[error("git {step} in {repository}: {reason}")]
     Git {
@@ -91,7 +99,9 @@ impl PorchError {
             PorchError::Unsupported { .. } => Code::Unsupported,
             PorchError::Policy(_) => Code::PolicyRefused,
             PorchError::Unfit { .. } => Code::PackageUnfit,
-            PorchError::Busy { .. } | PorchError::Cancelled => Code::PackageBusy,
+            PorchError::Busy { .. } | PorchError::Contended { .. } | PorchError::Cancelled => {
+                Code::PackageBusy
+            }
             PorchError::Git { .. } => Code::GitFailed,
             PorchError::Check(_) => Code::PackageCheckFailed,
             PorchError::Io { .. } => Code::PackageWrite,
@@ -102,8 +112,17 @@ impl PorchError {
     pub fn is_passing(&self) -> bool {
         matches!(
             self,
-            PorchError::Busy { .. } | PorchError::Cancelled | PorchError::Git { passing: true, .. }
+            PorchError::Busy { .. }
+                | PorchError::Contended { .. }
+                | PorchError::Cancelled
+                | PorchError::Git { passing: true, .. }
         )
+    }
+
+    /// Whether nothing was begun, because somebody else held the lock of the place for as long as it was waited. It says
+    /// nothing about the order, so whoever counts attempts does not count it. Every busy error is also a passing one.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, PorchError::Busy { .. })
     }
 
     /// The exit status of the program.

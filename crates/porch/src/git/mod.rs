@@ -2,8 +2,11 @@
 //! repository, pushed when a remote is named. Somebody else's push in between is fetched, and the edit made again on top
 //! of it. A run that is killed leaves the branch where it was or where it was to go.
 
+mod place;
 mod run;
 mod tree;
+
+pub(crate) use place::shared_directory;
 
 use crate::directory::Patience;
 use crate::files::{Tree, join};

@@ -11,6 +11,7 @@ mod examples;
 mod git;
 mod hostile;
 mod kill;
+mod lanes;
 mod locks;
 mod page;
 mod program;
