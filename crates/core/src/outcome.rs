@@ -40,6 +40,13 @@ pub enum Ending {
     NotBegun,
     /// The private copy could not be written for lack of space: not the intent's fault, not an attempt.
     NoSpace,
+    /// Its bytes could not be read back from the store, so nothing ran: not the intent's fault, not an attempt.
+    NoBytes {
+        /// What kept them from being read; [`Code::StoreDamaged`] when they are not what was claimed.
+        code: Code,
+        /// The store's words.
+        reason: String,
+    },
 }
 
 /// Everything known about one run.
@@ -92,8 +99,19 @@ pub enum Verdict {
     Retry(Code),
     /// Leave it for the next start of the daemon; the attempt counts.
     Interrupted,
-    /// Run it later, when there is space or at the next start; no attempt is counted.
-    Postpone,
+    /// Run it later; no attempt is counted.
+    Postpone(Postponed),
+}
+
+/// Why a run is put off through no fault of the intent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Postponed {
+    /// The daemon is stopping.
+    Stopping,
+    /// There was no space for the private copy.
+    NoSpace,
+    /// Its bytes could not be read back from the store.
+    NoBytes,
 }
 
 /// `EX_TEMPFAIL` of sysexits.h: the one exit status that asks to be tried again (design part 5).
@@ -113,7 +131,9 @@ impl Ending {
             Ending::Interrupted => Verdict::Interrupted,
             Ending::EngineFailed { code, passing: true, .. } => Verdict::Retry(*code),
             Ending::EngineFailed { code, passing: false, .. } => Verdict::Failure(*code),
-            Ending::NotBegun | Ending::NoSpace => Verdict::Postpone,
+            Ending::NotBegun => Verdict::Postpone(Postponed::Stopping),
+            Ending::NoSpace => Verdict::Postpone(Postponed::NoSpace),
+            Ending::NoBytes { .. } => Verdict::Postpone(Postponed::NoBytes),
         }
     }
 
@@ -149,6 +169,7 @@ impl Ending {
             Ending::EngineFailed { message, .. } => message.clone(),
             Ending::NotBegun => "porch was not started because the daemon is stopping".to_owned(),
             Ending::NoSpace => "there was no space for the private copy".to_owned(),
+            Ending::NoBytes { reason, .. } => format!("its bytes could not be read back: {reason}"),
         }
     }
 }
@@ -206,7 +227,12 @@ mod tests {
             (Ending::Exited(143), Verdict::Failure(Code::PorchFailed)),
             (Ending::Signalled(9), Verdict::Failure(Code::PorchSignalled)),
             (Ending::Interrupted, Verdict::Interrupted),
-            (Ending::NoSpace, Verdict::Postpone),
+            (Ending::NoSpace, Verdict::Postpone(Postponed::NoSpace)),
+            (Ending::NotBegun, Verdict::Postpone(Postponed::Stopping)),
+            (
+                Ending::NoBytes { code: Code::StoreFailed, reason: String::new() },
+                Verdict::Postpone(Postponed::NoBytes),
+            ),
         ];
         for (ending, want) in endings {
             assert_eq!(ending.verdict(), want, "{ending:?}");

@@ -2,7 +2,7 @@
 //! The desk drives it, recovery reads the same table: model, simulator and product share these enums.
 
 use crate::code::Code;
-use crate::outcome::Verdict;
+use crate::outcome::{Postponed, Verdict};
 
 /// Where one taken intent stands.
 ///
@@ -64,8 +64,8 @@ pub enum Then {
         /// The attempt that comes next.
         attempt: u32,
     },
-    /// Wait for space, then run the same attempt.
-    WaitForSpace,
+    /// Wait for a moment, then run the same attempt.
+    TryAgain(Postponed),
     /// Leave it as it is in the store: the next start of the daemon continues.
     LeaveForNextStart,
     /// Nothing is left to do; forget it.
@@ -106,7 +106,7 @@ pub fn step(stage: Stage, step: Step) -> Result<(Option<Stage>, Then), Misstep> 
                 (Some(Stage::Recording), Then::Record(Final::Failed(code)))
             }
             Verdict::Retry(_) => (Some(Stage::Waiting), Then::RetryAs { attempt: attempt + 1 }),
-            Verdict::Postpone => (Some(Stage::Waiting), Then::WaitForSpace),
+            Verdict::Postpone(cause) => (Some(Stage::Waiting), Then::TryAgain(cause)),
             Verdict::Interrupted => (None, Then::LeaveForNextStart),
         }),
         (Stage::Recording, Step::Filed) => Ok((None, Then::Forget)),

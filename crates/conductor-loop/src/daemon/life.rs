@@ -172,7 +172,7 @@ impl<'l> Life<'l> {
             self.desk.handle(now, Event::Hold(key_of(target)), &mut effects);
         }
         for settlement in recovered.settlements {
-            self.desk.handle(now, Event::Refused { seq: settlement.outcome.seq }, &mut effects);
+            self.desk.handle(now, Event::Recording { seq: settlement.outcome.seq }, &mut effects);
             self.bench.settle(settlement);
         }
         for Unrun { claim, bytes, started, last } in recovered.claims {
@@ -269,7 +269,10 @@ impl<'l> Life<'l> {
     }
 
     /// Whether it is over, and how.
-    fn end(&self, once: bool) -> Option<End> {
+    fn end(&mut self, once: bool) -> Option<End> {
+        if let Some(defect) = self.bench.defect() {
+            self.fatal.get_or_insert_with(|| (Code::Defect, defect.to_owned()));
+        }
         let settled = self.desk.running() == 0 && self.bench.recording() == 0;
         // Outcomes that cannot be written are not waited for: the next start has them again.
         let hopeless =

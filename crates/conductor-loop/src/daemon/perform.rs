@@ -45,6 +45,8 @@ pub(super) struct Bench<'b> {
     held_bytes: usize,
     /// Outcomes on their way to the disk.
     recording: HashMap<u64, Outcome>,
+    /// What was found wrong in our own books, first of all.
+    defect: Option<String>,
     summary: &'b mut Summary,
     board: Arc<Board>,
 }
@@ -58,7 +60,31 @@ impl<'b> Bench<'b> {
         (summary, board): (&'b mut Summary, Arc<Board>),
     ) -> Self {
         let (parcels, recording) = (BTreeMap::new(), HashMap::new());
-        Self { clerk, runner, store, mode, porch_path, parcels, held_bytes: 0, recording, summary, board }
+        let (held_bytes, defect) = (0, None);
+        Self {
+            clerk,
+            runner,
+            store,
+            mode,
+            porch_path,
+            parcels,
+            held_bytes,
+            recording,
+            defect,
+            summary,
+            board,
+        }
+    }
+
+    /// Our own books are wrong: nothing that follows from them can be trusted, but what is durable can.
+    fn found_defect(&mut self, what: String) {
+        tracing::error!(code = Code::Defect.id(), "{what}: {}", Code::Defect.remedy());
+        self.defect.get_or_insert(what);
+    }
+
+    /// What was found wrong in our own books: the process must end.
+    pub(super) fn defect(&self) -> Option<&str> {
+        self.defect.as_deref()
     }
 
     pub(super) fn porch_path(&self) -> &str {
@@ -214,7 +240,7 @@ impl<'b> Bench<'b> {
         if let Some(parcel) = self.parcels.get_mut(&job.seq) {
             parcel.bytes = Some(job.bytes);
             parcel.handed = None;
-            if verdict != Verdict::Postpone {
+            if !matches!(verdict, Verdict::Postpone(_)) {
                 parcel.runs.push(history::run_record(job.attempt, &run));
             }
             parcel.last_run = Some((run, staged.then_some(job.slot)));
@@ -294,10 +320,7 @@ impl<'b> Bench<'b> {
                     }
                     self.drop_parcel(seq);
                 }
-                Effect::Bug(misstep) => {
-                    tracing::error!(%misstep, "a bug in conductor-loop: please report it");
-                    debug_assert!(false, "{misstep}");
-                }
+                Effect::Bug(bug) => self.found_defect(bug.to_string()),
             }
         }
         if !takes.is_empty() {

@@ -16,7 +16,7 @@ pub(super) fn audit(desk: &Desk) {
     let unarmed: BTreeSet<Rank> =
         desk.items.values().filter(|item| waits_unarmed(item)).map(|item| item.rank).collect();
     assert_eq!(desk.unarmed, unarmed, "unarmed");
-    assert_eq!(desk.unfinished(), desk.items.len() + desk.refused);
+    assert_eq!(desk.unfinished(), desk.items.len() + desk.recording.len());
     assert_eq!(desk.running(), desk.running);
 }
 
@@ -43,6 +43,41 @@ fn tell(desk: &mut Desk, event: Event) -> Vec<Effect> {
     effects
 }
 
+/// A file that was asked for is judged and accepted.
+fn accept(desk: &mut Desk, admission: Admission) -> Vec<Effect> {
+    tell(desk, Event::Relooking { count: 1 });
+    tell(desk, Event::Accepted(admission))
+}
+
+#[test]
+fn what_was_not_asked_for_is_a_bug_and_not_a_debt() {
+    let unknown = |seq| vec![Effect::Bug(Bug::Unknown(seq))];
+    let no_take = || vec![Effect::Bug(Bug::NoSuchTake)];
+    let sighted = sighting("intent-a.json");
+    let ended = Event::Ended { seq: 1, verdict: Verdict::Success, took: Duration::ZERO, jitter: 0.0 };
+    let cases = [
+        (Event::NotTaken(sighted.name.clone()), no_take()),
+        (Event::Unsettled(sighted), no_take()),
+        (Event::Refused { seq: 1 }, no_take()),
+        (Event::Claimed { seq: 1, last: None }, unknown(1)),
+        (Event::Armed { seq: 1 }, unknown(1)),
+        (ended, unknown(1)),
+        (Event::Filed { seq: 1 }, unknown(1)),
+    ];
+    for (event, bug) in cases {
+        assert_eq!(tell(&mut bare(1, None), event), bug);
+    }
+    // Outcomes found at start are no takes, whatever comes first.
+    let mut desk = bare(1, None);
+    tell(&mut desk, Event::Recording { seq: 1 });
+    tell(&mut desk, Event::Relooking { count: 1 });
+    assert_eq!((desk.takes_in_flight, desk.unfinished()), (1, 1));
+    assert!(tell(&mut desk, Event::Filed { seq: 1 }).is_empty());
+    assert_eq!(tell(&mut desk, Event::Filed { seq: 1 }), unknown(1), "once");
+    assert!(tell(&mut desk, Event::Refused { seq: 2 }).is_empty());
+    audit(&desk);
+}
+
 fn takes(effects: &[Effect]) -> usize {
     effects.iter().filter(|effect| matches!(effect, Effect::Take { .. })).count()
 }
@@ -60,7 +95,7 @@ fn the_first_claims_are_armed_with_their_claim_and_no_more_than_the_window() {
     let mut desk = bare(1, None);
     let mut armed = 0;
     for seq in 1..=ARMED_MAX as u64 + 3 {
-        let effects = tell(&mut desk, Event::Accepted(admission(seq, &format!("t{seq}"), 5)));
+        let effects = accept(&mut desk, admission(seq, &format!("t{seq}"), 5));
         let Effect::Claim { arm, .. } = &effects[0] else { panic!("{effects:?}") };
         assert_eq!(*arm, seq <= ARMED_MAX as u64, "{seq}");
         armed += usize::from(*arm);
@@ -108,7 +143,7 @@ fn takes_are_counted_until_their_judgement() {
 fn taking_stops_at_what_can_be_held() {
     let mut desk = bare(1, None);
     for seq in 1..TAKEN_MAX as u64 {
-        tell(&mut desk, Event::Refused { seq });
+        tell(&mut desk, Event::Recording { seq });
     }
     tell(&mut desk, Event::Sighted(vec![sighting("intent-a.json"), sighting("intent-b.json")]));
     assert_eq!(takes(&advance(&mut desk, Duration::ZERO)), 1, "one place is left");
@@ -263,12 +298,15 @@ fn a_recovered_intent_that_repeats_a_success_is_a_duplicate_unless_it_may_have_r
 }
 
 #[test]
-fn a_run_without_space_does_not_count_and_comes_back() {
+fn a_run_without_space_or_bytes_does_not_count_and_comes_back() {
     let mut world = World::new(limits(1));
     world.accept(admission(1, "t", 5));
-    world.end(Verdict::Postpone);
+    world.end(Verdict::Postpone(Postponed::NoBytes));
     audit(&world.desk);
     assert!(world.running.is_empty());
+    let why = world.desk.why(world.now, 1).unwrap();
+    assert_eq!(why, Why::Postponed { cause: Postponed::NoBytes, left: POSTPONED_RETRY });
+    assert_eq!(why.reason().word, "store-unreadable");
     world.now = world.desk.wake_at().expect("it waits for space");
     world.tick();
     world.end(Verdict::Success);
@@ -292,11 +330,11 @@ fn an_urgent_intent_is_armed_out_of_its_turn_and_few_at_once() {
     let mut desk = bare(1, None);
     let window = ARMED_MAX as u64;
     for seq in 1..=window {
-        tell(&mut desk, Event::Accepted(admission(seq, &format!("t{seq}"), 0)));
+        accept(&mut desk, admission(seq, &format!("t{seq}"), 0));
     }
     // Claims that are not durable yet keep the window full and nothing ready.
     for seq in window + 1..=window + 5 {
-        tell(&mut desk, Event::Accepted(admission(seq, &format!("t{seq}"), 10)));
+        accept(&mut desk, admission(seq, &format!("t{seq}"), 10));
         tell(&mut desk, Event::Claimed { seq, last: None });
     }
     let arms: Vec<_> = advance(&mut desk, Duration::ZERO)

@@ -77,6 +77,11 @@ pub enum Event {
         /// Sequence number.
         seq: u64,
     },
+    /// An outcome found at start goes to the clerk: nothing was taken for it and nothing is judged.
+    Recording {
+        /// Sequence number.
+        seq: u64,
+    },
     /// A claim is durable.
     Claimed {
         /// Sequence number.
@@ -181,6 +186,20 @@ pub enum Effect {
         /// Sequence number.
         seq: u64,
     },
-    /// Our bug: an event that makes no sense. To be logged loudly.
-    Bug(Misstep),
+    /// Our defect: the books are wrong from here on, so nobody must go on with them.
+    Bug(Bug),
+}
+
+/// An event that does not fit the books.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Bug {
+    /// It makes no sense at this stage.
+    #[error(transparent)]
+    Misstep(#[from] Misstep),
+    /// An answer to a take that nobody asked for.
+    #[error("a file was judged that was not asked for")]
+    NoSuchTake,
+    /// It is about an intent that is not known.
+    #[error("intent {0} is not known here")]
+    Unknown(u64),
 }

@@ -7,25 +7,25 @@ mod rate;
 mod settle;
 mod why;
 
-pub use message::{Admission, Effect, Event, Fingerprint, Sighting};
+pub use message::{Admission, Bug, Effect, Event, Fingerprint, Sighting};
 pub use why::Why;
 
 use crate::intent::TargetKey;
 use crate::limits::{
     AHEAD_BELOW, ARMED_MAX, Limits, SIGHTED_MAX, TAKEN_MAX, TAKES_IN_FLIGHT_MAX, retry_pause,
 };
-use crate::outcome::Verdict;
+use crate::outcome::{Postponed, Verdict};
 use crate::ready::{NotReady, Reasons};
 use crate::record::LastSuccess;
 use crate::stage::{Final, Stage, Step, Then, step};
 use lanes::{Lanes, Rank};
 use rate::Rate;
 use settle::Settle;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-/// How soon a run that found no space is tried again.
-const SPACE_RETRY: Duration = Duration::from_secs(1);
+/// How soon a run is tried again that was put off: it found no space, or not its bytes.
+const POSTPONED_RETRY: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 struct Item {
@@ -37,6 +37,8 @@ struct Item {
     started: u32,
     arm: Arm,
     slot: Option<u16>,
+    /// Why its last start did not happen.
+    postponed: Option<Postponed>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +74,8 @@ pub struct Desk {
     slots: Vec<u16>,
     running: usize,
     armed: usize,
-    refused: usize,
+    /// Numbers whose outcome is on its way to the disk without an item: refused, or found decided at start.
+    recording: HashSet<u64>,
     typical_run: Option<Duration>,
     takes_in_flight: usize,
     scan: Scan,
@@ -98,7 +101,7 @@ impl Desk {
             slots: (0..slots).rev().collect(),
             running: 0,
             armed: 0,
-            refused: 0,
+            recording: HashSet::new(),
             typical_run: None,
             takes_in_flight: 0,
             scan: Scan { wanted: true, ..Scan::default() },
@@ -142,7 +145,7 @@ impl Desk {
 
     /// Intents taken and not finished.
     pub fn unfinished(&self) -> usize {
-        self.items.len() + self.refused
+        self.items.len() + self.recording.len()
     }
 
     /// Names sighted and not taken.
@@ -177,41 +180,32 @@ impl Desk {
     pub fn handle(&mut self, now: Duration, event: Event, effects: &mut Vec<Effect>) {
         match event {
             Event::Sighted(sightings) => self.on_sighted(now, sightings),
-            Event::ScanSlice { complete } => {
-                self.scan.asked = false;
-                self.scan.partial = !complete;
-                if complete {
-                    self.scan.next_at = self.period.map(|period| now + period);
-                }
-            }
+            Event::ScanSlice { complete } => self.on_slice(now, complete),
             Event::ScanWanted => self.scan.wanted = true,
             Event::NotTaken(name) => {
                 self.settle.forget(&name);
-                self.takes_in_flight = self.takes_in_flight.saturating_sub(1);
+                self.answered(effects);
             }
             Event::Unsettled(sighting) => {
-                self.takes_in_flight = self.takes_in_flight.saturating_sub(1);
+                self.answered(effects);
                 self.on_sighted(now, vec![sighting]);
             }
             Event::Relooking { count } => self.takes_in_flight += count,
             Event::Taken(name) => self.settle.forget(&name),
             Event::Accepted(admission) => {
-                self.takes_in_flight = self.takes_in_flight.saturating_sub(1);
+                self.answered(effects);
                 self.on_accepted(now, admission, effects);
             }
-            Event::Refused { .. } => {
-                self.takes_in_flight = self.takes_in_flight.saturating_sub(1);
-                self.refused += 1;
+            Event::Refused { seq } => {
+                self.answered(effects);
+                self.recording.insert(seq);
+            }
+            Event::Recording { seq } => {
+                self.recording.insert(seq);
             }
             Event::Claimed { seq, last } => self.on_claimed(seq, last, effects),
             Event::Recovered { admission, last } => self.on_recovered(admission, last, effects),
-            Event::Armed { seq } => {
-                if let Some(item) = self.items.get_mut(&seq) {
-                    item.arm = Arm::Durable;
-                    // The slot of the attempt before, whose run line is not needed any more.
-                    self.free_slot(seq);
-                }
-            }
+            Event::Armed { seq } => self.on_armed(seq, effects),
             Event::Ended { seq, verdict, took, jitter } => {
                 // An average that follows within about eight runs.
                 self.typical_run = Some(self.typical_run.map_or(took, |typical| (typical * 7 + took) / 8));
@@ -236,6 +230,14 @@ impl Desk {
         self.ask_scan(now, effects);
     }
 
+    fn on_slice(&mut self, now: Duration, complete: bool) {
+        self.scan.asked = false;
+        self.scan.partial = !complete;
+        if complete {
+            self.scan.next_at = self.period.map(|period| now + period);
+        }
+    }
+
     fn on_sighted(&mut self, now: Duration, sightings: Vec<Sighting>) {
         let (debounce, bound) = (self.limits.debounce, self.limits.debounce_max());
         for sighting in sightings {
@@ -245,6 +247,14 @@ impl Desk {
                 return;
             }
             self.settle.sighted(now, sighting, debounce, bound);
+        }
+    }
+
+    /// One take has its answer.
+    fn answered(&mut self, effects: &mut Vec<Effect>) {
+        match self.takes_in_flight.checked_sub(1) {
+            Some(left) => self.takes_in_flight = left,
+            None => effects.push(Effect::Bug(Bug::NoSuchTake)),
         }
     }
 
@@ -271,15 +281,29 @@ impl Desk {
         self.on_claimed(seq, last, effects);
     }
 
+    fn on_armed(&mut self, seq: u64, effects: &mut Vec<Effect>) {
+        let Some(item) = self.items.get_mut(&seq) else {
+            return effects.push(Effect::Bug(Bug::Unknown(seq)));
+        };
+        // One that turned out to repeat a success meanwhile needs no start any more.
+        if item.arm == Arm::Asked {
+            item.arm = Arm::Durable;
+            // The slot of the attempt before, whose run line is not needed any more.
+            self.free_slot(seq);
+        }
+    }
+
     fn on_claimed(&mut self, seq: u64, last: Option<LastSuccess>, effects: &mut Vec<Effect>) {
-        let Some(item) = self.items.get_mut(&seq) else { return };
+        let Some(item) = self.items.get_mut(&seq) else {
+            return effects.push(Effect::Bug(Bug::Unknown(seq)));
+        };
         if item.arm == Arm::Asked {
             item.arm = Arm::Durable;
         }
         match step(item.stage, Step::ClaimDurable) {
             Ok((Some(stage), _)) => item.stage = stage,
             Ok((None, _)) => {}
-            Err(misstep) => return effects.push(Effect::Bug(misstep)),
+            Err(misstep) => return effects.push(Effect::Bug(misstep.into())),
         }
         let (key, rank) = (item.key.clone(), item.rank);
         if item.arm == Arm::No {
@@ -353,9 +377,10 @@ impl Desk {
         match step(item.stage, Step::Start { attempt }) {
             Ok((Some(stage), _)) => item.stage = stage,
             Ok((None, _)) => {}
-            Err(misstep) => return effects.push(Effect::Bug(misstep)),
+            Err(misstep) => return effects.push(Effect::Bug(misstep.into())),
         }
         item.started = attempt;
+        item.postponed = None;
         item.arm = Arm::No;
         item.slot = Some(slot);
         self.armed -= 1;
@@ -388,15 +413,18 @@ impl Desk {
         (seq, verdict, jitter): (u64, Verdict, f64),
         effects: &mut Vec<Effect>,
     ) {
-        let Some(item) = self.items.get_mut(&seq) else { return };
-        self.running = self.running.saturating_sub(1);
+        let Some(item) = self.items.get_mut(&seq) else {
+            return effects.push(Effect::Bug(Bug::Unknown(seq)));
+        };
         let max_attempts = self.limits.max_attempts;
         let then = match step(item.stage, Step::Ended { verdict, max_attempts }) {
             Ok((stage, then)) => {
+                // It was running, or the step would make no sense.
+                self.running -= 1;
                 item.stage = stage.unwrap_or(Stage::Waiting);
                 then
             }
-            Err(misstep) => return effects.push(Effect::Bug(misstep)),
+            Err(misstep) => return effects.push(Effect::Bug(misstep.into())),
         };
         let key = item.key.clone();
         match then {
@@ -415,13 +443,14 @@ impl Desk {
                 self.pauses.insert((now + pause, seq));
                 effects.push(Effect::RetryAnnounced { seq, attempt, pause });
             }
-            Then::WaitForSpace => {
+            Then::TryAgain(cause) => {
                 // The start is recorded but did not happen: the same attempt is used again.
                 item.started -= 1;
+                item.postponed = Some(cause);
                 item.arm = Arm::Durable;
                 self.armed += 1;
                 self.free_slot(seq);
-                self.pauses.insert((now + SPACE_RETRY, seq));
+                self.pauses.insert((now + POSTPONED_RETRY, seq));
             }
             _ => {
                 self.free_slot(seq);
@@ -447,11 +476,13 @@ impl Desk {
 
     fn on_filed(&mut self, seq: u64, effects: &mut Vec<Effect>) {
         let Some(item) = self.items.get(&seq) else {
-            self.refused = self.refused.saturating_sub(1);
+            if !self.recording.remove(&seq) {
+                effects.push(Effect::Bug(Bug::Unknown(seq)));
+            }
             return;
         };
         if let Err(misstep) = step(item.stage, Step::Filed) {
-            return effects.push(Effect::Bug(misstep));
+            return effects.push(Effect::Bug(misstep.into()));
         }
         let key = item.key.clone();
         self.free_slot(seq);
@@ -500,7 +531,7 @@ impl Desk {
 impl Item {
     fn new(admission: Admission, rank: Rank, stage: Stage) -> Self {
         let Admission { key, name, sha256, started, .. } = admission;
-        Self { stage, key, name, sha256, rank, started, arm: Arm::No, slot: None }
+        Self { stage, key, name, sha256, rank, started, arm: Arm::No, slot: None, postponed: None }
     }
 }
 

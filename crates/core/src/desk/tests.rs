@@ -89,6 +89,7 @@ impl World {
 
     pub(super) fn accept(&mut self, admission: Admission) {
         self.keys.insert(admission.seq, admission.clone());
+        self.event(Event::Relooking { count: 1 });
         self.event(Event::Accepted(admission));
     }
 
@@ -258,7 +259,7 @@ proptest! {
                 }
                 _ if world.running.is_empty() => {}
                 2 => { world.end(Verdict::Success); }
-                _ => { world.end(if target == 0 { Verdict::Retry(Code::PorchBusy) } else { Verdict::Postpone }); }
+                _ => { world.end(if target == 0 { Verdict::Retry(Code::PorchBusy) } else { Verdict::Postpone(Postponed::NoSpace) }); }
             }
             prop_assert!(world.running.len() <= workers);
             let mut targets: Vec<_> = world.running.iter().map(|s| world.keys[s].key.clone()).collect();
@@ -275,7 +276,7 @@ proptest! {
             }
         }
         let mut all: Vec<_> = world.recorded.iter().map(|(s, _, _)| *s).collect();
-        for key in world.keys.values().map(|a| a.key.clone()).collect::<std::collections::HashSet<_>>() {
+        for key in world.keys.values().map(|a| a.key.clone()).collect::<HashSet<_>>() {
             let of_key: Vec<_> = all.iter().filter(|s| world.keys[*s].key == key).copied().collect();
             prop_assert!(of_key.windows(2).all(|w| w[0] < w[1]), "recorded in order of taking");
         }

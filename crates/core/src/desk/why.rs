@@ -4,6 +4,7 @@ use super::{Arm, Desk, Rank, Stage};
 use crate::inquiry::Reason;
 use crate::intent::TargetKey;
 use crate::limits::{TAKEN_MAX, TAKES_IN_FLIGHT_MAX};
+use crate::outcome::Postponed;
 use crate::ready::NotReady;
 use crate::units::format_duration;
 use std::time::Duration;
@@ -39,6 +40,13 @@ pub enum Why {
         /// Which start comes next.
         attempt: u32,
         /// In how long.
+        left: Duration,
+    },
+    /// Its start was put off through no fault of its own.
+    Postponed {
+        /// Why.
+        cause: Postponed,
+        /// When it is tried again.
         left: Duration,
     },
     /// Nothing is started any more: the daemon stops.
@@ -110,11 +118,8 @@ impl Why {
                 format!("porch asked to be tried again: start {attempt} comes in {}", time(left)),
                 "Find out what porch is waiting for: `conductor-loop logs`.",
             ),
-            Self::Stopping => (
-                "stopping",
-                "the daemon is stopping and starts nothing".to_owned(),
-                "The next start of the daemon runs it.",
-            ),
+            Self::Stopping => stopping(),
+            Self::Postponed { cause, left } => postponed(*cause, &time(left)),
             Self::NotStarting { reason } => (
                 "not-starting",
                 format!("nothing is started at the moment: {reason}"),
@@ -139,6 +144,30 @@ impl Why {
     }
 }
 
+/// The name, the sentence and what can be done.
+type Words = (&'static str, String, &'static str);
+
+fn stopping() -> Words {
+    let text = "the daemon is stopping and starts nothing".to_owned();
+    ("stopping", text, "The next start of the daemon runs it.")
+}
+
+fn postponed(cause: Postponed, left: &str) -> Words {
+    match cause {
+        Postponed::Stopping => stopping(),
+        Postponed::NoSpace => (
+            "no-space",
+            format!("there was no space for its private copy; tried again in {left}"),
+            "Free space on the handoff's file system.",
+        ),
+        Postponed::NoBytes => (
+            "store-unreadable",
+            format!("its bytes could not be read back from the store; tried again in {left}"),
+            "Check the disk and the free space of the state directory: `conductor-loop logs` says what failed.",
+        ),
+    }
+}
+
 impl Desk {
     /// What a taken intent waits for; none when the desk does not know it.
     pub fn why(&self, now: Duration, seq: u64) -> Option<Why> {
@@ -154,8 +183,12 @@ impl Desk {
     fn why_waiting(&self, now: Duration, rank: Rank, key: &TargetKey) -> Why {
         let item = self.items.get(&rank.seq);
         if let Some((until, _)) = self.pauses.iter().find(|(_, seq)| *seq == rank.seq) {
+            let left = until.saturating_sub(now);
+            if let Some(cause) = item.and_then(|item| item.postponed) {
+                return Why::Postponed { cause, left };
+            }
             let attempt = item.map_or(1, |item| item.started + 1);
-            return Why::Pausing { attempt, left: until.saturating_sub(now) };
+            return Why::Pausing { attempt, left };
         }
         if self.lanes.is_held(key) {
             return Why::Held;
@@ -233,6 +266,7 @@ mod tests {
     fn accept(world: &mut World, seq: u64, target: &str) {
         let admission = admission(seq, target, 5);
         world.keys.insert(seq, admission.clone());
+        world.event(Event::Relooking { count: 1 });
         world.event(Event::Accepted(admission));
     }
 
