@@ -98,8 +98,10 @@ fn place_archive(places: &Places, settlement: &mut Settlement) -> Result<(), Pub
 /// The checked private copy becomes the archived file: no new inode.
 fn staged(places: &Places, (slot, name): (u16, &str), dir: &Dir, to: &str, bytes: &[u8]) -> io::Result<()> {
     match places.slots.move_out(slot, name, dir, to) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => from_bytes(places, dir, to, bytes, false),
-        other => other,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+        // Whatever porch did to its directory meanwhile: the bytes are here as well.
+        Err(_) => from_bytes(places, dir, to, bytes, false),
+        Ok(()) => Ok(()),
     }
 }
 

@@ -20,12 +20,12 @@ struct Office {
 
 fn office() -> Office {
     let temp = tempfile::tempdir().unwrap();
-    let handoff = Dir::open(temp.path()).unwrap();
+    let handoff = Arc::new(Dir::open(temp.path()).unwrap());
     let sub = |name: &str| Arc::new(handoff.ensure(name, 0o750).unwrap());
     let places = Places {
         taken: sub("taken"),
         drafts: sub("drafts"),
-        slots: Arc::new(Slots::new(handoff.ensure("staging", 0o750).unwrap())),
+        slots: Arc::new(Slots::below(&handoff, temp.path()).unwrap()),
         processed: sub("processed"),
         failed: sub("failed"),
         status: sub("status"),

@@ -33,8 +33,6 @@ pub struct Places {
     pub drafts: Arc<Dir>,
     /// .conductor/staging/N/
     pub slots: Arc<Slots>,
-    /// Absolute path of staging/.
-    pub slots_path: PathBuf,
     _lock: Lock,
 }
 
@@ -59,18 +57,17 @@ impl Places {
         let sub = |parent: &Dir, name: &str, mode| {
             parent.ensure(name, mode).map_err(|error| set_up(&path.join(name), &error)).map(Arc::new)
         };
-        let private = sub(&handoff, PRIVATE, 0o700)?;
+        let private = open_private(&handoff).map_err(|error| set_up(&path.join(PRIVATE), &error))?;
         let lock = take_lock(&private, &path)?;
-        let staging =
-            private.ensure("staging", 0o700).map_err(|error| set_up(&path.join("staging"), &error))?;
+        let private_path = path.join(PRIVATE);
+        let slots = Slots::below(&private, &private_path).map_err(|error| set_up(&private_path, &error))?;
         let places = Self {
             processed: sub(&handoff, "processed", 0o750)?,
             failed: sub(&handoff, "failed", 0o750)?,
             status: sub(&handoff, "status", 0o750)?,
             taken: sub(&private, "taken", 0o700)?,
             drafts: sub(&private, "drafts", 0o700)?,
-            slots: Arc::new(Slots::new(staging)),
-            slots_path: path.join(PRIVATE).join("staging"),
+            slots: Arc::new(slots),
             private,
             handoff,
             path,
@@ -114,6 +111,13 @@ impl Places {
             status: Arc::clone(&self.status),
         }
     }
+}
+
+/// The private directory. A run that took our own permissions from it has not taken the next start.
+fn open_private(handoff: &Dir) -> std::io::Result<Arc<Dir>> {
+    let private = handoff.ensure(PRIVATE, 0o700)?;
+    private.make_own()?;
+    Ok(Arc::new(private))
 }
 
 fn set_up(path: &Path, error: &std::io::Error) -> Failure {

@@ -62,7 +62,7 @@ pub(super) fn recover(
         .filter(|e| e.outcome.is_none())
         .filter_map(|e| Some((e.claim.as_ref()?.seq, e.claim.as_ref()?.sha256)))
         .collect();
-    let staging = places.slots_path.display().to_string();
+    let staging = places.slots.path().display().to_string();
     for left in kill_leftovers(&last.lines, &unfinished, &staging) {
         tracing::warn!(process = left, "ended a porch that the last daemon had left running");
     }
@@ -106,8 +106,14 @@ pub(super) fn recover(
         recovered.claims.iter().map(|unrun| (unrun.claim.seq, unrun.started)).collect();
     store.write(|batch| batch.count_starts(&counted)).map_err(broken)?;
     // Private copies and drafts are made again from the store.
-    places.slots.clear().map_err(io)?;
-    places.drafts.clear().map_err(io)?;
+    for left in places.slots.clear().map_err(io)? {
+        tracing::warn!(
+            left = left.name,
+            reason = left.reason,
+            "what a run left in the staging directory cannot be removed; tried again at the next start"
+        );
+    }
+    places.drafts.clear(None).map_err(io)?;
     Ok(recovered)
 }
 

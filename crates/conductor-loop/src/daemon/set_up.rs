@@ -161,8 +161,7 @@ pub(super) fn start_runner(
         grace: config.grace,
         kubeconfig: config.kubeconfig.clone(),
     };
-    let slots = (Arc::clone(&places.slots), places.slots_path.clone());
-    Runner::start(config.limits.workers, settings, slots, ledger, move |ended| {
+    Runner::start(config.limits.workers, settings, &places.slots, ledger, move |ended| {
         drop(inputs.send(Input::Worker(Box::new(ended))));
     })
 }

@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::daemon::{FREE_BYTES_MIN, FREE_INODES_MIN, HeadFile, Renamers, StateFiles, find_porch};
 use crate::store::{Store, StoreError};
 use crate::sys::dir::Dir;
+use crate::sys::slots::Slots;
 use crate::sys::watch::Watch;
 use crate::sys::{access, descriptor_limit, kernel_lacks};
 use conductor_core::record::one_line;
@@ -54,13 +55,14 @@ fn bad(found: impl Into<String>, fix: impl Into<String>) -> Finding {
 
 type Check = fn(&Config) -> Finding;
 
-const CHECKS: [(&str, Check); 11] = [
+const CHECKS: [(&str, Check); 12] = [
     ("handoff", handoff),
     ("file system", file_system),
     ("space", space),
     ("events", events),
     ("porch", porch),
     ("packages", packages),
+    ("staging", staging),
     ("state", state),
     ("descriptors", descriptors),
     ("kernel", kernel),
@@ -196,6 +198,21 @@ fn packages(config: &Config) -> Finding {
             good(format!("{out} does not exist; the daemon makes it"))
         }
         Err(error) => bad(format!("{out}: {error}"), "Name a directory this user can use (--out)."),
+    }
+}
+
+/// What runs left that could not be removed; each start tries again.
+fn staging(config: &Config) -> Finding {
+    let Ok(staging) = open(config).and_then(|dir| dir.sub(".conductor")?.sub("staging")) else {
+        return good("not there yet");
+    };
+    match Slots::broken(&staging) {
+        Ok(names) if names.is_empty() => good("nothing is left there"),
+        Ok(names) => warning(
+            format!(".conductor/staging holds what runs left and nobody could remove: {}", names.join(", ")),
+            "Look for immutable files (lsattr -R) and mounts in it; the next start removes it.",
+        ),
+        Err(error) => bad(format!(".conductor/staging: {error}"), "Give the daemon's user the directory."),
     }
 }
 

@@ -39,7 +39,7 @@ enum Ladder {
 }
 
 pub(super) fn run(worker: &Worker, settings: &Settings, executable: &Executable, job: &Job) -> Run {
-    let file = worker.slots_path.join(job.slot.to_string()).join(&job.claim.name);
+    let file = worker.slots.path_of(job.slot).join(&job.claim.name);
     let mut words = vec![
         "-intent".to_owned(),
         file.display().to_string(),
@@ -99,7 +99,7 @@ fn command(worker: &Worker, settings: &Settings, executable: &Executable, job: &
         .env("CONDUCTOR_INTENT_SEQ", job.seq.to_string())
         .env("CONDUCTOR_INTENT_ATTEMPT", job.attempt.to_string())
         .env("CONDUCTOR_CORRELATION_ID", &claim.correlation_id)
-        .current_dir(worker.slots_path.join(job.slot.to_string()))
+        .current_dir(worker.slots.path_of(job.slot))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

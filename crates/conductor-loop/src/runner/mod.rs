@@ -122,8 +122,6 @@ struct Worker {
     number: usize,
     settings: Arc<RwLock<Settings>>,
     slots: Arc<Slots>,
-    /// Absolute path of the directory that holds the slots.
-    slots_path: PathBuf,
     ledger: Arc<RunLedger>,
     stop: Arc<StopSign>,
     waker: Waker,
@@ -134,7 +132,7 @@ impl Runner {
     pub fn start(
         workers: usize,
         settings: Settings,
-        (slots, slots_path): (Arc<Slots>, PathBuf),
+        slots: &Arc<Slots>,
         ledger: &Arc<RunLedger>,
         report: impl Fn(Ended) + Send + Clone + 'static,
     ) -> io::Result<Self> {
@@ -147,8 +145,7 @@ impl Runner {
             let worker = Worker {
                 number,
                 settings: Arc::clone(&settings),
-                slots: Arc::clone(&slots),
-                slots_path: slots_path.clone(),
+                slots: Arc::clone(slots),
                 ledger: Arc::clone(ledger),
                 stop: Arc::clone(&stop),
                 waker,
@@ -203,8 +200,7 @@ impl Worker {
         }
         let settings = self.settings.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         let staged = self.slots.open(job.slot).and_then(|slot| {
-            let copy = staging::stage(&slot, &job.claim.name, &job.bytes)?;
-            Ok((slot, copy))
+            staging::stage(slot, &job.claim.name, &job.bytes, || self.slots.renew(job.slot))
         });
         let (slot, copy) = match staged {
             Ok(staged) => staged,
@@ -221,7 +217,7 @@ impl Worker {
         };
         let staged = copy.seal(&slot, &job.claim.name, &job.bytes);
         if !staged || matches!(settings.engine, Engine::External(_)) {
-            staging::sweep(&slot, staged.then_some(job.claim.name.as_str()));
+            self.slots.sweep(job.slot, &slot, staged.then_some(job.claim.name.as_str()));
         }
         (run, staged)
     }

@@ -13,16 +13,24 @@ const ARCHIVED_MODE: u32 = 0o640;
 /// The open private copy.
 pub(super) struct Copy(File);
 
-/// Writes the private copy into its slot. A leftover of the same name is replaced.
-pub(super) fn stage(slot: &Dir, name: &str, bytes: &[u8]) -> io::Result<Copy> {
-    match slot.create(name, STAGED_MODE, bytes) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            slot.clear()?;
+/// Writes the private copy into its slot. Where that fails for what is in the slot, the slot is made new.
+pub(super) fn stage(
+    slot: Dir,
+    name: &str,
+    bytes: &[u8],
+    renew: impl FnOnce() -> io::Result<Dir>,
+) -> io::Result<(Dir, Copy)> {
+    let slot = match slot.create(name, STAGED_MODE, bytes) {
+        Ok(()) => slot,
+        Err(error) if crate::sys::is_no_space(&error) => return Err(error),
+        Err(_) => {
+            let slot = renew()?;
             slot.create(name, STAGED_MODE, bytes)?;
+            slot
         }
-        other => other?,
-    }
-    Ok(Copy(slot.open_read(name)?))
+    };
+    let copy = Copy(slot.open_read(name)?);
+    Ok((slot, copy))
 }
 
 impl Copy {
@@ -40,29 +48,5 @@ impl Copy {
     fn content_is(&self, bytes: &[u8]) -> bool {
         let mut found = vec![0; bytes.len()];
         self.0.read_exact_at(&mut found, 0).is_ok() && found == bytes
-    }
-}
-
-/// Removes what porch left in the slot beside the copy. The slot is also porch's working directory.
-pub(super) fn sweep(slot: &Dir, keep: Option<&str>) {
-    let Ok(names) = slot.names() else { return };
-    if names.iter().all(|name| Some(&**name) == keep.map(str::as_bytes)) {
-        return;
-    }
-    for name in names {
-        let Ok(text) = std::str::from_utf8(&name) else {
-            // A name of arbitrary bytes: the slot is emptied as a whole and the copy made from memory.
-            let _ = slot.clear();
-            return;
-        };
-        if Some(text) != keep {
-            let directory = slot.stat(text).is_ok_and(|meta| meta.kind == Kind::Directory);
-            // What cannot be removed now is removed when the slot is used next.
-            let _ = if directory {
-                slot.sub(text).and_then(|sub| sub.clear()).and_then(|()| slot.remove_dir(text))
-            } else {
-                slot.unlink(text)
-            };
-        }
     }
 }

@@ -11,7 +11,6 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// A directory that stays the same directory whatever its path becomes.
@@ -109,10 +108,11 @@ impl Dir {
         Ok(Self(open(path, DIR_FLAGS, Mode::empty())?))
     }
 
-    /// Opens the sub-directory `name`, creating it when missing. A symbolic link of that name is refused.
+    /// Opens the sub-directory `name`, creating it when missing. A symbolic link of that name is refused; a directory of ours that
+    /// a run closed to us is opened again.
     pub fn ensure(&self, name: &str, mode: u32) -> io::Result<Self> {
         match mkdirat(&self.0, name, Mode::from_raw_mode(mode)) {
-            Ok(()) | Err(Errno::EXIST) => self.sub(name),
+            Ok(()) | Err(Errno::EXIST) => self.sub_of_ours(name),
             Err(errno) => Err(errno.into()),
         }
     }
@@ -196,19 +196,6 @@ impl Dir {
     /// Removes an empty directory.
     pub fn remove_dir(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
         Ok(unlinkat(&self.0, name.as_ref(), AtFlags::REMOVEDIR)?)
-    }
-
-    /// Removes everything below this directory, without following links.
-    pub fn clear(&self) -> io::Result<()> {
-        for name in self.names()? {
-            if self.stat(OsStr::from_bytes(&name))?.kind == Kind::Directory {
-                self.sub(OsStr::from_bytes(&name))?.clear()?;
-                self.remove_dir(OsStr::from_bytes(&name))?;
-            } else {
-                self.unlink(OsStr::from_bytes(&name))?;
-            }
-        }
-        Ok(())
     }
 
     /// Sets the permission bits of an entry that was checked to be a regular file of ours.

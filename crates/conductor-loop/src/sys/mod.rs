@@ -1,6 +1,7 @@
 //! Safe thin wrappers over the kernel: directories by descriptor, inotify, wake-ups, processes, locks.
 //! No decision is made here.
 
+pub mod clear;
 pub mod dir;
 pub mod lock;
 pub mod process;

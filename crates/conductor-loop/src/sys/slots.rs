@@ -1,46 +1,294 @@
 //! The staging slots: one directory a run, made when first used. The desk hands out the lowest free number, so a daemon
-//! with little to do never has more of them than workers; none is held open between runs.
+//! with little to do never has more of them than workers; none is held open between runs. What a run leaves that cannot
+//! be removed is set aside as `broken.N` and tried again at each start: no run takes a slot from the next one.
 
 use super::dir::{Dir, Kind};
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+const NAME: &str = "staging";
 const MODE: u32 = 0o700;
+/// Names of what was set aside.
+const BROKEN: &str = "broken.";
+/// So much is set aside at most; what comes after stays in the way of its slot, which then has another name.
+const BROKEN_MAX: u32 = 64;
+/// So many names a slot can have in one life of the daemon.
+const NAMES_MAX: u32 = 64;
 
 /// The directory `staging/` with its numbered slots.
 #[derive(Debug)]
-pub struct Slots(Dir);
+pub struct Slots {
+    /// The directory above.
+    private: Arc<Dir>,
+    staging: RwLock<Arc<Dir>>,
+    path: PathBuf,
+    books: Mutex<Books>,
+}
+
+#[derive(Debug, Default)]
+struct Books {
+    /// Slots whose own name is taken by what can neither be removed nor renamed.
+    renamed: HashMap<u16, u32>,
+    /// Slots that could not be swept after their last run.
+    unswept: HashSet<u16>,
+}
+
+/// What could not be removed.
+#[derive(Debug)]
+pub struct Unremovable {
+    /// Where it lies now.
+    pub name: String,
+    /// Why it stays.
+    pub reason: String,
+}
 
 impl Slots {
-    /// The slots below `staging`.
-    pub fn new(staging: Dir) -> Self {
-        Self(staging)
+    /// The slots below `private`, whose absolute path is `path`. All in it is made again by us, so whatever took the place of
+    /// the directory is removed, and modes that lock us out are set right.
+    pub fn below(private: &Arc<Dir>, path: &Path) -> io::Result<Self> {
+        let staging = RwLock::new(Arc::new(staging(private)?));
+        let private = Arc::clone(private);
+        Ok(Self { private, staging, path: path.join(NAME), books: Mutex::default() })
     }
 
-    /// Opens a slot, and makes it when it is not there.
+    fn staging(&self) -> Arc<Dir> {
+        Arc::clone(&self.staging.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Absolute path of the directory that holds the slots.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Absolute path of a slot.
+    pub fn path_of(&self, slot: u16) -> PathBuf {
+        self.path.join(self.name(slot))
+    }
+
+    /// Whether the path of the staging directory leads to it. A run that removed or replaced the directory itself has done that
+    /// for its own run only: it is made again.
+    pub fn is_in_place(&self) -> bool {
+        let by_path = || Some(Dir::open(&self.path).ok()?.meta().ok()?.id);
+        let same = |own: &Dir| own.meta().is_ok_and(|own| by_path() == Some(own.id));
+        if same(&self.staging()) {
+            return true;
+        }
+        let made = self.private.make_own().and_then(|()| staging(&self.private));
+        let Ok(made) = made else { return false };
+        let in_place = same(&made);
+        if in_place {
+            *self.staging.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(made);
+        }
+        in_place
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn name(&self, slot: u16) -> String {
+        match self.books().renamed.get(&slot) {
+            None => slot.to_string(),
+            Some(number) => format!("{slot}.{number}"),
+        }
+    }
+
+    /// Opens a slot that is empty but for what an earlier copy of the same name left, and makes it when it is not there.
     pub fn open(&self, slot: u16) -> io::Result<Dir> {
-        let name = slot.to_string();
-        match self.0.sub(&name) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.0.ensure(&name, MODE),
+        let name = self.name(slot);
+        let unswept = !self.books().unswept.is_empty() && self.books().unswept.remove(&slot);
+        let opened = match self.staging().sub(&name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.staging().ensure(&name, MODE),
             opened => opened,
+        };
+        match opened {
+            Ok(dir) if !unswept && dir.meta()?.mode & MODE == MODE => Ok(dir),
+            _ => self.renew(slot),
+        }
+    }
+
+    /// Makes a slot usable again, whatever stands in its place.
+    pub fn renew(&self, slot: u16) -> io::Result<Dir> {
+        let name = self.name(slot);
+        let cleared = self.empty(&name);
+        if let Ok(dir) = cleared {
+            return Ok(dir);
+        }
+        // The directory above may have been closed to us: its mode is ours to set.
+        if let Ok(dir) = self.staging().make_own().and_then(|()| self.empty(&name)) {
+            return Ok(dir);
+        }
+        if let Ok(aside) = self.set_aside(&name) {
+            tracing::warn!(slot, set_aside = aside, "what the last run left cannot be removed");
+            return self.staging().ensure(&name, MODE);
+        }
+        for _ in 0..NAMES_MAX {
+            let number = {
+                let mut books = self.books();
+                let number = books.renamed.entry(slot).or_default();
+                *number += 1;
+                *number
+            };
+            if number > NAMES_MAX {
+                break;
+            }
+            let name = self.name(slot);
+            if let Ok(dir) = self.empty(&name) {
+                tracing::warn!(
+                    slot,
+                    used = name,
+                    "what the last run left can neither be removed nor renamed"
+                );
+                return Ok(dir);
+            }
+        }
+        cleared
+    }
+
+    /// The directory of this name, empty.
+    fn empty(&self, name: &str) -> io::Result<Dir> {
+        match self.staging().stat(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return self.staging().ensure(name, MODE);
+            }
+            Err(error) => return Err(error),
+            Ok(meta) if meta.kind != Kind::Directory => {
+                self.staging().unlink(name)?;
+                return self.staging().ensure(name, MODE);
+            }
+            Ok(_) => {}
+        }
+        let dir = self.staging().sub_of_ours(name)?;
+        dir.make_own()?;
+        dir.clear(None)?;
+        Ok(dir)
+    }
+
+    fn set_aside(&self, name: &str) -> io::Result<String> {
+        let staging = self.staging();
+        for number in 0..BROKEN_MAX {
+            let aside = format!("{BROKEN}{number}");
+            match staging.rename_new(name, &staging, &aside) {
+                Ok(()) => return Ok(aside),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::Error::other(format!("{BROKEN_MAX} are set aside already")))
+    }
+
+    /// Removes what a run left in its slot beside `keep`. What cannot be removed now is dealt with when the slot is used next.
+    pub fn sweep(&self, slot: u16, dir: &Dir, keep: Option<&str>) {
+        if dir.clear(keep).is_err() {
+            self.books().unswept.insert(slot);
         }
     }
 
     /// Moves a file out of a slot; never over another. The slot is opened, so that no link that porch put in its place leads
     /// elsewhere.
     pub fn move_out(&self, slot: u16, name: &str, to_dir: &Dir, to: &str) -> io::Result<()> {
-        self.0.sub(slot.to_string())?.rename_new(name, to_dir, to)
+        let dir = self.staging().sub(self.name(slot));
+        let moved = dir.and_then(|dir| dir.rename_new(name, to_dir, to));
+        if moved.is_err() {
+            self.books().unswept.insert(slot);
+        }
+        moved
     }
 
-    /// Empties every slot an earlier daemon has left.
-    pub fn clear(&self) -> io::Result<()> {
-        for name in self.0.names()? {
+    /// Empties every slot an earlier daemon has left. What cannot be emptied is set aside and told, and is no reason not to
+    /// start.
+    pub fn clear(&self) -> io::Result<Vec<Unremovable>> {
+        let mut left = Vec::new();
+        for name in self.staging().names()? {
             let name = OsStr::from_bytes(&name);
-            if self.0.stat(name)?.kind == Kind::Directory {
-                self.0.sub(name)?.clear()?;
+            let shown = conductor_core::scrub::line(&name.to_string_lossy(), 80);
+            if let Err(error) = self.clear_one(name) {
+                let set_aside = name.to_str().filter(|name| !name.starts_with(BROKEN));
+                let name = set_aside.and_then(|name| self.set_aside(name).ok()).unwrap_or(shown);
+                left.push(Unremovable { name, reason: error.to_string() });
             }
         }
-        Ok(())
+        Ok(left)
+    }
+
+    fn clear_one(&self, name: &OsStr) -> io::Result<()> {
+        if self.staging().stat(name)?.kind != Kind::Directory {
+            return self.staging().unlink(name);
+        }
+        self.staging().sub_of_ours(name)?.clear(None)?;
+        match name.to_str() {
+            // A slot stays, for the next run.
+            Some(text) if text.parse::<u16>().is_ok() => Ok(()),
+            _ => self.staging().remove_dir(name),
+        }
+    }
+
+    /// What was set aside and is still there, for people who ask.
+    pub fn broken(staging: &Dir) -> io::Result<Vec<String>> {
+        let names = staging.names()?.into_iter().map(|name| String::from_utf8_lossy(&name).into_owned());
+        Ok(names.filter(|name| name.parse::<u16>().is_err()).collect())
+    }
+}
+
+fn staging(private: &Dir) -> io::Result<Dir> {
+    match private.stat(NAME) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Ok(meta) if meta.kind == Kind::Directory => {
+            let staging = private.sub_of_ours(NAME)?;
+            staging.make_own()?;
+            return Ok(staging);
+        }
+        Ok(_) => private.unlink(NAME)?,
+        Err(error) => return Err(error),
+    }
+    private.ensure(NAME, MODE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn slots(temp: &Path) -> Slots {
+        Slots::below(&Arc::new(Dir::open(temp).unwrap()), temp).unwrap()
+    }
+
+    #[test]
+    fn whatever_stands_in_a_slots_place_is_no_slots_end() {
+        let temp = tempfile::tempdir().unwrap();
+        let (slots, staging) = (slots(temp.path()), temp.path().join(NAME));
+        symlink("/etc", staging.join("0")).unwrap();
+        std::fs::write(staging.join("1"), "file").unwrap();
+        for slot in 0..3 {
+            slots.open(slot).unwrap().create("intent-a.json", 0o400, b"x").unwrap();
+            assert!(staging.join(format!("{slot}/intent-a.json")).is_file());
+        }
+        assert!(slots.clear().unwrap().is_empty());
+        assert!(!staging.join("0/intent-a.json").exists());
+    }
+
+    #[test]
+    fn a_replaced_staging_directory_is_noticed_and_made_again_where_it_is_ours() {
+        let temp = tempfile::tempdir().unwrap();
+        let (home, elsewhere) = (temp.path().join("home"), temp.path().join("elsewhere"));
+        std::fs::create_dir(&home).unwrap();
+        let slots = slots(&home);
+        assert!(slots.is_in_place());
+        std::fs::rename(home.join(NAME), home.join("moved")).unwrap();
+        symlink("/etc", home.join(NAME)).unwrap();
+        assert!(slots.is_in_place(), "made again");
+        slots.open(0).unwrap();
+        assert!(home.join("staging/0").is_dir());
+        // The directory above was replaced: nothing of ours is there to be made again.
+        std::fs::rename(&home, &elsewhere).unwrap();
+        std::fs::create_dir_all(home.join(NAME)).unwrap();
+        assert!(!slots.is_in_place());
+        std::fs::remove_dir_all(&home).unwrap();
+        std::fs::rename(&elsewhere, &home).unwrap();
+        assert!(slots.is_in_place());
     }
 }

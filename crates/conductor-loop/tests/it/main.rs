@@ -26,6 +26,7 @@ mod porches;
 mod readme;
 mod recovery;
 mod secure;
+mod staging;
 mod state;
 mod systemd;
 
