@@ -9,11 +9,13 @@ use crate::daemon::{self, Failure, Summary};
 use crate::ops::{self, OpsError};
 use crate::telemetry::{self, Progress};
 use clap::ArgMatches;
+use conductor_core::Code;
 use conductor_core::arguments::go_style;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Exit statuses (design part 5).
 pub mod exit {
@@ -28,6 +30,9 @@ pub mod exit {
     /// This run had at least one failed intent.
     pub const FAILED: u8 = 8;
 }
+
+/// How long the end of the daemon waits for a reader of standard error that takes nothing.
+const READER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Runs the program with these arguments, the program's name first.
 pub fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
@@ -122,7 +127,7 @@ fn operate(name: &str, matches: &ArgMatches) -> u8 {
 }
 
 /// How long --wait waits, if it is asked for.
-fn patience(matches: &ArgMatches) -> Result<Option<std::time::Duration>, OpsError> {
+fn patience(matches: &ArgMatches) -> Result<Option<Duration>, OpsError> {
     let text = matches.get_flag("wait").then(|| matches.get_one::<String>("wait-timeout")).flatten();
     text.map(|text| ops::wait_time(text)).transpose()
 }
@@ -173,22 +178,28 @@ fn run_daemon(matches: &ArgMatches) -> u8 {
         LogFormat::Text => false,
         LogFormat::Auto => !std::io::stderr().is_terminal(),
     };
-    telemetry::init(config.log_level, json, &progress);
+    if let Err(error) = telemetry::init(config.log_level, json, &progress) {
+        let message = format!("cannot start the log thread: {error}");
+        return complain(&message, Code::DirectorySetup.remedy(), exit::SET_UP);
+    }
     let once = config.once;
     let reload = || self::config(matches);
     let ended = daemon::run(config, &reload, &progress);
-    let shown = progress.finish();
-    match ended {
+    // Whoever does not read must not keep the process from ending.
+    let shown = telemetry::flush(READER_PATIENCE) && progress.finish();
+    let status = match ended {
         Ok(summary) => {
             if shown {
-                let _ = write!(std::io::stderr().lock(), "{summary}");
+                telemetry::say(&summary.to_string());
             } else if once {
                 log_summary(&summary);
             }
             if once && summary.failed > 0 { exit::FAILED } else { exit::OK }
         }
         Err(failure) => complain_of(&failure),
-    }
+    };
+    telemetry::flush(READER_PATIENCE);
+    status
 }
 
 fn log_summary(summary: &Summary) {
@@ -208,7 +219,6 @@ fn answer(result: Result<u8, OpsError>) -> u8 {
 }
 
 fn complain(message: &str, remedy: &str, status: u8) -> u8 {
-    // With nowhere to complain to, the exit status has to do.
-    let _ = writeln!(std::io::stderr().lock(), "ERROR: {message}\n  hint: {remedy}");
+    telemetry::say(&format!("ERROR: {message}\n  hint: {remedy}\n"));
     status
 }

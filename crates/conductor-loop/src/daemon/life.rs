@@ -19,7 +19,7 @@ use crate::intake::{self, Intake, Report};
 use crate::runner::{Engine, RunLedger, Stop};
 use crate::sys::dir::Dir;
 use crate::sys::monotonic;
-use crate::telemetry::Progress;
+use crate::telemetry::{Progress, Standing};
 use conductor_core::Code;
 use conductor_core::desk::{Desk, Effect, Event};
 use conductor_core::inquiry::Held;
@@ -194,12 +194,12 @@ impl<'l> Life<'l> {
             self.bench.perform(effects, &self.intake);
             self.bench.set_hurry(self.desk.running() < config.limits.workers);
             let (done, failed) = (self.bench.summary().total(), self.bench.summary().failed);
-            self.progress.show(
+            self.progress.show(Standing {
                 done,
                 failed,
-                self.desk.sighted() + self.desk.unfinished(),
-                self.desk.running(),
-            );
+                waiting: self.desk.sighted() + self.desk.unfinished(),
+                running: self.desk.running(),
+            });
             if let Some(end) = self.end(config.once) {
                 return self.close(end);
             }

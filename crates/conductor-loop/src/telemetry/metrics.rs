@@ -10,6 +10,7 @@ use prometheus::{
     Encoder, Error, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
     TextEncoder,
 };
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Seconds of one run of porch: from the embedded engine's fractions of a millisecond to the longest timeouts in use.
@@ -44,6 +45,9 @@ pub struct Metrics {
     overflows: IntCounter,
     ready: IntGauge,
     free: IntGauge,
+    log_dropped: IntCounter,
+    /// How many of the dropped lines `log_dropped` has counted.
+    log_dropped_seen: AtomicU64,
 }
 
 /// How long things take, and how large the batches are.
@@ -172,6 +176,11 @@ impl Metrics {
             )?,
             ready: make.gauge("conductor_ready", "1 when new files are taken.")?,
             free: make.gauge("conductor_free_bytes", "Free space of the handoff directory's file system.")?,
+            log_dropped: make.counter(
+                "conductor_log_dropped_total",
+                "Log lines that were not written because nobody read standard error.",
+            )?,
+            log_dropped_seen: AtomicU64::new(0),
             registry,
         })
     }
@@ -272,6 +281,10 @@ impl Metrics {
 
     /// All of them in Prometheus' text format.
     pub fn text(&self) -> String {
+        // Several may ask at once: each dropped line is counted by one of them.
+        let dropped = super::output::dropped();
+        let counted = self.log_dropped_seen.fetch_max(dropped, Ordering::Relaxed);
+        self.log_dropped.inc_by(dropped.saturating_sub(counted));
         let mut text = Vec::new();
         // Writing to memory cannot fail.
         let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);

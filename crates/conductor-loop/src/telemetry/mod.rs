@@ -2,11 +2,13 @@
 //! safe before they came here; the formatter escapes what is left.
 
 mod metrics;
+mod output;
 mod progress;
 mod recent;
 
 pub use metrics::{Metrics, open_metrics};
-pub use progress::Progress;
+pub use output::flush;
+pub use progress::{Progress, Standing};
 pub use recent::log_lines;
 
 use std::io::Write;
@@ -20,23 +22,23 @@ use tracing_subscriber::{Registry, fmt, reload};
 
 static LEVEL: OnceLock<Handle<LevelFilter, Registry>> = OnceLock::new();
 
-/// Standard error, one line a write, around a progress bar if there is one.
-#[derive(Clone)]
-struct Lines(Progress);
+/// Standard error and the lines kept in memory; one line a write.
+struct Lines;
 
 impl<'w> MakeWriter<'w> for Lines {
-    type Writer = Line<'w>;
-    fn make_writer(&'w self) -> Line<'w> {
-        Line(&self.0)
+    type Writer = Line;
+    fn make_writer(&'w self) -> Line {
+        Line
     }
 }
 
-struct Line<'w>(&'w Progress);
+struct Line;
 
-impl Write for Line<'_> {
+impl Write for Line {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         recent::keep(bytes);
-        self.0.around(|| std::io::stderr().lock().write_all(bytes)).map(|()| bytes.len())
+        output::write(bytes);
+        Ok(bytes.len())
     }
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
@@ -44,9 +46,8 @@ impl Write for Line<'_> {
 }
 
 /// Sets logging up for the life of the process: JSON lines or text for people.
-pub fn init(level: LevelFilter, json: bool, progress: &Progress) {
+pub fn init(level: LevelFilter, json: bool, progress: &Progress) -> std::io::Result<()> {
     let (filter, handle) = reload::Layer::new(level);
-    let writer = Lines(progress.clone());
     let registry = tracing_subscriber::registry().with(filter);
     let started = if json {
         let layer = fmt::layer()
@@ -55,15 +56,22 @@ pub fn init(level: LevelFilter, json: bool, progress: &Progress) {
             .with_target(false)
             .with_current_span(false)
             .with_span_list(false);
-        registry.with(layer.with_timer(Clock).with_writer(writer)).try_init()
+        registry.with(layer.with_timer(Clock).with_writer(Lines)).try_init()
     } else {
         registry
-            .with(fmt::layer().with_target(false).with_ansi(false).with_timer(Clock).with_writer(writer))
+            .with(fmt::layer().with_target(false).with_ansi(false).with_timer(Clock).with_writer(Lines))
             .try_init()
     };
     if started.is_ok() {
+        // Nobody sets it twice: what failed above has set it.
         let _ = LEVEL.set(handle);
     }
+    output::start(progress.clone())
+}
+
+/// Writes text for people on standard error behind the log lines; like them, it never waits for a reader.
+pub fn say(text: &str) {
+    output::write(text.as_bytes());
 }
 
 /// Changes the level while running (SIGHUP).

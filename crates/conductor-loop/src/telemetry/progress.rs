@@ -1,11 +1,36 @@
-//! What a person sees while `--once` works on a terminal: a bar. Off a terminal: nothing.
+//! What a person sees while `--once` works on a terminal: a bar, drawn by the log thread so that a stopped terminal stops
+//! nothing else. Off a terminal: nothing.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How often the bar is drawn.
+const EVERY: Duration = Duration::from_millis(100);
 
 /// A progress bar, or nothing.
 #[derive(Clone, Default)]
-pub struct Progress(Option<ProgressBar>);
+pub struct Progress(Option<Arc<Bar>>);
+
+struct Bar {
+    bar: ProgressBar,
+    /// Where the run stands; None: drawn already. Never locked while something is drawn.
+    standing: Mutex<Option<Standing>>,
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing {
+    /// Intents with a final outcome.
+    pub done: u64,
+    /// Those of them that failed.
+    pub failed: u64,
+    /// Files and intents that wait or run.
+    pub waiting: usize,
+    /// Runs under way.
+    pub running: usize,
+}
 
 impl Progress {
     /// A bar when standard error is a terminal and the run has an end.
@@ -19,28 +44,42 @@ impl Progress {
         {
             bar.set_style(style);
         }
-        Self(Some(bar))
+        Self(Some(Arc::new(Bar { bar, standing: Mutex::new(None) })))
     }
 
-    /// Shows where the run stands.
-    pub fn show(&self, done: u64, failed: u64, waiting: usize, running: usize) {
+    /// Notes where the run stands; it is drawn soon.
+    pub fn show(&self, standing: Standing) {
         if let Some(bar) = &self.0 {
-            bar.set_length(done + waiting as u64);
-            bar.set_position(done);
-            bar.set_message(format!("{running} running, {failed} failed"));
+            *bar.standing.lock().unwrap_or_else(PoisonError::into_inner) = Some(standing);
+        }
+    }
+
+    /// How often [`Progress::draw`] is to be called; None without a bar.
+    pub(super) fn period(&self) -> Option<Duration> {
+        self.0.is_some().then_some(EVERY)
+    }
+
+    /// Draws what was noted last. Waits for the terminal.
+    pub(super) fn draw(&self) {
+        let Some(bar) = &self.0 else { return };
+        let standing = bar.standing.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Standing { done, failed, waiting, running }) = standing {
+            bar.bar.set_length(done + waiting as u64);
+            bar.bar.set_position(done);
+            bar.bar.set_message(format!("{running} running, {failed} failed"));
         }
     }
 
     /// Writes something else to the terminal without tearing the bar.
-    pub fn around<T>(&self, write: impl FnOnce() -> T) -> T {
+    pub(super) fn around<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.0 {
-            Some(bar) => bar.suspend(write),
+            Some(bar) => bar.bar.suspend(write),
             None => write(),
         }
     }
 
-    /// Removes the bar. True if there was one.
+    /// Removes the bar. True if there was one. Waits for the terminal.
     pub fn finish(&self) -> bool {
-        self.0.as_ref().map(ProgressBar::finish_and_clear).is_some()
+        self.0.as_ref().map(|bar| bar.bar.finish_and_clear()).is_some()
     }
 }

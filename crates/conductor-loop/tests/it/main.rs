@@ -17,6 +17,7 @@ mod endpoints;
 mod hostile;
 mod intake;
 mod lifecycle;
+mod log;
 mod monitoring;
 mod operate;
 mod order;
