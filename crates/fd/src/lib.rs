@@ -1,5 +1,5 @@
-//! The two descriptor calls that no safe library offers. This is the only crate of the product that contains
-//! `unsafe`: two calls of the kernel by number, with integers as their only arguments.
+//! The calls on descriptors and signals that no safe library offers. This is the only crate of the product that contains
+//! `unsafe`: four calls, whose arguments are integers and one word of our own that is only read.
 
 #![deny(unsafe_code)]
 
@@ -53,6 +53,32 @@ pub fn mark_inherited_close_on_exec() -> io::Result<()> {
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Sets a signal to its default, whatever the parent process left: a program inherits ignored signals.
+#[expect(
+    unsafe_code,
+    reason = "safe libraries install handlers and offer no way back; the default is a number, not a function of ours"
+)]
+pub fn default_signal(signal: i32) -> io::Result<()> {
+    // SAFETY: SIG_DFL runs no code of ours when the signal comes, so nothing has to be safe in a handler.
+    let before = unsafe { libc::signal(signal, libc::SIG_DFL) };
+    if before == libc::SIG_ERR { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Lets every signal through to this thread and those it starts: a program inherits blocked signals, and a blocked SIGTERM
+/// could never stop it.
+#[expect(
+    unsafe_code,
+    reason = "no safe library of ours changes the signal mask; the kernel reads one word that lives in this function"
+)]
+pub fn unblock_signals() -> io::Result<()> {
+    let none = 0_u64;
+    // SAFETY: the kernel reads eight bytes from `none`, which outlives the call, and writes nothing: there is no old mask.
+    let answer = unsafe {
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const none, 0_usize, size_of::<u64>())
+    };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +98,23 @@ mod tests {
         drop(writer);
         assert_eq!(writers(&reader), Writers::None);
         assert_eq!(writers(&reader), Writers::None, "the lease was given back");
+    }
+
+    fn own(line: &str) -> String {
+        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        status.lines().find_map(|of| of.strip_prefix(line)).unwrap().trim().to_owned()
+    }
+
+    #[test]
+    fn signals_get_their_default_and_none_is_blocked() {
+        let ignored =
+            |signal: i32| u64::from_str_radix(&own("SigIgn:"), 16).unwrap() >> (signal - 1) & 1 == 1;
+        assert!(ignored(libc::SIGPIPE), "as every program of this language has it");
+        default_signal(libc::SIGPIPE).unwrap();
+        assert!(!ignored(libc::SIGPIPE));
+        assert!(default_signal(libc::SIGKILL).is_err() && default_signal(99).is_err());
+        unblock_signals().unwrap();
+        assert_eq!(own("SigBlk:"), "0000000000000000");
     }
 
     #[test]

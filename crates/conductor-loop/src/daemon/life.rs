@@ -26,7 +26,6 @@ use conductor_core::inquiry::Held;
 use conductor_core::intent::Policy;
 use conductor_core::ready::{NotReady, Reasons};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -331,9 +330,8 @@ impl<'l> Life<'l> {
                 let event = self.bench.ended(*ended);
                 self.event(event);
             }
-            Input::Signal(SIGHUP) => self.reload(config, reload),
-            Input::Signal(signal @ (SIGTERM | SIGINT)) => self.on_stop(signal, config),
-            Input::Signal(_) => {}
+            Input::Reload => self.reload(config, reload),
+            Input::Stop(signal) => self.on_stop(signal, config),
             Input::Asked(ask, reply) => {
                 let told = self.told(*ask);
                 // Who asked may have lost patience.

@@ -9,6 +9,7 @@ mod places;
 mod questions;
 mod recover;
 mod set_up;
+mod signals;
 mod summary;
 mod supervisor;
 mod unfinished;
@@ -29,8 +30,6 @@ use conductor_core::Code;
 use crossbeam_channel::Sender;
 use life::{End, Life};
 use questions::{Ask, Questions, Told};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +39,10 @@ enum Input {
     Intake(Report),
     Clerk(Vec<Ack>),
     Worker(Box<Ended>),
-    Signal(i32),
+    /// A signal that stops the daemon.
+    Stop(i32),
+    /// The configuration is to be read again.
+    Reload,
     Asked(Box<Ask>, Sender<Told>),
 }
 
@@ -94,6 +96,7 @@ const GONE_POLL: Duration = Duration::from_millis(200);
 
 /// Runs until the backlog is done (--once), a signal comes, or something fails.
 pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Result<Summary, Failure> {
+    signals::set()?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o027));
     if let Err(error) = conductor_fd::mark_inherited_close_on_exec() {
         tracing::debug!(%error, "inherited descriptors stay as they are: porch may see them");
@@ -105,7 +108,7 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
         tracing::warn!("running as root; a user of its own is safer");
     }
     let (inputs, receiver) = crossbeam_channel::unbounded();
-    forward_signals(inputs.clone())?;
+    signals::forward(inputs.clone())?;
     let mut summary = Summary::default();
     let mut fresh = true;
     let board = open_board()?;
@@ -129,7 +132,7 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
                 while !config.handoff.is_dir() {
                     board.turn(crate::sys::monotonic());
                     // Nothing but signals can come now.
-                    if let Ok(Input::Signal(SIGTERM | SIGINT)) = receiver.recv_timeout(GONE_POLL) {
+                    if let Ok(Input::Stop(_)) = receiver.recv_timeout(GONE_POLL) {
                         return Ok(summary);
                     }
                 }
@@ -169,22 +172,6 @@ fn open_endpoints(config: &Config, questions: &Arc<Questions>) -> Result<(), Fai
     for address in bound {
         tracing::info!(%address, tls = config.tls.is_some(), "listening");
     }
-    Ok(())
-}
-
-fn forward_signals(inputs: Sender<Input>) -> Result<(), Failure> {
-    let fail = |error: std::io::Error| {
-        Failure::set_up(Code::DirectorySetup, format!("cannot install signal handlers: {error}"))
-    };
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(fail)?;
-    let forward = move || {
-        for signal in signals.forever() {
-            if inputs.send(Input::Signal(signal)).is_err() {
-                return;
-            }
-        }
-    };
-    std::thread::Builder::new().name("signals".to_owned()).spawn(forward).map_err(fail)?;
     Ok(())
 }
 

@@ -61,7 +61,9 @@ pub fn kernel_lacks() -> Vec<&'static str> {
     probes.into_iter().filter(|(_, error)| refused(error)).map(|(name, _)| name).collect()
 }
 
-/// Whether an I/O error says that there is no room.
+/// Whether an I/O error says that there is no room: on the file system, in a quota, or under the process's own limit of a
+/// file's size, whose signal we do not let end us.
 pub fn is_no_space(error: &std::io::Error) -> bool {
-    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }

@@ -27,6 +27,7 @@ mod porches;
 mod readme;
 mod recovery;
 mod secure;
+mod signals;
 mod staging;
 mod state;
 mod systemd;

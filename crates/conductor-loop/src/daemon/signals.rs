@@ -1,0 +1,110 @@
+//! What each signal does to the daemon: one table, chosen for every number, so that no signal that anybody can cause ends it by
+//! accident. Signals without a use get a handler that does nothing. They are not set to be ignored, because a program that is
+//! executed inherits that, and porch is to start with every signal at its default.
+
+use super::{Failure, Input};
+use conductor_core::Code;
+use crossbeam_channel::Sender;
+use signal_hook::consts::{
+    SIGABRT, SIGBUS, SIGCHLD, SIGCONT, SIGFPE, SIGHUP, SIGILL, SIGINT, SIGKILL, SIGQUIT, SIGSEGV, SIGSTOP,
+    SIGSYS, SIGTERM, SIGTRAP, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH,
+};
+use signal_hook::iterator::Signals;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// The highest signal number of Linux.
+const LAST: i32 = 64;
+
+/// What a signal does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Disposition {
+    /// It stops the daemon; the second one at once.
+    Stop,
+    /// It makes the daemon read its configuration again.
+    Reload,
+    /// Nothing: a handler without effect.
+    Nothing,
+    /// The default, which ends the process: it says that the process itself is broken.
+    Fault,
+    /// The default, which is to do nothing, or to stop and continue as a terminal's user asks.
+    Default,
+    /// Cannot be chosen: the kernel's own, and two that the C library keeps for itself.
+    Fixed,
+}
+
+const fn disposition(signal: i32) -> Disposition {
+    match signal {
+        SIGTERM | SIGINT | SIGQUIT => Disposition::Stop,
+        SIGHUP => Disposition::Reload,
+        SIGILL | SIGTRAP | SIGABRT | SIGBUS | SIGFPE | SIGSEGV | SIGSYS => Disposition::Fault,
+        // A handler for SIGTTOU would make a write to the terminal begin again and again.
+        SIGCHLD | SIGURG | SIGWINCH | SIGCONT | SIGTSTP | SIGTTIN | SIGTTOU => Disposition::Default,
+        SIGKILL | SIGSTOP | 32 | 33 => Disposition::Fixed,
+        // SIGIO comes from whoever breaks a read lease, SIGPIPE and SIGXFSZ from a write (which then fails with an error of its
+        // own), SIGXCPU and the timers from limits and parents, the rest from nobody we know.
+        _ => Disposition::Nothing,
+    }
+}
+
+fn with(wanted: Disposition) -> impl Iterator<Item = i32> {
+    (1..=LAST).filter(move |signal| disposition(*signal) == wanted)
+}
+
+/// Sets every signal as the table says, whatever the parent left. To be called before anything is started that a signal could
+/// reach.
+pub(super) fn set() -> Result<(), Failure> {
+    let fail = |error: io::Error| {
+        Failure::set_up(Code::DirectorySetup, format!("cannot set what signals do: {error}"))
+    };
+    for signal in with(Disposition::Default) {
+        conductor_fd::default_signal(signal).map_err(fail)?;
+    }
+    let nobody_reads_it = Arc::new(AtomicBool::new(false));
+    for signal in with(Disposition::Nothing) {
+        signal_hook::flag::register(signal, Arc::clone(&nobody_reads_it)).map_err(fail)?;
+    }
+    conductor_fd::unblock_signals().map_err(fail)
+}
+
+/// Brings the signals that ask for something to the loop.
+pub(super) fn forward(inputs: Sender<Input>) -> Result<(), Failure> {
+    let fail = |error: io::Error| {
+        Failure::set_up(Code::DirectorySetup, format!("cannot install signal handlers: {error}"))
+    };
+    let mut signals = Signals::new(with(Disposition::Stop).chain(with(Disposition::Reload))).map_err(fail)?;
+    let forward = move || {
+        for signal in signals.forever() {
+            let input = match disposition(signal) {
+                Disposition::Reload => Input::Reload,
+                _ => Input::Stop(signal),
+            };
+            if inputs.send(input).is_err() {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(forward).map_err(fail)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_covers_every_number_once() {
+        let counts = [
+            Disposition::Stop,
+            Disposition::Reload,
+            Disposition::Nothing,
+            Disposition::Fault,
+            Disposition::Default,
+            Disposition::Fixed,
+        ]
+        .map(|wanted| with(wanted).count());
+        assert_eq!(counts, [3, 1, 42, 7, 7, 4]);
+        assert_eq!(counts.iter().sum::<usize>(), usize::try_from(LAST).unwrap());
+    }
+}
