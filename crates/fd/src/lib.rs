@@ -1,7 +1,12 @@
-//! The calls on descriptors and signals that no safe library offers. This is the only crate of the product that contains
-//! `unsafe`: four calls, whose arguments are integers and one word of our own that is only read.
+//! The calls on descriptors and signals that no safe library offers as they are needed. This is the only crate of the product that
+//! contains `unsafe`: five calls, whose arguments are integers, one word of our own that is only read, and one structure of three
+//! integers that is filled.
 
 #![deny(unsafe_code)]
+
+mod peer;
+
+pub use peer::peer_uid;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};

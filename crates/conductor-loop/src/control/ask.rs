@@ -2,9 +2,10 @@
 
 use super::socket_path;
 use crate::sys::dir::Dir;
+use crate::sys::plain::read_whole;
 use conductor_core::inquiry::{Answer, Question};
 use conductor_core::record::one_line;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -36,9 +37,15 @@ fn converse(stream: &mut UnixStream, question: &Question) -> io::Result<Answer> 
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = one_line(question);
     line.push(b'\n');
-    stream.write_all(&line)?;
-    let mut answer = Vec::new();
-    stream.take(ANSWER_MAX).read_to_end(&mut answer)?;
+    // Whoever is refused may be told before he has asked, and the line is closed behind that.
+    let asked = match stream.write_all(&line) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error),
+        asked => asked,
+    };
+    let answer = read_whole(&*stream, ANSWER_MAX)?;
+    if answer.is_empty() {
+        asked?;
+    }
     if answer.is_empty() {
         return Err(io::Error::new(
             io::ErrorKind::ResourceBusy,

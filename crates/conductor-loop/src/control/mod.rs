@@ -1,36 +1,37 @@
 //! The local socket `.conductor/control`: one question a connection, a line of JSON each way. Only the daemon's own user and
-//! root get an answer. It knows nothing of what is asked; who answers is given by the daemon.
+//! root get an answer, from whichever PID namespace they ask. It knows nothing of what is asked; who answers is given by the daemon.
 
 mod ask;
+mod desk;
+mod silent;
 
 pub use ask::{AskError, ask};
 
 use crate::sys::dir::Dir;
-use crate::sys::wake::{Waker, wait_readable};
+use crate::sys::wake::{Waker, wait_any};
 use conductor_core::inquiry::{Answer, Question, Refused};
-use conductor_core::record::one_line;
-use rustix::net::sockopt::socket_peercred;
+use desk::Desk;
+use silent::{Heard, Silent};
+use std::collections::VecDeque;
 use std::fs::Permissions;
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::fd::{AsFd, AsRawFd};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Name of the socket in the private directory.
 pub const SOCKET: &str = "control";
-/// Questions answered at once; one more is told so.
-const ASKERS_MAX: usize = 8;
-/// A question must arrive, and its answer be read, within this time.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// A pause after a failed accept.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Bytes of a question.
-const QUESTION_MAX: u64 = 64 << 10;
+/// Connections that have not asked yet. One more ends the oldest: whoever only holds connections open keeps nobody else out.
+const SILENT_MAX: usize = 64;
+/// Connections taken in before those that are there are listened to again.
+const ACCEPTED_AT_ONCE: usize = 16;
+/// A pause after a call that failed for want of memory or descriptors.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Who answers: the question, and the user id of who asks.
 pub type Answering = dyn Fn(Question, u32) -> Answer + Send + Sync;
@@ -38,8 +39,14 @@ pub type Answering = dyn Fn(Question, u32) -> Answer + Send + Sync;
 /// The listening socket; dropping it closes and removes it.
 pub struct Control {
     private: Arc<Dir>,
-    waker: Waker,
+    stop: Arc<Stop>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// Tells the listening thread to end.
+struct Stop {
+    told: AtomicBool,
+    waker: Waker,
 }
 
 /// The socket's path through the directory's descriptor: short enough for a socket address wherever the directory is.
@@ -55,85 +62,102 @@ impl Control {
         let listener = UnixListener::bind(&path)?;
         std::fs::set_permissions(&path, Permissions::from_mode(0o600))?;
         listener.set_nonblocking(true)?;
-        let waker = Waker::new()?;
-        let stop = waker.clone();
-        let listen = move || {
-            let askers = Arc::new(AtomicUsize::new(0));
-            loop {
-                let ready = wait_readable([Some(listener.as_fd()), Some(stop.as_fd())], None);
-                if ready.map_or(true, |[_, stop]| stop) {
-                    return;
-                }
-                match listener.accept() {
-                    Ok((stream, _)) => serve(stream, &askers, &answering),
-                    // For want of descriptors.
-                    Err(_) => std::thread::sleep(ACCEPT_PAUSE), // Nothing announces that there are some again.
-                }
-            }
+        let stop = Arc::new(Stop { told: AtomicBool::new(false), waker: Waker::new()? });
+        let door = Door {
+            listener,
+            stop: Arc::clone(&stop),
+            desk: Arc::new(Desk::new(answering)),
+            silent: VecDeque::new(),
         };
-        let thread = std::thread::Builder::new().name("control".to_owned()).spawn(listen)?;
-        Ok(Self { private, waker, thread: Some(thread) })
+        let thread = std::thread::Builder::new().name("control".to_owned()).spawn(|| door.attend())?;
+        Ok(Self { private, stop, thread: Some(thread) })
     }
 }
 
 impl Drop for Control {
     fn drop(&mut self) {
         let _ = self.private.unlink(SOCKET);
-        self.waker.wake();
+        self.stop.told.store(true, Ordering::Release);
+        self.stop.waker.wake();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 }
 
-/// Each on a thread of its own, so that one who says nothing keeps nobody else waiting.
-fn serve(stream: UnixStream, askers: &Arc<AtomicUsize>, answering: &Arc<Answering>) {
-    if askers.fetch_add(1, Ordering::AcqRel) >= ASKERS_MAX {
-        askers.fetch_sub(1, Ordering::AcqRel);
-        return;
-    }
-    let (count, answering) = (Arc::clone(askers), Arc::clone(answering));
-    let work = move || {
-        // Whoever goes away without listening has his reasons.
-        let _ = answer_one(&stream, &*answering);
-        count.fetch_sub(1, Ordering::AcqRel);
-    };
-    if std::thread::Builder::new().name("control-one".to_owned()).spawn(work).is_err() {
-        askers.fetch_sub(1, Ordering::AcqRel);
-    }
+/// Takes connections in and listens to all of them at once, so that one that says nothing keeps nobody else waiting.
+struct Door {
+    listener: UnixListener,
+    stop: Arc<Stop>,
+    desk: Arc<Desk>,
+    /// The oldest first.
+    silent: VecDeque<Silent>,
 }
 
-fn answer_one(stream: &UnixStream, answering: &Answering) -> io::Result<()> {
-    stream.set_nonblocking(false)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let uid = socket_peercred(stream)?.uid;
-    let own = rustix::process::geteuid();
-    let answer = if uid.is_root() || uid == own {
-        let mut line = String::new();
-        BufReader::new(stream.take(QUESTION_MAX)).read_line(&mut line)?;
-        match serde_json::from_str(&line) {
-            Ok(question) => answering(question, uid.as_raw()),
-            Err(error) => Answer::Refused(Refused::new(
-                "bad-question",
-                error.to_string(),
-                "Use the same version of the program as the daemon's.",
-            )),
+impl Door {
+    fn attend(mut self) {
+        while !self.stop.told.load(Ordering::Acquire) {
+            let patience =
+                self.silent.front().map(|first| first.until.saturating_duration_since(Instant::now()));
+            let ends = [self.listener.as_fd(), self.stop.waker.as_fd()];
+            let all: Vec<BorrowedFd<'_>> =
+                ends.into_iter().chain(self.silent.iter().map(AsFd::as_fd)).collect();
+            let worked = wait_any(&all, patience).and_then(|_| self.take_in());
+            self.listen();
+            if worked.is_err() {
+                std::thread::sleep(PAUSE); // Nothing announces that there is memory, or a descriptor, again.
+            }
         }
-    } else {
-        let text = format!("user {} may not ask; only root and user {} may", uid.as_raw(), own.as_raw());
-        Answer::Refused(Refused::new("not-permitted", text, "Run the command as the daemon's user."))
-    };
-    let mut bytes = one_line(&answer);
-    bytes.push(b'\n');
-    let mut stream = stream;
-    stream.write_all(&bytes)
+    }
+
+    fn take_in(&mut self) -> io::Result<()> {
+        for _ in 0..ACCEPTED_AT_ONCE {
+            match self.listener.accept() {
+                Ok((stream, _)) => self.let_in(stream),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn let_in(&mut self, stream: UnixStream) {
+        // One whose asker is gone already, or is not known to the kernel, is nobody's.
+        let Ok(uid) = conductor_fd::peer_uid(&stream) else { return };
+        let own = rustix::process::geteuid().as_raw();
+        if uid != 0 && uid != own {
+            let text = format!("user {uid} may not ask; only root and user {own} may");
+            let advice = "Run the command as the daemon's user.";
+            return desk::tell(&stream, &Answer::Refused(Refused::new("not-permitted", text, advice)));
+        }
+        if self.silent.len() >= SILENT_MAX {
+            // Some of them may have asked meanwhile.
+            self.listen();
+        }
+        if self.silent.len() >= SILENT_MAX {
+            self.silent.pop_front();
+        }
+        self.silent.extend(Silent::new(stream, uid));
+    }
+
+    /// Reads what was said; who has asked goes to the desk, who has waited too long goes.
+    fn listen(&mut self) {
+        let now = Instant::now();
+        for mut one in std::mem::take(&mut self.silent) {
+            match one.hear() {
+                Heard::Nothing if one.until > now => self.silent.push_back(one),
+                Heard::Nothing | Heard::Gone => {}
+                Heard::Question => self.desk.hand_over(one.into()),
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use conductor_core::inquiry::{LogLines, Selection};
+    use std::io::{Read, Write};
 
     fn listening() -> (tempfile::TempDir, Arc<Dir>, Control) {
         let root = tempfile::tempdir().unwrap();
@@ -172,8 +196,40 @@ mod tests {
             stream.read_to_string(&mut answer).unwrap();
             assert!(answer.contains("bad-question"), "{nonsense:?}: {answer}");
         }
-        let _silent: Vec<_> = (0..ASKERS_MAX - 1).map(|_| connect()).collect();
-        let listed = ask(&private, &Question::List(Selection::default())).unwrap();
-        assert!(matches!(listed, Answer::Refused(refused) if refused.text.contains("List")));
+    }
+
+    /// In each of many rounds somebody asks while others hold connections open, also in the very moment.
+    #[test]
+    fn silent_connections_keep_no_question_out() {
+        let (_root, private, _control) = listening();
+        let connect = || UnixStream::connect(socket_path(&private)).unwrap();
+        let mut silent: Vec<UnixStream> = (0..500).map(|_| connect()).collect();
+        for round in 0..200 {
+            let began = Instant::now();
+            let listed = ask(&private, &Question::List(Selection::default())).unwrap();
+            assert!(matches!(listed, Answer::Refused(refused) if refused.text.contains("List")));
+            assert!(began.elapsed() < silent::PATIENCE, "round {round}: it had to wait for the silent ones");
+            silent.truncate(400);
+            silent.extend((0..20).map(|_| connect()));
+        }
+    }
+
+    #[test]
+    fn a_question_may_come_in_pieces_and_half_of_one_is_given_up() {
+        let (_root, private, _control) = listening();
+        let mut slow = UnixStream::connect(socket_path(&private)).unwrap();
+        let mut half = UnixStream::connect(socket_path(&private)).unwrap();
+        half.write_all(b"{\"ask\"").unwrap();
+        let line =
+            [conductor_core::record::one_line(&Question::Logs { after: 7, most: 1 }), vec![b'\n']].concat();
+        for byte in line {
+            slow.write_all(&[byte]).unwrap();
+        }
+        let mut answer = String::new();
+        slow.read_to_string(&mut answer).unwrap();
+        assert!(answer.contains("\"last\""), "{answer}");
+        answer.clear();
+        half.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer, "", "the line was closed");
     }
 }

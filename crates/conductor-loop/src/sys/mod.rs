@@ -4,6 +4,7 @@
 pub mod clear;
 pub mod dir;
 pub mod lock;
+pub mod plain;
 pub mod process;
 pub mod slots;
 pub mod taken;

@@ -51,3 +51,14 @@ pub fn wait_readable<const N: usize>(
     let mut ready = polled.iter().map(|fd| !fd.revents().is_empty());
     Ok(descriptors.map(|descriptor| descriptor.is_some() && ready.next().unwrap_or(false)))
 }
+
+/// Waits until one of any number of descriptors is readable or closed, or the time is over. Which are, in their order.
+pub fn wait_any(descriptors: &[BorrowedFd<'_>], timeout: Option<Duration>) -> io::Result<Vec<bool>> {
+    let mut polled: Vec<PollFd<'_>> =
+        descriptors.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+    let timeout = timeout.and_then(|t| Timespec::try_from(t).ok());
+    match poll(&mut polled, timeout.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => Ok(polled.iter().map(|fd| !fd.revents().is_empty()).collect()),
+        Err(errno) => Err(errno.into()),
+    }
+}

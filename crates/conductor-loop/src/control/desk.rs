@@ -1,0 +1,109 @@
+//! Where questions of the local socket are answered: a few at once, each on a thread of its own, and only so many wait.
+
+use super::Answering;
+use super::silent::Silent;
+use conductor_core::inquiry::{Answer, Refused};
+use conductor_core::record::one_line;
+use std::collections::VecDeque;
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Questions answered at once.
+const ANSWERING_MAX: usize = 8;
+/// Questions that wait for that; one more is refused.
+const WAITING_MAX: usize = 64;
+/// An answer must be read within this time.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A question that has arrived.
+pub(super) struct Asked {
+    stream: UnixStream,
+    uid: u32,
+    line: Vec<u8>,
+}
+
+impl From<Silent> for Asked {
+    fn from(silent: Silent) -> Self {
+        Self { stream: silent.stream, uid: silent.uid, line: silent.said }
+    }
+}
+
+/// Who answers, and who waits for that.
+pub(super) struct Desk {
+    answering: Arc<Answering>,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    at_work: usize,
+    waiting: VecDeque<Asked>,
+}
+
+impl Desk {
+    pub(super) fn new(answering: Arc<Answering>) -> Self {
+        Self { answering, queue: Mutex::default() }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has a question answered as soon as it is its turn.
+    pub(super) fn hand_over(self: &Arc<Self>, asked: Asked) {
+        let mut queue = self.queue();
+        if queue.waiting.len() >= WAITING_MAX {
+            drop(queue);
+            let text = "the daemon has too many other questions to answer";
+            return tell(&asked.stream, &Answer::Refused(Refused::new("busy", text, "Ask again.")));
+        }
+        queue.waiting.push_back(asked);
+        if queue.at_work >= ANSWERING_MAX {
+            return;
+        }
+        queue.at_work += 1;
+        drop(queue);
+        let desk = Arc::clone(self);
+        let begun = std::thread::Builder::new().name("control-one".to_owned()).spawn(move || desk.work());
+        if begun.is_err() {
+            // Whoever is at work, or comes next, takes it on.
+            self.queue().at_work -= 1;
+        }
+    }
+
+    /// Answers until nobody waits.
+    fn work(&self) {
+        loop {
+            let mut queue = self.queue();
+            let Some(asked) = queue.waiting.pop_front() else {
+                queue.at_work -= 1;
+                return;
+            };
+            drop(queue);
+            let answer = match serde_json::from_slice(&asked.line) {
+                // A question that cannot be answered takes no answerer away.
+                Ok(question) => catch_unwind(AssertUnwindSafe(|| (self.answering)(question, asked.uid)))
+                    .unwrap_or_else(|_| {
+                        let text = "the answer failed; this is a defect";
+                        Answer::Refused(Refused::new("busy", text, "Report it with the log lines around it."))
+                    }),
+                Err(error) => {
+                    let advice = "Use the same version of the program as the daemon's.";
+                    Answer::Refused(Refused::new("bad-question", error.to_string(), advice))
+                }
+            };
+            tell(&asked.stream, &answer);
+        }
+    }
+}
+
+/// Says it to whoever asked; one who goes away without listening has his reasons.
+pub(super) fn tell(mut stream: &UnixStream, answer: &Answer) {
+    let mut bytes = one_line(answer);
+    bytes.push(b'\n');
+    let ready = stream.set_nonblocking(false).and_then(|()| stream.set_write_timeout(Some(PATIENCE)));
+    let _ = ready.and_then(|()| stream.write_all(&bytes));
+}

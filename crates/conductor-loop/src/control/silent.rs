@@ -1,0 +1,65 @@
+//! Connections of the local socket whose question has not arrived yet.
+
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+/// A question must arrive within this time.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+/// Bytes of a question.
+const QUESTION_MAX: usize = 64 << 10;
+
+/// One that has not asked yet.
+pub(super) struct Silent {
+    pub(super) stream: UnixStream,
+    pub(super) uid: u32,
+    /// What it has said so far.
+    pub(super) said: Vec<u8>,
+    /// When it is given up.
+    pub(super) until: Instant,
+}
+
+/// What came of listening.
+pub(super) enum Heard {
+    /// Not all of it yet.
+    Nothing,
+    /// A line.
+    Question,
+    /// It has gone, or speaks without end.
+    Gone,
+}
+
+impl Silent {
+    /// None where it cannot be read without waiting.
+    pub(super) fn new(stream: UnixStream, uid: u32) -> Option<Self> {
+        stream.set_nonblocking(true).ok()?;
+        Some(Self { stream, uid, said: Vec::new(), until: Instant::now() + PATIENCE })
+    }
+
+    /// Takes in what has arrived, without waiting.
+    pub(super) fn hear(&mut self) -> Heard {
+        let mut buffer = [0_u8; 4 << 10];
+        loop {
+            match self.stream.read(&mut buffer) {
+                Ok(0) if self.said.is_empty() => return Heard::Gone,
+                Ok(0) => return Heard::Question,
+                Ok(count) => {
+                    self.said.extend(buffer.iter().take(count));
+                    if self.said.contains(&b'\n') || self.said.len() > QUESTION_MAX {
+                        return Heard::Question;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Heard::Nothing,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Heard::Gone,
+            }
+        }
+    }
+}
+
+impl AsFd for Silent {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}

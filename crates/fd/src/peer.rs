@@ -1,0 +1,45 @@
+//! Who is at the other end of a local socket.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+
+/// The user id of whoever connected to this local socket, as the kernel noted it then (`SO_PEERCRED`). The process number beside
+/// it is 0 for a peer of another PID namespace, such as the host of a container, and is not looked at: safe libraries
+/// that have no number 0 fail there.
+#[expect(unsafe_code, reason = "safe libraries refuse a peer of another PID namespace")]
+pub fn peer_uid(socket: impl AsFd) -> io::Result<u32> {
+    // Three integers of four bytes.
+    const SIZE: libc::socklen_t = 12;
+    const { assert!(size_of::<libc::ucred>() == 12) };
+    let mut peer = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
+    let mut length = SIZE;
+    // SAFETY: the descriptor is open for the length of the call, because it is borrowed; the kernel writes at most `length`
+    // bytes to `peer`, which has as many and outlives the call, and any bytes are a valid `ucred`.
+    let answer = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut peer).cast(),
+            &raw mut length,
+        )
+    };
+    match answer {
+        0 if length == SIZE => Ok(peer.uid),
+        0 => Err(io::Error::new(io::ErrorKind::InvalidData, "the kernel says who asks in another form")),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn the_kernel_says_who_is_at_the_other_end() {
+        let (one, _other) = UnixStream::pair().unwrap();
+        assert_eq!(peer_uid(&one).unwrap(), rustix::process::geteuid().as_raw());
+        assert!(peer_uid(std::fs::File::open("/dev/null").unwrap()).is_err());
+    }
+}
