@@ -447,3 +447,21 @@ fn a_service_manager_is_told_when_it_is_ready_alive_and_stopping() {
     Running::start(command).wait().expect(0);
     assert!(env.calls()[0].record["env"].get("NOTIFY_SOCKET").is_none());
 }
+
+#[test]
+fn a_service_manager_behind_an_abstract_name_is_told_too() {
+    use std::os::linux::net::SocketAddrExt;
+    let env = env();
+    let name = format!("conductor-loop-{}", env.path("").display());
+    let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
+    let socket = std::os::unix::net::UnixDatagram::bind_addr(&address).unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+    let mut command = env.command(&[]);
+    command.env("NOTIFY_SOCKET", format!("@{name}"));
+    let daemon = Running::start(command);
+    let mut bytes = [0; 512];
+    while !bytes.starts_with(b"READY=1") {
+        socket.recv(&mut bytes).expect("it is told");
+    }
+    daemon.stop().expect(0);
+}
