@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_conductor_loop_global_optspecs
-    string join \n handoff= porch= mode= out= once= debounce= period= workers= timeout= grace-period= max-attempts= rate= max-file-size= retention= state-dir= listen= health-addr= metrics-addr= insecure-listen= tls-cert= tls-key= tls-client-ca= token-file= kubernetes= kubeconfig= allow-scale-to-zero= allow-unsafe-handoff= allow-unsafe-porch= log-level= log-format= config= h/help V/version
+    string join \n handoff= porch= mode= out= once= debounce= period= workers= timeout= grace-period= max-attempts= rate= max-file-size= retention= state-dir= listen= health-addr= metrics-addr= insecure-listen= tls-cert= tls-key= tls-client-ca= token-file= open-page= kubernetes= kubeconfig= allow-scale-to-zero= allow-unsafe-handoff= allow-unsafe-porch= log-level= log-format= security-enabled= chroot-enabled= encryption-enabled= audit-enabled= config= h/help V/version
 end
 
 function __fish_conductor_loop_needs_command
@@ -47,6 +47,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l tls-cert 
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l tls-key -d 'Its private key (PEM)' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l tls-client-ca -d 'Authority (PEM) that must have signed a client\'s certificate' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l token-file -d 'File with the bearer token that API and metrics ask for' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l open-page -d 'Serve page and API without a token to whoever reaches the address' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l kubernetes -d 'Serve health on 8080 and metrics on 9090; auto: where KUBERNETES_SERVICE_HOST is set' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l kubeconfig -d 'Passed to porch as KUBECONFIG' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l allow-scale-to-zero -d 'Accept replicas 0' -r
@@ -54,6 +55,10 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l allow-uns
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l allow-unsafe-porch -d 'Accept a porch executable that others could replace' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l log-level -d 'off, error, warn, info, debug or trace [info]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l log-format -d 'text, json, or auto: text on a terminal, else json [auto]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l security-enabled -d 'Not built yet: true refuses the start' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l chroot-enabled -d 'Not built yet: true refuses the start' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l encryption-enabled -d 'Not built yet: true refuses the start' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l audit-enabled -d 'Not built yet: true refuses the start' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -s V -l version -d 'Print version'
@@ -208,6 +213,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; an
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l tls-key -d 'Its private key (PEM)' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l tls-client-ca -d 'Authority (PEM) that must have signed a client\'s certificate' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l token-file -d 'File with the bearer token that API and metrics ask for' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l open-page -d 'Serve page and API without a token to whoever reaches the address' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l kubernetes -d 'Serve health on 8080 and metrics on 9090; auto: where KUBERNETES_SERVICE_HOST is set' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l kubeconfig -d 'Passed to porch as KUBECONFIG' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l allow-scale-to-zero -d 'Accept replicas 0' -r
@@ -215,6 +221,10 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; an
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l allow-unsafe-porch -d 'Accept a porch executable that others could replace' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l log-level -d 'off, error, warn, info, debug or trace [info]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l log-format -d 'text, json, or auto: text on a terminal, else json [auto]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l security-enabled -d 'Not built yet: true refuses the start' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l chroot-enabled -d 'Not built yet: true refuses the start' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l encryption-enabled -d 'Not built yet: true refuses the start' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l audit-enabled -d 'Not built yet: true refuses the start' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
@@ -241,6 +251,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l tls-key -d 'Its private key (PEM)' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l tls-client-ca -d 'Authority (PEM) that must have signed a client\'s certificate' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l token-file -d 'File with the bearer token that API and metrics ask for' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l open-page -d 'Serve page and API without a token to whoever reaches the address' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l kubernetes -d 'Serve health on 8080 and metrics on 9090; auto: where KUBERNETES_SERVICE_HOST is set' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l kubeconfig -d 'Passed to porch as KUBECONFIG' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l allow-scale-to-zero -d 'Accept replicas 0' -r
@@ -248,6 +259,10 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l allow-unsafe-porch -d 'Accept a porch executable that others could replace' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l log-level -d 'off, error, warn, info, debug or trace [info]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l log-format -d 'text, json, or auto: text on a terminal, else json [auto]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l security-enabled -d 'Not built yet: true refuses the start' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l chroot-enabled -d 'Not built yet: true refuses the start' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l encryption-enabled -d 'Not built yet: true refuses the start' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l audit-enabled -d 'Not built yet: true refuses the start' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -s h -l help -d 'Print help'

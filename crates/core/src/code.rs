@@ -213,6 +213,12 @@ codes! {
     SecurityFiles "E507" "certificate-or-token"
         "The certificate, key, authority or token for the endpoints cannot be read or used."
         "Check the path, its permissions, and that the files are PEM and belong together."
+    NotBuilt "E508" "not-built-yet"
+        "A setting of the specification asks for something that does not exist yet."
+        "Remove the setting, or set it to false; read what protects instead in README.md and OPERATIONS.md."
+    PathsOverlap "E509" "paths-overlap"
+        "The output, a repository or the state directory lies where the handoff directory keeps its own files, or contains them."
+        "Choose a directory of its own for each of --handoff, --out, --state-dir and the repositories."
 }
 
 impl std::fmt::Display for Code {

@@ -138,7 +138,9 @@ fn configuration(scratch: &Path) -> Target {
     Box::new(move |input| {
         std::fs::write(&path, input).map_err(|error| error.to_string())?;
         let flags = BTreeMap::from([("config", path.display().to_string())]);
-        if let Err(error) = config::layer(&flags, |_| None).and_then(config::Config::new) {
+        if let Err(error) =
+            config::layer(&flags, &config::Environment::default()).and_then(config::Config::new)
+        {
             ensure(error.to_string().len() < 20_000, "an error without end")?;
         }
         Ok(())

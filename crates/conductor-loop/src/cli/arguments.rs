@@ -35,7 +35,7 @@ pub fn command() -> Command {
 }
 
 /// Flags that few need: the page is to fit a screen. The man page and the README have them all.
-const RARER: [&str; 18] = [
+const RARER: [&str; 23] = [
     "period",
     "grace-period",
     "max-attempts",
@@ -47,6 +47,7 @@ const RARER: [&str; 18] = [
     "tls-key",
     "tls-client-ca",
     "token-file",
+    "open-page",
     "kubernetes",
     "state-dir",
     "kubeconfig",
@@ -54,6 +55,10 @@ const RARER: [&str; 18] = [
     "allow-unsafe-handoff",
     "allow-unsafe-porch",
     "log-format",
+    "security-enabled",
+    "chroot-enabled",
+    "encryption-enabled",
+    "audit-enabled",
 ];
 
 fn flag(setting: &Setting) -> Arg {

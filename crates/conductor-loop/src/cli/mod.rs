@@ -4,7 +4,7 @@ mod arguments;
 
 pub use arguments::command;
 
-use crate::config::{Config, ConfigError, LogFormat, SETTINGS, layer};
+use crate::config::{Config, ConfigError, Environment, LogFormat, SETTINGS, layer};
 use crate::daemon::{self, Failure, Summary};
 use crate::ops::{self, OpsError};
 use crate::telemetry::{self, Progress};
@@ -139,11 +139,17 @@ fn layers(matches: &ArgMatches) -> Result<crate::config::Layers, ConfigError> {
             flags.insert(setting.key, values.cloned().collect::<Vec<_>>().join(","));
         }
     }
-    layer(&flags, |name| std::env::var(name).ok())
+    layer(&flags, &Environment::of_process()?)
 }
 
 fn config(matches: &ArgMatches) -> Result<Config, ConfigError> {
     layers(matches).and_then(Config::new)
+}
+
+/// The configuration of a daemon, which does not begin without what it asks for.
+fn config_to_start(matches: &ArgMatches) -> Result<Config, ConfigError> {
+    let config = config(matches)?;
+    config.may_start().map(|()| config)
 }
 
 fn with_config(matches: &ArgMatches, work: impl FnOnce(&Config) -> Result<u8, OpsError>) -> u8 {
@@ -166,7 +172,7 @@ fn submit(matches: &ArgMatches) -> u8 {
 }
 
 fn run_daemon(matches: &ArgMatches) -> u8 {
-    let config = match config(matches) {
+    let config = match config_to_start(matches) {
         Ok(config) => config,
         Err(error) => {
             return complain(&format!("{} {error}", error.code()), error.code().remedy(), exit::USAGE);
@@ -182,8 +188,11 @@ fn run_daemon(matches: &ArgMatches) -> u8 {
         let message = format!("cannot start the log thread: {error}");
         return complain(&message, Code::DirectorySetup.remedy(), exit::SET_UP);
     }
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
     let once = config.once;
-    let reload = || self::config(matches);
+    let reload = || config_to_start(matches);
     let ended = daemon::run(config, &reload, &progress);
     // Whoever does not read must not keep the process from ending.
     let shown = telemetry::flush(READER_PATIENCE) && progress.finish();

@@ -1,15 +1,18 @@
 //! Configuration: every setting declared once in `settings`, layered default < file < environment < flag, each value
 //! with its origin, validated whole before anything of it is used.
 
+mod environment;
 mod file;
 mod settings;
 
+pub use environment::Environment;
 pub use settings::{SETTINGS, Setting, Takes};
 
 use conductor_core::Code;
 use conductor_core::limits::Limits;
 use conductor_core::units::{format_duration, parse_duration, parse_size};
 use conductor_porch::Routes;
+use settings::NOT_BUILT;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -51,6 +54,8 @@ pub struct Layers {
     pub routes: Routes,
     /// Whether the environment is that of a pod in Kubernetes.
     pub in_pod: bool,
+    /// Variables that nobody reads, a sentence each.
+    pub unknown: Vec<String>,
 }
 
 /// What is wrong with the configuration.
@@ -76,6 +81,22 @@ pub enum ConfigError {
         /// The nearest known key.
         suggestion: String,
     },
+    /// A variable is not text.
+    #[error("the variable {name} is not UTF-8 text")]
+    NotText {
+        /// The variable.
+        name: String,
+    },
+    /// Something is asked for that does not exist yet.
+    #[error("--{key} (from {origin}) is not built yet: {instead}")]
+    NotBuilt {
+        /// Which setting.
+        key: &'static str,
+        /// Where it was set.
+        origin: Origin,
+        /// What is so without it.
+        instead: &'static str,
+    },
     /// The file cannot be read.
     #[error("cannot read the configuration file {path}: {reason}")]
     Unreadable {
@@ -90,7 +111,8 @@ impl ConfigError {
     /// The stable code.
     pub fn code(&self) -> Code {
         match self {
-            ConfigError::BadValue { .. } => Code::BadValue,
+            ConfigError::BadValue { .. } | ConfigError::NotText { .. } => Code::BadValue,
+            ConfigError::NotBuilt { .. } => Code::NotBuilt,
             ConfigError::UnknownKey { .. } => Code::UnknownKey,
             ConfigError::Unreadable { .. } => Code::ConfigUnreadable,
         }
@@ -174,6 +196,8 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// Where the token is that API and metrics ask for.
     pub token_file: Option<PathBuf>,
+    /// Serve page and API to whoever reaches the address.
+    pub open_page: bool,
     /// Passed to porch as KUBECONFIG.
     pub kubeconfig: Option<String>,
     /// Whether replicas 0 is accepted.
@@ -190,6 +214,8 @@ pub struct Config {
     pub routes: Routes,
     /// Every value as text with its origin, for `config show` and SIGHUP.
     pub raw: Raw,
+    /// What is accepted and should be known, a sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// An address and what is served there.
@@ -223,7 +249,7 @@ const POD_METRICS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED
 /// Layers defaults, file, environment and flags.
 pub fn layer(
     flags: &BTreeMap<&'static str, String>,
-    environment: impl Fn(&str) -> Option<String>,
+    environment: &Environment,
 ) -> Result<Layers, ConfigError> {
     let mut raw = Raw::new();
     let mut routes = Routes::default();
@@ -232,14 +258,10 @@ pub fn layer(
     }
     let from_environment = |setting: &Setting| {
         let name = setting.environment?;
-        environment(name).map(|value| (value, Origin::Environment(name)))
+        environment.get(name).map(|value| (value, Origin::Environment(name)))
     };
-    let path = flags
-        .get("config")
-        .cloned()
-        .or_else(|| environment("CONDUCTOR_CONFIG"))
-        .filter(|path| !path.is_empty());
-    if let Some(path) = path {
+    let path = flags.get("config").cloned().or_else(|| environment.get("CONDUCTOR_CONFIG"));
+    if let Some(path) = path.filter(|path| !path.is_empty()) {
         let content = file::read(&path)?;
         for (key, value) in content.values {
             raw.insert(key, (value, Origin::File(path.clone())));
@@ -254,7 +276,7 @@ pub fn layer(
             raw.insert(setting.key, (value.clone(), Origin::Flag));
         }
     }
-    Ok(Layers { values: raw, routes, in_pod: environment("KUBERNETES_SERVICE_HOST").is_some() })
+    Ok(Layers { values: raw, routes, in_pod: environment.is_pod(), unknown: environment.unknown() })
 }
 
 struct Reader<'r>(&'r Raw);
@@ -370,6 +392,21 @@ impl Reader<'_> {
         }
     }
 
+    /// What the settings of what is not built yet say that has no effect; nonsense is refused.
+    fn without_effect(&self) -> Result<Vec<String>, ConfigError> {
+        for (key, _) in NOT_BUILT.iter().filter(|(key, _)| !self.text(key).is_empty()) {
+            self.switch(key)?;
+        }
+        let is_off = !self.text("security-enabled").is_empty() && !self.switch("security-enabled")?;
+        Ok(is_off
+            .then(|| {
+                let origin = self.0.get("security-enabled").map_or(Origin::Default, |(_, origin)| origin.clone());
+                format!("--security-enabled=false (from {origin}) switches nothing off: what protects is always on")
+            })
+            .into_iter()
+            .collect())
+    }
+
     fn rate(&self) -> Result<Option<f64>, ConfigError> {
         match self.text("rate") {
             "off" | "0" => Ok(None),
@@ -387,7 +424,7 @@ impl Config {
     /// Validates everything; the first problem is the error.
     pub fn new(layers: Layers) -> Result<Self, ConfigError> {
         use tracing::level_filters::LevelFilter as L;
-        let Layers { values: raw, routes, in_pod } = layers;
+        let Layers { values: raw, routes, in_pod, unknown } = layers;
         let read = Reader(&raw);
         let (none, hour) = (Duration::ZERO, Duration::from_hours(1));
         let max_file_size = match parse_size(read.text("max-file-size")) {
@@ -428,6 +465,7 @@ impl Config {
             endpoints: read.endpoints(in_pod)?,
             tls: read.tls()?,
             token_file: read.optional("token-file").map(PathBuf::from),
+            open_page: read.switch("open-page")?,
             kubeconfig: read.optional("kubeconfig"),
             allow_scale_to_zero: read.switch("allow-scale-to-zero")?,
             allow_unsafe_handoff: read.switch("allow-unsafe-handoff")?,
@@ -435,9 +473,23 @@ impl Config {
             log_level: read.choice("log-level", &levels)?,
             log_format: read.choice("log-format", &formats)?,
             routes,
+            warnings: [unknown, read.without_effect()?].concat(),
             raw: Raw::new(),
         };
         Ok(Self { raw, ..config })
+    }
+
+    /// Refuses what a daemon must not do silently without: settings that ask for what is not built yet. Commands that only look
+    /// or hand in do not ask.
+    pub fn may_start(&self) -> Result<(), ConfigError> {
+        let read = Reader(&self.raw);
+        for (key, instead) in NOT_BUILT {
+            if !read.text(key).is_empty() && read.switch(key)? {
+                let origin = self.raw.get(key).map_or(Origin::Default, |(_, origin)| origin.clone());
+                return Err(ConfigError::NotBuilt { key, origin, instead });
+            }
+        }
+        Ok(())
     }
 
     /// Settings that differ from `old` and need a restart to take effect, and those that do not.

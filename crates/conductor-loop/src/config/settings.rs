@@ -47,6 +47,22 @@ const fn switch(key: &'static str, help: &'static str) -> Setting {
     Setting { key, environment: None, default: "false", takes: Takes::Switch, help, live: false }
 }
 
+/// A switch of the specification for something that is not built yet; not set, it shows as such.
+const fn not_built(key: &'static str, environment: &'static str, help: &'static str) -> Setting {
+    Setting { key, environment: Some(environment), default: "", takes: Takes::Switch, help, live: false }
+}
+
+/// The keys of what is not built yet, and what is so instead.
+pub(super) const NOT_BUILT: [(&str, &str); 4] = [
+    ("security-enabled", "there is nothing that it would add; what protects is always on, without a switch"),
+    (
+        "chroot-enabled",
+        "the daemon and porch see the whole file system; give the unit or the container a root of its own",
+    ),
+    ("encryption-enabled", "state, archives and statuses are plain text; encrypt the volume below them"),
+    ("audit-enabled", "no signed audit trail is written; ship the log lines to a place of their own"),
+];
+
 /// Every setting, in the order of the help.
 pub const SETTINGS: &[Setting] = &[
     value(
@@ -162,6 +178,7 @@ pub const SETTINGS: &[Setting] = &[
         false,
         "File with the bearer token that API and metrics ask for",
     ),
+    switch("open-page", "Serve page and API without a token to whoever reaches the address"),
     Setting {
         key: "kubernetes",
         environment: Some("CONDUCTOR_KUBERNETES"),
@@ -188,5 +205,9 @@ pub const SETTINGS: &[Setting] = &[
         false,
         "text, json, or auto: text on a terminal, else json",
     ),
+    not_built("security-enabled", "CONDUCTOR_SECURITY_ENABLED", "Not built yet: true refuses the start"),
+    not_built("chroot-enabled", "CONDUCTOR_CHROOT_ENABLED", "Not built yet: true refuses the start"),
+    not_built("encryption-enabled", "CONDUCTOR_ENCRYPTION_ENABLED", "Not built yet: true refuses the start"),
+    not_built("audit-enabled", "CONDUCTOR_AUDIT_ENABLED", "Not built yet: true refuses the start"),
     value("config", Some("CONDUCTOR_CONFIG"), ("", "FILE"), false, "TOML file with the same keys"),
 ];

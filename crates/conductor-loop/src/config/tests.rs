@@ -4,8 +4,8 @@ use super::*;
 
 fn config(flags: &[(&'static str, &str)], environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let flags = flags.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
-    let lookup = |name: &str| environment.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
-    Config::new(layer(&flags, lookup)?)
+    let variables = environment.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+    Config::new(layer(&flags, &Environment::of(variables)?)?)
 }
 
 #[test]
@@ -99,4 +99,63 @@ fn changes_are_sorted_into_live_and_restart() {
     let old = config(&[], &[]).unwrap();
     let new = config(&[("timeout", "1s"), ("workers", "4")], &[]).unwrap();
     assert_eq!(new.changes(&old), (vec!["timeout"], vec!["workers"]));
+}
+
+#[test]
+fn an_empty_variable_is_not_set_whichever_it_is() {
+    let variables: Vec<(&str, &str)> =
+        SETTINGS.iter().filter_map(|setting| setting.environment).map(|name| (name, "")).collect();
+    assert!(variables.len() > 25);
+    let config = config(&[], &variables).unwrap();
+    assert!(config.raw.values().all(|(_, origin)| *origin == Origin::Default));
+    assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+}
+
+#[test]
+fn unknown_variables_warn_with_the_nearest_name() {
+    for (name, meant) in [
+        ("CONDUCTOR_WORKERS", "did you mean CONDUCTOR_MAX_WORKERS?"),
+        ("CONDUCTOR_HANDOFF", "did you mean CONDUCTOR_HANDOFF_DIR?"),
+        ("CONDUCTOR_LOGLEVEL", "did you mean CONDUCTOR_LOG_LEVEL?"),
+        ("CONDUCTOR_TOKENFILE", "did you mean CONDUCTOR_TOKEN_FILE?"),
+        ("CONDUCTOR_TIMEOUT", "did you mean CONDUCTOR_PORCH_TIMEOUT?"),
+        ("CONDUCTOR_ONCE", "--once has no variable"),
+        ("CONDUCTOR_QQQ", "`conductor-loop config show` lists all"),
+    ] {
+        let warnings = config(&[], &[(name, "1")]).unwrap().warnings;
+        let [warning] = warnings.as_slice() else { panic!("{name}: {warnings:?}") };
+        assert!(warning.contains(name) && warning.contains(meant), "{warning}");
+    }
+    let links = [
+        ("CONDUCTOR_LOOP_SERVICE_HOST", "10.0.0.7"),
+        ("CONDUCTOR_LOOP_SERVICE_PORT_METRICS", "9090"),
+        ("CONDUCTOR_LOOP_PORT", "tcp://10.0.0.7:9090"),
+        ("CONDUCTOR_LOOP_PORT_9090_TCP_ADDR", "10.0.0.7"),
+    ];
+    assert_eq!(config(&[], &links).unwrap().warnings.len(), links.len());
+    let in_a_pod = [&links[..], &[("KUBERNETES_SERVICE_HOST", "10.0.0.1")]].concat();
+    assert!(config(&[], &in_a_pod).unwrap().warnings.is_empty(), "a Service of that name is no mistake");
+    assert!(config(&[], &[("CONDUCTOR_INTENT_SEQ", "1")]).unwrap().warnings.is_empty(), "porch has it");
+}
+
+#[test]
+fn what_is_not_built_yet_cannot_be_switched_on() {
+    for (key, _) in NOT_BUILT {
+        let variable = SETTINGS.iter().find(|setting| setting.key == key).unwrap().environment.unwrap();
+        let set = |value: &str| config(&[], &[(variable, value)]);
+        for value in ["true", "1", "TRUE"] {
+            let error = set(value).unwrap().may_start().unwrap_err();
+            assert_eq!(error.code(), Code::NotBuilt);
+            let text = error.to_string();
+            assert!(text.contains("not built yet") && text.contains(variable), "{text}");
+        }
+        for value in ["", "false", "0"] {
+            assert!(set(value).unwrap().may_start().is_ok());
+        }
+        let error = set("nonsense").map(|_| ()).unwrap_err();
+        assert!(error.code() == Code::BadValue && error.to_string().contains(variable), "{error}");
+        assert_eq!(config(&[(key, "true")], &[]).unwrap().may_start().unwrap_err().code(), Code::NotBuilt);
+    }
+    let warnings = config(&[], &[("CONDUCTOR_SECURITY_ENABLED", "false")]).unwrap().warnings;
+    assert!(warnings.len() == 1 && warnings[0].contains("switches nothing off"), "{warnings:?}");
 }

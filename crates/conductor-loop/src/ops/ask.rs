@@ -85,7 +85,7 @@ fn without_daemon(config: &Config, question: &Question) -> Result<Answer, OpsErr
         other => other.into(),
     })?;
     let resting = Resting::read(&store, &handoff)?;
-    let sources = Sources { store: &store, handoff: &handoff, unfinished: &resting };
+    let sources = Sources { store: &store, handoff: &handoff, unfinished: &resting, is_wanted: &|| true };
     Ok(match question {
         Question::Status => Answer::Status(Box::new(status(config, &path, &handoff, &store, &resting)?)),
         Question::List(selection) => Answer::List(sources.list(selection)?),

@@ -55,7 +55,8 @@ fn bad(found: impl Into<String>, fix: impl Into<String>) -> Finding {
 
 type Check = fn(&Config) -> Finding;
 
-const CHECKS: [(&str, Check); 12] = [
+const CHECKS: [(&str, Check); 13] = [
+    ("settings", settings),
     ("handoff", handoff),
     ("file system", file_system),
     ("space", space),
@@ -95,6 +96,14 @@ pub fn doctor(config: &Config, as_json: bool) -> Result<u8, OpsError> {
 
 fn open(config: &Config) -> io::Result<Dir> {
     Dir::open(&config.handoff.canonicalize()?)
+}
+
+fn settings(config: &Config) -> Finding {
+    match (config.may_start(), config.warnings.as_slice()) {
+        (Err(error), _) => bad(format!("{} {error}", error.code()), error.code().remedy()),
+        (Ok(()), []) => good("nothing is set that has no effect"),
+        (Ok(()), warnings) => warning(warnings.join("; "), "Correct or remove what is named."),
+    }
 }
 
 fn handoff(config: &Config) -> Finding {

@@ -19,7 +19,7 @@ pub use state::{state_export, state_import, state_show};
 pub use submit::{submit, wait_time};
 pub use top::top;
 
-use crate::config::{ConfigError, Layers, SETTINGS};
+use crate::config::{Config, ConfigError, Layers, SETTINGS};
 use crate::store::StoreError;
 use conductor_core::Code;
 use conductor_core::record::one_line;
@@ -99,7 +99,7 @@ pub fn schema_text() -> String {
 pub fn config_show(layers: &Layers, as_json: bool) -> Result<u8, OpsError> {
     let raw = &layers.values;
     // Shown even where a value is wrong: that is when one looks. The verdict is the exit status.
-    let verdict = crate::config::Config::new(layers.clone());
+    let verdict = Config::new(layers.clone());
     let rows = SETTINGS
         .iter()
         .filter_map(|setting| raw.get(setting.key).map(|(value, origin)| (setting.key, value, origin)));
@@ -119,5 +119,10 @@ pub fn config_show(layers: &Layers, as_json: bool) -> Result<u8, OpsError> {
         }
         print(text.as_bytes())?;
     }
-    verdict.map(|_| 0).map_err(OpsError::from)
+    let config = verdict?;
+    for warning in &config.warnings {
+        // With nowhere to warn to, the rows have to do.
+        let _ = writeln!(io::stderr().lock(), "WARNING: {warning}");
+    }
+    config.may_start().map(|()| 0).map_err(OpsError::from)
 }
