@@ -118,7 +118,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     ("cli", &["config", "daemon", "ops", "telemetry"]),
     ("ops", &["config", "daemon", "clerk", "control", "inquiry", "store", "seal", "sys"]),
-    ("config", &[]),
+    ("config", &["sys"]),
     (
         "daemon",
         &[
@@ -135,7 +135,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "sys",
         ],
     ),
-    ("admin", &[]),
+    ("admin", &["sys"]),
     ("control", &["sys"]),
     ("inquiry", &["store", "sys"]),
     ("intake", &["seal", "sys"]),

@@ -58,6 +58,7 @@ impl Bench {
             .arg("-once")
             .arg("-listen")
             .arg(address.to_string())
+            .arg("-open-page")
             .spawn()?;
         let mut page = connect(address)?;
         page.write_all(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")?;

@@ -1,11 +1,12 @@
 //! From a request to its answer. Bodies of health and metrics carry no names of files and nothing of what is in intents.
 
 use super::connection::Listening;
-use super::{View, api, events, page};
+use super::turns::{NoTurn, Turn, Wanted};
+use super::{Page, api, events, page};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{
-    ACCEPT, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue, WWW_AUTHENTICATE,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Request, Response, StatusCode};
 use std::convert::Infallible;
@@ -20,6 +21,9 @@ const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 pub(super) const JSON: &str = "application/json";
+/// What is said of page and API where nobody is asked who he is.
+const CLOSED: &str = "page and API are closed: other users reach this address too, and no token is asked for. Start the daemon \
+                      with --token-file FILE, or with --open-page to serve them to whoever comes\n";
 
 /// What is sent back.
 pub(super) enum Content {
@@ -82,17 +86,15 @@ pub(super) async fn to(request: &Request<Incoming>, listening: &Listening) -> Re
         let text = "this address is asked under its number or as localhost\n";
         return respond(StatusCode::MISDIRECTED_REQUEST, TEXT, text);
     }
-    if serves.page
-        && let Some(part) = page::part(path)
-    {
-        return part;
-    }
-    let is_there = match path {
-        "/metrics" => serves.metrics,
-        _ => serves.page && path.starts_with(api::PREFIX),
-    };
-    if !is_there {
-        return respond(StatusCode::NOT_FOUND, TEXT, "not found\n");
+    let part = page::part(path);
+    match (serves.page, path) {
+        (_, "/metrics") if serves.metrics => {}
+        (Page::Closed, path) if part.is_some() || path.starts_with(api::PREFIX) => {
+            return respond(StatusCode::FORBIDDEN, TEXT, CLOSED);
+        }
+        (Page::Served, path) if path.starts_with(api::PREFIX) => {}
+        (Page::Served, _) if part.is_some() => return part.unwrap_or_else(not_found),
+        _ => return not_found(),
     }
     let token = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
     if !listening.security.permits(token) {
@@ -101,14 +103,19 @@ pub(super) async fn to(request: &Request<Incoming>, listening: &Listening) -> Re
         return refused;
     }
     if path == "/metrics" {
-        return metrics(request, view).await;
+        return metrics(request, listening).await;
     }
     if path == events::PATH {
         return events::answer(&listening.feed);
     }
     let view = Arc::clone(view);
     let (path, query) = (path.to_owned(), request.uri().query().unwrap_or_default().to_owned());
-    apart(move || api::answer(&path, &query, &*view)).await
+    let turn = if api::is_glance(&path) { &listening.turns.glances } else { &listening.turns.searches };
+    apart(turn, move |wanted| api::answer(&path, &query, &*view, wanted)).await
+}
+
+fn not_found() -> Response<Content> {
+    respond(StatusCode::NOT_FOUND, TEXT, "not found\n")
 }
 
 /// A page from elsewhere could give its own name the address of this machine and ask from inside a browser: then the name
@@ -120,11 +127,11 @@ fn is_for_us(request: &Request<Incoming>, local: SocketAddr) -> bool {
     bare(host) || host.rsplit_once(':').is_some_and(|(name, _)| bare(name))
 }
 
-async fn metrics(request: &Request<Incoming>, view: &Arc<dyn View>) -> Response<Content> {
+async fn metrics(request: &Request<Incoming>, listening: &Listening) -> Response<Content> {
     let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let open = accept.contains("application/openmetrics-text");
-    let view = Arc::clone(view);
-    apart(move || {
+    let view = Arc::clone(&listening.view);
+    apart(&listening.turns.metrics, move |_| {
         let (kind, text) = if open { (OPEN_METRICS, view.open_metrics()) } else { (CLASSIC, view.metrics()) };
         respond(StatusCode::OK, kind, text)
     })
@@ -132,9 +139,20 @@ async fn metrics(request: &Request<Incoming>, view: &Arc<dyn View>) -> Response<
 }
 
 /// Runs what may take a moment on another thread, so that health is answered meanwhile.
-async fn apart(work: impl FnOnce() -> Response<Content> + Send + 'static) -> Response<Content> {
-    let failed = || respond(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "the answer failed\n");
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| failed())
+async fn apart(
+    turn: &Turn,
+    work: impl FnOnce(&Wanted) -> Response<Content> + Send + 'static,
+) -> Response<Content> {
+    match turn.work(work).await {
+        Ok(answer) => answer,
+        Err(NoTurn::Failed) => respond(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "the answer failed\n"),
+        Err(NoTurn::Busy) => {
+            let text = "too many such questions are being answered; ask again in a moment\n";
+            let mut refused = respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, text);
+            refused.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            refused
+        }
+    }
 }
 
 fn health(alive: bool) -> Response<Content> {

@@ -2,6 +2,7 @@
 
 use super::View;
 use super::answer::{Content, JSON, respond};
+use super::turns::Wanted;
 use conductor_core::Code;
 use conductor_core::code::TABLE;
 use conductor_core::inquiry::{Answer, Question, Refused, Selection, State};
@@ -10,9 +11,14 @@ use serde::Serialize;
 
 pub(super) const PREFIX: &str = "/api/v1/";
 
-pub(super) fn answer(path: &str, query: &str, view: &dyn View) -> Response<Content> {
+/// Whether this path asks for what is known without a search.
+pub(super) fn is_glance(path: &str) -> bool {
+    matches!(question(path, ""), Some(Ok(Question::Status)))
+}
+
+pub(super) fn answer(path: &str, query: &str, view: &dyn View, wanted: &Wanted) -> Response<Content> {
     let answer = match question(path, query) {
-        Some(Ok(question)) => view.answer(question),
+        Some(Ok(question)) => view.answer(question, &|| wanted.is_wanted()),
         Some(Err(refused)) => Answer::Refused(refused),
         None => {
             Answer::Refused(Refused::new("not-found", format!("there is no {path}"), "See docs/FORMATS.md."))

@@ -1,7 +1,8 @@
 //! Connections: how many, how long, how large. One request each.
 
 use super::events::Feed;
-use super::{Security, Serves, View, answer};
+use super::turns::Turns;
+use super::{Page, Security, Serves, View, answer};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -36,6 +37,7 @@ pub(super) struct Listening {
     pub(super) serves: Serves,
     pub(super) view: Arc<dyn View>,
     pub(super) feed: Arc<Feed>,
+    pub(super) turns: Arc<Turns>,
     pub(super) security: Arc<Security>,
 }
 
@@ -60,7 +62,7 @@ pub(super) async fn accept(listener: TcpListener, listening: Arc<Listening>) {
 /// A peer that goes away, or speaks something else, is its own affair.
 async fn converse(stream: TcpStream, listening: Arc<Listening>) {
     // Whoever only asks for health shows no certificate: probes have none.
-    let authenticated = listening.serves.metrics || listening.serves.page;
+    let authenticated = listening.serves.metrics || listening.serves.page != Page::Absent;
     match listening.security.acceptor(authenticated) {
         None => respond(stream, listening).await,
         Some(acceptor) => {

@@ -1,7 +1,7 @@
 //! Server-sent events: the numbers of each second, to whoever looks at the page. A newcomer gets those of the last minutes first.
 
 use super::View;
-use super::answer::{Content, respond, with_headers};
+use super::answer::{Content, with_headers};
 use conductor_core::inquiry::Pulse;
 use hyper::body::Bytes;
 use hyper::{Response, StatusCode};
@@ -15,7 +15,7 @@ pub(super) const PATH: &str = "/api/v1/events";
 const EVERY: Duration = Duration::from_secs(1);
 /// Seconds that are remembered.
 const HISTORY: usize = 300;
-/// Pages looked at at once.
+/// Pages looked at at once. One more ends the oldest, so that whoever only keeps streams open keeps nobody out; a page asks again.
 const LISTENERS_MAX: usize = 16;
 /// Events on their way to one page; one that reads more slowly is let go and asks again.
 const BEHIND_MAX: usize = 8;
@@ -65,8 +65,7 @@ pub(super) fn answer(feed: &Feed) -> Response<Content> {
     let mut state = feed.0.lock().unwrap_or_else(PoisonError::into_inner);
     state.listeners.retain(|listener| !listener.is_closed());
     if state.listeners.len() >= LISTENERS_MAX {
-        let text = "too many pages are looked at\n";
-        return respond(StatusCode::SERVICE_UNAVAILABLE, "text/plain; charset=utf-8", text);
+        state.listeners.remove(0);
     }
     // There is room: the channel is new.
     let _ = sender.try_send(event("history", &state.history));

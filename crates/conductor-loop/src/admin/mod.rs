@@ -7,6 +7,7 @@ mod connection;
 mod events;
 mod page;
 mod secure;
+mod turns;
 
 pub use secure::{Security, SecurityError, TlsFiles};
 
@@ -17,9 +18,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
-
-/// Questions answered at once; the others wait their turn.
-const ANSWERING_MAX: usize = 4;
+use turns::Turns;
 
 /// What the endpoints show.
 pub trait View: Send + Sync {
@@ -31,8 +30,9 @@ pub trait View: Send + Sync {
     fn metrics(&self) -> String;
     /// All metrics in the `OpenMetrics` format. May take a moment.
     fn open_metrics(&self) -> String;
-    /// The answer to a question; one that would change something is refused. May take a moment.
-    fn answer(&self, question: Question) -> Answer;
+    /// The answer to a question; one that would change something is refused. May take a moment, and may stop with half an answer
+    /// as soon as nobody wants it.
+    fn answer(&self, question: Question, is_wanted: &dyn Fn() -> bool) -> Answer;
     /// The numbers of this moment.
     fn pulse(&self) -> Pulse;
 }
@@ -45,7 +45,18 @@ pub struct Serves {
     /// `/metrics`.
     pub metrics: bool,
     /// `/` and `/api/v1/`.
-    pub page: bool,
+    pub page: Page,
+}
+
+/// Whether an address has the page and its API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// It is for something else.
+    Absent,
+    /// It would have them, and nobody is asked who he is: they say what to do about that.
+    Closed,
+    /// It has them.
+    Served,
 }
 
 /// Binds every address and serves them on a thread of their own, for the rest of the process's life. The bound addresses, in
@@ -66,22 +77,23 @@ pub fn serve(
         bound.iter().map(|(listener, _)| listener.local_addr()).collect::<io::Result<_>>()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(ANSWERING_MAX)
+        .max_blocking_threads(turns::THREADS)
         .thread_name("admin-answer")
         .build()?;
     let locals = addresses.clone();
     std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
         runtime.block_on(async {
-            let (feed, security) = (Arc::new(Feed::default()), Arc::new(security));
+            let (feed, turns) = (Arc::new(Feed::default()), Arc::new(Turns::default()));
+            let security = Arc::new(security);
             let mut tasks = tokio::task::JoinSet::new();
-            if bound.iter().any(|(_, serves)| serves.page) {
+            if bound.iter().any(|(_, serves)| serves.page == Page::Served) {
                 tasks.spawn(events::sample(Arc::clone(&feed), Arc::clone(&view)));
             }
             for ((listener, serves), address) in bound.into_iter().zip(locals) {
                 if let Ok(listener) = TcpListener::from_std(listener) {
-                    let (view, feed, security) =
-                        (Arc::clone(&view), Arc::clone(&feed), Arc::clone(&security));
-                    let listening = Listening { address, serves, view, feed, security };
+                    let (view, feed) = (Arc::clone(&view), Arc::clone(&feed));
+                    let (turns, security) = (Arc::clone(&turns), Arc::clone(&security));
+                    let listening = Listening { address, serves, view, feed, turns, security };
                     tasks.spawn(connection::accept(listener, Arc::new(listening)));
                 }
             }

@@ -1,6 +1,7 @@
 //! Who may connect and ask: TLS 1.3 with an optional authority for clients, and a bearer token. Files are read again when they
 //! change; one that cannot be used leaves what was read before in force.
 
+use crate::sys::plain::read_plain;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -9,13 +10,15 @@ use rustls::version::TLS13;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use tokio_rustls::TlsAcceptor;
 
 /// Files are looked at for changes at most this often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A token shorter than this can be guessed.
 const TOKEN_MIN: usize = 16;
+/// Bytes of a file with a token, certificates or a key; what is larger is something else.
+const FILE_MAX: u64 = 1 << 20;
 
 /// Why certificate, key, authority or token cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +55,8 @@ struct Acceptors {
 /// What is demanded of whoever connects.
 pub struct Security {
     tls: Option<Reloading<TlsFiles, Acceptors>>,
-    token: Option<Reloading<PathBuf, Vec<u8>>>,
+    /// No token: the file was deleted, and nobody is let in.
+    token: Option<Reloading<PathBuf, Option<Vec<u8>>>>,
     same: fn(&[u8], &[u8]) -> bool,
 }
 
@@ -68,10 +72,29 @@ impl Security {
             [files.certificate.clone(), files.key.clone()].into_iter().chain(authority).collect()
         };
         let tls = tls.map(|files| Reloading::new(paths(&files), files, acceptors)).transpose()?;
-        let token = token
-            .map(|path| Reloading::new(vec![path.clone()], path, |path| read_token(path)))
-            .transpose()?;
+        if let Some(path) = &token {
+            read_token(path)?;
+        }
+        let token =
+            token.map(|path| Reloading::new(vec![path.clone()], path, |path| token_now(path))).transpose()?;
         Ok(Self { tls, token, same })
+    }
+
+    /// A sentence about each secret that every user of the machine can read.
+    pub fn exposed(&self) -> Vec<String> {
+        use std::os::unix::fs::PermissionsExt;
+        let key = self.tls.as_ref().map(|tls| &tls.from.key);
+        let token = self.token.as_ref().map(|token| &token.from);
+        let is_open = |path: &&PathBuf| {
+            std::fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o004 != 0)
+        };
+        let said = |path: &PathBuf| {
+            format!(
+                "{0} is a secret that everybody may read; chmod o-r it (a mounted Secret: defaultMode 0400)",
+                path.display()
+            )
+        };
+        key.into_iter().chain(token).filter(is_open).map(said).collect()
     }
 
     /// None: plain connections are served.
@@ -84,7 +107,7 @@ impl Security {
     pub(super) fn permits(&self, authorization: Option<&[u8]>) -> bool {
         let Some(token) = &self.token else { return true };
         let given = authorization.and_then(|header| header.strip_prefix(b"Bearer "));
-        given.is_some_and(|given| (self.same)(given, &token.current()))
+        given.zip(token.current()).is_some_and(|(given, token)| (self.same)(given, &token))
     }
 }
 
@@ -98,15 +121,25 @@ struct Reloading<F, T> {
 
 struct Held<T> {
     value: T,
-    seen: Vec<Option<(SystemTime, u64)>>,
+    seen: Vec<Option<Mark>>,
+    /// What could not be used and was complained about.
+    refused: Vec<Option<Mark>>,
     looked: Instant,
 }
 
 /// What shows that a file was replaced or written.
-fn marks(paths: &[PathBuf]) -> Vec<Option<(SystemTime, u64)>> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Mark {
+    inode: u64,
+    size: u64,
+    changed: (i64, i64),
+}
+
+fn marks(paths: &[PathBuf]) -> Vec<Option<Mark>> {
+    use std::os::unix::fs::MetadataExt;
     let mark = |path: &PathBuf| {
         let meta = std::fs::metadata(path).ok()?;
-        Some((meta.modified().ok()?, std::os::unix::fs::MetadataExt::ino(&meta)))
+        Some(Mark { inode: meta.ino(), size: meta.size(), changed: (meta.ctime(), meta.ctime_nsec()) })
     };
     paths.iter().map(mark).collect()
 }
@@ -118,7 +151,7 @@ impl<F, T: Clone> Reloading<F, T> {
         make: fn(&F) -> Result<T, SecurityError>,
     ) -> Result<Self, SecurityError> {
         let seen = marks(&paths);
-        let held = Held { value: make(&from)?, seen, looked: Instant::now() };
+        let held = Held { value: make(&from)?, seen, refused: Vec::new(), looked: Instant::now() };
         Ok(Self { paths, from, make, held: Mutex::new(held) })
     }
 
@@ -134,9 +167,11 @@ impl<F, T: Clone> Reloading<F, T> {
                         tracing::info!(file = %self.paths.first().map_or(Path::new(""), |path| path).display(), "read again, because it changed");
                     }
                     // It may be half replaced: looked at again, with what was read before in force.
-                    Err(error) => {
+                    Err(error) if seen != held.refused => {
                         tracing::warn!(%error, "changed and not usable; what was read before stays in force");
+                        held.refused = seen;
                     }
+                    Err(_) => {}
                 }
             }
         }
@@ -144,8 +179,18 @@ impl<F, T: Clone> Reloading<F, T> {
     }
 }
 
+/// The token of this moment. Deleting its file is how a token is taken back at once.
+fn token_now(path: &Path) -> Result<Option<Vec<u8>>, SecurityError> {
+    if std::fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        tracing::warn!(file = %path.display(), "the token file is gone: nobody is let in until there is one again");
+        return Ok(None);
+    }
+    read_token(path).map(Some)
+}
+
 fn read_token(path: &Path) -> Result<Vec<u8>, SecurityError> {
-    let text = std::fs::read_to_string(path).map_err(|error| SecurityError::new(path, error))?;
+    let text =
+        String::from_utf8(read(path)?).map_err(|error| SecurityError::new(path, error.utf8_error()))?;
     let token = text.trim();
     if token.len() < TOKEN_MIN || token.contains(char::is_whitespace) {
         return Err(SecurityError::new(
@@ -154,6 +199,10 @@ fn read_token(path: &Path) -> Result<Vec<u8>, SecurityError> {
         ));
     }
     Ok(token.as_bytes().to_vec())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, SecurityError> {
+    read_plain(path, FILE_MAX).map_err(|error| SecurityError::new(path, error))
 }
 
 fn acceptors(files: &TlsFiles) -> Result<Acceptors, SecurityError> {
@@ -186,8 +235,8 @@ fn config(files: &TlsFiles, authority: Option<&PathBuf>) -> Result<Arc<ServerCon
                 .with_client_cert_verifier(verifier.build().map_err(|error| SecurityError::new(path, error))?)
         }
     };
-    let key =
-        PrivateKeyDer::from_pem_file(&files.key).map_err(|error| SecurityError::new(&files.key, error))?;
+    let key = PrivateKeyDer::from_pem_slice(&read(&files.key)?)
+        .map_err(|error| SecurityError::new(&files.key, error))?;
     let mut config =
         builder.with_single_cert(certificates(&files.certificate)?, key).map_err(of(&files.certificate))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -195,9 +244,9 @@ fn config(files: &TlsFiles, authority: Option<&PathBuf>) -> Result<Arc<ServerCon
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, SecurityError> {
-    let read = CertificateDer::pem_file_iter(path).map_err(|error| SecurityError::new(path, error))?;
-    let certificates: Vec<_> =
-        read.collect::<Result<_, _>>().map_err(|error| SecurityError::new(path, error))?;
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&read(path)?)
+        .collect::<Result<_, _>>()
+        .map_err(|error| SecurityError::new(path, error))?;
     if certificates.is_empty() {
         return Err(SecurityError::new(path, io::Error::other("it holds no certificate")));
     }

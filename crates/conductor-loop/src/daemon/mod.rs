@@ -161,9 +161,12 @@ fn open_endpoints(config: &Config, questions: &Arc<Questions>) -> Result<(), Fai
     });
     let security = admin::Security::new(tls, config.token_file.clone(), crate::seal::same_secret)
         .map_err(|error| Failure::set_up(Code::SecurityFiles, error))?;
+    for exposed in security.exposed() {
+        tracing::warn!("{exposed}");
+    }
     let serves = |endpoint: &Endpoint| {
-        let Endpoint { address, health, metrics, page } = *endpoint;
-        (address, admin::Serves { health, metrics, page })
+        let Endpoint { address, health, metrics, .. } = *endpoint;
+        (address, admin::Serves { health, metrics, page: page_on(endpoint, config) })
     };
     let endpoints: Vec<_> = config.endpoints.iter().map(serves).collect();
     let view: Arc<dyn admin::View> = Arc::clone(questions) as _;
@@ -172,7 +175,24 @@ fn open_endpoints(config: &Config, questions: &Arc<Questions>) -> Result<(), Fai
     for address in bound {
         tracing::info!(%address, tls = config.tls.is_some(), "listening");
     }
+    if endpoints.iter().any(|(_, serves)| serves.page == admin::Page::Closed) {
+        tracing::warn!(
+            "page and API stay closed on --listen, because other users reach it too and no token is asked for: give \
+             --token-file FILE, or --open-page to serve them to whoever comes; --metrics-addr and --health-addr say that only those are meant"
+        );
+    }
     Ok(())
+}
+
+/// Other users of the machine reach every address, loopback too: what intents say is shown only where somebody is asked who he is.
+fn page_on(endpoint: &Endpoint, config: &Config) -> admin::Page {
+    let asked =
+        config.token_file.is_some() || config.tls.as_ref().is_some_and(|tls| tls.client_authority.is_some());
+    match endpoint.page {
+        false => admin::Page::Absent,
+        true if asked || config.open_page => admin::Page::Served,
+        true => admin::Page::Closed,
+    }
 }
 
 /// Whether `path` is absolute; else it is taken from the current directory.

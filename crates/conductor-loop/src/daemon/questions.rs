@@ -72,6 +72,28 @@ pub(super) struct Current {
     pub(super) facts: StatusReport,
 }
 
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// Somebody over the network: he looks, and changes nothing.
+    Network,
+    /// This user of the machine, as the kernel says.
+    User(u32),
+}
+
+impl Asker {
+    /// The user, where only a user of the machine may ask.
+    fn user(self) -> Result<u32, Refused> {
+        match self {
+            Self::User(uid) => Ok(uid),
+            Self::Network => {
+                let text = "over the network nothing can be changed, and no log is shown";
+                Err(Refused::new("not-permitted", text, "Use the command on the machine."))
+            }
+        }
+    }
+}
+
 /// Who is asked.
 pub(super) struct Questions {
     inputs: Sender<Input>,
@@ -99,22 +121,29 @@ impl Questions {
         current.ok_or_else(|| busy("the daemon is starting, or waits for its directory"))
     }
 
-    /// The answer to a question of this user.
-    pub(super) fn answer(&self, question: Question, uid: u32) -> Answer {
-        self.try_answer(question, uid).unwrap_or_else(Answer::Refused)
+    /// The answer to a question of this asker, who may stop to want it.
+    pub(super) fn answer(&self, question: Question, asker: Asker, is_wanted: &dyn Fn() -> bool) -> Answer {
+        self.try_answer(question, asker, is_wanted).unwrap_or_else(Answer::Refused)
     }
 
-    fn try_answer(&self, question: Question, uid: u32) -> Result<Answer, Refused> {
+    fn try_answer(
+        &self,
+        question: Question,
+        asker: Asker,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> Result<Answer, Refused> {
         let current = self.current()?;
-        let sources = Sources { store: &current.store, handoff: &current.handoff, unfinished: self };
+        let (store, handoff) = (&current.store, &current.handoff);
+        let sources = Sources { store, handoff, unfinished: self, is_wanted };
         Ok(match question {
             Question::Status => Answer::Status(Box::new(self.status(&current)?)),
             Question::List(selection) => Answer::List(sources.list(&selection)?),
             Question::Show { of } => Answer::Show(Box::new(sources.show(&of)?)),
             Question::Explain { of } => Answer::Explain(Box::new(sources.explain(&of)?)),
-            Question::Hold { target, note } => self.hold(&current, &target, &note, uid)?,
-            Question::Release { target } => self.release(&current, &target, uid)?,
+            Question::Hold { target, note } => self.hold(&current, &target, &note, asker.user()?)?,
+            Question::Release { target } => self.release(&current, &target, asker.user()?)?,
             Question::Purge { before, really } => {
+                let uid = asker.user()?;
                 let purged = sources.would_purge(before)?;
                 if really {
                     tracing::warn!(uid, outcomes = purged.outcomes, %before, "an operator purges old outcomes");
@@ -122,7 +151,10 @@ impl Questions {
                 }
                 Answer::Purged(Purged { really, ..purged })
             }
-            Question::Logs { after, most } => Answer::Logs(log_lines(after, most)),
+            Question::Logs { after, most } => {
+                asker.user()?;
+                Answer::Logs(log_lines(after, most))
+            }
         })
     }
 
@@ -269,12 +301,8 @@ impl View for Questions {
         self.board.metrics.text()
     }
 
-    fn answer(&self, question: Question) -> Answer {
-        if question.changes_something() {
-            let text = "nothing can be changed over the network";
-            return Answer::Refused(Refused::new("not-permitted", text, "Use the command on the machine."));
-        }
-        Questions::answer(self, question, 0)
+    fn answer(&self, question: Question, is_wanted: &dyn Fn() -> bool) -> Answer {
+        Questions::answer(self, question, Asker::Network, is_wanted)
     }
 
     fn open_metrics(&self) -> String {

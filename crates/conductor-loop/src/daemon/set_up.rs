@@ -1,7 +1,7 @@
 //! The parts a life is built from, as the configuration wants them.
 
 use super::places::Places;
-use super::questions::{Current, Questions};
+use super::questions::{Asker, Current, Questions};
 use super::{Failure, Input};
 use crate::config::{Config, Mode, Period};
 use crate::control::Control;
@@ -139,7 +139,7 @@ pub(super) fn open_control(
     let handoff = Arc::clone(&places.handoff);
     questions.set_current(Some(Current { store: Arc::clone(store), handoff, facts }));
     let questions = Arc::clone(questions);
-    let answering = move |question, uid| questions.answer(question, uid);
+    let answering = move |question, uid| questions.answer(question, Asker::User(uid), &|| true);
     let started = Control::start(Arc::clone(&places.private), Arc::new(answering));
     started
         .inspect_err(|error| tracing::warn!(%error, "no local socket: status, list and the like do not work"))

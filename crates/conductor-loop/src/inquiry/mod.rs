@@ -102,6 +102,8 @@ pub struct Sources<'s> {
     pub handoff: &'s Dir,
     /// What is not finished.
     pub unfinished: &'s dyn Unfinished,
+    /// Whether somebody still waits for the answer; a search ends where nobody does.
+    pub is_wanted: &'s dyn Fn() -> bool,
 }
 
 /// The refusal that a failing store is.
@@ -110,6 +112,12 @@ pub fn store_refused(error: &StoreError) -> Refused {
 }
 
 impl Sources<'_> {
+    /// Outcomes below a number, newest first, as long as `each` wants more and somebody waits for the answer.
+    fn look_back(&self, below: u64, mut each: impl FnMut(Outcome) -> bool) -> Result<(), Refused> {
+        let scanned = self.store.outcomes_back(below, |outcome| each(outcome) && (self.is_wanted)());
+        scanned.map_err(|error| store_refused(&error))
+    }
+
     /// Which intents there are.
     pub fn list(&self, selection: &Selection) -> Result<Listing, Refused> {
         let most = selection.most.clamp(1, ROWS_MAX);
@@ -125,7 +133,7 @@ impl Sources<'_> {
         if selection.wants(State::Done) || selection.wants(State::Failed) {
             let mut looked = 0;
             let below = selection.before.unwrap_or(u64::MAX);
-            let scanned = self.store.outcomes_back(below, |outcome| {
+            self.look_back(below, |outcome| {
                 looked += 1;
                 let row = finished_row(&outcome);
                 if !selection.takes(&row) && looked < SCAN_MAX {
@@ -138,8 +146,7 @@ impl Sources<'_> {
                     finished.push(row);
                 }
                 !full
-            });
-            scanned.map_err(|error| store_refused(&error))?;
+            })?;
         }
         // What was filed between the two questions is shown as it is now.
         let now_finished: HashSet<u64> = finished.iter().filter_map(|row| row.seq).collect();
@@ -250,26 +257,26 @@ impl Sources<'_> {
             return self.store.outcome(*seq).map_err(|error| store_refused(&error));
         }
         let (mut found, mut looked) = (None, 0);
-        let scanned = self.store.outcomes_back(u64::MAX, |outcome| {
+        self.look_back(u64::MAX, |outcome| {
             looked += 1;
             if subject.is_outcome(&outcome) {
                 found = Some(outcome);
             }
             found.is_none() && looked < SCAN_MAX
-        });
-        scanned.map_err(|error| store_refused(&error)).map(|()| found)
+        })?;
+        Ok(found)
     }
 
     fn same_name(&self, name: &str, but: Option<u64>) -> Result<Vec<Row>, Refused> {
         let (mut rows, mut looked) = (Vec::new(), 0);
-        let scanned = self.store.outcomes_back(u64::MAX, |outcome| {
+        self.look_back(u64::MAX, |outcome| {
             looked += 1;
             if outcome.name == name && Some(outcome.seq) != but {
                 rows.push(finished_row(&outcome));
             }
             rows.len() < SAME_NAME_MAX && looked < SCAN_MAX
-        });
-        scanned.map_err(|error| store_refused(&error)).map(|()| rows)
+        })?;
+        Ok(rows)
     }
 
     /// What a purge would remove.

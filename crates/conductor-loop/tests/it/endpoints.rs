@@ -8,8 +8,13 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// A daemon that listens on a free port, and where.
+/// A daemon that listens on a free port and shows everything there, and where.
 pub(crate) fn listening(env: &TestEnv, flags: &[&str]) -> (Running, SocketAddr) {
+    listening_as(env, &[&["-open-page"], flags].concat())
+}
+
+/// A daemon that listens on a free port as the flags say, and where.
+pub(crate) fn listening_as(env: &TestEnv, flags: &[&str]) -> (Running, SocketAddr) {
     let daemon = env.start_ready(&[&["-listen", "127.0.0.1:0"], flags].concat());
     let address = daemon.logged_value("listening", "address").expect("an address").parse().unwrap();
     (daemon, address)

@@ -10,6 +10,7 @@
 )]
 
 mod api;
+mod asking;
 mod calls;
 mod cli;
 mod compat;
@@ -24,6 +25,7 @@ mod order;
 mod packages;
 mod page;
 mod porches;
+mod reach;
 mod readme;
 mod recovery;
 mod secure;
@@ -31,6 +33,7 @@ mod signals;
 mod staging;
 mod state;
 mod systemd;
+mod variables;
 
 use conductor_testkit::TestEnv;
 

@@ -1,0 +1,151 @@
+//! Whose turn it is: answers that take a moment are worked out on other threads, a few at once, and only so many wait. What nobody
+//! waits for any more is not begun, and what has begun for him stops.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Answers of one kind worked out at once.
+const METRICS_AT_ONCE: usize = 1;
+const GLANCES_AT_ONCE: usize = 1;
+const SEARCHES_AT_ONCE: usize = 2;
+/// Threads for all of them: nobody waits for another kind.
+pub(super) const THREADS: usize = METRICS_AT_ONCE + GLANCES_AT_ONCE + SEARCHES_AT_ONCE;
+/// Of one kind, how many wait for their turn; one more is told to come again.
+const WAITING_MAX: usize = 16;
+
+/// The kinds of answers, each with turns of its own.
+pub(super) struct Turns {
+    /// The metrics: never behind anything else.
+    pub(super) metrics: Turn,
+    /// What is known at once, such as the status.
+    pub(super) glances: Turn,
+    /// What may look through all outcomes.
+    pub(super) searches: Turn,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self {
+            metrics: Turn::new(METRICS_AT_ONCE),
+            glances: Turn::new(GLANCES_AT_ONCE),
+            searches: Turn::new(SEARCHES_AT_ONCE),
+        }
+    }
+}
+
+/// The turns of one kind.
+pub(super) struct Turn {
+    /// One for each that works or waits.
+    places: Arc<Semaphore>,
+    /// One for each that works.
+    working: Arc<Semaphore>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NoTurn {
+    /// Too many wait already.
+    Busy,
+    /// The work did not end as it should.
+    Failed,
+}
+
+/// Whether somebody still waits for the answer.
+#[derive(Clone)]
+pub(super) struct Wanted(Arc<AtomicBool>);
+
+impl Wanted {
+    pub(super) fn is_wanted(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Says so when whoever waited is gone.
+struct Waiting(Wanted);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.0.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Turn {
+    fn new(at_once: usize) -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(at_once + WAITING_MAX)),
+            working: Arc::new(Semaphore::new(at_once)),
+        }
+    }
+
+    /// Works when it is this one's turn, on another thread. Dropping the future ends the wait and, by its [`Wanted`], the work.
+    pub(super) async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Wanted) -> T + Send + 'static,
+    ) -> Result<T, NoTurn> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| NoTurn::Busy)?;
+        let turn = Arc::clone(&self.working).acquire_owned().await.map_err(|_| NoTurn::Failed)?;
+        let wanted = Wanted(Arc::new(AtomicBool::new(true)));
+        let _waiting = Waiting(wanted.clone());
+        let working = move || {
+            let answer = work(&wanted);
+            // Kept until the work has ended, also when nobody waits for it.
+            drop::<[OwnedSemaphorePermit; 2]>([place, turn]);
+            answer
+        };
+        tokio::task::spawn_blocking(working).await.map_err(|_| NoTurn::Failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// Whoever asks and hangs up costs at most the work that has begun for him, and that ends by itself.
+    #[test]
+    fn who_hangs_up_keeps_nobody_waiting() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(THREADS)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let turns = Turns::default();
+            for _ in 0..3_000 {
+                let endless = turns.searches.work(move |wanted| {
+                    while wanted.is_wanted() {
+                        std::thread::yield_now();
+                    }
+                });
+                // Long enough to begin where it is its turn.
+                assert!(tokio::time::timeout(Duration::from_micros(100), endless).await.is_err());
+            }
+            assert_eq!(turns.metrics.work(|_| 7).await, Ok(7));
+            assert_eq!(turns.searches.work(|_| 8).await, Ok(8), "it gets its turn");
+        });
+    }
+
+    #[test]
+    fn one_more_than_may_wait_is_told_at_once() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let turns = Arc::new(Turns::default());
+            let tasks: Vec<_> = (0..SEARCHES_AT_ONCE + WAITING_MAX)
+                .map(|_| {
+                    let turns = Arc::clone(&turns);
+                    let wait = |wanted: &Wanted| {
+                        while wanted.is_wanted() {
+                            std::thread::yield_now();
+                        }
+                    };
+                    tokio::spawn(async move { turns.searches.work(wait).await })
+                })
+                .collect();
+            tokio::task::yield_now().await;
+            assert_eq!(turns.searches.work(|_| ()).await, Err(NoTurn::Busy));
+            assert_eq!(turns.metrics.work(|_| 7).await, Ok(7), "another kind does not wait");
+            tasks.iter().for_each(tokio::task::JoinHandle::abort);
+        });
+    }
+}
