@@ -2,6 +2,7 @@
 //! target. Keyed by sequence number, which only grows. Everything here may run twice with the same result.
 
 mod error;
+mod targets;
 mod transfer;
 
 pub use error::StoreError;
@@ -270,7 +271,9 @@ impl Store {
 
     /// The last success of a target, or an imported one of this name.
     pub fn last_success(&self, key: &TargetKey, name: &str) -> Result<Option<LastSuccess>, StoreError> {
-        self.reading(|txn| last_success(&txn.open_table(TARGETS)?, &txn.open_table(IMPORTED)?, key, name))
+        self.reading(|txn| {
+            targets::last_success(&txn.open_table(TARGETS)?, &txn.open_table(IMPORTED)?, key, name)
+        })
     }
 
     /// The outcome of this number.
@@ -356,7 +359,12 @@ impl Batch {
         if arm {
             self.arm(claim.seq, 1)?;
         }
-        last_success(&self.txn.open_table(TARGETS)?, &self.txn.open_table(IMPORTED)?, &claim.key, &claim.name)
+        targets::last_success(
+            &self.txn.open_table(TARGETS)?,
+            &self.txn.open_table(IMPORTED)?,
+            &claim.key,
+            &claim.name,
+        )
     }
 
     /// The next start of an intent.
@@ -393,16 +401,7 @@ impl Batch {
         if fresh {
             self.count(outcome)?;
         }
-        if let (Status::Success, Some(key), Some(sha256)) = (outcome.status, &outcome.key, outcome.sha256) {
-            // A duplicate changes nothing: what it repeats stays the last success.
-            if outcome.duplicate_of.is_none() {
-                let success = LastSuccess { seq, name: outcome.name.clone(), sha256 };
-                self.txn
-                    .open_table(TARGETS)?
-                    .insert(key.to_string().as_str(), encode(&success).as_slice())?;
-            }
-        }
-        Ok(())
+        self.remember_last(outcome)
     }
 
     fn count(&self, outcome: &Outcome) -> Result<(), StoreError> {
@@ -433,19 +432,7 @@ impl Batch {
     /// Forgets an outcome that retention removed.
     pub fn forget(&self, outcome: &Outcome) -> Result<(), StoreError> {
         self.txn.open_table(OUTCOMES)?.remove(outcome.seq)?;
-        let stale = |value: &[u8]| decode::<LastSuccess>(value).map(|last| last.seq == outcome.seq);
-        let mut targets = self.txn.open_table(TARGETS)?;
-        if let Some(key) = outcome.key.as_ref().map(ToString::to_string)
-            && targets.get(key.as_str())?.map(|v| stale(v.value())).transpose()?.unwrap_or(false)
-        {
-            targets.remove(key.as_str())?;
-        }
-        let mut imported = self.txn.open_table(IMPORTED)?;
-        if outcome.imported
-            && imported.get(outcome.name.as_str())?.map(|v| stale(v.value())).transpose()?.unwrap_or(false)
-        {
-            imported.remove(outcome.name.as_str())?;
-        }
+        self.forget_last(outcome)?;
         // The number is never used again, even when everything is forgotten.
         self.txn.open_table(META)?.insert("high_seq", encode(&self.high_seq(outcome.seq)?).as_slice())?;
         Ok(())
@@ -472,33 +459,8 @@ impl Batch {
     pub fn import_outcome(&self, outcome: &Outcome) -> Result<(), StoreError> {
         self.txn.open_table(OUTCOMES)?.insert(outcome.seq, encode(outcome).as_slice())?;
         self.count(outcome)?;
-        let (Status::Success, Some(sha256), None) = (outcome.status, outcome.sha256, outcome.duplicate_of)
-        else {
-            return Ok(());
-        };
-        let success = encode(&LastSuccess { seq: outcome.seq, name: outcome.name.clone(), sha256 });
-        match &outcome.key {
-            Some(key) => {
-                self.txn.open_table(TARGETS)?.insert(key.to_string().as_str(), success.as_slice())?.is_some()
-            }
-            None => {
-                self.txn.open_table(IMPORTED)?.insert(outcome.name.as_str(), success.as_slice())?.is_some()
-            }
-        };
-        Ok(())
+        self.remember_last(outcome)
     }
-}
-
-fn last_success(
-    targets: &impl ReadableTable<&'static str, &'static [u8]>,
-    imported: &impl ReadableTable<&'static str, &'static [u8]>,
-    key: &TargetKey,
-    name: &str,
-) -> Result<Option<LastSuccess>, StoreError> {
-    if let Some(value) = targets.get(key.to_string().as_str())? {
-        return decode(value.value()).map(Some);
-    }
-    imported.get(name)?.map(|value| decode(value.value())).transpose()
 }
 
 /// Every value passes these two functions: a version byte, then JSON. Sealing of records goes here.

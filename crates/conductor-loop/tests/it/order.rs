@@ -1,7 +1,7 @@
 //! Order per target, parallelism, priority, duplicates, retries.
 
 use crate::env;
-use conductor_testkit::{Call, flat};
+use conductor_testkit::{Call, flat, wait_until};
 use std::collections::HashMap;
 
 fn intervals_by_target(calls: &[Call]) -> HashMap<String, Vec<(u64, u64, String)>> {
@@ -52,7 +52,7 @@ fn different_targets_run_in_parallel_up_to_the_workers() {
         env.drop_file(&format!("intent-{i}.json"), flat(&format!("t{i}"), 1));
     }
     let daemon = env.start(&["-workers", "3"]);
-    conductor_testkit::wait_until("three porches at once", || env.calls().len() == 3);
+    wait_until("three porches at once", || env.calls().len() == 3);
     env.release("go");
     env.wait_status("intent-4.json");
     daemon.stop().expect(0);
@@ -67,14 +67,14 @@ fn priority_goes_first_among_waiting_targets() {
         |target: &str, priority: u8| flat(target, 1).replace('}', &format!(", \"priority\": {priority}}}"));
     env.drop_file("intent-0.json", with_priority("first", 10));
     let daemon = env.start(&["-workers", "1"]);
-    conductor_testkit::wait_until("the first to run", || env.calls().len() == 1);
+    wait_until("the first to run", || env.calls().len() == 1);
     env.drop_file("intent-1.json", with_priority("low", 0));
     env.drop_file("intent-2.json", with_priority("middle", 5));
     env.drop_file("intent-3.json", with_priority("high", 10));
-    conductor_testkit::wait_until("all taken", || !env.handoff("intent-3.json").exists());
+    wait_until("all taken", || !env.handoff("intent-3.json").exists());
     // Claimed as well, so that all three stand in line when the worker is free.
     daemon.wait_log("ready");
-    conductor_testkit::wait_until("nothing in taken", || env.names(".conductor/taken").is_empty());
+    wait_until("nothing in taken", || env.names(".conductor/taken").is_empty());
     env.release("go");
     for name in ["intent-1.json", "intent-2.json", "intent-3.json"] {
         env.wait_status(name);
@@ -100,9 +100,38 @@ fn a27_duplicates_are_those_of_the_targets_last_success() {
     env.script("*: exit=1");
     assert_eq!((drop_and_run(7), drop_and_run(7)), (8, 8));
     assert_eq!(env.calls().len(), 5, "a failed one dropped again runs again");
+}
+
+#[test]
+fn a_failed_run_in_between_ends_a_duplicates_claim() {
+    let env = env();
+    let drop_a = |content: &str| env.drop_file("intent-a.json", content);
+    let done = |seq: u64| {
+        wait_until("it is done", || env.status("intent-a.json").is_some_and(|status| status["seq"] == seq));
+        env.status("intent-a.json").unwrap()["duplicate_of"].as_u64()
+    };
+    let daemon = env.start_ready(&[]);
+    drop_a(&flat("a", 3));
+    assert_eq!(done(1), None);
+    env.script("*: exit=1");
+    drop_a(&flat("a", 5));
+    done(2);
     env.script("*: exit=0");
-    assert_eq!(drop_and_run(5), 0);
-    assert_eq!(env.calls().len(), 5, "the last success is still the one with 5");
+    drop_a(&flat("a", 3));
+    assert_eq!(done(3), None, "the failed run may have changed the world");
+    drop_a("{");
+    done(4);
+    drop_a(&flat("a", 3));
+    assert_eq!(done(5), Some(3), "a refused file changes nothing");
+    daemon.stop().expect(0);
+    // Likewise across a restart.
+    env.script("*: exit=1");
+    drop_a(&flat("a", 5));
+    env.once(&[]).expect(8);
+    env.script("*: exit=0");
+    drop_a(&flat("a", 3));
+    env.once(&[]).expect(0);
+    assert_eq!(env.status("intent-a.json").unwrap()["duplicate_of"], serde_json::Value::Null);
 }
 
 #[test]

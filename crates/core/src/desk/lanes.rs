@@ -61,9 +61,10 @@ impl Lanes {
         self.by_target.get(key)?.last.as_ref()
     }
 
-    pub(super) fn succeeded(&mut self, key: &TargetKey, success: LastSuccess) {
+    /// What this process saw itself: a success to compare with, or a failure that ended the claim of the one before.
+    pub(super) fn set_last(&mut self, key: &TargetKey, last: Option<LastSuccess>) {
         if let Some(lane) = self.by_target.get_mut(key) {
-            lane.last = Some(success);
+            lane.last = last;
             lane.last_known = true;
         }
     }

@@ -431,7 +431,10 @@ impl Desk {
             Then::Record(outcome) => {
                 if outcome == Final::Success {
                     let success = LastSuccess { seq, name: item.name.clone(), sha256: item.sha256 };
-                    self.lanes.succeeded(&key, success);
+                    self.lanes.set_last(&key, Some(success));
+                } else if item.started > 0 {
+                    // What it changed before it failed is not known: nothing repeats the success before it.
+                    self.lanes.set_last(&key, None);
                 }
                 effects.push(Effect::Record { seq, outcome, attempts: item.started, duplicate_of: None });
             }

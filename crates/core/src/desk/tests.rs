@@ -76,6 +76,8 @@ impl World {
                         let a = &self.keys[&seq];
                         let success = LastSuccess { seq, name: a.name.clone(), sha256: a.sha256 };
                         self.last.insert(a.key.clone(), success);
+                    } else if matches!(outcome, Final::Failed(_)) && attempts > 0 {
+                        self.last.remove(&self.keys[&seq].key);
                     }
                     self.recorded.push((seq, outcome, attempts));
                     self.event(Event::Filed { seq });

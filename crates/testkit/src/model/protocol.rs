@@ -321,13 +321,12 @@ impl<'m> Daemon<'m> {
     }
 
     fn is_duplicate(&self, seq: u8, entry: &Entry) -> bool {
-        let before = self.machine.store.now.range(..seq).rev().map(|(_, entry)| entry);
-        let mut successes = before.filter(|one| {
-            one.outcome
-                .as_ref()
-                .is_some_and(|outcome| matches!(outcome.end, Final::Success | Final::Duplicate))
-        });
-        successes.next().is_some_and(|last| (last.name, last.bytes) == (entry.name, entry.bytes))
+        let mut before = self.machine.store.now.range(..seq).rev().map(|(_, entry)| entry);
+        // A failed run may have changed the world: it ends the claim of the success before it.
+        let last = before.find_map(|one| Some((one, one.outcome.as_ref()?)));
+        last.is_some_and(|(one, outcome)| {
+            !matches!(outcome.end, Final::Failed(_)) && (one.name, one.bytes) == (entry.name, entry.bytes)
+        })
     }
 
     /// One run of porch on the private copy, with a package as its effect.

@@ -1,0 +1,89 @@
+//! What a duplicate is compared with: the last run of each target, if it succeeded. A run that failed may have changed the
+//! world before it did, so it ends the claim of the success before it.
+
+use super::{Batch, IMPORTED, StoreError, TARGETS, decode, encode};
+use conductor_core::intent::TargetKey;
+use conductor_core::record::{LastSuccess, Outcome, Status};
+use redb::ReadableTable;
+use serde::{Deserialize, Serialize};
+
+/// The last run that changed a target, or may have.
+#[derive(Debug, Serialize, Deserialize)]
+struct LastRun {
+    #[serde(flatten)]
+    run: LastSuccess,
+    /// Absent in stores of before, which knew only successes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    failed: bool,
+}
+
+impl LastRun {
+    /// None where no porch ran, or where nothing is known of what it was given.
+    fn of(outcome: &Outcome) -> Option<Self> {
+        let failed = match outcome.status {
+            // A duplicate changes nothing: what it repeats stays the last run.
+            Status::Success if outcome.duplicate_of.is_some() => return None,
+            Status::Success => false,
+            // Nothing is known of how imported failures came about, so they count as runs.
+            Status::Failed if outcome.attempts > 0 || outcome.imported => true,
+            Status::Failed => return None,
+        };
+        let run = LastSuccess { seq: outcome.seq, name: outcome.name.clone(), sha256: outcome.sha256? };
+        Some(Self { run, failed })
+    }
+}
+
+impl Batch {
+    /// Remembers an outcome for the duplicate rule. Of two that come in any order the later number counts.
+    pub(super) fn remember_last(&self, outcome: &Outcome) -> Result<(), StoreError> {
+        let Some(last) = LastRun::of(outcome) else { return Ok(()) };
+        let key = outcome.key.as_ref().map(ToString::to_string);
+        let (table, key) = match &key {
+            Some(key) => (TARGETS, key.as_str()),
+            None => (IMPORTED, outcome.name.as_str()),
+        };
+        let mut table = self.txn.open_table(table)?;
+        let newer = match table.get(key)? {
+            Some(known) => decode::<LastRun>(known.value())?.run.seq > last.run.seq,
+            None => false,
+        };
+        if !newer {
+            table.insert(key, encode(&last).as_slice())?;
+        }
+        Ok(())
+    }
+
+    /// Forgets what [`Batch::remember_last`] remembers of this outcome.
+    pub(super) fn forget_last(&self, outcome: &Outcome) -> Result<(), StoreError> {
+        let key = outcome.key.as_ref().map(ToString::to_string);
+        let places =
+            [(TARGETS, key.as_deref()), (IMPORTED, outcome.imported.then_some(outcome.name.as_str()))];
+        for (table, key) in places {
+            let Some(key) = key else { continue };
+            let mut table = self.txn.open_table(table)?;
+            let own = match table.get(key)? {
+                Some(known) => decode::<LastRun>(known.value())?.run.seq == outcome.seq,
+                None => false,
+            };
+            if own {
+                table.remove(key)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The last run of a target if it succeeded, or where none is known an imported one of this name.
+pub(super) fn last_success(
+    targets: &impl ReadableTable<&'static str, &'static [u8]>,
+    imported: &impl ReadableTable<&'static str, &'static [u8]>,
+    key: &TargetKey,
+    name: &str,
+) -> Result<Option<LastSuccess>, StoreError> {
+    let known = targets.get(key.to_string().as_str())?.map(|value| decode::<LastRun>(value.value()));
+    let known = match known {
+        Some(known) => Some(known?),
+        None => imported.get(name)?.map(|value| decode::<LastRun>(value.value())).transpose()?,
+    };
+    Ok(known.filter(|last| !last.failed).map(|last| last.run))
+}
