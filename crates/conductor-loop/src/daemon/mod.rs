@@ -96,6 +96,7 @@ const GONE_POLL: Duration = Duration::from_millis(200);
 
 /// Runs until the backlog is done (--once), a signal comes, or something fails.
 pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Result<Summary, Failure> {
+    crate::sys::panics::end_the_process();
     signals::set()?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o027));
     if let Err(error) = conductor_fd::mark_inherited_close_on_exec() {

@@ -16,6 +16,17 @@ pub enum StoreError {
     /// It is not readable as a store.
     #[error("the state store is damaged: {0}")]
     Damaged(String),
+    /// It is readable, and an older one than was here.
+    #[error(
+        "the state store is behind {witness}, which it never is by itself: {lacks}. An older copy was put in its place, or its newest \
+         part is damaged"
+    )]
+    Behind {
+        /// What shows that it was further.
+        witness: String,
+        /// What it lacks.
+        lacks: String,
+    },
     /// Another format version.
     #[error("the state store has format version {found}, this program knows version {known}")]
     Version {
@@ -42,7 +53,7 @@ impl StoreError {
     /// The stable code.
     pub fn code(&self) -> Code {
         match self {
-            StoreError::Missing | StoreError::Damaged(_) => Code::StoreDamaged,
+            StoreError::Missing | StoreError::Damaged(_) | StoreError::Behind { .. } => Code::StoreDamaged,
             StoreError::Version { .. } => Code::StoreVersion,
             StoreError::Busy => Code::LockHeld,
             StoreError::NoSpace(_) => Code::DiskFull,

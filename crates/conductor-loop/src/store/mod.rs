@@ -2,24 +2,27 @@
 //! target. Keyed by sequence number, which only grows. Everything here may run twice with the same result.
 
 mod error;
+mod keep;
+mod mark;
+mod open;
+mod screen;
 mod targets;
 mod transfer;
 
 pub use error::StoreError;
-pub use transfer::{ImportCount, export, import, looks_like_go_state};
+pub use keep::Place;
+pub use mark::{Extent, MARK};
+pub use open::{Behind, Candidate};
+pub use transfer::{Import, ImportCount, add, export, import, looks_like_go_state};
 
 use crate::sys::dir::Dir;
 use conductor_core::inquiry::Held;
 use conductor_core::intent::TargetKey;
 use conductor_core::record::{self, Claim, LastSuccess, Outcome, Status};
-use redb::backends::FileBackend;
-use redb::{
-    Database, DatabaseError, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, ReadableTable,
-    ReadableTableMetadata, TableDefinition, TableError, WriteTransaction,
-};
+use open::Opened;
+use redb::{ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::fs::File;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 
 /// Name of the store file in the state directory.
 pub const FILE: &str = "ledger.redb";
@@ -45,6 +48,21 @@ const IMPORTED: Names = TableDefinition::new("imported");
 /// Targets that an operator holds.
 const HELD: Names = TableDefinition::new("held");
 const META: Names = TableDefinition::new("meta");
+/// How many tables there are.
+const TABLES: usize = 8;
+
+/// Makes the tables that are missing: all of a new store, and those that an earlier version of this program did not have.
+fn make_tables(txn: &WriteTransaction) -> Result<(), StoreError> {
+    txn.open_table(META)?;
+    txn.open_table(OPEN)?;
+    txn.open_table(STARTS)?;
+    txn.open_table(OUTCOMES)?;
+    txn.open_table(REPORTS)?;
+    txn.open_table(TARGETS)?;
+    txn.open_table(IMPORTED)?;
+    txn.open_table(HELD)?;
+    Ok(())
+}
 
 /// Totals that survive retention.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,144 +98,11 @@ pub struct Store {
     database: RwLock<Option<Opened>>,
 }
 
-/// The database as it was opened.
-enum Opened {
-    ToWrite(Database),
-    ToLook(ReadOnlyDatabase),
-}
-
-impl std::fmt::Debug for Opened {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::ToWrite(_) => "open to write",
-            Self::ToLook(_) => "open to look",
-        })
-    }
-}
-
-impl Opened {
-    fn begin_read(&self) -> Result<ReadTransaction, redb::TransactionError> {
-        match self {
-            Self::ToWrite(database) => database.begin_read(),
-            Self::ToLook(database) => database.begin_read(),
-        }
-    }
-
-    fn begin_write(&self) -> Result<WriteTransaction, StoreError> {
-        match self {
-            Self::ToWrite(database) => Ok(database.begin_write()?),
-            Self::ToLook(_) => Err(StoreError::Io("it was opened to be read".to_owned())),
-        }
-    }
-}
-
 impl Store {
-    /// Opens the store in `dir`, creating it only when `may_create`. A damaged or foreign store is an error,
-    /// never replaced by an empty one.
-    pub fn open(dir: Arc<Dir>, may_create: bool) -> Result<Self, StoreError> {
-        let existed = dir.has(FILE).map_err(StoreError::Open)?;
-        let file =
-            if may_create { dir.open_rw(FILE, 0o600).map_err(StoreError::Open)? } else { existing(&dir)? };
-        let database = open_file(file)?;
-        let store = Self { dir, database: RwLock::new(Some(Opened::ToWrite(database))) };
-        store.check_version()?;
-        if !existed {
-            store.dir.sync().map_err(StoreError::Open)?;
-        }
-        Ok(store)
-    }
-
-    /// Opens the store in `dir` without changing a byte of it. One that a daemon left without closing it has to be repaired first,
-    /// which changes it.
-    pub fn look(dir: &Arc<Dir>) -> Result<Self, StoreError> {
-        let file = existing(dir)?;
-        let opened = FileBackend::new(file).and_then(|file| {
-            Database::builder().set_cache_size(CACHE_BYTES).open_read_only_with_backend(file)
-        });
-        match opened {
-            Ok(database) => {
-                let database = RwLock::new(Some(Opened::ToLook(database)));
-                let store = Self { dir: Arc::clone(dir), database };
-                if store.is_whole()? {
-                    return Ok(store);
-                }
-                drop(store); // It has the file locked.
-            }
-            Err(DatabaseError::RepairAborted) => {}
-            Err(error) => return Err(error.into()),
-        }
-        Self::open(Arc::clone(dir), false)
-    }
-
-    /// Opens the file again after a write failed for lack of space: the last durable state is read back and
-    /// checked, nothing is assumed of the failed write. One that is gone or empty meanwhile is an error.
-    pub fn reopen(&self) -> Result<(), StoreError> {
-        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
-        *database = None;
-        let file = existing(&self.dir)?;
-        *database = Some(Opened::ToWrite(open_file(file)?));
-        Ok(())
-    }
-
-    fn reading<T>(
-        &self,
-        work: impl FnOnce(ReadTransaction) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        work(database.as_ref().ok_or(StoreError::Busy)?.begin_read()?)
-    }
-
-    /// Whether it is of our version, with all that belongs to it. Another version is an error.
-    fn is_whole(&self) -> Result<bool, StoreError> {
-        self.reading(|txn| {
-            let meta = match txn.open_table(META) {
-                Ok(meta) => meta,
-                Err(TableError::TableDoesNotExist(_)) => return Ok(false),
-                Err(error) => return Err(error.into()),
-            };
-            match meta.get("version")?.map(|value| decode::<u32>(value.value())).transpose()? {
-                Some(VERSION) => Ok(txn.open_table(HELD).is_ok()),
-                Some(found) => Err(StoreError::Version { found, known: VERSION }),
-                None => Ok(false),
-            }
-        })
-    }
-
-    /// Refuses another version, and makes what is missing.
-    fn check_version(&self) -> Result<(), StoreError> {
-        if self.is_whole()? {
-            return Ok(());
-        }
-        self.write(|Batch { txn }| {
-            txn.open_table(META)?.insert("version", encode(&VERSION).as_slice())?;
-            txn.open_table(OPEN)?;
-            txn.open_table(STARTS)?;
-            txn.open_table(OUTCOMES)?;
-            txn.open_table(REPORTS)?;
-            txn.open_table(TARGETS)?;
-            txn.open_table(IMPORTED)?;
-            txn.open_table(HELD)?;
-            Ok(())
-        })
-    }
-
-    /// Performs `work` in one durable transaction.
-    pub fn write<T>(&self, work: impl FnOnce(&Batch) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let batch = Batch { txn: database.as_ref().ok_or(StoreError::Busy)?.begin_write()? };
-        let value = work(&batch)?;
-        batch.txn.commit()?;
-        Ok(value)
-    }
-
     /// The highest sequence number ever used.
     pub fn last_seq(&self) -> Result<u64, StoreError> {
         self.reading(|txn| {
-            let high =
-                txn.open_table(META)?.get("high_seq")?.map(|v| decode::<u64>(v.value())).transpose()?;
-            let open = txn.open_table(OPEN)?.last()?.map(|(key, _)| key.value());
-            let outcomes = txn.open_table(OUTCOMES)?.last()?.map(|(key, _)| key.value());
-            Ok([high, open, outcomes].into_iter().flatten().max().unwrap_or(0))
+            last_seq(&txn.open_table(META)?, &txn.open_table(OPEN)?, &txn.open_table(OUTCOMES)?)
         })
     }
 
@@ -330,22 +215,6 @@ impl Store {
     }
 }
 
-/// The file of a store that must not be made: an empty one was none, or has lost everything.
-fn existing(dir: &Dir) -> Result<File, StoreError> {
-    if !dir.has(FILE).map_err(StoreError::Open)? {
-        return Err(StoreError::Missing);
-    }
-    let file = dir.open_rw(FILE, 0o600).map_err(StoreError::Open)?;
-    if file.metadata().map_err(StoreError::Open)?.len() == 0 {
-        return Err(StoreError::Damaged("the file is empty".to_owned()));
-    }
-    Ok(file)
-}
-
-fn open_file(file: File) -> Result<Database, StoreError> {
-    Ok(Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(FileBackend::new(file)?)?)
-}
-
 /// Writes of one transaction.
 pub struct Batch {
     txn: WriteTransaction,
@@ -434,13 +303,19 @@ impl Batch {
         self.txn.open_table(OUTCOMES)?.remove(outcome.seq)?;
         self.forget_last(outcome)?;
         // The number is never used again, even when everything is forgotten.
-        self.txn.open_table(META)?.insert("high_seq", encode(&self.high_seq(outcome.seq)?).as_slice())?;
+        self.raise(outcome.seq)
+    }
+
+    /// No number up to this one is used again.
+    fn raise(&self, seq: u64) -> Result<(), StoreError> {
+        let high = self.last_seq()?.max(seq);
+        self.txn.open_table(META)?.insert("high_seq", encode(&high).as_slice())?;
         Ok(())
     }
 
-    fn high_seq(&self, seq: u64) -> Result<u64, StoreError> {
-        let last = self.txn.open_table(OUTCOMES)?.last()?.map_or(0, |(key, _)| key.value());
-        Ok(last.max(seq))
+    fn last_seq(&self) -> Result<u64, StoreError> {
+        let txn = &self.txn;
+        last_seq(&txn.open_table(META)?, &txn.open_table(OPEN)?, &txn.open_table(OUTCOMES)?)
     }
 
     /// A target is held from now on.
@@ -463,20 +338,51 @@ impl Batch {
     }
 }
 
-/// Every value passes these two functions: a version byte, then JSON. Sealing of records goes here.
+/// The highest number ever used.
+fn last_seq(
+    meta: &impl ReadableTable<&'static str, &'static [u8]>,
+    open: &impl ReadableTable<u64, &'static [u8]>,
+    outcomes: &impl ReadableTable<u64, &'static [u8]>,
+) -> Result<u64, StoreError> {
+    let high: Option<u64> = meta.get("high_seq")?.map(|value| decode(value.value())).transpose()?;
+    let open = open.last()?.map(|(key, _)| key.value());
+    let outcomes = outcomes.last()?.map(|(key, _)| key.value());
+    Ok([high, open, outcomes].into_iter().flatten().max().unwrap_or(0))
+}
+
+/// The version byte of a value with a checksum. Those of version 1, of earlier versions of this program, have none.
+const SUMMED: u8 = 2;
+
+/// Every value passes these two functions: a version byte, a checksum, then JSON. Sealing of records goes here.
 fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    let mut bytes = vec![record::VERSION];
-    bytes.extend(serde_json::to_vec(value).unwrap_or_default());
+    let body = serde_json::to_vec(value).unwrap_or_default();
+    let mut bytes = vec![SUMMED];
+    bytes.extend(checksum(&body).to_be_bytes());
+    bytes.extend(body);
     bytes
 }
 
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
-    match bytes.split_first() {
-        Some((&record::VERSION, body)) => serde_json::from_slice(body)
-            .map_err(|error| StoreError::Damaged(format!("a record cannot be read: {error}"))),
-        Some((version, _)) => Err(StoreError::Version { found: u32::from(*version), known: VERSION }),
-        None => Err(StoreError::Damaged("an empty record".to_owned())),
-    }
+    let damaged = |what: String| StoreError::Damaged(format!("a record cannot be read: {what}"));
+    let body = match bytes.split_first() {
+        Some((&record::VERSION, body)) => body,
+        Some((&SUMMED, rest)) => match rest.split_first_chunk::<8>() {
+            Some((sum, body)) if u64::from_be_bytes(*sum) == checksum(body) => body,
+            _ => return Err(damaged("its checksum is another".to_owned())),
+        },
+        Some((version, _)) => {
+            return Err(StoreError::Version { found: u32::from(*version), known: VERSION });
+        }
+        None => return Err(damaged("it is empty".to_owned())),
+    };
+    serde_json::from_slice(body).map_err(|error| damaged(error.to_string()))
+}
+
+/// FNV-1a: against decay, not against anybody.
+fn checksum(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 /// Claim and bytes in one value: the length of the claim, the claim, a mark, the bytes.
@@ -494,6 +400,14 @@ fn encode_open(claim: Option<&Claim>, bytes: Option<&[u8]>) -> Vec<u8> {
 /// The two parts of a value of `OPEN`.
 type Open = (Option<Claim>, Option<Arc<[u8]>>);
 
+/// The claim in a value of `OPEN`.
+fn claim_of(value: &[u8]) -> Result<Option<Claim>, StoreError> {
+    let cut = || StoreError::Damaged("a record is cut short".to_owned());
+    let (length, rest) = value.split_first_chunk::<4>().ok_or_else(cut)?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| cut())?;
+    decode(rest.get(..length).ok_or_else(cut)?)
+}
+
 fn decode_open(value: &[u8]) -> Result<Open, StoreError> {
     let cut = || StoreError::Damaged("a record is cut short".to_owned());
     let (length, rest) = value.split_first_chunk::<4>().ok_or_else(cut)?;
@@ -503,5 +417,7 @@ fn decode_open(value: &[u8]) -> Result<Open, StoreError> {
     Ok((decode(head)?, (*mark == 1).then(|| body.into())))
 }
 
+#[cfg(test)]
+mod damage;
 #[cfg(test)]
 mod tests;

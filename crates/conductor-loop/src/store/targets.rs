@@ -57,7 +57,7 @@ impl Batch {
     pub(super) fn forget_last(&self, outcome: &Outcome) -> Result<(), StoreError> {
         let key = outcome.key.as_ref().map(ToString::to_string);
         let places =
-            [(TARGETS, key.as_deref()), (IMPORTED, outcome.imported.then_some(outcome.name.as_str()))];
+            [(TARGETS, key.as_deref()), (IMPORTED, outcome.key.is_none().then_some(outcome.name.as_str()))];
         for (table, key) in places {
             let Some(key) = key else { continue };
             let mut table = self.txn.open_table(table)?;

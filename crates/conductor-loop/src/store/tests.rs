@@ -4,14 +4,14 @@ use super::*;
 use conductor_core::Digest;
 use conductor_core::intent::Kind;
 
-fn store() -> (tempfile::TempDir, Arc<Dir>, Store) {
+pub(super) fn store() -> (tempfile::TempDir, Arc<Dir>, Store) {
     let temp = tempfile::tempdir().unwrap();
     let dir = Arc::new(Dir::open(temp.path()).unwrap());
     let store = Store::open(Arc::clone(&dir), true).unwrap();
     (temp, dir, store)
 }
 
-fn claim(seq: u64) -> Claim {
+pub(super) fn claim(seq: u64) -> Claim {
     Claim {
         v: record::VERSION,
         seq,
@@ -33,7 +33,7 @@ fn claim(seq: u64) -> Claim {
     }
 }
 
-fn outcome(seq: u64) -> Outcome {
+pub(super) fn outcome(seq: u64) -> Outcome {
     Outcome {
         sha256: Some(Digest([1; 32])),
         size: 3,
@@ -101,7 +101,6 @@ fn another_version_is_refused() {
             Ok(())
         })
         .unwrap();
-    store.reopen().unwrap();
     drop(store);
     let error = Store::open(Arc::clone(&dir), false).unwrap_err();
     assert_eq!(error.code(), conductor_core::Code::StoreVersion);
@@ -144,7 +143,7 @@ fn the_go_state_file_is_understood() {
 }
 
 #[test]
-fn looking_reads_whole_stores_and_repairs_others() {
+fn looking_changes_no_byte_even_of_a_store_that_was_not_closed() {
     let (temp, dir, store) = store();
     store.write(|b| b.settle(&outcome(1), None, None)).unwrap();
     // As a daemon that was killed leaves it: not closed.
@@ -159,7 +158,11 @@ fn looking_reads_whole_stores_and_repairs_others() {
     let refused = Store::look(&dir).unwrap().write(|b| b.release("n/t"));
     assert!(refused.unwrap_err().to_string().contains("opened to be read"));
     assert!(std::fs::read(temp.path().join(FILE)).unwrap() == before);
+    let unclosed = std::fs::read(left.join(FILE)).unwrap();
     assert_eq!(looked(&Arc::new(Dir::open(&left).unwrap())), Some(1));
+    assert!(std::fs::read(left.join(FILE)).unwrap() == unclosed);
+    let together = (Store::look(&dir).unwrap(), Store::look(&dir).unwrap());
+    drop(together);
     // Of an earlier version of this program, without a table that came later.
     let store = Store::open(Arc::clone(&dir), false).unwrap();
     assert!(store.write(|b| Ok(b.txn.delete_table(HELD)?)).unwrap());
@@ -168,4 +171,10 @@ fn looking_reads_whole_stores_and_repairs_others() {
     assert!(Store::look(&dir).unwrap().held().unwrap().is_empty());
     std::fs::remove_file(temp.path().join(FILE)).unwrap();
     assert!(matches!(Store::look(&dir), Err(StoreError::Missing)));
+}
+
+#[test]
+fn a_store_has_all_tables() {
+    let (_temp, _dir, store) = store();
+    assert_eq!(store.reading(|txn| Ok(txn.list_tables()?.count())).unwrap(), TABLES);
 }

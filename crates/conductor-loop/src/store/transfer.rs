@@ -1,11 +1,11 @@
 //! Export as JSON lines, and import of that or of the plain state file of the Go version.
 
-use super::{Store, StoreError};
+use super::{Extent, Store, StoreError};
 use conductor_core::Digest;
-use conductor_core::record::{Outcome, PROCESSED_BY, Status, VERSION, one_line};
+use conductor_core::record::{Claim, Outcome, PROCESSED_BY, Status, VERSION, one_line};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, BufRead, BufReader, Read, Write};
 
 /// First line of an export.
@@ -78,27 +78,76 @@ pub fn looks_like_go_state(bytes: &[u8]) -> bool {
     serde_json::from_slice::<GoState>(bytes).is_ok_and(|state| state.version.starts_with("1."))
 }
 
+/// What a file to import holds, read and judged before a store is touched.
+pub struct Import {
+    /// Outcomes of an export, as they are.
+    outcomes: Vec<Outcome>,
+    /// Entries of the Go version, which have no numbers.
+    entries: Vec<Unnumbered>,
+    /// The last number used where the export was made.
+    last_seq: u64,
+}
+
+struct Unnumbered {
+    name: String,
+    status: Status,
+    sha256: Digest,
+    size: u64,
+    at: Timestamp,
+}
+
+impl Import {
+    /// Reads an export or a Go state file.
+    pub fn read(now: Timestamp, from: &mut impl Read) -> Result<Self, StoreError> {
+        let mut text = String::new();
+        from.take(IMPORT_MAX)
+            .read_to_string(&mut text)
+            .map_err(|error| StoreError::Import(format!("the file cannot be read as UTF-8 text: {error}")))?;
+        let first = text.lines().next().unwrap_or_default();
+        match serde_json::from_str::<Header>(first) {
+            Ok(header) if header.format == FORMAT && header.version == super::VERSION => {
+                Ok(Self { outcomes: exported(&text)?, entries: Vec::new(), last_seq: header.last_seq })
+            }
+            Ok(header) => {
+                let what = format!(
+                    "it says '{}' version {}; expected '{FORMAT}' version {}",
+                    header.format,
+                    header.version,
+                    super::VERSION
+                );
+                Err(StoreError::Import(what))
+            }
+            Err(_) => Ok(Self { outcomes: Vec::new(), entries: from_go(&text, now)?, last_seq: 0 }),
+        }
+    }
+
+    /// Adds to the store what it does not have. Nothing in it is overwritten or lowered: an import can be repeated, and may be older
+    /// than the store. Numbers that were used where the export was made, or up to `shown`, are not used again.
+    pub fn into_store(self, store: &Store, shown: &Extent) -> Result<ImportCount, StoreError> {
+        let floor = shown.or_more(Extent { last_seq: self.last_seq, ..Extent::default() });
+        let first = store.last_seq()?.max(floor.last_seq) + 1;
+        let numbered = self.entries.into_iter().zip(first..).map(|(entry, seq)| entry.numbered(seq));
+        let outcomes: Vec<Outcome> = self.outcomes.into_iter().chain(numbered).collect();
+        add(store, outcomes, &floor)
+    }
+}
+
+impl Unnumbered {
+    fn numbered(self, seq: u64) -> Outcome {
+        Outcome {
+            status: self.status,
+            message: "Imported from the state file of the Go version".to_owned(),
+            sha256: Some(self.sha256),
+            size: self.size,
+            imported: true,
+            ..Outcome::blank(seq, &self.name, self.at)
+        }
+    }
+}
+
 /// Reads an export or a Go state file into the store. Nothing is overwritten: an import can be repeated.
 pub fn import(store: &Store, now: Timestamp, from: &mut impl Read) -> Result<ImportCount, StoreError> {
-    let mut text = String::new();
-    from.take(IMPORT_MAX)
-        .read_to_string(&mut text)
-        .map_err(|error| StoreError::Import(format!("the file cannot be read as UTF-8 text: {error}")))?;
-    let first = text.lines().next().unwrap_or_default();
-    let outcomes = match serde_json::from_str::<Header>(first) {
-        Ok(header) if header.format == FORMAT && header.version == super::VERSION => exported(&text)?,
-        Ok(header) => {
-            let what = format!(
-                "it says '{}' version {}; expected '{FORMAT}' version {}",
-                header.format,
-                header.version,
-                super::VERSION
-            );
-            return Err(StoreError::Import(what));
-        }
-        Err(_) => from_go(&text, store.last_seq()?, now)?,
-    };
-    insert(store, &outcomes)
+    Import::read(now, from)?.into_store(store, &Extent::default())
 }
 
 fn exported(text: &str) -> Result<Vec<Outcome>, StoreError> {
@@ -114,66 +163,65 @@ fn exported(text: &str) -> Result<Vec<Outcome>, StoreError> {
         .collect()
 }
 
-fn from_go(text: &str, last_seq: u64, now: Timestamp) -> Result<Vec<Outcome>, StoreError> {
+fn from_go(text: &str, now: Timestamp) -> Result<Vec<Unnumbered>, StoreError> {
     let state: GoState = serde_json::from_str(text)
         .map_err(|error| StoreError::Import(format!("neither an export nor a Go state file: {error}")))?;
     if !state.version.starts_with("1.") {
         return Err(StoreError::Import(format!("a Go state file of unknown version '{}'", state.version)));
     }
     // Oldest first, so that of two entries with one name the latest wins.
-    let mut entries: Vec<(&String, &GoEntry)> =
-        state.states.iter().filter_map(|(path, entry)| Some((path, entry.as_ref()?))).collect();
+    let mut entries: Vec<(String, GoEntry)> =
+        state.states.into_iter().filter_map(|(path, entry)| Some((path, entry?))).collect();
     entries.sort_by_key(|(_, entry)| entry.processed_at);
-    let mut outcomes = Vec::with_capacity(entries.len());
-    for (path, entry) in entries {
-        let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
-        let (Some(sha256), Some(name)) =
-            (Digest::from_hex(&entry.sha256), conductor_core::name::IntentName::new(name))
-        else {
-            continue;
-        };
-        let status = if entry.status == "processed" { Status::Success } else { Status::Failed };
-        let seq = last_seq + 1 + outcomes.len() as u64;
-        outcomes.push(imported(
-            seq,
-            name.as_str(),
-            status,
-            (sha256, entry.size),
-            entry.processed_at.unwrap_or(now),
-        ));
-    }
-    Ok(outcomes)
+    let usable = entries.into_iter().filter_map(|(path, entry)| {
+        let name = path.rsplit(['/', '\\']).next().unwrap_or(&path);
+        Some(Unnumbered {
+            name: conductor_core::name::IntentName::new(name)?.as_str().to_owned(),
+            status: if entry.status == "processed" { Status::Success } else { Status::Failed },
+            sha256: Digest::from_hex(&entry.sha256)?,
+            size: entry.size,
+            at: entry.processed_at.unwrap_or(now),
+        })
+    });
+    Ok(usable.collect())
 }
 
-fn imported(seq: u64, name: &str, status: Status, (sha256, size): (Digest, u64), at: Timestamp) -> Outcome {
-    Outcome {
-        status,
-        message: "Imported from the state file of the Go version".to_owned(),
-        sha256: Some(sha256),
-        size,
-        imported: true,
-        ..Outcome::blank(seq, name, at)
-    }
-}
-
-/// Adds what is not there. Imported Go entries are recognised by name, bytes and time, exported ones by number too.
-fn insert(store: &Store, outcomes: &[Outcome]) -> Result<ImportCount, StoreError> {
-    let mut known = std::collections::HashMap::new();
+/// Adds the outcomes that are not there, and raises the totals. Entries of the Go version are recognised by name, bytes and time,
+/// others by number too. The outcome of an intent that is unfinished here ends it: it is not run a second time.
+pub fn add(store: &Store, outcomes: Vec<Outcome>, floor: &Extent) -> Result<ImportCount, StoreError> {
+    let mut known = HashSet::new();
+    let mut taken = HashSet::new();
     store.outcomes(|outcome| {
-        known.insert((outcome.name, outcome.sha256, outcome.finished_at), outcome.seq);
+        taken.insert(outcome.seq);
+        known.insert((outcome.name, outcome.sha256, outcome.finished_at));
         true
     })?;
-    let taken: std::collections::HashSet<u64> = known.values().copied().collect();
-    let fresh: Vec<&Outcome> = outcomes
-        .iter()
-        .filter(|o| !known.contains_key(&(o.name.clone(), o.sha256, o.finished_at)))
-        .filter(|o| !taken.contains(&o.seq))
+    let open: HashMap<u64, Option<Claim>> = store.open_claims()?.into_iter().collect();
+    let all = outcomes.len() as u64;
+    let mut fresh: Vec<Outcome> = outcomes
+        .into_iter()
+        .filter(|o| !known.contains(&(o.name.clone(), o.sha256, o.finished_at)) && !taken.contains(&o.seq))
         .collect();
+    fresh.retain_mut(|outcome| match open.get(&outcome.seq) {
+        None => true,
+        Some(Some(claim)) if claim.name == outcome.name && Some(claim.sha256) == outcome.sha256 => {
+            outcome.key.get_or_insert_with(|| claim.key.clone());
+            true
+        }
+        // The number was given to something else here.
+        Some(_) => false,
+    });
     for chunk in fresh.chunks(CHUNK) {
-        store.write(|batch| chunk.iter().try_for_each(|outcome| batch.import_outcome(outcome)))?;
+        store.write(|batch| {
+            chunk.iter().try_for_each(|outcome| {
+                batch.import_outcome(outcome)?;
+                if open.contains_key(&outcome.seq) { batch.done(&[outcome.seq]) } else { Ok(()) }
+            })
+        })?;
     }
+    store.write(|batch| batch.raise_to(floor))?;
     let imported = fresh.len() as u64;
-    Ok(ImportCount { imported, skipped: outcomes.len() as u64 - imported })
+    Ok(ImportCount { imported, skipped: all - imported })
 }
 
 impl std::fmt::Display for ImportCount {

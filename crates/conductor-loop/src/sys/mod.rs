@@ -4,6 +4,7 @@
 pub mod clear;
 pub mod dir;
 pub mod lock;
+pub mod panics;
 pub mod plain;
 pub mod process;
 pub mod slots;

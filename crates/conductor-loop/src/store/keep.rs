@@ -1,0 +1,102 @@
+//! What becomes of the store's file while it is open: whether it still is where it belongs, and how it is put back when somebody has
+//! removed it. What was recorded is in the open file, whatever happened to its name.
+
+use super::mark::Mark;
+use super::open::DRAFT;
+use super::{FILE, OPEN, OUTCOMES, Store, StoreError, claim_of};
+use crate::sys::dir::{Dir, Meta};
+use conductor_core::record::Claim;
+use redb::ReadableTable;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::PoisonError;
+
+/// How much is copied at a time.
+const CHUNK: usize = 1 << 20;
+
+/// What is found under the name of the open store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// It.
+    Own,
+    /// Nothing.
+    Empty,
+    /// Something else.
+    Other,
+}
+
+impl Store {
+    /// Where the store is.
+    pub fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
+    /// What is under its name now.
+    pub fn place(&self) -> io::Result<Place> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        // While it is opened again, that opening looks.
+        let Some(opened) = database.as_ref() else { return Ok(Place::Own) };
+        let own = Meta::of(&opened.file)?.id;
+        match self.dir.stat(FILE) {
+            Ok(found) if found.id == own => Ok(Place::Own),
+            Ok(_) => Ok(Place::Other),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Place::Empty),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes the whole store into `dir` under its name, which must be free, durably. Nothing may be written into it meanwhile.
+    pub fn put_back(&self, dir: &Dir) -> Result<(), StoreError> {
+        let extent = self.extent()?;
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let from = &database.as_ref().ok_or(StoreError::Busy)?.file;
+        match dir.unlink(DRAFT) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(StoreError::Open(error)),
+            _ => {}
+        }
+        let to = dir.open_rw(DRAFT, 0o600).map_err(StoreError::Open)?;
+        let copied = (|| {
+            let (mut chunk, mut at) = (vec![0; CHUNK], 0);
+            loop {
+                let read = from.read_at(&mut chunk, at)?;
+                if read == 0 {
+                    break;
+                }
+                to.write_all_at(&chunk[..read], at)?;
+                at += read as u64;
+            }
+            to.sync_all()?;
+            dir.rename_new(DRAFT, dir, FILE)?;
+            dir.sync()
+        })();
+        copied.map_err(StoreError::Open)?;
+        Mark::open(dir)?.write(extent)
+    }
+
+    /// Unfinished intents by number, with their claims and without their bytes; those that never had a claim have none.
+    pub fn open_claims(&self) -> Result<Vec<(u64, Option<Claim>)>, StoreError> {
+        self.reading(|txn| {
+            let mut claims = Vec::new();
+            for row in txn.open_table(OPEN)?.iter()? {
+                let (key, value) = row?;
+                claims.push((key.value(), claim_of(value.value())?));
+            }
+            Ok(claims)
+        })
+    }
+
+    /// Claims without an outcome: what is still to be run.
+    pub fn unsettled(&self) -> Result<Vec<Claim>, StoreError> {
+        let claims = self.open_claims()?;
+        self.reading(|txn| {
+            let outcomes = txn.open_table(OUTCOMES)?;
+            let mut unsettled = Vec::new();
+            for (seq, claim) in claims {
+                if let (Some(claim), None) = (claim, outcomes.get(seq)?) {
+                    unsettled.push(claim);
+                }
+            }
+            Ok(unsettled)
+        })
+    }
+}

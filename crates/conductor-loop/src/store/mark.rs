@@ -1,0 +1,204 @@
+//! `ledger.mark`: how far the store had come when its last commit was durable. It is written after each commit and never synced,
+//! so it may be behind the store and is never ahead of it. A store behind its mark has lost a commit: the storage engine takes the
+//! one before, without a word, where the newest does not read.
+
+use super::{Counts, StoreError, checksum};
+use crate::sys::dir::{Dir, Meta};
+use crate::sys::is_no_space;
+use conductor_core::record::one_line;
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::{Mutex, PoisonError};
+
+/// Name of the mark beside the store.
+pub const MARK: &str = "ledger.mark";
+const FORMAT: &str = "conductor-loop mark";
+/// Fixed, so that each one covers the one before.
+const LENGTH: usize = 400;
+
+/// How far a store has come. Each number only grows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extent {
+    /// Commits since the store was made; none are counted in stores of earlier versions.
+    #[serde(default)]
+    pub commits: u64,
+    /// The last sequence number.
+    pub last_seq: u64,
+    /// Totals.
+    pub counts: Counts,
+}
+
+impl Extent {
+    /// What of this is less than in `shown`, in words; none when nothing is.
+    pub fn lacks(&self, shown: &Self) -> Option<String> {
+        let numbers = |of: &Self| {
+            [
+                ("commits", of.commits),
+                ("last number", of.last_seq),
+                ("processed", of.counts.processed),
+                ("failed", of.counts.failed),
+                ("duplicates", of.counts.duplicates),
+            ]
+        };
+        let pairs = numbers(self).into_iter().zip(numbers(shown));
+        let lacks: Vec<String> = pairs
+            .filter(|((_, has), (_, shown))| has < shown)
+            .map(|((name, has), (_, shown))| format!("{name} {has} instead of {shown}"))
+            .collect();
+        (!lacks.is_empty()).then(|| lacks.join(", "))
+    }
+
+    /// The greater of each.
+    #[must_use]
+    pub fn or_more(self, other: Self) -> Self {
+        Self {
+            commits: self.commits.max(other.commits),
+            last_seq: self.last_seq.max(other.last_seq),
+            counts: Counts {
+                processed: self.counts.processed.max(other.counts.processed),
+                failed: self.counts.failed.max(other.counts.failed),
+                duplicates: self.counts.duplicates.max(other.counts.duplicates),
+            },
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Body {
+    format: String,
+    #[serde(flatten)]
+    extent: Extent,
+    /// The store's file as it was left; where it is still so, nobody has written into it since.
+    left: Option<Left>,
+}
+
+/// What tells whether somebody has written into a file meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Left {
+    inode: u64,
+    size: u64,
+    changed_ns: i64,
+}
+
+impl Left {
+    pub(super) fn of(file: &File) -> io::Result<Self> {
+        let meta = Meta::of(file)?;
+        Ok(Self { inode: meta.id.1, size: meta.size, changed_ns: meta.ctime_ns })
+    }
+}
+
+/// The open mark, with what it says last.
+#[derive(Debug)]
+pub(super) struct Mark {
+    file: File,
+    said: Mutex<Extent>,
+}
+
+/// What a mark says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) extent: Extent,
+    pub(super) left: Option<Left>,
+}
+
+impl Mark {
+    /// Opens the mark to write it, and makes it when it is not there.
+    pub(super) fn open(dir: &Dir) -> Result<Self, StoreError> {
+        let file = dir.open_rw(MARK, 0o600).map_err(StoreError::Open)?;
+        Ok(Self { file, said: Mutex::default() })
+    }
+
+    /// What the mark in `dir` says. One that is missing or torn says nothing: a power cut may take it.
+    pub(super) fn read(dir: &Dir) -> Result<Option<Said>, StoreError> {
+        let file = match dir.open_read(MARK) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::Open(error)),
+        };
+        let mut bytes = [0; LENGTH];
+        match file.read_exact_at(&mut bytes, 0) {
+            Ok(()) => Ok(parse(&bytes)),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(error) => Err(StoreError::Open(error)),
+        }
+    }
+
+    /// Says how far the store has come.
+    pub(super) fn write(&self, extent: Extent) -> Result<(), StoreError> {
+        *self.said.lock().unwrap_or_else(PoisonError::into_inner) = extent;
+        self.say(extent, None)
+    }
+
+    /// Says that the store is closed, and how its file looks.
+    pub(super) fn closed(&self, left: Left) -> Result<(), StoreError> {
+        let extent = *self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        self.say(extent, Some(left))
+    }
+
+    fn say(&self, extent: Extent, left: Option<Left>) -> Result<(), StoreError> {
+        let line = render(&Body { format: FORMAT.to_owned(), extent, left });
+        match self.file.write_all_at(&line, 0) {
+            // The one before stays, which is behind the store, and the next commit writes again.
+            Err(error) if is_no_space(&error) => Ok(()),
+            written => written.map_err(|error| StoreError::Io(format!("writing {MARK}: {error}"))),
+        }
+    }
+}
+
+fn render(body: &Body) -> Vec<u8> {
+    let mut line = one_line(body);
+    // The checksum and the blank behind it, and the newline.
+    line.resize(LENGTH - 18, b' ');
+    let mut bytes = format!("{:016x} ", checksum(&line)).into_bytes();
+    bytes.extend(&line);
+    bytes.push(b'\n');
+    bytes
+}
+
+fn parse(bytes: &[u8]) -> Option<Said> {
+    let (sum, rest) = bytes.split_at_checked(17)?;
+    let line = rest.strip_suffix(b"\n")?;
+    if *sum != *format!("{:016x} ", checksum(line)).as_bytes() {
+        return None;
+    }
+    let Body { format, extent, left } = serde_json::from_slice(line).ok()?;
+    (format == FORMAT).then_some(Said { extent, left })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_reads_back_and_a_torn_one_says_nothing() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open(temp.path()).unwrap();
+        assert_eq!(Mark::read(&dir).unwrap(), None);
+        let most = Counts { processed: u64::MAX, failed: u64::MAX, duplicates: u64::MAX };
+        let extent = Extent { commits: u64::MAX, last_seq: u64::MAX, counts: most };
+        let mark = Mark::open(&dir).unwrap();
+        let left = Left { inode: u64::MAX, size: u64::MAX, changed_ns: i64::MIN };
+        mark.write(extent).unwrap();
+        assert_eq!(Mark::read(&dir).unwrap(), Some(Said { extent, left: None }));
+        mark.closed(left).unwrap();
+        assert_eq!(Mark::read(&dir).unwrap(), Some(Said { extent, left: Some(left) }));
+        let mut bytes = std::fs::read(temp.path().join(MARK)).unwrap();
+        assert_eq!(bytes.len(), LENGTH);
+        bytes[100] ^= 1;
+        std::fs::write(temp.path().join(MARK), &bytes).unwrap();
+        assert_eq!(Mark::read(&dir).unwrap(), None);
+        std::fs::write(temp.path().join(MARK), &bytes[..50]).unwrap();
+        assert_eq!(Mark::read(&dir).unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_less_is_named() {
+        let less = Extent { commits: 3, last_seq: 7, counts: Counts::default() };
+        let more = Extent { commits: 3, last_seq: 9, counts: Counts { failed: 1, ..Counts::default() } };
+        assert_eq!(more.lacks(&less), None);
+        assert_eq!(less.lacks(&more).unwrap(), "last number 7 instead of 9, failed 0 instead of 1");
+        assert_eq!(less.or_more(more), more);
+    }
+}
