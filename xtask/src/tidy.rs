@@ -258,6 +258,7 @@ fn documents_name_tests_that_exist() {
         "docs/OPERATIONS.md",
         "docs/PACKAGES.md",
         "docs/RELIABILITY.md",
+        "docs/THREATS.md",
     ];
     for page in pages {
         let text = std::fs::read_to_string(root().join(page)).unwrap();
@@ -273,6 +274,54 @@ fn documents_name_tests_that_exist() {
         }
     }
     assert!(named > 50, "the documents name their tests: {named}");
+}
+
+/// Whether a word is the id of a threat: a letter and two digits.
+fn is_threat(word: &str) -> bool {
+    let bytes = word.as_bytes();
+    bytes.len() == 3 && bytes[0].is_ascii_uppercase() && bytes[1..].iter().all(u8::is_ascii_digit)
+}
+
+#[test]
+fn threats_and_tests_name_each_other() {
+    let page = std::fs::read_to_string(root().join("docs/THREATS.md")).unwrap();
+    let sources = sources(&["crates", "xtask/src"]);
+    let code: String = sources.iter().map(|(_, text)| text.as_str()).collect();
+    let mut tests_of = std::collections::BTreeMap::new();
+    for line in page.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        if !is_threat(cells[0]) {
+            continue;
+        }
+        let tests: Vec<&str> = cells[3].split(", ").map(|test| test.trim_matches('`')).collect();
+        assert!(cells.len() == 4 && cells[1..3].iter().all(|cell| !cell.is_empty()), "{line}");
+        for test in &tests {
+            assert!(
+                code.contains(&format!("fn {test}(")),
+                "THREATS.md names the test {test}, which does not exist"
+            );
+        }
+        assert!(tests_of.insert(cells[0].to_owned(), tests).is_none(), "{}: twice", cells[0]);
+    }
+    assert!(tests_of.len() > 40, "{}", tests_of.len());
+    for (path, text) in &sources {
+        for line in text.lines() {
+            // A test whose name begins with ids stands in the row of each.
+            let name = line.trim_start().strip_prefix("fn ").and_then(|rest| rest.split('(').next());
+            if let Some(name) = name {
+                let ids = name.split('_').map(str::to_uppercase).take_while(|word| is_threat(word));
+                for id in ids {
+                    let listed = tests_of.get(&id).is_some_and(|tests| tests.contains(&name));
+                    assert!(listed, "{path}: {name} is not in the row of {id} in THREATS.md");
+                }
+            }
+            for rest in line.split("hreat ").skip(1).filter(|_| line.trim_start().starts_with("//")) {
+                for id in rest.split([',', ' ', ')', '.', ';', ':']).take_while(|word| is_threat(word)) {
+                    assert!(tests_of.contains_key(id), "{path}: threat {id} is not in THREATS.md");
+                }
+            }
+        }
+    }
 }
 
 #[test]
@@ -291,7 +340,14 @@ fn every_dependency_has_a_reason() {
 fn names_of_places_outside_do_not_occur() {
     // Built from parts, so that this file does not contain them.
     let words = [["/work", "/"].concat(), ["crates", ".io"].concat(), ["shared", "/design"].concat()];
-    let pages = ["README.md", "docs/OPERATIONS.md", "docs/BENCHMARKS.md", "docs/RELIABILITY.md", ".ci/run"];
+    let pages = [
+        "README.md",
+        "docs/OPERATIONS.md",
+        "docs/BENCHMARKS.md",
+        "docs/RELIABILITY.md",
+        "docs/THREATS.md",
+        ".ci/run",
+    ];
     let pages = pages.map(|page| (page.to_owned(), std::fs::read_to_string(root().join(page)).unwrap()));
     for (path, text) in sources(&["crates", "xtask/src"]).into_iter().chain(pages) {
         for word in &words {
