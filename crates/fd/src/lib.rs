@@ -1,5 +1,5 @@
 //! The calls on descriptors and signals that no safe library offers as they are needed. This is the only crate of the product that
-//! contains `unsafe`: five calls, whose arguments are integers, one word of our own that is only read, and one structure of three
+//! contains `unsafe`: six calls, whose arguments are integers, one word of our own that is only read, and one structure of three
 //! integers that is filled.
 
 #![deny(unsafe_code)]
@@ -43,6 +43,19 @@ pub fn writers(file: impl AsFd) -> Writers {
 fn set_lease(file: &impl AsFd, kind: i32) -> io::Result<()> {
     // SAFETY: the descriptor is open for the length of the call, because it is borrowed; no pointer is passed.
     let answer = unsafe { libc::fcntl(file.as_fd().as_raw_fd(), libc::F_SETLEASE, kind) };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Begins to write a file's bytes to the disk and does not wait for it (`sync_file_range`). On a file system with delayed
+/// allocation they get their blocks by that.
+#[expect(
+    unsafe_code,
+    reason = "no safe library offers sync_file_range; it takes four integers and touches no memory"
+)]
+pub fn begin_writing(file: impl AsFd) -> io::Result<()> {
+    // SAFETY: the descriptor is open for the length of the call, because it is borrowed; no pointer is passed.
+    let answer =
+        unsafe { libc::sync_file_range(file.as_fd().as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 

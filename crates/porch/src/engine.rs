@@ -8,6 +8,7 @@ use crate::routes::Assignment;
 use crate::{Form, Order, PorchError, Repository, Routes, git};
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// What all orders have in common.
 #[derive(Debug, Clone)]
@@ -45,7 +46,9 @@ impl Settings {
 }
 
 /// How often an order is planned again because somebody else changed the package meanwhile.
-const PLANS_MAX: usize = 20;
+const PLANS_MAX: u32 = 20;
+/// And how long somebody who is writing it gets to finish, each time longer.
+const PLAN_PAUSE: Duration = Duration::from_micros(500);
 
 /// The package engine. Threads may share one.
 #[derive(Debug)]
@@ -118,7 +121,11 @@ impl Engine {
         let tree = Directory::open(out)?;
         let ordered = *self.ordered.get_or_init(|| tree.ordered_device());
         let durability = Durability { at_once: self.settings.durable, ordered };
-        for _ in 0..PLANS_MAX {
+        for turn in 0..PLANS_MAX {
+            if turn > 0 {
+                patience.look()?;
+                std::thread::sleep(PLAN_PAUSE * turn); // Nothing announces the end of somebody else's writing.
+            }
             let plan = self.plan(&tree, order, assignment)?;
             if directory::write(&tree, &plan, durability, patience)? == Written::Done {
                 let outcome = self.outcome(order, assignment, &plan, None);

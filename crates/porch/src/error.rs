@@ -26,6 +26,17 @@ pub mod exit {
     pub const POLICY: u8 = 77;
 }
 
+/// Whether a failure of git lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outlook {
+    /// Until somebody does something about it.
+    Lasting,
+    /// Trying again can help.
+    Passing,
+    /// Until there is room on the disk again.
+    NoSpace,
+}
+
 /// Why no package was written.
 #[derive(Debug, thiserror::Error)]
 pub enum PorchError {
@@ -62,7 +73,7 @@ pub enum PorchError {
         /// What is changed.
         place: String,
         /// How often it was planned again.
-        plans: usize,
+        plans: u32,
     },
     /// The git program failed.
     #[error("git {step} in {repository}: {reason}")]
@@ -74,7 +85,7 @@ pub enum PorchError {
         /// What it said.
         reason: String,
         /// Whether trying again can help.
-        passing: bool,
+        outlook: Outlook,
     },
     /// The result is not what was meant.
     #[error("the result failed the engine's own check: {0}")]
@@ -110,13 +121,21 @@ impl PorchError {
 
     /// Whether trying again later can help.
     pub fn is_passing(&self) -> bool {
-        matches!(
-            self,
-            PorchError::Busy { .. }
-                | PorchError::Contended { .. }
-                | PorchError::Cancelled
-                | PorchError::Git { passing: true, .. }
-        )
+        match self {
+            PorchError::Busy { .. } | PorchError::Contended { .. } | PorchError::Cancelled => true,
+            PorchError::Git { outlook, .. } => *outlook != Outlook::Lasting,
+            PorchError::Io { .. } => self.is_no_space(),
+            _ => false,
+        }
+    }
+
+    /// Whether a disk or a quota is full: it says nothing about the order, and passes when there is room again.
+    pub fn is_no_space(&self) -> bool {
+        match self {
+            PorchError::Git { outlook, .. } => *outlook == Outlook::NoSpace,
+            PorchError::Io { source, .. } => is_full(source),
+            _ => false,
+        }
     }
 
     /// Whether nothing was begun, because somebody else held the lock of the place for as long as it was waited. It says
@@ -147,8 +166,11 @@ impl PorchError {
     }
 }
 
-/// EIO and a full disk are failures of the device; everything else is about what was to be created.
-fn is_input_output(error: &io::Error) -> bool {
+fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-        || rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::IO)
+}
+
+/// EIO is a failure of the device; everything else is about what was to be created.
+fn is_input_output(error: &io::Error) -> bool {
+    rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::IO)
 }

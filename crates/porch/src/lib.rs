@@ -20,7 +20,7 @@ mod yaml;
 
 pub use directory::Patience;
 pub use engine::{Engine, Settings};
-pub use error::{PorchError, exit};
+pub use error::{Outlook, PorchError, exit};
 pub use order::{Form, Order, Provenance};
 pub use outcome::{Applied, ObjectName, Outcome, Replicas};
 pub use routes::{Repository, Routes};

@@ -8,6 +8,8 @@ use conductor_porch::{Engine, Order, Patience, PorchError, Provenance, exit};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Largest intent read: the daemon's default.
 const SIZE_MAX: u64 = 10_485_760;
@@ -19,6 +21,12 @@ struct Failure {
 }
 
 fn main() -> ExitCode {
+    // Whoever opens a file while we ask who writes it makes the kernel send this, and it would end us.
+    let heard = Arc::new(AtomicBool::new(false));
+    if let Err(error) = signal_hook::flag::register(signal_hook::consts::SIGIO, heard) {
+        let _ = writeln!(std::io::stderr(), "porch: SIGIO cannot be ignored: {error}");
+        return ExitCode::from(exit::INTERNAL);
+    }
     let arguments = match cli::parse(std::env::args_os()) {
         Ok(arguments) => arguments,
         Err(error) => {

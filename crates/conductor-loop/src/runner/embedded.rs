@@ -47,7 +47,7 @@ fn order(job: &Job) -> Result<Order, Ending> {
 
 fn ending(error: PorchError) -> Ending {
     match error {
-        PorchError::Io { source, .. } if crate::sys::is_no_space(&source) => Ending::NoSpace,
+        error if error.is_no_space() => Ending::NoSpace,
         PorchError::Cancelled => Ending::Interrupted,
         error => Ending::EngineFailed {
             code: error.code(),

@@ -1,13 +1,18 @@
 //! Packages in a directory. Everything is reached through directory descriptors, one step at a time: a symbolic link
 //! below the root is never followed and never replaced.
 
+mod leftover;
 mod lock;
 mod ordering;
+mod package;
+mod swap;
 mod write;
 
+pub(crate) use leftover::keep_aside;
 pub use lock::Patience;
 pub(crate) use lock::lock;
 pub(crate) use ordering::Durability;
+pub(crate) use swap::{Draft, Found, Mark, Swap, swap};
 pub(crate) use write::{Written, write};
 
 use crate::PorchError;
@@ -221,13 +226,18 @@ fn read_file(dir: impl AsFd, name: &str, limit: u64) -> std::io::Result<Option<(
     if !is_regular(&stat) {
         return Ok(None);
     }
+    Ok(Some((read_open(&file, &stat, limit)?, stat)))
+}
+
+/// The bytes of an open regular file, about `limit` at most.
+fn read_open(file: &OwnedFd, stat: &Stat, limit: u64) -> std::io::Result<Vec<u8>> {
     let expected = u64::try_from(stat.st_size).unwrap_or(0).min(limit);
     let mut bytes = vec![0; usize::try_from(expected).unwrap_or(0) + 1];
     let mut length = 0;
     // A regular file ends where a read fills less than it could; one more byte than expected shows that it grew.
     loop {
         let room = bytes.get_mut(length..).unwrap_or_default();
-        let (wanted, got) = (room.len(), rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut *room))?);
+        let (wanted, got) = (room.len(), rustix::io::retry_on_intr(|| rustix::io::read(file, &mut *room))?);
         length += got;
         if got < wanted || length as u64 > limit {
             break;
@@ -235,7 +245,7 @@ fn read_file(dir: impl AsFd, name: &str, limit: u64) -> std::io::Result<Option<(
         bytes.resize(2 * bytes.len(), 0);
     }
     bytes.truncate(length);
-    Ok(Some((bytes, stat)))
+    Ok(bytes)
 }
 
 /// The permission bits of a file or directory we create.

@@ -11,7 +11,7 @@ pub(crate) use place::shared_directory;
 use crate::directory::Patience;
 use crate::files::{Tree, join};
 use crate::plan::{Change, Plan};
-use crate::{Order, PorchError, Repository};
+use crate::{Order, Outlook, PorchError, Repository};
 use conductor_core::scrub;
 use run::Git;
 use std::path::{Path, PathBuf};
@@ -89,7 +89,7 @@ impl Target<'_> {
         let name = format!("{name}^{{commit}}");
         let answer = self.git.ask(&["rev-parse", "--verify", "--quiet", &name], &[], &[])?;
         if !answer.success && !answer.complaint().is_empty() {
-            return Err(self.git.failed(&["rev-parse"], answer.complaint(), false));
+            return Err(self.git.refused(&["rev-parse"], &answer, Outlook::Lasting));
         }
         Ok(Some(answer.line()).filter(|_| answer.success))
     }
@@ -127,8 +127,9 @@ impl Target<'_> {
         order: &Order,
         planning: Planning<'_>,
     ) -> Result<Committed, PorchError> {
-        let refused =
-            |reason: &str| self.git.failed(&["push"], format!("{PUSHES_MAX} times in a row: {reason}"), true);
+        let refused = |reason: &str| {
+            self.git.failed(&["push"], format!("{PUSHES_MAX} times in a row: {reason}"), Outlook::Passing)
+        };
         let mut reason = String::new();
         for _ in 0..PUSHES_MAX {
             let tip = self.fetch(remote)?;
@@ -154,7 +155,7 @@ impl Target<'_> {
         let branch = self.branch();
         let listed = self.git.ask(&["ls-remote", "--quiet", "--", remote, &branch], &[], &[])?;
         if !listed.success {
-            return Err(self.git.failed(&["ls-remote"], listed.complaint(), true));
+            return Err(self.git.refused(&["ls-remote"], &listed, Outlook::Passing));
         }
         if listed.stdout.is_empty() {
             return Ok(None);
@@ -166,7 +167,7 @@ impl Target<'_> {
             &[],
         )?;
         if !fetched.success {
-            return Err(self.git.failed(&["fetch"], fetched.complaint(), true));
+            return Err(self.git.refused(&["fetch"], &fetched, Outlook::Passing));
         }
         self.tip_of(BASE)
     }
@@ -174,8 +175,11 @@ impl Target<'_> {
     /// `Some(reason)` when somebody else was faster.
     fn push(&self, remote: &str, commit: &str) -> Result<Option<String>, PorchError> {
         let wanted = format!("{commit}:{}", self.branch());
-        let answer =
-            self.git.ask(&["push", "--porcelain", "--no-verify", "--", remote, &wanted], &[], &[])?;
+        let answer = self.git.ask(
+            &["push", "--porcelain", "--no-verify", "--no-follow-tags", "--", remote, &wanted],
+            &[],
+            &[],
+        )?;
         if answer.success {
             return Ok(None);
         }
@@ -190,7 +194,8 @@ impl Target<'_> {
         }
         // The other side answered and does not want it; anything else may pass.
         let refused = reason.starts_with("[remote rejected]");
-        Err(self.git.failed(&["push"], format!("{reason} {}", answer.complaint()), !refused))
+        let outlook = if refused { Outlook::Lasting } else { Outlook::Passing };
+        Err(self.git.failed(&["push"], format!("{reason} {}", answer.complaint()), outlook))
     }
 
     /// Brings the local branch to a pushed commit where that loses nothing.
@@ -203,7 +208,7 @@ impl Target<'_> {
                 if !ancestor.success {
                     let reason =
                         format!("pushed; the local {} has other commits and stays", self.repository.branch);
-                    return Err(self.git.failed(&["merge-base"], reason, false));
+                    return Err(self.git.failed(&["merge-base"], reason, Outlook::Lasting));
                 }
             }
             None => {}
@@ -266,24 +271,12 @@ impl Target<'_> {
         if let Some(tip) = tip {
             arguments.extend(["-p", tip]);
         }
-        let answer = self.git.ask(&arguments, &author, message(plan, order).as_bytes())?;
-        if answer.success {
-            Ok(answer.line())
-        } else {
-            Err(self.git.failed(&["commit-tree"], answer.complaint(), false))
-        }
+        Ok(self.git.run_with(&arguments, &author, message(plan, order).as_bytes())?.line())
     }
 
     fn write_tree(&self, tip: Option<&str>, plan: &Plan, index: &str) -> Result<String, PorchError> {
         let with_index = [("GIT_INDEX_FILE", index)];
-        let step = |arguments: &[&str], input: &[u8]| {
-            let answer = self.git.ask(arguments, &with_index, input)?;
-            if answer.success {
-                Ok(answer)
-            } else {
-                Err(self.git.failed(arguments, answer.complaint(), false))
-            }
-        };
+        let step = |arguments: &[&str], input: &[u8]| self.git.run_with(arguments, &with_index, input);
         step(&["read-tree", tip.unwrap_or("--empty")], &[])?;
         let mut lines = Vec::new();
         for Change { path, after, .. } in &plan.changes {

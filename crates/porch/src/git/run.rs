@@ -1,13 +1,13 @@
 //! Runs the git program: no shell, no prompts, no hooks, a bounded time, its output in memory files.
 
-use crate::PorchError;
 use crate::directory::Patience;
+use crate::{Outlook, PorchError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -35,6 +35,8 @@ const GRACE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 #[derive(Debug)]
 pub(super) struct Answer {
     pub success: bool,
+    /// The signal that ended it, if one did.
+    pub signal: Option<i32>,
     pub stdout: Vec<u8>,
     pub stderr: String,
 }
@@ -48,7 +50,31 @@ impl Answer {
     /// What it complained about, in one line.
     pub(super) fn complaint(&self) -> String {
         let lines: Vec<&str> = self.stderr.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        conductor_core::scrub::line(&lines.join("; "), 600)
+        let said = lines.join("; ");
+        let ended = self.signal.map(|signal| format!("git was ended by signal {signal}"));
+        let words: Vec<&str> = ended.as_deref().into_iter().chain(Some(said.as_str())).collect();
+        conductor_core::scrub::line(words.join(": ").trim_end_matches(": "), 600)
+    }
+}
+
+/// What passes by itself, in git's words (in the C locale): another git's lock file, running or killed; a branch that moved
+/// between a look and a step; a helper that was killed; a machine out of memory or processes.
+const PASSING: [&str; 6] = [
+    ".lock': File exists",
+    " but expected ",
+    "reference already exists",
+    " died of signal ",
+    "Cannot allocate memory",
+    "Resource temporarily unavailable",
+];
+const NO_SPACE: [&str; 2] = ["No space left on device", "Disk quota exceeded"];
+
+fn outlook(reason: &str) -> Outlook {
+    let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
+    match () {
+        () if says(&NO_SPACE) => Outlook::NoSpace,
+        () if says(&PASSING) => Outlook::Passing,
+        () => Outlook::Lasting,
     }
 }
 
@@ -61,14 +87,38 @@ pub(super) struct Git<'g> {
 impl Git<'_> {
     /// An answer that has to be a good one.
     pub(super) fn run(&self, arguments: &[&str], input: &[u8]) -> Result<Answer, PorchError> {
-        let answer = self.ask(arguments, &[], input)?;
-        if answer.success { Ok(answer) } else { Err(self.failed(arguments, answer.complaint(), false)) }
+        self.run_with(arguments, &[], input)
     }
 
-    /// What git could not do. A lock file of another git, running or killed, is no matter of this package: it is tried again.
-    pub(super) fn failed(&self, arguments: &[&str], reason: impl Into<String>, passing: bool) -> PorchError {
+    /// The same, with more in its environment.
+    pub(super) fn run_with(
+        &self,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        input: &[u8],
+    ) -> Result<Answer, PorchError> {
+        let answer = self.ask(arguments, environment, input)?;
+        if answer.success { Ok(answer) } else { Err(self.refused(arguments, &answer, Outlook::Lasting)) }
+    }
+
+    /// What git could not do, in its own words. `otherwise` holds where neither words nor a signal say that it passes.
+    pub(super) fn refused(&self, arguments: &[&str], answer: &Answer, otherwise: Outlook) -> PorchError {
+        let least = if answer.signal.is_some() { Outlook::Passing } else { otherwise };
+        self.failed(arguments, answer.complaint(), least)
+    }
+
+    /// What could not be done. What git's words say of full disks, locks and moved branches counts more than `otherwise`.
+    pub(super) fn failed(
+        &self,
+        arguments: &[&str],
+        reason: impl Into<String>,
+        otherwise: Outlook,
+    ) -> PorchError {
         let reason = reason.into();
-        let locked = reason.contains(".lock': File exists");
+        let outlook = match outlook(&reason) {
+            Outlook::Lasting => otherwise,
+            told => told,
+        };
         PorchError::Git {
             step: arguments
                 .iter()
@@ -76,7 +126,7 @@ impl Git<'_> {
                 .map_or_else(String::new, ToString::to_string),
             repository: self.repository.display().to_string(),
             reason,
-            passing: passing || locked,
+            outlook,
         }
     }
 
@@ -87,7 +137,7 @@ impl Git<'_> {
         environment: &[(&str, &str)],
         input: &[u8],
     ) -> Result<Answer, PorchError> {
-        let own = |error: io::Error| self.failed(arguments, error.to_string(), false);
+        let own = |error: io::Error| self.failed(arguments, error.to_string(), Outlook::Lasting);
         let stdin = memory_file(input).map_err(own)?;
         let (stdout, stderr) = (memory_file(&[]).map_err(own)?, memory_file(&[]).map_err(own)?);
         let shared = |file: &File| file.try_clone().map(Stdio::from);
@@ -104,6 +154,8 @@ impl Git<'_> {
             .env("GIT_ASKPASS", "/bin/false")
             .env("SSH_ASKPASS", "/bin/false")
             .env("GIT_OPTIONAL_LOCKS", "0")
+            // What is read is what the commit names, not what somebody would rather see in its place.
+            .env("GIT_NO_REPLACE_OBJECTS", "1")
             .envs(environment.iter().copied())
             .arg("-C")
             .arg(self.repository);
@@ -113,8 +165,10 @@ impl Git<'_> {
         command.args(arguments).stdin(stdin).process_group(0);
         command.stdout(shared(&stdout).map_err(own)?).stderr(shared(&stderr).map_err(own)?);
         let mut child = command.spawn().map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => self.failed(arguments, "the git program is not installed", false),
-            _ => self.failed(arguments, format!("git cannot be started: {error}"), true),
+            io::ErrorKind::NotFound => {
+                self.failed(arguments, "the git program is not installed", Outlook::Lasting)
+            }
+            _ => self.failed(arguments, format!("git cannot be started: {error}"), Outlook::Passing),
         })?;
         let waited = self.wait(&mut child, arguments);
         if waited.is_err() {
@@ -124,18 +178,22 @@ impl Git<'_> {
         let status = child.wait().map_err(own)?;
         let answer = content(stdout).map_err(own)?;
         let complaints = String::from_utf8_lossy(&content(stderr).map_err(own)?).into_owned();
-        Ok(Answer { success: status.success(), stdout: answer, stderr: complaints })
+        Ok(Answer { success: status.success(), signal: status.signal(), stdout: answer, stderr: complaints })
     }
 
     /// Waits for the end, the deadline, or that nobody wants it any more.
     fn wait(&self, child: &mut Child, arguments: &[&str]) -> Result<(), PorchError> {
-        let own = |error: io::Error| self.failed(arguments, error.to_string(), true);
+        let own = |error: io::Error| self.failed(arguments, error.to_string(), Outlook::Passing);
         let process =
             pidfd_open(Pid::from_child(child), PidfdFlags::empty()).map_err(|errno| own(errno.into()))?;
         loop {
             let left = self.patience.deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(self.failed(arguments, "it did not end in time and was stopped", true));
+                return Err(self.failed(
+                    arguments,
+                    "it did not end in time and was stopped",
+                    Outlook::Passing,
+                ));
             }
             let pause: Duration = self.patience.look()?.min(left);
             let timeout = Timespec::try_from(pause).unwrap_or_default();

@@ -1,11 +1,12 @@
 //! The packages of one commit, as the planner reads them. Objects are read by name, never checked out.
 
 use super::run::Git;
-use crate::PorchError;
 use crate::files::{
     Content, FILES_MAX, Files, KPTFILE, PACKAGE_BYTES_MAX, Tree, Which, base_name, holds_objects, join,
 };
 use crate::yaml::BYTES_MAX;
+use crate::{Outlook, PorchError};
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256};
 use std::collections::BTreeMap;
 
 /// One file, link or submodule of a commit.
@@ -13,7 +14,8 @@ use std::collections::BTreeMap;
 struct Entry {
     mode: String,
     object: String,
-    size: usize,
+    /// `None` for a submodule, and for an object that git cannot read.
+    size: Option<usize>,
 }
 
 /// A commit, or nothing yet.
@@ -38,20 +40,14 @@ impl<'g> CommitTree<'g> {
         if let Some(commit) = commit {
             let answer = git.run(&["ls-tree", "-r", "-z", "-l", "--full-tree", commit], &[])?;
             for line in answer.stdout.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {
-                // A name that is not UTF-8 is not one of ours.
-                let Some((head, path)) =
-                    std::str::from_utf8(line).ok().and_then(|line| line.split_once('\t'))
-                else {
-                    continue;
+                let Some((head, path)) = divide(line) else {
+                    let line = String::from_utf8_lossy(line);
+                    let reason = format!("'{line}' is no line of a listing");
+                    return Err(git.failed(&["ls-tree"], reason, Outlook::Lasting));
                 };
-                let mut words = head.split_ascii_whitespace();
-                let (mode, _, object) = (words.next(), words.next(), words.next());
-                let size = words.next().and_then(|size| size.parse().ok()).unwrap_or(0);
-                if let (Some(mode), Some(object)) = (mode, object) {
-                    entries.insert(
-                        path.to_owned(),
-                        Entry { mode: mode.to_owned(), object: object.to_owned(), size },
-                    );
+                // A name that is not UTF-8 is not one of ours.
+                if let Ok(path) = std::str::from_utf8(path) {
+                    entries.insert(path.to_owned(), head);
                 }
             }
         }
@@ -82,16 +78,50 @@ impl<'g> CommitTree<'g> {
         let mut files = Files::new();
         for (path, entry) in objects {
             // OBJECT SP type SP size LF content LF
-            let head = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
-            let end = head + 1 + entry.size;
-            let bytes = rest.get(head + 1..end).ok_or_else(|| {
-                self.git.failed(&["cat-file"], format!("{path} cannot be read from the commit"), false)
-            })?;
+            let head = format!("{} blob {}\n", entry.object, self.size(path, entry)?);
+            let content = rest.strip_prefix(head.as_bytes()).and_then(|rest| {
+                let (bytes, after) = rest.split_at_checked(self.size(path, entry).ok()?)?;
+                Some((bytes, after.strip_prefix(b"\n")?))
+            });
+            let Some((bytes, after)) = content.filter(|(bytes, _)| names(&entry.object, bytes)) else {
+                return Err(self.damaged(path, entry));
+            };
             files.insert(path.clone(), Content { bytes: bytes.to_vec(), executable: entry.mode == "100755" });
-            rest = rest.get(end + 1..).unwrap_or_default();
+            rest = after;
         }
         Ok(files)
     }
+
+    /// The size of a blob. An object without one is damaged or missing, and never an empty file.
+    fn size(&self, path: &str, entry: &Entry) -> Result<usize, PorchError> {
+        entry.size.ok_or_else(|| self.damaged(path, entry))
+    }
+
+    fn damaged(&self, path: &str, entry: &Entry) -> PorchError {
+        let reason = format!(
+            "the object {} of {path} is damaged or missing; look with 'git fsck', fetch it again or restore it",
+            entry.object
+        );
+        self.git.failed(&["cat-file"], reason, Outlook::Lasting)
+    }
+}
+
+/// One line of `ls-tree -l`: MODE SP type SP OBJECT SP+ SIZE TAB path.
+fn divide(line: &[u8]) -> Option<(Entry, &[u8])> {
+    let tab = line.iter().position(|byte| *byte == b'\t')?;
+    let (head, path) = (std::str::from_utf8(line.get(..tab)?).ok()?, line.get(tab + 1..)?);
+    let words: Vec<&str> = head.split_ascii_whitespace().collect();
+    let [mode, _, object, size] = words.as_slice() else { return None };
+    Some((Entry { mode: (*mode).to_owned(), object: (*object).to_owned(), size: size.parse().ok() }, path))
+}
+
+/// Whether these are the bytes that an object of this name has; not all ways of git to read them look.
+fn names(object: &str, bytes: &[u8]) -> bool {
+    let algorithm = if object.len() == 40 { &SHA1_FOR_LEGACY_USE_ONLY } else { &SHA256 };
+    let mut hash = aws_lc_rs::digest::Context::new(algorithm);
+    hash.update(format!("blob {}\0", bytes.len()).as_bytes());
+    hash.update(bytes);
+    conductor_core::digest::hex(hash.finish().as_ref()) == object
 }
 
 impl Tree for CommitTree<'_> {
@@ -109,8 +139,9 @@ impl Tree for CommitTree<'_> {
             if !wanted || !entry.mode.starts_with("100") {
                 continue;
             }
-            bytes += entry.size as u64;
-            if entry.size > BYTES_MAX || bytes > PACKAGE_BYTES_MAX || objects.len() >= FILES_MAX {
+            let size = self.size(inner, entry)?;
+            bytes += size as u64;
+            if size > BYTES_MAX || bytes > PACKAGE_BYTES_MAX || objects.len() >= FILES_MAX {
                 return Err(PorchError::unfit(self.name(dir), format!("is too large at {inner}")));
             }
             objects.push((inner.to_owned(), entry));
@@ -121,7 +152,10 @@ impl Tree for CommitTree<'_> {
     fn kptfile(&self, dir: &str) -> Result<Option<Vec<u8>>, PorchError> {
         let path = join(&join(self.directory, dir), KPTFILE);
         let found = self.entries.get(&path).filter(|entry| entry.mode.starts_with("100"));
-        let Some(entry) = found.filter(|entry| entry.size <= BYTES_MAX) else { return Ok(None) };
+        let Some(entry) = found else { return Ok(None) };
+        if self.size(&path, entry)? > BYTES_MAX {
+            return Ok(None);
+        }
         Ok(self.contents(&[(path, entry)])?.into_values().next().map(|content| content.bytes))
     }
 

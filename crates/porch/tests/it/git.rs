@@ -53,7 +53,7 @@ fn replicas(shop: &Shop, dir: &str) -> String {
 }
 
 /// A script instead of git that runs `before` ahead of the real one when it is called for `word`.
-fn shim(shop: &Shop, word: &str, before: &str) -> String {
+pub(crate) fn shim(shop: &Shop, word: &str, before: &str) -> String {
     let real = String::from_utf8(Command::new("sh").args(["-c", "command -v git"]).output().unwrap().stdout)
         .unwrap();
     let real = real.trim();

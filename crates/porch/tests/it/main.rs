@@ -7,6 +7,7 @@
     reason = "a test fails by panicking and says what it could not test"
 )]
 
+mod damage;
 mod examples;
 mod git;
 mod hostile;
@@ -16,5 +17,6 @@ mod locks;
 mod page;
 mod program;
 mod shop;
+mod writers;
 
 use conductor_testkit::has;

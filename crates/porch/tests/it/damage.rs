@@ -1,0 +1,82 @@
+//! Repositories that lost objects, and git programs that are killed or find no room: nothing is taken for an empty file,
+//! and what passes is tried again.
+
+use crate::git::{committed, git, shim};
+use crate::shop::{Run, Shop};
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+fn object_file(shop: &Shop, object: &str) -> PathBuf {
+    shop.path(&format!("repo/.git/objects/{}/{}", &object[..2], &object[2..]))
+}
+
+#[test]
+fn a_damaged_or_missing_object_is_never_an_empty_file() {
+    type Damage = fn(&Shop, &str);
+    let damages: [(&str, Damage); 4] = [
+        ("empty", |shop, object| replace(shop, object, b"")),
+        ("gone", |shop, object| fs::remove_file(object_file(shop, object)).unwrap()),
+        ("garbage", |shop, object| replace(shop, object, b"garbage")),
+        ("another's", |shop, object| {
+            let mut child = Command::new("git")
+                .current_dir(shop.path("repo"))
+                .args(["hash-object", "-w", "--stdin"])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            child.stdin.take().unwrap().write_all(b"something else\n").unwrap();
+            let other = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+            replace(shop, object, &fs::read(object_file(shop, other.trim())).unwrap());
+        }),
+    ];
+    for file in ["deployment.yaml", "Kptfile"] {
+        for (name, damage) in damages {
+            let Some(shop) = committed() else { return };
+            if file == "Kptfile" {
+                shop.put("repo/Kptfile", "apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata:\n  name: all\n");
+                git(&shop, "repo", &["add", "."]);
+                git(&shop, "repo", &["commit", "-q", "-m", "Kptfile"]);
+            }
+            let path = if file == "Kptfile" { "main:Kptfile" } else { "main:shop/web/deployment.yaml" };
+            let object = git(&shop, "repo", &["rev-parse", path]);
+            let tip = git(&shop, "repo", &["rev-parse", "main"]);
+            git(&shop, "repo", &["checkout", "-q", "--detach"]);
+            damage(&shop, &object);
+            for flags in [&["--git", "repo"][..], &["--git", "repo", "--dry-run"]] {
+                let run = Run::of(&shop.command(&shop.intent(5), flags).output().unwrap());
+                assert_eq!(run.code, 74, "{name} {file}: {}", run.stderr);
+                assert!(run.stderr.contains("E312"), "{name}: {}", run.stderr);
+            }
+            assert_eq!(git(&shop, "repo", &["rev-parse", "main"]), tip, "{name}");
+        }
+    }
+}
+
+fn replace(shop: &Shop, object: &str, content: &[u8]) {
+    let path = object_file(shop, object);
+    fs::remove_file(&path).unwrap();
+    fs::write(path, content).unwrap();
+}
+
+#[test]
+fn a_killed_git_and_a_full_disk_in_its_words_are_passing() {
+    for (step, before, reason) in [
+        ("commit-tree", "kill -9 $$", "git was ended by signal 9"),
+        ("write-tree", "kill -9 $$", "git was ended by signal 9"),
+        ("ls-tree", "echo 'fatal: write error: No space left on device' >&2; exit 128", "No space left"),
+        ("hash-object", "echo 'error: unable to write: Disk quota exceeded' >&2; exit 128", "quota"),
+    ] {
+        let Some(shop) = committed() else { return };
+        let mut command = shop.command(&shop.intent(5), &["--git", "repo"]);
+        // The step does not get as far as the real git.
+        command.env("PATH", shim(&shop, step, &format!("{before}; exit 1")).replace("exec", ""));
+        let shim = shop.read("shim/git").replace("(PATH=${PATH#*:}; ", "{ ").replace(") ;;", "; } ;;");
+        shop.script("shim/git", &shim);
+        Run::of(&command.output().unwrap()).refused(75, reason);
+        let line = Run::of(&shop.command(&shop.intent(5), &["--git", "repo"]).output().unwrap()).line();
+        assert_eq!(line["replicas"]["to"], 5, "{step}");
+    }
+}

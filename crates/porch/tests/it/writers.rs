@@ -1,0 +1,196 @@
+//! Somebody who knows no lock writes the same files at the same time, for a second each: nothing of his is lost, and no
+//! intent fails for it.
+
+use crate::lanes::order;
+use crate::shop::Shop;
+use conductor_porch::{Engine, Form, Patience, PorchError, Settings};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+const WHILE: Duration = Duration::from_millis(1_200);
+/// A person that failed tells nobody.
+const LIMIT: Duration = Duration::from_secs(20);
+/// What was exchanged and goes back is away for an instant only.
+const INSTANT: Duration = Duration::from_millis(200);
+
+fn patience() -> Patience<'static> {
+    Patience::new(Duration::from_secs(10), Duration::from_mins(1))
+}
+
+/// Applies orders until the other side is done, and counts how many went through.
+fn apply_while(engine: &Engine, over: &AtomicBool, prepare: impl Fn()) -> u32 {
+    let (mut done, begin) = (0, Instant::now());
+    while !over.load(Ordering::Acquire) && begin.elapsed() < LIMIT {
+        prepare();
+        match engine.apply(&order("web", 1 + done % 90), &patience()) {
+            Ok(_) => done += 1,
+            Err(error @ PorchError::Contended { .. }) => assert!(error.is_passing()),
+            Err(error) => panic!("after {done}: {error}"),
+        }
+    }
+    done
+}
+
+/// A file with a line of somebody's own in it, the same length each time.
+fn with_mark(text: &str, mark: u32) -> String {
+    let rest: Vec<&str> = text.lines().filter(|line| !line.starts_with("# mark ")).collect();
+    format!("# mark {mark:08}\n{}\n", rest.join("\n"))
+}
+
+fn has_mark(path: &Path, mark: u32) -> bool {
+    let begin = Instant::now();
+    let line = format!("# mark {mark:08}");
+    while begin.elapsed() < INSTANT {
+        if fs::read_to_string(path).is_ok_and(|text| text.starts_with(&line)) {
+            return true;
+        }
+    }
+    false
+}
+
+fn rename_in(path: &Path, text: &str) {
+    let draft = path.with_file_name("person.tmp");
+    fs::write(&draft, text).unwrap();
+    fs::rename(&draft, path).unwrap();
+}
+
+fn write_in_place(path: &Path, text: &str) {
+    use std::io::Write;
+    // Only the line of his own: as an editor of bytes does.
+    let mut file = fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.write_all(text.lines().next().unwrap().as_bytes()).unwrap();
+}
+
+/// Somebody writes versions of his own in `how`, each made from what he finds; answers those that did not last.
+fn versions(path: &Path, how: fn(&Path, &str), over: &AtomicBool) -> (u32, Vec<u32>) {
+    let (begin, mut mark, mut lost) = (Instant::now(), 0, Vec::new());
+    rename_in(path, &with_mark(&fs::read_to_string(path).unwrap(), 0));
+    while begin.elapsed() < WHILE {
+        mark += 1;
+        how(path, &with_mark(&fs::read_to_string(path).unwrap(), mark));
+        if !has_mark(path, mark) {
+            lost.push(mark);
+        }
+        std::thread::sleep(Duration::from_micros(u64::from(mark % 7) * 130));
+    }
+    over.store(true, Ordering::Release);
+    (mark, lost)
+}
+
+fn nothing_is_lost(how: fn(&Path, &str)) {
+    let shop = Shop::new();
+    let (path, over) = (shop.path("out/shop/web/deployment.yaml"), AtomicBool::new(false));
+    let engine = Engine::new(Settings { durable: false, ..Settings::new(shop.path("out")) });
+    rename_in(&path, &with_mark(&fs::read_to_string(&path).unwrap(), 0));
+    let (done, (written, lost)) = std::thread::scope(|scope| {
+        let person = scope.spawn(|| versions(&path, how, &over));
+        (apply_while(&engine, &over, || {}), person.join().unwrap())
+    });
+    assert!(lost.is_empty(), "{} of {written} versions are gone: {lost:?}", lost.len());
+    assert!(done > 5 && written > 20, "{done} intents, {written} versions");
+    engine.apply(&order("web", 95), &patience()).unwrap();
+    assert!(shop.read("out/shop/web/deployment.yaml").contains("replicas: 95 "));
+    let left: Vec<String> =
+        shop.tree("out").into_keys().filter(|path| path.ends_with(".porch-tmp")).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_version_renamed_in_at_the_same_time_is_never_lost() {
+    nothing_is_lost(rename_in);
+}
+
+#[test]
+fn bytes_written_in_place_at_the_same_time_are_never_lost() {
+    nothing_is_lost(write_in_place);
+}
+
+#[test]
+fn what_somebody_writes_right_after_us_is_no_defect_of_ours() {
+    let shop = Shop::new();
+    let (path, over) = (shop.path("out/shop/web/deployment.yaml"), AtomicBool::new(false));
+    let (text, begin) = (fs::read_to_string(&path).unwrap(), Instant::now());
+    let engine = Engine::new(Settings { durable: false, ..Settings::new(shop.path("out")) });
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let begin = Instant::now();
+            // File, link, file: never waiting, never looking.
+            while begin.elapsed() < WHILE {
+                rename_in(&path, &text);
+                let draft = path.with_file_name("person.lnk");
+                std::os::unix::fs::symlink("person.tmp", &draft).unwrap();
+                if begin.elapsed() > WHILE / 2 {
+                    fs::rename(&draft, &path).unwrap();
+                } else {
+                    fs::remove_file(&draft).unwrap();
+                }
+            }
+            rename_in(&path, &text);
+            over.store(true, Ordering::Release);
+        });
+        while !over.load(Ordering::Acquire) && begin.elapsed() < LIMIT {
+            match engine.apply(&order("web", 7), &patience()) {
+                // While the file is a link, the package holds no such object.
+                Ok(_) | Err(PorchError::Contended { .. } | PorchError::Unfit { .. }) => {}
+                Err(PorchError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
+                Err(PorchError::Io { source, .. }) if source.raw_os_error() == Some(40) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+    });
+}
+
+#[test]
+fn files_put_into_a_package_that_is_exchanged_are_kept() {
+    let shop = Shop::empty();
+    let settings = Settings { form: Form::Structured, kustomize: true, ..Settings::new(shop.path("out")) };
+    let (engine, over) = (Engine::new(settings), AtomicBool::new(false));
+    engine.apply(&order("web", 1), &patience()).unwrap();
+    let package = shop.path("out/shop/web-scaling-patch");
+    assert!(package.is_dir());
+    let put = std::thread::scope(|scope| {
+        let person = scope.spawn(|| {
+            let (begin, mut put) = (Instant::now(), Vec::new());
+            while begin.elapsed() < WHILE {
+                let name = format!("note-{}.txt", put.len());
+                // Whoever is just opening it when the package is exchanged is told so, and does it again.
+                if fs::write(package.join(&name), &name).is_ok() {
+                    put.push(name);
+                }
+                std::thread::sleep(Duration::from_micros(3_000 + 700 * (put.len() as u64 % 5)));
+            }
+            over.store(true, Ordering::Release);
+            put
+        });
+        let component = package.join("kustomization.yaml");
+        let done = apply_while(&engine, &over, || drop(fs::remove_file(&component)));
+        assert!(done > 0, "no intent got through");
+        person.join().unwrap()
+    });
+    let all = shop.tree("out");
+    let found = |name: &String| all.keys().any(|path| path.ends_with(&format!("/{name}")));
+    let lost: Vec<&String> = put.iter().filter(|name| !found(name)).collect();
+    assert!(lost.is_empty(), "{} of {} are gone: {lost:?}", lost.len(), put.len());
+}
+
+#[test]
+fn what_a_killed_exchange_left_of_somebody_is_kept() {
+    let shop = Shop::new();
+    let text = shop.read("out/shop/web/deployment.yaml");
+    let kept = |name: &str| -> PathBuf { shop.path("out/shop/web").join(name) };
+    // A draft, or what a draft has replaced, goes.
+    for ours in [text.replace("replicas: 2   #", "replicas: 41   #"), text.clone(), text[..60].to_owned()] {
+        shop.put("out/shop/web/.porch-tmp", ours);
+        shop.scale(u32::try_from(text.len() % 7).unwrap() + 3, &[]).line();
+        shop.scale(2, &[]).line();
+        let found = [".porch-tmp", ".porch-kept-1"].map(|name| fs::read_to_string(kept(name)).ok());
+        assert_eq!(found, [None, None]);
+    }
+    // A version of somebody's that came out in the instant of the kill stays.
+    let theirs = text.replace("1.4.2", "1.5.0");
+    shop.put("out/shop/web/.porch-tmp", &theirs);
+    shop.scale(5, &[]).line();
+    assert_eq!(fs::read_to_string(kept(".porch-kept-1")).unwrap(), theirs);
+}
