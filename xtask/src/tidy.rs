@@ -139,10 +139,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("control", &["sys"]),
     ("inquiry", &["store", "sys"]),
     ("intake", &["seal", "sys"]),
-    ("runner", &["sys"]),
+    ("runner", &["seal", "sys"]),
     ("clerk", &["store", "sys"]),
     ("telemetry", &[]),
-    ("store", &["sys"]),
+    ("store", &["seal", "sys"]),
     ("seal", &[]),
     ("sys", &[]),
 ];

@@ -1,14 +1,35 @@
 //! The only module that names a crypto library. Today: hashing and random numbers; keys, encryption and signatures
 //! of records come here.
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{Context, SHA256, digest};
 use conductor_core::Digest;
+use std::io::{self, Read};
+
+/// How much of a file is in memory while it is hashed.
+const CHUNK: u64 = 64 << 10;
 
 /// SHA-256 of `bytes`.
 pub fn sha256(bytes: &[u8]) -> Digest {
+    as_digest(digest(&SHA256, bytes).as_ref())
+}
+
+/// SHA-256 of the next `length` bytes; fewer are an error.
+pub fn sha256_of(reader: &mut impl Read, length: u64) -> io::Result<Digest> {
+    let (mut context, mut left) = (Context::new(&SHA256), length);
+    let mut chunk = vec![0; usize::try_from(left.min(CHUNK)).unwrap_or(0)];
+    while left > 0 {
+        let size = usize::try_from(left.min(CHUNK)).unwrap_or(0);
+        let part = chunk.get_mut(..size).unwrap_or_default();
+        reader.read_exact(part)?;
+        context.update(part);
+        left -= size as u64;
+    }
+    Ok(as_digest(context.finish().as_ref()))
+}
+
+fn as_digest(hash: &[u8]) -> Digest {
     let mut out = [0; 32];
-    let hash = digest(&SHA256, bytes);
-    for (to, from) in out.iter_mut().zip(hash.as_ref()) {
+    for (to, from) in out.iter_mut().zip(hash) {
         *to = *from;
     }
     Digest(out)
@@ -31,6 +52,16 @@ pub fn same_secret(one: &[u8], other: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_hashed_in_parts_and_to_its_end() {
+        let bytes: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
+        for length in [0, 1, 65_536, 65_537, bytes.len()] {
+            let hashed = sha256_of(&mut bytes.as_slice(), length as u64).unwrap();
+            assert_eq!(hashed, sha256(&bytes[..length]), "{length}");
+        }
+        assert!(sha256_of(&mut bytes.as_slice(), bytes.len() as u64 + 1).is_err());
+    }
 
     #[test]
     fn known_answer() {

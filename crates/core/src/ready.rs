@@ -52,6 +52,8 @@ reasons! {
     DirectoryReplaced "directory-replaced" no_takes no_starts
     /// The store failed: the process is about to end.
     StoreError "store-error" no_takes no_starts
+    /// Bytes of claimed intents cannot be read back from the store. They are tried again, each second.
+    StoreUnreadable "store-unreadable" no_takes starts
     /// The program that runs intents is not there.
     PorchMissing "porch-missing" no_takes no_starts
     /// The intake cannot wait for events: the system refuses the call, again and again. It goes on by the clock.
@@ -65,7 +67,7 @@ impl NotReady {
             Self::Starting | Self::Stopping | Self::Stopped => None,
             Self::DiskFull => Some(Code::DiskFull),
             Self::HandoffGone | Self::DirectoryReplaced => Some(Code::HandoffGone),
-            Self::StoreError => Some(Code::StoreFailed),
+            Self::StoreError | Self::StoreUnreadable => Some(Code::StoreFailed),
             Self::PorchMissing => Some(Code::PorchMissing),
             Self::IntakeFailing => Some(Code::DirectorySetup),
         }

@@ -1,6 +1,7 @@
 //! What the clerk is asked for and what it answers, and the values both carry.
 
 use crate::sys::dir::Dir;
+use crate::sys::payload::Payload;
 use crate::sys::slots::Slots;
 use conductor_core::Code;
 use conductor_core::inquiry::Held;
@@ -34,15 +35,15 @@ pub struct Places {
 /// Where the archived file comes from.
 #[derive(Debug, Clone)]
 pub enum Source {
-    /// The private copy in a staging slot, checked after the run; the bytes are the fallback.
+    /// The private copy in a staging slot, checked after the run; the store has the bytes if it is not there.
     Staged {
         /// The slot.
         slot: u16,
-        /// Exactly what was run.
-        bytes: Arc<[u8]>,
     },
-    /// From memory or the store.
-    Bytes(Arc<[u8]>),
+    /// From memory.
+    Bytes(Payload),
+    /// From the store, which has them with the claim, or since the outcome was recorded.
+    Stored,
     /// The taken file itself is moved: it was not read.
     Taken(TakenName),
 }
@@ -66,6 +67,15 @@ pub struct Settlement {
     pub renamed: bool,
 }
 
+/// A decided outcome whose files may be missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Again {
+    /// Sequence number.
+    pub seq: u64,
+    /// The producer's file, where it is still there.
+    pub taken: Option<TakenName>,
+}
+
 /// What the daemon asks for.
 #[derive(Debug)]
 pub enum Command {
@@ -74,7 +84,7 @@ pub enum Command {
         /// The record.
         claim: Box<Claim>,
         /// The bytes.
-        bytes: Arc<[u8]>,
+        bytes: Payload,
         /// Whether its first start is recorded with it.
         arm: bool,
     },
@@ -87,6 +97,10 @@ pub enum Command {
     },
     /// Make an outcome durable and publish it.
     Settle(Box<Settlement>),
+    /// Publish again what an earlier daemon had decided; the store has all of it.
+    Republish(Vec<Again>),
+    /// Something could not be read from the store: look after it.
+    ReadFailed,
     /// Remove what is older than this.
     Retain {
         /// Outcomes finished before go.
@@ -150,6 +164,8 @@ pub enum Ack {
         /// Where the file is now.
         archived_as: String,
     },
+    /// A decided outcome was published again.
+    Republished(Box<Outcome>),
     /// One transaction was made durable.
     Committed {
         /// How long that took.

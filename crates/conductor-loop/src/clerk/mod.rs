@@ -13,19 +13,20 @@ mod retention;
 mod tests;
 
 pub use head::{FILE as HEAD_FILE, FORMAT as HEAD_FORMAT, Head, HeadBody};
-pub use message::{Ack, Command, Places, Settlement, Source};
+pub use message::{Ack, Again, Command, Places, Settlement, Source};
 
-use crate::store::{Batch, Store, StoreError};
+use crate::store::{Batch, Content, Kept, Settled, Store, StoreError};
 use crate::sys::dir::Dir;
+use crate::sys::payload::Payload;
 use crate::sys::taken::TakenFiles;
 use conductor_core::Code;
 use conductor_core::inquiry::Held;
 use conductor_core::name::TakenName;
-use conductor_core::record::{Claim, LastSuccess};
+use conductor_core::record::{Claim, LastSuccess, Outcome};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use packages::PackageSync;
 use publish::PublishError;
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -121,6 +122,8 @@ struct Desk<R> {
     published: Vec<u64>,
     published_since: Option<Instant>,
     done: Vec<u64>,
+    /// Decided by an earlier daemon and to be published again, before anything newer.
+    again: VecDeque<Again>,
     /// Committed outcomes whose files found no space.
     unpublished: Vec<Settlement>,
     /// When they are tried again.
@@ -153,6 +156,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
             published: Vec::new(),
             published_since: None,
             done: Vec::new(),
+            again: VecDeque::new(),
             unpublished: Vec::new(),
             space_retry_at: None,
             retain_before: None,
@@ -222,16 +226,17 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
     fn turn(&mut self, batch: Vec<Command>) -> Result<(), Stopped> {
         let idle = batch.is_empty();
         let work = self.sort(batch)?;
+        self.republish()?;
         if !work.is_empty() || self.done.len() >= SYNC_AT || (idle && !self.done.is_empty()) {
             let begun = Instant::now();
             let lasts = self.commit(&work)?;
             self.answer(&work, begun.elapsed(), lasts);
             self.publish(work.settlements)?;
         }
-        if self.space_retry_at.is_some_and(|at| Instant::now() >= at) {
+        if self.again.is_empty() && self.space_retry_at.is_none_or(|at| Instant::now() >= at) {
             self.space_retry_at = None;
-            let again = std::mem::take(&mut self.unpublished);
-            self.publish(again)?;
+            let unpublished = std::mem::take(&mut self.unpublished);
+            self.publish(unpublished)?;
         }
         self.start_sync();
         self.retain()?;
@@ -255,6 +260,8 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
                     self.packages.as_mut().map(PackageSync::ended);
                     work.settlements.extend(settlements);
                 }
+                Command::Republish(again) => self.again.extend(again),
+                Command::ReadFailed => self.look_after_store()?,
                 Command::Synced { seqs, result } => {
                     self.sync_under_way = false;
                     self.believe("the handoff file system", result)?;
@@ -290,6 +297,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
 
     /// One durable transaction. A full disk is waited for; anything else is fatal.
     fn commit(&mut self, work: &Work) -> Result<Vec<Option<LastSuccess>>, Stopped> {
+        let mut failed_before = false;
         loop {
             match self.store.write(|batch| write(batch, work, &self.done)) {
                 Ok(lasts) => {
@@ -299,6 +307,11 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
                 }
                 Err(error @ StoreError::NoSpace(_)) => {
                     self.wait_for_space(&error)?;
+                    self.reopen()?;
+                }
+                // A read failed since; of this commit nothing is durable, or all, and it may be made twice.
+                Err(StoreError::Failed) if !failed_before => {
+                    failed_before = true;
                     self.reopen()?;
                 }
                 Err(error) => return Err(self.fatal(error.code(), &error.to_string())),
@@ -315,6 +328,16 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
                 Err(error @ (StoreError::NoSpace(_) | StoreError::Busy)) => self.wait_for_space(&error)?,
                 Err(error) => return Err(self.fatal(error.code(), &error.to_string())),
             }
+        }
+    }
+
+    /// A worker could not read: after a failure the storage engine answers nothing more until it is opened again, which nobody
+    /// would do while nothing is written.
+    fn look_after_store(&mut self) -> Result<(), Stopped> {
+        match self.store.has_failed() {
+            Ok(false) => Ok(()),
+            Ok(true) | Err(StoreError::NoSpace(_) | StoreError::Busy) => self.reopen(),
+            Err(error) => Err(self.fatal(error.code(), &error.to_string())),
         }
     }
 
@@ -350,34 +373,81 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
     fn publish(&mut self, settlements: Vec<Settlement>) -> Result<(), Stopped> {
         let mut acks = Vec::with_capacity(settlements.len());
         for mut settlement in settlements {
-            if !self.unpublished.is_empty() {
-                // In order, or an older status would replace a newer one.
+            // In order, or an older status would replace a newer one.
+            if self.again.is_empty() && self.unpublished.is_empty() && self.publish_one(&mut settlement)? {
+                let Outcome { seq, archived_as, .. } = settlement.outcome;
+                acks.push(Ack::Filed { seq, archived_as });
+            } else {
                 self.unpublished.push(settlement);
-                continue;
-            }
-            match publish::publish(&self.places, &mut settlement) {
-                Ok(()) => {
-                    if settlement.renamed {
-                        let Settlement { outcome, report, .. } = &settlement;
-                        let kept = self.store.write(|batch| batch.settle(outcome, report.as_deref(), None));
-                        kept.map_err(|error| self.fatal(error.code(), &error.to_string()))?;
-                    }
-                    let seq = settlement.outcome.seq;
-                    self.published.push(seq);
-                    self.published_since.get_or_insert_with(Instant::now);
-                    acks.push(Ack::Filed { seq, archived_as: settlement.outcome.archived_as });
-                }
-                Err(PublishError::NoSpace) => {
-                    self.set_full(true);
-                    self.space_retry_at = Some(Instant::now() + SPACE_RETRY);
-                    self.unpublished.push(settlement);
-                }
-                Err(PublishError::Io { what, source }) => {
-                    return Err(self.fatal(Code::StoreFailed, &format!("{what}: {source}")));
-                }
             }
         }
         self.has_room();
+        if !acks.is_empty() {
+            (self.report)(acks);
+        }
+        Ok(())
+    }
+
+    /// Whether the files are made; else there was no space, and it is tried again later.
+    fn publish_one(&mut self, settlement: &mut Settlement) -> Result<bool, Stopped> {
+        let mut result = publish::publish(&self.places, &self.store, settlement);
+        if let Err(PublishError::Unread(StoreError::Failed)) = result {
+            self.reopen()?;
+            result = publish::publish(&self.places, &self.store, settlement);
+        }
+        match result {
+            Ok(()) => {}
+            Err(PublishError::NoSpace) => {
+                self.set_full(true);
+                self.space_retry_at = Some(Instant::now() + SPACE_RETRY);
+                return Ok(false);
+            }
+            Err(PublishError::Io { what, source }) => {
+                return Err(self.fatal(Code::StoreFailed, &format!("{what}: {source}")));
+            }
+            Err(PublishError::Unread(error)) => {
+                let seq = settlement.outcome.seq;
+                return Err(self.fatal(error.code(), &format!("archiving intent {seq}: {error}")));
+            }
+        }
+        if settlement.renamed {
+            let Settlement { outcome, report, .. } = &*settlement;
+            let kept = self.store.write(|batch| batch.settle(outcome, report.as_deref(), Kept::Already));
+            kept.map_err(|error| self.fatal(error.code(), &error.to_string()))?;
+        }
+        self.published.push(settlement.outcome.seq);
+        self.published_since.get_or_insert_with(Instant::now);
+        Ok(true)
+    }
+
+    /// Publishes again what an earlier daemon had decided, one at a time from the store, whatever their number and size.
+    fn republish(&mut self) -> Result<(), Stopped> {
+        if self.space_retry_at.is_some_and(|at| Instant::now() < at) {
+            return Ok(());
+        }
+        let mut acks = Vec::new();
+        while let Some(Again { seq, taken }) = self.again.front().cloned() {
+            let settled = self.store.settled(seq);
+            let Settled { outcome, report, content } =
+                settled.map_err(|error| self.fatal(error.code(), &format!("publishing again: {error}")))?;
+            let (source, taken) = match content {
+                Content::Stored => (Source::Stored, taken),
+                Content::File => {
+                    let raw = || TakenName { seq, raw: outcome.name.as_bytes().into() };
+                    (Source::Taken(taken.unwrap_or_else(raw)), None)
+                }
+            };
+            let (republish, archived, renamed) = (true, false, false);
+            let mut settlement = Settlement { outcome, source, report, taken, republish, archived, renamed };
+            if !self.publish_one(&mut settlement)? {
+                break;
+            }
+            self.again.pop_front();
+            acks.push(Ack::Republished(Box::new(settlement.outcome)));
+            if acks.len() >= BATCH_MAX {
+                (self.report)(std::mem::take(&mut acks));
+            }
+        }
         if !acks.is_empty() {
             (self.report)(acks);
         }
@@ -406,7 +476,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
                 Ok(())
             }
             // Retention frees space; where there is none for its own record it is tried again in an hour.
-            Err(StoreError::NoSpace(_)) => {
+            Err(StoreError::NoSpace(_) | StoreError::Failed) => {
                 self.retain_before = None;
                 self.reopen()?;
                 self.has_room();
@@ -430,7 +500,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
 
     /// Something could be written. While files wait for space the store alone, which reuses its own, proves nothing.
     fn has_room(&mut self) {
-        if self.unpublished.is_empty() {
+        if self.unpublished.is_empty() && self.again.is_empty() {
             self.set_full(false);
         }
     }
@@ -450,7 +520,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
 
 #[derive(Default)]
 struct Work {
-    claims: Vec<(Box<Claim>, Arc<[u8]>, bool)>,
+    claims: Vec<(Box<Claim>, Payload, bool)>,
     arms: Vec<(u64, u32)>,
     settlements: Vec<Settlement>,
     /// Targets held (with the record) or released, and who waits for it.
@@ -470,11 +540,12 @@ impl Work {
 /// The content of one transaction. Outcomes first, so that claims of the same batch see the successes.
 fn write(batch: &Batch, work: &Work, done: &[u64]) -> Result<Vec<Option<LastSuccess>>, StoreError> {
     for settlement in &work.settlements {
-        let bytes = match &settlement.source {
-            Source::Staged { bytes, .. } | Source::Bytes(bytes) => Some(&**bytes),
-            Source::Taken(_) => None,
+        let kept = match &settlement.source {
+            Source::Staged { .. } | Source::Stored => Kept::Already,
+            Source::Bytes(bytes) => Kept::Bytes(bytes),
+            Source::Taken(_) => Kept::File,
         };
-        batch.settle(&settlement.outcome, settlement.report.as_deref(), bytes)?;
+        batch.settle(&settlement.outcome, settlement.report.as_deref(), kept)?;
     }
     let claims = work.claims.iter().map(|(claim, bytes, arm)| batch.claim(claim, bytes, *arm));
     let lasts = claims.collect::<Result<Vec<_>, _>>()?;

@@ -2,6 +2,7 @@
 //! none is synced by itself. Files are projections of the store, so a lost one is made again.
 
 use super::{Places, Settlement, Source};
+use crate::store::{Store, StoreError};
 use crate::sys::dir::Dir;
 use crate::sys::is_no_space;
 use crate::sys::taken::TakenFiles;
@@ -15,7 +16,12 @@ const STATUS_MODE: u32 = 0o644;
 
 pub(super) enum PublishError {
     NoSpace,
-    Io { what: String, source: io::Error },
+    Io {
+        what: String,
+        source: io::Error,
+    },
+    /// The content could not be read from the store.
+    Unread(StoreError),
 }
 
 fn failed(what: String) -> impl FnOnce(io::Error) -> PublishError {
@@ -47,9 +53,13 @@ pub(super) fn choose_name(
 }
 
 /// Publishes what is not published yet.
-pub(super) fn publish(places: &Places, settlement: &mut Settlement) -> Result<(), PublishError> {
+pub(super) fn publish(
+    places: &Places,
+    store: &Store,
+    settlement: &mut Settlement,
+) -> Result<(), PublishError> {
     if !settlement.archived {
-        place_archive(places, settlement)?;
+        place_archive(places, store, settlement)?;
         settlement.archived = true;
     }
     let Settlement { outcome, report, taken, .. } = settlement;
@@ -71,14 +81,22 @@ pub(super) fn publish(places: &Places, settlement: &mut Settlement) -> Result<()
 }
 
 /// At the recorded name, or at the numbered one if a stranger took that meanwhile.
-fn place_archive(places: &Places, settlement: &mut Settlement) -> Result<(), PublishError> {
+fn place_archive(places: &Places, store: &Store, settlement: &mut Settlement) -> Result<(), PublishError> {
     let (label, dir) = archive(places, &settlement.outcome);
     loop {
         let Settlement { outcome, source, republish, renamed, .. } = settlement;
         let name = outcome.archived_as.rsplit('/').next().unwrap_or_default().to_owned();
+        let stored = || from_store(store, outcome, |bytes| from_bytes(places, dir, &name, bytes, *republish));
         let result = match source {
-            Source::Staged { slot, bytes } => staged(places, (*slot, &outcome.name), dir, &name, bytes),
+            // The checked private copy becomes the archived file: no new inode.
+            Source::Staged { slot } => match places.slots.move_out(*slot, &outcome.name, dir, &name) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+                // Whatever porch did to its directory meanwhile: the store has the bytes.
+                Err(_) => stored()?,
+                Ok(()) => Ok(()),
+            },
             Source::Bytes(bytes) => from_bytes(places, dir, &name, bytes, *republish),
+            Source::Stored => stored()?,
             Source::Taken(taken) => match places.taken.move_taken(taken, dir, &name) {
                 // Moved before a crash; the record stayed open.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -95,14 +113,11 @@ fn place_archive(places: &Places, settlement: &mut Settlement) -> Result<(), Pub
     }
 }
 
-/// The checked private copy becomes the archived file: no new inode.
-fn staged(places: &Places, (slot, name): (u16, &str), dir: &Dir, to: &str, bytes: &[u8]) -> io::Result<()> {
-    match places.slots.move_out(slot, name, dir, to) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
-        // Whatever porch did to its directory meanwhile: the bytes are here as well.
-        Err(_) => from_bytes(places, dir, to, bytes, false),
-        Ok(()) => Ok(()),
-    }
+/// The content as the store has it; without it there is nothing to archive, never an empty file.
+fn from_store<T>(store: &Store, outcome: &Outcome, work: impl FnOnce(&[u8]) -> T) -> Result<T, PublishError> {
+    let unknown = || StoreError::Damaged(format!("intent {}: its digest is missing", outcome.seq));
+    let digest = outcome.sha256.ok_or_else(unknown).map_err(PublishError::Unread)?;
+    store.with_bytes(outcome.seq, &digest, work).map_err(PublishError::Unread)
 }
 
 fn from_bytes(places: &Places, dir: &Dir, to: &str, bytes: &[u8], republish: bool) -> io::Result<()> {

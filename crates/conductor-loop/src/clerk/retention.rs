@@ -19,12 +19,10 @@ pub(super) struct Swept {
 /// imported ones, which may be older than their number says.
 pub(super) fn sweep(places: &Places, store: &Store, before: jiff::Timestamp) -> Result<Swept, StoreError> {
     let mut old = Vec::new();
-    let open: std::collections::HashSet<u64> =
-        store.open_entries()?.iter().filter_map(|entry| Some(entry.outcome.as_ref()?.seq)).collect();
-    store.outcomes(|outcome| {
+    // What is not yet known to be published durably is still needed.
+    store.done_outcomes(|outcome| {
         let expired = outcome.finished_at < before;
-        // Not yet known to be published durably: it is still needed.
-        if expired && !open.contains(&outcome.seq) {
+        if expired {
             old.push(outcome);
         }
         old.len() < ROUND && expired

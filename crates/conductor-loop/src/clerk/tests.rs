@@ -3,8 +3,8 @@
 use super::packages::PackageSync;
 use super::publish::{PublishError, choose_name, publish};
 use super::*;
+use crate::sys::payload::Budget;
 use crate::sys::slots::Slots;
-use conductor_core::record::Outcome;
 use jiff::{SignedDuration, Timestamp};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -53,6 +53,7 @@ impl Office {
         let words = |ack| match ack {
             Ack::Claimed { seq, .. } => format!("claimed {seq}"),
             Ack::Armed { seq } => format!("armed {seq}"),
+            Ack::Republished(outcome) => format!("republished {} {}", outcome.seq, outcome.archived_as),
             Ack::Filed { seq, archived_as } => format!("filed {seq} {archived_as}"),
             Ack::Committed { records, .. } => format!("committed {records}"),
             Ack::DiskFull(full) => format!("full {full}"),
@@ -60,6 +61,33 @@ impl Office {
             Ack::Fatal { code, .. } => format!("fatal {}", code.id()),
         };
         self.acks.try_iter().map(words).collect()
+    }
+
+    /// A durable claim with these bytes.
+    fn claim(&self, seq: u64, bytes: &[u8]) {
+        let policy = conductor_core::intent::Policy { allow_scale_to_zero: false };
+        let text = br#"{"intent_type": "scaling", "target": "t", "namespace": "n", "replicas": 3}"#;
+        let intent = conductor_core::intent::judge(text, policy).unwrap();
+        let claim = Claim {
+            v: conductor_core::record::VERSION,
+            seq,
+            name: "intent-a.json".to_owned(),
+            sha256: crate::seal::sha256(bytes),
+            size: bytes.len() as u64,
+            uid: 0,
+            taken_at: Timestamp::UNIX_EPOCH,
+            correlation_id: "c".to_owned(),
+            key: intent.key,
+            kind: intent.kind,
+            replicas: intent.replicas,
+            priority: intent.priority,
+            timeout_secs: None,
+            reason: None,
+            source: None,
+            inode: 1,
+            mtime_ns: 1,
+        };
+        self.desk.store.write(|batch| batch.claim(&claim, bytes, false)).unwrap();
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -72,10 +100,12 @@ impl Office {
 
     /// Whether publishing went well, and under which name the file is recorded.
     fn publish(&self, mut settlement: Settlement) -> (Result<(), String>, String) {
-        let result = publish(&self.desk.places, &mut settlement).map_err(|error| match error {
-            PublishError::NoSpace => "no space".to_owned(),
-            PublishError::Io { source, .. } => source.to_string(),
-        });
+        let result =
+            publish(&self.desk.places, &self.desk.store, &mut settlement).map_err(|error| match error {
+                PublishError::NoSpace => "no space".to_owned(),
+                PublishError::Io { source, .. } => source.to_string(),
+                PublishError::Unread(error) => error.to_string(),
+            });
         (result, settlement.outcome.archived_as)
     }
 }
@@ -98,8 +128,15 @@ fn settlement(seq: u64, source: Source) -> Settlement {
     }
 }
 
+/// A settlement of bytes that the store has.
+fn stored(seq: u64, source: Source) -> Settlement {
+    let mut stored = settlement(seq, source);
+    stored.outcome.sha256 = Some(crate::seal::sha256(b"ours"));
+    stored
+}
+
 fn bytes(text: &str) -> Source {
-    Source::Bytes(text.as_bytes().into())
+    Source::Bytes(Payload::new(text.as_bytes().to_vec(), &Budget::new(1 << 20)))
 }
 
 fn settle(seq: u64) -> Command {
@@ -325,9 +362,9 @@ fn a_clean_end_leaves_nothing_for_the_next_start() {
     office.turn(vec![settle(3)]);
     office.turn(vec![Command::Synced { seqs: vec![1, 2], result: Ok(()) }]);
     assert_eq!((&office.desk.done, &office.desk.published), (&vec![1, 2], &vec![3]));
-    assert_eq!(office.desk.store.open_entries().unwrap().len(), 3);
+    assert_eq!(office.desk.store.sizes().unwrap().0, 3);
     office.desk.finish();
-    assert_eq!(office.desk.store.open_entries().unwrap().len(), 0);
+    assert_eq!(office.desk.store.sizes().unwrap().0, 0);
     let head: HeadBody = serde_json::from_slice(&office.read(HEAD_FILE)).unwrap();
     assert_eq!((head.counts.processed, head.last_seq), (3, 3));
 }
@@ -343,7 +380,7 @@ fn retention_goes_in_rounds_and_says_what_it_removed() {
         .desk
         .store
         .write(|batch| {
-            all.iter().try_for_each(|one| batch.settle(one, None, None))?;
+            all.iter().try_for_each(|one| batch.settle(one, None, Kept::File))?;
             batch.done(&all.iter().map(|one| one.seq).collect::<Vec<_>>())
         })
         .unwrap();
@@ -381,7 +418,7 @@ fn retention_leaves_the_status_of_a_later_run_alone() {
             .desk
             .store
             .write(|batch| {
-                batch.settle(&old, None, None)?;
+                batch.settle(&old, None, Kept::File)?;
                 batch.done(&[1])
             })
             .unwrap();
@@ -445,15 +482,19 @@ fn what_cannot_be_archived_is_never_said_to_be() {
 #[test]
 fn a_staged_copy_that_is_gone_is_made_from_the_bytes() {
     let office = office();
-    let source = Source::Staged { slot: 3, bytes: b"ours".as_slice().into() };
-    let (result, _) = office.publish(settlement(7, source.clone()));
-    assert_eq!((result, office.read("processed/intent-a.json")), (Ok(()), b"ours".to_vec()));
-    // One that cannot be moved for another reason is not.
-    let office = self::office();
-    std::fs::write(office.path("staging/3"), "no directory").unwrap();
-    let (result, _) = office.publish(settlement(7, source));
-    assert!(result.unwrap_err().contains("Not a directory"));
+    let staged = || stored(7, Source::Staged { slot: 3 });
+    let (result, _) = office.publish(staged());
+    assert!(result.unwrap_err().contains("its record is missing"), "and never an empty file");
     assert!(office.desk.places.processed.names().unwrap().is_empty());
+    office.claim(7, b"ours");
+    let (result, _) = office.publish(staged());
+    assert_eq!((result, office.read("processed/intent-a.json")), (Ok(()), b"ours".to_vec()));
+    // Whatever stands in its place.
+    let office = self::office();
+    office.claim(7, b"ours");
+    std::fs::write(office.path("staging/3"), "no directory").unwrap();
+    let (result, _) = office.publish(staged());
+    assert_eq!((result, office.read("processed/intent-a.json")), (Ok(()), b"ours".to_vec()));
 }
 
 #[test]
@@ -505,4 +546,27 @@ fn the_head_is_looked_at_again_when_it_may_have_changed() {
     assert_eq!(head.counts.processed, 0);
     let fresh = Head::new(String::new()).patience();
     assert!(fresh > Duration::ZERO && fresh <= Duration::from_secs(1), "{fresh:?}");
+}
+
+#[test]
+fn what_an_earlier_daemon_decided_is_published_before_anything_newer() {
+    let mut office = office();
+    let refused =
+        |seq| Outcome { sha256: Some(crate::seal::sha256(b"ours")), ..outcome(seq, "intent-a.json") };
+    let decided = [refused(1), Outcome { archived_as: "processed/intent-a.2.json".to_owned(), ..refused(2) }];
+    office
+        .desk
+        .store
+        .write(|batch| decided.iter().try_for_each(|one| batch.settle(one, None, Kept::Bytes(b"ours"))))
+        .unwrap();
+    let again = |seq| Again { seq, taken: None };
+    let (goes_on, said) = office.turn(vec![settle(3), Command::Republish(vec![again(1), again(2)])]);
+    let republished = ["republished 1 processed/intent-a.json", "republished 2 processed/intent-a.2.json"];
+    let filed = ["committed 1", "filed 3 processed/intent-a.3.json"];
+    assert!(goes_on);
+    assert_eq!(said, [&republished[..], &filed[..]].concat());
+    assert_eq!(office.read("processed/intent-a.2.json"), b"ours");
+    // What cannot be read is no file, and the end.
+    let (goes_on, said) = office.turn(vec![Command::Republish(vec![again(9)])]);
+    assert_eq!((goes_on, said), (false, vec!["fatal E404".to_owned()]));
 }

@@ -12,21 +12,25 @@ use super::set_up::{
 };
 use super::unfinished::key_of;
 use super::{Failure, Input, Reload, Summary, supervisor};
-use crate::clerk::{Ack, Clerk, Command as ToClerk, Head};
+use crate::clerk::{Ack, Again, Clerk, Command as ToClerk, Head};
 use crate::config::Config;
 use crate::control::Control;
 use crate::intake::{self, Intake, Report};
-use crate::runner::{Engine, RunLedger, Stop};
+use crate::runner::{Bytes, Ended, Engine, RunLedger, Stop};
 use crate::sys::dir::Dir;
 use crate::sys::monotonic;
+use crate::sys::payload::Budget;
 use crate::telemetry::{Progress, Standing};
 use conductor_core::Code;
 use conductor_core::desk::{Desk, Effect, Event};
 use conductor_core::inquiry::Held;
 use conductor_core::intent::Policy;
+use conductor_core::limits::HELD_BYTES_MAX;
+use conductor_core::outcome::Ending;
 use conductor_core::ready::{NotReady, Reasons};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +38,8 @@ use std::time::Duration;
 const INPUTS_AT_ONCE: usize = 1_024;
 const RETENTION_EVERY: Duration = Duration::from_hours(1);
 const SPACE_CHECK: Duration = Duration::from_secs(1);
+/// How long bytes that could not be read back are a reason for not being ready, if nobody tries again.
+const UNREAD_TOLD: Duration = Duration::from_secs(10);
 /// Below this much free space nothing new is taken: what is in flight needs room for its records and files.
 pub const FREE_BYTES_MIN: u64 = 4 << 20;
 /// And fewer inodes.
@@ -68,6 +74,12 @@ pub(super) struct Life<'l> {
     next_retention: Duration,
     next_space_check: Duration,
     clerk_waits_for_space: bool,
+    /// The state directory, where it lies on a file system of its own.
+    state: Option<StateFiles>,
+    /// Where there is too little room.
+    full_at: Option<PathBuf>,
+    /// Numbers of intents whose bytes could not be read back, and when that was last tried.
+    unread: BTreeMap<u64, Duration>,
     polled: bool,
 }
 
@@ -76,6 +88,12 @@ struct Stopping {
     terminate_at: Duration,
     told: bool,
     signals: u32,
+}
+
+/// Whether two directories lie on different file systems, as far as can be told.
+fn is_elsewhere(one: &Dir, other: &Dir) -> bool {
+    let device = |dir: &Dir| dir.meta().map(|meta| meta.id.0).ok();
+    device(one) != device(other)
 }
 
 impl<'l> Life<'l> {
@@ -116,14 +134,17 @@ impl<'l> Life<'l> {
         });
         let clerk = clerk.map_err(setup("the clerk"))?;
         let polled = places.handoff.is_network_file_system();
-        let settings = intake_settings(config, &places, polled, recovered.next_seq);
+        let settings =
+            intake_settings(config, &places, polled, recovered.next_seq, Budget::new(HELD_BYTES_MAX));
         let to_loop = inputs.clone();
         let intake = Intake::start(settings, move |report| drop(to_loop.send(Input::Intake(report))))
             .map_err(setup("the intake"))?;
-        let runner = start_runner(config, &places, (engine, out), &Arc::new(ledger), inputs.clone())
-            .map_err(setup("the workers"))?;
+        let runner =
+            start_runner(config, &places, (engine, out), (&Arc::new(ledger), &store), inputs.clone())
+                .map_err(setup("the workers"))?;
 
         let held_targets = held_targets(&store)?;
+        let elsewhere = Some(state).filter(|state| is_elsewhere(&state.dir, &places.handoff));
         let control = open_control(config, &places, &store, &porch_path, questions);
         let now = monotonic();
         let mut life = Self {
@@ -133,7 +154,7 @@ impl<'l> Life<'l> {
             held: held_targets,
             _control: control,
             desk: Desk::new(config.limits.clone(), period(config, polled)),
-            bench: Bench::new(clerk, runner, store, (config.mode, porch_path), (summary, Arc::clone(board))),
+            bench: Bench::new(clerk, runner, (config.mode, porch_path), (summary, Arc::clone(board))),
             intake,
             places,
             board: Arc::clone(board),
@@ -144,6 +165,9 @@ impl<'l> Life<'l> {
             next_retention: now,
             next_space_check: now,
             clerk_waits_for_space: false,
+            state: elsewhere,
+            full_at: None,
+            unread: BTreeMap::new(),
             polled,
         };
         tracing::info!(
@@ -157,7 +181,8 @@ impl<'l> Life<'l> {
 
     /// Brings what recovery found onto the desk, then lets it begin.
     fn take_over(&mut self, recovered: super::recover::Recovered) {
-        let found = (recovered.settlements.len(), recovered.claims.len(), recovered.relook.len());
+        let to_publish = recovered.again.len() + recovered.given_up.len();
+        let found = (to_publish, recovered.claims.len(), recovered.relook.len());
         if found != (0, 0, 0) {
             tracing::info!(
                 to_publish = found.0,
@@ -170,12 +195,16 @@ impl<'l> Life<'l> {
         for target in self.held.keys() {
             self.desk.handle(now, Event::Hold(key_of(target)), &mut effects);
         }
-        for settlement in recovered.settlements {
+        for Again { seq, .. } in &recovered.again {
+            self.desk.handle(now, Event::Recording { seq: *seq }, &mut effects);
+        }
+        self.bench.republish(recovered.again);
+        for settlement in recovered.given_up {
             self.desk.handle(now, Event::Recording { seq: settlement.outcome.seq }, &mut effects);
             self.bench.settle(settlement);
         }
-        for Unrun { claim, bytes, started, last } in recovered.claims {
-            let admission = self.bench.admit(claim, bytes, started);
+        for Unrun { claim, started, last } in recovered.claims {
+            let admission = self.bench.admit(claim, Bytes::Stored, started);
             self.desk.handle(now, Event::Recovered { admission, last }, &mut effects);
         }
         self.desk.handle(now, Event::Relooking { count: recovered.relook.len() }, &mut effects);
@@ -247,12 +276,12 @@ impl<'l> Life<'l> {
         }
         if now >= self.next_space_check {
             self.next_space_check = now + SPACE_CHECK;
-            let full = self.places.handoff.free_space().is_ok_and(|(bytes, inodes)| {
-                self.board.metrics.set_free(bytes);
-                bytes < FREE_BYTES_MIN || inodes < FREE_INODES_MIN
-            });
+            self.full_at = self.look_for_space();
             // A quota, or blocks kept for root, show only in a write that fails.
-            self.set_not_ready(NotReady::DiskFull, full || self.clerk_waits_for_space);
+            self.set_not_ready(NotReady::DiskFull, self.full_at.is_some() || self.clerk_waits_for_space);
+            // One whose start is not tried any more, because its target is held, tells nothing about the store of today.
+            self.unread.retain(|_, tried| now.saturating_sub(*tried) < UNREAD_TOLD);
+            self.set_not_ready(NotReady::StoreUnreadable, !self.unread.is_empty());
             self.set_not_ready(NotReady::PorchMissing, self.bench.is_porch_missing());
         }
         if let Some(stopping) = self.stopping.as_mut()
@@ -265,6 +294,20 @@ impl<'l> Life<'l> {
                 self.bench.abandon();
             }
         }
+    }
+
+    /// The first place that has less room than what is in flight may need.
+    fn look_for_space(&self) -> Option<PathBuf> {
+        let lacks = |dir: &Dir| {
+            dir.free_space().is_ok_and(|(bytes, inodes)| bytes < FREE_BYTES_MIN || inodes < FREE_INODES_MIN)
+        };
+        if let Ok((bytes, _)) = self.places.handoff.free_space() {
+            self.board.metrics.set_free(bytes);
+        }
+        let handoff = (&self.places.path, &self.places.handoff);
+        let state = self.state.as_ref().map(|state| (&state.path, &state.dir));
+        let full = [Some(handoff), state].into_iter().flatten().find(|(_, dir)| lacks(dir));
+        full.map(|(path, _)| path.clone())
     }
 
     /// Whether it is over, and how.
@@ -326,10 +369,7 @@ impl<'l> Life<'l> {
         match input {
             Input::Intake(report) => self.on_report(report),
             Input::Clerk(acks) => acks.into_iter().for_each(|ack| self.on_ack(ack)),
-            Input::Worker(ended) => {
-                let event = self.bench.ended(*ended);
-                self.event(event);
-            }
+            Input::Worker(ended) => self.on_ended(*ended),
             Input::Reload => self.reload(config, reload),
             Input::Stop(signal) => self.on_stop(signal, config),
             Input::Asked(ask, reply) => {
@@ -396,6 +436,33 @@ impl<'l> Life<'l> {
         }
     }
 
+    fn on_ended(&mut self, ended: Ended) {
+        let seq = ended.job.seq;
+        match &ended.run.ending {
+            Ending::NoBytes { code: code @ Code::StoreDamaged, reason } => {
+                // Nothing of it runs, and nobody knows what else is damaged.
+                self.fatal.get_or_insert_with(|| (*code, reason.clone()));
+            }
+            Ending::NoBytes { code, reason } => {
+                tracing::error!(
+                    seq,
+                    file = ended.job.claim.name,
+                    correlation_id = ended.job.claim.correlation_id,
+                    code = code.id(),
+                    "its bytes could not be read back, tried again in a moment: {reason}"
+                );
+                self.bench.send(ToClerk::ReadFailed);
+                self.unread.insert(seq, monotonic());
+                self.set_not_ready(NotReady::StoreUnreadable, true);
+            }
+            _ => {
+                self.unread.remove(&seq);
+            }
+        }
+        let event = self.bench.ended(ended);
+        self.event(event);
+    }
+
     fn on_gone(&mut self, reason: &str) {
         if !self.gone {
             tracing::error!(
@@ -421,6 +488,10 @@ impl<'l> Life<'l> {
                 self.bench.filed(seq, &archived_as);
                 self.event(Event::Filed { seq });
             }
+            Ack::Republished(outcome) => {
+                self.bench.filed_again(&outcome);
+                self.event(Event::Filed { seq: outcome.seq });
+            }
             Ack::Committed { took, records } => self.board.metrics.committed(took, records),
             Ack::DiskFull(full) => {
                 self.clerk_waits_for_space = full;
@@ -443,6 +514,10 @@ impl<'l> Life<'l> {
         match (reason, on) {
             (NotReady::DiskFull, true) => tracing::error!(
                 code = Code::DiskFull.id(),
+                at = self
+                    .full_at
+                    .as_ref()
+                    .map_or("a file that was to be written".to_owned(), |at| at.display().to_string()),
                 "disk full: taking nothing new until there is space"
             ),
             (NotReady::DiskFull, false) => tracing::info!("there is space again"),

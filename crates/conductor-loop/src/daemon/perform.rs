@@ -3,29 +3,27 @@
 
 use super::board::Board;
 use super::{Summary, error_log, history};
-use crate::clerk::{Clerk, Command as ToClerk, Settlement, Source};
+use crate::clerk::{Again, Clerk, Command as ToClerk, Settlement, Source};
 use crate::config::Mode;
 use crate::intake::{Command as ToIntake, Intake, Judged, Verdict as Judgement};
-use crate::runner::{Ended, Job, Runner, Stop};
+use crate::runner::{Bytes, Ended, Job, Runner, Stop};
 use crate::seal::random_fraction;
-use crate::store::Store;
 use conductor_core::Code;
 use conductor_core::desk::{Admission, Effect, Event};
-use conductor_core::limits::{HELD_BYTES_MAX, MESSAGE_MAX};
+use conductor_core::limits::MESSAGE_MAX;
 use conductor_core::outcome::{Run, Verdict};
 use conductor_core::record::{Claim, Outcome, RunRecord, Status, made_correlation_id};
 use conductor_core::scrub;
 use conductor_core::stage::Final;
 use conductor_core::units::format_duration;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// What belongs to one claimed intent while it is unfinished.
 pub(super) struct Parcel {
     pub(super) claim: Arc<Claim>,
-    /// None: only in the store, to be read back when its turn comes.
-    bytes: Option<Arc<[u8]>>,
+    bytes: Bytes,
     /// When the run under way was handed to the workers, and which start it is.
     pub(super) handed: Option<(jiff::Timestamp, u32)>,
     /// The runs that ended.
@@ -37,14 +35,14 @@ pub(super) struct Parcel {
 pub(super) struct Bench<'b> {
     clerk: Clerk,
     runner: Runner,
-    store: Arc<Store>,
     mode: Mode,
     porch_path: String,
     /// By number, so that the first are the oldest.
     parcels: BTreeMap<u64, Parcel>,
-    held_bytes: usize,
     /// Outcomes on their way to the disk.
     recording: HashMap<u64, Outcome>,
+    /// Numbers of outcomes that the clerk publishes again.
+    republishing: HashSet<u64>,
     /// What was found wrong in our own books, first of all.
     defect: Option<String>,
     summary: &'b mut Summary,
@@ -55,25 +53,12 @@ impl<'b> Bench<'b> {
     pub(super) fn new(
         clerk: Clerk,
         runner: Runner,
-        store: Arc<Store>,
         (mode, porch_path): (Mode, String),
         (summary, board): (&'b mut Summary, Arc<Board>),
     ) -> Self {
         let (parcels, recording) = (BTreeMap::new(), HashMap::new());
-        let (held_bytes, defect) = (0, None);
-        Self {
-            clerk,
-            runner,
-            store,
-            mode,
-            porch_path,
-            parcels,
-            held_bytes,
-            recording,
-            defect,
-            summary,
-            board,
-        }
+        let (republishing, defect) = (HashSet::new(), None);
+        Self { clerk, runner, mode, porch_path, parcels, recording, republishing, defect, summary, board }
     }
 
     /// Our own books are wrong: nothing that follows from them can be trusted, but what is durable can.
@@ -101,7 +86,7 @@ impl<'b> Bench<'b> {
     }
 
     pub(super) fn recording(&self) -> usize {
-        self.recording.len()
+        self.recording.len() + self.republishing.len()
     }
 
     pub(super) fn parcels(&self) -> impl Iterator<Item = (u64, &Parcel)> {
@@ -146,7 +131,7 @@ impl<'b> Bench<'b> {
     }
 
     /// Takes an accepted intent into care and describes it to the desk.
-    pub(super) fn admit(&mut self, claim: Claim, bytes: Arc<[u8]>, started: u32) -> Admission {
+    pub(super) fn admit(&mut self, claim: Claim, bytes: Bytes, started: u32) -> Admission {
         let admission = Admission {
             seq: claim.seq,
             key: claim.key.clone(),
@@ -155,9 +140,8 @@ impl<'b> Bench<'b> {
             priority: claim.priority,
             started,
         };
-        self.held_bytes += bytes.len();
         let (seq, claim) = (claim.seq, Arc::new(claim));
-        let parcel = Parcel { claim, bytes: Some(bytes), handed: None, runs: Vec::new(), last_run: None };
+        let parcel = Parcel { claim, bytes, handed: None, runs: Vec::new(), last_run: None };
         self.parcels.insert(seq, parcel);
         admission
     }
@@ -168,7 +152,7 @@ impl<'b> Bench<'b> {
         match verdict {
             Judgement::Accepted { claim, bytes } => {
                 tracing::debug!(seq = claim.seq, file = claim.name, correlation_id = claim.correlation_id, target = %claim.key, "accepted");
-                Event::Accepted(self.admit(*claim, bytes, 0))
+                Event::Accepted(self.admit(*claim, Bytes::Held(bytes), 0))
             }
             Judgement::Refused { refusal, bytes, correlation_id } => {
                 let seq = taken.seq;
@@ -176,7 +160,7 @@ impl<'b> Bench<'b> {
                     status: Status::Failed,
                     message: scrub::line(&scrub::mask(&refusal.to_string()), MESSAGE_MAX),
                     sha256: bytes.as_ref().map(|(_, digest)| *digest),
-                    size: meta.size,
+                    size: bytes.as_ref().map_or(meta.size, |(bytes, _)| bytes.len() as u64),
                     correlation_id: correlation_id.unwrap_or_else(|| made_correlation_id(seq)),
                     error_code: Some(refusal.code),
                     history: Some(history::of_refused(meta.uid)),
@@ -215,12 +199,19 @@ impl<'b> Bench<'b> {
         self.clerk.send(ToClerk::Settle(Box::new(settlement)));
     }
 
-    /// Its bytes are in the store: where many wait, memory keeps only the names.
+    /// Publishes again what an earlier daemon had decided.
+    pub(super) fn republish(&mut self, again: Vec<Again>) {
+        self.republishing.extend(again.iter().map(|again| again.seq));
+        self.clerk.send(ToClerk::Republish(again));
+    }
+
+    /// The claim is durable: its bytes stay in memory only while there is room for what waits.
     pub(super) fn claimed(&mut self, seq: u64) {
-        if self.held_bytes > HELD_BYTES_MAX
-            && let Some(bytes) = self.parcels.get_mut(&seq).and_then(|parcel| parcel.bytes.take())
+        if let Some(parcel) = self.parcels.get_mut(&seq)
+            && let Bytes::Held(bytes) = &parcel.bytes
+            && !bytes.keep()
         {
-            self.held_bytes -= bytes.len();
+            parcel.bytes = Bytes::Stored;
         }
     }
 
@@ -238,7 +229,6 @@ impl<'b> Bench<'b> {
             );
         }
         if let Some(parcel) = self.parcels.get_mut(&job.seq) {
-            parcel.bytes = Some(job.bytes);
             parcel.handed = None;
             if !matches!(verdict, Verdict::Postpone(_)) {
                 parcel.runs.push(history::run_record(job.attempt, &run));
@@ -250,11 +240,28 @@ impl<'b> Bench<'b> {
         Event::Ended { seq: job.seq, verdict, took, jitter }
     }
 
+    /// An outcome is durable and published.
     pub(super) fn filed(&mut self, seq: u64, archived_as: &str) {
-        self.drop_parcel(seq);
-        let Some(outcome) = self.recording.remove(&seq) else { return };
-        self.summary.count(&outcome);
-        self.board.metrics.filed(&outcome);
+        self.parcels.remove(&seq);
+        match self.recording.remove(&seq) {
+            Some(outcome) => self.tell_filed(&outcome, archived_as),
+            None => self.found_defect(format!("intent {seq} was filed, and nothing was to be filed")),
+        }
+    }
+
+    /// An outcome of an earlier daemon is published.
+    pub(super) fn filed_again(&mut self, outcome: &Outcome) {
+        if self.republishing.remove(&outcome.seq) {
+            self.tell_filed(outcome, &outcome.archived_as);
+        } else {
+            self.found_defect(format!("intent {} was published again unasked", outcome.seq));
+        }
+    }
+
+    fn tell_filed(&mut self, outcome: &Outcome, archived_as: &str) {
+        self.summary.count(outcome);
+        self.board.metrics.filed(outcome);
+        let seq = outcome.seq;
         let file = outcome.name.as_str();
         let id = outcome.correlation_id.as_str();
         let target = outcome.key.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -291,12 +298,6 @@ impl<'b> Bench<'b> {
         }
     }
 
-    fn drop_parcel(&mut self, seq: u64) {
-        if let Some(bytes) = self.parcels.remove(&seq).and_then(|parcel| parcel.bytes) {
-            self.held_bytes -= bytes.len().min(self.held_bytes);
-        }
-    }
-
     /// Performs what the desk asks for. Takes are collected into one command.
     pub(super) fn perform(&mut self, effects: Vec<Effect>, intake: &Intake) {
         let mut takes = Vec::new();
@@ -311,15 +312,7 @@ impl<'b> Bench<'b> {
                     self.record(seq, outcome, attempts, duplicate_of);
                 }
                 Effect::RetryAnnounced { seq, attempt, pause } => self.announce_retry(seq, attempt, pause),
-                Effect::Left { seq } => {
-                    self.summary.interrupted += 1;
-                    self.board.metrics.interrupted();
-                    if let Some(claim) = self.parcels.get(&seq).map(|parcel| Arc::clone(&parcel.claim)) {
-                        tracing::warn!(seq, file = claim.name, correlation_id = claim.correlation_id, target = %claim.key,
-                            code = Code::Interrupted.id(), "interrupted: the next start runs it again");
-                    }
-                    self.drop_parcel(seq);
-                }
+                Effect::Left { seq } => self.leave(seq),
                 Effect::Bug(bug) => self.found_defect(bug.to_string()),
             }
         }
@@ -328,32 +321,29 @@ impl<'b> Bench<'b> {
         }
     }
 
-    fn claim(&self, seq: u64, arm: bool) {
-        if let Some(Parcel { claim, bytes: Some(bytes), .. }) = self.parcels.get(&seq) {
-            self.clerk.send(ToClerk::Claim {
-                claim: Box::new((**claim).clone()),
-                bytes: Arc::clone(bytes),
-                arm,
-            });
+    fn leave(&mut self, seq: u64) {
+        self.summary.interrupted += 1;
+        self.board.metrics.interrupted();
+        let Some(Parcel { claim, .. }) = self.parcels.remove(&seq) else { return self.unknown(seq) };
+        tracing::warn!(seq, file = claim.name, correlation_id = claim.correlation_id, target = %claim.key,
+            code = Code::Interrupted.id(), "interrupted: the next start runs it again");
+    }
+
+    fn unknown(&mut self, seq: u64) {
+        self.found_defect(format!("intent {seq} is known to the desk alone"));
+    }
+
+    fn claim(&mut self, seq: u64, arm: bool) {
+        if let Some(Parcel { claim, bytes: Bytes::Held(bytes), .. }) = self.parcels.get(&seq) {
+            self.clerk.send(ToClerk::Claim { claim: Box::new((**claim).clone()), bytes: bytes.clone(), arm });
+        } else {
+            self.unknown(seq);
         }
     }
 
     fn run(&mut self, seq: u64, attempt: u32, slot: u16) {
-        let Some(parcel) = self.parcels.get_mut(&seq) else { return };
-        if parcel.bytes.is_none() {
-            match self.store.bytes(seq) {
-                Ok(Some(bytes)) => {
-                    self.held_bytes += bytes.len();
-                    parcel.bytes = Some(bytes);
-                }
-                Ok(None) => tracing::error!(seq, "the bytes of a claimed intent are not in the store"),
-                Err(error) => {
-                    tracing::error!(seq, code = error.code().id(), "reading a claimed intent: {error}");
-                }
-            }
-        }
-        let Some(bytes) = parcel.bytes.clone() else { return };
-        let claim = Arc::clone(&parcel.claim);
+        let Some(parcel) = self.parcels.get_mut(&seq) else { return self.unknown(seq) };
+        let (claim, bytes) = (Arc::clone(&parcel.claim), parcel.bytes.clone());
         if attempt == 1 {
             self.board.metrics.started(claim.taken_at);
         }
@@ -363,16 +353,9 @@ impl<'b> Bench<'b> {
     }
 
     fn record(&mut self, seq: u64, outcome: Final, attempts: u32, duplicate_of: Option<u64>) {
-        let Some(parcel) = self.parcels.get_mut(&seq) else { return };
+        let Some(parcel) = self.parcels.get_mut(&seq) else { return self.unknown(seq) };
         let (claim, bytes) = (Arc::clone(&parcel.claim), parcel.bytes.clone());
         let (last_run, runs) = (parcel.last_run.take(), std::mem::take(&mut parcel.runs));
-        let bytes = match bytes.map_or_else(|| self.store.bytes(seq), |bytes| Ok(Some(bytes))) {
-            Ok(bytes) => bytes.unwrap_or_default(),
-            Err(error) => {
-                tracing::error!(seq, code = error.code().id(), "reading a claimed intent: {error}");
-                return;
-            }
-        };
         let run = last_run.as_ref().map(|(run, _)| run);
         let record = Outcome {
             status: if matches!(outcome, Final::Failed(_)) { Status::Failed } else { Status::Success },
@@ -391,9 +374,10 @@ impl<'b> Bench<'b> {
             ..self.blank(seq, &claim.name)
         };
         let report = (record.status == Status::Failed).then(|| error_log::render(&record, run, None));
-        let source = match last_run.and_then(|(_, slot)| slot) {
-            Some(slot) => Source::Staged { slot, bytes },
-            None => Source::Bytes(bytes),
+        let source = match (last_run.and_then(|(_, slot)| slot), bytes) {
+            (Some(slot), _) => Source::Staged { slot },
+            (None, Bytes::Held(bytes)) => Source::Bytes(bytes),
+            (None, Bytes::Stored) => Source::Stored,
         };
         self.settle(Settlement {
             outcome: record,
@@ -406,10 +390,11 @@ impl<'b> Bench<'b> {
         });
     }
 
-    fn announce_retry(&self, seq: u64, attempt: u32, pause: Duration) {
+    fn announce_retry(&mut self, seq: u64, attempt: u32, pause: Duration) {
         self.board.metrics.retried();
-        let Some(parcel) = self.parcels.get(&seq) else { return };
-        let why = parcel.last_run.as_ref().map(|(run, _)| run.ending.describe()).unwrap_or_default();
+        let Some(parcel) = self.parcels.get_mut(&seq) else { return self.unknown(seq) };
+        // What it printed is kept of the last run alone: many may wait for their next.
+        let why = parcel.last_run.take().map(|(run, _)| run.ending.describe()).unwrap_or_default();
         let claim = &parcel.claim;
         let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(seq, file = claim.name, correlation_id = claim.correlation_id, target = %claim.key, next_attempt = attempt, pause_ms, "retrying: {why}");

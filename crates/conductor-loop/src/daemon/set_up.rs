@@ -6,8 +6,9 @@ use super::{Failure, Input};
 use crate::config::{Config, Mode, Period};
 use crate::control::Control;
 use crate::intake;
-use crate::runner::{self, Engine, Executable, RunLedger, Runner};
+use crate::runner::{self, Engine, Executable, NotRead, ReadBack, RunLedger, Runner};
 use crate::store::Store;
+use crate::sys::payload::Budget;
 use conductor_core::Code;
 use conductor_core::inquiry::{Held, StatusReport};
 use conductor_core::intent::Policy;
@@ -88,6 +89,7 @@ pub(super) fn intake_settings(
     places: &Places,
     polled: bool,
     next_seq: u64,
+    budget: Arc<Budget>,
 ) -> intake::Settings {
     let named = [
         ("processed", &places.processed),
@@ -105,6 +107,7 @@ pub(super) fn intake_settings(
         hold_max: config.limits.debounce_max().max(HOLD_MIN),
         events: !polled,
         next_seq,
+        budget,
     }
 }
 
@@ -150,9 +153,15 @@ pub(super) fn start_runner(
     config: &Config,
     places: &Places,
     (engine, out): (Engine, PathBuf),
-    ledger: &Arc<RunLedger>,
+    (ledger, store): (&Arc<RunLedger>, &Arc<Store>),
     inputs: Sender<Input>,
 ) -> std::io::Result<Runner> {
+    let store = Arc::clone(store);
+    let read_back = ReadBack::new(move |claim, work| {
+        store
+            .with_bytes(claim.seq, &claim.sha256, work)
+            .map_err(|error| NotRead { code: error.code(), reason: error.to_string() })
+    });
     let settings = runner::Settings {
         engine,
         out,
@@ -160,6 +169,7 @@ pub(super) fn start_runner(
         timeout: config.timeout,
         grace: config.grace,
         kubeconfig: config.kubeconfig.clone(),
+        read_back,
     };
     Runner::start(config.limits.workers, settings, &places.slots, ledger, move |ended| {
         drop(inputs.send(Input::Worker(Box::new(ended))));

@@ -187,10 +187,12 @@ impl Sources<'_> {
     fn show_unfinished(&self, found: Found) -> Result<Shown, Refused> {
         let Found { row, runs, .. } = found;
         let same_name = self.same_name(&row.file, None)?;
-        let stored = row.seq.map(|seq| self.store.unfinished(seq)).transpose();
-        let (claim, bytes) = stored.map_err(|error| store_refused(&error))?.flatten().unwrap_or_default();
+        let with_content = |claim, bytes: &[u8]| (claim, scrub::block(bytes));
+        let stored = row.seq.map(|seq| self.store.with_claim(seq, with_content)).transpose();
+        let stored = stored.map_err(|error| store_refused(&error))?.flatten();
         let mut shown = Shown { runs, same_name, ..blank(row) };
-        if let Some(claim) = claim {
+        if let Some((claim, content)) = stored {
+            shown.content = Some(content);
             let what = format!("taken: {} bytes, owner uid {}", claim.size, claim.uid);
             shown.timeline.push(Moment { at: claim.taken_at, what });
             (shown.size, shown.uid) = (claim.size, Some(claim.uid));
@@ -201,7 +203,6 @@ impl Sources<'_> {
             let what = format!("start {} of porch", shown.intent.attempts);
             shown.timeline.push(Moment { at, what });
         }
-        shown.content = bytes.map(|bytes| scrub::block(&bytes));
         Ok(shown)
     }
 

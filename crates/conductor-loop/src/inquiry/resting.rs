@@ -1,10 +1,11 @@
 //! What is unfinished while no daemon runs: claims in the store, and files in the handoff directory.
 
 use super::{Found, Subject, Unfinished, sighted_row, store_refused};
-use crate::store::{OpenEntry, Store};
+use crate::store::{Pending, Start, Store};
 use crate::sys::dir::Dir;
 use conductor_core::inquiry::{Held, Reason, Refused, Row, Selection, State};
 use conductor_core::name::{NameVerdict, judge};
+use conductor_core::record::Claim;
 
 /// The unfinished intents of a handoff directory without a daemon.
 pub struct Resting {
@@ -19,9 +20,14 @@ fn not_running(text: &str) -> Reason {
 impl Resting {
     /// Reads store and directory once.
     pub fn read(store: &Store, handoff: &Dir) -> Result<Self, Refused> {
-        let entries = store.open_entries().map_err(|error| store_refused(&error))?;
+        let mut rows = Vec::new();
+        let read = store.pending(|pending| {
+            if let Pending::Claimed { claim, start } = pending {
+                rows.push(claimed_row(claim, start));
+            }
+        });
+        read.map_err(|error| store_refused(&error))?;
         let held = store.held().map_err(|error| store_refused(&error))?;
-        let mut rows: Vec<Row> = entries.into_iter().filter_map(claimed_row).collect();
         let mut names = handoff.names().unwrap_or_default();
         names.sort_unstable();
         for name in names.iter().filter(|name| !matches!(judge(name), NameVerdict::Ignore)) {
@@ -46,10 +52,9 @@ impl Resting {
 }
 
 /// An intent that was taken and has no outcome.
-fn claimed_row(entry: OpenEntry) -> Option<Row> {
-    let claim = entry.claim.filter(|_| entry.outcome.is_none())?;
-    let attempts = entry.start.map_or(0, |(attempt, _)| attempt);
-    Some(Row {
+fn claimed_row(claim: Claim, start: Option<Start>) -> Row {
+    let attempts = start.map_or(0, |start| start.attempt);
+    Row {
         seq: Some(claim.seq),
         target: Some(claim.key.to_string()),
         correlation_id: Some(claim.correlation_id),
@@ -58,7 +63,7 @@ fn claimed_row(entry: OpenEntry) -> Option<Row> {
         attempts,
         state: State::Waiting,
         ..sighted_row(claim.name.as_bytes(), 0, not_running("it is taken and unfinished, and no daemon runs"))
-    })
+    }
 }
 
 impl Unfinished for Resting {

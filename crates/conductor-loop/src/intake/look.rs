@@ -4,6 +4,7 @@
 use super::{Judged, Settings, Verdict};
 use crate::seal::sha256;
 use crate::sys::dir::{Kind, Meta};
+use crate::sys::payload::Payload;
 use crate::sys::taken::TakenFiles;
 use conductor_core::intent::{self, Intent, Refusal};
 use conductor_core::name::{NameVerdict, TakenName, escaped, judge};
@@ -12,7 +13,6 @@ use conductor_core::{Code, Digest};
 use conductor_fd::{Writers, writers};
 use std::fs::File;
 use std::io::{self, Read, Seek};
-use std::sync::Arc;
 
 /// Readings of a file that changes under them before it is refused (threat A11).
 const READINGS: usize = 3;
@@ -20,13 +20,15 @@ const READINGS: usize = 3;
 pub(super) enum Looked {
     /// A writer still has it open.
     Held,
+    /// There is no room in memory for its bytes at the moment.
+    NoRoom,
     /// It is not there any more.
     Gone,
     Judged(Box<Judged>),
 }
 
 /// The bytes, or none yet.
-type Reading = Result<Option<Arc<[u8]>>, Refusal>;
+type Reading = Result<Option<Payload>, Refusal>;
 
 pub(super) fn look(settings: &Settings, taken: &TakenName, patient: bool) -> Looked {
     let meta = match settings.taken.stat_taken(taken) {
@@ -55,6 +57,9 @@ pub(super) fn look(settings: &Settings, taken: &TakenName, patient: bool) -> Loo
     if let Err(refusal) = check_kind(settings, taken, &meta) {
         return refused(taken, meta, refusal, None);
     }
+    if !settings.budget.has_room(meta.size) {
+        return Looked::NoRoom;
+    }
     let (bytes, open_for_writing) = match read(settings, taken, &meta, patient) {
         Ok((Some(bytes), open)) => (bytes, open),
         Ok((None, _)) => return Looked::Held,
@@ -82,6 +87,11 @@ pub(super) fn look(settings: &Settings, taken: &TakenName, patient: bool) -> Loo
             Looked::Judged(Box::new(Judged { taken: taken.clone(), name, meta, verdict }))
         }
     }
+}
+
+/// Whether a file like this is read, or refused as it is.
+pub(super) fn is_read(settings: &Settings, meta: &Meta) -> bool {
+    meta.kind == Kind::File && meta.size <= settings.max_file_size
 }
 
 fn is_cut(code: Code) -> bool {
@@ -124,7 +134,7 @@ fn read(
     taken: &TakenName,
     before: &Meta,
     patient: bool,
-) -> Result<(Option<Arc<[u8]>>, Writers), Refusal> {
+) -> Result<(Option<Payload>, Writers), Refusal> {
     let unreadable =
         |error: io::Error| Refusal::new(Code::Unreadable, "", &error.to_string(), "a readable file");
     let mut file = settings.taken.open_taken(taken).map_err(unreadable)?;
@@ -142,7 +152,7 @@ fn read(
         return Ok((None, open_for_writing));
     }
     for _ in 0..READINGS {
-        if let Some(bytes) = read_once(&mut file, settings.max_file_size).transpose() {
+        if let Some(bytes) = read_once(&mut file, settings).transpose() {
             return bytes.map(|bytes| (Some(bytes), open_for_writing));
         }
     }
@@ -151,7 +161,8 @@ fn read(
 }
 
 /// One bounded reading; none when the file changed meanwhile.
-fn read_once(file: &mut File, max: u64) -> Reading {
+fn read_once(file: &mut File, settings: &Settings) -> Reading {
+    let max = settings.max_file_size;
     let unreadable =
         |error: io::Error| Refusal::new(Code::Unreadable, "", &error.to_string(), "a readable file");
     let before = Meta::of(&*file).map_err(unreadable)?;
@@ -164,7 +175,7 @@ fn read_once(file: &mut File, max: u64) -> Reading {
     }
     let after = Meta::of(&*file).map_err(unreadable)?;
     let same = before.fingerprint() == after.fingerprint() && bytes.len() as u64 == after.size;
-    Ok(same.then(|| bytes.into()))
+    Ok(same.then(|| Payload::new(bytes, &settings.budget)))
 }
 
 fn claim(seq: u64, name: &str, (meta, sha256): (&Meta, Digest), intent: Intent) -> Claim {
@@ -189,7 +200,7 @@ fn claim(seq: u64, name: &str, (meta, sha256): (&Meta, Digest), intent: Intent) 
     }
 }
 
-fn refused(taken: &TakenName, meta: Meta, refusal: Refusal, bytes: Option<(Arc<[u8]>, Digest)>) -> Looked {
+fn refused(taken: &TakenName, meta: Meta, refusal: Refusal, bytes: Option<(Payload, Digest)>) -> Looked {
     let name = match judge(&taken.raw) {
         NameVerdict::Intent(name) => name.as_str().to_owned(),
         NameVerdict::Refused(name) => name.derived(&sha256(name.raw())),

@@ -4,6 +4,7 @@
 mod look;
 
 use crate::sys::dir::{Dir, Kind, Lister, Meta};
+use crate::sys::payload::{Budget, Payload};
 use crate::sys::taken::TakenFiles;
 use crate::sys::wake::{Waker, wait_readable};
 use crate::sys::watch::{Hint, Watch};
@@ -14,7 +15,7 @@ use conductor_core::name::{NameVerdict, TakenName, judge};
 use conductor_core::record::Claim;
 use conductor_core::{Code, Digest};
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::AsFd;
@@ -52,6 +53,8 @@ pub struct Settings {
     pub events: bool,
     /// The first unused sequence number.
     pub next_seq: u64,
+    /// What may be in memory: while it is used up, files stay where they are.
+    pub budget: Arc<Budget>,
 }
 
 /// What the desk asks for.
@@ -140,14 +143,14 @@ pub enum Verdict {
         /// The record to make durable.
         claim: Box<Claim>,
         /// Exactly the bytes that were judged.
-        bytes: Arc<[u8]>,
+        bytes: Payload,
     },
     /// To be filed as failed.
     Refused {
         /// Why.
         refusal: Refusal,
         /// The bytes, where they were read.
-        bytes: Option<(Arc<[u8]>, Digest)>,
+        bytes: Option<(Payload, Digest)>,
         /// The intent's own correlation id, where it can be read.
         correlation_id: Option<String>,
     },
@@ -165,6 +168,7 @@ impl Intake {
     pub fn start(settings: Settings, report: impl Fn(Report) + Send + 'static) -> io::Result<Self> {
         let (commands, receiver) = crossbeam_channel::unbounded();
         let waker = Waker::new()?;
+        settings.budget.wakes(waker.clone());
         let mut watch = None;
         if settings.events {
             match Watch::on(&*settings.handoff) {
@@ -181,6 +185,7 @@ impl Intake {
             lister: None,
             left: HashSet::new(),
             held: Vec::new(),
+            queue: VecDeque::new(),
             replaced: HashSet::new(),
         };
         let thread = std::thread::Builder::new().name("intake".to_owned()).spawn(move || worker.run())?;
@@ -217,6 +222,19 @@ struct Held {
     since: Duration,
 }
 
+/// What is read next, in the order in which it was asked for, as there is room for its bytes.
+enum Next {
+    Take { name: Box<[u8]>, expect: Option<Fingerprint> },
+    Look(TakenName),
+}
+
+/// Whether there was room in memory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Room {
+    Enough,
+    None,
+}
+
 struct Worker<R> {
     settings: Settings,
     watch: Option<Watch>,
@@ -226,6 +244,7 @@ struct Worker<R> {
     lister: Option<Lister>,
     left: HashSet<(u64, u64)>,
     held: Vec<Held>,
+    queue: VecDeque<Next>,
     replaced: HashSet<String>,
 }
 
@@ -239,6 +258,7 @@ impl<R: Fn(Report)> Worker<R> {
                     Err(TryRecvError::Disconnected) => return,
                 }
             }
+            self.work_off();
             self.look_at_held();
             let timeout = (!self.held.is_empty()).then_some(HOLD_POLL);
             let watch = self.watch.as_ref().map(AsFd::as_fd);
@@ -260,9 +280,11 @@ impl<R: Fn(Report)> Worker<R> {
 
     fn perform(&mut self, command: Command) {
         match command {
-            Command::Take(names) => names.into_iter().for_each(|(name, expect)| self.take(name, expect)),
+            Command::Take(names) => {
+                self.queue.extend(names.into_iter().map(|(name, expect)| Next::Take { name, expect }));
+            }
             Command::Scan { restart } => self.scan(restart),
-            Command::Relook(files) => files.into_iter().for_each(|taken| self.look(taken, None)),
+            Command::Relook(files) => self.queue.extend(files.into_iter().map(Next::Look)),
             Command::Reconfigure { max_file_size, policy } => {
                 self.settings.max_file_size = max_file_size;
                 self.settings.policy = policy;
@@ -368,51 +390,81 @@ impl<R: Fn(Report)> Worker<R> {
         Ok(())
     }
 
-    fn take(&mut self, name: Box<[u8]>, expect: Option<Fingerprint>) {
-        let Ok(meta) = self.settings.handoff.stat(OsStr::from_bytes(&name)) else {
-            return (self.report)(Report::NotTaken(name));
+    /// Takes and looks while there is room. Strictly in order: what does not fit yet is waited for, so that a large file comes
+    /// to its turn and the small ones behind it as well, since all that is on its way gives its room back.
+    fn work_off(&mut self) {
+        while let Some(next) = self.queue.pop_front() {
+            let room = match &next {
+                Next::Take { name, expect } => self.take(name, *expect),
+                Next::Look(taken) => self.look(taken, None),
+            };
+            if room == Room::None {
+                self.queue.push_front(next);
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, name: &[u8], expect: Option<Fingerprint>) -> Room {
+        let owned = || Box::<[u8]>::from(name);
+        let Ok(meta) = self.settings.handoff.stat(OsStr::from_bytes(name)) else {
+            return self.tell(Report::NotTaken(owned()));
         };
         if meta.kind == Kind::Directory {
-            return self.leave(name, &meta, Code::DirectoryLeft, "it is a directory");
+            return self.leave(owned(), &meta, Code::DirectoryLeft, "it is a directory");
         }
         if expect.is_some_and(|expect| expect != meta.fingerprint()) {
-            return (self.report)(Report::Unsettled(sighting(name, &meta, wall_ns())));
+            return self.tell(Report::Unsettled(sighting(owned(), &meta, wall_ns())));
         }
-        let taken = TakenName { seq: self.settings.next_seq, raw: name.clone() };
+        if look::is_read(&self.settings, &meta) && !self.settings.budget.has_room(meta.size) {
+            return Room::None;
+        }
+        let taken = TakenName { seq: self.settings.next_seq, raw: owned() };
         match self.settings.taken.take(&self.settings.handoff, &taken) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return (self.report)(Report::NotTaken(name));
+                return self.tell(Report::NotTaken(owned()));
             }
             Err(error) if crate::sys::is_no_space(&error) => {
                 (self.report)(Report::NoSpace);
-                return (self.report)(Report::NotTaken(name));
+                return self.tell(Report::NotTaken(owned()));
             }
-            Err(error) => return self.leave(name, &meta, Code::NotTakeable, &error.to_string()),
+            Err(error) => return self.leave(owned(), &meta, Code::NotTakeable, &error.to_string()),
         }
         self.settings.next_seq += 1;
-        (self.report)(Report::Taken(name));
-        self.look(taken, None);
+        (self.report)(Report::Taken(owned()));
+        if self.look(&taken, None) == Room::None {
+            // It has grown since; it is ours and comes next.
+            self.queue.push_front(Next::Look(taken));
+        }
+        Room::Enough
     }
 
-    fn leave(&mut self, name: Box<[u8]>, meta: &Meta, code: Code, reason: &str) {
+    /// An answer that needs no room.
+    fn tell(&self, report: Report) -> Room {
+        (self.report)(report);
+        Room::Enough
+    }
+
+    fn leave(&mut self, name: Box<[u8]>, meta: &Meta, code: Code, reason: &str) -> Room {
         if self.left.len() < LEFT_MAX && self.left.insert(meta.id) {
             let escaped = conductor_core::name::escaped(&name);
             (self.report)(Report::Left { name: escaped, code, reason: reason.to_owned() });
         }
-        (self.report)(Report::NotTaken(name));
+        self.tell(Report::NotTaken(name))
     }
 
     /// Looks at a taken file; one that a writer still holds is put aside, up to the bound.
-    fn look(&mut self, taken: TakenName, held_since: Option<Duration>) {
+    fn look(&mut self, taken: &TakenName, held_since: Option<Duration>) -> Room {
         let now = monotonic();
         let patient = held_since.is_none_or(|since| now.saturating_sub(since) < self.settings.hold_max);
-        match look::look(&self.settings, &taken, patient) {
+        match look::look(&self.settings, taken, patient) {
+            look::Looked::NoRoom => return Room::None,
             look::Looked::Held => {
                 if held_since.is_none() {
                     (self.report)(Report::Held { seq: taken.seq });
                 }
-                self.held.push(Held { taken, since: held_since.unwrap_or(now) });
+                self.held.push(Held { taken: taken.clone(), since: held_since.unwrap_or(now) });
             }
             look::Looked::Judged(judged) => (self.report)(Report::Judged(judged)),
             look::Looked::Gone => {
@@ -423,14 +475,17 @@ impl<R: Fn(Report)> Worker<R> {
                     code: Code::Unreadable,
                     reason: "it vanished after it was taken".to_owned(),
                 });
-                (self.report)(Report::NotTaken(taken.raw));
+                (self.report)(Report::NotTaken(taken.raw.clone()));
             }
         }
+        Room::Enough
     }
 
     fn look_at_held(&mut self) {
         for Held { taken, since } in std::mem::take(&mut self.held) {
-            self.look(taken, Some(since));
+            if self.look(&taken, Some(since)) == Room::None {
+                self.held.push(Held { taken, since });
+            }
         }
     }
 }

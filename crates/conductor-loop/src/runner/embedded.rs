@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 /// How long an intent waits for another process that works on the same packages before it is tried again later.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 
-pub(super) fn run(worker: &Worker, settings: &Settings, engine: &Engine, job: &Job) -> Run {
+pub(super) fn run(worker: &Worker, settings: &Settings, engine: &Engine, job: &Job, order: &Order) -> Run {
     let begin = Instant::now();
     let limit = super::time_limit(settings, job);
     let cancelled = || worker.stop.level() >= Stop::Terminate;
     let patience =
         Patience { lock_wait: LOCK_WAIT.min(limit), deadline: begin + limit, cancelled: &cancelled };
     let (mut stdout, mut change) = (Capture::default(), String::new());
-    let ending = match order(job).and_then(|order| engine.apply(&order, &patience).map_err(ending)) {
+    let ending = match engine.apply(order, &patience) {
         Ok(applied) => {
             report(&applied.outcome);
             stdout.head = format!("{}\n", applied.outcome.line()).into_bytes();
@@ -24,7 +24,7 @@ pub(super) fn run(worker: &Worker, settings: &Settings, engine: &Engine, job: &J
             change = applied.diff();
             Ending::Exited(0)
         }
-        Err(ending) => ending,
+        Err(error) => ending(error),
     };
     let command = vec!["builtin".to_owned()];
     let duration = begin.elapsed();
@@ -32,9 +32,9 @@ pub(super) fn run(worker: &Worker, settings: &Settings, engine: &Engine, job: &J
 }
 
 /// The bytes that run are judged again, and only they: what the claim says of them is for ordering.
-fn order(job: &Job) -> Result<Order, Ending> {
+pub(super) fn order(job: &Job, bytes: &[u8]) -> Result<Order, Ending> {
     // Scaling to zero was decided when the intent was taken.
-    let intent = judge(&job.bytes, Policy { allow_scale_to_zero: true }).map_err(|refusal| {
+    let intent = judge(bytes, Policy { allow_scale_to_zero: true }).map_err(|refusal| {
         Ending::EngineFailed { code: refusal.code, message: refusal.to_string(), passing: false }
     })?;
     let provenance = Provenance {

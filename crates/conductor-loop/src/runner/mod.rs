@@ -13,15 +13,18 @@ pub use executable::{Executable, ExecutableError, ensure_out, resolve};
 pub use ledger::{LastRuns, RunLedger, RunLine};
 pub use leftovers::kill_leftovers;
 
+use crate::sys::dir::Dir;
+use crate::sys::payload::Payload;
 use crate::sys::slots::Slots;
 use crate::sys::wake::Waker;
+use conductor_core::Code;
 use conductor_core::outcome::{Capture, Ending, Run};
 use conductor_core::record::Claim;
 use crossbeam_channel::{Receiver, Sender};
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -49,6 +52,49 @@ pub struct Settings {
     pub grace: Duration,
     /// Passed on only when the operator configured it.
     pub kubeconfig: Option<String>,
+    /// How bytes that are not in memory are read.
+    pub read_back: ReadBack,
+}
+
+/// Where the bytes of an intent are.
+#[derive(Debug, Clone)]
+pub enum Bytes {
+    /// In memory.
+    Held(Payload),
+    /// In the store alone.
+    Stored,
+}
+
+/// Why bytes could not be read back from the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotRead {
+    /// The stable code; [`Code::StoreDamaged`] when they are not what was claimed.
+    pub code: Code,
+    /// The store's words.
+    pub reason: String,
+}
+
+/// Reads the bytes of a claim back and hands them over; they are those of its digest.
+#[derive(Clone)]
+pub struct ReadBack(Arc<dyn Reads>);
+
+trait Reads: Fn(&Claim, &mut dyn FnMut(&[u8])) -> Result<(), NotRead> + Send + Sync {}
+
+impl<F: Fn(&Claim, &mut dyn FnMut(&[u8])) -> Result<(), NotRead> + Send + Sync> Reads for F {}
+
+impl ReadBack {
+    /// By this function.
+    pub fn new(
+        reads: impl Fn(&Claim, &mut dyn FnMut(&[u8])) -> Result<(), NotRead> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(reads))
+    }
+}
+
+impl std::fmt::Debug for ReadBack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ReadBack")
+    }
 }
 
 /// One run to do.
@@ -63,7 +109,7 @@ pub struct Job {
     /// The intent.
     pub claim: Arc<Claim>,
     /// Exactly the bytes to run.
-    pub bytes: Arc<[u8]>,
+    pub bytes: Bytes,
 }
 
 /// A run that ended.
@@ -125,6 +171,22 @@ struct Worker {
     ledger: Arc<RunLedger>,
     stop: Arc<StopSign>,
     waker: Waker,
+    /// Taken while bytes are read back, so that those of one intent at a time are in memory for it.
+    reading: Arc<Mutex<()>>,
+}
+
+/// What a run begins with. The bytes themselves are not needed any more.
+struct Prepared<'s> {
+    slot: Dir,
+    /// The private copy in it.
+    copy: staging::Copy,
+    work: Work<'s>,
+}
+
+/// What is to be run.
+enum Work<'s> {
+    Embedded(&'s conductor_porch::Engine, Box<conductor_porch::Order>),
+    External(&'s Executable),
 }
 
 impl Runner {
@@ -140,6 +202,7 @@ impl Runner {
         let wakers = (0..workers).map(|_| Waker::new()).collect::<io::Result<Vec<_>>>()?;
         let stop = Arc::new(StopSign { level: AtomicU8::new(0), wakers: wakers.clone() });
         let settings = Arc::new(RwLock::new(settings));
+        let reading = Arc::new(Mutex::new(()));
         let mut threads = Vec::with_capacity(workers);
         for (number, waker) in wakers.into_iter().enumerate() {
             let worker = Worker {
@@ -149,6 +212,7 @@ impl Runner {
                 ledger: Arc::clone(ledger),
                 stop: Arc::clone(&stop),
                 waker,
+                reading: Arc::clone(&reading),
             };
             let (receiver, report) = (receiver.clone(), report.clone());
             let name = format!("worker-{number}");
@@ -174,7 +238,7 @@ impl Runner {
 
     /// Applies settings that may change while running.
     pub fn reconfigure(&self, change: impl FnOnce(&mut Settings)) {
-        change(&mut self.settings.write().unwrap_or_else(std::sync::PoisonError::into_inner));
+        change(&mut self.settings.write().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Ends the workers after their current job.
@@ -198,28 +262,58 @@ impl Worker {
         if self.stop.level() > Stop::No {
             return (self.not_run(Ending::NotBegun), false);
         }
-        let settings = self.settings.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        let staged = self.slots.open(job.slot).and_then(|slot| {
-            staging::stage(slot, &job.claim.name, &job.bytes, || self.slots.renew(job.slot))
-        });
-        let (slot, copy) = match staged {
-            Ok(staged) => staged,
-            Err(error) if crate::sys::is_no_space(&error) => return (self.not_run(Ending::NoSpace), false),
-            Err(error) => {
-                let reason = format!("the private copy cannot be written: {error}");
-                return (self.not_run(Ending::NotStarted { reason, passing: true }), false);
-            }
+        let settings = self.settings.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let prepared = match &job.bytes {
+            Bytes::Held(bytes) => self.prepare(&settings, job, bytes),
+            Bytes::Stored => self.read_back(&settings, job),
+        };
+        let Prepared { slot, copy, work } = match prepared {
+            Ok(prepared) => prepared,
+            Err(ending) => return (self.not_run(ending), false),
         };
         self.ledger.begin(job.slot, job.seq, job.attempt);
-        let run = match &settings.engine {
-            Engine::Embedded(engine) => embedded::run(self, &settings, engine, job),
-            Engine::External(executable) => external::run(self, &settings, executable, job),
+        let run = match &work {
+            Work::Embedded(engine, order) => embedded::run(self, &settings, engine, job, order),
+            Work::External(executable) => external::run(self, &settings, executable, job),
         };
-        let staged = copy.seal(&slot, &job.claim.name, &job.bytes);
+        let staged = copy.seal(&slot, &job.claim);
         if !staged || matches!(settings.engine, Engine::External(_)) {
             self.slots.sweep(job.slot, &slot, staged.then_some(job.claim.name.as_str()));
         }
         (run, staged)
+    }
+
+    /// Reads the bytes back from the store. What cannot be read is not run, and not a file of nothing.
+    fn read_back<'s>(&self, settings: &'s Settings, job: &Job) -> Result<Prepared<'s>, Ending> {
+        let _alone = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut prepared = None;
+        let read = settings.read_back.0(&job.claim, &mut |bytes| {
+            prepared = Some(self.prepare(settings, job, bytes));
+        });
+        let unread = |NotRead { code, reason }| Ending::NoBytes { code, reason };
+        let nothing = || {
+            let reason = "the store handed over nothing".to_owned();
+            Err(Ending::NoBytes { code: Code::StoreFailed, reason })
+        };
+        read.map_err(unread).and_then(|()| prepared.unwrap_or_else(nothing))
+    }
+
+    fn prepare<'s>(&self, settings: &'s Settings, job: &Job, bytes: &[u8]) -> Result<Prepared<'s>, Ending> {
+        let renew = || self.slots.renew(job.slot);
+        let opened = self.slots.open(job.slot);
+        let staged = opened.and_then(|slot| staging::stage(slot, &job.claim.name, bytes, renew));
+        let (slot, copy) = staged.map_err(|error| {
+            if crate::sys::is_no_space(&error) {
+                return Ending::NoSpace;
+            }
+            let reason = format!("the private copy cannot be written: {error}");
+            Ending::NotStarted { reason, passing: true }
+        })?;
+        let work = match &settings.engine {
+            Engine::Embedded(engine) => Work::Embedded(engine, Box::new(embedded::order(job, bytes)?)),
+            Engine::External(executable) => Work::External(executable),
+        };
+        Ok(Prepared { slot, copy, work })
     }
 
     fn not_run(&self, ending: Ending) -> Run {

@@ -1,11 +1,12 @@
 //! The private copy: exactly the bytes that were judged, under the base name, read-only, in a slot of its own. After the
 //! run it is checked and becomes the archived file.
 
+use crate::seal::sha256_of;
 use crate::sys::dir::{Dir, Kind, Meta};
+use conductor_core::record::Claim;
 use rustix::fs::{Mode, fchmod};
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 
 const STAGED_MODE: u32 = 0o400;
 const ARCHIVED_MODE: u32 = 0o640;
@@ -35,18 +36,13 @@ pub(super) fn stage(
 
 impl Copy {
     /// Whether name and content are still what they were; then its mode becomes the archive's. A porch that moved,
-    /// replaced or rewrote it loses: the archive is made from memory (threat A08, B13).
-    pub(super) fn seal(&self, slot: &Dir, name: &str, bytes: &[u8]) -> bool {
-        let (Ok(named), Ok(open)) = (slot.stat(name), Meta::of(&self.0)) else { return false };
+    /// replaced or rewrote it loses: the archive is made from the store (threat A08, B13).
+    pub(super) fn seal(&self, slot: &Dir, claim: &Claim) -> bool {
+        let (Ok(named), Ok(open)) = (slot.stat(&claim.name), Meta::of(&self.0)) else { return false };
         let same_file = named.id == open.id && open.kind == Kind::File && open.links == 1;
         same_file
-            && open.size == bytes.len() as u64
-            && self.content_is(bytes)
+            && open.size == claim.size
+            && sha256_of(&mut &self.0, claim.size).is_ok_and(|found| found == claim.sha256)
             && fchmod(&self.0, Mode::from_raw_mode(ARCHIVED_MODE)).is_ok()
-    }
-
-    fn content_is(&self, bytes: &[u8]) -> bool {
-        let mut found = vec![0; bytes.len()];
-        self.0.read_exact_at(&mut found, 0).is_ok() && found == bytes
     }
 }

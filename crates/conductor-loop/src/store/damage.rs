@@ -62,11 +62,11 @@ fn left_behind() -> (Files, Files, Vec<(String, Vec<u8>)>) {
         store.write(|b| b.claim(&claim(seq), &[b'x'; 300], true)).unwrap();
         if seq % 4 != 0 {
             store
-                .write(|b| b.settle(&outcome(seq), Some(b"log"), None).and_then(|()| b.done(&[seq])))
+                .write(|b| b.settle(&outcome(seq), Some(b"log"), Kept::File).and_then(|()| b.done(&[seq])))
                 .unwrap();
         }
     }
-    store.write(|b| b.settle(&outcome(4), Some(b"log"), None)).unwrap();
+    store.write(|b| b.settle(&outcome(4), Some(b"log"), Kept::File)).unwrap();
     let killed = Files::of(temp.path());
     let all = rows(&store);
     drop(store);
@@ -168,7 +168,7 @@ fn zeroed_cut_and_foreign_stores_are_refused_as_they_are() {
 #[test]
 fn an_older_copy_of_the_store_is_refused() {
     let (temp, dir, store) = store();
-    store.write(|b| b.settle(&outcome(1), None, None)).unwrap();
+    store.write(|b| b.settle(&outcome(1), None, Kept::File)).unwrap();
     let older = std::fs::read(temp.path().join(FILE)).unwrap();
     store.write(|b| b.arm(2, 1)).unwrap();
     drop(store);
@@ -187,7 +187,7 @@ fn an_older_copy_of_the_store_is_refused() {
 #[test]
 fn a_large_store_that_nobody_touched_still_checks_what_it_reads() {
     let (temp, dir, store) = store();
-    store.write(|b| b.settle(&outcome(1), None, None)).unwrap();
+    store.write(|b| b.settle(&outcome(1), None, Kept::File)).unwrap();
     store
         .write(|b| (2..6).try_for_each(|seq| b.claim(&claim(seq), &vec![b'x'; 9 << 20], false).map(drop)))
         .unwrap();

@@ -41,6 +41,9 @@ pub enum StoreError {
     /// There is no space left to write.
     #[error("no space to write the state store: {0}")]
     NoSpace(io::Error),
+    /// An earlier read or write failed: nothing more is known of it before it is opened again.
+    #[error("the state store failed before and has to be opened again")]
+    Failed,
     /// Reading or writing failed.
     #[error("the state store cannot be read or written: {0}")]
     Io(String),
@@ -57,7 +60,7 @@ impl StoreError {
             StoreError::Version { .. } => Code::StoreVersion,
             StoreError::Busy => Code::LockHeld,
             StoreError::NoSpace(_) => Code::DiskFull,
-            StoreError::Open(_) | StoreError::Io(_) => Code::StoreFailed,
+            StoreError::Open(_) | StoreError::Failed | StoreError::Io(_) => Code::StoreFailed,
             StoreError::Import(_) => Code::StateImport,
         }
     }
@@ -74,6 +77,7 @@ impl From<redb::Error> for StoreError {
             redb::Error::UpgradeRequired(found) => {
                 StoreError::Version { found: u32::from(found), known: super::VERSION }
             }
+            redb::Error::PreviousIo => StoreError::Failed,
             redb::Error::DatabaseAlreadyOpen => StoreError::Busy,
             redb::Error::RepairAborted => StoreError::Damaged("it could not be repaired".to_owned()),
             other => StoreError::Io(other.to_string()),

@@ -3,7 +3,8 @@
 
 use super::mark::Mark;
 use super::open::DRAFT;
-use super::{FILE, OPEN, OUTCOMES, Store, StoreError, claim_of};
+use super::pending::claim_of;
+use super::{FILE, OPEN, OUTCOMES, Store, StoreError};
 use crate::sys::dir::{Dir, Meta};
 use conductor_core::record::Claim;
 use redb::ReadableTable;

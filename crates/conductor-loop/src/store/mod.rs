@@ -5,6 +5,7 @@ mod error;
 mod keep;
 mod mark;
 mod open;
+mod pending;
 mod screen;
 mod targets;
 mod transfer;
@@ -13,6 +14,7 @@ pub use error::StoreError;
 pub use keep::Place;
 pub use mark::{Extent, MARK};
 pub use open::{Behind, Candidate};
+pub use pending::{Content, Kept, Pending, Settled, Start};
 pub use transfer::{Import, ImportCount, add, export, import, looks_like_go_state};
 
 use crate::sys::dir::Dir;
@@ -75,21 +77,6 @@ pub struct Counts {
     pub duplicates: u64,
 }
 
-/// An entry of `OPEN`: the claim, if there is one, and the bytes to archive or run.
-#[derive(Debug, Clone)]
-pub struct OpenEntry {
-    /// The claim; absent for an outcome that never had one (refused, duplicate bytes only).
-    pub claim: Option<Claim>,
-    /// Exactly the bytes that were taken; absent where the file itself was moved.
-    pub bytes: Option<Arc<[u8]>>,
-    /// The recorded start, and whether it is known to have happened.
-    pub start: Option<(u32, bool)>,
-    /// The outcome, if it is decided.
-    pub outcome: Option<Outcome>,
-    /// Its error log.
-    pub report: Option<Vec<u8>>,
-}
-
 /// The open store.
 #[derive(Debug)]
 pub struct Store {
@@ -119,39 +106,9 @@ impl Store {
         self.reading(|txn| Ok((txn.open_table(OPEN)?.len()?, txn.open_table(OUTCOMES)?.len()?)))
     }
 
-    /// Every unfinished intent in order of taking.
-    pub fn open_entries(&self) -> Result<Vec<OpenEntry>, StoreError> {
-        self.reading(|txn| {
-            let (open, starts) = (txn.open_table(OPEN)?, txn.open_table(STARTS)?);
-            let (outcomes, reports) = (txn.open_table(OUTCOMES)?, txn.open_table(REPORTS)?);
-            let mut entries = Vec::new();
-            for row in open.iter()? {
-                let (key, value) = row?;
-                let seq = key.value();
-                let (claim, bytes) = decode_open(value.value())?;
-                entries.push(OpenEntry {
-                    claim,
-                    bytes,
-                    start: starts.get(seq)?.map(|v| v.value()),
-                    outcome: outcomes.get(seq)?.map(|v| decode(v.value())).transpose()?,
-                    report: reports.get(seq)?.map(|v| v.value().to_vec()),
-                });
-            }
-            Ok(entries)
-        })
-    }
-
     /// Whether an outcome is recorded under this number.
     pub fn is_settled(&self, seq: u64) -> Result<bool, StoreError> {
         self.reading(|txn| Ok(txn.open_table(OUTCOMES)?.get(seq)?.is_some()))
-    }
-
-    /// The bytes of an unfinished intent.
-    pub fn bytes(&self, seq: u64) -> Result<Option<Arc<[u8]>>, StoreError> {
-        self.reading(|txn| {
-            let value = txn.open_table(OPEN)?.get(seq)?;
-            Ok(value.map(|v| decode_open(v.value())).transpose()?.and_then(|(_, bytes)| bytes))
-        })
     }
 
     /// The last success of a target, or an imported one of this name.
@@ -164,11 +121,6 @@ impl Store {
     /// The outcome of this number.
     pub fn outcome(&self, seq: u64) -> Result<Option<Outcome>, StoreError> {
         self.reading(|txn| txn.open_table(OUTCOMES)?.get(seq)?.map(|v| decode(v.value())).transpose())
-    }
-
-    /// The claim and the bytes of an unfinished intent.
-    pub fn unfinished(&self, seq: u64) -> Result<Option<Open>, StoreError> {
-        self.reading(|txn| txn.open_table(OPEN)?.get(seq)?.map(|v| decode_open(v.value())).transpose())
     }
 
     /// Targets that an operator holds.
@@ -223,7 +175,7 @@ pub struct Batch {
 impl Batch {
     /// A claim with its bytes; `arm`: its first start as well. Answers with the last success of its target.
     pub fn claim(&self, claim: &Claim, bytes: &[u8], arm: bool) -> Result<Option<LastSuccess>, StoreError> {
-        let value = encode_open(Some(claim), Some(bytes));
+        let value = pending::encode_row(Some(claim), Some(bytes))?;
         self.txn.open_table(OPEN)?.insert(claim.seq, value.as_slice())?;
         if arm {
             self.arm(claim.seq, 1)?;
@@ -252,16 +204,18 @@ impl Batch {
     }
 
     /// The final outcome, its error log, and (where no claim holds them) the bytes to archive.
-    pub fn settle(
-        &self,
-        outcome: &Outcome,
-        report: Option<&[u8]>,
-        bytes: Option<&[u8]>,
-    ) -> Result<(), StoreError> {
+    pub fn settle(&self, outcome: &Outcome, report: Option<&[u8]>, kept: Kept<'_>) -> Result<(), StoreError> {
         let seq = outcome.seq;
         let mut open = self.txn.open_table(OPEN)?;
         if open.get(seq)?.is_none() {
-            open.insert(seq, encode_open(None, bytes).as_slice())?;
+            let bytes = match kept {
+                Kept::Bytes(bytes) => Some(bytes),
+                Kept::File => None,
+                Kept::Already => {
+                    return Err(StoreError::Damaged(format!("intent {seq}: its claim is missing")));
+                }
+            };
+            open.insert(seq, pending::encode_row(None, bytes)?.as_slice())?;
         }
         let fresh = self.txn.open_table(OUTCOMES)?.insert(seq, encode(outcome).as_slice())?.is_none();
         if let Some(report) = report {
@@ -383,38 +337,6 @@ fn checksum(bytes: &[u8]) -> u64 {
     bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
-}
-
-/// Claim and bytes in one value: the length of the claim, the claim, a mark, the bytes.
-fn encode_open(claim: Option<&Claim>, bytes: Option<&[u8]>) -> Vec<u8> {
-    let head = encode(&claim);
-    let body = bytes.unwrap_or_default();
-    let mut value = Vec::with_capacity(5 + head.len() + body.len());
-    value.extend(u32::try_from(head.len()).unwrap_or(u32::MAX).to_be_bytes());
-    value.extend(&head);
-    value.push(u8::from(bytes.is_some()));
-    value.extend(body);
-    value
-}
-
-/// The two parts of a value of `OPEN`.
-type Open = (Option<Claim>, Option<Arc<[u8]>>);
-
-/// The claim in a value of `OPEN`.
-fn claim_of(value: &[u8]) -> Result<Option<Claim>, StoreError> {
-    let cut = || StoreError::Damaged("a record is cut short".to_owned());
-    let (length, rest) = value.split_first_chunk::<4>().ok_or_else(cut)?;
-    let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| cut())?;
-    decode(rest.get(..length).ok_or_else(cut)?)
-}
-
-fn decode_open(value: &[u8]) -> Result<Open, StoreError> {
-    let cut = || StoreError::Damaged("a record is cut short".to_owned());
-    let (length, rest) = value.split_first_chunk::<4>().ok_or_else(cut)?;
-    let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| cut())?;
-    let (head, rest) = rest.split_at_checked(length).ok_or_else(cut)?;
-    let (mark, body) = rest.split_first().ok_or_else(cut)?;
-    Ok((decode(head)?, (*mark == 1).then(|| body.into())))
 }
 
 #[cfg(test)]

@@ -207,6 +207,18 @@ impl Store {
         Ok(())
     }
 
+    /// Whether an earlier read or write failed, so that it has to be opened again. Asked by the one who writes.
+    pub fn has_failed(&self) -> Result<bool, StoreError> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let database = &database.as_ref().ok_or(StoreError::Busy)?.database;
+        let begun = unpanicked(|| Ok(database.begin_write()?.abort()?));
+        match begun {
+            Ok(()) => Ok(false),
+            Err(StoreError::Failed) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
     pub(super) fn reading<T>(
         &self,
         work: impl FnOnce(ReadTransaction) -> Result<T, StoreError>,

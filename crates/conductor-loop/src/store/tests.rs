@@ -48,14 +48,10 @@ pub(super) fn outcome(seq: u64) -> Outcome {
 fn the_life_of_an_entry() {
     let (_temp, dir, store) = store();
     assert_eq!(store.write(|b| b.claim(&claim(4), b"abc", true)).unwrap(), None);
-    let entry = store.open_entries().unwrap().remove(0);
-    assert_eq!(
-        (entry.claim, entry.bytes.as_deref(), entry.start),
-        (Some(claim(4)), Some(b"abc".as_slice()), Some((1, false)))
-    );
-    store.write(|b| b.settle(&outcome(4), Some(b"log"), None)).unwrap();
+    assert_eq!(store.sizes().unwrap(), (1, 0));
+    store.write(|b| b.settle(&outcome(4), Some(b"log"), Kept::Already)).unwrap();
     // A second time, as recovery may do, changes nothing.
-    store.write(|b| b.settle(&outcome(4), Some(b"log"), None)).unwrap();
+    store.write(|b| b.settle(&outcome(4), Some(b"log"), Kept::Already)).unwrap();
     assert_eq!(store.counts().unwrap(), Counts { processed: 1, failed: 0, duplicates: 0 });
     store.write(|b| b.done(&[4])).unwrap();
     assert_eq!(store.sizes().unwrap(), (0, 1));
@@ -109,8 +105,10 @@ fn another_version_is_refused() {
 #[test]
 fn export_and_import_carry_everything_over() {
     let (_temp, _dir, old) = store();
-    old.write(|b| b.settle(&outcome(1), None, None).and_then(|()| b.settle(&outcome(2), None, None)))
-        .unwrap();
+    old.write(|b| {
+        b.settle(&outcome(1), None, Kept::File).and_then(|()| b.settle(&outcome(2), None, Kept::File))
+    })
+    .unwrap();
     let mut lines = Vec::new();
     assert_eq!(export(&old, jiff::Timestamp::UNIX_EPOCH, &mut lines).unwrap(), 2);
     let (_temp2, _dir2, new) = store();
@@ -145,7 +143,7 @@ fn the_go_state_file_is_understood() {
 #[test]
 fn looking_changes_no_byte_even_of_a_store_that_was_not_closed() {
     let (temp, dir, store) = store();
-    store.write(|b| b.settle(&outcome(1), None, None)).unwrap();
+    store.write(|b| b.settle(&outcome(1), None, Kept::File)).unwrap();
     // As a daemon that was killed leaves it: not closed.
     let left = temp.path().join("left");
     std::fs::create_dir(&left).unwrap();

@@ -5,6 +5,7 @@ pub mod clear;
 pub mod dir;
 pub mod lock;
 pub mod panics;
+pub mod payload;
 pub mod plain;
 pub mod process;
 pub mod slots;

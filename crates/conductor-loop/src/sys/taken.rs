@@ -19,6 +19,8 @@ pub trait TakenFiles {
     fn remove_taken(&self, taken: &TakenName) -> io::Result<()>;
     /// Moves a taken file on; an existing target is an error.
     fn move_taken(&self, taken: &TakenName, to_dir: &Dir, to: &str) -> io::Result<()>;
+    /// Gives a taken file another number.
+    fn renumber(&self, taken: &TakenName, seq: u64) -> io::Result<TakenName>;
     /// Everything that is here, in order of taking.
     fn all_taken(&self) -> io::Result<Vec<TakenName>>;
 }
@@ -77,6 +79,29 @@ impl TakenFiles for Dir {
                 self.remove_dir(&dir)
             }
         }
+    }
+
+    fn renumber(&self, taken: &TakenName, seq: u64) -> io::Result<TakenName> {
+        let renumbered = TakenName { seq, raw: taken.raw.clone() };
+        match (taken.place(), renumbered.place()) {
+            (TakenAt::Entry(from), TakenAt::Entry(to)) => self.rename_new(from, self, to)?,
+            (from, TakenAt::Nested(to)) => {
+                let nest = self.ensure(&to, 0o700)?;
+                match from {
+                    TakenAt::Entry(from) => self.rename_new(from, &nest, raw(taken))?,
+                    TakenAt::Nested(from) => {
+                        self.sub(&from)?.rename_new(raw(taken), &nest, raw(taken))?;
+                        // Others may be in it; empty ones are removed at the next start.
+                        let _ = self.remove_dir(&from);
+                    }
+                }
+            }
+            (TakenAt::Nested(from), TakenAt::Entry(to)) => {
+                self.sub(&from)?.rename_new(raw(taken), self, to)?;
+                let _ = self.remove_dir(&from);
+            }
+        }
+        Ok(renumbered)
     }
 
     fn all_taken(&self) -> io::Result<Vec<TakenName>> {

@@ -96,6 +96,14 @@ fn a_file_that_was_taken_and_not_claimed_is_looked_at_again() {
     env.assert_clean();
 }
 
+/// What the last daemon wrote of its runs is of another boot.
+pub(super) fn after_a_reboot(env: &TestEnv) {
+    let path = env.handoff(".conductor/running");
+    let text = fs::read_to_string(&path).unwrap();
+    let (boot, rest) = text.split_once('\n').unwrap();
+    fs::write(path, format!("{:<1$}\n{rest}", "another boot", boot.len())).unwrap();
+}
+
 #[test]
 fn a_taking_that_a_power_cut_undid_is_not_run_twice() {
     let env = env();
@@ -119,6 +127,7 @@ fn a_taking_that_a_power_cut_undid_is_not_run_twice() {
     if restored.is_err() {
         return eprintln!("note: an unlinked file cannot be linked again here; nothing was tested");
     }
+    after_a_reboot(&env);
     env.script("*: exit=0");
     env.once(&[]).expect(0);
     assert_eq!(env.names("processed"), ["intent-a.json"]);
