@@ -142,6 +142,15 @@ pub enum Command {
     Stop,
 }
 
+/// What could not be written for lack of space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Full {
+    /// The state store.
+    State,
+    /// Files in the handoff directory.
+    Files,
+}
+
 /// What the clerk answers.
 #[derive(Debug)]
 pub enum Ack {
@@ -173,8 +182,8 @@ pub enum Ack {
         /// Claims, starts and outcomes in it.
         records: usize,
     },
-    /// The disk is full (true) or has room again (false).
-    DiskFull(bool),
+    /// There is no space to write, or (none) there is room again.
+    DiskFull(Option<Full>),
     /// Retention removed this many outcomes.
     Retained(u64),
     /// Nothing can be made durable any more; the process must end.

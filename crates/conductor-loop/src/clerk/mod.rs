@@ -13,7 +13,7 @@ mod retention;
 mod tests;
 
 pub use head::{FILE as HEAD_FILE, FORMAT as HEAD_FORMAT, Head, HeadBody};
-pub use message::{Ack, Again, Command, Places, Settlement, Source};
+pub use message::{Ack, Again, Command, Full, Places, Settlement, Source};
 
 use crate::store::{Batch, Content, Kept, Settled, Store, StoreError};
 use crate::sys::dir::Dir;
@@ -129,7 +129,7 @@ struct Desk<R> {
     /// When they are tried again.
     space_retry_at: Option<Instant>,
     retain_before: Option<jiff::Timestamp>,
-    full: bool,
+    full: Option<Full>,
 }
 
 /// Ends the clerk's thread after a fatal answer.
@@ -160,7 +160,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
             unpublished: Vec::new(),
             space_retry_at: None,
             retain_before: None,
-            full: false,
+            full: None,
         }
     }
 
@@ -342,7 +342,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
     }
 
     fn wait_for_space(&mut self, error: &StoreError) -> Result<(), Stopped> {
-        self.set_full(true);
+        self.set_full(Some(Full::State));
         if self.abandon.load(Ordering::Acquire) {
             let reason = format!("stopped before the state could be written: {error}");
             return Err(self.fatal(Code::DiskFull, &reason));
@@ -398,7 +398,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         match result {
             Ok(()) => {}
             Err(PublishError::NoSpace) => {
-                self.set_full(true);
+                self.set_full(Some(Full::Files));
                 self.space_retry_at = Some(Instant::now() + SPACE_RETRY);
                 return Ok(false);
             }
@@ -501,11 +501,11 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
     /// Something could be written. While files wait for space the store alone, which reuses its own, proves nothing.
     fn has_room(&mut self) {
         if self.unpublished.is_empty() && self.again.is_empty() {
-            self.set_full(false);
+            self.set_full(None);
         }
     }
 
-    fn set_full(&mut self, full: bool) {
+    fn set_full(&mut self, full: Option<Full>) {
         if self.full != full {
             self.full = full;
             (self.report)(vec![Ack::DiskFull(full)]);

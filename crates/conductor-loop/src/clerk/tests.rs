@@ -56,7 +56,7 @@ impl Office {
             Ack::Republished(outcome) => format!("republished {} {}", outcome.seq, outcome.archived_as),
             Ack::Filed { seq, archived_as } => format!("filed {seq} {archived_as}"),
             Ack::Committed { records, .. } => format!("committed {records}"),
-            Ack::DiskFull(full) => format!("full {full}"),
+            Ack::DiskFull(full) => format!("full {}", full.is_some()),
             Ack::Retained(removed) => format!("retained {removed}"),
             Ack::Fatal { code, .. } => format!("fatal {}", code.id()),
         };
@@ -253,8 +253,8 @@ fn a_turn_commits_when_there_is_something_to_commit() {
 #[test]
 fn what_found_no_space_is_tried_again_in_order_and_until_then_the_disk_is_full() {
     let mut office = office();
-    office.desk.set_full(true);
-    office.desk.set_full(true);
+    office.desk.set_full(Some(Full::Files));
+    office.desk.set_full(Some(Full::Files));
     assert_eq!(office.said(), ["full true"]);
     office.desk.unpublished = vec![settlement(1, bytes("1"))];
     office.desk.space_retry_at = Some(Instant::now() + HOUR);
@@ -289,7 +289,7 @@ fn a_store_that_cannot_be_opened_again_is_waited_for_until_the_end_is_asked_for(
     let leaves = std::thread::spawn(move || {
         let first = acks.recv();
         drop(somebody_else);
-        matches!(first, Ok(Ack::DiskFull(true)))
+        matches!(first, Ok(Ack::DiskFull(Some(Full::State))))
     });
     assert!(office.desk.reopen().is_ok());
     assert!(leaves.join().unwrap());

@@ -7,16 +7,15 @@ use super::places::{Places, StateFiles};
 use super::questions::Questions;
 use super::recover::{Labels, Unrun, recover};
 use super::set_up::{
-    choose_program, held_targets, intake_settings, open_control, open_out, package_engine, period,
-    start_runner,
+    choose_program, engine, held_targets, intake_settings, open_control, open_out, period, start_runner,
 };
 use super::unfinished::key_of;
 use super::{Failure, Input, Reload, Summary, supervisor};
-use crate::clerk::{Ack, Again, Clerk, Command as ToClerk, Head};
+use crate::clerk::{Ack, Again, Clerk, Command as ToClerk, Full, Head};
 use crate::config::Config;
 use crate::control::Control;
 use crate::intake::{self, Intake, Report};
-use crate::runner::{Bytes, Ended, Engine, RunLedger, Stop};
+use crate::runner::{Bytes, Ended, RunLedger, Stop};
 use crate::sys::dir::Dir;
 use crate::sys::monotonic;
 use crate::sys::payload::Budget;
@@ -74,8 +73,7 @@ pub(super) struct Life<'l> {
     next_retention: Duration,
     next_space_check: Duration,
     clerk_waits_for_space: bool,
-    /// The state directory, where it lies on a file system of its own.
-    state: Option<StateFiles>,
+    state: StateFiles,
     /// Where there is too little room.
     full_at: Option<PathBuf>,
     /// Numbers of intents whose bytes could not be read back, and when that was last tried.
@@ -88,12 +86,6 @@ struct Stopping {
     terminate_at: Duration,
     told: bool,
     signals: u32,
-}
-
-/// Whether two directories lie on different file systems, as far as can be told.
-fn is_elsewhere(one: &Dir, other: &Dir) -> bool {
-    let device = |dir: &Dir| dir.meta().map(|meta| meta.id.0).ok();
-    device(one) != device(other)
 }
 
 impl<'l> Life<'l> {
@@ -123,12 +115,7 @@ impl<'l> Life<'l> {
 
         let head = Head::new(state.path.display().to_string());
         let to_loop = inputs.clone();
-        let (engine, packages) = if let Some(executable) = program {
-            (Engine::External(executable), None)
-        } else {
-            let packages = Dir::open(&out).map_err(setup("the package engine"))?;
-            (Engine::Embedded(Arc::new(package_engine(config, &out))), Some(packages))
-        };
+        let (engine, packages) = engine(config, program, &out).map_err(setup("the package engine"))?;
         let clerk = Clerk::start((places.for_clerk(), packages), Arc::clone(&store), head, move |acks| {
             drop(to_loop.send(Input::Clerk(acks)));
         });
@@ -144,7 +131,6 @@ impl<'l> Life<'l> {
                 .map_err(setup("the workers"))?;
 
         let held_targets = held_targets(&store)?;
-        let elsewhere = Some(state).filter(|state| is_elsewhere(&state.dir, &places.handoff));
         let control = open_control(config, &places, &store, &porch_path, questions);
         let now = monotonic();
         let mut life = Self {
@@ -165,7 +151,7 @@ impl<'l> Life<'l> {
             next_retention: now,
             next_space_check: now,
             clerk_waits_for_space: false,
-            state: elsewhere,
+            state,
             full_at: None,
             unread: BTreeMap::new(),
             polled,
@@ -304,10 +290,8 @@ impl<'l> Life<'l> {
         if let Ok((bytes, _)) = self.places.handoff.free_space() {
             self.board.metrics.set_free(bytes);
         }
-        let handoff = (&self.places.path, &self.places.handoff);
-        let state = self.state.as_ref().map(|state| (&state.path, &state.dir));
-        let full = [Some(handoff), state].into_iter().flatten().find(|(_, dir)| lacks(dir));
-        full.map(|(path, _)| path.clone())
+        let places = [(&self.places.path, &self.places.handoff), (&self.state.path, &self.state.dir)];
+        places.into_iter().find(|(_, dir)| lacks(dir)).map(|(path, _)| path.clone())
     }
 
     /// Whether it is over, and how.
@@ -419,6 +403,7 @@ impl<'l> Life<'l> {
             }
             Report::NoSpace => {
                 self.next_space_check = monotonic() + SPACE_CHECK;
+                self.full_at = Some(self.places.path.clone());
                 self.set_not_ready(NotReady::DiskFull, true);
             }
             Report::Gone(reason) => self.on_gone(&reason),
@@ -494,8 +479,12 @@ impl<'l> Life<'l> {
             }
             Ack::Committed { took, records } => self.board.metrics.committed(took, records),
             Ack::DiskFull(full) => {
-                self.clerk_waits_for_space = full;
-                self.set_not_ready(NotReady::DiskFull, full);
+                self.clerk_waits_for_space = full.is_some();
+                self.full_at = full.map(|full| match full {
+                    Full::State => self.state.path.clone(),
+                    Full::Files => self.places.path.clone(),
+                });
+                self.set_not_ready(NotReady::DiskFull, full.is_some());
             }
             Ack::Retained(removed) => {
                 tracing::info!(removed, "removed outcomes older than the retention time");
@@ -514,10 +503,7 @@ impl<'l> Life<'l> {
         match (reason, on) {
             (NotReady::DiskFull, true) => tracing::error!(
                 code = Code::DiskFull.id(),
-                at = self
-                    .full_at
-                    .as_ref()
-                    .map_or("a file that was to be written".to_owned(), |at| at.display().to_string()),
+                at = self.full_at.as_ref().map(|at| at.display().to_string()),
                 "disk full: taking nothing new until there is space"
             ),
             (NotReady::DiskFull, false) => tracing::info!("there is space again"),

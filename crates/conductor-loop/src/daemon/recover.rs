@@ -101,10 +101,12 @@ pub(super) fn recover(
     Ok(recovered)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it takes what map_err gives")]
 fn unreadable(error: StoreError) -> Failure {
     Failure::set_up(error.code(), format!("reading unfinished intents: {error}"))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it takes what map_err gives")]
 fn broken(error: io::Error) -> Failure {
     Failure::set_up(Code::DirectorySetup, format!("reading .conductor: {error}"))
 }

@@ -8,6 +8,7 @@ use crate::control::Control;
 use crate::intake;
 use crate::runner::{self, Engine, Executable, NotRead, ReadBack, RunLedger, Runner};
 use crate::store::Store;
+use crate::sys::dir::Dir;
 use crate::sys::payload::Budget;
 use conductor_core::Code;
 use conductor_core::inquiry::{Held, StatusReport};
@@ -58,6 +59,18 @@ pub(super) fn choose_program(config: &Config) -> Result<Option<Executable>, Fail
         }
         Err(error) => Err(Failure::set_up(error.code(), error)),
     }
+}
+
+/// What runs intents; for the embedded engine also the directory of its packages, which the clerk syncs.
+pub(super) fn engine(
+    config: &Config,
+    program: Option<Executable>,
+    out: &Path,
+) -> std::io::Result<(Engine, Option<Dir>)> {
+    Ok(match program {
+        Some(executable) => (Engine::External(executable), None),
+        None => (Engine::Embedded(Arc::new(package_engine(config, out))), Some(Dir::open(out)?)),
+    })
 }
 
 /// The package engine as the configuration wants it.

@@ -127,7 +127,6 @@ fn check_kind(settings: &Settings, taken: &TakenName, meta: &Meta) -> Result<(),
     Ok(())
 }
 
-#[expect(clippy::type_complexity, reason = "two answers of one look at the file; a name would hide them")]
 /// The bytes; none while a writer holds the file and there is patience left.
 fn read(
     settings: &Settings,

@@ -11,6 +11,7 @@
 
 mod api;
 mod asking;
+mod bytes;
 mod calls;
 mod cli;
 mod compat;
@@ -19,6 +20,7 @@ mod hostile;
 mod intake;
 mod lifecycle;
 mod log;
+mod memory;
 mod monitoring;
 mod operate;
 mod order;
