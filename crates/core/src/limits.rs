@@ -52,6 +52,9 @@ pub const ERROR_LOG_MAX: usize = 64 << 10;
 /// Characters of a status message.
 pub const MESSAGE_MAX: usize = 4_096;
 
+/// Characters of an intent's reason where it is shown and recorded: the longest one, with room for its escapes.
+pub const REASON_MAX: usize = 1_024;
+
 /// Bytes of porch's output that stay with the outcome, for `show` and the page.
 pub const OUTPUT_KEPT_MAX: usize = 4 << 10;
 /// Bytes of a package's diff that stay with the outcome.

@@ -2,7 +2,7 @@
 //! Everything that came from a file or from porch passes here before it reaches a log, a status or an error log.
 
 use crate::digest::hex;
-use crate::intent::text::is_refused;
+use crate::intent::text::is_shown;
 use std::fmt::Write;
 
 const MASK: &str = "[masked]";
@@ -33,6 +33,11 @@ pub fn line(text: &str, max: usize) -> String {
         push_escaped(&mut out, c);
     }
     out
+}
+
+/// One line of what somebody else wrote, for people: secrets masked, then as [`line`].
+pub fn shown(text: &str, max: usize) -> String {
+    line(&mask(text), max)
 }
 
 /// Several lines of a program's output: newlines stay, everything else is escaped, broken UTF-8 is shown
@@ -68,7 +73,7 @@ fn push_escaped(out: &mut String, c: char) {
         '\n' => out.push_str("\\n"),
         '\r' => out.push_str("\\r"),
         '\t' => out.push_str("\\t"),
-        c if is_refused(c) => {
+        c if !is_shown(c) => {
             out.push_str("\\u{");
             // Writing to a String cannot fail.
             let _ = write!(out, "{:x}", u32::from(c));
@@ -219,7 +224,7 @@ mod tests {
         #[test]
         fn nothing_but_newlines_controls_a_terminal(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
             let out = block(&bytes);
-            prop_assert!(out.chars().all(|c| c == '\n' || !is_refused(c)));
+            prop_assert!(out.chars().all(|c| c == '\n' || is_shown(c)));
         }
     }
 }

@@ -79,7 +79,7 @@ fn intent(input: &[u8]) -> Result<(), String> {
         }
         Err(refusal) => {
             let said = refusal.to_string();
-            ensure(said.chars().all(|c| !text::is_refused(c)), "a refusal with control characters")?;
+            ensure(said.chars().all(text::is_shown), "a refusal with control characters")?;
             ensure(said.chars().count() < 2_500, "a refusal without end")
         }
     }
@@ -119,9 +119,9 @@ fn unit(input: &[u8]) -> Result<(), String> {
 
 fn scrubber(input: &[u8]) -> Result<(), String> {
     let block = scrub::block(input);
-    ensure(block.chars().all(|c| c == '\n' || !text::is_refused(c)), "control characters are left")?;
+    ensure(block.chars().all(|c| c == '\n' || text::is_shown(c)), "control characters are left")?;
     let line = scrub::line(&String::from_utf8_lossy(input), 100);
-    ensure(!line.contains('\n') && line.chars().all(|c| !text::is_refused(c)), "more than a line")
+    ensure(!line.contains('\n') && line.chars().all(text::is_shown), "more than a line")
 }
 
 fn routes(input: &[u8]) -> Result<(), String> {

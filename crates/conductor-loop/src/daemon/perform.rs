@@ -158,7 +158,7 @@ impl<'b> Bench<'b> {
                 let seq = taken.seq;
                 let outcome = Outcome {
                     status: Status::Failed,
-                    message: scrub::line(&scrub::mask(&refusal.to_string()), MESSAGE_MAX),
+                    message: scrub::line(&refusal.to_string(), MESSAGE_MAX),
                     sha256: bytes.as_ref().map(|(_, digest)| *digest),
                     size: bytes.as_ref().map_or(meta.size, |(bytes, _)| bytes.len() as u64),
                     correlation_id: correlation_id.unwrap_or_else(|| made_correlation_id(seq)),
@@ -394,7 +394,8 @@ impl<'b> Bench<'b> {
         self.board.metrics.retried();
         let Some(parcel) = self.parcels.get_mut(&seq) else { return self.unknown(seq) };
         // What it printed is kept of the last run alone: many may wait for their next.
-        let why = parcel.last_run.take().map(|(run, _)| run.ending.describe()).unwrap_or_default();
+        let why = parcel.last_run.take().map(|(run, _)| scrub::shown(&run.ending.describe(), MESSAGE_MAX));
+        let why = why.unwrap_or_default();
         let claim = &parcel.claim;
         let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(seq, file = claim.name, correlation_id = claim.correlation_id, target = %claim.key, next_attempt = attempt, pause_ms, "retrying: {why}");
@@ -419,7 +420,7 @@ fn message(outcome: Final, run: Option<&Run>, duplicate_of: Option<u64>) -> Stri
         },
         (_, None) => "no run is known".to_owned(),
     };
-    scrub::line(&text, MESSAGE_MAX)
+    scrub::shown(&text, MESSAGE_MAX)
 }
 
 /// The first line of standard error that says something.

@@ -7,9 +7,10 @@ use crate::sys::dir::{Kind, Meta};
 use crate::sys::payload::Payload;
 use crate::sys::taken::TakenFiles;
 use conductor_core::intent::{self, Intent, Refusal};
+use conductor_core::limits::REASON_MAX;
 use conductor_core::name::{NameVerdict, TakenName, escaped, judge};
 use conductor_core::record::{self, Claim};
-use conductor_core::{Code, Digest};
+use conductor_core::{Code, Digest, scrub};
 use conductor_fd::{Writers, writers};
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -192,7 +193,8 @@ fn claim(seq: u64, name: &str, (meta, sha256): (&Meta, Digest), intent: Intent) 
         replicas: intent.replicas,
         priority: intent.priority,
         timeout_secs: intent.timeout_secs,
-        reason: intent.reason,
+        // For people only: porch has the bytes themselves.
+        reason: intent.reason.map(|reason| scrub::shown(&reason, REASON_MAX)),
         source: intent.source,
         inode: meta.id.1,
         mtime_ns: meta.mtime_ns,

@@ -2,7 +2,9 @@
 
 use super::{Job, Settings, Stop, Worker};
 use conductor_core::intent::{Policy, judge};
+use conductor_core::limits::MESSAGE_MAX;
 use conductor_core::outcome::{Capture, Ending, Run};
+use conductor_core::scrub;
 use conductor_porch::{Engine, Order, Outcome, Patience, PorchError, Provenance};
 use std::time::{Duration, Instant};
 
@@ -59,7 +61,7 @@ fn ending(error: PorchError) -> Ending {
 
 fn report(outcome: &Outcome) {
     if let Some(note) = &outcome.note {
-        tracing::warn!(package = outcome.package, "{note}");
+        tracing::warn!(package = outcome.package, "{}", scrub::shown(note, MESSAGE_MAX));
     }
     tracing::debug!(package = outcome.package, changed = outcome.changed, commit = outcome.commit, "package");
 }

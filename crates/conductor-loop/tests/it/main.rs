@@ -35,6 +35,7 @@ mod signals;
 mod staging;
 mod state;
 mod systemd;
+mod texts;
 mod variables;
 
 use conductor_testkit::TestEnv;

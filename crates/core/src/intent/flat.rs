@@ -7,7 +7,7 @@ use crate::code::Code;
 
 const LABEL: Shape = Shape::Form(Form::Label);
 const SUBDOMAIN: Shape = Shape::Form(Form::Subdomain);
-const NONEMPTY: Shape = Shape::Text { min: 1, max: 253 };
+const NONEMPTY: Shape = Shape::Line { min: 1, max: 253 };
 
 const CONSTRAINTS: &[Field] = &[
     optional("max_replicas", Shape::Int { min: 1, max: 100 }, "Never scale above this."),
@@ -59,8 +59,16 @@ pub(super) const FIELDS: &[Field] = &[
         Shape::OneOf(&["pending", "processing", "completed", "failed"]),
         "The producer's own bookkeeping.",
     ),
-    optional("created_at", Shape::Form(Form::DateTime), "When the producer made it."),
-    optional("updated_at", Shape::Form(Form::DateTime), "When the producer changed it."),
+    optional(
+        "created_at",
+        Shape::Form(Form::DateTime),
+        "When the producer made it; UTC where no offset is given.",
+    ),
+    optional(
+        "updated_at",
+        Shape::Form(Form::DateTime),
+        "When the producer changed it; UTC where no offset is given.",
+    ),
     optional("metadata", Shape::Free, "Free object, passed to porch as it is."),
 ];
 

@@ -68,7 +68,10 @@ impl Json {
 
 /// Reads one JSON object that fills `bytes` completely.
 pub(super) fn parse(bytes: &[u8]) -> Result<Json, Refusal> {
-    check_bytes(bytes)?;
+    check_encoding(bytes)?;
+    // One mark, where Windows editors put it. Digest, archive and porch have the bytes as they are.
+    let bytes = bytes.strip_prefix(UTF8_MARK).unwrap_or(bytes);
+    check_beginning(bytes)?;
     let context = Context::default();
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let seed = Value { context: &context, depth: 1 };
@@ -83,15 +86,20 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Json, Refusal> {
     }
 }
 
+/// U+FEFF as UTF-8.
+const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
+
+fn whole(code: Code, found: &str, expected: &str) -> Result<(), Refusal> {
+    Err(Refusal::new(code, "", found, expected))
+}
+
 /// What can be said before any JSON is read; the messages are clearer than a parser's.
-fn check_bytes(bytes: &[u8]) -> Result<(), Refusal> {
-    let whole = |code, found: &str, expected: &str| Err(Refusal::new(code, "", found, expected));
+fn check_encoding(bytes: &[u8]) -> Result<(), Refusal> {
     if bytes.is_empty() {
         return whole(Code::Empty, "an empty file", "a JSON object");
     }
-    if bytes.starts_with(b"\xef\xbb\xbf") || bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff")
-    {
-        return whole(Code::ByteOrderMark, "a byte order mark", "UTF-8 without one");
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return whole(Code::ByteOrderMark, "UTF-16 or UTF-32", "UTF-8");
     }
     if let Err(error) = std::str::from_utf8(bytes) {
         let at = error.valid_up_to();
@@ -99,6 +107,13 @@ fn check_bytes(bytes: &[u8]) -> Result<(), Refusal> {
     }
     if let Some(at) = bytes.iter().position(|b| *b == 0) {
         return whole(Code::NotUtf8, &format!("a NUL byte at byte {at}"), "UTF-8 text");
+    }
+    Ok(())
+}
+
+fn check_beginning(bytes: &[u8]) -> Result<(), Refusal> {
+    if bytes.starts_with(UTF8_MARK) {
+        return whole(Code::ByteOrderMark, "a second byte order mark", "at most one");
     }
     match bytes.iter().find(|b| !matches!(b, b' ' | b'\t' | b'\n' | b'\r')) {
         None => whole(Code::Empty, "white space only", "a JSON object"),
@@ -176,7 +191,7 @@ impl Context {
             Some(c) => Err(self.refuse(
                 Code::SuspiciousCharacter,
                 &format!("U+{:04X}", u32::from(c)),
-                "printable text without control, bidirectional, invisible or private-use characters",
+                "text without control characters other than tab and line breaks, bidirectional overrides and isolates, private-use characters and noncharacters",
             )),
         }
     }

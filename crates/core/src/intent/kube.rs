@@ -5,11 +5,16 @@ use super::shape::{Field, Form, Shape, check, missing, optional, required};
 use super::{Intent, Kind, Policy, Refusal, TargetKey, priority_of, text};
 
 const SUBDOMAIN: Shape = Shape::Form(Form::Subdomain);
-const NONEMPTY: Shape = Shape::Text { min: 1, max: 1024 };
+const NONEMPTY: Shape = Shape::Line { min: 1, max: 1024 };
+const NUMBER: Shape = Shape::Number;
+const QUANTITY: Shape = Shape::NumberOrText { number: &NUMBER, text: &NONEMPTY };
+const PORT_NUMBER: Shape = Shape::Int { min: 1, max: 65_535 };
+const PORT_NAME: Shape = Shape::Form(Form::PortName);
 const REPLICAS: Shape = Shape::Replicas;
 const REASON: Shape = Shape::Text { min: 0, max: 512 };
 const LABEL_VALUE: Shape = Shape::Form(Form::LabelValue);
-const ANNOTATION: Shape = Shape::Text { min: 0, max: 4096 };
+/// As much as Kubernetes takes for all annotations of an object together.
+const ANNOTATION: Shape = Shape::Text { min: 0, max: 262_144 };
 
 const METADATA: &[Field] = &[
     optional("name", SUBDOMAIN, "Name of the intent object."),
@@ -20,7 +25,23 @@ const METADATA: &[Field] = &[
         Shape::Map { key: Some(Form::LabelKey), value: &ANNOTATION },
         "Kubernetes annotations.",
     ),
+    added("uid"),
+    added("resourceVersion"),
+    added("generation"),
+    added("creationTimestamp"),
+    added("deletionTimestamp"),
+    added("deletionGracePeriodSeconds"),
+    added("generateName"),
+    added("managedFields"),
+    added("ownerReferences"),
+    added("finalizers"),
+    added("selfLink"),
 ];
+
+/// What `kubectl get -o json` shows beside what its writer wrote.
+const fn added(name: &'static str) -> Field {
+    optional(name, Shape::Ignored, "Added by Kubernetes; accepted, and nothing is read from it.")
+}
 
 /// Fields that every kind's spec may carry.
 macro_rules! spec {
@@ -35,9 +56,9 @@ macro_rules! spec {
 }
 
 const RESOURCES: &[Field] = &[
-    optional("cpu", NONEMPTY, "Quantity."),
-    optional("memory", NONEMPTY, "Quantity."),
-    optional("storage", NONEMPTY, "Quantity."),
+    optional("cpu", QUANTITY, "Quantity."),
+    optional("memory", QUANTITY, "Quantity."),
+    optional("storage", QUANTITY, "Quantity."),
 ];
 const FUNCTION: &[Field] = &[
     required("name", NONEMPTY, "Name of the function."),
@@ -53,10 +74,10 @@ const LINK: &[Field] = &[
     optional("config", Shape::Free, "Free object."),
 ];
 const SLA: &[Field] = &[
-    optional("availability", NONEMPTY, "For example 99.99%."),
-    optional("throughput", NONEMPTY, "For example 10Gbps."),
-    optional("latency", NONEMPTY, "For example 5ms."),
-    optional("jitter", NONEMPTY, "For example 1ms."),
+    optional("availability", QUANTITY, "For example 99.99%."),
+    optional("throughput", QUANTITY, "For example 10Gbps."),
+    optional("latency", QUANTITY, "For example 5ms."),
+    optional("jitter", QUANTITY, "For example 1ms."),
 ];
 const FUNCTION_SHAPE: Shape = Shape::Object(FUNCTION);
 const LINK_SHAPE: Shape = Shape::Object(LINK);
@@ -72,13 +93,18 @@ const NETWORK_CONSTRAINTS: &[Field] =
     &[optional("placement", Shape::Free, "Free object."), optional("security", Shape::Free, "Free object.")];
 const PORT: &[Field] = &[
     optional("name", Shape::Form(Form::Label), "Name of the port."),
-    required("port", Shape::Int { min: 1, max: 65_535 }, "Port number."),
-    optional("targetPort", Shape::Int { min: 1, max: 65_535 }, "Port of the pods."),
+    required("port", PORT_NUMBER, "Port number."),
+    optional(
+        "targetPort",
+        Shape::NumberOrText { number: &PORT_NUMBER, text: &PORT_NAME },
+        "Port of the pods, by number or name.",
+    ),
     optional("protocol", Shape::OneOf(&["TCP", "UDP", "SCTP"]), "Transport."),
 ];
 const PORT_SHAPE: Shape = Shape::Object(PORT);
 
 const NETWORK: &[Field] = spec![
+    optional("intent", Shape::Text { min: 0, max: 4096 }, "The wish in words; nothing is read from it."),
     optional("action", Shape::OneOf(&["deploy", "scale", "update", "delete"]), "What to do."),
     optional("target", Shape::Object(NETWORK_TARGET), "What to do it to."),
     optional("parameters", Shape::Object(PARAMETERS), "How."),
@@ -93,7 +119,7 @@ const RESOURCE: &[Field] = spec![
 ];
 const SCALING: &[Field] = spec![
     optional("target", SUBDOMAIN, "Name of the workload; metadata.name when absent."),
-    optional("replicas", REPLICAS, "Wanted replicas."),
+    optional("replicas", REPLICAS, "Wanted replicas; required."),
 ];
 const DEPLOYMENT: &[Field] = spec![
     optional("target", SUBDOMAIN, "Name of the workload."),
@@ -114,6 +140,8 @@ pub(super) const KINDS: &[(&str, Kind, &[Field])] = &[
     ("DeploymentIntent", Kind::DeploymentIntent, DEPLOYMENT),
     ("ServiceIntent", Kind::ServiceIntent, SERVICE),
 ];
+/// The kind that needs a number of replicas, as `intent_type: scaling` does.
+pub(super) const SCALING_KIND: &str = "ScalingIntent";
 const KIND_NAMES: &[&str] =
     &["NetworkIntent", "ResourceIntent", "ScalingIntent", "DeploymentIntent", "ServiceIntent"];
 
@@ -123,6 +151,7 @@ pub(super) const ENVELOPE: &[Field] = &[
     required("kind", Shape::OneOf(KIND_NAMES), "One of the five kinds."),
     optional("metadata", Shape::Object(METADATA), "Kubernetes metadata."),
     optional("spec", Shape::Any, "What is asked for; fields by kind."),
+    added("status"),
 ];
 
 pub(super) fn judge(document: &Json, policy: Policy) -> Result<Intent, Refusal> {
@@ -132,7 +161,7 @@ pub(super) fn judge(document: &Json, policy: Policy) -> Result<Intent, Refusal> 
         return Err(missing("", "kind"));
     };
     let spec = document.get("spec");
-    if let Some(spec) = spec {
+    if let Some(spec) = spec.filter(|spec| **spec != Json::Null) {
         check(&Shape::Object(fields), spec, "/spec", policy)?;
     }
     let in_spec = |name: &str| spec.and_then(|spec| spec.get(name));
@@ -142,6 +171,9 @@ pub(super) fn judge(document: &Json, policy: Policy) -> Result<Intent, Refusal> 
         .or_else(|| metadata("name"))
         .map_or_else(|| kind_name.to_lowercase(), str::to_owned);
     let replicas = in_spec("replicas").and_then(Json::as_u64).and_then(|n| u32::try_from(n).ok());
+    if *kind == Kind::ScalingIntent && replicas.is_none() {
+        return Err(missing("/spec", "replicas"));
+    }
     let spec_text = |name: &str| in_spec(name).and_then(Json::as_str).map(str::to_owned);
     Ok(Intent {
         kind: *kind,

@@ -35,8 +35,8 @@ impl Refusal {
     pub fn new(code: Code, field: &str, found: &str, expected: &str) -> Self {
         Self {
             code,
-            field: scrub::line(field, 300),
-            found: scrub::line(found, 120),
+            field: scrub::shown(field, 300),
+            found: scrub::shown(found, 120),
             expected: expected.to_owned(),
         }
     }
@@ -136,7 +136,8 @@ pub fn judge(bytes: &[u8], policy: Policy) -> Result<Intent, Refusal> {
 /// The intent's own correlation id, if the document has a usable one, even when the intent is refused.
 pub fn correlation_id(bytes: &[u8]) -> Option<String> {
     let document = json::parse(bytes).ok()?;
-    let id = document.get("correlation_id")?.as_str()?;
+    let mut places = [Some(&document), document.get("spec")].into_iter().flatten();
+    let id = places.find_map(|place| place.get("correlation_id")?.as_str())?;
     text::is_correlation_id(id).then(|| id.to_owned())
 }
 

@@ -5,12 +5,19 @@ use super::json::Json;
 use super::{Policy, Refusal, text};
 use crate::code::Code;
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 /// What a value must look like.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Shape {
-    /// Text of `min..=max` characters.
+    /// Text of `min..=max` characters, with line breaks where the writer wants them.
     Text { min: usize, max: usize },
+    /// A name or a quantity of `min..=max` characters: one line, nothing in it that is not seen.
+    Line { min: usize, max: usize },
+    /// Any JSON number.
+    Number,
+    /// A number of the one shape or text of the other.
+    NumberOrText { number: &'static Shape, text: &'static Shape },
     /// Text of a named form.
     Form(Form),
     /// One of these words.
@@ -23,6 +30,8 @@ pub(super) enum Shape {
     Any,
     /// An object of any content.
     Free,
+    /// What Kubernetes adds to an object: any JSON value, which nothing is read from.
+    Ignored,
     /// An object with exactly these fields.
     Object(&'static [Field]),
     /// An object with keys of a form and values of a shape.
@@ -40,7 +49,7 @@ pub(super) struct Field {
     pub(super) about: &'static str,
 }
 
-/// A field that may be absent.
+/// A field that may be absent; `null` says the same.
 pub(super) const fn optional(name: &'static str, shape: Shape, about: &'static str) -> Field {
     Field { name, shape, required: false, about }
 }
@@ -58,6 +67,7 @@ pub(super) enum Form {
     CorrelationId,
     LabelKey,
     LabelValue,
+    PortName,
     ApiVersion,
     Timeout,
     DateTime,
@@ -71,6 +81,7 @@ impl Form {
             Form::CorrelationId => text::is_correlation_id(value),
             Form::LabelKey => text::is_label_key(value),
             Form::LabelValue => text::is_label_value(value),
+            Form::PortName => text::is_port_name(value),
             Form::ApiVersion => text::is_api_version(value),
             Form::Timeout => text::timeout_secs(value).is_some(),
             Form::DateTime => text::is_date_time(value),
@@ -83,12 +94,15 @@ impl Form {
             Form::Subdomain => {
                 "an RFC 1123 name: labels of a-z, 0-9 and - joined by dots, at most 253 characters"
             }
-            Form::CorrelationId => "1 to 64 of letters, digits, dot, underscore and hyphen",
+            Form::CorrelationId => "1 to 64 of letters, digits, dot, underscore, colon, slash and hyphen",
             Form::LabelKey => "a Kubernetes label key: [prefix/]name",
             Form::LabelValue => "a Kubernetes label value: at most 63 of letters, digits, -, _ and .",
+            Form::PortName => "a port's name: at most 15 of a-z, 0-9 and -, with a letter",
             Form::ApiVersion => "an API version such as v1 or example.com/v1beta1",
             Form::Timeout => "a time such as 30s, 5m or 1h (1s to 9999s, 1m to 99m)",
-            Form::DateTime => "an RFC 3339 time such as 2024-08-15T10:30:00Z",
+            Form::DateTime => {
+                "an RFC 3339 time of a day that exists, such as 2024-08-15T10:30:00Z (UTC where no offset is given)"
+            }
         }
     }
 }
@@ -97,13 +111,25 @@ impl Form {
 pub(super) fn check(shape: &Shape, value: &Json, pointer: &str, policy: Policy) -> Result<(), Refusal> {
     match shape {
         Shape::Replicas => integer(value, i64::from(!policy.allow_scale_to_zero), 100, pointer),
-        Shape::Text { min, max } => {
-            let length = string(value, pointer, "a string")?.chars().count();
-            if !(*min..=*max).contains(&length) {
-                let expected = format!("{min} to {max} characters");
-                return Err(Refusal::new(Code::TooLong, pointer, &format!("{length} characters"), &expected));
+        Shape::Text { min, max } => length(value, *min..=*max, pointer),
+        Shape::Line { min, max } => {
+            length(value, *min..=*max, pointer)?;
+            match value.as_str().and_then(text::not_in_a_line) {
+                None => Ok(()),
+                Some(c) => {
+                    let found = format!("U+{:04X}", u32::from(c));
+                    let expected = "one line without invisible characters";
+                    Err(Refusal::new(Code::SuspiciousCharacter, pointer, &found, expected))
+                }
             }
-            Ok(())
+        }
+        Shape::Number => match value {
+            Json::Int(_) | Json::Float(_) => Ok(()),
+            other => Err(Refusal::new(Code::WrongType, pointer, &other.describe(), "a number")),
+        },
+        Shape::NumberOrText { number, text } => {
+            let is_number = matches!(value, Json::Int(_) | Json::Float(_));
+            check(if is_number { number } else { text }, value, pointer, policy)
         }
         Shape::Form(form) => {
             if form.accepts(string(value, pointer, form.expected())?) {
@@ -121,6 +147,7 @@ pub(super) fn check(shape: &Shape, value: &Json, pointer: &str, policy: Policy) 
             }
         }
         Shape::Int { min, max } => integer(value, *min, *max, pointer),
+        Shape::Ignored => Ok(()),
         Shape::Any => check_free(value, pointer),
         Shape::Free => {
             members(value, pointer)?;
@@ -138,7 +165,9 @@ pub(super) fn check(shape: &Shape, value: &Json, pointer: &str, policy: Policy) 
                         form.expected(),
                     ));
                 }
-                check(inner, member, &at, policy)?;
+                if *member != Json::Null {
+                    check(inner, member, &at, policy)?;
+                }
             }
             Ok(())
         }
@@ -148,6 +177,15 @@ pub(super) fn check(shape: &Shape, value: &Json, pointer: &str, policy: Policy) 
 
 fn string<'v>(value: &'v Json, pointer: &str, expected: &str) -> Result<&'v str, Refusal> {
     value.as_str().ok_or_else(|| Refusal::new(Code::WrongType, pointer, &value.describe(), expected))
+}
+
+fn length(value: &Json, allowed: RangeInclusive<usize>, pointer: &str) -> Result<(), Refusal> {
+    let length = string(value, pointer, "a string")?.chars().count();
+    if allowed.contains(&length) {
+        return Ok(());
+    }
+    let expected = format!("{} to {} characters", allowed.start(), allowed.end());
+    Err(Refusal::new(Code::TooLong, pointer, &format!("{length} characters"), &expected))
 }
 
 fn members<'v>(value: &'v Json, pointer: &str) -> Result<&'v [(String, Json)], Refusal> {
@@ -185,7 +223,10 @@ fn object(fields: &[Field], value: &Json, pointer: &str, policy: Policy) -> Resu
     for (name, member) in present {
         let at = join(pointer, name);
         if let Some(field) = fields.iter().find(|field| field.name == name) {
-            check(&field.shape, member, &at, policy)?;
+            // Python and Go producers write what they do not know as null.
+            if field.required || *member != Json::Null {
+                check(&field.shape, member, &at, policy)?;
+            }
         } else {
             let known: Vec<&str> = fields.iter().map(|field| field.name).collect();
             let expected = format!("one of the known fields: {}", known.join(", "));

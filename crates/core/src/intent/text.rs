@@ -1,57 +1,88 @@
-//! Which characters and identifiers are accepted. Ranges are spelled out instead of taken from a Unicode table,
-//! so that code and JSON Schema say the same whatever version a library carries.
+//! Which characters and identifiers are accepted, and which characters are never shown as they are. Ranges are spelled
+//! out instead of taken from a Unicode table, so that code and JSON Schema say the same whatever version a library carries.
 
 use std::fmt::Write;
 
-/// Code points that are refused in every string: controls (Cc), format characters (Cf: bidirectional, invisible, tags),
-/// line and paragraph separators, private use and noncharacters. Source: Unicode general categories, threat A19.
-pub const REFUSED: &[(u32, u32)] = &[
-    (0x00, 0x1F),
+/// Code points that no string of an intent may hold: controls but tab and line breaks, line and paragraph separators,
+/// bidirectional embeddings, overrides and isolates (they reorder what a reader sees), private use, noncharacters, a byte
+/// order mark inside text. What scripts and emoji are written with (joiners, directional marks, soft hyphens, tags and
+/// variation selectors) is text. Source: Unicode general categories, threat A19.
+const REFUSED: &[(u32, u32)] = &[
+    (0x00, 0x08),
+    (0x0B, 0x0C),
+    (0x0E, 0x1F),
     (0x7F, 0x9F),
-    (0xAD, 0xAD),
-    (0x600, 0x605),
-    (0x61C, 0x61C),
-    (0x6DD, 0x6DD),
-    (0x70F, 0x70F),
-    (0x890, 0x891),
-    (0x8E2, 0x8E2),
-    (0x180E, 0x180E),
-    (0x200B, 0x200F),
     (0x2028, 0x202E),
-    (0x2060, 0x206F),
+    (0x2065, 0x206F),
     (0xE000, 0xF8FF),
     (0xFDD0, 0xFDEF),
     (0xFEFF, 0xFEFF),
     (0xFFF0, 0xFFFB),
     (0xFFFE, 0xFFFF),
-    (0x110BD, 0x110BD),
-    (0x110CD, 0x110CD),
-    (0x13430, 0x1343F),
-    (0x1BCA0, 0x1BCA3),
-    (0x1D173, 0x1D17A),
     (0x1FFFE, 0x1FFFF),
     (0x2FFFE, 0x2FFFF),
     (0x3FFFE, 0x3FFFF),
-    (0x4FFFE, 0x10_FFFF),
+    (0x4FFFE, 0xE001F),
+    (0xE0080, 0xE00FF),
+    (0xE01F0, 0x10_FFFF),
 ];
 
-/// The first refused character of `text`.
-pub fn suspicious(text: &str) -> Option<char> {
+/// Code points of accepted text that are shown as escapes: they break a line or cannot be seen. The joiners U+200C and
+/// U+200D are not among them: without them Persian, Hindi and emoji are other text.
+const UNSEEN: &[(u32, u32)] = &[
+    (0x09, 0x0A),
+    (0x0D, 0x0D),
+    (0xAD, 0xAD),
+    (0x61C, 0x61C),
+    (0x180E, 0x180E),
+    (0x200B, 0x200B),
+    (0x200E, 0x200F),
+    (0x2060, 0x2064),
+    (0x13430, 0x1343F),
+    (0x1BCA0, 0x1BCA3),
+    (0x1D173, 0x1D17A),
+    (0xE0020, 0xE007F),
+];
+
+/// The first character of `text` that no string may hold.
+pub(super) fn suspicious(text: &str) -> Option<char> {
+    find(text, |c| is_in(REFUSED, c))
+}
+
+/// The first character of `text` that does not belong into a name or a quantity: what is refused, and what is not seen.
+pub(super) fn not_in_a_line(text: &str) -> Option<char> {
+    find(text, |c| !is_shown(c))
+}
+
+/// Whether a character is shown as it is. Everything else is shown as an escape, wherever it comes from.
+pub fn is_shown(c: char) -> bool {
+    (' '..='~').contains(&c) || !(is_in(REFUSED, c) || is_in(UNSEEN, c))
+}
+
+fn find(text: &str, wanted: impl Fn(char) -> bool) -> Option<char> {
     if text.bytes().all(|b| (0x20..0x7F).contains(&b)) {
         return None;
     }
-    text.chars().find(|c| is_refused(*c))
+    text.chars().find(|c| wanted(*c))
 }
 
-/// Whether a single character is refused.
-pub fn is_refused(c: char) -> bool {
+fn is_in(ranges: &[(u32, u32)], c: char) -> bool {
     let point = u32::from(c);
-    REFUSED.iter().any(|(from, to)| (*from..=*to).contains(&point))
+    ranges.iter().any(|(from, to)| (*from..=*to).contains(&point))
 }
 
-/// The regular expression for text without refused characters, as ECMA 262 with the `u` flag reads it.
+/// The regular expression for text, as ECMA 262 with the `u` flag reads it.
 pub(super) fn pattern() -> String {
-    let ranges = REFUSED.iter().fold(String::new(), |mut ranges, (from, to)| {
+    without(REFUSED.iter())
+}
+
+/// The regular expression for names and quantities.
+pub(super) fn line_pattern() -> String {
+    without(REFUSED.iter().chain(UNSEEN))
+}
+
+fn without<'r>(refused: impl Iterator<Item = &'r (u32, u32)>) -> String {
+    let ranges = refused.fold(String::new(), |mut ranges, (from, to)| {
         // Writing to a String cannot fail.
         let _ = write!(ranges, "\\u{{{from:X}}}-\\u{{{to:X}}}");
         ranges
@@ -73,10 +104,16 @@ pub fn is_subdomain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label)
 }
 
-/// 1 to 64 of `A-Z a-z 0-9 . _ -`.
+/// 1 to 64 of `A-Z a-z 0-9 . _ : / -`. It stands in environments, logs and statuses, never in a path.
 pub fn is_correlation_id(text: &str) -> bool {
     (1..=64).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b':' | b'/'))
+}
+
+/// The name of a port as Kubernetes has it (RFC 6335): up to 15 of `a-z 0-9 -`, with a letter, alphanumeric at both ends,
+/// no two hyphens together.
+pub(super) fn is_port_name(text: &str) -> bool {
+    text.len() <= 15 && is_label(text) && text.bytes().any(|b| b.is_ascii_lowercase()) && !text.contains("--")
 }
 
 /// A label value: up to 63, alphanumeric at both ends, `-`, `_`, `.` between; empty is allowed.
@@ -137,21 +174,21 @@ pub(super) fn timeout_secs(text: &str) -> Option<u64> {
     }
 }
 
-/// RFC 3339 by form: `2024-08-15T10:30:00Z`, optional fraction, offset or Z.
+/// RFC 3339: `2024-08-15T10:30:00Z`, optional fraction, offset or Z, of a day that exists. Without offset and Z, as Python's
+/// `isoformat` writes it, it is UTC.
 pub(super) fn is_date_time(text: &str) -> bool {
     let b = text.as_bytes();
+    let read = |from: usize, len: usize| {
+        let digits = b.get(from..from + len)?;
+        let all_digits = digits.iter().all(u8::is_ascii_digit);
+        all_digits.then(|| digits.iter().fold(0, |n, c| n * 10 + u32::from(c - b'0')))
+    };
     let number = |from: usize, len: usize, low: u32, high: u32| {
-        b.get(from..from + len)
-            .and_then(|d| {
-                d.iter()
-                    .all(u8::is_ascii_digit)
-                    .then(|| d.iter().fold(0, |n, c| n * 10 + u32::from(c - b'0')))
-            })
-            .is_some_and(|n| (low..=high).contains(&n))
+        read(from, len).is_some_and(|n| (low..=high).contains(&n))
     };
     let mark = |at: usize, c: u8| b.get(at) == Some(&c);
-    let date =
-        number(0, 4, 0, 9999) && mark(4, b'-') && number(5, 2, 1, 12) && mark(7, b'-') && number(8, 2, 1, 31);
+    let last_day = read(0, 4).zip(read(5, 2)).map_or(0, |(year, month)| days_in(year, month));
+    let date = mark(4, b'-') && mark(7, b'-') && number(8, 2, 1, last_day);
     let time = mark(10, b'T')
         && number(11, 2, 0, 23)
         && mark(13, b':')
@@ -172,5 +209,16 @@ pub(super) fn is_date_time(text: &str) -> bool {
         && mark(at + 3, b':')
         && number(at + 4, 2, 0, 59)
         && b.len() == at + 6;
-    date && time && (zulu || offset)
+    date && time && (zulu || offset || b.len() == at)
+}
+
+/// The days of a month; none of a month that does not exist.
+fn days_in(year: u32, month: u32) -> u32 {
+    match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
+        2 => 28,
+        _ => 0,
+    }
 }

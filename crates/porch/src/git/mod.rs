@@ -12,6 +12,7 @@ use crate::directory::Patience;
 use crate::files::{Tree, join};
 use crate::plan::{Change, Plan};
 use crate::{Order, Outlook, PorchError, Repository};
+use conductor_core::limits::REASON_MAX;
 use conductor_core::scrub;
 use run::Git;
 use std::path::{Path, PathBuf};
@@ -312,7 +313,7 @@ fn message(plan: &Plan, order: &Order) -> String {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
             text.push_str(name);
             text.push_str(": ");
-            text.push_str(&scrub::line(value, 600));
+            text.push_str(&scrub::shown(value, REASON_MAX));
             text.push('\n');
         }
     }

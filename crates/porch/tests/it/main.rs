@@ -16,6 +16,7 @@ mod lanes;
 mod locks;
 mod page;
 mod program;
+mod reasons;
 mod shop;
 mod writers;
 
