@@ -106,6 +106,12 @@ impl Selection {
         self.states.is_empty() || self.states.contains(&state)
     }
 
+    /// Whether this row, of which only number, state and target are known yet, may be wanted.
+    pub fn may_take_more(&self, row: &Row) -> bool {
+        let known = Self { states: self.states.clone(), target: self.target.clone(), ..Self::default() };
+        self.code.is_none() && known.takes(row)
+    }
+
     /// Whether this row is wanted.
     pub fn takes(&self, row: &Row) -> bool {
         let target = |wanted: &String| {

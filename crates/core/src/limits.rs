@@ -13,14 +13,47 @@ pub struct Limits {
     pub max_attempts: u32,
     /// Intents per second, or none.
     pub rate: Option<f64>,
+    /// How many intents stay in memory.
+    pub memory: Memory,
+}
+
+/// How many unfinished intents stay in memory with all that belongs to them. Of the others, the parked ones, only the number
+/// does, so that a slow or held target does not keep others from being taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Memory {
+    /// While no more than this many are in memory, nothing is parked.
+    pub park_above: usize,
+    /// What one target keeps in memory then. With more than half of [`TAKEN_MAX`] in memory it is one.
+    pub target_share: usize,
+}
+
+impl Memory {
+    /// How many intents one target may have in memory, while so many are there in all.
+    pub fn share(&self, in_memory: usize) -> usize {
+        if in_memory <= self.park_above {
+            usize::MAX
+        } else if in_memory <= TAKEN_MAX / 2 {
+            self.target_share
+        } else {
+            1
+        }
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { park_above: 4_096, target_share: 64 }
+    }
 }
 
 /// A file that keeps changing is taken at the latest after this many debounce times.
 pub const DEBOUNCE_MAX_FACTOR: u32 = 10;
 /// Names sighted but not yet taken that are held in memory; more wait in the directory for the next scan.
 pub const SIGHTED_MAX: usize = 8_192;
-/// Intents taken but not finished that are held in memory. Large, so that one slow target cannot keep others waiting.
+/// Intents taken but not finished that are held in memory with all that belongs to them.
 pub const TAKEN_MAX: usize = 16_384;
+/// Parked intents; 16 bytes each.
+pub const PARKED_MAX: usize = 1 << 19;
 /// Takes asked for and not yet answered; the same window bounds how far claims run ahead of what is durable.
 pub const TAKES_IN_FLIGHT_MAX: usize = 256;
 /// Intents whose next start is already recorded, so that a worker never waits for the disk. Design part 7 says 64; with the

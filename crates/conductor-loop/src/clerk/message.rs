@@ -106,6 +106,11 @@ pub enum Command {
         /// Outcomes finished before go.
         before: jiff::Timestamp,
     },
+    /// Read the claims of these parked intents back, in this order.
+    Recall {
+        /// Sequence numbers.
+        seqs: Vec<u64>,
+    },
     /// The helper has synced everything published before.
     Synced {
         /// What is DONE.
@@ -160,6 +165,13 @@ pub enum Ack {
         seq: u64,
         /// The last success of its target.
         last: Option<LastSuccess>,
+    },
+    /// A parked claim was read back.
+    Recalled {
+        /// The claim.
+        claim: Box<Claim>,
+        /// Starts of porch so far.
+        started: u32,
     },
     /// A start is durable.
     Armed {

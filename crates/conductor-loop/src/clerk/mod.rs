@@ -15,7 +15,7 @@ mod tests;
 pub use head::{FILE as HEAD_FILE, FORMAT as HEAD_FORMAT, Head, HeadBody};
 pub use message::{Ack, Again, Command, Full, Places, Settlement, Source};
 
-use crate::store::{Batch, Content, Kept, Settled, Store, StoreError};
+use crate::store::{Batch, Content, Kept, Settled, Start, Store, StoreError};
 use crate::sys::dir::Dir;
 use crate::sys::payload::Payload;
 use crate::sys::taken::TakenFiles;
@@ -261,6 +261,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
                     work.settlements.extend(settlements);
                 }
                 Command::Republish(again) => self.again.extend(again),
+                Command::Recall { seqs } => self.recall(&seqs)?,
                 Command::ReadFailed => self.look_after_store()?,
                 Command::Synced { seqs, result } => {
                     self.sync_under_way = false;
@@ -329,6 +330,27 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
                 Err(error) => return Err(self.fatal(error.code(), &error.to_string())),
             }
         }
+    }
+
+    /// Reads claims back whose turn comes near.
+    fn recall(&mut self, seqs: &[u64]) -> Result<(), Stopped> {
+        let mut acks = Vec::with_capacity(seqs.len());
+        for seq in seqs {
+            let mut read = self.store.claim(*seq);
+            if matches!(read, Err(StoreError::Failed)) {
+                self.reopen()?;
+                read = self.store.claim(*seq);
+            }
+            let lost = || StoreError::Damaged(format!("intent {seq}: its claim is missing"));
+            match read.and_then(|found| found.ok_or_else(lost)) {
+                Ok((claim, start)) => {
+                    acks.push(Ack::Recalled { claim: Box::new(claim), started: Start::so_far(start) });
+                }
+                Err(error) => return Err(self.fatal(error.code(), &error.to_string())),
+            }
+        }
+        (self.report)(acks);
+        Ok(())
     }
 
     /// A worker could not read: after a failure the storage engine answers nothing more until it is opened again, which nobody

@@ -53,6 +53,7 @@ impl Office {
         let words = |ack| match ack {
             Ack::Claimed { seq, .. } => format!("claimed {seq}"),
             Ack::Armed { seq } => format!("armed {seq}"),
+            Ack::Recalled { claim, started } => format!("recalled {} started {started}", claim.seq),
             Ack::Republished(outcome) => format!("republished {} {}", outcome.seq, outcome.archived_as),
             Ack::Filed { seq, archived_as } => format!("filed {seq} {archived_as}"),
             Ack::Committed { records, .. } => format!("committed {records}"),

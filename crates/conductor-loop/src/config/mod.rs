@@ -9,7 +9,7 @@ pub use environment::Environment;
 pub use settings::{SETTINGS, Setting, Takes};
 
 use conductor_core::Code;
-use conductor_core::limits::Limits;
+use conductor_core::limits::{Limits, Memory};
 use conductor_core::units::{format_duration, parse_duration, parse_size};
 use conductor_porch::Routes;
 use settings::NOT_BUILT;
@@ -452,6 +452,7 @@ impl Config {
             once: read.switch("once")?,
             period: read.period()?,
             limits: Limits {
+                memory: Memory::default(),
                 debounce: read.duration("debounce", none, hour)?,
                 workers: usize::try_from(workers).unwrap_or(1),
                 max_attempts: u32::try_from(attempts).unwrap_or(1),

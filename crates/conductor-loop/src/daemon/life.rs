@@ -5,7 +5,7 @@ use super::board::Board;
 use super::perform::Bench;
 use super::places::{Places, StateFiles};
 use super::questions::Questions;
-use super::recover::{Labels, Unrun, recover};
+use super::recover::{Rules, Unrun, recover};
 use super::set_up::{
     choose_program, engine, held_targets, intake_settings, open_control, open_out, period, start_runner,
 };
@@ -109,8 +109,8 @@ impl<'l> Life<'l> {
         let porch_path = program
             .as_ref()
             .map_or_else(|| "builtin".to_owned(), |executable| executable.path.display().to_string());
-        let labels = Labels { mode: config.mode.as_str(), porch: &porch_path };
-        let recovered = recover(&places, &store, &last, config.limits.max_attempts, &labels)?;
+        let rules = Rules { limits: &config.limits, mode: config.mode.as_str(), porch: &porch_path };
+        let recovered = recover(&places, &store, &last, &rules)?;
         ledger.reset().map_err(setup("the run ledger"))?;
 
         let head = Head::new(state.path.display().to_string());
@@ -168,7 +168,8 @@ impl<'l> Life<'l> {
     /// Brings what recovery found onto the desk, then lets it begin.
     fn take_over(&mut self, recovered: super::recover::Recovered) {
         let to_publish = recovered.again.len() + recovered.given_up.len();
-        let found = (to_publish, recovered.claims.len(), recovered.relook.len());
+        let parked: usize = recovered.parked.values().map(Vec::len).sum();
+        let found = (to_publish, recovered.claims.len() + parked, recovered.relook.len());
         if found != (0, 0, 0) {
             tracing::info!(
                 to_publish = found.0,
@@ -192,6 +193,9 @@ impl<'l> Life<'l> {
         for Unrun { claim, started, last } in recovered.claims {
             let admission = self.bench.admit(claim, Bytes::Stored, started);
             self.desk.handle(now, Event::Recovered { admission, last }, &mut effects);
+        }
+        for (key, waiting) in recovered.parked {
+            self.desk.handle(now, Event::Parked { key, waiting }, &mut effects);
         }
         self.desk.handle(now, Event::Relooking { count: recovered.relook.len() }, &mut effects);
         self.intake.send(intake::Command::Relook(recovered.relook));
@@ -469,6 +473,10 @@ impl<'l> Life<'l> {
                 self.event(Event::Claimed { seq, last });
             }
             Ack::Armed { seq } => self.event(Event::Armed { seq }),
+            Ack::Recalled { claim, started } => {
+                let admission = self.bench.admit(*claim, Bytes::Stored, started);
+                self.event(Event::Recalled(admission));
+            }
             Ack::Filed { seq, archived_as } => {
                 self.bench.filed(seq, &archived_as);
                 self.event(Event::Filed { seq });

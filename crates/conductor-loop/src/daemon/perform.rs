@@ -306,6 +306,8 @@ impl<'b> Bench<'b> {
                 Effect::Take { name, expect } => takes.push((name, expect)),
                 Effect::Scan { restart } => intake.send(ToIntake::Scan { restart }),
                 Effect::Claim { seq, arm } => self.claim(seq, arm),
+                Effect::Park { seq } => drop(self.parcels.remove(&seq)),
+                Effect::Recall { seqs } => self.clerk.send(ToClerk::Recall { seqs }),
                 Effect::Arm { seq, attempt } => self.clerk.send(ToClerk::Arm { seq, attempt }),
                 Effect::Run { seq, attempt, slot } => self.run(seq, attempt, slot),
                 Effect::Record { seq, outcome, attempts, duplicate_of } => {

@@ -11,11 +11,14 @@ use crate::seal::sha256_of;
 use crate::store::{Pending, Start, Store, StoreError};
 use crate::sys::dir::Kind;
 use crate::sys::taken::TakenFiles;
+use conductor_core::desk::Parked;
+use conductor_core::intent::TargetKey;
+use conductor_core::limits::{Limits, Memory};
 use conductor_core::name::TakenName;
 use conductor_core::record::{Claim, LastSuccess, Outcome, Status};
 use conductor_core::stage::{OnDisk, Resume, resume};
 use conductor_core::{Code, Digest};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 
 /// What recovery found to do.
@@ -25,8 +28,10 @@ pub(super) struct Recovered {
     pub(super) again: Vec<Again>,
     /// Interrupted intents to give up.
     pub(super) given_up: Vec<Settlement>,
-    /// Claims to run, in order of taking.
+    /// Claims to run, in order of taking: the first ones of each target.
     pub(super) claims: Vec<Unrun>,
+    /// Those behind them, of which only this much is kept in memory.
+    pub(super) parked: HashMap<TargetKey, Vec<Parked>>,
     /// Taken files without a record.
     pub(super) relook: Vec<TakenName>,
     /// The first unused sequence number.
@@ -42,53 +47,40 @@ pub(super) struct Unrun {
     pub(super) last: Option<LastSuccess>,
 }
 
-/// Mode and porch as the status of a given-up intent names them.
-pub(super) struct Labels<'l> {
-    pub(super) mode: &'l str,
-    pub(super) porch: &'l str,
+/// What decides about a claim, and how the status of one that is given up names mode and porch.
+pub(super) struct Rules<'r> {
+    pub(super) limits: &'r Limits,
+    pub(super) mode: &'r str,
+    pub(super) porch: &'r str,
 }
 
 pub(super) fn recover(
     places: &Places,
     store: &Store,
     last: &LastRuns,
-    max_attempts: u32,
-    labels: &Labels<'_>,
+    rules: &Rules<'_>,
 ) -> Result<Recovered, Failure> {
-    let mut found = Vec::new();
-    store.pending(|pending| found.push(Found::from(pending))).map_err(unreadable)?;
-    let claimed = |found: &Found| match found {
-        Found::Claimed { claim, .. } => Some((claim.seq, claim.sha256)),
-        Found::Decided { .. } => None,
-    };
-    let unfinished: Vec<(u64, Digest)> = found.iter().filter_map(claimed).collect();
     let staging = places.slots.path().display().to_string();
-    for left in kill_leftovers(&last.lines, &unfinished, &staging) {
+    for left in kill_leftovers(&last.lines, &store.begun().map_err(unreadable)?, &staging) {
         tracing::warn!(process = left, "ended a porch that the last daemon had left running");
     }
+    // Read twice: before anything is changed, all of it is known to be whole.
+    store.pending(|_| ()).map_err(unreadable)?;
     let mut recovery = Recovery::begin(places, store)?;
-    for found in found {
-        let file = recovery.taken_file(&found).map_err(broken)?;
-        if !last.this_boot {
-            recovery.forget_returned(&found).map_err(broken)?;
+    let mut resumed = Ok(());
+    // One at a time: there may be far more than memory has room for.
+    let read = store.pending(|pending| {
+        if resumed.is_ok() {
+            resumed = recovery.resume(pending.into(), last, rules);
         }
-        match found {
-            Found::Decided { seq, .. } => recovery.recovered.again.push(Again { seq, taken: file }),
-            Found::Claimed { claim, start } => match resume_of(claim.seq, start, last, max_attempts) {
-                Resume::Run { started } => recovery.run(claim, started, file)?,
-                // A claim has nothing to look at or to publish yet.
-                Resume::GiveUp | Resume::Look | Resume::Publish => {
-                    recovery.recovered.given_up.push(give_up(claim, file, max_attempts, labels));
-                }
-            },
-        }
-    }
+    });
+    read.map_err(unreadable)?;
+    resumed.map_err(broken)?;
     recovery.sort_out_the_rest()?;
-    let recovered = recovery.recovered;
+    recovery.compare_with_last_runs()?;
     // Before the run lines are forgotten, what they proved is made durable.
-    let counted: Vec<(u64, u32)> =
-        recovered.claims.iter().map(|unrun| (unrun.claim.seq, unrun.started)).collect();
-    store.write(|batch| batch.count_starts(&counted)).map_err(unreadable)?;
+    store.write(|batch| batch.count_starts(&recovery.counted)).map_err(unreadable)?;
+    let recovered = recovery.recovered;
     // Private copies and drafts are made again from the store.
     for left in places.slots.clear().map_err(broken)? {
         tracing::warn!(
@@ -188,6 +180,10 @@ struct Recovery<'r> {
     /// By number; several have one only where something else than we put them there.
     taken: HashMap<u64, Vec<TakenName>>,
     recovered: Recovered,
+    /// Starts that are known to have happened, by number.
+    counted: Vec<(u64, u32)>,
+    /// Claims of each target that are kept in memory.
+    in_memory: HashMap<TargetKey, usize>,
 }
 
 impl<'r> Recovery<'r> {
@@ -199,7 +195,8 @@ impl<'r> Recovery<'r> {
             taken.entry(file.seq).or_default().push(file);
         }
         let recovered = Recovered { next_seq: highest + 1, ..Recovered::default() };
-        Ok(Self { places, store, taken, recovered })
+        let (counted, in_memory) = (Vec::new(), HashMap::new());
+        Ok(Self { places, store, taken, recovered, counted, in_memory })
     }
 
     fn next_seq(&mut self) -> u64 {
@@ -268,11 +265,60 @@ impl<'r> Recovery<'r> {
         Ok(())
     }
 
-    fn run(&mut self, claim: Claim, started: u32, file: Option<TakenName>) -> Result<(), Failure> {
-        let last = self.store.last_success(&claim.key, &claim.name).map_err(unreadable)?;
-        self.recovered.claims.push(Unrun { claim, started, last });
-        // The store has its bytes: they were read and compared.
-        file.map_or(Ok(()), |file| self.places.taken.remove_taken(&file)).map_err(broken)
+    fn resume(&mut self, found: Found, last: &LastRuns, rules: &Rules<'_>) -> io::Result<()> {
+        let file = self.taken_file(&found)?;
+        if !last.this_boot {
+            self.forget_returned(&found)?;
+        }
+        match found {
+            Found::Decided { seq, .. } => self.recovered.again.push(Again { seq, taken: file }),
+            Found::Claimed { claim, start } => {
+                match resume_of(claim.seq, start, last, rules.limits.max_attempts) {
+                    Resume::Run { started } => self.run(claim, started, &rules.limits.memory),
+                    // A claim has nothing to look at or to publish yet.
+                    Resume::GiveUp | Resume::Look | Resume::Publish => {
+                        self.recovered.given_up.push(give_up(claim, file, rules));
+                        return Ok(());
+                    }
+                }
+                // The store has its bytes: they were read and compared.
+                if let Some(file) = file {
+                    self.places.taken.remove_taken(&file)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps a claim in memory, or behind others of its target only its number.
+    fn run(&mut self, claim: Claim, started: u32, memory: &Memory) {
+        if started > 0 {
+            self.counted.push((claim.seq, started));
+        }
+        let share = memory.share(self.recovered.claims.len());
+        let own = self.in_memory.entry(claim.key.clone()).or_default();
+        // One behind parked ones is parked as well, or it would overtake them.
+        if *own >= share || self.recovered.parked.contains_key(&claim.key) {
+            let parked = Parked { seq: claim.seq, priority: claim.priority };
+            self.recovered.parked.entry(claim.key).or_default().push(parked);
+        } else {
+            *own += 1;
+            self.recovered.claims.push(Unrun { claim, started, last: None });
+        }
+    }
+
+    /// What the first claim of each target may repeat: the last run of the target, if that succeeded. One that is given up
+    /// now is a failed run.
+    fn compare_with_last_runs(&mut self) -> Result<(), Failure> {
+        let failed = self.recovered.given_up.iter().filter_map(|settlement| settlement.outcome.key.clone());
+        let mut known: HashSet<TargetKey> = failed.collect();
+        for unrun in &mut self.recovered.claims {
+            if known.insert(unrun.claim.key.clone()) {
+                let last = self.store.last_success(&unrun.claim.key, &unrun.claim.name);
+                unrun.last = last.map_err(unreadable)?;
+            }
+        }
+        Ok(())
     }
 
     /// Taken files whose number is not that of an unfinished intent.
@@ -308,7 +354,8 @@ fn resume_of(seq: u64, start: Option<Start>, last: &LastRuns, max_attempts: u32)
     resume(OnDisk::Claimed { started }, max_attempts)
 }
 
-fn give_up(claim: Claim, file: Option<TakenName>, attempts: u32, labels: &Labels<'_>) -> Settlement {
+fn give_up(claim: Claim, file: Option<TakenName>, rules: &Rules<'_>) -> Settlement {
+    let attempts = rules.limits.max_attempts;
     let history = Some(history::of_claim(&claim, Vec::new(), None));
     // Earlier starts may have ended by themselves and been tried again.
     let message = format!(
@@ -317,8 +364,8 @@ fn give_up(claim: Claim, file: Option<TakenName>, attempts: u32, labels: &Labels
     let outcome = Outcome {
         status: Status::Failed,
         message,
-        mode: labels.mode.to_owned(),
-        porch_path: labels.porch.to_owned(),
+        mode: rules.mode.to_owned(),
+        porch_path: rules.porch.to_owned(),
         sha256: Some(claim.sha256),
         size: claim.size,
         correlation_id: claim.correlation_id,

@@ -4,10 +4,10 @@ use super::life::Life;
 use super::perform::Parcel;
 use super::questions::{Ask, Load, Told};
 use crate::clerk::Command as ToClerk;
-use crate::inquiry::{Found, Subject, sighted_row};
+use crate::inquiry::{Found, Subject, is_parked, sighted_row};
 use crate::sys::monotonic;
 use conductor_core::desk::{Event, Why};
-use conductor_core::inquiry::{Held, Refused, Row, Selection, State};
+use conductor_core::inquiry::{Held, ROWS_MAX, Refused, Row, Selection, State};
 use conductor_core::intent::TargetKey;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -57,11 +57,19 @@ impl Life<'_> {
         let (running, waiting): (Vec<u64>, Vec<u64>) =
             order.into_iter().partition(|seq| active.contains(seq));
         let taken = running.into_iter().chain(waiting).filter_map(|seq| self.row(now, seq, &active));
+        // The first of their target are among the others, so that no target is missing.
+        let parked = self
+            .desk
+            .parked()
+            .take(ROWS_MAX + 1)
+            .map(|(seq, key)| parked_row(seq, key, &self.desk.why_parked_of(key)));
         let sighted = self.desk.sighted_names().map(|(name, mtime_ns)| {
             let why = self.desk.why_sighted(now, name).unwrap_or(Why::Taking);
             sighted_row(name, mtime_ns, why.reason())
         });
-        taken.chain(sighted).filter(|row| selection.takes(row)).take(most).collect()
+        // Only the store knows more of a parked one: whoever asks completes it there, and looks again whether it is wanted.
+        let wanted = |row: &Row| selection.takes(row) || (is_parked(row) && selection.may_take_more(row));
+        taken.chain(parked).chain(sighted).filter(wanted).take(most).collect()
     }
 
     fn row(&self, now: Duration, seq: u64, active: &BTreeSet<u64>) -> Option<Row> {
@@ -85,9 +93,13 @@ impl Life<'_> {
         };
         let found = seq.and_then(|seq| Some((self.row(now, seq, &active)?, self.bench.parcel(seq)?)));
         if let Some((row, parcel)) = found {
-            let key = &parcel.claim.key;
-            let behind = self.bench.parcels().filter(|(_, other)| other.claim.key == *key).count() - 1;
+            let behind = self.desk.unfinished_of(&parcel.claim.key).saturating_sub(1);
             return Some(Found { row, runs: parcel.runs.clone(), behind });
+        }
+        if let Subject::Number(seq) = subject {
+            let (key, why) = self.desk.why_parked(*seq)?;
+            let behind = self.desk.unfinished_of(key).saturating_sub(1);
+            return Some(Found { row: parked_row(*seq, key, &why), runs: Vec::new(), behind });
         }
         let Subject::File(name) = subject else { return None };
         let why = self.desk.why_sighted(now, name.as_bytes())?;
@@ -130,6 +142,11 @@ impl Life<'_> {
 pub(super) fn key_of(target: &str) -> TargetKey {
     let (namespace, target) = target.split_once('/').unwrap_or(("", target));
     TargetKey { namespace: namespace.to_owned(), target: target.to_owned() }
+}
+
+/// What the loop knows of a parked intent; [`Sources`](crate::inquiry::Sources) completes it from the store.
+fn parked_row(seq: u64, key: &TargetKey, why: &Why) -> Row {
+    Row { seq: Some(seq), target: Some(key.to_string()), ..sighted_row(b"", 0, why.reason()) }
 }
 
 fn unfinished_row(parcel: &Parcel, why: &Why) -> Row {

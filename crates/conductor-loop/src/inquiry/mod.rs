@@ -5,7 +5,7 @@ mod resting;
 mod rows;
 
 pub use resting::Resting;
-pub use rows::sighted_row;
+pub use rows::{is_parked, sighted_row};
 
 use crate::store::{Store, StoreError};
 use crate::sys::dir::Dir;
@@ -121,13 +121,15 @@ impl Sources<'_> {
     /// Which intents there are.
     pub fn list(&self, selection: &Selection) -> Result<Listing, Refused> {
         let most = selection.most.clamp(1, ROWS_MAX);
-        let mut unfinished = Vec::new();
+        let (mut unfinished, mut listing) = (Vec::new(), Listing::default());
         let wants_unfinished = selection.wants(State::Waiting) || selection.wants(State::Running);
         if selection.before.is_none() && wants_unfinished {
             unfinished = self.unfinished.rows(&Selection { most, ..selection.clone() })?;
+            listing.more = unfinished.len() > most;
+            unfinished = self.completed(unfinished)?;
+            unfinished.retain(|row| selection.takes(row));
         }
         let mut finished = Vec::new();
-        let mut listing = Listing { more: unfinished.len() > most, ..Listing::default() };
         unfinished.truncate(most);
         let left = most - unfinished.len();
         if selection.wants(State::Done) || selection.wants(State::Failed) {
@@ -156,10 +158,44 @@ impl Sources<'_> {
         Ok(listing)
     }
 
+    /// Rows of parked intents with what the store knows of them; those that are finished meanwhile are left out.
+    fn completed(&self, rows: Vec<Row>) -> Result<Vec<Row>, Refused> {
+        let mut completed = Vec::with_capacity(rows.len());
+        for row in rows {
+            let Some(seq) = row.seq.filter(|_| is_parked(&row)) else {
+                completed.push(row);
+                continue;
+            };
+            let claim = self.store.claim(seq).map_err(|error| store_refused(&error))?;
+            completed.extend(claim.map(|(claim, _)| Row {
+                file: claim.name,
+                correlation_id: Some(claim.correlation_id),
+                sha256: Some(claim.sha256),
+                at: Some(claim.taken_at),
+                ..row
+            }));
+        }
+        Ok(completed)
+    }
+
+    /// The first unfinished one that is meant. What the loop does not know by name the store does.
+    fn find(&self, subject: &Subject) -> Result<Option<Found>, Refused> {
+        let mut found = self.unfinished.find(subject)?;
+        if let (None, Subject::File(name)) = (&found, subject) {
+            let seq = self.store.find_claim(|claim| claim.name == *name);
+            if let Some(seq) = seq.map_err(|error| store_refused(&error))? {
+                found = self.unfinished.find(&Subject::Number(seq))?;
+            }
+        }
+        let Some(Found { row, runs, behind }) = found else { return Ok(None) };
+        let row = self.completed(vec![row])?.pop();
+        Ok(row.map(|row| Found { row, runs, behind }))
+    }
+
     /// Everything about one intent; of several with one name, the newest.
     pub fn show(&self, of: &str) -> Result<Shown, Refused> {
         let subject = Subject::of(of);
-        if let Some(found) = self.unfinished.find(&subject)? {
+        if let Some(found) = self.find(&subject)? {
             return self.show_unfinished(found);
         }
         let outcome = self.outcome(&subject)?.ok_or_else(|| not_found(of))?;
@@ -211,7 +247,7 @@ impl Sources<'_> {
         let subject = Subject::of(of);
         let explained =
             |reason, intent, waiting_behind| Explained { of: of.to_owned(), reason, intent, waiting_behind };
-        if let Some(Found { row, behind, .. }) = self.unfinished.find(&subject)? {
+        if let Some(Found { row, behind, .. }) = self.find(&subject)? {
             return Ok(explained(row.reason.clone(), Some(row), behind));
         }
         if let Subject::File(name) = &subject

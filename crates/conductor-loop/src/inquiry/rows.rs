@@ -30,6 +30,11 @@ pub(super) fn finished_row(outcome: &Outcome) -> Row {
     }
 }
 
+/// Whether a row is that of a parked intent, of which the loop knows number and target only.
+pub fn is_parked(row: &Row) -> bool {
+    row.seq.is_some() && row.file.is_empty()
+}
+
 /// The row of a name that lies in the handoff directory.
 pub fn sighted_row(name: &[u8], mtime_ns: i64, reason: Reason) -> Row {
     Row {

@@ -38,6 +38,13 @@ pub struct Start {
     pub happened: bool,
 }
 
+impl Start {
+    /// Starts of porch so far, of an intent that this process has not started: what is recorded ahead has not happened.
+    pub fn so_far(start: Option<Self>) -> u32 {
+        start.map_or(0, |start| if start.happened { start.attempt } else { start.attempt.saturating_sub(1) })
+    }
+}
+
 /// Where the content of a decided intent is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
@@ -70,6 +77,44 @@ pub struct Settled {
 }
 
 impl Store {
+    /// Numbers and digests of the unfinished intents without an outcome of which a start is recorded.
+    pub fn begun(&self) -> Result<Vec<(u64, Digest)>, StoreError> {
+        self.reading(|txn| {
+            let (open, outcomes) = (txn.open_table(OPEN)?, txn.open_table(OUTCOMES)?);
+            let mut begun = Vec::new();
+            for row in txn.open_table(STARTS)?.iter()? {
+                let seq = row?.0.value();
+                let Some(value) = open.get(seq)? else { continue };
+                if let (Some(claim), None) = (claim_of(value.value())?, outcomes.get(seq)?) {
+                    begun.push((seq, claim.sha256));
+                }
+            }
+            Ok(begun)
+        })
+    }
+
+    /// The claim of an unfinished intent, and its recorded start.
+    pub fn claim(&self, seq: u64) -> Result<Option<(Claim, Option<Start>)>, StoreError> {
+        self.reading(|txn| {
+            let Some(value) = txn.open_table(OPEN)?.get(seq)? else { return Ok(None) };
+            let start = txn.open_table(STARTS)?.get(seq)?.map(|value| value.value());
+            let start = start.map(|(attempt, happened)| Start { attempt, happened });
+            Ok(claim_of(value.value())?.map(|claim| (claim, start)))
+        })
+    }
+
+    /// The number of the first unfinished claim that is meant.
+    pub fn find_claim(&self, is_meant: impl Fn(&Claim) -> bool) -> Result<Option<u64>, StoreError> {
+        self.reading(|txn| {
+            for row in txn.open_table(OPEN)?.iter()? {
+                if let Some(claim) = claim_of(row?.1.value())?.filter(|claim| is_meant(claim)) {
+                    return Ok(Some(claim.seq));
+                }
+            }
+            Ok(None)
+        })
+    }
+
     /// Every unfinished intent in order of taking, one at a time.
     pub fn pending(&self, mut each: impl FnMut(Pending)) -> Result<(), StoreError> {
         self.reading(|txn| {

@@ -11,6 +11,7 @@
 
 mod api;
 mod asking;
+mod backlog;
 mod bytes;
 mod calls;
 mod cli;

@@ -135,6 +135,26 @@ fn a_failed_run_in_between_ends_a_duplicates_claim() {
 }
 
 #[test]
+fn an_interrupted_run_in_between_ends_a_duplicates_claim() {
+    let env = env();
+    env.drop_file("intent-a.json", flat("a", 3));
+    env.once(&[]).expect(0);
+    env.script("*: wait=never");
+    env.drop_file("intent-b.json", flat("a", 5));
+    let daemon = env.start(&["-max-attempts", "1"]);
+    wait_until("porch runs", || env.calls().len() == 2);
+    // It waits behind the run that is about to be interrupted for the last time.
+    env.drop_file("intent-a.json", flat("a", 3));
+    wait_until("it is taken", || !env.handoff("intent-a.json").exists());
+    daemon.kill();
+    env.script("*: exit=0");
+    env.once(&["-max-attempts", "1"]).expect(8);
+    assert_eq!(env.status("intent-b.json").unwrap()["error_code"], "E306");
+    assert_eq!(env.status("intent-a.json").unwrap()["duplicate_of"], serde_json::Value::Null);
+    assert_eq!(env.calls().len(), 3);
+}
+
+#[test]
 fn retryable_endings_are_retried_and_hold_their_target() {
     let env = env();
     env.script("busy: busy-until=3\n*: exit=0");

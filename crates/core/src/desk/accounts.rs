@@ -4,6 +4,7 @@
 use super::tests::{World, admission, limits, sighting};
 use super::*;
 use crate::Code;
+use crate::limits::TAKEN_MAX;
 
 /// Counters against what they count.
 pub(super) fn audit(desk: &Desk) {
@@ -16,7 +17,7 @@ pub(super) fn audit(desk: &Desk) {
     let unarmed: BTreeSet<Rank> =
         desk.items.values().filter(|item| waits_unarmed(item)).map(|item| item.rank).collect();
     assert_eq!(desk.unarmed, unarmed, "unarmed");
-    assert_eq!(desk.unfinished(), desk.items.len() + desk.recording.len());
+    assert_eq!(desk.unfinished(), desk.items.len() + desk.recording.len() + desk.parked().count());
     assert_eq!(desk.running(), desk.running);
 }
 

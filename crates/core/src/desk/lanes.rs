@@ -25,7 +25,14 @@ impl Rank {
 
 #[derive(Debug, Default)]
 struct Lane {
+    /// Those in memory: first the ones whose claim is durable, then the ones whose claim is on its way.
     queue: VecDeque<Rank>,
+    /// How many of `queue` have a durable claim.
+    claimed: usize,
+    /// Those of which only this is in memory: behind the claimed ones, before the others.
+    parked: VecDeque<Rank>,
+    /// How many of the first parked ones are being read back from the store.
+    recalling: usize,
     /// The head is running, recording or pausing before a retry.
     busy: bool,
     last: Option<LastSuccess>,
@@ -36,6 +43,7 @@ struct Lane {
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
     by_target: HashMap<TargetKey, Lane>,
+    parked: usize,
     ready: BTreeSet<Rank>,
     /// Targets of which an operator wants nothing to start.
     held: HashSet<TargetKey>,
@@ -130,8 +138,9 @@ impl Lanes {
         if let Some(lane) = self.by_target.get_mut(key) {
             debug_assert_eq!(lane.queue.front().map(|rank| rank.seq), Some(seq), "only heads finish");
             lane.queue.pop_front();
+            lane.claimed = lane.claimed.saturating_sub(1);
             lane.busy = false;
-            if lane.queue.is_empty() {
+            if lane.queue.is_empty() && lane.parked.is_empty() {
                 self.by_target.remove(key);
             }
         }
@@ -139,5 +148,72 @@ impl Lanes {
 
     pub(super) fn ready(&self) -> impl Iterator<Item = Rank> + '_ {
         self.ready.iter().copied()
+    }
+
+    /// A claim of this lane became durable: it keeps its place among those in memory, or is parked when the lane has its
+    /// share there or others are parked before it. True: parked.
+    pub(super) fn claim_durable(&mut self, key: &TargetKey, seq: u64, share: usize) -> bool {
+        let Some(lane) = self.by_target.get_mut(key) else { return false };
+        let own = lane.queue.iter().skip(lane.claimed).position(|rank| rank.seq == seq);
+        let Some(rank) = own.and_then(|index| lane.queue.remove(lane.claimed + index)) else { return false };
+        let park = lane.claimed >= share || !lane.parked.is_empty();
+        if park {
+            lane.parked.push_back(rank);
+            self.parked += 1;
+        } else {
+            lane.queue.insert(lane.claimed, rank);
+            lane.claimed += 1;
+        }
+        park
+    }
+
+    /// One that an earlier daemon has left waiting, behind all others of its target.
+    pub(super) fn park(&mut self, key: &TargetKey, rank: Rank) {
+        self.by_target.entry(key.clone()).or_default().parked.push_back(rank);
+        self.parked += 1;
+    }
+
+    /// Which parked ones are to be read back now, when few are left in memory: as many as the share has room for.
+    pub(super) fn next_recalls(&mut self, key: &TargetKey, share: usize) -> Vec<u64> {
+        let Some(lane) = self.by_target.get_mut(key) else { return Vec::new() };
+        if lane.recalling > 0 || lane.claimed > share / 2 {
+            return Vec::new();
+        }
+        let seqs: Vec<u64> = lane.parked.iter().take(share - lane.claimed).map(|rank| rank.seq).collect();
+        lane.recalling = seqs.len();
+        seqs
+    }
+
+    /// One that was to be read back is there. None: it was not asked for.
+    pub(super) fn recalled(&mut self, key: &TargetKey, seq: u64) -> Option<Rank> {
+        let lane = self.by_target.get_mut(key)?;
+        let first = *lane.parked.front().filter(|rank| rank.seq == seq)?;
+        lane.recalling = lane.recalling.checked_sub(1)?;
+        lane.parked.pop_front();
+        self.parked -= 1;
+        lane.queue.insert(lane.claimed, first);
+        lane.claimed += 1;
+        Some(first)
+    }
+
+    /// How many are parked in all.
+    pub(super) fn parked(&self) -> usize {
+        self.parked
+    }
+
+    /// Parked ones of lanes that are held and in which nothing runs.
+    pub(super) fn parked_and_held(&self) -> usize {
+        let lanes = self.held.iter().filter_map(|key| self.by_target.get(key));
+        lanes.filter(|lane| !lane.busy).map(|lane| lane.parked.len()).sum()
+    }
+
+    /// The parked ones, each lane in its order.
+    pub(super) fn all_parked(&self) -> impl Iterator<Item = (u64, &TargetKey)> {
+        self.by_target.iter().flat_map(|(key, lane)| lane.parked.iter().map(move |rank| (rank.seq, key)))
+    }
+
+    /// Unfinished intents of a target.
+    pub(super) fn length(&self, key: &TargetKey) -> usize {
+        self.by_target.get(key).map_or(0, |lane| lane.queue.len() + lane.parked.len())
     }
 }

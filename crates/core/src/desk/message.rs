@@ -47,6 +47,15 @@ pub struct Admission {
     pub started: u32,
 }
 
+/// A claim of which nothing else is in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parked {
+    /// Sequence number.
+    pub seq: u64,
+    /// 0 to 10.
+    pub priority: u8,
+}
+
 /// What can happen. One channel, one enum.
 #[derive(Debug)]
 pub enum Event {
@@ -96,6 +105,15 @@ pub enum Event {
         /// The last success of its target, as the store knows it.
         last: Option<LastSuccess>,
     },
+    /// A parked intent was read back from the store.
+    Recalled(Admission),
+    /// Claims found in the store at start that stay there for now, behind the recovered ones of their target.
+    Parked {
+        /// The target.
+        key: TargetKey,
+        /// In order of taking.
+        waiting: Vec<Parked>,
+    },
     /// The record of the next start is durable.
     Armed {
         /// Sequence number.
@@ -144,6 +162,16 @@ pub enum Effect {
         seq: u64,
         /// Whether to record the first start in the same commit.
         arm: bool,
+    },
+    /// Nothing but the number of this intent, whose claim is durable, is kept in memory.
+    Park {
+        /// Sequence number.
+        seq: u64,
+    },
+    /// Read these parked intents back from the store, in this order.
+    Recall {
+        /// Sequence numbers.
+        seqs: Vec<u64>,
     },
     /// Make the next start durable.
     Arm {

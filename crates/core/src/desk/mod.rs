@@ -3,17 +3,16 @@
 
 mod lanes;
 mod message;
+mod parking;
 mod rate;
 mod settle;
 mod why;
 
-pub use message::{Admission, Bug, Effect, Event, Fingerprint, Sighting};
+pub use message::{Admission, Bug, Effect, Event, Fingerprint, Parked, Sighting};
 pub use why::Why;
 
 use crate::intent::TargetKey;
-use crate::limits::{
-    AHEAD_BELOW, ARMED_MAX, Limits, SIGHTED_MAX, TAKEN_MAX, TAKES_IN_FLIGHT_MAX, retry_pause,
-};
+use crate::limits::{AHEAD_BELOW, ARMED_MAX, Limits, SIGHTED_MAX, TAKES_IN_FLIGHT_MAX, retry_pause};
 use crate::outcome::{Postponed, Verdict};
 use crate::ready::{NotReady, Reasons};
 use crate::record::LastSuccess;
@@ -145,7 +144,7 @@ impl Desk {
 
     /// Intents taken and not finished.
     pub fn unfinished(&self) -> usize {
-        self.items.len() + self.recording.len()
+        self.items.len() + self.recording.len() + self.lanes.parked()
     }
 
     /// Names sighted and not taken.
@@ -205,6 +204,8 @@ impl Desk {
             }
             Event::Claimed { seq, last } => self.on_claimed(seq, last, effects),
             Event::Recovered { admission, last } => self.on_recovered(admission, last, effects),
+            Event::Recalled(admission) => self.on_recalled(admission, effects),
+            Event::Parked { key, waiting } => self.on_parked(&key, &waiting, effects),
             Event::Armed { seq } => self.on_armed(seq, effects),
             Event::Ended { seq, verdict, took, jitter } => {
                 // An average that follows within about eight runs.
@@ -260,7 +261,8 @@ impl Desk {
 
     fn on_accepted(&mut self, now: Duration, admission: Admission, effects: &mut Vec<Effect>) {
         let seq = admission.seq;
-        let arm = self.armed < ARMED_MAX;
+        // One that is going to be parked is not next.
+        let arm = self.armed < ARMED_MAX && self.lanes.length(&admission.key) < self.share();
         let rank = Rank::new(now, admission.priority, seq);
         self.lanes.join(&admission.key, rank);
         let mut item = Item::new(admission, rank, Stage::Claiming);
@@ -310,7 +312,9 @@ impl Desk {
             self.unarmed.insert(rank);
         }
         self.lanes.learn_last(&key, last);
-        self.offer_head(&key, effects);
+        if !self.park_surplus(&key, seq, effects) {
+            self.offer_head(&key, effects);
+        }
     }
 
     /// The head of a free lane is ready once its claim is durable, unless it repeats the lane's last success.
@@ -492,6 +496,7 @@ impl Desk {
         self.items.remove(&seq);
         self.lanes.finish_head(&key, seq);
         self.offer_head(&key, effects);
+        self.recall_more(&key, effects);
     }
 
     fn free_slot(&mut self, seq: u64) {
@@ -501,9 +506,7 @@ impl Desk {
     }
 
     fn can_take(&self) -> bool {
-        self.takes()
-            && self.takes_in_flight < TAKES_IN_FLIGHT_MAX
-            && self.unfinished() + self.takes_in_flight < TAKEN_MAX
+        self.takes() && self.takes_in_flight < TAKES_IN_FLIGHT_MAX && self.has_room()
     }
 
     fn ask_takes(&mut self, now: Duration, effects: &mut Vec<Effect>) {

@@ -2,11 +2,12 @@
 
 use super::*;
 use crate::Code;
+use crate::limits::Memory;
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
 pub(super) fn limits(workers: usize) -> Limits {
-    Limits { debounce: Duration::ZERO, workers, max_attempts: 3, rate: None }
+    Limits { debounce: Duration::ZERO, workers, max_attempts: 3, rate: None, memory: Memory::default() }
 }
 
 pub(super) fn admission(seq: u64, target: &str, priority: u8) -> Admission {
@@ -34,6 +35,8 @@ pub(super) struct World {
     pub(super) running: VecDeque<u64>,
     last: HashMap<TargetKey, LastSuccess>,
     pub(super) keys: HashMap<u64, Admission>,
+    /// Off where there are too many intents to look at all of them after each event.
+    pub(super) audited: bool,
 }
 
 impl World {
@@ -42,14 +45,25 @@ impl World {
         desk.set_not_ready(&Reasons::default());
         let now = Duration::ZERO;
         let (started, recorded, running) = (Vec::new(), Vec::new(), VecDeque::new());
-        Self { desk, now, started, recorded, running, last: HashMap::new(), keys: HashMap::new() }
+        Self {
+            desk,
+            now,
+            started,
+            recorded,
+            running,
+            last: HashMap::new(),
+            keys: HashMap::new(),
+            audited: true,
+        }
     }
 
     pub(super) fn event(&mut self, event: Event) {
         let mut effects = Vec::new();
         self.desk.handle(self.now, event, &mut effects);
         self.desk.advance(self.now, &mut effects);
-        accounts::audit(&self.desk);
+        if self.audited {
+            accounts::audit(&self.desk);
+        }
         self.perform(effects);
     }
 
@@ -83,6 +97,12 @@ impl World {
                     self.event(Event::Filed { seq });
                 }
                 Effect::Scan { .. } => self.event(Event::ScanSlice { complete: true }),
+                Effect::Recall { seqs } => {
+                    for seq in seqs {
+                        let admission = self.keys[&seq].clone();
+                        self.event(Event::Recalled(admission));
+                    }
+                }
                 Effect::Bug(misstep) => panic!("{misstep}"),
                 _ => {}
             }
@@ -247,9 +267,11 @@ proptest! {
     #[test]
     fn promises_hold_for_random_histories(
         workers in 1usize..5,
+        (park_above, target_share) in (0usize..20, 1usize..4),
         script in proptest::collection::vec((0u8..4, 0u8..5, 0u8..11, 0u64..3000), 1..150),
     ) {
-        let mut world = World::new(limits(workers));
+        let memory = Memory { park_above, target_share };
+        let mut world = World::new(Limits { memory, ..limits(workers) });
         let mut seq = 0;
         for (action, target, priority, pause) in script {
             world.now += Duration::from_millis(pause);

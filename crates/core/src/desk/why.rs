@@ -98,7 +98,7 @@ impl Why {
             ),
             Self::Window => (
                 "backlog",
-                format!("{TAKEN_MAX} intents are taken already, and no more at a time"),
+                format!("{TAKEN_MAX} intents of different targets are taken already, and no more at a time"),
                 "Nothing; or more --workers.",
             ),
             Self::Taking => ("taking", "it is being taken and judged".to_owned(), "Nothing."),
@@ -218,9 +218,7 @@ impl Desk {
             Why::Settling { left }
         } else if let Some(reason) = self.reasons.stopping_taking() {
             Why::NotTaking { reason }
-        } else if self.takes_in_flight >= TAKES_IN_FLIGHT_MAX
-            || self.unfinished() + self.takes_in_flight >= TAKEN_MAX
-        {
+        } else if self.takes_in_flight >= TAKES_IN_FLIGHT_MAX || !self.has_room() {
             Why::Window
         } else {
             Why::Taking
@@ -247,7 +245,7 @@ impl Desk {
         let held = |item: &&super::Item| {
             item.stage == Stage::Waiting && self.lanes.is_held(&item.key) && !self.lanes.is_busy(&item.key)
         };
-        self.items.values().filter(held).count()
+        self.items.values().filter(held).count() + self.lanes.parked_and_held()
     }
 }
 

@@ -1,0 +1,186 @@
+//! Parking: where many intents of one target wait, the desk keeps only the first of them in memory and of the others their
+//! numbers; their claims are durable in the store and are read back when their turn comes near. A slow or held target
+//! thereby does not use up what others need to be taken.
+
+use super::{Admission, Bug, Desk, Effect, Item, Parked, Rank, Why};
+use crate::intent::TargetKey;
+use crate::limits::{PARKED_MAX, TAKEN_MAX};
+use crate::stage::Stage;
+use std::time::Duration;
+
+impl Desk {
+    /// How many intents one target may have in memory before more of it are parked.
+    pub(super) fn share(&self) -> usize {
+        self.limits.memory.share(self.items.len())
+    }
+
+    /// The claim of this one is durable. True: it was parked, and what belongs to it may go.
+    pub(super) fn park_surplus(&mut self, key: &TargetKey, seq: u64, effects: &mut Vec<Effect>) -> bool {
+        if !self.lanes.claim_durable(key, seq, self.share()) {
+            return false;
+        }
+        if let Some(item) = self.items.remove(&seq) {
+            self.unarmed.remove(&item.rank);
+            // A start that is recorded and does not happen is recorded again when its turn comes.
+            self.armed -= usize::from(item.arm != super::Arm::No);
+        }
+        effects.push(Effect::Park { seq });
+        self.recall_more(key, effects);
+        true
+    }
+
+    /// Asks for the next parked ones of a target, when few of it are left in memory.
+    pub(super) fn recall_more(&mut self, key: &TargetKey, effects: &mut Vec<Effect>) {
+        let seqs = self.lanes.next_recalls(key, self.share().min(self.limits.memory.target_share));
+        if !seqs.is_empty() {
+            effects.push(Effect::Recall { seqs });
+        }
+    }
+
+    /// Intents of a target that an earlier daemon has left behind those in memory.
+    pub(super) fn on_parked(&mut self, key: &TargetKey, waiting: &[Parked], effects: &mut Vec<Effect>) {
+        for Parked { seq, priority } in waiting {
+            self.lanes.park(key, Rank::new(Duration::ZERO, *priority, *seq));
+        }
+        self.recall_more(key, effects);
+    }
+
+    /// A parked one was read back: from now on it waits like any other.
+    pub(super) fn on_recalled(&mut self, admission: Admission, effects: &mut Vec<Effect>) {
+        let (seq, key) = (admission.seq, admission.key.clone());
+        let Some(rank) = self.lanes.recalled(&key, seq) else {
+            return effects.push(Effect::Bug(Bug::Unknown(seq)));
+        };
+        self.items.insert(seq, Item::new(admission, rank, Stage::Waiting));
+        self.unarmed.insert(rank);
+        self.offer_head(&key, effects);
+        self.recall_more(&key, effects);
+    }
+
+    /// Whether one more may be taken beside those in memory, on their way and parked.
+    pub(super) fn has_room(&self) -> bool {
+        let in_memory = self.items.len() + self.recording.len() + self.takes_in_flight;
+        in_memory < TAKEN_MAX && self.lanes.parked() < PARKED_MAX
+    }
+
+    /// Numbers and targets of the parked intents, each target in its order.
+    pub fn parked(&self) -> impl Iterator<Item = (u64, &TargetKey)> {
+        self.lanes.all_parked()
+    }
+
+    /// What a parked intent waits for; none when it is not parked.
+    pub fn why_parked(&self, seq: u64) -> Option<(&TargetKey, Why)> {
+        let (_, key) = self.parked().find(|(parked, _)| *parked == seq)?;
+        Some((key, self.why_parked_of(key)))
+    }
+
+    /// What the parked intents of a target wait for.
+    pub fn why_parked_of(&self, key: &TargetKey) -> Why {
+        match self.lanes.head(key) {
+            _ if self.lanes.is_held(key) => Why::Held,
+            Some(head) => Why::Behind { seq: head.seq },
+            None => Why::Starting,
+        }
+    }
+
+    /// Unfinished intents of a target.
+    pub fn unfinished_of(&self, key: &TargetKey) -> usize {
+        self.lanes.length(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{World, admission, limits};
+    use super::super::{Event, Limits};
+    use super::*;
+    use crate::limits::Memory;
+    use crate::outcome::Verdict;
+
+    fn key(target: &str) -> TargetKey {
+        TargetKey { namespace: "n".into(), target: target.into() }
+    }
+
+    #[test]
+    fn a_held_target_with_any_backlog_keeps_no_other_from_being_taken() {
+        let mut world = World::new(limits(2));
+        world.audited = false;
+        world.event(Event::Hold(key("flood")));
+        let flood = 3 * TAKEN_MAX as u64;
+        for seq in 1..=flood {
+            world.accept(admission(seq, "flood", 5));
+            assert!(world.desk.has_room(), "{seq}");
+        }
+        assert!(
+            world.desk.items.len() <= world.desk.limits.memory.park_above + 1,
+            "{}",
+            world.desk.items.len()
+        );
+        assert_eq!(world.desk.unfinished(), usize::try_from(flood).unwrap());
+        world.accept(admission(flood + 1, "other", 5));
+        assert_eq!(world.end(Verdict::Success), flood + 1);
+        assert_eq!(world.desk.why_parked(flood), Some((&key("flood"), Why::Held)));
+        assert_eq!(world.desk.held_back(), world.desk.unfinished(), "--once ends in spite of what is held");
+    }
+
+    #[test]
+    fn parked_intents_run_in_their_order_each_once() {
+        let memory = Memory { park_above: 6, target_share: 2 };
+        let mut world = World::new(Limits { memory, ..limits(2) });
+        let mut seq = 0;
+        for round in 0..40 {
+            for target in ["a", "b", "c"].iter().take(1 + round % 3) {
+                seq += 1;
+                world.accept(admission(seq, target, 5));
+            }
+        }
+        assert!(world.desk.parked().count() > 20);
+        while !world.running.is_empty() {
+            world.end(Verdict::Success);
+        }
+        assert!(world.desk.is_idle());
+        let mut last = std::collections::HashMap::new();
+        for (done, _, _) in &world.recorded {
+            let before = last.insert(world.keys[done].key.clone(), *done);
+            assert!(before.is_none_or(|before| before < *done), "{:?}", world.recorded);
+        }
+        assert_eq!(world.recorded.len() as u64, seq);
+    }
+
+    #[test]
+    fn with_many_targets_in_memory_each_keeps_one() {
+        let mut world = World::new(limits(1));
+        world.audited = false;
+        let mut seq = 0;
+        for round in 0..2 {
+            for target in 0..TAKEN_MAX / 2 {
+                seq += 1;
+                world.accept(admission(seq, &format!("t{target}"), 5));
+                assert!(world.desk.has_room(), "{round} {target}");
+            }
+        }
+        assert!(world.desk.items.len() < TAKEN_MAX * 3 / 4, "{}", world.desk.items.len());
+    }
+
+    #[test]
+    fn what_an_earlier_daemon_left_parked_is_read_back_when_its_turn_comes() {
+        let mut world = World::new(limits(1));
+        let parked: Vec<Parked> = (2..=200).map(|seq| Parked { seq, priority: 5 }).collect();
+        (1..=200).for_each(|seq| drop(world.keys.insert(seq, admission(seq, "a", 5))));
+        let admission = world.keys[&1].clone();
+        world.event(Event::Recovered { admission, last: None });
+        world.event(Event::Parked { key: key("a"), waiting: parked });
+        for seq in 1..=200 {
+            assert_eq!(world.end(Verdict::Success), seq);
+        }
+        assert!(world.desk.is_idle());
+    }
+
+    #[test]
+    fn one_that_was_not_asked_for_is_a_bug() {
+        let mut desk = Desk::new(limits(1), None);
+        let mut effects = Vec::new();
+        desk.handle(Duration::ZERO, Event::Recalled(admission(1, "a", 5)), &mut effects);
+        assert_eq!(effects, [Effect::Bug(Bug::Unknown(1))]);
+    }
+}
