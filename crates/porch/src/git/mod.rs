@@ -2,9 +2,12 @@
 //! repository, pushed when a remote is named. Somebody else's push in between is fetched, and the edit made again on top
 //! of it. A run that is killed leaves the branch where it was or where it was to go.
 
+mod branch;
+mod journal;
 mod place;
 mod run;
 mod tree;
+mod worktree;
 
 pub(crate) use place::shared_directory;
 
@@ -68,11 +71,41 @@ pub(crate) fn commit(
     planning: Planning<'_>,
 ) -> Result<Committed, PorchError> {
     let git = Git { repository: &repository.git, patience };
+    check_work_tree(&git, git_dir)?;
+    journal::recover(&git, git_dir)?;
     let target = Target { git: &git, repository, git_dir };
     match &repository.push {
         None => target.commit_locally(order, planning),
         Some(remote) => target.commit_and_push(remote, order, planning),
     }
+}
+
+/// A repository may name any directory as its work tree. Only the one that the operator named is written to.
+fn check_work_tree(git: &Git<'_>, git_dir: &Path) -> Result<(), PorchError> {
+    let asked = ["config", "--get", "core.worktree"];
+    let answer = git.ask(&asked, &[], &[])?;
+    if !answer.success {
+        return if answer.complaint().is_empty() {
+            Ok(())
+        } else {
+            Err(git.refused(&asked, &answer, Outlook::Lasting))
+        };
+    }
+    let at = |path: &Path| std::fs::canonicalize(path).map_err(|error| PorchError::io(path, error));
+    let named = at(&git_dir.join(answer.line()))?;
+    if at(git.repository)?.starts_with(&named) {
+        return Ok(());
+    }
+    let reason = format!(
+        "core.worktree leads to {}, which is not where the route leads; name that directory, or unset core.worktree",
+        named.display()
+    );
+    Err(git.failed(&["config"], reason, Outlook::Lasting))
+}
+
+/// The tree with nothing in it.
+fn empty_tree(git: &Git<'_>) -> Result<String, PorchError> {
+    Ok(git.run(&["hash-object", "-t", "tree", "-w", "--stdin"], &[])?.line())
 }
 
 struct Target<'t> {
@@ -114,7 +147,15 @@ impl Target<'_> {
             }
             let commit = self.make_commit(tip.as_deref(), &plan, order)?;
             match self.move_branch(tip.as_deref(), &commit) {
-                Ok(()) => return Ok(Committed { plan, commit: Some(commit), note: None }),
+                // The branch was moved from the tip to the commit, so it has it, unless somebody took it back at once.
+                Ok(note) if self.contains(&commit)? => {
+                    return Ok(Committed { plan, commit: Some(commit), note });
+                }
+                Ok(_) if moved < MOVES_MAX => moved += 1,
+                Ok(_) => {
+                    let reason = format!("somebody moves {} as fast as we do", self.branch());
+                    return Err(self.git.failed(&["update-ref"], reason, Outlook::Passing));
+                }
                 // Somebody who does not know our lock committed in between: again, on top of that.
                 Err(_) if moved < MOVES_MAX && self.local_tip()? != tip => moved += 1,
                 Err(error) => return Err(error),
@@ -136,13 +177,13 @@ impl Target<'_> {
             let tip = self.fetch(remote)?;
             let plan = self.plan(tip.as_deref(), planning)?;
             if plan.changes.is_empty() {
-                let note = tip.and_then(|tip| self.follow(&tip).err()).map(|error| error.to_string());
+                let note = tip.and_then(|tip| self.follow_or_note(&tip));
                 return Ok(Committed { plan, commit: None, note });
             }
             let commit = self.make_commit(tip.as_deref(), &plan, order)?;
             match self.push(remote, &commit)? {
                 None => {
-                    let note = self.follow(&commit).err().map(|error| error.to_string());
+                    let note = self.follow_or_note(&commit);
                     return Ok(Committed { plan, commit: Some(commit), note });
                 }
                 Some(rejection) => reason = rejection,
@@ -199,11 +240,24 @@ impl Target<'_> {
         Err(self.git.failed(&["push"], format!("{reason} {}", answer.complaint()), outlook))
     }
 
+    fn contains(&self, commit: &str) -> Result<bool, PorchError> {
+        match self.local_tip()? {
+            Some(tip) if tip == commit => Ok(true),
+            Some(tip) => Ok(self.git.ask(&["merge-base", "--is-ancestor", commit, &tip], &[], &[])?.success),
+            None => Ok(false),
+        }
+    }
+
+    /// The remote has it: that the local branch does not follow is only worth a note.
+    fn follow_or_note(&self, commit: &str) -> Option<String> {
+        self.follow(commit).unwrap_or_else(|error| Some(error.to_string()))
+    }
+
     /// Brings the local branch to a pushed commit where that loses nothing.
-    fn follow(&self, commit: &str) -> Result<(), PorchError> {
+    fn follow(&self, commit: &str) -> Result<Option<String>, PorchError> {
         let tip = self.local_tip()?;
         match &tip {
-            Some(tip) if tip == commit => return Ok(()),
+            Some(tip) if tip == commit => return Ok(None),
             Some(tip) => {
                 let ancestor = self.git.ask(&["merge-base", "--is-ancestor", tip, commit], &[], &[])?;
                 if !ancestor.success {
@@ -215,29 +269,6 @@ impl Target<'_> {
             None => {}
         }
         self.move_branch(tip.as_deref(), commit)
-    }
-
-    /// Moves the branch, and the work tree that has it checked out, if there is one.
-    fn move_branch(&self, from: Option<&str>, to: &str) -> Result<(), PorchError> {
-        let branch = self.branch();
-        let Some(work_tree) = self.work_tree()? else {
-            let message = "conductor-loop: commit package";
-            self.git.run(&["update-ref", "-m", message, &branch, to, from.unwrap_or(NOTHING)], &[])?;
-            return Ok(());
-        };
-        // git itself refuses when files that would change have changes of their own.
-        let there = Git { repository: &work_tree, patience: self.git.patience };
-        there.run(&["merge", "--ff-only", "--quiet", "--no-verify", to], &[]).map(drop)
-    }
-
-    /// The work tree that has the branch checked out, if one has.
-    fn work_tree(&self) -> Result<Option<PathBuf>, PorchError> {
-        let listed = self.git.run(&["worktree", "list", "--porcelain"], &[])?.line();
-        let here = format!("branch {}", self.branch());
-        // A paragraph for each; a bare repository has no branch line.
-        let found = listed.split("\n\n").find(|one| one.lines().any(|line| line == here));
-        let path = found.and_then(|one| one.lines().find_map(|line| line.strip_prefix("worktree ")));
-        Ok(path.map(PathBuf::from))
     }
 
     fn make_commit(&self, tip: Option<&str>, plan: &Plan, order: &Order) -> Result<String, PorchError> {

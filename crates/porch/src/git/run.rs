@@ -5,6 +5,7 @@ use crate::{Outlook, PorchError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -67,7 +68,7 @@ const PASSING: [&str; 6] = [
     "Cannot allocate memory",
     "Resource temporarily unavailable",
 ];
-const NO_SPACE: [&str; 2] = ["No space left on device", "Disk quota exceeded"];
+const NO_SPACE: [&str; 3] = ["No space left on device", "Disk quota exceeded", "Out of diskspace"];
 
 fn outlook(reason: &str) -> Outlook {
     let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
@@ -99,6 +100,48 @@ impl Git<'_> {
     ) -> Result<Answer, PorchError> {
         let answer = self.ask(arguments, environment, input)?;
         if answer.success { Ok(answer) } else { Err(self.refused(arguments, &answer, Outlook::Lasting)) }
+    }
+
+    /// The same, where git converts between work tree and repository: line ends and encodings, but no filter program runs.
+    pub(super) fn plainly(
+        &self,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        input: &[u8],
+    ) -> Result<Answer, PorchError> {
+        let answer = self.ask_plainly(arguments, environment, input)?;
+        if answer.success { Ok(answer) } else { Err(self.refused(arguments, &answer, Outlook::Lasting)) }
+    }
+
+    /// The same, and answers whatever it answered.
+    pub(super) fn ask_plainly(
+        &self,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        input: &[u8],
+    ) -> Result<Answer, PorchError> {
+        let asked = ["config", "-z", "--name-only", "--get-regexp", r"^filter\."];
+        let listed = self.ask(&asked, &[], &[])?;
+        if !listed.success && !listed.complaint().is_empty() {
+            return Err(self.refused(&asked, &listed, Outlook::Lasting));
+        }
+        let names = String::from_utf8_lossy(&listed.stdout).into_owned();
+        let drivers: BTreeSet<&str> =
+            names.split('\0').filter_map(|name| name.rsplit_once('.')).map(|(driver, _)| driver).collect();
+        let off = [("clean", ""), ("smudge", ""), ("process", ""), ("required", "false")];
+        let mut settings = Vec::new();
+        for driver in drivers {
+            for (name, value) in off {
+                let number = settings.len() / 2;
+                settings.push((format!("GIT_CONFIG_KEY_{number}"), format!("{driver}.{name}")));
+                settings.push((format!("GIT_CONFIG_VALUE_{number}"), value.to_owned()));
+            }
+        }
+        let count = (settings.len() / 2).to_string();
+        let mut all: Vec<(&str, &str)> = environment.to_vec();
+        all.extend(settings.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        all.push(("GIT_CONFIG_COUNT", &count));
+        self.ask(arguments, &all, input)
     }
 
     /// What git could not do, in its own words. `otherwise` holds where neither words nor a signal say that it passes.

@@ -23,7 +23,7 @@ pub(crate) fn committed() -> Option<Shop> {
     Some(shop)
 }
 
-fn try_git(shop: &Shop, dir: &str, words: &[&str]) -> Output {
+pub(crate) fn try_git(shop: &Shop, dir: &str, words: &[&str]) -> Output {
     let mut command = Command::new("git");
     command.args(["-c", "user.name=Test", "-c", "user.email=test@localhost"]).args(words);
     command.current_dir(shop.path(dir)).env("HOME", shop.path(".")).env_remove("XDG_CONFIG_HOME");
@@ -37,7 +37,7 @@ pub(crate) fn git(shop: &Shop, dir: &str, words: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
 }
 
-fn commits(shop: &Shop, dir: &str) -> usize {
+pub(crate) fn commits(shop: &Shop, dir: &str) -> usize {
     git(shop, dir, &["rev-list", "--count", "main"]).parse().unwrap()
 }
 
@@ -211,8 +211,17 @@ fn no_hook_filter_or_editor_of_the_repository_runs() {
     {
         git(&shop, "repo", &["config", key, value]);
     }
+    for (key, value) in [("clean", trap_text.as_str()), ("smudge", &trap_text), ("required", "true")] {
+        git(&shop, "repo", &["config", &format!("filter.x.{key}"), value]);
+        git(&shop, "repo", &["config", &format!("filter.y.z.{key}"), value]);
+    }
+    shop.put("repo/.git/info/attributes", "*.yaml filter=x\nKptfile filter=y.z\nREADME.md filter=x\n");
     run(&shop, 5, &["--git", "repo", "--push", "origin"]).line();
     assert!(!shop.path("sprung").exists());
+    // Nor for a new package.
+    Run::of(&shop.command(&shop.intent_for("api", 3, ""), &["--git", "repo"]).output().unwrap()).line();
+    assert!(!shop.path("sprung").exists());
+    assert!(shop.read("repo/shop/web/deployment.yaml").contains("replicas: 5 "));
 }
 
 #[test]

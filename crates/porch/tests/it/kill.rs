@@ -41,24 +41,8 @@ fn kill_everywhere(prepare: impl Fn() -> Shop, flags: &[&str], look: impl Fn(&Sh
             assert!(at > 6, "only {at} calls");
             return;
         };
-        let again = shop.scale(5, flags);
-        if again.code == 75 {
-            // A git that is killed leaves its lock file, which only its owner may judge to be stale.
-            assert!(again.stderr.contains(".lock': File exists"), "{}", again.stderr);
-            remove_git_locks(&shop);
-            shop.scale(5, flags).line();
-        } else {
-            again.line();
-        }
+        shop.scale(5, flags).line();
         assert_eq!(look(&shop), new, "killed at {at}, {call}, and run again");
-    }
-}
-
-/// What an operator does after `git` says that another git may have crashed.
-fn remove_git_locks(shop: &Shop) {
-    let is_lock = |path: &&String| std::path::Path::new(path).extension().is_some_and(|end| end == "lock");
-    for path in shop.tree(".").keys().filter(is_lock) {
-        std::fs::remove_file(shop.path(path)).unwrap();
     }
 }
 

@@ -18,6 +18,7 @@ mod page;
 mod program;
 mod reasons;
 mod shop;
+mod worktrees;
 mod writers;
 
 use conductor_testkit::has;

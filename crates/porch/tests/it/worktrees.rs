@@ -1,0 +1,280 @@
+//! Work trees that people work in while intents are committed: a success is on its branch, nothing of theirs is
+//! overwritten or staged back, and what a killed git or a full disk left is put right.
+
+use crate::git::{commits, committed, git, shim, try_git};
+use crate::shop::{Run, Shop};
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+const WHILE: Duration = Duration::from_secs(2);
+const FILE: &str = "shop/web/deployment.yaml";
+
+fn porch(shop: &Shop, replicas: u32, flags: &[&str]) -> Run {
+    Run::of(&shop.command(&shop.intent(replicas), flags).output().unwrap())
+}
+
+#[track_caller]
+fn clean(shop: &Shop, tree: &str) {
+    assert_eq!(git(shop, tree, &["status", "--porcelain"]), "", "{tree}");
+    let left = shop.tree("repo/.git").into_keys();
+    let left: Vec<String> =
+        left.filter(|path| path.contains(".lock") || path.starts_with("conductor-loop")).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+/// A person does `work` in turns for a while, and intents are committed; answers the commits of those that succeeded.
+fn while_somebody(shop: &Shop, work: impl Fn(u32) + Sync) -> Vec<String> {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (begin, mut turn) = (Instant::now(), 0);
+            while begin.elapsed() < WHILE {
+                work(turn);
+                turn += 1;
+                // People think now and then; the index is not theirs all the time.
+                std::thread::sleep(Duration::from_millis(u64::from(turn % 5) * 10));
+            }
+            over.store(true, Ordering::Release);
+        });
+        let (mut done, mut replicas, begin) = (Vec::new(), 3, Instant::now());
+        while !over.load(Ordering::Acquire) && begin.elapsed() < 10 * WHILE {
+            let run = porch(shop, replicas, &["--git", "repo"]);
+            replicas = 3 + (replicas + 1) % 90;
+            if run.code != 75 {
+                done.extend(run.line()["commit"].as_str().map(ToOwned::to_owned));
+            }
+        }
+        done
+    })
+}
+
+#[test]
+fn a_success_is_on_its_branch_while_somebody_changes_branches() {
+    let Some(shop) = committed() else { return };
+    git(&shop, "repo", &["branch", "other"]);
+    let other = git(&shop, "repo", &["rev-parse", "other"]);
+    // Whoever finds the index locked tries again.
+    let done = while_somebody(&shop, |turn| {
+        let branch = if turn % 2 == 0 { "other" } else { "main" };
+        let changed = try_git(&shop, "repo", &["checkout", "-q", branch]);
+        let said = String::from_utf8_lossy(&changed.stderr).into_owned();
+        assert!(changed.status.success() || said.contains(".lock"), "{said}");
+    });
+    assert!(!done.is_empty());
+    for commit in &done {
+        git(&shop, "repo", &["merge-base", "--is-ancestor", commit, "main"]);
+    }
+    assert_eq!(git(&shop, "repo", &["rev-parse", "other"]), other, "nobody committed to it");
+    porch(&shop, 99, &["--git", "repo"]).line();
+    clean(&shop, "repo");
+}
+
+#[test]
+fn no_commit_of_somebody_takes_a_success_back() {
+    let Some(shop) = committed() else { return };
+    let done = while_somebody(&shop, |turn| {
+        shop.put("repo/mine.txt", turn.to_string());
+        // Whoever finds the index locked tries again.
+        try_git(&shop, "repo", &["add", "mine.txt"]);
+        try_git(&shop, "repo", &["commit", "-q", "-a", "-m", "Mine"]);
+    });
+    assert!(!done.is_empty());
+    for commit in &done {
+        git(&shop, "repo", &["merge-base", "--is-ancestor", commit, "main"]);
+    }
+    // The file is only ever changed by intents.
+    let authors = git(&shop, "repo", &["log", "--format=%an", "main", "--", FILE]);
+    assert_eq!(authors.lines().filter(|author| *author != "conductor-loop").count(), 1, "{authors}");
+}
+
+#[test]
+fn a_file_that_was_only_touched_follows() {
+    let Some(shop) = committed() else { return };
+    let file = fs::File::open(shop.path(&format!("repo/{FILE}"))).unwrap();
+    file.set_modified(std::time::SystemTime::UNIX_EPOCH + Duration::from_hours(24)).unwrap();
+    porch(&shop, 5, &["--git", "repo"]).line();
+    clean(&shop, "repo");
+}
+
+#[test]
+fn a_symbolic_branch_takes_its_work_tree_along() {
+    let Some(shop) = committed() else { return };
+    git(&shop, "repo", &["checkout", "-q", "-b", "other"]);
+    git(&shop, "repo", &["symbolic-ref", "refs/heads/main", "refs/heads/other"]);
+    let line = porch(&shop, 5, &["--git", "repo"]).line();
+    assert_eq!(line["commit"].as_str(), Some(git(&shop, "repo", &["rev-parse", "other"]).as_str()));
+    clean(&shop, "repo");
+    assert!(shop.read("repo/shop/web/deployment.yaml").contains("replicas: 5 "));
+}
+
+#[test]
+fn every_linked_work_tree_of_the_branch_follows() {
+    let Some(shop) = committed() else { return };
+    git(&shop, "repo", &["checkout", "-q", "--detach"]);
+    git(&shop, "repo", &["worktree", "add", "-q", "../one", "main"]);
+    git(&shop, "repo", &["worktree", "add", "-q", "-f", "../two", "main"]);
+    porch(&shop, 5, &["--git", "repo"]).line();
+    porch(&shop, 6, &["--git", "one"]).line();
+    for tree in ["one", "two"] {
+        clean(&shop, tree);
+        assert!(shop.read(&format!("{tree}/{FILE}")).contains("replicas: 6 "), "{tree}");
+    }
+    clean(&shop, "repo");
+}
+
+#[test]
+fn files_that_are_ignored_or_untracked_are_never_overwritten() {
+    let cases = [
+        ("shop/api-scaling/README.md", "shop/api-scaling/README.md"),
+        ("shop/api-scaling/deployment.yaml", "shop/api-scaling/deployment.yaml"),
+        ("shop/api-scaling", "shop/api-scaling"),
+        ("shop/api-scaling/Kptfile/mine", "shop/api-scaling/Kptfile"),
+    ];
+    for ignored in ["*-scaling\n", ""] {
+        for (mine, named) in cases {
+            let Some(shop) = committed() else { return };
+            shop.put("repo/.gitignore", format!("{ignored}nothing\n"));
+            git(&shop, "repo", &["add", ".gitignore"]);
+            git(&shop, "repo", &["commit", "-q", "-m", "Ignore"]);
+            shop.put(&format!("repo/{mine}"), "a week of work");
+            let tip = git(&shop, "repo", &["rev-parse", "main"]);
+            let intent = shop.intent_for("api", 3, "");
+            let run = Run::of(&shop.command(&intent, &["--git", "repo"]).output().unwrap());
+            assert!(run.stderr.contains(named) && run.stderr.contains("E312"), "{mine}: {}", run.stderr);
+            run.refused(74, "not overwritten");
+            assert_eq!(shop.read(&format!("repo/{mine}")), "a week of work");
+            assert_eq!(git(&shop, "repo", &["rev-parse", "main"]), tip);
+            fs::rename(shop.path("repo/shop/api-scaling"), shop.path("aside")).unwrap();
+            Run::of(&shop.command(&intent, &["--git", "repo"]).output().unwrap()).line();
+            clean(&shop, "repo");
+        }
+    }
+}
+
+#[test]
+fn a_rebase_or_merge_of_the_branch_is_waited_for() {
+    let Some(shop) = committed() else { return };
+    for (file, content) in [(".git/rebase-merge/head-name", "refs/heads/main\n"), (".git/MERGE_HEAD", "x\n")]
+    {
+        shop.put(&format!("repo/{file}"), content);
+        porch(&shop, 5, &["--git", "repo"]).refused(75, "is under way");
+        fs::remove_file(shop.path(&format!("repo/{file}"))).unwrap();
+    }
+    porch(&shop, 5, &["--git", "repo"]).line();
+}
+
+#[test]
+fn a_lock_of_somebody_else_is_never_removed() {
+    let Some(shop) = committed() else { return };
+    for lock in ["index.lock", "HEAD.lock", "refs/heads/main.lock"] {
+        let path = shop.put(&format!("repo/.git/{lock}"), "");
+        porch(&shop, 5, &["--git", "repo"]).refused(75, ".lock");
+        assert!(path.exists() && commits(&shop, "repo") == 1, "{lock}");
+        fs::remove_file(path).unwrap();
+    }
+    porch(&shop, 5, &["--git", "repo"]).line();
+    clean(&shop, "repo");
+}
+
+#[test]
+fn what_a_git_that_was_killed_left_is_put_right() {
+    for step in ["-u --no-recurse-submodules", "update-ref"] {
+        for (lock, signal) in [("HEAD.lock", "-9 $$"), ("refs/heads/main.lock", "-9 $$ $PPID")] {
+            let Some(shop) = committed() else { return };
+            let old = shop.read(&format!("repo/{FILE}"));
+            // Files are written and locks taken, and then it is killed: alone, or with whoever started it.
+            let edited = old.replace("replicas: 2   #", "replicas: 5   #");
+            let (file, locked) =
+                (shop.path(&format!("repo/{FILE}")), shop.path(&format!("repo/.git/{lock}")));
+            shop.put("edited", edited);
+            let before = format!(
+                "cp {} {}; : >{}; kill {signal}",
+                shop.path("edited").display(),
+                file.display(),
+                locked.display()
+            );
+            let mut command = shop.command(&shop.intent(5), &["--git", "repo"]);
+            command.env("PATH", shim(&shop, step, ":"));
+            let text = shop.read("shim/git").replace("(PATH=${PATH#*:}; :)", &before);
+            shop.script("shim/git", &text);
+            let run = Run::of(&command.output().unwrap());
+            assert!(run.code == 75 || run.code == -1, "{step}: {} {}", run.code, run.stderr);
+            // Another intent, and nobody helps.
+            let line = porch(&shop, 7, &["--git", "repo"]).line();
+            assert_eq!(line["replicas"]["to"], 7);
+            clean(&shop, "repo");
+            assert!(shop.read(&format!("repo/{FILE}")).contains("replicas: 7 "), "{step}");
+        }
+    }
+}
+
+#[test]
+fn a_kill_after_any_step_of_git_is_put_right() {
+    let real = String::from_utf8(
+        std::process::Command::new("sh").args(["-c", "command -v git"]).output().unwrap().stdout,
+    );
+    let real = real.unwrap();
+    for at in 1.. {
+        let Some(shop) = committed() else { return };
+        let count = shop.path("count").display().to_string();
+        // Git has done what it was to do; then everything dies.
+        let text = format!(
+            "#!/bin/sh\necho x >>{count}\n[ $(wc -l <{count}) = {at} ] && {{ {real} \"$@\"; kill -9 $PPID $$; }}\nexec {real} \"$@\"\n",
+            real = real.trim()
+        );
+        shop.script("shim/git", &text);
+        let mut command = shop.command(&shop.intent(5), &["--git", "repo"]);
+        command.env("PATH", format!("{}:{}", shop.path("shim").display(), std::env::var("PATH").unwrap()));
+        let run = Run::of(&command.output().unwrap());
+        if run.code == 0 {
+            assert!(at > 12, "only {at} steps");
+            return;
+        }
+        assert_eq!(run.code, -1, "{at}: {}", run.stderr);
+        // The same intent or another one, and nobody helps.
+        let wanted = if at % 2 == 0 { 5 } else { 7 };
+        porch(&shop, wanted, &["--git", "repo"]).line();
+        clean(&shop, "repo");
+        assert!(shop.read(&format!("repo/{FILE}")).contains(&format!("replicas: {wanted} ")), "{at}");
+        let text = git(&shop, "repo", &["show", &format!("main:{FILE}")]);
+        assert!(text.contains(&format!("replicas: {wanted} ")), "{at}");
+    }
+}
+
+#[test]
+fn a_full_disk_below_a_repository_passes() {
+    let Some(shop) = committed() else { return };
+    fs::create_dir(shop.path("small")).unwrap();
+    let mounted = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=1200k", "tmpfs"])
+        .arg(shop.path("small"))
+        .output();
+    if !mounted.is_ok_and(|output| output.status.success()) {
+        eprintln!("NOT TESTED: mounting needs root and is not allowed here");
+        return;
+    }
+    git(&shop, ".", &["clone", "-q", "repo", "small/repo"]);
+    for pages in [0, 2, 4, 6, 8, 10, 12, 16, 20, 24, 32] {
+        let free = rustix::fs::statvfs(shop.path("small")).unwrap().f_bavail;
+        let filler = usize::try_from(free.saturating_sub(pages) * 4096).unwrap();
+        drop(fs::write(shop.path("small/filler"), vec![0; filler]));
+        let run = porch(&shop, 10 + u32::try_from(pages).unwrap(), &["--git", "small/repo"]);
+        assert!(run.code == 75 || run.code == 0, "{pages} pages: {} {}", run.code, run.stderr);
+        fs::remove_file(shop.path("small/filler")).unwrap();
+        let line = porch(&shop, 50 + u32::try_from(pages).unwrap(), &["--git", "small/repo"]).line();
+        assert!(line["commit"].is_string(), "{pages} pages");
+        assert_eq!(git(&shop, "small/repo", &["status", "--porcelain"]), "", "{pages} pages");
+    }
+    let unmounted = std::process::Command::new("umount").arg(shop.path("small")).status();
+    assert!(unmounted.unwrap().success());
+}
+
+#[test]
+fn a_work_tree_that_only_the_repository_names_is_not_written() {
+    let Some(shop) = committed() else { return };
+    fs::create_dir(shop.path("victim")).unwrap();
+    git(&shop, "repo", &["config", "core.worktree", &shop.path("victim").display().to_string()]);
+    porch(&shop, 5, &["--git", "repo"]).refused(74, "core.worktree leads to");
+    assert!(shop.tree("victim").is_empty());
+}
