@@ -239,7 +239,16 @@ impl Repository {
                 && !name.contains("..")
                 && name.bytes().all(|byte| byte.is_ascii_graphic() && !b"~^:?*[\\@{".contains(&byte))
         };
-        if !plain(&self.branch) {
+        // What git takes for a whole name of a ref, or refuses only when it is asked.
+        let short = |name: &str| {
+            name != "HEAD"
+                && !name.starts_with("refs/")
+                && !name.split('/').any(|step| {
+                    let is_lock = std::path::Path::new(step).extension().is_some_and(|end| end == "lock");
+                    step.is_empty() || step.starts_with('.') || step.ends_with('.') || is_lock
+                })
+        };
+        if !plain(&self.branch) || !short(&self.branch) {
             return refuse("branch", &self.branch);
         }
         if let Some(remote) = self.push.as_ref().filter(|remote| remote.is_empty() || remote.starts_with('-'))

@@ -199,7 +199,9 @@ impl Target<'_> {
         if !listed.success {
             return Err(self.git.refused(&["ls-remote"], &listed, Outlook::Passing));
         }
-        if listed.stdout.is_empty() {
+        // git lists every ref that ends like that.
+        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+        if !listed.lines().any(|line| line.split_once('\t').is_some_and(|(_, name)| name == branch)) {
             return Ok(None);
         }
         let wanted = format!("+{branch}:{BASE}");

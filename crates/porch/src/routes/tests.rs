@@ -115,3 +115,14 @@ fn patterns() {
         assert_eq!(matches_pattern(pattern, text), expected, "{pattern} {text}");
     }
 }
+
+#[test]
+fn a_branch_is_named_as_people_name_it() {
+    let with = |branch: &str| Repository { branch: branch.to_owned(), ..Repository::new("/srv/edge".into()) };
+    for good in ["main", "release/1.2", "team-a/x_y"] {
+        assert_eq!(with(good).validate(), Ok(()), "{good}");
+    }
+    for bad in ["HEAD", "refs/heads/main", "main/", "a//b", "x.lock", "x.lock/y", "a/.b", "a.", "-x", ""] {
+        assert!(with(bad).validate().is_err(), "{bad}");
+    }
+}
