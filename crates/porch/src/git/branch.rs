@@ -89,8 +89,14 @@ impl Target<'_> {
     /// The lock files that git makes when it moves a branch, as far as they are not there: those of others are no business
     /// of ours.
     fn locks_git_takes(&self, branch: &str, trees: &[WorkTree]) -> Vec<PathBuf> {
-        let heads = trees.iter().map(|tree| tree.git_dir.join("HEAD.lock"));
-        let refs = [self.git_dir.join(format!("{branch}.lock")), self.git_dir.join("HEAD.lock")];
+        let common = self.git_dir;
+        // Named from the shared directory on, whatever links lead to it elsewhere.
+        let own = |tree: &WorkTree| match tree.git_dir.file_name() {
+            Some(name) if tree.git_dir != common => common.join("worktrees").join(name),
+            _ => common.to_owned(),
+        };
+        let heads = trees.iter().map(|tree| own(tree).join("HEAD.lock"));
+        let refs = [common.join(format!("{branch}.lock")), common.join("HEAD.lock")];
         heads.chain(refs).filter(|path| !path.exists()).collect()
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 /// A lock file of git that a killed one left is removed when it is this old: a living git holds it for milliseconds.
@@ -58,6 +58,20 @@ impl Journal {
         })
     }
 
+    /// Whether it names only what a run of ours names: whoever may write here is not to choose what is removed.
+    fn is_sound(&self, common: &Path) -> bool {
+        let is_object = |name: &String| name.len() >= 40 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_lock = |path: &PathBuf| {
+            path.strip_prefix(common)
+                .is_ok_and(|below| below.components().all(|step| matches!(step, Component::Normal(_))))
+                && path.extension().is_some_and(|end| end == "lock")
+        };
+        self.branch.starts_with("refs/heads/")
+            && is_object(&self.to)
+            && self.from.iter().all(is_object)
+            && self.locks.iter().all(is_lock)
+    }
+
     /// Everything is done, or put back.
     pub(super) fn close(common: &Path) -> Result<(), PorchError> {
         remove(&file(common)).map_err(|error| PorchError::io(file(common), error))
@@ -73,8 +87,16 @@ pub(super) fn recover(git: &Git<'_>, common: &Path) -> Result<(), PorchError> {
     };
     let journal: Journal =
         serde_json::from_slice(&bytes).map_err(|error| PorchError::io(file(common), error))?;
+    if !journal.is_sound(common) {
+        let reason = format!("{} is not as we write it; look at it and remove it", file(common).display());
+        return Err(git.failed(&["journal"], reason, Outlook::Lasting));
+    }
     for lock in &journal.locks {
         remove_stale(git, lock)?;
+    }
+    // Without its commit there is nothing to compare with: it was on no branch, and a cleaning has taken it away.
+    if !git.ask(&["cat-file", "-e", &format!("{}^{{commit}}", journal.to)], &[], &[])?.success {
+        return Journal::close(common);
     }
     for tree in work_trees(git, common)? {
         let lock = IndexLock::take(&tree, git.patience)?;

@@ -5,7 +5,7 @@ use super::run::Git;
 use crate::directory::Patience;
 use crate::{Outlook, PorchError};
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -118,10 +118,14 @@ impl IndexLock {
         let (path, draft) = (tree.git_dir.join("index.lock"), tree.git_dir.join("conductor-loop.lock"));
         let at = |error: io::Error| PorchError::io(&path, error);
         // Complete before it has its name, so that one that a kill leaves is known for ours.
-        fs::write(&draft, OURS).map_err(at)?;
+        if let Err(error) = fs::write(&draft, OURS) {
+            // The reason counts; the next one writes over it.
+            let _ = fs::remove_file(&draft);
+            return Err(at(error));
+        }
         let begin = Instant::now();
         let taken = loop {
-            match fs::hard_link(&draft, &path) {
+            match name(&draft, &path) {
                 Ok(()) => break Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => break Err(at(error)),
@@ -149,6 +153,19 @@ impl IndexLock {
         taken?;
         let lock = Self { path };
         removed.map(|()| lock)
+    }
+}
+
+/// Gives the complete draft the name of the lock, if that is free.
+fn name(draft: &Path, path: &Path) -> io::Result<()> {
+    match fs::hard_link(draft, path) {
+        // Not every file system has hard links. There a kill in between leaves an empty lock, which is not known for ours.
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied) =>
+        {
+            fs::File::create_new(path)?.write_all(OURS)
+        }
+        linked => linked,
     }
 }
 

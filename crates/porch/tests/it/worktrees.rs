@@ -244,6 +244,23 @@ fn a_kill_after_any_step_of_git_is_put_right() {
 }
 
 #[test]
+fn a_journal_that_somebody_planted_removes_nothing() {
+    let Some(shop) = committed() else { return };
+    let victim = shop.put("victim.lock", "precious");
+    let tip = git(&shop, "repo", &["rev-parse", "main"]);
+    for (to, lock) in [
+        (tip.as_str(), victim.display().to_string()),
+        (&tip, shop.path("repo/.git/../../victim.lock").display().to_string()),
+        ("--output=victim.lock", shop.path("repo/.git/HEAD.lock").display().to_string()),
+    ] {
+        let text = format!(r#"{{"branch":"refs/heads/main","from":null,"to":"{to}","locks":["{lock}"]}}"#);
+        shop.put("repo/.git/conductor-loop.journal", text);
+        porch(&shop, 5, &["--git", "repo"]).refused(74, "conductor-loop.journal");
+        assert_eq!(shop.read("victim.lock"), "precious");
+    }
+}
+
+#[test]
 fn a_full_disk_below_a_repository_passes() {
     let Some(shop) = committed() else { return };
     fs::create_dir(shop.path("small")).unwrap();
