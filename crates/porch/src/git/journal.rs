@@ -12,7 +12,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 /// A lock file of git that a killed one left is removed when it is this old: a living git holds it for milliseconds.
-const STALE: Duration = Duration::from_secs(1);
+const STALE: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A step from one commit of a branch to another.
