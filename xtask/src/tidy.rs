@@ -140,7 +140,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("inquiry", &["store", "sys"]),
     ("intake", &["seal", "sys"]),
     ("runner", &["seal", "sys"]),
-    ("clerk", &["store", "sys"]),
+    ("clerk", &["seal", "store", "sys"]),
     ("telemetry", &[]),
     ("store", &["seal", "sys"]),
     ("seal", &[]),

@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod age;
 pub mod arguments;
 pub mod code;
 pub mod desk;

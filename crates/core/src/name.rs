@@ -115,12 +115,13 @@ pub fn error_log_name(archived: &str) -> String {
     format!("{archived}.error.log")
 }
 
-/// The archived name when `name` is taken already: the sequence number goes before the extension.
-pub fn numbered(name: &str, seq: u64) -> String {
-    match name.strip_suffix(".json") {
-        Some(stem) => format!("{stem}.{seq}.json"),
-        None => format!("{name}.{seq}"),
-    }
+/// The names under which a file may be archived, in the order in which they are tried: its own, then with its sequence
+/// number before the extension, then with a count behind that. They do not end: any of them may be somebody's, because
+/// each is also a legal name of an intent.
+pub fn archive_names(name: &str, seq: u64) -> impl Iterator<Item = String> {
+    let (stem, end) = name.strip_suffix(".json").map_or((name, ""), |stem| (stem, ".json"));
+    let counted = (2_u64..).map(move |count| format!("{stem}.{seq}.{count}{end}"));
+    [name.to_owned(), format!("{stem}.{seq}{end}")].into_iter().chain(counted)
 }
 
 /// A name with every byte outside printable ASCII as `\xNN`, for logs.
@@ -179,9 +180,9 @@ mod tests {
     #[test]
     fn derived_names_fit_a_directory_entry() {
         let longest = format!("intent-{}.json", "a".repeat(MIDDLE_MAX));
-        let archived = numbered(&longest, u64::MAX);
-        assert!(error_log_name(&archived).len() <= 255);
-        assert_eq!(numbered("intent-a.json", 7), "intent-a.7.json");
+        for archived in archive_names(&longest, u64::MAX).take(1_000) {
+            assert!(error_log_name(&archived).len() <= 255);
+        }
         assert_eq!(status_name("intent-a.json"), "intent-a.json.status");
         assert_eq!(error_log_name("intent-a.7.json"), "intent-a.7.json.error.log");
         let NameVerdict::Refused(refused) = judge(b"intent-a b.json") else { panic!("a blank is refused") };
@@ -189,6 +190,14 @@ mod tests {
         let digest = crate::Digest([0xab; 32]);
         assert_eq!(refused.derived(&digest), "badname-abababababababab.json");
         assert_eq!(format!("{digest:?}"), format!("Digest({})", "ab".repeat(32)));
+    }
+
+    #[test]
+    fn there_is_always_one_more_name_for_the_archive() {
+        let names = |name: &str| archive_names(name, 7).take(4).collect::<Vec<_>>();
+        let wanted = ["intent-a.json", "intent-a.7.json", "intent-a.7.2.json", "intent-a.7.3.json"];
+        assert_eq!(names("intent-a.json"), wanted);
+        assert_eq!(names("odd"), ["odd", "odd.7", "odd.7.2", "odd.7.3"]);
     }
 
     #[test]

@@ -77,6 +77,9 @@ pub struct Outcome {
     pub message: String,
     /// When it was decided.
     pub finished_at: Timestamp,
+    /// A later moment from which its age counts, where the clock was wrong when it was decided (see [`crate::age`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_since: Option<Timestamp>,
     /// `direct` or `structured`.
     pub mode: String,
     /// What ran, or would have.
@@ -236,6 +239,7 @@ impl Outcome {
             status: Status::Success,
             message: String::new(),
             finished_at,
+            kept_since: None,
             mode: String::new(),
             porch_path: String::new(),
             sha256: None,

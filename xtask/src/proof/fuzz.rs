@@ -95,7 +95,8 @@ fn file_name(input: &[u8]) -> Result<(), String> {
         NameVerdict::Refused(refused) => refused.derived(&Digest([7; 32])),
     };
     ensure(!own.contains("..") && safe(&own), "an unsafe name")?;
-    for derived in [name::status_name(&own), name::error_log_name(&own), name::numbered(&own, u64::MAX)] {
+    let archived = name::archive_names(&own, u64::MAX).take(20);
+    for derived in archived.map(|name| name::error_log_name(&name)).chain([name::status_name(&own)]) {
         ensure(safe(&derived), "an unsafe derived name")?;
     }
     let taken = name::TakenName { seq: 7, raw: input.into() };

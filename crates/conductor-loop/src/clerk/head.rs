@@ -1,6 +1,7 @@
 //! `.conductor-state.json`: the small public head of the state. Where the store is, whether it is sealed, totals, and
 //! whether the daemon is ready. It is a view: nothing is read back from it but the fact that there is a store.
 
+use super::files::{Piece, replace};
 use crate::store::{Counts, Store};
 use crate::sys::dir::Dir;
 use conductor_core::ready::{NotReady, Reasons};
@@ -12,7 +13,6 @@ use std::time::{Duration, Instant};
 pub const FILE: &str = ".conductor-state.json";
 /// `format` of a head, which tells it from the state file of the Go version.
 pub const FORMAT: &str = "conductor-loop state head";
-const DRAFT: &str = "head.draft";
 /// Outcomes change the head at most this often.
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -23,6 +23,8 @@ pub struct Head {
     reasons: Reasons,
     written: Option<(Counts, u64, Reasons)>,
     checked_at: Instant,
+    /// Whether it was said that it cannot be written.
+    complained: bool,
 }
 
 /// The file's content.
@@ -52,7 +54,7 @@ impl Head {
     /// A head for the store at this path.
     pub fn new(store_path: String) -> Self {
         let reasons = Reasons::from(NotReady::Starting);
-        Self { store_path, reasons, written: None, checked_at: Instant::now() }
+        Self { store_path, reasons, written: None, checked_at: Instant::now(), complained: false }
     }
 
     pub(super) fn set_not_ready(&mut self, reasons: Reasons) {
@@ -95,10 +97,13 @@ impl Head {
         };
         let mut bytes = one_line(&body);
         bytes.push(b'\n');
-        let _ = drafts.unlink(DRAFT);
-        if drafts.create(DRAFT, 0o640, &bytes).and_then(|()| drafts.rename_over(DRAFT, handoff, FILE)).is_ok()
-        {
-            self.written = Some(current);
+        match replace(drafts, handoff, &Piece { name: FILE, mode: 0o640, content: &bytes }) {
+            Ok(()) => (self.written, self.complained) = (Some(current), false),
+            Err(error) if !self.complained => {
+                self.complained = true;
+                tracing::warn!(%error, "{FILE} cannot be written; the store is the truth and goes on");
+            }
+            Err(_) => {} // Said once.
         }
     }
 }

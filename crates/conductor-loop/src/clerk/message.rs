@@ -63,8 +63,6 @@ pub struct Settlement {
     pub republish: bool,
     /// Whether the archived file is in its place: publishing that found no space goes on behind it.
     pub archived: bool,
-    /// Whether somebody else had put a file in the way, so that another name is to be recorded.
-    pub renamed: bool,
 }
 
 /// A decided outcome whose files may be missing.
@@ -101,10 +99,15 @@ pub enum Command {
     Republish(Vec<Again>),
     /// Something could not be read from the store: look after it.
     ReadFailed,
-    /// Remove what is older than this.
+    /// Remove what is older than this: an operator wants it.
     Retain {
-        /// Outcomes finished before go.
+        /// Outcomes decided before go.
         before: jiff::Timestamp,
+    },
+    /// Remove what has been kept for longer than this.
+    Expire {
+        /// --retention
+        retention: jiff::SignedDuration,
     },
     /// Read the claims of these parked intents back, in this order.
     Recall {

@@ -4,6 +4,8 @@
 //! the commit it answers, then publishes (archived file, error log, status). A helper thread syncs the file system
 //! behind published files; only then are they DONE. Audit entries will ride in the same batch.
 
+mod files;
+mod filing;
 mod head;
 mod message;
 mod packages;
@@ -15,18 +17,19 @@ mod tests;
 pub use head::{FILE as HEAD_FILE, FORMAT as HEAD_FORMAT, Head, HeadBody};
 pub use message::{Ack, Again, Command, Full, Places, Settlement, Source};
 
-use crate::store::{Batch, Content, Kept, Settled, Start, Store, StoreError};
+use crate::store::{Batch, Kept, Start, Store, StoreError};
 use crate::sys::dir::Dir;
 use crate::sys::payload::Payload;
 use crate::sys::taken::TakenFiles;
 use conductor_core::Code;
 use conductor_core::inquiry::Held;
 use conductor_core::name::TakenName;
-use conductor_core::record::{Claim, LastSuccess, Outcome};
+use conductor_core::record::{Claim, LastSuccess};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use jiff::SignedDuration;
 use packages::PackageSync;
-use publish::PublishError;
-use std::collections::{HashSet, VecDeque};
+use retention::{Clocks, Sweep};
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,8 +45,24 @@ const SYNC_AT: usize = 1_024;
 const LINGER: Duration = Duration::from_millis(5);
 /// The longest a published outcome waits for its sync.
 const SYNC_AFTER: Duration = Duration::from_secs(1);
+/// How long a stop waits for the removal of what is old.
+const SWEEP_AT_STOP: Duration = Duration::from_secs(1);
 /// How soon a full disk is tried again.
 const SPACE_RETRY: Duration = Duration::from_secs(1);
+
+/// What a clerk works with.
+pub struct Parts {
+    /// Where files go.
+    pub places: Places,
+    /// Where the embedded engine writes packages, if it is what runs.
+    pub packages: Option<Dir>,
+    /// The state.
+    pub store: Arc<Store>,
+    /// Its public head.
+    pub head: Head,
+    /// --retention
+    pub retention: SignedDuration,
+}
 
 /// The running clerk.
 pub struct Clerk {
@@ -55,12 +74,8 @@ pub struct Clerk {
 
 impl Clerk {
     /// Starts the clerk and its sync helper.
-    pub fn start(
-        (places, packages): (Places, Option<Dir>),
-        store: Arc<Store>,
-        head: Head,
-        report: impl Fn(Vec<Ack>) + Send + 'static,
-    ) -> io::Result<Self> {
+    pub fn start(parts: Parts, report: impl Fn(Vec<Ack>) + Send + 'static) -> io::Result<Self> {
+        let Parts { places, packages, store, head, retention } = parts;
         let (commands, receiver) = crossbeam_channel::unbounded();
         let (to_sync, syncs) = crossbeam_channel::bounded::<Vec<u64>>(1);
         let (handoff, back) = (Arc::clone(&places.handoff), commands.clone());
@@ -73,7 +88,7 @@ impl Clerk {
             }
         })?;
         let packages = packages.map(|packages| PackageSync::start(packages, commands.clone())).transpose()?;
-        let desk = Desk::new((places, packages), store, head, report, to_sync);
+        let desk = Desk::new(Office { places, packages, store, head, retention }, report, to_sync);
         let (abandon, hurry) = (Arc::clone(&desk.abandon), Arc::clone(&desk.hurry));
         let thread =
             std::thread::Builder::new().name("clerk".to_owned()).spawn(move || desk.run(&receiver))?;
@@ -128,21 +143,27 @@ struct Desk<R> {
     unpublished: Vec<Settlement>,
     /// When they are tried again.
     space_retry_at: Option<Instant>,
-    retain_before: Option<jiff::Timestamp>,
+    /// The removal of the old that is under way.
+    sweep: Option<Sweep>,
+    clocks: Clocks,
     full: Option<Full>,
+}
+
+/// [`Parts`], with the sync of the packages started.
+struct Office {
+    places: Places,
+    packages: Option<PackageSync>,
+    store: Arc<Store>,
+    head: Head,
+    retention: SignedDuration,
 }
 
 /// Ends the clerk's thread after a fatal answer.
 struct Stopped;
 
 impl<R: Fn(Vec<Ack>)> Desk<R> {
-    fn new(
-        (places, packages): (Places, Option<PackageSync>),
-        store: Arc<Store>,
-        head: Head,
-        report: R,
-        to_sync: Sender<Vec<u64>>,
-    ) -> Self {
+    fn new(office: Office, report: R, to_sync: Sender<Vec<u64>>) -> Self {
+        let Office { places, packages, store, head, retention } = office;
         Self {
             places,
             packages,
@@ -159,27 +180,37 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
             again: VecDeque::new(),
             unpublished: Vec::new(),
             space_retry_at: None,
-            retain_before: None,
+            sweep: None,
+            clocks: Clocks::new(retention),
             full: None,
         }
     }
 
     fn run(mut self, commands: &Receiver<Command>) {
-        let mut stopping = false;
-        while !stopping || self.packages.as_ref().is_some_and(|packages| !packages.is_idle()) {
+        let mut stopping = None;
+        while stopping.is_none_or(|since| self.has_more_to_do(since)) {
             let mut batch = Vec::new();
             match commands.recv_timeout(self.patience()) {
                 Ok(command) => batch.push(command),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => stopping = true,
+                Err(RecvTimeoutError::Disconnected) => stopping = stopping.or(Some(Instant::now())),
             }
             self.collect(commands, &mut batch);
-            stopping |= batch.iter().any(|command| matches!(command, Command::Stop));
+            if batch.iter().any(|command| matches!(command, Command::Stop)) {
+                stopping = stopping.or(Some(Instant::now()));
+            }
             if self.turn(batch).is_err() {
                 return;
             }
         }
         self.finish();
+    }
+
+    /// Whether a stop that was asked for then has to wait: for packages, and for a moment for the removal of the old, which
+    /// a program that is started once in a while would never bring to its end else.
+    fn has_more_to_do(&self, since: Instant) -> bool {
+        let packages = self.packages.as_ref().is_some_and(|packages| !packages.is_idle());
+        packages || (self.sweep.is_some() && since.elapsed() < SWEEP_AT_STOP)
     }
 
     /// Everything that has arrived; while nobody waits, also what arrives within a moment.
@@ -207,7 +238,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
     }
 
     fn idle_patience(&self) -> Duration {
-        if self.retain_before.is_some() {
+        if self.sweep.is_some() {
             return Duration::ZERO;
         }
         if let Some(at) = self.space_retry_at {
@@ -238,7 +269,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
             let unpublished = std::mem::take(&mut self.unpublished);
             self.publish(unpublished)?;
         }
-        self.start_sync();
+        self.start_sync()?;
         self.retain()?;
         self.head.refresh(&self.places.handoff, &self.places.drafts, &self.store, false);
         Ok(())
@@ -268,8 +299,8 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
                     self.believe("the handoff file system", result)?;
                     self.done.extend(seqs);
                 }
-                // A purge is not cut short by the hourly sweep.
-                Command::Retain { before } => self.retain_before = self.retain_before.max(Some(before)),
+                Command::Retain { before } => self.begin_sweep(before),
+                Command::Expire { retention } => self.begin_expiry(retention),
                 Command::Hold { held, durable } => {
                     work.holds.push((held.target.clone(), Some(held), durable));
                 }
@@ -278,12 +309,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
                 Command::Hurry | Command::Stop => {}
             }
         }
-        let mut reserved = HashSet::new();
-        for settlement in work.settlements.iter_mut().filter(|settlement| !settlement.republish) {
-            publish::choose_name(&self.places, &mut settlement.outcome, &mut reserved).map_err(|error| {
-                self.fatal(Code::StoreFailed, &format!("choosing a name in the archive: {error}"))
-            })?;
-        }
+        self.prepare(&mut work.settlements)?;
         let hurry = self.hurry.load(Ordering::Acquire);
         if let Some(packages) = &mut self.packages {
             packages.begin(hurry);
@@ -300,7 +326,13 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
     fn commit(&mut self, work: &Work) -> Result<Vec<Option<LastSuccess>>, Stopped> {
         let mut failed_before = false;
         loop {
-            match self.store.write(|batch| write(batch, work, &self.done)) {
+            // What the clock has shown is recorded with outcomes, whose ages hang on it.
+            let upkeep = self.clocks.upkeep.as_ref().filter(|_| !work.settlements.is_empty());
+            let written = self.store.write(|batch| {
+                upkeep.map_or(Ok(()), |upkeep| batch.keep(upkeep))?;
+                write(batch, work, &self.done)
+            });
+            match written {
                 Ok(lasts) => {
                     self.done.clear();
                     self.has_room();
@@ -392,130 +424,32 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         }
     }
 
-    fn publish(&mut self, settlements: Vec<Settlement>) -> Result<(), Stopped> {
-        let mut acks = Vec::with_capacity(settlements.len());
-        for mut settlement in settlements {
-            // In order, or an older status would replace a newer one.
-            if self.again.is_empty() && self.unpublished.is_empty() && self.publish_one(&mut settlement)? {
-                let Outcome { seq, archived_as, .. } = settlement.outcome;
-                acks.push(Ack::Filed { seq, archived_as });
-            } else {
-                self.unpublished.push(settlement);
-            }
-        }
-        self.has_room();
-        if !acks.is_empty() {
-            (self.report)(acks);
-        }
-        Ok(())
-    }
-
-    /// Whether the files are made; else there was no space, and it is tried again later.
-    fn publish_one(&mut self, settlement: &mut Settlement) -> Result<bool, Stopped> {
-        let mut result = publish::publish(&self.places, &self.store, settlement);
-        if let Err(PublishError::Unread(StoreError::Failed)) = result {
-            self.reopen()?;
-            result = publish::publish(&self.places, &self.store, settlement);
-        }
-        match result {
-            Ok(()) => {}
-            Err(PublishError::NoSpace) => {
-                self.set_full(Some(Full::Files));
-                self.space_retry_at = Some(Instant::now() + SPACE_RETRY);
-                return Ok(false);
-            }
-            Err(PublishError::Io { what, source }) => {
-                return Err(self.fatal(Code::StoreFailed, &format!("{what}: {source}")));
-            }
-            Err(PublishError::Unread(error)) => {
-                let seq = settlement.outcome.seq;
-                return Err(self.fatal(error.code(), &format!("archiving intent {seq}: {error}")));
-            }
-        }
-        if settlement.renamed {
-            let Settlement { outcome, report, .. } = &*settlement;
-            let kept = self.store.write(|batch| batch.settle(outcome, report.as_deref(), Kept::Already));
-            kept.map_err(|error| self.fatal(error.code(), &error.to_string()))?;
-        }
-        self.published.push(settlement.outcome.seq);
-        self.published_since.get_or_insert_with(Instant::now);
-        Ok(true)
-    }
-
-    /// Publishes again what an earlier daemon had decided, one at a time from the store, whatever their number and size.
-    fn republish(&mut self) -> Result<(), Stopped> {
-        if self.space_retry_at.is_some_and(|at| Instant::now() < at) {
-            return Ok(());
-        }
-        let mut acks = Vec::new();
-        while let Some(Again { seq, taken }) = self.again.front().cloned() {
-            let settled = self.store.settled(seq);
-            let Settled { outcome, report, content } =
-                settled.map_err(|error| self.fatal(error.code(), &format!("publishing again: {error}")))?;
-            let (source, taken) = match content {
-                Content::Stored => (Source::Stored, taken),
-                Content::File => {
-                    let raw = || TakenName { seq, raw: outcome.name.as_bytes().into() };
-                    (Source::Taken(taken.unwrap_or_else(raw)), None)
-                }
-            };
-            let (republish, archived, renamed) = (true, false, false);
-            let mut settlement = Settlement { outcome, source, report, taken, republish, archived, renamed };
-            if !self.publish_one(&mut settlement)? {
-                break;
-            }
-            self.again.pop_front();
-            acks.push(Ack::Republished(Box::new(settlement.outcome)));
-            if acks.len() >= BATCH_MAX {
-                (self.report)(std::mem::take(&mut acks));
-            }
-        }
-        if !acks.is_empty() {
-            (self.report)(acks);
-        }
-        Ok(())
-    }
-
-    fn start_sync(&mut self) {
+    fn start_sync(&mut self) -> Result<(), Stopped> {
         let due = self.published.len() >= SYNC_AT
             || self.published_since.is_some_and(|at| at.elapsed() >= SYNC_AFTER);
         if due && !self.sync_under_way {
             self.published_since = None;
-            self.sync_under_way = self.to_sync.send(std::mem::take(&mut self.published)).is_ok();
+            let sent = self.to_sync.send(std::mem::take(&mut self.published));
+            sent.map_err(|_| self.fatal(Code::StoreFailed, "the thread that syncs files has ended"))?;
+            self.sync_under_way = true;
         }
-    }
-
-    fn retain(&mut self) -> Result<(), Stopped> {
-        let Some(before) = self.retain_before else { return Ok(()) };
-        match retention::sweep(&self.places, &self.store, before) {
-            Ok(retention::Swept { removed, more }) => {
-                if !more {
-                    self.retain_before = None;
-                }
-                if removed > 0 {
-                    (self.report)(vec![Ack::Retained(removed)]);
-                }
-                Ok(())
-            }
-            // Retention frees space; where there is none for its own record it is tried again in an hour.
-            Err(StoreError::NoSpace(_) | StoreError::Failed) => {
-                self.retain_before = None;
-                self.reopen()?;
-                self.has_room();
-                Ok(())
-            }
-            Err(error) => Err(self.fatal(error.code(), &error.to_string())),
-        }
+        Ok(())
     }
 
     /// The end of a clean stop: sync what is published, record it, write the head.
     fn finish(&mut self) {
-        if !self.published.is_empty() && self.places.handoff.sync_file_system().is_ok() {
-            self.done.append(&mut self.published);
+        if !self.published.is_empty() {
+            match self.places.handoff.sync_file_system() {
+                Ok(()) => self.done.append(&mut self.published),
+                Err(error) => {
+                    tracing::warn!(%error, "the last files are not synced; they are published again");
+                }
+            }
         }
-        if !self.done.is_empty() {
-            // What is not recorded as DONE is only published again at the next start.
-            let _ = self.store.write(|batch| batch.done(&self.done));
+        if !self.done.is_empty()
+            && let Err(error) = self.store.write(|batch| batch.done(&self.done))
+        {
+            tracing::warn!(%error, "the last outcomes are published again at the next start");
         }
         self.head.refresh(&self.places.handoff, &self.places.drafts, &self.store, true);
     }

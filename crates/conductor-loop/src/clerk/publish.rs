@@ -1,55 +1,95 @@
 //! Makes the files of a durable outcome: archived file, error log, status, in this order. Each step can be repeated;
 //! none is synced by itself. Files are projections of the store, so a lost one is made again.
+//!
+//! Nothing is put in the place of anything else but statuses, which are the latest of their name. What stands in the way
+//! is ours only when it is exactly what is to be put there, or the beginning of it that a power cut left; else the outcome
+//! takes another name, which is recorded before a file gets it.
 
+use super::files::{Found, Piece, compare, draft, replace, set_aside};
 use super::{Places, Settlement, Source};
-use crate::store::{Store, StoreError};
-use crate::sys::dir::Dir;
+use crate::store::{Owners, Store, StoreError};
+use crate::sys::dir::{Dir, Kind};
 use crate::sys::is_no_space;
 use crate::sys::taken::TakenFiles;
-use conductor_core::name::{error_log_name, numbered, status_name};
+use conductor_core::name::{TakenAt, TakenName, archive_names, error_log_name, status_name};
 use conductor_core::record::{Outcome, Status};
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 
 const ARCHIVE_MODE: u32 = 0o640;
 const STATUS_MODE: u32 = 0o644;
+/// A status file is one line far below this.
+const STATUS_READ_MAX: u64 = 64 << 10;
+/// How often something that comes and goes in the place of a file is looked at again.
+const TRIES: usize = 3;
 
+/// Why an outcome is not published.
+#[derive(Debug)]
 pub(super) enum PublishError {
+    /// There is no space.
     NoSpace,
+    /// Somebody else's file has its name.
+    Occupied,
+    /// Its archived file is in place, and something stands where its status belongs.
+    Status {
+        what: String,
+        source: io::Error,
+    },
+    /// The clerk has ended, and said why.
+    Stopped,
+    Store(StoreError),
     Io {
         what: String,
         source: io::Error,
     },
-    /// The content could not be read from the store.
-    Unread(StoreError),
+}
+
+impl From<StoreError> for PublishError {
+    fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::NoSpace(_)) { Self::NoSpace } else { Self::Store(error) }
+    }
 }
 
 fn failed(what: String) -> impl FnOnce(io::Error) -> PublishError {
     move |source| if is_no_space(&source) { PublishError::NoSpace } else { PublishError::Io { what, source } }
 }
 
-fn archive<'p>(places: &'p Places, outcome: &Outcome) -> (&'static str, &'p Dir) {
+/// The directory where an outcome's file is archived, and its name in paths.
+pub(super) fn archive<'p>(places: &'p Places, outcome: &Outcome) -> (&'static str, &'p Dir) {
     match outcome.status {
         Status::Success => ("processed", &places.processed),
         Status::Failed => ("failed", &places.failed),
     }
 }
 
-/// Chooses the archived name: the file's own, or with its sequence number where that is taken. Never an overwrite.
+/// The archived name without its directory.
+pub(super) fn archived_name(outcome: &Outcome) -> &str {
+    outcome.archived_as.rsplit('/').next().unwrap_or_default()
+}
+
+/// Chooses the archived path: of the names that are possible the first that no remembered outcome owns, that is not
+/// reserved, and of which there is neither file nor error log.
 pub(super) fn choose_name(
     places: &Places,
-    outcome: &mut Outcome,
-    reserved: &mut HashSet<String>,
-) -> io::Result<()> {
+    owners: &Owners,
+    outcome: &Outcome,
+    reserved: &HashSet<String>,
+) -> Result<String, PublishError> {
     let (label, dir) = archive(places, outcome);
-    let own = format!("{label}/{}", outcome.name);
-    outcome.archived_as = if dir.has(&outcome.name)? || reserved.contains(&own) {
-        format!("{label}/{}", numbered(&outcome.name, outcome.seq))
-    } else {
-        own
-    };
-    reserved.insert(outcome.archived_as.clone());
-    Ok(())
+    for name in archive_names(&outcome.name, outcome.seq) {
+        let path = format!("{label}/{name}");
+        if reserved.contains(&path) || owners.of(&path)?.is_some_and(|owner| owner != outcome.seq) {
+            continue;
+        }
+        let log = (outcome.status == Status::Failed).then(|| error_log_name(&name));
+        let there = dir.has(&name).and_then(|file| Ok(file || log.map_or(Ok(false), |log| dir.has(&log))?));
+        if !there.map_err(failed(format!("looking for a free name in {label}/")))? {
+            return Ok(path);
+        }
+    }
+    Err(PublishError::Occupied) // Names do not end.
 }
 
 /// Publishes what is not published yet.
@@ -62,104 +102,220 @@ pub(super) fn publish(
         place_archive(places, store, settlement)?;
         settlement.archived = true;
     }
-    let Settlement { outcome, report, taken, .. } = settlement;
-    let (_, dir) = archive(places, outcome);
-    let archived = outcome.archived_as.rsplit('/').next().unwrap_or(&outcome.name);
-    if let Some(report) = report {
-        let log = error_log_name(archived);
-        replace(places, dir, &log, ARCHIVE_MODE, report).map_err(failed(format!("writing failed/{log}")))?;
-    }
-    let name = status_name(&outcome.name);
-    let body = outcome.status_body();
-    replace(places, &places.status, &name, STATUS_MODE, &body)
-        .map_err(failed(format!("writing status/{name}")))?;
-    if let Some(taken) = taken {
+    place_error_log(places, store, settlement)?;
+    place_status(places, store, settlement)?;
+    if let Some(taken) = &settlement.taken {
         // A leftover is recognised by its sequence number and removed at the next start.
         let _ = places.taken.remove_taken(taken);
     }
     Ok(())
 }
 
-/// At the recorded name, or at the numbered one if a stranger took that meanwhile.
-fn place_archive(places: &Places, store: &Store, settlement: &mut Settlement) -> Result<(), PublishError> {
-    let (label, dir) = archive(places, &settlement.outcome);
-    loop {
-        let Settlement { outcome, source, republish, renamed, .. } = settlement;
-        let name = outcome.archived_as.rsplit('/').next().unwrap_or_default().to_owned();
-        let stored = || from_store(store, outcome, |bytes| from_bytes(places, dir, &name, bytes, *republish));
-        let result = match source {
-            // The checked private copy becomes the archived file: no new inode.
-            Source::Staged { slot } => match places.slots.move_out(*slot, &outcome.name, dir, &name) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
-                // Whatever porch did to its directory meanwhile: the store has the bytes.
-                Err(_) => stored()?,
-                Ok(()) => Ok(()),
-            },
-            Source::Bytes(bytes) => from_bytes(places, dir, &name, bytes, *republish),
-            Source::Stored => stored()?,
-            Source::Taken(taken) => match places.taken.move_taken(taken, dir, &name) {
-                // Moved before a crash; the record stayed open.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-                other => other,
-            },
-        };
-        match result {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !*renamed => {
-                outcome.archived_as = format!("{label}/{}", numbered(&outcome.name, outcome.seq));
-                *renamed = true;
-            }
-            other => return other.map_err(failed(format!("archiving as {label}/{name}"))),
-        }
-    }
+/// At the recorded name, and at no other.
+fn place_archive(places: &Places, store: &Store, settlement: &Settlement) -> Result<(), PublishError> {
+    let Settlement { outcome, source, republish, .. } = settlement;
+    let (label, dir) = archive(places, outcome);
+    let name = archived_name(outcome);
+    let ours = if *republish { Ours::WholeOrBegun } else { Ours::Nothing };
+    let put = |bytes: &[u8]| put(places, dir, &Piece { name, mode: ARCHIVE_MODE, content: bytes }, ours);
+    let result = match source {
+        // The checked private copy becomes the archived file: no new inode.
+        Source::Staged { slot } => match Placed::of(places.slots.move_out(*slot, &outcome.name, dir, name)) {
+            // Whatever porch did to its directory meanwhile: the store has the bytes.
+            Err(_) => from_store(store, outcome, put)?,
+            moved => moved,
+        },
+        Source::Bytes(bytes) => put(bytes),
+        Source::Stored => from_store(store, outcome, put)?,
+        Source::Taken(taken) => match places.taken.move_taken(taken, dir, name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => moved_before(places, taken, outcome),
+            moved => Placed::of(moved),
+        },
+    };
+    result.map_err(failed(format!("archiving as {label}/{name}")))?.there()
 }
 
 /// The content as the store has it; without it there is nothing to archive, never an empty file.
 fn from_store<T>(store: &Store, outcome: &Outcome, work: impl FnOnce(&[u8]) -> T) -> Result<T, PublishError> {
     let unknown = || StoreError::Damaged(format!("intent {}: its digest is missing", outcome.seq));
-    let digest = outcome.sha256.ok_or_else(unknown).map_err(PublishError::Unread)?;
-    store.with_bytes(outcome.seq, &digest, work).map_err(PublishError::Unread)
+    let digest = outcome.sha256.ok_or_else(unknown)?;
+    Ok(store.with_bytes(outcome.seq, &digest, work)?)
 }
 
-fn from_bytes(places: &Places, dir: &Dir, to: &str, bytes: &[u8], republish: bool) -> io::Result<()> {
-    if republish {
-        if same_content(dir, to, bytes) {
+/// The taken file is not there: it was moved before a crash, and the record stayed open. Where it is not archived either,
+/// somebody has removed it; nothing is left to archive, and that is said.
+fn moved_before(places: &Places, taken: &TakenName, outcome: &Outcome) -> io::Result<Placed> {
+    match places.taken.stat_taken(taken) {
+        Ok(_) => return Err(io::Error::new(io::ErrorKind::NotFound, "the directory is gone")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let (label, dir) = archive(places, outcome);
+    let name = archived_name(outcome);
+    if !dir.has(name)? {
+        tracing::error!(
+            seq = outcome.seq,
+            file = outcome.name,
+            "{label}/{name} is missing: the taken file was removed by somebody else before it was archived"
+        );
+    }
+    Ok(Placed::There)
+}
+
+/// Beside the archived file. Where another file has that name, the archived file goes back, so that both get another.
+fn place_error_log(places: &Places, store: &Store, settlement: &mut Settlement) -> Result<(), PublishError> {
+    let Settlement { outcome, report: Some(report), republish, .. } = settlement else { return Ok(()) };
+    let (label, dir) = archive(places, outcome);
+    let log = error_log_name(archived_name(outcome));
+    let piece = Piece { name: &log, mode: ARCHIVE_MODE, content: report };
+    // It names number and time, so one that is equal is ours.
+    let ours = if *republish { Ours::WholeOrBegun } else { Ours::Whole };
+    match put(places, dir, &piece, ours).map_err(failed(format!("writing {label}/{log}")))? {
+        Placed::There => Ok(()),
+        Placed::Occupied => {
+            withdraw(places, store, settlement)?.map_err(failed(format!("making way for {label}/{log}")))?;
+            settlement.archived = false;
+            Err(PublishError::Occupied)
+        }
+    }
+}
+
+/// Takes the archived file back: bytes are in the store until they are durable elsewhere. The outer failure is the store's.
+fn withdraw(places: &Places, store: &Store, settlement: &Settlement) -> Result<io::Result<()>, PublishError> {
+    let Settlement { outcome, source, .. } = settlement;
+    let (_, dir) = archive(places, outcome);
+    let name = archived_name(outcome);
+    let aside = |bytes: &[u8]| {
+        set_aside(&places.drafts, dir, &Piece { name, mode: ARCHIVE_MODE, content: bytes }).map(drop)
+    };
+    Ok(match source {
+        Source::Staged { .. } | Source::Stored => from_store(store, outcome, aside)?,
+        Source::Bytes(bytes) => aside(bytes),
+        Source::Taken(taken) => give_back(places, taken, dir, name),
+    })
+}
+
+fn give_back(places: &Places, taken: &TakenName, dir: &Dir, name: &str) -> io::Result<()> {
+    if !dir.has(name)? {
+        return Ok(());
+    }
+    match taken.place() {
+        TakenAt::Entry(entry) => dir.rename_new(name, &places.taken, entry),
+        TakenAt::Nested(nest) => {
+            let nest = places.taken.ensure(&nest, 0o700)?;
+            dir.rename_new(name, &nest, OsStr::from_bytes(&taken.raw))
+        }
+    }
+}
+
+/// Whether a file is in its place now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Placed {
+    There,
+    Occupied,
+}
+
+impl Placed {
+    fn of(moved: io::Result<()>) -> io::Result<Self> {
+        match moved {
+            Ok(()) => Ok(Self::There),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Self::Occupied),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn there(self) -> Result<(), PublishError> {
+        if self == Self::There { Ok(()) } else { Err(PublishError::Occupied) }
+    }
+}
+
+/// What of that which has the name already is taken for ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ours {
+    /// Nothing: it was chosen because nothing was there.
+    Nothing,
+    /// A file with exactly our content.
+    Whole,
+    /// That, or the beginning of it that a power cut left: it is published again.
+    WholeOrBegun,
+}
+
+/// Writes beside and moves to the name, if nothing has it that is not ours.
+fn put(places: &Places, dir: &Dir, piece: &Piece<'_>, ours: Ours) -> io::Result<Placed> {
+    for _ in 0..TRIES {
+        if ours != Ours::Nothing {
+            match compare(dir, piece)? {
+                Found::Same => return Ok(Placed::There),
+                Found::Beginning if ours == Ours::WholeOrBegun => {
+                    if !set_aside(&places.drafts, dir, piece)? {
+                        return Ok(Placed::Occupied);
+                    }
+                }
+                Found::Beginning | Found::Other => return Ok(Placed::Occupied),
+                Found::Nothing => {}
+            }
+        }
+        let draft = draft(&places.drafts, piece)?;
+        match Placed::of(places.drafts.rename_new(&draft, dir, piece.name)) {
+            Ok(Placed::There) => return Ok(Placed::There),
+            other => {
+                places.drafts.unlink(&draft)?;
+                if ours == Ours::Nothing || other.is_err() {
+                    return other;
+                }
+            }
+        }
+    }
+    Ok(Placed::Occupied)
+}
+
+/// The latest status of the name, in the place of the one before. One that is published again does not take the place of a
+/// later one. A directory that somebody has put there is moved aside.
+fn place_status(places: &Places, store: &Store, settlement: &Settlement) -> Result<(), PublishError> {
+    let outcome = &settlement.outcome;
+    if settlement.republish && is_later_there(places, store, outcome)? {
+        return Ok(());
+    }
+    let (name, body) = (status_name(&outcome.name), outcome.status_body());
+    let piece = Piece { name: &name, mode: STATUS_MODE, content: &body };
+    let mut written = replace(&places.drafts, &places.status, &piece);
+    if written.is_err() && places.status.stat(&name).is_ok_and(|meta| meta.kind == Kind::Directory) {
+        let aside = move_aside(&places.status, &name);
+        written = aside.and_then(|()| replace(&places.drafts, &places.status, &piece));
+    }
+    written.map_err(|source| {
+        let what = format!("writing status/{name}");
+        if is_no_space(&source) { PublishError::NoSpace } else { PublishError::Status { what, source } }
+    })
+}
+
+fn move_aside(dir: &Dir, name: &str) -> io::Result<()> {
+    for count in 1_u32.. {
+        let aside = if count == 1 { format!("{name}.aside") } else { format!("{name}.aside.{count}") };
+        if Placed::of(dir.rename_new(name, dir, &aside))? == Placed::There {
+            tracing::warn!(directory = name, moved_to = aside, "a directory stood where a status belongs");
             return Ok(());
         }
-        // The name was recorded as ours: what a power cut left of it is replaced.
-        return replace(places, dir, to, ARCHIVE_MODE, bytes);
     }
-    let draft = draft(places, to, ARCHIVE_MODE, bytes)?;
-    places.drafts.rename_new(&draft, dir, to).inspect_err(|_| drop(places.drafts.unlink(&draft)))
+    Err(io::ErrorKind::AlreadyExists.into()) // Numbers do not end.
 }
 
-fn same_content(dir: &Dir, name: &str, wanted: &[u8]) -> bool {
+/// Whether the status that is there is the one of a later intent of this name that we remember, decided later as well.
+fn is_later_there(places: &Places, store: &Store, outcome: &Outcome) -> Result<bool, StoreError> {
+    #[derive(serde::Deserialize)]
+    struct Numbered {
+        seq: u64,
+    }
     let mut found = Vec::new();
-    let read =
-        dir.open_read(name).and_then(|file| file.take(wanted.len() as u64 + 1).read_to_end(&mut found));
-    read.is_ok() && found == wanted
-}
-
-/// Writes beside and renames over: readers see the old file or the new one.
-pub(super) fn replace(places: &Places, dir: &Dir, name: &str, mode: u32, content: &[u8]) -> io::Result<()> {
-    let draft = draft(places, name, mode, content)?;
-    places.drafts.rename_over(&draft, dir, name).inspect_err(|_| drop(places.drafts.unlink(&draft)))
-}
-
-/// A temporary file in the private directory. The clerk is the only one who writes there, so a file of that name is
-/// its own leftover.
-fn draft(places: &Places, name: &str, mode: u32, content: &[u8]) -> io::Result<String> {
-    let draft = format!("{name}.draft");
-    let draft = if draft.len() > 255 { "long.draft".to_owned() } else { draft };
-    match places.drafts.create(&draft, mode, content) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            places.drafts.unlink(&draft)?;
-            places.drafts.create(&draft, mode, content)?;
-        }
-        other => other?,
+    let read = places.status.open_read(status_name(&outcome.name));
+    let read = read.and_then(|file| file.take(STATUS_READ_MAX).read_to_end(&mut found));
+    // What cannot be read is no status of ours: it is replaced.
+    let Some(there) = read.ok().and_then(|_| serde_json::from_slice::<Numbered>(&found).ok()) else {
+        return Ok(false);
+    };
+    if there.seq <= outcome.seq {
+        return Ok(false);
     }
-    if mode == STATUS_MODE {
-        // umask 027 would take away what outsiders need to read.
-        places.drafts.set_mode(&draft, mode)?;
-    }
-    Ok(draft)
+    let later = store.outcome(there.seq)?.filter(|later| later.name == outcome.name);
+    Ok(later.is_some_and(|later| later.finished_at >= outcome.finished_at && later.status_body() == found))
 }

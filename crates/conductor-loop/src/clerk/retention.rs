@@ -1,57 +1,252 @@
 //! Removes what is older than --retention: archived file, error log, status and record. Age is our own record of when
-//! the outcome was decided, never a file time that a producer can set.
+//! the outcome was decided (`conductor_core::age`), never a file time that a producer can set. A file is removed only when
+//! it is that outcome's: its path by the store's table of owners, its content by size and SHA-256. What differs is left, and
+//! is nobody's from then on.
 
-use super::Places;
-use crate::store::{Store, StoreError};
+use super::files::{Found, Piece, compare};
+use super::publish::{archive, archived_name};
+use super::{Ack, Desk, Places, Stopped};
+use crate::seal::sha256;
+use crate::store::{Owners, Part, Store, StoreError, Upkeep};
+use crate::sys::dir::{Dir, Kind};
+use crate::sys::monotonic;
+use conductor_core::age::{Bound, Look};
 use conductor_core::name::{error_log_name, status_name};
 use conductor_core::record::{Outcome, Status};
-use std::io::Read;
+use jiff::{SignedDuration, Timestamp};
+use std::io::{self, BufRead, BufReader, Read};
+use std::time::Duration;
 
-/// Outcomes per round, so that nothing waits long for the clerk.
+/// Outcomes removed in one round, so that nothing waits long for the clerk.
 const ROUND: usize = 256;
+/// Bytes of archived files looked at in one round.
+const ROUND_BYTES: u64 = 32 << 20;
+/// Where the head of an error log ends at the latest.
+const LOG_HEAD_MAX: u64 = 64 << 10;
 
-pub(super) struct Swept {
-    pub(super) removed: u64,
-    pub(super) more: bool,
+/// A removal that is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sweep {
+    /// What was decided before goes.
+    pub(super) before: Timestamp,
+    /// Where the next round begins.
+    pub(super) from: u64,
 }
 
-/// One round. Outcomes are in order of sequence number, so the first that is young enough ends it, except for
-/// imported ones, which may be older than their number says.
-pub(super) fn sweep(places: &Places, store: &Store, before: jiff::Timestamp) -> Result<Swept, StoreError> {
-    let mut old = Vec::new();
-    // What is not yet known to be published durably is still needed.
-    store.done_outcomes(|outcome| {
-        let expired = outcome.finished_at < before;
-        if expired {
-            old.push(outcome);
+/// The clocks, and what they showed last.
+pub(super) struct Clocks {
+    pub(super) now: fn() -> Timestamp,
+    pub(super) retention: SignedDuration,
+    seen: Option<(Timestamp, Duration)>,
+    /// What of it is to outlive this process; read when first needed.
+    pub(super) upkeep: Option<Upkeep>,
+}
+
+impl Clocks {
+    pub(super) fn new(retention: SignedDuration) -> Self {
+        Self { now: Timestamp::now, retention, seen: None, upkeep: None }
+    }
+
+    /// Looks at the clock, and says so when it went forward by more than things are kept.
+    fn look(&mut self, store: &Store) -> Result<(Timestamp, &mut Upkeep), StoreError> {
+        let upkeep = match self.upkeep.take() {
+            Some(upkeep) => upkeep,
+            None => store.upkeep()?,
+        };
+        let upkeep = self.upkeep.insert(upkeep);
+        let (now, monotonic) = ((self.now)(), monotonic());
+        let expected = self.seen.and_then(|(then, at)| {
+            then.checked_add(SignedDuration::try_from(monotonic.saturating_sub(at)).ok()?).ok()
+        });
+        let last_seq = if expected.is_some_and(|then| now.duration_since(then) <= self.retention) {
+            0 // Needed only for a jump.
+        } else {
+            store.last_seq()?
+        };
+        self.seen = Some((now, monotonic));
+        let look = Look { now, expected, retention: self.retention, last_seq };
+        if let Some(jumped) = upkeep.clock.look(look) {
+            tracing::warn!(
+                hours = jumped.as_hours(),
+                "the clock went forward by more than --retention: nobody knows how old things are, so what was recorded \
+                 before counts as decided now"
+            );
         }
-        old.len() < ROUND && expired
-    })?;
-    for outcome in &old {
-        remove_files(places, outcome);
+        Ok((now, upkeep))
     }
-    if !old.is_empty() {
-        store.write(|batch| old.iter().try_for_each(|outcome| batch.forget(outcome)))?;
-    }
-    Ok(Swept { removed: old.len() as u64, more: old.len() == ROUND })
 }
 
-/// Files that are gone already, or that belong to a later run of the same name, are left alone.
-fn remove_files(places: &Places, outcome: &Outcome) {
-    let dir = match outcome.status {
-        Status::Success => &places.processed,
-        Status::Failed => &places.failed,
-    };
-    if let Some(archived) = outcome.archived_as.rsplit('/').next().filter(|name| !name.is_empty()) {
-        let _ = dir.unlink(archived);
-        let _ = dir.unlink(error_log_name(archived));
+struct Swept {
+    removed: u64,
+    /// Where the next round begins; none: it is over.
+    next: Option<u64>,
+}
+
+impl<R: Fn(Vec<Ack>)> Desk<R> {
+    /// Looks at the clock before outcomes are recorded. Answers with what is to be recorded of it.
+    pub(super) fn look_at_clock(&mut self) -> Result<&Upkeep, Stopped> {
+        match self.clocks.look(&self.store) {
+            Ok((_, upkeep)) => Ok(upkeep),
+            Err(error) => {
+                (self.report)(vec![Ack::Fatal { code: error.code(), reason: error.to_string() }]);
+                Err(Stopped)
+            }
+        }
     }
-    let status = status_name(&outcome.name);
+
+    /// Removes what was decided before, from the first outcome on. A purge and the hourly removal do not cut each other
+    /// short.
+    pub(super) fn begin_sweep(&mut self, before: Timestamp) {
+        let before = self.sweep.map_or(before, |sweep| sweep.before.max(before));
+        self.sweep = Some(Sweep { before, from: 0 });
+    }
+
+    /// Removes what is older than this, from where the last time ended.
+    pub(super) fn begin_expiry(&mut self, retention: SignedDuration) {
+        self.clocks.retention = retention;
+        let from = self.clocks.upkeep.as_ref().map_or(0, |upkeep| upkeep.swept_to);
+        if let Ok(before) = (self.clocks.now)().checked_sub(retention)
+            && self.sweep.is_none()
+        {
+            self.sweep = Some(Sweep { before, from });
+        }
+    }
+
+    /// One round of the removal that is under way.
+    pub(super) fn retain(&mut self) -> Result<(), Stopped> {
+        let Some(sweep) = self.sweep else { return Ok(()) };
+        match round(&self.places, &self.store, &mut self.clocks, sweep) {
+            Ok(Swept { removed, next }) => {
+                self.sweep = next.map(|from| Sweep { from, ..sweep });
+                if removed > 0 {
+                    (self.report)(vec![Ack::Retained(removed)]);
+                }
+                Ok(())
+            }
+            // Retention frees space; where there is none for its own record it is tried again in an hour.
+            Err(StoreError::NoSpace(_) | StoreError::Failed) => {
+                self.sweep = None;
+                self.reopen()?;
+                self.has_room();
+                Ok(())
+            }
+            Err(error) => Err(self.fatal(error.code(), &error.to_string())),
+        }
+    }
+}
+
+/// Looks through a part of the outcomes: one that is young ends nothing, because a clock that was wrong, or an import, puts
+/// young ones before old ones.
+fn round(places: &Places, store: &Store, clocks: &mut Clocks, sweep: Sweep) -> Result<Swept, StoreError> {
+    let (now, upkeep) = clocks.look(store)?;
+    let bound = Bound { before: sweep.before, now };
+    let page = store.old(Part { from: sweep.from, most: ROUND, bound, clock: &upkeep.clock })?;
+    let mut next = page.next;
+    let mut bytes = 0;
+    let mut gone = Vec::new();
+    store.owners(|owners| {
+        for outcome in &page.old {
+            if bytes > ROUND_BYTES {
+                next = Some(outcome.seq);
+                break;
+            }
+            bytes += outcome.size;
+            match remove_files(places, owners, outcome)? {
+                Ok(()) => gone.push(outcome),
+                Err(error) => tracing::warn!(
+                    seq = outcome.seq, file = outcome.archived_as, %error,
+                    "an old intent's files cannot be removed; it stays, and is tried again"
+                ),
+            }
+        }
+        Ok::<(), StoreError>(())
+    })??;
+    upkeep.swept_to = next.unwrap_or(0);
+    if !gone.is_empty() || next.is_none() {
+        store.write(|batch| {
+            gone.iter().try_for_each(|outcome| batch.forget(outcome))?;
+            batch.keep(upkeep)
+        })?;
+    }
+    Ok(Swept { removed: gone.len() as u64, next })
+}
+
+/// Removes an outcome's files. The outer failure is the store's.
+fn remove_files(places: &Places, owners: &Owners, outcome: &Outcome) -> Result<io::Result<()>, StoreError> {
+    let owns = owners.of(&outcome.archived_as)? == Some(outcome.seq);
+    Ok((|| {
+        if owns {
+            remove_archived(places, outcome)?;
+        }
+        let (name, body) = (status_name(&outcome.name), outcome.status_body());
+        let piece = Piece { name: &name, mode: 0, content: &body };
+        // The status of a later run of the name is another.
+        if compare(&places.status, &piece)? == Found::Same { remove(&places.status, &name) } else { Ok(()) }
+    })())
+}
+
+fn remove_archived(places: &Places, outcome: &Outcome) -> io::Result<()> {
+    let (label, dir) = archive(places, outcome);
+    let name = archived_name(outcome);
+    match is_what_was_archived(dir, name, outcome)? {
+        Some(true) => remove(dir, name)?,
+        Some(false) => tracing::warn!(
+            seq = outcome.seq,
+            "{label}/{name} is not what was archived there; it is left, and is nobody's from now on"
+        ),
+        None => {}
+    }
+    let log = error_log_name(name);
+    if outcome.status == Status::Failed && is_error_log_of(dir, &log, outcome.seq)? {
+        remove(dir, &log)?;
+    }
+    Ok(())
+}
+
+/// Whether a file has the size and, where that is known, the SHA-256 of what was archived; none: there is nothing.
+fn is_what_was_archived(dir: &Dir, name: &str, outcome: &Outcome) -> io::Result<Option<bool>> {
+    let meta = match dir.stat(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    if meta.kind == Kind::Directory || meta.size != outcome.size {
+        return Ok(Some(false));
+    }
+    // What was refused unread was moved as it was, whatever it was.
+    let Some(wanted) = outcome.sha256 else { return Ok(Some(true)) };
+    if meta.kind != Kind::File {
+        return Ok(Some(false));
+    }
     let mut found = Vec::new();
-    let body = outcome.status_body();
-    let read =
-        places.status.open_read(&status).map(|file| file.take(body.len() as u64 + 1).read_to_end(&mut found));
-    if read.is_ok() && found == body {
-        let _ = places.status.unlink(&status);
+    dir.open_read(name)?.take(outcome.size + 1).read_to_end(&mut found)?;
+    Ok(Some(sha256(&found) == wanted))
+}
+
+/// Whether an error log names this number: in its head, which comes before what porch printed.
+fn is_error_log_of(dir: &Dir, name: &str, seq: u64) -> io::Result<bool> {
+    match dir.stat(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        other => {
+            if other?.kind != Kind::File {
+                return Ok(false);
+            }
+        }
+    }
+    for line in BufReader::new(dir.open_read(name)?.take(LOG_HEAD_MAX)).split(b'\n') {
+        let line = line?;
+        if let Some(number) = line.strip_prefix(b"Sequence:") {
+            return Ok(number.trim_ascii() == seq.to_string().as_bytes());
+        }
+        if line.starts_with(b"--- ") {
+            break;
+        }
+    }
+    Ok(false)
+}
+
+fn remove(dir: &Dir, name: &str) -> io::Result<()> {
+    match dir.unlink(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
     }
 }

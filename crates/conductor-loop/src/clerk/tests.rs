@@ -1,14 +1,27 @@
 //! The clerk without its threads: one turn at a time, on a directory of its own.
 
+mod archive;
+mod neighbour;
+
 use super::packages::PackageSync;
-use super::publish::{PublishError, choose_name, publish};
 use super::*;
 use crate::sys::payload::Budget;
 use crate::sys::slots::Slots;
-use jiff::{SignedDuration, Timestamp};
-use std::os::unix::fs::MetadataExt;
+use conductor_core::record::Outcome;
+use jiff::Timestamp;
+use std::cell::Cell;
 use std::path::PathBuf;
 use tempfile::TempDir;
+
+thread_local! {
+    /// What the clock shows to the clerk of this test.
+    static NOW: Cell<Timestamp> = const { Cell::new(Timestamp::UNIX_EPOCH) };
+}
+
+fn set_now(hours: i64) -> Timestamp {
+    NOW.set(Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hours));
+    NOW.get()
+}
 
 /// A desk, and what it tells the daemon and the sync helper.
 struct Office {
@@ -19,7 +32,11 @@ struct Office {
 }
 
 fn office() -> Office {
-    let temp = tempfile::tempdir().unwrap();
+    office_in(tempfile::tempdir().unwrap())
+}
+
+/// On a directory where another may have been before.
+fn office_in(temp: TempDir) -> Office {
     let handoff = Arc::new(Dir::open(temp.path()).unwrap());
     let sub = |name: &str| Arc::new(handoff.ensure(name, 0o750).unwrap());
     let places = Places {
@@ -38,7 +55,10 @@ fn office() -> Office {
     head.refresh(&places.handoff, &places.drafts, &store, true);
     let report: Box<dyn Fn(Vec<Ack>)> =
         Box::new(move |acks| acks.into_iter().for_each(|ack| to_daemon.send(ack).unwrap()));
-    let desk = Desk::new((places, None), store, head, report, to_sync);
+    let parts =
+        super::Office { places, packages: None, store, head, retention: SignedDuration::from_hours(168) };
+    let mut desk = Desk::new(parts, report, to_sync);
+    desk.clocks.now = || NOW.get();
     Office { desk, acks, syncs, temp }
 }
 
@@ -98,17 +118,6 @@ impl Office {
     fn read(&self, name: &str) -> Vec<u8> {
         std::fs::read(self.path(name)).unwrap()
     }
-
-    /// Whether publishing went well, and under which name the file is recorded.
-    fn publish(&self, mut settlement: Settlement) -> (Result<(), String>, String) {
-        let result =
-            publish(&self.desk.places, &self.desk.store, &mut settlement).map_err(|error| match error {
-                PublishError::NoSpace => "no space".to_owned(),
-                PublishError::Io { source, .. } => source.to_string(),
-                PublishError::Unread(error) => error.to_string(),
-            });
-        (result, settlement.outcome.archived_as)
-    }
 }
 
 fn outcome(seq: u64, name: &str) -> Outcome {
@@ -118,15 +127,7 @@ fn outcome(seq: u64, name: &str) -> Outcome {
 
 fn settlement(seq: u64, source: Source) -> Settlement {
     let outcome = outcome(seq, "intent-a.json");
-    Settlement {
-        outcome,
-        source,
-        report: None,
-        taken: None,
-        republish: false,
-        archived: false,
-        renamed: false,
-    }
+    Settlement { outcome, source, report: None, taken: None, republish: false, archived: false }
 }
 
 /// A settlement of bytes that the store has.
@@ -155,7 +156,7 @@ fn it_sleeps_until_something_is_due_and_no_longer() {
     type Change = fn(&mut Desk<Box<dyn Fn(Vec<Ack>)>>);
     let cases: [(&str, Change, Duration); 8] = [
         ("nothing to do", |_| {}, HOUR),
-        ("retention", |desk| desk.retain_before = Some(Timestamp::UNIX_EPOCH), Duration::ZERO),
+        ("retention", |desk| desk.begin_sweep(Timestamp::UNIX_EPOCH), Duration::ZERO),
         ("files without space", |desk| desk.space_retry_at = long_ago(), Duration::ZERO),
         ("done, and no batch to ride with", |desk| desk.done = vec![1], SYNC_AFTER),
         (
@@ -368,168 +369,6 @@ fn a_clean_end_leaves_nothing_for_the_next_start() {
     assert_eq!(office.desk.store.sizes().unwrap().0, 0);
     let head: HeadBody = serde_json::from_slice(&office.read(HEAD_FILE)).unwrap();
     assert_eq!((head.counts.processed, head.last_seq), (3, 3));
-}
-
-#[test]
-fn retention_goes_in_rounds_and_says_what_it_removed() {
-    let mut office = office();
-    let young = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1);
-    let all: Vec<Outcome> = (1..=300).map(|seq| outcome(seq, &format!("intent-{seq}.json"))).collect();
-    let kept = Outcome { finished_at: young, ..outcome(301, "intent-301.json") };
-    let all: Vec<Outcome> = all.into_iter().chain([kept]).collect();
-    office
-        .desk
-        .store
-        .write(|batch| {
-            all.iter().try_for_each(|one| batch.settle(one, None, Kept::File))?;
-            batch.done(&all.iter().map(|one| one.seq).collect::<Vec<_>>())
-        })
-        .unwrap();
-    // What is exactly as old as the bound is not older.
-    let retain = || vec![Command::Retain { before: young }];
-    assert_eq!(office.turn(retain()), (true, vec!["retained 256".to_owned()]));
-    assert_eq!(office.desk.patience(), Duration::ZERO, "the rest follows at once");
-    assert_eq!(office.turn(vec![]), (true, vec!["retained 44".to_owned()]));
-    assert_eq!(office.turn(vec![]), (true, vec![]));
-    assert_eq!(office.turn(retain()), (true, vec![]), "nothing was removed, so nothing is said");
-    let mut left = Vec::new();
-    office
-        .desk
-        .store
-        .outcomes(|one| {
-            left.push(one.seq);
-            true
-        })
-        .unwrap();
-    assert_eq!(left, [301]);
-}
-
-#[test]
-fn retention_leaves_the_status_of_a_later_run_alone() {
-    let office = office();
-    let old = outcome(1, "intent-a.json");
-    let places = &office.desk.places;
-    let body = old.status_body();
-    // The status of a later run may even begin like the old one.
-    let longer = [&body[..], b" "].concat();
-    for (content, stays) in [(&longer[..], true), (b"another".as_slice(), true), (&body[..], false)] {
-        std::fs::write(office.path("status").join(conductor_core::name::status_name(&old.name)), content)
-            .unwrap();
-        office
-            .desk
-            .store
-            .write(|batch| {
-                batch.settle(&old, None, Kept::File)?;
-                batch.done(&[1])
-            })
-            .unwrap();
-        retention::sweep(places, &office.desk.store, Timestamp::now()).unwrap();
-        assert_eq!(places.status.names().unwrap().len(), usize::from(stays), "{content:?}");
-    }
-}
-
-#[test]
-fn a_name_is_chosen_that_nobody_has() {
-    let office = office();
-    let mut reserved = HashSet::new();
-    std::fs::write(office.path("processed/intent-b.json"), "somebody's").unwrap();
-    let cases = [
-        (1, "intent-a.json", "processed/intent-a.json"),
-        (2, "intent-a.json", "processed/intent-a.2.json"), // Reserved by the one before, in the same batch.
-        (3, "intent-b.json", "processed/intent-b.3.json"), // On the disk.
-    ];
-    for (seq, name, wanted) in cases {
-        let mut one = outcome(seq, name);
-        choose_name(&office.desk.places, &mut one, &mut reserved).unwrap();
-        assert_eq!(one.archived_as, wanted);
-    }
-}
-
-#[test]
-fn a_stranger_in_the_way_costs_one_other_name_and_is_never_overwritten() {
-    let office = office();
-    std::fs::write(office.path("processed/intent-a.json"), "a stranger's").unwrap();
-    let numbered = || "processed/intent-a.7.json".to_owned();
-    assert_eq!(office.publish(settlement(7, bytes("ours"))), (Ok(()), numbered()));
-    assert_eq!(office.read("processed/intent-a.7.json"), b"ours");
-    // Both names taken: it gives up, and says why.
-    let (result, _) = office.publish(settlement(7, bytes("ours")));
-    assert!(result.unwrap_err().contains("File exists"));
-    assert_eq!(office.read("processed/intent-a.json"), b"a stranger's");
-    assert!(office.desk.places.drafts.names().unwrap().is_empty(), "no draft stays behind");
-}
-
-#[test]
-fn what_cannot_be_archived_is_never_said_to_be() {
-    let office = office();
-    let too_long = |source: Source| {
-        let mut settlement = settlement(7, source);
-        settlement.outcome.archived_as = format!("processed/{}", "n".repeat(256));
-        office.publish(settlement)
-    };
-    let taken = || TakenName { seq: 7, raw: b"intent-a.json".as_slice().into() };
-    std::fs::write(office.path("taken/7.intent-a.json"), "taken").unwrap();
-    for source in [Source::Taken(taken()), bytes("ours")] {
-        let (result, name) = too_long(source);
-        assert!(result.unwrap_err().contains("File name too long"));
-        assert_eq!(name.len(), "processed/".len() + 256, "another reason is no reason for another name");
-    }
-    // Moved by the daemon that died before it could say so.
-    std::fs::rename(office.path("taken/7.intent-a.json"), office.path("processed/intent-a.json")).unwrap();
-    let (result, name) = office.publish(settlement(7, Source::Taken(taken())));
-    assert_eq!((result, name.as_str()), (Ok(()), "processed/intent-a.json"));
-}
-
-#[test]
-fn a_staged_copy_that_is_gone_is_made_from_the_bytes() {
-    let office = office();
-    let staged = || stored(7, Source::Staged { slot: 3 });
-    let (result, _) = office.publish(staged());
-    assert!(result.unwrap_err().contains("its record is missing"), "and never an empty file");
-    assert!(office.desk.places.processed.names().unwrap().is_empty());
-    office.claim(7, b"ours");
-    let (result, _) = office.publish(staged());
-    assert_eq!((result, office.read("processed/intent-a.json")), (Ok(()), b"ours".to_vec()));
-    // Whatever stands in its place.
-    let office = self::office();
-    office.claim(7, b"ours");
-    std::fs::write(office.path("staging/3"), "no directory").unwrap();
-    let (result, _) = office.publish(staged());
-    assert_eq!((result, office.read("processed/intent-a.json")), (Ok(()), b"ours".to_vec()));
-}
-
-#[test]
-fn what_a_power_cut_left_is_replaced_and_what_is_whole_is_left_alone() {
-    let office = office();
-    let path = office.path("processed/intent-a.json");
-    for (found, untouched) in [("ours", true), ("ou", false), ("ours and more", false), ("else", false)] {
-        std::fs::write(&path, found).unwrap();
-        // A second link keeps the number of the file from being used again.
-        let old = office.path("old");
-        std::fs::hard_link(&path, &old).unwrap();
-        let again = Settlement { republish: true, ..settlement(7, bytes("ours")) };
-        assert_eq!(office.publish(again), (Ok(()), "processed/intent-a.json".to_owned()));
-        assert_eq!(std::fs::read(&path).unwrap(), b"ours", "{found}");
-        let same = std::fs::metadata(&path).unwrap().ino() == std::fs::metadata(&old).unwrap().ino();
-        assert_eq!(same, untouched, "{found}");
-        std::fs::remove_file(old).unwrap();
-    }
-}
-
-#[test]
-fn a_draft_that_was_left_behind_and_a_name_without_room_for_one_are_no_obstacle() {
-    let office = office();
-    std::fs::write(office.path("drafts/intent-a.json.draft"), "of a daemon that died").unwrap();
-    assert_eq!(office.publish(settlement(7, bytes("ours"))).0, Ok(()));
-    assert_eq!(office.read("processed/intent-a.json"), b"ours");
-    for length in [249, 250, 255] {
-        let name = "n".repeat(length);
-        let mut long = settlement(7, bytes("ours"));
-        long.outcome.archived_as = format!("processed/{name}");
-        assert_eq!(office.publish(long).0, Ok(()), "{length}");
-        assert_eq!(office.read(&format!("processed/{name}")), b"ours");
-    }
-    assert!(office.desk.places.drafts.names().unwrap().is_empty());
 }
 
 #[test]

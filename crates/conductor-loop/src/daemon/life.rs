@@ -7,11 +7,12 @@ use super::places::{Places, StateFiles};
 use super::questions::Questions;
 use super::recover::{Rules, Unrun, recover};
 use super::set_up::{
-    choose_program, engine, held_targets, intake_settings, open_control, open_out, period, start_runner,
+    choose_program, engine, held_targets, intake_settings, open_control, open_out, period, retention,
+    start_runner,
 };
 use super::unfinished::key_of;
 use super::{Failure, Input, Reload, Summary, supervisor};
-use crate::clerk::{Ack, Again, Clerk, Command as ToClerk, Full, Head};
+use crate::clerk::{Ack, Again, Clerk, Command as ToClerk, Full, Head, Parts};
 use crate::config::Config;
 use crate::control::Control;
 use crate::intake::{self, Intake, Report};
@@ -113,13 +114,17 @@ impl<'l> Life<'l> {
         let recovered = recover(&places, &store, &last, &rules)?;
         ledger.reset().map_err(setup("the run ledger"))?;
 
-        let head = Head::new(state.path.display().to_string());
         let to_loop = inputs.clone();
         let (engine, packages) = engine(config, program, &out).map_err(setup("the package engine"))?;
-        let clerk = Clerk::start((places.for_clerk(), packages), Arc::clone(&store), head, move |acks| {
-            drop(to_loop.send(Input::Clerk(acks)));
-        });
-        let clerk = clerk.map_err(setup("the clerk"))?;
+        let parts = Parts {
+            places: places.for_clerk(),
+            packages,
+            store: Arc::clone(&store),
+            head: Head::new(state.path.display().to_string()),
+            retention: retention(config),
+        };
+        let clerk = Clerk::start(parts, move |acks| drop(to_loop.send(Input::Clerk(acks))))
+            .map_err(setup("the clerk"))?;
         let polled = places.handoff.is_network_file_system();
         let settings =
             intake_settings(config, &places, polled, recovered.next_seq, Budget::new(HELD_BYTES_MAX));
@@ -259,10 +264,7 @@ impl<'l> Life<'l> {
     fn keep_time(&mut self, now: Duration, config: &Config) {
         if now >= self.next_retention {
             self.next_retention = now + RETENTION_EVERY;
-            let keep = jiff::SignedDuration::try_from(config.retention).unwrap_or(jiff::SignedDuration::MAX);
-            if let Ok(before) = jiff::Timestamp::now().checked_sub(keep) {
-                self.bench.send(ToClerk::Retain { before });
-            }
+            self.bench.send(ToClerk::Expire { retention: retention(config) });
         }
         if now >= self.next_space_check {
             self.next_space_check = now + SPACE_CHECK;

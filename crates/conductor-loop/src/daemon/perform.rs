@@ -171,15 +171,7 @@ impl<'b> Bench<'b> {
                     Some((bytes, _)) => (Source::Bytes(bytes), Some(taken)),
                     None => (Source::Taken(taken), None),
                 };
-                self.settle(Settlement {
-                    outcome,
-                    source,
-                    report,
-                    taken,
-                    republish: false,
-                    archived: false,
-                    renamed: false,
-                });
+                self.settle(Settlement { outcome, source, report, taken, republish: false, archived: false });
                 Event::Refused { seq }
             }
         }
@@ -388,7 +380,6 @@ impl<'b> Bench<'b> {
             taken: None,
             republish: false,
             archived: false,
-            renamed: false,
         });
     }
 

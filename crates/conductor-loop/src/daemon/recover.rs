@@ -377,7 +377,7 @@ fn give_up(claim: Claim, file: Option<TakenName>, rules: &Rules<'_>) -> Settleme
     };
     let report = Some(error_log::render(&outcome, None, None));
     let (source, taken) = (Source::Stored, file);
-    Settlement { outcome, source, report, taken, republish: false, archived: false, renamed: false }
+    Settlement { outcome, source, report, taken, republish: false, archived: false }
 }
 
 #[cfg(test)]

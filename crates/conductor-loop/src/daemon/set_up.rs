@@ -87,6 +87,11 @@ pub fn package_engine(config: &Config, out: &Path) -> conductor_porch::Engine {
     })
 }
 
+/// How long files and records are kept.
+pub(super) fn retention(config: &Config) -> jiff::SignedDuration {
+    jiff::SignedDuration::try_from(config.retention).unwrap_or(jiff::SignedDuration::MAX)
+}
+
 pub(super) fn period(config: &Config, polled: bool) -> Option<Duration> {
     match config.period {
         Period::Every(period) => Some(period),

@@ -7,8 +7,9 @@ mod rows;
 pub use resting::Resting;
 pub use rows::{is_parked, sighted_row};
 
-use crate::store::{Store, StoreError};
+use crate::store::{Part, Store, StoreError};
 use crate::sys::dir::Dir;
+use conductor_core::age::Bound;
 use conductor_core::inquiry::{
     Explained, Listing, Moment, Purged, ROWS_MAX, Reason, Refused, Row, Selection, Shown, State,
 };
@@ -316,17 +317,21 @@ impl Sources<'_> {
         Ok(rows)
     }
 
-    /// What a purge would remove.
+    /// What a purge would remove: by the rule of the purge itself.
     pub fn would_purge(&self, before: jiff::Timestamp) -> Result<Purged, Refused> {
-        let mut purged = Purged { outcomes: 0, failed: 0, really: false };
-        // As the sweep itself: outcomes are in order, so the first that is young enough ends it.
-        let scanned = self.store.outcomes(|outcome| {
-            let goes = outcome.finished_at < before;
-            purged.outcomes += u64::from(goes);
-            purged.failed += u64::from(goes && outcome.status == Status::Failed);
-            goes
-        });
-        scanned.map_err(|error| store_refused(&error)).map(|()| purged)
+        let would = || {
+            let (mut purged, mut from) = (Purged { outcomes: 0, failed: 0, really: false }, Some(0));
+            let (clock, bound) = (self.store.upkeep()?.clock, Bound { before, now: jiff::Timestamp::now() });
+            while let Some(first) = from {
+                let page = self.store.old(Part { from: first, most: usize::MAX, bound, clock: &clock })?;
+                purged.outcomes += page.old.len() as u64;
+                let failed = page.old.iter().filter(|outcome| outcome.status == Status::Failed);
+                purged.failed += failed.count() as u64;
+                from = page.next;
+            }
+            Ok(purged)
+        };
+        would().map_err(|error| store_refused(&error))
     }
 
     /// The beginning of a file below the handoff directory, scrubbed.

@@ -1,6 +1,7 @@
 //! The ledger of intents on redb: what is claimed, what was started, what came of it, and the last success of each
 //! target. Keyed by sequence number, which only grows. Everything here may run twice with the same result.
 
+mod archive;
 mod error;
 mod keep;
 mod mark;
@@ -10,6 +11,7 @@ mod screen;
 mod targets;
 mod transfer;
 
+pub use archive::{Owners, Page, Part, Upkeep};
 pub use error::StoreError;
 pub use keep::Place;
 pub use mark::{Extent, MARK};
@@ -28,8 +30,9 @@ use std::sync::{Arc, RwLock};
 
 /// Name of the store file in the state directory.
 pub const FILE: &str = "ledger.redb";
-/// Version of the layout below; any other is refused.
-pub const VERSION: u32 = 1;
+/// Version of the layout below. One of an earlier version is taken over, a later one is refused. 2: archived files have
+/// owners, which a program of version 1 would not record.
+pub const VERSION: u32 = 2;
 /// redb's page cache. Its default is a gibibyte.
 const CACHE_BYTES: usize = 8 << 20;
 
@@ -51,7 +54,7 @@ const IMPORTED: Names = TableDefinition::new("imported");
 const HELD: Names = TableDefinition::new("held");
 const META: Names = TableDefinition::new("meta");
 /// How many tables there are.
-const TABLES: usize = 8;
+const TABLES: usize = 9;
 
 /// Makes the tables that are missing: all of a new store, and those that an earlier version of this program did not have.
 fn make_tables(txn: &WriteTransaction) -> Result<(), StoreError> {
@@ -63,7 +66,7 @@ fn make_tables(txn: &WriteTransaction) -> Result<(), StoreError> {
     txn.open_table(TARGETS)?;
     txn.open_table(IMPORTED)?;
     txn.open_table(HELD)?;
-    Ok(())
+    archive::take_over(txn)
 }
 
 /// Totals that survive retention.
@@ -217,7 +220,13 @@ impl Batch {
             };
             open.insert(seq, pending::encode_row(None, bytes)?.as_slice())?;
         }
-        let fresh = self.txn.open_table(OUTCOMES)?.insert(seq, encode(outcome).as_slice())?.is_none();
+        let before = {
+            let mut outcomes = self.txn.open_table(OUTCOMES)?;
+            let before = outcomes.insert(seq, encode(outcome).as_slice())?;
+            before.map(|value| decode::<Outcome>(value.value())).transpose()?
+        };
+        let fresh = before.is_none();
+        self.own(outcome, before.as_ref().map(|before| before.archived_as.as_str()))?;
         if let Some(report) = report {
             self.txn.open_table(REPORTS)?.insert(seq, report)?;
         }
@@ -256,6 +265,7 @@ impl Batch {
     pub fn forget(&self, outcome: &Outcome) -> Result<(), StoreError> {
         self.txn.open_table(OUTCOMES)?.remove(outcome.seq)?;
         self.forget_last(outcome)?;
+        self.disown(outcome)?;
         // The number is never used again, even when everything is forgotten.
         self.raise(outcome.seq)
     }
@@ -287,6 +297,7 @@ impl Batch {
     /// An outcome from elsewhere, as it is; for imports.
     pub fn import_outcome(&self, outcome: &Outcome) -> Result<(), StoreError> {
         self.txn.open_table(OUTCOMES)?.insert(outcome.seq, encode(outcome).as_slice())?;
+        self.own(outcome, None)?;
         self.count(outcome)?;
         self.remember_last(outcome)
     }

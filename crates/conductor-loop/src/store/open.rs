@@ -257,7 +257,7 @@ impl Store {
         })
     }
 
-    /// Refuses another version, and what is no store of ours.
+    /// Refuses a later version, and what is no store of ours.
     fn check_version(&self) -> Result<(), StoreError> {
         self.reading(|txn| {
             let foreign = || StoreError::Damaged("it is not a store of this program".to_owned());
@@ -266,7 +266,8 @@ impl Store {
                 meta => meta?,
             };
             let version: u32 = decode(meta.get("version")?.ok_or_else(foreign)?.value())?;
-            if version == VERSION {
+            // An earlier one lacks a table, and is taken over when that is made.
+            if (1..=VERSION).contains(&version) {
                 Ok(())
             } else {
                 Err(StoreError::Version { found: version, known: VERSION })

@@ -175,20 +175,6 @@ impl Store {
             Ok(Some(work(claim, bytes)))
         })
     }
-
-    /// Outcomes whose files are known to be durable, oldest first, to `each`, while it returns true.
-    pub fn done_outcomes(&self, mut each: impl FnMut(Outcome) -> bool) -> Result<(), StoreError> {
-        self.reading(|txn| {
-            let open = txn.open_table(OPEN)?;
-            for row in txn.open_table(OUTCOMES)?.iter()? {
-                let (key, value) = row?;
-                if open.get(key.value())?.is_none() && !each(decode(value.value())?) {
-                    break;
-                }
-            }
-            Ok(())
-        })
-    }
 }
 
 fn damaged(seq: u64, what: &str) -> StoreError {
@@ -366,23 +352,5 @@ mod tests {
         let refused = store.write(|batch| batch.settle(&outcome(4), None, Kept::Already));
         assert!(matches!(refused, Err(StoreError::Damaged(_))));
         assert!(all(&store).unwrap().is_empty() && !store.is_settled(4).unwrap());
-    }
-
-    #[test]
-    fn outcomes_whose_files_may_be_missing_are_not_done() {
-        let (_temp, _dir, store) = store();
-        let settle = |seq| store.write(|batch| batch.settle(&outcome(seq), None, Kept::Bytes(BYTES)));
-        (1..=3).for_each(|seq| settle(seq).unwrap());
-        store.write(|batch| batch.done(&[1, 3])).unwrap();
-        let mut found = Vec::new();
-        let mut push = |most: usize| {
-            store.done_outcomes(|outcome| {
-                found.push(outcome.seq);
-                found.len() < most
-            })
-        };
-        push(9).unwrap();
-        push(3).unwrap();
-        assert_eq!(found, [1, 3, 1]);
     }
 }

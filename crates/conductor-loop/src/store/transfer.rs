@@ -18,6 +18,8 @@ struct Header {
 }
 
 const FORMAT: &str = "conductor-loop state";
+/// Version of the export, which is not that of the store's layout.
+const EXPORT_VERSION: u32 = 1;
 /// Upper bound of what is read of one file to import: a million entries of the Go version are about 300 MB.
 const IMPORT_MAX: u64 = 2 << 30;
 /// Outcomes per transaction of an import.
@@ -53,7 +55,7 @@ struct GoEntry {
 pub fn export(store: &Store, now: Timestamp, out: &mut impl Write) -> Result<u64, StoreError> {
     let header = Header {
         format: FORMAT.to_owned(),
-        version: super::VERSION,
+        version: EXPORT_VERSION,
         exported_at: now,
         last_seq: store.last_seq()?,
     };
@@ -105,15 +107,13 @@ impl Import {
             .map_err(|error| StoreError::Import(format!("the file cannot be read as UTF-8 text: {error}")))?;
         let first = text.lines().next().unwrap_or_default();
         match serde_json::from_str::<Header>(first) {
-            Ok(header) if header.format == FORMAT && header.version == super::VERSION => {
+            Ok(header) if header.format == FORMAT && header.version == EXPORT_VERSION => {
                 Ok(Self { outcomes: exported(&text)?, entries: Vec::new(), last_seq: header.last_seq })
             }
             Ok(header) => {
                 let what = format!(
                     "it says '{}' version {}; expected '{FORMAT}' version {}",
-                    header.format,
-                    header.version,
-                    super::VERSION
+                    header.format, header.version, EXPORT_VERSION
                 );
                 Err(StoreError::Import(what))
             }

@@ -25,6 +25,7 @@ mod memory;
 mod monitoring;
 mod operate;
 mod order;
+mod ownership;
 mod packages;
 mod page;
 mod porches;

@@ -1,0 +1,172 @@
+//! The clerk's part between the commit and the files: under which names they are made, again after a crash, later where
+//! there is no space.
+
+use super::publish::{self, PublishError};
+use super::{Ack, Again, BATCH_MAX, Desk, Full, SPACE_RETRY, Settlement, Source, Stopped};
+use crate::store::{Content, Kept, Owners, Settled, StoreError};
+use conductor_core::Code;
+use conductor_core::name::TakenName;
+use conductor_core::record::Outcome;
+use std::collections::HashSet;
+use std::time::Instant;
+
+/// How often an outcome takes another name because somebody keeps taking the one it chose, before it is put off.
+const NAMES_AT_ONCE: usize = 100;
+
+impl<R: Fn(Vec<Ack>)> Desk<R> {
+    /// Chooses the names under which files are archived, and the moment from which an age counts, before both are recorded.
+    pub(super) fn prepare(&mut self, settlements: &mut [Settlement]) -> Result<(), Stopped> {
+        if settlements.is_empty() {
+            return Ok(());
+        }
+        let clock = self.look_at_clock()?.clock.clone();
+        let choose = |owners: &Owners| {
+            let mut reserved = HashSet::new();
+            for Settlement { outcome, .. } in &mut *settlements {
+                outcome.archived_as = publish::choose_name(&self.places, owners, outcome, &reserved)?;
+                reserved.insert(outcome.archived_as.clone());
+                outcome.kept_since = clock.kept_since(outcome.finished_at);
+            }
+            Ok(())
+        };
+        self.store.owners(choose).map_err(PublishError::from).flatten().map_err(|error| self.broken(error))
+    }
+
+    /// Another name for an outcome in whose place somebody else's file stands, recorded before a file gets it.
+    fn rename(&mut self, settlement: &mut Settlement) -> Result<(), PublishError> {
+        let Settlement { outcome, report, .. } = settlement;
+        let reserved = HashSet::new();
+        let chosen =
+            self.store.owners(|owners| publish::choose_name(&self.places, owners, outcome, &reserved))??;
+        let renamed = Outcome { archived_as: chosen, ..outcome.clone() };
+        if let Err(error) = self.store.write(|batch| batch.settle(&renamed, report.as_deref(), Kept::Already))
+        {
+            if matches!(error, StoreError::NoSpace(_)) {
+                // The store does not go on behind a failed write: it is opened anew.
+                self.reopen().map_err(|_: Stopped| PublishError::Stopped)?;
+            }
+            return Err(error.into());
+        }
+        tracing::warn!(
+            seq = outcome.seq,
+            file = outcome.name,
+            "somebody else's file stands at {}; archiving as {}",
+            outcome.archived_as,
+            renamed.archived_as
+        );
+        *outcome = renamed;
+        Ok(())
+    }
+
+    pub(super) fn publish(&mut self, settlements: Vec<Settlement>) -> Result<(), Stopped> {
+        let mut acks = Vec::with_capacity(settlements.len());
+        for mut settlement in settlements {
+            // In order, or an older status would replace a newer one.
+            if self.again.is_empty() && self.unpublished.is_empty() && self.publish_one(&mut settlement)? {
+                let Outcome { seq, archived_as, .. } = settlement.outcome;
+                acks.push(Ack::Filed { seq, archived_as });
+            } else {
+                self.unpublished.push(settlement);
+            }
+        }
+        self.has_room();
+        if !acks.is_empty() {
+            (self.report)(acks);
+        }
+        Ok(())
+    }
+
+    /// Whether the files are made; else there was no space or no name, and it is tried again later.
+    fn publish_one(&mut self, settlement: &mut Settlement) -> Result<bool, Stopped> {
+        let seq = settlement.outcome.seq;
+        match self.publish_somewhere(settlement) {
+            Ok(()) => self.published.push(seq),
+            Err(PublishError::Status { what, source }) => tracing::error!(
+                seq,
+                file = settlement.outcome.name,
+                code = Code::StoreFailed.id(),
+                "{what}: {source}; the outcome is recorded and archived, and its status is written at the next start"
+            ),
+            Err(error @ (PublishError::NoSpace | PublishError::Occupied)) => {
+                if matches!(error, PublishError::NoSpace) {
+                    self.set_full(Some(Full::Files));
+                }
+                self.space_retry_at = Some(Instant::now() + SPACE_RETRY);
+                return Ok(false);
+            }
+            Err(error) => return Err(self.broken(error)),
+        }
+        self.published_since.get_or_insert_with(Instant::now);
+        Ok(true)
+    }
+
+    /// Under its recorded name, or under others as long as that is another outcome's or somebody else's file stands there.
+    fn publish_somewhere(&mut self, settlement: &mut Settlement) -> Result<(), PublishError> {
+        if settlement.republish && !self.owns(&settlement.outcome)? {
+            self.rename(settlement)?;
+        }
+        let mut failed_before = false;
+        for _ in 0..NAMES_AT_ONCE {
+            match publish::publish(&self.places, &self.store, settlement) {
+                Err(PublishError::Occupied) => self.rename(settlement)?,
+                Err(PublishError::Store(StoreError::Failed)) if !failed_before => {
+                    failed_before = true;
+                    self.reopen().map_err(|_: Stopped| PublishError::Stopped)?;
+                }
+                other => return other,
+            }
+        }
+        Err(PublishError::Occupied)
+    }
+
+    fn owns(&self, outcome: &Outcome) -> Result<bool, StoreError> {
+        Ok(self.store.owners(|owners| owners.of(&outcome.archived_as))?? == Some(outcome.seq))
+    }
+
+    /// The end, after a failure that nothing can be done about here.
+    fn broken(&self, error: PublishError) -> Stopped {
+        match error {
+            PublishError::Store(error) => self.fatal(error.code(), &format!("archiving: {error}")),
+            PublishError::Io { what, source } | PublishError::Status { what, source } => {
+                self.fatal(Code::StoreFailed, &format!("{what}: {source}"))
+            }
+            PublishError::NoSpace => self.fatal(Code::DiskFull, "no space to choose a name in the archive"),
+            PublishError::Occupied => self.fatal(Code::StoreFailed, "there is no free name in the archive"),
+            PublishError::Stopped => Stopped, // It was said.
+        }
+    }
+
+    /// Publishes again what an earlier daemon had decided, one at a time from the store, whatever their number and size.
+    pub(super) fn republish(&mut self) -> Result<(), Stopped> {
+        if self.space_retry_at.is_some_and(|at| Instant::now() < at) {
+            return Ok(());
+        }
+        let mut acks = Vec::new();
+        while let Some(Again { seq, taken }) = self.again.front().cloned() {
+            let settled = self.store.settled(seq);
+            let Settled { outcome, report, content } =
+                settled.map_err(|error| self.fatal(error.code(), &format!("publishing again: {error}")))?;
+            let (source, taken) = match content {
+                Content::Stored => (Source::Stored, taken),
+                Content::File => {
+                    let raw = || TakenName { seq, raw: outcome.name.as_bytes().into() };
+                    (Source::Taken(taken.unwrap_or_else(raw)), None)
+                }
+            };
+            let (republish, archived) = (true, false);
+            let mut settlement = Settlement { outcome, source, report, taken, republish, archived };
+            if !self.publish_one(&mut settlement)? {
+                break;
+            }
+            self.again.pop_front();
+            acks.push(Ack::Republished(Box::new(settlement.outcome)));
+            if acks.len() >= BATCH_MAX {
+                (self.report)(std::mem::take(&mut acks));
+            }
+        }
+        if !acks.is_empty() {
+            (self.report)(acks);
+        }
+        Ok(())
+    }
+}
