@@ -59,7 +59,8 @@ pub const TAKES_IN_FLIGHT_MAX: usize = 256;
 /// Intents whose next start is already recorded, so that a worker never waits for the disk. Design part 7 says 64; with the
 /// embedded engine, whose outcomes wait for two syncs, 256 carry half as many again (docs/BENCHMARKS.md).
 pub const ARMED_MAX: usize = 256;
-/// Bytes of waiting intents kept in memory; beyond, they are read back from the store when their turn comes.
+/// Bytes of intents in memory: half for those on their way to the store, half for those that wait; beyond, these are read back from
+/// the store when their turn comes.
 pub const HELD_BYTES_MAX: usize = 16 << 20;
 /// While runs take less than this on average, each worker has its next intent in hand: then the way back to the desk would
 /// cost a good part of a run. With longer runs nothing is handed out ahead, so that priority decides at the last moment.

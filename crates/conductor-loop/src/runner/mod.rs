@@ -334,3 +334,6 @@ impl Worker {
 fn time_limit(settings: &Settings, job: &Job) -> Duration {
     job.claim.timeout_secs.map_or(settings.timeout, |secs| settings.timeout.min(Duration::from_secs(secs)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -111,7 +111,7 @@ fn a_state_directory_without_space_is_waited_for_and_everything_goes_on() {
     assert!(daemon.logged(state.to_str().unwrap()), "the message names the place");
     // Workers that are free now want bytes that memory does not have.
     env.release("go");
-    wait_until("the first to end", || env.calls().iter().filter(|call| call.end_ns.is_some()).count() >= 2);
+    daemon.wait_log("could not be read back");
     let status = env.operate(&["status", "--json"]);
     assert!(!status.stdout.contains(r#""ready": true"#), "{}", status.stdout);
     let more = Command::new("mount").args(["-o", "remount,size=1g"]).arg(&state).status().unwrap();

@@ -1,0 +1,74 @@
+//! A worker by itself: where the bytes of a run come from, and what comes of it when they do not.
+
+use super::*;
+use crate::seal::sha256;
+use conductor_core::intent::{Kind, TargetKey};
+use conductor_core::outcome::{Postponed, Verdict};
+use std::sync::atomic::AtomicUsize;
+
+const BYTES: &[u8] = b"{}";
+
+fn claim() -> Claim {
+    Claim {
+        v: 1,
+        seq: 7,
+        name: "intent-a.json".into(),
+        sha256: sha256(BYTES),
+        size: BYTES.len() as u64,
+        uid: 0,
+        taken_at: jiff::Timestamp::UNIX_EPOCH,
+        correlation_id: "c".into(),
+        key: TargetKey { namespace: "n".into(), target: "t".into() },
+        kind: Kind::Scaling,
+        replicas: None,
+        priority: 5,
+        timeout_secs: None,
+        reason: None,
+        source: None,
+        inode: 0,
+        mtime_ns: 0,
+    }
+}
+
+#[test]
+fn bytes_that_cannot_be_read_back_are_no_attempt_and_no_file() {
+    let temp = tempfile::tempdir().unwrap();
+    let private = Arc::new(Dir::open(temp.path()).unwrap());
+    let slots = Arc::new(Slots::below(&private, temp.path()).unwrap());
+    let (ledger, _) = RunLedger::open(&private).unwrap();
+    let asked = AtomicUsize::new(0);
+    let not_read = |code| Err(NotRead { code, reason: "why".to_owned() });
+    let read_back = ReadBack::new(move |_, work| match asked.fetch_add(1, Ordering::AcqRel) {
+        0 => not_read(Code::StoreFailed),
+        1 => not_read(Code::StoreDamaged),
+        2 => Ok(()), // Neither an error nor bytes.
+        _ => {
+            work(BYTES);
+            Ok(())
+        }
+    });
+    let settings = Settings {
+        engine: Engine::External(Executable { path: "/bin/true".into() }),
+        out: temp.path().to_path_buf(),
+        structured: false,
+        timeout: Duration::from_mins(1),
+        grace: Duration::from_secs(1),
+        kubeconfig: None,
+        read_back,
+    };
+    let (to_test, ended) = crossbeam_channel::unbounded();
+    let report = move |ended| drop(to_test.send(ended));
+    let mut runner = Runner::start(1, settings, &slots, &Arc::new(ledger), report).unwrap();
+    for code in [Code::StoreFailed, Code::StoreDamaged, Code::StoreFailed] {
+        runner.run(Job { seq: 7, attempt: 1, slot: 0, claim: Arc::new(claim()), bytes: Bytes::Stored });
+        let Ended { run, staged, .. } = ended.recv_timeout(Duration::from_mins(1)).unwrap();
+        assert!(matches!(&run.ending, Ending::NoBytes { code: found, .. } if *found == code), "{run:?}");
+        assert_eq!((run.ending.verdict(), staged), (Verdict::Postpone(Postponed::NoBytes), false));
+        assert!(!temp.path().join("staging/0/intent-a.json").exists(), "no file of nothing");
+    }
+    runner.run(Job { seq: 7, attempt: 1, slot: 0, claim: Arc::new(claim()), bytes: Bytes::Stored });
+    let Ended { run, staged, .. } = ended.recv_timeout(Duration::from_mins(1)).unwrap();
+    assert_eq!((run.ending, staged), (Ending::Exited(0), true));
+    assert_eq!(std::fs::read(temp.path().join("staging/0/intent-a.json")).unwrap(), BYTES);
+    runner.join();
+}
