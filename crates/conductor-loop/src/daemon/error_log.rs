@@ -1,7 +1,7 @@
 //! `failed/NAME.error.log`: for the person who looks there first. At most 64 KiB, everything scrubbed.
 
 use conductor_core::intent::Refusal;
-use conductor_core::limits::ERROR_LOG_MAX;
+use conductor_core::limits::{ERROR_LOG_MAX, MESSAGE_MAX};
 use conductor_core::outcome::{Capture, Run};
 use conductor_core::record::{Outcome, rfc3339};
 use conductor_core::scrub;
@@ -39,11 +39,9 @@ pub(super) fn render(outcome: &Outcome, run: Option<&Run>, refusal: Option<&Refu
     }
     line("Attempts:", &outcome.attempts.to_string());
     if let Some(run) = run {
-        line("Ended:", &run.ending.describe());
+        line("Ended:", &scrub::shown(&run.ending.describe(), MESSAGE_MAX));
         if !run.command.is_empty() {
-            let words: Vec<String> =
-                run.command.iter().map(|word| scrub::mask(&scrub::line(word, 4_096))).collect();
-            line("Command:", &words.join(" "));
+            line("Command:", &scrub::shown(&run.command.join(" "), 8_192));
         }
         line("Duration:", &format!("{} ms", run.duration.as_millis()));
         if !run.leftovers.is_empty() {
@@ -57,16 +55,34 @@ pub(super) fn render(outcome: &Outcome, run: Option<&Run>, refusal: Option<&Refu
 
 fn stream(log: &mut String, name: &str, capture: &Capture) {
     let _ = writeln!(log, "\n--- {name}: {} bytes ---", capture.total);
-    log.push_str(&scrub::cut(scrub::block(&capture.head), PART_MAX));
-    if !capture.tail.is_empty() {
-        let tail = scrub::block(&capture.tail);
-        let from = (tail.len().saturating_sub(PART_MAX)..tail.len())
-            .find(|at| tail.is_char_boundary(*at))
-            .unwrap_or(0);
+    if capture.dropped() == 0 {
+        // Whole: what lies across the two parts is masked as one.
+        let whole = scrub::block(&[capture.head.as_slice(), &capture.tail].concat());
+        whole_stream(log, name, &whole);
+    } else {
+        log.push_str(&scrub::cut(scrub::block(&capture.head), PART_MAX));
+        let tail = scrub::block(scrub::from_next_line(&capture.tail));
         let _ = writeln!(log, "\n--- {name}: {} bytes left out ---", capture.dropped());
-        log.push_str(tail.get(from..).unwrap_or_default());
+        log.push_str(end_of(&tail));
     }
     if !log.ends_with('\n') {
         log.push('\n');
     }
+}
+
+/// A stream that was kept whole, in two parts where it is too long for the log.
+fn whole_stream(log: &mut String, name: &str, text: &str) {
+    if text.len() <= 2 * PART_MAX {
+        return log.push_str(text);
+    }
+    let begin = text.floor_char_boundary(PART_MAX);
+    let end = end_of(text);
+    log.push_str(text.get(..begin).unwrap_or_default());
+    let _ = writeln!(log, "\n--- {name}: {} bytes left out ---", text.len() - begin - end.len());
+    log.push_str(end);
+}
+
+/// The last bytes of a text, as many as a part has room for.
+fn end_of(text: &str) -> &str {
+    text.get(text.ceil_char_boundary(text.len().saturating_sub(PART_MAX))..).unwrap_or_default()
 }

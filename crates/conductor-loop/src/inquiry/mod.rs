@@ -13,8 +13,9 @@ use conductor_core::age::Bound;
 use conductor_core::inquiry::{
     Explained, Listing, Moment, Purged, ROWS_MAX, Reason, Refused, Row, Selection, Shown, State,
 };
+use conductor_core::limits::REASON_MAX;
 use conductor_core::name::{NameVerdict, judge};
-use conductor_core::record::{History, Outcome, RunRecord, Status};
+use conductor_core::record::{Asked, History, Outcome, RunRecord, Status};
 use conductor_core::scrub;
 use rows::finished_row;
 use std::collections::HashSet;
@@ -215,7 +216,7 @@ impl Sources<'_> {
         }
         if let Some(history) = outcome.history {
             let History { uid, asked, runs, output, diff, .. } = *history;
-            (shown.uid, shown.asked, shown.runs) = (Some(uid), asked, runs);
+            (shown.uid, shown.asked, shown.runs) = (Some(uid), asked.map(harmless), runs);
             (shown.output, shown.diff) = (output, diff);
         }
         Ok(shown)
@@ -233,7 +234,7 @@ impl Sources<'_> {
             let what = format!("taken: {} bytes, owner uid {}", claim.size, claim.uid);
             shown.timeline.push(Moment { at: claim.taken_at, what });
             (shown.size, shown.uid) = (claim.size, Some(claim.uid));
-            shown.asked = Some(claim.asked());
+            shown.asked = Some(harmless(claim.asked()));
         }
         shown.timeline.extend(run_moments(&shown.runs));
         if let (State::Running, Some(at)) = (shown.intent.state, shown.intent.at) {
@@ -341,6 +342,11 @@ impl Sources<'_> {
         self.handoff.sub(dir).ok()?.open_read(name).ok()?.take(TEXT_MAX).read_to_end(&mut bytes).ok()?;
         Some(scrub::block(&bytes))
     }
+}
+
+/// Records of earlier versions hold the reason as its producer wrote it.
+fn harmless(asked: Asked) -> Asked {
+    Asked { reason: asked.reason.map(|reason| scrub::shown(&reason, REASON_MAX)), ..asked }
 }
 
 fn reason(word: &str, text: &str, advice: &str) -> Reason {

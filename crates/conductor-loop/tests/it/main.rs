@@ -32,6 +32,7 @@ mod porches;
 mod reach;
 mod readme;
 mod recovery;
+mod secrets;
 mod secure;
 mod signals;
 mod staging;

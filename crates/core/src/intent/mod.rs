@@ -33,12 +33,13 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal; `found` is cut and escaped here, so callers can pass what they have.
     pub fn new(code: Code, field: &str, found: &str, expected: &str) -> Self {
-        Self {
-            code,
-            field: scrub::shown(field, 300),
-            found: scrub::shown(found, 120),
-            expected: expected.to_owned(),
-        }
+        let member = field.rsplit('/').next().unwrap_or_default();
+        let found = if found.starts_with('\'') && scrub::announces_secret(member) {
+            "a text that is not shown, for its name is a secret's".to_owned()
+        } else {
+            scrub::shown(found, 120)
+        };
+        Self { code, field: scrub::shown(field, 300), found, expected: expected.to_owned() }
     }
 }
 

@@ -1,0 +1,160 @@
+//! Secrets on command lines: `--password hunter2`, `-u bob:hunter2`, and the short options of programs that are known for them.
+
+use super::keys::{Key, is_plain};
+use super::scanner::{MASK, Scanner};
+
+/// A program with an option for a password.
+#[derive(Debug)]
+pub(super) struct Program {
+    names: &'static [&'static str],
+    option: &'static str,
+    /// `-psecret`
+    joined: bool,
+    /// `-p secret`
+    apart: bool,
+}
+
+const PROGRAMS: &[Program] = &[
+    Program {
+        names: &[
+            "mysql",
+            "mysqldump",
+            "mysqladmin",
+            "mysqlimport",
+            "mysqlshow",
+            "mysqlcheck",
+            "mysqlpump",
+            "mycli",
+            "mariadb",
+            "mariadb-dump",
+            "mariadb-admin",
+            "7z",
+            "7za",
+            "rar",
+            "unrar",
+        ],
+        option: "-p",
+        joined: true,
+        apart: false,
+    },
+    Program {
+        names: &[
+            "sshpass",
+            "mongo",
+            "mongosh",
+            "mongodump",
+            "mongorestore",
+            "login",
+            "isql",
+            "sqlcmd",
+            "cqlsh",
+        ],
+        option: "-p",
+        joined: true,
+        apart: true,
+    },
+    Program { names: &["redis-cli"], option: "-a", joined: true, apart: true },
+    Program {
+        names: &["ldapsearch", "ldapmodify", "ldapadd", "ldapdelete", "ldapwhoami", "ldappasswd"],
+        option: "-w",
+        joined: true,
+        apart: true,
+    },
+    Program { names: &["zip", "unzip", "sqlcmd", "bcp"], option: "-P", joined: true, apart: true },
+];
+
+impl Scanner<'_> {
+    /// Notes a program whose options are known.
+    pub(super) fn note_program(&mut self, word: &str) {
+        let known = PROGRAMS.iter().find(|program| program.names.contains(&word));
+        // `-uroot -psecret`, with the program out of sight.
+        let user = word.strip_prefix("-u").is_some_and(|user| !user.is_empty() && !user.starts_with('-'));
+        if known.is_some() {
+            self.line.program = known;
+        } else if user && self.line.program.is_none() {
+            self.line.program = PROGRAMS.first();
+        }
+    }
+
+    /// Hides the password of an option, if this word is one.
+    pub(super) fn argument(&mut self, start: usize, end: usize) -> bool {
+        let word = self.slice(start, end);
+        if !word.starts_with('-') {
+            return false;
+        }
+        if matches!(word, "-u" | "--user" | "-U" | "--proxy-user") {
+            return self.next_argument(end).is_some_and(|at| self.user_and_password(at));
+        }
+        if let Some(program) = self.line.program
+            && let Some(rest) = word.strip_prefix(program.option)
+        {
+            // `-p"a b"`, but not the end of an option in quotes of its own.
+            let before = self.byte(start.saturating_sub(1));
+            let quoted = self.quote_at(end).is_some_and(|quote| quote.mark != before);
+            let joined = !rest.is_empty() || quoted;
+            if joined && program.joined {
+                return self.hide_argument(start + program.option.len(), Key::Secret);
+            }
+            if program.apart && rest.is_empty() {
+                return self.next_argument(end).is_some_and(|at| self.hide_argument(at, Key::Pass));
+            }
+        }
+        let key = match self.key_of(start, end) {
+            Key::None | Key::Naming | Key::Value => return false,
+            key => key,
+        };
+        match self.next_argument(end) {
+            Some(at) if self.byte(at) != b'-' => self.hide_argument(at, key),
+            _ => false,
+        }
+    }
+
+    /// Where the next argument begins: behind a blank, or as the next item of a list.
+    pub(super) fn next_argument(&mut self, end: usize) -> Option<usize> {
+        let (at, _, closed) = self.pass_marks(end);
+        let at = if closed && self.byte(at) == b',' { self.pass_blanks(at + 1) } else { at };
+        (at > end && self.byte(at) != b'\n' && at < self.bytes.len()).then_some(at)
+    }
+
+    pub(super) fn hide_argument(&mut self, at: usize, key: Key) -> bool {
+        if self.rest(at).starts_with(MASK) {
+            self.at = at + MASK.len();
+            return true;
+        }
+        let depth = self.rest(at).bytes().take(16).take_while(|b| *b == b'\\').count();
+        let mark = self.byte(at + depth);
+        let quote = super::scanner::Quote { mark, depth };
+        let is_quote = matches!(mark, b'"' | b'\'' | b'`');
+        if is_quote && self.line.open == Some(quote) && self.byte(at + depth + 1) != b',' {
+            self.line.open = None;
+        }
+        let end = if is_quote { self.quoted_end(at, quote) } else { self.value_end(at, false) };
+        if is_plain(key, self.slice(at, end).trim_matches(['"', '\''])) {
+            return false;
+        }
+        self.hide(at, end);
+        true
+    }
+
+    /// `bob:hunter2`; two numbers are a user and a group.
+    pub(super) fn user_and_password(&mut self, at: usize) -> bool {
+        let quote = self.quote_at(at);
+        let begin = at + quote.map_or(0, |quote| quote.depth + 1);
+        let end = match quote {
+            Some(quote) => {
+                let end = self.quoted_end(at, quote);
+                self.before_quote(begin, end, quote.mark)
+            }
+            None => self.value_end(begin, false),
+        };
+        let word = self.slice(begin, end);
+        let Some((user, password)) = word.split_once([':', '%']) else { return false };
+        let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+        let masked = self.rest(begin + user.len() + 1).starts_with(MASK);
+        if masked || password.is_empty() || password.starts_with("//") || (digits(user) && digits(password)) {
+            return false;
+        }
+        self.hide(begin + user.len() + 1, end);
+        true
+    }
+}

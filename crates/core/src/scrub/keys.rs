@@ -1,0 +1,440 @@
+//! Which names announce a secret. A name is taken apart into its words (`dbPassword`, `DB_PASSWORD`, `db-password` and
+//! `db.password` are the same two), and a word or a pair of words decides.
+
+/// What a name says about the value behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Key {
+    /// The value is a secret.
+    Secret,
+    /// A secret that is written to the end of the line: a header, a passphrase.
+    Line,
+    /// A key that may also be the path of a file.
+    Material,
+    /// Several of them, or their number.
+    Plural,
+    /// `pass`: a password, or a count of what has passed.
+    Pass,
+    /// `pwd`: a password, or the working directory.
+    Directory,
+    /// A secret if it looks like one: `session`, `auth`.
+    Weak,
+    /// Its value may be the name of what stands in the next `value`.
+    Naming,
+    /// The value of what was named before.
+    Value,
+    /// Nothing.
+    None,
+}
+
+/// Words that announce a secret by themselves.
+const SECRET: &[&str] = &[
+    "password",
+    "passwd",
+    "passcode",
+    "passwort",
+    "kennwort",
+    "passe",
+    "secret",
+    "token",
+    "credential",
+    "cred",
+    "apikey",
+    "accesskey",
+    "secretkey",
+    "privatekey",
+    "signingkey",
+    "encryptionkey",
+    "masterkey",
+    "accountkey",
+    "authkey",
+    "sshkey",
+    "apisecret",
+    "clientsecret",
+    "storepass",
+    "keypass",
+    "sshpass",
+    "dbpass",
+    "userpass",
+    "pw",
+    "otp",
+    "totp",
+    "psk",
+    "jwt",
+    "sessionid",
+    "contraseña",
+    "contrasena",
+    "senha",
+    "parola",
+    "wachtwoord",
+    "пароль",
+    "hasło",
+    "haslo",
+    "heslo",
+    "lösenord",
+    "salasana",
+    "şifre",
+    "jelszó",
+    "密码",
+    "密碼",
+    "口令",
+    "パスワード",
+    "비밀번호",
+];
+/// Endings of words that are written together: `mysqlpassword`, `authtoken`.
+const SUFFIXES: &[&str] = &[
+    "password",
+    "passwd",
+    "passphrase",
+    "passwort",
+    "secret",
+    "token",
+    "apikey",
+    "accesskey",
+    "secretkey",
+    "privatekey",
+    "credential",
+    "authorization",
+    "sessionid",
+    "sessid",
+    "pwd",
+    "пароль",
+    "密码",
+    "密碼",
+    "口令",
+    "パスワード",
+    "비밀번호",
+];
+/// What makes the word `key` behind it a secret.
+const KEY_OWNERS: &[&str] = &[
+    "api",
+    "access",
+    "private",
+    "secret",
+    "signing",
+    "encryption",
+    "decryption",
+    "ssh",
+    "master",
+    "shared",
+    "account",
+    "auth",
+    "service",
+    "license",
+    "storage",
+    "consumer",
+    "app",
+    "session",
+    "webhook",
+    "hmac",
+    "aes",
+    "rsa",
+    "deploy",
+    "vault",
+    "root",
+    "unseal",
+    "subscription",
+];
+/// Words behind a secret's name that make it the name of something about it: `secretName`, `token_type`, `passwordPolicy`.
+const ABOUT: &[&str] = &[
+    "name",
+    "names",
+    "file",
+    "files",
+    "path",
+    "paths",
+    "dir",
+    "directory",
+    "policy",
+    "policies",
+    "ref",
+    "refs",
+    "reference",
+    "type",
+    "types",
+    "kind",
+    "url",
+    "uri",
+    "endpoint",
+    "length",
+    "len",
+    "count",
+    "counts",
+    "size",
+    "limit",
+    "limits",
+    "min",
+    "max",
+    "expiry",
+    "expires",
+    "expire",
+    "expired",
+    "expiration",
+    "ttl",
+    "age",
+    "lifetime",
+    "duration",
+    "rotation",
+    "version",
+    "store",
+    "stores",
+    "manager",
+    "provider",
+    "class",
+    "field",
+    "fields",
+    "prompt",
+    "hint",
+    "hashing",
+    "algorithm",
+    "alg",
+    "method",
+    "required",
+    "enabled",
+    "disabled",
+    "mode",
+    "format",
+    "issuer",
+    "audience",
+    "scope",
+    "scopes",
+    "usage",
+    "used",
+    "status",
+    "state",
+    "created",
+    "updated",
+    "changed",
+    "at",
+    "in",
+    "reset",
+    "strength",
+    "rules",
+    "rule",
+    "authentication",
+    "auth",
+    "stdin",
+    "env",
+    "mount",
+    "mounts",
+    "volume",
+    "namespace",
+    "template",
+    "bucket",
+    "budget",
+    "domain",
+    "samesite",
+    "secure",
+    "valid",
+    "validation",
+    "validator",
+    "verification",
+    "errors",
+    "error",
+    "retries",
+    "attempts",
+    "id",
+    "ids",
+    "per",
+    "rate",
+    "key",
+    "keys",
+    "refresh",
+    "review",
+    "reviews",
+    "request",
+    "requests",
+    "controller",
+    "admission",
+    "projection",
+    "chars",
+    "index",
+    "label",
+];
+/// Words before `secrets` or `token` that make it something else: `imagePullSecrets`, `nextPageToken`.
+const HARMLESS_OWNERS: &[&str] = &["pull", "page", "cancellation", "non", "unexpected", "lexer"];
+/// Words before `pass` that make it a round.
+const ROUNDS: &[&str] = &[
+    "first", "second", "third", "last", "next", "single", "one", "two", "multi", "by", "low", "high", "band",
+    "render", "shadow", "final", "test", "tests", "opt", "each", "every",
+];
+
+/// Whether the word before makes a `pass` a round.
+pub(super) fn is_round(before: &str) -> bool {
+    ROUNDS.contains(&before)
+}
+
+/// What a name announces.
+pub(super) fn classify(name: &str) -> Key {
+    let words = words(name);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        [] => return Key::None,
+        ["name" | "key" | "field" | "variable" | "header" | "var" | "env" | "property" | "option" | "id"] => {
+            return Key::Naming;
+        }
+        ["value" | "val" | "content" | "default"] => return Key::Value,
+        ["session" | "sid" | "auth" | "bearer" | "sig" | "signature"] => return Key::Weak,
+        ["pass"] => return Key::Pass,
+        [.., "authorization" | "passphrase"] | ["cookie" | "cookies"] | ["set", "cookie"] => {
+            return Key::Line;
+        }
+        [.., "session", "id"]
+        | [.., "amz" | "goog" | "access", "signature"]
+        | [.., "connection", "string"] => return Key::Secret,
+        [.., owner, "pass"] if !ROUNDS.contains(owner) => return Key::Secret,
+        [.., "auth"] if name.starts_with(['_', '.']) => return Key::Secret,
+        _ => {}
+    }
+    let found = (0..words.len()).rev().find_map(|at| {
+        let before = at.checked_sub(1).and_then(|before| words.get(before));
+        of_word(words.get(at)?, before.copied()).map(|key| (at, key))
+    });
+    match found {
+        Some((at, key)) if !words.iter().skip(at + 1).any(|word| ABOUT.contains(word)) => key,
+        _ => Key::None,
+    }
+}
+
+fn of_word(word: &str, before: Option<&str>) -> Option<Key> {
+    if word == "key" || word == "keys" {
+        return before.filter(|owner| KEY_OWNERS.contains(owner)).map(|_| Key::Material);
+    }
+    if word == "cookie" || word == "creds" {
+        return Some(Key::Secret);
+    }
+    let singular = word.strip_suffix('s').filter(|singular| is_secret(singular));
+    if before.is_some_and(|before| HARMLESS_OWNERS.contains(&before)) {
+        return None;
+    }
+    match singular {
+        Some(_) if !is_secret(word) => Some(Key::Plural),
+        _ if word.ends_with("pwd") => Some(Key::Directory),
+        _ => is_secret(word).then_some(Key::Secret),
+    }
+}
+
+fn is_secret(word: &str) -> bool {
+    SECRET.contains(&word) || SUFFIXES.iter().any(|suffix| word.ends_with(suffix))
+}
+
+/// The words of a name in lower case; digits separate and are left out.
+fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut before = '_';
+    let mut rest = name.chars().peekable();
+    while let Some(c) = rest.next() {
+        let is_new = c.is_uppercase()
+            && (!before.is_uppercase() || rest.peek().is_some_and(|next| next.is_lowercase()));
+        if !c.is_alphabetic() || is_new {
+            words.push(String::new());
+        }
+        if let (true, Some(word)) = (c.is_alphabetic(), words.last_mut()) {
+            word.extend(c.to_lowercase());
+        }
+        before = c;
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// Words that are an answer about a secret, not the secret.
+const ANSWERS: &[&str] = &[
+    "true",
+    "false",
+    "on",
+    "off",
+    "yes",
+    "no",
+    "none",
+    "null",
+    "nil",
+    "undefined",
+    "enabled",
+    "disabled",
+    "required",
+    "optional",
+    "missing",
+    "empty",
+    "unset",
+    "set",
+    "given",
+    "invalid",
+    "valid",
+    "unknown",
+    "expired",
+    "revoked",
+    "rejected",
+    "refused",
+    "denied",
+    "accepted",
+    "changed",
+    "created",
+    "deleted",
+    "updated",
+    "unchanged",
+    "configured",
+    "found",
+    "failed",
+    "failure",
+    "ok",
+    "error",
+    "wrong",
+    "incorrect",
+    "n/a",
+    "-",
+    "redacted",
+    "[redacted]",
+    "<redacted>",
+    "<none>",
+    "<unset>",
+    "masked",
+    "[masked]",
+    "granted",
+    "unauthorized",
+    "forbidden",
+    "ready",
+];
+/// Words that begin a sentence behind a colon.
+const PROSE: &[&str] = &[
+    "not", "is", "was", "has", "had", "must", "cannot", "should", "too", "for", "in", "of", "to", "are",
+    "does", "will", "may", "with", "it", "this", "no", "you", "we", "if", "unable", "could", "would",
+    "please", "see", "use", "failed", "invalid", "missing", "expected", "got",
+];
+
+/// Whether a value, whole and without quotes, is certainly no secret of its key.
+pub(super) fn is_plain(key: Key, value: &str) -> bool {
+    let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit() || b == b'_');
+    let lower = value.trim_end_matches(['.', '!']).to_ascii_lowercase();
+    if lower.is_empty() || ANSWERS.contains(&lower.as_str()) || is_blotted(value) {
+        return true;
+    }
+    match key {
+        Key::Plural | Key::Pass => digits,
+        Key::Weak => !looks_random(value),
+        Key::Directory => value.starts_with(['/', '~']),
+        Key::Material => is_path(value),
+        _ => false,
+    }
+}
+
+/// Whether an unquoted value with more words behind it begins a sentence.
+pub(super) fn begins_a_sentence(word: &str) -> bool {
+    PROSE.contains(&word.to_ascii_lowercase().as_str())
+}
+
+/// Stars or dots in place of a secret.
+fn is_blotted(value: &str) -> bool {
+    value.len() >= 3 && value.bytes().all(|b| matches!(b, b'*' | b'.' | b'x'))
+}
+
+fn is_path(value: &str) -> bool {
+    let beginning = ["/", "./", "~/", "../"].iter().any(|beginning| value.starts_with(beginning));
+    beginning && value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"/._-~".contains(&b))
+}
+
+fn looks_random(value: &str) -> bool {
+    let has = |wanted: fn(&u8) -> bool| value.bytes().any(|b| wanted(&b));
+    let inner_upper = value.bytes().skip(1).any(|b| b.is_ascii_uppercase());
+    let mixed = has(u8::is_ascii_lowercase) && (has(u8::is_ascii_digit) || inner_upper);
+    value.len() >= 20 || (value.len() >= 6 && (mixed || value.ends_with('=')))
+}
