@@ -1,4 +1,4 @@
-//! Whether a file system itself writes a file's bytes before the rename that puts the file in the place of another.
+//! Whether a file system itself writes a file's bytes before the name that puts the file in the place of another.
 //! Where none is known to, the bytes are synced first: a power cut must not leave half a file where a whole one was.
 
 use rustix::fs::{fstat, major, minor};
@@ -20,8 +20,9 @@ pub(crate) fn ordered_device(dir: impl AsFd) -> Option<u64> {
     keeps_order(&mounts, &format!("{}:{}", major(device), minor(device))).then_some(device)
 }
 
-/// ext4 forces the blocks of a file that replaces another to the disk before the rename (`auto_da_alloc` with
-/// `data=ordered`, its defaults, in the kernel's guide to ext4); nothing on a tmpfs outlives a power cut.
+/// With `data=ordered`, its default, ext4 has the bytes of allocated blocks on the disk before the names that lead to them.
+/// A rename that replaces a file allocates by itself (`auto_da_alloc`, also a default); before an exchange, which does not,
+/// we begin to write. Nothing on a tmpfs outlives a power cut.
 fn keeps_order(mounts: &str, device: &str) -> bool {
     mounts.lines().filter_map(|line| line.split_once(" - ")).any(|(mount, source)| {
         let mut source = source.split(' ');

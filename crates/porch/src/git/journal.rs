@@ -200,6 +200,9 @@ impl Work {
 /// git that was killed or found no room leaves it.
 fn is_part(git: &Git<'_>, tree: &WorkTree, change: &Changed) -> Result<bool, PorchError> {
     let full = tree.path.join(&change.path);
+    if !is_reached(tree, &change.path)? {
+        return Ok(false);
+    }
     let bytes = match fs::symlink_metadata(&full) {
         Ok(found) if found.is_file() => fs::read(&full).map_err(|error| PorchError::io(&full, error))?,
         Ok(_) => return Ok(false),
@@ -294,16 +297,31 @@ fn chosen(
         .collect()
 }
 
+/// Whether only directories lead to a path, as far as they are there. What somebody has put in the place of one is his.
+fn is_reached(tree: &WorkTree, path: &str) -> Result<bool, PorchError> {
+    for (end, _) in path.match_indices('/') {
+        let full = tree.path.join(path.get(..end).unwrap_or_default());
+        match fs::symlink_metadata(&full) {
+            Ok(found) if found.is_dir() => {}
+            Ok(_) => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            Err(error) => return Err(PorchError::io(&full, error)),
+        }
+    }
+    Ok(true)
+}
+
 /// The object that a file of the work tree would be; `None` when there is nothing, and no object's name when it is neither
 /// file nor link.
 fn on_disk(git: &Git<'_>, tree: &WorkTree, path: &str) -> Result<Option<String>, PorchError> {
     let full = tree.path.join(path);
     let at = |error: io::Error| PorchError::io(&full, error);
+    if !is_reached(tree, path)? {
+        return Ok(Some(String::new()));
+    }
     let kind = match fs::symlink_metadata(&full) {
         Ok(found) => found.file_type(),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(None);
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(at(error)),
     };
     let named = format!("--path={path}");

@@ -25,15 +25,16 @@ fn clean(shop: &Shop, tree: &str) {
 
 /// A person does `work` in turns for a while, and intents are committed; answers the commits of those that succeeded.
 fn while_somebody(shop: &Shop, work: impl Fn(u32) + Sync) -> Vec<String> {
-    let over = AtomicBool::new(false);
+    let (over, some) = (AtomicBool::new(false), AtomicBool::new(false));
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let (begin, mut turn) = (Instant::now(), 0);
-            while begin.elapsed() < WHILE {
+            // A busy machine gets longer, until at least one intent has come through.
+            while begin.elapsed() < WHILE || (!some.load(Ordering::Acquire) && begin.elapsed() < 10 * WHILE) {
                 work(turn);
                 turn += 1;
                 // People think now and then; the index is not theirs all the time.
-                std::thread::sleep(Duration::from_millis(u64::from(turn % 5) * 10));
+                std::thread::sleep(Duration::from_millis(u64::from(turn % 5) * 25));
             }
             over.store(true, Ordering::Release);
         });
@@ -43,6 +44,7 @@ fn while_somebody(shop: &Shop, work: impl Fn(u32) + Sync) -> Vec<String> {
             replicas = 3 + (replicas + 1) % 90;
             if run.code != 75 {
                 done.extend(run.line()["commit"].as_str().map(ToOwned::to_owned));
+                some.store(!done.is_empty(), Ordering::Release);
             }
         }
         done
@@ -241,6 +243,43 @@ fn a_kill_after_any_step_of_git_is_put_right() {
         let text = git(&shop, "repo", &["show", &format!("main:{FILE}")]);
         assert!(text.contains(&format!("replicas: {wanted} ")), "{at}");
     }
+}
+
+#[test]
+fn what_somebody_put_in_a_dead_runs_place_stays() {
+    let Some(shop) = committed() else { return };
+    let from = git(&shop, "repo", &["rev-parse", "main"]);
+    // The next commit is there, and a run died before anything moved.
+    let line = porch(&shop, 5, &["--git", "repo"]).line();
+    let to = line["commit"].as_str().unwrap();
+    git(&shop, "repo", &["reset", "-q", "--hard", &from]);
+    let text = format!(r#"{{"branch":"refs/heads/main","from":"{from}","to":"{to}","locks":[]}}"#);
+    let mine = shop.read(&format!("repo/{FILE}")).replace("1.4.2", "1.5.0");
+    for place in ["file", "link", "directory"] {
+        shop.put("repo/.git/conductor-loop.journal", &text);
+        shop.put("elsewhere/deployment.yaml", "mine");
+        fs::remove_dir_all(shop.path("repo/shop")).unwrap();
+        match place {
+            "file" => drop(shop.put(&format!("repo/{FILE}"), &mine)),
+            "link" => {
+                fs::create_dir(shop.path("repo/shop")).unwrap();
+                std::os::unix::fs::symlink("../../elsewhere", shop.path("repo/shop/web")).unwrap();
+            }
+            _ => drop(shop.put("repo/shop/web", "mine")),
+        }
+        let before = shop.tree("repo/shop");
+        porch(&shop, 7, &["--git", "repo"]).expect(74);
+        assert_eq!(shop.tree("repo/shop"), before, "{place}");
+        assert_eq!(git(&shop, "repo", &["rev-parse", "main"]), from);
+        let web = shop.path("repo/shop/web");
+        if place == "file" {
+            fs::remove_dir_all(web).unwrap();
+        } else {
+            fs::remove_file(web).unwrap();
+        }
+        git(&shop, "repo", &["checkout", "-q", "--", "."]);
+    }
+    assert_eq!(shop.read("elsewhere/deployment.yaml"), "mine");
 }
 
 #[test]
