@@ -1,6 +1,7 @@
 //! How one run of porch can end, and the verdict drawn from it.
 
 use crate::code::Code;
+use crate::ready::NotReady;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -18,12 +19,34 @@ pub enum Ending {
         /// Whether KILL was needed.
         killed: bool,
     },
-    /// It never started.
+    /// It never started, and would not start later either.
     NotStarted {
         /// The system's reason.
         reason: String,
-        /// Whether trying again can help (EAGAIN, ENOMEM, ETXTBSY).
-        passing: bool,
+    },
+    /// It was not started, or nothing came of it, for a reason that passes and is no matter of the intent.
+    Withheld {
+        /// What it waits for.
+        cause: Postponed,
+        /// What was found.
+        reason: String,
+    },
+    /// It ended, but what it was given to run may have been somebody else's: its directory was replaced meanwhile.
+    Misled {
+        /// What was found.
+        reason: String,
+    },
+    /// It failed while nothing could be written where its package belongs.
+    Hampered {
+        /// Its exit status.
+        status: i32,
+        /// What was wrong there.
+        cause: Postponed,
+    },
+    /// It was ended because it could not be watched any more.
+    Unwatched {
+        /// The system's reason.
+        reason: String,
     },
     /// The daemon stopped it because the daemon itself is stopping.
     Interrupted,
@@ -95,6 +118,8 @@ pub enum Verdict {
     Success,
     /// File it as failed with this code.
     Failure(Code),
+    /// File it as failed with this code; porch never began, so no attempt is counted.
+    Unstarted(Code),
     /// Try again after a pause, while attempts remain; the code is for when they do not.
     Retry(Code),
     /// Leave it for the next start of the daemon; the attempt counts.
@@ -112,6 +137,37 @@ pub enum Postponed {
     NoSpace,
     /// Its bytes could not be read back from the store.
     NoBytes,
+    /// The program that runs intents is not there, or is being replaced.
+    PorchMissing,
+    /// The directory with its private copy is not the one that was opened at start.
+    DirectoryReplaced,
+    /// The system has no process, memory or descriptor left for it.
+    System,
+    /// Another process works on the package or the repository.
+    PackageBusy,
+    /// The remote of its repository cannot be reached.
+    RemoteUnreachable,
+    /// No space where its package is to be written.
+    OutFull,
+    /// That place is mounted read-only.
+    OutReadOnly,
+    /// That place is not there, or not mounted.
+    OutGone,
+}
+
+impl Postponed {
+    /// The reason for not being ready that goes with it, where it is one of the whole daemon.
+    pub const fn not_ready(self) -> Option<NotReady> {
+        match self {
+            Self::Stopping | Self::NoSpace | Self::NoBytes | Self::System | Self::PackageBusy => None,
+            Self::PorchMissing => Some(NotReady::PorchMissing),
+            Self::DirectoryReplaced => Some(NotReady::DirectoryReplaced),
+            Self::RemoteUnreachable => Some(NotReady::RemoteUnreachable),
+            Self::OutFull => Some(NotReady::OutFull),
+            Self::OutReadOnly => Some(NotReady::OutReadOnly),
+            Self::OutGone => Some(NotReady::OutGone),
+        }
+    }
 }
 
 /// `EX_TEMPFAIL` of sysexits.h: the one exit status that asks to be tried again (design part 5).
@@ -126,8 +182,11 @@ impl Ending {
             Ending::Exited(_) => Verdict::Failure(Code::PorchFailed),
             Ending::Signalled(_) => Verdict::Failure(Code::PorchSignalled),
             Ending::TimedOut { .. } => Verdict::Failure(Code::PorchTimeout),
-            Ending::NotStarted { passing: true, .. } => Verdict::Retry(Code::PorchNotStarted),
-            Ending::NotStarted { passing: false, .. } => Verdict::Failure(Code::PorchNotStarted),
+            Ending::NotStarted { .. } => Verdict::Unstarted(Code::PorchNotStarted),
+            Ending::Withheld { cause, .. } => Verdict::Postpone(*cause),
+            Ending::Misled { .. } => Verdict::Retry(Code::PorchMisled),
+            Ending::Hampered { .. } => Verdict::Retry(Code::OutUnusable),
+            Ending::Unwatched { .. } => Verdict::Retry(Code::PorchNotStarted),
             Ending::Interrupted => Verdict::Interrupted,
             Ending::EngineFailed { code, passing: true, .. } => Verdict::Retry(*code),
             Ending::EngineFailed { code, passing: false, .. } => Verdict::Failure(*code),
@@ -137,10 +196,15 @@ impl Ending {
         }
     }
 
+    /// Whether porch, or the engine in its place, began to work on the intent.
+    pub fn began(&self) -> bool {
+        !matches!(self.verdict(), Verdict::Postpone(_) | Verdict::Unstarted(_))
+    }
+
     /// The exit status for the status file.
     pub fn exit_code(&self) -> Option<i32> {
         match self {
-            Ending::Exited(status) => Some(*status),
+            Ending::Exited(status) | Ending::Hampered { status, .. } => Some(*status),
             _ => None,
         }
     }
@@ -165,6 +229,16 @@ impl Ending {
                 format!("porch timed out after {} and was {how}", crate::units::format_duration(*limit))
             }
             Ending::NotStarted { reason, .. } => format!("porch could not be started: {reason}"),
+            Ending::Withheld { reason, .. } | Ending::Misled { reason } => reason.clone(),
+            Ending::Hampered { status, cause } => {
+                let state = match cause {
+                    Postponed::OutFull => "full",
+                    Postponed::OutReadOnly => "read-only",
+                    _ => "gone",
+                };
+                format!("porch exited with status {status} while the output directory was {state}")
+            }
+            Ending::Unwatched { reason } => format!("porch could not be watched and was ended: {reason}"),
             Ending::Interrupted => "porch was stopped because the daemon stopped".to_owned(),
             Ending::EngineFailed { message, .. } => message.clone(),
             Ending::NotBegun => "porch was not started because the daemon is stopping".to_owned(),

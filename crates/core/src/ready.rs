@@ -56,6 +56,14 @@ reasons! {
     StoreUnreadable "store-unreadable" no_takes starts
     /// The program that runs intents is not there.
     PorchMissing "porch-missing" no_takes no_starts
+    /// There is no space where packages are written; what leads there waits.
+    OutFull "out-full" takes starts
+    /// That place is mounted read-only.
+    OutReadOnly "out-read-only" takes starts
+    /// That place is not there, or not mounted.
+    OutGone "out-gone" takes starts
+    /// The remote of a repository cannot be reached; what leads there waits.
+    RemoteUnreachable "remote-unreachable" takes starts
     /// The intake cannot wait for events: the system refuses the call, again and again. It goes on by the clock.
     IntakeFailing "intake-failing" takes starts
 }
@@ -69,6 +77,8 @@ impl NotReady {
             Self::HandoffGone | Self::DirectoryReplaced => Some(Code::HandoffGone),
             Self::StoreError | Self::StoreUnreadable => Some(Code::StoreFailed),
             Self::PorchMissing => Some(Code::PorchMissing),
+            Self::OutFull | Self::OutReadOnly | Self::OutGone => Some(Code::OutUnusable),
+            Self::RemoteUnreachable => Some(Code::PackageBusy),
             Self::IntakeFailing => Some(Code::DirectorySetup),
         }
     }

@@ -101,7 +101,9 @@ pub fn step(stage: Stage, step: Step) -> Result<(Option<Stage>, Then), Misstep> 
         (Stage::Waiting, Step::Duplicate) => Ok((Some(Stage::Recording), Then::Record(Final::Duplicate))),
         (Stage::Running { attempt }, Step::Ended { verdict, max_attempts }) => Ok(match verdict {
             Verdict::Success => (Some(Stage::Recording), Then::Record(Final::Success)),
-            Verdict::Failure(code) => (Some(Stage::Recording), Then::Record(Final::Failed(code))),
+            Verdict::Failure(code) | Verdict::Unstarted(code) => {
+                (Some(Stage::Recording), Then::Record(Final::Failed(code)))
+            }
             Verdict::Retry(code) if attempt >= max_attempts => {
                 (Some(Stage::Recording), Then::Record(Final::Failed(code)))
             }

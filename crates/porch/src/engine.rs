@@ -89,6 +89,20 @@ impl Engine {
         Ok(Applied { outcome, changes: plan.changes })
     }
 
+    /// Whether an order may lead to a repository.
+    pub fn uses_git(&self) -> bool {
+        self.settings.routes.uses_git() || self.settings.repository.is_some()
+    }
+
+    /// Every repository an order may lead to, as [`Engine::repository_of`] names it.
+    pub fn repositories(&self) -> Vec<PathBuf> {
+        let all = self.settings.routes.repositories().chain(self.settings.repository.as_ref());
+        let mut places: Vec<PathBuf> = all.map(|repository| git::shared_directory(&repository.git)).collect();
+        places.sort();
+        places.dedup();
+        places
+    }
+
     /// The repository an order leads to: the canonical path of the directory that all its work trees share, which is what
     /// [`Engine::apply`] locks. `None` where it goes to a directory, or where [`Engine::apply`] would refuse it before it
     /// touches anything. Reads a few small files, runs nothing, waits for nobody.

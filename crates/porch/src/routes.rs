@@ -125,6 +125,11 @@ impl Routes {
         self.routes.iter().any(|route| route.repository.is_some())
     }
 
+    /// The repositories that routes lead to.
+    pub(crate) fn repositories(&self) -> impl Iterator<Item = &Repository> {
+        self.routes.iter().filter_map(|route| self.repositories.get(route.repository.as_ref()?))
+    }
+
     /// Whether there is no table.
     pub fn is_empty(&self) -> bool {
         self.routes.is_empty()

@@ -18,7 +18,7 @@ pub use head::{FILE as HEAD_FILE, FORMAT as HEAD_FORMAT, Head, HeadBody};
 pub use message::{Ack, Again, Command, Full, Places, Settlement, Source};
 
 use crate::store::{Batch, Kept, Start, Store, StoreError};
-use crate::sys::dir::Dir;
+use crate::sys::outlet::Outlet;
 use crate::sys::payload::Payload;
 use crate::sys::taken::TakenFiles;
 use conductor_core::Code;
@@ -55,7 +55,7 @@ pub struct Parts {
     /// Where files go.
     pub places: Places,
     /// Where the embedded engine writes packages, if it is what runs.
-    pub packages: Option<Dir>,
+    pub packages: Option<Arc<Outlet>>,
     /// The state.
     pub store: Arc<Store>,
     /// Its public head.

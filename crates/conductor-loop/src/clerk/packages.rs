@@ -3,9 +3,10 @@
 //! their run ended. It runs on a thread of its own: the clerk goes on with claims meanwhile.
 
 use super::{Command, LINGER, Settlement};
-use crate::sys::dir::Dir;
+use crate::sys::outlet::Outlet;
 use crossbeam_channel::Sender;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Outcomes between their run and the sync that covers it.
@@ -18,7 +19,7 @@ pub(super) struct PackageSync {
 
 impl PackageSync {
     /// Starts the thread; it answers with [`Command::PackagesSynced`].
-    pub(super) fn start(packages: Dir, back: Sender<Command>) -> io::Result<Self> {
+    pub(super) fn start(packages: Arc<Outlet>, back: Sender<Command>) -> io::Result<Self> {
         let (to_sync, covered) = crossbeam_channel::bounded::<Vec<Settlement>>(1);
         std::thread::Builder::new().name("sync-packages".to_owned()).spawn(move || {
             for settlements in covered {

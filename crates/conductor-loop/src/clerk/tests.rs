@@ -5,6 +5,7 @@ mod neighbour;
 
 use super::packages::PackageSync;
 use super::*;
+use crate::sys::dir::Dir;
 use crate::sys::payload::Budget;
 use crate::sys::slots::Slots;
 use conductor_core::record::Outcome;
@@ -324,7 +325,8 @@ fn a_failed_sync_is_not_believed() {
 fn an_outcome_of_the_embedded_engine_waits_until_its_package_is_synced() {
     let mut office = office();
     let (back, synced) = crossbeam_channel::unbounded();
-    office.desk.packages = Some(PackageSync::start(Dir::open(office.temp.path()).unwrap(), back).unwrap());
+    office.desk.packages =
+        Some(PackageSync::start(Arc::new(Outlet::new(office.temp.path(), true).unwrap()), back).unwrap());
     assert_eq!(office.turn(vec![settle(1)]), (true, vec![]));
     let answer = synced.recv_timeout(Duration::from_secs(30)).unwrap();
     let (_, said) = office.turn(vec![answer]);

@@ -7,16 +7,17 @@ use super::places::{Places, StateFiles};
 use super::questions::Questions;
 use super::recover::{Rules, Unrun, recover};
 use super::set_up::{
-    choose_program, engine, held_targets, intake_settings, open_control, open_out, period, retention,
-    start_runner,
+    choose_program, engine, held_targets, intake_settings, name_of, open_control, open_out, outlets, period,
+    retention, start_runner,
 };
+use super::surroundings::{Lookout, Surroundings};
 use super::unfinished::key_of;
 use super::{Failure, Input, Reload, Summary, supervisor};
 use crate::clerk::{Ack, Again, Clerk, Command as ToClerk, Full, Head, Parts};
 use crate::config::Config;
 use crate::control::Control;
 use crate::intake::{self, Intake, Report};
-use crate::runner::{Bytes, Ended, RunLedger, Stop};
+use crate::runner::{Bytes, Engine, RunLedger, Stop};
 use crate::sys::dir::Dir;
 use crate::sys::monotonic;
 use crate::sys::payload::Budget;
@@ -26,7 +27,6 @@ use conductor_core::desk::{Desk, Effect, Event};
 use conductor_core::inquiry::Held;
 use conductor_core::intent::Policy;
 use conductor_core::limits::HELD_BYTES_MAX;
-use conductor_core::outcome::Ending;
 use conductor_core::ready::{NotReady, Reasons};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::collections::BTreeMap;
@@ -51,6 +51,8 @@ pub(super) enum End {
     Finished,
     /// The handoff directory is gone; another life may begin when it is back.
     HandoffGone,
+    /// With `-once`: what is left waits for something outside.
+    Hindered(Code, String),
 }
 
 pub(super) struct Life<'l> {
@@ -64,13 +66,17 @@ pub(super) struct Life<'l> {
     /// The local socket; none where it cannot be made.
     _control: Option<Control>,
     intake: Intake,
-    places: Places,
+    pub(super) places: Places,
     board: Arc<Board>,
     /// Why it is not ready.
-    reasons: Reasons,
+    pub(super) reasons: Reasons,
+    pub(super) surroundings: Surroundings,
+    _lookout: Lookout,
+    /// When something was last done, for a run that is to end.
+    pub(super) progress_at: Duration,
     stopping: Option<Stopping>,
     gone: bool,
-    fatal: Option<(Code, String)>,
+    pub(super) fatal: Option<(Code, String)>,
     next_retention: Duration,
     next_space_check: Duration,
     clerk_waits_for_space: bool,
@@ -78,7 +84,7 @@ pub(super) struct Life<'l> {
     /// Where there is too little room.
     full_at: Option<PathBuf>,
     /// Numbers of intents whose bytes could not be read back, and when that was last tried.
-    unread: BTreeMap<u64, Duration>,
+    pub(super) unread: BTreeMap<u64, Duration>,
     polled: bool,
 }
 
@@ -107,18 +113,16 @@ impl<'l> Life<'l> {
             }
         };
         let (ledger, last) = RunLedger::open(&places.private).map_err(setup("the run ledger"))?;
-        let porch_path = program
-            .as_ref()
-            .map_or_else(|| "builtin".to_owned(), |executable| executable.path.display().to_string());
+        let porch_path = name_of(program.as_ref());
         let rules = Rules { limits: &config.limits, mode: config.mode.as_str(), porch: &porch_path };
         let recovered = recover(&places, &store, &last, &rules)?;
         ledger.reset().map_err(setup("the run ledger"))?;
 
         let to_loop = inputs.clone();
-        let (engine, packages) = engine(config, program, &out).map_err(setup("the package engine"))?;
+        let (engine, outlet) = engine(config, program, &out).map_err(setup("the output directory"))?;
         let parts = Parts {
             places: places.for_clerk(),
-            packages,
+            packages: matches!(engine, Engine::Embedded(_)).then(|| Arc::clone(&outlet)),
             store: Arc::clone(&store),
             head: Head::new(state.path.display().to_string()),
             retention: retention(config),
@@ -131,9 +135,11 @@ impl<'l> Life<'l> {
         let to_loop = inputs.clone();
         let intake = Intake::start(settings, move |report| drop(to_loop.send(Input::Intake(report))))
             .map_err(setup("the intake"))?;
+        let lookout = Lookout::start(outlets(&engine, &outlet), Arc::clone(board), inputs.clone())
+            .map_err(setup("the lookout"))?;
+        let (running, books) = ((engine, outlet), (&Arc::new(ledger), &store));
         let runner =
-            start_runner(config, &places, (engine, out), (&Arc::new(ledger), &store), inputs.clone())
-                .map_err(setup("the workers"))?;
+            start_runner(config, &places, running, books, inputs.clone()).map_err(setup("the workers"))?;
 
         let held_targets = held_targets(&store)?;
         let control = open_control(config, &places, &store, &porch_path, questions);
@@ -150,6 +156,9 @@ impl<'l> Life<'l> {
             places,
             board: Arc::clone(board),
             reasons: Reasons::from(NotReady::Starting),
+            surroundings: Surroundings::default(),
+            _lookout: lookout,
+            progress_at: now,
             stopping: None,
             gone: false,
             fatal: None,
@@ -161,13 +170,17 @@ impl<'l> Life<'l> {
             unread: BTreeMap::new(),
             polled,
         };
-        tracing::info!(
-            handoff = %life.places.path.display(), porch = life.bench.porch_path(), mode = config.mode.as_str(),
-            workers = config.limits.workers, events = !polled, "ready"
-        );
+        life.say_ready(config);
         life.take_over(recovered);
         supervisor::ready();
         Ok(life)
+    }
+
+    fn say_ready(&self, config: &Config) {
+        tracing::info!(
+            handoff = %self.places.path.display(), porch = self.bench.porch_path(), mode = config.mode.as_str(),
+            workers = config.limits.workers, events = !self.polled, "ready"
+        );
     }
 
     /// Brings what recovery found onto the desk, then lets it begin.
@@ -274,7 +287,7 @@ impl<'l> Life<'l> {
             // One whose start is not tried any more, because its target is held, tells nothing about the store of today.
             self.unread.retain(|_, tried| now.saturating_sub(*tried) < UNREAD_TOLD);
             self.set_not_ready(NotReady::StoreUnreadable, !self.unread.is_empty());
-            self.set_not_ready(NotReady::PorchMissing, self.bench.is_porch_missing());
+            self.look_around();
         }
         if let Some(stopping) = self.stopping.as_mut()
             && !stopping.told
@@ -320,7 +333,13 @@ impl<'l> Life<'l> {
         if self.gone && settled {
             return Some(End::HandoffGone);
         }
-        (once && self.stopping.is_none() && self.desk.is_drained()).then_some(End::Finished)
+        if !once || self.stopping.is_some() {
+            return None;
+        }
+        if self.desk.is_drained() {
+            return Some(End::Finished);
+        }
+        settled.then(|| self.hindered()).flatten()
     }
 
     /// Ends all threads in the order in which they feed each other.
@@ -360,6 +379,7 @@ impl<'l> Life<'l> {
             Input::Intake(report) => self.on_report(report),
             Input::Clerk(acks) => acks.into_iter().for_each(|ack| self.on_ack(ack)),
             Input::Worker(ended) => self.on_ended(*ended),
+            Input::Place(found) => self.on_place(*found),
             Input::Reload => self.reload(config, reload),
             Input::Stop(signal) => self.on_stop(signal, config),
             Input::Asked(ask, reply) => {
@@ -418,40 +438,13 @@ impl<'l> Life<'l> {
                     directory = name,
                     "its name leads to another directory now; files still go to the one opened at start"
                 );
-                self.set_not_ready(NotReady::DirectoryReplaced, true);
+                self.on_part_replaced();
             }
             Report::NoEvents(reason) => {
                 tracing::warn!(reason, "events do not work here; the directory is polled");
                 self.polled = true;
             }
         }
-    }
-
-    fn on_ended(&mut self, ended: Ended) {
-        let seq = ended.job.seq;
-        match &ended.run.ending {
-            Ending::NoBytes { code: code @ Code::StoreDamaged, reason } => {
-                // Nothing of it runs, and nobody knows what else is damaged.
-                self.fatal.get_or_insert_with(|| (*code, reason.clone()));
-            }
-            Ending::NoBytes { code, reason } => {
-                tracing::error!(
-                    seq,
-                    file = ended.job.claim.name,
-                    correlation_id = ended.job.claim.correlation_id,
-                    code = code.id(),
-                    "its bytes could not be read back, tried again in a moment: {reason}"
-                );
-                self.bench.send(ToClerk::ReadFailed);
-                self.unread.insert(seq, monotonic());
-                self.set_not_ready(NotReady::StoreUnreadable, true);
-            }
-            _ => {
-                self.unread.remove(&seq);
-            }
-        }
-        let event = self.bench.ended(ended);
-        self.event(event);
     }
 
     fn on_gone(&mut self, reason: &str) {
@@ -506,7 +499,7 @@ impl<'l> Life<'l> {
         }
     }
 
-    fn set_not_ready(&mut self, reason: NotReady, on: bool) {
+    pub(super) fn set_not_ready(&mut self, reason: NotReady, on: bool) {
         if !self.reasons.set(reason, on) {
             return;
         }

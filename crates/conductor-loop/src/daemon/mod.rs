@@ -12,6 +12,7 @@ mod set_up;
 mod signals;
 mod summary;
 mod supervisor;
+mod surroundings;
 mod unfinished;
 
 pub use life::{FREE_BYTES_MIN, FREE_INODES_MIN};
@@ -39,6 +40,7 @@ enum Input {
     Intake(Report),
     Clerk(Vec<Ack>),
     Worker(Box<Ended>),
+    Place(Box<surroundings::PlaceFound>),
     /// A signal that stops the daemon.
     Stop(i32),
     /// The configuration is to be read again.
@@ -55,6 +57,14 @@ pub enum Failure {
         /// The stable code.
         code: Code,
         /// What was attempted, on what, why it failed.
+        message: String,
+    },
+    /// With `-once`: what is left waits for something outside: exit status 1.
+    #[error("{code} {message}")]
+    Hindered {
+        /// The stable code.
+        code: Code,
+        /// How much waits, and for what.
         message: String,
     },
     /// State could not be read or written: exit status 3.
@@ -75,14 +85,16 @@ impl Failure {
     /// The code, for its remedy.
     pub fn code(&self) -> Code {
         match self {
-            Failure::SetUp { code, .. } | Failure::State { code, .. } => *code,
+            Failure::SetUp { code, .. } | Failure::Hindered { code, .. } | Failure::State { code, .. } => {
+                *code
+            }
         }
     }
 
     /// The process's exit status.
     pub fn exit_status(&self) -> u8 {
         match self {
-            Failure::SetUp { .. } => 1,
+            Failure::SetUp { .. } | Failure::Hindered { .. } => 1,
             Failure::State { .. } => 3,
         }
     }
@@ -122,6 +134,7 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
         questions.set_current(None);
         match end? {
             End::Finished => return Ok(summary),
+            End::Hindered(code, message) => return Err(Failure::Hindered { code, message }),
             End::HandoffGone if config.once => {
                 return Err(Failure::State {
                     code: Code::HandoffGone,

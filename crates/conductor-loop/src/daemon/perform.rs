@@ -6,10 +6,10 @@ use super::{Summary, error_log, history};
 use crate::clerk::{Again, Clerk, Command as ToClerk, Settlement, Source};
 use crate::config::Mode;
 use crate::intake::{Command as ToIntake, Intake, Judged, Verdict as Judgement};
-use crate::runner::{Bytes, Ended, Job, Runner, Stop};
+use crate::runner::{Bytes, Ended, Job, Runner, Stamp, Stop};
 use crate::seal::random_fraction;
 use conductor_core::Code;
-use conductor_core::desk::{Admission, Effect, Event};
+use conductor_core::desk::{Admission, Effect, Event, Place};
 use conductor_core::limits::MESSAGE_MAX;
 use conductor_core::outcome::{Run, Verdict};
 use conductor_core::record::{Claim, Outcome, RunRecord, Status, made_correlation_id};
@@ -23,6 +23,8 @@ use std::time::Duration;
 /// What belongs to one claimed intent while it is unfinished.
 pub(super) struct Parcel {
     pub(super) claim: Arc<Claim>,
+    /// Where its run writes.
+    place: Place,
     bytes: Bytes,
     /// When the run under way was handed to the workers, and which start it is.
     pub(super) handed: Option<(jiff::Timestamp, u32)>,
@@ -76,9 +78,9 @@ impl<'b> Bench<'b> {
         &self.porch_path
     }
 
-    /// Whether the program that runs intents is not there any more.
-    pub(super) fn is_porch_missing(&self) -> bool {
-        self.porch_path != "builtin" && !std::path::Path::new(&self.porch_path).is_file()
+    /// The program that runs intents as it is now, or why it cannot be run; none where the engine is built in.
+    pub(super) fn program(&self) -> Option<Result<Option<Stamp>, String>> {
+        self.runner.program()
     }
 
     pub(super) fn summary(&self) -> &Summary {
@@ -135,13 +137,15 @@ impl<'b> Bench<'b> {
         let admission = Admission {
             seq: claim.seq,
             key: claim.key.clone(),
+            place: self.runner.place_of(&claim, &bytes),
             name: claim.name.clone(),
             sha256: claim.sha256,
             priority: claim.priority,
             started,
         };
         let (seq, claim) = (claim.seq, Arc::new(claim));
-        let parcel = Parcel { claim, bytes, handed: None, runs: Vec::new(), last_run: None };
+        let place = admission.place.clone();
+        let parcel = Parcel { claim, place, bytes, handed: None, runs: Vec::new(), last_run: None };
         self.parcels.insert(seq, parcel);
         admission
     }
@@ -343,7 +347,8 @@ impl<'b> Bench<'b> {
         }
         parcel.handed = Some((jiff::Timestamp::now(), attempt));
         tracing::debug!(seq, file = claim.name, correlation_id = claim.correlation_id, target = %claim.key, attempt, "starting porch");
-        self.runner.run(Job { seq, attempt, slot, claim, bytes });
+        let place = parcel.place.clone();
+        self.runner.run(Job { seq, attempt, slot, place, claim, bytes });
     }
 
     fn record(&mut self, seq: u64, outcome: Final, attempts: u32, duplicate_of: Option<u64>) {
@@ -365,6 +370,10 @@ impl<'b> Bench<'b> {
             duplicate_of,
             key: Some(claim.key.clone()),
             history: Some(history::of_claim(&claim, runs, run)),
+            // The file that ran: a program may have come back elsewhere.
+            porch_path: run
+                .and_then(|run| run.command.first().cloned())
+                .unwrap_or_else(|| self.porch_path.clone()),
             ..self.blank(seq, &claim.name)
         };
         let report = (record.status == Status::Failed).then(|| error_log::render(&record, run, None));

@@ -6,11 +6,12 @@ use super::{Failure, Input};
 use crate::config::{Config, Mode, Period};
 use crate::control::Control;
 use crate::intake;
-use crate::runner::{self, Engine, Executable, NotRead, ReadBack, RunLedger, Runner};
+use crate::runner::{self, Engine, NotRead, Program, ReadBack, RunLedger, Runner};
 use crate::store::Store;
-use crate::sys::dir::Dir;
+use crate::sys::outlet::Outlet;
 use crate::sys::payload::Budget;
 use conductor_core::Code;
+use conductor_core::desk::Place;
 use conductor_core::inquiry::{Held, StatusReport};
 use conductor_core::intent::Policy;
 use crossbeam_channel::Sender;
@@ -35,22 +36,26 @@ pub(super) fn open_out(config: &Config) -> Result<PathBuf, Failure> {
 
 /// Where the program is that would be run; `None` for the embedded engine.
 pub fn find_porch(config: &Config) -> Result<Option<PathBuf>, Failure> {
-    Ok(choose_program(config)?.map(|executable| executable.path))
+    Ok(choose_program(config)?.map(|program| program.path()))
+}
+
+/// What runs intents, as statuses name it.
+pub(super) fn name_of(program: Option<&Program>) -> String {
+    program.map_or_else(|| "builtin".to_owned(), |program| program.path().display().to_string())
 }
 
 /// The program to run, or `None` for the embedded engine.
-pub(super) fn choose_program(config: &Config) -> Result<Option<Executable>, Failure> {
+pub(super) fn choose_program(config: &Config) -> Result<Option<Program>, Failure> {
     if config.porch == "builtin" {
         return Ok(None);
     }
-    let search = std::env::var_os("PATH");
-    match runner::resolve(&config.porch, search.as_deref(), config.allow_unsafe_porch) {
+    match Program::find(&config.porch, std::env::var_os("PATH"), config.allow_unsafe_porch) {
         Ok(_) if !config.routes.is_empty() => Err(Failure::set_up(
             Code::BadValue,
             "the configuration has [[route]] tables, which only the embedded engine follows; with an external porch \
              they would be ignored. Use --porch builtin, or remove them",
         )),
-        Ok(executable) => Ok(Some(executable)),
+        Ok(program) => Ok(Some(program)),
         Err(error) if error.code() == Code::PorchMissing && !config.porch_given => {
             tracing::warn!(
                 "no porch on PATH: using the embedded engine (--porch builtin says so without this warning)"
@@ -64,13 +69,16 @@ pub(super) fn choose_program(config: &Config) -> Result<Option<Executable>, Fail
 /// What runs intents; for the embedded engine also the directory of its packages, which the clerk syncs.
 pub(super) fn engine(
     config: &Config,
-    program: Option<Executable>,
+    program: Option<Program>,
     out: &Path,
-) -> std::io::Result<(Engine, Option<Dir>)> {
-    Ok(match program {
-        Some(executable) => (Engine::External(executable), None),
-        None => (Engine::Embedded(Arc::new(package_engine(config, out))), Some(Dir::open(out)?)),
-    })
+) -> std::io::Result<(Engine, Arc<Outlet>)> {
+    let engine = program.map_or_else(
+        || Engine::Embedded(Arc::new(package_engine(config, out))),
+        |program| Engine::External(Arc::new(program)),
+    );
+    // The clerk syncs what the embedded engine writes.
+    let outlet = Outlet::new(out, matches!(engine, Engine::Embedded(_)))?;
+    Ok((engine, Arc::new(outlet)))
 }
 
 /// The package engine as the configuration wants it.
@@ -90,6 +98,18 @@ pub fn package_engine(config: &Config, out: &Path) -> conductor_porch::Engine {
 /// How long files and records are kept.
 pub(super) fn retention(config: &Config) -> jiff::SignedDuration {
     jiff::SignedDuration::try_from(config.retention).unwrap_or(jiff::SignedDuration::MAX)
+}
+
+/// Every place a run may write to.
+pub(super) fn outlets(engine: &Engine, out: &Arc<Outlet>) -> Vec<(Place, Arc<Outlet>)> {
+    let mut all = vec![(Place::Output, Arc::clone(out))];
+    if let Engine::Embedded(engine) = engine {
+        all.extend(engine.repositories().into_iter().map(|path| {
+            let place = Place::Repository(path.display().to_string().into());
+            (place, Arc::new(Outlet::expected(&path)))
+        }));
+    }
+    all
 }
 
 pub(super) fn period(config: &Config, polled: bool) -> Option<Duration> {
@@ -170,7 +190,7 @@ pub(super) fn open_control(
 pub(super) fn start_runner(
     config: &Config,
     places: &Places,
-    (engine, out): (Engine, PathBuf),
+    (engine, outlet): (Engine, Arc<Outlet>),
     (ledger, store): (&Arc<RunLedger>, &Arc<Store>),
     inputs: Sender<Input>,
 ) -> std::io::Result<Runner> {
@@ -182,7 +202,7 @@ pub(super) fn start_runner(
     });
     let settings = runner::Settings {
         engine,
-        out,
+        outlet,
         structured: config.mode == Mode::Structured,
         timeout: config.timeout,
         grace: config.grace,

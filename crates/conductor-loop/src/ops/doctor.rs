@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::daemon::{FREE_BYTES_MIN, FREE_INODES_MIN, HeadFile, Renamers, StateFiles, find_porch};
 use crate::store::{Store, StoreError};
 use crate::sys::dir::Dir;
+use crate::sys::outlet::{Outage, Outlet, Outlook};
 use crate::sys::slots::Slots;
 use crate::sys::watch::Watch;
 use crate::sys::{access, descriptor_limit, kernel_lacks};
@@ -202,7 +203,18 @@ fn packages(config: &Config) -> Finding {
         Ok(path) if !access(&path) => {
             bad(format!("{out} cannot be written by this user"), "Give the daemon's user the directory.")
         }
-        Ok(_) => good(format!("{out} can be written")),
+        Ok(path) => match Outlet::expected(&path).look() {
+            Outlook { outage: Some(Outage::Full), free } => bad(
+                format!("{out} is full: {} KiB free", free.unwrap_or(0) >> 10),
+                "Make room; intents wait until then.",
+            ),
+            Outlook { outage: Some(_), .. } => {
+                bad(format!("{out} is mounted read-only"), "Mount it for writing.")
+            }
+            Outlook { outage: None, free } => {
+                good(format!("{out} can be written; {} MiB free", free.unwrap_or(0) >> 20))
+            }
+        },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             good(format!("{out} does not exist; the daemon makes it"))
         }

@@ -1,24 +1,35 @@
 //! The package engine as a library call: no process unless a route leads to a repository, the same outcome type.
 
 use super::{Job, Settings, Stop, Worker};
-use conductor_core::intent::{Policy, judge};
+use crate::sys::outlet::Outage;
+use conductor_core::desk::Place;
+use conductor_core::intent::{Intent, Policy, Refusal, judge};
 use conductor_core::limits::MESSAGE_MAX;
-use conductor_core::outcome::{Capture, Ending, Run};
+use conductor_core::outcome::{Capture, Ending, Postponed, Run};
 use conductor_core::scrub;
 use conductor_porch::{Engine, Order, Outcome, Patience, PorchError, Provenance};
 use std::time::{Duration, Instant};
 
-/// How long an intent waits for another process that works on the same packages before it is tried again later.
-const LOCK_WAIT: Duration = Duration::from_secs(10);
+/// How long a worker waits for another process that works on the same package before the intent is put off.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+/// And for one in the same repository, which may take as long as a push.
+const REPOSITORY_WAIT: Duration = Duration::from_millis(250);
+/// The steps of git that talk to a remote.
+const REMOTE_STEPS: [&str; 3] = ["ls-remote", "fetch", "push"];
 
 pub(super) fn run(worker: &Worker, settings: &Settings, engine: &Engine, job: &Job, order: &Order) -> Run {
     let begin = Instant::now();
+    let to_output = job.place == Place::Output;
+    if to_output && !settings.outlet.is_in_place() {
+        return worker.not_run(super::out_of_order(&settings.outlet, Outage::Gone));
+    }
     let limit = super::time_limit(settings, job);
     let cancelled = || worker.stop.level() >= Stop::Terminate;
+    let lock_wait = if to_output { LOCK_WAIT } else { REPOSITORY_WAIT };
     let patience =
-        Patience { lock_wait: LOCK_WAIT.min(limit), deadline: begin + limit, cancelled: &cancelled };
+        Patience { lock_wait: lock_wait.min(limit), deadline: begin + limit, cancelled: &cancelled };
     let (mut stdout, mut change) = (Capture::default(), String::new());
-    let ending = match engine.apply(order, &patience) {
+    let ending = match engine.apply(order, &patience).map_err(|error| ending(settings, &job.place, &error)) {
         Ok(applied) => {
             report(&applied.outcome);
             stdout.head = format!("{}\n", applied.outcome.line()).into_bytes();
@@ -26,7 +37,7 @@ pub(super) fn run(worker: &Worker, settings: &Settings, engine: &Engine, job: &J
             change = applied.diff();
             Ending::Exited(0)
         }
-        Err(error) => ending(error),
+        Err(ending) => ending,
     };
     let command = vec!["builtin".to_owned()];
     let duration = begin.elapsed();
@@ -35,9 +46,10 @@ pub(super) fn run(worker: &Worker, settings: &Settings, engine: &Engine, job: &J
 
 /// The bytes that run are judged again, and only they: what the claim says of them is for ordering.
 pub(super) fn order(job: &Job, bytes: &[u8]) -> Result<Order, Ending> {
-    // Scaling to zero was decided when the intent was taken.
-    let intent = judge(bytes, Policy { allow_scale_to_zero: true }).map_err(|refusal| {
-        Ending::EngineFailed { code: refusal.code, message: refusal.to_string(), passing: false }
+    let intent = judged(bytes).map_err(|refusal| Ending::EngineFailed {
+        code: refusal.code,
+        message: refusal.to_string(),
+        passing: false,
     })?;
     let provenance = Provenance {
         sha256: job.claim.sha256.to_string(),
@@ -47,16 +59,38 @@ pub(super) fn order(job: &Job, bytes: &[u8]) -> Result<Order, Ending> {
     Ok(Order { intent, provenance })
 }
 
-fn ending(error: PorchError) -> Ending {
-    match error {
-        error if error.is_no_space() => Ending::NoSpace,
-        PorchError::Cancelled => Ending::Interrupted,
-        error => Ending::EngineFailed {
-            code: error.code(),
-            message: error.to_string(),
-            passing: error.is_passing(),
-        },
-    }
+/// Scaling to zero was decided when the intent was taken.
+fn judged(bytes: &[u8]) -> Result<Intent, Refusal> {
+    judge(bytes, Policy { allow_scale_to_zero: true })
+}
+
+/// Where the run will write; what cannot be told goes to the output directory, and is refused there.
+pub(super) fn place_of(engine: &Engine, bytes: &[u8]) -> Place {
+    let order = judged(bytes).map(|intent| Order { intent, provenance: Provenance::default() });
+    let repository = order.ok().and_then(|order| engine.repository_of(&order));
+    repository.map_or(Place::Output, |path| Place::Repository(path.display().to_string().into()))
+}
+
+fn ending(settings: &Settings, place: &Place, error: &PorchError) -> Ending {
+    let reason = error.to_string();
+    let outage = || match place {
+        Place::Output => settings.outlet.look().outage,
+        Place::Repository(_) => None,
+    };
+    let cause = match error {
+        PorchError::Cancelled => return Ending::Interrupted,
+        error if error.is_no_space() => Some(Postponed::OutFull),
+        PorchError::Io { .. } => outage().map(super::cause_of),
+        PorchError::Git { step, .. } if error.is_passing() && REMOTE_STEPS.contains(&step.as_str()) => {
+            Some(Postponed::RemoteUnreachable)
+        }
+        error if error.is_busy() => Some(Postponed::PackageBusy),
+        _ => None,
+    };
+    cause.map_or_else(
+        || Ending::EngineFailed { code: error.code(), message: reason.clone(), passing: error.is_passing() },
+        |cause| Ending::Withheld { cause, reason: reason.clone() },
+    )
 }
 
 fn report(outcome: &Outcome) {

@@ -2,19 +2,24 @@
 //! ended; each ending has its own name. Waiting is one poll over the process, both streams and the stop sign.
 
 use super::capture::Stream;
-use super::{Executable, Job, Settings, Stop, Worker, leftovers};
+use super::staging::Copy;
+use super::{Job, Program, Settings, Stop, Worker, leftovers};
+use crate::sys::outlet::Outage;
 use crate::sys::process::{self, ProcessId};
 use crate::sys::wake::wait_readable;
-use conductor_core::outcome::{Capture, Ending, Run};
+use conductor_core::outcome::{Capture, EX_TEMPFAIL, Ending, Postponed, Run};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// After porch has ended, its streams are read for this long; a grandchild that holds them open does not hang us.
 const DRAIN: Duration = Duration::from_millis(200);
+/// How often is looked where the system does not let us wait.
+const LOOK: Duration = Duration::from_millis(20);
 /// What porch may inherit of our environment (design part 5).
 const ALLOWED: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
 
@@ -38,26 +43,30 @@ enum Ladder {
     Killed { by_deadline: bool },
 }
 
-pub(super) fn run(worker: &Worker, settings: &Settings, executable: &Executable, job: &Job) -> Run {
-    let file = worker.slots.path_of(job.slot).join(&job.claim.name);
+pub(super) fn run(worker: &Worker, settings: &Settings, program: &Program, copy: &Copy, job: &Job) -> Run {
+    let mut run = worker.not_run(Ending::Interrupted);
+    let executable = match ready(worker, settings, program, copy, job) {
+        Ok(executable) => executable,
+        Err(ending) => {
+            run.ending = ending;
+            return run;
+        }
+    };
     let mut words = vec![
         "-intent".to_owned(),
-        file.display().to_string(),
+        file(worker, job).display().to_string(),
         "-out".to_owned(),
-        settings.out.display().to_string(),
+        settings.outlet.path().display().to_string(),
     ];
     if settings.structured {
         words.push("-structured".to_owned());
     }
     let begin = Instant::now();
-    let mut run = worker.not_run(Ending::Interrupted);
-    run.command =
-        std::iter::once(executable.path.display().to_string()).chain(words.iter().cloned()).collect();
-    let started = command(worker, settings, executable, job).args(&words).spawn();
-    let child = match started {
+    run.command = std::iter::once(executable.display().to_string()).chain(words.iter().cloned()).collect();
+    let child = match command(worker, settings, &executable, job).args(&words).spawn() {
         Ok(child) => child,
         Err(error) => {
-            run.ending = not_started(&error);
+            run.ending = not_started(worker, program, &error);
             return run;
         }
     };
@@ -65,26 +74,77 @@ pub(super) fn run(worker: &Worker, settings: &Settings, executable: &Executable,
         Ok(running) => {
             let marks = leftovers::marks(job.seq, &job.claim.sha256);
             let (ending, stdout, stderr, left) = running.until_its_end(&marks);
+            let ending = looked_over(worker, settings, ending);
             Run { ending, duration: begin.elapsed(), stdout, stderr, leftovers: left, ..run }
         }
         Err(error) => {
-            run.ending = not_started(&error);
+            run.ending = Ending::Unwatched { reason: error.to_string() };
             run
         }
     }
 }
 
-fn not_started(error: &io::Error) -> Ending {
-    let passing = matches!(
-        Errno::from_io_error(error),
-        Some(Errno::AGAIN | Errno::NOMEM | Errno::TXTBSY | Errno::MFILE | Errno::NFILE)
-    );
-    Ending::NotStarted { reason: error.to_string(), passing }
+fn file(worker: &Worker, job: &Job) -> PathBuf {
+    worker.slots.path_of(job.slot).join(&job.claim.name)
 }
 
-fn command(worker: &Worker, settings: &Settings, executable: &Executable, job: &Job) -> Command {
+/// The program to start, when everything is where it was left: the program, the private copy by the path that porch gets,
+/// the output directory.
+fn ready(
+    worker: &Worker,
+    settings: &Settings,
+    program: &Program,
+    copy: &Copy,
+    job: &Job,
+) -> Result<PathBuf, Ending> {
+    let withheld = |cause, reason: String| Ending::Withheld { cause, reason };
+    let (executable, _) =
+        program.current().map_err(|error| withheld(Postponed::PorchMissing, error.to_string()))?;
+    let file = file(worker, job);
+    if !copy.is_at(&file) {
+        let reason = format!("{} does not lead to the private copy that was written there", file.display());
+        return Err(withheld(Postponed::DirectoryReplaced, reason));
+    }
+    if !settings.outlet.is_in_place() {
+        return Err(super::out_of_order(&settings.outlet, Outage::Gone));
+    }
+    Ok(executable)
+}
+
+/// What a failed start means. What may be another version of the program on its way is waited for.
+fn not_started(worker: &Worker, program: &Program, error: &io::Error) -> Ending {
+    let reason = format!("porch could not be started: {error}");
+    let cause = match Errno::from_io_error(error) {
+        Some(Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE) => Postponed::System,
+        Some(Errno::TXTBSY) => Postponed::PorchMissing,
+        _ if program.current().is_err() => Postponed::PorchMissing,
+        _ if !worker.slots.is_in_place() => Postponed::DirectoryReplaced,
+        _ if program.is_unsettled() => Postponed::PorchMissing,
+        _ => return Ending::NotStarted { reason: error.to_string() },
+    };
+    Ending::Withheld { cause, reason }
+}
+
+/// A success counts only where porch was given what was judged; a failure is no matter of the intent where nothing could be
+/// written.
+fn looked_over(worker: &Worker, settings: &Settings, ending: Ending) -> Ending {
+    match ending {
+        Ending::Exited(0) if !worker.slots.leads_there() => {
+            Ending::Misled { reason: "the staging directory was replaced while porch ran".to_owned() }
+        }
+        Ending::Exited(status) if status != 0 && status != EX_TEMPFAIL => {
+            match settings.outlet.look().outage {
+                Some(outage) => Ending::Hampered { status, cause: super::cause_of(outage) },
+                None => ending,
+            }
+        }
+        other => other,
+    }
+}
+
+fn command(worker: &Worker, settings: &Settings, executable: &Path, job: &Job) -> Command {
     let claim = &job.claim;
-    let mut command = Command::new(&executable.path);
+    let mut command = Command::new(executable);
     command.env_clear();
     for name in ALLOWED {
         if let Some(value) = std::env::var_os(name) {
@@ -138,7 +198,7 @@ impl<'w> Running<'w> {
                 grace: settings.grace,
             }),
             Err(error) => {
-                // Without a descriptor to wait on it cannot be supervised: it does not run at all.
+                // Without a descriptor to wait on it cannot be supervised: it does not run on.
                 process::kill_group(pid);
                 let _ = child.wait();
                 Err(error)
@@ -155,19 +215,21 @@ impl<'w> Running<'w> {
                 Ladder::Terminated { kill_at, .. } => Some(kill_at),
                 Ladder::Killed { .. } => None,
             };
-            match self.wait(until) {
-                Ok(false) => {}
-                // Waiting itself failed: the end is awaited without streams rather than lost.
-                Ok(true) | Err(_) => break self.child.wait(),
+            let ended = match self.wait(until) {
+                Ok(ended) => ended,
+                // The system refuses to wait for several things at once. They are looked at in turn, so that neither the time
+                // limit nor a full pipe is lost.
+                Err(_) => self.look_around(until),
+            };
+            if ended {
+                break self.child.wait();
             }
         };
         let left = self.end_leftovers(marks);
         self.drain_rest();
         let ending = match status {
             Ok(status) => named(status, ladder, self.limit),
-            Err(error) => {
-                Ending::NotStarted { reason: format!("its end could not be read: {error}"), passing: false }
-            }
+            Err(error) => Ending::Unwatched { reason: format!("its end could not be read: {error}") },
         };
         (ending, self.stdout.finish(), self.stderr.finish(), left)
     }
@@ -213,6 +275,16 @@ impl<'w> Running<'w> {
         Ok(ended)
     }
 
+    /// A short sleep in place of a wait, then a look at everything. True when the process has ended.
+    fn look_around(&mut self, until: Option<Instant>) -> bool {
+        let left = until.map_or(LOOK, |until| until.saturating_duration_since(Instant::now()));
+        std::thread::sleep(left.min(LOOK)); // Nothing can wake us: that is what failed.
+        self.stdout.drain();
+        self.stderr.drain();
+        self.worker.waker.clear();
+        matches!(self.child.try_wait(), Ok(Some(_)) | Err(_))
+    }
+
     /// Kills what is left of the group and what escaped from it, and says what it was.
     fn end_leftovers(&self, marks: &[String]) -> Vec<String> {
         let mut left = Vec::new();
@@ -228,20 +300,13 @@ impl<'w> Running<'w> {
         let until = Instant::now() + DRAIN;
         while self.stdout.descriptor().is_some() || self.stderr.descriptor().is_some() {
             let left = until.saturating_duration_since(Instant::now());
-            match wait_readable([self.stdout.descriptor(), self.stderr.descriptor()], Some(left)) {
-                Ok([false, false]) | Err(_) if left.is_zero() => return,
-                Ok([out, err]) => {
-                    if out {
-                        self.stdout.drain();
-                    }
-                    if err {
-                        self.stderr.drain();
-                    }
-                    if left.is_zero() {
-                        return;
-                    }
-                }
-                Err(_) => return,
+            if wait_readable([self.stdout.descriptor(), self.stderr.descriptor()], Some(left)).is_err() {
+                std::thread::sleep(left.min(LOOK)); // Nothing can wake us: that is what failed.
+            }
+            self.stdout.drain();
+            self.stderr.drain();
+            if left.is_zero() {
+                return;
             }
         }
     }

@@ -69,6 +69,11 @@ impl RunLedger {
         self.write(u64::from(slot) + 1, &format!("{seq} {attempt} {} {}", process.pid, process.start));
     }
 
+    /// It did not happen after all.
+    pub fn withdraw(&self, slot: u16) {
+        self.write(u64::from(slot) + 1, "");
+    }
+
     fn write(&self, line: u64, text: &str) {
         let content = format!("{text:<width$}\n", width = LINE - 1);
         // A line that cannot be written only makes recovery count a start that may have happened.

@@ -7,22 +7,26 @@ mod executable;
 mod external;
 mod ledger;
 mod leftovers;
+mod program;
 mod staging;
 
 pub use executable::{Executable, ExecutableError, ensure_out, resolve};
 pub use ledger::{LastRuns, RunLedger, RunLine};
 pub use leftovers::kill_leftovers;
+pub use program::{Program, Stamp};
 
 use crate::sys::dir::Dir;
+use crate::sys::outlet::{Outage, Outlet};
 use crate::sys::payload::Payload;
 use crate::sys::slots::Slots;
 use crate::sys::wake::Waker;
 use conductor_core::Code;
-use conductor_core::outcome::{Capture, Ending, Run};
+use conductor_core::desk::Place;
+use conductor_core::outcome::{Capture, Ending, Postponed, Run};
 use conductor_core::record::Claim;
 use crossbeam_channel::{Receiver, Sender};
+use staging::Copy;
 use std::io;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
@@ -33,8 +37,8 @@ use std::time::Duration;
 pub enum Engine {
     /// The package engine as a library call.
     Embedded(Arc<conductor_porch::Engine>),
-    /// A program, checked at start.
-    External(Executable),
+    /// A program, checked at start and whenever it changed.
+    External(Arc<Program>),
 }
 
 /// What every run has in common. The time limits may change while running (SIGHUP).
@@ -42,8 +46,8 @@ pub enum Engine {
 pub struct Settings {
     /// What runs an intent.
     pub engine: Engine,
-    /// Absolute path of the output directory.
-    pub out: PathBuf,
+    /// The output directory.
+    pub outlet: Arc<Outlet>,
     /// Whether `-structured` is passed.
     pub structured: bool,
     /// Time limit of one run.
@@ -106,6 +110,8 @@ pub struct Job {
     pub attempt: u32,
     /// The staging slot.
     pub slot: u16,
+    /// Where the run writes.
+    pub place: Place,
     /// The intent.
     pub claim: Arc<Claim>,
     /// Exactly the bytes to run.
@@ -179,14 +185,14 @@ struct Worker {
 struct Prepared<'s> {
     slot: Dir,
     /// The private copy in it.
-    copy: staging::Copy,
+    copy: Copy,
     work: Work<'s>,
 }
 
 /// What is to be run.
 enum Work<'s> {
     Embedded(&'s conductor_porch::Engine, Box<conductor_porch::Order>),
-    External(&'s Executable),
+    External(&'s Program),
 }
 
 impl Runner {
@@ -227,6 +233,42 @@ impl Runner {
         if let Some(jobs) = &self.jobs {
             // Fails only when all workers have ended, which happens after the last job.
             let _ = jobs.send(job);
+        }
+    }
+
+    /// Where the run of a claim will write. A program writes into the output directory, as far as anybody knows.
+    pub fn place_of(&self, claim: &Claim, bytes: &Bytes) -> Place {
+        let settings = self.settings.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let Engine::Embedded(engine) = &settings.engine else { return Place::Output };
+        if !engine.uses_git() {
+            return Place::Output;
+        }
+        let mut place = Place::Output;
+        let mut look = |bytes: &[u8]| place = embedded::place_of(engine, bytes);
+        match bytes {
+            Bytes::Held(bytes) => look(bytes),
+            Bytes::Stored => {
+                if let Err(NotRead { code, reason }) = settings.read_back.0(claim, &mut look) {
+                    // Its run will not have them either, and says so.
+                    tracing::warn!(
+                        seq = claim.seq,
+                        code = code.id(),
+                        reason,
+                        "where its run writes is not known"
+                    );
+                }
+            }
+        }
+        place
+    }
+
+    /// The program as it is now, or why it cannot be run; none where the engine is built in.
+    pub fn program(&self) -> Option<Result<Option<Stamp>, String>> {
+        match &self.settings.read().unwrap_or_else(PoisonError::into_inner).engine {
+            Engine::Embedded(_) => None,
+            Engine::External(program) => {
+                Some(program.current().map(|(_, stamp)| stamp).map_err(|error| error.to_string()))
+            }
         }
     }
 
@@ -274,8 +316,11 @@ impl Worker {
         self.ledger.begin(job.slot, job.seq, job.attempt);
         let run = match &work {
             Work::Embedded(engine, order) => embedded::run(self, &settings, engine, job, order),
-            Work::External(executable) => external::run(self, &settings, executable, job),
+            Work::External(program) => external::run(self, &settings, program, &copy, job),
         };
+        if !run.ending.began() {
+            self.ledger.withdraw(job.slot);
+        }
         let staged = copy.seal(&slot, &job.claim);
         if !staged || matches!(settings.engine, Engine::External(_)) {
             self.slots.sweep(job.slot, &slot, staged.then_some(job.claim.name.as_str()));
@@ -299,21 +344,35 @@ impl Worker {
     }
 
     fn prepare<'s>(&self, settings: &'s Settings, job: &Job, bytes: &[u8]) -> Result<Prepared<'s>, Ending> {
-        let renew = || self.slots.renew(job.slot);
-        let opened = self.slots.open(job.slot);
-        let staged = opened.and_then(|slot| staging::stage(slot, &job.claim.name, bytes, renew));
-        let (slot, copy) = staged.map_err(|error| {
+        let (slot, copy) = self.stage(job, bytes)?;
+        let work = match &settings.engine {
+            Engine::Embedded(engine) => Work::Embedded(engine, Box::new(embedded::order(job, bytes)?)),
+            Engine::External(program) => Work::External(program),
+        };
+        Ok(Prepared { slot, copy, work })
+    }
+
+    /// The private copy in its slot.
+    fn stage(&self, job: &Job, bytes: &[u8]) -> Result<(Dir, Copy), Ending> {
+        let attempt = || {
+            let slot = self.slots.open(job.slot)?;
+            staging::stage(slot, &job.claim.name, bytes, || self.slots.renew(job.slot))
+        };
+        // Where the staging directory itself was removed, it is made again once.
+        let staged = attempt().or_else(|error| {
+            if crate::sys::is_no_space(&error) || self.slots.leads_there() || !self.slots.is_in_place() {
+                return Err(error);
+            }
+            attempt()
+        });
+        staged.map_err(|error| {
             if crate::sys::is_no_space(&error) {
                 return Ending::NoSpace;
             }
-            let reason = format!("the private copy cannot be written: {error}");
-            Ending::NotStarted { reason, passing: true }
-        })?;
-        let work = match &settings.engine {
-            Engine::Embedded(engine) => Work::Embedded(engine, Box::new(embedded::order(job, bytes)?)),
-            Engine::External(executable) => Work::External(executable),
-        };
-        Ok(Prepared { slot, copy, work })
+            let moved = !self.slots.leads_there();
+            let cause = if moved { Postponed::DirectoryReplaced } else { Postponed::System };
+            Ending::Withheld { cause, reason: format!("the private copy cannot be written: {error}") }
+        })
     }
 
     fn not_run(&self, ending: Ending) -> Run {
@@ -328,6 +387,25 @@ impl Worker {
             worker: self.number,
         }
     }
+}
+
+/// What waits for a place in this state.
+pub fn cause_of(outage: Outage) -> Postponed {
+    match outage {
+        Outage::Full => Postponed::OutFull,
+        Outage::ReadOnly => Postponed::OutReadOnly,
+        Outage::Gone => Postponed::OutGone,
+    }
+}
+
+/// Nothing can be written there.
+fn out_of_order(outlet: &Outlet, outage: Outage) -> Ending {
+    let found = match outage {
+        Outage::Full => "is full",
+        Outage::ReadOnly => "is mounted read-only",
+        Outage::Gone => "is not there, or not mounted",
+    };
+    Ending::Withheld { cause: cause_of(outage), reason: format!("{} {found}", outlet.path().display()) }
 }
 
 /// The time limit of one run: the intent may only shorten what the operator allows.

@@ -7,6 +7,7 @@ use conductor_core::record::Claim;
 use rustix::fs::{Mode, fchmod};
 use std::fs::File;
 use std::io;
+use std::path::Path;
 
 const STAGED_MODE: u32 = 0o400;
 const ARCHIVED_MODE: u32 = 0o640;
@@ -35,6 +36,13 @@ pub(super) fn stage(
 }
 
 impl Copy {
+    /// Whether this path leads to the very file that was written, and not to another of the same name.
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        let found = std::fs::symlink_metadata(path).map(|meta| (meta.dev(), meta.ino()));
+        matches!((found, Meta::of(&self.0)), (Ok(found), Ok(own)) if found == own.id)
+    }
+
     /// Whether name and content are still what they were; then its mode becomes the archive's. A porch that moved,
     /// replaced or rewrote it loses: the archive is made from the store (threat A08, B13).
     pub(super) fn seal(&self, slot: &Dir, claim: &Claim) -> bool {

@@ -48,8 +48,8 @@ fn bytes_that_cannot_be_read_back_are_no_attempt_and_no_file() {
         }
     });
     let settings = Settings {
-        engine: Engine::External(Executable { path: "/bin/true".into() }),
-        out: temp.path().to_path_buf(),
+        engine: Engine::External(Arc::new(Program::find("/bin/true", None, true).unwrap())),
+        outlet: Arc::new(Outlet::new(temp.path(), false).unwrap()),
         structured: false,
         timeout: Duration::from_mins(1),
         grace: Duration::from_secs(1),
@@ -60,13 +60,27 @@ fn bytes_that_cannot_be_read_back_are_no_attempt_and_no_file() {
     let report = move |ended| drop(to_test.send(ended));
     let mut runner = Runner::start(1, settings, &slots, &Arc::new(ledger), report).unwrap();
     for code in [Code::StoreFailed, Code::StoreDamaged, Code::StoreFailed] {
-        runner.run(Job { seq: 7, attempt: 1, slot: 0, claim: Arc::new(claim()), bytes: Bytes::Stored });
+        runner.run(Job {
+            seq: 7,
+            attempt: 1,
+            slot: 0,
+            place: Place::Output,
+            claim: Arc::new(claim()),
+            bytes: Bytes::Stored,
+        });
         let Ended { run, staged, .. } = ended.recv_timeout(Duration::from_mins(1)).unwrap();
         assert!(matches!(&run.ending, Ending::NoBytes { code: found, .. } if *found == code), "{run:?}");
         assert_eq!((run.ending.verdict(), staged), (Verdict::Postpone(Postponed::NoBytes), false));
         assert!(!temp.path().join("staging/0/intent-a.json").exists(), "no file of nothing");
     }
-    runner.run(Job { seq: 7, attempt: 1, slot: 0, claim: Arc::new(claim()), bytes: Bytes::Stored });
+    runner.run(Job {
+        seq: 7,
+        attempt: 1,
+        slot: 0,
+        place: Place::Output,
+        claim: Arc::new(claim()),
+        bytes: Bytes::Stored,
+    });
     let Ended { run, staged, .. } = ended.recv_timeout(Duration::from_mins(1)).unwrap();
     assert_eq!((run.ending, staged), (Ending::Exited(0), true));
     assert_eq!(std::fs::read(temp.path().join("staging/0/intent-a.json")).unwrap(), BYTES);

@@ -4,6 +4,7 @@
 pub mod clear;
 pub mod dir;
 pub mod lock;
+pub mod outlet;
 pub mod panics;
 pub mod payload;
 pub mod plain;

@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -24,9 +25,16 @@ const NAMES_MAX: u32 = 64;
 pub struct Slots {
     /// The directory above.
     private: Arc<Dir>,
-    staging: RwLock<Arc<Dir>>,
+    staging: RwLock<Staging>,
     path: PathBuf,
     books: Mutex<Books>,
+}
+
+/// The directory that holds the slots, and its identity.
+#[derive(Debug)]
+struct Staging {
+    dir: Arc<Dir>,
+    id: (u64, u64),
 }
 
 #[derive(Debug, Default)]
@@ -50,13 +58,13 @@ impl Slots {
     /// The slots below `private`, whose absolute path is `path`. All in it is made again by us, so whatever took the place of
     /// the directory is removed, and modes that lock us out are set right.
     pub fn below(private: &Arc<Dir>, path: &Path) -> io::Result<Self> {
-        let staging = RwLock::new(Arc::new(staging(private)?));
+        let staging = RwLock::new(Staging::open(private)?);
         let private = Arc::clone(private);
         Ok(Self { private, staging, path: path.join(NAME), books: Mutex::default() })
     }
 
     fn staging(&self) -> Arc<Dir> {
-        Arc::clone(&self.staging.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.staging.read().unwrap_or_else(PoisonError::into_inner).dir)
     }
 
     /// Absolute path of the directory that holds the slots.
@@ -72,18 +80,25 @@ impl Slots {
     /// Whether the path of the staging directory leads to it. A run that removed or replaced the directory itself has done that
     /// for its own run only: it is made again.
     pub fn is_in_place(&self) -> bool {
-        let by_path = || Some(Dir::open(&self.path).ok()?.meta().ok()?.id);
-        let same = |own: &Dir| own.meta().is_ok_and(|own| by_path() == Some(own.id));
-        if same(&self.staging()) {
+        if self.leads_there() {
             return true;
         }
-        let made = self.private.make_own().and_then(|()| staging(&self.private));
+        let made = self.private.make_own().and_then(|()| Staging::open(&self.private));
         let Ok(made) = made else { return false };
-        let in_place = same(&made);
+        let in_place = self.leads_to(made.id);
         if in_place {
-            *self.staging.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(made);
+            *self.staging.write().unwrap_or_else(PoisonError::into_inner) = made;
         }
         in_place
+    }
+
+    /// The same, and nothing is made.
+    pub fn leads_there(&self) -> bool {
+        self.leads_to(self.staging.read().unwrap_or_else(PoisonError::into_inner).id)
+    }
+
+    fn leads_to(&self, id: (u64, u64)) -> bool {
+        std::fs::symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == id)
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
@@ -106,7 +121,7 @@ impl Slots {
             opened => opened,
         };
         match opened {
-            Ok(dir) if !unswept && dir.meta()?.mode & MODE == MODE => Ok(dir),
+            Ok(dir) if !unswept => Ok(dir),
             _ => self.renew(slot),
         }
     }
@@ -234,18 +249,26 @@ impl Slots {
     }
 }
 
-fn staging(private: &Dir) -> io::Result<Dir> {
-    match private.stat(NAME) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Ok(meta) if meta.kind == Kind::Directory => {
-            let staging = private.sub_of_ours(NAME)?;
-            staging.make_own()?;
-            return Ok(staging);
-        }
-        Ok(_) => private.unlink(NAME)?,
-        Err(error) => return Err(error),
+impl Staging {
+    fn open(private: &Dir) -> io::Result<Self> {
+        let dir = Self::directory(private)?;
+        let id = dir.meta()?.id;
+        Ok(Self { dir: Arc::new(dir), id })
     }
-    private.ensure(NAME, MODE)
+
+    fn directory(private: &Dir) -> io::Result<Dir> {
+        match private.stat(NAME) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Ok(meta) if meta.kind == Kind::Directory => {
+                let staging = private.sub_of_ours(NAME)?;
+                staging.make_own()?;
+                return Ok(staging);
+            }
+            Ok(_) => private.unlink(NAME)?,
+            Err(error) => return Err(error),
+        }
+        private.ensure(NAME, MODE)
+    }
 }
 
 #[cfg(test)]

@@ -45,6 +45,7 @@ pub struct Metrics {
     overflows: IntCounter,
     ready: IntGauge,
     free: IntGauge,
+    out_free: IntGauge,
     log_dropped: IntCounter,
     /// How many of the dropped lines `log_dropped` has counted.
     log_dropped_seen: AtomicU64,
@@ -176,6 +177,8 @@ impl Metrics {
             )?,
             ready: make.gauge("conductor_ready", "1 when new files are taken.")?,
             free: make.gauge("conductor_free_bytes", "Free space of the handoff directory's file system.")?,
+            out_free: make
+                .gauge("conductor_out_free_bytes", "Free space of the output directory\'s file system.")?,
             log_dropped: make.counter(
                 "conductor_log_dropped_total",
                 "Log lines that were not written because nobody read standard error.",
@@ -257,6 +260,11 @@ impl Metrics {
     /// Whether new files are taken.
     pub fn set_ready(&self, ready: bool) {
         self.ready.set(i64::from(ready));
+    }
+
+    /// Free bytes where packages are written.
+    pub fn set_out_free(&self, bytes: u64) {
+        self.out_free.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// Free space in bytes.

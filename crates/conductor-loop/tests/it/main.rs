@@ -37,6 +37,7 @@ mod secure;
 mod signals;
 mod staging;
 mod state;
+mod surroundings;
 mod systemd;
 mod texts;
 mod variables;

@@ -94,12 +94,13 @@ fn a_package_somebody_else_works_on_is_tried_again() {
     rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
     let daemon = env.start_ready(&["-porch", "builtin", "-timeout", "100ms"]);
     env.drop_file("intent-two.json", flat("web", 3));
-    daemon.wait_log("retrying: ");
+    let waits = || env.operate(&["explain", "intent-two.json"]).stdout.contains("package-busy");
+    wait_until("it waits for whoever holds it", waits);
     drop(held);
     let status = env.wait_status("intent-two.json");
     daemon.stop().expect(0);
     assert_eq!(status["status"], "success", "{status}");
-    assert!(status["attempts"].as_u64() > Some(1), "{status}");
+    assert_eq!(status["attempts"], 1, "waiting is no attempt: {status}");
     assert!(package(&env, "test/web-scaling/deployment.yaml").ends_with("replicas: 3\n"));
 }
 

@@ -25,7 +25,7 @@ fn once(env: &TestEnv, porch: &str, name: &str) -> Finished {
     }
     let finished = env.once(&["-porch", porch]).expect(0);
     let status = env.status(&format!("intent-{name}.json")).unwrap();
-    assert_eq!((&status["status"], &status["attempts"]), (&"success".into(), &1.into()), "{status}");
+    assert_eq!(status["status"], "success", "{status}");
     finished
 }
 

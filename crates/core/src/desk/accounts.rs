@@ -306,7 +306,10 @@ fn a_run_without_space_or_bytes_does_not_count_and_comes_back() {
     audit(&world.desk);
     assert!(world.running.is_empty());
     let why = world.desk.why(world.now, 1).unwrap();
-    assert_eq!(why, Why::Postponed { cause: Postponed::NoBytes, left: POSTPONED_RETRY });
+    assert_eq!(
+        why,
+        Why::Postponed { cause: Postponed::NoBytes, left: Some(POSTPONED_RETRY), repository: None }
+    );
     assert_eq!(why.reason().word, "store-unreadable");
     world.now = world.desk.wake_at().expect("it waits for space");
     world.tick();

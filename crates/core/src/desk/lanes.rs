@@ -5,7 +5,7 @@
 use crate::intent::TargetKey;
 use crate::limits::PRIORITY_POINT;
 use crate::record::LastSuccess;
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 /// The order among ready heads: smaller runs first. Time of taking, made earlier by ten seconds a point of priority.
@@ -39,12 +39,11 @@ struct Lane {
     last_known: bool,
 }
 
-/// All lanes with unfinished intents, and the heads that may run now.
+/// All lanes with unfinished intents.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
     by_target: HashMap<TargetKey, Lane>,
     parked: usize,
-    ready: BTreeSet<Rank>,
     /// Targets of which an operator wants nothing to start.
     held: HashSet<TargetKey>,
 }
@@ -95,9 +94,6 @@ impl Lanes {
 
     /// From now on nothing of this target becomes ready; what runs goes on.
     pub(super) fn hold(&mut self, key: TargetKey) {
-        if let Some(head) = self.head(&key) {
-            self.ready.remove(&head);
-        }
         self.held.insert(key);
     }
 
@@ -114,13 +110,8 @@ impl Lanes {
         !self.held.is_empty()
     }
 
-    pub(super) fn make_ready(&mut self, rank: Rank) {
-        self.ready.insert(rank);
-    }
-
-    /// The head leaves the ready set and keeps its lane busy.
-    pub(super) fn occupy(&mut self, key: &TargetKey, rank: Rank) {
-        self.ready.remove(&rank);
+    /// The head keeps its lane busy.
+    pub(super) fn occupy(&mut self, key: &TargetKey) {
         if let Some(lane) = self.by_target.get_mut(key) {
             lane.busy = true;
         }
@@ -144,10 +135,6 @@ impl Lanes {
                 self.by_target.remove(key);
             }
         }
-    }
-
-    pub(super) fn ready(&self) -> impl Iterator<Item = Rank> + '_ {
-        self.ready.iter().copied()
     }
 
     /// A claim of this lane became durable: it keeps its place among those in memory, or is parked when the lane has its

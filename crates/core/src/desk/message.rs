@@ -1,7 +1,8 @@
 //! What goes into the desk and what comes out: events, effects, and the values they carry.
 
+use super::places::Place;
 use crate::intent::TargetKey;
-use crate::outcome::Verdict;
+use crate::outcome::{Postponed, Verdict};
 use crate::record::LastSuccess;
 use crate::stage::{Final, Misstep};
 use std::time::Duration;
@@ -37,6 +38,8 @@ pub struct Admission {
     pub seq: u64,
     /// What order hangs on.
     pub key: TargetKey,
+    /// Where its run writes.
+    pub place: Place,
     /// File name, for the duplicate rule.
     pub name: String,
     /// Digest of the bytes, for the duplicate rule.
@@ -134,6 +137,13 @@ pub enum Event {
     Filed {
         /// Sequence number.
         seq: u64,
+    },
+    /// Whoever watches a place found something wrong with it, or nothing any more.
+    Trouble {
+        /// The place.
+        place: Place,
+        /// What is wrong.
+        cause: Option<Postponed>,
     },
     /// An operator wants nothing of this target to start.
     Hold(TargetKey),

@@ -4,11 +4,13 @@
 mod lanes;
 mod message;
 mod parking;
+mod places;
 mod rate;
 mod settle;
 mod why;
 
 pub use message::{Admission, Bug, Effect, Event, Fingerprint, Parked, Sighting};
+pub use places::Place;
 pub use why::Why;
 
 use crate::intent::TargetKey;
@@ -18,6 +20,7 @@ use crate::ready::{NotReady, Reasons};
 use crate::record::LastSuccess;
 use crate::stage::{Final, Stage, Step, Then, step};
 use lanes::{Lanes, Rank};
+use places::Places;
 use rate::Rate;
 use settle::Settle;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -30,6 +33,7 @@ const POSTPONED_RETRY: Duration = Duration::from_secs(1);
 struct Item {
     stage: Stage,
     key: TargetKey,
+    place: Place,
     name: String,
     sha256: crate::Digest,
     rank: Rank,
@@ -64,12 +68,15 @@ pub struct Desk {
     period: Option<Duration>,
     settle: Settle,
     lanes: Lanes,
+    places: Places,
     items: HashMap<u64, Item>,
     /// Waiting and not armed, in the order in which they will be armed.
     unarmed: BTreeSet<Rank>,
     pauses: BTreeSet<(Duration, u64)>,
     rate: Option<Rate>,
     rate_wake: Option<Duration>,
+    /// When the pause of a place ends.
+    place_wake: Option<Duration>,
     slots: Vec<u16>,
     running: usize,
     armed: usize,
@@ -92,11 +99,13 @@ impl Desk {
             period,
             settle: Settle::default(),
             lanes: Lanes::default(),
+            places: Places::default(),
             items: HashMap::new(),
             unarmed: BTreeSet::new(),
             pauses: BTreeSet::new(),
             rate,
             rate_wake: None,
+            place_wake: None,
             slots: (0..slots).rev().collect(),
             running: 0,
             armed: 0,
@@ -172,7 +181,7 @@ impl Desk {
         let takes = self.can_take().then(|| self.settle.next_due()).flatten();
         let pauses = self.pauses.first().map(|(at, _)| *at);
         let scan = self.scan.next_at.filter(|_| self.takes());
-        [takes, pauses, scan, self.rate_wake].into_iter().flatten().min()
+        [takes, pauses, scan, self.rate_wake, self.place_wake].into_iter().flatten().min()
     }
 
     /// Takes in one event.
@@ -213,7 +222,13 @@ impl Desk {
                 self.on_ended(now, (seq, verdict, jitter), effects);
             }
             Event::Filed { seq } => self.on_filed(seq, effects),
-            Event::Hold(key) => self.lanes.hold(key),
+            Event::Trouble { place, cause } => self.places.set_trouble(&place, cause),
+            Event::Hold(key) => {
+                if let Some(head) = self.lanes.head(&key) {
+                    self.places.withdraw(head);
+                }
+                self.lanes.hold(key);
+            }
             Event::Release(key) => {
                 if self.lanes.release_hold(&key) {
                     self.offer_head(&key, effects);
@@ -229,6 +244,7 @@ impl Desk {
         self.arm_more(effects);
         self.ask_takes(now, effects);
         self.ask_scan(now, effects);
+        self.place_wake = self.places.wake_at(now);
     }
 
     fn on_slice(&mut self, now: Duration, complete: bool) {
@@ -328,7 +344,7 @@ impl Desk {
             self.lanes.last(key).filter(|last| last.name == item.name && last.sha256 == item.sha256);
         // A start that may have happened must be brought to its end, whatever ran since.
         let Some(last) = repeats.filter(|_| item.started == 0) else {
-            self.lanes.make_ready(rank);
+            self.places.make_ready(&item.place, rank);
             return;
         };
         let duplicate_of = Some(last.seq);
@@ -336,7 +352,7 @@ impl Desk {
         let (armed, attempts) = (std::mem::replace(&mut item.arm, Arm::No) != Arm::No, item.started);
         self.unarmed.remove(&rank);
         self.armed -= usize::from(armed);
-        self.lanes.occupy(key, rank);
+        self.lanes.occupy(key);
         effects.push(Effect::Record { seq: rank.seq, outcome: Final::Duplicate, attempts, duplicate_of });
     }
 
@@ -350,7 +366,7 @@ impl Desk {
         let ahead = self.typical_run.is_some_and(|typical| typical < AHEAD_BELOW);
         let hands = if ahead { 2 * self.limits.workers } else { self.limits.workers };
         let mut free = hands.saturating_sub(self.running).min(self.slots.len());
-        for rank in self.lanes.ready() {
+        for rank in self.places.startable(now) {
             if free == 0 || to_arm.len() >= 2 * self.limits.workers {
                 break;
             }
@@ -389,8 +405,8 @@ impl Desk {
         item.slot = Some(slot);
         self.armed -= 1;
         self.running += 1;
-        let key = item.key.clone();
-        self.lanes.occupy(&key, rank);
+        self.places.started(&item.place, rank);
+        self.lanes.occupy(&item.key);
         effects.push(Effect::Run { seq: rank.seq, attempt, slot });
     }
 
@@ -430,7 +446,12 @@ impl Desk {
             }
             Err(misstep) => return effects.push(Effect::Bug(misstep.into())),
         };
-        let key = item.key.clone();
+        let (key, place) = (item.key.clone(), item.place.clone());
+        let postponed = if let Then::TryAgain(cause) = then { Some(cause) } else { None };
+        self.places.ended(now, &place, postponed);
+        if matches!(verdict, Verdict::Unstarted(_)) {
+            item.started -= 1;
+        }
         match then {
             Then::Record(outcome) => {
                 if outcome == Final::Success {
@@ -457,7 +478,13 @@ impl Desk {
                 item.arm = Arm::Durable;
                 self.armed += 1;
                 self.free_slot(seq);
-                self.pauses.insert((now + POSTPONED_RETRY, seq));
+                if place == Place::Output {
+                    self.pauses.insert((now + POSTPONED_RETRY, seq));
+                } else {
+                    // The repository pauses.
+                    self.lanes.release(&key);
+                    self.offer_head(&key, effects);
+                }
             }
             _ => {
                 self.free_slot(seq);
@@ -536,8 +563,8 @@ impl Desk {
 
 impl Item {
     fn new(admission: Admission, rank: Rank, stage: Stage) -> Self {
-        let Admission { key, name, sha256, started, .. } = admission;
-        Self { stage, key, name, sha256, rank, started, arm: Arm::No, slot: None, postponed: None }
+        let Admission { key, place, name, sha256, started, .. } = admission;
+        Self { stage, key, place, name, sha256, rank, started, arm: Arm::No, slot: None, postponed: None }
     }
 }
 

@@ -14,6 +14,7 @@ pub(super) fn admission(seq: u64, target: &str, priority: u8) -> Admission {
     Admission {
         seq,
         key: TargetKey { namespace: "n".into(), target: target.into() },
+        place: Place::Output,
         name: format!("intent-{seq}.json"),
         sha256: crate::Digest([u8::try_from(seq % 251).unwrap(); 32]),
         priority,

@@ -1,12 +1,13 @@
 //! Why an intent is not done yet: one named reason for each, from the same books that decide. Asking changes nothing.
 
-use super::{Arm, Desk, Rank, Stage};
+use super::{Arm, Desk, Place, Rank, Stage};
 use crate::inquiry::Reason;
 use crate::intent::TargetKey;
 use crate::limits::{TAKEN_MAX, TAKES_IN_FLIGHT_MAX};
 use crate::outcome::Postponed;
 use crate::ready::NotReady;
 use crate::units::format_duration;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What an intent waits for, or is doing.
@@ -46,8 +47,15 @@ pub enum Why {
     Postponed {
         /// Why.
         cause: Postponed,
-        /// When it is tried again.
-        left: Duration,
+        /// When it is tried again; none: as soon as the cause is gone.
+        left: Option<Duration>,
+        /// The repository it is about.
+        repository: Option<Arc<str>>,
+    },
+    /// Another intent works on its repository.
+    Repository {
+        /// The repository.
+        place: Arc<str>,
     },
     /// Nothing is started any more: the daemon stops.
     Stopping,
@@ -119,7 +127,18 @@ impl Why {
                 "Find out what porch is waiting for: `conductor-loop logs`.",
             ),
             Self::Stopping => stopping(),
-            Self::Postponed { cause, left } => postponed(*cause, &time(left)),
+            Self::Postponed { cause, left, repository } => {
+                let again = left.map_or_else(
+                    || "it goes on by itself".to_owned(),
+                    |left| format!("tried again in {}", time(&left)),
+                );
+                postponed(*cause, repository.as_deref(), &again)
+            }
+            Self::Repository { place } => (
+                "repository",
+                format!("another intent works on {place}, and one at a time does"),
+                "Nothing; `conductor-loop list --state running` shows which.",
+            ),
             Self::NotStarting { reason } => (
                 "not-starting",
                 format!("nothing is started at the moment: {reason}"),
@@ -152,20 +171,60 @@ fn stopping() -> Words {
     ("stopping", text, "The next start of the daemon runs it.")
 }
 
-fn postponed(cause: Postponed, left: &str) -> Words {
-    match cause {
-        Postponed::Stopping => stopping(),
+fn postponed(cause: Postponed, repository: Option<&str>, again: &str) -> Words {
+    let place = repository.unwrap_or("the output directory");
+    let (word, text, advice) = match cause {
+        Postponed::Stopping => return stopping(),
         Postponed::NoSpace => (
             "no-space",
-            format!("there was no space for its private copy; tried again in {left}"),
+            "there was no space for its private copy".to_owned(),
             "Free space on the handoff's file system.",
         ),
         Postponed::NoBytes => (
             "store-unreadable",
-            format!("its bytes could not be read back from the store; tried again in {left}"),
+            "its bytes could not be read back from the store".to_owned(),
             "Check the disk and the free space of the state directory: `conductor-loop logs` says what failed.",
         ),
-    }
+        Postponed::PorchMissing => (
+            "porch-missing",
+            "it waits for porch, which is not there or is being replaced".to_owned(),
+            "Put porch back; the intent goes on by itself.",
+        ),
+        Postponed::DirectoryReplaced => (
+            "directory-replaced",
+            "the directory of its private copy was replaced".to_owned(),
+            "Put .conductor/staging back, or restart the daemon.",
+        ),
+        Postponed::System => (
+            "system",
+            "the system has no process, memory or descriptor left for a run".to_owned(),
+            "Raise the limits of the daemon's service; `conductor-loop logs` says which call failed.",
+        ),
+        Postponed::PackageBusy => (
+            "package-busy",
+            format!("another process works in {place}"),
+            "Find out who holds it: `conductor-loop logs` has the words.",
+        ),
+        Postponed::RemoteUnreachable => (
+            "remote-unreachable",
+            format!("the remote of {place} cannot be reached"),
+            "Do `git push` there by hand, as the daemon's user; `conductor-loop logs` has git's words.",
+        ),
+        Postponed::OutFull => {
+            ("out-full", format!("there is no space in {place}"), "Make room; it goes on by itself.")
+        }
+        Postponed::OutReadOnly => (
+            "out-read-only",
+            format!("{place} is mounted read-only"),
+            "Mount it for writing; it goes on by itself.",
+        ),
+        Postponed::OutGone => (
+            "out-gone",
+            format!("{place} is not there, or not mounted"),
+            "Bring it back; it goes on by itself.",
+        ),
+    };
+    (word, format!("{text}; {again}"), advice)
 }
 
 impl Desk {
@@ -185,7 +244,7 @@ impl Desk {
         if let Some((until, _)) = self.pauses.iter().find(|(_, seq)| *seq == rank.seq) {
             let left = until.saturating_sub(now);
             if let Some(cause) = item.and_then(|item| item.postponed) {
-                return Why::Postponed { cause, left };
+                return Why::Postponed { cause, left: Some(left), repository: None };
             }
             let attempt = item.map_or(1, |item| item.started + 1);
             return Why::Pausing { attempt, left };
@@ -201,13 +260,39 @@ impl Desk {
             Some(reason) => return Why::NotStarting { reason },
             None => {}
         }
+        if let Some(why) = item.and_then(|item| self.why_place(now, &item.place)) {
+            return why;
+        }
         if let Some(at) = self.rate_wake {
             return Why::Rate { left: at.saturating_sub(now) };
         }
         if self.running < self.limits.workers && item.is_some_and(|item| item.arm == Arm::Asked) {
             return Why::Starting;
         }
-        Why::Workers { ahead: self.lanes.ready().take_while(|other| *other < rank).count() }
+        Why::Workers { ahead: self.places.ahead(rank) }
+    }
+
+    /// What is in the way where its run writes.
+    fn why_place(&self, now: Duration, place: &Place) -> Option<Why> {
+        let repository = match place {
+            Place::Output => None,
+            Place::Repository(name) => Some(Arc::clone(name)),
+        };
+        if let Some((cause, left)) = self.places.obstacle(now, place) {
+            return Some(Why::Postponed { cause, left, repository });
+        }
+        repository.filter(|_| self.places.is_taken(place)).map(|place| Why::Repository { place })
+    }
+
+    /// Repositories whose remote could not be reached the last time.
+    pub fn unreachable(&self) -> impl Iterator<Item = &str> {
+        self.places.put_off_for(Postponed::RemoteUnreachable)
+    }
+
+    /// What keeps waiting intents from starting though nothing is wrong with them; none when some may start, or none waits.
+    pub fn obstructed(&self) -> Option<Postponed> {
+        let paused = self.pauses.iter().find_map(|(_, seq)| self.items.get(seq)?.postponed);
+        self.places.obstructed().or(paused)
     }
 
     /// What a name in the handoff directory waits for; none when it has not been seen.

@@ -1,0 +1,269 @@
+//! What runs need around them and others can take away: the program, the staging directory, the places where packages are
+//! written. A thread of its own looks at the places, because a look at a network file system may hang.
+
+use super::Input;
+use super::board::Board;
+use super::life::{End, Life};
+use crate::clerk::Command as ToClerk;
+use crate::runner::{Ended, Stamp, cause_of};
+use crate::sys::monotonic;
+use crate::sys::outlet::{Outage, Outlet};
+use conductor_core::Code;
+use conductor_core::desk::{Event, Place};
+use conductor_core::outcome::{Ending, Postponed};
+use conductor_core::ready::NotReady;
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a run with `-once` waits for a program, a directory or a remote that is away.
+const ONCE_PATIENCE: Duration = Duration::from_secs(10);
+/// How often the places are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A place is not as it was the last time.
+pub(super) struct PlaceFound {
+    place: Place,
+    path: PathBuf,
+    outage: Option<Outage>,
+}
+
+/// The thread that looks; it ends when this is dropped.
+pub(super) struct Lookout {
+    _stop: Sender<()>,
+}
+
+impl Lookout {
+    /// Looks at the output directory and at each repository.
+    pub(super) fn start(
+        places: Vec<(Place, Arc<Outlet>)>,
+        board: Arc<Board>,
+        inputs: Sender<Input>,
+    ) -> io::Result<Self> {
+        let (stop, stopped) = bounded::<()>(0);
+        let mut before: Vec<Option<Outage>> = vec![None; places.len()];
+        std::thread::Builder::new().name("lookout".to_owned()).spawn(move || {
+            loop {
+                for ((place, outlet), before) in places.iter().zip(&mut before) {
+                    let outlook = outlet.look();
+                    if *place == Place::Output {
+                        board.metrics.set_out_free(outlook.free.unwrap_or(0));
+                    }
+                    if outlook.outage == *before {
+                        continue;
+                    }
+                    *before = outlook.outage;
+                    let (place, path) = (place.clone(), outlet.path().to_owned());
+                    let found = PlaceFound { place, path, outage: outlook.outage };
+                    if inputs.send(Input::Place(Box::new(found))).is_err() {
+                        return;
+                    }
+                }
+                if stopped.recv_timeout(LOOK) != Err(RecvTimeoutError::Timeout) {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { _stop: stop })
+    }
+}
+
+/// The program, between a failed start and the moment when it is used again.
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Unsettled {
+    /// Nothing is wrong with it.
+    #[default]
+    No,
+    /// It was not there, or could not be started.
+    Away,
+    /// It is there, and looked like this the last time.
+    Seen(Option<Stamp>),
+}
+
+/// What the loop knows of it.
+#[derive(Default)]
+pub(super) struct Surroundings {
+    outages: BTreeMap<Place, Outage>,
+    /// Reasons that a run has met and no look has confirmed: they hold until a run gets through.
+    met: Vec<NotReady>,
+    /// It is used again when it is there and stays as it is for a moment, so that no half-written file is started.
+    unsettled: Unsettled,
+    /// The path of the staging directory led elsewhere when it was looked at.
+    staging_moved: bool,
+    /// A part of the handoff directory was replaced.
+    parts_replaced: bool,
+}
+
+fn reason_of(outage: Outage) -> NotReady {
+    match outage {
+        Outage::Full => NotReady::OutFull,
+        Outage::ReadOnly => NotReady::OutReadOnly,
+        Outage::Gone => NotReady::OutGone,
+    }
+}
+
+const OUTAGES: [Outage; 3] = [Outage::Full, Outage::ReadOnly, Outage::Gone];
+
+impl Life<'_> {
+    /// The lookout found a place changed.
+    pub(super) fn on_place(&mut self, found: PlaceFound) {
+        let PlaceFound { place, path, outage } = found;
+        let path = path.display();
+        if let Some(outage) = outage {
+            let reason = reason_of(outage);
+            tracing::warn!(code = reason.code().map(Code::id), %path,
+                "{reason}: nothing can be written there; what leads there waits");
+            self.surroundings.outages.insert(place.clone(), outage);
+        } else {
+            tracing::info!(%path, "packages can be written there again");
+            self.surroundings.outages.remove(&place);
+        }
+        self.event(Event::Trouble { place, cause: outage.map(cause_of) });
+        self.tell_outages();
+    }
+
+    fn tell_outages(&mut self) {
+        for outage in OUTAGES {
+            let reason = reason_of(outage);
+            let seen = self.surroundings.outages.values().any(|found| *found == outage);
+            let holds = seen || self.surroundings.met.contains(&reason);
+            self.set_not_ready(reason, holds);
+        }
+    }
+
+    /// A run ended: what it met, it met for others too.
+    pub(super) fn on_ended(&mut self, ended: Ended) {
+        self.on_read(&ended);
+        let met = match &ended.run.ending {
+            Ending::Withheld { cause, reason } => Some((*cause, reason.clone())),
+            _ => None,
+        };
+        let place = ended.job.place.clone();
+        let event = self.bench.ended(ended);
+        self.event(event);
+        if let Some((cause, reason)) = met {
+            self.on_withheld(&place, cause, &reason);
+        } else {
+            self.progress_at = monotonic();
+            if place == Place::Output && !self.surroundings.met.is_empty() {
+                self.surroundings.met.clear();
+                self.tell_outages();
+            }
+        }
+        let away = self.desk.unreachable().next().is_some();
+        self.set_not_ready(NotReady::RemoteUnreachable, away);
+    }
+
+    /// What its bytes were like in the store.
+    fn on_read(&mut self, ended: &Ended) {
+        let seq = ended.job.seq;
+        match &ended.run.ending {
+            Ending::NoBytes { code: code @ Code::StoreDamaged, reason } => {
+                // Nothing of it runs, and nobody knows what else is damaged.
+                self.fatal.get_or_insert_with(|| (*code, reason.clone()));
+            }
+            Ending::NoBytes { code, reason } => {
+                tracing::error!(
+                    seq,
+                    file = ended.job.claim.name,
+                    correlation_id = ended.job.claim.correlation_id,
+                    code = code.id(),
+                    "its bytes could not be read back, tried again in a moment: {reason}"
+                );
+                self.bench.send(ToClerk::ReadFailed);
+                self.unread.insert(seq, monotonic());
+                self.set_not_ready(NotReady::StoreUnreadable, true);
+            }
+            _ => {
+                self.unread.remove(&seq);
+            }
+        }
+    }
+
+    fn on_withheld(&mut self, place: &Place, cause: Postponed, reason: &str) {
+        match cause {
+            Postponed::PorchMissing => {
+                self.say_why_porch_is_missing(reason);
+                self.surroundings.unsettled = Unsettled::Away;
+                self.set_not_ready(NotReady::PorchMissing, true);
+            }
+            Postponed::DirectoryReplaced => {
+                if !self.surroundings.staging_moved {
+                    tracing::error!(reason, "nothing is started until it is back");
+                }
+                self.surroundings.staging_moved = true;
+                self.set_not_ready(NotReady::DirectoryReplaced, true);
+            }
+            Postponed::OutFull | Postponed::OutReadOnly | Postponed::OutGone if *place == Place::Output => {
+                if let Some(not_ready) = cause.not_ready()
+                    && !self.surroundings.met.contains(&not_ready)
+                {
+                    tracing::warn!(
+                        code = not_ready.code().map(Code::id),
+                        reason,
+                        "{not_ready}: what leads there waits"
+                    );
+                    self.surroundings.met.push(not_ready);
+                    self.tell_outages();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Once, when it begins.
+    fn say_why_porch_is_missing(&self, reason: &str) {
+        if !self.reasons.contains(NotReady::PorchMissing) {
+            tracing::warn!(reason, "porch cannot be run");
+        }
+    }
+
+    /// A part of the handoff directory leads elsewhere.
+    pub(super) fn on_part_replaced(&mut self) {
+        self.surroundings.parts_replaced = true;
+        self.set_not_ready(NotReady::DirectoryReplaced, true);
+    }
+
+    /// Once a second: the program and the staging directory.
+    pub(super) fn look_around(&mut self) {
+        let missing = match self.bench.program() {
+            None => false,
+            Some(Err(reason)) => {
+                self.say_why_porch_is_missing(&reason);
+                self.surroundings.unsettled = Unsettled::Away;
+                true
+            }
+            Some(Ok(stamp)) => {
+                let before = self.surroundings.unsettled;
+                let settled = before == Unsettled::No || before == Unsettled::Seen(stamp);
+                self.surroundings.unsettled = if settled { Unsettled::No } else { Unsettled::Seen(stamp) };
+                !settled
+            }
+        };
+        self.set_not_ready(NotReady::PorchMissing, missing);
+        if self.surroundings.staging_moved && self.places.slots.is_in_place() {
+            tracing::info!("the staging directory is in its place again");
+            self.surroundings.staging_moved = false;
+            self.set_not_ready(NotReady::DirectoryReplaced, self.surroundings.parts_replaced);
+        }
+    }
+
+    /// What a run that is to end waits for in vain, after it has waited for long enough.
+    pub(super) fn hindered(&self) -> Option<End> {
+        let obstacle = self.desk.obstructed();
+        let reason = self.reasons.stopping_starting().or(obstacle.and_then(Postponed::not_ready));
+        if (obstacle.is_none() && reason.is_none()) || monotonic() < self.progress_at + ONCE_PATIENCE {
+            return None;
+        }
+        let code = reason.and_then(NotReady::code).unwrap_or(Code::PackageBusy);
+        let why = reason.map_or_else(|| "what they need is busy".to_owned(), |reason| reason.to_string());
+        let left = self.desk.unfinished() + self.desk.sighted();
+        Some(End::Hindered(
+            code,
+            format!("{left} intents wait: {why}; they are kept, and the next start goes on"),
+        ))
+    }
+}

@@ -1,0 +1,118 @@
+//! The program that runs intents, while the daemon runs: it may go away, come back, and be another file then, which is
+//! held to the same checks as the first.
+
+use super::executable::{Executable, ExecutableError, resolve};
+use std::ffi::OsString;
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// A file that changed less than this ago may not be whole yet: a copy, a linker or a package manager is at work.
+const SETTLED_AFTER: Duration = Duration::from_secs(3);
+
+/// What tells one version of a file from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    id: (u64, u64),
+    size: u64,
+    mode: u32,
+    mtime: (i64, i64),
+    ctime: (i64, i64),
+}
+
+impl Stamp {
+    fn of(path: &Path) -> io::Result<Self> {
+        path.metadata().map(|meta| Self::from(&meta))
+    }
+}
+
+impl From<&Metadata> for Stamp {
+    fn from(meta: &Metadata) -> Self {
+        Self {
+            id: (meta.dev(), meta.ino()),
+            size: meta.size(),
+            mode: meta.mode(),
+            mtime: (meta.mtime(), meta.mtime_nsec()),
+            ctime: (meta.ctime(), meta.ctime_nsec()),
+        }
+    }
+}
+
+/// The program as the operator named it, and where that leads.
+#[derive(Debug)]
+pub struct Program {
+    porch: String,
+    search: Option<OsString>,
+    allow_unsafe: bool,
+    checked: Mutex<(PathBuf, Option<Stamp>)>,
+}
+
+impl Program {
+    /// Finds and checks it, as [`resolve`] does.
+    pub fn find(porch: &str, search: Option<OsString>, allow_unsafe: bool) -> Result<Self, ExecutableError> {
+        let Executable { path } = resolve(porch, search.as_deref(), allow_unsafe)?;
+        let stamp = Stamp::of(&path).ok();
+        Ok(Self { porch: porch.to_owned(), search, allow_unsafe, checked: Mutex::new((path, stamp)) })
+    }
+
+    /// Where it was found the last time.
+    pub fn path(&self) -> PathBuf {
+        self.checked.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+
+    /// Where it is now: checked again where its file is another one, or has changed.
+    pub fn current(&self) -> Result<(PathBuf, Option<Stamp>), ExecutableError> {
+        let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        let stamp = Stamp::of(&checked.0).ok();
+        if stamp.is_none() || stamp != checked.1 {
+            let Executable { path } = resolve(&self.porch, self.search.as_deref(), self.allow_unsafe)?;
+            let stamp = Stamp::of(&path).ok();
+            *checked = (path, stamp);
+        }
+        Ok(checked.clone())
+    }
+
+    /// Whether its file may still be changing.
+    pub fn is_unsettled(&self) -> bool {
+        let changed = self.path().metadata().map(|meta| {
+            let seconds = u64::try_from(meta.ctime()).unwrap_or(0);
+            let nanoseconds = u32::try_from(meta.ctime_nsec()).unwrap_or(0);
+            std::time::UNIX_EPOCH + Duration::new(seconds, nanoseconds)
+        });
+        // A change in the future says nothing: the clock was set back.
+        changed.map_or(true, |at| at.elapsed().is_ok_and(|age| age < SETTLED_AFTER))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_new_file_in_its_place_is_checked_like_the_first() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("porch");
+        let write = |mode: u32| {
+            std::fs::write(temp.path().join("draft"), "#!/bin/sh\n").unwrap();
+            std::fs::set_permissions(temp.path().join("draft"), PermissionsExt::from_mode(mode)).unwrap();
+            std::fs::rename(temp.path().join("draft"), &path).unwrap();
+        };
+        write(0o755);
+        let program = Program::find(path.to_str().unwrap(), None, false).unwrap();
+        let first = program.current().unwrap();
+        assert_eq!(program.current().unwrap(), first);
+        std::fs::remove_file(&path).unwrap();
+        assert!(program.current().is_err() && program.is_unsettled());
+        write(0o757);
+        assert!(matches!(program.current(), Err(ExecutableError::Unsafe { .. })));
+        write(0o644);
+        assert!(matches!(program.current(), Err(ExecutableError::NotExecutable(..))));
+        write(0o755);
+        assert_ne!(program.current().unwrap().1, first.1);
+        assert_eq!(program.path(), first.0);
+    }
+}

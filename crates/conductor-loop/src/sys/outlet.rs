@@ -1,0 +1,161 @@
+//! A directory that others may fill, unmount or remove while we write into it: the output directory, a repository.
+
+use super::dir::Dir;
+use rustix::fs::{StatVfsMountFlags, statvfs};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Below this much free space, or a 32nd of a small file system, it is full.
+const FREE_BYTES_MIN: u64 = 1 << 20;
+const FREE_PART_MIN: u64 = 32;
+
+/// Why nothing can be written there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outage {
+    /// No space, or no inodes.
+    Full,
+    /// Mounted read-only.
+    ReadOnly,
+    /// Not there; or not mounted, so that what is there is another file system's bare directory.
+    Gone,
+}
+
+/// How a place is at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outlook {
+    /// What is wrong with it.
+    pub outage: Option<Outage>,
+    /// Free bytes for us, where it is there.
+    pub free: Option<u64>,
+}
+
+/// One such directory.
+#[derive(Debug)]
+pub struct Outlet {
+    path: PathBuf,
+    /// The device below the mount that the directory lay on at the start: met there again, the mount is gone.
+    beneath: Option<u64>,
+    now: Mutex<Now>,
+}
+
+#[derive(Debug)]
+struct Now {
+    /// None: it has not been there yet.
+    id: Option<(u64, u64)>,
+    /// Held open where its file system is to be synced.
+    dir: Option<Arc<Dir>>,
+}
+
+impl Outlet {
+    /// Looks at the directory as it is now. `to_sync`: its file system is synced through it.
+    pub fn new(path: &Path, to_sync: bool) -> io::Result<Self> {
+        let dir = if to_sync { Some(Arc::new(Dir::open(path)?)) } else { None };
+        let now = Mutex::new(Now { id: Some(identity(path)?), dir });
+        Ok(Self { path: path.to_owned(), beneath: device_beneath(path), now })
+    }
+
+    /// A directory that should be there, and may be missing at the moment.
+    pub fn expected(path: &Path) -> Self {
+        let now = Mutex::new(Now { id: identity(path).ok(), dir: None });
+        Self { path: path.to_owned(), beneath: device_beneath(path), now }
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the path leads to the directory, or to one in its place that may be written into.
+    pub fn is_in_place(&self) -> bool {
+        let Ok(id) = identity(&self.path) else { return false };
+        let mut now = self.now();
+        let Some(known) = now.id.filter(|known| *known != id) else {
+            now.id = Some(id);
+            return true;
+        };
+        // Made again on the same file system, or mounted again: but not the bare directory below a mount.
+        if id.0 != known.0 && Some(id.0) == self.beneath {
+            return false;
+        }
+        if let Some(old) = &now.dir {
+            // What was written until now is covered by this sync or, where that fails, was lost with its file system.
+            if let Err(error) = old.sync_file_system() {
+                tracing::warn!(directory = %self.path.display(), %error, "the directory that was there before cannot be synced");
+            }
+            let Ok(dir) = Dir::open(&self.path) else { return false };
+            now.dir = Some(Arc::new(dir));
+        }
+        now.id = Some(id);
+        tracing::warn!(directory = %self.path.display(), "its path leads to another directory now, which is used from here on");
+        true
+    }
+
+    /// How it is now.
+    pub fn look(&self) -> Outlook {
+        let gone = Outlook { outage: Some(Outage::Gone), free: None };
+        if !self.is_in_place() {
+            return gone;
+        }
+        let Ok(stat) = statvfs(&self.path) else { return gone };
+        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        let least = FREE_BYTES_MIN.min(stat.f_blocks.saturating_mul(stat.f_frsize) / FREE_PART_MIN);
+        let no_inodes = stat.f_files > 0 && stat.f_favail == 0;
+        let outage = if stat.f_flag.contains(StatVfsMountFlags::RDONLY) {
+            Some(Outage::ReadOnly)
+        } else if free < least || no_inodes {
+            Some(Outage::Full)
+        } else {
+            None
+        };
+        Outlook { outage, free: Some(free) }
+    }
+
+    /// Makes everything written there before the call durable.
+    pub fn sync_file_system(&self) -> io::Result<()> {
+        let dir = self.now().dir.clone();
+        dir.map_or_else(|| Dir::open(&self.path).map(Arc::new), Ok)?.sync_file_system()
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    let meta = std::fs::metadata(path)?;
+    if meta.is_dir() { Ok((meta.dev(), meta.ino())) } else { Err(io::ErrorKind::NotADirectory.into()) }
+}
+
+/// The device of the directory that the mount of `path` lies in; none where that is the root.
+fn device_beneath(path: &Path) -> Option<u64> {
+    let own = identity(path).ok()?.0;
+    path.ancestors()
+        .skip(1)
+        .filter_map(|above| identity(above).ok())
+        .map(|id| id.0)
+        .find(|device| *device != own)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_made_again_is_used_and_one_that_is_gone_is_not() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("out");
+        std::fs::create_dir(&path).unwrap();
+        let outlet = Outlet::new(&path, true).unwrap();
+        assert!(outlet.is_in_place() && outlet.look().free.is_some());
+        std::fs::rename(&path, temp.path().join("moved")).unwrap();
+        assert_eq!(outlet.look(), Outlook { outage: Some(Outage::Gone), free: None });
+        std::fs::write(&path, "no directory").unwrap();
+        assert!(!outlet.is_in_place());
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert!(outlet.is_in_place());
+        outlet.sync_file_system().unwrap();
+    }
+}
