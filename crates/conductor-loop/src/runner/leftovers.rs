@@ -4,7 +4,9 @@
 use super::external::is_alive;
 use super::ledger::RunLine;
 use crate::sys::process::{self, ProcessInfo};
+use crate::sys::wake::wait_readable;
 use conductor_core::Digest;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 /// The entries of the environment that mark one intent's processes.
@@ -70,8 +72,14 @@ fn works_in(number: u32, staging: &str) -> bool {
 /// A killed process may take a moment to end; nothing of the same intent runs before it has.
 fn wait_for_end(lines: &[RunLine]) {
     let until = Instant::now() + Duration::from_secs(5);
-    let named: Vec<_> = lines.iter().filter_map(|line| line.process).collect();
-    while named.iter().any(|id| is_alive(*id)) && Instant::now() < until {
-        std::thread::yield_now();
+    for id in lines.iter().filter_map(|line| line.process) {
+        // Taken before the look, so that the number cannot have gone to another process in between.
+        let Ok(process) = process::descriptor(id.pid) else { continue };
+        while is_alive(id) && Instant::now() < until {
+            let left = until.saturating_duration_since(Instant::now());
+            if wait_readable([Some(process.as_fd())], Some(left)).is_err() {
+                std::thread::sleep(Duration::from_millis(5)); // Nothing can wake us: that is what failed.
+            }
+        }
     }
 }
