@@ -79,6 +79,9 @@ _conductor__loop() {
             conductor__loop__subcmd__state,import)
                 cmd="conductor__loop__subcmd__state__subcmd__import"
                 ;;
+            conductor__loop__subcmd__state,rebuild)
+                cmd="conductor__loop__subcmd__state__subcmd__rebuild"
+                ;;
             conductor__loop__subcmd__state,show)
                 cmd="conductor__loop__subcmd__state__subcmd__show"
                 ;;
@@ -937,7 +940,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__state)
-            opts="-h --help show export import"
+            opts="-h --help show export import rebuild"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -977,6 +980,32 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__state__subcmd__import)
+            opts="-h --handoff --state-dir --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        conductor__subcmd__loop__subcmd__state__subcmd__rebuild)
             opts="-h --handoff --state-dir --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -50,6 +50,8 @@ reasons! {
     /// A part of the handoff directory is not the one that is open: what is filed there would not be found, and what lies there
     /// is somebody else's.
     DirectoryReplaced "directory-replaced" no_takes no_starts
+    /// The store or its directory was taken away: the process ends after what runs.
+    StateGone "state-gone" no_takes no_starts
     /// The store failed: the process is about to end.
     StoreError "store-error" no_takes no_starts
     /// Bytes of claimed intents cannot be read back from the store. They are tried again, each second.
@@ -76,6 +78,7 @@ impl NotReady {
             Self::DiskFull => Some(Code::DiskFull),
             Self::HandoffGone | Self::DirectoryReplaced => Some(Code::HandoffGone),
             Self::StoreError | Self::StoreUnreadable => Some(Code::StoreFailed),
+            Self::StateGone => Some(Code::StoreDamaged),
             Self::PorchMissing => Some(Code::PorchMissing),
             Self::OutFull | Self::OutReadOnly | Self::OutGone => Some(Code::OutUnusable),
             Self::RemoteUnreachable => Some(Code::PackageBusy),

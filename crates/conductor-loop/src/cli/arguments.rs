@@ -214,7 +214,7 @@ fn plan() -> Command {
 fn state() -> Command {
     let file = |help: &'static str| Arg::new("FILE").help(help);
     Command::new("state")
-        .about("Shows, exports or imports the durable state")
+        .about("Shows, exports, imports or makes again the durable state")
         .subcommand_required(true)
         .subcommand(
             Command::new("show")
@@ -232,6 +232,11 @@ fn state() -> Command {
             Command::new("import")
                 .about("Reads an export, or the state file of the Go version")
                 .arg(file("Where from").required(true))
+                .args(place_flags()),
+        )
+        .subcommand(
+            Command::new("rebuild")
+                .about("Makes a damaged, missing or older state again from all that is left of it and from the statuses")
                 .args(place_flags()),
         )
 }

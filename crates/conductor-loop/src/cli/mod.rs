@@ -75,6 +75,7 @@ fn dispatch(matches: &ArgMatches) -> u8 {
             Some(("export", inner)) => (inner, |matches| {
                 with_config(matches, |config| ops::state_export(config, matches.get_one("FILE")))
             }),
+            Some(("rebuild", inner)) => (inner, |matches| with_config(matches, ops::state_rebuild)),
             Some((_, inner)) => (inner, |matches| {
                 with_config(matches, |config| ops::state_import(config, matches.get_one("FILE")))
             }),

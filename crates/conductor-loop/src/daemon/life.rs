@@ -2,6 +2,8 @@
 //! desk effects into commands, until it is drained, stopped or has lost its directory.
 
 use super::board::Board;
+use super::ground::Ground;
+use super::kept::Kept;
 use super::perform::Bench;
 use super::places::{Places, StateFiles};
 use super::questions::Questions;
@@ -17,7 +19,7 @@ use crate::clerk::{Ack, Again, Clerk, Command as ToClerk, Full, Head, Parts};
 use crate::config::Config;
 use crate::control::Control;
 use crate::intake::{self, Intake, Report};
-use crate::runner::{Bytes, Engine, RunLedger, Stop};
+use crate::runner::{Bytes, Engine, Stop};
 use crate::sys::dir::Dir;
 use crate::sys::monotonic;
 use crate::sys::payload::Budget;
@@ -67,6 +69,9 @@ pub(super) struct Life<'l> {
     _control: Option<Control>,
     intake: Intake,
     pub(super) places: Places,
+    /// The file system it is on.
+    pub(super) device: u64,
+    pub(super) kept: Kept,
     board: Arc<Board>,
     /// Why it is not ready.
     pub(super) reasons: Reasons,
@@ -74,8 +79,10 @@ pub(super) struct Life<'l> {
     _lookout: Lookout,
     /// When something was last done, for a run that is to end.
     pub(super) progress_at: Duration,
-    stopping: Option<Stopping>,
-    gone: bool,
+    pub(super) stopping: Option<Stopping>,
+    pub(super) gone: bool,
+    /// What of the state was taken away, once that is known.
+    pub(super) state_gone: Option<String>,
     pub(super) fatal: Option<(Code, String)>,
     next_retention: Duration,
     next_space_check: Duration,
@@ -88,31 +95,28 @@ pub(super) struct Life<'l> {
     polled: bool,
 }
 
-struct Stopping {
+pub(super) struct Stopping {
     /// When running porches are told to end.
-    terminate_at: Duration,
-    told: bool,
-    signals: u32,
+    pub(super) terminate_at: Duration,
+    pub(super) told: bool,
+    pub(super) signals: u32,
 }
 
 impl<'l> Life<'l> {
     pub(super) fn build(
         config: &Config,
-        fresh: bool,
+        began_on: Option<u64>,
         (inputs, receiver): (&Sender<Input>, &'l Receiver<Input>),
         (summary, progress, board, questions): (&'l mut Summary, &'l Progress, &Arc<Board>, &Arc<Questions>),
     ) -> Result<Self, Failure> {
         let program = choose_program(config)?;
         let out = open_out(config)?;
-        let places = Places::open(config, fresh)?;
-        let state = StateFiles::find(config, &places.path, &places.handoff, true)?;
-        let store = Arc::new(state.open_store(&places.handoff)?);
+        let Ground { places, device, state, store, kept, ledger, last } = Ground::open(config, began_on)?;
         let setup = |what: &'static str| {
             move |error: std::io::Error| {
                 Failure::set_up(Code::DirectorySetup, format!("cannot start {what}: {error}"))
             }
         };
-        let (ledger, last) = RunLedger::open(&places.private).map_err(setup("the run ledger"))?;
         let porch_path = name_of(program.as_ref());
         let rules = Rules { limits: &config.limits, mode: config.mode.as_str(), porch: &porch_path };
         let recovered = recover(&places, &store, &last, &rules)?;
@@ -154,6 +158,9 @@ impl<'l> Life<'l> {
             bench: Bench::new(clerk, runner, (config.mode, porch_path), (summary, Arc::clone(board))),
             intake,
             places,
+            device,
+            kept,
+            state_gone: None,
             board: Arc::clone(board),
             reasons: Reasons::from(NotReady::Starting),
             surroundings: Surroundings::default(),
@@ -268,9 +275,9 @@ impl<'l> Life<'l> {
 
     fn patience(&self, now: Duration) -> Duration {
         let stop = self.stopping.as_ref().filter(|stop| !stop.told).map(|stop| stop.terminate_at);
-        let look = (!self.reasons.is_ready()).then_some(self.next_space_check);
-        let wake = [self.desk.wake_at(), stop, look, Some(self.next_retention)].into_iter().flatten().min();
-        wake.map_or(Duration::from_mins(1), |at| at.saturating_sub(now))
+        let due = self.next_space_check.min(self.next_retention);
+        let wake = [self.desk.wake_at(), stop].into_iter().flatten().min().map_or(due, |at| at.min(due));
+        wake.saturating_sub(now)
     }
 
     /// What is due by the clock alone.
@@ -288,6 +295,7 @@ impl<'l> Life<'l> {
             self.unread.retain(|_, tried| now.saturating_sub(*tried) < UNREAD_TOLD);
             self.set_not_ready(NotReady::StoreUnreadable, !self.unread.is_empty());
             self.look_around();
+            self.look_after_state(now, config);
         }
         if let Some(stopping) = self.stopping.as_mut()
             && !stopping.told
@@ -357,6 +365,10 @@ impl<'l> Life<'l> {
                     self.note_fatal(ack);
                 }
             }
+        }
+        if let (Some(what), End::Finished) = (&self.state_gone, &end) {
+            let back = self.kept.put_back().unwrap_or_else(|error| error.to_string());
+            return Err(Failure::State { code: Code::StoreDamaged, message: format!("{what}; {back}") });
         }
         match self.fatal {
             Some((code, message)) if matches!(end, End::HandoffGone) => {
@@ -444,20 +456,6 @@ impl<'l> Life<'l> {
                 tracing::warn!(reason, "events do not work here; the directory is polled");
                 self.polled = true;
             }
-        }
-    }
-
-    fn on_gone(&mut self, reason: &str) {
-        if !self.gone {
-            tracing::error!(
-                code = Code::HandoffGone.id(),
-                reason,
-                "not ready: {}",
-                Code::HandoffGone.remedy()
-            );
-            self.gone = true;
-            self.bench.stop_runs(Stop::Drain);
-            self.set_not_ready(NotReady::HandoffGone, true);
         }
     }
 

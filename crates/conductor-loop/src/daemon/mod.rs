@@ -2,8 +2,12 @@
 
 mod board;
 mod error_log;
+mod evidence;
+mod ground;
 mod history;
+mod kept;
 mod life;
+mod owned;
 mod perform;
 mod places;
 mod questions;
@@ -15,8 +19,10 @@ mod supervisor;
 mod surroundings;
 mod unfinished;
 
+pub use crate::runner::LastRuns;
+pub use evidence::{last_runs, shown, statuses};
 pub use life::{FREE_BYTES_MIN, FREE_INODES_MIN};
-pub use places::{HeadFile, Places, Renamers, StateFiles};
+pub use places::{Finder, HeadFile, Places, Renamers, StateFiles, check_owners};
 pub use set_up::{find_porch, package_engine};
 pub use summary::Summary;
 
@@ -28,7 +34,8 @@ use crate::runner::Ended;
 use crate::telemetry::{Metrics, Progress};
 use board::Board;
 use conductor_core::Code;
-use crossbeam_channel::Sender;
+use conductor_core::ready::NotReady;
+use crossbeam_channel::{Receiver, Sender};
 use life::{End, Life};
 use questions::{Ask, Questions, Told};
 use std::path::Path;
@@ -105,6 +112,8 @@ pub type Reload<'r> = &'r dyn Fn() -> Result<Config, ConfigError>;
 
 /// How often a vanished handoff directory is looked for.
 const GONE_POLL: Duration = Duration::from_millis(200);
+/// How often one that is there and cannot be used is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Runs until the backlog is done (--once), a signal comes, or something fails.
 pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Result<Summary, Failure> {
@@ -123,13 +132,26 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
     let (inputs, receiver) = crossbeam_channel::unbounded();
     signals::forward(inputs.clone())?;
     let mut summary = Summary::default();
-    let mut fresh = true;
     let board = open_board()?;
     let questions = Arc::new(Questions::new(inputs.clone(), Arc::clone(&board)));
     open_endpoints(&config, &questions)?;
+    let mut again: Option<Again> = None;
     loop {
         let told = (&mut summary, progress, &board, &questions);
-        let life = Life::build(&config, fresh, (&inputs, &receiver), told)?;
+        let began_on = again.as_ref().map(|again| again.device);
+        let life = match (Life::build(&config, began_on, (&inputs, &receiver), told), &mut again) {
+            // What keeps a directory that was gone from being used passes like its absence.
+            (Err(Failure::SetUp { code, message }), Some(again)) => {
+                questions.set_current(None);
+                again.say(code, &message);
+                match wait(&config, &board, &receiver, AGAIN) {
+                    Waited::Enough => continue,
+                    Waited::Stopped => return Ok(summary),
+                }
+            }
+            (built, _) => built?,
+        };
+        let device = life.device;
         let end = life.run(&mut config, reload);
         questions.set_current(None);
         match end? {
@@ -142,19 +164,61 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
                 });
             }
             End::HandoffGone => {
-                fresh = false;
-                while !config.handoff.is_dir() {
-                    board.turn(crate::sys::monotonic());
-                    // Nothing but signals can come now.
-                    if let Ok(Input::Stop(_)) = receiver.recv_timeout(GONE_POLL) {
-                        return Ok(summary);
-                    }
+                // The device of the start: what is mounted where decides whether something is missing.
+                let device = again.map_or(device, |again| again.device);
+                again = Some(Again { device, said: None });
+                if matches!(wait(&config, &board, &receiver, Duration::ZERO), Waited::Stopped) {
+                    return Ok(summary);
                 }
-                receiver.try_iter().for_each(drop);
                 tracing::info!(directory = %config.handoff.display(), "the handoff directory is back; starting over in it");
             }
         }
     }
+}
+
+/// What a daemon knows whose handoff directory was gone.
+struct Again {
+    /// The file system it began on.
+    device: u64,
+    /// Why the directory cannot be used yet, as it was said last.
+    said: Option<String>,
+}
+
+impl Again {
+    /// Says why the directory cannot be used, once for each reason.
+    fn say(&mut self, code: Code, message: &str) {
+        if self.said.as_deref() != Some(message) {
+            tracing::error!(
+                code = code.id(),
+                "the handoff directory cannot be used yet; waiting: {message}. {}",
+                code.remedy()
+            );
+            self.said = Some(message.to_owned());
+        }
+    }
+}
+
+/// How a wait for the handoff directory ended.
+enum Waited {
+    /// It may be tried again.
+    Enough,
+    /// By a signal.
+    Stopped,
+}
+
+/// Waits at least so long, and until the handoff directory is there.
+fn wait(config: &Config, board: &Board, receiver: &Receiver<Input>, least: Duration) -> Waited {
+    board.set_not_ready(NotReady::HandoffGone.into());
+    let until = crate::sys::monotonic() + least;
+    while crate::sys::monotonic() < until || !config.handoff.is_dir() {
+        board.turn(crate::sys::monotonic());
+        // Nothing but signals can come now.
+        if let Ok(Input::Stop(_)) = receiver.recv_timeout(GONE_POLL) {
+            return Waited::Stopped;
+        }
+    }
+    receiver.try_iter().for_each(drop);
+    Waited::Enough
 }
 
 fn open_board() -> Result<Arc<Board>, Failure> {

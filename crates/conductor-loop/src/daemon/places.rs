@@ -1,9 +1,12 @@
 //! Sets up the directories: creates what is missing, refuses what is unsafe, takes the lock, opens the store.
 
+use super::evidence;
+use super::owned::{Owned, Use};
 use super::{Failure, absolute};
 use crate::clerk::{HEAD_FILE, HEAD_FORMAT, HeadBody};
 use crate::config::Config;
-use crate::store::{self, Store};
+use crate::runner::LastRuns;
+use crate::store::{self, Behind, Candidate, Extent, Store, StoreError};
 use crate::sys::dir::{Dir, Kind};
 use crate::sys::lock::{Lock, LockError};
 use crate::sys::slots::Slots;
@@ -37,7 +40,7 @@ pub struct Places {
 }
 
 /// Name of the private directory.
-const PRIVATE: &str = ".conductor";
+pub(super) const PRIVATE: &str = ".conductor";
 /// A head or Go state file larger than this is not read at start; `state import` takes any size.
 const HEAD_MAX: u64 = 512 << 20;
 
@@ -45,28 +48,45 @@ const HEAD_MAX: u64 = 512 << 20;
 const SOMEBODY_LOOKS: Duration = Duration::from_secs(10);
 
 impl Places {
-    /// Opens everything below the configured handoff directory.
-    pub fn open(config: &Config, create: bool) -> Result<Self, Failure> {
+    /// Opens everything below the configured handoff directory, which is made where it is missing.
+    pub fn open(config: &Config) -> Result<Self, Failure> {
         let path = absolute(&config.handoff).map_err(|error| set_up(&config.handoff, &error))?;
-        if create {
-            create_all(&path)?;
-        }
-        let path = path.canonicalize().map_err(|error| set_up(&path, &error))?;
+        create_all(&path)?;
+        Self::open_at(config, &path, None)
+    }
+
+    /// The same after the directory was gone, for a daemon that began on the file system `device`. Below a mount that is missing
+    /// nothing is made.
+    pub(super) fn open_again(config: &Config, device: u64) -> Result<Self, Failure> {
+        let path = absolute(&config.handoff).map_err(|error| set_up(&config.handoff, &error))?;
+        Self::open_at(config, &path, Some(device))
+    }
+
+    fn open_at(config: &Config, path: &Path, began_on: Option<u64>) -> Result<Self, Failure> {
+        let path = path.canonicalize().map_err(|error| set_up(path, &error))?;
         let handoff = Arc::new(Dir::open(&path).map_err(|error| set_up(&path, &error))?);
+        if let Some(device) = began_on {
+            expect_work(&path, &handoff, device)?;
+        }
         check_writers(config, &path, &handoff)?;
-        let sub = |parent: &Dir, name: &str, mode| {
-            parent.ensure(name, mode).map_err(|error| set_up(&path.join(name), &error)).map(Arc::new)
-        };
-        let private = open_private(&handoff).map_err(|error| set_up(&path.join(PRIVATE), &error))?;
+        let owned = Owned::by_this_user(config.allow_unsafe_handoff);
+        let private = open_private(&path, &handoff, owned)?;
         let lock = take_lock(&private, &path)?;
         let private_path = path.join(PRIVATE);
         let slots = Slots::below(&private, &private_path).map_err(|error| set_up(&private_path, &error))?;
+        let part = |parent: &Dir, at: &Path, name: &str, used: Use| {
+            owned.entry(at, parent, name.as_ref(), used)?;
+            let mode = if used == Use::Filed { 0o750 } else { 0o700 };
+            let dir = parent.ensure(name, mode).map_err(|error| set_up(&at.join(name), &error))?;
+            owned.dir(&at.join(name), &dir, used)?;
+            Ok(Arc::new(dir))
+        };
         let places = Self {
-            processed: sub(&handoff, "processed", 0o750)?,
-            failed: sub(&handoff, "failed", 0o750)?,
-            status: sub(&handoff, "status", 0o750)?,
-            taken: sub(&private, "taken", 0o700)?,
-            drafts: sub(&private, "drafts", 0o700)?,
+            processed: part(&handoff, &path, "processed", Use::Filed)?,
+            failed: part(&handoff, &path, "failed", Use::Filed)?,
+            status: part(&handoff, &path, "status", Use::Filed)?,
+            taken: part(&private, &private_path, "taken", Use::Private)?,
+            drafts: part(&private, &private_path, "drafts", Use::Private)?,
             slots: Arc::new(slots),
             private,
             handoff,
@@ -77,9 +97,14 @@ impl Places {
         Ok(places)
     }
 
+    /// The file system it is on.
+    pub(super) fn device(&self) -> Result<u64, Failure> {
+        Ok(self.handoff.meta().map_err(|error| set_up(&self.path, &error))?.id.0)
+    }
+
     /// Renames must be atomic between all of these.
     fn check_file_system(&self) -> Result<(), Failure> {
-        let own = self.handoff.meta().map_err(|error| set_up(&self.path, &error))?.id.0;
+        let own = self.device()?;
         let parts = [
             ("processed", &self.processed),
             ("failed", &self.failed),
@@ -113,11 +138,52 @@ impl Places {
     }
 }
 
-/// The private directory. A run that took our own permissions from it has not taken the next start.
-fn open_private(handoff: &Dir) -> std::io::Result<Arc<Dir>> {
-    let private = handoff.ensure(PRIVATE, 0o700)?;
-    private.make_own()?;
+/// The private directory, with what lies in it. A run that took our own permissions from it has not taken the next start.
+fn open_private(path: &Path, handoff: &Dir, owned: Owned) -> Result<Arc<Dir>, Failure> {
+    let private_path = path.join(PRIVATE);
+    let failed = |error: std::io::Error| set_up(&private_path, &error);
+    owned.entry(path, handoff, PRIVATE.as_ref(), Use::Private)?;
+    let private = handoff.ensure(PRIVATE, 0o700).map_err(failed)?;
+    owned.dir(&private_path, &private, Use::Private)?;
+    private.make_own().map_err(failed)?;
+    owned.content(&private_path, &private, "staging")?;
     Ok(Arc::new(private))
+}
+
+/// Judges what is in a handoff directory as a start would, and makes nothing.
+pub fn check_owners(config: &Config) -> Result<(), Failure> {
+    let owned = Owned::by_this_user(config.allow_unsafe_handoff);
+    let Ok(path) = config.handoff.canonicalize() else { return Ok(()) };
+    let handoff = Dir::open(&path).map_err(|error| set_up(&path, &error))?;
+    for name in ["processed", "failed", "status", HEAD_FILE] {
+        owned.entry(&path, &handoff, name.as_ref(), Use::Filed)?;
+    }
+    owned.entry(&path, &handoff, PRIVATE.as_ref(), Use::Private)?;
+    let private_path = path.join(PRIVATE);
+    match handoff.sub(PRIVATE) {
+        Ok(private) => owned.content(&private_path, &private, "staging")?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(set_up(&private_path, &error)),
+    }
+    let state = config.state_dir.clone().unwrap_or_else(|| private_path.join("state"));
+    match Dir::open(&state) {
+        Ok(dir) => owned.state(&state, &dir),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(set_up(&state, &error)),
+    }
+}
+
+/// On another file system than at the start there is either what was mounted again, or the bare directory that it is mounted on.
+fn expect_work(path: &Path, handoff: &Dir, began_on: u64) -> Result<(), Failure> {
+    let now_on = handoff.meta().map_err(|error| set_up(path, &error))?.id.0;
+    if now_on == began_on || handoff.has(PRIVATE).map_err(|error| set_up(path, &error))? {
+        return Ok(());
+    }
+    let message = format!(
+        "{} is on another file system than when the daemon started, and nothing was ever done there: something is not mounted",
+        path.display()
+    );
+    Err(Failure::set_up(Code::HandoffGone, message))
 }
 
 fn set_up(path: &Path, error: &std::io::Error) -> Failure {
@@ -199,31 +265,46 @@ pub enum HeadFile {
     /// Nothing.
     Absent,
     /// Our head: there was a store.
-    Ours,
+    Ours(Box<HeadBody>),
     /// The state file of the Go version.
     Go(Vec<u8>),
     /// Something else.
     Unknown,
 }
 
+/// Who wants to know where the state is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finder {
+    /// A daemon, or a command that changes the state: what is missing is made, what is not ours is refused.
+    Keeper,
+    /// A command that only looks, perhaps as another user.
+    Looker,
+}
+
 impl StateFiles {
-    /// Finds the state of a handoff directory; creates its directory when `create`.
-    pub fn find(config: &Config, handoff_path: &Path, handoff: &Dir, create: bool) -> Result<Self, Failure> {
+    /// Finds the state of a handoff directory.
+    pub fn find(config: &Config, handoff_path: &Path, handoff: &Dir, who: Finder) -> Result<Self, Failure> {
         let path = match &config.state_dir {
             Some(dir) => absolute(dir).map_err(|error| set_up(dir, &error))?,
             None => handoff_path.join(PRIVATE).join("state"),
         };
-        if create {
+        if who == Finder::Keeper {
             use std::os::unix::fs::DirBuilderExt;
             let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
             made.map_err(|error| set_up(&path, &error))?;
         }
         let dir = Dir::open(&path).map_err(|error| set_up(&path, &error))?;
+        if who == Finder::Keeper {
+            let owned = Owned::by_this_user(config.allow_unsafe_handoff);
+            owned.state(&path, &dir)?;
+            owned.entry(handoff_path, handoff, HEAD_FILE.as_ref(), Use::Filed)?;
+        }
         Ok(Self { dir: Arc::new(dir), path: path.join(store::FILE), head: read_head(handoff) })
     }
 
-    /// Opens the store for the daemon. Never empty in place of one that was there.
-    pub fn open_store(&self, handoff: &Dir) -> Result<Store, Failure> {
+    /// Opens the store for the daemon, held against all that shows how far it had come. Never empty in place of one that was there:
+    /// a new one is made only where nothing says that there was one, and begins behind every number that was used.
+    pub fn open_store(&self, places: &Places, last: &LastRuns) -> Result<Store, Failure> {
         let exists = self.dir.has(store::FILE).map_err(|error| set_up(&self.path, &error))?;
         if !exists && matches!(self.head, HeadFile::Unknown) {
             let message = format!(
@@ -231,32 +312,61 @@ impl StateFiles {
             );
             return Err(Failure::set_up(Code::StateImport, message));
         }
-        let may_create = !exists && !matches!(self.head, HeadFile::Ours);
-        let fail = |error: store::StoreError| {
-            Failure::set_up(error.code(), format!("{}: {error}", self.path.display()))
+        let may_create = !exists
+            && !matches!(self.head, HeadFile::Ours(_))
+            && !Store::was_in(&self.dir).map_err(|error| self.failure(&error))?;
+        let store = if may_create {
+            let shown = evidence::shown(places, self, last).map_err(|error| self.failure(&error))?;
+            self.make_store(&shown)
+        } else {
+            self.existing_store(&places.handoff, last)
         };
-        let store = self.wait_for_store(may_create).map_err(fail)?;
-        if let HeadFile::Go(text) = &self.head {
-            let count = store::import(&store, jiff::Timestamp::now(), &mut text.as_slice()).map_err(fail)?;
-            let kept = format!("{HEAD_FILE}.imported");
-            handoff.rename_over(HEAD_FILE, handoff, &kept).map_err(|error| set_up(&self.path, &error))?;
-            tracing::info!(
-                imported = count.imported,
-                kept_as = kept,
-                "took over the state file of the Go version"
-            );
-        }
+        let store = store.map_err(|error| self.failure(&error))?;
+        self.take_over_go_state(&store, &places.handoff)?;
         Ok(store)
     }
-}
 
-impl StateFiles {
+    /// A new store, behind everything that is shown.
+    fn make_store(&self, shown: &Extent) -> Result<Store, StoreError> {
+        let draft = Store::draft(Arc::clone(&self.dir))?;
+        draft.write(|batch| batch.raise_to(shown))?;
+        draft.complete()
+    }
+
+    /// The store that is there, if it lacks nothing that is shown.
+    pub fn existing_store(&self, handoff: &Dir, last: &LastRuns) -> Result<Store, StoreError> {
+        let candidate = self.wait_for_store()?;
+        evidence::hold(candidate.store(), &self.head, handoff, last)?;
+        candidate.believe()
+    }
+
+    /// Looks at the store as a start would, and changes nothing.
+    pub fn look(&self, handoff: &Dir) -> Result<Store, StoreError> {
+        let store = Store::look(&self.dir)?;
+        evidence::hold(&store, &self.head, handoff, &LastRuns { this_boot: false, lines: Vec::new() })?;
+        Ok(store)
+    }
+
+    fn take_over_go_state(&self, store: &Store, handoff: &Dir) -> Result<(), Failure> {
+        let HeadFile::Go(text) = &self.head else { return Ok(()) };
+        let count = store::import(store, jiff::Timestamp::now(), &mut text.as_slice());
+        let imported = count.map_err(|error| self.failure(&error))?.imported;
+        let kept = format!("{HEAD_FILE}.imported");
+        handoff.rename_over(HEAD_FILE, handoff, &kept).map_err(|error| set_up(&self.path, &error))?;
+        tracing::info!(imported, kept_as = kept, "took over the state file of the Go version");
+        Ok(())
+    }
+
+    fn failure(&self, error: &StoreError) -> Failure {
+        Failure::set_up(error.code(), format!("{}: {error}", self.path.display()))
+    }
+
     /// A command that looks while no daemon runs has the store open for a moment: that is no reason not to start.
-    fn wait_for_store(&self, may_create: bool) -> Result<Store, store::StoreError> {
+    fn wait_for_store(&self) -> Result<Candidate, StoreError> {
         let until = Instant::now() + SOMEBODY_LOOKS;
         loop {
-            match Store::open(Arc::clone(&self.dir), may_create) {
-                Err(store::StoreError::Busy) if Instant::now() < until => {
+            match Store::examine(Arc::clone(&self.dir), Behind::Refused) {
+                Err(StoreError::Busy) if Instant::now() < until => {
                     std::thread::sleep(Duration::from_millis(5)); // Nothing announces that it is closed.
                 }
                 other => return other,
@@ -277,7 +387,7 @@ fn read_head(handoff: &Dir) -> HeadFile {
         return HeadFile::Unknown;
     }
     match serde_json::from_slice::<HeadBody>(&bytes) {
-        Ok(head) if head.format == HEAD_FORMAT => HeadFile::Ours,
+        Ok(head) if head.format == HEAD_FORMAT => HeadFile::Ours(Box::new(head)),
         _ if store::looks_like_go_state(&bytes) => HeadFile::Go(bytes),
         _ => HeadFile::Unknown,
     }

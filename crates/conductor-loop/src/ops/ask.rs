@@ -3,7 +3,7 @@
 use super::OpsError;
 use crate::config::Config;
 use crate::control::{self, AskError};
-use crate::daemon::StateFiles;
+use crate::daemon::{Finder, StateFiles};
 use crate::inquiry::{Resting, Sources, store_refused};
 use crate::store::{Store, StoreError};
 use crate::sys::dir::Dir;
@@ -68,7 +68,7 @@ pub(super) fn ask(config: &Config, question: &Question) -> Result<Answer, OpsErr
 
 fn without_daemon(config: &Config, question: &Question) -> Result<Answer, OpsError> {
     let (path, handoff) = open_handoff(config)?;
-    let files = StateFiles::find(config, &path, &handoff, false).map_err(|failure| {
+    let files = StateFiles::find(config, &path, &handoff, Finder::Looker).map_err(|failure| {
         let message = format!("no daemon has run on {} yet: {failure}", path.display());
         OpsError {
             message,

@@ -3,7 +3,9 @@
 
 use super::{OpsError, print};
 use crate::config::Config;
-use crate::daemon::{FREE_BYTES_MIN, FREE_INODES_MIN, HeadFile, Renamers, StateFiles, find_porch};
+use crate::daemon::{
+    FREE_BYTES_MIN, FREE_INODES_MIN, Finder, HeadFile, Renamers, StateFiles, check_owners, find_porch,
+};
 use crate::store::{Store, StoreError};
 use crate::sys::dir::Dir;
 use crate::sys::outlet::{Outage, Outlet, Outlook};
@@ -56,7 +58,7 @@ fn bad(found: impl Into<String>, fix: impl Into<String>) -> Finding {
 
 type Check = fn(&Config) -> Finding;
 
-const CHECKS: [(&str, Check); 13] = [
+const CHECKS: [(&str, Check); 14] = [
     ("settings", settings),
     ("handoff", handoff),
     ("file system", file_system),
@@ -65,6 +67,7 @@ const CHECKS: [(&str, Check); 13] = [
     ("porch", porch),
     ("packages", packages),
     ("staging", staging),
+    ("owners", owners),
     ("state", state),
     ("descriptors", descriptors),
     ("kernel", kernel),
@@ -245,12 +248,26 @@ fn on_path(program: &str) -> bool {
 fn state(config: &Config) -> Finding {
     let Ok(path) = config.handoff.canonicalize() else { return good("not there yet") };
     let Ok(dir) = open(config) else { return good("not there yet") };
-    let Ok(files) = StateFiles::find(config, &path, &dir, false) else { return good("not there yet") };
-    match Store::look(&files.dir).and_then(|store| store.sizes()) {
+    let Ok(files) = StateFiles::find(config, &path, &dir, Finder::Looker) else {
+        return good("not there yet");
+    };
+    match files.look(&dir).and_then(|store| store.sizes()) {
         Ok((open, outcomes)) => good(format!("{open} unfinished, {outcomes} remembered; no daemon runs")),
         Err(StoreError::Busy) => good("a daemon runs here"),
-        Err(StoreError::Missing) if !matches!(files.head, HeadFile::Ours) => good("none yet"),
-        Err(error) => bad(error.to_string(), error.code().remedy()),
+        Err(StoreError::Missing)
+            if !matches!(files.head, HeadFile::Ours(_)) && !Store::was_in(&files.dir).unwrap_or(true) =>
+        {
+            good("none yet")
+        }
+        Err(error) => bad(format!("{} {error}", error.code()), error.code().remedy()),
+    }
+}
+
+/// Whether what is there already is the user's own.
+fn owners(config: &Config) -> Finding {
+    match check_owners(config) {
+        Ok(()) => good("what is there belongs to this user"),
+        Err(failure) => bad(failure.to_string(), failure.code().remedy()),
     }
 }
 

@@ -6,6 +6,7 @@ mod doctor;
 mod follow;
 mod foretell;
 mod look;
+mod rebuild;
 mod state;
 mod submit;
 mod top;
@@ -15,11 +16,13 @@ pub use doctor::doctor;
 pub use follow::logs;
 pub use foretell::{check, plan};
 pub use look::{Wanted, explain, health, list, show, status};
+pub use rebuild::state_rebuild;
 pub use state::{state_export, state_import, state_show};
 pub use submit::{submit, wait_time};
 pub use top::top;
 
 use crate::config::{Config, ConfigError, Layers, SETTINGS};
+use crate::daemon::Failure;
 use crate::store::StoreError;
 use conductor_core::Code;
 use conductor_core::record::one_line;
@@ -49,6 +52,12 @@ impl OpsError {
 impl From<ConfigError> for OpsError {
     fn from(error: ConfigError) -> Self {
         Self::new(error.code(), &error, 2)
+    }
+}
+
+impl From<Failure> for OpsError {
+    fn from(failure: Failure) -> Self {
+        Self { message: failure.to_string(), remedy: failure.code().remedy().into(), status: 1 }
     }
 }
 

@@ -1,26 +1,27 @@
 //! `state show`, `state export`, `state import`: on the store when no daemon has it open.
 
 use super::ask::open_handoff;
+use super::rebuild::Keeping;
 use super::{OpsError, print, print_json};
 use crate::clerk::HeadBody;
 use crate::config::Config;
-use crate::daemon::StateFiles;
-use crate::store::{self, Store, StoreError};
+use crate::daemon::{Finder, StateFiles};
+use crate::store::{self, Import, Store, StoreError};
 use crate::sys::dir::Dir;
 use conductor_core::Code;
 use serde_json::json;
 use std::io::{BufWriter, Read, Write};
+use std::sync::Arc;
 
-fn find(config: &Config, create: bool) -> Result<(StateFiles, Dir), OpsError> {
+fn find(config: &Config) -> Result<(StateFiles, Dir), OpsError> {
     let (path, handoff) = open_handoff(config)?;
-    let files = StateFiles::find(config, &path, &handoff, create)
-        .map_err(|failure| OpsError::new(failure.code(), &failure, 1))?;
+    let files = StateFiles::find(config, &path, &handoff, Finder::Looker)?;
     Ok((files, handoff))
 }
 
 fn open(config: &Config) -> Result<Store, OpsError> {
-    let (files, _) = find(config, false)?;
-    Store::look(&files.dir).map_err(|error| match error {
+    let (files, handoff) = find(config)?;
+    files.look(&handoff).map_err(|error| match error {
         StoreError::Busy => {
             let message = format!("{} is in use: the daemon runs", files.path.display());
             OpsError {
@@ -35,7 +36,7 @@ fn open(config: &Config) -> Result<Store, OpsError> {
 
 /// `state show`
 pub fn state_show(config: &Config, as_json: bool) -> Result<u8, OpsError> {
-    let (files, handoff) = find(config, false)?;
+    let (files, handoff) = find(config)?;
     let mut text = String::new();
     let head = handoff
         .open_read(crate::clerk::HEAD_FILE)
@@ -104,18 +105,22 @@ pub fn state_export(config: &Config, file: Option<&String>) -> Result<u8, OpsErr
     Ok(0)
 }
 
-/// `state import FILE`
+/// `state import FILE`: into the store that is there, or into a new one where there is none.
 pub fn state_import(config: &Config, file: Option<&String>) -> Result<u8, OpsError> {
     let path = file.map_or("", String::as_str);
     let mut source = std::fs::File::open(path)
         .map_err(|error| OpsError::new(Code::StateImport, format!("cannot read {path}: {error}"), 1))?;
-    std::fs::create_dir_all(&config.handoff)?;
-    let (files, handoff) = find(config, true)?;
-    let store = files.open_store(&handoff).map_err(|failure| OpsError {
-        message: failure.to_string(),
-        remedy: failure.code().remedy().into(),
-        status: 1,
-    })?;
-    let count = store::import(&store, jiff::Timestamp::now(), &mut source)?;
+    // Before anything is made or changed.
+    let import = Import::read(jiff::Timestamp::now(), &mut source)?;
+    let kept = Keeping::open(config)?;
+    let shown = kept.shown()?;
+    let count = if kept.files.dir.has(store::FILE)? {
+        import.into_store(&kept.files.existing_store(&kept.places.handoff, &kept.last)?, &shown)?
+    } else {
+        let draft = Store::draft(Arc::clone(&kept.files.dir))?;
+        let count = import.into_store(&draft, &shown)?;
+        draft.complete()?;
+        count
+    };
     print(format!("{count}\n").as_bytes())
 }

@@ -7,6 +7,7 @@ mod keep;
 mod mark;
 mod open;
 mod pending;
+mod salvage;
 mod screen;
 mod targets;
 mod transfer;
@@ -17,6 +18,7 @@ pub use keep::Place;
 pub use mark::{Extent, MARK};
 pub use open::{Behind, Candidate};
 pub use pending::{Content, Kept, Pending, Settled, Start};
+pub use salvage::{Rescued, Salvaged};
 pub use transfer::{Import, ImportCount, add, export, import, looks_like_go_state};
 
 use crate::sys::dir::Dir;

@@ -7,7 +7,7 @@
 use super::mark::{Extent, Left, MARK, Mark};
 use super::screen::{Screen, Sharing};
 use super::{
-    Batch, CACHE_BYTES, FILE, META, Store, StoreError, TABLES, VERSION, decode, encode, make_tables,
+    Batch, CACHE_BYTES, FILE, META, STARTS, Store, StoreError, TABLES, VERSION, decode, encode, make_tables,
 };
 use crate::sys::dir::Dir;
 use crate::sys::panics::guarded;
@@ -283,14 +283,14 @@ fn unpanicked<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, Stor
 
 /// Which pages are held against their checksums when a store is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pages {
+pub(super) enum Pages {
     /// Each one, before anything is made of any.
     All,
     /// None: nobody has written to the file since this program closed it.
     AsRead,
 }
 
-fn open(file: File, sharing: Sharing, pages: Pages) -> Result<Opened, StoreError> {
+pub(super) fn open(file: File, sharing: Sharing, pages: Pages) -> Result<Opened, StoreError> {
     let same = file.try_clone().map_err(StoreError::Open)?;
     unpanicked(|| {
         let screen = Screen::over(file, sharing)?;
@@ -343,6 +343,12 @@ impl Batch {
     fn make_tables(&self) -> Result<(), StoreError> {
         self.txn.open_table(META)?.insert("version", encode(&VERSION).as_slice())?;
         make_tables(&self.txn)
+    }
+
+    /// The start that is recorded of an intent, and whether it is known to have happened.
+    pub fn start(&self, seq: u64, attempt: u32, counted: bool) -> Result<(), StoreError> {
+        self.txn.open_table(STARTS)?.insert(seq, (attempt, counted))?;
+        Ok(())
     }
 
     /// Totals and numbers are at least these.

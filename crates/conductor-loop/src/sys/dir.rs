@@ -61,6 +61,11 @@ impl Meta {
         Ok(Self::from_stat(&fstat(file)?))
     }
 
+    /// lstat of a path.
+    pub fn of_path(path: &Path) -> io::Result<Self> {
+        Ok(Self::from_stat(&rustix::fs::lstat(path)?))
+    }
+
     // The widths of these fields differ between architectures.
     #[expect(
         clippy::unnecessary_cast,

@@ -55,7 +55,7 @@ fn a02_sub_directories_that_are_links_are_refused() {
         fs::create_dir(env.path("elsewhere")).unwrap();
         symlink(env.path("elsewhere"), env.handoff(name)).unwrap();
         let finished = env.once(&[]).expect(1);
-        assert!(finished.stderr.contains("E401"), "{}", finished.stderr);
+        assert!(finished.stderr.contains("E413"), "{}", finished.stderr);
         assert_eq!(fs::read_dir(env.path("elsewhere")).unwrap().count(), 0);
     }
 }

@@ -139,7 +139,7 @@ fn retention_removes_what_is_old_by_our_own_record() {
     );
     fs::write(env.path("export"), export).unwrap();
     state(&env, &["import", env.path("export").to_str().unwrap()]).expect(0);
-    fs::create_dir(env.handoff("processed")).unwrap();
+    fs::create_dir_all(env.handoff("processed")).unwrap();
     for seq in 1..=2 {
         fs::write(env.handoff(&format!("processed/intent-{seq}.json")), "x").unwrap();
     }

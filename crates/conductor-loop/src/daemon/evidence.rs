@@ -1,0 +1,146 @@
+//! What lies beside the store and shows how far it had come: the public head, the statuses, the run ledger, the taken files. A
+//! store that has not come so far has lost something, and a new one begins behind all of them.
+
+use super::Failure;
+use super::places::{HeadFile, Places, StateFiles};
+use crate::clerk::HeadBody;
+use crate::runner::{LastRuns, RunLedger};
+use crate::store::{Extent, Store, StoreError};
+use crate::sys::dir::{Dir, Kind};
+use crate::sys::taken::TakenFiles;
+use conductor_core::name::status_name;
+use conductor_core::record::{Outcome, Status};
+use conductor_core::{Code, Digest};
+use jiff::Timestamp;
+use serde::Deserialize;
+use std::ffi::OsStr;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+
+/// A status is a line; more than this is none of ours.
+const STATUS_MAX: u64 = 64 << 10;
+
+/// How far the head says that the store had come.
+pub(super) fn extent_of(head: &HeadBody) -> Extent {
+    Extent { commits: 0, last_seq: head.last_seq, counts: head.counts }
+}
+
+/// Holds a store against what lies beside it and is cheap to read.
+pub(super) fn hold(store: &Store, head: &HeadFile, handoff: &Dir, last: &LastRuns) -> Result<(), StoreError> {
+    if let HeadFile::Ours(head) = head {
+        store.check_extent(&extent_of(head), crate::clerk::HEAD_FILE)?;
+    }
+    // A start is recorded only behind its claim.
+    store.check_extent(&highest_run(last), ".conductor/running")?;
+    let status = match handoff.sub("status") {
+        Ok(status) => status,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(StoreError::Open(error)),
+    };
+    for claim in store.unsettled()? {
+        // A status is written only behind its outcome.
+        if read_status(&status, &status_name(&claim.name)).is_some_and(|outcome| outcome.seq == claim.seq) {
+            return Err(StoreError::Behind {
+                witness: format!("status/{}", status_name(&claim.name)),
+                lacks: format!("the outcome of number {}", claim.seq),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// What the run ledger shows, for a command that takes the daemon's place.
+pub fn last_runs(places: &Places) -> Result<LastRuns, Failure> {
+    let read = RunLedger::open(&places.private).map(|(_, last)| last);
+    read.map_err(|error| Failure::set_up(Code::DirectorySetup, format!("reading the run ledger: {error}")))
+}
+
+fn highest_run(last: &LastRuns) -> Extent {
+    let last_seq = last.lines.iter().map(|line| line.seq).max().unwrap_or(0);
+    Extent { last_seq, ..Extent::default() }
+}
+
+/// Everything that shows how far the state had come, for a store that is made anew: no number of these is used again.
+pub fn shown(places: &Places, state: &StateFiles, last: &LastRuns) -> Result<Extent, StoreError> {
+    let mut shown = highest_run(last);
+    if let HeadFile::Ours(head) = &state.head {
+        shown = shown.or_more(extent_of(head));
+    }
+    if let Some(marked) = Store::marked_in(&state.dir)? {
+        shown = shown.or_more(Extent { commits: 0, ..marked });
+    }
+    let taken = places.taken.all_taken().map_err(StoreError::Open)?;
+    let taken = taken.iter().map(|taken| taken.seq).max().unwrap_or(0);
+    let statuses = statuses(&places.status).map_err(StoreError::Open)?;
+    let filed = statuses.iter().map(|outcome| outcome.seq).max().unwrap_or(0);
+    Ok(shown.or_more(Extent { last_seq: taken.max(filed), ..Extent::default() }))
+}
+
+/// The outcomes that the statuses tell: of each name the latest.
+pub fn statuses(status: &Dir) -> io::Result<Vec<Outcome>> {
+    let mut outcomes = Vec::new();
+    status.lister()?.slice(usize::MAX, |name| {
+        if let Some(name) = std::str::from_utf8(name).ok().filter(|name| name.ends_with(".status")) {
+            outcomes.extend(read_status(status, name));
+        }
+    })?;
+    outcomes.sort_by_key(|outcome| outcome.seq);
+    Ok(outcomes)
+}
+
+/// What a status tells; none where it is not whole, or was not written by this user.
+fn read_status(status: &Dir, name: &str) -> Option<Outcome> {
+    let directory = status.meta().ok()?;
+    let meta = status.stat(OsStr::from_bytes(name.as_bytes())).ok()?;
+    if meta.kind != Kind::File || meta.uid != directory.uid {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    status.open_read(name).ok()?.take(STATUS_MAX).read_to_end(&mut bytes).ok()?;
+    let body: StatusBody = serde_json::from_slice(&bytes).ok()?;
+    (status_name(&body.intent_file) == name).then(|| body.outcome())
+}
+
+/// A status file, as far as an outcome is made of it.
+#[derive(Deserialize)]
+struct StatusBody {
+    intent_file: String,
+    status: Status,
+    message: String,
+    timestamp: Timestamp,
+    mode: String,
+    porch_path: String,
+    seq: u64,
+    sha256: Option<Digest>,
+    size: u64,
+    correlation_id: String,
+    attempts: u32,
+    exit_code: Option<i32>,
+    signal: Option<String>,
+    error_code: Option<Code>,
+    duration_ms: Option<u64>,
+    archived_as: String,
+    duplicate_of: Option<u64>,
+}
+
+impl StatusBody {
+    fn outcome(self) -> Outcome {
+        Outcome {
+            status: self.status,
+            message: self.message,
+            mode: self.mode,
+            porch_path: self.porch_path,
+            sha256: self.sha256,
+            size: self.size,
+            correlation_id: self.correlation_id,
+            attempts: self.attempts,
+            exit_code: self.exit_code,
+            signal: self.signal,
+            error_code: self.error_code,
+            duration_ms: self.duration_ms,
+            archived_as: self.archived_as,
+            duplicate_of: self.duplicate_of,
+            ..Outcome::blank(self.seq, &self.intent_file, self.timestamp)
+        }
+    }
+}

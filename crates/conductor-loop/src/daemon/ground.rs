@@ -1,0 +1,41 @@
+//! What a life stands on: the directories with their lock, and the store, opened in the order in which one vouches for the next.
+
+use super::Failure;
+use super::kept::Kept;
+use super::places::{Finder, Places, StateFiles};
+use crate::config::Config;
+use crate::runner::{LastRuns, RunLedger};
+use crate::store::Store;
+use conductor_core::Code;
+use std::sync::Arc;
+
+/// Everything of a handoff directory that is open for as long as a life lasts.
+pub(super) struct Ground {
+    pub(super) places: Places,
+    /// The file system it is on.
+    pub(super) device: u64,
+    pub(super) state: StateFiles,
+    pub(super) store: Arc<Store>,
+    pub(super) kept: Kept,
+    pub(super) ledger: RunLedger,
+    /// What the last daemon left running.
+    pub(super) last: LastRuns,
+}
+
+impl Ground {
+    /// Opens it, for a first life or for one after the directory was gone from the file system `began_on`.
+    pub(super) fn open(config: &Config, began_on: Option<u64>) -> Result<Self, Failure> {
+        let places = match began_on {
+            None => Places::open(config)?,
+            Some(device) => Places::open_again(config, device)?,
+        };
+        let device = places.device()?;
+        let state = StateFiles::find(config, &places.path, &places.handoff, Finder::Keeper)?;
+        let (ledger, last) = RunLedger::open(&places.private).map_err(|error| {
+            Failure::set_up(Code::DirectorySetup, format!("cannot start the run ledger: {error}"))
+        })?;
+        let store = Arc::new(state.open_store(&places, &last)?);
+        let kept = Kept::new(&places, &state, &store, config.state_dir.is_some());
+        Ok(Self { places, device, state, store, kept, ledger, last })
+    }
+}

@@ -1,0 +1,175 @@
+//! Notices that the state is taken away while the daemon runs: what is recorded in a file without a name is gone with the process.
+
+use super::life::{Life, Stopping};
+use super::places::{PRIVATE, Places, StateFiles};
+use crate::config::Config;
+use crate::runner::Stop;
+use crate::store::{self, Place, Store, StoreError};
+use crate::sys::dir::{Dir, Meta};
+use conductor_core::Code;
+use conductor_core::ready::NotReady;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What is looked at.
+pub(super) struct Kept {
+    handoff_path: PathBuf,
+    handoff: Arc<Dir>,
+    private: Arc<Dir>,
+    state: Arc<Dir>,
+    /// The state directory's path, where it is not within the handoff directory.
+    elsewhere: Option<PathBuf>,
+    store: Arc<Store>,
+    /// Whether the last look found something missing: a directory that is being removed as a whole is told by that.
+    missed: bool,
+}
+
+/// What is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Gone {
+    /// The whole handoff directory: its path leads elsewhere or nowhere.
+    Handoff,
+    /// The state, in words.
+    State(String),
+}
+
+/// Where the state is not any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lost {
+    /// There is nothing.
+    Removed,
+    /// There is something else.
+    Replaced,
+}
+
+impl Kept {
+    pub(super) fn new(places: &Places, state: &StateFiles, store: &Arc<Store>, elsewhere: bool) -> Self {
+        let directory = state.path.parent().map(PathBuf::from);
+        Self {
+            handoff_path: places.path.clone(),
+            handoff: Arc::clone(&places.handoff),
+            private: Arc::clone(&places.private),
+            state: Arc::clone(&state.dir),
+            elsewhere: directory.filter(|_| elsewhere),
+            store: Arc::clone(store),
+            missed: false,
+        }
+    }
+
+    /// What is gone, once two looks in a row have found it so.
+    pub(super) fn look(&mut self) -> Option<Gone> {
+        if compare(Meta::of_path(&self.handoff_path), &self.handoff).is_some() {
+            return Some(Gone::Handoff);
+        }
+        let lost = self.lost();
+        let again = std::mem::replace(&mut self.missed, lost.is_some());
+        let (what, how) = lost.filter(|_| again)?;
+        let how = match how {
+            Lost::Removed => "was removed",
+            Lost::Replaced => "was replaced by another",
+        };
+        Some(Gone::State(format!("{what} {how} while the daemon ran")))
+    }
+
+    fn lost(&self) -> Option<(String, Lost)> {
+        if let Some(how) = compare(self.handoff.stat(PRIVATE), &self.private) {
+            return Some((PRIVATE.to_owned(), how));
+        }
+        let (shown, found) = match &self.elsewhere {
+            Some(path) => (path.display().to_string(), Meta::of_path(path)),
+            None => (format!("{PRIVATE}/state"), self.private.stat("state")),
+        };
+        if let Some(how) = compare(found, &self.state) {
+            return Some((shown, how));
+        }
+        let how = match self.store.place() {
+            Ok(Place::Empty) => Lost::Removed,
+            Ok(Place::Other) => Lost::Replaced,
+            // What cannot be looked at is not known to be gone.
+            Ok(Place::Own) | Err(_) => return None,
+        };
+        Some((format!("{shown}/{}", store::FILE), how))
+    }
+
+    /// Puts the store back under its name from the open file, where nothing else has taken that. Nobody may write into it any more.
+    pub(super) fn put_back(&self) -> Result<String, StoreError> {
+        let private = place(&self.handoff, PRIVATE, &self.private)?;
+        let private = private.as_ref().unwrap_or(&self.private);
+        let state = match &self.elsewhere {
+            Some(path) => match compare(Meta::of_path(path), &self.state) {
+                None => None,
+                Some(Lost::Replaced) => return Err(taken(&path.display().to_string())),
+                Some(Lost::Removed) => {
+                    use std::os::unix::fs::DirBuilderExt;
+                    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+                    made.map_err(StoreError::Open)?;
+                    Some(Dir::open(path).map_err(StoreError::Open)?)
+                }
+            },
+            None => place(private, "state", &self.state)?,
+        };
+        let state = state.as_ref().unwrap_or(&self.state);
+        match self.store.place() {
+            Ok(Place::Other) => return Err(taken(store::FILE)),
+            _ => self.store.put_back(state)?,
+        }
+        Ok(format!("it was put back as {} from the file that was open", store::FILE))
+    }
+}
+
+/// The directory `name` made again where it is missing; none where it is the one that is open.
+fn place(parent: &Dir, name: &str, open: &Dir) -> Result<Option<Dir>, StoreError> {
+    match compare(parent.stat(name), open) {
+        None => Ok(None),
+        Some(Lost::Removed) => parent.ensure(name, 0o700).map(Some).map_err(StoreError::Open),
+        Some(Lost::Replaced) => Err(taken(name)),
+    }
+}
+
+impl Life<'_> {
+    /// The handoff directory is not there any more.
+    pub(super) fn on_gone(&mut self, reason: &str) {
+        if !self.gone {
+            tracing::error!(
+                code = Code::HandoffGone.id(),
+                reason,
+                "not ready: {}",
+                Code::HandoffGone.remedy()
+            );
+            self.gone = true;
+            self.bench.stop_runs(Stop::Drain);
+            self.set_not_ready(NotReady::HandoffGone, true);
+        }
+    }
+
+    /// What is recorded in a store without a name would be gone with the process: it ends, after what runs, and puts it back.
+    pub(super) fn look_after_state(&mut self, now: Duration, config: &Config) {
+        if self.gone || self.state_gone.is_some() {
+            return;
+        }
+        let what = match self.kept.look() {
+            None => return,
+            Some(Gone::Handoff) => return self.on_gone("its path does not lead to it any more"),
+            Some(Gone::State(what)) => what,
+        };
+        tracing::error!(code = Code::StoreDamaged.id(), "taking and starting nothing, then ending: {what}");
+        self.state_gone = Some(what);
+        self.set_not_ready(NotReady::StateGone, true);
+        self.bench.stop_runs(Stop::Drain);
+        self.stopping.get_or_insert(Stopping { terminate_at: now + config.grace, told: false, signals: 1 });
+    }
+}
+
+fn taken(name: &str) -> StoreError {
+    StoreError::Io(format!("it could not be put back: {name} is something else now"))
+}
+
+fn compare(found: io::Result<Meta>, open: &Dir) -> Option<Lost> {
+    match (found, open.meta()) {
+        (Ok(found), Ok(open)) if found.id != open.id => Some(Lost::Replaced),
+        (Err(error), _) if error.kind() == io::ErrorKind::NotFound => Some(Lost::Removed),
+        _ => None,
+    }
+}

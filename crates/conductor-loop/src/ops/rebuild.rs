@@ -1,0 +1,111 @@
+//! `state rebuild`: makes the state again after it was damaged, lost or replaced by an older one, from what still reads of it and
+//! from what the statuses tell. What shows that an intent was finished ends it; no number is used a second time.
+
+use super::{OpsError, print};
+use crate::config::Config;
+use crate::daemon::{Finder, LastRuns, Places, StateFiles, last_runs, shown, statuses};
+use crate::store::{self, Behind, Extent, Rescued, Salvaged, Start, Store, StoreError};
+use conductor_core::Code;
+use conductor_core::record::{Outcome, Status};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What a command works on that changes the state in place of a daemon.
+pub(super) struct Keeping {
+    pub(super) places: Places,
+    pub(super) files: StateFiles,
+    pub(super) last: LastRuns,
+}
+
+impl Keeping {
+    /// Takes the daemon's place; refused where one runs, or where what lies there is not ours.
+    pub(super) fn open(config: &Config) -> Result<Self, OpsError> {
+        let places = Places::open(config)?;
+        let files = StateFiles::find(config, &places.path, &places.handoff, Finder::Keeper)?;
+        let last = last_runs(&places)?;
+        Ok(Self { places, files, last })
+    }
+
+    /// How far the state had come, by all that shows it.
+    pub(super) fn shown(&self) -> Result<Extent, OpsError> {
+        Ok(shown(&self.places, &self.files, &self.last)?)
+    }
+}
+
+/// `state rebuild`
+pub fn state_rebuild(config: &Config) -> Result<u8, OpsError> {
+    let kept = Keeping::open(config)?;
+    let told = statuses(&kept.places.status)?;
+    let shown = kept.shown()?;
+    let dir = &kept.files.dir;
+    let (store, how) = match Store::examine(Arc::clone(dir), Behind::Accepted) {
+        Ok(candidate) => (candidate.believe()?, "kept what it held".to_owned()),
+        Err(StoreError::Missing) => {
+            (Store::draft(Arc::clone(dir))?.complete()?, "there was none; begun anew".to_owned())
+        }
+        Err(StoreError::Damaged(why)) => again(&kept, &why)?,
+        Err(other) => return Err(other.into()),
+    };
+    let count = store::add(&store, told.clone(), &shown)?;
+    let given_up = give_up_passed(&store, &told)?;
+    let (unfinished, remembered) = store.sizes()?;
+    let text = format!(
+        "store        {} ({how})\nfrom status  {}\ngiven up     {given_up}\nunfinished   {unfinished}\nremembered   {remembered}\nlast number  {}\n",
+        kept.files.path.display(),
+        count.imported,
+        store.last_seq()?
+    );
+    print(text.as_bytes())
+}
+
+/// A new store with the records of the damaged one that still read; that one is kept beside it.
+fn again(kept: &Keeping, why: &str) -> Result<(Store, String), OpsError> {
+    let dir = &kept.files.dir;
+    let Salvaged { outcomes, open, held } = Store::salvage(dir)?;
+    let draft = Store::draft(Arc::clone(dir))?;
+    let read = outcomes.len();
+    store::add(&draft, outcomes, &Extent::default())?;
+    let saved = open.len();
+    for Rescued { claim, bytes, start } in open {
+        draft.write(|batch| {
+            batch.claim(&claim, &bytes, false)?;
+            start.map_or(Ok(()), |Start { attempt, happened }| batch.start(claim.seq, attempt, happened))
+        })?;
+    }
+    draft.write(|batch| held.iter().try_for_each(|held| batch.hold(held)))?;
+    let aside = format!("{}.damaged-{}", store::FILE, jiff::Timestamp::now().as_second());
+    dir.rename_new(store::FILE, dir, &aside)?;
+    let how = format!(
+        "{read} outcomes and {saved} unfinished intents read of the damaged one, kept as {aside}: {why}"
+    );
+    Ok((draft.complete()?, how))
+}
+
+/// Of two intents with one name the later was taken when the earlier had been filed, or is behind it in the order of its target.
+/// An older copy of the store may have the earlier as unfinished: whether it ran is not known, and it does not run again.
+fn give_up_passed(store: &Store, told: &[Outcome]) -> Result<u64, OpsError> {
+    let latest: HashMap<&str, u64> =
+        told.iter().map(|outcome| (outcome.name.as_str(), outcome.seq)).collect();
+    let mut count = 0;
+    for claim in store.unsettled()? {
+        if latest.get(claim.name.as_str()).is_some_and(|seq| *seq > claim.seq) {
+            let outcome = Outcome {
+                status: Status::Failed,
+                message: "its outcome was lost with the state; a later intent of its name has been filed"
+                    .to_owned(),
+                sha256: Some(claim.sha256),
+                size: claim.size,
+                correlation_id: claim.correlation_id.clone(),
+                error_code: Some(Code::Interrupted),
+                key: Some(claim.key.clone()),
+                ..Outcome::blank(claim.seq, &claim.name, jiff::Timestamp::now())
+            };
+            store.write(|batch| {
+                batch.import_outcome(&outcome)?;
+                batch.done(&[claim.seq])
+            })?;
+            count += 1;
+        }
+    }
+    Ok(count)
+}
