@@ -197,6 +197,9 @@ pub struct Row {
     pub correlation_id: Option<String>,
     /// Digest of its bytes, where they were read.
     pub sha256: Option<Digest>,
+    /// Its bytes in number, where they were counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
     /// When it was seen, taken, started or decided, by its state.
     pub at: Option<Timestamp>,
     /// Starts of porch.
@@ -438,6 +441,7 @@ mod tests {
             target: Some(target.into()),
             correlation_id: Some("cl-1".into()),
             sha256: None,
+            size: None,
             at: Some(Timestamp::UNIX_EPOCH),
             attempts: 1,
             duration_ms: None,

@@ -4,7 +4,7 @@
 use crate::{Order, PorchError};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Replicas no intent can exceed anyway (design part 5).
 const REPLICAS_MAX: u32 = 100;
@@ -130,6 +130,11 @@ impl Routes {
         self.routes.iter().filter_map(|route| self.repositories.get(route.repository.as_ref()?))
     }
 
+    /// Name and place of each repository of the table.
+    pub fn named_repositories(&self) -> impl Iterator<Item = (&str, &Path)> {
+        self.repositories.iter().map(|(name, repository)| (name.as_str(), repository.git.as_path()))
+    }
+
     /// Whether there is no table.
     pub fn is_empty(&self) -> bool {
         self.routes.is_empty()
@@ -249,7 +254,7 @@ impl Repository {
             name != "HEAD"
                 && !name.starts_with("refs/")
                 && !name.split('/').any(|step| {
-                    let is_lock = std::path::Path::new(step).extension().is_some_and(|end| end == "lock");
+                    let is_lock = Path::new(step).extension().is_some_and(|end| end == "lock");
                     step.is_empty() || step.starts_with('.') || step.ends_with('.') || is_lock
                 })
         };

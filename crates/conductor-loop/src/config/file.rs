@@ -1,7 +1,9 @@
 //! The TOML file: the same keys as the flags, `-` and `_` alike. Unknown keys are errors with a suggestion.
 
 use super::{ConfigError, SETTINGS};
+use crate::sys::plain::read_plain;
 use conductor_porch::Routes;
+use std::path::Path;
 
 /// A configuration file is small; what is larger is something else.
 const SIZE_MAX: u64 = 1 << 20;
@@ -26,11 +28,8 @@ const TABLES: [&str; 2] = ["route", "repository"];
 
 pub(super) fn read(path: &str) -> Result<Content, ConfigError> {
     let unreadable = |reason: String| ConfigError::Unreadable { path: path.to_owned(), reason };
-    let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
-    if size > SIZE_MAX {
-        return Err(unreadable(format!("{size} bytes is too large for a configuration file")));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+    let bytes = read_plain(Path::new(path), SIZE_MAX).map_err(|error| unreadable(error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|error| unreadable(error.utf8_error().to_string()))?;
     let mut settings: toml::Table =
         text.parse().map_err(|error: toml::de::Error| unreadable(error.to_string().trim().to_owned()))?;
     let tables = TABLES.iter().filter_map(|name| settings.remove_entry(*name)).collect();

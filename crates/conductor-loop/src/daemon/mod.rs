@@ -1,12 +1,14 @@
 //! The life of the daemon: build, recover, run, drain. Owns the desk; everything that can happen arrives as one `Input`.
 
 mod board;
+mod endpoints;
 mod error_log;
 mod evidence;
 mod ground;
 mod history;
 mod kept;
 mod life;
+mod overlap;
 mod owned;
 mod perform;
 mod places;
@@ -20,15 +22,16 @@ mod surroundings;
 mod unfinished;
 
 pub use crate::runner::LastRuns;
+pub use endpoints::try_endpoints;
 pub use evidence::{last_runs, shown, statuses};
 pub use life::{FREE_BYTES_MIN, FREE_INODES_MIN};
+pub use overlap::check_places;
 pub use places::{Finder, HeadFile, Places, Renamers, StateFiles, check_owners};
 pub use set_up::{find_porch, package_engine};
 pub use summary::Summary;
 
-use crate::admin;
 use crate::clerk::Ack;
-use crate::config::{Config, ConfigError, Endpoint, Tls};
+use crate::config::{Config, ConfigError};
 use crate::intake::Report;
 use crate::runner::Ended;
 use crate::telemetry::{Metrics, Progress};
@@ -36,6 +39,7 @@ use board::Board;
 use conductor_core::Code;
 use conductor_core::ready::NotReady;
 use crossbeam_channel::{Receiver, Sender};
+use endpoints::open_endpoints;
 use life::{End, Life};
 use questions::{Ask, Questions, Told};
 use std::path::Path;
@@ -225,52 +229,6 @@ fn open_board() -> Result<Arc<Board>, Failure> {
     let metrics =
         Metrics::new().map_err(|error| Failure::set_up(Code::BadValue, format!("the metrics: {error}")))?;
     Ok(Arc::new(Board::new(metrics)))
-}
-
-/// The endpoints, where addresses are given.
-fn open_endpoints(config: &Config, questions: &Arc<Questions>) -> Result<(), Failure> {
-    if config.endpoints.is_empty() {
-        return Ok(());
-    }
-    let tls = config.tls.clone().map(|Tls { certificate, key, client_authority }| admin::TlsFiles {
-        certificate,
-        key,
-        client_authority,
-    });
-    let security = admin::Security::new(tls, config.token_file.clone(), crate::seal::same_secret)
-        .map_err(|error| Failure::set_up(Code::SecurityFiles, error))?;
-    for exposed in security.exposed() {
-        tracing::warn!("{exposed}");
-    }
-    let serves = |endpoint: &Endpoint| {
-        let Endpoint { address, health, metrics, .. } = *endpoint;
-        (address, admin::Serves { health, metrics, page: page_on(endpoint, config) })
-    };
-    let endpoints: Vec<_> = config.endpoints.iter().map(serves).collect();
-    let view: Arc<dyn admin::View> = Arc::clone(questions) as _;
-    let bound = admin::serve(&endpoints, view, security)
-        .map_err(|error| Failure::set_up(Code::CannotListen, format!("cannot listen on {error}")))?;
-    for address in bound {
-        tracing::info!(%address, tls = config.tls.is_some(), "listening");
-    }
-    if endpoints.iter().any(|(_, serves)| serves.page == admin::Page::Closed) {
-        tracing::warn!(
-            "page and API stay closed on --listen, because other users reach it too and no token is asked for: give \
-             --token-file FILE, or --open-page to serve them to whoever comes; --metrics-addr and --health-addr say that only those are meant"
-        );
-    }
-    Ok(())
-}
-
-/// Other users of the machine reach every address, loopback too: what intents say is shown only where somebody is asked who he is.
-fn page_on(endpoint: &Endpoint, config: &Config) -> admin::Page {
-    let asked =
-        config.token_file.is_some() || config.tls.as_ref().is_some_and(|tls| tls.client_authority.is_some());
-    match endpoint.page {
-        false => admin::Page::Absent,
-        true if asked || config.open_page => admin::Page::Served,
-        true => admin::Page::Closed,
-    }
 }
 
 /// Whether `path` is absolute; else it is taken from the current directory.

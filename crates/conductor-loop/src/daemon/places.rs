@@ -9,9 +9,9 @@ use crate::runner::LastRuns;
 use crate::store::{self, Behind, Candidate, Extent, Store, StoreError};
 use crate::sys::dir::{Dir, Kind};
 use crate::sys::lock::{Lock, LockError};
+use crate::sys::plain::read_whole;
 use crate::sys::slots::Slots;
 use conductor_core::Code;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -381,11 +381,9 @@ fn read_head(handoff: &Dir) -> HeadFile {
         Ok(meta) if meta.kind != Kind::File => return HeadFile::Unknown,
         Ok(_) => {}
     }
-    let mut bytes = Vec::new();
-    let read = handoff.open_read(HEAD_FILE).and_then(|file| file.take(HEAD_MAX).read_to_end(&mut bytes));
-    if read.is_err() {
+    let Ok(bytes) = handoff.open_read(HEAD_FILE).and_then(|file| read_whole(file, HEAD_MAX)) else {
         return HeadFile::Unknown;
-    }
+    };
     match serde_json::from_slice::<HeadBody>(&bytes) {
         Ok(head) if head.format == HEAD_FORMAT => HeadFile::Ours(Box::new(head)),
         _ if store::looks_like_go_state(&bytes) => HeadFile::Go(bytes),

@@ -1,5 +1,6 @@
 //! The parts a life is built from, as the configuration wants them.
 
+use super::overlap::check_places;
 use super::places::Places;
 use super::questions::{Asker, Current, Questions};
 use super::{Failure, Input};
@@ -26,8 +27,9 @@ const PERIOD_WATCHED: Duration = Duration::from_secs(10);
 /// A writer may hold a taken file at least this long before it is judged as it stands.
 const HOLD_MIN: Duration = Duration::from_secs(5);
 
-/// The output directory's absolute path; it is made where it is missing.
+/// The output directory's absolute path; it is made where it is missing and apart from the handoff's own files.
 pub(super) fn open_out(config: &Config) -> Result<PathBuf, Failure> {
+    check_places(config)?;
     runner::ensure_out(&config.out).map_err(|error| {
         let message = format!("failed to create output directory {}: {error}", config.out.display());
         Failure::set_up(Code::DirectorySetup, message)

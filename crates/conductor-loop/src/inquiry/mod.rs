@@ -8,7 +8,9 @@ pub use resting::Resting;
 pub use rows::{is_parked, sighted_row};
 
 use crate::store::{Part, Store, StoreError};
-use crate::sys::dir::Dir;
+use crate::sys::dir::{Dir, Kind};
+use crate::sys::plain::read_start;
+use conductor_core::Code;
 use conductor_core::age::Bound;
 use conductor_core::inquiry::{
     Explained, Listing, Moment, Purged, ROWS_MAX, Reason, Refused, Row, Selection, Shown, State,
@@ -19,7 +21,6 @@ use conductor_core::record::{Asked, History, Outcome, RunRecord, Status};
 use conductor_core::scrub;
 use rows::finished_row;
 use std::collections::HashSet;
-use std::io::Read;
 
 /// Outcomes looked at for one answer at most: a second or two.
 const SCAN_MAX: usize = 500_000;
@@ -274,7 +275,13 @@ impl Sources<'_> {
 
     /// What a file in the handoff directory waits for that nobody has taken notice of.
     fn lies_there(&self, name: &str) -> Option<Reason> {
-        let there = self.handoff.stat(name).is_ok();
+        let there = self.handoff.stat(name);
+        if there.as_ref().is_ok_and(|meta| meta.kind == Kind::Directory)
+            && !matches!(judge(name.as_bytes()), NameVerdict::Ignore)
+        {
+            return Some(left_directory());
+        }
+        let there = there.is_ok();
         match judge(name.as_bytes()) {
             NameVerdict::Ignore if there => Some(reason(
                 "other-name",
@@ -338,8 +345,7 @@ impl Sources<'_> {
     /// The beginning of a file below the handoff directory, scrubbed.
     fn text(&self, path: &str) -> Option<String> {
         let (dir, name) = path.rsplit_once('/')?;
-        let mut bytes = Vec::new();
-        self.handoff.sub(dir).ok()?.open_read(name).ok()?.take(TEXT_MAX).read_to_end(&mut bytes).ok()?;
+        let bytes = read_start(self.handoff.sub(dir).ok()?.open_read(name).ok()?, TEXT_MAX).ok()?;
         Some(scrub::block(&bytes))
     }
 }
@@ -347,6 +353,16 @@ impl Sources<'_> {
 /// Records of earlier versions hold the reason as its producer wrote it.
 fn harmless(asked: Asked) -> Asked {
     Asked { reason: asked.reason.map(|reason| scrub::shown(&reason, REASON_MAX)), ..asked }
+}
+
+/// Why a directory with an intent's name is not taken, as the intake says it.
+fn left_directory() -> Reason {
+    let code = Code::DirectoryLeft;
+    reason(
+        code.title(),
+        &format!("{code} a directory carries an intent's name; it is left where it is"),
+        code.remedy(),
+    )
 }
 
 fn reason(word: &str, text: &str, advice: &str) -> Reason {

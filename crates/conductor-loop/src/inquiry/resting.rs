@@ -1,8 +1,8 @@
 //! What is unfinished while no daemon runs: claims in the store, and files in the handoff directory.
 
-use super::{Found, Subject, Unfinished, sighted_row, store_refused};
+use super::{Found, Subject, Unfinished, left_directory, sighted_row, store_refused};
 use crate::store::{Pending, Start, Store};
-use crate::sys::dir::Dir;
+use crate::sys::dir::{Dir, Kind};
 use conductor_core::inquiry::{Held, Reason, Refused, Row, Selection, State};
 use conductor_core::name::{NameVerdict, judge};
 use conductor_core::record::Claim;
@@ -33,7 +33,10 @@ impl Resting {
         for name in names.iter().filter(|name| !matches!(judge(name), NameVerdict::Ignore)) {
             use std::os::unix::ffi::OsStrExt;
             let meta = handoff.stat(std::ffi::OsStr::from_bytes(name));
-            let reason = not_running("it is to be taken, and no daemon runs");
+            let reason = match &meta {
+                Ok(meta) if meta.kind == Kind::Directory => left_directory(),
+                _ => not_running("it is to be taken, and no daemon runs"),
+            };
             rows.push(sighted_row(name, meta.map_or(0, |meta| meta.mtime_ns), reason));
         }
         Ok(Self { rows, held })

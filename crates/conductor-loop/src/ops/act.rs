@@ -7,12 +7,16 @@ use super::{OpsError, print, print_json};
 use crate::config::Config;
 use crate::seal::sha256;
 use crate::sys::dir::Dir;
+use crate::sys::plain::read_whole;
 use conductor_core::inquiry::{Answer, Question, ROWS_MAX, Row, Selection, State};
 use conductor_core::name::IntentName;
 use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::io::Read;
+use std::io::ErrorKind;
 use std::time::Duration;
+
+/// The largest --max-file-size: a daemon of another version may not say how large a file was.
+const SIZE_MAX: u64 = 1 << 30;
 
 /// What is to be tried again.
 #[derive(Debug, Clone, Default)]
@@ -118,11 +122,18 @@ fn archived(handoff: &Dir, row: &Row) -> Result<(IntentName, Vec<u8>), String> {
     let name = IntentName::new(&row.file).ok_or("its name breaks the rule for names")?;
     let path = row.archived_as.as_deref().and_then(|path| path.split_once('/'));
     let (dir, file) = path.ok_or("its file is not kept")?;
-    let mut bytes = Vec::new();
-    let read = handoff.sub(dir).and_then(|dir| dir.open_read(file)?.read_to_end(&mut bytes));
-    read.map_err(|error| format!("{dir}/{file} cannot be read: {error}"))?;
-    if row.sha256 != Some(sha256(&bytes)) {
-        return Err(format!("{dir}/{file} is not what was run: its SHA-256 differs from the record"));
+    let recorded =
+        row.sha256.ok_or("its content was never read, so there is nothing to hold the file against")?;
+    let other = |how: &str| format!("{dir}/{file} is not what was run: its {how} differs from the record");
+    // One byte more than was recorded shows that it is another file; how large that is does not matter.
+    let read =
+        handoff.sub(dir).and_then(|dir| read_whole(dir.open_read(file)?, row.size.unwrap_or(SIZE_MAX)));
+    let bytes = read.map_err(|error| match error.kind() {
+        ErrorKind::FileTooLarge => other("size"),
+        _ => format!("{dir}/{file} cannot be read: {error}"),
+    })?;
+    if sha256(&bytes) != recorded {
+        return Err(other("SHA-256"));
     }
     Ok((name, bytes))
 }

@@ -1,17 +1,22 @@
 //! `doctor`: looks at everything a daemon with this configuration would meet, and says for each finding what to do. It changes
 //! nothing and needs no running daemon.
 
+use super::ask::ask_daemon;
 use super::{OpsError, print};
 use crate::config::Config;
 use crate::daemon::{
-    FREE_BYTES_MIN, FREE_INODES_MIN, Finder, HeadFile, Renamers, StateFiles, check_owners, find_porch,
+    FREE_BYTES_MIN, FREE_INODES_MIN, Finder, HeadFile, Renamers, StateFiles, check_owners, check_places,
+    find_porch, try_endpoints,
 };
 use crate::store::{Store, StoreError};
+use crate::sys::attempt::{could_change, could_make, could_write};
 use crate::sys::dir::Dir;
 use crate::sys::outlet::{Outage, Outlet, Outlook};
 use crate::sys::slots::Slots;
 use crate::sys::watch::Watch;
-use crate::sys::{access, descriptor_limit, kernel_lacks};
+use crate::sys::{descriptor_limit, kernel_lacks};
+use conductor_core::Code;
+use conductor_core::inquiry::Question;
 use conductor_core::record::one_line;
 use serde_json::json;
 use std::fmt::Write;
@@ -58,7 +63,7 @@ fn bad(found: impl Into<String>, fix: impl Into<String>) -> Finding {
 
 type Check = fn(&Config) -> Finding;
 
-const CHECKS: [(&str, Check); 14] = [
+const CHECKS: [(&str, Check); 16] = [
     ("settings", settings),
     ("handoff", handoff),
     ("file system", file_system),
@@ -66,6 +71,8 @@ const CHECKS: [(&str, Check); 14] = [
     ("events", events),
     ("porch", porch),
     ("packages", packages),
+    ("places", places),
+    ("endpoints", endpoints),
     ("staging", staging),
     ("owners", owners),
     ("state", state),
@@ -115,17 +122,17 @@ fn handoff(config: &Config) -> Finding {
     let dir = match open(config) {
         Ok(dir) => dir,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return good(format!("{path} does not exist; the daemon makes it"));
+            return to_be_made(
+                &config.handoff,
+                "Make it for the daemon's user, or name another (--handoff).",
+            );
         }
         Err(error) => {
             return bad(format!("{path}: {error}"), "Name a directory this user can use (--handoff).");
         }
     };
-    if !access(&config.handoff) {
-        return bad(
-            format!("{path} cannot be written by this user"),
-            "Give the daemon's user the directory.",
-        );
+    if let Some(refused) = not_writable(config) {
+        return refused;
     }
     let mode = dir.meta().map_or(0, |meta| meta.mode);
     let chmod = "chmod 3770 and a group for the producers: then nobody renames what is not theirs.";
@@ -138,6 +145,35 @@ fn handoff(config: &Config) -> Finding {
             warning(format!("others may rename what is in {path} (mode {mode:04o})"), chmod)
         }
     }
+}
+
+/// What the start would say of a directory that is not there yet.
+fn to_be_made(path: &Path, fix: &str) -> Finding {
+    let shown = path.display();
+    match could_make(path) {
+        Ok(()) => good(format!("{shown} does not exist; the daemon makes it")),
+        Err(error) => bad(format!("{shown} does not exist and cannot be made by {}: {error}", me()), fix),
+    }
+}
+
+/// The first of the handoff directory and its parts that the daemon could not work in.
+fn not_writable(config: &Config) -> Option<Finding> {
+    let parts = ["", "processed", "failed", "status", ".conductor", ".conductor/taken", ".conductor/drafts"];
+    let parts = parts.iter().map(|part| config.handoff.join(part));
+    let there = parts.filter(|part| std::fs::symlink_metadata(part).is_ok());
+    let lock = config.handoff.join(".conductor/lock");
+    let tried = there.map(|part| (could_write(&part), part));
+    let mut refused = tried.chain(std::iter::once_with(|| (could_change(&lock), lock.clone())));
+    refused.find_map(|(tried, part)| {
+        let error = tried.err()?;
+        let found = format!("{} cannot be written by {}: {error}", part.display(), me());
+        Some(bad(found, "Give the daemon's user the directory, and room; then run doctor as that user."))
+    })
+}
+
+/// As whom everything here is tried.
+fn me() -> String {
+    format!("uid {}", rustix::process::geteuid().as_raw())
 }
 
 fn file_system(config: &Config) -> Finding {
@@ -201,28 +237,63 @@ fn packages(config: &Config) -> Finding {
     if config.routes.uses_git() && !on_path("git") {
         return bad("routes lead to repositories, and git is not on PATH", "Install git.");
     }
+    let own = "Give the daemon's user the directory, and room, or name another (--out).";
     match config.out.canonicalize() {
         Ok(path) if !path.is_dir() => bad(format!("{out} is not a directory"), "Name another (--out)."),
-        Ok(path) if !access(&path) => {
-            bad(format!("{out} cannot be written by this user"), "Give the daemon's user the directory.")
-        }
-        Ok(path) => match Outlet::expected(&path).look() {
-            Outlook { outage: Some(Outage::Full), free } => bad(
+        Ok(path) => match (Outlet::expected(&path).look(), could_write(&path)) {
+            (Outlook { outage: Some(Outage::Full), free }, _) => bad(
                 format!("{out} is full: {} KiB free", free.unwrap_or(0) >> 10),
                 "Make room; intents wait until then.",
             ),
-            Outlook { outage: Some(_), .. } => {
+            (Outlook { outage: Some(_), .. }, _) => {
                 bad(format!("{out} is mounted read-only"), "Mount it for writing.")
             }
-            Outlook { outage: None, free } => {
-                good(format!("{out} can be written; {} MiB free", free.unwrap_or(0) >> 20))
+            (_, Err(error)) => bad(format!("{out} cannot be written by {}: {error}", me()), own),
+            (Outlook { outage: None, free }, Ok(())) => {
+                let free = free.unwrap_or(0) >> 20;
+                good(format!("{out} can be written; {free} MiB free{}", where_out(config, &path)))
             }
         },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            good(format!("{out} does not exist; the daemon makes it"))
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => to_be_made(&config.out, own),
         Err(error) => bad(format!("{out}: {error}"), "Name a directory this user can use (--out)."),
     }
+}
+
+/// Whether the output has a file system of its own, whose space is another one.
+fn where_out(config: &Config, out: &Path) -> &'static str {
+    use std::os::unix::fs::MetadataExt;
+    let device = |path: &Path| std::fs::metadata(path).map(|meta| meta.dev()).ok();
+    match (device(&config.handoff), device(out)) {
+        (Some(one), Some(other)) if one != other => " on another file system than the handoff directory",
+        _ => "",
+    }
+}
+
+/// Directories that must not be one another.
+fn places(config: &Config) -> Finding {
+    match check_places(config) {
+        Ok(()) => good("handoff, out, repositories and state are apart"),
+        Err(failure) => bad(failure.to_string(), failure.code().remedy()),
+    }
+}
+
+fn endpoints(config: &Config) -> Finding {
+    if config.endpoints.is_empty() {
+        return good("no port is opened");
+    }
+    match try_endpoints(config) {
+        Ok(warnings) if warnings.is_empty() => good("addresses are free; token and certificates can be used"),
+        Ok(warnings) => warning(warnings.join("; "), "Do as it says."),
+        Err(failure) if failure.code() == Code::CannotListen && runs(config) => {
+            good("a daemon runs here and has them")
+        }
+        Err(failure) => bad(failure.to_string(), failure.code().remedy()),
+    }
+}
+
+/// Whether a daemon answers on this handoff directory.
+fn runs(config: &Config) -> bool {
+    matches!(ask_daemon(config, &Question::Status), Ok(Some(_)))
 }
 
 /// What runs left that could not be removed; each start tries again.
@@ -246,6 +317,9 @@ fn on_path(program: &str) -> bool {
 }
 
 fn state(config: &Config) -> Finding {
+    if let Some(refused) = state_refused(config) {
+        return refused;
+    }
     let Ok(path) = config.handoff.canonicalize() else { return good("not there yet") };
     let Ok(dir) = open(config) else { return good("not there yet") };
     let Ok(files) = StateFiles::find(config, &path, &dir, Finder::Looker) else {
@@ -269,6 +343,20 @@ fn owners(config: &Config) -> Finding {
         Ok(()) => good("what is there belongs to this user"),
         Err(failure) => bad(failure.to_string(), failure.code().remedy()),
     }
+}
+
+/// Whether the store's directory could not be made or written.
+fn state_refused(config: &Config) -> Option<Finding> {
+    let own = config.handoff.join(".conductor/state");
+    let dir = config.state_dir.as_deref().unwrap_or(&own);
+    if !dir.exists() && config.state_dir.is_none() {
+        // Made in the handoff directory, which is looked at by itself.
+        return None;
+    }
+    let tried = could_make(dir).and_then(|()| could_change(&dir.join("ledger.redb")));
+    let error = tried.err()?;
+    let found = format!("{} cannot be written by {}: {error}", dir.display(), me());
+    Some(bad(found, "Give the daemon's user the directory, and room (--state-dir)."))
 }
 
 fn descriptors(config: &Config) -> Finding {

@@ -1,8 +1,10 @@
 //! `check` and `plan`: what the daemon would make of an intent, without handing it in. Nothing is written anywhere.
 
+use super::submit::unread;
 use super::{OpsError, print};
 use crate::config::Config;
 use crate::daemon::package_engine;
+use crate::sys::plain::read_plain;
 use conductor_core::Code;
 use conductor_core::intent::{Intent, Policy, Refusal, judge};
 use conductor_core::name::IntentName;
@@ -10,7 +12,6 @@ use conductor_core::record::one_line;
 use conductor_porch::{Order, Patience, PorchError, Provenance};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
@@ -78,16 +79,13 @@ fn named(file: &str) -> Result<(), Refusal> {
 
 fn read(config: &Config, file: &str) -> Result<Intent, Refusal> {
     let limit = config.max_file_size;
-    let unreadable = |error: std::io::Error| {
-        Refusal::new(Code::Unreadable, "", &error.to_string(), "a file that can be read")
-    };
-    let mut bytes = Vec::new();
-    let opened = std::fs::File::open(file).map_err(unreadable)?;
-    opened.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > limit {
-        let expected = format!("at most {limit} bytes (--max-file-size)");
-        return Err(Refusal::new(Code::TooLarge, "", "a larger file", &expected));
-    }
+    let bytes = read_plain(Path::new(file), limit).map_err(|error| match unread(&error) {
+        Code::TooLarge => {
+            let expected = format!("at most {limit} bytes (--max-file-size)");
+            Refusal::new(Code::TooLarge, "", "a larger file", &expected)
+        }
+        code => Refusal::new(code, "", &error.to_string(), "a plain file that can be read"),
+    })?;
     judge(&bytes, Policy { allow_scale_to_zero: config.allow_scale_to_zero })
 }
 

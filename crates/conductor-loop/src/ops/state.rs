@@ -8,10 +8,15 @@ use crate::config::Config;
 use crate::daemon::{Finder, StateFiles};
 use crate::store::{self, Import, Store, StoreError};
 use crate::sys::dir::Dir;
+use crate::sys::plain::{open_plain, read_start};
 use conductor_core::Code;
 use serde_json::json;
-use std::io::{BufWriter, Read, Write};
+use std::io::{BufWriter, Write};
+use std::path::Path;
 use std::sync::Arc;
+
+/// Bytes of the head that are read.
+const HEAD_MAX: u64 = 1 << 20;
 
 fn find(config: &Config) -> Result<(StateFiles, Dir), OpsError> {
     let (path, handoff) = open_handoff(config)?;
@@ -37,11 +42,8 @@ fn open(config: &Config) -> Result<Store, OpsError> {
 /// `state show`
 pub fn state_show(config: &Config, as_json: bool) -> Result<u8, OpsError> {
     let (files, handoff) = find(config)?;
-    let mut text = String::new();
-    let head = handoff
-        .open_read(crate::clerk::HEAD_FILE)
-        .and_then(|file| file.take(1 << 20).read_to_string(&mut text));
-    let head: Option<HeadBody> = head.ok().and_then(|_| serde_json::from_str(&text).ok());
+    let head = handoff.open_read(crate::clerk::HEAD_FILE).and_then(|file| read_start(file, HEAD_MAX));
+    let head: Option<HeadBody> = head.ok().and_then(|text| serde_json::from_slice(&text).ok());
     let opened = Store::look(&files.dir);
     let (running, unfinished, remembered) = match &opened {
         Ok(store) => {
@@ -108,7 +110,7 @@ pub fn state_export(config: &Config, file: Option<&String>) -> Result<u8, OpsErr
 /// `state import FILE`: into the store that is there, or into a new one where there is none.
 pub fn state_import(config: &Config, file: Option<&String>) -> Result<u8, OpsError> {
     let path = file.map_or("", String::as_str);
-    let mut source = std::fs::File::open(path)
+    let mut source = open_plain(Path::new(path))
         .map_err(|error| OpsError::new(Code::StateImport, format!("cannot read {path}: {error}"), 1))?;
     // Before anything is made or changed.
     let import = Import::read(jiff::Timestamp::now(), &mut source)?;

@@ -5,19 +5,22 @@ use super::{OpsError, print};
 use crate::config::Config;
 use crate::seal::sha256;
 use crate::sys::dir::Dir;
+use crate::sys::plain::{is_not_plain, read_plain, read_whole};
 use crate::sys::wake::wait_readable;
 use crate::sys::watch::Watch;
 use conductor_core::name::{IntentName, status_name};
 use conductor_core::units::parse_duration;
 use conductor_core::{Code, Digest};
 use serde::Deserialize;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Without events (network file systems) the status is looked for this often.
 const POLL: Duration = Duration::from_millis(200);
+/// Bytes of a status.
+const STATUS_MAX: u64 = 1 << 20;
 
 #[derive(Deserialize)]
 struct StatusSeen {
@@ -74,19 +77,18 @@ fn read(config: &Config, file: &str) -> Result<(IntentName, Vec<u8>), OpsError> 
             2,
         )
     })?;
-    let unreadable =
-        |error: io::Error| OpsError::new(Code::Unreadable, format!("cannot read {file}: {error}"), 1);
-    let mut bytes = Vec::new();
-    let opened = std::fs::File::open(file).map_err(unreadable)?;
-    opened.take(config.max_file_size + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > config.max_file_size {
-        return Err(OpsError::new(
-            Code::TooLarge,
-            format!("{file} is larger than {} bytes", config.max_file_size),
-            1,
-        ));
-    }
+    let bytes = read_plain(Path::new(file), config.max_file_size)
+        .map_err(|error| OpsError::new(unread(&error), format!("cannot read {file}: {error}"), 1))?;
     Ok((name, bytes))
+}
+
+/// Why a file was not read, as the daemon would say it.
+pub(super) fn unread(error: &io::Error) -> Code {
+    match error.kind() {
+        io::ErrorKind::FileTooLarge => Code::TooLarge,
+        _ if is_not_plain(error) => Code::NotRegular,
+        _ => Code::Unreadable,
+    }
 }
 
 pub(super) fn place(handoff: &Dir, name: &IntentName, bytes: &[u8]) -> io::Result<()> {
@@ -123,9 +125,8 @@ pub(super) fn status_seq(handoff: &Dir, name: &IntentName) -> Option<u64> {
 }
 
 fn status(handoff: &Dir, name: &IntentName) -> Option<(Vec<u8>, StatusSeen)> {
-    let mut body = Vec::new();
     let file = handoff.sub("status").and_then(|dir| dir.open_read(status_name(name.as_str()))).ok()?;
-    file.take(1 << 20).read_to_end(&mut body).ok()?;
+    let body = read_whole(file, STATUS_MAX).ok()?;
     let seen = serde_json::from_slice(&body).ok()?;
     Some((body, seen))
 }

@@ -1,6 +1,7 @@
 //! Safe thin wrappers over the kernel: directories by descriptor, inotify, wake-ups, processes, locks.
 //! No decision is made here.
 
+pub mod attempt;
 pub mod clear;
 pub mod dir;
 pub mod lock;
@@ -32,13 +33,6 @@ pub fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .map(|id| id.trim().to_owned())
         .unwrap_or_default()
-}
-
-/// Whether this process may list, enter and change a directory, by its effective ids.
-pub fn access(path: &std::path::Path) -> bool {
-    use rustix::fs::{Access, AtFlags, CWD, accessat};
-    let all = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
-    accessat(CWD, path, all, AtFlags::EACCESS).is_ok()
 }
 
 /// How many descriptors this process may have; none: as many as it likes.

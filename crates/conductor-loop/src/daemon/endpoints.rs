@@ -1,0 +1,83 @@
+//! The endpoints as the configuration wants them: opened by the start, tried by `doctor`.
+
+use super::Failure;
+use super::questions::Questions;
+use crate::admin;
+use crate::config::{Config, Endpoint, Tls};
+use conductor_core::Code;
+use std::net::TcpListener;
+use std::sync::Arc;
+
+/// The endpoints, where addresses are given.
+pub(super) fn open_endpoints(config: &Config, questions: &Arc<Questions>) -> Result<(), Failure> {
+    if config.endpoints.is_empty() {
+        return Ok(());
+    }
+    let security = security(config)?;
+    for warning in warnings(config, &security) {
+        tracing::warn!("{warning}");
+    }
+    let serves = |endpoint: &Endpoint| {
+        let Endpoint { address, health, metrics, .. } = *endpoint;
+        (address, admin::Serves { health, metrics, page: page_on(endpoint, config) })
+    };
+    let endpoints: Vec<_> = config.endpoints.iter().map(serves).collect();
+    let view: Arc<dyn admin::View> = Arc::clone(questions) as _;
+    let bound = admin::serve(&endpoints, view, security).map_err(|error| cannot_listen(&error))?;
+    for address in bound {
+        tracing::info!(%address, tls = config.tls.is_some(), "listening");
+    }
+    Ok(())
+}
+
+/// Does what the start would do with them and lets go of it again: what it would warn of.
+pub fn try_endpoints(config: &Config) -> Result<Vec<String>, Failure> {
+    if config.endpoints.is_empty() {
+        return Ok(Vec::new());
+    }
+    let security = security(config)?;
+    let mut bound = Vec::new();
+    for Endpoint { address, .. } in &config.endpoints {
+        let listener = TcpListener::bind(address).map_err(|error| {
+            cannot_listen(&std::io::Error::new(error.kind(), format!("{address}: {error}")))
+        })?;
+        bound.push(listener);
+    }
+    Ok(warnings(config, &security))
+}
+
+fn cannot_listen(error: &std::io::Error) -> Failure {
+    Failure::set_up(Code::CannotListen, format!("cannot listen on {error}"))
+}
+
+fn security(config: &Config) -> Result<admin::Security, Failure> {
+    let tls = config.tls.clone().map(|Tls { certificate, key, client_authority }| admin::TlsFiles {
+        certificate,
+        key,
+        client_authority,
+    });
+    admin::Security::new(tls, config.token_file.clone(), crate::seal::same_secret)
+        .map_err(|error| Failure::set_up(Code::SecurityFiles, error))
+}
+
+/// What works and should be known, a sentence each.
+fn warnings(config: &Config, security: &admin::Security) -> Vec<String> {
+    let is_closed = |endpoint: &Endpoint| page_on(endpoint, config) == admin::Page::Closed;
+    let closed = config.endpoints.iter().any(is_closed).then(|| {
+        "page and API stay closed on --listen, because other users reach it too and no token is asked for: give --token-file FILE, or \
+         --open-page to serve them to whoever comes; --metrics-addr and --health-addr say that only those are meant"
+            .to_owned()
+    });
+    security.exposed().into_iter().chain(closed).collect()
+}
+
+/// Other users of the machine reach every address, loopback too: what intents say is shown only where somebody is asked who he is.
+fn page_on(endpoint: &Endpoint, config: &Config) -> admin::Page {
+    let asked =
+        config.token_file.is_some() || config.tls.as_ref().is_some_and(|tls| tls.client_authority.is_some());
+    match endpoint.page {
+        false => admin::Page::Absent,
+        true if asked || config.open_page => admin::Page::Served,
+        true => admin::Page::Closed,
+    }
+}

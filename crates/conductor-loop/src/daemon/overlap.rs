@@ -1,0 +1,99 @@
+//! Whether what porch writes could land among the handoff directory's own files: `--out`, repositories and `--state-dir` are
+//! held against its parts before anything is made.
+
+use super::{Failure, absolute};
+use crate::config::Config;
+use conductor_core::Code;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+/// What lies in a handoff directory and is the daemon's.
+const PARTS: [&str; 4] = ["processed", "failed", "status", ".conductor"];
+
+/// A place, whether it is there yet or not.
+struct Place {
+    /// Without symbolic links and `..`.
+    path: PathBuf,
+    /// Device and inode, where it is there.
+    id: Option<(u64, u64)>,
+}
+
+impl Place {
+    fn of(path: &Path) -> std::io::Result<Self> {
+        let path = resolved(&absolute(path)?);
+        Ok(Self { id: identity(&path), path })
+    }
+
+    /// Whether it is the other or lies below it, also under another name of the same directory (a bind mount).
+    fn is_within(&self, other: &Place) -> bool {
+        self.path
+            .ancestors()
+            .any(|above| above == other.path || (other.id.is_some() && identity(above) == other.id))
+    }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
+}
+
+/// The path without symbolic links, as far as it exists; what does not exist is no link, so `..` behind it is the one before.
+fn resolved(path: &Path) -> PathBuf {
+    let mut found = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                found.pop();
+            }
+            part => {
+                found.push(part);
+                found = found.canonicalize().unwrap_or(found);
+            }
+        }
+    }
+    found
+}
+
+/// Refuses places where the daemon would keep its own files and somebody else's in one directory.
+pub fn check_places(config: &Config) -> Result<(), Failure> {
+    let place = |path: &Path| {
+        let error = |error| Failure::set_up(Code::DirectorySetup, format!("{}: {error}", path.display()));
+        Place::of(path).map_err(error)
+    };
+    let handoff = place(&config.handoff)?;
+    let parts: Vec<Place> =
+        PARTS.iter().map(|part| place(&handoff.path.join(part))).collect::<Result<_, _>>()?;
+    let refuse = |what: &str, place: &Place, how: &str| {
+        let message = format!(
+            "{what} ({}) {how} the handoff directory {}: packages would land among its own files",
+            place.path.display(),
+            handoff.path.display()
+        );
+        Err(Failure::set_up(Code::PathsOverlap, message))
+    };
+    let out = place(&config.out)?;
+    if handoff.is_within(&out) {
+        return refuse("--out", &out, "is, or contains,");
+    }
+    if parts.iter().any(|part| out.is_within(part) || part.is_within(&out)) {
+        return refuse("--out", &out, "lies in a part of");
+    }
+    for (name, path) in config.routes.named_repositories() {
+        let repository = place(path)?;
+        if repository.is_within(&handoff) {
+            return refuse(&format!("the repository '{name}'"), &repository, "lies in");
+        }
+    }
+    if let Some(dir) = &config.state_dir {
+        let state = place(dir)?;
+        let own = place(&handoff.path.join(".conductor/state"))?;
+        let among = parts.iter().any(|part| state.is_within(part)) && !state.is_within(&own);
+        let same = |a: &Place, b: &Place| a.is_within(b) && b.is_within(a);
+        if among || same(&state, &handoff) {
+            return refuse("--state-dir", &state, "is, or lies in a part of,");
+        }
+        if same(&out, &state) {
+            return refuse("--state-dir", &state, "is the output directory beside");
+        }
+    }
+    Ok(())
+}
