@@ -8,7 +8,7 @@ mod protocol;
 use conductor_core::Code;
 use conductor_core::stage::Final;
 use disk::{Data, Place};
-use protocol::{ATTEMPTS_MAX, Crash, Daemon, Machine, Store};
+use protocol::{ATTEMPTS_MAX, Crash, Daemon, Machine, NUMBERED, Store};
 use std::collections::{BTreeMap, HashSet};
 
 /// A step of the protocol that is left out.
@@ -36,11 +36,13 @@ pub enum Omit {
     FileSync,
     /// A status is written in its place.
     StatusDraft,
+    /// A numbered name in the archive is taken without asking whose it is.
+    NameOwner,
 }
 
 impl Omit {
     /// All that the checker must find.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ClaimSync,
         Self::ClaimBeforeRemoval,
         Self::StartSync,
@@ -51,6 +53,7 @@ impl Omit {
         Self::PackageDraftSync,
         Self::FileSync,
         Self::StatusDraft,
+        Self::NameOwner,
     ];
 }
 
@@ -74,13 +77,21 @@ pub struct Variant {
     pub porch: Porch,
     /// A second intent of the same target under another name waits behind the first.
     pub two: bool,
+    /// Another file is called as a later intent of the first's name, which is dropped behind it, will be archived.
+    pub numbered: bool,
     /// Whether DONE follows each intent or comes at the end.
     pub sync_each: bool,
 }
 
 /// Histories that together show every kind of step.
-pub const VARIANTS: [Variant; 6] = {
-    let plain = Variant { omit: Omit::Nothing, porch: Porch::Succeeds, two: false, sync_each: false };
+pub const VARIANTS: [Variant; 7] = {
+    let plain = Variant {
+        omit: Omit::Nothing,
+        porch: Porch::Succeeds,
+        two: false,
+        numbered: false,
+        sync_each: false,
+    };
     [
         plain,
         Variant { porch: Porch::Fails, ..plain },
@@ -88,6 +99,7 @@ pub const VARIANTS: [Variant; 6] = {
         Variant { two: true, sync_each: true, ..plain },
         Variant { two: true, ..plain },
         Variant { porch: Porch::Fails, two: true, ..plain },
+        Variant { numbered: true, ..plain },
     ]
 };
 
@@ -127,6 +139,9 @@ fn start(variant: Variant) -> Machine {
     machine.drop_file(0, 1);
     if variant.two {
         machine.drop_file(1, 2);
+    }
+    if variant.numbered {
+        machine.drop_file(NUMBERED, 7);
     }
     machine
 }
@@ -278,7 +293,7 @@ fn whole(machine: &Machine) -> Vec<&'static str> {
         broken.push("the package is not that of the last success");
     }
     // Of one target the second never starts before the first has ended for good.
-    let order: Vec<u8> = world.runs.iter().copied().filter(|content| *content < 9).collect();
+    let order: Vec<u8> = world.runs.iter().copied().filter(|content| *content < 7).collect();
     if order.windows(2).any(|pair| pair[0] > pair[1]) {
         broken.push("out of order");
     }

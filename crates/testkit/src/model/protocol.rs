@@ -8,6 +8,20 @@ use conductor_core::outcome::Verdict;
 use conductor_core::stage::{Final, OnDisk, Resume, Stage, Step, Then, resume, step};
 use std::collections::BTreeMap;
 
+/// The name that a producer gives to a file so that it is called as the third intent of name 0 would be archived.
+pub(super) const NUMBERED: Name = 2;
+/// What is added to a number that is taken already.
+const AGAIN: u8 = 100;
+
+/// Where an intent of this name is archived.
+fn archived(end: Final, name: Name, number: Option<u8>) -> Place {
+    let (name, number) = if (name, number) == (NUMBERED, None) { (0, Some(3)) } else { (name, number) };
+    match end {
+        Final::Success | Final::Duplicate => Place::Processed(name, number),
+        Final::Failed(_) => Place::Failed(name, number),
+    }
+}
+
 /// Starts allowed in all.
 pub(super) const ATTEMPTS_MAX: u32 = 3;
 
@@ -53,6 +67,8 @@ pub(super) struct World {
     pub(super) crashes_in_run: u32,
     /// porch has asked to be tried again.
     pub(super) retried: bool,
+    /// Another file of the first's name was dropped behind it.
+    pub(super) dropped_again: bool,
     /// A reader saw a status that is not whole.
     pub(super) torn_status_seen: bool,
     /// A power cut left half a package where a success had written a whole one.
@@ -146,6 +162,14 @@ impl<'m> Daemon<'m> {
         if self.interfere_at == Some(self.steps) {
             self.machine.drop_file(0, 9);
         }
+        let first = self.machine.store.now.values().find(|entry| entry.bytes == Some(1));
+        if self.variant.numbered
+            && !self.machine.world.dropped_again
+            && first.is_some_and(|entry| entry.outcome.is_some())
+        {
+            self.machine.world.dropped_again = true;
+            self.machine.drop_file(0, 8);
+        }
         let torn = |place| matches!(self.machine.disk.read(place), Some(Data::Torn | Data::Empty));
         let seen = self.recovered && [0, 1].into_iter().any(|name| torn(Place::Status(name)));
         self.machine.world.torn_status_seen |= seen;
@@ -163,6 +187,10 @@ impl<'m> Daemon<'m> {
     }
 
     fn waiting(&self) -> Option<Name> {
+        // It was dropped first.
+        if self.machine.disk.has(Place::Handoff(NUMBERED)) {
+            return Some(NUMBERED);
+        }
         self.machine.disk.places().find_map(|place| match place {
             Place::Handoff(name) => Some(name),
             _ => None,
@@ -377,13 +405,21 @@ impl<'m> Daemon<'m> {
 
     fn outcome(&self, seq: u8, end: Final, attempts: u32) -> Settled {
         let name = self.machine.store.now[&seq].name;
-        let place = |number| match end {
-            Final::Success | Final::Duplicate => Place::Processed(name, number),
-            Final::Failed(_) => Place::Failed(name, number),
-        };
-        // Never an overwrite.
-        let archive = if self.machine.disk.has(place(None)) { place(Some(seq)) } else { place(None) };
+        let mut candidates =
+            [None, Some(seq), Some(AGAIN + seq)].into_iter().map(|number| archived(end, name, number));
+        let archive = candidates
+            .find(|place| self.is_free(*place))
+            .unwrap_or_else(|| archived(end, name, Some(AGAIN + seq)));
         Settled { end, attempts, archive }
+    }
+
+    /// Never an overwrite, nor a place that another outcome's file has not reached yet.
+    fn is_free(&self, place: Place) -> bool {
+        let owns = |entry: &Entry| entry.outcome.as_ref().is_some_and(|outcome| outcome.archive == place);
+        // Numbered names were believed to be free once: see what that breaks.
+        let believed = self.omits(Omit::NameOwner)
+            && matches!(place, Place::Processed(_, Some(_)) | Place::Failed(_, Some(_)));
+        believed || (!self.machine.disk.has(place) && !self.machine.store.now.values().any(owns))
     }
 
     fn plan_outcome(&mut self, seq: u8, end: Final, attempts: u32) {
