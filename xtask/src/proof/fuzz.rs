@@ -17,6 +17,9 @@ const SHORT: usize = 100_000;
 const LONG: usize = 5_000_000;
 /// No input may take longer.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// No input may hold more than this in memory at a time, and as many times its own size more.
+const BYTES: u64 = 16 << 20;
+const BYTES_PER_BYTE: u64 = 64;
 
 /// Works on one input; an error says which property does not hold.
 type Target = Box<dyn FnMut(&[u8]) -> Result<(), String>>;
@@ -47,8 +50,13 @@ pub(super) fn run(_: &Path, extent: &Extent) -> Tally {
         let mut target = make(scratch.path());
         for input in Inputs::of(&root.join(corpus), 42).take(runs) {
             let begun = Instant::now();
-            let result = catch_unwind(AssertUnwindSafe(|| target(&input)));
+            let mut result = Ok(Ok(()));
+            let held = allocation_counter::measure(|| {
+                result = catch_unwind(AssertUnwindSafe(|| target(&input)));
+            });
+            let budget = BYTES + BYTES_PER_BYTE * input.len() as u64;
             let found = match result {
+                Ok(Ok(())) if held.bytes_max > budget => format!("held {} bytes in memory", held.bytes_max),
                 Ok(Ok(())) if begun.elapsed() < PATIENCE => continue,
                 Ok(Ok(())) => format!("took {:?}", begun.elapsed()),
                 Ok(Err(reason)) => reason,

@@ -1,6 +1,7 @@
 //! `cargo xtask proof [--long] [--history HISTORY] [NAME...]`: attacks the real binary and the model of it, and prints
 //! what was tried and what was found. docs/RELIABILITY.md is the record of these runs.
 
+mod damage;
 mod fault;
 mod fuzz;
 mod kill;
@@ -139,11 +140,12 @@ impl Progress {
 type Harness = fn(&Path, &Extent) -> Tally;
 
 /// By name: what is run, and what a point is.
-const HARNESSES: [(&str, &str, Harness); 6] = [
+const HARNESSES: [(&str, &str, Harness); 7] = [
     ("fuzz", "inputs", fuzz::run),
     ("model", "end states", model::run),
     ("kill", "kill points", kill::run),
     ("fault", "failed calls", fault::run),
+    ("damage", "flipped bits of the store", damage::run),
     ("limits", "real limits", limits::run),
     ("soak", "intents under random SIGKILL", soak::run),
 ];
@@ -152,7 +154,7 @@ const HELP: &str = "\
 cargo xtask proof [--long] [--history HISTORY] [NAME...]
 
 Attacks the real daemon and the model of its protocol, and prints what was tried and found (docs/RELIABILITY.md).
-Names: fuzz, model, kill, fault (these two need ptrace on x86_64), limits (needs root), soak; none: all of them.
+Names: fuzz, model, kill, fault (these two need ptrace on x86_64), damage, limits (needs root), soak; none: all of them.
 
   --long               every point and every step, more inputs, more restarts; takes hours
   --history HISTORY    of kill and fault only this one, by the name they print";

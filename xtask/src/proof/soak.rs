@@ -1,30 +1,44 @@
-//! Soak: the daemon is killed at random while hundreds of targets have work, and at the end every intent has one outcome, each
-//! target's intents ran in their order and never beside each other, nothing is left over, and memory is bounded.
+//! Soak: the daemon is killed at random while hundreds of targets have work and a producer is no friend (names that our archive
+//! uses, inodes used again, file times from long ago), and at the end every intent has one outcome, each target's intents ran in
+//! their order and never beside each other, nothing is left over, and memory is bounded.
 
 use super::{Extent, Tally};
 use conductor_testkit::fuzz::Random;
 use conductor_testkit::promise::{self, Dropped, Ending};
 use conductor_testkit::{Running, TestEnv, flat, memory_kb};
 use std::collections::HashMap;
+use std::fs::{self, FileTimes};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 const TARGETS: usize = 500;
+/// Names that come twice.
+const COLLIDING: u64 = 20;
+/// Files with old times.
+const REUSED: u32 = 150;
 /// Far below what it would be if anything were kept per intent that was worked off.
 const RESIDENT_MAX_KB: u64 = 64 << 10;
 
 pub(super) fn run(program: &Path, extent: &Extent) -> Tally {
     let (rounds, restarts) = if extent.long { (40, 1_000) } else { (4, 50) };
-    let (env, dropped) = begin(program, rounds);
+    let (env, mut dropped) = begin(program, rounds);
     let mut killed = 0;
     let mut random = Random(42);
-    while killed < restarts && env.names("status").len() < dropped.len() {
-        let daemon = start(&env, &[]);
-        // Each life has its own length: some die while they recover, some under load.
-        std::thread::sleep(Duration::from_millis(random.below(if extent.long { 400 } else { 160 })));
-        daemon.kill();
-        killed += 1;
-    }
+    let reused = std::thread::scope(|scope| {
+        let adversary = scope.spawn(|| reuse_inodes(&env));
+        while killed < restarts && env.names("status").len() < dropped.len() {
+            let daemon = start(&env, &[]);
+            // Each life has its own length: some die while they recover, some under load.
+            std::thread::sleep(Duration::from_millis(random.below(if extent.long { 400 } else { 160 })));
+            daemon.kill();
+            killed += 1;
+        }
+        adversary.join()
+    });
+    let Ok(reused) = reused else {
+        return Tally { impossible: Some("its producer failed"), ..Tally::default() };
+    };
+    dropped.extend(reused);
     let resident = finish(&env);
     super::say(&format!(
         "soak: {} intents of {TARGETS} targets, killed {killed} times, {resident} kB resident at the end",
@@ -44,7 +58,7 @@ pub(super) fn run(program: &Path, extent: &Extent) -> Tally {
 fn begin(program: &Path, rounds: usize) -> (TestEnv, Vec<Dropped>) {
     let env = TestEnv::new(&program.display().to_string());
     env.script("*: up-to=3");
-    let mut dropped = Vec::new();
+    let mut dropped = collide(&env);
     for round in 0..rounds {
         for target in 0..TARGETS {
             let name = format!("intent-{round:02}-{target:03}.json");
@@ -55,6 +69,47 @@ fn begin(program: &Path, rounds: usize) -> (TestEnv, Vec<Dropped>) {
         }
     }
     (env, dropped)
+}
+
+/// Names that come twice, and files that are called as their second ones would be archived.
+fn collide(env: &TestEnv) -> Vec<Dropped> {
+    let mut dropped = Vec::new();
+    let mut drop_file = |name: String, target: &str, replicas, ending| {
+        let content = flat(target, replicas);
+        env.drop_file(&name, &content);
+        dropped.push(Dropped { name, content, ending });
+    };
+    let twice = |number: u64| format!("intent-twice-{number:02}.json");
+    (0..COLLIDING).for_each(|number| drop_file(twice(number), &format!("twice-{number}"), 1, Ending::Before));
+    env.once(&[]).expect(0);
+    // These take as many numbers before the second ones come.
+    for number in 0..COLLIDING {
+        let name = conductor_core::name::numbered(&twice(number), 2 * COLLIDING + number + 1);
+        drop_file(name, &format!("guess-{number}"), 1, Ending::Success);
+    }
+    (0..COLLIDING)
+        .for_each(|number| drop_file(twice(number), &format!("twice-{number}"), 2, Ending::Success));
+    dropped
+}
+
+/// Directories that come and go under an intent's name, and files of one age and size that get their inode numbers.
+fn reuse_inodes(env: &TestEnv) -> Vec<Dropped> {
+    let old = FileTimes::new().set_modified(UNIX_EPOCH + Duration::from_secs(1_000_000_000));
+    let mut dropped = Vec::new();
+    for number in 0..REUSED {
+        let (name, content) =
+            (format!("intent-old-{number:03}.json"), flat(&format!("old-{}", number % 7), 1 + number % 9));
+        let (directory, draft) =
+            (env.handoff(&format!("intent-dir-{}.json", number % 3)), env.handoff(".old"));
+        let made = fs::create_dir(&directory).and_then(|()| fs::remove_dir(&directory));
+        made.expect("the directory is ours");
+        let written = fs::write(&draft, &content)
+            .and_then(|()| fs::File::options().write(true).open(&draft)?.set_times(old));
+        written.and_then(|()| fs::rename(&draft, env.handoff(&name))).expect("dropped");
+        dropped.push(Dropped { name, content, ending: Ending::Success });
+        std::thread::sleep(Duration::from_millis(20)); // Some in each life of the daemon.
+    }
+    dropped
 }
 
 fn start(env: &TestEnv, flags: &[&str]) -> Running {

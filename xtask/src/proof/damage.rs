@@ -1,0 +1,96 @@
+//! Damage: one bit of the store flipped, at random places, after a clean end and after a kill. The next start refuses with the
+//! code of a damaged store and leaves it as it is, or nothing that was recorded is lost and nothing runs a second time.
+
+use super::{Extent, Job, Tally, in_parallel};
+use conductor_testkit::fuzz::Random;
+use conductor_testkit::promise::{self, Dropped, Ending};
+use conductor_testkit::{TestEnv, flat};
+use std::path::Path;
+use std::process::Command;
+
+/// Intents whose outcomes the store remembers.
+const INTENTS: u32 = 40;
+const SHORT: u64 = 60;
+const LONG: u64 = 3_000;
+const STORE: &str = ".conductor/state/ledger.redb";
+
+/// How the daemon that wrote the store ended.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Clean,
+    Killed,
+}
+
+pub(super) fn run(program: &Path, extent: &Extent) -> Tally {
+    let mut all = Tally::default();
+    for end in [End::Clean, End::Killed] {
+        let written = Written::by_a_daemon(program, end);
+        let flips = if extent.long { LONG } else { SHORT };
+        let tally = in_parallel(0..flips, |number| {
+            Job::of(written.flipped(program, number), || format!("damage: {end:?}, flip {number}"))
+        });
+        super::say(&format!("damage: store after the daemon's end, {end:?}: {} flips", tally.points));
+        all.add(tally);
+    }
+    all
+}
+
+/// A handoff directory with work that is done.
+struct Written {
+    env: TestEnv,
+    dropped: Vec<Dropped>,
+}
+
+impl Written {
+    fn by_a_daemon(program: &Path, end: End) -> Self {
+        let env = TestEnv::new(&program.display().to_string());
+        let mut dropped = Vec::new();
+        for number in 0..INTENTS {
+            let name = format!("intent-{number:02}.json");
+            let content = flat(&format!("t{}", number % 8), 1 + number % 9);
+            env.drop_file(&name, &content);
+            dropped.push(Dropped { name, content, ending: Ending::Success });
+        }
+        match end {
+            End::Clean => drop(env.once(&[]).expect(0)),
+            End::Killed => {
+                let daemon = env.start_ready(&[]);
+                dropped.iter().for_each(|one| drop(env.wait_status(&one.name)));
+                daemon.kill();
+            }
+        }
+        Self { env, dropped }
+    }
+
+    /// A copy of everything with one bit of the store flipped, and a daemon started in it.
+    fn flipped(&self, program: &Path, number: u64) -> Result<(), String> {
+        let env = TestEnv::new(&program.display().to_string());
+        for part in ["handoff", "bin/calls"] {
+            let (from, to) = (self.env.path(part), env.path(part));
+            let copied = Command::new("cp").args(["-a", "-T"]).arg(from).arg(to).status();
+            if !copied.is_ok_and(|status| status.success()) {
+                return Err(format!("{part} cannot be copied"));
+            }
+        }
+        let store = env.handoff(STORE);
+        let mut bytes = std::fs::read(&store).map_err(|error| format!("{}: {error}", store.display()))?;
+        let mut random = Random(number);
+        let at = usize::try_from(random.below(bytes.len() as u64)).unwrap_or(0);
+        bytes[at] ^= 1 << random.below(8);
+        std::fs::write(&store, &bytes).map_err(|error| error.to_string())?;
+        let calls = env.calls().len();
+        let finished = env.once(&[]);
+        let place = format!("byte {at} of {}", bytes.len());
+        match finished.status.code() {
+            Some(1) if finished.stderr.contains("E404") => {
+                let left = std::fs::read(&store).map_err(|error| error.to_string())?;
+                if left == bytes { Ok(()) } else { Err(format!("{place}: refused, and changed")) }
+            }
+            Some(0) if env.calls().len() == calls => {
+                promise::check(&env, &self.dropped, 0, true).map_err(|reason| format!("{place}: {reason}"))
+            }
+            Some(0) => Err(format!("{place}: {} ran a second time", env.calls().len() - calls)),
+            _ => Err(format!("{place}: {}: {}", finished.status, finished.stderr)),
+        }
+    }
+}
