@@ -10,7 +10,7 @@ use super::questions::Questions;
 use super::recover::{Rules, Unrun, recover};
 use super::set_up::{
     choose_program, engine, held_targets, intake_settings, name_of, open_control, open_out, outlets, period,
-    retention, start_runner,
+    remember_destination, retention, start_runner,
 };
 use super::surroundings::{Lookout, Surroundings};
 use super::unfinished::key_of;
@@ -118,6 +118,7 @@ impl<'l> Life<'l> {
             }
         };
         let porch_path = name_of(program.as_ref());
+        remember_destination(&store, config, &out, &porch_path)?;
         let rules = Rules { limits: &config.limits, mode: config.mode.as_str(), porch: &porch_path };
         let recovered = recover(&places, &store, &last, &rules)?;
         ledger.reset().map_err(setup("the run ledger"))?;

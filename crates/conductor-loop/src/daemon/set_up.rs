@@ -151,6 +151,25 @@ pub(super) fn intake_settings(
     }
 }
 
+/// A success is repeated only where it was made: with another output, mode or porch the same intent runs again.
+pub(super) fn remember_destination(
+    store: &Store,
+    config: &Config,
+    out: &Path,
+    porch: &str,
+) -> Result<(), Failure> {
+    let destination = format!("{} {porch} {}", config.mode.as_str(), out.display());
+    let forgot = store.work_for(&destination).map_err(|error| {
+        Failure::set_up(error.code(), format!("recording where packages are written: {error}"))
+    })?;
+    if forgot {
+        tracing::info!(
+            "output, mode or porch are others than before: an intent that repeats an earlier one runs again"
+        );
+    }
+    Ok(())
+}
+
 /// Targets that an operator held when the last daemon ended.
 pub(super) fn held_targets(store: &Store) -> Result<BTreeMap<String, Held>, Failure> {
     let held = store

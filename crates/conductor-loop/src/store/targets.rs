@@ -1,11 +1,14 @@
 //! What a duplicate is compared with: the last run of each target, if it succeeded. A run that failed may have changed the
 //! world before it did, so it ends the claim of the success before it.
 
-use super::{Batch, IMPORTED, StoreError, TARGETS, decode, encode};
+use super::{Batch, IMPORTED, META, Store, StoreError, TARGETS, decode, encode};
 use conductor_core::intent::TargetKey;
 use conductor_core::record::{LastSuccess, Outcome, Status};
-use redb::ReadableTable;
+use redb::{ReadableTable, ReadableTableMetadata};
 use serde::{Deserialize, Serialize};
+
+/// Key in `META` of where and how packages are written.
+const DESTINATION: &str = "destination";
 
 /// The last run that changed a target, or may have.
 #[derive(Debug, Serialize, Deserialize)]
@@ -30,6 +33,32 @@ impl LastRun {
         };
         let run = LastSuccess { seq: outcome.seq, name: outcome.name.clone(), sha256: outcome.sha256? };
         Some(Self { run, failed })
+    }
+}
+
+impl Store {
+    /// Binds what duplicates are compared with to where and how packages are written. Of another place or way nothing that
+    /// was done before says anything, so it is forgotten. True: there was something to forget.
+    pub fn work_for(&self, destination: &str) -> Result<bool, StoreError> {
+        let known = self.reading(|txn| {
+            let value = txn.open_table(META)?.get(DESTINATION)?.map(|value| decode::<String>(value.value()));
+            value.transpose()
+        })?;
+        if known.as_deref() == Some(destination) {
+            return Ok(false);
+        }
+        self.write(|batch| {
+            batch.txn.open_table(META)?.insert(DESTINATION, encode(&destination).as_slice())?;
+            if known.is_none() {
+                return Ok(false);
+            }
+            let (mut targets, mut imported) =
+                (batch.txn.open_table(TARGETS)?, batch.txn.open_table(IMPORTED)?);
+            let forgets = targets.len()? + imported.len()? > 0;
+            targets.retain(|_, _| false)?;
+            imported.retain(|_, _| false)?;
+            Ok(forgets)
+        })
     }
 }
 

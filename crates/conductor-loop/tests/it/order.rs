@@ -1,7 +1,7 @@
 //! Order per target, parallelism, priority, duplicates, retries.
 
 use crate::env;
-use conductor_testkit::{Call, flat, wait_until};
+use conductor_testkit::{Call, Running, flat, wait_until};
 use std::collections::HashMap;
 
 fn intervals_by_target(calls: &[Call]) -> HashMap<String, Vec<(u64, u64, String)>> {
@@ -132,6 +132,34 @@ fn a_failed_run_in_between_ends_a_duplicates_claim() {
     drop_a(&flat("a", 3));
     env.once(&[]).expect(0);
     assert_eq!(env.status("intent-a.json").unwrap()["duplicate_of"], serde_json::Value::Null);
+}
+
+#[test]
+fn a_success_is_repeated_only_where_it_was_made() {
+    let env = env();
+    let run = |out: &str, mode: &str| {
+        env.drop_file("intent-a.json", flat("a", 3));
+        let mut command = env.bare_command();
+        command.args([
+            "-once",
+            "-debounce",
+            "0",
+            "-handoff",
+            "handoff",
+            "-porch",
+            "builtin",
+            "-out",
+            out,
+            "-mode",
+            mode,
+        ]);
+        Running::start(command).wait().expect(0);
+        env.status("intent-a.json").unwrap()["duplicate_of"].as_u64()
+    };
+    assert_eq!((run("out", "direct"), run("out", "direct")), (None, Some(1)));
+    assert_eq!((run("other", "direct"), run("other", "direct")), (None, Some(3)), "it has no package yet");
+    assert!(env.path("other/test/a-scaling").is_dir());
+    assert_eq!(run("other", "structured"), None, "another kind of package");
 }
 
 #[test]
