@@ -3,6 +3,7 @@
 //! their order and never beside each other, nothing is left over, and memory is bounded.
 
 use super::{Extent, Tally};
+use conductor_core::name::archive_names;
 use conductor_testkit::fuzz::Random;
 use conductor_testkit::promise::{self, Dropped, Ending};
 use conductor_testkit::{Running, TestEnv, flat, memory_kb};
@@ -84,8 +85,8 @@ fn collide(env: &TestEnv) -> Vec<Dropped> {
     env.once(&[]).expect(0);
     // These take as many numbers before the second ones come.
     for number in 0..COLLIDING {
-        let name = conductor_core::name::numbered(&twice(number), 2 * COLLIDING + number + 1);
-        drop_file(name, &format!("guess-{number}"), 1, Ending::Success);
+        let numbered = archive_names(&twice(number), 2 * COLLIDING + number + 1).nth(1);
+        drop_file(numbered.unwrap_or_default(), &format!("guess-{number}"), 1, Ending::Success);
     }
     (0..COLLIDING)
         .for_each(|number| drop_file(twice(number), &format!("twice-{number}"), 2, Ending::Success));
