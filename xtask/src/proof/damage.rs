@@ -55,7 +55,9 @@ impl Written {
             End::Clean => drop(env.once(&[]).expect(0)),
             End::Killed => {
                 let daemon = env.start_ready(&[]);
-                dropped.iter().for_each(|one| drop(env.wait_status(&one.name)));
+                for one in &dropped {
+                    env.wait_status(&one.name);
+                }
                 daemon.kill();
             }
         }

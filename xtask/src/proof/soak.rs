@@ -9,6 +9,7 @@ use conductor_testkit::promise::{self, Dropped, Ending};
 use conductor_testkit::{Running, TestEnv, flat, memory_kb};
 use std::collections::HashMap;
 use std::fs::{self, FileTimes};
+use std::io;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -36,7 +37,7 @@ pub(super) fn run(program: &Path, extent: &Extent) -> Tally {
         }
         adversary.join()
     });
-    let Ok(reused) = reused else {
+    let Ok(Ok(reused)) = reused else {
         return Tally { impossible: Some("its producer failed"), ..Tally::default() };
     };
     dropped.extend(reused);
@@ -94,23 +95,23 @@ fn collide(env: &TestEnv) -> Vec<Dropped> {
 }
 
 /// Directories that come and go under an intent's name, and files of one age and size that get their inode numbers.
-fn reuse_inodes(env: &TestEnv) -> Vec<Dropped> {
+fn reuse_inodes(env: &TestEnv) -> io::Result<Vec<Dropped>> {
     let old = FileTimes::new().set_modified(UNIX_EPOCH + Duration::from_secs(1_000_000_000));
     let mut dropped = Vec::new();
     for number in 0..REUSED {
-        let (name, content) =
-            (format!("intent-old-{number:03}.json"), flat(&format!("old-{}", number % 7), 1 + number % 9));
-        let (directory, draft) =
-            (env.handoff(&format!("intent-dir-{}.json", number % 3)), env.handoff(".old"));
-        let made = fs::create_dir(&directory).and_then(|()| fs::remove_dir(&directory));
-        made.expect("the directory is ours");
-        let written = fs::write(&draft, &content)
-            .and_then(|()| fs::File::options().write(true).open(&draft)?.set_times(old));
-        written.and_then(|()| fs::rename(&draft, env.handoff(&name))).expect("dropped");
+        let name = format!("intent-old-{number:03}.json");
+        let content = flat(&format!("old-{}", number % 7), 1 + number % 9);
+        let directory = env.handoff(&format!("intent-dir-{}.json", number % 3));
+        fs::create_dir(&directory)?;
+        fs::remove_dir(&directory)?;
+        let draft = env.handoff(".old");
+        fs::write(&draft, &content)?;
+        fs::File::options().write(true).open(&draft)?.set_times(old)?;
+        fs::rename(&draft, env.handoff(&name))?;
         dropped.push(Dropped { name, content, ending: Ending::Success });
         std::thread::sleep(Duration::from_millis(20)); // Some in each life of the daemon.
     }
-    dropped
+    Ok(dropped)
 }
 
 fn start(env: &TestEnv, flags: &[&str]) -> Running {

@@ -102,6 +102,11 @@ pub(super) struct Stopping {
     pub(super) signals: u32,
 }
 
+/// The failure of a part that cannot be started.
+fn setup(what: &'static str) -> impl Fn(std::io::Error) -> Failure {
+    move |error| Failure::set_up(Code::DirectorySetup, format!("cannot start {what}: {error}"))
+}
+
 impl<'l> Life<'l> {
     pub(super) fn build(
         config: &Config,
@@ -112,11 +117,6 @@ impl<'l> Life<'l> {
         let program = choose_program(config)?;
         let out = open_out(config)?;
         let Ground { places, device, state, store, kept, ledger, last } = Ground::open(config, began_on)?;
-        let setup = |what: &'static str| {
-            move |error: std::io::Error| {
-                Failure::set_up(Code::DirectorySetup, format!("cannot start {what}: {error}"))
-            }
-        };
         let porch_path = name_of(program.as_ref());
         remember_destination(&store, config, &out, &porch_path)?;
         let rules = Rules { limits: &config.limits, mode: config.mode.as_str(), porch: &porch_path };

@@ -67,8 +67,6 @@ pub(super) struct World {
     pub(super) crashes_in_run: u32,
     /// porch has asked to be tried again.
     pub(super) retried: bool,
-    /// Another file of the first's name was dropped behind it.
-    pub(super) dropped_again: bool,
     /// A reader saw a status that is not whole.
     pub(super) torn_status_seen: bool,
     /// A power cut left half a package where a success had written a whole one.
@@ -164,10 +162,9 @@ impl<'m> Daemon<'m> {
         }
         let first = self.machine.store.now.values().find(|entry| entry.bytes == Some(1));
         if self.variant.numbered
-            && !self.machine.world.dropped_again
+            && !self.machine.world.dropped.contains_key(&8)
             && first.is_some_and(|entry| entry.outcome.is_some())
         {
-            self.machine.world.dropped_again = true;
             self.machine.drop_file(0, 8);
         }
         let torn = |place| matches!(self.machine.disk.read(place), Some(Data::Torn | Data::Empty));
