@@ -305,6 +305,12 @@ pub struct StatusReport {
     pub mode: String,
     /// Concurrent runs of porch.
     pub workers: usize,
+    /// Why the kernel's events do not tell of new files, so that the directory is listed instead; none: they do.
+    #[serde(default)]
+    pub no_events: Option<String>,
+    /// Entries of the handoff directory that cannot be taken, and are tried again.
+    #[serde(default)]
+    pub left: u64,
     /// Names seen in the handoff directory and not taken.
     pub sighted: u64,
     /// Intents taken that porch does not run for yet.

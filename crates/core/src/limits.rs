@@ -54,8 +54,13 @@ pub const SIGHTED_MAX: usize = 8_192;
 pub const TAKEN_MAX: usize = 16_384;
 /// Parked intents; 16 bytes each.
 pub const PARKED_MAX: usize = 1 << 19;
-/// Takes asked for and not yet answered; the same window bounds how far claims run ahead of what is durable.
+/// Takes asked for and not yet answered.
 pub const TAKES_IN_FLIGHT_MAX: usize = 256;
+/// Takes, claims and refusals that are not durable yet: four full commits, so that the disk always has work and nobody waits
+/// for more than that.
+pub const UNRECORDED_MAX: usize = 2_048;
+/// Taken files that wait for their writers at once. One more, and the oldest of the owner that has most is judged as it stands.
+pub const WITH_WRITER_MAX: usize = 128;
 /// Intents whose next start is already recorded, so that a worker never waits for the disk. Design part 7 says 64; with the
 /// embedded engine, whose outcomes wait for two syncs, 256 carry half as many again (docs/BENCHMARKS.md).
 pub const ARMED_MAX: usize = 256;

@@ -493,6 +493,25 @@ impl Config {
         Ok(())
     }
 
+    /// This configuration with the settings of `new` that may change while running. By the table of settings, so that no second
+    /// list can forget one.
+    pub fn with_live_of(&self, new: &Self) -> Result<Self, ConfigError> {
+        let mut values = self.raw.clone();
+        for setting in SETTINGS.iter().filter(|setting| setting.live) {
+            if let Some(value) = new.raw.get(setting.key) {
+                values.insert(setting.key, value.clone());
+            }
+        }
+        let read = Self::new(Layers { values, ..Layers::default() })?;
+        // What does not come from a setting's text alone is fixed.
+        Ok(Self {
+            routes: self.routes.clone(),
+            endpoints: self.endpoints.clone(),
+            warnings: self.warnings.clone(),
+            ..read
+        })
+    }
+
     /// Settings that differ from `old` and need a restart to take effect, and those that do not.
     pub fn changes(&self, old: &Config) -> (Vec<&'static str>, Vec<&'static str>) {
         let value = |config: &Config, key| config.raw.get(key).map(|(value, _)| value.clone());

@@ -8,8 +8,9 @@ use super::perform::Bench;
 use super::places::{Places, StateFiles};
 use super::questions::Questions;
 use super::recover::{Rules, Unrun, recover};
+use super::reports::NoSpace;
 use super::set_up::{
-    choose_program, engine, held_targets, intake_settings, name_of, open_control, open_out, outlets, period,
+    choose_program, engine, held_targets, intake_settings, name_of, open_control, open_out, outlets,
     remember_destination, retention, start_runner,
 };
 use super::surroundings::{Lookout, Surroundings};
@@ -18,7 +19,7 @@ use super::{Failure, Input, Reload, Summary, supervisor};
 use crate::clerk::{Ack, Again, Clerk, Command as ToClerk, Full, Head, Parts};
 use crate::config::Config;
 use crate::control::Control;
-use crate::intake::{self, Intake, Report};
+use crate::intake::{self, Book, Intake};
 use crate::runner::{Bytes, Engine, Stop};
 use crate::sys::dir::Dir;
 use crate::sys::monotonic;
@@ -27,7 +28,6 @@ use crate::telemetry::{Progress, Standing};
 use conductor_core::Code;
 use conductor_core::desk::{Desk, Effect, Event};
 use conductor_core::inquiry::Held;
-use conductor_core::intent::Policy;
 use conductor_core::limits::HELD_BYTES_MAX;
 use conductor_core::ready::{NotReady, Reasons};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -39,7 +39,7 @@ use std::time::Duration;
 /// Inputs handled before the desk is asked again.
 const INPUTS_AT_ONCE: usize = 1_024;
 const RETENTION_EVERY: Duration = Duration::from_hours(1);
-const SPACE_CHECK: Duration = Duration::from_secs(1);
+pub(super) const SPACE_CHECK: Duration = Duration::from_secs(1);
 /// How long bytes that could not be read back are a reason for not being ready, if nobody tries again.
 const UNREAD_TOLD: Duration = Duration::from_secs(10);
 /// Below this much free space nothing new is taken: what is in flight needs room for its records and files.
@@ -67,12 +67,14 @@ pub(super) struct Life<'l> {
     pub(super) held: BTreeMap<String, Held>,
     /// The local socket; none where it cannot be made.
     _control: Option<Control>,
-    intake: Intake,
+    pub(super) intake: Intake,
+    /// What the intake keeps back.
+    pub(super) book: Arc<Book>,
     pub(super) places: Places,
     /// The file system it is on.
     pub(super) device: u64,
     pub(super) kept: Kept,
-    board: Arc<Board>,
+    pub(super) board: Arc<Board>,
     /// Why it is not ready.
     pub(super) reasons: Reasons,
     pub(super) surroundings: Surroundings,
@@ -84,15 +86,17 @@ pub(super) struct Life<'l> {
     /// What of the state was taken away, once that is known.
     pub(super) state_gone: Option<String>,
     pub(super) fatal: Option<(Code, String)>,
-    next_retention: Duration,
+    pub(super) next_retention: Duration,
     next_space_check: Duration,
     clerk_waits_for_space: bool,
     state: StateFiles,
     /// Where there is too little room.
-    full_at: Option<PathBuf>,
+    pub(super) full_at: Option<PathBuf>,
     /// Numbers of intents whose bytes could not be read back, and when that was last tried.
     pub(super) unread: BTreeMap<u64, Duration>,
-    polled: bool,
+    pub(super) no_space: NoSpace,
+    /// Why events do not work; none: they do.
+    pub(super) no_events: Option<String>,
 }
 
 pub(super) struct Stopping {
@@ -134,9 +138,7 @@ impl<'l> Life<'l> {
         };
         let clerk = Clerk::start(parts, move |acks| drop(to_loop.send(Input::Clerk(acks))))
             .map_err(setup("the clerk"))?;
-        let polled = places.handoff.is_network_file_system();
-        let settings =
-            intake_settings(config, &places, polled, recovered.next_seq, Budget::new(HELD_BYTES_MAX));
+        let settings = intake_settings(config, &places, recovered.next_seq, Budget::new(HELD_BYTES_MAX));
         let to_loop = inputs.clone();
         let intake = Intake::start(settings, move |report| drop(to_loop.send(Input::Intake(report))))
             .map_err(setup("the intake"))?;
@@ -155,8 +157,9 @@ impl<'l> Life<'l> {
             workers: config.limits.workers,
             held: held_targets,
             _control: control,
-            desk: Desk::new(config.limits.clone(), period(config, polled)),
+            desk: Desk::new(config.limits.clone(), None),
             bench: Bench::new(clerk, runner, (config.mode, porch_path), (summary, Arc::clone(board))),
+            book: intake.book(),
             intake,
             places,
             device,
@@ -176,7 +179,8 @@ impl<'l> Life<'l> {
             state,
             full_at: None,
             unread: BTreeMap::new(),
-            polled,
+            no_space: NoSpace::default(),
+            no_events: None,
         };
         life.say_ready(config);
         life.take_over(recovered);
@@ -184,11 +188,24 @@ impl<'l> Life<'l> {
         Ok(life)
     }
 
-    fn say_ready(&self, config: &Config) {
+    fn say_ready(&mut self, config: &Config) {
+        self.learn_of_events();
         tracing::info!(
             handoff = %self.places.path.display(), porch = self.bench.porch_path(), mode = config.mode.as_str(),
-            workers = config.limits.workers, events = !self.polled, "ready"
+            workers = config.limits.workers, events = self.no_events.is_none(), "ready"
         );
+    }
+
+    /// Whether events work here, before anybody is told that we are ready.
+    fn learn_of_events(&mut self) {
+        self.board.metrics.set_events(true);
+        if self.places.handoff.is_network_file_system() {
+            self.events_fail(
+                "a network or user-space file system does not tell of what others do".to_owned(),
+            );
+        } else if let Some(reason) = self.intake.no_events() {
+            self.events_fail(reason.to_owned());
+        }
     }
 
     /// Brings what recovery found onto the desk, then lets it begin.
@@ -233,6 +250,7 @@ impl<'l> Life<'l> {
         loop {
             let now = monotonic();
             self.keep_time(now, config);
+            self.keep_period(config);
             let mut effects = Vec::new();
             self.desk.advance(now, &mut effects);
             self.bench.perform(effects, &self.intake);
@@ -291,12 +309,14 @@ impl<'l> Life<'l> {
             self.next_space_check = now + SPACE_CHECK;
             self.full_at = self.look_for_space();
             // A quota, or blocks kept for root, show only in a write that fails.
-            self.set_not_ready(NotReady::DiskFull, self.full_at.is_some() || self.clerk_waits_for_space);
+            let full = self.full_at.is_some() || self.clerk_waits_for_space || self.no_space.holds(now);
+            self.set_not_ready(NotReady::DiskFull, full);
             // One whose start is not tried any more, because its target is held, tells nothing about the store of today.
             self.unread.retain(|_, tried| now.saturating_sub(*tried) < UNREAD_TOLD);
             self.set_not_ready(NotReady::StoreUnreadable, !self.unread.is_empty());
             self.look_around();
             self.look_after_state(now, config);
+            self.check_places();
         }
         if let Some(stopping) = self.stopping.as_mut()
             && !stopping.told
@@ -359,12 +379,13 @@ impl<'l> Life<'l> {
         // Nobody is left to wait for space: what is not durable now is done again by the next start.
         self.bench.abandon();
         self.bench.close();
-        // Answers that came after the last turn of the loop.
+        // Answers, and a wish to stop, that came after the last turn of the loop.
+        let mut told_to_stop = false;
         for input in self.receiver.try_iter() {
-            if let Input::Clerk(acks) = input {
-                for ack in &acks {
-                    self.note_fatal(ack);
-                }
+            match input {
+                Input::Clerk(acks) => acks.iter().for_each(|ack| self.note_fatal(ack)),
+                Input::Stop(_) => told_to_stop = true,
+                _ => {}
             }
         }
         if let (Some(what), End::Finished) = (&self.state_gone, &end) {
@@ -377,6 +398,7 @@ impl<'l> Life<'l> {
                 Ok(end)
             }
             Some((code, message)) => Err(Failure::State { code, message }),
+            None if told_to_stop => Ok(End::Finished),
             None => Ok(end),
         }
     }
@@ -407,57 +429,6 @@ impl<'l> Life<'l> {
         let mut effects: Vec<Effect> = Vec::new();
         self.desk.handle(monotonic(), event, &mut effects);
         self.bench.perform(effects, &self.intake);
-    }
-
-    fn on_report(&mut self, report: Report) {
-        match report {
-            Report::Sighted(sightings) => self.event(Event::Sighted(sightings)),
-            Report::Slice { complete } => {
-                if complete {
-                    self.board.metrics.scanned();
-                }
-                self.event(Event::ScanSlice { complete });
-            }
-            Report::Overflow => {
-                self.board.metrics.overflowed();
-                tracing::warn!("the kernel lost events; scanning the directory");
-                self.event(Event::ScanWanted);
-            }
-            Report::NotTaken(name) => self.event(Event::NotTaken(name)),
-            Report::Unsettled(sighting) => self.event(Event::Unsettled(sighting)),
-            Report::Taken(name) => self.event(Event::Taken(name)),
-            Report::Held { seq } => tracing::info!(seq, "taken, but a writer still holds it; waiting"),
-            Report::Judged(judged) => {
-                let event = self.bench.judged(*judged);
-                self.event(event);
-            }
-            Report::Left { name, code, reason } => {
-                tracing::warn!(
-                    file = name,
-                    code = code.id(),
-                    reason,
-                    "left in the handoff directory: {}",
-                    code.remedy()
-                );
-            }
-            Report::NoSpace => {
-                self.next_space_check = monotonic() + SPACE_CHECK;
-                self.full_at = Some(self.places.path.clone());
-                self.set_not_ready(NotReady::DiskFull, true);
-            }
-            Report::Gone(reason) => self.on_gone(&reason),
-            Report::Replaced(name) => {
-                tracing::error!(
-                    directory = name,
-                    "its name leads to another directory now; files still go to the one opened at start"
-                );
-                self.on_part_replaced();
-            }
-            Report::NoEvents(reason) => {
-                tracing::warn!(reason, "events do not work here; the directory is polled");
-                self.polled = true;
-            }
-        }
     }
 
     fn on_ack(&mut self, ack: Ack) {
@@ -498,30 +469,6 @@ impl<'l> Life<'l> {
         }
     }
 
-    pub(super) fn set_not_ready(&mut self, reason: NotReady, on: bool) {
-        if !self.reasons.set(reason, on) {
-            return;
-        }
-        match (reason, on) {
-            (NotReady::DiskFull, true) => tracing::error!(
-                code = Code::DiskFull.id(),
-                at = self.full_at.as_ref().map(|at| at.display().to_string()),
-                "disk full: taking nothing new until there is space"
-            ),
-            (NotReady::DiskFull, false) => tracing::info!("there is space again"),
-            (NotReady::PorchMissing, true) => tracing::error!(
-                code = Code::PorchMissing.id(),
-                porch = self.bench.porch_path(),
-                "porch is gone: nothing is taken or started until it is back"
-            ),
-            (NotReady::PorchMissing, false) => tracing::info!("porch is back"),
-            _ => {}
-        }
-        self.desk.set_not_ready(&self.reasons);
-        self.board.set_not_ready(self.reasons.clone());
-        self.bench.send(ToClerk::NotReady(self.reasons.clone()));
-    }
-
     fn on_stop(&mut self, signal: i32, config: &Config) {
         let name = conductor_core::outcome::signal_name(signal);
         if let Some(stopping) = self.stopping.as_mut() {
@@ -541,45 +488,5 @@ impl<'l> Life<'l> {
         self.bench.stop_runs(Stop::Drain);
         self.stopping = Some(Stopping { terminate_at: monotonic() + config.grace, told: false, signals: 1 });
         self.set_not_ready(NotReady::Stopping, true);
-    }
-
-    /// SIGHUP: everything is validated before anything is applied.
-    fn reload(&mut self, config: &mut Config, reload: Reload<'_>) {
-        supervisor::reloading();
-        let read = reload();
-        supervisor::ready();
-        let new = match read {
-            Ok(new) => new,
-            Err(error) => {
-                return tracing::error!(code = error.code().id(), "configuration not changed: {error}");
-            }
-        };
-        let (live, restart) = new.changes(config);
-        if !restart.is_empty() {
-            tracing::warn!(settings = restart.join(" "), "changed, but takes effect at the next start only");
-        }
-        for key in &live {
-            let value =
-                |config: &Config| config.raw.get(key).map(|(value, _)| value.clone()).unwrap_or_default();
-            tracing::info!(setting = key, from = value(config), to = value(&new), "setting changed");
-        }
-        crate::telemetry::set_level(new.log_level);
-        self.desk.reconfigure(&new.limits, period(&new, self.polled));
-        self.bench.reconfigure(new.timeout, new.grace);
-        let policy = Policy { allow_scale_to_zero: config.allow_scale_to_zero };
-        self.intake.send(intake::Command::Reconfigure { max_file_size: new.max_file_size, policy });
-        // Only what was applied is remembered, so that the next reload sees the rest as a change again.
-        let mut kept = config.clone();
-        (kept.limits.debounce, kept.limits.max_attempts, kept.limits.rate) =
-            (new.limits.debounce, new.limits.max_attempts, new.limits.rate);
-        (kept.period, kept.timeout, kept.grace) = (new.period, new.timeout, new.grace);
-        (kept.max_file_size, kept.retention, kept.log_level) =
-            (new.max_file_size, new.retention, new.log_level);
-        for key in live {
-            if let Some(value) = new.raw.get(key) {
-                kept.raw.insert(key, value.clone());
-            }
-        }
-        *config = kept;
     }
 }

@@ -14,6 +14,8 @@ mod perform;
 mod places;
 mod questions;
 mod recover;
+mod reload;
+mod reports;
 mod set_up;
 mod signals;
 mod summary;
@@ -44,7 +46,7 @@ use life::{End, Life};
 use questions::{Ask, Questions, Told};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Everything that can happen to the daemon.
 enum Input {
@@ -118,6 +120,10 @@ pub type Reload<'r> = &'r dyn Fn() -> Result<Config, ConfigError>;
 const GONE_POLL: Duration = Duration::from_millis(200);
 /// How often one that is there and cannot be used is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
+/// A life in a handoff directory that is shorter makes the next one begin later.
+const SHORT_LIFE: Duration = Duration::from_secs(5);
+/// The longest time until the next life begins in a directory that is there.
+const PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// Runs until the backlog is done (--once), a signal comes, or something fails.
 pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Result<Summary, Failure> {
@@ -140,7 +146,9 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
     let questions = Arc::new(Questions::new(inputs.clone(), Arc::clone(&board)));
     open_endpoints(&config, &questions)?;
     let mut again: Option<Again> = None;
+    let mut pause = Duration::ZERO;
     loop {
+        let began = Instant::now();
         let told = (&mut summary, progress, &board, &questions);
         let began_on = again.as_ref().map(|again| again.device);
         let life = match (Life::build(&config, began_on, (&inputs, &receiver), told), &mut again) {
@@ -171,7 +179,10 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
                 // The device of the start: what is mounted where decides whether something is missing.
                 let device = again.map_or(device, |again| again.device);
                 again = Some(Again { device, said: None });
-                if matches!(wait(&config, &board, &receiver, Duration::ZERO), Waited::Stopped) {
+                // A life that ends as soon as it has begun is not to be followed by the next without a pause.
+                let short = began.elapsed() < SHORT_LIFE;
+                pause = if short { (pause * 2).clamp(GONE_POLL, PAUSE_MAX) } else { Duration::ZERO };
+                if matches!(wait(&config, &board, &receiver, pause), Waited::Stopped) {
                     return Ok(summary);
                 }
                 tracing::info!(directory = %config.handoff.display(), "the handoff directory is back; starting over in it");
@@ -221,8 +232,9 @@ fn wait(config: &Config, board: &Board, receiver: &Receiver<Input>, least: Durat
             return Waited::Stopped;
         }
     }
-    receiver.try_iter().for_each(drop);
-    Waited::Enough
+    // What the last life's threads said at their end is nobody's business any more; a wish to stop is.
+    let stopped = receiver.try_iter().any(|input| matches!(input, Input::Stop(_)));
+    if stopped { Waited::Stopped } else { Waited::Enough }
 }
 
 fn open_board() -> Result<Arc<Board>, Failure> {

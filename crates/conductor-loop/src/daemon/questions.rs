@@ -57,6 +57,8 @@ pub(super) enum Told {
 /// How much is where.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Load {
+    pub(super) no_events: Option<String>,
+    pub(super) left: u64,
     pub(super) sighted: u64,
     pub(super) waiting: u64,
     pub(super) active: u64,
@@ -198,6 +200,8 @@ impl Questions {
         Ok(StatusReport {
             ready: not_ready.is_empty(),
             not_ready,
+            no_events: load.no_events,
+            left: load.left,
             sighted: load.sighted,
             waiting: load.waiting,
             oldest_waiting_s: load.oldest_waiting.map(|taken| u64::try_from(age(taken)).unwrap_or(0)),

@@ -114,20 +114,37 @@ pub(super) fn outlets(engine: &Engine, out: &Arc<Outlet>) -> Vec<(Place, Arc<Out
     all
 }
 
-pub(super) fn period(config: &Config, polled: bool) -> Option<Duration> {
+/// What decides how often the directory is listed, besides the configuration.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Circumstances {
+    /// Whether the kernel's events tell of new files.
+    pub(super) events: bool,
+    /// Whether entries are left that are to be tried again: no event tells when they can be taken.
+    pub(super) something_left: bool,
+}
+
+pub(super) fn period(config: &Config, now: Circumstances) -> Option<Duration> {
     match config.period {
         Period::Every(period) => Some(period),
-        Period::Never if !polled => None,
-        Period::Auto if !polled => Some(PERIOD_WATCHED),
         // Where there are no events, "events only" would mean never.
-        Period::Never | Period::Auto => Some(PERIOD_POLLED),
+        Period::Never | Period::Auto if !now.events => Some(PERIOD_POLLED),
+        Period::Never if !now.something_left => None,
+        Period::Never | Period::Auto => Some(PERIOD_WATCHED),
+    }
+}
+
+/// How files are judged.
+pub(super) fn judging(config: &Config) -> intake::Judging {
+    intake::Judging {
+        max_file_size: config.max_file_size,
+        policy: Policy { allow_scale_to_zero: config.allow_scale_to_zero },
+        hold_max: config.limits.debounce_max().max(HOLD_MIN),
     }
 }
 
 pub(super) fn intake_settings(
     config: &Config,
     places: &Places,
-    polled: bool,
     next_seq: u64,
     budget: Arc<Budget>,
 ) -> intake::Settings {
@@ -142,10 +159,9 @@ pub(super) fn intake_settings(
         path: places.path.clone(),
         places: named.into_iter().map(|(name, dir)| (name.to_owned(), Arc::clone(dir))).collect(),
         taken: Arc::clone(&places.taken),
-        max_file_size: config.max_file_size,
-        policy: Policy { allow_scale_to_zero: config.allow_scale_to_zero },
-        hold_max: config.limits.debounce_max().max(HOLD_MIN),
-        events: !polled,
+        judging: judging(config),
+        book: Arc::default(),
+        events: !places.handoff.is_network_file_system(),
         next_seq,
         budget,
     }

@@ -221,10 +221,10 @@ impl Life<'_> {
         }
     }
 
-    /// A part of the handoff directory leads elsewhere.
-    pub(super) fn on_part_replaced(&mut self) {
-        self.surroundings.parts_replaced = true;
-        self.set_not_ready(NotReady::DirectoryReplaced, true);
+    /// Whether a part of the handoff directory leads elsewhere.
+    pub(super) fn set_parts_replaced(&mut self, replaced: bool) {
+        self.surroundings.parts_replaced = replaced;
+        self.set_not_ready(NotReady::DirectoryReplaced, replaced || self.surroundings.staging_moved);
     }
 
     /// Once a second: the program and the staging directory.

@@ -5,11 +5,12 @@ use super::perform::Parcel;
 use super::questions::{Ask, Load, Told};
 use crate::clerk::Command as ToClerk;
 use crate::inquiry::{Found, Subject, is_parked, sighted_row};
+use crate::intake::{Left, WithWriter};
 use crate::sys::monotonic;
 use conductor_core::desk::{Event, Why};
-use conductor_core::inquiry::{Held, ROWS_MAX, Refused, Row, Selection, State};
+use conductor_core::inquiry::{Held, ROWS_MAX, Reason, Refused, Row, Selection, State};
 use conductor_core::intent::TargetKey;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Targets held at once: far more than anybody holds by hand.
@@ -35,6 +36,8 @@ impl Life<'_> {
     fn load(&self) -> Load {
         let active = self.active();
         Load {
+            no_events: self.no_events.clone(),
+            left: self.book.left_count() as u64,
             sighted: self.desk.sighted() as u64,
             waiting: self.desk.unfinished().saturating_sub(active.len()) as u64,
             active: active.len() as u64,
@@ -63,13 +66,20 @@ impl Life<'_> {
             .parked()
             .take(ROWS_MAX + 1)
             .map(|(seq, key)| parked_row(seq, key, &self.desk.why_parked_of(key)));
-        let sighted = self.desk.sighted_names().map(|(name, mtime_ns)| {
+        let with_writer = self.book.with_writer();
+        let with_writer = with_writer.iter().map(writer_row);
+        let left: BTreeMap<_, _> = self.book.all_left().into_iter().collect();
+        // A name that is left may be being tried again at this moment.
+        let sighted = self.desk.sighted_names().filter(|(name, _)| !left.contains_key(*name));
+        let sighted = sighted.map(|(name, mtime_ns)| {
             let why = self.desk.why_sighted(now, name).unwrap_or(Why::Taking);
             sighted_row(name, mtime_ns, why.reason())
         });
+        let left = left.iter().map(|(name, left)| left_row(name, left));
         // Only the store knows more of a parked one: whoever asks completes it there, and looks again whether it is wanted.
         let wanted = |row: &Row| selection.takes(row) || (is_parked(row) && selection.may_take_more(row));
-        taken.chain(parked).chain(sighted).filter(wanted).take(most).collect()
+        let all = taken.chain(parked).chain(with_writer).chain(sighted).chain(left);
+        all.filter(wanted).take(most).collect()
     }
 
     fn row(&self, now: Duration, seq: u64, active: &BTreeSet<u64>) -> Option<Row> {
@@ -96,16 +106,23 @@ impl Life<'_> {
             let behind = self.desk.unfinished_of(&parcel.claim.key).saturating_sub(1);
             return Some(Found { row, runs: parcel.runs.clone(), behind });
         }
+        let alone = |row| Some(Found { row, runs: Vec::new(), behind: 0 });
+        if let Some(row) = self.book.with_writer().iter().map(writer_row).find(|row| subject.is(row)) {
+            return alone(row);
+        }
         if let Subject::Number(seq) = subject {
             let (key, why) = self.desk.why_parked(*seq)?;
             let behind = self.desk.unfinished_of(key).saturating_sub(1);
             return Some(Found { row: parked_row(*seq, key, &why), runs: Vec::new(), behind });
         }
         let Subject::File(name) = subject else { return None };
+        if let Some(left) = self.book.left(name.as_bytes()) {
+            return alone(left_row(name.as_bytes(), &left));
+        }
         let why = self.desk.why_sighted(now, name.as_bytes())?;
         let mtime_ns =
             self.desk.sighted_names().find(|(raw, _)| *raw == name.as_bytes()).map_or(0, |(_, at)| at);
-        Some(Found { row: sighted_row(name.as_bytes(), mtime_ns, why.reason()), runs: Vec::new(), behind: 0 })
+        alone(sighted_row(name.as_bytes(), mtime_ns, why.reason()))
     }
 
     fn hold(&mut self, held: Held) -> Told {
@@ -166,4 +183,26 @@ fn unfinished_row(parcel: &Parcel, why: &Why) -> Row {
         duration_ms: parcel.runs.last().map(|run| run.took_ms),
         ..sighted_row(claim.name.as_bytes(), 0, why.reason())
     }
+}
+
+/// An entry that cannot be taken.
+fn left_row(name: &[u8], left: &Left) -> Row {
+    let Left { code, reason, mtime_ns, .. } = left;
+    let reason = Reason {
+        word: "left".to_owned(),
+        text: format!("{code} {}: {reason}; tried again at each scan", code.title()),
+        advice: code.remedy().to_owned(),
+    };
+    Row { error_code: Some(*code), ..sighted_row(name, *mtime_ns, reason) }
+}
+
+/// A file that is taken, and open for writing.
+fn writer_row(file: &WithWriter) -> Row {
+    let reason = Reason {
+        word: "writer-open".to_owned(),
+        text: "it is taken; somebody has it open for writing, or its text ends too early".to_owned(),
+        advice: "Close the file; after ten debounce times, at least 5s, it is judged as it stands."
+            .to_owned(),
+    };
+    Row { seq: Some(file.seq), ..sighted_row(&file.name, file.mtime_ns, reason) }
 }

@@ -6,6 +6,7 @@ use crate::seal::sha256;
 use crate::sys::dir::{Kind, Meta};
 use crate::sys::payload::Payload;
 use crate::sys::taken::TakenFiles;
+use conductor_core::desk::Fingerprint;
 use conductor_core::intent::{self, Intent, Refusal};
 use conductor_core::limits::REASON_MAX;
 use conductor_core::name::{NameVerdict, TakenName, escaped, judge};
@@ -18,9 +19,20 @@ use std::io::{self, Read, Seek};
 /// Readings of a file that changes under them before it is refused (threat A11).
 const READINGS: usize = 3;
 
+/// Whether a writer is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// It is looked at for the first time.
+    First,
+    /// It was looked at when it looked like this; text that ended too early then need not be read again.
+    Again(Fingerprint),
+    /// It is judged as it stands.
+    None,
+}
+
 pub(super) enum Looked {
     /// A writer still has it open.
-    Held,
+    Held(Meta),
     /// There is no room in memory for its bytes at the moment.
     NoRoom,
     /// It is not there any more.
@@ -31,7 +43,7 @@ pub(super) enum Looked {
 /// The bytes, or none yet.
 type Reading = Result<Option<Payload>, Refusal>;
 
-pub(super) fn look(settings: &Settings, taken: &TakenName, patient: bool) -> Looked {
+pub(super) fn look(settings: &Settings, taken: &TakenName, patience: Patience) -> Looked {
     let meta = match settings.taken.stat_taken(taken) {
         Ok(meta) => meta,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Looked::Gone,
@@ -61,9 +73,9 @@ pub(super) fn look(settings: &Settings, taken: &TakenName, patient: bool) -> Loo
     if !settings.budget.has_room(meta.size) {
         return Looked::NoRoom;
     }
-    let (bytes, open_for_writing) = match read(settings, taken, &meta, patient) {
+    let (bytes, open_for_writing) = match read(settings, taken, &meta, patience) {
         Ok((Some(bytes), open)) => (bytes, open),
-        Ok((None, _)) => return Looked::Held,
+        Ok((None, _)) => return Looked::Held(meta),
         Err(refusal) => return refused(taken, meta, refusal, None),
     };
     let digest = sha256(&bytes);
@@ -73,10 +85,12 @@ pub(super) fn look(settings: &Settings, taken: &TakenName, patient: bool) -> Loo
             Refusal::new(Code::BadFileName, "", &format!("the name '{}'", escaped(&taken.raw)), expected);
         return refused(taken, meta, refusal, Some((bytes, digest)));
     };
-    match intent::judge(&bytes, settings.policy) {
+    match intent::judge(&bytes, settings.judging.policy) {
         // Where the kernel does not tell about writers, text that simply ends is taken as a sign of one.
-        Err(refusal) if patient && open_for_writing == Writers::Unknown && is_cut(refusal.code) => {
-            Looked::Held
+        Err(refusal)
+            if patience != Patience::None && open_for_writing == Writers::Unknown && is_cut(refusal.code) =>
+        {
+            Looked::Held(meta)
         }
         Err(refusal) => refused(taken, meta, refusal, Some((bytes, digest))),
         Ok(intent) => {
@@ -92,7 +106,7 @@ pub(super) fn look(settings: &Settings, taken: &TakenName, patient: bool) -> Loo
 
 /// Whether a file like this is read, or refused as it is.
 pub(super) fn is_read(settings: &Settings, meta: &Meta) -> bool {
-    meta.kind == Kind::File && meta.size <= settings.max_file_size
+    meta.kind == Kind::File && meta.size <= settings.judging.max_file_size
 }
 
 fn is_cut(code: Code) -> bool {
@@ -119,9 +133,9 @@ fn check_kind(settings: &Settings, taken: &TakenName, meta: &Meta) -> Result<(),
             "a file with one name",
         );
     }
-    if meta.size > settings.max_file_size {
+    if meta.size > settings.judging.max_file_size {
         let found = format!("{} bytes", meta.size);
-        return refuse(Code::TooLarge, &found, &format!("at most {} bytes", settings.max_file_size));
+        return refuse(Code::TooLarge, &found, &format!("at most {} bytes", settings.judging.max_file_size));
     }
     // A name of 256 bytes and more cannot exist; one that is long but legal was judged by its form.
     debug_assert!(taken.raw.len() <= 255, "NAME_MAX");
@@ -133,7 +147,7 @@ fn read(
     settings: &Settings,
     taken: &TakenName,
     before: &Meta,
-    patient: bool,
+    patience: Patience,
 ) -> Result<(Option<Payload>, Writers), Refusal> {
     let unreadable =
         |error: io::Error| Refusal::new(Code::Unreadable, "", &error.to_string(), "a readable file");
@@ -148,7 +162,14 @@ fn read(
         ));
     }
     let open_for_writing = writers(&file);
-    if patient && open_for_writing == Writers::Some {
+    let unchanged = patience == Patience::Again(opened.fingerprint());
+    let held = match open_for_writing {
+        Writers::Some => patience != Patience::None,
+        // It was read when it looked like this: reading it again would cost much and say the same.
+        Writers::Unknown => unchanged,
+        Writers::None => false,
+    };
+    if held {
         return Ok((None, open_for_writing));
     }
     for _ in 0..READINGS {
@@ -162,7 +183,7 @@ fn read(
 
 /// One bounded reading; none when the file changed meanwhile.
 fn read_once(file: &mut File, settings: &Settings) -> Reading {
-    let max = settings.max_file_size;
+    let max = settings.judging.max_file_size;
     let unreadable =
         |error: io::Error| Refusal::new(Code::Unreadable, "", &error.to_string(), "a readable file");
     let before = Meta::of(&*file).map_err(unreadable)?;

@@ -63,7 +63,13 @@ pub(super) fn status_text(report: &StatusReport) -> String {
     line("daemon", format!("{state}{}", since.unwrap_or_default()));
     line("handoff", report.handoff.clone());
     line("porch", format!("{}, {}, {} workers", report.porch_path, report.mode, report.workers));
+    if let Some(reason) = &report.no_events {
+        line("events", format!("none, the directory is listed instead: {reason}"));
+    }
     line("not taken", report.sighted.to_string());
+    if report.left > 0 {
+        line("left", format!("{} that cannot be taken; `conductor-loop list` says why", report.left));
+    }
     let oldest = report.oldest_waiting_s.and_then(|s| i64::try_from(s).ok());
     let oldest = oldest.map(|s| format!(" (oldest for {})", seconds(s))).unwrap_or_default();
     line("waiting", format!("{}{oldest}", report.waiting));

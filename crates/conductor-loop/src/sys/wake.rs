@@ -5,7 +5,7 @@ use rustix::io::{Errno, read, write};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Wakes a thread that polls it. Clones wake the same thread.
 #[derive(Debug, Clone)]
@@ -35,6 +35,26 @@ impl AsFd for Waker {
     }
 }
 
+/// Interruptions in a row that are taken for a coincidence of signals. More are an error, so that a caller pauses.
+const INTERRUPTIONS: u32 = 64;
+
+/// poll(2) that goes on after an interruption with the time that is left. Nothing is ready when the time is over.
+fn wait(polled: &mut [PollFd<'_>], timeout: Option<Duration>) -> io::Result<()> {
+    // A time beyond all clocks is no limit.
+    let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    for _ in 0..INTERRUPTIONS {
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        // Rounded up, so that a deadline has really passed when the wait is over.
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
+        match poll(polled, left.as_ref()) {
+            Ok(_) => return Ok(()),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Err(Errno::INTR.into())
+}
+
 /// Waits until one of the descriptors is readable or closed, or the time is over. Returns which are.
 pub fn wait_readable<const N: usize>(
     descriptors: [Option<BorrowedFd<'_>>; N],
@@ -42,12 +62,7 @@ pub fn wait_readable<const N: usize>(
 ) -> io::Result<[bool; N]> {
     let mut polled: Vec<PollFd<'_>> =
         descriptors.iter().flatten().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
-    // Rounded up, so that a deadline has really passed when the wait is over.
-    let timeout = timeout.and_then(|t| Timespec::try_from(t).ok());
-    match poll(&mut polled, timeout.as_ref()) {
-        Ok(_) | Err(Errno::INTR) => {}
-        Err(errno) => return Err(errno.into()),
-    }
+    wait(&mut polled, timeout)?;
     let mut ready = polled.iter().map(|fd| !fd.revents().is_empty());
     Ok(descriptors.map(|descriptor| descriptor.is_some() && ready.next().unwrap_or(false)))
 }
@@ -56,9 +71,6 @@ pub fn wait_readable<const N: usize>(
 pub fn wait_any(descriptors: &[BorrowedFd<'_>], timeout: Option<Duration>) -> io::Result<Vec<bool>> {
     let mut polled: Vec<PollFd<'_>> =
         descriptors.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
-    let timeout = timeout.and_then(|t| Timespec::try_from(t).ok());
-    match poll(&mut polled, timeout.as_ref()) {
-        Ok(_) | Err(Errno::INTR) => Ok(polled.iter().map(|fd| !fd.revents().is_empty()).collect()),
-        Err(errno) => Err(errno.into()),
-    }
+    wait(&mut polled, timeout)?;
+    Ok(polled.iter().map(|fd| !fd.revents().is_empty()).collect())
 }

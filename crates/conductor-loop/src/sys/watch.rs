@@ -26,14 +26,15 @@ impl Watch {
     /// Watches the directory behind the descriptor, not whatever has its path.
     pub fn on(directory: impl AsFd) -> io::Result<Self> {
         use std::os::fd::AsRawFd;
-        let inotify = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
+        let inotify = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)
+            .map_err(|errno| refused(errno, "fs.inotify.max_user_instances"))?;
         let path = PathBuf::from(format!("/proc/self/fd/{}", directory.as_fd().as_raw_fd()));
         let flags = WatchFlags::CLOSE_WRITE
             | WatchFlags::MOVED_TO
             | WatchFlags::DELETE_SELF
             | WatchFlags::MOVE_SELF
             | WatchFlags::ONLYDIR;
-        add_watch(&inotify, &path, flags)?;
+        add_watch(&inotify, &path, flags).map_err(|errno| refused(errno, "fs.inotify.max_user_watches"))?;
         Ok(Self(inotify))
     }
 
@@ -60,6 +61,18 @@ impl Watch {
             }
         }
     }
+}
+
+/// The system's words, and what they mean here: inotify has limits of its own that look like others.
+fn refused(errno: Errno, limit: &str) -> io::Error {
+    let error = io::Error::from(errno);
+    let meaning = match errno {
+        Errno::MFILE => format!("raise {limit} (sysctl), or this process's limit of descriptors"),
+        Errno::NOSPC => format!("raise {limit} (sysctl)"),
+        Errno::NOENT => "/proc is not mounted here".to_owned(),
+        _ => return error,
+    };
+    io::Error::new(error.kind(), format!("inotify: {error}: {meaning}"))
 }
 
 impl AsFd for Watch {

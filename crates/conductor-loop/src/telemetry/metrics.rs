@@ -46,6 +46,8 @@ pub struct Metrics {
     ready: IntGauge,
     free: IntGauge,
     out_free: IntGauge,
+    events: IntGauge,
+    left: IntGauge,
     log_dropped: IntCounter,
     /// How many of the dropped lines `log_dropped` has counted.
     log_dropped_seen: AtomicU64,
@@ -184,6 +186,14 @@ impl Metrics {
                 "Log lines that were not written because nobody read standard error.",
             )?,
             log_dropped_seen: AtomicU64::new(0),
+            events: make.gauge(
+                "conductor_events",
+                "1 when the kernel's events tell of new files; 0: the directory is listed instead.",
+            )?,
+            left: make.gauge(
+                "conductor_left_files",
+                "Entries of the handoff directory that cannot be taken, and are tried again.",
+            )?,
             registry,
         })
     }
@@ -265,6 +275,16 @@ impl Metrics {
     /// Free bytes where packages are written.
     pub fn set_out_free(&self, bytes: u64) {
         self.out_free.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Whether events work.
+    pub fn set_events(&self, work: bool) {
+        self.events.set(i64::from(work));
+    }
+
+    /// How many entries cannot be taken.
+    pub fn set_left(&self, entries: usize) {
+        self.left.set(number(entries));
     }
 
     /// Free space in bytes.

@@ -63,15 +63,21 @@ fn a02_sub_directories_that_are_links_are_refused() {
 #[test]
 fn a02_a_replaced_sub_directory_raises_the_alarm_and_gets_nothing() {
     let env = env();
+    env.script("*: wait=go");
     let daemon = env.start_ready(&["-period", "100ms"]);
+    env.drop_file("intent-a.json", flat("a", 3));
+    wait_until("porch runs", || env.calls().len() == 1);
     fs::rename(env.handoff("processed"), env.handoff("moved")).unwrap();
     fs::create_dir(env.path("elsewhere")).unwrap();
     symlink(env.path("elsewhere"), env.handoff("processed")).unwrap();
-    daemon.wait_log("leads to another directory");
-    env.drop_file("intent-a.json", flat("a", 3));
+    daemon.wait_log("lead to other directories");
+    env.drop_file("intent-b.json", flat("b", 3));
+    // What was taken before is filed where it would have been; nothing more is taken.
+    env.release("go");
     env.wait_status("intent-a.json");
     assert_eq!(fs::read_dir(env.path("elsewhere")).unwrap().count(), 0);
     assert_eq!(env.names("moved"), ["intent-a.json"]);
+    assert!(env.handoff("intent-b.json").exists() && env.status("intent-b.json").is_none());
     daemon.stop().expect(0);
 }
 

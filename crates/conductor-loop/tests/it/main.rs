@@ -9,6 +9,7 @@
     reason = "a test fails by panicking and says what it could not test"
 )]
 
+mod anew;
 mod api;
 mod asking;
 mod backlog;
@@ -19,6 +20,7 @@ mod compat;
 mod damage;
 mod doctor;
 mod endpoints;
+mod held;
 mod hostile;
 mod intake;
 mod lifecycle;
@@ -37,6 +39,7 @@ mod porches;
 mod reach;
 mod readme;
 mod recovery;
+mod reload;
 mod secrets;
 mod secure;
 mod signals;

@@ -19,6 +19,8 @@ pub(super) fn audit(desk: &Desk) {
     assert_eq!(desk.unarmed, unarmed, "unarmed");
     assert_eq!(desk.unfinished(), desk.items.len() + desk.recording.len() + desk.parked().count());
     assert_eq!(desk.running(), desk.running);
+    let claiming = desk.items.values().filter(|item| item.stage == Stage::Claiming).count();
+    assert_eq!(desk.claiming, claiming, "claiming");
 }
 
 fn waits_unarmed(item: &Item) -> bool {
@@ -143,9 +145,10 @@ fn takes_are_counted_until_their_judgement() {
 #[test]
 fn taking_stops_at_what_can_be_held() {
     let mut desk = bare(1, None);
-    for seq in 1..TAKEN_MAX as u64 {
-        tell(&mut desk, Event::Recording { seq });
+    for seq in 2..TAKEN_MAX as u64 {
+        tell(&mut desk, Event::Recovered { admission: admission(seq, &format!("t{seq}"), 5), last: None });
     }
+    tell(&mut desk, Event::Recording { seq: 1 });
     tell(&mut desk, Event::Sighted(vec![sighting("intent-a.json"), sighting("intent-b.json")]));
     assert_eq!(takes(&advance(&mut desk, Duration::ZERO)), 1, "one place is left");
     assert_eq!(desk.wake_at(), None, "and now none");
@@ -154,10 +157,28 @@ fn taking_stops_at_what_can_be_held() {
 }
 
 #[test]
+fn takes_wait_for_what_is_not_durable_yet() {
+    let mut desk = bare(1, None);
+    tell(&mut desk, Event::Relooking { count: UNRECORDED_MAX });
+    let half = UNRECORDED_MAX as u64 / 2;
+    for seq in 1..=half {
+        tell(&mut desk, Event::Refused { seq });
+        tell(&mut desk, Event::Accepted(admission(half + seq, "t", 5)));
+    }
+    tell(&mut desk, Event::Sighted(vec![sighting("intent-a.json"), sighting("intent-b.json")]));
+    assert_eq!(takes(&advance(&mut desk, Duration::ZERO)), 0, "all are on their way");
+    tell(&mut desk, Event::Filed { seq: 1 });
+    assert_eq!(takes(&advance(&mut desk, Duration::ZERO)), 1);
+    tell(&mut desk, Event::Claimed { seq: half + 1, last: None });
+    assert_eq!(takes(&advance(&mut desk, Duration::ZERO)), 1);
+    audit(&desk);
+}
+
+#[test]
 fn what_was_quiet_for_the_debounce_time_is_taken_as_it_looked() {
     let mut desk = bare(1, None);
     let second = Duration::from_secs(1);
-    desk.reconfigure(&Limits { debounce: second, ..limits(1) }, None);
+    desk.reconfigure(Duration::ZERO, &Limits { debounce: second, ..limits(1) });
     let sighted = sighting("intent-a.json");
     tell(&mut desk, Event::Sighted(vec![sighted.clone()]));
     assert_eq!(takes(&advance(&mut desk, second / 2)), 0);
@@ -170,7 +191,7 @@ fn what_was_quiet_for_the_debounce_time_is_taken_as_it_looked() {
 fn seeing_a_file_again_unchanged_does_not_delay_it() {
     let mut desk = bare(1, None);
     let second = Duration::from_secs(1);
-    desk.reconfigure(&Limits { debounce: second, ..limits(1) }, None);
+    desk.reconfigure(Duration::ZERO, &Limits { debounce: second, ..limits(1) });
     let mut effects = Vec::new();
     for tenths in [0, 3, 6, 9] {
         let sighted = Event::Sighted(vec![sighting("intent-a.json")]);
@@ -223,7 +244,7 @@ fn scans_repeat_after_the_period_and_wait_for_a_half_empty_table() {
     assert!(advance(&mut desk, 3 * period).is_empty());
     desk.set_not_ready(&Reasons::default());
     // A debounce, so that sighted names stay in the table.
-    desk.reconfigure(&Limits { debounce: Duration::from_mins(1), ..limits(1) }, Some(period));
+    desk.reconfigure(Duration::ZERO, &Limits { debounce: Duration::from_mins(1), ..limits(1) });
     let names = |from: usize, to: usize| (from..to).map(|n| sighting(&format!("intent-{n}.json"))).collect();
     tell(&mut desk, Event::Sighted(names(0, SIGHTED_MAX / 2)));
     assert_eq!(advance(&mut desk, 3 * period), [Effect::Scan { restart: true }], "half is free");
@@ -234,9 +255,32 @@ fn scans_repeat_after_the_period_and_wait_for_a_half_empty_table() {
 }
 
 #[test]
+fn a_shorter_debounce_counts_for_what_waits_already() {
+    let mut desk = bare(1, None);
+    let hour = Duration::from_hours(1);
+    desk.reconfigure(Duration::ZERO, &Limits { debounce: hour, ..limits(1) });
+    tell(&mut desk, Event::Sighted(vec![sighting("intent-a.json")]));
+    assert_eq!(takes(&advance(&mut desk, hour / 2)), 0);
+    desk.reconfigure(hour / 2, &Limits { debounce: hour / 60, ..limits(1) });
+    assert_eq!(desk.wake_at(), Some(hour / 2 + hour / 60));
+    assert_eq!(takes(&advance(&mut desk, hour / 2 + hour / 60)), 1);
+}
+
+#[test]
+fn what_could_not_be_taken_is_looked_for_when_taking_goes_on() {
+    let mut desk = bare(1, None);
+    advance(&mut desk, Duration::ZERO);
+    tell(&mut desk, Event::ScanSlice { complete: true });
+    desk.set_not_ready(&NotReady::DiskFull.into());
+    assert!(advance(&mut desk, Duration::ZERO).is_empty());
+    desk.set_not_ready(&Reasons::default());
+    assert_eq!(advance(&mut desk, Duration::ZERO), [Effect::Scan { restart: true }]);
+}
+
+#[test]
 fn settings_change_but_for_the_number_of_workers() {
     let mut world = World::new(Limits { rate: Some(1.0), ..limits(1) });
-    world.desk.reconfigure(&limits(7), None);
+    world.desk.reconfigure(Duration::ZERO, &limits(7));
     audit(&world.desk);
     (1..=3).for_each(|seq| world.accept(admission(seq, &format!("t{seq}"), 5)));
     assert_eq!(world.running.len(), 1, "still one worker");
@@ -247,10 +291,10 @@ fn settings_change_but_for_the_number_of_workers() {
     // The same rate again keeps what it has counted: three starts are left of the burst of four.
     let mut world = World::new(Limits { rate: Some(2.0), ..limits(9) });
     world.accept(admission(1, "t1", 5));
-    world.desk.reconfigure(&Limits { rate: Some(2.0), ..limits(9) }, None);
+    world.desk.reconfigure(Duration::ZERO, &Limits { rate: Some(2.0), ..limits(9) });
     (2..=9).for_each(|seq| world.accept(admission(seq, &format!("t{seq}"), 5)));
     assert_eq!(world.running.len(), 4);
-    world.desk.reconfigure(&Limits { rate: Some(100.0), ..limits(9) }, None);
+    world.desk.reconfigure(Duration::ZERO, &Limits { rate: Some(100.0), ..limits(9) });
     world.tick();
     assert_eq!(world.running.len(), 9, "another rate begins anew");
     assert!(world.desk.wake_at().is_none());

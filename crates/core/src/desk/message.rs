@@ -69,6 +69,8 @@ pub enum Event {
         /// Whether the directory's end was reached.
         complete: bool,
     },
+    /// The directory could not be listed at the moment.
+    ScanFailed,
     /// Events were lost: a scan must look at everything.
     ScanWanted,
     /// A name asked for is no longer ours to take: gone, or left where it is.
@@ -82,6 +84,16 @@ pub enum Event {
     },
     /// A name was taken; its judgement follows.
     Taken(Box<[u8]>),
+    /// A taken file is still open for writing: its judgement follows later.
+    WriterOpen {
+        /// Sequence number.
+        seq: u64,
+    },
+    /// A taken file is gone before it was judged: whoever removed it has taken the intent back.
+    Vanished {
+        /// Sequence number.
+        seq: u64,
+    },
     /// A taken file was judged and accepted.
     Accepted(Admission),
     /// A taken file was judged and refused; its outcome goes to the clerk directly.

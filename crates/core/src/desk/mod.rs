@@ -6,6 +6,7 @@ mod message;
 mod parking;
 mod places;
 mod rate;
+mod scan;
 mod settle;
 mod why;
 
@@ -14,7 +15,9 @@ pub use places::Place;
 pub use why::Why;
 
 use crate::intent::TargetKey;
-use crate::limits::{AHEAD_BELOW, ARMED_MAX, Limits, SIGHTED_MAX, TAKES_IN_FLIGHT_MAX, retry_pause};
+use crate::limits::{
+    AHEAD_BELOW, ARMED_MAX, Limits, SIGHTED_MAX, TAKES_IN_FLIGHT_MAX, UNRECORDED_MAX, retry_pause,
+};
 use crate::outcome::{Postponed, Verdict};
 use crate::ready::{NotReady, Reasons};
 use crate::record::LastSuccess;
@@ -22,6 +25,7 @@ use crate::stage::{Final, Stage, Step, Then, step};
 use lanes::{Lanes, Rank};
 use places::Places;
 use rate::Rate;
+use scan::Scan;
 use settle::Settle;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
@@ -51,16 +55,6 @@ enum Arm {
     Durable,
 }
 
-#[derive(Debug, Default)]
-struct Scan {
-    wanted: bool,
-    /// A slice was asked for and has not come.
-    asked: bool,
-    /// The scan under way has more slices.
-    partial: bool,
-    next_at: Option<Duration>,
-}
-
 /// The one owner of what the daemon knows about intents.
 #[derive(Debug)]
 pub struct Desk {
@@ -84,6 +78,11 @@ pub struct Desk {
     recording: HashSet<u64>,
     typical_run: Option<Duration>,
     takes_in_flight: usize,
+    /// Intents whose claim is on its way to the disk.
+    claiming: usize,
+    /// Numbers of taken files that a writer still has open: judged later, and outside the window of takes, so that they keep
+    /// nobody else waiting.
+    with_writer: HashSet<u64>,
     scan: Scan,
     /// What keeps it from taking and starting.
     reasons: Reasons,
@@ -112,7 +111,9 @@ impl Desk {
             recording: HashSet::new(),
             typical_run: None,
             takes_in_flight: 0,
-            scan: Scan { wanted: true, ..Scan::default() },
+            claiming: 0,
+            with_writer: HashSet::new(),
+            scan: Scan::new(),
             reasons: Reasons::from(NotReady::Starting),
         }
     }
@@ -124,7 +125,17 @@ impl Desk {
 
     /// Why the daemon is not ready: decides whether new files are taken and porch is started.
     pub fn set_not_ready(&mut self, reasons: &Reasons) {
+        let took = self.takes();
         self.reasons = reasons.clone();
+        if self.takes() && !took {
+            // Names that could not be taken meanwhile were forgotten: the directory is the queue.
+            self.scan.want();
+        }
+    }
+
+    /// How often the directory is listed; none: on events alone.
+    pub fn set_period(&mut self, period: Option<Duration>) {
+        self.period = period;
     }
 
     fn takes(&self) -> bool {
@@ -136,14 +147,14 @@ impl Desk {
     }
 
     /// Applies settings that may change while running (SIGHUP).
-    pub fn reconfigure(&mut self, limits: &Limits, period: Option<Duration>) {
+    pub fn reconfigure(&mut self, now: Duration, limits: &Limits) {
         if limits.rate != self.limits.rate {
             self.rate = limits.rate.map(Rate::new);
             self.rate_wake = None;
         }
         // Workers and with them the slots are fixed for the life of the process.
         self.limits = Limits { workers: self.limits.workers, ..limits.clone() };
-        self.period = period;
+        self.settle.shorten(now, self.limits.debounce, self.limits.debounce_max());
     }
 
     /// Runs handed to workers: under way, or next in a worker's hand.
@@ -163,24 +174,22 @@ impl Desk {
 
     /// Nothing is taken or being taken.
     pub fn is_idle(&self) -> bool {
-        self.unfinished() == 0 && self.takes_in_flight == 0
+        self.unfinished() == 0 && self.being_judged() == 0
     }
 
     /// The backlog is worked off: a complete scan found nothing that is not finished, but for what an operator holds.
     pub fn is_drained(&self) -> bool {
-        self.takes_in_flight == 0
+        self.being_judged() == 0
             && self.unfinished() == self.held_back()
             && self.settle.len() == 0
-            && !self.scan.wanted
-            && !self.scan.partial
-            && !self.scan.asked
+            && self.scan.is_complete()
     }
 
     /// When the desk wants to be asked again if nothing happens.
     pub fn wake_at(&self) -> Option<Duration> {
         let takes = self.can_take().then(|| self.settle.next_due()).flatten();
         let pauses = self.pauses.first().map(|(at, _)| *at);
-        let scan = self.scan.next_at.filter(|_| self.takes());
+        let scan = self.scan.due_at(self.period).filter(|_| self.takes());
         [takes, pauses, scan, self.rate_wake, self.place_wake].into_iter().flatten().min()
     }
 
@@ -188,8 +197,9 @@ impl Desk {
     pub fn handle(&mut self, now: Duration, event: Event, effects: &mut Vec<Effect>) {
         match event {
             Event::Sighted(sightings) => self.on_sighted(now, sightings),
-            Event::ScanSlice { complete } => self.on_slice(now, complete),
-            Event::ScanWanted => self.scan.wanted = true,
+            Event::ScanSlice { complete } => self.scan.on_slice(now, complete),
+            Event::ScanFailed => self.scan.on_failure(now),
+            Event::ScanWanted => self.scan.want(),
             Event::NotTaken(name) => {
                 self.settle.forget(&name);
                 self.answered(effects);
@@ -200,12 +210,17 @@ impl Desk {
             }
             Event::Relooking { count } => self.takes_in_flight += count,
             Event::Taken(name) => self.settle.forget(&name),
-            Event::Accepted(admission) => {
+            Event::WriterOpen { seq } => {
                 self.answered(effects);
+                self.with_writer.insert(seq);
+            }
+            Event::Vanished { seq } => self.judged(seq, effects),
+            Event::Accepted(admission) => {
+                self.judged(admission.seq, effects);
                 self.on_accepted(now, admission, effects);
             }
             Event::Refused { seq } => {
-                self.answered(effects);
+                self.judged(seq, effects);
                 self.recording.insert(seq);
             }
             Event::Recording { seq } => {
@@ -247,20 +262,12 @@ impl Desk {
         self.place_wake = self.places.wake_at(now);
     }
 
-    fn on_slice(&mut self, now: Duration, complete: bool) {
-        self.scan.asked = false;
-        self.scan.partial = !complete;
-        if complete {
-            self.scan.next_at = self.period.map(|period| now + period);
-        }
-    }
-
     fn on_sighted(&mut self, now: Duration, sightings: Vec<Sighting>) {
         let (debounce, bound) = (self.limits.debounce, self.limits.debounce_max());
         for sighting in sightings {
             if self.settle.len() >= SIGHTED_MAX {
                 // The directory is the queue: what does not fit is seen by the next scan.
-                self.scan.wanted = true;
+                self.scan.want();
                 return;
             }
             self.settle.sighted(now, sighting, debounce, bound);
@@ -272,6 +279,13 @@ impl Desk {
         match self.takes_in_flight.checked_sub(1) {
             Some(left) => self.takes_in_flight = left,
             None => effects.push(Effect::Bug(Bug::NoSuchTake)),
+        }
+    }
+
+    /// A taken file is judged: at once, or after its writer was waited for.
+    fn judged(&mut self, seq: u64, effects: &mut Vec<Effect>) {
+        if !self.with_writer.remove(&seq) {
+            self.answered(effects);
         }
     }
 
@@ -287,6 +301,7 @@ impl Desk {
             self.armed += 1;
         }
         self.items.insert(seq, item);
+        self.claiming += 1;
         effects.push(Effect::Claim { seq, arm });
     }
 
@@ -296,6 +311,7 @@ impl Desk {
         let rank = Rank::new(Duration::ZERO, admission.priority, seq);
         self.lanes.join(&key, rank);
         self.items.insert(seq, Item::new(admission, rank, Stage::Claiming));
+        self.claiming += 1;
         self.on_claimed(seq, last, effects);
     }
 
@@ -319,8 +335,11 @@ impl Desk {
             item.arm = Arm::Durable;
         }
         match step(item.stage, Step::ClaimDurable) {
-            Ok((Some(stage), _)) => item.stage = stage,
-            Ok((None, _)) => {}
+            Ok((stage, _)) => {
+                // It was claiming, or the step would make no sense.
+                self.claiming -= 1;
+                item.stage = stage.unwrap_or(item.stage);
+            }
             Err(misstep) => return effects.push(Effect::Bug(misstep.into())),
         }
         let (key, rank) = (item.key.clone(), item.rank);
@@ -533,7 +552,10 @@ impl Desk {
     }
 
     fn can_take(&self) -> bool {
-        self.takes() && self.takes_in_flight < TAKES_IN_FLIGHT_MAX && self.has_room()
+        self.takes()
+            && self.takes_in_flight < TAKES_IN_FLIGHT_MAX
+            && self.takes_in_flight + self.unrecorded() < UNRECORDED_MAX
+            && self.has_room()
     }
 
     fn ask_takes(&mut self, now: Duration, effects: &mut Vec<Effect>) {
@@ -545,17 +567,10 @@ impl Desk {
     }
 
     fn ask_scan(&mut self, now: Duration, effects: &mut Vec<Effect>) {
-        if !self.takes() || self.scan.asked || self.settle.len() > SIGHTED_MAX / 2 {
-            return;
-        }
-        let restart =
-            !self.scan.partial && (self.scan.wanted || self.scan.next_at.is_some_and(|at| at <= now));
-        if restart {
-            self.scan.wanted = false;
-            self.scan.next_at = None;
-        }
-        if restart || self.scan.partial {
-            self.scan.asked = true;
+        if self.takes()
+            && self.settle.len() <= SIGHTED_MAX / 2
+            && let Some(restart) = self.scan.ask(now, self.period)
+        {
             effects.push(Effect::Scan { restart });
         }
     }
@@ -570,5 +585,7 @@ impl Item {
 
 #[cfg(test)]
 mod accounts;
+#[cfg(test)]
+mod fairness;
 #[cfg(test)]
 mod tests;

@@ -57,9 +57,19 @@ impl Desk {
         self.recall_more(&key, effects);
     }
 
+    /// Files taken or asked for and not judged.
+    pub(super) fn being_judged(&self) -> usize {
+        self.takes_in_flight + self.with_writer.len()
+    }
+
+    /// Claims and refusals on their way to the disk: what one producer brings there delays another by no more.
+    pub(super) fn unrecorded(&self) -> usize {
+        self.claiming + self.recording.len()
+    }
+
     /// Whether one more may be taken beside those in memory, on their way and parked.
     pub(super) fn has_room(&self) -> bool {
-        let in_memory = self.items.len() + self.recording.len() + self.takes_in_flight;
+        let in_memory = self.items.len() + self.recording.len() + self.being_judged();
         in_memory < TAKEN_MAX && self.lanes.parked() < PARKED_MAX
     }
 

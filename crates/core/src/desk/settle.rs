@@ -58,6 +58,19 @@ impl Settle {
         }
     }
 
+    /// Shorter times count for what waits already; longer ones for what is seen from now on.
+    pub(super) fn shorten(&mut self, now: Duration, debounce: Duration, debounce_max: Duration) {
+        let order = std::mem::take(&mut self.order);
+        for (due, mtime_ns, name) in order {
+            let earlier = due.min(now + debounce);
+            if let Some(entry) = self.names.get_mut(&name) {
+                entry.latest = entry.latest.min(now + debounce_max);
+                entry.due = earlier;
+            }
+            self.order.insert((earlier, mtime_ns, name));
+        }
+    }
+
     pub(super) fn forget(&mut self, name: &[u8]) {
         if let Some((name, entry)) = self.names.remove_entry(name) {
             self.order.remove(&(entry.due, entry.fingerprint.mtime_ns, name));

@@ -3,7 +3,7 @@
 use super::{Arm, Desk, Place, Rank, Stage};
 use crate::inquiry::Reason;
 use crate::intent::TargetKey;
-use crate::limits::{TAKEN_MAX, TAKES_IN_FLIGHT_MAX};
+use crate::limits::TAKEN_MAX;
 use crate::outcome::Postponed;
 use crate::ready::NotReady;
 use crate::units::format_duration;
@@ -303,7 +303,7 @@ impl Desk {
             Why::Settling { left }
         } else if let Some(reason) = self.reasons.stopping_taking() {
             Why::NotTaking { reason }
-        } else if self.takes_in_flight >= TAKES_IN_FLIGHT_MAX || !self.has_room() {
+        } else if !self.has_room() {
             Why::Window
         } else {
             Why::Taking

@@ -1,0 +1,195 @@
+//! What the intake keeps back, for those who ask: entries left in the handoff directory, and taken files whose writers are
+//! waited for. Bounded; kept by the intake's thread, read by others.
+
+use conductor_core::Code;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Entries remembered by name. More are left as well, tried as often, and not named.
+const LEFT_MAX: usize = 4_096;
+
+/// An entry that could not be taken when it was last tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// Why.
+    pub code: Code,
+    /// The system's words.
+    pub reason: String,
+    /// Its last change, nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// Which entry it is and how it looked: device, inode, time of change.
+    seen_as: (u64, u64, i64),
+    /// The listing in which it was there last.
+    listing: u64,
+}
+
+/// A taken file that is open for writing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WithWriter {
+    /// Its number.
+    pub seq: u64,
+    /// Its raw name.
+    pub name: Box<[u8]>,
+    /// Its last change, nanoseconds since 1970.
+    pub mtime_ns: i64,
+}
+
+/// What is kept back.
+#[derive(Debug, Default)]
+pub struct Book(Mutex<Entries>);
+
+#[derive(Debug, Default)]
+struct Entries {
+    left: HashMap<Box<[u8]>, Left>,
+    with_writer: BTreeMap<u64, WithWriter>,
+    listing: u64,
+}
+
+/// Whether an entry that is left is news.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum News {
+    /// To be reported.
+    New,
+    /// It was reported, and nothing about it has changed.
+    Known,
+    /// There are too many to name each.
+    TooMany,
+}
+
+impl Book {
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        // Nothing that panics is done with it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why this name was left, if it was.
+    pub fn left(&self, name: &[u8]) -> Option<Left> {
+        self.entries().left.get(name).cloned()
+    }
+
+    /// All that is left, by name.
+    pub fn all_left(&self) -> Vec<(Box<[u8]>, Left)> {
+        let mut all: Vec<_> =
+            self.entries().left.iter().map(|(name, left)| (name.clone(), left.clone())).collect();
+        all.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        all
+    }
+
+    /// How many entries are left.
+    pub fn left_count(&self) -> usize {
+        self.entries().left.len()
+    }
+
+    /// Taken files whose writers are waited for, in order of taking.
+    pub fn with_writer(&self) -> Vec<WithWriter> {
+        self.entries().with_writer.values().cloned().collect()
+    }
+
+    /// A listing begins.
+    pub(super) fn begin_listing(&self) {
+        self.entries().listing += 1;
+    }
+
+    /// A listing has seen this name.
+    pub(super) fn listed(&self, name: &[u8]) {
+        let mut entries = self.entries();
+        let listing = entries.listing;
+        if let Some(left) = entries.left.get_mut(name) {
+            left.listing = listing;
+        }
+    }
+
+    /// A listing came to its end: what it has not seen is gone.
+    pub(super) fn end_listing(&self) {
+        let mut entries = self.entries();
+        let listing = entries.listing;
+        entries.left.retain(|_, left| left.listing >= listing);
+    }
+
+    /// This name is not left any more.
+    pub(super) fn forget(&self, name: &[u8]) {
+        self.entries().left.remove(name);
+    }
+
+    /// An entry is left. The same entry of the same name that has not changed is no news.
+    pub(super) fn leave(
+        &self,
+        name: &[u8],
+        seen_as: (u64, u64, i64),
+        mtime_ns: i64,
+        because: (Code, &str),
+    ) -> News {
+        let (code, reason) = because;
+        let mut entries = self.entries();
+        let listing = entries.listing;
+        if let Some(left) = entries.left.get_mut(name) {
+            let known = left.seen_as == seen_as && left.code == code;
+            *left = Left { code, reason: reason.to_owned(), mtime_ns, seen_as, listing };
+            return if known { News::Known } else { News::New };
+        }
+        if entries.left.len() >= LEFT_MAX {
+            return News::TooMany;
+        }
+        let left = Left { code, reason: reason.to_owned(), mtime_ns, seen_as, listing };
+        entries.left.insert(name.into(), left);
+        News::New
+    }
+
+    /// A taken file waits for its writer.
+    pub(super) fn wait_for_writer(&self, file: WithWriter) {
+        self.entries().with_writer.insert(file.seq, file);
+    }
+
+    /// Whether it is known to wait for its writer.
+    pub(super) fn is_waiting(&self, seq: u64) -> bool {
+        self.entries().with_writer.contains_key(&seq)
+    }
+
+    /// It does not any more.
+    pub(super) fn judged(&self, seq: u64) {
+        self.entries().with_writer.remove(&seq);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEFT: (Code, &str) = (Code::NotTakeable, "no");
+
+    #[test]
+    fn the_same_entry_is_news_once_and_another_of_its_name_again() {
+        let book = Book::default();
+        assert_eq!(book.leave(b"a", (1, 7, 1), 5, LEFT), News::New);
+        assert_eq!(book.leave(b"a", (1, 7, 1), 5, LEFT), News::Known);
+        assert_eq!(book.leave(b"a", (1, 7, 2), 5, LEFT), News::New, "it has changed");
+        assert_eq!(book.leave(b"a", (1, 7, 2), 5, (Code::DirectoryLeft, "no")), News::New, "another reason");
+        assert_eq!(book.leave(b"b", (1, 7, 2), 5, LEFT), News::New, "another name with its inode");
+        book.forget(b"a");
+        assert_eq!((book.left(b"a"), book.left_count()), (None, 1));
+    }
+
+    #[test]
+    fn what_a_whole_listing_does_not_see_is_forgotten() {
+        let book = Book::default();
+        for name in [b"a", b"b"] {
+            book.leave(name, (1, 1, 1), 5, LEFT);
+        }
+        book.begin_listing();
+        book.listed(b"a");
+        book.leave(b"c", (1, 3, 1), 5, LEFT);
+        book.end_listing();
+        let names: Vec<_> = book.all_left().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, [Box::from(b"a".as_slice()), Box::from(b"c".as_slice())]);
+    }
+
+    #[test]
+    fn more_than_can_be_remembered_is_not_named() {
+        let book = Book::default();
+        for number in 0..LEFT_MAX {
+            assert_eq!(book.leave(number.to_string().as_bytes(), (1, 1, 1), 5, LEFT), News::New);
+        }
+        assert_eq!(book.leave(b"x", (1, 1, 1), 5, LEFT), News::TooMany);
+        assert_eq!(book.left_count(), LEFT_MAX);
+    }
+}

@@ -1,0 +1,462 @@
+//! The thread of the intake. Every listing looks anew at everything: nothing that once went wrong with an entry, a directory,
+//! events or a call keeps it from being tried again.
+
+use super::book::{News, WithWriter};
+use super::writers::{Open, Writers};
+use super::{Book, Command, Report, Settings, look};
+use crate::sys::dir::{Dir, Kind, Lister, Meta};
+use crate::sys::taken::TakenFiles;
+use crate::sys::wake::{Waker, wait_readable};
+use crate::sys::watch::{Hint, Watch};
+use crate::sys::{is_passing, monotonic, wall_ns};
+use conductor_core::Code;
+use conductor_core::desk::{Fingerprint, Sighting};
+use conductor_core::name::{NameVerdict, TakenName, judge};
+use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Names read in one slice of a scan: enough to sort the oldest first, small enough that a million waiting files
+/// neither delay the first run nor fill memory.
+const SLICE: usize = 4_096;
+/// How long to go on by the clock when waiting for events fails.
+const WAIT_PAUSE: Duration = Duration::from_millis(100);
+/// Failures in a row before they are told.
+const WAIT_FAILURES: u32 = 5;
+/// Numbers tried for one file when a file of that number is in taken/ already.
+const NUMBERS_TRIED: u32 = 1_024;
+
+/// Why a listing did not come about.
+enum Trouble {
+    /// The handoff directory is not the one that is open.
+    Gone(String),
+    /// The system refuses a call at the moment.
+    Passing(io::Error),
+}
+
+/// What is read next, in the order in which it was asked for, as there is room for its bytes.
+enum Next {
+    Take { name: Box<[u8]>, expect: Option<Fingerprint> },
+    Look(TakenName),
+}
+
+/// Whether there was room in memory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Room {
+    Enough,
+    None,
+}
+
+pub(super) struct Worker<R> {
+    pub(super) settings: Settings,
+    pub(super) watch: Option<Watch>,
+    pub(super) waker: Waker,
+    pub(super) commands: Receiver<Command>,
+    pub(super) report: R,
+    pub(super) book: Arc<Book>,
+    lister: Option<Lister>,
+    queue: VecDeque<Next>,
+    writers: Writers,
+    replaced: Vec<String>,
+    failures: u32,
+    too_many_told: bool,
+}
+
+impl<R: Fn(Report)> Worker<R> {
+    pub(super) fn new(
+        settings: Settings,
+        watch: Option<Watch>,
+        waker: Waker,
+        commands: Receiver<Command>,
+        report: R,
+    ) -> Self {
+        let book = Arc::clone(&settings.book);
+        Self {
+            settings,
+            watch,
+            waker,
+            commands,
+            report,
+            book,
+            lister: None,
+            queue: VecDeque::new(),
+            writers: Writers::default(),
+            replaced: Vec::new(),
+            failures: 0,
+            too_many_told: false,
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        loop {
+            loop {
+                match self.commands.try_recv() {
+                    Ok(command) => self.perform(command),
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => return,
+                }
+            }
+            self.work_off();
+            // One at a time, so that a command never waits for more than one reading.
+            let now = monotonic();
+            if let Some(open) = self.writers.pop_due(now) {
+                self.look_again(open, true);
+            }
+            let timeout = self.writers.patience(now);
+            let watch = self.watch.as_ref().map(AsFd::as_fd);
+            match wait_readable([Some(self.waker.as_fd()), watch], timeout) {
+                Ok([woken, hinted]) => {
+                    self.waiting_works();
+                    if woken {
+                        self.waker.clear();
+                    }
+                    if hinted {
+                        self.on_hints();
+                    }
+                }
+                Err(error) => {
+                    self.waiting_fails(&error);
+                    match self.commands.recv_timeout(WAIT_PAUSE) {
+                        Ok(command) => self.perform(command),
+                        Err(RecvTimeoutError::Timeout) => self.on_hints(),
+                        Err(RecvTimeoutError::Disconnected) => return,
+                    }
+                }
+            }
+        }
+    }
+
+    fn waiting_fails(&mut self, error: &io::Error) {
+        self.failures = self.failures.saturating_add(1);
+        if self.failures == WAIT_FAILURES {
+            (self.report)(Report::Failing(format!("waiting for events: {error}")));
+        }
+    }
+
+    fn waiting_works(&mut self) {
+        if std::mem::take(&mut self.failures) >= WAIT_FAILURES {
+            (self.report)(Report::Working);
+        }
+    }
+
+    fn perform(&mut self, command: Command) {
+        match command {
+            Command::Take(names) => {
+                self.queue.extend(names.into_iter().map(|(name, expect)| Next::Take { name, expect }));
+            }
+            Command::Scan { restart } => self.scan(restart),
+            Command::Check => {
+                if let Err(Trouble::Gone(reason)) = self.check_places() {
+                    (self.report)(Report::Gone(reason));
+                }
+            }
+            Command::Relook(files) => self.queue.extend(files.into_iter().map(Next::Look)),
+            Command::Reconfigure(judging) => self.settings.judging = judging,
+        }
+    }
+
+    fn on_hints(&mut self) {
+        let mut names: Vec<Box<[u8]>> = Vec::new();
+        let (mut overflow, mut gone) = (false, false);
+        let drained = self.watch.as_ref().map_or(Ok(()), |watch| {
+            watch.drain(|hint| match hint {
+                Hint::Name(name) => names.push(name),
+                Hint::Overflow => overflow = true,
+                Hint::Gone => gone = true,
+            })
+        });
+        names.dedup();
+        self.sight_all(names);
+        if let Err(error) = drained {
+            self.watch = None;
+            (self.report)(Report::NoEvents(format!("reading them failed: {error}")));
+        }
+        if overflow {
+            (self.report)(Report::Overflow);
+        }
+        if gone {
+            self.watch = None;
+            (self.report)(Report::Gone("the handoff directory was moved, deleted or unmounted".to_owned()));
+        }
+    }
+
+    fn sight_all(&mut self, names: Vec<Box<[u8]>>) {
+        // One reading of the clock for all, so that those of one slice keep the order of their ages.
+        let wall = wall_ns();
+        let sightings: Vec<Sighting> = names.into_iter().filter_map(|name| self.sight(name, wall)).collect();
+        if !sightings.is_empty() {
+            (self.report)(Report::Sighted(sightings));
+        }
+    }
+
+    /// The one way from a name to a sighting, for events and scans alike.
+    fn sight(&mut self, name: Box<[u8]>, wall: i64) -> Option<Sighting> {
+        if judge(&name) == NameVerdict::Ignore {
+            return None;
+        }
+        match self.settings.handoff.stat(OsStr::from_bytes(&name)) {
+            Ok(meta) => Some(sighting(name, &meta, wall)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                self.leave(&name, None, Code::NotTakeable, &error.to_string());
+                None
+            }
+        }
+    }
+
+    fn scan(&mut self, restart: bool) {
+        match self.next_slice(restart) {
+            Ok(complete) => (self.report)(Report::Slice { complete }),
+            Err(Trouble::Gone(reason)) => (self.report)(Report::Gone(reason)),
+            Err(Trouble::Passing(error)) => {
+                self.lister = None;
+                (self.report)(Report::ScanFailed(error.to_string()));
+            }
+        }
+    }
+
+    /// Reads one slice and reports what is in it. True at the directory's end.
+    fn next_slice(&mut self, restart: bool) -> Result<bool, Trouble> {
+        if restart || self.lister.is_none() {
+            self.check_places()?;
+            // Before the listing, so that what comes meanwhile is announced.
+            self.arm_events();
+            self.lister = Some(self.settings.handoff.lister().map_err(unlistable)?);
+            self.book.begin_listing();
+        }
+        let mut names: Vec<Box<[u8]>> = Vec::new();
+        let listed = self.lister.as_mut().map_or(Ok(true), |lister| {
+            lister.slice(SLICE, |name| {
+                if judge(name) != NameVerdict::Ignore {
+                    names.push(name.into());
+                }
+            })
+        });
+        let complete = listed.map_err(unlistable)?;
+        for name in &names {
+            self.book.listed(name);
+        }
+        if complete {
+            self.lister = None;
+            self.book.end_listing();
+            self.too_many_told = false;
+        }
+        self.sight_all(names);
+        Ok(complete)
+    }
+
+    /// Events that could not be had may be had now.
+    fn arm_events(&mut self) {
+        if self.settings.events
+            && self.watch.is_none()
+            && let Ok(watch) = Watch::on(&*self.settings.handoff)
+        {
+            self.watch = Some(watch);
+            (self.report)(Report::EventsAgain);
+        }
+    }
+
+    /// Whether path and names still lead to the directories that are open (threat A02).
+    fn check_places(&mut self) -> Result<(), Trouble> {
+        let path = self.settings.path.display();
+        let gone = |what: &str| Trouble::Gone(format!("the handoff directory {what}: {path}"));
+        let look = |error: io::Error| {
+            if is_passing(&error) { Trouble::Passing(error) } else { gone(&format!("is gone ({error})")) }
+        };
+        let own = self.settings.handoff.meta().map_err(look)?;
+        let current = Dir::open(&self.settings.path).and_then(|dir| dir.meta()).map_err(look)?;
+        if current.id != own.id {
+            return Err(gone("was replaced by another"));
+        }
+        let mut replaced = Vec::new();
+        for (name, dir) in &self.settings.places {
+            let found = match self.settings.handoff.stat(name) {
+                Ok(meta) => Some(meta.id),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) => return Err(look(error)),
+            };
+            if found != Some(dir.meta().map_err(look)?.id) {
+                replaced.push(name.clone());
+            }
+        }
+        if replaced != self.replaced {
+            self.replaced.clone_from(&replaced);
+            (self.report)(Report::Replaced(replaced));
+        }
+        Ok(())
+    }
+
+    /// Takes and looks while there is room. Strictly in order: what does not fit yet is waited for, so that a large file comes
+    /// to its turn and the small ones behind it as well, since all that is on its way gives its room back.
+    fn work_off(&mut self) {
+        while let Some(next) = self.queue.pop_front() {
+            let room = match &next {
+                Next::Take { name, expect } => self.take(name, *expect),
+                Next::Look(taken) => self.look(taken),
+            };
+            if room == Room::None {
+                self.queue.push_front(next);
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, name: &[u8], expect: Option<Fingerprint>) -> Room {
+        let meta = match self.settings.handoff.stat(OsStr::from_bytes(name)) {
+            Ok(meta) => meta,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.not_there(name),
+            Err(error) => return self.not_taken(name, None, Code::NotTakeable, &error.to_string()),
+        };
+        if meta.kind == Kind::Directory {
+            return self.not_taken(name, Some(&meta), Code::DirectoryLeft, "it is a directory");
+        }
+        if expect.is_some_and(|expect| expect != meta.fingerprint()) {
+            return self.tell(Report::Unsettled(sighting(name.into(), &meta, wall_ns())));
+        }
+        if look::is_read(&self.settings, &meta) && !self.settings.budget.has_room(meta.size) {
+            return Room::None;
+        }
+        match self.rename_in(name) {
+            Ok(taken) => {
+                self.book.forget(name);
+                (self.report)(Report::Taken(name.into()));
+                if self.look(&taken) == Room::None {
+                    // It has grown since; it is ours and comes next.
+                    self.queue.push_front(Next::Look(taken));
+                }
+                Room::Enough
+            }
+            Err(error) if crate::sys::is_no_space(&error) => {
+                (self.report)(Report::NoSpace);
+                self.tell(Report::NotTaken(name.into()))
+            }
+            // Either the file is not there any more, or the directory that it was to go to.
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound
+                    && self.settings.handoff.stat(OsStr::from_bytes(name)).is_err() =>
+            {
+                self.not_there(name)
+            }
+            Err(error) => self.not_taken(name, Some(&meta), Code::NotTakeable, &error.to_string()),
+        }
+    }
+
+    /// An answer that needs no room.
+    fn tell(&self, report: Report) -> Room {
+        (self.report)(report);
+        Room::Enough
+    }
+
+    fn not_there(&self, name: &[u8]) -> Room {
+        self.book.forget(name);
+        self.tell(Report::NotTaken(name.into()))
+    }
+
+    fn not_taken(&mut self, name: &[u8], meta: Option<&Meta>, code: Code, reason: &str) -> Room {
+        self.leave(name, meta, code, reason);
+        self.tell(Report::NotTaken(name.into()))
+    }
+
+    /// Moves a file into taken/ under the next number that is free there.
+    fn rename_in(&mut self, name: &[u8]) -> io::Result<TakenName> {
+        let mut tried = 0;
+        loop {
+            let taken = TakenName { seq: self.settings.next_seq, raw: name.into() };
+            match self.settings.taken.take(&self.settings.handoff, &taken) {
+                Ok(()) => {
+                    self.settings.next_seq += 1;
+                    return Ok(taken);
+                }
+                // A number that something has already is never given to anything else.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tried < NUMBERS_TRIED => {
+                    self.settings.next_seq += 1;
+                    tried += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn leave(&mut self, name: &[u8], meta: Option<&Meta>, code: Code, reason: &str) {
+        let seen_as = meta.map_or((0, 0, 0), |meta| (meta.id.0, meta.id.1, meta.ctime_ns));
+        let mtime_ns = meta.map_or(0, |meta| meta.mtime_ns);
+        let escaped = match self.book.leave(name, seen_as, mtime_ns, (code, reason)) {
+            News::Known => return,
+            News::New => conductor_core::name::escaped(name),
+            News::TooMany if self.too_many_told => return,
+            News::TooMany => {
+                self.too_many_told = true;
+                "more entries than can be named".to_owned()
+            }
+        };
+        (self.report)(Report::Left { name: escaped, code, reason: reason.to_owned() });
+    }
+
+    /// Looks at a file that was just taken.
+    fn look(&mut self, taken: &TakenName) -> Room {
+        let looked = look::look(&self.settings, taken, look::Patience::First);
+        let room = self.looked(taken, monotonic(), looked);
+        if let Some(surplus) = self.writers.pop_surplus() {
+            self.look_again(surplus, false);
+        }
+        room
+    }
+
+    /// Looks again at one that a writer had open; without patience, or after all of it, it is judged as it stands.
+    fn look_again(&mut self, open: Open, patient: bool) {
+        let waited = monotonic().saturating_sub(open.since);
+        let patience = if patient && waited < self.settings.judging.hold_max {
+            look::Patience::Again(open.seen)
+        } else {
+            look::Patience::None
+        };
+        let looked = look::look(&self.settings, &open.taken, patience);
+        if self.looked(&open.taken, open.since, looked) == Room::None {
+            self.writers.wait(monotonic(), open.since, (open.taken, open.uid, open.seen));
+        }
+    }
+
+    fn looked(&mut self, taken: &TakenName, since: Duration, looked: look::Looked) -> Room {
+        let seq = taken.seq;
+        match looked {
+            look::Looked::NoRoom => return Room::None,
+            look::Looked::Held(meta) => {
+                if !self.book.is_waiting(seq) {
+                    let name = taken.raw.clone();
+                    self.book.wait_for_writer(WithWriter { seq, name, mtime_ns: meta.mtime_ns });
+                    (self.report)(Report::Held { seq });
+                }
+                self.writers.wait(monotonic(), since, (taken.clone(), meta.uid, meta.fingerprint()));
+            }
+            look::Looked::Judged(judged) => {
+                self.book.judged(seq);
+                (self.report)(Report::Judged(judged));
+            }
+            look::Looked::Gone => {
+                self.book.judged(seq);
+                let name = conductor_core::name::escaped(&taken.raw);
+                (self.report)(Report::Vanished { seq, name });
+            }
+        }
+        Room::Enough
+    }
+}
+
+fn unlistable(error: io::Error) -> Trouble {
+    if is_passing(&error) {
+        Trouble::Passing(error)
+    } else {
+        Trouble::Gone(format!("the handoff directory cannot be read: {error}"))
+    }
+}
+
+fn sighting(name: Box<[u8]>, meta: &Meta, wall: i64) -> Sighting {
+    // ctime, because producers cannot set it: a file with an old mtime that was just moved in is young.
+    let age = u64::try_from(wall.saturating_sub(meta.ctime_ns)).unwrap_or(0);
+    Sighting { name, fingerprint: meta.fingerprint(), age: Duration::from_nanos(age) }
+}

@@ -1,0 +1,108 @@
+//! Taken files that a writer still has open: when each is looked at again, and which one is judged as it stands when there are
+//! too many.
+
+use conductor_core::desk::Fingerprint;
+use conductor_core::limits::WITH_WRITER_MAX;
+use conductor_core::name::TakenName;
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// The first look again comes after this; later ones after a quarter of the time waited, so that many files held for long cost
+/// little.
+const FIRST_LOOK: Duration = Duration::from_millis(20);
+/// The longest time between two looks.
+const LAST_LOOK: Duration = Duration::from_millis(250);
+
+/// One of them.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) taken: TakenName,
+    pub(super) uid: u32,
+    pub(super) since: Duration,
+    /// How it looked when it was read last: text that ended too early then does so now.
+    pub(super) seen: Fingerprint,
+    next_look: Duration,
+}
+
+/// All of them, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Writers(Vec<Open>);
+
+impl Writers {
+    /// One more waits, or goes on waiting.
+    pub(super) fn wait(
+        &mut self,
+        now: Duration,
+        since: Duration,
+        (taken, uid, seen): (TakenName, u32, Fingerprint),
+    ) {
+        let pause = (now.saturating_sub(since) / 4).clamp(FIRST_LOOK, LAST_LOOK);
+        let at = self.0.partition_point(|open| open.since <= since);
+        self.0.insert(at, Open { taken, uid, since, seen, next_look: now + pause });
+    }
+
+    /// How long until one is due; none when nobody waits.
+    pub(super) fn patience(&self, now: Duration) -> Option<Duration> {
+        self.0.iter().map(|open| open.next_look.saturating_sub(now)).min()
+    }
+
+    /// One that is due to be looked at.
+    pub(super) fn pop_due(&mut self, now: Duration) -> Option<Open> {
+        let due = self.0.iter().enumerate().filter(|(_, open)| open.next_look <= now);
+        let (index, _) = due.min_by_key(|(_, open)| open.next_look)?;
+        Some(self.0.remove(index))
+    }
+
+    /// When there are too many: the oldest of the owner that has most, so that who holds many costs nobody else anything.
+    pub(super) fn pop_surplus(&mut self) -> Option<Open> {
+        if self.0.len() <= WITH_WRITER_MAX {
+            return None;
+        }
+        let mut owners: HashMap<u32, usize> = HashMap::new();
+        for open in &self.0 {
+            *owners.entry(open.uid).or_default() += 1;
+        }
+        let most = owners.into_iter().max_by_key(|(uid, files)| (*files, *uid)).map(|(uid, _)| uid)?;
+        let index = self.0.iter().position(|open| open.uid == most)?;
+        Some(self.0.remove(index))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+    const SEEN: Fingerprint = Fingerprint { inode: 1, size: 1, mtime_ns: 1, ctime_ns: 1 };
+
+    fn taken(seq: u64) -> TakenName {
+        TakenName { seq, raw: format!("intent-{seq}.json").into_bytes().into() }
+    }
+
+    #[test]
+    fn looks_become_rarer_the_longer_it_takes() {
+        let mut writers = Writers::default();
+        let (mut now, mut pauses) = (MS(1_000), Vec::new());
+        writers.wait(now, now, (taken(1), 7, SEEN));
+        for _ in 0..20 {
+            let pause = writers.patience(now).unwrap();
+            assert!(writers.pop_due(now).is_none());
+            now += pause;
+            let open = writers.pop_due(now).unwrap();
+            writers.wait(now, open.since, (open.taken, open.uid, open.seen));
+            pauses.push(pause);
+        }
+        assert!(pauses.is_sorted() && pauses[0] == FIRST_LOOK && pauses[19] == LAST_LOOK, "{pauses:?}");
+    }
+
+    #[test]
+    fn who_holds_most_loses_the_oldest_and_others_none() {
+        let mut writers = Writers::default();
+        writers.wait(MS(0), MS(0), (taken(1), 1, SEEN));
+        for seq in 2..=WITH_WRITER_MAX as u64 + 1 {
+            writers.wait(MS(seq), MS(seq), (taken(seq), 2, SEEN));
+        }
+        assert_eq!(writers.pop_surplus().map(|open| open.taken.seq), Some(2), "not the very oldest");
+        assert!(writers.pop_surplus().is_none());
+    }
+}

@@ -1,0 +1,237 @@
+//! Each scan looks anew: what could not be taken, seen or waited for is tried again, and conditions that pass, pass without a
+//! restart.
+
+use crate::{env, is_root};
+use conductor_testkit::calls::Class;
+use conductor_testkit::{Action, Running, TestEnv, TestUser, at_call, flat, has, wait_until};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const FLAGS: [&str; 4] = ["-porch", "builtin", "-period", "100ms"];
+
+fn reason(env: &TestEnv, name: &str) -> String {
+    let (answer, _) = env.operate_json(&["explain", name]);
+    format!("{} {}", answer["reason"]["word"].as_str().unwrap_or("-"), answer["reason"]["text"])
+}
+
+fn is_left(env: &TestEnv, name: &str, why: &str) {
+    wait_until("it is left", || reason(env, name).starts_with("left"));
+    assert!(reason(env, name).contains(why), "{}", reason(env, name));
+    let (listed, _) = env.operate_json(&["list"]);
+    let rows = listed["intents"].as_array().unwrap();
+    assert!(rows.iter().any(|row| row["file"] == name && row["reason"]["word"] == "left"), "{listed}");
+    assert!(env.operate_json(&["status"]).0["left"].as_u64() > Some(0));
+}
+
+/// A directory of an intent's name goes, and files of its name and with its inode number come.
+#[test]
+fn what_could_not_be_taken_is_taken_when_the_reason_is_gone() {
+    let env = env();
+    let daemon = env.start_ready(&FLAGS);
+    fs::create_dir(env.handoff("intent-d.json")).unwrap();
+    daemon.wait_log("E107");
+    is_left(&env, "intent-d.json", "E107");
+    let inode = fs::metadata(env.handoff("intent-d.json")).unwrap().ino();
+    fs::remove_dir(env.handoff("intent-d.json")).unwrap();
+    let mut names = vec!["intent-d.json".to_owned()];
+    for number in 0..20 {
+        let name = format!("intent-{number}.json");
+        fs::write(env.handoff(".new"), flat(&name[7..8], 3)).unwrap();
+        let same = fs::metadata(env.handoff(".new")).unwrap().ino() == inode;
+        fs::rename(env.handoff(".new"), env.handoff(&name)).unwrap();
+        names.push(name);
+        if same {
+            break;
+        }
+    }
+    env.drop_file("intent-d.json", flat("d", 3));
+    for name in names {
+        assert_eq!(env.wait_status(&name)["status"], "success", "{name}");
+    }
+    wait_until("nothing is left", || env.operate_json(&["status"]).0["left"] == 0);
+    daemon.stop().expect(0);
+}
+
+#[test]
+fn a_file_that_was_immutable_is_taken_afterwards() {
+    let env = env();
+    let chattr = |flag: &str| {
+        let changed = Command::new("chattr").arg(flag).arg(env.handoff("intent-i.json")).output();
+        changed.is_ok_and(|output| output.status.success())
+    };
+    fs::write(env.handoff("intent-i.json"), flat("i", 3)).unwrap();
+    if !chattr("+i") {
+        return eprintln!("NOT TESTED: no immutable files for this user or file system");
+    }
+    let daemon = env.start_ready(&FLAGS);
+    daemon.wait_log("E108");
+    is_left(&env, "intent-i.json", "E108");
+    assert!(chattr("-i"));
+    assert_eq!(env.wait_status("intent-i.json")["status"], "success");
+    daemon.stop().expect(0);
+}
+
+#[test]
+fn a_directory_that_was_read_only_for_a_moment_loses_nothing() {
+    let env = env().as_user(if is_root() { TestUser::Nobody } else { TestUser::Current });
+    let daemon = env.start_ready(&FLAGS);
+    let mode = |mode| fs::set_permissions(env.handoff(""), Permissions::from_mode(mode)).unwrap();
+    fs::write(env.handoff(".new"), flat("a", 3)).unwrap();
+    fs::set_permissions(env.handoff(".new"), Permissions::from_mode(0o644)).unwrap();
+    if is_root() {
+        fs::rename(env.handoff(".new"), env.handoff(".draft")).unwrap();
+        mode(0o555);
+        fs::rename(env.handoff(".draft"), env.handoff("intent-a.json")).unwrap();
+    } else {
+        return eprintln!("NOT TESTED: only root can put a file into a directory that nobody may write");
+    }
+    daemon.wait_log("E108");
+    mode(0o755);
+    assert_eq!(env.wait_status("intent-a.json")["status"], "success");
+    daemon.stop().expect(0);
+}
+
+/// Each later directory's line says that there was another scan.
+#[test]
+fn an_entry_that_is_left_is_said_once_until_it_changes() {
+    let env = env();
+    let daemon = env.start_ready(&FLAGS);
+    let said = |name: &str| {
+        let all = daemon.logged_values(
+            "left in the handoff directory, tried again at each scan: Remove or rename the directory.",
+            "file",
+        );
+        all.iter().filter(|file| *file == name).count()
+    };
+    for number in 0..4 {
+        let name = format!("intent-{number}.json");
+        fs::create_dir(env.handoff(&name)).unwrap();
+        wait_until("it is said", || said(&name) == 1);
+    }
+    assert_eq!(said("intent-0.json"), 1);
+    fs::create_dir(env.handoff("intent-0.json/in-it")).unwrap();
+    wait_until("it has changed", || said("intent-0.json") == 2);
+    assert_eq!(said("intent-1.json"), 1);
+    daemon.stop().expect(0);
+}
+
+/// A private directory that is gone must not look as if every file had vanished.
+#[test]
+fn files_that_find_no_place_to_go_are_left_and_named() {
+    let env = env();
+    let daemon = env.start_ready(&FLAGS);
+    fs::remove_dir(env.handoff(".conductor/taken")).unwrap();
+    env.drop_file("intent-a.json", flat("a", 3));
+    daemon.wait_log("E108");
+    is_left(&env, "intent-a.json", "No such file");
+    daemon.stop().expect(0);
+}
+
+/// A number whose file is in taken/ already is never given again, and is no end of taking either.
+#[test]
+fn a_number_that_is_taken_already_is_passed_over() {
+    let env = env();
+    let daemon = env.start_ready(&FLAGS);
+    for number in 1..=3 {
+        let planted = env.handoff(".conductor/taken").join(format!("{number}-intent-a.json"));
+        fs::write(planted, "somebody else's").unwrap();
+    }
+    env.drop_file("intent-a.json", flat("a", 3));
+    let status = env.wait_status("intent-a.json");
+    assert!(status["status"] == "success" && status["seq"].as_u64() > Some(0), "{status}");
+    daemon.stop().expect(0);
+}
+
+#[test]
+fn a_part_that_is_replaced_stops_taking_until_it_is_back() {
+    let env = env();
+    let daemon = env.start_ready(&FLAGS);
+    let reasons = || env.operate_json(&["status"]).0["not_ready"].to_string();
+    for part in ["processed", "status"] {
+        fs::rename(env.handoff(part), env.handoff("away")).unwrap();
+        fs::create_dir(env.handoff(part)).unwrap();
+        wait_until("it is noticed", || reasons() == r#"["directory-replaced"]"#);
+        let name = format!("intent-{part}.json");
+        env.drop_file(&name, flat("a", 3));
+        wait_until("it waits", || {
+            reason(&env, &name).contains("directory-replaced") || reason(&env, &name).starts_with("unseen")
+        });
+        assert!(env.handoff(&name).exists(), "not taken");
+        fs::remove_dir(env.handoff(part)).unwrap();
+        fs::rename(env.handoff("away"), env.handoff(part)).unwrap();
+        assert_eq!(env.wait_status(&name)["status"], "success");
+        assert_eq!(reasons(), "[]");
+    }
+    daemon.stop().expect(0);
+}
+
+/// From the first call on for ever: waiting is impossible, the clock is not.
+#[test]
+fn a_poll_that_keeps_failing_costs_neither_intents_nor_the_daemon() {
+    for (errno, name) in [(12, "ENOMEM"), (4, "EINTR")] {
+        let env = env();
+        let command = env.command(&["-porch", "builtin"]);
+        let report = std::thread::scope(|scope| {
+            let calls: &[&str] = &["ppoll"];
+            let scratch = env.path(".");
+            let run = scope.spawn(move || {
+                at_call(&command, (Class::Named(calls), Action::FailOn(errno), 1), 4, &scratch)
+            });
+            wait_until("it runs, or cannot", || {
+                env.handoff(".conductor/running").exists() || run.is_finished()
+            });
+            for number in 0..5 {
+                env.drop_file(&format!("intent-{number}.json"), flat("a", 3));
+            }
+            run.join().unwrap()
+        });
+        let Some(report) = report else { return eprintln!("NOT TESTED: tracing is not permitted here") };
+        assert_eq!(report.exit, Some(0), "{name}: {}", report.stderr);
+        let said = |text: &str| report.stderr.lines().filter(|line| line.contains(text)).count();
+        assert_eq!(said("starting over"), 0, "{name}: {}", report.stderr);
+        assert_eq!(said("goes on by the clock"), 1, "{name}: {}", report.stderr);
+        assert_eq!(env.names("processed").len(), 5, "{name}: {}", report.stderr);
+    }
+}
+
+/// In a namespace of its own, whose limit of inotify instances is zero and is raised later.
+#[test]
+fn without_events_files_are_found_in_seconds_and_it_is_said() {
+    let env = env();
+    if !has("unshare") {
+        return;
+    }
+    let limit = "/proc/sys/user/max_inotify_instances";
+    let permitted = Command::new("unshare").args(["-Ur", "sh", "-c", &format!("echo 0 > {limit}")]).output();
+    if !permitted.is_ok_and(|output| output.status.success()) {
+        return eprintln!("NOT TESTED: user namespaces are not permitted here");
+    }
+    let daemon = env.command(&["-porch", "builtin"]);
+    let script = format!(
+        r#"echo 0 > {limit}; (while [ ! -e raise ]; do sleep 0.05; done; echo 9 > {limit}) >/dev/null 2>&1 & exec "$@""#
+    );
+    let mut command = Command::new("unshare");
+    command.args(["-Ur", "sh", "-c", &script, "sh"]).arg(daemon.get_program()).args(daemon.get_args());
+    let daemon = Running::start({
+        command.current_dir(env.path(""));
+        command
+    });
+    daemon.wait_log("ready");
+    daemon.wait_log("fs.inotify.max_user_instances");
+    daemon.wait_log(r#""events":false"#);
+    for number in 0..2 {
+        let begin = Instant::now();
+        env.drop_file(&format!("intent-{number}.json"), flat("a", 3));
+        env.wait_status(&format!("intent-{number}.json"));
+        assert!(begin.elapsed() < Duration::from_secs(8), "every 2 s, not every 10");
+    }
+    let status = env.operate(&["status"]);
+    assert!(status.stdout.contains("max_user_instances"), "{}{}", status.stdout, status.stderr);
+    fs::write(env.path("raise"), "").unwrap();
+    daemon.wait_log("events work\"");
+    wait_until("status says so", || env.operate_json(&["status"]).0["no_events"].is_null());
+    daemon.signal(rustix::process::Signal::TERM);
+    daemon.wait().expect(0);
+}

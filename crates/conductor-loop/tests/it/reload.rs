@@ -1,0 +1,177 @@
+//! Every setting that may change while running, changed and seen to be applied.
+
+use crate::env;
+use conductor_loop::config::SETTINGS;
+use conductor_testkit::{Running, TestEnv, flat, wait_until};
+use rustix::process::Signal;
+use std::fs::{self, File};
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+struct Reloading {
+    env: TestEnv,
+    daemon: Running,
+    key: &'static str,
+}
+
+impl Reloading {
+    fn start(key: &'static str, value: &str) -> Self {
+        let env = env();
+        let file = env.path("config.toml");
+        fs::write(&file, format!("{key} = \"{value}\"\n")).unwrap();
+        let mut command = env.bare_command();
+        for (flag, value) in [("-handoff", env.path("handoff")), ("-out", env.path("out")), ("-config", file)]
+        {
+            command.arg(flag).arg(value);
+        }
+        command.arg("-porch").arg(env.path("bin/porch")).arg("-allow-unsafe-porch");
+        if key != "debounce" {
+            command.args(["-debounce", "0"]);
+        }
+        let daemon = Running::start(command);
+        daemon.wait_log("ready");
+        Self { env, daemon, key }
+    }
+
+    fn change(&self, value: &str) {
+        fs::write(self.env.path("config.toml"), format!("{} = \"{value}\"\n", self.key)).unwrap();
+        self.daemon.signal(Signal::HUP);
+        self.daemon.wait_log("setting changed");
+    }
+
+    fn drop(&self, name: &str) {
+        self.env.drop_file(name, flat(&name[7..8], 3));
+    }
+}
+
+fn debounce() {
+    let it = Reloading::start("debounce", "1h");
+    it.drop("intent-a.json");
+    wait_until("it is seen", || {
+        it.env.operate_json(&["explain", "intent-a.json"]).0["reason"]["word"] == "settling"
+    });
+    it.change("0");
+    assert_eq!(it.env.wait_status("intent-a.json")["status"], "success");
+    it.daemon.stop().expect(0);
+}
+
+fn period() {
+    let it = Reloading::start("period", "1h");
+    // A hard link is made without an event that is watched.
+    fs::write(it.env.handoff("quiet.tmp"), flat("a", 3)).unwrap();
+    fs::hard_link(it.env.handoff("quiet.tmp"), it.env.handoff("intent-a.json")).unwrap();
+    fs::remove_file(it.env.handoff("quiet.tmp")).unwrap();
+    it.change("100ms");
+    it.env.wait_status("intent-a.json");
+    it.daemon.stop().expect(0);
+}
+
+fn timeout() {
+    let it = Reloading::start("timeout", "1h");
+    it.env.script("*: sleep=600000");
+    it.change("150ms");
+    it.drop("intent-a.json");
+    assert_eq!(it.env.wait_status("intent-a.json")["error_code"], "E303");
+    it.daemon.stop().expect(0);
+}
+
+fn grace() {
+    let it = Reloading::start("grace-period", "1h");
+    it.env.script("*: wait=never");
+    it.drop("intent-a.json");
+    wait_until("porch runs", || it.env.calls().len() == 1);
+    it.change("50ms");
+    // Which ends within the patience of the test, not of an hour.
+    it.daemon.stop().expect(0);
+}
+
+fn max_attempts() {
+    let it = Reloading::start("max-attempts", "1000");
+    it.env.script("*: exit=75");
+    it.change("2");
+    it.drop("intent-a.json");
+    assert_eq!(it.env.wait_status("intent-a.json")["attempts"], 2);
+    it.daemon.stop().expect(0);
+}
+
+fn rate() {
+    let it = Reloading::start("rate", "0.001");
+    for name in ["intent-a.json", "intent-b.json", "intent-c.json"] {
+        it.drop(name);
+    }
+    wait_until("the rate holds them back", || {
+        let rows = it.env.operate_json(&["list"]).0;
+        rows["intents"].as_array().is_some_and(|rows| rows.iter().any(|row| row["reason"]["word"] == "rate"))
+    });
+    it.change("off");
+    for name in ["intent-a.json", "intent-b.json", "intent-c.json"] {
+        it.env.wait_status(name);
+    }
+    it.daemon.stop().expect(0);
+}
+
+fn max_file_size() {
+    let it = Reloading::start("max-file-size", "10B");
+    it.change("1MB");
+    it.drop("intent-a.json");
+    assert_eq!(it.env.wait_status("intent-a.json")["status"], "success");
+    it.daemon.stop().expect(0);
+}
+
+/// Outcomes as young as a test cannot be too old; the loop reads the value from the configuration at each sweep.
+fn retention() {
+    let it = Reloading::start("retention", "720h");
+    it.change("1h");
+    it.daemon.stop().expect(0);
+}
+
+fn log_level() {
+    let it = Reloading::start("log-level", "info");
+    it.change("debug");
+    it.drop("intent-a.json");
+    it.daemon.wait_log("accepted");
+    it.daemon.stop().expect(0);
+}
+
+#[test]
+fn each_setting_that_may_change_is_applied_at_a_reload() {
+    let cases: [(&str, fn()); 9] = [
+        ("debounce", debounce),
+        ("period", period),
+        ("timeout", timeout),
+        ("grace-period", grace),
+        ("max-attempts", max_attempts),
+        ("rate", rate),
+        ("max-file-size", max_file_size),
+        ("retention", retention),
+        ("log-level", log_level),
+    ];
+    let live = SETTINGS.iter().filter(|setting| setting.live).map(|setting| setting.key);
+    assert_eq!(live.collect::<Vec<_>>(), cases.map(|(key, _)| key), "each has its case");
+    std::thread::scope(|scope| {
+        for (_, case) in cases {
+            scope.spawn(case);
+        }
+    });
+}
+
+/// Ten debounce times, at least five seconds: with the new debounce a writer is waited for longer than with the old one.
+#[test]
+fn how_long_a_writer_is_waited_for_follows_a_reload() {
+    let it = Reloading::start("debounce", "10ms");
+    it.change("2s");
+    let mut writer = File::create(it.env.handoff("intent-a.json")).unwrap();
+    writer.write_all(b"{").unwrap();
+    writer.sync_all().unwrap();
+    // Renamed in, so that an event tells of it while it is open.
+    fs::rename(it.env.handoff("intent-a.json"), it.env.handoff("x")).unwrap();
+    fs::rename(it.env.handoff("x"), it.env.handoff("intent-a.json")).unwrap();
+    it.daemon.wait_log("a writer still holds it");
+    let taken = Instant::now();
+    wait_until("the old time is over", || taken.elapsed() > Duration::from_secs(6));
+    assert!(it.env.status("intent-a.json").is_none(), "judged too early");
+    writer.write_all(&flat("a", 3).as_bytes()[1..]).unwrap();
+    drop(writer);
+    assert_eq!(it.env.wait_status("intent-a.json")["status"], "success");
+    it.daemon.stop().expect(0);
+}
