@@ -212,7 +212,7 @@ fn a13_to_a20_refused_content_ends_visibly() {
         ("intent-a15.json", flat("x", 1).replace('}', ", \"REPLICAS\": 100}").into(), "E212"),
         ("intent-a16.json", br#"["scaling", "t", "n", 3]"#.to_vec(), "E209"),
         ("intent-a17.json", flat("x", 1).replace(": 1}", ": 1.0}").into(), "E214"),
-        ("intent-a18a.json", b"\xef\xbb\xbf{}".to_vec(), "E203"),
+        ("intent-a18a.json", b"\xef\xbb\xbf\xef\xbb\xbf{}".to_vec(), "E203"),
         ("intent-a18b.json", format!("{} {{}}", flat("x", 1)).into(), "E206"),
         ("intent-a18c.json", b"{\"a\": \"\xff\"}".to_vec(), "E202"),
         ("intent-a18d.json", br#"{"a": "\ud800"}"#.to_vec(), "E205"),
