@@ -1,8 +1,8 @@
 //! Moves a branch from the commit a plan was made on to its child, and the work trees that have it checked out with it,
 //! or nothing. From before HEAD is read until the branch is moved, the index of every work tree is locked.
 
+use super::explain::{Refused, explain};
 use super::journal::{Journal, added, settle};
-use super::run::Git;
 use super::worktree::{IndexLock, WorkTree, remove, work_trees};
 use super::{NOTHING, Target, empty_tree};
 use crate::{Outlook, PorchError};
@@ -17,10 +17,16 @@ impl Target<'_> {
         let branch = self.resolved()?;
         let trees = work_trees(self.git, self.git_dir)?;
         let locks = self.locks_git_takes(&branch, &trees);
-        let journal = Journal { branch, from: from.map(ToOwned::to_owned), to: to.to_owned(), locks };
+        let mut journal = Journal {
+            trees: paths(&on(&trees, &branch)),
+            from: from.map(ToOwned::to_owned),
+            to: to.to_owned(),
+            branch,
+            locks,
+        };
         // Before the first lock, so that none that a kill leaves stays without somebody who looks for it.
         journal.write(self.git_dir)?;
-        let Ending { moved, left } = self.move_locked(&journal, &trees);
+        let Ending { moved, left } = self.move_locked(&mut journal, trees);
         // A git that was killed may have left a lock; the next run looks after it.
         if left == Left::Nothing && !journal.locks.iter().any(|lock| lock.exists()) {
             Journal::close(self.git_dir)?;
@@ -29,35 +35,32 @@ impl Target<'_> {
     }
 
     /// The locks of all work trees are held in here.
-    fn move_locked(&self, journal: &Journal, trees: &[WorkTree]) -> Ending {
+    fn move_locked(&self, journal: &mut Journal, trees: Vec<WorkTree>) -> Ending {
         let nothing_done = |error| Ending { moved: Err(error), left: Left::Nothing };
-        let mut locks = Vec::new();
-        for tree in trees {
-            match IndexLock::take(tree, self.git.patience) {
-                Ok(lock) => locks.push(lock),
-                Err(error) => return nothing_done(error),
-            }
-        }
-        // Only now: whoever changes branches takes those locks first.
-        let trees = if locks.is_empty() { Ok(Vec::new()) } else { work_trees(self.git, self.git_dir) };
-        let trees = match trees {
-            Ok(trees) => trees,
+        let Locked { trees, locks } = match self.lock(trees) {
+            Ok(locked) => locked,
             Err(error) => return nothing_done(error),
         };
+        let here = on(&trees, &journal.branch);
+        if journal.trees != paths(&here) {
+            journal.trees = paths(&here);
+            if let Err(error) = journal.write(self.git_dir) {
+                return nothing_done(error);
+            }
+        }
+        let journal = &*journal;
         let branch = journal.branch.as_str();
         if let Some((tree, what)) = trees.iter().find_map(|tree| Some((tree, tree.under_way(branch)?))) {
             let reason = format!("{what} of {branch} is under way in {}", tree.path.display());
             return nothing_done(self.git.failed(&["update-ref"], reason, Outlook::Passing));
         }
-        let here: Vec<&WorkTree> =
-            trees.iter().filter(|tree| tree.branch.as_deref() == Some(branch)).collect();
         let step = Step { from: journal.from.as_deref(), to: &journal.to, branch, here: &here };
         if let Err(error) = here.iter().try_for_each(|tree| self.check(tree, &step)) {
-            return nothing_done(error);
+            return nothing_done(self.unless_left(&step, error));
         }
         match self.carry_out(&step) {
             Ok(()) => {
-                let behind = self.finish(&step, &trees, journal).err();
+                let behind = self.finish(&step, &locks, journal).err();
                 let left = if behind.is_some() { Left::Something } else { Left::Nothing };
                 let note = behind.map(|error| {
                     format!("the branch is moved; a work tree follows with the next intent: {error}")
@@ -70,6 +73,40 @@ impl Target<'_> {
                 let left = if put_back.is_err() { Left::Something } else { Left::Nothing };
                 Ending { moved: Err(error), left }
             }
+        }
+    }
+
+    /// The refusal of a work tree, which says nothing when somebody was just leaving the branch there.
+    fn unless_left(&self, step: &Step<'_>, refusal: PorchError) -> PorchError {
+        let left = |now: &WorkTree| {
+            let before = step.here.iter().find(|tree| tree.git_dir == now.git_dir);
+            before.is_some_and(|before| (&before.branch, &before.head) != (&now.branch, &now.head))
+        };
+        match work_trees(self.git, self.git_dir).map(|trees| trees.into_iter().find(left)) {
+            Ok(Some(tree)) => {
+                let reason = format!("somebody changes branches in {}", tree.path.display());
+                self.git.failed(&["read-tree"], reason, Outlook::Passing)
+            }
+            Ok(None) => refusal,
+            Err(error) => error,
+        }
+    }
+
+    /// Locks the work trees, those too that somebody adds meanwhile.
+    fn lock(&self, mut trees: Vec<WorkTree>) -> Result<Locked, PorchError> {
+        let mut locks: Vec<IndexLock> = Vec::new();
+        loop {
+            let before = locks.len();
+            for tree in &trees {
+                if !locks.iter().any(|lock| lock.is_of(tree)) {
+                    locks.push(IndexLock::take(tree, self.git.patience)?);
+                }
+            }
+            if locks.len() == before {
+                return Ok(Locked { trees, locks });
+            }
+            // Only now: whoever changes branches takes those locks first.
+            trees = work_trees(self.git, self.git_dir)?;
         }
     }
 
@@ -102,7 +139,7 @@ impl Target<'_> {
 
     /// Whether files and index can follow. Nothing is changed: git refuses here what has changes of its own.
     fn check(&self, tree: &WorkTree, step: &Step<'_>) -> Result<(), PorchError> {
-        let there = Git { repository: &tree.path, patience: self.git.patience };
+        let there = self.git.at(&tree.path);
         let at = |error: io::Error| PorchError::io(&tree.path, error);
         let (new, old) = added(&there, step.from, step.to)?;
         let old: BTreeSet<&str> = old.iter().map(String::as_str).collect();
@@ -117,7 +154,10 @@ impl Target<'_> {
             }
         }
         tree.copy_index().map_err(at)?;
-        let checked = self.refresh(tree).and_then(|()| self.read_tree(tree, step, &["-n"]));
+        let checked = self.refresh(tree).and_then(|()| {
+            let tried = self.read_tree(tree, step, &["-n"]);
+            tried.map_err(|refusal| explain(&there, Refused { from: step.from, old: &old, refusal }))
+        });
         if checked.is_err() {
             remove(&tree.own_index()).map_err(at)?;
         }
@@ -126,7 +166,7 @@ impl Target<'_> {
 
     /// A file that was only touched, or written again as it was, has not changed.
     fn refresh(&self, tree: &WorkTree) -> Result<(), PorchError> {
-        let there = Git { repository: &tree.path, patience: self.git.patience };
+        let there = self.git.at(&tree.path);
         let own = tree.own_index().display().to_string();
         let arguments = ["update-index", "-q", "--refresh"];
         let answer = there.ask_plainly(&arguments, &[("GIT_INDEX_FILE", &own)], &[])?;
@@ -137,7 +177,7 @@ impl Target<'_> {
 
     /// Files and a copy of the index, from one commit to the other.
     fn read_tree(&self, tree: &WorkTree, step: &Step<'_>, more: &[&str]) -> Result<(), PorchError> {
-        let there = Git { repository: &tree.path, patience: self.git.patience };
+        let there = self.git.at(&tree.path);
         let own = tree.own_index().display().to_string();
         let empty = if step.from.is_none() { empty_tree(self.git)? } else { String::new() };
         let commits = [step.from.unwrap_or(&empty), step.to];
@@ -152,27 +192,43 @@ impl Target<'_> {
         let message = "conductor-loop: commit package";
         // In the work tree, so that its HEAD keeps a log of it.
         let place = step.here.first().map_or(self.git.repository, |tree| &tree.path);
-        let there = Git { repository: place, patience: self.git.patience };
+        let there = self.git.at(place);
         let arguments = ["update-ref", "-m", message, step.branch, step.to, step.from.unwrap_or(NOTHING)];
         there.run(&arguments, &[]).map(drop)
     }
 
-    /// The branch is moved: the index follows, and so do work trees that came to the branch in the same instant.
-    fn finish(&self, step: &Step<'_>, trees: &[WorkTree], journal: &Journal) -> Result<(), PorchError> {
+    /// The branch is moved: the index follows. Git's own programs give an index back before they write HEAD, so a work tree
+    /// may have come to the branch, or left it, since HEAD was read; that is put right.
+    fn finish(&self, step: &Step<'_>, locks: &[IndexLock], journal: &Journal) -> Result<(), PorchError> {
         for tree in step.here {
             tree.publish_index().map_err(|error| PorchError::io(tree.index(), error))?;
         }
-        if trees.len() > step.here.len() {
-            let arrived = work_trees(self.git, self.git_dir)?;
-            let known = |tree: &WorkTree| step.here.iter().any(|one| one.path == tree.path);
-            for tree in
-                arrived.iter().filter(|tree| tree.branch.as_deref() == Some(step.branch) && !known(tree))
-            {
-                settle(self.git, tree, journal)?;
-            }
+        if locks.is_empty() {
+            return Ok(());
+        }
+        for tree in work_trees(self.git, self.git_dir)?.iter().filter(|tree| step.is_astray(tree)) {
+            let locked = locks.iter().any(|lock| lock.is_of(tree));
+            let lock = if locked { None } else { Some(IndexLock::take(tree, self.git.patience)?) };
+            settle(self.git, tree, journal)?;
+            drop(lock);
         }
         Ok(())
     }
+}
+
+/// Work trees whose indexes are locked.
+struct Locked {
+    trees: Vec<WorkTree>,
+    locks: Vec<IndexLock>,
+}
+
+/// Those that have the branch checked out.
+fn on<'t>(trees: &'t [WorkTree], branch: &str) -> Vec<&'t WorkTree> {
+    trees.iter().filter(|tree| tree.branch.as_deref() == Some(branch)).collect()
+}
+
+fn paths(trees: &[&WorkTree]) -> Vec<PathBuf> {
+    trees.iter().map(|tree| tree.path.clone()).collect()
 }
 
 /// How an attempt to move the branch ended.
@@ -193,6 +249,17 @@ struct Step<'s> {
     to: &'s str,
     branch: &'s str,
     here: &'s [&'s WorkTree],
+}
+
+impl Step<'_> {
+    /// Whether files and index of a work tree do not fit to its HEAD: it was changed and is not at the new commit, or was
+    /// not and is on the branch.
+    fn is_astray(&self, tree: &WorkTree) -> bool {
+        let changed = self.here.iter().any(|one| one.git_dir == tree.git_dir);
+        let arrived = tree.head.as_deref() == Some(self.to);
+        let belongs = tree.branch.as_deref() == Some(self.branch);
+        if changed { !arrived } else { belongs }
+    }
 }
 
 /// What lies where a new file is to be, or where a directory above it is to be, and is not part of the step.

@@ -1,7 +1,7 @@
 //! What a run is about to do to refs and work trees, in a file beside the refs. One that is found belongs to a run that
 //! is gone, since the lock of the repository is ours: what that left is recognised by it and put right.
 
-use super::run::Git;
+use super::run::{Answer, Git};
 use super::worktree::{IndexLock, WorkTree, remove, work_trees};
 use crate::{Outlook, PorchError};
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,9 @@ pub(super) struct Journal {
     pub to: String,
     /// Lock files that git may leave when it is killed, and that were not there before.
     pub locks: Vec<PathBuf>,
+    /// Work trees that have the branch checked out: they are put right wherever their HEAD is later.
+    #[serde(default)]
+    pub trees: Vec<PathBuf>,
 }
 
 fn file(common: &Path) -> PathBuf {
@@ -35,10 +38,10 @@ fn file(common: &Path) -> PathBuf {
 type Version = Option<(String, String)>;
 
 /// A path that the step changes.
-struct Changed {
-    path: String,
-    from: Version,
-    to: Version,
+pub(super) struct Changed {
+    pub path: String,
+    pub from: Version,
+    pub to: Version,
 }
 
 impl Journal {
@@ -72,6 +75,11 @@ impl Journal {
             && self.locks.iter().all(is_lock)
     }
 
+    /// Whether the step changes, or may have changed, the work tree.
+    fn concerns(&self, tree: &WorkTree) -> bool {
+        tree.branch.as_ref() == Some(&self.branch) || self.trees.contains(&tree.path)
+    }
+
     /// Everything is done, or put back.
     pub(super) fn close(common: &Path) -> Result<(), PorchError> {
         remove(&file(common)).map_err(|error| PorchError::io(file(common), error))
@@ -102,7 +110,7 @@ pub(super) fn recover(git: &Git<'_>, common: &Path) -> Result<(), PorchError> {
         let lock = IndexLock::take(&tree, git.patience)?;
         // Read again: until now somebody could change branches.
         let now = work_trees(git, common)?.into_iter().find(|one| one.path == tree.path);
-        if let Some(tree) = now.filter(|tree| tree.branch.as_ref() == Some(&journal.branch)) {
+        if let Some(tree) = now.filter(|tree| journal.concerns(tree)) {
             settle(git, &tree, &journal)?;
         }
         drop(lock);
@@ -129,12 +137,12 @@ fn remove_stale(git: &Git<'_>, lock: &Path) -> Result<(), PorchError> {
     }
 }
 
-/// Brings a work tree, whose index is locked, to where its branch is now, in what the step changes. What is neither as
-/// before the step nor as after it is somebody's, and stays.
+/// Brings a work tree, whose index is locked, to where its HEAD is now, in what the step changes. What is neither as before
+/// the step nor as after it is somebody's, and stays.
 pub(super) fn settle(git: &Git<'_>, tree: &WorkTree, journal: &Journal) -> Result<(), PorchError> {
-    let there = Git { repository: &tree.path, patience: git.patience };
+    let there = git.at(&tree.path);
     let at = |error: io::Error| PorchError::io(&tree.git_dir, error);
-    let tip = there.ask(&["rev-parse", "--verify", "--quiet", &journal.branch], &[], &[])?;
+    let tip = there.ask(&["rev-parse", "--verify", "--quiet", "HEAD"], &[], &[])?;
     let tip = Some(tip.line()).filter(|line| tip.success && !line.is_empty());
     let changes = changes(&there, journal.from.as_deref(), &journal.to)?;
     let target = versions(&there, tip.as_deref(), &changes)?;
@@ -228,6 +236,11 @@ fn changes(git: &Git<'_>, from: Option<&str>, to: &str) -> Result<Vec<Changed>, 
         &["diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", from.unwrap_or(&empty), to],
         &[],
     )?;
+    changed(git, &answer)
+}
+
+/// Reads the lines of `--raw -z --no-abbrev`.
+pub(super) fn changed(git: &Git<'_>, answer: &Answer) -> Result<Vec<Changed>, PorchError> {
     let mut fields =
         answer.stdout.split(|byte| *byte == 0).map(|field| String::from_utf8_lossy(field).into_owned());
     let mut found = Vec::new();

@@ -3,6 +3,7 @@
 //! of it. A run that is killed leaves the branch where it was or where it was to go.
 
 mod branch;
+mod explain;
 mod journal;
 mod place;
 mod run;
@@ -45,7 +46,7 @@ pub(crate) struct Committed {
 
 /// The directory to lock while working on the repository.
 pub(crate) fn git_directory(repository: &Repository, patience: &Patience<'_>) -> Result<PathBuf, PorchError> {
-    let git = Git { repository: &repository.git, patience };
+    let git = Git::new(&repository.git, patience);
     // The work trees of one repository share refs and objects, so they share the lock.
     let answer = git.run(&["rev-parse", "--path-format=absolute", "--git-common-dir"], &[])?;
     Ok(PathBuf::from(answer.line()))
@@ -57,7 +58,7 @@ pub(crate) fn preview(
     patience: &Patience<'_>,
     planning: Planning<'_>,
 ) -> Result<Plan, PorchError> {
-    let git = Git { repository: &repository.git, patience };
+    let git = Git::new(&repository.git, patience);
     let tip = Target { git: &git, repository, git_dir: Path::new("") }.local_tip()?;
     planning(&CommitTree::read(&git, tip.as_deref(), &repository.directory, &repository.branch)?)
 }
@@ -70,7 +71,7 @@ pub(crate) fn commit(
     patience: &Patience<'_>,
     planning: Planning<'_>,
 ) -> Result<Committed, PorchError> {
-    let git = Git { repository: &repository.git, patience };
+    let git = Git::new(&repository.git, patience);
     check_work_tree(&git, git_dir)?;
     journal::recover(&git, git_dir)?;
     let target = Target { git: &git, repository, git_dir };
@@ -82,17 +83,10 @@ pub(crate) fn commit(
 
 /// A repository may name any directory as its work tree. Only the one that the operator named is written to.
 fn check_work_tree(git: &Git<'_>, git_dir: &Path) -> Result<(), PorchError> {
-    let asked = ["config", "--get", "core.worktree"];
-    let answer = git.ask(&asked, &[], &[])?;
-    if !answer.success {
-        return if answer.complaint().is_empty() {
-            Ok(())
-        } else {
-            Err(git.refused(&asked, &answer, Outlook::Lasting))
-        };
-    }
+    let configured = git.configured()?;
+    let Some(work_tree) = &configured.work_tree else { return Ok(()) };
     let at = |path: &Path| std::fs::canonicalize(path).map_err(|error| PorchError::io(path, error));
-    let named = at(&git_dir.join(answer.line()))?;
+    let named = at(&git_dir.join(work_tree))?;
     if at(git.repository)?.starts_with(&named) {
         return Ok(());
     }

@@ -5,12 +5,14 @@ use crate::{Outlook, PorchError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// Of our environment, what git and ssh need to find programs, keys and credentials.
@@ -79,13 +81,57 @@ fn outlook(reason: &str) -> Outlook {
     }
 }
 
+/// What the configuration of a repository says that matters to us.
+#[derive(Debug, Default)]
+pub(super) struct Configured {
+    /// `core.worktree`.
+    pub work_tree: Option<String>,
+    /// Sections of filter programs.
+    filters: BTreeSet<String>,
+}
+
 /// git in one repository.
 pub(super) struct Git<'g> {
     pub repository: &'g Path,
     pub patience: &'g Patience<'g>,
+    /// By the repository asked: a linked work tree may have a configuration of its own.
+    configured: Rc<RefCell<BTreeMap<PathBuf, Rc<Configured>>>>,
 }
 
-impl Git<'_> {
+impl<'g> Git<'g> {
+    pub(super) fn new(repository: &'g Path, patience: &'g Patience<'g>) -> Self {
+        Self { repository, patience, configured: Rc::default() }
+    }
+
+    /// The same, in another work tree.
+    pub(super) fn at<'t>(&'t self, repository: &'t Path) -> Git<'t> {
+        Git { repository, patience: self.patience, configured: Rc::clone(&self.configured) }
+    }
+
+    /// Asked once: a run is short, and each question is a process.
+    pub(super) fn configured(&self) -> Result<Rc<Configured>, PorchError> {
+        if let Some(known) = self.configured.borrow().get(self.repository) {
+            return Ok(Rc::clone(known));
+        }
+        let asked = ["config", "-z", "--get-regexp", r"^(core\.worktree$|filter\.)"];
+        let listed = self.ask(&asked, &[], &[])?;
+        if !listed.success && !listed.complaint().is_empty() {
+            return Err(self.refused(&asked, &listed, Outlook::Lasting));
+        }
+        let mut found = Configured::default();
+        for line in String::from_utf8_lossy(&listed.stdout).split('\0') {
+            let (name, value) = line.split_once('\n').unwrap_or((line, ""));
+            match name.rsplit_once('.') {
+                Some(("core", _)) => found.work_tree = Some(value.to_owned()),
+                Some((section, _)) => drop(found.filters.insert(section.to_owned())),
+                None => {}
+            }
+        }
+        let found = Rc::new(found);
+        self.configured.borrow_mut().insert(self.repository.to_owned(), Rc::clone(&found));
+        Ok(found)
+    }
+
     /// An answer that has to be a good one.
     pub(super) fn run(&self, arguments: &[&str], input: &[u8]) -> Result<Answer, PorchError> {
         self.run_with(arguments, &[], input)
@@ -120,17 +166,10 @@ impl Git<'_> {
         environment: &[(&str, &str)],
         input: &[u8],
     ) -> Result<Answer, PorchError> {
-        let asked = ["config", "-z", "--name-only", "--get-regexp", r"^filter\."];
-        let listed = self.ask(&asked, &[], &[])?;
-        if !listed.success && !listed.complaint().is_empty() {
-            return Err(self.refused(&asked, &listed, Outlook::Lasting));
-        }
-        let names = String::from_utf8_lossy(&listed.stdout).into_owned();
-        let drivers: BTreeSet<&str> =
-            names.split('\0').filter_map(|name| name.rsplit_once('.')).map(|(driver, _)| driver).collect();
+        let configured = self.configured()?;
         let off = [("clean", ""), ("smudge", ""), ("process", ""), ("required", "false")];
         let mut settings = Vec::new();
-        for driver in drivers {
+        for driver in &configured.filters {
             for (name, value) in off {
                 let number = settings.len() / 2;
                 settings.push((format!("GIT_CONFIG_KEY_{number}"), format!("{driver}.{name}")));

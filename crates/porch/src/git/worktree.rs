@@ -25,6 +25,8 @@ pub(super) struct WorkTree {
     pub git_dir: PathBuf,
     /// The branch it has checked out, in full; `None` when detached.
     pub branch: Option<String>,
+    /// The commit it is at.
+    pub head: Option<String>,
 }
 
 /// All work trees that are there. A bare repository without linked ones has none.
@@ -43,7 +45,8 @@ pub(super) fn work_trees(git: &Git<'_>, common: &Path) -> Result<Vec<WorkTree>, 
         let git_dir = if number == 0 { Some(common.to_owned()) } else { linked_directory(&path) };
         // One that was removed, or is on a disk that is away, has nobody in it.
         let Some(git_dir) = git_dir.filter(|_| path.is_dir()) else { continue };
-        found.push(WorkTree { path, git_dir, branch: word("branch ").map(ToOwned::to_owned) });
+        let [branch, head] = ["branch ", "HEAD "].map(|name| word(name).map(ToOwned::to_owned));
+        found.push(WorkTree { path, git_dir, branch, head });
     }
     Ok(found)
 }
@@ -107,15 +110,23 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+fn lock_of(tree: &WorkTree) -> PathBuf {
+    tree.git_dir.join("index.lock")
+}
+
 /// The index of a work tree, locked. Given back when dropped.
 pub(super) struct IndexLock {
     path: PathBuf,
 }
 
 impl IndexLock {
+    pub(super) fn is_of(&self, tree: &WorkTree) -> bool {
+        self.path == lock_of(tree)
+    }
+
     /// Takes it. The caller holds the lock of the repository.
     pub(super) fn take(tree: &WorkTree, patience: &Patience<'_>) -> Result<Self, PorchError> {
-        let (path, draft) = (tree.git_dir.join("index.lock"), tree.git_dir.join("conductor-loop.lock"));
+        let (path, draft) = (lock_of(tree), tree.git_dir.join("conductor-loop.lock"));
         let at = |error: io::Error| PorchError::io(&path, error);
         // Complete before it has its name, so that one that a kill leaves is known for ours.
         if let Err(error) = fs::write(&draft, OURS) {

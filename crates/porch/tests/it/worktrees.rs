@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 const WHILE: Duration = Duration::from_secs(2);
-const FILE: &str = "shop/web/deployment.yaml";
+pub(crate) const FILE: &str = "shop/web/deployment.yaml";
 
-fn porch(shop: &Shop, replicas: u32, flags: &[&str]) -> Run {
+pub(crate) fn porch(shop: &Shop, replicas: u32, flags: &[&str]) -> Run {
     Run::of(&shop.command(&shop.intent(replicas), flags).output().unwrap())
 }
 
 #[track_caller]
-fn clean(shop: &Shop, tree: &str) {
+pub(crate) fn clean(shop: &Shop, tree: &str) {
     assert_eq!(git(shop, tree, &["status", "--porcelain"]), "", "{tree}");
     let left = shop.tree("repo/.git").into_keys();
     let left: Vec<String> =

@@ -1,0 +1,53 @@
+//! Says why a work tree cannot follow: git names a file; people also want to know what is there and how it is put right.
+
+use super::journal::changed;
+use super::run::Git;
+use crate::{Outlook, PorchError};
+use std::collections::BTreeSet;
+
+/// A step that git refused in a work tree.
+pub(super) struct Refused<'r> {
+    pub from: Option<&'r str>,
+    /// Paths that the step changes and that were there before.
+    pub old: &'r BTreeSet<&'r str>,
+    pub refusal: PorchError,
+}
+
+/// The refusal, or the same with what is staged there. A checkout that began before a commit and went on after it stages
+/// the commit's reverse; so does a person who takes it back. That is somebody's work, and never undone.
+pub(super) fn explain(git: &Git<'_>, refused: Refused<'_>) -> PorchError {
+    match staged(git, &refused) {
+        Ok(Some(reason)) if !refused.refusal.is_passing() => {
+            git.failed(&["read-tree"], reason, Outlook::Lasting)
+        }
+        // That nothing can be told is no reason to tell something else.
+        _ => refused.refusal,
+    }
+}
+
+fn staged(git: &Git<'_>, refused: &Refused<'_>) -> Result<Option<String>, PorchError> {
+    let Some(from) = refused.from else { return Ok(None) };
+    let arguments = ["diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", from];
+    let all = changed(git, &git.run(&arguments, &[])?)?;
+    let Some(change) = all.iter().find(|change| refused.old.contains(change.path.as_str())) else {
+        return Ok(None);
+    };
+    let what = match &change.to {
+        None => "it is removed there".to_owned(),
+        Some((_, object)) => {
+            let found = format!("--find-object={object}");
+            let log = ["log", "-1", "--format=%h", &found, from, "--", &change.path];
+            match git.run(&log, &[])?.line() {
+                commit if commit.is_empty() => "with changes of its own".to_owned(),
+                commit => format!(
+                    "as it was before {commit}; perhaps somebody changed branches while that was made"
+                ),
+            }
+        }
+    };
+    let (place, path) = (git.repository.display(), &change.path);
+    Ok(Some(format!(
+        "{path} is staged in {place}, {what}; look with 'git -C {place} diff HEAD -- {path}', and commit it, or take what \
+         the branch has with 'git -C {place} restore --staged --worktree -- {path}'"
+    )))
+}
