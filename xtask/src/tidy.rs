@@ -137,7 +137,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("admin", &["sys"]),
     ("control", &["sys"]),
-    ("inquiry", &["store", "sys"]),
+    ("inquiry", &["seal", "store", "sys"]),
     ("intake", &["seal", "sys"]),
     ("runner", &["seal", "sys"]),
     ("clerk", &["seal", "store", "sys"]),

@@ -254,6 +254,9 @@ pub struct Shown {
     pub error_log: Option<String>,
     /// The intent's text, scrubbed, while its file is kept.
     pub content: Option<String>,
+    /// What of its archived file, error log and status is gone or not as it was filed, and is not shown, a sentence each.
+    #[serde(default)]
+    pub not_as_filed: Vec<String>,
     /// Other intents that came under the same name, newest first.
     pub same_name: Vec<Row>,
 }

@@ -122,6 +122,16 @@ impl Clerk {
     }
 }
 
+impl Drop for Clerk {
+    /// A life that could not be built has the clerk already: the store it has open must be free for the next attempt.
+    fn drop(&mut self) {
+        if self.thread.is_some() {
+            self.abandon();
+            self.stop();
+        }
+    }
+}
+
 /// The clerk's own table: what lies between commit and DONE.
 struct Desk<R> {
     places: Places,

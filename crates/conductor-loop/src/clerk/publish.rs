@@ -290,14 +290,9 @@ fn place_status(places: &Places, store: &Store, settlement: &Settlement) -> Resu
 }
 
 fn move_aside(dir: &Dir, name: &str) -> io::Result<()> {
-    for count in 1_u32.. {
-        let aside = if count == 1 { format!("{name}.aside") } else { format!("{name}.aside.{count}") };
-        if Placed::of(dir.rename_new(name, dir, &aside))? == Placed::There {
-            tracing::warn!(directory = name, moved_to = aside, "a directory stood where a status belongs");
-            return Ok(());
-        }
-    }
-    Err(io::ErrorKind::AlreadyExists.into()) // Numbers do not end.
+    let aside = dir.move_aside(name, &format!("{name}.aside"))?;
+    tracing::warn!(directory = name, moved_to = aside, "a directory stood where a status belongs");
+    Ok(())
 }
 
 /// Whether the status that is there is the one of a later intent of this name that we remember, decided later as well.

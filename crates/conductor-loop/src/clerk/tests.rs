@@ -412,3 +412,13 @@ fn what_an_earlier_daemon_decided_is_published_before_anything_newer() {
     let (goes_on, said) = office.turn(vec![Command::Republish(vec![again(9)])]);
     assert_eq!((goes_on, said), (false, vec!["fatal E404".to_owned()]));
 }
+
+#[test]
+fn a_clerk_that_is_dropped_has_ended_and_let_go_of_the_store() {
+    let Office { desk, temp: _temp, .. } = office();
+    let Desk { places, store, head, .. } = desk;
+    let retention = SignedDuration::from_hours(168);
+    let parts = Parts { places, packages: None, store: Arc::clone(&store), head, retention };
+    drop(Clerk::start(parts, |_| ()).unwrap());
+    assert_eq!(Arc::strong_count(&store), 1, "the next attempt finds it free");
+}

@@ -126,7 +126,9 @@ impl<'l> Life<'l> {
         let rules = Rules { limits: &config.limits, mode: config.mode.as_str(), porch: &porch_path };
         let recovered = recover(&places, &store, &last, &rules)?;
         ledger.reset().map_err(setup("the run ledger"))?;
+        let held_targets = held_targets(&store)?;
 
+        // From here on parts run; where one cannot be started, those before it end as they are dropped, the last first.
         let to_loop = inputs.clone();
         let (engine, outlet) = engine(config, program, &out).map_err(setup("the output directory"))?;
         let parts = Parts {
@@ -148,7 +150,6 @@ impl<'l> Life<'l> {
         let runner =
             start_runner(config, &places, running, books, inputs.clone()).map_err(setup("the workers"))?;
 
-        let held_targets = held_targets(&store)?;
         let control = open_control(config, &places, &store, &porch_path, questions);
         let now = monotonic();
         let mut life = Self {

@@ -1,5 +1,11 @@
 //! Whose the parts of a handoff directory are. What decides here must have been put there by the daemon's own user, and nobody else
 //! may put anything beside it: else the start is refused, and says what to look at and what to do.
+//!
+//! One widening is put right instead: a Kubernetes volume with `fsGroup` has group, setgid and group permissions added to everything
+//! in it at each mount. Only owner or root can have set that mode, so it is no trace of an attack, and refusing it would make people
+//! pass --allow-unsafe-handoff, which leaves the group in for good. Members of that group, the pod's own containers, could have
+//! written between mount and start: what they put there is theirs by owner and refused, what they changed is held against its
+//! checksums like any other damage, no more.
 
 use super::Failure;
 use crate::store;
@@ -15,7 +21,13 @@ use std::path::Path;
 pub(super) enum Use {
     /// What decides: nobody but the daemon's user.
     Private,
-    /// What is emptied or made again at each start: what it permits is set right then.
+    /// Where files are that were taken. The directory is private; what is in it are the producers' own inodes, so any owner is right
+    /// there, and nothing is believed: at each start each is looked at and judged as if just taken (kind, links, content), one that
+    /// nobody handed in is an intent that could have been handed in, and one that the store has is known by content.
+    Taken,
+    /// Staging, which is emptied and made again: it lies below a private directory, so its modes open it to nobody, and a run of ours
+    /// may have changed them. Its slots are ours by owner: who owns one could exchange what runs in it. What is in a slot is not
+    /// looked at, it is removed before the slot is used.
     Remade,
     /// What is filed for others to read. A group that writes there can only spoil what it reads.
     Filed,
@@ -27,11 +39,30 @@ pub(super) struct Owned {
     us: u32,
     /// --allow-unsafe-handoff: modes are the operator's business, owners are not.
     any_mode: bool,
+    /// What is done about modes that a mount has widened.
+    widened: Widened,
+}
+
+/// What is done about private directories that the mounting of their volume has opened for a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Widened {
+    /// They are closed again: by who keeps the state.
+    Closed,
+    /// They are left, for whoever only says what a start would do.
+    Left,
+}
+
+/// The private permissions that directories and files are made with.
+const OWN: u32 = 0o700;
+
+/// Whether a directory was opened for its group, and for nobody else, in the way in which a mount with `fsGroup` does it.
+fn is_widened(dir: &Meta) -> bool {
+    dir.kind == Kind::Directory && dir.mode & 0o2077 == 0o2070
 }
 
 impl Owned {
-    pub(super) fn by_this_user(any_mode: bool) -> Self {
-        Self { us: rustix::process::geteuid().as_raw(), any_mode }
+    pub(super) fn by_this_user(any_mode: bool, widened: Widened) -> Self {
+        Self { us: rustix::process::geteuid().as_raw(), any_mode, widened }
     }
 
     /// An open directory.
@@ -40,23 +71,76 @@ impl Owned {
         if meta.uid != self.us && assigns_owners(dir, meta.uid) {
             return Ok(()); // A file system that says of everything that it is this user's.
         }
-        self.judge(path, &meta, used)
+        self.judge(path, &meta, used)?;
+        let closes = self.widened == Widened::Closed && !self.any_mode;
+        if closes && is_widened(&meta) && used != Use::Filed {
+            self.close(path, dir, used)?;
+        }
+        Ok(())
+    }
+
+    /// Takes back what a mount gave to a group: the directory last, so that a start that ends in between does it again. Then nobody
+    /// can put anything there any more, and what somebody put there before is found by its owner.
+    fn close(self, path: &Path, dir: &Dir, used: Use) -> Result<(), Failure> {
+        let failed = |error| unreadable(path, &error);
+        if used != Use::Taken {
+            for name in dir.names().map_err(failed)? {
+                let name = OsStr::from_bytes(&name);
+                let meta = dir.stat(name).map_err(failed)?;
+                self.entry(path, dir, name, used)?;
+                if meta.kind == Kind::File || (used == Use::Remade && is_widened(&meta)) {
+                    dir.narrow(name, OWN).map_err(failed)?;
+                }
+            }
+        }
+        dir.narrow(".", OWN).map_err(failed)?;
+        if used != Use::Taken {
+            self.owners(path, dir)?;
+        }
+        tracing::info!(
+            directory = %path.display(),
+            "the mount had opened a private directory for a group (fsGroup); nobody but us may write there again"
+        );
+        Ok(())
+    }
+
+    /// The staging directory with the slots in it.
+    pub(super) fn staging(self, path: &Path, dir: &Dir) -> Result<(), Failure> {
+        self.dir(path, dir, Use::Remade)?;
+        self.owners(path, dir)
+    }
+
+    /// Whose everything in a directory is, whatever it permits.
+    fn owners(self, path: &Path, dir: &Dir) -> Result<(), Failure> {
+        let names = dir.names().map_err(|error| unreadable(path, &error))?;
+        names.iter().try_for_each(|name| self.entry(path, dir, OsStr::from_bytes(name), Use::Remade))
     }
 
     /// An entry of a directory of ours, if it is there.
     pub(super) fn entry(self, path: &Path, dir: &Dir, name: &OsStr, used: Use) -> Result<(), Failure> {
         match dir.stat(name) {
             Ok(meta) if meta.uid != self.us && assigns_owners(dir, meta.uid) => Ok(()),
+            Ok(meta) if self.is_widened_file(dir, &meta) => self.judge(&path.join(name), &meta, Use::Remade),
             Ok(meta) => self.judge(&path.join(name), &meta, used),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(unreadable(&path.join(name), &error)),
         }
     }
 
+    /// Whether a mount has opened this file for a group, together with its directory.
+    fn is_widened_file(self, dir: &Dir, file: &Meta) -> bool {
+        let group_only = file.kind == Kind::File && file.mode & 0o006 == 0;
+        group_only && dir.meta().is_ok_and(|dir| dir.uid == self.us && is_widened(&dir))
+    }
+
     /// Everything in the private directory, not what is below.
     pub(super) fn content(self, path: &Path, dir: &Dir, remade: &str) -> Result<(), Failure> {
         for name in dir.names().map_err(|error| unreadable(path, &error))? {
-            let used = if *name == *remade.as_bytes() { Use::Remade } else { Use::Private };
+            let used = match &*name {
+                name if *name == *remade.as_bytes() => Use::Remade,
+                b"taken" => Use::Taken,
+                _ => Use::Private,
+            };
             self.entry(path, dir, OsStr::from_bytes(&name), used)?;
         }
         Ok(())
@@ -84,7 +168,8 @@ impl Owned {
             )));
         }
         let forbidden = match used {
-            Use::Private => 0o022,
+            Use::Private | Use::Taken if is_widened(meta) && !self.any_mode => return Ok(()),
+            Use::Private | Use::Taken => 0o022,
             Use::Filed => 0o002,
             Use::Remade => return Ok(()),
         };
@@ -125,7 +210,7 @@ mod tests {
 
     #[test]
     fn what_is_not_ours_or_open_to_others_is_refused_with_a_command() {
-        let ours = Owned { us: 7, any_mode: false };
+        let ours = Owned { us: 7, any_mode: false, widened: Widened::Left };
         let meta = |kind, uid, mode| Meta {
             kind,
             id: (1, 1),
@@ -140,6 +225,10 @@ mod tests {
         for (meta, used, needle) in [
             (meta(Kind::Directory, 8, 0o700), Use::Private, Some("chown -R 7 /h/part")),
             (meta(Kind::Directory, 7, 0o2720), Use::Private, Some("chmod go-w /h/part")),
+            (meta(Kind::Directory, 7, 0o770), Use::Taken, Some("chmod go-w /h/part")),
+            (meta(Kind::Directory, 7, 0o2772), Use::Private, Some("chmod go-w /h/part")),
+            (meta(Kind::Directory, 7, 0o2770), Use::Private, None),
+            (meta(Kind::Directory, 8, 0o2770), Use::Private, Some("chown -R 7 /h/part")),
             (meta(Kind::File, 7, 0o602), Use::Private, Some("chmod go-w /h/part")),
             (meta(Kind::Symlink, 7, 0o777), Use::Private, Some("rm /h/part")),
             (meta(Kind::Directory, 7, 0o1777), Use::Filed, Some("chmod go-w /h/part")),
@@ -155,7 +244,7 @@ mod tests {
                 assert!(failure.to_string().contains(needle), "{failure}");
             }
         }
-        let lax = Owned { us: 7, any_mode: true };
+        let lax = Owned { us: 7, any_mode: true, widened: Widened::Left };
         assert!(judge(lax, &meta(Kind::Directory, 7, 0o777), Use::Private).is_none());
         assert!(judge(lax, &meta(Kind::Directory, 8, 0o700), Use::Private).is_some());
     }

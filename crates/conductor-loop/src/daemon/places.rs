@@ -1,7 +1,7 @@
 //! Sets up the directories: creates what is missing, refuses what is unsafe, takes the lock, opens the store.
 
 use super::evidence;
-use super::owned::{Owned, Use};
+use super::owned::{Owned, Use, Widened};
 use super::{Failure, absolute};
 use crate::clerk::{HEAD_FILE, HEAD_FORMAT, HeadBody};
 use crate::config::Config;
@@ -41,6 +41,8 @@ pub struct Places {
 
 /// Name of the private directory.
 pub(super) const PRIVATE: &str = ".conductor";
+/// Name of the directory of slots in it.
+const STAGING: &str = "staging";
 /// A head or Go state file larger than this is not read at start; `state import` takes any size.
 const HEAD_MAX: u64 = 512 << 20;
 
@@ -69,7 +71,7 @@ impl Places {
             expect_work(&path, &handoff, device)?;
         }
         check_writers(config, &path, &handoff)?;
-        let owned = Owned::by_this_user(config.allow_unsafe_handoff);
+        let owned = Owned::by_this_user(config.allow_unsafe_handoff, Widened::Closed);
         let private = open_private(&path, &handoff, owned)?;
         let lock = take_lock(&private, &path)?;
         let private_path = path.join(PRIVATE);
@@ -85,7 +87,7 @@ impl Places {
             processed: part(&handoff, &path, "processed", Use::Filed)?,
             failed: part(&handoff, &path, "failed", Use::Filed)?,
             status: part(&handoff, &path, "status", Use::Filed)?,
-            taken: part(&private, &private_path, "taken", Use::Private)?,
+            taken: part(&private, &private_path, "taken", Use::Taken)?,
             drafts: part(&private, &private_path, "drafts", Use::Private)?,
             slots: Arc::new(slots),
             private,
@@ -146,13 +148,17 @@ fn open_private(path: &Path, handoff: &Dir, owned: Owned) -> Result<Arc<Dir>, Fa
     let private = handoff.ensure(PRIVATE, 0o700).map_err(failed)?;
     owned.dir(&private_path, &private, Use::Private)?;
     private.make_own().map_err(failed)?;
-    owned.content(&private_path, &private, "staging")?;
+    owned.content(&private_path, &private, STAGING)?;
+    // What is no directory, or was closed to us by a run, is made again.
+    if let Ok(staging) = private.sub(STAGING) {
+        owned.staging(&private_path.join(STAGING), &staging)?;
+    }
     Ok(Arc::new(private))
 }
 
 /// Judges what is in a handoff directory as a start would, and makes nothing.
 pub fn check_owners(config: &Config) -> Result<(), Failure> {
-    let owned = Owned::by_this_user(config.allow_unsafe_handoff);
+    let owned = Owned::by_this_user(config.allow_unsafe_handoff, Widened::Left);
     let Ok(path) = config.handoff.canonicalize() else { return Ok(()) };
     let handoff = Dir::open(&path).map_err(|error| set_up(&path, &error))?;
     for name in ["processed", "failed", "status", HEAD_FILE] {
@@ -161,7 +167,12 @@ pub fn check_owners(config: &Config) -> Result<(), Failure> {
     owned.entry(&path, &handoff, PRIVATE.as_ref(), Use::Private)?;
     let private_path = path.join(PRIVATE);
     match handoff.sub(PRIVATE) {
-        Ok(private) => owned.content(&private_path, &private, "staging")?,
+        Ok(private) => {
+            owned.content(&private_path, &private, STAGING)?;
+            if let Ok(staging) = private.sub(STAGING) {
+                owned.staging(&private_path.join(STAGING), &staging)?;
+            }
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(set_up(&private_path, &error)),
     }
@@ -295,7 +306,7 @@ impl StateFiles {
         }
         let dir = Dir::open(&path).map_err(|error| set_up(&path, &error))?;
         if who == Finder::Keeper {
-            let owned = Owned::by_this_user(config.allow_unsafe_handoff);
+            let owned = Owned::by_this_user(config.allow_unsafe_handoff, Widened::Closed);
             owned.state(&path, &dir)?;
             owned.entry(handoff_path, handoff, HEAD_FILE.as_ref(), Use::Filed)?;
         }
@@ -351,8 +362,9 @@ impl StateFiles {
         let HeadFile::Go(text) = &self.head else { return Ok(()) };
         let count = store::import(store, jiff::Timestamp::now(), &mut text.as_slice());
         let imported = count.map_err(|error| self.failure(&error))?.imported;
-        let kept = format!("{HEAD_FILE}.imported");
-        handoff.rename_over(HEAD_FILE, handoff, &kept).map_err(|error| set_up(&self.path, &error))?;
+        // Under a name that nothing has: an earlier one may be the only copy of another memory.
+        let kept = handoff.move_aside(HEAD_FILE, &format!("{HEAD_FILE}.imported"));
+        let kept = kept.map_err(|error| set_up(Path::new(HEAD_FILE), &error))?;
         tracing::info!(imported, kept_as = kept, "took over the state file of the Go version");
         Ok(())
     }

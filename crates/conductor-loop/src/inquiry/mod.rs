@@ -1,6 +1,7 @@
 //! Answers about intents: from the store what is finished, from [`Unfinished`] what is not. The same answers whether a daemon
 //! runs (then its loop knows what is unfinished) or not (then the store does, see [`Resting`]). Nothing is changed here.
 
+mod filed;
 mod resting;
 mod rows;
 
@@ -9,7 +10,6 @@ pub use rows::{is_parked, sighted_row};
 
 use crate::store::{Part, Store, StoreError};
 use crate::sys::dir::{Dir, Kind};
-use crate::sys::plain::read_start;
 use conductor_core::Code;
 use conductor_core::age::Bound;
 use conductor_core::inquiry::{
@@ -19,6 +19,7 @@ use conductor_core::limits::REASON_MAX;
 use conductor_core::name::{NameVerdict, judge};
 use conductor_core::record::{Asked, History, Outcome, RunRecord, Status};
 use conductor_core::scrub;
+use filed::{Filed, Filing};
 use rows::finished_row;
 use std::collections::HashSet;
 
@@ -203,18 +204,21 @@ impl Sources<'_> {
         }
         let outcome = self.outcome(&subject)?.ok_or_else(|| not_found(of))?;
         let same_name = self.same_name(&outcome.name, Some(outcome.seq))?;
+        let is_open = self.store.is_open(outcome.seq).map_err(|error| store_refused(&error))?;
+        let filing = if is_open { Filing::UnderWay } else { Filing::Complete };
+        let newest = !same_name.iter().any(|other| other.seq > Some(outcome.seq));
+        let Filed { content, error_log, not_as_filed } = Filed::look(self.handoff, &outcome, filing, newest);
         let mut shown = Shown {
             size: outcome.size,
             mode: Some(outcome.mode.clone()),
             porch_path: Some(outcome.porch_path.clone()),
             timeline: timeline(&outcome),
-            content: self.text(&outcome.archived_as),
+            content,
+            error_log,
+            not_as_filed,
             same_name,
             ..blank(finished_row(&outcome))
         };
-        if outcome.status == Status::Failed {
-            shown.error_log = self.text(&conductor_core::name::error_log_name(&outcome.archived_as));
-        }
         if let Some(history) = outcome.history {
             let History { uid, asked, runs, output, diff, .. } = *history;
             (shown.uid, shown.asked, shown.runs) = (Some(uid), asked.map(harmless), runs);
@@ -341,13 +345,6 @@ impl Sources<'_> {
         };
         would().map_err(|error| store_refused(&error))
     }
-
-    /// The beginning of a file below the handoff directory, scrubbed.
-    fn text(&self, path: &str) -> Option<String> {
-        let (dir, name) = path.rsplit_once('/')?;
-        let bytes = read_start(self.handoff.sub(dir).ok()?.open_read(name).ok()?, TEXT_MAX).ok()?;
-        Some(scrub::block(&bytes))
-    }
 }
 
 /// Records of earlier versions hold the reason as its producer wrote it.
@@ -388,6 +385,7 @@ fn blank(intent: Row) -> Shown {
         diff: String::new(),
         error_log: None,
         content: None,
+        not_as_filed: Vec::new(),
         same_name: Vec::new(),
     }
 }

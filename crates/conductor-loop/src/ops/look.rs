@@ -252,6 +252,9 @@ fn shown_text(shown: &Shown) -> String {
             .map(|porch| format!("{porch}, {}", shown.mode.as_deref().unwrap_or_default())),
     );
     line("filed as", intent.archived_as.clone());
+    for sentence in &shown.not_as_filed {
+        line("WARNING", Some(sentence.clone()));
+    }
     let mut part = |title: &str, content: &str| {
         if !content.trim().is_empty() {
             let _ = writeln!(text, "\n--- {title} ---\n{}", content.trim_end());

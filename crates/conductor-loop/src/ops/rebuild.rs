@@ -74,7 +74,7 @@ fn again(kept: &Keeping, why: &str) -> Result<(Store, String), OpsError> {
     }
     draft.write(|batch| held.iter().try_for_each(|held| batch.hold(held)))?;
     let aside = format!("{}.damaged-{}", store::FILE, jiff::Timestamp::now().as_second());
-    dir.rename_new(store::FILE, dir, &aside)?;
+    let aside = dir.move_aside(store::FILE, &aside)?;
     let how = format!(
         "{read} outcomes and {saved} unfinished intents read of the damaged one, kept as {aside}: {why}"
     );

@@ -209,23 +209,25 @@ impl Runner {
         let stop = Arc::new(StopSign { level: AtomicU8::new(0), wakers: wakers.clone() });
         let settings = Arc::new(RwLock::new(settings));
         let reading = Arc::new(Mutex::new(()));
-        let mut threads = Vec::with_capacity(workers);
+        // Whole from the beginning: where a later worker cannot be started, the earlier ones end before that is told.
+        let mut runner = Self { jobs: Some(jobs), stop, settings, threads: Vec::with_capacity(workers) };
         for (number, waker) in wakers.into_iter().enumerate() {
             let worker = Worker {
                 number,
-                settings: Arc::clone(&settings),
+                settings: Arc::clone(&runner.settings),
                 slots: Arc::clone(slots),
                 ledger: Arc::clone(ledger),
-                stop: Arc::clone(&stop),
+                stop: Arc::clone(&runner.stop),
                 waker,
                 reading: Arc::clone(&reading),
             };
             let (receiver, report) = (receiver.clone(), report.clone());
             let name = format!("worker-{number}");
-            threads
-                .push(std::thread::Builder::new().name(name).spawn(move || worker.work(&receiver, report))?);
+            let thread =
+                std::thread::Builder::new().name(name).spawn(move || worker.work(&receiver, report))?;
+            runner.threads.push(thread);
         }
-        Ok(Self { jobs: Some(jobs), stop, settings, threads })
+        Ok(runner)
     }
 
     /// Hands a job to the next free worker. The desk hands out at most two for each.
@@ -289,6 +291,14 @@ impl Runner {
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
+    }
+}
+
+impl Drop for Runner {
+    /// Workers read from the store: none outlives the life that began them.
+    fn drop(&mut self) {
+        self.stop(Stop::Kill);
+        self.join();
     }
 }
 

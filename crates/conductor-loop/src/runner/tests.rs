@@ -4,6 +4,7 @@ use super::*;
 use crate::seal::sha256;
 use conductor_core::intent::{Kind, TargetKey};
 use conductor_core::outcome::{Postponed, Verdict};
+use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 
 const BYTES: &[u8] = b"{}";
@@ -30,6 +31,34 @@ fn claim() -> Claim {
     }
 }
 
+fn settings(out: &Path, read_back: ReadBack) -> Settings {
+    Settings {
+        engine: Engine::External(Arc::new(Program::find("/bin/true", None, true).unwrap())),
+        outlet: Arc::new(Outlet::new(out, false).unwrap()),
+        structured: false,
+        timeout: Duration::from_mins(1),
+        grace: Duration::from_secs(1),
+        kubeconfig: None,
+        read_back,
+    }
+}
+
+#[test]
+fn workers_that_are_dropped_have_ended_and_let_go_of_the_store() {
+    let temp = tempfile::tempdir().unwrap();
+    let private = Arc::new(Dir::open(temp.path()).unwrap());
+    let slots = Arc::new(Slots::below(&private, temp.path()).unwrap());
+    let (ledger, _) = RunLedger::open(&private).unwrap();
+    let store = Arc::new(());
+    let held = Arc::clone(&store);
+    let read_back = ReadBack::new(move |_, _| {
+        assert_eq!(*held, ());
+        Ok(())
+    });
+    drop(Runner::start(3, settings(temp.path(), read_back), &slots, &Arc::new(ledger), |_| ()).unwrap());
+    assert_eq!(Arc::strong_count(&store), 1, "the next attempt finds it free");
+}
+
 #[test]
 fn bytes_that_cannot_be_read_back_are_no_attempt_and_no_file() {
     let temp = tempfile::tempdir().unwrap();
@@ -47,15 +76,7 @@ fn bytes_that_cannot_be_read_back_are_no_attempt_and_no_file() {
             Ok(())
         }
     });
-    let settings = Settings {
-        engine: Engine::External(Arc::new(Program::find("/bin/true", None, true).unwrap())),
-        outlet: Arc::new(Outlet::new(temp.path(), false).unwrap()),
-        structured: false,
-        timeout: Duration::from_mins(1),
-        grace: Duration::from_secs(1),
-        kubeconfig: None,
-        read_back,
-    };
+    let settings = settings(temp.path(), read_back);
     let (to_test, ended) = crossbeam_channel::unbounded();
     let report = move |ended| drop(to_test.send(ended));
     let mut runner = Runner::start(1, settings, &slots, &Arc::new(ledger), report).unwrap();

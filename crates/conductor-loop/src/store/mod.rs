@@ -111,6 +111,11 @@ impl Store {
         self.reading(|txn| Ok((txn.open_table(OPEN)?.len()?, txn.open_table(OUTCOMES)?.len()?)))
     }
 
+    /// Whether an intent is unfinished, or its files are not yet known to be durable.
+    pub fn is_open(&self, seq: u64) -> Result<bool, StoreError> {
+        self.reading(|txn| Ok(txn.open_table(OPEN)?.get(seq)?.is_some()))
+    }
+
     /// Whether an outcome is recorded under this number.
     pub fn is_settled(&self, seq: u64) -> Result<bool, StoreError> {
         self.reading(|txn| Ok(txn.open_table(OUTCOMES)?.get(seq)?.is_some()))

@@ -188,6 +188,18 @@ impl Dir {
         }
     }
 
+    /// Moves an entry to the first free name of `aside`, `aside.2`, `aside.3`, ..., which is the answer.
+    pub fn move_aside(&self, name: &str, aside: &str) -> io::Result<String> {
+        for count in 1_u32.. {
+            let to = if count == 1 { aside.to_owned() } else { format!("{aside}.{count}") };
+            match self.rename_new(name, self, &to) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                moved => return moved.map(|()| to),
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into()) // Numbers do not end.
+    }
+
     /// Moves an entry over whatever has that name.
     pub fn rename_over(&self, from: &str, to_dir: &Dir, to: &str) -> io::Result<()> {
         Ok(renameat(&self.0, from, &to_dir.0, to)?)
@@ -207,6 +219,13 @@ impl Dir {
     pub fn set_mode(&self, name: &str, mode: u32) -> io::Result<()> {
         let file = self.open_read(name)?;
         Ok(fchmod(&file, Mode::from_raw_mode(mode))?)
+    }
+
+    /// Takes all permission bits but these from an entry (a regular file or directory, never through a link) or, as `.`, from itself.
+    pub fn narrow(&self, name: impl AsRef<OsStr>, most: u32) -> io::Result<()> {
+        let file = self.open_read(name)?;
+        let mode = Meta::of(&file)?.mode;
+        Ok(fchmod(&file, Mode::from_raw_mode(mode & (0o7000 | most)))?)
     }
 
     /// All names. For small directories; large ones are read with a [`Lister`].
@@ -329,6 +348,11 @@ mod tests {
         dir.create("a", 0o600, b"a").unwrap();
         dir.create("b", 0o600, b"b").unwrap();
         assert_eq!(dir.rename_new("a", &dir, "b").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(
+            (dir.move_aside("a", "c").unwrap(), dir.move_aside("b", "c").unwrap()),
+            ("c".into(), "c.2".into())
+        );
+        assert!(dir.move_aside("a", "c").is_err(), "it is gone");
         std::os::unix::fs::symlink("/etc", temp.path().join("link")).unwrap();
         assert!(
             dir.sub("link").is_err() && dir.open_read("link").is_err() && dir.ensure("link", 0o700).is_err()

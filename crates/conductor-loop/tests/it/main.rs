@@ -11,6 +11,7 @@
 
 mod anew;
 mod api;
+mod as_filed;
 mod asking;
 mod backlog;
 mod bytes;
@@ -20,6 +21,7 @@ mod compat;
 mod damage;
 mod doctor;
 mod endpoints;
+mod fs_group;
 mod held;
 mod hostile;
 mod intake;

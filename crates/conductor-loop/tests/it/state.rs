@@ -81,6 +81,12 @@ fn the_go_state_file_is_taken_over_once_and_kept() {
     env.once(&[]).expect(0);
     assert_eq!(env.calls().len(), 0, "processed by the Go version with the same name and bytes");
     assert_eq!(env.read(".conductor-state.json.imported"), go);
+    // Another one is kept beside it: the first may be the only copy of what it remembers.
+    let another = go.replace("intent-a", "intent-b");
+    fs::write(env.handoff(".conductor-state.json"), &another).unwrap();
+    env.once(&[]).expect(0);
+    assert_eq!(env.read(".conductor-state.json.imported"), go);
+    assert_eq!(env.read(".conductor-state.json.imported.2"), another);
     env.drop_file("intent-a.json", flat("a", 4));
     env.once(&[]).expect(0);
     assert_eq!(env.calls().len(), 1);

@@ -205,6 +205,7 @@ function drawDetail(shown) {
     ["Correlation id", intent.correlation_id], ["Starts", String(intent.attempts)], ["Filed as", intent.archived_as],
     ["Repeats", intent.duplicate_of === null ? null : `number ${intent.duplicate_of}`],
     ["Run by", shown.porch_path && `${shown.porch_path}, ${shown.mode}`], ["SHA-256", intent.sha256],
+    ["Warning", (shown.not_as_filed || []).join("; ")],
   ].filter(([, value]) => value);
   const list = make("dl", {}, ...facts.flatMap(([name, value]) => [make("dt", { text: name }), make("dd", { text: value })]));
   const moments = shown.timeline.map((moment) => make("li", {}, make("time", { text: moment.at.replace("T", " ").replace(/(\.\d{3})\d*/, "$1"), datetime: moment.at }), moment.what));

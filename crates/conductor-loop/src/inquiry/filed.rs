@@ -1,0 +1,154 @@
+//! What lies where an outcome was filed, held against its record: shown only where it is what was filed there, else told.
+
+use super::TEXT_MAX;
+use crate::seal::sha256_of;
+use crate::sys::dir::{Dir, Kind, Meta};
+use crate::sys::plain::read_start;
+use conductor_core::name::{error_log_name, status_name};
+use conductor_core::record::{Outcome, Status};
+use conductor_core::scrub;
+use std::io::{self, Read};
+
+/// Bytes of a status that are read: more than one ever has.
+const STATUS_READ_MAX: u64 = 256 << 10;
+
+/// How far the files of an outcome have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Filing {
+    /// They may not be there yet.
+    UnderWay,
+    /// They were all there.
+    Complete,
+}
+
+/// The files of an outcome.
+#[derive(Debug, Default)]
+pub(super) struct Filed {
+    /// The beginning of the archived intent, scrubbed.
+    pub(super) content: Option<String>,
+    /// The error log, scrubbed.
+    pub(super) error_log: Option<String>,
+    /// What is not as it was filed, a sentence each.
+    pub(super) not_as_filed: Vec<String>,
+}
+
+impl Filed {
+    /// Looks at them; `newest`: no later intent of its name has written the status.
+    pub(super) fn look(handoff: &Dir, outcome: &Outcome, filing: Filing, newest: bool) -> Self {
+        let mut filed = Self::default();
+        if !outcome.archived_as.is_empty() {
+            let found = archived(handoff, outcome);
+            filed.content = filed.take(&outcome.archived_as, found, filing);
+            if outcome.status == Status::Failed {
+                let path = error_log_name(&outcome.archived_as);
+                let found = error_log(handoff, &path, outcome.seq);
+                filed.error_log = filed.take(&path, found, filing);
+            }
+        }
+        if newest && !outcome.imported {
+            let path = format!("status/{}", status_name(&outcome.name));
+            let found = status(handoff, &path, outcome);
+            filed.take(&path, found, filing);
+        }
+        filed
+    }
+
+    /// What may be shown of it; what may not is told.
+    fn take(&mut self, path: &str, found: io::Result<Found>, filing: Filing) -> Option<String> {
+        let why = match found {
+            Ok(Found::AsFiled(text)) => return Some(text),
+            Ok(Found::Other(why)) => format!("{path} is not what was filed there: {why}"),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if filing == Filing::UnderWay {
+                    return None;
+                }
+                format!("{path} is gone: somebody has removed or moved it")
+            }
+            Err(error) => format!("{path} cannot be read: {error}"),
+        };
+        self.not_as_filed.push(why);
+        None
+    }
+}
+
+/// What lies at a path.
+enum Found {
+    /// What was filed, as text.
+    AsFiled(String),
+    /// Something else, and how it differs.
+    Other(String),
+}
+
+impl Found {
+    fn other(why: &str) -> Self {
+        Self::Other(why.to_owned())
+    }
+}
+
+/// Opens the file at a path of ours; what is no file is told as what it is.
+fn open(handoff: &Dir, path: &str) -> io::Result<Result<std::fs::File, &'static str>> {
+    let (dir, name) = path.rsplit_once('/').ok_or(io::ErrorKind::InvalidInput)?;
+    let dir = handoff.sub(dir)?;
+    let what = match dir.stat(name)?.kind {
+        Kind::File => return Ok(Ok(dir.open_read(name)?)),
+        Kind::Directory => "a directory",
+        Kind::Symlink => "a symbolic link",
+        Kind::Fifo => "a FIFO",
+        Kind::Socket => "a socket",
+        Kind::Device => "a device",
+    };
+    Ok(Err(what))
+}
+
+fn archived(handoff: &Dir, outcome: &Outcome) -> io::Result<Found> {
+    let mut file = match open(handoff, &outcome.archived_as)? {
+        Ok(file) => file,
+        // What was refused unread was moved as it was, whatever it was.
+        Err(what) if outcome.sha256.is_none() => return Ok(Found::AsFiled(format!("({what})"))),
+        Err(what) => return Ok(Found::Other(format!("it is {what}"))),
+    };
+    if Meta::of(&file)?.size != outcome.size {
+        return Ok(Found::other("its size differs from the record"));
+    }
+    let head = read_start(&mut file, TEXT_MAX)?;
+    let same = outcome.sha256.map(|recorded| {
+        sha256_of(&mut head.as_slice().chain(&mut file), outcome.size).map(|found| found == recorded)
+    });
+    match same.transpose() {
+        Ok(Some(false)) => Ok(Found::other("its SHA-256 differs from the record")),
+        // It became shorter while it was read.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Ok(Found::other("its size differs from the record"))
+        }
+        Err(error) => Err(error),
+        Ok(Some(true) | None) => Ok(Found::AsFiled(scrub::block(&head))),
+    }
+}
+
+/// An error log has no digest; the number in its head says whose it is.
+fn error_log(handoff: &Dir, path: &str, seq: u64) -> io::Result<Found> {
+    let file = match open(handoff, path)? {
+        Ok(file) => file,
+        Err(what) => return Ok(Found::Other(format!("it is {what}"))),
+    };
+    let text = read_start(file, TEXT_MAX)?;
+    let head = text.split(|byte| *byte == b'\n').take_while(|line| !line.starts_with(b"--- "));
+    let number = head.filter_map(|line| line.strip_prefix(b"Sequence:")).next();
+    if number.is_some_and(|number| number.trim_ascii() == seq.to_string().as_bytes()) {
+        return Ok(Found::AsFiled(scrub::block(&text)));
+    }
+    Ok(Found::Other(format!("it is not the error log of number {seq}")))
+}
+
+fn status(handoff: &Dir, path: &str, outcome: &Outcome) -> io::Result<Found> {
+    let file = match open(handoff, path)? {
+        Ok(file) => file,
+        Err(what) => return Ok(Found::Other(format!("it is {what}"))),
+    };
+    let same = read_start(file, STATUS_READ_MAX)? == outcome.status_body();
+    Ok(if same {
+        Found::AsFiled(String::new())
+    } else {
+        Found::other("it differs from the record, which is what this shows")
+    })
+}
