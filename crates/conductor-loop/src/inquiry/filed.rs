@@ -29,7 +29,7 @@ pub(super) struct Filed {
     /// The error log, scrubbed.
     pub(super) error_log: Option<String>,
     /// What is not as it was filed, a sentence each.
-    pub(super) not_as_filed: Vec<String>,
+    pub(super) warnings: Vec<String>,
 }
 
 impl Filed {
@@ -66,7 +66,7 @@ impl Filed {
             }
             Err(error) => format!("{path} cannot be read: {error}"),
         };
-        self.not_as_filed.push(why);
+        self.warnings.push(why);
         None
     }
 }
@@ -132,8 +132,8 @@ fn error_log(handoff: &Dir, path: &str, seq: u64) -> io::Result<Found> {
         Err(what) => return Ok(Found::Other(format!("it is {what}"))),
     };
     let text = read_start(file, TEXT_MAX)?;
-    let head = text.split(|byte| *byte == b'\n').take_while(|line| !line.starts_with(b"--- "));
-    let number = head.filter_map(|line| line.strip_prefix(b"Sequence:")).next();
+    let mut head = text.split(|byte| *byte == b'\n').take_while(|line| !line.starts_with(b"--- "));
+    let number = head.find_map(|line| line.strip_prefix(b"Sequence:"));
     if number.is_some_and(|number| number.trim_ascii() == seq.to_string().as_bytes()) {
         return Ok(Found::AsFiled(scrub::block(&text)));
     }

@@ -207,7 +207,7 @@ impl Sources<'_> {
         let is_open = self.store.is_open(outcome.seq).map_err(|error| store_refused(&error))?;
         let filing = if is_open { Filing::UnderWay } else { Filing::Complete };
         let newest = !same_name.iter().any(|other| other.seq > Some(outcome.seq));
-        let Filed { content, error_log, not_as_filed } = Filed::look(self.handoff, &outcome, filing, newest);
+        let Filed { content, error_log, warnings } = Filed::look(self.handoff, &outcome, filing, newest);
         let mut shown = Shown {
             size: outcome.size,
             mode: Some(outcome.mode.clone()),
@@ -215,7 +215,7 @@ impl Sources<'_> {
             timeline: timeline(&outcome),
             content,
             error_log,
-            not_as_filed,
+            not_as_filed: warnings,
             same_name,
             ..blank(finished_row(&outcome))
         };
