@@ -21,14 +21,14 @@ fn a_file_that_is_not_what_was_archived_is_told_and_not_shown() {
     let (told, shown) = warnings(&env, "intent-a.json");
     assert!(told.is_empty() && shown["content"].as_str().unwrap().contains("\"a\""), "{shown}");
     let filed = env.handoff("processed/intent-a.json");
-    let same_size = flat("b", 3);
-    assert_eq!(same_size.len(), flat("a", 3).len());
-    let changes: [(&dyn Fn(&Path), &str); 5] = [
-        (&|path| fs::write(path, &same_size).unwrap(), "SHA-256 differs"),
-        (&|path| fs::write(path, "short").unwrap(), "size differs"),
-        (&|_| {}, "is gone"),
-        (&|path| fs::create_dir(path).unwrap(), "it is a directory"),
-        (&|path| symlink("/etc/hostname", path).unwrap(), "it is a symbolic link"),
+    assert_eq!(flat("b", 3).len(), flat("a", 3).len());
+    type Change = fn(&Path);
+    let changes: [(Change, &str); 5] = [
+        (|path| fs::write(path, flat("b", 3)).unwrap(), "SHA-256 differs"),
+        (|path| fs::write(path, "short").unwrap(), "size differs"),
+        (|_| {}, "is gone"),
+        (|path| fs::create_dir(path).unwrap(), "it is a directory"),
+        (|path| symlink("/etc/hostname", path).unwrap(), "it is a symbolic link"),
     ];
     for (change, needle) in changes {
         fs::remove_file(&filed).or_else(|_| fs::remove_dir(&filed)).unwrap_or_default();

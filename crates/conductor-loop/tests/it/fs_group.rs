@@ -18,7 +18,9 @@ fn mount_with_fs_group(path: &Path) {
     let added = if meta.is_dir() { 0o2770 } else { 0o660 };
     fs::set_permissions(path, fs::Permissions::from_mode(meta.mode() | added)).unwrap();
     if meta.is_dir() {
-        fs::read_dir(path).unwrap().for_each(|entry| mount_with_fs_group(&entry.unwrap().path()));
+        for entry in fs::read_dir(path).unwrap() {
+            mount_with_fs_group(&entry.unwrap().path());
+        }
     }
 }
 
