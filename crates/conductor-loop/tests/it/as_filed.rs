@@ -15,6 +15,7 @@ fn warnings(env: &TestEnv, of: &str) -> (Vec<String>, serde_json::Value) {
 
 #[test]
 fn a_file_that_is_not_what_was_archived_is_told_and_not_shown() {
+    type Change = fn(&Path);
     let env = env();
     env.drop_file("intent-a.json", flat("a", 3));
     env.once(&[]).expect(0);
@@ -22,7 +23,6 @@ fn a_file_that_is_not_what_was_archived_is_told_and_not_shown() {
     assert!(told.is_empty() && shown["content"].as_str().unwrap().contains("\"a\""), "{shown}");
     let filed = env.handoff("processed/intent-a.json");
     assert_eq!(flat("b", 3).len(), flat("a", 3).len());
-    type Change = fn(&Path);
     let changes: [(Change, &str); 5] = [
         (|path| fs::write(path, flat("b", 3)).unwrap(), "SHA-256 differs"),
         (|path| fs::write(path, "short").unwrap(), "size differs"),
