@@ -14,7 +14,8 @@ use conductor_core::record::{self, Claim};
 use conductor_core::{Code, Digest, scrub};
 use conductor_fd::{Writers, writers};
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io;
+use std::os::unix::fs::FileExt;
 
 /// Readings of a file that changes under them before it is refused (threat A11).
 const READINGS: usize = 3;
@@ -40,8 +41,12 @@ pub(super) enum Looked {
     Judged(Box<Judged>),
 }
 
-/// The bytes, or none yet.
-type Reading = Result<Option<Payload>, Refusal>;
+/// How one reading went.
+enum Reading {
+    Whole(Payload),
+    /// The file changed meanwhile, and looks like this now.
+    Changed(Meta),
+}
 
 pub(super) fn look(settings: &Settings, taken: &TakenName, patience: Patience) -> Looked {
     let meta = match settings.taken.stat_taken(taken) {
@@ -151,7 +156,7 @@ fn read(
 ) -> Result<(Option<Payload>, Writers), Refusal> {
     let unreadable =
         |error: io::Error| Refusal::new(Code::Unreadable, "", &error.to_string(), "a readable file");
-    let mut file = settings.taken.open_taken(taken).map_err(unreadable)?;
+    let file = settings.taken.open_taken(taken).map_err(unreadable)?;
     let opened = Meta::of(&file).map_err(unreadable)?;
     if opened.id != before.id || opened.kind != Kind::File {
         return Err(Refusal::new(
@@ -172,31 +177,45 @@ fn read(
     if held {
         return Ok((None, open_for_writing));
     }
+    let mut seen = opened;
     for _ in 0..READINGS {
-        if let Some(bytes) = read_once(&mut file, settings).transpose() {
-            return bytes.map(|bytes| (Some(bytes), open_for_writing));
+        match read_once(&file, settings, &seen)? {
+            Reading::Whole(bytes) => return Ok((Some(bytes), open_for_writing)),
+            Reading::Changed(now) => seen = now,
         }
     }
     let found = format!("other content at each of {READINGS} readings");
     Err(Refusal::new(Code::Unstable, "", &found, "a file that is complete when it appears"))
 }
 
-/// One bounded reading; none when the file changed meanwhile.
-fn read_once(file: &mut File, settings: &Settings) -> Reading {
+/// One bounded reading of a file that looked like `before`: one call, where it stays as it is.
+fn read_once(file: &File, settings: &Settings, before: &Meta) -> Result<Reading, Refusal> {
     let max = settings.judging.max_file_size;
     let unreadable =
         |error: io::Error| Refusal::new(Code::Unreadable, "", &error.to_string(), "a readable file");
-    let before = Meta::of(&*file).map_err(unreadable)?;
-    let mut bytes = Vec::with_capacity(usize::try_from(before.size.min(max)).unwrap_or(0) + 1);
-    file.rewind().map_err(unreadable)?;
-    (&mut *file).take(max + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > max {
+    let too_large = || {
         let found = format!("more than {max} bytes");
-        return Err(Refusal::new(Code::TooLarge, "", &found, &format!("at most {max} bytes")));
+        Refusal::new(Code::TooLarge, "", &found, &format!("at most {max} bytes"))
+    };
+    let size = usize::try_from(before.size).map_err(|_| too_large())?;
+    if before.size > max {
+        return Err(too_large());
     }
-    let after = Meta::of(&*file).map_err(unreadable)?;
+    // One more, so that a file with more bytes than it says does not pass for one with as many.
+    let mut bytes = vec![0; size + 1];
+    let mut filled = 0;
+    while filled < size.max(1) {
+        match file.read_at(&mut bytes[filled..], filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(unreadable(error)),
+        }
+    }
+    bytes.truncate(filled);
+    let after = Meta::of(file).map_err(unreadable)?;
     let same = before.fingerprint() == after.fingerprint() && bytes.len() as u64 == after.size;
-    Ok(same.then(|| Payload::new(bytes, &settings.budget)))
+    Ok(if same { Reading::Whole(Payload::new(bytes, &settings.budget)) } else { Reading::Changed(after) })
 }
 
 fn claim(seq: u64, name: &str, (meta, sha256): (&Meta, Digest), intent: Intent) -> Claim {
