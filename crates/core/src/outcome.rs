@@ -149,7 +149,7 @@ pub enum Postponed {
     RemoteUnreachable,
     /// No space where its package is to be written.
     OutFull,
-    /// That place is mounted read-only.
+    /// That place is mounted read-only, or may not be written by us any more.
     OutReadOnly,
     /// That place is not there, or not mounted.
     OutGone,

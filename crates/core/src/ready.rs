@@ -60,7 +60,7 @@ reasons! {
     PorchMissing "porch-missing" no_takes no_starts
     /// There is no space where packages are written; what leads there waits.
     OutFull "out-full" takes starts
-    /// That place is mounted read-only.
+    /// That place is mounted read-only, or may not be written by us any more.
     OutReadOnly "out-read-only" takes starts
     /// That place is not there, or not mounted.
     OutGone "out-gone" takes starts

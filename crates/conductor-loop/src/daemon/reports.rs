@@ -155,9 +155,9 @@ impl Life<'_> {
         self.bench.send(ToClerk::NotReady(self.reasons.clone()));
     }
 
-    /// While nothing is taken nothing is listed either, so it is looked by itself whether the directories are back.
+    /// Between two listings, which may be far apart, and while nothing is listed: whether the directories are those of the start.
     pub(super) fn check_places(&self) {
-        if self.reasons.stopping_taking().is_some() && self.stopping.is_none() && !self.gone {
+        if self.stopping.is_none() && !self.gone {
             self.intake.send(intake::Command::Check);
         }
     }

@@ -412,7 +412,7 @@ pub fn cause_of(outage: Outage) -> Postponed {
 fn out_of_order(outlet: &Outlet, outage: Outage) -> Ending {
     let found = match outage {
         Outage::Full => "is full",
-        Outage::ReadOnly => "is mounted read-only",
+        Outage::ReadOnly => "is mounted read-only, or its permissions were taken from us",
         Outage::Gone => "is not there, or not mounted",
     };
     Ending::Withheld { cause: cause_of(outage), reason: format!("{} {found}", outlet.path().display()) }

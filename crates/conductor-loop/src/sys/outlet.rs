@@ -1,7 +1,7 @@
 //! A directory that others may fill, unmount or remove while we write into it: the output directory, a repository.
 
 use super::dir::Dir;
-use rustix::fs::{StatVfsMountFlags, statvfs};
+use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ const FREE_PART_MIN: u64 = 32;
 pub enum Outage {
     /// No space, or no inodes.
     Full,
-    /// Mounted read-only.
+    /// Mounted read-only, or its permissions were taken from us.
     ReadOnly,
     /// Not there; or not mounted, so that what is there is another file system's bare directory.
     Gone,
@@ -44,6 +44,8 @@ pub struct Outlet {
 struct Now {
     /// None: it has not been there yet.
     id: Option<(u64, u64)>,
+    /// Whether we could ever write there. Where not, a run may have no need to, and is to say so itself.
+    was_writable: bool,
     /// Held open where its file system is to be synced.
     dir: Option<Arc<Dir>>,
 }
@@ -52,13 +54,13 @@ impl Outlet {
     /// Looks at the directory as it is now. `to_sync`: its file system is synced through it.
     pub fn new(path: &Path, to_sync: bool) -> io::Result<Self> {
         let dir = if to_sync { Some(Arc::new(Dir::open(path)?)) } else { None };
-        let now = Mutex::new(Now { id: Some(identity(path)?), dir });
+        let now = Mutex::new(Now { id: Some(identity(path)?), was_writable: may_write(path), dir });
         Ok(Self { path: path.to_owned(), beneath: device_beneath(path), now })
     }
 
     /// A directory that should be there, and may be missing at the moment.
     pub fn expected(path: &Path) -> Self {
-        let now = Mutex::new(Now { id: identity(path).ok(), dir: None });
+        let now = Mutex::new(Now { id: identity(path).ok(), was_writable: may_write(path), dir: None });
         Self { path: path.to_owned(), beneath: device_beneath(path), now }
     }
 
@@ -106,7 +108,7 @@ impl Outlet {
         let free = stat.f_bavail.saturating_mul(stat.f_frsize);
         let least = FREE_BYTES_MIN.min(stat.f_blocks.saturating_mul(stat.f_frsize) / FREE_PART_MIN);
         let no_inodes = stat.f_files > 0 && stat.f_favail == 0;
-        let outage = if stat.f_flag.contains(StatVfsMountFlags::RDONLY) {
+        let outage = if stat.f_flag.contains(StatVfsMountFlags::RDONLY) || self.is_closed_to_us() {
             Some(Outage::ReadOnly)
         } else if free < least || no_inodes {
             Some(Outage::Full)
@@ -116,11 +118,23 @@ impl Outlet {
         Outlook { outage, free: Some(free) }
     }
 
+    /// Whether we may not write there any more.
+    fn is_closed_to_us(&self) -> bool {
+        let may = may_write(&self.path);
+        let mut now = self.now();
+        now.was_writable |= may;
+        now.was_writable && !may
+    }
+
     /// Makes everything written there before the call durable.
     pub fn sync_file_system(&self) -> io::Result<()> {
         let dir = self.now().dir.clone();
         dir.map_or_else(|| Dir::open(&self.path).map(Arc::new), Ok)?.sync_file_system()
     }
+}
+
+fn may_write(path: &Path) -> bool {
+    access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok()
 }
 
 fn identity(path: &Path) -> io::Result<(u64, u64)> {

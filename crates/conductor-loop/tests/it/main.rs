@@ -51,6 +51,7 @@ mod surroundings;
 mod systemd;
 mod texts;
 mod variables;
+mod withdrawn;
 
 use conductor_testkit::TestEnv;
 

@@ -215,8 +215,8 @@ fn postponed(cause: Postponed, repository: Option<&str>, again: &str) -> Words {
         }
         Postponed::OutReadOnly => (
             "out-read-only",
-            format!("{place} is mounted read-only"),
-            "Mount it for writing; it goes on by itself.",
+            format!("{place} is mounted read-only, or the daemon's user may not write there any more"),
+            "Mount it for writing, or give the user its permissions back; it goes on by itself.",
         ),
         Postponed::OutGone => (
             "out-gone",
