@@ -52,6 +52,7 @@ mod systemd;
 mod texts;
 mod variables;
 mod withdrawn;
+mod ways_back;
 
 use conductor_testkit::TestEnv;
 
