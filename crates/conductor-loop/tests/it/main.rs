@@ -51,8 +51,8 @@ mod surroundings;
 mod systemd;
 mod texts;
 mod variables;
-mod withdrawn;
 mod ways_back;
+mod withdrawn;
 
 use conductor_testkit::TestEnv;
 
