@@ -182,6 +182,13 @@ pub struct Reason {
     pub advice: String,
 }
 
+impl Reason {
+    /// One with these words.
+    pub fn new(word: &str, text: impl Into<String>, advice: &str) -> Self {
+        Self { word: word.to_owned(), text: text.into(), advice: advice.to_owned() }
+    }
+}
+
 /// One intent in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
@@ -298,6 +305,9 @@ pub struct StatusReport {
     pub ready: bool,
     /// Why not: words of a closed list.
     pub not_ready: Vec<String>,
+    /// Since when; none: it is ready.
+    #[serde(default)]
+    pub not_ready_since: Option<Timestamp>,
     /// Absolute path of the handoff directory.
     pub handoff: String,
     /// Absolute path of the output directory.

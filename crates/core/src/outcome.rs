@@ -156,6 +156,21 @@ pub enum Postponed {
 }
 
 impl Postponed {
+    /// Every reason.
+    pub const ALL: &[Self] = &[
+        Self::Stopping,
+        Self::NoSpace,
+        Self::NoBytes,
+        Self::PorchMissing,
+        Self::DirectoryReplaced,
+        Self::System,
+        Self::PackageBusy,
+        Self::RemoteUnreachable,
+        Self::OutFull,
+        Self::OutReadOnly,
+        Self::OutGone,
+    ];
+
     /// The reason for not being ready that goes with it, where it is one of the whole daemon.
     pub const fn not_ready(self) -> Option<NotReady> {
         match self {

@@ -71,6 +71,45 @@ reasons! {
 }
 
 impl NotReady {
+    /// What to do about it. Whatever is brought back is noticed, so nothing has to be started again unless it is said.
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::Starting => "Wait: it recovers what the last daemon left.",
+            Self::Stopping | Self::Stopped => "Start the daemon again.",
+            Self::DiskFull => {
+                "Free space or inodes of the handoff and the state directory; `conductor-loop logs` says where."
+            }
+            Self::HandoffGone => {
+                "Bring the handoff directory back, for the daemon's user; it starts over in it by itself."
+            }
+            Self::DirectoryReplaced => {
+                "Put back the part that `conductor-loop logs` names, or restart the daemon to use what is there now."
+            }
+            Self::StateGone => {
+                "Start the daemon again when it has ended: what was removed is put back first."
+            }
+            Self::StoreError => "Check disk and permissions of the state directory; a restart recovers.",
+            Self::StoreUnreadable => {
+                "Check the disk of the state directory: `conductor-loop logs` says what failed; it is tried each second."
+            }
+            Self::PorchMissing => "Put porch back, whole; what waits goes on by itself.",
+            Self::OutFull => "Free space where packages are written; what waits goes on by itself.",
+            Self::OutReadOnly => "Mount for writing the place of the packages; what waits goes on by itself.",
+            Self::OutGone => "Make or mount the place of the packages again; what waits goes on by itself.",
+            Self::RemoteUnreachable => {
+                "Do `git push` in the repository as the daemon's user: `conductor-loop logs` has git's words."
+            }
+            Self::IntakeFailing => {
+                "Raise the service's limits of memory and descriptors: `conductor-loop logs` has the system's words."
+            }
+        }
+    }
+
+    /// The reason of this word.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.as_str() == word)
+    }
+
     /// The code that explains it, where it is a failure.
     pub const fn code(self) -> Option<Code> {
         match self {

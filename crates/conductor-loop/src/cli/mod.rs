@@ -218,7 +218,7 @@ fn log_summary(summary: &Summary) {
 }
 
 fn complain_of(failure: &Failure) -> u8 {
-    complain(&failure.to_string(), failure.code().remedy(), failure.exit_status())
+    complain(&failure.to_string(), failure.remedy(), failure.exit_status())
 }
 
 fn answer(result: Result<u8, OpsError>) -> u8 {

@@ -4,6 +4,7 @@ use super::supervisor;
 use crate::sys::monotonic;
 use crate::telemetry::Metrics;
 use conductor_core::ready::{NotReady, Reasons};
+use jiff::Timestamp;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
@@ -21,14 +22,21 @@ pub(super) struct Board {
     /// How often the service manager wants to hear of it, and when it did last, in monotonic milliseconds.
     watchdog: Option<Duration>,
     told: AtomicU64,
-    reasons: RwLock<Reasons>,
+    standing: RwLock<Standing>,
+}
+
+/// Why it is not ready, and since when.
+struct Standing {
+    reasons: Reasons,
+    since: Timestamp,
 }
 
 impl Board {
     pub(super) fn new(metrics: Metrics) -> Self {
-        let reasons = RwLock::new(Reasons::from(NotReady::Starting));
+        let reasons = Reasons::from(NotReady::Starting);
+        let standing = RwLock::new(Standing { reasons, since: Timestamp::now() });
         let watchdog = supervisor::watchdog_every();
-        Self { metrics, beat: AtomicU64::new(0), watchdog, told: AtomicU64::new(0), reasons }
+        Self { metrics, beat: AtomicU64::new(0), watchdog, told: AtomicU64::new(0), standing }
     }
 
     /// How long the loop may sleep at most; none: as long as it likes.
@@ -52,7 +60,11 @@ impl Board {
     pub(super) fn set_not_ready(&self, reasons: Reasons) {
         self.metrics.set_ready(reasons.is_ready());
         supervisor::not_ready(&reasons.words());
-        *self.reasons.write().unwrap_or_else(PoisonError::into_inner) = reasons;
+        let mut standing = self.standing.write().unwrap_or_else(PoisonError::into_inner);
+        if reasons.is_ready() != standing.reasons.is_ready() {
+            standing.since = Timestamp::now();
+        }
+        standing.reasons = reasons;
     }
 
     /// Whether the loop still turns.
@@ -64,7 +76,13 @@ impl Board {
 
     /// Why nothing new is taken; empty: it is.
     pub(super) fn not_ready(&self) -> Vec<String> {
-        self.reasons.read().unwrap_or_else(PoisonError::into_inner).words()
+        self.standing.read().unwrap_or_else(PoisonError::into_inner).reasons.words()
+    }
+
+    /// Since when it is not ready for one reason or another; none: it is ready.
+    pub(super) fn not_ready_since(&self) -> Option<Timestamp> {
+        let standing = self.standing.read().unwrap_or_else(PoisonError::into_inner);
+        (!standing.reasons.is_ready()).then_some(standing.since)
     }
 }
 

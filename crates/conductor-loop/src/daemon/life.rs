@@ -390,8 +390,10 @@ impl<'l> Life<'l> {
             }
         }
         if let (Some(what), End::Finished) = (&self.state_gone, &end) {
-            let back = self.kept.put_back().unwrap_or_else(|error| error.to_string());
-            return Err(Failure::State { code: Code::StoreDamaged, message: format!("{what}; {back}") });
+            let tried = self.kept.put_back();
+            let back = tried.is_ok();
+            let became = tried.unwrap_or_else(|error| error.to_string());
+            return Err(Failure::StateGone { message: format!("{what}; {became}"), back });
         }
         match self.fatal {
             Some((code, message)) if matches!(end, End::HandoffGone) => {

@@ -88,6 +88,14 @@ pub enum Failure {
         /// What was attempted, on what, why it failed.
         message: String,
     },
+    /// The store or its directory was taken away: exit status 3.
+    #[error("{} {message}", Code::StoreDamaged)]
+    StateGone {
+        /// What was taken away, and what became of it.
+        message: String,
+        /// Whether it was put back.
+        back: bool,
+    },
 }
 
 impl Failure {
@@ -101,6 +109,17 @@ impl Failure {
             Failure::SetUp { code, .. } | Failure::Hindered { code, .. } | Failure::State { code, .. } => {
                 *code
             }
+            Failure::StateGone { .. } => Code::StoreDamaged,
+        }
+    }
+
+    /// What to do about it.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Failure::StateGone { back: true, .. } => {
+                "Start the daemon again: it goes on with what was put back."
+            }
+            _ => self.code().remedy(),
         }
     }
 
@@ -108,7 +127,7 @@ impl Failure {
     pub fn exit_status(&self) -> u8 {
         match self {
             Failure::SetUp { .. } | Failure::Hindered { .. } => 1,
-            Failure::State { .. } => 3,
+            Failure::State { .. } | Failure::StateGone { .. } => 3,
         }
     }
 }

@@ -198,7 +198,21 @@ fn expect_work(path: &Path, handoff: &Dir, began_on: u64) -> Result<(), Failure>
 }
 
 fn set_up(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::set_up(Code::DirectorySetup, format!("cannot set up {}: {error}", path.display()))
+    let us = rustix::process::geteuid().as_raw();
+    let parent =
+        path.parent().and_then(|parent| Some((parent, crate::sys::dir::Meta::of_path(parent).ok()?)));
+    let whose = match parent {
+        Some((parent, meta)) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            format!(
+                "; {} belongs to user {} (mode {:04o}), and user {us} runs this",
+                parent.display(),
+                meta.uid,
+                meta.mode
+            )
+        }
+        _ => String::new(),
+    };
+    Failure::set_up(Code::DirectorySetup, format!("cannot set up {}: {error}{whose}", path.display()))
 }
 
 fn create_all(path: &Path) -> Result<(), Failure> {

@@ -200,6 +200,7 @@ impl Questions {
         Ok(StatusReport {
             ready: not_ready.is_empty(),
             not_ready,
+            not_ready_since: self.board.not_ready_since(),
             no_events: load.no_events,
             left: load.left,
             sighted: load.sighted,

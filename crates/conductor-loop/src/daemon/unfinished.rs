@@ -4,7 +4,7 @@ use super::life::Life;
 use super::perform::Parcel;
 use super::questions::{Ask, Load, Told};
 use crate::clerk::Command as ToClerk;
-use crate::inquiry::{Found, Subject, is_parked, sighted_row};
+use crate::inquiry::{Found, Lying, Subject, entry_row, is_parked, sighted_row};
 use crate::intake::{Left, WithWriter};
 use crate::sys::monotonic;
 use conductor_core::desk::{Event, Why};
@@ -187,13 +187,7 @@ fn unfinished_row(parcel: &Parcel, why: &Why) -> Row {
 
 /// An entry that cannot be taken.
 fn left_row(name: &[u8], left: &Left) -> Row {
-    let Left { code, reason, mtime_ns, .. } = left;
-    let reason = Reason {
-        word: "left".to_owned(),
-        text: format!("{code} {}: {reason}; tried again at each scan", code.title()),
-        advice: code.remedy().to_owned(),
-    };
-    Row { error_code: Some(*code), ..sighted_row(name, *mtime_ns, reason) }
+    entry_row(name, left.mtime_ns, Lying::Left { code: left.code, why: left.reason.clone() })
 }
 
 /// A file that is taken, and open for writing.

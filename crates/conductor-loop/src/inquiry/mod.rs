@@ -2,24 +2,25 @@
 //! runs (then its loop knows what is unfinished) or not (then the store does, see [`Resting`]). Nothing is changed here.
 
 mod filed;
+mod lying;
 mod resting;
 mod rows;
 
+pub use lying::{Lying, entry_row};
 pub use resting::Resting;
 pub use rows::{is_parked, sighted_row};
 
 use crate::store::{Part, Store, StoreError};
-use crate::sys::dir::{Dir, Kind};
-use conductor_core::Code;
+use crate::sys::dir::Dir;
 use conductor_core::age::Bound;
 use conductor_core::inquiry::{
     Explained, Listing, Moment, Purged, ROWS_MAX, Reason, Refused, Row, Selection, Shown, State,
 };
 use conductor_core::limits::REASON_MAX;
-use conductor_core::name::{NameVerdict, judge};
 use conductor_core::record::{Asked, History, Outcome, RunRecord, Status};
 use conductor_core::scrub;
 use filed::{Filed, Filing};
+use lying::Loop;
 use rows::finished_row;
 use std::collections::HashSet;
 
@@ -257,15 +258,21 @@ impl Sources<'_> {
         if let Some(Found { row, behind, .. }) = self.find(&subject)? {
             return Ok(explained(row.reason.clone(), Some(row), behind));
         }
-        if let Subject::File(name) = &subject
-            && let Some(reason) = self.lies_there(name)
+        // A word without a slash may be a target, or the name of a file that is no intent.
+        if let Subject::File(name) | Subject::Target(name) = &subject
+            && !name.contains('/')
+            && let Some(lying) = lying::lying(self.handoff, name.as_bytes(), Loop::Turns)
         {
-            return Ok(explained(reason, None, 0));
+            let file = matches!(subject, Subject::File(_)) || self.outcome(&subject)?.is_none();
+            if file && !(matches!(subject, Subject::Target(_)) && self.unfinished.is_held(name)?) {
+                let row = (lying != Lying::OtherName).then(|| entry_row(name.as_bytes(), 0, lying.clone()));
+                return Ok(explained(lying.reason(), row, 0));
+            }
         }
         if let Subject::Target(target) = &subject
             && self.unfinished.is_held(target)?
         {
-            let reason = reason(
+            let reason = Reason::new(
                 "held",
                 "an operator holds it; no intent of it is waiting",
                 "`conductor-loop release TARGET` when it may go on.",
@@ -275,30 +282,6 @@ impl Sources<'_> {
         let row =
             self.outcome(&subject)?.map(|outcome| finished_row(&outcome)).ok_or_else(|| not_found(of))?;
         Ok(explained(row.reason.clone(), Some(row), 0))
-    }
-
-    /// What a file in the handoff directory waits for that nobody has taken notice of.
-    fn lies_there(&self, name: &str) -> Option<Reason> {
-        let there = self.handoff.stat(name);
-        if there.as_ref().is_ok_and(|meta| meta.kind == Kind::Directory)
-            && !matches!(judge(name.as_bytes()), NameVerdict::Ignore)
-        {
-            return Some(left_directory());
-        }
-        let there = there.is_ok();
-        match judge(name.as_bytes()) {
-            NameVerdict::Ignore if there => Some(reason(
-                "other-name",
-                "it is not named intent-*.json, so it is nobody's business here",
-                "Rename it to intent-NAME.json.",
-            )),
-            _ if there => Some(reason(
-                "unseen",
-                "it lies in the handoff directory and has not been looked at yet",
-                "Nothing, if the daemon runs: the next scan sees it. Else start the daemon.",
-            )),
-            _ => None,
-        }
     }
 
     /// The newest outcome that is meant.
@@ -352,22 +335,11 @@ fn harmless(asked: Asked) -> Asked {
     Asked { reason: asked.reason.map(|reason| scrub::shown(&reason, REASON_MAX)), ..asked }
 }
 
-/// Why a directory with an intent's name is not taken, as the intake says it.
-fn left_directory() -> Reason {
-    let code = Code::DirectoryLeft;
-    reason(
-        code.title(),
-        &format!("{code} a directory carries an intent's name; it is left where it is"),
-        code.remedy(),
-    )
-}
-
-fn reason(word: &str, text: &str, advice: &str) -> Reason {
-    Reason { word: word.to_owned(), text: text.to_owned(), advice: advice.to_owned() }
-}
-
 fn not_found(of: &str) -> Refused {
-    let text = format!("nothing is known of '{}'", scrub::line(of, 200));
+    let text = format!(
+        "nothing is known of '{}': no such entry lies in the handoff directory, and no intent of it is remembered",
+        scrub::line(of, 200)
+    );
     Refused::new("not-found", text, "`conductor-loop list` shows numbers, files and targets.")
 }
 

@@ -1,11 +1,13 @@
 //! What is unfinished while no daemon runs: claims in the store, and files in the handoff directory.
 
-use super::{Found, Subject, Unfinished, left_directory, sighted_row, store_refused};
+use super::lying::{Loop, entry_row, lying};
+use super::{Found, Subject, Unfinished, sighted_row, store_refused};
 use crate::store::{Pending, Start, Store};
-use crate::sys::dir::{Dir, Kind};
+use crate::sys::dir::Dir;
 use conductor_core::inquiry::{Held, Reason, Refused, Row, Selection, State};
 use conductor_core::name::{NameVerdict, judge};
 use conductor_core::record::Claim;
+use std::os::unix::ffi::OsStrExt;
 
 /// The unfinished intents of a handoff directory without a daemon.
 pub struct Resting {
@@ -31,13 +33,10 @@ impl Resting {
         let mut names = handoff.names().unwrap_or_default();
         names.sort_unstable();
         for name in names.iter().filter(|name| !matches!(judge(name), NameVerdict::Ignore)) {
-            use std::os::unix::ffi::OsStrExt;
             let meta = handoff.stat(std::ffi::OsStr::from_bytes(name));
-            let reason = match &meta {
-                Ok(meta) if meta.kind == Kind::Directory => left_directory(),
-                _ => not_running("it is to be taken, and no daemon runs"),
-            };
-            rows.push(sighted_row(name, meta.map_or(0, |meta| meta.mtime_ns), reason));
+            let lying = lying(handoff, name, Loop::Rests);
+            let mtime_ns = meta.map_or(0, |meta| meta.mtime_ns);
+            rows.extend(lying.map(|lying| entry_row(name, mtime_ns, lying)));
         }
         Ok(Self { rows, held })
     }

@@ -18,7 +18,7 @@ pub(super) fn open_handoff(config: &Config) -> Result<(PathBuf, Dir), OpsError> 
         let message = format!("cannot open {}: {error}", config.handoff.display());
         let error = OpsError::new(Code::DirectorySetup, message, 1);
         OpsError {
-            remedy: "Name the handoff directory: -handoff DIR, or CONDUCTOR_HANDOFF_DIR.".into(),
+            remedy: "Name the handoff directory: -handoff DIR, or CONDUCTOR_HANDOFF_DIR. One that a daemon works on has to be brought back.".into(),
             ..error
         }
     };

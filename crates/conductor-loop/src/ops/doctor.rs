@@ -2,6 +2,7 @@
 //! nothing and needs no running daemon.
 
 use super::ask::ask_daemon;
+use super::look::{not_ready, ways_out};
 use super::{OpsError, print};
 use crate::config::Config;
 use crate::daemon::{
@@ -16,7 +17,7 @@ use crate::sys::slots::Slots;
 use crate::sys::watch::Watch;
 use crate::sys::{descriptor_limit, kernel_lacks};
 use conductor_core::Code;
-use conductor_core::inquiry::Question;
+use conductor_core::inquiry::{Answer, Question};
 use conductor_core::record::one_line;
 use serde_json::json;
 use std::fmt::Write;
@@ -63,7 +64,8 @@ fn bad(found: impl Into<String>, fix: impl Into<String>) -> Finding {
 
 type Check = fn(&Config) -> Finding;
 
-const CHECKS: [(&str, Check); 16] = [
+const CHECKS: [(&str, Check); 17] = [
+    ("daemon", daemon),
     ("settings", settings),
     ("handoff", handoff),
     ("file system", file_system),
@@ -288,6 +290,35 @@ fn endpoints(config: &Config) -> Finding {
             good("a daemon runs here and has them")
         }
         Err(failure) => bad(failure.to_string(), failure.code().remedy()),
+    }
+}
+
+/// How the daemon is that works here, by its own word.
+fn daemon(config: &Config) -> Finding {
+    if !config.handoff.join(".conductor").is_dir() {
+        return good("none runs here");
+    }
+    let report = match ask_daemon(config, &Question::Status) {
+        Ok(None) => return good("none runs here"),
+        Ok(Some(Answer::Status(report))) => report,
+        Ok(Some(_)) => {
+            return warning("it answers something else than was asked", "Use one version of the program.");
+        }
+        Err(error) => return warning(error.message, error.remedy),
+    };
+    let pid = report.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+    if !report.ready {
+        let advice: Vec<&str> = ways_out(&report).collect();
+        return bad(format!("{}{pid}", not_ready(&report)), advice.join(" "));
+    }
+    match report.no_events {
+        None => good(format!("running, ready{pid}")),
+        Some(reason) => warning(
+            format!(
+                "running, ready{pid}; the directory is listed every --period, because events do not work: {reason}"
+            ),
+            "Raise fs.inotify.max_user_instances and max_user_watches; events are used again by themselves.",
+        ),
     }
 }
 

@@ -5,6 +5,7 @@ use super::{OpsError, print, print_json};
 use crate::config::Config;
 use conductor_core::code::TABLE;
 use conductor_core::inquiry::{Answer, Question, Reason, Row, Selection, Shown, State, StatusReport};
+use conductor_core::ready::NotReady;
 use conductor_core::units::{format_duration, parse_duration};
 use conductor_core::{Code, record::rfc3339};
 use jiff::Timestamp;
@@ -46,6 +47,17 @@ pub fn health(config: &Config, as_json: bool) -> Result<u8, OpsError> {
     Ok(u8::from(!reasons.is_empty()))
 }
 
+/// Why a running daemon is not ready, and since when.
+pub(super) fn not_ready(report: &StatusReport) -> String {
+    let since = report.not_ready_since.map(|since| format!(" since {}", short(since))).unwrap_or_default();
+    format!("running, not ready: {}{since}", report.not_ready.join(", "))
+}
+
+/// What to do about each reason that holds.
+pub(super) fn ways_out(report: &StatusReport) -> impl Iterator<Item = &'static str> {
+    report.not_ready.iter().filter_map(|word| NotReady::of_word(word)).map(NotReady::advice)
+}
+
 pub(super) fn status_text(report: &StatusReport) -> String {
     let mut text = String::new();
     let mut line = |label: &str, value: String| {
@@ -56,11 +68,14 @@ pub(super) fn status_text(report: &StatusReport) -> String {
     let state = match (report.running, report.ready) {
         (false, _) => "not running".to_owned(),
         (true, true) => "running, ready".to_owned(),
-        (true, false) => format!("running, not ready: {}", report.not_ready.join(", ")),
+        (true, false) => not_ready(report),
     };
     let up = report.started_at.map(|at| Timestamp::now().duration_since(at).as_secs());
     let since = report.pid.zip(up).map(|(pid, up)| format!(" (pid {pid}, up {})", seconds(up)));
     line("daemon", format!("{state}{}", since.unwrap_or_default()));
+    for advice in ways_out(report) {
+        line("what to do", advice.to_owned());
+    }
     line("handoff", report.handoff.clone());
     line("porch", format!("{}, {}, {} workers", report.porch_path, report.mode, report.workers));
     if let Some(reason) = &report.no_events {

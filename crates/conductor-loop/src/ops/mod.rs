@@ -57,7 +57,7 @@ impl From<ConfigError> for OpsError {
 
 impl From<Failure> for OpsError {
     fn from(failure: Failure) -> Self {
-        Self { message: failure.to_string(), remedy: failure.code().remedy().into(), status: 1 }
+        Self { message: failure.to_string(), remedy: failure.remedy().into(), status: 1 }
     }
 }
 

@@ -2,8 +2,8 @@
 //! happens to the path meanwhile (renames, symbolic links) can redirect it.
 
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, Stat, fchmod, fstat, linkat, mkdirat,
-    open, openat, openat2, renameat, renameat_with, statat, unlinkat,
+    AtFlags, FileType, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, Stat, StatxAttributes, StatxFlags,
+    fchmod, fstat, linkat, mkdirat, open, openat, openat2, renameat, renameat_with, statat, statx, unlinkat,
 };
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -135,6 +135,14 @@ impl Dir {
     /// lstat of an entry.
     pub fn stat(&self, name: impl AsRef<OsStr>) -> io::Result<Meta> {
         Ok(Meta::from_stat(&statat(&self.0, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW)?))
+    }
+
+    /// Whether an attribute keeps everybody from renaming this entry. Where the file system tells nothing, none does.
+    pub fn is_fixed(&self, name: impl AsRef<OsStr>) -> bool {
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        let told = statx(self, name.as_ref(), flags, StatxFlags::TYPE);
+        let fixed = StatxAttributes::IMMUTABLE | StatxAttributes::APPEND;
+        told.is_ok_and(|told| told.stx_attributes.intersects(fixed))
     }
 
     /// Whether an entry of this name exists.

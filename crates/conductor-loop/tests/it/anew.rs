@@ -13,7 +13,8 @@ const FLAGS: [&str; 4] = ["-porch", "builtin", "-period", "100ms"];
 
 fn reason(env: &TestEnv, name: &str) -> String {
     let (answer, _) = env.operate_json(&["explain", name]);
-    format!("{} {}", answer["reason"]["word"].as_str().unwrap_or("-"), answer["reason"]["text"])
+    let code = &answer["intent"]["error_code"];
+    format!("{} {code} {}", answer["reason"]["word"].as_str().unwrap_or("-"), answer["reason"]["text"])
 }
 
 fn is_left(env: &TestEnv, name: &str, why: &str) {
@@ -229,6 +230,9 @@ fn without_events_files_are_found_in_seconds_and_it_is_said() {
     }
     let status = env.operate(&["status"]);
     assert!(status.stdout.contains("max_user_instances"), "{}{}", status.stdout, status.stderr);
+    let told = env.operate(&["doctor"]).stdout;
+    let line = told.lines().find(|line| line.contains(" daemon ")).unwrap();
+    assert!(line.starts_with("warning") && line.contains("max_user_instances"), "{told}");
     fs::write(env.path("raise"), "").unwrap();
     daemon.wait_log("events work\"");
     wait_until("status says so", || env.operate_json(&["status"]).0["no_events"].is_null());

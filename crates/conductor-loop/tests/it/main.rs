@@ -47,6 +47,7 @@ mod secure;
 mod signals;
 mod staging;
 mod state;
+mod stories;
 mod surroundings;
 mod systemd;
 mod texts;

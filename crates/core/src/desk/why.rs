@@ -99,11 +99,9 @@ impl Why {
                 format!("it is to be quiet for another {}", time(left)),
                 "Nothing; or a shorter --debounce.",
             ),
-            Self::NotTaking { reason } => (
-                "not-taking",
-                format!("nothing new is taken at the moment: {reason}"),
-                "`conductor-loop status` says why the daemon is not ready.",
-            ),
+            Self::NotTaking { reason } => {
+                ("not-taking", format!("nothing new is taken at the moment: {reason}"), reason.advice())
+            }
             Self::Window => (
                 "backlog",
                 format!("{TAKEN_MAX} intents of different targets are taken already, and no more at a time"),
@@ -139,11 +137,9 @@ impl Why {
                 format!("another intent works on {place}, and one at a time does"),
                 "Nothing; `conductor-loop list --state running` shows which.",
             ),
-            Self::NotStarting { reason } => (
-                "not-starting",
-                format!("nothing is started at the moment: {reason}"),
-                "`conductor-loop status` says why the daemon is not ready; it goes on by itself.",
-            ),
+            Self::NotStarting { reason } => {
+                ("not-starting", format!("nothing is started at the moment: {reason}"), reason.advice())
+            }
             Self::Rate { left } => (
                 "rate",
                 format!("--rate lets the next one start in {}", time(left)),
@@ -442,5 +438,79 @@ mod tests {
         assert!(!world.desk.is_drained());
         end(&mut world, 2, Verdict::Success);
         assert!(world.desk.is_drained());
+    }
+
+    /// Words of reasons that are no matter of the desk.
+    const OTHERS: [&str; 5] = ["left", "writer-open", "not-running", "other-name", "unseen"];
+
+    fn all() -> Vec<Why> {
+        let left = Duration::ZERO;
+        let mut all = vec![
+            Why::Settling { left },
+            Why::Window,
+            Why::Taking,
+            Why::Claiming,
+            Why::Held,
+            Why::Behind { seq: 1 },
+            Why::Pausing { attempt: 2, left },
+            Why::Repository { place: "r".into() },
+            Why::Stopping,
+            Why::Rate { left },
+            Why::Workers { ahead: 1 },
+            Why::Starting,
+            Why::InHand,
+            Why::Running { attempt: 1 },
+            Why::Recording,
+        ];
+        for &reason in NotReady::ALL {
+            all.extend([Why::NotTaking { reason }, Why::NotStarting { reason }]);
+        }
+        let causes = Postponed::ALL.iter().copied();
+        all.extend(causes.map(|cause| Why::Postponed { cause, left: None, repository: None }));
+        all
+    }
+
+    /// Words of the first column of the table with this head; several stand in one cell, separated by commas.
+    fn documented(page: &str, head: &str) -> Vec<String> {
+        let path = format!("{}/../../docs/{page}", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).unwrap();
+        let table = text.split(head).nth(1).unwrap_or_else(|| panic!("{page} has no table {head}"));
+        let rows = table.lines().skip(1).take_while(|line| line.starts_with('|')).skip(1);
+        let mut words: Vec<String> = rows
+            .flat_map(|row| row.split('|').nth(1).unwrap().split(','))
+            .map(|word| word.trim().trim_matches('`').to_owned())
+            .collect();
+        words.sort();
+        words
+    }
+
+    fn same(page: &str, head: &str, words: impl Iterator<Item = String>) {
+        let mut words: Vec<String> = words.collect();
+        words.sort();
+        words.dedup();
+        assert_eq!(documented(page, head), words, "{page}: {head}");
+    }
+
+    #[test]
+    fn every_reason_is_in_the_documents_and_the_other_way_round() {
+        let words = || {
+            let others = OTHERS.iter().map(ToString::to_string);
+            all().into_iter().map(|why| why.reason().word).chain(others)
+        };
+        same("FORMATS.md", "| word | what it waits for |", words());
+        let told = |word: &String| {
+            !["taking", "claiming", "starting", "recording", "running"].contains(&word.as_str())
+        };
+        same("OPERATIONS.md", "| it says | then |", words().filter(told));
+        let not_ready = || NotReady::ALL.iter().map(ToString::to_string);
+        same("FORMATS.md", "| not ready | because |", not_ready());
+        same("OPERATIONS.md", "| not ready | then |", not_ready());
+    }
+
+    #[test]
+    fn every_reason_has_a_sentence_and_advice() {
+        for reason in all().iter().map(Why::reason) {
+            assert!(!reason.text.is_empty() && reason.advice.ends_with('.'), "{reason:?}");
+        }
     }
 }

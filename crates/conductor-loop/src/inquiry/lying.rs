@@ -1,0 +1,121 @@
+//! Why an entry lies in the handoff directory, said in one place: for what the intake has left, for what no loop has looked at
+//! yet, and for what no loop can look at, because none runs.
+
+use super::rows::sighted_row;
+use crate::sys::dir::{Dir, Kind, Meta};
+use conductor_core::Code;
+use conductor_core::inquiry::{Reason, Row};
+use conductor_core::name::{NameVerdict, judge};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+/// Whether somebody will take it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Loop {
+    /// A daemon runs, and its next scan comes.
+    Turns,
+    /// No daemon runs.
+    Rests,
+}
+
+/// Why an entry lies there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lying {
+    /// It cannot be taken.
+    Left {
+        /// Why.
+        code: Code,
+        /// In words.
+        why: String,
+    },
+    /// It is no intent.
+    OtherName,
+    /// The next scan finds it.
+    Unseen,
+    /// The next daemon takes it.
+    NotRunning,
+}
+
+impl Lying {
+    /// The name, the sentence and what to do.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Left { code, why } => Reason::new(
+                "left",
+                format!("{}: {why}; tried again at each scan", code.title()),
+                code.remedy(),
+            ),
+            Self::OtherName => Reason::new(
+                "other-name",
+                "it is not named intent-*.json, so it is nobody's business here",
+                "Rename it to intent-NAME.json.",
+            ),
+            Self::Unseen => Reason::new(
+                "unseen",
+                "it lies in the handoff directory and has not been looked at yet",
+                "Nothing: the next scan sees it. Where the daemon is not ready, `conductor-loop status` says why.",
+            ),
+            Self::NotRunning => {
+                Reason::new("not-running", "it is to be taken, and no daemon runs", "Start the daemon.")
+            }
+        }
+    }
+}
+
+/// The row of such an entry.
+pub fn entry_row(name: &[u8], mtime_ns: i64, lying: Lying) -> Row {
+    let row = sighted_row(name, mtime_ns, lying.reason());
+    match lying {
+        Lying::Left { code, .. } => Row { error_code: Some(code), ..row },
+        _ => row,
+    }
+}
+
+/// Why the entry of this name lies there, as far as looking tells; none: there is no such entry.
+pub(super) fn lying(handoff: &Dir, name: &[u8], turns: Loop) -> Option<Lying> {
+    let meta = match handoff.stat(OsStr::from_bytes(name)) {
+        Ok(meta) => meta,
+        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound) => return None,
+        Err(error) => return Some(Lying::Left { code: Code::NotTakeable, why: error.to_string() }),
+    };
+    if judge(name) == NameVerdict::Ignore {
+        return Some(Lying::OtherName);
+    }
+    if meta.kind == Kind::Directory {
+        return Some(Lying::Left { code: Code::DirectoryLeft, why: "it is a directory".to_owned() });
+    }
+    if turns == Loop::Turns {
+        return Some(Lying::Unseen);
+    }
+    Some(match in_the_way(handoff, name, &meta) {
+        Some(why) => Lying::Left { code: Code::NotTakeable, why },
+        None => Lying::NotRunning,
+    })
+}
+
+/// What would keep the daemon's user, who owns the private part, from renaming this entry.
+fn in_the_way(handoff: &Dir, name: &[u8], meta: &Meta) -> Option<String> {
+    for (what, fixed) in
+        [("it", handoff.is_fixed(OsStr::from_bytes(name))), ("the handoff directory", handoff.is_fixed("."))]
+    {
+        if fixed {
+            return Some(format!(
+                "{what} is immutable or append-only (lsattr shows it, chattr -i -a ends it)"
+            ));
+        }
+    }
+    let (dir, daemon) = (handoff.meta().ok()?, handoff.stat(".conductor").ok()?.uid);
+    if daemon == 0 {
+        return None;
+    }
+    if dir.uid == daemon && dir.mode & 0o300 != 0o300 {
+        return Some(format!(
+            "its owner, user {daemon}, may not write the handoff directory (mode {:04o})",
+            dir.mode
+        ));
+    }
+    let sticky = dir.mode & 0o1000 != 0 && dir.uid != daemon && meta.uid != daemon;
+    sticky.then(|| {
+        format!("the handoff directory is sticky, and neither it nor the file belongs to the daemon's user {daemon}")
+    })
+}
