@@ -164,7 +164,7 @@ codes! {
         "Find out who may rename in the handoff directory (mode 3770 and an owner of its own); then `conductor-loop retry` it."
     DirectorySetup "E401" "directory-set-up"
         "A directory the daemon needs could not be created or opened."
-        "Give the directory to the user that the daemon runs as (chown), or run it as the directory's owner; in a container: --user UID:GID, with the compose file CONDUCTOR_USER=UID:GID."
+        "Check the path; give the directory to the user that the daemon runs as (chown), or run it as the directory's owner; in a container: --user UID:GID, with the compose file CONDUCTOR_USER=UID:GID."
     LockHeld "E402" "lock-held"
         "Another daemon works on this handoff directory."
         "Stop the other daemon, or use a handoff directory of its own for each."
