@@ -187,7 +187,7 @@ fn unfinished_row(parcel: &Parcel, why: &Why) -> Row {
 
 /// An entry that cannot be taken.
 fn left_row(name: &[u8], left: &Left) -> Row {
-    entry_row(name, left.mtime_ns, Lying::Left { code: left.code, why: left.reason.clone() })
+    entry_row(name, left.mtime_ns, &Lying::Left { code: left.code, why: left.reason.clone() })
 }
 
 /// A file that is taken, and open for writing.

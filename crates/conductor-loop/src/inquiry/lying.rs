@@ -63,10 +63,10 @@ impl Lying {
 }
 
 /// The row of such an entry.
-pub fn entry_row(name: &[u8], mtime_ns: i64, lying: Lying) -> Row {
+pub fn entry_row(name: &[u8], mtime_ns: i64, lying: &Lying) -> Row {
     let row = sighted_row(name, mtime_ns, lying.reason());
     match lying {
-        Lying::Left { code, .. } => Row { error_code: Some(code), ..row },
+        Lying::Left { code, .. } => Row { error_code: Some(*code), ..row },
         _ => row,
     }
 }

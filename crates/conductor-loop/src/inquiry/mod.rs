@@ -265,7 +265,7 @@ impl Sources<'_> {
         {
             let file = matches!(subject, Subject::File(_)) || self.outcome(&subject)?.is_none();
             if file && !(matches!(subject, Subject::Target(_)) && self.unfinished.is_held(name)?) {
-                let row = (lying != Lying::OtherName).then(|| entry_row(name.as_bytes(), 0, lying.clone()));
+                let row = (lying != Lying::OtherName).then(|| entry_row(name.as_bytes(), 0, &lying));
                 return Ok(explained(lying.reason(), row, 0));
             }
         }

@@ -36,7 +36,7 @@ impl Resting {
             let meta = handoff.stat(std::ffi::OsStr::from_bytes(name));
             let lying = lying(handoff, name, Loop::Rests);
             let mtime_ns = meta.map_or(0, |meta| meta.mtime_ns);
-            rows.extend(lying.map(|lying| entry_row(name, mtime_ns, lying)));
+            rows.extend(lying.map(|lying| entry_row(name, mtime_ns, &lying)));
         }
         Ok(Self { rows, held })
     }
