@@ -82,9 +82,7 @@ fn a_part_that_is_replaced_is_noticed_before_the_next_scan() {
     let env = env();
     let daemon = env.start_ready(&["-porch", "builtin", "-period", "1h"]);
     fs::rename(env.handoff("status"), env.handoff("away")).unwrap();
-    wait_until("it is noticed", || {
-        env.operate_json(&["status"]).0["not_ready"].to_string() == r#"["directory-replaced"]"#
-    });
+    wait_until("it is noticed", || env.operate_json(&["status"]).0["not_ready"][0] == "directory-replaced");
     fs::rename(env.handoff("away"), env.handoff("status")).unwrap();
     wait_until("it is back", || env.operate_json(&["status"]).0["ready"] == true);
     daemon.stop().expect(0);
