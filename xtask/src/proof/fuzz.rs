@@ -79,7 +79,9 @@ fn intent(input: &[u8]) -> Result<(), String> {
     let _ = intent::correlation_id(input);
     match intent::judge(input, Policy::default()) {
         Ok(intent) => {
-            let whole = serde_json::from_slice::<serde_json::Value>(input);
+            // One byte order mark is none of the text.
+            let text = input.strip_prefix(b"\xef\xbb\xbf").unwrap_or(input);
+            let whole = serde_json::from_slice::<serde_json::Value>(text);
             ensure(whole.is_ok_and(|value| value.is_object()), "accepted what is no JSON object")?;
             ensure(text::is_label(&intent.key.namespace), "a namespace that is no label")?;
             ensure(intent.replicas.is_none_or(|n| (1..=100).contains(&n)), "replicas out of range")?;
