@@ -186,7 +186,7 @@ fn run_daemon(matches: &ArgMatches) -> u8 {
         LogFormat::Auto => !std::io::stderr().is_terminal(),
     };
     if let Err(error) = telemetry::init(config.log_level, json, &progress) {
-        let message = format!("cannot start the log thread: {error}");
+        let message = format!("{} cannot start the log thread: {error}", Code::DirectorySetup);
         return complain(&message, Code::DirectorySetup.remedy(), exit::SET_UP);
     }
     for warning in &config.warnings {
