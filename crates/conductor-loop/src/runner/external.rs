@@ -2,6 +2,7 @@
 //! ended; each ending has its own name. Waiting is one poll over the process, both streams and the stop sign.
 
 use super::capture::Stream;
+use super::orphans::RunNumber;
 use super::staging::Copy;
 use super::{Job, Program, Settings, Stop, Worker, leftovers};
 use crate::sys::outlet::Outage;
@@ -63,9 +64,11 @@ pub(super) fn run(worker: &Worker, settings: &Settings, program: &Program, copy:
     }
     let begin = Instant::now();
     run.command = std::iter::once(executable.display().to_string()).chain(words.iter().cloned()).collect();
+    let number = worker.orphans.begin();
     let child = match command(worker, settings, &executable, job).args(&words).spawn() {
         Ok(child) => child,
         Err(error) => {
+            run.leftovers = worker.orphans.end(number, &[]);
             run.ending = not_started(worker, program, &error);
             return run;
         }
@@ -73,11 +76,13 @@ pub(super) fn run(worker: &Worker, settings: &Settings, program: &Program, copy:
     match Running::new(worker, settings, job, child, begin) {
         Ok(running) => {
             let marks = leftovers::marks(job.seq, &job.claim.sha256);
-            let (ending, stdout, stderr, left) = running.until_its_end(&marks);
+            let (ending, stdout, stderr, left) = running.until_its_end(number, &marks);
             let ending = looked_over(worker, settings, ending);
             Run { ending, duration: begin.elapsed(), stdout, stderr, leftovers: left, ..run }
         }
         Err(error) => {
+            let marks = leftovers::marks(job.seq, &job.claim.sha256);
+            run.leftovers = leftovers::named_once(worker.orphans.end(number, &marks));
             run.ending = Ending::Unwatched { reason: error.to_string() };
             run
         }
@@ -206,7 +211,11 @@ impl<'w> Running<'w> {
         }
     }
 
-    fn until_its_end(mut self, marks: &[String]) -> (Ending, Capture, Capture, Vec<String>) {
+    fn until_its_end(
+        mut self,
+        number: RunNumber,
+        marks: &[String],
+    ) -> (Ending, Capture, Capture, Vec<String>) {
         let mut ladder = Ladder::Free;
         let status = loop {
             ladder = self.climb(ladder);
@@ -225,7 +234,7 @@ impl<'w> Running<'w> {
                 break self.child.wait();
             }
         };
-        let left = self.end_leftovers(marks);
+        let left = self.end_leftovers(number, marks);
         self.drain_rest();
         let ending = match status {
             Ok(status) => named(status, ladder, self.limit),
@@ -286,14 +295,14 @@ impl<'w> Running<'w> {
     }
 
     /// Kills what is left of the group and what escaped from it, and says what it was.
-    fn end_leftovers(&self, marks: &[String]) -> Vec<String> {
+    fn end_leftovers(&self, number: RunNumber, marks: &[String]) -> Vec<String> {
         let mut left = Vec::new();
         if process::group_exists(self.pid) {
             left.extend(process::group_members(self.pid).iter().map(leftovers::describe));
             process::kill_group(self.pid);
         }
-        left.extend(leftovers::end_escaped(marks));
-        left
+        left.extend(self.worker.orphans.end(number, marks));
+        leftovers::named_once(left)
     }
 
     fn drain_rest(&mut self) {

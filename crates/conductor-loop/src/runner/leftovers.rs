@@ -1,12 +1,12 @@
-//! Processes that outlive their run: escaped grandchildren while we live, whole porches of a daemon that was killed.
-//! They are recognised by what we put into their environment, which they inherit wherever they go.
+//! How processes that outlive their run are named, and the porches of a daemon that was killed: those are recognised by what
+//! we recorded, by what we put into their environment, and by what they use in the staging directory.
 
 use super::external::is_alive;
 use super::ledger::RunLine;
-use crate::sys::process::{self, ProcessInfo};
-use crate::sys::wake::wait_readable;
+use super::orphans::wait_for_end;
+use crate::sys::process::{self, ProcessId, ProcessInfo};
 use conductor_core::Digest;
-use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// The entries of the environment that mark one intent's processes.
@@ -18,48 +18,77 @@ pub(super) fn describe(process: &ProcessInfo) -> String {
     format!("{} {}", process.id.pid, conductor_core::scrub::line(&process.name, 40))
 }
 
-/// Ends orphans of this run that left the process group (setsid, double fork) and became our children.
-pub(super) fn end_escaped(marks: &[String]) -> Vec<String> {
-    let mut ended = Vec::new();
-    for number in process::adopted() {
-        if process::reap(number) {
+/// At most so many are named; the others are counted.
+const NAMED_MAX: usize = 20;
+
+/// Each once, and not more than a reader wants to see.
+pub(super) fn named_once(found: Vec<String>) -> Vec<String> {
+    let mut named: Vec<String> = Vec::new();
+    let mut more = 0_usize;
+    for one in found {
+        if named.contains(&one) {
             continue;
         }
-        if process::has_environment(number, marks)
-            && let Some(info) = process::info(number)
-        {
-            process::kill(info.id);
-            process::reap(number);
-            ended.push(describe(&info));
+        if named.len() < NAMED_MAX {
+            named.push(one);
+        } else {
+            more += 1;
         }
     }
-    ended
+    if more > 0 {
+        named.push(format!("and {more} more"));
+    }
+    named
 }
 
-/// Ends what the porches of a dead daemon left running: by process group of the recorded process, and by environment,
-/// which also finds what escaped and what was started just before the record. Returns what was ended.
+/// Ends what the porches of a dead daemon left running: by process group of the recorded process; by environment, which also
+/// finds what escaped and what was started just before the record; and by what it has open in the staging directory, which
+/// finds what emptied its environment. Returns what was ended.
 pub fn kill_leftovers(lines: &[RunLine], open: &[(u64, Digest)], staging: &str) -> Vec<String> {
-    let mut ended = Vec::new();
+    let mut ended: Vec<ProcessInfo> = Vec::new();
     for line in lines {
         if let Some(id) = line.process.filter(|id| is_alive(*id)) {
-            ended.extend(process::group_members(id.pid).iter().map(describe));
+            ended.extend(process::group_members(id.pid));
             process::kill_group(id.pid);
             process::kill(id);
         }
     }
+    let first = lines.iter().filter_map(|line| line.process).map(|process| process.start).min();
     if !lines.is_empty() {
         for process in process::all().into_iter().filter(|process| !process.zombie) {
             let marked = open
                 .iter()
                 .any(|(seq, sha256)| process::has_environment(process.id.pid, &marks(*seq, sha256)));
-            if marked && works_in(process.id.pid, staging) {
+            if (marked && works_in(process.id.pid, staging)) || is_unmarked_rest(&process, first, staging) {
                 process::kill(process.id);
-                ended.push(describe(&process));
+                ended.push(process);
             }
         }
     }
-    wait_for_end(lines);
-    ended
+    // Nothing of the same intent runs before it has ended.
+    let recorded = lines.iter().filter_map(|line| line.process);
+    let killed: Vec<ProcessId> = recorded.chain(ended.iter().map(|process| process.id)).collect();
+    wait_for_end(&killed, Instant::now() + Duration::from_secs(5));
+    named_once(ended.iter().map(describe).collect())
+}
+
+/// Whether a process without our marks is surely of a run: it began after one of the recorded runs, is nobody's at a terminal
+/// (somebody may look around in the staging directory), and works or has a file open in the staging directory.
+fn is_unmarked_rest(process: &ProcessInfo, first: Option<u64>, staging: &str) -> bool {
+    first.is_some_and(|first| process.id.start >= first)
+        && !process.at_terminal
+        && process.id.pid != std::process::id()
+        && uses(process.id.pid, staging)
+}
+
+/// Whether the working directory or an open file lies in our staging.
+fn uses(number: u32, staging: &str) -> bool {
+    let leads_there = |link: &Path| std::fs::read_link(link).is_ok_and(|target| target.starts_with(staging));
+    if leads_there(Path::new(&format!("/proc/{number}/cwd"))) {
+        return true;
+    }
+    let files = std::fs::read_dir(format!("/proc/{number}/fd")).into_iter().flatten().flatten();
+    files.map(|file| file.path()).any(|file| leads_there(&file))
 }
 
 /// Whether the process belongs to this handoff directory: its working directory or command line lies in our staging.
@@ -67,19 +96,4 @@ fn works_in(number: u32, staging: &str) -> bool {
     let cwd = std::fs::read_link(format!("/proc/{number}/cwd")).is_ok_and(|cwd| cwd.starts_with(staging));
     cwd || std::fs::read(format!("/proc/{number}/cmdline"))
         .is_ok_and(|line| String::from_utf8_lossy(&line).split('\0').any(|word| word.starts_with(staging)))
-}
-
-/// A killed process may take a moment to end; nothing of the same intent runs before it has.
-fn wait_for_end(lines: &[RunLine]) {
-    let until = Instant::now() + Duration::from_secs(5);
-    for id in lines.iter().filter_map(|line| line.process) {
-        // Taken before the look, so that the number cannot have gone to another process in between.
-        let Ok(process) = process::descriptor(id.pid) else { continue };
-        while is_alive(id) && Instant::now() < until {
-            let left = until.saturating_duration_since(Instant::now());
-            if wait_readable([Some(process.as_fd())], Some(left)).is_err() {
-                std::thread::sleep(Duration::from_millis(5)); // Nothing can wake us: that is what failed.
-            }
-        }
-    }
 }

@@ -7,6 +7,7 @@ mod executable;
 mod external;
 mod ledger;
 mod leftovers;
+mod orphans;
 mod program;
 mod staging;
 
@@ -25,6 +26,7 @@ use conductor_core::desk::Place;
 use conductor_core::outcome::{Capture, Ending, Postponed, Run};
 use conductor_core::record::Claim;
 use crossbeam_channel::{Receiver, Sender};
+use orphans::Orphans;
 use staging::Copy;
 use std::io;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -167,6 +169,7 @@ pub struct Runner {
     stop: Arc<StopSign>,
     settings: Arc<RwLock<Settings>>,
     threads: Vec<JoinHandle<()>>,
+    orphans: Arc<Orphans>,
 }
 
 /// Everything a worker needs besides its jobs.
@@ -177,6 +180,8 @@ struct Worker {
     ledger: Arc<RunLedger>,
     stop: Arc<StopSign>,
     waker: Waker,
+    /// What left the runs of all workers behind.
+    orphans: Arc<Orphans>,
     /// Taken while bytes are read back, so that those of one intent at a time are in memory for it.
     reading: Arc<Mutex<()>>,
 }
@@ -210,7 +215,8 @@ impl Runner {
         let settings = Arc::new(RwLock::new(settings));
         let reading = Arc::new(Mutex::new(()));
         // Whole from the beginning: where a later worker cannot be started, the earlier ones end before that is told.
-        let mut runner = Self { jobs: Some(jobs), stop, settings, threads: Vec::with_capacity(workers) };
+        let (threads, orphans) = (Vec::with_capacity(workers), Arc::new(Orphans::default()));
+        let mut runner = Self { jobs: Some(jobs), stop, settings, threads, orphans };
         for (number, waker) in wakers.into_iter().enumerate() {
             let worker = Worker {
                 number,
@@ -219,6 +225,7 @@ impl Runner {
                 ledger: Arc::clone(ledger),
                 stop: Arc::clone(&runner.stop),
                 waker,
+                orphans: Arc::clone(&runner.orphans),
                 reading: Arc::clone(&reading),
             };
             let (receiver, report) = (receiver.clone(), report.clone());
@@ -285,11 +292,19 @@ impl Runner {
         change(&mut self.settings.write().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Ends the workers after their current job.
+    /// Ends the workers after their current job, and what their runs left behind. What git leaves running after the embedded
+    /// engine (the care of a repository) is git's and goes on.
     pub fn join(&mut self) {
         self.jobs = None;
         for thread in self.threads.drain(..) {
             let _ = thread.join();
+        }
+        let settings = self.settings.read().unwrap_or_else(PoisonError::into_inner);
+        if matches!(settings.engine, Engine::External(_)) {
+            let left = leftovers::named_once(self.orphans.end_all());
+            if !left.is_empty() {
+                tracing::warn!(left_over = left.join(", "), "processes outlived porch and were killed");
+            }
         }
     }
 }

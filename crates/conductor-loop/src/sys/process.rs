@@ -7,6 +7,7 @@ use rustix::process::{
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::OnceLock;
 
 /// A process of which we know that its number has not been given to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct ProcessInfo {
     pub name: String,
     /// Its process group.
     pub group: u32,
+    /// Whether it has a controlling terminal: somebody sits at it.
+    pub at_terminal: bool,
     /// Whether it is only waiting to be reaped.
     pub zombie: bool,
 }
@@ -36,7 +39,21 @@ fn pid(number: u32) -> Option<Pid> {
 
 /// Makes orphaned descendants our children instead of init's, so that escaped ones can be found and killed.
 pub fn adopt_orphans() -> io::Result<()> {
+    // A program that was started through a shell may have children that are none of ours.
+    FROM_BEFORE.get_or_init(|| children_of_main().into_iter().filter_map(info).collect());
     Ok(set_child_subreaper(pid(std::process::id()))?)
+}
+
+/// The children that the process had before it started any. Not set: nothing is adopted.
+static FROM_BEFORE: OnceLock<Vec<ProcessInfo>> = OnceLock::new();
+
+/// Whether a child was there before we started any, or is in the process group of one that was and still lives: it may be
+/// that one's orphan.
+pub fn is_from_before(process: &ProcessInfo) -> bool {
+    let before = FROM_BEFORE.get().into_iter().flatten();
+    before
+        .filter(|stranger| stranger.id == process.id || stranger.group == process.group)
+        .any(|stranger| info(stranger.id.pid).is_some_and(|now| now.id == stranger.id))
 }
 
 /// A descriptor that becomes readable when the process ends.
@@ -85,6 +102,7 @@ pub fn info(number: u32) -> Option<ProcessInfo> {
         id: ProcessId { pid: number, start: fields.get(19)?.parse().ok()? },
         name,
         group: fields.get(2)?.parse().ok()?,
+        at_terminal: *fields.get(4)? != "0",
         zombie: matches!(*fields.first()?, "Z" | "X"),
     })
 }
@@ -100,9 +118,15 @@ pub fn group_members(group: u32) -> Vec<ProcessInfo> {
     all().into_iter().filter(|process| process.group == group && !process.zombie).collect()
 }
 
-/// Children of the main thread: orphans that were adopted, since only other threads start programs.
+/// Orphans that we adopted, and children from before ([`is_from_before`]). None where orphans are not adopted.
 pub fn adopted() -> Vec<u32> {
+    if FROM_BEFORE.get().is_some() { children_of_main() } else { Vec::new() }
+}
+
+/// Children of the main thread: only other threads start programs.
+fn children_of_main() -> Vec<u32> {
     let own = std::process::id();
+    // Where the kernel does not keep the list, no orphan can be told from a program that we started.
     let text = fs::read_to_string(format!("/proc/self/task/{own}/children")).unwrap_or_default();
     text.split_ascii_whitespace().filter_map(|number| number.parse().ok()).collect()
 }

@@ -31,6 +31,7 @@ mod memory;
 mod monitoring;
 mod operate;
 mod order;
+mod orphans;
 mod overlap;
 mod owners;
 mod ownership;

@@ -1,0 +1,135 @@
+//! Processes that left their run behind: orphans that became our children. What they put into or took out of their environment
+//! does not matter: an adopted child belongs to the runs that were under way when it was first seen, and ends with the last
+//! of them. Programs that we start ourselves are children of other threads than the main one, and never looked at here.
+
+use super::leftovers::describe;
+use crate::sys::process::{self, ProcessId, ProcessInfo};
+use crate::sys::wake::wait_readable;
+use std::collections::BTreeSet;
+use std::os::fd::AsFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long the children of what was killed are looked for: they become ours when their parent is gone.
+const PURSUIT: Duration = Duration::from_secs(2);
+
+/// Adopted children and the runs they may come from.
+#[derive(Debug, Default)]
+pub(super) struct Orphans(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    begun: u64,
+    active: BTreeSet<u64>,
+    seen: Vec<Orphan>,
+}
+
+#[derive(Debug)]
+struct Orphan {
+    process: ProcessInfo,
+    /// Those of the runs under way at the first sight of it that have not ended yet.
+    runs: BTreeSet<u64>,
+}
+
+/// A run under way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RunNumber(u64);
+
+impl Orphans {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A run begins: before its program is started, so that nothing of it is ever seen without it.
+    pub(super) fn begin(&self) -> RunNumber {
+        let mut state = self.state();
+        state.begun += 1;
+        let number = state.begun;
+        state.active.insert(number);
+        RunNumber(number)
+    }
+
+    /// A run has ended. Ends the orphans with its marks, and those that belong to no run under way any more.
+    pub(super) fn end(&self, run: RunNumber, marks: &[String]) -> Vec<String> {
+        self.pursue(|state| {
+            state.look();
+            state.active.remove(&run.0);
+            for orphan in &mut state.seen {
+                orphan.runs.remove(&run.0);
+            }
+            state.due(marks)
+        })
+    }
+
+    /// No run is under way any more, and none will be: ends every orphan.
+    pub(super) fn end_all(&self) -> Vec<String> {
+        self.pursue(|state| {
+            state.active.clear();
+            state.seen.clear();
+            state.look();
+            state.due(&[])
+        })
+    }
+
+    /// Looks again until what was killed has left no child behind, for a bounded time.
+    fn pursue(&self, due: impl Fn(&mut State) -> Vec<ProcessInfo>) -> Vec<String> {
+        let until = Instant::now() + PURSUIT;
+        let mut ended: Vec<ProcessInfo> = Vec::new();
+        loop {
+            let found = due(&mut self.state());
+            found.iter().for_each(|process| process::kill(process.id));
+            wait_for_end(&found.iter().map(|process| process.id).collect::<Vec<_>>(), until);
+            let none = found.is_empty();
+            ended.extend(found);
+            if none || Instant::now() >= until {
+                break;
+            }
+        }
+        let mut named: Vec<String> = ended.iter().map(describe).collect();
+        named.sort_unstable();
+        named.dedup();
+        named
+    }
+}
+
+impl State {
+    /// One read of the list of children, which is empty nearly always.
+    fn look(&mut self) {
+        let mut present = Vec::new();
+        for number in process::adopted() {
+            if process::reap(number) {
+                continue;
+            }
+            let Some(process) = process::info(number) else { continue };
+            if !process::is_from_before(&process) {
+                present.push(process);
+            }
+        }
+        self.seen.retain(|orphan| present.iter().any(|process| process.id == orphan.process.id));
+        for process in present {
+            if !self.seen.iter().any(|orphan| orphan.process.id == process.id) {
+                self.seen.push(Orphan { process, runs: self.active.clone() });
+            }
+        }
+    }
+
+    fn due(&self, marks: &[String]) -> Vec<ProcessInfo> {
+        let marked = |id: ProcessId| !marks.is_empty() && process::has_environment(id.pid, marks);
+        let due = self.seen.iter().filter(|orphan| orphan.runs.is_empty() || marked(orphan.process.id));
+        due.map(|orphan| orphan.process.clone()).collect()
+    }
+}
+
+/// A killed process may take a moment to end.
+pub(super) fn wait_for_end(killed: &[ProcessId], until: Instant) {
+    for id in killed {
+        // Taken before the look, so that the number cannot have gone to another process in between.
+        let Ok(process) = process::descriptor(id.pid) else { continue };
+        while super::external::is_alive(*id) && Instant::now() < until {
+            let left = until.saturating_duration_since(Instant::now());
+            if wait_readable([Some(process.as_fd())], Some(left)).is_err() {
+                std::thread::sleep(Duration::from_millis(5)); // Nothing can wake us: that is what failed.
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Processes that leave their run behind without any mark of ours: they end with it, and what is not ours does not.
+
+use crate::env;
+use conductor_testkit::{TestEnv, flat, wait_until};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// A program that starts an orphan and tells its number; its target decides: only `bad` does.
+fn porch(env: &TestEnv, orphan: &str) -> String {
+    let path = env.path("hostile-porch");
+    let told = env.path("orphan");
+    let text = format!(
+        "#!/bin/sh\nexport PATH=/usr/bin:/bin TOLD={}\ncase \"$2\" in *bad*) {orphan}\nwhile ! [ -s \"$TOLD\" ]; do sleep .01; done;; *) sleep .2;; esac\n",
+        told.display()
+    );
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path.display().to_string()
+}
+
+/// Tells its number only when it has left everything.
+fn escaped(told: &str) -> String {
+    format!(
+        "setsid env -i /bin/sh -c 'echo $$ >{told}.new; mv {told}.new {told}; exec /bin/sleep 987' </dev/null >/dev/null 2>&1 &"
+    )
+}
+
+fn told(env: &TestEnv) -> PathBuf {
+    env.path("orphan")
+}
+
+fn number(env: &TestEnv) -> Option<u32> {
+    std::fs::read_to_string(told(env)).ok()?.trim().parse().ok()
+}
+
+fn is_alive(number: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+fn can_escape() -> bool {
+    let can = conductor_testkit::has("setsid");
+    if !can {
+        eprintln!("NOT TESTED: orphans without marks (setsid is not installed)");
+    }
+    can
+}
+
+#[test]
+fn an_orphan_without_our_marks_ends_with_its_run_and_is_named() {
+    if !can_escape() {
+        return;
+    }
+    let twice = |told: &str| {
+        format!(
+            "(setsid env -i /bin/sh -c '(setsid /bin/sh -c \"echo \\$\\$ >{told}.new; mv {told}.new {told}; exec /bin/sleep 987\" &)' </dev/null >/dev/null 2>&1 &)"
+        )
+    };
+    let makers: [&dyn Fn(&str) -> String; 2] = [&escaped, &twice];
+    for maker in makers {
+        let env = env();
+        let porch = porch(&env, &maker(&told(&env).display().to_string()));
+        env.drop_file("intent-bad.json", flat("bad", 3));
+        let finished = env.once(&["-porch", &porch, "-workers", "1"]).expect(0);
+        let orphan = number(&env).expect("the orphan told its number");
+        assert!(!is_alive(orphan), "the orphan outlived the daemon");
+        let log = finished.log();
+        let named = |line: &serde_json::Value| {
+            line["left_over"].as_str().is_some_and(|left| left.contains(&format!("{orphan} ")))
+                && line["seq"].is_u64()
+        };
+        assert_eq!(log.iter().filter(|line| named(line)).count(), 1, "{log:?}");
+    }
+}
+
+#[test]
+fn an_orphan_among_runs_that_go_on_is_gone_in_bounded_time() {
+    if !can_escape() {
+        return;
+    }
+    let env = env();
+    let porch = porch(&env, &escaped(&told(&env).display().to_string()));
+    let daemon = env.start_ready(&["-porch", &porch, "-workers", "4"]);
+    let mut dropped = 0;
+    let more = |dropped: &mut usize| {
+        for _ in 0..4 {
+            env.drop_file(&format!("intent-t{dropped}.json"), flat(&format!("t{}", *dropped % 8), 3));
+            *dropped += 1;
+        }
+    };
+    more(&mut dropped);
+    env.drop_file("intent-bad.json", flat("bad", 3));
+    let dropped = std::cell::Cell::new(dropped);
+    wait_until("the orphan is gone while others run", || {
+        if env.names("processed").len() + 8 > dropped.get() {
+            let mut count = dropped.get();
+            more(&mut count);
+            dropped.set(count);
+        }
+        number(&env).is_some_and(|orphan| !is_alive(orphan))
+    });
+    wait_until("all runs have ended", || {
+        (0..dropped.get()).all(|n| env.status(&format!("intent-t{n}.json")).is_some())
+    });
+    for n in 0..dropped.get() {
+        let status = env.status(&format!("intent-t{n}.json")).unwrap();
+        assert_eq!(
+            (status["status"].as_str(), status["attempts"].as_u64()),
+            (Some("success"), Some(1)),
+            "{status}"
+        );
+    }
+    daemon.stop().expect(0);
+}
+
+#[test]
+fn a_child_from_before_the_start_is_not_killed() {
+    if !can_escape() {
+        return;
+    }
+    let env = env();
+    let porch = porch(&env, &escaped(&told(&env).display().to_string()));
+    env.drop_file("intent-bad.json", flat("bad", 3));
+    let daemon = env.command(&["-once", "-porch", &porch]);
+    let before = env.path("before");
+    let mut command = Command::new("/bin/sh");
+    let script = "sleep 600 </dev/null >/dev/null 2>&1 & echo $! >\"$0\"; exec \"$@\"";
+    command.arg("-c").arg(script).arg(&before).arg(daemon.get_program()).args(daemon.get_args());
+    command.env_clear().envs(daemon.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.env("PATH", "/usr/bin:/bin").process_group(0);
+    assert!(command.output().unwrap().status.success());
+    let before: u32 = std::fs::read_to_string(before).unwrap().trim().parse().unwrap();
+    let lives = is_alive(before);
+    let started = rustix::process::Pid::from_raw(i32::try_from(before).unwrap()).unwrap();
+    rustix::process::kill_process(started, rustix::process::Signal::KILL).unwrap();
+    assert!(lives, "a child of the daemon's shell was killed");
+    assert!(!is_alive(number(&env).unwrap()), "the orphan of the run was not");
+}
+
+#[test]
+fn an_orphan_of_a_killed_daemon_ends_at_the_next_start() {
+    if !can_escape() {
+        return;
+    }
+    let env = env();
+    let orphan = escaped(&told(&env).display().to_string()) + " sleep 600 &\nwait";
+    let first = porch(&env, &orphan);
+    env.drop_file("intent-bad.json", flat("bad", 3));
+    let daemon = env.start_ready(&["-porch", &first]);
+    wait_until("the orphan told its number", || number(&env).is_some());
+    daemon.kill();
+    let orphan = number(&env).unwrap();
+    assert!(is_alive(orphan));
+    env.once(&["-porch", "/bin/true"]).expect(0);
+    assert!(!is_alive(orphan), "it outlived the next start");
+}
+
+#[test]
+fn nothing_that_escaped_is_left_after_stopping_at_once() {
+    if !can_escape() {
+        return;
+    }
+    let env = env();
+    let orphan = escaped(&told(&env).display().to_string()) + " trap '' TERM; sleep 600 & wait; sleep 600";
+    let porch = porch(&env, &orphan);
+    env.drop_file("intent-bad.json", flat("bad", 3));
+    let daemon = env.start_ready(&["-porch", &porch, "-grace-period", "1m"]);
+    wait_until("the orphan told its number", || number(&env).is_some());
+    daemon.signal(rustix::process::Signal::TERM);
+    daemon.wait_log("stopping");
+    daemon.signal(rustix::process::Signal::TERM);
+    daemon.wait();
+    assert!(!is_alive(number(&env).unwrap()), "it outlived the daemon");
+}
