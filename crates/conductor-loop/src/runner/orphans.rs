@@ -77,7 +77,9 @@ impl Orphans {
         let mut ended: Vec<ProcessInfo> = Vec::new();
         loop {
             let found = due(&mut self.state());
-            found.iter().for_each(|process| process::kill(process.id));
+            for process in &found {
+                process::kill(process.id);
+            }
             wait_for_end(&found.iter().map(|process| process.id).collect::<Vec<_>>(), until);
             let none = found.is_empty();
             ended.extend(found);

@@ -43,6 +43,7 @@ mod reach;
 mod readme;
 mod recovery;
 mod reload;
+mod repositories;
 mod secrets;
 mod secure;
 mod signals;

@@ -1,0 +1,117 @@
+//! Repositories that are slow, full, gone or whose remote hangs: only what leads there waits, and none of it fails.
+
+use crate::endpoints::{get, listening};
+use crate::env;
+use crate::lifecycle::Mounted;
+use conductor_testkit::{TestEnv, flat, has, wait_until};
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+fn git(env: &TestEnv, dir: &str, words: &[&str]) {
+    let mut command = Command::new("git");
+    command.args(["-c", "user.name=Test", "-c", "user.email=test@localhost", "-C"]).arg(env.path(dir));
+    let output = command.args(words).env("HOME", env.path(".")).output().unwrap();
+    assert!(output.status.success(), "git {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Two repositories with a commit each; one route leads to each by its namespace. None where git is not installed.
+fn two_repositories(env: &TestEnv, push: &str) -> Option<String> {
+    if !has("git") {
+        eprintln!("NOT TESTED: repositories (git is not installed)");
+        return None;
+    }
+    let mut table = String::new();
+    for (name, push) in [("far", push), ("near", "")] {
+        fs::create_dir_all(env.path(name)).unwrap();
+        git(env, name, &["init", "-q", "-b", "main"]);
+        git(env, name, &["commit", "-q", "--allow-empty", "-m", "begin"]);
+        table += &format!(
+            "[repository.{name}]\ngit = \"{}\"\n{push}\n[[route]]\nnamespace = \"{name}\"\nrepository = \"{name}\"\n",
+            env.path(name).display()
+        );
+    }
+    fs::write(env.path("c.toml"), table).unwrap();
+    Some(env.path("c.toml").display().to_string())
+}
+
+fn drop_intents(env: &TestEnv, namespace: &str, count: usize) {
+    for n in 0..count {
+        let text = flat(&format!("t{n}"), 3).replace("\"test\"", &format!("\"{namespace}\""));
+        env.drop_file(&format!("intent-{namespace}{n}.json"), text);
+    }
+}
+
+fn all_succeed(env: &TestEnv, namespace: &str, count: usize) {
+    for n in 0..count {
+        let status = env.wait_status(&format!("intent-{namespace}{n}.json"));
+        assert_eq!((&status["status"], &status["attempts"]), (&"success".into(), &1.into()), "{status}");
+    }
+}
+
+fn explained(env: &TestEnv, file: &str, word: &str) {
+    wait_until(&format!("{file} waits for {word}"), || env.operate(&["explain", file]).stdout.contains(word));
+}
+
+#[test]
+fn a_remote_that_never_answers_keeps_only_its_own_waiting() {
+    let env = env();
+    let Some(config) = two_repositories(&env, "push = \"origin\"") else { return };
+    // Connections are accepted by the system, and nobody ever says anything on them.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let remote = format!("git://{}/far", silent.local_addr().unwrap());
+    git(&env, "far", &["remote", "add", "origin", &remote]);
+    let flags = ["-porch", "builtin", "-config", &config, "-workers", "2", "-timeout", "4s"];
+    let (daemon, address) = listening(&env, &flags);
+    drop_intents(&env, "far", 6);
+    wait_until("an intent runs into the remote", || {
+        silent.set_nonblocking(true).is_ok() && silent.accept().is_ok()
+    });
+    drop_intents(&env, "near", 3);
+    all_succeed(&env, "near", 3);
+    assert_eq!(env.names("status").len(), 3, "nothing else was decided");
+    wait_until("readiness names it", || get(address, "/readyz").1.contains("remote-unreachable"));
+    explained(&env, "intent-far0.json", "remote-unreachable");
+    assert_eq!((env.names("failed").len(), env.names("status").len()), (0, 3));
+    daemon.stop().expect(0);
+}
+
+#[test]
+fn a_remote_with_a_slow_hook_gets_every_intent_at_its_first_start() {
+    let env = env();
+    let Some(config) = two_repositories(&env, "push = \"origin\"") else { return };
+    fs::create_dir(env.path("remote.git")).unwrap();
+    git(&env, "remote.git", &["init", "-q", "--bare", "-b", "main"]);
+    git(&env, "far", &["remote", "add", "origin", env.path("remote.git").to_str().unwrap()]);
+    git(&env, "far", &["push", "-q", "origin", "main"]);
+    let hook = env.path("remote.git/hooks/pre-receive");
+    fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    // Longer than a worker waits for a repository.
+    fs::write(&hook, "#!/bin/sh\nsleep .4\n").unwrap();
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+    let daemon = env.start_ready(&["-porch", "builtin", "-config", &config, "-workers", "4"]);
+    drop_intents(&env, "far", 12);
+    all_succeed(&env, "far", 12);
+    daemon.stop().expect(0);
+}
+
+#[test]
+fn a_full_repository_keeps_only_its_own_waiting() {
+    let env = env();
+    fs::create_dir(env.path("far")).unwrap();
+    let Some(mounted) = Mounted::new("tmpfs", env.path("far"), "size=4m,mode=755") else { return };
+    let Some(config) = two_repositories(&env, "") else { return };
+    let ballast = env.path("far/.git/ballast");
+    assert!(fs::write(&ballast, vec![0; 8 << 20]).is_err(), "it is full");
+    let daemon = env.start_ready(&["-porch", "builtin", "-config", &config]);
+    drop_intents(&env, "far", 3);
+    explained(&env, "intent-far0.json", "out-full");
+    drop_intents(&env, "near", 3);
+    all_succeed(&env, "near", 3);
+    assert_eq!((env.names("failed").len(), env.names("status").len()), (0, 3));
+    fs::remove_file(ballast).unwrap();
+    all_succeed(&env, "far", 3);
+    daemon.stop().expect(0);
+    drop(mounted);
+}
