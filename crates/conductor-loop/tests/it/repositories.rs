@@ -22,17 +22,17 @@ fn two_repositories(env: &TestEnv, push: &str) -> Option<String> {
         eprintln!("NOT TESTED: repositories (git is not installed)");
         return None;
     }
-    let mut table = String::new();
+    let mut table = Vec::new();
     for (name, push) in [("far", push), ("near", "")] {
         fs::create_dir_all(env.path(name)).unwrap();
         git(env, name, &["init", "-q", "-b", "main"]);
         git(env, name, &["commit", "-q", "--allow-empty", "-m", "begin"]);
-        table += &format!(
+        table.push(format!(
             "[repository.{name}]\ngit = \"{}\"\n{push}\n[[route]]\nnamespace = \"{name}\"\nrepository = \"{name}\"\n",
             env.path(name).display()
-        );
+        ));
     }
-    fs::write(env.path("c.toml"), table).unwrap();
+    fs::write(env.path("c.toml"), table.concat()).unwrap();
     Some(env.path("c.toml").display().to_string())
 }
 
