@@ -153,7 +153,7 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
         tracing::debug!(%error, "inherited descriptors stay as they are: porch may see them");
     }
     if let Err(error) = crate::sys::process::adopt_orphans() {
-        tracing::warn!(%error, "escaped grandchildren of porch cannot be found");
+        tracing::warn!(%error, "what leaves the process group of a porch is not found and goes on");
     }
     if rustix::process::geteuid().is_root() {
         tracing::warn!("running as root; a user of its own is safer");

@@ -13,6 +13,7 @@ use crate::store::{Store, StoreError};
 use crate::sys::attempt::{could_change, could_make, could_write};
 use crate::sys::dir::Dir;
 use crate::sys::outlet::{Outage, Outlet, Outlook};
+use crate::sys::process::cannot_tell_orphans;
 use crate::sys::slots::Slots;
 use crate::sys::watch::Watch;
 use crate::sys::{descriptor_limit, kernel_lacks};
@@ -405,13 +406,19 @@ fn descriptors(config: &Config) -> Finding {
 
 fn kernel(_: &Config) -> Finding {
     let lacks = kernel_lacks();
-    if lacks.is_empty() {
-        return good("openat2, renameat2 and pidfd_open are there");
+    if !lacks.is_empty() {
+        return bad(
+            format!("without {}", lacks.join(", ")),
+            "Linux 5.6 or newer, and a sandbox that permits these calls.",
+        );
     }
-    bad(
-        format!("without {}", lacks.join(", ")),
-        "Linux 5.6 or newer, and a sandbox that permits these calls.",
-    )
+    match cannot_tell_orphans() {
+        Some(error) => warning(
+            format!("what leaves the process group of a porch is not found: {error}"),
+            "A kernel with CONFIG_PROC_CHILDREN, and /proc mounted.",
+        ),
+        None => good("openat2, renameat2 and pidfd_open are there"),
+    }
 }
 
 /// A clock that was set back makes files look as if they came from the future, and retention wait.

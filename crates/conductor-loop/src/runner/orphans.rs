@@ -97,8 +97,16 @@ impl Orphans {
 impl State {
     /// One read of the list of children, which is empty nearly always.
     fn look(&mut self) {
+        let adopted = match process::adopted() {
+            Ok(adopted) => adopted,
+            Err(error) => {
+                // What is known stays known, and the end of the next run looks again.
+                tracing::warn!(%error, "what porch left running cannot be looked for at the moment");
+                return;
+            }
+        };
         let mut present = Vec::new();
-        for number in process::adopted() {
+        for number in adopted {
             if process::reap(number) {
                 continue;
             }

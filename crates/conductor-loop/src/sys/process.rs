@@ -37,10 +37,12 @@ fn pid(number: u32) -> Option<Pid> {
     Pid::from_raw(i32::try_from(number).ok()?)
 }
 
-/// Makes orphaned descendants our children instead of init's, so that escaped ones can be found and killed.
+/// Makes orphaned descendants our children instead of init's, so that escaped ones can be found and killed. An error where
+/// that cannot be done, or where the kernel does not list a thread's children: then nothing is adopted.
 pub fn adopt_orphans() -> io::Result<()> {
     // A program that was started through a shell may have children that are none of ours.
-    FROM_BEFORE.get_or_init(|| children_of_main().into_iter().filter_map(info).collect());
+    let children = children_of_main()?;
+    FROM_BEFORE.get_or_init(|| children.into_iter().filter_map(info).collect());
     Ok(set_child_subreaper(pid(std::process::id()))?)
 }
 
@@ -119,16 +121,21 @@ pub fn group_members(group: u32) -> Vec<ProcessInfo> {
 }
 
 /// Orphans that we adopted, and children from before ([`is_from_before`]). None where orphans are not adopted.
-pub fn adopted() -> Vec<u32> {
-    if FROM_BEFORE.get().is_some() { children_of_main() } else { Vec::new() }
+pub fn adopted() -> io::Result<Vec<u32>> {
+    if FROM_BEFORE.get().is_some() { children_of_main() } else { Ok(Vec::new()) }
+}
+
+/// Why orphans cannot be told from programs that we started, where the kernel does not list a thread's children.
+pub fn cannot_tell_orphans() -> Option<io::Error> {
+    children_of_main().err()
 }
 
 /// Children of the main thread: only other threads start programs.
-fn children_of_main() -> Vec<u32> {
-    let own = std::process::id();
-    // Where the kernel does not keep the list, no orphan can be told from a program that we started.
-    let text = fs::read_to_string(format!("/proc/self/task/{own}/children")).unwrap_or_default();
-    text.split_ascii_whitespace().filter_map(|number| number.parse().ok()).collect()
+fn children_of_main() -> io::Result<Vec<u32>> {
+    let path = format!("/proc/self/task/{}/children", std::process::id());
+    let text = fs::read_to_string(&path)
+        .map_err(|error| io::Error::new(error.kind(), format!("{path} cannot be read: {error}")))?;
+    Ok(text.split_ascii_whitespace().filter_map(|number| number.parse().ok()).collect())
 }
 
 /// Whether the process's environment holds all of these `NAME=VALUE` entries. False where we may not look.
