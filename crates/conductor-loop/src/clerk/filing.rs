@@ -81,12 +81,19 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         let seq = settlement.outcome.seq;
         match self.publish_somewhere(settlement) {
             Ok(()) => self.published.push(seq),
-            Err(PublishError::Status { what, source }) => tracing::error!(
-                seq,
-                file = settlement.outcome.name,
-                code = Code::StoreFailed.id(),
-                "{what}: {source}; the outcome is recorded and archived, and its status is written at the next start"
-            ),
+            Err(PublishError::Status { what, source }) => {
+                let again = if self.late.add(seq) {
+                    "tried again every two seconds"
+                } else {
+                    "written at the next start"
+                };
+                tracing::error!(
+                    seq,
+                    file = settlement.outcome.name,
+                    code = Code::StoreFailed.id(),
+                    "{what}: {source}; the outcome is recorded and archived, and its status is {again}"
+                );
+            }
             Err(error @ (PublishError::NoSpace | PublishError::Occupied)) => {
                 if matches!(error, PublishError::NoSpace) {
                     self.set_full(Some(Full::Files));
@@ -101,17 +108,22 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
     }
 
     /// Under its recorded name, or under others as long as that is another outcome's or somebody else's file stands there.
-    fn publish_somewhere(&mut self, settlement: &mut Settlement) -> Result<(), PublishError> {
+    pub(super) fn publish_somewhere(&mut self, settlement: &mut Settlement) -> Result<(), PublishError> {
         if settlement.republish && !self.owns(&settlement.outcome)? {
             self.rename(settlement)?;
         }
-        let mut failed_before = false;
+        let (mut failed_before, mut renewed) = (false, false);
         for _ in 0..NAMES_AT_ONCE {
             match publish::publish(&self.places, &self.store, settlement) {
                 Err(PublishError::Occupied) => self.rename(settlement)?,
                 Err(PublishError::Store(StoreError::Failed)) if !failed_before => {
                     failed_before = true;
                     self.reopen().map_err(|_: Stopped| PublishError::Stopped)?;
+                }
+                Err(PublishError::Status { .. } | PublishError::Io { .. })
+                    if !renewed && self.renew_drafts() =>
+                {
+                    renewed = true;
                 }
                 other => return other,
             }
@@ -124,7 +136,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
     }
 
     /// The end, after a failure that nothing can be done about here.
-    fn broken(&self, error: PublishError) -> Stopped {
+    pub(super) fn broken(&self, error: PublishError) -> Stopped {
         match error {
             PublishError::Store(error) => self.fatal(error.code(), &format!("archiving: {error}")),
             PublishError::Io { what, source } | PublishError::Status { what, source } => {
@@ -136,6 +148,19 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         }
     }
 
+    /// What the store has of an outcome, to be published again.
+    pub(super) fn settled_before(seq: u64, settled: Settled, taken: Option<TakenName>) -> Settlement {
+        let Settled { outcome, report, content } = settled;
+        let (source, taken) = match content {
+            Content::Stored => (Source::Stored, taken),
+            Content::File => {
+                let raw = || TakenName { seq, raw: outcome.name.as_bytes().into() };
+                (Source::Taken(taken.unwrap_or_else(raw)), None)
+            }
+        };
+        Settlement { outcome, source, report, taken, republish: true, archived: false }
+    }
+
     /// Publishes again what an earlier daemon had decided, one at a time from the store, whatever their number and size.
     pub(super) fn republish(&mut self) -> Result<(), Stopped> {
         if self.space_retry_at.is_some_and(|at| Instant::now() < at) {
@@ -144,17 +169,9 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         let mut acks = Vec::new();
         while let Some(Again { seq, taken }) = self.again.front().cloned() {
             let settled = self.store.settled(seq);
-            let Settled { outcome, report, content } =
+            let settled =
                 settled.map_err(|error| self.fatal(error.code(), &format!("publishing again: {error}")))?;
-            let (source, taken) = match content {
-                Content::Stored => (Source::Stored, taken),
-                Content::File => {
-                    let raw = || TakenName { seq, raw: outcome.name.as_bytes().into() };
-                    (Source::Taken(taken.unwrap_or_else(raw)), None)
-                }
-            };
-            let (republish, archived) = (true, false);
-            let mut settlement = Settlement { outcome, source, report, taken, republish, archived };
+            let mut settlement = Self::settled_before(seq, settled, taken);
             if !self.publish_one(&mut settlement)? {
                 break;
             }

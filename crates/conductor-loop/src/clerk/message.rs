@@ -20,6 +20,8 @@ pub struct Places {
     pub handoff: Arc<Dir>,
     /// Taken files.
     pub taken: Arc<Dir>,
+    /// .conductor/
+    pub private: Arc<Dir>,
     /// Temporary files of the clerk.
     pub drafts: Arc<Dir>,
     /// Staging slots: private copies that porch reads.

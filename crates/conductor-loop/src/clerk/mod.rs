@@ -7,6 +7,7 @@
 mod files;
 mod filing;
 mod head;
+mod late;
 mod message;
 mod packages;
 mod publish;
@@ -15,6 +16,7 @@ mod retention;
 mod tests;
 
 pub use head::{FILE as HEAD_FILE, FORMAT as HEAD_FORMAT, Head, HeadBody};
+pub use late::DRAFTS;
 pub use message::{Ack, Again, Command, Full, Places, Settlement, Source};
 
 use crate::store::{Batch, Kept, Start, Store, StoreError};
@@ -27,6 +29,7 @@ use conductor_core::name::TakenName;
 use conductor_core::record::{Claim, LastSuccess};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use jiff::SignedDuration;
+use late::Late;
 use packages::PackageSync;
 use retention::{Clocks, Sweep};
 use std::collections::VecDeque;
@@ -153,6 +156,10 @@ struct Desk<R> {
     unpublished: Vec<Settlement>,
     /// When they are tried again.
     space_retry_at: Option<Instant>,
+    /// Statuses that could not be written.
+    late: Late,
+    /// It was said that the directory of drafts was made again.
+    drafts_told: bool,
     /// The removal of the old that is under way.
     sweep: Option<Sweep>,
     clocks: Clocks,
@@ -190,6 +197,8 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
             again: VecDeque::new(),
             unpublished: Vec::new(),
             space_retry_at: None,
+            late: Late::default(),
+            drafts_told: false,
             sweep: None,
             clocks: Clocks::new(retention),
             full: None,
@@ -244,7 +253,8 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
     fn patience(&self) -> Duration {
         let hurry = self.hurry.load(Ordering::Acquire);
         let sync = self.packages.as_ref().and_then(|packages| packages.patience(hurry));
-        sync.map_or_else(|| self.idle_patience(), |sync| sync.min(self.idle_patience()))
+        let soonest = [sync, self.late.patience()].into_iter().flatten().min();
+        soonest.map_or_else(|| self.idle_patience(), |soonest| soonest.min(self.idle_patience()))
     }
 
     fn idle_patience(&self) -> Duration {
@@ -279,6 +289,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
             let unpublished = std::mem::take(&mut self.unpublished);
             self.publish(unpublished)?;
         }
+        self.write_late()?;
         self.start_sync()?;
         self.retain()?;
         self.head.refresh(&self.places.handoff, &self.places.drafts, &self.store, false);
@@ -448,6 +459,9 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
 
     /// The end of a clean stop: sync what is published, record it, write the head.
     fn finish(&mut self) {
+        if self.write_late_now().is_err() {
+            return; // It was said why.
+        }
         if !self.published.is_empty() {
             match self.places.handoff.sync_file_system() {
                 Ok(()) => self.done.append(&mut self.published),

@@ -42,6 +42,7 @@ fn office_in(temp: TempDir) -> Office {
     let sub = |name: &str| Arc::new(handoff.ensure(name, 0o750).unwrap());
     let places = Places {
         taken: sub("taken"),
+        private: Arc::clone(&handoff),
         drafts: sub("drafts"),
         slots: Arc::new(Slots::below(&handoff, temp.path()).unwrap()),
         processed: sub("processed"),

@@ -21,6 +21,9 @@ use std::path::Path;
 pub(super) enum Use {
     /// What decides: nobody but the daemon's user.
     Private,
+    /// The private directory itself. A run of porch, which has the same user, may leave anything in it: what has none of our names is
+    /// never used, so it only has to belong to us.
+    Top,
     /// Where files are that were taken. The directory is private; what is in it are the producers' own inodes, so any owner is right
     /// there, and nothing is believed: at each start each is looked at and judged as if just taken (kind, links, content), one that
     /// nobody handed in is an intent that could have been handed in, and one that the store has is known by content.
@@ -87,7 +90,11 @@ impl Owned {
             for name in dir.names().map_err(failed)? {
                 let name = OsStr::from_bytes(&name);
                 let meta = dir.stat(name).map_err(failed)?;
-                self.entry(path, dir, name, used)?;
+                let part = if used == Use::Top { part(name.as_bytes(), meta.kind) } else { Some(used) };
+                self.entry(path, dir, name, part.unwrap_or(Use::Remade))?;
+                if part.is_none() {
+                    continue;
+                }
                 if meta.kind == Kind::File || (used == Use::Remade && is_widened(&meta)) {
                     dir.narrow(name, OWN).map_err(failed)?;
                 }
@@ -134,14 +141,24 @@ impl Owned {
     }
 
     /// Everything in the private directory, not what is below.
-    pub(super) fn content(self, path: &Path, dir: &Dir, remade: &str) -> Result<(), Failure> {
+    pub(super) fn content(self, path: &Path, dir: &Dir) -> Result<(), Failure> {
+        let mut foreign = Vec::new();
         for name in dir.names().map_err(|error| unreadable(path, &error))? {
-            let used = match &*name {
-                name if *name == *remade.as_bytes() => Use::Remade,
-                b"taken" => Use::Taken,
-                _ => Use::Private,
+            let kind = match dir.stat(OsStr::from_bytes(&name)) {
+                Ok(meta) => meta.kind,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(unreadable(&path.join(OsStr::from_bytes(&name)), &error)),
             };
-            self.entry(path, dir, OsStr::from_bytes(&name), used)?;
+            let used = part(&name, kind);
+            self.entry(path, dir, OsStr::from_bytes(&name), used.unwrap_or(Use::Remade))?;
+            if used.is_none() {
+                foreign.push(name);
+            }
+        }
+        if let Some(first) = foreign.first() {
+            let first = conductor_core::scrub::line(&String::from_utf8_lossy(first), 80);
+            tracing::warn!(directory = %path.display(), first, number = foreign.len(),
+                "something is there that this program does not use; look at it and remove it");
         }
         Ok(())
     }
@@ -168,8 +185,8 @@ impl Owned {
             )));
         }
         let forbidden = match used {
-            Use::Private | Use::Taken if is_widened(meta) && !self.any_mode => return Ok(()),
-            Use::Private | Use::Taken => 0o022,
+            Use::Private | Use::Top | Use::Taken if is_widened(meta) && !self.any_mode => return Ok(()),
+            Use::Private | Use::Top | Use::Taken => 0o022,
             Use::Filed => 0o002,
             Use::Remade => return Ok(()),
         };
@@ -186,6 +203,23 @@ impl Owned {
         }
         Ok(())
     }
+}
+
+/// What an entry of the private directory is used for; none for what has no name of ours. What is not of the kind that belongs there
+/// is taken away before anything is made, so it only has to belong to us. The state is never made again in place of another.
+fn part(name: &[u8], kind: Kind) -> Option<Use> {
+    let wanted = match name {
+        b"state" => return Some(Use::Private),
+        b"staging" => return Some(Use::Remade),
+        b"taken" | b"drafts" => Kind::Directory,
+        b"lock" | b"running" => Kind::File,
+        _ => return None,
+    };
+    Some(match name {
+        _ if kind != wanted => Use::Remade,
+        b"taken" => Use::Taken,
+        _ => Use::Private,
+    })
 }
 
 fn refused(message: String) -> Failure {

@@ -3,13 +3,14 @@
 use super::evidence;
 use super::owned::{Owned, Use, Widened};
 use super::{Failure, absolute};
-use crate::clerk::{HEAD_FILE, HEAD_FORMAT, HeadBody};
+use crate::clerk::{DRAFTS, HEAD_FILE, HEAD_FORMAT, HeadBody};
 use crate::config::Config;
-use crate::runner::LastRuns;
+use crate::runner::{LastRuns, RUNNING};
 use crate::store::{self, Behind, Candidate, Extent, Store, StoreError};
 use crate::sys::dir::{Dir, Kind};
 use crate::sys::lock::{Lock, LockError};
 use crate::sys::plain::read_whole;
+use crate::sys::remade::Leaving;
 use crate::sys::slots::Slots;
 use conductor_core::Code;
 use std::path::{Path, PathBuf};
@@ -43,6 +44,8 @@ pub struct Places {
 pub(super) const PRIVATE: &str = ".conductor";
 /// Name of the directory of slots in it.
 const STAGING: &str = "staging";
+/// Name of the lock file in it.
+const LOCK: &str = "lock";
 /// A head or Go state file larger than this is not read at start; `state import` takes any size.
 const HEAD_MAX: u64 = 512 << 20;
 
@@ -75,6 +78,7 @@ impl Places {
         let private = open_private(&path, &handoff, owned)?;
         let lock = take_lock(&private, &path)?;
         let private_path = path.join(PRIVATE);
+        make_way(&private).map_err(|error| set_up(&private_path, &error))?;
         let slots = Slots::below(&private, &private_path).map_err(|error| set_up(&private_path, &error))?;
         let part = |parent: &Dir, at: &Path, name: &str, used: Use| {
             owned.entry(at, parent, name.as_ref(), used)?;
@@ -88,7 +92,7 @@ impl Places {
             failed: part(&handoff, &path, "failed", Use::Filed)?,
             status: part(&handoff, &path, "status", Use::Filed)?,
             taken: part(&private, &private_path, "taken", Use::Taken)?,
-            drafts: part(&private, &private_path, "drafts", Use::Private)?,
+            drafts: part(&private, &private_path, DRAFTS, Use::Private)?,
             slots: Arc::new(slots),
             private,
             handoff,
@@ -131,6 +135,7 @@ impl Places {
         crate::clerk::Places {
             handoff: Arc::clone(&self.handoff),
             taken: Arc::clone(&self.taken),
+            private: Arc::clone(&self.private),
             drafts: Arc::clone(&self.drafts),
             slots: Arc::clone(&self.slots),
             processed: Arc::clone(&self.processed),
@@ -146,9 +151,9 @@ fn open_private(path: &Path, handoff: &Dir, owned: Owned) -> Result<Arc<Dir>, Fa
     let failed = |error: std::io::Error| set_up(&private_path, &error);
     owned.entry(path, handoff, PRIVATE.as_ref(), Use::Private)?;
     let private = handoff.ensure(PRIVATE, 0o700).map_err(failed)?;
-    owned.dir(&private_path, &private, Use::Private)?;
+    owned.dir(&private_path, &private, Use::Top)?;
     private.make_own().map_err(failed)?;
-    owned.content(&private_path, &private, STAGING)?;
+    owned.content(&private_path, &private)?;
     // What is no directory, or was closed to us by a run, is made again.
     if let Ok(staging) = private.sub(STAGING) {
         owned.staging(&private_path.join(STAGING), &staging)?;
@@ -168,7 +173,7 @@ pub fn check_owners(config: &Config) -> Result<(), Failure> {
     let private_path = path.join(PRIVATE);
     match handoff.sub(PRIVATE) {
         Ok(private) => {
-            owned.content(&private_path, &private, STAGING)?;
+            owned.content(&private_path, &private)?;
             if let Ok(staging) = private.sub(STAGING) {
                 owned.staging(&private_path.join(STAGING), &staging)?;
             }
@@ -265,13 +270,21 @@ fn check_writers(config: &Config, path: &Path, handoff: &Dir) -> Result<(), Fail
     Ok(())
 }
 
+/// Where a run put something else in the place of a part of ours, it is taken away. Only who holds the lock may do that.
+fn make_way(private: &Dir) -> std::io::Result<()> {
+    private.make_way_for_file(RUNNING)?;
+    private.make_way_for_dir(DRAFTS, Leaving::Removed)?;
+    private.make_way_for_dir("taken", Leaving::Aside)
+}
+
 fn take_lock(private: &Dir, path: &Path) -> Result<Lock, Failure> {
-    Lock::take(private, "lock").map_err(|error| match error {
+    private.make_way_for_lock(LOCK).map_err(|error| set_up(&path.join(PRIVATE).join(LOCK), &error))?;
+    Lock::take(private, LOCK).map_err(|error| match error {
         LockError::Held(holder) => {
             let message = format!("another daemon (pid {holder}) works on {}", path.display());
             Failure::set_up(Code::LockHeld, message)
         }
-        LockError::Io(error) => set_up(&path.join(PRIVATE).join("lock"), &error),
+        LockError::Io(error) => set_up(&path.join(PRIVATE).join(LOCK), &error),
     })
 }
 

@@ -9,7 +9,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 
-const FILE: &str = "running";
+/// Its name in the private directory.
+pub const FILE: &str = "running";
 const LINE: usize = 128;
 
 /// The file of running porches.

@@ -10,6 +10,7 @@ pub mod panics;
 pub mod payload;
 pub mod plain;
 pub mod process;
+pub mod remade;
 pub mod slots;
 pub mod taken;
 pub mod wake;

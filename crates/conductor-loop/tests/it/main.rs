@@ -25,6 +25,7 @@ mod fs_group;
 mod held;
 mod hostile;
 mod intake;
+mod leavings;
 mod lifecycle;
 mod log;
 mod memory;
