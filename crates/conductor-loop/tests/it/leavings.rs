@@ -90,8 +90,7 @@ fn a_part_that_a_run_closed_to_an_ordinary_user_is_opened_again() {
     if !is_root() {
         return eprintln!("NOT TESTED: not root, so no daemon of another user can be run");
     }
-    for row in ["chmod 000 lock running", "chmod 000 drafts", "chmod 000 drafts taken lock running staging ."]
-    {
+    for row in ["chmod 000 lock running", "chmod 000 drafts", "chmod 000 drafts taken lock running"] {
         next_start_works(&env().as_user(TestUser::Nobody), row);
     }
 }
