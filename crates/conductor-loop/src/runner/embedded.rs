@@ -8,7 +8,9 @@ use conductor_core::limits::MESSAGE_MAX;
 use conductor_core::outcome::{Capture, Ending, Postponed, Run};
 use conductor_core::scrub;
 use conductor_porch::{Engine, Order, Outcome, Patience, PorchError, Provenance};
+use std::path::Path;
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
 /// How long a worker waits for another process that works on the same package before the intent is put off.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
@@ -75,12 +77,14 @@ fn ending(settings: &Settings, place: &Place, error: &PorchError) -> Ending {
     let reason = error.to_string();
     let outage = || match place {
         Place::Output => settings.outlet.look().outage,
-        Place::Repository(_) => None,
+        Place::Repository(_) => is_gone(place, error).then_some(Outage::Gone),
     };
     let cause = match error {
         PorchError::Cancelled => return Ending::Interrupted,
         error if error.is_no_space() => Some(Postponed::OutFull),
         PorchError::Io { .. } => outage().map(super::cause_of),
+        // First: where the repository is gone, nothing is known of its remote.
+        PorchError::Git { .. } if is_gone(place, error) => Some(Postponed::OutGone),
         PorchError::Git { step, .. } if error.is_passing() && REMOTE_STEPS.contains(&step.as_str()) => {
             Some(Postponed::RemoteUnreachable)
         }
@@ -91,6 +95,26 @@ fn ending(settings: &Settings, place: &Place, error: &PorchError) -> Ending {
         || Ending::EngineFailed { code: error.code(), message: reason.clone(), passing: error.is_passing() },
         |cause| Ending::Withheld { cause, reason: reason.clone() },
     )
+}
+
+/// Whether the repository, or the work tree that the route names, is not there: it was moved away or unmounted, which says
+/// nothing about the order.
+fn is_gone(place: &Place, error: &PorchError) -> bool {
+    let Place::Repository(shared) = place else { return false };
+    let work_tree =
+        if let PorchError::Git { repository, .. } = error { Some(repository.as_str()) } else { None };
+    // A path that is no UTF-8 is not known here, and must not look as if nothing were there.
+    let known = |path: &&str| !path.contains(char::REPLACEMENT_CHARACTER);
+    [Some(&**shared), work_tree].into_iter().flatten().filter(known).any(|path| is_absent(Path::new(path)))
+}
+
+/// Not there, on a file system that does not answer, or an empty directory such as the bare mount point of what is unmounted.
+fn is_absent(path: &Path) -> bool {
+    match fs::metadata(path) {
+        // A directory that may not be searched, or a file in its place, is for the operator to mend: it is not coming back.
+        Err(error) => !matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory),
+        Ok(meta) => meta.is_dir() && fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none()),
+    }
 }
 
 fn report(outcome: &Outcome) {

@@ -97,6 +97,63 @@ fn a_remote_with_a_slow_hook_gets_every_intent_at_its_first_start() {
 }
 
 #[test]
+fn a_repository_that_is_gone_keeps_only_its_own_waiting() {
+    let env = env();
+    let Some(config) = two_repositories(&env, "") else { return };
+    let daemon = env.start_ready(&["-porch", "builtin", "-config", &config]);
+    fs::rename(env.path("far"), env.path("away")).unwrap();
+    drop_intents(&env, "far", 3);
+    explained(&env, "intent-far0.json", "out-gone");
+    drop_intents(&env, "near", 3);
+    all_succeed(&env, "near", 3);
+    assert_eq!((env.names("failed").len(), env.names("status").len()), (0, 3));
+    fs::rename(env.path("away"), env.path("far")).unwrap();
+    all_succeed(&env, "far", 3);
+    daemon.stop().expect(0);
+}
+
+#[test]
+fn an_empty_directory_in_place_of_a_repository_is_waited_for() {
+    let env = env();
+    let Some(config) = two_repositories(&env, "") else { return };
+    // A repository around it all, in which git would work instead.
+    git(&env, ".", &["init", "-q", "-b", "main"]);
+    let daemon = env.start_ready(&["-porch", "builtin", "-config", &config]);
+    fs::rename(env.path("far"), env.path("away")).unwrap();
+    // As the bare mount point of what was unmounted.
+    fs::create_dir(env.path("far")).unwrap();
+    drop_intents(&env, "far", 2);
+    explained(&env, "intent-far0.json", "out-gone");
+    assert!(!env.path(".git/refs/heads/main").exists(), "nothing is committed around it");
+    assert_eq!(fs::read_dir(env.path("far")).unwrap().count(), 0, "nothing is written into it");
+    fs::remove_dir(env.path("far")).unwrap();
+    fs::rename(env.path("away"), env.path("far")).unwrap();
+    all_succeed(&env, "far", 2);
+    daemon.stop().expect(0);
+}
+
+#[test]
+fn a_linked_work_tree_that_is_gone_is_waited_for() {
+    let env = env();
+    let Some(config) = two_repositories(&env, "") else { return };
+    git(&env, "far", &["checkout", "-q", "-b", "other"]);
+    let tree = env.path("tree").display().to_string();
+    git(&env, "far", &["worktree", "add", "-q", &tree, "main"]);
+    let table = fs::read_to_string(&config).unwrap();
+    let far = format!("git = \"{}\"", env.path("far").display());
+    fs::write(&config, table.replace(&far, &format!("git = \"{tree}\""))).unwrap();
+    let daemon = env.start_ready(&["-porch", "builtin", "-config", &config]);
+    fs::rename(env.path("tree"), env.path("away")).unwrap();
+    drop_intents(&env, "far", 2);
+    explained(&env, "intent-far0.json", "out-gone");
+    drop_intents(&env, "near", 1);
+    all_succeed(&env, "near", 1);
+    fs::rename(env.path("away"), env.path("tree")).unwrap();
+    all_succeed(&env, "far", 2);
+    daemon.stop().expect(0);
+}
+
+#[test]
 fn a_full_repository_keeps_only_its_own_waiting() {
     let env = env();
     fs::create_dir(env.path("far")).unwrap();

@@ -47,6 +47,7 @@ pub(crate) struct Committed {
 /// The directory to lock while working on the repository.
 pub(crate) fn git_directory(repository: &Repository, patience: &Patience<'_>) -> Result<PathBuf, PorchError> {
     let git = Git::new(&repository.git, patience);
+    check_mounted(&git)?;
     // The work trees of one repository share refs and objects, so they share the lock.
     let answer = git.run(&["rev-parse", "--path-format=absolute", "--git-common-dir"], &[])?;
     Ok(PathBuf::from(answer.line()))
@@ -59,6 +60,7 @@ pub(crate) fn preview(
     planning: Planning<'_>,
 ) -> Result<Plan, PorchError> {
     let git = Git::new(&repository.git, patience);
+    check_mounted(&git)?;
     let tip = Target { git: &git, repository, git_dir: Path::new("") }.local_tip()?;
     planning(&CommitTree::read(&git, tip.as_deref(), &repository.directory, &repository.branch)?)
 }
@@ -79,6 +81,15 @@ pub(crate) fn commit(
         None => target.commit_locally(order, planning),
         Some(remote) => target.commit_and_push(remote, order, planning),
     }
+}
+
+/// What the operator named is written to, never a repository that lies around its bare mount point.
+fn check_mounted(git: &Git<'_>) -> Result<(), PorchError> {
+    if !place::is_empty(git.repository) {
+        return Ok(());
+    }
+    let reason = "it is an empty directory; mount the repository there, or make one with `git init`";
+    Err(git.failed(&["rev-parse"], reason, Outlook::Lasting))
 }
 
 /// A repository may name any directory as its work tree. Only the one that the operator named is written to.

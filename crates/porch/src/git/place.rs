@@ -5,11 +5,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The directory that all work trees of the repository at `path` share, without symbolic links. Where it cannot be told
-/// (not there, not readable, no repository), `path` itself, as canonical as it can be had: always the same for the same
+/// (not there, empty, not readable, no repository), `path` itself, as canonical as it can be had: always the same for the same
 /// route.
 pub(crate) fn shared_directory(path: &Path) -> PathBuf {
     let start = canonical(path);
+    if is_empty(&start) {
+        return start;
+    }
     start.ancestors().find_map(git_directory).map_or(start.clone(), |found| canonical(&found))
+}
+
+/// Whether it is a directory with nothing in it: the bare mount point of a repository that is not mounted. git would work in
+/// whatever repository lies around it.
+pub(super) fn is_empty(path: &Path) -> bool {
+    fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 /// The shared directory of the repository whose top, or whose own directory, is `top`.
