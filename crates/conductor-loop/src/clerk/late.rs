@@ -3,7 +3,7 @@
 
 use super::{Desk, Stopped};
 use crate::clerk::publish::PublishError;
-use crate::sys::dir::Dir;
+use crate::sys::dir::{Dir, Kind};
 use crate::sys::remade::Leaving;
 use conductor_core::Code;
 use std::io;
@@ -51,7 +51,7 @@ fn made_again(private: &Dir, drafts: &Dir) -> io::Result<Option<Dir>> {
         return Ok(None);
     }
     private.make_own()?;
-    private.make_way_for_dir(DRAFTS, Leaving::Removed)?;
+    private.make_way_for(DRAFTS, Kind::Directory, Leaving::Removed)?;
     let made = private.ensure(DRAFTS, 0o700)?;
     // It may have come from anywhere with the mode that porch gave it.
     made.make_own()?;

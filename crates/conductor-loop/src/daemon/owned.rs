@@ -210,7 +210,7 @@ impl Owned {
 fn part(name: &[u8], kind: Kind) -> Option<Use> {
     let wanted = match name {
         b"state" => return Some(Use::Private),
-        b"staging" => return Some(Use::Remade),
+        b"staging" | b"control" => return Some(Use::Remade),
         b"taken" | b"drafts" => Kind::Directory,
         b"lock" | b"running" => Kind::File,
         _ => return None,

@@ -273,8 +273,9 @@ fn check_writers(config: &Config, path: &Path, handoff: &Dir) -> Result<(), Fail
 /// Where a run put something else in the place of a part of ours, it is taken away. Only who holds the lock may do that.
 fn make_way(private: &Dir) -> std::io::Result<()> {
     private.make_way_for_file(RUNNING)?;
-    private.make_way_for_dir(DRAFTS, Leaving::Removed)?;
-    private.make_way_for_dir("taken", Leaving::Aside)
+    private.make_way_for(crate::control::SOCKET, Kind::Socket, Leaving::Removed)?;
+    private.make_way_for(DRAFTS, Kind::Directory, Leaving::Removed)?;
+    private.make_way_for("taken", Kind::Directory, Leaving::Aside)
 }
 
 fn take_lock(private: &Dir, path: &Path) -> Result<Lock, Failure> {

@@ -34,10 +34,10 @@ impl Dir {
         }
     }
 
-    /// Makes way for a directory of ours.
-    pub fn make_way_for_dir(&self, name: &str, leaving: Leaving) -> io::Result<()> {
+    /// Makes way for a directory or a socket of ours.
+    pub fn make_way_for(&self, name: &str, wanted: Kind, leaving: Leaving) -> io::Result<()> {
         match self.found(name)? {
-            Some(meta) if meta.kind != Kind::Directory => self.take_away(name, meta.kind, leaving),
+            Some(meta) if meta.kind != wanted => self.take_away(name, meta.kind, leaving),
             _ => Ok(()),
         }
     }

@@ -24,12 +24,19 @@ fn porch(env: &TestEnv, leaving: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
+/// A producer's file that the daemon's user owns before it can be seen.
+fn hand_in(env: &TestEnv, file: &str, content: String) {
+    let draft = env.path("handed-in");
+    fs::write(&draft, content).unwrap();
+    if env.is_other_user() {
+        std::os::unix::fs::chown(&draft, Some(65_534), Some(65_534)).unwrap();
+    }
+    fs::rename(draft, env.handoff(file)).unwrap();
+}
+
 fn works_off(env: &TestEnv, name: &str, row: &str) {
     let file = format!("intent-{name}.json");
-    env.drop_file(&file, flat(name, 3));
-    if env.is_other_user() {
-        std::os::unix::fs::chown(env.handoff(&file), Some(65_534), Some(65_534)).unwrap();
-    }
+    hand_in(env, &file, flat(name, 3));
     let status = env.wait_status(&file);
     assert_eq!(status["status"], "success", "{row}: {status}");
 }
@@ -48,7 +55,8 @@ fn next_start_works(env: &TestEnv, leaving: &str) {
     assert_eq!(fs::read_to_string(victim.join("file")).unwrap(), "untouched", "{leaving}");
 }
 
-const LEAVINGS: [&str; 24] = [
+const LEAVINGS: [&str; 25] = [
+    "rm -f control; mkdir control control/full",
     "rm -rf drafts",
     "rm -rf drafts; ln -s $x drafts",
     "rm -rf drafts; ln -s /nowhere drafts",
@@ -123,9 +131,7 @@ fn a_status_that_could_not_be_written_comes_without_a_start() {
     let close = |mode| fs::set_permissions(env.handoff("status"), PermissionsExt::from_mode(mode)).unwrap();
     close(0o555);
     for name in ["a", "b"] {
-        env.drop_file(&format!("intent-{name}.json"), flat(name, 3));
-        std::os::unix::fs::chown(env.handoff(&format!("intent-{name}.json")), Some(65_534), Some(65_534))
-            .unwrap();
+        hand_in(&env, &format!("intent-{name}.json"), flat(name, 3));
     }
     wait_until("both are archived", || env.names("processed").len() == 3);
     daemon.wait_log("tried again every two seconds");
@@ -145,5 +151,7 @@ fn a_lock_that_a_living_daemon_holds_is_respected() {
     assert!(finished.stderr.contains("another daemon"), "{}", finished.stderr);
     works_off(&env, "first", "held");
     daemon.stop().expect(0);
-    env.once(&[]).expect(0);
+    fs::write(env.handoff(".conductor/control"), "").unwrap();
+    let log = env.once(&[]).expect(0).stderr;
+    assert!(!log.contains("that this program does not use"), "all is ours: {log}");
 }
