@@ -1,4 +1,5 @@
-//! Processes that leave their run behind without any mark of ours: they end with it, and what is not ours does not.
+//! Processes that leave their run behind without any mark of ours end with it, and what is not ours does not. A run ends at its
+//! time limit also where nothing can be waited for.
 
 use crate::env;
 use conductor_testkit::{TestEnv, flat, wait_until};
@@ -173,4 +174,26 @@ fn nothing_that_escaped_is_left_after_stopping_at_once() {
     daemon.signal(rustix::process::Signal::TERM);
     daemon.wait();
     assert!(!is_alive(number(&env).unwrap()), "it outlived the daemon");
+}
+
+#[test]
+fn a_failing_poll_never_loses_the_time_limit() {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    let env = env();
+    env.script("*: sleep=600000");
+    env.drop_file("intent-x.json", flat("x", 3));
+    let daemon = env.start_ready(&["-timeout", "2s", "-grace-period", "1s"]);
+    wait_until("porch runs", || !env.porches().is_empty());
+    let pid = Pid::from_raw(i32::try_from(daemon.pid()).unwrap());
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", daemon.pid())).unwrap();
+    let limit = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let limit: Vec<Option<u64>> = limit.split_whitespace().take(2).map(|word| word.parse().ok()).collect();
+    let (current, maximum) = (limit[0], limit[1]);
+    // With fewer descriptors allowed than are waited for, poll(2) answers EINVAL, each time.
+    prlimit(pid, Resource::Nofile, Rlimit { current: Some(1), maximum }).unwrap();
+    wait_until("porch is ended at its time limit", || env.porches().is_empty());
+    prlimit(pid, Resource::Nofile, Rlimit { current, maximum }).unwrap();
+    let status = env.wait_status("intent-x.json");
+    assert_eq!(status["error_code"], "E303", "{status}");
+    daemon.stop();
 }
