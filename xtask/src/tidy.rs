@@ -244,6 +244,30 @@ fn files_have_headers_and_fit() {
     }
 }
 
+/// A result that is thrown away says why nobody needs it: else a failure goes unseen while the books go on.
+#[test]
+fn results_that_are_thrown_away_say_why() {
+    let is_test =
+        |path: &str| path.contains("/tests/") || path.ends_with("tests.rs") || path.ends_with("random.rs");
+    let mut thrown = 0;
+    let places = ["crates/core/src", "crates/fd/src", "crates/porch/src", "crates/conductor-loop/src"];
+    for (path, text) in sources(&places).iter().filter(|(path, _)| !is_test(path)) {
+        let shipped = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap();
+        let lines: Vec<&str> = shipped.lines().map(str::trim_start).collect();
+        let throws = |line: &str| {
+            // Writing to a String cannot fail, which each place would only repeat.
+            line.starts_with("let _ = ") && !line.contains("write!(") && !line.contains("writeln!(")
+        };
+        for (number, line) in lines.iter().enumerate().filter(|(_, line)| throws(line)) {
+            thrown += 1;
+            let before = lines[..number].iter().rev().find(|line| !throws(line)).unwrap();
+            let said = line.contains("//") || before.starts_with("//");
+            assert!(said, "{path}:{}: say why the result is not needed: {line}", number + 1);
+        }
+    }
+    assert!(thrown > 20, "{thrown}");
+}
+
 /// A claim in a document names the test that holds it up as `(test: name)` or in a column of tests; each must exist.
 #[test]
 fn documents_name_tests_that_exist() {

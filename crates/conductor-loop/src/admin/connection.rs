@@ -93,6 +93,7 @@ async fn respond(stream: impl AsyncRead + AsyncWrite + Unpin, listening: Arc<Lis
     let mut connection = pin!(connection);
     let over = timeout(CONNECTION_TIME, connection.as_mut()).await.is_ok();
     if !over && carries_events.load(Ordering::Relaxed) {
+        // How the stream ends is the listener's affair.
         let _ = timeout(EVENTS_TIME, connection).await;
     }
 }

@@ -105,5 +105,6 @@ pub(super) fn tell(mut stream: &UnixStream, answer: &Answer) {
     let mut bytes = one_line(answer);
     bytes.push(b'\n');
     let ready = stream.set_nonblocking(false).and_then(|()| stream.set_write_timeout(Some(PATIENCE)));
+    // Who asked may have gone.
     let _ = ready.and_then(|()| stream.write_all(&bytes));
 }

@@ -57,6 +57,7 @@ fn socket_path(private: &Dir) -> PathBuf {
 impl Control {
     /// Listens in the private directory. The caller holds the lock, so a socket that is there is a leftover.
     pub fn start(private: Arc<Dir>, answering: Arc<Answering>) -> io::Result<Self> {
+        // There need not be one; what cannot be removed makes the bind fail.
         let _ = private.unlink(SOCKET);
         let path = socket_path(&private);
         let listener = UnixListener::bind(&path)?;
@@ -76,10 +77,12 @@ impl Control {
 
 impl Drop for Control {
     fn drop(&mut self) {
+        // One that stays behind is removed at the next start.
         let _ = self.private.unlink(SOCKET);
         self.stop.told.store(true, Ordering::Release);
         self.stop.waker.wake();
         if let Some(thread) = self.thread.take() {
+            // A thread that panicked has ended the process.
             let _ = thread.join();
         }
     }

@@ -220,6 +220,7 @@ impl Intake {
         self.commands = None;
         self.waker.wake();
         if let Some(thread) = self.thread.take() {
+            // A thread that panicked has ended the process.
             let _ = thread.join();
         }
     }

@@ -101,6 +101,7 @@ pub(super) fn place(handoff: &Dir, name: &IntentName, bytes: &[u8]) -> io::Resul
         .and_then(|()| handoff.rename_new(&draft, handoff, name.as_str()))
         .and_then(|()| handoff.sync());
     if placed.is_err() {
+        // The failure that is told is the one before; nobody takes a draft.
         let _ = handoff.unlink(&draft);
     }
     placed

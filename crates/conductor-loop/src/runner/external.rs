@@ -205,6 +205,7 @@ impl<'w> Running<'w> {
             Err(error) => {
                 // Without a descriptor to wait on it cannot be supervised: it does not run on.
                 process::kill_group(pid);
+                // It was started by us and is ours to reap; there is nothing else to learn.
                 let _ = child.wait();
                 Err(error)
             }

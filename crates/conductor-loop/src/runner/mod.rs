@@ -297,6 +297,7 @@ impl Runner {
     pub fn join(&mut self) {
         self.jobs = None;
         for thread in self.threads.drain(..) {
+            // A thread that panicked has ended the process.
             let _ = thread.join();
         }
         let settings = self.settings.read().unwrap_or_else(PoisonError::into_inner);

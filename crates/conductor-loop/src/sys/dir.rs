@@ -172,6 +172,7 @@ impl Dir {
         let file = openat(&self.0, name.as_ref(), flags, Mode::from_raw_mode(mode))?;
         let written = File::from(file).write_all(content);
         if written.is_err() {
+            // The failure that is told is that of the writing.
             let _ = self.unlink(name);
         }
         written

@@ -29,6 +29,7 @@ const DYING: Duration = Duration::from_secs(5);
 /// The number the holder left. A help for people; the lock itself does not depend on it.
 fn holder(file: &mut File) -> String {
     let mut text = String::new();
+    // The number is for people; without it the holder is called unknown.
     let _ = file.rewind();
     let _ = file.take(32).read_to_string(&mut text);
     text.trim().to_owned()

@@ -72,6 +72,7 @@ pub fn terminate_group(group: u32) {
 
 /// Ends a process group.
 pub fn kill_group(group: u32) {
+    // ESRCH: nobody is left to signal, which is what was wanted.
     let _ = pid(group).map(|group| kill_process_group(group, Signal::KILL));
 }
 
@@ -83,6 +84,7 @@ pub fn group_exists(group: u32) -> bool {
 /// Ends one process, if it is still the one that was meant.
 pub fn kill(id: ProcessId) {
     if info(id.pid).is_some_and(|info| info.id == id) {
+        // ESRCH: it has ended, which is what was wanted.
         let _ = pid(id.pid).map(|pid| kill_process(pid, Signal::KILL));
     }
 }

@@ -37,6 +37,7 @@ impl TakenFiles for Dir {
                 let nest = self.ensure(&dir, 0o700)?;
                 let moved = handoff.rename_new(raw(taken), &nest, raw(taken));
                 if moved.is_err() {
+                    // An empty directory that stays behind is removed at the next start.
                     let _ = self.remove_dir(&dir);
                 }
                 moved
@@ -98,6 +99,7 @@ impl TakenFiles for Dir {
             }
             (TakenAt::Nested(from), TakenAt::Entry(to)) => {
                 self.sub(&from)?.rename_new(raw(taken), self, to)?;
+                // An empty directory that stays behind is removed at the next start.
                 let _ = self.remove_dir(&from);
             }
         }

@@ -25,6 +25,7 @@ impl Waker {
 
     /// Clears it.
     pub fn clear(&self) {
+        // EAGAIN: it was cleared already.
         let _ = read(&*self.0, &mut [0_u8; 8]);
     }
 }

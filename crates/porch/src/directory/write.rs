@@ -152,6 +152,7 @@ impl Writer<'_> {
             // Only root may give a file away; for anybody else it stays ours.
             let (user, group) =
                 (rustix::fs::Uid::from_raw(old.st_uid), rustix::fs::Gid::from_raw(old.st_gid));
+            // An owner that we may not give stays ours.
             let _ = fchown(file, Some(user), Some(group));
         }
         if old.st_mode != new.st_mode {
@@ -206,6 +207,7 @@ impl Writer<'_> {
         let mut file = std::fs::File::from(openat(dir, name, flags, mode)?);
         let written = file.write_all(&content.bytes);
         if let Err(error) = written {
+            // The failure that is told is that of the writing; a leftover is cleared by the next run.
             let _ = unlinkat(dir, name, AtFlags::empty());
             return Err(error);
         }

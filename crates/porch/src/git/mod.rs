@@ -282,6 +282,7 @@ impl Target<'_> {
         let index = self.git_dir.join("conductor-loop.index");
         // What a killed run left; the lock of the repository is ours.
         let clean = || {
+            // A private index that stays behind is cleared by the next run.
             let _ = std::fs::remove_file(&index);
             let _ = std::fs::remove_file(index.with_extension("index.lock"));
         };

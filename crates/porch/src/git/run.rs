@@ -291,10 +291,13 @@ impl<'g> Git<'g> {
 /// Ends git and what it started (ssh, a remote helper). Asked to end, git removes its lock files; so it is asked first.
 fn end(child: &mut Child) {
     let group = Pid::from_child(child);
+    // ESRCH: it has ended, which is what was wanted.
     let _ = kill_process_group(group, Signal::TERM);
     if let Ok(process) = pidfd_open(group, PidfdFlags::empty()) {
+        // Whether it ended or not, KILL follows.
         let _ = poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&GRACE));
     }
+    // Nobody may be left; then the child is reaped.
     let _ = kill_process_group(group, Signal::KILL);
     let _ = child.wait();
 }
