@@ -18,10 +18,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[track_caller]
 pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let until = Instant::now() + PATIENCE;
+    let mut pause = Duration::from_millis(3);
     while !condition() {
         assert!(Instant::now() < until, "waited {PATIENCE:?} in vain for: {what}");
-        // The condition is outside this process, where nothing can wake us.
-        std::thread::sleep(Duration::from_millis(3));
+        // The condition is outside this process, where nothing can wake us; what takes long is looked at less often, because
+        // looking may cost as much as what it waits for.
+        std::thread::sleep(pause);
+        pause = (pause * 5 / 4).min(Duration::from_millis(50));
     }
 }
 

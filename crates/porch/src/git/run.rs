@@ -223,6 +223,7 @@ impl<'g> Git<'g> {
         let stdin = memory_file(input).map_err(own)?;
         let (stdout, stderr) = (memory_file(&[]).map_err(own)?, memory_file(&[]).map_err(own)?);
         let shared = |file: &File| file.try_clone().map(Stdio::from);
+        let named = std::path::absolute(self.repository).unwrap_or_else(|_| self.repository.to_owned());
         let mut command = Command::new("git");
         command.env_clear();
         for name in ALLOWED {
@@ -236,6 +237,8 @@ impl<'g> Git<'g> {
             .env("GIT_ASKPASS", "/bin/false")
             .env("SSH_ASKPASS", "/bin/false")
             .env("GIT_OPTIONAL_LOCKS", "0")
+            // What the operator named is the repository: none that lies around it, should it not be there.
+            .env("GIT_CEILING_DIRECTORIES", named.parent().unwrap_or(&named))
             // What is read is what the commit names, not what somebody would rather see in its place.
             .env("GIT_NO_REPLACE_OBJECTS", "1")
             .envs(environment.iter().copied())
