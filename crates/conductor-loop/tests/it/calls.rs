@@ -118,7 +118,7 @@ const COSTS: [(&str, [f64; 2]); 21] = [
 /// handoff directory and its four parts, by name and by descriptor, the state, the output and porch.
 const BY_TIME: [&str; 8] =
     ["openat", "openat2", "newfstatat", "fstat", "statx", "write", "renameat", "getdents64"];
-const A_SECOND: f64 = 16.0;
+const A_SECOND: f64 = 40.0;
 const WRITTEN_MAX: [u64; 2] = [131_072, 131_072];
 const NAMES: &[&str] = &[
     "openat",

@@ -17,9 +17,10 @@ fn an_output_that_is_closed_to_us_is_waited_for() {
     for (porch, starts) in [(env.path("bin/porch").display().to_string(), 9), ("builtin".to_owned(), 1)] {
         let daemon = env.start_ready(&["-debounce", "0", "-porch", &porch]);
         fs::set_permissions(env.path("out"), fs::Permissions::from_mode(0o500)).unwrap();
+        // Within a second; what an external porch does before that is its own affair.
+        wait_until("it is noticed", || not_ready(&env) == r#"["out-read-only"]"#);
         let name = format!("intent-{starts}.json");
         env.drop_file(&name, flat("a", 3));
-        wait_until("it is noticed", || not_ready(&env) == r#"["out-read-only"]"#);
         wait_until("the reason is given", || {
             env.operate(&["explain", &name]).stdout.contains("out-read-only")
         });
