@@ -254,13 +254,13 @@ fn results_that_are_thrown_away_say_why() {
     for (path, text) in sources(&places).iter().filter(|(path, _)| !is_test(path)) {
         let shipped = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap();
         let lines: Vec<&str> = shipped.lines().map(str::trim_start).collect();
-        let throws = |line: &str| {
+        let discards = |line: &str| {
             // Writing to a String cannot fail, which each place would only repeat.
             line.starts_with("let _ = ") && !line.contains("write!(") && !line.contains("writeln!(")
         };
-        for (number, line) in lines.iter().enumerate().filter(|(_, line)| throws(line)) {
+        for (number, line) in lines.iter().enumerate().filter(|(_, line)| discards(line)) {
             thrown += 1;
-            let before = lines[..number].iter().rev().find(|line| !throws(line)).unwrap();
+            let before = lines[..number].iter().rev().find(|line| !discards(line)).unwrap();
             let said = line.contains("//") || before.starts_with("//");
             assert!(said, "{path}:{}: say why the result is not needed: {line}", number + 1);
         }

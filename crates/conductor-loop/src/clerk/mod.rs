@@ -120,6 +120,7 @@ impl Clerk {
     pub fn stop(&mut self) {
         self.send(Command::Stop);
         if let Some(thread) = self.thread.take() {
+            // A thread that panicked has ended the process.
             let _ = thread.join();
         }
     }
