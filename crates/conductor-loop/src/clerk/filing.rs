@@ -1,8 +1,8 @@
 //! The clerk's part between the commit and the files: under which names they are made, again after a crash, later where
 //! there is no space.
 
-use super::publish::{self, PublishError};
-use super::{Ack, Again, BATCH_MAX, Desk, Full, SPACE_RETRY, Settlement, Source, Stopped};
+use super::publish::{self, Filing, PublishError};
+use super::{Ack, Again, BATCH_MAX, Desk, Full, Publication, PublicationKind, SPACE_RETRY, Source, Stopped};
 use crate::store::{Content, Kept, Owners, Settled, StoreError};
 use conductor_core::Code;
 use conductor_core::name::TakenName;
@@ -15,14 +15,14 @@ const NAMES_AT_ONCE: usize = 100;
 
 impl<R: Fn(Vec<Ack>)> Desk<R> {
     /// Chooses the names under which files are archived, and the moment from which an age counts, before both are recorded.
-    pub(super) fn prepare(&mut self, settlements: &mut [Settlement]) -> Result<(), Stopped> {
-        if settlements.is_empty() {
+    pub(super) fn prepare(&mut self, publications: &mut [Publication]) -> Result<(), Stopped> {
+        if publications.is_empty() {
             return Ok(());
         }
         let clock = self.look_at_clock()?.clock.clone();
         let choose = |owners: &Owners| {
             let mut reserved = HashSet::new();
-            for Settlement { outcome, .. } in &mut *settlements {
+            for Publication { outcome, .. } in &mut *publications {
                 outcome.archived_as = publish::choose_name(&self.places, owners, outcome, &reserved)?;
                 reserved.insert(outcome.archived_as.clone());
                 outcome.kept_since = clock.kept_since(outcome.finished_at);
@@ -33,8 +33,8 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
     }
 
     /// Another name for an outcome in whose place somebody else's file stands, recorded before a file gets it.
-    fn rename(&mut self, settlement: &mut Settlement) -> Result<(), PublishError> {
-        let Settlement { outcome, report, .. } = settlement;
+    fn rename(&mut self, publication: &mut Publication) -> Result<(), PublishError> {
+        let Publication { outcome, report, .. } = publication;
         let reserved = HashSet::new();
         let chosen =
             self.store.owners(|owners| publish::choose_name(&self.places, owners, outcome, &reserved))??;
@@ -58,15 +58,15 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         Ok(())
     }
 
-    pub(super) fn publish(&mut self, settlements: Vec<Settlement>) -> Result<(), Stopped> {
-        let mut acks = Vec::with_capacity(settlements.len());
-        for mut settlement in settlements {
+    pub(super) fn publish(&mut self, filings: impl IntoIterator<Item = Filing>) -> Result<(), Stopped> {
+        let mut acks = Vec::new();
+        for mut filing in filings {
             // In order, or an older status would replace a newer one.
-            if self.again.is_empty() && self.unpublished.is_empty() && self.publish_one(&mut settlement)? {
-                let Outcome { seq, archived_as, .. } = settlement.outcome;
+            if self.again.is_empty() && self.unpublished.is_empty() && self.publish_one(&mut filing)? {
+                let Outcome { seq, archived_as, .. } = filing.publication.outcome;
                 acks.push(Ack::Filed { seq, archived_as });
             } else {
-                self.unpublished.push(settlement);
+                self.unpublished.push(filing);
             }
         }
         self.has_room();
@@ -77,9 +77,9 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
     }
 
     /// Whether the files are made; else there was no space or no name, and it is tried again later.
-    fn publish_one(&mut self, settlement: &mut Settlement) -> Result<bool, Stopped> {
-        let seq = settlement.outcome.seq;
-        match self.publish_somewhere(settlement) {
+    fn publish_one(&mut self, filing: &mut Filing) -> Result<bool, Stopped> {
+        let seq = filing.publication.outcome.seq;
+        match self.publish_somewhere(filing) {
             Ok(()) => self.published.push(seq),
             Err(PublishError::Status { what, source }) => {
                 let again = if self.late.add(seq) {
@@ -89,7 +89,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
                 };
                 tracing::error!(
                     seq,
-                    file = settlement.outcome.name,
+                    file = filing.publication.outcome.name,
                     code = Code::StoreFailed.id(),
                     "{what}: {source}; the outcome is recorded and archived, and its status is {again}"
                 );
@@ -108,14 +108,15 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
     }
 
     /// Under its recorded name, or under others as long as that is another outcome's or somebody else's file stands there.
-    pub(super) fn publish_somewhere(&mut self, settlement: &mut Settlement) -> Result<(), PublishError> {
-        if settlement.republish && !self.owns(&settlement.outcome)? {
-            self.rename(settlement)?;
+    pub(super) fn publish_somewhere(&mut self, filing: &mut Filing) -> Result<(), PublishError> {
+        let Publication { outcome, kind, .. } = &filing.publication;
+        if *kind == PublicationKind::Again && !self.owns(outcome)? {
+            self.rename(&mut filing.publication)?;
         }
         let (mut failed_before, mut renewed) = (false, false);
         for _ in 0..NAMES_AT_ONCE {
-            match publish::publish(&self.places, &self.store, settlement) {
-                Err(PublishError::Occupied) => self.rename(settlement)?,
+            match publish::publish(&self.places, &self.store, filing) {
+                Err(PublishError::Occupied) => self.rename(&mut filing.publication)?,
                 Err(PublishError::Store(StoreError::Failed)) if !failed_before => {
                     failed_before = true;
                     self.reopen().map_err(|_: Stopped| PublishError::Stopped)?;
@@ -149,7 +150,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
     }
 
     /// What the store has of an outcome, to be published again.
-    pub(super) fn settled_before(seq: u64, settled: Settled, taken: Option<TakenName>) -> Settlement {
+    pub(super) fn settled_before(seq: u64, settled: Settled, taken: Option<TakenName>) -> Publication {
         let Settled { outcome, report, content } = settled;
         let (source, taken) = match content {
             Content::Stored => (Source::Stored, taken),
@@ -158,7 +159,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
                 (Source::Taken(taken.unwrap_or_else(raw)), None)
             }
         };
-        Settlement { outcome, source, report, taken, republish: true, archived: false }
+        Publication { outcome, source, report, taken, kind: PublicationKind::Again }
     }
 
     /// Publishes again what an earlier daemon had decided, one at a time from the store, whatever their number and size.
@@ -171,12 +172,12 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
             let settled = self.store.settled(seq);
             let settled =
                 settled.map_err(|error| self.fatal(error.code(), &format!("publishing again: {error}")))?;
-            let mut settlement = Self::settled_before(seq, settled, taken);
-            if !self.publish_one(&mut settlement)? {
+            let mut filing = Filing::from(Self::settled_before(seq, settled, taken));
+            if !self.publish_one(&mut filing)? {
                 break;
             }
             self.again.pop_front();
-            acks.push(Ack::Republished(Box::new(settlement.outcome)));
+            acks.push(Ack::Republished(Box::new(filing.publication.outcome)));
             if acks.len() >= BATCH_MAX {
                 (self.report)(std::mem::take(&mut acks));
             }

@@ -2,7 +2,7 @@
 //! not be written for a while.
 
 use super::{Desk, Stopped};
-use crate::clerk::publish::PublishError;
+use crate::clerk::publish::{Filing, Progress, PublishError};
 use crate::sys::dir::{Dir, Kind};
 use crate::sys::remade::Leaving;
 use conductor_core::Code;
@@ -98,9 +98,9 @@ impl<R: Fn(Vec<super::Ack>)> Desk<R> {
             let settled = self.store.settled(seq);
             let settled = settled
                 .map_err(|error| self.fatal(error.code(), &format!("writing a status again: {error}")))?;
-            let mut settlement = Self::settled_before(seq, settled, None);
-            settlement.archived = true;
-            match self.publish_somewhere(&mut settlement) {
+            let publication = Self::settled_before(seq, settled, None);
+            let mut filing = Filing { publication, progress: Progress::Archived };
+            match self.publish_somewhere(&mut filing) {
                 Ok(()) => self.published.push(seq),
                 Err(PublishError::Status { .. } | PublishError::NoSpace | PublishError::Occupied) => break,
                 Err(error) => return Err(self.broken(error)),

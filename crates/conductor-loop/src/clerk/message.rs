@@ -50,10 +50,19 @@ pub enum Source {
     Taken(TakenName),
 }
 
-/// A final outcome on its way to the disk.
+/// Whether an outcome is published for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PublicationKind {
+    /// Yes: it is decided now, and nothing of it is there.
+    First,
+    /// An earlier daemon decided it: its files may be there already, whole or in part.
+    Again,
+}
+
+/// A final outcome on its way to the disk, with what its files are made from.
 #[derive(Debug, Clone)]
-pub struct Settlement {
-    /// The record; `archived_as` is filled in here.
+pub struct Publication {
+    /// The record; the clerk fills in `archived_as`.
     pub outcome: Outcome,
     /// What is archived.
     pub source: Source,
@@ -61,10 +70,8 @@ pub struct Settlement {
     pub report: Option<Vec<u8>>,
     /// The producer's file, to be removed when a copy was archived.
     pub taken: Option<TakenName>,
-    /// Whether it is published again from the store, so that its files may be there already.
-    pub republish: bool,
-    /// Whether the archived file is in its place: publishing that found no space goes on behind it.
-    pub archived: bool,
+    /// Whether it is published for the first time.
+    pub kind: PublicationKind,
 }
 
 /// A decided outcome whose files may be missing.
@@ -96,7 +103,7 @@ pub enum Command {
         attempt: u32,
     },
     /// Make an outcome durable and publish it.
-    Settle(Box<Settlement>),
+    Settle(Box<Publication>),
     /// Publish again what an earlier daemon had decided; the store has all of it.
     Republish(Vec<Again>),
     /// Something could not be read from the store: look after it.
@@ -126,7 +133,7 @@ pub enum Command {
     /// What these outcomes' runs wrote is on the disk.
     PackagesSynced {
         /// The outcomes, now to be made durable.
-        settlements: Vec<Settlement>,
+        publications: Vec<Publication>,
         /// Whether the sync worked.
         result: io::Result<()>,
     },

@@ -17,7 +17,7 @@ mod tests;
 
 pub use head::{FILE as HEAD_FILE, FORMAT as HEAD_FORMAT, Head, HeadBody};
 pub use late::DRAFTS;
-pub use message::{Ack, Again, Command, Full, Places, Settlement, Source};
+pub use message::{Ack, Again, Command, Full, Places, Publication, PublicationKind, Source};
 
 use crate::store::{Batch, Kept, Start, Store, StoreError};
 use crate::sys::outlet::Outlet;
@@ -31,6 +31,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use jiff::SignedDuration;
 use late::Late;
 use packages::PackageSync;
+use publish::Filing;
 use retention::{Clocks, Sweep};
 use std::collections::VecDeque;
 use std::io;
@@ -154,7 +155,7 @@ struct Desk<R> {
     /// Decided by an earlier daemon and to be published again, before anything newer.
     again: VecDeque<Again>,
     /// Committed outcomes whose files found no space.
-    unpublished: Vec<Settlement>,
+    unpublished: Vec<Filing>,
     /// When they are tried again.
     space_retry_at: Option<Instant>,
     /// Statuses that could not be written.
@@ -283,7 +284,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
             let begun = Instant::now();
             let lasts = self.commit(&work)?;
             self.answer(&work, begun.elapsed(), lasts);
-            self.publish(work.settlements)?;
+            self.publish(work.publications.into_iter().map(Filing::from))?;
         }
         if self.again.is_empty() && self.space_retry_at.is_none_or(|at| Instant::now() >= at) {
             self.space_retry_at = None;
@@ -304,14 +305,14 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
             match command {
                 Command::Claim { claim, bytes, arm } => work.claims.push((claim, bytes, arm)),
                 Command::Arm { seq, attempt } => work.arms.push((seq, attempt)),
-                Command::Settle(settlement) => match &mut self.packages {
-                    Some(packages) if PackageSync::covers(&settlement) => packages.wait(*settlement),
-                    _ => work.settlements.push(*settlement),
+                Command::Settle(publication) => match &mut self.packages {
+                    Some(packages) if PackageSync::covers(&publication) => packages.wait(*publication),
+                    _ => work.publications.push(*publication),
                 },
-                Command::PackagesSynced { settlements, result } => {
+                Command::PackagesSynced { publications, result } => {
                     self.believe("the file system of the packages", result)?;
                     self.packages.as_mut().map(PackageSync::ended);
-                    work.settlements.extend(settlements);
+                    work.publications.extend(publications);
                 }
                 Command::Republish(again) => self.again.extend(again),
                 Command::Recall { seqs } => self.recall(&seqs)?,
@@ -331,7 +332,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
                 Command::Hurry | Command::Stop => {}
             }
         }
-        self.prepare(&mut work.settlements)?;
+        self.prepare(&mut work.publications)?;
         let hurry = self.hurry.load(Ordering::Acquire);
         if let Some(packages) = &mut self.packages {
             packages.begin(hurry);
@@ -349,7 +350,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         let mut failed_before = false;
         loop {
             // What the clock has shown is recorded with outcomes, whose ages hang on it.
-            let upkeep = self.clocks.upkeep.as_ref().filter(|_| !work.settlements.is_empty());
+            let upkeep = self.clocks.upkeep.as_ref().filter(|_| !work.publications.is_empty());
             let written = self.store.write(|batch| {
                 upkeep.map_or(Ok(()), |upkeep| batch.keep(upkeep))?;
                 write(batch, work, &self.done)
@@ -503,14 +504,14 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
 struct Work {
     claims: Vec<(Box<Claim>, Payload, bool)>,
     arms: Vec<(u64, u32)>,
-    settlements: Vec<Settlement>,
+    publications: Vec<Publication>,
     /// Targets held (with the record) or released, and who waits for it.
     holds: Vec<(String, Option<Held>, Sender<()>)>,
 }
 
 impl Work {
     fn len(&self) -> usize {
-        self.claims.len() + self.arms.len() + self.settlements.len() + self.holds.len()
+        self.claims.len() + self.arms.len() + self.publications.len() + self.holds.len()
     }
 
     fn is_empty(&self) -> bool {
@@ -520,13 +521,13 @@ impl Work {
 
 /// The content of one transaction. Outcomes first, so that claims of the same batch see the successes.
 fn write(batch: &Batch, work: &Work, done: &[u64]) -> Result<Vec<Option<LastSuccess>>, StoreError> {
-    for settlement in &work.settlements {
-        let kept = match &settlement.source {
+    for publication in &work.publications {
+        let kept = match &publication.source {
             Source::Staged { .. } | Source::Stored => Kept::Already,
             Source::Bytes(bytes) => Kept::Bytes(bytes),
             Source::Taken(_) => Kept::File,
         };
-        batch.settle(&settlement.outcome, settlement.report.as_deref(), kept)?;
+        batch.settle(&publication.outcome, publication.report.as_deref(), kept)?;
     }
     let claims = work.claims.iter().map(|(claim, bytes, arm)| batch.claim(claim, bytes, *arm));
     let lasts = claims.collect::<Result<Vec<_>, _>>()?;

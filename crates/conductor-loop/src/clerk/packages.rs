@@ -2,7 +2,7 @@
 //! on the disk before the outcome is, so outcomes wait here for a sync of the packages' file system that began after
 //! their run ended. It runs on a thread of its own: the clerk goes on with claims meanwhile.
 
-use super::{Command, LINGER, Settlement};
+use super::{Command, LINGER, Publication, PublicationKind};
 use crate::sys::outlet::Outlet;
 use crossbeam_channel::Sender;
 use std::io;
@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 /// Outcomes between their run and the sync that covers it.
 pub(super) struct PackageSync {
-    to_sync: Sender<Vec<Settlement>>,
-    waiting: Vec<Settlement>,
+    to_sync: Sender<Vec<Publication>>,
+    waiting: Vec<Publication>,
     since: Option<Instant>,
     under_way: bool,
 }
@@ -20,11 +20,11 @@ pub(super) struct PackageSync {
 impl PackageSync {
     /// Starts the thread; it answers with [`Command::PackagesSynced`].
     pub(super) fn start(packages: Arc<Outlet>, back: Sender<Command>) -> io::Result<Self> {
-        let (to_sync, covered) = crossbeam_channel::bounded::<Vec<Settlement>>(1);
+        let (to_sync, covered) = crossbeam_channel::bounded::<Vec<Publication>>(1);
         std::thread::Builder::new().name("sync-packages".to_owned()).spawn(move || {
-            for settlements in covered {
+            for publications in covered {
                 let result = packages.sync_file_system();
-                if back.send(Command::PackagesSynced { settlements, result }).is_err() {
+                if back.send(Command::PackagesSynced { publications, result }).is_err() {
                     return;
                 }
             }
@@ -33,13 +33,13 @@ impl PackageSync {
     }
 
     /// Whether this outcome tells of a run, which may have written something.
-    pub(super) fn covers(settlement: &Settlement) -> bool {
-        !settlement.republish && settlement.outcome.attempts > 0
+    pub(super) fn covers(publication: &Publication) -> bool {
+        publication.kind == PublicationKind::First && publication.outcome.attempts > 0
     }
 
-    pub(super) fn wait(&mut self, settlement: Settlement) {
+    pub(super) fn wait(&mut self, publication: Publication) {
         self.since.get_or_insert_with(Instant::now);
-        self.waiting.push(settlement);
+        self.waiting.push(publication);
     }
 
     /// Begins the next sync if it is time and none is under way.

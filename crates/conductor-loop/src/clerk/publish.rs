@@ -6,7 +6,7 @@
 //! takes another name, which is recorded before a file gets it.
 
 use super::files::{Found, Piece, compare, draft, replace, set_aside};
-use super::{Places, Settlement, Source};
+use super::{Places, Publication, PublicationKind, Source};
 use crate::store::{Owners, Store, StoreError};
 use crate::sys::dir::{Dir, Kind};
 use crate::sys::is_no_space;
@@ -24,6 +24,28 @@ const STATUS_MODE: u32 = 0o644;
 const STATUS_READ_MAX: u64 = 64 << 10;
 /// How often something that comes and goes in the place of a file is looked at again.
 const TRIES: usize = 3;
+
+/// How far the files of an outcome are made: publishing that found no space goes on there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// None of them.
+    Nothing,
+    /// The archived file is in its place.
+    Archived,
+}
+
+/// A recorded outcome whose files are being made.
+#[derive(Debug)]
+pub(super) struct Filing {
+    pub(super) publication: Publication,
+    pub(super) progress: Progress,
+}
+
+impl From<Publication> for Filing {
+    fn from(publication: Publication) -> Self {
+        Self { publication, progress: Progress::Nothing }
+    }
+}
 
 /// Why an outcome is not published.
 #[derive(Debug)]
@@ -93,18 +115,19 @@ pub(super) fn choose_name(
 }
 
 /// Publishes what is not published yet.
-pub(super) fn publish(
-    places: &Places,
-    store: &Store,
-    settlement: &mut Settlement,
-) -> Result<(), PublishError> {
-    if !settlement.archived {
-        place_archive(places, store, settlement)?;
-        settlement.archived = true;
+pub(super) fn publish(places: &Places, store: &Store, filing: &mut Filing) -> Result<(), PublishError> {
+    let Filing { publication, progress } = filing;
+    if *progress == Progress::Nothing {
+        place_archive(places, store, publication)?;
+        *progress = Progress::Archived;
     }
-    place_error_log(places, store, settlement)?;
-    place_status(places, store, settlement)?;
-    if let Some(taken) = &settlement.taken {
+    if place_error_log(places, publication)? == Placed::Occupied {
+        withdraw(places, store, publication)?;
+        *progress = Progress::Nothing;
+        return Err(PublishError::Occupied);
+    }
+    place_status(places, store, publication)?;
+    if let Some(taken) = &publication.taken {
         // A leftover is recognised by its sequence number and removed at the next start.
         let _ = places.taken.remove_taken(taken);
     }
@@ -112,11 +135,14 @@ pub(super) fn publish(
 }
 
 /// At the recorded name, and at no other.
-fn place_archive(places: &Places, store: &Store, settlement: &Settlement) -> Result<(), PublishError> {
-    let Settlement { outcome, source, republish, .. } = settlement;
+fn place_archive(places: &Places, store: &Store, publication: &Publication) -> Result<(), PublishError> {
+    let Publication { outcome, source, kind, .. } = publication;
     let (label, dir) = archive(places, outcome);
     let name = archived_name(outcome);
-    let ours = if *republish { Ours::WholeOrBegun } else { Ours::Nothing };
+    let ours = match kind {
+        PublicationKind::First => Ours::Nothing,
+        PublicationKind::Again => Ours::WholeOrBegun,
+    };
     let put = |bytes: &[u8]| put(places, dir, &Piece { name, mode: ARCHIVE_MODE, content: bytes }, ours);
     let result = match source {
         // The checked private copy becomes the archived file: no new inode.
@@ -162,37 +188,37 @@ fn moved_before(places: &Places, taken: &TakenName, outcome: &Outcome) -> io::Re
     Ok(Placed::There)
 }
 
-/// Beside the archived file. Where another file has that name, the archived file goes back, so that both get another.
-fn place_error_log(places: &Places, store: &Store, settlement: &mut Settlement) -> Result<(), PublishError> {
-    let Settlement { outcome, report: Some(report), republish, .. } = settlement else { return Ok(()) };
+/// Beside the archived file, where there is one to be made.
+fn place_error_log(places: &Places, publication: &Publication) -> Result<Placed, PublishError> {
+    let Publication { outcome, report: Some(report), kind, .. } = publication else {
+        return Ok(Placed::There);
+    };
     let (label, dir) = archive(places, outcome);
     let log = error_log_name(archived_name(outcome));
     let piece = Piece { name: &log, mode: ARCHIVE_MODE, content: report };
     // It names number and time, so one that is equal is ours.
-    let ours = if *republish { Ours::WholeOrBegun } else { Ours::Whole };
-    match put(places, dir, &piece, ours).map_err(failed(format!("writing {label}/{log}")))? {
-        Placed::There => Ok(()),
-        Placed::Occupied => {
-            withdraw(places, store, settlement)?.map_err(failed(format!("making way for {label}/{log}")))?;
-            settlement.archived = false;
-            Err(PublishError::Occupied)
-        }
-    }
+    let ours = match kind {
+        PublicationKind::First => Ours::Whole,
+        PublicationKind::Again => Ours::WholeOrBegun,
+    };
+    put(places, dir, &piece, ours).map_err(failed(format!("writing {label}/{log}")))
 }
 
-/// Takes the archived file back: bytes are in the store until they are durable elsewhere. The outer failure is the store's.
-fn withdraw(places: &Places, store: &Store, settlement: &Settlement) -> Result<io::Result<()>, PublishError> {
-    let Settlement { outcome, source, .. } = settlement;
-    let (_, dir) = archive(places, outcome);
+/// Takes the archived file back where another file has the name of its error log, so that both get another name. The bytes are
+/// in the store until they are durable elsewhere.
+fn withdraw(places: &Places, store: &Store, publication: &Publication) -> Result<(), PublishError> {
+    let Publication { outcome, source, .. } = publication;
+    let (label, dir) = archive(places, outcome);
     let name = archived_name(outcome);
     let aside = |bytes: &[u8]| {
         set_aside(&places.drafts, dir, &Piece { name, mode: ARCHIVE_MODE, content: bytes }).map(drop)
     };
-    Ok(match source {
+    let withdrawn = match source {
         Source::Staged { .. } | Source::Stored => from_store(store, outcome, aside)?,
         Source::Bytes(bytes) => aside(bytes),
         Source::Taken(taken) => give_back(places, taken, dir, name),
-    })
+    };
+    withdrawn.map_err(failed(format!("making way for {label}/{}", error_log_name(name))))
 }
 
 fn give_back(places: &Places, taken: &TakenName, dir: &Dir, name: &str) -> io::Result<()> {
@@ -271,9 +297,9 @@ fn put(places: &Places, dir: &Dir, piece: &Piece<'_>, ours: Ours) -> io::Result<
 
 /// The latest status of the name, in the place of the one before. One that is published again does not take the place of a
 /// later one. A directory that somebody has put there is moved aside.
-fn place_status(places: &Places, store: &Store, settlement: &Settlement) -> Result<(), PublishError> {
-    let outcome = &settlement.outcome;
-    if settlement.republish && is_later_there(places, store, outcome)? {
+fn place_status(places: &Places, store: &Store, publication: &Publication) -> Result<(), PublishError> {
+    let outcome = &publication.outcome;
+    if publication.kind == PublicationKind::Again && is_later_there(places, store, outcome)? {
         return Ok(());
     }
     let (name, body) = (status_name(&outcome.name), outcome.status_body());

@@ -127,14 +127,14 @@ fn outcome(seq: u64, name: &str) -> Outcome {
     Outcome { archived_as, attempts: 1, ..Outcome::blank(seq, name, Timestamp::UNIX_EPOCH) }
 }
 
-fn settlement(seq: u64, source: Source) -> Settlement {
+fn publication(seq: u64, source: Source) -> Publication {
     let outcome = outcome(seq, "intent-a.json");
-    Settlement { outcome, source, report: None, taken: None, republish: false, archived: false }
+    Publication { outcome, source, report: None, taken: None, kind: PublicationKind::First }
 }
 
-/// A settlement of bytes that the store has.
-fn stored(seq: u64, source: Source) -> Settlement {
-    let mut stored = settlement(seq, source);
+/// A publication of bytes that the store has.
+fn stored(seq: u64, source: Source) -> Publication {
+    let mut stored = publication(seq, source);
     stored.outcome.sha256 = Some(crate::seal::sha256(b"ours"));
     stored
 }
@@ -144,7 +144,7 @@ fn bytes(text: &str) -> Source {
 }
 
 fn settle(seq: u64) -> Command {
-    Command::Settle(Box::new(settlement(seq, bytes("{}"))))
+    Command::Settle(Box::new(publication(seq, bytes("{}"))))
 }
 
 fn long_ago() -> Option<Instant> {
@@ -260,7 +260,7 @@ fn what_found_no_space_is_tried_again_in_order_and_until_then_the_disk_is_full()
     office.desk.set_full(Some(Full::Files));
     office.desk.set_full(Some(Full::Files));
     assert_eq!(office.said(), ["full true"]);
-    office.desk.unpublished = vec![settlement(1, bytes("1"))];
+    office.desk.unpublished = vec![publication(1, bytes("1")).into()];
     office.desk.space_retry_at = Some(Instant::now() + HOUR);
     // The store has room in its own file; that says nothing about others.
     assert_eq!(office.turn(vec![settle(2)]), (true, vec!["committed 1".to_owned()]));
@@ -315,9 +315,9 @@ fn a_failed_sync_is_not_believed() {
         office.turn(vec![Command::Synced { seqs: vec![1], result: failed() }]),
         (false, vec!["fatal E406".to_owned()])
     );
-    let settlements = vec![settlement(1, bytes(""))];
+    let publications = vec![publication(1, bytes(""))];
     assert_eq!(
-        office.turn(vec![Command::PackagesSynced { settlements, result: failed() }]),
+        office.turn(vec![Command::PackagesSynced { publications, result: failed() }]),
         (false, vec!["fatal E406".to_owned()])
     );
 }
@@ -333,12 +333,13 @@ fn an_outcome_of_the_embedded_engine_waits_until_its_package_is_synced() {
     let (_, said) = office.turn(vec![answer]);
     assert_eq!(said, ["committed 1", "filed 1 processed/intent-a.json"]);
     // Without a run there is nothing to wait for; what comes from the store was synced before it was recorded.
-    for (attempts, republish, waits) in
-        [(1, false, true), (3, false, true), (0, false, false), (1, true, false), (0, true, false)]
+    let (first, again) = (PublicationKind::First, PublicationKind::Again);
+    for (attempts, kind, waits) in
+        [(1, first, true), (3, first, true), (0, first, false), (1, again, false), (0, again, false)]
     {
-        let mut told = settlement(2, bytes("{"));
-        (told.outcome.attempts, told.republish) = (attempts, republish);
-        assert_eq!(PackageSync::covers(&told), waits, "{attempts} {republish}");
+        let mut told = publication(2, bytes("{"));
+        (told.outcome.attempts, told.kind) = (attempts, kind);
+        assert_eq!(PackageSync::covers(&told), waits, "{attempts} {kind:?}");
     }
 }
 

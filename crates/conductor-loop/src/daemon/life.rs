@@ -230,9 +230,9 @@ impl<'l> Life<'l> {
             self.desk.handle(now, Event::Recording { seq: *seq }, &mut effects);
         }
         self.bench.republish(recovered.again);
-        for settlement in recovered.given_up {
-            self.desk.handle(now, Event::Recording { seq: settlement.outcome.seq }, &mut effects);
-            self.bench.settle(settlement);
+        for given_up in recovered.given_up {
+            self.desk.handle(now, Event::Recording { seq: given_up.outcome.seq }, &mut effects);
+            self.bench.settle(given_up);
         }
         for Unrun { claim, started, last } in recovered.claims {
             let admission = self.bench.admit(claim, Bytes::Stored, started);

@@ -3,7 +3,7 @@
 
 use super::board::Board;
 use super::{Summary, error_log, history};
-use crate::clerk::{Again, Clerk, Command as ToClerk, Settlement, Source};
+use crate::clerk::{Again, Clerk, Command as ToClerk, Publication, PublicationKind, Source};
 use crate::config::Mode;
 use crate::intake::{Command as ToIntake, Intake, Judged, Verdict as Judgement};
 use crate::runner::{Bytes, Ended, Job, Runner, Stamp, Stop};
@@ -175,7 +175,7 @@ impl<'b> Bench<'b> {
                     Some((bytes, _)) => (Source::Bytes(bytes), Some(taken)),
                     None => (Source::Taken(taken), None),
                 };
-                self.settle(Settlement { outcome, source, report, taken, republish: false, archived: false });
+                self.settle(Publication { outcome, source, report, taken, kind: PublicationKind::First });
                 Event::Refused { seq }
             }
         }
@@ -190,9 +190,9 @@ impl<'b> Bench<'b> {
         }
     }
 
-    pub(super) fn settle(&mut self, settlement: Settlement) {
-        self.recording.insert(settlement.outcome.seq, settlement.outcome.clone());
-        self.clerk.send(ToClerk::Settle(Box::new(settlement)));
+    pub(super) fn settle(&mut self, publication: Publication) {
+        self.recording.insert(publication.outcome.seq, publication.outcome.clone());
+        self.clerk.send(ToClerk::Settle(Box::new(publication)));
     }
 
     /// Publishes again what an earlier daemon had decided.
@@ -382,14 +382,8 @@ impl<'b> Bench<'b> {
             (None, Bytes::Held(bytes)) => Source::Bytes(bytes),
             (None, Bytes::Stored) => Source::Stored,
         };
-        self.settle(Settlement {
-            outcome: record,
-            source,
-            report,
-            taken: None,
-            republish: false,
-            archived: false,
-        });
+        let kind = PublicationKind::First;
+        self.settle(Publication { outcome: record, source, report, taken: None, kind });
     }
 
     fn announce_retry(&mut self, seq: u64, attempt: u32, pause: Duration) {

@@ -5,7 +5,7 @@
 
 use super::places::Places;
 use super::{Failure, error_log, history};
-use crate::clerk::{Again, Settlement, Source};
+use crate::clerk::{Again, Publication, PublicationKind, Source};
 use crate::runner::{LastRuns, kill_leftovers};
 use crate::seal::sha256_of;
 use crate::store::{Pending, Start, Store, StoreError};
@@ -27,7 +27,7 @@ pub(super) struct Recovered {
     /// Outcomes to publish again, in order of taking.
     pub(super) again: Vec<Again>,
     /// Interrupted intents to give up.
-    pub(super) given_up: Vec<Settlement>,
+    pub(super) given_up: Vec<Publication>,
     /// Claims to run, in order of taking: the first ones of each target.
     pub(super) claims: Vec<Unrun>,
     /// Those behind them, of which only this much is kept in memory.
@@ -310,7 +310,7 @@ impl<'r> Recovery<'r> {
     /// What the first claim of each target may repeat: the last run of the target, if that succeeded. One that is given up
     /// now is a failed run.
     fn compare_with_last_runs(&mut self) -> Result<(), Failure> {
-        let failed = self.recovered.given_up.iter().filter_map(|settlement| settlement.outcome.key.clone());
+        let failed = self.recovered.given_up.iter().filter_map(|given_up| given_up.outcome.key.clone());
         let mut known: HashSet<TargetKey> = failed.collect();
         for unrun in &mut self.recovered.claims {
             if known.insert(unrun.claim.key.clone()) {
@@ -354,7 +354,7 @@ fn resume_of(seq: u64, start: Option<Start>, last: &LastRuns, max_attempts: u32)
     resume(OnDisk::Claimed { started }, max_attempts)
 }
 
-fn give_up(claim: Claim, file: Option<TakenName>, rules: &Rules<'_>) -> Settlement {
+fn give_up(claim: Claim, file: Option<TakenName>, rules: &Rules<'_>) -> Publication {
     let attempts = rules.limits.max_attempts;
     let history = Some(history::of_claim(&claim, Vec::new(), None));
     // Earlier starts may have ended by themselves and been tried again.
@@ -377,7 +377,7 @@ fn give_up(claim: Claim, file: Option<TakenName>, rules: &Rules<'_>) -> Settleme
     };
     let report = Some(error_log::render(&outcome, None, None));
     let (source, taken) = (Source::Stored, file);
-    Settlement { outcome, source, report, taken, republish: false, archived: false }
+    Publication { outcome, source, report, taken, kind: PublicationKind::First }
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ pub enum Content {
     File,
 }
 
-/// What a settlement adds to the store beside its outcome.
+/// What a publication adds to the store beside its outcome.
 #[derive(Debug, Clone, Copy)]
 pub enum Kept<'b> {
     /// Nothing: the claim has the bytes, or the outcome was recorded before.

@@ -1,21 +1,23 @@
 //! Which file belongs to whom: names in the archive, what stands in the way, what a crash leaves, what retention takes.
 
 use super::*;
+use crate::clerk::publish::Progress;
 use crate::seal::sha256;
 use conductor_core::record::Status;
 use std::os::unix::fs::MetadataExt;
 
 impl Office {
     /// Publishes an outcome as it is recorded: what has happened since its name was chosen is in the way.
-    fn publish(&mut self, settlement: Settlement) -> (bool, Vec<String>) {
-        let Settlement { outcome, report, source, .. } = &settlement;
+    fn publish(&mut self, filing: impl Into<Filing>) -> (bool, Vec<String>) {
+        let filing = filing.into();
+        let Publication { outcome, report, source, .. } = &filing.publication;
         let kept = match source {
             Source::Bytes(bytes) => Kept::Bytes(bytes),
             Source::Taken(_) => Kept::File,
             Source::Staged { .. } | Source::Stored => Kept::Already,
         };
         self.desk.store.write(|batch| batch.settle(outcome, report.as_deref(), kept)).unwrap();
-        let goes_on = self.desk.publish(vec![settlement]).is_ok();
+        let goes_on = self.desk.publish([filing]).is_ok();
         (goes_on, self.said())
     }
 
@@ -39,8 +41,8 @@ impl Office {
 }
 
 /// One that failed, with an error log as the daemon writes it.
-fn failure(seq: u64, content: &str) -> Settlement {
-    let mut failure = settlement(seq, bytes(content));
+fn failure(seq: u64, content: &str) -> Publication {
+    let mut failure = publication(seq, bytes(content));
     failure.outcome.status = Status::Failed;
     failure.outcome.archived_as = "failed/intent-a.json".to_owned();
     (failure.outcome.size, failure.outcome.sha256) = (content.len() as u64, Some(sha256(content.as_bytes())));
@@ -51,8 +53,8 @@ fn failure(seq: u64, content: &str) -> Settlement {
     failure
 }
 
-fn send(settlement: Settlement) -> Vec<Command> {
-    vec![Command::Settle(Box::new(settlement))]
+fn send(publication: Publication) -> Vec<Command> {
+    vec![Command::Settle(Box::new(publication))]
 }
 
 fn filed(seq: u64, at: &str) -> Vec<String> {
@@ -154,7 +156,7 @@ fn retention_removes_only_what_is_that_very_outcome_s() {
 #[test]
 fn what_cannot_be_removed_stays_remembered() {
     let mut office = office();
-    office.turn(send(settlement(1, bytes(""))));
+    office.turn(send(publication(1, bytes(""))));
     office.desk.finish();
     let places = &mut office.desk.places;
     // A directory that allows nothing: what is asked of it fails.
@@ -176,7 +178,7 @@ fn a_name_is_chosen_that_nobody_has() {
     office.write("processed/intent-c.5.json", "somebody's");
     let one = |seq, name: &str| {
         let outcome = outcome(seq, name);
-        Command::Settle(Box::new(Settlement { outcome, ..settlement(seq, bytes("{}")) }))
+        Command::Settle(Box::new(Publication { outcome, ..publication(seq, bytes("{}")) }))
     };
     let batch = vec![
         one(1, "intent-a.json"),
@@ -216,14 +218,14 @@ fn a_stranger_in_the_way_costs_another_name_and_is_never_overwritten() {
     office.write("processed/intent-a.7.json", "another's");
     std::fs::create_dir(office.path("processed/intent-a.7.2.json")).unwrap();
     let third = "processed/intent-a.7.3.json";
-    assert_eq!(office.publish(settlement(7, bytes("ours"))), (true, filed(7, third)));
+    assert_eq!(office.publish(publication(7, bytes("ours"))), (true, filed(7, third)));
     assert_eq!(office.read(third), b"ours");
     assert_eq!(office.read("processed/intent-a.json"), b"a stranger's");
     assert_eq!(office.read("processed/intent-a.7.json"), b"another's");
     assert_eq!(office.desk.store.outcome(7).unwrap().unwrap().archived_as, third);
     // The same bytes are no sign that it is ours, when it was not there a moment ago.
     office.write("processed/intent-a.json", "ours");
-    assert_eq!(office.publish(settlement(8, bytes("ours"))), (true, filed(8, "processed/intent-a.8.json")));
+    assert_eq!(office.publish(publication(8, bytes("ours"))), (true, filed(8, "processed/intent-a.8.json")));
     assert!(office.desk.places.drafts.names().unwrap().is_empty(), "no draft stays behind");
 }
 
@@ -238,7 +240,7 @@ fn a_stranger_s_error_log_moves_both_files_elsewhere() {
     // A file that was moved as it is goes back and out again.
     office.write("taken/8.intent-a.json", "taken");
     let taken = TakenName { seq: 8, raw: b"intent-a.json".as_slice().into() };
-    let unread = Settlement { source: Source::Taken(taken), ..failure(8, "") };
+    let unread = Publication { source: Source::Taken(taken), ..failure(8, "") };
     assert_eq!(office.publish(unread), (true, filed(8, "failed/intent-a.8.json")));
     assert_eq!(office.read("failed/intent-a.8.json"), b"taken");
     assert!(office.names("taken").is_empty() && !office.path("failed/intent-a.json").exists());
@@ -250,16 +252,16 @@ fn what_cannot_be_archived_is_never_said_to_be() {
     for source in [Source::Taken(taken()), bytes("ours")] {
         let mut office = office();
         office.write("taken/7.intent-a.json", "taken");
-        let mut settlement = settlement(7, source);
-        settlement.outcome.archived_as = format!("processed/{}", "n".repeat(256));
+        let mut nameless = publication(7, source);
+        nameless.outcome.archived_as = format!("processed/{}", "n".repeat(256));
         // Another reason is no reason for another name.
-        assert_eq!(office.publish(settlement), (false, vec!["fatal E406".to_owned()]));
+        assert_eq!(office.publish(nameless), (false, vec!["fatal E406".to_owned()]));
         assert!(office.names("processed").is_empty());
     }
     // Moved by the daemon that died before it could say so.
     let mut office = office();
     office.write("processed/intent-a.json", "taken");
-    let again = Settlement { republish: true, ..settlement(7, Source::Taken(taken())) };
+    let again = Publication { kind: PublicationKind::Again, ..publication(7, Source::Taken(taken())) };
     assert_eq!(office.publish(again), (true, filed(7, "processed/intent-a.json")));
 }
 
@@ -267,7 +269,7 @@ fn what_cannot_be_archived_is_never_said_to_be() {
 fn a_staged_copy_that_is_gone_is_made_from_the_bytes() {
     let staged = || stored(7, Source::Staged { slot: 3 });
     let mut office = office();
-    let gone = office.desk.publish(vec![staged()]);
+    let gone = office.desk.publish([staged().into()]);
     assert!(gone.is_err() && office.names("processed").is_empty(), "never an empty file");
     // Whatever stands in its place.
     for stands in [false, true] {
@@ -295,7 +297,7 @@ fn what_a_power_cut_left_is_replaced_and_what_is_not_ours_is_left_alone() {
         // A second link keeps the number of the file from being used again.
         let old = office.path("old");
         std::fs::hard_link(&path, &old).unwrap();
-        let again = Settlement { republish: true, ..settlement(7, bytes("ours")) };
+        let again = Publication { kind: PublicationKind::Again, ..publication(7, bytes("ours")) };
         assert_eq!(office.publish(again), (true, filed(7, &format!("processed/{at}"))), "{found}");
         assert_eq!(office.read(&format!("processed/{at}")), b"ours", "{found}");
         let same = std::fs::metadata(&path).unwrap().ino() == std::fs::metadata(&old).unwrap().ino();
@@ -311,7 +313,7 @@ fn an_error_log_that_a_power_cut_left_is_replaced_and_another_is_not() {
         let mut office = office();
         office.write("failed/intent-a.json", "ours");
         office.write("failed/intent-a.json.error.log", found);
-        let again = Settlement { republish: true, ..failure(7, "ours") };
+        let again = Publication { kind: PublicationKind::Again, ..failure(7, "ours") };
         let wanted = again.report.clone().unwrap();
         assert_eq!(office.publish(again), (true, filed(7, &format!("failed/{at}"))), "{found}");
         assert_eq!(office.read(&format!("failed/{at}.error.log")), wanted, "{found}");
@@ -324,11 +326,11 @@ fn an_error_log_that_a_power_cut_left_is_replaced_and_another_is_not() {
 fn a_draft_that_was_left_behind_and_a_name_without_room_for_one_are_no_obstacle() {
     let mut office = office();
     office.write("drafts/1.draft", "of a daemon that died");
-    assert!(office.publish(settlement(7, bytes("ours"))).0);
+    assert!(office.publish(publication(7, bytes("ours"))).0);
     assert_eq!(office.read("processed/intent-a.json"), b"ours");
     for length in [249, 250, 255] {
         let name = "n".repeat(length);
-        let mut long = settlement(7, bytes("ours"));
+        let mut long = publication(7, bytes("ours"));
         long.outcome.archived_as = format!("processed/{name}");
         assert!(office.publish(long).0, "{length}");
         assert_eq!(office.read(&format!("processed/{name}")), b"ours");
@@ -344,7 +346,7 @@ fn what_found_no_space_behind_its_file_goes_on_there_and_archives_nothing_twice(
     office.write("failed/intent-a.json", "ours");
     let log = half.report.clone().unwrap();
     std::fs::write(office.path("failed/intent-a.json.error.log"), log).unwrap();
-    let half = Settlement { archived: true, ..half };
+    let half = Filing { publication: half, progress: Progress::Archived };
     assert_eq!(office.publish(half), (true, filed(7, "failed/intent-a.json")));
     assert_eq!(office.names("failed"), ["intent-a.json", "intent-a.json.error.log"]);
 }
@@ -354,16 +356,16 @@ fn whatever_stands_where_a_status_belongs_the_latest_run_has_it() {
     let mut office = office();
     std::fs::create_dir_all(office.path("status/intent-a.json.status/full")).unwrap();
     std::fs::create_dir(office.path("status/intent-a.json.status.aside")).unwrap();
-    assert!(office.publish(settlement(7, bytes("ours"))).0);
+    assert!(office.publish(publication(7, bytes("ours"))).0);
     let status = office.read("status/intent-a.json.status");
     assert_eq!(status, office.desk.store.outcome(7).unwrap().unwrap().status_body());
     assert!(office.path("status/intent-a.json.status.aside.2/full").exists(), "moved, not removed");
     // One of an earlier run, published again, does not take the place of a later one.
-    let mut later = settlement(8, bytes("later"));
+    let mut later = publication(8, bytes("later"));
     later.outcome.archived_as = "processed/intent-a.8.json".to_owned();
     assert!(office.publish(later).0);
     let latest = office.read("status/intent-a.json.status");
-    let again = || Settlement { republish: true, ..settlement(7, bytes("ours")) };
+    let again = || Publication { kind: PublicationKind::Again, ..publication(7, bytes("ours")) };
     assert!(office.publish(again()).0);
     assert_eq!(office.read("status/intent-a.json.status"), latest);
     // A number alone is no proof.
@@ -376,7 +378,7 @@ fn whatever_stands_where_a_status_belongs_the_latest_run_has_it() {
 fn a_status_that_cannot_be_written_is_told_and_written_at_the_next_start() {
     let mut office = office();
     office.desk.places.status = Arc::new(Dir::open(std::path::Path::new("/proc/self/fdinfo")).unwrap());
-    let (goes_on, said) = office.turn(send(settlement(7, bytes("ours"))));
+    let (goes_on, said) = office.turn(send(publication(7, bytes("ours"))));
     assert_eq!((goes_on, said[1].as_str()), (true, "filed 7 processed/intent-a.json"));
     office.desk.finish();
     assert_eq!(office.desk.store.sizes().unwrap().0, 1, "it is published again");

@@ -89,12 +89,12 @@ impl World {
         assert!(self.office().desk.unpublished.is_empty());
     }
 
-    fn next(&mut self, name: usize, failed: bool) -> Settlement {
+    fn next(&mut self, name: usize, failed: bool) -> Publication {
         let seq = self.next_seq;
         (self.next_seq, self.made) = (seq + 1, self.made + 1);
         let content = format!("intent {} of this test", self.made);
         self.bytes.insert(seq, content.clone());
-        let mut one = settlement(seq, bytes(&content));
+        let mut one = publication(seq, bytes(&content));
         one.outcome = Outcome {
             name: NAMES[name].to_owned(),
             finished_at: set_now(self.made),
