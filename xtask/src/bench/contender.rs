@@ -1,5 +1,5 @@
 //! Who is measured, and how each is started: our daemon with an external porch and with the embedded engine, and what a user
-//! would use instead. None of the others keeps a record of what it did.
+//! would use instead, and an earlier build of ours. None of the others keeps a record of what it did.
 
 use super::field::Field;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -9,6 +9,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// The builds of ours that are measured.
+pub(super) struct Builds {
+    /// The one of this source.
+    pub(super) now: PathBuf,
+    /// An earlier one (`--before`).
+    pub(super) before: Option<PathBuf>,
+}
+
 /// Somebody who runs porch for files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Contender {
@@ -16,6 +24,10 @@ pub(super) enum Contender {
     External,
     /// Ours, without starting a program.
     Embedded,
+    /// An earlier build of ours (`--before`), starting the program.
+    Before,
+    /// An earlier build of ours, without starting a program.
+    BeforeEmbedded,
     /// Two threads that start the program as often as there are files, and look at no file: the bound of the machine.
     Spawn,
     /// `find | xargs -P2`.
@@ -33,6 +45,8 @@ impl Contender {
         match self {
             Self::External => "ours",
             Self::Embedded => "ours, embedded",
+            Self::Before => "before",
+            Self::BeforeEmbedded => "before, embedded",
             Self::Spawn => "bare spawn",
             Self::Xargs => "xargs -P2",
             Self::Inotifywait => "inotifywait loop",
@@ -41,9 +55,10 @@ impl Contender {
         }
     }
 
-    /// Whether it can be run here.
-    pub(super) fn is_installed(self) -> bool {
+    /// Whether it can be run here: its program is installed, or an earlier build was given.
+    pub(super) fn is_available(self, builds: &Builds) -> bool {
         let program = match self {
+            Self::Before | Self::BeforeEmbedded => return builds.before.is_some(),
             Self::Inotifywait => "inotifywait",
             Self::Incron => "incrond",
             Self::Entr => "entr",
@@ -52,29 +67,36 @@ impl Contender {
         conductor_testkit::has(program)
     }
 
+    /// Whether it is a build of this program.
+    pub(super) fn is_ours(self) -> bool {
+        matches!(self, Self::External | Self::Embedded | Self::Before | Self::BeforeEmbedded)
+    }
+
     /// Works off what is waiting, and ends.
     pub(super) fn drain(
         self,
         field: &Field,
-        program: &Path,
+        builds: &Builds,
         porch: &str,
         files: usize,
     ) -> io::Result<Duration> {
         let porch = field.porch(porch);
         match self {
-            Self::Embedded => timed(ours(field, program, Path::new("builtin")).arg("-once")),
-            Self::External => timed(ours(field, program, &porch).arg("-once")),
+            Self::External | Self::Embedded | Self::Before | Self::BeforeEmbedded => {
+                timed(self.daemon(field, builds, &porch)?.arg("-once"))
+            }
             Self::Spawn => spawn(&porch, files),
             _ => timed(&mut xargs(field, &porch)),
         }
     }
 
     /// Starts it to wait for files. It is to be ended with [`end`].
-    pub(super) fn watch(self, field: &Field, program: &Path, porch: &str) -> io::Result<Child> {
+    pub(super) fn watch(self, field: &Field, builds: &Builds, porch: &str) -> io::Result<Child> {
         let porch = field.porch(porch);
         let mut command = match self {
-            Self::Embedded => ours(field, program, Path::new("builtin")),
-            Self::External => ours(field, program, &porch),
+            Self::External | Self::Embedded | Self::Before | Self::BeforeEmbedded => {
+                self.daemon(field, builds, &porch)?
+            }
             Self::Incron => incron(field, &porch)?,
             Self::Entr => shell(field, &porch, ENTR),
             _ => shell(field, &porch, INOTIFYWAIT),
@@ -82,12 +104,19 @@ impl Contender {
         command.stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn()
     }
 
+    fn daemon(self, field: &Field, builds: &Builds, porch: &Path) -> io::Result<Command> {
+        let program = match self {
+            Self::Before | Self::BeforeEmbedded => builds.before.as_deref(),
+            _ => Some(builds.now.as_path()),
+        };
+        let program = program.ok_or_else(|| io::Error::other("no earlier build was given"))?;
+        let embedded = matches!(self, Self::Embedded | Self::BeforeEmbedded);
+        Ok(ours(field, program, if embedded { Path::new("builtin") } else { porch }))
+    }
+
     /// Where finished files are seen.
     pub(super) fn finished(self, field: &Field) -> PathBuf {
-        match self {
-            Self::External | Self::Embedded => field.path("handoff/status"),
-            _ => field.path("done"),
-        }
+        field.path(if self.is_ours() { "handoff/status" } else { "done" })
     }
 }
 

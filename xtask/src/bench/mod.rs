@@ -1,5 +1,5 @@
-//! `cargo xtask bench [--quick] [--rounds N] [--only S8] [--plot FILE]`: ours beside what a user would use instead, interleaved in one
-//! run, as ratios of medians; on a journaled ext4 loop image and on tmpfs (both need root). What each contender has measured
+//! `cargo xtask bench [--quick] [--rounds N] [--only S8] [--plot FILE] [--before PROGRAM]`: ours beside what a user would use instead and
+//! beside an earlier build, interleaved in one run, as ratios of medians; on a journaled ext4 loop image and on tmpfs (both need root). What each contender has measured
 //! goes into a table, the rates into a plot.
 
 mod contender;
@@ -9,7 +9,7 @@ mod plot;
 mod scenario;
 mod scrape;
 
-use contender::Contender;
+use contender::{Builds, Contender};
 use mount::Mount;
 use std::fmt::Write as _;
 use std::io::{self, Error};
@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 const HELP: &str = "\
-cargo xtask bench [--quick] [--rounds N] [--only WORD] [--plot FILE]
+cargo xtask bench [--quick] [--rounds N] [--only WORD] [--plot FILE] [--before PROGRAM]
 
 Measures ours beside what a user would use instead and prints a table (docs/BENCHMARKS.md).
 Needs root, e2fsprogs and inotify-tools; incron and entr are measured where they are installed.
@@ -25,7 +25,9 @@ Needs root, e2fsprogs and inotify-tools; incron and entr are measured where they
   --quick       small sizes and two rounds: under three minutes
   --rounds N    rounds of each interleaved scenario (default 3)
   --only WORD   only scenarios with this word in their name, for example S8
-  --plot FILE   also write the rates as an SVG";
+  --plot FILE   also write the rates as an SVG
+  --before PROGRAM
+                an earlier build of conductor-loop, measured in the same rounds: backlogs, bursts and latency";
 
 /// How much is measured.
 struct Size {
@@ -61,7 +63,7 @@ const FULL: Size = Size {
 };
 
 struct Bench {
-    program: PathBuf,
+    builds: Builds,
     porches: PathBuf,
     size: Size,
     only: Option<String>,
@@ -76,7 +78,7 @@ pub(crate) fn run(words: &[String]) -> io::Result<String> {
     if has("--help") || has("-h") {
         return Ok(HELP.to_owned());
     }
-    let takes_value = ["--rounds", "--only", "--plot"];
+    let takes_value = ["--rounds", "--only", "--plot", "--before"];
     let mut expected = words.iter().skip(1);
     while let Some(word) = expected.next() {
         if takes_value.contains(&word.as_str()) {
@@ -91,7 +93,7 @@ pub(crate) fn run(words: &[String]) -> io::Result<String> {
     }
     let target = crate::build::programs("release")?;
     let mut bench = Bench {
-        program: target.join("conductor-loop"),
+        builds: Builds { now: target.join("conductor-loop"), before: value("--before").map(PathBuf::from) },
         porches: target.join("bench-porch"),
         size,
         only: value("--only").cloned(),
@@ -125,10 +127,18 @@ impl Bench {
     }
 
     fn on(&mut self, mount: &Mount) -> io::Result<()> {
-        use Contender::{Embedded, External, Spawn, Xargs};
-        self.throughput(mount, ("smallest porch", "noop", "0.8 of xargs"), &[External, Spawn, Xargs])?;
-        self.throughput(mount, ("S8: 20 ms porch", "burn", "0.98 of xargs"), &[External, Spawn, Xargs])?;
-        self.throughput(mount, ("embedded engine", "noop", "3000/s"), &[Embedded])?;
+        use Contender::{Before, BeforeEmbedded, Embedded, External, Spawn, Xargs};
+        self.throughput(
+            mount,
+            ("smallest porch", "noop", "0.8 of xargs"),
+            &[External, Before, Spawn, Xargs],
+        )?;
+        self.throughput(
+            mount,
+            ("S8: 20 ms porch", "burn", "0.98 of xargs"),
+            &[External, Before, Spawn, Xargs],
+        )?;
+        self.throughput(mount, ("embedded engine", "noop", "3000/s"), &[Embedded, BeforeEmbedded])?;
         self.bursts(mount)?;
         self.latencies(mount)?;
         self.scrapes(mount)?;
@@ -163,6 +173,10 @@ impl Bench {
             .collect()
     }
 
+    fn available(&self, all: &[Contender]) -> Vec<Contender> {
+        all.iter().copied().filter(|who| who.is_available(&self.builds)).collect()
+    }
+
     /// A backlog, worked off by each in turn; the first is compared with all others.
     fn throughput(
         &mut self,
@@ -173,6 +187,7 @@ impl Bench {
         if !self.wants(scenario) {
             return Ok(());
         }
+        let all = self.available(all);
         let files = if porch == "burn" { self.size.slow_files } else { self.size.files };
         let rounds = self.rounds(mount, scenario, |bench| {
             all.iter()
@@ -201,12 +216,12 @@ impl Bench {
 
     /// S2 and S3.
     fn bursts(&mut self, mount: &Mount) -> io::Result<()> {
-        use Contender::{Embedded, Entr, External, Incron, Inotifywait};
+        use Contender::{Before, BeforeEmbedded, Embedded, Entr, External, Incron, Inotifywait};
         if !self.wants("S2 S3: burst") {
             return Ok(());
         }
         let files = self.size.burst;
-        let all = installed(&[External, Embedded, Inotifywait, Incron, Entr]);
+        let all = self.available(&[External, Before, Embedded, BeforeEmbedded, Inotifywait, Incron, Entr]);
         let rounds = self.rounds(mount, "S2: burst", |bench| {
             all.iter().map(|who| bench.burst(mount.path(), *who, files)).collect::<io::Result<Vec<_>>>()
         })?;
@@ -243,12 +258,12 @@ impl Bench {
 
     /// S1.
     fn latencies(&mut self, mount: &Mount) -> io::Result<()> {
-        use Contender::{Entr, External, Incron, Inotifywait};
+        use Contender::{Before, Entr, External, Incron, Inotifywait};
         if !self.wants("S1: latency") {
             return Ok(());
         }
         let files = self.size.single_files;
-        let all = installed(&[External, Inotifywait, Incron, Entr]);
+        let all = self.available(&[External, Before, Inotifywait, Incron, Entr]);
         let rounds = self.rounds(mount, "S1: latency", |bench| {
             all.iter().map(|who| bench.latency(mount.path(), *who, files)).collect::<io::Result<Vec<_>>>()
         })?;
@@ -306,10 +321,6 @@ impl Bench {
         ]);
         Ok(())
     }
-}
-
-fn installed(all: &[Contender]) -> Vec<Contender> {
-    all.iter().copied().filter(|who| who.is_installed()).collect()
 }
 
 fn or_dash(texts: &[String]) -> String {

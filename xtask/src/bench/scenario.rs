@@ -37,8 +37,8 @@ impl Bench {
     ) -> io::Result<Duration> {
         let field = self.field(place)?;
         field.fill(files, TARGETS)?;
-        let took = who.drain(&field, &self.program, porch, files)?;
-        if matches!(who, Contender::External | Contender::Embedded) {
+        let took = who.drain(&field, &self.builds, porch, files)?;
+        if who.is_ours() {
             let archived = fs::read_dir(field.path("handoff/processed"))?.count();
             if archived != files {
                 return Err(Error::other(format!("{archived} of {files} were processed")));
@@ -51,16 +51,16 @@ impl Bench {
     pub(super) fn duplicates(&self, place: &Path, files: usize) -> io::Result<Duration> {
         let field = self.field(place)?;
         field.fill(files, files)?;
-        Contender::External.drain(&field, &self.program, "noop", files)?;
+        Contender::External.drain(&field, &self.builds, "noop", files)?;
         field.fill(files, files)?;
-        Contender::External.drain(&field, &self.program, "noop", files)
+        Contender::External.drain(&field, &self.builds, "noop", files)
     }
 
     /// S2 and S3: all at once into a directory that is watched.
     pub(super) fn burst(&self, place: &Path, who: Contender, files: usize) -> io::Result<Burst> {
         let field = self.field(place)?;
         field.draft(files)?;
-        let contender = who.watch(&field, &self.program, "noop")?;
+        let contender = who.watch(&field, &self.builds, "noop")?;
         warm_up(who, &field);
         let finished = who.finished(&field);
         let before = count(&finished);
@@ -81,7 +81,7 @@ impl Bench {
     pub(super) fn latency(&self, place: &Path, who: Contender, files: usize) -> io::Result<Vec<Duration>> {
         let field = self.field(place)?;
         field.draft(files)?;
-        let contender = who.watch(&field, &self.program, "stamp")?;
+        let contender = who.watch(&field, &self.builds, "stamp")?;
         warm_up(who, &field);
         let stamps = field.path("out/stamps");
         let mut dropped = Vec::new();
@@ -110,7 +110,7 @@ impl Bench {
         say(&format!("making {files} files"));
         field.fill(files, TARGETS)?;
         let begin = monotonic();
-        let daemon = ours(&field, &self.program, &field.porch("stamp")).spawn()?;
+        let daemon = ours(&field, &self.builds.now, &field.porch("stamp")).spawn()?;
         let stamps = field.path("out/stamps");
         wait_for(|| fs::read_to_string(&stamps).is_ok_and(|text| text.contains('\n')));
         // Long enough that every window is full.
@@ -134,14 +134,14 @@ impl Bench {
         say(&format!("importing {known} outcomes"));
         let export = field.path("export");
         write_export(&export, known)?;
-        let mut import = std::process::Command::new(&self.program);
+        let mut import = std::process::Command::new(&self.builds.now);
         import.args(["state", "import"]).arg(&export).arg("-handoff").arg(field.path("handoff"));
         let imported = import.stdout(std::process::Stdio::null()).status()?;
         if !imported.success() {
             return Err(Error::other(format!("state import: {imported}")));
         }
         let begin = Instant::now();
-        let daemon = ours(&field, &self.program, &field.porch("noop")).spawn()?;
+        let daemon = ours(&field, &self.builds.now, &field.porch("noop")).spawn()?;
         wait_for(|| {
             let head = fs::read_to_string(field.path("handoff/.conductor-state.json"));
             head.is_ok_and(|text| text.contains("\"ready\": true"))
@@ -150,14 +150,14 @@ impl Bench {
         let resident = memory_kb(daemon.id(), "VmRSS:").unwrap_or(0);
         end(daemon)?;
         field.fill(files, TARGETS)?;
-        let loaded = Contender::External.drain(&field, &self.program, "noop", files)?;
+        let loaded = Contender::External.drain(&field, &self.builds, "noop", files)?;
         Ok(Remembered { ready, resident, cost: loaded.as_secs_f64() / fresh.as_secs_f64() })
     }
 
     /// At rest: processor time and memory of a daemon that has nothing to do.
     pub(super) fn idle(&self, place: &Path, seconds: u32) -> io::Result<(f64, u64)> {
         let field = self.field(place)?;
-        let daemon = ours(&field, &self.program, &field.porch("noop")).spawn()?;
+        let daemon = ours(&field, &self.builds.now, &field.porch("noop")).spawn()?;
         wait_for(|| field.path("handoff/.conductor-state.json").exists());
         std::thread::sleep(Duration::from_secs(1)); // What a start does is not idleness.
         let before = ticks(&daemon);
@@ -197,7 +197,7 @@ fn write_export(path: &Path, known: usize) -> io::Result<()> {
 
 /// Drops warm-up files until one is worked off: a shell loop has no sign of being ready.
 fn warm_up(who: Contender, field: &Field) {
-    if matches!(who, Contender::External | Contender::Embedded) {
+    if who.is_ours() {
         return wait_for(|| field.path("handoff/.conductor-state.json").exists());
     }
     wait_for(|| {

@@ -54,7 +54,7 @@ impl Bench {
         field.fill(files, TARGETS)?;
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let begin = Instant::now();
-        let mut daemon = ours(&field, &self.program, &field.porch("noop"))
+        let mut daemon = ours(&field, &self.builds.now, &field.porch("noop"))
             .arg("-once")
             .arg("-listen")
             .arg(address.to_string())
