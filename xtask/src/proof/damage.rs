@@ -1,5 +1,6 @@
-//! Damage: one bit of the store flipped, at random places, after a clean end and after a kill. The next start refuses with the
-//! code of a damaged store and leaves it as it is, or nothing that was recorded is lost and nothing runs a second time.
+//! Damage: one bit of the store flipped at random places, a page zeroed, the end cut off, an older copy in its place; after a clean
+//! end and after a kill. The next start refuses with the code of a damaged store and leaves it as it is, or nothing that was
+//! recorded is lost and nothing runs a second time.
 
 use super::{Extent, Job, Tally, in_parallel};
 use conductor_testkit::fuzz::Random;
@@ -13,6 +14,9 @@ const INTENTS: u32 = 40;
 const SHORT: u64 = 60;
 const LONG: u64 = 3_000;
 const STORE: &str = ".conductor/state/ledger.redb";
+/// Where the store is kept as it was after half of the intents.
+const OLDER: &str = "older.redb";
+const PAGE: usize = 4_096;
 
 /// How the daemon that wrote the store ended.
 #[derive(Debug, Clone, Copy)]
@@ -27,9 +31,9 @@ pub(super) fn run(program: &Path, extent: &Extent) -> Tally {
         let written = Written::by_a_daemon(program, end);
         let flips = if extent.long { LONG } else { SHORT };
         let tally = in_parallel(0..flips, |number| {
-            Job::of(written.flipped(program, number), || format!("damage: {end:?}, flip {number}"))
+            Job::of(written.damaged(program, number), || format!("damage: {end:?}, number {number}"))
         });
-        super::say(&format!("damage: store after the daemon's end, {end:?}: {} flips", tally.points));
+        super::say(&format!("damage: store after the daemon's end, {end:?}: {} tried", tally.points));
         all.add(tally);
     }
     all
@@ -46,6 +50,11 @@ impl Written {
         let env = TestEnv::new(&program.display().to_string());
         let mut dropped = Vec::new();
         for number in 0..INTENTS {
+            if number == INTENTS / 2 {
+                drop(env.once(&[]).expect(0));
+                let copied = std::fs::copy(env.handoff(STORE), env.path(OLDER));
+                assert!(copied.is_ok(), "the store cannot be copied: {copied:?}");
+            }
             let name = format!("intent-{number:02}.json");
             let content = flat(&format!("t{}", number % 8), 1 + number % 9);
             env.drop_file(&name, &content);
@@ -64,8 +73,8 @@ impl Written {
         Self { env, dropped }
     }
 
-    /// A copy of everything with one bit of the store flipped, and a daemon started in it.
-    fn flipped(&self, program: &Path, number: u64) -> Result<(), String> {
+    /// A copy of everything with a damaged store, and a daemon started in it.
+    fn damaged(&self, program: &Path, number: u64) -> Result<(), String> {
         let env = TestEnv::new(&program.display().to_string());
         for part in ["handoff", "bin/calls"] {
             let (from, to) = (self.env.path(part), env.path(part));
@@ -75,14 +84,12 @@ impl Written {
             }
         }
         let store = env.handoff(STORE);
-        let mut bytes = std::fs::read(&store).map_err(|error| format!("{}: {error}", store.display()))?;
-        let mut random = Random(number);
-        let at = usize::try_from(random.below(bytes.len() as u64)).unwrap_or(0);
-        bytes[at] ^= 1 << random.below(8);
+        let whole = std::fs::read(&store).map_err(|error| format!("{}: {error}", store.display()))?;
+        let older = std::fs::read(self.env.path(OLDER)).map_err(|error| error.to_string())?;
+        let (bytes, place) = damage(number, whole, older);
         std::fs::write(&store, &bytes).map_err(|error| error.to_string())?;
         let calls = env.calls().len();
         let finished = env.once(&[]);
-        let place = format!("byte {at} of {}", bytes.len());
         match finished.status.code() {
             Some(1) if finished.stderr.contains("E404") => {
                 let left = std::fs::read(&store).map_err(|error| error.to_string())?;
@@ -95,4 +102,28 @@ impl Written {
             _ => Err(format!("{place}: {}: {}", finished.status, finished.stderr)),
         }
     }
+}
+
+/// The store with the damage of this number, and what it is: of ten, seven flips and one of each other kind.
+fn damage(number: u64, mut bytes: Vec<u8>, older: Vec<u8>) -> (Vec<u8>, String) {
+    let mut random = Random(number);
+    let length = bytes.len();
+    let at = usize::try_from(random.below(length as u64)).unwrap_or(0);
+    let place = match number % 10 {
+        0 => return (older, "an older copy".to_owned()),
+        1 => {
+            let page = at / PAGE * PAGE;
+            bytes.iter_mut().skip(page).take(PAGE).for_each(|byte| *byte = 0);
+            format!("page at {page} of {length} zeroed")
+        }
+        2 => {
+            bytes.truncate(at);
+            format!("cut off at {at} of {length}")
+        }
+        _ => {
+            bytes[at] ^= 1 << random.below(8);
+            format!("bit of byte {at} of {length} flipped")
+        }
+    };
+    (bytes, place)
 }

@@ -145,7 +145,7 @@ const HARNESSES: [(&str, &str, Harness); 7] = [
     ("model", "end states", model::run),
     ("kill", "kill points", kill::run),
     ("fault", "failed calls", fault::run),
-    ("damage", "flipped bits of the store", damage::run),
+    ("damage", "damaged stores", damage::run),
     ("limits", "real limits", limits::run),
     ("soak", "intents under random SIGKILL", soak::run),
 ];
