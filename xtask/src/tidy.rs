@@ -300,6 +300,33 @@ fn documents_name_tests_that_exist() {
     assert!(named > 50, "the documents name their tests: {named}");
 }
 
+/// A code that no test brings about is a promise nobody has seen kept.
+#[test]
+fn every_code_is_brought_about_by_a_test() {
+    let is_test = |path: &str| path.contains("/tests/") || path.ends_with("tests.rs");
+    let inside = |text: &str| text.split_once("#[cfg(test)]\nmod tests {").map(|(_, tests)| tests.to_owned());
+    let mut tests: String = sources(&["crates"])
+        .into_iter()
+        .filter_map(|(path, text)| if is_test(&path) { Some(text) } else { inside(&text) })
+        .collect();
+    tests += &std::fs::read_to_string(root().join("crates/core/tests/corpus/verdicts.tsv")).unwrap();
+    // Raised where the engine finds its own result wrong: no input brings it about, or the engine has a defect.
+    let exempt = [conductor_core::Code::PackageCheckFailed];
+    let is_named = |entry: &conductor_core::code::Entry| {
+        let variant = format!("Code::{:?}", entry.code);
+        let word = |text: &str, of: &str| {
+            text.match_indices(of).any(|(at, _)| !text[at + of.len()..].starts_with(char::is_alphanumeric))
+        };
+        word(&tests, entry.id) || word(&tests, &variant)
+    };
+    let unnamed: Vec<&str> = conductor_core::code::TABLE
+        .iter()
+        .filter(|entry| !exempt.contains(&entry.code) && !is_named(entry))
+        .map(|entry| entry.id)
+        .collect();
+    assert!(unnamed.is_empty(), "no test names the codes {unnamed:?}");
+}
+
 /// Whether a word is the id of a threat: a letter and two digits.
 fn is_threat(word: &str) -> bool {
     let bytes = word.as_bytes();

@@ -63,6 +63,36 @@ fn a_quota_that_statvfs_does_not_show_does_not_keep_a_daemon_from_stopping() {
     }
 }
 
+/// The way back from E406: a restart.
+#[test]
+fn after_a_sync_that_failed_a_restart_goes_on_and_no_number_is_used_twice() {
+    let mut refused = 0;
+    for at in 1.. {
+        let env = env();
+        let dropped = one(&env);
+        let action = Action::Fail(Errno::IO.raw_os_error());
+        let Some(report) = run(&env, &["fdatasync"], action, at, 20) else { return };
+        if at > report.calls {
+            break;
+        }
+        let code = report.exit;
+        assert!(matches!(code, Some(0 | 1 | 3)), "sync {at}: {code:?}: {}", report.stderr);
+        if code == Some(3) {
+            assert!(report.stderr.contains("E406"), "sync {at}: {}", report.stderr);
+            refused += 1;
+        }
+        env.once(&[]).expect(0);
+        promise::check(&env, &dropped, 1, true).unwrap_or_else(|reason| panic!("sync {at}: {reason}"));
+        let first = env.status("intent-a.json").unwrap()["seq"].as_u64();
+        env.drop_file("intent-b.json", flat("a", 4));
+        env.once(&[]).expect(0);
+        let second = env.status("intent-b.json").unwrap();
+        assert_eq!(second["status"], "success", "sync {at}: {second}");
+        assert!(second["seq"].as_u64() > first, "sync {at}: {second}");
+    }
+    assert!(refused > 0, "no failed sync ended the daemon");
+}
+
 #[test]
 fn an_edited_package_is_synced_before_it_replaces_the_old_one_unless_the_file_system_sees_to_that() {
     let syncs = |kind: &str| {

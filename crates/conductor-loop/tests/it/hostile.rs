@@ -369,3 +369,34 @@ fn files_that_may_not_be_moved_are_left_and_reported_once() {
     assert_eq!(finished.stderr.matches("E108").count(), 1);
     assert!(env.handoff("intent-x.json").exists(), "it stays where its producer put it");
 }
+
+/// Its times are set again and again through a descriptor that was opened for reading, so that no lease tells of it.
+#[test]
+fn a_file_that_changes_at_each_reading_is_refused_with_a_code() {
+    let end = std::sync::atomic::AtomicBool::new(false);
+    let content = format!("{}{}", flat("a", 3), " ".repeat(900_000));
+    let is_unstable = |number: u32| {
+        let (env, name) = (env(), format!("intent-{number}.json"));
+        env.drop_file(&name, &content);
+        let file = fs::File::open(env.handoff(&name)).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for nanos in (0..1_000_000_000).cycle() {
+                    if end.load(std::sync::atomic::Ordering::Relaxed) {
+                        return;
+                    }
+                    let time = std::time::UNIX_EPOCH + std::time::Duration::from_nanos(nanos);
+                    file.set_times(fs::FileTimes::new().set_modified(time)).unwrap();
+                }
+            });
+            env.once(&[]);
+            end.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        end.store(false, std::sync::atomic::Ordering::Relaxed);
+        let status = env.status(&name).unwrap();
+        assert!(status["status"] == "success" || status["error_code"] == "E106", "{status}");
+        status["error_code"] == "E106"
+    };
+    // A reading may fall between two changes: then it is a file like any other.
+    assert!((0..50).any(is_unstable), "none of 50 files was seen to change");
+}

@@ -5,6 +5,7 @@ use crate::endpoints::{get, listening};
 use crate::lifecycle::Mounted;
 use crate::{env, is_root};
 use conductor_testkit::{TestEnv, flat, wait_until};
+use serde_json::Value;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -178,19 +179,23 @@ fn nothing_runs_from_a_staging_directory_that_was_replaced() {
 
 #[test]
 fn a_success_from_a_staging_directory_replaced_meanwhile_does_not_count() {
-    let env = env();
-    let porch = env.path("bin/p.sh");
-    let (conductor, done) = (env.handoff(".conductor"), env.path("done"));
-    let script = format!(
-        "#!/bin/sh\n[ -e {1} ] && exit 0\n: >{1}\nmv {0}/staging {0}/moved; mkdir {0}/staging; exit 0\n",
-        conductor.display(),
-        done.display()
-    );
-    program(&porch, &script);
-    env.drop_file("intent-a.json", flat("a", 3));
-    env.once(&["-porch", porch.to_str().unwrap()]).expect(0);
-    let status = env.status("intent-a.json").unwrap();
-    assert_eq!((&status["status"], &status["attempts"]), (&"success".into(), &2.into()), "{status}");
+    // At its first run alone, and at each.
+    for (unless, code, attempts) in [("[ -e $done ] && exit 0", 0, 2), ("", 8, 3)] {
+        let env = env();
+        let porch = env.path("bin/p.sh");
+        let (conductor, done) = (env.handoff(".conductor"), env.path("done"));
+        let script = format!(
+            "#!/bin/sh\ndone={1}\n{unless}\n: >$done\nmv {0}/staging {0}/moved$$; mkdir {0}/staging; exit 0\n",
+            conductor.display(),
+            done.display()
+        );
+        program(&porch, &script);
+        env.drop_file("intent-a.json", flat("a", 3));
+        env.once(&["-porch", porch.to_str().unwrap()]).expect(code);
+        let status = env.status("intent-a.json").unwrap();
+        assert_eq!(status["attempts"], attempts, "{status}");
+        assert_eq!(status["error_code"], if code == 0 { Value::Null } else { "E314".into() }, "{status}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! refusal, does what the text says, and sees an intent run. Numbers go on: none is used twice.
 //!
 //! Codes whose way back another module runs: E404, E405 (damage), E408 (lifecycle), E409 (owners, lifecycle), E412 (surroundings),
-//! E413 (owners, `fs_group`). E406 and E411 end a process that a restart recovers (the clerk's own tests, recovery).
+//! E406 (calls), E413 (owners, `fs_group`). E411 ends a process that a restart recovers (recovery).
 
 use crate::env;
 use crate::lifecycle::Mounted;

@@ -188,7 +188,7 @@ fn what_git_cannot_do_is_told_apart() {
     // Somebody has the repository.
     let held = fs::File::open(shop.path("repo/.git")).unwrap();
     rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
-    run(&shop, 5, &["--git", "repo", "--lock-wait", "20ms"]).refused(75, "in use by another process");
+    run(&shop, 5, &["--git", "repo", "--lock-wait", "20ms"]).refused(75, "E311 ");
     drop(held);
     // A git that hangs is stopped.
     let mut command = shop.command(&shop.intent(5), &["--git", "repo", "--timeout", "300ms"]);
