@@ -106,19 +106,19 @@ fn arrows_are_read_from_all_forms_of_use() {
         mod tests;
         use crate::{admin as _, intake::{Report, self}};
         use {crate::runner, std::fs};
-        fn f() { let x = crate::clerk::Clerk::new(); assert!(crate::seal::same(x)); }
+        fn f() { let x = crate::clerk::Clerk::new(); assert!(crate::store::same(x)); }
         #[cfg(test)]
-        mod inside { use crate::store; }";
+        mod inside { use crate::telemetry; }";
     let named: Vec<String> = named_modules(text).into_iter().collect();
-    assert_eq!(named, ["admin", "clerk", "intake", "runner", "seal"]);
+    assert_eq!(named, ["admin", "clerk", "intake", "runner", "store"]);
 }
 
 /// docs/ARCHITECTURE.md draws these arrows: each module may name itself and what is listed.
 const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     ("cli", &["config", "daemon", "ops", "telemetry"]),
-    ("ops", &["config", "daemon", "clerk", "control", "inquiry", "store", "seal", "sys"]),
-    ("config", &["sys"]),
+    ("ops", &["config", "daemon", "clerk", "control", "inquiry", "store", "handoff"]),
+    ("config", &[]),
     (
         "daemon",
         &[
@@ -131,20 +131,20 @@ const ARROWS: &[(&str, &[&str])] = &[
             "inquiry",
             "telemetry",
             "store",
-            "seal",
-            "sys",
+            "handoff",
+            "payload",
         ],
     ),
-    ("admin", &["sys"]),
-    ("control", &["sys"]),
-    ("inquiry", &["seal", "store", "sys"]),
-    ("intake", &["seal", "sys"]),
-    ("runner", &["seal", "sys"]),
-    ("clerk", &["seal", "store", "sys"]),
+    ("admin", &[]),
+    ("control", &[]),
+    ("inquiry", &["store"]),
+    ("intake", &["handoff", "payload"]),
+    ("runner", &["handoff", "payload"]),
+    ("clerk", &["store", "handoff", "payload"]),
     ("telemetry", &[]),
-    ("store", &["seal", "sys"]),
-    ("seal", &[]),
-    ("sys", &[]),
+    ("store", &[]),
+    ("handoff", &[]),
+    ("payload", &[]),
 ];
 
 #[test]
@@ -192,20 +192,107 @@ fn core_is_pure_and_crates_point_one_way() {
         }
     }
     let forbidden = [
-        ("core", ["conductor-fd", "conductor-porch", "conductor-loop"].as_slice()),
-        ("fd", &["conductor-core", "conductor-porch", "conductor-loop"]),
+        ("os", ["conductor-core", "conductor-crypto", "conductor-porch", "conductor-loop"].as_slice()),
+        ("core", &["conductor-os", "conductor-crypto", "conductor-porch", "conductor-loop"]),
+        ("crypto", &["conductor-os", "conductor-porch", "conductor-loop"]),
         ("porch", &["conductor-loop"]),
     ];
     for (name, others) in forbidden {
         let shipped = shipped_dependencies(name);
         assert!(!others.iter().any(|other| shipped.contains(*other)), "{name} ships {shipped:?}");
     }
-    for name in ["core", "fd", "porch", "conductor-loop"] {
+    for name in SHIPPED {
         assert!(
             !shipped_dependencies(name).contains("conductor-testkit"),
             "{name} must not ship the test kit"
         );
     }
+}
+
+/// The packages that are part of the product.
+const SHIPPED: [&str; 5] = ["core", "os", "crypto", "porch", "conductor-loop"];
+
+/// Libraries of cryptography, also such as others could bring in.
+const CRYPTO: [&str; 9] =
+    ["aws-lc", "ring", "openssl", "boring", "sha1", "sha2", "rustcrypto", "ed25519", "getrandom"];
+
+/// What a manifest says of one dependency: the package's own name, and every feature it asks for.
+fn asked_for(manifest: &toml::Table) -> Vec<(String, Vec<String>)> {
+    let mut tables: Vec<&toml::Table> = Vec::new();
+    let platforms = manifest.get("target").and_then(toml::Value::as_table).into_iter().flatten();
+    let places = platforms.filter_map(|(_, table)| table.as_table());
+    let workspace = manifest.get("workspace").and_then(toml::Value::as_table);
+    for place in [manifest].into_iter().chain(workspace).chain(places) {
+        let kinds = ["dependencies", "dev-dependencies", "build-dependencies"];
+        tables.extend(kinds.iter().filter_map(|kind| place.get(*kind)?.as_table()));
+    }
+    let said = |(key, value): (&String, &toml::Value)| {
+        let name = value.get("package").and_then(toml::Value::as_str).unwrap_or(key).to_owned();
+        // A package that is taken from a directory has the name that its own manifest gives.
+        let features = value.get("features").and_then(toml::Value::as_array).into_iter().flatten();
+        let place = value.get("path").into_iter();
+        (name, features.chain(place).filter_map(|text| Some(text.as_str()?.to_owned())).collect())
+    };
+    tables.into_iter().flat_map(|table| table.iter().map(said)).collect()
+}
+
+/// Whether a word names a library of cryptography, in the spelling of a package, a feature or a directory.
+fn names_crypto(word: &str) -> bool {
+    let word = word.to_lowercase().replace('_', "-");
+    let is = |name: &str| word.split('/').any(|part| part == name || part.starts_with(&format!("{name}-")));
+    CRYPTO.iter().any(|name| is(name))
+}
+
+#[test]
+fn one_manifest_names_the_crypto_library() {
+    let read =
+        |path: &str| -> toml::Table { std::fs::read_to_string(root().join(path)).unwrap().parse().unwrap() };
+    let mut members: Vec<String> = std::fs::read_dir(root().join("crates"))
+        .unwrap()
+        .flatten()
+        .map(|entry| format!("crates/{}/Cargo.toml", entry.file_name().into_string().unwrap()))
+        .collect();
+    members.push("xtask/Cargo.toml".to_owned());
+    let mut naming = Vec::new();
+    for path in &members {
+        let asked = asked_for(&read(path));
+        if asked.iter().any(|(name, words)| names_crypto(name) || words.iter().any(|word| names_crypto(word)))
+        {
+            naming.push(path.as_str());
+        }
+    }
+    assert_eq!(naming, ["crates/crypto/Cargo.toml"]);
+    // The workspace gives the library its version; the certificates that tests make come from it as well.
+    let named: Vec<String> = asked_for(&read("Cargo.toml"))
+        .into_iter()
+        .filter(|(name, words)| names_crypto(name) || words.iter().any(|word| names_crypto(word)))
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(named, ["aws-lc-rs", "rcgen"]);
+    for name in SHIPPED {
+        assert!(!shipped_dependencies(name).contains("rcgen"), "{name}: for tests only");
+    }
+}
+
+#[test]
+fn a_crypto_library_is_found_under_any_name() {
+    let found = |text: &str| {
+        let asked = asked_for(&text.parse().unwrap());
+        asked.iter().any(|(name, words)| names_crypto(name) || words.iter().any(|word| names_crypto(word)))
+    };
+    for text in [
+        "[dependencies]\naws-lc-rs = \"1\"",
+        "[dependencies]\naws-lc-rs.workspace = true",
+        "[dependencies]\nhash = { package = \"sha2\", version = \"1\" }",
+        "[dependencies]\nhash = { path = \"../../ring\" }",
+        "[dev-dependencies]\nring = \"1\"",
+        "[dependencies.openssl-sys]\nversion = \"1\"",
+        "[target.'cfg(unix)'.dependencies]\nboring = \"1\"",
+        "[workspace.dependencies]\nrustls = { version = \"1\", features = [\"std\", \"aws_lc_rs\"] }",
+    ] {
+        assert!(found(text), "{text}");
+    }
+    assert!(!found("[dependencies]\ntracing = \"1\"\nrustls = { version = \"1\", features = [\"std\"] }"));
 }
 
 /// The packages that a crate is built with, under their own names even where it renames them.
@@ -224,13 +311,21 @@ fn shipped_dependencies(name: &str) -> BTreeSet<String> {
 
 #[test]
 fn unsafe_code_stands_in_one_crate() {
-    for crate_name in ["core", "porch", "conductor-loop"] {
+    for crate_name in SHIPPED {
         let lib = std::fs::read_to_string(root().join(format!("crates/{crate_name}/src/lib.rs"))).unwrap();
-        assert!(lib.contains("#![forbid(unsafe_code)]"), "{crate_name}");
+        let fence = if crate_name == "os" { "#![deny(unsafe_code)]" } else { "#![forbid(unsafe_code)]" };
+        assert!(lib.contains(fence), "{crate_name}");
     }
-    let fd = std::fs::read_to_string(root().join("crates/fd/src/lib.rs")).unwrap();
-    assert_eq!(fd.matches("unsafe {").count(), 5, "each call is argued");
-    assert_eq!(fd.matches("// SAFETY:").count(), 5);
+    let (fenced, others): (Vec<_>, Vec<_>) = sources(&["crates/os/src"])
+        .into_iter()
+        .partition(|(path, _)| path == "crates/os/src/raw.rs" || path.starts_with("crates/os/src/raw/"));
+    let count = |word: &str| fenced.iter().map(|(_, text)| text.matches(word).count()).sum::<usize>();
+    assert_eq!((count("unsafe {"), count("// SAFETY:")), (6, 6), "each call is argued");
+    for (path, text) in others {
+        let code = text.replace("#![deny(unsafe_code)]", "");
+        let code: String = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        assert!(!code.contains("unsafe"), "{path}: unsafe code stands in the module raw only");
+    }
 }
 
 #[test]
@@ -250,7 +345,13 @@ fn results_that_are_thrown_away_say_why() {
     let is_test =
         |path: &str| path.contains("/tests/") || path.ends_with("tests.rs") || path.ends_with("random.rs");
     let mut thrown = 0;
-    let places = ["crates/core/src", "crates/fd/src", "crates/porch/src", "crates/conductor-loop/src"];
+    let places = [
+        "crates/core/src",
+        "crates/os/src",
+        "crates/crypto/src",
+        "crates/porch/src",
+        "crates/conductor-loop/src",
+    ];
     for (path, text) in sources(&places).iter().filter(|(path, _)| !is_test(path)) {
         let shipped = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap();
         let lines: Vec<&str> = shipped.lines().map(str::trim_start).collect();

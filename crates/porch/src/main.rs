@@ -88,8 +88,7 @@ fn order(path: &Path) -> Result<Order, Failure> {
 
 /// Sequence number and correlation id come from the daemon's environment, if it speaks of this very intent.
 fn provenance(bytes: &[u8], own_correlation_id: Option<String>) -> Provenance {
-    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-    let sha256 = conductor_core::digest::hex(hash.as_ref());
+    let sha256 = conductor_crypto::sha256(bytes).to_string();
     let variable = |name: &str| std::env::var(name).ok();
     if variable("CONDUCTOR_INTENT_SHA256").as_deref() != Some(&sha256) {
         return Provenance { sha256, correlation_id: own_correlation_id, seq: None };

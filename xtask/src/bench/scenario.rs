@@ -226,7 +226,7 @@ fn ticks(process: &Child) -> u64 {
 
 /// The clock that porch stamps with.
 fn monotonic() -> u64 {
-    let now = conductor_loop::sys::monotonic();
+    let now = conductor_os::monotonic();
     u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }
 

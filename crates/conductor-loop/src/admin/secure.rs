@@ -1,7 +1,8 @@
 //! Who may connect and ask: TLS 1.3 with an optional authority for clients, and a bearer token. Files are read again when they
 //! change; one that cannot be used leaves what was read before in force.
 
-use crate::sys::plain::read_plain;
+use conductor_crypto::same_secret;
+use conductor_os::plain::read_plain;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -57,16 +58,11 @@ pub struct Security {
     tls: Option<Reloading<TlsFiles, Acceptors>>,
     /// No token: the file was deleted, and nobody is let in.
     token: Option<Reloading<PathBuf, Option<Vec<u8>>>>,
-    same: fn(&[u8], &[u8]) -> bool,
 }
 
 impl Security {
-    /// Reads everything. `same` compares secrets in constant time.
-    pub fn new(
-        tls: Option<TlsFiles>,
-        token: Option<PathBuf>,
-        same: fn(&[u8], &[u8]) -> bool,
-    ) -> Result<Self, SecurityError> {
+    /// Reads everything.
+    pub fn new(tls: Option<TlsFiles>, token: Option<PathBuf>) -> Result<Self, SecurityError> {
         let paths = |files: &TlsFiles| {
             let authority = files.client_authority.clone();
             [files.certificate.clone(), files.key.clone()].into_iter().chain(authority).collect()
@@ -77,7 +73,7 @@ impl Security {
         }
         let token =
             token.map(|path| Reloading::new(vec![path.clone()], path, |path| token_now(path))).transpose()?;
-        Ok(Self { tls, token, same })
+        Ok(Self { tls, token })
     }
 
     /// A sentence about each secret that every user of the machine can read.
@@ -107,7 +103,7 @@ impl Security {
     pub(super) fn permits(&self, authorization: Option<&[u8]>) -> bool {
         let Some(token) = &self.token else { return true };
         let given = authorization.and_then(|header| header.strip_prefix(b"Bearer "));
-        given.zip(token.current()).is_some_and(|(given, token)| (self.same)(given, &token))
+        given.zip(token.current()).is_some_and(|(given, token)| same_secret(given, &token))
     }
 }
 
@@ -215,7 +211,7 @@ fn acceptors(files: &TlsFiles) -> Result<Acceptors, SecurityError> {
 }
 
 fn config(files: &TlsFiles, authority: Option<&PathBuf>) -> Result<Arc<ServerConfig>, SecurityError> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let provider = conductor_crypto::tls::provider();
     let of = |path: &Path| {
         let path = path.to_owned();
         move |error: rustls::Error| SecurityError::new(&path, error)

@@ -1,6 +1,6 @@
 //! Files by name and content: drafts, what stands where one belongs, and how that is taken away without taking another.
 
-use crate::sys::dir::{Dir, Kind};
+use conductor_os::dir::{Dir, Kind};
 use std::io::{self, Read};
 
 /// A file as it is to be.

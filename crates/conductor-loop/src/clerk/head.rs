@@ -3,9 +3,9 @@
 
 use super::files::{Piece, replace};
 use crate::store::{Counts, Store};
-use crate::sys::dir::Dir;
 use conductor_core::ready::{NotReady, Reasons};
 use conductor_core::record::{one_line, rfc3339};
+use conductor_os::dir::Dir;
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 

@@ -3,9 +3,9 @@
 
 use super::{Desk, Stopped};
 use crate::clerk::publish::{Filing, Progress, PublishError};
-use crate::sys::dir::{Dir, Kind};
-use crate::sys::remade::Leaving;
 use conductor_core::Code;
+use conductor_os::dir::{Dir, Kind};
+use conductor_os::remade::Leaving;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

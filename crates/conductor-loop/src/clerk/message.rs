@@ -1,13 +1,13 @@
 //! What the clerk is asked for and what it answers, and the values both carry.
 
-use crate::sys::dir::Dir;
-use crate::sys::payload::Payload;
-use crate::sys::slots::Slots;
+use crate::handoff::Slots;
+use crate::payload::Payload;
 use conductor_core::Code;
 use conductor_core::inquiry::Held;
 use conductor_core::name::TakenName;
 use conductor_core::ready::Reasons;
 use conductor_core::record::{Claim, LastSuccess, Outcome};
+use conductor_os::dir::Dir;
 use crossbeam_channel::Sender;
 use std::io;
 use std::sync::Arc;

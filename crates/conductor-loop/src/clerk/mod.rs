@@ -19,14 +19,14 @@ pub use head::{FILE as HEAD_FILE, FORMAT as HEAD_FORMAT, Head, HeadBody};
 pub use late::DRAFTS;
 pub use message::{Ack, Again, Command, Full, Places, Publication, PublicationKind, Source};
 
+use crate::handoff::TakenFiles;
+use crate::payload::Payload;
 use crate::store::{Batch, Kept, Start, Store, StoreError};
-use crate::sys::outlet::Outlet;
-use crate::sys::payload::Payload;
-use crate::sys::taken::TakenFiles;
 use conductor_core::Code;
 use conductor_core::inquiry::Held;
 use conductor_core::name::TakenName;
 use conductor_core::record::{Claim, LastSuccess};
+use conductor_os::outlet::Outlet;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use jiff::SignedDuration;
 use late::Late;

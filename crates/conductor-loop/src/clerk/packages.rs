@@ -3,7 +3,7 @@
 //! their run ended. It runs on a thread of its own: the clerk goes on with claims meanwhile.
 
 use super::{Command, LINGER, Publication, PublicationKind};
-use crate::sys::outlet::Outlet;
+use conductor_os::outlet::Outlet;
 use crossbeam_channel::Sender;
 use std::io;
 use std::sync::Arc;

@@ -7,12 +7,12 @@
 
 use super::files::{Found, Piece, compare, draft, replace, set_aside};
 use super::{Places, Publication, PublicationKind, Source};
+use crate::handoff::TakenFiles;
 use crate::store::{Owners, Store, StoreError};
-use crate::sys::dir::{Dir, Kind};
-use crate::sys::is_no_space;
-use crate::sys::taken::TakenFiles;
 use conductor_core::name::{TakenAt, TakenName, archive_names, error_log_name, status_name};
 use conductor_core::record::{Outcome, Status};
+use conductor_os::dir::{Dir, Kind};
+use conductor_os::is_no_space;
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io::{self, Read};

@@ -6,13 +6,13 @@
 use super::files::{Found, Piece, compare};
 use super::publish::{archive, archived_name};
 use super::{Ack, Desk, Places, Stopped};
-use crate::seal::sha256;
 use crate::store::{Owners, Part, Store, StoreError, Upkeep};
-use crate::sys::dir::{Dir, Kind};
-use crate::sys::monotonic;
 use conductor_core::age::{Bound, Look};
 use conductor_core::name::{error_log_name, status_name};
 use conductor_core::record::{Outcome, Status};
+use conductor_crypto::sha256;
+use conductor_os::dir::{Dir, Kind};
+use conductor_os::monotonic;
 use jiff::{SignedDuration, Timestamp};
 use std::io::{self, BufRead, BufReader, Read};
 use std::time::Duration;

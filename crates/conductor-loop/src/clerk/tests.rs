@@ -5,10 +5,10 @@ mod neighbour;
 
 use super::packages::PackageSync;
 use super::*;
-use crate::sys::dir::Dir;
-use crate::sys::payload::Budget;
-use crate::sys::slots::Slots;
+use crate::handoff::Slots;
+use crate::payload::Budget;
 use conductor_core::record::Outcome;
+use conductor_os::dir::Dir;
 use jiff::Timestamp;
 use std::cell::Cell;
 use std::path::PathBuf;
@@ -95,7 +95,7 @@ impl Office {
             v: conductor_core::record::VERSION,
             seq,
             name: "intent-a.json".to_owned(),
-            sha256: crate::seal::sha256(bytes),
+            sha256: conductor_crypto::sha256(bytes),
             size: bytes.len() as u64,
             uid: 0,
             taken_at: Timestamp::UNIX_EPOCH,
@@ -135,7 +135,7 @@ fn publication(seq: u64, source: Source) -> Publication {
 /// A publication of bytes that the store has.
 fn stored(seq: u64, source: Source) -> Publication {
     let mut stored = publication(seq, source);
-    stored.outcome.sha256 = Some(crate::seal::sha256(b"ours"));
+    stored.outcome.sha256 = Some(conductor_crypto::sha256(b"ours"));
     stored
 }
 
@@ -396,7 +396,7 @@ fn the_head_is_looked_at_again_when_it_may_have_changed() {
 fn what_an_earlier_daemon_decided_is_published_before_anything_newer() {
     let mut office = office();
     let refused =
-        |seq| Outcome { sha256: Some(crate::seal::sha256(b"ours")), ..outcome(seq, "intent-a.json") };
+        |seq| Outcome { sha256: Some(conductor_crypto::sha256(b"ours")), ..outcome(seq, "intent-a.json") };
     let decided = [refused(1), Outcome { archived_as: "processed/intent-a.2.json".to_owned(), ..refused(2) }];
     office
         .desk

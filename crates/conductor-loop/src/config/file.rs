@@ -1,7 +1,7 @@
 //! The TOML file: the same keys as the flags, `-` and `_` alike. Unknown keys are errors with a suggestion.
 
 use super::{ConfigError, SETTINGS};
-use crate::sys::plain::read_plain;
+use conductor_os::plain::read_plain;
 use conductor_porch::Routes;
 use std::path::Path;
 

@@ -1,10 +1,10 @@
 //! The asking side of the local socket.
 
 use super::socket_path;
-use crate::sys::dir::Dir;
-use crate::sys::plain::read_whole;
 use conductor_core::inquiry::{Answer, Question};
 use conductor_core::record::one_line;
+use conductor_os::dir::Dir;
+use conductor_os::plain::read_whole;
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;

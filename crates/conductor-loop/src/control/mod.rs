@@ -7,9 +7,9 @@ mod silent;
 
 pub use ask::{AskError, ask};
 
-use crate::sys::dir::Dir;
-use crate::sys::wake::{Waker, wait_any};
 use conductor_core::inquiry::{Answer, Question, Refused};
+use conductor_os::dir::Dir;
+use conductor_os::wake::{Waker, wait_any};
 use desk::Desk;
 use silent::{Heard, Silent};
 use std::collections::VecDeque;
@@ -126,7 +126,7 @@ impl Door {
 
     fn let_in(&mut self, stream: UnixStream) {
         // One whose asker is gone already, or is not known to the kernel, is nobody's.
-        let Ok(uid) = conductor_fd::peer_uid(&stream) else { return };
+        let Ok(uid) = conductor_os::raw::peer_uid(&stream) else { return };
         let own = rustix::process::geteuid().as_raw();
         if uid != 0 && uid != own {
             let text = format!("user {uid} may not ask; only root and user {own} may");

@@ -1,9 +1,9 @@
 //! What the loop shows of itself to the endpoints: its heartbeat, why it is not ready, its metrics.
 
 use super::supervisor;
-use crate::sys::monotonic;
 use crate::telemetry::Metrics;
 use conductor_core::ready::{NotReady, Reasons};
+use conductor_os::monotonic;
 use jiff::Timestamp;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};

@@ -56,7 +56,7 @@ fn security(config: &Config) -> Result<admin::Security, Failure> {
         key,
         client_authority,
     });
-    admin::Security::new(tls, config.token_file.clone(), crate::seal::same_secret)
+    admin::Security::new(tls, config.token_file.clone())
         .map_err(|error| Failure::set_up(Code::SecurityFiles, error))
 }
 

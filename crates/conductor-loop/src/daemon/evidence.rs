@@ -4,13 +4,13 @@
 use super::Failure;
 use super::places::{HeadFile, Places, StateFiles};
 use crate::clerk::HeadBody;
+use crate::handoff::TakenFiles;
 use crate::runner::{LastRuns, RunLedger};
 use crate::store::{Extent, Store, StoreError};
-use crate::sys::dir::{Dir, Kind};
-use crate::sys::taken::TakenFiles;
 use conductor_core::name::status_name;
 use conductor_core::record::{Outcome, Status};
 use conductor_core::{Code, Digest};
+use conductor_os::dir::{Dir, Kind};
 use jiff::Timestamp;
 use serde::Deserialize;
 use std::ffi::OsStr;

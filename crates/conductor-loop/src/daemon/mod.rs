@@ -146,13 +146,13 @@ const PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// Runs until the backlog is done (--once), a signal comes, or something fails.
 pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Result<Summary, Failure> {
-    crate::sys::panics::end_the_process();
+    conductor_os::panics::end_the_process();
     signals::set()?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o027));
-    if let Err(error) = conductor_fd::mark_inherited_close_on_exec() {
+    if let Err(error) = conductor_os::raw::mark_inherited_close_on_exec() {
         tracing::debug!(%error, "inherited descriptors stay as they are: porch may see them");
     }
-    if let Err(error) = crate::sys::process::adopt_orphans() {
+    if let Err(error) = conductor_os::process::adopt_orphans() {
         tracing::warn!(%error, "what leaves the process group of a porch is not found and goes on");
     }
     if rustix::process::geteuid().is_root() {
@@ -243,9 +243,9 @@ enum Waited {
 /// Waits at least so long, and until the handoff directory is there.
 fn wait(config: &Config, board: &Board, receiver: &Receiver<Input>, least: Duration) -> Waited {
     board.set_not_ready(NotReady::HandoffGone.into());
-    let until = crate::sys::monotonic() + least;
-    while crate::sys::monotonic() < until || !config.handoff.is_dir() {
-        board.turn(crate::sys::monotonic());
+    let until = conductor_os::monotonic() + least;
+    while conductor_os::monotonic() < until || !config.handoff.is_dir() {
+        board.turn(conductor_os::monotonic());
         // Nothing but signals can come now.
         if let Ok(Input::Stop(_)) = receiver.recv_timeout(GONE_POLL) {
             return Waited::Stopped;

@@ -9,8 +9,8 @@
 
 use super::Failure;
 use crate::store;
-use crate::sys::dir::{Dir, Kind, Meta};
 use conductor_core::Code;
+use conductor_os::dir::{Dir, Kind, Meta};
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;

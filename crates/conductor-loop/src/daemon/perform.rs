@@ -7,7 +7,6 @@ use crate::clerk::{Again, Clerk, Command as ToClerk, Publication, PublicationKin
 use crate::config::Mode;
 use crate::intake::{Command as ToIntake, Intake, Judged, Verdict as Judgement};
 use crate::runner::{Bytes, Ended, Job, Runner, Stamp, Stop};
-use crate::seal::random_fraction;
 use conductor_core::Code;
 use conductor_core::desk::{Admission, Effect, Event, Place};
 use conductor_core::limits::MESSAGE_MAX;
@@ -16,6 +15,7 @@ use conductor_core::record::{Claim, Outcome, RunRecord, Status, made_correlation
 use conductor_core::scrub;
 use conductor_core::stage::Final;
 use conductor_core::units::format_duration;
+use conductor_crypto::random_fraction;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,14 +5,14 @@ use super::owned::{Owned, Use, Widened};
 use super::{Failure, absolute};
 use crate::clerk::{DRAFTS, HEAD_FILE, HEAD_FORMAT, HeadBody};
 use crate::config::Config;
+use crate::handoff::Slots;
 use crate::runner::{LastRuns, RUNNING};
 use crate::store::{self, Behind, Candidate, Extent, Store, StoreError};
-use crate::sys::dir::{Dir, Kind};
-use crate::sys::lock::{Lock, LockError};
-use crate::sys::plain::read_whole;
-use crate::sys::remade::Leaving;
-use crate::sys::slots::Slots;
 use conductor_core::Code;
+use conductor_os::dir::{Dir, Kind};
+use conductor_os::lock::{Lock, LockError};
+use conductor_os::plain::read_whole;
+use conductor_os::remade::Leaving;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -205,7 +205,7 @@ fn expect_work(path: &Path, handoff: &Dir, began_on: u64) -> Result<(), Failure>
 fn set_up(path: &Path, error: &std::io::Error) -> Failure {
     let us = rustix::process::geteuid().as_raw();
     let parent =
-        path.parent().and_then(|parent| Some((parent, crate::sys::dir::Meta::of_path(parent).ok()?)));
+        path.parent().and_then(|parent| Some((parent, conductor_os::dir::Meta::of_path(parent).ok()?)));
     let whose = match parent {
         Some((parent, meta)) if error.kind() == std::io::ErrorKind::PermissionDenied => {
             format!(

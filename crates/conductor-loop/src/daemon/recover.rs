@@ -6,11 +6,9 @@
 use super::places::Places;
 use super::{Failure, error_log, history};
 use crate::clerk::{Again, Publication, PublicationKind, Source};
+use crate::handoff::TakenFiles;
 use crate::runner::{LastRuns, kill_leftovers};
-use crate::seal::sha256_of;
 use crate::store::{Pending, Start, Store, StoreError};
-use crate::sys::dir::Kind;
-use crate::sys::taken::TakenFiles;
 use conductor_core::desk::Parked;
 use conductor_core::intent::TargetKey;
 use conductor_core::limits::{Limits, Memory};
@@ -18,6 +16,8 @@ use conductor_core::name::TakenName;
 use conductor_core::record::{Claim, LastSuccess, Outcome, Status};
 use conductor_core::stage::{OnDisk, Resume, resume};
 use conductor_core::{Code, Digest};
+use conductor_crypto::sha256_of;
+use conductor_os::dir::Kind;
 use std::collections::{HashMap, HashSet};
 use std::io;
 

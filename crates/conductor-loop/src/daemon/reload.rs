@@ -5,7 +5,7 @@ use super::set_up::judging;
 use super::{Reload, supervisor};
 use crate::config::Config;
 use crate::intake::Command as ToIntake;
-use crate::sys::monotonic;
+use conductor_os::monotonic;
 
 impl Life<'_> {
     /// Everything is validated before anything is applied.

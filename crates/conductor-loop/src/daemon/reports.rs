@@ -5,10 +5,10 @@ use super::set_up::{Circumstances, period};
 use crate::clerk::Command as ToClerk;
 use crate::config::Config;
 use crate::intake::{self, Report};
-use crate::sys::monotonic;
 use conductor_core::Code;
 use conductor_core::desk::Event;
 use conductor_core::ready::NotReady;
+use conductor_os::monotonic;
 use std::time::Duration;
 
 /// The longest time after which taking is tried again when a take found no space.

@@ -59,13 +59,13 @@ pub(super) fn set() -> Result<(), Failure> {
         Failure::set_up(Code::DirectorySetup, format!("cannot set what signals do: {error}"))
     };
     for signal in with(Disposition::Default) {
-        conductor_fd::default_signal(signal).map_err(fail)?;
+        conductor_os::raw::default_signal(signal).map_err(fail)?;
     }
     let nobody_reads_it = Arc::new(AtomicBool::new(false));
     for signal in with(Disposition::Nothing) {
         signal_hook::flag::register(signal, Arc::clone(&nobody_reads_it)).map_err(fail)?;
     }
-    conductor_fd::unblock_signals().map_err(fail)
+    conductor_os::raw::unblock_signals().map_err(fail)
 }
 
 /// Brings the signals that ask for something to the loop.

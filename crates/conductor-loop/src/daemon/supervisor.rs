@@ -54,7 +54,7 @@ pub(super) fn not_ready(reasons: &[String]) {
 
 /// The configuration is being read again; `ready` follows.
 pub(super) fn reloading() {
-    let now = crate::sys::monotonic().as_micros();
+    let now = conductor_os::monotonic().as_micros();
     tell(&format!("RELOADING=1\nMONOTONIC_USEC={now}\n"));
 }
 

@@ -6,10 +6,10 @@ use super::questions::{Ask, Load, Told};
 use crate::clerk::Command as ToClerk;
 use crate::inquiry::{Found, Lying, Subject, entry_row, is_parked, sighted_row};
 use crate::intake::{Left, WithWriter};
-use crate::sys::monotonic;
 use conductor_core::desk::{Event, Why};
 use conductor_core::inquiry::{Held, ROWS_MAX, Reason, Refused, Row, Selection, State};
 use conductor_core::intent::TargetKey;
+use conductor_os::monotonic;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

@@ -1,12 +1,12 @@
 //! What lies where an outcome was filed, held against its record: shown only where it is what was filed there, else told.
 
 use super::TEXT_MAX;
-use crate::seal::sha256_of;
-use crate::sys::dir::{Dir, Kind, Meta};
-use crate::sys::plain::read_start;
 use conductor_core::name::{error_log_name, status_name};
 use conductor_core::record::{Outcome, Status};
 use conductor_core::scrub;
+use conductor_crypto::sha256_of;
+use conductor_os::dir::{Dir, Kind, Meta};
+use conductor_os::plain::read_start;
 use std::io::{self, Read};
 
 /// Bytes of a status that are read: more than one ever has.

@@ -2,10 +2,10 @@
 //! yet, and for what no loop can look at, because none runs.
 
 use super::rows::sighted_row;
-use crate::sys::dir::{Dir, Kind, Meta};
 use conductor_core::Code;
 use conductor_core::inquiry::{Reason, Row};
 use conductor_core::name::{NameVerdict, judge};
+use conductor_os::dir::{Dir, Kind, Meta};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 

@@ -11,7 +11,6 @@ pub use resting::Resting;
 pub use rows::{is_parked, sighted_row};
 
 use crate::store::{Part, Store, StoreError};
-use crate::sys::dir::Dir;
 use conductor_core::age::Bound;
 use conductor_core::inquiry::{
     Explained, Listing, Moment, Purged, ROWS_MAX, Reason, Refused, Row, Selection, Shown, State,
@@ -19,6 +18,7 @@ use conductor_core::inquiry::{
 use conductor_core::limits::REASON_MAX;
 use conductor_core::record::{Asked, History, Outcome, RunRecord, Status};
 use conductor_core::scrub;
+use conductor_os::dir::Dir;
 use filed::{Filed, Filing};
 use lying::Loop;
 use rows::finished_row;

@@ -3,10 +3,10 @@
 use super::lying::{Loop, entry_row, lying};
 use super::{Found, Subject, Unfinished, sighted_row, store_refused};
 use crate::store::{Pending, Start, Store};
-use crate::sys::dir::Dir;
 use conductor_core::inquiry::{Held, Reason, Refused, Row, Selection, State};
 use conductor_core::name::{NameVerdict, judge};
 use conductor_core::record::Claim;
+use conductor_os::dir::Dir;
 use std::os::unix::ffi::OsStrExt;
 
 /// The unfinished intents of a handoff directory without a daemon.

@@ -2,17 +2,17 @@
 //! nothing is followed, whatever the file is.
 
 use super::{Judged, Settings, Verdict};
-use crate::seal::sha256;
-use crate::sys::dir::{Kind, Meta};
-use crate::sys::payload::Payload;
-use crate::sys::taken::TakenFiles;
+use crate::handoff::TakenFiles;
+use crate::payload::Payload;
 use conductor_core::desk::Fingerprint;
 use conductor_core::intent::{self, Intent, Refusal};
 use conductor_core::limits::REASON_MAX;
 use conductor_core::name::{NameVerdict, TakenName, escaped, judge};
 use conductor_core::record::{self, Claim};
 use conductor_core::{Code, Digest, scrub};
-use conductor_fd::{Writers, writers};
+use conductor_crypto::sha256;
+use conductor_os::dir::{Kind, Meta};
+use conductor_os::raw::{Writers, writers};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -167,7 +167,7 @@ fn read(
         ));
     }
     let open_for_writing = writers(&file);
-    let unchanged = patience == Patience::Again(opened.fingerprint());
+    let unchanged = patience == Patience::Again(fingerprint(&opened));
     let held = match open_for_writing {
         Writers::Some => patience != Patience::None,
         // It was read when it looked like this: reading it again would cost much and say the same.
@@ -214,8 +214,14 @@ fn read_once(file: &File, settings: &Settings, before: &Meta) -> Result<Reading,
     }
     bytes.truncate(filled);
     let after = Meta::of(file).map_err(unreadable)?;
-    let same = before.fingerprint() == after.fingerprint() && bytes.len() as u64 == after.size;
+    let same = fingerprint(before) == fingerprint(&after) && bytes.len() as u64 == after.size;
     Ok(if same { Reading::Whole(Payload::new(bytes, &settings.budget)) } else { Reading::Changed(after) })
+}
+
+/// The part of what lstat says that changes when the file does.
+pub(super) fn fingerprint(meta: &Meta) -> Fingerprint {
+    let Meta { size, mtime_ns, ctime_ns, .. } = *meta;
+    Fingerprint { inode: meta.id.1, size, mtime_ns, ctime_ns }
 }
 
 fn claim(seq: u64, name: &str, (meta, sha256): (&Meta, Digest), intent: Intent) -> Claim {

@@ -8,15 +8,15 @@ mod writers;
 
 pub use book::{Book, Left, WithWriter};
 
-use crate::sys::dir::{Dir, Meta};
-use crate::sys::payload::{Budget, Payload};
-use crate::sys::wake::Waker;
-use crate::sys::watch::Watch;
+use crate::payload::{Budget, Payload};
 use conductor_core::desk::{Fingerprint, Sighting};
 use conductor_core::intent::{Policy, Refusal};
 use conductor_core::name::TakenName;
 use conductor_core::record::Claim;
 use conductor_core::{Code, Digest};
+use conductor_os::dir::{Dir, Meta};
+use conductor_os::wake::Waker;
+use conductor_os::watch::Watch;
 use crossbeam_channel::Sender;
 use std::io;
 use std::path::PathBuf;

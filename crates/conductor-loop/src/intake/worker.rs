@@ -4,14 +4,14 @@
 use super::book::{News, WithWriter};
 use super::writers::{Open, Writers};
 use super::{Book, Command, Report, Settings, look};
-use crate::sys::dir::{Dir, Kind, Lister, Meta};
-use crate::sys::taken::TakenFiles;
-use crate::sys::wake::{Waker, wait_readable};
-use crate::sys::watch::{Hint, Watch};
-use crate::sys::{is_passing, monotonic, wall_ns};
+use crate::handoff::TakenFiles;
 use conductor_core::Code;
 use conductor_core::desk::{Fingerprint, Sighting};
 use conductor_core::name::{NameVerdict, TakenName, judge};
+use conductor_os::dir::{Dir, Kind, Lister, Meta};
+use conductor_os::wake::{Waker, wait_readable};
+use conductor_os::watch::{Hint, Watch};
+use conductor_os::{is_passing, monotonic, wall_ns};
 use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
 use std::collections::VecDeque;
 use std::ffi::OsStr;
@@ -315,7 +315,7 @@ impl<R: Fn(Report)> Worker<R> {
         if meta.kind == Kind::Directory {
             return self.not_taken(name, Some(&meta), Code::DirectoryLeft, "it is a directory");
         }
-        if expect.is_some_and(|expect| expect != meta.fingerprint()) {
+        if expect.is_some_and(|expect| expect != look::fingerprint(&meta)) {
             return self.tell(Report::Unsettled(sighting(name.into(), &meta, wall_ns())));
         }
         if look::is_read(&self.settings, &meta) && !self.settings.budget.has_room(meta.size) {
@@ -331,7 +331,7 @@ impl<R: Fn(Report)> Worker<R> {
                 }
                 Room::Enough
             }
-            Err(error) if crate::sys::is_no_space(&error) => {
+            Err(error) if conductor_os::is_no_space(&error) => {
                 (self.report)(Report::NoSpace);
                 self.tell(Report::NotTaken(name.into()))
             }
@@ -431,7 +431,7 @@ impl<R: Fn(Report)> Worker<R> {
                     self.book.wait_for_writer(WithWriter { seq, name, mtime_ns: meta.mtime_ns });
                     (self.report)(Report::Held { seq });
                 }
-                self.writers.wait(monotonic(), since, (taken.clone(), meta.uid, meta.fingerprint()));
+                self.writers.wait(monotonic(), since, (taken.clone(), meta.uid, look::fingerprint(&meta)));
             }
             look::Looked::Judged(judged) => {
                 self.book.judged(seq);
@@ -458,5 +458,5 @@ fn unlistable(error: io::Error) -> Trouble {
 fn sighting(name: Box<[u8]>, meta: &Meta, wall: i64) -> Sighting {
     // ctime, because producers cannot set it: a file with an old mtime that was just moved in is young.
     let age = u64::try_from(wall.saturating_sub(meta.ctime_ns)).unwrap_or(0);
-    Sighting { name, fingerprint: meta.fingerprint(), age: Duration::from_nanos(age) }
+    Sighting { name, fingerprint: look::fingerprint(meta), age: Duration::from_nanos(age) }
 }

@@ -6,9 +6,9 @@ use crate::control::{self, AskError};
 use crate::daemon::{Finder, StateFiles};
 use crate::inquiry::{Resting, Sources, store_refused};
 use crate::store::{Store, StoreError};
-use crate::sys::dir::Dir;
 use conductor_core::Code;
 use conductor_core::inquiry::{Answer, Question, Refused, StatusReport};
+use conductor_os::dir::Dir;
 use std::io;
 use std::path::PathBuf;
 

@@ -9,17 +9,17 @@ use crate::daemon::{
     FREE_BYTES_MIN, FREE_INODES_MIN, Finder, HeadFile, Renamers, StateFiles, check_owners, check_places,
     find_porch, try_endpoints,
 };
+use crate::handoff::Slots;
 use crate::store::{Store, StoreError};
-use crate::sys::attempt::{could_change, could_make, could_write};
-use crate::sys::dir::Dir;
-use crate::sys::outlet::{Outage, Outlet, Outlook};
-use crate::sys::process::cannot_tell_orphans;
-use crate::sys::slots::Slots;
-use crate::sys::watch::Watch;
-use crate::sys::{descriptor_limit, kernel_lacks};
 use conductor_core::Code;
 use conductor_core::inquiry::{Answer, Question};
 use conductor_core::record::one_line;
+use conductor_os::attempt::{could_change, could_make, could_write};
+use conductor_os::dir::Dir;
+use conductor_os::outlet::{Outage, Outlet, Outlook};
+use conductor_os::process::cannot_tell_orphans;
+use conductor_os::watch::Watch;
+use conductor_os::{descriptor_limit, kernel_lacks};
 use serde_json::json;
 use std::fmt::Write;
 use std::io;
@@ -423,7 +423,7 @@ fn kernel(_: &Config) -> Finding {
 
 /// A clock that was set back makes files look as if they came from the future, and retention wait.
 fn clock(config: &Config) -> Finding {
-    let now = crate::sys::wall_ns();
+    let now = conductor_os::wall_ns();
     let ahead = |path: &Path| -> Option<i64> {
         let changed = std::fs::metadata(path).ok()?.modified().ok()?;
         let changed = changed.duration_since(std::time::UNIX_EPOCH).ok()?;

@@ -3,14 +3,14 @@
 
 use super::{OpsError, print};
 use crate::config::Config;
-use crate::seal::sha256;
-use crate::sys::dir::Dir;
-use crate::sys::plain::{is_not_plain, read_plain, read_whole};
-use crate::sys::wake::wait_readable;
-use crate::sys::watch::Watch;
 use conductor_core::name::{IntentName, status_name};
 use conductor_core::units::parse_duration;
 use conductor_core::{Code, Digest};
+use conductor_crypto::sha256;
+use conductor_os::dir::Dir;
+use conductor_os::plain::{is_not_plain, read_plain, read_whole};
+use conductor_os::wake::wait_readable;
+use conductor_os::watch::Watch;
 use serde::Deserialize;
 use std::io;
 use std::os::fd::AsFd;

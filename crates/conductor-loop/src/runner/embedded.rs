@@ -1,12 +1,12 @@
 //! The package engine as a library call: no process unless a route leads to a repository, the same outcome type.
 
 use super::{Job, Settings, Stop, Worker};
-use crate::sys::outlet::Outage;
 use conductor_core::desk::Place;
 use conductor_core::intent::{Intent, Policy, Refusal, judge};
 use conductor_core::limits::MESSAGE_MAX;
 use conductor_core::outcome::{Capture, Ending, Postponed, Run};
 use conductor_core::scrub;
+use conductor_os::outlet::Outage;
 use conductor_porch::{Engine, Order, Outcome, Patience, PorchError, Provenance};
 use std::path::Path;
 use std::time::{Duration, Instant};

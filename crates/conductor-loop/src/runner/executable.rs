@@ -1,8 +1,8 @@
 //! The porch executable: resolved once to an absolute path at start, and checked that nobody but its owner and root can
 //! replace it.
 
-use crate::sys::dir::Dir;
 use conductor_core::Code;
+use conductor_os::dir::Dir;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;

@@ -2,9 +2,9 @@
 //! place and never synced. It survives a
 //! kill of the daemon, which is all it is for: recovery kills the porch it names, and knows which starts happened.
 
-use crate::sys::boot_id;
-use crate::sys::dir::Dir;
-use crate::sys::process::ProcessId;
+use conductor_os::boot_id;
+use conductor_os::dir::Dir;
+use conductor_os::process::ProcessId;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;

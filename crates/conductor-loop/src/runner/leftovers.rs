@@ -4,8 +4,8 @@
 use super::external::is_alive;
 use super::ledger::RunLine;
 use super::orphans::wait_for_end;
-use crate::sys::process::{self, ProcessId, ProcessInfo};
 use conductor_core::Digest;
+use conductor_os::process::{self, ProcessId, ProcessInfo};
 use std::path::Path;
 use std::time::{Duration, Instant};
 

@@ -16,15 +16,15 @@ pub use ledger::{FILE as RUNNING, LastRuns, RunLedger, RunLine};
 pub use leftovers::kill_leftovers;
 pub use program::{Program, Stamp};
 
-use crate::sys::dir::Dir;
-use crate::sys::outlet::{Outage, Outlet};
-use crate::sys::payload::Payload;
-use crate::sys::slots::Slots;
-use crate::sys::wake::Waker;
+use crate::handoff::Slots;
+use crate::payload::Payload;
 use conductor_core::Code;
 use conductor_core::desk::Place;
 use conductor_core::outcome::{Capture, Ending, Postponed, Run};
 use conductor_core::record::Claim;
+use conductor_os::dir::Dir;
+use conductor_os::outlet::{Outage, Outlet};
+use conductor_os::wake::Waker;
 use crossbeam_channel::{Receiver, Sender};
 use orphans::Orphans;
 use staging::Copy;
@@ -386,13 +386,13 @@ impl Worker {
         };
         // Where the staging directory itself was removed, it is made again once.
         let staged = attempt().or_else(|error| {
-            if crate::sys::is_no_space(&error) || self.slots.leads_there() || !self.slots.is_in_place() {
+            if conductor_os::is_no_space(&error) || self.slots.leads_there() || !self.slots.is_in_place() {
                 return Err(error);
             }
             attempt()
         });
         staged.map_err(|error| {
-            if crate::sys::is_no_space(&error) {
+            if conductor_os::is_no_space(&error) {
                 return Ending::NoSpace;
             }
             let moved = !self.slots.leads_there();

@@ -3,8 +3,8 @@
 //! of them. Programs that we start ourselves are children of other threads than the main one, and never looked at here.
 
 use super::leftovers::describe;
-use crate::sys::process::{self, ProcessId, ProcessInfo};
-use crate::sys::wake::wait_readable;
+use conductor_os::process::{self, ProcessId, ProcessInfo};
+use conductor_os::wake::wait_readable;
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,9 +1,9 @@
 //! The private copy: exactly the bytes that were judged, under the base name, read-only, in a slot of its own. After the
 //! run it is checked and becomes the archived file.
 
-use crate::seal::sha256_of;
-use crate::sys::dir::{Dir, Kind, Meta};
 use conductor_core::record::Claim;
+use conductor_crypto::sha256_of;
+use conductor_os::dir::{Dir, Kind, Meta};
 use rustix::fs::{Mode, fchmod};
 use std::fs::File;
 use std::io;
@@ -24,7 +24,7 @@ pub(super) fn stage(
 ) -> io::Result<(Dir, Copy)> {
     let slot = match slot.create(name, STAGED_MODE, bytes) {
         Ok(()) => slot,
-        Err(error) if crate::sys::is_no_space(&error) => return Err(error),
+        Err(error) if conductor_os::is_no_space(&error) => return Err(error),
         Err(_) => {
             let slot = renew()?;
             slot.create(name, STAGED_MODE, bytes)?;

@@ -1,9 +1,9 @@
 //! A worker by itself: where the bytes of a run come from, and what comes of it when they do not.
 
 use super::*;
-use crate::seal::sha256;
 use conductor_core::intent::{Kind, TargetKey};
 use conductor_core::outcome::{Postponed, Verdict};
+use conductor_crypto::sha256;
 use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 

@@ -1,7 +1,7 @@
 //! What can go wrong with the store, told apart by what an operator does about it.
 
-use crate::sys::is_no_space;
 use conductor_core::Code;
+use conductor_os::is_no_space;
 use std::io;
 
 /// A failure of the store.

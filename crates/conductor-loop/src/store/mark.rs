@@ -3,9 +3,9 @@
 //! one before, without a word, where the newest does not read.
 
 use super::{Counts, StoreError, checksum};
-use crate::sys::dir::{Dir, Meta};
-use crate::sys::is_no_space;
 use conductor_core::record::one_line;
+use conductor_os::dir::{Dir, Meta};
+use conductor_os::is_no_space;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io;

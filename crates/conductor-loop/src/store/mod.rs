@@ -21,10 +21,10 @@ pub use pending::{Content, Kept, Pending, Settled, Start};
 pub use salvage::{Rescued, Salvaged};
 pub use transfer::{Import, ImportCount, add, export, import, looks_like_go_state};
 
-use crate::sys::dir::Dir;
 use conductor_core::inquiry::Held;
 use conductor_core::intent::TargetKey;
 use conductor_core::record::{self, Claim, LastSuccess, Outcome, Status};
+use conductor_os::dir::Dir;
 use open::Opened;
 use redb::{ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};

@@ -9,8 +9,8 @@ use super::screen::{Screen, Sharing};
 use super::{
     Batch, CACHE_BYTES, FILE, META, STARTS, Store, StoreError, TABLES, VERSION, decode, encode, make_tables,
 };
-use crate::sys::dir::Dir;
-use crate::sys::panics::guarded;
+use conductor_os::dir::Dir;
+use conductor_os::panics::guarded;
 use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, TableError};
 use std::fs::File;
 use std::io;

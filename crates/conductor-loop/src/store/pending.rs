@@ -3,9 +3,9 @@
 //! at a time are in memory.
 
 use super::{OPEN, OUTCOMES, REPORTS, STARTS, Store, StoreError, decode, encode};
-use crate::seal::sha256;
 use conductor_core::Digest;
 use conductor_core::record::{Claim, Outcome};
+use conductor_crypto::sha256;
 use redb::ReadableTable;
 
 /// An unfinished intent. Its bytes were read and are whole.

@@ -352,7 +352,7 @@ fn looking_while_no_daemon_runs_changes_nothing_and_keeps_none_from_starting() {
     assert!(fs::read(&store).unwrap() == before, "the store is only read");
     // A command that has the store open at the moment of a start.
     let handoff =
-        std::sync::Arc::new(conductor_loop::sys::dir::Dir::open(&env.handoff(".conductor/state")).unwrap());
+        std::sync::Arc::new(conductor_os::dir::Dir::open(&env.handoff(".conductor/state")).unwrap());
     let looking = conductor_loop::store::Store::open(handoff, false).unwrap();
     let daemon = env.start(&[]);
     wait_until("it takes the lock", || {

@@ -93,7 +93,7 @@ fn the_go_state_file_is_taken_over_once_and_kept() {
 }
 
 fn sha256_of(text: &str) -> String {
-    conductor_loop::seal::sha256(text.as_bytes()).to_string()
+    conductor_crypto::sha256(text.as_bytes()).to_string()
 }
 
 #[test]

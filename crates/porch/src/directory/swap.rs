@@ -2,7 +2,7 @@
 //! what somebody puts there in between; exchanging first and looking then does not: what was not expected goes back.
 
 use super::{FileType, read_open};
-use conductor_fd::{Writers, writers};
+use conductor_os::raw::{Writers, writers};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, Stat, fstat, openat, renameat_with, statat};
 use rustix::io::Errno;
 use std::io;

@@ -160,7 +160,7 @@ impl Writer<'_> {
         }
         // Whoever syncs later cannot bring back what this replaces, if the exchange is durable before the bytes it brings.
         let ordered = !self.durability.at_once && self.durability.ordered == Some(new.st_dev);
-        if !ordered || conductor_fd::begin_writing(file).is_err() {
+        if !ordered || conductor_os::raw::begin_writing(file).is_err() {
             fsync(file)?; // Its owner and mode as well.
         }
         Ok(Mark::of(&new))

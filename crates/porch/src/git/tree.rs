@@ -6,7 +6,7 @@ use crate::files::{
 };
 use crate::yaml::BYTES_MAX;
 use crate::{Outlook, PorchError};
-use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256};
+use conductor_crypto::is_git_blob;
 use std::collections::BTreeMap;
 
 /// One file, link or submodule of a commit.
@@ -83,7 +83,7 @@ impl<'g> CommitTree<'g> {
                 let (bytes, after) = rest.split_at_checked(self.size(path, entry).ok()?)?;
                 Some((bytes, after.strip_prefix(b"\n")?))
             });
-            let Some((bytes, after)) = content.filter(|(bytes, _)| names(&entry.object, bytes)) else {
+            let Some((bytes, after)) = content.filter(|(bytes, _)| is_git_blob(&entry.object, bytes)) else {
                 return Err(self.damaged(path, entry));
             };
             files.insert(path.clone(), Content { bytes: bytes.to_vec(), executable: entry.mode == "100755" });
@@ -113,15 +113,6 @@ fn divide(line: &[u8]) -> Option<(Entry, &[u8])> {
     let words: Vec<&str> = head.split_ascii_whitespace().collect();
     let [mode, _, object, size] = words.as_slice() else { return None };
     Some((Entry { mode: (*mode).to_owned(), object: (*object).to_owned(), size: size.parse().ok() }, path))
-}
-
-/// Whether these are the bytes that an object of this name has; not all ways of git to read them look.
-fn names(object: &str, bytes: &[u8]) -> bool {
-    let algorithm = if object.len() == 40 { &SHA1_FOR_LEGACY_USE_ONLY } else { &SHA256 };
-    let mut hash = aws_lc_rs::digest::Context::new(algorithm);
-    hash.update(format!("blob {}\0", bytes.len()).as_bytes());
-    hash.update(bytes);
-    conductor_core::digest::hex(hash.finish().as_ref()) == object
 }
 
 impl Tree for CommitTree<'_> {

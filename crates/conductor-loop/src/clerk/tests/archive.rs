@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::clerk::publish::Progress;
-use crate::seal::sha256;
 use conductor_core::record::Status;
+use conductor_crypto::sha256;
 use std::os::unix::fs::MetadataExt;
 
 impl Office {

@@ -4,9 +4,9 @@
 //! stays as it is.
 
 use super::*;
-use crate::seal::sha256;
 use crate::store::Pending;
 use conductor_core::record::Status;
+use conductor_crypto::sha256;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;

@@ -93,16 +93,6 @@ impl Meta {
             ctime_ns: ns(stat.st_ctime as i64, i64::try_from(stat.st_ctime_nsec).unwrap_or(0)),
         }
     }
-
-    /// The part that changes when the file does.
-    pub fn fingerprint(&self) -> conductor_core::desk::Fingerprint {
-        conductor_core::desk::Fingerprint {
-            inode: self.id.1,
-            size: self.size,
-            mtime_ns: self.mtime_ns,
-            ctime_ns: self.ctime_ns,
-        }
-    }
 }
 
 const DIR_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);

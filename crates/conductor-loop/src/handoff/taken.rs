@@ -1,7 +1,7 @@
 //! The private directory of taken files: how one gets there, is found and leaves again.
 
-use super::dir::{Dir, Kind, Meta};
 use conductor_core::name::{TakenAt, TakenName};
+use conductor_os::dir::{Dir, Kind, Meta};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;

@@ -2,7 +2,7 @@
 //! with little to do never has more of them than workers; none is held open between runs. What a run leaves that cannot
 //! be removed is set aside as `broken.N` and tried again at each start: no run takes a slot from the next one.
 
-use super::dir::{Dir, Kind};
+use conductor_os::dir::{Dir, Kind};
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::io;

@@ -2,7 +2,7 @@
 //! the share is given back with the last reference. Half of the budget is for bytes on their way (read and not yet durable),
 //! half for those that wait in memory although the store has them, so that what waits never keeps the next file from being read.
 
-use super::wake::Waker;
+use conductor_os::wake::Waker;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -126,7 +126,7 @@ impl Drop for Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::wake::wait_readable;
+    use conductor_os::wake::wait_readable;
     use std::collections::VecDeque;
     use std::os::fd::AsFd;
     use std::time::Duration;

@@ -1,0 +1,22 @@
+//! Randomness for what only has to be spread, not kept secret.
+
+/// A random fraction in 0..1, to spread retries. Falls back to the middle when the system has no randomness.
+pub fn random_fraction() -> f64 {
+    let mut bytes = [0; 4];
+    match aws_lc_rs::rand::fill(&mut bytes) {
+        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0),
+        Err(_) => 0.5,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fraction_is_below_one_and_not_always_the_same() {
+        let drawn: Vec<f64> = (0..100).map(|_| random_fraction()).collect();
+        assert!(drawn.iter().all(|fraction| (0.0..1.0).contains(fraction)));
+        assert!(drawn.iter().any(|fraction| (fraction - drawn[0]).abs() > f64::EPSILON));
+    }
+}

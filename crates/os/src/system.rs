@@ -1,0 +1,32 @@
+//! Facts about the running system: its boot, its limits, and the calls that it permits.
+
+/// The kernel's identifier of this boot; process numbers of another boot mean nothing.
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|id| id.trim().to_owned())
+        .unwrap_or_default()
+}
+
+/// How many descriptors this process may have; none: as many as it likes.
+pub fn descriptor_limit() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+}
+
+/// Calls without which nothing works here, and which the kernel or a sandbox does not permit.
+pub fn kernel_lacks() -> Vec<&'static str> {
+    use rustix::fs::{CWD, Mode, OFlags, RenameFlags, ResolveFlags, openat2, renameat_with};
+    use rustix::io::Errno;
+    use rustix::process::{PidfdFlags, getpid, pidfd_open};
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
+    let probes = [
+        ("openat2", openat2(CWD, "/", flags, Mode::empty(), ResolveFlags::NO_SYMLINKS).err()),
+        // There is no such file: whoever knows the call says that, and nothing else.
+        (
+            "renameat2",
+            renameat_with(CWD, "/.no-such-file", CWD, "/.no-such-file", RenameFlags::NOREPLACE).err(),
+        ),
+        ("pidfd_open", pidfd_open(getpid(), PidfdFlags::empty()).err()),
+    ];
+    let refused = |error: &Option<Errno>| matches!(error, Some(Errno::NOSYS | Errno::PERM));
+    probes.into_iter().filter(|(_, error)| refused(error)).map(|(name, _)| name).collect()
+}
