@@ -2,19 +2,35 @@
 
 use std::time::Duration;
 
-/// The bounds that decisions in this crate depend on. Built once from the configuration.
+/// The bounds that decisions in this crate depend on.
 #[derive(Debug, Clone)]
 pub struct Limits {
+    /// Concurrent runs of porch. Fixed, because slots and workers are made for it.
+    pub workers: usize,
+    /// How many intents stay in memory.
+    pub memory: Memory,
+    /// What SIGHUP changes.
+    pub live: DeskLimits,
+}
+
+/// Bounds of the desk that may change while it works.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeskLimits {
     /// Quiet time before a file is taken; zero takes at the first sight.
     pub debounce: Duration,
-    /// Concurrent runs of porch.
-    pub workers: usize,
     /// Starts per intent in all: retryable endings and interrupted runs.
     pub max_attempts: u32,
     /// Intents per second, or none.
     pub rate: Option<f64>,
-    /// How many intents stay in memory.
-    pub memory: Memory,
+}
+
+/// Time limits of a run that may change while runs are under way; they hold for those that begin later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunLimits {
+    /// From the start to TERM.
+    pub timeout: Duration,
+    /// From TERM to KILL.
+    pub grace: Duration,
 }
 
 /// How many unfinished intents stay in memory with all that belongs to them. Of the others, the parked ones, only the number
@@ -99,7 +115,7 @@ pub const OUTPUT_KEPT_MAX: usize = 4 << 10;
 /// Bytes of a package's diff that stay with the outcome.
 pub const DIFF_KEPT_MAX: usize = 8 << 10;
 
-impl Limits {
+impl DeskLimits {
     /// The longest a file may keep changing before it is taken as it stands.
     pub fn debounce_max(&self) -> Duration {
         self.debounce.saturating_mul(DEBOUNCE_MAX_FACTOR)

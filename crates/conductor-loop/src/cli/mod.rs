@@ -179,20 +179,20 @@ fn run_daemon(matches: &ArgMatches) -> u8 {
             return complain(&format!("{} {error}", error.code()), error.code().remedy(), exit::USAGE);
         }
     };
-    let progress = Progress::for_run(config.once);
-    let json = match config.log_format {
+    let progress = Progress::for_run(config.fixed.once);
+    let json = match config.fixed.log_format {
         LogFormat::Json => true,
         LogFormat::Text => false,
         LogFormat::Auto => !std::io::stderr().is_terminal(),
     };
-    if let Err(error) = telemetry::init(config.log_level, json, &progress) {
+    if let Err(error) = telemetry::init(config.live.log_level, json, &progress) {
         let message = format!("{} cannot start the log thread: {error}", Code::DirectorySetup);
         return complain(&message, Code::DirectorySetup.remedy(), exit::SET_UP);
     }
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let once = config.once;
+    let once = config.fixed.once;
     let reload = || config_to_start(matches);
     let ended = daemon::run(config, &reload, &progress);
     // Whoever does not read must not keep the process from ending.

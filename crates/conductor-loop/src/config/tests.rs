@@ -1,6 +1,9 @@
 //! Layers, origins, bounds: tables through one `check` function.
 
+use super::settings::NOT_BUILT;
 use super::*;
+use conductor_core::{Code, Runs};
+use std::time::Duration;
 
 fn config(flags: &[(&'static str, &str)], environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let flags = flags.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
@@ -11,12 +14,21 @@ fn config(flags: &[(&'static str, &str)], environment: &[(&str, &str)]) -> Resul
 #[test]
 fn defaults_are_the_specified_ones() {
     let config = config(&[], &[]).unwrap();
-    assert_eq!((config.handoff.to_str(), config.out.to_str()), (Some("./handoff"), Some("./out")));
-    assert_eq!((config.porch.as_str(), config.porch_given, config.mode), ("porch", false, Mode::Direct));
-    assert_eq!((config.limits.debounce, config.limits.workers), (Duration::from_millis(500), 2));
-    assert_eq!((config.timeout, config.grace), (Duration::from_secs(30), Duration::from_secs(5)));
-    assert_eq!((config.max_file_size, config.retention), (10_485_760, Duration::from_hours(168)));
-    assert!(!config.once && config.limits.rate.is_none() && config.limits.max_attempts == 3);
+    assert_eq!(
+        (config.fixed.handoff.to_str(), config.fixed.out.to_str()),
+        (Some("./handoff"), Some("./out"))
+    );
+    assert_eq!(
+        (&config.fixed.porch, config.fixed.porch_given, config.fixed.mode),
+        (&Runs::Program("porch".into()), false, Mode::Direct)
+    );
+    assert_eq!((config.live.desk.debounce, config.fixed.workers), (Duration::from_millis(500), 2));
+    assert_eq!(
+        (config.live.run.timeout, config.live.run.grace),
+        (Duration::from_secs(30), Duration::from_secs(5))
+    );
+    assert_eq!((config.live.max_file_size, config.live.retention), (10_485_760, Duration::from_hours(168)));
+    assert!(!config.fixed.once && config.live.desk.rate.is_none() && config.live.desk.max_attempts == 3);
 }
 
 #[test]
@@ -29,8 +41,8 @@ fn flag_beats_environment_beats_file_beats_default() {
     let environment =
         [("CONDUCTOR_MAX_WORKERS", "4"), ("CONDUCTOR_DEBOUNCE", "2s"), ("CONDUCTOR_CONFIG", path)];
     let config = config(&[("debounce", "3s")], &environment).unwrap();
-    assert_eq!((config.mode, config.limits.workers), (Mode::Structured, 4));
-    assert_eq!((config.limits.debounce, config.max_file_size), (Duration::from_secs(3), 100));
+    assert_eq!((config.fixed.mode, config.fixed.workers), (Mode::Structured, 4));
+    assert_eq!((config.live.desk.debounce, config.live.max_file_size), (Duration::from_secs(3), 100));
     let origin = |key| config.raw[key].1.to_string();
     assert_eq!(origin("debounce"), "flag");
     assert_eq!(origin("workers"), "environment CONDUCTOR_MAX_WORKERS");
@@ -69,7 +81,7 @@ fn nonsense_is_refused_with_the_origin() {
         assert_eq!(error.code(), Code::BadValue, "{key}={value}");
         assert!(error.to_string().starts_with(&format!("--{key} (from flag): ")), "{error}");
     }
-    assert!(config(&[("period", "0")], &[]).unwrap().period == Period::Never);
+    assert!(config(&[("period", "0")], &[]).unwrap().live.period == Period::Never);
     assert!(config(&[("retention", "1h")], &[]).is_ok() && config(&[("retention", "720h")], &[]).is_ok());
     let error = config(&[], &[("CONDUCTOR_MAX_FILE_SIZE", "much")]).unwrap_err().to_string();
     assert!(error.contains("environment CONDUCTOR_MAX_FILE_SIZE"), "{error}");
@@ -98,7 +110,72 @@ fn unknown_file_keys_suggest_the_nearest() {
 fn changes_are_sorted_into_live_and_restart() {
     let old = config(&[], &[]).unwrap();
     let new = config(&[("timeout", "1s"), ("workers", "4")], &[]).unwrap();
-    assert_eq!(new.changes(&old), (vec!["timeout"], vec!["workers"]));
+    assert_eq!(new.changes(&old), Changes { live: vec!["timeout"], restart: vec!["workers"] });
+}
+
+/// Another value for each setting. Certificate and key are given in any case, because one is refused without the other.
+const OTHERS: &[(&str, &str)] = &[
+    ("handoff", "elsewhere"),
+    ("porch", "builtin"),
+    ("mode", "structured"),
+    ("out", "elsewhere"),
+    ("once", "true"),
+    ("debounce", "1s"),
+    ("period", "3s"),
+    ("workers", "7"),
+    ("timeout", "7s"),
+    ("grace-period", "7s"),
+    ("max-attempts", "7"),
+    ("rate", "7"),
+    ("max-file-size", "7"),
+    ("retention", "7h"),
+    ("state-dir", "elsewhere"),
+    ("listen", "127.0.0.1:7"),
+    ("health-addr", "127.0.0.1:7"),
+    ("metrics-addr", "127.0.0.1:7"),
+    ("insecure-listen", "true"),
+    ("tls-cert", "elsewhere"),
+    ("tls-key", "elsewhere"),
+    ("tls-client-ca", "elsewhere"),
+    ("token-file", "elsewhere"),
+    ("open-page", "true"),
+    ("kubernetes", "true"),
+    ("kubeconfig", "elsewhere"),
+    ("allow-scale-to-zero", "true"),
+    ("allow-unsafe-handoff", "true"),
+    ("allow-unsafe-porch", "true"),
+    ("log-level", "debug"),
+    ("log-format", "json"),
+    ("security-enabled", "false"),
+    ("chroot-enabled", "false"),
+    ("encryption-enabled", "false"),
+    ("audit-enabled", "false"),
+];
+
+#[test]
+fn a_setting_is_in_live_exactly_when_it_is_declared_so() {
+    let given = [("tls-cert", "cert"), ("tls-key", "key")];
+    let old = config(&given, &[]).unwrap();
+    for setting in SETTINGS.iter().filter(|setting| setting.key != "config") {
+        let key = setting.key;
+        let (_, other) = OTHERS.iter().find(|(name, _)| *name == key).unwrap_or_else(|| panic!("{key}"));
+        let new = config(&[&given[..], &[(key, other)]].concat(), &[]).unwrap();
+        let mut kept = old.clone();
+        kept.reload(new.clone());
+        assert_eq!(kept.live, new.live, "{key}: a reload takes all that is live");
+        assert_eq!(kept.fixed, old.fixed, "{key}: and nothing else");
+        let (named, again) = (new.changes(&old), new.changes(&kept));
+        if setting.live {
+            assert_ne!(new.live, old.live, "{key} is declared live and not read into Live");
+            assert_eq!(new.fixed, old.fixed, "{key} is live and fixed");
+            assert_eq!(named, Changes { live: vec![key], restart: vec![] });
+            assert_eq!(again, Changes::default(), "{key} is applied and remembered");
+        } else {
+            assert_eq!(new.live, old.live, "{key} is read into Live and not declared live");
+            assert_eq!(named, Changes { live: vec![], restart: vec![key] });
+            assert_eq!(again, named, "{key} still needs the restart");
+        }
+    }
 }
 
 #[test]

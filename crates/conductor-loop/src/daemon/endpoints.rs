@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 /// The endpoints, where addresses are given.
 pub(super) fn open_endpoints(config: &Config, questions: &Arc<Questions>) -> Result<(), Failure> {
-    if config.endpoints.is_empty() {
+    if config.fixed.endpoints.is_empty() {
         return Ok(());
     }
     let security = security(config)?;
@@ -21,23 +21,23 @@ pub(super) fn open_endpoints(config: &Config, questions: &Arc<Questions>) -> Res
         let Endpoint { address, health, metrics, .. } = *endpoint;
         (address, admin::Serves { health, metrics, page: page_on(endpoint, config) })
     };
-    let endpoints: Vec<_> = config.endpoints.iter().map(serves).collect();
+    let endpoints: Vec<_> = config.fixed.endpoints.iter().map(serves).collect();
     let view: Arc<dyn admin::View> = Arc::clone(questions) as _;
     let bound = admin::serve(&endpoints, view, security).map_err(|error| cannot_listen(&error))?;
     for address in bound {
-        tracing::info!(%address, tls = config.tls.is_some(), "listening");
+        tracing::info!(%address, tls = config.fixed.tls.is_some(), "listening");
     }
     Ok(())
 }
 
 /// Does what the start would do with them and lets go of it again: what it would warn of.
 pub fn try_endpoints(config: &Config) -> Result<Vec<String>, Failure> {
-    if config.endpoints.is_empty() {
+    if config.fixed.endpoints.is_empty() {
         return Ok(Vec::new());
     }
     let security = security(config)?;
     let mut bound = Vec::new();
-    for Endpoint { address, .. } in &config.endpoints {
+    for Endpoint { address, .. } in &config.fixed.endpoints {
         let listener = TcpListener::bind(address).map_err(|error| {
             cannot_listen(&std::io::Error::new(error.kind(), format!("{address}: {error}")))
         })?;
@@ -51,19 +51,19 @@ fn cannot_listen(error: &std::io::Error) -> Failure {
 }
 
 fn security(config: &Config) -> Result<admin::Security, Failure> {
-    let tls = config.tls.clone().map(|Tls { certificate, key, client_authority }| admin::TlsFiles {
+    let tls = config.fixed.tls.clone().map(|Tls { certificate, key, client_authority }| admin::TlsFiles {
         certificate,
         key,
         client_authority,
     });
-    admin::Security::new(tls, config.token_file.clone())
+    admin::Security::new(tls, config.fixed.token_file.clone())
         .map_err(|error| Failure::set_up(Code::SecurityFiles, error))
 }
 
 /// What works and should be known, a sentence each.
 fn warnings(config: &Config, security: &admin::Security) -> Vec<String> {
     let is_closed = |endpoint: &Endpoint| page_on(endpoint, config) == admin::Page::Closed;
-    let closed = config.endpoints.iter().any(is_closed).then(|| {
+    let closed = config.fixed.endpoints.iter().any(is_closed).then(|| {
         "page and API stay closed on --listen, because other users reach it too and no token is asked for: give --token-file FILE, or \
          --open-page to serve them to whoever comes; --metrics-addr and --health-addr say that only those are meant"
             .to_owned()
@@ -73,11 +73,11 @@ fn warnings(config: &Config, security: &admin::Security) -> Vec<String> {
 
 /// Other users of the machine reach every address, loopback too: what intents say is shown only where somebody is asked who he is.
 fn page_on(endpoint: &Endpoint, config: &Config) -> admin::Page {
-    let asked =
-        config.token_file.is_some() || config.tls.as_ref().is_some_and(|tls| tls.client_authority.is_some());
+    let asked = config.fixed.token_file.is_some()
+        || config.fixed.tls.as_ref().is_some_and(|tls| tls.client_authority.is_some());
     match endpoint.page {
         false => admin::Page::Absent,
-        true if asked || config.open_page => admin::Page::Served,
+        true if asked || config.fixed.open_page => admin::Page::Served,
         true => admin::Page::Closed,
     }
 }

@@ -35,7 +35,7 @@ impl Ground {
             Failure::set_up(Code::DirectorySetup, format!("cannot start the run ledger: {error}"))
         })?;
         let store = Arc::new(state.open_store(&places, &last)?);
-        let kept = Kept::new(&places, &state, &store, config.state_dir.is_some());
+        let kept = Kept::new(&places, &state, &store, config.fixed.state_dir.is_some());
         Ok(Self { places, device, state, store, kept, ledger, last })
     }
 }

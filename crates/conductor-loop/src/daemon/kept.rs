@@ -158,7 +158,11 @@ impl Life<'_> {
         self.state_gone = Some(what);
         self.set_not_ready(NotReady::StateGone, true);
         self.bench.stop_runs(Stop::Drain);
-        self.stopping.get_or_insert(Stopping { terminate_at: now + config.grace, told: false, signals: 1 });
+        self.stopping.get_or_insert(Stopping {
+            terminate_at: now + config.live.run.grace,
+            told: false,
+            signals: 1,
+        });
     }
 }
 

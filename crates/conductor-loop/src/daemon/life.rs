@@ -10,7 +10,7 @@ use super::questions::Questions;
 use super::recover::{Rules, Unrun, recover};
 use super::reports::NoSpace;
 use super::set_up::{
-    choose_program, engine, held_targets, intake_settings, name_of, open_control, open_out, outlets,
+    choose_program, engine, held_targets, intake_settings, limits, name_of, open_control, open_out, outlets,
     remember_destination, retention, start_runner,
 };
 use super::surroundings::{Lookout, Surroundings};
@@ -121,9 +121,10 @@ impl<'l> Life<'l> {
         let program = choose_program(config)?;
         let out = open_out(config)?;
         let Ground { places, device, state, store, kept, ledger, last } = Ground::open(config, began_on)?;
-        let porch_path = name_of(program.as_ref());
+        let porch_path = name_of(program.as_ref()).to_string();
         remember_destination(&store, config, &out, &porch_path)?;
-        let rules = Rules { limits: &config.limits, mode: config.mode.as_str(), porch: &porch_path };
+        let limits = limits(config);
+        let rules = Rules { limits: &limits, mode: config.fixed.mode.as_str(), porch: &porch_path };
         let recovered = recover(&places, &store, &last, &rules)?;
         ledger.reset().map_err(setup("the run ledger"))?;
         let held_targets = held_targets(&store)?;
@@ -155,11 +156,11 @@ impl<'l> Life<'l> {
         let mut life = Self {
             receiver,
             progress,
-            workers: config.limits.workers,
+            workers: config.fixed.workers,
             held: held_targets,
             _control: control,
-            desk: Desk::new(config.limits.clone(), None),
-            bench: Bench::new(clerk, runner, (config.mode, porch_path), (summary, Arc::clone(board))),
+            desk: Desk::new(limits, None),
+            bench: Bench::new(clerk, runner, (config.fixed.mode, porch_path), (summary, Arc::clone(board))),
             book: intake.book(),
             intake,
             places,
@@ -192,8 +193,8 @@ impl<'l> Life<'l> {
     fn say_ready(&mut self, config: &Config) {
         self.learn_of_events();
         tracing::info!(
-            handoff = %self.places.path.display(), porch = self.bench.porch_path(), mode = config.mode.as_str(),
-            workers = config.limits.workers, events = self.no_events.is_none(), "ready"
+            handoff = %self.places.path.display(), porch = self.bench.porch_path(), mode = config.fixed.mode.as_str(),
+            workers = config.fixed.workers, events = self.no_events.is_none(), "ready"
         );
     }
 
@@ -255,7 +256,7 @@ impl<'l> Life<'l> {
             let mut effects = Vec::new();
             self.desk.advance(now, &mut effects);
             self.bench.perform(effects, &self.intake);
-            self.bench.set_hurry(self.desk.running() < config.limits.workers);
+            self.bench.set_hurry(self.desk.running() < config.fixed.workers);
             let (done, failed) = (self.bench.summary().total(), self.bench.summary().failed);
             self.progress.show(Standing {
                 done,
@@ -263,13 +264,15 @@ impl<'l> Life<'l> {
                 waiting: self.desk.sighted() + self.desk.unfinished(),
                 running: self.desk.running(),
             });
-            if let Some(end) = self.end(config.once) {
+            if let Some(end) = self.end(config.fixed.once) {
                 return self.close(end);
             }
-            self.show(now, config.limits.workers);
+            self.show(now, config.fixed.workers);
             let timeout = self.patience(monotonic());
-            let timeout =
-                self.board.patience(!config.endpoints.is_empty()).map_or(timeout, |most| most.min(timeout));
+            let timeout = self
+                .board
+                .patience(!config.fixed.endpoints.is_empty())
+                .map_or(timeout, |most| most.min(timeout));
             match self.receiver.recv_timeout(timeout) {
                 Ok(input) => {
                     self.take_in(input, config, reload);
@@ -489,7 +492,8 @@ impl<'l> Life<'l> {
         );
         supervisor::stopping();
         self.bench.stop_runs(Stop::Drain);
-        self.stopping = Some(Stopping { terminate_at: monotonic() + config.grace, told: false, signals: 1 });
+        self.stopping =
+            Some(Stopping { terminate_at: monotonic() + config.live.run.grace, told: false, signals: 1 });
         self.set_not_ready(NotReady::Stopping, true);
     }
 }

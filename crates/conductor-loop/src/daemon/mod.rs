@@ -188,7 +188,7 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
         match end? {
             End::Finished => return Ok(summary),
             End::Hindered(code, message) => return Err(Failure::Hindered { code, message }),
-            End::HandoffGone if config.once => {
+            End::HandoffGone if config.fixed.once => {
                 return Err(Failure::State {
                     code: Code::HandoffGone,
                     message: "the handoff directory is gone".to_owned(),
@@ -204,7 +204,7 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
                 if matches!(wait(&config, &board, &receiver, pause), Waited::Stopped) {
                     return Ok(summary);
                 }
-                tracing::info!(directory = %config.handoff.display(), "the handoff directory is back; starting over in it");
+                tracing::info!(directory = %config.fixed.handoff.display(), "the handoff directory is back; starting over in it");
             }
         }
     }
@@ -244,7 +244,7 @@ enum Waited {
 fn wait(config: &Config, board: &Board, receiver: &Receiver<Input>, least: Duration) -> Waited {
     board.set_not_ready(NotReady::HandoffGone.into());
     let until = conductor_os::monotonic() + least;
-    while conductor_os::monotonic() < until || !config.handoff.is_dir() {
+    while conductor_os::monotonic() < until || !config.fixed.handoff.is_dir() {
         board.turn(conductor_os::monotonic());
         // Nothing but signals can come now.
         if let Ok(Input::Stop(_)) = receiver.recv_timeout(GONE_POLL) {

@@ -59,7 +59,7 @@ pub fn check_places(config: &Config) -> Result<(), Failure> {
         let error = |error| Failure::set_up(Code::DirectorySetup, format!("{}: {error}", path.display()));
         Place::of(path).map_err(error)
     };
-    let handoff = place(&config.handoff)?;
+    let handoff = place(&config.fixed.handoff)?;
     let parts: Vec<Place> =
         PARTS.iter().map(|part| place(&handoff.path.join(part))).collect::<Result<_, _>>()?;
     let refuse = |what: &str, place: &Place, how: &str| {
@@ -70,20 +70,20 @@ pub fn check_places(config: &Config) -> Result<(), Failure> {
         );
         Err(Failure::set_up(Code::PathsOverlap, message))
     };
-    let out = place(&config.out)?;
+    let out = place(&config.fixed.out)?;
     if handoff.is_within(&out) {
         return refuse("--out", &out, "is, or contains,");
     }
     if parts.iter().any(|part| out.is_within(part) || part.is_within(&out)) {
         return refuse("--out", &out, "lies in a part of");
     }
-    for (name, path) in config.routes.named_repositories() {
+    for (name, path) in config.fixed.routes.named_repositories() {
         let repository = place(path)?;
         if repository.is_within(&handoff) {
             return refuse(&format!("the repository '{name}'"), &repository, "lies in");
         }
     }
-    if let Some(dir) = &config.state_dir {
+    if let Some(dir) = &config.fixed.state_dir {
         let state = place(dir)?;
         let own = place(&handoff.path.join(".conductor/state"))?;
         let among = parts.iter().any(|part| state.is_within(part)) && !state.is_within(&own);

@@ -9,7 +9,7 @@ use crate::intake::{Command as ToIntake, Intake, Judged, Verdict as Judgement};
 use crate::runner::{Bytes, Ended, Job, Runner, Stamp, Stop};
 use conductor_core::Code;
 use conductor_core::desk::{Admission, Effect, Event, Place};
-use conductor_core::limits::MESSAGE_MAX;
+use conductor_core::limits::{MESSAGE_MAX, RunLimits};
 use conductor_core::outcome::{Run, Verdict};
 use conductor_core::record::{Claim, Outcome, RunRecord, Status, made_correlation_id};
 use conductor_core::scrub;
@@ -123,8 +123,8 @@ impl<'b> Bench<'b> {
         self.clerk.abandon();
     }
 
-    pub(super) fn reconfigure(&self, timeout: Duration, grace: Duration) {
-        self.runner.reconfigure(|settings| (settings.timeout, settings.grace) = (timeout, grace));
+    pub(super) fn apply(&self, live: RunLimits) {
+        self.runner.apply(live);
     }
 
     pub(super) fn close(&mut self) {

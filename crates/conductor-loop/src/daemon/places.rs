@@ -55,7 +55,7 @@ const SOMEBODY_LOOKS: Duration = Duration::from_secs(10);
 impl Places {
     /// Opens everything below the configured handoff directory, which is made where it is missing.
     pub fn open(config: &Config) -> Result<Self, Failure> {
-        let path = absolute(&config.handoff).map_err(|error| set_up(&config.handoff, &error))?;
+        let path = absolute(&config.fixed.handoff).map_err(|error| set_up(&config.fixed.handoff, &error))?;
         create_all(&path)?;
         Self::open_at(config, &path, None)
     }
@@ -63,7 +63,7 @@ impl Places {
     /// The same after the directory was gone, for a daemon that began on the file system `device`. Below a mount that is missing
     /// nothing is made.
     pub(super) fn open_again(config: &Config, device: u64) -> Result<Self, Failure> {
-        let path = absolute(&config.handoff).map_err(|error| set_up(&config.handoff, &error))?;
+        let path = absolute(&config.fixed.handoff).map_err(|error| set_up(&config.fixed.handoff, &error))?;
         Self::open_at(config, &path, Some(device))
     }
 
@@ -74,7 +74,7 @@ impl Places {
             expect_work(&path, &handoff, device)?;
         }
         check_writers(config, &path, &handoff)?;
-        let owned = Owned::by_this_user(config.allow_unsafe_handoff, Widened::Closed);
+        let owned = Owned::by_this_user(config.fixed.allow_unsafe_handoff, Widened::Closed);
         let private = open_private(&path, &handoff, owned)?;
         let lock = take_lock(&private, &path)?;
         let private_path = path.join(PRIVATE);
@@ -163,8 +163,8 @@ fn open_private(path: &Path, handoff: &Dir, owned: Owned) -> Result<Arc<Dir>, Fa
 
 /// Judges what is in a handoff directory as a start would, and makes nothing.
 pub fn check_owners(config: &Config) -> Result<(), Failure> {
-    let owned = Owned::by_this_user(config.allow_unsafe_handoff, Widened::Left);
-    let Ok(path) = config.handoff.canonicalize() else { return Ok(()) };
+    let owned = Owned::by_this_user(config.fixed.allow_unsafe_handoff, Widened::Left);
+    let Ok(path) = config.fixed.handoff.canonicalize() else { return Ok(()) };
     let handoff = Dir::open(&path).map_err(|error| set_up(&path, &error))?;
     for name in ["processed", "failed", "status", HEAD_FILE] {
         owned.entry(&path, &handoff, name.as_ref(), Use::Filed)?;
@@ -181,7 +181,7 @@ pub fn check_owners(config: &Config) -> Result<(), Failure> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(set_up(&private_path, &error)),
     }
-    let state = config.state_dir.clone().unwrap_or_else(|| private_path.join("state"));
+    let state = config.fixed.state_dir.clone().unwrap_or_else(|| private_path.join("state"));
     match Dir::open(&state) {
         Ok(dir) => owned.state(&state, &dir),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
@@ -258,7 +258,7 @@ fn check_writers(config: &Config, path: &Path, handoff: &Dir) -> Result<(), Fail
     let mode = handoff.meta().map_err(|error| set_up(path, &error))?.mode;
     match Renamers::of(mode) {
         Renamers::Nobody => return Ok(()),
-        Renamers::Everybody if !config.allow_unsafe_handoff => {
+        Renamers::Everybody if !config.fixed.allow_unsafe_handoff => {
             let message =
                 format!("{} is writable by everybody and not sticky (mode {mode:04o})", path.display());
             return Err(Failure::set_up(Code::UnsafeDirectory, message));
@@ -323,7 +323,7 @@ pub enum Finder {
 impl StateFiles {
     /// Finds the state of a handoff directory.
     pub fn find(config: &Config, handoff_path: &Path, handoff: &Dir, who: Finder) -> Result<Self, Failure> {
-        let path = match &config.state_dir {
+        let path = match &config.fixed.state_dir {
             Some(dir) => absolute(dir).map_err(|error| set_up(dir, &error))?,
             None => handoff_path.join(PRIVATE).join("state"),
         };
@@ -334,7 +334,7 @@ impl StateFiles {
         }
         let dir = Dir::open(&path).map_err(|error| set_up(&path, &error))?;
         if who == Finder::Keeper {
-            let owned = Owned::by_this_user(config.allow_unsafe_handoff, Widened::Closed);
+            let owned = Owned::by_this_user(config.fixed.allow_unsafe_handoff, Widened::Closed);
             owned.state(&path, &dir)?;
             owned.entry(handoff_path, handoff, HEAD_FILE.as_ref(), Use::Filed)?;
         }

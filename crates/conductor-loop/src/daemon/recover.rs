@@ -273,7 +273,7 @@ impl<'r> Recovery<'r> {
         match found {
             Found::Decided { seq, .. } => self.recovered.again.push(Again { seq, taken: file }),
             Found::Claimed { claim, start } => {
-                match resume_of(claim.seq, start, last, rules.limits.max_attempts) {
+                match resume_of(claim.seq, start, last, rules.limits.live.max_attempts) {
                     Resume::Run { started } => self.run(claim, started, &rules.limits.memory),
                     // A claim has nothing to look at or to publish yet.
                     Resume::GiveUp | Resume::Look | Resume::Publish => {
@@ -355,7 +355,7 @@ fn resume_of(seq: u64, start: Option<Start>, last: &LastRuns, max_attempts: u32)
 }
 
 fn give_up(claim: Claim, file: Option<TakenName>, rules: &Rules<'_>) -> Publication {
-    let attempts = rules.limits.max_attempts;
+    let attempts = rules.limits.live.max_attempts;
     let history = Some(history::of_claim(&claim, Vec::new(), None));
     // Earlier starts may have ended by themselves and been tried again.
     let message = format!(

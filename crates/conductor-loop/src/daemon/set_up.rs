@@ -10,10 +10,11 @@ use crate::intake;
 use crate::payload::Budget;
 use crate::runner::{self, Engine, NotRead, Program, ReadBack, RunLedger, Runner};
 use crate::store::Store;
-use conductor_core::Code;
 use conductor_core::desk::Place;
 use conductor_core::inquiry::{Held, StatusReport};
 use conductor_core::intent::Policy;
+use conductor_core::limits::Memory;
+use conductor_core::{Code, Limits, Runs};
 use conductor_os::outlet::Outlet;
 use crossbeam_channel::Sender;
 use std::collections::BTreeMap;
@@ -30,8 +31,8 @@ const HOLD_MIN: Duration = Duration::from_secs(5);
 /// The output directory's absolute path; it is made where it is missing and apart from the handoff's own files.
 pub(super) fn open_out(config: &Config) -> Result<PathBuf, Failure> {
     check_places(config)?;
-    runner::ensure_out(&config.out).map_err(|error| {
-        let message = format!("failed to create output directory {}: {error}", config.out.display());
+    runner::ensure_out(&config.fixed.out).map_err(|error| {
+        let message = format!("failed to create output directory {}: {error}", config.fixed.out.display());
         Failure::set_up(Code::DirectorySetup, message)
     })
 }
@@ -42,23 +43,26 @@ pub fn find_porch(config: &Config) -> Result<Option<PathBuf>, Failure> {
 }
 
 /// What runs intents, as statuses name it.
-pub(super) fn name_of(program: Option<&Program>) -> String {
-    program.map_or_else(|| "builtin".to_owned(), |program| program.path().display().to_string())
+pub(super) fn name_of(program: Option<&Program>) -> Runs {
+    program.map_or(Runs::Embedded, |program| Runs::Program(program.path()))
+}
+
+/// The bounds that the desk begins with.
+pub(super) fn limits(config: &Config) -> Limits {
+    Limits { workers: config.fixed.workers, memory: Memory::default(), live: config.live.desk.clone() }
 }
 
 /// The program to run, or `None` for the embedded engine.
 pub(super) fn choose_program(config: &Config) -> Result<Option<Program>, Failure> {
-    if config.porch == "builtin" {
-        return Ok(None);
-    }
-    match Program::find(&config.porch, std::env::var_os("PATH"), config.allow_unsafe_porch) {
-        Ok(_) if !config.routes.is_empty() => Err(Failure::set_up(
+    let Runs::Program(porch) = &config.fixed.porch else { return Ok(None) };
+    match Program::find(&porch.to_string_lossy(), std::env::var_os("PATH"), config.fixed.allow_unsafe_porch) {
+        Ok(_) if !config.fixed.routes.is_empty() => Err(Failure::set_up(
             Code::BadValue,
             "the configuration has [[route]] tables, which only the embedded engine follows; with an external porch \
              they would be ignored. Use --porch builtin, or remove them",
         )),
         Ok(program) => Ok(Some(program)),
-        Err(error) if error.code() == Code::PorchMissing && !config.porch_given => {
+        Err(error) if error.code() == Code::PorchMissing && !config.fixed.porch_given => {
             tracing::warn!(
                 "no porch on PATH: using the embedded engine (--porch builtin says so without this warning)"
             );
@@ -86,11 +90,11 @@ pub(super) fn engine(
 /// The package engine as the configuration wants it.
 pub fn package_engine(config: &Config, out: &Path) -> conductor_porch::Engine {
     conductor_porch::Engine::new(conductor_porch::Settings {
-        form: match config.mode {
+        form: match config.fixed.mode {
             Mode::Direct => conductor_porch::Form::Direct,
             Mode::Structured => conductor_porch::Form::Structured,
         },
-        routes: config.routes.clone(),
+        routes: config.fixed.routes.clone(),
         // The clerk syncs before it records an outcome, for many packages at once.
         durable: false,
         ..conductor_porch::Settings::new(out)
@@ -99,7 +103,7 @@ pub fn package_engine(config: &Config, out: &Path) -> conductor_porch::Engine {
 
 /// How long files and records are kept.
 pub(super) fn retention(config: &Config) -> jiff::SignedDuration {
-    jiff::SignedDuration::try_from(config.retention).unwrap_or(jiff::SignedDuration::MAX)
+    jiff::SignedDuration::try_from(config.live.retention).unwrap_or(jiff::SignedDuration::MAX)
 }
 
 /// Every place a run may write to.
@@ -124,7 +128,7 @@ pub(super) struct Circumstances {
 }
 
 pub(super) fn period(config: &Config, now: Circumstances) -> Option<Duration> {
-    match config.period {
+    match config.live.period {
         Period::Every(period) => Some(period),
         // Where there are no events, "events only" would mean never.
         Period::Never | Period::Auto if !now.events => Some(PERIOD_POLLED),
@@ -136,9 +140,9 @@ pub(super) fn period(config: &Config, now: Circumstances) -> Option<Duration> {
 /// How files are judged.
 pub(super) fn judging(config: &Config) -> intake::Judging {
     intake::Judging {
-        max_file_size: config.max_file_size,
-        policy: Policy { allow_scale_to_zero: config.allow_scale_to_zero },
-        hold_max: config.limits.debounce_max().max(HOLD_MIN),
+        max_file_size: config.live.max_file_size,
+        policy: Policy { allow_scale_to_zero: config.fixed.allow_scale_to_zero },
+        hold_max: config.live.desk.debounce_max().max(HOLD_MIN),
     }
 }
 
@@ -174,7 +178,7 @@ pub(super) fn remember_destination(
     out: &Path,
     porch: &str,
 ) -> Result<(), Failure> {
-    let destination = format!("{} {porch} {}", config.mode.as_str(), out.display());
+    let destination = format!("{} {porch} {}", config.fixed.mode.as_str(), out.display());
     let forgot = store.work_for(&destination).map_err(|error| {
         Failure::set_up(error.code(), format!("recording where packages are written: {error}"))
     })?;
@@ -208,10 +212,16 @@ pub(super) fn open_control(
         pid: Some(std::process::id()),
         started_at: Some(jiff::Timestamp::now()),
         handoff: places.path.display().to_string(),
-        out: config.out.canonicalize().unwrap_or_else(|_| config.out.clone()).display().to_string(),
+        out: config
+            .fixed
+            .out
+            .canonicalize()
+            .unwrap_or_else(|_| config.fixed.out.clone())
+            .display()
+            .to_string(),
         porch_path: porch_path.to_owned(),
-        mode: config.mode.as_str().to_owned(),
-        workers: config.limits.workers,
+        mode: config.fixed.mode.as_str().to_owned(),
+        workers: config.fixed.workers,
         ..StatusReport::default()
     };
     let handoff = Arc::clone(&places.handoff);
@@ -240,13 +250,12 @@ pub(super) fn start_runner(
     let settings = runner::Settings {
         engine,
         outlet,
-        structured: config.mode == Mode::Structured,
-        timeout: config.timeout,
-        grace: config.grace,
-        kubeconfig: config.kubeconfig.clone(),
+        structured: config.fixed.mode == Mode::Structured,
+        limits: config.live.run,
+        kubeconfig: config.fixed.kubeconfig.clone(),
         read_back,
     };
-    Runner::start(config.limits.workers, settings, &places.slots, ledger, move |ended| {
+    Runner::start(config.fixed.workers, settings, &places.slots, ledger, move |ended| {
         drop(inputs.send(Input::Worker(Box::new(ended))));
     })
 }

@@ -72,7 +72,7 @@ pub enum Command {
     /// Look whether path and names still lead to the directories that are open, without a scan.
     Check,
     /// Settings that may change while running.
-    Reconfigure(Judging),
+    Apply(Judging),
 }
 
 /// What is reported.

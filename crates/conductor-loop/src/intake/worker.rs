@@ -156,7 +156,7 @@ impl<R: Fn(Report)> Worker<R> {
                 }
             }
             Command::Relook(files) => self.queue.extend(files.into_iter().map(Next::Look)),
-            Command::Reconfigure(judging) => self.settings.judging = judging,
+            Command::Apply(judging) => self.settings.judging = judging,
         }
     }
 

@@ -15,14 +15,14 @@ use std::path::PathBuf;
 /// The handoff directory of a configuration.
 pub(super) fn open_handoff(config: &Config) -> Result<(PathBuf, Dir), OpsError> {
     let missing = |error: io::Error| {
-        let message = format!("cannot open {}: {error}", config.handoff.display());
+        let message = format!("cannot open {}: {error}", config.fixed.handoff.display());
         let error = OpsError::new(Code::DirectorySetup, message, 1);
         OpsError {
             remedy: "Name the handoff directory: -handoff DIR, or CONDUCTOR_HANDOFF_DIR. One that a daemon works on has to be brought back.".into(),
             ..error
         }
     };
-    let path = config.handoff.canonicalize().map_err(missing)?;
+    let path = config.fixed.handoff.canonicalize().map_err(missing)?;
     let handoff = Dir::open(&path).map_err(missing)?;
     Ok((path, handoff))
 }
@@ -112,10 +112,10 @@ fn status(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         not_ready: vec!["not-running".to_owned()],
         handoff: path.display().to_string(),
-        out: config.out.display().to_string(),
-        porch_path: config.porch.clone(),
-        mode: config.mode.as_str().to_owned(),
-        workers: config.limits.workers,
+        out: config.fixed.out.display().to_string(),
+        porch_path: config.fixed.porch.to_string(),
+        mode: config.fixed.mode.as_str().to_owned(),
+        workers: config.fixed.workers,
         sighted,
         waiting,
         processed: counts.processed,

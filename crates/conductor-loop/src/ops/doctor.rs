@@ -109,7 +109,7 @@ pub fn doctor(config: &Config, as_json: bool) -> Result<u8, OpsError> {
 }
 
 fn open(config: &Config) -> io::Result<Dir> {
-    Dir::open(&config.handoff.canonicalize()?)
+    Dir::open(&config.fixed.handoff.canonicalize()?)
 }
 
 fn settings(config: &Config) -> Finding {
@@ -121,12 +121,12 @@ fn settings(config: &Config) -> Finding {
 }
 
 fn handoff(config: &Config) -> Finding {
-    let path = config.handoff.display();
+    let path = config.fixed.handoff.display();
     let dir = match open(config) {
         Ok(dir) => dir,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return to_be_made(
-                &config.handoff,
+                &config.fixed.handoff,
                 "Make it for the daemon's user, or name another (--handoff).",
             );
         }
@@ -141,7 +141,7 @@ fn handoff(config: &Config) -> Finding {
     let chmod = "chmod 3770 and a group for the producers: then nobody renames what is not theirs.";
     match Renamers::of(mode) {
         Renamers::Nobody => good(format!("{path} can be used (mode {mode:04o})")),
-        Renamers::Everybody if !config.allow_unsafe_handoff => {
+        Renamers::Everybody if !config.fixed.allow_unsafe_handoff => {
             bad(format!("{path} is writable by everybody and not sticky (mode {mode:04o})"), chmod)
         }
         Renamers::Everybody | Renamers::Group => {
@@ -162,9 +162,9 @@ fn to_be_made(path: &Path, fix: &str) -> Finding {
 /// The first of the handoff directory and its parts that the daemon could not work in.
 fn not_writable(config: &Config) -> Option<Finding> {
     let parts = ["", "processed", "failed", "status", ".conductor", ".conductor/taken", ".conductor/drafts"];
-    let parts = parts.iter().map(|part| config.handoff.join(part));
+    let parts = parts.iter().map(|part| config.fixed.handoff.join(part));
     let there = parts.filter(|part| std::fs::symlink_metadata(part).is_ok());
-    let lock = config.handoff.join(".conductor/lock");
+    let lock = config.fixed.handoff.join(".conductor/lock");
     let tried = there.map(|part| (could_write(&part), part));
     let mut refused = tried.chain(std::iter::once_with(|| (could_change(&lock), lock.clone())));
     refused.find_map(|(tried, part)| {
@@ -229,19 +229,19 @@ fn events(config: &Config) -> Finding {
 fn porch(config: &Config) -> Finding {
     match find_porch(config) {
         Ok(Some(path)) => good(format!("{} is run", path.display())),
-        Ok(None) if config.porch_given => good("the embedded engine"),
+        Ok(None) if config.fixed.porch_given => good("the embedded engine"),
         Ok(None) => warning("no porch on PATH: the embedded engine is used", "Say so with --porch builtin."),
         Err(failure) => bad(failure.to_string(), failure.code().remedy()),
     }
 }
 
 fn packages(config: &Config) -> Finding {
-    let out = config.out.display();
-    if config.routes.uses_git() && !on_path("git") {
+    let out = config.fixed.out.display();
+    if config.fixed.routes.uses_git() && !on_path("git") {
         return bad("routes lead to repositories, and git is not on PATH", "Install git.");
     }
     let own = "Give the daemon's user the directory, and room, or name another (--out).";
-    match config.out.canonicalize() {
+    match config.fixed.out.canonicalize() {
         Ok(path) if !path.is_dir() => bad(format!("{out} is not a directory"), "Name another (--out)."),
         Ok(path) => match (Outlet::expected(&path).look(), could_write(&path)) {
             (Outlook { outage: Some(Outage::Full), free }, _) => bad(
@@ -257,7 +257,7 @@ fn packages(config: &Config) -> Finding {
                 good(format!("{out} can be written; {free} MiB free{}", where_out(config, &path)))
             }
         },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => to_be_made(&config.out, own),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => to_be_made(&config.fixed.out, own),
         Err(error) => bad(format!("{out}: {error}"), "Name a directory this user can use (--out)."),
     }
 }
@@ -266,7 +266,7 @@ fn packages(config: &Config) -> Finding {
 fn where_out(config: &Config, out: &Path) -> &'static str {
     use std::os::unix::fs::MetadataExt;
     let device = |path: &Path| std::fs::metadata(path).map(|meta| meta.dev()).ok();
-    match (device(&config.handoff), device(out)) {
+    match (device(&config.fixed.handoff), device(out)) {
         (Some(one), Some(other)) if one != other => " on another file system than the handoff directory",
         _ => "",
     }
@@ -281,7 +281,7 @@ fn places(config: &Config) -> Finding {
 }
 
 fn endpoints(config: &Config) -> Finding {
-    if config.endpoints.is_empty() {
+    if config.fixed.endpoints.is_empty() {
         return good("no port is opened");
     }
     match try_endpoints(config) {
@@ -296,7 +296,7 @@ fn endpoints(config: &Config) -> Finding {
 
 /// How the daemon is that works here, by its own word.
 fn daemon(config: &Config) -> Finding {
-    if !config.handoff.join(".conductor").is_dir() {
+    if !config.fixed.handoff.join(".conductor").is_dir() {
         return good("none runs here");
     }
     let report = match ask_daemon(config, &Question::Status) {
@@ -352,7 +352,7 @@ fn state(config: &Config) -> Finding {
     if let Some(refused) = state_refused(config) {
         return refused;
     }
-    let Ok(path) = config.handoff.canonicalize() else { return good("not there yet") };
+    let Ok(path) = config.fixed.handoff.canonicalize() else { return good("not there yet") };
     let Ok(dir) = open(config) else { return good("not there yet") };
     let Ok(files) = StateFiles::find(config, &path, &dir, Finder::Looker) else {
         return good("not there yet");
@@ -379,9 +379,9 @@ fn owners(config: &Config) -> Finding {
 
 /// Whether the store's directory could not be made or written.
 fn state_refused(config: &Config) -> Option<Finding> {
-    let own = config.handoff.join(".conductor/state");
-    let dir = config.state_dir.as_deref().unwrap_or(&own);
-    if !dir.exists() && config.state_dir.is_none() {
+    let own = config.fixed.handoff.join(".conductor/state");
+    let dir = config.fixed.state_dir.as_deref().unwrap_or(&own);
+    if !dir.exists() && config.fixed.state_dir.is_none() {
         // Made in the handoff directory, which is looked at by itself.
         return None;
     }
@@ -393,7 +393,7 @@ fn state_refused(config: &Config) -> Option<Finding> {
 
 fn descriptors(config: &Config) -> Finding {
     // 48 are enough for two workers (`cargo xtask proof limits`); each has two pipes, its private copy, a slot, a process.
-    let needed = 28 + 10 * config.limits.workers as u64;
+    let needed = 28 + 10 * config.fixed.workers as u64;
     match descriptor_limit() {
         Some(limit) if limit < needed => bad(
             format!("{limit} allowed, {needed} needed"),
@@ -429,8 +429,8 @@ fn clock(config: &Config) -> Finding {
         let changed = changed.duration_since(std::time::UNIX_EPOCH).ok()?;
         Some(i64::try_from(changed.as_nanos()).ok()? - now)
     };
-    let status = config.handoff.join("status");
-    let most = [ahead(&config.handoff), ahead(&status)].into_iter().flatten().max().unwrap_or(0);
+    let status = config.fixed.handoff.join("status");
+    let most = [ahead(&config.fixed.handoff), ahead(&status)].into_iter().flatten().max().unwrap_or(0);
     if most > 60_000_000_000 {
         return warning(
             format!("the handoff directory was changed {} s in the future", most / 1_000_000_000),

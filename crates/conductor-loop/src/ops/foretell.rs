@@ -35,7 +35,7 @@ pub fn check(config: &Config, files: &[String], as_json: bool) -> Result<u8, Ops
 
 /// `plan FILE...`: the change of the package that the embedded engine would make, as a unified diff or as result lines.
 pub fn plan(config: &Config, files: &[String], as_json: bool) -> Result<u8, OpsError> {
-    let engine = package_engine(config, &config.out);
+    let engine = package_engine(config, &config.fixed.out);
     let (mut status, mut answer) = (0, String::new());
     for file in files {
         let planned =
@@ -78,7 +78,7 @@ fn named(file: &str) -> Result<(), Refusal> {
 }
 
 fn read(config: &Config, file: &str) -> Result<Intent, Refusal> {
-    let limit = config.max_file_size;
+    let limit = config.live.max_file_size;
     let bytes = read_plain(Path::new(file), limit).map_err(|error| match unread(&error) {
         Code::TooLarge => {
             let expected = format!("at most {limit} bytes (--max-file-size)");
@@ -86,7 +86,7 @@ fn read(config: &Config, file: &str) -> Result<Intent, Refusal> {
         }
         code => Refusal::new(code, "", &error.to_string(), "a plain file that can be read"),
     })?;
-    judge(&bytes, Policy { allow_scale_to_zero: config.allow_scale_to_zero })
+    judge(&bytes, Policy { allow_scale_to_zero: config.fixed.allow_scale_to_zero })
 }
 
 fn as_text(file: &str, verdict: &Result<Intent, Refusal>) -> String {

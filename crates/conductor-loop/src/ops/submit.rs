@@ -44,10 +44,10 @@ pub fn wait_time(text: &str) -> Result<Duration, OpsError> {
 
 /// Hands the files in; `wait`: how long to wait for their outcomes.
 pub fn submit(config: &Config, files: &[String], wait: Option<Duration>) -> Result<u8, OpsError> {
-    let handoff = Dir::open(&config.handoff).map_err(|error| {
+    let handoff = Dir::open(&config.fixed.handoff).map_err(|error| {
         OpsError::new(
             Code::DirectorySetup,
-            format!("cannot open the handoff directory {}: {error}", config.handoff.display()),
+            format!("cannot open the handoff directory {}: {error}", config.fixed.handoff.display()),
             1,
         )
     })?;
@@ -77,7 +77,7 @@ fn read(config: &Config, file: &str) -> Result<(IntentName, Vec<u8>), OpsError> 
             2,
         )
     })?;
-    let bytes = read_plain(Path::new(file), config.max_file_size)
+    let bytes = read_plain(Path::new(file), config.live.max_file_size)
         .map_err(|error| OpsError::new(unread(&error), format!("cannot read {file}: {error}"), 1))?;
     Ok((name, bytes))
 }
@@ -160,7 +160,7 @@ pub(super) fn wait_for(
             let message = format!("no status of {} within the time given", first.name.as_str());
             let remedy = "The intent is handed in all the same. Is the daemon running on this directory?";
             return Err(OpsError {
-                message: format!("{message} ({})", config.handoff.display()),
+                message: format!("{message} ({})", config.fixed.handoff.display()),
                 remedy: remedy.into(),
                 status: 1,
             });

@@ -1,6 +1,7 @@
 //! The package engine as a library call: no process unless a route leads to a repository, the same outcome type.
 
 use super::{Job, Settings, Stop, Worker};
+use conductor_core::Runs;
 use conductor_core::desk::Place;
 use conductor_core::intent::{Intent, Policy, Refusal, judge};
 use conductor_core::limits::MESSAGE_MAX;
@@ -41,7 +42,7 @@ pub(super) fn run(worker: &Worker, settings: &Settings, engine: &Engine, job: &J
         }
         Err(ending) => ending,
     };
-    let command = vec!["builtin".to_owned()];
+    let command = vec![Runs::Embedded.to_string()];
     let duration = begin.elapsed();
     Run { ending, duration, stdout, change, command, ..worker.not_run(Ending::Interrupted) }
 }

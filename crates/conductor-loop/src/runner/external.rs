@@ -200,7 +200,7 @@ impl<'w> Running<'w> {
                 stderr,
                 deadline: begin + limit,
                 limit,
-                grace: settings.grace,
+                grace: settings.limits.grace,
             }),
             Err(error) => {
                 // Without a descriptor to wait on it cannot be supervised: it does not run on.

@@ -20,6 +20,7 @@ use crate::handoff::Slots;
 use crate::payload::Payload;
 use conductor_core::Code;
 use conductor_core::desk::Place;
+use conductor_core::limits::RunLimits;
 use conductor_core::outcome::{Capture, Ending, Postponed, Run};
 use conductor_core::record::Claim;
 use conductor_os::dir::Dir;
@@ -52,10 +53,8 @@ pub struct Settings {
     pub outlet: Arc<Outlet>,
     /// Whether `-structured` is passed.
     pub structured: bool,
-    /// Time limit of one run.
-    pub timeout: Duration,
-    /// From TERM to KILL.
-    pub grace: Duration,
+    /// Time limits of a run.
+    pub limits: RunLimits,
     /// Passed on only when the operator configured it.
     pub kubeconfig: Option<String>,
     /// How bytes that are not in memory are read.
@@ -288,8 +287,8 @@ impl Runner {
     }
 
     /// Applies settings that may change while running.
-    pub fn reconfigure(&self, change: impl FnOnce(&mut Settings)) {
-        change(&mut self.settings.write().unwrap_or_else(PoisonError::into_inner));
+    pub fn apply(&self, live: RunLimits) {
+        self.settings.write().unwrap_or_else(PoisonError::into_inner).limits = live;
     }
 
     /// Ends the workers after their current job, and what their runs left behind. What git leaves running after the embedded
@@ -436,7 +435,9 @@ fn out_of_order(outlet: &Outlet, outage: Outage) -> Ending {
 
 /// The time limit of one run: the intent may only shorten what the operator allows.
 fn time_limit(settings: &Settings, job: &Job) -> Duration {
-    job.claim.timeout_secs.map_or(settings.timeout, |secs| settings.timeout.min(Duration::from_secs(secs)))
+    job.claim
+        .timeout_secs
+        .map_or(settings.limits.timeout, |secs| settings.limits.timeout.min(Duration::from_secs(secs)))
 }
 
 #[cfg(test)]

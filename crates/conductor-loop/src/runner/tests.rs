@@ -36,8 +36,7 @@ fn settings(out: &Path, read_back: ReadBack) -> Settings {
         engine: Engine::External(Arc::new(Program::find("/bin/true", None, true).unwrap())),
         outlet: Arc::new(Outlet::new(out, false).unwrap()),
         structured: false,
-        timeout: Duration::from_mins(1),
-        grace: Duration::from_secs(1),
+        limits: RunLimits { timeout: Duration::from_mins(1), grace: Duration::from_secs(1) },
         kubeconfig: None,
         read_back,
     }

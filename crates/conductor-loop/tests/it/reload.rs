@@ -175,3 +175,42 @@ fn how_long_a_writer_is_waited_for_follows_a_reload() {
     assert_eq!(it.env.wait_status("intent-a.json")["status"], "success");
     it.daemon.stop().expect(0);
 }
+
+/// All of them at once: the daemon names each, applies none, and names them again at the next reload.
+#[test]
+fn each_setting_that_is_fixed_is_named_at_a_reload() {
+    let env = env();
+    let file = env.path("config.toml");
+    let given = format!(
+        "handoff = '{}'\nout = '{}'\nporch = 'builtin'\ndebounce = '0'\n",
+        env.path("handoff").display(),
+        env.path("out").display()
+    );
+    fs::write(&file, given).unwrap();
+    let mut command = env.bare_command();
+    command.arg("-config").arg(&file);
+    let daemon = Running::start(command);
+    daemon.wait_log("ready");
+    let others = "handoff = 'elsewhere'\nporch = 'porch'\nmode = 'structured'\nout = 'elsewhere'\nonce = true\ndebounce = '0'\n\
+                  workers = 7\nstate_dir = 'elsewhere'\nlisten = '127.0.0.1:7'\nhealth_addr = '127.0.0.1:7'\n\
+                  metrics_addr = '127.0.0.1:7'\ninsecure_listen = true\ntls_cert = 'elsewhere'\ntls_key = 'elsewhere'\n\
+                  tls_client_ca = 'elsewhere'\ntoken_file = 'elsewhere'\nopen_page = true\nkubernetes = true\n\
+                  kubeconfig = 'elsewhere'\nallow_scale_to_zero = true\nallow_unsafe_handoff = true\n\
+                  allow_unsafe_porch = true\nlog_format = 'json'\nsecurity_enabled = false\nchroot_enabled = false\n\
+                  encryption_enabled = false\naudit_enabled = false\n";
+    fs::write(&file, others).unwrap();
+    let said = "changed, but takes effect at the next start only";
+    let fixed = SETTINGS.iter().filter(|setting| !setting.live && setting.key != "config");
+    let fixed: Vec<_> = fixed.map(|setting| setting.key).collect();
+    for times in 1..=2 {
+        daemon.signal(Signal::HUP);
+        wait_until("it is said", || daemon.logged_values(said, "settings").len() == times);
+    }
+    for settings in daemon.logged_values(said, "settings") {
+        assert_eq!(settings.split(' ').collect::<Vec<_>>(), fixed);
+    }
+    assert!(!daemon.logged("setting changed"));
+    env.drop_file("intent-a.json", flat("a", 3));
+    assert_eq!(env.wait_status("intent-a.json")["mode"], "direct", "the old settings go on");
+    daemon.stop().expect(0);
+}

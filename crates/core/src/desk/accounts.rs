@@ -1,7 +1,7 @@
 //! The desk's books: what is counted agrees with what is there, windows are kept to the last one, scans are asked for when
 //! they are due.
 
-use super::tests::{World, admission, limits, sighting};
+use super::tests::{World, admission, limits, live, sighting};
 use super::*;
 use crate::Code;
 use crate::limits::TAKEN_MAX;
@@ -178,7 +178,7 @@ fn takes_wait_for_what_is_not_durable_yet() {
 fn what_was_quiet_for_the_debounce_time_is_taken_as_it_looked() {
     let mut desk = bare(1, None);
     let second = Duration::from_secs(1);
-    desk.reconfigure(Duration::ZERO, &Limits { debounce: second, ..limits(1) });
+    desk.apply(Duration::ZERO, &DeskLimits { debounce: second, ..live() });
     let sighted = sighting("intent-a.json");
     tell(&mut desk, Event::Sighted(vec![sighted.clone()]));
     assert_eq!(takes(&advance(&mut desk, second / 2)), 0);
@@ -191,7 +191,7 @@ fn what_was_quiet_for_the_debounce_time_is_taken_as_it_looked() {
 fn seeing_a_file_again_unchanged_does_not_delay_it() {
     let mut desk = bare(1, None);
     let second = Duration::from_secs(1);
-    desk.reconfigure(Duration::ZERO, &Limits { debounce: second, ..limits(1) });
+    desk.apply(Duration::ZERO, &DeskLimits { debounce: second, ..live() });
     let mut effects = Vec::new();
     for tenths in [0, 3, 6, 9] {
         let sighted = Event::Sighted(vec![sighting("intent-a.json")]);
@@ -244,7 +244,7 @@ fn scans_repeat_after_the_period_and_wait_for_a_half_empty_table() {
     assert!(advance(&mut desk, 3 * period).is_empty());
     desk.set_not_ready(&Reasons::default());
     // A debounce, so that sighted names stay in the table.
-    desk.reconfigure(Duration::ZERO, &Limits { debounce: Duration::from_mins(1), ..limits(1) });
+    desk.apply(Duration::ZERO, &DeskLimits { debounce: Duration::from_mins(1), ..live() });
     let names = |from: usize, to: usize| (from..to).map(|n| sighting(&format!("intent-{n}.json"))).collect();
     tell(&mut desk, Event::Sighted(names(0, SIGHTED_MAX / 2)));
     assert_eq!(advance(&mut desk, 3 * period), [Effect::Scan { restart: true }], "half is free");
@@ -258,10 +258,10 @@ fn scans_repeat_after_the_period_and_wait_for_a_half_empty_table() {
 fn a_shorter_debounce_counts_for_what_waits_already() {
     let mut desk = bare(1, None);
     let hour = Duration::from_hours(1);
-    desk.reconfigure(Duration::ZERO, &Limits { debounce: hour, ..limits(1) });
+    desk.apply(Duration::ZERO, &DeskLimits { debounce: hour, ..live() });
     tell(&mut desk, Event::Sighted(vec![sighting("intent-a.json")]));
     assert_eq!(takes(&advance(&mut desk, hour / 2)), 0);
-    desk.reconfigure(hour / 2, &Limits { debounce: hour / 60, ..limits(1) });
+    desk.apply(hour / 2, &DeskLimits { debounce: hour / 60, ..live() });
     assert_eq!(desk.wake_at(), Some(hour / 2 + hour / 60));
     assert_eq!(takes(&advance(&mut desk, hour / 2 + hour / 60)), 1);
 }
@@ -279,8 +279,8 @@ fn what_could_not_be_taken_is_looked_for_when_taking_goes_on() {
 
 #[test]
 fn settings_change_but_for_the_number_of_workers() {
-    let mut world = World::new(Limits { rate: Some(1.0), ..limits(1) });
-    world.desk.reconfigure(Duration::ZERO, &limits(7));
+    let mut world = World::new(Limits { live: DeskLimits { rate: Some(1.0), ..live() }, ..limits(1) });
+    world.desk.apply(Duration::ZERO, &live());
     audit(&world.desk);
     (1..=3).for_each(|seq| world.accept(admission(seq, &format!("t{seq}"), 5)));
     assert_eq!(world.running.len(), 1, "still one worker");
@@ -289,12 +289,12 @@ fn settings_change_but_for_the_number_of_workers() {
     }
     assert_eq!(world.recorded.len(), 3, "and no rate any more");
     // The same rate again keeps what it has counted: three starts are left of the burst of four.
-    let mut world = World::new(Limits { rate: Some(2.0), ..limits(9) });
+    let mut world = World::new(Limits { live: DeskLimits { rate: Some(2.0), ..live() }, ..limits(9) });
     world.accept(admission(1, "t1", 5));
-    world.desk.reconfigure(Duration::ZERO, &Limits { rate: Some(2.0), ..limits(9) });
+    world.desk.apply(Duration::ZERO, &DeskLimits { rate: Some(2.0), ..live() });
     (2..=9).for_each(|seq| world.accept(admission(seq, &format!("t{seq}"), 5)));
     assert_eq!(world.running.len(), 4);
-    world.desk.reconfigure(Duration::ZERO, &Limits { rate: Some(100.0), ..limits(9) });
+    world.desk.apply(Duration::ZERO, &DeskLimits { rate: Some(100.0), ..live() });
     world.tick();
     assert_eq!(world.running.len(), 9, "another rate begins anew");
     assert!(world.desk.wake_at().is_none());

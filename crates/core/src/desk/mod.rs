@@ -16,7 +16,7 @@ pub use why::Why;
 
 use crate::intent::TargetKey;
 use crate::limits::{
-    AHEAD_BELOW, ARMED_MAX, Limits, SIGHTED_MAX, TAKES_IN_FLIGHT_MAX, UNRECORDED_MAX, retry_pause,
+    AHEAD_BELOW, ARMED_MAX, DeskLimits, Limits, SIGHTED_MAX, TAKES_IN_FLIGHT_MAX, UNRECORDED_MAX, retry_pause,
 };
 use crate::outcome::{Postponed, Verdict};
 use crate::ready::{NotReady, Reasons};
@@ -91,7 +91,7 @@ pub struct Desk {
 impl Desk {
     /// An empty desk that neither takes nor starts anything before it is told to.
     pub fn new(limits: Limits, period: Option<Duration>) -> Self {
-        let rate = limits.rate.map(Rate::new);
+        let rate = limits.live.rate.map(Rate::new);
         let slots = u16::try_from(Self::slot_count(&limits)).unwrap_or(u16::MAX);
         Self {
             limits,
@@ -147,14 +147,13 @@ impl Desk {
     }
 
     /// Applies settings that may change while running (SIGHUP).
-    pub fn reconfigure(&mut self, now: Duration, limits: &Limits) {
-        if limits.rate != self.limits.rate {
-            self.rate = limits.rate.map(Rate::new);
+    pub fn apply(&mut self, now: Duration, live: &DeskLimits) {
+        if live.rate != self.limits.live.rate {
+            self.rate = live.rate.map(Rate::new);
             self.rate_wake = None;
         }
-        // Workers and with them the slots are fixed for the life of the process.
-        self.limits = Limits { workers: self.limits.workers, ..limits.clone() };
-        self.settle.shorten(now, self.limits.debounce, self.limits.debounce_max());
+        self.limits.live = live.clone();
+        self.settle.shorten(now, live.debounce, live.debounce_max());
     }
 
     /// Runs handed to workers: under way, or next in a worker's hand.
@@ -263,7 +262,7 @@ impl Desk {
     }
 
     fn on_sighted(&mut self, now: Duration, sightings: Vec<Sighting>) {
-        let (debounce, bound) = (self.limits.debounce, self.limits.debounce_max());
+        let (debounce, bound) = (self.limits.live.debounce, self.limits.live.debounce_max());
         for sighting in sightings {
             if self.settle.len() >= SIGHTED_MAX {
                 // The directory is the queue: what does not fit is seen by the next scan.
@@ -455,7 +454,7 @@ impl Desk {
         let Some(item) = self.items.get_mut(&seq) else {
             return effects.push(Effect::Bug(Bug::Unknown(seq)));
         };
-        let max_attempts = self.limits.max_attempts;
+        let max_attempts = self.limits.live.max_attempts;
         let then = match step(item.stage, Step::Ended { verdict, max_attempts }) {
             Ok((stage, then)) => {
                 // It was running, or the step would make no sense.

@@ -2,12 +2,16 @@
 
 use super::*;
 use crate::Code;
-use crate::limits::Memory;
+use crate::limits::{DeskLimits, Memory};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
 pub(super) fn limits(workers: usize) -> Limits {
-    Limits { debounce: Duration::ZERO, workers, max_attempts: 3, rate: None, memory: Memory::default() }
+    Limits { workers, memory: Memory::default(), live: live() }
+}
+
+pub(super) fn live() -> DeskLimits {
+    DeskLimits { debounce: Duration::ZERO, max_attempts: 3, rate: None }
 }
 
 pub(super) fn admission(seq: u64, target: &str, priority: u8) -> Admission {
@@ -226,7 +230,7 @@ fn interrupted_runs_are_left_for_the_next_start() {
 
 #[test]
 fn rate_delays_and_drops_nothing() {
-    let mut world = World::new(Limits { rate: Some(10.0), ..limits(1) });
+    let mut world = World::new(Limits { live: DeskLimits { rate: Some(10.0), ..live() }, ..limits(1) });
     (1..=50).for_each(|seq| world.accept(admission(seq, &format!("t{seq}"), 5)));
     while world.recorded.len() < 50 {
         if world.running.is_empty() {

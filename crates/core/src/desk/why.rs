@@ -332,8 +332,8 @@ impl Desk {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{World, admission, limits, sighting};
-    use super::super::{Event, Limits};
+    use super::super::tests::{World, admission, limits, live, sighting};
+    use super::super::{DeskLimits, Event, Limits};
     use super::*;
     use crate::Code;
     use crate::outcome::Verdict;
@@ -382,7 +382,10 @@ mod tests {
     #[test]
     fn rate_and_settling_say_how_long() {
         let rate = Some(0.5);
-        let mut world = World::new(Limits { rate, debounce: Duration::from_secs(2), ..limits(3) });
+        let mut world = World::new(Limits {
+            live: DeskLimits { rate, debounce: Duration::from_secs(2), ..live() },
+            ..limits(3)
+        });
         for (seq, target) in [(1, "a"), (2, "b")] {
             accept(&mut world, seq, target);
         }

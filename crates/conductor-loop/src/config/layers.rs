@@ -1,0 +1,80 @@
+//! The layers a value comes from: default < file < environment < flag, each value with its origin.
+
+use super::environment::Environment;
+use super::settings::{SETTINGS, Setting};
+use super::{ConfigError, file};
+use conductor_porch::Routes;
+use std::collections::BTreeMap;
+
+/// Where a value comes from. Later ones win.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// Built in.
+    Default,
+    /// The configuration file.
+    File(String),
+    /// An environment variable.
+    Environment(&'static str),
+    /// A command line flag.
+    Flag,
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Origin::Default => f.write_str("default"),
+            Origin::File(path) => write!(f, "file {path}"),
+            Origin::Environment(name) => write!(f, "environment {name}"),
+            Origin::Flag => f.write_str("flag"),
+        }
+    }
+}
+
+/// A value as text, with its origin.
+pub type Raw = BTreeMap<&'static str, (String, Origin)>;
+
+/// All layers together: the settings, and the routes, which only a file can hold.
+#[derive(Debug, Clone, Default)]
+pub struct Layers {
+    /// Every setting.
+    pub values: Raw,
+    /// The `[[route]]` and `[repository.NAME]` tables.
+    pub routes: Routes,
+    /// Whether the environment is that of a pod in Kubernetes.
+    pub in_pod: bool,
+    /// Variables that nobody reads, a sentence each.
+    pub unknown: Vec<String>,
+}
+
+/// Layers defaults, file, environment and flags.
+pub fn layer(
+    flags: &BTreeMap<&'static str, String>,
+    environment: &Environment,
+) -> Result<Layers, ConfigError> {
+    let mut raw = Raw::new();
+    let mut routes = Routes::default();
+    for setting in SETTINGS {
+        raw.insert(setting.key, (setting.default.to_owned(), Origin::Default));
+    }
+    let from_environment = |setting: &Setting| {
+        let name = setting.environment?;
+        environment.get(name).map(|value| (value, Origin::Environment(name)))
+    };
+    let path = flags.get("config").cloned().or_else(|| environment.get("CONDUCTOR_CONFIG"));
+    if let Some(path) = path.filter(|path| !path.is_empty()) {
+        let content = file::read(&path)?;
+        for (key, value) in content.values {
+            raw.insert(key, (value, Origin::File(path.clone())));
+        }
+        routes = content.routes;
+    }
+    for setting in SETTINGS {
+        if let Some(value) = from_environment(setting) {
+            raw.insert(setting.key, value);
+        }
+        if let Some(value) = flags.get(setting.key) {
+            raw.insert(setting.key, (value.clone(), Origin::Flag));
+        }
+    }
+    Ok(Layers { values: raw, routes, in_pod: environment.is_pod(), unknown: environment.unknown() })
+}

@@ -1,0 +1,263 @@
+//! The typed, validated configuration: [`Fixed`] from start to end, [`Live`] as SIGHUP last set it.
+
+use super::reader::Reader;
+use super::settings::{NOT_BUILT, SETTINGS};
+use super::{ConfigError, Layers, Origin, Raw};
+use conductor_core::Runs;
+use conductor_core::limits::{DeskLimits, RunLimits};
+use conductor_porch::Routes;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use tracing::level_filters::LevelFilter;
+
+/// How intents are passed to porch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// `porch -intent FILE -out DIR`
+    Direct,
+    /// The same with `-structured`.
+    Structured,
+}
+
+impl Mode {
+    /// As in flags and status files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mode::Direct => "direct",
+            Mode::Structured => "structured",
+        }
+    }
+}
+
+/// When to scan without a hint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Period {
+    /// 2 s where events cannot be trusted, else 10 s.
+    Auto,
+    /// Events only.
+    Never,
+    /// This often.
+    Every(Duration),
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, else JSON.
+    Auto,
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The typed, validated configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Holds until the process ends.
+    pub fixed: Fixed,
+    /// SIGHUP changes it.
+    pub live: Live,
+    /// Every value as text with its origin, for `config show` and to name what a reload changes.
+    pub raw: Raw,
+    /// What is accepted and should be known, a sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// Settings that a restart alone changes.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
+pub struct Fixed {
+    /// Watched directory.
+    pub handoff: PathBuf,
+    /// What runs intents; a program as it was written, which may be a name to be found on PATH.
+    pub porch: Runs,
+    /// Whether porch was asked for, or is the default.
+    pub porch_given: bool,
+    /// direct or structured.
+    pub mode: Mode,
+    /// Where porch writes.
+    pub out: PathBuf,
+    /// Process the backlog, then exit.
+    pub once: bool,
+    /// Concurrent runs of porch.
+    pub workers: usize,
+    /// Where the store lives, if not below the handoff directory.
+    pub state_dir: Option<PathBuf>,
+    /// Where health, metrics and the page are served; none: no port is opened.
+    pub endpoints: Vec<Endpoint>,
+    /// Certificate, key and authority for them.
+    pub tls: Option<Tls>,
+    /// Where the token is that API and metrics ask for.
+    pub token_file: Option<PathBuf>,
+    /// Serve page and API without a token.
+    pub open_page: bool,
+    /// Passed to porch as KUBECONFIG.
+    pub kubeconfig: Option<String>,
+    /// Whether replicas 0 is accepted.
+    pub allow_scale_to_zero: bool,
+    /// Accept a handoff directory that everybody may write.
+    pub allow_unsafe_handoff: bool,
+    /// Accept a porch that others could replace.
+    pub allow_unsafe_porch: bool,
+    /// text, json, auto.
+    pub log_format: LogFormat,
+    /// Which package, repository and object a target has, for the embedded engine.
+    pub routes: Routes,
+}
+
+/// Settings that may change while the daemon runs. Each is declared `live` in [`SETTINGS`], and no other is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Live {
+    /// Debounce, attempts and rate: the desk's.
+    pub desk: DeskLimits,
+    /// Time limits of a run: the workers'.
+    pub run: RunLimits,
+    /// When to scan without a hint.
+    pub period: Period,
+    /// Largest intent file.
+    pub max_file_size: u64,
+    /// How long outcomes are kept.
+    pub retention: Duration,
+    /// off, error, warn, info, debug, trace.
+    pub log_level: LevelFilter,
+}
+
+impl Fixed {
+    fn read(read: &Reader<'_>, routes: Routes, in_pod: bool) -> Result<Self, ConfigError> {
+        Ok(Self {
+            handoff: read.path("handoff")?,
+            porch: Runs::from(read.text("porch")),
+            porch_given: read.origin("porch") != Origin::Default,
+            mode: read.choice("mode", &[("direct", Mode::Direct), ("structured", Mode::Structured)])?,
+            out: read.path("out")?,
+            once: read.switch("once")?,
+            workers: usize::try_from(read.number("workers", 1, 64)?).unwrap_or(1),
+            state_dir: read.optional("state-dir").map(PathBuf::from),
+            endpoints: read.endpoints(in_pod)?,
+            tls: read.tls()?,
+            token_file: read.optional("token-file").map(PathBuf::from),
+            open_page: read.switch("open-page")?,
+            kubeconfig: read.optional("kubeconfig"),
+            allow_scale_to_zero: read.switch("allow-scale-to-zero")?,
+            allow_unsafe_handoff: read.switch("allow-unsafe-handoff")?,
+            allow_unsafe_porch: read.switch("allow-unsafe-porch")?,
+            log_format: read.choice(
+                "log-format",
+                &[("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)],
+            )?,
+            routes,
+        })
+    }
+}
+
+impl Live {
+    fn read(read: &Reader<'_>) -> Result<Self, ConfigError> {
+        let (none, hour) = (Duration::ZERO, Duration::from_hours(1));
+        let levels = [
+            ("off", LevelFilter::OFF),
+            ("error", LevelFilter::ERROR),
+            ("warn", LevelFilter::WARN),
+            ("info", LevelFilter::INFO),
+            ("debug", LevelFilter::DEBUG),
+            ("trace", LevelFilter::TRACE),
+        ];
+        Ok(Self {
+            desk: DeskLimits {
+                debounce: read.duration("debounce", none, hour)?,
+                max_attempts: u32::try_from(read.number("max-attempts", 1, 1000)?).unwrap_or(1),
+                rate: read.rate()?,
+            },
+            run: RunLimits {
+                timeout: read.duration("timeout", Duration::from_millis(1), 24 * hour)?,
+                grace: read.duration("grace-period", none, hour)?,
+            },
+            period: read.period()?,
+            max_file_size: read.size("max-file-size", 1 << 30)?,
+            retention: read.duration("retention", hour, 720 * hour)?,
+            log_level: read.choice("log-level", &levels)?,
+        })
+    }
+}
+
+/// What a reload finds: keys of settings whose text differs.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Applied at once.
+    pub live: Vec<&'static str>,
+    /// Need a restart to take effect.
+    pub restart: Vec<&'static str>,
+}
+
+impl Config {
+    /// Validates everything; the first problem is the error.
+    pub fn new(layers: Layers) -> Result<Self, ConfigError> {
+        let Layers { values: raw, routes, in_pod, unknown } = layers;
+        let read = Reader(&raw);
+        let fixed = Fixed::read(&read, routes, in_pod)?;
+        let live = Live::read(&read)?;
+        let warnings = [unknown, read.without_effect()?].concat();
+        Ok(Self { fixed, live, raw, warnings })
+    }
+
+    /// Refuses what a daemon must not do silently without: settings that ask for what is not built yet. Commands that only look
+    /// or hand in do not ask.
+    pub fn may_start(&self) -> Result<(), ConfigError> {
+        let read = Reader(&self.raw);
+        for (key, instead) in NOT_BUILT {
+            if !read.text(key).is_empty() && read.switch(key)? {
+                return Err(ConfigError::NotBuilt { key, origin: read.origin(key), instead });
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what is live of `new`. What is fixed stays as it is, also as text, so that the next reload names it again.
+    pub fn reload(&mut self, new: Self) {
+        self.live = new.live;
+        let live = |key: &str| SETTINGS.iter().any(|setting| setting.key == key && setting.live);
+        self.raw.extend(new.raw.into_iter().filter(|(key, _)| live(key)));
+    }
+
+    /// What differs from `old`.
+    pub fn changes(&self, old: &Config) -> Changes {
+        let value = |config: &Config, key| config.raw.get(key).map(|(value, _)| value.clone());
+        let changed = |live: bool| {
+            SETTINGS
+                .iter()
+                .filter(|setting| setting.live == live && value(self, setting.key) != value(old, setting.key))
+                .map(|setting| setting.key)
+                .collect()
+        };
+        let mut restart: Vec<&'static str> = changed(false);
+        if self.fixed.routes != old.fixed.routes {
+            restart.push("route");
+        }
+        Changes { live: changed(true), restart }
+    }
+}
+
+/// An address and what is served there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Where to listen.
+    pub address: SocketAddr,
+    /// Health and readiness.
+    pub health: bool,
+    /// Metrics.
+    pub metrics: bool,
+    /// The page and its API.
+    pub page: bool,
+}
+
+/// Files for TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate, with its intermediates.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// The authority of clients, where they must have a certificate.
+    pub client_authority: Option<PathBuf>,
+}
