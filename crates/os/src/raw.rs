@@ -1,6 +1,6 @@
 //! The calls on descriptors and signals that no safe library offers as they are needed. This is the only module of the product that
 //! contains `unsafe`: six calls, whose arguments are integers, one word of our own that is only read, and one structure of three
-//! integers that is filled.
+//! integers that is filled; and one call that a child makes between fork and exec.
 
 mod peer;
 
@@ -8,6 +8,8 @@ pub use peer::peer_uid;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 /// What a read lease says about a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +97,19 @@ pub fn unblock_signals() -> io::Result<()> {
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Has a program start in a session of its own: it has no terminal that it, or ssh behind it, could ask on, and it leads a
+/// process group of its own.
+#[expect(
+    unsafe_code,
+    reason = "the standard library offers no stable way to begin a session in a child; setsid takes nothing and touches no memory"
+)]
+pub fn in_new_session(command: &mut Command) {
+    let begin = || if unsafe { libc::setsid() } < 0 { Err(io::Error::last_os_error()) } else { Ok(()) };
+    // SAFETY: between fork and exec the child makes one system call that is safe there, and reads its errno; nothing is
+    // allocated, and no lock of another thread is taken.
+    unsafe { command.pre_exec(begin) };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,6 +146,16 @@ mod tests {
         assert!(default_signal(libc::SIGKILL).is_err() && default_signal(99).is_err());
         unblock_signals().unwrap();
         assert_eq!(own("SigBlk:"), "0000000000000000");
+    }
+
+    #[test]
+    fn a_program_leads_the_session_it_was_given() {
+        let mut command = std::process::Command::new("cat");
+        in_new_session(command.arg("/proc/self/stat"));
+        let stat = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        // PID (NAME) STATE PPID GROUP SESSION TERMINAL
+        let fields: Vec<&str> = stat.split(' ').collect();
+        assert_eq!((fields[4], fields[5], fields[6]), (fields[0], fields[0], "0"), "{stat}");
     }
 
     #[test]

@@ -79,7 +79,8 @@ fn command() -> Command {
         .arg(switch("dry-run", "Print a unified diff, write nothing"))
         .arg(path("result", "FILE", "Write the result line to this file too"))
         .arg(path("git", "REPO", "Commit to this work tree or bare repository instead of writing to -out"))
-        .arg(text("branch", "NAME", "The branch to commit to").default_value("main"))
+        .arg(text("branch", "NAME", "The branch to commit to [default: what HEAD leads to]"))
+        .arg(text("from", "NAME", "Where the branch begins when it is not there; HEAD: the default branch"))
         .arg(text("directory", "DIR", "Where in the repository packages are").default_value(""))
         .arg(text("push", "REMOTE", "Push each commit; on a race, fetch, edit again, push again"))
         .arg(text("author", "NAME", "Author and committer: 'Name <address>'"))
@@ -116,7 +117,8 @@ fn arguments(matches: &ArgMatches) -> Result<Arguments, String> {
 fn repository(git: PathBuf, matches: &ArgMatches) -> Result<Repository, String> {
     let text = |name: &str| matches.get_one::<String>(name).cloned();
     let mut repository = Repository::new(git);
-    repository.branch = text("branch").unwrap_or(repository.branch);
+    repository.branch = text("branch");
+    repository.from = text("from");
     repository.directory = text("directory").unwrap_or_default();
     repository.push = text("push");
     repository.author = text("author").unwrap_or(repository.author);
@@ -171,6 +173,8 @@ mod tests {
             &["-intent", "a", "-out", "b", "--branch", "main"],
             &["-intent", "a", "-out", "b", "--kustomize"],
             &["-intent", "a", "--git", "r", "--branch", "-x"],
+            &["-intent", "a", "--git", "r", "--branch", "refs/heads/main"],
+            &["-intent", "a", "-out", "b", "--from", "main"],
             &["-intent", "a", "--git", "r", "--author", "nobody"],
             &["-intent", "a", "--git", "r", "--directory", "../up"],
             &["-intent", "a", "-out", "b", "--lock-wait", "soon"],

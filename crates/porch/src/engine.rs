@@ -78,15 +78,16 @@ impl Engine {
     pub fn preview(&self, order: &Order, patience: &Patience<'_>) -> Result<Applied, PorchError> {
         order.replicas()?;
         let assignment = self.settings.routes.assign(order)?;
-        let (plan, repository) = match self.repository(&assignment) {
-            None => (self.plan(&Directory::open(&self.settings.out)?, order, &assignment)?, None),
-            Some(repository) => {
-                let planning = |tree: &dyn Tree| self.plan(tree, order, &assignment);
-                (git::preview(repository, patience, &planning)?, Some(repository))
-            }
+        let Some(repository) = self.repository(&assignment) else {
+            let plan = self.plan(&Directory::open(&self.settings.out)?, order, &assignment)?;
+            let outcome = Outcome { dry_run: true, ..self.outcome(order, &assignment, &plan, None) };
+            return Ok(Applied { outcome, changes: plan.changes });
         };
-        let outcome = Outcome { dry_run: true, ..self.outcome(order, &assignment, &plan, repository) };
-        Ok(Applied { outcome, changes: plan.changes })
+        let planning = |tree: &dyn Tree| self.plan(tree, order, &assignment);
+        let shown = git::preview(repository, patience, &planning)?;
+        let outcome = self.outcome(order, &assignment, &shown.plan, Some(repository));
+        let outcome = Outcome { dry_run: true, branch: Some(shown.branch), note: shown.note, ..outcome };
+        Ok(Applied { outcome, changes: shown.plan.changes })
     }
 
     /// Whether an order may lead to a repository.
@@ -163,7 +164,8 @@ impl Engine {
         let done = git::commit(repository, &git_dir, order, patience, &planning)?;
         let outcome = self.outcome(order, assignment, &done.plan, Some(repository));
         let pushed_to = repository.push.clone().filter(|_| done.commit.is_some());
-        let outcome = Outcome { commit: done.commit, pushed_to, note: done.note, ..outcome };
+        let branch = Some(done.branch);
+        let outcome = Outcome { branch, commit: done.commit, pushed_to, note: done.note, ..outcome };
         Ok(Applied { outcome, changes: done.plan.changes })
     }
 
@@ -192,7 +194,7 @@ impl Engine {
             dry_run: false,
             files: plan.changes.iter().map(|change| change.path.clone()).collect(),
             repository: repository.map(|repository| repository.git.display().to_string()),
-            branch: repository.map(|repository| repository.branch.clone()),
+            branch: None,
             commit: None,
             pushed_to: None,
             note: None,

@@ -5,7 +5,7 @@ mod cli;
 use cli::Arguments;
 use conductor_core::intent::{Policy, judge};
 use conductor_porch::{Engine, Order, Patience, PorchError, Provenance, exit};
-use std::io::{Read, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -51,15 +51,42 @@ fn main() -> ExitCode {
 /// What belongs on standard output: the result line, or with `--dry-run` the diff.
 fn run(arguments: Arguments) -> Result<String, Failure> {
     let order = order(&arguments.intent)?;
-    let patience = Patience::new(arguments.lock_wait, arguments.timeout);
+    let shown = Progress::default();
+    let tell = |text: &str| shown.show(text);
+    let patience = Patience { tell: &tell, ..Patience::new(arguments.lock_wait, arguments.timeout) };
     let engine = Engine::new(arguments.settings);
     let act = if arguments.dry_run { Engine::preview } else { Engine::apply };
-    let applied = act(&engine, &order, &patience).map_err(|error| failure(&error))?;
+    let applied = act(&engine, &order, &patience);
+    shown.clear();
+    let applied = applied.map_err(|error| failure(&error))?;
     let line = format!("{}\n", applied.outcome.line());
     if let Some(path) = &arguments.result {
         write_result(path, &line)?;
     }
     Ok(if arguments.dry_run { applied.diff() } else { line })
+}
+
+/// What takes long, in one line that is written over, where somebody looks at a terminal.
+#[derive(Default)]
+struct Progress {
+    shown: std::cell::Cell<bool>,
+}
+
+impl Progress {
+    fn show(&self, text: &str) {
+        let mut stderr = std::io::stderr();
+        if stderr.is_terminal() {
+            // Nobody needs it to go on.
+            let _ = write!(stderr, "\r\x1b[Kporch: {text}");
+            self.shown.set(true);
+        }
+    }
+
+    fn clear(&self) {
+        if self.shown.take() {
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        }
+    }
 }
 
 fn failure(error: &PorchError) -> Failure {

@@ -53,9 +53,11 @@ struct Route {
 pub struct Repository {
     /// A work tree or a bare repository on this machine.
     pub git: PathBuf,
-    /// The branch that is committed to.
-    #[serde(default = "main_branch")]
-    pub branch: String,
+    /// The branch that is committed to; `None`: the one that HEAD of the repository leads to.
+    pub branch: Option<String>,
+    /// Where the branch begins when it is not there: another branch, or HEAD for the default branch. `None`: a branch that is
+    /// not there is refused, unless the repository has no commit at all.
+    pub from: Option<String>,
     /// The remote that each commit is pushed to.
     pub push: Option<String>,
     /// `Name <address>` of author and committer.
@@ -93,10 +95,6 @@ fn default_package() -> String {
 
 fn replicas_max() -> u32 {
     REPLICAS_MAX
-}
-
-fn main_branch() -> String {
-    "main".to_owned()
 }
 
 /// Author and committer where nobody names one.
@@ -235,31 +233,26 @@ impl Route {
 impl Repository {
     /// The repository at a path, everything else as by default.
     pub fn new(git: PathBuf) -> Self {
-        let (branch, author) = (main_branch(), default_author());
-        Self { git, branch, push: None, author, signing_key: None, directory: String::new() }
+        Self {
+            git,
+            branch: None,
+            from: None,
+            push: None,
+            author: default_author(),
+            signing_key: None,
+            directory: String::new(),
+        }
     }
 
     /// Whether names and author can be handed to git.
     pub fn validate(&self) -> Result<(), String> {
         let refuse = |what: &str, value: &str| Err(format!("{what} '{value}' cannot be used"));
-        // The rules of git-check-ref-format that matter on a command line; git itself checks the rest.
-        let plain = |name: &str| {
-            !name.is_empty()
-                && !name.starts_with(['-', '/', '.'])
-                && !name.contains("..")
-                && name.bytes().all(|byte| byte.is_ascii_graphic() && !b"~^:?*[\\@{".contains(&byte))
-        };
-        // What git takes for a whole name of a ref, or refuses only when it is asked.
-        let short = |name: &str| {
-            name != "HEAD"
-                && !name.starts_with("refs/")
-                && !name.split('/').any(|step| {
-                    let is_lock = Path::new(step).extension().is_some_and(|end| end == "lock");
-                    step.is_empty() || step.starts_with('.') || step.ends_with('.') || is_lock
-                })
-        };
-        if !plain(&self.branch) || !short(&self.branch) {
-            return refuse("branch", &self.branch);
+        if let Some((branch, reason)) = self.branch.as_ref().and_then(|name| Some((name, no_branch(name)?))) {
+            return Err(format!("branch '{branch}' cannot be used: {reason}"));
+        }
+        let from = self.from.as_ref().filter(|from| *from != "HEAD");
+        if let Some((from, reason)) = from.and_then(|name| Some((name, no_branch(name)?))) {
+            return Err(format!("from '{from}' cannot be used: {reason}"));
         }
         if let Some(remote) = self.push.as_ref().filter(|remote| remote.is_empty() || remote.starts_with('-'))
         {
@@ -280,6 +273,31 @@ impl Repository {
         let (name, address) = self.author.strip_suffix('>')?.split_once(" <")?;
         let clean = |text: &str| !text.trim().is_empty() && !text.contains(['<', '>', '\n', '\0']);
         (clean(name) && clean(address)).then_some((name, address))
+    }
+}
+
+/// Why a name cannot be that of a branch, by the rules of git-check-ref-format(1); also what git takes for another ref or for
+/// a flag.
+fn no_branch(name: &str) -> Option<&'static str> {
+    let step_is = |wanted: fn(&str) -> bool| name.split('/').any(wanted);
+    let is_lock = |step: &str| Path::new(step).extension().is_some_and(|end| end == "lock");
+    match name {
+        "" => Some("it is empty"),
+        "HEAD" | "@" => Some("it is git's name for what is checked out; leave it out, or name the branch"),
+        _ if name.starts_with("refs/") => {
+            Some("name the branch as `git branch` lists it, without refs/heads/")
+        }
+        _ if name.starts_with('-') => Some("it begins with '-'"),
+        _ if name.contains("..") => Some("it has '..' in it"),
+        _ if name.contains("@{") => Some("it has '@{' in it"),
+        _ if name.contains(|sign: char| sign.is_control() || " ~^:?*[\\".contains(sign)) => {
+            Some("it has a blank, a control character or one of ~ ^ : ? * [ \\ in it")
+        }
+        _ if step_is(str::is_empty) => Some("it begins or ends with '/', or has two of them in a row"),
+        _ if step_is(|step| step.starts_with('.')) => Some("one of its parts begins with '.'"),
+        _ if step_is(is_lock) => Some("one of its parts ends with '.lock'"),
+        _ if name.ends_with('.') => Some("it ends with '.'"),
+        _ => None,
     }
 }
 

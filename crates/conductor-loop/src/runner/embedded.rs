@@ -29,8 +29,12 @@ pub(super) fn run(worker: &Worker, settings: &Settings, engine: &Engine, job: &J
     let limit = super::time_limit(settings, job);
     let cancelled = || worker.stop.level() >= Stop::Terminate;
     let lock_wait = if to_output { LOCK_WAIT } else { REPOSITORY_WAIT };
-    let patience =
-        Patience { lock_wait: lock_wait.min(limit), deadline: begin + limit, cancelled: &cancelled };
+    let patience = Patience {
+        lock_wait: lock_wait.min(limit),
+        deadline: begin + limit,
+        cancelled: &cancelled,
+        tell: &|_| {},
+    };
     let (mut stdout, mut change) = (Capture::default(), String::new());
     let ending = match engine.apply(order, &patience).map_err(|error| ending(settings, &job.place, &error)) {
         Ok(applied) => {

@@ -150,7 +150,8 @@ fn looked_over(worker: &Worker, settings: &Settings, ending: Ending) -> Ending {
 fn command(worker: &Worker, settings: &Settings, executable: &Path, job: &Job) -> Command {
     let claim = &job.claim;
     let mut command = Command::new(executable);
-    command.env_clear();
+    // A porch may commit and push; what the operator set for git is for that.
+    command.env_clear().envs(conductor_porch::git_environment());
     for name in ALLOWED {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);

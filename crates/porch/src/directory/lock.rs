@@ -21,12 +21,14 @@ pub struct Patience<'p> {
     pub deadline: Instant,
     /// True when nobody wants it any more.
     pub cancelled: &'p dyn Fn() -> bool,
+    /// Hears what takes long, some times a second.
+    pub tell: &'p dyn Fn(&str),
 }
 
 impl Patience<'_> {
     /// From now on, and nobody calls it off.
     pub fn new(lock_wait: Duration, limit: Duration) -> Self {
-        Self { lock_wait, deadline: Instant::now() + limit, cancelled: &|| false }
+        Self { lock_wait, deadline: Instant::now() + limit, cancelled: &|| false, tell: &|_| {} }
     }
 
     /// How long to wait before looking again; an error once nobody wants it any more.

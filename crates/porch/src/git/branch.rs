@@ -3,8 +3,9 @@
 
 use super::explain::{Refused, explain};
 use super::journal::{Journal, added, settle};
+use super::tip::Refs;
 use super::worktree::{IndexLock, WorkTree, remove, work_trees};
-use super::{NOTHING, Target, empty_tree};
+use super::{Target, empty_tree};
 use crate::{Outlook, PorchError};
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,13 +14,13 @@ use std::path::{Path, PathBuf};
 
 impl Target<'_> {
     /// Moves the branch. Answers what the operator should know, though it is done.
-    pub(super) fn move_branch(&self, from: Option<&str>, to: &str) -> Result<Option<String>, PorchError> {
-        let branch = self.resolved()?;
+    pub(super) fn move_branch(&self, refs: &Refs, to: &str) -> Result<Option<String>, PorchError> {
+        let branch = refs.resolved.clone().unwrap_or_else(|| self.branch());
         let trees = work_trees(self.git, self.git_dir)?;
         let locks = self.locks_git_takes(&branch, &trees);
         let mut journal = Journal {
             trees: paths(&on(&trees, &branch)),
-            from: from.map(ToOwned::to_owned),
+            from: refs.tip.clone(),
             to: to.to_owned(),
             branch,
             locks,
@@ -110,19 +111,6 @@ impl Target<'_> {
         }
     }
 
-    /// The branch itself, where the name given is a symbolic one.
-    fn resolved(&self) -> Result<String, PorchError> {
-        let branch = self.branch();
-        let answer = self.git.ask(&["symbolic-ref", "--quiet", &branch], &[], &[])?;
-        if answer.success {
-            return Ok(answer.line());
-        }
-        if answer.complaint().is_empty() {
-            return Ok(branch);
-        }
-        Err(self.git.refused(&["symbolic-ref"], &answer, Outlook::Lasting))
-    }
-
     /// The lock files that git makes when it moves a branch, as far as they are not there: those of others are no business
     /// of ours.
     fn locks_git_takes(&self, branch: &str, trees: &[WorkTree]) -> Vec<PathBuf> {
@@ -193,7 +181,8 @@ impl Target<'_> {
         // In the work tree, so that its HEAD keeps a log of it.
         let place = step.here.first().map_or(self.git.repository, |tree| &tree.path);
         let there = self.git.at(place);
-        let arguments = ["update-ref", "-m", message, step.branch, step.to, step.from.unwrap_or(NOTHING)];
+        // Nothing stands for "there is no such branch yet", in repositories of every format.
+        let arguments = ["update-ref", "-m", message, step.branch, step.to, step.from.unwrap_or_default()];
         there.run(&arguments, &[]).map(drop)
     }
 

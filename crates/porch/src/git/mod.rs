@@ -2,35 +2,38 @@
 //! repository, pushed when a remote is named. Somebody else's push in between is fetched, and the edit made again on top
 //! of it. A run that is killed leaves the branch where it was or where it was to go.
 
+mod apart;
 mod branch;
+mod environment;
 mod explain;
 mod journal;
+mod making;
 mod place;
 mod run;
+mod settings;
+mod tip;
 mod tree;
 mod worktree;
 
+pub use environment::{git_environment, left_out_of_git};
 pub(crate) use place::shared_directory;
 
 use crate::directory::Patience;
-use crate::files::{Tree, join};
-use crate::plan::{Change, Plan};
+use crate::files::Tree;
+use crate::plan::Plan;
 use crate::{Order, Outlook, PorchError, Repository};
-use conductor_core::limits::REASON_MAX;
 use conductor_core::scrub;
 use run::Git;
 use std::path::{Path, PathBuf};
+use tip::Tip;
 use tree::CommitTree;
 
 /// How often an edit is made again because somebody else pushed first.
 const PUSHES_MAX: usize = 5;
 /// How often because somebody committed to the local branch first.
-const MOVES_MAX: usize = 5;
+const MOVES_MAX: usize = 50;
 /// Where the tip of the remote branch is kept while we work on it.
 const BASE: &str = "refs/conductor-loop/base";
-/// What stands for "there is no such branch yet" in update-ref.
-const NOTHING: &str = "0000000000000000000000000000000000000000";
-
 /// Makes a plan from what is in a tree.
 pub(crate) type Planning<'p> = &'p dyn Fn(&dyn Tree) -> Result<Plan, PorchError>;
 
@@ -38,6 +41,8 @@ pub(crate) type Planning<'p> = &'p dyn Fn(&dyn Tree) -> Result<Plan, PorchError>
 #[derive(Debug)]
 pub(crate) struct Committed {
     pub plan: Plan,
+    /// The branch, which may be the one that HEAD leads to.
+    pub branch: String,
     /// The new commit; `None` when nothing changed.
     pub commit: Option<String>,
     /// What the operator should know, though the order is done.
@@ -53,16 +58,29 @@ pub(crate) fn git_directory(repository: &Repository, patience: &Patience<'_>) ->
     Ok(PathBuf::from(answer.line()))
 }
 
-/// The plan for the tip of the local branch; nothing is written.
+/// The plan for the tip of the branch, the remote's where it is pushed; nothing is written into the repository.
 pub(crate) fn preview(
     repository: &Repository,
     patience: &Patience<'_>,
     planning: Planning<'_>,
-) -> Result<Plan, PorchError> {
+) -> Result<Committed, PorchError> {
     let git = Git::new(&repository.git, patience);
     check_mounted(&git)?;
-    let tip = Target { git: &git, repository, git_dir: Path::new("") }.local_tip()?;
-    planning(&CommitTree::read(&git, tip.as_deref(), &repository.directory, &repository.branch)?)
+    let target = Target::new(&git, repository, Path::new(""))?;
+    let Some(remote) = &repository.push else {
+        let tip = target.local_tip(&target.refs()?)?;
+        return target.shown(tip, planning);
+    };
+    git.check_remotes()?;
+    let remote = target.place_of_push(remote)?;
+    let tip = target.remote_tip(&remote, &target.refs()?)?;
+    let Some(wanted) = tip.remote_ref.clone() else { return target.shown(tip, planning) };
+    // What is not here is fetched beside the repository.
+    let own = apart::Scratch::new()?;
+    let git = git.apart(&shared_directory(&repository.git).join("objects"), own.path());
+    let beside = Target { git: &git, ..target };
+    beside.fetch(&remote, &wanted)?;
+    beside.shown(tip, planning)
 }
 
 /// Plans on the tip of the branch and commits the plan. The caller holds the lock of `git_dir`.
@@ -74,9 +92,12 @@ pub(crate) fn commit(
     planning: Planning<'_>,
 ) -> Result<Committed, PorchError> {
     let git = Git::new(&repository.git, patience);
+    if repository.push.is_some() || git.configured()?.is_partial() {
+        git.check_remotes()?;
+    }
     check_work_tree(&git, git_dir)?;
     journal::recover(&git, git_dir)?;
-    let target = Target { git: &git, repository, git_dir };
+    let target = Target::new(&git, repository, git_dir)?;
     match &repository.push {
         None => target.commit_locally(order, planning),
         Some(remote) => target.commit_and_push(remote, order, planning),
@@ -95,7 +116,7 @@ fn check_mounted(git: &Git<'_>) -> Result<(), PorchError> {
 /// A repository may name any directory as its work tree. Only the one that the operator named is written to.
 fn check_work_tree(git: &Git<'_>, git_dir: &Path) -> Result<(), PorchError> {
     let configured = git.configured()?;
-    let Some(work_tree) = &configured.work_tree else { return Ok(()) };
+    let Some(work_tree) = configured.work_tree() else { return Ok(()) };
     let at = |path: &Path| std::fs::canonicalize(path).map_err(|error| PorchError::io(path, error));
     let named = at(&git_dir.join(work_tree))?;
     if at(git.repository)?.starts_with(&named) {
@@ -117,44 +138,46 @@ struct Target<'t> {
     git: &'t Git<'t>,
     repository: &'t Repository,
     git_dir: &'t Path,
+    /// The branch, without what git puts before it.
+    branch: String,
 }
 
-impl Target<'_> {
+impl<'t> Target<'t> {
+    fn new(git: &'t Git<'t>, repository: &'t Repository, git_dir: &'t Path) -> Result<Self, PorchError> {
+        Ok(Self { git, repository, git_dir, branch: tip::branch_of(git, repository)? })
+    }
+
     fn branch(&self) -> String {
-        format!("refs/heads/{}", self.repository.branch)
-    }
-
-    fn tip_of(&self, name: &str) -> Result<Option<String>, PorchError> {
-        let name = format!("{name}^{{commit}}");
-        let answer = self.git.ask(&["rev-parse", "--verify", "--quiet", &name], &[], &[])?;
-        if !answer.success && !answer.complaint().is_empty() {
-            return Err(self.git.refused(&["rev-parse"], &answer, Outlook::Lasting));
-        }
-        Ok(Some(answer.line()).filter(|_| answer.success))
-    }
-
-    fn local_tip(&self) -> Result<Option<String>, PorchError> {
-        self.tip_of(&self.branch())
+        format!("refs/heads/{}", self.branch)
     }
 
     fn plan(&self, tip: Option<&str>, planning: Planning<'_>) -> Result<Plan, PorchError> {
-        let (directory, branch) = (&self.repository.directory, &self.repository.branch);
-        planning(&CommitTree::read(self.git, tip, directory, branch)?)
+        planning(&CommitTree::read(self.git, tip, &self.repository.directory, &self.branch)?)
+    }
+
+    fn shown(&self, tip: Tip, planning: Planning<'_>) -> Result<Committed, PorchError> {
+        let plan = self.plan(tip.commit.as_deref(), planning)?;
+        Ok(self.done(plan, None, tip.note))
+    }
+
+    fn done(&self, plan: Plan, commit: Option<String>, note: Option<String>) -> Committed {
+        Committed { plan, branch: self.branch.clone(), commit, note }
     }
 
     fn commit_locally(&self, order: &Order, planning: Planning<'_>) -> Result<Committed, PorchError> {
         let mut moved = 0;
         loop {
-            let tip = self.local_tip()?;
-            let plan = self.plan(tip.as_deref(), planning)?;
+            let refs = self.refs()?;
+            let tip = self.local_tip(&refs)?;
+            let plan = self.plan(tip.commit.as_deref(), planning)?;
             if plan.changes.is_empty() {
-                return Ok(Committed { plan, commit: None, note: None });
+                return Ok(self.done(plan, None, None));
             }
-            let commit = self.make_commit(tip.as_deref(), &plan, order)?;
-            match self.move_branch(tip.as_deref(), &commit) {
+            let commit = self.make_commit(tip.commit.as_deref(), &plan, order)?;
+            match self.move_branch(&refs, &commit) {
                 // The branch was moved from the tip to the commit, so it has it, unless somebody took it back at once.
                 Ok(note) if self.contains(&commit)? => {
-                    return Ok(Committed { plan, commit: Some(commit), note });
+                    return Ok(self.done(plan, Some(commit), together(tip.note, note)));
                 }
                 Ok(_) if moved < MOVES_MAX => moved += 1,
                 Ok(_) => {
@@ -162,7 +185,7 @@ impl Target<'_> {
                     return Err(self.git.failed(&["update-ref"], reason, Outlook::Passing));
                 }
                 // Somebody who does not know our lock committed in between: again, on top of that.
-                Err(_) if moved < MOVES_MAX && self.local_tip()? != tip => moved += 1,
+                Err(_) if moved < MOVES_MAX && self.refs()?.tip != refs.tip => moved += 1,
                 Err(error) => return Err(error),
             }
         }
@@ -174,22 +197,26 @@ impl Target<'_> {
         order: &Order,
         planning: Planning<'_>,
     ) -> Result<Committed, PorchError> {
+        let place = self.place_of_push(remote)?;
         let refused = |reason: &str| {
             self.git.failed(&["push"], format!("{PUSHES_MAX} times in a row: {reason}"), Outlook::Passing)
         };
         let mut reason = String::new();
         for _ in 0..PUSHES_MAX {
-            let tip = self.fetch(remote)?;
-            let plan = self.plan(tip.as_deref(), planning)?;
+            let tip = self.remote_tip(&place, &self.refs()?)?;
+            let tip = self.fetched(&place, tip)?;
+            let plan = self.plan(tip.commit.as_deref(), planning)?;
             if plan.changes.is_empty() {
+                // What a branch that is not there begins at is no reason to make one.
+                let tip = tip.commit.filter(|_| tip.note.is_none());
                 let note = tip.and_then(|tip| self.follow_or_note(&tip));
-                return Ok(Committed { plan, commit: None, note });
+                return Ok(self.done(plan, None, note));
             }
-            let commit = self.make_commit(tip.as_deref(), &plan, order)?;
+            let commit = self.make_commit(tip.commit.as_deref(), &plan, order)?;
             match self.push(remote, &commit)? {
                 None => {
-                    let note = self.follow_or_note(&commit);
-                    return Ok(Committed { plan, commit: Some(commit), note });
+                    let note = together(tip.note, self.follow_or_note(&commit));
+                    return Ok(self.done(plan, Some(commit), note));
                 }
                 Some(rejection) => reason = rejection,
             }
@@ -197,38 +224,16 @@ impl Target<'_> {
         Err(refused(&reason))
     }
 
-    /// The tip of the remote's branch, with its objects.
-    fn fetch(&self, remote: &str) -> Result<Option<String>, PorchError> {
-        let branch = self.branch();
-        let listed = self.git.ask(&["ls-remote", "--quiet", "--", remote, &branch], &[], &[])?;
-        if !listed.success {
-            return Err(self.git.refused(&["ls-remote"], &listed, Outlook::Passing));
-        }
-        // git lists every ref that ends like that.
-        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-        if !listed.lines().any(|line| line.split_once('\t').is_some_and(|(_, name)| name == branch)) {
-            return Ok(None);
-        }
-        let wanted = format!("+{branch}:{BASE}");
-        let fetched = self.git.ask(
-            &["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", remote, &wanted],
-            &[],
-            &[],
-        )?;
-        if !fetched.success {
-            return Err(self.git.refused(&["fetch"], &fetched, Outlook::Passing));
-        }
-        self.tip_of(BASE)
-    }
-
     /// `Some(reason)` when somebody else was faster.
     fn push(&self, remote: &str, commit: &str) -> Result<Option<String>, PorchError> {
         let wanted = format!("{commit}:{}", self.branch());
-        let answer = self.git.ask(
-            &["push", "--porcelain", "--no-verify", "--no-follow-tags", "--", remote, &wanted],
-            &[],
-            &[],
-        )?;
+        // One branch is pushed, whatever the remote is meant for otherwise.
+        let one = format!("remote.{remote}.mirror=false");
+        let mut arguments =
+            if self.git.configured()?.is_mirror(remote) { vec!["-c", &one] } else { Vec::new() };
+        arguments.extend(["push", "--porcelain", "--progress", "--no-verify", "--no-follow-tags"]);
+        arguments.extend(["--no-recurse-submodules", "--", remote, wanted.as_str()]);
+        let answer = self.git.ask(&arguments, &[], &[])?;
         if answer.success {
             return Ok(None);
         }
@@ -241,14 +246,16 @@ impl Target<'_> {
         if raced {
             return Ok(Some(reason));
         }
-        // The other side answered and does not want it; anything else may pass.
-        let refused = reason.starts_with("[remote rejected]");
+        // The other side answered and does not want it, or has a ref of which the branch's full name is only the end, which a
+        // person has to remove; anything else may pass.
+        let refused =
+            reason.starts_with("[remote rejected]") || answer.stderr.contains("matches more than one");
         let outlook = if refused { Outlook::Lasting } else { Outlook::Passing };
         Err(self.git.failed(&["push"], format!("{reason} {}", answer.complaint()), outlook))
     }
 
     fn contains(&self, commit: &str) -> Result<bool, PorchError> {
-        match self.local_tip()? {
+        match self.refs()?.tip {
             Some(tip) if tip == commit => Ok(true),
             Some(tip) => Ok(self.git.ask(&["merge-base", "--is-ancestor", commit, &tip], &[], &[])?.success),
             None => Ok(false),
@@ -262,99 +269,26 @@ impl Target<'_> {
 
     /// Brings the local branch to a pushed commit where that loses nothing.
     fn follow(&self, commit: &str) -> Result<Option<String>, PorchError> {
-        let tip = self.local_tip()?;
-        match &tip {
+        let refs = self.refs()?;
+        match &refs.tip {
             Some(tip) if tip == commit => return Ok(None),
             Some(tip) => {
                 let ancestor = self.git.ask(&["merge-base", "--is-ancestor", tip, commit], &[], &[])?;
                 if !ancestor.success {
-                    let reason =
-                        format!("pushed; the local {} has other commits and stays", self.repository.branch);
+                    let reason = format!("pushed; the local {} has other commits and stays", self.branch);
                     return Err(self.git.failed(&["merge-base"], reason, Outlook::Lasting));
                 }
             }
             None => {}
         }
-        self.move_branch(tip.as_deref(), commit)
-    }
-
-    fn make_commit(&self, tip: Option<&str>, plan: &Plan, order: &Order) -> Result<String, PorchError> {
-        let index = self.git_dir.join("conductor-loop.index");
-        // What a killed run left; the lock of the repository is ours.
-        let clean = || {
-            // A private index that stays behind is cleared by the next run.
-            let _ = std::fs::remove_file(&index);
-            let _ = std::fs::remove_file(index.with_extension("index.lock"));
-        };
-        clean();
-        let tree = self.write_tree(tip, plan, &index.display().to_string());
-        clean();
-        let tree = tree?;
-        let (name, address) =
-            self.repository.author_parts().unwrap_or(("conductor-loop", "conductor-loop@localhost"));
-        let author = [
-            ("GIT_AUTHOR_NAME", name),
-            ("GIT_AUTHOR_EMAIL", address),
-            ("GIT_COMMITTER_NAME", name),
-            ("GIT_COMMITTER_EMAIL", address),
-        ];
-        let key =
-            self.repository.signing_key.as_ref().map(|key| format!("user.signingKey={}", key.display()));
-        let mut arguments = Vec::new();
-        if let Some(key) = &key {
-            arguments.extend(["-c", "gpg.format=ssh", "-c", key.as_str()]);
-        }
-        arguments.extend(["commit-tree", tree.as_str(), "-F", "-"]);
-        if key.is_some() {
-            arguments.push("-S");
-        }
-        if let Some(tip) = tip {
-            arguments.extend(["-p", tip]);
-        }
-        Ok(self.git.run_with(&arguments, &author, message(plan, order).as_bytes())?.line())
-    }
-
-    fn write_tree(&self, tip: Option<&str>, plan: &Plan, index: &str) -> Result<String, PorchError> {
-        let with_index = [("GIT_INDEX_FILE", index)];
-        let step = |arguments: &[&str], input: &[u8]| self.git.run_with(arguments, &with_index, input);
-        step(&["read-tree", tip.unwrap_or("--empty")], &[])?;
-        let mut lines = Vec::new();
-        for Change { path, after, .. } in &plan.changes {
-            let object = self.git.run(&["hash-object", "-w", "--stdin"], &after.bytes)?.line();
-            let mode = if after.executable { "100755" } else { "100644" };
-            let full = join(&join(&self.repository.directory, &plan.dir), path);
-            lines.extend_from_slice(format!("{mode} {object}\t{full}\0").as_bytes());
-        }
-        step(&["update-index", "-z", "--index-info"], &lines)?;
-        Ok(step(&["write-tree"], &[])?.line())
+        self.move_branch(&refs, commit)
     }
 }
 
-/// Subject, what changed, and trailers that lead back to the intent.
-fn message(plan: &Plan, order: &Order) -> String {
-    let (key, intent) = (&order.intent.key, &order.intent);
-    let from = plan.from.map_or_else(String::new, |from| format!("from {from} "));
-    let mut text = format!(
-        "Scale {key} {from}to {}\n\n{}: spec.replicas of the {}.\n\n",
-        plan.to,
-        join(&plan.dir, &plan.file),
-        plan.kind
-    );
-    let seq = order.provenance.seq.map(|seq| seq.to_string());
-    let trailers = [
-        ("Intent-SHA256", Some(&order.provenance.sha256)),
-        ("Intent-Correlation-ID", order.provenance.correlation_id.as_ref()),
-        ("Intent-Seq", seq.as_ref()),
-        ("Intent-Source", intent.source.as_ref()),
-        ("Intent-Reason", intent.reason.as_ref()),
-    ];
-    for (name, value) in trailers {
-        if let Some(value) = value.filter(|value| !value.is_empty()) {
-            text.push_str(name);
-            text.push_str(": ");
-            text.push_str(&scrub::shown(value, REASON_MAX));
-            text.push('\n');
-        }
+/// Two things to know, as one.
+fn together(one: Option<String>, other: Option<String>) -> Option<String> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(format!("{one}; {other}")),
+        (one, other) => one.or(other),
     }
-    text
 }

@@ -1,24 +1,25 @@
 //! Runs the git program: no shell, no prompts, no hooks, a bounded time, its output in memory files.
 
+use super::environment::{git_environment, left_out_of_git};
+use super::settings::Configured;
 use crate::directory::Patience;
 use crate::{Outlook, PorchError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// Of our environment, what git and ssh need to find programs, keys and credentials.
-const ALLOWED: [&str; 5] = ["PATH", "HOME", "SSH_AUTH_SOCK", "XDG_CONFIG_HOME", "TMPDIR"];
-/// Configuration that would run other people's programs or ask questions.
-const SETTINGS: [&str; 8] = [
+/// Configuration that would run other people's programs, ask questions or change what we read and write.
+const SETTINGS: [&str; 11] = [
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "gc.auto=0",
@@ -27,9 +28,19 @@ const SETTINGS: [&str; 8] = [
     "core.quotePath=false",
     "advice.detachedHead=false",
     "push.gpgSign=false",
+    "log.showSignature=false",
+    "color.ui=false",
+    "i18n.commitEncoding=UTF-8",
 ];
+/// Steps that talk to a remote.
+const REMOTE_STEPS: [&str; 3] = ["ls-remote", "fetch", "push"];
 /// Most bytes of an answer; a listing of 100,000 files is about 10 MB.
 const ANSWER_MAX: u64 = 256 << 20;
+
+/// Of what git says meanwhile, the end that is looked at.
+const LAST_WORDS: usize = 400;
+/// A step that takes longer is spoken of.
+const TOLD_AFTER: Duration = Duration::from_secs(1);
 
 /// How long git has to clean up when it is stopped.
 const GRACE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
@@ -52,7 +63,10 @@ impl Answer {
 
     /// What it complained about, in one line.
     pub(super) fn complaint(&self) -> String {
-        let lines: Vec<&str> = self.stderr.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        // Progress is overwritten by what comes after it.
+        let lines =
+            self.stderr.lines().map(|line| line.trim_end_matches('\r').rsplit('\r').next().unwrap_or(line));
+        let lines: Vec<&str> = lines.map(str::trim).filter(|line| !line.is_empty()).collect();
         let said = lines.join("; ");
         let ended = self.signal.map(|signal| format!("git was ended by signal {signal}"));
         let words: Vec<&str> = ended.as_deref().into_iter().chain(Some(said.as_str())).collect();
@@ -81,13 +95,17 @@ fn outlook(reason: &str) -> Outlook {
     }
 }
 
-/// What the configuration of a repository says that matters to us.
-#[derive(Debug, Default)]
-pub(super) struct Configured {
-    /// `core.worktree`.
-    pub work_tree: Option<String>,
-    /// Sections of filter programs.
-    filters: BTreeSet<String>,
+/// What git is asked to do, without the settings before it.
+fn step<'a>(arguments: &[&'a str]) -> &'a str {
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        match *word {
+            "-c" => drop(words.next()),
+            word if word.starts_with('-') => {}
+            word => return word,
+        }
+    }
+    ""
 }
 
 /// git in one repository.
@@ -96,16 +114,28 @@ pub(super) struct Git<'g> {
     pub patience: &'g Patience<'g>,
     /// By the repository asked: a linked work tree may have a configuration of its own.
     configured: Rc<RefCell<BTreeMap<PathBuf, Rc<Configured>>>>,
+    /// For all its steps.
+    environment: Vec<(&'static str, PathBuf)>,
 }
 
 impl<'g> Git<'g> {
     pub(super) fn new(repository: &'g Path, patience: &'g Patience<'g>) -> Self {
-        Self { repository, patience, configured: Rc::default() }
+        Self { repository, patience, configured: Rc::default(), environment: Vec::new() }
+    }
+
+    /// The same, and what it makes goes into a directory of its own; objects of the repository can be read.
+    pub(super) fn apart(&self, objects: &Path, own: &Path) -> Git<'g> {
+        let environment = vec![
+            ("GIT_OBJECT_DIRECTORY", own.to_owned()),
+            ("GIT_ALTERNATE_OBJECT_DIRECTORIES", objects.to_owned()),
+        ];
+        Git { configured: Rc::clone(&self.configured), environment, ..*self }
     }
 
     /// The same, in another work tree.
     pub(super) fn at<'t>(&'t self, repository: &'t Path) -> Git<'t> {
-        Git { repository, patience: self.patience, configured: Rc::clone(&self.configured) }
+        let (configured, environment) = (Rc::clone(&self.configured), self.environment.clone());
+        Git { repository, patience: self.patience, configured, environment }
     }
 
     /// Asked once: a run is short, and each question is a process.
@@ -113,20 +143,8 @@ impl<'g> Git<'g> {
         if let Some(known) = self.configured.borrow().get(self.repository) {
             return Ok(Rc::clone(known));
         }
-        let asked = ["config", "-z", "--get-regexp", r"^(core\.worktree$|filter\.)"];
-        let listed = self.ask(&asked, &[], &[])?;
-        if !listed.success && !listed.complaint().is_empty() {
-            return Err(self.refused(&asked, &listed, Outlook::Lasting));
-        }
-        let mut found = Configured::default();
-        for line in String::from_utf8_lossy(&listed.stdout).split('\0') {
-            let (name, value) = line.split_once('\n').unwrap_or((line, ""));
-            match name.rsplit_once('.') {
-                Some(("core", _)) => found.work_tree = Some(value.to_owned()),
-                Some((section, _)) => drop(found.filters.insert(section.to_owned())),
-                None => {}
-            }
-        }
+        let listed = self.run(&["config", "--list", "-z", "--show-scope"], &[])?;
+        let found = Configured::parse(&listed.stdout);
         let found = Rc::new(found);
         self.configured.borrow_mut().insert(self.repository.to_owned(), Rc::clone(&found));
         Ok(found)
@@ -169,14 +187,16 @@ impl<'g> Git<'g> {
         let configured = self.configured()?;
         let off = [("clean", ""), ("smudge", ""), ("process", ""), ("required", "false")];
         let mut settings = Vec::new();
-        for driver in &configured.filters {
+        // The operator may have settings there too: ours come after them.
+        let before = std::env::var("GIT_CONFIG_COUNT").ok().and_then(|count| count.parse().ok()).unwrap_or(0);
+        for driver in configured.filters() {
             for (name, value) in off {
-                let number = settings.len() / 2;
+                let number = before + settings.len() / 2;
                 settings.push((format!("GIT_CONFIG_KEY_{number}"), format!("{driver}.{name}")));
                 settings.push((format!("GIT_CONFIG_VALUE_{number}"), value.to_owned()));
             }
         }
-        let count = (settings.len() / 2).to_string();
+        let count = (before + settings.len() / 2).to_string();
         let mut all: Vec<(&str, &str)> = environment.to_vec();
         all.extend(settings.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         all.push(("GIT_CONFIG_COUNT", &count));
@@ -186,7 +206,11 @@ impl<'g> Git<'g> {
     /// What git could not do, in its own words. `otherwise` holds where neither words nor a signal say that it passes.
     pub(super) fn refused(&self, arguments: &[&str], answer: &Answer, otherwise: Outlook) -> PorchError {
         let least = if answer.signal.is_some() { Outlook::Passing } else { otherwise };
-        self.failed(arguments, answer.complaint(), least)
+        let reason = match left_out_of_git() {
+            names if names.is_empty() => answer.complaint(),
+            names => format!("{} (set, and not handed on to git: {})", answer.complaint(), names.join(", ")),
+        };
+        self.failed(arguments, reason, least)
     }
 
     /// What could not be done. What git's words say of full disks, locks and moved branches counts more than `otherwise`.
@@ -202,10 +226,7 @@ impl<'g> Git<'g> {
             told => told,
         };
         PorchError::Git {
-            step: arguments
-                .iter()
-                .find(|word| !word.starts_with('-'))
-                .map_or_else(String::new, ToString::to_string),
+            step: step(arguments).to_owned(),
             repository: self.repository.display().to_string(),
             reason,
             outlook,
@@ -223,31 +244,8 @@ impl<'g> Git<'g> {
         let stdin = memory_file(input).map_err(own)?;
         let (stdout, stderr) = (memory_file(&[]).map_err(own)?, memory_file(&[]).map_err(own)?);
         let shared = |file: &File| file.try_clone().map(Stdio::from);
-        let named = std::path::absolute(self.repository).unwrap_or_else(|_| self.repository.to_owned());
-        let mut command = Command::new("git");
-        command.env_clear();
-        for name in ALLOWED {
-            if let Some(value) = std::env::var_os(name) {
-                command.env(name, value);
-            }
-        }
-        command
-            .env("LC_ALL", "C")
-            .env("GIT_TERMINAL_PROMPT", "0")
-            .env("GIT_ASKPASS", "/bin/false")
-            .env("SSH_ASKPASS", "/bin/false")
-            .env("GIT_OPTIONAL_LOCKS", "0")
-            // What the operator named is the repository: none that lies around it, should it not be there.
-            .env("GIT_CEILING_DIRECTORIES", named.parent().unwrap_or(&named))
-            // What is read is what the commit names, not what somebody would rather see in its place.
-            .env("GIT_NO_REPLACE_OBJECTS", "1")
-            .envs(environment.iter().copied())
-            .arg("-C")
-            .arg(self.repository);
-        for setting in SETTINGS {
-            command.args(["-c", setting]);
-        }
-        command.args(arguments).stdin(stdin).process_group(0);
+        let mut command = self.command(arguments)?;
+        command.envs(environment.iter().copied()).stdin(stdin);
         command.stdout(shared(&stdout).map_err(own)?).stderr(shared(&stderr).map_err(own)?);
         let mut child = command.spawn().map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => {
@@ -255,7 +253,7 @@ impl<'g> Git<'g> {
             }
             _ => self.failed(arguments, format!("git cannot be started: {error}"), Outlook::Passing),
         })?;
-        let waited = self.wait(&mut child, arguments);
+        let waited = self.wait(&mut child, arguments, &stderr);
         if waited.is_err() {
             end(&mut child);
         }
@@ -266,8 +264,48 @@ impl<'g> Git<'g> {
         Ok(Answer { success: status.success(), signal: status.signal(), stdout: answer, stderr: complaints })
     }
 
+    fn command(&self, arguments: &[&str]) -> Result<Command, PorchError> {
+        let named = std::path::absolute(self.repository).unwrap_or_else(|_| self.repository.to_owned());
+        let mut command = Command::new("git");
+        // Where nobody names a program that answers questions, none is asked.
+        command.env_clear().env("GIT_ASKPASS", "/bin/false").envs(git_environment());
+        command
+            .env("LC_ALL", "C")
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("SSH_ASKPASS", "/bin/false")
+            .env("GIT_OPTIONAL_LOCKS", "0")
+            // What the operator named is the repository: none that lies around it, should it not be there.
+            .env("GIT_CEILING_DIRECTORIES", named.parent().unwrap_or(&named))
+            // What is read is what the commit names, not what somebody would rather see in its place.
+            .env("GIT_NO_REPLACE_OBJECTS", "1")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .arg("-C")
+            .arg(self.repository);
+        for setting in SETTINGS {
+            command.args(["-c", setting]);
+        }
+        command.args(arguments);
+        let step = step(arguments);
+        let mut may_ask = REMOTE_STEPS.contains(&step) || arguments.contains(&"-S");
+        if step != "config" {
+            let configured = self.configured()?;
+            // Where objects may be missing, any step may fetch them.
+            may_ask |= configured.is_partial();
+            if may_ask {
+                command.envs(configured.for_remotes());
+            }
+        }
+        if may_ask {
+            conductor_fd::in_new_session(&mut command);
+        } else {
+            command.process_group(0);
+        }
+        Ok(command)
+    }
+
     /// Waits for the end, the deadline, or that nobody wants it any more.
-    fn wait(&self, child: &mut Child, arguments: &[&str]) -> Result<(), PorchError> {
+    fn wait(&self, child: &mut Child, arguments: &[&str], said: &File) -> Result<(), PorchError> {
+        let begin = Instant::now();
         let own = |error: io::Error| self.failed(arguments, error.to_string(), Outlook::Passing);
         let process =
             pidfd_open(Pid::from_child(child), PidfdFlags::empty()).map_err(|errno| own(errno.into()))?;
@@ -281,6 +319,15 @@ impl<'g> Git<'g> {
                 ));
             }
             let pause: Duration = self.patience.look()?.min(left);
+            if begin.elapsed() >= TOLD_AFTER {
+                (self.patience.tell)(&format!(
+                    "git {} has taken {} s; it is stopped in {} s. {}",
+                    step(arguments),
+                    begin.elapsed().as_secs(),
+                    left.as_secs(),
+                    last_words(said)
+                ));
+            }
             let timeout = Timespec::try_from(pause).unwrap_or_default();
             match poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&timeout)) {
                 Ok(0) | Err(rustix::io::Errno::INTR) => {}
@@ -303,6 +350,16 @@ fn end(child: &mut Child) {
     // Nobody may be left; then the child is reaped.
     let _ = kill_process_group(group, Signal::KILL);
     let _ = child.wait();
+}
+
+/// What git said last: its progress, where it shows one.
+fn last_words(said: &File) -> String {
+    let mut bytes = [0; LAST_WORDS];
+    let length = said.metadata().map_or(0, |meta| meta.len());
+    let read = said.read_at(&mut bytes, length.saturating_sub(LAST_WORDS as u64)).unwrap_or(0);
+    let text = String::from_utf8_lossy(bytes.get(..read).unwrap_or_default()).into_owned();
+    let line = text.split(['\r', '\n']).map(str::trim).rfind(|line| !line.is_empty());
+    conductor_core::scrub::line(line.unwrap_or_default(), 60)
 }
 
 fn memory_file(content: &[u8]) -> io::Result<File> {

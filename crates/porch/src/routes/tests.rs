@@ -118,11 +118,53 @@ fn patterns() {
 
 #[test]
 fn a_branch_is_named_as_people_name_it() {
-    let with = |branch: &str| Repository { branch: branch.to_owned(), ..Repository::new("/srv/edge".into()) };
-    for good in ["main", "release/1.2", "team-a/x_y"] {
-        assert_eq!(with(good).validate(), Ok(()), "{good}");
+    let with =
+        |branch: &str| Repository { branch: Some(branch.to_owned()), ..Repository::new("/srv/edge".into()) };
+    let good =
+        ["main", "release/1.2", "team-a/x_y", "user@host", "größe", "a{b", "x.locked", "a./b", "heads/main"];
+    for name in good {
+        assert_eq!(with(name).validate(), Ok(()), "{name}");
     }
-    for bad in ["HEAD", "refs/heads/main", "main/", "a//b", "x.lock", "x.lock/y", "a/.b", "a.", "-x", ""] {
-        assert!(with(bad).validate().is_err(), "{bad}");
+    let bad = [
+        "HEAD",
+        "@",
+        "refs/heads/main",
+        "main/",
+        "/main",
+        "a//b",
+        "x.lock",
+        "x.lock/y",
+        "a/.b",
+        ".a",
+        "a.",
+        "-x",
+        "",
+        "a..b",
+        "a@{1}",
+        "a b",
+        "a~1",
+        "a^",
+        "a:b",
+        "a?",
+        "a*",
+        "[a",
+        "a\\b",
+        "a\u{7f}",
+        "a\nb",
+    ];
+    for name in bad {
+        assert!(with(name).validate().is_err(), "{name}");
     }
+    // git says the same of each that it judges at all.
+    if conductor_testkit::has("git") {
+        for name in good.iter().chain(&bad) {
+            let words = ["check-ref-format", "--branch", name];
+            let judged = std::process::Command::new("git").args(words).output().unwrap().status.success();
+            let ours_alone = name.starts_with("refs/") || *name == "@";
+            assert!(ours_alone || judged == good.contains(name), "{name}: {judged}");
+        }
+    }
+    let from = |from: &str| Repository { from: Some(from.to_owned()), ..Repository::new("/srv/edge".into()) };
+    assert!(from("HEAD").validate().is_ok() && from("main").validate().is_ok());
+    assert!(from("refs/heads/main").validate().unwrap_err().starts_with("from 'refs/heads/main'"));
 }

@@ -9,7 +9,7 @@ use crate::worktrees::{FILE, clean, porch};
 fn while_head_becomes(shop: &Shop, branch: &str, step: &str, then: &str) -> Run {
     let repo = shop.path("repo").display().to_string();
     let head = format!("git -C {repo} symbolic-ref HEAD refs/heads/{branch}; {then}");
-    let mut command = shop.command(&shop.intent(5), &["--git", "repo"]);
+    let mut command = shop.command(&shop.intent(5), &["--git", "repo", "--branch", "main"]);
     command.env("PATH", shim(shop, step, &head));
     Run::of(&command.output().unwrap())
 }
@@ -50,7 +50,7 @@ fn a_kill_while_somebody_leaves_the_branch_is_put_right() {
         git(&shop, "repo", &["branch", "other"]);
         let real = if step == "update-ref" { "" } else { "git \"$@\";" };
         while_head_becomes(&shop, "other", step, &format!("{real} kill -9 $$ $PPID")).expect(-1);
-        porch(&shop, 7, &["--git", "repo"]).line();
+        porch(&shop, 7, &["--git", "repo", "--branch", "main"]).line();
         shows(&shop, "other", 2);
     }
 }
@@ -65,7 +65,7 @@ fn an_intent_waits_for_somebody_who_leaves_the_branch() {
     git(&shop, "repo", &["symbolic-ref", "HEAD", "refs/heads/main"]);
     let run = while_head_becomes(&shop, "other", "-u --no-recurse-submodules", ":");
     run.refused(75, "somebody changes branches in");
-    porch(&shop, 5, &["--git", "repo"]).line();
+    porch(&shop, 5, &["--git", "repo", "--branch", "main"]).line();
     shows(&shop, "other", 2);
 }
 

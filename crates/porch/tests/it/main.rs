@@ -7,6 +7,7 @@
     reason = "a test fails by panicking and says what it could not test"
 )]
 
+mod beginnings;
 mod branches;
 mod damage;
 mod examples;
@@ -18,6 +19,7 @@ mod locks;
 mod page;
 mod program;
 mod reasons;
+mod remotes;
 mod shop;
 mod worktrees;
 mod writers;

@@ -40,7 +40,7 @@ fn while_somebody(shop: &Shop, work: impl Fn(u32) + Sync) -> Vec<String> {
         });
         let (mut done, mut replicas, begin) = (Vec::new(), 3, Instant::now());
         while !over.load(Ordering::Acquire) && begin.elapsed() < 10 * WHILE {
-            let run = porch(shop, replicas, &["--git", "repo"]);
+            let run = porch(shop, replicas, &["--git", "repo", "--branch", "main"]);
             replicas = 3 + (replicas + 1) % 90;
             if run.code != 75 {
                 done.extend(run.line()["commit"].as_str().map(ToOwned::to_owned));
@@ -68,7 +68,7 @@ fn a_success_is_on_its_branch_while_somebody_changes_branches() {
         git(&shop, "repo", &["merge-base", "--is-ancestor", commit, "main"]);
     }
     assert_eq!(git(&shop, "repo", &["rev-parse", "other"]), other, "nobody committed to it");
-    porch(&shop, 99, &["--git", "repo"]).line();
+    porch(&shop, 99, &["--git", "repo", "--branch", "main"]).line();
     clean(&shop, "repo");
 }
 
@@ -104,7 +104,7 @@ fn a_symbolic_branch_takes_its_work_tree_along() {
     let Some(shop) = committed() else { return };
     git(&shop, "repo", &["checkout", "-q", "-b", "other"]);
     git(&shop, "repo", &["symbolic-ref", "refs/heads/main", "refs/heads/other"]);
-    let line = porch(&shop, 5, &["--git", "repo"]).line();
+    let line = porch(&shop, 5, &["--git", "repo", "--branch", "main"]).line();
     assert_eq!(line["commit"].as_str(), Some(git(&shop, "repo", &["rev-parse", "other"]).as_str()));
     clean(&shop, "repo");
     assert!(shop.read("repo/shop/web/deployment.yaml").contains("replicas: 5 "));
@@ -116,7 +116,7 @@ fn every_linked_work_tree_of_the_branch_follows() {
     git(&shop, "repo", &["checkout", "-q", "--detach"]);
     git(&shop, "repo", &["worktree", "add", "-q", "../one", "main"]);
     git(&shop, "repo", &["worktree", "add", "-q", "-f", "../two", "main"]);
-    porch(&shop, 5, &["--git", "repo"]).line();
+    porch(&shop, 5, &["--git", "repo", "--branch", "main"]).line();
     porch(&shop, 6, &["--git", "one"]).line();
     for tree in ["one", "two"] {
         clean(&shop, tree);

@@ -1,0 +1,270 @@
+//! What the configuration says, read once by one process, with who said it: the operator (the system's and the user's files,
+//! the environment), or the repository itself, whose word may neither run a program nor lead elsewhere.
+
+use super::run::Git;
+use crate::{Outlook, PorchError};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// What ssh is told besides: it fails where it would ask.
+const NEVER_ASK: &str = " -o BatchMode=yes";
+/// Ways to a remote that run nothing but git's own programs and ssh.
+const PROTOCOLS: &str = "file:git:http:https:ssh";
+
+/// Who set a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// The system, the user, the environment.
+    Operator,
+    /// The repository or one of its work trees.
+    Repository,
+}
+
+/// One value. The name is as git prints it: section and key in lower case.
+#[derive(Debug)]
+struct Entry {
+    scope: Scope,
+    name: String,
+    value: String,
+}
+
+/// Everything that is configured for one repository, in git's order: what comes later counts.
+#[derive(Debug, Default)]
+pub(super) struct Configured {
+    entries: Vec<Entry>,
+}
+
+/// Section and key of a name; what is between them is anybody's text.
+fn ends(name: &str) -> (&str, &str) {
+    let section = name.split('.').next().unwrap_or_default();
+    (section, name.rsplit('.').next().unwrap_or_default())
+}
+
+impl Configured {
+    /// Reads `config --list -z --show-scope`: SCOPE NUL NAME LF VALUE NUL.
+    pub(super) fn parse(listing: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(listing);
+        let mut fields = text.split('\0');
+        let mut entries = Vec::new();
+        while let (Some(scope), Some(field)) = (fields.next(), fields.next()) {
+            // A key without a value is true.
+            let (name, value) = field.split_once('\n').unwrap_or((field, "true"));
+            let scope =
+                if matches!(scope, "local" | "worktree") { Scope::Repository } else { Scope::Operator };
+            entries.push(Entry { scope, name: name.to_owned(), value: value.to_owned() });
+        }
+        Self { entries }
+    }
+
+    fn values(&self, name: &str) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(move |entry| entry.name == name)
+    }
+
+    fn last(&self, name: &str) -> Option<&str> {
+        self.values(name).last().map(|entry| entry.value.as_str())
+    }
+
+    /// `core.worktree`.
+    pub(super) fn work_tree(&self) -> Option<&str> {
+        self.last("core.worktree")
+    }
+
+    /// Sections of filter programs, the operator's too: which of them a commit names is the repository's word.
+    pub(super) fn filters(&self) -> BTreeSet<&str> {
+        let filters = self.entries.iter().filter(|entry| entry.name.starts_with("filter."));
+        filters.filter_map(|entry| entry.name.rsplit_once('.').map(|(section, _)| section)).collect()
+    }
+
+    /// The program that makes signatures, as the operator has it.
+    pub(super) fn signing_program(&self) -> &str {
+        let own = self.values("gpg.ssh.program").filter(|entry| entry.scope == Scope::Operator);
+        own.last().map_or("ssh-keygen", |entry| entry.value.as_str())
+    }
+
+    /// Whether reading may fetch: then it is as good as a step that talks to a remote.
+    pub(super) fn is_partial(&self) -> bool {
+        self.entries.iter().any(|entry| {
+            entry.name == "extensions.partialclone"
+                || (entry.name.starts_with("remote.") && entry.name.ends_with(".promisor"))
+        })
+    }
+
+    /// What the repository's own configuration would run when a remote is talked to: name and value of the first.
+    pub(super) fn would_run(&self) -> Option<(&str, &str)> {
+        let own = self.entries.iter().filter(|entry| entry.scope == Scope::Repository);
+        own.map(|entry| (entry.name.as_str(), entry.value.as_str())).find(|(name, value)| {
+            let between = name.match_indices('.').count() > 1;
+            match ends(name) {
+                ("core", "sshcommand") => !is_plain_ssh(value),
+                ("core", "gitproxy") | ("ssh", "variant") => true,
+                ("credential", "helper") => !is_plain_helper(value),
+                ("remote", "uploadpack" | "receivepack" | "vcs") | ("protocol", "allow") => between,
+                _ => false,
+            }
+        })
+    }
+
+    /// The address of each place that a push to `remote` goes to, as configured; none when it is no name of a remote.
+    pub(super) fn push_places(&self, remote: &str) -> Vec<&str> {
+        let values = |key: &str| -> Vec<&str> {
+            let name = format!("remote.{remote}.{key}");
+            self.entries.iter().filter(|entry| entry.name == name).map(|entry| entry.value.as_str()).collect()
+        };
+        let push = values("pushurl");
+        if push.is_empty() { values("url") } else { push }
+    }
+
+    /// Whether a push may go elsewhere than a fetch.
+    pub(super) fn pushes_elsewhere(&self, remote: &str) -> bool {
+        let own = format!("remote.{remote}.pushurl");
+        self.entries.iter().any(|entry| entry.name == own || entry.name.ends_with(".pushinsteadof"))
+    }
+
+    /// Whether a push to the remote is meant to make everything there as it is here, which one branch is not.
+    pub(super) fn is_mirror(&self, remote: &str) -> bool {
+        self.last(&format!("remote.{remote}.mirror")).is_some_and(|value| value != "false")
+    }
+
+    /// Variables for a step that may talk to a remote: no program but the operator's, and no question.
+    pub(super) fn for_remotes(&self) -> Vec<(&'static str, String)> {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let mut set = Vec::new();
+        let own_program = variable("GIT_SSH").is_some();
+        let command = variable("GIT_SSH_COMMAND")
+            .or_else(|| self.last("core.sshcommand").map(ToOwned::to_owned))
+            .or_else(|| (!own_program).then(|| "ssh".to_owned()));
+        let variant = variable("GIT_SSH_VARIANT").or_else(|| self.last("ssh.variant").map(ToOwned::to_owned));
+        let is_open_ssh = variant.is_none_or(|variant| matches!(variant.as_str(), "ssh" | "auto"));
+        if let Some(command) = command {
+            // Another program than ssh may not know the option; it has no terminal to ask on either.
+            let asks = is_open_ssh && program(&command) == Some("ssh");
+            set.push(("GIT_SSH_COMMAND", format!("{command}{}", if asks { NEVER_ASK } else { "" })));
+        }
+        if variable("GIT_ALLOW_PROTOCOL").is_none() {
+            let more = self.entries.iter().filter_map(|entry| {
+                let name = entry.name.strip_prefix("protocol.")?.strip_suffix(".allow")?;
+                (entry.scope == Scope::Operator && entry.value != "never").then_some(name)
+            });
+            let all = more.fold(PROTOCOLS.to_owned(), |all, one| format!("{all}:{one}"));
+            set.push(("GIT_ALLOW_PROTOCOL", all));
+        }
+        set
+    }
+}
+
+/// The name of the program that a shell command of plain words begins with.
+fn program(command: &str) -> Option<&str> {
+    let first = command.split_ascii_whitespace().next()?;
+    Path::new(first.trim_matches(['"', '\''])).file_name()?.to_str()
+}
+
+/// Whether a command is ssh with nothing but a key, a user, a port and options that run nothing.
+fn is_plain_ssh(command: &str) -> bool {
+    let harmless = |option: &str| {
+        let key = option.split(['=', ' ']).next().unwrap_or_default().to_ascii_lowercase();
+        matches!(
+            key.as_str(),
+            "identitiesonly"
+                | "identityfile"
+                | "stricthostkeychecking"
+                | "userknownhostsfile"
+                | "globalknownhostsfile"
+                | "hostkeyalias"
+                | "batchmode"
+                | "port"
+                | "user"
+                | "connecttimeout"
+                | "serveraliveinterval"
+                | "serveralivecountmax"
+                | "loglevel"
+                | "preferredauthentications"
+                | "passwordauthentication"
+                | "addressfamily"
+        )
+    };
+    let plain = |sign: char| sign.is_ascii_alphanumeric() || "/._-=,:@+~ ".contains(sign);
+    let mut words = command.split_ascii_whitespace();
+    let is_ssh = matches!(words.next(), Some("ssh" | "/usr/bin/ssh" | "/bin/ssh"));
+    let mut good = is_ssh && command.chars().all(plain);
+    while let Some(word) = words.next() {
+        good &= match word {
+            "-4" | "-6" | "-T" | "-a" | "-x" | "-q" | "-v" | "-C" => true,
+            "-i" | "-p" | "-l" => words.next().is_some(),
+            "-F" => matches!(words.next(), Some("/dev/null" | "none")),
+            "-o" => words.next().is_some_and(harmless),
+            _ => match word.split_at_checked(2) {
+                Some(("-o", option)) => harmless(option),
+                Some(("-i" | "-p" | "-l", value)) => !value.is_empty(),
+                _ => false,
+            },
+        };
+    }
+    good
+}
+
+/// Whether a helper is one of git's own that read a file of the user's or ask a running process; empty forgets the others.
+fn is_plain_helper(helper: &str) -> bool {
+    matches!(helper.split_ascii_whitespace().next(), None | Some("store" | "cache"))
+        && helper.chars().all(|sign| sign.is_ascii_alphanumeric() || "/._-= ".contains(sign))
+        && !helper.contains("--socket")
+}
+
+impl Git<'_> {
+    /// Before a remote is talked to: what the repository's own configuration would run is named, and nothing is begun.
+    pub(super) fn check_remotes(&self) -> Result<(), PorchError> {
+        let configured = self.configured()?;
+        let Some((name, value)) = configured.would_run() else { return Ok(()) };
+        let value = conductor_core::scrub::line(value, 80);
+        let reason = format!(
+            "the repository's own configuration sets {name} to '{value}'; a repository's word runs no program here: set it \
+             for the user (`git config --global`) or in the environment, and unset it in the repository"
+        );
+        Err(self.failed(&["config"], reason, Outlook::Lasting))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ssh_with_keys_and_harmless_options_is_plain() {
+        for plain in [
+            "ssh",
+            "ssh -i /etc/keys/deploy -o IdentitiesOnly=yes -F /dev/null",
+            "/usr/bin/ssh -p 2222 -oStrictHostKeyChecking=yes -o UserKnownHostsFile=/etc/keys/known",
+        ] {
+            assert!(is_plain_ssh(plain), "{plain}");
+        }
+        for other in [
+            "touch PWN; ssh",
+            "./ssh",
+            "ssh -o ProxyCommand=touch",
+            "ssh -oproxycommand=x",
+            "ssh -F config",
+            "ssh -i $(x)",
+            "ssh -o PermitLocalCommand=yes",
+            "ssh -S /tmp/x",
+            "ssh host",
+            "env ssh",
+            "",
+        ] {
+            assert!(!is_plain_ssh(other), "{other}");
+        }
+        for plain in ["", "store", "store --file=/etc/keys/tokens", "cache --timeout=300"] {
+            assert!(is_plain_helper(plain), "{plain}");
+        }
+        for other in ["!touch PWN", "/tmp/helper", "x", "store; x", "cache --socket /tmp/x"] {
+            assert!(!is_plain_helper(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn who_set_a_value_is_known() {
+        let listing = "global\0core.sshcommand\nmy-ssh\0local\0remote.o.uploadpack\nx\0local\0bare\0";
+        let configured = Configured::parse(listing.as_bytes());
+        assert_eq!(configured.would_run(), Some(("remote.o.uploadpack", "x")));
+        assert_eq!(configured.last("core.sshcommand"), Some("my-ssh"));
+        assert_eq!(configured.last("bare"), Some("true"));
+    }
+}
