@@ -1,6 +1,6 @@
 //! The calls on descriptors and signals that no safe library offers as they are needed. This is the only module of the product that
-//! contains `unsafe`: six calls, whose arguments are integers, one word of our own that is only read, and one structure of three
-//! integers that is filled; and one call that a child makes between fork and exec.
+//! contains `unsafe`: seven calls. The arguments of six are integers, one word of our own that is only read, and one structure of three
+//! integers that is filled; the seventh hands over what a child does between fork and exec.
 
 mod peer;
 
@@ -104,7 +104,7 @@ pub fn unblock_signals() -> io::Result<()> {
     reason = "the standard library offers no stable way to begin a session in a child; setsid takes nothing and touches no memory"
 )]
 pub fn in_new_session(command: &mut Command) {
-    let begin = || if unsafe { libc::setsid() } < 0 { Err(io::Error::last_os_error()) } else { Ok(()) };
+    let begin = || rustix::process::setsid().map(drop).map_err(io::Error::from);
     // SAFETY: between fork and exec the child makes one system call that is safe there, and reads its errno; nothing is
     // allocated, and no lock of another thread is taken.
     unsafe { command.pre_exec(begin) };
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_program_leads_the_session_it_was_given() {
-        let mut command = std::process::Command::new("cat");
+        let mut command = Command::new("cat");
         in_new_session(command.arg("/proc/self/stat"));
         let stat = String::from_utf8(command.output().unwrap().stdout).unwrap();
         // PID (NAME) STATE PPID GROUP SESSION TERMINAL

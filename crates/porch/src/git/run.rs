@@ -296,7 +296,7 @@ impl<'g> Git<'g> {
             }
         }
         if may_ask {
-            conductor_fd::in_new_session(&mut command);
+            conductor_os::raw::in_new_session(&mut command);
         } else {
             command.process_group(0);
         }
