@@ -858,7 +858,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__retry)
-            opts="-h --handoff --state-dir --config --failed --code --since --target --dry-run --wait --timeout --json --help"
+            opts="-h --handoff --state-dir --config --failed --target --code --since --dry-run --wait --timeout --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -876,15 +876,15 @@ _conductor__loop() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --target)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --code)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --since)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --target)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1032,7 +1032,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__state__subcmd__show)
-            opts="-h --json --handoff --state-dir --config --help"
+            opts="-h --handoff --state-dir --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

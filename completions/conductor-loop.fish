@@ -113,9 +113,9 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l target -d 'Only of this target: NAME or NAMESPACE/NAME' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l code -d 'Only failures with this code, such as E301' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l since -d 'Only since a duration ago (24h) or a time (RFC 3339)' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l target -d 'Only of this target: NAME or NAMESPACE/NAME' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l timeout -d 'How long to wait for all of them' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l failed -d 'All whose newest run failed; refused files only with --code'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l dry-run -d 'Only say which'

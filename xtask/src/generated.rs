@@ -19,7 +19,7 @@ pub(crate) fn files() -> io::Result<Vec<(&'static str, Vec<u8>)>> {
         text
     };
     Ok(vec![
-        ("crates/core/schema/intent.schema.json", conductor_loop::ops::schema_text().into_bytes()),
+        ("crates/core/schema/intent.schema.json", conductor_loop::commands::schema_text().into_bytes()),
         ("docs/ERRORS.md", errors().into_bytes()),
         ("docs/man/conductor-loop.1", man),
         ("completions/conductor-loop.bash", completion(Shell::Bash)),

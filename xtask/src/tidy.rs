@@ -116,8 +116,8 @@ fn arrows_are_read_from_all_forms_of_use() {
 /// docs/ARCHITECTURE.md draws these arrows: each module may name itself and what is listed.
 const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    ("cli", &["config", "daemon", "ops", "telemetry"]),
-    ("ops", &["config", "daemon", "clerk", "control", "inquiry", "store", "handoff"]),
+    ("cli", &["config", "daemon", "commands", "telemetry"]),
+    ("commands", &["config", "daemon", "clerk", "control", "inquiry", "store", "handoff"]),
     ("config", &[]),
     (
         "daemon",

@@ -6,13 +6,13 @@
 pub mod admin;
 pub mod clerk;
 pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod handoff;
 pub mod inquiry;
 pub mod intake;
-pub mod ops;
 pub mod payload;
 pub mod runner;
 pub mod store;

@@ -8,6 +8,7 @@ pub mod arguments;
 pub mod code;
 pub mod desk;
 pub mod digest;
+pub mod exit;
 pub mod inquiry;
 pub mod intent;
 pub mod limits;
@@ -22,6 +23,7 @@ pub mod units;
 
 pub use code::Code;
 pub use digest::Digest;
+pub use exit::Exit;
 pub use intent::{Intent, Refusal, TargetKey};
 pub use limits::Limits;
 pub use ready::NotReady;

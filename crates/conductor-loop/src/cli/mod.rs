@@ -1,182 +1,134 @@
-//! The command line: flags from the one table of settings, Go's single dash accepted, subcommands, exit statuses.
+//! The program's entry: parses the command line, runs the daemon or one command, prints its error and ends with its status.
 
 mod arguments;
+mod settings;
+mod subcommand;
 
 pub use arguments::command;
 
-use crate::config::{Config, ConfigError, Environment, LogFormat, SETTINGS, layer};
-use crate::daemon::{self, Failure, Summary};
-use crate::ops::{self, OpsError};
+use crate::commands::{self, CommandError, LogsArgs, Retried, RetryArgs};
+use crate::config::{Config, ConfigError, Environment, Layers, LogFormat, layer};
+use crate::daemon::{self, Summary};
 use crate::telemetry::{self, Progress};
-use clap::ArgMatches;
-use conductor_core::Code;
+use clap::{ArgMatches, FromArgMatches};
 use conductor_core::arguments::go_style;
+use conductor_core::{Code, Exit};
+use settings::{Everything, Flags};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
-
-/// Exit statuses (design part 5).
-pub mod exit {
-    /// All good; also when only interrupted work is left for the next run.
-    pub const OK: u8 = 0;
-    /// Set-up failed.
-    pub const SET_UP: u8 = 1;
-    /// The command line or configuration is wrong.
-    pub const USAGE: u8 = 2;
-    /// The end state could not be read or written.
-    pub const STATE: u8 = 3;
-    /// This run had at least one failed intent.
-    pub const FAILED: u8 = 8;
-}
+use subcommand::{ConfigCommand, StateCommand, Subcommand};
 
 /// How long the end of the daemon waits for a reader of standard error that takes nothing.
 const READER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Runs the program with these arguments, the program's name first.
 pub fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
-    let matches = match command().try_get_matches_from(go_style(words)) {
-        Ok(matches) => matches,
+    let parsed = command().try_get_matches_from(go_style(words));
+    let exit = match parsed.and_then(|matches| dispatch(&matches)) {
+        Ok(exit) => exit,
         Err(error) => {
             // Help and version are no errors; clap says which stream is right.
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::OK });
+            if error.use_stderr() { Exit::Usage } else { Exit::Good }
         }
     };
-    ExitCode::from(dispatch(&matches))
+    ExitCode::from(exit.status())
 }
 
-fn dispatch(matches: &ArgMatches) -> u8 {
-    let (inner, run): (&ArgMatches, fn(&ArgMatches) -> u8) = match matches.subcommand() {
-        None => (matches, run_daemon),
-        Some(("submit", inner)) => (inner, submit),
-        Some(("check", inner)) => (inner, |matches| with_files(matches, ops::check)),
-        Some(("plan", inner)) => (inner, |matches| with_files(matches, ops::plan)),
-        Some(("doctor", inner)) => {
-            (inner, |matches| with_config(matches, |config| ops::doctor(config, matches.get_flag("json"))))
-        }
-        Some(("schema", _)) => return answer(ops::print_schema()),
-        Some((name, inner)) if OPERATING.contains(&name) => return operate(name, inner),
-        Some(("config", inner)) => match inner.subcommand() {
-            Some((_, inner)) => (inner, |matches| {
-                answer(
-                    layers(matches)
-                        .map_err(OpsError::from)
-                        .and_then(|raw| ops::config_show(&raw, matches.get_flag("json"))),
-                )
-            }),
-            None => return exit::USAGE,
-        },
-        Some((_, inner)) => match inner.subcommand() {
-            Some(("show", inner)) => (inner, |matches| {
-                with_config(matches, |config| ops::state_show(config, matches.get_flag("json")))
-            }),
-            Some(("export", inner)) => (inner, |matches| {
-                with_config(matches, |config| ops::state_export(config, matches.get_one("FILE")))
-            }),
-            Some(("rebuild", inner)) => (inner, |matches| with_config(matches, ops::state_rebuild)),
-            Some((_, inner)) => (inner, |matches| {
-                with_config(matches, |config| ops::state_import(config, matches.get_one("FILE")))
-            }),
-            None => return exit::USAGE,
-        },
-    };
-    run(inner)
-}
-
-/// What an operator looks at and does.
-const OPERATING: [&str; 11] =
-    ["status", "health", "list", "show", "explain", "retry", "hold", "release", "purge", "logs", "top"];
-
-fn operate(name: &str, matches: &ArgMatches) -> u8 {
-    let text = |key: &str| matches.try_get_one::<String>(key).ok().flatten().cloned();
-    let switch = |key: &str| matches.try_get_one::<bool>(key).ok().flatten().copied().unwrap_or(false);
-    let (of, json) = (text("OF").unwrap_or_default(), switch("json"));
-    let wanted = || ops::Wanted {
-        state: text("state"),
-        target: text("target"),
-        code: text("code"),
-        since: text("since"),
-        limit: text("limit"),
-    };
-    with_config(matches, |config| match name {
-        "status" => ops::status(config, json),
-        "health" => ops::health(config, json),
-        "list" => ops::list(config, &wanted(), json),
-        "show" => ops::show(config, &of, json),
-        "explain" => ops::explain(config, &of, json),
-        "retry" => {
-            let again = ops::Again {
-                of: matches.get_many("OF").unwrap_or_default().cloned().collect(),
-                failed: switch("failed"),
-                wanted: wanted(),
-                dry_run: switch("dry-run"),
-                wait: patience(matches)?,
-            };
-            ops::retry(config, &again, json)
-        }
-        "hold" => ops::hold(config, &of, &text("note").unwrap_or_default(), json),
-        "release" => ops::release(config, &of, json),
-        "purge" => ops::purge(config, &text("older-than").unwrap_or_default(), switch("yes"), json),
-        "logs" => {
-            let (lines, only) = (text("lines").unwrap_or_default(), text("of"));
-            ops::logs(config, &lines, (switch("follow"), json), only.as_deref())
-        }
-        _ => ops::top(config, json),
-    })
-}
-
-/// How long --wait waits, if it is asked for.
-fn patience(matches: &ArgMatches) -> Result<Option<Duration>, OpsError> {
-    let text = matches.get_flag("wait").then(|| matches.get_one::<String>("wait-timeout")).flatten();
-    text.map(|text| ops::wait_time(text)).transpose()
-}
-
-fn layers(matches: &ArgMatches) -> Result<crate::config::Layers, ConfigError> {
-    let mut flags = BTreeMap::new();
-    for setting in SETTINGS {
-        if let Ok(Some(values)) = matches.try_get_many::<String>(setting.key) {
-            flags.insert(setting.key, values.cloned().collect::<Vec<_>>().join(","));
-        }
+fn dispatch(matches: &ArgMatches) -> Result<Exit, clap::Error> {
+    if matches.subcommand().is_none() {
+        return Ok(run_daemon(&Flags::<Everything>::from_arg_matches(matches)?.values));
     }
-    layer(&flags, &Environment::of_process()?)
+    let command = Subcommand::from_arg_matches(matches)?;
+    Ok(run_command(command).unwrap_or_else(|error| complain(&error, error.remedy(), error.exit())))
 }
 
-fn config(matches: &ArgMatches) -> Result<Config, ConfigError> {
-    layers(matches).and_then(Config::new)
+/// Settings as they were written, by key.
+type Written = BTreeMap<&'static str, String>;
+
+fn run_command(command: Subcommand) -> Result<Exit, CommandError> {
+    match command {
+        Subcommand::Status(args) => commands::status(&config(&args.place.values)?, args.form.json),
+        Subcommand::Health(args) => commands::health(&config(&args.place.values)?, args.form.json),
+        Subcommand::Top(args) => commands::top(&config(&args.place.values)?, args.form.json),
+        Subcommand::List(args) => {
+            commands::list(&config(&args.place.values)?, args.selection(), args.form.json)
+        }
+        Subcommand::Show(args) => commands::show(&config(&args.place.values)?, &args.intent, args.form.json),
+        Subcommand::Explain(args) => {
+            commands::explain(&config(&args.place.values)?, &args.intent, args.form.json)
+        }
+        Subcommand::Retry(args) => {
+            let selection = args.failed.then(|| args.selection());
+            let which = selection.map_or(Retried::Named(args.intents), Retried::Failed);
+            let retry = RetryArgs { which, dry_run: args.dry_run, wait: args.wait.limit() };
+            commands::retry(&config(&args.place.values)?, &retry, args.form.json)
+        }
+        Subcommand::Hold(args) => {
+            commands::hold(&config(&args.place.values)?, &args.target, &args.note, args.form.json)
+        }
+        Subcommand::Release(args) => {
+            commands::release(&config(&args.place.values)?, &args.target, args.form.json)
+        }
+        Subcommand::Purge(args) => {
+            commands::purge(&config(&args.place.values)?, args.older_than, args.yes, args.form.json)
+        }
+        Subcommand::Logs(args) => {
+            let (lines, follow, containing) = (args.lines, args.follow, args.containing);
+            let logs = LogsArgs { lines, follow, containing, as_json: args.form.json };
+            commands::logs(&config(&args.place.values)?, &logs)
+        }
+        Subcommand::Submit(args) => {
+            commands::submit(&config(&args.place.values)?, &args.files, args.wait.limit())
+        }
+        Subcommand::Check(args) => {
+            commands::check(&config(&args.settings.values)?, &args.files, args.form.json)
+        }
+        Subcommand::Plan(args) => {
+            commands::plan(&config(&args.settings.values)?, &args.files, args.form.json)
+        }
+        Subcommand::State(command) => run_state_command(command),
+        Subcommand::Config(ConfigCommand::Show(args)) => {
+            commands::config_show(&layers(&args.settings.values)?, args.form.json)
+        }
+        Subcommand::Doctor(args) => commands::doctor(&config(&args.settings.values)?, args.form.json),
+        Subcommand::Schema => commands::print_schema(),
+    }
+}
+
+fn run_state_command(command: StateCommand) -> Result<Exit, CommandError> {
+    match command {
+        StateCommand::Show(args) => commands::state_show(&config(&args.place.values)?, args.form.json),
+        StateCommand::Export { file, place } => {
+            commands::state_export(&config(&place.values)?, file.as_deref())
+        }
+        StateCommand::Import { file, place } => commands::state_import(&config(&place.values)?, &file),
+        StateCommand::Rebuild { place } => commands::state_rebuild(&config(&place.values)?),
+    }
+}
+
+fn layers(written: &Written) -> Result<Layers, ConfigError> {
+    layer(written, &Environment::of_process()?)
+}
+
+fn config(written: &Written) -> Result<Config, ConfigError> {
+    layers(written).and_then(Config::new)
 }
 
 /// The configuration of a daemon, which does not begin without what it asks for.
-fn config_to_start(matches: &ArgMatches) -> Result<Config, ConfigError> {
-    let config = config(matches)?;
+fn config_to_start(written: &Written) -> Result<Config, ConfigError> {
+    let config = config(written)?;
     config.may_start().map(|()| config)
 }
 
-fn with_config(matches: &ArgMatches, work: impl FnOnce(&Config) -> Result<u8, OpsError>) -> u8 {
-    answer(config(matches).map_err(OpsError::from).and_then(|config| work(&config)))
-}
-
-fn files(matches: &ArgMatches) -> Vec<String> {
-    matches.get_many("FILE").unwrap_or_default().cloned().collect()
-}
-
-fn with_files(
-    matches: &ArgMatches,
-    work: impl FnOnce(&Config, &[String], bool) -> Result<u8, OpsError>,
-) -> u8 {
-    with_config(matches, |config| work(config, &files(matches), matches.get_flag("json")))
-}
-
-fn submit(matches: &ArgMatches) -> u8 {
-    with_config(matches, |config| ops::submit(config, &files(matches), patience(matches)?))
-}
-
-fn run_daemon(matches: &ArgMatches) -> u8 {
-    let config = match config_to_start(matches) {
+fn run_daemon(written: &Written) -> Exit {
+    let config = match config_to_start(written) {
         Ok(config) => config,
         Err(error) => {
-            return complain(&format!("{} {error}", error.code()), error.code().remedy(), exit::USAGE);
+            return complain(&format_args!("{} {error}", error.code()), error.code().remedy(), Exit::Usage);
         }
     };
     let progress = Progress::for_run(config.fixed.once);
@@ -187,13 +139,13 @@ fn run_daemon(matches: &ArgMatches) -> u8 {
     };
     if let Err(error) = telemetry::init(config.live.log_level, json, &progress) {
         let message = format!("{} cannot start the log thread: {error}", Code::DirectorySetup);
-        return complain(&message, Code::DirectorySetup.remedy(), exit::SET_UP);
+        return complain(&message, Code::DirectorySetup.remedy(), Exit::SetUp);
     }
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
     let once = config.fixed.once;
-    let reload = || config_to_start(matches);
+    let reload = || config_to_start(written);
     let ended = daemon::run(config, &reload, &progress);
     // Whoever does not read must not keep the process from ending.
     let shown = telemetry::flush(READER_PATIENCE) && progress.finish();
@@ -204,9 +156,9 @@ fn run_daemon(matches: &ArgMatches) -> u8 {
             } else if once {
                 log_summary(&summary);
             }
-            if once && summary.failed > 0 { exit::FAILED } else { exit::OK }
+            if once && summary.failed > 0 { Exit::Failed } else { Exit::Good }
         }
-        Err(failure) => complain_of(&failure),
+        Err(failure) => complain(&failure, failure.remedy(), failure.exit()),
     };
     telemetry::flush(READER_PATIENCE);
     status
@@ -217,18 +169,8 @@ fn log_summary(summary: &Summary) {
     tracing::info!(processed, duplicates, failed, interrupted, "done");
 }
 
-fn complain_of(failure: &Failure) -> u8 {
-    complain(&failure.to_string(), failure.remedy(), failure.exit_status())
-}
-
-fn answer(result: Result<u8, OpsError>) -> u8 {
-    match result {
-        Ok(status) => status,
-        Err(error) => complain(&error.message, &error.remedy, error.status),
-    }
-}
-
-fn complain(message: &str, remedy: &str, status: u8) -> u8 {
-    telemetry::say(&format!("ERROR: {message}\n  hint: {remedy}\n"));
-    status
+/// Says what failed and what to do.
+fn complain(error: &dyn std::fmt::Display, remedy: &str, exit: Exit) -> Exit {
+    telemetry::say(&format!("ERROR: {error}\n  hint: {remedy}\n"));
+    exit
 }

@@ -38,8 +38,8 @@ use crate::intake::Report;
 use crate::runner::Ended;
 use crate::telemetry::{Metrics, Progress};
 use board::Board;
-use conductor_core::Code;
 use conductor_core::ready::NotReady;
+use conductor_core::{Code, Exit};
 use crossbeam_channel::{Receiver, Sender};
 use endpoints::open_endpoints;
 use life::{End, Life};
@@ -124,10 +124,10 @@ impl Failure {
     }
 
     /// The process's exit status.
-    pub fn exit_status(&self) -> u8 {
+    pub fn exit(&self) -> Exit {
         match self {
-            Failure::SetUp { .. } | Failure::Hindered { .. } => 1,
-            Failure::State { .. } | Failure::StateGone { .. } => 3,
+            Failure::SetUp { .. } | Failure::Hindered { .. } => Exit::SetUp,
+            Failure::State { .. } | Failure::StateGone { .. } => Exit::State,
         }
     }
 }

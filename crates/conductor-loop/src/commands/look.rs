@@ -1,37 +1,29 @@
 //! `status`, `health`, `list`, `show`, `explain`: what there is and why, for people, or with --json as the daemon answers it.
 
 use super::ask::{ask, ask_daemon};
-use super::{OpsError, print, print_json};
+use super::{CommandError, print, print_json};
 use crate::config::Config;
-use conductor_core::code::TABLE;
 use conductor_core::inquiry::{Answer, Question, Reason, Row, Selection, Shown, State, StatusReport};
 use conductor_core::ready::NotReady;
-use conductor_core::units::{format_duration, parse_duration};
-use conductor_core::{Code, record::rfc3339};
+use conductor_core::units::format_duration;
+use conductor_core::{Exit, record::rfc3339};
 use jiff::Timestamp;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// A question that was answered with something else: another version of the program.
-pub(super) fn other_version() -> OpsError {
-    OpsError {
-        message: "the daemon answered something else than was asked".into(),
-        remedy: "Use the same version of the program as the daemon's.".into(),
-        status: 1,
-    }
-}
-
 /// `status`
-pub fn status(config: &Config, as_json: bool) -> Result<u8, OpsError> {
-    let Answer::Status(report) = ask(config, &Question::Status)? else { return Err(other_version()) };
+pub fn status(config: &Config, as_json: bool) -> Result<Exit, CommandError> {
+    let Answer::Status(report) = ask(config, &Question::Status)? else {
+        return Err(CommandError::other_version());
+    };
     if as_json { print_json(&report) } else { print(status_text(&report).as_bytes()) }
 }
 
 /// `health`: exit 0 when the daemon runs and takes new files, else 1. For container probes, which have no other tool at hand.
-pub fn health(config: &Config, as_json: bool) -> Result<u8, OpsError> {
+pub fn health(config: &Config, as_json: bool) -> Result<Exit, CommandError> {
     let reasons = match ask_daemon(config, &Question::Status)? {
         Some(Answer::Status(report)) => report.not_ready,
-        Some(_) => return Err(other_version()),
+        Some(_) => return Err(CommandError::other_version()),
         None => vec!["not-running".to_owned()],
     };
     if as_json {
@@ -44,7 +36,7 @@ pub fn health(config: &Config, as_json: bool) -> Result<u8, OpsError> {
         };
         print(text.as_bytes())?;
     }
-    Ok(u8::from(!reasons.is_empty()))
+    Ok(if reasons.is_empty() { Exit::Good } else { Exit::SetUp })
 }
 
 /// Why a running daemon is not ready, and since when.
@@ -109,73 +101,10 @@ pub(super) fn short(at: Timestamp) -> String {
     format!("{}Z", text.split('.').next().unwrap_or(&text))
 }
 
-/// What `list` and `retry` select by, as it is written on the command line.
-#[derive(Debug, Clone, Default)]
-pub struct Wanted {
-    /// Words of states, separated by commas.
-    pub state: Option<String>,
-    /// A target.
-    pub target: Option<String>,
-    /// An error code.
-    pub code: Option<String>,
-    /// A duration before now, or a time.
-    pub since: Option<String>,
-    /// Rows.
-    pub limit: Option<String>,
-}
-
-impl Wanted {
-    /// The selection, or what is wrong with it.
-    pub(super) fn selection(&self) -> Result<Selection, OpsError> {
-        let mut selection = Selection { target: self.target.clone(), ..Selection::default() };
-        if let Some(words) = &self.state {
-            let states = words.split(',').map(|word| {
-                State::from_word(word).ok_or_else(|| {
-                    usage(format!("--state: '{word}' is not one of waiting, running, done, failed"))
-                })
-            });
-            selection.states = states.collect::<Result<_, _>>()?;
-        }
-        selection.code = self.code.as_deref().map(code).transpose()?;
-        selection.since = self.since.as_deref().map(|text| moment("--since", text)).transpose()?;
-        if let Some(limit) = &self.limit {
-            selection.most = match limit.parse() {
-                Ok(most) if (1..=conductor_core::inquiry::ROWS_MAX).contains(&most) => most,
-                _ => return Err(usage(format!("--limit: '{limit}' is not a whole number from 1 to 1000"))),
-            };
-        }
-        Ok(selection)
-    }
-}
-
-pub(super) fn usage(text: String) -> OpsError {
-    OpsError::new(Code::BadValue, text, 2)
-}
-
-fn code(text: &str) -> Result<Code, OpsError> {
-    let entry = TABLE.iter().find(|entry| entry.id.eq_ignore_ascii_case(text) || entry.title == text);
-    entry.map(|entry| entry.code).ok_or_else(|| {
-        usage(format!("--code: '{text}' is no error code such as E301 or porch-failed (docs/ERRORS.md)"))
-    })
-}
-
-/// A time, or a duration before now.
-pub(super) fn moment(flag: &str, text: &str) -> Result<Timestamp, OpsError> {
-    if let Ok(at) = text.parse() {
-        return Ok(at);
-    }
-    let ago = parse_duration(text).ok().and_then(|ago| jiff::SignedDuration::try_from(ago).ok());
-    ago.and_then(|ago| Timestamp::now().checked_sub(ago).ok()).ok_or_else(|| {
-        usage(format!(
-            "{flag}: '{text}' is neither a duration such as 24h nor a time such as 2026-01-31T12:00:00Z"
-        ))
-    })
-}
-
 /// `list`
-pub fn list(config: &Config, wanted: &Wanted, as_json: bool) -> Result<u8, OpsError> {
-    let Answer::List(listing) = ask(config, &Question::List(wanted.selection()?))? else {
-        return Err(other_version());
+pub fn list(config: &Config, selection: Selection, as_json: bool) -> Result<Exit, CommandError> {
+    let Answer::List(listing) = ask(config, &Question::List(selection))? else {
+        return Err(CommandError::other_version());
     };
     if as_json {
         return print_json(&listing);
@@ -225,9 +154,9 @@ fn word(row: &Row) -> String {
 }
 
 /// `show ID|FILE`
-pub fn show(config: &Config, of: &str, as_json: bool) -> Result<u8, OpsError> {
+pub fn show(config: &Config, of: &str, as_json: bool) -> Result<Exit, CommandError> {
     let question = Question::Show { of: of.to_owned() };
-    let Answer::Show(shown) = ask(config, &question)? else { return Err(other_version()) };
+    let Answer::Show(shown) = ask(config, &question)? else { return Err(CommandError::other_version()) };
     if as_json { print_json(&shown) } else { print(shown_text(&shown).as_bytes()) }
 }
 
@@ -291,9 +220,11 @@ fn shown_text(shown: &Shown) -> String {
 }
 
 /// `explain FILE|NUMBER|TARGET`
-pub fn explain(config: &Config, of: &str, as_json: bool) -> Result<u8, OpsError> {
+pub fn explain(config: &Config, of: &str, as_json: bool) -> Result<Exit, CommandError> {
     let question = Question::Explain { of: of.to_owned() };
-    let Answer::Explain(explained) = ask(config, &question)? else { return Err(other_version()) };
+    let Answer::Explain(explained) = ask(config, &question)? else {
+        return Err(CommandError::other_version());
+    };
     if as_json {
         return print_json(&explained);
     }

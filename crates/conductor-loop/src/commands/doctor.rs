@@ -3,7 +3,7 @@
 
 use super::ask::ask_daemon;
 use super::look::{not_ready, ways_out};
-use super::{OpsError, print};
+use super::{CommandError, print};
 use crate::config::Config;
 use crate::daemon::{
     FREE_BYTES_MIN, FREE_INODES_MIN, Finder, HeadFile, Renamers, StateFiles, check_owners, check_places,
@@ -11,9 +11,9 @@ use crate::daemon::{
 };
 use crate::handoff::Slots;
 use crate::store::{Store, StoreError};
-use conductor_core::Code;
 use conductor_core::inquiry::{Answer, Question};
 use conductor_core::record::one_line;
+use conductor_core::{Code, Exit};
 use conductor_os::attempt::{could_change, could_make, could_write};
 use conductor_os::dir::Dir;
 use conductor_os::outlet::{Outage, Outlet, Outlook};
@@ -86,7 +86,7 @@ const CHECKS: [(&str, Check); 17] = [
 ];
 
 /// `doctor`: exit 0 when nothing is bad.
-pub fn doctor(config: &Config, as_json: bool) -> Result<u8, OpsError> {
+pub fn doctor(config: &Config, as_json: bool) -> Result<Exit, CommandError> {
     let mut text = String::new();
     let mut worst = Verdict::Good;
     for (subject, check) in CHECKS {
@@ -105,7 +105,7 @@ pub fn doctor(config: &Config, as_json: bool) -> Result<u8, OpsError> {
         }
     }
     print(text.as_bytes())?;
-    Ok(u8::from(worst == Verdict::Bad))
+    Ok(if worst == Verdict::Bad { Exit::SetUp } else { Exit::Good })
 }
 
 fn open(config: &Config) -> io::Result<Dir> {
@@ -305,7 +305,7 @@ fn daemon(config: &Config) -> Finding {
         Ok(Some(_)) => {
             return warning("it answers something else than was asked", "Use one version of the program.");
         }
-        Err(error) => return warning(error.message, error.remedy),
+        Err(error) => return warning(error.to_string(), error.remedy().to_owned()),
     };
     let pid = report.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
     if !report.ready {

@@ -1,15 +1,17 @@
 //! `retry`, `hold`, `release`, `purge`: what an operator does about it.
 
 use super::ask::{ask, open_handoff};
-use super::look::{Wanted, moment, other_version, usage};
+use super::look::short;
 use super::submit::{Submitted, place, refused, status_seq, wait_for};
-use super::{OpsError, print, print_json};
+use super::{CommandError, print, print_json};
 use crate::config::Config;
+use conductor_core::Exit;
 use conductor_core::inquiry::{Answer, Question, ROWS_MAX, Row, Selection, State};
 use conductor_core::name::IntentName;
 use conductor_crypto::sha256;
 use conductor_os::dir::Dir;
 use conductor_os::plain::read_whole;
+use jiff::Timestamp;
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io::ErrorKind;
@@ -18,36 +20,42 @@ use std::time::Duration;
 /// The largest --max-file-size: a daemon of another version may not say how large a file was.
 const SIZE_MAX: u64 = 1 << 30;
 
-/// What is to be tried again.
-#[derive(Debug, Clone, Default)]
-pub struct Again {
-    /// Numbers or files.
-    pub of: Vec<String>,
+/// Which intents are tried args.
+#[derive(Debug, Clone)]
+pub enum Retried {
+    /// These, by number or file.
+    Named(Vec<String>),
     /// All failed ones that are selected.
-    pub failed: bool,
-    /// Which of them.
-    pub wanted: Wanted,
+    Failed(Selection),
+}
+
+/// What `retry` is told.
+#[derive(Debug, Clone)]
+pub struct RetryArgs {
+    /// Which intents.
+    pub which: Retried,
     /// Only say which.
     pub dry_run: bool,
-    /// Wait for their statuses.
+    /// How long to wait for their statuses, if at all.
     pub wait: Option<Duration>,
 }
 
 /// `retry`: hands the archived bytes of failed intents in again, each under its own name. It needs no running daemon.
-pub fn retry(config: &Config, again: &Again, as_json: bool) -> Result<u8, OpsError> {
-    let rows = match (again.failed, again.of.is_empty()) {
-        (true, true) => failed_rows(config, &again.wanted)?,
-        (false, false) => again.of.iter().map(|of| failed_row(config, of)).collect::<Result<_, _>>()?,
-        _ => return Err(usage("retry takes numbers or files, or --failed".to_owned())),
+pub fn retry(config: &Config, args: &RetryArgs, as_json: bool) -> Result<Exit, CommandError> {
+    let rows = match &args.which {
+        Retried::Failed(selection) => failed_rows(config, selection)?,
+        Retried::Named(intents) => {
+            intents.iter().map(|intent| failed_row(config, intent)).collect::<Result<_, _>>()?
+        }
     };
     let (_, handoff) = open_handoff(config)?;
-    let (mut submitted, mut answer, mut worst) = (Vec::new(), String::new(), 0);
+    let (mut submitted, mut answer, mut worst) = (Vec::new(), String::new(), Exit::Good);
     for row in &rows {
-        let done = if again.dry_run { archived(&handoff, row).map(|_| None) } else { hand_in(&handoff, row) };
+        let done = if args.dry_run { archived(&handoff, row).map(|_| None) } else { hand_in(&handoff, row) };
         // Writing to a String cannot fail.
         let _ = match &done {
             Err(reason) => {
-                worst = 1;
+                worst = Exit::SetUp;
                 writeln!(answer, "{}", told(row, "not retried", Some(reason), as_json))
             }
             Ok(None) => writeln!(answer, "{}", told(row, "would be handed in again", None, as_json)),
@@ -59,7 +67,7 @@ pub fn retry(config: &Config, again: &Again, as_json: bool) -> Result<u8, OpsErr
         answer.push_str("nothing to retry\n");
     }
     print(answer.as_bytes())?;
-    match again.wait {
+    match args.wait {
         Some(patience) if !submitted.is_empty() => {
             wait_for(config, &handoff, submitted, patience).map(|status| status.max(worst))
         }
@@ -77,29 +85,27 @@ fn told(row: &Row, what: &str, why: Option<&String>, as_json: bool) -> String {
     format!("{} (number {}, {code}) {what}{why}", row.file, row.seq.unwrap_or(0))
 }
 
-fn failed_row(config: &Config, of: &str) -> Result<Row, OpsError> {
+fn failed_row(config: &Config, of: &str) -> Result<Row, CommandError> {
     let Answer::Show(shown) = ask(config, &Question::Show { of: of.to_owned() })? else {
-        return Err(other_version());
+        return Err(CommandError::other_version());
     };
     if shown.intent.state != State::Failed {
-        return Err(OpsError {
-            message: format!("{of} is {}, not failed", shown.intent.state),
-            remedy: "Hand the file in again by `conductor-loop submit` if it is to run once more.".into(),
-            status: 1,
-        });
+        return Err(CommandError::hindered(
+            format!("{of} is {}, not failed", shown.intent.state),
+            "Hand the file in again by `conductor-loop submit` if it is to run once more.",
+        ));
     }
     Ok(shown.intent)
 }
 
 /// Of each name only the newest, and that only if it failed: what has succeeded since is not to be undone. Refused files stay
 /// refused, so they are left out unless their code is asked for.
-fn failed_rows(config: &Config, wanted: &Wanted) -> Result<Vec<Row>, OpsError> {
-    let selection = wanted.selection()?;
+fn failed_rows(config: &Config, selection: &Selection) -> Result<Vec<Row>, CommandError> {
     let mut page = Selection { most: ROWS_MAX, since: selection.since, ..Selection::default() };
     let (mut seen, mut rows) = (HashSet::new(), Vec::new());
     loop {
         let Answer::List(listing) = ask(config, &Question::List(page.clone()))? else {
-            return Err(other_version());
+            return Err(CommandError::other_version());
         };
         for row in listing.intents {
             let newest = seen.insert(row.file.clone());
@@ -141,14 +147,14 @@ fn archived(handoff: &Dir, row: &Row) -> Result<(IntentName, Vec<u8>), String> {
 fn hand_in(handoff: &Dir, row: &Row) -> Result<Option<Submitted>, String> {
     let (name, bytes) = archived(handoff, row)?;
     let before = status_seq(handoff, &name);
-    place(handoff, &name, &bytes).map_err(|error| refused(&row.file, &name, &error).message)?;
+    place(handoff, &name, &bytes).map_err(|error| refused(&row.file, &name, &error).to_string())?;
     Ok(Some(Submitted { sha256: sha256(&bytes), name, before }))
 }
 
 /// `hold TARGET`
-pub fn hold(config: &Config, target: &str, note: &str, as_json: bool) -> Result<u8, OpsError> {
+pub fn hold(config: &Config, target: &str, note: &str, as_json: bool) -> Result<Exit, CommandError> {
     let question = Question::Hold { target: target.to_owned(), note: note.to_owned() };
-    let Answer::Held(held) = ask(config, &question)? else { return Err(other_version()) };
+    let Answer::Held(held) = ask(config, &question)? else { return Err(CommandError::other_version()) };
     if as_json {
         return print_json(&held);
     }
@@ -160,9 +166,11 @@ pub fn hold(config: &Config, target: &str, note: &str, as_json: bool) -> Result<
 }
 
 /// `release TARGET`
-pub fn release(config: &Config, target: &str, as_json: bool) -> Result<u8, OpsError> {
+pub fn release(config: &Config, target: &str, as_json: bool) -> Result<Exit, CommandError> {
     let question = Question::Release { target: target.to_owned() };
-    let Answer::Released { target } = ask(config, &question)? else { return Err(other_version()) };
+    let Answer::Released { target } = ask(config, &question)? else {
+        return Err(CommandError::other_version());
+    };
     if as_json {
         return print_json(&serde_json::json!({"target": target}));
     }
@@ -170,10 +178,9 @@ pub fn release(config: &Config, target: &str, as_json: bool) -> Result<u8, OpsEr
 }
 
 /// `purge --older-than TIME [--yes]`
-pub fn purge(config: &Config, older_than: &str, really: bool, as_json: bool) -> Result<u8, OpsError> {
-    let before = moment("--older-than", older_than)?;
+pub fn purge(config: &Config, before: Timestamp, really: bool, as_json: bool) -> Result<Exit, CommandError> {
     let Answer::Purged(purged) = ask(config, &Question::Purge { before, really })? else {
-        return Err(other_version());
+        return Err(CommandError::other_version());
     };
     if as_json {
         return print_json(&purged);
@@ -184,7 +191,8 @@ pub fn purge(config: &Config, older_than: &str, really: bool, as_json: bool) -> 
         (
             "would be removed",
             format!(
-                "Nothing was removed. With --yes it is: conductor-loop purge --older-than {older_than} --yes\n"
+                "Nothing was removed. With --yes it is: conductor-loop purge --older-than {} --yes\n",
+                short(before)
             ),
         )
     };

@@ -1,13 +1,13 @@
 //! `check` and `plan`: what the daemon would make of an intent, without handing it in. Nothing is written anywhere.
 
 use super::submit::unread;
-use super::{OpsError, print};
+use super::{CommandError, print};
 use crate::config::Config;
 use crate::daemon::package_engine;
-use conductor_core::Code;
 use conductor_core::intent::{Intent, Policy, Refusal, judge};
 use conductor_core::name::IntentName;
 use conductor_core::record::one_line;
+use conductor_core::{Code, Exit};
 use conductor_os::plain::read_plain;
 use conductor_porch::{Order, Patience, PorchError, Provenance};
 use serde_json::{Value, json};
@@ -17,26 +17,24 @@ use std::time::Duration;
 
 /// How long a repository may take to answer.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// The exit status when an intent would fail.
-const WOULD_FAIL: u8 = 8;
 
 /// `check FILE...`: the verdict on each, with the place, what was found and what would be right.
-pub fn check(config: &Config, files: &[String], as_json: bool) -> Result<u8, OpsError> {
-    let mut status = 0;
+pub fn check(config: &Config, files: &[String], as_json: bool) -> Result<Exit, CommandError> {
+    let mut exit = Exit::Good;
     let mut answer = String::new();
     for file in files {
         let verdict = named(file).and_then(|()| read(config, file));
-        status = status.max(if verdict.is_ok() { 0 } else { WOULD_FAIL });
+        exit = exit.max(if verdict.is_ok() { Exit::Good } else { Exit::Failed });
         let told = if as_json { as_line(file, &verdict) } else { as_text(file, &verdict) };
         answer.push_str(&told);
     }
-    print(answer.as_bytes()).map(|_| status)
+    print(answer.as_bytes()).map(|_| exit)
 }
 
 /// `plan FILE...`: the change of the package that the embedded engine would make, as a unified diff or as result lines.
-pub fn plan(config: &Config, files: &[String], as_json: bool) -> Result<u8, OpsError> {
+pub fn plan(config: &Config, files: &[String], as_json: bool) -> Result<Exit, CommandError> {
     let engine = package_engine(config, &config.fixed.out);
-    let (mut status, mut answer) = (0, String::new());
+    let (mut exit, mut answer) = (Exit::Good, String::new());
     for file in files {
         let planned =
             read(config, file).map_err(|refusal| (refusal.code, refusal.to_string())).and_then(|intent| {
@@ -54,7 +52,7 @@ pub fn plan(config: &Config, files: &[String], as_json: bool) -> Result<u8, OpsE
             }
             Ok(applied) => answer.push_str(&applied.diff()),
             Err((code, reason)) => {
-                status = WOULD_FAIL;
+                exit = Exit::Failed;
                 let told = if as_json {
                     refused_line(file, code, &reason)
                 } else {
@@ -64,7 +62,7 @@ pub fn plan(config: &Config, files: &[String], as_json: bool) -> Result<u8, OpsE
             }
         }
     }
-    print(answer.as_bytes()).map(|_| status)
+    print(answer.as_bytes()).map(|_| exit)
 }
 
 /// Whether the daemon would take a file of this name.

@@ -2,12 +2,12 @@
 
 use super::ask::open_handoff;
 use super::rebuild::Keeping;
-use super::{OpsError, print, print_json};
+use super::{CommandError, print, print_json};
 use crate::clerk::HeadBody;
 use crate::config::Config;
 use crate::daemon::{Finder, StateFiles};
 use crate::store::{self, Import, Store, StoreError};
-use conductor_core::Code;
+use conductor_core::{Code, Exit};
 use conductor_os::dir::Dir;
 use conductor_os::plain::{open_plain, read_start};
 use serde_json::json;
@@ -18,29 +18,25 @@ use std::sync::Arc;
 /// Bytes of the head that are read.
 const HEAD_MAX: u64 = 1 << 20;
 
-fn find(config: &Config) -> Result<(StateFiles, Dir), OpsError> {
+fn find(config: &Config) -> Result<(StateFiles, Dir), CommandError> {
     let (path, handoff) = open_handoff(config)?;
     let files = StateFiles::find(config, &path, &handoff, Finder::Looker)?;
     Ok((files, handoff))
 }
 
-fn open(config: &Config) -> Result<Store, OpsError> {
+fn open(config: &Config) -> Result<Store, CommandError> {
     let (files, handoff) = find(config)?;
     files.look(&handoff).map_err(|error| match error {
         StoreError::Busy => {
             let message = format!("{} is in use: the daemon runs", files.path.display());
-            OpsError {
-                message,
-                remedy: "Stop the daemon first; `state show` works beside it.".into(),
-                status: 1,
-            }
+            CommandError::hindered(message, "Stop the daemon first; `state show` works beside it.")
         }
         other => other.into(),
     })
 }
 
 /// `state show`
-pub fn state_show(config: &Config, as_json: bool) -> Result<u8, OpsError> {
+pub fn state_show(config: &Config, as_json: bool) -> Result<Exit, CommandError> {
     let (files, handoff) = find(config)?;
     let head = handoff.open_read(crate::clerk::HEAD_FILE).and_then(|file| read_start(file, HEAD_MAX));
     let head: Option<HeadBody> = head.ok().and_then(|text| serde_json::from_slice(&text).ok());
@@ -51,7 +47,7 @@ pub fn state_show(config: &Config, as_json: bool) -> Result<u8, OpsError> {
             (false, Some(open), Some(outcomes))
         }
         Err(StoreError::Busy) => (true, None, None),
-        Err(_) => return opened.map(|_| 0).map_err(OpsError::from),
+        Err(_) => return opened.map(|_| Exit::Good).map_err(CommandError::from),
     };
     let counts = match &opened {
         Ok(store) => store.counts()?,
@@ -84,7 +80,7 @@ pub fn state_show(config: &Config, as_json: bool) -> Result<u8, OpsError> {
 }
 
 /// `state export [FILE]`
-pub fn state_export(config: &Config, file: Option<&String>) -> Result<u8, OpsError> {
+pub fn state_export(config: &Config, file: Option<&Path>) -> Result<Exit, CommandError> {
     let store = open(config)?;
     let now = jiff::Timestamp::now();
     match file {
@@ -92,26 +88,27 @@ pub fn state_export(config: &Config, file: Option<&String>) -> Result<u8, OpsErr
             store::export(&store, now, &mut BufWriter::new(std::io::stdout().lock()))?;
         }
         Some(path) => {
-            let created = std::fs::File::create_new(path).map_err(|error| OpsError {
-                message: format!("cannot create {path}: {error}"),
-                remedy: "Name a file that does not exist yet.".into(),
-                status: 1,
+            let created = std::fs::File::create_new(path).map_err(|error| {
+                CommandError::hindered(
+                    format!("cannot create {}: {error}", path.display()),
+                    "Name a file that does not exist yet.",
+                )
             })?;
             let mut out = BufWriter::new(created);
             let count = store::export(&store, now, &mut out)?;
             out.flush()?;
             out.get_ref().sync_all()?;
-            print(format!("{count} outcomes exported to {path}\n").as_bytes())?;
+            print(format!("{count} outcomes exported to {}\n", path.display()).as_bytes())?;
         }
     }
-    Ok(0)
+    Ok(Exit::Good)
 }
 
 /// `state import FILE`: into the store that is there, or into a new one where there is none.
-pub fn state_import(config: &Config, file: Option<&String>) -> Result<u8, OpsError> {
-    let path = file.map_or("", String::as_str);
-    let mut source = open_plain(Path::new(path))
-        .map_err(|error| OpsError::new(Code::StateImport, format!("cannot read {path}: {error}"), 1))?;
+pub fn state_import(config: &Config, path: &Path) -> Result<Exit, CommandError> {
+    let mut source = open_plain(path).map_err(|error| {
+        CommandError::coded(Code::StateImport, format!("cannot read {}: {error}", path.display()))
+    })?;
     // Before anything is made or changed.
     let import = Import::read(jiff::Timestamp::now(), &mut source)?;
     let kept = Keeping::open(config)?;

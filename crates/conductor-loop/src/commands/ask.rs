@@ -1,6 +1,6 @@
 //! Asking: the daemon through its local socket when it runs, else the store alone.
 
-use super::OpsError;
+use super::CommandError;
 use crate::config::Config;
 use crate::control::{self, AskError};
 use crate::daemon::{Finder, StateFiles};
@@ -13,37 +13,27 @@ use std::io;
 use std::path::PathBuf;
 
 /// The handoff directory of a configuration.
-pub(super) fn open_handoff(config: &Config) -> Result<(PathBuf, Dir), OpsError> {
+pub(super) fn open_handoff(config: &Config) -> Result<(PathBuf, Dir), CommandError> {
     let missing = |error: io::Error| {
         let message = format!("cannot open {}: {error}", config.fixed.handoff.display());
-        let error = OpsError::new(Code::DirectorySetup, message, 1);
-        OpsError {
-            remedy: "Name the handoff directory: -handoff DIR, or CONDUCTOR_HANDOFF_DIR. One that a daemon works on has to be brought back.".into(),
-            ..error
-        }
+        CommandError::hindered(
+            format!("{} {message}", Code::DirectorySetup),
+            "Name the handoff directory: -handoff DIR, or CONDUCTOR_HANDOFF_DIR. One that a daemon works on has to be brought back.",
+        )
     };
     let path = config.fixed.handoff.canonicalize().map_err(missing)?;
     let handoff = Dir::open(&path).map_err(missing)?;
     Ok((path, handoff))
 }
 
-impl From<Refused> for OpsError {
-    fn from(refused: Refused) -> Self {
-        Self {
-            message: format!("{}: {}", refused.word, refused.text),
-            remedy: refused.advice.into(),
-            status: 1,
-        }
-    }
-}
-
 /// The answer of the daemon; none when it does not run.
-pub(super) fn ask_daemon(config: &Config, question: &Question) -> Result<Option<Answer>, OpsError> {
+pub(super) fn ask_daemon(config: &Config, question: &Question) -> Result<Option<Answer>, CommandError> {
     let (path, handoff) = open_handoff(config)?;
-    let failed = |error: io::Error| OpsError {
-        message: format!("cannot ask the daemon of {}: {error}", path.display()),
-        remedy: "Run the command as the daemon's user or as root; `conductor-loop doctor` says more.".into(),
-        status: 1,
+    let failed = |error: io::Error| {
+        CommandError::hindered(
+            format!("cannot ask the daemon of {}: {error}", path.display()),
+            "Run the command as the daemon's user or as root; `conductor-loop doctor` says more.",
+        )
     };
     let private = match handoff.sub(".conductor") {
         Ok(private) => private,
@@ -59,29 +49,27 @@ pub(super) fn ask_daemon(config: &Config, question: &Question) -> Result<Option<
 }
 
 /// The answer of the daemon, or of the store when no daemon runs.
-pub(super) fn ask(config: &Config, question: &Question) -> Result<Answer, OpsError> {
+pub(super) fn ask(config: &Config, question: &Question) -> Result<Answer, CommandError> {
     match ask_daemon(config, question)? {
         Some(answer) => Ok(answer),
         None => without_daemon(config, question),
     }
 }
 
-fn without_daemon(config: &Config, question: &Question) -> Result<Answer, OpsError> {
+fn without_daemon(config: &Config, question: &Question) -> Result<Answer, CommandError> {
     let (path, handoff) = open_handoff(config)?;
     let files = StateFiles::find(config, &path, &handoff, Finder::Looker).map_err(|failure| {
         let message = format!("no daemon has run on {} yet: {failure}", path.display());
-        OpsError {
+        CommandError::hindered(
             message,
-            remedy: "Start the daemon; `conductor-loop doctor` looks at what it would meet.".into(),
-            status: 1,
-        }
+            "Start the daemon; `conductor-loop doctor` looks at what it would meet.",
+        )
     })?;
     let store = Store::look(&files.dir).map_err(|error| match error {
-        StoreError::Busy => OpsError {
-            message: format!("busy: a daemon is just starting or stopping on {}", path.display()),
-            remedy: "Ask again.".into(),
-            status: 1,
-        },
+        StoreError::Busy => CommandError::hindered(
+            format!("busy: a daemon is just starting or stopping on {}", path.display()),
+            "Ask again.",
+        ),
         other => other.into(),
     })?;
     let resting = Resting::read(&store, &handoff)?;
@@ -105,7 +93,7 @@ fn status(
     handoff: &Dir,
     store: &Store,
     resting: &Resting,
-) -> Result<StatusReport, OpsError> {
+) -> Result<StatusReport, CommandError> {
     let counts = store.counts().map_err(|error| store_refused(&error))?;
     let (sighted, waiting) = resting.load();
     Ok(StatusReport {

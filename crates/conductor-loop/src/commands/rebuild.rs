@@ -1,12 +1,12 @@
 //! `state rebuild`: makes the state again after it was damaged, lost or replaced by an older one, from what still reads of it and
 //! from what the statuses tell. What shows that an intent was finished ends it; no number is used a second time.
 
-use super::{OpsError, print};
+use super::{CommandError, print};
 use crate::config::Config;
 use crate::daemon::{Finder, LastRuns, Places, StateFiles, last_runs, shown, statuses};
 use crate::store::{self, Behind, Extent, Rescued, Salvaged, Start, Store, StoreError};
-use conductor_core::Code;
 use conductor_core::record::{Outcome, Status};
+use conductor_core::{Code, Exit};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub(super) struct Keeping {
 
 impl Keeping {
     /// Takes the daemon's place; refused where one runs, or where what lies there is not ours.
-    pub(super) fn open(config: &Config) -> Result<Self, OpsError> {
+    pub(super) fn open(config: &Config) -> Result<Self, CommandError> {
         let places = Places::open(config)?;
         let files = StateFiles::find(config, &places.path, &places.handoff, Finder::Keeper)?;
         let last = last_runs(&places)?;
@@ -27,13 +27,13 @@ impl Keeping {
     }
 
     /// How far the state had come, by all that shows it.
-    pub(super) fn shown(&self) -> Result<Extent, OpsError> {
+    pub(super) fn shown(&self) -> Result<Extent, CommandError> {
         Ok(shown(&self.places, &self.files, &self.last)?)
     }
 }
 
 /// `state rebuild`
-pub fn state_rebuild(config: &Config) -> Result<u8, OpsError> {
+pub fn state_rebuild(config: &Config) -> Result<Exit, CommandError> {
     let kept = Keeping::open(config)?;
     let told = statuses(&kept.places.status)?;
     let shown = kept.shown()?;
@@ -59,7 +59,7 @@ pub fn state_rebuild(config: &Config) -> Result<u8, OpsError> {
 }
 
 /// A new store with the records of the damaged one that still read; that one is kept beside it.
-fn again(kept: &Keeping, why: &str) -> Result<(Store, String), OpsError> {
+fn again(kept: &Keeping, why: &str) -> Result<(Store, String), CommandError> {
     let dir = &kept.files.dir;
     let Salvaged { outcomes, open, held } = Store::salvage(dir)?;
     let draft = Store::draft(Arc::clone(dir))?;
@@ -83,7 +83,7 @@ fn again(kept: &Keeping, why: &str) -> Result<(Store, String), OpsError> {
 
 /// Of two intents with one name the later was taken when the earlier had been filed, or is behind it in the order of its target.
 /// An older copy of the store may have the earlier as unfinished: whether it ran is not known, and it does not run again.
-fn give_up_passed(store: &Store, told: &[Outcome]) -> Result<u64, OpsError> {
+fn give_up_passed(store: &Store, told: &[Outcome]) -> Result<u64, CommandError> {
     let latest: HashMap<&str, u64> =
         told.iter().map(|outcome| (outcome.name.as_str(), outcome.seq)).collect();
     let mut count = 0;

@@ -1,9 +1,10 @@
 //! `top`: what happens now, drawn anew each second on a terminal; elsewhere once.
 
 use super::ask::ask;
-use super::look::{other_version, status_text, table};
-use super::{OpsError, print, print_json};
+use super::look::{status_text, table};
+use super::{CommandError, print, print_json};
 use crate::config::Config;
+use conductor_core::Exit;
 use conductor_core::inquiry::{Answer, Listing, Question, Selection, State, StatusReport};
 use console::{Key, Term};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
@@ -26,7 +27,7 @@ enum Shown {
 }
 
 /// `top`: q ends it, a, u and f choose all, unfinished or failed intents. With --json what one picture is drawn from.
-pub fn top(config: &Config, as_json: bool) -> Result<u8, OpsError> {
+pub fn top(config: &Config, as_json: bool) -> Result<Exit, CommandError> {
     let term = Term::stdout();
     if as_json {
         let (report, listing) = look(config, Shown::All, usize::MAX)?;
@@ -40,7 +41,7 @@ pub fn top(config: &Config, as_json: bool) -> Result<u8, OpsError> {
     term.write_str(ENTER)?;
     let ended = draw(config, &term, &keys);
     term.write_str(LEAVE)?;
-    ended.map(|()| 0)
+    ended.map(|()| Exit::Good)
 }
 
 /// Keys as they are pressed, from a thread of their own.
@@ -57,7 +58,7 @@ fn keys(term: &Term) -> Receiver<Key> {
     keys
 }
 
-fn draw(config: &Config, term: &Term, keys: &Receiver<Key>) -> Result<(), OpsError> {
+fn draw(config: &Config, term: &Term, keys: &Receiver<Key>) -> Result<(), CommandError> {
     let (mut shown, mut last) = (Shown::All, None);
     loop {
         let (rows, columns) = term.size_checked().unwrap_or(SIZE);
@@ -85,7 +86,7 @@ fn frame(
     shown: Shown,
     last: Option<&(Instant, StatusReport)>,
     (rows, columns): (usize, usize),
-) -> Result<(String, StatusReport), OpsError> {
+) -> Result<(String, StatusReport), CommandError> {
     let (report, listing) = look(config, shown, rows)?;
     let mut text = status_text(&report);
     if let Some((at, before)) = last {
@@ -108,8 +109,10 @@ fn frame(
 }
 
 /// What one picture is drawn from.
-fn look(config: &Config, shown: Shown, rows: usize) -> Result<(StatusReport, Listing), OpsError> {
-    let Answer::Status(report) = ask(config, &Question::Status)? else { return Err(other_version()) };
+fn look(config: &Config, shown: Shown, rows: usize) -> Result<(StatusReport, Listing), CommandError> {
+    let Answer::Status(report) = ask(config, &Question::Status)? else {
+        return Err(CommandError::other_version());
+    };
     let states = match shown {
         Shown::All => Vec::new(),
         Shown::Unfinished => vec![State::Running, State::Waiting],
@@ -118,6 +121,6 @@ fn look(config: &Config, shown: Shown, rows: usize) -> Result<(StatusReport, Lis
     let selection = Selection { states, most: rows.clamp(10, 100), ..Selection::default() };
     match ask(config, &Question::List(selection))? {
         Answer::List(listing) => Ok((*report, listing)),
-        _ => Err(other_version()),
+        _ => Err(CommandError::other_version()),
     }
 }

@@ -3,6 +3,7 @@
 mod act;
 mod ask;
 mod doctor;
+mod error;
 mod follow;
 mod foretell;
 mod look;
@@ -11,89 +12,42 @@ mod state;
 mod submit;
 mod top;
 
-pub use act::{Again, hold, purge, release, retry};
+pub use act::{Retried, RetryArgs, hold, purge, release, retry};
 pub use doctor::doctor;
-pub use follow::logs;
+pub use error::CommandError;
+pub use follow::{LogsArgs, logs};
 pub use foretell::{check, plan};
-pub use look::{Wanted, explain, health, list, show, status};
+pub use look::{explain, health, list, show, status};
 pub use rebuild::state_rebuild;
 pub use state::{state_export, state_import, state_show};
-pub use submit::{submit, wait_time};
+pub use submit::submit;
 pub use top::top;
 
-use crate::config::{Config, ConfigError, Layers, SETTINGS};
-use crate::daemon::Failure;
-use crate::store::StoreError;
-use conductor_core::Code;
+use crate::config::{Config, Layers, SETTINGS};
+use conductor_core::Exit;
 use conductor_core::record::one_line;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-/// Why a command did not do what it was asked.
-#[derive(Debug)]
-pub struct OpsError {
-    /// What was attempted, on what, why it failed; begins with a code where there is one.
-    pub message: String,
-    /// What to do.
-    pub remedy: Cow<'static, str>,
-    /// The exit status.
-    pub status: u8,
-}
-
-impl OpsError {
-    fn new(code: Code, message: impl std::fmt::Display, status: u8) -> Self {
-        Self { message: format!("{code} {message}"), remedy: code.remedy().into(), status }
-    }
-}
-
-impl From<ConfigError> for OpsError {
-    fn from(error: ConfigError) -> Self {
-        Self::new(error.code(), &error, 2)
-    }
-}
-
-impl From<Failure> for OpsError {
-    fn from(failure: Failure) -> Self {
-        Self { message: failure.to_string(), remedy: failure.remedy().into(), status: 1 }
-    }
-}
-
-impl From<StoreError> for OpsError {
-    fn from(error: StoreError) -> Self {
-        Self::new(error.code(), &error, 1)
-    }
-}
-
-impl From<io::Error> for OpsError {
-    fn from(error: io::Error) -> Self {
-        Self {
-            message: format!("cannot write the answer: {error}"),
-            remedy: "Check where the output goes.".into(),
-            status: 1,
-        }
-    }
-}
-
 /// Whatever is read from a closed pipe is not wanted any more: `conductor-loop schema | head` is no failure.
-fn print(text: &[u8]) -> Result<u8, OpsError> {
+fn print(text: &[u8]) -> Result<Exit, CommandError> {
     match io::stdout().lock().write_all(text) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(0),
+        _ => Ok(Exit::Good),
     }
 }
 
 /// One line of JSON.
-fn print_json(value: &impl Serialize) -> Result<u8, OpsError> {
+fn print_json(value: &impl Serialize) -> Result<Exit, CommandError> {
     let mut line = one_line(value);
     line.push(b'\n');
     print(&line)
 }
 
 /// `schema`
-pub fn print_schema() -> Result<u8, OpsError> {
+pub fn print_schema() -> Result<Exit, CommandError> {
     print(schema_text().as_bytes())
 }
 
@@ -105,7 +59,7 @@ pub fn schema_text() -> String {
 }
 
 /// `config show`
-pub fn config_show(layers: &Layers, as_json: bool) -> Result<u8, OpsError> {
+pub fn config_show(layers: &Layers, as_json: bool) -> Result<Exit, CommandError> {
     let raw = &layers.values;
     // Shown even where a value is wrong: that is when one looks. The verdict is the exit status.
     let verdict = Config::new(layers.clone());
@@ -133,5 +87,5 @@ pub fn config_show(layers: &Layers, as_json: bool) -> Result<u8, OpsError> {
         // With nowhere to warn to, the rows have to do.
         let _ = writeln!(io::stderr().lock(), "WARNING: {warning}");
     }
-    config.may_start().map(|()| 0).map_err(OpsError::from)
+    Ok(config.may_start().map(|()| Exit::Good)?)
 }

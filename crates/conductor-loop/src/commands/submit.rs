@@ -1,11 +1,10 @@
 //! `submit FILE...`: the producer's side done right: temporary file, fsync, rename, directory fsync. With --wait it is
 //! the whole of a CI step: hand in, wait, print the status, exit 0 or 8.
 
-use super::{OpsError, print};
+use super::{CommandError, print};
 use crate::config::Config;
 use conductor_core::name::{IntentName, status_name};
-use conductor_core::units::parse_duration;
-use conductor_core::{Code, Digest};
+use conductor_core::{Code, Digest, Exit};
 use conductor_crypto::sha256;
 use conductor_os::dir::Dir;
 use conductor_os::plain::{is_not_plain, read_plain, read_whole};
@@ -37,18 +36,12 @@ pub(super) struct Submitted {
     pub(super) before: Option<u64>,
 }
 
-/// How long --timeout lets one wait.
-pub fn wait_time(text: &str) -> Result<Duration, OpsError> {
-    parse_duration(text).map_err(|error| OpsError::new(Code::BadValue, format!("--timeout: {error}"), 2))
-}
-
 /// Hands the files in; `wait`: how long to wait for their outcomes.
-pub fn submit(config: &Config, files: &[String], wait: Option<Duration>) -> Result<u8, OpsError> {
+pub fn submit(config: &Config, files: &[String], wait: Option<Duration>) -> Result<Exit, CommandError> {
     let handoff = Dir::open(&config.fixed.handoff).map_err(|error| {
-        OpsError::new(
+        CommandError::coded(
             Code::DirectorySetup,
             format!("cannot open the handoff directory {}: {error}", config.fixed.handoff.display()),
-            1,
         )
     })?;
     // Everything that can be refused is refused before anything is handed in.
@@ -68,17 +61,16 @@ pub fn submit(config: &Config, files: &[String], wait: Option<Duration>) -> Resu
     }
 }
 
-fn read(config: &Config, file: &str) -> Result<(IntentName, Vec<u8>), OpsError> {
+fn read(config: &Config, file: &str) -> Result<(IntentName, Vec<u8>), CommandError> {
     let base = Path::new(file).file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let name = IntentName::new(base).ok_or_else(|| {
-        OpsError::new(
+        CommandError::coded(
             Code::BadFileName,
             format!("'{file}' is not named intent-[A-Za-z0-9._-]{{1,200}}.json"),
-            2,
         )
     })?;
     let bytes = read_plain(Path::new(file), config.live.max_file_size)
-        .map_err(|error| OpsError::new(unread(&error), format!("cannot read {file}: {error}"), 1))?;
+        .map_err(|error| CommandError::coded(unread(&error), format!("cannot read {file}: {error}")))?;
     Ok((name, bytes))
 }
 
@@ -107,17 +99,13 @@ pub(super) fn place(handoff: &Dir, name: &IntentName, bytes: &[u8]) -> io::Resul
     placed
 }
 
-pub(super) fn refused(file: &str, name: &IntentName, error: &io::Error) -> OpsError {
+pub(super) fn refused(file: &str, name: &IntentName, error: &io::Error) -> CommandError {
     if error.kind() == io::ErrorKind::AlreadyExists {
         let message =
             format!("{file} was not handed in: a file named {} is still waiting there", name.as_str());
-        return OpsError {
-            message,
-            remedy: "Wait until it is taken, or use another name.".into(),
-            status: 1,
-        };
+        return CommandError::hindered(message, "Wait until it is taken, or use another name.");
     }
-    OpsError::new(Code::NotTakeable, format!("{file} could not be handed in: {error}"), 1)
+    CommandError::coded(Code::NotTakeable, format!("{file} could not be handed in: {error}"))
 }
 
 /// The number of the status that is there.
@@ -137,9 +125,9 @@ pub(super) fn wait_for(
     handoff: &Dir,
     mut waiting: Vec<Submitted>,
     patience: Duration,
-) -> Result<u8, OpsError> {
+) -> Result<Exit, CommandError> {
     let until = Instant::now() + patience;
-    let mut worst = 0;
+    let mut worst = Exit::Good;
     loop {
         // Armed before looking, so that nothing between look and wait is missed.
         let watch = handoff.sub("status").ok().and_then(|dir| Watch::on(dir).ok());
@@ -147,7 +135,7 @@ pub(super) fn wait_for(
         for one in waiting {
             match status(handoff, &one.name).filter(|(_, seen)| is_answer(seen, &one)) {
                 Some((body, seen)) => {
-                    worst = worst.max(if seen.status == "success" { 0 } else { 8 });
+                    worst = worst.max(if seen.status == "success" { Exit::Good } else { Exit::Failed });
                     print(&body)?;
                 }
                 None => still.push(one),
@@ -159,11 +147,10 @@ pub(super) fn wait_for(
         if left.is_zero() {
             let message = format!("no status of {} within the time given", first.name.as_str());
             let remedy = "The intent is handed in all the same. Is the daemon running on this directory?";
-            return Err(OpsError {
-                message: format!("{message} ({})", config.fixed.handoff.display()),
-                remedy: remedy.into(),
-                status: 1,
-            });
+            return Err(CommandError::hindered(
+                format!("{message} ({})", config.fixed.handoff.display()),
+                remedy,
+            ));
         }
         let timeout = if watch.is_some() { left } else { left.min(POLL) };
         wait_readable([watch.as_ref().map(AsFd::as_fd)], Some(timeout))?;

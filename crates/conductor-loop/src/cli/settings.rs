@@ -1,0 +1,138 @@
+//! The flags of settings, made from the one table of settings: all of them, or those that a command needs.
+
+use crate::config::{SETTINGS, Setting, Takes};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+
+/// Which settings a command takes.
+pub(super) trait Scope {
+    /// Whether it takes this one.
+    fn takes(key: &str) -> bool;
+}
+
+/// The settings that every command needs to find its directory.
+#[derive(Debug, Clone)]
+pub(super) struct Place;
+
+impl Scope for Place {
+    fn takes(key: &str) -> bool {
+        ["handoff", "state-dir", "config"].contains(&key)
+    }
+}
+
+/// The settings that decide which intents are accepted.
+#[derive(Debug, Clone)]
+pub(super) struct Judging;
+
+impl Scope for Judging {
+    fn takes(key: &str) -> bool {
+        ["max-file-size", "allow-scale-to-zero", "config"].contains(&key)
+    }
+}
+
+/// The settings that decide what a package becomes.
+#[derive(Debug, Clone)]
+pub(super) struct Planning;
+
+impl Scope for Planning {
+    fn takes(key: &str) -> bool {
+        Judging::takes(key) || ["out", "mode"].contains(&key)
+    }
+}
+
+/// All settings.
+#[derive(Debug, Clone)]
+pub(super) struct Everything;
+
+impl Scope for Everything {
+    fn takes(_: &str) -> bool {
+        true
+    }
+}
+
+/// Values of settings as they were written, by key; lists joined by commas.
+#[derive(Debug, Clone)]
+pub(super) struct Flags<S> {
+    pub(super) values: BTreeMap<&'static str, String>,
+    scope: PhantomData<S>,
+}
+
+impl<S: Scope> FromArgMatches for Flags<S> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut values = BTreeMap::new();
+        for setting in SETTINGS.iter().filter(|setting| S::takes(setting.key)) {
+            if let Some(written) = matches.get_many::<String>(setting.key) {
+                values.insert(setting.key, written.cloned().collect::<Vec<_>>().join(","));
+            }
+        }
+        Ok(Self { values, scope: PhantomData })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl<S: Scope> Args for Flags<S> {
+    fn augment_args(command: Command) -> Command {
+        command.args(SETTINGS.iter().filter(|setting| S::takes(setting.key)).map(flag))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+/// Flags that few need: the page is to fit a screen. The man page and the README have them all.
+const RARER: [&str; 23] = [
+    "period",
+    "grace-period",
+    "max-attempts",
+    "retention",
+    "health-addr",
+    "metrics-addr",
+    "insecure-listen",
+    "tls-cert",
+    "tls-key",
+    "tls-client-ca",
+    "token-file",
+    "open-page",
+    "kubernetes",
+    "state-dir",
+    "kubeconfig",
+    "allow-scale-to-zero",
+    "allow-unsafe-handoff",
+    "allow-unsafe-porch",
+    "log-format",
+    "security-enabled",
+    "chroot-enabled",
+    "encryption-enabled",
+    "audit-enabled",
+];
+
+fn flag(setting: &Setting) -> Arg {
+    let default = if setting.default.is_empty() || setting.takes == Takes::Switch {
+        String::new()
+    } else {
+        format!(" [{}]", setting.default)
+    };
+    // Lists may also be given one by one.
+    let action = if setting.is_list() { ArgAction::Append } else { ArgAction::Set };
+    let arg = Arg::new(setting.key)
+        .long(setting.key)
+        .help(format!("{}{default}", setting.help))
+        .action(action)
+        .hide(RARER.contains(&setting.key))
+        .allow_hyphen_values(true);
+    match setting.takes {
+        Takes::Value(name) => arg.value_name(name),
+        Takes::Switch => arg
+            .value_name("BOOL")
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true")
+            .hide_possible_values(true),
+    }
+}

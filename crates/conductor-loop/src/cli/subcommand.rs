@@ -1,0 +1,328 @@
+//! The subcommands and their arguments, each value parsed where it is written: what reaches `commands` is typed.
+
+use super::settings::{Everything, Flags, Judging, Place, Planning};
+use clap::{Args, Subcommand as ClapSubcommand};
+use conductor_core::Code;
+use conductor_core::code::TABLE;
+use conductor_core::inquiry::{ROWS_MAX, Selection, State};
+use conductor_core::units::parse_duration;
+use jiff::Timestamp;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What the program does instead of running the daemon.
+#[derive(Debug, ClapSubcommand)]
+pub(super) enum Subcommand {
+    /// How the daemon is, what waits, what was done
+    Status(Plain),
+    /// Exit 0 if the daemon runs and takes files, else 1: for container probes
+    Health(Plain),
+    /// Intents: unfinished ones in their order, then finished ones, newest first
+    List(List),
+    /// Everything about one intent: timeline, change of the package, output, error log
+    Show(Show),
+    /// The one reason why something waits or failed, and what to do
+    Explain(Explain),
+    /// Hands failed intents in again, byte for byte; exit 0, or 1 if one could not be
+    Retry(Retry),
+    /// Starts nothing of a target until it is released; what runs goes on
+    Hold(Hold),
+    /// Lets a held target go on
+    Release(Release),
+    /// Removes old outcomes with their files; without --yes it says what would go
+    Purge(Purge),
+    /// The daemon's last log lines
+    Logs(Logs),
+    /// What happens now, on a terminal: q quits
+    Top(Plain),
+    /// Hands intents in: temporary file, fsync, rename into the handoff directory
+    Submit(Submit),
+    /// Judges intents as the daemon would, without handing them in; exit 0 or 8
+    Check(Intents<Judging>),
+    /// Shows the change of the package that the embedded engine would make; exit 0 or 8
+    Plan(Intents<Planning>),
+    /// Shows, exports, imports or makes again the durable state
+    #[command(subcommand)]
+    State(StateCommand),
+    /// Shows the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Looks at everything a daemon would meet, and says what to do; exit 0 or 1
+    Doctor(Whole),
+    /// Prints the JSON Schema of intents
+    Schema,
+}
+
+#[derive(Debug, ClapSubcommand)]
+pub(super) enum StateCommand {
+    /// Where the state is, totals, what is unfinished
+    Show(Plain),
+    /// Writes every outcome as a line of JSON
+    Export {
+        /// Where to; standard output if absent
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        place: Flags<Place>,
+    },
+    /// Reads an export, or the state file of the Go version
+    Import {
+        /// Where from
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        #[command(flatten)]
+        place: Flags<Place>,
+    },
+    /// Makes a damaged, missing or older state again from all that is left of it and from the statuses
+    Rebuild {
+        #[command(flatten)]
+        place: Flags<Place>,
+    },
+}
+
+#[derive(Debug, ClapSubcommand)]
+pub(super) enum ConfigCommand {
+    /// Every setting, its value and where that comes from
+    Show(Whole),
+}
+
+/// The answer's form.
+#[derive(Debug, Args)]
+pub(super) struct Form {
+    /// Answer in JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// A command that is told nothing but its directory.
+#[derive(Debug, Args)]
+pub(super) struct Plain {
+    #[command(flatten)]
+    pub(super) place: Flags<Place>,
+    #[command(flatten)]
+    pub(super) form: Form,
+}
+
+/// A command that is told everything a daemon is told.
+#[derive(Debug, Args)]
+pub(super) struct Whole {
+    #[command(flatten)]
+    pub(super) form: Form,
+    #[command(flatten)]
+    pub(super) settings: Flags<Everything>,
+}
+
+/// A command on intent files.
+#[derive(Debug, Args)]
+pub(super) struct Intents<S: super::settings::Scope> {
+    /// Intent files
+    #[arg(value_name = "FILE", required = true, num_args = 1..)]
+    pub(super) files: Vec<String>,
+    #[command(flatten)]
+    pub(super) form: Form,
+    #[command(flatten)]
+    pub(super) settings: Flags<S>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    pub(super) place: Flags<Place>,
+    /// Only these: waiting, running, done, failed
+    #[arg(long, value_name = "STATE,...", value_delimiter = ',', value_parser = parse_state)]
+    state: Vec<State>,
+    #[command(flatten)]
+    narrowed: Narrowed,
+    /// At most so many, 1 to 1000 [50]
+    #[arg(long, value_name = "N", value_parser = parse_limit)]
+    limit: Option<usize>,
+    #[command(flatten)]
+    pub(super) form: Form,
+}
+
+impl List {
+    pub(super) fn selection(&self) -> Selection {
+        let selection = self.narrowed.selection();
+        Selection { states: self.state.clone(), most: self.limit.unwrap_or(selection.most), ..selection }
+    }
+}
+
+/// Which intents, by what is known of them.
+#[derive(Debug, Args)]
+struct Narrowed {
+    /// Only of this target: NAME or NAMESPACE/NAME
+    #[arg(long, value_name = "TARGET")]
+    target: Option<String>,
+    /// Only failures with this code, such as E301
+    #[arg(long, value_name = "CODE", value_parser = parse_code)]
+    code: Option<Code>,
+    /// Only since a duration ago (24h) or a time (RFC 3339)
+    #[arg(long, value_name = "TIME", value_parser = parse_moment)]
+    since: Option<Timestamp>,
+}
+
+impl Narrowed {
+    fn selection(&self) -> Selection {
+        Selection { target: self.target.clone(), code: self.code, since: self.since, ..Selection::default() }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    #[command(flatten)]
+    pub(super) place: Flags<Place>,
+    /// Number or file
+    #[arg(value_name = "INTENT")]
+    pub(super) intent: String,
+    #[command(flatten)]
+    pub(super) form: Form,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    #[command(flatten)]
+    pub(super) place: Flags<Place>,
+    /// Number, file or target
+    #[arg(value_name = "INTENT")]
+    pub(super) intent: String,
+    #[command(flatten)]
+    pub(super) form: Form,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Retry {
+    #[command(flatten)]
+    pub(super) place: Flags<Place>,
+    /// Numbers or files
+    #[arg(value_name = "INTENT", required_unless_present = "failed")]
+    pub(super) intents: Vec<String>,
+    /// All whose newest run failed; refused files only with --code
+    #[arg(long, conflicts_with = "intents")]
+    pub(super) failed: bool,
+    #[command(flatten)]
+    narrowed: Narrowed,
+    /// Only say which
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    #[command(flatten)]
+    pub(super) wait: Wait,
+    #[command(flatten)]
+    pub(super) form: Form,
+}
+
+impl Retry {
+    pub(super) fn selection(&self) -> Selection {
+        self.narrowed.selection()
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Hold {
+    #[command(flatten)]
+    pub(super) place: Flags<Place>,
+    /// Target: NAME or NAMESPACE/NAME
+    #[arg(value_name = "TARGET")]
+    pub(super) target: String,
+    /// Why, for whoever looks next
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub(super) note: String,
+    #[command(flatten)]
+    pub(super) form: Form,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Release {
+    #[command(flatten)]
+    pub(super) place: Flags<Place>,
+    /// Target: NAME or NAMESPACE/NAME
+    #[arg(value_name = "TARGET")]
+    pub(super) target: String,
+    #[command(flatten)]
+    pub(super) form: Form,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Purge {
+    #[command(flatten)]
+    pub(super) place: Flags<Place>,
+    /// Decided before a duration ago (24h) or a time
+    #[arg(long, value_name = "TIME", value_parser = parse_moment)]
+    pub(super) older_than: Timestamp,
+    /// Do it
+    #[arg(long)]
+    pub(super) yes: bool,
+    #[command(flatten)]
+    pub(super) form: Form,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Logs {
+    #[command(flatten)]
+    pub(super) place: Flags<Place>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(super) lines: usize,
+    /// And those that come
+    #[arg(long)]
+    pub(super) follow: bool,
+    /// Only lines with this text, such as a file or correlation id
+    #[arg(long = "of", value_name = "TEXT")]
+    pub(super) containing: Option<String>,
+    #[command(flatten)]
+    pub(super) form: Form,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Submit {
+    /// Files named intent-*.json
+    #[arg(value_name = "FILE", required = true, num_args = 1..)]
+    pub(super) files: Vec<String>,
+    #[command(flatten)]
+    pub(super) wait: Wait,
+    #[command(flatten)]
+    pub(super) place: Flags<Place>,
+}
+
+/// Whether the outcome is waited for.
+#[derive(Debug, Args)]
+pub(super) struct Wait {
+    /// Wait for each status and print it; exit 0 or 8
+    #[arg(long)]
+    wait: bool,
+    /// How long to wait for all of them
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
+    timeout: Duration,
+}
+
+impl Wait {
+    pub(super) fn limit(&self) -> Option<Duration> {
+        self.wait.then_some(self.timeout)
+    }
+}
+
+fn parse_state(text: &str) -> Result<State, String> {
+    State::from_word(text).ok_or_else(|| "it is not one of waiting, running, done, failed".to_owned())
+}
+
+fn parse_limit(text: &str) -> Result<usize, String> {
+    let limit = text.parse().ok().filter(|limit| (1..=ROWS_MAX).contains(limit));
+    limit.ok_or_else(|| format!("it is not a whole number from 1 to {ROWS_MAX}"))
+}
+
+fn parse_code(text: &str) -> Result<Code, String> {
+    let entry = TABLE.iter().find(|entry| entry.id.eq_ignore_ascii_case(text) || entry.title == text);
+    entry
+        .map(|entry| entry.code)
+        .ok_or_else(|| "it is no error code such as E301 or porch-failed (docs/ERRORS.md)".to_owned())
+}
+
+/// A time, or a duration before now.
+fn parse_moment(text: &str) -> Result<Timestamp, String> {
+    if let Ok(at) = text.parse() {
+        return Ok(at);
+    }
+    let ago = parse_duration(text).ok().and_then(|ago| jiff::SignedDuration::try_from(ago).ok());
+    ago.and_then(|ago| Timestamp::now().checked_sub(ago).ok()).ok_or_else(|| {
+        "it is neither a duration such as 24h nor a time such as 2026-01-31T12:00:00Z".to_owned()
+    })
+}

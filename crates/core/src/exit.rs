@@ -1,0 +1,24 @@
+//! Exit statuses of `conductor-loop`, in one table. Scripts and the service manager decide by them; a status never changes
+//! its meaning.
+
+/// How the process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Exit {
+    /// All good; also when only interrupted work is left for the next run.
+    Good = 0,
+    /// Set-up failed, or a command could not do what it was asked.
+    SetUp = 1,
+    /// The command line or configuration is wrong.
+    Usage = 2,
+    /// The state could not be read or written.
+    State = 3,
+    /// At least one intent failed, or would fail.
+    Failed = 8,
+}
+
+impl Exit {
+    /// The number that the system is given.
+    pub const fn status(self) -> u8 {
+        self as u8
+    }
+}
