@@ -190,14 +190,15 @@ pub(super) struct Explain {
 }
 
 #[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("which").required(true)))]
 pub(super) struct Retry {
     #[command(flatten)]
     pub(super) place: Flags<Place>,
     /// Numbers or files
-    #[arg(value_name = "INTENT", required_unless_present = "failed")]
+    #[arg(value_name = "INTENT", group = "which")]
     pub(super) intents: Vec<String>,
     /// All whose newest run failed; refused files only with --code
-    #[arg(long, conflicts_with = "intents")]
+    #[arg(long, group = "which")]
     pub(super) failed: bool,
     #[command(flatten)]
     narrowed: Narrowed,
