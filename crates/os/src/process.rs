@@ -1,13 +1,15 @@
 //! Processes: groups, process descriptors, and what /proc tells about them.
 
+use crate::wake::wait_readable;
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitOptions, kill_process, kill_process_group, pidfd_open, set_child_subreaper,
     test_kill_process_group, waitpid,
 };
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 /// A process of which we know that its number has not been given to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +88,25 @@ pub fn kill(id: ProcessId) {
     if info(id.pid).is_some_and(|info| info.id == id) {
         // ESRCH: it has ended, which is what was wanted.
         let _ = pid(id.pid).map(|pid| kill_process(pid, Signal::KILL));
+    }
+}
+
+/// Whether this very process is there and has not ended.
+pub fn is_alive(id: ProcessId) -> bool {
+    info(id.pid).is_some_and(|info| info.id == id && !info.zombie)
+}
+
+/// Waits for the end of processes that were killed, which may take a moment, at most until `until`.
+pub fn wait_for_end(killed: &[ProcessId], until: Instant) {
+    for id in killed {
+        // Taken before the look, so that the number cannot have gone to another process in between.
+        let Ok(process) = descriptor(id.pid) else { continue };
+        while is_alive(*id) && Instant::now() < until {
+            let left = until.saturating_duration_since(Instant::now());
+            if wait_readable([Some(process.as_fd())], Some(left)).is_err() {
+                std::thread::sleep(Duration::from_millis(5)); // Nothing can wake us: that is what failed.
+            }
+        }
     }
 }
 

@@ -6,15 +6,16 @@ use super::orphans::RunNumber;
 use super::staging::Copy;
 use super::{Job, Program, Settings, Stop, Worker, leftovers};
 use conductor_core::outcome::{Capture, EX_TEMPFAIL, Ending, Postponed, Run};
+use conductor_os::child::{Found, Leads, StartError, Supervised};
 use conductor_os::outlet::Outage;
-use conductor_os::process::{self, ProcessId};
+use conductor_os::process;
 use conductor_os::wake::wait_readable;
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// After porch has ended, its streams are read for this long; a grandchild that holds them open does not hang us.
@@ -26,9 +27,7 @@ const ALLOWED: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
 
 struct Running<'w> {
     worker: &'w Worker,
-    child: Child,
-    pid: u32,
-    pidfd: OwnedFd,
+    child: Supervised,
     stdout: Stream,
     stderr: Stream,
     deadline: Instant,
@@ -65,23 +64,24 @@ pub(super) fn run(worker: &Worker, settings: &Settings, program: &Program, copy:
     let begin = Instant::now();
     run.command = std::iter::once(executable.display().to_string()).chain(words.iter().cloned()).collect();
     let number = worker.orphans.begin();
-    let child = match command(worker, settings, &executable, job).args(&words).spawn() {
-        Ok(child) => child,
-        Err(error) => {
+    let started = Supervised::start(command(worker, settings, &executable, job).args(&words), Leads::Group);
+    let marks = leftovers::marks(job.seq, &job.claim.sha256);
+    let running = match started {
+        Ok(child) => Running::new(worker, settings, job, child, begin),
+        Err(StartError::Unwatched(error)) => Err(error),
+        Err(StartError::NotStarted(error)) => {
             run.leftovers = worker.orphans.end(number, &[]);
             run.ending = not_started(worker, program, &error);
             return run;
         }
     };
-    match Running::new(worker, settings, job, child, begin) {
+    match running {
         Ok(running) => {
-            let marks = leftovers::marks(job.seq, &job.claim.sha256);
             let (ending, stdout, stderr, left) = running.until_its_end(number, &marks);
             let ending = looked_over(worker, settings, ending);
             Run { ending, duration: begin.elapsed(), stdout, stderr, leftovers: left, ..run }
         }
         Err(error) => {
-            let marks = leftovers::marks(job.seq, &job.claim.sha256);
             run.leftovers = leftovers::named_once(worker.orphans.end(number, &marks));
             run.ending = Ending::Unwatched { reason: error.to_string() };
             run
@@ -168,8 +168,7 @@ fn command(worker: &Worker, settings: &Settings, executable: &Path, job: &Job) -
         .current_dir(worker.slots.path_of(job.slot))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0);
+        .stderr(Stdio::piped());
     command
 }
 
@@ -178,39 +177,24 @@ impl<'w> Running<'w> {
         worker: &'w Worker,
         settings: &Settings,
         job: &Job,
-        mut child: Child,
+        mut child: Supervised,
         begin: Instant,
     ) -> io::Result<Self> {
-        let pid = child.id();
-        if let Some(info) = process::info(pid) {
+        if let Some(info) = process::info(child.id()) {
             worker.ledger.started(job.slot, job.seq, job.attempt, info.id);
         }
         let limit = super::time_limit(settings, job);
-        let prepared = process::descriptor(pid).and_then(|pidfd| {
-            let stdout = Stream::new(child.stdout.take().map(OwnedFd::from))?;
-            let stderr = Stream::new(child.stderr.take().map(OwnedFd::from))?;
-            Ok((pidfd, stdout, stderr))
-        });
-        match prepared {
-            Ok((pidfd, stdout, stderr)) => Ok(Self {
-                worker,
-                child,
-                pid,
-                pidfd,
-                stdout,
-                stderr,
-                deadline: begin + limit,
-                limit,
-                grace: settings.limits.grace,
-            }),
-            Err(error) => {
-                // Without a descriptor to wait on it cannot be supervised: it does not run on.
-                process::kill_group(pid);
-                // It was started by us and is ours to reap; there is nothing else to learn.
-                let _ = child.wait();
-                Err(error)
-            }
-        }
+        let stdout = Stream::new(child.take_stdout().map(OwnedFd::from))?;
+        let stderr = Stream::new(child.take_stderr().map(OwnedFd::from))?;
+        Ok(Self {
+            worker,
+            child,
+            stdout,
+            stderr,
+            deadline: begin + limit,
+            limit,
+            grace: settings.limits.grace,
+        })
     }
 
     fn until_its_end(
@@ -226,14 +210,8 @@ impl<'w> Running<'w> {
                 Ladder::Terminated { kill_at, .. } => Some(kill_at),
                 Ladder::Killed { .. } => None,
             };
-            let ended = match self.wait(until) {
-                Ok(ended) => ended,
-                // The system refuses to wait for several things at once. They are looked at in turn, so that neither the time
-                // limit nor a full pipe is lost.
-                Err(_) => self.look_around(until),
-            };
-            if ended {
-                break self.child.wait();
+            if self.wait(until) {
+                break self.child.reap();
             }
         };
         let left = self.end_leftovers(number, marks);
@@ -252,7 +230,7 @@ impl<'w> Running<'w> {
         match ladder {
             Ladder::Free if stop == Stop::Kill => self.kill(false),
             Ladder::Free if now >= self.deadline || stop == Stop::Terminate => {
-                process::terminate_group(self.pid);
+                self.child.terminate();
                 Ladder::Terminated { by_deadline: now >= self.deadline, kill_at: now + self.grace }
             }
             Ladder::Terminated { by_deadline, kill_at } if now >= kill_at || stop == Stop::Kill => {
@@ -263,17 +241,16 @@ impl<'w> Running<'w> {
     }
 
     fn kill(&self, by_deadline: bool) -> Ladder {
-        process::kill_group(self.pid);
+        self.child.kill();
         Ladder::Killed { by_deadline }
     }
 
     /// Waits for output, the end, the stop sign or the time. True when the process has ended.
-    fn wait(&mut self, until: Option<Instant>) -> io::Result<bool> {
-        let timeout = until.map(|until| until.saturating_duration_since(Instant::now()));
+    fn wait(&mut self, until: Option<Instant>) -> bool {
         // Once told to kill, there is nothing more to hear from the stop sign.
         let sign = (self.worker.stop.level() < Stop::Kill).then(|| self.worker.waker.as_fd());
-        let watched = [Some(self.pidfd.as_fd()), self.stdout.descriptor(), self.stderr.descriptor(), sign];
-        let [ended, out, err, signalled] = wait_readable(watched, timeout)?;
+        let watched = [self.stdout.descriptor(), self.stderr.descriptor(), sign];
+        let Found { ended, ready: [out, err, signalled] } = self.child.wait(watched, until);
         if out {
             self.stdout.drain();
         }
@@ -283,26 +260,12 @@ impl<'w> Running<'w> {
         if signalled {
             self.worker.waker.clear();
         }
-        Ok(ended)
-    }
-
-    /// A short sleep in place of a wait, then a look at everything. True when the process has ended.
-    fn look_around(&mut self, until: Option<Instant>) -> bool {
-        let left = until.map_or(LOOK, |until| until.saturating_duration_since(Instant::now()));
-        std::thread::sleep(left.min(LOOK)); // Nothing can wake us: that is what failed.
-        self.stdout.drain();
-        self.stderr.drain();
-        self.worker.waker.clear();
-        matches!(self.child.try_wait(), Ok(Some(_)) | Err(_))
+        ended
     }
 
     /// Kills what is left of the group and what escaped from it, and says what it was.
     fn end_leftovers(&self, number: RunNumber, marks: &[String]) -> Vec<String> {
-        let mut left = Vec::new();
-        if process::group_exists(self.pid) {
-            left.extend(process::group_members(self.pid).iter().map(leftovers::describe));
-            process::kill_group(self.pid);
-        }
+        let mut left: Vec<String> = self.child.end_rest().iter().map(leftovers::describe).collect();
         left.extend(self.worker.orphans.end(number, marks));
         leftovers::named_once(left)
     }
@@ -335,9 +298,4 @@ fn named(status: ExitStatus, ladder: Ladder, limit: Duration) -> Ending {
             (None, signal) => Ending::Signalled(signal.unwrap_or(0)),
         },
     }
-}
-
-/// The process a run line names, for recovery.
-pub(super) fn is_alive(id: ProcessId) -> bool {
-    process::info(id.pid).is_some_and(|info| info.id == id && !info.zombie)
 }

@@ -1,11 +1,9 @@
 //! How processes that outlive their run are named, and the porches of a daemon that was killed: those are recognised by what
 //! we recorded, by what we put into their environment, and by what they use in the staging directory.
 
-use super::external::is_alive;
 use super::ledger::RunLine;
-use super::orphans::wait_for_end;
 use conductor_core::Digest;
-use conductor_os::process::{self, ProcessId, ProcessInfo};
+use conductor_os::process::{self, ProcessId, ProcessInfo, is_alive, wait_for_end};
 use std::path::Path;
 use std::time::{Duration, Instant};
 

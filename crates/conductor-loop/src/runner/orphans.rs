@@ -4,9 +4,7 @@
 
 use super::leftovers::describe;
 use conductor_os::process::{self, ProcessId, ProcessInfo};
-use conductor_os::wake::wait_readable;
 use std::collections::BTreeSet;
-use std::os::fd::AsFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -80,7 +78,7 @@ impl Orphans {
             for process in &found {
                 process::kill(process.id);
             }
-            wait_for_end(&found.iter().map(|process| process.id).collect::<Vec<_>>(), until);
+            process::wait_for_end(&found.iter().map(|process| process.id).collect::<Vec<_>>(), until);
             let none = found.is_empty();
             ended.extend(found);
             if none || Instant::now() >= until {
@@ -127,19 +125,5 @@ impl State {
         let marked = |id: ProcessId| !marks.is_empty() && process::has_environment(id.pid, marks);
         let due = self.seen.iter().filter(|orphan| orphan.runs.is_empty() || marked(orphan.process.id));
         due.map(|orphan| orphan.process.clone()).collect()
-    }
-}
-
-/// A killed process may take a moment to end.
-pub(super) fn wait_for_end(killed: &[ProcessId], until: Instant) {
-    for id in killed {
-        // Taken before the look, so that the number cannot have gone to another process in between.
-        let Ok(process) = process::descriptor(id.pid) else { continue };
-        while super::external::is_alive(*id) && Instant::now() < until {
-            let left = until.saturating_duration_since(Instant::now());
-            if wait_readable([Some(process.as_fd())], Some(left)).is_err() {
-                std::thread::sleep(Duration::from_millis(5)); // Nothing can wake us: that is what failed.
-            }
-        }
     }
 }

@@ -4,17 +4,17 @@ use super::environment::{git_environment, left_out_of_git};
 use super::settings::Configured;
 use crate::directory::Patience;
 use crate::{Outlook, PorchError};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use conductor_os::child::{Leads, StartError, Supervised};
+use conductor_os::plain::read_whole;
 use rustix::fs::{MemfdFlags, memfd_create};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Seek, Write};
 use std::os::unix::fs::FileExt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -43,7 +43,7 @@ const LAST_WORDS: usize = 400;
 const TOLD_AFTER: Duration = Duration::from_secs(1);
 
 /// How long git has to clean up when it is stopped.
-const GRACE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+const GRACE: Duration = Duration::from_secs(1);
 
 /// How git answered.
 #[derive(Debug)]
@@ -244,27 +244,31 @@ impl<'g> Git<'g> {
         let stdin = memory_file(input).map_err(own)?;
         let (stdout, stderr) = (memory_file(&[]).map_err(own)?, memory_file(&[]).map_err(own)?);
         let shared = |file: &File| file.try_clone().map(Stdio::from);
-        let mut command = self.command(arguments)?;
+        let (mut command, leads) = self.command(arguments)?;
         command.envs(environment.iter().copied()).stdin(stdin);
         command.stdout(shared(&stdout).map_err(own)?).stderr(shared(&stderr).map_err(own)?);
-        let mut child = command.spawn().map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => {
+        let mut child = Supervised::start(&mut command, leads).map_err(|error| match error {
+            StartError::NotStarted(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.failed(arguments, "the git program is not installed", Outlook::Lasting)
             }
-            _ => self.failed(arguments, format!("git cannot be started: {error}"), Outlook::Passing),
+            StartError::NotStarted(error) => {
+                self.failed(arguments, format!("git cannot be started: {error}"), Outlook::Passing)
+            }
+            StartError::Unwatched(error) => self.failed(arguments, error.to_string(), Outlook::Passing),
         })?;
-        let waited = self.wait(&mut child, arguments, &stderr);
-        if waited.is_err() {
-            end(&mut child);
+        if let Err(error) = self.wait(&mut child, arguments, &stderr) {
+            // Asked to end, git removes its lock files. How it ends is not asked for: it is told why it had to.
+            let _ = child.end(GRACE);
+            return Err(error);
         }
-        waited?;
-        let status = child.wait().map_err(own)?;
+        let status = child.reap().map_err(own)?;
         let answer = content(stdout).map_err(own)?;
         let complaints = String::from_utf8_lossy(&content(stderr).map_err(own)?).into_owned();
         Ok(Answer { success: status.success(), signal: status.signal(), stdout: answer, stderr: complaints })
     }
 
-    fn command(&self, arguments: &[&str]) -> Result<Command, PorchError> {
+    /// The program with all it is given, and what it is to lead.
+    fn command(&self, arguments: &[&str]) -> Result<(Command, Leads), PorchError> {
         let named = std::path::absolute(self.repository).unwrap_or_else(|_| self.repository.to_owned());
         let mut command = Command::new("git");
         // Where nobody names a program that answers questions, none is asked.
@@ -295,20 +299,13 @@ impl<'g> Git<'g> {
                 command.envs(configured.for_remotes());
             }
         }
-        if may_ask {
-            conductor_os::raw::in_new_session(&mut command);
-        } else {
-            command.process_group(0);
-        }
-        Ok(command)
+        // Without a terminal, neither it nor ssh behind it can ask anybody.
+        Ok((command, if may_ask { Leads::Session } else { Leads::Group }))
     }
 
     /// Waits for the end, the deadline, or that nobody wants it any more.
-    fn wait(&self, child: &mut Child, arguments: &[&str], said: &File) -> Result<(), PorchError> {
+    fn wait(&self, child: &mut Supervised, arguments: &[&str], said: &File) -> Result<(), PorchError> {
         let begin = Instant::now();
-        let own = |error: io::Error| self.failed(arguments, error.to_string(), Outlook::Passing);
-        let process =
-            pidfd_open(Pid::from_child(child), PidfdFlags::empty()).map_err(|errno| own(errno.into()))?;
         loop {
             let left = self.patience.deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -318,7 +315,7 @@ impl<'g> Git<'g> {
                     Outlook::Passing,
                 ));
             }
-            let pause: Duration = self.patience.look()?.min(left);
+            let pause = self.patience.look()?.min(left);
             if begin.elapsed() >= TOLD_AFTER {
                 (self.patience.tell)(&format!(
                     "git {} has taken {} s; it is stopped in {} s. {}",
@@ -328,28 +325,11 @@ impl<'g> Git<'g> {
                     last_words(said)
                 ));
             }
-            let timeout = Timespec::try_from(pause).unwrap_or_default();
-            match poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&timeout)) {
-                Ok(0) | Err(rustix::io::Errno::INTR) => {}
-                Ok(_) => return Ok(()),
-                Err(errno) => return Err(own(errno.into())),
+            if child.wait([], Some(Instant::now() + pause)).ended {
+                return Ok(());
             }
         }
     }
-}
-
-/// Ends git and what it started (ssh, a remote helper). Asked to end, git removes its lock files; so it is asked first.
-fn end(child: &mut Child) {
-    let group = Pid::from_child(child);
-    // ESRCH: it has ended, which is what was wanted.
-    let _ = kill_process_group(group, Signal::TERM);
-    if let Ok(process) = pidfd_open(group, PidfdFlags::empty()) {
-        // Whether it ended or not, KILL follows.
-        let _ = poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&GRACE));
-    }
-    // Nobody may be left; then the child is reaped.
-    let _ = kill_process_group(group, Signal::KILL);
-    let _ = child.wait();
 }
 
 /// What git said last: its progress, where it shows one.
@@ -370,11 +350,9 @@ fn memory_file(content: &[u8]) -> io::Result<File> {
 }
 
 fn content(mut file: File) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
     file.rewind()?;
-    file.take(ANSWER_MAX + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > ANSWER_MAX {
-        return Err(io::Error::other("git's answer is too large"));
-    }
-    Ok(bytes)
+    read_whole(file, ANSWER_MAX).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => io::Error::other("git's answer is too large"),
+        _ => error,
+    })
 }

@@ -1,0 +1,283 @@
+//! A child process under supervision: in a process group of its own, waited for together with its streams and other descriptors,
+//! asked to end and then killed with all of its group. One that is dropped does not run on.
+
+use crate::process::{self, ProcessInfo};
+use crate::raw;
+use crate::wake::wait_any;
+use rustix::io::{Errno, ioctl_fionbio, read};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+/// How often the child is looked at where the system does not let us wait for several things at once.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What a child leads. Either way it is the first of a process group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leads {
+    /// A process group in our session.
+    Group,
+    /// A session of its own, which has no terminal to ask on.
+    Session,
+}
+
+/// Why there is no child to supervise.
+#[derive(Debug)]
+pub enum StartError {
+    /// The program was not started.
+    NotStarted(io::Error),
+    /// It was started, could not be watched, and was killed.
+    Unwatched(io::Error),
+}
+
+/// What a wait has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found<const N: usize> {
+    /// The child has ended.
+    pub ended: bool,
+    /// Which of the other descriptors are readable or closed.
+    pub ready: [bool; N],
+}
+
+/// A running child.
+#[derive(Debug)]
+pub struct Supervised {
+    child: Child,
+    descriptor: OwnedFd,
+    ended: bool,
+}
+
+impl Supervised {
+    /// Starts the program as the first of a new process group.
+    pub fn start(command: &mut Command, leads: Leads) -> Result<Self, StartError> {
+        match leads {
+            Leads::Group => drop(command.process_group(0)),
+            Leads::Session => raw::in_new_session(command),
+        }
+        let mut child = command.spawn().map_err(StartError::NotStarted)?;
+        match process::descriptor(child.id()) {
+            Ok(descriptor) => Ok(Self { child, descriptor, ended: false }),
+            Err(error) => {
+                process::kill_group(child.id());
+                // It is ours to reap; there is nothing else to learn.
+                let _ = child.wait();
+                Err(StartError::Unwatched(error))
+            }
+        }
+    }
+
+    /// Its number, which is that of its group.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Our end of its standard output, if it is a pipe and nobody has it yet.
+    pub fn take_stdout(&mut self) -> Option<ChildStdout> {
+        self.child.stdout.take()
+    }
+
+    /// Our end of its standard error, if it is a pipe and nobody has it yet.
+    pub fn take_stderr(&mut self) -> Option<ChildStderr> {
+        self.child.stderr.take()
+    }
+
+    /// Waits until it has ended, one of the others is readable or closed, or `until` is over. Where the system refuses to wait, each
+    /// call is a short sleep after which all the others count as ready, so that no time limit and no full pipe is missed.
+    pub fn wait<const N: usize>(
+        &mut self,
+        others: [Option<BorrowedFd<'_>>; N],
+        until: Option<Instant>,
+    ) -> Found<N> {
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let mut watched = vec![self.descriptor.as_fd()];
+        watched.extend(others.iter().flatten());
+        if let Ok(ready) = wait_any(&watched, left) {
+            let mut ready = ready.into_iter();
+            let ended = ready.next().unwrap_or(false);
+            return Found {
+                ended,
+                ready: others.map(|other| other.is_some() && ready.next().unwrap_or(false)),
+            };
+        }
+        std::thread::sleep(left.unwrap_or(LOOK).min(LOOK)); // Nothing can wake us: that is what failed.
+        let ended = matches!(self.child.try_wait(), Ok(Some(_)) | Err(_));
+        Found { ended, ready: others.map(|other| other.is_some()) }
+    }
+
+    /// Asks it and its group to end.
+    pub fn terminate(&self) {
+        process::terminate_group(self.id());
+    }
+
+    /// Kills it and its group.
+    pub fn kill(&self) {
+        process::kill_group(self.id());
+    }
+
+    /// Waits for its end, without a limit of time, and says how it ended.
+    pub fn reap(&mut self) -> io::Result<ExitStatus> {
+        let status = self.child.wait();
+        self.ended = true;
+        status
+    }
+
+    /// Asks it to end, and kills what is left of its group when it has ended or the time is over.
+    pub fn end(mut self, grace: Duration) -> io::Result<ExitStatus> {
+        self.terminate();
+        let until = Instant::now() + grace;
+        while Instant::now() < until && !self.wait([], Some(until)).ended {}
+        self.kill();
+        self.reap()
+    }
+
+    /// After it has ended: kills the rest of its group, and says what that was.
+    pub fn end_rest(&self) -> Vec<ProcessInfo> {
+        if !process::group_exists(self.id()) {
+            return Vec::new();
+        }
+        let rest = process::group_members(self.id());
+        self.kill();
+        rest
+    }
+}
+
+impl Drop for Supervised {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.kill();
+            // It is ours to reap; nobody asks how it ended.
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// The reading end of a pipe, read without waiting.
+#[derive(Debug)]
+pub struct Pipe(Option<OwnedFd>);
+
+/// So many reads at a time, so that no stream keeps the others waiting.
+const READS: usize = 64;
+
+impl Pipe {
+    /// Takes over the reading end; none: nothing comes.
+    pub fn new(end: Option<OwnedFd>) -> io::Result<Self> {
+        if let Some(end) = &end {
+            ioctl_fionbio(end, true)?;
+        }
+        Ok(Self(end))
+    }
+
+    /// The descriptor to wait for; none after the end of the stream.
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.0.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Hands over what is there, at most a mebibyte.
+    pub fn drain(&mut self, mut each: impl FnMut(&[u8])) {
+        let mut buffer = [0; 16 << 10];
+        for _ in 0..READS {
+            let Some(end) = &self.0 else { return };
+            match read(end, &mut buffer) {
+                Ok(0) => self.0 = None,
+                Ok(length) => each(buffer.get(..length).unwrap_or_default()),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return,
+                Err(_) => self.0 = None,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Stdio;
+
+    fn shell(script: &str) -> Supervised {
+        let mut command = Command::new("/bin/sh");
+        Supervised::start(command.args(["-c", script]).stdout(Stdio::piped()), Leads::Group).unwrap()
+    }
+
+    fn pipe(child: &mut Supervised) -> Pipe {
+        Pipe::new(child.take_stdout().map(OwnedFd::from)).unwrap()
+    }
+
+    /// Reads until the script has said something.
+    fn said(child: &mut Supervised, pipe: &mut Pipe) -> Vec<u8> {
+        let mut said = Vec::new();
+        while said.is_empty() && pipe.descriptor().is_some() {
+            child.wait([pipe.descriptor()], None);
+            pipe.drain(|bytes| said.extend_from_slice(bytes));
+        }
+        said
+    }
+
+    #[test]
+    fn output_of_any_length_is_read_and_the_end_is_noticed() {
+        let mut child = shell("head -c 300000 /dev/zero; exit 3");
+        let mut pipe = pipe(&mut child);
+        let mut total = 0;
+        while !child.wait([pipe.descriptor()], None).ended {
+            pipe.drain(|bytes| total += bytes.len());
+        }
+        pipe.drain(|bytes| total += bytes.len());
+        assert_eq!((total, child.reap().unwrap().code()), (300_000, Some(3)));
+    }
+
+    #[test]
+    fn a_wait_ends_with_its_time() {
+        let mut child = shell("sleep 60");
+        let begun = Instant::now();
+        let found = child.wait([None], Some(begun + Duration::from_millis(30)));
+        assert_eq!(found, Found { ended: false, ready: [false] });
+        assert!(begun.elapsed() >= Duration::from_millis(30));
+    }
+
+    #[test]
+    fn what_does_not_end_when_asked_is_killed_with_its_group() {
+        let mut child = shell("trap '' TERM; sleep 60 & echo $!; wait; sleep 60");
+        let mut pipe = pipe(&mut child);
+        let text = String::from_utf8(said(&mut child, &mut pipe)).unwrap();
+        let grandchild: u32 = text.trim().parse().unwrap();
+        let (begun, grace) = (Instant::now(), Duration::from_millis(100));
+        let status = child.end(grace).unwrap();
+        assert!(begun.elapsed() >= grace);
+        assert_eq!(status.signal(), Some(9));
+        let until = Instant::now() + Duration::from_secs(10);
+        while process::info(grandchild).is_some_and(|info| !info.zombie) {
+            assert!(Instant::now() < until, "{grandchild} runs on");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn what_ends_when_asked_is_given_the_time() {
+        let mut child = shell("trap 'exit 5' TERM; echo; while :; do sleep 0.01; done");
+        let mut pipe = pipe(&mut child);
+        said(&mut child, &mut pipe);
+        assert_eq!(child.end(Duration::from_mins(1)).unwrap().code(), Some(5));
+    }
+
+    #[test]
+    fn one_that_is_dropped_does_not_run_on_and_the_rest_of_a_group_is_named() {
+        let child = shell("sleep 60");
+        let id = child.id();
+        drop(child);
+        assert!(process::info(id).is_none(), "killed and reaped");
+        let mut child = shell("sleep 60 & exit 0");
+        while !child.wait([], None).ended {}
+        child.reap().unwrap();
+        let rest = child.end_rest();
+        assert_eq!(rest.iter().map(|process| process.group).collect::<Vec<_>>(), [child.id()]);
+        assert!(process::group_members(child.id()).is_empty() || child.end_rest().len() == 1);
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_not_started() {
+        let error = Supervised::start(&mut Command::new("/no/such/program"), Leads::Session).unwrap_err();
+        assert!(matches!(error, StartError::NotStarted(error) if error.kind() == io::ErrorKind::NotFound));
+    }
+}
