@@ -128,6 +128,16 @@ pub enum Verdict {
     Postpone(Postponed),
 }
 
+impl Verdict {
+    /// Whether the start counts as an attempt: porch began, or nobody can say that it did not.
+    pub fn counts(self) -> bool {
+        match self {
+            Self::Success | Self::Failure(_) | Self::Retry(_) | Self::Interrupted => true,
+            Self::Unstarted(_) | Self::Postpone(_) => false,
+        }
+    }
+}
+
 /// Why a run is put off through no fault of the intent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Postponed {

@@ -7,18 +7,34 @@ use crate::outcome::{Postponed, Verdict};
 /// Where one taken intent stands.
 ///
 /// ```text
-/// Claiming --ClaimDurable--> Waiting --Start--> Running --Ended--> Recording --Filed--> (gone)
-///                              ^  \--Duplicate-----------------------^
-///                              \--------------------- Ended(retry) --/
-/// Refused ----------------------------------------------------------> Recording
+/// Accepted -----> Claiming
+///                    | ClaimDurable
+///                    v
+/// FoundDurable -> Waiting --Start--> Handed --Began--> Running
+///                  | | ^               | |                | |
+///             Park | | +---------------|-+--Ended(again)--+ |
+///                  v | Duplicate       |                    |
+///              (parked)|               | Ended(final)       |
+///                      v               v                    |
+/// Decided ----------> Recording <------+--------------------+
+///                      | Filed
+///                      v
+///                    (gone)
 /// ```
+///
+/// A run that was interrupted leaves Handed and Running without another stage: the next start of the daemon continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// Judged and accepted; the claim is on its way to the disk. porch must not start yet.
     Claiming,
     /// The claim is durable. Waits for its turn, a worker, the rate or a retry pause.
     Waiting,
-    /// A worker has it; this attempt's start was durable before.
+    /// A worker has it in hand; this attempt's start was durable before. porch has not started.
+    Handed {
+        /// Which start this is, from 1.
+        attempt: u32,
+    },
+    /// porch was started.
     Running {
         /// Which start this is, from 1.
         attempt: u32,
@@ -27,19 +43,44 @@ pub enum Stage {
     Recording,
 }
 
+/// How an intent comes to its first stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry {
+    /// Judged and accepted.
+    Accepted,
+    /// Its claim is durable already: found at the start, or read back after it was parked.
+    FoundDurable,
+    /// Refused, or decided by an earlier daemon: its outcome is on its way.
+    Decided,
+}
+
+impl From<Entry> for Stage {
+    fn from(entry: Entry) -> Self {
+        match entry {
+            Entry::Accepted => Self::Claiming,
+            Entry::FoundDurable => Self::Waiting,
+            Entry::Decided => Self::Recording,
+        }
+    }
+}
+
 /// What can happen to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// The claim is on the disk.
     ClaimDurable,
-    /// A worker starts it.
+    /// Many of its target wait: only its number stays in memory.
+    Park,
+    /// It is handed to a worker.
     Start {
         /// Which start this is, from 1.
         attempt: u32,
     },
     /// Its turn came and it repeats the last success of its target.
     Duplicate,
-    /// The run ended.
+    /// The worker has started porch.
+    Began,
+    /// The run ended, or the start did not come about.
     Ended {
         /// The verdict drawn from it.
         verdict: Verdict,
@@ -55,8 +96,15 @@ pub enum Step {
 pub enum Then {
     /// Queue it behind the earlier ones of its target.
     Queue,
-    /// Run porch.
-    Run,
+    /// Keep only its number.
+    Park,
+    /// Hand it to a worker.
+    Run {
+        /// Which start this is.
+        attempt: u32,
+    },
+    /// Nothing before the run ends.
+    AwaitEnd,
     /// Record this final outcome.
     Record(Final),
     /// Try again after the pause for this attempt number.
@@ -97,26 +145,38 @@ pub struct Misstep {
 pub fn step(stage: Stage, step: Step) -> Result<(Option<Stage>, Then), Misstep> {
     match (stage, step) {
         (Stage::Claiming, Step::ClaimDurable) => Ok((Some(Stage::Waiting), Then::Queue)),
-        (Stage::Waiting, Step::Start { attempt }) => Ok((Some(Stage::Running { attempt }), Then::Run)),
+        (Stage::Waiting, Step::Park) => Ok((None, Then::Park)),
+        (Stage::Waiting, Step::Start { attempt }) => {
+            Ok((Some(Stage::Handed { attempt }), Then::Run { attempt }))
+        }
         (Stage::Waiting, Step::Duplicate) => Ok((Some(Stage::Recording), Then::Record(Final::Duplicate))),
-        (Stage::Running { attempt }, Step::Ended { verdict, max_attempts }) => Ok(match verdict {
-            Verdict::Success => (Some(Stage::Recording), Then::Record(Final::Success)),
-            Verdict::Failure(code) | Verdict::Unstarted(code) => {
-                (Some(Stage::Recording), Then::Record(Final::Failed(code)))
-            }
-            Verdict::Retry(code) if attempt >= max_attempts => {
-                (Some(Stage::Recording), Then::Record(Final::Failed(code)))
-            }
-            Verdict::Retry(_) => (Some(Stage::Waiting), Then::RetryAs { attempt: attempt + 1 }),
-            Verdict::Postpone(cause) => (Some(Stage::Waiting), Then::TryAgain(cause)),
-            Verdict::Interrupted => (None, Then::LeaveForNextStart),
-        }),
+        (Stage::Handed { attempt }, Step::Began) => Ok((Some(Stage::Running { attempt }), Then::AwaitEnd)),
+        // No success without a porch that did the work.
+        (Stage::Handed { .. }, Step::Ended { verdict: Verdict::Success, .. }) => Err(Misstep { stage, step }),
+        (Stage::Handed { attempt } | Stage::Running { attempt }, Step::Ended { verdict, max_attempts }) => {
+            Ok(ended(attempt, verdict, max_attempts))
+        }
         (Stage::Recording, Step::Filed) => Ok((None, Then::Forget)),
         (stage, step) => Err(Misstep { stage, step }),
     }
 }
 
-/// What a start of the daemon can find on disk of one intent (security.md 3.5).
+fn ended(attempt: u32, verdict: Verdict, max_attempts: u32) -> (Option<Stage>, Then) {
+    match verdict {
+        Verdict::Success => (Some(Stage::Recording), Then::Record(Final::Success)),
+        Verdict::Failure(code) | Verdict::Unstarted(code) => {
+            (Some(Stage::Recording), Then::Record(Final::Failed(code)))
+        }
+        Verdict::Retry(code) if attempt >= max_attempts => {
+            (Some(Stage::Recording), Then::Record(Final::Failed(code)))
+        }
+        Verdict::Retry(_) => (Some(Stage::Waiting), Then::RetryAs { attempt: attempt + 1 }),
+        Verdict::Postpone(cause) => (Some(Stage::Waiting), Then::TryAgain(cause)),
+        Verdict::Interrupted => (None, Then::LeaveForNextStart),
+    }
+}
+
+/// What a start of the daemon can find on disk of one intent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnDisk {
     /// In taken/ without a record: it was taken, perhaps looked at, nothing more.
@@ -162,13 +222,26 @@ mod tests {
 
     #[test]
     fn the_life_of_a_success() {
-        let (stage, then) = step(Stage::Claiming, Step::ClaimDurable).unwrap();
-        assert_eq!((stage, then), (Some(Stage::Waiting), Then::Queue));
-        let (stage, _) = step(Stage::Waiting, Step::Start { attempt: 1 }).unwrap();
+        let (stage, then) = step(Entry::Accepted.into(), Step::ClaimDurable).unwrap();
+        assert_eq!((stage, then), (Some(Stage::from(Entry::FoundDurable)), Then::Queue));
+        let (stage, then) = step(stage.unwrap(), Step::Start { attempt: 1 }).unwrap();
+        assert_eq!(then, Then::Run { attempt: 1 });
+        let (stage, then) = step(stage.unwrap(), Step::Began).unwrap();
+        assert_eq!(then, Then::AwaitEnd);
         let ended = Step::Ended { verdict: Verdict::Success, max_attempts: 3 };
         let (stage, then) = step(stage.unwrap(), ended).unwrap();
-        assert_eq!((stage, then), (Some(Stage::Recording), Then::Record(Final::Success)));
+        assert_eq!((stage, then), (Some(Entry::Decided.into()), Then::Record(Final::Success)));
         assert_eq!(step(Stage::Recording, Step::Filed).unwrap(), (None, Then::Forget));
+    }
+
+    #[test]
+    fn nothing_succeeds_that_did_not_begin() {
+        let handed = Stage::Handed { attempt: 1 };
+        let ended = |verdict| step(handed, Step::Ended { verdict, max_attempts: 3 });
+        assert!(ended(Verdict::Success).is_err());
+        let put_off = ended(Verdict::Postpone(Postponed::PorchMissing)).unwrap();
+        assert_eq!(put_off, (Some(Stage::Waiting), Then::TryAgain(Postponed::PorchMissing)));
+        assert!(step(Stage::Waiting, Step::Began).is_err() && step(Stage::Recording, Step::Began).is_err());
     }
 
     #[test]
@@ -185,6 +258,7 @@ mod tests {
     #[test]
     fn porch_never_starts_before_the_claim_is_durable() {
         assert!(step(Stage::Claiming, Step::Start { attempt: 1 }).is_err());
+        assert!(step(Stage::Claiming, Step::Park).is_err());
         assert!(step(Stage::Recording, Step::Start { attempt: 2 }).is_err());
     }
 

@@ -139,7 +139,7 @@ impl Life<'_> {
                 Code::HandoffGone.remedy()
             );
             self.gone = true;
-            self.bench.stop_runs(Stop::Drain);
+            self.executor.stop_runs(Stop::Drain);
             self.set_not_ready(NotReady::HandoffGone, true);
         }
     }
@@ -157,7 +157,7 @@ impl Life<'_> {
         tracing::error!(code = Code::StoreDamaged.id(), "taking and starting nothing, then ending: {what}");
         self.state_gone = Some(what);
         self.set_not_ready(NotReady::StateGone, true);
-        self.bench.stop_runs(Stop::Drain);
+        self.executor.stop_runs(Stop::Drain);
         self.stopping.get_or_insert(Stopping {
             terminate_at: now + config.live.run.grace,
             told: false,

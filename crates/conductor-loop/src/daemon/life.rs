@@ -2,9 +2,11 @@
 //! desk effects into commands, until it is drained, stopped or has lost its directory.
 
 use super::board::Board;
+use super::executor::Executor;
 use super::ground::Ground;
+use super::in_flight::{Flights, InFlight};
 use super::kept::Kept;
-use super::perform::Bench;
+use super::outcomes::Outcomes;
 use super::places::{Places, StateFiles};
 use super::questions::Questions;
 use super::recover::{Rules, Unrun, recover};
@@ -14,6 +16,7 @@ use super::set_up::{
     remember_destination, retention, start_runner,
 };
 use super::surroundings::{Lookout, Surroundings};
+use super::teller::Teller;
 use super::unfinished::key_of;
 use super::{Failure, Input, Reload, Summary, supervisor};
 use crate::clerk::{Ack, Again, Clerk, Command as ToClerk, Full, Head, Parts};
@@ -21,10 +24,10 @@ use crate::config::Config;
 use crate::control::Control;
 use crate::intake::{self, Book, Intake};
 use crate::payload::Budget;
-use crate::runner::{Bytes, Engine, Stop};
+use crate::runner::{Engine, Report, Stop};
 use crate::telemetry::{Progress, Standing};
 use conductor_core::Code;
-use conductor_core::desk::{Desk, Effect, Event};
+use conductor_core::desk::{Desk, Event};
 use conductor_core::inquiry::Held;
 use conductor_core::limits::HELD_BYTES_MAX;
 use conductor_core::ready::{NotReady, Reasons};
@@ -61,13 +64,16 @@ pub(super) struct Life<'l> {
     receiver: &'l Receiver<Input>,
     progress: &'l Progress,
     pub(super) desk: Desk,
-    pub(super) bench: Bench<'l>,
-    pub(super) workers: usize,
+    /// What the daemon knows of the intents that the desk decides about.
+    pub(super) in_flight: Flights,
+    pub(super) executor: Executor,
+    pub(super) outcomes: Outcomes,
+    pub(super) teller: Teller<'l>,
+    workers: usize,
     /// Targets that an operator holds.
     pub(super) held: BTreeMap<String, Held>,
     /// The local socket; none where it cannot be made.
     _control: Option<Control>,
-    pub(super) intake: Intake,
     /// What the intake keeps back.
     pub(super) book: Arc<Book>,
     pub(super) places: Places,
@@ -160,9 +166,11 @@ impl<'l> Life<'l> {
             held: held_targets,
             _control: control,
             desk: Desk::new(limits, None),
-            bench: Bench::new(clerk, runner, (config.fixed.mode, porch_path), (summary, Arc::clone(board))),
+            in_flight: Flights::default(),
             book: intake.book(),
-            intake,
+            executor: Executor { intake, runner, clerk },
+            outcomes: Outcomes { mode: config.fixed.mode, porch_path },
+            teller: Teller { summary, board: Arc::clone(board) },
             places,
             device,
             kept,
@@ -193,7 +201,7 @@ impl<'l> Life<'l> {
     fn say_ready(&mut self, config: &Config) {
         self.learn_of_events();
         tracing::info!(
-            handoff = %self.places.path.display(), porch = self.bench.porch_path(), mode = config.fixed.mode.as_str(),
+            handoff = %self.places.path.display(), porch = self.outcomes.porch_path, mode = config.fixed.mode.as_str(),
             workers = config.fixed.workers, events = self.no_events.is_none(), "ready"
         );
     }
@@ -205,7 +213,7 @@ impl<'l> Life<'l> {
             self.events_fail(
                 "a network or user-space file system does not tell of what others do".to_owned(),
             );
-        } else if let Some(reason) = self.intake.no_events() {
+        } else if let Some(reason) = self.executor.intake.no_events() {
             self.events_fail(reason.to_owned());
         }
     }
@@ -228,24 +236,27 @@ impl<'l> Life<'l> {
             self.desk.handle(now, Event::Hold(key_of(target)), &mut effects);
         }
         for Again { seq, .. } in &recovered.again {
+            let entered = self.in_flight.enter(*seq, InFlight::Republishing);
+            self.check(entered);
             self.desk.handle(now, Event::Recording { seq: *seq }, &mut effects);
         }
-        self.bench.republish(recovered.again);
+        self.executor.republish(recovered.again);
         for given_up in recovered.given_up {
             self.desk.handle(now, Event::Recording { seq: given_up.outcome.seq }, &mut effects);
-            self.bench.settle(given_up);
+            let settled = self.settle(given_up, None);
+            self.check(settled);
         }
         for Unrun { claim, started, last } in recovered.claims {
-            let admission = self.bench.admit(claim, Bytes::Stored, started);
+            let admission = self.admit_stored(claim, started);
             self.desk.handle(now, Event::Recovered { admission, last }, &mut effects);
         }
         for (key, waiting) in recovered.parked {
             self.desk.handle(now, Event::Parked { key, waiting }, &mut effects);
         }
         self.desk.handle(now, Event::Relooking { count: recovered.relook.len() }, &mut effects);
-        self.intake.send(intake::Command::Relook(recovered.relook));
+        self.executor.intake.send(intake::Command::Relook(recovered.relook));
         self.set_not_ready(NotReady::Starting, false);
-        self.bench.perform(effects, &self.intake);
+        self.perform(effects);
     }
 
     pub(super) fn run(mut self, config: &mut Config, reload: Reload<'_>) -> Result<End, Failure> {
@@ -255,9 +266,9 @@ impl<'l> Life<'l> {
             self.keep_period(config);
             let mut effects = Vec::new();
             self.desk.advance(now, &mut effects);
-            self.bench.perform(effects, &self.intake);
-            self.bench.set_hurry(self.desk.running() < config.fixed.workers);
-            let (done, failed) = (self.bench.summary().total(), self.bench.summary().failed);
+            self.perform(effects);
+            self.executor.clerk.set_hurry(self.desk.handed_out() < self.workers);
+            let (done, failed) = (self.teller.summary.total(), self.teller.summary.failed);
             self.progress.show(Standing {
                 done,
                 failed,
@@ -267,7 +278,7 @@ impl<'l> Life<'l> {
             if let Some(end) = self.end(config.fixed.once) {
                 return self.close(end);
             }
-            self.show(now, config.fixed.workers);
+            self.show(now);
             let timeout = self.patience(monotonic());
             let timeout = self
                 .board
@@ -285,10 +296,10 @@ impl<'l> Life<'l> {
         }
     }
 
-    fn show(&self, now: Duration, workers: usize) {
+    fn show(&self, now: Duration) {
         self.board.turn(now);
         // What is next in a worker's hand waits.
-        let running = self.desk.running().min(workers);
+        let running = self.desk.running();
         self.board.metrics.set_load(
             running,
             self.desk.unfinished().saturating_sub(running),
@@ -307,7 +318,7 @@ impl<'l> Life<'l> {
     fn keep_time(&mut self, now: Duration, config: &Config) {
         if now >= self.next_retention {
             self.next_retention = now + RETENTION_EVERY;
-            self.bench.send(ToClerk::Expire { retention: retention(config) });
+            self.executor.clerk.send(ToClerk::Expire { retention: retention(config) });
         }
         if now >= self.next_space_check {
             self.next_space_check = now + SPACE_CHECK;
@@ -327,9 +338,9 @@ impl<'l> Life<'l> {
             && now >= stopping.terminate_at
         {
             stopping.told = true;
-            self.bench.stop_runs(Stop::Terminate);
+            self.executor.stop_runs(Stop::Terminate);
             if self.reasons.contains(NotReady::DiskFull) {
-                self.bench.abandon();
+                self.executor.clerk.abandon();
             }
         }
     }
@@ -348,14 +359,12 @@ impl<'l> Life<'l> {
 
     /// Whether it is over, and how.
     fn end(&mut self, once: bool) -> Option<End> {
-        if let Some(defect) = self.bench.defect() {
-            self.fatal.get_or_insert_with(|| (Code::Defect, defect.to_owned()));
-        }
-        let settled = self.desk.running() == 0 && self.bench.recording() == 0;
+        let idle = self.desk.handed_out() == 0;
+        let settled = idle && !self.in_flight.any_recording();
         // Outcomes that cannot be written are not waited for: the next start has them again.
         let hopeless =
             |stop: &Stopping| stop.signals > 1 || (stop.told && self.reasons.contains(NotReady::DiskFull));
-        let impatient = self.stopping.as_ref().is_some_and(hopeless) && self.desk.running() == 0;
+        let impatient = idle && self.stopping.as_ref().is_some_and(hopeless);
         if self.fatal.is_some() && self.gone {
             // What was in flight went with the directory.
             return Some(End::HandoffGone);
@@ -377,12 +386,13 @@ impl<'l> Life<'l> {
 
     /// Ends all threads in the order in which they feed each other.
     fn close(mut self, end: End) -> Result<End, Failure> {
-        self.intake.stop();
-        self.bench.stop_runs(if self.fatal.is_some() { Stop::Kill } else { Stop::No });
-        self.bench.send(ToClerk::NotReady(NotReady::Stopped.into()));
+        self.executor.intake.stop();
+        self.executor.stop_runs(if self.fatal.is_some() { Stop::Kill } else { Stop::No });
+        self.executor.clerk.send(ToClerk::NotReady(NotReady::Stopped.into()));
         // Nobody is left to wait for space: what is not durable now is done again by the next start.
-        self.bench.abandon();
-        self.bench.close();
+        self.executor.clerk.abandon();
+        self.executor.runner.join();
+        self.executor.clerk.stop();
         // Answers, and a wish to stop, that came after the last turn of the loop.
         let mut told_to_stop = false;
         for input in self.receiver.try_iter() {
@@ -419,7 +429,8 @@ impl<'l> Life<'l> {
         match input {
             Input::Intake(report) => self.on_report(report),
             Input::Clerk(acks) => acks.into_iter().for_each(|ack| self.on_ack(ack)),
-            Input::Worker(ended) => self.on_ended(*ended),
+            Input::Worker(Report::Began { seq }) => self.on_began(seq),
+            Input::Worker(Report::Ended(ended)) => self.on_ended(*ended),
             Input::Place(found) => self.on_place(*found),
             Input::Reload => self.reload(config, reload),
             Input::Stop(signal) => self.on_stop(signal, config),
@@ -431,31 +442,16 @@ impl<'l> Life<'l> {
         }
     }
 
-    pub(super) fn event(&mut self, event: Event) {
-        let mut effects: Vec<Effect> = Vec::new();
-        self.desk.handle(monotonic(), event, &mut effects);
-        self.bench.perform(effects, &self.intake);
-    }
-
     fn on_ack(&mut self, ack: Ack) {
         match ack {
-            Ack::Claimed { seq, last } => {
-                self.bench.claimed(seq);
-                self.event(Event::Claimed { seq, last });
-            }
+            Ack::Claimed { seq, last } => self.on_claimed(seq, last),
             Ack::Armed { seq } => self.event(Event::Armed { seq }),
             Ack::Recalled { claim, started } => {
-                let admission = self.bench.admit(*claim, Bytes::Stored, started);
+                let admission = self.admit_stored(*claim, started);
                 self.event(Event::Recalled(admission));
             }
-            Ack::Filed { seq, archived_as } => {
-                self.bench.filed(seq, &archived_as);
-                self.event(Event::Filed { seq });
-            }
-            Ack::Republished(outcome) => {
-                self.bench.filed_again(&outcome);
-                self.event(Event::Filed { seq: outcome.seq });
-            }
+            Ack::Filed { seq, archived_as } => self.on_filed(seq, &archived_as),
+            Ack::Republished(outcome) => self.on_filed_again(&outcome),
             Ack::Committed { took, records } => self.board.metrics.committed(took, records),
             Ack::DiskFull(full) => {
                 self.clerk_waits_for_space = full.is_some();
@@ -481,8 +477,8 @@ impl<'l> Life<'l> {
             stopping.signals += 1;
             stopping.told = true;
             tracing::warn!(signal = name, "stopping at once");
-            self.bench.stop_runs(Stop::Kill);
-            self.bench.abandon();
+            self.executor.stop_runs(Stop::Kill);
+            self.executor.clerk.abandon();
             return;
         }
         tracing::info!(
@@ -491,7 +487,7 @@ impl<'l> Life<'l> {
             "stopping: nothing new is taken, running porches may end"
         );
         supervisor::stopping();
-        self.bench.stop_runs(Stop::Drain);
+        self.executor.stop_runs(Stop::Drain);
         self.stopping =
             Some(Stopping { terminate_at: monotonic() + config.live.run.grace, told: false, signals: 1 });
         self.set_not_ready(NotReady::Stopping, true);

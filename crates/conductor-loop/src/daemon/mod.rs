@@ -1,16 +1,19 @@
 //! The life of the daemon: build, recover, run, drain. Owns the desk; everything that can happen arrives as one `Input`.
 
 mod board;
+mod effects;
 mod endpoints;
 mod error_log;
 mod evidence;
+mod executor;
 mod ground;
 mod history;
+mod in_flight;
 mod kept;
 mod life;
+mod outcomes;
 mod overlap;
 mod owned;
-mod perform;
 mod places;
 mod questions;
 mod recover;
@@ -21,6 +24,7 @@ mod signals;
 mod summary;
 mod supervisor;
 mod surroundings;
+mod teller;
 mod unfinished;
 
 pub use crate::runner::LastRuns;
@@ -35,7 +39,7 @@ pub use summary::Summary;
 use crate::clerk::Ack;
 use crate::config::{Config, ConfigError};
 use crate::intake::Report;
-use crate::runner::Ended;
+use crate::runner;
 use crate::telemetry::{Metrics, Progress};
 use board::Board;
 use conductor_core::ready::NotReady;
@@ -52,7 +56,7 @@ use std::time::{Duration, Instant};
 enum Input {
     Intake(Report),
     Clerk(Vec<Ack>),
-    Worker(Box<Ended>),
+    Worker(runner::Report),
     Place(Box<surroundings::PlaceFound>),
     /// A signal that stops the daemon.
     Stop(i32),

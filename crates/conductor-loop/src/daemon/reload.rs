@@ -40,7 +40,7 @@ impl Life<'_> {
     fn apply(&mut self, config: &Config) {
         crate::telemetry::set_level(config.live.log_level);
         self.desk.apply(monotonic(), &config.live.desk);
-        self.bench.apply(config.live.run);
-        self.intake.send(ToIntake::Apply(judging(config)));
+        self.executor.runner.apply(config.live.run);
+        self.executor.intake.send(ToIntake::Apply(judging(config)));
     }
 }

@@ -64,8 +64,7 @@ impl Life<'_> {
                 self.event(Event::WriterOpen { seq });
             }
             Report::Judged(judged) => {
-                let event = self.bench.judged(*judged);
-                self.event(event);
+                self.on_judged(*judged);
             }
             Report::Vanished { seq, name } => {
                 // Nobody but us works in taken/. Whoever removed it has taken the intent back.
@@ -144,7 +143,7 @@ impl Life<'_> {
             (NotReady::DiskFull, false) => tracing::info!("there is space again"),
             (NotReady::PorchMissing, true) => tracing::error!(
                 code = Code::PorchMissing.id(),
-                porch = self.bench.porch_path(),
+                porch = self.outcomes.porch_path,
                 "porch is gone: nothing is taken or started until it is back"
             ),
             (NotReady::PorchMissing, false) => tracing::info!("porch is back"),
@@ -152,13 +151,13 @@ impl Life<'_> {
         }
         self.desk.set_not_ready(&self.reasons);
         self.board.set_not_ready(self.reasons.clone());
-        self.bench.send(ToClerk::NotReady(self.reasons.clone()));
+        self.executor.clerk.send(ToClerk::NotReady(self.reasons.clone()));
     }
 
     /// Between two listings, which may be far apart, and while nothing is listed: whether the directories are those of the start.
     pub(super) fn check_places(&self) {
         if self.stopping.is_none() && !self.gone {
-            self.intake.send(intake::Command::Check);
+            self.executor.intake.send(intake::Command::Check);
         }
     }
 

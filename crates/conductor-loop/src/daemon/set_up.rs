@@ -255,7 +255,7 @@ pub(super) fn start_runner(
         kubeconfig: config.fixed.kubeconfig.clone(),
         read_back,
     };
-    Runner::start(config.fixed.workers, settings, &places.slots, ledger, move |ended| {
-        drop(inputs.send(Input::Worker(Box::new(ended))));
+    Runner::start(config.fixed.workers, settings, &places.slots, ledger, move |report| {
+        drop(inputs.send(Input::Worker(report)));
     })
 }

@@ -142,8 +142,7 @@ impl Life<'_> {
             _ => None,
         };
         let place = ended.job.place.clone();
-        let event = self.bench.ended(ended);
-        self.event(event);
+        self.decide_end(ended);
         if let Some((cause, reason)) = met {
             self.on_withheld(&place, cause, &reason);
         } else {
@@ -173,7 +172,7 @@ impl Life<'_> {
                     code = code.id(),
                     "its bytes could not be read back, tried again in a moment: {reason}"
                 );
-                self.bench.send(ToClerk::ReadFailed);
+                self.executor.clerk.send(ToClerk::ReadFailed);
                 self.unread.insert(seq, monotonic());
                 self.set_not_ready(NotReady::StoreUnreadable, true);
             }
@@ -229,7 +228,7 @@ impl Life<'_> {
 
     /// Once a second: the program and the staging directory.
     pub(super) fn look_around(&mut self) {
-        let missing = match self.bench.program() {
+        let missing = match self.executor.runner.program() {
             None => false,
             Some(Err(reason)) => {
                 self.say_why_porch_is_missing(&reason);

@@ -1,7 +1,7 @@
 //! What the loop knows of unfinished intents, as rows with their reasons. Asking changes nothing but what is asked to change.
 
+use super::in_flight::InFlight;
 use super::life::Life;
-use super::perform::Parcel;
 use super::questions::{Ask, Load, Told};
 use crate::clerk::Command as ToClerk;
 use crate::inquiry::{Found, Lying, Subject, entry_row, is_parked, sighted_row};
@@ -10,7 +10,7 @@ use conductor_core::desk::{Event, Why};
 use conductor_core::inquiry::{Held, ROWS_MAX, Reason, Refused, Row, Selection, State};
 use conductor_core::intent::TargetKey;
 use conductor_os::monotonic;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Targets held at once: far more than anybody holds by hand.
@@ -27,39 +27,32 @@ impl Life<'_> {
             Ask::Hold(held) => self.hold(held),
             Ask::Release(target) => self.release(target),
             Ask::Purge(before) => {
-                self.bench.send(ToClerk::Retain { before });
+                self.executor.clerk.send(ToClerk::Retain { before });
                 Told::Done
             }
         }
     }
 
     fn load(&self) -> Load {
-        let active = self.active();
+        let active = self.desk.running();
         Load {
             no_events: self.no_events.clone(),
             left: self.book.left_count() as u64,
             sighted: self.desk.sighted() as u64,
-            waiting: self.desk.unfinished().saturating_sub(active.len()) as u64,
-            active: active.len() as u64,
-            oldest_waiting: self.bench.oldest_waiting(&active),
+            waiting: self.desk.unfinished().saturating_sub(active) as u64,
+            active: active as u64,
+            oldest_waiting: self.in_flight.oldest_waiting(),
             held: self.held.values().cloned().collect(),
         }
     }
 
-    /// Numbers of the intents that porch runs for: the first that were handed out and have not ended, one a worker.
-    fn active(&self) -> BTreeSet<u64> {
-        let mut handed: Vec<_> =
-            self.bench.parcels().filter_map(|(seq, parcel)| parcel.handed.map(|(at, _)| (at, seq))).collect();
-        handed.sort_unstable();
-        handed.into_iter().take(self.workers).map(|(_, seq)| seq).collect()
-    }
-
     fn rows(&self, selection: &Selection) -> Vec<Row> {
-        let (now, active, most) = (monotonic(), self.active(), selection.most.saturating_add(1));
+        let (now, most) = (monotonic(), selection.most.saturating_add(1));
         let order = self.desk.in_order();
-        let (running, waiting): (Vec<u64>, Vec<u64>) =
-            order.into_iter().partition(|seq| active.contains(seq));
-        let taken = running.into_iter().chain(waiting).filter_map(|seq| self.row(now, seq, &active));
+        let (running, waiting): (Vec<u64>, Vec<u64>) = order
+            .into_iter()
+            .partition(|seq| matches!(self.in_flight.get(*seq), Some(InFlight::Running { .. })));
+        let taken = running.into_iter().chain(waiting).filter_map(|seq| self.row(now, seq));
         // The first of their target are among the others, so that no target is missing.
         let parked = self
             .desk
@@ -82,29 +75,23 @@ impl Life<'_> {
         all.filter(wanted).take(most).collect()
     }
 
-    fn row(&self, now: Duration, seq: u64, active: &BTreeSet<u64>) -> Option<Row> {
-        let parcel = self.bench.parcel(seq)?;
-        let why = match self.desk.why(now, seq)? {
-            Why::Running { .. } if !active.contains(&seq) => Why::InHand,
-            why => why,
-        };
-        Some(unfinished_row(parcel, &why))
+    fn row(&self, now: Duration, seq: u64) -> Option<Row> {
+        unfinished_row(self.in_flight.get(seq)?, &self.desk.why(now, seq)?)
     }
 
     fn find(&self, subject: &Subject) -> Option<Found> {
-        let (now, active) = (monotonic(), self.active());
+        let now = monotonic();
         let seq = match subject {
             Subject::Number(seq) => Some(*seq),
             _ => self.desk.in_order().into_iter().find(|seq| {
-                self.bench
-                    .parcel(*seq)
-                    .is_some_and(|parcel| subject.is(&unfinished_row(parcel, &Why::Claiming)))
+                let row = self.in_flight.get(*seq).and_then(|one| unfinished_row(one, &Why::Claiming));
+                row.is_some_and(|row| subject.is(&row))
             }),
         };
-        let found = seq.and_then(|seq| Some((self.row(now, seq, &active)?, self.bench.parcel(seq)?)));
-        if let Some((row, parcel)) = found {
-            let behind = self.desk.unfinished_of(&parcel.claim.key).saturating_sub(1);
-            return Some(Found { row, runs: parcel.runs.clone(), behind });
+        let found = seq.and_then(|seq| Some((self.row(now, seq)?, self.in_flight.get(seq)?)));
+        if let Some((row, one)) = found {
+            let behind = one.claim().map_or(0, |claim| self.desk.unfinished_of(&claim.key)).saturating_sub(1);
+            return Some(Found { row, runs: one.runs().to_vec(), behind });
         }
         let alone = |row| Some(Found { row, runs: Vec::new(), behind: 0 });
         if let Some(row) = self.book.with_writer().iter().map(writer_row).find(|row| subject.is(row)) {
@@ -150,7 +137,7 @@ impl Life<'_> {
 
     fn recorded(&self, command: impl FnOnce(crossbeam_channel::Sender<()>) -> ToClerk) -> Told {
         let (durable, later) = crossbeam_channel::bounded(1);
-        self.bench.send(command(durable));
+        self.executor.clerk.send(command(durable));
         Told::Later(later)
     }
 }
@@ -166,13 +153,14 @@ fn parked_row(seq: u64, key: &TargetKey, why: &Why) -> Row {
     Row { seq: Some(seq), target: Some(key.to_string()), ..sighted_row(b"", 0, why.reason()) }
 }
 
-fn unfinished_row(parcel: &Parcel, why: &Why) -> Row {
-    let claim = &parcel.claim;
-    let (state, at, attempts) = match (why, parcel.handed) {
-        (Why::Running { .. }, Some((at, attempt))) => (State::Running, at, attempt),
-        _ => (State::Waiting, claim.taken_at, u32::try_from(parcel.runs.len()).unwrap_or(u32::MAX)),
+/// None: its claim is not known here, because it was refused or decided by an earlier daemon.
+fn unfinished_row(one: &InFlight, why: &Why) -> Option<Row> {
+    let (claim, runs) = (one.claim()?, one.runs());
+    let (state, at, attempts) = match one {
+        InFlight::Running { since, attempt, .. } => (State::Running, *since, *attempt),
+        _ => (State::Waiting, claim.taken_at, u32::try_from(runs.len()).unwrap_or(u32::MAX)),
     };
-    Row {
+    Some(Row {
         seq: Some(claim.seq),
         state,
         target: Some(claim.key.to_string()),
@@ -180,9 +168,9 @@ fn unfinished_row(parcel: &Parcel, why: &Why) -> Row {
         sha256: Some(claim.sha256),
         at: Some(at),
         attempts,
-        duration_ms: parcel.runs.last().map(|run| run.took_ms),
+        duration_ms: runs.last().map(|run| run.took_ms),
         ..sighted_row(claim.name.as_bytes(), 0, why.reason())
-    }
+    })
 }
 
 /// An entry that cannot be taken.

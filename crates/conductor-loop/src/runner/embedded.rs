@@ -35,6 +35,7 @@ pub(super) fn run(worker: &Worker, settings: &Settings, engine: &Engine, job: &J
         cancelled: &cancelled,
         tell: &|_| {},
     };
+    worker.began(job);
     let (mut stdout, mut change) = (Capture::default(), String::new());
     let ending = match engine.apply(order, &patience).map_err(|error| ending(settings, &job.place, &error)) {
         Ok(applied) => {

@@ -75,6 +75,8 @@ pub(super) fn run(worker: &Worker, settings: &Settings, program: &Program, copy:
             return run;
         }
     };
+    // Also one that cannot be watched was started.
+    worker.began(job);
     match running {
         Ok(running) => {
             let (ending, stdout, stderr, left) = running.until_its_end(number, &marks);

@@ -130,6 +130,18 @@ pub struct Ended {
     pub staged: bool,
 }
 
+/// What a worker tells.
+#[derive(Debug)]
+pub enum Report {
+    /// porch, or the engine, was started.
+    Began {
+        /// Sequence number.
+        seq: u64,
+    },
+    /// A run ended, or did not come about.
+    Ended(Box<Ended>),
+}
+
 /// How urgently running porches are to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -183,6 +195,7 @@ struct Worker {
     orphans: Arc<Orphans>,
     /// Taken while bytes are read back, so that those of one intent at a time are in memory for it.
     reading: Arc<Mutex<()>>,
+    report: Box<dyn Fn(Report) + Send>,
 }
 
 /// What a run begins with. The bytes themselves are not needed any more.
@@ -206,7 +219,7 @@ impl Runner {
         settings: Settings,
         slots: &Arc<Slots>,
         ledger: &Arc<RunLedger>,
-        report: impl Fn(Ended) + Send + Clone + 'static,
+        report: impl Fn(Report) + Send + Clone + 'static,
     ) -> io::Result<Self> {
         let (jobs, receiver) = crossbeam_channel::unbounded::<Job>();
         let wakers = (0..workers).map(|_| Waker::new()).collect::<io::Result<Vec<_>>>()?;
@@ -226,11 +239,11 @@ impl Runner {
                 waker,
                 orphans: Arc::clone(&runner.orphans),
                 reading: Arc::clone(&reading),
+                report: Box::new(report.clone()),
             };
-            let (receiver, report) = (receiver.clone(), report.clone());
+            let receiver = receiver.clone();
             let name = format!("worker-{number}");
-            let thread =
-                std::thread::Builder::new().name(name).spawn(move || worker.work(&receiver, report))?;
+            let thread = std::thread::Builder::new().name(name).spawn(move || worker.work(&receiver))?;
             runner.threads.push(thread);
         }
         Ok(runner)
@@ -318,11 +331,16 @@ impl Drop for Runner {
 }
 
 impl Worker {
-    fn work(&self, jobs: &Receiver<Job>, report: impl Fn(Ended)) {
+    fn work(&self, jobs: &Receiver<Job>) {
         for job in jobs {
             let (run, staged) = self.run(&job);
-            report(Ended { job, run, staged });
+            (self.report)(Report::Ended(Box::new(Ended { job, run, staged })));
         }
+    }
+
+    /// porch was started: from here on it runs.
+    fn began(&self, job: &Job) {
+        (self.report)(Report::Began { seq: job.seq });
     }
 
     fn run(&self, job: &Job) -> (Run, bool) {

@@ -76,8 +76,8 @@ fn bytes_that_cannot_be_read_back_are_no_attempt_and_no_file() {
         }
     });
     let settings = settings(temp.path(), read_back);
-    let (to_test, ended) = crossbeam_channel::unbounded();
-    let report = move |ended| drop(to_test.send(ended));
+    let (to_test, told) = crossbeam_channel::unbounded();
+    let report = move |report| drop(to_test.send(report));
     let mut runner = Runner::start(1, settings, &slots, &Arc::new(ledger), report).unwrap();
     for code in [Code::StoreFailed, Code::StoreDamaged, Code::StoreFailed] {
         runner.run(Job {
@@ -88,7 +88,10 @@ fn bytes_that_cannot_be_read_back_are_no_attempt_and_no_file() {
             claim: Arc::new(claim()),
             bytes: Bytes::Stored,
         });
-        let Ended { run, staged, .. } = ended.recv_timeout(Duration::from_mins(1)).unwrap();
+        let Report::Ended(ended) = told.recv_timeout(Duration::from_mins(1)).unwrap() else {
+            panic!("it began without its bytes");
+        };
+        let Ended { run, staged, .. } = *ended;
         assert!(matches!(&run.ending, Ending::NoBytes { code: found, .. } if *found == code), "{run:?}");
         assert_eq!((run.ending.verdict(), staged), (Verdict::Postpone(Postponed::NoBytes), false));
         assert!(!temp.path().join("staging/0/intent-a.json").exists(), "no file of nothing");
@@ -101,7 +104,10 @@ fn bytes_that_cannot_be_read_back_are_no_attempt_and_no_file() {
         claim: Arc::new(claim()),
         bytes: Bytes::Stored,
     });
-    let Ended { run, staged, .. } = ended.recv_timeout(Duration::from_mins(1)).unwrap();
+    let first = told.recv_timeout(Duration::from_mins(1)).unwrap();
+    assert!(matches!(first, Report::Began { seq: 7 }), "it begins before it ends: {first:?}");
+    let Report::Ended(ended) = told.recv_timeout(Duration::from_mins(1)).unwrap() else { panic!("twice") };
+    let Ended { run, staged, .. } = *ended;
     assert_eq!((run.ending, staged), (Ending::Exited(0), true));
     assert_eq!(std::fs::read(temp.path().join("staging/0/intent-a.json")).unwrap(), BYTES);
     runner.join();

@@ -98,6 +98,32 @@ fn a_porch_that_is_being_written_is_waited_for() {
 }
 
 #[test]
+fn a_start_that_did_not_come_about_is_neither_shown_nor_measured_as_a_run() {
+    let env = env();
+    let porch = env.path("bin/copied");
+    assert!(std::process::Command::new("cp").arg("/bin/true").arg(&porch).status().unwrap().success());
+    let (daemon, address) = listening(&env, &["-porch", porch.to_str().unwrap()]);
+    let measured = || {
+        let text = get(address, "/metrics").1;
+        ["conductor_start_latency_seconds_count ", "conductor_processing_duration_seconds_count "]
+            .map(|name| text.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned())
+    };
+    // Open for writing: exec says "text file busy", again and again.
+    let writer = fs::OpenOptions::new().append(true).open(&porch).unwrap();
+    env.drop_file("intent-a.json", flat("a", 3));
+    not_ready(address, "porch-missing");
+    explained(&env, "intent-a.json", "porch-missing");
+    assert_eq!(
+        (measured(), env.operate_json(&["status"]).0["active"].clone()),
+        (["0", "0"].map(str::to_owned), 0.into())
+    );
+    drop(writer);
+    assert_eq!(env.wait_status("intent-a.json")["attempts"], 1);
+    assert_eq!(measured(), ["1", "1"]);
+    daemon.stop().expect(0);
+}
+
+#[test]
 fn a_porch_that_others_may_write_is_not_run_when_it_comes_back() {
     let env = env();
     let porch = env.path("bin/p.sh");

@@ -5,22 +5,25 @@ use super::tests::{World, admission, limits, live, sighting};
 use super::*;
 use crate::Code;
 use crate::limits::TAKEN_MAX;
+use crate::outcome::Verdict;
+use crate::stage::Final;
 
 /// Counters against what they count.
 pub(super) fn audit(desk: &Desk) {
-    let armed = desk.items.values().filter(|item| item.arm != Arm::No).count();
-    assert_eq!(desk.armed, armed, "armed");
-    let running = desk.items.values().filter(|item| matches!(item.stage, Stage::Running { .. })).count();
-    assert_eq!(desk.running, running, "running");
+    let those = |is: fn(&Item) -> bool| -> HashSet<u64> {
+        desk.items.iter().filter(|(_, item)| is(item)).map(|(seq, _)| *seq).collect()
+    };
+    assert_eq!(desk.armed, those(|item| item.arm != Arm::No), "armed");
+    let is_handed = |item: &Item| matches!(item.stage, Stage::Handed { .. } | Stage::Running { .. });
+    assert_eq!(desk.handed, those(is_handed), "handed");
+    assert_eq!(desk.running, those(|item| matches!(item.stage, Stage::Running { .. })), "running");
     let used = desk.items.values().filter(|item| item.slot.is_some()).count();
     assert_eq!(desk.slots.len() + used, Desk::slot_count(&desk.limits), "slots");
     let unarmed: BTreeSet<Rank> =
         desk.items.values().filter(|item| waits_unarmed(item)).map(|item| item.rank).collect();
     assert_eq!(desk.unarmed, unarmed, "unarmed");
-    assert_eq!(desk.unfinished(), desk.items.len() + desk.recording.len() + desk.parked().count());
-    assert_eq!(desk.running(), desk.running);
-    let claiming = desk.items.values().filter(|item| item.stage == Stage::Claiming).count();
-    assert_eq!(desk.claiming, claiming, "claiming");
+    assert_eq!(desk.unfinished(), desk.items.len() + desk.decided.len() + desk.parked().count());
+    assert_eq!(desk.claiming, those(|item| item.stage == Stage::Claiming), "claiming");
 }
 
 fn waits_unarmed(item: &Item) -> bool {
@@ -64,6 +67,7 @@ fn what_was_not_asked_for_is_a_bug_and_not_a_debt() {
         (Event::Refused { seq: 1 }, no_take()),
         (Event::Claimed { seq: 1, last: None }, unknown(1)),
         (Event::Armed { seq: 1 }, unknown(1)),
+        (Event::Began { seq: 1 }, unknown(1)),
         (ended, unknown(1)),
         (Event::Filed { seq: 1 }, unknown(1)),
     ];
@@ -78,6 +82,32 @@ fn what_was_not_asked_for_is_a_bug_and_not_a_debt() {
     assert!(tell(&mut desk, Event::Filed { seq: 1 }).is_empty());
     assert_eq!(tell(&mut desk, Event::Filed { seq: 1 }), unknown(1), "once");
     assert!(tell(&mut desk, Event::Refused { seq: 2 }).is_empty());
+    audit(&desk);
+}
+
+#[test]
+fn what_a_worker_has_in_hand_runs_when_the_worker_says_so() {
+    let mut desk = bare(1, None);
+    accept(&mut desk, admission(1, "t", 5));
+    tell(&mut desk, Event::Claimed { seq: 1, last: None });
+    let ended = |verdict| Event::Ended { seq: 1, verdict, took: Duration::ZERO, jitter: 0.0 };
+    let load = |desk: &Desk| (desk.handed_out(), desk.running(), desk.why(Duration::ZERO, 1));
+    assert!(advance(&mut desk, Duration::ZERO).contains(&Effect::Run { seq: 1, attempt: 1, slot: 0 }));
+    assert_eq!(load(&desk), (1, 0, Some(Why::InHand)));
+    let bugs = tell(&mut desk, ended(Verdict::Success));
+    assert!(matches!(bugs[..], [Effect::Bug(Bug::Misstep(_))]), "no success without a run: {bugs:?}");
+    // A start that does not come about is none, and the next is the first again.
+    assert_eq!(tell(&mut desk, ended(Verdict::Postpone(Postponed::System))), [Effect::PutOff { seq: 1 }]);
+    assert_eq!((desk.handed_out(), desk.running()), (0, 0));
+    let effects = advance(&mut desk, POSTPONED_RETRY);
+    assert!(effects.contains(&Effect::Run { seq: 1, attempt: 1, slot: 0 }), "{effects:?}");
+    assert!(tell(&mut desk, Event::Began { seq: 1 }).is_empty());
+    assert_eq!(load(&desk), (1, 1, Some(Why::Running { attempt: 1 })));
+    let bugs = tell(&mut desk, Event::Began { seq: 1 });
+    assert!(matches!(bugs[..], [Effect::Bug(Bug::Misstep(_))]), "once: {bugs:?}");
+    let recorded = Effect::Record { seq: 1, outcome: Final::Success, attempts: 1, duplicate_of: None };
+    assert_eq!(tell(&mut desk, ended(Verdict::Success)), [recorded]);
+    assert_eq!((desk.handed_out(), desk.running()), (0, 0));
     audit(&desk);
 }
 

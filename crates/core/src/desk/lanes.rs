@@ -124,17 +124,17 @@ impl Lanes {
         }
     }
 
-    /// The head is finished; the lane goes on with the next or is forgotten.
-    pub(super) fn finish_head(&mut self, key: &TargetKey, seq: u64) {
-        if let Some(lane) = self.by_target.get_mut(key) {
-            debug_assert_eq!(lane.queue.front().map(|rank| rank.seq), Some(seq), "only heads finish");
-            lane.queue.pop_front();
-            lane.claimed = lane.claimed.saturating_sub(1);
-            lane.busy = false;
-            if lane.queue.is_empty() && lane.parked.is_empty() {
-                self.by_target.remove(key);
-            }
+    /// The head is finished; the lane goes on with the next or is forgotten. None: it is not the head, and only heads finish.
+    pub(super) fn finish_head(&mut self, key: &TargetKey, seq: u64) -> Option<()> {
+        let lane = self.by_target.get_mut(key)?;
+        lane.queue.front().filter(|rank| rank.seq == seq)?;
+        lane.claimed = lane.claimed.checked_sub(1)?;
+        lane.queue.pop_front();
+        lane.busy = false;
+        if lane.queue.is_empty() && lane.parked.is_empty() {
+            self.by_target.remove(key);
         }
+        Some(())
     }
 
     /// A claim of this lane became durable: it keeps its place among those in memory, or is parked when the lane has its

@@ -134,7 +134,12 @@ pub enum Event {
         /// Sequence number.
         seq: u64,
     },
-    /// A run ended.
+    /// The worker has started porch.
+    Began {
+        /// Sequence number.
+        seq: u64,
+    },
+    /// A run ended, or did not come about.
     Ended {
         /// Sequence number.
         seq: u64,
@@ -231,6 +236,11 @@ pub enum Effect {
         /// After this pause.
         pause: Duration,
     },
+    /// A start that did not come about: it waits again.
+    PutOff {
+        /// Sequence number.
+        seq: u64,
+    },
     /// An interrupted run: it stays claimed in the store.
     Left {
         /// Sequence number.
@@ -249,6 +259,12 @@ pub enum Bug {
     /// An answer to a take that nobody asked for.
     #[error("a file was judged that was not asked for")]
     NoSuchTake,
+    /// It was finished before others of its target that came earlier.
+    #[error("intent {0} was finished out of its turn")]
+    NotHead(u64),
+    /// More runs are to start than there are staging slots.
+    #[error("there is no staging slot for intent {0}")]
+    NoSlot(u64),
     /// It is about an intent that is not known.
     #[error("intent {0} is not known here")]
     Unknown(u64),

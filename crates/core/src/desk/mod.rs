@@ -1,6 +1,7 @@
 //! All intents at once: what is taken when, what runs next, what is recorded. Pure: events and the time go in,
 //! effects come out; the daemon owns the one desk and performs what it says.
 
+mod course;
 mod lanes;
 mod message;
 mod parking;
@@ -16,12 +17,13 @@ pub use why::Why;
 
 use crate::intent::TargetKey;
 use crate::limits::{
-    AHEAD_BELOW, ARMED_MAX, DeskLimits, Limits, SIGHTED_MAX, TAKES_IN_FLIGHT_MAX, UNRECORDED_MAX, retry_pause,
+    AHEAD_BELOW, ARMED_MAX, DeskLimits, Limits, SIGHTED_MAX, TAKES_IN_FLIGHT_MAX, UNRECORDED_MAX,
 };
-use crate::outcome::{Postponed, Verdict};
+use crate::outcome::Postponed;
 use crate::ready::{NotReady, Reasons};
 use crate::record::LastSuccess;
-use crate::stage::{Final, Stage, Step, Then, step};
+use crate::stage::{Entry, Stage, Step};
+use course::Moment;
 use lanes::{Lanes, Rank};
 use places::Places;
 use rate::Rate;
@@ -72,14 +74,18 @@ pub struct Desk {
     /// When the pause of a place ends.
     place_wake: Option<Duration>,
     slots: Vec<u16>,
-    running: usize,
-    armed: usize,
-    /// Numbers whose outcome is on its way to the disk without an item: refused, or found decided at start.
-    recording: HashSet<u64>,
+    /// Numbers of the intents that workers have: porch runs for them, or is to run next.
+    handed: HashSet<u64>,
+    /// Those of them for which porch was started.
+    running: HashSet<u64>,
+    /// Those whose next start is durable, or on its way to the disk.
+    armed: HashSet<u64>,
+    /// Those whose outcome is on its way to the disk without an item: refused, or found decided at start.
+    decided: HashMap<u64, Stage>,
     typical_run: Option<Duration>,
     takes_in_flight: usize,
-    /// Intents whose claim is on its way to the disk.
-    claiming: usize,
+    /// Numbers of the intents whose claim is on its way to the disk.
+    claiming: HashSet<u64>,
     /// Numbers of taken files that a writer still has open: judged later, and outside the window of takes, so that they keep
     /// nobody else waiting.
     with_writer: HashSet<u64>,
@@ -106,12 +112,13 @@ impl Desk {
             rate_wake: None,
             place_wake: None,
             slots: (0..slots).rev().collect(),
-            running: 0,
-            armed: 0,
-            recording: HashSet::new(),
+            handed: HashSet::new(),
+            running: HashSet::new(),
+            armed: HashSet::new(),
+            decided: HashMap::new(),
             typical_run: None,
             takes_in_flight: 0,
-            claiming: 0,
+            claiming: HashSet::new(),
             with_writer: HashSet::new(),
             scan: Scan::new(),
             reasons: Reasons::from(NotReady::Starting),
@@ -156,14 +163,19 @@ impl Desk {
         self.settle.shorten(now, live.debounce, live.debounce_max());
     }
 
-    /// Runs handed to workers: under way, or next in a worker's hand.
+    /// Runs handed to workers: porch was started, or is next in a worker's hand.
+    pub fn handed_out(&self) -> usize {
+        self.handed.len()
+    }
+
+    /// Runs for which porch was started.
     pub fn running(&self) -> usize {
-        self.running
+        self.running.len()
     }
 
     /// Intents taken and not finished.
     pub fn unfinished(&self) -> usize {
-        self.items.len() + self.recording.len() + self.lanes.parked()
+        self.items.len() + self.decided.len() + self.lanes.parked()
     }
 
     /// Names sighted and not taken.
@@ -220,22 +232,26 @@ impl Desk {
             }
             Event::Refused { seq } => {
                 self.judged(seq, effects);
-                self.recording.insert(seq);
+                self.enter_decided(seq);
             }
-            Event::Recording { seq } => {
-                self.recording.insert(seq);
+            Event::Recording { seq } => self.enter_decided(seq),
+            Event::Claimed { seq, last } => {
+                if let Some(item) = self.items.get(&seq) {
+                    self.lanes.learn_last(&item.key, last);
+                }
+                self.advance_one(seq, Step::ClaimDurable, now.into(), effects);
             }
-            Event::Claimed { seq, last } => self.on_claimed(seq, last, effects),
-            Event::Recovered { admission, last } => self.on_recovered(admission, last, effects),
-            Event::Recalled(admission) => self.on_recalled(admission, effects),
+            Event::Recovered { admission, last } => self.on_recovered(now, admission, last, effects),
+            Event::Recalled(admission) => self.on_recalled(now, admission, effects),
             Event::Parked { key, waiting } => self.on_parked(&key, &waiting, effects),
             Event::Armed { seq } => self.on_armed(seq, effects),
+            Event::Began { seq } => self.advance_one(seq, Step::Began, now.into(), effects),
             Event::Ended { seq, verdict, took, jitter } => {
                 // An average that follows within about eight runs.
                 self.typical_run = Some(self.typical_run.map_or(took, |typical| (typical * 7 + took) / 8));
-                self.on_ended(now, (seq, verdict, jitter), effects);
+                self.on_ended(seq, verdict, Moment { now, jitter }, effects);
             }
-            Event::Filed { seq } => self.on_filed(seq, effects),
+            Event::Filed { seq } => self.advance_one(seq, Step::Filed, now.into(), effects),
             Event::Trouble { place, cause } => self.places.set_trouble(&place, cause),
             Event::Hold(key) => {
                 if let Some(head) = self.lanes.head(&key) {
@@ -245,7 +261,7 @@ impl Desk {
             }
             Event::Release(key) => {
                 if self.lanes.release_hold(&key) {
-                    self.offer_head(&key, effects);
+                    self.offer_head(&key, now.into(), effects);
                 }
             }
         }
@@ -291,27 +307,30 @@ impl Desk {
     fn on_accepted(&mut self, now: Duration, admission: Admission, effects: &mut Vec<Effect>) {
         let seq = admission.seq;
         // One that is going to be parked is not next.
-        let arm = self.armed < ARMED_MAX && self.lanes.length(&admission.key) < self.share();
+        let arm = self.armed.len() < ARMED_MAX && self.lanes.length(&admission.key) < self.share();
         let rank = Rank::new(now, admission.priority, seq);
         self.lanes.join(&admission.key, rank);
-        let mut item = Item::new(admission, rank, Stage::Claiming);
+        self.enter(Item::new(Entry::Accepted, admission, rank));
         if arm {
-            item.arm = Arm::Asked;
-            self.armed += 1;
+            self.set_arm(seq, Arm::Asked);
         }
-        self.items.insert(seq, item);
-        self.claiming += 1;
         effects.push(Effect::Claim { seq, arm });
     }
 
-    fn on_recovered(&mut self, admission: Admission, last: Option<LastSuccess>, effects: &mut Vec<Effect>) {
-        let (seq, key) = (admission.seq, admission.key.clone());
+    fn on_recovered(
+        &mut self,
+        now: Duration,
+        admission: Admission,
+        last: Option<LastSuccess>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let seq = admission.seq;
         // Recovered intents are older than anything taken from now on.
         let rank = Rank::new(Duration::ZERO, admission.priority, seq);
-        self.lanes.join(&key, rank);
-        self.items.insert(seq, Item::new(admission, rank, Stage::Claiming));
-        self.claiming += 1;
-        self.on_claimed(seq, last, effects);
+        self.lanes.join(&admission.key, rank);
+        self.lanes.learn_last(&admission.key, last);
+        self.enter(Item::new(Entry::FoundDurable, admission, rank));
+        self.queue(seq, now.into(), effects);
     }
 
     fn on_armed(&mut self, seq: u64, effects: &mut Vec<Effect>) {
@@ -326,52 +345,20 @@ impl Desk {
         }
     }
 
-    fn on_claimed(&mut self, seq: u64, last: Option<LastSuccess>, effects: &mut Vec<Effect>) {
-        let Some(item) = self.items.get_mut(&seq) else {
-            return effects.push(Effect::Bug(Bug::Unknown(seq)));
-        };
-        if item.arm == Arm::Asked {
-            item.arm = Arm::Durable;
-        }
-        match step(item.stage, Step::ClaimDurable) {
-            Ok((stage, _)) => {
-                // It was claiming, or the step would make no sense.
-                self.claiming -= 1;
-                item.stage = stage.unwrap_or(item.stage);
-            }
-            Err(misstep) => return effects.push(Effect::Bug(misstep.into())),
-        }
-        let (key, rank) = (item.key.clone(), item.rank);
-        if item.arm == Arm::No {
-            self.unarmed.insert(rank);
-        }
-        self.lanes.learn_last(&key, last);
-        if !self.park_surplus(&key, seq, effects) {
-            self.offer_head(&key, effects);
-        }
-    }
-
     /// The head of a free lane is ready once its claim is durable, unless it repeats the lane's last success.
-    fn offer_head(&mut self, key: &TargetKey, effects: &mut Vec<Effect>) {
+    fn offer_head(&mut self, key: &TargetKey, at: Moment, effects: &mut Vec<Effect>) {
         let Some(rank) = self.lanes.free_head(key) else { return };
-        let Some(item) = self.items.get_mut(&rank.seq) else { return };
-        if item.stage != Stage::Waiting {
-            return;
-        }
-        let repeats =
-            self.lanes.last(key).filter(|last| last.name == item.name && last.sha256 == item.sha256);
-        // A start that may have happened must be brought to its end, whatever ran since.
-        let Some(last) = repeats.filter(|_| item.started == 0) else {
-            self.places.make_ready(&item.place, rank);
+        let Some(item) = self.items.get(&rank.seq).filter(|item| item.stage == Stage::Waiting) else {
             return;
         };
-        let duplicate_of = Some(last.seq);
-        item.stage = Stage::Recording;
-        let (armed, attempts) = (std::mem::replace(&mut item.arm, Arm::No) != Arm::No, item.started);
-        self.unarmed.remove(&rank);
-        self.armed -= usize::from(armed);
-        self.lanes.occupy(key);
-        effects.push(Effect::Record { seq: rank.seq, outcome: Final::Duplicate, attempts, duplicate_of });
+        let last = self.lanes.last(key);
+        let repeats = last.is_some_and(|last| last.name == item.name && last.sha256 == item.sha256);
+        // A start that may have happened must be brought to its end, whatever ran since.
+        if repeats && item.started == 0 {
+            self.advance_one(rank.seq, Step::Duplicate, at, effects);
+        } else {
+            self.places.make_ready(&item.place, rank);
+        }
     }
 
     fn start_runs(&mut self, now: Duration, effects: &mut Vec<Effect>) {
@@ -383,7 +370,7 @@ impl Desk {
         let mut to_arm = Vec::new();
         let ahead = self.typical_run.is_some_and(|typical| typical < AHEAD_BELOW);
         let hands = if ahead { 2 * self.limits.workers } else { self.limits.workers };
-        let mut free = hands.saturating_sub(self.running).min(self.slots.len());
+        let mut free = hands.saturating_sub(self.handed.len()).min(self.slots.len());
         for rank in self.places.startable(now) {
             if free == 0 || to_arm.len() >= 2 * self.limits.workers {
                 break;
@@ -405,32 +392,14 @@ impl Desk {
             self.ask_arm(rank, effects);
         }
         for rank in chosen {
-            self.start(rank, effects);
+            let attempt = self.items.get(&rank.seq).map_or(1, |item| item.started + 1);
+            self.advance_one(rank.seq, Step::Start { attempt }, now.into(), effects);
         }
-    }
-
-    fn start(&mut self, rank: Rank, effects: &mut Vec<Effect>) {
-        let (Some(slot), Some(item)) = (self.slots.pop(), self.items.get_mut(&rank.seq)) else { return };
-        let attempt = item.started + 1;
-        match step(item.stage, Step::Start { attempt }) {
-            Ok((Some(stage), _)) => item.stage = stage,
-            Ok((None, _)) => {}
-            Err(misstep) => return effects.push(Effect::Bug(misstep.into())),
-        }
-        item.started = attempt;
-        item.postponed = None;
-        item.arm = Arm::No;
-        item.slot = Some(slot);
-        self.armed -= 1;
-        self.running += 1;
-        self.places.started(&item.place, rank);
-        self.lanes.occupy(&item.key);
-        effects.push(Effect::Run { seq: rank.seq, attempt, slot });
     }
 
     /// Keeps the next starts recorded ahead, so that a worker does not wait for the disk.
     fn arm_more(&mut self, effects: &mut Vec<Effect>) {
-        while self.starts() && self.armed < ARMED_MAX {
+        while self.starts() && self.armed.len() < ARMED_MAX {
             let Some(rank) = self.unarmed.first().copied() else { return };
             self.ask_arm(rank, effects);
         }
@@ -438,77 +407,9 @@ impl Desk {
 
     fn ask_arm(&mut self, rank: Rank, effects: &mut Vec<Effect>) {
         self.unarmed.remove(&rank);
-        if let Some(item) = self.items.get_mut(&rank.seq) {
-            item.arm = Arm::Asked;
-            self.armed += 1;
+        self.set_arm(rank.seq, Arm::Asked);
+        if let Some(item) = self.items.get(&rank.seq) {
             effects.push(Effect::Arm { seq: rank.seq, attempt: item.started + 1 });
-        }
-    }
-
-    fn on_ended(
-        &mut self,
-        now: Duration,
-        (seq, verdict, jitter): (u64, Verdict, f64),
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some(item) = self.items.get_mut(&seq) else {
-            return effects.push(Effect::Bug(Bug::Unknown(seq)));
-        };
-        let max_attempts = self.limits.live.max_attempts;
-        let then = match step(item.stage, Step::Ended { verdict, max_attempts }) {
-            Ok((stage, then)) => {
-                // It was running, or the step would make no sense.
-                self.running -= 1;
-                item.stage = stage.unwrap_or(Stage::Waiting);
-                then
-            }
-            Err(misstep) => return effects.push(Effect::Bug(misstep.into())),
-        };
-        let (key, place) = (item.key.clone(), item.place.clone());
-        let postponed = if let Then::TryAgain(cause) = then { Some(cause) } else { None };
-        self.places.ended(now, &place, postponed);
-        if matches!(verdict, Verdict::Unstarted(_)) {
-            item.started -= 1;
-        }
-        match then {
-            Then::Record(outcome) => {
-                if outcome == Final::Success {
-                    let success = LastSuccess { seq, name: item.name.clone(), sha256: item.sha256 };
-                    self.lanes.set_last(&key, Some(success));
-                } else if item.started > 0 {
-                    // What it changed before it failed is not known: nothing repeats the success before it.
-                    self.lanes.set_last(&key, None);
-                }
-                effects.push(Effect::Record { seq, outcome, attempts: item.started, duplicate_of: None });
-            }
-            Then::RetryAs { attempt } => {
-                let pause = retry_pause(attempt, jitter);
-                // At once, and the slot is kept until it is durable: its run line is the proof that this start happened.
-                let rank = item.rank;
-                self.ask_arm(rank, effects);
-                self.pauses.insert((now + pause, seq));
-                effects.push(Effect::RetryAnnounced { seq, attempt, pause });
-            }
-            Then::TryAgain(cause) => {
-                // The start is recorded but did not happen: the same attempt is used again.
-                item.started -= 1;
-                item.postponed = Some(cause);
-                item.arm = Arm::Durable;
-                self.armed += 1;
-                self.free_slot(seq);
-                if place == Place::Output {
-                    self.pauses.insert((now + POSTPONED_RETRY, seq));
-                } else {
-                    // The repository pauses.
-                    self.lanes.release(&key);
-                    self.offer_head(&key, effects);
-                }
-            }
-            _ => {
-                self.free_slot(seq);
-                self.items.remove(&seq);
-                effects.push(Effect::Left { seq });
-            }
         }
     }
 
@@ -521,32 +422,8 @@ impl Desk {
             self.pauses.pop_first();
             if let Some(key) = self.items.get(&seq).map(|item| item.key.clone()) {
                 self.lanes.release(&key);
-                self.offer_head(&key, effects);
+                self.offer_head(&key, now.into(), effects);
             }
-        }
-    }
-
-    fn on_filed(&mut self, seq: u64, effects: &mut Vec<Effect>) {
-        let Some(item) = self.items.get(&seq) else {
-            if !self.recording.remove(&seq) {
-                effects.push(Effect::Bug(Bug::Unknown(seq)));
-            }
-            return;
-        };
-        if let Err(misstep) = step(item.stage, Step::Filed) {
-            return effects.push(Effect::Bug(misstep.into()));
-        }
-        let key = item.key.clone();
-        self.free_slot(seq);
-        self.items.remove(&seq);
-        self.lanes.finish_head(&key, seq);
-        self.offer_head(&key, effects);
-        self.recall_more(&key, effects);
-    }
-
-    fn free_slot(&mut self, seq: u64) {
-        if let Some(slot) = self.items.get_mut(&seq).and_then(|item| item.slot.take()) {
-            self.slots.push(slot);
         }
     }
 
@@ -576,8 +453,9 @@ impl Desk {
 }
 
 impl Item {
-    fn new(admission: Admission, rank: Rank, stage: Stage) -> Self {
+    fn new(entry: Entry, admission: Admission, rank: Rank) -> Self {
         let Admission { key, place, name, sha256, started, .. } = admission;
+        let stage = entry.into();
         Self { stage, key, place, name, sha256, rank, started, arm: Arm::No, slot: None, postponed: None }
     }
 }

@@ -5,7 +5,7 @@
 use super::{Admission, Bug, Desk, Effect, Item, Parked, Rank, Why};
 use crate::intent::TargetKey;
 use crate::limits::{PARKED_MAX, TAKEN_MAX};
-use crate::stage::Stage;
+use crate::stage::Entry;
 use std::time::Duration;
 
 impl Desk {
@@ -14,19 +14,12 @@ impl Desk {
         self.limits.memory.share(self.items.len())
     }
 
-    /// The claim of this one is durable. True: it was parked, and what belongs to it may go.
-    pub(super) fn park_surplus(&mut self, key: &TargetKey, seq: u64, effects: &mut Vec<Effect>) -> bool {
-        if !self.lanes.claim_durable(key, seq, self.share()) {
-            return false;
-        }
-        if let Some(item) = self.items.remove(&seq) {
-            self.unarmed.remove(&item.rank);
-            // A start that is recorded and does not happen is recorded again when its turn comes.
-            self.armed -= usize::from(item.arm != super::Arm::No);
-        }
+    /// Keeps nothing but the number of an intent, which its lane has.
+    pub(super) fn park(&mut self, seq: u64, effects: &mut Vec<Effect>) {
+        // A start that is recorded and does not happen is recorded again when its turn comes.
+        let Some(item) = self.remove(seq) else { return };
         effects.push(Effect::Park { seq });
-        self.recall_more(key, effects);
-        true
+        self.recall_more(&item.key, effects);
     }
 
     /// Asks for the next parked ones of a target, when few of it are left in memory.
@@ -46,14 +39,14 @@ impl Desk {
     }
 
     /// A parked one was read back: from now on it waits like any other.
-    pub(super) fn on_recalled(&mut self, admission: Admission, effects: &mut Vec<Effect>) {
+    pub(super) fn on_recalled(&mut self, now: Duration, admission: Admission, effects: &mut Vec<Effect>) {
         let (seq, key) = (admission.seq, admission.key.clone());
         let Some(rank) = self.lanes.recalled(&key, seq) else {
             return effects.push(Effect::Bug(Bug::Unknown(seq)));
         };
-        self.items.insert(seq, Item::new(admission, rank, Stage::Waiting));
+        self.enter(Item::new(Entry::FoundDurable, admission, rank));
         self.unarmed.insert(rank);
-        self.offer_head(&key, effects);
+        self.offer_head(&key, now.into(), effects);
         self.recall_more(&key, effects);
     }
 
@@ -64,12 +57,12 @@ impl Desk {
 
     /// Claims and refusals on their way to the disk: what one producer brings there delays another by no more.
     pub(super) fn unrecorded(&self) -> usize {
-        self.claiming + self.recording.len()
+        self.claiming.len() + self.decided.len()
     }
 
     /// Whether one more may be taken beside those in memory, on their way and parked.
     pub(super) fn has_room(&self) -> bool {
-        let in_memory = self.items.len() + self.recording.len() + self.being_judged();
+        let in_memory = self.items.len() + self.decided.len() + self.being_judged();
         in_memory < TAKEN_MAX && self.lanes.parked() < PARKED_MAX
     }
 

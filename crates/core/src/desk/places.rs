@@ -39,7 +39,7 @@ fn pause(cause: Postponed, times: u32) -> Duration {
 #[derive(Debug, Default)]
 struct Lot {
     ready: BTreeSet<Rank>,
-    running: usize,
+    running: BTreeSet<Rank>,
     /// What whoever watches the place has found.
     trouble: Option<Postponed>,
     /// The last run was put off: why, and until when nothing starts here.
@@ -95,13 +95,13 @@ impl Places {
     pub(super) fn started(&mut self, place: &Place, rank: Rank) {
         let lot = self.lot(place);
         lot.ready.remove(&rank);
-        lot.running += 1;
+        lot.running.insert(rank);
     }
 
     /// A run ended, and was put off or not.
-    pub(super) fn ended(&mut self, now: Duration, place: &Place, postponed: Option<Postponed>) {
+    pub(super) fn ended(&mut self, now: Duration, place: &Place, rank: Rank, postponed: Option<Postponed>) {
         let lot = self.lot(place);
-        lot.running = lot.running.saturating_sub(1);
+        lot.running.remove(&rank);
         match (place, postponed) {
             // There, the target pauses, and not the whole place: other targets have nothing to do with it.
             (Place::Output, _) => {}
@@ -121,8 +121,8 @@ impl Places {
     /// What may start now, in order. Of a repository only the first, and of all that were put off the last time only one at a
     /// time, so that remotes which hang do not take every worker.
     pub(super) fn startable(&self, now: Duration) -> impl Iterator<Item = Rank> + '_ {
-        let mut one_tries = self.repositories.values().any(|lot| lot.put_off > 0 && lot.running > 0);
-        let open = self.repositories.values().filter(|lot| lot.running == 0 && lot.is_open(now));
+        let mut one_tries = self.repositories.values().any(|lot| lot.put_off > 0 && !lot.running.is_empty());
+        let open = self.repositories.values().filter(|lot| lot.running.is_empty() && lot.is_open(now));
         let mut heads: Vec<(Rank, bool)> =
             open.filter_map(|lot| Some((*lot.ready.first()?, lot.put_off > 0))).collect();
         heads.sort_unstable();
@@ -159,7 +159,7 @@ impl Places {
 
     /// Whether the place is a repository that another run works on.
     pub(super) fn is_taken(&self, place: &Place) -> bool {
-        *place != Place::Output && self.known(place).is_some_and(|lot| lot.running > 0)
+        *place != Place::Output && self.known(place).is_some_and(|lot| !lot.running.is_empty())
     }
 
     /// Repositories whose last run was put off for this.

@@ -22,15 +22,23 @@ pub(super) struct Scan {
     listing: Listing,
     /// One must begin as soon as possible.
     wanted: bool,
-    /// When the last one ended; none while nothing but `wanted` begins the next.
-    ended_at: Option<Duration>,
-    failed: bool,
+    last: Last,
+}
+
+/// How the listing before ended, and when: the next one is due some time after that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Last {
+    /// There was none, or another one has begun since.
+    None,
+    /// It came to the directory's end.
+    Whole(Duration),
+    Failed(Duration),
 }
 
 impl Scan {
     /// The first is wanted.
     pub(super) fn new() -> Self {
-        Self { listing: Listing::Idle, wanted: true, ended_at: None, failed: false }
+        Self { listing: Listing::Idle, wanted: true, last: Last::None }
     }
 
     /// Something may have happened that nobody has seen.
@@ -39,20 +47,24 @@ impl Scan {
     }
 
     pub(super) fn on_slice(&mut self, now: Duration, complete: bool) {
-        self.listing = if complete { Listing::Idle } else { Listing::Partial };
         if complete {
-            (self.ended_at, self.failed) = (Some(now), false);
+            (self.listing, self.last) = (Listing::Idle, Last::Whole(now));
+        } else {
+            self.listing = Listing::Partial;
         }
     }
 
     pub(super) fn on_failure(&mut self, now: Duration) {
-        (self.listing, self.ended_at, self.failed) = (Listing::Idle, Some(now), true);
+        (self.listing, self.last) = (Listing::Idle, Last::Failed(now));
     }
 
     /// When the next one begins by the clock.
     pub(super) fn due_at(&self, period: Option<Duration>) -> Option<Duration> {
-        let after = if self.failed { Some(FAILED_RETRY) } else { period };
-        self.ended_at.zip(after).map(|(ended, after)| ended + after)
+        match self.last {
+            Last::None => None,
+            Last::Whole(ended) => period.map(|after| ended + after),
+            Last::Failed(ended) => Some(ended + FAILED_RETRY),
+        }
     }
 
     /// Asks for what is due: a listing from the beginning (true), or the next slice; none: nothing is.
@@ -64,7 +76,7 @@ impl Scan {
             Listing::Idle | Listing::Asked => return None,
         };
         if restart {
-            (self.wanted, self.ended_at) = (false, None);
+            (self.wanted, self.last) = (false, Last::None);
         }
         self.listing = Listing::Asked;
         Some(restart)
@@ -72,7 +84,7 @@ impl Scan {
 
     /// Whether the last listing came to the directory's end, and nothing is known that it has not seen.
     pub(super) fn is_complete(&self) -> bool {
-        self.listing == Listing::Idle && !self.wanted && !self.failed
+        self.listing == Listing::Idle && !self.wanted && !matches!(self.last, Last::Failed(_))
     }
 }
 

@@ -3,6 +3,8 @@
 use super::*;
 use crate::Code;
 use crate::limits::{DeskLimits, Memory};
+use crate::outcome::Verdict;
+use crate::stage::Final;
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
@@ -89,6 +91,7 @@ impl World {
                 Effect::Run { seq, .. } => {
                     self.started.push(seq);
                     self.running.push_back(seq);
+                    self.event(Event::Began { seq });
                 }
                 Effect::Record { seq, outcome, attempts, .. } => {
                     if outcome == Final::Success {

@@ -229,6 +229,7 @@ impl Desk {
         let item = self.items.get(&seq)?;
         Some(match item.stage {
             Stage::Claiming => Why::Claiming,
+            Stage::Handed { .. } => Why::InHand,
             Stage::Running { attempt } => Why::Running { attempt },
             Stage::Recording => Why::Recording,
             Stage::Waiting => self.why_waiting(now, item.rank, &item.key),
@@ -262,7 +263,7 @@ impl Desk {
         if let Some(at) = self.rate_wake {
             return Why::Rate { left: at.saturating_sub(now) };
         }
-        if self.running < self.limits.workers && item.is_some_and(|item| item.arm == Arm::Asked) {
+        if self.handed.len() < self.limits.workers && item.is_some_and(|item| item.arm == Arm::Asked) {
             return Why::Starting;
         }
         Why::Workers { ahead: self.places.ahead(rank) }
@@ -366,6 +367,7 @@ mod tests {
         }
         let why = |world: &World, seq| world.desk.why(world.now, seq);
         assert_eq!(why(&world, 1), Some(Why::Running { attempt: 1 }));
+        assert_eq!((world.desk.handed_out(), world.desk.running()), (1, 1));
         assert_eq!(why(&world, 2), Some(Why::Behind { seq: 1 }));
         assert_eq!(why(&world, 3), Some(Why::Workers { ahead: 0 }));
         assert_eq!(why(&world, 4), Some(Why::Workers { ahead: 1 }));

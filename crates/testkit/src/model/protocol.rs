@@ -5,7 +5,7 @@ use super::disk::{Data, Disk, Name, Place};
 use super::{Omit, Porch, Variant};
 use conductor_core::Code;
 use conductor_core::outcome::Verdict;
-use conductor_core::stage::{Final, OnDisk, Resume, Stage, Step, Then, resume, step};
+use conductor_core::stage::{Entry as Entered, Final, OnDisk, Resume, Step, Then, resume, step};
 use std::collections::BTreeMap;
 
 /// The name that a producer gives to a file so that it is called as the third intent of name 0 would be archived.
@@ -314,7 +314,8 @@ impl<'m> Daemon<'m> {
     fn live(&mut self, seq: u8, started: u32) -> Stepped {
         let entry = self.machine.store.now[&seq].clone();
         let content = entry.bytes.unwrap_or_default();
-        let (mut stage, _) = step(Stage::Claiming, Step::ClaimDurable).expect("a claim became durable");
+        let (mut stage, _) =
+            step(Entered::Accepted.into(), Step::ClaimDurable).expect("a claim became durable");
         if self.is_duplicate(seq, &entry) {
             let (_, then) = step(stage.expect("it waits"), Step::Duplicate).expect("its turn came");
             return self.record(seq, then, started);
@@ -322,8 +323,9 @@ impl<'m> Daemon<'m> {
         let mut attempt = started + 1;
         loop {
             self.arm(seq, attempt)?;
-            let (running, then) = step(stage.expect("it waits"), Step::Start { attempt }).expect("it starts");
-            assert_eq!(then, Then::Run);
+            let (handed, then) = step(stage.expect("it waits"), Step::Start { attempt }).expect("it starts");
+            assert_eq!(then, Then::Run { attempt });
+            let (running, _) = step(handed.expect("it starts"), Step::Began).expect("it begins");
             let verdict = self.porch(seq, content, attempt)?;
             let ended = Step::Ended { verdict, max_attempts: ATTEMPTS_MAX };
             let (next, then) = step(running.expect("it runs"), ended).expect("it ended");

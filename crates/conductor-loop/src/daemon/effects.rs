@@ -1,0 +1,198 @@
+//! What the loop does about each event: the desk decides, the intent in flight changes its state, the executor acts, and it is
+//! told.
+
+use super::in_flight::{End, InFlight, Intent, Mismatch};
+use super::life::Life;
+use super::outcomes::Ruling;
+use super::teller::Teller;
+use crate::clerk::Publication;
+use crate::intake::{Judged, Verdict as Judgement};
+use crate::runner::{Bytes, Ended};
+use conductor_core::Code;
+use conductor_core::desk::{Admission, Effect, Event, Place};
+use conductor_core::outcome::Verdict;
+use conductor_core::record::{Claim, LastSuccess, Outcome};
+use conductor_crypto::random_fraction;
+use conductor_os::monotonic;
+use std::sync::Arc;
+
+impl Life<'_> {
+    pub(super) fn event(&mut self, event: Event) {
+        let mut effects: Vec<Effect> = Vec::new();
+        self.desk.handle(monotonic(), event, &mut effects);
+        self.perform(effects);
+    }
+
+    /// Performs what the desk asks for. Takes are collected into one command.
+    pub(super) fn perform(&mut self, effects: Vec<Effect>) {
+        let mut takes = Vec::new();
+        for effect in effects {
+            let done = match effect {
+                Effect::Take { name, expect } => {
+                    takes.push((name, expect));
+                    Ok(())
+                }
+                Effect::Scan { restart } => {
+                    self.executor.scan(restart);
+                    Ok(())
+                }
+                Effect::Claim { seq, arm } => {
+                    let found = self.in_flight.to_claim(seq);
+                    found.map(|(claim, bytes)| self.executor.claim(claim, bytes, arm))
+                }
+                Effect::Park { seq } => self.in_flight.park(seq),
+                Effect::Recall { seqs } => {
+                    self.executor.recall(seqs);
+                    Ok(())
+                }
+                Effect::Arm { seq, attempt } => {
+                    self.executor.arm(seq, attempt);
+                    Ok(())
+                }
+                Effect::Run { seq, attempt, slot } => self.hand_out(seq, attempt, slot),
+                Effect::Record { seq, outcome, attempts, duplicate_of } => {
+                    self.record(seq, Ruling { outcome, attempts, duplicate_of })
+                }
+                Effect::RetryAnnounced { seq, attempt, pause } => {
+                    let waits = self.in_flight.wait_again(seq);
+                    waits.map(|(claim, run)| self.teller.retried(&claim, &run, attempt, pause))
+                }
+                Effect::PutOff { seq } => self.in_flight.wait_again(seq).map(drop),
+                Effect::Left { seq } => {
+                    self.in_flight.leave(seq).map(|claim| self.teller.interrupted(&claim))
+                }
+                Effect::Bug(bug) => {
+                    self.found_defect(&bug.to_string());
+                    Ok(())
+                }
+            };
+            self.check(done);
+        }
+        self.executor.take(takes);
+    }
+
+    /// The one place where what is in flight is held against what the desk and the threads say of it.
+    pub(super) fn check(&mut self, fits: Result<(), Mismatch>) {
+        if let Err(mismatch) = fits {
+            self.found_defect(&mismatch.to_string());
+        }
+    }
+
+    /// Our own books are wrong: the process must end, and what is durable goes on at the next start.
+    fn found_defect(&mut self, what: &str) {
+        Teller::defect(what);
+        self.fatal.get_or_insert_with(|| (Code::Defect, what.to_owned()));
+    }
+
+    fn hand_out(&mut self, seq: u64, attempt: u32, slot: u16) -> Result<(), Mismatch> {
+        let job = self.in_flight.hand_out(seq, attempt, slot)?;
+        Teller::handed_out(&job.claim, attempt);
+        self.executor.run(job);
+        Ok(())
+    }
+
+    fn record(&mut self, seq: u64, ruling: Ruling) -> Result<(), Mismatch> {
+        let decided = self.in_flight.decide(seq)?;
+        let claim = Arc::clone(&decided.intent.claim);
+        let publication = self.outcomes.of_ruling(decided, ruling);
+        self.settle(publication, Some(claim))
+    }
+
+    /// An outcome goes to the disk.
+    pub(super) fn settle(
+        &mut self,
+        publication: Publication,
+        claim: Option<Arc<Claim>>,
+    ) -> Result<(), Mismatch> {
+        let outcome = Box::new(publication.outcome.clone());
+        self.in_flight.enter(outcome.seq, InFlight::Recording { outcome, claim })?;
+        self.executor.settle(publication);
+        Ok(())
+    }
+
+    /// An intent whose claim is durable and whose bytes are in the store, described to the desk.
+    pub(super) fn admit_stored(&mut self, claim: Claim, started: u32) -> Admission {
+        let place = self.executor.place_of(&claim, &Bytes::Stored);
+        let (intent, admission) = described(claim, place, started);
+        let entered = self.in_flight.enter(admission.seq, InFlight::Waiting { intent, bytes: Bytes::Stored });
+        self.check(entered);
+        admission
+    }
+
+    /// A taken file was judged.
+    pub(super) fn on_judged(&mut self, judged: Judged) {
+        let seq = judged.taken.seq;
+        match judged {
+            Judged { verdict: Judgement::Accepted { claim, bytes }, .. } => {
+                Teller::accepted(&claim);
+                let place = self.executor.place_of(&claim, &Bytes::Held(bytes.clone()));
+                let (intent, admission) = described(*claim, place, 0);
+                let entered = self.in_flight.enter(seq, InFlight::Claiming { intent, bytes });
+                self.check(entered);
+                self.event(Event::Accepted(admission));
+            }
+            refused => {
+                if let Some(publication) = self.outcomes.of_refusal(refused) {
+                    let settled = self.settle(publication, None);
+                    self.check(settled);
+                }
+                self.event(Event::Refused { seq });
+            }
+        }
+    }
+
+    /// A claim is durable.
+    pub(super) fn on_claimed(&mut self, seq: u64, last: Option<LastSuccess>) {
+        let waits = self.in_flight.claimed(seq);
+        self.check(waits);
+        self.event(Event::Claimed { seq, last });
+    }
+
+    /// A worker has started porch.
+    pub(super) fn on_began(&mut self, seq: u64) {
+        let runs = self.in_flight.began(seq);
+        let fits = runs.map(|(claim, attempt)| self.teller.began(&claim, attempt));
+        self.check(fits);
+        self.event(Event::Began { seq });
+    }
+
+    /// A run ended, or did not come about.
+    pub(super) fn decide_end(&mut self, ended: Ended) {
+        let (seq, verdict, took) = (ended.job.seq, ended.run.ending.verdict(), ended.run.duration);
+        // Only a retry needs it, and the first random number costs milliseconds.
+        let jitter = if matches!(verdict, Verdict::Retry(_)) { random_fraction() } else { 0.0 };
+        let fits = self.in_flight.ended(ended);
+        let fits = fits.map(|End { claim, run, began }| self.teller.ended(&claim, &run, began));
+        self.check(fits);
+        self.event(Event::Ended { seq, verdict, took, jitter });
+    }
+
+    /// An outcome is durable and published.
+    pub(super) fn on_filed(&mut self, seq: u64, archived_as: &str) {
+        let filed = self.in_flight.filed(seq);
+        let fits = filed.map(|outcome| self.teller.filed(&outcome, archived_as));
+        self.check(fits);
+        self.event(Event::Filed { seq });
+    }
+
+    /// An outcome of an earlier daemon is published.
+    pub(super) fn on_filed_again(&mut self, outcome: &Outcome) {
+        let filed = self.in_flight.filed_again(outcome.seq);
+        let fits = filed.map(|()| self.teller.filed(outcome, &outcome.archived_as));
+        self.check(fits);
+        self.event(Event::Filed { seq: outcome.seq });
+    }
+}
+
+fn described(claim: Claim, place: Place, started: u32) -> (Intent, Admission) {
+    let admission = Admission {
+        seq: claim.seq,
+        key: claim.key.clone(),
+        place: place.clone(),
+        name: claim.name.clone(),
+        sha256: claim.sha256,
+        priority: claim.priority,
+        started,
+    };
+    (Intent { claim: Arc::new(claim), place, runs: Vec::new() }, admission)
+}

@@ -1,0 +1,391 @@
+//! What the daemon knows of each unfinished intent in memory: one map from its number to the state in which it is, each with
+//! exactly what that state needs. The desk decides about the same intents; what it asks for is held against the state here, and
+//! what does not fit is a defect of ours.
+
+use crate::clerk::Source;
+use crate::payload::Payload;
+use crate::runner::{Bytes, Ended, Job};
+use conductor_core::desk::Place;
+use conductor_core::outcome::{Run, Verdict};
+use conductor_core::record::{Claim, Outcome, RunRecord};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// An accepted intent.
+#[derive(Debug)]
+pub(super) struct Intent {
+    pub(super) claim: Arc<Claim>,
+    /// Where its run writes.
+    pub(super) place: Place,
+    /// The runs that ended.
+    pub(super) runs: Vec<RunRecord>,
+}
+
+/// Where one unfinished intent is.
+#[derive(Debug)]
+pub(super) enum InFlight {
+    /// Its claim is on the way to the disk.
+    Claiming { intent: Intent, bytes: Payload },
+    /// Its claim is durable, and it waits for its turn.
+    Waiting { intent: Intent, bytes: Bytes },
+    /// A worker has it in hand, with its bytes.
+    Handed { intent: Intent, attempt: u32 },
+    /// porch was started for it.
+    Running { intent: Intent, attempt: u32, since: jiff::Timestamp },
+    /// Its run has ended, or its start did not come about; the desk decides in the same turn what follows.
+    Ended { intent: Intent, bytes: Bytes, run: Arc<Run>, staged_in: Option<u16> },
+    /// Its outcome is on the way to the disk. Without a claim: it was refused, or given up at the start.
+    Recording { outcome: Box<Outcome>, claim: Option<Arc<Claim>> },
+    /// The clerk publishes again what an earlier daemon had decided.
+    Republishing,
+}
+
+impl InFlight {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Claiming { .. } => "claiming",
+            Self::Waiting { .. } => "waiting",
+            Self::Handed { .. } => "in a worker's hand",
+            Self::Running { .. } => "running",
+            Self::Ended { .. } => "at its end",
+            Self::Recording { .. } => "being recorded",
+            Self::Republishing => "being published again",
+        }
+    }
+
+    pub(super) fn claim(&self) -> Option<&Claim> {
+        match self {
+            Self::Claiming { intent, .. }
+            | Self::Waiting { intent, .. }
+            | Self::Handed { intent, .. }
+            | Self::Running { intent, .. }
+            | Self::Ended { intent, .. } => Some(&intent.claim),
+            Self::Recording { claim, .. } => claim.as_deref(),
+            Self::Republishing => None,
+        }
+    }
+
+    /// The runs that ended.
+    pub(super) fn runs(&self) -> &[RunRecord] {
+        match self {
+            Self::Claiming { intent, .. }
+            | Self::Waiting { intent, .. }
+            | Self::Handed { intent, .. }
+            | Self::Running { intent, .. }
+            | Self::Ended { intent, .. } => &intent.runs,
+            Self::Recording { outcome, .. } => outcome.history.as_ref().map_or(&[], |history| &history.runs),
+            Self::Republishing => &[],
+        }
+    }
+
+    /// Whether it is taken, porch does not run for it, and it has no outcome yet.
+    fn waits(&self) -> bool {
+        match self {
+            Self::Claiming { .. } | Self::Waiting { .. } | Self::Handed { .. } | Self::Ended { .. } => true,
+            Self::Running { .. } | Self::Recording { .. } | Self::Republishing => false,
+        }
+    }
+}
+
+/// What is asked of an intent does not fit the state in which it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("intent {seq} is to be {wanted}, and is {found}")]
+pub(super) struct Mismatch {
+    seq: u64,
+    wanted: &'static str,
+    found: &'static str,
+}
+
+/// A run that ended, or a start that did not come about.
+#[derive(Debug)]
+pub(super) struct End {
+    pub(super) claim: Arc<Claim>,
+    pub(super) run: Arc<Run>,
+    /// Whether porch was started.
+    pub(super) began: bool,
+}
+
+/// An intent whose outcome is decided.
+#[derive(Debug)]
+pub(super) struct Decided {
+    pub(super) intent: Intent,
+    /// The last run; none when nothing ran.
+    pub(super) run: Option<Arc<Run>>,
+    /// What is archived.
+    pub(super) source: Source,
+}
+
+/// Every unfinished intent in memory, by number, so that the first are the oldest.
+#[derive(Debug, Default)]
+pub(super) struct Flights {
+    by_seq: BTreeMap<u64, InFlight>,
+}
+
+impl Flights {
+    pub(super) fn get(&self, seq: u64) -> Option<&InFlight> {
+        self.by_seq.get(&seq)
+    }
+
+    /// Whether an outcome is on its way to the disk or to its files.
+    pub(super) fn any_recording(&self) -> bool {
+        let recording = |one: &InFlight| matches!(one, InFlight::Recording { .. } | InFlight::Republishing);
+        self.by_seq.values().any(recording)
+    }
+
+    /// When the oldest intent was taken that waits.
+    pub(super) fn oldest_waiting(&self) -> Option<jiff::Timestamp> {
+        self.by_seq.values().find(|one| one.waits())?.claim().map(|claim| claim.taken_at)
+    }
+
+    /// A new one.
+    pub(super) fn enter(&mut self, seq: u64, new: InFlight) -> Result<(), Mismatch> {
+        if let Some(there) = self.by_seq.get(&seq) {
+            return Err(Mismatch { seq, wanted: new.name(), found: there.name() });
+        }
+        self.by_seq.insert(seq, new);
+        Ok(())
+    }
+
+    /// Takes one out for a change that its state must allow, or gives it back.
+    fn take<T>(
+        &mut self,
+        seq: u64,
+        wanted: &'static str,
+        change: impl FnOnce(InFlight) -> Result<T, InFlight>,
+    ) -> Result<T, Mismatch> {
+        let Some(one) = self.by_seq.remove(&seq) else {
+            return Err(Mismatch { seq, wanted, found: "not known" });
+        };
+        change(one).map_err(|one| {
+            let found = one.name();
+            self.by_seq.insert(seq, one);
+            Mismatch { seq, wanted, found }
+        })
+    }
+
+    /// What goes into the store with its claim.
+    pub(super) fn to_claim(&self, seq: u64) -> Result<(Claim, Payload), Mismatch> {
+        match self.by_seq.get(&seq) {
+            Some(InFlight::Claiming { intent, bytes }) => Ok(((*intent.claim).clone(), bytes.clone())),
+            other => {
+                Err(Mismatch { seq, wanted: "claimed", found: other.map_or("not known", InFlight::name) })
+            }
+        }
+    }
+
+    /// The claim is durable: the bytes stay in memory only while there is room for what waits.
+    pub(super) fn claimed(&mut self, seq: u64) -> Result<(), Mismatch> {
+        let waiting = self.take(seq, "claimed", |one| match one {
+            InFlight::Claiming { intent, bytes } => {
+                let bytes = if bytes.keep() { Bytes::Held(bytes) } else { Bytes::Stored };
+                Ok(InFlight::Waiting { intent, bytes })
+            }
+            other => Err(other),
+        })?;
+        self.enter(seq, waiting)
+    }
+
+    /// Nothing of it stays but its number, which the desk has.
+    pub(super) fn park(&mut self, seq: u64) -> Result<(), Mismatch> {
+        self.take(seq, "parked", |one| match one {
+            InFlight::Waiting { .. } => Ok(()),
+            other => Err(other),
+        })
+    }
+
+    pub(super) fn hand_out(&mut self, seq: u64, attempt: u32, slot: u16) -> Result<Job, Mismatch> {
+        let (intent, bytes) = self.take(seq, "handed out", |one| match one {
+            InFlight::Waiting { intent, bytes } => Ok((intent, bytes)),
+            other => Err(other),
+        })?;
+        let (place, claim) = (intent.place.clone(), Arc::clone(&intent.claim));
+        self.enter(seq, InFlight::Handed { intent, attempt })?;
+        Ok(Job { seq, attempt, slot, place, claim, bytes })
+    }
+
+    /// porch was started. Gives the claim and which start it is.
+    pub(super) fn began(&mut self, seq: u64) -> Result<(Arc<Claim>, u32), Mismatch> {
+        let (intent, attempt) = self.take(seq, "running", |one| match one {
+            InFlight::Handed { intent, attempt } => Ok((intent, attempt)),
+            other => Err(other),
+        })?;
+        let claim = Arc::clone(&intent.claim);
+        self.enter(seq, InFlight::Running { intent, attempt, since: jiff::Timestamp::now() })?;
+        Ok((claim, attempt))
+    }
+
+    /// A run ended, or its start did not come about.
+    pub(super) fn ended(&mut self, ended: Ended) -> Result<End, Mismatch> {
+        let Ended { job, run, staged } = ended;
+        let (mut intent, began) = self.take(job.seq, "at its end", |one| match one {
+            InFlight::Handed { intent, .. } => Ok((intent, false)),
+            InFlight::Running { intent, .. } => Ok((intent, true)),
+            other => Err(other),
+        })?;
+        if !matches!(run.ending.verdict(), Verdict::Postpone(_)) {
+            intent.runs.push(super::history::run_record(job.attempt, &run));
+        }
+        let (claim, run) = (Arc::clone(&intent.claim), Arc::new(run));
+        let staged_in = staged.then_some(job.slot);
+        let ended = InFlight::Ended { intent, bytes: job.bytes, run: Arc::clone(&run), staged_in };
+        self.enter(job.seq, ended)?;
+        Ok(End { claim, run, began })
+    }
+
+    /// It waits for its next start. Gives the run that ended, which is not kept: many may wait.
+    pub(super) fn wait_again(&mut self, seq: u64) -> Result<(Arc<Claim>, Arc<Run>), Mismatch> {
+        let (intent, bytes, run) = self.take(seq, "tried again", |one| match one {
+            InFlight::Ended { intent, bytes, run, .. } => Ok((intent, bytes, run)),
+            other => Err(other),
+        })?;
+        let claim = Arc::clone(&intent.claim);
+        self.enter(seq, InFlight::Waiting { intent, bytes })?;
+        Ok((claim, run))
+    }
+
+    /// It was interrupted and stays claimed in the store.
+    pub(super) fn leave(&mut self, seq: u64) -> Result<Arc<Claim>, Mismatch> {
+        self.take(seq, "left", |one| match one {
+            InFlight::Ended { intent, .. } => Ok(intent.claim),
+            other => Err(other),
+        })
+    }
+
+    /// Its outcome is decided. It is nowhere until that enters as [`InFlight::Recording`].
+    pub(super) fn decide(&mut self, seq: u64) -> Result<Decided, Mismatch> {
+        let from = |bytes| match bytes {
+            Bytes::Held(bytes) => Source::Bytes(bytes),
+            Bytes::Stored => Source::Stored,
+        };
+        self.take(seq, "recorded", |one| match one {
+            InFlight::Waiting { intent, bytes } => Ok(Decided { intent, run: None, source: from(bytes) }),
+            InFlight::Ended { intent, bytes, run, staged_in } => {
+                let source = staged_in.map_or_else(|| from(bytes), |slot| Source::Staged { slot });
+                Ok(Decided { intent, run: Some(run), source })
+            }
+            other => Err(other),
+        })
+    }
+
+    /// Its outcome is durable and its files are made.
+    pub(super) fn filed(&mut self, seq: u64) -> Result<Box<Outcome>, Mismatch> {
+        self.take(seq, "filed", |one| match one {
+            InFlight::Recording { outcome, .. } => Ok(outcome),
+            other => Err(other),
+        })
+    }
+
+    /// The files of an earlier daemon's outcome are made again.
+    pub(super) fn filed_again(&mut self, seq: u64) -> Result<(), Mismatch> {
+        self.take(seq, "filed again", |one| match one {
+            InFlight::Republishing => Ok(()),
+            other => Err(other),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payload::Budget;
+    use conductor_core::intent::{Kind, TargetKey};
+    use conductor_core::outcome::{Capture, Ending};
+
+    fn intent(seq: u64) -> Intent {
+        let claim = Claim {
+            v: 1,
+            seq,
+            name: "intent-a.json".into(),
+            sha256: conductor_core::Digest([7; 32]),
+            size: 2,
+            uid: 0,
+            taken_at: jiff::Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(seq.cast_signed()),
+            correlation_id: "c".into(),
+            key: TargetKey { namespace: "n".into(), target: "t".into() },
+            kind: Kind::Scaling,
+            replicas: None,
+            priority: 5,
+            timeout_secs: None,
+            reason: None,
+            source: None,
+            inode: 0,
+            mtime_ns: 0,
+        };
+        Intent { claim: Arc::new(claim), place: Place::Output, runs: Vec::new() }
+    }
+
+    fn claiming(seq: u64) -> InFlight {
+        InFlight::Claiming { intent: intent(seq), bytes: Payload::new(b"{}".to_vec(), &Budget::new(1 << 20)) }
+    }
+
+    fn ended(job: Job, ending: Ending) -> Ended {
+        let run = Run {
+            ending,
+            duration: std::time::Duration::ZERO,
+            stdout: Capture::default(),
+            stderr: Capture::default(),
+            leftovers: Vec::new(),
+            change: String::new(),
+            command: Vec::new(),
+            worker: 0,
+        };
+        Ended { job, run, staged: true }
+    }
+
+    fn outcome(seq: u64) -> Box<Outcome> {
+        Box::new(Outcome::blank(seq, "intent-a.json", jiff::Timestamp::UNIX_EPOCH))
+    }
+
+    #[test]
+    fn each_state_has_what_the_next_one_needs() {
+        let mut flights = Flights::default();
+        flights.enter(1, claiming(1)).unwrap();
+        let (claim, bytes) = flights.to_claim(1).unwrap();
+        assert_eq!((claim.seq, &*bytes), (1, &b"{}"[..]));
+        flights.claimed(1).unwrap();
+        // A start that does not come about leaves no run, one that asks for another does.
+        for (attempt, ending, runs) in [(1, Ending::NoSpace, 0), (1, Ending::Exited(75), 1)] {
+            let job = flights.hand_out(1, attempt, 3).unwrap();
+            assert!(matches!(&job.bytes, Bytes::Held(bytes) if **bytes == b"{}"[..]));
+            assert_eq!(flights.oldest_waiting(), Some(claim.taken_at), "a worker's hand is no run");
+            if runs > 0 {
+                flights.began(1).unwrap();
+                assert_eq!(flights.oldest_waiting(), None);
+            }
+            let end = flights.ended(ended(job, ending)).unwrap();
+            assert_eq!(end.began, runs > 0);
+            flights.wait_again(1).unwrap();
+            assert_eq!(flights.get(1).unwrap().runs().len(), runs);
+        }
+        let job = flights.hand_out(1, 2, 4).unwrap();
+        assert_eq!(flights.began(1).unwrap().1, 2);
+        flights.ended(ended(job, Ending::Exited(0))).unwrap();
+        let decided = flights.decide(1).unwrap();
+        assert!(matches!(decided.source, Source::Staged { slot: 4 }) && decided.intent.runs.len() == 2);
+        assert!(!flights.any_recording());
+        flights.enter(1, InFlight::Recording { outcome: outcome(1), claim: None }).unwrap();
+        assert!(flights.any_recording() && flights.oldest_waiting().is_none());
+        assert_eq!(flights.filed(1).unwrap().seq, 1);
+        assert!(flights.get(1).is_none());
+    }
+
+    #[test]
+    fn what_does_not_fit_the_state_changes_nothing_and_says_both() {
+        let mut flights = Flights::default();
+        let unknown = flights.began(9).unwrap_err();
+        assert_eq!(unknown.to_string(), "intent 9 is to be running, and is not known");
+        flights.enter(1, claiming(1)).unwrap();
+        let claiming_still = "intent 1 is to be handed out, and is claiming";
+        assert_eq!(flights.hand_out(1, 1, 0).unwrap_err().to_string(), claiming_still);
+        assert!(flights.park(1).is_err() && flights.wait_again(1).is_err() && flights.leave(1).is_err());
+        assert!(flights.decide(1).is_err() && flights.filed(1).is_err() && flights.filed_again(1).is_err());
+        assert!(flights.enter(1, InFlight::Republishing).is_err(), "one number, one intent");
+        flights.claimed(1).unwrap();
+        assert!(flights.claimed(1).is_err() && flights.to_claim(1).is_err() && flights.began(1).is_err());
+        flights.park(1).unwrap();
+        assert!(flights.park(1).is_err());
+        flights.enter(2, InFlight::Republishing).unwrap();
+        assert!(flights.filed(2).is_err(), "it was not recorded now");
+        flights.filed_again(2).unwrap();
+    }
+}
