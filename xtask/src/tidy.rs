@@ -117,7 +117,7 @@ fn arrows_are_read_from_all_forms_of_use() {
 const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     ("cli", &["config", "daemon", "commands", "telemetry"]),
-    ("commands", &["config", "daemon", "clerk", "control", "inquiry", "store", "handoff"]),
+    ("commands", &["config", "daemon", "control", "inquiry", "store", "handoff"]),
     ("config", &[]),
     (
         "daemon",
@@ -136,14 +136,14 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("admin", &[]),
-    ("control", &[]),
-    ("inquiry", &["store"]),
+    ("control", &["handoff"]),
+    ("inquiry", &["store", "handoff"]),
     ("intake", &["handoff", "payload"]),
     ("runner", &["handoff", "payload"]),
     ("clerk", &["store", "handoff", "payload"]),
     ("telemetry", &[]),
     ("store", &[]),
-    ("handoff", &[]),
+    ("handoff", &["config", "store"]),
     ("payload", &[]),
 ];
 
@@ -165,6 +165,41 @@ fn modules_depend_in_one_direction_only() {
                 "{path}: {own} must not use {named}"
             );
         }
+    }
+}
+
+/// The names of the parts of a handoff directory, as text in code.
+#[derive(Default)]
+struct Spelled(BTreeSet<String>);
+
+impl<'a> Visit<'a> for Spelled {
+    fn visit_item_mod(&mut self, module: &'a syn::ItemMod) {
+        if !module.attrs.iter().any(is_test_only) {
+            visit::visit_item_mod(self, module);
+        }
+    }
+
+    fn visit_lit_str(&mut self, literal: &'a syn::LitStr) {
+        let text = literal.value();
+        let is_part = |name: &str| text == name || text.starts_with(&format!("{name}/"));
+        if [".conductor", ".conductor-state.json", "drafts"].into_iter().any(is_part) {
+            self.0.insert(text);
+        }
+    }
+}
+
+#[test]
+fn only_the_handoff_module_spells_what_lies_in_a_handoff_directory() {
+    let spelled = |text: &str| {
+        let mut spelled = Spelled::default();
+        spelled.visit_file(&syn::parse_file(text).unwrap());
+        spelled.0
+    };
+    assert_eq!(spelled("fn f() { g(\".conductor/taken\") }").len(), 1);
+    for (path, text) in sources(&["crates/conductor-loop/src"]) {
+        let is_its_own = path.contains("/src/handoff/") || path.contains("/tests") || path.contains("/cli/");
+        let found = spelled(&text);
+        assert!(is_its_own || found.is_empty(), "{path}: {found:?} are names of handoff::layout");
     }
 }
 

@@ -2,17 +2,14 @@
 //! whether the daemon is ready. It is a view: nothing is read back from it but the fact that there is a store.
 
 use super::files::{Piece, replace};
+use crate::handoff::layout::HEAD as FILE;
+use crate::handoff::{HEAD_FORMAT as FORMAT, HeadBody};
 use crate::store::{Counts, Store};
 use conductor_core::ready::{NotReady, Reasons};
 use conductor_core::record::{one_line, rfc3339};
 use conductor_os::dir::Dir;
-use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
-/// Name of the head in the handoff directory.
-pub const FILE: &str = ".conductor-state.json";
-/// `format` of a head, which tells it from the state file of the Go version.
-pub const FORMAT: &str = "conductor-loop state head";
 /// Outcomes change the head at most this often.
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -25,29 +22,6 @@ pub struct Head {
     checked_at: Instant,
     /// Whether it was said that it cannot be written.
     complained: bool,
-}
-
-/// The file's content.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct HeadBody {
-    /// [`FORMAT`].
-    pub format: String,
-    /// Version of the store.
-    pub version: u32,
-    /// The store.
-    pub store: String,
-    /// Whether records are encrypted.
-    pub sealed: bool,
-    /// Whether new files are taken.
-    pub ready: bool,
-    /// Why not.
-    pub not_ready: Vec<String>,
-    /// Totals.
-    pub counts: Counts,
-    /// The last sequence number.
-    pub last_seq: u64,
-    /// When this was written.
-    pub updated_at: String,
 }
 
 impl Head {

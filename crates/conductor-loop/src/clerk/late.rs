@@ -3,6 +3,7 @@
 
 use super::{Desk, Stopped};
 use crate::clerk::publish::{Filing, Progress, PublishError};
+use crate::handoff::layout::{DRAFTS, private};
 use conductor_core::Code;
 use conductor_os::dir::{Dir, Kind};
 use conductor_os::remade::Leaving;
@@ -10,8 +11,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Name of the directory of drafts in the private directory.
-pub const DRAFTS: &str = "drafts";
 /// How soon statuses are tried again.
 const RETRY: Duration = Duration::from_secs(2);
 /// So many are tried again by the clock; what comes after waits for the next start.
@@ -68,7 +67,8 @@ impl<R: Fn(Vec<super::Ack>)> Desk<R> {
                 self.places.drafts = Arc::new(made);
                 if !std::mem::replace(&mut self.drafts_told, true) {
                     tracing::warn!(
-                        "somebody removed, replaced or closed .conductor/{DRAFTS}; it was made again (said once)"
+                        "somebody removed, replaced or closed {}; it was made again (said once)",
+                        private(DRAFTS)
                     );
                 }
                 true
@@ -76,7 +76,7 @@ impl<R: Fn(Vec<super::Ack>)> Desk<R> {
             Err(error) => {
                 if !std::mem::replace(&mut self.drafts_told, true) {
                     let code = Code::StoreFailed.id();
-                    tracing::error!(code, %error, "making .conductor/{DRAFTS} again (said once)");
+                    tracing::error!(code, %error, "making {} again (said once)", private(DRAFTS));
                 }
                 false
             }

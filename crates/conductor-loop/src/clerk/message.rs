@@ -1,38 +1,14 @@
 //! What the clerk is asked for and what it answers, and the values both carry.
 
-use crate::handoff::Slots;
 use crate::payload::Payload;
 use conductor_core::Code;
 use conductor_core::inquiry::Held;
 use conductor_core::name::TakenName;
 use conductor_core::ready::Reasons;
 use conductor_core::record::{Claim, LastSuccess, Outcome};
-use conductor_os::dir::Dir;
 use crossbeam_channel::Sender;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
-
-/// Where files go. All on one file system.
-#[derive(Debug)]
-pub struct Places {
-    /// The handoff directory.
-    pub handoff: Arc<Dir>,
-    /// Taken files.
-    pub taken: Arc<Dir>,
-    /// .conductor/
-    pub private: Arc<Dir>,
-    /// Temporary files of the clerk.
-    pub drafts: Arc<Dir>,
-    /// Staging slots: private copies that porch reads.
-    pub slots: Arc<Slots>,
-    /// processed/
-    pub processed: Arc<Dir>,
-    /// failed/
-    pub failed: Arc<Dir>,
-    /// status/
-    pub status: Arc<Dir>,
-}
 
 /// Where the archived file comes from.
 #[derive(Debug, Clone)]

@@ -15,11 +15,10 @@ mod retention;
 #[cfg(test)]
 mod tests;
 
-pub use head::{FILE as HEAD_FILE, FORMAT as HEAD_FORMAT, Head, HeadBody};
-pub use late::DRAFTS;
-pub use message::{Ack, Again, Command, Full, Places, Publication, PublicationKind, Source};
+pub use head::Head;
+pub use message::{Ack, Again, Command, Full, Publication, PublicationKind, Source};
 
-use crate::handoff::TakenFiles;
+use crate::handoff::{Dirs, TakenFiles};
 use crate::payload::Payload;
 use crate::store::{Batch, Kept, Start, Store, StoreError};
 use conductor_core::Code;
@@ -57,7 +56,7 @@ const SPACE_RETRY: Duration = Duration::from_secs(1);
 /// What a clerk works with.
 pub struct Parts {
     /// Where files go.
-    pub places: Places,
+    pub places: Dirs,
     /// Where the embedded engine writes packages, if it is what runs.
     pub packages: Option<Arc<Outlet>>,
     /// The state.
@@ -139,7 +138,7 @@ impl Drop for Clerk {
 
 /// The clerk's own table: what lies between commit and DONE.
 struct Desk<R> {
-    places: Places,
+    places: Dirs,
     /// Where the embedded engine writes packages, if it is what runs.
     packages: Option<PackageSync>,
     abandon: Arc<AtomicBool>,
@@ -170,7 +169,7 @@ struct Desk<R> {
 
 /// [`Parts`], with the sync of the packages started.
 struct Office {
-    places: Places,
+    places: Dirs,
     packages: Option<PackageSync>,
     store: Arc<Store>,
     head: Head,

@@ -6,8 +6,8 @@
 //! takes another name, which is recorded before a file gets it.
 
 use super::files::{Found, Piece, compare, draft, replace, set_aside};
-use super::{Places, Publication, PublicationKind, Source};
-use crate::handoff::TakenFiles;
+use super::{Publication, PublicationKind, Source};
+use crate::handoff::{Archive, ArchivedAs, Dirs, TakenFiles};
 use crate::store::{Owners, Store, StoreError};
 use conductor_core::name::{TakenAt, TakenName, archive_names, error_log_name, status_name};
 use conductor_core::record::{Outcome, Status};
@@ -79,22 +79,20 @@ fn failed(what: String) -> impl FnOnce(io::Error) -> PublishError {
 }
 
 /// The directory where an outcome's file is archived, and its name in paths.
-pub(super) fn archive<'p>(places: &'p Places, outcome: &Outcome) -> (&'static str, &'p Dir) {
-    match outcome.status {
-        Status::Success => ("processed", &places.processed),
-        Status::Failed => ("failed", &places.failed),
-    }
+pub(super) fn archive<'p>(places: &'p Dirs, outcome: &Outcome) -> (&'static str, &'p Dir) {
+    let archive = Archive::of(outcome.status);
+    (archive.folder(), places.archive(archive))
 }
 
 /// The archived name without its directory.
 pub(super) fn archived_name(outcome: &Outcome) -> &str {
-    outcome.archived_as.rsplit('/').next().unwrap_or_default()
+    ArchivedAs::parse(&outcome.archived_as).map_or("", |at| at.name)
 }
 
 /// Chooses the archived path: of the names that are possible the first that no remembered outcome owns, that is not
 /// reserved, and of which there is neither file nor error log.
 pub(super) fn choose_name(
-    places: &Places,
+    places: &Dirs,
     owners: &Owners,
     outcome: &Outcome,
     reserved: &HashSet<String>,
@@ -115,7 +113,7 @@ pub(super) fn choose_name(
 }
 
 /// Publishes what is not published yet.
-pub(super) fn publish(places: &Places, store: &Store, filing: &mut Filing) -> Result<(), PublishError> {
+pub(super) fn publish(places: &Dirs, store: &Store, filing: &mut Filing) -> Result<(), PublishError> {
     let Filing { publication, progress } = filing;
     if *progress == Progress::Nothing {
         place_archive(places, store, publication)?;
@@ -135,7 +133,7 @@ pub(super) fn publish(places: &Places, store: &Store, filing: &mut Filing) -> Re
 }
 
 /// At the recorded name, and at no other.
-fn place_archive(places: &Places, store: &Store, publication: &Publication) -> Result<(), PublishError> {
+fn place_archive(places: &Dirs, store: &Store, publication: &Publication) -> Result<(), PublishError> {
     let Publication { outcome, source, kind, .. } = publication;
     let (label, dir) = archive(places, outcome);
     let name = archived_name(outcome);
@@ -170,7 +168,7 @@ fn from_store<T>(store: &Store, outcome: &Outcome, work: impl FnOnce(&[u8]) -> T
 
 /// The taken file is not there: it was moved before a crash, and the record stayed open. Where it is not archived either,
 /// somebody has removed it; nothing is left to archive, and that is said.
-fn moved_before(places: &Places, taken: &TakenName, outcome: &Outcome) -> io::Result<Placed> {
+fn moved_before(places: &Dirs, taken: &TakenName, outcome: &Outcome) -> io::Result<Placed> {
     match places.taken.stat_taken(taken) {
         Ok(_) => return Err(io::Error::new(io::ErrorKind::NotFound, "the directory is gone")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -189,7 +187,7 @@ fn moved_before(places: &Places, taken: &TakenName, outcome: &Outcome) -> io::Re
 }
 
 /// Beside the archived file, where there is one to be made.
-fn place_error_log(places: &Places, publication: &Publication) -> Result<Placed, PublishError> {
+fn place_error_log(places: &Dirs, publication: &Publication) -> Result<Placed, PublishError> {
     let Publication { outcome, report: Some(report), kind, .. } = publication else {
         return Ok(Placed::There);
     };
@@ -206,7 +204,7 @@ fn place_error_log(places: &Places, publication: &Publication) -> Result<Placed,
 
 /// Takes the archived file back where another file has the name of its error log, so that both get another name. The bytes are
 /// in the store until they are durable elsewhere.
-fn withdraw(places: &Places, store: &Store, publication: &Publication) -> Result<(), PublishError> {
+fn withdraw(places: &Dirs, store: &Store, publication: &Publication) -> Result<(), PublishError> {
     let Publication { outcome, source, .. } = publication;
     let (label, dir) = archive(places, outcome);
     let name = archived_name(outcome);
@@ -221,7 +219,7 @@ fn withdraw(places: &Places, store: &Store, publication: &Publication) -> Result
     withdrawn.map_err(failed(format!("making way for {label}/{}", error_log_name(name))))
 }
 
-fn give_back(places: &Places, taken: &TakenName, dir: &Dir, name: &str) -> io::Result<()> {
+fn give_back(places: &Dirs, taken: &TakenName, dir: &Dir, name: &str) -> io::Result<()> {
     if !dir.has(name)? {
         return Ok(());
     }
@@ -267,7 +265,7 @@ enum Ours {
 }
 
 /// Writes beside and moves to the name, if nothing has it that is not ours.
-fn put(places: &Places, dir: &Dir, piece: &Piece<'_>, ours: Ours) -> io::Result<Placed> {
+fn put(places: &Dirs, dir: &Dir, piece: &Piece<'_>, ours: Ours) -> io::Result<Placed> {
     for _ in 0..TRIES {
         if ours != Ours::Nothing {
             match compare(dir, piece)? {
@@ -297,7 +295,7 @@ fn put(places: &Places, dir: &Dir, piece: &Piece<'_>, ours: Ours) -> io::Result<
 
 /// The latest status of the name, in the place of the one before. One that is published again does not take the place of a
 /// later one. A directory that somebody has put there is moved aside.
-fn place_status(places: &Places, store: &Store, publication: &Publication) -> Result<(), PublishError> {
+fn place_status(places: &Dirs, store: &Store, publication: &Publication) -> Result<(), PublishError> {
     let outcome = &publication.outcome;
     if publication.kind == PublicationKind::Again && is_later_there(places, store, outcome)? {
         return Ok(());
@@ -322,7 +320,7 @@ fn move_aside(dir: &Dir, name: &str) -> io::Result<()> {
 }
 
 /// Whether the status that is there is the one of a later intent of this name that we remember, decided later as well.
-fn is_later_there(places: &Places, store: &Store, outcome: &Outcome) -> Result<bool, StoreError> {
+fn is_later_there(places: &Dirs, store: &Store, outcome: &Outcome) -> Result<bool, StoreError> {
     #[derive(serde::Deserialize)]
     struct Numbered {
         seq: u64,

@@ -5,7 +5,8 @@
 
 use super::files::{Found, Piece, compare};
 use super::publish::{archive, archived_name};
-use super::{Ack, Desk, Places, Stopped};
+use super::{Ack, Desk, Stopped};
+use crate::handoff::Dirs;
 use crate::store::{Owners, Part, Store, StoreError, Upkeep};
 use conductor_core::age::{Bound, Look};
 use conductor_core::name::{error_log_name, status_name};
@@ -137,7 +138,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
 
 /// Looks through a part of the outcomes: one that is young ends nothing, because a clock that was wrong, or an import, puts
 /// young ones before old ones.
-fn round(places: &Places, store: &Store, clocks: &mut Clocks, sweep: Sweep) -> Result<Swept, StoreError> {
+fn round(places: &Dirs, store: &Store, clocks: &mut Clocks, sweep: Sweep) -> Result<Swept, StoreError> {
     let (now, upkeep) = clocks.look(store)?;
     let bound = Bound { before: sweep.before, now };
     let page = store.old(Part { from: sweep.from, most: ROUND, bound, clock: &upkeep.clock })?;
@@ -172,7 +173,7 @@ fn round(places: &Places, store: &Store, clocks: &mut Clocks, sweep: Sweep) -> R
 }
 
 /// Removes an outcome's files. The outer failure is the store's.
-fn remove_files(places: &Places, owners: &Owners, outcome: &Outcome) -> Result<io::Result<()>, StoreError> {
+fn remove_files(places: &Dirs, owners: &Owners, outcome: &Outcome) -> Result<io::Result<()>, StoreError> {
     let owns = owners.of(&outcome.archived_as)? == Some(outcome.seq);
     Ok((|| {
         if owns {
@@ -185,7 +186,7 @@ fn remove_files(places: &Places, owners: &Owners, outcome: &Outcome) -> Result<i
     })())
 }
 
-fn remove_archived(places: &Places, outcome: &Outcome) -> io::Result<()> {
+fn remove_archived(places: &Dirs, outcome: &Outcome) -> io::Result<()> {
     let (label, dir) = archive(places, outcome);
     let name = archived_name(outcome);
     match is_what_was_archived(dir, name, outcome)? {

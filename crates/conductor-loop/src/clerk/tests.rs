@@ -5,7 +5,8 @@ mod neighbour;
 
 use super::packages::PackageSync;
 use super::*;
-use crate::handoff::Slots;
+use crate::handoff::layout::HEAD as HEAD_FILE;
+use crate::handoff::{HeadBody, Slots};
 use crate::payload::Budget;
 use conductor_core::record::Outcome;
 use conductor_os::dir::Dir;
@@ -40,7 +41,7 @@ fn office() -> Office {
 fn office_in(temp: TempDir) -> Office {
     let handoff = Arc::new(Dir::open(temp.path()).unwrap());
     let sub = |name: &str| Arc::new(handoff.ensure(name, 0o750).unwrap());
-    let places = Places {
+    let places = Dirs {
         taken: sub("taken"),
         private: Arc::clone(&handoff),
         drafts: sub("drafts"),

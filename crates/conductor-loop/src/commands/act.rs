@@ -5,6 +5,7 @@ use super::look::short;
 use super::submit::{Submitted, place, refused, status_seq, wait_for};
 use super::{CommandError, print, print_json};
 use crate::config::Config;
+use crate::handoff::ArchivedAs;
 use conductor_core::Exit;
 use conductor_core::inquiry::{Answer, Question, ROWS_MAX, Row, Selection, State};
 use conductor_core::name::IntentName;
@@ -126,17 +127,17 @@ fn failed_rows(config: &Config, selection: &Selection) -> Result<Vec<Row>, Comma
 /// The archived bytes, held against the record.
 fn archived(handoff: &Dir, row: &Row) -> Result<(IntentName, Vec<u8>), String> {
     let name = IntentName::new(&row.file).ok_or("its name breaks the rule for names")?;
-    let path = row.archived_as.as_deref().and_then(|path| path.split_once('/'));
-    let (dir, file) = path.ok_or("its file is not kept")?;
+    let at = row.archived_as.as_deref().and_then(ArchivedAs::parse).ok_or("its file is not kept")?;
     let recorded =
         row.sha256.ok_or("its content was never read, so there is nothing to hold the file against")?;
-    let other = |how: &str| format!("{dir}/{file} is not what was run: its {how} differs from the record");
+    let other = |how: &str| format!("{at} is not what was run: its {how} differs from the record");
     // One byte more than was recorded shows that it is another file; how large that is does not matter.
-    let read =
-        handoff.sub(dir).and_then(|dir| read_whole(dir.open_read(file)?, row.size.unwrap_or(SIZE_MAX)));
+    let read = handoff
+        .sub(at.archive.folder())
+        .and_then(|dir| read_whole(dir.open_read(at.name)?, row.size.unwrap_or(SIZE_MAX)));
     let bytes = read.map_err(|error| match error.kind() {
         ErrorKind::FileTooLarge => other("size"),
-        _ => format!("{dir}/{file} cannot be read: {error}"),
+        _ => format!("{at} cannot be read: {error}"),
     })?;
     if sha256(&bytes) != recorded {
         return Err(other("SHA-256"));

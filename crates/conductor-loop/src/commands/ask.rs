@@ -3,7 +3,7 @@
 use super::CommandError;
 use crate::config::Config;
 use crate::control::{self, AskError};
-use crate::daemon::{Finder, StateFiles};
+use crate::handoff::{Finder, StateFiles, layout};
 use crate::inquiry::{Resting, Sources, store_refused};
 use crate::store::{Store, StoreError};
 use conductor_core::Code;
@@ -35,7 +35,7 @@ pub(super) fn ask_daemon(config: &Config, question: &Question) -> Result<Option<
             "Run the command as the daemon's user or as root; `conductor-loop doctor` says more.",
         )
     };
-    let private = match handoff.sub(".conductor") {
+    let private = match handoff.sub(layout::PRIVATE) {
         Ok(private) => private,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(error)),

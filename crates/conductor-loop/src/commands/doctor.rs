@@ -5,12 +5,9 @@ use super::ask::ask_daemon;
 use super::look::{not_ready, ways_out};
 use super::{CommandError, print};
 use crate::config::Config;
-use crate::daemon::{
-    FREE_BYTES_MIN, FREE_INODES_MIN, Finder, HeadFile, Renamers, StateFiles, check_owners, check_places,
-    find_porch, try_endpoints,
-};
-use crate::handoff::Slots;
-use crate::store::{Store, StoreError};
+use crate::daemon::{FREE_BYTES_MIN, FREE_INODES_MIN, find_porch, look_at_store, try_endpoints};
+use crate::handoff::{Finder, HeadFile, Renamers, Slots, StateFiles, check_owners, check_places, layout};
+use crate::store::{self, Store, StoreError};
 use conductor_core::inquiry::{Answer, Question};
 use conductor_core::record::one_line;
 use conductor_core::{Code, Exit};
@@ -161,10 +158,11 @@ fn to_be_made(path: &Path, fix: &str) -> Finding {
 
 /// The first of the handoff directory and its parts that the daemon could not work in.
 fn not_writable(config: &Config) -> Option<Finding> {
-    let parts = ["", "processed", "failed", "status", ".conductor", ".conductor/taken", ".conductor/drafts"];
-    let parts = parts.iter().map(|part| config.fixed.handoff.join(part));
+    let inside = [layout::TAKEN, layout::DRAFTS].map(layout::private);
+    let parts = [""].into_iter().chain(layout::PARTS).chain(inside.iter().map(String::as_str));
+    let parts = parts.map(|part| config.fixed.handoff.join(part));
     let there = parts.filter(|part| std::fs::symlink_metadata(part).is_ok());
-    let lock = config.fixed.handoff.join(".conductor/lock");
+    let lock = config.fixed.handoff.join(layout::private(layout::LOCK));
     let tried = there.map(|part| (could_write(&part), part));
     let mut refused = tried.chain(std::iter::once_with(|| (could_change(&lock), lock.clone())));
     refused.find_map(|(tried, part)| {
@@ -182,7 +180,7 @@ fn me() -> String {
 fn file_system(config: &Config) -> Finding {
     let Ok(dir) = open(config) else { return good("not there yet") };
     let device = |dir: &Dir| dir.meta().map(|meta| meta.id.0).ok();
-    for part in ["processed", "failed", "status", ".conductor"] {
+    for part in layout::PARTS {
         if let Ok(sub) = dir.sub(part)
             && device(&sub) != device(&dir)
         {
@@ -276,7 +274,7 @@ fn where_out(config: &Config, out: &Path) -> &'static str {
 fn places(config: &Config) -> Finding {
     match check_places(config) {
         Ok(()) => good("handoff, out, repositories and state are apart"),
-        Err(failure) => bad(failure.to_string(), failure.code().remedy()),
+        Err(unusable) => bad(unusable.to_string(), unusable.code.remedy()),
     }
 }
 
@@ -296,7 +294,7 @@ fn endpoints(config: &Config) -> Finding {
 
 /// How the daemon is that works here, by its own word.
 fn daemon(config: &Config) -> Finding {
-    if !config.fixed.handoff.join(".conductor").is_dir() {
+    if !config.fixed.handoff.join(layout::PRIVATE).is_dir() {
         return good("none runs here");
     }
     let report = match ask_daemon(config, &Question::Status) {
@@ -330,16 +328,17 @@ fn runs(config: &Config) -> bool {
 
 /// What runs left that could not be removed; each start tries again.
 fn staging(config: &Config) -> Finding {
-    let Ok(staging) = open(config).and_then(|dir| dir.sub(".conductor")?.sub("staging")) else {
+    let Ok(staging) = open(config).and_then(|dir| dir.sub(layout::PRIVATE)?.sub(layout::STAGING)) else {
         return good("not there yet");
     };
+    let place = layout::private(layout::STAGING);
     match Slots::broken(&staging) {
         Ok(names) if names.is_empty() => good("nothing is left there"),
         Ok(names) => warning(
-            format!(".conductor/staging holds what runs left and nobody could remove: {}", names.join(", ")),
+            format!("{place} holds what runs left and nobody could remove: {}", names.join(", ")),
             "Look for immutable files (lsattr -R) and mounts in it; the next start removes it.",
         ),
-        Err(error) => bad(format!(".conductor/staging: {error}"), "Give the daemon's user the directory."),
+        Err(error) => bad(format!("{place}: {error}"), "Give the daemon's user the directory."),
     }
 }
 
@@ -357,7 +356,7 @@ fn state(config: &Config) -> Finding {
     let Ok(files) = StateFiles::find(config, &path, &dir, Finder::Looker) else {
         return good("not there yet");
     };
-    match files.look(&dir).and_then(|store| store.sizes()) {
+    match look_at_store(&files, &dir).and_then(|store| store.sizes()) {
         Ok((open, outcomes)) => good(format!("{open} unfinished, {outcomes} remembered; no daemon runs")),
         Err(StoreError::Busy) => good("a daemon runs here"),
         Err(StoreError::Missing)
@@ -373,19 +372,19 @@ fn state(config: &Config) -> Finding {
 fn owners(config: &Config) -> Finding {
     match check_owners(config) {
         Ok(()) => good("what is there belongs to this user"),
-        Err(failure) => bad(failure.to_string(), failure.code().remedy()),
+        Err(unusable) => bad(unusable.to_string(), unusable.code.remedy()),
     }
 }
 
 /// Whether the store's directory could not be made or written.
 fn state_refused(config: &Config) -> Option<Finding> {
-    let own = config.fixed.handoff.join(".conductor/state");
+    let own = config.fixed.handoff.join(layout::private(layout::STATE));
     let dir = config.fixed.state_dir.as_deref().unwrap_or(&own);
     if !dir.exists() && config.fixed.state_dir.is_none() {
         // Made in the handoff directory, which is looked at by itself.
         return None;
     }
-    let tried = could_make(dir).and_then(|()| could_change(&dir.join("ledger.redb")));
+    let tried = could_make(dir).and_then(|()| could_change(&dir.join(store::FILE)));
     let error = tried.err()?;
     let found = format!("{} cannot be written by {}: {error}", dir.display(), me());
     Some(bad(found, "Give the daemon's user the directory, and room (--state-dir)."))
@@ -429,7 +428,7 @@ fn clock(config: &Config) -> Finding {
         let changed = changed.duration_since(std::time::UNIX_EPOCH).ok()?;
         Some(i64::try_from(changed.as_nanos()).ok()? - now)
     };
-    let status = config.fixed.handoff.join("status");
+    let status = config.fixed.handoff.join(layout::STATUS);
     let most = [ahead(&config.fixed.handoff), ahead(&status)].into_iter().flatten().max().unwrap_or(0);
     if most > 60_000_000_000 {
         return warning(

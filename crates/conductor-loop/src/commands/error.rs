@@ -2,6 +2,7 @@
 
 use crate::config::ConfigError;
 use crate::daemon::Failure;
+use crate::handoff::Unusable;
 use crate::store::StoreError;
 use conductor_core::inquiry::Refused;
 use conductor_core::{Code, Exit};
@@ -80,6 +81,12 @@ impl CommandError {
             Self::Config(_) | Self::Coded { code: Code::BadFileName | Code::BadValue, .. } => Exit::Usage,
             _ => Exit::SetUp,
         }
+    }
+}
+
+impl From<Unusable> for CommandError {
+    fn from(unusable: Unusable) -> Self {
+        Self::SetUp(unusable.into())
     }
 }
 

@@ -3,7 +3,8 @@
 
 use super::{CommandError, print};
 use crate::config::Config;
-use crate::daemon::{Finder, LastRuns, Places, StateFiles, last_runs, shown, statuses};
+use crate::daemon::{LastRuns, last_runs, shown, statuses};
+use crate::handoff::{Finder, Handoff, StateFiles};
 use crate::store::{self, Behind, Extent, Rescued, Salvaged, Start, Store, StoreError};
 use conductor_core::record::{Outcome, Status};
 use conductor_core::{Code, Exit};
@@ -12,7 +13,7 @@ use std::sync::Arc;
 
 /// What a command works on that changes the state in place of a daemon.
 pub(super) struct Keeping {
-    pub(super) places: Places,
+    pub(super) places: Handoff,
     pub(super) files: StateFiles,
     pub(super) last: LastRuns,
 }
@@ -20,8 +21,8 @@ pub(super) struct Keeping {
 impl Keeping {
     /// Takes the daemon's place; refused where one runs, or where what lies there is not ours.
     pub(super) fn open(config: &Config) -> Result<Self, CommandError> {
-        let places = Places::open(config)?;
-        let files = StateFiles::find(config, &places.path, &places.handoff, Finder::Keeper)?;
+        let places = Handoff::open(config)?;
+        let files = StateFiles::find(config, &places.path, &places.dirs.handoff, Finder::Keeper)?;
         let last = last_runs(&places)?;
         Ok(Self { places, files, last })
     }
@@ -35,7 +36,7 @@ impl Keeping {
 /// `state rebuild`
 pub fn state_rebuild(config: &Config) -> Result<Exit, CommandError> {
     let kept = Keeping::open(config)?;
-    let told = statuses(&kept.places.status)?;
+    let told = statuses(&kept.places.dirs.status)?;
     let shown = kept.shown()?;
     let dir = &kept.files.dir;
     let (store, how) = match Store::examine(Arc::clone(dir), Behind::Accepted) {

@@ -3,9 +3,9 @@
 use super::ask::open_handoff;
 use super::rebuild::Keeping;
 use super::{CommandError, print, print_json};
-use crate::clerk::HeadBody;
 use crate::config::Config;
-use crate::daemon::{Finder, StateFiles};
+use crate::daemon::{existing_store, look_at_store};
+use crate::handoff::{Finder, HeadBody, StateFiles, layout};
 use crate::store::{self, Import, Store, StoreError};
 use conductor_core::{Code, Exit};
 use conductor_os::dir::Dir;
@@ -26,7 +26,7 @@ fn find(config: &Config) -> Result<(StateFiles, Dir), CommandError> {
 
 fn open(config: &Config) -> Result<Store, CommandError> {
     let (files, handoff) = find(config)?;
-    files.look(&handoff).map_err(|error| match error {
+    look_at_store(&files, &handoff).map_err(|error| match error {
         StoreError::Busy => {
             let message = format!("{} is in use: the daemon runs", files.path.display());
             CommandError::hindered(message, "Stop the daemon first; `state show` works beside it.")
@@ -38,7 +38,7 @@ fn open(config: &Config) -> Result<Store, CommandError> {
 /// `state show`
 pub fn state_show(config: &Config, as_json: bool) -> Result<Exit, CommandError> {
     let (files, handoff) = find(config)?;
-    let head = handoff.open_read(crate::clerk::HEAD_FILE).and_then(|file| read_start(file, HEAD_MAX));
+    let head = handoff.open_read(layout::HEAD).and_then(|file| read_start(file, HEAD_MAX));
     let head: Option<HeadBody> = head.ok().and_then(|text| serde_json::from_slice(&text).ok());
     let opened = Store::look(&files.dir);
     let (running, unfinished, remembered) = match &opened {
@@ -114,7 +114,7 @@ pub fn state_import(config: &Config, path: &Path) -> Result<Exit, CommandError> 
     let kept = Keeping::open(config)?;
     let shown = kept.shown()?;
     let count = if kept.files.dir.has(store::FILE)? {
-        import.into_store(&kept.files.existing_store(&kept.places.handoff, &kept.last)?, &shown)?
+        import.into_store(&existing_store(&kept.files, &kept.places.dirs.handoff, &kept.last)?, &shown)?
     } else {
         let draft = Store::draft(Arc::clone(&kept.files.dir))?;
         let count = import.into_store(&draft, &shown)?;

@@ -3,6 +3,7 @@
 
 use super::{CommandError, print};
 use crate::config::Config;
+use crate::handoff::layout;
 use conductor_core::name::{IntentName, status_name};
 use conductor_core::{Code, Digest, Exit};
 use conductor_crypto::sha256;
@@ -114,7 +115,7 @@ pub(super) fn status_seq(handoff: &Dir, name: &IntentName) -> Option<u64> {
 }
 
 fn status(handoff: &Dir, name: &IntentName) -> Option<(Vec<u8>, StatusSeen)> {
-    let file = handoff.sub("status").and_then(|dir| dir.open_read(status_name(name.as_str()))).ok()?;
+    let file = handoff.sub(layout::STATUS).and_then(|dir| dir.open_read(status_name(name.as_str()))).ok()?;
     let body = read_whole(file, STATUS_MAX).ok()?;
     let seen = serde_json::from_slice(&body).ok()?;
     Some((body, seen))
@@ -130,7 +131,7 @@ pub(super) fn wait_for(
     let mut worst = Exit::Good;
     loop {
         // Armed before looking, so that nothing between look and wait is missed.
-        let watch = handoff.sub("status").ok().and_then(|dir| Watch::on(dir).ok());
+        let watch = handoff.sub(layout::STATUS).ok().and_then(|dir| Watch::on(dir).ok());
         let mut still = Vec::new();
         for one in waiting {
             match status(handoff, &one.name).filter(|(_, seen)| is_answer(seen, &one)) {

@@ -7,6 +7,7 @@ mod silent;
 
 pub use ask::{AskError, ask};
 
+use crate::handoff::layout::CONTROL as SOCKET;
 use conductor_core::inquiry::{Answer, Question, Refused};
 use conductor_os::dir::Dir;
 use conductor_os::wake::{Waker, wait_any};
@@ -25,7 +26,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Name of the socket in the private directory.
-pub const SOCKET: &str = "control";
 /// Connections that have not asked yet. One more ends the oldest: whoever only holds connections open keeps nobody else out.
 const SILENT_MAX: usize = 64;
 /// Connections taken in before those that are there are listened to again.

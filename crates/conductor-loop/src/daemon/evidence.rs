@@ -2,9 +2,7 @@
 //! store that has not come so far has lost something, and a new one begins behind all of them.
 
 use super::Failure;
-use super::places::{HeadFile, Places, StateFiles};
-use crate::clerk::HeadBody;
-use crate::handoff::TakenFiles;
+use crate::handoff::{Handoff, HeadBody, HeadFile, StateFiles, TakenFiles, layout};
 use crate::runner::{LastRuns, RunLedger};
 use crate::store::{Extent, Store, StoreError};
 use conductor_core::name::status_name;
@@ -28,11 +26,11 @@ pub(super) fn extent_of(head: &HeadBody) -> Extent {
 /// Holds a store against what lies beside it and is cheap to read.
 pub(super) fn hold(store: &Store, head: &HeadFile, handoff: &Dir, last: &LastRuns) -> Result<(), StoreError> {
     if let HeadFile::Ours(head) = head {
-        store.check_extent(&extent_of(head), crate::clerk::HEAD_FILE)?;
+        store.check_extent(&extent_of(head), layout::HEAD)?;
     }
     // A start is recorded only behind its claim.
-    store.check_extent(&highest_run(last), ".conductor/running")?;
-    let status = match handoff.sub("status") {
+    store.check_extent(&highest_run(last), &layout::private(layout::RUNNING))?;
+    let status = match handoff.sub(layout::STATUS) {
         Ok(status) => status,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(StoreError::Open(error)),
@@ -41,7 +39,7 @@ pub(super) fn hold(store: &Store, head: &HeadFile, handoff: &Dir, last: &LastRun
         // A status is written only behind its outcome.
         if read_status(&status, &status_name(&claim.name)).is_some_and(|outcome| outcome.seq == claim.seq) {
             return Err(StoreError::Behind {
-                witness: format!("status/{}", status_name(&claim.name)),
+                witness: layout::status_path(&claim.name),
                 lacks: format!("the outcome of number {}", claim.seq),
             });
         }
@@ -50,8 +48,8 @@ pub(super) fn hold(store: &Store, head: &HeadFile, handoff: &Dir, last: &LastRun
 }
 
 /// What the run ledger shows, for a command that takes the daemon's place.
-pub fn last_runs(places: &Places) -> Result<LastRuns, Failure> {
-    let read = RunLedger::open(&places.private).map(|(_, last)| last);
+pub fn last_runs(places: &Handoff) -> Result<LastRuns, Failure> {
+    let read = RunLedger::open(&places.dirs.private).map(|(_, last)| last);
     read.map_err(|error| Failure::set_up(Code::DirectorySetup, format!("reading the run ledger: {error}")))
 }
 
@@ -61,7 +59,7 @@ fn highest_run(last: &LastRuns) -> Extent {
 }
 
 /// Everything that shows how far the state had come, for a store that is made anew: no number of these is used again.
-pub fn shown(places: &Places, state: &StateFiles, last: &LastRuns) -> Result<Extent, StoreError> {
+pub fn shown(places: &Handoff, state: &StateFiles, last: &LastRuns) -> Result<Extent, StoreError> {
     let mut shown = highest_run(last);
     if let HeadFile::Ours(head) = &state.head {
         shown = shown.or_more(extent_of(head));
@@ -69,9 +67,9 @@ pub fn shown(places: &Places, state: &StateFiles, last: &LastRuns) -> Result<Ext
     if let Some(marked) = Store::marked_in(&state.dir)? {
         shown = shown.or_more(Extent { commits: 0, ..marked });
     }
-    let taken = places.taken.all_taken().map_err(StoreError::Open)?;
+    let taken = places.dirs.taken.all_taken().map_err(StoreError::Open)?;
     let taken = taken.iter().map(|taken| taken.seq).max().unwrap_or(0);
-    let statuses = statuses(&places.status).map_err(StoreError::Open)?;
+    let statuses = statuses(&places.dirs.status).map_err(StoreError::Open)?;
     let filed = statuses.iter().map(|outcome| outcome.seq).max().unwrap_or(0);
     Ok(shown.or_more(Extent { last_seq: taken.max(filed), ..Extent::default() }))
 }

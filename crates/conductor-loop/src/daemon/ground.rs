@@ -2,8 +2,9 @@
 
 use super::Failure;
 use super::kept::Kept;
-use super::places::{Finder, Places, StateFiles};
+use super::opening::open_store;
 use crate::config::Config;
+use crate::handoff::{Finder, Handoff, StateFiles};
 use crate::runner::{LastRuns, RunLedger};
 use crate::store::Store;
 use conductor_core::Code;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 /// Everything of a handoff directory that is open for as long as a life lasts.
 pub(super) struct Ground {
-    pub(super) places: Places,
+    pub(super) places: Handoff,
     /// The file system it is on.
     pub(super) device: u64,
     pub(super) state: StateFiles,
@@ -26,15 +27,15 @@ impl Ground {
     /// Opens it, for a first life or for one after the directory was gone from the file system `began_on`.
     pub(super) fn open(config: &Config, began_on: Option<u64>) -> Result<Self, Failure> {
         let places = match began_on {
-            None => Places::open(config)?,
-            Some(device) => Places::open_again(config, device)?,
+            None => Handoff::open(config)?,
+            Some(device) => Handoff::open_again(config, device)?,
         };
         let device = places.device()?;
-        let state = StateFiles::find(config, &places.path, &places.handoff, Finder::Keeper)?;
-        let (ledger, last) = RunLedger::open(&places.private).map_err(|error| {
+        let state = StateFiles::find(config, &places.path, &places.dirs.handoff, Finder::Keeper)?;
+        let (ledger, last) = RunLedger::open(&places.dirs.private).map_err(|error| {
             Failure::set_up(Code::DirectorySetup, format!("cannot start the run ledger: {error}"))
         })?;
-        let store = Arc::new(state.open_store(&places, &last)?);
+        let store = Arc::new(open_store(&state, &places, &last)?);
         let kept = Kept::new(&places, &state, &store, config.fixed.state_dir.is_some());
         Ok(Self { places, device, state, store, kept, ledger, last })
     }

@@ -1,8 +1,9 @@
 //! Notices that the state is taken away while the daemon runs: what is recorded in a file without a name is gone with the process.
 
 use super::life::{Life, Stopping};
-use super::places::{PRIVATE, Places, StateFiles};
 use crate::config::Config;
+use crate::handoff::layout::{PRIVATE, STATE, private};
+use crate::handoff::{Handoff, StateFiles};
 use crate::runner::Stop;
 use crate::store::{self, Place, Store, StoreError};
 use conductor_core::Code;
@@ -45,12 +46,12 @@ enum Lost {
 }
 
 impl Kept {
-    pub(super) fn new(places: &Places, state: &StateFiles, store: &Arc<Store>, elsewhere: bool) -> Self {
+    pub(super) fn new(places: &Handoff, state: &StateFiles, store: &Arc<Store>, elsewhere: bool) -> Self {
         let directory = state.path.parent().map(PathBuf::from);
         Self {
             handoff_path: places.path.clone(),
-            handoff: Arc::clone(&places.handoff),
-            private: Arc::clone(&places.private),
+            handoff: Arc::clone(&places.dirs.handoff),
+            private: Arc::clone(&places.dirs.private),
             state: Arc::clone(&state.dir),
             elsewhere: directory.filter(|_| elsewhere),
             store: Arc::clone(store),
@@ -79,7 +80,7 @@ impl Kept {
         }
         let (shown, found) = match &self.elsewhere {
             Some(path) => (path.display().to_string(), Meta::of_path(path)),
-            None => (format!("{PRIVATE}/state"), self.private.stat("state")),
+            None => (private(STATE), self.private.stat(STATE)),
         };
         if let Some(how) = compare(found, &self.state) {
             return Some((shown, how));
@@ -108,7 +109,7 @@ impl Kept {
                     Some(Dir::open(path).map_err(StoreError::Open)?)
                 }
             },
-            None => place(private, "state", &self.state)?,
+            None => place(private, STATE, &self.state)?,
         };
         let state = state.as_ref().unwrap_or(&self.state);
         match self.store.place() {

@@ -7,7 +7,6 @@ use super::ground::Ground;
 use super::in_flight::{Flights, InFlight};
 use super::kept::Kept;
 use super::outcomes::Outcomes;
-use super::places::{Places, StateFiles};
 use super::questions::Questions;
 use super::recover::{Rules, Unrun, recover};
 use super::reports::NoSpace;
@@ -22,6 +21,7 @@ use super::{Failure, Input, Reload, Summary, supervisor};
 use crate::clerk::{Ack, Again, Clerk, Command as ToClerk, Full, Head, Parts};
 use crate::config::Config;
 use crate::control::Control;
+use crate::handoff::{Handoff, StateFiles};
 use crate::intake::{self, Book, Intake};
 use crate::payload::Budget;
 use crate::runner::{Engine, Report, Stop};
@@ -76,7 +76,7 @@ pub(super) struct Life<'l> {
     _control: Option<Control>,
     /// What the intake keeps back.
     pub(super) book: Arc<Book>,
-    pub(super) places: Places,
+    pub(super) places: Handoff,
     /// The file system it is on.
     pub(super) device: u64,
     pub(super) kept: Kept,
@@ -139,7 +139,7 @@ impl<'l> Life<'l> {
         let to_loop = inputs.clone();
         let (engine, outlet) = engine(config, program, &out).map_err(setup("the output directory"))?;
         let parts = Parts {
-            places: places.for_clerk(),
+            places: places.dirs.clone(),
             packages: matches!(engine, Engine::Embedded(_)).then(|| Arc::clone(&outlet)),
             store: Arc::clone(&store),
             head: Head::new(state.path.display().to_string()),
@@ -209,7 +209,7 @@ impl<'l> Life<'l> {
     /// Whether events work here, before anybody is told that we are ready.
     fn learn_of_events(&mut self) {
         self.board.metrics.set_events(true);
-        if self.places.handoff.is_network_file_system() {
+        if self.places.dirs.handoff.is_network_file_system() {
             self.events_fail(
                 "a network or user-space file system does not tell of what others do".to_owned(),
             );
@@ -350,10 +350,10 @@ impl<'l> Life<'l> {
         let lacks = |dir: &Dir| {
             dir.free_space().is_ok_and(|(bytes, inodes)| bytes < FREE_BYTES_MIN || inodes < FREE_INODES_MIN)
         };
-        if let Ok((bytes, _)) = self.places.handoff.free_space() {
+        if let Ok((bytes, _)) = self.places.dirs.handoff.free_space() {
             self.board.metrics.set_free(bytes);
         }
-        let places = [(&self.places.path, &self.places.handoff), (&self.state.path, &self.state.dir)];
+        let places = [(&self.places.path, &self.places.dirs.handoff), (&self.state.path, &self.state.dir)];
         places.into_iter().find(|(_, dir)| lacks(dir)).map(|(path, _)| path.clone())
     }
 

@@ -11,10 +11,8 @@ mod history;
 mod in_flight;
 mod kept;
 mod life;
+mod opening;
 mod outcomes;
-mod overlap;
-mod owned;
-mod places;
 mod questions;
 mod recover;
 mod reload;
@@ -31,13 +29,13 @@ pub use crate::runner::LastRuns;
 pub use endpoints::try_endpoints;
 pub use evidence::{last_runs, shown, statuses};
 pub use life::{FREE_BYTES_MIN, FREE_INODES_MIN};
-pub use overlap::check_places;
-pub use places::{Finder, HeadFile, Places, Renamers, StateFiles, check_owners};
+pub use opening::{existing_store, look_at_store};
 pub use set_up::{find_porch, package_engine};
 pub use summary::Summary;
 
 use crate::clerk::Ack;
 use crate::config::{Config, ConfigError};
+use crate::handoff::Unusable;
 use crate::intake::Report;
 use crate::runner;
 use crate::telemetry::{Metrics, Progress};
@@ -48,7 +46,6 @@ use crossbeam_channel::{Receiver, Sender};
 use endpoints::open_endpoints;
 use life::{End, Life};
 use questions::{Ask, Questions, Told};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -100,6 +97,12 @@ pub enum Failure {
         /// Whether it was put back.
         back: bool,
     },
+}
+
+impl From<Unusable> for Failure {
+    fn from(Unusable { code, message }: Unusable) -> Self {
+        Self::SetUp { code, message }
+    }
 }
 
 impl Failure {
@@ -264,9 +267,4 @@ fn open_board() -> Result<Arc<Board>, Failure> {
     let metrics =
         Metrics::new().map_err(|error| Failure::set_up(Code::BadValue, format!("the metrics: {error}")))?;
     Ok(Arc::new(Board::new(metrics)))
-}
-
-/// Whether `path` is absolute; else it is taken from the current directory.
-fn absolute(path: &Path) -> std::io::Result<std::path::PathBuf> {
-    std::path::absolute(path)
 }

@@ -3,10 +3,9 @@
 //! read and held against its digests before anything is changed; nothing of it stays in memory but names and numbers. A file is
 //! removed as one that the store has only when its content says so.
 
-use super::places::Places;
 use super::{Failure, error_log, history};
 use crate::clerk::{Again, Publication, PublicationKind, Source};
-use crate::handoff::TakenFiles;
+use crate::handoff::{Handoff, TakenFiles};
 use crate::runner::{LastRuns, kill_leftovers};
 use crate::store::{Pending, Start, Store, StoreError};
 use conductor_core::desk::Parked;
@@ -55,12 +54,12 @@ pub(super) struct Rules<'r> {
 }
 
 pub(super) fn recover(
-    places: &Places,
+    places: &Handoff,
     store: &Store,
     last: &LastRuns,
     rules: &Rules<'_>,
 ) -> Result<Recovered, Failure> {
-    let staging = places.slots.path().display().to_string();
+    let staging = places.dirs.slots.path().display().to_string();
     for left in kill_leftovers(&last.lines, &store.begun().map_err(unreadable)?, &staging) {
         tracing::warn!(process = left, "ended a porch that the last daemon had left running");
     }
@@ -82,14 +81,14 @@ pub(super) fn recover(
     store.write(|batch| batch.count_starts(&recovery.counted)).map_err(unreadable)?;
     let recovered = recovery.recovered;
     // Private copies and drafts are made again from the store.
-    for left in places.slots.clear().map_err(broken)? {
+    for left in places.dirs.slots.clear().map_err(broken)? {
         tracing::warn!(
             left = left.name,
             reason = left.reason,
             "what a run left in the staging directory cannot be removed; tried again at the next start"
         );
     }
-    places.drafts.clear(None).map_err(broken)?;
+    places.dirs.drafts.clear(None).map_err(broken)?;
     Ok(recovered)
 }
 
@@ -158,13 +157,13 @@ impl Content {
     }
 
     /// Whether a taken file has this content. One that cannot be read has not.
-    fn is_in(&self, places: &Places, file: &TakenName) -> bool {
+    fn is_in(&self, places: &Handoff, file: &TakenName) -> bool {
         let same = || {
-            let meta = places.taken.stat_taken(file)?;
+            let meta = places.dirs.taken.stat_taken(file)?;
             if meta.kind != Kind::File || meta.size != self.size {
                 return Ok(false);
             }
-            let mut file = places.taken.open_taken(file)?;
+            let mut file = places.dirs.taken.open_taken(file)?;
             Ok::<_, io::Error>(sha256_of(&mut file, self.size)? == self.digest)
         };
         same().unwrap_or_else(|error| {
@@ -175,7 +174,7 @@ impl Content {
 }
 
 struct Recovery<'r> {
-    places: &'r Places,
+    places: &'r Handoff,
     store: &'r Store,
     /// By number; several have one only where something else than we put them there.
     taken: HashMap<u64, Vec<TakenName>>,
@@ -187,10 +186,10 @@ struct Recovery<'r> {
 }
 
 impl<'r> Recovery<'r> {
-    fn begin(places: &'r Places, store: &'r Store) -> Result<Self, Failure> {
+    fn begin(places: &'r Handoff, store: &'r Store) -> Result<Self, Failure> {
         let mut taken: HashMap<u64, Vec<TakenName>> = HashMap::new();
         let mut highest = store.last_seq().map_err(unreadable)?;
-        for file in places.taken.all_taken().map_err(broken)? {
+        for file in places.dirs.taken.all_taken().map_err(broken)? {
             highest = highest.max(file.seq);
             taken.entry(file.seq).or_default().push(file);
         }
@@ -222,7 +221,7 @@ impl<'r> Recovery<'r> {
     /// A file that is none of ours stands under the number of another intent: it gets one of its own and is looked at.
     fn renumber(&mut self, file: &TakenName) -> io::Result<()> {
         let seq = self.next_seq();
-        let renumbered = self.places.taken.renumber(file, seq)?;
+        let renumbered = self.places.dirs.taken.renumber(file, seq)?;
         tracing::warn!(
             seq,
             file = conductor_core::name::escaped(&file.raw),
@@ -238,7 +237,7 @@ impl<'r> Recovery<'r> {
     /// any other, and is an intent of its own if it is another.
     fn forget_returned(&mut self, found: &Found) -> io::Result<()> {
         let (Some(claim), Some(content)) = (found.claim(), found.content()) else { return Ok(()) };
-        match self.places.handoff.stat(&claim.name) {
+        match self.places.dirs.handoff.stat(&claim.name) {
             Ok(meta)
                 if meta.kind == Kind::File
                     && (meta.id.1, meta.mtime_ns, meta.size) == (claim.inode, claim.mtime_ns, claim.size) => {
@@ -246,7 +245,7 @@ impl<'r> Recovery<'r> {
             _ => return Ok(()),
         }
         let file = TakenName { seq: self.next_seq(), raw: claim.name.as_bytes().into() };
-        match self.places.taken.take(&self.places.handoff, &file) {
+        match self.places.dirs.taken.take(&self.places.dirs.handoff, &file) {
             Ok(()) => {}
             Err(error) => {
                 tracing::warn!(file = claim.name, %error, "a file that may have been taken before cannot be taken");
@@ -259,7 +258,7 @@ impl<'r> Recovery<'r> {
                 file = claim.name,
                 "a file that was taken before the power cut is back; removed"
             );
-            return self.places.taken.remove_taken(&file);
+            return self.places.dirs.taken.remove_taken(&file);
         }
         self.recovered.relook.push(file);
         Ok(())
@@ -283,7 +282,7 @@ impl<'r> Recovery<'r> {
                 }
                 // The store has its bytes: they were read and compared.
                 if let Some(file) = file {
-                    self.places.taken.remove_taken(&file)?;
+                    self.places.dirs.taken.remove_taken(&file)?;
                 }
             }
         }
@@ -329,7 +328,7 @@ impl<'r> Recovery<'r> {
                 continue;
             };
             if Content::of(&outcome).is_some_and(|content| content.is_in(self.places, &file)) {
-                self.places.taken.remove_taken(&file).map_err(broken)?;
+                self.places.dirs.taken.remove_taken(&file).map_err(broken)?;
             } else {
                 self.renumber(&file).map_err(broken)?;
             }

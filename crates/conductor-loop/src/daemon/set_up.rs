@@ -1,11 +1,10 @@
 //! The parts a life is built from, as the configuration wants them.
 
-use super::overlap::check_places;
-use super::places::Places;
 use super::questions::{Asker, Current, Questions};
 use super::{Failure, Input};
 use crate::config::{Config, Mode, Period};
 use crate::control::Control;
+use crate::handoff::{Handoff, check_places, layout};
 use crate::intake;
 use crate::payload::Budget;
 use crate::runner::{self, Engine, NotRead, Program, ReadBack, RunLedger, Runner};
@@ -148,24 +147,24 @@ pub(super) fn judging(config: &Config) -> intake::Judging {
 
 pub(super) fn intake_settings(
     config: &Config,
-    places: &Places,
+    places: &Handoff,
     next_seq: u64,
     budget: Arc<Budget>,
 ) -> intake::Settings {
     let named = [
-        ("processed", &places.processed),
-        ("failed", &places.failed),
-        ("status", &places.status),
-        (".conductor", &places.private),
+        (layout::PROCESSED, &places.dirs.processed),
+        (layout::FAILED, &places.dirs.failed),
+        (layout::STATUS, &places.dirs.status),
+        (layout::PRIVATE, &places.dirs.private),
     ];
     intake::Settings {
-        handoff: Arc::clone(&places.handoff),
+        handoff: Arc::clone(&places.dirs.handoff),
         path: places.path.clone(),
         places: named.into_iter().map(|(name, dir)| (name.to_owned(), Arc::clone(dir))).collect(),
-        taken: Arc::clone(&places.taken),
+        taken: Arc::clone(&places.dirs.taken),
         judging: judging(config),
         book: Arc::default(),
-        events: !places.handoff.is_network_file_system(),
+        events: !places.dirs.handoff.is_network_file_system(),
         next_seq,
         budget,
     }
@@ -201,7 +200,7 @@ pub(super) fn held_targets(store: &Store) -> Result<BTreeMap<String, Held>, Fail
 /// The local socket, and what answers on it. A file system without sockets costs the commands, not the daemon.
 pub(super) fn open_control(
     config: &Config,
-    places: &Places,
+    places: &Handoff,
     store: &Arc<Store>,
     porch_path: &str,
     questions: &Arc<Questions>,
@@ -224,11 +223,11 @@ pub(super) fn open_control(
         workers: config.fixed.workers,
         ..StatusReport::default()
     };
-    let handoff = Arc::clone(&places.handoff);
+    let handoff = Arc::clone(&places.dirs.handoff);
     questions.set_current(Some(Current { store: Arc::clone(store), handoff, facts }));
     let questions = Arc::clone(questions);
     let answering = move |question, uid| questions.answer(question, Asker::User(uid), &|| true);
-    let started = Control::start(Arc::clone(&places.private), Arc::new(answering));
+    let started = Control::start(Arc::clone(&places.dirs.private), Arc::new(answering));
     started
         .inspect_err(|error| tracing::warn!(%error, "no local socket: status, list and the like do not work"))
         .ok()
@@ -236,7 +235,7 @@ pub(super) fn open_control(
 
 pub(super) fn start_runner(
     config: &Config,
-    places: &Places,
+    places: &Handoff,
     (engine, outlet): (Engine, Arc<Outlet>),
     (ledger, store): (&Arc<RunLedger>, &Arc<Store>),
     inputs: Sender<Input>,
@@ -255,7 +254,7 @@ pub(super) fn start_runner(
         kubeconfig: config.fixed.kubeconfig.clone(),
         read_back,
     };
-    Runner::start(config.fixed.workers, settings, &places.slots, ledger, move |report| {
+    Runner::start(config.fixed.workers, settings, &places.dirs.slots, ledger, move |report| {
         drop(inputs.send(Input::Worker(report)));
     })
 }

@@ -243,7 +243,7 @@ impl Life<'_> {
             }
         };
         self.set_not_ready(NotReady::PorchMissing, missing);
-        if self.surroundings.staging_moved && self.places.slots.is_in_place() {
+        if self.surroundings.staging_moved && self.places.dirs.slots.is_in_place() {
             tracing::info!("the staging directory is in its place again");
             self.surroundings.staging_moved = false;
             self.set_not_ready(NotReady::DirectoryReplaced, self.surroundings.parts_replaced);

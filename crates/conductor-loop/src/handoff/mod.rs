@@ -1,7 +1,25 @@
-//! The handoff directory as the daemon keeps it: where taken files lie and under which names, and the slots that runs are staged in.
+//! The handoff directory: its layout, its parts as open directories under one lock, whose they are, and what lies in them under which
+//! name. Every other module gets its paths and names from here.
 
+mod archive;
+mod head;
+pub mod layout;
+mod open;
+mod overlap;
+mod owned;
 mod slots;
+mod state;
 mod taken;
+mod unusable;
+mod writers;
 
+pub use archive::{Archive, ArchivedAs};
+pub use head::{FORMAT as HEAD_FORMAT, HeadBody, HeadFile};
+pub use open::{Dirs, Handoff};
+pub use overlap::check_places;
+pub use owned::check_owners;
 pub use slots::{Slots, Unremovable};
+pub use state::{Finder, StateFiles};
 pub use taken::TakenFiles;
+pub use unusable::Unusable;
+pub use writers::Renamers;

@@ -2,6 +2,7 @@
 //! with little to do never has more of them than workers; none is held open between runs. What a run leaves that cannot
 //! be removed is set aside as `broken.N` and tried again at each start: no run takes a slot from the next one.
 
+use super::layout::STAGING as NAME;
 use conductor_os::dir::{Dir, Kind};
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -11,7 +12,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-const NAME: &str = "staging";
 const MODE: u32 = 0o700;
 /// Names of what was set aside.
 const BROKEN: &str = "broken.";

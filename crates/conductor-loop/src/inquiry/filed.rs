@@ -1,7 +1,8 @@
 //! What lies where an outcome was filed, held against its record: shown only where it is what was filed there, else told.
 
 use super::TEXT_MAX;
-use conductor_core::name::{error_log_name, status_name};
+use crate::handoff::layout::status_path;
+use conductor_core::name::error_log_name;
 use conductor_core::record::{Outcome, Status};
 use conductor_core::scrub;
 use conductor_crypto::sha256_of;
@@ -46,7 +47,7 @@ impl Filed {
             }
         }
         if newest && !outcome.imported {
-            let path = format!("status/{}", status_name(&outcome.name));
+            let path = status_path(&outcome.name);
             let found = status(handoff, &path, outcome);
             filed.take(&path, found, filing);
         }

@@ -2,6 +2,7 @@
 //! yet, and for what no loop can look at, because none runs.
 
 use super::rows::sighted_row;
+use crate::handoff::layout::PRIVATE;
 use conductor_core::Code;
 use conductor_core::inquiry::{Reason, Row};
 use conductor_core::name::{NameVerdict, judge};
@@ -104,7 +105,7 @@ fn in_the_way(handoff: &Dir, name: &[u8], meta: &Meta) -> Option<String> {
             ));
         }
     }
-    let (dir, daemon) = (handoff.meta().ok()?, handoff.stat(".conductor").ok()?.uid);
+    let (dir, daemon) = (handoff.meta().ok()?, handoff.stat(PRIVATE).ok()?.uid);
     if daemon == 0 {
         return None;
     }

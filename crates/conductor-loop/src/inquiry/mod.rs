@@ -10,6 +10,7 @@ pub use lying::{Lying, entry_row};
 pub use resting::Resting;
 pub use rows::{is_parked, sighted_row};
 
+use crate::handoff::ArchivedAs;
 use crate::store::{Part, Store, StoreError};
 use conductor_core::age::Bound;
 use conductor_core::inquiry::{
@@ -69,7 +70,10 @@ impl Subject {
     fn is_outcome(&self, outcome: &Outcome) -> bool {
         match self {
             Self::Number(seq) => outcome.seq == *seq,
-            Self::File(name) => outcome.name == *name || outcome.archived_as.rsplit('/').next() == Some(name),
+            Self::File(name) => {
+                outcome.name == *name
+                    || ArchivedAs::parse(&outcome.archived_as).is_some_and(|at| at.name == name)
+            }
             Self::Target(target) => outcome.key.as_ref().is_some_and(|key| {
                 key.target == *target
                     || target.split_once('/') == Some((key.namespace.as_str(), key.target.as_str()))

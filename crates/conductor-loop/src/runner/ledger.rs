@@ -2,6 +2,7 @@
 //! place and never synced. It survives a
 //! kill of the daemon, which is all it is for: recovery kills the porch it names, and knows which starts happened.
 
+use crate::handoff::layout::RUNNING as FILE;
 use conductor_os::boot_id;
 use conductor_os::dir::Dir;
 use conductor_os::process::ProcessId;
@@ -10,7 +11,6 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 
 /// Its name in the private directory.
-pub const FILE: &str = "running";
 const LINE: usize = 128;
 
 /// The file of running porches.

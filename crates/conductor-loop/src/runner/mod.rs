@@ -12,7 +12,7 @@ mod program;
 mod staging;
 
 pub use executable::{Executable, ExecutableError, ensure_out, resolve};
-pub use ledger::{FILE as RUNNING, LastRuns, RunLedger, RunLine};
+pub use ledger::{LastRuns, RunLedger, RunLine};
 pub use leftovers::kill_leftovers;
 pub use program::{Program, Stamp};
 

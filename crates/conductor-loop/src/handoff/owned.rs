@@ -7,7 +7,8 @@
 //! written between mount and start: what they put there is theirs by owner and refused, what they changed is held against its
 //! checksums like any other damage, no more.
 
-use super::Failure;
+use super::{Unusable, layout};
+use crate::config::Config;
 use crate::store;
 use conductor_core::Code;
 use conductor_os::dir::{Dir, Kind, Meta};
@@ -69,7 +70,7 @@ impl Owned {
     }
 
     /// An open directory.
-    pub(super) fn dir(self, path: &Path, dir: &Dir, used: Use) -> Result<(), Failure> {
+    pub(super) fn dir(self, path: &Path, dir: &Dir, used: Use) -> Result<(), Unusable> {
         let meta = dir.meta().map_err(|error| unreadable(path, &error))?;
         if meta.uid != self.us && assigns_owners(dir, meta.uid) {
             return Ok(()); // A file system that says of everything that it is this user's.
@@ -84,7 +85,7 @@ impl Owned {
 
     /// Takes back what a mount gave to a group: the directory last, so that a start that ends in between does it again. Then nobody
     /// can put anything there any more, and what somebody put there before is found by its owner.
-    fn close(self, path: &Path, dir: &Dir, used: Use) -> Result<(), Failure> {
+    fn close(self, path: &Path, dir: &Dir, used: Use) -> Result<(), Unusable> {
         let failed = |error| unreadable(path, &error);
         if used != Use::Taken {
             for name in dir.names().map_err(failed)? {
@@ -112,19 +113,19 @@ impl Owned {
     }
 
     /// The staging directory with the slots in it.
-    pub(super) fn staging(self, path: &Path, dir: &Dir) -> Result<(), Failure> {
+    pub(super) fn staging(self, path: &Path, dir: &Dir) -> Result<(), Unusable> {
         self.dir(path, dir, Use::Remade)?;
         self.owners(path, dir)
     }
 
     /// Whose everything in a directory is, whatever it permits.
-    fn owners(self, path: &Path, dir: &Dir) -> Result<(), Failure> {
+    fn owners(self, path: &Path, dir: &Dir) -> Result<(), Unusable> {
         let names = dir.names().map_err(|error| unreadable(path, &error))?;
         names.iter().try_for_each(|name| self.entry(path, dir, OsStr::from_bytes(name), Use::Remade))
     }
 
     /// An entry of a directory of ours, if it is there.
-    pub(super) fn entry(self, path: &Path, dir: &Dir, name: &OsStr, used: Use) -> Result<(), Failure> {
+    pub(super) fn entry(self, path: &Path, dir: &Dir, name: &OsStr, used: Use) -> Result<(), Unusable> {
         match dir.stat(name) {
             Ok(meta) if meta.uid != self.us && assigns_owners(dir, meta.uid) => Ok(()),
             Ok(meta) if self.is_widened_file(dir, &meta) => self.judge(&path.join(name), &meta, Use::Remade),
@@ -141,7 +142,7 @@ impl Owned {
     }
 
     /// Everything in the private directory, not what is below.
-    pub(super) fn content(self, path: &Path, dir: &Dir) -> Result<(), Failure> {
+    pub(super) fn content(self, path: &Path, dir: &Dir) -> Result<(), Unusable> {
         let mut foreign = Vec::new();
         for name in dir.names().map_err(|error| unreadable(path, &error))? {
             let kind = match dir.stat(OsStr::from_bytes(&name)) {
@@ -164,13 +165,13 @@ impl Owned {
     }
 
     /// The state directory with the store in it; what else is there is not believed.
-    pub(super) fn state(self, path: &Path, dir: &Dir) -> Result<(), Failure> {
+    pub(super) fn state(self, path: &Path, dir: &Dir) -> Result<(), Unusable> {
         self.dir(path, dir, Use::Private)?;
         let kept = [store::FILE, store::MARK];
         kept.into_iter().try_for_each(|name| self.entry(path, dir, name.as_ref(), Use::Private))
     }
 
-    fn judge(self, path: &Path, meta: &Meta, used: Use) -> Result<(), Failure> {
+    fn judge(self, path: &Path, meta: &Meta, used: Use) -> Result<(), Unusable> {
         let shown = path.display();
         if meta.uid != self.us {
             return Err(refused(format!(
@@ -208,26 +209,54 @@ impl Owned {
 /// What an entry of the private directory is used for; none for what has no name of ours. What is not of the kind that belongs there
 /// is taken away before anything is made, so it only has to belong to us. The state is never made again in place of another.
 fn part(name: &[u8], kind: Kind) -> Option<Use> {
-    let wanted = match name {
-        b"state" => return Some(Use::Private),
-        b"staging" | b"control" => return Some(Use::Remade),
-        b"taken" | b"drafts" => Kind::Directory,
-        b"lock" | b"running" => Kind::File,
+    let wanted = match std::str::from_utf8(name).ok()? {
+        layout::STATE => return Some(Use::Private),
+        layout::STAGING | layout::CONTROL => return Some(Use::Remade),
+        layout::TAKEN | layout::DRAFTS => Kind::Directory,
+        layout::LOCK | layout::RUNNING => Kind::File,
         _ => return None,
     };
     Some(match name {
         _ if kind != wanted => Use::Remade,
-        b"taken" => Use::Taken,
+        name if name == layout::TAKEN.as_bytes() => Use::Taken,
         _ => Use::Private,
     })
 }
 
-fn refused(message: String) -> Failure {
-    Failure::set_up(Code::NotOurs, message)
+/// Judges what is in a handoff directory as a start would, and makes nothing.
+pub fn check_owners(config: &Config) -> Result<(), Unusable> {
+    let owned = Owned::by_this_user(config.fixed.allow_unsafe_handoff, Widened::Left);
+    let Ok(path) = config.fixed.handoff.canonicalize() else { return Ok(()) };
+    let handoff = Dir::open(&path).map_err(|error| Unusable::setting_up(&path, &error))?;
+    for name in [layout::PROCESSED, layout::FAILED, layout::STATUS, layout::HEAD] {
+        owned.entry(&path, &handoff, name.as_ref(), Use::Filed)?;
+    }
+    owned.entry(&path, &handoff, layout::PRIVATE.as_ref(), Use::Private)?;
+    let private_path = path.join(layout::PRIVATE);
+    match handoff.sub(layout::PRIVATE) {
+        Ok(private) => {
+            owned.content(&private_path, &private)?;
+            if let Ok(staging) = private.sub(layout::STAGING) {
+                owned.staging(&private_path.join(layout::STAGING), &staging)?;
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Unusable::setting_up(&private_path, &error)),
+    }
+    let state = config.fixed.state_dir.clone().unwrap_or_else(|| private_path.join(layout::STATE));
+    match Dir::open(&state) {
+        Ok(dir) => owned.state(&state, &dir),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Unusable::setting_up(&state, &error)),
+    }
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> Failure {
-    Failure::set_up(Code::DirectorySetup, format!("cannot look at {}: {error}", path.display()))
+fn refused(message: String) -> Unusable {
+    Unusable::new(Code::NotOurs, message)
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Unusable {
+    Unusable::new(Code::DirectorySetup, format!("cannot look at {}: {error}", path.display()))
 }
 
 /// Some file systems (CIFS, 9p, shared folders of desktops) give everything to the user they were mounted for, new files of ours too.
@@ -274,7 +303,7 @@ mod tests {
             let failure = judge(ours, &meta, used);
             assert_eq!(failure.is_some(), needle.is_some(), "{meta:?} {used:?} {failure:?}");
             if let (Some(failure), Some(needle)) = (failure, needle) {
-                assert_eq!(failure.code(), Code::NotOurs);
+                assert_eq!(failure.code, Code::NotOurs);
                 assert!(failure.to_string().contains(needle), "{failure}");
             }
         }

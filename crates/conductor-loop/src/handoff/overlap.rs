@@ -1,14 +1,12 @@
 //! Whether what porch writes could land among the handoff directory's own files: `--out`, repositories and `--state-dir` are
 //! held against its parts before anything is made.
 
-use super::{Failure, absolute};
+use super::Unusable;
+use super::layout::{PARTS, STATE, private};
 use crate::config::Config;
 use conductor_core::Code;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
-
-/// What lies in a handoff directory and is the daemon's.
-const PARTS: [&str; 4] = ["processed", "failed", "status", ".conductor"];
 
 /// A place, whether it is there yet or not.
 struct Place {
@@ -20,7 +18,7 @@ struct Place {
 
 impl Place {
     fn of(path: &Path) -> std::io::Result<Self> {
-        let path = resolved(&absolute(path)?);
+        let path = resolved(&std::path::absolute(path)?);
         Ok(Self { id: identity(&path), path })
     }
 
@@ -54,9 +52,9 @@ fn resolved(path: &Path) -> PathBuf {
 }
 
 /// Refuses places where the daemon would keep its own files and somebody else's in one directory.
-pub fn check_places(config: &Config) -> Result<(), Failure> {
+pub fn check_places(config: &Config) -> Result<(), Unusable> {
     let place = |path: &Path| {
-        let error = |error| Failure::set_up(Code::DirectorySetup, format!("{}: {error}", path.display()));
+        let error = |error| Unusable::new(Code::DirectorySetup, format!("{}: {error}", path.display()));
         Place::of(path).map_err(error)
     };
     let handoff = place(&config.fixed.handoff)?;
@@ -68,7 +66,7 @@ pub fn check_places(config: &Config) -> Result<(), Failure> {
             place.path.display(),
             handoff.path.display()
         );
-        Err(Failure::set_up(Code::PathsOverlap, message))
+        Err(Unusable::new(Code::PathsOverlap, message))
     };
     let out = place(&config.fixed.out)?;
     if handoff.is_within(&out) {
@@ -85,7 +83,7 @@ pub fn check_places(config: &Config) -> Result<(), Failure> {
     }
     if let Some(dir) = &config.fixed.state_dir {
         let state = place(dir)?;
-        let own = place(&handoff.path.join(".conductor/state"))?;
+        let own = place(&handoff.path.join(private(STATE)))?;
         let among = parts.iter().any(|part| state.is_within(part)) && !state.is_within(&own);
         let same = |a: &Place, b: &Place| a.is_within(b) && b.is_within(a);
         if among || same(&state, &handoff) {

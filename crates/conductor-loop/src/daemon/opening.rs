@@ -1,0 +1,89 @@
+//! Opens the store of a handoff directory, held against what lies beside it.
+
+use super::Failure;
+use super::evidence;
+use crate::handoff::layout::HEAD;
+use crate::handoff::{Handoff, HeadFile, StateFiles, Unusable};
+use crate::runner::LastRuns;
+use crate::store::{self, Behind, Candidate, Extent, Store, StoreError};
+use conductor_core::Code;
+use conductor_os::dir::Dir;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a start waits for a command that has the store open; each has it for as long as one answer takes.
+const SOMEBODY_LOOKS: Duration = Duration::from_secs(10);
+
+/// Opens the store for the daemon, held against all that shows how far it had come. Never empty in place of one that was there:
+/// a new one is made only where nothing says that there was one, and begins behind every number that was used.
+pub(super) fn open_store(state: &StateFiles, places: &Handoff, last: &LastRuns) -> Result<Store, Failure> {
+    let exists = state.dir.has(store::FILE).map_err(|error| Unusable::setting_up(&state.path, &error))?;
+    if !exists && matches!(state.head, HeadFile::Unknown) {
+        let message = format!(
+            "{HEAD} is there but is no state file of this program or of the Go version, and there is no store; move it aside to start without it"
+        );
+        return Err(Failure::set_up(Code::StateImport, message));
+    }
+    let may_create = !exists
+        && !matches!(state.head, HeadFile::Ours(_))
+        && !Store::was_in(&state.dir).map_err(|error| failure(state, &error))?;
+    let store = if may_create {
+        let shown = evidence::shown(places, state, last).map_err(|error| failure(state, &error))?;
+        make_store(state, &shown)
+    } else {
+        existing_store(state, &places.dirs.handoff, last)
+    };
+    let store = store.map_err(|error| failure(state, &error))?;
+    take_over_go_state(state, &store, &places.dirs.handoff)?;
+    Ok(store)
+}
+
+/// A new store, behind everything that is shown.
+fn make_store(state: &StateFiles, shown: &Extent) -> Result<Store, StoreError> {
+    let draft = Store::draft(Arc::clone(&state.dir))?;
+    draft.write(|batch| batch.raise_to(shown))?;
+    draft.complete()
+}
+
+/// The store that is there, if it lacks nothing that is shown.
+pub fn existing_store(state: &StateFiles, handoff: &Dir, last: &LastRuns) -> Result<Store, StoreError> {
+    let candidate = wait_for_store(state)?;
+    evidence::hold(candidate.store(), &state.head, handoff, last)?;
+    candidate.believe()
+}
+
+/// Looks at the store as a start would, and changes nothing.
+pub fn look_at_store(state: &StateFiles, handoff: &Dir) -> Result<Store, StoreError> {
+    let store = Store::look(&state.dir)?;
+    evidence::hold(&store, &state.head, handoff, &LastRuns { this_boot: false, lines: Vec::new() })?;
+    Ok(store)
+}
+
+fn take_over_go_state(state: &StateFiles, store: &Store, handoff: &Dir) -> Result<(), Failure> {
+    let HeadFile::Go(text) = &state.head else { return Ok(()) };
+    let count = store::import(store, jiff::Timestamp::now(), &mut text.as_slice());
+    let imported = count.map_err(|error| failure(state, &error))?.imported;
+    // Under a name that nothing has: an earlier one may be the only copy of another memory.
+    let kept = handoff.move_aside(HEAD, &format!("{HEAD}.imported"));
+    let kept = kept.map_err(|error| Unusable::setting_up(Path::new(HEAD), &error))?;
+    tracing::info!(imported, kept_as = kept, "took over the state file of the Go version");
+    Ok(())
+}
+
+fn failure(state: &StateFiles, error: &StoreError) -> Failure {
+    Failure::set_up(error.code(), format!("{}: {error}", state.path.display()))
+}
+
+/// A command that looks while no daemon runs has the store open for a moment: that is no reason not to start.
+fn wait_for_store(state: &StateFiles) -> Result<Candidate, StoreError> {
+    let until = Instant::now() + SOMEBODY_LOOKS;
+    loop {
+        match Store::examine(Arc::clone(&state.dir), Behind::Refused) {
+            Err(StoreError::Busy) if Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(5)); // Nothing announces that it is closed.
+            }
+            other => return other,
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The public head of the state, `.conductor-state.json`, and the file of the Go version under the same name.
+
+use super::layout;
+use crate::store::{self, Counts};
+use conductor_os::dir::{Dir, Kind};
+use conductor_os::plain::read_whole;
+use serde::{Deserialize, Serialize};
+
+/// `format` of a head, which tells it from the state file of the Go version.
+pub const FORMAT: &str = "conductor-loop state head";
+/// A head or Go state file larger than this is not read at start; `state import` takes any size.
+const HEAD_MAX: u64 = 512 << 20;
+
+/// The file's content.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct HeadBody {
+    /// [`FORMAT`].
+    pub format: String,
+    /// Version of the store.
+    pub version: u32,
+    /// The store.
+    pub store: String,
+    /// Whether records are encrypted.
+    pub sealed: bool,
+    /// Whether new files are taken.
+    pub ready: bool,
+    /// Why not.
+    pub not_ready: Vec<String>,
+    /// Totals.
+    pub counts: Counts,
+    /// The last sequence number.
+    pub last_seq: u64,
+    /// When this was written.
+    pub updated_at: String,
+}
+
+/// What lies under the name `.conductor-state.json`.
+pub enum HeadFile {
+    /// Nothing.
+    Absent,
+    /// Our head: there was a store.
+    Ours(Box<HeadBody>),
+    /// The state file of the Go version.
+    Go(Vec<u8>),
+    /// Something else.
+    Unknown,
+}
+
+impl HeadFile {
+    /// Looks at what is there.
+    pub(super) fn read(handoff: &Dir) -> Self {
+        match handoff.stat(layout::HEAD) {
+            Err(_) => return Self::Absent,
+            Ok(meta) if meta.kind != Kind::File => return Self::Unknown,
+            Ok(_) => {}
+        }
+        let Ok(bytes) = handoff.open_read(layout::HEAD).and_then(|file| read_whole(file, HEAD_MAX)) else {
+            return Self::Unknown;
+        };
+        match serde_json::from_slice::<HeadBody>(&bytes) {
+            Ok(head) if head.format == FORMAT => Self::Ours(Box::new(head)),
+            _ if store::looks_like_go_state(&bytes) => Self::Go(bytes),
+            _ => Self::Unknown,
+        }
+    }
+}

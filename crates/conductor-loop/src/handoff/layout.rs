@@ -1,0 +1,40 @@
+//! What lies where in a handoff directory. No other module spells these names; docs/FORMATS.md shows them as a tree.
+
+/// Archived files of intents that succeeded.
+pub const PROCESSED: &str = "processed";
+/// Archived files of intents that failed, with their error logs.
+pub const FAILED: &str = "failed";
+/// The latest status of each name.
+pub const STATUS: &str = "status";
+/// What only the daemon uses.
+pub const PRIVATE: &str = ".conductor";
+/// The public head of the state.
+pub const HEAD: &str = ".conductor-state.json";
+
+/// The directories that are the daemon's.
+pub const PARTS: [&str; 4] = [PROCESSED, FAILED, STATUS, PRIVATE];
+
+/// In the private directory: files that were taken and are not recorded yet.
+pub const TAKEN: &str = "taken";
+/// In the private directory: what the clerk writes before it gets its name.
+pub const DRAFTS: &str = "drafts";
+/// In the private directory: the slots that runs are staged in.
+pub const STAGING: &str = "staging";
+/// In the private directory: the store, unless the operator gave it another place.
+pub const STATE: &str = "state";
+/// In the private directory: the lock of the one daemon.
+pub const LOCK: &str = "lock";
+/// In the private directory: the run ledger.
+pub const RUNNING: &str = "running";
+/// In the private directory: the local socket.
+pub const CONTROL: &str = "control";
+
+/// The path of something in the private directory, from the handoff directory.
+pub fn private(name: &str) -> String {
+    format!("{PRIVATE}/{name}")
+}
+
+/// The path of a status, from the handoff directory.
+pub fn status_path(intent: &str) -> String {
+    format!("{STATUS}/{}", conductor_core::name::status_name(intent))
+}

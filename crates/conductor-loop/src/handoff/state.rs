@@ -1,0 +1,51 @@
+//! Where the store of a handoff directory is, and what its public head says.
+
+use super::head::HeadFile;
+use super::owned::{Owned, Use, Widened};
+use super::{Unusable, layout};
+use crate::config::Config;
+use crate::store;
+use conductor_os::dir::Dir;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where the store is, and what `.conductor-state.json` says.
+pub struct StateFiles {
+    /// The store's directory.
+    pub dir: Arc<Dir>,
+    /// Absolute path of the store.
+    pub path: PathBuf,
+    /// What was found under the head's name.
+    pub head: HeadFile,
+}
+
+/// Who wants to know where the state is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finder {
+    /// A daemon, or a command that changes the state: what is missing is made, what is not ours is refused.
+    Keeper,
+    /// A command that only looks, perhaps as another user.
+    Looker,
+}
+
+impl StateFiles {
+    /// Finds the state of a handoff directory.
+    pub fn find(config: &Config, handoff_path: &Path, handoff: &Dir, who: Finder) -> Result<Self, Unusable> {
+        let path = match &config.fixed.state_dir {
+            Some(dir) => std::path::absolute(dir).map_err(|error| Unusable::setting_up(dir, &error))?,
+            None => handoff_path.join(layout::PRIVATE).join(layout::STATE),
+        };
+        if who == Finder::Keeper {
+            use std::os::unix::fs::DirBuilderExt;
+            let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
+            made.map_err(|error| Unusable::setting_up(&path, &error))?;
+        }
+        let dir = Dir::open(&path).map_err(|error| Unusable::setting_up(&path, &error))?;
+        if who == Finder::Keeper {
+            let owned = Owned::by_this_user(config.fixed.allow_unsafe_handoff, Widened::Closed);
+            owned.state(&path, &dir)?;
+            owned.entry(handoff_path, handoff, layout::HEAD.as_ref(), Use::Filed)?;
+        }
+        Ok(Self { dir: Arc::new(dir), path: path.join(store::FILE), head: HeadFile::read(handoff) })
+    }
+}

@@ -1,0 +1,46 @@
+//! Who besides the daemon's user may rename what others have put into the handoff directory.
+
+use super::Unusable;
+use crate::config::Config;
+use conductor_core::Code;
+use conductor_os::dir::Dir;
+use std::path::Path;
+
+/// Who besides the owner may rename what others have put into a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renamers {
+    /// Nobody.
+    Nobody,
+    /// Its group.
+    Group,
+    /// Everybody.
+    Everybody,
+}
+
+impl Renamers {
+    /// By the directory's mode; the sticky bit keeps everybody to what is theirs.
+    pub fn of(mode: u32) -> Self {
+        match (mode & 0o1000 != 0, mode & 0o002 != 0, mode & 0o020 != 0) {
+            (false, true, _) => Self::Everybody,
+            (false, false, true) => Self::Group,
+            _ => Self::Nobody,
+        }
+    }
+}
+
+/// Threat A03: who may rename in the handoff directory may replace its parts.
+pub(super) fn check_writers(config: &Config, path: &Path, handoff: &Dir) -> Result<(), Unusable> {
+    let mode = handoff.meta().map_err(|error| Unusable::setting_up(path, &error))?.mode;
+    match Renamers::of(mode) {
+        Renamers::Nobody => return Ok(()),
+        Renamers::Everybody if !config.fixed.allow_unsafe_handoff => {
+            let message =
+                format!("{} is writable by everybody and not sticky (mode {mode:04o})", path.display());
+            return Err(Unusable::new(Code::UnsafeDirectory, message));
+        }
+        Renamers::Everybody | Renamers::Group => {}
+    }
+    tracing::warn!(directory = %path.display(), mode = format!("{mode:04o}"),
+        "others may rename what is in the handoff directory; mode 3770 and an owner of its own are safer");
+    Ok(())
+}
