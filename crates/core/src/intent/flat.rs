@@ -19,6 +19,11 @@ const CONSTRAINTS: &[Field] = &[
     ),
     optional("kpt_package_name", SUBDOMAIN, "The package that owns the target."),
     optional("porch_repository", LABEL, "The repository of that package."),
+    optional(
+        "expected_replicas",
+        Shape::Int { min: 0, max: 100 },
+        "Only scale while the package has this number of replicas.",
+    ),
 ];
 
 const NEPHIO_CONTEXT: &[Field] = &[
@@ -101,6 +106,9 @@ pub(super) fn judge(document: &Json, policy: Policy) -> Result<Intent, Refusal> 
         timeout_secs: optional_text("timeout").and_then(|t| text::timeout_secs(&t)),
         package: constraint("kpt_package_name"),
         repository: constraint("porch_repository"),
+        expected_replicas: constraints
+            .and_then(|constraints| constraints.get("expected_replicas")?.as_u64())
+            .and_then(|number| u32::try_from(number).ok()),
     })
 }
 

@@ -186,5 +186,6 @@ pub(super) fn judge(document: &Json, policy: Policy) -> Result<Intent, Refusal> 
         timeout_secs: spec_text("timeout").and_then(|t| text::timeout_secs(&t)),
         package: None,
         repository: None,
+        expected_replicas: None,
     })
 }

@@ -115,6 +115,8 @@ pub struct Intent {
     pub package: Option<String>,
     /// The repository of that package (`constraints.porch_repository`), where given.
     pub repository: Option<String>,
+    /// The number of replicas that the package has to have before (`constraints.expected_replicas`), where given.
+    pub expected_replicas: Option<u32>,
 }
 
 /// What an operator may relax; the shipped schema describes the default.
