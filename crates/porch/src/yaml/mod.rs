@@ -4,12 +4,13 @@
 //! by name.
 
 mod edit;
+mod mask;
 #[cfg(test)]
 mod random;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use edit::{EditError, set_integer};
+pub(crate) use edit::{EditError, set_integer, set_integer_inside};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use std::collections::HashSet;
@@ -60,6 +61,18 @@ pub(crate) enum Value {
     Alias(usize),
 }
 
+/// One step of the way from a document to a value in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    Key(String),
+    Item(usize),
+}
+
+/// The keys of a path, written with dots.
+pub(crate) fn keys(path: &str) -> Vec<Step> {
+    path.split('.').map(|key| Step::Key(key.to_owned())).collect()
+}
+
 /// A file: its documents, and which anchors are used by an alias.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stream {
@@ -76,6 +89,19 @@ impl Node {
     /// The value at a path of keys.
     pub(crate) fn at(&self, path: &[&str]) -> Option<&Node> {
         path.iter().try_fold(self, |node, key| node.get(key))
+    }
+
+    /// The value behind steps.
+    pub(crate) fn walk(&self, path: &[Step]) -> Option<&Node> {
+        path.iter().try_fold(self, |node, step| match step {
+            Step::Key(key) => node.get(key),
+            Step::Item(number) => node.items().get(*number),
+        })
+    }
+
+    /// The text of the scalar at a path of keys.
+    pub(crate) fn text_at(&self, path: &[&str]) -> Option<&str> {
+        self.at(path).and_then(Node::text)
     }
 
     /// The text of a scalar.
@@ -110,9 +136,28 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Stream, YamlError> {
     }
     let whole = std::str::from_utf8(bytes).map_err(|_| YamlError::Encoding)?;
     let text = whole.strip_prefix(BOM).unwrap_or(whole);
+    let shift = whole.len() - text.len();
+    match read(bytes, text, shift, None) {
+        // What is said is about the text as it stands.
+        Err(error @ YamlError::Syntax { .. }) => match mask::masked(text) {
+            Some(masked) => {
+                read(bytes, &masked, shift, Some(line_starts(bytes))).map_err(|again| match again {
+                    YamlError::Syntax { .. } => error,
+                    other => other,
+                })
+            }
+            None => Err(error),
+        },
+        other => other,
+    }
+}
+
+/// Reads text that begins at byte `shift` of the file. `lines` says where lines begin, when the text is laid out otherwise.
+fn read(bytes: &[u8], text: &str, shift: usize, lines: Option<Vec<usize>>) -> Result<Stream, YamlError> {
     let mut reader = Reader {
         source: bytes,
-        places: Places::new(text, whole.len() - text.len()),
+        places: Places::new(text, shift),
+        lines,
         open: Vec::new(),
         nodes: 0,
         stream: Stream::default(),
@@ -125,6 +170,11 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Stream, YamlError> {
         reader.take(event, span)?;
     }
     Ok(reader.stream)
+}
+
+fn line_starts(bytes: &[u8]) -> Vec<usize> {
+    let behind = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+    std::iter::once(0).chain(behind).collect()
 }
 
 /// From the parser's positions (characters) to bytes of the file.
@@ -164,6 +214,8 @@ enum Open {
 struct Reader<'s> {
     source: &'s [u8],
     places: Places,
+    /// Where lines begin, when the parser's own count is none of the file's.
+    lines: Option<Vec<usize>>,
     open: Vec<Open>,
     nodes: usize,
     stream: Stream,
@@ -173,7 +225,7 @@ impl Reader<'_> {
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), YamlError> {
         let node = |reader: &Self, value, anchor, tagged| Node {
             bytes: reader.places.byte(span.start.index())..reader.places.byte(span.end.index()),
-            line: span.start.line(),
+            line: reader.line(span),
             value,
             anchor,
             tagged,
@@ -208,9 +260,16 @@ impl Reader<'_> {
         }
     }
 
+    fn line(&self, span: Span) -> usize {
+        match &self.lines {
+            None => span.start.line(),
+            Some(starts) => starts.partition_point(|start| *start <= self.places.byte(span.start.index())),
+        }
+    }
+
     fn begin(&mut self, collection: Open, span: Span) -> Result<(), YamlError> {
         if self.open.len() >= DEPTH_MAX {
-            return Err(YamlError::TooDeep(span.start.line()));
+            return Err(YamlError::TooDeep(self.line(span)));
         }
         self.open.push(collection);
         Ok(())

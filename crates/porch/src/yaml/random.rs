@@ -2,7 +2,7 @@
 //! block style, wide and narrow indentation, Windows line ends. The text knows where the replicas are, so what an edit
 //! ought to give does not depend on any parser.
 
-use super::{differences, parse, set_integer};
+use super::{differences, keys, parse, set_integer};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::fmt::Write;
@@ -210,7 +210,7 @@ proptest! {
         let with = |replicas: u32| text.replace(PLACE, &replicas.to_string());
         let before = with(from);
         let stream = parse(before.as_bytes()).unwrap_or_else(|error| panic!("{error}\n{before}"));
-        let edited = set_integer(before.as_bytes(), &stream, number, &["spec", "replicas"], to);
+        let edited = set_integer(before.as_bytes(), &stream, number, &keys("spec.replicas"), to);
         let (found, after) = edited.unwrap_or_else(|error| panic!("{error}\n{before}"));
         prop_assert_eq!(found, Some(from));
         match after {
@@ -228,7 +228,7 @@ proptest! {
         // Without the line of the place, where the mapping still has an entry.
         let before: String = text.split_inclusive('\n').filter(|line| !line.contains(PLACE)).collect();
         let stream = parse(before.as_bytes()).unwrap_or_else(|error| panic!("{error}\n{before}"));
-        let Ok((found, Some(after))) = set_integer(before.as_bytes(), &stream, number, &["spec", "replicas"], to) else {
+        let Ok((found, Some(after))) = set_integer(before.as_bytes(), &stream, number, &keys("spec.replicas"), to) else {
             // An empty mapping, or one beginning with an anchor: refused, never guessed. Too many of these fail the test.
             return Err(TestCaseError::reject("refused"));
         };

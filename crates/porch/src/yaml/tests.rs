@@ -7,7 +7,7 @@ type Refusal = (&'static str, fn(&EditError) -> bool);
 
 fn set(source: &str, wanted: u32) -> Result<(Option<u32>, Option<String>), EditError> {
     let stream = parse(source.as_bytes()).unwrap();
-    set_integer(source.as_bytes(), &stream, 0, &["spec", "replicas"], wanted)
+    set_integer(source.as_bytes(), &stream, 0, &keys("spec.replicas"), wanted)
         .map(|(from, after)| (from, after.map(|bytes| String::from_utf8(bytes).unwrap())))
 }
 
@@ -34,11 +34,28 @@ fn one_scalar_changes_and_every_other_byte_stays() {
 #[test]
 fn an_absent_scalar_becomes_the_first_of_its_mapping() {
     let cases = [
-        ("spec:\n  # c\n  a: 1\n", "spec:\n  # c\n  replicas: 5\n  a: 1\n"),
+        // Comment directly above a field explains that field.
+        ("spec:\n  # c\n  a: 1\n", "spec:\n  replicas: 5\n  # c\n  a: 1\n"),
+        (
+            "spec:\n  # general\n\n# b\n  # c\n  a: 1\n",
+            "spec:\n  # general\n\n  replicas: 5\n# b\n  # c\n  a: 1\n",
+        ),
         ("spec:\r\n    a: 1\r\n", "spec:\r\n    replicas: 5\r\n    a: 1\r\n"),
         ("spec: {a: 1}\n", "spec: {replicas: 5, a: 1}\n"),
         ("spec: {}\n", "spec: {replicas: 5}\n"),
         ("spec: { }\n", "spec: {replicas: 5 }\n"),
+        ("{\"spec\":{\"a\":1}}", "{\"spec\":{\"replicas\":5,\"a\":1}}"),
+        ("{\"spec\": {}}", "{\"spec\": {\"replicas\": 5}}"),
+        (
+            "{\n\t\"spec\": {\n\t\t\"a\": 1\n\t}\n}\n",
+            "{\n\t\"spec\": {\n\t\t\"replicas\": 5,\n\t\t\"a\": 1\n\t}\n}\n",
+        ),
+        ("spec:\n  replicas:\n", "spec:\n  replicas: 5\n"),
+        ("spec:\n  replicas: # none\n  a: 1\n", "spec:\n  replicas: 5 # none\n  a: 1\n"),
+        ("spec:\n  replicas: ~\n", "spec:\n  replicas: 5\n"),
+        ("spec:\n  replicas: null # none\n", "spec:\n  replicas: 5 # none\n"),
+        ("{\"spec\": {\"a\": 1, \"replicas\": null}}", "{\"spec\": {\"a\": 1, \"replicas\": 5}}"),
+        ("spec: {replicas: , a: 1}\n", "spec: {replicas: 5 , a: 1}\n"),
     ];
     for (before, after) in cases {
         assert_eq!(set(before, 5), Ok((None, Some(after.to_owned()))), "{before}");
@@ -56,27 +73,16 @@ fn what_cannot_be_changed_safely_is_refused() {
     for source in shared {
         assert!(matches!(set(source, 5), Err(EditError::Shared(_))), "{source}");
     }
-    let numbers = [
-        "'3'",
-        "\"3\"",
-        "0x3",
-        "03",
-        "3.0",
-        "1_0",
-        "-3",
-        "~",
-        "",
-        "[3]",
-        "!!int 3",
-        "three",
-        "99999999999",
-        "+3",
-    ];
+    let numbers =
+        ["'3'", "\"3\"", "0x3", "03", "3.0", "1_0", "-3", "[3]", "!!int 3", "three", "99999999999", "+3"];
     for number in numbers {
         let source = format!("spec:\n  replicas: {number}\n");
         assert!(matches!(set(&source, 5), Err(EditError::NotANumber { .. })), "{source}");
     }
-    let others: [Refusal; 6] = [
+    let others: [Refusal; 9] = [
+        ("spec:\n  replicas: &a\n", |e| matches!(e, EditError::Layout(2))),
+        ("spec:\n  replicas: # kpt-set: ${n}\n", |e| matches!(e, EditError::Setter(2))),
+        ("spec: {replicas}\n", |e| matches!(e, EditError::Layout(1))),
         ("spec:\n  replicas: 3 # kpt-set: ${n}\n", |e| matches!(e, EditError::Setter(2))),
         ("spec:\n  <<: {a: 1}\n  replicas: 3\n", |e| matches!(e, EditError::Merged(_))),
         ("spec:\n", |e| matches!(e, EditError::NoMapping(_))),
@@ -127,4 +133,59 @@ fn aliases_are_never_expanded() {
     source.push_str("spec:\n  replicas: 3\n");
     let (_, after) = set(&source, 5).unwrap();
     assert_eq!(after.unwrap(), source.replace("replicas: 3", "replicas: 5"));
+}
+
+#[test]
+fn yaml_that_only_kubernetes_takes_is_edited_in_place() {
+    let lists = "spec:\n  a:\n    - args: [\n      one,\n    two, # why: [\n  ]\n  replicas: 3\n";
+    let command = "spec:\n  c:\n  - command: [\"sh\",\n  \"-c\"]\n    name: x\n  replicas: 3\n";
+    let labels = "spec:\n    m:\n        matchLabels: {\n    a: b\n    }\n    replicas: 3\n";
+    let quoted = "m:\n  annotations:\n    a: '{\n      \"x\": 1\n    }'\n    b: \"it's\n\n  so\\\n  \"\nspec:\n  replicas: 3\n";
+    let pem = "m:\n  cert: \"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n\"\nspec:\n  replicas: 3\n";
+    let block =
+        "m:\n  s: |\n    [ { \"\n    '\n  t: >-\n    it's [\nn:\n- |\n  {\nx:\tc\nspec:\n  replicas: 3\n";
+    let windows = "m:\n    args: [\r\n  a,\r\n]\r\nspec:\n  replicas: 3\n";
+    let json = "{\n\t\"a\": \"\\ud84d\\ude00 \\/\",\n\t\"spec\": {\n\t\t\"replicas\": 3\n\t}\n}\n";
+    for source in
+        [lists, command, labels, quoted, pem, block, windows, json, "a:\tb\nspec:\n  replicas:\t3\n"]
+    {
+        let expected = source.replace('3', "5");
+        assert_eq!(set(source, 5), Ok((Some(3), Some(expected))), "{source}");
+        assert_eq!(set(source, 3), Ok((Some(3), None)), "{source}");
+    }
+    let line = parse(b"a:\n    b: [\n  c,\n]\nspec:\n  replicas: 3\n").unwrap().documents[0]
+        .at(&["spec", "replicas"])
+        .unwrap()
+        .line;
+    assert_eq!(line, 6, "lines are those of the file");
+}
+
+#[test]
+fn a_number_in_a_patch_that_is_written_inline_is_edited_in_place() {
+    let steps = [Step::Key("patch".into())];
+    let inside = |source: &str, inner: &[Step]| {
+        let stream = parse(source.as_bytes()).unwrap();
+        set_integer_inside(source.as_bytes(), &stream, (0, &steps), (0, inner), 5)
+            .map(|(from, after)| (from, after.map(|bytes| String::from_utf8(bytes).unwrap())))
+    };
+    let json = [Step::Item(0), Step::Key("value".into())];
+    let cases: [(&str, &[Step]); 6] = [
+        ("patch: \"- {op: replace, path: /spec/replicas, value: 3}\"\nb: 1\n", &json),
+        ("patch: '[{\"op\": \"replace\", \"path\": \"/spec/replicas\", \"value\": 3}]' # x\n", &json),
+        ("patch: |-\n  # ü\n\n  - op: replace\n    path: /spec/replicas\n    value: 3\nb: 1\n", &json),
+        ("patch: |\r\n    - op: replace\r\n      value: 3\r\nb: 1\r\n", &json),
+        ("a: |\n  x\npatch: |+ # why\n  spec:\n    replicas: 3\n", &keys("spec.replicas")),
+        ("patch: |\n  spec: {replicas: 3}", &keys("spec.replicas")),
+    ];
+    for (source, inner) in cases {
+        assert_eq!(inside(source, inner), Ok((Some(3), Some(source.replace('3', "5")))), "{source}");
+    }
+    for source in [
+        "patch: >\n  spec:\n    replicas: 3\n",
+        "patch: |2\n  spec:\n    replicas: 3\n",
+        "patch: \"spec:\\n  replicas: 3\\n\"\n",
+    ] {
+        let error = inside(source, &keys("spec.replicas")).unwrap_err();
+        assert!(matches!(error, EditError::Folded(_)), "{source}: {error}");
+    }
 }
