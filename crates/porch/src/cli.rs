@@ -75,7 +75,7 @@ fn command() -> Command {
         .arg(switch("structured", "A strategic-merge patch instead of the object itself"))
         .arg(switch("kustomize", "With -structured: also a kustomize Component").requires("structured"))
         .arg(path("base", "DIR", "The package a new one is copied from"))
-        .arg(path("routes", "FILE", "TOML with [[route]] and [repository.NAME] tables"))
+        .arg(path("routes", "FILE", "TOML with [[route]], [[workload]] and [repository.NAME] tables"))
         .arg(switch("dry-run", "Print a unified diff, write nothing"))
         .arg(path("result", "FILE", "Write the result line to this file too"))
         .arg(path("git", "REPO", "Commit to this work tree or bare repository instead of writing to -out"))

@@ -164,8 +164,9 @@ impl Engine {
         let done = git::commit(repository, &git_dir, order, patience, &planning)?;
         let outcome = self.outcome(order, assignment, &done.plan, Some(repository));
         let pushed_to = repository.push.clone().filter(|_| done.commit.is_some());
-        let branch = Some(done.branch);
-        let outcome = Outcome { branch, commit: done.commit, pushed_to, note: done.note, ..outcome };
+        let notes: Vec<String> = outcome.note.iter().cloned().chain(done.note).collect();
+        let (branch, note) = (Some(done.branch), Some(notes.join("; ")).filter(|note| !note.is_empty()));
+        let outcome = Outcome { branch, commit: done.commit, pushed_to, note, ..outcome };
         Ok(Applied { outcome, changes: done.plan.changes })
     }
 
@@ -190,6 +191,7 @@ impl Engine {
             },
             replicas: Replicas { from: plan.from, to: plan.to },
             form: self.settings.form,
+            partial: plan.partial,
             changed: !plan.changes.is_empty(),
             dry_run: false,
             files: plan.changes.iter().map(|change| change.path.clone()).collect(),
@@ -197,7 +199,16 @@ impl Engine {
             branch: None,
             commit: None,
             pushed_to: None,
-            note: None,
+            note: plan.partial.then(|| partial_note(plan, order)),
         }
     }
+}
+
+/// What is to be known of a package that has only a part of the object.
+fn partial_note(plan: &Plan, order: &Order) -> String {
+    let key = &order.intent.key;
+    format!(
+        "only a part of the {} {key} is here, for server-side apply onto the one in the cluster; put the owner's package in its place",
+        plan.kind
+    )
 }

@@ -13,6 +13,10 @@ pub(crate) const PACKAGE_BYTES_MAX: u64 = 64 << 20;
 pub(crate) const KPTFILE: &str = "Kptfile";
 /// The names kustomize looks for.
 pub(crate) const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+/// The file that names what is no part of a kpt package. It is read although its name begins with a dot.
+pub(crate) const KRMIGNORE: &str = ".krmignore";
+/// Most files that are read when it is looked whether anybody else has an object; directories count.
+pub(crate) const SURVEY_MAX: usize = 20_000;
 /// The end of the names of our unfinished files. They begin with a dot, so that nobody reads them.
 pub(crate) const UNFINISHED: &str = ".porch-tmp";
 
@@ -35,20 +39,59 @@ pub(crate) enum Which {
     All,
 }
 
+/// What a survey looks for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Search<'s> {
+    /// What a file has to mention.
+    pub text: &'s str,
+    /// A name in the directory that is passed over.
+    pub except: Option<&'s str>,
+    /// Most entries that are looked at.
+    pub limit: usize,
+}
+
+/// What lies below a directory, as far as it was looked.
+#[derive(Debug, Default)]
+pub(crate) struct Survey {
+    /// The files that can hold an object and mention what is looked for, relative to the directory.
+    pub files: Files,
+    /// Whether that is all there is.
+    pub complete: bool,
+}
+
 /// Something packages are in: a directory or a commit. Paths are relative to its root; `""` is the root itself.
 pub(crate) trait Tree {
     /// The files of a directory; `None` when there is nothing of that name or the directory is empty.
     fn read(&self, dir: &str, which: Which) -> Result<Option<Files>, PorchError>;
-    /// The Kptfile of a directory, if it has one.
-    fn kptfile(&self, dir: &str) -> Result<Option<Vec<u8>>, PorchError>;
+    /// One regular file, if it is there and of a size that is read.
+    fn file(&self, path: &str) -> Result<Option<Content>, PorchError>;
+    /// The names in a directory, hidden ones excepted; directories end with a slash.
+    fn names(&self, dir: &str) -> Result<Vec<String>, PorchError>;
+    /// Looks through a directory and those below it for files that mention a text. What cannot be read is not there.
+    fn survey(&self, dir: &str, search: Search<'_>) -> Result<Survey, PorchError>;
     /// How a path is named to people.
     fn name(&self, path: &str) -> String;
 }
 
-/// Whether a file of this name can hold objects.
+/// Whether a file of this name can hold objects, or says which files are objects.
 pub(crate) fn holds_objects(name: &str) -> bool {
     let extension = std::path::Path::new(name).extension();
-    extension.is_some_and(|e| e == "yaml" || e == "yml") || KUSTOMIZATIONS.contains(&name)
+    extension.is_some_and(|e| e == "yaml" || e == "yml" || e == "json")
+        || KUSTOMIZATIONS.contains(&name)
+        || name == KRMIGNORE
+}
+
+/// The file that makes a directory a Helm chart.
+pub(crate) const CHART: &str = "Chart.yaml";
+
+/// Whether a file of this name says which others are objects.
+pub(crate) fn decides_files(name: &str) -> bool {
+    KUSTOMIZATIONS.contains(&name) || name == KRMIGNORE || name == CHART
+}
+
+/// Whether a directory that a survey meets is a package this engine has made for another target, by its name.
+pub(crate) fn is_other_partial(name: &str) -> bool {
+    name.ends_with("-scaling") || name.ends_with("-scaling-patch")
 }
 
 /// The last part of a path.
@@ -59,4 +102,22 @@ pub(crate) fn base_name(path: &str) -> &str {
 /// `dir/name`, where either may be empty.
 pub(crate) fn join(dir: &str, name: &str) -> String {
     if dir.is_empty() || name.is_empty() { format!("{dir}{name}") } else { format!("{dir}/{name}") }
+}
+
+/// The directory of a path; empty for what lies at the root.
+pub(crate) fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(dir, _)| dir)
+}
+
+/// The path that `reference` means in `dir`; `None` when it leads out of the root.
+pub(crate) fn resolve(dir: &str, reference: &str) -> Option<String> {
+    let mut steps: Vec<&str> = dir.split('/').filter(|step| !step.is_empty()).collect();
+    for step in reference.split('/') {
+        match step {
+            "" | "." => {}
+            ".." => drop(steps.pop()?),
+            step => steps.push(step),
+        }
+    }
+    Some(steps.join("/"))
 }

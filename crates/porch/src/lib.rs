@@ -5,17 +5,23 @@
 
 #![forbid(unsafe_code)]
 
+mod choose;
 mod directory;
 mod engine;
 mod error;
 mod files;
 mod git;
+mod kinds;
+mod krmignore;
+mod kustomize;
 mod objects;
 mod order;
 mod outcome;
+mod patch;
 mod plan;
 mod routes;
 mod template;
+mod world;
 mod yaml;
 
 pub use directory::Patience;

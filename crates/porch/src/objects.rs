@@ -1,104 +1,169 @@
-//! Finds the one object of a package that an intent is about, and whatever else in the package decides its replicas.
+//! The objects of a file: where each stands, what it is called, and which other object's number it sets.
 
 use crate::PorchError;
-use crate::files::{Files, KPTFILE, KUSTOMIZATIONS, base_name, holds_objects};
-use crate::yaml::{self, Node, Stream};
+use crate::files::KPTFILE;
+use crate::kinds::group_of;
+use crate::yaml::{self, Node, Step, Stream};
+use std::rc::Rc;
 
-/// Kinds of `apps/*` whose `spec.replicas` is the number of pods.
-const SCALED_KINDS: [&str; 3] = ["Deployment", "StatefulSet", "ReplicaSet"];
 const LOCAL_CONFIG: &str = "config.kubernetes.io/local-config";
+/// How deep lists may lie in lists.
+const LISTS_MAX: usize = 4;
 
-/// Which object is looked for.
+/// One object, wherever in a file it stands.
 #[derive(Debug, Clone)]
-pub(crate) struct Wanted<'w> {
-    pub name: &'w str,
-    pub namespace: &'w str,
-    /// Only this kind, of whatever API; else the scaled kinds of `apps`.
-    pub kind: Option<&'w str>,
-    /// Whether an object that is not applied by itself counts.
-    pub local: bool,
-}
-
-/// The object that was found.
-#[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct Object {
     pub file: String,
     pub document: usize,
+    /// The way to it inside of the document; empty when the document is the object.
+    pub path: Vec<Step>,
+    pub line: usize,
+    pub group: String,
     pub kind: String,
-    pub stream: Stream,
+    pub name: String,
+    pub namespace: Option<String>,
+    /// Whether it is marked as configuration that is not applied.
+    pub local: bool,
+    /// Whether it has a pod template; a part of an object has none.
+    pub whole: bool,
+    pub labels: Vec<(String, String)>,
+    pub rules: Vec<Rule>,
 }
 
-/// Finds the object. `None` when the package has none; several, or something else that sets its replicas, are refused.
-pub(crate) fn find(files: &Files, wanted: &Wanted<'_>, package: &str) -> Result<Option<Found>, PorchError> {
-    let mut found: Option<Found> = None;
-    let mut rivals = Vec::new();
-    for (path, content) in files {
-        let base = base_name(path);
-        if !holds_objects(base) || !mentions(&content.bytes, wanted.name) {
-            continue;
-        }
-        let stream = yaml::parse(&content.bytes)
-            .map_err(|error| PorchError::unfit(format!("{package}/{path}"), error.to_string()))?;
-        for (number, document) in stream.documents.iter().enumerate() {
-            if let Some(rival) = rival(document, wanted, KUSTOMIZATIONS.contains(&base)) {
-                rivals.push(format!("{path}:{} {rival}", document.line));
-            }
-            let Some(kind) = is_wanted(document, wanted) else { continue };
-            if let Some(first) = &found {
-                let reason = format!(
-                    "{} is in it twice: in {} and in {path}:{}",
-                    wanted.name, first.file, document.line
-                );
-                return Err(PorchError::unfit(package, reason));
-            }
-            let (file, kind) = (path.clone(), kind.to_owned());
-            found = Some(Found { file, document: number, kind, stream: Stream::default() });
-        }
-        if let Some(found) = found.as_mut().filter(|found| found.file == *path) {
-            found.stream = stream;
-        }
-    }
-    match (found, rivals.first()) {
-        (Some(_), Some(rival)) => Err(PorchError::unfit(package, format!("{rival}; change that instead"))),
-        (found, _) => Ok(found),
+/// That an object decides the number of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rule {
+    /// The other's kind, where it is said.
+    pub kind: Option<String>,
+    pub name: String,
+    pub does: &'static str,
+}
+
+impl Object {
+    /// Kind and name, as people name it.
+    pub(crate) fn shown(&self) -> String {
+        format!("{} {}", self.kind, self.name).trim_end().to_owned()
     }
 }
 
-/// A cheap look before parsing. What is not UTF-8 counts, and is then refused by name.
-fn mentions(bytes: &[u8], name: &str) -> bool {
-    std::str::from_utf8(bytes).map_or(true, |text| text.contains(name))
+/// The objects of a file, also those in Lists.
+pub(crate) fn objects_of(file: &str, stream: &Stream) -> Vec<Rc<Object>> {
+    let mut found = Vec::new();
+    for (number, document) in stream.documents.iter().enumerate() {
+        collect(file, number, document, &mut Vec::new(), &mut found);
+    }
+    found
 }
 
-fn is_wanted<'n>(document: &'n Node, wanted: &Wanted<'_>) -> Option<&'n str> {
-    let text = |path: &[&str]| document.at(path).and_then(Node::text);
-    let kind = text(&["kind"])?;
-    let right_kind = match wanted.kind {
-        Some(only) => kind == only,
-        None => SCALED_KINDS.contains(&kind) && text(&["apiVersion"])?.starts_with("apps/"),
+fn collect(file: &str, document: usize, node: &Node, path: &mut Vec<Step>, found: &mut Vec<Rc<Object>>) {
+    let Some(kind) = node.text_at(&["kind"]) else { return };
+    let group = group_of(node.text_at(&["apiVersion"]).unwrap_or_default());
+    let inside = match kind {
+        "Template" if group.is_empty() || group == "template.openshift.io" => Some("objects"),
+        _ if kind.ends_with("List") => Some("items"),
+        _ => None,
     };
-    let right_namespace =
-        text(&["metadata", "namespace"]).is_none_or(|namespace| namespace == wanted.namespace);
-    let local = text(&["metadata", "annotations", LOCAL_CONFIG]) == Some("true");
-    let right_name = text(&["metadata", "name"])? == wanted.name;
-    (right_kind && right_name && right_namespace && (wanted.local || !local)).then_some(kind)
+    if let Some(key) =
+        inside.filter(|key| node.get(key).is_some_and(|list| matches!(list.value, yaml::Value::List(_))))
+    {
+        if path.len() < 2 * LISTS_MAX {
+            if let Some(config) = node.get("functionConfig") {
+                path.push(Step::Key("functionConfig".to_owned()));
+                collect(file, document, config, path, found);
+                path.pop();
+            }
+            for (number, item) in node.get(key).map(Node::items).unwrap_or_default().iter().enumerate() {
+                path.extend([Step::Key(key.to_owned()), Step::Item(number)]);
+                collect(file, document, item, path, found);
+                path.truncate(path.len() - 2);
+            }
+        }
+        return;
+    }
+    let (name, rules) = (node.text_at(&["metadata", "name"]), rules(node, group, kind));
+    if name.is_none() && rules.is_empty() {
+        return;
+    }
+    let labels = node.at(&["metadata", "labels"]).map(Node::entries).unwrap_or_default();
+    let pair = |(key, value): &(Node, Node)| Some((key.text()?.to_owned(), value.text()?.to_owned()));
+    found.push(Rc::new(Object {
+        file: file.to_owned(),
+        document,
+        path: path.clone(),
+        line: node.line,
+        group: group.to_owned(),
+        kind: kind.to_owned(),
+        name: name.unwrap_or_default().to_owned(),
+        namespace: node
+            .text_at(&["metadata", "namespace"])
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned),
+        local: node.text_at(&["metadata", "annotations", LOCAL_CONFIG]) == Some("true"),
+        whole: node.at(&["spec", "template"]).is_some() || node.at(&["spec", "selector"]).is_some(),
+        labels: labels.iter().filter_map(pair).collect(),
+        rules,
+    }));
 }
 
-/// What else in the package decides how many replicas the object has.
-fn rival(document: &Node, wanted: &Wanted<'_>, kustomization: bool) -> Option<&'static str> {
-    let text = |path: &[&str]| document.at(path).and_then(Node::text);
-    let names_it = |node: &Node| node.get("name").and_then(Node::text) == Some(wanted.name);
-    if kustomization && document.get("replicas").is_some_and(|list| list.items().iter().any(names_it)) {
-        return Some("(kustomization) sets its replicas");
-    }
-    let autoscaler = match text(&["kind"]) {
-        Some("HorizontalPodAutoscaler") => "HorizontalPodAutoscaler sets its replicas",
-        Some("ScaledObject") => "ScaledObject sets its replicas",
-        _ => return None,
+/// Whose number of replicas an object decides.
+fn rules(node: &Node, group: &str, kind: &str) -> Vec<Rule> {
+    let reference = |path: &[&str], does| {
+        let named = node.at(path)?;
+        let name = named.text_at(&["name"]).or_else(|| named.text_at(&["deployment"]))?;
+        let kind = named.text_at(&["kind"]).or((kind == "ScaledObject").then_some("Deployment"));
+        Some(Rule { kind: kind.map(str::to_owned), name: name.to_owned(), does })
     };
-    let same_namespace =
-        text(&["metadata", "namespace"]).is_none_or(|namespace| namespace == wanted.namespace);
-    let targets_it = document.at(&["spec", "scaleTargetRef"]).is_some_and(names_it);
-    (same_namespace && targets_it).then_some(autoscaler)
+    let scales = "sets its replicas";
+    let mut found: Vec<Rule> = reference(&["spec", "scaleTargetRef"], scales).into_iter().collect();
+    match (group, kind) {
+        ("argoproj.io", "Rollout") => {
+            found
+                .extend(reference(&["spec", "workloadRef"], "takes its pods from it and scales them itself"));
+        }
+        ("flagger.app", "Canary") => {
+            found.extend(reference(&["spec", "targetRef"], "scales it by itself"));
+        }
+        (_, "VerticalPodAutoscaler") => {}
+        _ if kind.ends_with("Autoscaler") => found.extend(reference(&["spec", "targetRef"], scales)),
+        ("kustomize.toolkit.fluxcd.io", "Kustomization") => found.extend(flux_rules(node)),
+        ("argoproj.io", "Application" | "ApplicationSet") => found.extend(argo_rules(node)),
+        _ => {}
+    }
+    found
+}
+
+/// A patch of Flux's own Kustomization that sets `spec.replicas`.
+fn flux_rules(node: &Node) -> Vec<Rule> {
+    let patches = node.at(&["spec", "patches"]).map(Node::items).unwrap_or_default();
+    let rule = |patch: &Node| {
+        let text = patch.text_at(&["patch"]).filter(|text| text.contains("replicas"))?;
+        let inner = yaml::parse(text.as_bytes()).ok()?;
+        let document = inner.documents.first()?;
+        let name = patch.text_at(&["target", "name"]).or_else(|| document.text_at(&["metadata", "name"]))?;
+        let kind = patch.text_at(&["target", "kind"]).or_else(|| document.text_at(&["kind"]));
+        Some(Rule {
+            kind: kind.map(str::to_owned),
+            name: name.to_owned(),
+            does: "has a patch that sets its replicas",
+        })
+    };
+    patches.iter().filter_map(rule).collect()
+}
+
+/// The replicas of an Application whose source is built with kustomize.
+fn argo_rules(node: &Node) -> Vec<Rule> {
+    let spec = node.at(&["spec", "template", "spec"]).or_else(|| node.get("spec"));
+    let sources = spec.and_then(|spec| spec.get("sources")).map(Node::items).unwrap_or_default();
+    let all = spec.and_then(|spec| spec.get("source")).into_iter().chain(sources);
+    let counts = all.filter_map(|source| source.at(&["kustomize", "replicas"])).flat_map(Node::items);
+    let rule = |count: &Node| {
+        Some(Rule {
+            kind: None,
+            name: count.text_at(&["name"])?.to_owned(),
+            does: "sets its replicas (kustomize.replicas)",
+        })
+    };
+    counts.filter_map(rule).collect()
 }
 
 /// The fields that kpt's decoder knows at the top of a Kptfile; it refuses any other (kpt.dev/v1).

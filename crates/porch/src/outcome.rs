@@ -18,6 +18,9 @@ pub struct Outcome {
     pub replicas: Replicas,
     /// Which of the two forms was asked for.
     pub form: Form,
+    /// Whether the object is only a part, to be applied server-side onto the whole that is kept elsewhere.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
     /// Whether anything was, or with `dry_run` would be, written.
     pub changed: bool,
     /// Whether nothing was to be written.

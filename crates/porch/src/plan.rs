@@ -1,10 +1,14 @@
 //! What is to be written where, decided from what is there. Pure: trees are read, nothing is written.
 
-use crate::files::{Content, Files, KPTFILE, KUSTOMIZATIONS, Tree, Which, base_name, join};
-use crate::objects::{self, Found, Wanted};
+use crate::choose::{Found, View, Wanted};
+use crate::files::{
+    Content, Files, KPTFILE, KUSTOMIZATIONS, SURVEY_MAX, Search, Tree, Which, base_name, join, parent,
+};
+use crate::kinds::Kinds;
 use crate::routes::Assignment;
-use crate::yaml::{EditError, set_integer};
-use crate::{Form, Order, PorchError, template};
+use crate::world::World;
+use crate::yaml::{EditError, set_integer, set_integer_inside};
+use crate::{Form, Order, PorchError, objects, template};
 use conductor_core::intent::TargetKey;
 
 /// One file to write.
@@ -32,7 +36,12 @@ pub(crate) struct Plan {
     /// `None` when the object or its field was not there.
     pub from: Option<u32>,
     pub to: u32,
+    /// Whether the object is only a part, for server-side apply onto the whole.
+    pub partial: bool,
 }
+
+/// Most entries around a package that is edited which are looked through for others that set the same number.
+const NEIGHBOURS_MAX: usize = 256;
 
 /// How to write, besides what the intent says.
 pub(crate) struct Style<'s> {
@@ -69,6 +78,7 @@ pub(crate) fn plan(
         Some(dir) => planner.at_or_new(dir)?,
         None => planner.at_default_places()?,
     };
+    planner.check_expected(&plan)?;
     if plan.new {
         planner.check(&plan).map_err(|error| PorchError::Check(error.to_string()))?;
     }
@@ -76,9 +86,25 @@ pub(crate) fn plan(
 }
 
 impl Planner<'_> {
+    /// The number that the intent says is there. When the wanted one is there already, the intent has been carried out.
+    fn check_expected(&self, plan: &Plan) -> Result<(), PorchError> {
+        let Some(expected) = self.order.intent.expected_replicas else { return Ok(()) };
+        if plan.from == Some(expected) || plan.from == Some(self.replicas) {
+            return Ok(());
+        }
+        let target = &self.assignment.object;
+        let file = self.tree.name(&join(&plan.dir, &plan.file));
+        let found = match plan.from {
+            _ if plan.new => "which nobody has here".to_owned(),
+            Some(number) => format!("and {file} has {number}"),
+            None => format!("and {file} has none"),
+        };
+        Err(PorchError::Policy(format!("the intent expects {expected} replicas of {target}, {found}")))
+    }
+
     fn at_default_places(&self) -> Result<Plan, PorchError> {
         let key = &self.order.intent.key;
-        if self.tree.kptfile("")?.is_some() {
+        if self.tree.file(KPTFILE)?.is_some() {
             return self.at_root();
         }
         let own = template::package_name(&key.target, self.style.form)
@@ -93,7 +119,7 @@ impl Planner<'_> {
         };
         // A directory at the top may be a namespace's; only a Kptfile makes it a package.
         places.retain(|place| {
-            place.contains('/') || self.tree.kptfile(place).is_ok_and(|found| found.is_some())
+            place.contains('/') || self.tree.file(&join(place, KPTFILE)).is_ok_and(|found| found.is_some())
         });
         for place in &places {
             if let Place::Package(plan) = self.at(place)? {
@@ -107,7 +133,17 @@ impl Planner<'_> {
                 self.tree.name(""),
                 key.target
             ))),
-            named => self.at_or_new(&in_namespace(named.as_ref().unwrap_or(&new))),
+            named => {
+                // Somebody keeps it there in another form.
+                for place in &places {
+                    if *place != in_namespace(named.as_ref().unwrap_or(&new))
+                        && !self.tree.names(place)?.is_empty()
+                    {
+                        return Err(self.no_object(place));
+                    }
+                }
+                self.at_or_new(&in_namespace(named.as_ref().unwrap_or(&new)))
+            }
         }
     }
 
@@ -122,16 +158,32 @@ impl Planner<'_> {
     fn at_or_new(&self, dir: &str) -> Result<Plan, PorchError> {
         match self.at(dir)? {
             Place::Package(plan) => Ok(plan),
-            Place::Nothing => self.new_package(dir),
+            Place::Nothing => match self.kept_elsewhere(dir)? {
+                Some(plan) => Ok(plan),
+                None => self.new_package(dir),
+            },
             Place::NoObject => Err(self.no_object(dir)),
         }
     }
 
+    /// Says what a directory holds instead.
     fn no_object(&self, dir: &str) -> PorchError {
-        let kind = self.assignment.kind.as_deref().unwrap_or("Deployment, StatefulSet or ReplicaSet");
+        let kind = self
+            .assignment
+            .kind
+            .as_deref()
+            .unwrap_or("Deployment, StatefulSet or other workload with replicas");
         let key = &self.order.intent.key;
-        let reason =
-            format!("it holds no {kind} {} of the namespace {}", self.assignment.object, key.namespace);
+        let wanted = format!("no {kind} {} of the namespace {}", self.assignment.object, key.namespace);
+        let said = self.tree.read(dir, Which::Objects).and_then(|files| {
+            let world =
+                World::new(Some(self.tree), dir, self.tree.name(dir), files.unwrap_or_default()).lenient();
+            let view = View::new(&world, self.wanted())?;
+            let names = self.tree.names(dir)?;
+            let near = view.near().or_else(|| view.elsewhere());
+            Ok(near.unwrap_or_else(|| format!("{}, {wanted}", view.holds(&names))))
+        });
+        let reason = said.unwrap_or_else(|error| format!("it holds {wanted}: {error}"));
         PorchError::unfit(self.tree.name(dir), reason)
     }
 
@@ -139,18 +191,24 @@ impl Planner<'_> {
         Wanted {
             name: &self.assignment.object,
             namespace: &self.order.intent.key.namespace,
-            kind: self.assignment.kind.as_deref(),
+            kinds: Kinds { more: &self.assignment.workloads, only: self.assignment.kind.as_deref() },
             local: self.style.form == Form::Structured,
+            said: false,
         }
     }
 
     fn at(&self, dir: &str) -> Result<Place, PorchError> {
         let Some(files) = self.tree.read(dir, Which::Objects)? else { return Ok(Place::Nothing) };
         let name = self.tree.name(dir);
-        let Some(found) = objects::find(&files, &self.wanted(), &name)? else { return Ok(Place::NoObject) };
+        let world = World::new(Some(self.tree), dir, name.clone(), files);
+        let view = View::new(&world, self.wanted())?;
+        let Some(found) = view.find()? else { return Ok(Place::NoObject) };
+        if let Some(reason) = view.decided_above(&found)? {
+            return Err(PorchError::unfit(name, reason));
+        }
         if let (Some(named), true) = (&self.assignment.package, dir.is_empty())
-            && let kptfile = self.tree.kptfile("")?.unwrap_or_default()
-            && let kpt_name = objects::check_kptfile(&kptfile, &name, false)?
+            && let Some(kptfile) = self.tree.file(KPTFILE)?
+            && let kpt_name = objects::check_kptfile(&kptfile.bytes, &name, false)?
             && kpt_name.as_ref() != Some(named)
         {
             let found = kpt_name.unwrap_or_default();
@@ -158,35 +216,144 @@ impl Planner<'_> {
                 "the intent names the package '{named}', and {name} is '{found}'"
             )));
         }
-        let (from, after) = self.edit(&files, &found, &name)?;
-        let mut changes = Vec::new();
-        if let (Some(after), Some(before)) = (after, files.get(&found.file)) {
-            let after = Content { bytes: after, executable: before.executable };
-            changes.push(Change { path: found.file.clone(), before: Some(before.bytes.clone()), after });
+        self.look_around(dir, &found)?;
+        self.package(&world, &found).map(Place::Package)
+    }
+
+    /// Neither beside the package nor above it does anything else hold the object or set its number.
+    fn look_around(&self, dir: &str, found: &Found) -> Result<(), PorchError> {
+        if self.style.form == Form::Structured || dir.is_empty() {
+            return Ok(());
         }
-        let has_kustomization = KUSTOMIZATIONS.iter().any(|name| files.contains_key(*name));
-        if self.style.kustomize && found.file == template::PATCH && !has_kustomization {
+        let around = parent(dir);
+        if let (None, Some(own)) =
+            (&self.assignment.dir, template::package_name(&self.assignment.object, Form::Direct))
+            && let own = join(around, &own)
+            && own != dir
+            && !self.tree.names(&own)?.is_empty()
+        {
+            let reason =
+                format!("{} holds a part of {} too; remove it", self.tree.name(&own), self.assignment.object);
+            return Err(PorchError::unfit(self.tree.name(around), reason));
+        }
+        let search =
+            Search { text: &self.assignment.object, except: Some(base_name(dir)), limit: NEIGHBOURS_MAX };
+        let files = self.tree.survey(around, search)?.files;
+        if files.is_empty() {
+            return Ok(());
+        }
+        let said = Wanted { said: true, ..self.wanted() };
+        let world = World::new(Some(self.tree), around, self.tree.name(around), files).lenient();
+        let view = View::new(&world, said)?;
+        let double = view.doubles().into_iter().find(|(file, _)| *file != found.file);
+        let reason =
+            double.map(|(_, text)| format!("{} is twice: {text} too; leave one", self.assignment.object));
+        match reason.or_else(|| view.rival_of(&found.kind)) {
+            Some(reason) => Err(PorchError::unfit(self.tree.name(around), reason)),
+            None => Ok(()),
+        }
+    }
+
+    /// The change of one number in a package.
+    fn package(&self, world: &World<'_>, found: &Found) -> Result<Plan, PorchError> {
+        let dir = world.dir.as_str();
+        let (from, after) = self.edit(world, found)?;
+        let file = world.below(&found.file).unwrap_or(&found.file).to_owned();
+        let mut changes = Vec::new();
+        if let (Some(after), Some(before)) = (after, world.file(&found.file)?) {
+            let after = Content { bytes: after, executable: before.executable };
+            changes.push(Change { path: file.clone(), before: Some(before.bytes.clone()), after });
+        }
+        let has_kustomization =
+            KUSTOMIZATIONS.iter().any(|name| world.file(&join(dir, name)).is_ok_and(|file| file.is_some()));
+        if self.style.kustomize && file == template::PATCH && !has_kustomization {
             let text = template::component(&self.order.intent.key, base_name(dir));
             let after = Content { bytes: text.into_bytes(), executable: false };
             changes.push(Change { path: KUSTOMIZATIONS[0].to_owned(), before: None, after });
         }
-        let (dir, file, kind) = (dir.to_owned(), found.file, found.kind);
-        Ok(Place::Package(Plan { dir, new: false, changes, file, kind, from, to: self.replicas }))
+        let own = template::package_name(&self.assignment.object, Form::Direct);
+        let partial =
+            !found.whole && self.style.form == Form::Direct && own.as_deref() == Some(base_name(dir));
+        let (dir, kind) = (dir.to_owned(), found.kind.clone());
+        Ok(Plan { dir, new: false, changes, file, kind, from, to: self.replicas, partial })
     }
 
-    fn edit(
-        &self,
-        files: &Files,
-        found: &Found,
-        package: &str,
-    ) -> Result<(Option<u32>, Option<Vec<u8>>), PorchError> {
-        let source = files.get(&found.file).map(|content| content.bytes.as_slice()).unwrap_or_default();
-        set_integer(source, &found.stream, found.document, &["spec", "replicas"], self.replicas).map_err(
-            |error| match error {
-                EditError::SelfCheck(_) => PorchError::Check(error.to_string()),
-                _ => PorchError::unfit(format!("{package}/{}", found.file), error.to_string()),
-            },
-        )
+    fn edit(&self, world: &World<'_>, found: &Found) -> Result<(Option<u32>, Option<Vec<u8>>), PorchError> {
+        let content = world.file(&found.file)?;
+        let source = content.as_ref().map(|content| content.bytes.as_slice()).unwrap_or_default();
+        let stream = world.stream(&found.file)?;
+        let edited = match &found.inside {
+            None => set_integer(source, &stream, found.document, &found.path, self.replicas),
+            Some((number, inner)) => set_integer_inside(
+                source,
+                &stream,
+                (found.document, &found.path),
+                (*number, inner),
+                self.replicas,
+            ),
+        };
+        edited.map_err(|error| match error {
+            EditError::SelfCheck(_) => PorchError::Check(error.to_string()),
+            _ => PorchError::unfit(world.name(&found.file), error.to_string()),
+        })
+    }
+
+    /// The object, wherever in the directories around a package that does not exist somebody keeps it.
+    fn kept_elsewhere(&self, dir: &str) -> Result<Option<Plan>, PorchError> {
+        if self.style.form == Form::Structured || dir.is_empty() {
+            return Ok(None);
+        }
+        let around = parent(dir);
+        if !around.is_empty() {
+            let world = self.survey(around)?;
+            let view = View::new(&world, self.wanted())?;
+            if let Some(found) = view.find()? {
+                return self.package(&world, &found).map(Some);
+            }
+            let reason = view
+                .near()
+                .or_else(|| view.rival_of(self.assignment.kind.as_deref().unwrap_or("Deployment")));
+            if let Some(reason) = reason {
+                return Err(PorchError::unfit(self.tree.name(around), reason));
+            }
+        }
+        self.at_the_root(around)
+    }
+
+    fn survey(&self, dir: &str) -> Result<World<'_>, PorchError> {
+        let search = Search { text: &self.assignment.object, except: None, limit: SURVEY_MAX };
+        let survey = self.tree.survey(dir, search)?;
+        if !survey.complete {
+            let reason = format!(
+                "it has more than {SURVEY_MAX} entries and no package for {}; name its directory in a route",
+                self.assignment.object
+            );
+            return Err(PorchError::unfit(self.tree.name(dir), reason));
+        }
+        Ok(World::new(Some(self.tree), dir, self.tree.name(dir), survey.files).lenient())
+    }
+
+    /// What lies elsewhere below the root has to say that it is of the namespace.
+    fn at_the_root(&self, around: &str) -> Result<Option<Plan>, PorchError> {
+        let world = self.survey("")?;
+        let wanted = self.wanted();
+        let said = View::new(&world, Wanted { said: true, ..wanted })?.doubles();
+        // Files at the root, and a directory called as the target, are of no namespace.
+        let near = View::new(&world, wanted)?.doubles().into_iter().filter(|(file, _)| {
+            let dir = parent(file);
+            dir.is_empty() || dir == wanted.name
+        });
+        let mut all = said.into_iter().chain(near);
+        match all.find(|(file, _)| around.is_empty() || !file.starts_with(&format!("{around}/"))) {
+            Some((_, text)) => {
+                let reason = format!(
+                    "{text}; move it to {}/{}, or name its directory in a route",
+                    wanted.namespace, wanted.name
+                );
+                Err(PorchError::unfit(self.tree.name(""), reason))
+            }
+            None => Ok(None),
+        }
     }
 
     /// The files a new package begins with, and how they are named to people.
@@ -211,10 +378,11 @@ impl Planner<'_> {
 
     fn new_package(&self, dir: &str) -> Result<Plan, PorchError> {
         let (mut files, package) = self.model(dir)?;
-        let found = objects::find(&files, &self.wanted(), &package)?;
+        let world = World::new(None, "", package.clone(), files.clone());
+        let found = View::new(&world, self.wanted())?.find()?;
         let found = found
             .ok_or_else(|| PorchError::unfit(&package, format!("it holds no {}", self.assignment.object)))?;
-        let (from, after) = self.edit(&files, &found, &package)?;
+        let (from, after) = self.edit(&world, &found)?;
         if let (Some(after), Some(content)) = (after, files.get_mut(&found.file)) {
             content.bytes = after;
         }
@@ -227,6 +395,7 @@ impl Planner<'_> {
             kind: found.kind,
             from: from.filter(|_| self.style.base.is_some()),
             to: self.replicas,
+            partial: self.style.base.is_none() && self.style.form == Form::Direct,
         })
     }
 
@@ -239,11 +408,11 @@ impl Planner<'_> {
         if let Some(kptfile) = files.get(KPTFILE) {
             objects::check_kptfile(&kptfile.bytes, &plan.dir, ours)?;
         }
-        let Some(content) = files.get(&plan.file) else { return Ok(()) };
-        let found = objects::find(&files, &self.wanted(), &plan.dir)?;
+        let world = World::new(None, "", plan.dir.clone(), files);
+        let found = View::new(&world, self.wanted())?.find()?;
         let found = found.filter(|found| found.file == plan.file && found.kind == plan.kind);
         let found = found.ok_or_else(|| PorchError::Check("the object is not where it was".to_owned()))?;
-        match set_integer(&content.bytes, &found.stream, found.document, &["spec", "replicas"], plan.to) {
+        match self.edit(&world, &found) {
             Ok((Some(is), None)) if is == plan.to => Ok(()),
             other => Err(PorchError::Check(format!("replicas are not {}: {other:?}", plan.to))),
         }

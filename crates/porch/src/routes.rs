@@ -1,6 +1,7 @@
 //! The operator's table: which package, repository and object a target has. Without a table there are default places.
 //! What an intent says in its constraints only narrows what the table allows.
 
+use crate::kinds::Workload;
 use crate::{Order, PorchError};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -15,9 +16,12 @@ const REPLICAS_MAX: u32 = 100;
 pub struct Routes {
     /// In order; the first that covers an intent counts.
     #[serde(default, rename = "route")]
-    routes: Vec<Route>,
+    table: Vec<Route>,
     #[serde(default, rename = "repository")]
     repositories: BTreeMap<String, Repository>,
+    /// Kinds of workloads besides those that ship.
+    #[serde(default, rename = "workload")]
+    workloads: Vec<Workload>,
 }
 
 /// One line of the table.
@@ -83,6 +87,7 @@ pub(crate) struct Assignment {
     pub base: Option<PathBuf>,
     pub kustomize: bool,
     pub repository: Option<Repository>,
+    pub workloads: Vec<Workload>,
 }
 
 fn any() -> String {
@@ -103,15 +108,16 @@ fn default_author() -> String {
 }
 
 impl Routes {
-    /// Reads the tables `[[route]]` and `[repository.NAME]`; what is wrong is said as a sentence.
+    /// Reads the tables `[[route]]`, `[[workload]]` and `[repository.NAME]`; what is wrong is said as a sentence.
     pub fn from_toml(table: toml::Table) -> Result<Self, String> {
         let routes: Routes =
             table.try_into().map_err(|error: toml::de::Error| error.to_string().trim().to_owned())?;
-        for (number, route) in routes.routes.iter().enumerate() {
+        for (number, route) in routes.table.iter().enumerate() {
             route
                 .validate(&routes.repositories)
                 .map_err(|reason| format!("route {}: {reason}", number + 1))?;
         }
+        routes.workloads.iter().try_for_each(Workload::validate)?;
         for (name, repository) in &routes.repositories {
             repository.validate().map_err(|reason| format!("repository '{name}': {reason}"))?;
         }
@@ -120,12 +126,12 @@ impl Routes {
 
     /// Whether a repository may have to be read or written.
     pub fn uses_git(&self) -> bool {
-        self.routes.iter().any(|route| route.repository.is_some())
+        self.table.iter().any(|route| route.repository.is_some())
     }
 
     /// The repositories that routes lead to.
     pub(crate) fn repositories(&self) -> impl Iterator<Item = &Repository> {
-        self.routes.iter().filter_map(|route| self.repositories.get(route.repository.as_ref()?))
+        self.table.iter().filter_map(|route| self.repositories.get(route.repository.as_ref()?))
     }
 
     /// Name and place of each repository of the table.
@@ -135,13 +141,13 @@ impl Routes {
 
     /// Whether there is no table.
     pub fn is_empty(&self) -> bool {
-        self.routes.is_empty()
+        self.table.is_empty()
     }
 
     /// Where the order goes, or why it may not.
     pub(crate) fn assign(&self, order: &Order) -> Result<Assignment, PorchError> {
         let (key, intent) = (&order.intent.key, &order.intent);
-        if self.routes.is_empty() {
+        if self.table.is_empty() {
             if let Some(named) = &intent.repository {
                 let reason = format!("the intent names the repository '{named}', and no route leads to one");
                 return Err(PorchError::Policy(reason));
@@ -155,10 +161,11 @@ impl Routes {
                 base: None,
                 kustomize: false,
                 repository: None,
+                workloads: self.workloads.clone(),
             });
         }
         let replicas = order.replicas()?;
-        let mut covering = self.routes.iter().filter(|route| route.covers(order)).peekable();
+        let mut covering = self.table.iter().filter(|route| route.covers(order)).peekable();
         if covering.peek().is_none() {
             return Err(PorchError::Policy(format!("no route covers {key}")));
         }
@@ -185,6 +192,7 @@ impl Routes {
             base: route.base.clone(),
             kustomize: route.kustomize,
             repository: route.repository.as_ref().and_then(|name| self.repositories.get(name)).cloned(),
+            workloads: self.workloads.clone(),
         })
     }
 }
@@ -313,7 +321,7 @@ fn check_directory(path: &str) -> Result<(), &'static str> {
 }
 
 /// `*` stands for any text, everything else for itself.
-fn matches_pattern(pattern: &str, text: &str) -> bool {
+pub(crate) fn matches_pattern(pattern: &str, text: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
     let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
     let Some(mut left) = text.strip_prefix(head).and_then(|left| left.strip_suffix(tail)) else {

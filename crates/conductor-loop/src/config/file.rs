@@ -24,7 +24,7 @@ pub(super) struct Content {
 }
 
 /// The tables of the package engine; everything else is a setting.
-const TABLES: [&str; 2] = ["route", "repository"];
+const TABLES: [&str; 3] = ["route", "repository", "workload"];
 
 pub(super) fn read(path: &str) -> Result<Content, ConfigError> {
     let unreadable = |reason: String| ConfigError::Unreadable { path: path.to_owned(), reason };

@@ -5,6 +5,7 @@ mod leftover;
 mod lock;
 mod ordering;
 mod package;
+mod survey;
 mod swap;
 mod write;
 
@@ -17,8 +18,8 @@ pub(crate) use write::{Written, write};
 
 use crate::PorchError;
 use crate::files::{
-    Content, DEPTH_MAX, FILES_MAX, Files, KPTFILE, PACKAGE_BYTES_MAX, Tree, UNFINISHED, Which, holds_objects,
-    join,
+    Content, DEPTH_MAX, FILES_MAX, Files, KRMIGNORE, PACKAGE_BYTES_MAX, Search, Survey, Tree, UNFINISHED,
+    Which, base_name, holds_objects, join, parent,
 };
 use crate::yaml::BYTES_MAX;
 use rustix::fs::{
@@ -95,16 +96,29 @@ impl Tree for Directory {
         Ok(Some(walk.files).filter(|_| walk.entries > 0))
     }
 
-    fn kptfile(&self, dir: &str) -> Result<Option<Vec<u8>>, PorchError> {
-        let Some(holder) = self.enter(dir)? else { return Ok(None) };
-        match read_file(&holder, KPTFILE, BYTES_MAX as u64) {
-            Ok(found) => Ok(found.map(|(bytes, _)| bytes)),
+    fn file(&self, path: &str) -> Result<Option<Content>, PorchError> {
+        let Some(holder) = self.enter(parent(path))? else { return Ok(None) };
+        match read_file(&holder, base_name(path), BYTES_MAX as u64) {
+            Ok(found) => Ok(found
+                .filter(|(bytes, _)| bytes.len() <= BYTES_MAX)
+                .map(|(bytes, stat)| Content { bytes, executable: stat.st_mode & 0o100 != 0 })),
             // A link is none of ours.
             Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::NOENT | Errno::LOOP)) => {
                 Ok(None)
             }
-            Err(error) => Err(PorchError::io(self.full(&join(dir, KPTFILE)), error)),
+            Err(error) => Err(PorchError::io(self.full(path), error)),
         }
+    }
+
+    fn names(&self, dir: &str) -> Result<Vec<String>, PorchError> {
+        let Some(holder) = self.enter(dir)? else { return Ok(Vec::new()) };
+        let listed = listing(holder).map_err(|errno| PorchError::io(self.full(dir), errno))?.1;
+        let shown = listed.into_iter().filter(|(name, _)| !name.starts_with('.'));
+        Ok(shown.map(|(name, kind)| if kind == FileType::Directory { name + "/" } else { name }).collect())
+    }
+
+    fn survey(&self, dir: &str, search: Search<'_>) -> Result<Survey, PorchError> {
+        Ok(self.look(dir, search))
     }
 
     fn name(&self, path: &str) -> String {
@@ -115,6 +129,33 @@ impl Tree for Directory {
 /// A directory the operator named.
 pub(crate) fn open_root(path: &Path) -> Result<OwnedFd, PorchError> {
     open(path, DIRECTORY, Mode::empty()).map_err(|errno| PorchError::io(path, errno))
+}
+
+/// The names in a directory, sorted, with what they are as far as the file system says it.
+fn listing(dir: OwnedFd) -> Result<(Dir, Vec<(String, FileType)>), Errno> {
+    let mut listing = Dir::new(dir)?;
+    let mut names = Vec::new();
+    while let Some(entry) = listing.read() {
+        let entry = entry?;
+        // A name that is not UTF-8 is not one of ours.
+        if let Ok(name) = entry.file_name().to_str()
+            && !matches!(name, "." | "..")
+        {
+            names.push((name.to_owned(), entry.file_type()));
+        }
+    }
+    names.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok((listing, names))
+}
+
+/// What a name is; some file systems do not say it in the listing.
+fn known_type(dir: BorrowedFd<'_>, name: &str, listed: FileType) -> Result<FileType, Errno> {
+    match listed {
+        FileType::Unknown => {
+            Ok(FileType::from_raw_mode(statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode))
+        }
+        known => Ok(known),
+    }
 }
 
 fn is_regular(stat: &Stat) -> bool {
@@ -140,18 +181,7 @@ impl Walk<'_> {
             return self.refuse(below, format!("is deeper than {DEPTH_MAX} directories"));
         }
         let at = |errno: Errno| PorchError::io(self.tree.full(&join(self.package, below)), errno);
-        let mut listing = Dir::new(dir).map_err(at)?;
-        let mut names = Vec::new();
-        while let Some(entry) = listing.read() {
-            let entry = entry.map_err(at)?;
-            // A name that is not UTF-8 is not one of ours.
-            if let Ok(name) = entry.file_name().to_str()
-                && !matches!(name, "." | "..")
-            {
-                names.push((name.to_owned(), entry.file_type()));
-            }
-        }
-        names.sort_by(|a, b| a.0.cmp(&b.0));
+        let (listing, names) = listing(dir).map_err(at)?;
         let dir = listing.fd().map_err(at)?;
         names.into_iter().try_for_each(|(name, kind)| self.entry(dir, &name, kind, (below, depth)))
     }
@@ -172,17 +202,11 @@ impl Walk<'_> {
         if self.entries > FILES_MAX {
             return self.refuse("", format!("has more than {FILES_MAX} files"));
         }
-        if name.starts_with('.') && self.which == Which::Objects {
+        if name.starts_with('.') && name != KRMIGNORE && self.which == Which::Objects {
             return Ok(());
         }
         let at = |errno: Errno| PorchError::io(self.tree.full(&join(self.package, &path)), errno);
-        let kind = match kind {
-            // Some file systems do not say.
-            FileType::Unknown => {
-                FileType::from_raw_mode(statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map_err(at)?.st_mode)
-            }
-            known => known,
-        };
+        let kind = known_type(dir, name, kind).map_err(at)?;
         match kind {
             FileType::Directory => {
                 let next = openat(dir, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()).map_err(at)?;

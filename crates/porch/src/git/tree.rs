@@ -2,7 +2,8 @@
 
 use super::run::Git;
 use crate::files::{
-    Content, FILES_MAX, Files, KPTFILE, PACKAGE_BYTES_MAX, Tree, Which, base_name, holds_objects, join,
+    Content, FILES_MAX, Files, KRMIGNORE, PACKAGE_BYTES_MAX, Search, Survey, Tree, Which, base_name,
+    decides_files, holds_objects, is_other_partial, join, parent,
 };
 use crate::yaml::BYTES_MAX;
 use crate::{Outlook, PorchError};
@@ -67,6 +68,13 @@ impl<'g> CommitTree<'g> {
         Ok(())
     }
 
+    /// Everything below a directory, by the path from there.
+    fn below(&self, place: &str) -> impl Iterator<Item = (&str, &Entry)> {
+        let prefix = if place.is_empty() { String::new() } else { format!("{place}/") };
+        let from = self.entries.range(prefix.clone()..);
+        from.map_while(move |(path, entry)| Some((path.strip_prefix(&prefix)?, entry)))
+    }
+
     fn contents(&self, objects: &[(String, &Entry)]) -> Result<Files, PorchError> {
         let mut request = String::new();
         for (_, entry) in objects {
@@ -119,13 +127,10 @@ impl Tree for CommitTree<'_> {
     fn read(&self, dir: &str, which: Which) -> Result<Option<Files>, PorchError> {
         let place = join(self.directory, dir);
         self.check_way(&place)?;
-        let prefix = if place.is_empty() { String::new() } else { format!("{place}/") };
-        let below = self.entries.range(prefix.clone()..).take_while(|(path, _)| path.starts_with(&prefix));
         let (mut objects, mut count, mut bytes) = (Vec::new(), 0, 0);
-        for (path, entry) in below {
+        for (inner, entry) in self.below(&place) {
             count += 1;
-            let inner = path.get(prefix.len()..).unwrap_or_default();
-            let hidden = inner.split('/').any(|step| step.starts_with('.'));
+            let hidden = inner.split('/').any(|step| step.starts_with('.') && step != KRMIGNORE);
             let wanted = which == Which::All || (!hidden && holds_objects(base_name(inner)));
             if !wanted || !entry.mode.starts_with("100") {
                 continue;
@@ -140,14 +145,55 @@ impl Tree for CommitTree<'_> {
         if count == 0 { Ok(None) } else { self.contents(&objects).map(Some) }
     }
 
-    fn kptfile(&self, dir: &str) -> Result<Option<Vec<u8>>, PorchError> {
-        let path = join(&join(self.directory, dir), KPTFILE);
+    fn file(&self, path: &str) -> Result<Option<Content>, PorchError> {
+        let path = join(self.directory, path);
         let found = self.entries.get(&path).filter(|entry| entry.mode.starts_with("100"));
         let Some(entry) = found else { return Ok(None) };
         if self.size(&path, entry)? > BYTES_MAX {
             return Ok(None);
         }
-        Ok(self.contents(&[(path, entry)])?.into_values().next().map(|content| content.bytes))
+        Ok(self.contents(&[(path, entry)])?.into_values().next())
+    }
+
+    fn names(&self, dir: &str) -> Result<Vec<String>, PorchError> {
+        let mut names: Vec<String> = self
+            .below(&join(self.directory, dir))
+            .filter(|(inner, _)| !inner.starts_with('.'))
+            .map(|(inner, _)| inner.split_inclusive('/').next().unwrap_or(inner).to_owned())
+            .collect();
+        names.dedup();
+        Ok(names)
+    }
+
+    fn survey(&self, dir: &str, search: Search<'_>) -> Result<Survey, PorchError> {
+        let (mut objects, mut bytes, mut complete) = (Vec::new(), 0, true);
+        for (inner, entry) in self.below(&join(self.directory, dir)) {
+            let top = inner.split('/').next();
+            let dirs = parent(inner).split('/');
+            let hidden = dirs.into_iter().any(|step| step.starts_with('.') || is_other_partial(step));
+            let name = base_name(inner);
+            let counts = holds_objects(name) && (!name.starts_with('.') || decides_files(name));
+            let Some(size) = entry
+                .size
+                .filter(|_| top != search.except && !hidden && counts && entry.mode.starts_with("100"))
+            else {
+                continue;
+            };
+            bytes += size as u64;
+            if objects.len() >= search.limit || bytes > PACKAGE_BYTES_MAX {
+                complete = false;
+                break;
+            }
+            if size <= BYTES_MAX {
+                objects.push((inner.to_owned(), entry));
+            }
+        }
+        let mut files = if objects.is_empty() { Files::new() } else { self.contents(&objects)? };
+        files.retain(|path, content| {
+            decides_files(base_name(path))
+                || std::str::from_utf8(&content.bytes).is_ok_and(|c| c.contains(search.text))
+        });
+        Ok(Survey { files, complete })
     }
 
     fn name(&self, path: &str) -> String {

@@ -58,11 +58,7 @@ fn yaml_that_cannot_be_edited_safely_is_refused_by_name() {
     refused_untouched(&shop, 73, "is not UTF-8");
     let shop = Shop::new();
     shop.put("out/shop/web/kustomization.yaml", "replicas:\n  - name: web\n    count: 4\n");
-    refused_untouched(
-        &shop,
-        73,
-        "kustomization.yaml:1 (kustomization) sets its replicas; change that instead",
-    );
+    refused_untouched(&shop, 73, "holds Deployment web, but no kustomization lists that file");
 }
 
 #[test]
@@ -104,12 +100,12 @@ fn links_and_other_things_that_are_no_files_are_never_followed_or_replaced() {
     shop.put("elsewhere/web/deployment.yaml", &owner);
     symlink("../elsewhere", shop.path("out/shop")).unwrap();
     refused_untouched(&shop, 73, "symbolic links are not followed");
-    // The file is a link: nobody's object; a package beside it is made.
+    // The file is a link: it is not followed, and no package is made beside it.
     let shop = Shop::empty();
     shop.put("elsewhere.yaml", &owner);
     std::fs::create_dir_all(shop.path("out/shop/web")).unwrap();
     symlink("../../../elsewhere.yaml", shop.path("out/shop/web/deployment.yaml")).unwrap();
-    shop.scale(5, &[]).line();
+    refused_untouched(&shop, 73, "it holds deployment.yaml, no Deployment");
     assert_eq!(shop.read("elsewhere.yaml"), owner);
     assert!(shop.path("out/shop/web/deployment.yaml").is_symlink());
     // A pipe nobody writes to does not stop anybody.

@@ -11,6 +11,7 @@ mod beginnings;
 mod branches;
 mod damage;
 mod examples;
+mod field;
 mod git;
 mod hostile;
 mod kill;

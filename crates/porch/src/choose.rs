@@ -1,0 +1,433 @@
+//! Which object of a package an intent is about, where its number is decided, and what else stands in the way.
+
+use crate::PorchError;
+use crate::files::{CHART, KUSTOMIZATIONS, base_name, parent};
+use crate::kinds::{Kinds, has_no_number};
+use crate::kustomize::{self, Built, Number, Rendered};
+use crate::objects::Object;
+use crate::world::{World, is_pointer};
+use crate::yaml::{Node, Step};
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+/// Most things that are named of a directory.
+const NAMED_MAX: usize = 6;
+
+/// Which object is looked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'w> {
+    pub name: &'w str,
+    pub namespace: &'w str,
+    pub kinds: Kinds<'w>,
+    /// Whether an object that is not applied by itself counts, and kustomizations do not.
+    pub local: bool,
+    /// Whether an object has to say its namespace.
+    pub said: bool,
+}
+
+/// The object that was found, and the place of its number.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// From the root of the tree.
+    pub file: String,
+    pub document: usize,
+    pub path: Vec<Step>,
+    pub inside: Option<(usize, Vec<Step>)>,
+    pub kind: String,
+    /// Whether the object has a pod template.
+    pub whole: bool,
+}
+
+/// The objects of a package as they come out.
+pub(crate) struct View<'w, 't> {
+    world: &'w World<'t>,
+    wanted: Wanted<'w>,
+    built: Built,
+}
+
+impl<'w, 't> View<'w, 't> {
+    pub(crate) fn new(world: &'w World<'t>, wanted: Wanted<'w>) -> Result<Self, PorchError> {
+        let mut texts = kustomize::texts(world, wanted.name)?;
+        if wanted.local {
+            texts = vec![wanted.name.to_owned()];
+        }
+        let mut built =
+            if wanted.local { Built::default() } else { kustomize::build(world, wanted.kinds, &texts)? };
+        for path in world.manifests() {
+            let named = built.named.contains(&path) || KUSTOMIZATIONS.contains(&base_name(&path));
+            if (named && !is_flux(world, &path)?) || (!wanted.local && world.is_governed(&path)?) {
+                continue;
+            }
+            let texts = [wanted.name.to_owned()];
+            built.objects.extend(world.objects(&path, &texts)?.into_iter().map(Rendered::plain));
+        }
+        Ok(Self { world, wanted, built })
+    }
+
+    /// Finds the object. `None` when the package has none; several, or something else that sets its number, are refused.
+    pub(crate) fn find(&self) -> Result<Option<Found>, PorchError> {
+        let same: Vec<&Rendered> =
+            self.built.objects.iter().filter(|object| self.is_wanted(object)).collect();
+        let Some(first) = same.first() else { return self.loose() };
+        if let Some(other) = same.iter().find(|other| !is_same(&other.object, &first.object)) {
+            let reason = format!(
+                "{} is in it twice: in {} ({}) and in {} ({}); leave one",
+                self.wanted.name,
+                self.line_of(&first.object),
+                first.object.kind,
+                self.line_of(&other.object),
+                other.object.kind
+            );
+            return Err(self.refuse(reason));
+        }
+        if let Some(rival) = self.rival(first) {
+            return Err(self.refuse(rival));
+        }
+        if let Some(other) = same.iter().find(|other| other.number != first.number) {
+            let reason = format!(
+                "its kustomizations decide the replicas of {} in several places ({} and {}); name the directory of the right one in a route",
+                first.object.shown(),
+                self.number_shown(first),
+                self.number_shown(other)
+            );
+            return Err(self.refuse(reason));
+        }
+        self.alone(first)?;
+        self.place(first).map(Some)
+    }
+
+    /// Nothing else than the wanted object gets the number from the same place.
+    fn alone(&self, found: &Rendered) -> Result<(), PorchError> {
+        let shares = |other: &&Rendered| {
+            let same_place = match &found.number {
+                Number::Own => is_same(&other.object, &found.object) && other.number == Number::Own,
+                place => other.number == *place,
+            };
+            same_place && !self.is_wanted(other)
+        };
+        let Some(other) = self.built.objects.iter().find(shares) else { return Ok(()) };
+        let space = other.namespace().map(|name| format!(" of the namespace {name}")).unwrap_or_default();
+        let why = other.moved.as_ref().map(|moved| format!(" ({moved})")).unwrap_or_default();
+        Err(self.refuse(format!(
+            "the replicas at {} are also those of {} {}{space}{why}; give this one a `replicas` entry in its own kustomization",
+            self.number_shown(found),
+            other.object.kind,
+            other.name(),
+        )))
+    }
+
+    fn place(&self, found: &Rendered) -> Result<Found, PorchError> {
+        let object = &found.object;
+        let (kind, whole) = (object.kind.clone(), object.whole);
+        let place = match &found.number {
+            Number::Own => {
+                let number = self.wanted.kinds.path(&object.group, &object.kind).unwrap_or_default();
+                let path = object.path.iter().cloned().chain(number).collect();
+                Found {
+                    file: object.file.clone(),
+                    document: object.document,
+                    path,
+                    inside: None,
+                    kind,
+                    whole,
+                }
+            }
+            Number::At(place) => Found {
+                file: place.file.clone(),
+                document: place.document,
+                path: place.path.clone(),
+                inside: place.inside.clone(),
+                kind,
+                whole: true,
+            },
+            Number::Elsewhere(reason) => return Err(self.refuse(format!("{reason}; change that instead"))),
+        };
+        if self.world.below(&place.file).is_none() {
+            return Err(self.refuse(format!(
+                "the replicas of {} stand in {}, outside of the package; add `replicas: [{{name: {}, count: N}}]` to its kustomization",
+                object.shown(),
+                self.world.name(&place.file),
+                object.name
+            )));
+        }
+        Ok(place)
+    }
+
+    /// A `replicas` entry for an object that is brought in from where it cannot be read.
+    fn loose(&self) -> Result<Option<Found>, PorchError> {
+        if self.built.unknown.is_empty() || self.wanted.kinds.only.is_some_and(|only| only != "Deployment") {
+            return Ok(None);
+        }
+        let mut named = self.built.loose.iter().filter(|(name, _)| name == self.wanted.name);
+        let Some((_, place)) = named.next() else { return Ok(None) };
+        if let Some((_, other)) = named.next() {
+            let reason = format!(
+                "its replicas stand at {} and at {}",
+                self.at(place.line, &place.file),
+                self.at(other.line, &other.file)
+            );
+            return Err(self.refuse(reason));
+        }
+        Ok(Some(Found {
+            file: place.file.clone(),
+            document: place.document,
+            path: place.path.clone(),
+            inside: None,
+            kind: "Deployment".to_owned(),
+            whole: true,
+        }))
+    }
+
+    fn is_wanted(&self, object: &Rendered) -> bool {
+        object.name() == self.wanted.name && self.is_here(object) && self.is_scaled(&object.object)
+    }
+
+    fn is_here(&self, object: &Rendered) -> bool {
+        object.namespace().map_or(!self.wanted.said, |name| name == self.wanted.namespace)
+    }
+
+    fn is_scaled(&self, object: &Object) -> bool {
+        (self.wanted.local || !object.local) && self.wanted.kinds.path(&object.group, &object.kind).is_some()
+    }
+
+    /// What else decides the number of the object.
+    pub(crate) fn rival(&self, of: &Rendered) -> Option<String> {
+        let concerns = |other: &&Rendered| {
+            let in_space = other.namespace().is_none_or(|name| name == self.wanted.namespace)
+                || is_remote_rule(&other.object);
+            in_space
+                && other.object.rules.iter().any(|rule| {
+                    of.is_called(&rule.name) && rule.kind.as_ref().is_none_or(|kind| *kind == of.object.kind)
+                })
+        };
+        let other = &self.built.objects.iter().find(concerns)?.object;
+        let does = other.rules.iter().find(|rule| of.is_called(&rule.name)).map_or("", |rule| rule.does);
+        Some(format!("{} {} {does}; change that instead", self.line_of(other), other.shown()))
+    }
+
+    /// Whatever of the package would fight over the number of an object of this kind and name that stands elsewhere.
+    pub(crate) fn rival_of(&self, kind: &str) -> Option<String> {
+        let object = Object {
+            file: String::new(),
+            document: 0,
+            path: Vec::new(),
+            line: 0,
+            group: "apps".to_owned(),
+            kind: kind.to_owned(),
+            name: self.wanted.name.to_owned(),
+            namespace: None,
+            local: false,
+            whole: true,
+            labels: Vec::new(),
+            rules: Vec::new(),
+        };
+        self.rival(&Rendered::plain(Rc::new(object)))
+    }
+
+    /// The objects of the wanted kind, name and namespace, by file and line.
+    pub(crate) fn doubles(&self) -> Vec<(String, String)> {
+        let same = self.built.objects.iter().filter(|object| self.is_wanted(object));
+        same.map(|object| {
+            (
+                object.object.file.clone(),
+                format!("{} holds {}", self.line_of(&object.object), object.object.shown()),
+            )
+        })
+        .collect()
+    }
+
+    /// Why the package does not have the object, where it has something like it.
+    pub(crate) fn near(&self) -> Option<String> {
+        let scaled = self.built.objects.iter().filter(|object| self.is_scaled(&object.object));
+        for object in scaled {
+            if let Some(moved) = &object.moved
+                && object.is_called(self.wanted.name)
+            {
+                return Some(format!("it holds {}, but {moved}", object.object.shown()));
+            }
+            if object.name() == self.wanted.name && !self.wanted.said && !self.is_here(object) {
+                let space = object.namespace().unwrap_or_default();
+                return Some(format!(
+                    "it holds {} of the namespace {space} ({})",
+                    object.object.shown(),
+                    self.line_of(&object.object)
+                ));
+            }
+        }
+        self.unlisted().or_else(|| self.pods_without_number()).or_else(|| self.wrapped())
+    }
+
+    /// What the package builds on from elsewhere.
+    pub(crate) fn elsewhere(&self) -> Option<String> {
+        let reference = self.built.unknown.first()?;
+        Some(format!(
+            "it builds on {reference}, which is not here: add `replicas: [{{name: {}, count: N}}]` to its kustomization",
+            self.wanted.name
+        ))
+    }
+
+    /// An object in a file that no kustomization lists.
+    fn unlisted(&self) -> Option<String> {
+        let paths = self.world.manifests();
+        let left = paths.into_iter().filter(|path| !self.built.named.contains(path));
+        for path in left.filter(|path| self.world.is_governed(path).unwrap_or(false)) {
+            let objects = self.world.objects(&path, &[self.wanted.name.to_owned()]).unwrap_or_default();
+            let wanted =
+                objects.iter().find(|object| self.is_scaled(object) && object.name == self.wanted.name);
+            if let Some(object) = wanted {
+                return Some(format!(
+                    "{} holds {}, but no kustomization lists that file",
+                    self.line_of(object),
+                    object.shown()
+                ));
+            }
+        }
+        None
+    }
+
+    /// Something of this name that stands for pods and has no number.
+    fn pods_without_number(&self) -> Option<String> {
+        let named = |object: &&Rendered| {
+            let known = has_no_number(&object.object.group, &object.object.kind);
+            let here = object.namespace().is_none_or(|name| name == self.wanted.namespace)
+                || is_remote_rule(&object.object);
+            known && object.name() == self.wanted.name && here
+        };
+        let object = &self.built.objects.iter().find(named)?.object;
+        Some(format!("{} holds {}, no {}", self.line_of(object), object.shown(), self.wanted.kinds.named()))
+    }
+
+    /// A workload that is part of another object.
+    fn wrapped(&self) -> Option<String> {
+        let texts = [self.wanted.name.to_owned()];
+        for path in self.world.manifests() {
+            for object in self.world.objects(&path, &texts).unwrap_or_default() {
+                let stream = self.world.stream(&path).ok()?;
+                let root = stream.documents.get(object.document).and_then(|root| root.walk(&object.path))?;
+                if let Some(line) = self.inside(root, true) {
+                    return Some(format!(
+                        "{}, in {}, holds {}: what is written inside of another object is not edited",
+                        self.at(line, &path),
+                        object.shown(),
+                        self.wanted.name
+                    ));
+                }
+            }
+        }
+        None
+    }
+
+    fn inside(&self, node: &Node, outermost: bool) -> Option<usize> {
+        let group = node.text_at(&["apiVersion"]).map(crate::kinds::group_of);
+        if !outermost
+            && let (Some(group), Some(kind)) = (group, node.text_at(&["kind"]))
+            && node.text_at(&["metadata", "name"]) == Some(self.wanted.name)
+            && self.wanted.kinds.path(group, kind).is_some()
+        {
+            return Some(node.line);
+        }
+        let values = node.entries().iter().map(|(_, value)| value).chain(node.items());
+        values.into_iter().find_map(|value| self.inside(value, false))
+    }
+
+    /// What the directory holds, for people.
+    pub(crate) fn holds(&self, names: &[String]) -> String {
+        let shown = self.world.paths();
+        if let Some(pointer) = shown.iter().find(|path| {
+            self.world.file(path).is_ok_and(|file| file.is_some_and(|content| is_pointer(&content.bytes)))
+        }) {
+            return format!(
+                "{} is a Git LFS pointer, its content is not here (git lfs pull)",
+                self.world.name(pointer)
+            );
+        }
+        if let Some(chart) = shown.iter().find(|path| base_name(path) == CHART) {
+            return format!(
+                "{} makes it a Helm chart: the number is one of its values",
+                self.world.name(chart)
+            );
+        }
+        let mut found: Vec<String> = Vec::new();
+        for path in self.world.manifests() {
+            let objects = self.world.objects(&path, &[]).unwrap_or_default();
+            found.extend(objects.iter().map(|object| object.shown()));
+        }
+        if found.is_empty() {
+            found = names.to_vec();
+        }
+        let more = found.len().saturating_sub(NAMED_MAX);
+        found.truncate(NAMED_MAX);
+        let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+        if found.is_empty() {
+            "it is empty but for hidden files".to_owned()
+        } else {
+            format!("it holds {}{rest}", found.join(", "))
+        }
+    }
+
+    fn refuse(&self, reason: String) -> PorchError {
+        PorchError::unfit(self.world.name(&self.world.dir), reason)
+    }
+
+    fn at(&self, line: usize, file: &str) -> String {
+        format!("{}:{line}", self.world.below(file).map_or_else(|| self.world.name(file), str::to_owned))
+    }
+
+    fn line_of(&self, object: &Object) -> String {
+        self.at(object.line, &object.file)
+    }
+
+    fn number_shown(&self, object: &Rendered) -> String {
+        match &object.number {
+            Number::Own => self.line_of(&object.object),
+            Number::At(place) => self.at(place.line, &place.file),
+            Number::Elsewhere(reason) => reason.clone(),
+        }
+    }
+
+    /// The kustomizations above the package that bring it in and decide the number otherwise.
+    pub(crate) fn decided_above(&self, found: &Found) -> Result<Option<String>, PorchError> {
+        let mut seen = BTreeSet::new();
+        for dir in kustomize::above(self.world) {
+            let texts = [self.wanted.name.to_owned()];
+            let built = kustomize::build_one(self.world, self.wanted.kinds, &texts, &dir)?;
+            let ours = built.objects.iter().filter(|object| {
+                self.world.below(&object.object.file).is_some()
+                    && object.is_called(self.wanted.name)
+                    && self.is_scaled(&object.object)
+            });
+            for object in ours {
+                let elsewhere = match &object.number {
+                    Number::Own => false,
+                    Number::At(place) => place.file != found.file || place.path != found.path,
+                    Number::Elsewhere(_) => true,
+                };
+                if elsewhere && seen.insert(parent(&object.object.file).to_owned()) {
+                    return Ok(Some(format!(
+                        "{} sets its replicas; change that instead",
+                        self.number_shown(object)
+                    )));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A Flux object in a file that is called as a kustomization is.
+fn is_flux(world: &World<'_>, path: &str) -> Result<bool, PorchError> {
+    Ok(KUSTOMIZATIONS.contains(&base_name(path))
+        && world.kustomization(parent(path))?.as_deref() != Some(path))
+}
+
+fn is_same(a: &Object, b: &Object) -> bool {
+    a.file == b.file && a.document == b.document && a.path == b.path
+}
+
+/// Objects that act on a namespace they are not in.
+fn is_remote_rule(object: &Object) -> bool {
+    matches!(
+        object.kind.as_str(),
+        "Kustomization" | "Application" | "ApplicationSet" | "HelmRelease" | "HelmChart"
+    )
+}

@@ -1,0 +1,121 @@
+//! Which kinds of objects have a number of replicas, and where it stands. The table that ships has the common ones; the
+//! operator's `[[workload]]` tables add others.
+
+use crate::yaml::{Step, keys};
+use serde::Deserialize;
+
+/// Group and kind of workloads whose `spec.replicas` is the number of pods.
+const SHIPPED: [(&str, &str); 17] = [
+    ("apps", "Deployment"),
+    ("apps", "StatefulSet"),
+    ("apps", "ReplicaSet"),
+    ("extensions", "Deployment"),
+    ("extensions", "ReplicaSet"),
+    ("", "ReplicationController"),
+    ("argoproj.io", "Rollout"),
+    ("apps.kruise.io", "CloneSet"),
+    ("apps.kruise.io", "StatefulSet"),
+    ("apps.kruise.io", "UnitedDeployment"),
+    ("game.kruise.io", "GameServerSet"),
+    ("apps.openshift.io", "DeploymentConfig"),
+    ("", "DeploymentConfig"),
+    ("agones.dev", "Fleet"),
+    ("leaderworkerset.x-k8s.io", "LeaderWorkerSet"),
+    ("kubevirt.io", "VirtualMachineInstanceReplicaSet"),
+    ("pool.kubevirt.io", "VirtualMachinePool"),
+];
+
+/// What runs pods or brings them in, and has no number of replicas that could be set.
+const WITHOUT_NUMBER: [(&str, &str); 16] = [
+    ("apps", "DaemonSet"),
+    ("extensions", "DaemonSet"),
+    ("apps.kruise.io", "DaemonSet"),
+    ("batch", "Job"),
+    ("batch", "CronJob"),
+    ("", "Pod"),
+    ("serving.knative.dev", "Service"),
+    ("serving.knative.dev", "Configuration"),
+    ("helm.toolkit.fluxcd.io", "HelmRelease"),
+    ("helm.fluxcd.io", "HelmRelease"),
+    ("helm.cattle.io", "HelmChart"),
+    ("kustomize.toolkit.fluxcd.io", "Kustomization"),
+    ("argoproj.io", "Application"),
+    ("core.oam.dev", "Application"),
+    ("batch", "JobSet"),
+    ("ray.io", "RayService"),
+];
+
+/// The kinds that kustomize's `replicas` field sets.
+const COUNTED: [&str; 4] = ["Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"];
+
+/// One kind of workload, as the operator adds it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Workload {
+    /// The API group without version; empty for the core group.
+    #[serde(default)]
+    group: String,
+    kind: String,
+    /// The keys that lead to the number, with dots.
+    #[serde(default = "spec_replicas")]
+    path: String,
+}
+
+fn spec_replicas() -> String {
+    "spec.replicas".to_owned()
+}
+
+impl Workload {
+    pub(crate) fn validate(&self) -> Result<(), String> {
+        let plain = |text: &str| !text.is_empty() && !text.contains(char::is_whitespace);
+        if plain(&self.kind) && self.path.split('.').all(plain) {
+            return Ok(());
+        }
+        Err(format!("the workload of kind '{}' and path '{}' cannot be used", self.kind, self.path))
+    }
+}
+
+/// The kinds that count for one order.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kinds<'k> {
+    pub more: &'k [Workload],
+    /// Only this kind, of whatever API.
+    pub only: Option<&'k str>,
+}
+
+impl Kinds<'_> {
+    /// Where the number of such an object stands; `None` when it has none.
+    pub(crate) fn path(self, group: &str, kind: &str) -> Option<Vec<Step>> {
+        if self.only.is_some_and(|only| only != kind) {
+            return None;
+        }
+        let added = self.more.iter().find(|more| more.group == group && more.kind == kind);
+        if let Some(added) = added {
+            return Some(keys(&added.path));
+        }
+        (self.only.is_some() || SHIPPED.contains(&(group, kind))).then(|| keys("spec.replicas"))
+    }
+
+    /// The kinds that are looked for, as people name them.
+    pub(crate) fn named(self) -> String {
+        self.only.map_or_else(
+            || "Deployment, StatefulSet or other workload with replicas".to_owned(),
+            str::to_owned,
+        )
+    }
+}
+
+/// Whether something of this name stands for pods that no number scales.
+pub(crate) fn has_no_number(group: &str, kind: &str) -> bool {
+    WITHOUT_NUMBER.contains(&(group, kind))
+}
+
+/// Whether kustomize's `replicas` field sets it.
+pub(crate) fn is_counted(kind: &str) -> bool {
+    COUNTED.contains(&kind)
+}
+
+/// The group of an `apiVersion`.
+pub(crate) fn group_of(api_version: &str) -> &str {
+    api_version.split_once('/').map_or("", |(group, _)| group)
+}

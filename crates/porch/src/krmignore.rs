@@ -1,0 +1,111 @@
+//! `.krmignore`, with which the owner of a kpt package says what is no part of it: patterns as in `.gitignore`, for the
+//! directory it lies in and those below.
+
+use crate::files::{Files, KRMIGNORE, base_name};
+
+/// Takes out of the files what they themselves name as ignored.
+pub(crate) fn apply(files: &mut Files) {
+    let lists: Vec<(String, Vec<Pattern>)> = files
+        .iter()
+        .filter(|(path, _)| base_name(path) == KRMIGNORE)
+        .map(|(path, content)| {
+            let dir = path.strip_suffix(KRMIGNORE).unwrap_or_default().to_owned();
+            (dir, patterns(&String::from_utf8_lossy(&content.bytes)))
+        })
+        .collect();
+    if !lists.is_empty() {
+        files.retain(|path, _| base_name(path) != KRMIGNORE && !is_ignored(path, &lists));
+    }
+}
+
+struct Pattern {
+    negated: bool,
+    only_directories: bool,
+    /// Whether it is held against the whole path below the list, not against each name.
+    anchored: bool,
+    text: String,
+}
+
+fn patterns(text: &str) -> Vec<Pattern> {
+    let lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let (negated, line) = line.strip_prefix('!').map_or((false, line), |rest| (true, rest));
+            let (only_directories, line) = line.strip_suffix('/').map_or((false, line), |rest| (true, rest));
+            let anchored = line.contains('/');
+            let text = line.strip_prefix('/').unwrap_or(line).to_owned();
+            Pattern { negated, only_directories, anchored, text }
+        })
+        .collect()
+}
+
+/// Whether the file, or a directory it is in, is ignored. What lies in an ignored directory cannot come back.
+fn is_ignored(path: &str, lists: &[(String, Vec<Pattern>)]) -> bool {
+    let ends = path.match_indices('/').map(|(at, _)| (at, true)).chain([(path.len(), false)]);
+    ends.into_iter().any(|(end, is_dir)| {
+        let part = path.get(..end).unwrap_or_default();
+        let mut ignored = false;
+        for (dir, patterns) in lists {
+            let Some(below) = part.strip_prefix(dir.as_str()) else { continue };
+            for pattern in patterns {
+                let subject = if pattern.anchored { below } else { base_name(below) };
+                if (is_dir || !pattern.only_directories)
+                    && matches(pattern.text.as_bytes(), subject.as_bytes())
+                {
+                    ignored = !pattern.negated;
+                }
+            }
+        }
+        ignored
+    })
+}
+
+/// `*` and `?` stand for what is no slash, `**/` for any directories, `**` at the end for everything.
+fn matches(pattern: &[u8], text: &[u8]) -> bool {
+    match pattern {
+        [] => text.is_empty(),
+        [b'*', b'*'] => true,
+        [b'*', b'*', b'/', rest @ ..] => {
+            let tails = std::iter::once(0)
+                .chain((0..text.len()).filter(|at| text.get(*at) == Some(&b'/')).map(|at| at + 1));
+            tails.into_iter().any(|at| matches(rest, text.get(at..).unwrap_or_default()))
+        }
+        [b'*', rest @ ..] => {
+            let reach = text.iter().position(|byte| *byte == b'/').unwrap_or(text.len());
+            (0..=reach).any(|at| matches(rest, text.get(at..).unwrap_or_default()))
+        }
+        [b'?', rest @ ..] => {
+            text.split_first().is_some_and(|(first, tail)| *first != b'/' && matches(rest, tail))
+        }
+        [first, rest @ ..] => {
+            text.split_first().is_some_and(|(byte, tail)| byte == first && matches(rest, tail))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_owner_ignores_is_no_part_of_the_package() {
+        let lists = |text: &str| vec![(String::new(), patterns(text))];
+        for (text, path, ignored) in [
+            ("test/", "test/a.yaml", true),
+            ("test/", "x/test/a.yaml", true),
+            ("test/", "test", false),
+            ("/test", "x/test/a.yaml", false),
+            ("*.tpl.yaml\n!keep.tpl.yaml", "x/a.tpl.yaml", true),
+            ("*.tpl.yaml\n!keep.tpl.yaml", "x/keep.tpl.yaml", false),
+            ("a/*/c.yaml", "a/b/c.yaml", true),
+            ("a/*/c.yaml", "a/b/b/c.yaml", false),
+            ("a/**/c.yaml", "a/b/b/c.yaml", true),
+            ("a/**", "a/b/c.yaml", true),
+            ("# web\n\nw?b.yaml ", "web.yaml", true),
+        ] {
+            assert_eq!(is_ignored(path, &lists(text)), ignored, "{text:?} {path}");
+        }
+        let below = vec![("sub/".to_owned(), patterns("/x.yaml"))];
+        assert!(is_ignored("sub/x.yaml", &below) && !is_ignored("x.yaml", &below));
+    }
+}

@@ -1,0 +1,195 @@
+//! What a kustomize patch does to the number of one object, and where the patch has it.
+
+use crate::kinds::group_of;
+use crate::kustomize::Rendered;
+use crate::routes::matches_pattern;
+use crate::yaml::{Node, Step, Value};
+
+/// A place of a number that is not in the object itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub file: String,
+    pub document: usize,
+    pub path: Vec<Step>,
+    /// Where the document at `path` is itself text: the document in it, and the way to the number there.
+    pub inside: Option<(usize, Vec<Step>)>,
+    pub line: usize,
+}
+
+/// One document of a patch, and where it stands.
+pub(crate) struct Patch<'n> {
+    pub target: Option<&'n Node>,
+    pub document: &'n Node,
+    pub file: &'n str,
+    /// The document's number in its file, or in the text it is written in.
+    pub number: usize,
+    /// The way to that text in the kustomization, and its first line.
+    pub inline: Option<(Vec<Step>, usize)>,
+}
+
+/// What a patch does to an object.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    Nothing,
+    Sets(Place),
+    /// It decides the number in a way that cannot be edited: the line, and what it does.
+    Decides(usize, String),
+    Renames(String),
+}
+
+impl Patch<'_> {
+    /// Whether the patch is for the object; `None` when that cannot be told.
+    pub(crate) fn is_for(&self, object: &Rendered) -> Option<bool> {
+        let Some(target) = self.target else {
+            let said = |path: &[&str]| self.document.text_at(path);
+            let namespace = said(&["metadata", "namespace"]).filter(|name| !name.is_empty());
+            let same = said(&["kind"]) == Some(&object.object.kind)
+                && said(&["apiVersion"]).map(group_of) == Some(&object.object.group)
+                && said(&["metadata", "name"]).is_some_and(|name| object.is_called(name))
+                && namespace.is_none_or(|name| object.may_be_in(name));
+            return Some(same);
+        };
+        selects(target, object)
+    }
+
+    /// What it does to the number at `path`.
+    pub(crate) fn effect(&self, path: &[Step]) -> Effect {
+        match &self.document.value {
+            Value::List(operations) => {
+                let mut effect = Effect::Nothing;
+                for (number, operation) in operations.iter().enumerate() {
+                    match self.operation(number, operation, path) {
+                        Effect::Nothing => {}
+                        decided @ Effect::Decides(..) => return decided,
+                        other => effect = other,
+                    }
+                }
+                effect
+            }
+            _ => self.merge(path),
+        }
+    }
+
+    /// A strategic-merge patch.
+    fn merge(&self, path: &[Step]) -> Effect {
+        if self.document.text_at(&["$patch"]) == Some("delete") {
+            return Effect::Decides(self.line(self.document), "deletes it".to_owned());
+        }
+        match self.document.walk(path) {
+            None => Effect::Nothing,
+            Some(node) if node.text() == Some("null") => {
+                Effect::Decides(self.line(node), "removes its number of replicas".to_owned())
+            }
+            Some(node) => Effect::Sets(self.place(path.to_vec(), node)),
+        }
+    }
+
+    /// One operation of a JSON patch.
+    fn operation(&self, number: usize, operation: &Node, path: &[Step]) -> Effect {
+        let (name, pointer) = (operation.text_at(&["op"]), operation.text_at(&["path"]));
+        let Some(steps) = pointer.map(pointer_steps) else { return Effect::Nothing };
+        let value = [Step::Item(number), Step::Key("value".to_owned())];
+        let line = self.line(operation);
+        if let (Some("add" | "replace"), ["metadata", "name"]) = (name, steps_as_text(&steps).as_slice()) {
+            return operation
+                .text_at(&["value"])
+                .map_or(Effect::Nothing, |new| Effect::Renames(new.to_owned()));
+        }
+        let Some(rest) = path.strip_prefix(steps.as_slice()) else { return Effect::Nothing };
+        let whole: Vec<Step> = value.iter().chain(rest).cloned().collect();
+        match (name, self.document.walk(&whole)) {
+            (Some("add" | "replace"), Some(node)) => Effect::Sets(self.place(whole, node)),
+            (Some("test"), _) if !rest.is_empty() => Effect::Nothing,
+            (Some("test"), _) => Effect::Decides(line, "tests for a number of replicas".to_owned()),
+            _ => Effect::Decides(line, "replaces or removes its number of replicas".to_owned()),
+        }
+    }
+
+    fn line(&self, node: &Node) -> usize {
+        self.inline.as_ref().map_or(node.line, |(_, first)| first + node.line - 1)
+    }
+
+    fn place(&self, path: Vec<Step>, node: &Node) -> Place {
+        let (file, line) = (self.file.to_owned(), self.line(node));
+        match &self.inline {
+            None => Place { file, document: self.number, path, inside: None, line },
+            Some((outer, _)) => {
+                Place { file, document: 0, path: outer.clone(), inside: Some((self.number, path)), line }
+            }
+        }
+    }
+}
+
+/// The steps of a JSON pointer.
+fn pointer_steps(pointer: &str) -> Vec<Step> {
+    let steps = pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~"));
+    steps.map(Step::Key).collect()
+}
+
+fn steps_as_text(steps: &[Step]) -> Vec<&str> {
+    steps.iter().map(|step| if let Step::Key(key) = step { key.as_str() } else { "" }).collect()
+}
+
+/// Whether a selector of kustomize (kind, name, namespace, group, labels) takes an object; `None` when that cannot be told.
+pub(crate) fn selects(selector: &Node, object: &Rendered) -> Option<bool> {
+    let mut sure = true;
+    let mut agrees =
+        |key: &str, values: &[&str]| match selector.text_at(&[key]).filter(|text| !text.is_empty()) {
+            None => true,
+            Some(pattern) => {
+                let is = values.iter().map(|value| is_like(pattern, value)).reduce(either).flatten();
+                sure &= is.is_some();
+                is.unwrap_or(true)
+            }
+        };
+    let names: Vec<&str> = object.names.iter().map(String::as_str).collect();
+    let spaces: Vec<&str> = object.namespaces.iter().map(String::as_str).collect();
+    let same = agrees("kind", &[&object.object.kind])
+        && agrees("group", &[&object.object.group])
+        && agrees("name", &names)
+        && (spaces.is_empty() || agrees("namespace", &spaces));
+    if !same {
+        return Some(false);
+    }
+    if selector.get("annotationSelector").is_some() {
+        sure = false;
+    }
+    match selector.text_at(&["labelSelector"]).map(|text| has_labels(text, object)) {
+        Some(Some(false)) => return Some(false),
+        Some(None) => sure = false,
+        _ => {}
+    }
+    sure.then_some(true)
+}
+
+fn either(a: Option<bool>, b: Option<bool>) -> Option<bool> {
+    match (a, b) {
+        (Some(true), _) | (_, Some(true)) => Some(true),
+        (Some(false), Some(false)) => Some(false),
+        _ => None,
+    }
+}
+
+/// Whether a text matches an anchored regular expression of the simple sort: `.*`, alternatives, nothing else.
+fn is_like(pattern: &str, text: &str) -> Option<bool> {
+    let pattern = pattern.strip_prefix('^').unwrap_or(pattern);
+    let pattern = pattern.strip_suffix('$').unwrap_or(pattern);
+    if pattern.contains(['(', ')', '[', ']', '{', '}', '\\', '+', '?']) {
+        return None;
+    }
+    Some(pattern.split('|').any(|one| matches_pattern(&one.replace(".*", "*"), text)))
+}
+
+/// Whether an object has the labels of a selector of equalities.
+fn has_labels(selector: &str, object: &Rendered) -> Option<bool> {
+    let mut all = true;
+    for part in selector.split(',') {
+        let (key, value) = part.split_once("==").or_else(|| part.split_once('='))?;
+        if key.ends_with('!') || part.contains(['(', ')']) {
+            return None;
+        }
+        let (key, value) = (key.trim(), value.trim());
+        all &= object.object.labels.iter().any(|(name, is)| name == key && is == value);
+    }
+    Some(all)
+}

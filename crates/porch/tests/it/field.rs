@@ -1,0 +1,225 @@
+//! The table of field cases: how people keep a workload, and what an intent for it does. Each file of `tests/field` is a row:
+//!
+//! ```text
+//! How the workload is kept, in one line.
+//! === in: shop/web/deployment.yaml ===
+//! a file below the output directory
+//! === change: shop/web/deployment.yaml ===
+//!  a line that is there
+//! -the line that goes
+//! +the line that comes
+//! ```
+//!
+//! Other sections: `refused: STATUS` (its lines are in standard error and nothing is changed), `new: PATH` (a file that is
+//! made; its lines are in it), `result` (its lines are in the result line), `intent`, `flags`, `routes`, and `rendered: DIR`
+//! (what kubectl makes of the directory afterwards has this number for the target). A path may be followed by `crlf`, `bare`
+//! (no line end at the end), `link` or `tabs` (each leading two blanks are a tab).
+
+use crate::has;
+use crate::shop::{Run, Shop};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const ROWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/field");
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/PACKAGES.md");
+/// Fewest rows there have to be.
+const ROWS_MIN: usize = 150;
+
+/// Sections by head: the word, what follows it, the lines.
+struct Row {
+    name: String,
+    title: String,
+    sections: Vec<(String, String, String)>,
+}
+
+impl Row {
+    fn read(path: &Path) -> Self {
+        let text = fs::read_to_string(path).unwrap();
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let (title, rest) = text.split_once("\n=== ").unwrap_or_else(|| panic!("{name} has no section"));
+        let mut sections = Vec::new();
+        for part in rest.split("\n=== ") {
+            let (head, body) =
+                part.split_once(" ===\n").or_else(|| Some((part.strip_suffix(" ===")?, ""))).unwrap();
+            let (word, about) = head.split_once(": ").unwrap_or((head, ""));
+            let end = if body.is_empty() || body.ends_with('\n') { "" } else { "\n" };
+            sections.push((word.to_owned(), about.to_owned(), format!("{body}{end}")));
+        }
+        Self { name, title: title.trim().to_owned(), sections }
+    }
+
+    fn all(&self, word: &str) -> impl Iterator<Item = (&str, &str)> {
+        let these = self.sections.iter().filter(move |(is, _, _)| is == word);
+        these.map(|(_, about, body)| (about.as_str(), body.as_str()))
+    }
+
+    fn one(&self, word: &str) -> Option<&str> {
+        self.all(word).next().map(|(_, body)| body)
+    }
+}
+
+/// A path, and the bytes that its section means.
+fn file(about: &str, body: &str) -> (String, Vec<u8>) {
+    let mut words = about.split(' ');
+    let path = words.next().unwrap().to_owned();
+    let mut text = body.to_owned();
+    for word in words {
+        text = match word {
+            "crlf" => text.replace('\n', "\r\n"),
+            "bare" => text.trim_end_matches('\n').to_owned(),
+            "tabs" => with_tabs(&text),
+            "link" => text.trim_end().to_owned(),
+            other => panic!("{path}: {other}"),
+        };
+    }
+    (path, text.into_bytes())
+}
+
+fn with_tabs(text: &str) -> String {
+    let line = |line: &str| {
+        let rest = line.trim_start_matches(' ');
+        format!("{}{rest}", "\t".repeat((line.len() - rest.len()) / 2))
+    };
+    text.split_inclusive('\n').map(line).collect()
+}
+
+/// The file with the lines of a hunk exchanged; they stand in it once.
+fn changed(name: &str, before: &[u8], hunk: &str, about: &str) -> Vec<u8> {
+    let side = |signs: [char; 2]| -> Vec<u8> {
+        let lines = hunk.split_inclusive('\n').filter(|line| line.starts_with(signs));
+        let text: String = lines.map(|line| line.get(1..).unwrap()).collect();
+        file(about, &text).1
+    };
+    let (old, new) = (side([' ', '-']), side([' ', '+']));
+    let before = String::from_utf8(before.to_vec()).unwrap();
+    let (old, new) = (String::from_utf8(old).unwrap(), String::from_utf8(new).unwrap());
+    assert_eq!(before.matches(&old).count(), 1, "{name}: the hunk stands in the file once");
+    before.replacen(&old, &new, 1).into_bytes()
+}
+
+fn shop_of(row: &Row) -> Shop {
+    let shop = Shop::empty();
+    for (about, body) in row.all("in") {
+        let (path, bytes) = file(about, body);
+        let path = format!("out/{path}");
+        if about.ends_with(" link") {
+            fs::create_dir_all(shop.path(&path).parent().unwrap()).unwrap();
+            std::os::unix::fs::symlink(String::from_utf8(bytes).unwrap(), shop.path(&path)).unwrap();
+        } else {
+            shop.put(&path, bytes);
+        }
+    }
+    shop
+}
+
+fn run(row: &Row, shop: &Shop) -> Run {
+    let intent = match row.one("intent") {
+        Some(text) => shop.put("intent.json", text),
+        None => shop.intent(5),
+    };
+    let mut flags: Vec<String> =
+        row.one("flags").unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+    if let Some(routes) = row.one("routes") {
+        flags.extend(["--routes".to_owned(), shop.put("routes.toml", routes).display().to_string()]);
+    }
+    shop.porch(&intent, &flags.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// Nothing but what the row says has changed, and everything it says has.
+fn judge(row: &Row) {
+    let name = &row.name;
+    let shop = shop_of(row);
+    let before = shop.tree("out");
+    let run = run(row, &shop);
+    let after = shop.tree("out");
+    if let Some((status, reasons)) = row.all("refused").next() {
+        assert_eq!(run.code.to_string(), status, "{name}: {} {}", run.stdout, run.stderr);
+        for reason in reasons.lines() {
+            assert!(run.stderr.contains(reason), "{name}: '{reason}' is not in: {}", run.stderr);
+        }
+        assert_eq!(after, before, "{name}: refused and changed");
+        return;
+    }
+    assert_eq!(run.code, 0, "{name}: {}", run.stderr);
+    for part in row.one("result").unwrap_or_default().lines() {
+        assert!(run.stdout.contains(part), "{name}: '{part}' is not in {}", run.stdout);
+    }
+    let mut expected: BTreeMap<String, Vec<u8>> =
+        before.iter().map(|(path, (_, bytes))| (path.clone(), bytes.clone())).collect();
+    for (about, hunk) in row.all("change") {
+        let path = about.split(' ').next().unwrap();
+        let old = expected.get(path).unwrap_or_else(|| panic!("{name}: no {path}"));
+        let new = changed(name, old, hunk, about);
+        expected.insert(path.to_owned(), new);
+    }
+    let mut found: BTreeMap<String, Vec<u8>> =
+        after.into_iter().map(|(path, (_, bytes))| (path, bytes)).collect();
+    for (path, lines) in row.all("new") {
+        let content = found.remove(path).unwrap_or_else(|| panic!("{name}: {path} was not made"));
+        let content = String::from_utf8(content).unwrap();
+        assert!(lines.lines().all(|line| content.contains(line)), "{name}: {path} is {content}");
+    }
+    for (path, bytes) in &found {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let wanted = expected.get(path).unwrap_or_else(|| panic!("{name}: {path} was made"));
+        assert_eq!(text(bytes), text(wanted), "{name}: {path}");
+    }
+    assert_eq!(found.len(), expected.len(), "{name}: a file is gone");
+    rendered(row, &shop);
+}
+
+/// What kubectl makes of it has the number.
+fn rendered(row: &Row, shop: &Shop) {
+    for (dir, number) in row.all("rendered") {
+        if !has("kubectl") {
+            return;
+        }
+        let output =
+            Command::new("kubectl").arg("kustomize").arg(shop.path(&format!("out/{dir}"))).output().unwrap();
+        let run = Run::of(&output).expect(0);
+        let wanted = format!("  replicas: {}", number.trim());
+        let objects = run.stdout.split("\n---\n").filter(|object| object.contains("replicas:"));
+        let shown: Vec<&str> = objects.filter(|object| object.lines().any(|line| line == wanted)).collect();
+        assert_eq!(shown.len(), 1, "{}: rendered {}", row.name, run.stdout);
+    }
+}
+
+fn rows() -> Vec<Row> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(ROWS).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths.iter().map(|path| Row::read(path)).collect()
+}
+
+#[test]
+fn every_way_of_keeping_a_workload_is_edited_in_place_or_refused_by_name() {
+    let rows = rows();
+    let failed: Vec<String> = rows
+        .iter()
+        .filter_map(|row| {
+            let judged = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| judge(row)));
+            judged.err().map(|_| format!("{} ({})", row.name, row.title))
+        })
+        .collect();
+    assert!(failed.is_empty(), "{} of {} rows fail: {failed:#?}", failed.len(), rows.len());
+    assert!(rows.len() >= ROWS_MIN, "{} rows", rows.len());
+}
+
+/// The rows of the page's table end with the name of a row here.
+#[test]
+fn the_page_s_table_of_ways_is_run() {
+    let page = fs::read_to_string(PAGE).unwrap();
+    let table = page.split("| how you keep your workload | what happens | case |").nth(1).unwrap();
+    let known: Vec<String> = rows().into_iter().map(|row| row.name).collect();
+    let lines: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+    assert!(lines.len() >= 15, "{} lines", lines.len());
+    for line in lines {
+        let cells = line.trim_matches('|').rsplit('|').next().unwrap();
+        let named: Vec<&str> = cells.split('`').skip(1).step_by(2).collect();
+        assert!(!named.is_empty(), "no case in: {line}");
+        for name in named {
+            assert!(known.iter().any(|row| row == name), "there is no row {name}");
+        }
+    }
+}
