@@ -402,11 +402,64 @@ pub struct LogLines {
     pub last: u64,
 }
 
+/// Why a question has no answer, as a closed list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RefusalKind {
+    /// Nothing of that number, name or target is known.
+    NotFound,
+    /// Several targets are called so.
+    Ambiguous,
+    /// The asker may not, or it is too much.
+    NotPermitted,
+    /// The daemon cannot answer at the moment.
+    Busy,
+    /// No daemon runs.
+    NotRunning,
+    /// The store cannot be read.
+    Store,
+    /// The question makes no sense.
+    BadQuestion,
+}
+
+impl RefusalKind {
+    /// Every kind.
+    pub const ALL: [Self; 7] = [
+        Self::NotFound,
+        Self::Ambiguous,
+        Self::NotPermitted,
+        Self::Busy,
+        Self::NotRunning,
+        Self::Store,
+        Self::BadQuestion,
+    ];
+
+    /// As on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotFound => "not-found",
+            Self::Ambiguous => "ambiguous",
+            Self::NotPermitted => "not-permitted",
+            Self::Busy => "busy",
+            Self::NotRunning => "not-running",
+            Self::Store => "store",
+            Self::BadQuestion => "bad-question",
+        }
+    }
+}
+
+impl fmt::Display for RefusalKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// Why a question has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
-    /// A word of a closed list: `not-found`, `ambiguous`, `not-permitted`, `busy`, `not-running`, `store`, `bad-question`.
-    pub word: String,
+    /// Which of the closed list; on the wire its word.
+    #[serde(rename = "word")]
+    pub kind: RefusalKind,
     /// What was asked, and why it has no answer.
     pub text: String,
     /// What to do.
@@ -415,8 +468,8 @@ pub struct Refused {
 
 impl Refused {
     /// A refusal.
-    pub fn new(word: &str, text: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { word: word.to_owned(), text: text.into(), advice: advice.into() }
+    pub fn new(kind: RefusalKind, text: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { kind, text: text.into(), advice: advice.into() }
     }
 }
 
@@ -521,6 +574,15 @@ mod tests {
         }
         let listed: Question = serde_json::from_str(r#"{"ask": "list", "states": ["failed"]}"#).unwrap();
         assert_eq!(listed, Question::List(Selection { states: vec![State::Failed], ..Selection::default() }));
+    }
+
+    #[test]
+    fn refusals_have_their_words_on_the_wire() {
+        for kind in RefusalKind::ALL {
+            let wire = serde_json::to_value(Refused::new(kind, "t", "a")).unwrap();
+            assert_eq!(wire, serde_json::json!({"word": kind.as_str(), "text": "t", "advice": "a"}));
+            assert_eq!(serde_json::from_value::<Refused>(wire).unwrap().kind, kind);
+        }
     }
 
     #[test]

@@ -132,6 +132,15 @@ pub fn info(number: u32) -> Option<ProcessInfo> {
     })
 }
 
+/// The names of this process's own threads, sorted.
+pub fn threads() -> Vec<String> {
+    let entries = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let name = |entry: fs::DirEntry| fs::read_to_string(entry.path().join("comm")).ok();
+    let mut names: Vec<String> = entries.filter_map(name).map(|name| name.trim_end().to_owned()).collect();
+    names.sort_unstable();
+    names
+}
+
 /// Every process we may look at.
 pub fn all() -> Vec<ProcessInfo> {
     let numbers = fs::read_dir("/proc").into_iter().flatten().flatten();

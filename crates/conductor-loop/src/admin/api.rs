@@ -1,11 +1,11 @@
 //! The read-only API: a path and a query become a question, its answer becomes JSON.
 
 use super::View;
-use super::answer::{Content, JSON, respond};
+use super::response::{Content, JSON, respond};
 use super::turns::Wanted;
 use conductor_core::Code;
 use conductor_core::code::TABLE;
-use conductor_core::inquiry::{Answer, Question, Refused, Selection, State};
+use conductor_core::inquiry::{Answer, Question, RefusalKind, Refused, Selection, State};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
@@ -20,9 +20,11 @@ pub(super) fn answer(path: &str, query: &str, view: &dyn View, wanted: &Wanted) 
     let answer = match question(path, query) {
         Some(Ok(question)) => view.answer(question, &|| wanted.is_wanted()),
         Some(Err(refused)) => Answer::Refused(refused),
-        None => {
-            Answer::Refused(Refused::new("not-found", format!("there is no {path}"), "See docs/FORMATS.md."))
-        }
+        None => Answer::Refused(Refused::new(
+            RefusalKind::NotFound,
+            format!("there is no {path}"),
+            "See docs/FORMATS.md.",
+        )),
     };
     match answer {
         Answer::Status(status) => json(StatusCode::OK, &status),
@@ -30,11 +32,13 @@ pub(super) fn answer(path: &str, query: &str, view: &dyn View, wanted: &Wanted) 
         Answer::Show(shown) => json(StatusCode::OK, &shown),
         Answer::Explain(explained) => json(StatusCode::OK, &explained),
         Answer::Refused(refused) => {
-            let status = match refused.word.as_str() {
-                "not-found" => StatusCode::NOT_FOUND,
-                "not-permitted" => StatusCode::FORBIDDEN,
-                "bad-question" | "ambiguous" => StatusCode::BAD_REQUEST,
-                _ => StatusCode::SERVICE_UNAVAILABLE,
+            let status = match refused.kind {
+                RefusalKind::NotFound => StatusCode::NOT_FOUND,
+                RefusalKind::NotPermitted => StatusCode::FORBIDDEN,
+                RefusalKind::BadQuestion | RefusalKind::Ambiguous => StatusCode::BAD_REQUEST,
+                RefusalKind::Busy | RefusalKind::NotRunning | RefusalKind::Store => {
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
             };
             json(status, &serde_json::json!({"error": refused}))
         }
@@ -99,7 +103,7 @@ fn code(id: &str) -> Option<Code> {
 
 fn bad(text: String) -> Refused {
     let advice = "Known: state, target, text, code, since (RFC 3339), before, limit. See docs/FORMATS.md.";
-    Refused::new("bad-question", text, advice)
+    Refused::new(RefusalKind::BadQuestion, text, advice)
 }
 
 #[cfg(test)]
@@ -121,7 +125,11 @@ mod tests {
         assert_eq!((selection.text.as_deref(), selection.before, selection.most), (Some("a b"), Some(9), 3));
         assert_eq!(selection.code, Some(Code::PorchFailed));
         for query in ["state=lost", "code=E999", "since=noon", "before=x", "limit=-1", "color=red"] {
-            assert_eq!(asked("intents", query).unwrap().unwrap_err().word, "bad-question", "{query}");
+            assert_eq!(
+                asked("intents", query).unwrap().unwrap_err().kind,
+                RefusalKind::BadQuestion,
+                "{query}"
+            );
         }
         for query in ["", "of=", "of=a&of=b", "off=a"] {
             assert!(asked("explain", query).unwrap().is_err(), "{query}");

@@ -1,13 +1,11 @@
 //! Connections: how many, how long, how large. One request each.
 
-use super::events::Feed;
-use super::turns::Turns;
-use super::{Page, Security, Serves, View, answer};
+use super::endpoint::{Endpoint, Page};
+use super::route::route;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,24 +29,14 @@ const EVENTS_TIME: Duration = Duration::from_hours(1);
 /// A pause after a failed accept, which is for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What everything on one address has in common.
-pub(super) struct Listening {
-    pub(super) address: SocketAddr,
-    pub(super) serves: Serves,
-    pub(super) view: Arc<dyn View>,
-    pub(super) feed: Arc<Feed>,
-    pub(super) turns: Arc<Turns>,
-    pub(super) security: Arc<Security>,
-}
-
-pub(super) async fn accept(listener: TcpListener, listening: Arc<Listening>) {
+pub(super) async fn accept(listener: TcpListener, endpoint: Arc<Endpoint>) {
     let mut open: VecDeque<AbortHandle> = VecDeque::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(ACCEPT_PAUSE).await; // Nothing announces that there are descriptors again.
             continue;
         };
-        let task = tokio::spawn(converse(stream, Arc::clone(&listening)));
+        let task = tokio::spawn(converse(stream, Arc::clone(&endpoint)));
         open.retain(|connection| !connection.is_finished());
         open.push_back(task.abort_handle());
         if open.len() > CONNECTIONS_MAX
@@ -60,25 +48,25 @@ pub(super) async fn accept(listener: TcpListener, listening: Arc<Listening>) {
 }
 
 /// A peer that goes away, or speaks something else, is its own affair.
-async fn converse(stream: TcpStream, listening: Arc<Listening>) {
+async fn converse(stream: TcpStream, endpoint: Arc<Endpoint>) {
     // Whoever only asks for health shows no certificate: probes have none.
-    let authenticated = listening.serves.metrics || listening.serves.page != Page::Absent;
-    match listening.security.acceptor(authenticated) {
-        None => respond(stream, listening).await,
+    let authenticated = endpoint.serves.metrics || endpoint.serves.page != Page::Absent;
+    match endpoint.security.acceptor(authenticated) {
+        None => respond(stream, endpoint).await,
         Some(acceptor) => {
             if let Ok(Ok(stream)) = timeout(HEAD_TIME, acceptor.accept(stream)).await {
-                respond(stream, listening).await;
+                respond(stream, endpoint).await;
             }
         }
     }
 }
 
-async fn respond(stream: impl AsyncRead + AsyncWrite + Unpin, listening: Arc<Listening>) {
+async fn respond(stream: impl AsyncRead + AsyncWrite + Unpin, endpoint: Arc<Endpoint>) {
     let carries_events = AtomicBool::new(false);
     let service = service_fn(|request| {
-        let (listening, carries_events) = (Arc::clone(&listening), &carries_events);
+        let (endpoint, carries_events) = (Arc::clone(&endpoint), &carries_events);
         async move {
-            let answer = answer::to(&request, &listening).await;
+            let answer = route(&request, &endpoint).await;
             carries_events.store(answer.body().is_endless(), Ordering::Relaxed);
             Ok::<_, std::convert::Infallible>(answer)
         }

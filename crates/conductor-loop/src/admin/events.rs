@@ -1,7 +1,7 @@
 //! Server-sent events: the numbers of each second, to whoever looks at the page. A newcomer gets those of the last minutes first.
 
 use super::View;
-use super::answer::{Content, with_headers};
+use super::response::{Content, with_headers};
 use conductor_core::inquiry::Pulse;
 use hyper::body::Bytes;
 use hyper::{Response, StatusCode};

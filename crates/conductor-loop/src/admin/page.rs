@@ -1,6 +1,6 @@
 //! The page: three embedded files, no other resource. It renders what the API says as text, never as markup.
 
-use super::answer::{Content, respond};
+use super::response::{Content, respond};
 use hyper::header::{CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY};
 use hyper::{Response, StatusCode};
 

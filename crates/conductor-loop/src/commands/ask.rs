@@ -7,7 +7,7 @@ use crate::handoff::{Finder, StateFiles, layout};
 use crate::inquiry::{Resting, Sources, store_refused};
 use crate::store::{Store, StoreError};
 use conductor_core::Code;
-use conductor_core::inquiry::{Answer, Question, Refused, StatusReport};
+use conductor_core::inquiry::{Answer, Question, RefusalKind, Refused, StatusReport};
 use conductor_os::dir::Dir;
 use std::io;
 use std::path::PathBuf;
@@ -82,7 +82,7 @@ fn without_daemon(config: &Config, question: &Question) -> Result<Answer, Comman
         Question::Purge { before, really: false } => Answer::Purged(sources.would_purge(*before)?),
         _ => {
             let text = format!("no daemon runs on {}, and only it can do that", path.display());
-            return Err(Refused::new("not-running", text, "Start the daemon.").into());
+            return Err(Refused::new(RefusalKind::NotRunning, text, "Start the daemon.").into());
         }
     })
 }

@@ -22,7 +22,7 @@ pub enum CommandError {
     #[error("{code} {error}", code = .0.code(), error = .0)]
     Store(#[from] StoreError),
     /// The daemon, or the store in its place, refused the request.
-    #[error("{}: {}", .0.word, .0.text)]
+    #[error("{}: {}", .0.kind, .0.text)]
     Refused(Refused),
     /// A file was refused, for a reason that has a code.
     #[error("{code} {text}")]

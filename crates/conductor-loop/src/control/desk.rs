@@ -2,7 +2,7 @@
 
 use super::Answering;
 use super::silent::Silent;
-use conductor_core::inquiry::{Answer, Refused};
+use conductor_core::inquiry::{Answer, RefusalKind, Refused};
 use conductor_core::record::one_line;
 use std::collections::VecDeque;
 use std::io::Write;
@@ -58,7 +58,10 @@ impl Desk {
         if queue.waiting.len() >= WAITING_MAX {
             drop(queue);
             let text = "the daemon has too many other questions to answer";
-            return tell(&asked.stream, &Answer::Refused(Refused::new("busy", text, "Ask again.")));
+            return tell(
+                &asked.stream,
+                &Answer::Refused(Refused::new(RefusalKind::Busy, text, "Ask again.")),
+            );
         }
         queue.waiting.push_back(asked);
         if queue.at_work >= ANSWERING_MAX {
@@ -88,11 +91,15 @@ impl Desk {
                 Ok(question) => catch_unwind(AssertUnwindSafe(|| (self.answering)(question, asked.uid)))
                     .unwrap_or_else(|_| {
                         let text = "the answer failed; this is a defect";
-                        Answer::Refused(Refused::new("busy", text, "Report it with the log lines around it."))
+                        Answer::Refused(Refused::new(
+                            RefusalKind::Busy,
+                            text,
+                            "Report it with the log lines around it.",
+                        ))
                     }),
                 Err(error) => {
                     let advice = "Use the same version of the program as the daemon's.";
-                    Answer::Refused(Refused::new("bad-question", error.to_string(), advice))
+                    Answer::Refused(Refused::new(RefusalKind::BadQuestion, error.to_string(), advice))
                 }
             };
             tell(&asked.stream, &answer);

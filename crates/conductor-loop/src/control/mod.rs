@@ -8,7 +8,7 @@ mod silent;
 pub use ask::{AskError, ask};
 
 use crate::handoff::layout::CONTROL as SOCKET;
-use conductor_core::inquiry::{Answer, Question, Refused};
+use conductor_core::inquiry::{Answer, Question, RefusalKind, Refused};
 use conductor_os::dir::Dir;
 use conductor_os::wake::{Waker, wait_any};
 use desk::Desk;
@@ -36,9 +36,25 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Who answers: the question, and the user id of who asks.
 pub type Answering = dyn Fn(Question, u32) -> Answer + Send + Sync;
 
+/// The name of the socket, which is removed when this is dropped.
+struct Name(Arc<Dir>);
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        // One that stays behind is removed at the next start.
+        let _ = self.0.unlink(SOCKET);
+    }
+}
+
+/// The socket, made and not listened to yet. Who connects meanwhile waits in the kernel's queue.
+pub struct Bound {
+    listener: UnixListener,
+    name: Name,
+}
+
 /// The listening socket; dropping it closes and removes it.
 pub struct Control {
-    private: Arc<Dir>,
+    name: Option<Name>,
     stop: Arc<Stop>,
     thread: Option<JoinHandle<()>>,
 }
@@ -54,15 +70,21 @@ fn socket_path(private: &Dir) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", private.as_fd().as_raw_fd()))
 }
 
-impl Control {
-    /// Listens in the private directory. The caller holds the lock, so a socket that is there is a leftover.
-    pub fn start(private: Arc<Dir>, answering: Arc<Answering>) -> io::Result<Self> {
+impl Bound {
+    /// Makes the socket in the private directory. The caller holds the lock, so a socket that is there is a leftover.
+    pub fn bind(private: Arc<Dir>) -> io::Result<Self> {
         // There need not be one; what cannot be removed makes the bind fail.
         let _ = private.unlink(SOCKET);
         let path = socket_path(&private);
         let listener = UnixListener::bind(&path)?;
         std::fs::set_permissions(&path, Permissions::from_mode(0o600))?;
         listener.set_nonblocking(true)?;
+        Ok(Self { listener, name: Name(private) })
+    }
+
+    /// Answers on it, on a thread of its own.
+    pub fn serve(self, answering: Arc<Answering>) -> io::Result<Control> {
+        let Self { listener, name } = self;
         let stop = Arc::new(Stop { told: AtomicBool::new(false), waker: Waker::new()? });
         let door = Door {
             listener,
@@ -71,14 +93,14 @@ impl Control {
             silent: VecDeque::new(),
         };
         let thread = std::thread::Builder::new().name("control".to_owned()).spawn(|| door.attend())?;
-        Ok(Self { private, stop, thread: Some(thread) })
+        Ok(Control { name: Some(name), stop, thread: Some(thread) })
     }
 }
 
 impl Drop for Control {
     fn drop(&mut self) {
-        // One that stays behind is removed at the next start.
-        let _ = self.private.unlink(SOCKET);
+        // Nobody finds it any more, then nobody answers any more.
+        drop(self.name.take());
         self.stop.told.store(true, Ordering::Release);
         self.stop.waker.wake();
         if let Some(thread) = self.thread.take() {
@@ -131,7 +153,10 @@ impl Door {
         if uid != 0 && uid != own {
             let text = format!("user {uid} may not ask; only root and user {own} may");
             let advice = "Run the command as the daemon's user.";
-            return desk::tell(&stream, &Answer::Refused(Refused::new("not-permitted", text, advice)));
+            return desk::tell(
+                &stream,
+                &Answer::Refused(Refused::new(RefusalKind::NotPermitted, text, advice)),
+            );
         }
         if self.silent.len() >= SILENT_MAX {
             // Some of them may have asked meanwhile.
@@ -169,9 +194,9 @@ mod tests {
             Question::Logs { after, .. } => {
                 Answer::Logs(LogLines { lines: vec![uid.to_string()], last: after })
             }
-            other => Answer::Refused(Refused::new("not-found", format!("{other:?}"), "")),
+            other => Answer::Refused(Refused::new(RefusalKind::NotFound, format!("{other:?}"), "")),
         });
-        let control = Control::start(Arc::clone(&private), answering).unwrap();
+        let control = Bound::bind(Arc::clone(&private)).unwrap().serve(answering).unwrap();
         (root, private, control)
     }
 

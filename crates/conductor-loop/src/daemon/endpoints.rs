@@ -1,30 +1,46 @@
 //! The endpoints as the configuration wants them: opened by the start, tried by `doctor`.
 
-use super::Failure;
+use super::failure::Failure;
 use super::questions::Questions;
 use crate::admin;
 use crate::config::{Config, Endpoint, Tls};
 use conductor_core::Code;
-use std::net::TcpListener;
 use std::sync::Arc;
 
-/// The endpoints, where addresses are given.
-pub(super) fn open_endpoints(config: &Config, questions: &Arc<Questions>) -> Result<(), Failure> {
+/// Binds the endpoints, where addresses are given.
+fn bind(config: &Config) -> Result<Option<admin::Bound>, Failure> {
     if config.fixed.endpoints.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let security = security(config)?;
-    for warning in warnings(config, &security) {
-        tracing::warn!("{warning}");
-    }
     let serves = |endpoint: &Endpoint| {
         let Endpoint { address, health, metrics, .. } = *endpoint;
         (address, admin::Serves { health, metrics, page: page_on(endpoint, config) })
     };
-    let endpoints: Vec<_> = config.fixed.endpoints.iter().map(serves).collect();
+    admin::bind(config.fixed.endpoints.iter().map(serves), security)
+        .map(Some)
+        .map_err(|error| cannot_listen(&error))
+}
+
+/// Binds the endpoints for a daemon, which says what should be known of them.
+pub(super) fn open_endpoints(config: &Config) -> Result<Option<admin::Bound>, Failure> {
+    let bound = bind(config)?;
+    for warning in bound.iter().flat_map(|bound| warnings(config, bound.security())) {
+        tracing::warn!("{warning}");
+    }
+    Ok(bound)
+}
+
+/// Serves what was bound.
+pub(super) fn serve_endpoints(
+    config: &Config,
+    bound: admin::Bound,
+    questions: &Arc<Questions>,
+) -> Result<(), Failure> {
+    let addresses: Vec<_> = bound.addresses().collect();
     let view: Arc<dyn admin::View> = Arc::clone(questions) as _;
-    let bound = admin::serve(&endpoints, view, security).map_err(|error| cannot_listen(&error))?;
-    for address in bound {
+    bound.serve(view).map_err(|error| cannot_listen(&error))?;
+    for address in addresses {
         tracing::info!(%address, tls = config.fixed.tls.is_some(), "listening");
     }
     Ok(())
@@ -32,18 +48,7 @@ pub(super) fn open_endpoints(config: &Config, questions: &Arc<Questions>) -> Res
 
 /// Does what the start would do with them and lets go of it again: what it would warn of.
 pub fn try_endpoints(config: &Config) -> Result<Vec<String>, Failure> {
-    if config.fixed.endpoints.is_empty() {
-        return Ok(Vec::new());
-    }
-    let security = security(config)?;
-    let mut bound = Vec::new();
-    for Endpoint { address, .. } in &config.fixed.endpoints {
-        let listener = TcpListener::bind(address).map_err(|error| {
-            cannot_listen(&std::io::Error::new(error.kind(), format!("{address}: {error}")))
-        })?;
-        bound.push(listener);
-    }
-    Ok(warnings(config, &security))
+    Ok(bind(config)?.map(|bound| warnings(config, bound.security())).unwrap_or_default())
 }
 
 fn cannot_listen(error: &std::io::Error) -> Failure {

@@ -1,7 +1,7 @@
 //! What lies beside the store and shows how far it had come: the public head, the statuses, the run ledger, the taken files. A
 //! store that has not come so far has lost something, and a new one begins behind all of them.
 
-use super::Failure;
+use super::failure::Failure;
 use crate::handoff::{Handoff, HeadBody, HeadFile, StateFiles, TakenFiles, layout};
 use crate::runner::{LastRuns, RunLedger};
 use crate::store::{Extent, Store, StoreError};

@@ -1,6 +1,6 @@
 //! What a life stands on: the directories with their lock, and the store, opened in the order in which one vouches for the next.
 
-use super::Failure;
+use super::failure::Failure;
 use super::kept::Kept;
 use super::opening::open_store;
 use crate::config::Config;

@@ -1,39 +1,35 @@
-//! One life of the daemon in one handoff directory: build everything, then one loop that turns inputs into desk events and
-//! desk effects into commands, until it is drained, stopped or has lost its directory.
+//! One life of the daemon in one handoff directory: one loop that turns inputs into desk events and desk effects into commands,
+//! until it is drained, stopped or has lost its directory.
 
 use super::board::Board;
 use super::executor::Executor;
-use super::ground::Ground;
+use super::failure::Failure;
 use super::in_flight::{Flights, InFlight};
+use super::input::Input;
 use super::kept::Kept;
 use super::outcomes::Outcomes;
-use super::questions::Questions;
-use super::recover::{Rules, Unrun, recover};
+use super::prepare::Shared;
+use super::recover::Unrun;
 use super::reports::NoSpace;
-use super::set_up::{
-    choose_program, engine, held_targets, intake_settings, limits, name_of, open_control, open_out, outlets,
-    remember_destination, retention, start_runner,
-};
+use super::run::Reload;
+use super::set_up::retention;
+use super::supervisor;
 use super::surroundings::{Lookout, Surroundings};
 use super::teller::Teller;
-use super::unfinished::key_of;
-use super::{Failure, Input, Reload, Summary, supervisor};
-use crate::clerk::{Ack, Again, Clerk, Command as ToClerk, Full, Head, Parts};
+use crate::clerk::{Ack, Again, Command as ToClerk, Full};
 use crate::config::Config;
 use crate::control::Control;
 use crate::handoff::{Handoff, StateFiles};
-use crate::intake::{self, Book, Intake};
-use crate::payload::Budget;
-use crate::runner::{Engine, Report, Stop};
+use crate::intake::{self, Book};
+use crate::runner::{Report, Stop};
 use crate::telemetry::{Progress, Standing};
-use conductor_core::Code;
 use conductor_core::desk::{Desk, Event};
 use conductor_core::inquiry::Held;
-use conductor_core::limits::HELD_BYTES_MAX;
 use conductor_core::ready::{NotReady, Reasons};
+use conductor_core::{Code, Limits, TargetKey};
 use conductor_os::dir::Dir;
 use conductor_os::monotonic;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -71,7 +67,7 @@ pub(super) struct Life<'l> {
     pub(super) teller: Teller<'l>,
     workers: usize,
     /// Targets that an operator holds.
-    pub(super) held: BTreeMap<String, Held>,
+    pub(super) held: BTreeMap<TargetKey, Held>,
     /// The local socket; none where it cannot be made.
     _control: Option<Control>,
     /// What the intake keeps back.
@@ -112,70 +108,54 @@ pub(super) struct Stopping {
     pub(super) signals: u32,
 }
 
-/// The failure of a part that cannot be started.
-fn setup(what: &'static str) -> impl Fn(std::io::Error) -> Failure {
-    move |error| Failure::set_up(Code::DirectorySetup, format!("cannot start {what}: {error}"))
+/// What a life is made of, once its threads run.
+pub(super) struct LifeParts<'l> {
+    pub(super) limits: Limits,
+    pub(super) held: BTreeMap<TargetKey, Held>,
+    pub(super) control: Option<Control>,
+    pub(super) executor: Executor,
+    pub(super) outcomes: Outcomes,
+    pub(super) teller: Teller<'l>,
+    pub(super) places: Handoff,
+    pub(super) device: u64,
+    pub(super) kept: Kept,
+    pub(super) lookout: Lookout,
+    pub(super) state: StateFiles,
 }
 
 impl<'l> Life<'l> {
-    pub(super) fn build(
-        config: &Config,
-        began_on: Option<u64>,
-        (inputs, receiver): (&Sender<Input>, &'l Receiver<Input>),
-        (summary, progress, board, questions): (&'l mut Summary, &'l Progress, &Arc<Board>, &Arc<Questions>),
-    ) -> Result<Self, Failure> {
-        let program = choose_program(config)?;
-        let out = open_out(config)?;
-        let Ground { places, device, state, store, kept, ledger, last } = Ground::open(config, began_on)?;
-        let porch_path = name_of(program.as_ref()).to_string();
-        remember_destination(&store, config, &out, &porch_path)?;
-        let limits = limits(config);
-        let rules = Rules { limits: &limits, mode: config.fixed.mode.as_str(), porch: &porch_path };
-        let recovered = recover(&places, &store, &last, &rules)?;
-        ledger.reset().map_err(setup("the run ledger"))?;
-        let held_targets = held_targets(&store)?;
-
-        // From here on parts run; where one cannot be started, those before it end as they are dropped, the last first.
-        let to_loop = inputs.clone();
-        let (engine, outlet) = engine(config, program, &out).map_err(setup("the output directory"))?;
-        let parts = Parts {
-            places: places.dirs.clone(),
-            packages: matches!(engine, Engine::Embedded(_)).then(|| Arc::clone(&outlet)),
-            store: Arc::clone(&store),
-            head: Head::new(state.path.display().to_string()),
-            retention: retention(config),
-        };
-        let clerk = Clerk::start(parts, move |acks| drop(to_loop.send(Input::Clerk(acks))))
-            .map_err(setup("the clerk"))?;
-        let settings = intake_settings(config, &places, recovered.next_seq, Budget::new(HELD_BYTES_MAX));
-        let to_loop = inputs.clone();
-        let intake = Intake::start(settings, move |report| drop(to_loop.send(Input::Intake(report))))
-            .map_err(setup("the intake"))?;
-        let lookout = Lookout::start(outlets(&engine, &outlet), Arc::clone(board), inputs.clone())
-            .map_err(setup("the lookout"))?;
-        let (running, books) = ((engine, outlet), (&Arc::new(ledger), &store));
-        let runner =
-            start_runner(config, &places, running, books, inputs.clone()).map_err(setup("the workers"))?;
-
-        let control = open_control(config, &places, &store, &porch_path, questions);
+    pub(super) fn new(parts: LifeParts<'l>, shared: &Shared<'l>) -> Self {
+        let LifeParts {
+            limits,
+            held,
+            control,
+            executor,
+            outcomes,
+            teller,
+            places,
+            device,
+            kept,
+            lookout,
+            state,
+        } = parts;
         let now = monotonic();
-        let mut life = Self {
-            receiver,
-            progress,
-            workers: config.fixed.workers,
-            held: held_targets,
+        Self {
+            receiver: shared.receiver,
+            progress: shared.progress,
+            workers: limits.workers,
+            held,
             _control: control,
             desk: Desk::new(limits, None),
             in_flight: Flights::default(),
-            book: intake.book(),
-            executor: Executor { intake, runner, clerk },
-            outcomes: Outcomes { mode: config.fixed.mode, porch_path },
-            teller: Teller { summary, board: Arc::clone(board) },
+            book: executor.intake.book(),
+            executor,
+            outcomes,
+            teller,
             places,
             device,
             kept,
             state_gone: None,
-            board: Arc::clone(board),
+            board: Arc::clone(shared.board),
             reasons: Reasons::from(NotReady::Starting),
             surroundings: Surroundings::default(),
             _lookout: lookout,
@@ -191,14 +171,10 @@ impl<'l> Life<'l> {
             unread: BTreeMap::new(),
             no_space: NoSpace::default(),
             no_events: None,
-        };
-        life.say_ready(config);
-        life.take_over(recovered);
-        supervisor::ready();
-        Ok(life)
+        }
     }
 
-    fn say_ready(&mut self, config: &Config) {
+    pub(super) fn say_ready(&mut self, config: &Config) {
         self.learn_of_events();
         tracing::info!(
             handoff = %self.places.path.display(), porch = self.outcomes.porch_path, mode = config.fixed.mode.as_str(),
@@ -219,7 +195,7 @@ impl<'l> Life<'l> {
     }
 
     /// Brings what recovery found onto the desk, then lets it begin.
-    fn take_over(&mut self, recovered: super::recover::Recovered) {
+    pub(super) fn take_over(&mut self, recovered: super::recover::Recovered) {
         let to_publish = recovered.again.len() + recovered.given_up.len();
         let parked: usize = recovered.parked.values().map(Vec::len).sum();
         let found = (to_publish, recovered.claims.len() + parked, recovered.relook.len());
@@ -233,7 +209,7 @@ impl<'l> Life<'l> {
         }
         let (now, mut effects) = (monotonic(), Vec::new());
         for target in self.held.keys() {
-            self.desk.handle(now, Event::Hold(key_of(target)), &mut effects);
+            self.desk.handle(now, Event::Hold(target.clone()), &mut effects);
         }
         for Again { seq, .. } in &recovered.again {
             let entered = self.in_flight.enter(*seq, InFlight::Republishing);
@@ -434,11 +410,7 @@ impl<'l> Life<'l> {
             Input::Place(found) => self.on_place(*found),
             Input::Reload => self.reload(config, reload),
             Input::Stop(signal) => self.on_stop(signal, config),
-            Input::Asked(ask, reply) => {
-                let told = self.told(*ask);
-                // Who asked may have lost patience.
-                let _ = reply.try_send(told);
-            }
+            Input::Asked(ask) => self.answer(*ask),
         }
     }
 

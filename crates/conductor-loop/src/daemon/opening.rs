@@ -1,7 +1,7 @@
 //! Opens the store of a handoff directory, held against what lies beside it.
 
-use super::Failure;
 use super::evidence;
+use super::failure::Failure;
 use crate::handoff::layout::HEAD;
 use crate::handoff::{Handoff, HeadFile, StateFiles, Unusable};
 use crate::runner::LastRuns;

@@ -1,13 +1,15 @@
 //! Answers while the daemon runs. Questions come on other threads (local socket, endpoints); what only the loop knows is asked
 //! of it as one more input, the rest is read from the store beside it.
 
-use super::Input;
 use super::board::Board;
+use super::input::Input;
 use crate::admin::View;
 use crate::inquiry::{Found, Sources, Subject, Unfinished, store_refused};
 use crate::store::Store;
 use crate::telemetry::{log_lines, open_metrics};
-use conductor_core::inquiry::{Answer, Held, Pulse, Purged, Question, Refused, Row, Selection, StatusReport};
+use conductor_core::inquiry::{
+    Answer, Held, Pulse, Purged, Question, RefusalKind, Refused, Row, Selection, StatusReport,
+};
 use conductor_core::intent::TargetKey;
 use conductor_os::dir::Dir;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -24,34 +26,41 @@ const DURABLE_PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is looked whether somebody still reads the store of a life that ended.
 const STILL_READING: Duration = Duration::from_millis(2);
 
-/// What the loop is asked.
+/// What the loop is asked. Each question carries the way of its own answer.
 pub(super) enum Ask {
     /// How much is where.
-    Load,
+    Load(Reply<Load>),
     /// Unfinished intents that a selection takes.
-    Rows(Selection),
+    Rows(Selection, Reply<Vec<Row>>),
     /// One unfinished intent.
-    Find(Subject),
-    /// Whether this is a held target, and which.
-    Held(String),
+    Find(Subject, Reply<Option<Found>>),
+    /// Whether this is a held target.
+    IsHeld(String, Reply<bool>),
     /// Hold a target.
-    Hold(Held),
+    Hold(Held, Reply<Result<Durable, Refused>>),
     /// Release one.
-    Release(String),
+    Release(TargetKey, Reply<Result<Durable, Refused>>),
     /// Remove what was decided before.
-    Purge(jiff::Timestamp),
+    Purge(jiff::Timestamp, Reply<()>),
 }
 
-/// What it answers.
-pub(super) enum Told {
-    Load(Load),
-    Rows(Vec<Row>),
-    Found(Option<Box<Found>>),
-    Held(bool),
-    /// Done as soon as this answers.
-    Later(Receiver<()>),
-    Refused(Refused),
-    Done,
+/// The way of one answer.
+pub(super) struct Reply<T>(Sender<T>);
+
+impl<T> Reply<T> {
+    pub(super) fn send(self, answer: T) {
+        // Who asked may have lost patience.
+        let _ = self.0.try_send(answer);
+    }
+}
+
+/// Says when a change is durable.
+pub(super) struct Durable(pub(super) Receiver<()>);
+
+impl Durable {
+    fn wait(&self) -> Result<(), Refused> {
+        self.0.recv_timeout(DURABLE_PATIENCE).map_err(|_| busy("it could not be made durable in time"))
+    }
 }
 
 /// How much is where.
@@ -90,7 +99,7 @@ impl Asker {
             Self::User(uid) => Ok(uid),
             Self::Network => {
                 let text = "over the network nothing can be changed, and no log is shown";
-                Err(Refused::new("not-permitted", text, "Use the command on the machine."))
+                Err(Refused::new(RefusalKind::NotPermitted, text, "Use the command on the machine."))
             }
         }
     }
@@ -149,7 +158,7 @@ impl Questions {
                 let purged = sources.would_purge(before)?;
                 if really {
                     tracing::warn!(uid, outcomes = purged.outcomes, %before, "an operator purges old outcomes");
-                    self.ask(Ask::Purge(before))?;
+                    self.ask(|reply| Ask::Purge(before, reply))?;
                 }
                 Answer::Purged(Purged { really, ..purged })
             }
@@ -160,22 +169,15 @@ impl Questions {
         })
     }
 
-    fn ask(&self, ask: Ask) -> Result<Told, Refused> {
+    fn ask<T>(&self, ask: impl FnOnce(Reply<T>) -> Ask) -> Result<T, Refused> {
         let (reply, answer) = bounded(1);
-        let sent = self.inputs.send(Input::Asked(Box::new(ask), reply));
+        let sent = self.inputs.send(Input::Asked(Box::new(ask(Reply(reply)))));
         let told = sent.ok().and_then(|()| self.answered(&answer));
-        match told.ok_or_else(|| busy("the daemon's loop did not answer in time"))? {
-            Told::Refused(refused) => Err(refused),
-            Told::Later(durable) => match durable.recv_timeout(DURABLE_PATIENCE) {
-                Ok(()) => Ok(Told::Done),
-                Err(_) => Err(busy("it could not be made durable in time")),
-            },
-            told => Ok(told),
-        }
+        told.ok_or_else(|| busy("the daemon's loop did not answer in time"))
     }
 
     /// What the loop tells in time; nothing as soon as the loop has ended.
-    fn answered(&self, answer: &Receiver<Told>) -> Option<Told> {
+    fn answered<T>(&self, answer: &Receiver<T>) -> Option<T> {
         let until = Instant::now() + LOOP_PATIENCE;
         loop {
             match answer.recv_timeout(LOOK_UP) {
@@ -186,10 +188,7 @@ impl Questions {
     }
 
     fn load(&self) -> Result<Load, Refused> {
-        match self.ask(Ask::Load)? {
-            Told::Load(load) => Ok(load),
-            _ => Err(busy("the loop answered something else")),
-        }
+        self.ask(Ask::Load)
     }
 
     fn status(&self, current: &Current) -> Result<StatusReport, Refused> {
@@ -219,26 +218,26 @@ impl Questions {
 
     /// `NAMESPACE/TARGET` of what an operator wrote: as it stands, or the one known target of that name.
     fn target(&self, current: &Current, text: &str) -> Result<TargetKey, Refused> {
-        if let Some((namespace, target)) = text.split_once('/') {
-            return Ok(TargetKey { namespace: namespace.to_owned(), target: target.to_owned() });
+        if let Ok(key) = text.parse() {
+            return Ok(key);
         }
         let selection = Selection { target: Some(text.to_owned()), most: usize::MAX, ..Selection::default() };
         let unfinished = self.rows(&selection)?.into_iter().filter_map(|row| row.target);
         let known = current.store.targets_named(text).map_err(|error| store_refused(&error))?;
-        let held = self.load()?.held.into_iter().map(|held| held.target);
-        let held = held.filter(|target| target.split_once('/').is_some_and(|(_, name)| name == text));
+        let is_named = |target: &String| target.parse().is_ok_and(|key: TargetKey| key.target == text);
+        let held = self.load()?.held.into_iter().map(|held| held.target).filter(is_named);
         let mut candidates: Vec<String> = unfinished.chain(known).chain(held).collect();
         candidates.sort_unstable();
         candidates.dedup();
         match candidates.as_slice() {
             [one] => self.target(current, &one.clone()),
             [] => Err(Refused::new(
-                "not-found",
+                RefusalKind::NotFound,
                 format!("no target named '{text}' is known"),
                 "Write NAMESPACE/TARGET.",
             )),
             several => Err(Refused::new(
-                "ambiguous",
+                RefusalKind::Ambiguous,
                 format!("'{text}' is in several namespaces: {}", several.join(", ")),
                 "Write NAMESPACE/TARGET.",
             )),
@@ -249,43 +248,35 @@ impl Questions {
         let target = self.target(current, text)?.to_string();
         let note = conductor_core::scrub::line(note, 200);
         let held = Held { target, since: jiff::Timestamp::now(), uid, note };
-        self.ask(Ask::Hold(held.clone()))?;
+        self.ask(|reply| Ask::Hold(held.clone(), reply))??.wait()?;
         tracing::warn!(target = held.target, uid, note = held.note, "an operator holds a target");
         Ok(Answer::Held(held))
     }
 
     fn release(&self, current: &Current, text: &str, uid: u32) -> Result<Answer, Refused> {
-        let target = self.target(current, text)?.to_string();
-        self.ask(Ask::Release(target.clone()))?;
+        let key = self.target(current, text)?;
+        let target = key.to_string();
+        self.ask(|reply| Ask::Release(key, reply))??.wait()?;
         tracing::warn!(target, uid, "an operator releases a target");
         Ok(Answer::Released { target })
     }
 }
 
 fn busy(text: &str) -> Refused {
-    Refused::new("busy", text, "Ask again; `conductor-loop health` says whether the loop turns.")
+    Refused::new(RefusalKind::Busy, text, "Ask again; `conductor-loop health` says whether the loop turns.")
 }
 
 impl Unfinished for Questions {
     fn rows(&self, selection: &Selection) -> Result<Vec<Row>, Refused> {
-        match self.ask(Ask::Rows(selection.clone()))? {
-            Told::Rows(rows) => Ok(rows),
-            _ => Ok(Vec::new()),
-        }
+        self.ask(|reply| Ask::Rows(selection.clone(), reply))
     }
 
     fn find(&self, subject: &Subject) -> Result<Option<Found>, Refused> {
-        match self.ask(Ask::Find(subject.clone()))? {
-            Told::Found(found) => Ok(found.map(|found| *found)),
-            _ => Ok(None),
-        }
+        self.ask(|reply| Ask::Find(subject.clone(), reply))
     }
 
     fn is_held(&self, target: &str) -> Result<bool, Refused> {
-        match self.ask(Ask::Held(target.to_owned()))? {
-            Told::Held(held) => Ok(held),
-            _ => Ok(false),
-        }
+        self.ask(|reply| Ask::IsHeld(target.to_owned(), reply))
     }
 }
 

@@ -3,7 +3,8 @@
 //! read and held against its digests before anything is changed; nothing of it stays in memory but names and numbers. A file is
 //! removed as one that the store has only when its content says so.
 
-use super::{Failure, error_log, history};
+use super::failure::Failure;
+use super::{error_log, history};
 use crate::clerk::{Again, Publication, PublicationKind, Source};
 use crate::handoff::{Handoff, TakenFiles};
 use crate::runner::{LastRuns, kill_leftovers};

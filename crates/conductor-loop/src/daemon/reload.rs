@@ -1,8 +1,9 @@
 //! SIGHUP: the configuration is read again, validated whole, and what may change while running is applied.
 
 use super::life::Life;
+use super::run::Reload;
 use super::set_up::judging;
-use super::{Reload, supervisor};
+use super::supervisor;
 use crate::config::{Changes, Config};
 use crate::intake::Command as ToIntake;
 use conductor_os::monotonic;

@@ -1,21 +1,20 @@
 //! The parts a life is built from, as the configuration wants them.
 
-use super::questions::{Asker, Current, Questions};
-use super::{Failure, Input};
+use super::failure::Failure;
+use super::questions::{Asker, Questions};
 use crate::config::{Config, Mode, Period};
-use crate::control::Control;
+use crate::control::{self, Control};
 use crate::handoff::{Handoff, check_places, layout};
 use crate::intake;
 use crate::payload::Budget;
-use crate::runner::{self, Engine, NotRead, Program, ReadBack, RunLedger, Runner};
+use crate::runner::{self, Engine, NotRead, Program, ReadBack};
 use crate::store::Store;
 use conductor_core::desk::Place;
 use conductor_core::inquiry::{Held, StatusReport};
 use conductor_core::intent::Policy;
-use conductor_core::limits::Memory;
-use conductor_core::{Code, Limits, Runs};
+use conductor_core::limits::{HELD_BYTES_MAX, Memory};
+use conductor_core::{Code, Limits, Runs, TargetKey};
 use conductor_os::outlet::Outlet;
-use crossbeam_channel::Sender;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -145,12 +144,7 @@ pub(super) fn judging(config: &Config) -> intake::Judging {
     }
 }
 
-pub(super) fn intake_settings(
-    config: &Config,
-    places: &Handoff,
-    next_seq: u64,
-    budget: Arc<Budget>,
-) -> intake::Settings {
+pub(super) fn intake_settings(config: &Config, places: &Handoff, next_seq: u64) -> intake::Settings {
     let named = [
         (layout::PROCESSED, &places.dirs.processed),
         (layout::FAILED, &places.dirs.failed),
@@ -166,7 +160,7 @@ pub(super) fn intake_settings(
         book: Arc::default(),
         events: !places.dirs.handoff.is_network_file_system(),
         next_seq,
-        budget,
+        budget: Budget::new(HELD_BYTES_MAX),
     }
 }
 
@@ -190,71 +184,57 @@ pub(super) fn remember_destination(
 }
 
 /// Targets that an operator held when the last daemon ended.
-pub(super) fn held_targets(store: &Store) -> Result<BTreeMap<String, Held>, Failure> {
-    let held = store
-        .held()
-        .map_err(|error| Failure::set_up(error.code(), format!("reading which targets are held: {error}")))?;
-    Ok(held.into_iter().map(|held| (held.target.clone(), held)).collect())
+pub(super) fn held_targets(store: &Store) -> Result<BTreeMap<TargetKey, Held>, Failure> {
+    let unreadable = |code, why: &dyn std::fmt::Display| {
+        Failure::set_up(code, format!("reading which targets are held: {why}"))
+    };
+    let held = store.held().map_err(|error| unreadable(error.code(), &error))?;
+    let by_key = |held: Held| {
+        let key = held.target.parse().map_err(|error| unreadable(Code::StoreDamaged, &error))?;
+        Ok((key, held))
+    };
+    held.into_iter().map(by_key).collect()
 }
 
-/// The local socket, and what answers on it. A file system without sockets costs the commands, not the daemon.
-pub(super) fn open_control(
-    config: &Config,
-    places: &Handoff,
-    store: &Arc<Store>,
-    porch_path: &str,
-    questions: &Arc<Questions>,
-) -> Option<Control> {
-    let facts = StatusReport {
+/// The local socket. A file system without sockets costs the commands, not the daemon.
+pub(super) fn bind_control(places: &Handoff) -> Option<control::Bound> {
+    control::Bound::bind(Arc::clone(&places.dirs.private)).inspect_err(warn_of_no_control).ok()
+}
+
+/// Answers on it.
+pub(super) fn serve_control(bound: control::Bound, questions: &Arc<Questions>) -> Option<Control> {
+    let questions = Arc::clone(questions);
+    let answering = move |question, uid| questions.answer(question, Asker::User(uid), &|| true);
+    bound.serve(Arc::new(answering)).inspect_err(warn_of_no_control).ok()
+}
+
+fn warn_of_no_control(error: &std::io::Error) {
+    tracing::warn!(%error, "no local socket: status, list and the like do not work");
+}
+
+/// The parts of a status report that stay as they are for a life.
+pub(super) fn facts(config: &Config, places: &Handoff, porch: &Runs) -> StatusReport {
+    let out = &config.fixed.out;
+    StatusReport {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         running: true,
         pid: Some(std::process::id()),
         started_at: Some(jiff::Timestamp::now()),
         handoff: places.path.display().to_string(),
-        out: config
-            .fixed
-            .out
-            .canonicalize()
-            .unwrap_or_else(|_| config.fixed.out.clone())
-            .display()
-            .to_string(),
-        porch_path: porch_path.to_owned(),
+        out: out.canonicalize().unwrap_or_else(|_| out.clone()).display().to_string(),
+        porch_path: porch.to_string(),
         mode: config.fixed.mode.as_str().to_owned(),
         workers: config.fixed.workers,
         ..StatusReport::default()
-    };
-    let handoff = Arc::clone(&places.dirs.handoff);
-    questions.set_current(Some(Current { store: Arc::clone(store), handoff, facts }));
-    let questions = Arc::clone(questions);
-    let answering = move |question, uid| questions.answer(question, Asker::User(uid), &|| true);
-    let started = Control::start(Arc::clone(&places.dirs.private), Arc::new(answering));
-    started
-        .inspect_err(|error| tracing::warn!(%error, "no local socket: status, list and the like do not work"))
-        .ok()
+    }
 }
 
-pub(super) fn start_runner(
-    config: &Config,
-    places: &Handoff,
-    (engine, outlet): (Engine, Arc<Outlet>),
-    (ledger, store): (&Arc<RunLedger>, &Arc<Store>),
-    inputs: Sender<Input>,
-) -> std::io::Result<Runner> {
+/// How workers read bytes back that are not in memory.
+pub(super) fn read_back(store: &Arc<Store>) -> ReadBack {
     let store = Arc::clone(store);
-    let read_back = ReadBack::new(move |claim, work| {
+    ReadBack::new(move |claim, work| {
         store
             .with_bytes(claim.seq, &claim.sha256, work)
             .map_err(|error| NotRead { code: error.code(), reason: error.to_string() })
-    });
-    let settings = runner::Settings {
-        engine,
-        outlet,
-        structured: config.fixed.mode == Mode::Structured,
-        limits: config.live.run,
-        kubeconfig: config.fixed.kubeconfig.clone(),
-        read_back,
-    };
-    Runner::start(config.fixed.workers, settings, &places.dirs.slots, ledger, move |report| {
-        drop(inputs.send(Input::Worker(report)));
     })
 }

@@ -2,7 +2,8 @@
 //! accident. Signals without a use get a handler that does nothing. They are not set to be ignored, because a program that is
 //! executed inherits that, and porch is to start with every signal at its default.
 
-use super::{Failure, Input};
+use super::failure::Failure;
+use super::input::Input;
 use conductor_core::Code;
 use crossbeam_channel::Sender;
 use signal_hook::consts::{
@@ -68,12 +69,19 @@ pub(super) fn set() -> Result<(), Failure> {
     conductor_os::raw::unblock_signals().map_err(fail)
 }
 
-/// Brings the signals that ask for something to the loop.
-pub(super) fn forward(inputs: Sender<Input>) -> Result<(), Failure> {
-    let fail = |error: io::Error| {
-        Failure::set_up(Code::DirectorySetup, format!("cannot install signal handlers: {error}"))
-    };
-    let mut signals = Signals::new(with(Disposition::Stop).chain(with(Disposition::Reload))).map_err(fail)?;
+/// The failure to have signals brought to the loop.
+fn cannot_install(error: &io::Error) -> Failure {
+    Failure::set_up(Code::DirectorySetup, format!("cannot install signal handlers: {error}"))
+}
+
+/// Catches the signals that ask for something; they wait until [`forward`] brings them to the loop.
+pub(super) fn catch() -> Result<Signals, Failure> {
+    Signals::new(with(Disposition::Stop).chain(with(Disposition::Reload)))
+        .map_err(|error| cannot_install(&error))
+}
+
+/// Brings the signals that were caught to the loop, on a thread of its own.
+pub(super) fn forward(mut signals: Signals, inputs: Sender<Input>) -> Result<(), Failure> {
     let forward = move || {
         for signal in signals.forever() {
             let input = match disposition(signal) {
@@ -85,7 +93,10 @@ pub(super) fn forward(inputs: Sender<Input>) -> Result<(), Failure> {
             }
         }
     };
-    std::thread::Builder::new().name("signals".to_owned()).spawn(forward).map_err(fail)?;
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(forward)
+        .map_err(|error| cannot_install(&error))?;
     Ok(())
 }
 

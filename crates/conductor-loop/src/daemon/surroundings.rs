@@ -1,8 +1,8 @@
 //! What runs need around them and others can take away: the program, the staging directory, the places where packages are
 //! written. A thread of its own looks at the places, because a look at a network file system may hang.
 
-use super::Input;
 use super::board::Board;
+use super::input::Input;
 use super::life::{End, Life};
 use crate::clerk::Command as ToClerk;
 use crate::runner::{Ended, Stamp, cause_of};

@@ -1,7 +1,7 @@
 //! What is told of each thing that happens to an intent: a log line, the metrics, the summary of this run of the daemon.
 
-use super::Summary;
 use super::board::Board;
+use super::summary::Summary;
 use conductor_core::Code;
 use conductor_core::limits::MESSAGE_MAX;
 use conductor_core::outcome::Run;

@@ -2,14 +2,15 @@
 
 use super::in_flight::InFlight;
 use super::life::Life;
-use super::questions::{Ask, Load, Told};
+use super::questions::{Ask, Durable, Load};
 use crate::clerk::Command as ToClerk;
 use crate::inquiry::{Found, Lying, Subject, entry_row, is_parked, sighted_row};
 use crate::intake::{Left, WithWriter};
 use conductor_core::desk::{Event, Why};
-use conductor_core::inquiry::{Held, ROWS_MAX, Reason, Refused, Row, Selection, State};
+use conductor_core::inquiry::{Held, ROWS_MAX, Reason, RefusalKind, Refused, Row, Selection, State};
 use conductor_core::intent::TargetKey;
 use conductor_os::monotonic;
+use crossbeam_channel::{Sender, bounded};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -17,20 +18,24 @@ use std::time::Duration;
 const HELD_MAX: usize = 1_000;
 
 impl Life<'_> {
-    /// The answer to what only the loop knows.
-    pub(super) fn told(&mut self, ask: Ask) -> Told {
+    /// Answers what only the loop knows.
+    pub(super) fn answer(&mut self, ask: Ask) {
         match ask {
-            Ask::Load => Told::Load(self.load()),
-            Ask::Rows(selection) => Told::Rows(self.rows(&selection)),
-            Ask::Find(subject) => Told::Found(self.find(&subject).map(Box::new)),
-            Ask::Held(target) => Told::Held(self.held.contains_key(&target)),
-            Ask::Hold(held) => self.hold(held),
-            Ask::Release(target) => self.release(target),
-            Ask::Purge(before) => {
+            Ask::Load(reply) => reply.send(self.load()),
+            Ask::Rows(selection, reply) => reply.send(self.rows(&selection)),
+            Ask::Find(subject, reply) => reply.send(self.find(&subject)),
+            Ask::IsHeld(target, reply) => reply.send(self.is_held(&target)),
+            Ask::Hold(held, reply) => reply.send(self.hold(held)),
+            Ask::Release(target, reply) => reply.send(self.release(&target)),
+            Ask::Purge(before, reply) => {
                 self.executor.clerk.send(ToClerk::Retain { before });
-                Told::Done
+                reply.send(());
             }
         }
+    }
+
+    fn is_held(&self, target: &str) -> bool {
+        target.parse().is_ok_and(|key: TargetKey| self.held.contains_key(&key))
     }
 
     fn load(&self) -> Load {
@@ -112,40 +117,34 @@ impl Life<'_> {
         alone(sighted_row(name.as_bytes(), mtime_ns, why.reason()))
     }
 
-    fn hold(&mut self, held: Held) -> Told {
-        if self.held.len() >= HELD_MAX && !self.held.contains_key(&held.target) {
-            let text = format!("{HELD_MAX} targets are held, and no more at a time");
-            return Told::Refused(Refused::new("not-permitted", text, "Release some, or stop the daemon."));
+    fn hold(&mut self, held: Held) -> Result<Durable, Refused> {
+        let not_permitted =
+            |text| Refused::new(RefusalKind::NotPermitted, text, "Release some, or stop the daemon.");
+        let key: TargetKey = held.target.parse().map_err(|error| not_permitted(format!("{error}")))?;
+        if self.held.len() >= HELD_MAX && !self.held.contains_key(&key) {
+            return Err(not_permitted(format!("{HELD_MAX} targets are held, and no more at a time")));
         }
-        self.event(Event::Hold(key_of(&held.target)));
-        self.held.insert(held.target.clone(), held.clone());
-        self.recorded(|durable| ToClerk::Hold { held, durable })
+        self.event(Event::Hold(key.clone()));
+        self.held.insert(key, held.clone());
+        Ok(self.recorded(|durable| ToClerk::Hold { held, durable }))
     }
 
-    fn release(&mut self, target: String) -> Told {
-        if self.held.remove(&target).is_none() {
-            let text = format!("{target} is not held");
-            return Told::Refused(Refused::new(
-                "not-found",
-                text,
-                "`conductor-loop status` shows what is held.",
-            ));
+    fn release(&mut self, key: &TargetKey) -> Result<Durable, Refused> {
+        if self.held.remove(key).is_none() {
+            let text = format!("{key} is not held");
+            let advice = "`conductor-loop status` shows what is held.";
+            return Err(Refused::new(RefusalKind::NotFound, text, advice));
         }
-        self.event(Event::Release(key_of(&target)));
-        self.recorded(|durable| ToClerk::Release { target, durable })
+        self.event(Event::Release(key.clone()));
+        let target = key.to_string();
+        Ok(self.recorded(|durable| ToClerk::Release { target, durable }))
     }
 
-    fn recorded(&self, command: impl FnOnce(crossbeam_channel::Sender<()>) -> ToClerk) -> Told {
-        let (durable, later) = crossbeam_channel::bounded(1);
+    fn recorded(&self, command: impl FnOnce(Sender<()>) -> ToClerk) -> Durable {
+        let (durable, later) = bounded(1);
         self.executor.clerk.send(command(durable));
-        Told::Later(later)
+        Durable(later)
     }
-}
-
-/// The key that is written `NAMESPACE/TARGET`.
-pub(super) fn key_of(target: &str) -> TargetKey {
-    let (namespace, target) = target.split_once('/').unwrap_or(("", target));
-    TargetKey { namespace: namespace.to_owned(), target: target.to_owned() }
 }
 
 /// What the loop knows of a parked intent; [`Sources`](crate::inquiry::Sources) completes it from the store.

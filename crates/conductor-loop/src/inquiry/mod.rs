@@ -14,11 +14,11 @@ use crate::handoff::ArchivedAs;
 use crate::store::{Part, Store, StoreError};
 use conductor_core::age::Bound;
 use conductor_core::inquiry::{
-    Explained, Listing, Moment, Purged, ROWS_MAX, Reason, Refused, Row, Selection, Shown, State,
+    Explained, Listing, Moment, Purged, ROWS_MAX, Reason, RefusalKind, Refused, Row, Selection, Shown, State,
 };
 use conductor_core::limits::REASON_MAX;
 use conductor_core::record::{Asked, History, Outcome, RunRecord, Status};
-use conductor_core::scrub;
+use conductor_core::{TargetKey, scrub};
 use conductor_os::dir::Dir;
 use filed::{Filed, Filing};
 use lying::Loop;
@@ -74,10 +74,10 @@ impl Subject {
                 outcome.name == *name
                     || ArchivedAs::parse(&outcome.archived_as).is_some_and(|at| at.name == name)
             }
-            Self::Target(target) => outcome.key.as_ref().is_some_and(|key| {
-                key.target == *target
-                    || target.split_once('/') == Some((key.namespace.as_str(), key.target.as_str()))
-            }),
+            Self::Target(target) => outcome
+                .key
+                .as_ref()
+                .is_some_and(|key| key.target == *target || target.parse::<TargetKey>().as_ref() == Ok(key)),
         }
     }
 }
@@ -117,7 +117,7 @@ pub struct Sources<'s> {
 
 /// The refusal that a failing store is.
 pub fn store_refused(error: &StoreError) -> Refused {
-    Refused::new("store", format!("{} {error}", error.code()), error.code().remedy())
+    Refused::new(RefusalKind::Store, format!("{} {error}", error.code()), error.code().remedy())
 }
 
 impl Sources<'_> {
@@ -344,7 +344,7 @@ fn not_found(of: &str) -> Refused {
         "nothing is known of '{}': no such entry lies in the handoff directory, and no intent of it is remembered",
         scrub::line(of, 200)
     );
-    Refused::new("not-found", text, "`conductor-loop list` shows numbers, files and targets.")
+    Refused::new(RefusalKind::NotFound, text, "`conductor-loop list` shows numbers, files and targets.")
 }
 
 fn blank(intent: Row) -> Shown {

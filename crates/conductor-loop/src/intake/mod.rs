@@ -177,10 +177,17 @@ pub struct Intake {
     book: Arc<Book>,
 }
 
-impl Intake {
-    /// Arms the watch and starts the thread. The first scan is the desk's to ask for, after this.
-    pub fn start(settings: Settings, report: impl Fn(Report) + Send + 'static) -> io::Result<Self> {
-        let (commands, receiver) = crossbeam_channel::unbounded();
+/// The intake with its watch armed, and no thread yet.
+pub struct Opened {
+    settings: Settings,
+    waker: Waker,
+    watch: Option<Watch>,
+    no_events: Option<String>,
+}
+
+impl Opened {
+    /// Arms the watch.
+    pub fn open(settings: Settings) -> io::Result<Self> {
         let waker = Waker::new()?;
         settings.budget.wakes(waker.clone());
         let (mut watch, mut no_events) = (None, None);
@@ -190,12 +197,21 @@ impl Intake {
                 Err(error) => no_events = Some(error.to_string()),
             }
         }
+        Ok(Self { settings, waker, watch, no_events })
+    }
+
+    /// Starts the thread. The first scan is the desk's to ask for, after this.
+    pub fn start(self, report: impl Fn(Report) + Send + 'static) -> io::Result<Intake> {
+        let Self { settings, waker, watch, no_events } = self;
+        let (commands, receiver) = crossbeam_channel::unbounded();
         let book = Arc::clone(&settings.book);
         let worker = worker::Worker::new(settings, watch, waker.clone(), receiver, report);
         let thread = std::thread::Builder::new().name("intake".to_owned()).spawn(move || worker.run())?;
-        Ok(Self { commands: Some(commands), waker, thread: Some(thread), no_events, book })
+        Ok(Intake { commands: Some(commands), waker, thread: Some(thread), no_events, book })
     }
+}
 
+impl Intake {
     /// What it keeps back.
     pub fn book(&self) -> Arc<Book> {
         Arc::clone(&self.book)

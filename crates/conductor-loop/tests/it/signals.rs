@@ -176,3 +176,19 @@ fn a_limit_of_file_sizes_is_waited_for_like_a_full_disk() {
     daemon.stop().expect(0);
     env.assert_clean();
 }
+
+/// Whatever binds the calling thread at this point holds for all that come later; the log's alone is older.
+#[test]
+fn no_thread_but_the_logs_runs_before_the_process_is_confined() {
+    let env = env();
+    let daemon = Running::start(env.command(&["-log-level", "debug", "-listen", "127.0.0.1:0"]));
+    daemon.wait_log("ready");
+    assert_eq!(daemon.logged_values("everything is open", "threads"), ["conductor-loop log"]);
+    let running = thread_count(daemon.pid());
+    assert!(running > 5, "and then they start: {running}");
+    daemon.stop().expect(0);
+}
+
+fn thread_count(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/task")).unwrap().count()
+}

@@ -68,6 +68,20 @@ impl std::fmt::Display for TargetKey {
     }
 }
 
+/// A text that is not `NAMESPACE/TARGET`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a target is written NAMESPACE/TARGET")]
+pub struct NotATarget;
+
+impl std::str::FromStr for TargetKey {
+    type Err = NotATarget;
+
+    fn from_str(text: &str) -> Result<Self, NotATarget> {
+        let (namespace, target) = text.split_once('/').ok_or(NotATarget)?;
+        Ok(Self { namespace: namespace.to_owned(), target: target.to_owned() })
+    }
+}
+
 /// What an intent asks for: its `intent_type`, or the kind of the Kubernetes form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

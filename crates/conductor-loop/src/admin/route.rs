@@ -1,88 +1,38 @@
-//! From a request to its answer. Bodies of health and metrics carry no names of files and nothing of what is in intents.
+//! From a request to its response: which path, who may ask, which thread answers. Bodies of health and metrics carry no names of
+//! files and nothing of what is in intents.
 
-use super::connection::Listening;
+use super::endpoint::{Endpoint, Page};
+use super::response::{Content, JSON, TEXT, respond};
 use super::turns::{NoTurn, Turn, Wanted};
-use super::{Page, api, events, page};
-use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
-use hyper::header::{
-    ACCEPT, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER,
-    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
-};
+use super::{api, events, page};
+use hyper::body::Incoming;
+use hyper::header::{ACCEPT, ALLOW, AUTHORIZATION, HOST, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode};
-use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use tokio::sync::mpsc::Receiver;
 
 /// The two text formats of metrics.
 const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-const TEXT: &str = "text/plain; charset=utf-8";
-pub(super) const JSON: &str = "application/json";
 /// What is said of page and API where nobody is asked who he is.
 const CLOSED: &str = "page and API are closed: other users reach this address too, and no token is asked for. Start the daemon \
                       with --token-file FILE, or with --open-page to serve them to whoever comes\n";
 
-/// What is sent back.
-pub(super) enum Content {
-    /// All at once.
-    Whole(Option<Bytes>),
-    /// Events as they come.
-    Events(Receiver<Bytes>),
-}
-
-impl Content {
-    /// Whether it has no end of its own.
-    pub(super) fn is_endless(&self) -> bool {
-        matches!(self, Self::Events(_))
-    }
-}
-
-impl Body for Content {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        match self.get_mut() {
-            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Events(events) => {
-                events.poll_recv(context).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Whole(None))
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
-            Self::Events(_) => SizeHint::default(),
-        }
-    }
-}
-
 /// GET and HEAD of a known path; everything else is refused by its status. hyper leaves the body of an answer to HEAD out.
-pub(super) async fn to(request: &Request<Incoming>, listening: &Listening) -> Response<Content> {
+pub(super) async fn route(request: &Request<Incoming>, endpoint: &Endpoint) -> Response<Content> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let mut refused = respond(StatusCode::METHOD_NOT_ALLOWED, TEXT, "GET and HEAD only\n");
         refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return refused;
     }
-    let (serves, view) = (listening.serves, &listening.view);
+    let (serves, view) = (endpoint.serves, &endpoint.view);
     let path = request.uri().path();
     match path {
         "/healthz" | "/livez" if serves.health => return health(view.is_alive()),
         "/readyz" if serves.health => return ready(&view.not_ready()),
         _ => {}
     }
-    if !is_for_us(request, listening.address) {
+    if !is_for_us(request, endpoint.address) {
         let text = "this address is asked under its number or as localhost\n";
         return respond(StatusCode::MISDIRECTED_REQUEST, TEXT, text);
     }
@@ -97,20 +47,20 @@ pub(super) async fn to(request: &Request<Incoming>, listening: &Listening) -> Re
         _ => return not_found(),
     }
     let token = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
-    if !listening.security.permits(token) {
+    if !endpoint.security.permits(token) {
         let mut refused = respond(StatusCode::UNAUTHORIZED, TEXT, "a bearer token is needed\n");
         refused.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         return refused;
     }
     if path == "/metrics" {
-        return metrics(request, listening).await;
+        return metrics(request, endpoint).await;
     }
     if path == events::PATH {
-        return events::answer(&listening.feed);
+        return events::answer(&endpoint.feed);
     }
     let view = Arc::clone(view);
     let (path, query) = (path.to_owned(), request.uri().query().unwrap_or_default().to_owned());
-    let turn = if api::is_glance(&path) { &listening.turns.glances } else { &listening.turns.searches };
+    let turn = if api::is_glance(&path) { &endpoint.turns.glances } else { &endpoint.turns.searches };
     apart(turn, move |wanted| api::answer(&path, &query, &*view, wanted)).await
 }
 
@@ -127,11 +77,11 @@ fn is_for_us(request: &Request<Incoming>, local: SocketAddr) -> bool {
     bare(host) || host.rsplit_once(':').is_some_and(|(name, _)| bare(name))
 }
 
-async fn metrics(request: &Request<Incoming>, listening: &Listening) -> Response<Content> {
+async fn metrics(request: &Request<Incoming>, endpoint: &Endpoint) -> Response<Content> {
     let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let open = accept.contains("application/openmetrics-text");
-    let view = Arc::clone(&listening.view);
-    apart(&listening.turns.metrics, move |_| {
+    let view = Arc::clone(&endpoint.view);
+    apart(&endpoint.turns.metrics, move |_| {
         let (kind, text) = if open { (OPEN_METRICS, view.open_metrics()) } else { (CLASSIC, view.metrics()) };
         respond(StatusCode::OK, kind, text)
     })
@@ -168,20 +118,4 @@ fn ready(reasons: &[String]) -> Response<Content> {
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = serde_json::json!({"ready": reasons.is_empty(), "reasons": reasons});
     respond(status, JSON, format!("{body}\n"))
-}
-
-pub(super) fn respond(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Content> {
-    with_headers(Content::Whole(Some(body.into())), status, kind)
-}
-
-/// What every answer says besides its content.
-pub(super) fn with_headers(content: Content, status: StatusCode, kind: &'static str) -> Response<Content> {
-    let mut response = Response::new(content);
-    *response.status_mut() = status;
-    for (name, value) in
-        [(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-store"), (X_CONTENT_TYPE_OPTIONS, "nosniff")]
-    {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    response
 }

@@ -1,0 +1,82 @@
+//! Why the daemon did not start or could not go on, with its exit status.
+
+use crate::handoff::Unusable;
+use conductor_core::{Code, Exit};
+
+/// Why the daemon did not start or could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// It did not start: exit status 1.
+    #[error("{code} {message}")]
+    SetUp {
+        /// The stable code.
+        code: Code,
+        /// What was attempted, on what, why it failed.
+        message: String,
+    },
+    /// With `-once`: what is left waits for something outside: exit status 1.
+    #[error("{code} {message}")]
+    Hindered {
+        /// The stable code.
+        code: Code,
+        /// How much waits, and for what.
+        message: String,
+    },
+    /// State could not be read or written: exit status 3.
+    #[error("{code} {message}")]
+    State {
+        /// The stable code.
+        code: Code,
+        /// What was attempted, on what, why it failed.
+        message: String,
+    },
+    /// The store or its directory was taken away: exit status 3.
+    #[error("{} {message}", Code::StoreDamaged)]
+    StateGone {
+        /// What was taken away, and what became of it.
+        message: String,
+        /// Whether it was put back.
+        back: bool,
+    },
+}
+
+impl From<Unusable> for Failure {
+    fn from(unusable: Unusable) -> Self {
+        let Unusable { code, message } = unusable;
+        Self::SetUp { code, message }
+    }
+}
+
+impl Failure {
+    pub(super) fn set_up(code: Code, message: impl std::fmt::Display) -> Self {
+        Failure::SetUp { code, message: message.to_string() }
+    }
+
+    /// The code, for its remedy.
+    pub fn code(&self) -> Code {
+        match self {
+            Failure::SetUp { code, .. } | Failure::Hindered { code, .. } | Failure::State { code, .. } => {
+                *code
+            }
+            Failure::StateGone { .. } => Code::StoreDamaged,
+        }
+    }
+
+    /// What to do about it.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Failure::StateGone { back: true, .. } => {
+                "Start the daemon again: it goes on with what was put back."
+            }
+            _ => self.code().remedy(),
+        }
+    }
+
+    /// The process's exit status.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Failure::SetUp { .. } | Failure::Hindered { .. } => Exit::SetUp,
+            Failure::State { .. } | Failure::StateGone { .. } => Exit::State,
+        }
+    }
+}

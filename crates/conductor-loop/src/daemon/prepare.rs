@@ -1,0 +1,184 @@
+//! The three steps of a start. *Open*: directories, lock, store, recovery, engine, sockets; everything that opens, binds and reads.
+//! *Confine*: the process gives up what it does not need any more. *Start*: the threads. The same steps lead to a life in a handoff
+//! directory that was gone and is back.
+
+use super::board::Board;
+use super::endpoints::{open_endpoints, serve_endpoints};
+use super::executor::Executor;
+use super::failure::Failure;
+use super::ground::Ground;
+use super::input::Input;
+use super::life::{Life, LifeParts};
+use super::outcomes::Outcomes;
+use super::questions::{Current, Questions};
+use super::recover::{Recovered, Rules, recover};
+use super::set_up::{
+    bind_control, choose_program, engine, facts, held_targets, intake_settings, limits, name_of, open_out,
+    outlets, read_back, remember_destination, retention, serve_control,
+};
+use super::summary::Summary;
+use super::surroundings::Lookout;
+use super::teller::Teller;
+use super::{signals, supervisor};
+use crate::clerk::{Clerk, Head, Parts};
+use crate::config::{Config, Mode};
+use crate::runner::{self, Engine, Runner};
+use crate::telemetry::Progress;
+use crate::{admin, control, intake};
+use conductor_core::inquiry::Held;
+use conductor_core::{Code, Limits, Runs, TargetKey};
+use conductor_os::outlet::Outlet;
+use crossbeam_channel::{Receiver, Sender};
+use signal_hook::iterator::Signals;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What every life of one process uses.
+pub(super) struct Shared<'s> {
+    pub(super) inputs: Sender<Input>,
+    pub(super) receiver: &'s Receiver<Input>,
+    pub(super) progress: &'s Progress,
+    pub(super) board: &'s Arc<Board>,
+    pub(super) questions: &'s Arc<Questions>,
+}
+
+/// What is opened once for all lives: the ways in that have nothing to do with a directory.
+pub(super) struct Doors {
+    signals: Signals,
+    endpoints: Option<admin::Bound>,
+}
+
+impl Doors {
+    /// Catches signals and binds the endpoints. Signals and connections that come before the start are kept.
+    pub(super) fn open(config: &Config) -> Result<Self, Failure> {
+        Ok(Self { signals: signals::catch()?, endpoints: open_endpoints(config)? })
+    }
+
+    /// Starts their threads.
+    pub(super) fn start(self, config: &Config, shared: &Shared<'_>) -> Result<(), Failure> {
+        signals::forward(self.signals, shared.inputs.clone())?;
+        self.endpoints.map_or(Ok(()), |bound| serve_endpoints(config, bound, shared.questions))
+    }
+}
+
+/// A life with everything open and no thread.
+pub(super) struct Prepared {
+    ground: Ground,
+    porch: Runs,
+    limits: Limits,
+    recovered: Recovered,
+    held: BTreeMap<TargetKey, Held>,
+    engine: Engine,
+    outlet: Arc<Outlet>,
+    intake: intake::Opened,
+    control: Option<control::Bound>,
+}
+
+/// The failure of a part that cannot be started.
+fn cannot_start(what: &'static str) -> impl Fn(std::io::Error) -> Failure {
+    move |error| Failure::set_up(Code::DirectorySetup, format!("cannot start {what}: {error}"))
+}
+
+impl Prepared {
+    /// Opens a first life, or one after the directory was gone from the file system `began_on`.
+    pub(super) fn open(config: &Config, began_on: Option<u64>) -> Result<Self, Failure> {
+        let program = choose_program(config)?;
+        let out = open_out(config)?;
+        let ground = Ground::open(config, began_on)?;
+        let Ground { places, store, ledger, last, .. } = &ground;
+        let porch = name_of(program.as_ref());
+        remember_destination(store, config, &out, &porch.to_string())?;
+        let limits = limits(config);
+        let rules = Rules { limits: &limits, mode: config.fixed.mode.as_str(), porch: &porch.to_string() };
+        let recovered = recover(places, store, last, &rules)?;
+        ledger.reset().map_err(cannot_start("the run ledger"))?;
+        let held = held_targets(store)?;
+        let (engine, outlet) = engine(config, program, &out).map_err(cannot_start("the output directory"))?;
+        let settings = intake_settings(config, places, recovered.next_seq);
+        let intake = intake::Opened::open(settings).map_err(cannot_start("the intake"))?;
+        let control = bind_control(places);
+        Ok(Self { ground, porch, limits, recovered, held, engine, outlet, intake, control })
+    }
+
+    /// The place for a sandbox: Landlock and seccomp bind the thread that calls them and are inherited by the threads and programs
+    /// that it starts, and here there is only this one. The log thread is older, so that no line of the start waits for a reader;
+    /// it writes to standard error and opens nothing. Nothing is given up yet. What is, must leave what is opened by path later:
+    /// the configuration file (SIGHUP), certificates and token (looked at each second), the service manager's socket, the handoff
+    /// directory that comes back, the output directory, repositories, and the program of porch.
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "what is given up here can fail, and then nothing may start"
+    )]
+    pub(super) fn confine(self) -> Result<Self, Failure> {
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            let threads = conductor_os::process::threads().join(" ");
+            tracing::debug!(threads, "everything is open");
+        }
+        Ok(self)
+    }
+
+    /// Starts the parts; where one cannot be started, those before it end as they are dropped, the last first.
+    pub(super) fn start<'l>(
+        self,
+        config: &Config,
+        shared: &Shared<'l>,
+        summary: &'l mut Summary,
+    ) -> Result<Life<'l>, Failure> {
+        let Self { ground, porch, limits, recovered, held, engine, outlet, intake, control } = self;
+        let Ground { places, device, state, store, kept, ledger, .. } = ground;
+        let inputs = shared.inputs.clone();
+        let parts = Parts {
+            places: places.dirs.clone(),
+            packages: matches!(engine, Engine::Embedded(_)).then(|| Arc::clone(&outlet)),
+            store: Arc::clone(&store),
+            head: Head::new(state.path.display().to_string()),
+            retention: retention(config),
+        };
+        let clerk = Clerk::start(parts, move |acks| drop(inputs.send(Input::Clerk(acks))))
+            .map_err(cannot_start("the clerk"))?;
+        let inputs = shared.inputs.clone();
+        let intake = intake
+            .start(move |report| drop(inputs.send(Input::Intake(report))))
+            .map_err(cannot_start("the intake"))?;
+        let looked_at = outlets(&engine, &outlet);
+        let lookout = Lookout::start(looked_at, Arc::clone(shared.board), shared.inputs.clone())
+            .map_err(cannot_start("the lookout"))?;
+        let settings = runner::Settings {
+            engine,
+            outlet,
+            structured: config.fixed.mode == Mode::Structured,
+            limits: config.live.run,
+            kubeconfig: config.fixed.kubeconfig.clone(),
+            read_back: read_back(&store),
+        };
+        let inputs = shared.inputs.clone();
+        let report = move |report| drop(inputs.send(Input::Worker(report)));
+        let runner = Runner::start(limits.workers, settings, &places.dirs.slots, &Arc::new(ledger), report)
+            .map_err(cannot_start("the workers"))?;
+        let facts = facts(config, &places, &porch);
+        let handoff = Arc::clone(&places.dirs.handoff);
+        shared.questions.set_current(Some(Current { store, handoff, facts }));
+        let control = control.and_then(|bound| serve_control(bound, shared.questions));
+        let executor = Executor { intake, runner, clerk };
+        let outcomes = Outcomes { mode: config.fixed.mode, porch_path: porch.to_string() };
+        let teller = Teller { summary, board: Arc::clone(shared.board) };
+        let parts = LifeParts {
+            limits,
+            held,
+            control,
+            executor,
+            outcomes,
+            teller,
+            places,
+            device,
+            kept,
+            lookout,
+            state,
+        };
+        let mut life = Life::new(parts, shared);
+        life.say_ready(config);
+        life.take_over(recovered);
+        supervisor::ready();
+        Ok(life)
+    }
+}

@@ -1,0 +1,170 @@
+//! The daemon from its first step to its last: one life in the handoff directory, and another whenever that directory was gone
+//! and is back.
+
+use super::board::Board;
+use super::failure::Failure;
+use super::input::Input;
+use super::life::{End, Life};
+use super::prepare::{Doors, Prepared, Shared};
+use super::questions::Questions;
+use super::signals;
+use super::summary::Summary;
+use crate::config::{Config, ConfigError};
+use crate::telemetry::{Metrics, Progress};
+use conductor_core::Code;
+use conductor_core::ready::NotReady;
+use conductor_os::monotonic;
+use crossbeam_channel::Receiver;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Reads the configuration again, for SIGHUP.
+pub type Reload<'r> = &'r dyn Fn() -> Result<Config, ConfigError>;
+
+/// How often a vanished handoff directory is looked for.
+const GONE_POLL: Duration = Duration::from_millis(200);
+/// How often one that is there and cannot be used is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+/// A life in a handoff directory that is shorter makes the next one begin later.
+const SHORT_LIFE: Duration = Duration::from_secs(5);
+/// The longest time until the next life begins in a directory that is there.
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// Runs until the backlog is done (--once), a signal comes, or something fails.
+pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Result<Summary, Failure> {
+    set_process_up()?;
+    let (inputs, receiver) = crossbeam_channel::unbounded();
+    let mut summary = Summary::default();
+    let board = open_board()?;
+    let questions = Arc::new(Questions::new(inputs.clone(), Arc::clone(&board)));
+    let shared = Shared { inputs, receiver: &receiver, progress, board: &board, questions: &questions };
+    let mut doors = Some(Doors::open(&config)?);
+    let mut again: Option<Again> = None;
+    let mut pause = Duration::ZERO;
+    loop {
+        let began = Instant::now();
+        let began_on = again.as_ref().map(|again| again.device);
+        let life = match (begin(&config, began_on, &mut doors, &shared, &mut summary), &mut again) {
+            // What keeps a directory that was gone from being used passes like its absence.
+            (Err(Failure::SetUp { code, message }), Some(again)) => {
+                questions.set_current(None);
+                again.say(code, &message);
+                match wait(&config, &board, &receiver, AGAIN) {
+                    Waited::Enough => continue,
+                    Waited::Stopped => return Ok(summary),
+                }
+            }
+            (life, _) => life?,
+        };
+        let device = life.device;
+        let end = life.run(&mut config, reload);
+        questions.set_current(None);
+        match end? {
+            End::Finished => return Ok(summary),
+            End::Hindered(code, message) => return Err(Failure::Hindered { code, message }),
+            End::HandoffGone if config.fixed.once => {
+                return Err(Failure::State {
+                    code: Code::HandoffGone,
+                    message: "the handoff directory is gone".to_owned(),
+                });
+            }
+            End::HandoffGone => {
+                // The device of the start: what is mounted where decides whether something is missing.
+                let device = again.map_or(device, |again| again.device);
+                again = Some(Again { device, said: None });
+                // A life that ends as soon as it has begun is not to be followed by the next without a pause.
+                let short = began.elapsed() < SHORT_LIFE;
+                pause = if short { (pause * 2).clamp(GONE_POLL, PAUSE_MAX) } else { Duration::ZERO };
+                if matches!(wait(&config, &board, &receiver, pause), Waited::Stopped) {
+                    return Ok(summary);
+                }
+                tracing::info!(directory = %config.fixed.handoff.display(), "the handoff directory is back; starting over in it");
+            }
+        }
+    }
+}
+
+/// What holds for the process whatever it opens later.
+fn set_process_up() -> Result<(), Failure> {
+    conductor_os::panics::end_the_process();
+    signals::set()?;
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o027));
+    if let Err(error) = conductor_os::raw::mark_inherited_close_on_exec() {
+        tracing::debug!(%error, "inherited descriptors stay as they are: porch may see them");
+    }
+    if let Err(error) = conductor_os::process::adopt_orphans() {
+        tracing::warn!(%error, "what leaves the process group of a porch is not found and goes on");
+    }
+    if rustix::process::geteuid().is_root() {
+        tracing::warn!("running as root; a user of its own is safer");
+    }
+    Ok(())
+}
+
+/// Opens everything, confines the process, and only then starts the first thread. The doors are opened and started with the first
+/// life.
+fn begin<'l>(
+    config: &Config,
+    began_on: Option<u64>,
+    doors: &mut Option<Doors>,
+    shared: &Shared<'l>,
+    summary: &'l mut Summary,
+) -> Result<Life<'l>, Failure> {
+    let prepared = Prepared::open(config, began_on)?.confine()?;
+    if let Some(doors) = doors.take() {
+        doors.start(config, shared)?;
+    }
+    prepared.start(config, shared, summary)
+}
+
+/// What a daemon knows whose handoff directory was gone.
+struct Again {
+    /// The file system it began on.
+    device: u64,
+    /// Why the directory cannot be used yet, as it was said last.
+    said: Option<String>,
+}
+
+impl Again {
+    /// Says why the directory cannot be used, once for each reason.
+    fn say(&mut self, code: Code, message: &str) {
+        if self.said.as_deref() != Some(message) {
+            tracing::error!(
+                code = code.id(),
+                "the handoff directory cannot be used yet; waiting: {message}. {}",
+                code.remedy()
+            );
+            self.said = Some(message.to_owned());
+        }
+    }
+}
+
+/// How a wait for the handoff directory ended.
+enum Waited {
+    /// It may be tried again.
+    Enough,
+    /// By a signal.
+    Stopped,
+}
+
+/// Waits at least so long, and until the handoff directory is there.
+fn wait(config: &Config, board: &Board, receiver: &Receiver<Input>, least: Duration) -> Waited {
+    board.set_not_ready(NotReady::HandoffGone.into());
+    let until = monotonic() + least;
+    while monotonic() < until || !config.fixed.handoff.is_dir() {
+        board.turn(monotonic());
+        // Nothing but signals can come now.
+        if let Ok(Input::Stop(_)) = receiver.recv_timeout(GONE_POLL) {
+            return Waited::Stopped;
+        }
+    }
+    // What the last life's threads said at their end is nobody's business any more; a wish to stop is.
+    let stopped = receiver.try_iter().any(|input| matches!(input, Input::Stop(_)));
+    if stopped { Waited::Stopped } else { Waited::Enough }
+}
+
+fn open_board() -> Result<Arc<Board>, Failure> {
+    let metrics =
+        Metrics::new().map_err(|error| Failure::set_up(Code::BadValue, format!("the metrics: {error}")))?;
+    Ok(Arc::new(Board::new(metrics)))
+}
