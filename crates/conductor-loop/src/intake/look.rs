@@ -99,7 +99,8 @@ pub(super) fn look(settings: &Settings, taken: &TakenName, patience: Patience) -
         }
         Err(refusal) => refused(taken, meta, refusal, Some((bytes, digest))),
         Ok(intent) => {
-            let mut claim = claim(taken.seq, name.as_str(), (&meta, digest), intent);
+            let mut claim =
+                claim(Read { seq: taken.seq, name: name.as_str(), meta: &meta, sha256: digest }, intent);
             claim.size = bytes.len() as u64;
             let claim = Box::new(claim);
             let verdict = Verdict::Accepted { claim, bytes };
@@ -224,7 +225,17 @@ pub(super) fn fingerprint(meta: &Meta) -> Fingerprint {
     Fingerprint { inode: meta.id.1, size, mtime_ns, ctime_ns }
 }
 
-fn claim(seq: u64, name: &str, (meta, sha256): (&Meta, Digest), intent: Intent) -> Claim {
+/// A taken file that was read.
+#[derive(Clone, Copy)]
+struct Read<'r> {
+    seq: u64,
+    name: &'r str,
+    meta: &'r Meta,
+    sha256: Digest,
+}
+
+fn claim(file: Read<'_>, intent: Intent) -> Claim {
+    let Read { seq, name, meta, sha256 } = file;
     Claim {
         v: record::VERSION,
         seq,

@@ -417,7 +417,7 @@ impl<R: Fn(Report)> Worker<R> {
         };
         let looked = look::look(&self.settings, &open.taken, patience);
         if self.looked(&open.taken, open.since, looked) == Room::None {
-            self.writers.wait(monotonic(), open.since, (open.taken, open.uid, open.seen));
+            self.writers.wait(monotonic(), open);
         }
     }
 
@@ -431,7 +431,8 @@ impl<R: Fn(Report)> Worker<R> {
                     self.book.wait_for_writer(WithWriter { seq, name, mtime_ns: meta.mtime_ns });
                     (self.report)(Report::Held { seq });
                 }
-                self.writers.wait(monotonic(), since, (taken.clone(), meta.uid, look::fingerprint(&meta)));
+                let (taken, seen) = (taken.clone(), look::fingerprint(&meta));
+                self.writers.wait(monotonic(), Open { taken, uid: meta.uid, since, seen });
             }
             look::Looked::Judged(judged) => {
                 self.book.judged(seq);

@@ -13,7 +13,7 @@ const FIRST_LOOK: Duration = Duration::from_millis(20);
 /// The longest time between two looks.
 const LAST_LOOK: Duration = Duration::from_millis(250);
 
-/// One of them.
+/// One of them, since when it waits.
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) taken: TakenName,
@@ -21,36 +21,36 @@ pub(super) struct Open {
     pub(super) since: Duration,
     /// How it looked when it was read last: text that ended too early then does so now.
     pub(super) seen: Fingerprint,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    open: Open,
     next_look: Duration,
 }
 
 /// All of them, oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Writers(Vec<Open>);
+pub(super) struct Writers(Vec<Waiting>);
 
 impl Writers {
     /// One more waits, or goes on waiting.
-    pub(super) fn wait(
-        &mut self,
-        now: Duration,
-        since: Duration,
-        (taken, uid, seen): (TakenName, u32, Fingerprint),
-    ) {
-        let pause = (now.saturating_sub(since) / 4).clamp(FIRST_LOOK, LAST_LOOK);
-        let at = self.0.partition_point(|open| open.since <= since);
-        self.0.insert(at, Open { taken, uid, since, seen, next_look: now + pause });
+    pub(super) fn wait(&mut self, now: Duration, open: Open) {
+        let pause = (now.saturating_sub(open.since) / 4).clamp(FIRST_LOOK, LAST_LOOK);
+        let at = self.0.partition_point(|other| other.open.since <= open.since);
+        self.0.insert(at, Waiting { open, next_look: now + pause });
     }
 
     /// How long until one is due; none when nobody waits.
     pub(super) fn patience(&self, now: Duration) -> Option<Duration> {
-        self.0.iter().map(|open| open.next_look.saturating_sub(now)).min()
+        self.0.iter().map(|waiting| waiting.next_look.saturating_sub(now)).min()
     }
 
     /// One that is due to be looked at.
     pub(super) fn pop_due(&mut self, now: Duration) -> Option<Open> {
-        let due = self.0.iter().enumerate().filter(|(_, open)| open.next_look <= now);
-        let (index, _) = due.min_by_key(|(_, open)| open.next_look)?;
-        Some(self.0.remove(index))
+        let due = self.0.iter().enumerate().filter(|(_, waiting)| waiting.next_look <= now);
+        let (index, _) = due.min_by_key(|(_, waiting)| waiting.next_look)?;
+        Some(self.0.remove(index).open)
     }
 
     /// When there are too many: the oldest of the owner that has most, so that who holds many costs nobody else anything.
@@ -59,12 +59,12 @@ impl Writers {
             return None;
         }
         let mut owners: HashMap<u32, usize> = HashMap::new();
-        for open in &self.0 {
-            *owners.entry(open.uid).or_default() += 1;
+        for waiting in &self.0 {
+            *owners.entry(waiting.open.uid).or_default() += 1;
         }
         let most = owners.into_iter().max_by_key(|(uid, files)| (*files, *uid)).map(|(uid, _)| uid)?;
-        let index = self.0.iter().position(|open| open.uid == most)?;
-        Some(self.0.remove(index))
+        let index = self.0.iter().position(|waiting| waiting.open.uid == most)?;
+        Some(self.0.remove(index).open)
     }
 }
 
@@ -75,21 +75,22 @@ mod tests {
     const MS: fn(u64) -> Duration = Duration::from_millis;
     const SEEN: Fingerprint = Fingerprint { inode: 1, size: 1, mtime_ns: 1, ctime_ns: 1 };
 
-    fn taken(seq: u64) -> TakenName {
-        TakenName { seq, raw: format!("intent-{seq}.json").into_bytes().into() }
+    fn open(seq: u64, uid: u32, since: Duration) -> Open {
+        let taken = TakenName { seq, raw: format!("intent-{seq}.json").into_bytes().into() };
+        Open { taken, uid, since, seen: SEEN }
     }
 
     #[test]
     fn looks_become_rarer_the_longer_it_takes() {
         let mut writers = Writers::default();
         let (mut now, mut pauses) = (MS(1_000), Vec::new());
-        writers.wait(now, now, (taken(1), 7, SEEN));
+        writers.wait(now, open(1, 7, now));
         for _ in 0..20 {
             let pause = writers.patience(now).unwrap();
             assert!(writers.pop_due(now).is_none());
             now += pause;
             let open = writers.pop_due(now).unwrap();
-            writers.wait(now, open.since, (open.taken, open.uid, open.seen));
+            writers.wait(now, open);
             pauses.push(pause);
         }
         assert!(pauses.is_sorted() && pauses[0] == FIRST_LOOK && pauses[19] == LAST_LOOK, "{pauses:?}");
@@ -98,9 +99,9 @@ mod tests {
     #[test]
     fn who_holds_most_loses_the_oldest_and_others_none() {
         let mut writers = Writers::default();
-        writers.wait(MS(0), MS(0), (taken(1), 1, SEEN));
+        writers.wait(MS(0), open(1, 1, MS(0)));
         for seq in 2..=WITH_WRITER_MAX as u64 + 1 {
-            writers.wait(MS(seq), MS(seq), (taken(seq), 2, SEEN));
+            writers.wait(MS(seq), open(seq, 2, MS(seq)));
         }
         assert_eq!(writers.pop_surplus().map(|open| open.taken.seq), Some(2), "not the very oldest");
         assert!(writers.pop_surplus().is_none());

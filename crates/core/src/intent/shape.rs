@@ -171,7 +171,7 @@ pub(super) fn check(shape: &Shape, value: &Json, pointer: &str, policy: Policy) 
             }
             Ok(())
         }
-        Shape::List { item, max } => list(item, *max, (value, pointer), policy),
+        Shape::List { item, max } => list(&ListOf { item, max: *max }, value, pointer, policy),
     }
 }
 
@@ -204,7 +204,14 @@ fn integer(value: &Json, min: i64, max: i64, pointer: &str) -> Result<(), Refusa
     }
 }
 
-fn list(item: &Shape, max: usize, (value, pointer): (&Json, &str), policy: Policy) -> Result<(), Refusal> {
+/// What a list may hold.
+struct ListOf<'s> {
+    item: &'s Shape,
+    max: usize,
+}
+
+fn list(of: &ListOf<'_>, value: &Json, pointer: &str, policy: Policy) -> Result<(), Refusal> {
+    let ListOf { item, max } = *of;
     let Json::List(items) = value else {
         return Err(Refusal::new(Code::WrongType, pointer, &value.describe(), "an array"));
     };

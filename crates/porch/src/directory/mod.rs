@@ -171,6 +171,17 @@ struct Walk<'w> {
     entries: usize,
 }
 
+/// One entry of a directory that is walked.
+#[derive(Clone, Copy)]
+struct Entry<'e> {
+    dir: BorrowedFd<'e>,
+    name: &'e str,
+    kind: FileType,
+    /// The path of the directory from the package.
+    below: &'e str,
+    depth: usize,
+}
+
 impl Walk<'_> {
     fn refuse<T>(&self, path: &str, reason: impl Into<String>) -> Result<T, PorchError> {
         Err(PorchError::unfit(self.tree.name(&join(self.package, path)), reason))
@@ -183,16 +194,13 @@ impl Walk<'_> {
         let at = |errno: Errno| PorchError::io(self.tree.full(&join(self.package, below)), errno);
         let (listing, names) = listing(dir).map_err(at)?;
         let dir = listing.fd().map_err(at)?;
-        names.into_iter().try_for_each(|(name, kind)| self.entry(dir, &name, kind, (below, depth)))
+        names
+            .into_iter()
+            .try_for_each(|(name, kind)| self.entry(Entry { dir, name: &name, kind, below, depth }))
     }
 
-    fn entry(
-        &mut self,
-        dir: BorrowedFd<'_>,
-        name: &str,
-        kind: FileType,
-        (below, depth): (&str, usize),
-    ) -> Result<(), PorchError> {
+    fn entry(&mut self, entry: Entry<'_>) -> Result<(), PorchError> {
+        let Entry { dir, name, kind, below, depth } = entry;
         let path = join(below, name);
         // What we left unfinished is not there; what else is hidden belongs to tools, and is copied but not searched.
         if name == UNFINISHED || name == ".git" {

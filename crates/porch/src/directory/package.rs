@@ -31,6 +31,12 @@ struct Item {
 /// All things in a package by path.
 type Inventory = BTreeMap<String, Item>;
 
+/// The two names of an exchange: where the new package was built, and where it is now.
+struct Exchanged<'n> {
+    draft: &'n str,
+    name: &'n str,
+}
+
 impl Writer<'_> {
     /// The whole package is built under an unfinished name beside it and then gets its own, in exchange for the old one if
     /// there is one.
@@ -87,7 +93,9 @@ impl Writer<'_> {
         let built = built.or_else(|error| remove_tree(parent, draft.as_str()).and(Err(error)));
         let built = built.map_err(self.at())?;
         match renameat_with(parent, draft.as_str(), parent, name, RenameFlags::EXCHANGE) {
-            Ok(()) => self.look_and_remove(parent, old, (&draft, name), &built).map_err(self.at()),
+            Ok(()) => self
+                .look_and_remove(parent, old, &Exchanged { draft: &draft, name }, &built)
+                .map_err(self.at()),
             Err(errno) => {
                 remove_tree(parent, draft.as_str()).map_err(self.at())?;
                 match errno {
@@ -108,9 +116,10 @@ impl Writer<'_> {
         &self,
         parent: &OwnedFd,
         old: &OwnedFd,
-        (draft, name): (&str, &str),
+        exchanged: &Exchanged<'_>,
         built: &Inventory,
     ) -> io::Result<Written> {
+        let Exchanged { draft, name } = *exchanged;
         let came_out = inventory(old)?;
         let displaced = openat(parent, draft, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
         let is_old = Mark::of(&fstat(&displaced)?).is_same_file(&Mark::of(&fstat(old)?));
