@@ -374,6 +374,37 @@ fn files_have_headers_and_fit() {
     }
 }
 
+/// What happens while the loop runs is a fact, which `daemon/observe.rs` makes a line of; only set-up logs by itself.
+#[test]
+fn the_loop_logs_by_facts_alone() {
+    const SET_UP: [&str; 8] = [
+        "endpoints.rs",
+        "life.rs",
+        "opening.rs",
+        "prepare.rs",
+        "recover.rs",
+        "run.rs",
+        "set_up.rs",
+        "supervisor.rs",
+    ];
+    let logs = |text: &str| {
+        ["trace", "debug", "info", "warn", "error"]
+            .iter()
+            .any(|level| text.contains(&format!("tracing::{level}!")))
+    };
+    let mut by_fact = 0;
+    for (path, text) in sources(&["crates/conductor-loop/src/daemon"]) {
+        let name = path.strip_prefix("crates/conductor-loop/src/daemon/").unwrap();
+        if name == "observe.rs" {
+            assert!(logs(&text));
+        } else if !SET_UP.contains(&name) {
+            assert!(!logs(&text), "{path}: emit a fact");
+        }
+        by_fact += text.matches("observe(").count();
+    }
+    assert!(by_fact > 30, "{by_fact}");
+}
+
 /// A result that is thrown away says why nobody needs it: else a failure goes unseen while the books go on.
 #[test]
 fn results_that_are_thrown_away_say_why() {

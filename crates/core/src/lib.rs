@@ -9,6 +9,7 @@ pub mod code;
 pub mod desk;
 pub mod digest;
 pub mod exit;
+pub mod fact;
 pub mod inquiry;
 pub mod intent;
 pub mod limits;

@@ -48,6 +48,7 @@ pub(super) async fn route(request: &Request<Incoming>, endpoint: &Endpoint) -> R
     }
     let token = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
     if !endpoint.security.permits(token) {
+        view.token_refused();
         let mut refused = respond(StatusCode::UNAUTHORIZED, TEXT, "a bearer token is needed\n");
         refused.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         return refused;

@@ -15,6 +15,8 @@ pub trait View: Send + Sync {
     /// The answer to a question; one that would change something is refused. May take a moment, and may stop with half an answer
     /// as soon as nobody wants it.
     fn answer(&self, question: Question, is_wanted: &dyn Fn() -> bool) -> Answer;
+    /// A request without the token that is asked for was refused.
+    fn token_refused(&self);
     /// The numbers of this moment.
     fn pulse(&self) -> Pulse;
 }

@@ -4,12 +4,12 @@
 use super::in_flight::{End, InFlight, Intent, Mismatch};
 use super::life::Life;
 use super::outcomes::Ruling;
-use super::teller::Teller;
 use crate::clerk::Publication;
 use crate::intake::{Judged, Verdict as Judgement};
 use crate::runner::{Bytes, Ended};
 use conductor_core::Code;
 use conductor_core::desk::{Admission, Effect, Event, Place};
+use conductor_core::fact::{DaemonFact, IntentFact};
 use conductor_core::outcome::Verdict;
 use conductor_core::record::{Claim, LastSuccess, Outcome};
 use conductor_crypto::random_fraction;
@@ -55,11 +55,15 @@ impl Life<'_> {
                 }
                 Effect::RetryAnnounced { seq, attempt, pause } => {
                     let waits = self.in_flight.wait_again(seq);
-                    waits.map(|(claim, run)| self.teller.retried(&claim, &run, attempt, pause))
+                    waits.map(|(claim, run)| {
+                        let (claim, run) = (&claim, &run);
+                        self.observe(IntentFact::Retried { claim, run, next_attempt: attempt, pause });
+                    })
                 }
                 Effect::PutOff { seq } => self.in_flight.wait_again(seq).map(drop),
                 Effect::Left { seq } => {
-                    self.in_flight.leave(seq).map(|claim| self.teller.interrupted(&claim))
+                    let left = self.in_flight.leave(seq);
+                    left.map(|claim| self.observe(IntentFact::Interrupted { claim: &claim }))
                 }
                 Effect::Bug(bug) => {
                     self.found_defect(&bug.to_string());
@@ -80,13 +84,13 @@ impl Life<'_> {
 
     /// Our own books are wrong: the process must end, and what is durable goes on at the next start.
     fn found_defect(&mut self, what: &str) {
-        Teller::defect(what);
+        self.observe(DaemonFact::Defect { what });
         self.fatal.get_or_insert_with(|| (Code::Defect, what.to_owned()));
     }
 
     fn hand_out(&mut self, seq: u64, attempt: u32, slot: u16) -> Result<(), Mismatch> {
         let job = self.in_flight.hand_out(seq, attempt, slot)?;
-        Teller::handed_out(&job.claim, attempt);
+        self.observe(IntentFact::HandedOut { claim: &job.claim, attempt });
         self.executor.run(job);
         Ok(())
     }
@@ -124,7 +128,7 @@ impl Life<'_> {
         let seq = judged.taken.seq;
         match judged {
             Judged { verdict: Judgement::Accepted { claim, bytes }, .. } => {
-                Teller::accepted(&claim);
+                self.observe(IntentFact::Accepted { claim: &claim });
                 let place = self.executor.place_of(&claim, &Bytes::Held(bytes.clone()));
                 let (intent, admission) = described(*claim, place, 0);
                 let entered = self.in_flight.enter(seq, InFlight::Claiming { intent, bytes });
@@ -133,6 +137,7 @@ impl Life<'_> {
             }
             refused => {
                 if let Some(publication) = self.outcomes.of_refusal(refused) {
+                    self.observe(IntentFact::Refused { outcome: &publication.outcome });
                     let settled = self.settle(publication, None);
                     self.check(settled);
                 }
@@ -151,7 +156,7 @@ impl Life<'_> {
     /// A worker has started porch.
     pub(super) fn on_began(&mut self, seq: u64) {
         let runs = self.in_flight.began(seq);
-        let fits = runs.map(|(claim, attempt)| self.teller.began(&claim, attempt));
+        let fits = runs.map(|(claim, attempt)| self.observe(IntentFact::Started { claim: &claim, attempt }));
         self.check(fits);
         self.event(Event::Began { seq });
     }
@@ -162,7 +167,9 @@ impl Life<'_> {
         // Only a retry needs it, and the first random number costs milliseconds.
         let jitter = if matches!(verdict, Verdict::Retry(_)) { random_fraction() } else { 0.0 };
         let fits = self.in_flight.ended(ended);
-        let fits = fits.map(|End { claim, run, began }| self.teller.ended(&claim, &run, began));
+        let fits = fits.map(|End { claim, run, began }| {
+            self.observe(IntentFact::RunEnded { claim: &claim, run: &run, began });
+        });
         self.check(fits);
         self.event(Event::Ended { seq, verdict, took, jitter });
     }
@@ -170,7 +177,7 @@ impl Life<'_> {
     /// An outcome is durable and published.
     pub(super) fn on_filed(&mut self, seq: u64, archived_as: &str) {
         let filed = self.in_flight.filed(seq);
-        let fits = filed.map(|outcome| self.teller.filed(&outcome, archived_as));
+        let fits = filed.map(|outcome| self.observe(IntentFact::Filed { outcome: &outcome, archived_as }));
         self.check(fits);
         self.event(Event::Filed { seq });
     }
@@ -178,7 +185,10 @@ impl Life<'_> {
     /// An outcome of an earlier daemon is published.
     pub(super) fn on_filed_again(&mut self, outcome: &Outcome) {
         let filed = self.in_flight.filed_again(outcome.seq);
-        let fits = filed.map(|()| self.teller.filed(outcome, &outcome.archived_as));
+        let fits = filed.map(|()| {
+            let archived_as = &outcome.archived_as;
+            self.observe(IntentFact::Filed { outcome, archived_as });
+        });
         self.check(fits);
         self.event(Event::Filed { seq: outcome.seq });
     }

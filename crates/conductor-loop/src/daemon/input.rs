@@ -18,3 +18,18 @@ pub(super) enum Input {
     Reload,
     Asked(Box<Ask>),
 }
+
+impl Input {
+    /// The kind, for the log.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Intake(_) => "intake",
+            Self::Clerk(_) => "clerk",
+            Self::Worker(_) => "worker",
+            Self::Place(_) => "place",
+            Self::Stop(_) => "stop",
+            Self::Reload => "reload",
+            Self::Asked(_) => "question",
+        }
+    }
+}

@@ -6,7 +6,7 @@ use crate::handoff::layout::{PRIVATE, STATE, private};
 use crate::handoff::{Handoff, StateFiles};
 use crate::runner::Stop;
 use crate::store::{self, Place, Store, StoreError};
-use conductor_core::Code;
+use conductor_core::fact::PlaceFact;
 use conductor_core::ready::NotReady;
 use conductor_os::dir::{Dir, Meta};
 use std::io;
@@ -133,12 +133,7 @@ impl Life<'_> {
     /// The handoff directory is not there any more.
     pub(super) fn on_gone(&mut self, reason: &str) {
         if !self.gone {
-            tracing::error!(
-                code = Code::HandoffGone.id(),
-                reason,
-                "not ready: {}",
-                Code::HandoffGone.remedy()
-            );
+            self.observe(PlaceFact::HandoffGone { reason });
             self.gone = true;
             self.executor.stop_runs(Stop::Drain);
             self.set_not_ready(NotReady::HandoffGone, true);
@@ -155,7 +150,7 @@ impl Life<'_> {
             Some(Gone::Handoff) => return self.on_gone("its path does not lead to it any more"),
             Some(Gone::State(what)) => what,
         };
-        tracing::error!(code = Code::StoreDamaged.id(), "taking and starting nothing, then ending: {what}");
+        self.observe(PlaceFact::StateGone { what: &what });
         self.state_gone = Some(what);
         self.set_not_ready(NotReady::StateGone, true);
         self.executor.stop_runs(Stop::Drain);

@@ -7,6 +7,7 @@ use super::failure::Failure;
 use super::in_flight::{Flights, InFlight};
 use super::input::Input;
 use super::kept::Kept;
+use super::observe::{Observer, observe};
 use super::outcomes::Outcomes;
 use super::prepare::Shared;
 use super::recover::Unrun;
@@ -15,7 +16,6 @@ use super::run::Reload;
 use super::set_up::retention;
 use super::supervisor;
 use super::surroundings::{Lookout, Surroundings};
-use super::teller::Teller;
 use crate::clerk::{Ack, Again, Command as ToClerk, Full};
 use crate::config::Config;
 use crate::control::Control;
@@ -24,6 +24,7 @@ use crate::intake::{self, Book};
 use crate::runner::{Report, Stop};
 use crate::telemetry::{Progress, Standing};
 use conductor_core::desk::{Desk, Event};
+use conductor_core::fact::{DaemonFact, Fact, OperatorFact, PlaceFact};
 use conductor_core::inquiry::Held;
 use conductor_core::ready::{NotReady, Reasons};
 use conductor_core::{Code, Limits, TargetKey};
@@ -64,7 +65,7 @@ pub(super) struct Life<'l> {
     pub(super) in_flight: Flights,
     pub(super) executor: Executor,
     pub(super) outcomes: Outcomes,
-    pub(super) teller: Teller<'l>,
+    pub(super) observer: Observer<'l>,
     workers: usize,
     /// Targets that an operator holds.
     pub(super) held: BTreeMap<TargetKey, Held>,
@@ -115,7 +116,7 @@ pub(super) struct LifeParts<'l> {
     pub(super) control: Option<Control>,
     pub(super) executor: Executor,
     pub(super) outcomes: Outcomes,
-    pub(super) teller: Teller<'l>,
+    pub(super) observer: Observer<'l>,
     pub(super) places: Handoff,
     pub(super) device: u64,
     pub(super) kept: Kept,
@@ -131,7 +132,7 @@ impl<'l> Life<'l> {
             control,
             executor,
             outcomes,
-            teller,
+            observer,
             places,
             device,
             kept,
@@ -150,7 +151,7 @@ impl<'l> Life<'l> {
             book: executor.intake.book(),
             executor,
             outcomes,
-            teller,
+            observer,
             places,
             device,
             kept,
@@ -172,6 +173,11 @@ impl<'l> Life<'l> {
             no_space: NoSpace::default(),
             no_events: None,
         }
+    }
+
+    /// Something happened.
+    pub(super) fn observe<'f>(&mut self, fact: impl Into<Fact<'f>>) {
+        self.observer.observe(fact);
     }
 
     pub(super) fn say_ready(&mut self, config: &Config) {
@@ -244,7 +250,7 @@ impl<'l> Life<'l> {
             self.desk.advance(now, &mut effects);
             self.perform(effects);
             self.executor.clerk.set_hurry(self.desk.handed_out() < self.workers);
-            let (done, failed) = (self.teller.summary.total(), self.teller.summary.failed);
+            let (done, failed) = (self.observer.summary.total(), self.observer.summary.failed);
             self.progress.show(Standing {
                 done,
                 failed,
@@ -386,7 +392,7 @@ impl<'l> Life<'l> {
         }
         match self.fatal {
             Some((code, message)) if matches!(end, End::HandoffGone) => {
-                tracing::error!(code = code.id(), "given up with the handoff directory: {message}");
+                observe(&self.board, PlaceFact::GivenUp { code, message: &message });
                 Ok(end)
             }
             Some((code, message)) => Err(Failure::State { code, message }),
@@ -402,6 +408,13 @@ impl<'l> Life<'l> {
     }
 
     fn take_in(&mut self, input: Input, config: &mut Config, reload: Reload<'_>) {
+        let (name, began) = (input.name(), monotonic());
+        self.handle(input, config, reload);
+        let took = monotonic().saturating_sub(began);
+        self.observe(DaemonFact::Handled { input: name, took });
+    }
+
+    fn handle(&mut self, input: Input, config: &mut Config, reload: Reload<'_>) {
         match input {
             Input::Intake(report) => self.on_report(report),
             Input::Clerk(acks) => acks.into_iter().for_each(|ack| self.on_ack(ack)),
@@ -424,7 +437,7 @@ impl<'l> Life<'l> {
             }
             Ack::Filed { seq, archived_as } => self.on_filed(seq, &archived_as),
             Ack::Republished(outcome) => self.on_filed_again(&outcome),
-            Ack::Committed { took, records } => self.board.metrics.committed(took, records),
+            Ack::Committed { took, records } => self.observe(DaemonFact::Committed { took, records }),
             Ack::DiskFull(full) => {
                 self.clerk_waits_for_space = full.is_some();
                 self.full_at = full.map(|full| match full {
@@ -434,7 +447,7 @@ impl<'l> Life<'l> {
                 self.set_not_ready(NotReady::DiskFull, full.is_some());
             }
             Ack::Retained(removed) => {
-                tracing::info!(removed, "removed outcomes older than the retention time");
+                self.observe(DaemonFact::Expired { removed });
             }
             fatal @ Ack::Fatal { .. } => {
                 self.note_fatal(&fatal);
@@ -448,16 +461,13 @@ impl<'l> Life<'l> {
         if let Some(stopping) = self.stopping.as_mut() {
             stopping.signals += 1;
             stopping.told = true;
-            tracing::warn!(signal = name, "stopping at once");
+            self.observe(OperatorFact::StopAtOnce { signal: name });
             self.executor.stop_runs(Stop::Kill);
             self.executor.clerk.abandon();
             return;
         }
-        tracing::info!(
-            signal = name,
-            running = self.desk.running(),
-            "stopping: nothing new is taken, running porches may end"
-        );
+        let running = self.desk.running();
+        self.observe(OperatorFact::StopAsked { signal: name, running });
         supervisor::stopping();
         self.executor.stop_runs(Stop::Drain);
         self.stopping =

@@ -13,6 +13,7 @@ mod in_flight;
 mod input;
 mod kept;
 mod life;
+mod observe;
 mod opening;
 mod outcomes;
 mod prepare;
@@ -26,7 +27,6 @@ mod signals;
 mod summary;
 mod supervisor;
 mod surroundings;
-mod teller;
 mod unfinished;
 
 pub use crate::runner::LastRuns;

@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::ground::Ground;
 use super::input::Input;
 use super::life::{Life, LifeParts};
+use super::observe::Observer;
 use super::outcomes::Outcomes;
 use super::questions::{Current, Questions};
 use super::recover::{Recovered, Rules, recover};
@@ -18,7 +19,6 @@ use super::set_up::{
 };
 use super::summary::Summary;
 use super::surroundings::Lookout;
-use super::teller::Teller;
 use super::{signals, supervisor};
 use crate::clerk::{Clerk, Head, Parts};
 use crate::config::{Config, Mode};
@@ -161,14 +161,14 @@ impl Prepared {
         let control = control.and_then(|bound| serve_control(bound, shared.questions));
         let executor = Executor { intake, runner, clerk };
         let outcomes = Outcomes { mode: config.fixed.mode, porch_path: porch.to_string() };
-        let teller = Teller { summary, board: Arc::clone(shared.board) };
+        let observer = Observer { summary, board: Arc::clone(shared.board) };
         let parts = LifeParts {
             limits,
             held,
             control,
             executor,
             outcomes,
-            teller,
+            observer,
             places,
             device,
             kept,

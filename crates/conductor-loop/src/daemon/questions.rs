@@ -3,10 +3,12 @@
 
 use super::board::Board;
 use super::input::Input;
+use super::observe::observe;
 use crate::admin::View;
 use crate::inquiry::{Found, Sources, Subject, Unfinished, store_refused};
 use crate::store::Store;
 use crate::telemetry::{log_lines, open_metrics};
+use conductor_core::fact::OperatorFact;
 use conductor_core::inquiry::{
     Answer, Held, Pulse, Purged, Question, RefusalKind, Refused, Row, Selection, StatusReport,
 };
@@ -132,6 +134,10 @@ impl Questions {
         current.ok_or_else(|| busy("the daemon is starting, or waits for its directory"))
     }
 
+    fn observe(&self, fact: OperatorFact<'_>) {
+        observe(&self.board, fact);
+    }
+
     /// The answer to a question of this asker, who may stop to want it.
     pub(super) fn answer(&self, question: Question, asker: Asker, is_wanted: &dyn Fn() -> bool) -> Answer {
         self.try_answer(question, asker, is_wanted).unwrap_or_else(Answer::Refused)
@@ -157,7 +163,7 @@ impl Questions {
                 let uid = asker.user()?;
                 let purged = sources.would_purge(before)?;
                 if really {
-                    tracing::warn!(uid, outcomes = purged.outcomes, %before, "an operator purges old outcomes");
+                    self.observe(OperatorFact::Purged { uid, outcomes: purged.outcomes, before });
                     self.ask(|reply| Ask::Purge(before, reply))?;
                 }
                 Answer::Purged(Purged { really, ..purged })
@@ -249,16 +255,15 @@ impl Questions {
         let note = conductor_core::scrub::line(note, 200);
         let held = Held { target, since: jiff::Timestamp::now(), uid, note };
         self.ask(|reply| Ask::Hold(held.clone(), reply))??.wait()?;
-        tracing::warn!(target = held.target, uid, note = held.note, "an operator holds a target");
+        self.observe(OperatorFact::Held { held: &held });
         Ok(Answer::Held(held))
     }
 
     fn release(&self, current: &Current, text: &str, uid: u32) -> Result<Answer, Refused> {
         let key = self.target(current, text)?;
-        let target = key.to_string();
-        self.ask(|reply| Ask::Release(key, reply))??.wait()?;
-        tracing::warn!(target, uid, "an operator releases a target");
-        Ok(Answer::Released { target })
+        self.ask(|reply| Ask::Release(key.clone(), reply))??.wait()?;
+        self.observe(OperatorFact::Released { key: &key, uid });
+        Ok(Answer::Released { target: key.to_string() })
     }
 }
 
@@ -303,6 +308,10 @@ impl View for Questions {
 
     fn open_metrics(&self) -> String {
         open_metrics(&self.metrics())
+    }
+
+    fn token_refused(&self) {
+        self.observe(OperatorFact::TokenRefused);
     }
 
     fn pulse(&self) -> Pulse {

@@ -6,6 +6,7 @@ use super::set_up::judging;
 use super::supervisor;
 use crate::config::{Changes, Config};
 use crate::intake::Command as ToIntake;
+use conductor_core::fact::OperatorFact;
 use conductor_os::monotonic;
 
 impl Life<'_> {
@@ -17,17 +18,19 @@ impl Life<'_> {
         let new = match read {
             Ok(new) => new,
             Err(error) => {
-                return tracing::error!(code = error.code().id(), "configuration not changed: {error}");
+                let (code, reason) = (error.code(), &error.to_string());
+                return self.observe(OperatorFact::ReloadRefused { code, reason });
             }
         };
         let Changes { live, restart } = new.changes(config);
         if !restart.is_empty() {
-            tracing::warn!(settings = restart.join(" "), "changed, but takes effect at the next start only");
+            self.observe(OperatorFact::RestartNeeded { settings: &restart });
         }
         for key in live {
             let value =
                 |config: &Config| config.raw.get(key).map(|(value, _)| value.clone()).unwrap_or_default();
-            tracing::info!(setting = key, from = value(config), to = value(&new), "setting changed");
+            let (from, to) = (&value(config), &value(&new));
+            self.observe(OperatorFact::SettingChanged { key, from, to });
         }
         if new.live.retention < config.live.retention {
             // Files that are too old now do not wait for the hour.

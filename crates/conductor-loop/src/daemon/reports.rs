@@ -5,8 +5,8 @@ use super::set_up::{Circumstances, period};
 use crate::clerk::Command as ToClerk;
 use crate::config::Config;
 use crate::intake::{self, Report};
-use conductor_core::Code;
 use conductor_core::desk::Event;
+use conductor_core::fact::{DaemonFact, IntentFact, PlaceFact};
 use conductor_core::ready::NotReady;
 use conductor_os::monotonic;
 use std::time::Duration;
@@ -40,17 +40,16 @@ impl Life<'_> {
             Report::Sighted(sightings) => self.event(Event::Sighted(sightings)),
             Report::Slice { complete } => {
                 if complete {
-                    self.board.metrics.scanned();
+                    self.observe(DaemonFact::Scanned);
                 }
                 self.event(Event::ScanSlice { complete });
             }
             Report::ScanFailed(reason) => {
-                tracing::warn!(reason, "the handoff directory could not be listed; trying again");
+                self.observe(DaemonFact::ScanFailed { reason: &reason });
                 self.event(Event::ScanFailed);
             }
             Report::Overflow => {
-                self.board.metrics.overflowed();
-                tracing::warn!("the kernel lost events; scanning the directory");
+                self.observe(DaemonFact::EventsLost);
                 self.event(Event::ScanWanted);
             }
             Report::NotTaken(name) => self.event(Event::NotTaken(name)),
@@ -60,7 +59,7 @@ impl Life<'_> {
                 self.event(Event::Taken(name));
             }
             Report::Held { seq } => {
-                tracing::info!(seq, "taken, but a writer still holds it; waiting");
+                self.observe(IntentFact::WriterHolds { seq });
                 self.event(Event::WriterOpen { seq });
             }
             Report::Judged(judged) => {
@@ -68,15 +67,12 @@ impl Life<'_> {
             }
             Report::Vanished { seq, name } => {
                 // Nobody but us works in taken/. Whoever removed it has taken the intent back.
-                tracing::warn!(
-                    seq,
-                    file = name,
-                    code = Code::Unreadable.id(),
-                    "it vanished after it was taken"
-                );
+                self.observe(IntentFact::Vanished { seq, file: &name });
                 self.event(Event::Vanished { seq });
             }
-            Report::Left { name, code, reason } => warn_of_left(&name, code, &reason),
+            Report::Left { name, code, reason } => {
+                self.observe(IntentFact::Left { file: &name, code, reason: &reason });
+            }
             Report::NoSpace => {
                 self.no_space.found(monotonic());
                 self.full_at = Some(self.places.path.clone());
@@ -87,16 +83,11 @@ impl Life<'_> {
             Report::NoEvents(reason) => self.events_fail(reason),
             Report::EventsAgain => self.events_work(),
             Report::Failing(reason) => {
-                let code = Code::DirectorySetup.id();
-                tracing::error!(
-                    code,
-                    reason,
-                    "the system refuses to let the intake wait; it goes on by the clock"
-                );
+                self.observe(DaemonFact::IntakeFails { reason: &reason });
                 self.set_not_ready(NotReady::IntakeFailing, true);
             }
             Report::Working => {
-                tracing::info!("the intake waits for events again");
+                self.observe(DaemonFact::IntakeWorks);
                 self.set_not_ready(NotReady::IntakeFailing, false);
             }
         }
@@ -104,28 +95,20 @@ impl Life<'_> {
 
     /// Events cannot be had here: the directory is listed instead, soon enough for those who wait.
     pub(super) fn events_fail(&mut self, reason: String) {
-        tracing::warn!(
-            reason,
-            "events do not work here; the directory is listed every 2s (--period auto) instead"
-        );
+        self.observe(DaemonFact::EventsFail { reason: &reason });
         self.no_events = Some(reason);
-        self.board.metrics.set_events(false);
     }
 
     fn events_work(&mut self) {
-        tracing::info!("events work");
+        self.observe(DaemonFact::EventsWork);
         self.no_events = None;
-        self.board.metrics.set_events(true);
     }
 
     fn on_replaced(&mut self, names: &[String]) {
         if names.is_empty() {
-            tracing::info!("processed/, failed/, status/ and .conductor/ are those opened at start again");
+            self.observe(PlaceFact::PartsBack);
         } else {
-            tracing::error!(
-                directories = names.join(" "),
-                "these names lead to other directories than at the start: nothing is taken or started until they lead back"
-            );
+            self.observe(PlaceFact::PartsReplaced { names });
         }
         self.set_parts_replaced(!names.is_empty());
     }
@@ -134,20 +117,15 @@ impl Life<'_> {
         if !self.reasons.set(reason, on) {
             return;
         }
-        match (reason, on) {
-            (NotReady::DiskFull, true) => tracing::error!(
-                code = Code::DiskFull.id(),
-                at = self.full_at.as_ref().map(|at| at.display().to_string()),
-                "disk full: taking nothing new until there is space"
-            ),
-            (NotReady::DiskFull, false) => tracing::info!("there is space again"),
-            (NotReady::PorchMissing, true) => tracing::error!(
-                code = Code::PorchMissing.id(),
-                porch = self.outcomes.porch_path,
-                "porch is gone: nothing is taken or started until it is back"
-            ),
-            (NotReady::PorchMissing, false) => tracing::info!("porch is back"),
-            _ => {}
+        if on {
+            let at = match reason {
+                NotReady::DiskFull => self.full_at.as_ref().map(|at| at.display().to_string()),
+                NotReady::PorchMissing => Some(self.outcomes.porch_path.clone()),
+                _ => None,
+            };
+            self.observe(DaemonFact::NotReady { reason, at: at.as_deref() });
+        } else {
+            self.observe(DaemonFact::ReadyAgain { reason });
         }
         self.desk.set_not_ready(&self.reasons);
         self.board.set_not_ready(self.reasons.clone());
@@ -168,11 +146,6 @@ impl Life<'_> {
         let now = Circumstances { events: self.no_events.is_none(), something_left: left > 0 };
         self.desk.set_period(period(config, now));
     }
-}
-
-fn warn_of_left(file: &str, code: Code, reason: &str) {
-    let (code, remedy) = (code.id(), code.remedy());
-    tracing::warn!(file, code, reason, "left in the handoff directory, tried again at each scan: {remedy}");
 }
 
 #[cfg(test)]

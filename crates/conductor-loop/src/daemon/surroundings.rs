@@ -8,6 +8,7 @@ use crate::clerk::Command as ToClerk;
 use crate::runner::{Ended, Stamp, cause_of};
 use conductor_core::Code;
 use conductor_core::desk::{Event, Place};
+use conductor_core::fact::{IntentFact, PlaceFact};
 use conductor_core::outcome::{Ending, Postponed};
 use conductor_core::ready::NotReady;
 use conductor_os::monotonic;
@@ -111,14 +112,13 @@ impl Life<'_> {
     /// The lookout found a place changed.
     pub(super) fn on_place(&mut self, found: PlaceFound) {
         let PlaceFound { place, path, outage } = found;
-        let path = path.display();
+        let path = &path.display().to_string();
         if let Some(outage) = outage {
             let reason = reason_of(outage);
-            tracing::warn!(code = reason.code().map(Code::id), %path,
-                "{reason}: nothing can be written there; what leads there waits");
+            self.observe(PlaceFact::PlaceUnusable { reason, path });
             self.surroundings.outages.insert(place.clone(), outage);
         } else {
-            tracing::info!(%path, "packages can be written there again");
+            self.observe(PlaceFact::PlaceUsable { path });
             self.surroundings.outages.remove(&place);
         }
         self.event(Event::Trouble { place, cause: outage.map(cause_of) });
@@ -165,13 +165,8 @@ impl Life<'_> {
                 self.fatal.get_or_insert_with(|| (*code, reason.clone()));
             }
             Ending::NoBytes { code, reason } => {
-                tracing::error!(
-                    seq,
-                    file = ended.job.claim.name,
-                    correlation_id = ended.job.claim.correlation_id,
-                    code = code.id(),
-                    "its bytes could not be read back, tried again in a moment: {reason}"
-                );
+                let (claim, code) = (&*ended.job.claim, *code);
+                self.observe(IntentFact::Unread { claim, code, reason });
                 self.executor.clerk.send(ToClerk::ReadFailed);
                 self.unread.insert(seq, monotonic());
                 self.set_not_ready(NotReady::StoreUnreadable, true);
@@ -191,7 +186,7 @@ impl Life<'_> {
             }
             Postponed::DirectoryReplaced => {
                 if !self.surroundings.staging_moved {
-                    tracing::error!(reason, "nothing is started until it is back");
+                    self.observe(PlaceFact::StagingMoved { reason });
                 }
                 self.surroundings.staging_moved = true;
                 self.set_not_ready(NotReady::DirectoryReplaced, true);
@@ -200,11 +195,7 @@ impl Life<'_> {
                 if let Some(not_ready) = cause.not_ready()
                     && !self.surroundings.met.contains(&not_ready)
                 {
-                    tracing::warn!(
-                        code = not_ready.code().map(Code::id),
-                        reason,
-                        "{not_ready}: what leads there waits"
-                    );
+                    self.observe(PlaceFact::PlaceMet { reason: not_ready, words: reason });
                     self.surroundings.met.push(not_ready);
                     self.tell_outages();
                 }
@@ -214,9 +205,9 @@ impl Life<'_> {
     }
 
     /// Once, when it begins.
-    fn say_why_porch_is_missing(&self, reason: &str) {
+    fn say_why_porch_is_missing(&mut self, reason: &str) {
         if !self.reasons.contains(NotReady::PorchMissing) {
-            tracing::warn!(reason, "porch cannot be run");
+            self.observe(PlaceFact::PorchUnusable { reason });
         }
     }
 
@@ -244,7 +235,7 @@ impl Life<'_> {
         };
         self.set_not_ready(NotReady::PorchMissing, missing);
         if self.surroundings.staging_moved && self.places.dirs.slots.is_in_place() {
-            tracing::info!("the staging directory is in its place again");
+            self.observe(PlaceFact::StagingBack);
             self.surroundings.staging_moved = false;
             self.set_not_ready(NotReady::DirectoryReplaced, self.surroundings.parts_replaced);
         }

@@ -1,0 +1,182 @@
+//! Each fact has its line, whatever its group.
+
+use super::*;
+use conductor_core::TargetKey;
+use conductor_core::inquiry::Held;
+use conductor_core::intent::Kind;
+use conductor_core::outcome::{Capture, Ending};
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Mutex;
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn key() -> TargetKey {
+    TargetKey { namespace: "n".into(), target: "t".into() }
+}
+
+fn claim() -> Claim {
+    Claim {
+        v: 1,
+        seq: 7,
+        name: "intent-a.json".into(),
+        sha256: conductor_core::Digest([0; 32]),
+        size: 2,
+        uid: 0,
+        taken_at: jiff::Timestamp::UNIX_EPOCH,
+        correlation_id: "c".into(),
+        key: key(),
+        kind: Kind::Scaling,
+        replicas: None,
+        priority: 5,
+        timeout_secs: None,
+        reason: None,
+        source: None,
+        inode: 0,
+        mtime_ns: 0,
+    }
+}
+
+fn run(leftovers: Vec<String>) -> Run {
+    let capture = Capture::default;
+    Run {
+        ending: Ending::Exited(0),
+        duration: Duration::from_millis(1),
+        stdout: capture(),
+        stderr: capture(),
+        leftovers,
+        change: String::new(),
+        command: Vec::new(),
+        worker: 0,
+    }
+}
+
+/// The variants of the enums of facts, as they are written: a new one without a sample is noticed.
+fn declared() -> BTreeSet<String> {
+    let text = include_str!("../../../../core/src/fact.rs");
+    let enums = text.split("pub enum ").skip(1).filter(|part| !part.starts_with("Fact<"));
+    let lines = enums.flat_map(|part| part.split("\n}").next().unwrap().lines());
+    let variants = lines
+        .filter_map(|line| line.strip_prefix("    "))
+        .filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()));
+    variants.map(|line| line.trim_end_matches([' ', '{', ',']).to_owned()).collect()
+}
+
+fn samples<'s>(
+    claim: &'s Claim,
+    run: &'s Run,
+    outcome: &'s Outcome,
+    held: &'s Held,
+    key: &'s TargetKey,
+) -> Vec<Fact<'s>> {
+    let (text, code, took) = ("text", Code::OutUnusable, Duration::from_millis(1));
+    let reason = NotReady::OutFull;
+    let intents = [
+        IntentFact::Accepted { claim },
+        IntentFact::Refused { outcome },
+        IntentFact::HandedOut { claim, attempt: 1 },
+        IntentFact::Started { claim, attempt: 1 },
+        IntentFact::RunEnded { claim, run, began: true },
+        IntentFact::Retried { claim, run, next_attempt: 2, pause: took },
+        IntentFact::Interrupted { claim },
+        IntentFact::Filed { outcome, archived_as: text },
+        IntentFact::WriterHolds { seq: 7 },
+        IntentFact::Vanished { seq: 7, file: text },
+        IntentFact::Left { file: text, code, reason: text },
+        IntentFact::Unread { claim, code, reason: text },
+    ];
+    let operators = [
+        OperatorFact::Held { held },
+        OperatorFact::Released { key, uid: 7 },
+        OperatorFact::Purged { uid: 7, outcomes: 1, before: jiff::Timestamp::UNIX_EPOCH },
+        OperatorFact::SettingChanged { key: text, from: text, to: text },
+        OperatorFact::RestartNeeded { settings: &["text"] },
+        OperatorFact::ReloadRefused { code, reason: text },
+        OperatorFact::TokenRefused,
+        OperatorFact::StopAsked { signal: text, running: 1 },
+        OperatorFact::StopAtOnce { signal: text },
+    ];
+    let daemon = [
+        DaemonFact::NotReady { reason, at: None },
+        DaemonFact::ReadyAgain { reason },
+        DaemonFact::Scanned,
+        DaemonFact::ScanFailed { reason: text },
+        DaemonFact::EventsLost,
+        DaemonFact::EventsFail { reason: text },
+        DaemonFact::EventsWork,
+        DaemonFact::IntakeFails { reason: text },
+        DaemonFact::IntakeWorks,
+        DaemonFact::Committed { took, records: 1 },
+        DaemonFact::Expired { removed: 1 },
+        DaemonFact::Handled { input: text, took },
+        DaemonFact::Defect { what: text },
+    ];
+    let places = [
+        PlaceFact::PartsReplaced { names: &[] },
+        PlaceFact::PartsBack,
+        PlaceFact::HandoffGone { reason: text },
+        PlaceFact::StateGone { what: text },
+        PlaceFact::GivenUp { code, message: text },
+        PlaceFact::PorchUnusable { reason: text },
+        PlaceFact::StagingMoved { reason: text },
+        PlaceFact::StagingBack,
+        PlaceFact::PlaceUnusable { reason, path: text },
+        PlaceFact::PlaceMet { reason, words: text },
+        PlaceFact::PlaceUsable { path: text },
+    ];
+    let groups = [intents.map(Fact::from).to_vec(), operators.map(Fact::from).to_vec()];
+    [groups.concat(), daemon.map(Fact::from).to_vec(), places.map(Fact::from).to_vec()].concat()
+}
+
+/// The lines that a fact makes.
+fn lines(fact: Fact<'_>) -> Vec<String> {
+    let written = Lines::default();
+    let writer = written.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let board = Board::new(Metrics::new().unwrap());
+    tracing::subscriber::with_default(subscriber, || observe(&board, fact));
+    let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn each_fact_has_one_line() {
+    let (claim, run, key) = (claim(), run(Vec::new()), key());
+    let outcome = Outcome::blank(7, "intent-a.json", jiff::Timestamp::UNIX_EPOCH);
+    let held =
+        Held { target: key.to_string(), since: jiff::Timestamp::UNIX_EPOCH, uid: 7, note: "note".into() };
+    let mut seen = BTreeSet::new();
+    for fact in samples(&claim, &run, &outcome, &held, &key) {
+        assert_eq!(lines(fact).len(), 1, "{fact:?}");
+        let text = format!("{fact:?}");
+        let inner = text.split_once('(').unwrap().1;
+        seen.insert(inner.split([' ', ')']).next().unwrap().to_owned());
+    }
+    assert_eq!(seen, declared());
+}
+
+#[test]
+fn what_outlives_its_run_and_what_keeps_the_loop_are_warnings() {
+    let claim = claim();
+    let (quiet, loud) = (run(Vec::new()), run(vec!["7 sleep".into()]));
+    let level = |fact: Fact<'_>| lines(fact)[0].split_whitespace().nth(1).unwrap().to_owned();
+    let ended = |run| IntentFact::RunEnded { claim: &claim, run, began: true }.into();
+    let handled = |took| DaemonFact::Handled { input: "clerk", took }.into();
+    assert_eq!([level(ended(&quiet)), level(ended(&loud))], ["TRACE", "WARN"]);
+    assert_eq!([level(handled(LONG / 2)), level(handled(LONG))], ["TRACE", "WARN"]);
+}
