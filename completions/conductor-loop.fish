@@ -28,7 +28,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l handoff -
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l porch -d 'Executable, or \'builtin\' for the embedded engine [porch]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l mode -d 'direct or structured [direct]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l out -d 'Where porch writes [./out]' -r
-complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l once -d 'Process what is there, drain, exit' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l once -d 'Process the waiting files, drain, exit' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l debounce -d 'Quiet time before a file is taken, 0 to 1h [500ms]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l period -d 'Rescan interval; 0: events only; auto: 2s where events fail, else 10s [auto]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l workers -d 'Concurrent porch runs, 1 to 64 [2]' -r
@@ -47,7 +47,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l tls-cert 
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l tls-key -d 'Its private key (PEM)' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l tls-client-ca -d 'Authority (PEM) that must have signed a client\'s certificate' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l token-file -d 'File with the bearer token that API and metrics ask for' -r
-complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l open-page -d 'Serve page and API without a token to whoever reaches the address' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l open-page -d 'Serve page and API without a token to every client' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l kubernetes -d 'Serve health on 8080 and metrics on 9090; auto: where KUBERNETES_SERVICE_HOST is set' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l kubeconfig -d 'Passed to porch as KUBECONFIG' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l allow-scale-to-zero -d 'Accept replicas 0' -r
@@ -62,23 +62,23 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l audit-ena
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -s V -l version -d 'Print version'
-complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "status" -d 'How the daemon is, what waits, what was done'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "status" -d 'The daemon\'s status, waiting intents and totals'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "health" -d 'Exit 0 if the daemon runs and takes files, else 1: for container probes'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "list" -d 'Intents: unfinished ones in their order, then finished ones, newest first'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "show" -d 'Everything about one intent: timeline, change of the package, output, error log'
-complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "explain" -d 'The one reason why something waits or failed, and what to do'
-complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "retry" -d 'Hands failed intents in again, byte for byte; exit 0, or 1 if one could not be'
-complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "hold" -d 'Starts nothing of a target until it is released; what runs goes on'
-complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "release" -d 'Lets a held target go on'
-complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "purge" -d 'Removes old outcomes with their files; without --yes it says what would go'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "explain" -d 'The one reason why an intent waits or failed, and the remedy'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "retry" -d 'Drops failed intents again, byte for byte; exit 0, or 1 if one could not be'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "hold" -d 'Starts no intent of a target until it is released; a current run continues'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "release" -d 'Releases a held target'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "purge" -d 'Removes old outcomes with their files; without --yes only lists them'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "logs" -d 'The daemon\'s last log lines'
-complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "top" -d 'What happens now, on a terminal: q quits'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "top" -d 'Live view on a terminal: q quits'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "submit" -d 'Hands intents in: temporary file, fsync, rename into the handoff directory'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "check" -d 'Judges intents as the daemon would, without handing them in; exit 0 or 8'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "plan" -d 'Shows the change of the package that the embedded engine would make; exit 0 or 8'
-complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "state" -d 'Shows, exports, imports or makes again the durable state'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "state" -d 'Shows, exports, imports or rebuilds the durable state'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "config" -d 'Shows the configuration'
-complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "doctor" -d 'Looks at everything a daemon would meet, and says what to do; exit 0 or 1'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "doctor" -d 'Checks everything a daemon would need, with remedies; exit 0 or 1'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "schema" -d 'Prints the JSON Schema of intents'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
@@ -97,7 +97,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l s
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l target -d 'Only of this target: NAME or NAMESPACE/NAME' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l code -d 'Only failures with this code, such as E301' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l since -d 'Only since a duration ago (24h) or a time (RFC 3339)' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l limit -d 'At most so many, 1 to 1000 [50]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l limit -d 'At most this many, 1 to 1000 [50]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
@@ -118,14 +118,14 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l 
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l since -d 'Only since a duration ago (24h) or a time (RFC 3339)' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l timeout -d 'How long to wait for all of them' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l failed -d 'All whose newest run failed; refused files only with --code'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l dry-run -d 'Only say which'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l dry-run -d 'Only list them'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l wait -d 'Wait for each status and print it; exit 0 or 8'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l config -d 'TOML file with the same keys' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l note -d 'Why, for whoever looks next' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l note -d 'The reason, for other operators' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
@@ -137,15 +137,15 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l 
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l older-than -d 'Decided before a duration ago (24h) or a time' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l yes -d 'Do it'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l yes -d 'Really remove them'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l config -d 'TOML file with the same keys' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l lines -d 'At most so many' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l lines -d 'At most this many' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l of -d 'Only lines with this text, such as a file or correlation id' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l follow -d 'And those that come'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l follow -d 'Continue with new lines'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
@@ -172,10 +172,10 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l c
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and not __fish_seen_subcommand_from show export import rebuild" -s h -l help -d 'Print help'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and not __fish_seen_subcommand_from show export import rebuild" -f -a "show" -d 'Where the state is, totals, what is unfinished'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and not __fish_seen_subcommand_from show export import rebuild" -f -a "show" -d 'Path of the state, totals, unfinished intents'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and not __fish_seen_subcommand_from show export import rebuild" -f -a "export" -d 'Writes every outcome as a line of JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and not __fish_seen_subcommand_from show export import rebuild" -f -a "import" -d 'Reads an export, or the state file of the Go version'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and not __fish_seen_subcommand_from show export import rebuild" -f -a "rebuild" -d 'Makes a damaged, missing or older state again from all that is left of it and from the statuses'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and not __fish_seen_subcommand_from show export import rebuild" -f -a "rebuild" -d 'Rebuilds a damaged, missing or older state from its readable records and the statuses'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l config -d 'TOML file with the same keys' -r
@@ -194,12 +194,12 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from rebuild" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from rebuild" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and not __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and not __fish_seen_subcommand_from show" -f -a "show" -d 'Every setting, its value and where that comes from'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and not __fish_seen_subcommand_from show" -f -a "show" -d 'Every setting, its value and its origin'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l porch -d 'Executable, or \'builtin\' for the embedded engine [porch]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l mode -d 'direct or structured [direct]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l out -d 'Where porch writes [./out]' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l once -d 'Process what is there, drain, exit' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l once -d 'Process the waiting files, drain, exit' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l debounce -d 'Quiet time before a file is taken, 0 to 1h [500ms]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l period -d 'Rescan interval; 0: events only; auto: 2s where events fail, else 10s [auto]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l workers -d 'Concurrent porch runs, 1 to 64 [2]' -r
@@ -218,7 +218,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; an
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l tls-key -d 'Its private key (PEM)' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l tls-client-ca -d 'Authority (PEM) that must have signed a client\'s certificate' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l token-file -d 'File with the bearer token that API and metrics ask for' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l open-page -d 'Serve page and API without a token to whoever reaches the address' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l open-page -d 'Serve page and API without a token to every client' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l kubernetes -d 'Serve health on 8080 and metrics on 9090; auto: where KUBERNETES_SERVICE_HOST is set' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l kubeconfig -d 'Passed to porch as KUBECONFIG' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l allow-scale-to-zero -d 'Accept replicas 0' -r
@@ -237,7 +237,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l porch -d 'Executable, or \'builtin\' for the embedded engine [porch]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l mode -d 'direct or structured [direct]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l out -d 'Where porch writes [./out]' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l once -d 'Process what is there, drain, exit' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l once -d 'Process the waiting files, drain, exit' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l debounce -d 'Quiet time before a file is taken, 0 to 1h [500ms]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l period -d 'Rescan interval; 0: events only; auto: 2s where events fail, else 10s [auto]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l workers -d 'Concurrent porch runs, 1 to 64 [2]' -r
@@ -256,7 +256,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l tls-key -d 'Its private key (PEM)' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l tls-client-ca -d 'Authority (PEM) that must have signed a client\'s certificate' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l token-file -d 'File with the bearer token that API and metrics ask for' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l open-page -d 'Serve page and API without a token to whoever reaches the address' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l open-page -d 'Serve page and API without a token to every client' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l kubernetes -d 'Serve health on 8080 and metrics on 9090; auto: where KUBERNETES_SERVICE_HOST is set' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l kubeconfig -d 'Passed to porch as KUBECONFIG' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l allow-scale-to-zero -d 'Accept replicas 0' -r

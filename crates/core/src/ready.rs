@@ -74,7 +74,7 @@ impl NotReady {
     /// What to do about it. Whatever is brought back is noticed, so nothing has to be started again unless it is said.
     pub const fn advice(self) -> &'static str {
         match self {
-            Self::Starting => "Wait: it recovers what the last daemon left.",
+            Self::Starting => "Wait: it recovers the last daemon's work.",
             Self::Stopping | Self::Stopped => "Start the daemon again.",
             Self::DiskFull => {
                 "Free space or inodes of the handoff and the state directory; `conductor-loop logs` says where."
@@ -83,19 +83,23 @@ impl NotReady {
                 "Bring the handoff directory back, for the daemon's user; it starts over in it by itself."
             }
             Self::DirectoryReplaced => {
-                "Put back the part that `conductor-loop logs` names, or restart the daemon to use what is there now."
+                "Put back the part that `conductor-loop logs` names, or restart the daemon to use the present one."
             }
             Self::StateGone => {
-                "Start the daemon again when it has ended: what was removed is put back first."
+                "Start the daemon again when it has ended: the removed files are put back first."
             }
             Self::StoreError => "Check disk and permissions of the state directory; a restart recovers.",
             Self::StoreUnreadable => {
                 "Check the disk of the state directory: `conductor-loop logs` says what failed; it is tried each second."
             }
-            Self::PorchMissing => "Put porch back, whole; what waits goes on by itself.",
-            Self::OutFull => "Free space where packages are written; what waits goes on by itself.",
-            Self::OutReadOnly => "Mount for writing the place of the packages; what waits goes on by itself.",
-            Self::OutGone => "Make or mount the place of the packages again; what waits goes on by itself.",
+            Self::PorchMissing => "Put porch back, whole; waiting intents continue by themselves.",
+            Self::OutFull => "Free space where packages are written; waiting intents continue by themselves.",
+            Self::OutReadOnly => {
+                "Mount for writing the place of the packages; waiting intents continue by themselves."
+            }
+            Self::OutGone => {
+                "Make or mount the place of the packages again; waiting intents continue by themselves."
+            }
             Self::RemoteUnreachable => {
                 "Do `git push` in the repository as the daemon's user: `conductor-loop logs` has git's words."
             }

@@ -88,10 +88,10 @@ impl Dir {
             (Leaving::Aside, _) => false,
         };
         if removed {
-            tracing::warn!(part = name, found = ?kind, "something else stood where a part of ours belongs; it was removed");
+            tracing::warn!(part = name, found = ?kind, "another entry was in place of a part of ours; it was removed");
         } else {
             let moved_to = self.move_aside(name, &format!("{name}.aside"))?;
-            tracing::warn!(part = name, found = ?kind, moved_to, "something else stood where a part of ours belongs");
+            tracing::warn!(part = name, found = ?kind, moved_to, "another entry was in place of a part of ours");
         }
         Ok(())
     }

@@ -79,7 +79,7 @@ fn command() -> Command {
         .arg(switch("dry-run", "Print a unified diff, write nothing"))
         .arg(path("result", "FILE", "Write the result line to this file too"))
         .arg(path("git", "REPO", "Commit to this work tree or bare repository instead of writing to -out"))
-        .arg(text("branch", "NAME", "The branch to commit to [default: what HEAD leads to]"))
+        .arg(text("branch", "NAME", "The branch to commit to [default: the branch of HEAD]"))
         .arg(text("from", "NAME", "Where the branch begins when it is not there; HEAD: the default branch"))
         .arg(text("directory", "DIR", "Where in the repository packages are").default_value(""))
         .arg(text("push", "REMOTE", "Push each commit; on a race, fetch, edit again, push again"))

@@ -68,7 +68,7 @@ pub enum PorchError {
         waited: Duration,
     },
     /// Somebody who does not know the lock kept changing the place while it was worked on.
-    #[error("{place} changed under each of {plans} attempts; somebody else keeps writing it")]
+    #[error("{place} changed during each of {plans} attempts; another process keeps writing it")]
     Contended {
         /// What is changed.
         place: String,

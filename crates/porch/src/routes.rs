@@ -291,7 +291,7 @@ fn no_branch(name: &str) -> Option<&'static str> {
     let is_lock = |step: &str| Path::new(step).extension().is_some_and(|end| end == "lock");
     match name {
         "" => Some("it is empty"),
-        "HEAD" | "@" => Some("it is git's name for what is checked out; leave it out, or name the branch"),
+        "HEAD" | "@" => Some("it is git's name for the checked-out commit; leave it out, or name the branch"),
         _ if name.starts_with("refs/") => {
             Some("name the branch as `git branch` lists it, without refs/heads/")
         }

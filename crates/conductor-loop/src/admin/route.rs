@@ -15,8 +15,8 @@ use std::sync::Arc;
 const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// What is said of page and API where nobody is asked who he is.
-const CLOSED: &str = "page and API are closed: other users reach this address too, and no token is asked for. Start the daemon \
-                      with --token-file FILE, or with --open-page to serve them to whoever comes\n";
+const CLOSED: &str = "page and API are closed: other users can reach this address, and no token is required. Start the daemon \
+                      with --token-file FILE, or with --open-page to serve them without one\n";
 
 /// GET and HEAD of a known path; everything else is refused by its status. hyper leaves the body of an answer to HEAD out.
 pub(super) async fn route(request: &Request<Incoming>, endpoint: &Endpoint) -> Response<Content> {
@@ -33,7 +33,7 @@ pub(super) async fn route(request: &Request<Incoming>, endpoint: &Endpoint) -> R
         _ => {}
     }
     if !is_for_us(request, endpoint.address) {
-        let text = "this address is asked under its number or as localhost\n";
+        let text = "Host header rejected: use the IP address or localhost\n";
         return respond(StatusCode::MISDIRECTED_REQUEST, TEXT, text);
     }
     let part = page::part(path);

@@ -164,7 +164,7 @@ impl<F, T: Clone> Reloading<F, T> {
                     }
                     // It may be half replaced: looked at again, with what was read before in force.
                     Err(error) if seen != held.refused => {
-                        tracing::warn!(%error, "changed and not usable; what was read before stays in force");
+                        tracing::warn!(%error, "changed and not usable; the previous content stays in force");
                         held.refused = seen;
                     }
                     Err(_) => {}
@@ -178,7 +178,7 @@ impl<F, T: Clone> Reloading<F, T> {
 /// The token of this moment. Deleting its file is how a token is taken back at once.
 fn token_now(path: &Path) -> Result<Option<Vec<u8>>, SecurityError> {
     if std::fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-        tracing::warn!(file = %path.display(), "the token file is gone: nobody is let in until there is one again");
+        tracing::warn!(file = %path.display(), "the token file is gone: every request is refused until there is one again");
         return Ok(None);
     }
     read_token(path).map(Some)

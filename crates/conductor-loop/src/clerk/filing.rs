@@ -50,7 +50,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         tracing::warn!(
             seq = outcome.seq,
             file = outcome.name,
-            "somebody else's file stands at {}; archiving as {}",
+            "another file exists at {}; archiving as {}",
             outcome.archived_as,
             renamed.archived_as
         );

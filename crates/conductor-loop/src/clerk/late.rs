@@ -67,7 +67,7 @@ impl<R: Fn(Vec<super::Ack>)> Desk<R> {
                 self.places.drafts = Arc::new(made);
                 if !std::mem::replace(&mut self.drafts_told, true) {
                     tracing::warn!(
-                        "somebody removed, replaced or closed {}; it was made again (said once)",
+                        "{} was removed, replaced or closed; it was made again (logged once)",
                         private(DRAFTS)
                     );
                 }
@@ -76,7 +76,7 @@ impl<R: Fn(Vec<super::Ack>)> Desk<R> {
             Err(error) => {
                 if !std::mem::replace(&mut self.drafts_told, true) {
                     let code = Code::StoreFailed.id();
-                    tracing::error!(code, %error, "making {} again (said once)", private(DRAFTS));
+                    tracing::error!(code, %error, "making {} again (logged once)", private(DRAFTS));
                 }
                 false
             }

@@ -180,7 +180,7 @@ fn moved_before(places: &Dirs, taken: &TakenName, outcome: &Outcome) -> io::Resu
         tracing::error!(
             seq = outcome.seq,
             file = outcome.name,
-            "{label}/{name} is missing: the taken file was removed by somebody else before it was archived"
+            "{label}/{name} is missing: another process removed the taken file before it was archived"
         );
     }
     Ok(Placed::There)

@@ -69,8 +69,8 @@ impl Clocks {
         if let Some(jumped) = upkeep.clock.look(look) {
             tracing::warn!(
                 hours = jumped.as_hours(),
-                "the clock went forward by more than --retention: nobody knows how old things are, so what was recorded \
-                 before counts as decided now"
+                "the clock went forward by more than --retention: the age of earlier outcomes is unknown, so they count as \
+                 decided now"
             );
         }
         Ok((now, upkeep))
@@ -193,7 +193,7 @@ fn remove_archived(places: &Dirs, outcome: &Outcome) -> io::Result<()> {
         Some(true) => remove(dir, name)?,
         Some(false) => tracing::warn!(
             seq = outcome.seq,
-            "{label}/{name} is not what was archived there; it is left, and is nobody's from now on"
+            "{label}/{name} is not what was archived there; it is left, and no outcome owns it from now on"
         ),
         None => {}
     }

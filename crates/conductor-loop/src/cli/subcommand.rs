@@ -1,4 +1,4 @@
-//! The subcommands and their arguments, each value parsed where it is written: what reaches `commands` is typed.
+//! The subcommands and their arguments, each value parsed here: the values that reach `commands` are typed.
 
 use super::settings::{Everything, Flags, Judging, Place, Planning};
 use clap::{Args, Subcommand as ClapSubcommand};
@@ -10,10 +10,10 @@ use jiff::Timestamp;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What the program does instead of running the daemon.
+/// The commands other than the daemon.
 #[derive(Debug, ClapSubcommand)]
 pub(super) enum Subcommand {
-    /// How the daemon is, what waits, what was done
+    /// The daemon's status, waiting intents and totals
     Status(Plain),
     /// Exit 0 if the daemon runs and takes files, else 1: for container probes
     Health(Plain),
@@ -21,19 +21,19 @@ pub(super) enum Subcommand {
     List(List),
     /// Everything about one intent: timeline, change of the package, output, error log
     Show(Show),
-    /// The one reason why something waits or failed, and what to do
+    /// The one reason why an intent waits or failed, and the remedy
     Explain(Explain),
-    /// Hands failed intents in again, byte for byte; exit 0, or 1 if one could not be
+    /// Drops failed intents again, byte for byte; exit 0, or 1 if one could not be
     Retry(Retry),
-    /// Starts nothing of a target until it is released; what runs goes on
+    /// Starts no intent of a target until it is released; a current run continues
     Hold(Hold),
-    /// Lets a held target go on
+    /// Releases a held target
     Release(Release),
-    /// Removes old outcomes with their files; without --yes it says what would go
+    /// Removes old outcomes with their files; without --yes only lists them
     Purge(Purge),
     /// The daemon's last log lines
     Logs(Logs),
-    /// What happens now, on a terminal: q quits
+    /// Live view on a terminal: q quits
     Top(Plain),
     /// Hands intents in: temporary file, fsync, rename into the handoff directory
     Submit(Submit),
@@ -41,13 +41,13 @@ pub(super) enum Subcommand {
     Check(Intents<Judging>),
     /// Shows the change of the package that the embedded engine would make; exit 0 or 8
     Plan(Intents<Planning>),
-    /// Shows, exports, imports or makes again the durable state
+    /// Shows, exports, imports or rebuilds the durable state
     #[command(subcommand)]
     State(StateCommand),
     /// Shows the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Looks at everything a daemon would meet, and says what to do; exit 0 or 1
+    /// Checks everything a daemon would need, with remedies; exit 0 or 1
     Doctor(Whole),
     /// Prints the JSON Schema of intents
     Schema,
@@ -55,11 +55,11 @@ pub(super) enum Subcommand {
 
 #[derive(Debug, ClapSubcommand)]
 pub(super) enum StateCommand {
-    /// Where the state is, totals, what is unfinished
+    /// Path of the state, totals, unfinished intents
     Show(Plain),
     /// Writes every outcome as a line of JSON
     Export {
-        /// Where to; standard output if absent
+        /// The file to write; standard output if absent
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
         #[command(flatten)]
@@ -67,13 +67,13 @@ pub(super) enum StateCommand {
     },
     /// Reads an export, or the state file of the Go version
     Import {
-        /// Where from
+        /// The file to read
         #[arg(value_name = "FILE")]
         file: PathBuf,
         #[command(flatten)]
         place: Flags<Place>,
     },
-    /// Makes a damaged, missing or older state again from all that is left of it and from the statuses
+    /// Rebuilds a damaged, missing or older state from its readable records and the statuses
     Rebuild {
         #[command(flatten)]
         place: Flags<Place>,
@@ -82,11 +82,11 @@ pub(super) enum StateCommand {
 
 #[derive(Debug, ClapSubcommand)]
 pub(super) enum ConfigCommand {
-    /// Every setting, its value and where that comes from
+    /// Every setting, its value and its origin
     Show(Whole),
 }
 
-/// The answer's form.
+/// The form of the answer.
 #[derive(Debug, Args)]
 pub(super) struct Form {
     /// Answer in JSON
@@ -94,7 +94,7 @@ pub(super) struct Form {
     pub(super) json: bool,
 }
 
-/// A command that is told nothing but its directory.
+/// A command whose only setting is its directory.
 #[derive(Debug, Args)]
 pub(super) struct Plain {
     #[command(flatten)]
@@ -103,7 +103,7 @@ pub(super) struct Plain {
     pub(super) form: Form,
 }
 
-/// A command that is told everything a daemon is told.
+/// A command with all settings of a daemon.
 #[derive(Debug, Args)]
 pub(super) struct Whole {
     #[command(flatten)]
@@ -133,7 +133,7 @@ pub(super) struct List {
     state: Vec<State>,
     #[command(flatten)]
     narrowed: Narrowed,
-    /// At most so many, 1 to 1000 [50]
+    /// At most this many, 1 to 1000 [50]
     #[arg(long, value_name = "N", value_parser = parse_limit)]
     limit: Option<usize>,
     #[command(flatten)]
@@ -147,7 +147,7 @@ impl List {
     }
 }
 
-/// Which intents, by what is known of them.
+/// Filters for intents.
 #[derive(Debug, Args)]
 struct Narrowed {
     /// Only of this target: NAME or NAMESPACE/NAME
@@ -202,7 +202,7 @@ pub(super) struct Retry {
     pub(super) failed: bool,
     #[command(flatten)]
     narrowed: Narrowed,
-    /// Only say which
+    /// Only list them
     #[arg(long)]
     pub(super) dry_run: bool,
     #[command(flatten)]
@@ -224,7 +224,7 @@ pub(super) struct Hold {
     /// Target: NAME or NAMESPACE/NAME
     #[arg(value_name = "TARGET")]
     pub(super) target: String,
-    /// Why, for whoever looks next
+    /// The reason, for other operators
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub(super) note: String,
     #[command(flatten)]
@@ -249,7 +249,7 @@ pub(super) struct Purge {
     /// Decided before a duration ago (24h) or a time
     #[arg(long, value_name = "TIME", value_parser = parse_moment)]
     pub(super) older_than: Timestamp,
-    /// Do it
+    /// Really remove them
     #[arg(long)]
     pub(super) yes: bool,
     #[command(flatten)]
@@ -260,10 +260,10 @@ pub(super) struct Purge {
 pub(super) struct Logs {
     #[command(flatten)]
     pub(super) place: Flags<Place>,
-    /// At most so many
+    /// At most this many
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub(super) lines: usize,
-    /// And those that come
+    /// Continue with new lines
     #[arg(long)]
     pub(super) follow: bool,
     /// Only lines with this text, such as a file or correlation id
@@ -284,7 +284,7 @@ pub(super) struct Submit {
     pub(super) place: Flags<Place>,
 }
 
-/// Whether the outcome is waited for.
+/// Whether to wait for the outcome.
 #[derive(Debug, Args)]
 pub(super) struct Wait {
     /// Wait for each status and print it; exit 0 or 8

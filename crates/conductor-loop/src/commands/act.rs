@@ -130,7 +130,7 @@ fn archived(handoff: &Dir, row: &Row) -> Result<(IntentName, Vec<u8>), String> {
     let at = row.archived_as.as_deref().and_then(ArchivedAs::parse).ok_or("its file is not kept")?;
     let recorded =
         row.sha256.ok_or("its content was never read, so there is nothing to hold the file against")?;
-    let other = |how: &str| format!("{at} is not what was run: its {how} differs from the record");
+    let other = |how: &str| format!("{at} is not the file that was run: its {how} differs from the record");
     // One byte more than was recorded shows that it is another file; how large that is does not matter.
     let read = handoff
         .sub(at.archive.folder())

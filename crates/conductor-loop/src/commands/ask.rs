@@ -62,7 +62,7 @@ fn without_daemon(config: &Config, question: &Question) -> Result<Answer, Comman
         let message = format!("no daemon has run on {} yet: {failure}", path.display());
         CommandError::hindered(
             message,
-            "Start the daemon; `conductor-loop doctor` looks at what it would meet.",
+            "Start the daemon; `conductor-loop doctor` checks everything that it needs.",
         )
     })?;
     let store = Store::look(&files.dir).map_err(|error| match error {

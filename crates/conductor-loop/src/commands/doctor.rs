@@ -113,7 +113,7 @@ fn settings(config: &Config) -> Finding {
     match (config.may_start(), config.warnings.as_slice()) {
         (Err(error), _) => bad(format!("{} {error}", error.code()), error.code().remedy()),
         (Ok(()), []) => good("nothing is set that has no effect"),
-        (Ok(()), warnings) => warning(warnings.join("; "), "Correct or remove what is named."),
+        (Ok(()), warnings) => warning(warnings.join("; "), "Correct or remove the named setting."),
     }
 }
 
@@ -135,14 +135,14 @@ fn handoff(config: &Config) -> Finding {
         return refused;
     }
     let mode = dir.meta().map_or(0, |meta| meta.mode);
-    let chmod = "chmod 3770 and a group for the producers: then nobody renames what is not theirs.";
+    let chmod = "chmod 3770 and a group for the producers: then each can rename only files of its own.";
     match Renamers::of(mode) {
         Renamers::Nobody => good(format!("{path} can be used (mode {mode:04o})")),
         Renamers::Everybody if !config.fixed.allow_unsafe_handoff => {
             bad(format!("{path} is writable by everybody and not sticky (mode {mode:04o})"), chmod)
         }
         Renamers::Everybody | Renamers::Group => {
-            warning(format!("others may rename what is in {path} (mode {mode:04o})"), chmod)
+            warning(format!("other users may rename entries of {path} (mode {mode:04o})"), chmod)
         }
     }
 }
@@ -301,7 +301,7 @@ fn daemon(config: &Config) -> Finding {
         Ok(None) => return good("none runs here"),
         Ok(Some(Answer::Status(report))) => report,
         Ok(Some(_)) => {
-            return warning("it answers something else than was asked", "Use one version of the program.");
+            return warning("its answer does not match the question", "Use one version of the program.");
         }
         Err(error) => return warning(error.to_string(), error.remedy().to_owned()),
     };
@@ -335,7 +335,7 @@ fn staging(config: &Config) -> Finding {
     match Slots::broken(&staging) {
         Ok(names) if names.is_empty() => good("nothing is left there"),
         Ok(names) => warning(
-            format!("{place} holds what runs left and nobody could remove: {}", names.join(", ")),
+            format!("{place} holds leftovers that could not be removed: {}", names.join(", ")),
             "Look for immutable files (lsattr -R) and mounts in it; the next start removes it.",
         ),
         Err(error) => bad(format!("{place}: {error}"), "Give the daemon's user the directory."),
@@ -371,7 +371,7 @@ fn state(config: &Config) -> Finding {
 /// Whether what is there already is the user's own.
 fn owners(config: &Config) -> Finding {
     match check_owners(config) {
-        Ok(()) => good("what is there belongs to this user"),
+        Ok(()) => good("existing parts belong to this user"),
         Err(unusable) => bad(unusable.to_string(), unusable.code.remedy()),
     }
 }
@@ -413,7 +413,7 @@ fn kernel(_: &Config) -> Finding {
     }
     match cannot_tell_orphans() {
         Some(error) => warning(
-            format!("what leaves the process group of a porch is not found: {error}"),
+            format!("processes that leave the process group of a porch are not found: {error}"),
             "A kernel with CONFIG_PROC_CHILDREN, and /proc mounted.",
         ),
         None => good("openat2, renameat2 and pidfd_open are there"),

@@ -57,7 +57,7 @@ impl CommandError {
     /// A question that was answered with something else.
     pub(super) fn other_version() -> Self {
         Self::hindered(
-            "the daemon answered something else than was asked",
+            "the daemon's answer does not match the question",
             "Use the same version of the program as the daemon's.",
         )
     }

@@ -40,7 +40,7 @@ pub fn state_rebuild(config: &Config) -> Result<Exit, CommandError> {
     let shown = kept.shown()?;
     let dir = &kept.files.dir;
     let (store, how) = match Store::examine(Arc::clone(dir), Behind::Accepted) {
-        Ok(candidate) => (candidate.believe()?, "kept what it held".to_owned()),
+        Ok(candidate) => (candidate.believe()?, "kept all its records".to_owned()),
         Err(StoreError::Missing) => {
             (Store::draft(Arc::clone(dir))?.complete()?, "there was none; begun anew".to_owned())
         }

@@ -151,7 +151,7 @@ impl Reader<'_> {
         Ok(is_off
             .then(|| {
                 let origin = self.origin("security-enabled");
-                format!("--security-enabled=false (from {origin}) switches nothing off: what protects is always on")
+                format!("--security-enabled=false (from {origin}) switches nothing off: the protections are always on")
             })
             .into_iter()
             .collect())

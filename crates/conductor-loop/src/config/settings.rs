@@ -54,7 +54,7 @@ const fn switch(key: &'static str, default: &'static str, help: &'static str) ->
 
 /// The keys of what is not built yet, and what is so instead.
 pub(super) const NOT_BUILT: [(&str, &str); 4] = [
-    ("security-enabled", "there is nothing that it would add; what protects is always on, without a switch"),
+    ("security-enabled", "it would add nothing; the protections are always on, without a switch"),
     (
         "chroot-enabled",
         "the daemon and porch see the whole file system; give the unit or the container a root of its own",
@@ -71,7 +71,7 @@ pub const SETTINGS: &[Setting] = &[
         .variable("CONDUCTOR_PORCH"),
     value("mode", "direct", "MODE", "direct or structured").variable("CONDUCTOR_MODE"),
     value("out", "./out", "DIR", "Where porch writes").variable("CONDUCTOR_OUT_DIR"),
-    switch("once", "false", "Process what is there, drain, exit"),
+    switch("once", "false", "Process the waiting files, drain, exit"),
     value("debounce", "500ms", "TIME", "Quiet time before a file is taken, 0 to 1h")
         .variable("CONDUCTOR_DEBOUNCE")
         .live(),
@@ -109,7 +109,7 @@ pub const SETTINGS: &[Setting] = &[
         .variable("CONDUCTOR_TLS_CLIENT_CA"),
     value("token-file", "", "FILE", "File with the bearer token that API and metrics ask for")
         .variable("CONDUCTOR_TOKEN_FILE"),
-    switch("open-page", "false", "Serve page and API without a token to whoever reaches the address"),
+    switch("open-page", "false", "Serve page and API without a token to every client"),
     switch(
         "kubernetes",
         "auto",

@@ -47,10 +47,7 @@ fn converse(stream: &mut UnixStream, question: &Question) -> io::Result<Answer> 
         asked?;
     }
     if answer.is_empty() {
-        return Err(io::Error::new(
-            io::ErrorKind::ResourceBusy,
-            "the daemon has too many other questions to answer",
-        ));
+        return Err(io::Error::new(io::ErrorKind::ResourceBusy, "the daemon is busy with other requests"));
     }
     serde_json::from_slice(&answer).map_err(io::Error::other)
 }

@@ -57,7 +57,7 @@ impl Desk {
         let mut queue = self.queue();
         if queue.waiting.len() >= WAITING_MAX {
             drop(queue);
-            let text = "the daemon has too many other questions to answer";
+            let text = "the daemon is busy with other requests";
             return tell(
                 &asked.stream,
                 &Answer::Refused(Refused::new(RefusalKind::Busy, text, "Ask again.")),

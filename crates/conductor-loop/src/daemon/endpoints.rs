@@ -70,7 +70,7 @@ fn warnings(config: &Config, security: &admin::Security) -> Vec<String> {
     let is_closed = |endpoint: &Endpoint| page_on(endpoint, config) == admin::Page::Closed;
     let closed = config.fixed.endpoints.iter().any(is_closed).then(|| {
         "page and API stay closed on --listen, because other users reach it too and no token is asked for: give --token-file FILE, or \
-         --open-page to serve them to whoever comes; --metrics-addr and --health-addr say that only those are meant"
+         --open-page to serve them without one; --metrics-addr and --health-addr say that only those are meant"
             .to_owned()
     });
     security.exposed().into_iter().chain(closed).collect()

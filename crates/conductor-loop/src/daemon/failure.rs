@@ -66,7 +66,7 @@ impl Failure {
     pub fn remedy(&self) -> &'static str {
         match self {
             Failure::StateGone { back: true, .. } => {
-                "Start the daemon again: it goes on with what was put back."
+                "Start the daemon again: it continues with the restored state."
             }
             _ => self.code().remedy(),
         }

@@ -193,7 +193,7 @@ impl<'l> Life<'l> {
         self.board.metrics.set_events(true);
         if self.places.dirs.handoff.is_network_file_system() {
             self.events_fail(
-                "a network or user-space file system does not tell of what others do".to_owned(),
+                "a network or user-space file system does not report changes made elsewhere".to_owned(),
             );
         } else if let Some(reason) = self.executor.intake.no_events() {
             self.events_fail(reason.to_owned());

@@ -282,7 +282,7 @@ fn of_place(fact: PlaceFact<'_>) {
         PlaceFact::StagingBack => tracing::info!("the staging directory is in its place again"),
         PlaceFact::PlaceUnusable { reason, path } => {
             let code = reason.code().map(Code::id);
-            tracing::warn!(code, path, "{reason}: nothing can be written there; what leads there waits");
+            tracing::warn!(code, path, "{reason}: it cannot be written; intents for it wait");
         }
         PlaceFact::PlaceMet { reason, words } => {
             let code = reason.code().map(Code::id);

@@ -86,7 +86,7 @@ pub(super) fn recover(
         tracing::warn!(
             left = left.name,
             reason = left.reason,
-            "what a run left in the staging directory cannot be removed; tried again at the next start"
+            "a leftover in the staging directory cannot be removed; tried again at the next start"
         );
     }
     places.dirs.drafts.clear(None).map_err(broken)?;

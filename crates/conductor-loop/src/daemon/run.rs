@@ -93,7 +93,7 @@ fn set_process_up() -> Result<(), Failure> {
         tracing::debug!(%error, "inherited descriptors stay as they are: porch may see them");
     }
     if let Err(error) = conductor_os::process::adopt_orphans() {
-        tracing::warn!(%error, "what leaves the process group of a porch is not found and goes on");
+        tracing::warn!(%error, "processes that leave the process group of a porch are not found and keep running");
     }
     if rustix::process::geteuid().is_root() {
         tracing::warn!("running as root; a user of its own is safer");

@@ -57,7 +57,7 @@ fn with(wanted: Disposition) -> impl Iterator<Item = i32> {
 /// reach.
 pub(super) fn set() -> Result<(), Failure> {
     let fail = |error: io::Error| {
-        Failure::set_up(Code::DirectorySetup, format!("cannot set what signals do: {error}"))
+        Failure::set_up(Code::DirectorySetup, format!("cannot set the handling of signals: {error}"))
     };
     for signal in with(Disposition::Default) {
         conductor_os::raw::default_signal(signal).map_err(fail)?;

@@ -249,7 +249,7 @@ impl Life<'_> {
             return None;
         }
         let code = reason.and_then(NotReady::code).unwrap_or(Code::PackageBusy);
-        let why = reason.map_or_else(|| "what they need is busy".to_owned(), |reason| reason.to_string());
+        let why = reason.map_or_else(|| "their resources are busy".to_owned(), |reason| reason.to_string());
         let left = self.desk.unfinished() + self.desk.sighted();
         Some(End::Hindered(
             code,

@@ -132,7 +132,7 @@ impl Life<'_> {
     fn release(&mut self, key: &TargetKey) -> Result<Durable, Refused> {
         if self.held.remove(key).is_none() {
             let text = format!("{key} is not held");
-            let advice = "`conductor-loop status` shows what is held.";
+            let advice = "`conductor-loop status` shows the held targets.";
             return Err(Refused::new(RefusalKind::NotFound, text, advice));
         }
         self.event(Event::Release(key.clone()));
@@ -181,7 +181,7 @@ fn left_row(name: &[u8], left: &Left) -> Row {
 fn writer_row(file: &WithWriter) -> Row {
     let reason = Reason {
         word: "writer-open".to_owned(),
-        text: "it is taken; somebody has it open for writing, or its text ends too early".to_owned(),
+        text: "it is taken; another process has it open for writing, or its text ends too early".to_owned(),
         advice: "Close the file; after ten debounce times, at least 5s, it is judged as it stands."
             .to_owned(),
     };

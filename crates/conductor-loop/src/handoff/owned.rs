@@ -107,7 +107,7 @@ impl Owned {
         }
         tracing::info!(
             directory = %path.display(),
-            "the mount had opened a private directory for a group (fsGroup); nobody but us may write there again"
+            "the mount had opened a private directory for a group (fsGroup); only the daemon may write there again"
         );
         Ok(())
     }
@@ -195,12 +195,12 @@ impl Owned {
         let has_mode = matches!(meta.kind, Kind::File | Kind::Directory);
         if has_mode && meta.mode & forbidden != 0 && !self.any_mode {
             return Err(refused(format!(
-                "{shown} can be written by others than user {} (mode {:04o}); look at what is in it, then: chmod go-w {shown}",
+                "{shown} can be written by others than user {} (mode {:04o}); inspect its content, then: chmod go-w {shown}",
                 self.us, meta.mode
             )));
         }
         if has_mode && meta.mode & 0o022 != 0 {
-            tracing::warn!(part = %shown, mode = format!("{:04o}", meta.mode), "others may change what is kept here");
+            tracing::warn!(part = %shown, mode = format!("{:04o}", meta.mode), "other users may change its content");
         }
         Ok(())
     }

@@ -138,7 +138,7 @@ impl Slots {
             return Ok(dir);
         }
         if let Ok(aside) = self.set_aside(&name) {
-            tracing::warn!(slot, set_aside = aside, "what the last run left cannot be removed");
+            tracing::warn!(slot, set_aside = aside, "a leftover of the last run cannot be removed");
             return self.staging().ensure(&name, MODE);
         }
         for _ in 0..NAMES_MAX {
@@ -156,7 +156,7 @@ impl Slots {
                 tracing::warn!(
                     slot,
                     used = name,
-                    "what the last run left can neither be removed nor renamed"
+                    "a leftover of the last run can neither be removed nor renamed"
                 );
                 return Ok(dir);
             }

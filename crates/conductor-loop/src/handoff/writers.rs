@@ -41,6 +41,6 @@ pub(super) fn check_writers(config: &Config, path: &Path, handoff: &Dir) -> Resu
         Renamers::Everybody | Renamers::Group => {}
     }
     tracing::warn!(directory = %path.display(), mode = format!("{mode:04o}"),
-        "others may rename what is in the handoff directory; mode 3770 and an owner of its own are safer");
+        "other users may rename entries of the handoff directory; mode 3770 and an owner of its own are safer");
     Ok(())
 }

@@ -63,7 +63,7 @@ impl Filed {
                 if filing == Filing::UnderWay {
                     return None;
                 }
-                format!("{path} is gone: somebody has removed or moved it")
+                format!("{path} is gone: it was removed or moved")
             }
             Err(error) => format!("{path} cannot be read: {error}"),
         };
@@ -150,6 +150,6 @@ fn status(handoff: &Dir, path: &str, outcome: &Outcome) -> io::Result<Found> {
     Ok(if same {
         Found::AsFiled(String::new())
     } else {
-        Found::other("it differs from the record, which is what this shows")
+        Found::other("it differs from the record; this answer shows the record")
     })
 }

@@ -48,7 +48,7 @@ impl Lying {
             ),
             Self::OtherName => Reason::new(
                 "other-name",
-                "it is not named intent-*.json, so it is nobody's business here",
+                "ignored: its name does not match intent-*.json",
                 "Rename it to intent-NAME.json.",
             ),
             Self::Unseen => Reason::new(

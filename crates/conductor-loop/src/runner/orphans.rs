@@ -99,7 +99,7 @@ impl State {
             Ok(adopted) => adopted,
             Err(error) => {
                 // What is known stays known, and the end of the next run looks again.
-                tracing::warn!(%error, "what porch left running cannot be looked for at the moment");
+                tracing::warn!(%error, "processes left by porch cannot be looked for at the moment");
                 return;
             }
         };

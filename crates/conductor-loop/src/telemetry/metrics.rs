@@ -183,7 +183,7 @@ impl Metrics {
                 .gauge("conductor_out_free_bytes", "Free space of the output directory\'s file system.")?,
             log_dropped: make.counter(
                 "conductor_log_dropped_total",
-                "Log lines that were not written because nobody read standard error.",
+                "Log lines that were dropped because standard error was not read.",
             )?,
             log_dropped_seen: AtomicU64::new(0),
             events: make.gauge(

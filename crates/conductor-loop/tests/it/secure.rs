@@ -49,7 +49,7 @@ fn a_token_is_needed_for_what_is_not_health() {
 fn daemon_keeps(daemon: &Running, works: impl Fn() -> bool) {
     wait_until("it says that it keeps the last", || {
         assert!(works());
-        daemon.logged("what was read before stays in force")
+        daemon.logged("the previous content stays in force")
     });
     assert!(works());
 }

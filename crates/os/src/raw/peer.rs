@@ -26,7 +26,9 @@ pub fn peer_uid(socket: impl AsFd) -> io::Result<u32> {
     };
     match answer {
         0 if length == SIZE => Ok(peer.uid),
-        0 => Err(io::Error::new(io::ErrorKind::InvalidData, "the kernel says who asks in another form")),
+        0 => {
+            Err(io::Error::new(io::ErrorKind::InvalidData, "the kernel reports the peer in an unknown form"))
+        }
         _ => Err(io::Error::last_os_error()),
     }
 }

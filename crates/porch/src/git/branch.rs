@@ -85,7 +85,7 @@ impl Target<'_> {
         };
         match work_trees(self.git, self.git_dir).map(|trees| trees.into_iter().find(left)) {
             Ok(Some(tree)) => {
-                let reason = format!("somebody changes branches in {}", tree.path.display());
+                let reason = format!("another process changes branches in {}", tree.path.display());
                 self.git.failed(&["read-tree"], reason, Outlook::Passing)
             }
             Ok(None) => refusal,

@@ -40,7 +40,7 @@ fn staged(git: &Git<'_>, refused: &Refused<'_>) -> Result<Option<String>, PorchE
             match git.run(&log, &[])?.line() {
                 commit if commit.is_empty() => "with changes of its own".to_owned(),
                 commit => format!(
-                    "as it was before {commit}; perhaps somebody changed branches while that was made"
+                    "as it was before {commit}; perhaps another process changed branches while that was made"
                 ),
             }
         }

@@ -181,7 +181,7 @@ impl<'t> Target<'t> {
                 }
                 Ok(_) if moved < MOVES_MAX => moved += 1,
                 Ok(_) => {
-                    let reason = format!("somebody moves {} as fast as we do", self.branch());
+                    let reason = format!("another process keeps moving {}", self.branch());
                     return Err(self.git.failed(&["update-ref"], reason, Outlook::Passing));
                 }
                 // Somebody who does not know our lock committed in between: again, on top of that.

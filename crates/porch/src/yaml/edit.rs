@@ -25,7 +25,7 @@ pub(crate) enum EditError {
     Layout(usize),
     #[error("line {0}: the number stands in text that is folded or escaped; write it as a literal block (|)")]
     Folded(usize),
-    #[error("the result would not be what was meant ({0}); nothing was changed")]
+    #[error("the result would not be the intended one ({0}); nothing was changed")]
     SelfCheck(String),
 }
 

@@ -64,7 +64,7 @@ fn an_intent_waits_for_somebody_who_leaves_the_branch() {
     // Files and index are of the other branch; HEAD follows.
     git(&shop, "repo", &["symbolic-ref", "HEAD", "refs/heads/main"]);
     let run = while_head_becomes(&shop, "other", "-u --no-recurse-submodules", ":");
-    run.refused(75, "somebody changes branches in");
+    run.refused(75, "another process changes branches in");
     porch(&shop, 5, &["--git", "repo", "--branch", "main"]).line();
     shows(&shop, "other", 2);
 }
