@@ -1,10 +1,10 @@
-//! Builds the workspace's programs for whoever measures or attacks them.
+//! Builds the workspace's programs for the measurements and the attacks.
 
 use std::io::{self, Error};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Builds them in a profile of cargo's, and answers where they are.
+/// Builds the programs in a cargo profile and returns their directory.
 pub(crate) fn programs(profile: &str) -> io::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let words = ["build", "--quiet", "--bins", "--workspace", "--profile", profile];
@@ -14,6 +14,6 @@ pub(crate) fn programs(profile: &str) -> io::Result<PathBuf> {
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    // The directory of cargo's dev profile has another name for old times' sake.
+    // cargo names the directory of its dev profile `debug`.
     Ok(target.join(if profile == "dev" { "debug" } else { profile }))
 }

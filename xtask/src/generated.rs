@@ -6,11 +6,11 @@ use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Path below the repository and content of every generated file.
+/// Path (relative to the repository) and content of every generated file.
 pub(crate) fn files() -> io::Result<Vec<(&'static str, Vec<u8>)>> {
     let command = conductor_loop::cli::command();
     let mut man = Vec::new();
-    // Here there is room for the flags that the help leaves out.
+    // The man page has room for the flags that the help hides.
     let whole = command.clone().mut_args(|flag| flag.hide(false));
     clap_mangen::Man::new(whole).render(&mut man)?;
     let completion = |shell: Shell| {
@@ -55,7 +55,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
-/// Writes them all.
+/// Writes every generated file.
 pub(crate) fn write_all() -> io::Result<()> {
     for (path, content) in files()? {
         let path = root().join(path);

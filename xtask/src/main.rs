@@ -1,5 +1,5 @@
-//! What the repository does beyond cargo: `cargo xtask gen` writes what is generated, `cargo xtask proof` attacks the product,
-//! `cargo xtask bench` measures it, `cargo xtask dist` packs it; the tests of this crate fail when a generated file is stale.
+//! Tasks beyond cargo: `cargo xtask gen` writes the generated files, `cargo xtask proof` attacks the product, `cargo
+//! xtask bench` measures it, `cargo xtask dist` packages it; the tests of this crate fail when a generated file is stale.
 
 mod bench;
 mod build;

@@ -30,7 +30,7 @@ fn sources(places: &[&str]) -> Vec<(String, String)> {
     found.iter().map(|path| (name(path), std::fs::read_to_string(path).unwrap())).collect()
 }
 
-/// The modules of the product that a file names, by `use crate::...` or in a path, tests left out.
+/// The modules of the product that a file names, by `use crate::...` or in a path, outside its tests.
 fn named_modules(text: &str) -> BTreeSet<String> {
     let file = syn::parse_file(text).unwrap();
     let mut named = Named::default();
@@ -85,7 +85,7 @@ impl<'a> Visit<'a> for Named {
     }
 
     fn visit_macro(&mut self, called: &'a syn::Macro) {
-        // What a macro is given is no syntax tree; its text must do.
+        // A macro's argument is not parsed as a syntax tree, so its text is searched.
         let text = called.tokens.to_string();
         for rest in text.split("crate :: ").skip(1) {
             let name =
@@ -113,7 +113,7 @@ fn arrows_are_read_from_all_forms_of_use() {
     assert_eq!(named, ["admin", "clerk", "intake", "runner", "store"]);
 }
 
-/// docs/ARCHITECTURE.md draws these arrows: each module may name itself and what is listed.
+/// The arrows of docs/ARCHITECTURE.md: each module may name itself and the listed modules.
 const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     ("cli", &["config", "daemon", "commands", "telemetry"]),
@@ -158,7 +158,7 @@ fn modules_depend_in_one_direction_only() {
         let allowed =
             ARROWS.iter().find(|(name, _)| *name == own).unwrap_or_else(|| panic!("{own} is in no arrow")).1;
         for named in named_modules(&text) {
-            // Names of the crate's root that are no module of it, such as macros, are in no arrow.
+            // Names of the crate's root that are not modules, such as macros, are in no arrow.
             let module = ARROWS.iter().any(|(name, _)| *name == named);
             assert!(
                 !module || named == own || allowed.contains(&named.as_str()),
@@ -247,11 +247,11 @@ fn core_is_pure_and_crates_point_one_way() {
 /// The packages that are part of the product.
 const SHIPPED: [&str; 5] = ["core", "os", "crypto", "porch", "conductor-loop"];
 
-/// Libraries of cryptography, also such as others could bring in.
+/// Cryptographic libraries, including those that other dependencies could bring in.
 const CRYPTO: [&str; 9] =
     ["aws-lc", "ring", "openssl", "boring", "sha1", "sha2", "rustcrypto", "ed25519", "getrandom"];
 
-/// What a manifest says of one dependency: the package's own name, and every feature it asks for.
+/// Each dependency of a manifest: the package's own name, and every feature it enables.
 fn asked_for(manifest: &toml::Table) -> Vec<(String, Vec<String>)> {
     let mut tables: Vec<&toml::Table> = Vec::new();
     let platforms = manifest.get("target").and_then(toml::Value::as_table).into_iter().flatten();
@@ -263,7 +263,7 @@ fn asked_for(manifest: &toml::Table) -> Vec<(String, Vec<String>)> {
     }
     let said = |(key, value): (&String, &toml::Value)| {
         let name = value.get("package").and_then(toml::Value::as_str).unwrap_or(key).to_owned();
-        // A package that is taken from a directory has the name that its own manifest gives.
+        // A package from a directory has the name in its own manifest.
         let features = value.get("features").and_then(toml::Value::as_array).into_iter().flatten();
         let place = value.get("path").into_iter();
         (name, features.chain(place).filter_map(|text| Some(text.as_str()?.to_owned())).collect())
@@ -271,7 +271,7 @@ fn asked_for(manifest: &toml::Table) -> Vec<(String, Vec<String>)> {
     tables.into_iter().flat_map(|table| table.iter().map(said)).collect()
 }
 
-/// Whether a word names a library of cryptography, in the spelling of a package, a feature or a directory.
+/// Whether a word names a cryptographic library, in the spelling of a package, a feature or a directory.
 fn names_crypto(word: &str) -> bool {
     let word = word.to_lowercase().replace('_', "-");
     let is = |name: &str| word.split('/').any(|part| part == name || part.starts_with(&format!("{name}-")));
@@ -297,7 +297,7 @@ fn one_manifest_names_the_crypto_library() {
         }
     }
     assert_eq!(naming, ["crates/crypto/Cargo.toml"]);
-    // The workspace gives the library its version; the certificates that tests make come from it as well.
+    // The workspace sets the library's version; the tests' certificates use it too.
     let named: Vec<String> = asked_for(&read("Cargo.toml"))
         .into_iter()
         .filter(|(name, words)| names_crypto(name) || words.iter().any(|word| names_crypto(word)))
@@ -330,7 +330,7 @@ fn a_crypto_library_is_found_under_any_name() {
     assert!(!found("[dependencies]\ntracing = \"1\"\nrustls = { version = \"1\", features = [\"std\"] }"));
 }
 
-/// The packages that a crate is built with, under their own names even where it renames them.
+/// The packages that a crate is built with, under their own names even if it renames them.
 fn shipped_dependencies(name: &str) -> BTreeSet<String> {
     let text = std::fs::read_to_string(root().join(format!("crates/{name}/Cargo.toml"))).unwrap();
     let manifest: toml::Table = text.parse().unwrap();
@@ -405,7 +405,7 @@ fn the_loop_logs_by_facts_alone() {
     assert!(by_fact > 30, "{by_fact}");
 }
 
-/// A result that is thrown away says why nobody needs it: else a failure goes unseen while the books go on.
+/// A discarded result states why it may be discarded: otherwise a failure goes unseen while the state goes wrong.
 #[test]
 fn results_that_are_thrown_away_say_why() {
     let is_test =
@@ -435,7 +435,7 @@ fn results_that_are_thrown_away_say_why() {
     assert!(thrown > 20, "{thrown}");
 }
 
-/// A claim in a document names the test that holds it up as `(test: name)` or in a column of tests; each must exist.
+/// A claim in a document names its test as `(test: name)` or in a column of tests; each must exist.
 #[test]
 fn documents_name_tests_that_exist() {
     let code: String = sources(&["crates", "xtask/src"]).into_iter().map(|(_, text)| text).collect();
@@ -467,7 +467,7 @@ fn documents_name_tests_that_exist() {
     assert!(named > 50, "the documents name their tests: {named}");
 }
 
-/// A code that no test brings about is a promise nobody has seen kept.
+/// An error code that no test provokes is an untested promise.
 #[test]
 fn every_code_is_brought_about_by_a_test() {
     let is_test = |path: &str| path.contains("/tests/") || path.ends_with("tests.rs");
@@ -477,7 +477,7 @@ fn every_code_is_brought_about_by_a_test() {
         .filter_map(|(path, text)| if is_test(&path) { Some(text) } else { inside(&text) })
         .collect();
     tests += &std::fs::read_to_string(root().join("crates/core/tests/corpus/verdicts.tsv")).unwrap();
-    // Raised where the engine finds its own result wrong: no input brings it about, or the engine has a defect.
+    // Raised when the engine finds its own result wrong: no input provokes it unless the engine has a defect.
     let exempt = [conductor_core::Code::PackageCheckFailed];
     let is_named = |entry: &conductor_core::code::Entry| {
         let variant = format!("Code::{:?}", entry.code);
@@ -524,7 +524,7 @@ fn threats_and_tests_name_each_other() {
     assert!(tests_of.len() > 40, "{}", tests_of.len());
     for (path, text) in &sources {
         for line in text.lines() {
-            // A test whose name begins with ids stands in the row of each.
+            // A test whose name begins with threat ids must be in the row of each.
             let name = line.trim_start().strip_prefix("fn ").and_then(|rest| rest.split('(').next());
             if let Some(name) = name {
                 let ids = name.split('_').map(str::to_uppercase).take_while(|word| is_threat(word));
@@ -556,7 +556,7 @@ fn every_dependency_has_a_reason() {
 
 #[test]
 fn names_of_places_outside_do_not_occur() {
-    // Built from parts, so that this file does not contain them.
+    // Built from parts, so that this file does not contain them itself.
     let words = [["/work", "/"].concat(), ["crates", ".io"].concat(), ["shared", "/design"].concat()];
     let pages = [
         "README.md",

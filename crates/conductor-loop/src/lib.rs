@@ -1,5 +1,5 @@
-//! The adapters around `conductor_core`: each module hides one part of the world. docs/ARCHITECTURE.md has the map
-//! and the direction of dependencies, which a test enforces.
+//! The adapters around `conductor_core`: each module hides one part of the outside world. docs/ARCHITECTURE.md has the
+//! map and the direction of dependencies, which a test enforces.
 
 #![forbid(unsafe_code)]
 

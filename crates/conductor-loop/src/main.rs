@@ -1,4 +1,4 @@
-//! The program: hands its arguments to the command line and its status to the system.
+//! The program: passes its arguments to the command line and its exit status to the system.
 
 use std::process::ExitCode;
 

@@ -1,16 +1,17 @@
-//! The bytes of intents in memory, counted by their type: nobody can hold an intent's bytes without a share of one budget, and
-//! the share is given back with the last reference. Half of the budget is for bytes on their way (read and not yet durable),
-//! half for those that wait in memory although the store has them, so that what waits never keeps the next file from being read.
+//! The bytes of intents in memory, counted by their type: an intent's bytes cannot be held without a share of one budget,
+//! and the share is returned with the last reference. Half of the budget is for bytes on their way (read and not yet
+//! durable), half for those that wait in memory although the store has them, so that waiting bytes never keep the next
+//! file from being read.
 
 use conductor_os::wake::Waker;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// How many bytes of intents may be in memory.
+/// The bound on the bytes of intents in memory.
 #[derive(Debug)]
 pub struct Budget {
-    /// For each half.
+    /// The limit of each half.
     most: usize,
     used: Mutex<Used>,
     reader: OnceLock<Waker>,
@@ -20,24 +21,24 @@ pub struct Budget {
 struct Used {
     under_way: usize,
     kept: usize,
-    /// Whether the reader was told that there is no room.
+    /// Whether the reader was refused and waits.
     waits: bool,
 }
 
 impl Budget {
-    /// A budget of so many bytes in all.
+    /// A budget of `most` bytes in all.
     pub fn new(most: usize) -> Arc<Self> {
         Arc::new(Self { most: most / 2, used: Mutex::default(), reader: OnceLock::new() })
     }
 
-    /// Who is woken when there is room again. One thread reads files, so there is one.
+    /// Sets the reader to wake when there is room again. One thread reads files, so there is one.
     pub fn wakes(&self, reader: Waker) {
-        // A second one would be a second reader, and there is none.
+        // A second call would mean a second reader, and there is none.
         let _ = self.reader.set(reader);
     }
 
-    /// Whether a file of this size may be read now. One that is larger than the budget is read when nothing else is on its way.
-    /// Who is refused is woken when that may have changed.
+    /// Whether a file of this size may be read now. A file larger than the budget is read when no other bytes are on
+    /// their way. A refused reader is woken when the answer may have changed.
     pub fn has_room(&self, size: u64) -> bool {
         let mut used = self.used();
         let fits = usize::try_from(size).is_ok_and(|size| used.under_way.saturating_add(size) <= self.most);
@@ -80,14 +81,14 @@ struct Inner {
 }
 
 impl Payload {
-    /// Bytes that were read, on their way to the store.
+    /// Wraps bytes that were read, on their way to the store.
     pub fn new(bytes: Vec<u8>, budget: &Arc<Budget>) -> Self {
         budget.used().under_way += bytes.len();
         let (bytes, kept) = (bytes.into_boxed_slice(), AtomicBool::new(false));
         Self(Arc::new(Inner { bytes, kept, budget: Arc::clone(budget) }))
     }
 
-    /// They are durable now: whether they may stay in memory as well. If not, whoever holds them lets go.
+    /// The bytes are durable now: returns whether they may also stay in memory. If not, the holder drops them.
     pub fn keep(&self) -> bool {
         let Inner { bytes, kept, budget } = &*self.0;
         let mut used = budget.used();
@@ -153,13 +154,13 @@ mod tests {
         assert_eq!((budget.in_use(), woken(), budget.has_room(60)), ((40, 0), true, true));
         drop(other);
         assert_eq!((budget.in_use(), woken()), ((0, 0), false), "nobody waited");
-        // What is larger than all of it goes alone.
+        // A file larger than the whole budget is read alone.
         assert!(budget.has_room(1_000));
         let large = payload(1_000, &budget);
         assert!(!budget.has_room(0) && !large.keep());
         drop(large);
         assert!(woken());
-        // What may stay in memory makes room for the next.
+        // Bytes that stay in memory make room for the next file.
         let stays = payload(100, &budget);
         assert!(!budget.has_room(1) && stays.keep() && stays.keep() && woken());
         assert_eq!(budget.in_use(), (0, 100));
@@ -169,7 +170,7 @@ mod tests {
         assert_eq!(budget.in_use(), (0, 0));
     }
 
-    /// Whatever the sizes: what is in memory stays within the budget and one file, and every file is read in its turn.
+    /// For all sizes: the bytes in memory stay within the budget and one file, and every file is read in its turn.
     #[test]
     fn bytes_in_memory_stay_within_the_budget_and_nothing_starves() {
         let mut seed = 1_u64;

@@ -1,65 +1,65 @@
-//! How old an outcome is, with a clock that nobody can vouch for. Boards without a battery start years behind, a wrong
-//! clock runs ahead for a while and is set back. What is young is never taken for old, and one wrong moment does not keep
-//! things for ever. The books of the clock are one record of the store; whoever removes, and whoever says what would be
-//! removed, asks the same function.
+//! The age of an outcome, measured with an untrusted clock. Boards without a battery start years behind; a wrong clock
+//! runs ahead for a while and is set back. A young outcome never counts as old, and one wrong reading does not keep
+//! outcomes for ever. The clock book is one record of the store; removal and its dry run ask the same function.
 
 use crate::record::Outcome;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// The clock may be this much behind what was seen before: clocks are adjusted, and threads read them in any order.
+/// Tolerance: the clock may be this much behind the latest reading, because clocks are adjusted and threads read them in
+/// any order.
 const SLACK: SignedDuration = SignedDuration::from_mins(1);
-/// An outcome is kept longer for this many jumps of the clock at most. One that is right again may have been wrong twice;
-/// a program that is started once in a while sees a jump at each start, and still has to remove what is old.
+/// The number of clock jumps that can prolong an outcome's retention. A clock that is right again may have been wrong
+/// twice; a program that is started rarely sees a jump at each start, and must still remove old outcomes.
 const JUMPS_MAX: usize = 3;
 
-/// What the clock has shown.
+/// The history of the clock's readings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClockBook {
-    /// The latest time seen.
+    /// The latest reading.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mark: Option<Timestamp>,
-    /// While the clock is behind that: since when, by itself.
+    /// While the clock is behind the latest reading: the start of that time, by the same clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     behind_since: Option<Timestamp>,
-    /// The last jumps forward, oldest first; one more than count.
+    /// The last jumps forward, oldest first; one more than can prolong a retention.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     jumps: Vec<Jump>,
 }
 
-/// The clock went forward by more than things are kept.
+/// A move of the clock forward by more than the retention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Jump {
-    /// The time it went to.
+    /// The reading after the jump.
     to: Timestamp,
-    /// The last number used before.
+    /// The last sequence number used before the jump.
     after_seq: u64,
 }
 
-/// One look at the clock.
+/// One reading of the clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Look {
-    /// What it shows.
+    /// The clock's reading.
     pub now: Timestamp,
-    /// What it should show, by another clock, if this process has looked before.
+    /// The expected reading, by the monotonic clock, if this process has read the clock before.
     pub expected: Option<Timestamp>,
-    /// How long things are kept.
+    /// The retention time.
     pub retention: SignedDuration,
-    /// The last number used.
+    /// The last sequence number used.
     pub last_seq: u64,
 }
 
-/// Until when things are kept that is decided before.
+/// The limit of the retention.
 #[derive(Debug, Clone, Copy)]
 pub struct Bound {
-    /// What was decided before this may go.
+    /// Outcomes decided before this may be removed.
     pub before: Timestamp,
-    /// What the clock shows.
+    /// The clock's reading.
     pub now: Timestamp,
 }
 
 impl ClockBook {
-    /// Writes down what the clock shows. Answers by how much it jumped forward, if that was by more than things are kept.
+    /// Records a reading. Returns the size of a jump forward, if it was larger than the retention.
     pub fn look(&mut self, look: Look) -> Option<SignedDuration> {
         let Look { now, expected, retention, last_seq } = look;
         let leap = expected.or(self.mark).map_or(SignedDuration::ZERO, |then| now.duration_since(then));
@@ -73,7 +73,7 @@ impl ClockBook {
             Some(mark) if now < mark => {
                 let since = self.behind_since.map_or(now, |since| since.min(now));
                 self.behind_since = Some(since);
-                // For as long as things are kept it has gone on from there: the mark was wrong, not the clock.
+                // The clock has advanced for a whole retention from there: the latest reading was wrong, not the clock.
                 if now.duration_since(since) > retention {
                     (self.mark, self.behind_since) = (Some(now), None);
                 }
@@ -83,34 +83,34 @@ impl ClockBook {
         jumped.then_some(leap)
     }
 
-    /// Since when an outcome counts as decided that says it was decided then, if that is another moment: the clock was
-    /// behind, so it was in truth decided after the latest time seen.
+    /// The moment from which an outcome decided at `finished_at` ages, if it is another one: with the clock behind, it
+    /// was in truth decided after the latest reading.
     pub fn kept_since(&self, finished_at: Timestamp) -> Option<Timestamp> {
         self.mark.filter(|mark| mark.duration_since(finished_at) > SLACK)
     }
 
-    /// Whether an outcome is old. Of the moments it may have been decided at, the latest counts that is not still to come;
-    /// where all are, the clock is or was wrong, and what it said then.
+    /// Whether an outcome is old. Of the moments at which it may have been decided, the latest one not in the future
+    /// counts; if all are in the future, the clock is or was wrong, and its reading at the decision counts.
     pub fn is_old(&self, outcome: &Dated, bound: Bound) -> bool {
         let Bound { before, now } = bound;
         let own = [Some(outcome.finished_at), outcome.kept_since].into_iter().flatten();
         let decided = own.filter(|at| *at <= now).max().unwrap_or(outcome.finished_at);
         let after = || self.jumps.iter().filter(|jump| jump.after_seq >= outcome.seq);
         let jumped = if after().count() > JUMPS_MAX { None } else { after().map(|jump| jump.to).max() };
-        // A jump to a time still to come was undone.
+        // A jump to a time in the future was undone.
         let decided = jumped.filter(|to| *to <= now).map_or(decided, |to| to.max(decided));
         decided < before
     }
 }
 
-/// The part of an outcome that says how old it is.
+/// The fields of an outcome that determine its age.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub struct Dated {
-    /// Its number.
+    /// Sequence number.
     pub seq: u64,
-    /// When it was decided, by the clock of that moment.
+    /// The time of the decision, by the clock of that moment.
     pub finished_at: Timestamp,
-    /// A later moment from which its age counts.
+    /// A later moment from which the outcome ages, if any.
     #[serde(default)]
     pub kept_since: Option<Timestamp>,
 }
@@ -134,7 +134,7 @@ mod tests {
         "2026-11-23T00:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_hours(day * DAY)
     }
 
-    /// An installation: starts and decisions by days of the clock, each start in a process of its own.
+    /// An installation: starts and decisions at days of the clock, each start in a process of its own.
     #[derive(Default)]
     struct Machine {
         book: ClockBook,
@@ -148,7 +148,7 @@ mod tests {
             self.book.look(look).is_some()
         }
 
-        /// Starts, and decides one.
+        /// Starts the daemon, which decides one outcome.
         fn decide(mut self, now: i64) -> Self {
             self.start(now);
             let kept_since = self.book.kept_since(day(now));
@@ -157,7 +157,7 @@ mod tests {
             self
         }
 
-        /// Starts and removes; the numbers that go.
+        /// Starts the daemon and removes old outcomes; returns their numbers.
         fn sweep(&mut self, now: i64) -> Vec<u64> {
             self.start(now);
             let bound = Bound { before: day(now) - KEEP, now: day(now) };
@@ -176,13 +176,13 @@ mod tests {
             assert_eq!(machine.sweep(6), NONE, "{behind}");
             assert_eq!(machine.sweep(8), [1], "{behind}: one retention later");
         }
-        // Seen right before: what is decided behind that counts from the latest time seen.
+        // A daemon has just seen the latest reading: an outcome decided behind it ages from that reading.
         let mut machine = Machine::default().decide(0).decide(-YEARS);
         assert_eq!(machine.sweep(1), NONE);
         assert_eq!(machine.sweep(-YEARS + 1), NONE, "behind again");
         assert_eq!(machine.sweep(6), NONE);
         assert_eq!(machine.sweep(8), [1, 2]);
-        // Behind for longer than things are kept, then right.
+        // The clock is behind for longer than the retention, then right.
         let mut machine = Machine::default().decide(0).decide(-YEARS).decide(-YEARS + 6).decide(-YEARS + 9);
         assert_eq!(machine.sweep(10), NONE);
     }
@@ -203,7 +203,7 @@ mod tests {
             assert_eq!(machine.sweep(0), old, "{histories:?}");
             machine.outcomes.retain(|one| !old.contains(&one.seq));
             assert_eq!(machine.sweep(8), NONE);
-            // Who removes what is older than a later moment means it.
+            // A purge up to a later moment keeps to its own bound.
             let bound = Bound { before: day(YEARS + 1), now: day(9) };
             assert!(machine.book.is_old(&machine.outcomes[0], bound));
         }
@@ -238,7 +238,7 @@ mod tests {
         let kept = book.kept_since(day(-YEARS));
         assert_eq!(kept, Some(day(60)));
         assert!(book.look(look(61, -YEARS)).is_some());
-        // What is a moment behind is adjusted, not wrong.
+        // A clock that is a moment behind was adjusted, not wrong.
         assert_eq!(book.kept_since(day(61) - SignedDuration::from_secs(59)), None);
     }
 

@@ -1,5 +1,5 @@
-//! The stable codes of everything that can be refused or go wrong. A code never changes its meaning;
-//! docs/ERRORS.md is generated from this table, so the page is complete by construction.
+//! The stable codes of every refusal and failure. A code never changes its meaning; docs/ERRORS.md is generated from this
+//! table, so the page is complete by construction.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ pub struct Entry {
     pub title: &'static str,
     /// What happened.
     pub meaning: &'static str,
-    /// What to do about it.
+    /// The operator's remedy.
     pub remedy: &'static str,
 }
 
@@ -32,7 +32,7 @@ macro_rules! codes {
             pub const fn id(self) -> &'static str { match self { $(Self::$variant => $id,)* } }
             /// The short name, e.g. `out-of-range`.
             pub const fn title(self) -> &'static str { match self { $(Self::$variant => $title,)* } }
-            /// What an operator does about it.
+            /// The operator's remedy.
             pub const fn remedy(self) -> &'static str { match self { $(Self::$variant => $remedy,)* } }
         }
     };

@@ -1,4 +1,4 @@
-//! A SHA-256 value. The hashing itself is the adapter's work; here it is only a name for bytes.
+//! A SHA-256 value. The adapter computes it; this crate only stores, compares and prints it.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

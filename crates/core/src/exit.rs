@@ -1,12 +1,12 @@
-//! Exit statuses of `conductor-loop`, in one table. Scripts and the service manager decide by them; a status never changes
+//! Exit statuses of `conductor-loop`, in one table. Scripts and the service manager act on them; a status never changes
 //! its meaning.
 
-/// How the process ends.
+/// The exit status of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exit {
-    /// All good; also when only interrupted work is left for the next run.
+    /// Success; also when only interrupted work is left for the next run.
     Good = 0,
-    /// Set-up failed, or a command could not do what it was asked.
+    /// Set-up failed, or a command could not be carried out.
     SetUp = 1,
     /// The command line or configuration is wrong.
     Usage = 2,
@@ -17,7 +17,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// The number that the system is given.
+    /// The number passed to the system.
     pub const fn status(self) -> u8 {
         self as u8
     }

@@ -48,7 +48,7 @@ pub enum IntentFact<'f> {
         /// Which start it was.
         attempt: u32,
     },
-    /// A run ended, or its start did not come about.
+    /// A run ended, or its start did not happen.
     RunEnded {
         /// The intent.
         claim: &'f Claim,
@@ -230,7 +230,7 @@ pub enum DaemonFact<'f> {
     IntakeWorks,
     /// The clerk committed a batch.
     Committed {
-        /// How long it took.
+        /// Duration of the run.
         took: Duration,
         /// Records in it.
         records: usize,
@@ -239,7 +239,7 @@ pub enum DaemonFact<'f> {
     Handled {
         /// Its kind.
         input: &'static str,
-        /// How long that took.
+        /// Duration of the commit.
         took: Duration,
     },
     /// The daemon's own books are wrong.

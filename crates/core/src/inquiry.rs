@@ -1,5 +1,5 @@
-//! What an operator asks and is answered: the same documents over the local socket, in the JSON API, and from the store
-//! alone when no daemon runs. Types only; who fills them in is the adapters' business.
+//! Questions of an operator and their answers: the same documents over the local socket, in the JSON API, and from the
+//! store alone when no daemon runs. Types only; the adapters fill them in.
 
 use crate::code::Code;
 use crate::digest::Digest;
@@ -8,81 +8,81 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Rows in one answer at most.
+/// The largest number of rows in one answer.
 pub const ROWS_MAX: usize = 1_000;
-/// Rows in an answer when nobody says how many.
+/// The number of rows in an answer when the question names none.
 pub const ROWS_DEFAULT: usize = 50;
 
-/// What is asked.
+/// A question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Question {
-    /// How it is.
+    /// The daemon's status.
     Status,
-    /// Which intents there are.
+    /// The intents of a selection.
     List(Selection),
     /// Everything about one intent.
     Show {
-        /// Its number, or its file's name.
+        /// Its sequence number, or its file's name.
         of: String,
     },
-    /// The one reason why something waits or failed.
+    /// The one reason why an intent waits or failed.
     Explain {
-        /// A number, a file's name, or a target.
+        /// A sequence number, a file's name, or a target.
         of: String,
     },
-    /// Start nothing of a target until it is released.
+    /// Starts no intent of a target until the target is released.
     Hold {
         /// `NAMESPACE/TARGET`, or the target alone where it is unambiguous.
         target: String,
-        /// Why, for whoever looks next.
+        /// The reason, for other operators.
         note: String,
     },
-    /// Let a held target go on.
+    /// Releases a held target.
     Release {
-        /// As for `Hold`.
+        /// `NAMESPACE/TARGET`, or the target alone where it is unambiguous.
         target: String,
     },
-    /// Remove outcomes and their files that are older than this.
+    /// Removes outcomes older than a moment, and their files.
     Purge {
-        /// Outcomes decided before.
+        /// Outcomes decided before this are removed.
         before: Timestamp,
-        /// Otherwise it is only said what would go.
+        /// `false`: dry run, which only reports the outcomes it would remove.
         really: bool,
     },
     /// The daemon's last log lines.
     Logs {
-        /// Only lines behind this one; 0: from the first that is kept.
+        /// Only lines with a higher number than this; 0: from the first line kept.
         after: u64,
-        /// At most so many, the newest.
+        /// At most this many lines, the newest.
         most: usize,
     },
 }
 
 impl Question {
-    /// Whether it changes something: then it is answered only on the local socket.
+    /// Whether the question changes state: then it is answered only on the local socket.
     pub fn changes_something(&self) -> bool {
         matches!(self, Self::Hold { .. } | Self::Release { .. } | Self::Purge { really: true, .. })
     }
 }
 
-/// Which intents, newest first.
+/// A selection of intents, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Selection {
-    /// In one of these states; empty: in any.
+    /// Intents in one of these states; empty: in any.
     pub states: Vec<State>,
-    /// Of this target: `NAMESPACE/TARGET`, or the target alone.
+    /// Intents of this target: `NAMESPACE/TARGET`, or the target alone.
     pub target: Option<String>,
-    /// Whose file's name or correlation id contains this.
+    /// Intents whose file name or correlation id contains this.
     pub text: Option<String>,
-    /// Which failed with this code.
+    /// Intents that failed with this code.
     pub code: Option<Code>,
-    /// Decided, or seen, at this time or later.
+    /// Intents decided, or seen, at this time or later.
     pub since: Option<Timestamp>,
-    /// Finished ones with a lower number than this: the next page.
+    /// Finished intents with a lower number than this: the next page.
     pub before: Option<u64>,
-    /// At most so many.
+    /// At most this many rows.
     pub most: usize,
 }
 
@@ -101,18 +101,18 @@ impl Default for Selection {
 }
 
 impl Selection {
-    /// Whether intents of this state are wanted.
+    /// Whether the selection includes intents of this state.
     pub fn wants(&self, state: State) -> bool {
         self.states.is_empty() || self.states.contains(&state)
     }
 
-    /// Whether this row, of which only number, state and target are known yet, may be wanted.
+    /// Whether the selection may include this row, of which only number, state and target are known yet.
     pub fn may_take_more(&self, row: &Row) -> bool {
         let known = Self { states: self.states.clone(), target: self.target.clone(), ..Self::default() };
         self.code.is_none() && known.takes(row)
     }
 
-    /// Whether this row is wanted.
+    /// Whether the selection includes this row.
     pub fn takes(&self, row: &Row) -> bool {
         let target = |wanted: &String| {
             row.target.as_ref().is_some_and(|target| {
@@ -131,7 +131,7 @@ impl Selection {
     }
 }
 
-/// Where an intent stands, as an operator sees it.
+/// The state of an intent, as an operator sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
@@ -146,10 +146,10 @@ pub enum State {
 }
 
 impl State {
-    /// All of them, in the order of an intent's way.
+    /// All states, in the order in which an intent passes them.
     pub const ALL: [Self; 4] = [Self::Waiting, Self::Running, Self::Done, Self::Failed];
 
-    /// As it is written.
+    /// The state's word.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
@@ -176,14 +176,14 @@ impl fmt::Display for State {
 pub struct Reason {
     /// A word of a closed list (docs/FORMATS.md).
     pub word: String,
-    /// A sentence.
+    /// An explanation in one sentence.
     pub text: String,
-    /// What to do.
+    /// Advice for the operator.
     pub advice: String,
 }
 
 impl Reason {
-    /// One with these words.
+    /// A reason with these words.
     pub fn new(word: &str, text: impl Into<String>, advice: &str) -> Self {
         Self { word: word.to_owned(), text: text.into(), advice: advice.to_owned() }
     }
@@ -192,68 +192,68 @@ impl Reason {
 /// One intent in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
-    /// Its number; none while it is not taken.
+    /// Sequence number; `None` until the file is taken.
     pub seq: Option<u64>,
     /// Its file's name.
     pub file: String,
-    /// Where it stands.
+    /// The state of the intent.
     pub state: State,
-    /// `NAMESPACE/TARGET`, where the content was accepted.
+    /// `NAMESPACE/TARGET`, if the content was accepted.
     pub target: Option<String>,
-    /// Found in log, status and here.
+    /// The identifier that log, status and this row share.
     pub correlation_id: Option<String>,
-    /// Digest of its bytes, where they were read.
+    /// Digest of its bytes, if they were read.
     pub sha256: Option<Digest>,
-    /// Its bytes in number, where they were counted.
+    /// Size in bytes, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
-    /// When it was seen, taken, started or decided, by its state.
+    /// The time at which it was seen, taken, started or decided, according to its state.
     pub at: Option<Timestamp>,
-    /// Starts of porch.
+    /// Number of starts of porch.
     pub attempts: u32,
-    /// Of the last run.
+    /// Duration of the last run.
     pub duration_ms: Option<u64>,
-    /// Of a failure.
+    /// The code of a failure.
     pub error_code: Option<Code>,
-    /// Of a duplicate.
+    /// The success that a duplicate repeats.
     pub duplicate_of: Option<u64>,
-    /// Where the file is.
+    /// The archived file.
     pub archived_as: Option<String>,
-    /// Why it waits or failed, or how it was done.
+    /// Why it waits or failed, or how it succeeded.
     pub reason: Reason,
 }
 
-/// A list of intents: unfinished ones in the order in which they would start, then finished ones, newest first.
+/// A list of intents: unfinished ones in their expected order of start, then finished ones, newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listing {
     /// The rows.
     pub intents: Vec<Row>,
-    /// Whether there are more than were asked for.
+    /// Whether more intents match than the question asked for.
     pub more: bool,
-    /// For `before` in the next question, where finished ones were left out.
+    /// The value of `before` for the next question, if finished intents were left out.
     pub next_before: Option<u64>,
 }
 
 /// Everything about one intent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shown {
-    /// As in the list.
+    /// The intent's row.
     pub intent: Row,
-    /// What it asks for, where it was accepted.
+    /// The request, if it was accepted.
     pub asked: Option<Asked>,
-    /// Bytes of the file.
+    /// Size in bytes.
     pub size: u64,
     /// Owner of the file, a user id.
     pub uid: Option<u32>,
     /// `direct` or `structured`.
     pub mode: Option<String>,
-    /// What ran it.
+    /// The program or engine that ran it.
     pub porch_path: Option<String>,
-    /// What happened when.
+    /// The events of its life, oldest first.
     pub timeline: Vec<Moment>,
-    /// The starts of porch that are known.
+    /// The known starts of porch.
     pub runs: Vec<RunRecord>,
-    /// What porch printed, scrubbed.
+    /// The output of porch, scrubbed.
     pub output: String,
     /// The change of the package as a unified diff.
     pub diff: String,
@@ -261,84 +261,84 @@ pub struct Shown {
     pub error_log: Option<String>,
     /// The intent's text, scrubbed, while its file is kept.
     pub content: Option<String>,
-    /// What of its archived file, error log and status is gone or not as it was filed, and is not shown, a sentence each.
+    /// Which of archived file, error log and status is missing or altered and therefore not shown; one sentence each.
     #[serde(default)]
     pub not_as_filed: Vec<String>,
-    /// Other intents that came under the same name, newest first.
+    /// Other intents with the same file name, newest first.
     pub same_name: Vec<Row>,
 }
 
-/// One moment of an intent's life.
+/// One event in an intent's life.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moment {
-    /// When.
+    /// The time of the event.
     pub at: Timestamp,
-    /// What happened.
+    /// The event.
     pub what: String,
 }
 
-/// The one reason why something waits or failed.
+/// The one reason why an intent waits or failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explained {
-    /// What was asked about.
+    /// The number, name or target asked about.
     pub of: String,
     /// The answer.
     pub reason: Reason,
-    /// The intent that the answer is about.
+    /// The intent that the answer concerns.
     pub intent: Option<Row>,
     /// Unfinished intents of the target behind that one.
     pub waiting_behind: usize,
 }
 
-/// How the daemon is.
+/// The daemon's status.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusReport {
     /// Version of the program.
     pub version: String,
     /// Whether a daemon runs.
     pub running: bool,
-    /// Its process number.
+    /// The daemon's process id.
     pub pid: Option<u32>,
-    /// When it started.
+    /// The time of its start.
     pub started_at: Option<Timestamp>,
-    /// Whether new files are taken.
+    /// Whether the daemon takes new files.
     pub ready: bool,
-    /// Why not: words of a closed list.
+    /// The reasons for not being ready: words of a closed list.
     pub not_ready: Vec<String>,
-    /// Since when; none: it is ready.
+    /// The time since which it has not been ready; `None`: it is ready.
     #[serde(default)]
     pub not_ready_since: Option<Timestamp>,
     /// Absolute path of the handoff directory.
     pub handoff: String,
     /// Absolute path of the output directory.
     pub out: String,
-    /// What runs intents.
+    /// The program or engine that runs intents.
     pub porch_path: String,
     /// `direct` or `structured`.
     pub mode: String,
-    /// Concurrent runs of porch.
+    /// Number of concurrent runs of porch.
     pub workers: usize,
-    /// Why the kernel's events do not tell of new files, so that the directory is listed instead; none: they do.
+    /// Why the kernel reports no new files, so that the directory is listed instead; `None`: it reports them.
     #[serde(default)]
     pub no_events: Option<String>,
-    /// Entries of the handoff directory that cannot be taken, and are tried again.
+    /// Entries of the handoff directory that cannot be taken and are retried.
     #[serde(default)]
     pub left: u64,
-    /// Names seen in the handoff directory and not taken.
+    /// Names seen in the handoff directory and not yet taken.
     pub sighted: u64,
-    /// Intents taken that porch does not run for yet.
+    /// Taken intents whose porch is not running yet.
     pub waiting: u64,
-    /// Seconds since the oldest of these was taken.
+    /// Seconds since the oldest waiting intent was taken.
     pub oldest_waiting_s: Option<u64>,
-    /// Runs of porch under way.
+    /// Runs of porch in progress.
     pub active: u64,
-    /// Outcomes with status success since the store began, duplicates included.
+    /// Outcomes with status success since the store was created, duplicates included.
     pub processed: u64,
-    /// Of these, repetitions of an earlier one.
+    /// Outcomes that repeat an earlier success.
     pub duplicates: u64,
     /// Outcomes with status failed.
     pub failed: u64,
-    /// The last number given.
+    /// The last sequence number given.
     pub last_seq: u64,
     /// Targets that an operator holds.
     pub held: Vec<Held>,
@@ -351,54 +351,54 @@ pub struct StatusReport {
 pub struct Held {
     /// `NAMESPACE/TARGET`
     pub target: String,
-    /// Since when.
+    /// The start of the hold.
     pub since: Timestamp,
-    /// By whom, a user id as the kernel attests it.
+    /// The user id of the operator, attested by the kernel.
     pub uid: u32,
-    /// Why, in the operator's words.
+    /// The reason, in the operator's words.
     pub note: String,
 }
 
-/// What a purge removed, or would.
+/// The result of a purge or its dry run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Purged {
-    /// Outcomes.
+    /// Number of outcomes.
     pub outcomes: u64,
-    /// Of these, failures.
+    /// Number of failures among them.
     pub failed: u64,
-    /// Whether they are being removed.
+    /// Whether the outcomes are removed; `false`: dry run.
     pub really: bool,
 }
 
-/// The numbers of one moment, which the page draws. Totals count from the start of the process.
+/// The figures of one moment for the page's charts. Totals count from the start of the process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pulse {
     /// Milliseconds since 1970.
     pub at_ms: i64,
-    /// Whether new files are taken.
+    /// Whether the daemon takes new files.
     pub ready: bool,
     /// Outcomes with status success.
     pub processed: u64,
     /// Outcomes with status failed.
     pub failed: u64,
-    /// Runs under way.
+    /// Runs in progress.
     pub active: i64,
-    /// Intents taken that wait.
+    /// Taken intents that wait.
     pub waiting: i64,
-    /// Files seen and not taken.
+    /// Files seen and not yet taken.
     pub sighted: i64,
-    /// Outcomes whose way from taking to status was timed.
+    /// Outcomes whose time from taking to status was measured.
     pub timed: u64,
-    /// Milliseconds of these ways.
+    /// The sum of these times in milliseconds.
     pub timed_ms: f64,
 }
 
 /// Log lines, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLines {
-    /// The lines as they were written.
+    /// The lines as written.
     pub lines: Vec<String>,
-    /// Number of the last line: `after` in the next question.
+    /// Number of the last line: the value of `after` for the next question.
     pub last: u64,
 }
 
@@ -460,9 +460,9 @@ pub struct Refused {
     /// Which of the closed list; on the wire its word.
     #[serde(rename = "word")]
     pub kind: RefusalKind,
-    /// What was asked, and why it has no answer.
+    /// The question, and why it has no answer.
     pub text: String,
-    /// What to do.
+    /// Advice for the operator.
     pub advice: String,
 }
 
@@ -473,30 +473,30 @@ impl Refused {
     }
 }
 
-/// What is answered.
+/// An answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
-    /// To `Status`.
+    /// Answers `Status`.
     Status(Box<StatusReport>),
-    /// To `List`.
+    /// Answers `List`.
     List(Listing),
-    /// To `Show`.
+    /// Answers `Show`.
     Show(Box<Shown>),
-    /// To `Explain`.
+    /// Answers `Explain`.
     Explain(Box<Explained>),
-    /// To `Hold`: it is durable.
+    /// Answers `Hold`: the hold is durable.
     Held(Held),
-    /// To `Release`: likewise.
+    /// Answers `Release`: the release is durable.
     Released {
-        /// The target.
+        /// The released target.
         target: String,
     },
-    /// To `Purge`.
+    /// Answers `Purge`.
     Purged(Purged),
-    /// To `Logs`.
+    /// Answers `Logs`.
     Logs(LogLines),
-    /// There is no answer.
+    /// The question has no answer.
     Refused(Refused),
 }
 

@@ -1,5 +1,5 @@
-//! The decisions of conductor-loop. Pure: no files, no clock, no threads, no environment, no randomness.
-//! Adapters perform what is decided here and report back; a test in the workspace keeps this crate pure.
+//! The decisions of conductor-loop. Pure: no files, no clock, no threads, no environment, no randomness. Adapters carry
+//! out the decisions and report back; a test in the workspace keeps this crate pure.
 
 #![forbid(unsafe_code)]
 

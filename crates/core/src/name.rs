@@ -1,5 +1,5 @@
-//! Which file names are intents, and the names derived from one. A name that passed here can be joined
-//! to a directory without any further check: it holds no slash, no `..` and no byte that needs escaping.
+//! The rules for intent file names, and the names derived from them. An accepted name can be joined to a directory
+//! without any further check: it has no slash, no `..` and no byte that needs escaping.
 
 use crate::digest::hex;
 
@@ -8,14 +8,14 @@ pub const MIDDLE_MAX: usize = 200;
 const PREFIX: &[u8] = b"intent-";
 const SUFFIX: &[u8] = b".json";
 
-/// What a directory entry's name says about it.
+/// The verdict on a directory entry's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NameVerdict {
-    /// Not ours: never touched.
+    /// Not an intent name: the entry is never touched.
     Ignore,
     /// A well-formed intent name.
     Intent(IntentName),
-    /// Looks like an intent (`intent-*.json`) but breaks the rule: taken, refused, filed under a derived name.
+    /// Looks like an intent (`intent-*.json`) but breaks the rules: taken, refused, filed under a derived name.
     Refused(RefusedName),
 }
 
@@ -23,7 +23,7 @@ pub enum NameVerdict {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IntentName(String);
 
-/// A name that must not be used as it is; the raw bytes are kept for the log.
+/// A name that must not be used in a path; the raw bytes are kept for the log.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RefusedName(Vec<u8>);
 
@@ -58,39 +58,39 @@ impl IntentName {
 }
 
 impl RefusedName {
-    /// The raw bytes as they stood in the directory.
+    /// The raw bytes of the name in the directory.
     pub fn raw(&self) -> &[u8] {
         &self.0
     }
 
-    /// A name to file it under. It does not begin with `intent-`, so it never collides with a real intent;
-    /// the caller supplies a digest of the raw name.
+    /// A safe name to file it under. It does not begin with `intent-`, so it never collides with a real intent; the
+    /// caller supplies a digest of the raw name.
     pub fn derived(&self, digest_of_raw: &crate::Digest) -> String {
         format!("badname-{}.json", digest_of_raw.short())
     }
 }
 
-/// How a taken file is called in the private directory until its outcome is filed. The raw name survives byte for
-/// byte, also when it is invalid or 255 bytes long, because recovery needs it.
+/// The name of a taken file in the private directory until its outcome is filed. The raw name survives byte for byte,
+/// even when it is invalid or 255 bytes long, because recovery needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TakenName {
     /// Sequence number.
     pub seq: u64,
-    /// The name it had in the handoff directory.
+    /// The file's name in the handoff directory.
     pub raw: Box<[u8]>,
 }
 
-/// Where a taken file lies below taken/.
+/// The place of a taken file below taken/.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TakenAt {
     /// `SEQ.NAME`, for well-formed names.
     Entry(String),
-    /// In a directory `SEQ` of its own, under its raw name.
+    /// A directory `SEQ` that holds the file under its raw name.
     Nested(String),
 }
 
 impl TakenName {
-    /// Its place below taken/.
+    /// The file's place below taken/.
     pub fn place(&self) -> TakenAt {
         match judge(&self.raw) {
             NameVerdict::Intent(name) => TakenAt::Entry(format!("{}.{}", self.seq, name.as_str())),
@@ -98,7 +98,7 @@ impl TakenName {
         }
     }
 
-    /// Reads the name of an entry of taken/ that is no directory.
+    /// Parses the name of an entry of taken/ that is not a directory.
     pub fn parse(entry: &str) -> Option<Self> {
         let (seq, raw) = entry.split_once('.')?;
         Some(Self { seq: seq.parse().ok()?, raw: raw.as_bytes().into() })
@@ -115,9 +115,9 @@ pub fn error_log_name(archived: &str) -> String {
     format!("{archived}.error.log")
 }
 
-/// The names under which a file may be archived, in the order in which they are tried: its own, then with its sequence
-/// number before the extension, then with a count behind that. They do not end: any of them may be somebody's, because
-/// each is also a legal name of an intent.
+/// The possible names of an archived file, in order of preference: its own, then with its sequence number before the
+/// extension, then with a counter after that number. The sequence is endless: any of them may be taken, because each is
+/// also a legal name of an intent.
 pub fn archive_names(name: &str, seq: u64) -> impl Iterator<Item = String> {
     let (stem, end) = name.strip_suffix(".json").map_or((name, ""), |stem| (stem, ".json"));
     let counted = (2_u64..).map(move |count| format!("{stem}.{seq}.{count}{end}"));

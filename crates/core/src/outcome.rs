@@ -5,67 +5,67 @@ use crate::ready::NotReady;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// The ways a run ends. Each is its own thing; none is guessed from text.
+/// The ways a run ends. Each is a variant of its own; none is inferred from text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
     /// porch exited by itself with this status.
     Exited(i32),
-    /// A signal that we did not send ended it.
+    /// It was ended by a signal that the daemon did not send.
     Signalled(i32),
-    /// It was stopped because its time was up; `killed` when TERM was not enough.
+    /// It was stopped at its time limit; `killed` when TERM was not enough.
     TimedOut {
         /// The limit that was exceeded.
         limit: Duration,
         /// Whether KILL was needed.
         killed: bool,
     },
-    /// It never started, and would not start later either.
+    /// It never started, and a later try would not start either.
     NotStarted {
         /// The system's reason.
         reason: String,
     },
-    /// It was not started, or nothing came of it, for a reason that passes and is no matter of the intent.
+    /// It was not started, or had no effect, for a temporary reason unrelated to the intent.
     Withheld {
-        /// What it waits for.
+        /// The temporary reason.
         cause: Postponed,
-        /// What was found.
+        /// The finding.
         reason: String,
     },
-    /// It ended, but what it was given to run may have been somebody else's: its directory was replaced meanwhile.
+    /// It ended, but may have run another process's file: its directory was replaced meanwhile.
     Misled {
-        /// What was found.
+        /// The finding.
         reason: String,
     },
-    /// It failed while nothing could be written where its package belongs.
+    /// It failed while its package's directory was not writable.
     Hampered {
         /// Its exit status.
         status: i32,
-        /// What was wrong there.
+        /// The state of that directory.
         cause: Postponed,
     },
-    /// It was ended because it could not be watched any more.
+    /// It was ended because it could no longer be watched.
     Unwatched {
         /// The system's reason.
         reason: String,
     },
     /// The daemon stopped it because the daemon itself is stopping.
     Interrupted,
-    /// The embedded engine refused or could not write.
+    /// The embedded engine refused the intent or could not write.
     EngineFailed {
-        /// The engine's code for it.
+        /// The engine's code.
         code: Code,
         /// The engine's message.
         message: String,
-        /// Whether trying again can help: something is busy or cannot be reached.
+        /// Whether a retry can help: a resource is busy or unreachable.
         passing: bool,
     },
-    /// It was handed to a worker and not begun, because the daemon is stopping: not an attempt.
+    /// It was handed to a worker but did not begin, because the daemon is stopping: not an attempt.
     NotBegun,
     /// The private copy could not be written for lack of space: not the intent's fault, not an attempt.
     NoSpace,
     /// Its bytes could not be read back from the store, so nothing ran: not the intent's fault, not an attempt.
     NoBytes {
-        /// What kept them from being read; [`Code::StoreDamaged`] when they are not what was claimed.
+        /// Why they could not be read; [`Code::StoreDamaged`] when they differ from the claimed bytes.
         code: Code,
         /// The store's words.
         reason: String,
@@ -79,28 +79,28 @@ pub struct Run {
     pub ending: Ending,
     /// From start to end, on the monotonic clock.
     pub duration: Duration,
-    /// What was kept of standard output.
+    /// The kept part of standard output.
     pub stdout: Capture,
-    /// What was kept of standard error.
+    /// The kept part of standard error.
     pub stderr: Capture,
     /// Processes of the group that outlived porch and were killed: `pid name`.
     pub leftovers: Vec<String>,
-    /// The change of the package as a unified diff, where the embedded engine made one.
+    /// The change of the package as a unified diff, if the embedded engine made one.
     pub change: String,
     /// The command line, for the error log.
     pub command: Vec<String>,
-    /// Which worker ran it.
+    /// The number of the worker that ran it.
     pub worker: usize,
 }
 
-/// The beginning and end of a stream, and how much there was in all.
+/// The beginning and end of a stream, and its total size.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Capture {
     /// The first bytes.
     pub head: Vec<u8>,
     /// The last bytes, when the stream was longer than the head.
     pub tail: Vec<u8>,
-    /// Bytes in all.
+    /// Total number of bytes.
     pub total: u64,
 }
 
@@ -111,25 +111,25 @@ impl Capture {
     }
 }
 
-/// What follows from a run.
+/// The consequence of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
     /// File it as processed.
     Success,
     /// File it as failed with this code.
     Failure(Code),
-    /// File it as failed with this code; porch never began, so no attempt is counted.
+    /// File it as failed with this code; porch never began, so the start does not count as an attempt.
     Unstarted(Code),
-    /// Try again after a pause, while attempts remain; the code is for when they do not.
+    /// Try again after a pause, while attempts remain; the code applies when none remains.
     Retry(Code),
     /// Leave it for the next start of the daemon; the attempt counts.
     Interrupted,
-    /// Run it later; no attempt is counted.
+    /// Run it later; the start does not count as an attempt.
     Postpone(Postponed),
 }
 
 impl Verdict {
-    /// Whether the start counts as an attempt: porch began, or nobody can say that it did not.
+    /// Whether the start counts as an attempt: porch began, or may have begun.
     pub fn counts(self) -> bool {
         match self {
             Self::Success | Self::Failure(_) | Self::Retry(_) | Self::Interrupted => true,
@@ -138,7 +138,7 @@ impl Verdict {
     }
 }
 
-/// Why a run is put off through no fault of the intent.
+/// Why a run is postponed through no fault of the intent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Postponed {
     /// The daemon is stopping.
@@ -147,21 +147,21 @@ pub enum Postponed {
     NoSpace,
     /// Its bytes could not be read back from the store.
     NoBytes,
-    /// The program that runs intents is not there, or is being replaced.
+    /// The program that runs intents is missing, or is being replaced.
     PorchMissing,
     /// The directory with its private copy is not the one that was opened at start.
     DirectoryReplaced,
-    /// The system has no process, memory or descriptor left for it.
+    /// The system has no process, memory or descriptor left for the run.
     System,
     /// Another process works on the package or the repository.
     PackageBusy,
     /// The remote of its repository cannot be reached.
     RemoteUnreachable,
-    /// No space where its package is to be written.
+    /// No space in the directory of its package.
     OutFull,
-    /// That place is mounted read-only, or may not be written by us any more.
+    /// The directory of its package is mounted read-only, or no longer writable for us.
     OutReadOnly,
-    /// That place is not there, or not mounted.
+    /// The directory of its package is missing, or not mounted.
     OutGone,
 }
 
@@ -181,7 +181,7 @@ impl Postponed {
         Self::OutGone,
     ];
 
-    /// The reason for not being ready that goes with it, where it is one of the whole daemon.
+    /// The corresponding reason for not being ready, if it concerns the whole daemon.
     pub const fn not_ready(self) -> Option<NotReady> {
         match self {
             Self::Stopping | Self::NoSpace | Self::NoBytes | Self::System | Self::PackageBusy => None,
@@ -195,11 +195,11 @@ impl Postponed {
     }
 }
 
-/// `EX_TEMPFAIL` of sysexits.h: the one exit status that asks to be tried again (design part 5).
+/// `EX_TEMPFAIL` of sysexits.h: the one exit status that requests a retry.
 pub const EX_TEMPFAIL: i32 = 75;
 
 impl Ending {
-    /// Success is exit status 0 and nothing else.
+    /// Draws the verdict. Success is exit status 0 and nothing else.
     pub fn verdict(&self) -> Verdict {
         match self {
             Ending::Exited(0) => Verdict::Success,
@@ -226,7 +226,7 @@ impl Ending {
         !matches!(self.verdict(), Verdict::Postpone(_) | Verdict::Unstarted(_))
     }
 
-    /// The exit status for the status file.
+    /// The value of `exit_code` in the status file.
     pub fn exit_code(&self) -> Option<i32> {
         match self {
             Ending::Exited(status) | Ending::Hampered { status, .. } => Some(*status),
@@ -234,7 +234,7 @@ impl Ending {
         }
     }
 
-    /// The signal's name for the status file.
+    /// The value of `signal` in the status file.
     pub fn signal(&self) -> Option<&'static str> {
         match self {
             Ending::Signalled(number) => Some(signal_name(*number)),
@@ -244,7 +244,7 @@ impl Ending {
         }
     }
 
-    /// One line for people.
+    /// A description in one line.
     pub fn describe(&self) -> String {
         match self {
             Ending::Exited(status) => format!("porch exited with status {status}"),

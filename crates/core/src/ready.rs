@@ -1,12 +1,12 @@
-//! Why a daemon is not ready: the closed list of reasons, their words on the wire, and what each of them stops. Not ready means
-//! not taking: a reason under which a taken file would suffer keeps files where their producers put them.
+//! Why a daemon is not ready: the closed list of reasons, their words on the wire, and the effect of each. Not ready
+//! means that no file is taken: if a reason would harm a taken file, the files stay where their producers put them.
 
 use crate::Code;
 use std::collections::BTreeSet;
 
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $variant:ident $word:literal $taking:ident $starting:ident)*) => {
-        /// A reason for not being ready. The order is the order in which reasons are told.
+        /// A reason for not being ready. The order is the order of reporting.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum NotReady { $($(#[doc = $doc])+ $variant,)* }
 
@@ -19,12 +19,12 @@ macro_rules! reasons {
                 match self { $(Self::$variant => $word,)* }
             }
 
-            /// Whether no new file is taken while it holds.
+            /// Whether no new file is taken while the reason holds.
             pub const fn stops_taking(self) -> bool {
                 match self { $(Self::$variant => reasons!(@ $taking),)* }
             }
 
-            /// Whether porch is not started while it holds.
+            /// Whether porch is not started while the reason holds.
             pub const fn stops_starting(self) -> bool {
                 match self { $(Self::$variant => reasons!(@ $starting),)* }
             }
@@ -37,41 +37,41 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// It recovers what the last daemon left.
+    /// The daemon recovers the work of the last one.
     Starting "starting" no_takes no_starts
-    /// It was told to stop.
+    /// The daemon has been asked to stop.
     Stopping "stopping" no_takes no_starts
-    /// It has ended.
+    /// The daemon has ended.
     Stopped "stopped" no_takes no_starts
-    /// No space for records. What is taken already is worked off with what room is left.
+    /// No space for records. Taken intents are processed with the remaining space.
     DiskFull "disk-full" no_takes starts
-    /// The handoff directory is not there.
+    /// The handoff directory is missing.
     HandoffGone "handoff-gone" no_takes no_starts
-    /// A part of the handoff directory is not the one that is open: what is filed there would not be found, and what lies there
-    /// is somebody else's.
+    /// A part of the handoff directory is not the one that is open: a file filed there would not be found, and its
+    /// entries belong to another user.
     DirectoryReplaced "directory-replaced" no_takes no_starts
-    /// The store or its directory was taken away: the process ends after what runs.
+    /// The store or its directory was removed: the process ends after the current runs.
     StateGone "state-gone" no_takes no_starts
     /// The store failed: the process is about to end.
     StoreError "store-error" no_takes no_starts
-    /// Bytes of claimed intents cannot be read back from the store. They are tried again, each second.
+    /// Bytes of claimed intents cannot be read back from the store. The reads are retried each second.
     StoreUnreadable "store-unreadable" no_takes starts
-    /// The program that runs intents is not there.
+    /// The program that runs intents is missing.
     PorchMissing "porch-missing" no_takes no_starts
-    /// There is no space where packages are written; what leads there waits.
+    /// The directory of packages is full; intents that write there wait.
     OutFull "out-full" takes starts
-    /// That place is mounted read-only, or may not be written by us any more.
+    /// The directory of packages is mounted read-only, or no longer writable for us.
     OutReadOnly "out-read-only" takes starts
-    /// That place is not there, or not mounted.
+    /// The directory of packages is missing, or not mounted.
     OutGone "out-gone" takes starts
-    /// The remote of a repository cannot be reached; what leads there waits.
+    /// The remote of a repository cannot be reached; intents for it wait.
     RemoteUnreachable "remote-unreachable" takes starts
-    /// The intake cannot wait for events: the system refuses the call, again and again. It goes on by the clock.
+    /// The intake cannot wait for events: the system refuses the call repeatedly. The intake polls instead.
     IntakeFailing "intake-failing" takes starts
 }
 
 impl NotReady {
-    /// What to do about it. Whatever is brought back is noticed, so nothing has to be started again unless it is said.
+    /// Advice for the operator. A cause that ends is noticed, so no restart is needed unless the advice says so.
     pub const fn advice(self) -> &'static str {
         match self {
             Self::Starting => "Wait: it recovers the last daemon's work.",
@@ -114,7 +114,7 @@ impl NotReady {
         Self::ALL.iter().copied().find(|reason| reason.as_str() == word)
     }
 
-    /// The code that explains it, where it is a failure.
+    /// The error code of the reason, if it is a failure.
     pub const fn code(self) -> Option<Code> {
         match self {
             Self::Starting | Self::Stopping | Self::Stopped => None,
@@ -136,12 +136,12 @@ impl std::fmt::Display for NotReady {
     }
 }
 
-/// The reasons that hold at a moment; none: ready.
+/// The reasons that hold now; empty: ready.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reasons(BTreeSet<NotReady>);
 
 impl Reasons {
-    /// Sets or removes a reason. Returns whether that changed something.
+    /// Sets or removes a reason. Returns whether the set changed.
     pub fn set(&mut self, reason: NotReady, on: bool) -> bool {
         if on { self.0.insert(reason) } else { self.0.remove(&reason) }
     }
@@ -151,22 +151,22 @@ impl Reasons {
         self.0.contains(&reason)
     }
 
-    /// Whether none holds.
+    /// Whether no reason holds.
     pub fn is_ready(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The first reason for which no new file is taken; none: files are taken.
+    /// The first reason for which no new file is taken; `None`: files are taken.
     pub fn stopping_taking(&self) -> Option<NotReady> {
         self.0.iter().copied().find(|reason| reason.stops_taking())
     }
 
-    /// The first reason for which porch is not started; none: it is.
+    /// The first reason for which porch is not started; `None`: it is started.
     pub fn stopping_starting(&self) -> Option<NotReady> {
         self.0.iter().copied().find(|reason| reason.stops_starting())
     }
 
-    /// The words on the wire.
+    /// The reasons' words on the wire.
     pub fn words(&self) -> Vec<String> {
         self.0.iter().map(ToString::to_string).collect()
     }

@@ -1,5 +1,5 @@
-//! The versioned records of store and status. A status file and an archived file are projections of these
-//! records: the same record always renders to the same bytes, so a lost projection can be made again.
+//! The versioned records of store and status. A status file and an archived file are projections of these records: the
+//! same record always renders to the same bytes, so a lost projection can be made again.
 
 use crate::code::Code;
 use crate::digest::Digest;
@@ -13,7 +13,7 @@ pub const VERSION: u8 = 1;
 /// `processed_by` in every status.
 pub const PROCESSED_BY: &str = "conductor-loop";
 
-/// What is durable before porch may start. The bytes of the intent are stored beside it.
+/// The record that is durable before porch may start. The bytes of the intent are stored beside it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
     /// Record version.
@@ -22,33 +22,33 @@ pub struct Claim {
     pub seq: u64,
     /// Name of the file.
     pub name: String,
-    /// Digest of exactly the bytes that are run.
+    /// Digest of exactly the bytes that run.
     pub sha256: Digest,
-    /// Their number.
+    /// Size of the bytes.
     pub size: u64,
     /// Owner of the file as the kernel attests it.
     pub uid: u32,
-    /// When it was taken.
+    /// The time of taking.
     pub taken_at: Timestamp,
-    /// The intent's own identifier, else one made from the sequence number.
+    /// The intent's own identifier, or one made from the sequence number.
     pub correlation_id: String,
-    /// What order hangs on.
+    /// The serialisation key: intents with equal keys never run concurrently.
     pub key: TargetKey,
-    /// What is asked for.
+    /// The type of request.
     pub kind: Kind,
-    /// Replicas, where given (for the embedded engine).
+    /// Requested replicas, if given (for the embedded engine).
     pub replicas: Option<u32>,
     /// 0 to 10.
     pub priority: u8,
     /// The intent's own time limit for porch, in seconds.
     pub timeout_secs: Option<u64>,
-    /// The reason given.
+    /// The producer's reason.
     pub reason: Option<String>,
-    /// The source claimed.
+    /// The producer's name, as it claims.
     pub source: Option<String>,
-    /// The producer's inode: if a power cut undoes the taking, the file is recognised and not run twice.
+    /// The producer's inode: if a power cut undoes the taking, the file is recognised and does not run twice.
     pub inode: u64,
-    /// Its modification time in nanoseconds, for the same purpose.
+    /// Modification time of that inode in nanoseconds, for the same purpose.
     pub mtime_ns: i64,
 }
 
@@ -62,36 +62,36 @@ pub enum Status {
     Failed,
 }
 
-/// The final outcome of one intent: the commit point, and everything its status says.
+/// The final outcome of one intent: the commit point, and the source of its status file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Record version.
     pub v: u8,
     /// Sequence number.
     pub seq: u64,
-    /// Name of the file (a derived one where the real name must not be used).
+    /// Name of the file (a derived one if the real name must not be used).
     pub name: String,
     /// Success or failure.
     pub status: Status,
-    /// One line for people.
+    /// A description in one line.
     pub message: String,
-    /// When it was decided.
+    /// The time of the decision.
     pub finished_at: Timestamp,
-    /// A later moment from which its age counts, where the clock was wrong when it was decided (see [`crate::age`]).
+    /// A later moment from which the outcome ages, if the clock was wrong at the decision (see [`crate::age`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept_since: Option<Timestamp>,
     /// `direct` or `structured`.
     pub mode: String,
-    /// What ran, or would have.
+    /// The program or engine that ran the intent, or would have.
     pub porch_path: String,
-    /// Digest of the bytes, where they were read.
+    /// Digest of the bytes, if they were read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Digest>,
     /// Size in bytes.
     pub size: u64,
-    /// Found in every log line of this intent.
+    /// The identifier in every log line of this intent.
     pub correlation_id: String,
-    /// Starts of porch in all.
+    /// Total starts of porch.
     pub attempts: u32,
     /// Exit status, if porch exited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -105,58 +105,58 @@ pub struct Outcome {
     /// Duration of the last run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
-    /// Where the file is now, relative to the handoff directory.
+    /// The archived file, relative to the handoff directory.
     pub archived_as: String,
     /// The earlier success this one repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duplicate_of: Option<u64>,
-    /// What order hung on; absent for refused files.
+    /// The serialisation key; `None` for refused files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<TargetKey>,
-    /// Whether it came from an import and has no files here.
+    /// Whether it was imported and has no files here.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub imported: bool,
-    /// How it came to this; absent for imports.
+    /// The intent's history; `None` for imported outcomes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<Box<History>>,
 }
 
-/// What happened to one intent on its way to the outcome, for whoever asks later. Not part of the status file.
+/// The events of one intent up to its outcome. Not part of the status file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
-    /// When the file was taken.
+    /// The time of taking.
     pub taken_at: Timestamp,
     /// Owner of the file as the kernel attests it.
     pub uid: u32,
-    /// What was asked for; absent for refused files.
+    /// The request; `None` for refused files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<Asked>,
     /// The starts of porch that this daemon has seen end, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<RunRecord>,
-    /// What porch printed in its last run: scrubbed, at most [`crate::limits::OUTPUT_KEPT_MAX`] bytes.
+    /// The output of porch's last run: scrubbed, at most [`crate::limits::OUTPUT_KEPT_MAX`] bytes.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub output: String,
-    /// The change of the package as a unified diff, where the embedded engine made one; at most
+    /// The change of the package as a unified diff, if the embedded engine made one; at most
     /// [`crate::limits::DIFF_KEPT_MAX`] bytes.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub diff: String,
 }
 
-/// What an accepted intent asks for.
+/// The request of an accepted intent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
-    /// Its type.
+    /// The type of request.
     pub kind: Kind,
-    /// Replicas, where given.
+    /// Requested replicas, if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicas: Option<u32>,
     /// 0 to 10.
     pub priority: u8,
-    /// The reason given.
+    /// The producer's reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The source claimed.
+    /// The producer's name, as it claims.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
 }
@@ -164,20 +164,20 @@ pub struct Asked {
 /// One start of porch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRecord {
-    /// Which start, from 1.
+    /// The number of the start, from 1.
     pub attempt: u32,
-    /// Which worker.
+    /// The number of the worker.
     pub worker: usize,
-    /// When it began.
+    /// The time of the start.
     pub began_at: Timestamp,
-    /// How long it took, in milliseconds.
+    /// Duration in milliseconds.
     pub took_ms: u64,
-    /// How it ended, in words.
+    /// The ending, in words.
     pub ending: String,
 }
 
 impl Claim {
-    /// What the intent asks for.
+    /// The intent's request.
     pub fn asked(&self) -> Asked {
         Asked {
             kind: self.kind,
@@ -189,18 +189,18 @@ impl Claim {
     }
 }
 
-/// The last success of a target (or of a name, for imported entries): what a duplicate is compared with.
+/// The last success of a target (or of a name, for imported entries): an intent that equals it is a duplicate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastSuccess {
     /// Sequence number of that success.
     pub seq: u64,
     /// Its file name.
     pub name: String,
-    /// Its bytes.
+    /// Digest of its bytes.
     pub sha256: Digest,
 }
 
-/// The status file: the specification's seven fields first, then ours.
+/// The status file: the specification's seven fields first, then our additions.
 #[derive(Serialize)]
 struct StatusBody<'r> {
     intent_file: &'r str,
@@ -230,7 +230,7 @@ struct StatusBody<'r> {
 }
 
 impl Outcome {
-    /// An outcome of which only the name is known; the caller says the rest.
+    /// An outcome with only a number, a name and a time; the caller sets the rest.
     pub fn blank(seq: u64, name: &str, finished_at: Timestamp) -> Self {
         Self {
             v: VERSION,
@@ -286,11 +286,11 @@ impl Outcome {
     }
 }
 
-/// JSON on one line with a space after `:` and `,`: as easy to read as to grep.
+/// JSON on one line with a space after `:` and `,`: easy to read and to grep.
 pub fn one_line<T: Serialize>(value: &T) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(512);
     let mut writer = serde_json::Serializer::with_formatter(&mut bytes, OneLine);
-    // Writing into memory a type with text keys cannot fail.
+    // Writing a type with text keys into memory cannot fail.
     let written = value.serialize(&mut writer);
     debug_assert!(written.is_ok(), "records always serialise");
     bytes
@@ -315,7 +315,7 @@ pub fn rfc3339(time: Timestamp) -> String {
     format!("{time:.3}")
 }
 
-/// The correlation id of an intent that names none: found again in log, status and store.
+/// The correlation id of an intent that names none; log, status and store share it.
 pub fn made_correlation_id(seq: u64) -> String {
     format!("cl-{seq}")
 }

@@ -1,17 +1,17 @@
-//! What runs intents, as settings, records and answers name it.
+//! The runner of intents, as named in settings, records and answers.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// The word for the embedded engine, where a program has its path.
+/// The word for the embedded engine, in place of a program's path.
 const EMBEDDED: &str = "builtin";
 
-/// What runs intents.
+/// The runner of intents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Runs {
     /// The embedded package engine.
     Embedded,
-    /// This program.
+    /// The program at this path.
     Program(PathBuf),
 }
 

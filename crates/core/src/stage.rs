@@ -1,10 +1,10 @@
-//! The life of one intent as a state machine, and what a restart does with each state it can find on disk.
-//! The desk drives it, recovery reads the same table: model, simulator and product share these enums.
+//! The life of one intent as a state machine, and the action of a restart for each state it can find on disk. Desk and
+//! recovery, model, simulator and product share these enums.
 
 use crate::code::Code;
 use crate::outcome::{Postponed, Verdict};
 
-/// Where one taken intent stands.
+/// The stage of one taken intent.
 ///
 /// ```text
 /// Accepted -----> Claiming
@@ -22,35 +22,35 @@ use crate::outcome::{Postponed, Verdict};
 ///                    (gone)
 /// ```
 ///
-/// A run that was interrupted leaves Handed and Running without another stage: the next start of the daemon continues.
+/// An interrupted run leaves Handed and Running without another stage: the next start of the daemon continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// Judged and accepted; the claim is on its way to the disk. porch must not start yet.
+    /// Judged and accepted; the claim is being written. porch must not start yet.
     Claiming,
-    /// The claim is durable. Waits for its turn, a worker, the rate or a retry pause.
+    /// The claim is durable. The intent waits for its turn, a worker, the rate or a retry pause.
     Waiting,
-    /// A worker has it in hand; this attempt's start was durable before. porch has not started.
+    /// A worker holds it; the record of this start was durable before. porch has not started.
     Handed {
-        /// Which start this is, from 1.
+        /// The number of the start, from 1.
         attempt: u32,
     },
     /// porch was started.
     Running {
-        /// Which start this is, from 1.
+        /// The number of the start, from 1.
         attempt: u32,
     },
-    /// The outcome is on its way to the disk; after that its files are published.
+    /// The outcome is being written; after that its files are published.
     Recording,
 }
 
-/// How an intent comes to its first stage.
+/// The origin of an intent's first stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entry {
     /// Judged and accepted.
     Accepted,
-    /// Its claim is durable already: found at the start, or read back after it was parked.
+    /// Its claim is already durable: found at the start, or read back after it was parked.
     FoundDurable,
-    /// Refused, or decided by an earlier daemon: its outcome is on its way.
+    /// Refused, or decided by an earlier daemon: its outcome is being written.
     Decided,
 }
 
@@ -64,84 +64,84 @@ impl From<Entry> for Stage {
     }
 }
 
-/// What can happen to it.
+/// An event in the life of an intent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// The claim is on the disk.
+    /// The claim is durable.
     ClaimDurable,
-    /// Many of its target wait: only its number stays in memory.
+    /// Many intents of its target wait: only its number stays in memory.
     Park,
     /// It is handed to a worker.
     Start {
-        /// Which start this is, from 1.
+        /// The number of the start, from 1.
         attempt: u32,
     },
-    /// Its turn came and it repeats the last success of its target.
+    /// Its turn came, and it repeats the last success of its target.
     Duplicate,
     /// The worker has started porch.
     Began,
-    /// The run ended, or the start did not come about.
+    /// The run ended, or its start did not happen.
     Ended {
         /// The verdict drawn from it.
         verdict: Verdict,
-        /// Starts allowed in all.
+        /// The limit on starts.
         max_attempts: u32,
     },
-    /// Outcome durable, files published.
+    /// The outcome is durable and its files are published.
     Filed,
 }
 
-/// What is to be done then.
+/// The action that follows a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Then {
-    /// Queue it behind the earlier ones of its target.
+    /// Queue it behind earlier intents of its target.
     Queue,
     /// Keep only its number.
     Park,
     /// Hand it to a worker.
     Run {
-        /// Which start this is.
+        /// The number of the start.
         attempt: u32,
     },
-    /// Nothing before the run ends.
+    /// Do nothing until the run ends.
     AwaitEnd,
     /// Record this final outcome.
     Record(Final),
     /// Try again after the pause for this attempt number.
     RetryAs {
-        /// The attempt that comes next.
+        /// The number of the next attempt.
         attempt: u32,
     },
-    /// Wait for a moment, then run the same attempt.
+    /// Wait for the cause to end, then run the same attempt.
     TryAgain(Postponed),
-    /// Leave it as it is in the store: the next start of the daemon continues.
+    /// Leave it in the store: the next start of the daemon continues.
     LeaveForNextStart,
-    /// Nothing is left to do; forget it.
+    /// Forget it: nothing is left to do.
     Forget,
 }
 
 /// The final outcomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Final {
-    /// porch did it.
+    /// porch succeeded.
     Success,
-    /// An earlier success already did it.
+    /// It repeats an earlier success.
     Duplicate,
     /// It failed with this code.
     Failed(Code),
 }
 
-/// An event that makes no sense in a stage: our bug, never the intent's.
+/// An event that its stage does not permit: a bug of the daemon, never the intent's fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{step:?} in stage {stage:?}")]
 pub struct Misstep {
-    /// The stage it was in.
+    /// The current stage.
     pub stage: Stage,
-    /// The event that came.
+    /// The event.
     pub step: Step,
 }
 
-/// One step of the life: the new stage (none: it is over) and what to do.
+/// Applies one step: the new stage (`None`: the end) and the action.
 pub fn step(stage: Stage, step: Step) -> Result<(Option<Stage>, Then), Misstep> {
     match (stage, step) {
         (Stage::Claiming, Step::ClaimDurable) => Ok((Some(Stage::Waiting), Then::Queue)),
@@ -151,7 +151,7 @@ pub fn step(stage: Stage, step: Step) -> Result<(Option<Stage>, Then), Misstep> 
         }
         (Stage::Waiting, Step::Duplicate) => Ok((Some(Stage::Recording), Then::Record(Final::Duplicate))),
         (Stage::Handed { attempt }, Step::Began) => Ok((Some(Stage::Running { attempt }), Then::AwaitEnd)),
-        // No success without a porch that did the work.
+        // A success needs a porch that ran.
         (Stage::Handed { .. }, Step::Ended { verdict: Verdict::Success, .. }) => Err(Misstep { stage, step }),
         (Stage::Handed { attempt } | Stage::Running { attempt }, Step::Ended { verdict, max_attempts }) => {
             Ok(ended(attempt, verdict, max_attempts))
@@ -179,34 +179,34 @@ fn ended(attempt: u32, verdict: Verdict, max_attempts: u32) -> (Option<Stage>, T
 /// What a start of the daemon can find on disk of one intent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnDisk {
-    /// In taken/ without a record: it was taken, perhaps looked at, nothing more.
+    /// In taken/ without a record: taken, perhaps judged, no more.
     TakenOnly,
     /// A claim without an outcome. `started`: starts of porch that happened or may have happened.
     Claimed {
-        /// Starts counted.
+        /// The counted starts.
         started: u32,
     },
     /// An outcome whose files may be missing.
     Settled,
 }
 
-/// The one resume action of each.
+/// The one resume action of each state on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resume {
-    /// Look and judge as if it had just been taken.
+    /// Look at it and judge it as if it had just been taken.
     Look,
     /// Queue it for its next start.
     Run {
-        /// Starts so far.
+        /// The counted starts.
         started: u32,
     },
-    /// Starts are used up: record it as interrupted.
+    /// The starts are used up: record it as interrupted.
     GiveUp,
     /// Make its files again from the record.
     Publish,
 }
 
-/// The recovery table.
+/// The recovery table: the action for a state on disk.
 pub fn resume(found: OnDisk, max_attempts: u32) -> Resume {
     match found {
         OnDisk::TakenOnly => Resume::Look,

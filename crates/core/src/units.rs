@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-/// Why a text is no duration or size.
+/// Why a text is not a duration or a size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
     /// Not a Go duration.
@@ -14,8 +14,8 @@ pub enum UnitError {
     Size(String),
 }
 
-/// Reads a Go duration: a sequence of decimal numbers with unit `ns`, `us`/`µs`, `ms`, `s`, `m`, `h`, or `0`.
-/// Negative durations are refused: no setting has a use for them.
+/// Parses a Go duration: a sequence of decimal numbers with unit `ns`, `us`/`µs`, `ms`, `s`, `m`, `h`, or `0`. Negative
+/// durations are refused: no setting has a use for them.
 pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     let bad = || UnitError::Duration(text.to_owned());
     let mut rest = text.strip_prefix('+').unwrap_or(text);
@@ -52,7 +52,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     Ok(Duration::new(seconds, nanos))
 }
 
-/// `number` (digits with at most one dot) times `scale`, fractions below one nanosecond cut off.
+/// `number` (digits with at most one dot) times `scale`, truncated to nanoseconds.
 fn scaled(number: &str, scale: u128) -> Option<u128> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') || number.len() > 30 {
@@ -68,7 +68,7 @@ fn scaled(number: &str, scale: u128) -> Option<u128> {
     Some(total)
 }
 
-/// Writes a duration the way Go prints it: `1m30s`, `500ms`, `2.5s`, `0s`.
+/// Formats a duration as Go does: `1m30s`, `500ms`, `2.5s`, `0s`.
 pub fn format_duration(duration: Duration) -> String {
     let nanos = duration.as_nanos();
     if nanos == 0 {
@@ -103,8 +103,8 @@ fn decimal(value: u128, scale: u128) -> String {
     format!("{whole}.{}", digits.trim_end_matches('0'))
 }
 
-/// Reads a size in bytes: digits, optionally followed by `B`, `KB`/`KiB`, `MB`/`MiB`, `GB`/`GiB`.
-/// All are powers of 1024, because the specification calls 10485760 bytes "10MB".
+/// Parses a size in bytes: digits, optionally followed by `B`, `KB`/`KiB`, `MB`/`MiB`, `GB`/`GiB`. All are powers of
+/// 1024, because the specification calls 10485760 bytes "10MB".
 pub fn parse_size(text: &str) -> Result<u64, UnitError> {
     let bad = || UnitError::Size(text.to_owned());
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());

@@ -1,4 +1,4 @@
-//! What one intent costs in allocations: a guard against a regression that no clock would show on a shared machine.
+//! The number of allocations per intent: a guard against a regression that no clock would show on a shared machine.
 
 use allocation_counter::measure;
 use conductor_core::intent::{Policy, judge};

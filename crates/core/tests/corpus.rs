@@ -1,5 +1,5 @@
-//! A corpus of intents in the manner of `JSONTestSuite`, each with the verdict it must get, kept as data.
-//! A new case is a file and a line in `verdicts.tsv`.
+//! A corpus of intents in the style of `JSONTestSuite`, each with its expected verdict, kept as data. A new case is a
+//! file and a line in `verdicts.tsv`.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -11,7 +11,7 @@ fn corpus() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus")
 }
 
-/// Verdict and pointer by file name.
+/// Expected verdict and pointer by file name.
 fn verdicts() -> BTreeMap<String, (String, String)> {
     let text = std::fs::read_to_string(corpus().join("verdicts.tsv")).expect("the verdicts");
     let lines = text.lines().filter(|line| !line.starts_with('#'));

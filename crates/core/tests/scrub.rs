@@ -10,7 +10,7 @@ fn cases(text: &str) -> Vec<String> {
     lines.map(|line| line.replace('⏎', "\n")).collect()
 }
 
-/// A case without its marks, and the secrets that stood between them.
+/// A case without its marks, and the secrets between them.
 fn marked(case: &str) -> (String, Vec<String>) {
     let (mut text, mut secrets) = (String::new(), Vec::new());
     let mut rest = case;
@@ -33,7 +33,7 @@ fn every_marked_secret_of_the_corpus_is_masked() {
     for case in &cases {
         let (text, secrets) = marked(case);
         assert!(!secrets.is_empty(), "no secret is marked: {case}");
-        // As it stands, within a text, as a program prints it, and as a JSON string within a document.
+        // As it is, within a text, as a program prints it, and as a JSON string within a document.
         let text_of_case = text.clone();
         let quoted = serde_json::to_string(&serde_json::json!({"a": 1, "said": text, "z": 2})).expect("JSON");
         let begins_cut = text.contains("-----END") && !text.contains("-----BEGIN");
@@ -52,7 +52,7 @@ fn every_marked_secret_of_the_corpus_is_masked() {
     assert!(leaks.is_empty(), "{}", leaks.join("\n"));
 }
 
-/// Whether JSON writes it as it is; what it writes otherwise has cases of its own.
+/// Whether JSON writes the secret unchanged; secrets that need escapes have cases of their own.
 fn is_literal(secret: &str) -> bool {
     !secret.contains(['"', '\\', '\n'])
 }

@@ -1,9 +1,10 @@
-//! The names git gives to the contents of files.
+//! The names that git gives to the contents of files.
 
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
 use conductor_core::digest::hex;
 
-/// Whether git names a file of these bytes so: SHA-1 in 40 digits, SHA-256 in 64, as the repository has it.
+/// Whether `name` is git's object id of a file with these bytes: 40 digits of SHA-1 or 64 of SHA-256, according to the
+/// repository.
 pub fn is_git_blob(name: &str, bytes: &[u8]) -> bool {
     let algorithm = if name.len() == 40 { &SHA1_FOR_LEGACY_USE_ONLY } else { &SHA256 };
     let mut hash = Context::new(algorithm);

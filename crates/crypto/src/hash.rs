@@ -4,7 +4,7 @@ use aws_lc_rs::digest::{Context, SHA256, digest};
 use conductor_core::Digest;
 use std::io::{self, Read};
 
-/// How much of a file is in memory while it is hashed.
+/// The size of the part of a file that is in memory while it is hashed.
 const CHUNK: u64 = 64 << 10;
 
 /// SHA-256 of `bytes`.
@@ -12,7 +12,7 @@ pub fn sha256(bytes: &[u8]) -> Digest {
     as_digest(digest(&SHA256, bytes).as_ref())
 }
 
-/// SHA-256 of the next `length` bytes; fewer are an error.
+/// SHA-256 of the next `length` bytes; an early end is an error.
 pub fn sha256_of(reader: &mut impl Read, length: u64) -> io::Result<Digest> {
     let (mut context, mut left) = (Context::new(&SHA256), length);
     let mut chunk = vec![0; usize::try_from(left.min(CHUNK)).unwrap_or(0)];

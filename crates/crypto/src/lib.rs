@@ -1,5 +1,5 @@
-//! Cryptography: SHA-256, randomness, comparing secrets, the provider under TLS. The only package whose manifest names a library for
-//! it; whichever takes its place is exchanged here.
+//! Cryptography: SHA-256, randomness, comparison of secrets, the provider for TLS. The only package whose manifest names
+//! a cryptographic library, so that another one can take its place here.
 
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,6 @@
-//! Randomness for what only has to be spread, not kept secret.
+//! Randomness for spreading, not for secrets.
 
-/// A random fraction in 0..1, to spread retries. Falls back to the middle when the system has no randomness.
+/// A random fraction in 0..1, to spread retries. 0.5 when the system has no randomness.
 pub fn random_fraction() -> f64 {
     let mut bytes = [0; 4];
     match aws_lc_rs::rand::fill(&mut bytes) {

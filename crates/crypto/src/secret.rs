@@ -1,8 +1,8 @@
-//! Comparing secrets.
+//! Comparison of secrets.
 
 use crate::hash::sha256;
 
-/// Whether two secrets are the same, in a time that tells nothing about where they differ, nor how long they are.
+/// Whether two secrets are equal, in a time that reveals neither where they differ nor how long they are.
 pub fn same_secret(one: &[u8], other: &[u8]) -> bool {
     aws_lc_rs::constant_time::verify_slices_are_equal(&sha256(one).0, &sha256(other).0).is_ok()
 }

@@ -1,4 +1,4 @@
-//! Trying what a start would do with a directory, as this user, without leaving anything behind.
+//! Tests whether a start could use a directory, as this user, without leaving anything behind.
 
 use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, accessat, open, openat};
 use rustix::io::Errno;
@@ -6,22 +6,22 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// What is written, to see that there is room.
+/// The bytes written to test that there is room.
 const ATTEMPT: [u8; 4096] = [0; 4096];
 
-/// Whether files could be made in this directory: one without a name is made, filled and forgotten.
+/// Whether files could be made in this directory: an unnamed file is made, written and dropped.
 pub fn could_write(path: &Path) -> io::Result<()> {
     let dir = open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     accessat(CWD, path, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?;
     match openat(&dir, ".", OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC, Mode::from_raw_mode(0o600)) {
         Ok(file) => File::from(file).write_all(&ATTEMPT),
-        // File systems, and kernels below them, that know no file without a name: the permissions have to do.
+        // The file system, or the kernel, has no unnamed files: the permission check must do.
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => Ok(()),
         Err(errno) => Err(errno.into()),
     }
 }
 
-/// Whether this directory could be made, with those that are missing above it, or, where it is there, written.
+/// Whether this directory could be made, with its missing parents, or, if it exists, written.
 pub fn could_make(path: &Path) -> io::Result<()> {
     for place in std::path::absolute(path)?.ancestors() {
         match std::fs::symlink_metadata(place) {
@@ -33,7 +33,7 @@ pub fn could_make(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a file that is there could be read and written.
+/// Whether an existing file could be read and written.
 pub fn could_change(path: &Path) -> io::Result<()> {
     match accessat(CWD, path, Access::READ_OK | Access::WRITE_OK, AtFlags::EACCESS) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),

@@ -1,5 +1,5 @@
-//! A child process under supervision: in a process group of its own, waited for together with its streams and other descriptors,
-//! asked to end and then killed with all of its group. One that is dropped does not run on.
+//! A supervised child process: in a process group of its own, waited for together with its streams and other descriptors,
+//! sent TERM and then killed with its whole group. A dropped child does not keep running.
 
 use crate::process::{self, ProcessInfo};
 use crate::raw;
@@ -11,10 +11,10 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
-/// How often the child is looked at where the system does not let us wait for several things at once.
+/// The polling interval if the system does not let us wait for several descriptors at once.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// What a child leads. Either way it is the first of a process group.
+/// The group or session led by a child. In both cases it is the first of a process group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leads {
     /// A process group in our session.
@@ -23,7 +23,7 @@ pub enum Leads {
     Session,
 }
 
-/// Why there is no child to supervise.
+/// Why there is no supervised child.
 #[derive(Debug)]
 pub enum StartError {
     /// The program was not started.
@@ -32,12 +32,12 @@ pub enum StartError {
     Unwatched(io::Error),
 }
 
-/// What a wait has found.
+/// The result of a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Found<const N: usize> {
     /// The child has ended.
     pub ended: bool,
-    /// Which of the other descriptors are readable or closed.
+    /// For each of the other descriptors, whether it is readable or closed.
     pub ready: [bool; N],
 }
 
@@ -61,30 +61,31 @@ impl Supervised {
             Ok(descriptor) => Ok(Self { child, descriptor, ended: false }),
             Err(error) => {
                 process::kill_group(child.id());
-                // It is ours to reap; there is nothing else to learn.
+                // The child must be reaped; its status is not needed.
                 let _ = child.wait();
                 Err(StartError::Unwatched(error))
             }
         }
     }
 
-    /// Its number, which is that of its group.
+    /// The child's process id, which is also that of its group.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Our end of its standard output, if it is a pipe and nobody has it yet.
+    /// Our end of its standard output, if it is a pipe and has not been taken.
     pub fn take_stdout(&mut self) -> Option<ChildStdout> {
         self.child.stdout.take()
     }
 
-    /// Our end of its standard error, if it is a pipe and nobody has it yet.
+    /// Our end of its standard error, if it is a pipe and has not been taken.
     pub fn take_stderr(&mut self) -> Option<ChildStderr> {
         self.child.stderr.take()
     }
 
-    /// Waits until it has ended, one of the others is readable or closed, or `until` is over. Where the system refuses to wait, each
-    /// call is a short sleep after which all the others count as ready, so that no time limit and no full pipe is missed.
+    /// Waits until the child has ended, one of the others is readable or closed, or `until` has passed. If the system
+    /// refuses to wait, each call is a short sleep after which all the others count as ready, so that neither a time
+    /// limit nor a full pipe is missed.
     pub fn wait<const N: usize>(
         &mut self,
         others: [Option<BorrowedFd<'_>>; N],
@@ -101,29 +102,29 @@ impl Supervised {
                 ready: others.map(|other| other.is_some() && ready.next().unwrap_or(false)),
             };
         }
-        std::thread::sleep(left.unwrap_or(LOOK).min(LOOK)); // Nothing can wake us: that is what failed.
+        std::thread::sleep(left.unwrap_or(LOOK).min(LOOK)); // Waiting failed, so nothing can wake us.
         let ended = matches!(self.child.try_wait(), Ok(Some(_)) | Err(_));
         Found { ended, ready: others.map(|other| other.is_some()) }
     }
 
-    /// Asks it and its group to end.
+    /// Sends TERM to the child and its group.
     pub fn terminate(&self) {
         process::terminate_group(self.id());
     }
 
-    /// Kills it and its group.
+    /// Kills the child and its group.
     pub fn kill(&self) {
         process::kill_group(self.id());
     }
 
-    /// Waits for its end, without a limit of time, and says how it ended.
+    /// Waits for the child's end, without a time limit, and returns its status.
     pub fn reap(&mut self) -> io::Result<ExitStatus> {
         let status = self.child.wait();
         self.ended = true;
         status
     }
 
-    /// Asks it to end, and kills what is left of its group when it has ended or the time is over.
+    /// Sends TERM to the child; kills the rest of its group when it has ended or the grace time is over.
     pub fn end(mut self, grace: Duration) -> io::Result<ExitStatus> {
         self.terminate();
         let until = Instant::now() + grace;
@@ -132,7 +133,7 @@ impl Supervised {
         self.reap()
     }
 
-    /// After it has ended: kills the rest of its group, and says what that was.
+    /// After the child has ended: kills the rest of its group, and returns those processes.
     pub fn end_rest(&self) -> Vec<ProcessInfo> {
         if !process::group_exists(self.id()) {
             return Vec::new();
@@ -147,7 +148,7 @@ impl Drop for Supervised {
     fn drop(&mut self) {
         if !self.ended {
             self.kill();
-            // It is ours to reap; nobody asks how it ended.
+            // The child must be reaped; its status is not needed.
             let _ = self.child.wait();
         }
     }
@@ -157,11 +158,11 @@ impl Drop for Supervised {
 #[derive(Debug)]
 pub struct Pipe(Option<OwnedFd>);
 
-/// So many reads at a time, so that no stream keeps the others waiting.
+/// The number of reads at once, so that no stream delays the others.
 const READS: usize = 64;
 
 impl Pipe {
-    /// Takes over the reading end; none: nothing comes.
+    /// Takes over the reading end; `None`: the stream is empty.
     pub fn new(end: Option<OwnedFd>) -> io::Result<Self> {
         if let Some(end) = &end {
             ioctl_fionbio(end, true)?;
@@ -169,12 +170,12 @@ impl Pipe {
         Ok(Self(end))
     }
 
-    /// The descriptor to wait for; none after the end of the stream.
+    /// The descriptor to wait for; `None` after the end of the stream.
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.0.as_ref().map(AsFd::as_fd)
     }
 
-    /// Hands over what is there, at most a mebibyte.
+    /// Passes on the available bytes, at most a mebibyte.
     pub fn drain(&mut self, mut each: impl FnMut(&[u8])) {
         let mut buffer = [0; 16 << 10];
         for _ in 0..READS {
@@ -205,7 +206,7 @@ mod tests {
         Pipe::new(child.take_stdout().map(OwnedFd::from)).unwrap()
     }
 
-    /// Reads until the script has said something.
+    /// Reads until the script has written something.
     fn said(child: &mut Supervised, pipe: &mut Pipe) -> Vec<u8> {
         let mut said = Vec::new();
         while said.is_empty() && pipe.descriptor().is_some() {

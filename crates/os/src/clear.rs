@@ -1,5 +1,5 @@
-//! Removes what somebody hostile may have built below a directory of ours: without recursion, with three descriptors whatever
-//! the depth, and with a bound on the work.
+//! Removes the contents of one of our directories, which a hostile process may have built: without recursion, with three
+//! descriptors whatever the depth, and with a bound on the work.
 
 use super::dir::{Dir, Kind};
 use rustix::fs::{AtFlags, Mode, chmodat, fchmod, renameat, unlinkat};
@@ -9,14 +9,14 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 
-/// What we need of a directory to empty it.
+/// The permissions we need on a directory to empty it.
 const OWN: u32 = 0o700;
-/// Names read at a time.
+/// Names read at once.
 const AT_ONCE: usize = 4_096;
-/// Entries looked at in one clearing: what holds more is set aside and goes on at the next start.
+/// Entries visited in one clearing: a larger tree is set aside, and the next start continues with it.
 const WORK_MAX: usize = 500_000;
 
-/// One clearing: how much is left to spend, and the last number used for a name of its own.
+/// One clearing: the remaining work, and the last number used for a unique name.
 struct Clearing<'c> {
     top: &'c Dir,
     left: usize,
@@ -24,7 +24,7 @@ struct Clearing<'c> {
 }
 
 impl Dir {
-    /// Removes everything below this directory, without following links. `keep` stays: an entry that is no directory.
+    /// Removes everything below this directory, without following links. The entry `keep` (not a directory) stays.
     pub fn clear(&self, keep: Option<&str>) -> io::Result<()> {
         self.clear_within(keep, WORK_MAX)
     }
@@ -43,7 +43,7 @@ impl Dir {
         }
     }
 
-    /// The first names, without the one to keep.
+    /// The first names, without `keep`.
     fn some_names(&self, keep: Option<&str>) -> io::Result<Vec<Box<[u8]>>> {
         let mut names: Vec<Box<[u8]>> = Vec::new();
         self.lister()?.slice(AT_ONCE, |name| {
@@ -54,12 +54,13 @@ impl Dir {
         Ok(names)
     }
 
-    /// Opens a sub-directory of ours, also where somebody took the permission from us.
+    /// Opens a sub-directory of ours, even if its permissions were taken from us.
     pub fn sub_of_ours(&self, name: impl AsRef<OsStr>) -> io::Result<Self> {
         let name = name.as_ref();
         match self.sub(name) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                // What is no directory is not touched; a link put here meanwhile leads to what its maker may change anyway.
+                // Only directories are changed; a link put here meanwhile leads to a directory that its maker may change
+                // anyway.
                 if self.stat(name)?.kind != Kind::Directory {
                     return Err(error);
                 }
@@ -70,7 +71,7 @@ impl Dir {
         }
     }
 
-    /// Adds what we need to the permissions of this directory.
+    /// Adds the permissions we need to this directory.
     pub fn make_own(&self) -> io::Result<()> {
         let mode = self.meta()?.mode;
         if mode & OWN != OWN {
@@ -80,17 +81,18 @@ impl Dir {
     }
 }
 
-/// How one attempt to remove an entry ended.
+/// The result of one attempt to remove an entry.
 enum Removed {
     Gone,
-    /// A directory that is not empty.
+    /// It is a directory that is not empty.
     Filled,
 }
 
 fn try_remove(dir: &Dir, name: &OsStr) -> io::Result<Removed> {
     match unlinkat(dir.as_fd(), name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => return Ok(Removed::Gone),
-        // Some systems say PERM of a directory; of a file it means that it is immutable, which rmdir then tells apart.
+        // Some systems answer PERM for a directory; for a file it means that the file is immutable, which rmdir then
+        // tells apart.
         Err(Errno::ISDIR | Errno::PERM) => {}
         Err(errno) => return Err(errno.into()),
     }
@@ -108,8 +110,8 @@ impl Clearing<'_> {
         Ok(())
     }
 
-    /// Removes an entry of the top. The directories inside it are moved up to the top, where they are met again: so no depth
-    /// costs a descriptor or a stack frame.
+    /// Removes an entry of the top directory. The directories inside it are moved up to the top, where the clearing meets
+    /// them again: so depth costs neither descriptors nor stack frames.
     fn remove(&mut self, name: &OsStr) -> io::Result<()> {
         self.spend()?;
         if matches!(try_remove(self.top, name)?, Removed::Gone) {
@@ -137,7 +139,7 @@ impl Clearing<'_> {
     }
 
     fn move_up(&mut self, from: &Dir, name: &OsStr) -> io::Result<()> {
-        // A directory that gets another parent is written to itself.
+        // Moving a directory to another parent writes to the directory itself.
         from.sub_of_ours(name)?.make_own()?;
         loop {
             self.spend()?;
@@ -160,7 +162,7 @@ mod tests {
         Dir::open(path).unwrap()
     }
 
-    /// Directories nested in each other, with a file and a link in each; the innermost may not even be entered.
+    /// Makes directories nested in each other, with a file and a link in each; the innermost may not even be entered.
     fn nest(top: &Path, levels: usize) {
         let mut at = dir(top);
         for level in 0..levels {

@@ -1,8 +1,8 @@
-//! The two clocks: one that only goes forward, and that of file times.
+//! The two clocks: the monotonic one, and that of file times.
 
 use std::time::Duration;
 
-/// A monotonic reading as the time since some fixed point: what the desk calls `now`.
+/// A monotonic reading as the time since a fixed point: the desk's `now`.
 pub fn monotonic() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))

@@ -1,5 +1,5 @@
-//! A directory by descriptor. Every file operation of the daemon goes through one of these, so that nothing that
-//! happens to the path meanwhile (renames, symbolic links) can redirect it.
+//! A directory by descriptor. Every file operation of the daemon goes through such a descriptor, so that no change of the
+//! path meanwhile (renames, symbolic links) can redirect it.
 
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, Stat, StatxAttributes, StatxFlags,
@@ -13,11 +13,11 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-/// A directory that stays the same directory whatever its path becomes.
+/// A directory that stays the same whatever happens to its path.
 #[derive(Debug)]
 pub struct Dir(OwnedFd);
 
-/// What a directory entry is.
+/// The type of a directory entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A regular file.
@@ -34,12 +34,12 @@ pub enum Kind {
     Device,
 }
 
-/// What lstat says.
+/// The result of lstat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Meta {
-    /// Type.
+    /// The entry's type.
     pub kind: Kind,
-    /// Device and inode: the identity.
+    /// Device and inode: the entry's identity.
     pub id: (u64, u64),
     /// Number of names.
     pub links: u64,
@@ -56,12 +56,12 @@ pub struct Meta {
 }
 
 impl Meta {
-    /// Reads an open descriptor.
+    /// The metadata of an open descriptor.
     pub fn of(file: impl AsFd) -> io::Result<Self> {
         Ok(Self::from_stat(&fstat(file)?))
     }
 
-    /// lstat of a path.
+    /// The metadata of a path, by lstat.
     pub fn of_path(path: &Path) -> io::Result<Self> {
         Ok(Self::from_stat(&rustix::fs::lstat(path)?))
     }
@@ -103,8 +103,8 @@ impl Dir {
         Ok(Self(open(path, DIR_FLAGS, Mode::empty())?))
     }
 
-    /// Opens the sub-directory `name`, creating it when missing. A symbolic link of that name is refused; a directory of ours that
-    /// a run closed to us is opened again.
+    /// Opens the sub-directory `name`, creating it when missing. A symbolic link of that name is refused; a directory of
+    /// ours whose permissions a run removed gets them back.
     pub fn ensure(&self, name: &str, mode: u32) -> io::Result<Self> {
         match mkdirat(&self.0, name, Mode::from_raw_mode(mode)) {
             Ok(()) | Err(Errno::EXIST) => self.sub_of_ours(name),
@@ -117,17 +117,17 @@ impl Dir {
         Ok(Self(openat(&self.0, name.as_ref(), DIR_FLAGS | OFlags::NOFOLLOW, Mode::empty())?))
     }
 
-    /// Identity and the rest of this directory itself.
+    /// The metadata of this directory itself.
     pub fn meta(&self) -> io::Result<Meta> {
         Meta::of(&self.0)
     }
 
-    /// lstat of an entry.
+    /// The metadata of an entry, by lstat.
     pub fn stat(&self, name: impl AsRef<OsStr>) -> io::Result<Meta> {
         Ok(Meta::from_stat(&statat(&self.0, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW)?))
     }
 
-    /// Whether an attribute keeps everybody from renaming this entry. Where the file system tells nothing, none does.
+    /// Whether a file attribute keeps every user from renaming this entry. If the file system reports no attributes, none does.
     pub fn is_fixed(&self, name: impl AsRef<OsStr>) -> bool {
         let flags = AtFlags::SYMLINK_NOFOLLOW;
         let told = statx(self, name.as_ref(), flags, StatxFlags::TYPE);
@@ -149,20 +149,20 @@ impl Dir {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
         let opened = match openat2(&self.0, name.as_ref(), flags, Mode::empty(), resolve) {
-            // Kernels before 5.6, and containers whose seccomp profile predates the call.
+            // Kernels before 5.6, and containers with an older seccomp profile, do not permit the call.
             Err(Errno::NOSYS | Errno::PERM) => openat(&self.0, name.as_ref(), flags, Mode::empty()),
             other => other,
         };
         Ok(File::from(opened?))
     }
 
-    /// Creates a file that must not exist, and writes `content`; nothing stays behind when that fails.
+    /// Creates a file that must not exist, and writes `content`; on failure the file is removed.
     pub fn create(&self, name: impl AsRef<OsStr>, mode: u32, content: &[u8]) -> io::Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = openat(&self.0, name.as_ref(), flags, Mode::from_raw_mode(mode))?;
         let written = File::from(file).write_all(content);
         if written.is_err() {
-            // The failure that is told is that of the writing.
+            // The reported error is that of the write.
             let _ = self.unlink(name);
         }
         written
@@ -174,11 +174,11 @@ impl Dir {
         Ok(File::from(openat(&self.0, name, flags, Mode::from_raw_mode(mode))?))
     }
 
-    /// Moves an entry; an existing target is an error, never overwritten.
+    /// Moves an entry; an existing target is an error and never overwritten.
     pub fn rename_new(&self, from: impl AsRef<OsStr>, to_dir: &Dir, to: impl AsRef<OsStr>) -> io::Result<()> {
         let (from, to) = (from.as_ref(), to.as_ref());
         match renameat_with(&self.0, from, &to_dir.0, to, RenameFlags::NOREPLACE) {
-            // File systems without the flag: link fails on an existing target as well.
+            // File systems without the flag: link fails on an existing target too.
             Err(Errno::INVAL | Errno::NOSYS) => {
                 linkat(&self.0, from, &to_dir.0, to, AtFlags::empty())?;
                 Ok(unlinkat(&self.0, from, AtFlags::empty())?)
@@ -187,7 +187,7 @@ impl Dir {
         }
     }
 
-    /// Moves an entry to the first free name of `aside`, `aside.2`, `aside.3`, ..., which is the answer.
+    /// Moves an entry to the first free name of `aside`, `aside.2`, `aside.3`, ..., and returns that name.
     pub fn move_aside(&self, name: &str, aside: &str) -> io::Result<String> {
         for count in 1_u32.. {
             let to = if count == 1 { aside.to_owned() } else { format!("{aside}.{count}") };
@@ -196,15 +196,15 @@ impl Dir {
                 moved => return moved.map(|()| to),
             }
         }
-        Err(io::ErrorKind::AlreadyExists.into()) // Numbers do not end.
+        Err(io::ErrorKind::AlreadyExists.into()) // The numbers are endless.
     }
 
-    /// Moves an entry over whatever has that name.
+    /// Moves an entry over any entry of that name.
     pub fn rename_over(&self, from: &str, to_dir: &Dir, to: &str) -> io::Result<()> {
         Ok(renameat(&self.0, from, &to_dir.0, to)?)
     }
 
-    /// Removes an entry that is no directory.
+    /// Removes an entry that is not a directory.
     pub fn unlink(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
         Ok(unlinkat(&self.0, name.as_ref(), AtFlags::empty())?)
     }
@@ -214,13 +214,14 @@ impl Dir {
         Ok(unlinkat(&self.0, name.as_ref(), AtFlags::REMOVEDIR)?)
     }
 
-    /// Sets the permission bits of an entry that was checked to be a regular file of ours.
+    /// Sets the permission bits of an entry that has been checked to be a regular file of ours.
     pub fn set_mode(&self, name: &str, mode: u32) -> io::Result<()> {
         let file = self.open_read(name)?;
         Ok(fchmod(&file, Mode::from_raw_mode(mode))?)
     }
 
-    /// Takes all permission bits but these from an entry (a regular file or directory, never through a link) or, as `.`, from itself.
+    /// Removes all permission bits except `most` from an entry (a regular file or directory, never through a link), or
+    /// from this directory itself as `.`.
     pub fn narrow(&self, name: impl AsRef<OsStr>, most: u32) -> io::Result<()> {
         let file = self.open_read(name)?;
         let mode = Meta::of(&file)?.mode;
@@ -234,9 +235,9 @@ impl Dir {
         Ok(names)
     }
 
-    /// Begins to list the entries from the start, in slices.
+    /// Starts a listing of the entries in slices, from the first one.
     pub fn lister(&self) -> io::Result<Lister> {
-        // A descriptor of its own: the position belongs to the open file description.
+        // A descriptor of its own, because the position belongs to the open file description.
         Ok(Lister(openat(&self.0, ".", DIR_FLAGS, Mode::empty())?))
     }
 
@@ -253,12 +254,12 @@ impl Dir {
     /// Free bytes and free inodes for us.
     pub fn free_space(&self) -> io::Result<(u64, u64)> {
         let stat = rustix::fs::fstatvfs(&self.0)?;
-        // Some file systems have no fixed number of inodes and report none at all.
+        // Some file systems have no fixed number of inodes and report zero.
         let inodes = if stat.f_files == 0 { u64::MAX } else { stat.f_favail };
         Ok((stat.f_bavail.saturating_mul(stat.f_frsize), inodes))
     }
 
-    /// Whether events cannot be trusted here: network and user-space file systems, by their magic numbers (statfs(2)).
+    /// Whether events are unreliable here: network and user-space file systems, by their magic numbers (statfs(2)).
     pub fn is_network_file_system(&self) -> bool {
         const MAGICS: [u64; 9] = [
             0x6969,      // NFS
@@ -289,7 +290,7 @@ impl AsFd for Dir {
 pub struct Lister(OwnedFd);
 
 impl Lister {
-    /// Hands over names until about `most` were read; true when the end of the directory was reached.
+    /// Passes names to `each` until about `most` were read; returns true at the end of the directory.
     pub fn slice(&mut self, most: usize, mut each: impl FnMut(&[u8])) -> io::Result<bool> {
         let mut read = 0;
         while read < most {

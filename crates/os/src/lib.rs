@@ -1,5 +1,5 @@
-//! The operating system as the other crates use it: directories by descriptor, processes, inotify, wake-ups, locks. Nothing here
-//! knows of intents or packages, and nothing is decided here. The calls that need `unsafe` stand in the module `raw`, and only there.
+//! The operating system's interface for the other crates: directories by descriptor, processes, inotify, wake-ups, locks.
+//! It knows nothing of intents or packages and takes no decisions. Calls that need `unsafe` are in the module `raw` only.
 
 #![deny(unsafe_code)]
 

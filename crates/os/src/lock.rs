@@ -17,26 +17,26 @@ pub struct Lock {
 /// Why the lock was not taken.
 #[derive(Debug)]
 pub enum LockError {
-    /// Somebody holds it: the process number it left in the file.
+    /// Another process holds it: the process id from the lock file.
     Held(String),
     /// The lock file could not be used.
     Io(io::Error),
 }
 
-/// How long a dead holder may keep the lock through a program it was just starting.
+/// How long to wait for a lock that a killed daemon's child still holds between fork and exec.
 const DYING: Duration = Duration::from_secs(5);
 
-/// The number the holder left. A help for people; the lock itself does not depend on it.
+/// The holder's process id in the file. It informs people; the lock itself does not depend on it.
 fn holder(file: &mut File) -> String {
     let mut text = String::new();
-    // The number is for people; without it the holder is called unknown.
+    // Without the process id, the holder is reported as unknown.
     let _ = file.rewind();
     let _ = file.take(32).read_to_string(&mut text);
     text.trim().to_owned()
 }
 
 impl Lock {
-    /// Takes the lock file `name` in `dir`, or says who holds it.
+    /// Takes the lock file `name` in `dir`, or returns its holder.
     pub fn take(dir: &Dir, name: &str) -> Result<Self, LockError> {
         let mut file = dir.open_rw(name, 0o600).map_err(LockError::Io)?;
         let patience = Instant::now() + DYING;
@@ -45,13 +45,13 @@ impl Lock {
                 Ok(()) => break,
                 Err(Errno::WOULDBLOCK) => {
                     let holder = holder(&mut file);
-                    // A daemon that was killed while it started a program is dead, but the program shares its
-                    // descriptors until its own exec.
+                    // A daemon killed between fork and exec of a program is dead, but the child shares its descriptors
+                    // until the child's own exec.
                     let dead = holder.parse().is_ok_and(|pid| info(pid).is_none_or(|info| info.zombie));
                     if !dead || Instant::now() > patience {
                         return Err(LockError::Held(holder));
                     }
-                    std::thread::sleep(Duration::from_millis(5)); // Nothing announces the release of a lock.
+                    std::thread::sleep(Duration::from_millis(5)); // The release of a lock is not announced.
                 }
                 Err(errno) => return Err(LockError::Io(errno.into())),
             }

@@ -1,4 +1,4 @@
-//! A directory that others may fill, unmount or remove while we write into it: the output directory, a repository.
+//! A directory that other users may fill, unmount or remove while we write into it: the output directory, a repository.
 
 use super::dir::Dir;
 use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
@@ -7,64 +7,64 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Below this much free space, or a 32nd of a small file system, it is full.
+/// With less free space than this, or than a 32nd of a small file system, the directory counts as full.
 const FREE_BYTES_MIN: u64 = 1 << 20;
 const FREE_PART_MIN: u64 = 32;
 
-/// Why nothing can be written there.
+/// Why the directory cannot be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outage {
     /// No space, or no inodes.
     Full,
     /// Mounted read-only, or its permissions were taken from us.
     ReadOnly,
-    /// Not there; or not mounted, so that what is there is another file system's bare directory.
+    /// Missing; or not mounted, so that the path leads to the bare mount point on another file system.
     Gone,
 }
 
-/// How a place is at the moment.
+/// The current state of a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outlook {
-    /// What is wrong with it.
+    /// The outage, if there is one.
     pub outage: Option<Outage>,
-    /// Free bytes for us, where it is there.
+    /// Free bytes for us, if the directory is present.
     pub free: Option<u64>,
 }
 
-/// One such directory.
+/// A directory that can be lost.
 #[derive(Debug)]
 pub struct Outlet {
     path: PathBuf,
-    /// The device below the mount that the directory lay on at the start: met there again, the mount is gone.
+    /// The device below the directory's mount at the start: if the path leads to it again, the mount is gone.
     beneath: Option<u64>,
     now: Mutex<Now>,
 }
 
 #[derive(Debug)]
 struct Now {
-    /// None: it has not been there yet.
+    /// `None`: the directory has not existed yet.
     id: Option<(u64, u64)>,
-    /// Whether we could ever write there. Where not, a run may have no need to, and is to say so itself.
+    /// Whether we could ever write here. If not, a run may not need to, and reports a failure itself.
     was_writable: bool,
-    /// Held open where its file system is to be synced.
+    /// Held open if its file system is to be synced.
     dir: Option<Arc<Dir>>,
 }
 
 impl Outlet {
-    /// Looks at the directory as it is now. `to_sync`: its file system is synced through it.
+    /// Opens the directory in its current state. `to_sync`: its file system is synced through it.
     pub fn new(path: &Path, to_sync: bool) -> io::Result<Self> {
         let dir = if to_sync { Some(Arc::new(Dir::open(path)?)) } else { None };
         let now = Mutex::new(Now { id: Some(identity(path)?), was_writable: may_write(path), dir });
         Ok(Self { path: path.to_owned(), beneath: device_beneath(path), now })
     }
 
-    /// A directory that should be there, and may be missing at the moment.
+    /// A directory that should exist, and may be missing at the moment.
     pub fn expected(path: &Path) -> Self {
         let now = Mutex::new(Now { id: identity(path).ok(), was_writable: may_write(path), dir: None });
         Self { path: path.to_owned(), beneath: device_beneath(path), now }
     }
 
-    /// Its path.
+    /// The directory's path.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -73,7 +73,7 @@ impl Outlet {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the path leads to the directory, or to one in its place that may be written into.
+    /// Whether the path leads to the directory, or to a replacement that may be written.
     pub fn is_in_place(&self) -> bool {
         let Ok(id) = identity(&self.path) else { return false };
         let mut now = self.now();
@@ -81,12 +81,12 @@ impl Outlet {
             now.id = Some(id);
             return true;
         };
-        // Made again on the same file system, or mounted again: but not the bare directory below a mount.
+        // The directory was recreated on the same file system, or mounted again; the bare mount point does not count.
         if id.0 != known.0 && Some(id.0) == self.beneath {
             return false;
         }
         if let Some(old) = &now.dir {
-            // What was written until now is covered by this sync or, where that fails, was lost with its file system.
+            // Earlier writes are covered by this sync or, if it fails, were lost with their file system.
             if let Err(error) = old.sync_file_system() {
                 tracing::warn!(directory = %self.path.display(), %error, "the directory that was there before cannot be synced");
             }
@@ -98,7 +98,7 @@ impl Outlet {
         true
     }
 
-    /// How it is now.
+    /// The directory's current state.
     pub fn look(&self) -> Outlook {
         let gone = Outlook { outage: Some(Outage::Gone), free: None };
         if !self.is_in_place() {
@@ -118,7 +118,7 @@ impl Outlet {
         Outlook { outage, free: Some(free) }
     }
 
-    /// Whether we may not write there any more.
+    /// Whether we lost the permission to write here.
     fn is_closed_to_us(&self) -> bool {
         let may = may_write(&self.path);
         let mut now = self.now();
@@ -126,7 +126,7 @@ impl Outlet {
         now.was_writable && !may
     }
 
-    /// Makes everything written there before the call durable.
+    /// Makes everything written to its file system before the call durable.
     pub fn sync_file_system(&self) -> io::Result<()> {
         let dir = self.now().dir.clone();
         dir.map_or_else(|| Dir::open(&self.path).map(Arc::new), Ok)?.sync_file_system()
@@ -142,7 +142,7 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
     if meta.is_dir() { Ok((meta.dev(), meta.ino())) } else { Err(io::ErrorKind::NotADirectory.into()) }
 }
 
-/// The device of the directory that the mount of `path` lies in; none where that is the root.
+/// The device of the parent directory of `path`'s mount; `None` if that mount is the root.
 fn device_beneath(path: &Path) -> Option<u64> {
     let own = identity(path).ok()?.0;
     path.ancestors()

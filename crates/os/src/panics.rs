@@ -1,5 +1,5 @@
-//! What a panic does. Anywhere in the daemon it ends the process: a thread that is silently gone would leave the others waiting
-//! for it. Inside [`guarded`] it is an error: the storage engine panics on some files that it never wrote.
+//! The effect of a panic. Anywhere in the daemon it ends the process: if a thread silently ended, the others would wait
+//! for it. Inside [`guarded`] it becomes an error: the storage engine panics on some files that it never wrote.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
@@ -13,7 +13,7 @@ thread_local! {
 static ENDS_THE_PROCESS: AtomicBool = AtomicBool::new(false);
 static HOOK: Once = Once::new();
 
-/// From now on a panic outside of [`guarded`] ends the process, as a signal that a supervisor sees.
+/// From now on a panic outside [`guarded`] ends the process, with a signal that a supervisor sees.
 pub fn end_the_process() {
     install();
     ENDS_THE_PROCESS.store(true, Ordering::Release);
@@ -24,7 +24,7 @@ fn install() {
         let usual = take_hook();
         set_hook(Box::new(move |panic| {
             if GUARDED.get() {
-                return; // It becomes an error, which says all there is to say.
+                return; // It becomes an error, which carries the message.
             }
             usual(panic);
             if ENDS_THE_PROCESS.load(Ordering::Acquire) {
@@ -34,11 +34,11 @@ fn install() {
     });
 }
 
-/// Performs `work`; a panic in it is what it was about, as text.
+/// Runs `work`; a panic in it becomes an error with its message.
 pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     install();
     let outer = GUARDED.replace(true);
-    // What `work` has half changed is given up by every caller: the store it was about is not used again.
+    // State that `work` has changed by half is given up by every caller: its store is not used again.
     let result = catch_unwind(AssertUnwindSafe(work));
     GUARDED.set(outer);
     result.map_err(|panic| {

@@ -1,4 +1,4 @@
-//! Reading what somebody names, or what others can write: plain files only, and never more of them than was agreed.
+//! Reads files that others name or can write: regular files only, and at most an agreed number of bytes.
 
 use rustix::fs::{Mode, OFlags};
 use std::fs::{File, FileType};
@@ -6,10 +6,10 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-/// Opens a plain file, also through symbolic links. A FIFO, device, socket or directory is refused at once: its reader could wait,
-/// or read, without end.
+/// Opens a regular file, also through symbolic links. A FIFO, device, socket or directory is refused at once: reading it
+/// could block, or never end.
 pub fn open_plain(path: &Path) -> io::Result<File> {
-    // Looked at before it is opened: opening a device can do something.
+    // Checked before opening: opening a device can have effects.
     must_be_plain(std::fs::metadata(path)?.file_type())?;
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
@@ -30,12 +30,12 @@ fn must_be_plain(kind: FileType) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is {what}, not a plain file")))
 }
 
-/// Whether an error says that something is no plain file.
+/// Whether an error means that the path is not a regular file.
 pub fn is_not_plain(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::IsADirectory)
 }
 
-/// Everything, where that is at most `most` bytes; more is the error `FileTooLarge`.
+/// Reads everything, if it is at most `most` bytes; more is the error `FileTooLarge`.
 pub fn read_whole(file: impl Read, most: u64) -> io::Result<Vec<u8>> {
     let bytes = read_start(file, most.saturating_add(1))?;
     if bytes.len() as u64 > most {
@@ -44,14 +44,14 @@ pub fn read_whole(file: impl Read, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The first `most` bytes, or as many as there are.
+/// Reads the first `most` bytes, or all if there are fewer.
 pub fn read_start(file: impl Read, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(most).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// The whole of a plain file that has at most `most` bytes.
+/// Reads a whole regular file of at most `most` bytes.
 pub fn read_plain(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     read_whole(open_plain(path)?, most)
 }
@@ -73,7 +73,7 @@ mod tests {
         assert_eq!(read_plain(&file, 10).unwrap(), b"ten bytes.");
         assert_eq!(read_plain(&file, 9).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
         assert_eq!(read_start(open_plain(&file).unwrap(), 3).unwrap(), b"ten");
-        // Sparse, so that reading all of it would be noticed.
+        // Sparse, so that a reader of all of it would be noticed.
         open_and_grow(&file);
         assert_eq!(read_plain(&file, 10).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
     }

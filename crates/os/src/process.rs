@@ -1,4 +1,4 @@
-//! Processes: groups, process descriptors, and what /proc tells about them.
+//! Processes: groups, process descriptors, and the data of /proc.
 
 use crate::wake::wait_readable;
 use rustix::process::{
@@ -11,27 +11,27 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// A process of which we know that its number has not been given to another.
+/// A process identified across reuse of its process id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProcessId {
-    /// The number.
+    /// The process id.
     pub pid: u32,
-    /// When it started, in clock ticks since boot (proc(5), field 22).
+    /// Its start, in clock ticks since boot (proc(5), field 22).
     pub start: u64,
 }
 
-/// The few facts of /proc/PID/stat that are used.
+/// The fields of /proc/PID/stat that are used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessInfo {
-    /// Number and start.
+    /// Process id and start.
     pub id: ProcessId,
     /// The program's short name.
     pub name: String,
     /// Its process group.
     pub group: u32,
-    /// Whether it has a controlling terminal: somebody sits at it.
+    /// Whether it has a controlling terminal: a person uses it.
     pub at_terminal: bool,
-    /// Whether it is only waiting to be reaped.
+    /// Whether it has ended and waits to be reaped.
     pub zombie: bool,
 }
 
@@ -39,20 +39,20 @@ fn pid(number: u32) -> Option<Pid> {
     Pid::from_raw(i32::try_from(number).ok()?)
 }
 
-/// Makes orphaned descendants our children instead of init's, so that escaped ones can be found and killed. An error where
-/// that cannot be done, or where the kernel does not list a thread's children: then nothing is adopted.
+/// Makes orphaned descendants our children instead of init's, so that escaped ones can be found and killed. An error if
+/// that is impossible, or if the kernel does not list a thread's children: then no orphan is adopted.
 pub fn adopt_orphans() -> io::Result<()> {
-    // A program that was started through a shell may have children that are none of ours.
+    // A program that was started through a shell may have children that the shell started.
     let children = children_of_main()?;
     FROM_BEFORE.get_or_init(|| children.into_iter().filter_map(info).collect());
     Ok(set_child_subreaper(pid(std::process::id()))?)
 }
 
-/// The children that the process had before it started any. Not set: nothing is adopted.
+/// The children that existed before the process started any. Not set: no orphan is adopted.
 static FROM_BEFORE: OnceLock<Vec<ProcessInfo>> = OnceLock::new();
 
-/// Whether a child was there before we started any, or is in the process group of one that was and still lives: it may be
-/// that one's orphan.
+/// Whether a child existed before we started any, or is in the process group of such a child that still lives: it may be
+/// that child's orphan.
 pub fn is_from_before(process: &ProcessInfo) -> bool {
     let before = FROM_BEFORE.get().into_iter().flatten();
     before
@@ -68,13 +68,13 @@ pub fn descriptor(number: u32) -> io::Result<OwnedFd> {
 
 /// Asks a process group to end.
 pub fn terminate_group(group: u32) {
-    // ESRCH means that there is nobody left to signal, which is what was wanted.
+    // ESRCH means that the group has no member left, which is the aim.
     let _ = pid(group).map(|group| kill_process_group(group, Signal::TERM));
 }
 
 /// Ends a process group.
 pub fn kill_group(group: u32) {
-    // ESRCH: nobody is left to signal, which is what was wanted.
+    // ESRCH: the group has no member left, which is the aim.
     let _ = pid(group).map(|group| kill_process_group(group, Signal::KILL));
 }
 
@@ -83,34 +83,34 @@ pub fn group_exists(group: u32) -> bool {
     pid(group).is_some_and(|group| test_kill_process_group(group).is_ok())
 }
 
-/// Ends one process, if it is still the one that was meant.
+/// Ends one process, if its process id has not been reused.
 pub fn kill(id: ProcessId) {
     if info(id.pid).is_some_and(|info| info.id == id) {
-        // ESRCH: it has ended, which is what was wanted.
+        // ESRCH: it has ended, which is the aim.
         let _ = pid(id.pid).map(|pid| kill_process(pid, Signal::KILL));
     }
 }
 
-/// Whether this very process is there and has not ended.
+/// Whether this very process exists and has not ended.
 pub fn is_alive(id: ProcessId) -> bool {
     info(id.pid).is_some_and(|info| info.id == id && !info.zombie)
 }
 
-/// Waits for the end of processes that were killed, which may take a moment, at most until `until`.
+/// Waits for the end of killed processes, which may take a moment, at most until `until`.
 pub fn wait_for_end(killed: &[ProcessId], until: Instant) {
     for id in killed {
-        // Taken before the look, so that the number cannot have gone to another process in between.
+        // Opened before the look, so that the process id cannot be reused in between.
         let Ok(process) = descriptor(id.pid) else { continue };
         while is_alive(*id) && Instant::now() < until {
             let left = until.saturating_duration_since(Instant::now());
             if wait_readable([Some(process.as_fd())], Some(left)).is_err() {
-                std::thread::sleep(Duration::from_millis(5)); // Nothing can wake us: that is what failed.
+                std::thread::sleep(Duration::from_millis(5)); // Waiting failed, so nothing can wake us.
             }
         }
     }
 }
 
-/// Reaps an adopted child if it has ended. True when it is gone.
+/// Reaps an adopted child if it has ended. Returns true when the child is gone.
 pub fn reap(number: u32) -> bool {
     pid(number).is_some_and(|pid| !matches!(waitpid(Some(pid), WaitOptions::NOHANG), Ok(None)))
 }
@@ -119,7 +119,7 @@ pub fn reap(number: u32) -> bool {
 pub fn info(number: u32) -> Option<ProcessInfo> {
     let text = fs::read(format!("/proc/{number}/stat")).ok()?;
     let text = String::from_utf8_lossy(&text);
-    // The name is in parentheses and may itself hold parentheses and spaces.
+    // The name is in parentheses and may itself contain parentheses and spaces.
     let (head, tail) = text.rsplit_once(") ")?;
     let name = head.split_once(" (")?.1.to_owned();
     let fields: Vec<&str> = tail.split(' ').collect();
@@ -141,7 +141,7 @@ pub fn threads() -> Vec<String> {
     names
 }
 
-/// Every process we may look at.
+/// Every visible process.
 pub fn all() -> Vec<ProcessInfo> {
     let numbers = fs::read_dir("/proc").into_iter().flatten().flatten();
     numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter_map(info).collect()
@@ -152,12 +152,12 @@ pub fn group_members(group: u32) -> Vec<ProcessInfo> {
     all().into_iter().filter(|process| process.group == group && !process.zombie).collect()
 }
 
-/// Orphans that we adopted, and children from before ([`is_from_before`]). None where orphans are not adopted.
+/// Adopted orphans, and children from before ([`is_from_before`]). Empty if orphans are not adopted.
 pub fn adopted() -> io::Result<Vec<u32>> {
     if FROM_BEFORE.get().is_some() { children_of_main() } else { Ok(Vec::new()) }
 }
 
-/// Why orphans cannot be told from programs that we started, where the kernel does not list a thread's children.
+/// The error that prevents telling orphans from our own programs, if the kernel does not list a thread's children.
 pub fn cannot_tell_orphans() -> Option<io::Error> {
     children_of_main().err()
 }
@@ -170,7 +170,7 @@ fn children_of_main() -> io::Result<Vec<u32>> {
     Ok(text.split_ascii_whitespace().filter_map(|number| number.parse().ok()).collect())
 }
 
-/// Whether the process's environment holds all of these `NAME=VALUE` entries. False where we may not look.
+/// Whether the process's environment contains all of these `NAME=VALUE` entries. False if we may not read it.
 pub fn has_environment(number: u32, entries: &[String]) -> bool {
     let Ok(environment) = fs::read(format!("/proc/{number}/environ")) else { return false };
     entries.iter().all(|wanted| environment.split(|b| *b == 0).any(|entry| entry == wanted.as_bytes()))

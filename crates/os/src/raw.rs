@@ -1,6 +1,6 @@
-//! The calls on descriptors and signals that no safe library offers as they are needed. This is the only module of the product that
-//! contains `unsafe`: seven calls. The arguments of six are integers, one word of our own that is only read, and one structure of three
-//! integers that is filled; the seventh hands over what a child does between fork and exec.
+//! Calls on descriptors and signals that no safe library offers in the required form. This is the only module of the
+//! product that contains `unsafe`: seven calls. The arguments of six are integers, one word of our own that is only read,
+//! and one structure of three integers that is filled; the seventh sets the code of a child between fork and exec.
 
 mod peer;
 
@@ -11,14 +11,14 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// What a read lease says about a file.
+/// The answer of a read lease about a file's writers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writers {
-    /// Nobody has the file open for writing.
+    /// No process has the file open for writing.
     None,
     /// At least one descriptor is open for writing.
     Some,
-    /// The kernel does not say: a foreign owner without `CAP_LEASE`, or a file system without leases.
+    /// The kernel gives no answer: a foreign owner without `CAP_LEASE`, or a file system without leases.
     Unknown,
 }
 
@@ -27,7 +27,7 @@ pub enum Writers {
 pub fn writers(file: impl AsFd) -> Writers {
     match set_lease(&file, libc::F_RDLCK) {
         Ok(()) => {
-            // Returning a lease we hold cannot fail in a way that matters: it ends with the descriptor anyway.
+            // Returning a held lease cannot fail in a way that matters: it ends with the descriptor anyway.
             let _ = set_lease(&file, libc::F_UNLCK);
             Writers::None
         }
@@ -46,8 +46,8 @@ fn set_lease(file: &impl AsFd, kind: i32) -> io::Result<()> {
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Begins to write a file's bytes to the disk and does not wait for it (`sync_file_range`). On a file system with delayed
-/// allocation they get their blocks by that.
+/// Starts writing a file's bytes to the disk without waiting (`sync_file_range`). On a file system with delayed
+/// allocation this assigns their blocks.
 #[expect(
     unsafe_code,
     reason = "no safe library offers sync_file_range; it takes four integers and touches no memory"
@@ -59,8 +59,8 @@ pub fn begin_writing(file: impl AsFd) -> io::Result<()> {
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Marks every descriptor from 3 on close-on-exec, so that nothing that our own parent left open reaches porch
-/// (threat B08). Called once at start. Kernels before 5.11 answer with an error; the caller may go on.
+/// Marks every descriptor from 3 on close-on-exec, so that no descriptor left open by our parent reaches porch (threat
+/// B08). Called once at start. Kernels before 5.11 answer with an error; the caller may continue.
 #[expect(
     unsafe_code,
     reason = "no safe library offers close_range with CLOEXEC; it takes three integers and touches no memory"
@@ -71,18 +71,18 @@ pub fn mark_inherited_close_on_exec() -> io::Result<()> {
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Sets a signal to its default, whatever the parent process left: a program inherits ignored signals.
+/// Resets a signal to its default, because a program inherits ignored signals from its parent.
 #[expect(
     unsafe_code,
     reason = "safe libraries install handlers and offer no way back; the default is a number, not a function of ours"
 )]
 pub fn default_signal(signal: i32) -> io::Result<()> {
-    // SAFETY: SIG_DFL runs no code of ours when the signal comes, so nothing has to be safe in a handler.
+    // SAFETY: SIG_DFL runs no code of ours when the signal comes, so no handler has to be safe.
     let before = unsafe { libc::signal(signal, libc::SIG_DFL) };
     if before == libc::SIG_ERR { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Lets every signal through to this thread and those it starts: a program inherits blocked signals, and a blocked SIGTERM
+/// Unblocks every signal for this thread and those it starts: a program inherits blocked signals, and a blocked SIGTERM
 /// could never stop it.
 #[expect(
     unsafe_code,
@@ -97,8 +97,8 @@ pub fn unblock_signals() -> io::Result<()> {
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Has a program start in a session of its own: it has no terminal that it, or ssh behind it, could ask on, and it leads a
-/// process group of its own.
+/// Starts a program in a session of its own: it has no terminal on which it, or an ssh it starts, could ask, and it leads
+/// a process group of its own.
 #[expect(
     unsafe_code,
     reason = "the standard library offers no stable way to begin a session in a child; setsid takes nothing and touches no memory"

@@ -1,22 +1,23 @@
-//! Makes way for a part of ours where a run of porch, which has our user, put something else: what was there is removed or renamed
-//! aside, never followed and never written into, so that one run cannot make the next start impossible.
+//! Makes way for a part of ours if a run of porch, which has our user, put another entry in its place: that entry is
+//! removed or renamed aside, never followed and never written into, so that one run cannot make the next start
+//! impossible.
 
 use super::dir::{Dir, Kind, Meta};
 use rustix::fs::{AtFlags, FlockOperation, Mode, chmodat, flock};
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 
-/// What we need of a file to use it.
+/// The permissions we need on a file to use it.
 const OWN: u32 = 0o600;
-/// More than this is in no file of ours that is made anew.
+/// The largest content of our files that are recreated.
 const CONTENT_MAX: u64 = 1 << 20;
 
-/// What becomes of something that stands in the way.
+/// The treatment of an entry in the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leaving {
-    /// It is removed; a directory that holds something is renamed aside.
+    /// It is removed; a directory that is not empty is renamed aside.
     Removed,
-    /// It is renamed aside: it may be, or lead to, what is still to be worked off.
+    /// It is renamed aside: it may be, or lead to, unfinished work.
     Aside,
 }
 
@@ -42,8 +43,8 @@ impl Dir {
         }
     }
 
-    /// Makes way for a file of ours that has one name and is open to us. One with more names may be anybody's content, which would
-    /// be overwritten: it is parted from the others, with what it says.
+    /// Makes way for a file of ours that has one name and that we can open. A file with more names may be another user's,
+    /// whose content would be overwritten: ours becomes a copy of its own.
     pub fn make_way_for_file(&self, name: &str) -> io::Result<()> {
         let meta = match self.found(name)? {
             Some(meta) if !is_plain(&meta) => meta,
@@ -59,7 +60,7 @@ impl Dir {
         let mut content = Vec::new();
         let file = self.open_read(name)?;
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-            return Ok(()); // A lock that somebody holds: who wants it is told so.
+            return Ok(()); // A lock that another process holds: the next attempt to take it reports that.
         }
         file.take(CONTENT_MAX).read_to_end(&mut content)?;
         self.unlink(name)?;
@@ -68,7 +69,7 @@ impl Dir {
         Ok(())
     }
 
-    /// The same for a lock file. Two starts at a time must not take away each other's: they come one after the other.
+    /// Makes way for a lock file. Two simultaneous starts must not remove each other's file: they take turns.
     pub fn make_way_for_lock(&self, name: &str) -> io::Result<()> {
         if self.found(name)?.is_none_or(|meta| is_plain(&meta)) {
             return Ok(());

@@ -7,12 +7,12 @@ pub fn boot_id() -> String {
         .unwrap_or_default()
 }
 
-/// How many descriptors this process may have; none: as many as it likes.
+/// The limit on this process's descriptors; `None`: unlimited.
 pub fn descriptor_limit() -> Option<u64> {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current
 }
 
-/// Calls without which nothing works here, and which the kernel or a sandbox does not permit.
+/// Required calls that the kernel or a sandbox does not permit.
 pub fn kernel_lacks() -> Vec<&'static str> {
     use rustix::fs::{CWD, Mode, OFlags, RenameFlags, ResolveFlags, openat2, renameat_with};
     use rustix::io::Errno;
@@ -20,7 +20,7 @@ pub fn kernel_lacks() -> Vec<&'static str> {
     let flags = OFlags::PATH | OFlags::DIRECTORY;
     let probes = [
         ("openat2", openat2(CWD, "/", flags, Mode::empty(), ResolveFlags::NO_SYMLINKS).err()),
-        // There is no such file: whoever knows the call says that, and nothing else.
+        // The file does not exist: a kernel that knows the call reports exactly that.
         (
             "renameat2",
             renameat_with(CWD, "/.no-such-file", CWD, "/.no-such-file", RenameFlags::NOREPLACE).err(),

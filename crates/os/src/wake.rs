@@ -1,4 +1,4 @@
-//! A wake-up that poll(2) can wait for, beside descriptors.
+//! A wake-up that poll(2) can wait for together with descriptors.
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::{Errno, read, write};
@@ -17,15 +17,15 @@ impl Waker {
         Ok(Self(Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)))
     }
 
-    /// Sets it. A wake-up that is set already stays set.
+    /// Sets the wake-up. A set wake-up stays set.
     pub fn wake(&self) {
-        // The only possible failure is a full counter, which means it is set.
+        // The only possible failure is a full counter, which means that it is set.
         let _ = write(&*self.0, &1_u64.to_ne_bytes());
     }
 
-    /// Clears it.
+    /// Clears the wake-up.
     pub fn clear(&self) {
-        // EAGAIN: it was cleared already.
+        // EAGAIN: it was already clear.
         let _ = read(&*self.0, &mut [0_u8; 8]);
     }
 }
@@ -36,16 +36,16 @@ impl AsFd for Waker {
     }
 }
 
-/// Interruptions in a row that are taken for a coincidence of signals. More are an error, so that a caller pauses.
+/// Interruptions in a row that count as a coincidence of signals. More are an error, so that a caller pauses.
 const INTERRUPTIONS: u32 = 64;
 
-/// poll(2) that goes on after an interruption with the time that is left. Nothing is ready when the time is over.
+/// poll(2), continued after an interruption with the remaining time. After the timeout no descriptor is ready.
 fn wait(polled: &mut [PollFd<'_>], timeout: Option<Duration>) -> io::Result<()> {
-    // A time beyond all clocks is no limit.
+    // A time beyond the clock's range is no limit.
     let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     for _ in 0..INTERRUPTIONS {
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-        // Rounded up, so that a deadline has really passed when the wait is over.
+        // Rounded up, so that a deadline has really passed when the wait ends.
         let left = left.and_then(|left| Timespec::try_from(left).ok());
         match poll(polled, left.as_ref()) {
             Ok(_) => return Ok(()),
@@ -56,7 +56,7 @@ fn wait(polled: &mut [PollFd<'_>], timeout: Option<Duration>) -> io::Result<()> 
     Err(Errno::INTR.into())
 }
 
-/// Waits until one of the descriptors is readable or closed, or the time is over. Returns which are.
+/// Waits until one of the descriptors is readable or closed, or the timeout has passed. Returns a flag per descriptor.
 pub fn wait_readable<const N: usize>(
     descriptors: [Option<BorrowedFd<'_>>; N],
     timeout: Option<Duration>,
@@ -68,7 +68,8 @@ pub fn wait_readable<const N: usize>(
     Ok(descriptors.map(|descriptor| descriptor.is_some() && ready.next().unwrap_or(false)))
 }
 
-/// Waits until one of any number of descriptors is readable or closed, or the time is over. Which are, in their order.
+/// Waits until one of any number of descriptors is readable or closed, or the timeout has passed. Returns a flag per
+/// descriptor.
 pub fn wait_any(descriptors: &[BorrowedFd<'_>], timeout: Option<Duration>) -> io::Result<Vec<bool>> {
     let mut polled: Vec<PollFd<'_>> =
         descriptors.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();

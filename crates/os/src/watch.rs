@@ -1,4 +1,4 @@
-//! inotify on one directory. What it says is a hint: a name to look at, or that something was lost.
+//! inotify on one directory. Its events are hints: a name to look at, or a loss of events.
 
 use rustix::fs::inotify::{CreateFlags, ReadFlags, Reader, WatchFlags, add_watch, init};
 use rustix::io::Errno;
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 #[derive(Debug)]
 pub struct Watch(OwnedFd);
 
-/// What an event says.
+/// The content of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hint {
     /// A file of this name was closed after writing, or renamed into the directory.
@@ -23,7 +23,7 @@ pub enum Hint {
 }
 
 impl Watch {
-    /// Watches the directory behind the descriptor, not whatever has its path.
+    /// Watches the directory behind the descriptor, whatever its path leads to.
     pub fn on(directory: impl AsFd) -> io::Result<Self> {
         use std::os::fd::AsRawFd;
         let inotify = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)
@@ -38,7 +38,7 @@ impl Watch {
         Ok(Self(inotify))
     }
 
-    /// Everything that is waiting.
+    /// Passes all waiting events to `each`.
     pub fn drain(&self, mut each: impl FnMut(Hint)) -> io::Result<()> {
         let mut buffer = [MaybeUninit::uninit(); 16 << 10];
         let mut reader = Reader::new(&self.0, &mut buffer);
@@ -63,7 +63,7 @@ impl Watch {
     }
 }
 
-/// The system's words, and what they mean here: inotify has limits of its own that look like others.
+/// The system's error, explained: inotify has limits of its own whose errors look like others.
 fn refused(errno: Errno, limit: &str) -> io::Error {
     let error = io::Error::from(errno);
     let meaning = match errno {

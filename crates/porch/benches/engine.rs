@@ -1,5 +1,5 @@
-//! `cargo bench -p conductor-porch`: what one library call costs, in microseconds of CPU time of the calling thread. The
-//! wall clock is not asked: the machine may be shared. Files lie on the temporary directory's file system.
+//! `cargo bench -p conductor-porch`: the cost of one library call, in microseconds of CPU time of the calling thread.
+//! Wall-clock time is not used: the machine may be shared. Files are on the temporary directory's file system.
 
 use conductor_core::intent::{Policy, judge};
 use conductor_porch::{Engine, Order, Patience, Provenance, Settings};
@@ -11,11 +11,11 @@ use std::time::Duration;
 const CALLS: u32 = 2_000;
 const ROUNDS: usize = 7;
 
-/// A Deployment as people write them: comments, several documents, a Service beside it.
+/// A typical handwritten Deployment: comments, several documents, a Service beside it.
 const PACKAGE: &str = include_str!("../../../examples/packages/web/deployment.yaml");
 
 type Failure = Box<dyn std::error::Error>;
-/// Works in an empty directory and answers microseconds per call.
+/// Works in an empty directory and returns microseconds per call.
 type Work = fn(&Path) -> Result<f64, Failure>;
 
 fn main() -> Result<(), Failure> {
@@ -48,7 +48,7 @@ fn order(target: &str, replicas: u32) -> Result<Order, Failure> {
     Ok(Order { intent, provenance: Provenance::default() })
 }
 
-/// CPU time of one call, over many.
+/// CPU time per call, averaged over many.
 fn measure(out: &Path, order_of: impl FnMut(u32) -> Result<Order, Failure>) -> Result<f64, Failure> {
     let (engine, orders) = (engine(out), (0..CALLS).map(order_of).collect::<Result<Vec<_>, Failure>>()?);
     let patience = Patience::new(Duration::from_secs(1), Duration::from_mins(1));

@@ -13,7 +13,7 @@ use std::rc::Rc;
 /// Most things that are named of a directory.
 const NAMED_MAX: usize = 6;
 
-/// Which object is looked for.
+/// The object to find.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted<'w> {
     pub name: &'w str,

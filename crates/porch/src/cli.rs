@@ -1,4 +1,4 @@
-//! The command line of the `porch` program: the specification's three flags, and ours.
+//! The command line of the `porch` program: the specification's three flags, and our additions.
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use conductor_core::arguments::go_style;
@@ -18,23 +18,23 @@ Examples:
   porch -intent intent-scale.json -out ./packages --dry-run             show the diff, write nothing
   porch -intent intent-scale.json --git ./repo --branch main --push origin";
 
-/// Everything the command line says.
+/// The parsed command line.
 pub(crate) struct Arguments {
     /// The intent file.
     pub intent: PathBuf,
     /// Whether to show a diff instead of writing.
     pub dry_run: bool,
-    /// Where the result line goes besides standard output.
+    /// The file for the result line, besides standard output.
     pub result: Option<PathBuf>,
-    /// How long to wait for others.
+    /// How long to wait for another process's lock.
     pub lock_wait: Duration,
-    /// How long all of it may take.
+    /// The time limit of the whole run.
     pub timeout: Duration,
     /// The engine's settings.
     pub settings: Settings,
 }
 
-/// Reads the words of the command line. The error knows whether it is one (help and version are not).
+/// Parses the command line. The error tells whether it is a failure (help and version are not).
 pub(crate) fn parse(words: impl Iterator<Item = OsString>) -> Result<Arguments, clap::Error> {
     let mut command = command();
     let matches = command.try_get_matches_from_mut(go_style(words))?;
@@ -126,7 +126,7 @@ fn repository(git: PathBuf, matches: &ArgMatches) -> Result<Repository, String> 
     repository.validate().map(|()| repository)
 }
 
-/// The tables of a file; the daemon's configuration file may be given, whose other keys are not ours.
+/// The tables of a file; the daemon's configuration file is accepted, and its other keys are ignored.
 fn read_routes(path: &std::path::Path) -> Result<Routes, String> {
     let said = |reason: String| format!("--routes {}: {reason}", path.display());
     let content = std::fs::read_to_string(path).map_err(|error| said(error.to_string()))?;

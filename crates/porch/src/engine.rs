@@ -1,4 +1,4 @@
-//! The engine: where an order goes, the lock of that place, the plan, and its carrying out.
+//! The engine: assigns an order to its place, locks the place, plans, and carries out the plan.
 
 use crate::directory::{self, Directory, Durability, Patience, Written, lock};
 use crate::files::{Tree, join};
@@ -10,28 +10,28 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// What all orders have in common.
+/// The settings shared by all orders.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where packages go that no repository takes.
+    /// The directory for packages that belong to no repository.
     pub out: PathBuf,
-    /// Which form new packages have.
+    /// The form of new packages.
     pub form: Form,
     /// Whether a structured package gets a kustomize Component.
     pub kustomize: bool,
     /// The package that new ones are copied from, unless a route names another.
     pub base: Option<PathBuf>,
-    /// The operator's table.
+    /// The operator's routes.
     pub routes: Routes,
-    /// Where packages go that no route sends elsewhere, instead of `out`.
+    /// The repository for packages without a route, instead of `out`.
     pub repository: Option<Repository>,
-    /// Whether packages in directories are on the disk when an order is done; otherwise the caller syncs (what a
-    /// package was before is safe in any case).
+    /// Whether packages in directories are on the disk when an order is done; otherwise the caller syncs (the previous
+    /// package is safe in any case).
     pub durable: bool,
 }
 
 impl Settings {
-    /// Direct form into a directory, by default places, synced before an order is done.
+    /// Direct form into a directory, at the default places, synced before an order is done.
     pub fn new(out: impl Into<PathBuf>) -> Self {
         Self {
             out: out.into(),
@@ -45,21 +45,21 @@ impl Settings {
     }
 }
 
-/// How often an order is planned again because somebody else changed the package meanwhile.
+/// How often an order is planned again because another process changed the package meanwhile.
 const PLANS_MAX: u32 = 20;
-/// And how long somebody who is writing it gets to finish, each time longer.
+/// The pause for that process to finish, longer each time.
 const PLAN_PAUSE: Duration = Duration::from_micros(500);
 
-/// The package engine. Threads may share one.
+/// The package engine. Threads may share it.
 #[derive(Debug)]
 pub struct Engine {
     settings: Settings,
-    /// The device of the output, where its file system keeps the order of bytes and renames; found out once.
+    /// The device of the output directory, if its file system keeps the order of data and renames; determined once.
     ordered: OnceLock<Option<u64>>,
 }
 
 impl Engine {
-    /// An engine; nothing is opened yet.
+    /// Makes an engine; nothing is opened yet.
     pub fn new(settings: Settings) -> Self {
         Self { settings, ordered: OnceLock::new() }
     }
@@ -74,7 +74,7 @@ impl Engine {
         }
     }
 
-    /// What [`Engine::apply`] would do. Nothing is written or locked.
+    /// The result that [`Engine::apply`] would have. Nothing is written or locked.
     pub fn preview(&self, order: &Order, patience: &Patience<'_>) -> Result<Applied, PorchError> {
         order.replicas()?;
         let assignment = self.settings.routes.assign(order)?;
@@ -95,7 +95,7 @@ impl Engine {
         self.settings.routes.uses_git() || self.settings.repository.is_some()
     }
 
-    /// Every repository an order may lead to, as [`Engine::repository_of`] names it.
+    /// Every repository that an order may lead to, as [`Engine::repository_of`] names it.
     pub fn repositories(&self) -> Vec<PathBuf> {
         let all = self.settings.routes.repositories().chain(self.settings.repository.as_ref());
         let mut places: Vec<PathBuf> = all.map(|repository| git::shared_directory(&repository.git)).collect();
@@ -104,11 +104,11 @@ impl Engine {
         places
     }
 
-    /// The repository an order leads to: the canonical path of the directory that all its work trees share, which is what
-    /// [`Engine::apply`] locks. `None` where it goes to a directory, or where [`Engine::apply`] would refuse it before it
-    /// touches anything. Reads a few small files, runs nothing, waits for nobody.
+    /// The repository of an order: the canonical path of the directory shared by all its work trees, which
+    /// [`Engine::apply`] locks. `None` if the order goes to a directory, or if [`Engine::apply`] would refuse it before
+    /// touching anything. Reads a few small files, runs no process, never waits.
     pub fn repository_of(&self, order: &Order) -> Option<PathBuf> {
-        // Why it is refused is said by whoever applies it.
+        // `apply` reports the reason of a refusal.
         let assignment = self.settings.routes.assign(order).ok()?;
         self.repository(&assignment).map(|repository| git::shared_directory(&repository.git))
     }
@@ -139,7 +139,7 @@ impl Engine {
         for turn in 0..PLANS_MAX {
             if turn > 0 {
                 patience.look()?;
-                std::thread::sleep(PLAN_PAUSE * turn); // Nothing announces the end of somebody else's writing.
+                std::thread::sleep(PLAN_PAUSE * turn); // The end of another process's write is not announced.
             }
             let plan = self.plan(&tree, order, assignment)?;
             if directory::write(&tree, &plan, durability, patience)? == Written::Done {

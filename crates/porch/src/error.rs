@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Exit statuses of `porch`, from sysexits.h where there is one for it.
+/// Exit statuses of `porch`, from sysexits.h where it defines one.
 pub mod exit {
     /// The command line is wrong.
     pub const USAGE: u8 = 64;
@@ -20,20 +20,20 @@ pub mod exit {
     pub const CANNOT_CREATE: u8 = 73;
     /// Reading or writing failed.
     pub const IO: u8 = 74;
-    /// Busy or temporarily impossible: try again.
+    /// Busy or temporarily impossible: retry later.
     pub const BUSY: u8 = 75;
     /// Refused by policy.
     pub const POLICY: u8 = 77;
 }
 
-/// Whether a failure of git lasts.
+/// Whether a failure of git is permanent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outlook {
-    /// Until somebody does something about it.
+    /// Until an operator intervenes.
     Lasting,
-    /// Trying again can help.
+    /// A retry can help.
     Passing,
-    /// Until there is room on the disk again.
+    /// Until the disk has room again.
     NoSpace,
 }
 
@@ -43,62 +43,62 @@ pub enum PorchError {
     /// There is no package form for this kind of intent.
     #[error("there is no package form for {kind:?} of {key}: the engine scales, and needs replicas")]
     Unsupported {
-        /// What was asked for.
+        /// The type of request.
         kind: Kind,
-        /// For what.
+        /// The target.
         key: TargetKey,
     },
-    /// Routes or constraints do not allow it.
+    /// Routes or constraints do not allow the change.
     #[error("not allowed: {0}")]
     Policy(String),
-    /// The package is not one that can be edited safely.
+    /// The package cannot be edited safely.
     #[error("the package {package} cannot be used: {reason}")]
     Unfit {
         /// The package directory, or a file in it.
         package: String,
-        /// What is wrong with it.
+        /// The defect of the package.
         reason: String,
     },
-    /// Somebody else holds the lock.
+    /// Another process holds the lock.
     #[error("{place} is in use by another process; waited {}", conductor_core::units::format_duration(*.waited))]
     Busy {
-        /// What is locked.
+        /// The locked place.
         place: String,
-        /// For how long it was waited.
+        /// The time waited.
         waited: Duration,
     },
-    /// Somebody who does not know the lock kept changing the place while it was worked on.
+    /// A process that ignores the lock kept changing the place during the work on it.
     #[error("{place} changed during each of {plans} attempts; another process keeps writing it")]
     Contended {
-        /// What is changed.
+        /// The changing place.
         place: String,
-        /// How often it was planned again.
+        /// The number of plans made.
         plans: u32,
     },
     /// The git program failed.
     #[error("git {step} in {repository}: {reason}")]
     Git {
-        /// What git was to do.
+        /// The step of git that failed.
         step: String,
-        /// Where.
+        /// The repository.
         repository: String,
-        /// What it said.
+        /// git's message.
         reason: String,
-        /// Whether trying again can help.
+        /// Whether a retry can help.
         outlook: Outlook,
     },
-    /// The result is not what was meant.
+    /// The result is not the intended one.
     #[error("the result failed the engine's own check: {0}")]
     Check(String),
     /// A file or directory could not be read or written.
     #[error("{path}: {source}")]
     Io {
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// The system's reason.
+        /// The system's error.
         source: io::Error,
     },
-    /// Whoever asked does not want it any more.
+    /// The caller cancelled the order.
     #[error("stopped while waiting; nothing was changed")]
     Cancelled,
 }
@@ -129,7 +129,7 @@ impl PorchError {
         }
     }
 
-    /// Whether a disk or a quota is full: it says nothing about the order, and passes when there is room again.
+    /// Whether a disk or a quota is full: unrelated to the order, and over when there is room again.
     pub fn is_no_space(&self) -> bool {
         match self {
             PorchError::Git { outlook, .. } => *outlook == Outlook::NoSpace,
@@ -138,8 +138,9 @@ impl PorchError {
         }
     }
 
-    /// Whether nothing was begun, because somebody else held the lock of the place for as long as it was waited. It says
-    /// nothing about the order, so whoever counts attempts does not count it. Every busy error is also a passing one.
+    /// Whether nothing was begun, because another process held the lock of the place during the whole wait. It is
+    /// unrelated to the order, so a caller that counts attempts does not count it. Every busy error is also a passing
+    /// one.
     pub fn is_busy(&self) -> bool {
         matches!(self, PorchError::Busy { .. })
     }
@@ -170,7 +171,7 @@ fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-/// EIO is a failure of the device; everything else is about what was to be created.
+/// EIO is a failure of the device; every other error concerns the file to be created.
 fn is_input_output(error: &io::Error) -> bool {
     rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::IO)
 }

@@ -1,23 +1,23 @@
-//! The files of a package as the planner sees them, whether they lie in a directory or in a commit.
+//! The files of a package as the planner sees them, from a directory or from a commit.
 
 use crate::PorchError;
 use std::collections::BTreeMap;
 
-/// Deepest directory below a package that is looked at.
+/// The deepest directory level below a package that is read.
 pub(crate) const DEPTH_MAX: usize = 16;
-/// Most files of one package.
+/// The largest number of files in one package.
 pub(crate) const FILES_MAX: usize = 2_000;
-/// Most bytes of one package; it is held in memory.
+/// The largest size of one package in bytes; it is held in memory.
 pub(crate) const PACKAGE_BYTES_MAX: u64 = 64 << 20;
-/// The name kpt gives the file that makes a directory a package.
+/// The file that makes a directory a kpt package.
 pub(crate) const KPTFILE: &str = "Kptfile";
-/// The names kustomize looks for.
+/// The names that kustomize accepts.
 pub(crate) const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 /// The file that names what is no part of a kpt package. It is read although its name begins with a dot.
 pub(crate) const KRMIGNORE: &str = ".krmignore";
 /// Most files that are read when it is looked whether anybody else has an object; directories count.
 pub(crate) const SURVEY_MAX: usize = 20_000;
-/// The end of the names of our unfinished files. They begin with a dot, so that nobody reads them.
+/// The suffix of our unfinished files. Their names begin with a dot, so that no tool reads them.
 pub(crate) const UNFINISHED: &str = ".porch-tmp";
 
 /// One file.
@@ -30,12 +30,12 @@ pub(crate) struct Content {
 /// Files by path, relative to the package, with `/`.
 pub(crate) type Files = BTreeMap<String, Content>;
 
-/// Which files are wanted.
+/// The files to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Which {
-    /// Those that can hold an object.
+    /// Files that can contain an object.
     Objects,
-    /// All: a package that is copied.
+    /// All files: for a package that is copied.
     All,
 }
 
@@ -59,9 +59,9 @@ pub(crate) struct Survey {
     pub complete: bool,
 }
 
-/// Something packages are in: a directory or a commit. Paths are relative to its root; `""` is the root itself.
+/// A container of packages: a directory or a commit. Paths are relative to its root; `""` is the root itself.
 pub(crate) trait Tree {
-    /// The files of a directory; `None` when there is nothing of that name or the directory is empty.
+    /// The files of a directory; `None` if it does not exist or is empty.
     fn read(&self, dir: &str, which: Which) -> Result<Option<Files>, PorchError>;
     /// One regular file, if it is there and of a size that is read.
     fn file(&self, path: &str) -> Result<Option<Content>, PorchError>;
@@ -69,7 +69,7 @@ pub(crate) trait Tree {
     fn names(&self, dir: &str) -> Result<Vec<String>, PorchError>;
     /// Looks through a directory and those below it for files that mention a text. What cannot be read is not there.
     fn survey(&self, dir: &str, search: Search<'_>) -> Result<Survey, PorchError>;
-    /// How a path is named to people.
+    /// The display name of a path.
     fn name(&self, path: &str) -> String;
 }
 

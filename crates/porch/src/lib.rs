@@ -1,7 +1,7 @@
-//! The package engine: one judged intent becomes one change of one package that kpt, kustomize, Flux, Argo CD and Config
-//! Sync understand, in a directory or in a Git repository. Deterministic: the same intent over the same package gives
-//! the same bytes, equal content is not rewritten, no times, no random names. It never follows a symbolic link below the
-//! output directory and never invents an image.
+//! The package engine: one judged intent becomes one change of one package for kpt, kustomize, Flux, Argo CD and Config
+//! Sync, in a directory or in a Git repository. Deterministic: the same intent over the same package gives the same
+//! bytes, equal content is not rewritten, no times, no random names. It never follows a symbolic link below the output
+//! directory and never invents an image.
 
 #![forbid(unsafe_code)]
 

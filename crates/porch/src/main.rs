@@ -11,17 +11,17 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// Largest intent read: the daemon's default.
+/// The largest intent read: the daemon's default.
 const SIZE_MAX: u64 = 10_485_760;
 
-/// What stopped the run, with its exit status.
+/// The failure of a run, with its exit status.
 struct Failure {
     status: u8,
     message: String,
 }
 
 fn main() -> ExitCode {
-    // Whoever opens a file while we ask who writes it makes the kernel send this, and it would end us.
+    // If another process opens a file while we hold a lease on it, the kernel sends this signal, which would end us.
     let heard = Arc::new(AtomicBool::new(false));
     if let Err(error) = signal_hook::flag::register(signal_hook::consts::SIGIO, heard) {
         let _ = writeln!(std::io::stderr(), "porch: SIGIO cannot be ignored: {error}");
@@ -30,14 +30,14 @@ fn main() -> ExitCode {
     let arguments = match cli::parse(std::env::args_os()) {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Help and version are no errors; clap says which stream is right.
+            // Help and version are no errors; clap chooses the right stream.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { exit::USAGE } else { 0 });
         }
     };
     match run(arguments) {
         Ok(text) => {
-            // A reader that went away does not make the work undone.
+            // A reader that has gone does not undo the work.
             let _ = std::io::stdout().write_all(text.as_bytes());
             ExitCode::SUCCESS
         }
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What belongs on standard output: the result line, or with `--dry-run` the diff.
+/// The text for standard output: the result line, or with `--dry-run` the diff.
 fn run(arguments: Arguments) -> Result<String, Failure> {
     let order = order(&arguments.intent)?;
     let shown = Progress::default();
@@ -66,7 +66,7 @@ fn run(arguments: Arguments) -> Result<String, Failure> {
     Ok(if arguments.dry_run { applied.diff() } else { line })
 }
 
-/// What takes long, in one line that is written over, where somebody looks at a terminal.
+/// Slow steps, in one line that is overwritten, if standard error is a terminal.
 #[derive(Default)]
 struct Progress {
     shown: std::cell::Cell<bool>,
@@ -76,7 +76,7 @@ impl Progress {
     fn show(&self, text: &str) {
         let mut stderr = std::io::stderr();
         if stderr.is_terminal() {
-            // Nobody needs it to go on.
+            // The progress line is not required.
             let _ = write!(stderr, "\r\x1b[Kporch: {text}");
             self.shown.set(true);
         }
@@ -106,14 +106,14 @@ fn order(path: &Path) -> Result<Order, Failure> {
     if bytes.len() as u64 > SIZE_MAX {
         return Err(refused(format!("the intent {} is larger than {SIZE_MAX} bytes", path.display())));
     }
-    // Whoever calls has already decided on scaling to zero; the daemon's policy is not repeated here.
+    // The caller has already decided on scaling to zero; the daemon's policy is not repeated here.
     let intent = judge(&bytes, Policy { allow_scale_to_zero: true })
         .map_err(|refusal| refused(format!("{} {refusal}", refusal.code)))?;
     let provenance = provenance(&bytes, intent.correlation_id.clone());
     Ok(Order { intent, provenance })
 }
 
-/// Sequence number and correlation id come from the daemon's environment, if it speaks of this very intent.
+/// Sequence number and correlation id from the daemon's environment, if it describes this very intent.
 fn provenance(bytes: &[u8], own_correlation_id: Option<String>) -> Provenance {
     let sha256 = conductor_crypto::sha256(bytes).to_string();
     let variable = |name: &str| std::env::var(name).ok();
@@ -127,7 +127,7 @@ fn provenance(bytes: &[u8], own_correlation_id: Option<String>) -> Provenance {
     }
 }
 
-/// Whole or not at all: written under another name, then renamed.
+/// Writes the result whole or not at all: under another name, then renamed.
 fn write_result(path: &Path, line: &str) -> Result<(), Failure> {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(".porch-tmp");

@@ -166,11 +166,11 @@ fn argo_rules(node: &Node) -> Vec<Rule> {
     counts.filter_map(rule).collect()
 }
 
-/// The fields that kpt's decoder knows at the top of a Kptfile; it refuses any other (kpt.dev/v1).
+/// The fields that kpt's decoder accepts at the top of a Kptfile; it refuses any other (kpt.dev/v1).
 const KPTFILE_FIELDS: [&str; 9] =
     ["apiVersion", "kind", "metadata", "upstream", "upstreamLock", "info", "pipeline", "inventory", "status"];
 
-/// Whether the Kptfile is one. `strict`: ours, which kpt has to accept; else unknown fields are the owner's business.
+/// Checks that the Kptfile is valid. `strict`: ours, which kpt must accept; otherwise unknown fields are the owner's business.
 pub(crate) fn check_kptfile(bytes: &[u8], package: &str, strict: bool) -> Result<Option<String>, PorchError> {
     let unfit = |reason: String| PorchError::unfit(format!("{package}/{KPTFILE}"), reason);
     let stream = yaml::parse(bytes).map_err(|error| unfit(error.to_string()))?;

@@ -1,4 +1,4 @@
-//! What the engine is asked to do: one judged intent, and where it comes from.
+//! An order to the engine: one judged intent, and its origin.
 
 use crate::PorchError;
 use conductor_core::intent::{Intent, Kind};
@@ -9,18 +9,18 @@ use serde::Serialize;
 pub struct Order {
     /// The judged intent.
     pub intent: Intent,
-    /// Where it comes from; recorded in commits.
+    /// Its origin; recorded in commits.
     pub provenance: Provenance,
 }
 
-/// What a commit says about where it comes from.
+/// The origin of an intent, as a commit records it.
 #[derive(Debug, Clone, Default)]
 pub struct Provenance {
     /// SHA-256 of the intent's bytes, in hexadecimal.
     pub sha256: String,
-    /// The correlation id, where known.
+    /// The correlation id, if known.
     pub correlation_id: Option<String>,
-    /// The daemon's sequence number, where there is one.
+    /// The daemon's sequence number, if there is one.
     pub seq: Option<u64>,
 }
 
@@ -35,7 +35,7 @@ pub enum Form {
 }
 
 impl Order {
-    /// The wanted replicas, if this is a kind of intent the engine has a package form for.
+    /// The requested replicas, if the engine has a package form for this kind of intent.
     pub(crate) fn replicas(&self) -> Result<u32, PorchError> {
         let scales = matches!(self.intent.kind, Kind::Scaling | Kind::ScalingIntent);
         self.intent

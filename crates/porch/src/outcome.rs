@@ -1,66 +1,66 @@
-//! What was done, as the program prints it and the daemon records it.
+//! The result of an order, as the program prints it and the daemon records it.
 
 use crate::Form;
 use crate::files::Content;
 use crate::plan::Change;
 use serde::Serialize;
 
-/// What was done to one package.
+/// The change of one package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Outcome {
-    /// The package directory; for a repository relative to it.
+    /// The package directory; in a repository relative to its root.
     pub package: String,
     /// The object's file inside the package.
     pub file: String,
-    /// The object.
+    /// The object's kind, name and namespace.
     pub object: ObjectName,
-    /// Before and after.
+    /// The replicas before and after.
     pub replicas: Replicas,
-    /// Which of the two forms was asked for.
+    /// The requested form.
     pub form: Form,
     /// Whether the object is only a part, to be applied server-side onto the whole that is kept elsewhere.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
-    /// Whether anything was, or with `dry_run` would be, written.
+    /// Whether anything was written or, with `dry_run`, would be.
     pub changed: bool,
-    /// Whether nothing was to be written.
+    /// Whether writing was disabled.
     pub dry_run: bool,
-    /// The files that were, or would be, written, relative to the package.
+    /// The files that were or would be written, relative to the package.
     pub files: Vec<String>,
-    /// The repository, when there is one.
+    /// The repository, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repository: Option<String>,
-    /// Its branch.
+    /// The branch of the repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
     /// The new commit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
-    /// The remote it was pushed to.
+    /// The remote that the commit was pushed to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pushed_to: Option<String>,
-    /// What the operator should know, though the intent is done.
+    /// A note for the operator, although the intent is done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
-/// Which object was changed.
+/// The changed object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ObjectName {
-    /// Deployment, `StatefulSet` or `ReplicaSet`, or what the route names.
+    /// Deployment, `StatefulSet` or `ReplicaSet`, or the route's kind.
     pub kind: String,
-    /// Its name.
+    /// The object's name.
     pub name: String,
-    /// Its namespace.
+    /// The object's namespace.
     pub namespace: String,
 }
 
 /// The number of replicas before and after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Replicas {
-    /// `None` when the object or its field was not there.
+    /// `None` if the object or its field was missing.
     pub from: Option<u32>,
-    /// What is asked for.
+    /// The requested number.
     pub to: u32,
 }
 
@@ -71,10 +71,10 @@ impl Outcome {
     }
 }
 
-/// What was done, or would be, with the bytes before and after.
+/// The actual or intended change, with the bytes before and after.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
-    /// For records.
+    /// The outcome, for records.
     pub outcome: Outcome,
     pub(crate) changes: Vec<Change>,
 }

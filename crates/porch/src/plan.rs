@@ -1,4 +1,4 @@
-//! What is to be written where, decided from what is there. Pure: trees are read, nothing is written.
+//! Decides the files to write, from the existing ones. Pure: trees are read, nothing is written.
 
 use crate::choose::{Found, View, Wanted};
 use crate::files::{
@@ -14,26 +14,26 @@ use conductor_core::intent::TargetKey;
 /// One file to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Change {
-    /// Relative to the package.
+    /// The path, relative to the package.
     pub path: String,
-    /// `None` when the file is new.
+    /// The previous content; `None` if the file is new.
     pub before: Option<Vec<u8>>,
     pub after: Content,
 }
 
-/// What is to be done to one package.
+/// The change of one package.
 #[derive(Debug)]
 pub(crate) struct Plan {
     /// The package's directory, relative to the root of the tree.
     pub dir: String,
-    /// Whether the directory is to be made.
+    /// Whether the directory is to be created.
     pub new: bool,
-    /// Empty when everything is as it should be.
+    /// Empty if the package is already as requested.
     pub changes: Vec<Change>,
     /// The object's file, relative to the package.
     pub file: String,
     pub kind: String,
-    /// `None` when the object or its field was not there.
+    /// The previous replicas; `None` if the object or its field was missing.
     pub from: Option<u32>,
     pub to: u32,
     /// Whether the object is only a part, for server-side apply onto the whole.
@@ -43,7 +43,7 @@ pub(crate) struct Plan {
 /// Most entries around a package that is edited which are looked through for others that set the same number.
 const NEIGHBOURS_MAX: usize = 256;
 
-/// How to write, besides what the intent says.
+/// The form of the result, besides the intent's values.
 pub(crate) struct Style<'s> {
     pub form: Form,
     pub kustomize: bool,
@@ -59,7 +59,7 @@ struct Planner<'p> {
     replicas: u32,
 }
 
-/// What one directory has to offer.
+/// The content of one directory.
 enum Place {
     Nothing,
     NoObject,
@@ -147,7 +147,7 @@ impl Planner<'_> {
         }
     }
 
-    /// The root itself is the package: it holds the object, or nothing is done.
+    /// The root itself is the package: it must contain the object.
     fn at_root(&self) -> Result<Plan, PorchError> {
         match self.at("")? {
             Place::Package(plan) => Ok(plan),
@@ -356,7 +356,7 @@ impl Planner<'_> {
         }
     }
 
-    /// The files a new package begins with, and how they are named to people.
+    /// The initial files of a new package, and their display name.
     fn model(&self, dir: &str) -> Result<(Files, String), PorchError> {
         if let Some(base) = self.style.base {
             let name = base.name("");
@@ -367,7 +367,7 @@ impl Planner<'_> {
         }
         let name = self.tree.name(dir);
         if self.assignment.kind.as_deref().is_some_and(|kind| kind != "Deployment") {
-            // Nobody knows what else such an object needs.
+            // The other required parts of such an object are unknown.
             return Err(PorchError::unfit(name, "there is no such package, and no base for it"));
         }
         let Style { form, kustomize, .. } = *self.style;
@@ -399,8 +399,8 @@ impl Planner<'_> {
         })
     }
 
-    /// Parses what a new package is going to be, and asserts kind, name, namespace, replicas and the Kptfile. An edit needs
-    /// no more than its own check: nothing but the one value differs from what was found.
+    /// Parses the files of a new package, and asserts kind, name, namespace, replicas and the Kptfile. An edit needs no
+    /// more than its own check: only the one value differs from the previous content.
     fn check(&self, plan: &Plan) -> Result<(), PorchError> {
         let files: Files =
             plan.changes.iter().map(|change| (change.path.clone(), change.after.clone())).collect();

@@ -1,5 +1,5 @@
-//! The operator's table: which package, repository and object a target has. Without a table there are default places.
-//! What an intent says in its constraints only narrows what the table allows.
+//! The operator's table: package, repository and object of each target. Without a table the default places apply. An
+//! intent's constraints can only narrow the table.
 
 use crate::kinds::Workload;
 use crate::{Order, PorchError};
@@ -7,14 +7,14 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Replicas no intent can exceed anyway (design part 5).
+/// The largest number of replicas that any intent can request.
 const REPLICAS_MAX: u32 = 100;
 
 /// The table of routes and the repositories they name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Routes {
-    /// In order; the first that covers an intent counts.
+    /// In order; the first route that covers an intent applies.
     #[serde(default, rename = "route")]
     table: Vec<Route>,
     #[serde(default, rename = "repository")]
@@ -28,7 +28,7 @@ pub struct Routes {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Route {
-    /// Patterns; `*` stands for any text.
+    /// Patterns; `*` matches any text.
     #[serde(default = "any")]
     namespace: String,
     #[serde(default = "any")]
@@ -36,9 +36,9 @@ struct Route {
     /// Directory of the package, with `{namespace}`, `{target}` and `{package}`.
     #[serde(default = "default_package")]
     package: String,
-    /// Name of a repository; without one the output directory.
+    /// Name of a repository; `None`: the output directory.
     repository: Option<String>,
-    /// The object, when it is not a Deployment, `StatefulSet` or `ReplicaSet` called like the target.
+    /// The object's kind, if it is not a Deployment, `StatefulSet` or `ReplicaSet` with the target's name.
     kind: Option<String>,
     name: Option<String>,
     base: Option<PathBuf>,
@@ -51,16 +51,16 @@ struct Route {
     max_replicas: u32,
 }
 
-/// A Git repository packages are committed to.
+/// A Git repository that packages are committed to.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Repository {
     /// A work tree or a bare repository on this machine.
     pub git: PathBuf,
-    /// The branch that is committed to; `None`: the one that HEAD of the repository leads to.
+    /// The branch to commit to; `None`: the one that HEAD of the repository leads to.
     pub branch: Option<String>,
-    /// Where the branch begins when it is not there: another branch, or HEAD for the default branch. `None`: a branch that is
-    /// not there is refused, unless the repository has no commit at all.
+    /// The start of a missing branch: another branch, or HEAD for the default branch. `None`: a missing branch is
+    /// refused, unless the repository has no commit at all.
     pub from: Option<String>,
     /// The remote that each commit is pushed to.
     pub push: Option<String>,
@@ -69,17 +69,17 @@ pub struct Repository {
     pub author: String,
     /// An SSH key that signs the commits.
     pub signing_key: Option<PathBuf>,
-    /// Directory inside the repository under which the packages lie.
+    /// The directory of the repository that contains the packages.
     #[serde(default)]
     pub directory: String,
 }
 
-/// Where one order goes.
+/// The destination of one order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Assignment {
-    /// The package's directory by the table; else the default places.
+    /// The package's directory by the table; `None`: the default places.
     pub dir: Option<String>,
-    /// The package the intent names, where no table says more.
+    /// The package named by the intent, if the table names none.
     pub package: Option<String>,
     pub kind: Option<String>,
     /// Name of the object.
@@ -102,7 +102,7 @@ fn replicas_max() -> u32 {
     REPLICAS_MAX
 }
 
-/// Author and committer where nobody names one.
+/// Author and committer if none is configured.
 fn default_author() -> String {
     "conductor-loop <conductor-loop@localhost>".to_owned()
 }
@@ -144,7 +144,7 @@ impl Routes {
         self.table.is_empty()
     }
 
-    /// Where the order goes, or why it may not.
+    /// The destination of the order, or the reason for refusing it.
     pub(crate) fn assign(&self, order: &Order) -> Result<Assignment, PorchError> {
         let (key, intent) = (&order.intent.key, &order.intent);
         if self.table.is_empty() {
@@ -230,7 +230,7 @@ impl Route {
 
     fn directory(&self, order: &Order) -> String {
         let key = &order.intent.key;
-        // Names were judged: they hold no slash and do not begin with a dot, so they cannot lead elsewhere.
+        // Names were judged: they contain no slash and do not begin with a dot, so they cannot lead elsewhere.
         self.package
             .replace("{namespace}", &key.namespace)
             .replace("{target}", &key.target)
@@ -239,7 +239,7 @@ impl Route {
 }
 
 impl Repository {
-    /// The repository at a path, everything else as by default.
+    /// The repository at a path, with defaults for everything else.
     pub fn new(git: PathBuf) -> Self {
         Self {
             git,
@@ -252,7 +252,7 @@ impl Repository {
         }
     }
 
-    /// Whether names and author can be handed to git.
+    /// Whether names and author can be passed to git.
     pub fn validate(&self) -> Result<(), String> {
         let refuse = |what: &str, value: &str| Err(format!("{what} '{value}' cannot be used"));
         if let Some((branch, reason)) = self.branch.as_ref().and_then(|name| Some((name, no_branch(name)?))) {
@@ -284,8 +284,8 @@ impl Repository {
     }
 }
 
-/// Why a name cannot be that of a branch, by the rules of git-check-ref-format(1); also what git takes for another ref or for
-/// a flag.
+/// Why a text cannot be a branch name, by the rules of git-check-ref-format(1); also refuses text that git would take for
+/// another ref or for a flag.
 fn no_branch(name: &str) -> Option<&'static str> {
     let step_is = |wanted: fn(&str) -> bool| name.split('/').any(wanted);
     let is_lock = |step: &str| Path::new(step).extension().is_some_and(|end| end == "lock");
@@ -309,7 +309,7 @@ fn no_branch(name: &str) -> Option<&'static str> {
     }
 }
 
-/// A directory below the root: no step out of it, none that git or we hide.
+/// Checks a directory below the root: it does not leave the root, and neither git nor we hide it.
 fn check_directory(path: &str) -> Result<(), &'static str> {
     if path.contains(['{', '}', '\0', '\\']) {
         return Err("has a placeholder that does not exist; {namespace}, {target} and {package} do");
@@ -320,14 +320,14 @@ fn check_directory(path: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// `*` stands for any text, everything else for itself.
+/// `*` matches any text, every other character itself.
 pub(crate) fn matches_pattern(pattern: &str, text: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
     let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
     let Some(mut left) = text.strip_prefix(head).and_then(|left| left.strip_suffix(tail)) else {
         return false;
     };
-    // The leftmost place of each part is as good as any other.
+    // The leftmost match of each part is as good as any other.
     middle.split('*').all(|part| match left.split_once(part) {
         Some((_, after)) => {
             left = after;

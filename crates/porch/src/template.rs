@@ -1,5 +1,5 @@
-//! The packages that are written where none exists. Nothing in them changes from one intent to the next but the number
-//! of replicas, so that scaling again is an edit of one value.
+//! The packages written where none exists. Only the number of replicas differs from one intent to the next, so that
+//! scaling again is an edit of one value.
 
 use crate::Form;
 use crate::files::{Content, Files, KPTFILE, KUSTOMIZATIONS};
@@ -9,18 +9,18 @@ use conductor_core::intent::TargetKey;
 pub(crate) const OBJECT: &str = "deployment.yaml";
 /// The patch of the structured form.
 pub(crate) const PATCH: &str = "scaling-patch.yaml";
-/// Longest name of a directory (`NAME_MAX`).
+/// The longest name of a directory (`NAME_MAX`).
 const NAME_MAX: usize = 255;
 
-/// Keeps a pruner from deleting the live workload when the package goes away: the package names an object that
-/// somebody else owns. kpt and Config Sync, Flux, Argo CD, in this order.
+/// Keeps a pruner from deleting the live workload when the package is removed: another party owns the object that the
+/// package names. kpt and Config Sync, Flux, Argo CD, in this order.
 const DETACH: &str = "    client.lifecycle.config.k8s.io/deletion: detach
     kustomize.toolkit.fluxcd.io/prune: disabled
     argocd.argoproj.io/sync-options: Prune=false,ServerSideApply=true
 ";
 const LOCAL: &str = "    config.kubernetes.io/local-config: \"true\"\n";
 
-/// The last part of the directory of a new package; `None` when the target's name leaves no room for it.
+/// The last part of the directory of a new package; `None` if the target's name is too long for it.
 pub(crate) fn package_name(target: &str, form: Form) -> Option<String> {
     let suffix = match form {
         Form::Direct => "scaling",
@@ -43,7 +43,7 @@ pub(crate) fn package(key: &TargetKey, replicas: u32, name: &str, form: Form, ku
     files.into_iter().map(|(name, text)| (name.to_owned(), content(text))).collect()
 }
 
-/// The kustomization of the structured form, for a package that has none yet.
+/// The kustomization of the structured form, for a package without one.
 pub(crate) fn component(TargetKey { namespace, target }: &TargetKey, name: &str) -> String {
     format!(
         "# List this directory under `components` of the kustomization that has the Deployment: the build fails if it\n\

@@ -1,5 +1,5 @@
-//! Programs that something happens to at their N-th system call: the library side of the `at-call` program, which is a process
-//! of its own because waiting for traced processes is a matter of whole processes.
+//! Runs programs with an action at their N-th system call: the library side of the `at-call` program, a process of its
+//! own because waiting for traced processes affects every child of a process.
 
 use crate::calls::Class;
 use crate::tool;
@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// What happens there.
+/// The action at the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Nothing; the calls are counted.
+    /// No action; the calls are counted.
     Count,
     /// The program is killed before the call.
     Kill,
@@ -19,14 +19,14 @@ pub enum Action {
     Fail(i32),
     /// That call and all after it fail.
     FailOn(i32),
-    /// A write writes half of what it was asked to.
+    /// A write writes half of its bytes.
     Short,
 }
 
-/// How it went.
+/// The result of a traced run.
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// Calls seen, with those of children where these are counted.
+    /// Calls seen, including those of children where these are counted.
     pub calls: u64,
     /// The program's exit status, unless a signal ended it.
     pub exit: Option<i32>,
@@ -34,16 +34,16 @@ pub struct Report {
     pub signal: Option<String>,
     /// The program's own calls by name.
     pub counts: BTreeMap<String, u64>,
-    /// Bytes it asked to have written to files.
+    /// Bytes that its write calls requested.
     pub written: u64,
-    /// The call at which the action happened; none when the program ended before.
+    /// The call at which the action happened; `None` if the program ended before it.
     pub at: Option<String>,
     /// What the program printed on standard error.
     pub stderr: String,
 }
 
-/// Runs a program to its end, and does something to it at call number `at` (from 1) of the class. After `seconds` it is asked
-/// to end, ten seconds later it is killed. `scratch` takes the report. `None`: tracing is not permitted here.
+/// Runs a program to its end, with the action at call number `at` (from 1) of the class. After `seconds` it is sent TERM,
+/// ten seconds later KILL. `scratch` takes the report. `None`: tracing is not permitted here.
 pub fn at_call(
     command: &Command,
     (class, action, at): (Class<'_>, Action, u64),
@@ -68,7 +68,7 @@ pub fn at_call(
     if let Some(directory) = command.get_current_dir() {
         tracer.current_dir(directory);
     }
-    // A file, not a pipe: an orphan that holds a pipe open would be waited for.
+    // A file, not a pipe: the reader of a pipe would wait for an orphan that holds it open.
     let stderr = std::fs::File::create(&log).expect("the scratch directory is ours");
     let status =
         tracer.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).status().expect("it starts");

@@ -1,4 +1,4 @@
-//! A headless Chromium, driven through chromedriver: what a person would see and do.
+//! A headless Chromium, driven through chromedriver: acts and sees as a user does.
 
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// Quiet, and without any connection but to the page.
+/// Flags for a quiet browser without any connection but to the page.
 const FLAGS: [&str; 9] = [
     "--headless",
     "--no-sandbox",
@@ -29,13 +29,13 @@ pub struct Browser {
     driver: Child,
     port: u16,
     session: String,
-    /// Kept open: a program that writes to a closed pipe ends.
+    /// Kept open: a program that writes to a closed pipe is ended.
     _said: BufReader<ChildStdout>,
     _profile: TempDir,
 }
 
 impl Browser {
-    /// Starts one; chromium and chromedriver are on PATH.
+    /// Starts a browser; chromium and chromedriver must be on PATH.
     pub fn start() -> Self {
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
@@ -72,7 +72,7 @@ impl Browser {
         .expect("sent");
         let mut answer = BufReader::new(stream);
         let (mut head, mut length) = (String::new(), 0);
-        // It keeps the connection open, so its length is what ends an answer.
+        // The connection stays open, so the length field ends an answer.
         while !head.ends_with("\r\n\r\n") {
             let from = head.len();
             assert!(answer.read_line(&mut head).expect("answered in time") > 0, "{method} {path}: no answer");
@@ -97,12 +97,12 @@ impl Browser {
         self.within("/url", &json!({"url": url}));
     }
 
-    /// What a script returns in the page.
+    /// Runs a script in the page and returns its result.
     pub fn run(&self, script: &str) -> Value {
         self.within("/execute/sync", &json!({"script": script, "args": []}))
     }
 
-    /// The text that a person sees in the element that a selector finds.
+    /// The visible text of the element that a selector finds.
     pub fn text(&self, selector: &str) -> String {
         let script =
             format!("const e = document.querySelector({}); return e ? e.innerText : ''", json!(selector));
@@ -116,19 +116,19 @@ impl Browser {
         format!("/element/{}", id.expect("an element"))
     }
 
-    /// Presses what a selector finds.
+    /// Clicks the element that a selector finds.
     pub fn press(&self, selector: &str) {
         self.within(&format!("{}/click", self.element(selector)), &json!({}));
     }
 
-    /// Types into what a selector finds, in place of what is there.
+    /// Types into the element that a selector finds, replacing its text.
     pub fn type_into(&self, selector: &str, text: &str) {
         let element = self.element(selector);
         self.within(&format!("{element}/clear"), &json!({}));
         self.within(&format!("{element}/value"), &json!({"text": text}));
     }
 
-    /// The window's size, and whether the person prefers dark colours.
+    /// Sets the window's size and the preference for dark colours.
     pub fn look_like(&self, (width, height): (u32, u32), dark: bool) {
         let command = |name: &str, parameters: Value| {
             self.within("/goog/cdp/execute", &json!({"cmd": name, "params": parameters}));
@@ -140,7 +140,7 @@ impl Browser {
         command("Emulation.setEmulatedMedia", features);
     }
 
-    /// Errors and violations that the browser complained about since the last question.
+    /// Errors and policy violations that the browser reported since the last call.
     pub fn complaints(&self) -> Vec<String> {
         let entries = self.within("/se/log", &json!({"type": "browser"}));
         let texts = entries.as_array().into_iter().flatten().filter(|entry| entry["level"] == "SEVERE");
@@ -158,7 +158,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Also when a test fails: a driver that is only killed leaves its browser behind.
+        // Also when a test fails: a driver that is only killed leaves its browser running.
         if let (false, Ok(mut stream)) =
             (self.session.is_empty(), TcpStream::connect(("127.0.0.1", self.port)))
         {

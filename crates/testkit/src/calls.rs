@@ -1,19 +1,19 @@
-//! The system calls that are counted, by class. Between two of them nothing outside the process changes, so a process that is
-//! killed before each of them once has died at every instant that makes a difference.
+//! The counted system calls, by class. Between two of them nothing outside the process changes, so a process that is
+//! killed once before each of them has died at every instant that makes a difference.
 
 use nix::libc;
 
-/// Which calls are stopped at.
+/// The calls to stop at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class<'n> {
-    /// What changes files or starts and signals processes.
+    /// Calls that change files or start and signal processes.
     Change,
-    /// These.
+    /// The calls of these names.
     Named(&'n [&'n str]),
 }
 
 impl Class<'_> {
-    /// The word that stands for it on a command line.
+    /// The word for the class on a command line.
     pub fn word(self) -> String {
         match self {
             Self::Change => "change".to_owned(),
@@ -73,7 +73,7 @@ const CHANGE: [(&str, i64); 32] = [
     ("exit_group", libc::SYS_exit_group),
 ];
 
-/// What can fail besides.
+/// Other calls that can fail.
 const OTHERS: [(&str, i64); 18] = [
     ("read", libc::SYS_read),
     ("pread64", libc::SYS_pread64),

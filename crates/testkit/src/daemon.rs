@@ -33,7 +33,7 @@ impl Finished {
         self.status.code().unwrap_or_else(|| panic!("ended by a signal: {}\n{}", self.status, self.stderr))
     }
 
-    /// Asserts the exit code, showing the log when it is another.
+    /// Asserts the exit code; on a mismatch shows the log.
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {
         assert_eq!(self.status.code(), Some(code), "{}\n{}{}", self.status, self.stdout, self.stderr);
@@ -71,12 +71,12 @@ impl Running {
         Self { child, lines, readers: vec![out, err] }
     }
 
-    /// Its process number.
+    /// The daemon's process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Sends it a signal.
+    /// Sends the daemon a signal.
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a pid")).expect("not zero");
         kill_process(pid, signal).expect("it runs");
@@ -95,7 +95,7 @@ impl Running {
         wanted.filter_map(|event| event[field].as_str().map(str::to_owned)).collect()
     }
 
-    /// The first of them.
+    /// The first value of a field in the JSON log lines with this message.
     pub fn logged_value(&self, message: &str, field: &str) -> Option<String> {
         self.logged_values(message, field).into_iter().next()
     }
@@ -109,12 +109,12 @@ impl Running {
         );
     }
 
-    /// Whether it still runs.
+    /// Whether the daemon still runs.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("our child").is_none()
     }
 
-    /// Waits for its end.
+    /// Waits for the daemon's end.
     pub fn wait(mut self) -> Finished {
         let child = std::cell::RefCell::new(&mut self.child);
         wait_until("the end of the daemon", || child.borrow_mut().try_wait().expect("our child").is_some());
@@ -125,13 +125,13 @@ impl Running {
         Finished { status, stdout, stderr }
     }
 
-    /// TERM, then its end.
+    /// Sends TERM and waits for the daemon's end.
     pub fn stop(self) -> Finished {
         self.signal(Signal::TERM);
         self.wait()
     }
 
-    /// KILL: what a power cut or the out-of-memory killer does to a process.
+    /// Sends KILL, as a power cut or the out-of-memory killer ends a process.
     pub fn kill(self) -> Finished {
         self.signal(Signal::KILL);
         self.wait()

@@ -11,25 +11,25 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// The longest a condition is waited for. Far above what anything takes, so that only a hang reaches it.
+/// The longest wait for a condition. Far above any normal duration, so that only a hang reaches it.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Waits until the condition holds; panics with `what` when it never does.
+/// Waits until the condition holds; panics with `what` after the longest wait.
 #[track_caller]
 pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let until = Instant::now() + PATIENCE;
     let mut pause = Duration::from_millis(3);
     while !condition() {
         assert!(Instant::now() < until, "waited {PATIENCE:?} in vain for: {what}");
-        // The condition is outside this process, where nothing can wake us; what takes long is looked at less often, because
-        // looking may cost as much as what it waits for.
+        // The condition is outside this process, where nothing can wake us; the pause grows with the wait, because a
+        // check may cost as much as the work it waits for.
         std::thread::sleep(pause);
         pause = (pause * 5 / 4).min(Duration::from_millis(50));
     }
 }
 
-/// Path of one of this crate's programs. Built once a test process, because cargo builds only a package's own programs for
-/// its tests.
+/// Path of one of this crate's programs. Built once per test process, because cargo builds for tests only the programs of
+/// their own package.
 pub fn tool(name: &str) -> &'static Path {
     static BUILT: OnceLock<Vec<PathBuf>> = OnceLock::new();
     let programs = BUILT.get_or_init(|| {
@@ -53,7 +53,7 @@ pub fn fake_porch() -> &'static Path {
     tool("fake-porch")
 }
 
-/// Whether a program is on PATH; where something cannot be tried without it, that is said aloud.
+/// Whether a program is on PATH; if not, prints that the test is skipped.
 pub fn has(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).any(|dir| dir.join(program).is_file());
@@ -77,10 +77,10 @@ pub fn flat(target: &str, replicas: u32) -> String {
     )
 }
 
-/// Which user the daemon runs as.
+/// The user that the daemon runs as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TestUser {
-    /// Whoever runs the tests.
+    /// The user who runs the tests.
     Current,
     /// uid 65534; only where the tests run as root.
     Nobody,
@@ -89,7 +89,7 @@ pub enum TestUser {
 /// One recorded start of the fake porch.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// What it saw: argv, env, fds, cwd, intent, pid, umask.
+    /// Its view of the world: argv, env, fds, cwd, intent, pid, umask.
     pub record: Value,
     /// Monotonic time of its start.
     pub begin_ns: u64,
@@ -118,7 +118,7 @@ pub struct TestEnv {
 }
 
 impl TestEnv {
-    /// A fresh directory; `program` is the daemon under test.
+    /// Makes a fresh directory; `program` is the daemon under test.
     pub fn new(program: &str) -> Self {
         let base = fake_porch().parent().expect("a directory").join("test-directories");
         fs::create_dir_all(&base).expect("target is writable");
@@ -133,18 +133,18 @@ impl TestEnv {
             fs::copy(fake_porch(), env.path("bin/porch")).expect("copied");
         }
         env.script("*: exit=0");
-        // The orphans of a killed daemon become ours: what surrounds the tests may end orphans at its own discretion.
+        // The orphans of a killed daemon become ours: the init process around the tests may treat orphans in its own way.
         rustix::process::set_child_subreaper(Some(rustix::process::getpid())).expect("Linux");
         env
     }
 
-    /// The same environment for daemons of another user: where that user can reach it, wherever the repository lies.
+    /// The same environment for daemons of another user, in a directory that this user can reach.
     pub fn as_user(self, user: TestUser) -> Self {
         if user == TestUser::Current {
             return self;
         }
         let root = tempfile::Builder::new().prefix("conductor").tempdir().expect("a temporary directory");
-        // By a helper process: a program that this process has just written may still be open in a sibling's child.
+        // By a helper process: a program that this process has just written may still be open in another thread's child.
         let copy = |from: &Path, to: &str| {
             let copied = Command::new("cp").arg("-r").arg(from).arg(root.path().join(to)).status();
             assert!(copied.expect("cp runs").success(), "copying {}", from.display());
@@ -181,7 +181,7 @@ impl TestEnv {
         self.path("handoff").join(below)
     }
 
-    /// What the fake porch does, by target: lines of `TARGET: step step`; `*` matches all.
+    /// Sets the fake porch's script: lines of `TARGET: step step`; `*` matches all.
     pub fn script(&self, text: &str) {
         let draft = self.path("bin/script.draft");
         fs::write(&draft, text)
@@ -189,7 +189,7 @@ impl TestEnv {
             .expect("written");
     }
 
-    /// Lets fake porches that wait for this name go on.
+    /// Releases fake porches that wait for this name.
     pub fn release(&self, name: &str) {
         fs::write(self.path("bin/calls").join(name), "").expect("written");
     }
@@ -199,7 +199,7 @@ impl TestEnv {
         self.try_drop_file(name, content).expect("dropped");
     }
 
-    /// The same where it may fail. Within the directory, which may be a file system of its own.
+    /// Like `drop_file`, but returns the error. Works within the handoff directory, which may be a file system of its own.
     pub fn try_drop_file(&self, name: &str, content: impl AsRef<[u8]>) -> std::io::Result<()> {
         let draft = self.handoff(".draft");
         let dropped = fs::write(&draft, content).and_then(|()| fs::rename(&draft, self.handoff(name)));
@@ -221,7 +221,7 @@ impl TestEnv {
         command
     }
 
-    /// The program alone, in this directory, without any of our environment but PATH.
+    /// The program alone, in this directory, with only PATH from our environment.
     pub fn bare_command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command
@@ -253,20 +253,20 @@ impl TestEnv {
         running
     }
 
-    /// A subcommand to its end.
+    /// Runs a subcommand to its end.
     pub fn run(&self, words: &[&str]) -> Finished {
         let mut command = self.bare_command();
         command.args(words);
         Running::start(command).wait()
     }
 
-    /// A subcommand on this environment's handoff directory, to its end.
+    /// Runs a subcommand on this environment's handoff directory to its end.
     pub fn operate(&self, words: &[&str]) -> Finished {
         let handoff = self.path("handoff");
         self.run(&[words, &["-handoff", handoff.to_str().expect("text")]].concat())
     }
 
-    /// The same with --json: what it answered, and its exit code.
+    /// Runs `operate` with --json; returns the answer and the exit code.
     #[track_caller]
     pub fn operate_json(&self, words: &[&str]) -> (Value, i32) {
         let finished = self.operate(&[words, &["--json"]].concat());
@@ -305,7 +305,7 @@ impl TestEnv {
         fs::read_to_string(self.handoff(below)).unwrap_or_else(|error| panic!("{below}: {error}"))
     }
 
-    /// Every start of the fake porch, in order of time.
+    /// Every start of the fake porch, ordered by time.
     pub fn calls(&self) -> Vec<Call> {
         let mut ends = BTreeMap::new();
         let mut calls = Vec::new();
@@ -335,20 +335,20 @@ impl TestEnv {
     pub fn porches(&self) -> Vec<rustix::process::Pid> {
         let own = self.path("bin/porch").canonicalize().expect("it exists");
         let entries = fs::read_dir("/proc").expect("Linux").flatten();
-        // A zombie has no program any more.
+        // A zombie has no executable.
         let running =
             entries.filter(|entry| fs::read_link(entry.path().join("exe")).is_ok_and(|exe| exe == own));
         let numbers = running.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         numbers.filter_map(rustix::process::Pid::from_raw).collect()
     }
 
-    /// Nothing is left between intake and archive.
+    /// Asserts that no file is left between intake and archive.
     #[track_caller]
     pub fn assert_clean(&self) {
         assert_eq!(self.left_over(), Vec::<String>::new(), "left between intake and archive");
     }
 
-    /// What is left between intake and archive.
+    /// The files left between intake and archive.
     pub fn left_over(&self) -> Vec<String> {
         let slots =
             self.names(".conductor/staging").into_iter().map(|slot| format!(".conductor/staging/{slot}"));
@@ -360,7 +360,7 @@ impl TestEnv {
 }
 
 impl Drop for TestEnv {
-    /// A test that kills daemons may leave their porches behind.
+    /// A test that kills daemons may leave porches running.
     fn drop(&mut self) {
         for porch in self.porches() {
             let _ = rustix::process::kill_process(porch, rustix::process::Signal::KILL);

@@ -1,9 +1,9 @@
-//! Inputs near those of a corpus: the same seed and count give the same inputs everywhere, on the stable toolchain.
+//! Mutated inputs near a corpus: the same seed and count give the same inputs everywhere, on the stable toolchain.
 
 use std::fs;
 use std::path::Path;
 
-/// Pieces that mean something to one of our parsers.
+/// Fragments with a meaning to one of our parsers.
 const DICTIONARY: [&str; 48] = [
     "{",
     "}",
@@ -61,7 +61,7 @@ pub struct Inputs {
     random: Random,
 }
 
-/// Numbers that are the same for the same seed.
+/// A generator whose numbers depend only on the seed.
 pub struct Random(pub u64);
 
 impl Random {
@@ -107,12 +107,12 @@ impl Inputs {
             3 if at < input.len() => input[at] ^= 1 << self.below(8),
             4 if at < input.len() => input[at] = u8::try_from(self.below(256)).unwrap_or(0),
             5 => {
-                // Twice what is there.
+                // A repeated piece of the input.
                 let piece = input[at..to].to_vec();
                 input.splice(at..at, piece);
             }
             6 => {
-                // The end of another.
+                // The end of another input.
                 let other = self.below(self.corpus.len());
                 let from = self.below(self.corpus[other].len() + 1);
                 let piece = self.corpus[other][from..].to_vec();
@@ -130,7 +130,7 @@ impl Iterator for Inputs {
     fn next(&mut self) -> Option<Vec<u8>> {
         let first = self.below(self.corpus.len());
         let mut input = self.corpus[first].clone();
-        // Huge files of the corpus are for their own tests; here they would only be slow.
+        // Huge files of the corpus have their own tests; here they would only be slow.
         input.truncate(1 << 16);
         for _ in 0..=self.below(6) {
             self.mutate(&mut input);

@@ -1,5 +1,5 @@
-//! What tests share: a directory with a handoff and a fake porch, the real daemon started in it, and waiting on
-//! conditions. Tests supply data; the work is done here. Never a normal dependency of anything.
+//! Shared test support: a directory with a handoff and a fake porch, the real daemon started in it, and waiting on
+//! conditions. Tests supply data, this crate does the work. Never a normal dependency of any crate.
 
 mod at_call;
 mod browser;

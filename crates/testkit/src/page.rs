@@ -1,16 +1,16 @@
-//! Documents that are run: every `console` block of a page, in order, in one shell in a directory of its own, beside what the
-//! page says comes out.
+//! Executable documents: every `console` block of a page runs in order, in one shell in a directory of its own; the real
+//! output is compared with that on the page.
 
 use std::fmt::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// One command of a page and what the page says it prints.
+/// One command of a page and its shown output.
 #[derive(Debug)]
 pub struct Shown {
-    /// After the `$`.
+    /// The text after the `$`.
     pub command: String,
-    /// With a line end after each line.
+    /// The output, with a line end after each line.
     pub output: String,
 }
 
@@ -35,7 +35,7 @@ pub fn shown(page: &str) -> Vec<Shown> {
     all
 }
 
-/// Runs the commands in one shell in `directory`; both streams of each, in order. `dress` sets environment and user.
+/// Runs the commands in one shell in `directory`; returns both streams of each, in order. `dress` sets environment and user.
 pub fn run(commands: &[Shown], directory: &Path, dress: impl FnOnce(&mut Command)) -> Vec<String> {
     let mut script = String::from("exec 2>&1\n");
     for shown in commands {
@@ -49,7 +49,7 @@ pub fn run(commands: &[Shown], directory: &Path, dress: impl FnOnce(&mut Command
     text.split(SEPARATOR).map(str::to_owned).take(commands.len()).collect()
 }
 
-/// The page with what really came out in place of what it shows.
+/// The page with the real output in place of the shown one.
 pub fn renewed(page: &str, commands: &[Shown], outputs: &[String]) -> String {
     let (mut fresh, mut rest) = (String::new(), page);
     for (shown, output) in commands.iter().zip(outputs) {

@@ -1,26 +1,27 @@
-//! The promise of the product, checked from outside after any history of kills and faults: every intent has exactly one outcome,
-//! one archived file with its very bytes, one status; porch ran for it, not beside itself and not more often than is said.
+//! Checks the product's promise from outside after any history of kills and faults: every intent has exactly one outcome,
+//! one archived file with its exact bytes, one status; porch ran for it, never beside itself and not more often than
+//! promised.
 
 use crate::TestEnv;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-/// How an intent may end.
+/// The expected ending of an intent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// porch did it.
+    /// porch succeeded.
     Success,
-    /// porch did it, after so many starts that ended with a temporary failure; where kills have cost the other starts
-    /// that --max-attempts allows, giving up is as good.
+    /// porch succeeded after this many starts that ended with a temporary failure; if kills used up the other starts of
+    /// --max-attempts, giving up is accepted too.
     SuccessAfter(usize),
-    /// porch did it, before an intent of the same name came: only its archived file is left to see.
+    /// porch succeeded before a later intent of the same name came: only the archived file is left.
     Before,
     /// A success that repeats the one before; porch did not run.
     Duplicate,
-    /// It failed with this code.
+    /// The intent failed with this code.
     Failed(&'static str),
-    /// Any of these: something was made to fail on the way.
+    /// Any ending: a fault was injected on the way.
     Any,
 }
 
@@ -34,7 +35,7 @@ pub struct Dropped {
     pub name: String,
     /// Its bytes.
     pub content: String,
-    /// How it is to end.
+    /// Its expected ending.
     pub ending: Ending,
 }
 
@@ -46,8 +47,8 @@ macro_rules! ensure {
     };
 }
 
-/// Checks the promise. `kills`: how often the daemon was killed or made to fail; each may cost one more start of porch.
-/// With `external`, what the fake porch has recorded is held against the statuses.
+/// Checks the promise. `kills`: the number of kills and injected faults; each may cost one more start of porch. With
+/// `external`, the fake porch's records are compared with the statuses.
 pub fn check(env: &TestEnv, dropped: &[Dropped], kills: usize, external: bool) -> Result<(), String> {
     let left: Vec<_> = env.names("").into_iter().filter(|name| name.starts_with("intent-")).collect();
     ensure!(left.is_empty(), "left in the handoff directory: {left:?}");
@@ -103,7 +104,7 @@ fn ending(one: &Dropped, status: &Value, kills: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// The archived file: where the status says, with the dropped bytes; with an error log when it failed.
+/// Checks the archived file: at the place named by the status, with the dropped bytes; with an error log if it failed.
 fn archive(env: &TestEnv, one: &Dropped, status: &Value) -> Result<String, String> {
     let place = status["archived_as"].as_str().unwrap_or_default().to_owned();
     let dir = if status["status"] == "success" { "processed/" } else { "failed/" };
@@ -121,7 +122,7 @@ fn archive(env: &TestEnv, one: &Dropped, status: &Value) -> Result<String, Strin
     Ok(place)
 }
 
-/// Starts of the fake porch by intent name and content. One target never runs beside itself.
+/// Starts of the fake porch by intent name and content. Checks that one target never runs beside itself.
 fn runs(env: &TestEnv) -> Result<BTreeMap<(String, String), u64>, String> {
     let (mut runs, mut busy_until) = (BTreeMap::new(), BTreeMap::new());
     for call in env.calls() {
@@ -141,7 +142,7 @@ fn attempts(one: &Dropped, status: &Value, runs: u64, kills: usize) -> Result<()
         ensure!(said == 0 && runs <= 1, "{}: a duplicate that ran: {runs}, {status}", one.name);
         return Ok(());
     }
-    // A run that was killed at birth may not have come to recording itself.
+    // A run killed at once may not have recorded itself.
     let not_started = status["error_code"] == "E304";
     let honest = runs <= said && (said <= runs + kills || not_started);
     ensure!(honest, "{}: {said} attempts said, {runs} recorded, {kills} kills: {status}", one.name);
@@ -160,7 +161,7 @@ fn every_file_is_told_of(env: &TestEnv, archived: &BTreeSet<String>) -> Result<(
     Ok(())
 }
 
-/// The store has one outcome for each, and no other.
+/// Checks that the store has one outcome for each intent, and no other.
 fn outcomes(env: &TestEnv, dropped: &[Dropped]) -> Result<(), String> {
     let exported = env.run(&["state", "export", "-handoff", &env.path("handoff").display().to_string()]);
     ensure!(exported.status.success(), "state export: {}", exported.stderr);

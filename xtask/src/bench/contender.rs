@@ -1,5 +1,5 @@
-//! Who is measured, and how each is started: our daemon with an external porch and with the embedded engine, and what a user
-//! would use instead, and an earlier build of ours. None of the others keeps a record of what it did.
+//! The measured programs and how each is started: our daemon with an external porch and with the embedded engine, an
+//! earlier build of it, and the tools a user would use instead. None of those tools records what it did.
 
 use super::field::Field;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -9,26 +9,26 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The builds of ours that are measured.
+/// The builds of our daemon that are measured.
 pub(super) struct Builds {
-    /// The one of this source.
+    /// The build of this source tree.
     pub(super) now: PathBuf,
-    /// An earlier one (`--before`).
+    /// An earlier build (`--before`).
     pub(super) before: Option<PathBuf>,
 }
 
-/// Somebody who runs porch for files.
+/// A program that runs porch for files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Contender {
-    /// Ours, starting the program.
+    /// Our daemon with an external porch.
     External,
-    /// Ours, without starting a program.
+    /// Our daemon with the embedded engine.
     Embedded,
-    /// An earlier build of ours (`--before`), starting the program.
+    /// An earlier build (`--before`) with an external porch.
     Before,
-    /// An earlier build of ours, without starting a program.
+    /// An earlier build with the embedded engine.
     BeforeEmbedded,
-    /// Two threads that start the program as often as there are files, and look at no file: the bound of the machine.
+    /// Two threads that start porch once per file without reading any file: the upper bound of the machine.
     Spawn,
     /// `find | xargs -P2`.
     Xargs,
@@ -55,7 +55,7 @@ impl Contender {
         }
     }
 
-    /// Whether it can be run here: its program is installed, or an earlier build was given.
+    /// Whether it can run on this machine: its program is installed, or an earlier build was given.
     pub(super) fn is_available(self, builds: &Builds) -> bool {
         let program = match self {
             Self::Before | Self::BeforeEmbedded => return builds.before.is_some(),
@@ -67,12 +67,12 @@ impl Contender {
         conductor_testkit::has(program)
     }
 
-    /// Whether it is a build of this program.
+    /// Whether it is a build of our daemon.
     pub(super) fn is_ours(self) -> bool {
         matches!(self, Self::External | Self::Embedded | Self::Before | Self::BeforeEmbedded)
     }
 
-    /// Works off what is waiting, and ends.
+    /// Processes the waiting files, then ends.
     pub(super) fn drain(
         self,
         field: &Field,
@@ -90,7 +90,7 @@ impl Contender {
         }
     }
 
-    /// Starts it to wait for files. It is to be ended with [`end`].
+    /// Starts the contender watching for files; [`end`] stops it.
     pub(super) fn watch(self, field: &Field, builds: &Builds, porch: &str) -> io::Result<Child> {
         let porch = field.porch(porch);
         let mut command = match self {
@@ -114,7 +114,7 @@ impl Contender {
         Ok(ours(field, program, if embedded { Path::new("builtin") } else { porch }))
     }
 
-    /// Where finished files are seen.
+    /// The directory where finished files appear.
     pub(super) fn finished(self, field: &Field) -> PathBuf {
         field.path(if self.is_ours() { "handoff/status" } else { "done" })
     }
@@ -194,14 +194,14 @@ fn timed(command: &mut Command) -> io::Result<Duration> {
     }
 }
 
-/// Ends a contender that waits for files, and whatever it started.
+/// Ends a watching contender and every process it started.
 pub(super) fn end(mut contender: Child) -> io::Result<()> {
     if let Some(pid) = Pid::from_raw(i32::try_from(contender.id()).unwrap_or(0)) {
         let _ = kill_process(pid, Signal::TERM);
-        // The daemon leaves by itself; shells would wait for their pipes.
+        // The daemon exits by itself; shells would wait for their pipes.
         let until = Instant::now() + Duration::from_secs(10);
         while contender.try_wait()?.is_none() && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(5)); // Outside of what is measured.
+            std::thread::sleep(Duration::from_millis(5)); // Outside the measured time.
         }
         let _ = kill_process_group(pid, Signal::KILL);
     }

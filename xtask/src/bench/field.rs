@@ -1,14 +1,14 @@
-//! Where one measurement works: directories, the measured porches, and files to drop.
+//! The working directories of one measurement, the measured porches, and the files to drop.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Targets of the files, where every file does not have one of its own.
+/// The number of targets where files share targets.
 pub(super) const TARGETS: usize = 500;
 
-/// A fresh set of directories; what the last measurement left is removed.
+/// A fresh set of directories; those of the previous measurement are removed.
 pub(super) struct Field {
     root: PathBuf,
 }
@@ -36,7 +36,7 @@ impl Field {
         self.path("bin").join(name)
     }
 
-    /// Files that wait, for so many targets. The producers' own writes are not part of the measurement.
+    /// Writes waiting files for this many targets. The producers' own writes are not part of the measurement.
     pub(super) fn fill(&self, files: usize, targets: usize) -> io::Result<()> {
         for number in 0..files {
             fs::write(self.path(&format!("handoff/{}", name(number))), intent(number, number % targets))?;
@@ -44,7 +44,7 @@ impl Field {
         Command::new("sync").arg("-f").arg(&self.root).status().map(drop)
     }
 
-    /// Files beside the handoff directory, ready to be renamed into it.
+    /// Writes files beside the handoff directory, ready to be renamed into it.
     pub(super) fn draft(&self, files: usize) -> io::Result<()> {
         fs::create_dir_all(self.path("drafts"))?;
         (0..files)

@@ -1,6 +1,6 @@
-//! `cargo xtask bench [--quick] [--rounds N] [--only S8] [--plot FILE] [--before PROGRAM]`: ours beside what a user would use instead and
-//! beside an earlier build, interleaved in one run, as ratios of medians; on a journaled ext4 loop image and on tmpfs (both need root). What each contender has measured
-//! goes into a table, the rates into a plot.
+//! `cargo xtask bench [--quick] [--rounds N] [--only S8] [--plot FILE] [--before PROGRAM]`: compares our daemon with the
+//! tools a user would use instead and with an earlier build, interleaved in one run, as ratios of medians, on a journaled
+//! ext4 loop image and on tmpfs (both need root). Each contender's measurements go into a table, the rates into a plot.
 
 mod contender;
 mod field;
@@ -29,7 +29,7 @@ Needs root, e2fsprogs and inotify-tools; incron and entr are measured where they
   --before PROGRAM
                 an earlier build of conductor-loop, measured in the same rounds: backlogs, bursts and latency";
 
-/// How much is measured.
+/// The extent of the measurements.
 struct Size {
     files: usize,
     slow_files: usize,
@@ -71,7 +71,7 @@ struct Bench {
     rates: Vec<plot::Bar>,
 }
 
-/// Measures and answers with a table.
+/// Runs the measurements and returns a table.
 pub(crate) fn run(words: &[String]) -> io::Result<String> {
     let has = |word: &str| words.iter().any(|of| of == word);
     let value = |name: &str| words.iter().position(|word| word == name).and_then(|at| words.get(at + 1));
@@ -177,7 +177,7 @@ impl Bench {
         all.iter().copied().filter(|who| who.is_available(&self.builds)).collect()
     }
 
-    /// A backlog, worked off by each in turn; the first is compared with all others.
+    /// A backlog, processed by each contender in turn; the first is compared with all others.
     fn throughput(
         &mut self,
         mount: &Mount,
@@ -214,7 +214,7 @@ impl Bench {
         Ok(())
     }
 
-    /// S2 and S3.
+    /// S2 and S3: bursts of files.
     fn bursts(&mut self, mount: &Mount) -> io::Result<()> {
         use Contender::{Before, BeforeEmbedded, Embedded, Entr, External, Incron, Inotifywait};
         if !self.wants("S2 S3: burst") {
@@ -256,7 +256,7 @@ impl Bench {
         Ok(())
     }
 
-    /// S1.
+    /// S1: the latency of one file.
     fn latencies(&mut self, mount: &Mount) -> io::Result<()> {
         use Contender::{Before, Entr, External, Incron, Inotifywait};
         if !self.wants("S1: latency") {
@@ -289,7 +289,7 @@ impl Bench {
         Ok(())
     }
 
-    /// What needs room: a million waiting, a million remembered; and a daemon at rest.
+    /// The large measurements: a million files waiting, a million outcomes remembered; and an idle daemon.
     fn large(&mut self, mount: &Mount) -> io::Result<()> {
         let (million, place) = (self.size.million, mount.path());
         let (first, resident) = self.million_waiting(place, million)?;

@@ -1,4 +1,4 @@
-//! File systems of their own to measure on: the machine's own may hide everything else (some have no journal).
+//! Dedicated file systems to measure on: the machine's own may hide every difference (some have no journal).
 
 use super::say;
 use std::io;

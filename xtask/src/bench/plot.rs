@@ -1,4 +1,4 @@
-//! The rates as a bar chart.
+//! The measured rates as a bar chart.
 
 use plotters::prelude::*;
 
@@ -20,7 +20,7 @@ const GAP: i32 = 14;
 const LEFT: i32 = 290;
 const WIDTH: i32 = 900;
 
-/// An SVG: a group for each scenario and file system, a bar for each contender, ours in another colour.
+/// An SVG with a group for each scenario and file system and a bar for each contender; our daemon has its own colour.
 pub(super) fn bars(all: &[Bar]) -> String {
     let mut groups: Vec<&str> = all.iter().map(|bar| bar.group.as_str()).collect();
     groups.dedup();

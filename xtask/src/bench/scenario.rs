@@ -1,5 +1,5 @@
-//! The scenarios S1 to S10 of the specification's performance study that a clock can answer; S6, S7 and S9 (order, kills, full
-//! disk) are answered by `cargo xtask proof`.
+//! The timed scenarios of the performance study S1 to S11; S6, S7 and S9 (order, kills, full disk) are covered by `cargo
+//! xtask proof`.
 
 use super::contender::{Contender, end, ours};
 use super::field::{Field, TARGETS, name};
@@ -11,14 +11,14 @@ use std::path::Path;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-/// How long a burst may take before what is missing counts as lost.
+/// The longest time for a burst; files missing after it count as lost.
 const BURST_PATIENCE: Duration = Duration::from_secs(90);
 
-/// What a burst came to.
+/// The result of a burst.
 pub(super) struct Burst {
     pub(super) took: Duration,
     pub(super) lost: usize,
-    /// Largest resident size, in kB; ours only.
+    /// Largest resident size, in kB; of our daemon only.
     pub(super) resident: u64,
 }
 
@@ -27,7 +27,7 @@ impl Bench {
         Field::new(place, &self.porches)
     }
 
-    /// Waiting files are worked off (S8 with the `burn` porch).
+    /// Processes a backlog of waiting files (S8 with the `burn` porch).
     pub(super) fn backlog(
         &self,
         place: &Path,
@@ -56,7 +56,7 @@ impl Bench {
         Contender::External.drain(&field, &self.builds, "noop", files)
     }
 
-    /// S2 and S3: all at once into a directory that is watched.
+    /// S2 and S3: drops all files at once into a watched directory.
     pub(super) fn burst(&self, place: &Path, who: Contender, files: usize) -> io::Result<Burst> {
         let field = self.field(place)?;
         field.draft(files)?;
@@ -90,7 +90,7 @@ impl Bench {
             field.drop_drafted(number)?;
             let line = format!("{} ", name(number));
             wait_for(|| fs::read_to_string(&stamps).is_ok_and(|text| text.contains(&line)));
-            // Idle between two files: what is measured is the first one after a pause.
+            // Idle between two files: the latency is that of the first file after a pause.
             std::thread::sleep(Duration::from_millis(5));
         }
         end(contender)?;
@@ -113,7 +113,7 @@ impl Bench {
         let daemon = ours(&field, &self.builds.now, &field.porch("stamp")).spawn()?;
         let stamps = field.path("out/stamps");
         wait_for(|| fs::read_to_string(&stamps).is_ok_and(|text| text.contains('\n')));
-        // Long enough that every window is full.
+        // Long enough for every debounce window to fill.
         std::thread::sleep(Duration::from_secs(5));
         let resident = memory_kb(daemon.id(), "VmHWM:").unwrap_or(0);
         kill(daemon)?;
@@ -154,14 +154,14 @@ impl Bench {
         Ok(Remembered { ready, resident, cost: loaded.as_secs_f64() / fresh.as_secs_f64() })
     }
 
-    /// At rest: processor time and memory of a daemon that has nothing to do.
+    /// CPU time and memory of an idle daemon.
     pub(super) fn idle(&self, place: &Path, seconds: u32) -> io::Result<(f64, u64)> {
         let field = self.field(place)?;
         let daemon = ours(&field, &self.builds.now, &field.porch("noop")).spawn()?;
         wait_for(|| field.path("handoff/.conductor-state.json").exists());
-        std::thread::sleep(Duration::from_secs(1)); // What a start does is not idleness.
+        std::thread::sleep(Duration::from_secs(1)); // Work of the start does not count as idle.
         let before = ticks(&daemon);
-        std::thread::sleep(Duration::from_secs(u64::from(seconds))); // What is measured.
+        std::thread::sleep(Duration::from_secs(u64::from(seconds))); // The measured interval.
         let used = ticks(&daemon).saturating_sub(before);
         let resident = memory_kb(daemon.id(), "VmRSS:").unwrap_or(0);
         end(daemon)?;
@@ -170,11 +170,11 @@ impl Bench {
     }
 }
 
-/// What a start with a large memory costs.
+/// The cost of a start with many remembered outcomes.
 pub(super) struct Remembered {
     pub(super) ready: Duration,
     pub(super) resident: u64,
-    /// Time of new intents, over that with an empty store.
+    /// Time for new intents, divided by the time with an empty store.
     pub(super) cost: f64,
 }
 
@@ -195,7 +195,7 @@ fn write_export(path: &Path, known: usize) -> io::Result<()> {
     out.flush()
 }
 
-/// Drops warm-up files until one is worked off: a shell loop has no sign of being ready.
+/// Drops warm-up files until one is processed: a shell loop has no sign of being ready.
 fn warm_up(who: Contender, field: &Field) {
     if who.is_ours() {
         return wait_for(|| field.path("handoff/.conductor-state.json").exists());
@@ -203,7 +203,7 @@ fn warm_up(who: Contender, field: &Field) {
     wait_for(|| {
         let draft = field.path("w");
         let _ = fs::write(&draft, "").and_then(|()| fs::rename(&draft, field.path("handoff/warm")));
-        std::thread::sleep(Duration::from_millis(20)); // The loop has to begin some time; nothing says when.
+        std::thread::sleep(Duration::from_millis(20)); // The loop needs time to begin; nothing announces it.
         field.path("done/warm").exists()
     });
 }
@@ -217,14 +217,14 @@ fn kill(mut daemon: Child) -> io::Result<()> {
     daemon.wait().map(drop)
 }
 
-/// Processor time of a process, user and system, in ticks.
+/// CPU time of a process, user and system, in ticks.
 fn ticks(process: &Child) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{}/stat", process.id())).unwrap_or_default();
     let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
     fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum()
 }
 
-/// The clock that porch stamps with.
+/// The clock that `porch` stamps with.
 fn monotonic() -> u64 {
     let now = conductor_os::monotonic();
     u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)

@@ -1,5 +1,5 @@
-//! S11: what looking costs. The same backlog with and without somebody who scrapes the metrics five times a second and has the page
-//! open, and how long a scrape takes meanwhile.
+//! S11: the cost of monitoring. The same backlog with and without a client that scrapes the metrics five times a second
+//! and has the page open, and the time of each scrape meanwhile.
 
 use super::contender::{Contender, ours};
 use super::field::{Field, TARGETS};
@@ -10,17 +10,17 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Far more often than anybody scrapes.
+/// The scrape interval, far shorter than in practice.
 const EVERY: Duration = Duration::from_millis(200);
 
-/// What a backlog that is looked at came to.
+/// The result of a monitored backlog.
 struct Looked {
     took: Duration,
     scrapes: Vec<Duration>,
 }
 
 impl Bench {
-    /// S11.
+    /// S11: a backlog with and without scrapes.
     pub(super) fn scrapes(&mut self, mount: &Mount) -> io::Result<()> {
         if !self.wants("S11: scraped") {
             return Ok(());
@@ -67,7 +67,7 @@ impl Bench {
             let scraper = scope.spawn(|| {
                 let mut scrapes = Vec::new();
                 while !ended.load(Ordering::Relaxed) {
-                    // One that ends in the middle is the daemon's end.
+                    // A scrape that ends in the middle means that the daemon ended.
                     scrapes.extend(scrape(address).ok());
                     std::thread::sleep(EVERY); // Between two scrapes.
                 }
@@ -86,12 +86,12 @@ impl Bench {
     }
 }
 
-/// The daemon needs a moment to listen.
+/// Connects to the daemon, which needs a moment to listen.
 fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     let until = Instant::now() + Duration::from_secs(10);
     loop {
         match TcpStream::connect(address) {
-            Err(_) if Instant::now() < until => std::thread::sleep(Duration::from_millis(1)), // Nothing announces it.
+            Err(_) if Instant::now() < until => std::thread::sleep(Duration::from_millis(1)), // Nothing announces the listening.
             other => return other,
         }
     }

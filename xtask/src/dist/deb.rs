@@ -5,7 +5,7 @@ use conductor_testkit::has;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What systemd-analyze may say of the unit at most, in tenths of its points: below 2.0 it says OK.
+/// The highest accepted exposure score of systemd-analyze for the unit, in tenths of its points: below 2.0 it says OK.
 const EXPOSURE_MAX: &str = "15";
 const STATE: &str = "/var/lib/conductor-loop";
 
@@ -13,7 +13,7 @@ fn package(place: &Path) -> PathBuf {
     place.join("conductor-loop.deb")
 }
 
-/// Builds it where cargo-deb is installed.
+/// Builds the package where cargo-deb is installed.
 pub(super) fn build(place: &Path) -> Result<(), String> {
     if !has("cargo-deb") {
         return Ok(());
@@ -28,7 +28,8 @@ pub(super) fn build(place: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Installs and uses it. What systemd would do is done by hand where it does not run: the unit's checks, its user, its directories.
+/// Installs and uses the package. Where systemd does not run, its part is done by hand: the unit's checks, its user, its
+/// directories.
 pub(super) fn install(place: &Path) -> Result<Tried, String> {
     if !has("cargo-deb") || !has("dpkg") || !has("systemd-sysusers") || !has("setpriv") {
         return Ok(Tried::NotTested("cargo-deb, dpkg, systemd and util-linux are needed"));
@@ -43,7 +44,7 @@ pub(super) fn install(place: &Path) -> Result<Tried, String> {
     let used = used();
     let removed = output(Command::new("dpkg").args(["--purge", "conductor-loop"]));
     let kept = Path::new(STATE).join("handoff/processed").join(example().1).exists();
-    // Only what this test has made.
+    // Removes only directories made by this test.
     std::fs::remove_dir_all(STATE).map_err(|error| format!("{STATE}: {error}"))?;
     let exposure = used?;
     removed?;

@@ -1,4 +1,4 @@
-//! The container image: built from scratch with the static programs, run with nothing it does not need.
+//! The container image: built from scratch with the static programs, run without any privilege it does not need.
 
 use super::{Tried, ensure, example, output, root, succeeded, wait_for};
 use conductor_testkit::has;
@@ -7,17 +7,17 @@ use std::path::Path;
 use std::process::Command;
 
 const NAME: &str = "conductor-loop:latest";
-/// What the image may weigh.
+/// The largest accepted size of the image.
 const SIZE_MAX: usize = 12 << 20;
 /// The image's user.
 const NOBODY: u32 = 65_534;
 
 fn docker(words: &[&str]) -> Result<String, String> {
-    // The builder that the engine itself has; the newer one is a plugin that may be missing.
+    // Docker's classic builder is part of the engine; the newer one is a plugin that may be missing.
     output(Command::new("docker").args(words).env("DOCKER_BUILDKIT", "0").current_dir(root()))
 }
 
-/// Why there is nothing to try, if so.
+/// The reason the image cannot be tried on this machine, if any.
 fn impossible() -> Option<&'static str> {
     let runs =
         has("docker") && Command::new("docker").arg("info").output().is_ok_and(|out| out.status.success());

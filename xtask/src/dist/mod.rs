@@ -1,5 +1,5 @@
-//! `cargo xtask dist [--test]`: what is handed to others. Static programs, a Debian package, a container image; with `--test` each
-//! is installed or run for real and held to what it is for.
+//! `cargo xtask dist [--test]`: the release artifacts: static programs, a Debian package, a container image; with
+//! `--test` each is installed or run and tested for its purpose.
 
 mod deb;
 mod image;
@@ -17,7 +17,7 @@ Builds the static programs into target/dist, and the Debian package where cargo-
   --test   installs the package (as root, with systemd's tools), builds and runs the image (with docker, and with
            docker-compose where it is installed), and says what could not be tried";
 
-/// Where the results go.
+/// The directory of the results.
 fn place() -> PathBuf {
     root().join("target/dist")
 }
@@ -26,7 +26,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
-/// What one step found: a line for the table, or why it could not be tried.
+/// The result of one step: a line for the table, or the reason it could not be tried.
 enum Tried {
     Good(String),
     NotTested(&'static str),
@@ -41,7 +41,7 @@ const STEPS: [(&str, Step); 4] = [
     ("compose file", image::compose),
 ];
 
-/// Builds, and with `--test` tries. A table, and whether all was good.
+/// Builds the artifacts, and with `--test` tries them. Returns a table and whether all steps passed.
 pub(crate) fn run(words: &[String]) -> Result<(String, bool), String> {
     let test = match words.get(1).map(String::as_str) {
         None => false,
@@ -70,7 +70,7 @@ pub(crate) fn run(words: &[String]) -> Result<(String, bool), String> {
     Ok((table, good))
 }
 
-/// Linked without any shared library, so that they run wherever the kernel does.
+/// Links the programs without any shared library, so that they run on any Linux of this architecture.
 fn build(place: &Path) -> io::Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let version = Command::new("rustc").arg("-vV").output()?;
@@ -145,17 +145,17 @@ fn output(command: &mut Command) -> Result<String, String> {
     Ok(text)
 }
 
-/// Waits until something is there that nobody announces to us; with a limit, so that what never comes is an error.
+/// Waits for a condition of another process, which cannot wake us; fails after a time limit.
 fn wait_for(what: &str, condition: impl Fn() -> bool) -> Result<(), String> {
     let until = std::time::Instant::now() + std::time::Duration::from_mins(1);
     while !condition() {
         ensure(std::time::Instant::now() < until, || format!("waited in vain for {what}"))?;
-        std::thread::sleep(std::time::Duration::from_millis(50)); // Other processes announce nothing to us.
+        std::thread::sleep(std::time::Duration::from_millis(50)); // Another process cannot wake us.
     }
     Ok(())
 }
 
-/// The example intent of the specification, and the name it is handed in under.
+/// The specification's example intent, and the file name it is dropped under.
 fn example() -> (PathBuf, &'static str) {
     (root().join("examples/handoff/intent-scale-up-001.json"), "intent-scale-up-001.json")
 }

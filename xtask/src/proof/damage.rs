@@ -1,6 +1,6 @@
-//! Damage: one bit of the store flipped at random places, a page zeroed, the end cut off, an older copy in its place; after a clean
-//! end and after a kill. The next start refuses with the code of a damaged store and leaves it as it is, or nothing that was
-//! recorded is lost and nothing runs a second time.
+//! Damage to the store: one bit flipped at random places, a page zeroed, the end cut off, an older copy put in its place;
+//! after a clean end and after a kill. Either the next start refuses with the code of a damaged store and leaves the
+//! store as it is, or no recorded outcome is lost and no intent runs a second time.
 
 use super::{Extent, Job, Tally, in_parallel};
 use conductor_testkit::fuzz::Random;
@@ -9,16 +9,16 @@ use conductor_testkit::{TestEnv, flat};
 use std::path::Path;
 use std::process::Command;
 
-/// Intents whose outcomes the store remembers.
+/// Number of intents whose outcomes the store remembers.
 const INTENTS: u32 = 40;
 const SHORT: u64 = 60;
 const LONG: u64 = 3_000;
 const STORE: &str = ".conductor/state/ledger.redb";
-/// Where the store is kept as it was after half of the intents.
+/// A copy of the store as it was after half of the intents.
 const OLDER: &str = "older.redb";
 const PAGE: usize = 4_096;
 
-/// How the daemon that wrote the store ended.
+/// The way the daemon that wrote the store ended.
 #[derive(Debug, Clone, Copy)]
 enum End {
     Clean,
@@ -39,7 +39,7 @@ pub(super) fn run(program: &Path, extent: &Extent) -> Tally {
     all
 }
 
-/// A handoff directory with work that is done.
+/// A handoff directory whose intents are finished.
 struct Written {
     env: TestEnv,
     dropped: Vec<Dropped>,
@@ -73,7 +73,7 @@ impl Written {
         Self { env, dropped }
     }
 
-    /// A copy of everything with a damaged store, and a daemon started in it.
+    /// Copies everything, damages the store, and starts a daemon on the copy.
     fn damaged(&self, program: &Path, number: u64) -> Result<(), String> {
         let env = TestEnv::new(&program.display().to_string());
         for part in ["handoff", "bin/calls"] {
@@ -104,7 +104,7 @@ impl Written {
     }
 }
 
-/// The store with the damage of this number, and what it is: of ten, seven flips and one of each other kind.
+/// The damaged store for this number, and the name of the damage: of ten, seven are flips and one is each other kind.
 fn damage(number: u64, mut bytes: Vec<u8>, older: Vec<u8>) -> (Vec<u8>, String) {
     let mut random = Random(number);
     let length = bytes.len();

@@ -1,5 +1,5 @@
-//! Faults: each call of the daemon that can fail is made to fail, once, and from there on for ever. The daemon recovers, or it
-//! ends with a named cause and the next start recovers; it never hangs, never panics and never breaks its promise.
+//! Faults: each call of the daemon that can fail is made to fail, once, and from there on for ever. Either the daemon
+//! recovers, or it ends with a named cause and the next start recovers; it never hangs, panics or breaks its promise.
 
 use super::scenario::Scenario;
 use super::{Extent, Job, Tally, in_parallel};
@@ -8,12 +8,12 @@ use conductor_testkit::{Action, Report};
 use rustix::io::Errno;
 use std::path::Path;
 
-/// Longest time for a fault that passes: retry pauses included.
+/// Longest time for a run with one passing fault: retry pauses included.
 const ONCE_SECONDS: u64 = 20;
 /// How long a daemon may wait for a fault to pass before it is asked to end.
 const FOR_EVER_SECONDS: u64 = 2;
 
-/// Name, number, and whether it can last.
+/// Each injected error: name, number, and whether it can last.
 const ERRORS: [(&str, Errno, bool); 9] = [
     ("EIO", Errno::IO, true),
     ("ENOSPC", Errno::NOSPC, true),
@@ -26,7 +26,7 @@ const ERRORS: [(&str, Errno, bool); 9] = [
     ("EAGAIN", Errno::AGAIN, true),
 ];
 
-/// Which calls fail with what.
+/// Each call and the errors it fails with.
 const CALLS: [(&str, &str); 33] = [
     ("openat", "EIO ENOSPC EDQUOT EROFS EMFILE ENFILE ENOMEM EINTR"),
     ("openat2", "EIO ENOSPC EDQUOT EROFS EMFILE ENFILE ENOMEM EINTR"),
@@ -69,7 +69,7 @@ fn failing_with(error: &str) -> Vec<&'static str> {
     CALLS.iter().filter(|(_, errors)| fails(errors)).map(|(call, _)| *call).collect()
 }
 
-/// In which scenarios: with and without a program to start.
+/// The scenarios: with an external porch and with the embedded engine.
 const IN: [&str; 2] = ["success", "embedded"];
 
 pub(super) fn run(program: &Path, extent: &Extent) -> Tally {
@@ -121,10 +121,10 @@ fn enumerate(
     tally
 }
 
-/// It ended by itself, and if it did not do its work, it said why with a code.
+/// Checks that the daemon ended by itself and, if it did not do its work, named a code.
 fn told(report: &Report) -> Result<(), String> {
     match (report.exit, &report.signal) {
-        // 127: the system's loader says why it could not start us.
+        // 127: the system's loader could not start the daemon, and says why.
         (Some(0 | 8 | 127), _) => Ok(()),
         (Some(1 | 3), _) if names_a_code(&report.stderr) => Ok(()),
         (Some(code), _) => Err(format!("exit status {code} without a named cause: {}", report.stderr)),

@@ -1,4 +1,5 @@
-//! Every parser with inputs near its corpus: no panic, no hang, and what it accepts has the properties it is accepted for.
+//! Feeds every parser inputs near its corpus: no panic, no hang, and each accepted input has the properties that
+//! acceptance implies.
 
 use super::{Extent, Tally};
 use conductor_core::intent::{self, Policy};
@@ -16,16 +17,16 @@ use std::time::{Duration, Instant};
 
 const SHORT: usize = 100_000;
 const LONG: usize = 5_000_000;
-/// No input may take longer.
+/// The longest time for one input.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// No input may hold more than this in memory at a time, and as many times its own size more.
+/// Memory for one input at a time, in addition to the same multiple of its own size.
 const BYTES: u64 = 16 << 20;
 const BYTES_PER_BYTE: u64 = 64;
 
-/// Works on one input; an error says which property does not hold.
+/// Runs a parser on one input; an error names the property that does not hold.
 type Target = Box<dyn FnMut(&[u8]) -> Result<(), String>>;
 
-/// Name, corpus, how many times fewer runs (files are slower than memory), how it is made in a scratch directory.
+/// Name, corpus, divisor of the number of runs (files are slower than memory), and constructor in a scratch directory.
 type Row = (&'static str, &'static str, usize, fn(&Path) -> Target);
 
 const TARGETS: [Row; 8] = [
@@ -41,7 +42,7 @@ const TARGETS: [Row; 8] = [
 
 pub(super) fn run(_: &Path, extent: &Extent) -> Tally {
     let mut all = Tally::default();
-    // What a target finds is told with its input; the panic message itself would only be noise.
+    // A failure is reported with its input; the panic message itself would only be noise.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| ()));
     for (name, corpus, slower, make) in TARGETS {
@@ -80,7 +81,7 @@ fn intent(input: &[u8]) -> Result<(), String> {
     let _ = intent::correlation_id(input);
     match intent::judge(input, Policy::default()) {
         Ok(intent) => {
-            // One byte order mark is none of the text.
+            // One byte order mark is not part of the text.
             let text = input.strip_prefix(b"\xef\xbb\xbf").unwrap_or(input);
             let whole = serde_json::from_slice::<serde_json::Value>(text);
             ensure(whole.is_ok_and(|value| value.is_object()), "accepted what is no JSON object")?;
@@ -159,7 +160,7 @@ fn configuration(scratch: &Path) -> Target {
     })
 }
 
-/// A fresh store for each input would be slow; what was imported stays, and importing it again must do nothing.
+/// A fresh store for each input would be slow, so imported outcomes stay; importing the same bytes again must do nothing.
 fn state_import(scratch: &Path) -> Target {
     let dir = Dir::open(scratch).map(Arc::new);
     let store = dir
@@ -176,7 +177,7 @@ fn state_import(scratch: &Path) -> Target {
     })
 }
 
-/// The engine checks its own result; here it must never break, and an edited package must be one it has nothing to do to.
+/// The engine checks its own result; here it must never panic, and editing an edited package must change nothing.
 fn yaml_edit(scratch: &Path) -> Target {
     let package = scratch.join("shop/web");
     let _ = std::fs::create_dir_all(&package);

@@ -7,17 +7,17 @@ use conductor_testkit::Action;
 use conductor_testkit::calls::Class;
 use std::path::Path;
 
-/// Points at a time of a history that mostly waits.
+/// Parallel points in a scenario that mostly waits.
 const WAITING: usize = 12;
-/// No run of these scenarios takes longer.
+/// The time limit of a run of these scenarios, in seconds.
 const SECONDS: u64 = 30;
 
-/// Kills everywhere, and at each kill point the restart as well: at each of its calls, or in a short run at a few.
+/// Kills at every point, and at each kill point kills the restart too: at each of its calls, or in a short run at a few.
 pub(super) fn run(program: &Path, extent: &Extent) -> Tally {
     let mut all = Tally::default();
     for scenario in extent.histories() {
         let first = single(program, scenario);
-        // Each restart has about as many points again; a short run takes a few of them, another few at each kill point.
+        // Each restart has about as many points again; a short run takes a few of them, different ones at each kill point.
         let step = match (extent.long, scenario.slow) {
             (true, _) => 1,
             (false, true) => 0,
@@ -56,7 +56,7 @@ fn single(program: &Path, scenario: &'static Scenario) -> Tally {
 
 /// Kills at each point, and the restart at every `step`th of its calls.
 fn double(program: &Path, scenario: &'static Scenario, points: u64, step: u64) -> Tally {
-    // A history with a pause in it mostly waits.
+    // A scenario with a pause in it mostly waits.
     let threads = if scenario.slow { WAITING } else { processors() };
     // Points of the restart, shifted at each kill point so that all are met over the whole.
     with_threads(threads, 1..=points, |at| {

@@ -6,7 +6,7 @@ use conductor_testkit::{TestEnv, flat, wait_until};
 use std::path::Path;
 use std::process::Command;
 
-/// `false`: this machine does not let us try it, which was said.
+/// `false`: this machine does not permit the case, and a message has said so.
 type Case = fn(&Path) -> Result<bool, String>;
 
 const CASES: [(&str, Case); 4] = [
@@ -72,7 +72,7 @@ fn full_tmpfs(program: &Path) -> Result<bool, String> {
     mounted.map_or(Ok(false), |mounted| fill_and_free(&mounted))
 }
 
-/// Formats an image beside the handoff directory; the words that mount it.
+/// Formats an image beside the handoff directory; returns the arguments that mount it.
 fn ext4(env: &TestEnv, options: &str) -> Vec<String> {
     let image = env.path("image");
     let made = std::fs::File::create(&image).and_then(|file| file.set_len(48 << 20));
@@ -95,7 +95,7 @@ fn fill_and_free(mounted: &Mounted) -> Result<bool, String> {
         for _ in 0..count {
             let number = dropped.len();
             let (name, content) = (format!("intent-{number:03}.json"), flat(&format!("t{}", number % 5), 2));
-            // Where there is no room a producer does not get that far.
+            // On a full disk a producer cannot write a whole file.
             if env.try_drop_file(&name, &content).is_ok() {
                 dropped.push(Dropped { name, content, ending: Ending::Success });
             }
@@ -136,7 +136,7 @@ fn read_only(program: &Path) -> Result<bool, String> {
             Dropped { name, content, ending: Ending::Success }
         })
         .collect();
-    // Careful producers: what they have not synced is theirs to lose.
+    // Careful producers sync: files they have not synced may be lost.
     succeed("sync", &["-f".to_owned(), env.path("handoff").display().to_string()])?;
     let daemon = env.start_ready(&["-max-attempts", "100"]);
     wait_until("porches run", || env.calls().len() == 2);
@@ -156,7 +156,7 @@ fn read_only(program: &Path) -> Result<bool, String> {
     }
     succeed("umount", std::slice::from_ref(&place))?;
     let image = env.path("image").display().to_string();
-    // Status 1: errors were there and are mended.
+    // Status 1: e2fsck found errors and corrected them.
     let _ = Command::new("e2fsck").args(["-f", "-y", &image]).output();
     succeed("mount", &["-o".into(), "loop".into(), image, place])?;
     env.once(&["-max-attempts", "100"]).expect(0);

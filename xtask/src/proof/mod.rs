@@ -1,5 +1,5 @@
 //! `cargo xtask proof [--long] [--history HISTORY] [NAME...]`: attacks the real binary and the model of it, and prints
-//! what was tried and what was found. docs/RELIABILITY.md is the record of these runs.
+//! the number of tries and the violations. docs/RELIABILITY.md is the record of these runs.
 
 mod damage;
 mod fault;
@@ -15,19 +15,19 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// What one harness tried and found.
+/// The result of one harness.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     /// Points, runs, states or inputs tried.
     points: u64,
-    /// What broke the promise; each says how to repeat it.
+    /// The broken promises; each says how to repeat it.
     violations: Vec<String>,
-    /// Why nothing could be tried, if so.
+    /// The reason nothing could be tried, if any.
     impossible: Option<&'static str>,
 }
 
 impl Tally {
-    /// Notes a broken promise, at once visible.
+    /// Notes a broken promise and prints it at once.
     fn violation(&mut self, reason: String) {
         say(&format!("VIOLATION: {reason}"));
         self.violations.push(reason);
@@ -40,11 +40,11 @@ impl Tally {
     }
 }
 
-/// What came of one point.
+/// The result of one point.
 enum Job {
-    /// So many points were tried and held.
+    /// This many points were tried and held.
     Done(u64),
-    /// This is how the promise was broken.
+    /// The promise was broken in this way.
     Violation(String),
     /// There are no more points.
     End,
@@ -61,17 +61,17 @@ impl Job {
     }
 }
 
-/// How much of a harness is run.
+/// The extent of a harness's run.
 #[derive(Debug, Default)]
 struct Extent {
     /// Every point and every step.
     long: bool,
-    /// Only the history of this name.
+    /// Only the scenario of this name.
     history: Option<String>,
 }
 
 impl Extent {
-    /// The histories it asks for.
+    /// The selected scenarios.
     fn histories(&self) -> impl Iterator<Item = &'static scenario::Scenario> {
         scenario::SCENARIOS
             .iter()
@@ -79,7 +79,7 @@ impl Extent {
     }
 }
 
-/// Works on points with as many threads as there are processors, until they or the jobs say that it is the end.
+/// Works on points with as many threads as there are processors, until the points or the jobs are at their end.
 fn in_parallel(points: impl Iterator<Item = u64> + Send, job: impl Fn(u64) -> Job + Sync) -> Tally {
     with_threads(processors(), points, job)
 }
@@ -88,7 +88,7 @@ fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// The same with so many threads.
+/// Works on points with this many threads.
 fn with_threads(
     threads: usize,
     points: impl Iterator<Item = u64> + Send,
@@ -139,7 +139,7 @@ impl Progress {
 
 type Harness = fn(&Path, &Extent) -> Tally;
 
-/// By name: what is run, and what a point is.
+/// Each harness: name, function, and its meaning of a point.
 const HARNESSES: [(&str, &str, Harness); 7] = [
     ("fuzz", "inputs", fuzz::run),
     ("model", "end states", model::run),
@@ -159,13 +159,13 @@ Names: fuzz, model, kill, fault (these two need ptrace on x86_64), damage, limit
   --long               every point and every step, more inputs, more restarts; takes hours
   --history HISTORY    of kill and fault only this one, by the name they print";
 
-/// Runs the harnesses that are named, or all. Whether the promise held, with a table.
+/// Runs the named harnesses, or all. Returns a table and whether the promise held.
 pub(crate) fn run(words: &[String]) -> Result<(String, bool), String> {
     if words.iter().any(|word| word == "--help" || word == "-h") {
         return Ok((HELP.to_owned(), true));
     }
     let (extent, named) = wanted(words.get(1..).unwrap_or_default())?;
-    // As the tests build it: with assertions and overflow checks.
+    // With the profile of the tests: with assertions and overflow checks.
     let programs = crate::build::programs("dev").map_err(|error| error.to_string())?;
     let program = programs.join("conductor-loop");
     let mut table = String::from("| harness | tried | violations | seconds |\n| --- | --- | --- | --- |\n");
@@ -188,7 +188,7 @@ pub(crate) fn run(words: &[String]) -> Result<(String, bool), String> {
     Ok((table, held))
 }
 
-/// What the words of the command line ask for: how much, and of which harnesses.
+/// Parses the command line: the extent, and the names of the harnesses.
 fn wanted(words: &[String]) -> Result<(Extent, Vec<&str>), String> {
     let (mut extent, mut named) = (Extent::default(), Vec::new());
     let mut words = words.iter().map(String::as_str);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// End states of one history in a short run.
 const SHORT: u64 = 400_000;
-/// What is enough to find what a missing step breaks.
+/// Enough end states to find the violation that each missing step allows.
 const MUTANT: u64 = 60_000;
 
 pub(super) fn run(_: &Path, extent: &Extent) -> Tally {

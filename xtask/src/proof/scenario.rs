@@ -1,22 +1,22 @@
-//! Small histories of the daemon that harnesses repeat with something done to it at each of its system calls.
+//! Small scenarios of the daemon that harnesses repeat while killing it or failing a call at each of its system calls.
 
 use conductor_testkit::promise::{self, Dropped, Ending};
 use conductor_testkit::{Action, Report, TestEnv, at_call, calls::Class, flat};
 use std::path::Path;
 
-/// One history: what is there before, what is dropped, how porch behaves.
+/// One scenario: the intents present before, the intents dropped, the behaviour of porch.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scenario {
-    /// What it is called in tables.
+    /// The name in tables.
     pub(crate) name: &'static str,
     script: &'static str,
     builtin: bool,
-    /// Worked off before, without anything done to it.
+    /// Intents processed before, undisturbed.
     before: &'static [(&'static str, &'static str, u32)],
-    /// File, target, replicas; no target: content that is refused.
+    /// File, target, replicas; without a target, the content is refused.
     dropped: &'static [(&'static str, &'static str, u32)],
     endings: &'static [Ending],
-    /// Whether each point takes longer than others, because a pause is part of it.
+    /// Whether each point takes longer than others, because the scenario contains a pause.
     pub(crate) slow: bool,
 }
 
@@ -30,7 +30,7 @@ const PLAIN: Scenario = Scenario {
     slow: false,
 };
 
-/// Every mode of the promise.
+/// Scenarios that together cover every part of the promise.
 pub(crate) const SCENARIOS: [Scenario; 8] = [
     PLAIN,
     Scenario { name: "failing porch", script: "*: exit=3", endings: &[Ending::Failed("E301")], ..PLAIN },
@@ -82,7 +82,7 @@ impl Scenario {
         if self.builtin { &["-porch", "builtin"] } else { &[] }
     }
 
-    /// Prepares it: an earlier run of the daemon has made its directories, and has worked off what was before.
+    /// Prepares the stage: an earlier run of the daemon has made its directories and processed the intents of `before`.
     pub(crate) fn stage(&'static self, program: &Path) -> Stage {
         let env = TestEnv::new(&program.display().to_string());
         env.script(self.script);
@@ -101,13 +101,13 @@ impl Scenario {
 }
 
 impl Stage {
-    /// Runs the daemon to its end with something done at its `at`th call.
+    /// Runs the daemon to its end, with the action at its `at`th call.
     pub(crate) fn run(&self, class: Class<'_>, action: Action, at: u64, seconds: u64) -> Option<Report> {
         let command = self.env.command(&[&["-once"], self.scenario.flags()].concat());
         at_call(&command, (class, action, at), seconds, &self.env.path("."))
     }
 
-    /// Runs the daemon undisturbed, and holds what is there then against the promise.
+    /// Runs the daemon undisturbed, then checks the promise.
     pub(crate) fn recover_and_check(&self, kills: usize, any_ending: bool) -> Result<(), String> {
         let finished = self.env.once(self.scenario.flags());
         if !matches!(finished.status.code(), Some(0 | 8)) {
@@ -124,7 +124,7 @@ impl Stage {
         self.package(any_ending)
     }
 
-    /// The embedded engine's package says what the last success asked for.
+    /// Checks that the embedded engine's package holds the replicas of the last success.
     fn package(&self, any_ending: bool) -> Result<(), String> {
         if !self.scenario.builtin {
             return Ok(());

@@ -1,6 +1,6 @@
-//! Soak: the daemon is killed at random while hundreds of targets have work and a producer is no friend (names that our archive
-//! uses, inodes used again, file times from long ago), and at the end every intent has one outcome, each target's intents ran in
-//! their order and never beside each other, nothing is left over, and memory is bounded.
+//! Soak: the daemon is killed at random while hundreds of targets have work and a hostile producer writes (names that our
+//! archive uses, reused inodes, file times from long ago). At the end every intent has one outcome, each target's intents
+//! ran in their order and never beside each other, nothing is left over, and memory is bounded.
 
 use super::{Extent, Tally};
 use conductor_core::name::archive_names;
@@ -14,11 +14,11 @@ use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 const TARGETS: usize = 500;
-/// Names that come twice.
+/// Number of names that are dropped twice.
 const COLLIDING: u64 = 20;
-/// Files with old times.
+/// Number of files with old times.
 const REUSED: u32 = 150;
-/// Far below what it would be if anything were kept per intent that was worked off.
+/// Far below the memory of a daemon that kept anything per finished intent.
 const RESIDENT_MAX_KB: u64 = 64 << 10;
 
 pub(super) fn run(program: &Path, extent: &Extent) -> Tally {
@@ -73,7 +73,7 @@ fn begin(program: &Path, rounds: usize) -> (TestEnv, Vec<Dropped>) {
     (env, dropped)
 }
 
-/// Names that come twice, and files that are called as their second ones would be archived.
+/// Drops names twice, and files named as their second copies would be archived.
 fn collide(env: &TestEnv) -> Vec<Dropped> {
     let mut dropped = Vec::new();
     let mut drop_file = |name: String, target: &str, replicas, ending| {
@@ -84,7 +84,7 @@ fn collide(env: &TestEnv) -> Vec<Dropped> {
     let twice = |number: u64| format!("intent-twice-{number:02}.json");
     (0..COLLIDING).for_each(|number| drop_file(twice(number), &format!("twice-{number}"), 1, Ending::Before));
     env.once(&[]).expect(0);
-    // These take as many numbers before the second ones come.
+    // These take sequence numbers before the second copies come.
     for number in 0..COLLIDING {
         let numbered = archive_names(&twice(number), 2 * COLLIDING + number + 1).nth(1);
         drop_file(numbered.unwrap_or_default(), &format!("guess-{number}"), 1, Ending::Success);
@@ -94,7 +94,7 @@ fn collide(env: &TestEnv) -> Vec<Dropped> {
     dropped
 }
 
-/// Directories that come and go under an intent's name, and files of one age and size that get their inode numbers.
+/// Makes and removes directories under an intent's name, then files of one age and size that reuse their inode numbers.
 fn reuse_inodes(env: &TestEnv) -> io::Result<Vec<Dropped>> {
     let old = FileTimes::new().set_modified(UNIX_EPOCH + Duration::from_secs(1_000_000_000));
     let mut dropped = Vec::new();
@@ -109,7 +109,7 @@ fn reuse_inodes(env: &TestEnv) -> io::Result<Vec<Dropped>> {
         fs::File::options().write(true).open(&draft)?.set_times(old)?;
         fs::rename(&draft, env.handoff(&name))?;
         dropped.push(Dropped { name, content, ending: Ending::Success });
-        std::thread::sleep(Duration::from_millis(20)); // Some in each life of the daemon.
+        std::thread::sleep(Duration::from_millis(20)); // Some during each life of the daemon.
     }
     Ok(dropped)
 }
@@ -119,19 +119,19 @@ fn start(env: &TestEnv, flags: &[&str]) -> Running {
     env.start(&[&always, flags].concat())
 }
 
-/// Works off the rest; the resident size of the daemon when all is done.
+/// Processes the remaining intents; returns the daemon's resident size when all are done.
 fn finish(env: &TestEnv) -> u64 {
     let mut daemon = start(env, &["-once"]);
     let mut resident = 0;
     while daemon.is_running() {
         resident = memory_kb(daemon.pid(), "VmRSS:").unwrap_or(resident);
-        std::thread::sleep(Duration::from_millis(50)); // How often its memory is looked at.
+        std::thread::sleep(Duration::from_millis(50)); // The sampling interval of the daemon's memory.
     }
     daemon.wait().expect(0);
     resident
 }
 
-/// Of each target, no intent started after one that was taken later.
+/// Checks that no intent started after an intent of its target that was taken later.
 fn in_order(env: &TestEnv) -> Result<(), String> {
     let mut last: HashMap<String, u64> = HashMap::new();
     for call in env.calls() {

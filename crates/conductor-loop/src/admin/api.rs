@@ -1,4 +1,4 @@
-//! The read-only API: a path and a query become a question, its answer becomes JSON.
+//! The read-only API: a path and a query become a question; its answer becomes JSON.
 
 use super::View;
 use super::response::{Content, JSON, respond};
@@ -11,7 +11,7 @@ use serde::Serialize;
 
 pub(super) const PREFIX: &str = "/api/v1/";
 
-/// Whether this path asks for what is known without a search.
+/// Whether this path asks for data that is known without a search.
 pub(super) fn is_glance(path: &str) -> bool {
     matches!(question(path, ""), Some(Ok(Question::Status)))
 }
@@ -42,7 +42,7 @@ pub(super) fn answer(path: &str, query: &str, view: &dyn View, wanted: &Wanted) 
             };
             json(status, &serde_json::json!({"error": refused}))
         }
-        // Nothing here asks for these.
+        // No path of the API asks for these.
         Answer::Held(_) | Answer::Released { .. } | Answer::Purged(_) | Answer::Logs(_) => {
             json(StatusCode::INTERNAL_SERVER_ERROR, &serde_json::json!({}))
         }
@@ -55,7 +55,7 @@ fn json(status: StatusCode, body: &impl Serialize) -> Response<Content> {
     respond(status, JSON, bytes)
 }
 
-/// None: there is no such path.
+/// `None`: there is no such path.
 fn question(path: &str, query: &str) -> Option<Result<Question, Refused>> {
     let path = path.strip_prefix(PREFIX)?;
     Some(match path.split_once('/') {

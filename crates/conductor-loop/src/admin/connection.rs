@@ -1,4 +1,4 @@
-//! Connections: how many, how long, how large. One request each.
+//! Connections: their number, duration and size. One request each.
 
 use super::endpoint::{Endpoint, Page};
 use super::route::route;
@@ -15,25 +15,25 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-/// Connections open at once on one address. One more ends the oldest: whoever only holds connections open keeps nobody else out.
+/// Connections open at once on one address. One more ends the oldest: a client that holds many open keeps no other client out.
 const CONNECTIONS_MAX: usize = 64;
-/// A request line and its headers must fit, and arrive within this time.
+/// The size limit of a request line with its headers; they must also arrive within the time limit.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 const HEAD_TIME: Duration = Duration::from_secs(5);
-/// Most header fields of a request.
+/// The number of header fields in a request.
 const FIELDS_MAX: usize = 64;
-/// The longest a connection may live, unless it carries events.
+/// The time limit of a connection without events.
 const CONNECTION_TIME: Duration = Duration::from_secs(10);
-/// And if it does; a page asks again by itself.
+/// The time limit of a connection with events; the page reconnects by itself.
 const EVENTS_TIME: Duration = Duration::from_hours(1);
-/// A pause after a failed accept, which is for want of descriptors.
+/// The pause after a failed accept, which lacks descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) async fn accept(listener: TcpListener, endpoint: Arc<Endpoint>) {
     let mut open: VecDeque<AbortHandle> = VecDeque::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            tokio::time::sleep(ACCEPT_PAUSE).await; // Nothing announces that there are descriptors again.
+            tokio::time::sleep(ACCEPT_PAUSE).await; // The return of descriptors is not announced.
             continue;
         };
         let task = tokio::spawn(converse(stream, Arc::clone(&endpoint)));
@@ -47,9 +47,9 @@ pub(super) async fn accept(listener: TcpListener, endpoint: Arc<Endpoint>) {
     }
 }
 
-/// A peer that goes away, or speaks something else, is its own affair.
+/// Serves one connection; a peer that goes away, or speaks another protocol, is ignored.
 async fn converse(stream: TcpStream, endpoint: Arc<Endpoint>) {
-    // Whoever only asks for health shows no certificate: probes have none.
+    // Health checks need no client certificate: probes have none.
     let authenticated = endpoint.serves.metrics || endpoint.serves.page != Page::Absent;
     match endpoint.security.acceptor(authenticated) {
         None => respond(stream, endpoint).await,
@@ -81,7 +81,7 @@ async fn respond(stream: impl AsyncRead + AsyncWrite + Unpin, endpoint: Arc<Endp
     let mut connection = pin!(connection);
     let over = timeout(CONNECTION_TIME, connection.as_mut()).await.is_ok();
     if !over && carries_events.load(Ordering::Relaxed) {
-        // How the stream ends is the listener's affair.
+        // The end of the stream concerns only the client.
         let _ = timeout(EVENTS_TIME, connection).await;
     }
 }

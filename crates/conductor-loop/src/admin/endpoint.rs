@@ -6,7 +6,7 @@ use super::{Security, View};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// What one address serves.
+/// The services of one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Serves {
     /// `/healthz`, `/livez`, `/readyz`.
@@ -17,14 +17,14 @@ pub struct Serves {
     pub page: Page,
 }
 
-/// Whether an address has the page and its API.
+/// Whether an address serves the page and its API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Page {
-    /// It is for something else.
+    /// The address is for other services.
     Absent,
-    /// It would have them, and nobody is asked who he is: they say what to do about that.
+    /// The address would serve them without authentication: its answer tells how to change that.
     Closed,
-    /// It has them.
+    /// The address serves them.
     Served,
 }
 

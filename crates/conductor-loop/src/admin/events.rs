@@ -1,4 +1,4 @@
-//! Server-sent events: the numbers of each second, to whoever looks at the page. A newcomer gets those of the last minutes first.
+//! Server-sent events: the figures of each second, for open pages. A new page first gets those of the last minutes.
 
 use super::View;
 use super::response::{Content, with_headers};
@@ -13,14 +13,15 @@ use tokio::sync::mpsc::{Sender, channel};
 
 pub(super) const PATH: &str = "/api/v1/events";
 const EVERY: Duration = Duration::from_secs(1);
-/// Seconds that are remembered.
+/// Seconds of history.
 const HISTORY: usize = 300;
-/// Pages looked at at once. One more ends the oldest, so that whoever only keeps streams open keeps nobody out; a page asks again.
+/// Event streams open at once. One more ends the oldest, so that a client that holds many open keeps no other out; a page
+/// reconnects.
 const LISTENERS_MAX: usize = 16;
-/// Events on their way to one page; one that reads more slowly is let go and asks again.
+/// Events on their way to one page; a page that reads more slowly is disconnected and reconnects.
 const BEHIND_MAX: usize = 8;
 
-/// Who listens, and what was said last.
+/// The listeners, and the recent figures.
 #[derive(Default)]
 pub(super) struct Feed(Mutex<State>);
 
@@ -49,7 +50,7 @@ impl Feed {
     }
 }
 
-/// Says the numbers of each second, for ever.
+/// Sends the figures of each second, for ever.
 pub(super) async fn sample(feed: Arc<Feed>, view: Arc<dyn View>) {
     let mut seconds = tokio::time::interval(EVERY);
     seconds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -59,7 +60,7 @@ pub(super) async fn sample(feed: Arc<Feed>, view: Arc<dyn View>) {
     }
 }
 
-/// A new listener's answer.
+/// The response for a new listener.
 pub(super) fn answer(feed: &Feed) -> Response<Content> {
     let (sender, receiver) = channel(BEHIND_MAX);
     let mut state = feed.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -67,7 +68,7 @@ pub(super) fn answer(feed: &Feed) -> Response<Content> {
     if state.listeners.len() >= LISTENERS_MAX {
         state.listeners.remove(0);
     }
-    // There is room: the channel is new.
+    // A new channel has room.
     let _ = sender.try_send(event("history", &state.history));
     state.listeners.push(sender);
     with_headers(Content::Events(receiver), StatusCode::OK, "text/event-stream")

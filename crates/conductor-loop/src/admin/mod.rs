@@ -1,5 +1,5 @@
-//! The endpoints: health, readiness, metrics, the page and its read-only API over HTTP, on one thread of their own and only when
-//! an address is given. What they say comes from a [`View`]; nothing here can change anything.
+//! The endpoints: health, readiness, metrics, the page and its read-only API over HTTP, on one thread of their own and
+//! only when an address is given. Their data comes from a [`View`]; no request can change anything.
 
 mod api;
 mod connection;

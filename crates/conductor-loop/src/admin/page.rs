@@ -1,4 +1,4 @@
-//! The page: three embedded files, no other resource. It renders what the API says as text, never as markup.
+//! The page: three embedded files, no other resource. It renders the API's data as text, never as markup.
 
 use super::response::{Content, respond};
 use hyper::header::{CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY};
@@ -10,7 +10,7 @@ const PARTS: [(&str, &str, &str); 3] = [
     ("/page.js", "text/javascript; charset=utf-8", include_str!("page/page.js")),
 ];
 
-/// Nothing but our own files, and nothing that could be injected: no inline script or style, no frame, no form.
+/// Permits our own files only, and no injection: no inline script or style, no frame, no form.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 

@@ -11,16 +11,16 @@ use tokio::sync::mpsc::Receiver;
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 pub(super) const JSON: &str = "application/json";
 
-/// What is sent back.
+/// The body of a response.
 pub(super) enum Content {
-    /// All at once.
+    /// A complete body.
     Whole(Option<Bytes>),
     /// Events as they come.
     Events(Receiver<Bytes>),
 }
 
 impl Content {
-    /// Whether it has no end of its own.
+    /// Whether the body has no end of its own.
     pub(super) fn is_endless(&self) -> bool {
         matches!(self, Self::Events(_))
     }
@@ -58,7 +58,7 @@ pub(super) fn respond(status: StatusCode, kind: &'static str, body: impl Into<By
     with_headers(Content::Whole(Some(body.into())), status, kind)
 }
 
-/// What every answer says besides its content.
+/// The headers of every answer.
 pub(super) fn with_headers(content: Content, status: StatusCode, kind: &'static str) -> Response<Content> {
     let mut response = Response::new(content);
     *response.status_mut() = status;

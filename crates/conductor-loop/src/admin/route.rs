@@ -14,11 +14,12 @@ use std::sync::Arc;
 /// The two text formats of metrics.
 const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// What is said of page and API where nobody is asked who he is.
+/// The body of page and API when they have no token.
 const CLOSED: &str = "page and API are closed: other users can reach this address, and no token is required. Start the daemon \
                       with --token-file FILE, or with --open-page to serve them without one\n";
 
-/// GET and HEAD of a known path; everything else is refused by its status. hyper leaves the body of an answer to HEAD out.
+/// Answers GET and HEAD of a known path; every other request is refused with its status. hyper omits the body of an
+/// answer to HEAD.
 pub(super) async fn route(request: &Request<Incoming>, endpoint: &Endpoint) -> Response<Content> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let mut refused = respond(StatusCode::METHOD_NOT_ALLOWED, TEXT, "GET and HEAD only\n");
@@ -69,8 +70,8 @@ fn not_found() -> Response<Content> {
     respond(StatusCode::NOT_FOUND, TEXT, "not found\n")
 }
 
-/// A page from elsewhere could give its own name the address of this machine and ask from inside a browser: then the name
-/// under which we are asked is that of the page.
+/// Prevents DNS rebinding: a foreign page could resolve its own name to this machine's address and send requests from a
+/// browser; then the Host header names that page.
 fn is_for_us(request: &Request<Incoming>, local: SocketAddr) -> bool {
     let Some(host) = request.headers().get(HOST).filter(|_| local.ip().is_loopback()) else { return true };
     let host = host.to_str().unwrap_or_default();
@@ -89,7 +90,7 @@ async fn metrics(request: &Request<Incoming>, endpoint: &Endpoint) -> Response<C
     .await
 }
 
-/// Runs what may take a moment on another thread, so that health is answered meanwhile.
+/// Runs an answer that may take a moment on another thread, so that health is answered meanwhile.
 async fn apart(
     turn: &Turn,
     work: impl FnOnce(&Wanted) -> Response<Content> + Send + 'static,
@@ -114,7 +115,7 @@ fn health(alive: bool) -> Response<Content> {
     }
 }
 
-/// The reasons are words of a closed list (docs/FORMATS.md), so nothing has to be escaped.
+/// The reasons are words of a closed list (docs/FORMATS.md), so no escaping is needed.
 fn ready(reasons: &[String]) -> Response<Content> {
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = serde_json::json!({"ready": reasons.is_empty(), "reasons": reasons});

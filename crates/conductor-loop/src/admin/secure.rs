@@ -1,5 +1,5 @@
-//! Who may connect and ask: TLS 1.3 with an optional authority for clients, and a bearer token. Files are read again when they
-//! change; one that cannot be used leaves what was read before in force.
+//! Authentication: TLS 1.3 with an optional authority for clients, and a bearer token. Changed files are read again; an
+//! unusable file leaves the previous content in force.
 
 use conductor_crypto::same_secret;
 use conductor_os::plain::read_plain;
@@ -14,11 +14,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio_rustls::TlsAcceptor;
 
-/// Files are looked at for changes at most this often.
+/// The interval between checks of the files for changes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A token shorter than this can be guessed.
 const TOKEN_MIN: usize = 16;
-/// Bytes of a file with a token, certificates or a key; what is larger is something else.
+/// The largest accepted file with a token, certificates or a key.
 const FILE_MAX: u64 = 1 << 20;
 
 /// Why certificate, key, authority or token cannot be used.
@@ -46,22 +46,22 @@ pub struct TlsFiles {
     pub client_authority: Option<PathBuf>,
 }
 
-/// With and without a demand for a client's certificate.
+/// Acceptors with and without a required client certificate.
 #[derive(Clone)]
 struct Acceptors {
     authenticated: TlsAcceptor,
     plain: TlsAcceptor,
 }
 
-/// What is demanded of whoever connects.
+/// The requirements on clients.
 pub struct Security {
     tls: Option<Reloading<TlsFiles, Acceptors>>,
-    /// No token: the file was deleted, and nobody is let in.
+    /// `None` inside: the token file was deleted, and every request is refused.
     token: Option<Reloading<PathBuf, Option<Vec<u8>>>>,
 }
 
 impl Security {
-    /// Reads everything.
+    /// Reads all files.
     pub fn new(tls: Option<TlsFiles>, token: Option<PathBuf>) -> Result<Self, SecurityError> {
         let paths = |files: &TlsFiles| {
             let authority = files.client_authority.clone();
@@ -76,7 +76,7 @@ impl Security {
         Ok(Self { tls, token })
     }
 
-    /// A sentence about each secret that every user of the machine can read.
+    /// A warning for each secret that every user of the machine can read.
     pub fn exposed(&self) -> Vec<String> {
         use std::os::unix::fs::PermissionsExt;
         let key = self.tls.as_ref().map(|tls| &tls.from.key);
@@ -93,13 +93,13 @@ impl Security {
         key.into_iter().chain(token).filter(is_open).map(said).collect()
     }
 
-    /// None: plain connections are served.
+    /// `None`: plain connections are served.
     pub(super) fn acceptor(&self, authenticated: bool) -> Option<TlsAcceptor> {
         let acceptors = self.tls.as_ref()?.current();
         Some(if authenticated { acceptors.authenticated } else { acceptors.plain })
     }
 
-    /// Whether this `Authorization` header suffices.
+    /// Whether this `Authorization` header is sufficient.
     pub(super) fn permits(&self, authorization: Option<&[u8]>) -> bool {
         let Some(token) = &self.token else { return true };
         let given = authorization.and_then(|header| header.strip_prefix(b"Bearer "));
@@ -107,7 +107,7 @@ impl Security {
     }
 }
 
-/// A value made from files, made again when they change.
+/// A value made from files, and remade when they change.
 struct Reloading<F, T> {
     paths: Vec<PathBuf>,
     from: F,
@@ -118,12 +118,12 @@ struct Reloading<F, T> {
 struct Held<T> {
     value: T,
     seen: Vec<Option<Mark>>,
-    /// What could not be used and was complained about.
+    /// Unusable files that have been reported.
     refused: Vec<Option<Mark>>,
     looked: Instant,
 }
 
-/// What shows that a file was replaced or written.
+/// The metadata that reveals a replaced or rewritten file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Mark {
     inode: u64,
@@ -162,7 +162,7 @@ impl<F, T: Clone> Reloading<F, T> {
                         (held.value, held.seen) = (value, seen);
                         tracing::info!(file = %self.paths.first().map_or(Path::new(""), |path| path).display(), "read again, because it changed");
                     }
-                    // It may be half replaced: looked at again, with what was read before in force.
+                    // The file may be half replaced: it is checked again, and the previous content stays in force.
                     Err(error) if seen != held.refused => {
                         tracing::warn!(%error, "changed and not usable; the previous content stays in force");
                         held.refused = seen;
@@ -175,7 +175,7 @@ impl<F, T: Clone> Reloading<F, T> {
     }
 }
 
-/// The token of this moment. Deleting its file is how a token is taken back at once.
+/// The current token. Deleting its file revokes the token at once.
 fn token_now(path: &Path) -> Result<Option<Vec<u8>>, SecurityError> {
     if std::fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
         tracing::warn!(file = %path.display(), "the token file is gone: every request is refused until there is one again");

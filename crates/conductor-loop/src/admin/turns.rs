@@ -1,26 +1,26 @@
-//! Whose turn it is: answers that take a moment are worked out on other threads, a few at once, and only so many wait. What nobody
-//! waits for any more is not begun, and what has begun for him stops.
+//! Turns: slow answers are computed on other threads, a few at once, and a bounded number waits. An answer whose client
+//! has gone is not begun, and one in progress stops.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Answers of one kind worked out at once.
+/// Answers of one kind computed at once.
 const METRICS_AT_ONCE: usize = 1;
 const GLANCES_AT_ONCE: usize = 1;
 const SEARCHES_AT_ONCE: usize = 2;
-/// Threads for all of them: nobody waits for another kind.
+/// Threads for all kinds: no kind waits for another.
 pub(super) const THREADS: usize = METRICS_AT_ONCE + GLANCES_AT_ONCE + SEARCHES_AT_ONCE;
-/// Of one kind, how many wait for their turn; one more is told to come again.
+/// Requests of one kind that may wait; one more is told to retry.
 const WAITING_MAX: usize = 16;
 
 /// The kinds of answers, each with turns of its own.
 pub(super) struct Turns {
-    /// The metrics: never behind anything else.
+    /// The metrics: never behind another kind.
     pub(super) metrics: Turn,
-    /// What is known at once, such as the status.
+    /// Answers without a search, such as the status.
     pub(super) glances: Turn,
-    /// What may look through all outcomes.
+    /// Answers that may search all outcomes.
     pub(super) searches: Turn,
 }
 
@@ -36,22 +36,22 @@ impl Default for Turns {
 
 /// The turns of one kind.
 pub(super) struct Turn {
-    /// One for each that works or waits.
+    /// A permit for each request that works or waits.
     places: Arc<Semaphore>,
-    /// One for each that works.
+    /// A permit for each request that works.
     working: Arc<Semaphore>,
 }
 
-/// Why there is no answer.
+/// Why a request has no answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NoTurn {
-    /// Too many wait already.
+    /// Too many requests wait already.
     Busy,
-    /// The work did not end as it should.
+    /// The work ended abnormally.
     Failed,
 }
 
-/// Whether somebody still waits for the answer.
+/// Whether the client still waits for the answer.
 #[derive(Clone)]
 pub(super) struct Wanted(Arc<AtomicBool>);
 
@@ -61,7 +61,7 @@ impl Wanted {
     }
 }
 
-/// Says so when whoever waited is gone.
+/// Marks the answer as unwanted when its client is gone.
 struct Waiting(Wanted);
 
 impl Drop for Waiting {
@@ -78,7 +78,7 @@ impl Turn {
         }
     }
 
-    /// Works when it is this one's turn, on another thread. Dropping the future ends the wait and, by its [`Wanted`], the work.
+    /// Runs the work on another thread when its turn comes. Dropping the future ends the wait and, by its [`Wanted`], the work.
     pub(super) async fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Wanted) -> T + Send + 'static,
@@ -89,7 +89,7 @@ impl Turn {
         let _waiting = Waiting(wanted.clone());
         let working = move || {
             let answer = work(&wanted);
-            // Kept until the work has ended, also when nobody waits for it.
+            // Kept until the work has ended, even if its client is gone.
             drop::<[OwnedSemaphorePermit; 2]>([place, turn]);
             answer
         };
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    /// Whoever asks and hangs up costs at most the work that has begun for him, and that ends by itself.
+    /// A client that hangs up costs at most the work already begun for it, and that work ends by itself.
     #[test]
     fn who_hangs_up_keeps_nobody_waiting() {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -118,7 +118,7 @@ mod tests {
                         std::thread::yield_now();
                     }
                 });
-                // Long enough to begin where it is its turn.
+                // Long enough for the work to begin if it has its turn.
                 assert!(tokio::time::timeout(Duration::from_micros(100), endless).await.is_err());
             }
             assert_eq!(turns.metrics.work(|_| 7).await, Ok(7));

@@ -2,21 +2,21 @@
 
 use conductor_core::inquiry::{Answer, Pulse, Question};
 
-/// What the endpoints show.
+/// The data of the endpoints.
 pub trait View: Send + Sync {
-    /// Whether the loop still turns.
+    /// Whether the daemon's loop still runs.
     fn is_alive(&self) -> bool;
-    /// Why nothing new is taken; empty: it is.
+    /// The reasons for not being ready; empty: ready.
     fn not_ready(&self) -> Vec<String>;
     /// All metrics in Prometheus' text format. May take a moment.
     fn metrics(&self) -> String;
     /// All metrics in the `OpenMetrics` format. May take a moment.
     fn open_metrics(&self) -> String;
-    /// The answer to a question; one that would change something is refused. May take a moment, and may stop with half an answer
-    /// as soon as nobody wants it.
+    /// The answer to a question; a question that would change state is refused. May take a moment, and may stop with a
+    /// partial answer as soon as `is_wanted` is false.
     fn answer(&self, question: Question, is_wanted: &dyn Fn() -> bool) -> Answer;
     /// A request without the token that is asked for was refused.
     fn token_refused(&self);
-    /// The numbers of this moment.
+    /// The figures of this moment.
     fn pulse(&self) -> Pulse;
 }

@@ -1,32 +1,32 @@
-//! Files by name and content: drafts, what stands where one belongs, and how that is taken away without taking another.
+//! Files by name and content: drafts, comparison with an existing file, and removal that never takes a foreign file.
 
 use conductor_os::dir::{Dir, Kind};
 use std::io::{self, Read};
 
-/// A file as it is to be.
+/// A file to be made.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Piece<'p> {
     /// Its name.
     pub(super) name: &'p str,
     /// Its permission bits.
     pub(super) mode: u32,
-    /// All of it.
+    /// Its whole content.
     pub(super) content: &'p [u8],
 }
 
-/// What has the name of a file that is to be.
+/// The entry at the name of a file to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
     Nothing,
-    /// A file with exactly that content.
+    /// A file with exactly the content to be written.
     Same,
-    /// A file that ends too early, as a power cut leaves it.
+    /// A file with a prefix of that content, as a power cut leaves it.
     Beginning,
-    /// Something else.
+    /// Any other entry.
     Other,
 }
 
-/// Looks at what has the name of this piece.
+/// Compares the entry at this piece's name with the piece.
 pub(super) fn compare(dir: &Dir, piece: &Piece<'_>) -> io::Result<Found> {
     let nothing = |error: io::Error| {
         if error.kind() == io::ErrorKind::NotFound { Ok(Found::Nothing) } else { Err(error) }
@@ -45,17 +45,17 @@ pub(super) fn compare(dir: &Dir, piece: &Piece<'_>) -> io::Result<Found> {
         Ok(_) if found == piece.content => Ok(Found::Same),
         Ok(_) if piece.content.starts_with(&found) => Ok(Found::Beginning),
         Ok(_) => Ok(Found::Other),
-        // A link that was put there meanwhile, or a file that we may not read, is not ours.
+        // A link put there meanwhile, or a file that we may not read, is not ours.
         Err(error) if error.kind() != io::ErrorKind::NotFound => Ok(Found::Other),
         Err(error) => nothing(error),
     }
 }
 
-/// Takes away what has the name of this piece, if it is the piece or a beginning of it: it is moved into the private
-/// directory first and looked at there, so that nothing else is removed. Whether the name was ours to free.
+/// Removes the entry at this piece's name, if it is the piece or a prefix of it: it is moved into the private directory
+/// first and compared there, so that no other entry is removed. Returns whether the name is free.
 pub(super) fn set_aside(drafts: &Dir, dir: &Dir, piece: &Piece<'_>) -> io::Result<bool> {
     let aside = match free_draft(drafts, |aside| dir.rename_new(piece.name, drafts, aside)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true), // Gone by itself.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true), // It has disappeared meanwhile.
         moved => moved?,
     };
     let looked = compare(drafts, &Piece { name: &aside, ..*piece })?;
@@ -67,25 +67,24 @@ pub(super) fn set_aside(drafts: &Dir, dir: &Dir, piece: &Piece<'_>) -> io::Resul
     Ok(false)
 }
 
-/// Writes beside and renames over: readers see the old file or the new one.
+/// Writes a draft and renames it over the file: readers see the old file or the new one.
 pub(super) fn replace(drafts: &Dir, dir: &Dir, piece: &Piece<'_>) -> io::Result<()> {
     let draft = draft(drafts, piece)?;
     drafts.rename_over(&draft, dir, piece.name).inspect_err(|_| drop(drafts.unlink(&draft)))
 }
 
-/// The piece in the private directory, under a name of its own.
+/// Writes the piece into the private directory, under a unique name.
 pub(super) fn draft(drafts: &Dir, piece: &Piece<'_>) -> io::Result<String> {
     let draft = free_draft(drafts, |draft| drafts.create(draft, piece.mode, piece.content))?;
     if piece.mode & 0o004 != 0 {
-        // umask 027 would take away what outsiders need to read.
+        // umask 027 would remove bits that other users need to read it.
         drafts.set_mode(&draft, piece.mode)?;
     }
     Ok(draft)
 }
 
-/// Makes something under a name in the private directory that nothing has. The clerk alone writes there, so what has the
-/// first name is its own leftover; what cannot be removed (porch runs as the same user and may have put it there) is
-/// passed over.
+/// Makes an entry under a free name in the private directory. Only the clerk writes there, so an entry at the first name
+/// is its own leftover; one that cannot be removed (porch runs as the same user and may have put it there) is skipped.
 fn free_draft(drafts: &Dir, mut make: impl FnMut(&str) -> io::Result<()>) -> io::Result<String> {
     for count in 1_u32.. {
         let name = format!("{count}.draft");
@@ -98,7 +97,7 @@ fn free_draft(drafts: &Dir, mut make: impl FnMut(&str) -> io::Result<()>) -> io:
             other => return other.map(|()| name),
         }
     }
-    Err(io::ErrorKind::AlreadyExists.into()) // Numbers do not end.
+    Err(io::ErrorKind::AlreadyExists.into()) // The numbers are endless.
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The clerk's part between the commit and the files: under which names they are made, again after a crash, later where
-//! there is no space.
+//! The clerk's work between commit and files: the choice of their names, repetition after a crash, and retries when space
+//! is lacking.
 
 use super::publish::{self, Filing, PublishError};
 use super::{Ack, Again, BATCH_MAX, Desk, Full, Publication, PublicationKind, SPACE_RETRY, Source, Stopped};
@@ -10,11 +10,11 @@ use conductor_core::record::Outcome;
 use std::collections::HashSet;
 use std::time::Instant;
 
-/// How often an outcome takes another name because somebody keeps taking the one it chose, before it is put off.
+/// How often an outcome takes another name, because another process keeps taking the chosen one, before it is postponed.
 const NAMES_AT_ONCE: usize = 100;
 
 impl<R: Fn(Vec<Ack>)> Desk<R> {
-    /// Chooses the names under which files are archived, and the moment from which an age counts, before both are recorded.
+    /// Chooses the names of archived files, and the moment from which an outcome ages, before both are recorded.
     pub(super) fn prepare(&mut self, publications: &mut [Publication]) -> Result<(), Stopped> {
         if publications.is_empty() {
             return Ok(());
@@ -32,7 +32,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         self.store.owners(choose).map_err(PublishError::from).flatten().map_err(|error| self.broken(error))
     }
 
-    /// Another name for an outcome in whose place somebody else's file stands, recorded before a file gets it.
+    /// Records another name for an outcome whose place a foreign file has taken, before a file gets that name.
     fn rename(&mut self, publication: &mut Publication) -> Result<(), PublishError> {
         let Publication { outcome, report, .. } = publication;
         let reserved = HashSet::new();
@@ -42,7 +42,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         if let Err(error) = self.store.write(|batch| batch.settle(&renamed, report.as_deref(), Kept::Already))
         {
             if matches!(error, StoreError::NoSpace(_)) {
-                // The store does not go on behind a failed write: it is opened anew.
+                // After a failed write the store must be opened again.
                 self.reopen().map_err(|_: Stopped| PublishError::Stopped)?;
             }
             return Err(error.into());
@@ -76,7 +76,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         Ok(())
     }
 
-    /// Whether the files are made; else there was no space or no name, and it is tried again later.
+    /// Returns whether the files are made; if not, space or a name was lacking, and it is retried later.
     fn publish_one(&mut self, filing: &mut Filing) -> Result<bool, Stopped> {
         let seq = filing.publication.outcome.seq;
         match self.publish_somewhere(filing) {
@@ -107,7 +107,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         Ok(true)
     }
 
-    /// Under its recorded name, or under others as long as that is another outcome's or somebody else's file stands there.
+    /// Publishes under the recorded name, or under further ones while another outcome's file or a foreign one has it.
     pub(super) fn publish_somewhere(&mut self, filing: &mut Filing) -> Result<(), PublishError> {
         let Publication { outcome, kind, .. } = &filing.publication;
         if *kind == PublicationKind::Again && !self.owns(outcome)? {
@@ -136,7 +136,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         Ok(self.store.owners(|owners| owners.of(&outcome.archived_as))?? == Some(outcome.seq))
     }
 
-    /// The end, after a failure that nothing can be done about here.
+    /// Ends the clerk after a failure that it cannot handle.
     pub(super) fn broken(&self, error: PublishError) -> Stopped {
         match error {
             PublishError::Store(error) => self.fatal(error.code(), &format!("archiving: {error}")),
@@ -145,11 +145,11 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
             }
             PublishError::NoSpace => self.fatal(Code::DiskFull, "no space to choose a name in the archive"),
             PublishError::Occupied => self.fatal(Code::StoreFailed, "there is no free name in the archive"),
-            PublishError::Stopped => Stopped, // It was said.
+            PublishError::Stopped => Stopped, // It has been reported.
         }
     }
 
-    /// What the store has of an outcome, to be published again.
+    /// The store's record of an outcome, to be published again.
     pub(super) fn settled_before(seq: u64, settled: Settled, taken: Option<TakenName>) -> Publication {
         let Settled { outcome, report, content } = settled;
         let (source, taken) = match content {
@@ -162,7 +162,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         Publication { outcome, source, report, taken, kind: PublicationKind::Again }
     }
 
-    /// Publishes again what an earlier daemon had decided, one at a time from the store, whatever their number and size.
+    /// Publishes an earlier daemon's outcomes again, one at a time from the store, whatever their number and size.
     pub(super) fn republish(&mut self) -> Result<(), Stopped> {
         if self.space_retry_at.is_some_and(|at| Instant::now() < at) {
             return Ok(());

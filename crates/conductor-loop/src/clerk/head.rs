@@ -1,5 +1,6 @@
-//! `.conductor-state.json`: the small public head of the state. Where the store is, whether it is sealed, totals, and
-//! whether the daemon is ready. It is a view: nothing is read back from it but the fact that there is a store.
+//! `.conductor-state.json`: the small public head of the state: path of the store, whether it is sealed, totals, and
+//! whether the daemon is ready. It is a view: the daemon reads back only that a store exists and how far
+//! it had come.
 
 use super::files::{Piece, replace};
 use crate::handoff::layout::HEAD as FILE;
@@ -10,7 +11,7 @@ use conductor_core::record::{one_line, rfc3339};
 use conductor_os::dir::Dir;
 use std::time::{Duration, Instant};
 
-/// Outcomes change the head at most this often.
+/// The shortest interval between changes of the head by outcomes.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Writes the head.
@@ -20,7 +21,7 @@ pub struct Head {
     reasons: Reasons,
     written: Option<(Counts, u64, Reasons)>,
     checked_at: Instant,
-    /// Whether it was said that it cannot be written.
+    /// Whether a failure to write it has been reported.
     complained: bool,
 }
 
@@ -38,7 +39,7 @@ impl Head {
         }
     }
 
-    /// How long until it should be looked at again.
+    /// The time until the next refresh.
     pub(super) fn patience(&self) -> Duration {
         match &self.written {
             Some((_, _, reasons)) if *reasons == self.reasons => Duration::from_hours(1),
@@ -46,8 +47,8 @@ impl Head {
         }
     }
 
-    /// Writes it when something has changed and it is time. A head that cannot be written is not worth a stop:
-    /// the store is the truth.
+    /// Writes the head when something has changed and its interval has passed. A failure does not stop the daemon: the
+    /// store is the truth.
     pub(super) fn refresh(&mut self, handoff: &Dir, drafts: &Dir, store: &Store, now: bool) {
         if !now && self.checked_at.elapsed() < EVERY {
             return;
@@ -77,7 +78,7 @@ impl Head {
                 self.complained = true;
                 tracing::warn!(%error, "{FILE} cannot be written; the store is the truth and goes on");
             }
-            Err(_) => {} // Said once.
+            Err(_) => {} // Reported once.
         }
     }
 }

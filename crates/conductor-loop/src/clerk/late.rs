@@ -1,5 +1,5 @@
-//! What the clerk can put right by itself while it goes on: the directory of its drafts, which porch may remove, and statuses that could
-//! not be written for a while.
+//! Repairs by the clerk itself during its work: the directory of its drafts, which porch may remove, and statuses that
+//! could not be written for a while.
 
 use super::{Desk, Stopped};
 use crate::clerk::publish::{Filing, Progress, PublishError};
@@ -11,11 +11,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How soon statuses are tried again.
+/// The pause before statuses are retried.
 const RETRY: Duration = Duration::from_secs(2);
-/// So many are tried again by the clock; what comes after waits for the next start.
+/// The number of statuses retried by the clock; further ones wait for the next start.
 const LATE_MAX: usize = 100_000;
-/// So many are written in one go, so that what is new does not wait behind them.
+/// The number of statuses written at once, so that new outcomes do not wait for them.
 const AT_ONCE: usize = 256;
 
 /// Statuses that could not be written.
@@ -26,7 +26,7 @@ pub(super) struct Late {
 }
 
 impl Late {
-    /// Whether the number is kept for the clock.
+    /// Adds an outcome. Returns whether it will be retried by the clock.
     pub(super) fn add(&mut self, seq: u64) -> bool {
         let has_room = self.seqs.len() < LATE_MAX;
         if has_room {
@@ -36,13 +36,13 @@ impl Late {
         has_room
     }
 
-    /// How long until they are tried again, if there are any.
+    /// The time until the next retry, if there is one.
     pub(super) fn patience(&self) -> Option<Duration> {
         self.retry_at.map(|at| at.saturating_duration_since(Instant::now()))
     }
 }
 
-/// The directory that the path leads to, where it is another than the open one or was closed to us.
+/// The directory at the path, if it is not the open one or its permissions were removed.
 fn made_again(private: &Dir, drafts: &Dir) -> io::Result<Option<Dir>> {
     let open = drafts.meta()?;
     let in_place = private.stat(DRAFTS).is_ok_and(|found| found.id == open.id);
@@ -52,14 +52,14 @@ fn made_again(private: &Dir, drafts: &Dir) -> io::Result<Option<Dir>> {
     private.make_own()?;
     private.make_way_for(DRAFTS, Kind::Directory, Leaving::Removed)?;
     let made = private.ensure(DRAFTS, 0o700)?;
-    // It may have come from anywhere with the mode that porch gave it.
+    // It may have any origin, with the mode that porch gave it.
     made.make_own()?;
     made.narrow(".", 0o700)?;
     Ok(Some(made))
 }
 
 impl<R: Fn(Vec<super::Ack>)> Desk<R> {
-    /// Makes the directory of drafts again where a run took it away. Whether that was so, and what failed may be tried once more.
+    /// Recreates the directory of drafts if a run removed it. Returns true if so: the failed operation may be retried once.
     pub(super) fn renew_drafts(&mut self) -> bool {
         match made_again(&self.places.private, &self.places.drafts) {
             Ok(None) => false,
@@ -83,7 +83,7 @@ impl<R: Fn(Vec<super::Ack>)> Desk<R> {
         }
     }
 
-    /// Writes statuses that could not be written, when it is time. One that fails again waits again.
+    /// Writes late statuses when their time has come. A status that fails again waits again.
     pub(super) fn write_late(&mut self) -> Result<(), Stopped> {
         if self.late.retry_at.is_none_or(|at| Instant::now() < at) || !self.again.is_empty() {
             return Ok(());
@@ -91,7 +91,7 @@ impl<R: Fn(Vec<super::Ack>)> Desk<R> {
         self.write_late_now()
     }
 
-    /// The same whatever the time. The first that fails ends the attempt: the others would fail too.
+    /// Writes late statuses now. The first failure ends the attempt: the others would fail too.
     pub(super) fn write_late_now(&mut self) -> Result<(), Stopped> {
         let mut written = 0;
         while let Some(&seq) = self.late.seqs.get(written).filter(|_| written < AT_ONCE) {

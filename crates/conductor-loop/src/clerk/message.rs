@@ -1,4 +1,4 @@
-//! What the clerk is asked for and what it answers, and the values both carry.
+//! The clerk's commands and answers, and the values that they carry.
 
 use crate::payload::Payload;
 use conductor_core::Code;
@@ -10,10 +10,10 @@ use crossbeam_channel::Sender;
 use std::io;
 use std::time::Duration;
 
-/// Where the archived file comes from.
+/// The source of the archived file.
 #[derive(Debug, Clone)]
 pub enum Source {
-    /// The private copy in a staging slot, checked after the run; the store has the bytes if it is not there.
+    /// The private copy in a staging slot, checked after the run; if it is missing, the store has the bytes.
     Staged {
         /// The slot.
         slot: u16,
@@ -29,22 +29,22 @@ pub enum Source {
 /// Whether an outcome is published for the first time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PublicationKind {
-    /// Yes: it is decided now, and nothing of it is there.
+    /// It is decided now, and none of its files exists.
     First,
-    /// An earlier daemon decided it: its files may be there already, whole or in part.
+    /// An earlier daemon decided it: its files may exist, whole or in part.
     Again,
 }
 
-/// A final outcome on its way to the disk, with what its files are made from.
+/// A final outcome on its way to the disk, with the sources of its files.
 #[derive(Debug, Clone)]
 pub struct Publication {
     /// The record; the clerk fills in `archived_as`.
     pub outcome: Outcome,
-    /// What is archived.
+    /// The source of the archived file.
     pub source: Source,
     /// The error log of a failure.
     pub report: Option<Vec<u8>>,
-    /// The producer's file, to be removed when a copy was archived.
+    /// The producer's file, to be removed when a copy has been archived.
     pub taken: Option<TakenName>,
     /// Whether it is published for the first time.
     pub kind: PublicationKind,
@@ -55,11 +55,11 @@ pub struct Publication {
 pub struct Again {
     /// Sequence number.
     pub seq: u64,
-    /// The producer's file, where it is still there.
+    /// The producer's file, if it still exists.
     pub taken: Option<TakenName>,
 }
 
-/// What the daemon asks for.
+/// A command to the clerk.
 #[derive(Debug)]
 pub enum Command {
     /// Make a claim durable.
@@ -68,45 +68,45 @@ pub enum Command {
         claim: Box<Claim>,
         /// The bytes.
         bytes: Payload,
-        /// Whether its first start is recorded with it.
+        /// Whether the first start is recorded with it.
         arm: bool,
     },
     /// Make the next start durable.
     Arm {
         /// Sequence number.
         seq: u64,
-        /// Which start.
+        /// The number of the start.
         attempt: u32,
     },
     /// Make an outcome durable and publish it.
     Settle(Box<Publication>),
-    /// Publish again what an earlier daemon had decided; the store has all of it.
+    /// Publish an earlier daemon's outcomes again; the store has all their data.
     Republish(Vec<Again>),
-    /// Something could not be read from the store: look after it.
+    /// A read from the store failed: check the store.
     ReadFailed,
-    /// Remove what is older than this: an operator wants it.
+    /// Remove outcomes older than this, at an operator's request.
     Retain {
-        /// Outcomes decided before go.
+        /// Outcomes decided before this are removed.
         before: jiff::Timestamp,
     },
-    /// Remove what has been kept for longer than this.
+    /// Remove outcomes that have been kept for longer than this.
     Expire {
         /// --retention
         retention: jiff::SignedDuration,
     },
-    /// Read the claims of these parked intents back, in this order.
+    /// Read the claims of these parked intents from the store, in this order.
     Recall {
         /// Sequence numbers.
         seqs: Vec<u64>,
     },
-    /// The helper has synced everything published before.
+    /// The helper has synced all earlier published files.
     Synced {
-        /// What is DONE.
+        /// The outcomes that are DONE.
         seqs: Vec<u64>,
         /// Whether the sync worked.
         result: io::Result<()>,
     },
-    /// What these outcomes' runs wrote is on the disk.
+    /// The packages written by these outcomes' runs are on the disk.
     PackagesSynced {
         /// The outcomes, now to be made durable.
         publications: Vec<Publication>,
@@ -117,25 +117,25 @@ pub enum Command {
     Hold {
         /// The record.
         held: Held,
-        /// Told when it is durable.
+        /// Receives a message when the release is durable.
         durable: Sender<()>,
     },
     /// An operator releases a target.
     Release {
         /// `NAMESPACE/TARGET`
         target: String,
-        /// Told when it is durable.
+        /// Receives a message when the release is durable.
         durable: Sender<()>,
     },
-    /// Whether the daemon is ready, for the public head.
+    /// The reasons for not being ready, for the public head.
     NotReady(Reasons),
-    /// Somebody waits for the disk now: do not collect.
+    /// A worker waits for the disk: do not collect.
     Hurry,
     /// Finish everything and end.
     Stop,
 }
 
-/// What could not be written for lack of space.
+/// The data that could not be written for lack of space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Full {
     /// The state store.
@@ -144,7 +144,7 @@ pub enum Full {
     Files,
 }
 
-/// What the clerk answers.
+/// An answer of the clerk.
 #[derive(Debug)]
 pub enum Ack {
     /// A claim is durable.
@@ -170,27 +170,27 @@ pub enum Ack {
     Filed {
         /// Sequence number.
         seq: u64,
-        /// Where the file is now.
+        /// The archived file.
         archived_as: String,
     },
-    /// A decided outcome was published again.
+    /// An earlier daemon's outcome was published again.
     Republished(Box<Outcome>),
     /// One transaction was made durable.
     Committed {
-        /// How long that took.
+        /// Duration of the commit.
         took: Duration,
-        /// Claims, starts and outcomes in it.
+        /// Number of claims, starts and outcomes in it.
         records: usize,
     },
-    /// There is no space to write, or (none) there is room again.
+    /// There is no space to write; `None`: there is space again.
     DiskFull(Option<Full>),
-    /// Retention removed this many outcomes.
+    /// The retention removed this many outcomes.
     Retained(u64),
-    /// Nothing can be made durable any more; the process must end.
+    /// No write can become durable any more; the process must end.
     Fatal {
         /// The stable code.
         code: Code,
-        /// What failed.
+        /// The failure.
         reason: String,
     },
 }

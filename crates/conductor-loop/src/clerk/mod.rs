@@ -1,4 +1,4 @@
-//! The clerk: one thread that makes things durable in batches. What arrives while it syncs is the next batch.
+//! The clerk: one thread that makes records durable in batches. Commands that arrive during a sync form the next batch.
 //!
 //! A batch is one transaction: claims, recorded starts, outcomes, and the DONE of what an earlier sync covered. After
 //! the commit it answers, then publishes (archived file, error log, status). A helper thread syncs the file system
@@ -39,29 +39,29 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Commands in one batch. More only makes the first one wait longer.
+/// The size limit of a batch. A larger one only delays its first command.
 const BATCH_MAX: usize = 512;
-/// Published outcomes that wait for a sync at most.
+/// The number of published outcomes that may wait for a sync.
 const SYNC_AT: usize = 1_024;
-/// While all workers are busy nobody waits for the disk: a batch may collect for this long, because a commit costs as
-/// much CPU as a good part of a process start (measured: docs/BENCHMARKS.md).
+/// While all workers are busy, none waits for the disk: a batch may collect for this long, because a commit costs as much
+/// CPU as a good part of a process start (measured: docs/BENCHMARKS.md).
 const LINGER: Duration = Duration::from_millis(5);
 /// The longest a published outcome waits for its sync.
 const SYNC_AFTER: Duration = Duration::from_secs(1);
-/// How long a stop waits for the removal of what is old.
+/// How long a stop waits for a removal by age.
 const SWEEP_AT_STOP: Duration = Duration::from_secs(1);
-/// How soon a full disk is tried again.
+/// The interval between tries on a full disk.
 const SPACE_RETRY: Duration = Duration::from_secs(1);
 
-/// What a clerk works with.
+/// The parts that a clerk works with.
 pub struct Parts {
-    /// Where files go.
+    /// The directories of files.
     pub places: Dirs,
-    /// Where the embedded engine writes packages, if it is what runs.
+    /// The directory of the embedded engine's packages, if that engine runs.
     pub packages: Option<Arc<Outlet>>,
-    /// The state.
+    /// The store.
     pub store: Arc<Store>,
-    /// Its public head.
+    /// The store's public head.
     pub head: Head,
     /// --retention
     pub retention: SignedDuration,
@@ -104,19 +104,19 @@ impl Clerk {
         let _ = self.commands.send(command);
     }
 
-    /// Whether somebody waits for the disk (a worker is free) or batches may collect.
+    /// Sets whether a worker waits for the disk; otherwise batches may collect.
     pub fn set_hurry(&self, hurry: bool) {
         if self.hurry.swap(hurry, Ordering::AcqRel) != hurry && hurry {
             self.send(Command::Hurry);
         }
     }
 
-    /// Gives up waiting for space: what is not durable stays undone and is done again by the next start.
+    /// Stops waiting for space: anything not durable is repeated by the next start.
     pub fn abandon(&self) {
         self.abandon.store(true, Ordering::Release);
     }
 
-    /// Makes everything durable and ends.
+    /// Makes everything durable, then ends the thread.
     pub fn stop(&mut self) {
         self.send(Command::Stop);
         if let Some(thread) = self.thread.take() {
@@ -127,7 +127,7 @@ impl Clerk {
 }
 
 impl Drop for Clerk {
-    /// A life that could not be built has the clerk already: the store it has open must be free for the next attempt.
+    /// A life that failed to start already has a clerk: its open store must be free for the next attempt.
     fn drop(&mut self) {
         if self.thread.is_some() {
             self.abandon();
@@ -136,10 +136,10 @@ impl Drop for Clerk {
     }
 }
 
-/// The clerk's own table: what lies between commit and DONE.
+/// The clerk's state between commit and DONE.
 struct Desk<R> {
     places: Dirs,
-    /// Where the embedded engine writes packages, if it is what runs.
+    /// The sync of the embedded engine's packages, if that engine runs.
     packages: Option<PackageSync>,
     abandon: Arc<AtomicBool>,
     hurry: Arc<AtomicBool>,
@@ -151,23 +151,23 @@ struct Desk<R> {
     published: Vec<u64>,
     published_since: Option<Instant>,
     done: Vec<u64>,
-    /// Decided by an earlier daemon and to be published again, before anything newer.
+    /// An earlier daemon's outcomes, to be published again before any newer one.
     again: VecDeque<Again>,
-    /// Committed outcomes whose files found no space.
+    /// Committed outcomes that lacked space for their files.
     unpublished: Vec<Filing>,
-    /// When they are tried again.
+    /// The time of their next try.
     space_retry_at: Option<Instant>,
     /// Statuses that could not be written.
     late: Late,
-    /// It was said that the directory of drafts was made again.
+    /// Whether the recreation of the drafts directory has been reported.
     drafts_told: bool,
-    /// The removal of the old that is under way.
+    /// The removal by age in progress.
     sweep: Option<Sweep>,
     clocks: Clocks,
     full: Option<Full>,
 }
 
-/// [`Parts`], with the sync of the packages started.
+/// [`Parts`], with the package sync started.
 struct Office {
     places: Dirs,
     packages: Option<PackageSync>,
@@ -226,14 +226,14 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         self.finish();
     }
 
-    /// Whether a stop that was asked for then has to wait: for packages, and for a moment for the removal of the old, which
-    /// a program that is started once in a while would never bring to its end else.
+    /// Whether a requested stop has to wait: for packages, and for a moment for a removal by age, which a program that is
+    /// started rarely would never complete otherwise.
     fn has_more_to_do(&self, since: Instant) -> bool {
         let packages = self.packages.as_ref().is_some_and(|packages| !packages.is_idle());
         packages || (self.sweep.is_some() && since.elapsed() < SWEEP_AT_STOP)
     }
 
-    /// Everything that has arrived; while nobody waits, also what arrives within a moment.
+    /// Collects all commands that have arrived; while no worker waits, also those that arrive within a moment.
     fn collect(&self, commands: &Receiver<Command>, batch: &mut Vec<Command>) {
         let until = Instant::now() + LINGER;
         loop {
@@ -250,7 +250,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         }
     }
 
-    /// How long to wait for the next command before something else is due.
+    /// How long to wait for the next command before other work is due.
     fn patience(&self) -> Duration {
         let hurry = self.hurry.load(Ordering::Acquire);
         let sync = self.packages.as_ref().and_then(|packages| packages.patience(hurry));
@@ -266,7 +266,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
             return at.saturating_duration_since(Instant::now());
         }
         if !self.done.is_empty() && !self.sync_under_way && self.published.is_empty() {
-            // DONE rides with the next batch; when none comes it is written by itself.
+            // DONE is written with the next batch; without one, it is written by itself.
             return SYNC_AFTER;
         }
         match self.published_since.filter(|_| !self.sync_under_way) {
@@ -297,7 +297,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         Ok(())
     }
 
-    /// Takes a batch apart. Names for archived files are chosen here, before the commit that records them.
+    /// Sorts a batch by kind. Names of archived files are chosen here, before the commit that records them.
     fn sort(&mut self, batch: Vec<Command>) -> Result<Work, Stopped> {
         let mut work = Work::default();
         for command in batch {
@@ -339,16 +339,16 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         Ok(work)
     }
 
-    /// A failed sync is never repeated and believed: a restart reads back what is there.
+    /// A failed sync is never repeated and trusted: a restart reads the state on the disk.
     fn believe(&self, what: &str, result: io::Result<()>) -> Result<(), Stopped> {
         result.map_err(|error| self.fatal(Code::StoreFailed, &format!("syncing {what}: {error}")))
     }
 
-    /// One durable transaction. A full disk is waited for; anything else is fatal.
+    /// Commits one durable transaction. Waits on a full disk; any other failure is fatal.
     fn commit(&mut self, work: &Work) -> Result<Vec<Option<LastSuccess>>, Stopped> {
         let mut failed_before = false;
         loop {
-            // What the clock has shown is recorded with outcomes, whose ages hang on it.
+            // The clock's readings are recorded with outcomes, whose ages depend on them.
             let upkeep = self.clocks.upkeep.as_ref().filter(|_| !work.publications.is_empty());
             let written = self.store.write(|batch| {
                 upkeep.map_or(Ok(()), |upkeep| batch.keep(upkeep))?;
@@ -364,7 +364,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
                     self.wait_for_space(&error)?;
                     self.reopen()?;
                 }
-                // A read failed since; of this commit nothing is durable, or all, and it may be made twice.
+                // A read failed in between; all or nothing of this commit is durable, and it may be repeated.
                 Err(StoreError::Failed) if !failed_before => {
                     failed_before = true;
                     self.reopen()?;
@@ -374,19 +374,19 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         }
     }
 
-    /// Opens the store again after a write found no space, as soon as that is possible.
+    /// Opens the store again after a write lacked space, as soon as possible.
     fn reopen(&mut self) -> Result<(), Stopped> {
         loop {
             match self.store.reopen() {
                 Ok(()) => return Ok(()),
-                // Busy: a command looks at it, for as long as one answer takes.
+                // Busy: a command reads the store, for as long as one answer takes.
                 Err(error @ (StoreError::NoSpace(_) | StoreError::Busy)) => self.wait_for_space(&error)?,
                 Err(error) => return Err(self.fatal(error.code(), &error.to_string())),
             }
         }
     }
 
-    /// Reads claims back whose turn comes near.
+    /// Reads the claims of parked intents whose turn is near.
     fn recall(&mut self, seqs: &[u64]) -> Result<(), Stopped> {
         let mut acks = Vec::with_capacity(seqs.len());
         for seq in seqs {
@@ -407,8 +407,8 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         Ok(())
     }
 
-    /// A worker could not read: after a failure the storage engine answers nothing more until it is opened again, which nobody
-    /// would do while nothing is written.
+    /// Checks the store after a worker's failed read: after a failure the storage engine answers nothing until it is
+    /// opened again, which without a write nothing would do.
     fn look_after_store(&mut self) -> Result<(), Stopped> {
         match self.store.has_failed() {
             Ok(false) => Ok(()),
@@ -423,7 +423,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
             let reason = format!("stopped before the state could be written: {error}");
             return Err(self.fatal(Code::DiskFull, &reason));
         }
-        std::thread::sleep(SPACE_RETRY); // Waits for space: nothing can be answered before.
+        std::thread::sleep(SPACE_RETRY); // Waits for space: no command can be answered before.
         Ok(())
     }
 
@@ -436,12 +436,12 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         acks.extend(work.arms.iter().map(|(seq, _)| Ack::Armed { seq: *seq }));
         (self.report)(acks);
         for (_, _, durable) in &work.holds {
-            // Who asked may have lost patience.
+            // The client may have gone.
             let _ = durable.try_send(());
         }
         for (claim, _, _) in &work.claims {
             let taken = TakenName { seq: claim.seq, raw: claim.name.as_bytes().into() };
-            // The bytes are in the store: a file that stays behind is removed at the next start.
+            // The bytes are in the store: a file left behind is removed at the next start.
             let _ = self.places.taken.remove_taken(&taken);
         }
     }
@@ -458,10 +458,10 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         Ok(())
     }
 
-    /// The end of a clean stop: sync what is published, record it, write the head.
+    /// The end of a clean stop: syncs published files, records it, writes the head.
     fn finish(&mut self) {
         if self.write_late_now().is_err() {
-            return; // It was said why.
+            return; // The failure has been reported.
         }
         if !self.published.is_empty() {
             match self.places.handoff.sync_file_system() {
@@ -479,7 +479,8 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         self.head.refresh(&self.places.handoff, &self.places.drafts, &self.store, true);
     }
 
-    /// Something could be written. While files wait for space the store alone, which reuses its own, proves nothing.
+    /// Notes that a write succeeded. While files wait for space, a write of the store, which reuses its own space, proves
+    /// nothing.
     fn has_room(&mut self) {
         if self.unpublished.is_empty() && self.again.is_empty() {
             self.set_full(None);
@@ -504,7 +505,7 @@ struct Work {
     claims: Vec<(Box<Claim>, Payload, bool)>,
     arms: Vec<(u64, u32)>,
     publications: Vec<Publication>,
-    /// Targets held (with the record) or released, and who waits for it.
+    /// Targets held (with the record) or released, and the channel to confirm each.
     holds: Vec<(String, Option<Held>, Sender<()>)>,
 }
 
@@ -518,7 +519,7 @@ impl Work {
     }
 }
 
-/// The content of one transaction. Outcomes first, so that claims of the same batch see the successes.
+/// Writes the content of one transaction. Outcomes first, so that claims of the same batch see the successes.
 fn write(batch: &Batch, work: &Work, done: &[u64]) -> Result<Vec<Option<LastSuccess>>, StoreError> {
     for publication in &work.publications {
         let kept = match &publication.source {

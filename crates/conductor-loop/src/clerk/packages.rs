@@ -1,6 +1,6 @@
-//! Packages of the embedded engine are written without a sync of their own. What an outcome says was written has to be
-//! on the disk before the outcome is, so outcomes wait here for a sync of the packages' file system that began after
-//! their run ended. It runs on a thread of its own: the clerk goes on with claims meanwhile.
+//! The sync of the embedded engine's packages, which are written without one. A package must be on the disk before the
+//! outcome that reports it, so outcomes wait here for a sync of the packages' file system that began after their run
+//! ended. It runs on a thread of its own: the clerk continues with claims meanwhile.
 
 use super::{Command, LINGER, Publication, PublicationKind};
 use conductor_os::outlet::Outlet;
@@ -32,7 +32,7 @@ impl PackageSync {
         Ok(Self { to_sync, waiting: Vec::new(), since: None, under_way: false })
     }
 
-    /// Whether this outcome tells of a run, which may have written something.
+    /// Whether porch ran, so that a package may have been written.
     pub(super) fn covers(publication: &Publication) -> bool {
         publication.kind == PublicationKind::First && publication.outcome.attempts > 0
     }
@@ -42,7 +42,7 @@ impl PackageSync {
         self.waiting.push(publication);
     }
 
-    /// Begins the next sync if it is time and none is under way.
+    /// Begins the next sync if it is due and none is in progress.
     pub(super) fn begin(&mut self, hurry: bool) {
         if self.patience(hurry).is_some_and(|left| left.is_zero()) {
             self.since = None;
@@ -50,7 +50,7 @@ impl PackageSync {
         }
     }
 
-    /// How long until the next sync is to begin: like a batch of the clerk, it collects while nobody waits for it.
+    /// The time until the next sync begins: like a batch of the clerk, it collects while no worker waits for it.
     pub(super) fn patience(&self, hurry: bool) -> Option<Duration> {
         let since = self.since.filter(|_| !self.under_way)?;
         Some(if hurry { Duration::ZERO } else { LINGER.saturating_sub(since.elapsed()) })

@@ -1,9 +1,9 @@
-//! Makes the files of a durable outcome: archived file, error log, status, in this order. Each step can be repeated;
-//! none is synced by itself. Files are projections of the store, so a lost one is made again.
+//! Makes the files of a durable outcome: archived file, error log, status, in this order. Each step can be repeated; none
+//! is synced by itself. Files are projections of the store, so a lost one is made again.
 //!
-//! Nothing is put in the place of anything else but statuses, which are the latest of their name. What stands in the way
-//! is ours only when it is exactly what is to be put there, or the beginning of it that a power cut left; else the outcome
-//! takes another name, which is recorded before a file gets it.
+//! No file replaces another, except statuses, which are the latest of their name. An existing file is ours only if it is
+//! exactly the one to be written, or a prefix of it left by a power cut; otherwise the outcome takes another name, which
+//! is recorded before a file gets it.
 
 use super::files::{Found, Piece, compare, draft, replace, set_aside};
 use super::{Publication, PublicationKind, Source};
@@ -20,17 +20,17 @@ use std::os::unix::ffi::OsStrExt;
 
 const ARCHIVE_MODE: u32 = 0o640;
 const STATUS_MODE: u32 = 0o644;
-/// A status file is one line far below this.
+/// The bytes of a status file that are read; one line is far below this.
 const STATUS_READ_MAX: u64 = 64 << 10;
-/// How often something that comes and goes in the place of a file is looked at again.
+/// How often a place whose entry comes and goes is tried.
 const TRIES: usize = 3;
 
-/// How far the files of an outcome are made: publishing that found no space goes on there.
+/// The progress of an outcome's files: publishing that lacked space continues there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// None of them.
+    /// None of them is made.
     Nothing,
-    /// The archived file is in its place.
+    /// The archived file is made.
     Archived,
 }
 
@@ -52,14 +52,14 @@ impl From<Publication> for Filing {
 pub(super) enum PublishError {
     /// There is no space.
     NoSpace,
-    /// Somebody else's file has its name.
+    /// A foreign file has its name.
     Occupied,
-    /// Its archived file is in place, and something stands where its status belongs.
+    /// Its archived file is made, and a foreign entry has its status' name.
     Status {
         what: String,
         source: io::Error,
     },
-    /// The clerk has ended, and said why.
+    /// The clerk has ended, and has reported the reason.
     Stopped,
     Store(StoreError),
     Io {
@@ -78,7 +78,7 @@ fn failed(what: String) -> impl FnOnce(io::Error) -> PublishError {
     move |source| if is_no_space(&source) { PublishError::NoSpace } else { PublishError::Io { what, source } }
 }
 
-/// The directory where an outcome's file is archived, and its name in paths.
+/// The directory of an outcome's archived file, and that directory's name in paths.
 pub(super) fn archive<'p>(places: &'p Dirs, outcome: &Outcome) -> (&'static str, &'p Dir) {
     let archive = Archive::of(outcome.status);
     (archive.folder(), places.archive(archive))
@@ -89,8 +89,8 @@ pub(super) fn archived_name(outcome: &Outcome) -> &str {
     ArchivedAs::parse(&outcome.archived_as).map_or("", |at| at.name)
 }
 
-/// Chooses the archived path: of the names that are possible the first that no remembered outcome owns, that is not
-/// reserved, and of which there is neither file nor error log.
+/// Chooses the archived path: the first possible name that no remembered outcome owns, that is not reserved, and that has
+/// neither file nor error log.
 pub(super) fn choose_name(
     places: &Dirs,
     owners: &Owners,
@@ -109,10 +109,10 @@ pub(super) fn choose_name(
             return Ok(path);
         }
     }
-    Err(PublishError::Occupied) // Names do not end.
+    Err(PublishError::Occupied) // The names are endless.
 }
 
-/// Publishes what is not published yet.
+/// Makes the files that are not made yet.
 pub(super) fn publish(places: &Dirs, store: &Store, filing: &mut Filing) -> Result<(), PublishError> {
     let Filing { publication, progress } = filing;
     if *progress == Progress::Nothing {
@@ -132,7 +132,7 @@ pub(super) fn publish(places: &Dirs, store: &Store, filing: &mut Filing) -> Resu
     Ok(())
 }
 
-/// At the recorded name, and at no other.
+/// Archives the file at the recorded name, and at no other.
 fn place_archive(places: &Dirs, store: &Store, publication: &Publication) -> Result<(), PublishError> {
     let Publication { outcome, source, kind, .. } = publication;
     let (label, dir) = archive(places, outcome);
@@ -145,7 +145,7 @@ fn place_archive(places: &Dirs, store: &Store, publication: &Publication) -> Res
     let result = match source {
         // The checked private copy becomes the archived file: no new inode.
         Source::Staged { slot } => match Placed::of(places.slots.move_out(*slot, &outcome.name, dir, name)) {
-            // Whatever porch did to its directory meanwhile: the store has the bytes.
+            // Whatever porch did to its directory: the store has the bytes.
             Err(_) => from_store(store, outcome, put)?,
             moved => moved,
         },
@@ -159,15 +159,15 @@ fn place_archive(places: &Dirs, store: &Store, publication: &Publication) -> Res
     result.map_err(failed(format!("archiving as {label}/{name}")))?.there()
 }
 
-/// The content as the store has it; without it there is nothing to archive, never an empty file.
+/// Passes the content from the store to `work`; without it there is nothing to archive, never an empty file.
 fn from_store<T>(store: &Store, outcome: &Outcome, work: impl FnOnce(&[u8]) -> T) -> Result<T, PublishError> {
     let unknown = || StoreError::Damaged(format!("intent {}: its digest is missing", outcome.seq));
     let digest = outcome.sha256.ok_or_else(unknown)?;
     Ok(store.with_bytes(outcome.seq, &digest, work)?)
 }
 
-/// The taken file is not there: it was moved before a crash, and the record stayed open. Where it is not archived either,
-/// somebody has removed it; nothing is left to archive, and that is said.
+/// The taken file is missing: it was moved before a crash, and the record stayed open. If it is not archived either,
+/// another process removed it; there is nothing to archive, and a warning says so.
 fn moved_before(places: &Dirs, taken: &TakenName, outcome: &Outcome) -> io::Result<Placed> {
     match places.taken.stat_taken(taken) {
         Ok(_) => return Err(io::Error::new(io::ErrorKind::NotFound, "the directory is gone")),
@@ -186,7 +186,7 @@ fn moved_before(places: &Dirs, taken: &TakenName, outcome: &Outcome) -> io::Resu
     Ok(Placed::There)
 }
 
-/// Beside the archived file, where there is one to be made.
+/// Writes the error log beside the archived file, if there is one.
 fn place_error_log(places: &Dirs, publication: &Publication) -> Result<Placed, PublishError> {
     let Publication { outcome, report: Some(report), kind, .. } = publication else {
         return Ok(Placed::There);
@@ -194,7 +194,7 @@ fn place_error_log(places: &Dirs, publication: &Publication) -> Result<Placed, P
     let (label, dir) = archive(places, outcome);
     let log = error_log_name(archived_name(outcome));
     let piece = Piece { name: &log, mode: ARCHIVE_MODE, content: report };
-    // It names number and time, so one that is equal is ours.
+    // It contains number and time, so an equal one is ours.
     let ours = match kind {
         PublicationKind::First => Ours::Whole,
         PublicationKind::Again => Ours::WholeOrBegun,
@@ -202,8 +202,8 @@ fn place_error_log(places: &Dirs, publication: &Publication) -> Result<Placed, P
     put(places, dir, &piece, ours).map_err(failed(format!("writing {label}/{log}")))
 }
 
-/// Takes the archived file back where another file has the name of its error log, so that both get another name. The bytes are
-/// in the store until they are durable elsewhere.
+/// Removes the archived file again if another file has the name of its error log, so that both get another name. The
+/// bytes are in the store until they are durable elsewhere.
 fn withdraw(places: &Dirs, store: &Store, publication: &Publication) -> Result<(), PublishError> {
     let Publication { outcome, source, .. } = publication;
     let (label, dir) = archive(places, outcome);
@@ -232,7 +232,7 @@ fn give_back(places: &Dirs, taken: &TakenName, dir: &Dir, name: &str) -> io::Res
     }
 }
 
-/// Whether a file is in its place now.
+/// Whether a file is at its name now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Placed {
     There,
@@ -253,18 +253,18 @@ impl Placed {
     }
 }
 
-/// What of that which has the name already is taken for ours.
+/// Which existing file counts as ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ours {
-    /// Nothing: it was chosen because nothing was there.
+    /// None: the name was chosen because it was free.
     Nothing,
     /// A file with exactly our content.
     Whole,
-    /// That, or the beginning of it that a power cut left: it is published again.
+    /// A file with our content, or a prefix of it left by a power cut: it is published again.
     WholeOrBegun,
 }
 
-/// Writes beside and moves to the name, if nothing has it that is not ours.
+/// Writes a draft and moves it to the name, unless a foreign entry has it.
 fn put(places: &Dirs, dir: &Dir, piece: &Piece<'_>, ours: Ours) -> io::Result<Placed> {
     for _ in 0..TRIES {
         if ours != Ours::Nothing {
@@ -293,8 +293,8 @@ fn put(places: &Dirs, dir: &Dir, piece: &Piece<'_>, ours: Ours) -> io::Result<Pl
     Ok(Placed::Occupied)
 }
 
-/// The latest status of the name, in the place of the one before. One that is published again does not take the place of a
-/// later one. A directory that somebody has put there is moved aside.
+/// Writes the latest status of the name over the one before. A status that is published again does not replace a later
+/// one. A foreign directory at its name is moved aside.
 fn place_status(places: &Dirs, store: &Store, publication: &Publication) -> Result<(), PublishError> {
     let outcome = &publication.outcome;
     if publication.kind == PublicationKind::Again && is_later_there(places, store, outcome)? {
@@ -319,7 +319,7 @@ fn move_aside(dir: &Dir, name: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the status that is there is the one of a later intent of this name that we remember, decided later as well.
+/// Whether the existing status belongs to a later intent of this name that we remember, also decided later.
 fn is_later_there(places: &Dirs, store: &Store, outcome: &Outcome) -> Result<bool, StoreError> {
     #[derive(serde::Deserialize)]
     struct Numbered {
@@ -328,7 +328,7 @@ fn is_later_there(places: &Dirs, store: &Store, outcome: &Outcome) -> Result<boo
     let mut found = Vec::new();
     let read = places.status.open_read(status_name(&outcome.name));
     let read = read.and_then(|file| file.take(STATUS_READ_MAX).read_to_end(&mut found));
-    // What cannot be read is no status of ours: it is replaced.
+    // An unreadable file is no status of ours: it is replaced.
     let Some(there) = read.ok().and_then(|_| serde_json::from_slice::<Numbered>(&found).ok()) else {
         return Ok(false);
     };

@@ -1,7 +1,7 @@
-//! Removes what is older than --retention: archived file, error log, status and record. Age is our own record of when
-//! the outcome was decided (`conductor_core::age`), never a file time that a producer can set. A file is removed only when
-//! it is that outcome's: its path by the store's table of owners, its content by size and SHA-256. What differs is left, and
-//! is nobody's from then on.
+//! Removes outcomes older than --retention: archived file, error log, status and record. The age comes from our own
+//! record of the decision (`conductor_core::age`), never from a file time that a producer can set. A file is removed only
+//! if it is that outcome's: its path by the store's table of owners, its content by size and SHA-256. A file that differs
+//! is left, and no outcome owns it from then on.
 
 use super::files::{Found, Piece, compare};
 use super::publish::{archive, archived_name};
@@ -18,28 +18,28 @@ use jiff::{SignedDuration, Timestamp};
 use std::io::{self, BufRead, BufReader, Read};
 use std::time::Duration;
 
-/// Outcomes removed in one round, so that nothing waits long for the clerk.
+/// Outcomes removed in one round, so that no command waits long for the clerk.
 const ROUND: usize = 256;
-/// Bytes of archived files looked at in one round.
+/// Bytes of archived files read in one round.
 const ROUND_BYTES: u64 = 32 << 20;
-/// Where the head of an error log ends at the latest.
+/// The longest head of an error log.
 const LOG_HEAD_MAX: u64 = 64 << 10;
 
-/// A removal that is under way.
+/// A removal in progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sweep {
-    /// What was decided before goes.
+    /// Outcomes decided before this are removed.
     pub(super) before: Timestamp,
-    /// Where the next round begins.
+    /// The first sequence number of the next round.
     pub(super) from: u64,
 }
 
-/// The clocks, and what they showed last.
+/// The clocks, and their last readings.
 pub(super) struct Clocks {
     pub(super) now: fn() -> Timestamp,
     pub(super) retention: SignedDuration,
     seen: Option<(Timestamp, Duration)>,
-    /// What of it is to outlive this process; read when first needed.
+    /// The part of them that must outlive this process; read when first needed.
     pub(super) upkeep: Option<Upkeep>,
 }
 
@@ -48,7 +48,7 @@ impl Clocks {
         Self { now: Timestamp::now, retention, seen: None, upkeep: None }
     }
 
-    /// Looks at the clock, and says so when it went forward by more than things are kept.
+    /// Reads the clock, and warns when it went forward by more than the retention.
     fn look(&mut self, store: &Store) -> Result<(Timestamp, &mut Upkeep), StoreError> {
         let upkeep = match self.upkeep.take() {
             Some(upkeep) => upkeep,
@@ -60,7 +60,7 @@ impl Clocks {
             then.checked_add(SignedDuration::try_from(monotonic.saturating_sub(at)).ok()?).ok()
         });
         let last_seq = if expected.is_some_and(|then| now.duration_since(then) <= self.retention) {
-            0 // Needed only for a jump.
+            0 // Needed only after a jump.
         } else {
             store.last_seq()?
         };
@@ -79,12 +79,12 @@ impl Clocks {
 
 struct Swept {
     removed: u64,
-    /// Where the next round begins; none: it is over.
+    /// The first number of the next round; `None`: the removal is complete.
     next: Option<u64>,
 }
 
 impl<R: Fn(Vec<Ack>)> Desk<R> {
-    /// Looks at the clock before outcomes are recorded. Answers with what is to be recorded of it.
+    /// Reads the clock before outcomes are recorded. Returns the part to be recorded.
     pub(super) fn look_at_clock(&mut self) -> Result<&Upkeep, Stopped> {
         match self.clocks.look(&self.store) {
             Ok((_, upkeep)) => Ok(upkeep),
@@ -95,14 +95,14 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         }
     }
 
-    /// Removes what was decided before, from the first outcome on. A purge and the hourly removal do not cut each other
-    /// short.
+    /// Starts to remove outcomes decided before this, from the first one on. A purge and the hourly removal do not cut
+    /// each other short.
     pub(super) fn begin_sweep(&mut self, before: Timestamp) {
         let before = self.sweep.map_or(before, |sweep| sweep.before.max(before));
         self.sweep = Some(Sweep { before, from: 0 });
     }
 
-    /// Removes what is older than this, from where the last time ended.
+    /// Starts to remove outcomes older than this, from where the last removal ended.
     pub(super) fn begin_expiry(&mut self, retention: SignedDuration) {
         self.clocks.retention = retention;
         let from = self.clocks.upkeep.as_ref().map_or(0, |upkeep| upkeep.swept_to);
@@ -113,7 +113,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         }
     }
 
-    /// One round of the removal that is under way.
+    /// Does one round of the removal in progress.
     pub(super) fn retain(&mut self) -> Result<(), Stopped> {
         let Some(sweep) = self.sweep else { return Ok(()) };
         match round(&self.places, &self.store, &mut self.clocks, sweep) {
@@ -124,7 +124,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
                 }
                 Ok(())
             }
-            // Retention frees space; where there is none for its own record it is tried again in an hour.
+            // Retention frees space; if its own record lacks space, it is retried in an hour.
             Err(StoreError::NoSpace(_) | StoreError::Failed) => {
                 self.sweep = None;
                 self.reopen()?;
@@ -136,8 +136,8 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
     }
 }
 
-/// Looks through a part of the outcomes: one that is young ends nothing, because a clock that was wrong, or an import, puts
-/// young ones before old ones.
+/// Checks a part of the outcomes: a young one does not end the search, because a wrong clock, or an import, puts young
+/// ones before old ones.
 fn round(places: &Dirs, store: &Store, clocks: &mut Clocks, sweep: Sweep) -> Result<Swept, StoreError> {
     let (now, upkeep) = clocks.look(store)?;
     let bound = Bound { before: sweep.before, now };
@@ -172,7 +172,7 @@ fn round(places: &Dirs, store: &Store, clocks: &mut Clocks, sweep: Sweep) -> Res
     Ok(Swept { removed: gone.len() as u64, next })
 }
 
-/// Removes an outcome's files. The outer failure is the store's.
+/// Removes an outcome's files. The outer error is the store's.
 fn remove_files(places: &Dirs, owners: &Owners, outcome: &Outcome) -> Result<io::Result<()>, StoreError> {
     let owns = owners.of(&outcome.archived_as)? == Some(outcome.seq);
     Ok((|| {
@@ -181,7 +181,7 @@ fn remove_files(places: &Dirs, owners: &Owners, outcome: &Outcome) -> Result<io:
         }
         let (name, body) = (status_name(&outcome.name), outcome.status_body());
         let piece = Piece { name: &name, mode: 0, content: &body };
-        // The status of a later run of the name is another.
+        // The status of a later run of the same name differs.
         if compare(&places.status, &piece)? == Found::Same { remove(&places.status, &name) } else { Ok(()) }
     })())
 }
@@ -204,7 +204,7 @@ fn remove_archived(places: &Dirs, outcome: &Outcome) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a file has the size and, where that is known, the SHA-256 of what was archived; none: there is nothing.
+/// Whether a file has the size and, if known, the SHA-256 of the archived one; `None`: there is no file.
 fn is_what_was_archived(dir: &Dir, name: &str, outcome: &Outcome) -> io::Result<Option<bool>> {
     let meta = match dir.stat(name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -213,7 +213,7 @@ fn is_what_was_archived(dir: &Dir, name: &str, outcome: &Outcome) -> io::Result<
     if meta.kind == Kind::Directory || meta.size != outcome.size {
         return Ok(Some(false));
     }
-    // What was refused unread was moved as it was, whatever it was.
+    // An entry refused unread was moved unchanged, whatever its type.
     let Some(wanted) = outcome.sha256 else { return Ok(Some(true)) };
     if meta.kind != Kind::File {
         return Ok(Some(false));
@@ -223,7 +223,7 @@ fn is_what_was_archived(dir: &Dir, name: &str, outcome: &Outcome) -> io::Result<
     Ok(Some(sha256(&found) == wanted))
 }
 
-/// Whether an error log names this number: in its head, which comes before what porch printed.
+/// Whether an error log names this number: in its head, which precedes the output of porch.
 fn is_error_log_of(dir: &Dir, name: &str, seq: u64) -> io::Result<bool> {
     match dir.stat(name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 thread_local! {
-    /// What the clock shows to the clerk of this test.
+    /// The clock's reading for the clerk of this test.
     static NOW: Cell<Timestamp> = const { Cell::new(Timestamp::UNIX_EPOCH) };
 }
 
@@ -25,7 +25,7 @@ fn set_now(hours: i64) -> Timestamp {
     NOW.get()
 }
 
-/// A desk, and what it tells the daemon and the sync helper.
+/// A desk, and its messages to the daemon and the sync helper.
 struct Office {
     desk: Desk<Box<dyn Fn(Vec<Ack>)>>,
     acks: Receiver<Ack>,
@@ -37,7 +37,7 @@ fn office() -> Office {
     office_in(tempfile::tempdir().unwrap())
 }
 
-/// On a directory where another may have been before.
+/// An office in a directory that another may have used before.
 fn office_in(temp: TempDir) -> Office {
     let handoff = Arc::new(Dir::open(temp.path()).unwrap());
     let sub = |name: &str| Arc::new(handoff.ensure(name, 0o750).unwrap());
@@ -66,7 +66,7 @@ fn office_in(temp: TempDir) -> Office {
 }
 
 impl Office {
-    /// One turn; whether the clerk goes on, and what it said.
+    /// Runs one turn; returns whether the clerk continues, and its messages.
     fn turn(&mut self, batch: Vec<Command>) -> (bool, Vec<String>) {
         let goes_on = self.desk.turn(batch).is_ok();
         (goes_on, self.said())
@@ -87,7 +87,7 @@ impl Office {
         self.acks.try_iter().map(words).collect()
     }
 
-    /// A durable claim with these bytes.
+    /// Makes a claim with these bytes durable.
     fn claim(&self, seq: u64, bytes: &[u8]) {
         let policy = conductor_core::intent::Policy { allow_scale_to_zero: false };
         let text = br#"{"intent_type": "scaling", "target": "t", "namespace": "n", "replicas": 3}"#;
@@ -244,7 +244,7 @@ fn a_turn_commits_when_there_is_something_to_commit() {
     let commit = || vec!["committed 0".to_owned()];
     assert_eq!(committed(0, vec![]), (vec![], 0));
     assert_eq!(committed(0, vec![Command::Hurry]), (vec![], 0));
-    // What is done rides along with others, or goes when none come, or when it is much.
+    // DONE is written with other commands, or when none come, or when there are many.
     assert_eq!(committed(1, vec![Command::Hurry]), (vec![], 1));
     assert_eq!(committed(1, vec![]), (commit(), 0));
     assert_eq!(committed(SYNC_AT, vec![Command::Hurry]), (commit(), 0));
@@ -263,10 +263,10 @@ fn what_found_no_space_is_tried_again_in_order_and_until_then_the_disk_is_full()
     assert_eq!(office.said(), ["full true"]);
     office.desk.unpublished = vec![publication(1, bytes("1")).into()];
     office.desk.space_retry_at = Some(Instant::now() + HOUR);
-    // The store has room in its own file; that says nothing about others.
+    // The store has room in its own file; that proves nothing about other files.
     assert_eq!(office.turn(vec![settle(2)]), (true, vec!["committed 1".to_owned()]));
     office.desk.space_retry_at = long_ago();
-    // Others that keep coming do not put it off.
+    // A steady stream of others does not postpone it.
     let (_, said) = office.turn(vec![Command::Arm { seq: 3, attempt: 1 }]);
     let filed = ["filed 1 processed/intent-a.json", "filed 2 processed/intent-a.2.json"];
     assert_eq!(said, [&["committed 1", "armed 3", "full false"], &filed[..]].concat());
@@ -276,7 +276,7 @@ fn what_found_no_space_is_tried_again_in_order_and_until_then_the_disk_is_full()
 #[test]
 fn a_store_that_cannot_be_opened_again_is_waited_for_until_the_end_is_asked_for() {
     let locked = |office: &Office| {
-        // A copy that somebody has open, in the place of ours.
+        // A copy that another process has open, in place of ours.
         let (path, aside) = (office.path("store/ledger.redb"), office.path("store/aside"));
         std::fs::rename(&path, &aside).unwrap();
         std::fs::copy(aside, path).unwrap();
@@ -301,7 +301,7 @@ fn a_store_that_cannot_be_opened_again_is_waited_for_until_the_end_is_asked_for(
     let (_, said) = office.turn(vec![settle(1)]);
     assert_eq!(said, ["full false", "committed 1", "filed 1 processed/intent-a.json"]);
 
-    // Gone is not full.
+    // A missing store is not a full disk.
     std::fs::remove_file(office.path("store/ledger.redb")).unwrap();
     assert!(office.desk.reopen().is_err());
     assert_eq!(office.said(), ["fatal E404"]);
@@ -333,7 +333,7 @@ fn an_outcome_of_the_embedded_engine_waits_until_its_package_is_synced() {
     let answer = synced.recv_timeout(Duration::from_secs(30)).unwrap();
     let (_, said) = office.turn(vec![answer]);
     assert_eq!(said, ["committed 1", "filed 1 processed/intent-a.json"]);
-    // Without a run there is nothing to wait for; what comes from the store was synced before it was recorded.
+    // Without a run there is no package to wait for; content from the store was synced before it was recorded.
     let (first, again) = (PublicationKind::First, PublicationKind::Again);
     for (attempts, kind, waits) in
         [(1, first, true), (3, first, true), (0, first, false), (1, again, false), (0, again, false)]
@@ -385,7 +385,7 @@ fn the_head_is_looked_at_again_when_it_may_have_changed() {
     let ready = |office: &Office| serde_json::from_slice::<HeadBody>(&office.read(HEAD_FILE)).unwrap().ready;
     office.turn(vec![]);
     assert!(ready(&office), "readiness is told at once");
-    // Outcomes change it once a second at most.
+    // Outcomes change the head at most once a second.
     office.turn(vec![settle(1)]);
     let head: HeadBody = serde_json::from_slice(&office.read(HEAD_FILE)).unwrap();
     assert_eq!(head.counts.processed, 0);
@@ -411,7 +411,7 @@ fn what_an_earlier_daemon_decided_is_published_before_anything_newer() {
     assert!(goes_on);
     assert_eq!(said, [&republished[..], &filed[..]].concat());
     assert_eq!(office.read("processed/intent-a.2.json"), b"ours");
-    // What cannot be read is no file, and the end.
+    // Unreadable content is never archived as a file, and ends the clerk.
     let (goes_on, said) = office.turn(vec![Command::Republish(vec![again(9)])]);
     assert_eq!((goes_on, said), (false, vec!["fatal E404".to_owned()]));
 }

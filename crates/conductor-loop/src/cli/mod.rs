@@ -1,4 +1,4 @@
-//! The program's entry: parses the command line, runs the daemon or one command, prints its error and ends with its status.
+//! The program's entry: parses the command line, runs the daemon or one command, prints its error and returns its exit status.
 
 mod arguments;
 mod settings;
@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use subcommand::{ConfigCommand, StateCommand, Subcommand};
 
-/// How long the end of the daemon waits for a reader of standard error that takes nothing.
+/// How long the daemon's end waits for a stalled reader of standard error.
 const READER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Runs the program with these arguments, the program's name first.
@@ -30,7 +30,7 @@ pub fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
     let exit = match parsed.and_then(|matches| dispatch(&matches)) {
         Ok(exit) => exit,
         Err(error) => {
-            // Help and version are no errors; clap says which stream is right.
+            // Help and version are no errors; clap chooses the right stream.
             let _ = error.print();
             if error.use_stderr() { Exit::Usage } else { Exit::Good }
         }
@@ -46,7 +46,7 @@ fn dispatch(matches: &ArgMatches) -> Result<Exit, clap::Error> {
     Ok(run_command(command).unwrap_or_else(|error| complain(&error, error.remedy(), error.exit())))
 }
 
-/// Settings as they were written, by key.
+/// Settings as written by the user, by key.
 type Written = BTreeMap<&'static str, String>;
 
 fn run_command(command: Subcommand) -> Result<Exit, CommandError> {
@@ -118,7 +118,7 @@ fn config(written: &Written) -> Result<Config, ConfigError> {
     layers(written).and_then(Config::new)
 }
 
-/// The configuration of a daemon, which does not begin without what it asks for.
+/// The configuration for starting a daemon, which is refused if it asks for a missing protection.
 fn config_to_start(written: &Written) -> Result<Config, ConfigError> {
     let config = config(written)?;
     config.may_start().map(|()| config)
@@ -147,7 +147,7 @@ fn run_daemon(written: &Written) -> Exit {
     let once = config.fixed.once;
     let reload = || config_to_start(written);
     let ended = daemon::run(config, &reload, &progress);
-    // Whoever does not read must not keep the process from ending.
+    // A reader that has stalled must not keep the process from ending.
     let shown = telemetry::flush(READER_PATIENCE) && progress.finish();
     let status = match ended {
         Ok(summary) => {
@@ -169,7 +169,7 @@ fn log_summary(summary: &Summary) {
     tracing::info!(processed, duplicates, failed, interrupted, "done");
 }
 
-/// Says what failed and what to do.
+/// Prints the failure and its remedy.
 fn complain(error: &dyn std::fmt::Display, remedy: &str, exit: Exit) -> Exit {
     telemetry::say(&format!("ERROR: {error}\n  hint: {remedy}\n"));
     exit

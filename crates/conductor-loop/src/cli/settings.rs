@@ -1,13 +1,13 @@
-//! The flags of settings, made from the one table of settings: all of them, or those that a command needs.
+//! The flags of settings, made from the one table of settings: all of them, or the subset that a command needs.
 
 use crate::config::{SETTINGS, Setting, Takes};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
-/// Which settings a command takes.
+/// The settings that a command accepts.
 pub(super) trait Scope {
-    /// Whether it takes this one.
+    /// Whether it accepts this one.
     fn takes(key: &str) -> bool;
 }
 
@@ -31,7 +31,7 @@ impl Scope for Judging {
     }
 }
 
-/// The settings that decide what a package becomes.
+/// The settings that decide the form of a package.
 #[derive(Debug, Clone)]
 pub(super) struct Planning;
 
@@ -51,7 +51,7 @@ impl Scope for Everything {
     }
 }
 
-/// Values of settings as they were written, by key; lists joined by commas.
+/// Values of settings as written, by key; lists joined by commas.
 #[derive(Debug, Clone)]
 pub(super) struct Flags<S> {
     pub(super) values: BTreeMap<&'static str, String>,
@@ -85,7 +85,7 @@ impl<S: Scope> Args for Flags<S> {
     }
 }
 
-/// Flags that few need: the page is to fit a screen. The man page and the README have them all.
+/// Rarely needed flags, left out so that the help fits a screen. The man page and the README have all flags.
 const RARER: [&str; 23] = [
     "period",
     "grace-period",
@@ -118,7 +118,7 @@ fn flag(setting: &Setting) -> Arg {
     } else {
         format!(" [{}]", setting.default)
     };
-    // Lists may also be given one by one.
+    // A list may also be given item by item.
     let action = if setting.is_list() { ArgAction::Append } else { ArgAction::Set };
     let arg = Arg::new(setting.key)
         .long(setting.key)

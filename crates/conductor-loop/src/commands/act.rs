@@ -1,4 +1,4 @@
-//! `retry`, `hold`, `release`, `purge`: what an operator does about it.
+//! `retry`, `hold`, `release`, `purge`: commands that change something.
 
 use super::ask::{ask, open_handoff};
 use super::look::short;
@@ -18,26 +18,26 @@ use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::time::Duration;
 
-/// The largest --max-file-size: a daemon of another version may not say how large a file was.
+/// The largest --max-file-size: a daemon of another version may not report a file's size.
 const SIZE_MAX: u64 = 1 << 30;
 
-/// Which intents are tried args.
+/// The intents to retry.
 #[derive(Debug, Clone)]
 pub enum Retried {
-    /// These, by number or file.
+    /// These, by number or file name.
     Named(Vec<String>),
-    /// All failed ones that are selected.
+    /// All failed ones of the selection.
     Failed(Selection),
 }
 
-/// What `retry` is told.
+/// The arguments of `retry`.
 #[derive(Debug, Clone)]
 pub struct RetryArgs {
-    /// Which intents.
+    /// The intents to retry.
     pub which: Retried,
-    /// Only say which.
+    /// Only list the intents.
     pub dry_run: bool,
-    /// How long to wait for their statuses, if at all.
+    /// How long to wait for their statuses; `None`: do not wait.
     pub wait: Option<Duration>,
 }
 
@@ -99,8 +99,8 @@ fn failed_row(config: &Config, of: &str) -> Result<Row, CommandError> {
     Ok(shown.intent)
 }
 
-/// Of each name only the newest, and that only if it failed: what has succeeded since is not to be undone. Refused files stay
-/// refused, so they are left out unless their code is asked for.
+/// Of each name only the newest intent, and only if it failed: a later success must not be undone. Refused files would be
+/// refused again, so they are left out unless their code is given.
 fn failed_rows(config: &Config, selection: &Selection) -> Result<Vec<Row>, CommandError> {
     let mut page = Selection { most: ROWS_MAX, since: selection.since, ..Selection::default() };
     let (mut seen, mut rows) = (HashSet::new(), Vec::new());
@@ -120,18 +120,18 @@ fn failed_rows(config: &Config, selection: &Selection) -> Result<Vec<Row>, Comma
             None => break,
         }
     }
-    rows.reverse(); // In the order in which they came.
+    rows.reverse(); // In order of taking.
     Ok(rows)
 }
 
-/// The archived bytes, held against the record.
+/// The archived bytes, checked against the record.
 fn archived(handoff: &Dir, row: &Row) -> Result<(IntentName, Vec<u8>), String> {
     let name = IntentName::new(&row.file).ok_or("its name breaks the rule for names")?;
     let at = row.archived_as.as_deref().and_then(ArchivedAs::parse).ok_or("its file is not kept")?;
     let recorded =
         row.sha256.ok_or("its content was never read, so there is nothing to hold the file against")?;
     let other = |how: &str| format!("{at} is not the file that was run: its {how} differs from the record");
-    // One byte more than was recorded shows that it is another file; how large that is does not matter.
+    // One byte more than recorded reveals another file; its real size does not matter.
     let read = handoff
         .sub(at.archive.folder())
         .and_then(|dir| read_whole(dir.open_read(at.name)?, row.size.unwrap_or(SIZE_MAX)));

@@ -1,4 +1,4 @@
-//! Asking: the daemon through its local socket when it runs, else the store alone.
+//! Questions: to the daemon through its local socket if it runs, otherwise to the store alone.
 
 use super::CommandError;
 use crate::config::Config;
@@ -26,7 +26,7 @@ pub(super) fn open_handoff(config: &Config) -> Result<(PathBuf, Dir), CommandErr
     Ok((path, handoff))
 }
 
-/// The answer of the daemon; none when it does not run.
+/// The answer of the daemon; `None` if it does not run.
 pub(super) fn ask_daemon(config: &Config, question: &Question) -> Result<Option<Answer>, CommandError> {
     let (path, handoff) = open_handoff(config)?;
     let failed = |error: io::Error| {
@@ -48,7 +48,7 @@ pub(super) fn ask_daemon(config: &Config, question: &Question) -> Result<Option<
     }
 }
 
-/// The answer of the daemon, or of the store when no daemon runs.
+/// The answer of the daemon, or of the store if no daemon runs.
 pub(super) fn ask(config: &Config, question: &Question) -> Result<Answer, CommandError> {
     match ask_daemon(config, question)? {
         Some(answer) => Ok(answer),

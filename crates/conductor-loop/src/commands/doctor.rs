@@ -1,5 +1,5 @@
-//! `doctor`: looks at everything a daemon with this configuration would meet, and says for each finding what to do. It changes
-//! nothing and needs no running daemon.
+//! `doctor`: checks everything that a daemon with this configuration would need, and gives a remedy for each finding. It
+//! changes nothing and needs no running daemon.
 
 use super::ask::ask_daemon;
 use super::look::{not_ready, ways_out};
@@ -22,11 +22,11 @@ use std::fmt::Write;
 use std::io;
 use std::path::Path;
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Verdict {
     Good,
-    /// It works, and could be better.
+    /// It works, but could be improved.
     Warning,
     /// The daemon would not start, or would not work.
     Bad,
@@ -82,7 +82,7 @@ const CHECKS: [(&str, Check); 17] = [
     ("user", user),
 ];
 
-/// `doctor`: exit 0 when nothing is bad.
+/// `doctor`: exit 0 if no finding is bad.
 pub fn doctor(config: &Config, as_json: bool) -> Result<Exit, CommandError> {
     let mut text = String::new();
     let mut worst = Verdict::Good;
@@ -147,7 +147,7 @@ fn handoff(config: &Config) -> Finding {
     }
 }
 
-/// What the start would say of a directory that is not there yet.
+/// The prediction for a directory that does not exist yet.
 fn to_be_made(path: &Path, fix: &str) -> Finding {
     let shown = path.display();
     match could_make(path) {
@@ -156,7 +156,7 @@ fn to_be_made(path: &Path, fix: &str) -> Finding {
     }
 }
 
-/// The first of the handoff directory and its parts that the daemon could not work in.
+/// The first of the handoff directory and its parts that the daemon could not use.
 fn not_writable(config: &Config) -> Option<Finding> {
     let inside = [layout::TAKEN, layout::DRAFTS].map(layout::private);
     let parts = [""].into_iter().chain(layout::PARTS).chain(inside.iter().map(String::as_str));
@@ -172,7 +172,7 @@ fn not_writable(config: &Config) -> Option<Finding> {
     })
 }
 
-/// As whom everything here is tried.
+/// The user whose permissions are checked.
 fn me() -> String {
     format!("uid {}", rustix::process::geteuid().as_raw())
 }
@@ -260,7 +260,7 @@ fn packages(config: &Config) -> Finding {
     }
 }
 
-/// Whether the output has a file system of its own, whose space is another one.
+/// Whether the output directory has a file system of its own, with its own space.
 fn where_out(config: &Config, out: &Path) -> &'static str {
     use std::os::unix::fs::MetadataExt;
     let device = |path: &Path| std::fs::metadata(path).map(|meta| meta.dev()).ok();
@@ -270,7 +270,7 @@ fn where_out(config: &Config, out: &Path) -> &'static str {
     }
 }
 
-/// Directories that must not be one another.
+/// Checks directories that must not be the same.
 fn places(config: &Config) -> Finding {
     match check_places(config) {
         Ok(()) => good("handoff, out, repositories and state are apart"),
@@ -292,7 +292,7 @@ fn endpoints(config: &Config) -> Finding {
     }
 }
 
-/// How the daemon is that works here, by its own word.
+/// The status of the daemon that works here, by its own answer.
 fn daemon(config: &Config) -> Finding {
     if !config.fixed.handoff.join(layout::PRIVATE).is_dir() {
         return good("none runs here");
@@ -326,7 +326,7 @@ fn runs(config: &Config) -> bool {
     matches!(ask_daemon(config, &Question::Status), Ok(Some(_)))
 }
 
-/// What runs left that could not be removed; each start tries again.
+/// Leftovers of runs that could not be removed; each start tries again.
 fn staging(config: &Config) -> Finding {
     let Ok(staging) = open(config).and_then(|dir| dir.sub(layout::PRIVATE)?.sub(layout::STAGING)) else {
         return good("not there yet");
@@ -368,7 +368,7 @@ fn state(config: &Config) -> Finding {
     }
 }
 
-/// Whether what is there already is the user's own.
+/// Whether existing parts belong to this user.
 fn owners(config: &Config) -> Finding {
     match check_owners(config) {
         Ok(()) => good("existing parts belong to this user"),
@@ -381,7 +381,7 @@ fn state_refused(config: &Config) -> Option<Finding> {
     let own = config.fixed.handoff.join(layout::private(layout::STATE));
     let dir = config.fixed.state_dir.as_deref().unwrap_or(&own);
     if !dir.exists() && config.fixed.state_dir.is_none() {
-        // Made in the handoff directory, which is looked at by itself.
+        // It is made in the handoff directory, which has a check of its own.
         return None;
     }
     let tried = could_make(dir).and_then(|()| could_change(&dir.join(store::FILE)));
@@ -420,7 +420,7 @@ fn kernel(_: &Config) -> Finding {
     }
 }
 
-/// A clock that was set back makes files look as if they came from the future, and retention wait.
+/// Detects a clock that was set back, which gives files times in the future and delays retention.
 fn clock(config: &Config) -> Finding {
     let now = conductor_os::wall_ns();
     let ahead = |path: &Path| -> Option<i64> {

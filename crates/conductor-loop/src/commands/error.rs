@@ -1,4 +1,4 @@
-//! Why a command did not do what it was asked, and what to do about it.
+//! Failures of commands, with their remedies.
 
 use crate::config::ConfigError;
 use crate::daemon::Failure;
@@ -8,14 +8,13 @@ use conductor_core::inquiry::Refused;
 use conductor_core::{Code, Exit};
 use std::io;
 
-/// Why a command did not do what it was asked. The text says what was attempted, on what, and why it failed; it begins with a
-/// code where there is one.
+/// The failure of a command. Its text states the attempt, its object, and the reason; it begins with a code if there is one.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// The configuration is wrong.
     #[error("{code} {error}", code = .0.code(), error = .0)]
     Config(#[from] ConfigError),
-    /// What a daemon would need could not be set up.
+    /// A part that a daemon needs could not be set up.
     #[error("{0}")]
     SetUp(#[from] Failure),
     /// The store could not be read or written.
@@ -24,20 +23,20 @@ pub enum CommandError {
     /// The daemon, or the store in its place, refused the request.
     #[error("{}: {}", .0.kind, .0.text)]
     Refused(Refused),
-    /// A file was refused, for a reason that has a code.
+    /// A file was refused, for a reason with a code.
     #[error("{code} {text}")]
     Coded {
         /// The stable code; its remedy applies.
         code: Code,
-        /// What was attempted, on what, why it failed.
+        /// The attempt, its object, and the reason.
         text: String,
     },
-    /// Something that has no code.
+    /// A failure without a code.
     #[error("{text}")]
     Hindered {
-        /// What was attempted, on what, why it failed.
+        /// The attempt, its object, and the reason.
         text: String,
-        /// What to do.
+        /// The remedy.
         remedy: &'static str,
     },
     /// The answer could not be written.
@@ -54,7 +53,7 @@ impl CommandError {
         Self::Hindered { text: text.to_string(), remedy }
     }
 
-    /// A question that was answered with something else.
+    /// The answer does not match the question.
     pub(super) fn other_version() -> Self {
         Self::hindered(
             "the daemon's answer does not match the question",
@@ -62,7 +61,7 @@ impl CommandError {
         )
     }
 
-    /// What to do about it.
+    /// The remedy.
     pub fn remedy(&self) -> &str {
         match self {
             Self::Config(error) => error.code().remedy(),

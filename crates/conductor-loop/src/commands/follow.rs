@@ -1,4 +1,4 @@
-//! `logs`: the daemon's last log lines, where its standard error cannot be looked at.
+//! `logs`: the daemon's last log lines, for operators who cannot read its standard error.
 
 use super::ask::ask_daemon;
 use super::{CommandError, print, print_json};
@@ -7,17 +7,17 @@ use conductor_core::Exit;
 use conductor_core::inquiry::{Answer, LogLines, Question};
 use std::time::Duration;
 
-/// How often a follower asks.
+/// The interval between requests with --follow.
 const EVERY: Duration = Duration::from_millis(300);
 /// More lines than the daemon keeps.
 const ALL: usize = 100_000;
 
-/// What `logs` is told.
+/// The arguments of `logs`.
 #[derive(Debug, Clone)]
 pub struct LogsArgs {
-    /// At most so many of the newest lines.
+    /// At most this many of the newest lines.
     pub lines: usize,
-    /// Also those that come.
+    /// Continue with new lines.
     pub follow: bool,
     /// Only lines that contain this text.
     pub containing: Option<String>,
@@ -25,8 +25,8 @@ pub struct LogsArgs {
     pub as_json: bool,
 }
 
-/// `logs [--lines N] [--follow] [--of TEXT]`: only lines that contain the text, such as a file's name or a correlation id. With
-/// --json one document, and nothing is followed.
+/// `logs [--lines N] [--follow] [--of TEXT]`: only lines that contain the text, such as a file's name or a correlation
+/// id. With --json it prints one document and does not follow.
 pub fn logs(config: &Config, args: &LogsArgs) -> Result<Exit, CommandError> {
     let LogsArgs { lines: limit, follow, containing, as_json } = args;
     let mut shown = ask_lines(config, 0, ALL)?.ok_or_else(not_running)?;
@@ -42,7 +42,7 @@ pub fn logs(config: &Config, args: &LogsArgs) -> Result<Exit, CommandError> {
         return Ok(Exit::Good);
     }
     loop {
-        std::thread::sleep(EVERY); // The daemon announces nothing to commands.
+        std::thread::sleep(EVERY); // The daemon announces no lines to commands.
         let Some(next) = ask_lines(config, shown.last, ALL)? else { return Ok(Exit::Good) };
         say(next.lines.iter().filter(|line| contains(line, containing.as_deref())))?;
         shown = next;

@@ -1,4 +1,4 @@
-//! `check` and `plan`: what the daemon would make of an intent, without handing it in. Nothing is written anywhere.
+//! `check` and `plan`: the result that the daemon would have for an intent, without handing it in. No file is written.
 
 use super::submit::unread;
 use super::{CommandError, print};
@@ -15,10 +15,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-/// How long a repository may take to answer.
+/// The time limit of a repository's answer.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// `check FILE...`: the verdict on each, with the place, what was found and what would be right.
+/// `check FILE...`: the verdict on each, with the place, the value found and the expected one.
 pub fn check(config: &Config, files: &[String], as_json: bool) -> Result<Exit, CommandError> {
     let mut exit = Exit::Good;
     let mut answer = String::new();

@@ -1,4 +1,4 @@
-//! `status`, `health`, `list`, `show`, `explain`: what there is and why, for people, or with --json as the daemon answers it.
+//! `status`, `health`, `list`, `show`, `explain`: the daemon's answers as text for people, or with --json unchanged.
 
 use super::ask::{ask, ask_daemon};
 use super::{CommandError, print, print_json};
@@ -19,7 +19,7 @@ pub fn status(config: &Config, as_json: bool) -> Result<Exit, CommandError> {
     if as_json { print_json(&report) } else { print(status_text(&report).as_bytes()) }
 }
 
-/// `health`: exit 0 when the daemon runs and takes new files, else 1. For container probes, which have no other tool at hand.
+/// `health`: exit 0 if the daemon runs and takes new files, else 1. For container probes, which have no other tool.
 pub fn health(config: &Config, as_json: bool) -> Result<Exit, CommandError> {
     let reasons = match ask_daemon(config, &Question::Status)? {
         Some(Answer::Status(report)) => report.not_ready,
@@ -45,7 +45,7 @@ pub(super) fn not_ready(report: &StatusReport) -> String {
     format!("running, not ready: {}{since}", report.not_ready.join(", "))
 }
 
-/// What to do about each reason that holds.
+/// The advice for each reason that holds.
 pub(super) fn ways_out(report: &StatusReport) -> impl Iterator<Item = &'static str> {
     report.not_ready.iter().filter_map(|word| NotReady::of_word(word)).map(NotReady::advice)
 }
@@ -95,7 +95,7 @@ pub(super) fn status_text(report: &StatusReport) -> String {
     text
 }
 
-/// To the second: enough for people.
+/// A time with seconds: precise enough for people.
 pub(super) fn short(at: Timestamp) -> String {
     let text = rfc3339(at);
     format!("{}Z", text.split('.').next().unwrap_or(&text))
@@ -116,7 +116,7 @@ pub fn list(config: &Config, selection: Selection, as_json: bool) -> Result<Exit
     print(text.as_bytes())
 }
 
-/// Rows in columns, each line at most so wide.
+/// Rows in columns, each line at most `width` wide.
 pub(super) fn table(rows: &[Row], width: usize) -> String {
     let cells = |row: &Row| {
         let number = row.seq.map_or_else(|| "-".to_owned(), |seq| seq.to_string());
@@ -143,7 +143,7 @@ pub(super) fn table(rows: &[Row], width: usize) -> String {
     text
 }
 
-/// The reason in a word, with the code of a failure, and the sentence where it says more.
+/// The reason's word, with the code of a failure, and the sentence if it says more.
 fn word(row: &Row) -> String {
     let Reason { word, text, .. } = &row.reason;
     match (row.state, row.error_code) {

@@ -31,7 +31,8 @@ use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-/// Whatever is read from a closed pipe is not wanted any more: `conductor-loop schema | head` is no failure.
+/// Writes to standard output. A closed pipe is no failure: `conductor-loop schema
+/// head`.
 fn print(text: &[u8]) -> Result<Exit, CommandError> {
     match io::stdout().lock().write_all(text) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
@@ -39,7 +40,7 @@ fn print(text: &[u8]) -> Result<Exit, CommandError> {
     }
 }
 
-/// One line of JSON.
+/// Prints one line of JSON.
 fn print_json(value: &impl Serialize) -> Result<Exit, CommandError> {
     let mut line = one_line(value);
     line.push(b'\n');
@@ -51,7 +52,7 @@ pub fn print_schema() -> Result<Exit, CommandError> {
     print(schema_text().as_bytes())
 }
 
-/// The shipped schema as it is printed and committed.
+/// The shipped schema as printed and committed.
 pub fn schema_text() -> String {
     let mut text = serde_json::to_string_pretty(&conductor_core::intent::schema()).unwrap_or_default();
     text.push('\n');
@@ -61,7 +62,7 @@ pub fn schema_text() -> String {
 /// `config show`
 pub fn config_show(layers: &Layers, as_json: bool) -> Result<Exit, CommandError> {
     let raw = &layers.values;
-    // Shown even where a value is wrong: that is when one looks. The verdict is the exit status.
+    // Shown even if a value is wrong: that is when a user looks. The verdict is the exit status.
     let verdict = Config::new(layers.clone());
     let rows = SETTINGS
         .iter()
@@ -84,7 +85,7 @@ pub fn config_show(layers: &Layers, as_json: bool) -> Result<Exit, CommandError>
     }
     let config = verdict?;
     for warning in &config.warnings {
-        // With nowhere to warn to, the rows have to do.
+        // If standard error cannot be written, the rows must do.
         let _ = writeln!(io::stderr().lock(), "WARNING: {warning}");
     }
     Ok(config.may_start().map(|()| Exit::Good)?)

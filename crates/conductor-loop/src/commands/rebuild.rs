@@ -1,5 +1,5 @@
-//! `state rebuild`: makes the state again after it was damaged, lost or replaced by an older one, from what still reads of it and
-//! from what the statuses tell. What shows that an intent was finished ends it; no number is used a second time.
+//! `state rebuild`: rebuilds a state that was damaged, lost or replaced by an older one, from its readable records and
+//! from the statuses. Evidence that an intent was finished ends it; no number is used a second time.
 
 use super::{CommandError, print};
 use crate::config::Config;
@@ -11,7 +11,7 @@ use conductor_core::{Code, Exit};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// What a command works on that changes the state in place of a daemon.
+/// The directories and lock of a command that changes the state in place of a daemon.
 pub(super) struct Keeping {
     pub(super) places: Handoff,
     pub(super) files: StateFiles,
@@ -19,7 +19,7 @@ pub(super) struct Keeping {
 }
 
 impl Keeping {
-    /// Takes the daemon's place; refused where one runs, or where what lies there is not ours.
+    /// Takes the daemon's place; refused if one runs, or if an entry does not belong to this user.
     pub(super) fn open(config: &Config) -> Result<Self, CommandError> {
         let places = Handoff::open(config)?;
         let files = StateFiles::find(config, &places.path, &places.dirs.handoff, Finder::Keeper)?;
@@ -27,7 +27,7 @@ impl Keeping {
         Ok(Self { places, files, last })
     }
 
-    /// How far the state had come, by all that shows it.
+    /// The extent of the state, by all evidence.
     pub(super) fn shown(&self) -> Result<Extent, CommandError> {
         Ok(shown(&self.places, &self.files, &self.last)?)
     }
@@ -59,7 +59,7 @@ pub fn state_rebuild(config: &Config) -> Result<Exit, CommandError> {
     print(text.as_bytes())
 }
 
-/// A new store with the records of the damaged one that still read; that one is kept beside it.
+/// A new store with the readable records of the damaged one, which is kept beside it.
 fn again(kept: &Keeping, why: &str) -> Result<(Store, String), CommandError> {
     let dir = &kept.files.dir;
     let Salvaged { outcomes, open, held } = Store::salvage(dir)?;
@@ -82,8 +82,9 @@ fn again(kept: &Keeping, why: &str) -> Result<(Store, String), CommandError> {
     Ok((draft.complete()?, how))
 }
 
-/// Of two intents with one name the later was taken when the earlier had been filed, or is behind it in the order of its target.
-/// An older copy of the store may have the earlier as unfinished: whether it ran is not known, and it does not run again.
+/// Of two intents with one name, the later was taken after the earlier was filed, or follows it in the order of its
+/// target. An older copy of the store may have the earlier as unfinished: whether it ran is unknown, and it does not run
+/// again.
 fn give_up_passed(store: &Store, told: &[Outcome]) -> Result<u64, CommandError> {
     let latest: HashMap<&str, u64> =
         told.iter().map(|outcome| (outcome.name.as_str(), outcome.seq)).collect();

@@ -104,12 +104,12 @@ pub fn state_export(config: &Config, file: Option<&Path>) -> Result<Exit, Comman
     Ok(Exit::Good)
 }
 
-/// `state import FILE`: into the store that is there, or into a new one where there is none.
+/// `state import FILE`: into the existing store, or into a new one if there is none.
 pub fn state_import(config: &Config, path: &Path) -> Result<Exit, CommandError> {
     let mut source = open_plain(path).map_err(|error| {
         CommandError::coded(Code::StateImport, format!("cannot read {}: {error}", path.display()))
     })?;
-    // Before anything is made or changed.
+    // Before any file is made or changed.
     let import = Import::read(jiff::Timestamp::now(), &mut source)?;
     let kept = Keeping::open(config)?;
     let shown = kept.shown()?;

@@ -1,5 +1,5 @@
-//! `submit FILE...`: the producer's side done right: temporary file, fsync, rename, directory fsync. With --wait it is
-//! the whole of a CI step: hand in, wait, print the status, exit 0 or 8.
+//! `submit FILE...`: a correct producer: temporary file, fsync, rename, directory fsync. With --wait it is a complete CI
+//! step: drop, wait, print the status, exit 0 or 8.
 
 use super::{CommandError, print};
 use crate::config::Config;
@@ -17,7 +17,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Without events (network file systems) the status is looked for this often.
+/// The polling interval for the status without events (network file systems).
 const POLL: Duration = Duration::from_millis(200);
 /// Bytes of a status.
 const STATUS_MAX: u64 = 1 << 20;
@@ -33,11 +33,11 @@ struct StatusSeen {
 pub(super) struct Submitted {
     pub(super) name: IntentName,
     pub(super) sha256: Digest,
-    /// The number of the status that was there before.
+    /// The number of the previous status.
     pub(super) before: Option<u64>,
 }
 
-/// Hands the files in; `wait`: how long to wait for their outcomes.
+/// Drops the files; `wait`: how long to wait for their outcomes.
 pub fn submit(config: &Config, files: &[String], wait: Option<Duration>) -> Result<Exit, CommandError> {
     let handoff = Dir::open(&config.fixed.handoff).map_err(|error| {
         CommandError::coded(
@@ -45,7 +45,7 @@ pub fn submit(config: &Config, files: &[String], wait: Option<Duration>) -> Resu
             format!("cannot open the handoff directory {}: {error}", config.fixed.handoff.display()),
         )
     })?;
-    // Everything that can be refused is refused before anything is handed in.
+    // All refusals come before any file is dropped.
     let contents = files.iter().map(|file| read(config, file)).collect::<Result<Vec<_>, _>>()?;
     let mut submitted = Vec::new();
     for (file, (name, bytes)) in files.iter().zip(contents) {
@@ -75,7 +75,7 @@ fn read(config: &Config, file: &str) -> Result<(IntentName, Vec<u8>), CommandErr
     Ok((name, bytes))
 }
 
-/// Why a file was not read, as the daemon would say it.
+/// The daemon's code for a file that could not be read.
 pub(super) fn unread(error: &io::Error) -> Code {
     match error.kind() {
         io::ErrorKind::FileTooLarge => Code::TooLarge,
@@ -85,7 +85,7 @@ pub(super) fn unread(error: &io::Error) -> Code {
 }
 
 pub(super) fn place(handoff: &Dir, name: &IntentName, bytes: &[u8]) -> io::Result<()> {
-    // A leading dot: not an intent's name, so the daemon does not look at it.
+    // A leading dot: not an intent's name, so the daemon ignores it.
     let draft = format!(".submit-{}-{}", std::process::id(), sha256(name.as_str().as_bytes()).short());
     handoff.create(&draft, 0o640, bytes)?;
     let placed = handoff
@@ -94,7 +94,7 @@ pub(super) fn place(handoff: &Dir, name: &IntentName, bytes: &[u8]) -> io::Resul
         .and_then(|()| handoff.rename_new(&draft, handoff, name.as_str()))
         .and_then(|()| handoff.sync());
     if placed.is_err() {
-        // The failure that is told is the one before; nobody takes a draft.
+        // The reported failure is the one before; no process takes a draft.
         let _ = handoff.unlink(&draft);
     }
     placed
@@ -109,7 +109,7 @@ pub(super) fn refused(file: &str, name: &IntentName, error: &io::Error) -> Comma
     CommandError::coded(Code::NotTakeable, format!("{file} could not be handed in: {error}"))
 }
 
-/// The number of the status that is there.
+/// The number of the existing status.
 pub(super) fn status_seq(handoff: &Dir, name: &IntentName) -> Option<u64> {
     status(handoff, name).map(|(_, seen)| seen.seq)
 }
@@ -130,7 +130,7 @@ pub(super) fn wait_for(
     let until = Instant::now() + patience;
     let mut worst = Exit::Good;
     loop {
-        // Armed before looking, so that nothing between look and wait is missed.
+        // Armed before the look, so that no change between look and wait is missed.
         let watch = handoff.sub(layout::STATUS).ok().and_then(|dir| Watch::on(dir).ok());
         let mut still = Vec::new();
         for one in waiting {
@@ -158,7 +158,7 @@ pub(super) fn wait_for(
     }
 }
 
-/// The status of this submission: newer than what was there, and of these bytes.
+/// Whether this is the status of this submission: newer than the previous one, and of these bytes.
 fn is_answer(seen: &StatusSeen, submitted: &Submitted) -> bool {
     submitted.before.is_none_or(|before| seen.seq > before)
         && seen.sha256.is_none_or(|sha256| sha256 == submitted.sha256)

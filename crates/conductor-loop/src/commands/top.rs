@@ -1,4 +1,4 @@
-//! `top`: what happens now, drawn anew each second on a terminal; elsewhere once.
+//! `top`: a live view, redrawn each second on a terminal; elsewhere drawn once.
 
 use super::ask::ask;
 use super::look::{status_text, table};
@@ -12,13 +12,13 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 const EVERY: Duration = Duration::from_secs(1);
-/// A terminal that does not say how large it is.
+/// The size assumed for a terminal that does not report one.
 const SIZE: (u16, u16) = (24, 80);
-/// The other screen, without a cursor, and back.
+/// Switches to the alternate screen without a cursor.
 const ENTER: &str = "\x1b[?1049h\x1b[?25l";
 const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
 
-/// Which intents are shown.
+/// The intents shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shown {
     All,
@@ -26,7 +26,7 @@ enum Shown {
     Failed,
 }
 
-/// `top`: q ends it, a, u and f choose all, unfinished or failed intents. With --json what one picture is drawn from.
+/// `top`: q ends it, a, u and f choose all, unfinished or failed intents. With --json it prints the data of one picture.
 pub fn top(config: &Config, as_json: bool) -> Result<Exit, CommandError> {
     let term = Term::stdout();
     if as_json {
@@ -64,7 +64,7 @@ fn draw(config: &Config, term: &Term, keys: &Receiver<Key>) -> Result<(), Comman
         let (rows, columns) = term.size_checked().unwrap_or(SIZE);
         let size = (usize::from(rows).saturating_sub(1), usize::from(columns));
         let (text, report) = frame(config, shown, last.as_ref(), size)?;
-        // Each line is cleared behind what is written, so nothing flickers.
+        // The rest of each line is cleared after its text, so nothing flickers.
         let lines: String = text.lines().flat_map(|line| [line, "\x1b[K\n"]).collect();
         term.write_str(&format!("\x1b[H{lines}\x1b[J"))?;
         last = Some((Instant::now(), report));
@@ -80,7 +80,7 @@ fn draw(config: &Config, term: &Term, keys: &Receiver<Key>) -> Result<(), Comman
     }
 }
 
-/// One picture, and the report it was made from.
+/// One picture, and its report.
 fn frame(
     config: &Config,
     shown: Shown,
@@ -108,7 +108,7 @@ fn frame(
     Ok((text, report))
 }
 
-/// What one picture is drawn from.
+/// The data of one picture.
 fn look(config: &Config, shown: Shown, rows: usize) -> Result<(StatusReport, Listing), CommandError> {
     let Answer::Status(report) = ask(config, &Question::Status)? else {
         return Err(CommandError::other_version());

@@ -1,5 +1,5 @@
-//! The `CONDUCTOR_*` variables of the process: read once, all of them as text, and held against what is known. An empty one is
-//! not set: compose files and CI write `X=${X:-}`.
+//! The `CONDUCTOR_*` variables of the process: read once, all of them as text, and checked against the known names. An
+//! empty one counts as unset: compose files and CI write `X=${X:-}`.
 
 use super::{ConfigError, SETTINGS, Setting};
 use std::collections::BTreeMap;
@@ -8,10 +8,10 @@ use std::os::unix::ffi::OsStrExt;
 
 const PREFIX: &str = "CONDUCTOR_";
 
-/// What Kubernetes sets in every pod.
+/// Set by Kubernetes in every pod.
 const POD: &str = "KUBERNETES_SERVICE_HOST";
 
-/// What porch gets of the daemon: a command that porch calls has them too.
+/// Variables that the daemon gives to porch: a command called by porch has them too.
 const OF_PORCH: [&str; 4] = [
     "CONDUCTOR_INTENT_SHA256",
     "CONDUCTOR_INTENT_SEQ",
@@ -19,10 +19,10 @@ const OF_PORCH: [&str; 4] = [
     "CONDUCTOR_CORRELATION_ID",
 ];
 
-/// A name less like any known one than this is given no suggestion.
+/// The least similarity of a known name that is suggested.
 const LIKENESS_MIN: f64 = 0.7;
 
-/// The variables that concern us and are not empty.
+/// The variables of this program that are not empty.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
     values: BTreeMap<String, String>,
@@ -30,12 +30,13 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Those of this process.
+    /// The variables of this process.
     pub fn of_process() -> Result<Self, ConfigError> {
         Self::of(std::env::vars_os())
     }
 
-    /// Those among `variables`; one whose name or value is not text is refused, because ignoring it could open what it closes.
+    /// Selects from `variables`; one whose name or value is not text is refused, because ignoring a restriction could be
+    /// unsafe.
     pub fn of(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Self, ConfigError> {
         let mut environment = Self::default();
         for (name, value) in variables {
@@ -59,7 +60,7 @@ impl Environment {
         Ok(environment)
     }
 
-    /// Its value, where it is set.
+    /// The variable's value, if it is set.
     pub(super) fn get(&self, name: &str) -> Option<String> {
         self.values.get(name).cloned()
     }
@@ -69,7 +70,7 @@ impl Environment {
         self.in_pod
     }
 
-    /// A sentence about each variable that nobody reads.
+    /// A warning for each variable that has no effect.
     pub(super) fn unknown(&self) -> Vec<String> {
         let is_known = |name: &str| {
             OF_PORCH.contains(&name) || SETTINGS.iter().any(|setting| setting.environment == Some(name))
@@ -81,7 +82,7 @@ impl Environment {
     }
 }
 
-/// What Kubernetes tells every pod about a Service whose name begins with `conductor`.
+/// Whether Kubernetes sets this variable for a Service whose name begins with `conductor`.
 fn is_service_link(name: &str) -> bool {
     let has_port = name.split_once("_PORT_").is_some_and(|(_, rest)| {
         rest.starts_with(|first: char| first.is_ascii_digit())
@@ -90,7 +91,7 @@ fn is_service_link(name: &str) -> bool {
     has_port || name.ends_with("_SERVICE_HOST") || name.contains("_SERVICE_PORT") || name.ends_with("_PORT")
 }
 
-/// What was probably meant: the name of a variable, or of a flag, is like what was written.
+/// The probable intention: the most similar name of a variable or a flag.
 fn nearest(name: &str) -> String {
     let written = name.strip_prefix(PREFIX).unwrap_or(name);
     let likeness = |setting: &Setting| {

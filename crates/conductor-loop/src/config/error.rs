@@ -1,19 +1,19 @@
-//! What is wrong with a configuration: which setting, where it was set, and what would be right.
+//! Errors of a configuration: the setting, its origin, and the correct form.
 
 use super::Origin;
 use conductor_core::Code;
 
-/// What is wrong with the configuration.
+/// An error in the configuration.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ConfigError {
     /// A value cannot be used.
     #[error("--{key} (from {origin}): {reason}")]
     BadValue {
-        /// Which setting.
+        /// The setting.
         key: &'static str,
-        /// Where it was set.
+        /// The origin of the value.
         origin: Origin,
-        /// What is wrong, and what would be right.
+        /// The error, and the correct form.
         reason: String,
     },
     /// The file holds a key that does not exist.
@@ -32,14 +32,14 @@ pub enum ConfigError {
         /// The variable.
         name: String,
     },
-    /// Something is asked for that does not exist yet.
+    /// A setting requests a feature that does not exist yet.
     #[error("--{key} (from {origin}) is not built yet: {instead}")]
     NotBuilt {
-        /// Which setting.
+        /// The setting.
         key: &'static str,
-        /// Where it was set.
+        /// The origin of the value.
         origin: Origin,
-        /// What is so without it.
+        /// The behaviour without it.
         instead: &'static str,
     },
     /// The file cannot be read.
@@ -47,7 +47,7 @@ pub enum ConfigError {
     Unreadable {
         /// The file.
         path: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }

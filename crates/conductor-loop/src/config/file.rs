@@ -5,10 +5,10 @@ use conductor_os::plain::read_plain;
 use conductor_porch::Routes;
 use std::path::Path;
 
-/// A configuration file is small; what is larger is something else.
+/// The largest file read: a configuration file is small.
 const SIZE_MAX: u64 = 1 << 20;
 
-/// The nearest of `known` to what was written, as the end of an error message.
+/// The known name nearest to the written one, as the end of an error message.
 pub(super) fn suggest<'k>(written: &str, known: impl Iterator<Item = &'k str>) -> String {
     let near = known.map(|key| (strsim::jaro_winkler(written, key), key)).filter(|(score, _)| *score > 0.7);
     match near.max_by(|a, b| a.0.total_cmp(&b.0)) {
@@ -17,7 +17,7 @@ pub(super) fn suggest<'k>(written: &str, known: impl Iterator<Item = &'k str>) -
     }
 }
 
-/// What a file holds.
+/// The content of a file.
 pub(super) struct Content {
     pub values: Vec<(&'static str, String)>,
     pub routes: Routes,

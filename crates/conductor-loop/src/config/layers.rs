@@ -1,4 +1,4 @@
-//! The layers a value comes from: default < file < environment < flag, each value with its origin.
+//! The layers of values: default < file < environment < flag, each value with its origin.
 
 use super::environment::Environment;
 use super::settings::{SETTINGS, Setting};
@@ -6,7 +6,7 @@ use super::{ConfigError, file};
 use conductor_porch::Routes;
 use std::collections::BTreeMap;
 
-/// Where a value comes from. Later ones win.
+/// The origin of a value. Later ones win.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// Built in.
@@ -42,7 +42,7 @@ pub struct Layers {
     pub routes: Routes,
     /// Whether the environment is that of a pod in Kubernetes.
     pub in_pod: bool,
-    /// Variables that nobody reads, a sentence each.
+    /// A warning for each variable that has no effect.
     pub unknown: Vec<String>,
 }
 

@@ -1,5 +1,5 @@
-//! Configuration: every setting declared once in `settings`, layered default < file < environment < flag, each value
-//! with its origin, validated whole before anything of it is used.
+//! Configuration: every setting declared once in `settings`, layered default < file < environment < flag, each value with
+//! its origin, validated as a whole before use.
 
 mod environment;
 mod error;

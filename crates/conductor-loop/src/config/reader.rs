@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Where health and metrics are served in a pod when no address is given: what the specification's manifests probe and scrape.
+/// The addresses of health and metrics in a pod when none is given: those that the specification's manifests probe and scrape.
 const POD_HEALTH: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8080);
 const POD_METRICS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 9090);
 
@@ -19,7 +19,7 @@ impl Reader<'_> {
         self.0.get(key).map_or("", |(value, _)| value)
     }
 
-    /// Where the value of a setting comes from.
+    /// The origin of a setting's value.
     pub(super) fn origin(&self, key: &'static str) -> Origin {
         self.0.get(key).map_or(Origin::Default, |(_, origin)| origin.clone())
     }
@@ -98,7 +98,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Every address with what it serves. Only loopback without TLS or consent: what is said there is not for everybody.
+    /// Every address with its services. Other addresses than loopback need TLS or an explicit permission: their answers
+    /// are not public.
     pub(super) fn endpoints(&self, in_pod: bool) -> Result<Vec<Endpoint>, ConfigError> {
         let open = self.switch("insecure-listen")? || self.tls()?.is_some();
         let mut endpoints = Vec::new();
@@ -142,7 +143,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What the settings of what is not built yet say that has no effect; nonsense is refused.
+    /// Warnings for settings of missing features that have no effect; invalid values are refused.
     pub(super) fn without_effect(&self) -> Result<Vec<String>, ConfigError> {
         for (key, _) in NOT_BUILT.iter().filter(|(key, _)| !self.text(key).is_empty()) {
             self.switch(key)?;

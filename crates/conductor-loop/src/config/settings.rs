@@ -1,6 +1,6 @@
 //! The one declaration of every setting. Flags, environment, file keys, `config show`, help and man page come from here.
 
-/// What a setting takes.
+/// The form of a setting's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Takes {
     /// A value.
@@ -16,9 +16,9 @@ pub struct Setting {
     pub key: &'static str,
     /// Environment variable.
     pub environment: Option<&'static str>,
-    /// Value when nobody sets it.
+    /// The default value.
     pub default: &'static str,
-    /// What it takes.
+    /// The form of its value.
     pub takes: Takes,
     /// One line of help.
     pub help: &'static str,
@@ -32,18 +32,18 @@ impl Setting {
         matches!(self.takes, Takes::Value(name) if name.ends_with(",..."))
     }
 
-    /// An environment variable sets it too.
+    /// Adds an environment variable.
     const fn variable(self, name: &'static str) -> Self {
         Self { environment: Some(name), ..self }
     }
 
-    /// SIGHUP applies it: it is read into `Live`.
+    /// Marks the setting as live: SIGHUP applies it, read into `Live`.
     const fn live(self) -> Self {
         Self { live: true, ..self }
     }
 }
 
-/// A setting that takes a value, which the help calls `name`. A restart alone changes it.
+/// A setting with a value, which the help calls `name`. Only a restart changes it.
 const fn value(key: &'static str, default: &'static str, name: &'static str, help: &'static str) -> Setting {
     Setting { key, environment: None, default, takes: Takes::Value(name), help, live: false }
 }
@@ -52,7 +52,7 @@ const fn switch(key: &'static str, default: &'static str, help: &'static str) ->
     Setting { key, environment: None, default, takes: Takes::Switch, help, live: false }
 }
 
-/// The keys of what is not built yet, and what is so instead.
+/// The keys of features that do not exist yet, and the behaviour without them.
 pub(super) const NOT_BUILT: [(&str, &str); 4] = [
     ("security-enabled", "it would add nothing; the protections are always on, without a switch"),
     (
@@ -125,7 +125,7 @@ pub const SETTINGS: &[Setting] = &[
         .live(),
     value("log-format", "auto", "FORMAT", "text, json, or auto: text on a terminal, else json")
         .variable("CONDUCTOR_LOG_FORMAT"),
-    // Switches of the specification for what is not built yet; not set, they show as such.
+    // The specification's switches for missing features; if unset, they are listed so.
     switch("security-enabled", "", "Not built yet: true refuses the start")
         .variable("CONDUCTOR_SECURITY_ENABLED"),
     switch("chroot-enabled", "", "Not built yet: true refuses the start")

@@ -113,7 +113,7 @@ fn changes_are_sorted_into_live_and_restart() {
     assert_eq!(new.changes(&old), Changes { live: vec!["timeout"], restart: vec!["workers"] });
 }
 
-/// Another value for each setting. Certificate and key are given in any case, because one is refused without the other.
+/// Another value for each setting. Certificate and key are always given, because one is refused without the other.
 const OTHERS: &[(&str, &str)] = &[
     ("handoff", "elsewhere"),
     ("porch", "builtin"),

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 
-/// How intents are passed to porch.
+/// The form of porch's command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// `porch -intent FILE -out DIR`
@@ -21,7 +21,7 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// As in flags and status files.
+    /// The word in flags and status files.
     pub fn as_str(self) -> &'static str {
         match self {
             Mode::Direct => "direct",
@@ -30,10 +30,10 @@ impl Mode {
     }
 }
 
-/// When to scan without a hint.
+/// The interval of scans without an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Period {
-    /// 2 s where events cannot be trusted, else 10 s.
+    /// 2 s if events are unreliable, else 10 s.
     Auto,
     /// Events only.
     Never,
@@ -41,7 +41,7 @@ pub enum Period {
     Every(Duration),
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// Text on a terminal, else JSON.
@@ -61,35 +61,35 @@ pub struct Config {
     pub live: Live,
     /// Every value as text with its origin, for `config show` and to name what a reload changes.
     pub raw: Raw,
-    /// What is accepted and should be known, a sentence each.
+    /// Warnings about accepted settings.
     pub warnings: Vec<String>,
 }
 
-/// Settings that a restart alone changes.
+/// Settings that only a restart changes.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 pub struct Fixed {
     /// Watched directory.
     pub handoff: PathBuf,
-    /// What runs intents; a program as it was written, which may be a name to be found on PATH.
+    /// The runner of intents; a program as written, which may be a name to be found on PATH.
     pub porch: Runs,
-    /// Whether porch was asked for, or is the default.
+    /// Whether porch was set explicitly.
     pub porch_given: bool,
     /// direct or structured.
     pub mode: Mode,
-    /// Where porch writes.
+    /// The output directory of porch.
     pub out: PathBuf,
     /// Process the backlog, then exit.
     pub once: bool,
-    /// Concurrent runs of porch.
+    /// Number of concurrent runs of porch.
     pub workers: usize,
-    /// Where the store lives, if not below the handoff directory.
+    /// The directory of the store, if not below the handoff directory.
     pub state_dir: Option<PathBuf>,
-    /// Where health, metrics and the page are served; none: no port is opened.
+    /// The addresses of health, metrics and page; empty: no port is opened.
     pub endpoints: Vec<Endpoint>,
     /// Certificate, key and authority for them.
     pub tls: Option<Tls>,
-    /// Where the token is that API and metrics ask for.
+    /// The file with the token that API and metrics require.
     pub token_file: Option<PathBuf>,
     /// Serve page and API without a token.
     pub open_page: bool,
@@ -97,26 +97,26 @@ pub struct Fixed {
     pub kubeconfig: Option<String>,
     /// Whether replicas 0 is accepted.
     pub allow_scale_to_zero: bool,
-    /// Accept a handoff directory that everybody may write.
+    /// Accept a handoff directory that every user may write.
     pub allow_unsafe_handoff: bool,
     /// Accept a porch that others could replace.
     pub allow_unsafe_porch: bool,
     /// text, json, auto.
     pub log_format: LogFormat,
-    /// Which package, repository and object a target has, for the embedded engine.
+    /// The package, repository and object of each target, for the embedded engine.
     pub routes: Routes,
 }
 
 /// Settings that may change while the daemon runs. Each is declared `live` in [`SETTINGS`], and no other is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Live {
-    /// Debounce, attempts and rate: the desk's.
+    /// Debounce, attempts and rate, for the desk.
     pub desk: DeskLimits,
-    /// Time limits of a run: the workers'.
+    /// Time limits of a run, for the workers.
     pub run: RunLimits,
-    /// When to scan without a hint.
+    /// The interval of scans without an event.
     pub period: Period,
-    /// Largest intent file.
+    /// The largest intent file in bytes.
     pub max_file_size: u64,
     /// How long outcomes are kept.
     pub retention: Duration,
@@ -181,7 +181,7 @@ impl Live {
     }
 }
 
-/// What a reload finds: keys of settings whose text differs.
+/// The keys of settings whose text a reload changes.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Applied at once.
@@ -201,8 +201,8 @@ impl Config {
         Ok(Self { fixed, live, raw, warnings })
     }
 
-    /// Refuses what a daemon must not do silently without: settings that ask for what is not built yet. Commands that only look
-    /// or hand in do not ask.
+    /// Refuses settings that ask for a missing protection, which a daemon must not silently omit. Commands that only look
+    /// or drop intents do not call this.
     pub fn may_start(&self) -> Result<(), ConfigError> {
         let read = Reader(&self.raw);
         for (key, instead) in NOT_BUILT {
@@ -213,14 +213,14 @@ impl Config {
         Ok(())
     }
 
-    /// Takes what is live of `new`. What is fixed stays as it is, also as text, so that the next reload names it again.
+    /// Adopts the live settings of `new`. Fixed settings stay, as text too, so that the next reload names them again.
     pub fn reload(&mut self, new: Self) {
         self.live = new.live;
         let live = |key: &str| SETTINGS.iter().any(|setting| setting.key == key && setting.live);
         self.raw.extend(new.raw.into_iter().filter(|(key, _)| live(key)));
     }
 
-    /// What differs from `old`.
+    /// The differences from `old`.
     pub fn changes(&self, old: &Config) -> Changes {
         let value = |config: &Config, key| config.raw.get(key).map(|(value, _)| value.clone());
         let changed = |live: bool| {
@@ -238,10 +238,10 @@ impl Config {
     }
 }
 
-/// An address and what is served there.
+/// An address and its services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Where to listen.
+    /// The address to listen on.
     pub address: SocketAddr,
     /// Health and readiness.
     pub health: bool,
@@ -258,6 +258,6 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// Its private key.
     pub key: PathBuf,
-    /// The authority of clients, where they must have a certificate.
+    /// The authority of client certificates, if clients must have one.
     pub client_authority: Option<PathBuf>,
 }

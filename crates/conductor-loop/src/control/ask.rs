@@ -1,4 +1,4 @@
-//! The asking side of the local socket.
+//! The client side of the local socket.
 
 use super::socket_path;
 use conductor_core::inquiry::{Answer, Question};
@@ -9,21 +9,21 @@ use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-/// The longest an answer may take: a purge or a search through a million outcomes takes seconds.
+/// The time limit of an answer: a purge or a search through a million outcomes takes seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Bytes of an answer.
+/// The size limit of an answer in bytes.
 const ANSWER_MAX: u64 = 64 << 20;
 
 /// Why there is no answer.
 #[derive(Debug)]
 pub enum AskError {
-    /// Nobody listens.
+    /// No daemon listens.
     NotRunning,
-    /// Somebody listens, and the conversation failed.
+    /// A daemon listens, but the exchange failed.
     Failed(io::Error),
 }
 
-/// Asks the daemon whose private directory this is.
+/// Asks the daemon of this private directory.
 pub fn ask(private: &Dir, question: &Question) -> Result<Answer, AskError> {
     let mut stream = UnixStream::connect(socket_path(private)).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => AskError::NotRunning,
@@ -37,7 +37,7 @@ fn converse(stream: &mut UnixStream, question: &Question) -> io::Result<Answer> 
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = one_line(question);
     line.push(b'\n');
-    // Whoever is refused may be told before he has asked, and the line is closed behind that.
+    // A refusal may arrive before the question is sent, and the connection closed after it.
     let asked = match stream.write_all(&line) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error),
         asked => asked,

@@ -1,4 +1,4 @@
-//! Where questions of the local socket are answered: a few at once, each on a thread of its own, and only so many wait.
+//! Answers the questions of the local socket: a few at once, each on a thread of its own; a bounded number waits.
 
 use super::Answering;
 use super::silent::Silent;
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// Questions answered at once.
 const ANSWERING_MAX: usize = 8;
-/// Questions that wait for that; one more is refused.
+/// Questions that may wait; one more is refused.
 const WAITING_MAX: usize = 64;
 /// An answer must be read within this time.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -31,7 +31,7 @@ impl From<Silent> for Asked {
     }
 }
 
-/// Who answers, and who waits for that.
+/// The answering function, and the waiting questions.
 pub(super) struct Desk {
     answering: Arc<Answering>,
     queue: Mutex<Queue>,
@@ -52,7 +52,7 @@ impl Desk {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has a question answered as soon as it is its turn.
+    /// Has a question answered as soon as its turn comes.
     pub(super) fn hand_over(self: &Arc<Self>, asked: Asked) {
         let mut queue = self.queue();
         if queue.waiting.len() >= WAITING_MAX {
@@ -72,12 +72,12 @@ impl Desk {
         let desk = Arc::clone(self);
         let begun = std::thread::Builder::new().name("control-one".to_owned()).spawn(move || desk.work());
         if begun.is_err() {
-            // Whoever is at work, or comes next, takes it on.
+            // A working thread, or the next one, takes the question on.
             self.queue().at_work -= 1;
         }
     }
 
-    /// Answers until nobody waits.
+    /// Answers questions until none waits.
     fn work(&self) {
         loop {
             let mut queue = self.queue();
@@ -87,7 +87,7 @@ impl Desk {
             };
             drop(queue);
             let answer = match serde_json::from_slice(&asked.line) {
-                // A question that cannot be answered takes no answerer away.
+                // A panic in one answer does not end this thread.
                 Ok(question) => catch_unwind(AssertUnwindSafe(|| (self.answering)(question, asked.uid)))
                     .unwrap_or_else(|_| {
                         let text = "the answer failed; this is a defect";
@@ -107,11 +107,11 @@ impl Desk {
     }
 }
 
-/// Says it to whoever asked; one who goes away without listening has his reasons.
+/// Sends an answer; a client that goes away without reading it is ignored.
 pub(super) fn tell(mut stream: &UnixStream, answer: &Answer) {
     let mut bytes = one_line(answer);
     bytes.push(b'\n');
     let ready = stream.set_nonblocking(false).and_then(|()| stream.set_write_timeout(Some(PATIENCE)));
-    // Who asked may have gone.
+    // The client may have gone.
     let _ = ready.and_then(|()| stream.write_all(&bytes));
 }

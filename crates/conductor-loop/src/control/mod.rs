@@ -1,5 +1,6 @@
-//! The local socket `.conductor/control`: one question a connection, a line of JSON each way. Only the daemon's own user and
-//! root get an answer, from whichever PID namespace they ask. It knows nothing of what is asked; who answers is given by the daemon.
+//! The local socket `.conductor/control`: one question per connection, a line of JSON each way. Only the daemon's own
+//! user and root get an answer, from any PID namespace. It knows nothing of the questions; the daemon supplies the
+//! answering function.
 
 mod ask;
 mod desk;
@@ -28,12 +29,12 @@ use std::time::{Duration, Instant};
 /// Name of the socket in the private directory.
 /// Connections that have not asked yet. One more ends the oldest: whoever only holds connections open keeps nobody else out.
 const SILENT_MAX: usize = 64;
-/// Connections taken in before those that are there are listened to again.
+/// Connections accepted before existing ones are read again.
 const ACCEPTED_AT_ONCE: usize = 16;
-/// A pause after a call that failed for want of memory or descriptors.
+/// The pause after a call that failed for lack of memory or descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Who answers: the question, and the user id of who asks.
+/// The answering function: gets the question, and the client's user id.
 pub type Answering = dyn Fn(Question, u32) -> Answer + Send + Sync;
 
 /// The name of the socket, which is removed when this is dropped.
@@ -41,7 +42,7 @@ struct Name(Arc<Dir>);
 
 impl Drop for Name {
     fn drop(&mut self) {
-        // One that stays behind is removed at the next start.
+        // A socket that stays behind is removed at the next start.
         let _ = self.0.unlink(SOCKET);
     }
 }
@@ -59,7 +60,7 @@ pub struct Control {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Tells the listening thread to end.
+/// The signal for the listening thread to end.
 struct Stop {
     told: AtomicBool,
     waker: Waker,
@@ -73,7 +74,7 @@ fn socket_path(private: &Dir) -> PathBuf {
 impl Bound {
     /// Makes the socket in the private directory. The caller holds the lock, so a socket that is there is a leftover.
     pub fn bind(private: Arc<Dir>) -> io::Result<Self> {
-        // There need not be one; what cannot be removed makes the bind fail.
+        // The socket may not exist; if it cannot be removed, the bind fails.
         let _ = private.unlink(SOCKET);
         let path = socket_path(&private);
         let listener = UnixListener::bind(&path)?;
@@ -110,7 +111,7 @@ impl Drop for Control {
     }
 }
 
-/// Takes connections in and listens to all of them at once, so that one that says nothing keeps nobody else waiting.
+/// Accepts connections and reads from all of them at once, so that a silent one does not make others wait.
 struct Door {
     listener: UnixListener,
     stop: Arc<Stop>,
@@ -130,7 +131,7 @@ impl Door {
             let worked = wait_any(&all, patience).and_then(|_| self.take_in());
             self.listen();
             if worked.is_err() {
-                std::thread::sleep(PAUSE); // Nothing announces that there is memory, or a descriptor, again.
+                std::thread::sleep(PAUSE); // The return of memory or descriptors is not announced.
             }
         }
     }
@@ -147,7 +148,7 @@ impl Door {
     }
 
     fn let_in(&mut self, stream: UnixStream) {
-        // One whose asker is gone already, or is not known to the kernel, is nobody's.
+        // Without the peer's user id (the peer is gone, or unknown to the kernel) the connection is dropped.
         let Ok(uid) = conductor_os::raw::peer_uid(&stream) else { return };
         let own = rustix::process::geteuid().as_raw();
         if uid != 0 && uid != own {
@@ -159,7 +160,7 @@ impl Door {
             );
         }
         if self.silent.len() >= SILENT_MAX {
-            // Some of them may have asked meanwhile.
+            // Some connections may have asked meanwhile.
             self.listen();
         }
         if self.silent.len() >= SILENT_MAX {
@@ -168,7 +169,7 @@ impl Door {
         self.silent.extend(Silent::new(stream, uid));
     }
 
-    /// Reads what was said; who has asked goes to the desk, who has waited too long goes.
+    /// Reads from the silent connections; complete questions go to the desk, overdue connections are closed.
     fn listen(&mut self) {
         let now = Instant::now();
         for mut one in std::mem::take(&mut self.silent) {
@@ -226,7 +227,7 @@ mod tests {
         }
     }
 
-    /// In each of many rounds somebody asks while others hold connections open, also in the very moment.
+    /// In each of many rounds a client asks while others hold connections open, also at the same moment.
     #[test]
     fn silent_connections_keep_no_question_out() {
         let (_root, private, _control) = listening();

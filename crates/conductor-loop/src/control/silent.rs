@@ -10,34 +10,34 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// Bytes of a question.
 const QUESTION_MAX: usize = 64 << 10;
 
-/// One that has not asked yet.
+/// A connection that has not asked yet.
 pub(super) struct Silent {
     pub(super) stream: UnixStream,
     pub(super) uid: u32,
-    /// What it has said so far.
+    /// The bytes received so far.
     pub(super) said: Vec<u8>,
-    /// When it is given up.
+    /// The time at which it is closed.
     pub(super) until: Instant,
 }
 
-/// What came of listening.
+/// The result of a read.
 pub(super) enum Heard {
-    /// Not all of it yet.
+    /// The question is incomplete.
     Nothing,
-    /// A line.
+    /// A whole line.
     Question,
-    /// It has gone, or speaks without end.
+    /// The peer has gone, or the question exceeds its size limit.
     Gone,
 }
 
 impl Silent {
-    /// None where it cannot be read without waiting.
+    /// `None` if the stream cannot be made non-blocking.
     pub(super) fn new(stream: UnixStream, uid: u32) -> Option<Self> {
         stream.set_nonblocking(true).ok()?;
         Some(Self { stream, uid, said: Vec::new(), until: Instant::now() + PATIENCE })
     }
 
-    /// Takes in what has arrived, without waiting.
+    /// Reads the bytes that have arrived, without waiting.
     pub(super) fn hear(&mut self) -> Heard {
         let mut buffer = [0_u8; 4 << 10];
         loop {

@@ -1,4 +1,4 @@
-//! What the loop shows of itself to the endpoints: its heartbeat, why it is not ready, its metrics.
+//! The loop's state as the endpoints see it: its heartbeat, the reasons for not being ready, its metrics.
 
 use super::supervisor;
 use crate::telemetry::Metrics;
@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
-/// The loop turns at least this often when somebody may ask over the network.
+/// The longest sleep of the loop when endpoints are open.
 const BEAT: Duration = Duration::from_secs(5);
-/// A loop that has not turned for this long is stuck: far above anything it waits for.
+/// A loop that has not turned for this long counts as stuck: far above any wait of its own.
 const STUCK_AFTER: Duration = Duration::from_secs(30);
 
 /// Shared between the loop, which writes, and the endpoints, which read.
@@ -19,13 +19,13 @@ pub(super) struct Board {
     pub(super) metrics: Metrics,
     /// Monotonic milliseconds of the last turn; 0 before the first.
     beat: AtomicU64,
-    /// How often the service manager wants to hear of it, and when it did last, in monotonic milliseconds.
+    /// The service manager's watchdog interval, and the last notification, in monotonic milliseconds.
     watchdog: Option<Duration>,
     told: AtomicU64,
     standing: RwLock<Standing>,
 }
 
-/// Why it is not ready, and since when.
+/// The reasons for not being ready, and since when.
 struct Standing {
     reasons: Reasons,
     since: Timestamp,
@@ -39,12 +39,12 @@ impl Board {
         Self { metrics, beat: AtomicU64::new(0), watchdog, told: AtomicU64::new(0), standing }
     }
 
-    /// How long the loop may sleep at most; none: as long as it likes.
+    /// The longest sleep of the loop; `None`: no limit.
     pub(super) fn patience(&self, asked_over_the_network: bool) -> Option<Duration> {
         [asked_over_the_network.then_some(BEAT), self.watchdog].into_iter().flatten().min()
     }
 
-    /// The loop turned.
+    /// Records a turn of the loop.
     pub(super) fn turn(&self, now: Duration) {
         let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         self.beat.store(now_ms, Ordering::Release);
@@ -67,19 +67,19 @@ impl Board {
         standing.reasons = reasons;
     }
 
-    /// Whether the loop still turns.
+    /// Whether the loop still runs.
     pub(super) fn is_alive(&self) -> bool {
-        // A start that recovers a large store takes its time; it is not ready then, and not stuck.
+        // A start that recovers a large store takes its time; it is not ready then, but not stuck either.
         let beat = self.beat.load(Ordering::Acquire);
         beat == 0 || monotonic().saturating_sub(Duration::from_millis(beat)) < STUCK_AFTER
     }
 
-    /// Why nothing new is taken; empty: it is.
+    /// The reasons for not being ready; empty: ready.
     pub(super) fn not_ready(&self) -> Vec<String> {
         self.standing.read().unwrap_or_else(PoisonError::into_inner).reasons.words()
     }
 
-    /// Since when it is not ready for one reason or another; none: it is ready.
+    /// Since when the daemon has not been ready, for any reason; `None`: it is ready.
     pub(super) fn not_ready_since(&self) -> Option<Timestamp> {
         let standing = self.standing.read().unwrap_or_else(PoisonError::into_inner);
         (!standing.reasons.is_ready()).then_some(standing.since)

@@ -1,5 +1,4 @@
-//! What the loop does about each event: the desk decides, the intent in flight changes its state, the executor acts, and it is
-//! told.
+//! Handles each event: the desk decides, the intent in flight changes its state, the executor acts, and the teller reports.
 
 use super::in_flight::{End, InFlight, Intent, Mismatch};
 use super::life::Life;
@@ -23,7 +22,7 @@ impl Life<'_> {
         self.perform(effects);
     }
 
-    /// Performs what the desk asks for. Takes are collected into one command.
+    /// Performs the desk's effects. Takes are collected into one command.
     pub(super) fn perform(&mut self, effects: Vec<Effect>) {
         let mut takes = Vec::new();
         for effect in effects {
@@ -75,14 +74,14 @@ impl Life<'_> {
         self.executor.take(takes);
     }
 
-    /// The one place where what is in flight is held against what the desk and the threads say of it.
+    /// The one check of the intents in flight against the desk and the threads.
     pub(super) fn check(&mut self, fits: Result<(), Mismatch>) {
         if let Err(mismatch) = fits {
             self.found_defect(&mismatch.to_string());
         }
     }
 
-    /// Our own books are wrong: the process must end, and what is durable goes on at the next start.
+    /// The daemon's state is inconsistent: the process must end; the next start continues from the durable state.
     fn found_defect(&mut self, what: &str) {
         self.observe(DaemonFact::Defect { what });
         self.fatal.get_or_insert_with(|| (Code::Defect, what.to_owned()));
@@ -102,7 +101,7 @@ impl Life<'_> {
         self.settle(publication, Some(claim))
     }
 
-    /// An outcome goes to the disk.
+    /// Sends an outcome to the clerk.
     pub(super) fn settle(
         &mut self,
         publication: Publication,
@@ -114,7 +113,7 @@ impl Life<'_> {
         Ok(())
     }
 
-    /// An intent whose claim is durable and whose bytes are in the store, described to the desk.
+    /// The desk's view of an intent whose claim is durable and whose bytes are in the store.
     pub(super) fn admit_stored(&mut self, claim: Claim, started: u32) -> Admission {
         let place = self.executor.place_of(&claim, &Bytes::Stored);
         let (intent, admission) = described(claim, place, started);
@@ -123,7 +122,7 @@ impl Life<'_> {
         admission
     }
 
-    /// A taken file was judged.
+    /// Handles a judged file.
     pub(super) fn on_judged(&mut self, judged: Judged) {
         let seq = judged.taken.seq;
         match judged {
@@ -146,14 +145,14 @@ impl Life<'_> {
         }
     }
 
-    /// A claim is durable.
+    /// Handles a durable claim.
     pub(super) fn on_claimed(&mut self, seq: u64, last: Option<LastSuccess>) {
         let waits = self.in_flight.claimed(seq);
         self.check(waits);
         self.event(Event::Claimed { seq, last });
     }
 
-    /// A worker has started porch.
+    /// Handles the start of porch by a worker.
     pub(super) fn on_began(&mut self, seq: u64) {
         let runs = self.in_flight.began(seq);
         let fits = runs.map(|(claim, attempt)| self.observe(IntentFact::Started { claim: &claim, attempt }));
@@ -161,7 +160,7 @@ impl Life<'_> {
         self.event(Event::Began { seq });
     }
 
-    /// A run ended, or did not come about.
+    /// Handles the end of a run, or a start that did not happen.
     pub(super) fn decide_end(&mut self, ended: Ended) {
         let (seq, verdict, took) = (ended.job.seq, ended.run.ending.verdict(), ended.run.duration);
         // Only a retry needs it, and the first random number costs milliseconds.
@@ -174,7 +173,7 @@ impl Life<'_> {
         self.event(Event::Ended { seq, verdict, took, jitter });
     }
 
-    /// An outcome is durable and published.
+    /// Handles an outcome that is durable and published.
     pub(super) fn on_filed(&mut self, seq: u64, archived_as: &str) {
         let filed = self.in_flight.filed(seq);
         let fits = filed.map(|outcome| self.observe(IntentFact::Filed { outcome: &outcome, archived_as }));
@@ -182,7 +181,7 @@ impl Life<'_> {
         self.event(Event::Filed { seq });
     }
 
-    /// An outcome of an earlier daemon is published.
+    /// Handles an earlier daemon's outcome that is published again.
     pub(super) fn on_filed_again(&mut self, outcome: &Outcome) {
         let filed = self.in_flight.filed_again(outcome.seq);
         let fits = filed.map(|()| {

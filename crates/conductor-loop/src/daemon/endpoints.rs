@@ -1,4 +1,4 @@
-//! The endpoints as the configuration wants them: opened by the start, tried by `doctor`.
+//! The configured endpoints: opened by the start, tried by `doctor`.
 
 use super::failure::Failure;
 use super::questions::Questions;
@@ -46,7 +46,7 @@ pub(super) fn serve_endpoints(
     Ok(())
 }
 
-/// Does what the start would do with them and lets go of it again: what it would warn of.
+/// Opens the endpoints as a start would, and closes them again. Returns the start's warnings.
 pub fn try_endpoints(config: &Config) -> Result<Vec<String>, Failure> {
     Ok(bind(config)?.map(|bound| warnings(config, bound.security())).unwrap_or_default())
 }
@@ -65,7 +65,7 @@ fn security(config: &Config) -> Result<admin::Security, Failure> {
         .map_err(|error| Failure::set_up(Code::SecurityFiles, error))
 }
 
-/// What works and should be known, a sentence each.
+/// Warnings about endpoints that work.
 fn warnings(config: &Config, security: &admin::Security) -> Vec<String> {
     let is_closed = |endpoint: &Endpoint| page_on(endpoint, config) == admin::Page::Closed;
     let closed = config.fixed.endpoints.iter().any(is_closed).then(|| {
@@ -76,7 +76,7 @@ fn warnings(config: &Config, security: &admin::Security) -> Vec<String> {
     security.exposed().into_iter().chain(closed).collect()
 }
 
-/// Other users of the machine reach every address, loopback too: what intents say is shown only where somebody is asked who he is.
+/// Every user of the machine can reach each address, loopback too, so the content of intents needs authentication.
 fn page_on(endpoint: &Endpoint, config: &Config) -> admin::Page {
     let asked = config.fixed.token_file.is_some()
         || config.fixed.tls.as_ref().is_some_and(|tls| tls.client_authority.is_some());

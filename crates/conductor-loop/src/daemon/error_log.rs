@@ -1,4 +1,4 @@
-//! `failed/NAME.error.log`: for the person who looks there first. At most 64 KiB, everything scrubbed.
+//! `failed/NAME.error.log`: the error log beside a failed file. At most 64 KiB, everything scrubbed.
 
 use conductor_core::intent::Refusal;
 use conductor_core::limits::{ERROR_LOG_MAX, MESSAGE_MAX};
@@ -56,7 +56,7 @@ pub(super) fn render(outcome: &Outcome, run: Option<&Run>, refusal: Option<&Refu
 fn stream(log: &mut String, name: &str, capture: &Capture) {
     let _ = writeln!(log, "\n--- {name}: {} bytes ---", capture.total);
     if capture.dropped() == 0 {
-        // Whole: what lies across the two parts is masked as one.
+        // Masked as a whole: a secret may cross the two parts.
         let whole = scrub::block(&[capture.head.as_slice(), &capture.tail].concat());
         whole_stream(log, name, &whole);
     } else {
@@ -70,7 +70,7 @@ fn stream(log: &mut String, name: &str, capture: &Capture) {
     }
 }
 
-/// A stream that was kept whole, in two parts where it is too long for the log.
+/// Writes a stream that was kept whole, in two parts if it is too long for the log.
 fn whole_stream(log: &mut String, name: &str, text: &str) {
     if text.len() <= 2 * PART_MAX {
         return log.push_str(text);
@@ -82,7 +82,7 @@ fn whole_stream(log: &mut String, name: &str, text: &str) {
     log.push_str(end);
 }
 
-/// The last bytes of a text, as many as a part has room for.
+/// The last bytes of a text, as many as fit into a part.
 fn end_of(text: &str) -> &str {
     text.get(text.ceil_char_boundary(text.len().saturating_sub(PART_MAX))..).unwrap_or_default()
 }

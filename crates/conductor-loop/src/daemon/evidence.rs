@@ -1,5 +1,5 @@
-//! What lies beside the store and shows how far it had come: the public head, the statuses, the run ledger, the taken files. A
-//! store that has not come so far has lost something, and a new one begins behind all of them.
+//! Evidence beside the store of its extent: the public head, the statuses, the run ledger, the taken files. A store
+//! behind this evidence has lost something, and a new one numbers from the highest of them on.
 
 use super::failure::Failure;
 use crate::handoff::{Handoff, HeadBody, HeadFile, StateFiles, TakenFiles, layout};
@@ -15,20 +15,20 @@ use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 
-/// A status is a line; more than this is none of ours.
+/// The bytes of a status that are read: a status of ours is one line.
 const STATUS_MAX: u64 = 64 << 10;
 
-/// How far the head says that the store had come.
+/// The store's extent according to the head.
 pub(super) fn extent_of(head: &HeadBody) -> Extent {
     Extent { commits: 0, last_seq: head.last_seq, counts: head.counts }
 }
 
-/// Holds a store against what lies beside it and is cheap to read.
+/// Checks a store against the evidence that is cheap to read.
 pub(super) fn hold(store: &Store, head: &HeadFile, handoff: &Dir, last: &LastRuns) -> Result<(), StoreError> {
     if let HeadFile::Ours(head) = head {
         store.check_extent(&extent_of(head), layout::HEAD)?;
     }
-    // A start is recorded only behind its claim.
+    // A start is recorded only after its claim.
     store.check_extent(&highest_run(last), &layout::private(layout::RUNNING))?;
     let status = match handoff.sub(layout::STATUS) {
         Ok(status) => status,
@@ -36,7 +36,7 @@ pub(super) fn hold(store: &Store, head: &HeadFile, handoff: &Dir, last: &LastRun
         Err(error) => return Err(StoreError::Open(error)),
     };
     for claim in store.unsettled()? {
-        // A status is written only behind its outcome.
+        // A status is written only after its outcome.
         if read_status(&status, &status_name(&claim.name)).is_some_and(|outcome| outcome.seq == claim.seq) {
             return Err(StoreError::Behind {
                 witness: layout::status_path(&claim.name),
@@ -47,7 +47,7 @@ pub(super) fn hold(store: &Store, head: &HeadFile, handoff: &Dir, last: &LastRun
     Ok(())
 }
 
-/// What the run ledger shows, for a command that takes the daemon's place.
+/// The last daemon's run ledger, for a command that takes the daemon's place.
 pub fn last_runs(places: &Handoff) -> Result<LastRuns, Failure> {
     let read = RunLedger::open(&places.dirs.private).map(|(_, last)| last);
     read.map_err(|error| Failure::set_up(Code::DirectorySetup, format!("reading the run ledger: {error}")))
@@ -58,7 +58,7 @@ fn highest_run(last: &LastRuns) -> Extent {
     Extent { last_seq, ..Extent::default() }
 }
 
-/// Everything that shows how far the state had come, for a store that is made anew: no number of these is used again.
+/// All evidence of the state's extent, for a new store: no number up to it is used again.
 pub fn shown(places: &Handoff, state: &StateFiles, last: &LastRuns) -> Result<Extent, StoreError> {
     let mut shown = highest_run(last);
     if let HeadFile::Ours(head) = &state.head {
@@ -74,7 +74,7 @@ pub fn shown(places: &Handoff, state: &StateFiles, last: &LastRuns) -> Result<Ex
     Ok(shown.or_more(Extent { last_seq: taken.max(filed), ..Extent::default() }))
 }
 
-/// The outcomes that the statuses tell: of each name the latest.
+/// The outcomes in the statuses: of each name the latest.
 pub fn statuses(status: &Dir) -> io::Result<Vec<Outcome>> {
     let mut outcomes = Vec::new();
     status.lister()?.slice(usize::MAX, |name| {
@@ -86,7 +86,7 @@ pub fn statuses(status: &Dir) -> io::Result<Vec<Outcome>> {
     Ok(outcomes)
 }
 
-/// What a status tells; none where it is not whole, or was not written by this user.
+/// The outcome in a status; `None` if it is incomplete, or was not written by this user.
 fn read_status(status: &Dir, name: &str) -> Option<Outcome> {
     let directory = status.meta().ok()?;
     let meta = status.stat(OsStr::from_bytes(name.as_bytes())).ok()?;
@@ -99,7 +99,7 @@ fn read_status(status: &Dir, name: &str) -> Option<Outcome> {
     (status_name(&body.intent_file) == name).then(|| body.outcome())
 }
 
-/// A status file, as far as an outcome is made of it.
+/// The fields of a status file that become an outcome.
 #[derive(Deserialize)]
 struct StatusBody {
     intent_file: String,

@@ -1,4 +1,4 @@
-//! Performs what the desk asks for: hands it to the threads that do it. Keeps no books.
+//! Performs the desk's effects by passing them to the threads. Keeps no state of intents.
 
 use crate::clerk::{Again, Clerk, Command as ToClerk, Publication};
 use crate::intake::{Command as ToIntake, Intake};
@@ -15,7 +15,7 @@ pub(super) struct Executor {
 }
 
 impl Executor {
-    /// One command for all that are due together.
+    /// Takes all due names with one command.
     pub(super) fn take(&self, names: Vec<(Box<[u8]>, Option<Fingerprint>)>) {
         if !names.is_empty() {
             self.intake.send(ToIntake::Take(names));
@@ -26,7 +26,7 @@ impl Executor {
         self.intake.send(ToIntake::Scan { restart });
     }
 
-    /// Where the run of an intent will write.
+    /// The place that an intent's run will write.
     pub(super) fn place_of(&self, claim: &Claim, bytes: &Bytes) -> Place {
         self.runner.place_of(claim, bytes)
     }
@@ -51,7 +51,7 @@ impl Executor {
         self.clerk.send(ToClerk::Settle(Box::new(publication)));
     }
 
-    /// Publishes again what an earlier daemon had decided.
+    /// Publishes an earlier daemon's outcomes again.
     pub(super) fn republish(&self, again: Vec<Again>) {
         self.clerk.send(ToClerk::Republish(again));
     }

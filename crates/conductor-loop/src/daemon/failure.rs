@@ -3,7 +3,7 @@
 use crate::handoff::Unusable;
 use conductor_core::{Code, Exit};
 
-/// Why the daemon did not start or could not go on.
+/// Why the daemon did not start or could not continue.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// It did not start: exit status 1.
@@ -11,15 +11,15 @@ pub enum Failure {
     SetUp {
         /// The stable code.
         code: Code,
-        /// What was attempted, on what, why it failed.
+        /// The attempt, its object, and the reason.
         message: String,
     },
-    /// With `-once`: what is left waits for something outside: exit status 1.
+    /// With `-once`: the remaining intents wait for an external condition: exit status 1.
     #[error("{code} {message}")]
     Hindered {
         /// The stable code.
         code: Code,
-        /// How much waits, and for what.
+        /// The number of waiting intents, and the condition.
         message: String,
     },
     /// State could not be read or written: exit status 3.
@@ -27,15 +27,15 @@ pub enum Failure {
     State {
         /// The stable code.
         code: Code,
-        /// What was attempted, on what, why it failed.
+        /// The attempt, its object, and the reason.
         message: String,
     },
-    /// The store or its directory was taken away: exit status 3.
+    /// The store or its directory was removed: exit status 3.
     #[error("{} {message}", Code::StoreDamaged)]
     StateGone {
-        /// What was taken away, and what became of it.
+        /// The removed part, and the result of its restoration.
         message: String,
-        /// Whether it was put back.
+        /// Whether it was restored.
         back: bool,
     },
 }
@@ -62,7 +62,7 @@ impl Failure {
         }
     }
 
-    /// What to do about it.
+    /// The remedy.
     pub fn remedy(&self) -> &'static str {
         match self {
             Failure::StateGone { back: true, .. } => {

@@ -1,4 +1,4 @@
-//! What a life stands on: the directories with their lock, and the store, opened in the order in which one vouches for the next.
+//! The basis of a life: the directories with their lock, and the store, opened in an order in which each vouches for the next.
 
 use super::failure::Failure;
 use super::kept::Kept;
@@ -10,21 +10,21 @@ use crate::store::Store;
 use conductor_core::Code;
 use std::sync::Arc;
 
-/// Everything of a handoff directory that is open for as long as a life lasts.
+/// The open resources of a handoff directory during one life.
 pub(super) struct Ground {
     pub(super) places: Handoff,
-    /// The file system it is on.
+    /// The file system of the directory.
     pub(super) device: u64,
     pub(super) state: StateFiles,
     pub(super) store: Arc<Store>,
     pub(super) kept: Kept,
     pub(super) ledger: RunLedger,
-    /// What the last daemon left running.
+    /// The run ledger of the last daemon.
     pub(super) last: LastRuns,
 }
 
 impl Ground {
-    /// Opens it, for a first life or for one after the directory was gone from the file system `began_on`.
+    /// Opens the resources, for a first life or for one after the directory was missing from the file system `began_on`.
     pub(super) fn open(config: &Config, began_on: Option<u64>) -> Result<Self, Failure> {
         let places = match began_on {
             None => Handoff::open(config)?,

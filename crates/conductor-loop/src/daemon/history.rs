@@ -1,4 +1,4 @@
-//! What stays with an outcome for whoever asks later: when it was taken, each start of porch, what was printed, what changed.
+//! The history kept with an outcome for later questions: its taking, each start of porch, the output, the change.
 
 use conductor_core::limits::{DIFF_KEPT_MAX, OUTPUT_KEPT_MAX};
 use conductor_core::outcome::{Capture, Run};
@@ -6,7 +6,7 @@ use conductor_core::record::{Claim, History, RunRecord};
 use conductor_core::scrub;
 use jiff::{SignedDuration, Timestamp};
 
-/// One run that has ended now.
+/// The record of a run that has just ended.
 pub(super) fn run_record(attempt: u32, run: &Run) -> RunRecord {
     let took = SignedDuration::try_from(run.duration).unwrap_or_default();
     RunRecord {
@@ -45,7 +45,7 @@ pub(super) fn of_refused(uid: u32) -> Box<History> {
     })
 }
 
-/// The beginning of one stream: half of what is kept.
+/// The beginning of one stream: half of the kept output.
 fn part(capture: &Capture) -> String {
     let head = capture.head.get(..OUTPUT_KEPT_MAX).unwrap_or(&capture.head);
     let mut text = scrub::cut(scrub::block(head), OUTPUT_KEPT_MAX / 2);

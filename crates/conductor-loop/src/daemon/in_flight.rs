@@ -1,6 +1,6 @@
-//! What the daemon knows of each unfinished intent in memory: one map from its number to the state in which it is, each with
-//! exactly what that state needs. The desk decides about the same intents; what it asks for is held against the state here, and
-//! what does not fit is a defect of ours.
+//! The daemon's knowledge of each unfinished intent in memory: one map from its number to its state, each with exactly
+//! the data of that state. The desk decides about the same intents; its effects are checked against the state here, and a
+//! mismatch is a defect of the daemon.
 
 use crate::clerk::Source;
 use crate::payload::Payload;
@@ -15,28 +15,28 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Intent {
     pub(super) claim: Arc<Claim>,
-    /// Where its run writes.
+    /// The place that its run writes.
     pub(super) place: Place,
     /// The runs that ended.
     pub(super) runs: Vec<RunRecord>,
 }
 
-/// Where one unfinished intent is.
+/// The state of one unfinished intent.
 #[derive(Debug)]
 pub(super) enum InFlight {
-    /// Its claim is on the way to the disk.
+    /// Its claim is being written.
     Claiming { intent: Intent, bytes: Payload },
     /// Its claim is durable, and it waits for its turn.
     Waiting { intent: Intent, bytes: Bytes },
-    /// A worker has it in hand, with its bytes.
+    /// A worker holds it, with its bytes.
     Handed { intent: Intent, attempt: u32 },
     /// porch was started for it.
     Running { intent: Intent, attempt: u32, since: jiff::Timestamp },
-    /// Its run has ended, or its start did not come about; the desk decides in the same turn what follows.
+    /// Its run has ended, or its start did not happen; the desk decides in the same turn.
     Ended { intent: Intent, bytes: Bytes, run: Arc<Run>, staged_in: Option<u16> },
-    /// Its outcome is on the way to the disk. Without a claim: it was refused, or given up at the start.
+    /// Its outcome is being written. Without a claim: it was refused, or given up at the start.
     Recording { outcome: Box<Outcome>, claim: Option<Arc<Claim>> },
-    /// The clerk publishes again what an earlier daemon had decided.
+    /// The clerk publishes an earlier daemon's outcome again.
     Republishing,
 }
 
@@ -87,7 +87,7 @@ impl InFlight {
     }
 }
 
-/// What is asked of an intent does not fit the state in which it is.
+/// A request that the state of the intent does not permit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("intent {seq} is to be {wanted}, and is {found}")]
 pub(super) struct Mismatch {
@@ -96,7 +96,7 @@ pub(super) struct Mismatch {
     found: &'static str,
 }
 
-/// A run that ended, or a start that did not come about.
+/// The end of a run, or of a start that did not happen.
 #[derive(Debug)]
 pub(super) struct End {
     pub(super) claim: Arc<Claim>,
@@ -109,9 +109,9 @@ pub(super) struct End {
 #[derive(Debug)]
 pub(super) struct Decided {
     pub(super) intent: Intent,
-    /// The last run; none when nothing ran.
+    /// The last run; `None` if nothing ran.
     pub(super) run: Option<Arc<Run>>,
-    /// What is archived.
+    /// The source of the archived file.
     pub(super) source: Source,
 }
 
@@ -132,12 +132,12 @@ impl Flights {
         self.by_seq.values().any(recording)
     }
 
-    /// When the oldest intent was taken that waits.
+    /// The time at which the oldest waiting intent was taken.
     pub(super) fn oldest_waiting(&self) -> Option<jiff::Timestamp> {
         self.by_seq.values().find(|one| one.waits())?.claim().map(|claim| claim.taken_at)
     }
 
-    /// A new one.
+    /// Adds an intent.
     pub(super) fn enter(&mut self, seq: u64, new: InFlight) -> Result<(), Mismatch> {
         if let Some(there) = self.by_seq.get(&seq) {
             return Err(Mismatch { seq, wanted: new.name(), found: there.name() });
@@ -146,7 +146,7 @@ impl Flights {
         Ok(())
     }
 
-    /// Takes one out for a change that its state must allow, or gives it back.
+    /// Removes an intent for a change that its state must permit; otherwise puts it back.
     fn take<T>(
         &mut self,
         seq: u64,
@@ -163,7 +163,7 @@ impl Flights {
         })
     }
 
-    /// What goes into the store with its claim.
+    /// The claim and its bytes, for the store.
     pub(super) fn to_claim(&self, seq: u64) -> Result<(Claim, Payload), Mismatch> {
         match self.by_seq.get(&seq) {
             Some(InFlight::Claiming { intent, bytes }) => Ok(((*intent.claim).clone(), bytes.clone())),
@@ -173,7 +173,7 @@ impl Flights {
         }
     }
 
-    /// The claim is durable: the bytes stay in memory only while there is room for what waits.
+    /// The claim is durable: the bytes stay in memory only while there is room for waiting intents.
     pub(super) fn claimed(&mut self, seq: u64) -> Result<(), Mismatch> {
         let waiting = self.take(seq, "claimed", |one| match one {
             InFlight::Claiming { intent, bytes } => {
@@ -185,7 +185,7 @@ impl Flights {
         self.enter(seq, waiting)
     }
 
-    /// Nothing of it stays but its number, which the desk has.
+    /// Removes the intent; the desk keeps its number.
     pub(super) fn park(&mut self, seq: u64) -> Result<(), Mismatch> {
         self.take(seq, "parked", |one| match one {
             InFlight::Waiting { .. } => Ok(()),
@@ -203,7 +203,7 @@ impl Flights {
         Ok(Job { seq, attempt, slot, place, claim, bytes })
     }
 
-    /// porch was started. Gives the claim and which start it is.
+    /// porch was started. Returns the claim and the number of the start.
     pub(super) fn began(&mut self, seq: u64) -> Result<(Arc<Claim>, u32), Mismatch> {
         let (intent, attempt) = self.take(seq, "running", |one| match one {
             InFlight::Handed { intent, attempt } => Ok((intent, attempt)),
@@ -214,7 +214,7 @@ impl Flights {
         Ok((claim, attempt))
     }
 
-    /// A run ended, or its start did not come about.
+    /// A run ended, or its start did not happen.
     pub(super) fn ended(&mut self, ended: Ended) -> Result<End, Mismatch> {
         let Ended { job, run, staged } = ended;
         let (mut intent, began) = self.take(job.seq, "at its end", |one| match one {
@@ -232,7 +232,7 @@ impl Flights {
         Ok(End { claim, run, began })
     }
 
-    /// It waits for its next start. Gives the run that ended, which is not kept: many may wait.
+    /// Makes the intent wait for its next start. Returns the ended run, which is not kept: many may wait.
     pub(super) fn wait_again(&mut self, seq: u64) -> Result<(Arc<Claim>, Arc<Run>), Mismatch> {
         let (intent, bytes, run) = self.take(seq, "tried again", |one| match one {
             InFlight::Ended { intent, bytes, run, .. } => Ok((intent, bytes, run)),
@@ -243,7 +243,7 @@ impl Flights {
         Ok((claim, run))
     }
 
-    /// It was interrupted and stays claimed in the store.
+    /// Removes an interrupted intent, which stays claimed in the store.
     pub(super) fn leave(&mut self, seq: u64) -> Result<Arc<Claim>, Mismatch> {
         self.take(seq, "left", |one| match one {
             InFlight::Ended { intent, .. } => Ok(intent.claim),
@@ -251,7 +251,7 @@ impl Flights {
         })
     }
 
-    /// Its outcome is decided. It is nowhere until that enters as [`InFlight::Recording`].
+    /// Removes an intent whose outcome is decided; it is absent until it enters as [`InFlight::Recording`].
     pub(super) fn decide(&mut self, seq: u64) -> Result<Decided, Mismatch> {
         let from = |bytes| match bytes {
             Bytes::Held(bytes) => Source::Bytes(bytes),
@@ -267,7 +267,7 @@ impl Flights {
         })
     }
 
-    /// Its outcome is durable and its files are made.
+    /// Removes an intent whose outcome is durable and whose files are made.
     pub(super) fn filed(&mut self, seq: u64) -> Result<Box<Outcome>, Mismatch> {
         self.take(seq, "filed", |one| match one {
             InFlight::Recording { outcome, .. } => Ok(outcome),
@@ -275,7 +275,7 @@ impl Flights {
         })
     }
 
-    /// The files of an earlier daemon's outcome are made again.
+    /// Removes an intent of an earlier daemon whose files are made again.
     pub(super) fn filed_again(&mut self, seq: u64) -> Result<(), Mismatch> {
         self.take(seq, "filed again", |one| match one {
             InFlight::Republishing => Ok(()),
@@ -343,7 +343,7 @@ mod tests {
         let (claim, bytes) = flights.to_claim(1).unwrap();
         assert_eq!((claim.seq, &*bytes), (1, &b"{}"[..]));
         flights.claimed(1).unwrap();
-        // A start that does not come about leaves no run, one that asks for another does.
+        // A start that does not happen leaves no run; one that requests a retry does.
         for (attempt, ending, runs) in [(1, Ending::NoSpace, 0), (1, Ending::Exited(75), 1)] {
             let job = flights.hand_out(1, attempt, 3).unwrap();
             assert!(matches!(&job.bytes, Bytes::Held(bytes) if **bytes == b"{}"[..]));

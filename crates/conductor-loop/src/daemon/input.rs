@@ -14,7 +14,7 @@ pub(super) enum Input {
     Place(Box<PlaceFound>),
     /// A signal that stops the daemon.
     Stop(i32),
-    /// The configuration is to be read again.
+    /// A request to read the configuration again.
     Reload,
     Asked(Box<Ask>),
 }

@@ -1,4 +1,4 @@
-//! Notices that the state is taken away while the daemon runs: what is recorded in a file without a name is gone with the process.
+//! Notices that the state is removed while the daemon runs: records in a file without a name are lost with the process.
 
 use super::life::{Life, Stopping};
 use crate::config::Config;
@@ -14,34 +14,34 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What is looked at.
+/// The parts that are checked.
 pub(super) struct Kept {
     handoff_path: PathBuf,
     handoff: Arc<Dir>,
     private: Arc<Dir>,
     state: Arc<Dir>,
-    /// The state directory's path, where it is not within the handoff directory.
+    /// The state directory's path, if it is outside the handoff directory.
     elsewhere: Option<PathBuf>,
     store: Arc<Store>,
-    /// Whether the last look found something missing: a directory that is being removed as a whole is told by that.
+    /// Whether the last check found a part missing: so a directory that is being removed as a whole is reported as such.
     missed: bool,
 }
 
-/// What is gone.
+/// The missing part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Gone {
     /// The whole handoff directory: its path leads elsewhere or nowhere.
     Handoff,
-    /// The state, in words.
+    /// The state; the text says which part.
     State(String),
 }
 
-/// Where the state is not any more.
+/// The finding at the state's path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lost {
-    /// There is nothing.
+    /// There is no entry.
     Removed,
-    /// There is something else.
+    /// There is another entry.
     Replaced,
 }
 
@@ -59,7 +59,7 @@ impl Kept {
         }
     }
 
-    /// What is gone, once two looks in a row have found it so.
+    /// The missing part, once two checks in a row have found it missing.
     pub(super) fn look(&mut self) -> Option<Gone> {
         if compare(Meta::of_path(&self.handoff_path), &self.handoff).is_some() {
             return Some(Gone::Handoff);
@@ -88,13 +88,13 @@ impl Kept {
         let how = match self.store.place() {
             Ok(Place::Empty) => Lost::Removed,
             Ok(Place::Other) => Lost::Replaced,
-            // What cannot be looked at is not known to be gone.
+            // A part that cannot be checked is not known to be missing.
             Ok(Place::Own) | Err(_) => return None,
         };
         Some((format!("{shown}/{}", store::FILE), how))
     }
 
-    /// Puts the store back under its name from the open file, where nothing else has taken that. Nobody may write into it any more.
+    /// Restores the store under its name from the open file, if the name is free. No other write may follow.
     pub(super) fn put_back(&self) -> Result<String, StoreError> {
         let private = place(&self.handoff, PRIVATE, &self.private)?;
         let private = private.as_ref().unwrap_or(&self.private);
@@ -120,7 +120,7 @@ impl Kept {
     }
 }
 
-/// The directory `name` made again where it is missing; none where it is the one that is open.
+/// Makes the directory `name` again if it is missing; `None` if it is the open one.
 fn place(parent: &Dir, name: &str, open: &Dir) -> Result<Option<Dir>, StoreError> {
     match compare(parent.stat(name), open) {
         None => Ok(None),
@@ -130,7 +130,7 @@ fn place(parent: &Dir, name: &str, open: &Dir) -> Result<Option<Dir>, StoreError
 }
 
 impl Life<'_> {
-    /// The handoff directory is not there any more.
+    /// Handles the loss of the handoff directory.
     pub(super) fn on_gone(&mut self, reason: &str) {
         if !self.gone {
             self.observe(PlaceFact::HandoffGone { reason });
@@ -140,7 +140,8 @@ impl Life<'_> {
         }
     }
 
-    /// What is recorded in a store without a name would be gone with the process: it ends, after what runs, and puts it back.
+    /// Checks the state: records in a store without a name would be lost with the process, so it ends after the current
+    /// runs and restores the store.
     pub(super) fn look_after_state(&mut self, now: Duration, config: &Config) {
         if self.gone || self.state_gone.is_some() {
             return;

@@ -40,20 +40,20 @@ use std::time::Duration;
 const INPUTS_AT_ONCE: usize = 1_024;
 const RETENTION_EVERY: Duration = Duration::from_hours(1);
 pub(super) const SPACE_CHECK: Duration = Duration::from_secs(1);
-/// How long bytes that could not be read back are a reason for not being ready, if nobody tries again.
+/// How long unreadable bytes are a reason for not being ready, if no run tries them again.
 const UNREAD_TOLD: Duration = Duration::from_secs(10);
-/// Below this much free space nothing new is taken: what is in flight needs room for its records and files.
+/// Below this much free space no new file is taken: intents in flight need room for their records and files.
 pub const FREE_BYTES_MIN: u64 = 4 << 20;
-/// And fewer inodes.
+/// The minimum of free inodes.
 pub const FREE_INODES_MIN: u64 = 64;
 
-/// How a life ends.
+/// The end of a life.
 pub(super) enum End {
-    /// Backlog done or stopped by a signal.
+    /// The backlog is finished, or a signal stopped the daemon.
     Finished,
-    /// The handoff directory is gone; another life may begin when it is back.
+    /// The handoff directory is missing; another life may begin when it is back.
     HandoffGone,
-    /// With `-once`: what is left waits for something outside.
+    /// With `-once`: the remaining intents wait for an external condition.
     Hindered(Code, String),
 }
 
@@ -61,7 +61,7 @@ pub(super) struct Life<'l> {
     receiver: &'l Receiver<Input>,
     progress: &'l Progress,
     pub(super) desk: Desk,
-    /// What the daemon knows of the intents that the desk decides about.
+    /// The daemon's knowledge of the intents that the desk decides about.
     pub(super) in_flight: Flights,
     pub(super) executor: Executor,
     pub(super) outcomes: Outcomes,
@@ -69,41 +69,41 @@ pub(super) struct Life<'l> {
     workers: usize,
     /// Targets that an operator holds.
     pub(super) held: BTreeMap<TargetKey, Held>,
-    /// The local socket; none where it cannot be made.
+    /// The local socket; `None` if it cannot be made.
     _control: Option<Control>,
-    /// What the intake keeps back.
+    /// The entries that the intake holds back.
     pub(super) book: Arc<Book>,
     pub(super) places: Handoff,
-    /// The file system it is on.
+    /// The file system of the handoff directory.
     pub(super) device: u64,
     pub(super) kept: Kept,
     pub(super) board: Arc<Board>,
-    /// Why it is not ready.
+    /// The reasons for not being ready.
     pub(super) reasons: Reasons,
     pub(super) surroundings: Surroundings,
     _lookout: Lookout,
-    /// When something was last done, for a run that is to end.
+    /// The time of the last progress, for a run with an end.
     pub(super) progress_at: Duration,
     pub(super) stopping: Option<Stopping>,
     pub(super) gone: bool,
-    /// What of the state was taken away, once that is known.
+    /// The missing part of the state, once that is known.
     pub(super) state_gone: Option<String>,
     pub(super) fatal: Option<(Code, String)>,
     pub(super) next_retention: Duration,
     next_space_check: Duration,
     clerk_waits_for_space: bool,
     state: StateFiles,
-    /// Where there is too little room.
+    /// The place that has too little space.
     pub(super) full_at: Option<PathBuf>,
-    /// Numbers of intents whose bytes could not be read back, and when that was last tried.
+    /// Numbers of intents whose bytes could not be read back, and the time of the last try.
     pub(super) unread: BTreeMap<u64, Duration>,
     pub(super) no_space: NoSpace,
-    /// Why events do not work; none: they do.
+    /// Why events do not work; `None`: they work.
     pub(super) no_events: Option<String>,
 }
 
 pub(super) struct Stopping {
-    /// When running porches are told to end.
+    /// The time at which running porches are sent TERM.
     pub(super) terminate_at: Duration,
     pub(super) told: bool,
     pub(super) signals: u32,
@@ -188,7 +188,7 @@ impl<'l> Life<'l> {
         );
     }
 
-    /// Whether events work here, before anybody is told that we are ready.
+    /// Learns whether events work here, before readiness is reported.
     fn learn_of_events(&mut self) {
         self.board.metrics.set_events(true);
         if self.places.dirs.handoff.is_network_file_system() {
@@ -200,7 +200,7 @@ impl<'l> Life<'l> {
         }
     }
 
-    /// Brings what recovery found onto the desk, then lets it begin.
+    /// Passes the findings of recovery to the desk, then starts it.
     pub(super) fn take_over(&mut self, recovered: super::recover::Recovered) {
         let to_publish = recovered.again.len() + recovered.given_up.len();
         let parked: usize = recovered.parked.values().map(Vec::len).sum();
@@ -280,7 +280,7 @@ impl<'l> Life<'l> {
 
     fn show(&self, now: Duration) {
         self.board.turn(now);
-        // What is next in a worker's hand waits.
+        // An intent held next by a worker still waits.
         let running = self.desk.running();
         self.board.metrics.set_load(
             running,
@@ -296,7 +296,7 @@ impl<'l> Life<'l> {
         wake.saturating_sub(now)
     }
 
-    /// What is due by the clock alone.
+    /// Does all work that is due by the clock.
     fn keep_time(&mut self, now: Duration, config: &Config) {
         if now >= self.next_retention {
             self.next_retention = now + RETENTION_EVERY;
@@ -305,10 +305,11 @@ impl<'l> Life<'l> {
         if now >= self.next_space_check {
             self.next_space_check = now + SPACE_CHECK;
             self.full_at = self.look_for_space();
-            // A quota, or blocks kept for root, show only in a write that fails.
+            // A quota, or blocks reserved for root, show only in a failed write.
             let full = self.full_at.is_some() || self.clerk_waits_for_space || self.no_space.holds(now);
             self.set_not_ready(NotReady::DiskFull, full);
-            // One whose start is not tried any more, because its target is held, tells nothing about the store of today.
+            // An intent whose start is no longer tried, because its target is held, says nothing about the store's
+            // current state.
             self.unread.retain(|_, tried| now.saturating_sub(*tried) < UNREAD_TOLD);
             self.set_not_ready(NotReady::StoreUnreadable, !self.unread.is_empty());
             self.look_around();
@@ -327,7 +328,7 @@ impl<'l> Life<'l> {
         }
     }
 
-    /// The first place that has less room than what is in flight may need.
+    /// The first place with less space than the intents in flight may need.
     fn look_for_space(&self) -> Option<PathBuf> {
         let lacks = |dir: &Dir| {
             dir.free_space().is_ok_and(|(bytes, inodes)| bytes < FREE_BYTES_MIN || inodes < FREE_INODES_MIN)
@@ -339,16 +340,16 @@ impl<'l> Life<'l> {
         places.into_iter().find(|(_, dir)| lacks(dir)).map(|(path, _)| path.clone())
     }
 
-    /// Whether it is over, and how.
+    /// The end of the life, if it is over.
     fn end(&mut self, once: bool) -> Option<End> {
         let idle = self.desk.handed_out() == 0;
         let settled = idle && !self.in_flight.any_recording();
-        // Outcomes that cannot be written are not waited for: the next start has them again.
+        // Outcomes that cannot be written are not waited for: the next start writes them.
         let hopeless =
             |stop: &Stopping| stop.signals > 1 || (stop.told && self.reasons.contains(NotReady::DiskFull));
         let impatient = idle && self.stopping.as_ref().is_some_and(hopeless);
         if self.fatal.is_some() && self.gone {
-            // What was in flight went with the directory.
+            // The intents in flight were lost with the directory.
             return Some(End::HandoffGone);
         }
         if self.fatal.is_some() || (self.stopping.is_some() && (settled || impatient)) {
@@ -366,16 +367,16 @@ impl<'l> Life<'l> {
         settled.then(|| self.hindered()).flatten()
     }
 
-    /// Ends all threads in the order in which they feed each other.
+    /// Ends all threads, each before the one that it feeds.
     fn close(mut self, end: End) -> Result<End, Failure> {
         self.executor.intake.stop();
         self.executor.stop_runs(if self.fatal.is_some() { Stop::Kill } else { Stop::No });
         self.executor.clerk.send(ToClerk::NotReady(NotReady::Stopped.into()));
-        // Nobody is left to wait for space: what is not durable now is done again by the next start.
+        // No thread is left to wait for space: the next start repeats anything not durable now.
         self.executor.clerk.abandon();
         self.executor.runner.join();
         self.executor.clerk.stop();
-        // Answers, and a wish to stop, that came after the last turn of the loop.
+        // Answers, and a request to stop, that came after the last turn of the loop.
         let mut told_to_stop = false;
         for input in self.receiver.try_iter() {
             match input {

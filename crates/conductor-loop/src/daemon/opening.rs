@@ -15,8 +15,9 @@ use std::time::{Duration, Instant};
 /// How long a start waits for a command that has the store open; each has it for as long as one answer takes.
 const SOMEBODY_LOOKS: Duration = Duration::from_secs(10);
 
-/// Opens the store for the daemon, held against all that shows how far it had come. Never empty in place of one that was there:
-/// a new one is made only where nothing says that there was one, and begins behind every number that was used.
+/// Opens the store for the daemon, checked against all evidence of its extent. An existing store is never replaced by
+/// an empty one: a new one is made only if there is no evidence of an earlier one, and numbers from the highest used
+/// number on.
 pub(super) fn open_store(state: &StateFiles, places: &Handoff, last: &LastRuns) -> Result<Store, Failure> {
     let exists = state.dir.has(store::FILE).map_err(|error| Unusable::setting_up(&state.path, &error))?;
     if !exists && matches!(state.head, HeadFile::Unknown) {
@@ -39,21 +40,21 @@ pub(super) fn open_store(state: &StateFiles, places: &Handoff, last: &LastRuns) 
     Ok(store)
 }
 
-/// A new store, behind everything that is shown.
+/// A new store that numbers from the given extent on.
 fn make_store(state: &StateFiles, shown: &Extent) -> Result<Store, StoreError> {
     let draft = Store::draft(Arc::clone(&state.dir))?;
     draft.write(|batch| batch.raise_to(shown))?;
     draft.complete()
 }
 
-/// The store that is there, if it lacks nothing that is shown.
+/// The existing store, if it has everything in the evidence.
 pub fn existing_store(state: &StateFiles, handoff: &Dir, last: &LastRuns) -> Result<Store, StoreError> {
     let candidate = wait_for_store(state)?;
     evidence::hold(candidate.store(), &state.head, handoff, last)?;
     candidate.believe()
 }
 
-/// Looks at the store as a start would, and changes nothing.
+/// Opens the store for reading as a start would check it, and changes nothing.
 pub fn look_at_store(state: &StateFiles, handoff: &Dir) -> Result<Store, StoreError> {
     let store = Store::look(&state.dir)?;
     evidence::hold(&store, &state.head, handoff, &LastRuns { this_boot: false, lines: Vec::new() })?;
@@ -64,7 +65,7 @@ fn take_over_go_state(state: &StateFiles, store: &Store, handoff: &Dir) -> Resul
     let HeadFile::Go(text) = &state.head else { return Ok(()) };
     let count = store::import(store, jiff::Timestamp::now(), &mut text.as_slice());
     let imported = count.map_err(|error| failure(state, &error))?.imported;
-    // Under a name that nothing has: an earlier one may be the only copy of another memory.
+    // Under a free name: an earlier file may be the only copy of other outcomes.
     let kept = handoff.move_aside(HEAD, &format!("{HEAD}.imported"));
     let kept = kept.map_err(|error| Unusable::setting_up(Path::new(HEAD), &error))?;
     tracing::info!(imported, kept_as = kept, "took over the state file of the Go version");
@@ -75,13 +76,13 @@ fn failure(state: &StateFiles, error: &StoreError) -> Failure {
     Failure::set_up(error.code(), format!("{}: {error}", state.path.display()))
 }
 
-/// A command that looks while no daemon runs has the store open for a moment: that is no reason not to start.
+/// Waits for the store: a command without a daemon has it open for a moment, which is no reason not to start.
 fn wait_for_store(state: &StateFiles) -> Result<Candidate, StoreError> {
     let until = Instant::now() + SOMEBODY_LOOKS;
     loop {
         match Store::examine(Arc::clone(&state.dir), Behind::Refused) {
             Err(StoreError::Busy) if Instant::now() < until => {
-                std::thread::sleep(Duration::from_millis(5)); // Nothing announces that it is closed.
+                std::thread::sleep(Duration::from_millis(5)); // The closing is not announced.
             }
             other => return other,
         }

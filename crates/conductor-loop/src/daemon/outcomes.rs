@@ -1,4 +1,4 @@
-//! The outcome of an intent that was decided: refused when it was judged, or at the end of its runs.
+//! Builds the outcome of a decided intent: refused at its judgement, or at the end of its runs.
 
 use super::in_flight::{Decided, Intent};
 use super::{error_log, history};
@@ -13,17 +13,17 @@ use conductor_core::stage::Final;
 use conductor_core::units::format_duration;
 use std::time::Duration;
 
-/// What every outcome of this daemon says, and how the others are made.
+/// The fields common to all outcomes of this daemon.
 pub(super) struct Outcomes {
     pub(super) mode: Mode,
     pub(super) porch_path: String,
 }
 
-/// What the desk decided about an intent.
+/// The desk's decision about an intent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ruling {
     pub(super) outcome: Final,
-    /// Starts of porch in all.
+    /// Total starts of porch.
     pub(super) attempts: u32,
     /// For a duplicate: the success it repeats.
     pub(super) duplicate_of: Option<u64>,
@@ -38,7 +38,7 @@ impl Outcomes {
         }
     }
 
-    /// Of a file that was judged; none when it was accepted.
+    /// The outcome of a refused file; `None` if it was accepted.
     pub(super) fn of_refusal(&self, judged: Judged) -> Option<Publication> {
         let Judged { taken, name, meta, verdict } = judged;
         let Verdict::Refused { refusal, bytes, correlation_id } = verdict else { return None };
@@ -60,7 +60,7 @@ impl Outcomes {
         Some(Publication { outcome, source, report, taken, kind: PublicationKind::First })
     }
 
-    /// Of an intent with a durable claim.
+    /// The outcome of an intent with a durable claim.
     pub(super) fn of_ruling(&self, decided: Decided, ruling: Ruling) -> Publication {
         let Decided { intent: Intent { claim, runs, .. }, run, source } = decided;
         let (run, Ruling { outcome, attempts, duplicate_of }) = (run.as_deref(), ruling);
@@ -78,7 +78,7 @@ impl Outcomes {
             duplicate_of,
             key: Some(claim.key.clone()),
             history: Some(history::of_claim(&claim, runs, run)),
-            // The file that ran: a program may have come back elsewhere.
+            // The program that ran: it may have come back at another path.
             porch_path: run
                 .and_then(|run| run.command.first().cloned())
                 .unwrap_or_else(|| self.porch_path.clone()),
@@ -97,7 +97,7 @@ fn message(ruling: Ruling, run: Option<&Run>) -> String {
             ruling.duplicate_of.unwrap_or(0)
         ),
         (Final::Success, Some(run)) => {
-            // Milliseconds are enough for people; the exact value is in duration_ms.
+            // Milliseconds are precise enough for people; the exact value is in `duration_ms`.
             let rounded = Duration::from_millis(u64::try_from(run.duration.as_millis()).unwrap_or(0).max(1));
             format!("Processed by worker {} in {}", run.worker, format_duration(rounded))
         }
@@ -110,7 +110,7 @@ fn message(ruling: Ruling, run: Option<&Run>) -> String {
     scrub::shown(&text, MESSAGE_MAX)
 }
 
-/// The first line of standard error that says something.
+/// The first line of standard error with text.
 fn first_line(stderr: &[u8]) -> Option<String> {
     let text = scrub::block(stderr);
     text.lines().map(str::trim).find(|line| !line.is_empty()).map(|line| scrub::line(line, 200))

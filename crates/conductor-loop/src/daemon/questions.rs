@@ -1,5 +1,5 @@
-//! Answers while the daemon runs. Questions come on other threads (local socket, endpoints); what only the loop knows is asked
-//! of it as one more input, the rest is read from the store beside it.
+//! Answers questions while the daemon runs. They come on other threads (local socket, endpoints); the loop's own
+//! knowledge is requested as one more input, the rest is read from the store beside it.
 
 use super::board::Board;
 use super::input::Input;
@@ -18,21 +18,21 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-/// How long the loop may take to answer; it answers between two inputs, so this is far above what it needs.
+/// The time limit of the loop's answer; it answers between two inputs, so this is far above what it needs.
 const LOOP_PATIENCE: Duration = Duration::from_secs(2);
-/// How often somebody who waits for the loop looks whether it has ended.
+/// How often a thread that waits for the loop checks whether the loop has ended.
 const LOOK_UP: Duration = Duration::from_millis(50);
-/// How long a hold may take to become durable.
+/// The time limit for a hold to become durable.
 const DURABLE_PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often it is looked whether somebody still reads the store of a life that ended.
+/// The interval at which readers of an ended life's store are looked for.
 const STILL_READING: Duration = Duration::from_millis(2);
 
 /// What the loop is asked. Each question carries the way of its own answer.
 pub(super) enum Ask {
-    /// How much is where.
+    /// The numbers of intents in each state.
     Load(Reply<Load>),
-    /// Unfinished intents that a selection takes.
+    /// Unfinished intents of a selection.
     Rows(Selection, Reply<Vec<Row>>),
     /// One unfinished intent.
     Find(Subject, Reply<Option<Found>>),
@@ -40,9 +40,9 @@ pub(super) enum Ask {
     IsHeld(String, Reply<bool>),
     /// Hold a target.
     Hold(Held, Reply<Result<Durable, Refused>>),
-    /// Release one.
+    /// Release a target.
     Release(TargetKey, Reply<Result<Durable, Refused>>),
-    /// Remove what was decided before.
+    /// Remove outcomes decided before this.
     Purge(jiff::Timestamp, Reply<()>),
 }
 
@@ -65,7 +65,7 @@ impl Durable {
     }
 }
 
-/// How much is where.
+/// The numbers of intents in each state.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Load {
     pub(super) no_events: Option<String>,
@@ -77,7 +77,7 @@ pub(super) struct Load {
     pub(super) held: Vec<Held>,
 }
 
-/// What is true as long as one life lasts.
+/// The values of one life.
 pub(super) struct Current {
     pub(super) store: Arc<Store>,
     pub(super) handoff: Arc<Dir>,
@@ -85,17 +85,17 @@ pub(super) struct Current {
     pub(super) facts: StatusReport,
 }
 
-/// Who asks.
+/// The origin of a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asker {
-    /// Somebody over the network: he looks, and changes nothing.
+    /// A client over the network: it may look, but change nothing.
     Network,
-    /// This user of the machine, as the kernel says.
+    /// This user of the machine, attested by the kernel.
     User(u32),
 }
 
 impl Asker {
-    /// The user, where only a user of the machine may ask.
+    /// The user id; a question over the network is refused.
     fn user(self) -> Result<u32, Refused> {
         match self {
             Self::User(uid) => Ok(uid),
@@ -107,7 +107,7 @@ impl Asker {
     }
 }
 
-/// Who is asked.
+/// Answers questions from all threads.
 pub(super) struct Questions {
     inputs: Sender<Input>,
     board: Arc<Board>,
@@ -119,13 +119,13 @@ impl Questions {
         Self { inputs, board, current: RwLock::new(None) }
     }
 
-    /// A life begins, or has ended: then nobody reads its store any more when this returns.
+    /// Sets the current life, at its beginning or end; on return no thread reads the store of the last one.
     pub(super) fn set_current(&self, current: Option<Current>) {
         let mut place = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let last = std::mem::replace(&mut *place, current.map(Arc::new));
         drop(place);
         while last.as_ref().is_some_and(|last| Arc::strong_count(last) > 1) {
-            std::thread::sleep(STILL_READING); // Readers announce nothing; each has its own limit.
+            std::thread::sleep(STILL_READING); // Readers announce nothing; each has its own time limit.
         }
     }
 
@@ -138,7 +138,7 @@ impl Questions {
         observe(&self.board, fact);
     }
 
-    /// The answer to a question of this asker, who may stop to want it.
+    /// Answers a question of this asker, until `is_wanted` is false.
     pub(super) fn answer(&self, question: Question, asker: Asker, is_wanted: &dyn Fn() -> bool) -> Answer {
         self.try_answer(question, asker, is_wanted).unwrap_or_else(Answer::Refused)
     }
@@ -182,7 +182,7 @@ impl Questions {
         told.ok_or_else(|| busy("the daemon's loop did not answer in time"))
     }
 
-    /// What the loop tells in time; nothing as soon as the loop has ended.
+    /// The loop's answer within the time limit; `None` as soon as the loop has ended.
     fn answered<T>(&self, answer: &Receiver<T>) -> Option<T> {
         let until = Instant::now() + LOOP_PATIENCE;
         loop {
@@ -222,7 +222,7 @@ impl Questions {
         })
     }
 
-    /// `NAMESPACE/TARGET` of what an operator wrote: as it stands, or the one known target of that name.
+    /// `NAMESPACE/TARGET` for an operator's word: as written, or the one known target of that name.
     fn target(&self, current: &Current, text: &str) -> Result<TargetKey, Refused> {
         if let Ok(key) = text.parse() {
             return Ok(key);
@@ -295,7 +295,7 @@ impl View for Questions {
     }
 
     fn metrics(&self) -> String {
-        // A loop that does not answer is seen in the other metrics.
+        // A loop that does not answer shows in the other metrics.
         if let Ok(load) = self.load() {
             self.board.metrics.set_asked(load.oldest_waiting, load.held.len());
         }

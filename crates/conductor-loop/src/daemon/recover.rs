@@ -1,7 +1,7 @@
-//! What a start does with what an earlier daemon left, by the table in `conductor_core::stage`. Nothing here is lost
-//! when it is interrupted: every step leaves a state that the same table covers. All that the store has of unfinished intents is
-//! read and held against its digests before anything is changed; nothing of it stays in memory but names and numbers. A file is
-//! removed as one that the store has only when its content says so.
+//! Recovery: the actions of a start on an earlier daemon's work, by the table in `conductor_core::stage`. An interruption
+//! loses nothing: every step leaves a state that the same table covers. All unfinished intents in the store are read and
+//! checked against their digests before any change; only names and numbers stay in memory. A file is removed as a copy of
+//! the store's only if its content is the same.
 
 use super::failure::Failure;
 use super::{error_log, history};
@@ -21,7 +21,7 @@ use conductor_os::dir::Kind;
 use std::collections::{HashMap, HashSet};
 use std::io;
 
-/// What recovery found to do.
+/// The work found by recovery.
 #[derive(Default)]
 pub(super) struct Recovered {
     /// Outcomes to publish again, in order of taking.
@@ -30,7 +30,7 @@ pub(super) struct Recovered {
     pub(super) given_up: Vec<Publication>,
     /// Claims to run, in order of taking: the first ones of each target.
     pub(super) claims: Vec<Unrun>,
-    /// Those behind them, of which only this much is kept in memory.
+    /// The claims after them, of which only this much is kept in memory.
     pub(super) parked: HashMap<TargetKey, Vec<Parked>>,
     /// Taken files without a record.
     pub(super) relook: Vec<TakenName>,
@@ -47,7 +47,7 @@ pub(super) struct Unrun {
     pub(super) last: Option<LastSuccess>,
 }
 
-/// What decides about a claim, and how the status of one that is given up names mode and porch.
+/// The rules for claims, and the mode and porch named in the status of one that is given up.
 pub(super) struct Rules<'r> {
     pub(super) limits: &'r Limits,
     pub(super) mode: &'r str,
@@ -64,11 +64,11 @@ pub(super) fn recover(
     for left in kill_leftovers(&last.lines, &store.begun().map_err(unreadable)?, &staging) {
         tracing::warn!(process = left, "ended a porch that the last daemon had left running");
     }
-    // Read twice: before anything is changed, all of it is known to be whole.
+    // Read twice: before any change, all of it is known to be intact.
     store.pending(|_| ()).map_err(unreadable)?;
     let mut recovery = Recovery::begin(places, store)?;
     let mut resumed = Ok(());
-    // One at a time: there may be far more than memory has room for.
+    // One at a time: all together may exceed memory.
     let read = store.pending(|pending| {
         if resumed.is_ok() {
             resumed = recovery.resume(pending.into(), last, rules);
@@ -78,7 +78,7 @@ pub(super) fn recover(
     resumed.map_err(broken)?;
     recovery.sort_out_the_rest()?;
     recovery.compare_with_last_runs()?;
-    // Before the run lines are forgotten, what they proved is made durable.
+    // Before the run lines are cleared, the starts that they prove are made durable.
     store.write(|batch| batch.count_starts(&recovery.counted)).map_err(unreadable)?;
     let recovered = recovery.recovered;
     // Private copies and drafts are made again from the store.
@@ -109,7 +109,7 @@ enum Found {
     Decided { seq: u64, content: Option<Content>, claim: Option<Claim> },
 }
 
-/// What a file has to be to be the one that the store has.
+/// The properties that identify a file as the one in the store.
 #[derive(Clone, Copy)]
 struct Content {
     digest: Digest,
@@ -143,7 +143,7 @@ impl Found {
         }
     }
 
-    /// None: the store does not have it, the taken file is all there is.
+    /// `None`: the store does not have it; the taken file is the only copy.
     fn content(&self) -> Option<Content> {
         match self {
             Self::Claimed { claim, .. } => Some(Content { digest: claim.sha256, size: claim.size }),
@@ -157,7 +157,7 @@ impl Content {
         outcome.sha256.map(|digest| Self { digest, size: outcome.size })
     }
 
-    /// Whether a taken file has this content. One that cannot be read has not.
+    /// Whether a taken file has this content. An unreadable one does not.
     fn is_in(&self, places: &Handoff, file: &TakenName) -> bool {
         let same = || {
             let meta = places.dirs.taken.stat_taken(file)?;
@@ -177,10 +177,10 @@ impl Content {
 struct Recovery<'r> {
     places: &'r Handoff,
     store: &'r Store,
-    /// By number; several have one only where something else than we put them there.
+    /// By number; a number has several files only if another process put some there.
     taken: HashMap<u64, Vec<TakenName>>,
     recovered: Recovered,
-    /// Starts that are known to have happened, by number.
+    /// Starts known to have happened, by number.
     counted: Vec<(u64, u32)>,
     /// Claims of each target that are kept in memory.
     in_memory: HashMap<TargetKey, usize>,
@@ -205,7 +205,7 @@ impl<'r> Recovery<'r> {
         seq
     }
 
-    /// The taken file of an unfinished intent, if it is still there. Another one under its number becomes an intent of its own.
+    /// The taken file of an unfinished intent, if it still exists. Another file with its number becomes an intent of its own.
     fn taken_file(&mut self, found: &Found) -> io::Result<Option<TakenName>> {
         let mut own = None;
         for file in self.taken.remove(&found.seq()).unwrap_or_default() {
@@ -219,7 +219,7 @@ impl<'r> Recovery<'r> {
         Ok(own)
     }
 
-    /// A file that is none of ours stands under the number of another intent: it gets one of its own and is looked at.
+    /// A foreign file has the number of another intent: it gets a number of its own and is looked at.
     fn renumber(&mut self, file: &TakenName) -> io::Result<()> {
         let seq = self.next_seq();
         let renumbered = self.places.dirs.taken.renumber(file, seq)?;
@@ -233,9 +233,9 @@ impl<'r> Recovery<'r> {
         Ok(())
     }
 
-    /// A power cut can undo the taking: the same file stands in the handoff directory again while its claim is durable. It is
-    /// not a new intent. Inode, time and size only say that it may be that file; it is taken before its content is looked at, as
-    /// any other, and is an intent of its own if it is another.
+    /// A power cut can undo the taking: the same file is in the handoff directory again while its claim is durable. It is
+    /// not a new intent. Inode, time and size only suggest that it is that file; like any other it is taken before its
+    /// content is compared, and becomes an intent of its own if it differs.
     fn forget_returned(&mut self, found: &Found) -> io::Result<()> {
         let (Some(claim), Some(content)) = (found.claim(), found.content()) else { return Ok(()) };
         match self.places.dirs.handoff.stat(&claim.name) {
@@ -290,14 +290,14 @@ impl<'r> Recovery<'r> {
         Ok(())
     }
 
-    /// Keeps a claim in memory, or behind others of its target only its number.
+    /// Keeps a claim in memory, or only its number if enough of its target are in memory.
     fn run(&mut self, claim: Claim, started: u32, memory: &Memory) {
         if started > 0 {
             self.counted.push((claim.seq, started));
         }
         let share = memory.share(self.recovered.claims.len());
         let own = self.in_memory.entry(claim.key.clone()).or_default();
-        // One behind parked ones is parked as well, or it would overtake them.
+        // A claim after parked ones is parked too, or it would overtake them.
         if *own >= share || self.recovered.parked.contains_key(&claim.key) {
             let parked = Parked { seq: claim.seq, priority: claim.priority };
             self.recovered.parked.entry(claim.key).or_default().push(parked);
@@ -307,8 +307,8 @@ impl<'r> Recovery<'r> {
         }
     }
 
-    /// What the first claim of each target may repeat: the last run of the target, if that succeeded. One that is given up
-    /// now is a failed run.
+    /// The last run of each first claim's target, if it succeeded: the claim may be a duplicate of it. An intent given up
+    /// now counts as a failed run.
     fn compare_with_last_runs(&mut self) -> Result<(), Failure> {
         let failed = self.recovered.given_up.iter().filter_map(|given_up| given_up.outcome.key.clone());
         let mut known: HashSet<TargetKey> = failed.collect();
@@ -321,7 +321,7 @@ impl<'r> Recovery<'r> {
         Ok(())
     }
 
-    /// Taken files whose number is not that of an unfinished intent.
+    /// Handles taken files whose number is not that of an unfinished intent.
     fn sort_out_the_rest(&mut self) -> Result<(), Failure> {
         for file in std::mem::take(&mut self.taken).into_values().flatten() {
             let Some(outcome) = self.store.outcome(file.seq).map_err(unreadable)? else {
@@ -347,8 +347,7 @@ fn resume_of(seq: u64, start: Option<Start>, last: &LastRuns, max_attempts: u32)
             let happened = last.lines.iter().any(|line| line.seq == seq && line.attempt == attempt);
             if happened { attempt } else { attempt.saturating_sub(1) }
         }
-        // Known to have happened, or after a power cut, when nobody knows: it counts, so that there are never more starts
-        // than allowed.
+        // Known to have happened, or unknown after a power cut: it counts, so that there are never more starts than allowed.
         Some(Start { attempt, .. }) => attempt,
     };
     resume(OnDisk::Claimed { started }, max_attempts)
@@ -357,7 +356,7 @@ fn resume_of(seq: u64, start: Option<Start>, last: &LastRuns, max_attempts: u32)
 fn give_up(claim: Claim, file: Option<TakenName>, rules: &Rules<'_>) -> Publication {
     let attempts = rules.limits.live.max_attempts;
     let history = Some(history::of_claim(&claim, Vec::new(), None));
-    // Earlier starts may have ended by themselves and been tried again.
+    // Earlier starts may have ended by themselves and been retried.
     let message = format!(
         "interrupted: the daemon or the machine stopped while porch ran, at the last of {attempts} starts"
     );
@@ -392,15 +391,15 @@ mod tests {
         let rebooted = LastRuns { this_boot: false, lines: Vec::new() };
         let cases = [
             (None, same_boot(vec![]), Resume::Run { started: 0 }),
-            // Recorded ahead, and the run line tells whether it happened.
+            // Recorded ahead; the run line proves whether it happened.
             (Some((1, false)), same_boot(vec![ran(1)]), Resume::Run { started: 1 }),
             (Some((1, false)), same_boot(vec![]), Resume::Run { started: 0 }),
             (Some((3, false)), same_boot(vec![ran(2)]), Resume::Run { started: 2 }),
             (Some((3, false)), same_boot(vec![ran(3)]), Resume::GiveUp),
-            // After a reboot nobody knows: it counts.
+            // After a reboot it is unknown: it counts.
             (Some((1, false)), rebooted.clone(), Resume::Run { started: 1 }),
             (Some((3, false)), rebooted, Resume::GiveUp),
-            // What an earlier recovery has counted stays counted, although its run line is gone.
+            // A start counted by an earlier recovery stays counted, although its run line is gone.
             (Some((2, true)), same_boot(vec![]), Resume::Run { started: 2 }),
             (Some((3, true)), same_boot(vec![]), Resume::GiveUp),
         ];

@@ -1,4 +1,4 @@
-//! SIGHUP: the configuration is read again, validated whole, and what may change while running is applied.
+//! SIGHUP: the configuration is read again, validated as a whole, and its live settings are applied.
 
 use super::life::Life;
 use super::run::Reload;
@@ -10,7 +10,7 @@ use conductor_core::fact::OperatorFact;
 use conductor_os::monotonic;
 
 impl Life<'_> {
-    /// Everything is validated before anything is applied.
+    /// Reads the configuration again. Everything is validated before any setting is applied.
     pub(super) fn reload(&mut self, config: &mut Config, reload: Reload<'_>) {
         supervisor::reloading();
         let read = reload();
@@ -33,14 +33,14 @@ impl Life<'_> {
             self.observe(OperatorFact::SettingChanged { key, from, to });
         }
         if new.live.retention < config.live.retention {
-            // Files that are too old now do not wait for the hour.
+            // Files that are too old now do not wait for the hourly removal.
             self.next_retention = monotonic();
         }
         config.reload(new);
         self.apply(config);
     }
 
-    /// Gives every part its live settings. Those that are read from `config` in each turn (period, retention) need nothing.
+    /// Gives every part its live settings. Those read from `config` in each turn (period, retention) need no call.
     fn apply(&mut self, config: &Config) {
         crate::telemetry::set_level(config.live.log_level);
         self.desk.apply(monotonic(), &config.live.desk);

@@ -1,4 +1,4 @@
-//! What the loop makes of the intake's reports, and why it is ready or not.
+//! Handles the intake's reports, and determines its part of readiness.
 
 use super::life::{Life, SPACE_CHECK};
 use super::set_up::{Circumstances, period};
@@ -11,11 +11,11 @@ use conductor_core::ready::NotReady;
 use conductor_os::monotonic;
 use std::time::Duration;
 
-/// The longest time after which taking is tried again when a take found no space.
+/// The longest pause before taking is retried after a take lacked space.
 const SPACE_PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// Takes that found no space although the file system says there is some: a quota, or blocks kept for root. Tried again after
-/// pauses that double, so that it is not said each second.
+/// Takes that lacked space although the file system reports some: a quota, or blocks reserved for root. Retried after
+/// pauses that double, so that it is not logged each second.
 #[derive(Debug, Default)]
 pub(super) struct NoSpace {
     until: Duration,
@@ -28,7 +28,7 @@ impl NoSpace {
         self.until = now + self.pause;
     }
 
-    /// Whether taking is not to be tried yet.
+    /// Whether the pause lasts, so that no take is tried.
     pub(super) fn holds(&self, now: Duration) -> bool {
         now < self.until
     }
@@ -66,7 +66,7 @@ impl Life<'_> {
                 self.on_judged(*judged);
             }
             Report::Vanished { seq, name } => {
-                // Nobody but us works in taken/. Whoever removed it has taken the intent back.
+                // Only we work in taken/. Removing a file there withdraws the intent.
                 self.observe(IntentFact::Vanished { seq, file: &name });
                 self.event(Event::Vanished { seq });
             }
@@ -93,7 +93,7 @@ impl Life<'_> {
         }
     }
 
-    /// Events cannot be had here: the directory is listed instead, soon enough for those who wait.
+    /// Events are unavailable here: the directory is listed instead, soon enough for waiting clients.
     pub(super) fn events_fail(&mut self, reason: String) {
         self.observe(DaemonFact::EventsFail { reason: &reason });
         self.no_events = Some(reason);
@@ -132,14 +132,14 @@ impl Life<'_> {
         self.executor.clerk.send(ToClerk::NotReady(self.reasons.clone()));
     }
 
-    /// Between two listings, which may be far apart, and while nothing is listed: whether the directories are those of the start.
+    /// Requests a check, between listings and while none runs, that the directories are still those of the start.
     pub(super) fn check_places(&self) {
         if self.stopping.is_none() && !self.gone {
             self.executor.intake.send(intake::Command::Check);
         }
     }
 
-    /// How often the directory is to be listed as things are now.
+    /// Sets the current interval of listings.
     pub(super) fn keep_period(&mut self, config: &Config) {
         let left = self.book.left_count();
         self.board.metrics.set_left(left);

@@ -21,13 +21,13 @@ use std::time::{Duration, Instant};
 /// Reads the configuration again, for SIGHUP.
 pub type Reload<'r> = &'r dyn Fn() -> Result<Config, ConfigError>;
 
-/// How often a vanished handoff directory is looked for.
+/// The polling interval for a missing handoff directory.
 const GONE_POLL: Duration = Duration::from_millis(200);
-/// How often one that is there and cannot be used is tried again.
+/// The pause before an existing but unusable handoff directory is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
-/// A life in a handoff directory that is shorter makes the next one begin later.
+/// A shorter life in a handoff directory delays the next one.
 const SHORT_LIFE: Duration = Duration::from_secs(5);
-/// The longest time until the next life begins in a directory that is there.
+/// The longest delay of the next life in an existing directory.
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// Runs until the backlog is done (--once), a signal comes, or something fails.
@@ -45,7 +45,7 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
         let began = Instant::now();
         let began_on = again.as_ref().map(|again| again.device);
         let life = match (begin(&config, began_on, &mut doors, &shared, &mut summary), &mut again) {
-            // What keeps a directory that was gone from being used passes like its absence.
+            // A directory that came back may be unusable for a while, which passes like its absence.
             (Err(Failure::SetUp { code, message }), Some(again)) => {
                 questions.set_current(None);
                 again.say(code, &message);
@@ -69,10 +69,10 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
                 });
             }
             End::HandoffGone => {
-                // The device of the start: what is mounted where decides whether something is missing.
+                // The device of the start: the mounts decide whether the directory is missing.
                 let device = again.map_or(device, |again| again.device);
                 again = Some(Again { device, said: None });
-                // A life that ends as soon as it has begun is not to be followed by the next without a pause.
+                // A life that ends at once must not be followed by the next without a pause.
                 let short = began.elapsed() < SHORT_LIFE;
                 pause = if short { (pause * 2).clamp(GONE_POLL, PAUSE_MAX) } else { Duration::ZERO };
                 if matches!(wait(&config, &board, &receiver, pause), Waited::Stopped) {
@@ -117,16 +117,16 @@ fn begin<'l>(
     prepared.start(config, shared, summary)
 }
 
-/// What a daemon knows whose handoff directory was gone.
+/// The daemon's knowledge after its handoff directory was missing.
 struct Again {
-    /// The file system it began on.
+    /// The file system of the first life.
     device: u64,
-    /// Why the directory cannot be used yet, as it was said last.
+    /// The last reported reason why the directory cannot be used yet.
     said: Option<String>,
 }
 
 impl Again {
-    /// Says why the directory cannot be used, once for each reason.
+    /// Reports why the directory cannot be used, once for each reason.
     fn say(&mut self, code: Code, message: &str) {
         if self.said.as_deref() != Some(message) {
             tracing::error!(
@@ -139,26 +139,26 @@ impl Again {
     }
 }
 
-/// How a wait for the handoff directory ended.
+/// The end of a wait for the handoff directory.
 enum Waited {
-    /// It may be tried again.
+    /// The directory may be tried again.
     Enough,
-    /// By a signal.
+    /// A signal stopped the daemon.
     Stopped,
 }
 
-/// Waits at least so long, and until the handoff directory is there.
+/// Waits at least this long, and until the handoff directory exists.
 fn wait(config: &Config, board: &Board, receiver: &Receiver<Input>, least: Duration) -> Waited {
     board.set_not_ready(NotReady::HandoffGone.into());
     let until = monotonic() + least;
     while monotonic() < until || !config.fixed.handoff.is_dir() {
         board.turn(monotonic());
-        // Nothing but signals can come now.
+        // Only signals can come now.
         if let Ok(Input::Stop(_)) = receiver.recv_timeout(GONE_POLL) {
             return Waited::Stopped;
         }
     }
-    // What the last life's threads said at their end is nobody's business any more; a wish to stop is.
+    // Messages of the last life's threads at their end no longer matter; a request to stop does.
     let stopped = receiver.try_iter().any(|input| matches!(input, Input::Stop(_)));
     if stopped { Waited::Stopped } else { Waited::Enough }
 }

@@ -1,4 +1,4 @@
-//! The parts a life is built from, as the configuration wants them.
+//! Makes the parts of a life according to the configuration.
 
 use super::failure::Failure;
 use super::questions::{Asker, Questions};
@@ -20,13 +20,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Rescan interval where events cannot be trusted, and where they can.
+/// The scan intervals where events are unreliable, and where they work.
 const PERIOD_POLLED: Duration = Duration::from_secs(2);
 const PERIOD_WATCHED: Duration = Duration::from_secs(10);
-/// A writer may hold a taken file at least this long before it is judged as it stands.
+/// The shortest time that a writer may hold a taken file before it is judged as it is.
 const HOLD_MIN: Duration = Duration::from_secs(5);
 
-/// The output directory's absolute path; it is made where it is missing and apart from the handoff's own files.
+/// The output directory's absolute path; the directory is made if missing, apart from the handoff's own files.
 pub(super) fn open_out(config: &Config) -> Result<PathBuf, Failure> {
     check_places(config)?;
     runner::ensure_out(&config.fixed.out).map_err(|error| {
@@ -35,17 +35,17 @@ pub(super) fn open_out(config: &Config) -> Result<PathBuf, Failure> {
     })
 }
 
-/// Where the program is that would be run; `None` for the embedded engine.
+/// The path of the program to run; `None` for the embedded engine.
 pub fn find_porch(config: &Config) -> Result<Option<PathBuf>, Failure> {
     Ok(choose_program(config)?.map(|program| program.path()))
 }
 
-/// What runs intents, as statuses name it.
+/// The runner of intents, as statuses name it.
 pub(super) fn name_of(program: Option<&Program>) -> Runs {
     program.map_or(Runs::Embedded, |program| Runs::Program(program.path()))
 }
 
-/// The bounds that the desk begins with.
+/// The initial limits of the desk.
 pub(super) fn limits(config: &Config) -> Limits {
     Limits { workers: config.fixed.workers, memory: Memory::default(), live: config.live.desk.clone() }
 }
@@ -70,7 +70,7 @@ pub(super) fn choose_program(config: &Config) -> Result<Option<Program>, Failure
     }
 }
 
-/// What runs intents; for the embedded engine also the directory of its packages, which the clerk syncs.
+/// The runner of intents; for the embedded engine also the directory of its packages, which the clerk syncs.
 pub(super) fn engine(
     config: &Config,
     program: Option<Program>,
@@ -80,12 +80,12 @@ pub(super) fn engine(
         || Engine::Embedded(Arc::new(package_engine(config, out))),
         |program| Engine::External(Arc::new(program)),
     );
-    // The clerk syncs what the embedded engine writes.
+    // The clerk syncs the embedded engine's writes.
     let outlet = Outlet::new(out, matches!(engine, Engine::Embedded(_)))?;
     Ok((engine, Arc::new(outlet)))
 }
 
-/// The package engine as the configuration wants it.
+/// The configured package engine.
 pub fn package_engine(config: &Config, out: &Path) -> conductor_porch::Engine {
     conductor_porch::Engine::new(conductor_porch::Settings {
         form: match config.fixed.mode {
@@ -99,12 +99,12 @@ pub fn package_engine(config: &Config, out: &Path) -> conductor_porch::Engine {
     })
 }
 
-/// How long files and records are kept.
+/// The retention time of files and records.
 pub(super) fn retention(config: &Config) -> jiff::SignedDuration {
     jiff::SignedDuration::try_from(config.live.retention).unwrap_or(jiff::SignedDuration::MAX)
 }
 
-/// Every place a run may write to.
+/// Every place that a run may write.
 pub(super) fn outlets(engine: &Engine, out: &Arc<Outlet>) -> Vec<(Place, Arc<Outlet>)> {
     let mut all = vec![(Place::Output, Arc::clone(out))];
     if let Engine::Embedded(engine) = engine {
@@ -116,26 +116,26 @@ pub(super) fn outlets(engine: &Engine, out: &Arc<Outlet>) -> Vec<(Place, Arc<Out
     all
 }
 
-/// What decides how often the directory is listed, besides the configuration.
+/// Conditions besides the configuration that determine the interval of listings.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Circumstances {
-    /// Whether the kernel's events tell of new files.
+    /// Whether the kernel reports new files.
     pub(super) events: bool,
-    /// Whether entries are left that are to be tried again: no event tells when they can be taken.
+    /// Whether left entries are to be retried: no event reports when they can be taken.
     pub(super) something_left: bool,
 }
 
 pub(super) fn period(config: &Config, now: Circumstances) -> Option<Duration> {
     match config.live.period {
         Period::Every(period) => Some(period),
-        // Where there are no events, "events only" would mean never.
+        // Without events, "events only" would mean never.
         Period::Never | Period::Auto if !now.events => Some(PERIOD_POLLED),
         Period::Never if !now.something_left => None,
         Period::Never | Period::Auto => Some(PERIOD_WATCHED),
     }
 }
 
-/// How files are judged.
+/// The rules for judging files.
 pub(super) fn judging(config: &Config) -> intake::Judging {
     intake::Judging {
         max_file_size: config.live.max_file_size,
@@ -164,7 +164,7 @@ pub(super) fn intake_settings(config: &Config, places: &Handoff, next_seq: u64) 
     }
 }
 
-/// A success is repeated only where it was made: with another output, mode or porch the same intent runs again.
+/// Binds the duplicate rule to the destination: with another output, mode or porch the same intent runs again.
 pub(super) fn remember_destination(
     store: &Store,
     config: &Config,

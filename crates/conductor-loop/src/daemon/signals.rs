@@ -1,6 +1,6 @@
-//! What each signal does to the daemon: one table, chosen for every number, so that no signal that anybody can cause ends it by
-//! accident. Signals without a use get a handler that does nothing. They are not set to be ignored, because a program that is
-//! executed inherits that, and porch is to start with every signal at its default.
+//! The effect of each signal on the daemon: one table, with an entry for every number, so that no signal that others can
+//! cause ends it by accident. Signals without a use get a handler that does nothing. They are not set to be ignored,
+//! because an executed program inherits that, and porch must start with every signal at its default.
 
 use super::failure::Failure;
 use super::input::Input;
@@ -18,20 +18,20 @@ use std::sync::atomic::AtomicBool;
 /// The highest signal number of Linux.
 const LAST: i32 = 64;
 
-/// What a signal does.
+/// The effect of a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Disposition {
-    /// It stops the daemon; the second one at once.
+    /// It stops the daemon; a second one stops it at once.
     Stop,
     /// It makes the daemon read its configuration again.
     Reload,
     /// Nothing: a handler without effect.
     Nothing,
-    /// The default, which ends the process: it says that the process itself is broken.
+    /// The default, which ends the process: the signal means that the process itself is broken.
     Fault,
     /// The default, which is to do nothing, or to stop and continue as a terminal's user asks.
     Default,
-    /// Cannot be chosen: the kernel's own, and two that the C library keeps for itself.
+    /// Cannot be set: the kernel's own, and two that the C library reserves.
     Fixed,
 }
 
@@ -43,8 +43,8 @@ const fn disposition(signal: i32) -> Disposition {
         // A handler for SIGTTOU would make a write to the terminal begin again and again.
         SIGCHLD | SIGURG | SIGWINCH | SIGCONT | SIGTSTP | SIGTTIN | SIGTTOU => Disposition::Default,
         SIGKILL | SIGSTOP | 32 | 33 => Disposition::Fixed,
-        // SIGIO comes from whoever breaks a read lease, SIGPIPE and SIGXFSZ from a write (which then fails with an error of its
-        // own), SIGXCPU and the timers from limits and parents, the rest from nobody we know.
+        // SIGIO comes from a broken read lease, SIGPIPE and SIGXFSZ from a write (which then fails with an error of its
+        // own), SIGXCPU and the timers from limits and parents, the rest from no known source.
         _ => Disposition::Nothing,
     }
 }
@@ -53,8 +53,8 @@ fn with(wanted: Disposition) -> impl Iterator<Item = i32> {
     (1..=LAST).filter(move |signal| disposition(*signal) == wanted)
 }
 
-/// Sets every signal as the table says, whatever the parent left. To be called before anything is started that a signal could
-/// reach.
+/// Sets every signal according to the table, whatever the parent set. To be called before starting anything that a signal
+/// could reach.
 pub(super) fn set() -> Result<(), Failure> {
     let fail = |error: io::Error| {
         Failure::set_up(Code::DirectorySetup, format!("cannot set the handling of signals: {error}"))

@@ -1,4 +1,4 @@
-//! What this run did, counted from its own outcomes, never from what lies in directories.
+//! The summary of this run, counted from its own outcomes, never from the content of directories.
 
 use conductor_core::Code;
 use conductor_core::record::{Outcome, Status};
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// Totals of one run of the daemon.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Outcomes with status success that porch did.
+    /// Outcomes with status success for which porch ran.
     pub processed: u64,
     /// Successes that repeated an earlier one.
     pub duplicates: u64,

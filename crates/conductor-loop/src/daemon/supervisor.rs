@@ -1,6 +1,6 @@
-//! What a service manager is told, in the way of `sd_notify(3)`: ready, why not, reloading, stopping, and that the loop turns. Its
-//! socket has a path, or an abstract name behind an `@`. Without one nothing is sent. A message that cannot be delivered is the
-//! service manager's loss: it will see for itself.
+//! Messages to a service manager by the protocol of `sd_notify(3)`: ready, not ready and why, reloading, stopping, and
+//! the watchdog. Its socket has a path, or an abstract name marked by `@`. Without a socket nothing is sent. An
+//! undeliverable message is dropped: the service manager will notice by itself.
 
 use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, sendto, socket_with};
 use std::ffi::OsStr;
@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
-/// How often the service manager wants to hear of the loop; half its patience, as its documentation advises.
+/// The interval of watchdog messages; half the service manager's limit, as its documentation advises.
 pub(super) fn watchdog_every() -> Option<Duration> {
     let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
     let is_ours = std::env::var_os("WATCHDOG_PID").is_none()
@@ -40,30 +40,30 @@ fn tell(message: &str) {
     }
 }
 
-/// The start is done.
+/// Reports that the start is complete.
 pub(super) fn ready() {
     tell("READY=1\n");
 }
 
-/// Why no new files are taken; empty: they are.
+/// Reports the reasons for not being ready; empty: ready.
 pub(super) fn not_ready(reasons: &[String]) {
     let text =
         if reasons.is_empty() { "ready".to_owned() } else { format!("not ready: {}", reasons.join(", ")) };
     tell(&format!("STATUS={text}\n"));
 }
 
-/// The configuration is being read again; `ready` follows.
+/// Reports that the configuration is being read again; `ready` follows.
 pub(super) fn reloading() {
     let now = conductor_os::monotonic().as_micros();
     tell(&format!("RELOADING=1\nMONOTONIC_USEC={now}\n"));
 }
 
-/// The end has begun.
+/// Reports that the end has begun.
 pub(super) fn stopping() {
     tell("STOPPING=1\n");
 }
 
-/// The loop turned.
+/// Reports that the loop runs.
 pub(super) fn turned() {
     tell("WATCHDOG=1\n");
 }

@@ -1,5 +1,5 @@
-//! What runs need around them and others can take away: the program, the staging directory, the places where packages are
-//! written. A thread of its own looks at the places, because a look at a network file system may hang.
+//! External resources of runs that can disappear: the program, the staging directory, the directories of packages. A
+//! thread of its own checks the places, because a check on a network file system may hang.
 
 use super::board::Board;
 use super::input::Input;
@@ -20,25 +20,25 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a run with `-once` waits for a program, a directory or a remote that is away.
+/// How long a run with `-once` waits for a missing program, directory or remote.
 const ONCE_PATIENCE: Duration = Duration::from_secs(10);
-/// How often the places are looked at.
+/// The interval of the checks.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// A place is not as it was the last time.
+/// A place whose state has changed.
 pub(super) struct PlaceFound {
     place: Place,
     path: PathBuf,
     outage: Option<Outage>,
 }
 
-/// The thread that looks; it ends when this is dropped.
+/// The checking thread; it ends when this is dropped.
 pub(super) struct Lookout {
     _stop: Sender<()>,
 }
 
 impl Lookout {
-    /// Looks at the output directory and at each repository.
+    /// Starts checking the output directory and each repository.
     pub(super) fn start(
         places: Vec<(Place, Arc<Outlet>)>,
         board: Arc<Board>,
@@ -72,27 +72,27 @@ impl Lookout {
     }
 }
 
-/// The program, between a failed start and the moment when it is used again.
+/// The program, from a failed start until it is used again.
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
 enum Unsettled {
-    /// Nothing is wrong with it.
+    /// It works.
     #[default]
     No,
-    /// It was not there, or could not be started.
+    /// It was missing, or could not be started.
     Away,
-    /// It is there, and looked like this the last time.
+    /// It exists, with this stamp at the last check.
     Seen(Option<Stamp>),
 }
 
-/// What the loop knows of it.
+/// The loop's knowledge of the external resources.
 #[derive(Default)]
 pub(super) struct Surroundings {
     outages: BTreeMap<Place, Outage>,
-    /// Reasons that a run has met and no look has confirmed: they hold until a run gets through.
+    /// Reasons met by a run and not confirmed by a check: they hold until a run succeeds.
     met: Vec<NotReady>,
-    /// It is used again when it is there and stays as it is for a moment, so that no half-written file is started.
+    /// It is used again when it exists and has not changed for a moment, so that no half-written file is started.
     unsettled: Unsettled,
-    /// The path of the staging directory led elsewhere when it was looked at.
+    /// The path of the staging directory led elsewhere at the last check.
     staging_moved: bool,
     /// A part of the handoff directory was replaced.
     parts_replaced: bool,
@@ -109,7 +109,7 @@ fn reason_of(outage: Outage) -> NotReady {
 const OUTAGES: [Outage; 3] = [Outage::Full, Outage::ReadOnly, Outage::Gone];
 
 impl Life<'_> {
-    /// The lookout found a place changed.
+    /// Handles a changed place.
     pub(super) fn on_place(&mut self, found: PlaceFound) {
         let PlaceFound { place, path, outage } = found;
         let path = &path.display().to_string();
@@ -134,7 +134,7 @@ impl Life<'_> {
         }
     }
 
-    /// A run ended: what it met, it met for others too.
+    /// Handles the end of a run: an obstacle that it met affects other runs too.
     pub(super) fn on_ended(&mut self, ended: Ended) {
         self.on_read(&ended);
         let met = match &ended.run.ending {
@@ -156,12 +156,12 @@ impl Life<'_> {
         self.set_not_ready(NotReady::RemoteUnreachable, away);
     }
 
-    /// What its bytes were like in the store.
+    /// Handles the reading of its bytes from the store.
     fn on_read(&mut self, ended: &Ended) {
         let seq = ended.job.seq;
         match &ended.run.ending {
             Ending::NoBytes { code: code @ Code::StoreDamaged, reason } => {
-                // Nothing of it runs, and nobody knows what else is damaged.
+                // Nothing of it runs, and further damage is possible.
                 self.fatal.get_or_insert_with(|| (*code, reason.clone()));
             }
             Ending::NoBytes { code, reason } => {
@@ -204,20 +204,20 @@ impl Life<'_> {
         }
     }
 
-    /// Once, when it begins.
+    /// Logs the reason once, when it begins.
     fn say_why_porch_is_missing(&mut self, reason: &str) {
         if !self.reasons.contains(NotReady::PorchMissing) {
             self.observe(PlaceFact::PorchUnusable { reason });
         }
     }
 
-    /// Whether a part of the handoff directory leads elsewhere.
+    /// Sets whether a part of the handoff directory leads elsewhere.
     pub(super) fn set_parts_replaced(&mut self, replaced: bool) {
         self.surroundings.parts_replaced = replaced;
         self.set_not_ready(NotReady::DirectoryReplaced, replaced || self.surroundings.staging_moved);
     }
 
-    /// Once a second: the program and the staging directory.
+    /// Checks the program and the staging directory, once a second.
     pub(super) fn look_around(&mut self) {
         let missing = match self.executor.runner.program() {
             None => false,
@@ -241,7 +241,7 @@ impl Life<'_> {
         }
     }
 
-    /// What a run that is to end waits for in vain, after it has waited for long enough.
+    /// The condition that a run with an end has waited for in vain for long enough.
     pub(super) fn hindered(&self) -> Option<End> {
         let obstacle = self.desk.obstructed();
         let reason = self.reasons.stopping_starting().or(obstacle.and_then(Postponed::not_ready));

@@ -1,4 +1,4 @@
-//! What the loop knows of unfinished intents, as rows with their reasons. Asking changes nothing but what is asked to change.
+//! The loop's unfinished intents, as rows with their reasons. Queries do not change state; Hold, Release and Purge do.
 
 use super::in_flight::InFlight;
 use super::life::Life;
@@ -14,7 +14,7 @@ use crossbeam_channel::{Sender, bounded};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Targets held at once: far more than anybody holds by hand.
+/// The largest number of held targets: far more than an operator holds by hand.
 const HELD_MAX: usize = 1_000;
 
 impl Life<'_> {
@@ -67,14 +67,14 @@ impl Life<'_> {
         let with_writer = self.book.with_writer();
         let with_writer = with_writer.iter().map(writer_row);
         let left: BTreeMap<_, _> = self.book.all_left().into_iter().collect();
-        // A name that is left may be being tried again at this moment.
+        // A left name may be in the middle of a retry.
         let sighted = self.desk.sighted_names().filter(|(name, _)| !left.contains_key(*name));
         let sighted = sighted.map(|(name, mtime_ns)| {
             let why = self.desk.why_sighted(now, name).unwrap_or(Why::Taking);
             sighted_row(name, mtime_ns, why.reason())
         });
         let left = left.iter().map(|(name, left)| left_row(name, left));
-        // Only the store knows more of a parked one: whoever asks completes it there, and looks again whether it is wanted.
+        // Only the store knows more of a parked intent: the caller completes its row and applies the selection again.
         let wanted = |row: &Row| selection.takes(row) || (is_parked(row) && selection.may_take_more(row));
         let all = taken.chain(parked).chain(with_writer).chain(sighted).chain(left);
         all.filter(wanted).take(most).collect()
@@ -147,12 +147,12 @@ impl Life<'_> {
     }
 }
 
-/// What the loop knows of a parked intent; [`Sources`](crate::inquiry::Sources) completes it from the store.
+/// The row of a parked intent; [`Sources`](crate::inquiry::Sources) completes it from the store.
 fn parked_row(seq: u64, key: &TargetKey, why: &Why) -> Row {
     Row { seq: Some(seq), target: Some(key.to_string()), ..sighted_row(b"", 0, why.reason()) }
 }
 
-/// None: its claim is not known here, because it was refused or decided by an earlier daemon.
+/// `None`: its claim is not known here, because it was refused or decided by an earlier daemon.
 fn unfinished_row(one: &InFlight, why: &Why) -> Option<Row> {
     let (claim, runs) = (one.claim()?, one.runs());
     let (state, at, attempts) = match one {
@@ -177,7 +177,7 @@ fn left_row(name: &[u8], left: &Left) -> Row {
     entry_row(name, left.mtime_ns, &Lying::Left { code: left.code, why: left.reason.clone() })
 }
 
-/// A file that is taken, and open for writing.
+/// A taken file that is open for writing.
 fn writer_row(file: &WithWriter) -> Row {
     let reason = Reason {
         word: "writer-open".to_owned(),

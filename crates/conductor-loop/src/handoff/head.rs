@@ -22,27 +22,27 @@ pub struct HeadBody {
     pub store: String,
     /// Whether records are encrypted.
     pub sealed: bool,
-    /// Whether new files are taken.
+    /// Whether the daemon takes new files.
     pub ready: bool,
-    /// Why not.
+    /// The reasons for not being ready.
     pub not_ready: Vec<String>,
     /// Totals.
     pub counts: Counts,
     /// The last sequence number.
     pub last_seq: u64,
-    /// When this was written.
+    /// The time of writing.
     pub updated_at: String,
 }
 
-/// What lies under the name `.conductor-state.json`.
+/// The content at the name `.conductor-state.json`.
 pub enum HeadFile {
-    /// Nothing.
+    /// No file.
     Absent,
     /// Our head: there was a store.
     Ours(Box<HeadBody>),
     /// The state file of the Go version.
     Go(Vec<u8>),
-    /// Something else.
+    /// Another file.
     Unknown,
 }
 

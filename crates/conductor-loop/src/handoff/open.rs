@@ -52,7 +52,7 @@ impl Dirs {
 }
 
 impl Handoff {
-    /// Opens everything below the configured handoff directory, which is made where it is missing.
+    /// Opens all parts of the configured handoff directory, making it if it is missing.
     pub fn open(config: &Config) -> Result<Self, Unusable> {
         let path = std::path::absolute(&config.fixed.handoff)
             .map_err(|error| Unusable::setting_up(&config.fixed.handoff, &error))?;
@@ -60,8 +60,8 @@ impl Handoff {
         Self::open_at(config, &path, None)
     }
 
-    /// The same after the directory was gone, for a daemon that began on the file system `device`. Below a mount that is missing
-    /// nothing is made.
+    /// Opens them after the directory was missing, for a daemon that began on the file system `device`. Below a missing
+    /// mount no directory is made.
     pub fn open_again(config: &Config, device: u64) -> Result<Self, Unusable> {
         let path = std::path::absolute(&config.fixed.handoff)
             .map_err(|error| Unusable::setting_up(&config.fixed.handoff, &error))?;
@@ -133,7 +133,8 @@ impl Handoff {
     }
 }
 
-/// The private directory, with what lies in it. A run that took our own permissions from it has not taken the next start.
+/// Opens the private directory and checks its entries. A run that removed our own permissions from it does not prevent
+/// the next start.
 fn open_private(path: &Path, handoff: &Dir, owned: Owned) -> Result<Arc<Dir>, Unusable> {
     let private_path = path.join(layout::PRIVATE);
     let failed = |error: std::io::Error| Unusable::setting_up(&private_path, &error);
@@ -142,14 +143,14 @@ fn open_private(path: &Path, handoff: &Dir, owned: Owned) -> Result<Arc<Dir>, Un
     owned.dir(&private_path, &private, Use::Top)?;
     private.make_own().map_err(failed)?;
     owned.content(&private_path, &private)?;
-    // What is no directory, or was closed to us by a run, is made again.
+    // An entry that is no directory, or one closed to us by a run, is made again.
     if let Ok(staging) = private.sub(layout::STAGING) {
         owned.staging(&private_path.join(layout::STAGING), &staging)?;
     }
     Ok(Arc::new(private))
 }
 
-/// On another file system than at the start there is either what was mounted again, or the bare directory that it is mounted on.
+/// On another file system than at the start, the path leads to a new mount, or to the bare mount point.
 fn expect_work(path: &Path, handoff: &Dir, began_on: u64) -> Result<(), Unusable> {
     let now_on = handoff.meta().map_err(|error| Unusable::setting_up(path, &error))?.id.0;
     if now_on == began_on
@@ -175,7 +176,7 @@ fn create_all(path: &Path) -> Result<(), Unusable> {
     })
 }
 
-/// Where a run put something else in the place of a part of ours, it is taken away. Only who holds the lock may do that.
+/// Removes entries that a run put in place of our parts. Only the holder of the lock may do that.
 fn make_way(private: &Dir) -> std::io::Result<()> {
     private.make_way_for_file(layout::RUNNING)?;
     private.make_way_for(layout::CONTROL, Kind::Socket, Leaving::Removed)?;

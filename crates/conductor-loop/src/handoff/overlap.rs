@@ -1,5 +1,5 @@
-//! Whether what porch writes could land among the handoff directory's own files: `--out`, repositories and `--state-dir` are
-//! held against its parts before anything is made.
+//! Prevents porch from writing among the handoff directory's own files: `--out`, repositories and `--state-dir` are
+//! compared with its parts before any of them is made.
 
 use super::Unusable;
 use super::layout::{PARTS, STATE, private};
@@ -8,11 +8,11 @@ use conductor_core::Code;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-/// A place, whether it is there yet or not.
+/// A place, existing or not.
 struct Place {
     /// Without symbolic links and `..`.
     path: PathBuf,
-    /// Device and inode, where it is there.
+    /// Device and inode, if it exists.
     id: Option<(u64, u64)>,
 }
 
@@ -22,7 +22,7 @@ impl Place {
         Ok(Self { id: identity(&path), path })
     }
 
-    /// Whether it is the other or lies below it, also under another name of the same directory (a bind mount).
+    /// Whether it is the other place or below it, also under another name of the same directory (a bind mount).
     fn is_within(&self, other: &Place) -> bool {
         self.path
             .ancestors()
@@ -34,7 +34,7 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
 }
 
-/// The path without symbolic links, as far as it exists; what does not exist is no link, so `..` behind it is the one before.
+/// The path without symbolic links, as far as it exists; a missing part is no link, so `..` after it means the part before it.
 fn resolved(path: &Path) -> PathBuf {
     let mut found = PathBuf::new();
     for part in path.components() {
@@ -51,7 +51,7 @@ fn resolved(path: &Path) -> PathBuf {
     found
 }
 
-/// Refuses places where the daemon would keep its own files and somebody else's in one directory.
+/// Refuses places where one directory would hold the daemon's files and others.
 pub fn check_places(config: &Config) -> Result<(), Unusable> {
     let place = |path: &Path| {
         let error = |error| Unusable::new(Code::DirectorySetup, format!("{}: {error}", path.display()));

@@ -1,11 +1,11 @@
-//! Whose the parts of a handoff directory are. What decides here must have been put there by the daemon's own user, and nobody else
-//! may put anything beside it: else the start is refused, and says what to look at and what to do.
+//! Ownership of the parts of a handoff directory. A part that decides must have been made by the daemon's own user, and
+//! no other user may add to it: otherwise the start is refused, with the path to inspect and the remedy.
 //!
-//! One widening is put right instead: a Kubernetes volume with `fsGroup` has group, setgid and group permissions added to everything
-//! in it at each mount. Only owner or root can have set that mode, so it is no trace of an attack, and refusing it would make people
-//! pass --allow-unsafe-handoff, which leaves the group in for good. Members of that group, the pod's own containers, could have
-//! written between mount and start: what they put there is theirs by owner and refused, what they changed is held against its
-//! checksums like any other damage, no more.
+//! One widening is corrected instead: a Kubernetes volume with `fsGroup` gets group, setgid and group permissions on
+//! everything in it at each mount. Only owner or root can set that mode, so it is no trace of an attack, and a refusal
+//! would make people pass --allow-unsafe-handoff, which admits the group for good. Members of that group, the pod's own
+//! containers, could have written between mount and start: entries they added belong to them and are refused; content
+//! they changed is checked against its checksums like any other damage, no more.
 
 use super::{Unusable, layout};
 use crate::config::Config;
@@ -17,49 +17,49 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// What a part is for, which says who may write into it.
+/// The use of a part, which determines who may write into it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Use {
-    /// What decides: nobody but the daemon's user.
+    /// Parts that decide: only the daemon's user.
     Private,
-    /// The private directory itself. A run of porch, which has the same user, may leave anything in it: what has none of our names is
-    /// never used, so it only has to belong to us.
+    /// The private directory itself. A run of porch, which has the same user, may leave anything in it: an entry without
+    /// one of our names is never used, so it only has to belong to us.
     Top,
-    /// Where files are that were taken. The directory is private; what is in it are the producers' own inodes, so any owner is right
-    /// there, and nothing is believed: at each start each is looked at and judged as if just taken (kind, links, content), one that
-    /// nobody handed in is an intent that could have been handed in, and one that the store has is known by content.
+    /// The directory of taken files. The directory is private; the files are the producers' own inodes, so any owner is
+    /// right, and none is trusted: each start looks at each file and judges it as if just taken (kind, links, content);
+    /// one that was never dropped could have been dropped, and one that the store has is recognised by content.
     Taken,
-    /// Staging, which is emptied and made again: it lies below a private directory, so its modes open it to nobody, and a run of ours
-    /// may have changed them. Its slots are ours by owner: who owns one could exchange what runs in it. What is in a slot is not
-    /// looked at, it is removed before the slot is used.
+    /// Staging, which is emptied and made again: it is below a private directory, so its modes admit no other user, and a
+    /// run of ours may have changed them. Its slots must belong to us: a slot's owner could exchange the running intent.
+    /// The content of a slot is not read; it is removed before the slot is used.
     Remade,
-    /// What is filed for others to read. A group that writes there can only spoil what it reads.
+    /// Filed for others to read. A group that writes there can only spoil its own reading.
     Filed,
 }
 
-/// Judges parts for one user.
+/// Checks parts for one user.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Owned {
     us: u32,
-    /// --allow-unsafe-handoff: modes are the operator's business, owners are not.
+    /// --allow-unsafe-handoff: the operator answers for modes, but not for owners.
     any_mode: bool,
-    /// What is done about modes that a mount has widened.
+    /// The treatment of modes that a mount has widened.
     widened: Widened,
 }
 
-/// What is done about private directories that the mounting of their volume has opened for a group.
+/// The treatment of private directories that a mount of their volume has opened for a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Widened {
-    /// They are closed again: by who keeps the state.
+    /// They are closed again, by a process that keeps the state.
     Closed,
-    /// They are left, for whoever only says what a start would do.
+    /// They are left, for a command that only predicts a start.
     Left,
 }
 
-/// The private permissions that directories and files are made with.
+/// The permissions of private directories and files.
 const OWN: u32 = 0o700;
 
-/// Whether a directory was opened for its group, and for nobody else, in the way in which a mount with `fsGroup` does it.
+/// Whether a directory was opened for its group only, as a mount with `fsGroup` does it.
 fn is_widened(dir: &Meta) -> bool {
     dir.kind == Kind::Directory && dir.mode & 0o2077 == 0o2070
 }
@@ -73,7 +73,7 @@ impl Owned {
     pub(super) fn dir(self, path: &Path, dir: &Dir, used: Use) -> Result<(), Unusable> {
         let meta = dir.meta().map_err(|error| unreadable(path, &error))?;
         if meta.uid != self.us && assigns_owners(dir, meta.uid) {
-            return Ok(()); // A file system that says of everything that it is this user's.
+            return Ok(()); // A file system that reports this user as the owner of everything.
         }
         self.judge(path, &meta, used)?;
         let closes = self.widened == Widened::Closed && !self.any_mode;
@@ -83,8 +83,8 @@ impl Owned {
         Ok(())
     }
 
-    /// Takes back what a mount gave to a group: the directory last, so that a start that ends in between does it again. Then nobody
-    /// can put anything there any more, and what somebody put there before is found by its owner.
+    /// Revokes the group permissions of a mount: those of the directory last, so that an interrupted start repeats it.
+    /// After that no other user can add entries, and entries added before are found by their owner.
     fn close(self, path: &Path, dir: &Dir, used: Use) -> Result<(), Unusable> {
         let failed = |error| unreadable(path, &error);
         if used != Use::Taken {
@@ -112,19 +112,19 @@ impl Owned {
         Ok(())
     }
 
-    /// The staging directory with the slots in it.
+    /// Checks the staging directory with its slots.
     pub(super) fn staging(self, path: &Path, dir: &Dir) -> Result<(), Unusable> {
         self.dir(path, dir, Use::Remade)?;
         self.owners(path, dir)
     }
 
-    /// Whose everything in a directory is, whatever it permits.
+    /// Checks the owners of all entries of a directory, not its modes.
     fn owners(self, path: &Path, dir: &Dir) -> Result<(), Unusable> {
         let names = dir.names().map_err(|error| unreadable(path, &error))?;
         names.iter().try_for_each(|name| self.entry(path, dir, OsStr::from_bytes(name), Use::Remade))
     }
 
-    /// An entry of a directory of ours, if it is there.
+    /// Checks an entry of one of our directories, if it exists.
     pub(super) fn entry(self, path: &Path, dir: &Dir, name: &OsStr, used: Use) -> Result<(), Unusable> {
         match dir.stat(name) {
             Ok(meta) if meta.uid != self.us && assigns_owners(dir, meta.uid) => Ok(()),
@@ -141,7 +141,7 @@ impl Owned {
         group_only && dir.meta().is_ok_and(|dir| dir.uid == self.us && is_widened(&dir))
     }
 
-    /// Everything in the private directory, not what is below.
+    /// Checks all entries of the private directory, not their content.
     pub(super) fn content(self, path: &Path, dir: &Dir) -> Result<(), Unusable> {
         let mut foreign = Vec::new();
         for name in dir.names().map_err(|error| unreadable(path, &error))? {
@@ -164,7 +164,7 @@ impl Owned {
         Ok(())
     }
 
-    /// The state directory with the store in it; what else is there is not believed.
+    /// Checks the state directory with the store; other entries in it are not trusted.
     pub(super) fn state(self, path: &Path, dir: &Dir) -> Result<(), Unusable> {
         self.dir(path, dir, Use::Private)?;
         let kept = [store::FILE, store::MARK];
@@ -191,7 +191,7 @@ impl Owned {
             Use::Filed => 0o002,
             Use::Remade => return Ok(()),
         };
-        // What a link or socket permits is not its mode.
+        // The permission bits of a link or socket mean nothing.
         let has_mode = matches!(meta.kind, Kind::File | Kind::Directory);
         if has_mode && meta.mode & forbidden != 0 && !self.any_mode {
             return Err(refused(format!(
@@ -206,8 +206,9 @@ impl Owned {
     }
 }
 
-/// What an entry of the private directory is used for; none for what has no name of ours. What is not of the kind that belongs there
-/// is taken away before anything is made, so it only has to belong to us. The state is never made again in place of another.
+/// The use of an entry of the private directory; `None` if it has none of our names. An entry of the wrong type is
+/// removed before any part is made, so it only has to belong to us. The state is never made again in place of another
+/// entry.
 fn part(name: &[u8], kind: Kind) -> Option<Use> {
     let wanted = match std::str::from_utf8(name).ok()? {
         layout::STATE => return Some(Use::Private),
@@ -223,7 +224,7 @@ fn part(name: &[u8], kind: Kind) -> Option<Use> {
     })
 }
 
-/// Judges what is in a handoff directory as a start would, and makes nothing.
+/// Checks the parts of a handoff directory as a start would, and makes none.
 pub fn check_owners(config: &Config) -> Result<(), Unusable> {
     let owned = Owned::by_this_user(config.fixed.allow_unsafe_handoff, Widened::Left);
     let Ok(path) = config.fixed.handoff.canonicalize() else { return Ok(()) };
@@ -259,7 +260,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Unusable {
     Unusable::new(Code::DirectorySetup, format!("cannot look at {}: {error}", path.display()))
 }
 
-/// Some file systems (CIFS, 9p, shared folders of desktops) give everything to the user they were mounted for, new files of ours too.
+/// Whether a file system (CIFS, 9p, shared folders of desktops) gives everything to the user of the mount, our new files too.
 fn assigns_owners(dir: &Dir, uid: u32) -> bool {
     const PROBE: &str = ".whose";
     let made = dir.create(PROBE, 0o600, b"").and_then(|()| dir.stat(PROBE));

@@ -1,6 +1,6 @@
-//! The staging slots: one directory a run, made when first used. The desk hands out the lowest free number, so a daemon
-//! with little to do never has more of them than workers; none is held open between runs. What a run leaves that cannot
-//! be removed is set aside as `broken.N` and tried again at each start: no run takes a slot from the next one.
+//! The staging slots: one directory per run, made when first used. The desk hands out the lowest free number, so a daemon
+//! with little work never has more of them than workers; none is held open between runs. A leftover of a run that cannot
+//! be removed is set aside as `broken.N` and retried at each start: no run costs the next one its slot.
 
 use super::layout::STAGING as NAME;
 use conductor_os::dir::{Dir, Kind};
@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 const MODE: u32 = 0o700;
-/// Names of what was set aside.
+/// The prefix of leftovers set aside.
 const BROKEN: &str = "broken.";
-/// So much is set aside at most; what comes after stays in the way of its slot, which then has another name.
+/// The number of leftovers set aside; a further one stays in its slot's place, and the slot takes another name.
 const BROKEN_MAX: u32 = 64;
-/// So many names a slot can have in one life of the daemon.
+/// The number of names that a slot can have in one life of the daemon.
 const NAMES_MAX: u32 = 64;
 
 /// The directory `staging/` with its numbered slots.
@@ -39,24 +39,24 @@ struct Staging {
 
 #[derive(Debug, Default)]
 struct Books {
-    /// Slots whose own name is taken by what can neither be removed nor renamed.
+    /// Slots whose own name is taken by an entry that can neither be removed nor renamed.
     renamed: HashMap<u16, u32>,
     /// Slots that could not be swept after their last run.
     unswept: HashSet<u16>,
 }
 
-/// What could not be removed.
+/// A leftover that could not be removed.
 #[derive(Debug)]
 pub struct Unremovable {
-    /// Where it lies now.
+    /// Its current name.
     pub name: String,
-    /// Why it stays.
+    /// Why it cannot be removed.
     pub reason: String,
 }
 
 impl Slots {
-    /// The slots below `private`, whose absolute path is `path`. All in it is made again by us, so whatever took the place of
-    /// the directory is removed, and modes that lock us out are set right.
+    /// The slots below `private`, whose absolute path is `path`. We make everything in it again, so an entry in the
+    /// directory's place is removed, and modes that lock us out are corrected.
     pub fn below(private: &Arc<Dir>, path: &Path) -> io::Result<Self> {
         let staging = RwLock::new(Staging::open(private)?);
         let private = Arc::clone(private);
@@ -77,8 +77,8 @@ impl Slots {
         self.path.join(self.name(slot))
     }
 
-    /// Whether the path of the staging directory leads to it. A run that removed or replaced the directory itself has done that
-    /// for its own run only: it is made again.
+    /// Whether the path of the staging directory leads to it. A run that removed or replaced the directory affects only
+    /// itself: the directory is made again.
     pub fn is_in_place(&self) -> bool {
         if self.leads_there() {
             return true;
@@ -92,7 +92,7 @@ impl Slots {
         in_place
     }
 
-    /// The same, and nothing is made.
+    /// Like `is_in_place`, but makes nothing.
     pub fn leads_there(&self) -> bool {
         self.leads_to(self.staging.read().unwrap_or_else(PoisonError::into_inner).id)
     }
@@ -112,7 +112,7 @@ impl Slots {
         }
     }
 
-    /// Opens a slot that is empty but for what an earlier copy of the same name left, and makes it when it is not there.
+    /// Opens a slot that is empty except for an earlier copy of the same name, making it if it is missing.
     pub fn open(&self, slot: u16) -> io::Result<Dir> {
         let name = self.name(slot);
         let unswept = !self.books().unswept.is_empty() && self.books().unswept.remove(&slot);
@@ -126,14 +126,14 @@ impl Slots {
         }
     }
 
-    /// Makes a slot usable again, whatever stands in its place.
+    /// Makes a slot usable again, whatever entry is in its place.
     pub fn renew(&self, slot: u16) -> io::Result<Dir> {
         let name = self.name(slot);
         let cleared = self.empty(&name);
         if let Ok(dir) = cleared {
             return Ok(dir);
         }
-        // The directory above may have been closed to us: its mode is ours to set.
+        // A run may have closed the directory above to us: we may set its mode.
         if let Ok(dir) = self.staging().make_own().and_then(|()| self.empty(&name)) {
             return Ok(dir);
         }
@@ -164,7 +164,7 @@ impl Slots {
         cleared
     }
 
-    /// The directory of this name, empty.
+    /// Makes or empties the directory of this name.
     fn empty(&self, name: &str) -> io::Result<Dir> {
         match self.staging().stat(name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -196,15 +196,16 @@ impl Slots {
         Err(io::Error::other(format!("{BROKEN_MAX} are set aside already")))
     }
 
-    /// Removes what a run left in its slot beside `keep`. What cannot be removed now is dealt with when the slot is used next.
+    /// Removes the leftovers of a run in its slot except `keep`. A leftover that cannot be removed now is handled at the
+    /// slot's next use.
     pub fn sweep(&self, slot: u16, dir: &Dir, keep: Option<&str>) {
         if dir.clear(keep).is_err() {
             self.books().unswept.insert(slot);
         }
     }
 
-    /// Moves a file out of a slot; never over another. The slot is opened, so that no link that porch put in its place leads
-    /// elsewhere.
+    /// Moves a file out of a slot; never over another. The slot is opened by descriptor, so that a link that porch put in
+    /// its place leads nowhere.
     pub fn move_out(&self, slot: u16, name: &str, to_dir: &Dir, to: &str) -> io::Result<()> {
         let dir = self.staging().sub(self.name(slot));
         let moved = dir.and_then(|dir| dir.rename_new(name, to_dir, to));
@@ -214,8 +215,8 @@ impl Slots {
         moved
     }
 
-    /// Empties every slot an earlier daemon has left. What cannot be emptied is set aside and told, and is no reason not to
-    /// start.
+    /// Empties every slot of an earlier daemon. A leftover that cannot be removed is set aside and reported, and does not
+    /// prevent the start.
     pub fn clear(&self) -> io::Result<Vec<Unremovable>> {
         let mut left = Vec::new();
         for name in self.staging().names()? {
@@ -236,13 +237,13 @@ impl Slots {
         }
         self.staging().sub_of_ours(name)?.clear(None)?;
         match name.to_str() {
-            // A slot stays, for the next run.
+            // An empty slot stays, for the next run.
             Some(text) if text.parse::<u16>().is_ok() => Ok(()),
             _ => self.staging().remove_dir(name),
         }
     }
 
-    /// What was set aside and is still there, for people who ask.
+    /// The names of leftovers still set aside, for `doctor`.
     pub fn broken(staging: &Dir) -> io::Result<Vec<String>> {
         let names = staging.names()?.into_iter().map(|name| String::from_utf8_lossy(&name).into_owned());
         Ok(names.filter(|name| name.parse::<u16>().is_err()).collect())
@@ -306,7 +307,7 @@ mod tests {
         assert!(slots.is_in_place(), "made again");
         slots.open(0).unwrap();
         assert!(home.join("staging/0").is_dir());
-        // The directory above was replaced: nothing of ours is there to be made again.
+        // The directory above was replaced: none of our parts is there to be made again.
         std::fs::rename(&home, &elsewhere).unwrap();
         std::fs::create_dir_all(home.join(NAME)).unwrap();
         assert!(!slots.is_in_place());

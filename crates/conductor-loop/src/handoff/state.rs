@@ -9,20 +9,20 @@ use conductor_os::dir::Dir;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Where the store is, and what `.conductor-state.json` says.
+/// The location of the store, and the content of `.conductor-state.json`.
 pub struct StateFiles {
     /// The store's directory.
     pub dir: Arc<Dir>,
     /// Absolute path of the store.
     pub path: PathBuf,
-    /// What was found under the head's name.
+    /// The file at the head's name.
     pub head: HeadFile,
 }
 
-/// Who wants to know where the state is.
+/// The process that looks for the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finder {
-    /// A daemon, or a command that changes the state: what is missing is made, what is not ours is refused.
+    /// A daemon, or a command that changes the state: missing parts are made, foreign ones are refused.
     Keeper,
     /// A command that only looks, perhaps as another user.
     Looker,

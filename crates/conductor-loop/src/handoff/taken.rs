@@ -1,4 +1,4 @@
-//! The private directory of taken files: how one gets there, is found and leaves again.
+//! The private directory of taken files: how a file enters it, is found and leaves it.
 
 use conductor_core::name::{TakenAt, TakenName};
 use conductor_os::dir::{Dir, Kind, Meta};
@@ -9,19 +9,19 @@ use std::os::unix::ffi::OsStrExt;
 
 /// Operations on taken files, for the intake and the clerk. Implemented on the directory itself.
 pub trait TakenFiles {
-    /// Moves a file out of the handoff directory. Atomic; nothing was opened or checked before.
+    /// Moves a file out of the handoff directory. Atomic; the file was neither opened nor checked before.
     fn take(&self, handoff: &Dir, taken: &TakenName) -> io::Result<()>;
-    /// Opens a taken file and says what it is.
+    /// Opens a taken file for reading.
     fn open_taken(&self, taken: &TakenName) -> io::Result<File>;
     /// lstat of a taken file.
     fn stat_taken(&self, taken: &TakenName) -> io::Result<Meta>;
-    /// Removes a taken file; one that is gone already is no error.
+    /// Removes a taken file; a missing one is no error.
     fn remove_taken(&self, taken: &TakenName) -> io::Result<()>;
-    /// Moves a taken file on; an existing target is an error.
+    /// Moves a taken file to another directory; an existing target is an error.
     fn move_taken(&self, taken: &TakenName, to_dir: &Dir, to: &str) -> io::Result<()>;
     /// Gives a taken file another number.
     fn renumber(&self, taken: &TakenName, seq: u64) -> io::Result<TakenName>;
-    /// Everything that is here, in order of taking.
+    /// All taken files, in order of taking.
     fn all_taken(&self) -> io::Result<Vec<TakenName>>;
 }
 
@@ -92,7 +92,7 @@ impl TakenFiles for Dir {
                     TakenAt::Entry(from) => self.rename_new(from, &nest, raw(taken))?,
                     TakenAt::Nested(from) => {
                         self.sub(&from)?.rename_new(raw(taken), &nest, raw(taken))?;
-                        // Others may be in it; empty ones are removed at the next start.
+                        // Other files may be in it; empty directories are removed at the next start.
                         let _ = self.remove_dir(&from);
                     }
                 }

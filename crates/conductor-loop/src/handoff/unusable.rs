@@ -11,7 +11,7 @@ use std::path::Path;
 pub struct Unusable {
     /// The stable code.
     pub code: Code,
-    /// What was attempted, on what, why it failed.
+    /// The attempt, its object, and the reason.
     pub message: String,
 }
 

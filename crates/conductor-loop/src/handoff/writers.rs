@@ -6,19 +6,19 @@ use conductor_core::Code;
 use conductor_os::dir::Dir;
 use std::path::Path;
 
-/// Who besides the owner may rename what others have put into a directory.
+/// The users besides the owner who may rename other users' entries of a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Renamers {
-    /// Nobody.
+    /// No other user.
     Nobody,
-    /// Its group.
+    /// The directory's group.
     Group,
-    /// Everybody.
+    /// Every user.
     Everybody,
 }
 
 impl Renamers {
-    /// By the directory's mode; the sticky bit keeps everybody to what is theirs.
+    /// Determined from the directory's mode; with the sticky bit users can rename only their own entries.
     pub fn of(mode: u32) -> Self {
         match (mode & 0o1000 != 0, mode & 0o002 != 0, mode & 0o020 != 0) {
             (false, true, _) => Self::Everybody,
@@ -28,7 +28,7 @@ impl Renamers {
     }
 }
 
-/// Threat A03: who may rename in the handoff directory may replace its parts.
+/// Threat A03: a user who may rename in the handoff directory may replace its parts.
 pub(super) fn check_writers(config: &Config, path: &Path, handoff: &Dir) -> Result<(), Unusable> {
     let mode = handoff.meta().map_err(|error| Unusable::setting_up(path, &error))?.mode;
     match Renamers::of(mode) {

@@ -1,4 +1,5 @@
-//! What lies where an outcome was filed, held against its record: shown only where it is what was filed there, else told.
+//! The files of an outcome, checked against its record: a file is shown only if it is the one that was filed; otherwise a
+//! warning is given.
 
 use super::TEXT_MAX;
 use crate::handoff::layout::status_path;
@@ -10,15 +11,15 @@ use conductor_os::dir::{Dir, Kind, Meta};
 use conductor_os::plain::read_start;
 use std::io::{self, Read};
 
-/// Bytes of a status that are read: more than one ever has.
+/// Bytes of a status that are read: more than any status has.
 const STATUS_READ_MAX: u64 = 256 << 10;
 
-/// How far the files of an outcome have come.
+/// The progress of an outcome's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Filing {
-    /// They may not be there yet.
+    /// They may not exist yet.
     UnderWay,
-    /// They were all there.
+    /// All of them have existed.
     Complete,
 }
 
@@ -29,12 +30,12 @@ pub(super) struct Filed {
     pub(super) content: Option<String>,
     /// The error log, scrubbed.
     pub(super) error_log: Option<String>,
-    /// What is not as it was filed, a sentence each.
+    /// A warning for each file that is not as it was filed.
     pub(super) warnings: Vec<String>,
 }
 
 impl Filed {
-    /// Looks at them; `newest`: no later intent of its name has written the status.
+    /// Reads the files; `newest`: no later intent of the same name has overwritten the status.
     pub(super) fn look(handoff: &Dir, outcome: &Outcome, filing: Filing, newest: bool) -> Self {
         let mut filed = Self::default();
         if !outcome.archived_as.is_empty() {
@@ -54,7 +55,7 @@ impl Filed {
         filed
     }
 
-    /// What may be shown of it; what may not is told.
+    /// Returns the text if it may be shown; otherwise adds a warning.
     fn take(&mut self, path: &str, found: io::Result<Found>, filing: Filing) -> Option<String> {
         let why = match found {
             Ok(Found::AsFiled(text)) => return Some(text),
@@ -72,11 +73,11 @@ impl Filed {
     }
 }
 
-/// What lies at a path.
+/// The file at a path.
 enum Found {
-    /// What was filed, as text.
+    /// The filed content, as text.
     AsFiled(String),
-    /// Something else, and how it differs.
+    /// Another content, and its difference.
     Other(String),
 }
 
@@ -86,7 +87,7 @@ impl Found {
     }
 }
 
-/// Opens the file at a path of ours; what is no file is told as what it is.
+/// Opens the file at a path of ours; an entry of another type is described instead.
 fn open(handoff: &Dir, path: &str) -> io::Result<Result<std::fs::File, &'static str>> {
     let (dir, name) = path.rsplit_once('/').ok_or(io::ErrorKind::InvalidInput)?;
     let dir = handoff.sub(dir)?;
@@ -104,7 +105,7 @@ fn open(handoff: &Dir, path: &str) -> io::Result<Result<std::fs::File, &'static 
 fn archived(handoff: &Dir, outcome: &Outcome) -> io::Result<Found> {
     let mut file = match open(handoff, &outcome.archived_as)? {
         Ok(file) => file,
-        // What was refused unread was moved as it was, whatever it was.
+        // An entry refused unread was moved unchanged, whatever its type.
         Err(what) if outcome.sha256.is_none() => return Ok(Found::AsFiled(format!("({what})"))),
         Err(what) => return Ok(Found::Other(format!("it is {what}"))),
     };
@@ -126,7 +127,7 @@ fn archived(handoff: &Dir, outcome: &Outcome) -> io::Result<Found> {
     }
 }
 
-/// An error log has no digest; the number in its head says whose it is.
+/// An error log has no digest; the sequence number in its head identifies its outcome.
 fn error_log(handoff: &Dir, path: &str, seq: u64) -> io::Result<Found> {
     let file = match open(handoff, path)? {
         Ok(file) => file,

@@ -1,5 +1,5 @@
-//! Why an entry lies in the handoff directory, said in one place: for what the intake has left, for what no loop has looked at
-//! yet, and for what no loop can look at, because none runs.
+//! Why an entry is still in the handoff directory, decided in one place: for entries that the intake has left, for
+//! entries not yet scanned, and for entries while no daemon runs.
 
 use super::rows::sighted_row;
 use crate::handoff::layout::PRIVATE;
@@ -10,35 +10,35 @@ use conductor_os::dir::{Dir, Kind, Meta};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-/// Whether somebody will take it.
+/// Whether a daemon will take the entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Loop {
-    /// A daemon runs, and its next scan comes.
+    /// A daemon runs, and its next scan will come.
     Turns,
     /// No daemon runs.
     Rests,
 }
 
-/// Why an entry lies there.
+/// Why an entry is still there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lying {
     /// It cannot be taken.
     Left {
-        /// Why.
+        /// The reason as a code.
         code: Code,
-        /// In words.
+        /// The reason in words.
         why: String,
     },
-    /// It is no intent.
+    /// Its name is not that of an intent.
     OtherName,
-    /// The next scan finds it.
+    /// The next scan will find it.
     Unseen,
-    /// The next daemon takes it.
+    /// The next daemon will take it.
     NotRunning,
 }
 
 impl Lying {
-    /// The name, the sentence and what to do.
+    /// The reason's word, text and advice.
     pub fn reason(&self) -> Reason {
         match self {
             Self::Left { code, why } => Reason::new(
@@ -72,7 +72,7 @@ pub fn entry_row(name: &[u8], mtime_ns: i64, lying: &Lying) -> Row {
     }
 }
 
-/// Why the entry of this name lies there, as far as looking tells; none: there is no such entry.
+/// Why the entry of this name is still there, as far as a look tells; `None`: there is no such entry.
 pub(super) fn lying(handoff: &Dir, name: &[u8], turns: Loop) -> Option<Lying> {
     let meta = match handoff.stat(OsStr::from_bytes(name)) {
         Ok(meta) => meta,
@@ -94,7 +94,7 @@ pub(super) fn lying(handoff: &Dir, name: &[u8], turns: Loop) -> Option<Lying> {
     })
 }
 
-/// What would keep the daemon's user, who owns the private part, from renaming this entry.
+/// The obstacle that would keep the daemon's user, who owns the private part, from renaming this entry.
 fn in_the_way(handoff: &Dir, name: &[u8], meta: &Meta) -> Option<String> {
     for (what, fixed) in
         [("it", handoff.is_fixed(OsStr::from_bytes(name))), ("the handoff directory", handoff.is_fixed("."))]

@@ -1,5 +1,6 @@
-//! Answers about intents: from the store what is finished, from [`Unfinished`] what is not. The same answers whether a daemon
-//! runs (then its loop knows what is unfinished) or not (then the store does, see [`Resting`]). Nothing is changed here.
+//! Answers about intents: finished ones from the store, unfinished ones from [`Unfinished`]. The answers are the same
+//! with a daemon (then its loop knows the unfinished ones) and without (then the store does, see [`Resting`]). Answers do
+//! not change state.
 
 mod filed;
 mod lying;
@@ -25,14 +26,14 @@ use lying::Loop;
 use rows::finished_row;
 use std::collections::HashSet;
 
-/// Outcomes looked at for one answer at most: a second or two.
+/// Outcomes read for one answer: a second or two.
 const SCAN_MAX: usize = 500_000;
 /// Other intents of the same name that are shown.
 const SAME_NAME_MAX: usize = 20;
-/// Bytes of an error log or an intent that are shown.
+/// Bytes shown of an error log or an intent.
 const TEXT_MAX: u64 = 64 << 10;
 
-/// What an operator names.
+/// The intents that an operator names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
     /// A sequence number.
@@ -44,7 +45,7 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// Reads what an operator wrote: digits are a number, what ends with `.json` (or is its status or error log) a file.
+    /// Parses an operator's word: digits are a number; a name that ends with `.json` (or its status or error log) is a file.
     pub fn of(text: &str) -> Self {
         if let Ok(number) = text.parse() {
             return Self::Number(number);
@@ -56,7 +57,7 @@ impl Subject {
         if is_file { Self::File(base.to_owned()) } else { Self::Target(text.to_owned()) }
     }
 
-    /// Whether a row of an unfinished intent is what is meant.
+    /// Whether the row of an unfinished intent matches.
     pub fn is(&self, row: &Row) -> bool {
         match self {
             Self::Number(seq) => row.seq == Some(*seq),
@@ -85,49 +86,49 @@ impl Subject {
 /// An intent that is not finished.
 #[derive(Debug, Clone)]
 pub struct Found {
-    /// As in a list.
+    /// The intent's row in a list.
     pub row: Row,
     /// Its runs that have ended.
     pub runs: Vec<RunRecord>,
-    /// Unfinished intents of its target behind it.
+    /// Unfinished intents of its target that come after it.
     pub behind: usize,
 }
 
-/// Who knows what is unfinished.
+/// The source of unfinished intents.
 pub trait Unfinished {
-    /// The rows that a selection takes, in the order in which they would start; one more than it wants shows that there are more.
+    /// The rows of a selection, in their expected order of start; one more than wanted shows that there are more.
     fn rows(&self, selection: &Selection) -> Result<Vec<Row>, Refused>;
-    /// The first that is meant.
+    /// The first intent that matches.
     fn find(&self, subject: &Subject) -> Result<Option<Found>, Refused>;
     /// Whether an operator holds this target.
     fn is_held(&self, target: &str) -> Result<bool, Refused>;
 }
 
-/// Where answers come from.
+/// The sources of answers.
 pub struct Sources<'s> {
-    /// What is finished.
+    /// Finished intents.
     pub store: &'s Store,
     /// The handoff directory, with the archives below it.
     pub handoff: &'s Dir,
-    /// What is not finished.
+    /// Unfinished intents.
     pub unfinished: &'s dyn Unfinished,
-    /// Whether somebody still waits for the answer; a search ends where nobody does.
+    /// Whether the client still waits for the answer; a search ends when it does not.
     pub is_wanted: &'s dyn Fn() -> bool,
 }
 
-/// The refusal that a failing store is.
+/// The refusal for a failing store.
 pub fn store_refused(error: &StoreError) -> Refused {
     Refused::new(RefusalKind::Store, format!("{} {error}", error.code()), error.code().remedy())
 }
 
 impl Sources<'_> {
-    /// Outcomes below a number, newest first, as long as `each` wants more and somebody waits for the answer.
+    /// Visits outcomes below a number, newest first, while `each` returns true and the client waits.
     fn look_back(&self, below: u64, mut each: impl FnMut(Outcome) -> bool) -> Result<(), Refused> {
         let scanned = self.store.outcomes_back(below, |outcome| each(outcome) && (self.is_wanted)());
         scanned.map_err(|error| store_refused(&error))
     }
 
-    /// Which intents there are.
+    /// The list of a selection.
     pub fn list(&self, selection: &Selection) -> Result<Listing, Refused> {
         let most = selection.most.clamp(1, ROWS_MAX);
         let (mut unfinished, mut listing) = (Vec::new(), Listing::default());
@@ -159,7 +160,7 @@ impl Sources<'_> {
                 !full
             })?;
         }
-        // What was filed between the two questions is shown as it is now.
+        // Intents filed between the two reads are shown as finished.
         let now_finished: HashSet<u64> = finished.iter().filter_map(|row| row.seq).collect();
         unfinished.retain(|row| row.seq.is_none_or(|seq| !now_finished.contains(&seq)));
         listing.intents = unfinished;
@@ -167,7 +168,7 @@ impl Sources<'_> {
         Ok(listing)
     }
 
-    /// Rows of parked intents with what the store knows of them; those that are finished meanwhile are left out.
+    /// Rows of parked intents, completed from the store; those finished meanwhile are left out.
     fn completed(&self, rows: Vec<Row>) -> Result<Vec<Row>, Refused> {
         let mut completed = Vec::with_capacity(rows.len());
         for row in rows {
@@ -187,7 +188,7 @@ impl Sources<'_> {
         Ok(completed)
     }
 
-    /// The first unfinished one that is meant. What the loop does not know by name the store does.
+    /// The first unfinished intent that matches. Names that the loop does not know are in the store.
     fn find(&self, subject: &Subject) -> Result<Option<Found>, Refused> {
         let mut found = self.unfinished.find(subject)?;
         if let (None, Subject::File(name)) = (&found, subject) {
@@ -254,7 +255,7 @@ impl Sources<'_> {
         Ok(shown)
     }
 
-    /// The one reason why something waits or failed.
+    /// The one reason why an intent waits or failed.
     pub fn explain(&self, of: &str) -> Result<Explained, Refused> {
         let subject = Subject::of(of);
         let explained =
@@ -262,7 +263,7 @@ impl Sources<'_> {
         if let Some(Found { row, behind, .. }) = self.find(&subject)? {
             return Ok(explained(row.reason.clone(), Some(row), behind));
         }
-        // A word without a slash may be a target, or the name of a file that is no intent.
+        // A word without a slash may be a target, or the name of a file that is not an intent.
         if let Subject::File(name) | Subject::Target(name) = &subject
             && !name.contains('/')
             && let Some(lying) = lying::lying(self.handoff, name.as_bytes(), Loop::Turns)
@@ -288,7 +289,7 @@ impl Sources<'_> {
         Ok(explained(row.reason.clone(), Some(row), 0))
     }
 
-    /// The newest outcome that is meant.
+    /// The newest outcome that matches.
     fn outcome(&self, subject: &Subject) -> Result<Option<Outcome>, Refused> {
         if let Subject::Number(seq) = subject {
             return self.store.outcome(*seq).map_err(|error| store_refused(&error));
@@ -316,7 +317,7 @@ impl Sources<'_> {
         Ok(rows)
     }
 
-    /// What a purge would remove: by the rule of the purge itself.
+    /// The outcomes that a purge would remove, by the rule of the purge itself.
     pub fn would_purge(&self, before: jiff::Timestamp) -> Result<Purged, Refused> {
         let would = || {
             let (mut purged, mut from) = (Purged { outcomes: 0, failed: 0, really: false }, Some(0));
@@ -334,7 +335,7 @@ impl Sources<'_> {
     }
 }
 
-/// Records of earlier versions hold the reason as its producer wrote it.
+/// Scrubs the reason: records of earlier versions have it as its producer wrote it.
 fn harmless(asked: Asked) -> Asked {
     Asked { reason: asked.reason.map(|reason| scrub::shown(&reason, REASON_MAX)), ..asked }
 }

@@ -1,4 +1,4 @@
-//! What is unfinished while no daemon runs: claims in the store, and files in the handoff directory.
+//! Unfinished intents while no daemon runs: claims in the store, and files in the handoff directory.
 
 use super::lying::{Loop, entry_row, lying};
 use super::{Found, Subject, Unfinished, sighted_row, store_refused};
@@ -41,7 +41,7 @@ impl Resting {
         Ok(Self { rows, held })
     }
 
-    /// How many names lie in the handoff directory, and how many intents were taken and are not finished.
+    /// The number of names in the handoff directory, and of intents taken and not finished.
     pub fn load(&self) -> (u64, u64) {
         let taken = self.rows.iter().filter(|row| row.seq.is_some()).count();
         ((self.rows.len() - taken) as u64, taken as u64)

@@ -1,4 +1,4 @@
-//! Rows of lists: from an outcome, and from a name in the handoff directory.
+//! Rows of lists, made from an outcome or from a name in the handoff directory.
 
 use conductor_core::inquiry::{Reason, Row, State};
 use conductor_core::name::escaped;
@@ -31,12 +31,12 @@ pub(super) fn finished_row(outcome: &Outcome) -> Row {
     }
 }
 
-/// Whether a row is that of a parked intent, of which the loop knows number and target only.
+/// Whether a row is that of a parked intent, of which the loop knows only number and target.
 pub fn is_parked(row: &Row) -> bool {
     row.seq.is_some() && row.file.is_empty()
 }
 
-/// The row of a name that lies in the handoff directory.
+/// The row of a name in the handoff directory.
 pub fn sighted_row(name: &[u8], mtime_ns: i64, reason: Reason) -> Row {
     Row {
         seq: None,

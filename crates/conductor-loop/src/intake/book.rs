@@ -1,40 +1,40 @@
-//! What the intake keeps back, for those who ask: entries left in the handoff directory, and taken files whose writers are
-//! waited for. Bounded; kept by the intake's thread, read by others.
+//! The entries that the intake holds back, for questions: entries left in the handoff directory, and taken files that
+//! wait for their writers. Bounded; kept by the intake's thread, read by others.
 
 use conductor_core::Code;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Entries remembered by name. More are left as well, tried as often, and not named.
+/// Entries remembered by name. Further entries are left and retried too, but not named.
 const LEFT_MAX: usize = 4_096;
 
 /// An entry that could not be taken when it was last tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Left {
-    /// Why.
+    /// The error code.
     pub code: Code,
-    /// The system's words.
+    /// The system's error message.
     pub reason: String,
-    /// Its last change, nanoseconds since 1970.
+    /// Modification time, nanoseconds since 1970.
     pub mtime_ns: i64,
-    /// Which entry it is and how it looked: device, inode, time of change.
+    /// Identity and state of the entry: device, inode, change time.
     seen_as: (u64, u64, i64),
-    /// The listing in which it was there last.
+    /// The last listing that contained it.
     listing: u64,
 }
 
 /// A taken file that is open for writing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WithWriter {
-    /// Its number.
+    /// Sequence number.
     pub seq: u64,
     /// Its raw name.
     pub name: Box<[u8]>,
-    /// Its last change, nanoseconds since 1970.
+    /// Modification time, nanoseconds since 1970.
     pub mtime_ns: i64,
 }
 
-/// What is kept back.
+/// The entries held back.
 #[derive(Debug, Default)]
 pub struct Book(Mutex<Entries>);
 
@@ -45,20 +45,20 @@ struct Entries {
     listing: u64,
 }
 
-/// Whether an entry that is left is news.
+/// Whether a left entry is to be reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum News {
-    /// To be reported.
+    /// It is to be reported.
     New,
-    /// It was reported, and nothing about it has changed.
+    /// It was reported, and has not changed.
     Known,
-    /// There are too many to name each.
+    /// Too many entries are left to name each.
     TooMany,
 }
 
 impl Book {
     fn entries(&self) -> MutexGuard<'_, Entries> {
-        // Nothing that panics is done with it.
+        // No code that panics runs under this lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -67,7 +67,7 @@ impl Book {
         self.entries().left.get(name).cloned()
     }
 
-    /// All that is left, by name.
+    /// All left entries, by name.
     pub fn all_left(&self) -> Vec<(Box<[u8]>, Left)> {
         let mut all: Vec<_> =
             self.entries().left.iter().map(|(name, left)| (name.clone(), left.clone())).collect();
@@ -75,12 +75,12 @@ impl Book {
         all
     }
 
-    /// How many entries are left.
+    /// The number of left entries.
     pub fn left_count(&self) -> usize {
         self.entries().left.len()
     }
 
-    /// Taken files whose writers are waited for, in order of taking.
+    /// Taken files that wait for their writers, in order of taking.
     pub fn with_writer(&self) -> Vec<WithWriter> {
         self.entries().with_writer.values().cloned().collect()
     }
@@ -99,19 +99,19 @@ impl Book {
         }
     }
 
-    /// A listing came to its end: what it has not seen is gone.
+    /// A listing reached its end: names that it did not contain are gone.
     pub(super) fn end_listing(&self) {
         let mut entries = self.entries();
         let listing = entries.listing;
         entries.left.retain(|_, left| left.listing >= listing);
     }
 
-    /// This name is not left any more.
+    /// Removes a name that is no longer left.
     pub(super) fn forget(&self, name: &[u8]) {
         self.entries().left.remove(name);
     }
 
-    /// An entry is left. The same entry of the same name that has not changed is no news.
+    /// Records a left entry. An unchanged entry of the same name is not reported again.
     pub(super) fn leave(
         &self,
         name: &[u8],
@@ -135,17 +135,17 @@ impl Book {
         News::New
     }
 
-    /// A taken file waits for its writer.
+    /// Records a taken file that waits for its writer.
     pub(super) fn wait_for_writer(&self, file: WithWriter) {
         self.entries().with_writer.insert(file.seq, file);
     }
 
-    /// Whether it is known to wait for its writer.
+    /// Whether this file is recorded as waiting for its writer.
     pub(super) fn is_waiting(&self, seq: u64) -> bool {
         self.entries().with_writer.contains_key(&seq)
     }
 
-    /// It does not any more.
+    /// Removes a file that no longer waits for its writer.
     pub(super) fn judged(&self, seq: u64) {
         self.entries().with_writer.remove(&seq);
     }

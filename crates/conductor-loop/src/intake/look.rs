@@ -1,5 +1,5 @@
-//! A look at a taken file: type, links, size, one open, one bounded read, hash, judgement. Nothing here blocks and
-//! nothing is followed, whatever the file is.
+//! Inspects a taken file: type, links, size, one open, one bounded read, hash, judgement. It never blocks and follows no
+//! link, whatever the file is.
 
 use super::{Judged, Settings, Verdict};
 use crate::handoff::TakenFiles;
@@ -17,34 +17,34 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-/// Readings of a file that changes under them before it is refused (threat A11).
+/// Readings of a file that changes meanwhile before it is refused (threat A11).
 const READINGS: usize = 3;
 
-/// Whether a writer is waited for.
+/// Whether to wait for a writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Patience {
-    /// It is looked at for the first time.
+    /// Wait: the file is looked at for the first time.
     First,
-    /// It was looked at when it looked like this; text that ended too early then need not be read again.
+    /// Wait: the file had this fingerprint at the last look; text that ended too early then need not be read again.
     Again(Fingerprint),
-    /// It is judged as it stands.
+    /// Do not wait: the file is judged as it is.
     None,
 }
 
 pub(super) enum Looked {
     /// A writer still has it open.
     Held(Meta),
-    /// There is no room in memory for its bytes at the moment.
+    /// Memory has no room for its bytes at the moment.
     NoRoom,
-    /// It is not there any more.
+    /// The file is gone.
     Gone,
     Judged(Box<Judged>),
 }
 
-/// How one reading went.
+/// The result of one reading.
 enum Reading {
     Whole(Payload),
-    /// The file changed meanwhile, and looks like this now.
+    /// The file changed meanwhile; its metadata now.
     Changed(Meta),
 }
 
@@ -53,7 +53,7 @@ pub(super) fn look(settings: &Settings, taken: &TakenName, patience: Patience) -
         Ok(meta) => meta,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Looked::Gone,
         Err(error) => {
-            // Without lstat nothing is known but the name.
+            // Without lstat only the name is known.
             let unknown = Meta {
                 kind: Kind::Device,
                 id: (0, 0),
@@ -91,7 +91,7 @@ pub(super) fn look(settings: &Settings, taken: &TakenName, patience: Patience) -
         return refused(taken, meta, refusal, Some((bytes, digest)));
     };
     match intent::judge(&bytes, settings.judging.policy) {
-        // Where the kernel does not tell about writers, text that simply ends is taken as a sign of one.
+        // If the kernel does not report writers, text that ends too early counts as a sign of one.
         Err(refusal)
             if patience != Patience::None && open_for_writing == Writers::Unknown && is_cut(refusal.code) =>
         {
@@ -110,7 +110,7 @@ pub(super) fn look(settings: &Settings, taken: &TakenName, patience: Patience) -
     }
 }
 
-/// Whether a file like this is read, or refused as it is.
+/// Whether such a file is read, or refused unread.
 pub(super) fn is_read(settings: &Settings, meta: &Meta) -> bool {
     meta.kind == Kind::File && meta.size <= settings.judging.max_file_size
 }
@@ -143,12 +143,12 @@ fn check_kind(settings: &Settings, taken: &TakenName, meta: &Meta) -> Result<(),
         let found = format!("{} bytes", meta.size);
         return refuse(Code::TooLarge, &found, &format!("at most {} bytes", settings.judging.max_file_size));
     }
-    // A name of 256 bytes and more cannot exist; one that is long but legal was judged by its form.
+    // A name of more than 255 bytes cannot exist; a long legal one was judged by its form.
     debug_assert!(taken.raw.len() <= 255, "NAME_MAX");
     Ok(())
 }
 
-/// The bytes; none while a writer holds the file and there is patience left.
+/// The bytes; `None` while a writer holds the file and `patience` is left.
 fn read(
     settings: &Settings,
     taken: &TakenName,
@@ -171,7 +171,7 @@ fn read(
     let unchanged = patience == Patience::Again(fingerprint(&opened));
     let held = match open_for_writing {
         Writers::Some => patience != Patience::None,
-        // It was read when it looked like this: reading it again would cost much and say the same.
+        // It had this fingerprint at the last reading: another one would cost much and give the same result.
         Writers::Unknown => unchanged,
         Writers::None => false,
     };
@@ -189,7 +189,7 @@ fn read(
     Err(Refusal::new(Code::Unstable, "", &found, "a file that is complete when it appears"))
 }
 
-/// One bounded reading of a file that looked like `before`: one call, where it stays as it is.
+/// One bounded reading of a file with the metadata `before`: a single call if the file does not change.
 fn read_once(file: &File, settings: &Settings, before: &Meta) -> Result<Reading, Refusal> {
     let max = settings.judging.max_file_size;
     let unreadable =
@@ -202,7 +202,7 @@ fn read_once(file: &File, settings: &Settings, before: &Meta) -> Result<Reading,
     if before.size > max {
         return Err(too_large());
     }
-    // One more, so that a file with more bytes than it says does not pass for one with as many.
+    // One byte more, to notice a file that is longer than its size says.
     let mut bytes = vec![0; size + 1];
     let mut filled = 0;
     while filled < size.max(1) {
@@ -219,7 +219,7 @@ fn read_once(file: &File, settings: &Settings, before: &Meta) -> Result<Reading,
     Ok(if same { Reading::Whole(Payload::new(bytes, &settings.budget)) } else { Reading::Changed(after) })
 }
 
-/// The part of what lstat says that changes when the file does.
+/// The metadata that changes when the file does.
 pub(super) fn fingerprint(meta: &Meta) -> Fingerprint {
     let Meta { size, mtime_ns, ctime_ns, .. } = *meta;
     Fingerprint { inode: meta.id.1, size, mtime_ns, ctime_ns }
@@ -250,7 +250,7 @@ fn claim(file: Read<'_>, intent: Intent) -> Claim {
         replicas: intent.replicas,
         priority: intent.priority,
         timeout_secs: intent.timeout_secs,
-        // For people only: porch has the bytes themselves.
+        // For display only: porch has the bytes themselves.
         reason: intent.reason.map(|reason| scrub::shown(&reason, REASON_MAX)),
         source: intent.source,
         inode: meta.id.1,
@@ -262,7 +262,7 @@ fn refused(taken: &TakenName, meta: Meta, refusal: Refusal, bytes: Option<(Paylo
     let name = match judge(&taken.raw) {
         NameVerdict::Intent(name) => name.as_str().to_owned(),
         NameVerdict::Refused(name) => name.derived(&sha256(name.raw())),
-        // Only files with an intent's name are taken; whatever else is found in taken/ gets a name of its own.
+        // Only files with an intent's name are taken; any other entry found in taken/ gets a derived name.
         NameVerdict::Ignore => format!("badname-{}.json", sha256(&taken.raw).short()),
     };
     let correlation_id = bytes.as_ref().and_then(|(bytes, _)| intent::correlation_id(bytes));

@@ -1,5 +1,5 @@
-//! The way in: inotify as a hint, a scan as the truth, take by rename, then look and judge. One thread; it decides
-//! nothing about order or time, it does what the desk asks and reports what it sees.
+//! The intake: inotify as a hint, a scan as the truth, take by rename, then look and judge. One thread; it decides
+//! nothing about order or time, carries out the desk's commands and reports its observations.
 
 mod book;
 mod look;
@@ -24,63 +24,63 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// What is allowed of a file, and how long it is waited for. May change while running.
+/// The limits on a file, and the time to wait for its writer. May change while running.
 #[derive(Debug, Clone, Copy)]
 pub struct Judging {
     /// Largest file that is read.
     pub max_file_size: u64,
-    /// What the operator allows.
+    /// The operator's policy.
     pub policy: Policy,
-    /// How long a file that a writer still holds may wait, taken and not judged.
+    /// The longest time that a taken file waits for a writer that has it open.
     pub hold_max: Duration,
 }
 
-/// What the intake needs to know.
+/// The configuration of the intake.
 pub struct Settings {
     /// The handoff directory.
     pub handoff: Arc<Dir>,
-    /// Its path, to notice that it was replaced.
+    /// The path of the handoff directory, to notice its replacement.
     pub path: PathBuf,
     /// Sub-directories whose identity is checked, by name.
     pub places: Vec<(String, Arc<Dir>)>,
-    /// Where taken files go.
+    /// The directory for taken files.
     pub taken: Arc<Dir>,
     /// How files are judged.
     pub judging: Judging,
-    /// Where it is written down what is kept back.
+    /// The book of entries held back.
     pub book: Arc<Book>,
     /// Whether to use events at all (not on network file systems).
     pub events: bool,
     /// The first unused sequence number.
     pub next_seq: u64,
-    /// What may be in memory: while it is used up, files stay where they are.
+    /// The memory budget: while it is used up, files stay in the handoff directory.
     pub budget: Arc<Budget>,
 }
 
-/// What the desk asks for.
+/// A command of the desk.
 #[derive(Debug)]
 pub enum Command {
-    /// Take these names, if they still look like this.
+    /// Take these names, if their fingerprints have not changed.
     Take(Vec<(Box<[u8]>, Option<Fingerprint>)>),
-    /// Begin a scan, or deliver its next slice.
+    /// Start a scan, or deliver its next slice.
     Scan {
-        /// Whether to begin anew.
+        /// Whether to start anew.
         restart: bool,
     },
-    /// Look again at files that an earlier daemon had taken.
+    /// Look again at files taken by an earlier daemon.
     Relook(Vec<TakenName>),
-    /// Look whether path and names still lead to the directories that are open, without a scan.
+    /// Check, without a scan, whether path and names still lead to the open directories.
     Check,
     /// Settings that may change while running.
     Apply(Judging),
 }
 
-/// What is reported.
+/// A report to the desk.
 #[derive(Debug)]
 pub enum Report {
     /// Names were seen.
     Sighted(Vec<Sighting>),
-    /// A slice of the scan is complete; `complete`: it was the last one.
+    /// A slice of the scan ended; `complete`: it was the last one.
     Slice {
         /// Whether the directory's end was reached.
         complete: bool,
@@ -89,9 +89,9 @@ pub enum Report {
     ScanFailed(String),
     /// The kernel lost events.
     Overflow,
-    /// A name asked for is gone or cannot be taken.
+    /// A requested name is gone or cannot be taken.
     NotTaken(Box<[u8]>),
-    /// A name asked for changed meanwhile.
+    /// A requested name has changed meanwhile.
     Unsettled(Sighting),
     /// A name was taken.
     Taken(Box<[u8]>),
@@ -102,33 +102,33 @@ pub enum Report {
     },
     /// A taken file was judged.
     Judged(Box<Judged>),
-    /// A taken file was removed by somebody before it was judged.
+    /// A taken file was removed by another process before it was judged.
     Vanished {
         /// Sequence number.
         seq: u64,
         /// Its name, escaped.
         name: String,
     },
-    /// An entry is left where it is; reported once until it changes, tried again at every scan.
+    /// An entry is left in the handoff directory; reported once until it changes, retried at every scan.
     Left {
         /// Its name, escaped.
         name: String,
-        /// Why.
+        /// The error code.
         code: Code,
-        /// The system's words.
+        /// The system's error message.
         reason: String,
     },
-    /// There is no room to take.
+    /// There is no space to take files.
     NoSpace,
-    /// The handoff directory is gone or another one.
+    /// The handoff directory is missing or was replaced.
     Gone(String),
-    /// The names of sub-directories that lead elsewhere now; none: all lead to those that are open again.
+    /// The sub-directories whose names lead to other directories now; empty: all lead to the open ones again.
     Replaced(Vec<String>),
-    /// Events do not work any more; scans must do.
+    /// Events no longer work; scans replace them.
     NoEvents(String),
     /// Events work again.
     EventsAgain,
-    /// The system refuses to let us wait, again and again. Work goes on by the clock.
+    /// The system refuses to let the intake wait, repeatedly. The intake polls instead.
     Failing(String),
     /// Waiting works again.
     Working,
@@ -141,7 +141,7 @@ pub struct Judged {
     pub taken: TakenName,
     /// The name to file it under.
     pub name: String,
-    /// What lstat said.
+    /// Its metadata by lstat.
     pub meta: Meta,
     /// The verdict.
     pub verdict: Verdict,
@@ -152,18 +152,18 @@ pub struct Judged {
 pub enum Verdict {
     /// To be claimed and run.
     Accepted {
-        /// The record to make durable.
+        /// The claim to make durable.
         claim: Box<Claim>,
-        /// Exactly the bytes that were judged.
+        /// Exactly the judged bytes.
         bytes: Payload,
     },
     /// To be filed as failed.
     Refused {
-        /// Why.
+        /// The refusal.
         refusal: Refusal,
-        /// The bytes, where they were read.
+        /// The bytes, if they were read.
         bytes: Option<(Payload, Digest)>,
-        /// The intent's own correlation id, where it can be read.
+        /// The intent's own correlation id, if it can be read.
         correlation_id: Option<String>,
     },
 }
@@ -212,12 +212,12 @@ impl Opened {
 }
 
 impl Intake {
-    /// What it keeps back.
+    /// The book of entries held back.
     pub fn book(&self) -> Arc<Book> {
         Arc::clone(&self.book)
     }
 
-    /// Why there were no events at the start, although they were wanted.
+    /// Why there were no events at the start, although they were configured.
     pub fn no_events(&self) -> Option<&str> {
         self.no_events.as_deref()
     }
@@ -231,7 +231,7 @@ impl Intake {
         }
     }
 
-    /// Ends the thread; files that are held stay in taken/ for the next start.
+    /// Ends the thread; held files stay in taken/ for the next start.
     pub fn stop(&mut self) {
         self.commands = None;
         self.waker.wake();

@@ -1,5 +1,5 @@
-//! The thread of the intake. Every listing looks anew at everything: nothing that once went wrong with an entry, a directory,
-//! events or a call keeps it from being tried again.
+//! The thread of the intake. Every listing looks anew at everything: no earlier failure of an entry, a directory, events
+//! or a call keeps it from being retried.
 
 use super::book::{News, WithWriter};
 use super::writers::{Open, Writers};
@@ -24,28 +24,28 @@ use std::time::Duration;
 /// Names read in one slice of a scan: enough to sort the oldest first, small enough that a million waiting files
 /// neither delay the first run nor fill memory.
 const SLICE: usize = 4_096;
-/// How long to go on by the clock when waiting for events fails.
+/// The polling interval when waiting for events fails.
 const WAIT_PAUSE: Duration = Duration::from_millis(100);
-/// Failures in a row before they are told.
+/// Failures in a row before they are reported.
 const WAIT_FAILURES: u32 = 5;
-/// Numbers tried for one file when a file of that number is in taken/ already.
+/// Sequence numbers tried for one file when taken/ already has a file of that number.
 const NUMBERS_TRIED: u32 = 1_024;
 
-/// Why a listing did not come about.
+/// Why a listing failed.
 enum Trouble {
-    /// The handoff directory is not the one that is open.
+    /// The path no longer leads to the open handoff directory.
     Gone(String),
     /// The system refuses a call at the moment.
     Passing(io::Error),
 }
 
-/// What is read next, in the order in which it was asked for, as there is room for its bytes.
+/// The next read, in the order of requests, as memory has room for its bytes.
 enum Next {
     Take { name: Box<[u8]>, expect: Option<Fingerprint> },
     Look(TakenName),
 }
 
-/// Whether there was room in memory.
+/// Whether memory had room.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Room {
     Enough,
@@ -186,7 +186,7 @@ impl<R: Fn(Report)> Worker<R> {
     }
 
     fn sight_all(&mut self, names: Vec<Box<[u8]>>) {
-        // One reading of the clock for all, so that those of one slice keep the order of their ages.
+        // One reading of the clock for all, so that the names of one slice keep the order of their ages.
         let wall = wall_ns();
         let sightings: Vec<Sighting> = names.into_iter().filter_map(|name| self.sight(name, wall)).collect();
         if !sightings.is_empty() {
@@ -194,7 +194,7 @@ impl<R: Fn(Report)> Worker<R> {
         }
     }
 
-    /// The one way from a name to a sighting, for events and scans alike.
+    /// Makes a sighting from a name, for events and scans alike.
     fn sight(&mut self, name: Box<[u8]>, wall: i64) -> Option<Sighting> {
         if judge(&name) == NameVerdict::Ignore {
             return None;
@@ -220,11 +220,11 @@ impl<R: Fn(Report)> Worker<R> {
         }
     }
 
-    /// Reads one slice and reports what is in it. True at the directory's end.
+    /// Reads one slice and reports its names. Returns true at the directory's end.
     fn next_slice(&mut self, restart: bool) -> Result<bool, Trouble> {
         if restart || self.lister.is_none() {
             self.check_places()?;
-            // Before the listing, so that what comes meanwhile is announced.
+            // Before the listing, so that later arrivals are announced.
             self.arm_events();
             self.lister = Some(self.settings.handoff.lister().map_err(unlistable)?);
             self.book.begin_listing();
@@ -250,7 +250,7 @@ impl<R: Fn(Report)> Worker<R> {
         Ok(complete)
     }
 
-    /// Events that could not be had may be had now.
+    /// Events that were unavailable may be available now.
     fn arm_events(&mut self) {
         if self.settings.events
             && self.watch.is_none()
@@ -261,7 +261,7 @@ impl<R: Fn(Report)> Worker<R> {
         }
     }
 
-    /// Whether path and names still lead to the directories that are open (threat A02).
+    /// Whether path and names still lead to the open directories (threat A02).
     fn check_places(&mut self) -> Result<(), Trouble> {
         let path = self.settings.path.display();
         let gone = |what: &str| Trouble::Gone(format!("the handoff directory {what}: {path}"));
@@ -291,8 +291,8 @@ impl<R: Fn(Report)> Worker<R> {
         Ok(())
     }
 
-    /// Takes and looks while there is room. Strictly in order: what does not fit yet is waited for, so that a large file comes
-    /// to its turn and the small ones behind it as well, since all that is on its way gives its room back.
+    /// Takes and looks while memory has room. Strictly in order: a file that does not fit yet is waited for, so that a
+    /// large file gets its turn and the small ones behind it too, since all bytes on their way return their room.
     fn work_off(&mut self) {
         while let Some(next) = self.queue.pop_front() {
             let room = match &next {
@@ -326,7 +326,7 @@ impl<R: Fn(Report)> Worker<R> {
                 self.book.forget(name);
                 (self.report)(Report::Taken(name.into()));
                 if self.look(&taken) == Room::None {
-                    // It has grown since; it is ours and comes next.
+                    // It has grown since; it is taken and comes next.
                     self.queue.push_front(Next::Look(taken));
                 }
                 Room::Enough
@@ -335,7 +335,7 @@ impl<R: Fn(Report)> Worker<R> {
                 (self.report)(Report::NoSpace);
                 self.tell(Report::NotTaken(name.into()))
             }
-            // Either the file is not there any more, or the directory that it was to go to.
+            // Either the file or its destination directory is gone.
             Err(error)
                 if error.kind() == io::ErrorKind::NotFound
                     && self.settings.handoff.stat(OsStr::from_bytes(name)).is_err() =>
@@ -346,7 +346,7 @@ impl<R: Fn(Report)> Worker<R> {
         }
     }
 
-    /// An answer that needs no room.
+    /// Sends a report that needs no room.
     fn tell(&self, report: Report) -> Room {
         (self.report)(report);
         Room::Enough
@@ -372,7 +372,7 @@ impl<R: Fn(Report)> Worker<R> {
                     self.settings.next_seq += 1;
                     return Ok(taken);
                 }
-                // A number that something has already is never given to anything else.
+                // A number that any entry already has is not used for another.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tried < NUMBERS_TRIED => {
                     self.settings.next_seq += 1;
                     tried += 1;
@@ -407,7 +407,7 @@ impl<R: Fn(Report)> Worker<R> {
         room
     }
 
-    /// Looks again at one that a writer had open; without patience, or after all of it, it is judged as it stands.
+    /// Looks again at a file that a writer had open; without patience, or at its end, the file is judged as it is.
     fn look_again(&mut self, open: Open, patient: bool) {
         let waited = monotonic().saturating_sub(open.since);
         let patience = if patient && waited < self.settings.judging.hold_max {

@@ -1,5 +1,5 @@
-//! Taken files that a writer still has open: when each is looked at again, and which one is judged as it stands when there are
-//! too many.
+//! Taken files that a writer still has open: the time of each next look, and the choice of the one judged as it is when
+//! there are too many.
 
 use conductor_core::desk::Fingerprint;
 use conductor_core::limits::WITH_WRITER_MAX;
@@ -7,10 +7,10 @@ use conductor_core::name::TakenName;
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// The first look again comes after this; later ones after a quarter of the time waited, so that many files held for long cost
+/// The pause before the second look; later pauses are a quarter of the time waited, so that many files held for long cost
 /// little.
 const FIRST_LOOK: Duration = Duration::from_millis(20);
-/// The longest time between two looks.
+/// The longest pause between two looks.
 const LAST_LOOK: Duration = Duration::from_millis(250);
 
 /// One of them, since when it waits.
@@ -19,7 +19,7 @@ pub(super) struct Open {
     pub(super) taken: TakenName,
     pub(super) uid: u32,
     pub(super) since: Duration,
-    /// How it looked when it was read last: text that ended too early then does so now.
+    /// Its fingerprint at the last reading: text that ended too early then still does.
     pub(super) seen: Fingerprint,
 }
 
@@ -29,31 +29,32 @@ struct Waiting {
     next_look: Duration,
 }
 
-/// All of them, oldest first.
+/// All such files, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Writers(Vec<Waiting>);
 
 impl Writers {
-    /// One more waits, or goes on waiting.
+    /// Adds a file, or keeps one waiting.
     pub(super) fn wait(&mut self, now: Duration, open: Open) {
         let pause = (now.saturating_sub(open.since) / 4).clamp(FIRST_LOOK, LAST_LOOK);
         let at = self.0.partition_point(|other| other.open.since <= open.since);
         self.0.insert(at, Waiting { open, next_look: now + pause });
     }
 
-    /// How long until one is due; none when nobody waits.
+    /// The time until the next look; `None` when no file waits.
     pub(super) fn patience(&self, now: Duration) -> Option<Duration> {
         self.0.iter().map(|waiting| waiting.next_look.saturating_sub(now)).min()
     }
 
-    /// One that is due to be looked at.
+    /// A file that is due for a look.
     pub(super) fn pop_due(&mut self, now: Duration) -> Option<Open> {
         let due = self.0.iter().enumerate().filter(|(_, waiting)| waiting.next_look <= now);
         let (index, _) = due.min_by_key(|(_, waiting)| waiting.next_look)?;
         Some(self.0.remove(index).open)
     }
 
-    /// When there are too many: the oldest of the owner that has most, so that who holds many costs nobody else anything.
+    /// When there are too many: the oldest file of the owner with the most, so that an owner who holds many costs no
+    /// other owner.
     pub(super) fn pop_surplus(&mut self) -> Option<Open> {
         if self.0.len() <= WITH_WRITER_MAX {
             return None;

@@ -1,4 +1,4 @@
-//! Keeps the beginning and the end of a stream, whatever its length.
+//! Keeps the beginning and the end of a stream of any length.
 
 use conductor_core::limits::STREAM_PART;
 use conductor_core::outcome::Capture;
@@ -13,7 +13,7 @@ pub(super) struct Stream {
     kept: Kept,
 }
 
-/// What is kept of it.
+/// The kept part of a stream.
 #[derive(Default)]
 struct Kept {
     head: Vec<u8>,
@@ -27,12 +27,12 @@ impl Stream {
         Ok(Self { pipe: Pipe::new(pipe)?, kept: Kept::default() })
     }
 
-    /// The descriptor to wait for; none after the end of the stream.
+    /// The descriptor to wait for; `None` after the end of the stream.
     pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.pipe.descriptor()
     }
 
-    /// Reads what is there, and not so much at a time that other streams wait.
+    /// Reads the available bytes, but not so many at once that other streams wait.
     pub(super) fn drain(&mut self) {
         self.pipe.drain(|bytes| self.kept.keep(bytes));
     }

@@ -1,4 +1,4 @@
-//! The package engine as a library call: no process unless a route leads to a repository, the same outcome type.
+//! The package engine as a library call: no process unless a route leads to a repository; the same outcome type.
 
 use super::{Job, Settings, Stop, Worker};
 use conductor_core::Runs;
@@ -13,9 +13,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
-/// How long a worker waits for another process that works on the same package before the intent is put off.
+/// How long a worker waits for another process that works on the same package before the intent is postponed.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
-/// And for one in the same repository, which may take as long as a push.
+/// The same for a repository, where the other process may take as long as a push.
 const REPOSITORY_WAIT: Duration = Duration::from_millis(250);
 /// The steps of git that talk to a remote.
 const REMOTE_STEPS: [&str; 3] = ["ls-remote", "fetch", "push"];
@@ -52,7 +52,7 @@ pub(super) fn run(worker: &Worker, settings: &Settings, engine: &Engine, job: &J
     Run { ending, duration, stdout, change, command, ..worker.not_run(Ending::Interrupted) }
 }
 
-/// The bytes that run are judged again, and only they: what the claim says of them is for ordering.
+/// Judges the bytes that run again, and nothing else: the claim's fields only serve ordering.
 pub(super) fn order(job: &Job, bytes: &[u8]) -> Result<Order, Ending> {
     let intent = judged(bytes).map_err(|refusal| Ending::EngineFailed {
         code: refusal.code,
@@ -67,12 +67,12 @@ pub(super) fn order(job: &Job, bytes: &[u8]) -> Result<Order, Ending> {
     Ok(Order { intent, provenance })
 }
 
-/// Scaling to zero was decided when the intent was taken.
+/// Judges with scaling to zero allowed: that was decided when the intent was taken.
 fn judged(bytes: &[u8]) -> Result<Intent, Refusal> {
     judge(bytes, Policy { allow_scale_to_zero: true })
 }
 
-/// Where the run will write; what cannot be told goes to the output directory, and is refused there.
+/// The place that the run will write; if it cannot be determined, the output directory, where the run is refused.
 pub(super) fn place_of(engine: &Engine, bytes: &[u8]) -> Place {
     let order = judged(bytes).map(|intent| Order { intent, provenance: Provenance::default() });
     let repository = order.ok().and_then(|order| engine.repository_of(&order));
@@ -89,7 +89,7 @@ fn ending(settings: &Settings, place: &Place, error: &PorchError) -> Ending {
         PorchError::Cancelled => return Ending::Interrupted,
         error if error.is_no_space() => Some(Postponed::OutFull),
         PorchError::Io { .. } => outage().map(super::cause_of),
-        // First: where the repository is gone, nothing is known of its remote.
+        // First: if the repository is gone, its remote is unknown.
         PorchError::Git { .. } if is_gone(place, error) => Some(Postponed::OutGone),
         PorchError::Git { step, .. } if error.is_passing() && REMOTE_STEPS.contains(&step.as_str()) => {
             Some(Postponed::RemoteUnreachable)
@@ -103,21 +103,21 @@ fn ending(settings: &Settings, place: &Place, error: &PorchError) -> Ending {
     )
 }
 
-/// Whether the repository, or the work tree that the route names, is not there: it was moved away or unmounted, which says
-/// nothing about the order.
+/// Whether the repository, or the work tree of the route, is missing: it was moved away or unmounted, which says nothing
+/// about the order.
 fn is_gone(place: &Place, error: &PorchError) -> bool {
     let Place::Repository(shared) = place else { return false };
     let work_tree =
         if let PorchError::Git { repository, .. } = error { Some(repository.as_str()) } else { None };
-    // A path that is no UTF-8 is not known here, and must not look as if nothing were there.
+    // A path that is not UTF-8 is unknown here, and must not count as missing.
     let known = |path: &&str| !path.contains(char::REPLACEMENT_CHARACTER);
     [Some(&**shared), work_tree].into_iter().flatten().filter(known).any(|path| is_absent(Path::new(path)))
 }
 
-/// Not there, on a file system that does not answer, or an empty directory such as the bare mount point of what is unmounted.
+/// Whether the path is missing, on a file system that does not answer, or an empty directory such as a bare mount point.
 fn is_absent(path: &Path) -> bool {
     match fs::metadata(path) {
-        // A directory that may not be searched, or a file in its place, is for the operator to mend: it is not coming back.
+        // A directory without search permission, or a file in its place, needs the operator: it does not come back by itself.
         Err(error) => !matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory),
         Ok(meta) => meta.is_dir() && fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none()),
     }

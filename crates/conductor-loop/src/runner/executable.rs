@@ -1,5 +1,4 @@
-//! The porch executable: resolved once to an absolute path at start, and checked that nobody but its owner and root can
-//! replace it.
+//! The porch executable: resolved once to an absolute path at start; only its owner and root may be able to replace it.
 
 use conductor_core::Code;
 use conductor_os::dir::Dir;
@@ -24,17 +23,17 @@ pub enum ExecutableError {
     /// It does not exist at that path.
     #[error("porch validation failed: \"{0}\": {1}")]
     NotFound(String, String),
-    /// It is no executable file.
+    /// It is not an executable file.
     #[error("porch validation failed: \"{0}\" is {1}")]
     NotExecutable(String, &'static str),
-    /// Others could replace it.
+    /// Other users could replace it.
     #[error("porch validation failed: \"{executable}\" could be replaced: {place} is writable by {by}")]
     Unsafe {
         /// The executable.
         executable: String,
-        /// What others may write.
+        /// The path that others may write.
         place: String,
-        /// Who.
+        /// The users who may write it.
         by: &'static str,
     },
 }
@@ -49,7 +48,7 @@ impl ExecutableError {
     }
 }
 
-/// Finds `porch` as a shell would: a name without slash along `search`, anything else as a path.
+/// Finds `porch` as a shell would: a name without slash along `search`, any other as a path.
 pub fn resolve(
     porch: &str,
     search: Option<&OsStr>,
@@ -78,7 +77,7 @@ fn along(name: &str, search: Option<&OsStr>) -> Result<PathBuf, ExecutableError>
     }
     let directories = search.ok_or_else(missing)?.as_bytes().split(|b| *b == b':');
     directories
-        // An empty entry means the current directory to a shell; a daemon does not take programs from there.
+        // For a shell an empty entry means the current directory; a daemon does not take programs from there.
         .filter(|directory| directory.starts_with(b"/"))
         .map(|directory| Path::new(OsStr::from_bytes(directory)).join(name))
         .find(|path| path.is_file() && may_execute(path))
@@ -89,8 +88,8 @@ fn may_execute(path: &Path) -> bool {
     rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
 }
 
-/// The file and each directory above it: not group- or world-writable, except sticky directories such as /tmp, where
-/// only the owner may replace an entry.
+/// Checks the file and each directory above it: not group- or world-writable, except sticky directories such as /tmp,
+/// where only the owner may replace an entry.
 fn check_writers(porch: &str, path: &Path) -> Result<(), ExecutableError> {
     for place in path.ancestors() {
         let missing = |error: std::io::Error| ExecutableError::NotFound(porch.to_owned(), error.to_string());
@@ -111,7 +110,7 @@ fn check_writers(porch: &str, path: &Path) -> Result<(), ExecutableError> {
     Ok(())
 }
 
-/// Whether the output directory can be used: it exists or can be made, and is a directory.
+/// Makes the output directory if it is missing; an error if it cannot be made or is not a directory.
 pub fn ensure_out(path: &Path) -> std::io::Result<PathBuf> {
     std::fs::DirBuilder::new().recursive(true).create(path)?;
     let path = path.canonicalize()?;

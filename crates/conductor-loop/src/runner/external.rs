@@ -1,5 +1,5 @@
-//! One run of an external porch. The states are those of a unit in a test runner: running, terminating (grace), killed,
-//! ended; each ending has its own name. Waiting is one poll over the process, both streams and the stop sign.
+//! One run of an external porch. Its states are those of a test runner's unit: running, terminating (grace), killed,
+//! ended; each ending has its own name. Waiting is one poll over the process, both streams and the stop signal.
 
 use super::capture::Stream;
 use super::orphans::RunNumber;
@@ -18,11 +18,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// After porch has ended, its streams are read for this long; a grandchild that holds them open does not hang us.
+/// How long the streams are read after porch has ended: a grandchild that holds them open does not hang us.
 const DRAIN: Duration = Duration::from_millis(200);
-/// How often is looked where the system does not let us wait.
+/// The polling interval if the system does not let us wait.
 const LOOK: Duration = Duration::from_millis(20);
-/// What porch may inherit of our environment (design part 5).
+/// The variables of our environment that porch may inherit.
 const ALLOWED: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
 
 struct Running<'w> {
@@ -35,7 +35,7 @@ struct Running<'w> {
     grace: Duration,
 }
 
-/// Why it was told to end, and how far that went.
+/// Why the run was told to end, and the signals sent so far.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ladder {
     Free,
@@ -75,7 +75,7 @@ pub(super) fn run(worker: &Worker, settings: &Settings, program: &Program, copy:
             return run;
         }
     };
-    // Also one that cannot be watched was started.
+    // A program that cannot be watched was started too.
     worker.began(job);
     match running {
         Ok(running) => {
@@ -95,8 +95,8 @@ fn file(worker: &Worker, job: &Job) -> PathBuf {
     worker.slots.path_of(job.slot).join(&job.claim.name)
 }
 
-/// The program to start, when everything is where it was left: the program, the private copy by the path that porch gets,
-/// the output directory.
+/// The program to start, if everything is in place: the program, the private copy at the path that porch gets, the output
+/// directory.
 fn ready(
     worker: &Worker,
     settings: &Settings,
@@ -118,7 +118,7 @@ fn ready(
     Ok(executable)
 }
 
-/// What a failed start means. What may be another version of the program on its way is waited for.
+/// The ending of a failed start. A program that may be in the middle of an update is waited for.
 fn not_started(worker: &Worker, program: &Program, error: &io::Error) -> Ending {
     let reason = format!("porch could not be started: {error}");
     let cause = match Errno::from_io_error(error) {
@@ -132,8 +132,8 @@ fn not_started(worker: &Worker, program: &Program, error: &io::Error) -> Ending 
     Ending::Withheld { cause, reason }
 }
 
-/// A success counts only where porch was given what was judged; a failure is no matter of the intent where nothing could be
-/// written.
+/// Checks an ending: a success counts only if porch was given the judged bytes; a failure is not the intent's if the
+/// directory of packages was not writable.
 fn looked_over(worker: &Worker, settings: &Settings, ending: Ending) -> Ending {
     match ending {
         Ending::Exited(0) if !worker.slots.leads_there() => {
@@ -152,7 +152,7 @@ fn looked_over(worker: &Worker, settings: &Settings, ending: Ending) -> Ending {
 fn command(worker: &Worker, settings: &Settings, executable: &Path, job: &Job) -> Command {
     let claim = &job.claim;
     let mut command = Command::new(executable);
-    // A porch may commit and push; what the operator set for git is for that.
+    // A porch may commit and push; the operator's settings for git apply to it.
     command.env_clear().envs(conductor_porch::git_environment());
     for name in ALLOWED {
         if let Some(value) = std::env::var_os(name) {
@@ -225,7 +225,7 @@ impl<'w> Running<'w> {
         (ending, self.stdout.finish(), self.stderr.finish(), left)
     }
 
-    /// The next rung: TERM at the deadline or at the stop sign, KILL after the grace time.
+    /// The next step: TERM at the deadline or at the stop signal, KILL after the grace time.
     fn climb(&self, ladder: Ladder) -> Ladder {
         let now = Instant::now();
         let stop = self.worker.stop.level();
@@ -247,9 +247,9 @@ impl<'w> Running<'w> {
         Ladder::Killed { by_deadline }
     }
 
-    /// Waits for output, the end, the stop sign or the time. True when the process has ended.
+    /// Waits for output, the end, the stop signal or the time. Returns true when the process has ended.
     fn wait(&mut self, until: Option<Instant>) -> bool {
-        // Once told to kill, there is nothing more to hear from the stop sign.
+        // Once the level is Kill, the stop signal can say nothing more.
         let sign = (self.worker.stop.level() < Stop::Kill).then(|| self.worker.waker.as_fd());
         let watched = [self.stdout.descriptor(), self.stderr.descriptor(), sign];
         let Found { ended, ready: [out, err, signalled] } = self.child.wait(watched, until);
@@ -265,7 +265,7 @@ impl<'w> Running<'w> {
         ended
     }
 
-    /// Kills what is left of the group and what escaped from it, and says what it was.
+    /// Kills the rest of the group and the processes that escaped from it; returns their names.
     fn end_leftovers(&self, number: RunNumber, marks: &[String]) -> Vec<String> {
         let mut left: Vec<String> = self.child.end_rest().iter().map(leftovers::describe).collect();
         left.extend(self.worker.orphans.end(number, marks));
@@ -277,7 +277,7 @@ impl<'w> Running<'w> {
         while self.stdout.descriptor().is_some() || self.stderr.descriptor().is_some() {
             let left = until.saturating_duration_since(Instant::now());
             if wait_readable([self.stdout.descriptor(), self.stderr.descriptor()], Some(left)).is_err() {
-                std::thread::sleep(left.min(LOOK)); // Nothing can wake us: that is what failed.
+                std::thread::sleep(left.min(LOOK)); // Waiting failed, so nothing can wake us.
             }
             self.stdout.drain();
             self.stderr.drain();
@@ -292,7 +292,7 @@ fn named(status: ExitStatus, ladder: Ladder, limit: Duration) -> Ending {
     match ladder {
         Ladder::Terminated { by_deadline: true, .. } => Ending::TimedOut { limit, killed: false },
         Ladder::Killed { by_deadline: true } => Ending::TimedOut { limit, killed: true },
-        // It finished its work in spite of the stop: that is a success, not an interruption.
+        // It finished its work in spite of the stop: a success, not an interruption.
         Ladder::Terminated { .. } | Ladder::Killed { .. } if status.code() == Some(0) => Ending::Exited(0),
         Ladder::Terminated { .. } | Ladder::Killed { .. } => Ending::Interrupted,
         Ladder::Free => match (status.code(), status.signal()) {

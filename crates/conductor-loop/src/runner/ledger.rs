@@ -1,6 +1,6 @@
-//! Which run occupies which slot: a header line with the boot, then one line of fixed length a slot, overwritten in
-//! place and never synced. It survives a
-//! kill of the daemon, which is all it is for: recovery kills the porch it names, and knows which starts happened.
+//! The run ledger: a header line with the boot, then one line of fixed length per slot, overwritten in place and never
+//! synced. It needs to survive only a kill of the daemon: recovery kills the recorded porch, and knows which starts
+//! happened.
 
 use crate::handoff::layout::RUNNING as FILE;
 use conductor_os::boot_id;
@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 
-/// Its name in the private directory.
+/// The file's name in the private directory.
 const LINE: usize = 128;
 
 /// The file of running porches.
@@ -19,32 +19,32 @@ pub struct RunLedger {
     file: File,
 }
 
-/// What the last daemon left.
+/// The ledger of the last daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastRuns {
-    /// Whether it ran in this boot of the machine: then the lines are complete.
+    /// Whether that daemon ran in this boot of the machine: then the lines are complete.
     pub this_boot: bool,
-    /// One a slot that was used.
+    /// A line for each slot that was used.
     pub lines: Vec<RunLine>,
 }
 
-/// One line of it.
+/// One line of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunLine {
     /// Sequence number.
     pub seq: u64,
-    /// Which start.
+    /// The number of the start.
     pub attempt: u32,
     /// The process, once it was started.
     pub process: Option<ProcessId>,
 }
 
 impl RunLedger {
-    /// Reads what the last daemon left; [`RunLedger::reset`] begins anew.
+    /// Reads the ledger of the last daemon; [`RunLedger::reset`] begins a new one.
     pub fn open(private: &Dir) -> io::Result<(Self, LastRuns)> {
         let file = private.open_rw(FILE, 0o600)?;
         let mut text = String::new();
-        // What is no text is no line of ours.
+        // Content that is not text is not a line of ours.
         let _ = (&file).take(1 << 20).read_to_string(&mut text);
         let boot = boot_id();
         let mut lines = text.lines();
@@ -53,31 +53,31 @@ impl RunLedger {
         Ok((Self { file }, LastRuns { this_boot, lines }))
     }
 
-    /// Forgets the lines of the last daemon, after recovery has used them.
+    /// Clears the lines of the last daemon, after recovery has used them.
     pub fn reset(&self) -> io::Result<()> {
         self.file.set_len(0)?;
         self.write(0, &boot_id());
         Ok(())
     }
 
-    /// A start is about to happen in this slot.
+    /// Records that a start is about to happen in this slot.
     pub fn begin(&self, slot: u16, seq: u64, attempt: u32) {
         self.write(u64::from(slot) + 1, &format!("{seq} {attempt} 0 0"));
     }
 
-    /// It happened: this is the process.
+    /// Records the process of the start.
     pub fn started(&self, slot: u16, seq: u64, attempt: u32, process: ProcessId) {
         self.write(u64::from(slot) + 1, &format!("{seq} {attempt} {} {}", process.pid, process.start));
     }
 
-    /// It did not happen after all.
+    /// Records that the start did not happen after all.
     pub fn withdraw(&self, slot: u16) {
         self.write(u64::from(slot) + 1, "");
     }
 
     fn write(&self, line: u64, text: &str) {
         let content = format!("{text:<width$}\n", width = LINE - 1);
-        // A line that cannot be written only makes recovery count a start that may have happened.
+        // If a line cannot be written, recovery only counts a start that may have happened.
         let _ = self.file.write_all_at(content.as_bytes(), line * LINE as u64);
     }
 }

@@ -1,5 +1,5 @@
-//! How processes that outlive their run are named, and the porches of a daemon that was killed: those are recognised by what
-//! we recorded, by what we put into their environment, and by what they use in the staging directory.
+//! Names for processes that outlive their run, and the porches of a daemon that was killed: these are recognised by the
+//! recorded process, by our variables in their environment, and by their use of the staging directory.
 
 use super::ledger::RunLine;
 use conductor_core::Digest;
@@ -16,10 +16,10 @@ pub(super) fn describe(process: &ProcessInfo) -> String {
     format!("{} {}", process.id.pid, conductor_core::scrub::line(&process.name, 40))
 }
 
-/// At most so many are named; the others are counted.
+/// Processes that are named; further ones are counted.
 const NAMED_MAX: usize = 20;
 
-/// Each once, and not more than a reader wants to see.
+/// Each name once, and no more of them than a reader wants to see.
 pub(super) fn named_once(found: Vec<String>) -> Vec<String> {
     let mut named: Vec<String> = Vec::new();
     let mut more = 0_usize;
@@ -39,9 +39,9 @@ pub(super) fn named_once(found: Vec<String>) -> Vec<String> {
     named
 }
 
-/// Ends what the porches of a dead daemon left running: by process group of the recorded process; by environment, which also
-/// finds what escaped and what was started just before the record; and by what it has open in the staging directory, which
-/// finds what emptied its environment. Returns what was ended.
+/// Ends the processes that the porches of a dead daemon left running: by the process group of the recorded process; by
+/// environment, which also finds escaped processes and those started just before the record; and by open files in the
+/// staging directory, which finds processes that emptied their environment. Returns their names.
 pub fn kill_leftovers(lines: &[RunLine], open: &[(u64, Digest)], staging: &str) -> Vec<String> {
     let mut ended: Vec<ProcessInfo> = Vec::new();
     for line in lines {
@@ -63,15 +63,15 @@ pub fn kill_leftovers(lines: &[RunLine], open: &[(u64, Digest)], staging: &str) 
             }
         }
     }
-    // Nothing of the same intent runs before it has ended.
+    // Nothing of the same intent starts before they have ended.
     let recorded = lines.iter().filter_map(|line| line.process);
     let killed: Vec<ProcessId> = recorded.chain(ended.iter().map(|process| process.id)).collect();
     wait_for_end(&killed, Instant::now() + Duration::from_secs(5));
     named_once(ended.iter().map(describe).collect())
 }
 
-/// Whether a process without our marks is surely of a run: it began after one of the recorded runs, is nobody's at a terminal
-/// (somebody may look around in the staging directory), and works or has a file open in the staging directory.
+/// Whether a process without our marks certainly belongs to a run: it began after one of the recorded runs, has no
+/// terminal (a person may look around in the staging directory), and works or has a file open in the staging directory.
 fn is_unmarked_rest(process: &ProcessInfo, first: Option<u64>, staging: &str) -> bool {
     first.is_some_and(|first| process.id.start >= first)
         && !process.at_terminal
@@ -79,7 +79,7 @@ fn is_unmarked_rest(process: &ProcessInfo, first: Option<u64>, staging: &str) ->
         && uses(process.id.pid, staging)
 }
 
-/// Whether the working directory or an open file lies in our staging.
+/// Whether its working directory or an open file is in our staging directory.
 fn uses(number: u32, staging: &str) -> bool {
     let leads_there = |link: &Path| std::fs::read_link(link).is_ok_and(|target| target.starts_with(staging));
     if leads_there(Path::new(&format!("/proc/{number}/cwd"))) {
@@ -89,7 +89,8 @@ fn uses(number: u32, staging: &str) -> bool {
     files.map(|file| file.path()).any(|file| leads_there(&file))
 }
 
-/// Whether the process belongs to this handoff directory: its working directory or command line lies in our staging.
+/// Whether the process belongs to this handoff directory: its working directory or command line refers to our staging
+/// directory.
 fn works_in(number: u32, staging: &str) -> bool {
     let cwd = std::fs::read_link(format!("/proc/{number}/cwd")).is_ok_and(|cwd| cwd.starts_with(staging));
     cwd || std::fs::read(format!("/proc/{number}/cmdline"))

@@ -1,5 +1,5 @@
-//! Worker threads: one run of porch from [`Job`] to `Run`. A worker writes the private copy, runs the external program
-//! or the embedded engine, checks the copy, and reports. It knows nothing of other intents.
+//! Worker threads: one run of porch from [`Job`] to `Run`. A worker writes the private copy, runs the external program or
+//! the embedded engine, checks the copy, and reports. It knows nothing of other intents.
 
 mod capture;
 mod embedded;
@@ -35,7 +35,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// What runs an intent.
+/// The runner of an intent.
 #[derive(Debug, Clone)]
 pub enum Engine {
     /// The package engine as a library call.
@@ -44,10 +44,10 @@ pub enum Engine {
     External(Arc<Program>),
 }
 
-/// What every run has in common. The time limits may change while running (SIGHUP).
+/// The settings shared by all runs. The time limits may change while running (SIGHUP).
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// What runs an intent.
+    /// The runner of intents.
     pub engine: Engine,
     /// The output directory.
     pub outlet: Arc<Outlet>,
@@ -57,29 +57,29 @@ pub struct Settings {
     pub limits: RunLimits,
     /// Passed on only when the operator configured it.
     pub kubeconfig: Option<String>,
-    /// How bytes that are not in memory are read.
+    /// Reads bytes that are not in memory.
     pub read_back: ReadBack,
 }
 
-/// Where the bytes of an intent are.
+/// The location of an intent's bytes.
 #[derive(Debug, Clone)]
 pub enum Bytes {
     /// In memory.
     Held(Payload),
-    /// In the store alone.
+    /// Only in the store.
     Stored,
 }
 
 /// Why bytes could not be read back from the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotRead {
-    /// The stable code; [`Code::StoreDamaged`] when they are not what was claimed.
+    /// The stable code; [`Code::StoreDamaged`] when the bytes differ from the claimed ones.
     pub code: Code,
-    /// The store's words.
+    /// The store's error message.
     pub reason: String,
 }
 
-/// Reads the bytes of a claim back and hands them over; they are those of its digest.
+/// Reads the bytes of a claim from the store and hands them over; their digest is the claim's.
 #[derive(Clone)]
 pub struct ReadBack(Arc<dyn Reads>);
 
@@ -88,7 +88,7 @@ trait Reads: Fn(&Claim, &mut dyn FnMut(&[u8])) -> Result<(), NotRead> + Send + S
 impl<F: Fn(&Claim, &mut dyn FnMut(&[u8])) -> Result<(), NotRead> + Send + Sync> Reads for F {}
 
 impl ReadBack {
-    /// By this function.
+    /// Makes the reader from a function.
     pub fn new(
         reads: impl Fn(&Claim, &mut dyn FnMut(&[u8])) -> Result<(), NotRead> + Send + Sync + 'static,
     ) -> Self {
@@ -107,11 +107,11 @@ impl std::fmt::Debug for ReadBack {
 pub struct Job {
     /// Sequence number.
     pub seq: u64,
-    /// Which start this is.
+    /// The number of the start.
     pub attempt: u32,
     /// The staging slot.
     pub slot: u16,
-    /// Where the run writes.
+    /// The place that the run writes.
     pub place: Place,
     /// The intent.
     pub claim: Arc<Claim>,
@@ -122,15 +122,15 @@ pub struct Job {
 /// A run that ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// The job it was.
+    /// Its job.
     pub job: Job,
-    /// How it ended.
+    /// The run's result.
     pub run: Run,
-    /// Whether the private copy is in its slot, whole and unchanged.
+    /// Whether the private copy is in its slot, complete and unchanged.
     pub staged: bool,
 }
 
-/// What a worker tells.
+/// A worker's report.
 #[derive(Debug)]
 pub enum Report {
     /// porch, or the engine, was started.
@@ -138,17 +138,17 @@ pub enum Report {
         /// Sequence number.
         seq: u64,
     },
-    /// A run ended, or did not come about.
+    /// A run ended, or its start did not happen.
     Ended(Box<Ended>),
 }
 
-/// How urgently running porches are to end.
+/// How urgently running porches must end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Stop {
-    /// Not at all.
+    /// They continue.
     No,
-    /// Those that run may end by themselves; nothing that waits in a worker's hand begins.
+    /// Runs in progress may end by themselves; jobs waiting at a worker do not begin.
     Drain,
     /// TERM now, KILL after the grace time.
     Terminate,
@@ -156,7 +156,7 @@ pub enum Stop {
     Kill,
 }
 
-/// Shared by all workers: the stop level and who must look at it.
+/// Shared by all workers: the stop level and the threads to wake.
 #[derive(Debug)]
 struct StopSign {
     level: AtomicU8,
@@ -183,7 +183,7 @@ pub struct Runner {
     orphans: Arc<Orphans>,
 }
 
-/// Everything a worker needs besides its jobs.
+/// A worker's state besides its jobs.
 struct Worker {
     number: usize,
     settings: Arc<RwLock<Settings>>,
@@ -191,22 +191,22 @@ struct Worker {
     ledger: Arc<RunLedger>,
     stop: Arc<StopSign>,
     waker: Waker,
-    /// What left the runs of all workers behind.
+    /// Processes that the runs of all workers left behind.
     orphans: Arc<Orphans>,
-    /// Taken while bytes are read back, so that those of one intent at a time are in memory for it.
+    /// Locked while bytes are read back, so that only one such intent at a time is in memory.
     reading: Arc<Mutex<()>>,
     report: Box<dyn Fn(Report) + Send>,
 }
 
-/// What a run begins with. The bytes themselves are not needed any more.
+/// The resources of a run. The bytes themselves are not needed any more.
 struct Prepared<'s> {
     slot: Dir,
-    /// The private copy in it.
+    /// The private copy in the slot.
     copy: Copy,
     work: Work<'s>,
 }
 
-/// What is to be run.
+/// The work of a run.
 enum Work<'s> {
     Embedded(&'s conductor_porch::Engine, Box<conductor_porch::Order>),
     External(&'s Program),
@@ -226,7 +226,7 @@ impl Runner {
         let stop = Arc::new(StopSign { level: AtomicU8::new(0), wakers: wakers.clone() });
         let settings = Arc::new(RwLock::new(settings));
         let reading = Arc::new(Mutex::new(()));
-        // Whole from the beginning: where a later worker cannot be started, the earlier ones end before that is told.
+        // Built whole first: if a later worker cannot be started, the earlier ones end before the error is returned.
         let (threads, orphans) = (Vec::with_capacity(workers), Arc::new(Orphans::default()));
         let mut runner = Self { jobs: Some(jobs), stop, settings, threads, orphans };
         for (number, waker) in wakers.into_iter().enumerate() {
@@ -249,7 +249,7 @@ impl Runner {
         Ok(runner)
     }
 
-    /// Hands a job to the next free worker. The desk hands out at most two for each.
+    /// Hands a job to the next free worker. The desk hands out at most two per worker.
     pub fn run(&self, job: Job) {
         if let Some(jobs) = &self.jobs {
             // Fails only when all workers have ended, which happens after the last job.
@@ -257,7 +257,7 @@ impl Runner {
         }
     }
 
-    /// Where the run of a claim will write. A program writes into the output directory, as far as anybody knows.
+    /// The place that the run of a claim will write. For a program, the output directory: nothing else is known of it.
     pub fn place_of(&self, claim: &Claim, bytes: &Bytes) -> Place {
         let settings = self.settings.read().unwrap_or_else(PoisonError::into_inner).clone();
         let Engine::Embedded(engine) = &settings.engine else { return Place::Output };
@@ -270,7 +270,7 @@ impl Runner {
             Bytes::Held(bytes) => look(bytes),
             Bytes::Stored => {
                 if let Err(NotRead { code, reason }) = settings.read_back.0(claim, &mut look) {
-                    // Its run will not have them either, and says so.
+                    // Its run will not have the bytes either, and reports that.
                     tracing::warn!(
                         seq = claim.seq,
                         code = code.id(),
@@ -283,7 +283,7 @@ impl Runner {
         place
     }
 
-    /// The program as it is now, or why it cannot be run; none where the engine is built in.
+    /// The program as it is now, or why it cannot run; `None` for the embedded engine.
     pub fn program(&self) -> Option<Result<Option<Stamp>, String>> {
         match &self.settings.read().unwrap_or_else(PoisonError::into_inner).engine {
             Engine::Embedded(_) => None,
@@ -304,8 +304,8 @@ impl Runner {
         self.settings.write().unwrap_or_else(PoisonError::into_inner).limits = live;
     }
 
-    /// Ends the workers after their current job, and what their runs left behind. What git leaves running after the embedded
-    /// engine (the care of a repository) is git's and goes on.
+    /// Ends the workers after their current job, and the processes that their runs left behind. Processes that git leaves
+    /// running after the embedded engine (repository maintenance) are git's and continue.
     pub fn join(&mut self) {
         self.jobs = None;
         for thread in self.threads.drain(..) {
@@ -323,7 +323,7 @@ impl Runner {
 }
 
 impl Drop for Runner {
-    /// Workers read from the store: none outlives the life that began them.
+    /// Workers read from the store: none outlives the daemon's life that started it.
     fn drop(&mut self) {
         self.stop(Stop::Kill);
         self.join();
@@ -338,7 +338,7 @@ impl Worker {
         }
     }
 
-    /// porch was started: from here on it runs.
+    /// Reports that porch was started.
     fn began(&self, job: &Job) {
         (self.report)(Report::Began { seq: job.seq });
     }
@@ -371,7 +371,7 @@ impl Worker {
         (run, staged)
     }
 
-    /// Reads the bytes back from the store. What cannot be read is not run, and not a file of nothing.
+    /// Reads the bytes from the store. If they cannot be read, nothing runs; an empty file is never run instead.
     fn read_back<'s>(&self, settings: &'s Settings, job: &Job) -> Result<Prepared<'s>, Ending> {
         let _alone = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         let mut prepared = None;
@@ -401,7 +401,7 @@ impl Worker {
             let slot = self.slots.open(job.slot)?;
             staging::stage(slot, &job.claim.name, bytes, || self.slots.renew(job.slot))
         };
-        // Where the staging directory itself was removed, it is made again once.
+        // If the staging directory itself was removed, it is recreated once.
         let staged = attempt().or_else(|error| {
             if conductor_os::is_no_space(&error) || self.slots.leads_there() || !self.slots.is_in_place() {
                 return Err(error);
@@ -432,7 +432,7 @@ impl Worker {
     }
 }
 
-/// What waits for a place in this state.
+/// The reason to postpone a run because of this outage.
 pub fn cause_of(outage: Outage) -> Postponed {
     match outage {
         Outage::Full => Postponed::OutFull,
@@ -441,7 +441,7 @@ pub fn cause_of(outage: Outage) -> Postponed {
     }
 }
 
-/// Nothing can be written there.
+/// The ending of a run whose directory of packages is not writable.
 fn out_of_order(outlet: &Outlet, outage: Outage) -> Ending {
     let found = match outage {
         Outage::Full => "is full",
@@ -451,7 +451,7 @@ fn out_of_order(outlet: &Outlet, outage: Outage) -> Ending {
     Ending::Withheld { cause: cause_of(outage), reason: format!("{} {found}", outlet.path().display()) }
 }
 
-/// The time limit of one run: the intent may only shorten what the operator allows.
+/// The time limit of one run: the intent may only shorten the operator's.
 fn time_limit(settings: &Settings, job: &Job) -> Duration {
     job.claim
         .timeout_secs

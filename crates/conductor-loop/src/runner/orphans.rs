@@ -1,6 +1,6 @@
-//! Processes that left their run behind: orphans that became our children. What they put into or took out of their environment
-//! does not matter: an adopted child belongs to the runs that were under way when it was first seen, and ends with the last
-//! of them. Programs that we start ourselves are children of other threads than the main one, and never looked at here.
+//! Processes that left their run behind: orphans that became our children. Changes to their environment do not matter: an
+//! adopted child belongs to the runs in progress when it was first seen, and ends with the last of them. Programs that we
+//! start ourselves are children of other threads than the main one, and are ignored here.
 
 use super::leftovers::describe;
 use conductor_os::process::{self, ProcessId, ProcessInfo};
@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long the children of what was killed are looked for: they become ours when their parent is gone.
+/// How long the children of killed processes are looked for: they become ours when their parent is gone.
 const PURSUIT: Duration = Duration::from_secs(2);
 
 /// Adopted children and the runs they may come from.
@@ -25,11 +25,11 @@ struct State {
 #[derive(Debug)]
 struct Orphan {
     process: ProcessInfo,
-    /// Those of the runs under way at the first sight of it that have not ended yet.
+    /// The runs in progress at its first sight that have not ended yet.
     runs: BTreeSet<u64>,
 }
 
-/// A run under way.
+/// The number of a run in progress.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RunNumber(u64);
 
@@ -38,7 +38,7 @@ impl Orphans {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A run begins: before its program is started, so that nothing of it is ever seen without it.
+    /// Registers a run: before its program starts, so that no process of it is ever seen without its run.
     pub(super) fn begin(&self) -> RunNumber {
         let mut state = self.state();
         state.begun += 1;
@@ -47,7 +47,7 @@ impl Orphans {
         RunNumber(number)
     }
 
-    /// A run has ended. Ends the orphans with its marks, and those that belong to no run under way any more.
+    /// Ends a run: kills the orphans with its marks, and those that belong to no run in progress any more.
     pub(super) fn end(&self, run: RunNumber, marks: &[String]) -> Vec<String> {
         self.pursue(|state| {
             state.look();
@@ -59,7 +59,7 @@ impl Orphans {
         })
     }
 
-    /// No run is under way any more, and none will be: ends every orphan.
+    /// Kills every orphan: no run is in progress, and none will be.
     pub(super) fn end_all(&self) -> Vec<String> {
         self.pursue(|state| {
             state.active.clear();
@@ -69,7 +69,7 @@ impl Orphans {
         })
     }
 
-    /// Looks again until what was killed has left no child behind, for a bounded time.
+    /// Repeats the look until the killed processes have left no child behind, for a bounded time.
     fn pursue(&self, due: impl Fn(&mut State) -> Vec<ProcessInfo>) -> Vec<String> {
         let until = Instant::now() + PURSUIT;
         let mut ended: Vec<ProcessInfo> = Vec::new();
@@ -93,12 +93,12 @@ impl Orphans {
 }
 
 impl State {
-    /// One read of the list of children, which is empty nearly always.
+    /// One read of the list of children, which is nearly always empty.
     fn look(&mut self) {
         let adopted = match process::adopted() {
             Ok(adopted) => adopted,
             Err(error) => {
-                // What is known stays known, and the end of the next run looks again.
+                // Known orphans stay known, and the end of the next run looks again.
                 tracing::warn!(%error, "processes left by porch cannot be looked for at the moment");
                 return;
             }

@@ -1,5 +1,5 @@
-//! The program that runs intents, while the daemon runs: it may go away, come back, and be another file then, which is
-//! held to the same checks as the first.
+//! The program that runs intents, while the daemon runs: it may disappear, come back, and then be another file, which
+//! must pass the same checks as the first.
 
 use super::executable::{Executable, ExecutableError, resolve};
 use std::ffi::OsString;
@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// A file that changed less than this ago may not be whole yet: a copy, a linker or a package manager is at work.
+/// A file that changed less than this ago may be incomplete: a copy, a linker or a package manager may be at work.
 const SETTLED_AFTER: Duration = Duration::from_secs(3);
 
-/// What tells one version of a file from another.
+/// Metadata that tells one version of a file from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     id: (u64, u64),
@@ -41,7 +41,7 @@ impl From<&Metadata> for Stamp {
     }
 }
 
-/// The program as the operator named it, and where that leads.
+/// The program as the operator named it, and its resolved path.
 #[derive(Debug)]
 pub struct Program {
     porch: String,
@@ -51,19 +51,19 @@ pub struct Program {
 }
 
 impl Program {
-    /// Finds and checks it, as [`resolve`] does.
+    /// Finds and checks the program, as [`resolve`] does.
     pub fn find(porch: &str, search: Option<OsString>, allow_unsafe: bool) -> Result<Self, ExecutableError> {
         let Executable { path } = resolve(porch, search.as_deref(), allow_unsafe)?;
         let stamp = Stamp::of(&path).ok();
         Ok(Self { porch: porch.to_owned(), search, allow_unsafe, checked: Mutex::new((path, stamp)) })
     }
 
-    /// Where it was found the last time.
+    /// The path found last.
     pub fn path(&self) -> PathBuf {
         self.checked.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 
-    /// Where it is now: checked again where its file is another one, or has changed.
+    /// The current path: checked again if the file is another one, or has changed.
     pub fn current(&self) -> Result<(PathBuf, Option<Stamp>), ExecutableError> {
         let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
         let stamp = Stamp::of(&checked.0).ok();
@@ -75,14 +75,14 @@ impl Program {
         Ok(checked.clone())
     }
 
-    /// Whether its file may still be changing.
+    /// Whether the file may still be changing.
     pub fn is_unsettled(&self) -> bool {
         let changed = self.path().metadata().map(|meta| {
             let seconds = u64::try_from(meta.ctime()).unwrap_or(0);
             let nanoseconds = u32::try_from(meta.ctime_nsec()).unwrap_or(0);
             std::time::UNIX_EPOCH + Duration::new(seconds, nanoseconds)
         });
-        // A change in the future says nothing: the clock was set back.
+        // A change in the future proves nothing: the clock was set back.
         changed.map_or(true, |at| at.elapsed().is_ok_and(|age| age < SETTLED_AFTER))
     }
 }

@@ -15,7 +15,7 @@ const ARCHIVED_MODE: u32 = 0o640;
 /// The open private copy.
 pub(super) struct Copy(File);
 
-/// Writes the private copy into its slot. Where that fails for what is in the slot, the slot is made new.
+/// Writes the private copy into its slot. If the slot's content prevents that, the slot is recreated.
 pub(super) fn stage(
     slot: Dir,
     name: &str,
@@ -43,8 +43,8 @@ impl Copy {
         matches!((found, Meta::of(&self.0)), (Ok(found), Ok(own)) if found == own.id)
     }
 
-    /// Whether name and content are still what they were; then its mode becomes the archive's. A porch that moved,
-    /// replaced or rewrote it loses: the archive is made from the store (threat A08, B13).
+    /// Whether name and content are unchanged; if so, its mode becomes the archive's. If porch moved, replaced or rewrote
+    /// the copy, the archive is written from the store instead (threat A08, B13).
     pub(super) fn seal(&self, slot: &Dir, claim: &Claim) -> bool {
         let (Ok(named), Ok(open)) = (slot.stat(&claim.name), Meta::of(&self.0)) else { return false };
         let same_file = named.id == open.id && open.kind == Kind::File && open.links == 1;

@@ -1,4 +1,4 @@
-//! A worker by itself: where the bytes of a run come from, and what comes of it when they do not.
+//! A worker in isolation: the source of a run's bytes, and the result when they cannot be read.
 
 use super::*;
 use conductor_core::intent::{Kind, TargetKey};

@@ -1,5 +1,5 @@
-//! Which archived file belongs to which outcome, and which outcomes are old. A path has one owner as long as that is
-//! remembered, whatever lies there: a file that was moved away, or put there by somebody, changes nothing of it.
+//! The owners of archived files, and the search for old outcomes. A path has one owner as long as that outcome is
+//! remembered: a file that was moved away, or put there by another process, does not change the owner.
 
 use super::{Batch, META, OPEN, OUTCOMES, Store, StoreError, decode, encode};
 use conductor_core::age::{Bound, ClockBook, Dated};
@@ -7,11 +7,11 @@ use conductor_core::record::Outcome;
 use redb::{ReadOnlyTable, ReadableTable, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
-/// Number by path relative to the handoff directory: `processed/NAME`, `failed/NAME`.
+/// Sequence number by path relative to the handoff directory: `processed/NAME`, `failed/NAME`.
 const ARCHIVED: TableDefinition<'static, &'static str, u64> = TableDefinition::new("archived");
 /// Key of [`Upkeep`] in `META`.
 const UPKEEP: &str = "upkeep";
-/// Outcomes looked at in one page: some milliseconds.
+/// Outcomes read in one page: some milliseconds.
 const LOOKED_MAX: usize = 1_000;
 
 /// The owners of archived files at one moment.
@@ -24,45 +24,45 @@ impl Owners {
     }
 }
 
-/// What removing the old remembers from one time to the next.
+/// The state of the removal by age that outlives a process.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upkeep {
-    /// What the clock has shown.
+    /// The history of the clock.
     pub clock: ClockBook,
-    /// Where a removal that did not come to its end goes on.
+    /// The number at which an incomplete removal continues.
     #[serde(default)]
     pub swept_to: u64,
 }
 
-/// A part of the outcomes, looked through for what is old.
+/// The result of searching a part of the outcomes for old ones.
 #[derive(Debug, Default)]
 pub struct Page {
-    /// What is to be removed, in order of number.
+    /// The outcomes to remove, in order of number.
     pub old: Vec<Outcome>,
-    /// Where the next part begins; none: this was the last.
+    /// The first number of the next part; `None`: this was the last.
     pub next: Option<u64>,
 }
 
-/// Which part of the outcomes is looked through, and by which rule.
+/// The part of the outcomes to search, and the rule.
 #[derive(Debug, Clone, Copy)]
 pub struct Part<'c> {
     /// The first number.
     pub from: u64,
-    /// At most so many that are old.
+    /// At most this many old ones.
     pub most: usize,
-    /// What is old.
+    /// The bound of age.
     pub bound: Bound,
-    /// What the clock has shown.
+    /// The history of the clock.
     pub clock: &'c ClockBook,
 }
 
 impl Store {
-    /// Asks for the owners of archived files.
+    /// Passes the owners of archived files to `work`.
     pub fn owners<T>(&self, work: impl FnOnce(&Owners) -> T) -> Result<T, StoreError> {
         self.reading(|txn| Ok(work(&Owners(txn.open_table(ARCHIVED)?))))
     }
 
-    /// What removing the old remembers.
+    /// The recorded state of the removal by age.
     pub fn upkeep(&self) -> Result<Upkeep, StoreError> {
         self.reading(|txn| {
             let kept = txn.open_table(META)?.get(UPKEEP)?.map(|value| decode(value.value())).transpose()?;
@@ -70,7 +70,7 @@ impl Store {
         })
     }
 
-    /// The one rule of what is removed for its age. One that is not yet known to be published durably is still needed.
+    /// The only rule for removal by age. An outcome not yet known to be published durably is still needed.
     pub fn old(&self, part: Part<'_>) -> Result<Page, StoreError> {
         self.reading(|txn| {
             let (open, outcomes) = (txn.open_table(OPEN)?, txn.open_table(OUTCOMES)?);
@@ -94,7 +94,7 @@ impl Store {
 
 #[cfg(test)]
 impl Store {
-    /// Makes it a store of the version before.
+    /// Turns it into a store of the version before.
     pub(crate) fn as_of_version_1(&self) -> Result<bool, StoreError> {
         self.write(|batch| {
             batch.txn.open_table(META)?.insert("version", encode(&1_u32).as_slice())?;
@@ -104,8 +104,8 @@ impl Store {
 }
 
 impl Batch {
-    /// The outcome's path is its own from now on; the one it was recorded with before, no more. Whose path it is already
-    /// keeps it: then the outcome owns no file.
+    /// Makes the outcome own its path, and no longer the path recorded before. If another outcome owns it, that one keeps
+    /// it: then this outcome owns no file.
     pub(super) fn own(&self, outcome: &Outcome, before: Option<&str>) -> Result<(), StoreError> {
         let mut archived = self.txn.open_table(ARCHIVED)?;
         if let Some(before) = before.filter(|before| *before != outcome.archived_as) {
@@ -114,20 +114,20 @@ impl Batch {
         claim(&mut archived, outcome)
     }
 
-    /// The outcome's path is free again.
+    /// Frees the outcome's path.
     pub(super) fn disown(&self, outcome: &Outcome) -> Result<(), StoreError> {
         give_up(&mut self.txn.open_table(ARCHIVED)?, &outcome.archived_as, outcome.seq)
     }
 
-    /// What removing the old is to remember.
+    /// Records the state of the removal by age.
     pub fn keep(&self, upkeep: &Upkeep) -> Result<(), StoreError> {
         self.txn.open_table(META)?.insert(UPKEEP, encode(upkeep).as_slice())?;
         Ok(())
     }
 }
 
-/// Makes the table, and fills it for a store of a version that had none. Where two outcomes of such a store name one path,
-/// the file is that of the later one, which was put in the place of the other.
+/// Makes the table, and fills it for a store of a version that had none. If two outcomes of such a store name one path,
+/// the file belongs to the later one, which replaced the other.
 pub(super) fn take_over(txn: &WriteTransaction) -> Result<(), StoreError> {
     let mut archived = txn.open_table(ARCHIVED)?;
     for row in txn.open_table(OUTCOMES)?.iter()?.rev() {

@@ -1,4 +1,4 @@
-//! Damaged stores, many of them: each is refused with its bytes as they were, or holds everything it held. Opening never panics.
+//! Many damaged stores: each is either refused unchanged, or still holds every record. Opening never panics.
 
 use super::mark::Left;
 use super::tests::{claim, outcome, store};
@@ -55,7 +55,7 @@ fn rows(store: &Store) -> Vec<(String, Vec<u8>)> {
     read.unwrap()
 }
 
-/// A store with finished and unfinished intents: as a daemon leaves it that is killed, and closed.
+/// A store with finished and unfinished intents: as a killed daemon leaves it, and as a closed one.
 fn left_behind() -> (Files, Files, Vec<(String, Vec<u8>)>) {
     let (temp, _dir, store) = store();
     for seq in 1..=120 {
@@ -73,7 +73,7 @@ fn left_behind() -> (Files, Files, Vec<(String, Vec<u8>)>) {
     (killed, Files::of(temp.path()), all)
 }
 
-/// The same numbers in every run.
+/// A generator with the same numbers in every run.
 struct Numbers(u64);
 
 impl Numbers {
@@ -83,7 +83,7 @@ impl Numbers {
     }
 }
 
-/// Holds one damaged store to the promise; whether it was refused.
+/// Checks one damaged store against the promise; returns whether it was refused.
 fn hold(at: &Path, damaged: &Files, all: &[(String, Vec<u8>)], what: &str) -> bool {
     damaged.put(at);
     let dir = Arc::new(Dir::open(at).unwrap());
@@ -203,7 +203,7 @@ fn a_large_store_that_nobody_touched_still_checks_what_it_reads() {
     }
     let error = Store::look(&dir).unwrap_err();
     assert_eq!(error.code(), Code::StoreDamaged, "it was written to, so all of it is read");
-    // As a disk does it by itself: without a trace in the file's times.
+    // As a disk does by itself: without a trace in the file's times.
     let said = mark::Mark::read(&dir).unwrap().unwrap();
     let mark = mark::Mark::open(&dir).unwrap();
     mark.write(said.extent).unwrap();

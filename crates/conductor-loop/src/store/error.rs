@@ -1,4 +1,4 @@
-//! What can go wrong with the store, told apart by what an operator does about it.
+//! Failures of the store, distinguished by the operator's remedy.
 
 use conductor_core::Code;
 use conductor_os::is_no_space;
@@ -10,29 +10,29 @@ pub enum StoreError {
     /// The file cannot be opened.
     #[error("cannot open the state store: {0}")]
     Open(io::Error),
-    /// There was a store, and it is gone.
+    /// There was a store, and it is missing.
     #[error("the state store is missing, but .conductor-state.json says there was one")]
     Missing,
-    /// It is not readable as a store.
+    /// It cannot be read as a store.
     #[error("the state store is damaged: {0}")]
     Damaged(String),
-    /// It is readable, and an older one than was here.
+    /// It is readable, but older than the recorded work.
     #[error(
         "the state store is behind {witness}, which it never is by itself: {lacks}. An older copy was put in its place, or its newest \
          part is damaged"
     )]
     Behind {
-        /// What shows that it was further.
+        /// The evidence of the later state.
         witness: String,
-        /// What it lacks.
+        /// The missing part.
         lacks: String,
     },
     /// Another format version.
     #[error("the state store has format version {found}, this program knows version {known}")]
     Version {
-        /// Found.
+        /// The version found.
         found: u32,
-        /// Known.
+        /// The version known.
         known: u32,
     },
     /// Another process has it open.
@@ -41,7 +41,7 @@ pub enum StoreError {
     /// There is no space left to write.
     #[error("no space to write the state store: {0}")]
     NoSpace(io::Error),
-    /// An earlier read or write failed: nothing more is known of it before it is opened again.
+    /// An earlier read or write failed: the store must be opened again first.
     #[error("the state store failed before and has to be opened again")]
     Failed,
     /// Reading or writing failed.

@@ -1,5 +1,5 @@
-//! What becomes of the store's file while it is open: whether it still is where it belongs, and how it is put back when somebody has
-//! removed it. What was recorded is in the open file, whatever happened to its name.
+//! The store's file while it is open: whether it is still at its path, and its restoration after it was removed. The open
+//! file has all records, whatever happened to its name.
 
 use super::mark::Mark;
 use super::open::DRAFT;
@@ -12,17 +12,17 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::PoisonError;
 
-/// How much is copied at a time.
+/// The number of bytes copied at once.
 const CHUNK: usize = 1 << 20;
 
-/// What is found under the name of the open store.
+/// The entry at the name of the open store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// It.
+    /// The open store.
     Own,
-    /// Nothing.
+    /// No entry.
     Empty,
-    /// Something else.
+    /// Another entry.
     Other,
 }
 
@@ -32,10 +32,10 @@ impl Store {
         &self.dir
     }
 
-    /// What is under its name now.
+    /// The entry at its name now.
     pub fn place(&self) -> io::Result<Place> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        // While it is opened again, that opening looks.
+        // While it is being opened again, that opening checks it.
         let Some(opened) = database.as_ref() else { return Ok(Place::Own) };
         let own = Meta::of(&opened.file)?.id;
         match self.dir.stat(FILE) {
@@ -46,7 +46,7 @@ impl Store {
         }
     }
 
-    /// Writes the whole store into `dir` under its name, which must be free, durably. Nothing may be written into it meanwhile.
+    /// Writes the whole store durably into `dir` under its name, which must be free. No other write may run meanwhile.
     pub fn put_back(&self, dir: &Dir) -> Result<(), StoreError> {
         let extent = self.extent()?;
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
@@ -74,7 +74,7 @@ impl Store {
         Mark::open(dir)?.write(extent)
     }
 
-    /// Unfinished intents by number, with their claims and without their bytes; those that never had a claim have none.
+    /// Unfinished intents by number, with their claims and without their bytes; `None` for those that never had a claim.
     pub fn open_claims(&self) -> Result<Vec<(u64, Option<Claim>)>, StoreError> {
         self.reading(|txn| {
             let mut claims = Vec::new();
@@ -86,7 +86,7 @@ impl Store {
         })
     }
 
-    /// Claims without an outcome: what is still to be run.
+    /// Claims without an outcome: intents still to run.
     pub fn unsettled(&self) -> Result<Vec<Claim>, StoreError> {
         let claims = self.open_claims()?;
         self.reading(|txn| {

@@ -1,6 +1,6 @@
-//! `ledger.mark`: how far the store had come when its last commit was durable. It is written after each commit and never synced,
-//! so it may be behind the store and is never ahead of it. A store behind its mark has lost a commit: the storage engine takes the
-//! one before, without a word, where the newest does not read.
+//! `ledger.mark`: the extent of the store at its last durable commit. It is written after each commit and never synced,
+//! so it may be behind the store and is never ahead of it. A store behind its mark has lost a commit: the storage engine
+//! silently takes the previous commit if the newest is unreadable.
 
 use super::{Counts, StoreError, checksum};
 use conductor_core::record::one_line;
@@ -15,13 +15,13 @@ use std::sync::{Mutex, PoisonError};
 /// Name of the mark beside the store.
 pub const MARK: &str = "ledger.mark";
 const FORMAT: &str = "conductor-loop mark";
-/// Fixed, so that each one covers the one before.
+/// Fixed, so that each mark overwrites the one before completely.
 const LENGTH: usize = 400;
 
-/// How far a store has come. Each number only grows.
+/// The extent of a store. Each number only grows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extent {
-    /// Commits since the store was made; none are counted in stores of earlier versions.
+    /// Commits since the store was created; 0 in stores of earlier versions.
     #[serde(default)]
     pub commits: u64,
     /// The last sequence number.
@@ -31,7 +31,7 @@ pub struct Extent {
 }
 
 impl Extent {
-    /// What of this is less than in `shown`, in words; none when nothing is.
+    /// The numbers that are lower than in `shown`, in words; `None` if none is.
     pub fn lacks(&self, shown: &Self) -> Option<String> {
         let numbers = |of: &Self| {
             [
@@ -50,7 +50,7 @@ impl Extent {
         (!lacks.is_empty()).then(|| lacks.join(", "))
     }
 
-    /// The greater of each.
+    /// The maximum of each number.
     #[must_use]
     pub fn or_more(self, other: Self) -> Self {
         Self {
@@ -70,11 +70,11 @@ struct Body {
     format: String,
     #[serde(flatten)]
     extent: Extent,
-    /// The store's file as it was left; where it is still so, nobody has written into it since.
+    /// The state of the store's file at closing; if it is unchanged, the file has not been written since.
     left: Option<Left>,
 }
 
-/// What tells whether somebody has written into a file meanwhile.
+/// Metadata that reveals a later write to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Left {
     inode: u64,
@@ -89,14 +89,14 @@ impl Left {
     }
 }
 
-/// The open mark, with what it says last.
+/// The open mark, with its last content.
 #[derive(Debug)]
 pub(super) struct Mark {
     file: File,
     said: Mutex<Extent>,
 }
 
-/// What a mark says.
+/// The content of a mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Said {
     pub(super) extent: Extent,
@@ -104,13 +104,13 @@ pub(super) struct Said {
 }
 
 impl Mark {
-    /// Opens the mark to write it, and makes it when it is not there.
+    /// Opens the mark for writing, creating it if missing.
     pub(super) fn open(dir: &Dir) -> Result<Self, StoreError> {
         let file = dir.open_rw(MARK, 0o600).map_err(StoreError::Open)?;
         Ok(Self { file, said: Mutex::default() })
     }
 
-    /// What the mark in `dir` says. One that is missing or torn says nothing: a power cut may take it.
+    /// The content of the mark in `dir`. A missing or torn mark says nothing: a power cut may destroy it.
     pub(super) fn read(dir: &Dir) -> Result<Option<Said>, StoreError> {
         let file = match dir.open_read(MARK) {
             Ok(file) => file,
@@ -125,13 +125,13 @@ impl Mark {
         }
     }
 
-    /// Says how far the store has come.
+    /// Records the extent of the store.
     pub(super) fn write(&self, extent: Extent) -> Result<(), StoreError> {
         *self.said.lock().unwrap_or_else(PoisonError::into_inner) = extent;
         self.say(extent, None)
     }
 
-    /// Says that the store is closed, and how its file looks.
+    /// Records that the store is closed, with the state of its file.
     pub(super) fn closed(&self, left: Left) -> Result<(), StoreError> {
         let extent = *self.said.lock().unwrap_or_else(PoisonError::into_inner);
         self.say(extent, Some(left))
@@ -140,7 +140,7 @@ impl Mark {
     fn say(&self, extent: Extent, left: Option<Left>) -> Result<(), StoreError> {
         let line = render(&Body { format: FORMAT.to_owned(), extent, left });
         match self.file.write_all_at(&line, 0) {
-            // The one before stays, which is behind the store, and the next commit writes again.
+            // The previous mark stays, which is behind the store, and the next commit writes again.
             Err(error) if is_no_space(&error) => Ok(()),
             written => written.map_err(|error| StoreError::Io(format!("writing {MARK}: {error}"))),
         }
@@ -149,7 +149,7 @@ impl Mark {
 
 fn render(body: &Body) -> Vec<u8> {
     let mut line = one_line(body);
-    // The checksum and the blank behind it, and the newline.
+    // Room for the checksum, the blank after it, and the newline.
     line.resize(LENGTH - 18, b' ');
     let mut bytes = format!("{:016x} ", checksum(&line)).into_bytes();
     bytes.extend(&line);

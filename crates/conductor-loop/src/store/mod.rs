@@ -1,5 +1,5 @@
-//! The ledger of intents on redb: what is claimed, what was started, what came of it, and the last success of each
-//! target. Keyed by sequence number, which only grows. Everything here may run twice with the same result.
+//! The ledger of intents on redb: claims, starts, outcomes, and the last success of each target. Keyed by sequence
+//! number, which only grows. Every operation may run twice with the same result.
 
 mod archive;
 mod error;
@@ -32,33 +32,33 @@ use std::sync::{Arc, RwLock};
 
 /// Name of the store file in the state directory.
 pub const FILE: &str = "ledger.redb";
-/// Version of the layout below. One of an earlier version is taken over, a later one is refused. 2: archived files have
-/// owners, which a program of version 1 would not record.
+/// Version of the layout below. An earlier version is converted, a later one is refused. 2: archived files have owners,
+/// which a program of version 1 would not record.
 pub const VERSION: u32 = 2;
 /// redb's page cache. Its default is a gibibyte.
 const CACHE_BYTES: usize = 8 << 20;
 
 type Blobs = TableDefinition<'static, u64, &'static [u8]>;
 type Names = TableDefinition<'static, &'static str, &'static [u8]>;
-/// Unfinished: claim and bytes. An entry leaves only after its published files are durable.
+/// Unfinished intents: claim and bytes. An entry leaves only after its published files are durable.
 const OPEN: Blobs = TableDefinition::new("open");
-/// The start that is recorded as next or under way, by sequence number, and whether it is known to have happened.
+/// The start recorded as next or in progress, by sequence number, and whether it is known to have happened.
 const STARTS: TableDefinition<'static, u64, (u32, bool)> = TableDefinition::new("starts");
-/// Outcomes; an entry here without DONE is published again at start.
+/// Outcomes; one without DONE is published again at start.
 const OUTCOMES: Blobs = TableDefinition::new("outcomes");
 /// Error logs of outcomes that are not yet known to be published.
 const REPORTS: Blobs = TableDefinition::new("reports");
 /// Last success by `namespace/target`.
 const TARGETS: Names = TableDefinition::new("targets");
-/// Imported successes by file name: they know no target.
+/// Imported successes by file name: their targets are unknown.
 const IMPORTED: Names = TableDefinition::new("imported");
 /// Targets that an operator holds.
 const HELD: Names = TableDefinition::new("held");
 const META: Names = TableDefinition::new("meta");
-/// How many tables there are.
+/// The number of tables.
 const TABLES: usize = 9;
 
-/// Makes the tables that are missing: all of a new store, and those that an earlier version of this program did not have.
+/// Makes the missing tables: all of them in a new store, and those that an earlier version of this program did not have.
 fn make_tables(txn: &WriteTransaction) -> Result<(), StoreError> {
     txn.open_table(META)?;
     txn.open_table(OPEN)?;
@@ -86,7 +86,7 @@ pub struct Counts {
 #[derive(Debug)]
 pub struct Store {
     dir: Arc<Dir>,
-    /// None only while it is being opened again after a full disk.
+    /// `None` only while it is being opened again after a full disk.
     database: RwLock<Option<Opened>>,
 }
 
@@ -106,7 +106,7 @@ impl Store {
         })
     }
 
-    /// How many intents are unfinished, and how many outcomes are remembered.
+    /// The number of unfinished intents, and of remembered outcomes.
     pub fn sizes(&self) -> Result<(u64, u64), StoreError> {
         self.reading(|txn| Ok((txn.open_table(OPEN)?.len()?, txn.open_table(OUTCOMES)?.len()?)))
     }
@@ -138,7 +138,7 @@ impl Store {
         self.reading(|txn| txn.open_table(HELD)?.iter()?.map(|row| decode(row?.1.value())).collect())
     }
 
-    /// Targets of this name, in whatever namespace, that had a success.
+    /// Targets of this name, in any namespace, that had a success.
     pub fn targets_named(&self, name: &str) -> Result<Vec<String>, StoreError> {
         self.reading(|txn| {
             let mut found = Vec::new();
@@ -152,7 +152,7 @@ impl Store {
         })
     }
 
-    /// Outcomes below a sequence number, newest first, to `each`, while it returns true.
+    /// Passes outcomes below a sequence number, newest first, to `each`, while it returns true.
     pub fn outcomes_back(&self, below: u64, mut each: impl FnMut(Outcome) -> bool) -> Result<(), StoreError> {
         self.reading(|txn| {
             for row in txn.open_table(OUTCOMES)?.range(..below)?.rev() {
@@ -164,7 +164,7 @@ impl Store {
         })
     }
 
-    /// Outcomes in order of sequence number, oldest first, to `each`, while it returns true.
+    /// Passes outcomes in order of sequence number, oldest first, to `each`, while it returns true.
     pub fn outcomes(&self, mut each: impl FnMut(Outcome) -> bool) -> Result<(), StoreError> {
         self.reading(|txn| {
             for row in txn.open_table(OUTCOMES)?.iter()? {
@@ -177,13 +177,13 @@ impl Store {
     }
 }
 
-/// Writes of one transaction.
+/// The writes of one transaction.
 pub struct Batch {
     txn: WriteTransaction,
 }
 
 impl Batch {
-    /// A claim with its bytes; `arm`: its first start as well. Answers with the last success of its target.
+    /// Records a claim with its bytes; `arm`: its first start too. Returns the last success of its target.
     pub fn claim(&self, claim: &Claim, bytes: &[u8], arm: bool) -> Result<Option<LastSuccess>, StoreError> {
         let value = pending::encode_row(Some(claim), Some(bytes))?;
         self.txn.open_table(OPEN)?.insert(claim.seq, value.as_slice())?;
@@ -198,13 +198,13 @@ impl Batch {
         )
     }
 
-    /// The next start of an intent.
+    /// Records the next start of an intent.
     pub fn arm(&self, seq: u64, attempt: u32) -> Result<(), StoreError> {
         self.txn.open_table(STARTS)?.insert(seq, (attempt, false))?;
         Ok(())
     }
 
-    /// Starts that recovery has found to have happened: the next recovery need not find out again.
+    /// Records starts that recovery has found to have happened: the next recovery need not find out again.
     pub fn count_starts(&self, counted: &[(u64, u32)]) -> Result<(), StoreError> {
         let mut starts = self.txn.open_table(STARTS)?;
         for (seq, started) in counted {
@@ -213,7 +213,7 @@ impl Batch {
         Ok(())
     }
 
-    /// The final outcome, its error log, and (where no claim holds them) the bytes to archive.
+    /// Records the final outcome, its error log, and (if no claim holds them) the bytes to archive.
     pub fn settle(&self, outcome: &Outcome, report: Option<&[u8]>, kept: Kept<'_>) -> Result<(), StoreError> {
         let seq = outcome.seq;
         let mut open = self.txn.open_table(OPEN)?;
@@ -256,7 +256,7 @@ impl Batch {
         Ok(())
     }
 
-    /// The published files of these are durable: only the outcome stays.
+    /// Marks published files as durable: only the outcome stays.
     pub fn done(&self, seqs: &[u64]) -> Result<(), StoreError> {
         let (mut open, mut starts) = (self.txn.open_table(OPEN)?, self.txn.open_table(STARTS)?);
         let mut reports = self.txn.open_table(REPORTS)?;
@@ -268,16 +268,16 @@ impl Batch {
         Ok(())
     }
 
-    /// Forgets an outcome that retention removed.
+    /// Forgets an outcome that the retention removed.
     pub fn forget(&self, outcome: &Outcome) -> Result<(), StoreError> {
         self.txn.open_table(OUTCOMES)?.remove(outcome.seq)?;
         self.forget_last(outcome)?;
         self.disown(outcome)?;
-        // The number is never used again, even when everything is forgotten.
+        // The number is never used again, even if every record is gone.
         self.raise(outcome.seq)
     }
 
-    /// No number up to this one is used again.
+    /// Reserves all numbers up to this one.
     fn raise(&self, seq: u64) -> Result<(), StoreError> {
         let high = self.last_seq()?.max(seq);
         self.txn.open_table(META)?.insert("high_seq", encode(&high).as_slice())?;
@@ -289,19 +289,19 @@ impl Batch {
         last_seq(&txn.open_table(META)?, &txn.open_table(OPEN)?, &txn.open_table(OUTCOMES)?)
     }
 
-    /// A target is held from now on.
+    /// Records that a target is held.
     pub fn hold(&self, held: &Held) -> Result<(), StoreError> {
         self.txn.open_table(HELD)?.insert(held.target.as_str(), encode(held).as_slice())?;
         Ok(())
     }
 
-    /// And no longer.
+    /// Removes the hold of a target.
     pub fn release(&self, target: &str) -> Result<(), StoreError> {
         self.txn.open_table(HELD)?.remove(target)?;
         Ok(())
     }
 
-    /// An outcome from elsewhere, as it is; for imports.
+    /// Records an imported outcome unchanged.
     pub fn import_outcome(&self, outcome: &Outcome) -> Result<(), StoreError> {
         self.txn.open_table(OUTCOMES)?.insert(outcome.seq, encode(outcome).as_slice())?;
         self.own(outcome, None)?;
@@ -322,10 +322,11 @@ fn last_seq(
     Ok([high, open, outcomes].into_iter().flatten().max().unwrap_or(0))
 }
 
-/// The version byte of a value with a checksum. Those of version 1, of earlier versions of this program, have none.
+/// The version byte of a value with a checksum. Values of version 1, of earlier versions of this program, have none.
 const SUMMED: u8 = 2;
 
-/// Every value passes these two functions: a version byte, a checksum, then JSON. Sealing of records goes here.
+/// Serialises a record: a version byte, a checksum, then JSON. Every record passes `encode` and `decode`, so sealing belongs
+/// here.
 fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     let body = serde_json::to_vec(value).unwrap_or_default();
     let mut bytes = vec![SUMMED];
@@ -350,7 +351,7 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
     serde_json::from_slice(body).map_err(|error| damaged(error.to_string()))
 }
 
-/// FNV-1a: against decay, not against anybody.
+/// FNV-1a: against decay, not against attackers.
 fn checksum(bytes: &[u8]) -> u64 {
     bytes
         .iter()

@@ -1,8 +1,9 @@
-//! Opening: nothing is believed, and no byte of the file changes, before every page of it has been held against its checksum and
-//! the whole against what it is known to have held. A panic of the storage engine is damage like any other.
+//! Opens the store: before a byte of the file changes, every page is checked against its checksum, and the whole against
+//! the known extent. A panic of the storage engine counts as damage.
 //!
-//! Reading every page takes about two seconds a gibibyte. A store above [`READ_WHOLE_MAX`] that was closed, and by inode, size and
-//! change time has not been written to since, is spared that; its records have checksums of their own, which each read checks.
+//! Reading every page takes about two seconds a gibibyte. A store above [`READ_WHOLE_MAX`] that was closed, and by inode,
+//! size and change time has not been written since, is exempt; its records have checksums of their own, which each read
+//! checks.
 
 use super::mark::{Extent, Left, MARK, Mark};
 use super::screen::{Screen, Sharing};
@@ -16,7 +17,7 @@ use std::fs::File;
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// Name of a store that is being made; it gets its own when it is complete.
+/// Name of an incomplete new store; it is renamed when it is complete.
 pub(super) const DRAFT: &str = "ledger.redb.draft";
 /// Up to this size every page is read at each opening, which takes less than a tenth of a second.
 const READ_WHOLE_MAX: u64 = 32 << 20;
@@ -25,19 +26,19 @@ const READ_WHOLE_MAX: u64 = 32 << 20;
 pub(super) struct Opened {
     database: Database,
     screen: Screen,
-    /// The same file, to see what becomes of it.
+    /// The same file, to notice its removal or replacement.
     pub(super) file: File,
     access: Access,
 }
 
-/// What it was opened for.
+/// The purpose of an opening.
 #[derive(Debug)]
 enum Access {
-    /// To be read.
+    /// Reading.
     Look,
-    /// To be made: it has no mark yet.
+    /// Making a new store: it has no mark yet.
     Draft,
-    /// To be written; each commit is marked.
+    /// Writing; each commit updates the mark.
     Write(Mark),
 }
 
@@ -47,26 +48,26 @@ impl std::fmt::Debug for Opened {
     }
 }
 
-/// A store that has been verified and not yet been opened to write: no byte of it has changed, and none does if this is dropped.
+/// A verified store that has not been opened for writing: no byte of it has changed, and none does if this is dropped.
 #[derive(Debug)]
 pub struct Candidate(Store);
 
-/// Whether a store that lacks what its mark has seen is refused.
+/// The treatment of a store that lacks something its mark has recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Behind {
-    /// It is: it has lost something.
+    /// It is refused: it has lost records.
     Refused,
-    /// It is not: somebody has asked to go on with what there is.
+    /// It is accepted: an operator has asked to continue with the rest.
     Accepted,
 }
 
 impl Candidate {
-    /// What it holds. Writing into it is an error.
+    /// The store's content. Writing into it is an error.
     pub fn store(&self) -> &Store {
         &self.0
     }
 
-    /// Opens it to write.
+    /// Opens it for writing.
     pub fn believe(self) -> Result<Store, StoreError> {
         self.0.believe()?;
         Ok(self.0)
@@ -79,12 +80,12 @@ impl Store {
         Self::verified(dir, Sharing::Alone, behind).map(Candidate)
     }
 
-    /// Opens the store in `dir` to read it, beside others who read. It is verified as for a start, and no byte of it changes.
+    /// Opens the store in `dir` for reading, beside other readers. It is verified as for a start, and no byte of it changes.
     pub fn look(dir: &Arc<Dir>) -> Result<Self, StoreError> {
         Self::verified(Arc::clone(dir), Sharing::Lookers, Behind::Refused)
     }
 
-    /// Opens the store in `dir` to write, making it only when `may_create`. A damaged or foreign store is an error,
+    /// Opens the store in `dir` for writing, making it only when `may_create`. A damaged or foreign store is an error,
     /// never replaced by an empty one.
     pub fn open(dir: Arc<Dir>, may_create: bool) -> Result<Self, StoreError> {
         if may_create && !dir.has(FILE).map_err(StoreError::Open)? {
@@ -93,7 +94,7 @@ impl Store {
         Self::examine(dir, Behind::Refused)?.believe()
     }
 
-    /// Begins a new store in `dir`, beside whatever is there; [`Store::complete`] gives it its name.
+    /// Begins a new store in `dir`, beside any existing one; [`Store::complete`] gives it its name.
     pub fn draft(dir: Arc<Dir>) -> Result<Self, StoreError> {
         match dir.unlink(DRAFT) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(StoreError::Open(error)),
@@ -108,7 +109,7 @@ impl Store {
         Ok(store)
     }
 
-    /// A draft becomes the store of its directory, durably and never over another.
+    /// Renames a draft to the store of its directory, durably and never over another.
     pub fn complete(self) -> Result<Self, StoreError> {
         self.dir.rename_new(DRAFT, &self.dir, FILE).map_err(StoreError::Open)?;
         self.dir.sync().map_err(StoreError::Open)?;
@@ -116,12 +117,12 @@ impl Store {
         Ok(self)
     }
 
-    /// Whether there is a store in `dir`, or a mark that says there was one.
+    /// Whether `dir` has a store, or a mark that proves there was one.
     pub fn was_in(dir: &Dir) -> Result<bool, StoreError> {
         Ok(dir.has(FILE).map_err(StoreError::Open)? || dir.has(MARK).map_err(StoreError::Open)?)
     }
 
-    /// How far the mark in `dir` says that the store had come.
+    /// The extent recorded by the mark in `dir`.
     pub fn marked_in(dir: &Dir) -> Result<Option<Extent>, StoreError> {
         Ok(Mark::read(dir)?.map(|said| said.extent))
     }
@@ -143,7 +144,7 @@ impl Store {
         Ok(store)
     }
 
-    /// A store that lacks what `witness` shows has lost it.
+    /// Fails if the store lacks any part of `shown`, which `witness` proves.
     pub fn check_extent(&self, shown: &Extent, witness: &str) -> Result<(), StoreError> {
         match self.extent()?.lacks(shown) {
             None => Ok(()),
@@ -151,7 +152,7 @@ impl Store {
         }
     }
 
-    /// How far it has come.
+    /// The store's extent.
     pub fn extent(&self) -> Result<Extent, StoreError> {
         let commits = self.reading(|txn| {
             txn.open_table(META)?.get("commits")?.map(|value| decode(value.value())).transpose()
@@ -169,7 +170,7 @@ impl Store {
         self.begin_mark()
     }
 
-    /// An earlier version of this program made fewer tables. Where the store is only looked at they are made in memory.
+    /// Adds the tables that earlier versions of this program did not make. For a reader they are made in memory.
     fn add_tables(&self) -> Result<(), StoreError> {
         let found = self.reading(|txn| Ok(txn.list_tables()?.count()))?;
         if found >= TABLES {
@@ -197,8 +198,8 @@ impl Store {
         Ok(())
     }
 
-    /// Opens the file again after a write failed for lack of space: the last durable state is read back and
-    /// verified, nothing is assumed of the failed write. One that is gone or empty meanwhile is an error.
+    /// Opens the file again after a write failed for lack of space: the last durable state is read and verified, nothing
+    /// is assumed of the failed write. A missing or empty file is an error.
     pub fn reopen(&self) -> Result<(), StoreError> {
         *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
         let mut again = Self::open(Arc::clone(&self.dir), false)?;
@@ -207,7 +208,7 @@ impl Store {
         Ok(())
     }
 
-    /// Whether an earlier read or write failed, so that it has to be opened again. Asked by the one who writes.
+    /// Whether an earlier read or write failed, so that the store must be opened again. Called by the writer.
     pub fn has_failed(&self) -> Result<bool, StoreError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         let database = &database.as_ref().ok_or(StoreError::Busy)?.database;
@@ -228,7 +229,7 @@ impl Store {
         unpanicked(|| work(database.begin_read()?))
     }
 
-    /// Performs `work` in one durable transaction, and says in the mark how far that brought the store.
+    /// Runs `work` in one durable transaction, and records the new extent in the mark.
     pub fn write<T>(&self, work: impl FnOnce(&Batch) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         let access = &database.as_ref().ok_or(StoreError::Busy)?.access;
@@ -257,7 +258,7 @@ impl Store {
         })
     }
 
-    /// Refuses a later version, and what is no store of ours.
+    /// Refuses a later version, and a file that is no store of ours.
     fn check_version(&self) -> Result<(), StoreError> {
         self.reading(|txn| {
             let foreign = || StoreError::Damaged("it is not a store of this program".to_owned());
@@ -266,7 +267,7 @@ impl Store {
                 meta => meta?,
             };
             let version: u32 = decode(meta.get("version")?.ok_or_else(foreign)?.value())?;
-            // An earlier one lacks a table, and is taken over when that is made.
+            // A store of an earlier version lacks a table, and is converted when that is made.
             if (1..=VERSION).contains(&version) {
                 Ok(())
             } else {
@@ -276,17 +277,17 @@ impl Store {
     }
 }
 
-/// A panic of the storage engine comes from bytes that it did not write.
+/// Turns a panic of the storage engine, caused by bytes that it did not write, into an error.
 fn unpanicked<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     guarded(work).unwrap_or_else(|panic| Err(StoreError::Damaged(format!("reading it failed: {panic}"))))
 }
 
-/// Which pages are held against their checksums when a store is opened.
+/// The pages checked against their checksums when a store is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pages {
-    /// Each one, before anything is made of any.
+    /// All pages, before any is used.
     All,
-    /// None: nobody has written to the file since this program closed it.
+    /// None: the file has not been written since this program closed it.
     AsRead,
 }
 
@@ -297,7 +298,7 @@ pub(super) fn open(file: File, sharing: Sharing, pages: Pages) -> Result<Opened,
         let mut builder = Database::builder();
         builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(pages == Pages::All);
         let database = builder.create_with_backend(screen.clone()).map_err(|error| match error {
-            // It is the engine's word for a file that it cannot make sense of, beside failed reads.
+            // The engine's error for a file that it cannot interpret, beside failed reads.
             DatabaseError::Storage(redb::StorageError::Io(error))
                 if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof) =>
             {
@@ -309,7 +310,7 @@ pub(super) fn open(file: File, sharing: Sharing, pages: Pages) -> Result<Opened,
     })
 }
 
-/// The file of a store that must not be made: an empty one was none, or has lost everything.
+/// The file of a store that must not be made: an empty one was no store, or has lost everything.
 fn existing(dir: &Dir, sharing: Sharing) -> Result<File, StoreError> {
     if !dir.has(FILE).map_err(StoreError::Open)? {
         return Err(StoreError::Missing);
@@ -325,33 +326,33 @@ fn existing(dir: &Dir, sharing: Sharing) -> Result<File, StoreError> {
     Ok(file)
 }
 
-/// A store that is closed says so in its mark, with how its file looks from then on.
+/// A closed store says so in its mark, with the final state of its file.
 impl Drop for Store {
     fn drop(&mut self) {
         let database = self.database.get_mut().unwrap_or_else(PoisonError::into_inner);
         let Some(Opened { database, file, access, .. }) = database.take() else { return };
         let closed = guarded(|| database.close().is_ok());
         if let (Ok(true), Access::Write(mark), Ok(left)) = (closed, access, Left::of(&file)) {
-            // A mark that does not say it costs the next start the reading of all pages.
+            // Without it the next start has to read all pages.
             drop(mark.closed(left));
         }
     }
 }
 
 impl Batch {
-    /// Makes the tables that are missing.
+    /// Makes the missing tables.
     fn make_tables(&self) -> Result<(), StoreError> {
         self.txn.open_table(META)?.insert("version", encode(&VERSION).as_slice())?;
         make_tables(&self.txn)
     }
 
-    /// The start that is recorded of an intent, and whether it is known to have happened.
+    /// Records a start of an intent, and whether it is known to have happened.
     pub fn start(&self, seq: u64, attempt: u32, counted: bool) -> Result<(), StoreError> {
         self.txn.open_table(STARTS)?.insert(seq, (attempt, counted))?;
         Ok(())
     }
 
-    /// Totals and numbers are at least these.
+    /// Raises totals and numbers to at least these.
     pub fn raise_to(&self, floor: &Extent) -> Result<(), StoreError> {
         self.raise(floor.last_seq)?;
         let mut meta = self.txn.open_table(META)?;
@@ -361,7 +362,7 @@ impl Batch {
         Ok(())
     }
 
-    /// Counts this commit, and says how far it brings the store.
+    /// Counts this commit, and returns the new extent.
     fn advance(&self) -> Result<Extent, StoreError> {
         let mut meta = self.txn.open_table(META)?;
         let commits: Option<u64> = meta.get("commits")?.map(|value| decode(value.value())).transpose()?;

@@ -1,6 +1,6 @@
-//! Unfinished intents as they stand in the store. A row of `OPEN` is a claim with its bytes, or an outcome on its way to its
-//! files; whatever is neither is damage. Bytes are held against their digest each time they are read, and those of one intent
-//! at a time are in memory.
+//! Unfinished intents in the store. A row of `OPEN` is a claim with its bytes, or an outcome on its way to its files; any
+//! other row is damage. Bytes are checked against their digest at each read, and the bytes of only one intent at a time
+//! are in memory.
 
 use super::{OPEN, OUTCOMES, REPORTS, STARTS, Store, StoreError, decode, encode};
 use conductor_core::Digest;
@@ -8,23 +8,23 @@ use conductor_core::record::{Claim, Outcome};
 use conductor_crypto::sha256;
 use redb::ReadableTable;
 
-/// An unfinished intent. Its bytes were read and are whole.
+/// An unfinished intent. Its bytes were read and are intact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pending {
-    /// It was claimed and has no outcome.
+    /// A claimed intent without an outcome.
     Claimed {
         /// The claim.
         claim: Claim,
-        /// The start recorded last.
+        /// The last recorded start.
         start: Option<Start>,
     },
-    /// Its outcome is decided; its files may be missing.
+    /// A decided outcome; its files may be missing.
     Settled {
         /// The outcome.
         outcome: Box<Outcome>,
-        /// The claim; none for a refused file.
+        /// The claim; `None` for a refused file.
         claim: Option<Claim>,
-        /// What is archived.
+        /// The source of the archived file.
         content: Content,
     },
 }
@@ -32,36 +32,36 @@ pub enum Pending {
 /// A recorded start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Start {
-    /// Which one, from 1.
+    /// The number of the start, from 1.
     pub attempt: u32,
     /// Whether it is known to have happened.
     pub happened: bool,
 }
 
 impl Start {
-    /// Starts of porch so far, of an intent that this process has not started: what is recorded ahead has not happened.
+    /// Starts of porch so far, of an intent that this process has not started: a start recorded ahead has not happened.
     pub fn so_far(start: Option<Self>) -> u32 {
         start.map_or(0, |start| if start.happened { start.attempt } else { start.attempt.saturating_sub(1) })
     }
 }
 
-/// Where the content of a decided intent is.
+/// The location of a decided intent's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
     /// In the store.
     Stored,
-    /// In the file that was taken: it was not read.
+    /// In the taken file: it was not read.
     File,
 }
 
-/// What a publication adds to the store beside its outcome.
+/// Bytes that a publication adds to the store beside its outcome.
 #[derive(Debug, Clone, Copy)]
 pub enum Kept<'b> {
-    /// Nothing: the claim has the bytes, or the outcome was recorded before.
+    /// None: the claim has the bytes, or the outcome was recorded before.
     Already,
-    /// These bytes, of a file that was refused.
+    /// The bytes of a refused file.
     Bytes(&'b [u8]),
-    /// Nothing: the file was not read and is moved itself.
+    /// None: the file was not read and is moved itself.
     File,
 }
 
@@ -72,12 +72,12 @@ pub struct Settled {
     pub outcome: Outcome,
     /// Its error log.
     pub report: Option<Vec<u8>>,
-    /// What is archived.
+    /// The source of the archived file.
     pub content: Content,
 }
 
 impl Store {
-    /// Numbers and digests of the unfinished intents without an outcome of which a start is recorded.
+    /// Numbers and digests of unfinished intents with a recorded start and without an outcome.
     pub fn begun(&self) -> Result<Vec<(u64, Digest)>, StoreError> {
         self.reading(|txn| {
             let (open, outcomes) = (txn.open_table(OPEN)?, txn.open_table(OUTCOMES)?);
@@ -103,7 +103,7 @@ impl Store {
         })
     }
 
-    /// The number of the first unfinished claim that is meant.
+    /// The number of the first unfinished claim that matches.
     pub fn find_claim(&self, is_meant: impl Fn(&Claim) -> bool) -> Result<Option<u64>, StoreError> {
         self.reading(|txn| {
             for row in txn.open_table(OPEN)?.iter()? {
@@ -115,7 +115,7 @@ impl Store {
         })
     }
 
-    /// Every unfinished intent in order of taking, one at a time.
+    /// Passes every unfinished intent in order of taking, one at a time.
     pub fn pending(&self, mut each: impl FnMut(Pending)) -> Result<(), StoreError> {
         self.reading(|txn| {
             let (open, starts) = (txn.open_table(OPEN)?, txn.open_table(STARTS)?);
@@ -144,7 +144,7 @@ impl Store {
         })
     }
 
-    /// Hands over the bytes of an unfinished intent, if they are those of the digest.
+    /// Passes on the bytes of an unfinished intent, if they have the digest.
     pub fn with_bytes<T>(
         &self,
         seq: u64,
@@ -161,7 +161,7 @@ impl Store {
         })
     }
 
-    /// Hands over the claim and the bytes of an intent that was claimed and is unfinished.
+    /// Passes on the claim and the bytes of an intent that was claimed and is unfinished.
     pub fn with_claim<T>(
         &self,
         seq: u64,
@@ -202,12 +202,12 @@ pub(super) fn encode_row(claim: Option<&Claim>, bytes: Option<&[u8]>) -> Result<
     Ok(value)
 }
 
-/// The claim in a value of `OPEN`, for who does not need the bytes.
+/// The claim in a value of `OPEN`, without its bytes.
 pub(super) fn claim_of(value: &[u8]) -> Result<Option<Claim>, StoreError> {
     Ok(Row::read(value)?.claim)
 }
 
-/// A value of `OPEN`.
+/// A parsed value of `OPEN`.
 struct Row<'v> {
     claim: Option<Claim>,
     bytes: Option<&'v [u8]>,

@@ -1,4 +1,4 @@
-//! What still reads of a damaged store: each record that has a checksum and agrees with it. Nothing of the file changes.
+//! Recovers the readable records of a damaged store: each one whose checksum is right. The file does not change.
 
 use super::open::{Pages, open};
 use super::pending::{Start, claim_of};
@@ -11,13 +11,13 @@ use redb::{Key, ReadableTable, TableDefinition, Value};
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 
-/// An unfinished intent that still reads.
+/// An unfinished intent that is still readable.
 pub struct Rescued {
     /// The claim.
     pub claim: Claim,
-    /// Bytes that agree with its digest.
+    /// Bytes that match its digest.
     pub bytes: Vec<u8>,
-    /// The start recorded last.
+    /// The last recorded start.
     pub start: Option<Start>,
 }
 
@@ -33,13 +33,13 @@ pub struct Salvaged {
 }
 
 impl Store {
-    /// Reads what can be read of the store in `dir`. What cannot is left out: there is no other record of it.
+    /// Reads the readable records of the store in `dir`. Unreadable ones are left out: there is no other record of them.
     pub fn salvage(dir: &Arc<Dir>) -> Result<Salvaged, StoreError> {
         let file = dir.open_read(FILE).map_err(StoreError::Open)?;
         let opened = match open(file, Sharing::Lookers, Pages::AsRead) {
             Ok(opened) => opened,
             Err(busy @ StoreError::Busy) => return Err(busy),
-            // Not even the tables can be found.
+            // Even the tables cannot be found.
             Err(_) => return Ok(Salvaged::default()),
         };
         let store = Self { dir: Arc::clone(dir), database: RwLock::new(Some(opened)) };
@@ -56,7 +56,7 @@ impl Store {
         });
         let unfinished = claimed.into_keys().filter(|seq| !outcomes.contains_key(seq));
         let open = unfinished.filter_map(|seq| {
-            // One whose bytes are not those that were judged is not it any more.
+            // An intent whose bytes are not the judged ones is lost.
             let read = store.with_claim(seq, |claim, bytes| (claim, bytes.to_vec()));
             let (claim, bytes) = read.ok().flatten()?;
             Some(Rescued { claim, bytes, start: starts.get(&seq).copied() })
@@ -69,7 +69,7 @@ impl Store {
         Ok(Salvaged { open, outcomes: outcomes.into_values().collect(), held: held.into_values().collect() })
     }
 
-    /// Rows from both ends of a table, each as far as the pages can be read.
+    /// Rows from both ends of a table, as far as the pages can be read.
     fn readable<K: Key + 'static, V: Value + 'static, N: Ord, T>(
         &self,
         table: TableDefinition<'static, K, V>,
@@ -77,7 +77,7 @@ impl Store {
     ) -> BTreeMap<N, T> {
         let mut found = BTreeMap::new();
         for backwards in [false, true] {
-            // A page that cannot be read ends one direction; what was found until then is good.
+            // An unreadable page ends one direction; the rows found before it are good.
             let read = self.reading(|txn| {
                 let table = txn.open_table(table)?;
                 let mut rows = table.iter()?;

@@ -1,5 +1,5 @@
-//! The file of the store as the storage engine sees it. Until the store is believed, what the engine writes into it (a repair,
-//! the note that it is open) stays in memory: a store that is refused, or only looked at, keeps every byte.
+//! The store's file as the storage engine sees it. Until the store is accepted, the engine's writes (a repair, the note
+//! that it is open) stay in memory: a store that is refused, or only read, keeps every byte.
 
 use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
@@ -8,16 +8,16 @@ use std::io;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Who else may have the file open meanwhile.
+/// The other processes that may have the file open meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sharing {
-    /// Nobody: it is to be written.
+    /// None: it is opened for writing.
     Alone,
-    /// Others who look.
+    /// Other readers.
     Lookers,
 }
 
-/// Shared between the engine and whoever decides whether to believe.
+/// Shared between the engine and the caller who decides whether to accept the store.
 #[derive(Debug, Clone)]
 pub(super) struct Screen(Arc<Inner>);
 
@@ -25,15 +25,15 @@ pub(super) struct Screen(Arc<Inner>);
 struct Inner {
     file: FileBackend,
     sharing: Sharing,
-    /// What was written before the store was believed; none from then on.
+    /// Writes before the store was accepted; `None` from then on.
     held: Mutex<Option<Held>>,
 }
 
 #[derive(Debug)]
 struct Held {
-    /// Length of the file itself, which nobody else changes.
+    /// Length of the file itself, which no other process changes.
     below: u64,
-    /// Length with what was written.
+    /// Length including the held writes.
     length: u64,
     writes: Vec<Write>,
 }
@@ -52,7 +52,7 @@ impl Screen {
         Ok(Self(Arc::new(Inner { file: FileBackend::new(file)?, sharing, held: Mutex::new(Some(held)) })))
     }
 
-    /// The store is believed: what was held back is written, in its order and with its syncs, and all that follows goes to the file.
+    /// Accepts the store: held writes are written in their order and with their syncs, and all later ones go to the file.
     pub(super) fn release(&self) -> io::Result<()> {
         let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(held) = held.take() {
@@ -106,7 +106,7 @@ impl Held {
     }
 }
 
-/// How much of `out`, which begins at `offset`, lies before `end`.
+/// The part of `out`, which begins at `offset`, that is before `end`.
 fn clip(out: &[u8], offset: u64, end: u64) -> usize {
     out.len().min(index(end.saturating_sub(offset)))
 }
@@ -162,7 +162,7 @@ impl StorageBackend for Screen {
     fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
         match self.0.sharing {
             Sharing::Alone => self.0.file.try_lock_range(start, end),
-            // The engine means to write, and writes into memory only.
+            // The engine asks for a writer's lock, but writes into memory only.
             Sharing::Lookers => self.0.file.try_lock_shared_range(start, end),
         }
     }

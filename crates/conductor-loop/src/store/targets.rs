@@ -1,5 +1,5 @@
-//! What a duplicate is compared with: the last run of each target, if it succeeded. A run that failed may have changed the
-//! world before it did, so it ends the claim of the success before it.
+//! The basis of the duplicate rule: the last run of each target, if it succeeded. A failed run may have changed the world
+//! before it failed, so it invalidates the success before it.
 
 use super::{Batch, IMPORTED, META, Store, StoreError, TARGETS, decode, encode};
 use conductor_core::intent::TargetKey;
@@ -7,7 +7,7 @@ use conductor_core::record::{LastSuccess, Outcome, Status};
 use redb::{ReadableTable, ReadableTableMetadata};
 use serde::{Deserialize, Serialize};
 
-/// Key in `META` of where and how packages are written.
+/// Key in `META` of the place and form of packages.
 const DESTINATION: &str = "destination";
 
 /// The last run that changed a target, or may have.
@@ -15,19 +15,19 @@ const DESTINATION: &str = "destination";
 struct LastRun {
     #[serde(flatten)]
     run: LastSuccess,
-    /// Absent in stores of before, which knew only successes.
+    /// Absent in older stores, which recorded only successes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     failed: bool,
 }
 
 impl LastRun {
-    /// None where no porch ran, or where nothing is known of what it was given.
+    /// `None` if porch did not run, or if its input is unknown.
     fn of(outcome: &Outcome) -> Option<Self> {
         let failed = match outcome.status {
-            // A duplicate changes nothing: what it repeats stays the last run.
+            // A duplicate changes nothing: the success it repeats stays the last run.
             Status::Success if outcome.duplicate_of.is_some() => return None,
             Status::Success => false,
-            // Nothing is known of how imported failures came about, so they count as runs.
+            // The causes of imported failures are unknown, so they count as runs.
             Status::Failed if outcome.attempts > 0 || outcome.imported => true,
             Status::Failed => return None,
         };
@@ -37,8 +37,8 @@ impl LastRun {
 }
 
 impl Store {
-    /// Binds what duplicates are compared with to where and how packages are written. Of another place or way nothing that
-    /// was done before says anything, so it is forgotten. True: there was something to forget.
+    /// Binds the duplicate rule to the place and form of packages. Earlier successes at another place or in another form
+    /// prove nothing, so they are forgotten. Returns true if any was forgotten.
     pub fn work_for(&self, destination: &str) -> Result<bool, StoreError> {
         let known = self.reading(|txn| {
             let value = txn.open_table(META)?.get(DESTINATION)?.map(|value| decode::<String>(value.value()));
@@ -63,7 +63,7 @@ impl Store {
 }
 
 impl Batch {
-    /// Remembers an outcome for the duplicate rule. Of two that come in any order the later number counts.
+    /// Records an outcome for the duplicate rule. The later number counts, in whatever order two outcomes come.
     pub(super) fn remember_last(&self, outcome: &Outcome) -> Result<(), StoreError> {
         let Some(last) = LastRun::of(outcome) else { return Ok(()) };
         let key = outcome.key.as_ref().map(ToString::to_string);
@@ -82,7 +82,7 @@ impl Batch {
         Ok(())
     }
 
-    /// Forgets what [`Batch::remember_last`] remembers of this outcome.
+    /// Forgets the record that [`Batch::remember_last`] made of this outcome.
     pub(super) fn forget_last(&self, outcome: &Outcome) -> Result<(), StoreError> {
         let key = outcome.key.as_ref().map(ToString::to_string);
         let places =
@@ -102,7 +102,7 @@ impl Batch {
     }
 }
 
-/// The last run of a target if it succeeded, or where none is known an imported one of this name.
+/// The last run of a target if it succeeded; if none is known, an imported one of this name.
 pub(super) fn last_success(
     targets: &impl ReadableTable<&'static str, &'static [u8]>,
     imported: &impl ReadableTable<&'static str, &'static [u8]>,

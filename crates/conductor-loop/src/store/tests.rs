@@ -1,4 +1,4 @@
-//! The store by itself: what is written reads back, what is damaged is refused, imports can be repeated.
+//! The store in isolation: written records read back, damaged stores are refused, imports can be repeated.
 
 use super::*;
 use conductor_core::Digest;
@@ -50,7 +50,7 @@ fn the_life_of_an_entry() {
     assert_eq!(store.write(|b| b.claim(&claim(4), b"abc", true)).unwrap(), None);
     assert_eq!(store.sizes().unwrap(), (1, 0));
     store.write(|b| b.settle(&outcome(4), Some(b"log"), Kept::Already)).unwrap();
-    // A second time, as recovery may do, changes nothing.
+    // Repeating it, as recovery may do, changes nothing.
     store.write(|b| b.settle(&outcome(4), Some(b"log"), Kept::Already)).unwrap();
     assert_eq!(store.counts().unwrap(), Counts { processed: 1, failed: 0, duplicates: 0 });
     store.write(|b| b.done(&[4])).unwrap();
@@ -144,7 +144,7 @@ fn the_go_state_file_is_understood() {
 fn looking_changes_no_byte_even_of_a_store_that_was_not_closed() {
     let (temp, dir, store) = store();
     store.write(|b| b.settle(&outcome(1), None, Kept::File)).unwrap();
-    // As a daemon that was killed leaves it: not closed.
+    // As a killed daemon leaves it: not closed.
     let left = temp.path().join("left");
     std::fs::create_dir(&left).unwrap();
     std::fs::copy(temp.path().join(FILE), left.join(FILE)).unwrap();
@@ -161,7 +161,7 @@ fn looking_changes_no_byte_even_of_a_store_that_was_not_closed() {
     assert!(std::fs::read(left.join(FILE)).unwrap() == unclosed);
     let together = (Store::look(&dir).unwrap(), Store::look(&dir).unwrap());
     drop(together);
-    // Of an earlier version of this program, without a table that came later.
+    // A store of an earlier version of this program, without a table that came later.
     let store = Store::open(Arc::clone(&dir), false).unwrap();
     assert!(store.write(|b| Ok(b.txn.delete_table(HELD)?)).unwrap());
     drop(store);

@@ -1,4 +1,4 @@
-//! Export as JSON lines, and import of that or of the plain state file of the Go version.
+//! Exports JSON lines, and imports them or the plain state file of the Go version.
 
 use super::{Extent, Store, StoreError};
 use conductor_core::Digest;
@@ -18,19 +18,19 @@ struct Header {
 }
 
 const FORMAT: &str = "conductor-loop state";
-/// Version of the export, which is not that of the store's layout.
+/// Version of the export; independent of the store's layout.
 const EXPORT_VERSION: u32 = 1;
-/// Upper bound of what is read of one file to import: a million entries of the Go version are about 300 MB.
+/// The largest file to import: a million entries of the Go version are about 300 MB.
 const IMPORT_MAX: u64 = 2 << 30;
 /// Outcomes per transaction of an import.
 const CHUNK: usize = 1_000;
 
-/// What an import brought.
+/// The result of an import.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ImportCount {
-    /// Outcomes taken over.
+    /// Outcomes imported.
     pub imported: u64,
-    /// Entries that were there already or could not be used.
+    /// Entries that existed already or could not be used.
     pub skipped: u64,
 }
 
@@ -51,7 +51,7 @@ struct GoEntry {
     status: String,
 }
 
-/// Writes every outcome as one JSON object a line, after a header line.
+/// Writes every outcome as one JSON object per line, after a header line.
 pub fn export(store: &Store, now: Timestamp, out: &mut impl Write) -> Result<u64, StoreError> {
     let header = Header {
         format: FORMAT.to_owned(),
@@ -80,13 +80,13 @@ pub fn looks_like_go_state(bytes: &[u8]) -> bool {
     serde_json::from_slice::<GoState>(bytes).is_ok_and(|state| state.version.starts_with("1."))
 }
 
-/// What a file to import holds, read and judged before a store is touched.
+/// The content of a file to import, read and judged before a store is touched.
 pub struct Import {
-    /// Outcomes of an export, as they are.
+    /// Outcomes of an export, unchanged.
     outcomes: Vec<Outcome>,
     /// Entries of the Go version, which have no numbers.
     entries: Vec<Unnumbered>,
-    /// The last number used where the export was made.
+    /// The last number used at the export.
     last_seq: u64,
 }
 
@@ -121,8 +121,8 @@ impl Import {
         }
     }
 
-    /// Adds to the store what it does not have. Nothing in it is overwritten or lowered: an import can be repeated, and may be older
-    /// than the store. Numbers that were used where the export was made, or up to `shown`, are not used again.
+    /// Adds the outcomes that the store lacks. No record is overwritten or lowered: an import can be repeated, and may be
+    /// older than the store. Numbers used at the export, or up to `shown`, are not used again.
     pub fn into_store(self, store: &Store, shown: &Extent) -> Result<ImportCount, StoreError> {
         let floor = shown.or_more(Extent { last_seq: self.last_seq, ..Extent::default() });
         let first = store.last_seq()?.max(floor.last_seq) + 1;
@@ -145,7 +145,7 @@ impl Unnumbered {
     }
 }
 
-/// Reads an export or a Go state file into the store. Nothing is overwritten: an import can be repeated.
+/// Imports an export or a Go state file into the store. No record is overwritten: an import can be repeated.
 pub fn import(store: &Store, now: Timestamp, from: &mut impl Read) -> Result<ImportCount, StoreError> {
     Import::read(now, from)?.into_store(store, &Extent::default())
 }
@@ -186,8 +186,8 @@ fn from_go(text: &str, now: Timestamp) -> Result<Vec<Unnumbered>, StoreError> {
     Ok(usable.collect())
 }
 
-/// Adds the outcomes that are not there, and raises the totals. Entries of the Go version are recognised by name, bytes and time,
-/// others by number too. The outcome of an intent that is unfinished here ends it: it is not run a second time.
+/// Adds missing outcomes, and raises the totals. Entries of the Go version are recognised by name, bytes and time, others
+/// by number too. The outcome of an intent that is unfinished here ends it: it does not run a second time.
 pub fn add(store: &Store, outcomes: Vec<Outcome>, floor: &Extent) -> Result<ImportCount, StoreError> {
     let mut known = HashSet::new();
     let mut taken = HashSet::new();
@@ -208,7 +208,7 @@ pub fn add(store: &Store, outcomes: Vec<Outcome>, floor: &Extent) -> Result<Impo
             outcome.key.get_or_insert_with(|| claim.key.clone());
             true
         }
-        // The number was given to something else here.
+        // The number belongs to another outcome here.
         Some(_) => false,
     });
     for chunk in fresh.chunks(CHUNK) {

@@ -1,4 +1,4 @@
-//! The metrics: the specification's five names, and what an operator needs besides. Label values come from closed lists.
+//! The metrics: the specification's five names, and further ones for operators. Label values come from closed lists.
 
 use conductor_core::code::TABLE;
 use conductor_core::inquiry::Pulse;
@@ -24,7 +24,7 @@ const COMMIT_BUCKETS: [f64; 10] = [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.0
 /// Records in one commit; at most 512 commands make one.
 const BATCH_BUCKETS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 512.0];
 
-/// Everything that is counted.
+/// All metrics.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -49,11 +49,11 @@ pub struct Metrics {
     events: IntGauge,
     left: IntGauge,
     log_dropped: IntCounter,
-    /// How many of the dropped lines `log_dropped` has counted.
+    /// The number of dropped lines that `log_dropped` includes.
     log_dropped_seen: AtomicU64,
 }
 
-/// How long things take, and how large the batches are.
+/// Histograms of durations and batch sizes.
 #[derive(Debug)]
 struct Times {
     run: Histogram,
@@ -95,7 +95,7 @@ impl Times {
     }
 }
 
-/// Makes metrics and registers each.
+/// Makes and registers metrics.
 struct Making<'r>(&'r Registry);
 
 impl Making<'_> {
@@ -117,7 +117,7 @@ impl Making<'_> {
         self.keep(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec())))
     }
 
-    /// A counter by error code, with every code of these classes at zero, so that a first one is seen as an increase.
+    /// A counter by error code, with every code of these classes at zero, so that the first error shows as an increase.
     fn by_code(&self, name: &str, help: &str, classes: &[&str]) -> Result<IntCounterVec, Error> {
         let counters = self.keep(IntCounterVec::new(Opts::new(name, help), &["code"]))?;
         for entry in TABLE.iter().filter(|entry| classes.iter().any(|class| entry.id.starts_with(class))) {
@@ -128,7 +128,7 @@ impl Making<'_> {
 }
 
 impl Metrics {
-    /// All at zero.
+    /// Makes all metrics, at zero.
     pub fn new() -> Result<Self, Error> {
         let registry = Registry::new();
         let make = Making(&registry);
@@ -198,7 +198,7 @@ impl Metrics {
         })
     }
 
-    /// A final outcome was filed.
+    /// Counts a filed outcome.
     pub fn filed(&self, outcome: &Outcome) {
         match outcome.status {
             Status::Success => self.processed.inc(),
@@ -218,81 +218,81 @@ impl Metrics {
         }
     }
 
-    /// porch is started for the first time for an intent that was taken then.
+    /// Observes the wait of an intent, taken at `taken_at`, before the first start of porch.
     pub fn started(&self, taken_at: Timestamp) {
         self.times.start_latency.observe(seconds_since(taken_at));
     }
 
-    /// A run of porch ended.
+    /// Observes a run of porch.
     pub fn ran(&self, took: Duration) {
         self.times.run.observe(took.as_secs_f64());
     }
 
-    /// A run asked to be tried again.
+    /// Counts a run that requested a retry.
     pub fn retried(&self) {
         self.retries.inc();
     }
 
-    /// An intent was left for the next start.
+    /// Counts an intent left for the next start.
     pub fn interrupted(&self) {
         self.interrupted.inc();
     }
 
-    /// A commit was made durable.
+    /// Observes a durable commit.
     pub fn committed(&self, took: Duration, records: usize) {
         self.times.commit.observe(took.as_secs_f64());
         self.times.batch.observe(f64::from(u32::try_from(records).unwrap_or(u32::MAX)));
     }
 
-    /// A scan has reached the end of the directory.
+    /// Counts a scan that reached the end of the directory.
     pub fn scanned(&self) {
         self.scans.inc();
     }
 
-    /// The kernel lost events.
+    /// Counts a loss of kernel events.
     pub fn overflowed(&self) {
         self.overflows.inc();
     }
 
-    /// How much is where.
+    /// Sets the numbers of intents in each state.
     pub fn set_load(&self, active: usize, queue: usize, sighted: usize) {
         self.active.set(number(active));
         self.queue.set(number(queue));
         self.sighted.set(number(sighted));
     }
 
-    /// What is asked for only when somebody looks: since when the oldest intent waits, and how many targets are held.
+    /// Sets the figures computed only for a scrape: the age of the oldest waiting intent, and the number of held targets.
     pub fn set_asked(&self, oldest_waiting: Option<Timestamp>, held: usize) {
         self.oldest.set(oldest_waiting.map_or(0.0, seconds_since));
         self.held.set(number(held));
     }
 
-    /// Whether new files are taken.
+    /// Sets whether new files are taken.
     pub fn set_ready(&self, ready: bool) {
         self.ready.set(i64::from(ready));
     }
 
-    /// Free bytes where packages are written.
+    /// Sets the free bytes of the directory of packages.
     pub fn set_out_free(&self, bytes: u64) {
         self.out_free.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
-    /// Whether events work.
+    /// Sets whether events work.
     pub fn set_events(&self, work: bool) {
         self.events.set(i64::from(work));
     }
 
-    /// How many entries cannot be taken.
+    /// Sets the number of entries that cannot be taken.
     pub fn set_left(&self, entries: usize) {
         self.left.set(number(entries));
     }
 
-    /// Free space in bytes.
+    /// Sets the free space in bytes.
     pub fn set_free(&self, bytes: u64) {
         self.free.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
-    /// What the page draws.
+    /// The figures for the page's charts.
     pub fn pulse(&self) -> Pulse {
         Pulse {
             at_ms: Timestamp::now().as_millisecond(),
@@ -307,9 +307,9 @@ impl Metrics {
         }
     }
 
-    /// All of them in Prometheus' text format.
+    /// All metrics in Prometheus' text format.
     pub fn text(&self) -> String {
-        // Several may ask at once: each dropped line is counted by one of them.
+        // Several scrapes may run at once: each dropped line is counted by one of them.
         let dropped = super::output::dropped();
         let counted = self.log_dropped_seen.fetch_max(dropped, Ordering::Relaxed);
         self.log_dropped.inc_by(dropped.saturating_sub(counted));
@@ -324,13 +324,13 @@ fn number(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// Zero when the clock was set back meanwhile.
+/// Seconds since a time; zero when the clock was set back meanwhile.
 fn seconds_since(then: Timestamp) -> f64 {
     Timestamp::now().duration_since(then).as_secs_f64().max(0.0)
 }
 
-/// The same in the `OpenMetrics` format. The library writes the classic one; the two differ, for what it writes, in the name of a
-/// counter's family and in the mark at the end.
+/// Converts to the `OpenMetrics` format. The library writes the classic one; for our metrics the two differ in the name
+/// of a counter's family and in the mark at the end.
 pub fn open_metrics(classic: &str) -> String {
     let mut text = String::with_capacity(classic.len() + 8);
     let mut counters = std::collections::HashSet::new();

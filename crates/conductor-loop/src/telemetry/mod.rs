@@ -1,5 +1,5 @@
-//! Logs and progress. One line per event on standard error: text on a terminal, JSON lines otherwise. Values were made
-//! safe before they came here; the formatter escapes what is left.
+//! Logs and progress. One line per event on standard error: text on a terminal, JSON lines otherwise. Callers have
+//! scrubbed the values; the formatter escapes the rest.
 
 mod metrics;
 mod output;
@@ -22,7 +22,7 @@ use tracing_subscriber::{Registry, fmt, reload};
 
 static LEVEL: OnceLock<Handle<LevelFilter, Registry>> = OnceLock::new();
 
-/// Standard error and the lines kept in memory; one line a write.
+/// Standard error and the lines kept in memory; one line per write.
 struct Lines;
 
 impl<'w> MakeWriter<'w> for Lines {
@@ -63,13 +63,13 @@ pub fn init(level: LevelFilter, json: bool, progress: &Progress) -> std::io::Res
             .try_init()
     };
     if started.is_ok() {
-        // Nobody sets it twice: what failed above has set it.
+        // Set once: a second call has failed above.
         let _ = LEVEL.set(handle);
     }
     output::start(progress.clone())
 }
 
-/// Writes text for people on standard error behind the log lines; like them, it never waits for a reader.
+/// Writes text for people on standard error after the log lines; like them, it never waits for a reader.
 pub fn say(text: &str) {
     output::write(text.as_bytes());
 }

@@ -1,5 +1,5 @@
-//! Standard error behind a bounded buffer and a thread of its own. Whoever logs never waits: a reader that stalls (a stuck
-//! log shipper, a stopped terminal) costs log lines, which are counted and said, never an intent or a signal.
+//! Standard error behind a bounded buffer and a thread of its own. Logging never waits: a stalled reader (a stuck log
+//! shipper, a stopped terminal) costs log lines, which are counted and reported, never an intent or a signal.
 
 use super::Progress;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Bytes that wait for their reader at most: a few thousand lines.
+/// Bytes that may wait for their reader: a few thousand lines.
 const WAITING_MAX: usize = 1 << 20;
 /// Whole lines are written together up to this size, which a pipe takes in one piece (`PIPE_BUF`).
 const PIECE: usize = 4 << 10;
@@ -19,18 +19,18 @@ const PIECE: usize = 4 << 10;
 struct Output {
     queue: Mutex<Queue>,
     changed: Condvar,
-    /// Lines that found no room, since the process began.
+    /// Lines dropped for lack of room, since the process began.
     dropped: AtomicU64,
 }
 
 #[derive(Debug)]
 struct Queue {
     lines: VecDeque<Box<[u8]>>,
-    /// Bytes of `lines` and of what is being written.
+    /// Bytes of `lines` and of the piece being written.
     bytes: usize,
-    /// Dropped lines that have not been spoken of.
+    /// Dropped lines not yet reported.
     unsaid: u64,
-    /// Whether the thread writes for us; before, lines are written by whoever has one.
+    /// Whether the writing thread runs; before, each caller writes its own lines.
     started: bool,
 }
 
@@ -46,7 +46,7 @@ impl Output {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a line, or counts it where there is no room. False before the thread runs.
+    /// Queues a line, or counts it if there is no room. Returns false before the thread runs.
     fn push(&self, line: &[u8]) -> bool {
         let mut queue = self.lock();
         if !queue.started {
@@ -87,7 +87,7 @@ impl Output {
         piece
     }
 
-    /// A piece is written or given up. Answers how many dropped lines are to be spoken of, now that there is room.
+    /// Ends a piece that was written or given up. Returns the number of dropped lines to report, now that there is room.
     fn piece_gone(&self, bytes: usize) -> u64 {
         let mut queue = self.lock();
         queue.bytes -= bytes;
@@ -95,7 +95,7 @@ impl Output {
         std::mem::take(&mut queue.unsaid)
     }
 
-    /// Waits until everything is written, as long as the reader takes something within `patience`.
+    /// Waits until everything is written, as long as the reader accepts bytes within `patience`.
     fn flush(&self, patience: Duration) -> bool {
         let mut queue = self.lock();
         let (mut left, mut until) = (queue.bytes, Instant::now() + patience);
@@ -113,7 +113,7 @@ impl Output {
     }
 }
 
-/// Starts the thread that writes. Until then lines are written where they are made.
+/// Starts the writing thread. Until then each caller writes its own lines.
 pub(super) fn start(progress: Progress) -> io::Result<()> {
     let write = move || loop {
         let piece = OUTPUT.next_piece(progress.period());
@@ -136,23 +136,23 @@ pub(super) fn start(progress: Progress) -> io::Result<()> {
 /// Hands a line over. Never waits once the thread runs.
 pub(super) fn write(line: &[u8]) {
     if !OUTPUT.push(line) {
-        // With nowhere to write to, the exit status has to do.
+        // If standard error cannot be written, only the exit status remains.
         let _ = write_all(line);
     }
 }
 
-/// Waits until what was handed over is written, as long as its reader takes something within `patience`. False when it
-/// does not: nothing more should be written then.
+/// Waits until all lines handed over are written, as long as their reader accepts bytes within `patience`. Returns false
+/// otherwise: nothing more should be written then.
 pub fn flush(patience: Duration) -> bool {
     OUTPUT.flush(patience)
 }
 
-/// Lines that were dropped since the process began.
+/// Lines dropped since the process began.
 pub(super) fn dropped() -> u64 {
     OUTPUT.dropped.load(Ordering::Relaxed)
 }
 
-/// Writes to standard error, also where whoever shares it has set it to non-blocking.
+/// Writes to standard error, even if another process that shares it has made it non-blocking.
 fn write_all(mut bytes: &[u8]) -> io::Result<()> {
     let mut stderr = io::stderr().lock();
     while !bytes.is_empty() {

@@ -1,5 +1,5 @@
-//! What a person sees while `--once` works on a terminal: a bar, drawn by the log thread so that a stopped terminal stops
-//! nothing else. Off a terminal: nothing.
+//! The progress bar of `--once` on a terminal, drawn by the log thread so that a stopped terminal stops nothing else. Off
+//! a terminal there is no bar.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal};
@@ -15,20 +15,20 @@ pub struct Progress(Option<Arc<Bar>>);
 
 struct Bar {
     bar: ProgressBar,
-    /// Where the run stands; None: drawn already. Never locked while something is drawn.
+    /// The state of the run; `None`: already drawn. Never locked during drawing.
     standing: Mutex<Option<Standing>>,
 }
 
-/// Where a run stands.
+/// The state of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Standing {
     /// Intents with a final outcome.
     pub done: u64,
-    /// Those of them that failed.
+    /// Failed intents among them.
     pub failed: u64,
     /// Files and intents that wait or run.
     pub waiting: usize,
-    /// Runs under way.
+    /// Runs in progress.
     pub running: usize,
 }
 
@@ -47,19 +47,19 @@ impl Progress {
         Self(Some(Arc::new(Bar { bar, standing: Mutex::new(None) })))
     }
 
-    /// Notes where the run stands; it is drawn soon.
+    /// Sets the state of the run; it is drawn soon.
     pub fn show(&self, standing: Standing) {
         if let Some(bar) = &self.0 {
             *bar.standing.lock().unwrap_or_else(PoisonError::into_inner) = Some(standing);
         }
     }
 
-    /// How often [`Progress::draw`] is to be called; None without a bar.
+    /// The interval between calls of [`Progress::draw`]; `None` without a bar.
     pub(super) fn period(&self) -> Option<Duration> {
         self.0.is_some().then_some(EVERY)
     }
 
-    /// Draws what was noted last. Waits for the terminal.
+    /// Draws the state set last. Waits for the terminal.
     pub(super) fn draw(&self) {
         let Some(bar) = &self.0 else { return };
         let standing = bar.standing.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -70,7 +70,7 @@ impl Progress {
         }
     }
 
-    /// Writes something else to the terminal without tearing the bar.
+    /// Writes other output to the terminal without tearing the bar.
     pub(super) fn around<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.0 {
             Some(bar) => bar.bar.suspend(write),
@@ -78,7 +78,7 @@ impl Progress {
         }
     }
 
-    /// Removes the bar. True if there was one. Waits for the terminal.
+    /// Removes the bar. Returns true if there was one. Waits for the terminal.
     pub fn finish(&self) -> bool {
         self.0.as_ref().map(|bar| bar.bar.finish_and_clear()).is_some()
     }

@@ -1,4 +1,4 @@
-//! The last log lines of this process, for whoever asks where standard error cannot be looked at.
+//! The last log lines of this process, for operators who cannot read standard error.
 
 use conductor_core::inquiry::LogLines;
 use std::collections::VecDeque;
@@ -27,7 +27,8 @@ impl Recent {
         }
     }
 
-    /// The newest lines behind `after`. A number from another process, which is ahead of ours, counts as none.
+    /// The newest lines numbered above `after`. If `after` is larger than our last number (the daemon was restarted), the
+    /// newest lines of all.
     fn behind(&self, after: u64, most: usize) -> LogLines {
         let new = if after > self.last { self.last } else { self.last - after };
         let new = usize::try_from(new).unwrap_or(usize::MAX).min(most).min(self.lines.len());
@@ -41,7 +42,7 @@ pub(super) fn keep(bytes: &[u8]) {
     RECENT.lock().unwrap_or_else(PoisonError::into_inner).push(line);
 }
 
-/// The newest lines behind line number `after`, at most so many.
+/// The newest lines numbered above `after`, at most `most` of them.
 pub fn log_lines(after: u64, most: usize) -> LogLines {
     RECENT.lock().unwrap_or_else(PoisonError::into_inner).behind(after, most)
 }

@@ -1,5 +1,5 @@
-//! Each scan looks anew: what could not be taken, seen or waited for is tried again, and conditions that pass, pass without a
-//! restart.
+//! Each scan looks anew: an entry that could not be taken, seen or waited for is retried, and a condition that passes
+//! needs no restart.
 
 use crate::{env, is_root};
 use conductor_testkit::calls::Class;
@@ -26,7 +26,7 @@ fn is_left(env: &TestEnv, name: &str, why: &str) {
     assert!(env.operate_json(&["status"]).0["left"].as_u64() > Some(0));
 }
 
-/// A directory of an intent's name goes, and files of its name and with its inode number come.
+/// A directory with an intent's name goes, and files with its name and its inode number come.
 #[test]
 fn what_could_not_be_taken_is_taken_when_the_reason_is_gone() {
     let env = env();
@@ -94,7 +94,7 @@ fn a_directory_that_was_read_only_for_a_moment_loses_nothing() {
     daemon.stop().expect(0);
 }
 
-/// Each later directory's line says that there was another scan.
+/// The line about each later directory proves that there was another scan.
 #[test]
 fn an_entry_that_is_left_is_said_once_until_it_changes() {
     let env = env();
@@ -118,7 +118,7 @@ fn an_entry_that_is_left_is_said_once_until_it_changes() {
     daemon.stop().expect(0);
 }
 
-/// A private directory that is gone must not look as if every file had vanished.
+/// A missing private directory must not look as if every file had vanished.
 #[test]
 fn files_that_find_no_place_to_go_are_left_and_named() {
     let env = env();
@@ -130,7 +130,7 @@ fn files_that_find_no_place_to_go_are_left_and_named() {
     daemon.stop().expect(0);
 }
 
-/// A number whose file is in taken/ already is never given again, and is no end of taking either.
+/// A sequence number whose file is already in taken/ is never given again, and does not stop the taking either.
 #[test]
 fn a_number_that_is_taken_already_is_passed_over() {
     let env = env();
@@ -168,7 +168,7 @@ fn a_part_that_is_replaced_stops_taking_until_it_is_back() {
     daemon.stop().expect(0);
 }
 
-/// From the first call on for ever: waiting is impossible, the clock is not.
+/// From the first call on, every wait fails; the clock still works.
 #[test]
 fn a_poll_that_keeps_failing_costs_neither_intents_nor_the_daemon() {
     for (errno, name) in [(12, "ENOMEM"), (4, "EINTR")] {

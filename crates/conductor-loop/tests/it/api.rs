@@ -92,7 +92,7 @@ fn events_tell_the_numbers_of_each_second_and_slow_listeners_hurt_nobody() {
     };
     let mut deaf: Vec<_> = (0..15).map(|_| listen()).collect();
     assert!(deaf.iter_mut().all(|listener| status_of(listener) == 200));
-    // One more ends the oldest, who asks again.
+    // One more ends the oldest, whose client reconnects.
     let mut newest = listen();
     assert_eq!(status_of(&mut newest), 200);
     let mut rest = String::new();
@@ -126,7 +126,8 @@ fn every_name_of_the_metrics_is_in_the_documents_and_the_other_way_round() {
     assert_eq!(served, documented);
 }
 
-/// A real Prometheus with the committed configuration, but for the address: it scrapes in the format it prefers, and its rules load.
+/// A real Prometheus with the committed configuration, except for the address: it scrapes in its preferred format, and
+/// its rules load.
 #[test]
 fn prometheus_scrapes_with_the_committed_configuration() {
     if !has("prometheus") {
@@ -150,7 +151,7 @@ fn prometheus_scrapes_with_the_committed_configuration() {
         .spawn()
         .unwrap();
     let answer = |path: &str| {
-        // It takes a moment until it listens.
+        // The server needs a moment to listen.
         let stream = TcpStream::connect(free).ok()?;
         drop(stream);
         let (head, body) = send(free, &format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n"));

@@ -1,5 +1,5 @@
-//! What `show` and the API tell of files that somebody changed, moved or replaced after they were filed: that they are not what was
-//! filed, and none of their content.
+//! `show` and the API report files that were changed, moved or replaced after they were filed: a warning, and none of
+//! their content.
 
 use crate::env;
 use conductor_testkit::{TestEnv, flat};
@@ -63,7 +63,7 @@ fn a_changed_status_or_error_log_is_told() {
     let (told, shown) = warnings(&env, "1");
     assert!(told.len() == 2 && told[0].contains("not the error log of number 1"), "{told:?}");
     assert!(told[1].contains("is gone") && shown["error_log"].is_null(), "{told:?}");
-    // The status of a later intent of the name is nothing to warn of.
+    // A status of a later intent of the same name gives no warning.
     env.drop_file("intent-a.json", flat("a", 4));
     env.once(&[]).expect(8);
     let (told, _) = warnings(&env, "1");

@@ -1,4 +1,4 @@
-//! Whoever asks: from another PID namespace, in great numbers, without waiting for the answer, or saying nothing at all.
+//! Clients: in another PID namespace, in great numbers, gone before the answer, or silent.
 
 use crate::endpoints::{get, listening, send, status};
 use crate::{env, is_root};
@@ -52,7 +52,7 @@ fn the_socket_answers_across_pid_namespaces() {
 fn silent_connections_keep_no_command_waiting() {
     let env = env();
     let daemon = env.start_ready(&[]);
-    // Through a shorter name: a socket's path has a hundred characters at most.
+    // Through a shorter name: a socket's path has at most a hundred characters.
     let short = tempfile::tempdir().unwrap();
     let link = short.path().join("c");
     std::os::unix::fs::symlink(env.handoff(".conductor"), &link).unwrap();
@@ -64,7 +64,7 @@ fn silent_connections_keep_no_command_waiting() {
     daemon.stop().expect(0);
 }
 
-/// Many outcomes, as an import brings them.
+/// An environment with many imported outcomes.
 fn with_outcomes(count: u64) -> TestEnv {
     let env = env();
     let now = jiff::Timestamp::now();
@@ -95,7 +95,7 @@ fn searches_nobody_waits_for_cost_nobody_else_anything() {
     let began = Instant::now();
     assert_eq!(status(&send(address, SEARCH).0), 200);
     let one = began.elapsed();
-    // An asker that hangs up at once, as often as it can; others ask meanwhile.
+    // A client hangs up at once, as often as it can; others ask meanwhile.
     for round in 0..20 {
         for _ in 0..100 {
             drop(asked(address));
@@ -104,7 +104,7 @@ fn searches_nobody_waits_for_cost_nobody_else_anything() {
         assert_eq!(get(address, "/metrics").0, 200, "round {round}");
         assert!(began.elapsed() < one * 4 + Duration::from_secs(2), "round {round}: {:?}", began.elapsed());
     }
-    // What they asked for is not worked off: 2,000 searches would take far longer than one and what is in work.
+    // Their questions are dropped: 2,000 searches would take far longer than one and those in progress.
     let began = Instant::now();
     wait_until("a search is answered", || status(&send(address, SEARCH).0) == 200);
     assert!(began.elapsed() < one * 20 + Duration::from_secs(2), "one {one:?}, then {:?}", began.elapsed());
@@ -118,7 +118,7 @@ fn one_search_too_many_is_told_to_come_again() {
     let env = with_outcomes(20_000);
     let (daemon, address) = listening(&env, &[]);
     let refused = || {
-        // As many as may be connected at once; not all of them find a place to wait.
+        // As many as may be connected at once; not all of them can wait.
         let waiting: Vec<TcpStream> = (0..60).map(|_| asked(address)).collect();
         let (head, _) = send(address, SEARCH);
         assert_eq!(get(address, "/metrics").0, 200, "metrics do not wait behind them");

@@ -1,9 +1,9 @@
-//! A target with a backlog without end, held or slow, beside targets with a little work.
+//! A target with an endless backlog, held or slow, beside targets with little work.
 
 use crate::env;
 use conductor_testkit::{TestEnv, flat, wait_until};
 
-/// More than the daemon keeps of one target in memory, by far.
+/// Far more than the daemon keeps of one target in memory.
 const FLOOD: usize = 4_500;
 
 fn flood(env: &TestEnv) {
@@ -40,7 +40,7 @@ fn a_target_with_a_backlog_keeps_no_other_waiting_across_restarts() {
     assert_in_order(&env);
 }
 
-/// What is done of the flood is its beginning: nothing was overtaken.
+/// The finished part of the flood is its beginning: no intent was overtaken.
 fn assert_in_order(env: &TestEnv) {
     let mut done: Vec<u64> = env
         .names("status")
@@ -50,6 +50,6 @@ fn assert_in_order(env: &TestEnv) {
         .collect();
     done.sort_unstable();
     let unbroken = done.windows(2).filter(|pair| pair[1] != pair[0] + 1).count();
-    // The other target's intent has a number of its own behind them.
+    // The other target's intent has a sequence number after them.
     assert_eq!(unbroken, 0, "{done:?}");
 }

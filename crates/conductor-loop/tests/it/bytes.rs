@@ -1,5 +1,5 @@
-//! The bytes of an intent: what runs and is archived is what was judged, or nothing is; what cannot be read is waited for; a file
-//! is another's only when its content says so.
+//! The bytes of an intent: either the judged bytes run and are archived, or nothing is; unreadable bytes are waited for;
+//! a file counts as another's only if its content says so.
 
 use crate::env;
 use crate::lifecycle::Mounted;
@@ -11,19 +11,19 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::process::Command;
 
-/// The same intent, so many bytes larger.
+/// The same intent, larger by this many bytes.
 fn padded(text: &str, by: usize) -> String {
     format!("{text}{}", " ".repeat(by))
 }
 
-/// An intent whose content says which one it is.
+/// An intent whose content identifies it.
 fn told(target: &str, note: &str) -> String {
     format!(
         r#"{{"intent_type": "scaling", "target": "{target}", "namespace": "test", "replicas": 3, "reason": "{note}"}}"#
     )
 }
 
-/// Flips one bit of the store where this text stands; where it stands several times, in each of them.
+/// Flips one bit of the store at each occurrence of this text.
 fn flip(env: &TestEnv, text: &str) {
     let store = OpenOptions::new().read(true).write(true).open(env.handoff(".conductor/state/ledger.redb"));
     let store = store.unwrap();
@@ -41,14 +41,14 @@ fn flip(env: &TestEnv, text: &str) {
     }
 }
 
-/// A daemon that was killed while these waited for porch, and the file of the last one as if it had not been removed.
+/// A daemon killed while these intents waited for porch; the last one's file is as if it had not been removed.
 fn killed_with_one_waiting(env: &TestEnv) {
     env.script("*: wait=go");
     env.drop_file("intent-first.json", flat("web", 1));
     let daemon = env.start(&[]);
     wait_until("porch runs", || !env.porches().is_empty());
     env.drop_file("intent-a.json", told("web", "note 11"));
-    // In this order: between its name and its claim it lies in taken/.
+    // In this order: between its name and its claim the file is in taken/.
     wait_until("it to be taken", || !env.handoff("intent-a.json").exists());
     wait_until("it to be claimed", || env.names(".conductor/taken").is_empty());
     daemon.kill();
@@ -73,7 +73,7 @@ fn bytes_that_change_in_the_store_while_they_wait_never_run() {
     let env = env();
     let daemon = env.start_ready(&[]);
     env.operate(&["hold", "test/web"]).expect(0);
-    // So many that neither memory nor the store's cache has the first of them.
+    // Enough that neither memory nor the store's cache holds the first of them.
     for number in 0..15 {
         env.drop_file(
             &format!("intent-{number:02}.json"),
@@ -88,7 +88,7 @@ fn bytes_that_change_in_the_store_while_they_wait_never_run() {
     env.operate(&["release", "test/web"]).expect(0);
     let finished = daemon.wait().expect(3);
     assert!(finished.stderr.contains("E404"), "{}", finished.stderr);
-    // Those whose bytes the store still had in its cache ran as they were.
+    // Intents whose bytes the store still had in its cache ran unchanged.
     for name in env.names("processed") {
         assert!(env.read(&format!("processed/{name}")).contains("note "), "{name}");
     }
@@ -109,7 +109,7 @@ fn a_state_directory_without_space_is_waited_for_and_everything_goes_on() {
     }
     daemon.wait_log("E408");
     assert!(daemon.logged(state.to_str().unwrap()), "the message names the place");
-    // Workers that are free now want bytes that memory does not have.
+    // The free workers now want bytes that memory does not have.
     env.release("go");
     daemon.wait_log("could not be read back");
     let status = env.operate(&["status", "--json"]);
@@ -147,8 +147,8 @@ fn a_state_directory_without_space_keeps_no_stop_waiting() {
     env.assert_clean();
 }
 
-/// A new file under the name, the inode number, the time and the size of one that was claimed; its content is another. False where
-/// that cannot be made.
+/// Makes a file with the name, inode number, time and size of a claimed one, but other content. Returns false if that is
+/// impossible.
 fn lookalike(env: &TestEnv, kept: &File) -> bool {
     let text = told("web", "note 12");
     let before = kept.metadata().unwrap();
@@ -211,7 +211,7 @@ fn a_taken_file_under_the_number_of_another_is_an_intent_of_its_own() {
     let env = env();
     env.drop_file("intent-a.json", flat("web", 3));
     env.once(&[]).expect(0);
-    // As after a restored store, whose numbers begin again; and one that was left behind.
+    // As after a restored store, whose numbers begin again; and a leftover file.
     fs::write(env.handoff(".conductor/taken/1.intent-b.json"), flat("web", 4)).unwrap();
     env.once(&[]).expect(0);
     assert_eq!(env.names("processed"), ["intent-a.json", "intent-b.json"]);

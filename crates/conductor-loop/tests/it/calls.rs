@@ -1,5 +1,5 @@
-//! The daemon seen through its system calls: faults whose bugs were found by `cargo xtask proof`, kept as cases, and what one
-//! more intent costs, without a clock.
+//! The daemon observed through its system calls: faults whose bugs `cargo xtask proof` found, kept as cases, and the cost
+//! of one more intent, without a clock.
 
 use crate::env;
 use crate::lifecycle::Mounted;
@@ -16,7 +16,7 @@ fn one(env: &TestEnv) -> Vec<Dropped> {
     vec![Dropped { name, content, ending: Ending::Any }]
 }
 
-/// Runs the daemon with something done to one of its calls. `None`, said aloud, where tracing is not permitted.
+/// Runs the daemon with an action at one of its calls. `None`, with a message, if tracing is not permitted.
 fn run(
     env: &TestEnv,
     calls: &'static [&'static str],
@@ -63,7 +63,7 @@ fn a_quota_that_statvfs_does_not_show_does_not_keep_a_daemon_from_stopping() {
     }
 }
 
-/// The way back from E406: a restart.
+/// The remedy of E406: a restart.
 #[test]
 fn after_a_sync_that_failed_a_restart_goes_on_and_no_number_is_used_twice() {
     let mut refused = 0;
@@ -111,18 +111,18 @@ fn an_edited_package_is_synced_before_it_replaces_the_old_one_unless_the_file_sy
         assert!(report.is_none() || package.ends_with("replicas: 4\n"), "{package}");
         Some(report?.counts.get("fsync").copied().unwrap_or(0))
     };
-    // Nothing on a tmpfs outlives a power cut; of a ramfs we know nothing.
+    // Nothing on a tmpfs survives a power cut; of a ramfs nothing is known.
     let (Some(trusted), Some(unknown)) = (syncs("tmpfs"), syncs("ramfs")) else { return };
     assert_eq!(unknown, trusted + 1);
 }
 
-/// Calls and bytes that one more intent costs at most: external and embedded. What is not listed is free.
+/// The largest number of calls and bytes for one more intent: external and embedded. Unlisted calls are not limited.
 const COSTS: [(&str, [f64; 2]); 21] = [
-    // A half of them opens new staging slots, as many as mkdirat makes: on a busy machine more are in use at a time.
+    // Half of them open new staging slots, as many as mkdirat makes: on a busy machine more are in use at a time.
     ("openat", [8.5, 14.5]),
     ("openat2", [3.0, 12.0]),
     ("newfstatat", [5.0, 5.0]),
-    // External: a look when it is opened, one when it was read; the private copy before and after the run.
+    // External: one after opening, one after reading; the private copy before and after the run.
     ("fstat", [4.0, 6.0]),
     // Before a run: the program, the private copy by its path, the output directory. After it: the staging directory.
     ("statx", [6.0, 1.0]),
@@ -138,14 +138,14 @@ const COSTS: [(&str, [f64; 2]); 21] = [
     ("clone3", [1.0, 0.0]),
     ("ppoll", [2.2, 0.0]),
     ("pipe2", [2.0, 0.0]),
-    // The store writes in batches whose size depends on time; these bounds hold when every record has a batch of its own.
+    // The store writes in batches whose size depends on time; these bounds hold even if every record has a batch of its own.
     ("pread64", [8.0, 8.0]),
     ("pwrite64", [40.0, 40.0]),
     ("fdatasync", [3.0, 3.0]),
     ("syncfs", [2.0, 2.0]),
 ];
-/// The look around and the public head make these once and again, whatever is done: so many of each in a second. Looked at are the
-/// handoff directory and its four parts, by name and by descriptor, the state, the output and porch.
+/// Calls that the periodic checks and the public head make regardless of the work, a fixed number per second. They check
+/// the handoff directory and its four parts, by name and by descriptor, the state, the output and porch.
 const BY_TIME: [&str; 8] =
     ["openat", "openat2", "newfstatat", "fstat", "statx", "write", "renameat", "getdents64"];
 const A_SECOND: f64 = 40.0;
@@ -182,7 +182,7 @@ const NAMES: &[&str] = &[
     "dup",
 ];
 
-/// What was counted, and in how many seconds.
+/// The counted calls, and the duration in seconds.
 fn counted(engine: &[&str], intents: usize) -> Option<(Report, f64)> {
     let env = env();
     for number in 0..intents {

@@ -152,7 +152,7 @@ fn doctor_says_what_is_wrong_and_what_to_do_about_it() {
         bad.map(|(subject, _)| subject.clone()).collect()
     };
     assert!(wrong(&found).is_empty(), "{found:?}");
-    // Each thing that would keep a daemon from working, by itself.
+    // Each obstacle to a daemon, by itself.
     let (code, found) = doctor(&["-porch", "/nowhere/porch"]);
     assert_eq!((code, wrong(&found)), (1, vec!["porch".to_owned()]), "{found:?}");
     assert!(found["porch"]["fix"].as_str().unwrap().contains("--porch builtin"));

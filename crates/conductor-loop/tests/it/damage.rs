@@ -1,5 +1,5 @@
-//! A store that is damaged, lost, older than its work or taken away: refused or noticed, and brought back by the documented ways,
-//! with no intent run a second time and no number used twice.
+//! A store that is damaged, lost, older than its work or taken away: refused or noticed, and restored in the documented
+//! ways, with no intent run a second time and no number used twice.
 
 use crate::env;
 use conductor_testkit::{Finished, TestEnv, flat, wait_until};
@@ -8,14 +8,14 @@ use std::path::Path;
 
 const STORE: &str = ".conductor/state/ledger.redb";
 
-/// Drops an intent and works it off; its status.
+/// Drops an intent, runs the daemon, and returns the status.
 fn work_off(env: &TestEnv, name: &str, replicas: u32) -> serde_json::Value {
     env.drop_file(name, flat(name, replicas));
     env.once(&[]).expect(0);
     env.status(name).unwrap()
 }
 
-/// The start is refused with this code, and the store stays as it is.
+/// Checks that the start is refused with this code, and that the store stays unchanged.
 #[track_caller]
 fn refused(env: &TestEnv, code: &str) -> Finished {
     let before = fs::read(env.handoff(STORE)).ok();
@@ -31,7 +31,7 @@ fn copy_dir(from: &Path, to: &Path) {
     assert!(copied.unwrap().success());
 }
 
-/// Flips one bit in each place of the store where this text stands.
+/// Flips one bit of the store at each occurrence of this text.
 fn flip(env: &TestEnv, text: &str) {
     let mut bytes = fs::read(env.handoff(STORE)).unwrap();
     let places: Vec<usize> =
@@ -153,7 +153,7 @@ fn a_lost_store_is_imported_again_and_no_number_is_used_twice() {
         last + 1,
         "the statuses and the head say which were used"
     );
-    // Without the export, the head and the statuses, an import still knows how far it had come where it was made.
+    // Without the export, the head and the statuses, an import still knows the last number at its export.
     let purged = r#"{"format": "conductor-loop state", "version": 1, "exported_at": "2026-11-25T00:00:00Z", "last_seq": 41}"#;
     fs::write(&export, purged).unwrap();
     let other = self::env();
@@ -173,7 +173,7 @@ fn without_any_export_a_lost_store_is_made_again_from_the_statuses() {
     assert!(told.stdout.contains("from status  1"), "{}", told.stdout);
     let again = work_off(&env, "intent-a.json", 3);
     assert_eq!((again["duplicate_of"].as_u64(), again["seq"].as_u64()), (Some(last), Some(last + 1)));
-    // All that was private and the head are gone: a new store begins behind the statuses.
+    // The private directory and the head are gone: a new store numbers from the statuses on.
     fs::remove_dir_all(env.handoff(".conductor")).unwrap();
     fs::remove_file(env.handoff(".conductor-state.json")).unwrap();
     assert_eq!(work_off(&env, "intent-c.json", 3)["seq"], last + 2);

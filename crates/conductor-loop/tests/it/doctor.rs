@@ -1,4 +1,4 @@
-//! `doctor` says what the start would say, and leaves nothing behind.
+//! `doctor` predicts the result of a start, and leaves nothing behind.
 
 use crate::{env, is_root};
 use conductor_testkit::{Running, TestEnv, TestUser};
@@ -6,7 +6,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
-/// doctor's and then the start's exit status with these flags, and what doctor says.
+/// The exit statuses of doctor and of a start with these flags, and doctor's output.
 fn both(env: &TestEnv, flags: &[&str]) -> (i32, i32, String) {
     let always = ["-porch", "builtin", "-debounce", "0"];
     let run = |first: &str| {
@@ -77,7 +77,7 @@ fn doctor_judges_as_the_user_who_asks() {
         (&["-state-dir", "roots/state"], "state"),
     ] {
         let (doctor, start, said) = both(&env, flags);
-        // An output that is there is written by runs, not by the start.
+        // An existing output directory is written by runs, not by the start.
         assert!(doctor == 1 && (start == 1 || flags == ["-out", "roots"]), "{flags:?}: {start} {said}");
         assert!(said.lines().any(|line| line.starts_with("bad") && line.contains(word)), "{flags:?}: {said}");
     }

@@ -1,4 +1,4 @@
-//! Health, readiness and metrics over HTTP, by hand-written requests: what they say, and what they refuse.
+//! Health, readiness and metrics over HTTP, by hand-written requests: their answers and their refusals.
 
 use crate::env;
 use conductor_testkit::{Running, TestEnv, flat, has, wait_until};
@@ -8,23 +8,23 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// A daemon that listens on a free port and shows everything there, and where.
+/// A daemon that serves everything on a free port, and its address.
 pub(crate) fn listening(env: &TestEnv, flags: &[&str]) -> (Running, SocketAddr) {
     listening_as(env, &[&["-open-page"], flags].concat())
 }
 
-/// A daemon that listens on a free port as the flags say, and where.
+/// A daemon that serves a free port according to the flags, and its address.
 pub(crate) fn listening_as(env: &TestEnv, flags: &[&str]) -> (Running, SocketAddr) {
     let daemon = env.start_ready(&[&["-listen", "127.0.0.1:0"], flags].concat());
     let address = daemon.logged_value("listening", "address").expect("an address").parse().unwrap();
     (daemon, address)
 }
 
-/// Sends raw bytes; status line, headers and body of the answer.
+/// Sends raw bytes; returns status line with headers, and body.
 pub(crate) fn send(address: SocketAddr, request: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    // A server that refuses early may close before everything is sent.
+    // A server that refuses early may close before the whole request is sent.
     let _ = stream.write_all(request.as_bytes());
     let mut answer = String::new();
     let _ = stream.read_to_string(&mut answer);
@@ -149,7 +149,7 @@ fn what_is_not_a_plain_question_is_refused_and_intents_keep_flowing() {
     let refused =
         status(&send(address, &format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: {long}\r\n\r\n")).0);
     assert!(matches!(refused, 0 | 400 | 431), "a huge field: {refused}");
-    // Whoever holds a thousand connections open and says nothing keeps neither intents nor questions out.
+    // A client that holds a thousand silent connections open delays neither intents nor questions.
     let enough = Rlimit { current: Some(4_096), maximum: getrlimit(Resource::Nofile).maximum };
     setrlimit(Resource::Nofile, enough).expect("more descriptors for the tests");
     let silent: Vec<TcpStream> = (0..1_000).map(|_| TcpStream::connect(address).unwrap()).collect();
@@ -177,7 +177,7 @@ fn each_address_serves_what_it_is_for_and_only_loopback_without_consent() {
         (&["-listen", "0.0.0.0:0"][..], 2, "--insecure-listen"),
         (&["-listen", "localhost"], 2, "not an address and port"),
         (&["-listen", "0.0.0.0:0", "-insecure-listen"], 0, "listening"),
-        // One by one, or separated by commas.
+        // Given one by one, or separated by commas.
         (&["-listen", "127.0.0.1:0", "-listen", "127.0.0.2:0"], 0, "127.0.0.2:"),
         (&["-listen", "127.0.0.1:0,127.0.0.2:0"], 0, "127.0.0.2:"),
     ] {

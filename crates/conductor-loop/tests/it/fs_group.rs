@@ -1,5 +1,5 @@
-//! A volume whose mount gives everything in it to a group, as Kubernetes does for `fsGroup`: private directories are closed again,
-//! and what somebody of the group put there meanwhile is refused.
+//! A volume whose mount gives everything in it to a group, as Kubernetes does for `fsGroup`: private directories are
+//! closed again, and entries that a member of the group has put there meanwhile are refused.
 
 use crate::{env, is_root};
 use conductor_testkit::{TestEnv, flat};
@@ -9,7 +9,7 @@ use std::path::Path;
 
 const STRANGER: u32 = 65_533;
 
-/// What the kubelet does at a mount: group permissions and, for directories, the setgid bit are added to everything.
+/// The kubelet's change at a mount: adds group permissions and, for directories, the setgid bit to everything.
 fn mount_with_fs_group(path: &Path) {
     let meta = fs::symlink_metadata(path).unwrap();
     if meta.is_symlink() {
@@ -59,7 +59,7 @@ fn what_a_mount_opened_for_a_group_is_closed_and_used() {
     assert_eq!(group_bits(&env, ".conductor/staging/0"), 0, "slots too");
     assert_eq!(env.status("intent-b.json").unwrap()["seq"], 2);
     assert!(!env.once(&[]).expect(0).stderr.contains("fsGroup"), "once for each mount");
-    // A mount after another, at a daemon that was killed while it worked: the same.
+    // The same after a second mount under a daemon that was killed while it worked.
     env.script("*: wait=go");
     env.drop_file("intent-c.json", flat("c", 3));
     let daemon = env.start(&[]);
@@ -110,7 +110,7 @@ fn what_the_group_put_there_before_the_start_is_refused() {
         let finished = env.once(&[]).expect(1);
         assert!(finished.stderr.contains("E413") && finished.stderr.contains(part), "{}", finished.stderr);
         assert!(env.handoff("intent-a.json").exists() && env.calls().is_empty(), "{part}");
-        // It stays refused, however often it is tried.
+        // It stays refused, however often it is retried.
         assert!(env.once(&[]).expect(1).stderr.contains("E413"), "{part}");
     }
 }

@@ -1,4 +1,4 @@
-//! Files that somebody holds open keep nobody else waiting.
+//! Files that a writer holds open delay no other file.
 
 use crate::{env, is_root};
 use conductor_testkit::{Running, TestEnv, TestUser, flat, wait_until};
@@ -9,13 +9,13 @@ use std::time::Duration;
 
 /// More than a window of takes.
 const FILES: usize = 300;
-/// Ten debounce times is how long one of them is waited for: longer than a test waits for a good intent.
+/// A file with a writer is waited for ten debounce times: longer than a test waits for a good intent.
 const FLAGS: [&str; 6] = ["-porch", "builtin", "-debounce", "3s", "-period", "200ms"];
-/// How often those are renewed that are gone.
+/// The interval at which the adversary renews missing files.
 const RENEWED: Duration = Duration::from_millis(100);
 
-/// Keeps so many files there, each open for writing for ever if asked for; those that were taken are put there anew, up to what
-/// one process may have open.
+/// Keeps this many files there, each open for writing for ever if `open`; taken ones are renewed, up to the process's
+/// descriptor limit.
 fn adversary(env: &TestEnv, open: bool, stop: &AtomicBool) {
     let mut held: Vec<File> = Vec::new();
     while !stop.load(Ordering::Relaxed) {
@@ -30,7 +30,7 @@ fn adversary(env: &TestEnv, open: bool, stop: &AtomicBool) {
                 held.push(file);
             }
         }
-        std::thread::sleep(RENEWED); // A producer's own pace.
+        std::thread::sleep(RENEWED); // The producer's own pace.
     }
 }
 
@@ -43,7 +43,7 @@ fn good_ones_get_through(env: &TestEnv, daemon: Running, open: bool) {
             let name = format!("intent-good-{number}.json");
             env.drop_file(&name, flat(&format!("t{number}"), 3));
             let done = std::panic::catch_unwind(|| env.wait_status(&name));
-            // Whatever happened, the adversary ends.
+            // The adversary ends in any case.
             stop.fetch_or(done.is_err(), Ordering::Relaxed);
             assert_eq!(done.unwrap()["status"], "success");
         }
@@ -63,7 +63,7 @@ fn files_open_for_writing_keep_no_other_producer_waiting() {
     good_ones_get_through(&env, daemon, true);
 }
 
-/// Of files of another user the kernel tells nothing; text that ends too early is taken as a sign of a writer.
+/// The kernel reports no writers for files of another user; text that ends too early counts as a sign of one.
 #[test]
 fn unfinished_files_of_others_keep_no_other_producer_waiting() {
     if !is_root() {
@@ -74,7 +74,7 @@ fn unfinished_files_of_others_keep_no_other_producer_waiting() {
     good_ones_get_through(&env, daemon, false);
 }
 
-/// The one reason of a file that is taken and not judged.
+/// A taken file that is not judged yet has one reason.
 #[test]
 fn a_file_that_waits_for_its_writer_is_listed_and_explained() {
     let env = env();

@@ -1,5 +1,5 @@
-//! Attackers who write into the handoff directory, named after their threat numbers (A01-A32). Parser attacks (A13-A20)
-//! are tables in `conductor_core`; here is one end-to-end case of each kind.
+//! Attackers who write into the handoff directory, named by their threat numbers (A01-A32). Parser attacks (A13-A20) are
+//! tables in `conductor_core`; this file has one end-to-end case of each kind.
 
 use crate::{env, is_root};
 use conductor_testkit::{TestEnv, TestUser, flat, wait_until};
@@ -72,7 +72,7 @@ fn a02_a_replaced_sub_directory_raises_the_alarm_and_gets_nothing() {
     symlink(env.path("elsewhere"), env.handoff("processed")).unwrap();
     daemon.wait_log("lead to other directories");
     env.drop_file("intent-b.json", flat("b", 3));
-    // What was taken before is filed where it would have been; nothing more is taken.
+    // The taken intent is filed in its usual place; no more are taken.
     env.release("go");
     env.wait_status("intent-a.json");
     assert_eq!(fs::read_dir(env.path("elsewhere")).unwrap().count(), 0);
@@ -168,11 +168,11 @@ fn a08_a09_what_runs_and_is_archived_is_what_was_judged() {
     let env = env();
     env.script("*: wait=go");
     env.drop_file("intent-x.json", flat("x", 3));
-    // A descriptor that stays open over the taking; it is read-only until then, so the lease probe does not wait.
+    // A descriptor that stays open during the taking; read-only until then, so the lease probe does not wait.
     let keep = fs::OpenOptions::new().read(true).open(env.handoff("intent-x.json")).unwrap();
     let daemon = env.start(&[]);
     wait_until("porch runs", || env.calls().len() == 1);
-    // Opened again for writing through the kept descriptor: the producer's inode is not what runs or is archived.
+    // Reopened for writing through the kept descriptor: the producer's inode neither runs nor is archived.
     let _ = fs::write(format!("/proc/self/fd/{}", keep.as_raw_fd()), "changed afterwards");
     env.release("go");
     env.wait_status("intent-x.json");
@@ -358,7 +358,7 @@ fn files_that_may_not_be_moved_are_left_and_reported_once() {
         return eprintln!("note: not root, so no file of another user can be made; nothing was tested");
     }
     let env = env().as_user(TestUser::Nobody);
-    // In a sticky directory of somebody else's only the owner of a file may rename it.
+    // In another user's sticky directory only the owner of a file may rename it.
     env.once(&[]).expect(0);
     std::os::unix::fs::chown(env.path("handoff"), Some(0), Some(0)).unwrap();
     fs::set_permissions(env.path("handoff"), fs::Permissions::from_mode(0o1777)).unwrap();
@@ -370,7 +370,7 @@ fn files_that_may_not_be_moved_are_left_and_reported_once() {
     assert!(env.handoff("intent-x.json").exists(), "it stays where its producer put it");
 }
 
-/// Its times are set again and again through a descriptor that was opened for reading, so that no lease tells of it.
+/// Its times are changed again and again through a descriptor opened for reading, which no lease reveals.
 #[test]
 fn a_file_that_changes_at_each_reading_is_refused_with_a_code() {
     let end = std::sync::atomic::AtomicBool::new(false);
@@ -397,6 +397,6 @@ fn a_file_that_changes_at_each_reading_is_refused_with_a_code() {
         assert!(status["status"] == "success" || status["error_code"] == "E106", "{status}");
         status["error_code"] == "E106"
     };
-    // A reading may fall between two changes: then it is a file like any other.
+    // A reading may fall between two changes: then the file is accepted.
     assert!((0..50).any(is_unstable), "none of 50 files was seen to change");
 }

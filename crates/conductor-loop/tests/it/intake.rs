@@ -1,4 +1,4 @@
-//! What is noticed, when it is taken, and that it is taken once.
+//! Files are noticed, taken at the right time, and taken once.
 
 use crate::env;
 use conductor_testkit::{flat, wait_until};
@@ -65,7 +65,7 @@ fn a_file_that_keeps_changing_is_taken_after_ten_debounce_times() {
     let env = env();
     let daemon = env.start_ready(&["-debounce", "40ms"]);
     let begin = std::time::Instant::now();
-    // Rewritten faster than the quiet time for ever, until it is gone.
+    // Rewritten faster than the quiet time until it is taken.
     while env.status("intent-a.json").is_none() {
         assert!(begin.elapsed().as_secs() < 20, "a busy file is not postponed for ever");
         if !env.handoff("processed/intent-a.json").exists() {
@@ -102,7 +102,7 @@ fn a24_more_files_than_events_fit_are_all_taken() {
     for i in 0..20_000 {
         fs::write(env.handoff(&format!("intent-{i}.json")), flat(&format!("t{}", i % 50), 3)).unwrap();
     }
-    // In steps, so that each has the whole patience on a machine that is busy with something else.
+    // In steps, so that each has the full time limit on a busy machine.
     for share in (2_500..=20_000).step_by(2_500) {
         wait_until(&format!("{share} outcomes"), || env.names("processed").len() >= share);
     }
@@ -115,7 +115,7 @@ fn a24_more_files_than_events_fit_are_all_taken() {
 fn a32_scans_find_what_no_event_announced() {
     let env = env();
     let daemon = env.start_ready(&["-period", "100ms"]);
-    // A hard link is created without an event that is watched; the other name goes before the scan can see two.
+    // A hard link is created without a watched event; the other name goes before the scan can see two.
     env.drop_file("quiet.tmp", flat("a", 3));
     fs::hard_link(env.handoff("quiet.tmp"), env.handoff("intent-a.json")).unwrap();
     fs::remove_file(env.handoff("quiet.tmp")).unwrap();

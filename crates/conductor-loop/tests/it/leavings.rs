@@ -1,12 +1,12 @@
-//! What a run of porch does in the private directory, with the user that the daemon has, costs neither what comes next nor the next
-//! start.
+//! Changes that a run of porch, which has the daemon's user, makes in the private directory harm neither the next intents
+//! nor the next start.
 
 use crate::{env, is_root};
 use conductor_testkit::{TestEnv, TestUser, flat, wait_until};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-/// A porch that does something in the private directory when it sees the first intent; `$x` is a directory that is not the daemon's.
+/// A porch that runs `leaving` in the private directory at the first intent; `$x` is a directory outside the daemon's.
 fn porch(env: &TestEnv, leaving: &str) -> String {
     let path = env.path("bin/porch.sh");
     let victim = env.path("victim");
@@ -24,7 +24,7 @@ fn porch(env: &TestEnv, leaving: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// A producer's file that the daemon's user owns before it can be seen.
+/// Drops a producer's file that the daemon's user owns from the beginning.
 fn hand_in(env: &TestEnv, file: &str, content: String) {
     let draft = env.path("handed-in");
     fs::write(&draft, content).unwrap();

@@ -159,8 +159,8 @@ fn rate_limits_delay_and_lose_nothing() {
     env.once(&["-rate", "4", "-workers", "8"]).expect(0);
     let begins: Vec<u64> = env.calls().iter().map(|call| call.begin_ns).collect();
     assert_eq!(begins.len(), 8);
-    // A burst of twice the rate, then one every quarter of a second is what the desk's own test shows; here, that the
-    // flag reaches it: a rate of four lets eight through at once.
+    // The desk's own test shows a burst of twice the rate, then one intent every quarter of a second; this one shows that
+    // the flag reaches the desk: a rate of four lets eight through at once.
     env.drop_file("intent-9.json", flat("t9", 3));
     env.drop_file("intent-10.json", flat("t10", 3));
     env.once(&["-rate", "0.5", "-workers", "8"]).expect(0);
@@ -182,7 +182,7 @@ fn a_failing_daemon_that_lives_long_stays_alive() {
     assert_eq!(env.names("status").len(), 60);
 }
 
-/// A file system of its own at this place, for as long as this lives; none where mounting is not allowed.
+/// A file system mounted at this place until dropped; `None` if mounting is not permitted.
 pub(crate) struct Mounted(std::path::PathBuf);
 
 impl Mounted {
@@ -229,7 +229,7 @@ fn g02_a_full_disk_stops_taking_and_resumes_alone() {
     daemon.stop().expect(0);
 }
 
-/// No byte is left at all, so that records and files of what is in flight cannot be written.
+/// Not a byte is left, so that records and files of intents in progress cannot be written.
 #[test]
 fn g02_what_is_in_flight_survives_a_disk_without_a_single_byte() {
     let env = env();

@@ -1,4 +1,4 @@
-//! Standard error and who reads it: nobody, too slowly, or a terminal that was stopped.
+//! Standard error with no reader, a slow one, or a terminal that was stopped.
 
 use crate::env;
 use conductor_testkit::{TestEnv, flat, wait_until};
@@ -8,7 +8,7 @@ use std::fs;
 use std::io::Read;
 use std::process::{Child, Stdio};
 
-/// A daemon whose standard error is a pipe (64 KiB in Linux) that nobody reads.
+/// A daemon whose standard error is a pipe (64 KiB in Linux) without a reader.
 struct Unread(Child);
 
 impl Unread {
@@ -16,7 +16,7 @@ impl Unread {
         Self(env.command(flags).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
     }
 
-    /// TERM, then its exit code.
+    /// Sends TERM; returns the exit code.
     fn stop(mut self) -> Option<i32> {
         kill_process(Pid::from_raw(i32::try_from(self.0.id()).unwrap()).unwrap(), Signal::TERM).unwrap();
         let daemon = RefCell::new(&mut self.0);
@@ -41,7 +41,7 @@ fn name(number: usize) -> String {
 fn a_log_that_nobody_reads_stops_nothing() {
     for format in ["json", "text"] {
         let env = env();
-        // A few lines an intent: several times what the pipe holds.
+        // A few lines per intent: several times the size of the pipe.
         let daemon = Unread::start(&env, &["-log-format", format, "-log-level", "debug"]);
         for i in 0..100 {
             env.drop_file(&name(i), flat(&format!("t{i}"), 3));
@@ -54,7 +54,7 @@ fn a_log_that_nobody_reads_stops_nothing() {
 #[test]
 fn lines_that_found_no_room_are_counted_and_said() {
     let env = env();
-    // Each is left where it is and said once: more than the pipe and the buffer of a mebibyte hold together.
+    // Each is left and logged once: more than the pipe and the buffer of a mebibyte hold together.
     for i in 0..3_000 {
         fs::create_dir(env.handoff(&name(i))).unwrap();
     }

@@ -65,7 +65,7 @@ fn env() -> TestEnv {
     TestEnv::new(env!("CARGO_BIN_EXE_conductor-loop"))
 }
 
-/// Whether the tests run as root; where a test needs that and it is not so, it says so and is skipped visibly.
+/// Whether the tests run as root; if not, prints that the test is skipped.
 fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0)

@@ -1,4 +1,4 @@
-//! Memory: what intents of any number and size may take of it, on the way in, waiting, refused and after a restart.
+//! Memory: the bounds for intents of any number and size, on the way in, waiting, refused and after a restart.
 
 use crate::env;
 use conductor_testkit::{Running, TestEnv, flat, memory_kb, wait_until};
@@ -6,10 +6,10 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use std::fs;
 
 const LARGE: usize = 3_000_000;
-/// What docs/ARCHITECTURE.md states: 64 MiB, and the largest file, of which one may be read while others are on their way.
+/// The bound in docs/ARCHITECTURE.md: 64 MiB, and the largest file, one of which may be read while others are on their way.
 const STATED_KB: u64 = (64 << 10) + 10 * 1_024;
 
-/// A daemon that is given little more address space than its threads reserve.
+/// A daemon with little more address space than its threads reserve.
 fn limited(env: &TestEnv, flags: &[&str]) -> Running {
     let daemon = env.start(flags);
     let pid = Pid::from_raw(i32::try_from(daemon.pid()).unwrap());
@@ -24,7 +24,7 @@ fn assert_small(daemon: &Running, when: &str) {
     assert!(most < STATED_KB, "{when}: {} MiB", most >> 10);
 }
 
-/// Waits as long as it goes on: the disk decides how fast that is.
+/// Waits as long as there is progress: the disk decides the speed.
 #[track_caller]
 fn wait_for(count: usize, what: &str, done: impl Fn() -> usize) {
     let mut before = done();
@@ -75,9 +75,9 @@ fn large_refused_files_take_little_memory() {
     wait_for(COUNT, "all to be refused", || env.names("status").len());
     assert_small(&daemon, "360 MB were refused at once");
     assert_eq!(env.read("failed/intent-007.json"), large("{"));
-    // Killed before anything is known to be durable: all of it is published again.
+    // Killed before anything is known to be durable: everything is published again.
     daemon.kill();
-    // The last, which the store has for certain.
+    // The last one, which the store certainly has.
     let lost = env
         .handoff("failed")
         .join(env.names("failed").into_iter().rfind(|name| !name.ends_with(".error.log")).unwrap());

@@ -1,4 +1,4 @@
-//! Alert rules and dashboard: their names are ours, their cases hold, and each alert names a command that exists.
+//! Alert rules and dashboard: their names are our metrics, their cases hold, and each alert names an existing command.
 
 use crate::endpoints::{get, listening};
 use crate::env;
@@ -12,7 +12,7 @@ fn read(name: &str) -> String {
     std::fs::read_to_string(format!("{PLACE}/{name}")).unwrap()
 }
 
-/// Words that begin like our metrics.
+/// Words with the prefix of our metrics.
 fn names(text: &str) -> BTreeSet<&str> {
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
     words.filter(|word| word.starts_with("conductor_") || word.starts_with("process_")).collect()
@@ -31,7 +31,7 @@ fn alerts_and_dashboard_name_only_metrics_that_are_served() {
         assert!(served.contains(name), "{name} is not served");
         used.insert(name.trim_end_matches("_bucket").trim_end_matches("_sum").trim_end_matches("_count"));
     }
-    // The dashboard shows everything that the daemon says of itself, but for its version.
+    // The dashboard shows every metric of the daemon except its version.
     let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
     for family in families.filter(|name| name.starts_with("conductor_")) {
         assert!(used.contains(family), "{family} is on no panel and in no alert");

@@ -1,4 +1,4 @@
-//! What an operator asks and does: status, list, show, explain, retry, hold, release, purge, logs, top, health.
+//! An operator's commands: status, list, show, explain, retry, hold, release, purge, logs, top, health.
 
 use crate::{env, is_root};
 use conductor_testkit::{Running, TestEnv, TestUser, flat, has, wait_until};
@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{BufRead, Write};
 use std::process::{Command, Stdio};
 
-/// The reason in a word, by the name of the file.
+/// The word of the reason in the row of this file.
 fn word(listing: &Value, file: &str) -> String {
     let rows = listing["intents"].as_array().unwrap();
     let row = rows.iter().find(|row| row["file"] == file).unwrap_or_else(|| panic!("no {file} in {listing}"));
@@ -18,7 +18,7 @@ fn list(env: &TestEnv) -> Value {
     env.operate_json(&["list"]).0
 }
 
-/// One intent of each fate: `a` succeeded, `b` failed, `bad` was refused.
+/// One intent of each ending: `a` succeeded, `b` failed, `bad` was refused.
 fn some_of_each(env: &TestEnv) {
     env.script("b: err=password=hunter2 exit=3\n*: out=hello exit=0");
     for (name, content) in [("a", flat("a", 3)), ("b", flat("b", 3)), ("bad", flat("c", 500))] {
@@ -192,7 +192,7 @@ fn retry_hands_in_the_very_bytes_and_only_what_makes_sense() {
     assert_eq!(dry, "intent-b.json (number 2, E301) would be handed in again\n");
     assert_eq!(env.operate(&["retry", "1"]).expect(1).stdout, "", "what succeeded is not failed");
     env.script("*: exit=0");
-    // Without a daemon: it lies there for the next one.
+    // Without a daemon: the file waits for the next one.
     let (told, _) = env.operate_json(&["retry", "--failed"]);
     assert_eq!(
         (&told["file"], &told["was"], &told["result"]),
@@ -212,7 +212,7 @@ fn retry_hands_in_the_very_bytes_and_only_what_makes_sense() {
     // A refused file is refused again, and only on demand.
     let again = env.operate(&["retry", "--failed", "--code", "E215", "--wait"]).expect(8).stdout;
     assert!(again.contains("\"error_code\": \"E215\""), "{again}");
-    // What somebody changed in the archive is not what ran.
+    // An archived file that was changed is not the content that ran.
     fs::write(env.handoff("failed/intent-bad.json"), "{}").unwrap();
     let changed = env.operate(&["retry", "3"]).expect(1).stdout;
     assert!(changed.contains("SHA-256 differs"), "{changed}");
@@ -231,7 +231,7 @@ fn a_held_target_waits_across_restarts_and_the_others_go_on() {
     env.wait_status("intent-db.json");
     wait_until("it waits", || word(&list(&env), "intent-web.json") == "waiting held");
     daemon.kill();
-    // Neither a kill nor a run to the end makes it start; the run ends all the same.
+    // Neither a kill nor a complete run makes it start; the run ends all the same.
     env.once(&[]).expect(0);
     let (status, _) = env.operate_json(&["status"]);
     assert_eq!(
@@ -249,7 +249,7 @@ fn a_held_target_waits_across_restarts_and_the_others_go_on() {
         let refused = env.operate(words).expect(1);
         assert!(refused.stderr.contains(hint), "{words:?}: {}", refused.stderr);
     }
-    // One name in two namespaces is not guessed.
+    // A name in two namespaces is ambiguous.
     env.drop_file("intent-other.json", flat("web", 3).replace("test", "elsewhere"));
     env.wait_status("intent-other.json");
     let ambiguous = env.operate(&["hold", "web"]).expect(1);
@@ -431,7 +431,7 @@ fn a_service_manager_is_told_when_it_is_ready_alive_and_stopping() {
     let daemon = Running::start(command);
     next("STATUS=ready");
     next("READY=1");
-    // An idle loop is heard of again and again.
+    // An idle loop keeps sending watchdog messages.
     next("WATCHDOG=1");
     next("WATCHDOG=1");
     daemon.signal(rustix::process::Signal::HUP);
@@ -440,7 +440,7 @@ fn a_service_manager_is_told_when_it_is_ready_alive_and_stopping() {
     daemon.signal(rustix::process::Signal::TERM);
     next("STOPPING=1");
     daemon.wait().expect(0);
-    // Nothing of it reaches porch.
+    // None of these variables reaches porch.
     env.drop_file("intent-a.json", flat("a", 3));
     let mut command = env.command(&["-once"]);
     command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "200000");

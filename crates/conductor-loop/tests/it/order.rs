@@ -72,7 +72,7 @@ fn priority_goes_first_among_waiting_targets() {
     env.drop_file("intent-2.json", with_priority("middle", 5));
     env.drop_file("intent-3.json", with_priority("high", 10));
     wait_until("all taken", || !env.handoff("intent-3.json").exists());
-    // Claimed as well, so that all three stand in line when the worker is free.
+    // Claimed too, so that all three are queued when the worker is free.
     daemon.wait_log("ready");
     wait_until("nothing in taken", || env.names(".conductor/taken").is_empty());
     env.release("go");
@@ -124,7 +124,7 @@ fn a_failed_run_in_between_ends_a_duplicates_claim() {
     drop_a(&flat("a", 3));
     assert_eq!(done(5), Some(3), "a refused file changes nothing");
     daemon.stop().expect(0);
-    // Likewise across a restart.
+    // The same across a restart.
     env.script("*: exit=1");
     drop_a(&flat("a", 5));
     env.once(&[]).expect(8);

@@ -1,5 +1,5 @@
-//! Processes that leave their run behind without any mark of ours end with it, and what is not ours does not. A run ends at its
-//! time limit also where nothing can be waited for.
+//! Processes that leave their run without any mark of ours end with it; foreign processes do not. A run ends at its time
+//! limit even if waiting is impossible.
 
 use crate::env;
 use conductor_testkit::calls::Class;
@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// A program that starts an orphan and tells its number; its target decides: only `bad` does.
+/// A program that starts an orphan and records its process id; only for the target `bad`.
 fn porch(env: &TestEnv, orphan: &str) -> String {
     let path = env.path("hostile-porch");
     let told = env.path("orphan");
@@ -22,7 +22,7 @@ fn porch(env: &TestEnv, orphan: &str) -> String {
     path.display().to_string()
 }
 
-/// Tells its number only when it has left everything.
+/// Records its process id only when it has left everything.
 fn escaped(told: &str) -> String {
     format!(
         "setsid env -i /bin/sh -c 'echo $$ >{told}.new; mv {told}.new {told}; exec /bin/sleep 987' </dev/null >/dev/null 2>&1 &"

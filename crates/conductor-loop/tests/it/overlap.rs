@@ -1,4 +1,4 @@
-//! Directories that must not be one another, whatever name they are given under.
+//! Directories that must not be the same, under any name.
 
 use crate::env;
 use conductor_testkit::flat;
@@ -44,7 +44,7 @@ fn packages_never_land_among_the_handoffs_own_files() {
         fs::write(env.path("c.toml"), table).unwrap();
         refused(&["-config", "c.toml"], "repository 'r'");
     }
-    // Beside each other, and a directory of one's own inside.
+    // Permitted: beside each other, or in a directory of their own inside the handoff directory.
     for flags in
         [&["-out", "out"][..], &["-out", "handoff/packages"], &["-state-dir", "handoff/.conductor/state"]]
     {

@@ -1,4 +1,4 @@
-//! Whose the private directories are: what others put there, or may change, is refused before anything of it is used; and a
+//! Owners of the private directories: entries of other users, or that they may change, are refused before any use; a
 //! handoff directory that comes back unusable is waited for.
 
 use crate::lifecycle::Mounted;

@@ -1,12 +1,12 @@
-//! What belongs to one outcome is never overwritten or removed for another: names that collide, files that were moved, a
-//! state of an earlier day, and clocks that are wrong.
+//! Files of one outcome are never overwritten or removed for another: names that collide, files that were moved, a
+//! restored older state, and clocks that are wrong.
 
 use crate::env;
 use conductor_testkit::{Finished, Running, TestEnv, flat, has, wait_until};
 use std::fs;
 use std::process::Command;
 
-/// Hands one in and waits for its status; where it was archived.
+/// Drops an intent and waits for its status; returns the archived file.
 fn hand_in(env: &TestEnv, name: &str, content: &str) -> String {
     let seq = |env: &TestEnv| env.status(name).map(|status| status["seq"].clone());
     let before = seq(env);
@@ -28,7 +28,7 @@ fn no_archived_file_is_overwritten_whatever_names_are_chosen() {
     for name in ["intent-a.3.json", "intent-a.json", "intent-a.json"] {
         hand_in(name);
     }
-    // And so on, as often as it takes for a supervisor to give up.
+    // Repeated as often as a supervisor restarts before it gives up.
     for round in 0..5 {
         let next = 4 + round * 4;
         hand_in(&format!("intent-a.{}.json", next + 3));
@@ -86,7 +86,7 @@ fn a_purge_removes_nothing_of_a_later_run_of_the_name() {
     hand_in(&env, "intent-a.json", &flat("a", 3));
     let log = env.read("failed/intent-a.json.error.log");
     let between = jiff_now();
-    // The operator tries again, and it fails again.
+    // The operator retries it, and it fails again.
     fs::rename(env.handoff("failed/intent-a.json"), env.handoff("intent-a.json")).unwrap();
     wait_until("the second failure", || env.status("intent-a.json").is_some_and(|status| status["seq"] == 2));
     assert_eq!(env.status("intent-a.json").unwrap()["archived_as"], "failed/intent-a.2.json");
@@ -103,7 +103,7 @@ fn a_purge_removes_nothing_of_a_later_run_of_the_name() {
     daemon.stop().expect(0);
 }
 
-/// The moment as the commands take it.
+/// The current time in the commands' format.
 fn jiff_now() -> String {
     let text = Command::new("date").args(["-u", "+%Y-%m-%dT%H:%M:%S.%3NZ"]).output().unwrap().stdout;
     String::from_utf8(text).unwrap().trim().to_owned()
@@ -140,7 +140,7 @@ fn a_state_of_an_earlier_day_costs_no_archived_file() {
     assert!(after.len() == 7 && before.iter().all(|one| after.contains(one)), "{after:?}");
 }
 
-/// Runs to the end under another clock; nothing where there is none to be had.
+/// Runs to the end under another clock; `None` if none can be set.
 fn once_at(env: &TestEnv, clock: &str) -> Option<Finished> {
     if !has("faketime") {
         return None;

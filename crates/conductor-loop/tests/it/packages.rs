@@ -1,11 +1,11 @@
-//! The embedded engine in the daemon: routes, repositories, refusals, retries, and what is left after kills.
+//! The embedded engine in the daemon: routes, repositories, refusals, retries, and the state after kills.
 
 use crate::env;
 use conductor_testkit::{TestEnv, flat, has, wait_until};
 use std::fs;
 use std::process::Command;
 
-/// How many intents the killed daemon has.
+/// The number of intents of the killed daemon.
 const INTENTS: usize = 200;
 
 fn git(env: &TestEnv, dir: &str, words: &[&str]) -> String {
@@ -20,7 +20,7 @@ fn package(env: &TestEnv, file: &str) -> String {
     fs::read_to_string(env.path("out").join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
-/// Runs everything that was dropped with the embedded engine.
+/// Runs all dropped intents with the embedded engine.
 fn settle(env: &TestEnv, flags: &[&str], code: i32) {
     env.once(&[&["-porch", "builtin"], flags].concat()).expect(code);
 }

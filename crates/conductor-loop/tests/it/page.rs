@@ -1,4 +1,4 @@
-//! The page in a real browser: what it shows, that it keeps up, and that nothing in an intent ever becomes markup.
+//! The page in a real browser: its content, its updates, and that no text of an intent ever becomes markup.
 //! `UPDATE_PICTURES=1` as root writes docs/pictures (below TMPDIR, whose path they show).
 
 use crate::endpoints::listening;
@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-/// None where there is no browser, which is said.
+/// `None` if there is no browser, with a message.
 fn browser() -> Option<Browser> {
     (has("chromium") && has("chromedriver")).then(Browser::start)
 }
@@ -53,7 +53,7 @@ fn the_page_shows_what_waits_runs_and_failed_and_why_and_keeps_up() {
         let text = browser.text(&format!("#rows tr:nth-child({row})"));
         assert!(words.iter().all(|word| text.contains(word)), "{words:?} in {text}");
     }
-    // Without anybody's doing the page keeps up.
+    // The page updates without any action.
     env.drop_file("intent-new.json", flat("new", 3));
     sees(&browser, "#rows", "intent-new.json");
     env.release("go");
@@ -82,7 +82,7 @@ fn the_page_shows_what_waits_runs_and_failed_and_why_and_keeps_up() {
         browser.run("return document.querySelector('#intents').hidden") == false
     });
     assert_eq!(browser.complaints(), Vec::<String>::new());
-    // A daemon that goes away is noticed, and so is its return.
+    // The page notices that the daemon goes away, and that it returns.
     daemon.kill();
     sees(&browser, "#state", "connection lost");
 }
@@ -114,7 +114,7 @@ fn nothing_in_an_intent_becomes_markup() {
             (0.into(), "conductor-loop".into())
         );
     }
-    // Even a script that tries is stopped by the policy.
+    // A script that is injected all the same is stopped by the policy.
     let tried = browser.run(
         "try { document.body.innerHTML = '<p>x</p>'; return 'done'; } catch (error) { return 'refused'; }",
     );
@@ -174,7 +174,7 @@ fn the_page_fits_a_phone_and_both_colours() {
     daemon.stop().expect(0);
 }
 
-/// Something to draw: a few intents a second, for a while.
+/// Traffic for the charts: a few intents a second, for a while.
 fn some_traffic(env: &TestEnv) {
     env.release("go");
     for number in 0..60 {
@@ -184,6 +184,6 @@ fn some_traffic(env: &TestEnv) {
                 flat(&format!("cell-{extra}"), 1 + number),
             );
         }
-        std::thread::sleep(Duration::from_millis(250)); // A picture of traffic takes time.
+        std::thread::sleep(Duration::from_millis(250)); // A chart of traffic takes time.
     }
 }

@@ -1,4 +1,4 @@
-//! Files that are no files, or far larger than they may be: refused at once, by whoever is given them.
+//! Files that are not regular, or far too large: refused at once by every command that is given them.
 
 use crate::env;
 use conductor_testkit::{TestEnv, flat};

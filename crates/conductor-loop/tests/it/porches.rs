@@ -1,10 +1,10 @@
-//! Nasty porches, named after their threat numbers (B01-B10, B18-B20), and the contract of a good one.
+//! Hostile porches, named by their threat numbers (B01-B10, B18-B20), and the contract of a good one.
 
 use crate::env;
 use conductor_testkit::{TestEnv, flat, wait_until};
 use serde_json::{Value, json};
 
-/// Runs one intent through the script; the daemon's exit code, the status and the error log.
+/// Runs one intent through the script; returns the daemon's exit code, the status and the error log.
 fn run(env: &TestEnv, script: &str, flags: &[&str]) -> (i32, Value, String) {
     env.script(script);
     env.drop_file("intent-x.json", flat("x", 3));
@@ -18,7 +18,7 @@ fn is_alive(pid: &Value) -> bool {
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
-/// No process of this environment is left.
+/// Asserts that no process of this environment is left.
 fn assert_nobody_left(env: &TestEnv) {
     wait_until("no process left", || env.porches().is_empty());
 }

@@ -1,4 +1,4 @@
-//! What an address tells that every local user reaches, and what becomes of a token that is taken away.
+//! Answers on an address that every local user can reach, and the effect of a deleted token.
 
 use crate::endpoints::{get, listening, listening_as, send, status};
 use crate::env;
@@ -34,7 +34,7 @@ fn without_a_token_an_address_tells_health_and_metrics_only() {
     }
     daemon.wait_log("page and API stay closed");
     daemon.stop().expect(0);
-    // Said by name that it is meant.
+    // An explicit flag permits it.
     let (daemon, address) = listening(&env, &[]);
     assert!(PARTS.iter().take(6).all(|path| get(address, path).0 == 200));
     assert!(!daemon.logged("stay closed"));
@@ -77,7 +77,7 @@ fn a_token_that_everybody_may_read_is_warned_of() {
     daemon.stop().expect(0);
 }
 
-/// What is installed asks who comes, and the package makes what it asks for.
+/// The packaged services require authentication, and the package creates the token they need.
 #[test]
 fn the_packaged_configurations_ask_for_a_token() {
     let deploy = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy");

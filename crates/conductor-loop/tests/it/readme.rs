@@ -1,6 +1,6 @@
-//! README and OPERATIONS.md are run: every `console` block, in order, in one shell in an empty directory, and what they show must be
-//! what comes out. Times, durations, worker and user numbers and the directory are the only things that may differ.
-//! `UPDATE_README=1 cargo test readme` writes what came out into the pages.
+//! README and OPERATIONS.md are run: every `console` block, in order, in one shell in an empty directory; the shown
+//! output must be the real one. Only times, durations, worker and user numbers and the directory may differ.
+//! `UPDATE_README=1 cargo test readme` writes the real output into the pages.
 
 use crate::{env, is_root};
 use conductor_testkit::page::{self, Shown, shown};
@@ -11,7 +11,7 @@ const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
 const OPERATIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/OPERATIONS.md");
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
 
-/// Replaces what differs from run to run by what the page shows for it.
+/// Replaces text that differs from run to run by the text on the page.
 fn steady(text: &str, directory: &str) -> String {
     let mut out = String::new();
     for line in text.replace(directory, "/home/you/tour").lines() {
@@ -66,7 +66,7 @@ fn run_page(env: &TestEnv, commands: &[Shown]) -> Vec<String> {
     outputs.iter().map(|output| steady(output, tour.to_str().unwrap())).collect()
 }
 
-/// Runs a page and holds it to what it shows, or renews it.
+/// Runs a page and compares its output, or renews the page.
 fn hold(page: &str, env: &TestEnv) {
     let text = std::fs::read_to_string(page).unwrap();
     let commands = shown(&text);

@@ -1,4 +1,4 @@
-//! Killed at random and at chosen points: every intent has exactly one outcome, whatever happens.
+//! Killed at random and at chosen points: every intent has exactly one outcome in every case.
 
 use crate::env;
 use conductor_testkit::{TestEnv, flat, wait_until};
@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::os::fd::AsRawFd;
 
-/// Each intent is archived once, has one status, and nothing is left between.
+/// Asserts that each intent is archived once, has one status, and that nothing is left in between.
 fn assert_each_once(env: &TestEnv, count: usize) {
     let archived: Vec<String> = ["processed", "failed"]
         .iter()
@@ -33,7 +33,7 @@ fn g08_killed_again_and_again_under_load_every_intent_has_one_outcome() {
     let mut killed = 0;
     while env.names("status").len() < 300 && killed < 12 {
         let daemon = env.start(&["-workers", "3", "-max-attempts", "100"]);
-        // Let it get somewhere: each life ends after a different amount of work.
+        // Wait for progress: each life ends after a different amount of work.
         let goal = (env.names("status").len() + 3 + killed * 2).min(300);
         wait_until("some progress", || env.names("status").len() >= goal);
         daemon.kill();
@@ -59,7 +59,7 @@ fn statuses_and_archives_are_made_again_from_the_store() {
     let daemon = env.start_ready(&[]);
     env.wait_status("intent-a.json");
     env.wait_status("intent-bad.json");
-    // Before DONE: what was published is not yet known to be durable, as after a power cut.
+    // Before DONE: the published files are not yet known to be durable, as after a power cut.
     daemon.kill();
     for lost in [
         "processed/intent-a.json",
@@ -70,7 +70,7 @@ fn statuses_and_archives_are_made_again_from_the_store() {
         fs::remove_file(env.handoff(lost)).unwrap();
     }
     fs::write(env.handoff("status/intent-bad.json.status"), "{\"torn").unwrap();
-    // The outcomes are told in this run, so they count for its exit status.
+    // The outcomes are reported in this run, so they count for its exit status.
     env.once(&[]).expect(8);
     assert_eq!(env.calls().len(), 1, "porch is not started again");
     assert_eq!(env.read("processed/intent-a.json"), flat("a", 3));
@@ -96,7 +96,7 @@ fn a_file_that_was_taken_and_not_claimed_is_looked_at_again() {
     env.assert_clean();
 }
 
-/// What the last daemon wrote of its runs is of another boot.
+/// Makes the last daemon's run ledger one of another boot.
 pub(super) fn after_a_reboot(env: &TestEnv) {
     let path = env.handoff(".conductor/running");
     let text = fs::read_to_string(&path).unwrap();
@@ -116,7 +116,7 @@ fn a_taking_that_a_power_cut_undid_is_not_run_twice() {
     let daemon = env.start(&[]);
     wait_until("porch runs", || env.calls().len() == 1);
     daemon.kill();
-    // The same inode, with its time and size, under its old name: what the disk shows after the cut.
+    // The same inode, with its time and size, under its old name: the disk as it is after the power cut.
     let restored = rustix::fs::linkat(
         rustix::fs::CWD,
         format!("/proc/self/fd/{}", keep.as_raw_fd()),

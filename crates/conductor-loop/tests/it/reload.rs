@@ -1,4 +1,4 @@
-//! Every setting that may change while running, changed and seen to be applied.
+//! Every setting that may change while the daemon runs is changed and observed to take effect.
 
 use crate::env;
 use conductor_loop::config::SETTINGS;
@@ -57,7 +57,7 @@ fn debounce() {
 
 fn period() {
     let it = Reloading::start("period", "1h");
-    // A hard link is made without an event that is watched.
+    // A hard link is made without a watched event.
     fs::write(it.env.handoff("quiet.tmp"), flat("a", 3)).unwrap();
     fs::hard_link(it.env.handoff("quiet.tmp"), it.env.handoff("intent-a.json")).unwrap();
     fs::remove_file(it.env.handoff("quiet.tmp")).unwrap();
@@ -81,7 +81,7 @@ fn grace() {
     it.drop("intent-a.json");
     wait_until("porch runs", || it.env.calls().len() == 1);
     it.change("50ms");
-    // Which ends within the patience of the test, not of an hour.
+    // It ends within the time limit of the test, not of an hour.
     it.daemon.stop().expect(0);
 }
 
@@ -118,7 +118,7 @@ fn max_file_size() {
     it.daemon.stop().expect(0);
 }
 
-/// Outcomes as young as a test cannot be too old; the loop reads the value from the configuration at each sweep.
+/// An outcome made by a test is never old enough; the loop reads the value from the configuration at each sweep.
 fn retention() {
     let it = Reloading::start("retention", "720h");
     it.change("1h");
@@ -163,7 +163,7 @@ fn how_long_a_writer_is_waited_for_follows_a_reload() {
     let mut writer = File::create(it.env.handoff("intent-a.json")).unwrap();
     writer.write_all(b"{").unwrap();
     writer.sync_all().unwrap();
-    // Renamed in, so that an event tells of it while it is open.
+    // Renamed in, so that an event reports it while it is open.
     fs::rename(it.env.handoff("intent-a.json"), it.env.handoff("x")).unwrap();
     fs::rename(it.env.handoff("x"), it.env.handoff("intent-a.json")).unwrap();
     it.daemon.wait_log("a writer still holds it");

@@ -1,4 +1,4 @@
-//! Repositories that are slow, full, gone or whose remote hangs: only what leads there waits, and none of it fails.
+//! Repositories that are slow, full, gone or whose remote hangs: only their own intents wait, and none of them fails.
 
 use crate::endpoints::{get, listening};
 use crate::env;
@@ -16,7 +16,7 @@ fn git(env: &TestEnv, dir: &str, words: &[&str]) {
     assert!(output.status.success(), "git {words:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Two repositories with a commit each; one route leads to each by its namespace. None where git is not installed.
+/// Two repositories with a commit each, one route to each by namespace. `None` if git is not installed.
 fn two_repositories(env: &TestEnv, push: &str) -> Option<String> {
     if !has("git") {
         eprintln!("NOT TESTED: repositories (git is not installed)");
@@ -58,7 +58,7 @@ fn explained(env: &TestEnv, file: &str, word: &str) {
 fn a_remote_that_never_answers_keeps_only_its_own_waiting() {
     let env = env();
     let Some(config) = two_repositories(&env, "push = \"origin\"") else { return };
-    // Connections are accepted by the system, and nobody ever says anything on them.
+    // The system accepts connections, and no server ever answers on them.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let remote = format!("git://{}/far", silent.local_addr().unwrap());
     git(&env, "far", &["remote", "add", "origin", &remote]);
@@ -116,11 +116,11 @@ fn a_repository_that_is_gone_keeps_only_its_own_waiting() {
 fn an_empty_directory_in_place_of_a_repository_is_waited_for() {
     let env = env();
     let Some(config) = two_repositories(&env, "") else { return };
-    // A repository around it all, in which git would work instead.
+    // A repository around everything, in which git would work instead.
     git(&env, ".", &["init", "-q", "-b", "main"]);
     let daemon = env.start_ready(&["-porch", "builtin", "-config", &config]);
     fs::rename(env.path("far"), env.path("away")).unwrap();
-    // As the bare mount point of what was unmounted.
+    // As the bare mount point of an unmounted file system.
     fs::create_dir(env.path("far")).unwrap();
     drop_intents(&env, "far", 2);
     explained(&env, "intent-far0.json", "out-gone");

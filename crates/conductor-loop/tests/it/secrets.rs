@@ -1,4 +1,4 @@
-//! Secrets that porch prints, or that stand in an intent, are in nothing the daemon writes or answers.
+//! Secrets printed by porch, or contained in an intent, appear in no file or answer of the daemon.
 
 use crate::endpoints::{get, listening};
 use crate::env;
@@ -10,19 +10,19 @@ use std::process::Command;
 
 const CORPUS: &str = include_str!("../../../core/tests/scrub/secret.txt");
 
-/// The corpus without its marks, and the secrets that cannot stand in a text by chance.
+/// The corpus without its marks, and the secrets that cannot occur in a text by chance.
 fn corpus() -> (String, Vec<String>) {
     let cases = CORPUS.lines().filter(|line| !line.starts_with("# ") && !line.is_empty());
     let cases: Vec<String> = cases.map(|line| line.replace('⏎', "\n")).collect();
     let marked =
         cases.iter().flat_map(|case| case.split('«').skip(1).filter_map(|part| part.split_once('»')));
     let secrets = marked.map(|(secret, _)| secret.to_owned()).filter(|secret| secret.len() >= 7);
-    // Each case stands alone: a block that has no end hides what follows it.
+    // Each case by itself: a block without an end hides the text after it.
     let text = cases.iter().filter(|case| !case.contains("-----")).map(|case| format!("{case}\n\n"));
     (text.collect::<String>().replace(['«', '»'], ""), secrets.collect())
 }
 
-/// A porch that is a script. A helper copies it: what this process has open for writing, a sibling's child may still have.
+/// A porch that is a script. A helper copies it: a file that this process writes may still be open in another thread's child.
 fn script(env: &TestEnv, text: &str) -> String {
     let (draft, program) = (env.path("bin/draft"), env.path("bin/loud"));
     fs::write(&draft, text).unwrap();
@@ -91,7 +91,7 @@ fn no_secret_of_porch_or_intent_is_written_or_answered() {
     // The producer's own files are kept byte for byte.
     let own = ["intent-x.json", "intent-no.json"].map(|name| env.handoff("failed").join(name));
     for path in found.iter().filter(|path| !own.contains(path)) {
-        // The store had their bytes as well, exactly, while they were unfinished, and pages that it has freed keep what they held.
+        // The store held their exact bytes while they were unfinished, and its freed pages keep their content.
         let is_store = path.ends_with("ledger.redb");
         let secrets = if is_store { &secrets[..secrets.len() - 1] } else { &secrets[..] };
         assert_none(secrets, &path.display().to_string(), &fs::read(path).unwrap());
@@ -104,7 +104,7 @@ fn no_secret_of_porch_or_intent_is_written_or_answered() {
 #[test]
 fn a_secret_across_the_cut_of_a_stream_does_not_show_its_rest() {
     let env = env();
-    // 32 KiB of the beginning are kept, and as many of the end: the secret lies across both edges.
+    // 32 KiB of the beginning are kept, and as many of the end: the secret crosses both edges.
     let begin = format!("{}password=zanz", "x".repeat(32_768 - 14));
     fs::write(env.path("whole"), format!("{begin}ibar77secret tail\nlast line\n")).unwrap();
     let end = format!("ibar77secret tail\n{}last line\n", "w\n".repeat(16_370));

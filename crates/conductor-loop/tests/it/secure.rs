@@ -1,4 +1,4 @@
-//! Who may ask over the network: tokens, TLS, addresses, and what Kubernetes opens.
+//! Access over the network: tokens, TLS, addresses, and the endpoints in Kubernetes.
 
 use crate::endpoints::{get, listening, send, status};
 use crate::{env, is_root};
@@ -26,11 +26,11 @@ fn a_token_is_needed_for_what_is_not_health() {
         (with("/metrics", "0123456789abcdef0123"), with("/api/v1/status", "0123456789abcdef0123")),
         (200, 200)
     );
-    // The page itself says nothing; it asks for the token.
+    // The page itself reveals nothing; it asks for the token.
     for path in ["/healthz", "/readyz", "/livez", "/", "/page.js"] {
         assert_eq!(get(address, path).0, 200, "{path}");
     }
-    // Replaced while it runs; what cannot be used leaves the last one in force.
+    // Replaced while the daemon runs; an unusable file leaves the previous token in force.
     fs::write(env.path("token"), "short").unwrap();
     daemon_keeps(&daemon, || with("/metrics", "0123456789abcdef0123") == 200);
     fs::write(env.path("token.new"), "another-token-that-is-long").unwrap();
@@ -44,7 +44,7 @@ fn a_token_is_needed_for_what_is_not_health() {
     assert!(refused.stderr.contains("E507") && refused.stderr.contains("at least 16"), "{}", refused.stderr);
 }
 
-/// It says that it keeps what it had, and does.
+/// Checks that the daemon keeps the previous files, and reports it.
 #[track_caller]
 fn daemon_keeps(daemon: &Running, works: impl Fn() -> bool) {
     wait_until("it says that it keeps the last", || {
@@ -54,7 +54,7 @@ fn daemon_keeps(daemon: &Running, works: impl Fn() -> bool) {
     assert!(works());
 }
 
-/// An authority, and certificates it signed.
+/// An authority that signs certificates.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
@@ -79,7 +79,7 @@ impl Authority {
     }
 }
 
-/// Status of a GET by curl; 0 when there was no answer.
+/// Status of a GET by curl; 0 if there was no answer.
 fn curl(env: &TestEnv, address: SocketAddr, path: &str, flags: &[&str]) -> u16 {
     let output = Command::new("curl")
         .args([
@@ -123,7 +123,7 @@ fn tls_is_1_3_only_and_certificates_are_read_again() {
     assert_eq!(curl(&env, address, "/healthz", &[]), 200);
     fs::write(env.path("server.pem"), "nonsense").unwrap();
     daemon_keeps(&daemon, || curl(&env, address, "/healthz", &[]) == 200);
-    // Intents flow meanwhile.
+    // Intents are processed meanwhile.
     env.drop_file("intent-a.json", flat("a", 3));
     assert_eq!(env.wait_status("intent-a.json")["status"], "success");
     daemon.stop().expect(0);
@@ -163,7 +163,7 @@ fn clients_show_a_certificate_where_an_authority_is_given_but_not_for_health() {
         (&["-tls-cert", "x"][..], 2, "--tls-key is needed"),
         (&["-tls-client-ca", "x"], 2, "--tls-cert and --tls-key are needed"),
         (&["-listen", "127.0.0.1:0", "-tls-cert", "nowhere", "-tls-key", "nowhere"], 1, "E507"),
-        // With TLS other addresses need no further consent.
+        // With TLS other addresses need no further flag.
         (&["-listen", "0.0.0.0:0", "-tls-cert", &files[0], "-tls-key", &files[1]], 0, "listening"),
     ] {
         let finished = env.once(flags).expect(code);
@@ -198,7 +198,7 @@ fn in_a_pod_health_and_metrics_are_served_and_elsewhere_nothing() {
     ] {
         let mut command = Command::new("unshare");
         let inner = env.command(flags);
-        // A fresh namespace has its loopback down.
+        // A fresh namespace has its loopback interface down.
         command.args(["--net", "sh", "-c", "ip link set lo up; exec \"$0\" \"$@\""]);
         command.arg(inner.get_program()).args(inner.get_args()).current_dir(env.path(""));
         if let Some((name, value)) = variable {

@@ -1,4 +1,4 @@
-//! What signals do to the daemon, and what of that reaches porch.
+//! The effects of signals on the daemon, and on porch.
 
 use crate::env;
 use conductor_testkit::{Running, TestEnv, flat, wait_until};
@@ -9,7 +9,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// By number, because real-time signals have no other name; by a program, because safe libraries know only named ones.
+/// By number, because real-time signals have no name; by a program, because safe libraries know only named ones.
 fn send(pid: u32, signal: i32) {
     let sent = Command::new("kill").args([format!("-{signal}"), pid.to_string()]).output().unwrap();
     assert!(sent.status.success(), "signal {signal}: {}", String::from_utf8_lossy(&sent.stderr));
@@ -20,7 +20,7 @@ fn does_an_intent(env: &TestEnv, name: &str) {
     assert_eq!(env.wait_status(name)["status"], "success", "{name}");
 }
 
-/// A daemon that a signal may end without a core file.
+/// A daemon whose death by a signal leaves no core file.
 fn without_core(env: &TestEnv) -> Running {
     let daemon = env.command(&["-porch", "builtin"]);
     let mut command = Command::new("sh");
@@ -39,7 +39,7 @@ fn signals_without_a_use_change_nothing() {
     let default = [17, 23, 28, 18, 20, 21, 22, 19];
     for signal in useless.chain(default) {
         send(daemon.pid(), signal);
-        // Those that stop a process are taken back as a terminal's user would.
+        // A stopped process is continued, as a terminal's user would.
         send(daemon.pid(), 18);
         does_an_intent(&env, &format!("intent-{signal}.json"));
     }
@@ -65,7 +65,7 @@ fn signals_of_a_broken_process_end_it_by_themselves() {
         let mut daemon = without_core(&env);
         send(daemon.pid(), signal);
         if matches!(signal, 7 | 11) {
-            // The first of a bad address only looks whether it was the end of the stack; the next ends it.
+            // Rust's handler checks the first one for a stack overflow and restores the default; the next one ends the process.
             let pid = daemon.pid().to_string();
             let daemon = RefCell::new(&mut daemon);
             wait_until("its end", || {
@@ -88,12 +88,12 @@ fn a_reload_signal_reloads_and_stops_nothing() {
     daemon.stop().expect(0);
 }
 
-/// Whatever the parent ignored or blocked: the daemon can be stopped, and porch starts as from a login.
+/// The parent's ignored and blocked signals have no effect: the daemon can be stopped, and porch starts as from a login.
 #[test]
 fn porch_starts_with_every_signal_at_its_default() {
     let env = env();
     let porch = env.path("bin/own-porch");
-    // Its own process, without a child whose shell could change something.
+    // A process of its own, without a child whose shell could change anything.
     let script =
         "#!/bin/sh\nwhile read -r line; do echo \"$line\"; done </proc/self/status >\"$0.status.$$\"\n";
     fs::write(&porch, script).unwrap();
@@ -125,7 +125,7 @@ fn porch_starts_with_every_signal_at_its_default() {
         let text = fs::read_to_string(&status).unwrap();
         let mask = |line: &str| {
             let mask = text.lines().find_map(|of| of.strip_prefix(line)).unwrap().trim();
-            // Without 32 and 33, which the C library keeps for itself and sets as it likes.
+            // Without 32 and 33, which the C library reserves.
             u64::from_str_radix(mask, 16).unwrap() & !(0b11 << 31)
         };
         assert_eq!((mask("SigBlk:"), mask("SigIgn:")), (0, 0), "{way:?}: {text}");
@@ -133,7 +133,7 @@ fn porch_starts_with_every_signal_at_its_default() {
     }
 }
 
-/// Whoever opens a file for writing while a read lease is held on it makes the kernel send a signal to the daemon.
+/// Opening a file for writing while the daemon holds a read lease on it sends the daemon a signal.
 #[test]
 fn a_producer_that_breaks_its_leases_ends_nothing() {
     let env = env();
@@ -149,7 +149,7 @@ fn a_producer_that_breaks_its_leases_ends_nothing() {
         let same = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&kept));
         let end = Instant::now() + Duration::from_millis(4);
         while Instant::now() < end {
-            // O_NONBLOCK: a lease is broken and not waited for.
+            // O_NONBLOCK: breaks the lease without waiting for it.
             drop(fs::OpenOptions::new().write(true).custom_flags(0o4000).open(&same));
         }
     }
@@ -159,7 +159,7 @@ fn a_producer_that_breaks_its_leases_ends_nothing() {
     env.assert_clean();
 }
 
-/// The signal of a file that is too large for the process's limit ends nothing; its error is one of space.
+/// The signal of the file size limit ends nothing; its error counts as a lack of space.
 #[test]
 fn a_limit_of_file_sizes_is_waited_for_like_a_full_disk() {
     use rustix::process::{Pid, Resource, Rlimit, prlimit};

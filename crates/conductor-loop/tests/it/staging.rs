@@ -1,4 +1,4 @@
-//! What a run of porch leaves in its working directory costs neither the next run nor the next start.
+//! Leftovers of a porch in its working directory harm neither the next run nor the next start.
 
 use crate::{env, is_root};
 use conductor_testkit::{Finished, TestEnv, TestUser, flat, has};
@@ -67,7 +67,7 @@ fn a_run_may_close_any_directory_of_ours_to_us() {
 #[test]
 fn a_nest_of_three_thousand_directories_is_removed() {
     let env = env();
-    // Levels beyond the longest path, made from outside: a nest is moved into the next.
+    // Levels beyond the longest path, made from outside: each nest is moved into the next.
     let levels = "d/".repeat(900);
     let nest =
         format!("mkdir -p {levels}; for i in 1 2 3; do mkdir -p n/{levels}; mv d n/{levels}; mv n/d d; done");
@@ -78,7 +78,7 @@ fn a_nest_of_three_thousand_directories_is_removed() {
     command.args(["-c", "ulimit -n 64; exec \"$@\"", "sh"]).arg(daemon.get_program()).args(daemon.get_args());
     conductor_testkit::Running::start(command).wait().expect(0);
     env.assert_clean();
-    // And where no sweep came to it: killed while porch ran.
+    // And without a sweep: killed while porch ran.
     let mut top = env.handoff(".conductor/staging/0");
     for _ in 0..20 {
         top.push("d".repeat(150));

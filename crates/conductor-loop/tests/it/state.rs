@@ -81,7 +81,7 @@ fn the_go_state_file_is_taken_over_once_and_kept() {
     env.once(&[]).expect(0);
     assert_eq!(env.calls().len(), 0, "processed by the Go version with the same name and bytes");
     assert_eq!(env.read(".conductor-state.json.imported"), go);
-    // Another one is kept beside it: the first may be the only copy of what it remembers.
+    // Another file is kept beside it: the first may be the only copy of its outcomes.
     let another = go.replace("intent-a", "intent-b");
     fs::write(env.handoff(".conductor-state.json"), &another).unwrap();
     env.once(&[]).expect(0);
@@ -131,7 +131,7 @@ fn a_state_directory_elsewhere() {
 #[test]
 fn retention_removes_what_is_old_by_our_own_record() {
     let env = env();
-    // An outcome of long ago, as an import brings it, with its files.
+    // An imported outcome of long ago, with its files.
     let line = |seq: u64, at: &str| {
         format!(
             r#"{{"v": 1, "seq": {seq}, "name": "intent-{seq}.json", "status": "success", "message": "", "finished_at": "{at}", "mode": "direct", "porch_path": "p", "size": 1, "correlation_id": "c", "attempts": 1, "archived_as": "processed/intent-{seq}.json"}}"#

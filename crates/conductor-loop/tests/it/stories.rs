@@ -1,4 +1,4 @@
-//! Whoever is asked tells the same: why the daemon is not ready, why an entry lies in the handoff directory, whose a directory is.
+//! All sources agree: why the daemon is not ready, why an entry is in the handoff directory, who owns a directory.
 
 use crate::endpoints::{get, listening};
 use crate::{env, is_root};
@@ -12,7 +12,7 @@ fn doctor(env: &TestEnv, flags: &[&str]) -> Finished {
     env.operate(&[&["doctor"], flags].concat())
 }
 
-/// Endpoints, commands and the metric, with this reason and with its way out.
+/// Checks that endpoints, commands and the metric report this reason with its remedy.
 fn all_tell(env: &TestEnv, address: SocketAddr, reason: &str, flags: &[&str]) {
     wait_until(&format!("/readyz says {reason}"), || {
         let (code, body) = get(address, "/readyz");
@@ -76,7 +76,7 @@ fn every_place_tells_the_same_of_why_it_is_not_ready() {
     daemon.stop().expect(0);
 }
 
-/// Events or not, and with the usual period: no scan is near.
+/// With and without events, with the usual period: no scan is near.
 #[test]
 fn a_part_that_is_replaced_is_noticed_before_the_next_scan() {
     let env = env();
@@ -88,7 +88,7 @@ fn a_part_that_is_replaced_is_noticed_before_the_next_scan() {
     daemon.stop().expect(0);
 }
 
-/// Word, code and advice for an entry, from `explain`, and that `list` has the same.
+/// Word, code and advice for an entry from `explain`; checks that `list` agrees.
 fn story(env: &TestEnv, name: &str) -> (String, String, String) {
     let (told, _) = env.operate_json(&["explain", name]);
     let (listed, _) = env.operate_json(&["list"]);

@@ -1,5 +1,5 @@
-//! What runs need around them is taken away and comes back: the program, the staging directory, the place for packages.
-//! Intents wait meanwhile; none fails and none is lost.
+//! Resources of a run disappear and come back: the program, the staging directory, the directory of packages. Intents
+//! wait meanwhile; none fails and none is lost.
 
 use crate::endpoints::{get, listening};
 use crate::lifecycle::Mounted;
@@ -35,7 +35,7 @@ fn drop_ten(env: &TestEnv, prefix: &str) {
     }
 }
 
-/// Ten successes, each at its first start.
+/// Checks ten successes, each at its first start.
 fn all_succeed(env: &TestEnv, prefix: &str) {
     for number in 0..10 {
         let status = env.wait_status(&format!("intent-{prefix}{number}.json"));
@@ -55,7 +55,7 @@ fn what_comes_while_porch_is_away_waits_and_then_succeeds() {
     program(&porch, "#!/bin/sh\n");
     let (daemon, address) = listening(&env, &["-porch", porch.to_str().unwrap()]);
     fs::remove_file(&porch).unwrap();
-    // Taken before anybody looked: their start is what finds it out.
+    // Taken before any check: their start discovers it.
     drop_ten(&env, "a");
     not_ready(address, "porch-missing");
     drop_ten(&env, "b");
@@ -78,14 +78,14 @@ fn a_porch_that_is_being_written_is_waited_for() {
     };
     copy(&porch);
     let (daemon, address) = listening(&env, &["-porch", porch.to_str().unwrap()]);
-    // Open for writing: exec says "text file busy".
+    // Open for writing: exec fails with "text file busy".
     let writer = fs::OpenOptions::new().append(true).open(&porch).unwrap();
     drop_ten(&env, "a");
     not_ready(address, "porch-missing");
     drop(writer);
     ready(address);
     all_succeed(&env, "a");
-    // Half of it: exec says that the format is wrong, or the program would crash.
+    // An incomplete program: exec fails with a format error, or the program would crash.
     fs::remove_file(&porch).unwrap();
     fs::write(&porch, "").unwrap();
     fs::set_permissions(&porch, PermissionsExt::from_mode(0o755)).unwrap();
@@ -128,7 +128,7 @@ fn a_porch_that_others_may_write_is_not_run_when_it_comes_back() {
     let env = env();
     let porch = env.path("bin/p.sh");
     program(&porch, "#!/bin/sh\n");
-    // Below a directory of others nothing is safe; the check is asked for only where it can pass.
+    // Below a directory of others nothing is safe; the check runs only where it can pass.
     let safe = env.operate(&["doctor", "-porch", porch.to_str().unwrap()]);
     if safe.stdout.contains("could be replaced") {
         return eprintln!("NOT TESTED: the directory of the tests is writable by others");
@@ -175,7 +175,7 @@ fn a_run_that_is_to_end_does_not_wait_for_porch_for_ever() {
     assert_eq!(env.wait_status("intent-b.json")["attempts"], 1);
 }
 
-/// Attack 11: somebody who may rename in the handoff directory puts files of his own in the way.
+/// Attack 11: a user who may rename in the handoff directory puts own files in the way.
 #[test]
 fn nothing_runs_from_a_staging_directory_that_was_replaced() {
     let env = env();
@@ -205,7 +205,7 @@ fn nothing_runs_from_a_staging_directory_that_was_replaced() {
 
 #[test]
 fn a_success_from_a_staging_directory_replaced_meanwhile_does_not_count() {
-    // At its first run alone, and at each.
+    // At its first run only, and at each.
     for (unless, code, attempts) in [("[ -e $done ] && exit 0", 0, 2), ("", 8, 3)] {
         let env = env();
         let porch = env.path("bin/p.sh");

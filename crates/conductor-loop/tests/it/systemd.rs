@@ -1,4 +1,4 @@
-//! The unit: valid, hardened, and with an example of credentials that fits it.
+//! The unit: valid, hardened, and with a matching example of credentials.
 
 use crate::env;
 use conductor_testkit::has;
@@ -14,7 +14,7 @@ fn the_unit_is_valid_and_hardened() {
     }
     let env = env();
     let unit = fs::read_to_string(format!("{PLACE}/conductor-loop.service")).unwrap();
-    // The program that is there, so that its absence is no finding.
+    // The existing program, so that its absence is no finding.
     let unit = unit.replace("/usr/bin/conductor-loop", &env.program().display().to_string());
     let credentials = fs::read_to_string(format!("{PLACE}/credentials.conf")).unwrap();
     let (path, drop_ins) = (env.path("conductor-loop.service"), env.path("conductor-loop.service.d"));

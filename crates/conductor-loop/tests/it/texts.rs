@@ -1,16 +1,16 @@
-//! What people write into intents is taken, reaches porch byte for byte, and is harmless wherever it is shown.
+//! Text in intents is accepted, reaches porch byte for byte, and is harmless in every display.
 
 use crate::endpoints::{get, listening};
 use crate::env;
 use conductor_testkit::flat;
 use std::fs;
 
-/// An intent with more members.
+/// An intent with additional members.
 fn with(target: &str, more: &str) -> String {
     flat(target, 3).replacen('}', &format!(", {more}}}"), 1)
 }
 
-/// Everything that could move a cursor, break a line of a log, or reorder what is read.
+/// Asserts that no character can move a cursor, break a log line, or reorder displayed text.
 #[track_caller]
 fn assert_harmless(what: &str, text: &str) {
     let dangerous = |c: &char| {

@@ -1,4 +1,4 @@
-//! The environment: what is not text, not known, empty, or not built yet.
+//! Environment variables that are not text, unknown, empty, or name a setting not built yet.
 
 use crate::env;
 use conductor_testkit::{Finished, Running, TestEnv};
@@ -64,7 +64,7 @@ fn what_is_not_built_yet_refuses_the_start_and_is_never_silent() {
         let off = set("false", &[]).expect(0).stderr;
         let says = off.contains("switches nothing off");
         assert_eq!(says, name == "CONDUCTOR_SECURITY_ENABLED", "{off}");
-        // Who only looks, or hands in, is not kept from it.
+        // Commands that only look, or hand an intent in, still work.
         set("true", &["schema"]).expect(0);
     }
 }

@@ -1,8 +1,8 @@
-//! The remedies of docs/ERRORS.md for storage and set-up, from the refusal to the working daemon: each brings the daemon to the
-//! refusal, does what the text says, and sees an intent run. Numbers go on: none is used twice.
+//! The remedies of docs/ERRORS.md for storage and set-up, from the refusal to the working daemon: each case provokes the
+//! refusal, applies the remedy, and sees an intent run. Numbers continue: none is used twice.
 //!
-//! Codes whose way back another module runs: E404, E405 (damage), E408 (lifecycle), E409 (owners, lifecycle), E412 (surroundings),
-//! E406 (calls), E413 (owners, `fs_group`). E411 ends a process that a restart recovers (recovery).
+//! Codes whose remedy another module tests: E404, E405 (damage), E408 (lifecycle), E409 (owners, lifecycle), E412
+//! (surroundings), E406 (calls), E413 (owners, `fs_group`). E411 ends a process that a restart recovers (recovery).
 
 use crate::env;
 use crate::lifecycle::Mounted;
@@ -27,7 +27,7 @@ fn start(env: &TestEnv, flags: &[&str], variables: &[(&str, &str)]) -> Finished 
     conductor_testkit::Running::start(command).wait()
 }
 
-/// One way: the flags and variables of the refused start, those of the start after the remedy, and the remedy.
+/// One case: the flags and variables of the refused start, those of the start after the remedy, and the remedy.
 struct Way {
     code: &'static str,
     refused: fn(&TestEnv) -> Vec<String>,

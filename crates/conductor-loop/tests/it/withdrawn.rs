@@ -1,5 +1,5 @@
-//! What the daemon needs is withdrawn while it runs: permissions of the output directory, parts of the handoff directory, its
-//! private directories. Intents wait meanwhile; none fails and none is lost.
+//! Resources of the daemon are withdrawn while it runs: permissions of the output directory, parts of the handoff
+//! directory, its private directories. Intents wait meanwhile; none fails and none is lost.
 
 use crate::{env, is_root};
 use conductor_testkit::{TestEnv, TestUser, flat, wait_until};
@@ -17,7 +17,7 @@ fn an_output_that_is_closed_to_us_is_waited_for() {
     for (porch, starts) in [(env.path("bin/porch").display().to_string(), 9), ("builtin".to_owned(), 1)] {
         let daemon = env.start_ready(&["-debounce", "0", "-porch", &porch]);
         fs::set_permissions(env.path("out"), fs::Permissions::from_mode(0o500)).unwrap();
-        // Within a second; what an external porch does before that is its own affair.
+        // Within a second; the actions of an external porch before that are its own.
         wait_until("it is noticed", || not_ready(&env) == r#"["out-read-only"]"#);
         let name = format!("intent-{starts}.json");
         env.drop_file(&name, flat("a", 3));

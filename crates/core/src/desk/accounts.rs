@@ -1,4 +1,4 @@
-//! The desk's books: what is counted agrees with what is there, windows are kept to the last one, scans are asked for when
+//! The desk's accounts: counters agree with the items they count, windows are never exceeded, scans are requested when
 //! they are due.
 
 use super::tests::{World, admission, limits, live, sighting};
@@ -8,7 +8,7 @@ use crate::limits::TAKEN_MAX;
 use crate::outcome::Verdict;
 use crate::stage::Final;
 
-/// Counters against what they count.
+/// Checks counters against the items they count.
 pub(super) fn audit(desk: &Desk) {
     let those = |is: fn(&Item) -> bool| -> HashSet<u64> {
         desk.items.iter().filter(|(_, item)| is(item)).map(|(seq, _)| *seq).collect()
@@ -30,7 +30,7 @@ fn waits_unarmed(item: &Item) -> bool {
     item.stage == Stage::Waiting && item.arm == Arm::No
 }
 
-/// A desk whose effects the test looks at, with nothing performed.
+/// A desk whose effects the test inspects; none is performed.
 fn bare(workers: usize, period: Option<Duration>) -> Desk {
     let mut desk = Desk::new(limits(workers), period);
     desk.set_not_ready(&Reasons::default());
@@ -49,7 +49,7 @@ fn tell(desk: &mut Desk, event: Event) -> Vec<Effect> {
     effects
 }
 
-/// A file that was asked for is judged and accepted.
+/// Judges and accepts a requested file.
 fn accept(desk: &mut Desk, admission: Admission) -> Vec<Effect> {
     tell(desk, Event::Relooking { count: 1 });
     tell(desk, Event::Accepted(admission))
@@ -74,7 +74,7 @@ fn what_was_not_asked_for_is_a_bug_and_not_a_debt() {
     for (event, bug) in cases {
         assert_eq!(tell(&mut bare(1, None), event), bug);
     }
-    // Outcomes found at start are no takes, whatever comes first.
+    // Outcomes found at start are no takes, in any order of events.
     let mut desk = bare(1, None);
     tell(&mut desk, Event::Recording { seq: 1 });
     tell(&mut desk, Event::Relooking { count: 1 });
@@ -96,7 +96,7 @@ fn what_a_worker_has_in_hand_runs_when_the_worker_says_so() {
     assert_eq!(load(&desk), (1, 0, Some(Why::InHand)));
     let bugs = tell(&mut desk, ended(Verdict::Success));
     assert!(matches!(bugs[..], [Effect::Bug(Bug::Misstep(_))]), "no success without a run: {bugs:?}");
-    // A start that does not come about is none, and the next is the first again.
+    // A start that does not happen is not counted, and the next is the first again.
     assert_eq!(tell(&mut desk, ended(Verdict::Postpone(Postponed::System))), [Effect::PutOff { seq: 1 }]);
     assert_eq!((desk.handed_out(), desk.running()), (0, 0));
     let effects = advance(&mut desk, POSTPONED_RETRY);
@@ -134,7 +134,7 @@ fn the_first_claims_are_armed_with_their_claim_and_no_more_than_the_window() {
         armed += usize::from(*arm);
     }
     assert_eq!(armed, ARMED_MAX);
-    // A start makes room for the next, which is asked for by itself.
+    // A start makes room for the next, which is requested without a further event.
     for seq in 1..=ARMED_MAX as u64 + 3 {
         tell(&mut desk, Event::Claimed { seq, last: None });
     }
@@ -157,7 +157,7 @@ fn takes_are_counted_until_their_judgement() {
     // One is gone, one changed, one is refused, one accepted.
     tell(&mut desk, Event::NotTaken(name(0).name));
     tell(&mut desk, Event::Unsettled(name(1)));
-    // The changed one, and the two whose judgement is awaited.
+    // The changed one, and the two not judged yet.
     assert_eq!((desk.takes_in_flight, desk.sighted()), (2, 3));
     tell(&mut desk, Event::Taken(name(2).name));
     tell(&mut desk, Event::Refused { seq: 1 });
@@ -253,7 +253,7 @@ fn it_is_drained_only_after_a_whole_scan_that_left_nothing() {
     tell(&mut idle, Event::ScanSlice { complete: true });
     tell(&mut idle, Event::ScanWanted);
     assert!(!idle.is_drained(), "events were lost");
-    // A scan that was asked for twice is one scan; a third after its end is another.
+    // A scan requested twice is one scan; a third request after its end starts another.
     advance(&mut idle, Duration::ZERO);
     tell(&mut idle, Event::ScanSlice { complete: true });
     assert!(idle.is_drained());
@@ -318,7 +318,7 @@ fn settings_change_but_for_the_number_of_workers() {
         world.end(Verdict::Success);
     }
     assert_eq!(world.recorded.len(), 3, "and no rate any more");
-    // The same rate again keeps what it has counted: three starts are left of the burst of four.
+    // The same rate again keeps its tokens: three starts are left of the burst of four.
     let mut world = World::new(Limits { live: DeskLimits { rate: Some(2.0), ..live() }, ..limits(9) });
     world.accept(admission(1, "t1", 5));
     world.desk.apply(Duration::ZERO, &DeskLimits { rate: Some(2.0), ..live() });
@@ -410,7 +410,7 @@ fn an_urgent_intent_is_armed_out_of_its_turn_and_few_at_once() {
     for seq in 1..=window {
         accept(&mut desk, admission(seq, &format!("t{seq}"), 0));
     }
-    // Claims that are not durable yet keep the window full and nothing ready.
+    // Claims that are not durable yet keep the window full and no intent ready.
     for seq in window + 1..=window + 5 {
         accept(&mut desk, admission(seq, &format!("t{seq}"), 10));
         tell(&mut desk, Event::Claimed { seq, last: None });

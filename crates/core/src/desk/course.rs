@@ -1,5 +1,5 @@
-//! The course of one intent: every change of its stage, and what follows from each step of the state machine. The sets of the
-//! desk that count intents by their stage are kept here and nowhere else.
+//! The course of one intent: every change of its stage, and the consequences of each step of the state machine. The
+//! desk's sets of intents by stage are maintained only here.
 
 use super::{Arm, Bug, Desk, Effect, Item, POSTPONED_RETRY, Place};
 use crate::limits::retry_pause;
@@ -9,7 +9,7 @@ use crate::stage::{Entry, Final, Stage, Step, Then, step};
 use std::collections::HashSet;
 use std::time::Duration;
 
-/// When something happens, and the random number that spreads retries.
+/// The time of an event, and the random number that spreads retries.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Moment {
     pub(super) now: Duration,
@@ -32,19 +32,19 @@ fn keep(set: &mut HashSet<u64>, seq: u64, is_in: bool) {
 }
 
 impl Desk {
-    /// An intent comes onto the desk.
+    /// Adds an intent to the desk.
     pub(super) fn enter(&mut self, item: Item) {
         let (seq, stage) = (item.rank.seq, item.stage);
         self.items.insert(seq, item);
         self.count(seq, Some(stage));
     }
 
-    /// One comes whose outcome is on its way to the disk: more than its number need not be known.
+    /// Adds an intent whose outcome is being written: only its number is needed.
     pub(super) fn enter_decided(&mut self, seq: u64) {
         self.decided.insert(seq, Entry::Decided.into());
     }
 
-    /// Takes one step of an intent and does what follows from it.
+    /// Takes one step of an intent and its consequences.
     pub(super) fn advance_one(&mut self, seq: u64, taken: Step, at: Moment, effects: &mut Vec<Effect>) {
         match self.step(seq, taken) {
             Ok(then) => self.carry_out(seq, then, at, effects),
@@ -52,7 +52,7 @@ impl Desk {
         }
     }
 
-    /// A run ended, or its start did not come about.
+    /// A run ended, or its start did not happen.
     pub(super) fn on_ended(&mut self, seq: u64, verdict: Verdict, at: Moment, effects: &mut Vec<Effect>) {
         let stage = self.items.get(&seq).map(|item| item.stage);
         let max_attempts = self.limits.live.max_attempts;
@@ -107,12 +107,12 @@ impl Desk {
         }
     }
 
-    /// Its claim is durable: it takes its place in its lane.
+    /// Its claim is durable: the intent takes its place in its lane.
     pub(super) fn queue(&mut self, seq: u64, at: Moment, effects: &mut Vec<Effect>) {
         let Some(item) = self.items.get_mut(&seq) else { return };
         match item.arm {
             Arm::No => drop(self.unarmed.insert(item.rank)),
-            // It was recorded with the claim.
+            // The start was recorded with the claim.
             Arm::Asked | Arm::Durable => item.arm = Arm::Durable,
         }
         let key = item.key.clone();
@@ -147,7 +147,7 @@ impl Desk {
                 self.lanes.set_last(&item.key, Some(success));
             }
             Final::Duplicate => duplicate_of = self.lanes.last(&item.key).map(|last| last.seq),
-            // What it changed before it failed is not known: nothing repeats the success before it.
+            // The effects of the failed run are unknown: no later intent repeats the success before it.
             Final::Failed(_) if item.started > 0 => self.lanes.set_last(&item.key, None),
             Final::Failed(_) => {}
         }
@@ -157,7 +157,7 @@ impl Desk {
     fn retry(&mut self, seq: u64, attempt: u32, at: Moment, effects: &mut Vec<Effect>) {
         let Some(rank) = self.items.get(&seq).map(|item| item.rank) else { return };
         let pause = retry_pause(attempt, at.jitter);
-        // At once, and the slot is kept until it is durable: its run line is the proof that this start happened.
+        // At once, and the slot is kept until that is durable: its run line is the proof that this start happened.
         self.ask_arm(rank, effects);
         self.pauses.insert((at.now + pause, seq));
         effects.push(Effect::RetryAnnounced { seq, attempt, pause });
@@ -173,14 +173,14 @@ impl Desk {
         if item.place == Place::Output {
             self.pauses.insert((at.now + POSTPONED_RETRY, seq));
         } else {
-            // The repository pauses.
+            // The repository pauses instead.
             let key = item.key.clone();
             self.lanes.release(&key);
             self.offer_head(&key, at, effects);
         }
     }
 
-    /// It is finished: the next of its target goes on.
+    /// Removes a finished intent: the next of its target continues.
     fn forget(&mut self, seq: u64, at: Moment, effects: &mut Vec<Effect>) {
         if self.decided.remove(&seq).is_some() {
             return;
@@ -193,7 +193,7 @@ impl Desk {
         self.recall_more(&item.key, effects);
     }
 
-    /// Takes it off the desk, with everything that was kept for it.
+    /// Removes an intent from the desk, with all its data.
     pub(super) fn remove(&mut self, seq: u64) -> Option<Item> {
         self.set_arm(seq, Arm::No);
         self.free_slot(seq);

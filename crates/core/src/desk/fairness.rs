@@ -1,4 +1,4 @@
-//! A producer that holds its files open, as many as it likes and for ever, keeps nobody else waiting.
+//! A producer that holds any number of files open for ever does not delay other producers.
 
 use super::tests::{admission, limits, sighting};
 use super::*;
@@ -6,8 +6,8 @@ use crate::limits::WITH_WRITER_MAX;
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
-/// The intake's side: takes are answered one after the other; files of the adversary are open for writing, and the oldest is
-/// judged as it stands when there are too many.
+/// The intake's side: takes are answered one after the other; the adversary's files are open for writing, and the oldest
+/// is judged as it is when there are too many.
 struct Intake {
     desk: Desk,
     next_seq: u64,
@@ -29,7 +29,7 @@ impl Intake {
         self.tell(Event::Filed { seq });
     }
 
-    /// One turn of the loop, with every take that it asks for answered.
+    /// One turn of the loop, with every requested take answered.
     fn turn(&mut self) {
         let mut effects = Vec::new();
         self.desk.advance(Duration::ZERO, &mut effects);
@@ -62,7 +62,7 @@ impl Intake {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// What was there before it, divided by the window: so many turns at most until a good file is taken.
+    /// A good file is taken within this many turns: the number of earlier files, divided by the window.
     #[test]
     fn files_that_writers_hold_keep_no_other_producer_waiting(bursts in proptest::collection::vec(0_usize..900, 1..12)) {
         let mut desk = Desk::new(limits(2), None);

@@ -1,6 +1,6 @@
-//! Order: one lane per target, one intent of a lane at a time, in order of taking, held across retries. Among the
-//! heads of free lanes priority decides, with ageing: the key below is fixed when an intent is taken, because all
-//! waiting intents age at the same pace, so nothing has to be re-sorted and nothing can starve.
+//! Order: one lane per target, one intent of a lane at a time, in order of taking, kept across retries. Among the heads
+//! of free lanes priority decides, with ageing: the key below is fixed when an intent is taken, because all waiting
+//! intents age at the same pace, so no re-sorting is needed and no intent can starve.
 
 use crate::intent::TargetKey;
 use crate::limits::PRIORITY_POINT;
@@ -8,7 +8,7 @@ use crate::record::LastSuccess;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-/// The order among ready heads: smaller runs first. Time of taking, made earlier by ten seconds a point of priority.
+/// The order among ready heads: smaller runs first. Time of taking, made earlier by ten seconds per point of priority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
     virtual_ms: i64,
@@ -25,13 +25,13 @@ impl Rank {
 
 #[derive(Debug, Default)]
 struct Lane {
-    /// Those in memory: first the ones whose claim is durable, then the ones whose claim is on its way.
+    /// Intents in memory: first those with a durable claim, then those whose claim is being written.
     queue: VecDeque<Rank>,
-    /// How many of `queue` have a durable claim.
+    /// The number of intents in `queue` with a durable claim.
     claimed: usize,
-    /// Those of which only this is in memory: behind the claimed ones, before the others.
+    /// Intents of which only this is in memory: after the claimed ones, before the others.
     parked: VecDeque<Rank>,
-    /// How many of the first parked ones are being read back from the store.
+    /// The number of first parked intents being read back from the store.
     recalling: usize,
     /// The head is running, recording or pausing before a retry.
     busy: bool,
@@ -44,17 +44,17 @@ struct Lane {
 pub(super) struct Lanes {
     by_target: HashMap<TargetKey, Lane>,
     parked: usize,
-    /// Targets of which an operator wants nothing to start.
+    /// Targets held by an operator.
     held: HashSet<TargetKey>,
 }
 
 impl Lanes {
-    /// A newly accepted intent joins the end of its lane. It is not ready before its claim is durable.
+    /// Adds a newly accepted intent to the end of its lane. It is not ready before its claim is durable.
     pub(super) fn join(&mut self, key: &TargetKey, rank: Rank) {
         self.by_target.entry(key.clone()).or_default().queue.push_back(rank);
     }
 
-    /// The store's answer about the lane's last success; what this process saw itself is newer and wins.
+    /// Learns the lane's last success from the store; a newer one seen by this process wins.
     pub(super) fn learn_last(&mut self, key: &TargetKey, last: Option<LastSuccess>) {
         if let Some(lane) = self.by_target.get_mut(key)
             && !lane.last_known
@@ -68,7 +68,7 @@ impl Lanes {
         self.by_target.get(key)?.last.as_ref()
     }
 
-    /// What this process saw itself: a success to compare with, or a failure that ended the claim of the one before.
+    /// Sets the lane's last success as seen by this process; `None` after a failed run, which invalidates the one before.
     pub(super) fn set_last(&mut self, key: &TargetKey, last: Option<LastSuccess>) {
         if let Some(lane) = self.by_target.get_mut(key) {
             lane.last = last;
@@ -76,7 +76,7 @@ impl Lanes {
         }
     }
 
-    /// The head of a free lane that nobody holds.
+    /// The head of a free lane that is not held.
     pub(super) fn free_head(&self, key: &TargetKey) -> Option<Rank> {
         let lane = self.by_target.get(key).filter(|lane| !lane.busy && !self.is_held(key))?;
         lane.queue.front().copied()
@@ -92,12 +92,12 @@ impl Lanes {
         self.by_target.get(key).is_some_and(|lane| lane.busy)
     }
 
-    /// From now on nothing of this target becomes ready; what runs goes on.
+    /// Holds a target: none of its intents becomes ready; a current run continues.
     pub(super) fn hold(&mut self, key: TargetKey) {
         self.held.insert(key);
     }
 
-    /// Whether it was held.
+    /// Releases a target. Returns whether it was held.
     pub(super) fn release_hold(&mut self, key: &TargetKey) -> bool {
         self.held.remove(key)
     }
@@ -110,21 +110,22 @@ impl Lanes {
         !self.held.is_empty()
     }
 
-    /// The head keeps its lane busy.
+    /// Marks the lane as busy with its head.
     pub(super) fn occupy(&mut self, key: &TargetKey) {
         if let Some(lane) = self.by_target.get_mut(key) {
             lane.busy = true;
         }
     }
 
-    /// The head pauses or waits: the lane is free again, with the same head.
+    /// Frees the lane, with the same head, which pauses or waits.
     pub(super) fn release(&mut self, key: &TargetKey) {
         if let Some(lane) = self.by_target.get_mut(key) {
             lane.busy = false;
         }
     }
 
-    /// The head is finished; the lane goes on with the next or is forgotten. None: it is not the head, and only heads finish.
+    /// Removes the finished head; the lane continues with the next intent or is removed. `None`: it is not the head, and
+    /// only heads finish.
     pub(super) fn finish_head(&mut self, key: &TargetKey, seq: u64) -> Option<()> {
         let lane = self.by_target.get_mut(key)?;
         lane.queue.front().filter(|rank| rank.seq == seq)?;
@@ -137,8 +138,8 @@ impl Lanes {
         Some(())
     }
 
-    /// A claim of this lane became durable: it keeps its place among those in memory, or is parked when the lane has its
-    /// share there or others are parked before it. True: parked.
+    /// A claim of this lane became durable: the intent keeps its place in memory, or is parked when the lane has used up
+    /// its share there or others are parked before it. Returns true if it was parked.
     pub(super) fn claim_durable(&mut self, key: &TargetKey, seq: u64, share: usize) -> bool {
         let Some(lane) = self.by_target.get_mut(key) else { return false };
         let own = lane.queue.iter().skip(lane.claimed).position(|rank| rank.seq == seq);
@@ -154,13 +155,13 @@ impl Lanes {
         park
     }
 
-    /// One that an earlier daemon has left waiting, behind all others of its target.
+    /// Parks an intent left waiting by an earlier daemon, after all others of its target.
     pub(super) fn park(&mut self, key: &TargetKey, rank: Rank) {
         self.by_target.entry(key.clone()).or_default().parked.push_back(rank);
         self.parked += 1;
     }
 
-    /// Which parked ones are to be read back now, when few are left in memory: as many as the share has room for.
+    /// The parked intents to read back now, when few are left in memory: as many as the share permits.
     pub(super) fn next_recalls(&mut self, key: &TargetKey, share: usize) -> Vec<u64> {
         let Some(lane) = self.by_target.get_mut(key) else { return Vec::new() };
         if lane.recalling > 0 || lane.claimed > share / 2 {
@@ -171,7 +172,7 @@ impl Lanes {
         seqs
     }
 
-    /// One that was to be read back is there. None: it was not asked for.
+    /// Moves a parked intent that was read back into memory. `None`: it was not requested.
     pub(super) fn recalled(&mut self, key: &TargetKey, seq: u64) -> Option<Rank> {
         let lane = self.by_target.get_mut(key)?;
         let first = *lane.parked.front().filter(|rank| rank.seq == seq)?;
@@ -183,18 +184,18 @@ impl Lanes {
         Some(first)
     }
 
-    /// How many are parked in all.
+    /// The number of all parked intents.
     pub(super) fn parked(&self) -> usize {
         self.parked
     }
 
-    /// Parked ones of lanes that are held and in which nothing runs.
+    /// The number of parked intents in held lanes without a current run.
     pub(super) fn parked_and_held(&self) -> usize {
         let lanes = self.held.iter().filter_map(|key| self.by_target.get(key));
         lanes.filter(|lane| !lane.busy).map(|lane| lane.parked.len()).sum()
     }
 
-    /// The parked ones, each lane in its order.
+    /// All parked intents, each lane in its order.
     pub(super) fn all_parked(&self) -> impl Iterator<Item = (u64, &TargetKey)> {
         self.by_target.iter().flat_map(|(key, lane)| lane.parked.iter().map(move |rank| (rank.seq, key)))
     }

@@ -1,4 +1,4 @@
-//! What goes into the desk and what comes out: events, effects, and the values they carry.
+//! The desk's input and output: events, effects, and the values they carry.
 
 use super::places::Place;
 use crate::intent::TargetKey;
@@ -7,7 +7,7 @@ use crate::record::LastSuccess;
 use crate::stage::{Final, Misstep};
 use std::time::Duration;
 
-/// What a file looked like: any change shows in one of these.
+/// The metadata of a file: any change shows in one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint {
     /// Inode number.
@@ -25,20 +25,20 @@ pub struct Fingerprint {
 pub struct Sighting {
     /// The raw name.
     pub name: Box<[u8]>,
-    /// What it looked like.
+    /// The file's metadata.
     pub fingerprint: Fingerprint,
     /// Time since its last change; zero when the clocks disagree.
     pub age: Duration,
 }
 
-/// An accepted intent as the desk needs it.
+/// The desk's view of an accepted intent.
 #[derive(Debug, Clone)]
 pub struct Admission {
     /// Sequence number.
     pub seq: u64,
-    /// What order hangs on.
+    /// The serialisation key: intents with equal keys never run concurrently.
     pub key: TargetKey,
-    /// Where its run writes.
+    /// The place that its run writes.
     pub place: Place,
     /// File name, for the duplicate rule.
     pub name: String,
@@ -50,7 +50,7 @@ pub struct Admission {
     pub started: u32,
 }
 
-/// A claim of which nothing else is in memory.
+/// A claim of which only this is in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parked {
     /// Sequence number.
@@ -59,10 +59,10 @@ pub struct Parked {
     pub priority: u8,
 }
 
-/// What can happen. One channel, one enum.
+/// An event. One channel, one enum.
 #[derive(Debug)]
 pub enum Event {
-    /// Names were seen, by a hint or in a slice of a scan.
+    /// Names were seen, through an event or in a slice of a scan.
     Sighted(Vec<Sighting>),
     /// The scan has delivered a slice; `complete`: it was the last.
     ScanSlice {
@@ -73,13 +73,13 @@ pub enum Event {
     ScanFailed,
     /// Events were lost: a scan must look at everything.
     ScanWanted,
-    /// A name asked for is no longer ours to take: gone, or left where it is.
+    /// A requested name can no longer be taken: it is gone, or was left in the directory.
     NotTaken(Box<[u8]>),
-    /// A name asked for has changed meanwhile: it has to be quiet again.
+    /// A requested name has changed meanwhile: it must be quiet again.
     Unsettled(Sighting),
-    /// Files that an earlier daemon had taken are being looked at again: their judgements follow.
+    /// Files taken by an earlier daemon are being looked at again: their judgements follow.
     Relooking {
-        /// How many.
+        /// The number of files.
         count: usize,
     },
     /// A name was taken; its judgement follows.
@@ -89,7 +89,7 @@ pub enum Event {
         /// Sequence number.
         seq: u64,
     },
-    /// A taken file is gone before it was judged: whoever removed it has taken the intent back.
+    /// A taken file disappeared before it was judged: its removal withdraws the intent.
     Vanished {
         /// Sequence number.
         seq: u64,
@@ -101,7 +101,7 @@ pub enum Event {
         /// Sequence number.
         seq: u64,
     },
-    /// An outcome found at start goes to the clerk: nothing was taken for it and nothing is judged.
+    /// An outcome found at start goes to the clerk: no take and no judgement belong to it.
     Recording {
         /// Sequence number.
         seq: u64,
@@ -110,19 +110,19 @@ pub enum Event {
     Claimed {
         /// Sequence number.
         seq: u64,
-        /// The last success of its target, as the store knows it.
+        /// The last success of its target, from the store.
         last: Option<LastSuccess>,
     },
-    /// A claim found in the store at start: durable already.
+    /// A claim found in the store at start: already durable.
     Recovered {
         /// The intent.
         admission: Admission,
-        /// The last success of its target, as the store knows it.
+        /// The last success of its target, from the store.
         last: Option<LastSuccess>,
     },
     /// A parked intent was read back from the store.
     Recalled(Admission),
-    /// Claims found in the store at start that stay there for now, behind the recovered ones of their target.
+    /// Claims found in the store at start that stay there for now, after the recovered ones of their target.
     Parked {
         /// The target.
         key: TargetKey,
@@ -139,15 +139,15 @@ pub enum Event {
         /// Sequence number.
         seq: u64,
     },
-    /// A run ended, or did not come about.
+    /// A run ended, or its start did not happen.
     Ended {
         /// Sequence number.
         seq: u64,
         /// The verdict drawn from it.
         verdict: Verdict,
-        /// How long it took.
+        /// Duration of the run.
         took: Duration,
-        /// 0..=1, spreads retries.
+        /// 0..=1, to spread retries.
         jitter: f64,
     },
     /// An outcome is durable and its files are published.
@@ -155,42 +155,42 @@ pub enum Event {
         /// Sequence number.
         seq: u64,
     },
-    /// Whoever watches a place found something wrong with it, or nothing any more.
+    /// The state of a place has changed.
     Trouble {
         /// The place.
         place: Place,
-        /// What is wrong.
+        /// The problem; `None`: the place works again.
         cause: Option<Postponed>,
     },
-    /// An operator wants nothing of this target to start.
+    /// Holds a target: none of its intents starts.
     Hold(TargetKey),
-    /// And now it may.
+    /// Releases a held target.
     Release(TargetKey),
 }
 
-/// What is to be done.
+/// An action for the daemon.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    /// Take this name if it still looks like this (or whatever it looks like).
+    /// Take this name if its fingerprint is `expect`, or in any state if that is `None`.
     Take {
         /// The raw name.
         name: Box<[u8]>,
-        /// What it must look like.
+        /// The required fingerprint.
         expect: Option<Fingerprint>,
     },
-    /// Begin a scan, or deliver the next slice of the one under way.
+    /// Start a scan, or deliver the next slice of the current one.
     Scan {
-        /// Whether to begin anew.
+        /// Whether to start anew.
         restart: bool,
     },
-    /// Make the claim durable; with `arm`, the first start as well.
+    /// Make the claim durable; with `arm`, the first start too.
     Claim {
         /// Sequence number.
         seq: u64,
         /// Whether to record the first start in the same commit.
         arm: bool,
     },
-    /// Nothing but the number of this intent, whose claim is durable, is kept in memory.
+    /// Keep only the number of this intent, whose claim is durable, in memory.
     Park {
         /// Sequence number.
         seq: u64,
@@ -204,14 +204,14 @@ pub enum Effect {
     Arm {
         /// Sequence number.
         seq: u64,
-        /// Which start it will be.
+        /// The number of the start.
         attempt: u32,
     },
     /// Run porch.
     Run {
         /// Sequence number.
         seq: u64,
-        /// Which start this is.
+        /// The number of the start.
         attempt: u32,
         /// The staging slot, held until the outcome is filed.
         slot: u16,
@@ -222,50 +222,50 @@ pub enum Effect {
         seq: u64,
         /// The outcome.
         outcome: Final,
-        /// Starts of porch in all.
+        /// Total starts of porch.
         attempts: u32,
         /// For a duplicate: the success it repeats.
         duplicate_of: Option<u64>,
     },
-    /// A retryable ending: say when it is tried again.
+    /// A retryable ending: report the time of the retry.
     RetryAnnounced {
         /// Sequence number.
         seq: u64,
-        /// Which start comes next.
+        /// The number of the next start.
         attempt: u32,
-        /// After this pause.
+        /// The pause before it.
         pause: Duration,
     },
-    /// A start that did not come about: it waits again.
+    /// A start that did not happen: the intent waits again.
     PutOff {
         /// Sequence number.
         seq: u64,
     },
-    /// An interrupted run: it stays claimed in the store.
+    /// An interrupted run: the intent stays claimed in the store.
     Left {
         /// Sequence number.
         seq: u64,
     },
-    /// Our defect: the books are wrong from here on, so nobody must go on with them.
+    /// A defect of the daemon: its state is inconsistent, so it must end.
     Bug(Bug),
 }
 
-/// An event that does not fit the books.
+/// An event that does not fit the desk's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Bug {
-    /// It makes no sense at this stage.
+    /// The stage does not permit it.
     #[error(transparent)]
     Misstep(#[from] Misstep),
-    /// An answer to a take that nobody asked for.
+    /// An answer to a take that was not requested.
     #[error("a file was judged that was not asked for")]
     NoSuchTake,
-    /// It was finished before others of its target that came earlier.
+    /// It finished before earlier intents of its target.
     #[error("intent {0} was finished out of its turn")]
     NotHead(u64),
-    /// More runs are to start than there are staging slots.
+    /// More runs would start than there are staging slots.
     #[error("there is no staging slot for intent {0}")]
     NoSlot(u64),
-    /// It is about an intent that is not known.
+    /// It names an unknown intent.
     #[error("intent {0} is not known here")]
     Unknown(u64),
 }

@@ -1,5 +1,5 @@
-//! All intents at once: what is taken when, what runs next, what is recorded. Pure: events and the time go in,
-//! effects come out; the daemon owns the one desk and performs what it says.
+//! The scheduler of all intents: when each is taken, which runs next, which outcome is recorded. Pure: events and the
+//! time go in, effects come out; the daemon owns the one desk and performs its effects.
 
 mod course;
 mod lanes;
@@ -32,7 +32,7 @@ use settle::Settle;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-/// How soon a run is tried again that was put off: it found no space, or not its bytes.
+/// The pause before a postponed run is tried again: it lacked space, or its bytes could not be read.
 const POSTPONED_RETRY: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
@@ -46,7 +46,7 @@ struct Item {
     started: u32,
     arm: Arm,
     slot: Option<u16>,
-    /// Why its last start did not happen.
+    /// Why its last start was postponed.
     postponed: Option<Postponed>,
 }
 
@@ -57,7 +57,7 @@ enum Arm {
     Durable,
 }
 
-/// The one owner of what the daemon knows about intents.
+/// The one owner of the daemon's knowledge about intents.
 #[derive(Debug)]
 pub struct Desk {
     limits: Limits,
@@ -66,36 +66,36 @@ pub struct Desk {
     lanes: Lanes,
     places: Places,
     items: HashMap<u64, Item>,
-    /// Waiting and not armed, in the order in which they will be armed.
+    /// Waiting and not armed, in the order of arming.
     unarmed: BTreeSet<Rank>,
     pauses: BTreeSet<(Duration, u64)>,
     rate: Option<Rate>,
     rate_wake: Option<Duration>,
-    /// When the pause of a place ends.
+    /// The time at which the pause of a place ends.
     place_wake: Option<Duration>,
     slots: Vec<u16>,
-    /// Numbers of the intents that workers have: porch runs for them, or is to run next.
+    /// Numbers of the intents held by workers: porch runs for them, or will run next.
     handed: HashSet<u64>,
-    /// Those of them for which porch was started.
+    /// Numbers of the handed-out intents for which porch was started.
     running: HashSet<u64>,
-    /// Those whose next start is durable, or on its way to the disk.
+    /// Numbers of the intents whose next start is durable, or being written.
     armed: HashSet<u64>,
-    /// Those whose outcome is on its way to the disk without an item: refused, or found decided at start.
+    /// Numbers of outcomes being written that have no item: refused, or found decided at start.
     decided: HashMap<u64, Stage>,
     typical_run: Option<Duration>,
     takes_in_flight: usize,
-    /// Numbers of the intents whose claim is on its way to the disk.
+    /// Numbers of the intents whose claim is being written.
     claiming: HashSet<u64>,
-    /// Numbers of taken files that a writer still has open: judged later, and outside the window of takes, so that they keep
-    /// nobody else waiting.
+    /// Numbers of taken files that a writer still has open: judged later, and not counted in the window of takes, so that
+    /// they delay no other file.
     with_writer: HashSet<u64>,
     scan: Scan,
-    /// What keeps it from taking and starting.
+    /// The reasons against taking and starting.
     reasons: Reasons,
 }
 
 impl Desk {
-    /// An empty desk that neither takes nor starts anything before it is told to.
+    /// An empty desk that neither takes nor starts any intent yet.
     pub fn new(limits: Limits, period: Option<Duration>) -> Self {
         let rate = limits.live.rate.map(Rate::new);
         let slots = u16::try_from(Self::slot_count(&limits)).unwrap_or(u16::MAX);
@@ -125,12 +125,12 @@ impl Desk {
         }
     }
 
-    /// How many staging slots the desk hands out.
+    /// The number of staging slots that the desk hands out.
     pub fn slot_count(limits: &Limits) -> usize {
         2 * limits.workers + ARMED_MAX
     }
 
-    /// Why the daemon is not ready: decides whether new files are taken and porch is started.
+    /// Sets the reasons for not being ready, which decide whether files are taken and porch is started.
     pub fn set_not_ready(&mut self, reasons: &Reasons) {
         let took = self.takes();
         self.reasons = reasons.clone();
@@ -140,7 +140,7 @@ impl Desk {
         }
     }
 
-    /// How often the directory is listed; none: on events alone.
+    /// Sets the interval of scans; `None`: scans only after events.
     pub fn set_period(&mut self, period: Option<Duration>) {
         self.period = period;
     }
@@ -163,32 +163,32 @@ impl Desk {
         self.settle.shorten(now, live.debounce, live.debounce_max());
     }
 
-    /// Runs handed to workers: porch was started, or is next in a worker's hand.
+    /// The number of runs handed to workers: porch was started, or will be next.
     pub fn handed_out(&self) -> usize {
         self.handed.len()
     }
 
-    /// Runs for which porch was started.
+    /// The number of runs for which porch was started.
     pub fn running(&self) -> usize {
         self.running.len()
     }
 
-    /// Intents taken and not finished.
+    /// The number of intents taken and not finished.
     pub fn unfinished(&self) -> usize {
         self.items.len() + self.decided.len() + self.lanes.parked()
     }
 
-    /// Names sighted and not taken.
+    /// The number of names sighted and not taken.
     pub fn sighted(&self) -> usize {
         self.settle.len()
     }
 
-    /// Nothing is taken or being taken.
+    /// Whether nothing is taken or being taken.
     pub fn is_idle(&self) -> bool {
         self.unfinished() == 0 && self.being_judged() == 0
     }
 
-    /// The backlog is worked off: a complete scan found nothing that is not finished, but for what an operator holds.
+    /// Whether the backlog is finished: a complete scan found only finished intents, except those of held targets.
     pub fn is_drained(&self) -> bool {
         self.being_judged() == 0
             && self.unfinished() == self.held_back()
@@ -196,7 +196,7 @@ impl Desk {
             && self.scan.is_complete()
     }
 
-    /// When the desk wants to be asked again if nothing happens.
+    /// The time of the next `advance` if no event comes.
     pub fn wake_at(&self) -> Option<Duration> {
         let takes = self.can_take().then(|| self.settle.next_due()).flatten();
         let pauses = self.pauses.first().map(|(at, _)| *at);
@@ -204,7 +204,7 @@ impl Desk {
         [takes, pauses, scan, self.rate_wake, self.place_wake].into_iter().flatten().min()
     }
 
-    /// Takes in one event.
+    /// Handles one event.
     pub fn handle(&mut self, now: Duration, event: Event, effects: &mut Vec<Effect>) {
         match event {
             Event::Sighted(sightings) => self.on_sighted(now, sightings),
@@ -267,7 +267,7 @@ impl Desk {
         }
     }
 
-    /// Asks for everything that can be done now. To be called after a batch of events and at [`Desk::wake_at`].
+    /// Requests everything that can be done now. To be called after a batch of events and at [`Desk::wake_at`].
     pub fn advance(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         self.end_pauses(now, effects);
         self.start_runs(now, effects);
@@ -281,7 +281,7 @@ impl Desk {
         let (debounce, bound) = (self.limits.live.debounce, self.limits.live.debounce_max());
         for sighting in sightings {
             if self.settle.len() >= SIGHTED_MAX {
-                // The directory is the queue: what does not fit is seen by the next scan.
+                // The directory is the queue: the next scan sees names that do not fit.
                 self.scan.want();
                 return;
             }
@@ -289,7 +289,7 @@ impl Desk {
         }
     }
 
-    /// One take has its answer.
+    /// Counts the answer to one take.
     fn answered(&mut self, effects: &mut Vec<Effect>) {
         match self.takes_in_flight.checked_sub(1) {
             Some(left) => self.takes_in_flight = left,
@@ -297,7 +297,7 @@ impl Desk {
         }
     }
 
-    /// A taken file is judged: at once, or after its writer was waited for.
+    /// Counts a judged file: judged at once, or after waiting for its writer.
     fn judged(&mut self, seq: u64, effects: &mut Vec<Effect>) {
         if !self.with_writer.remove(&seq) {
             self.answered(effects);
@@ -306,7 +306,7 @@ impl Desk {
 
     fn on_accepted(&mut self, now: Duration, admission: Admission, effects: &mut Vec<Effect>) {
         let seq = admission.seq;
-        // One that is going to be parked is not next.
+        // An intent that will be parked is not next.
         let arm = self.armed.len() < ARMED_MAX && self.lanes.length(&admission.key) < self.share();
         let rank = Rank::new(now, admission.priority, seq);
         self.lanes.join(&admission.key, rank);
@@ -325,7 +325,7 @@ impl Desk {
         effects: &mut Vec<Effect>,
     ) {
         let seq = admission.seq;
-        // Recovered intents are older than anything taken from now on.
+        // Recovered intents are older than any taken from now on.
         let rank = Rank::new(Duration::ZERO, admission.priority, seq);
         self.lanes.join(&admission.key, rank);
         self.lanes.learn_last(&admission.key, last);
@@ -337,15 +337,15 @@ impl Desk {
         let Some(item) = self.items.get_mut(&seq) else {
             return effects.push(Effect::Bug(Bug::Unknown(seq)));
         };
-        // One that turned out to repeat a success meanwhile needs no start any more.
+        // An intent that has meanwhile become a duplicate needs no start.
         if item.arm == Arm::Asked {
             item.arm = Arm::Durable;
-            // The slot of the attempt before, whose run line is not needed any more.
+            // The slot of the previous attempt, whose run line is no longer needed.
             self.free_slot(seq);
         }
     }
 
-    /// The head of a free lane is ready once its claim is durable, unless it repeats the lane's last success.
+    /// Makes the head of a free lane ready once its claim is durable, unless it repeats the lane's last success.
     fn offer_head(&mut self, key: &TargetKey, at: Moment, effects: &mut Vec<Effect>) {
         let Some(rank) = self.lanes.free_head(key) else { return };
         let Some(item) = self.items.get(&rank.seq).filter(|item| item.stage == Stage::Waiting) else {
@@ -353,7 +353,7 @@ impl Desk {
         };
         let last = self.lanes.last(key);
         let repeats = last.is_some_and(|last| last.name == item.name && last.sha256 == item.sha256);
-        // A start that may have happened must be brought to its end, whatever ran since.
+        // A start that may have happened must be completed, whatever ran since.
         if repeats && item.started == 0 {
             self.advance_one(rank.seq, Step::Duplicate, at, effects);
         } else {
@@ -397,7 +397,7 @@ impl Desk {
         }
     }
 
-    /// Keeps the next starts recorded ahead, so that a worker does not wait for the disk.
+    /// Records the next starts ahead, so that a worker does not wait for the disk.
     fn arm_more(&mut self, effects: &mut Vec<Effect>) {
         while self.starts() && self.armed.len() < ARMED_MAX {
             let Some(rank) = self.unarmed.first().copied() else { return };
@@ -413,7 +413,7 @@ impl Desk {
         }
     }
 
-    /// A lane stays busy while its head pauses: nothing overtakes.
+    /// Ends the pauses that are over. A lane stays busy while its head pauses: no later intent overtakes it.
     fn end_pauses(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         while let Some((until, seq)) = self.pauses.first().copied() {
             if until > now {

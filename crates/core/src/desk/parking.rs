@@ -1,6 +1,6 @@
-//! Parking: where many intents of one target wait, the desk keeps only the first of them in memory and of the others their
-//! numbers; their claims are durable in the store and are read back when their turn comes near. A slow or held target
-//! thereby does not use up what others need to be taken.
+//! Parking: of a target with many waiting intents the desk keeps only the first in memory, and of the others their
+//! numbers; their claims are durable in the store and are read back when their turn is near. So a slow or held target
+//! does not use up the room that other targets need.
 
 use super::{Admission, Bug, Desk, Effect, Item, Parked, Rank, Why};
 use crate::intent::TargetKey;
@@ -9,20 +9,20 @@ use crate::stage::Entry;
 use std::time::Duration;
 
 impl Desk {
-    /// How many intents one target may have in memory before more of it are parked.
+    /// The number of intents that one target may have in memory before further ones are parked.
     pub(super) fn share(&self) -> usize {
         self.limits.memory.share(self.items.len())
     }
 
-    /// Keeps nothing but the number of an intent, which its lane has.
+    /// Keeps only the number of an intent, in its lane.
     pub(super) fn park(&mut self, seq: u64, effects: &mut Vec<Effect>) {
-        // A start that is recorded and does not happen is recorded again when its turn comes.
+        // A recorded start that does not happen is recorded again when its turn comes.
         let Some(item) = self.remove(seq) else { return };
         effects.push(Effect::Park { seq });
         self.recall_more(&item.key, effects);
     }
 
-    /// Asks for the next parked ones of a target, when few of it are left in memory.
+    /// Requests the next parked intents of a target, when few of it are left in memory.
     pub(super) fn recall_more(&mut self, key: &TargetKey, effects: &mut Vec<Effect>) {
         let seqs = self.lanes.next_recalls(key, self.share().min(self.limits.memory.target_share));
         if !seqs.is_empty() {
@@ -30,7 +30,7 @@ impl Desk {
         }
     }
 
-    /// Intents of a target that an earlier daemon has left behind those in memory.
+    /// Parks the intents of a target that an earlier daemon left, after those in memory.
     pub(super) fn on_parked(&mut self, key: &TargetKey, waiting: &[Parked], effects: &mut Vec<Effect>) {
         for Parked { seq, priority } in waiting {
             self.lanes.park(key, Rank::new(Duration::ZERO, *priority, *seq));
@@ -38,7 +38,7 @@ impl Desk {
         self.recall_more(key, effects);
     }
 
-    /// A parked one was read back: from now on it waits like any other.
+    /// Adds a parked intent that was read back: from now on it waits like any other.
     pub(super) fn on_recalled(&mut self, now: Duration, admission: Admission, effects: &mut Vec<Effect>) {
         let (seq, key) = (admission.seq, admission.key.clone());
         let Some(rank) = self.lanes.recalled(&key, seq) else {
@@ -50,17 +50,17 @@ impl Desk {
         self.recall_more(&key, effects);
     }
 
-    /// Files taken or asked for and not judged.
+    /// Files taken or requested and not judged.
     pub(super) fn being_judged(&self) -> usize {
         self.takes_in_flight + self.with_writer.len()
     }
 
-    /// Claims and refusals on their way to the disk: what one producer brings there delays another by no more.
+    /// Claims and refusals being written: the bound on the delay that one producer can cause another there.
     pub(super) fn unrecorded(&self) -> usize {
         self.claiming.len() + self.decided.len()
     }
 
-    /// Whether one more may be taken beside those in memory, on their way and parked.
+    /// Whether one more may be taken beside those in memory, in progress and parked.
     pub(super) fn has_room(&self) -> bool {
         let in_memory = self.items.len() + self.decided.len() + self.being_judged();
         in_memory < TAKEN_MAX && self.lanes.parked() < PARKED_MAX
@@ -71,13 +71,13 @@ impl Desk {
         self.lanes.all_parked()
     }
 
-    /// What a parked intent waits for; none when it is not parked.
+    /// The reason for which a parked intent waits; `None` if it is not parked.
     pub fn why_parked(&self, seq: u64) -> Option<(&TargetKey, Why)> {
         let (_, key) = self.parked().find(|(parked, _)| *parked == seq)?;
         Some((key, self.why_parked_of(key)))
     }
 
-    /// What the parked intents of a target wait for.
+    /// The reason for which the parked intents of a target wait.
     pub fn why_parked_of(&self, key: &TargetKey) -> Why {
         match self.lanes.head(key) {
             _ if self.lanes.is_held(key) => Why::Held,

@@ -1,6 +1,5 @@
-//! Where runs write. The output directory takes as many runs as there are workers; a repository is worked on by one run at a
-//! time, because every change of it needs its lock. What is wrong with a place makes the intents wait that lead there, and
-//! no others.
+//! The places that runs write. The output directory takes as many runs as there are workers; a repository takes one run
+//! at a time, because every change of it needs its lock. A problem of a place delays only the intents that write there.
 
 use super::lanes::Rank;
 use crate::outcome::Postponed;
@@ -8,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Where an intent's run writes.
+/// The place that an intent's run writes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place {
     /// The output directory.
@@ -18,16 +17,16 @@ pub enum Place {
     Repository(Arc<str>),
 }
 
-/// The first pause of a repository that cannot be reached; it doubles each time.
+/// The first pause of an unreachable repository; it doubles each time.
 const REMOTE_FIRST: Duration = Duration::from_secs(1);
-/// A remote that is away for hours is asked this often.
+/// The longest pause of a repository whose remote is unreachable.
 const REMOTE_MAX: Duration = Duration::from_mins(2);
-/// The first pause of one that somebody else works on.
+/// The first pause of a repository that another process works on.
 const BUSY_FIRST: Duration = Duration::from_millis(250);
-/// Whoever holds a lock is done within seconds; a wait that costs nobody else anything.
+/// The longest pause for a lock, which is held for seconds; the wait delays no other place.
 const BUSY_MAX: Duration = Duration::from_secs(5);
 
-/// How long a repository pauses after it was put off so many times in a row.
+/// The pause of a repository that was postponed this many times in a row.
 fn pause(cause: Postponed, times: u32) -> Duration {
     let (first, most) = match cause {
         Postponed::RemoteUnreachable => (REMOTE_FIRST, REMOTE_MAX),
@@ -40,11 +39,11 @@ fn pause(cause: Postponed, times: u32) -> Duration {
 struct Lot {
     ready: BTreeSet<Rank>,
     running: BTreeSet<Rank>,
-    /// What whoever watches the place has found.
+    /// The current problem of the place.
     trouble: Option<Postponed>,
-    /// The last run was put off: why, and until when nothing starts here.
+    /// The last run was postponed: the cause, and the time until which no run starts here.
     pause: Option<(Postponed, Duration)>,
-    /// So many times in a row.
+    /// The number of postponements in a row.
     put_off: u32,
 }
 
@@ -54,7 +53,7 @@ impl Lot {
     }
 }
 
-/// Every place that intents lead to, with the heads that may run there.
+/// Every place that intents write to, with the heads that may run there.
 #[derive(Debug, Default)]
 pub(super) struct Places {
     output: Lot,
@@ -84,7 +83,7 @@ impl Places {
         self.lot(place).ready.insert(rank);
     }
 
-    /// It does not start after all.
+    /// Withdraws a head that does not start after all.
     pub(super) fn withdraw(&mut self, rank: Rank) {
         self.output.ready.remove(&rank);
         for lot in self.repositories.values_mut() {
@@ -98,12 +97,12 @@ impl Places {
         lot.running.insert(rank);
     }
 
-    /// A run ended, and was put off or not.
+    /// A run ended; `postponed` if it was postponed.
     pub(super) fn ended(&mut self, now: Duration, place: &Place, rank: Rank, postponed: Option<Postponed>) {
         let lot = self.lot(place);
         lot.running.remove(&rank);
         match (place, postponed) {
-            // There, the target pauses, and not the whole place: other targets have nothing to do with it.
+            // In the output directory the target pauses, not the place: other targets are not affected.
             (Place::Output, _) => {}
             (_, None) => (lot.pause, lot.put_off) = (None, 0),
             (_, Some(cause)) => {
@@ -113,13 +112,13 @@ impl Places {
         }
     }
 
-    /// What is wrong with a place, by whoever watches it.
+    /// Sets the current problem of a place.
     pub(super) fn set_trouble(&mut self, place: &Place, trouble: Option<Postponed>) {
         self.lot(place).trouble = trouble;
     }
 
-    /// What may start now, in order. Of a repository only the first, and of all that were put off the last time only one at a
-    /// time, so that remotes which hang do not take every worker.
+    /// The heads that may start now, in order. Of a repository only the first, and of all repositories postponed the last
+    /// time only one at a time, so that hanging remotes do not occupy every worker.
     pub(super) fn startable(&self, now: Duration) -> impl Iterator<Item = Rank> + '_ {
         let mut one_tries = self.repositories.values().any(|lot| lot.put_off > 0 && !lot.running.is_empty());
         let open = self.repositories.values().filter(|lot| lot.running.is_empty() && lot.is_open(now));
@@ -137,18 +136,18 @@ impl Places {
         })
     }
 
-    /// When a pause ends for which somebody waits.
+    /// The end of the first pause that an intent waits for.
     pub(super) fn wake_at(&self, now: Duration) -> Option<Duration> {
         let waiting = self.lots().filter(|lot| !lot.ready.is_empty());
         waiting.filter_map(|lot| Some(lot.pause?.1)).filter(|until| *until > now).min()
     }
 
-    /// How many ready ones come before this one.
+    /// The number of ready heads before this one.
     pub(super) fn ahead(&self, rank: Rank) -> usize {
         self.lots().map(|lot| lot.ready.range(..rank).count()).sum()
     }
 
-    /// Why nothing starts in a place, and for how long if that is known.
+    /// Why no run starts in a place, and for how long if that is known.
     pub(super) fn obstacle(&self, now: Duration, place: &Place) -> Option<(Postponed, Option<Duration>)> {
         let lot = self.known(place)?;
         let pause = || lot.pause.filter(|(_, until)| *until > now);
@@ -162,13 +161,13 @@ impl Places {
         *place != Place::Output && self.known(place).is_some_and(|lot| !lot.running.is_empty())
     }
 
-    /// Repositories whose last run was put off for this.
+    /// Repositories whose last run was postponed for this cause.
     pub(super) fn put_off_for(&self, cause: Postponed) -> impl Iterator<Item = &str> {
         let those = move |lot: &Lot| lot.pause.is_some_and(|(why, _)| why == cause);
         self.repositories.iter().filter(move |(_, lot)| those(lot)).map(|(name, _)| &**name)
     }
 
-    /// The first thing that keeps a place, to which something waiting leads, from starting it.
+    /// The first obstacle at a place that a waiting intent writes to.
     pub(super) fn obstructed(&self) -> Option<Postponed> {
         self.lots()
             .filter(|lot| !lot.ready.is_empty())

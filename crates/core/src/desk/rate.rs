@@ -1,4 +1,4 @@
-//! Token bucket for --rate: a burst of twice the rate, excess waits and is never dropped.
+//! Token bucket for --rate: a burst of twice the rate; starts beyond it wait and are never dropped.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ impl Rate {
         (per_second * 2.0).max(1.0)
     }
 
-    /// Takes a token, or says when there will be one.
+    /// Takes a token, or returns the time of the next one.
     pub(super) fn take(&mut self, now: Duration) -> Result<(), Duration> {
         let passed = now.saturating_sub(self.filled_at).as_secs_f64();
         self.tokens = (self.tokens + passed * self.per_second).min(Self::burst(self.per_second));

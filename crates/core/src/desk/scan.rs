@@ -1,47 +1,47 @@
-//! When the handoff directory is listed: asked for slice by slice, again after the period, after lost events, and soon after a
-//! listing that failed.
+//! The schedule of listing the handoff directory: slice by slice, again after the period, after lost events, and soon
+//! after a failed listing.
 
 use std::time::Duration;
 
-/// How soon a listing that failed is tried again, whatever the period.
+/// The pause after a failed listing, whatever the period.
 const FAILED_RETRY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Listing {
-    /// Over, or not begun.
+    /// No scan is in progress.
     Idle,
-    /// A slice was asked for and has not come.
+    /// A slice was requested and has not come.
     Asked,
     /// There are more slices.
     Partial,
 }
 
-/// The listing under way, and when the next one is due.
+/// The current listing, and the time of the next one.
 #[derive(Debug)]
 pub(super) struct Scan {
     listing: Listing,
-    /// One must begin as soon as possible.
+    /// A scan must start as soon as possible.
     wanted: bool,
     last: Last,
 }
 
-/// How the listing before ended, and when: the next one is due some time after that.
+/// The end of the previous listing: the next one is due some time after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Last {
-    /// There was none, or another one has begun since.
+    /// There was no listing, or another one has begun since.
     None,
-    /// It came to the directory's end.
+    /// It reached the directory's end.
     Whole(Duration),
     Failed(Duration),
 }
 
 impl Scan {
-    /// The first is wanted.
+    /// Makes a schedule whose first scan is wanted.
     pub(super) fn new() -> Self {
         Self { listing: Listing::Idle, wanted: true, last: Last::None }
     }
 
-    /// Something may have happened that nobody has seen.
+    /// Requests a scan: a change may have gone unseen.
     pub(super) fn want(&mut self) {
         self.wanted = true;
     }
@@ -58,7 +58,7 @@ impl Scan {
         (self.listing, self.last) = (Listing::Idle, Last::Failed(now));
     }
 
-    /// When the next one begins by the clock.
+    /// The time of the next scan by the clock.
     pub(super) fn due_at(&self, period: Option<Duration>) -> Option<Duration> {
         match self.last {
             Last::None => None,
@@ -67,7 +67,7 @@ impl Scan {
         }
     }
 
-    /// Asks for what is due: a listing from the beginning (true), or the next slice; none: nothing is.
+    /// Requests the step that is due: a new listing (true), or the next slice; `None`: no step is due.
     pub(super) fn ask(&mut self, now: Duration, period: Option<Duration>) -> Option<bool> {
         let begins = self.wanted || self.due_at(period).is_some_and(|at| at <= now);
         let restart = match self.listing {
@@ -82,7 +82,7 @@ impl Scan {
         Some(restart)
     }
 
-    /// Whether the last listing came to the directory's end, and nothing is known that it has not seen.
+    /// Whether the last listing reached the directory's end, and no later change is known.
     pub(super) fn is_complete(&self) -> bool {
         self.listing == Listing::Idle && !self.wanted && !matches!(self.last, Last::Failed(_))
     }

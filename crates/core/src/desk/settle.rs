@@ -1,5 +1,5 @@
-//! Debounce: which sighted names have been quiet long enough to be taken. Trailing edge, bounded: a file that
-//! keeps changing is taken at the latest ten debounce times after it was first seen.
+//! Debounce: sighted names that have been quiet long enough are due. Trailing edge, bounded: a file that keeps changing
+//! is taken at the latest ten debounce times after it was first seen.
 
 use super::{Fingerprint, Sighting};
 use std::collections::{BTreeSet, HashMap};
@@ -9,7 +9,7 @@ use std::time::Duration;
 #[derive(Debug, Default)]
 pub(super) struct Settle {
     names: HashMap<Box<[u8]>, Entry>,
-    /// Due time first; among those due together the oldest file, then the name.
+    /// Due time first; among names due together the oldest file, then the name.
     order: BTreeSet<(Duration, i64, Box<[u8]>)>,
 }
 
@@ -20,11 +20,11 @@ struct Entry {
     fingerprint: Fingerprint,
 }
 
-/// A name whose time has come.
+/// A name that is due.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Due {
     pub(super) name: Box<[u8]>,
-    /// What the file must still look like; none when it is taken as it stands.
+    /// The required fingerprint; `None` when the file is taken as it is.
     pub(super) expect: Option<Fingerprint>,
 }
 
@@ -33,7 +33,7 @@ impl Settle {
         self.names.len()
     }
 
-    /// A name was seen. `age` is the time since its last change as far as the file system tells.
+    /// Records a sighted name. `age` is the time since its last change according to the file system.
     pub(super) fn sighted(
         &mut self,
         now: Duration,
@@ -58,7 +58,7 @@ impl Settle {
         }
     }
 
-    /// Shorter times count for what waits already; longer ones for what is seen from now on.
+    /// Applies new times: shorter ones to names that already wait, longer ones to names seen from now on.
     pub(super) fn shorten(&mut self, now: Duration, debounce: Duration, debounce_max: Duration) {
         let order = std::mem::take(&mut self.order);
         for (due, mtime_ns, name) in order {
@@ -77,7 +77,7 @@ impl Settle {
         }
     }
 
-    /// The next name that is due. It leaves the order but stays known until its taking is answered.
+    /// The next due name. It leaves the order but stays known until its taking is answered.
     pub(super) fn pop_due(&mut self, now: Duration) -> Option<Due> {
         if self.next_due()? > now {
             return None;
@@ -88,12 +88,12 @@ impl Settle {
         Some(Due { name, expect })
     }
 
-    /// When a name is due, if it is known, and whether it is asked for already.
+    /// The time at which a name is due, requested ones included; `None` if it is unknown.
     pub(super) fn due(&self, name: &[u8]) -> Option<Duration> {
         self.names.get(name).map(|entry| entry.due)
     }
 
-    /// Names with the times of their last change, those due first before the others.
+    /// Names with their modification times, due ones first.
     pub(super) fn names(&self) -> impl Iterator<Item = (&[u8], i64)> {
         self.order.iter().map(|(_, mtime_ns, name)| (&**name, *mtime_ns))
     }

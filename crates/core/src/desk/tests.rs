@@ -1,4 +1,4 @@
-//! The desk under a naive world: a simulator performs effects in virtual time and the promises of order are checked.
+//! The desk in a simulated world: a simulator performs effects in virtual time, and the promises of order are checked.
 
 use super::*;
 use crate::Code;
@@ -42,7 +42,7 @@ pub(super) struct World {
     pub(super) running: VecDeque<u64>,
     last: HashMap<TargetKey, LastSuccess>,
     pub(super) keys: HashMap<u64, Admission>,
-    /// Off where there are too many intents to look at all of them after each event.
+    /// False if there are too many intents to check all of them after each event.
     pub(super) audited: bool,
 }
 
@@ -177,7 +177,7 @@ fn priority_orders_targets_and_ageing_lets_nothing_starve() {
     world.accept(admission(3, "high", 10));
     world.end(Verdict::Success);
     assert_eq!(world.running.front(), Some(&3));
-    // A low one that has waited 100 s longer than ten points of priority are worth goes first.
+    // An intent of low priority that has waited longer than ten points of priority are worth (100 s) goes first.
     world.now = Duration::from_secs(101);
     world.accept(admission(4, "late", 10));
     world.end(Verdict::Success);
@@ -271,7 +271,7 @@ fn nothing_is_taken_or_started_when_told_not_to() {
 }
 
 proptest! {
-    /// Random arrivals, endings and times: per target in order and one at a time, each recorded exactly once.
+    /// Random arrivals, endings and times: each target in order and one at a time, each intent recorded exactly once.
     #[test]
     fn promises_hold_for_random_histories(
         workers in 1usize..5,

@@ -1,4 +1,4 @@
-//! Why an intent is not done yet: one named reason for each, from the same books that decide. Asking changes nothing.
+//! Why an intent is not finished: one named reason for each, from the state that decides. Queries do not change it.
 
 use super::{Arm, Desk, Place, Rank, Stage};
 use crate::inquiry::Reason;
@@ -10,46 +10,46 @@ use crate::units::format_duration;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What an intent waits for, or is doing.
+/// The reason for which an intent waits, or its current activity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Why {
     /// In the handoff directory, not quiet for the debounce time yet.
     Settling {
-        /// How long it still has to be quiet.
+        /// The remaining quiet time.
         left: Duration,
     },
-    /// In the handoff directory, and nothing is taken at the moment.
+    /// In the handoff directory, and no file is taken at the moment.
     NotTaking {
         /// Why the daemon is not ready.
         reason: NotReady,
     },
-    /// In the handoff directory, while as many as fit are being taken or wait already.
+    /// In the handoff directory, while the window of takes or waiting intents is full.
     Window,
     /// In the handoff directory, being taken.
     Taking,
-    /// Its claim is on the way to the disk.
+    /// Its claim is being written.
     Claiming,
     /// An operator holds its target.
     Held,
-    /// An earlier intent of its target is not done.
+    /// An earlier intent of its target is unfinished.
     Behind {
-        /// That intent's number.
+        /// That intent's sequence number.
         seq: u64,
     },
-    /// It asked to be tried again.
+    /// It requested a retry.
     Pausing {
-        /// Which start comes next.
+        /// The number of the next start.
         attempt: u32,
-        /// In how long.
+        /// The remaining pause.
         left: Duration,
     },
-    /// Its start was put off through no fault of its own.
+    /// Its start was postponed through no fault of its own.
     Postponed {
-        /// Why.
+        /// The cause.
         cause: Postponed,
-        /// When it is tried again; none: as soon as the cause is gone.
+        /// The time until the next try; `None`: as soon as the cause ends.
         left: Option<Duration>,
-        /// The repository it is about.
+        /// The affected repository.
         repository: Option<Arc<str>>,
     },
     /// Another intent works on its repository.
@@ -57,38 +57,38 @@ pub enum Why {
         /// The repository.
         place: Arc<str>,
     },
-    /// Nothing is started any more: the daemon stops.
+    /// No run starts any more: the daemon stops.
     Stopping,
-    /// Nothing is started at the moment.
+    /// No run starts at the moment.
     NotStarting {
         /// Why the daemon is not ready.
         reason: NotReady,
     },
-    /// --rate lets no more start now.
+    /// --rate permits no further start now.
     Rate {
-        /// When the next one may.
+        /// The time until the next start.
         left: Duration,
     },
     /// All workers are busy.
     Workers {
-        /// So many other intents are to start before it.
+        /// The number of intents that will start before it.
         ahead: usize,
     },
-    /// It is to start at once: its start is being recorded.
+    /// It is next: its start is being recorded.
     Starting,
-    /// A worker has it in hand and starts it when its run has ended.
+    /// A worker holds it and starts it when its current run has ended.
     InHand,
     /// porch runs.
     Running {
-        /// Which start this is.
+        /// The number of the start.
         attempt: u32,
     },
-    /// Its outcome is on the way to the disk.
+    /// Its outcome is being written.
     Recording,
 }
 
 impl Why {
-    /// The name, the sentence and what can be done.
+    /// The reason's word, text and advice.
     pub fn reason(&self) -> Reason {
         let time = |left: &Duration| {
             format_duration(Duration::from_millis(u64::try_from(left.as_millis()).unwrap_or(0)))
@@ -159,7 +159,7 @@ impl Why {
     }
 }
 
-/// The name, the sentence and what can be done.
+/// Word, text and advice.
 type Words = (&'static str, String, &'static str);
 
 fn stopping() -> Words {
@@ -224,7 +224,7 @@ fn postponed(cause: Postponed, repository: Option<&str>, again: &str) -> Words {
 }
 
 impl Desk {
-    /// What a taken intent waits for; none when the desk does not know it.
+    /// Why a taken intent is not finished; `None` if the desk does not know it.
     pub fn why(&self, now: Duration, seq: u64) -> Option<Why> {
         let item = self.items.get(&seq)?;
         Some(match item.stage {
@@ -269,7 +269,7 @@ impl Desk {
         Why::Workers { ahead: self.places.ahead(rank) }
     }
 
-    /// What is in the way where its run writes.
+    /// The obstacle at the place of its run.
     fn why_place(&self, now: Duration, place: &Place) -> Option<Why> {
         let repository = match place {
             Place::Output => None,
@@ -281,18 +281,18 @@ impl Desk {
         repository.filter(|_| self.places.is_taken(place)).map(|place| Why::Repository { place })
     }
 
-    /// Repositories whose remote could not be reached the last time.
+    /// Repositories whose remote was unreachable at the last run.
     pub fn unreachable(&self) -> impl Iterator<Item = &str> {
         self.places.put_off_for(Postponed::RemoteUnreachable)
     }
 
-    /// What keeps waiting intents from starting though nothing is wrong with them; none when some may start, or none waits.
+    /// The cause that keeps all waiting intents from starting without their fault; `None` if some may start, or none waits.
     pub fn obstructed(&self) -> Option<Postponed> {
         let paused = self.pauses.iter().find_map(|(_, seq)| self.items.get(seq)?.postponed);
         self.places.obstructed().or(paused)
     }
 
-    /// What a name in the handoff directory waits for; none when it has not been seen.
+    /// Why a name in the handoff directory is not taken; `None` if it has not been seen.
     pub fn why_sighted(&self, now: Duration, name: &[u8]) -> Option<Why> {
         let due = self.settle.due(name)?;
         let left = due.saturating_sub(now);
@@ -307,19 +307,19 @@ impl Desk {
         })
     }
 
-    /// Taken and unfinished intents in the order in which they would start if nothing were in the way.
+    /// Taken and unfinished intents in the order of start without obstacles.
     pub fn in_order(&self) -> Vec<u64> {
         let mut ranks: Vec<Rank> = self.items.values().map(|item| item.rank).collect();
         ranks.sort_unstable();
         ranks.into_iter().map(|rank| rank.seq).collect()
     }
 
-    /// Names seen and not taken, with the time of their last change in nanoseconds since 1970.
+    /// Names seen and not taken, with their modification times in nanoseconds since 1970.
     pub fn sighted_names(&self) -> impl Iterator<Item = (&[u8], i64)> {
         self.settle.names()
     }
 
-    /// Intents that would be worked off if no operator held their target.
+    /// The number of intents that only an operator's hold keeps from being finished.
     pub(super) fn held_back(&self) -> usize {
         if !self.lanes.anything_held() {
             return 0;
@@ -412,7 +412,7 @@ mod tests {
             accept(&mut world, seq, target);
         }
         assert_eq!((word(&world, 1), world.running.clone().into()), ("held".to_owned(), vec![2]));
-        // Held while it is ready: it does not start after all; what runs goes on.
+        // Held while it is ready: it does not start after all; a current run continues.
         accept(&mut world, 4, "c");
         world.event(Event::Hold(key("c")));
         world.event(Event::Hold(key("b")));
@@ -437,7 +437,7 @@ mod tests {
         accept(&mut world, 1, "a");
         world.event(Event::ScanSlice { complete: true });
         assert_eq!((world.desk.is_idle(), world.desk.is_drained()), (false, true));
-        // One that runs, or pauses before a retry, is worked off even though its target is held now.
+        // An intent that runs, or pauses before a retry, is finished even though its target is held now.
         accept(&mut world, 2, "b");
         world.event(Event::Hold(key("b")));
         assert!(!world.desk.is_drained());
@@ -445,7 +445,7 @@ mod tests {
         assert!(world.desk.is_drained());
     }
 
-    /// Words of reasons that are no matter of the desk.
+    /// Words of reasons outside the desk.
     const OTHERS: [&str; 5] = ["left", "writer-open", "not-running", "other-name", "unseen"];
 
     fn all() -> Vec<Why> {
@@ -475,7 +475,7 @@ mod tests {
         all
     }
 
-    /// Words of the first column of the table with this head; several stand in one cell, separated by commas.
+    /// Words of the first column of the table with this head; a cell may list several, separated by commas.
     fn documented(page: &str, head: &str) -> Vec<String> {
         let text = match page {
             "FORMATS.md" => include_str!("../../../../docs/FORMATS.md"),

@@ -112,7 +112,7 @@ pub(super) fn judge(document: &Json, policy: Policy) -> Result<Intent, Refusal> 
     })
 }
 
-/// The producer's own limits against what it asks for; a schema cannot compare two fields.
+/// Checks the producer's own limits against the requested values; a schema cannot compare two fields.
 fn check_constraints(
     constraints: Option<&Json>,
     replicas: Option<u32>,

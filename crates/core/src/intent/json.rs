@@ -1,5 +1,6 @@
-//! A strict reader of JSON: everything RFC 8259 leaves open is decided here, always towards refusal. `serde_json` does
-//! the lexing; this visitor adds what it lets pass (duplicate keys, arrays for objects) and the bounds.
+//! A strict reader of JSON: every choice that RFC 8259 leaves open is made here, always towards refusal. `serde_json`
+//! does the lexing; this visitor adds the bounds and refuses what `serde_json` accepts (duplicate keys, arrays for
+//! objects).
 
 use super::{Refusal, text};
 use crate::code::Code;
@@ -15,7 +16,7 @@ pub enum Json {
     Null,
     /// `true` or `false`
     Bool(bool),
-    /// An integer token without fraction or exponent that fits.
+    /// An integer token without fraction or exponent that fits into `i128`.
     Int(i128),
     /// Any other number.
     Float(f64),
@@ -69,7 +70,7 @@ impl Json {
 /// Reads one JSON object that fills `bytes` completely.
 pub(super) fn parse(bytes: &[u8]) -> Result<Json, Refusal> {
     check_encoding(bytes)?;
-    // One mark, where Windows editors put it. Digest, archive and porch have the bytes as they are.
+    // A byte order mark, as Windows editors write it. Digest, archive and porch have the bytes unchanged.
     let bytes = bytes.strip_prefix(UTF8_MARK).unwrap_or(bytes);
     check_beginning(bytes)?;
     let context = Context::default();
@@ -93,7 +94,7 @@ fn whole(code: Code, found: &str, expected: &str) -> Result<(), Refusal> {
     Err(Refusal::new(code, "", found, expected))
 }
 
-/// What can be said before any JSON is read; the messages are clearer than a parser's.
+/// Checks that need no JSON parser; their messages are clearer than a parser's.
 fn check_encoding(bytes: &[u8]) -> Result<(), Refusal> {
     if bytes.is_empty() {
         return whole(Code::Empty, "an empty file", "a JSON object");
@@ -152,7 +153,7 @@ fn from_syntax(error: &serde_json::Error, after_end: bool) -> Refusal {
     Refusal::new(Code::Syntax, "", &format!("{what} at {place}"), "JSON as RFC 8259 defines it")
 }
 
-/// Shared by all visitors of one document: where we are, how much was seen, and the first refusal.
+/// Shared by all visitors of one document: current position, counts so far, and the first refusal.
 #[derive(Default)]
 struct Context {
     path: RefCell<Vec<String>>,

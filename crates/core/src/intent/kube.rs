@@ -13,7 +13,7 @@ const PORT_NAME: Shape = Shape::Form(Form::PortName);
 const REPLICAS: Shape = Shape::Replicas;
 const REASON: Shape = Shape::Text { min: 0, max: 512 };
 const LABEL_VALUE: Shape = Shape::Form(Form::LabelValue);
-/// As much as Kubernetes takes for all annotations of an object together.
+/// Kubernetes' limit on all annotations of an object together.
 const ANNOTATION: Shape = Shape::Text { min: 0, max: 262_144 };
 
 const METADATA: &[Field] = &[
@@ -38,12 +38,12 @@ const METADATA: &[Field] = &[
     added("selfLink"),
 ];
 
-/// What `kubectl get -o json` shows beside what its writer wrote.
+/// A field that the API server adds, as `kubectl get -o json` shows it.
 const fn added(name: &'static str) -> Field {
     optional(name, Shape::Ignored, "Added by Kubernetes; accepted, and nothing is read from it.")
 }
 
-/// Fields that every kind's spec may carry.
+/// Fields that every kind's spec may have.
 macro_rules! spec {
     ($($field:expr),* $(,)?) => { &[
         $($field,)*

@@ -17,21 +17,21 @@ use crate::limits::PRIORITY_DEFAULT;
 use crate::scrub;
 use serde::{Deserialize, Serialize};
 
-/// Why an intent is refused: which rule, where, what was found and what would be right.
+/// The refusal of an intent: the rule, the place, the value found and the expected one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// The stable code.
     pub code: Code,
     /// JSON pointer (RFC 6901) to the value; empty for the document or the file itself.
     pub field: String,
-    /// What was found, made safe for a terminal.
+    /// The value found, made safe for a terminal.
     pub found: String,
-    /// What would be right.
+    /// The expected value.
     pub expected: String,
 }
 
 impl Refusal {
-    /// A refusal; `found` is cut and escaped here, so callers can pass what they have.
+    /// Makes a refusal; `found` is cut and escaped here, so callers can pass unsafe text.
     pub fn new(code: Code, field: &str, found: &str, expected: &str) -> Self {
         let member = field.rsplit('/').next().unwrap_or_default();
         let found = if found.starts_with('\'') && scrub::announces_secret(member) {
@@ -53,12 +53,12 @@ impl std::fmt::Display for Refusal {
     }
 }
 
-/// What one-at-a-time order hangs on: intents of one key never run beside each other.
+/// The serialisation key: intents with equal keys never run concurrently.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TargetKey {
     /// Kubernetes namespace.
     pub namespace: String,
-    /// Name of what the intent is about.
+    /// Name of the intent's target.
     pub target: String,
 }
 
@@ -82,7 +82,7 @@ impl std::str::FromStr for TargetKey {
     }
 }
 
-/// What an intent asks for: its `intent_type`, or the kind of the Kubernetes form.
+/// The type of request: an `intent_type`, or the kind of the Kubernetes form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -106,34 +106,34 @@ pub enum Kind {
     ServiceIntent,
 }
 
-/// An accepted intent: the fields that decide how it is run. The bytes themselves go to porch unchanged.
+/// An accepted intent: the fields that decide how it runs. The bytes themselves go to porch unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intent {
-    /// What is asked for.
+    /// The type of request.
     pub kind: Kind,
     /// Namespace and target.
     pub key: TargetKey,
-    /// Wanted replicas, where given.
+    /// Requested replicas, if given.
     pub replicas: Option<u32>,
-    /// 0 (can wait) to 10 (first).
+    /// 0 (lowest) to 10 (highest).
     pub priority: u8,
-    /// The producer's identifier, where given.
+    /// The producer's identifier, if given.
     pub correlation_id: Option<String>,
-    /// Why, in the producer's words.
+    /// The reason, in the producer's words.
     pub reason: Option<String>,
-    /// Who, as the producer claims.
+    /// The producer's name, as it claims.
     pub source: Option<String>,
     /// A shorter time limit for porch than the daemon's, in seconds.
     pub timeout_secs: Option<u64>,
-    /// The package that is to hold the target (`constraints.kpt_package_name`), where given.
+    /// The package for the target (`constraints.kpt_package_name`), if given.
     pub package: Option<String>,
-    /// The repository of that package (`constraints.porch_repository`), where given.
+    /// The repository of that package (`constraints.porch_repository`), if given.
     pub repository: Option<String>,
     /// The number of replicas that the package has to have before (`constraints.expected_replicas`), where given.
     pub expected_replicas: Option<u32>,
 }
 
-/// What an operator may relax; the shipped schema describes the default.
+/// The rules that an operator may relax; the shipped schema describes the default.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Policy {
     /// Whether `replicas: 0` is accepted.
@@ -158,7 +158,7 @@ pub fn correlation_id(bytes: &[u8]) -> Option<String> {
     text::is_correlation_id(id).then(|| id.to_owned())
 }
 
-/// Priority as the intent gives it, else the default. The range was checked by the table.
+/// The intent's priority, or the default. The table has checked the range.
 fn priority_of(value: Option<&Json>) -> u8 {
     value.and_then(Json::as_u64).and_then(|n| u8::try_from(n).ok()).unwrap_or(PRIORITY_DEFAULT)
 }

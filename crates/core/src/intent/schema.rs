@@ -1,5 +1,5 @@
-//! The declarations of `flat` and `kube` as JSON Schema (draft 2020-12). Printed by `conductor-loop schema`;
-//! the committed copy is generated from here and a test keeps it fresh.
+//! Renders the declarations of `flat` and `kube` as JSON Schema (draft 2020-12). Printed by `conductor-loop schema`; the
+//! committed copy is generated, and a test fails when it is stale.
 
 use super::shape::{Field, Form, Shape};
 use super::{flat, kube, text};
@@ -66,12 +66,12 @@ fn object(fields: &[Field]) -> Value {
     json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
 }
 
-/// What may also be absent.
+/// The schema of an optional value: `null` counts as absent.
 fn or_null(schema: &Value) -> Value {
     json!({"anyOf": [schema, {"type": "null"}]})
 }
 
-/// Scaling needs a number, in both forms; `null` is none.
+/// Requires a number of replicas for scaling, in both forms; `null` does not count.
 fn needs_replicas() -> Value {
     json!({"type": "object", "required": ["replicas"], "properties": {"replicas": {"type": "integer"}}})
 }
@@ -91,7 +91,7 @@ fn render(shape: &Shape) -> Value {
         }
         Shape::OneOf(words) => json!({"enum": words}),
         Shape::Int { min, max } => json!({"type": "integer", "minimum": min, "maximum": max}),
-        // 0 is the operator's to allow; the schema states the default policy.
+        // 0 needs the operator's permission; the schema states the default policy.
         Shape::Replicas => json!({"type": "integer", "minimum": 1, "maximum": 100}),
         Shape::Any | Shape::Ignored => json!({"$ref": "#/$defs/free"}),
         Shape::Free => json!({"type": "object", "$ref": "#/$defs/free"}),
@@ -110,7 +110,7 @@ fn render(shape: &Shape) -> Value {
 const LABEL: &str = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?";
 const QUALIFIED: &str = "[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?";
 
-/// The days that exist: months of 31 days, of 30, February, and its 29th in leap years.
+/// The valid days: months of 31 days, of 30, February, and its 29th in leap years.
 const DATE: &str = "[0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))|([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29";
 
 fn pattern(form: Form) -> String {

@@ -7,16 +7,16 @@ use crate::code::Code;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-/// What a value must look like.
+/// The required form of a value.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Shape {
-    /// Text of `min..=max` characters, with line breaks where the writer wants them.
+    /// Text of `min..=max` characters; line breaks are allowed.
     Text { min: usize, max: usize },
-    /// A name or a quantity of `min..=max` characters: one line, nothing in it that is not seen.
+    /// A name or a quantity of `min..=max` characters: one line, no invisible characters.
     Line { min: usize, max: usize },
     /// Any JSON number.
     Number,
-    /// A number of the one shape or text of the other.
+    /// A number of the first shape or text of the second.
     NumberOrText { number: &'static Shape, text: &'static Shape },
     /// Text of a named form.
     Form(Form),
@@ -30,7 +30,7 @@ pub(super) enum Shape {
     Any,
     /// An object of any content.
     Free,
-    /// What Kubernetes adds to an object: any JSON value, which nothing is read from.
+    /// A field that Kubernetes adds to an object: any JSON value, never read.
     Ignored,
     /// An object with exactly these fields.
     Object(&'static [Field]),
@@ -49,7 +49,7 @@ pub(super) struct Field {
     pub(super) about: &'static str,
 }
 
-/// A field that may be absent; `null` says the same.
+/// A field that may be absent; `null` counts as absent.
 pub(super) const fn optional(name: &'static str, shape: Shape, about: &'static str) -> Field {
     Field { name, shape, required: false, about }
 }
@@ -107,7 +107,7 @@ impl Form {
     }
 }
 
-/// Checks `value` against `shape`; `pointer` is where it stands.
+/// Checks `value` against `shape`; `pointer` is the value's position.
 pub(super) fn check(shape: &Shape, value: &Json, pointer: &str, policy: Policy) -> Result<(), Refusal> {
     match shape {
         Shape::Replicas => integer(value, i64::from(!policy.allow_scale_to_zero), 100, pointer),
@@ -230,7 +230,7 @@ fn object(fields: &[Field], value: &Json, pointer: &str, policy: Policy) -> Resu
     for (name, member) in present {
         let at = join(pointer, name);
         if let Some(field) = fields.iter().find(|field| field.name == name) {
-            // Python and Go producers write what they do not know as null.
+            // Python and Go producers write unknown values as null.
             if field.required || *member != Json::Null {
                 check(&field.shape, member, &at, policy)?;
             }
@@ -259,8 +259,8 @@ pub(super) fn missing(pointer: &str, name: &str) -> Refusal {
     Refusal::new(Code::MissingField, &join(pointer, name), "nothing", &expected)
 }
 
-/// Free content is passed on to porch, whose parser may fold case (Go's does): keys that differ only by case
-/// would mean one thing to us and another to it (threat A15).
+/// Free content is passed on to porch, whose parser may fold case (Go's does): keys that differ only by case would have
+/// one meaning here and another there (threat A15).
 fn check_free(value: &Json, pointer: &str) -> Result<(), Refusal> {
     match value {
         Json::Map(members) => {

@@ -1,12 +1,12 @@
-//! Which characters and identifiers are accepted, and which characters are never shown as they are. Ranges are spelled
-//! out instead of taken from a Unicode table, so that code and JSON Schema say the same whatever version a library carries.
+//! Accepted characters and identifiers, and the characters that are only shown escaped. Ranges are spelled out instead of
+//! taken from a Unicode table, so that code and JSON Schema agree whatever version a library carries.
 
 use std::fmt::Write;
 
-/// Code points that no string of an intent may hold: controls but tab and line breaks, line and paragraph separators,
-/// bidirectional embeddings, overrides and isolates (they reorder what a reader sees), private use, noncharacters, a byte
-/// order mark inside text. What scripts and emoji are written with (joiners, directional marks, soft hyphens, tags and
-/// variation selectors) is text. Source: Unicode general categories, threat A19.
+/// Code points that no string of an intent may contain: controls but tab and line breaks, line and paragraph separators,
+/// bidirectional embeddings, overrides and isolates (they reorder the displayed text), private use, noncharacters, a byte
+/// order mark inside text. Characters that scripts and emoji need (joiners, directional marks, soft hyphens, tags and
+/// variation selectors) are accepted. Source: Unicode general categories, threat A19.
 const REFUSED: &[(u32, u32)] = &[
     (0x00, 0x08),
     (0x0B, 0x0C),
@@ -27,8 +27,8 @@ const REFUSED: &[(u32, u32)] = &[
     (0xE01F0, 0x10_FFFF),
 ];
 
-/// Code points of accepted text that are shown as escapes: they break a line or cannot be seen. The joiners U+200C and
-/// U+200D are not among them: without them Persian, Hindi and emoji are other text.
+/// Code points of accepted text that are shown as escapes, because they break a line or are invisible. The joiners U+200C
+/// and U+200D are not among them: without them Persian, Hindi and emoji become other text.
 const UNSEEN: &[(u32, u32)] = &[
     (0x09, 0x0A),
     (0x0D, 0x0D),
@@ -44,17 +44,17 @@ const UNSEEN: &[(u32, u32)] = &[
     (0xE0020, 0xE007F),
 ];
 
-/// The first character of `text` that no string may hold.
+/// The first character of `text` that no string may contain.
 pub(super) fn suspicious(text: &str) -> Option<char> {
     find(text, |c| is_in(REFUSED, c))
 }
 
-/// The first character of `text` that does not belong into a name or a quantity: what is refused, and what is not seen.
+/// The first character of `text` that a name or a quantity may not contain: a refused or an invisible one.
 pub(super) fn not_in_a_line(text: &str) -> Option<char> {
     find(text, |c| !is_shown(c))
 }
 
-/// Whether a character is shown as it is. Everything else is shown as an escape, wherever it comes from.
+/// Whether a character is shown unchanged. Every other one is shown as an escape, wherever it comes from.
 pub fn is_shown(c: char) -> bool {
     (' '..='~').contains(&c) || !(is_in(REFUSED, c) || is_in(UNSEEN, c))
 }
@@ -104,13 +104,13 @@ pub fn is_subdomain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label)
 }
 
-/// 1 to 64 of `A-Z a-z 0-9 . _ : / -`. It stands in environments, logs and statuses, never in a path.
+/// 1 to 64 of `A-Z a-z 0-9 . _ : / -`. Used in environments, logs and statuses, never in a path.
 pub fn is_correlation_id(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b':' | b'/'))
 }
 
-/// The name of a port as Kubernetes has it (RFC 6335): up to 15 of `a-z 0-9 -`, with a letter, alphanumeric at both ends,
+/// A port name by the rules of Kubernetes (RFC 6335): up to 15 of `a-z 0-9 -`, with a letter, alphanumeric at both ends,
 /// no two hyphens together.
 pub(super) fn is_port_name(text: &str) -> bool {
     text.len() <= 15 && is_label(text) && text.bytes().any(|b| b.is_ascii_lowercase()) && !text.contains("--")
@@ -174,8 +174,8 @@ pub(super) fn timeout_secs(text: &str) -> Option<u64> {
     }
 }
 
-/// RFC 3339: `2024-08-15T10:30:00Z`, optional fraction, offset or Z, of a day that exists. Without offset and Z, as Python's
-/// `isoformat` writes it, it is UTC.
+/// RFC 3339: `2024-08-15T10:30:00Z`, optional fraction, offset or Z, of a valid day. Without offset and Z, as Python's
+/// `isoformat` writes it, the time is UTC.
 pub(super) fn is_date_time(text: &str) -> bool {
     let b = text.as_bytes();
     let read = |from: usize, len: usize| {
@@ -212,7 +212,7 @@ pub(super) fn is_date_time(text: &str) -> bool {
     date && time && (zulu || offset || b.len() == at)
 }
 
-/// The days of a month; none of a month that does not exist.
+/// The number of days in a month; 0 for an invalid month.
 fn days_in(year: u32, month: u32) -> u32 {
     match month {
         1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,

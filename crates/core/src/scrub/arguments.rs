@@ -1,4 +1,4 @@
-//! Secrets on command lines: `--password hunter2`, `-u bob:hunter2`, and the short options of programs that are known for them.
+//! Secrets on command lines: `--password hunter2`, `-u bob:hunter2`, and short options of known programs.
 
 use super::keys::{Key, is_plain};
 use super::scanner::{MASK, Scanner};
@@ -64,10 +64,10 @@ const PROGRAMS: &[Program] = &[
 ];
 
 impl Scanner<'_> {
-    /// Notes a program whose options are known.
+    /// Notes a program with known options.
     pub(super) fn note_program(&mut self, word: &str) {
         let known = PROGRAMS.iter().find(|program| program.names.contains(&word));
-        // `-uroot -psecret`, with the program out of sight.
+        // `-uroot -psecret`, even if the program's name is not on the line.
         let user = word.strip_prefix("-u").is_some_and(|user| !user.is_empty() && !user.starts_with('-'));
         if known.is_some() {
             self.line.program = known;
@@ -76,7 +76,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Hides the password of an option, if this word is one.
+    /// Hides the password of an option, if this word is such an option.
     pub(super) fn argument(&mut self, start: usize, end: usize) -> bool {
         let word = self.slice(start, end);
         if !word.starts_with('-') {
@@ -88,7 +88,7 @@ impl Scanner<'_> {
         if let Some(program) = self.line.program
             && let Some(rest) = word.strip_prefix(program.option)
         {
-            // `-p"a b"`, but not the end of an option in quotes of its own.
+            // `-p"a b"`, but not the end of an option within quotes.
             let before = self.byte(start.saturating_sub(1));
             let quoted = self.quote_at(end).is_some_and(|quote| quote.mark != before);
             let joined = !rest.is_empty() || quoted;
@@ -109,7 +109,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Where the next argument begins: behind a blank, or as the next item of a list.
+    /// The start of the next argument: after a blank, or as the next item of a list.
     pub(super) fn next_argument(&mut self, end: usize) -> Option<usize> {
         let (at, _, closed) = self.pass_marks(end);
         let at = if closed && self.byte(at) == b',' { self.pass_blanks(at + 1) } else { at };
@@ -136,7 +136,7 @@ impl Scanner<'_> {
         true
     }
 
-    /// `bob:hunter2`; two numbers are a user and a group.
+    /// Hides the password in `bob:hunter2`; two numbers are a user and a group.
     pub(super) fn user_and_password(&mut self, at: usize) -> bool {
         let quote = self.quote_at(at);
         let begin = at + quote.map_or(0, |quote| quote.depth + 1);

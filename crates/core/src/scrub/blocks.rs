@@ -7,7 +7,7 @@ const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 
 impl Scanner<'_> {
-    /// A private key, whole, without its end, or without its beginning (the rest of a stream that was cut).
+    /// Hides a private key: whole, without its end, or without its beginning (the rest of a stream that was cut).
     pub(super) fn key_block(&mut self) {
         let (at, rest) = (self.at, self.rest(self.at));
         let limit = self.end_of_line(at).min(at + 80);
@@ -40,7 +40,7 @@ impl Scanner<'_> {
         self.hide(from, end);
     }
 
-    /// The beginning of what stands before an end within its line.
+    /// The start of the base64 text before an end mark within its line.
     fn base64_before(&mut self, at: usize) -> usize {
         let before = self.bytes.get(self.line.start..at).unwrap_or_default();
         let is_part = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'\\');
@@ -49,7 +49,7 @@ impl Scanner<'_> {
         at - length
     }
 
-    /// Notes at the end of a line whether it may belong to a key block whose beginning was cut off.
+    /// At the end of a line, notes whether it may belong to a key block whose beginning was cut off.
     pub(super) fn note_base64(&mut self, end: usize) {
         let line = self.slice(self.line.start, end);
         let line = line.strip_suffix("\\r").unwrap_or(line);
@@ -65,19 +65,19 @@ impl Scanner<'_> {
         }
     }
 
-    /// Blanks before the first character of a line; of a list's item, before its content.
+    /// The number of blanks before the first character of a line; in a list's item, before its content.
     fn indent(&mut self, start: usize) -> usize {
         let content = self.find(start, |b| b != b' ');
         content - start
     }
 
-    /// `password: |` and the lines behind it that are indented more. False if it is no block after all.
+    /// Hides `password: |` and the following lines with deeper indentation. Returns false if it is no block.
     pub(super) fn block_scalar(&mut self, name: usize, at: usize) -> bool {
         let end = self.find(at + 1, |b| !matches!(b, b'+' | b'-' | b'0'..=b'9'));
         let after = self.pass_blanks(end);
         let rest = self.rest(end);
         if rest.trim_start_matches('\\').starts_with('n') && rest.starts_with('\\') {
-            // A block within a string: to the end of that string.
+            // A block within a string ends with that string.
             let to = match self.line.open {
                 Some(Quote { mark, .. }) => self.find(end, |b| b == mark || b == b'\n'),
                 None => self.end_of_line(end),
@@ -107,14 +107,14 @@ impl Scanner<'_> {
         true
     }
 
-    /// The column of a name, without the quote before it.
+    /// The column of a name, without its opening quote.
     fn column(&mut self, name: usize) -> usize {
         let before = self.slice(self.line.start, name);
         self.work += 1;
         before.len() - before.trim_start_matches([' ', '-']).len()
     }
 
-    /// A name that ends its line: its value is the next line, or the items there.
+    /// Handles a name that ends its line: its value is the next line, or the items there.
     pub(super) fn next_lines(&mut self, key: Key, name: usize, end: usize) {
         let own = self.column(name);
         let mut start = end + 1;
@@ -150,7 +150,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// `["a", "b"]`, on one line or on several. Objects in a list are looked into instead.
+    /// Hides `["a", "b"]`, on one line or on several. Objects in a list are scanned instead.
     pub(super) fn list(&mut self, key: Key, at: usize) {
         let line_end = self.end_of_line(at);
         let inner = self.pass_blanks(at + 1);
@@ -173,7 +173,7 @@ impl Scanner<'_> {
         self.hide(at, to.unwrap_or(line_end));
     }
 
-    /// Behind the bracket of the next line that begins with one. Remembered, so that nothing is searched twice.
+    /// The end of the next line that begins with a closing bracket. Cached, so that no part is searched twice.
     fn list_end(&mut self, from: usize) -> Option<usize> {
         if let Some((since, found)) = self.list_end
             && since <= from

@@ -1,28 +1,28 @@
-//! Which names announce a secret. A name is taken apart into its words (`dbPassword`, `DB_PASSWORD`, `db-password` and
-//! `db.password` are the same two), and a word or a pair of words decides.
+//! Names that announce a secret. A name is split into its words (`dbPassword`, `DB_PASSWORD`, `db-password` and
+//! `db.password` have the same two), and a word or a pair of words decides.
 
-/// What a name says about the value behind it.
+/// The meaning of a name for the value after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Key {
     /// The value is a secret.
     Secret,
-    /// A secret that is written to the end of the line: a header, a passphrase.
+    /// The secret extends to the end of the line: a header, a passphrase.
     Line,
     /// A key that may also be the path of a file.
     Material,
-    /// Several of them, or their number.
+    /// Several secrets, or their number.
     Plural,
-    /// `pass`: a password, or a count of what has passed.
+    /// `pass`: a password, or a count of passed tests.
     Pass,
     /// `pwd`: a password, or the working directory.
     Directory,
     /// A secret if it looks like one: `session`, `auth`.
     Weak,
-    /// Its value may be the name of what stands in the next `value`.
+    /// The value may name the content of the next `value`.
     Naming,
-    /// The value of what was named before.
+    /// The value of a previously named key.
     Value,
-    /// Nothing.
+    /// The name announces no secret.
     None,
 }
 
@@ -104,7 +104,7 @@ const SUFFIXES: &[&str] = &[
     "パスワード",
     "비밀번호",
 ];
-/// What makes the word `key` behind it a secret.
+/// Words that make a following `key` a secret.
 const KEY_OWNERS: &[&str] = &[
     "api",
     "access",
@@ -134,7 +134,7 @@ const KEY_OWNERS: &[&str] = &[
     "unseal",
     "subscription",
 ];
-/// Words behind a secret's name that make it the name of something about it: `secretName`, `token_type`, `passwordPolicy`.
+/// Words after a secret's name that turn it into metadata: `secretName`, `token_type`, `passwordPolicy`.
 const ABOUT: &[&str] = &[
     "name",
     "names",
@@ -250,20 +250,20 @@ const ABOUT: &[&str] = &[
     "index",
     "label",
 ];
-/// Words before `secrets` or `token` that make it something else: `imagePullSecrets`, `nextPageToken`.
+/// Words before `secrets` or `token` that make it harmless: `imagePullSecrets`, `nextPageToken`.
 const HARMLESS_OWNERS: &[&str] = &["pull", "page", "cancellation", "non", "unexpected", "lexer"];
-/// Words before `pass` that make it a round.
+/// Words before `pass` that make it a round of work.
 const ROUNDS: &[&str] = &[
     "first", "second", "third", "last", "next", "single", "one", "two", "multi", "by", "low", "high", "band",
     "render", "shadow", "final", "test", "tests", "opt", "each", "every",
 ];
 
-/// Whether the word before makes a `pass` a round.
+/// Whether the word before a `pass` makes it a round of work.
 pub(super) fn is_round(before: &str) -> bool {
     ROUNDS.contains(&before)
 }
 
-/// What a name announces.
+/// Classifies a name.
 pub(super) fn classify(name: &str) -> Key {
     let words = words(name);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -317,7 +317,7 @@ fn is_secret(word: &str) -> bool {
     SECRET.contains(&word) || SUFFIXES.iter().any(|suffix| word.ends_with(suffix))
 }
 
-/// The words of a name in lower case; digits separate and are left out.
+/// The words of a name in lower case; digits are separators.
 fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut before = '_';
@@ -337,7 +337,7 @@ fn words(name: &str) -> Vec<String> {
     words
 }
 
-/// Words that are an answer about a secret, not the secret.
+/// Values that describe a secret but are none.
 const ANSWERS: &[&str] = &[
     "true",
     "false",
@@ -394,14 +394,14 @@ const ANSWERS: &[&str] = &[
     "forbidden",
     "ready",
 ];
-/// Words that begin a sentence behind a colon.
+/// Words that begin a sentence after a colon.
 const PROSE: &[&str] = &[
     "not", "is", "was", "has", "had", "must", "cannot", "should", "too", "for", "in", "of", "to", "are",
     "does", "will", "may", "with", "it", "this", "no", "you", "we", "if", "unable", "could", "would",
     "please", "see", "use", "failed", "invalid", "missing", "expected", "got",
 ];
 
-/// Whether a value, whole and without quotes, is certainly no secret of its key.
+/// Whether a value, whole and without quotes, is certainly no secret for its key.
 pub(super) fn is_plain(key: Key, value: &str) -> bool {
     let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit() || b == b'_');
     let lower = value.trim_end_matches(['.', '!']).to_ascii_lowercase();
@@ -417,12 +417,12 @@ pub(super) fn is_plain(key: Key, value: &str) -> bool {
     }
 }
 
-/// Whether an unquoted value with more words behind it begins a sentence.
+/// Whether an unquoted value followed by more words begins a sentence.
 pub(super) fn begins_a_sentence(word: &str) -> bool {
     PROSE.contains(&word.to_ascii_lowercase().as_str())
 }
 
-/// Stars or dots in place of a secret.
+/// Whether a value is only stars or dots in place of a secret.
 fn is_blotted(value: &str) -> bool {
     value.len() >= 3 && value.bytes().all(|b| matches!(b, b'*' | b'.' | b'x'))
 }

@@ -1,5 +1,5 @@
-//! Text made safe: control characters become visible escapes, secrets become `[masked]`, length is bounded.
-//! Everything that came from a file or from porch passes here before it reaches a log, a status or an error log.
+//! Makes text safe: control characters become visible escapes, secrets become `[masked]`, length is bounded. All text
+//! from a file or from porch is scrubbed before it reaches a log, a status or an error log.
 
 mod arguments;
 mod blocks;
@@ -14,7 +14,7 @@ use crate::digest::hex;
 use crate::intent::text::is_shown;
 use std::fmt::Write;
 
-/// One line: escapes, at most `max` characters, `…` where it was cut.
+/// One line: escaped, at most `max` characters, with `…` at the cut.
 pub fn line(text: &str, max: usize) -> String {
     let mut out = String::with_capacity(text.len().min(max));
     for (count, c) in text.chars().enumerate() {
@@ -27,13 +27,13 @@ pub fn line(text: &str, max: usize) -> String {
     out
 }
 
-/// One line of what somebody else wrote, for people: secrets masked, then as [`line`].
+/// One line of foreign text, for display: secrets masked, then escaped and cut as by [`line`].
 pub fn shown(text: &str, max: usize) -> String {
     line(&mask(text), max)
 }
 
-/// Several lines of a program's output: newlines stay, everything else is escaped, broken UTF-8 is shown
-/// as `\xNN`, secrets are masked.
+/// Several lines of a program's output: newlines stay, other controls are escaped, invalid UTF-8 is shown as `\xNN`,
+/// secrets are masked.
 pub fn block(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
@@ -48,7 +48,7 @@ pub fn block(bytes: &[u8]) -> String {
     mask(&out)
 }
 
-/// At most `max` bytes, with a mark where something was cut off.
+/// At most `max` bytes, with a mark at the cut.
 pub fn cut(mut text: String, max: usize) -> String {
     const MARK: &str = "\n[cut]\n";
     if text.len() > max {
@@ -60,8 +60,8 @@ pub fn cut(mut text: String, max: usize) -> String {
     text
 }
 
-/// The end of a text whose beginning was cut off, from where it can be read: half a line may be half a secret, whose mark
-/// was in the other half.
+/// The end of a text that was cut, from its first whole line: half a line may be half a secret whose mark was in the
+/// other half.
 pub fn from_next_line(tail: &[u8]) -> &[u8] {
     const LINE_MAX: usize = 4 << 10;
     let near = tail.get(..LINE_MAX).unwrap_or(tail);
@@ -84,9 +84,9 @@ fn push_escaped(out: &mut String, c: char) {
     }
 }
 
-/// Replaces what looks like a secret: values of secret-like names in every notation, bearer tokens, credentials in URLs and on
-/// command lines, key blocks and well-known token forms. A help, not a promise: what nothing marks as a secret cannot be
-/// recognised. The time it takes grows with the text and nothing else.
+/// Masks likely secrets: values of secret-like names in every notation, bearer tokens, credentials in URLs and on command
+/// lines, key blocks and well-known token forms. A help, not a promise: an unmarked secret cannot be recognised. The time
+/// grows linearly with the text.
 pub fn mask(text: &str) -> String {
     scanner::counted(text).0
 }

@@ -1,42 +1,42 @@
-//! Replaces secrets by a mark. One walk over the text: a word that announces a secret ([`keys`]), with something like `=` or
-//! `:` behind it, hides the value there ([`value`](super::value)); arguments of known programs, blocks that span lines and tokens that are
-//! recognised by their shape have rules of their own. Each byte is looked at a bounded number of times.
+//! Replaces secrets by a mark, in one pass over the text: a word that announces a secret ([`keys`]), followed by `=`, `:`
+//! or the like, hides the value after it ([`value`](super::value)); arguments of known programs, blocks that span lines
+//! and tokens of known shape have rules of their own. Each byte is read a bounded number of times.
 
 use super::keys::{Key, begins_a_sentence, classify, is_plain};
 use super::shapes;
 
 pub(super) const MASK: &str = "[masked]";
-/// As far behind `name: DB_PASSWORD` a `value:` is still its value.
+/// The largest distance between `name: DB_PASSWORD` and its `value:`.
 const NAMED_MAX: usize = 160;
 /// Marks between a name and its `=`: quotes, brackets, blanks, colours.
 const CLOSERS_MAX: usize = 48;
 /// Blanks and colours before a value.
 const BLANKS_MAX: usize = 256;
 
-/// A quote that is open: the character, and how many backslashes stand before it.
+/// An open quote: its character, and the number of backslashes before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Quote {
     pub(super) mark: u8,
     pub(super) depth: usize,
 }
 
-/// What is known of the line that is being read.
+/// The state of the current line.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Line {
     pub(super) start: usize,
     pub(super) open: Option<Quote>,
-    /// A program that takes a password as an argument.
+    /// A program on the line that takes a password as an argument.
     pub(super) program: Option<&'static super::arguments::Program>,
-    /// The word before, and the one before that.
+    /// The previous word, and the one before it.
     pub(super) before: [(usize, usize); 2],
 }
 
-/// Where a value begins, and what was between its name and it.
+/// The start of a value, and the marks between its name and it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Separated {
     pub(super) value: usize,
     pub(super) kind: Separator,
-    /// What is open behind the marks that were passed.
+    /// The quote that is open after the marks.
     pub(super) open: Option<Quote>,
     /// A blank stands before the value.
     pub(super) spaced: bool,
@@ -46,7 +46,7 @@ pub(super) struct Separated {
 pub(super) enum Separator {
     Equals,
     Colon,
-    /// `%3D`: within an encoded URL.
+    /// `%3D`: within a percent-encoded URL.
     Encoded,
     /// `<password>`
     Element,
@@ -58,24 +58,24 @@ pub(super) struct Scanner<'t> {
     pub(super) at: usize,
     pub(super) line: Line,
     pub(super) out: String,
-    /// Everything before is in `out`, or hidden.
+    /// The text before this offset is in `out`, or hidden.
     pub(super) copied: usize,
-    /// The beginning of lines that may be the rest of a key block, and how long `out` was there.
+    /// The start of lines that may be the rest of a key block, and the length of `out` there.
     pub(super) base64: Option<(usize, usize)>,
-    /// The next line that begins with `]`, as found before: from where it was looked for, and where it is.
+    /// The cached search for the next line that begins with `]`: its start, and its result.
     pub(super) list_end: Option<(usize, Option<usize>)>,
     /// The next word may name a secret.
     naming: bool,
-    /// A `value` before here belongs to a name that announced a secret.
+    /// A `value` before this offset belongs to a name that announced a secret.
     named_until: usize,
-    /// Bytes looked at.
+    /// Number of bytes read.
     pub(super) work: usize,
 }
 
-/// What a mark hid may have been what kept the next one from being seen: so often is the text looked at again at most.
+/// The largest number of passes: a masked text may have hidden another secret from the scan.
 const PASSES_MAX: usize = 4;
 
-/// The text with its secrets masked, and how many bytes were looked at.
+/// The text with its secrets masked, and the number of bytes read.
 pub(super) fn counted(text: &str) -> (String, usize) {
     let (mut masked, mut work) = once(text);
     for _ in 1..PASSES_MAX {
@@ -107,13 +107,13 @@ fn once(text: &str) -> (String, usize) {
     (scanner.out, scanner.work)
 }
 
-/// Letters, digits and what joins them; letters of other scripts are words as well.
+/// Letters, digits and joining characters; letters of other scripts count too.
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.') || byte >= 0x80
 }
 
 impl<'t> Scanner<'t> {
-    /// The byte at a place; a line break behind the end.
+    /// The byte at an offset; a line break after the end.
     pub(super) fn byte(&self, at: usize) -> u8 {
         self.bytes.get(at).copied().unwrap_or(b'\n')
     }
@@ -126,7 +126,7 @@ impl<'t> Scanner<'t> {
         self.text.get(from..).unwrap_or_default()
     }
 
-    /// The first place at or behind `from` whose byte is wanted, at most the end.
+    /// The first offset from `from` on whose byte is wanted, or the end.
     pub(super) fn find(&mut self, from: usize, wanted: impl Fn(u8) -> bool) -> usize {
         let found = self.bytes.get(from..).and_then(|rest| rest.iter().position(|byte| wanted(*byte)));
         let found = found.map_or(self.bytes.len(), |found| from + found);
@@ -138,7 +138,7 @@ impl<'t> Scanner<'t> {
         self.find(from, |byte| byte == b'\n')
     }
 
-    /// Hides `from..to`; what is hidden already stays so.
+    /// Hides `from..to`; hidden text stays hidden.
     pub(super) fn hide(&mut self, from: usize, to: usize) {
         let from = from.max(self.copied);
         self.at = self.at.max(to);
@@ -175,7 +175,7 @@ impl<'t> Scanner<'t> {
         self.at = self.at.max(start);
     }
 
-    /// Opens or closes a quote. An apostrophe inside a word is none.
+    /// Opens or closes a quote. An apostrophe inside a word does not count.
     fn quote(&mut self, mark: u8) {
         let quote = Quote { mark, depth: self.backslashes_before(self.at) };
         let inside_word = mark == b'\'' && self.at > 0 && self.byte(self.at - 1).is_ascii_alphanumeric();
@@ -200,7 +200,7 @@ impl<'t> Scanner<'t> {
         if end - from >= 20 { self.hide(from, end) } else { self.at = end }
     }
 
-    /// The end of a word; the wide colon and the wide equals sign of East Asian texts end one as well.
+    /// The end of a word; the wide colon and the wide equals sign of East Asian texts also end one.
     fn word_end(&mut self, start: usize) -> usize {
         let mut end = start;
         loop {
@@ -260,20 +260,20 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// What a word announces. The letter of an escape (`\npassword`) is not part of it.
+    /// Classifies a word. The letter of an escape (`\npassword`) is not part of it.
     pub(super) fn key_of(&self, start: usize, end: usize) -> Key {
         let key = classify(self.slice(start, end));
         let escaped = start > 0 && self.byte(start - 1) == b'\\' && b"nrtbf".contains(&self.byte(start));
         if key == Key::None && escaped { classify(self.slice(start + 1, end)) } else { key }
     }
 
-    /// A password in a URL, or a token in its place.
+    /// Hides a password in a URL, or a token in its place.
     fn url(&mut self, start: usize, end: usize) {
         let from = end + "://".len();
         let mut stop = from;
         loop {
             stop = self.find(stop, |b| b.is_ascii_whitespace() || b":\"'`<>\\".contains(&b));
-            // Where another URL begins, this one has ended.
+            // The start of another URL ends this one.
             if self.byte(stop) != b':' || self.rest(stop).starts_with("://") {
                 break;
             }
@@ -290,7 +290,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// What stands between a name and its value, if it is a separator.
+    /// The separator between a name and its value, if there is one.
     pub(super) fn separated(&mut self, start: usize, end: usize) -> Option<Separated> {
         let (at, open, _) = self.pass_marks(end);
         let rest = self.rest(at);
@@ -312,7 +312,7 @@ impl<'t> Scanner<'t> {
         Some(Separated { value, kind, open, spaced: value > at + length })
     }
 
-    /// Passes quotes, brackets, blanks and colours behind a name; says which quote is open then, and whether one closed.
+    /// Skips quotes, brackets, blanks and colours after a name; returns the quote that is then open, and whether one closed.
     pub(super) fn pass_marks(&mut self, from: usize) -> (usize, Option<Quote>, bool) {
         let (mut at, mut open, mut closed) = (from, self.line.open, false);
         while at < from + CLOSERS_MAX {
@@ -359,7 +359,7 @@ impl<'t> Scanner<'t> {
         at
     }
 
-    /// Secrets that are told in words, without a separator.
+    /// Hides secrets stated in words, without a separator.
     fn sentence(&mut self, start: usize, end: usize, before: [(usize, usize); 2]) -> bool {
         let word = self.slice(start, end);
         let next = self.pass_blanks(end);
@@ -397,7 +397,7 @@ impl<'t> Scanner<'t> {
         false
     }
 
-    /// `password 'hunter2'`
+    /// Hides the quoted text in `password 'hunter2'`.
     fn quoted_next(&mut self, at: usize) -> bool {
         let quote = self.quote_at(at).filter(|quote| self.line.open != Some(*quote));
         if let Some(quote) = quote {
@@ -447,7 +447,7 @@ impl<'t> Scanner<'t> {
     }
 }
 
-/// The length of a colour's escape sequence, raw or as it is shown.
+/// The length of a colour's escape sequence, raw or escaped.
 fn colour(rest: &str) -> Option<usize> {
     let start =
         ["\u{1b}[", "\\u{1b}[", "\\x1b[", "\\u001b["].iter().find(|start| rest.starts_with(**start))?;

@@ -1,6 +1,6 @@
-//! Secrets that are recognised by what they look like, without any mark before them.
+//! Secrets recognised by their shape, without any mark before them.
 
-/// Beginnings of tokens: cloud keys, repositories, chat, payment, package registries, JSON web tokens.
+/// Prefixes of tokens: cloud keys, repositories, chat, payment, package registries, JSON web tokens.
 const PREFIXES: &[&str] = &[
     "AKIA",
     "ASIA",
@@ -41,15 +41,15 @@ const PREFIXES: &[&str] = &[
     "sq0csp-",
     "whsec_",
 ];
-/// Of these, those that are also the beginning of ordinary names: they need a digit further on.
+/// Token prefixes that also begin ordinary names: they need a digit further on.
 const ORDINARY: &[&str] = &["sk-", "SG.", "npm_", "pypi-", "eyJ", "AIza"];
-/// The shortest token with its beginning.
+/// The length of the shortest token, prefix included.
 const TOKEN_MIN: usize = 16;
-/// Beginnings of password hashes in the manner of crypt(3).
+/// Prefixes of password hashes in the format of crypt(3).
 const HASHES: &[&str] =
     &["$1$", "$5$", "$6$", "$2a$", "$2b$", "$2y$", "$y$", "$argon2", "$apr1$", "$scrypt$"];
 
-/// Where in a word a token begins.
+/// The offset of a token in a word.
 pub(super) fn token(word: &str) -> Option<usize> {
     if word.len() < TOKEN_MIN {
         return None;
@@ -62,7 +62,7 @@ pub(super) fn token(word: &str) -> Option<usize> {
     })
 }
 
-/// Whether a text begins with the hash of a password.
+/// Whether a text begins with a password hash.
 pub(super) fn is_hash(text: &str) -> bool {
     HASHES.iter().any(|hash| text.starts_with(hash))
 }
@@ -89,21 +89,20 @@ pub(super) fn is_basic(word: &str) -> bool {
     text.contains(&b':') && text.iter().all(|b| (0x20..0x7F).contains(b))
 }
 
-/// The part of a URL's authority that is a secret, as offsets into what stands behind `scheme://`. `rest` ends where the
-/// URL can have ended.
+/// The secret part of a URL's authority, as offsets into the text after `scheme://`. `rest` ends where the URL may have ended.
 pub(super) fn userinfo(scheme: &str, rest: &str) -> Option<(usize, usize)> {
     let strict = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let at = rest.get(..strict)?.rfind('@').or_else(|| behind_slash(rest, strict))?;
     match rest.get(..at)?.find(':') {
         Some(colon) => (colon + 1 < at).then_some((colon + 1, at)),
-        // A user alone: with ssh that is a name, with HTTP it is a token.
+        // A user alone: for ssh it is a name, for HTTP it is a token.
         None => (scheme.ends_with("http") || scheme.ends_with("https"))
             .then_some((0, at))
             .filter(|_| at >= TOKEN_MIN),
     }
 }
 
-/// The `@` behind a password with a slash in it; `host:8080/path@version` has none.
+/// The `@` after a password that contains a slash; `host:8080/path@version` has none.
 fn behind_slash(rest: &str, strict: usize) -> Option<usize> {
     let at = rest.rfind('@')?;
     let (_, password) = rest.get(..at)?.split_once(':')?;

@@ -1,4 +1,4 @@
-//! Examples; what holds for every text; and the bound on the work.
+//! Examples; properties that hold for every text; and the bound on the work.
 
 use super::*;
 use proptest::prelude::*;
@@ -74,7 +74,7 @@ fn escapes() {
     assert_eq!(line("👩\u{200d}💻 می\u{200c}خواهم \u{200f}", 99), "👩\u{200d}💻 می\u{200c}خواهم \\u{200f}");
 }
 
-/// What rules of masking begin and end with.
+/// Pieces with which masking rules begin and end.
 const PARTS: &[&str] = &[
     "password",
     "token",
@@ -167,7 +167,7 @@ fn masking_looks_at_each_byte_a_bounded_number_of_times() {
         "password:\n ",
         "tokens: [x, ",
     ];
-    // A mebibyte of three of them; of the others as much as shows a square.
+    // A mebibyte of three of the parts; of the others enough to reveal quadratic time.
     let large = ["token: [\n", "password=a,", "a://"].map(|part| (part, 1 << 20));
     for (part, size) in PARTS.iter().chain(&pairs).map(|part| (*part, 1 << 15)).chain(large) {
         let text = part.repeat(size / part.len());

@@ -1,10 +1,10 @@
-//! Where a value ends: at its quote, at a blank, at a delimiter that begins the next name, at the end of the line, or at the end
-//! of an indented block.
+//! The end of a value: its closing quote, a blank, a delimiter before the next name, the end of the line, or the end of
+//! an indented block.
 
 use super::keys::{Key, begins_a_sentence, is_plain, is_round};
 use super::scanner::{MASK, Quote, Scanner, Separated, Separator};
 
-/// Schemes of authentication that stand before the secret and are none.
+/// Authentication schemes that precede a secret and are not secret themselves.
 const SCHEMES: &[&str] = &[
     "bearer",
     "basic",
@@ -24,11 +24,11 @@ const SCHEMES: &[&str] = &[
     "jwt",
     "dpop",
 ];
-/// Names that a delimiter inside an unquoted value may begin.
+/// The longest name that a delimiter inside an unquoted value may introduce.
 const NEXT_NAME_MAX: usize = 48;
 
 impl Scanner<'_> {
-    /// Hides the value that a name announces.
+    /// Hides the value after a name.
     pub(super) fn value(&mut self, key: Key, name: usize, separated: Separated) {
         let Separated { value: mut at, kind, open, spaced } = separated;
         self.line.open = open;
@@ -102,7 +102,7 @@ impl Scanner<'_> {
         self.hide(if begin > at { begin } else { from }, end);
     }
 
-    /// A tag or an anchor of YAML stands before the value.
+    /// The offset after a YAML tag or anchor before the value.
     fn behind_tag(&mut self, at: usize) -> usize {
         if !matches!(self.byte(at), b'!' | b'&') {
             return at;
@@ -111,21 +111,21 @@ impl Scanner<'_> {
         if self.byte(end) == b' ' { self.pass_blanks(end) } else { at }
     }
 
-    /// Whether `pass:` speaks of a test or a round: `PASS: TestX`, `first pass: renaming`.
+    /// Whether `pass:` refers to a test or a round: `PASS: TestX`, `first pass: renaming`.
     fn is_round(&self, name: usize, value: &str, previous: &str) -> bool {
         let words = value.bytes().all(|b| b.is_ascii_lowercase() || b == b'\'');
         self.rest(name).starts_with("PASS:") || is_round(previous) || (words && !previous.is_empty())
     }
 
-    /// The quote that begins at a place, with its backslashes.
+    /// The quote that begins at an offset, with its backslashes.
     pub(super) fn quote_at(&self, at: usize) -> Option<Quote> {
         let depth = self.rest(at).bytes().take(64).take_while(|b| *b == b'\\').count();
         let mark = self.byte(at + depth);
         matches!(mark, b'"' | b'\'' | b'`').then_some(Quote { mark, depth })
     }
 
-    /// Behind the closing quote of what begins at `at`; the end of the line if nothing closes it. Where the shell would join
-    /// more to it, that belongs to it.
+    /// The offset after the closing quote of the text at `at`; the end of the line if it is not closed. Text that a shell
+    /// would join to it belongs to it.
     pub(super) fn quoted_end(&mut self, at: usize, quote: Quote) -> usize {
         let mut from = at + quote.depth + 1;
         loop {
@@ -151,7 +151,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// `Bearer` and its kin stay.
+    /// Skips `Bearer` and other schemes, which stay visible.
     fn behind_scheme(&mut self, at: usize) -> usize {
         let end = self.find(at, |b| !(b.is_ascii_alphanumeric() || b == b'-'));
         let scheme = self.slice(at, end).to_ascii_lowercase();
@@ -181,7 +181,7 @@ impl Scanner<'_> {
         self.value_end(value, kind == Separator::Encoded)
     }
 
-    /// The place before a closing quote and its backslashes.
+    /// The offset before a closing quote and its backslashes.
     pub(super) fn before_quote(&mut self, from: usize, end: usize, mark: u8) -> usize {
         if end <= from || self.byte(end - 1) != mark {
             return end;
@@ -223,12 +223,12 @@ impl Scanner<'_> {
         at.min(self.bytes.len())
     }
 
-    /// Whether what stands here can follow a value.
+    /// Whether the byte at the current offset can follow a value.
     fn is_edge(&self, at: usize) -> bool {
         at >= self.bytes.len() || b" \n\r\t,;)]}>:\"'`\\&|<.".contains(&self.byte(at))
     }
 
-    /// Whether a delimiter ends a value: the next name, or nothing, follows.
+    /// Whether a delimiter ends a value: a name follows it, or nothing.
     fn begins_next(&mut self, at: usize) -> bool {
         let next = self.byte(at + 1);
         if matches!(next, b' ' | b'\n' | b'\r' | b'\t' | b'"' | b'\'' | b'{' | b'[' | b'\\')

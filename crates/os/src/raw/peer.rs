@@ -1,11 +1,11 @@
-//! Who is at the other end of a local socket.
+//! The peer of a local socket.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
-/// The user id of whoever connected to this local socket, as the kernel noted it then (`SO_PEERCRED`). The process number beside
-/// it is 0 for a peer of another PID namespace, such as the host of a container, and is not looked at: safe libraries
-/// that have no number 0 fail there.
+/// The user id of the peer that connected to this local socket, as the kernel noted it then (`SO_PEERCRED`). The process
+/// id beside it is 0 for a peer of another PID namespace, such as the host of a container, and is ignored: safe libraries
+/// whose type has no 0 fail there.
 #[expect(unsafe_code, reason = "safe libraries refuse a peer of another PID namespace")]
 pub fn peer_uid(socket: impl AsFd) -> io::Result<u32> {
     // Three integers of four bytes.

@@ -1,5 +1,6 @@
-//! What a killed run left under our name for unfinished things. It is removed when it is ours: a draft, or what a draft
-//! has replaced. Anything else is somebody's, caught in the instant of an exchange; it is kept beside, never removed.
+//! Leftovers of a killed run under the name for unfinished files. A leftover of our own (a draft, or the content that a
+//! draft replaced) is removed. Any other content is another process's, displaced during an exchange; it is kept beside,
+//! never removed.
 
 use crate::plan::Change;
 use rustix::fs::{RenameFlags, renameat_with};
@@ -7,29 +8,29 @@ use rustix::io::Errno;
 use std::io;
 use std::os::fd::OwnedFd;
 
-/// Under this name, with a number, is kept what is somebody's. It begins with a dot, so that no tool reads it.
+/// The name, with a number, for kept content of another process. It begins with a dot, so that no tool reads it.
 const KEPT: &str = ".porch-kept";
-/// Most names that are tried.
+/// The number of names tried.
 const KEPT_MAX: u32 = 10_000;
 
-/// Whether a file with these bytes can be ours: what an edit of the one number makes of the file, or of what it was.
+/// Whether a file with these bytes can be ours: an edit of the one number in the current or the previous content.
 pub(super) fn is_ours(bytes: &[u8], change: &Change) -> bool {
     let after = &change.after.bytes;
     let before = change.before.as_deref().unwrap_or_default();
-    // Half a draft, or a whole one.
+    // A partial draft, or a whole one.
     if after.starts_with(bytes) || before == bytes {
         return true;
     }
-    // An edit with another number. Where the number stands is where `before` and `after` differ.
+    // An edit with another number. The number is at the place where `before` and `after` differ.
     let Some((start, end)) = number_in(after, before) else { return false };
     let (head, tail) = (after.get(..start).unwrap_or_default(), after.get(end..).unwrap_or_default());
     let Some(rest) = bytes.strip_prefix(head) else { return false };
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let rest = rest.get(digits..).unwrap_or_default();
-    tail.starts_with(rest) // Equal, or half a draft.
+    tail.starts_with(rest) // Equal, or a partial draft.
 }
 
-/// The number in that part of `after` that `before` does not have.
+/// The number in the part of `after` that differs from `before`.
 fn number_in(after: &[u8], before: &[u8]) -> Option<(usize, usize)> {
     let first = after.iter().zip(before).take_while(|(a, b)| a == b).count();
     let room = after.len().min(before.len()) - first;
@@ -42,7 +43,7 @@ fn number_in(after: &[u8], before: &[u8]) -> Option<(usize, usize)> {
     (start < end).then_some((start, end))
 }
 
-/// Gives what is not ours a name of its own, and says which.
+/// Gives foreign content a name of its own, and returns that name.
 pub(crate) fn keep_aside(dir: &OwnedFd, name: &str) -> io::Result<String> {
     for number in 1..=KEPT_MAX {
         let kept = format!("{KEPT}-{number}");

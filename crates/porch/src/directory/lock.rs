@@ -1,4 +1,4 @@
-//! One at a time in one directory, among threads and processes alike, with a bounded wait: flock(2) on the directory.
+//! Mutual exclusion on one directory, among threads and processes alike, with a bounded wait: flock(2) on the directory.
 
 use crate::PorchError;
 use rustix::fs::{FlockOperation, flock};
@@ -6,38 +6,38 @@ use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-/// A lock that another one holds is tried again after this, then half as much again each time: no call waits for one
-/// with a time limit.
+/// The first pause before a held lock is tried again; each pause is half as long again as the one before: no call waits
+/// for a lock with a time limit.
 const PAUSE_MIN: Duration = Duration::from_micros(200);
 const PAUSE_MAX: Duration = Duration::from_millis(20);
-/// How often a waiting thread looks whether it is still wanted.
+/// The interval at which a waiting thread checks for cancellation.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// How long an order may wait, and whether it still should.
+/// The time limits of an order, and its cancellation.
 pub struct Patience<'p> {
-    /// How long it waits for others to leave the place.
+    /// How long to wait for another process's lock.
     pub lock_wait: Duration,
-    /// When it must be over.
+    /// The deadline of the order.
     pub deadline: Instant,
-    /// True when nobody wants it any more.
+    /// Returns true when the order has been cancelled.
     pub cancelled: &'p dyn Fn() -> bool,
-    /// Hears what takes long, some times a second.
+    /// Receives the name of a slow step, several times a second.
     pub tell: &'p dyn Fn(&str),
 }
 
 impl Patience<'_> {
-    /// From now on, and nobody calls it off.
+    /// Limits that start now, without cancellation.
     pub fn new(lock_wait: Duration, limit: Duration) -> Self {
         Self { lock_wait, deadline: Instant::now() + limit, cancelled: &|| false, tell: &|_| {} }
     }
 
-    /// How long to wait before looking again; an error once nobody wants it any more.
+    /// The pause before the next check; an error once the order is cancelled or past its deadline.
     pub(crate) fn look(&self) -> Result<Duration, PorchError> {
         if (self.cancelled)() { Err(PorchError::Cancelled) } else { Ok(LOOK) }
     }
 }
 
-/// Waits until the directory is ours. The lock ends when the descriptor is closed. `shown` is its name for people.
+/// Waits for the lock on the directory, which ends when the descriptor is closed. `shown` is its name in messages.
 pub(crate) fn lock(dir: OwnedFd, shown: &str, patience: &Patience<'_>) -> Result<OwnedFd, PorchError> {
     let begin = Instant::now();
     let mut pause = PAUSE_MIN;
@@ -51,7 +51,7 @@ pub(crate) fn lock(dir: OwnedFd, shown: &str, patience: &Patience<'_>) -> Result
             return Err(PorchError::Busy { place: shown.to_owned(), waited: begin.elapsed() });
         }
         patience.look()?;
-        std::thread::sleep(pause); // Nothing announces the release of a lock, and waiting in flock(2) has no limit.
+        std::thread::sleep(pause); // The release of a lock is not announced, and waiting in flock(2) has no time limit.
         pause = (pause * 3 / 2).min(PAUSE_MAX);
     }
 }

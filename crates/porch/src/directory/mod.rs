@@ -1,4 +1,4 @@
-//! Packages in a directory. Everything is reached through directory descriptors, one step at a time: a symbolic link
+//! Packages in a directory. Every file is reached through directory descriptors, one step at a time: a symbolic link
 //! below the root is never followed and never replaced.
 
 mod leftover;
@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC);
 
-/// A directory that packages are in.
+/// A directory that contains packages.
 #[derive(Debug)]
 pub(crate) struct Directory {
     root: OwnedFd,
@@ -44,7 +44,7 @@ impl Directory {
         Ok(Self { root: open_root(path)?, path: path.to_owned() })
     }
 
-    /// The device of the root, if its file system keeps the order of bytes and renames.
+    /// The device of the root, if its file system keeps the order of data and renames.
     pub(crate) fn ordered_device(&self) -> Option<u64> {
         ordering::ordered_device(&self.root)
     }
@@ -53,7 +53,7 @@ impl Directory {
         if path.is_empty() { self.path.clone() } else { self.path.join(path) }
     }
 
-    /// A directory below the root; `None` when it is not there.
+    /// A directory below the root; `None` if it does not exist.
     fn enter(&self, path: &str) -> Result<Option<OwnedFd>, PorchError> {
         let steps = if path.is_empty() { "." } else { path };
         let guard = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
@@ -64,7 +64,7 @@ impl Directory {
                 let reason = "part of its path is no directory (symbolic links are not followed)";
                 Err(PorchError::unfit(self.name(path), reason))
             }
-            // Old kernels and some sandboxes do not have the call.
+            // Old kernels and some sandboxes lack the call.
             Err(Errno::NOSYS | Errno::PERM) => self.enter_by_steps(path),
             Err(errno) => Err(PorchError::io(self.full(path), errno)),
         }
@@ -102,7 +102,7 @@ impl Tree for Directory {
             Ok(found) => Ok(found
                 .filter(|(bytes, _)| bytes.len() <= BYTES_MAX)
                 .map(|(bytes, stat)| Content { bytes, executable: stat.st_mode & 0o100 != 0 })),
-            // A link is none of ours.
+            // A link is not one of our directories.
             Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::NOENT | Errno::LOOP)) => {
                 Ok(None)
             }
@@ -126,7 +126,7 @@ impl Tree for Directory {
     }
 }
 
-/// A directory the operator named.
+/// Opens a directory named by the operator.
 pub(crate) fn open_root(path: &Path) -> Result<OwnedFd, PorchError> {
     open(path, DIRECTORY, Mode::empty()).map_err(|errno| PorchError::io(path, errno))
 }
@@ -202,7 +202,7 @@ impl Walk<'_> {
     fn entry(&mut self, entry: Entry<'_>) -> Result<(), PorchError> {
         let Entry { dir, name, kind, below, depth } = entry;
         let path = join(below, name);
-        // What we left unfinished is not there; what else is hidden belongs to tools, and is copied but not searched.
+        // Our unfinished files count as absent; other hidden files belong to tools, and are copied but not searched.
         if name == UNFINISHED || name == ".git" {
             return Ok(());
         }
@@ -224,7 +224,7 @@ impl Walk<'_> {
                 self.file(dir, name, path)
             }
             FileType::RegularFile => Ok(()),
-            // A copy without them would not be the package; a search does not look behind them.
+            // A copy without them would not be the package; a search ignores them.
             _ if self.which == Which::All => {
                 self.refuse(&path, "is neither a file nor a directory; it is not copied")
             }
@@ -250,7 +250,7 @@ impl Walk<'_> {
     }
 }
 
-/// A regular file's bytes, one more than `limit` at most; `None` when it is something else.
+/// A regular file's bytes, at most `limit` and one more; `None` for any other entry.
 fn read_file(dir: impl AsFd, name: &str, limit: u64) -> std::io::Result<Option<(Vec<u8>, Stat)>> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = openat(dir, name, flags, Mode::empty())?;
@@ -266,7 +266,7 @@ fn read_open(file: &OwnedFd, stat: &Stat, limit: u64) -> std::io::Result<Vec<u8>
     let expected = u64::try_from(stat.st_size).unwrap_or(0).min(limit);
     let mut bytes = vec![0; usize::try_from(expected).unwrap_or(0) + 1];
     let mut length = 0;
-    // A regular file ends where a read fills less than it could; one more byte than expected shows that it grew.
+    // A regular file ends when a read returns less than requested; one byte more than expected reveals that it grew.
     loop {
         let room = bytes.get_mut(length..).unwrap_or_default();
         let (wanted, got) = (room.len(), rustix::io::retry_on_intr(|| rustix::io::read(file, &mut *room))?);

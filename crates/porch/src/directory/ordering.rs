@@ -1,13 +1,13 @@
-//! Whether a file system itself writes a file's bytes before the name that puts the file in the place of another.
-//! Where none is known to, the bytes are synced first: a power cut must not leave half a file where a whole one was.
+//! Whether a file system itself writes a file's bytes before a rename that replaces another file with it. If that is not
+//! known, the bytes are synced first: a power cut must not leave half a file in place of a whole one.
 
 use rustix::fs::{fstat, major, minor};
 use std::os::fd::AsFd;
 
-/// How what replaces a file gets to the disk.
+/// The durability of a replacement.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Durability {
-    /// Not back before everything is on the disk; otherwise whoever called syncs.
+    /// Whether to return only when everything is on the disk; otherwise the caller syncs.
     pub(crate) at_once: bool,
     /// The device on which a replacing rename does not overtake the bytes.
     pub(crate) ordered: Option<u64>,
@@ -20,9 +20,9 @@ pub(crate) fn ordered_device(dir: impl AsFd) -> Option<u64> {
     keeps_order(&mounts, &format!("{}:{}", major(device), minor(device))).then_some(device)
 }
 
-/// With `data=ordered`, its default, ext4 has the bytes of allocated blocks on the disk before the names that lead to them.
-/// A rename that replaces a file allocates by itself (`auto_da_alloc`, also a default); before an exchange, which does not,
-/// we begin to write. Nothing on a tmpfs outlives a power cut.
+/// With `data=ordered`, its default, ext4 writes the bytes of allocated blocks before the names that lead to them. A
+/// rename that replaces a file allocates by itself (`auto_da_alloc`, also a default); before an exchange, which does not,
+/// we start the writing. Nothing on a tmpfs survives a power cut.
 fn keeps_order(mounts: &str, device: &str) -> bool {
     mounts.lines().filter_map(|line| line.split_once(" - ")).any(|(mount, source)| {
         let mut source = source.split(' ');

@@ -1,5 +1,5 @@
-//! Whole packages: a new one is built beside its place and appears by rename; where several files of one change, its
-//! successor is built beside it and both are exchanged, and what came out is looked at before it goes.
+//! Whole packages: a new one is built beside its place and appears by rename; if several files of one change, its
+//! successor is built beside it and exchanged with it, and the displaced package is checked before it is removed.
 
 use super::leftover::is_ours;
 use super::write::{DIR_MODE, Writer, Written, remove_tree};
@@ -16,19 +16,19 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 
-/// Longest name of a file.
+/// The longest name of a file.
 const NAME_MAX: usize = 255;
 
-/// One thing in a package.
+/// One entry of a package.
 #[derive(Debug, Clone, Copy)]
 struct Item {
     mark: Mark,
     is_dir: bool,
-    /// How many names it has.
+    /// The number of its hard links.
     names: u64,
 }
 
-/// All things in a package by path.
+/// All entries of a package by path.
 type Inventory = BTreeMap<String, Item>;
 
 /// The two names of an exchange: where the new package was built, and where it is now.
@@ -38,8 +38,8 @@ struct Exchanged<'n> {
 }
 
 impl Writer<'_> {
-    /// The whole package is built under an unfinished name beside it and then gets its own, in exchange for the old one if
-    /// there is one.
+    /// Builds the whole package under an unfinished name beside its place, then gives it its own name, in exchange for
+    /// the old package if there is one.
     pub(super) fn place(&self) -> Result<Written, PorchError> {
         let Some((parent_path, name)) = split(&self.plan.dir) else {
             let reason =
@@ -66,10 +66,10 @@ impl Writer<'_> {
     }
 
     fn place_new(&self, parent: &OwnedFd, name: &str) -> io::Result<Written> {
-        // Half a package that a killed run left: nobody else has seen it under a name that counts.
+        // Half a package from a killed run: no other process has seen it under a valid name.
         remove_tree(parent, UNFINISHED)?;
         let named = self.build(parent, UNFINISHED, name).and_then(|_| {
-            // Replaces nothing but an empty directory.
+            // Replaces only an empty directory.
             match renameat(parent, UNFINISHED, parent, name) {
                 Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => Ok(Written::Stale),
                 Err(errno) => Err(errno.into()),
@@ -78,7 +78,7 @@ impl Writer<'_> {
         });
         match named {
             Ok(Written::Done) => Ok(Written::Done),
-            // What failed is said first.
+            // The first failure is reported.
             failed => failed
                 .and_then(|written| remove_tree(parent, UNFINISHED).map(|()| written))
                 .or_else(|error| remove_tree(parent, UNFINISHED).and(Err(error))),
@@ -111,7 +111,8 @@ impl Writer<'_> {
         }
     }
 
-    /// The old package has come out: if it is what the new one was made from, it goes; else it goes back.
+    /// The old package is displaced: if it is the one that the new package was made from, it is removed; otherwise it is
+    /// put back.
     fn look_and_remove(
         &self,
         parent: &OwnedFd,
@@ -134,13 +135,13 @@ impl Writer<'_> {
         remove_known(&going, "", goes)?;
         match unlinkat(parent, draft, AtFlags::REMOVEDIR) {
             Ok(()) => Ok(written),
-            // Somebody who was inside has put something there.
+            // Another process inside it has added a file.
             Err(Errno::NOTEMPTY | Errno::EXIST) => keep_aside(parent, draft).map(|_| written),
             Err(errno) => Err(errno.into()),
         }
     }
 
-    /// Whether an old package holds what its successor was made from, and no more.
+    /// Whether an old package holds the content that its successor was made from, and no more.
     fn is_expected(&self, old: &OwnedFd, came_out: &Inventory, built: &Inventory) -> io::Result<bool> {
         for (path, item) in came_out {
             let good = match (self.change(path), built.get(path)) {
@@ -153,7 +154,7 @@ impl Writer<'_> {
                 return Ok(false);
             }
         }
-        // What somebody has removed does not come back.
+        // Files that another process removed do not come back.
         let gone = |path: &String, item: &Item| {
             !item.is_dir && self.change(path).is_none() && !came_out.contains_key(path)
         };
@@ -169,7 +170,7 @@ impl Writer<'_> {
         self.plan.changes.iter().find(|change| change.path == path)
     }
 
-    /// What a killed run left: removed when every file has another name still or is ours, else kept.
+    /// Removes the package of a killed run if every file has another name or is ours; otherwise keeps it.
     fn sweep(&self, parent: &OwnedFd, draft: &str) -> io::Result<()> {
         match Found::at(parent, draft, 0)? {
             Found::Absent => return Ok(()),
@@ -193,7 +194,7 @@ impl Writer<'_> {
         remove_tree(parent, draft)
     }
 
-    /// Whether every file that is going to change is as the plan found it.
+    /// Whether every file to be changed still has the planned content.
     fn is_fresh(&self) -> Result<bool, PorchError> {
         for Change { path, before, .. } in &self.plan.changes {
             let (inside, name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -215,7 +216,7 @@ impl Writer<'_> {
         Ok(true)
     }
 
-    /// The directory above the package, made where it is missing.
+    /// The directory above the package, created if missing.
     fn make_path(&self, path: &str) -> Result<(), PorchError> {
         let at = |error: io::Error| PorchError::io(self.tree.full(path), error);
         let mut dir = self.tree.enter("")?.ok_or_else(|| at(Errno::NOENT.into()))?;
@@ -241,7 +242,7 @@ impl Writer<'_> {
         let (inside, name) = self.plan.file.rsplit_once('/').unwrap_or(("", &self.plan.file));
         match self.tree.enter(&join(&self.plan.dir, inside))? {
             Some(dir) => self.read_back(&dir, name, &change.after),
-            // Somebody was faster with something else.
+            // Another process has put a different entry there first.
             None => Ok(Written::Stale),
         }
     }
@@ -271,7 +272,7 @@ impl Writer<'_> {
         Ok(top)
     }
 
-    /// The files that stay as they are get a second name in the new directory; nothing is copied.
+    /// Links unchanged files into the new directory; nothing is copied.
     fn link_unchanged(
         &self,
         old: &OwnedFd,
@@ -302,7 +303,7 @@ impl Writer<'_> {
     }
 }
 
-/// The directory a path is in, and its name there; `None` for the root.
+/// The directory of a path, and its name there; `None` for the root.
 fn split(path: &str) -> Option<(&str, &str)> {
     if path.is_empty() { None } else { Some(path.rsplit_once('/').unwrap_or(("", path))) }
 }
@@ -311,7 +312,7 @@ fn open_below(dir: &OwnedFd, name: &std::ffi::CStr) -> Result<OwnedFd, Errno> {
     openat(dir, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
 }
 
-/// Whether a file in a package that came out is as the plan found it, and nobody writes it.
+/// Whether a file of the displaced package has the planned content, and no process writes it.
 fn holds(top: &OwnedFd, path: &str, change: &Change) -> io::Result<bool> {
     let (inside, name) = path.rsplit_once('/').unwrap_or(("", path));
     let mut dir = openat(top, ".", DIRECTORY, Mode::empty())?;
@@ -325,7 +326,7 @@ fn holds(top: &OwnedFd, path: &str, change: &Change) -> io::Result<bool> {
     })
 }
 
-/// Everything in a directory, by path. Names that are not UTF-8 are told apart as far as their bytes show.
+/// All entries of a directory, by path. Names that are not UTF-8 are distinguished as far as their bytes permit.
 fn inventory(top: &OwnedFd) -> io::Result<Inventory> {
     let mut found = Inventory::new();
     let mut open = vec![(openat(top, ".", DIRECTORY, Mode::empty())?, String::new())];
@@ -348,7 +349,7 @@ fn inventory(top: &OwnedFd) -> io::Result<Inventory> {
     Ok(found)
 }
 
-/// Removes from a directory what the inventory has, and leaves what has come there since.
+/// Removes the entries of the inventory from a directory, and leaves any that came later.
 fn remove_known(dir: &OwnedFd, below: &str, known: &Inventory) -> io::Result<()> {
     for entry in Dir::read_from(dir)? {
         let entry = entry?;

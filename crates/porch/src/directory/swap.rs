@@ -1,5 +1,6 @@
-//! Puts one complete thing in the place of another and looks at what came out. Looking first and replacing then would lose
-//! what somebody puts there in between; exchanging first and looking then does not: what was not expected goes back.
+//! Exchanges a complete draft with the entry at a name, then checks the displaced entry. A check followed by a
+//! replacement would lose anything written in between; an exchange followed by a check does not: an unexpected entry is
+//! put back.
 
 use super::{FileType, read_open};
 use conductor_os::raw::{Writers, writers};
@@ -9,12 +10,12 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-/// How often what somebody else puts there is put back before it is kept beside.
+/// How often another process's entry is put back before it is kept beside.
 const BACK_MAX: u32 = 40;
-/// A writer that still has the file open is waited for this long, and longer each time.
+/// The first pause for a writer that still has the file open; later ones are longer.
 const PAUSE: Duration = Duration::from_micros(250);
 
-/// What is at a name.
+/// The entry at a name.
 #[derive(Debug)]
 pub(crate) enum Found {
     Absent,
@@ -25,16 +26,16 @@ pub(crate) enum Found {
     Other(Stat),
 }
 
-/// A regular file as it was read.
+/// A regular file with the content read.
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub bytes: Vec<u8>,
     pub stat: Stat,
-    /// Whether somebody had it open for writing when it was opened, as far as the kernel says.
+    /// Whether a process had it open for writing when it was opened, as far as the kernel reports.
     pub busy: bool,
 }
 
-/// What tells one thing, and one state of it, from another.
+/// Metadata that identifies an entry and its state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Mark {
     dev: u64,
@@ -59,12 +60,12 @@ impl Mark {
 }
 
 impl Found {
-    /// Looks, and reads about `limit` bytes at most: enough to tell whether they are as many.
+    /// Reads the entry, about `limit` bytes at most: enough to compare the size.
     pub(crate) fn at(dir: impl AsFd, name: &str, limit: usize) -> io::Result<Self> {
         Self::look(&dir, name, limit, Writing::NotAsked)
     }
 
-    /// The same, and asks whether somebody has it open for writing.
+    /// Like `at`, and also checks for a process that has it open for writing.
     pub(crate) fn quiet_at(dir: &OwnedFd, name: &str, limit: usize) -> io::Result<Self> {
         Self::look(dir, name, limit, Writing::Asked)
     }
@@ -74,7 +75,7 @@ impl Found {
         let file = match openat(dir, name, flags, Mode::empty()) {
             Ok(file) => file,
             Err(Errno::NOENT) => return Ok(Self::Absent),
-            // A link, or something that cannot be opened, such as a socket.
+            // A link, or an entry that cannot be opened, such as a socket.
             Err(Errno::LOOP | Errno::NXIO | Errno::ACCESS) => return Self::unopened(dir, name),
             Err(errno) => return Err(errno.into()),
         };
@@ -82,7 +83,7 @@ impl Found {
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Ok(Self::Other(stat));
         }
-        // Asked before it is read: who opens it later cannot reach it by its name any more.
+        // Checked before reading: a process that opens it later cannot reach it by its name any more.
         let busy = asked == Writing::Asked && writers(&file) == Writers::Some;
         Ok(Self::File(Seen { bytes: read_open(&file, &stat, limit as u64)?, stat, busy }))
     }
@@ -110,7 +111,7 @@ impl Found {
         }
     }
 
-    /// `None` for what is not there and for what somebody still writes.
+    /// `None` for a missing entry and for one that is still being written.
     fn mark(&self) -> Option<Mark> {
         if matches!(self, Self::File(Seen { busy: true, .. })) { None } else { self.stat().map(Mark::of) }
     }
@@ -122,28 +123,28 @@ enum Writing {
     NotAsked,
 }
 
-/// How an exchange ended. The other one of both is then at the draft's name.
+/// The result of an exchange. The other entry is then at the draft's name.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Swap {
-    /// What came out is what was expected.
+    /// The displaced entry was the expected one.
     Done,
-    /// It was not, and is where it was.
+    /// The displaced entry was another one, and has been put back.
     Undone,
-    /// Somebody wrote faster than we could put back: what is at the draft's name now may be his.
+    /// Another process wrote faster than we could put back: the entry at the draft's name may be its own.
     Unsettled,
-    /// This file system cannot exchange; nothing was done.
+    /// This file system cannot exchange; nothing was changed.
     Unable,
 }
 
-/// What is put in.
+/// The entry to put in.
 pub(crate) struct Draft<'d> {
     /// Its name, in the same directory.
     pub name: &'d str,
-    /// As it was when it was complete.
+    /// Its metadata when it was complete.
     pub mark: Mark,
 }
 
-/// Exchanges a draft with `name`, if what comes out is `expected`; else puts that back.
+/// Exchanges a draft with `name`, if the displaced entry is `expected`; otherwise puts that back.
 pub(crate) fn swap(
     dir: &OwnedFd,
     draft: &Draft<'_>,
@@ -162,13 +163,13 @@ pub(crate) fn swap(
     if expected(&look()?) {
         return Ok(Swap::Done);
     }
-    // What we put in at last. When it comes out as it was, nobody has written into it, and nothing is lost with it.
+    // The entry we put in last. If it comes out unchanged, no process has written into it, and nothing is lost with it.
     let mut inside = draft.mark;
     for turn in 0..BACK_MAX {
         let next = Mark::at(dir, draft.name)?;
         match exchange() {
             Ok(()) => {}
-            // Somebody removed it: then there is nothing to exchange it with.
+            // Another process removed it: then there is nothing to exchange.
             Err(Errno::NOENT) => match renameat_with(dir, draft.name, dir, name, RenameFlags::NOREPLACE) {
                 Ok(()) => return Ok(Swap::Undone),
                 Err(Errno::EXIST) => continue,
@@ -177,12 +178,13 @@ pub(crate) fn swap(
             Err(errno) => return Err(errno.into()),
         }
         if look()?.mark() == Some(inside) {
-            // Somebody's own version comes out when a newer one was put over it, or written into ours, which he took for it.
+            // A foreign version comes out when a newer one replaced it, or when its writer wrote into ours, taking it for
+            // its own.
             let superseded = inside == draft.mark || !next.is_same_file(&draft.mark);
             return Ok(if superseded { Swap::Undone } else { Swap::Unsettled });
         }
         inside = next;
-        std::thread::sleep(PAUSE * turn.min(20)); // Nothing tells when a writer is done.
+        std::thread::sleep(PAUSE * turn.min(20)); // The end of a writer is not announced.
     }
     Ok(Swap::Unsettled)
 }

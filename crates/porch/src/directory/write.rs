@@ -1,6 +1,6 @@
-//! Puts a plan into a directory, all or nothing: one changed file is exchanged with its complete successor, a new package
-//! appears by rename, and several changed files are exchanged with the package as a whole. What is unfinished has one
-//! name, begins with a dot, and is swept by whoever comes next.
+//! Writes a plan into a directory, all or nothing: one changed file is exchanged with its complete successor, a new
+//! package appears by rename, and several changed files are exchanged with the package as a whole. Unfinished files have
+//! one name, which begins with a dot, and the next run removes them.
 
 use super::leftover::is_ours;
 use super::ordering::Durability;
@@ -19,15 +19,15 @@ pub(super) const DIR_MODE: Mode = mode(0o750);
 const FILE_MODE: Mode = mode(0o640);
 const PROGRAM_MODE: Mode = mode(0o750);
 
-/// Whether a plan was carried out.
+/// The result of carrying out a plan.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Written {
     Done,
-    /// What the plan was made from is not what is there now: plan again.
+    /// The directory has changed since the plan: plan again.
     Stale,
 }
 
-/// Carries out a plan, if what it was made from is still there. What it replaces is never lost.
+/// Carries out a plan, if its basis is unchanged. Replaced content is never lost.
 pub(crate) fn write(
     tree: &Directory,
     plan: &Plan,
@@ -35,7 +35,7 @@ pub(crate) fn write(
     patience: &Patience<'_>,
 ) -> Result<Written, PorchError> {
     let edits = matches!(plan.changes.as_slice(), [change] if !plan.new && change.path == plan.file);
-    // A package that is exchanged as a whole is removed at once: the new one has to be on the disk before.
+    // A package that is exchanged as a whole is removed at once: the new one must be on the disk before.
     let at_once = durability.at_once || (!plan.new && !edits);
     let writer = Writer { tree, plan, durability: Durability { at_once, ..durability }, patience };
     match plan.changes.as_slice() {
@@ -62,7 +62,7 @@ impl Writer<'_> {
         if self.durability.at_once { Ok(fsync(file)?) } else { Ok(()) }
     }
 
-    /// A directory of the tree, locked, and still the one of that name; `None` when it is not.
+    /// A locked directory of the tree that still has its name; `None` if it does not.
     pub(super) fn locked(&self, path: &str) -> Result<Option<OwnedFd>, PorchError> {
         let Some(dir) = self.tree.enter(path)? else { return Ok(None) };
         let dir = lock(dir, &self.tree.name(path), self.patience)?;
@@ -75,7 +75,7 @@ impl Writer<'_> {
         Ok(Some(dir).filter(|_| named == Some(held)))
     }
 
-    /// One file changes: it is replaced, under the lock of the package and of the directory it is in.
+    /// Replaces one file, under the lock of the package and of the file's directory.
     fn edit(&self, change: &Change) -> Result<Written, PorchError> {
         let (inside, name) = self.plan.file.rsplit_once('/').unwrap_or(("", &self.plan.file));
         let Some(package) = self.locked(&self.plan.dir)? else { return Ok(Written::Stale) };
@@ -97,7 +97,7 @@ impl Writer<'_> {
         }
     }
 
-    /// The object's file is read again: what is there is what was meant, or somebody has written it after us.
+    /// Reads the object's file again: it has the intended content, or another process has written it after us.
     pub(super) fn read_back(
         &self,
         dir: &OwnedFd,
@@ -109,7 +109,7 @@ impl Writer<'_> {
         Ok(if is_meant { Written::Done } else { Written::Stale })
     }
 
-    /// A file that is complete before it gets its name. Keeps mode and, where we may, owner of the old one.
+    /// Replaces a file by one that is complete before it gets its name. Keeps mode and, if permitted, owner of the old one.
     fn replace(&self, dir: &OwnedFd, name: &str, change: &Change, old: &Stat) -> io::Result<Written> {
         let file = match Self::create(dir, UNFINISHED, &change.after) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -120,7 +120,7 @@ impl Writer<'_> {
         };
         let remove = || unlinkat(dir, UNFINISHED, AtFlags::empty());
         let placed = self.complete(&file, old).and_then(|mark| {
-            // Nobody is to find a writer at it, and its number is not to become another file's as long as it is compared.
+            // No process may find a writer at it, and its inode must not be reused while it is compared.
             let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let _pinned = openat(dir, UNFINISHED, flags, Mode::empty())?;
             drop(file);
@@ -138,30 +138,30 @@ impl Writer<'_> {
             }
             Ok(Swap::Unsettled) => keep_aside(dir, UNFINISHED).map(|_| Written::Stale),
             Err(error) => {
-                // What failed is more use to whoever reads than that its remains could not be removed either.
+                // The first failure is more useful to the reader than the failure to remove its remains.
                 let _ = Self::clear(dir, change);
                 Err(error)
             }
         }
     }
 
-    /// Owner, mode, and the bytes on the disk, as far as the exchange must not overtake them.
+    /// Sets owner and mode, and syncs the bytes if the exchange could overtake them.
     fn complete(&self, file: &OwnedFd, old: &Stat) -> io::Result<Mark> {
         let new = fstat(file)?;
         if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid) {
-            // Only root may give a file away; for anybody else it stays ours.
+            // Only root may give a file away; for other users it stays theirs.
             let (user, group) =
                 (rustix::fs::Uid::from_raw(old.st_uid), rustix::fs::Gid::from_raw(old.st_gid));
-            // An owner that we may not give stays ours.
+            // An owner that we may not set stays ours.
             let _ = fchown(file, Some(user), Some(group));
         }
         if old.st_mode != new.st_mode {
             fchmod(file, Mode::from_raw_mode(old.st_mode & 0o7777))?;
         }
-        // Whoever syncs later cannot bring back what this replaces, if the exchange is durable before the bytes it brings.
+        // If the exchange reaches the disk before the new bytes, a power cut loses both versions; so sync the bytes first.
         let ordered = !self.durability.at_once && self.durability.ordered == Some(new.st_dev);
         if !ordered || conductor_os::raw::begin_writing(file).is_err() {
-            fsync(file)?; // Its owner and mode as well.
+            fsync(file)?; // Includes its owner and mode.
         }
         Ok(Mark::of(&new))
     }
@@ -185,7 +185,7 @@ impl Writer<'_> {
         if swapped != Swap::Unable {
             return Ok(swapped);
         }
-        // Where two names cannot be exchanged, what is written between this look and the rename is lost.
+        // Without an exchange, a write between this check and the rename is lost.
         if !expected(&Found::at(dir, name, limit)?) {
             return Ok(Swap::Undone);
         }
@@ -193,7 +193,7 @@ impl Writer<'_> {
         Ok(Swap::Done)
     }
 
-    /// Removes what a killed run left; the directory is locked. What is not ours is kept.
+    /// Removes the leftover of a killed run; the directory is locked. Foreign content is kept.
     fn clear(dir: &OwnedFd, change: &Change) -> io::Result<()> {
         match Found::at(dir, UNFINISHED, crate::yaml::BYTES_MAX)? {
             Found::File(seen) if !is_ours(&seen.bytes, change) => keep_aside(dir, UNFINISHED).map(|_| ()),
@@ -207,7 +207,7 @@ impl Writer<'_> {
         let mut file = std::fs::File::from(openat(dir, name, flags, mode)?);
         let written = file.write_all(&content.bytes);
         if let Err(error) = written {
-            // The failure that is told is that of the writing; a leftover is cleared by the next run.
+            // The reported failure is that of the write; the next run clears a leftover.
             let _ = unlinkat(dir, name, AtFlags::empty());
             return Err(error);
         }
@@ -215,7 +215,7 @@ impl Writer<'_> {
     }
 }
 
-/// Removes a file or a directory with all that is in it; fine if it is not there.
+/// Removes a file, or a directory with its content; a missing one is no error.
 pub(super) fn remove_tree(dir: &OwnedFd, name: impl rustix::path::Arg + Copy) -> io::Result<()> {
     match unlinkat(dir, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => return Ok(()),

@@ -1,4 +1,4 @@
-//! A directory for objects that are only looked at. It goes when it is dropped.
+//! A scratch directory for objects that are only read. It is removed when dropped.
 
 use crate::PorchError;
 use std::fs::{DirBuilder, remove_dir_all};
@@ -34,7 +34,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // Nothing in it is needed; what stays is of the temporary directory's kind.
+        // Nothing in it is needed; a leftover is an ordinary temporary file.
         let _ = remove_dir_all(&self.0);
     }
 }

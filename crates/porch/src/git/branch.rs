@@ -1,5 +1,5 @@
-//! Moves a branch from the commit a plan was made on to its child, and the work trees that have it checked out with it,
-//! or nothing. From before HEAD is read until the branch is moved, the index of every work tree is locked.
+//! Moves a branch from the plan's base commit to its child, together with the work trees that have it checked out, or not
+//! at all. From before HEAD is read until the branch is moved, the index of every work tree is locked.
 
 use super::explain::{Refused, explain};
 use super::journal::{Journal, added, settle};
@@ -13,7 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 impl Target<'_> {
-    /// Moves the branch. Answers what the operator should know, though it is done.
+    /// Moves the branch. Returns a note for the operator, if any, although the move succeeded.
     pub(super) fn move_branch(&self, refs: &Refs, to: &str) -> Result<Option<String>, PorchError> {
         let branch = refs.resolved.clone().unwrap_or_else(|| self.branch());
         let trees = work_trees(self.git, self.git_dir)?;
@@ -25,17 +25,17 @@ impl Target<'_> {
             branch,
             locks,
         };
-        // Before the first lock, so that none that a kill leaves stays without somebody who looks for it.
+        // Before the first lock, so that no lock left by a kill lacks a journal entry.
         journal.write(self.git_dir)?;
         let Ending { moved, left } = self.move_locked(&mut journal, trees);
-        // A git that was killed may have left a lock; the next run looks after it.
+        // A git that was killed may have left a lock; the next run handles it.
         if left == Left::Nothing && !journal.locks.iter().any(|lock| lock.exists()) {
             Journal::close(self.git_dir)?;
         }
         moved
     }
 
-    /// The locks of all work trees are held in here.
+    /// Moves the branch while the locks of all work trees are held.
     fn move_locked(&self, journal: &mut Journal, trees: Vec<WorkTree>) -> Ending {
         let nothing_done = |error| Ending { moved: Err(error), left: Left::Nothing };
         let Locked { trees, locks } = match self.lock(trees) {
@@ -70,14 +70,14 @@ impl Target<'_> {
             }
             Err(error) => {
                 let put_back = here.iter().try_for_each(|tree| settle(self.git, tree, journal));
-                // What cannot be put back now is put back by the next run.
+                // The next run restores anything that cannot be put back now.
                 let left = if put_back.is_err() { Left::Something } else { Left::Nothing };
                 Ending { moved: Err(error), left }
             }
         }
     }
 
-    /// The refusal of a work tree, which says nothing when somebody was just leaving the branch there.
+    /// The refusal of a work tree, or a temporary failure if a checkout was just leaving the branch there.
     fn unless_left(&self, step: &Step<'_>, refusal: PorchError) -> PorchError {
         let left = |now: &WorkTree| {
             let before = step.here.iter().find(|tree| tree.git_dir == now.git_dir);
@@ -93,7 +93,7 @@ impl Target<'_> {
         }
     }
 
-    /// Locks the work trees, those too that somebody adds meanwhile.
+    /// Locks the work trees, including any that are added meanwhile.
     fn lock(&self, mut trees: Vec<WorkTree>) -> Result<Locked, PorchError> {
         let mut locks: Vec<IndexLock> = Vec::new();
         loop {
@@ -106,16 +106,15 @@ impl Target<'_> {
             if locks.len() == before {
                 return Ok(Locked { trees, locks });
             }
-            // Only now: whoever changes branches takes those locks first.
+            // Only now: a git that changes branches takes those locks first.
             trees = work_trees(self.git, self.git_dir)?;
         }
     }
 
-    /// The lock files that git makes when it moves a branch, as far as they are not there: those of others are no business
-    /// of ours.
+    /// The lock files that git makes when it moves a branch, without existing ones: those belong to other processes.
     fn locks_git_takes(&self, branch: &str, trees: &[WorkTree]) -> Vec<PathBuf> {
         let common = self.git_dir;
-        // Named from the shared directory on, whatever links lead to it elsewhere.
+        // Relative to the shared directory, even if links lead to it from elsewhere.
         let own = |tree: &WorkTree| match tree.git_dir.file_name() {
             Some(name) if tree.git_dir != common => common.join("worktrees").join(name),
             _ => common.to_owned(),
@@ -125,7 +124,7 @@ impl Target<'_> {
         heads.chain(refs).filter(|path| !path.exists()).collect()
     }
 
-    /// Whether files and index can follow. Nothing is changed: git refuses here what has changes of its own.
+    /// Whether files and index can follow the branch. Nothing is changed: git refuses files with changes of their own.
     fn check(&self, tree: &WorkTree, step: &Step<'_>) -> Result<(), PorchError> {
         let there = self.git.at(&tree.path);
         let at = |error: io::Error| PorchError::io(&tree.path, error);
@@ -152,18 +151,18 @@ impl Target<'_> {
         checked
     }
 
-    /// A file that was only touched, or written again as it was, has not changed.
+    /// Refreshes the index: a file that was only touched, or rewritten with the same content, has not changed.
     fn refresh(&self, tree: &WorkTree) -> Result<(), PorchError> {
         let there = self.git.at(&tree.path);
         let own = tree.own_index().display().to_string();
         let arguments = ["update-index", "-q", "--refresh"];
         let answer = there.ask_plainly(&arguments, &[("GIT_INDEX_FILE", &own)], &[])?;
         let refused = there.refused(&arguments, &answer, Outlook::Lasting);
-        // That some have changed is no failure here; whether they matter is seen next.
+        // Changed files are no failure here; the next step decides whether they matter.
         if answer.success || !refused.is_passing() { Ok(()) } else { Err(refused) }
     }
 
-    /// Files and a copy of the index, from one commit to the other.
+    /// Moves files and a copy of the index from one commit to the other.
     fn read_tree(&self, tree: &WorkTree, step: &Step<'_>, more: &[&str]) -> Result<(), PorchError> {
         let there = self.git.at(&tree.path);
         let own = tree.own_index().display().to_string();
@@ -178,16 +177,16 @@ impl Target<'_> {
             self.read_tree(tree, step, &[])?;
         }
         let message = "conductor-loop: commit package";
-        // In the work tree, so that its HEAD keeps a log of it.
+        // In the work tree, so that its HEAD gets a reflog entry.
         let place = step.here.first().map_or(self.git.repository, |tree| &tree.path);
         let there = self.git.at(place);
-        // Nothing stands for "there is no such branch yet", in repositories of every format.
+        // An empty old value means "the branch does not exist yet", in repositories of every format.
         let arguments = ["update-ref", "-m", message, step.branch, step.to, step.from.unwrap_or_default()];
         there.run(&arguments, &[]).map(drop)
     }
 
-    /// The branch is moved: the index follows. Git's own programs give an index back before they write HEAD, so a work tree
-    /// may have come to the branch, or left it, since HEAD was read; that is put right.
+    /// After the branch is moved, the index follows. Git's own programs release an index before they write HEAD, so a
+    /// work tree may have come to the branch, or left it, since HEAD was read; that is corrected.
     fn finish(&self, step: &Step<'_>, locks: &[IndexLock], journal: &Journal) -> Result<(), PorchError> {
         for tree in step.here {
             tree.publish_index().map_err(|error| PorchError::io(tree.index(), error))?;
@@ -211,7 +210,7 @@ struct Locked {
     locks: Vec<IndexLock>,
 }
 
-/// Those that have the branch checked out.
+/// The work trees that have the branch checked out.
 fn on<'t>(trees: &'t [WorkTree], branch: &str) -> Vec<&'t WorkTree> {
     trees.iter().filter(|tree| tree.branch.as_deref() == Some(branch)).collect()
 }
@@ -220,7 +219,7 @@ fn paths(trees: &[&WorkTree]) -> Vec<PathBuf> {
     trees.iter().map(|tree| tree.path.clone()).collect()
 }
 
-/// How an attempt to move the branch ended.
+/// The result of an attempt to move the branch.
 struct Ending {
     moved: Result<Option<String>, PorchError>,
     left: Left,
@@ -241,8 +240,8 @@ struct Step<'s> {
 }
 
 impl Step<'_> {
-    /// Whether files and index of a work tree do not fit to its HEAD: it was changed and is not at the new commit, or was
-    /// not and is on the branch.
+    /// Whether files and index of a work tree do not match its HEAD: it was changed and is not at the new commit, or it
+    /// was not changed and is on the branch.
     fn is_astray(&self, tree: &WorkTree) -> bool {
         let changed = self.here.iter().any(|one| one.git_dir == tree.git_dir);
         let arrived = tree.head.as_deref() == Some(self.to);
@@ -251,7 +250,7 @@ impl Step<'_> {
     }
 }
 
-/// What lies where a new file is to be, or where a directory above it is to be, and is not part of the step.
+/// The entry at the place of a new file, or of a directory above it, that is not part of the step.
 fn in_the_way(top: &Path, path: &str, old: &BTreeSet<&str>) -> io::Result<Option<PathBuf>> {
     let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
     for end in ends {

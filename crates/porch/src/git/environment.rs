@@ -1,9 +1,9 @@
-//! What git gets of our environment: what an operator sets for git, ssh and TLS, and nothing that leads to another
+//! The environment that git gets: the operator's settings for git, ssh and TLS, and no variable that leads to another
 //! repository or another identity.
 
 use std::ffi::OsString;
 
-/// Variables that pass, by name.
+/// Variables passed on, by name.
 const NAMES: [&str; 31] = [
     "PATH",
     "HOME",
@@ -12,7 +12,7 @@ const NAMES: [&str; 31] = [
     "TMPDIR",
     "XDG_CONFIG_HOME",
     "SSH_AUTH_SOCK",
-    // Proxies, as curl reads them. HTTP_PROXY in capitals is none: it could come from a request's header.
+    // Proxies, as curl reads them. HTTP_PROXY in capitals is excluded: it could come from a request's header.
     "http_proxy",
     "https_proxy",
     "HTTPS_PROXY",
@@ -28,7 +28,7 @@ const NAMES: [&str; 31] = [
     "KRB5_CONFIG",
     "KRB5CCNAME",
     "KRB5_CLIENT_KTNAME",
-    // git's own.
+    // Git's own variables.
     "GIT_SSH",
     "GIT_SSH_COMMAND",
     "GIT_SSH_VARIANT",
@@ -40,10 +40,10 @@ const NAMES: [&str; 31] = [
     "GIT_CONFIG_SYSTEM",
     "GIT_CONFIG_NOSYSTEM",
 ];
-/// And by how their names begin. The last three are configuration in the environment.
+/// Variables passed on, by prefix. The last three are configuration in the environment.
 const FAMILIES: [&str; 6] =
     ["GIT_SSL_", "GIT_PROXY_SSL_", "GIT_HTTP_", "GIT_CONFIG_COUNT", "GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_"];
-/// Variables of git that we set ourselves, or that change nothing that we run.
+/// Variables of git that we set ourselves, or that have no effect on our commands.
 const WITHOUT_EFFECT: [&str; 9] = [
     "GIT_TERMINAL_PROMPT",
     "GIT_OPTIONAL_LOCKS",
@@ -60,12 +60,12 @@ fn passes(name: &str) -> bool {
     NAMES.contains(&name) || FAMILIES.iter().any(|family| name.starts_with(family))
 }
 
-/// What of this process's environment git gets, and so what whoever starts `porch` hands on.
+/// The part of this process's environment that git gets, and that a caller of `porch` passes on.
 pub fn git_environment() -> impl Iterator<Item = (OsString, OsString)> {
     std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(passes))
 }
 
-/// Variables that are set for git and do not reach it: they lead to another repository, index or identity, or write traces.
+/// Variables for git that are set but not passed on: they lead to another repository, index or identity, or write traces.
 pub fn left_out_of_git() -> Vec<String> {
     let without_effect = |name: &str| WITHOUT_EFFECT.iter().any(|one| name.starts_with(one));
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());

@@ -1,4 +1,4 @@
-//! Says why a work tree cannot follow: git names a file; people also want to know what is there and how it is put right.
+//! Explains why a work tree cannot follow: git names only a file; the message adds its state and the remedy.
 
 use super::journal::changed;
 use super::run::Git;
@@ -8,19 +8,19 @@ use std::collections::BTreeSet;
 /// A step that git refused in a work tree.
 pub(super) struct Refused<'r> {
     pub from: Option<&'r str>,
-    /// Paths that the step changes and that were there before.
+    /// Paths that the step changes and that existed before.
     pub old: &'r BTreeSet<&'r str>,
     pub refusal: PorchError,
 }
 
-/// The refusal, or the same with what is staged there. A checkout that began before a commit and went on after it stages
-/// the commit's reverse; so does a person who takes it back. That is somebody's work, and never undone.
+/// The refusal, completed by the staged changes there. A checkout that began before a commit and continued after it
+/// stages the commit's reverse; so does a person who reverts it. That is another's work, and never undone.
 pub(super) fn explain(git: &Git<'_>, refused: Refused<'_>) -> PorchError {
     match staged(git, &refused) {
         Ok(Some(reason)) if !refused.refusal.is_passing() => {
             git.failed(&["read-tree"], reason, Outlook::Lasting)
         }
-        // That nothing can be told is no reason to tell something else.
+        // Without an explanation, the refusal itself is returned.
         _ => refused.refusal,
     }
 }

@@ -1,5 +1,5 @@
-//! What a run is about to do to refs and work trees, in a file beside the refs. One that is found belongs to a run that
-//! is gone, since the lock of the repository is ours: what that left is recognised by it and put right.
+//! The journal: the intended changes of a run to refs and work trees, in a file beside the refs. An existing one belongs
+//! to a run that has ended, since we hold the lock of the repository: its leftovers are recognised by it and corrected.
 
 use super::run::{Answer, Git};
 use super::worktree::{IndexLock, WorkTree, remove, work_trees};
@@ -11,21 +11,21 @@ use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-/// A lock file of git that a killed one left is removed when it is this old: a living git holds it for milliseconds.
+/// A lock file of a killed git is removed at this age: a living git holds it for milliseconds.
 const STALE: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A step from one commit of a branch to another.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Journal {
-    /// In full, and no symbolic one.
+    /// The full name; not a symbolic ref.
     pub branch: String,
-    /// `None` when there is no such branch yet.
+    /// `None` if the branch does not exist yet.
     pub from: Option<String>,
     pub to: String,
-    /// Lock files that git may leave when it is killed, and that were not there before.
+    /// Lock files that git may leave when it is killed, and that did not exist before.
     pub locks: Vec<PathBuf>,
-    /// Work trees that have the branch checked out: they are put right wherever their HEAD is later.
+    /// Work trees that have the branch checked out: they are corrected wherever their HEAD is later.
     #[serde(default)]
     pub trees: Vec<PathBuf>,
 }
@@ -34,7 +34,7 @@ fn file(common: &Path) -> PathBuf {
     common.join("conductor-loop.journal")
 }
 
-/// One path of a commit: mode and object; `None` when it is not there.
+/// One path of a commit: mode and object; `None` if it is absent.
 type Version = Option<(String, String)>;
 
 /// A path that the step changes.
@@ -45,7 +45,7 @@ pub(super) struct Changed {
 }
 
 impl Journal {
-    /// Written before anything is changed, and on the disk.
+    /// Writes the journal to the disk, before any change.
     pub(super) fn write(&self, common: &Path) -> Result<(), PorchError> {
         let (path, draft) = (file(common), common.join("conductor-loop.journal.new"));
         let text = serde_json::to_vec(self).map_err(|error| PorchError::io(&path, error))?;
@@ -55,13 +55,13 @@ impl Journal {
         });
         let named = written.and_then(|()| fs::rename(&draft, &path));
         named.map_err(|error| {
-            // The journal counts only under its own name.
+            // The journal is valid only under its own name.
             let _ = fs::remove_file(&draft);
             PorchError::io(&path, error)
         })
     }
 
-    /// Whether it names only what a run of ours names: whoever may write here is not to choose what is removed.
+    /// Whether the journal names only what our runs name: another writer must not choose files to remove.
     fn is_sound(&self, common: &Path) -> bool {
         let is_object = |name: &String| name.len() >= 40 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
         let is_lock = |path: &PathBuf| {
@@ -80,13 +80,13 @@ impl Journal {
         tree.branch.as_ref() == Some(&self.branch) || self.trees.contains(&tree.path)
     }
 
-    /// Everything is done, or put back.
+    /// Removes the journal: everything is done, or put back.
     pub(super) fn close(common: &Path) -> Result<(), PorchError> {
         remove(&file(common)).map_err(|error| PorchError::io(file(common), error))
     }
 }
 
-/// Puts right what a run that is gone has left. The caller holds the lock of the repository.
+/// Corrects the leftovers of a run that has ended. The caller holds the lock of the repository.
 pub(super) fn recover(git: &Git<'_>, common: &Path) -> Result<(), PorchError> {
     let bytes = match fs::read(file(common)) {
         Ok(bytes) => bytes,
@@ -102,13 +102,13 @@ pub(super) fn recover(git: &Git<'_>, common: &Path) -> Result<(), PorchError> {
     for lock in &journal.locks {
         remove_stale(git, lock)?;
     }
-    // Without its commit there is nothing to compare with: it was on no branch, and a cleaning has taken it away.
+    // Without its commit there is nothing to compare with: it was on no branch, and garbage collection has removed it.
     if !git.ask(&["cat-file", "-e", &format!("{}^{{commit}}", journal.to)], &[], &[])?.success {
         return Journal::close(common);
     }
     for tree in work_trees(git, common)? {
         let lock = IndexLock::take(&tree, git.patience)?;
-        // Read again: until now somebody could change branches.
+        // Read again: until now another process could change branches.
         let now = work_trees(git, common)?.into_iter().find(|one| one.path == tree.path);
         if let Some(tree) = now.filter(|tree| journal.concerns(tree)) {
             settle(git, &tree, &journal)?;
@@ -128,17 +128,17 @@ fn remove_stale(git: &Git<'_>, lock: &Path) -> Result<(), PorchError> {
             Err(error) => return Err(at(error)),
         };
         let age = SystemTime::now().duration_since(modified).unwrap_or_default();
-        // A clock that was set back makes it look young; then it was watched for as long.
+        // A clock that was set back makes the lock look young; then it is watched for that long.
         if age >= STALE || begin.elapsed() >= STALE {
             return remove(lock).map_err(at);
         }
         git.patience.look()?;
-        std::thread::sleep(PAUSE); // Nothing announces that its owner is gone.
+        std::thread::sleep(PAUSE); // The end of the lock's owner is not announced.
     }
 }
 
-/// Brings a work tree, whose index is locked, to where its HEAD is now, in what the step changes. What is neither as before
-/// the step nor as after it is somebody's, and stays.
+/// Brings the changed paths of a work tree, whose index is locked, to its current HEAD. A file that is neither as before
+/// the step nor as after it belongs to a person, and stays.
 pub(super) fn settle(git: &Git<'_>, tree: &WorkTree, journal: &Journal) -> Result<(), PorchError> {
     let there = git.at(&tree.path);
     let at = |error: io::Error| PorchError::io(&tree.git_dir, error);
@@ -172,7 +172,7 @@ pub(super) fn settle(git: &Git<'_>, tree: &WorkTree, journal: &Journal) -> Resul
     work.carry_out(&there, tree)
 }
 
-/// What is to be done to a work tree.
+/// The changes for a work tree.
 #[derive(Default)]
 struct Work {
     /// For the index.
@@ -204,8 +204,8 @@ impl Work {
     }
 }
 
-/// Whether a file is a part of what the step or its undoing writes there, from the beginning on, or is gone: that is how a
-/// git that was killed or found no room leaves it.
+/// Whether a file is missing, or a prefix of the content that the step or its undoing writes there: so a git that was
+/// killed or found no room leaves it.
 fn is_part(git: &Git<'_>, tree: &WorkTree, change: &Changed) -> Result<bool, PorchError> {
     let full = tree.path.join(&change.path);
     if !is_reached(tree, &change.path)? {
@@ -229,7 +229,7 @@ fn is_part(git: &Git<'_>, tree: &WorkTree, change: &Changed) -> Result<bool, Por
     Ok(false)
 }
 
-/// What differs between two commits.
+/// The differences between two commits.
 fn changes(git: &Git<'_>, from: Option<&str>, to: &str) -> Result<Vec<Changed>, PorchError> {
     let empty = if from.is_none() { super::empty_tree(git)? } else { String::new() };
     let answer = git.run(
@@ -270,14 +270,14 @@ pub(super) fn added(
     Ok((paths(|change| change.from.is_none()), paths(|change| change.from.is_some())))
 }
 
-/// What a commit has at the changed paths.
+/// The versions of the changed paths in a commit.
 fn versions(
     git: &Git<'_>,
     commit: Option<&str>,
     changes: &[Changed],
 ) -> Result<BTreeMap<String, (String, String)>, PorchError> {
     let Some(commit) = commit else { return Ok(BTreeMap::new()) };
-    // All of it: paths may be more than a command line holds.
+    // The whole listing: the paths may exceed a command line.
     let listed = git.run(&["ls-tree", "-r", "-z", "--full-tree", commit], &[])?;
     Ok(chosen(&listed.stdout, changes, |words| match words {
         [mode, _, object] => Some(((*mode).to_owned(), (*object).to_owned())),
@@ -285,12 +285,12 @@ fn versions(
     }))
 }
 
-/// What the index has at the changed paths.
+/// The versions of the changed paths in the index.
 fn staged(git: &Git<'_>, changes: &[Changed]) -> Result<BTreeMap<String, (String, String)>, PorchError> {
     let listed = git.run(&["ls-files", "-s", "-z", "--full-name"], &[])?;
     Ok(chosen(&listed.stdout, changes, |words| match words {
         [mode, object, "0"] => Some(((*mode).to_owned(), (*object).to_owned())),
-        // In the middle of a merge: none of ours.
+        // In the middle of a merge: not one of our versions.
         _ => Some((String::new(), String::new())),
     }))
 }
@@ -310,7 +310,8 @@ fn chosen(
         .collect()
 }
 
-/// Whether only directories lead to a path, as far as they are there. What somebody has put in the place of one is his.
+/// Whether only directories lead to a path, as far as they exist. An entry that replaced one of them belongs to another
+/// process.
 fn is_reached(tree: &WorkTree, path: &str) -> Result<bool, PorchError> {
     for (end, _) in path.match_indices('/') {
         let full = tree.path.join(path.get(..end).unwrap_or_default());
@@ -324,8 +325,7 @@ fn is_reached(tree: &WorkTree, path: &str) -> Result<bool, PorchError> {
     Ok(true)
 }
 
-/// The object that a file of the work tree would be; `None` when there is nothing, and no object's name when it is neither
-/// file nor link.
+/// The object id of a file in the work tree; `None` if it is missing, and an empty id if it is neither file nor link.
 fn on_disk(git: &Git<'_>, tree: &WorkTree, path: &str) -> Result<Option<String>, PorchError> {
     let full = tree.path.join(path);
     let at = |error: io::Error| PorchError::io(&full, error);

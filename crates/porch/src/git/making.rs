@@ -1,5 +1,4 @@
-//! Makes the commit of a plan: its files, the trees above them, and the message that leads back to the intent. No ref is
-//! moved here.
+//! Makes the commit of a plan: its files, the trees above them, and a message that refers to the intent. No ref is moved here.
 
 use super::Target;
 use crate::files::join;
@@ -16,9 +15,9 @@ impl Target<'_> {
         order: &Order,
     ) -> Result<String, PorchError> {
         let index = self.git_dir.join("conductor-loop.index");
-        // What a killed run left; the lock of the repository is ours.
+        // The leftovers of a killed run; we hold the lock of the repository.
         let clean = || {
-            // A private index that stays behind is cleared by the next run.
+            // The next run clears a private index that stays behind.
             let _ = std::fs::remove_file(&index);
             let _ = std::fs::remove_file(index.with_extension("index.lock"));
         };
@@ -36,7 +35,7 @@ impl Target<'_> {
         ];
         let key =
             self.repository.signing_key.as_ref().map(|key| format!("user.signingKey={}", key.display()));
-        // The repository's own word runs nothing here either.
+        // The repository's own configuration must not run a program here either.
         let program = format!("gpg.ssh.program={}", self.git.configured()?.signing_program());
         let mut arguments = Vec::new();
         if let Some(key) = &key {
@@ -68,7 +67,7 @@ impl Target<'_> {
     }
 }
 
-/// Subject, what changed, and trailers that lead back to the intent.
+/// Subject, description of the change, and trailers that refer to the intent.
 fn message(plan: &Plan, order: &Order) -> String {
     let (key, intent) = (&order.intent.key, &order.intent);
     let from = plan.from.map_or_else(String::new, |from| format!("from {from} "));

@@ -1,6 +1,6 @@
 //! Packages in a Git repository: one commit for each intent that changes something, on a branch of a work tree or a bare
-//! repository, pushed when a remote is named. Somebody else's push in between is fetched, and the edit made again on top
-//! of it. A run that is killed leaves the branch where it was or where it was to go.
+//! repository, pushed if a remote is configured. A concurrent push of another process is fetched, and the edit repeated
+//! on top of it. A run that is killed leaves the branch at its old or its new commit.
 
 mod apart;
 mod branch;
@@ -28,28 +28,28 @@ use std::path::{Path, PathBuf};
 use tip::Tip;
 use tree::CommitTree;
 
-/// How often an edit is made again because somebody else pushed first.
+/// How often an edit is repeated because another process pushed first.
 const PUSHES_MAX: usize = 5;
-/// How often because somebody committed to the local branch first.
+/// How often an edit is repeated because another process committed to the local branch first.
 const MOVES_MAX: usize = 50;
-/// Where the tip of the remote branch is kept while we work on it.
+/// The ref that keeps the tip of the remote branch during the work on it.
 const BASE: &str = "refs/conductor-loop/base";
 /// Makes a plan from what is in a tree.
 pub(crate) type Planning<'p> = &'p dyn Fn(&dyn Tree) -> Result<Plan, PorchError>;
 
-/// What was committed.
+/// The result of a commit.
 #[derive(Debug)]
 pub(crate) struct Committed {
     pub plan: Plan,
-    /// The branch, which may be the one that HEAD leads to.
+    /// The branch; it may be the one that HEAD leads to.
     pub branch: String,
-    /// The new commit; `None` when nothing changed.
+    /// The new commit; `None` if nothing changed.
     pub commit: Option<String>,
-    /// What the operator should know, though the order is done.
+    /// A note for the operator, although the order is done.
     pub note: Option<String>,
 }
 
-/// The directory to lock while working on the repository.
+/// The directory to lock during work on the repository.
 pub(crate) fn git_directory(repository: &Repository, patience: &Patience<'_>) -> Result<PathBuf, PorchError> {
     let git = Git::new(&repository.git, patience);
     check_mounted(&git)?;
@@ -58,7 +58,7 @@ pub(crate) fn git_directory(repository: &Repository, patience: &Patience<'_>) ->
     Ok(PathBuf::from(answer.line()))
 }
 
-/// The plan for the tip of the branch, the remote's where it is pushed; nothing is written into the repository.
+/// The plan for the tip of the branch, the remote's if it is pushed; nothing is written into the repository.
 pub(crate) fn preview(
     repository: &Repository,
     patience: &Patience<'_>,
@@ -75,7 +75,7 @@ pub(crate) fn preview(
     let remote = target.place_of_push(remote)?;
     let tip = target.remote_tip(&remote, &target.refs()?)?;
     let Some(wanted) = tip.remote_ref.clone() else { return target.shown(tip, planning) };
-    // What is not here is fetched beside the repository.
+    // Missing objects are fetched beside the repository.
     let own = apart::Scratch::new()?;
     let git = git.apart(&shared_directory(&repository.git).join("objects"), own.path());
     let beside = Target { git: &git, ..target };
@@ -104,7 +104,7 @@ pub(crate) fn commit(
     }
 }
 
-/// What the operator named is written to, never a repository that lies around its bare mount point.
+/// Checks that the path itself is the repository: a repository around a bare mount point is never written.
 fn check_mounted(git: &Git<'_>) -> Result<(), PorchError> {
     if !place::is_empty(git.repository) {
         return Ok(());
@@ -113,7 +113,7 @@ fn check_mounted(git: &Git<'_>) -> Result<(), PorchError> {
     Err(git.failed(&["rev-parse"], reason, Outlook::Lasting))
 }
 
-/// A repository may name any directory as its work tree. Only the one that the operator named is written to.
+/// Checks the work tree: a repository may name any directory as its work tree, but only the operator's is written.
 fn check_work_tree(git: &Git<'_>, git_dir: &Path) -> Result<(), PorchError> {
     let configured = git.configured()?;
     let Some(work_tree) = configured.work_tree() else { return Ok(()) };
@@ -129,7 +129,7 @@ fn check_work_tree(git: &Git<'_>, git_dir: &Path) -> Result<(), PorchError> {
     Err(git.failed(&["config"], reason, Outlook::Lasting))
 }
 
-/// The tree with nothing in it.
+/// The empty tree.
 fn empty_tree(git: &Git<'_>) -> Result<String, PorchError> {
     Ok(git.run(&["hash-object", "-t", "tree", "-w", "--stdin"], &[])?.line())
 }
@@ -138,7 +138,7 @@ struct Target<'t> {
     git: &'t Git<'t>,
     repository: &'t Repository,
     git_dir: &'t Path,
-    /// The branch, without what git puts before it.
+    /// The branch, without `refs/heads/`.
     branch: String,
 }
 
@@ -175,7 +175,8 @@ impl<'t> Target<'t> {
             }
             let commit = self.make_commit(tip.commit.as_deref(), &plan, order)?;
             match self.move_branch(&refs, &commit) {
-                // The branch was moved from the tip to the commit, so it has it, unless somebody took it back at once.
+                // The branch was moved from the tip to the commit, so it contains it, unless another process reverted it
+                // at once.
                 Ok(note) if self.contains(&commit)? => {
                     return Ok(self.done(plan, Some(commit), together(tip.note, note)));
                 }
@@ -184,7 +185,7 @@ impl<'t> Target<'t> {
                     let reason = format!("another process keeps moving {}", self.branch());
                     return Err(self.git.failed(&["update-ref"], reason, Outlook::Passing));
                 }
-                // Somebody who does not know our lock committed in between: again, on top of that.
+                // A process that ignores our lock committed in between: repeat on top of that.
                 Err(_) if moved < MOVES_MAX && self.refs()?.tip != refs.tip => moved += 1,
                 Err(error) => return Err(error),
             }
@@ -207,7 +208,7 @@ impl<'t> Target<'t> {
             let tip = self.fetched(&place, tip)?;
             let plan = self.plan(tip.commit.as_deref(), planning)?;
             if plan.changes.is_empty() {
-                // What a branch that is not there begins at is no reason to make one.
+                // The start of a missing branch is no reason to create it.
                 let tip = tip.commit.filter(|_| tip.note.is_none());
                 let note = tip.and_then(|tip| self.follow_or_note(&tip));
                 return Ok(self.done(plan, None, note));
@@ -224,10 +225,10 @@ impl<'t> Target<'t> {
         Err(refused(&reason))
     }
 
-    /// `Some(reason)` when somebody else was faster.
+    /// `Some(reason)` if another process was faster.
     fn push(&self, remote: &str, commit: &str) -> Result<Option<String>, PorchError> {
         let wanted = format!("{commit}:{}", self.branch());
-        // One branch is pushed, whatever the remote is meant for otherwise.
+        // One branch is pushed, whatever else the remote is configured for.
         let one = format!("remote.{remote}.mirror=false");
         let mut arguments =
             if self.git.configured()?.is_mirror(remote) { vec!["-c", &one] } else { Vec::new() };
@@ -246,8 +247,8 @@ impl<'t> Target<'t> {
         if raced {
             return Ok(Some(reason));
         }
-        // The other side answered and does not want it, or has a ref of which the branch's full name is only the end, which a
-        // person has to remove; anything else may pass.
+        // The remote answered and refuses the push, or has a ref that ends with the branch's full name, which a person
+        // has to remove; any other failure may be temporary.
         let refused =
             reason.starts_with("[remote rejected]") || answer.stderr.contains("matches more than one");
         let outlook = if refused { Outlook::Lasting } else { Outlook::Passing };
@@ -262,12 +263,12 @@ impl<'t> Target<'t> {
         }
     }
 
-    /// The remote has it: that the local branch does not follow is only worth a note.
+    /// The remote has the commit: a local branch that does not follow is only worth a note.
     fn follow_or_note(&self, commit: &str) -> Option<String> {
         self.follow(commit).unwrap_or_else(|error| Some(error.to_string()))
     }
 
-    /// Brings the local branch to a pushed commit where that loses nothing.
+    /// Moves the local branch to a pushed commit if nothing is lost.
     fn follow(&self, commit: &str) -> Result<Option<String>, PorchError> {
         let refs = self.refs()?;
         match &refs.tip {
@@ -285,7 +286,7 @@ impl<'t> Target<'t> {
     }
 }
 
-/// Two things to know, as one.
+/// Joins two notes into one.
 fn together(one: Option<String>, other: Option<String>) -> Option<String> {
     match (one, other) {
         (Some(one), Some(other)) => Some(format!("{one}; {other}")),

@@ -1,4 +1,4 @@
-//! Runs the git program: no shell, no prompts, no hooks, a bounded time, its output in memory files.
+//! Runs the git program: no shell, no prompts, no hooks, a time limit, its output in memory files.
 
 use super::environment::{git_environment, left_out_of_git};
 use super::settings::Configured;
@@ -18,7 +18,7 @@ use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// Configuration that would run other people's programs, ask questions or change what we read and write.
+/// Configuration that prevents foreign programs, prompts, and changes to our reads and writes.
 const SETTINGS: [&str; 11] = [
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
@@ -34,18 +34,18 @@ const SETTINGS: [&str; 11] = [
 ];
 /// Steps that talk to a remote.
 const REMOTE_STEPS: [&str; 3] = ["ls-remote", "fetch", "push"];
-/// Most bytes of an answer; a listing of 100,000 files is about 10 MB.
+/// The largest answer in bytes; a listing of 100,000 files is about 10 MB.
 const ANSWER_MAX: u64 = 256 << 20;
 
-/// Of what git says meanwhile, the end that is looked at.
+/// The size of the end of git's progress output that is read.
 const LAST_WORDS: usize = 400;
-/// A step that takes longer is spoken of.
+/// A step that takes longer is reported.
 const TOLD_AFTER: Duration = Duration::from_secs(1);
 
-/// How long git has to clean up when it is stopped.
+/// The time for git to clean up when it is stopped.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// How git answered.
+/// The result of a git command.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub success: bool,
@@ -61,9 +61,9 @@ impl Answer {
         String::from_utf8_lossy(&self.stdout).trim_end_matches('\n').to_owned()
     }
 
-    /// What it complained about, in one line.
+    /// Its complaint, in one line.
     pub(super) fn complaint(&self) -> String {
-        // Progress is overwritten by what comes after it.
+        // Each progress message overwrites the one before.
         let lines =
             self.stderr.lines().map(|line| line.trim_end_matches('\r').rsplit('\r').next().unwrap_or(line));
         let lines: Vec<&str> = lines.map(str::trim).filter(|line| !line.is_empty()).collect();
@@ -74,8 +74,8 @@ impl Answer {
     }
 }
 
-/// What passes by itself, in git's words (in the C locale): another git's lock file, running or killed; a branch that moved
-/// between a look and a step; a helper that was killed; a machine out of memory or processes.
+/// Messages of temporary failures, in git's words (in the C locale): another git's lock file, running or killed; a branch
+/// that moved between a look and a step; a helper that was killed; a machine out of memory or processes.
 const PASSING: [&str; 6] = [
     ".lock': File exists",
     " but expected ",
@@ -95,7 +95,7 @@ fn outlook(reason: &str) -> Outlook {
     }
 }
 
-/// What git is asked to do, without the settings before it.
+/// The command, without the settings before it.
 fn step<'a>(arguments: &[&'a str]) -> &'a str {
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
@@ -112,9 +112,9 @@ fn step<'a>(arguments: &[&'a str]) -> &'a str {
 pub(super) struct Git<'g> {
     pub repository: &'g Path,
     pub patience: &'g Patience<'g>,
-    /// By the repository asked: a linked work tree may have a configuration of its own.
+    /// The configuration by repository: a linked work tree may have one of its own.
     configured: Rc<RefCell<BTreeMap<PathBuf, Rc<Configured>>>>,
-    /// For all its steps.
+    /// Variables for all steps.
     environment: Vec<(&'static str, PathBuf)>,
 }
 
@@ -123,7 +123,7 @@ impl<'g> Git<'g> {
         Self { repository, patience, configured: Rc::default(), environment: Vec::new() }
     }
 
-    /// The same, and what it makes goes into a directory of its own; objects of the repository can be read.
+    /// The same repository with new objects in a directory of their own; the repository's objects can be read.
     pub(super) fn apart(&self, objects: &Path, own: &Path) -> Git<'g> {
         let environment = vec![
             ("GIT_OBJECT_DIRECTORY", own.to_owned()),
@@ -132,13 +132,13 @@ impl<'g> Git<'g> {
         Git { configured: Rc::clone(&self.configured), environment, ..*self }
     }
 
-    /// The same, in another work tree.
+    /// The same repository in another work tree.
     pub(super) fn at<'t>(&'t self, repository: &'t Path) -> Git<'t> {
         let (configured, environment) = (Rc::clone(&self.configured), self.environment.clone());
         Git { repository, patience: self.patience, configured, environment }
     }
 
-    /// Asked once: a run is short, and each question is a process.
+    /// The configuration, read once: a run is short, and each read is a process.
     pub(super) fn configured(&self) -> Result<Rc<Configured>, PorchError> {
         if let Some(known) = self.configured.borrow().get(self.repository) {
             return Ok(Rc::clone(known));
@@ -150,12 +150,12 @@ impl<'g> Git<'g> {
         Ok(found)
     }
 
-    /// An answer that has to be a good one.
+    /// Runs a command that must succeed.
     pub(super) fn run(&self, arguments: &[&str], input: &[u8]) -> Result<Answer, PorchError> {
         self.run_with(arguments, &[], input)
     }
 
-    /// The same, with more in its environment.
+    /// Runs a command that must succeed, with additional environment variables.
     pub(super) fn run_with(
         &self,
         arguments: &[&str],
@@ -166,7 +166,7 @@ impl<'g> Git<'g> {
         if answer.success { Ok(answer) } else { Err(self.refused(arguments, &answer, Outlook::Lasting)) }
     }
 
-    /// The same, where git converts between work tree and repository: line ends and encodings, but no filter program runs.
+    /// Like `run`, for conversions between work tree and repository: line ends and encodings, but no filter program runs.
     pub(super) fn plainly(
         &self,
         arguments: &[&str],
@@ -177,7 +177,7 @@ impl<'g> Git<'g> {
         if answer.success { Ok(answer) } else { Err(self.refused(arguments, &answer, Outlook::Lasting)) }
     }
 
-    /// The same, and answers whatever it answered.
+    /// Like `plainly`, but returns failures too.
     pub(super) fn ask_plainly(
         &self,
         arguments: &[&str],
@@ -203,7 +203,8 @@ impl<'g> Git<'g> {
         self.ask(arguments, &all, input)
     }
 
-    /// What git could not do, in its own words. `otherwise` holds where neither words nor a signal say that it passes.
+    /// The error for a failed command, in git's own words. `otherwise` applies if neither the message nor a signal means
+    /// that it passes.
     pub(super) fn refused(&self, arguments: &[&str], answer: &Answer, otherwise: Outlook) -> PorchError {
         let least = if answer.signal.is_some() { Outlook::Passing } else { otherwise };
         let reason = match left_out_of_git() {
@@ -213,7 +214,7 @@ impl<'g> Git<'g> {
         self.failed(arguments, reason, least)
     }
 
-    /// What could not be done. What git's words say of full disks, locks and moved branches counts more than `otherwise`.
+    /// The error for a failed step. A message about full disks, locks or moved branches overrides `otherwise`.
     pub(super) fn failed(
         &self,
         arguments: &[&str],
@@ -233,7 +234,7 @@ impl<'g> Git<'g> {
         }
     }
 
-    /// Runs it and answers whatever it answered.
+    /// Runs a command and returns its answer, also on failure.
     pub(super) fn ask(
         &self,
         arguments: &[&str],
@@ -257,7 +258,7 @@ impl<'g> Git<'g> {
             StartError::Unwatched(error) => self.failed(arguments, error.to_string(), Outlook::Passing),
         })?;
         if let Err(error) = self.wait(&mut child, arguments, &stderr) {
-            // Asked to end, git removes its lock files. How it ends is not asked for: it is told why it had to.
+            // On TERM git removes its lock files. Its status is not needed: the caller knows why it had to end.
             let _ = child.end(GRACE);
             return Err(error);
         }
@@ -267,20 +268,20 @@ impl<'g> Git<'g> {
         Ok(Answer { success: status.success(), signal: status.signal(), stdout: answer, stderr: complaints })
     }
 
-    /// The program with all it is given, and what it is to lead.
+    /// The command with its arguments and environment, and the group or session it leads.
     fn command(&self, arguments: &[&str]) -> Result<(Command, Leads), PorchError> {
         let named = std::path::absolute(self.repository).unwrap_or_else(|_| self.repository.to_owned());
         let mut command = Command::new("git");
-        // Where nobody names a program that answers questions, none is asked.
+        // Without a configured program for prompts, every prompt fails.
         command.env_clear().env("GIT_ASKPASS", "/bin/false").envs(git_environment());
         command
             .env("LC_ALL", "C")
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("SSH_ASKPASS", "/bin/false")
             .env("GIT_OPTIONAL_LOCKS", "0")
-            // What the operator named is the repository: none that lies around it, should it not be there.
+            // The operator's path is the repository: none around it, if it is missing.
             .env("GIT_CEILING_DIRECTORIES", named.parent().unwrap_or(&named))
-            // What is read is what the commit names, not what somebody would rather see in its place.
+            // Read the commit's own objects, without replacements.
             .env("GIT_NO_REPLACE_OBJECTS", "1")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .arg("-C")
@@ -293,17 +294,17 @@ impl<'g> Git<'g> {
         let mut may_ask = REMOTE_STEPS.contains(&step) || arguments.contains(&"-S");
         if step != "config" {
             let configured = self.configured()?;
-            // Where objects may be missing, any step may fetch them.
+            // If objects may be missing, any step may fetch them.
             may_ask |= configured.is_partial();
             if may_ask {
                 command.envs(configured.for_remotes());
             }
         }
-        // Without a terminal, neither it nor ssh behind it can ask anybody.
+        // Without a terminal, neither git nor an ssh it starts can prompt.
         Ok((command, if may_ask { Leads::Session } else { Leads::Group }))
     }
 
-    /// Waits for the end, the deadline, or that nobody wants it any more.
+    /// Waits for the end, the deadline, or cancellation.
     fn wait(&self, child: &mut Supervised, arguments: &[&str], said: &File) -> Result<(), PorchError> {
         let begin = Instant::now();
         loop {
@@ -332,7 +333,7 @@ impl<'g> Git<'g> {
     }
 }
 
-/// What git said last: its progress, where it shows one.
+/// git's last progress message, if it shows progress.
 fn last_words(said: &File) -> String {
     let mut bytes = [0; LAST_WORDS];
     let length = said.metadata().map_or(0, |meta| meta.len());

@@ -1,17 +1,17 @@
-//! What the configuration says, read once by one process, with who said it: the operator (the system's and the user's files,
-//! the environment), or the repository itself, whose word may neither run a program nor lead elsewhere.
+//! The configuration, read once by one process, with the origin of each value: the operator (the system's and the user's
+//! files, the environment), or the repository itself, whose values may neither run a program nor lead elsewhere.
 
 use super::run::Git;
 use crate::{Outlook, PorchError};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// What ssh is told besides: it fails where it would ask.
+/// Additional options for ssh: it fails instead of asking.
 const NEVER_ASK: &str = " -o BatchMode=yes";
-/// Ways to a remote that run nothing but git's own programs and ssh.
+/// Transports that run nothing but git's own programs and ssh.
 const PROTOCOLS: &str = "file:git:http:https:ssh";
 
-/// Who set a value.
+/// The origin of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scope {
     /// The system, the user, the environment.
@@ -20,7 +20,7 @@ enum Scope {
     Repository,
 }
 
-/// One value. The name is as git prints it: section and key in lower case.
+/// One value. The name is in git's form: section and key in lower case.
 #[derive(Debug)]
 struct Entry {
     scope: Scope,
@@ -28,13 +28,13 @@ struct Entry {
     value: String,
 }
 
-/// Everything that is configured for one repository, in git's order: what comes later counts.
+/// The whole configuration for one repository, in git's order: later values win.
 #[derive(Debug, Default)]
 pub(super) struct Configured {
     entries: Vec<Entry>,
 }
 
-/// Section and key of a name; what is between them is anybody's text.
+/// Section and key of a name; the part between them is arbitrary.
 fn ends(name: &str) -> (&str, &str) {
     let section = name.split('.').next().unwrap_or_default();
     (section, name.rsplit('.').next().unwrap_or_default())
@@ -69,19 +69,19 @@ impl Configured {
         self.last("core.worktree")
     }
 
-    /// Sections of filter programs, the operator's too: which of them a commit names is the repository's word.
+    /// Sections of filter programs, including the operator's: the repository decides which of them a commit uses.
     pub(super) fn filters(&self) -> BTreeSet<&str> {
         let filters = self.entries.iter().filter(|entry| entry.name.starts_with("filter."));
         filters.filter_map(|entry| entry.name.rsplit_once('.').map(|(section, _)| section)).collect()
     }
 
-    /// The program that makes signatures, as the operator has it.
+    /// The program that makes signatures, by the operator's configuration.
     pub(super) fn signing_program(&self) -> &str {
         let own = self.values("gpg.ssh.program").filter(|entry| entry.scope == Scope::Operator);
         own.last().map_or("ssh-keygen", |entry| entry.value.as_str())
     }
 
-    /// Whether reading may fetch: then it is as good as a step that talks to a remote.
+    /// Whether reading may fetch: then a read counts as a step that contacts a remote.
     pub(super) fn is_partial(&self) -> bool {
         self.entries.iter().any(|entry| {
             entry.name == "extensions.partialclone"
@@ -89,7 +89,7 @@ impl Configured {
         })
     }
 
-    /// What the repository's own configuration would run when a remote is talked to: name and value of the first.
+    /// The first program of the repository's own configuration that contact with a remote would run: name and value.
     pub(super) fn would_run(&self) -> Option<(&str, &str)> {
         let own = self.entries.iter().filter(|entry| entry.scope == Scope::Repository);
         own.map(|entry| (entry.name.as_str(), entry.value.as_str())).find(|(name, value)| {
@@ -104,7 +104,7 @@ impl Configured {
         })
     }
 
-    /// The address of each place that a push to `remote` goes to, as configured; none when it is no name of a remote.
+    /// The configured addresses of a push to `remote`; empty if it is not the name of a remote.
     pub(super) fn push_places(&self, remote: &str) -> Vec<&str> {
         let values = |key: &str| -> Vec<&str> {
             let name = format!("remote.{remote}.{key}");
@@ -114,18 +114,18 @@ impl Configured {
         if push.is_empty() { values("url") } else { push }
     }
 
-    /// Whether a push may go elsewhere than a fetch.
+    /// Whether pushes may go to another address than fetches come from.
     pub(super) fn pushes_elsewhere(&self, remote: &str) -> bool {
         let own = format!("remote.{remote}.pushurl");
         self.entries.iter().any(|entry| entry.name == own || entry.name.ends_with(".pushinsteadof"))
     }
 
-    /// Whether a push to the remote is meant to make everything there as it is here, which one branch is not.
+    /// Whether a push to the remote mirrors the whole repository, which one branch is not.
     pub(super) fn is_mirror(&self, remote: &str) -> bool {
         self.last(&format!("remote.{remote}.mirror")).is_some_and(|value| value != "false")
     }
 
-    /// Variables for a step that may talk to a remote: no program but the operator's, and no question.
+    /// Variables for a step that may contact a remote: only the operator's programs, and no prompt.
     pub(super) fn for_remotes(&self) -> Vec<(&'static str, String)> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let mut set = Vec::new();
@@ -136,7 +136,7 @@ impl Configured {
         let variant = variable("GIT_SSH_VARIANT").or_else(|| self.last("ssh.variant").map(ToOwned::to_owned));
         let is_open_ssh = variant.is_none_or(|variant| matches!(variant.as_str(), "ssh" | "auto"));
         if let Some(command) = command {
-            // Another program than ssh may not know the option; it has no terminal to ask on either.
+            // A program other than ssh may not know the option; it has no terminal to ask on either.
             let asks = is_open_ssh && program(&command) == Some("ssh");
             set.push(("GIT_SSH_COMMAND", format!("{command}{}", if asks { NEVER_ASK } else { "" })));
         }
@@ -152,13 +152,13 @@ impl Configured {
     }
 }
 
-/// The name of the program that a shell command of plain words begins with.
+/// The name of the program in a shell command of plain words.
 fn program(command: &str) -> Option<&str> {
     let first = command.split_ascii_whitespace().next()?;
     Path::new(first.trim_matches(['"', '\''])).file_name()?.to_str()
 }
 
-/// Whether a command is ssh with nothing but a key, a user, a port and options that run nothing.
+/// Whether a command is ssh with only a key, a user, a port and options that run nothing.
 fn is_plain_ssh(command: &str) -> bool {
     let harmless = |option: &str| {
         let key = option.split(['=', ' ']).next().unwrap_or_default().to_ascii_lowercase();
@@ -202,7 +202,8 @@ fn is_plain_ssh(command: &str) -> bool {
     good
 }
 
-/// Whether a helper is one of git's own that read a file of the user's or ask a running process; empty forgets the others.
+/// Whether a helper is one of git's own that read a file of the user's or ask a running process; an empty value clears
+/// the others.
 fn is_plain_helper(helper: &str) -> bool {
     matches!(helper.split_ascii_whitespace().next(), None | Some("store" | "cache"))
         && helper.chars().all(|sign| sign.is_ascii_alphanumeric() || "/._-= ".contains(sign))
@@ -210,7 +211,8 @@ fn is_plain_helper(helper: &str) -> bool {
 }
 
 impl Git<'_> {
-    /// Before a remote is talked to: what the repository's own configuration would run is named, and nothing is begun.
+    /// Before contact with a remote: refuses a program of the repository's own configuration, naming it, before anything
+    /// begins.
     pub(super) fn check_remotes(&self) -> Result<(), PorchError> {
         let configured = self.configured()?;
         let Some((name, value)) = configured.would_run() else { return Ok(()) };

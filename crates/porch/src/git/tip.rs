@@ -1,32 +1,32 @@
-//! Where an intent's commit begins: at the tip of the branch. A branch that is not there begins where the operator says, never
-//! as another root beside commits that are there; only a repository without any commit gets a first one.
+//! The parent of an intent's commit: the tip of the branch. A missing branch begins where the operator says, never as
+//! another root beside existing commits; only a repository without any commit gets a first one.
 
 use super::{BASE, Target};
 use crate::{Outlook, PorchError, Repository};
 use conductor_core::scrub;
 
-/// Most branches that a message names.
+/// The number of branches named in a message.
 const NAMED_MAX: usize = 10;
 
-/// What the refs of the repository say.
+/// The refs of the repository.
 #[derive(Debug, Default)]
 pub(super) struct Refs {
-    /// The commit of the branch, if it is there.
+    /// The commit of the branch, if it exists.
     pub tip: Option<String>,
-    /// The branch itself, where the name given is a symbolic one.
+    /// The branch itself, if the given name is a symbolic ref.
     pub resolved: Option<String>,
-    /// What was fetched last.
+    /// The last fetched commit.
     base: Option<String>,
 }
 
-/// Where a commit is made.
+/// The parent of a new commit.
 #[derive(Debug)]
 pub(super) struct Tip {
     /// `None` for the first commit of a repository.
     pub commit: Option<String>,
-    /// What the operator should know of it.
+    /// A note for the operator.
     pub note: Option<String>,
-    /// Whether the objects may be missing here.
+    /// The remote ref to fetch if the objects may be missing here.
     pub remote_ref: Option<String>,
 }
 
@@ -36,7 +36,7 @@ impl Tip {
     }
 }
 
-/// What a remote says of its branches.
+/// The branches of a remote.
 #[derive(Debug, Default)]
 struct Listed {
     /// Name and commit.
@@ -46,7 +46,7 @@ struct Listed {
 }
 
 impl Listed {
-    /// Reads `ls-remote --symref`: "ref: NAME TAB HEAD" and "OBJECT TAB NAME".
+    /// Parses `ls-remote --symref`: "ref: NAME TAB HEAD" and "OBJECT TAB NAME".
     fn parse(listing: &[u8]) -> Self {
         let mut listed = Self::default();
         for (what, name) in String::from_utf8_lossy(listing).lines().filter_map(|line| line.split_once('\t'))
@@ -61,7 +61,7 @@ impl Listed {
     }
 
     fn get(&self, wanted: &str) -> Option<String> {
-        // git lists every ref that ends like that.
+        // git lists every ref with that ending.
         self.refs.iter().find(|(name, _)| name == wanted).map(|(_, commit)| commit.clone())
     }
 
@@ -70,7 +70,7 @@ impl Listed {
     }
 }
 
-/// The branch to commit to: the one that is named, or the one HEAD leads to.
+/// The branch to commit to: the configured one, or the one that HEAD leads to.
 pub(super) fn branch_of(git: &super::Git<'_>, repository: &Repository) -> Result<String, PorchError> {
     if let Some(branch) = &repository.branch {
         return Ok(branch.clone());
@@ -86,7 +86,7 @@ pub(super) fn branch_of(git: &super::Git<'_>, repository: &Repository) -> Result
 }
 
 impl Target<'_> {
-    /// Tip and true name of the branch, and what was fetched last.
+    /// Tip and real name of the branch, and the last fetched commit.
     pub(super) fn refs(&self) -> Result<Refs, PorchError> {
         let branch = self.branch();
         let format = "--format=%(refname)%00%(objectname)%00%(objecttype)%00%(symref)";
@@ -109,14 +109,14 @@ impl Target<'_> {
                 _ => {}
             }
         }
-        // A ref that cannot be read is only complained about, and is not one that is not there.
+        // git only warns of an unreadable ref; that does not mean that it is missing.
         if refs.tip.is_none() && !answer.stderr.trim().is_empty() {
             return Err(self.git.refused(&asked, &answer, Outlook::Lasting));
         }
         Ok(refs)
     }
 
-    /// Where a commit to the local branch is made.
+    /// The parent of a commit to the local branch.
     pub(super) fn local_tip(&self, refs: &Refs) -> Result<Tip, PorchError> {
         match &refs.tip {
             Some(tip) => Ok(Tip::at(Some(tip.clone()))),
@@ -124,7 +124,7 @@ impl Target<'_> {
         }
     }
 
-    /// Where a commit is made that is pushed: at what the remote has.
+    /// The parent of a commit that is pushed: the remote's tip.
     pub(super) fn remote_tip(&self, remote: &str, refs: &Refs) -> Result<Tip, PorchError> {
         let (branch, from) = (self.branch(), self.from());
         let mut wanted = vec!["HEAD", branch.as_str()];
@@ -146,7 +146,7 @@ impl Target<'_> {
         }
         let all = self.list(remote, &[])?;
         if all.refs.is_empty() {
-            // A new remote gets what is here.
+            // A new remote gets the local commits.
             return self.local_tip(refs);
         }
         match &refs.tip {
@@ -158,7 +158,7 @@ impl Target<'_> {
         }
     }
 
-    /// Makes what the tip leads to readable here, and answers the tip again: it may have moved since.
+    /// Fetches the tip's objects, and returns the tip again: it may have moved since.
     pub(super) fn fetched(&self, remote: &str, tip: Tip) -> Result<Tip, PorchError> {
         let Some(name) = &tip.remote_ref else { return Ok(tip) };
         self.fetch(remote, &format!("+{name}:{BASE}"))?;
@@ -166,7 +166,7 @@ impl Target<'_> {
         Ok(Tip { commit: base, remote_ref: None, ..tip })
     }
 
-    /// Fetches one ref and nothing else: no tags, no submodules, and no ref that the configuration names.
+    /// Fetches one ref and nothing else: no tags, no submodules, and no ref of the configuration.
     pub(super) fn fetch(&self, remote: &str, wanted: &str) -> Result<(), PorchError> {
         let arguments = [
             &["fetch", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-prune"][..],
@@ -186,7 +186,7 @@ impl Target<'_> {
         Ok(Listed::parse(&listed.stdout))
     }
 
-    /// The place that is read where it is pushed to: a push may go elsewhere than a fetch.
+    /// The address for reading a remote that is pushed to: a push may have another address than a fetch.
     pub(super) fn place_of_push(&self, remote: &str) -> Result<String, PorchError> {
         let configured = self.git.configured()?;
         let places = configured.push_places(remote);
@@ -203,7 +203,7 @@ impl Target<'_> {
         Ok(self.git.run(&["remote", "get-url", "--push", "--", remote], &[])?.line())
     }
 
-    /// The ref that a new branch begins at, in full.
+    /// The full name of the ref that a new branch begins at.
     fn from(&self) -> Option<String> {
         let from = self.repository.from.as_deref()?;
         Some(if from == "HEAD" { from.to_owned() } else { format!("refs/heads/{from}") })

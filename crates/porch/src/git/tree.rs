@@ -1,4 +1,4 @@
-//! The packages of one commit, as the planner reads them. Objects are read by name, never checked out.
+//! The packages of one commit, as the planner reads them. Objects are read by id, never checked out.
 
 use super::run::Git;
 use crate::files::{
@@ -19,18 +19,18 @@ struct Entry {
     size: Option<usize>,
 }
 
-/// A commit, or nothing yet.
+/// A commit, or an empty tree before the first one.
 pub(super) struct CommitTree<'g> {
     git: &'g Git<'g>,
-    /// What packages lie under.
+    /// The directory above the packages.
     directory: &'g str,
-    /// By full path.
+    /// The entries by full path.
     entries: BTreeMap<String, Entry>,
     shown: String,
 }
 
 impl<'g> CommitTree<'g> {
-    /// Lists a commit. Without one, everything is absent.
+    /// Lists a commit. Without a commit, every path is absent.
     pub(super) fn read(
         git: &'g Git<'g>,
         commit: Option<&str>,
@@ -56,7 +56,7 @@ impl<'g> CommitTree<'g> {
         Ok(Self { git, directory, entries, shown })
     }
 
-    /// A step of the path that is a file, a link or a submodule cannot be entered.
+    /// Refuses a path that leads through a file, a link or a submodule.
     fn check_way(&self, path: &str) -> Result<(), PorchError> {
         let steps = path.match_indices('/').map(|(at, _)| path.get(..at).unwrap_or_default());
         for step in steps.chain(std::iter::once(path)).filter(|step| !step.is_empty()) {
@@ -100,7 +100,7 @@ impl<'g> CommitTree<'g> {
         Ok(files)
     }
 
-    /// The size of a blob. An object without one is damaged or missing, and never an empty file.
+    /// The size of a blob. An object without a size is damaged or missing, and never an empty file.
     fn size(&self, path: &str, entry: &Entry) -> Result<usize, PorchError> {
         entry.size.ok_or_else(|| self.damaged(path, entry))
     }
@@ -114,7 +114,7 @@ impl<'g> CommitTree<'g> {
     }
 }
 
-/// One line of `ls-tree -l`: MODE SP type SP OBJECT SP+ SIZE TAB path.
+/// Parses one line of `ls-tree -l`: MODE SP type SP OBJECT SP+ SIZE TAB path.
 fn divide(line: &[u8]) -> Option<(Entry, &[u8])> {
     let tab = line.iter().position(|byte| *byte == b'\t')?;
     let (head, path) = (std::str::from_utf8(line.get(..tab)?).ok()?, line.get(tab + 1..)?);

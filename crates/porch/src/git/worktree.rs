@@ -1,5 +1,5 @@
 //! The work trees of a repository, and the lock that git's own programs take before they change one: `index.lock`. While
-//! it is ours, nobody checks out, commits or resets there, so what was read of HEAD stays true until the branch is moved.
+//! we hold it, no git checks out, commits or resets there, so HEAD stays as read until the branch is moved.
 
 use super::run::Git;
 use crate::directory::Patience;
@@ -9,12 +9,12 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// What our lock files say. Nobody but us writes that, so under the lock of the repository one that is there is stale.
+/// The content of our lock files. No other program writes it, so under the lock of the repository an existing one is stale.
 const OURS: &[u8] = b"conductor-loop moves a branch; git's own programs wait\n";
-/// How long a lock of somebody else's git is waited for; it is held for milliseconds.
+/// How long to wait for the lock of another git; git holds it for milliseconds.
 const WAIT: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(1);
-/// What git keeps while somebody is in the middle of something.
+/// Files that git keeps during an unfinished operation.
 const UNDER_WAY: [&str; 3] = ["MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD"];
 
 /// One work tree.
@@ -25,25 +25,25 @@ pub(super) struct WorkTree {
     pub git_dir: PathBuf,
     /// The branch it has checked out, in full; `None` when detached.
     pub branch: Option<String>,
-    /// The commit it is at.
+    /// Its current commit.
     pub head: Option<String>,
 }
 
-/// All work trees that are there. A bare repository without linked ones has none.
+/// All existing work trees. A bare repository without linked ones has none.
 pub(super) fn work_trees(git: &Git<'_>, common: &Path) -> Result<Vec<WorkTree>, PorchError> {
     let listed = git.run(&["worktree", "list", "--porcelain"], &[])?.line();
     let mut found = Vec::new();
-    // A paragraph for each; the main one first.
+    // A paragraph for each work tree; the main one first.
     for (number, paragraph) in listed.split("\n\n").enumerate() {
         let word = |name: &str| paragraph.lines().find_map(|line| line.strip_prefix(name));
         let Some(path) = word("worktree ").map(PathBuf::from) else { continue };
         if paragraph.lines().any(|line| line == "bare") {
             continue;
         }
-        // Of a submodule git lists the Git directory; where it is checked out is only asked there.
+        // For a submodule git lists the Git directory; only a command there tells the place of its checkout.
         let path = if number == 0 && path == common { top_of(git)? } else { path };
         let git_dir = if number == 0 { Some(common.to_owned()) } else { linked_directory(&path) };
-        // One that was removed, or is on a disk that is away, has nobody in it.
+        // A work tree that was removed, or is on an absent disk, is skipped.
         let Some(git_dir) = git_dir.filter(|_| path.is_dir()) else { continue };
         let [branch, head] = ["branch ", "HEAD "].map(|name| word(name).map(ToOwned::to_owned));
         found.push(WorkTree { path, git_dir, branch, head });
@@ -61,7 +61,7 @@ fn linked_directory(path: &Path) -> Option<PathBuf> {
 }
 
 impl WorkTree {
-    /// What somebody is in the middle of there, if it has to do with the branch.
+    /// The unfinished operation there, if it involves the branch.
     pub(super) fn under_way(&self, branch: &str) -> Option<&'static str> {
         let rebased = ["rebase-merge/head-name", "rebase-apply/head-name"].iter().any(|name| {
             fs::read_to_string(self.git_dir.join(name)).is_ok_and(|head| head.trim_end() == branch)
@@ -77,12 +77,12 @@ impl WorkTree {
         self.git_dir.join("index")
     }
 
-    /// Where the next index is made.
+    /// The path of the next index.
     pub(super) fn own_index(&self) -> PathBuf {
         self.git_dir.join("conductor-loop.index")
     }
 
-    /// A copy of the index to work on; none where there is no index yet.
+    /// Copies the index to work on; no copy if there is no index yet.
     pub(super) fn copy_index(&self) -> io::Result<()> {
         let own = self.own_index();
         remove(&own)?;
@@ -92,17 +92,17 @@ impl WorkTree {
             index => index?.modified()?,
         };
         fs::copy(self.index(), &own)?;
-        // By the age of its index git knows which files it has to read to see whether they have changed since.
+        // git uses the age of its index to decide which files it must read again.
         fs::OpenOptions::new().write(true).open(&own)?.set_modified(modified)
     }
 
-    /// Puts the copy in the place of the index.
+    /// Renames the copy over the index.
     pub(super) fn publish_index(&self) -> io::Result<()> {
         fs::rename(self.own_index(), self.index())
     }
 }
 
-/// Removes a file, if it is there.
+/// Removes a file, if it exists.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -114,7 +114,7 @@ fn lock_of(tree: &WorkTree) -> PathBuf {
     tree.git_dir.join("index.lock")
 }
 
-/// The index of a work tree, locked. Given back when dropped.
+/// The lock on a work tree's index. Released when dropped.
 pub(super) struct IndexLock {
     path: PathBuf,
 }
@@ -124,13 +124,13 @@ impl IndexLock {
         self.path == lock_of(tree)
     }
 
-    /// Takes it. The caller holds the lock of the repository.
+    /// Takes the lock. The caller holds the lock of the repository.
     pub(super) fn take(tree: &WorkTree, patience: &Patience<'_>) -> Result<Self, PorchError> {
         let (path, draft) = (lock_of(tree), tree.git_dir.join("conductor-loop.lock"));
         let at = |error: io::Error| PorchError::io(&path, error);
-        // Complete before it has its name, so that one that a kill leaves is known for ours.
+        // Complete before it has its name, so that a lock left by a kill is recognised as ours.
         if let Err(error) = fs::write(&draft, OURS) {
-            // The reason counts; the next one writes over it.
+            // The first error counts; the next run overwrites the draft.
             let _ = fs::remove_file(&draft);
             return Err(at(error));
         }
@@ -156,7 +156,7 @@ impl IndexLock {
                 }
                 _ => {
                     patience.look()?;
-                    std::thread::sleep(PAUSE); // Nothing announces the end of another git.
+                    std::thread::sleep(PAUSE); // The end of another git is not announced.
                 }
             }
         };
@@ -167,10 +167,10 @@ impl IndexLock {
     }
 }
 
-/// Gives the complete draft the name of the lock, if that is free.
+/// Renames the complete draft to the lock's name, if that is free.
 fn name(draft: &Path, path: &Path) -> io::Result<()> {
     match fs::hard_link(draft, path) {
-        // Not every file system has hard links. There a kill in between leaves an empty lock, which is not known for ours.
+        // Some file systems have no hard links. There a kill in between leaves an empty lock, which is not recognised as ours.
         Err(error)
             if matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied) =>
         {
@@ -182,7 +182,7 @@ fn name(draft: &Path, path: &Path) -> io::Result<()> {
 
 impl Drop for IndexLock {
     fn drop(&mut self) {
-        // One that stays is known for ours by the next run, and says to people what it is.
+        // A lock that stays is recognised as ours by the next run, and its text informs people.
         let _ = remove(&self.path);
     }
 }

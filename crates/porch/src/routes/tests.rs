@@ -1,4 +1,4 @@
-//! Tables, orders, and where they go.
+//! Tables, orders, and their destinations.
 
 use super::*;
 use crate::order::Provenance;
@@ -155,7 +155,7 @@ fn a_branch_is_named_as_people_name_it() {
     for name in bad {
         assert!(with(name).validate().is_err(), "{name}");
     }
-    // git says the same of each that it judges at all.
+    // git agrees on each name that it judges at all.
     if conductor_testkit::has("git") {
         for name in good.iter().chain(&bad) {
             let words = ["check-ref-format", "--branch", name];

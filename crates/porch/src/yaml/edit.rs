@@ -1,10 +1,10 @@
-//! One integer of one mapping is replaced, or added when it is absent; every other byte stays. The result is parsed
-//! again and compared with what was there: it may differ at that one path only.
+//! Replaces one integer of one mapping, or adds it if it is absent; every other byte stays. The result is parsed again
+//! and compared with the source: it may differ at that one path only.
 
 use super::{Node, Step, Stream, Value, YamlError, differences, parse};
 use std::ops::Range;
 
-/// Why a value is not changed.
+/// Why a value cannot be changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EditError {
     #[error(
@@ -236,7 +236,7 @@ fn unshared<'n>(stream: &Stream, root: &'n Node, path: &[Step]) -> Result<&'n No
     Ok(node)
 }
 
-/// The number in a node and its bytes, which an anchor in front of it is not part of.
+/// The number in a node and its byte range, without an anchor before it.
 fn number_at(source: &[u8], stream: &Stream, node: &Node) -> Result<(u32, Range<usize>), EditError> {
     let line = node.line;
     let not_a_number = |found: &str| EditError::NotANumber { line, found: found.chars().take(40).collect() };
@@ -247,7 +247,7 @@ fn number_at(source: &[u8], stream: &Stream, node: &Node) -> Result<(u32, Range<
         Value::Scalar { text, .. } => return Err(not_a_number(text)),
         Value::List(_) | Value::Map { .. } => return Err(not_a_number("a collection")),
     };
-    // The bytes themselves are asked, so that a parser's idea of a position is never trusted.
+    // The bytes themselves are checked, so that a parser's position is never trusted.
     let place = node.bytes.end.saturating_sub(text.len()).max(node.bytes.start)..node.bytes.end;
     if text.is_empty()
         || !text.bytes().all(|byte| byte.is_ascii_digit())
@@ -270,7 +270,7 @@ fn setter_free(source: &[u8], at: usize, line: usize) -> Result<(), EditError> {
     Ok(())
 }
 
-/// Where `key: wanted` goes as the first entry of the mapping, and what is written there.
+/// The position of `key: wanted` as the first entry of the mapping, and the text to insert there.
 fn insertion(
     source: &[u8],
     root: &Node,

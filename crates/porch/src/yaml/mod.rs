@@ -1,7 +1,7 @@
-//! YAML as a tree in which every node knows the bytes it came from, so that one scalar can be replaced and every other
-//! byte kept. It never expands an alias and never builds values: a document cannot grow by being read. What a
-//! Kubernetes package has no use for (duplicate keys, unbounded depth, several anchors on what we touch) is refused
-//! by name.
+//! YAML as a tree in which every node knows its source bytes, so that one scalar can be replaced and every other byte
+//! kept. It never expands an alias and never builds values: a document cannot grow when it is read. Constructs that a
+//! Kubernetes package does not need (duplicate keys, unbounded depth, several anchors on an edited node) are refused by
+//! name.
 
 mod edit;
 mod mask;
@@ -16,16 +16,16 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use std::collections::HashSet;
 use std::ops::Range;
 
-/// Largest file that is read; the API server itself takes objects of 1.5 MiB at most.
+/// The largest file that is read; the API server itself accepts objects of at most 1.5 MiB.
 pub(crate) const BYTES_MAX: usize = 4 << 20;
-/// Deepest nesting; a Deployment needs about 12.
+/// The deepest nesting; a Deployment needs about 12.
 const DEPTH_MAX: usize = 100;
-/// Most nodes of one file.
+/// The largest number of nodes in one file.
 const NODES_MAX: usize = 200_000;
-/// The byte order mark that some editors leave.
+/// The byte order mark that some editors write.
 const BOM: &str = "\u{feff}";
 
-/// Why a file is not read as YAML.
+/// Why a file cannot be read as YAML.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum YamlError {
     #[error("is {0} bytes; at most {BYTES_MAX} are read")]
@@ -42,13 +42,13 @@ pub(crate) enum YamlError {
     DuplicateKey { key: String, line: usize },
 }
 
-/// One node and where it stands.
+/// One node and its position.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub bytes: Range<usize>,
     pub line: usize,
     pub value: Value,
-    /// The parser's number of the anchor on it; 0 for none.
+    /// The parser's id of its anchor; 0 for none.
     pub anchor: usize,
     pub tagged: bool,
 }
@@ -73,7 +73,7 @@ pub(crate) fn keys(path: &str) -> Vec<Step> {
     path.split('.').map(|key| Step::Key(key.to_owned())).collect()
 }
 
-/// A file: its documents, and which anchors are used by an alias.
+/// A file: its documents, and the anchors used by an alias.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stream {
     pub documents: Vec<Node>,
@@ -112,7 +112,7 @@ impl Node {
         }
     }
 
-    /// The entries of a mapping; none for anything else.
+    /// The entries of a mapping; empty for any other node.
     pub(crate) fn entries(&self) -> &[(Node, Node)] {
         match &self.value {
             Value::Map { entries, .. } => entries,
@@ -120,7 +120,7 @@ impl Node {
         }
     }
 
-    /// The items of a list; none for anything else.
+    /// The items of a list; empty for any other node.
     pub(crate) fn items(&self) -> &[Node] {
         match &self.value {
             Value::List(items) => items,
@@ -129,7 +129,7 @@ impl Node {
     }
 }
 
-/// Reads a file.
+/// Parses a file.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Stream, YamlError> {
     if bytes.len() > BYTES_MAX {
         return Err(YamlError::TooLarge(bytes.len()));
@@ -177,9 +177,9 @@ fn line_starts(bytes: &[u8]) -> Vec<usize> {
     std::iter::once(0).chain(behind).collect()
 }
 
-/// From the parser's positions (characters) to bytes of the file.
+/// Converts the parser's positions (characters) to bytes of the file.
 struct Places {
-    /// Byte of each character; empty for pure ASCII, where both are the same.
+    /// Byte offset of each character; empty for pure ASCII, where both are equal.
     bytes: Vec<u32>,
     shift: usize,
     len: usize,
@@ -282,7 +282,7 @@ impl Reader<'_> {
         self.place(node)
     }
 
-    /// Puts a finished node where it belongs.
+    /// Adds a finished node to its parent.
     fn place(&mut self, node: Node) -> Result<(), YamlError> {
         self.nodes += 1;
         if self.nodes > NODES_MAX {
@@ -366,7 +366,7 @@ fn compare_maps(
             compare(value_a, value_b, &format!("{path}/{}", name(key_a)), found, limit);
             a.next();
         } else {
-            // Present in the second only; anything else shows up as a rest of the first.
+            // Present in the second only; any other difference shows up as a rest of the first.
             found.push(format!("{path}/{}", name(key_b)));
         }
         b.next();

@@ -1,13 +1,13 @@
-//! Random documents in the style people write them: comments, anchors and aliases, several documents, quotes, flow and
-//! block style, wide and narrow indentation, Windows line ends. The text knows where the replicas are, so what an edit
-//! ought to give does not depend on any parser.
+//! Random documents in handwritten style: comments, anchors and aliases, several documents, quotes, flow and block style,
+//! wide and narrow indentation, Windows line ends. The text marks the place of the replicas, so the expected result of an
+//! edit does not depend on any parser.
 
 use super::{differences, keys, parse, set_integer};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::fmt::Write;
 
-/// Stands for the value that is edited.
+/// The placeholder of the edited value.
 const PLACE: &str = "@@";
 
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ fn tree() -> impl Strategy<Value = Tree> {
     })
 }
 
-/// Renders trees; what is a matter of style is decided by a cycle of numbers.
+/// Renders trees; a cycle of numbers decides matters of style.
 struct Pen {
     text: String,
     style: Vec<u8>,
@@ -135,7 +135,7 @@ impl Pen {
         }
     }
 
-    /// A document whose `spec.replicas` is the place.
+    /// A document whose `spec.replicas` is the placeholder.
     fn document(&mut self, before: &[(u8, Tree)], spec: &[(u8, Tree)], after: &[(u8, Tree)]) {
         self.entries(before, 0);
         self.text.push_str("spec:");
@@ -166,7 +166,7 @@ fn keyed<'e>(
         .map(|(number, (key, text))| (number, ["a", "ß", "replicas"][usize::from(*key) % 3], *text))
 }
 
-/// In flow style a plain scalar may not hold what ends it.
+/// In flow style a plain scalar may not contain a character that ends it.
 fn quoted(text: &str) -> String {
     if text.starts_with(['\'', '"']) { text.to_owned() } else { format!("'{text}'") }
 }
@@ -175,7 +175,7 @@ fn entries() -> impl Strategy<Value = Vec<(u8, Tree)>> {
     vec((any::<u8>(), tree()), 0..4)
 }
 
-/// A file with the place in it, and the number of the document that has it.
+/// A file with the placeholder in it, and the number of its document.
 fn file() -> impl Strategy<Value = (String, usize)> {
     let documents = vec(entries(), 0..3);
     let shape = (documents, entries(), entries(), entries(), vec(any::<u8>(), 7..40));
@@ -225,7 +225,7 @@ proptest! {
 
     #[test]
     fn an_added_scalar_is_the_only_difference((text, number) in file(), to in 0_u32..101) {
-        // Without the line of the place, where the mapping still has an entry.
+        // Without the line of the placeholder, if the mapping still has an entry.
         let before: String = text.split_inclusive('\n').filter(|line| !line.contains(PLACE)).collect();
         let stream = parse(before.as_bytes()).unwrap_or_else(|error| panic!("{error}\n{before}"));
         let Ok((found, Some(after))) = set_integer(before.as_bytes(), &stream, number, &keys("spec.replicas"), to) else {

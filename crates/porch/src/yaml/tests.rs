@@ -1,8 +1,8 @@
-//! The editor against written-out cases and against random documents.
+//! The editor against handwritten cases and against random documents.
 
 use super::*;
 
-/// A document, and what its refusal has to be.
+/// A document, and its expected refusal.
 type Refusal = (&'static str, fn(&EditError) -> bool);
 
 fn set(source: &str, wanted: u32) -> Result<(Option<u32>, Option<String>), EditError> {

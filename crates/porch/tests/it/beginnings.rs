@@ -1,4 +1,4 @@
-//! Where a commit begins: at the branch, at what a new branch is to begin at, never as another root beside commits.
+//! The parent of a commit: the branch, or the configured start of a new branch, never another root beside existing commits.
 
 use crate::git::{commits, committed, git, shim, try_git};
 use crate::has;
@@ -6,7 +6,7 @@ use crate::shop::Shop;
 use crate::worktrees::porch;
 use std::fs;
 
-/// Refs of a repository, to see that nothing has moved.
+/// Refs of a repository, to check that none has moved.
 fn refs(shop: &Shop, dir: &str) -> String {
     git(shop, dir, &["for-each-ref"])
 }
@@ -41,7 +41,7 @@ fn a_branch_that_is_not_there_is_refused_with_those_that_are() {
         let from = [&["--git", "repo", "--branch", "mian", "--from", "amin"][..], more].concat();
         porch(&shop, 5, &from).refused(74, "there is no branch mian or amin");
     }
-    // Commits that are on no branch are commits too.
+    // Commits on no branch are commits too.
     for keep in ["tag", "detached"] {
         let place = format!("{keep}-only");
         git(&shop, ".", &["clone", "-q", "remote.git", &place]);
@@ -78,7 +78,7 @@ fn a_review_branch_begins_where_the_operator_says() {
         let more = porch(&shop, 6, &flags).line();
         assert_eq!((more.get("note"), more["replicas"]["from"].as_u64()), (None, Some(5)));
 
-        // The remote's main is further than the local one.
+        // The remote's main is ahead of the local one.
         let Some(shop) = committed() else { return };
         git(&shop, ".", &["clone", "-q", "remote.git", "other"]);
         shop.put("other/shop/web/more.yaml", "# more\n");
@@ -92,7 +92,7 @@ fn a_review_branch_begins_where_the_operator_says() {
         assert!(line["note"].as_str().unwrap().contains("it begins at"), "{line}");
         let main = git(&shop, "remote.git", &["rev-parse", "main"]);
         assert_eq!(git(&shop, "remote.git", &["rev-parse", "scale/web~"]), main, "{from}");
-        // Nothing to say, nothing made.
+        // Without a change, no note and no branch.
         porch(&shop, 2, &["--git", "repo", "--branch", "x/y", "--from", from, "--push", "origin"]).line();
         assert!(!refs(&shop, "remote.git").contains("x/y"));
     }
@@ -151,7 +151,7 @@ fn a_work_tree_that_is_gone_stops_nothing() {
     git(&shop, "repo", &["worktree", "add", "-q", "../gone", "main"]);
     fs::remove_dir_all(shop.path("gone")).unwrap();
     porch(&shop, 5, &["--git", "repo", "--branch", "main"]).line();
-    // Something else is there now.
+    // Another directory is there now.
     shop.put("gone/mine.txt", "mine");
     porch(&shop, 6, &["--git", "repo", "--branch", "main"]).line();
     assert_eq!((commits(&shop, "repo"), shop.read("gone/mine.txt").as_str()), (3, "mine"));
@@ -166,7 +166,7 @@ fn a_ref_of_the_remote_that_only_ends_like_the_branch_is_not_it() {
     porch(&shop, 5, &flags).refused(74, "there is no branch rel on origin");
     porch(&shop, 5, &[&flags[..], &["--from", "main"]].concat()).line();
     assert_eq!(git(&shop, "remote.git", &["rev-parse", "refs/heads/rel~"]), tip);
-    // One that makes every push of that branch fail is a matter of the remote's owner.
+    // A ref that makes every push of that branch fail is for the remote's owner to remove.
     git(&shop, "remote.git", &["update-ref", "refs/heads/refs/heads/main", &tip]);
     porch(&shop, 5, &["--git", "repo", "--push", "origin"]).refused(74, "matches more than one");
 }
@@ -235,7 +235,7 @@ fn settings_of_the_repository_do_not_change_what_is_pushed_or_read() {
 #[test]
 fn a_branch_that_keeps_moving_is_come_up_with() {
     let Some(shop) = committed() else { return };
-    // Somebody commits to it before each of the first twelve times that we would move it.
+    // Another process commits to it before each of our first twelve attempts to move it.
     let remote = shop.path("remote.git").display().to_string();
     let count = shop.path("count").display().to_string();
     let race = format!(

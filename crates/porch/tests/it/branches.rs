@@ -1,5 +1,5 @@
-//! Git's own checkout gives the index of a work tree back before it writes HEAD: whoever changes branches may do the one
-//! before an intent is committed and the other while it is, or after.
+//! Git's own checkout releases the index of a work tree before it writes HEAD: a branch change may do the first before an
+//! intent is committed and the second during the commit, or after it.
 
 use crate::git::{committed, git, shim};
 use crate::shop::{Run, Shop};
@@ -61,7 +61,7 @@ fn an_intent_waits_for_somebody_who_leaves_the_branch() {
     git(&shop, "repo", &["checkout", "-q", "-b", "other"]);
     shop.put(&format!("repo/{FILE}"), shop.read(&format!("repo/{FILE}")).replace("1.4.2", "1.5.0"));
     git(&shop, "repo", &["commit", "-q", "-a", "-m", "Other"]);
-    // Files and index are of the other branch; HEAD follows.
+    // Files and index belong to the other branch; HEAD follows.
     git(&shop, "repo", &["symbolic-ref", "HEAD", "refs/heads/main"]);
     let run = while_head_becomes(&shop, "other", "-u --no-recurse-submodules", ":");
     run.refused(75, "another process changes branches in");
@@ -73,7 +73,7 @@ fn an_intent_waits_for_somebody_who_leaves_the_branch() {
 fn what_takes_a_success_back_is_named_with_its_remedy() {
     let Some(shop) = committed() else { return };
     porch(&shop, 5, &["--git", "repo"]).line();
-    // What a checkout leaves that slept while that was committed.
+    // The leftover of a checkout that slept during the commit.
     git(&shop, "repo", &["restore", "--source=HEAD~", "--staged", "--worktree", "--", FILE]);
     let commit = git(&shop, "repo", &["rev-parse", "--short", "main"]);
     let staged = git(&shop, "repo", &["diff", "--cached"]);

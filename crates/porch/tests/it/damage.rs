@@ -1,5 +1,5 @@
-//! Repositories that lost objects, and git programs that are killed or find no room: nothing is taken for an empty file,
-//! and what passes is tried again.
+//! Repositories that lost objects, and git programs that are killed or find no room: a missing object is never taken for
+//! an empty file, and temporary failures are retried.
 
 use crate::git::{committed, git, shim};
 use crate::shop::{Run, Shop};
@@ -71,7 +71,7 @@ fn a_killed_git_and_a_full_disk_in_its_words_are_passing() {
     ] {
         let Some(shop) = committed() else { return };
         let mut command = shop.command(&shop.intent(5), &["--git", "repo"]);
-        // The step does not get as far as the real git.
+        // The step does not reach the real git.
         command.env("PATH", shim(&shop, step, &format!("{before}; exit 1")).replace("exec", ""));
         let shim = shop.read("shim/git").replace("(PATH=${PATH#*:}; ", "{ ").replace(") ;;", "; } ;;");
         shop.script("shim/git", &shim);

@@ -1,4 +1,4 @@
-//! The packages under examples/written are what the program writes, byte for byte, and other people's tools take them.
+//! The packages under examples/written are the program's output, byte for byte, and common tools accept them.
 //! `UPDATE_EXAMPLES=1 cargo test -p conductor-porch` writes them anew.
 
 use crate::has;
@@ -10,7 +10,7 @@ use std::process::Command;
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
 
-/// Form, whether the owning package is there before, flags.
+/// Form, whether the owning package exists before, flags.
 const FORMS: [(&str, bool, &[&str]); 5] = [
     ("edited", true, &[]),
     ("from-base", false, &["--base", WEB]),
@@ -47,7 +47,7 @@ fn the_examples_are_what_is_written() {
     }
 }
 
-/// What `kubectl kustomize` makes of a directory: the objects by kind, or its complaint.
+/// The output of `kubectl kustomize` for a directory: the objects by kind, or its error.
 fn render(dir: &Path) -> Result<Vec<Value>, String> {
     let output = Command::new("kubectl").arg("kustomize").arg(dir).output().unwrap();
     if !output.status.success() {
@@ -55,7 +55,7 @@ fn render(dir: &Path) -> Result<Vec<Value>, String> {
     }
     let text = String::from_utf8(output.stdout).unwrap();
     let documents = text.split("\n---\n").map(|document| {
-        // Of each object the lines that matter here; that the YAML is good, kubectl has said.
+        // The relevant lines of each object; kubectl has checked the YAML.
         let value = |key: &str| document.lines().find_map(|line| line.strip_prefix(key)).map(str::to_owned);
         serde_json::json!({"kind": value("kind: "), "name": value("  name: "), "replicas": value("  replicas: ")})
     });
@@ -77,7 +77,7 @@ fn kustomize_renders_each_form_with_the_new_number() {
         let objects = render(&written(form).join("shop/web")).unwrap();
         assert_eq!((objects.len(), replicas(&objects)), (2, vec!["5"]), "{form}");
     }
-    // The partial object stands alone.
+    // The partial object is the whole package.
     let temp = tempfile::tempdir().unwrap();
     let copy = |from: &Path, to: &str| {
         fs::create_dir_all(temp.path().join(to)).unwrap();
@@ -88,13 +88,13 @@ fn kustomize_renders_each_form_with_the_new_number() {
     copy(&written("partial").join("shop/web-scaling"), "partial");
     fs::write(temp.path().join("partial/kustomization.yaml"), "resources: [deployment.yaml]\n").unwrap();
     assert_eq!(replicas(&render(&temp.path().join("partial")).unwrap()), ["5"]);
-    // The component changes the owning package, and nothing else of it.
+    // The component changes the owning package, and nothing else.
     copy(&written("component").join("shop/web-scaling-patch"), "component");
     copy(Path::new(WEB), "web");
     fs::write(temp.path().join("kustomization.yaml"), "resources: [web]\ncomponents: [component]\n").unwrap();
     let objects = render(temp.path()).unwrap();
     assert_eq!((objects.len(), replicas(&objects)), (2, vec!["5"]));
-    // Without the object it is for, the build fails.
+    // Without its object the build fails.
     fs::write(temp.path().join("kustomization.yaml"), "components: [component]\n").unwrap();
     let complaint = render(temp.path()).unwrap_err();
     assert!(complaint.contains("no matches for Id Deployment"), "{complaint}");
@@ -120,7 +120,7 @@ fn kpt_takes_each_form() {
         kpt(&["fn", "render"]);
         kpt(&["pkg", "tree"]);
         if matches!(form, "partial" | "structured" | "component") {
-            // All of this is ours, and laid out as kpt would.
+            // All of this is ours, in kpt's layout.
             let ours = |path: &str| Path::new(path).extension().is_some_and(|end| end == "yaml");
             let (mut before, mut after) = (before, tree(temp.path()));
             before.retain(|path, _| ours(path));

@@ -45,14 +45,14 @@ fn run(shop: &Shop, replicas: u32, flags: &[&str]) -> Run {
     Run::of(&shop.command(&shop.intent(replicas), flags).output().unwrap())
 }
 
-/// The replicas in the commit a branch points to.
+/// The replicas in the commit of a branch.
 fn replicas(shop: &Shop, dir: &str) -> String {
     let text = git(shop, dir, &["show", "main:shop/web/deployment.yaml"]);
     let line = text.lines().find(|line| line.contains("# scaled")).unwrap();
     line.trim_start_matches("  replicas: ").split(' ').next().unwrap().to_owned()
 }
 
-/// A script instead of git that runs `before` ahead of the real one when it is called for `word`.
+/// A script in place of git that runs `before` ahead of the real one for the command `word`.
 pub(crate) fn shim(shop: &Shop, word: &str, before: &str) -> String {
     let real = String::from_utf8(Command::new("sh").args(["-c", "command -v git"]).output().unwrap().stdout)
         .unwrap();
@@ -86,7 +86,7 @@ fn one_commit_for_each_intent_that_changes_something() {
     assert_eq!((trailer("Intent-Seq").as_str(), trailer("Intent-Reason").as_str()), ("17", "Evening peak"));
     let diff = git(&shop, "repo", &["diff", "--numstat", "main~1", "main"]);
     assert_eq!(diff, "1\t1\tshop/web/deployment.yaml");
-    // The work tree has followed, and what somebody else has in it stays.
+    // The work tree has followed, and a person's own file in it stays.
     assert_eq!(git(&shop, "repo", &["status", "--porcelain"]), "?? mine.txt");
     assert!(shop.read("repo/shop/web/deployment.yaml").contains("replicas: 5   #"));
     git(&shop, "repo", &["fsck", "--strict"]);
@@ -132,7 +132,7 @@ fn changes_of_somebody_else_in_the_work_tree_are_not_overwritten() {
 #[test]
 fn a_push_that_comes_second_is_made_again_on_top() {
     let Some(shop) = committed() else { return };
-    // Somebody else pushes between our look and our push, once.
+    // Another process pushes once between our look and our push.
     git(&shop, ".", &["clone", "-q", "remote.git", "other"]);
     shop.put("other/shop/web/more.yaml", "# more\n");
     git(&shop, "other", &["add", "."]);
@@ -172,20 +172,20 @@ fn a_push_that_always_comes_second_is_tried_later() {
 fn what_git_cannot_do_is_told_apart() {
     let Some(shop) = committed() else { return };
     let push = ["--git", "repo", "--push", "origin"];
-    // The other side does not want it.
+    // The remote refuses the push.
     shop.script("remote.git/hooks/pre-receive", "#!/bin/sh\necho closed for the night >&2\nexit 1\n");
     run(&shop, 5, &push).refused(74, "pre-receive hook declined");
     assert_eq!(commits(&shop, "repo"), 1, "a refused push leaves the branch alone");
-    // The other side is not there.
+    // The remote is missing.
     fs::rename(shop.path("remote.git"), shop.path("away.git")).unwrap();
     run(&shop, 5, &push).refused(75, "E312");
-    // No repository, no branch of that form, no git.
+    // No repository, no valid branch name, no git.
     run(&shop, 5, &["--git", "shim"]).refused(74, "E312");
     run(&shop, 5, &["--git", "repo", "--branch", "a..b"]).refused(64, "branch 'a..b' cannot be used");
     let mut command = shop.command(&shop.intent(5), &["--git", "repo"]);
     command.env("PATH", "/nonexistent");
     Run::of(&command.output().unwrap()).refused(74, "the git program is not installed");
-    // Somebody has the repository.
+    // Another process holds the repository's lock.
     let held = fs::File::open(shop.path("repo/.git")).unwrap();
     rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
     run(&shop, 5, &["--git", "repo", "--lock-wait", "20ms"]).refused(75, "E311 ");

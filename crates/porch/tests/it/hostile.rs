@@ -1,9 +1,9 @@
-//! Packages made to harm: every one is refused by name and stays byte for byte as it is, and nothing outside is touched.
+//! Hostile packages: every one is refused by name and stays byte for byte unchanged, and nothing outside is touched.
 
 use crate::shop::{Run, Shop};
 use std::os::unix::fs::symlink;
 
-/// What the corpus is checked with: the file is as it was, and nothing unfinished is left.
+/// The check of each case: the file is unchanged, and nothing unfinished is left.
 #[track_caller]
 fn refused_untouched(shop: &Shop, code: i32, reason: &str) {
     let before = shop.tree(".");
@@ -108,19 +108,19 @@ fn links_and_other_things_that_are_no_files_are_never_followed_or_replaced() {
     refused_untouched(&shop, 73, "it holds deployment.yaml, no Deployment");
     assert_eq!(shop.read("elsewhere.yaml"), owner);
     assert!(shop.path("out/shop/web/deployment.yaml").is_symlink());
-    // A pipe nobody writes to does not stop anybody.
+    // A pipe without a writer does not block.
     let shop = Shop::new();
     rustix::fs::mkfifoat(rustix::fs::CWD, shop.path("out/shop/web/pipe.yaml"), 0o600.into()).unwrap();
     shop.scale(5, &[]).line();
     assert!(shop.read("out/shop/web/deployment.yaml").contains("replicas: 5 "));
-    // The unfinished name, taken by a link, is cleared away and not written through.
+    // A link under the unfinished name is removed and not written through.
     let shop = Shop::new();
     shop.put("victim", "precious");
     symlink("../../../victim", shop.path("out/shop/web/.porch-tmp")).unwrap();
     shop.scale(5, &[]).line();
     assert_eq!(shop.read("victim"), "precious");
     assert!(!shop.path("out/shop/web/.porch-tmp").exists());
-    // A base with a link in it is not copied half.
+    // A base that contains a link is not copied in part.
     let shop = Shop::new();
     std::fs::rename(shop.path("out/shop/web"), shop.path("base")).unwrap();
     symlink("/etc/hostname", shop.path("base/host")).unwrap();
@@ -163,7 +163,7 @@ fn a_kptfile_of_others_survives_and_one_that_is_none_is_refused() {
     let constrained = r#","constraints":{"kpt_package_name":"web"}"#;
     let intent = shop.intent_for("web", 6, constrained);
     shop.porch(&intent, &[]).line();
-    // The output directory itself may be the package; then its Kptfile says what it is called.
+    // The output directory itself may be the package; then its Kptfile names it.
     let root = |replicas: u32| {
         let intent = shop.intent_for("web", replicas, constrained);
         Run::of(&shop.command(&intent, &["-out", "out/shop/web"]).output().unwrap())

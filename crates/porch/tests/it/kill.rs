@@ -1,26 +1,26 @@
-//! Killed before each of its system calls that change something: what is there afterwards is the old package or the new one, and the next run
-//! gets to the end.
+//! Killed before each of its system calls that change something: afterwards either the old package or the new one is
+//! there, and the next run completes.
 
 use crate::shop::Shop;
 use conductor_testkit::calls::Class;
 use conductor_testkit::{Action, at_call};
 use std::collections::BTreeMap;
 
-/// No run takes longer.
+/// The time limit of a run, in seconds.
 const SECONDS: u64 = 60;
 
 type Files = BTreeMap<String, (u32, Vec<u8>)>;
 
-/// What a reader of packages sees: everything but our unfinished files and empty directories.
+/// The view of a package's reader: everything but our unfinished files and empty directories.
 fn seen(shop: &Shop, below: &str) -> Files {
     let mut files = shop.tree(below);
     files.retain(|path, _| !path.contains(".porch-tmp"));
     files
 }
 
-/// Kills the run before each of its calls that change something. `prepare` makes the place; `look` sees it after each kill.
+/// Kills the run before each of its calls that change something. `prepare` makes the place; `look` checks it after each kill.
 fn kill_everywhere(prepare: impl Fn() -> Shop, flags: &[&str], look: impl Fn(&Shop) -> Files) {
-    // Most calls of a run with git are the start of a git; every third is taken.
+    // Most calls of a run with git belong to the start of a git; every third is tried.
     let stride = if flags.contains(&"--git") { 3 } else { 1 };
     let after_all = prepare();
     after_all.scale(5, flags).line();
@@ -39,7 +39,7 @@ fn kill_everywhere(prepare: impl Fn() -> Shop, flags: &[&str], look: impl Fn(&Sh
         assert!(found == old || found == new, "killed at {at}: neither old nor new: {:?}", found.keys());
         let Some(call) = report.at else {
             assert_eq!((report.exit, found == new), (Some(0), true), "{}", report.stderr);
-            // Below that the test would have seen nothing of the work.
+            // With fewer calls the test would have seen nothing of the work.
             assert!(at > 6, "only {at} calls");
             return;
         };

@@ -1,4 +1,4 @@
-//! What a scheduler asks the library: where an order leads, and whether a failure was only a lock.
+//! A scheduler's questions to the library: the repository of an order, and whether a failure was only a lock.
 
 use crate::git::{committed, git};
 use conductor_core::intent::{Policy, judge};

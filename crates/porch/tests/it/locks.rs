@@ -1,4 +1,4 @@
-//! Many at once on one package: each change is made from what the one before it left, and nobody waits for ever.
+//! Concurrent changes to one package: each is made from the result of the one before it, and none waits for ever.
 
 use crate::shop::{Run, Shop};
 use std::collections::BTreeMap;
@@ -44,7 +44,7 @@ fn eight_processes_change_one_package_one_after_the_other() {
         reader.join().unwrap();
         steps
     });
-    // One after the other means one path through all values: as often left as entered, but for its ends.
+    // Serial changes form one path through all values: each is left as often as entered, except at the ends.
     let last: u64 = (0..=100)
         .find(|n| std::fs::read_to_string(&file).unwrap().contains(&format!("replicas: {n}   #")))
         .unwrap();

@@ -1,4 +1,4 @@
-//! docs/PACKAGES.md is run. `UPDATE_PACKAGES=1 cargo test -p conductor-porch` writes what came out into the page.
+//! docs/PACKAGES.md is run. `UPDATE_PACKAGES=1 cargo test -p conductor-porch` writes the real output into the page.
 
 use crate::has;
 use conductor_testkit::page::{self, shown};
@@ -27,7 +27,7 @@ fn the_packages_page_shows_what_really_happens() {
         if matches!(program, "git" | "kpt" | "kubectl") && !has(program) {
             continue;
         }
-        // What works on a repository needs git too.
+        // Commands on a repository need git too.
         if shown.command.contains("--git ") && !has("git") {
             continue;
         }

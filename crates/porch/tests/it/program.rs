@@ -1,4 +1,4 @@
-//! The command line's contract: exit statuses, the result line, the dry run, and files that are left alone.
+//! The command line's contract: exit statuses, the result line, the dry run, and files that stay untouched.
 
 use crate::shop::{Run, Shop};
 use std::os::unix::fs::MetadataExt;
@@ -161,7 +161,7 @@ fn each_type_of_intent_has_a_package_form_or_is_refused_with_a_code() {
         let intent = shop.put(&format!("intent-{number}.json"), &text);
         let run = shop.porch(&intent, &[]).expect(code);
         assert_eq!(code == 0, shop.path("out/shop/web-scaling").exists(), "{text}");
-        // One that scales without saying how far is refused before it gets to the engine.
+        // An intent that scales without a number is refused before it reaches the engine.
         let reason = if text.contains("ScalingIntent") { "E213" } else { "E307" };
         assert!(code == 0 || run.stderr.contains(reason), "{text}: {}", run.stderr);
     }
@@ -204,7 +204,7 @@ fn a_base_is_copied_whole_and_its_value_set() {
         assert_eq!(mode & 0o100, copied_mode & 0o100, "{path}");
         assert_eq!(path == "deployment.yaml", content != copied, "{path}");
     }
-    // Once there, the package is edited and the base no longer asked.
+    // Once the package exists, it is edited and the base is not read.
     std::fs::rename(shop.path("base"), shop.path("moved")).unwrap();
     shop.scale(6, &[]).line();
     assert!(shop.read("out/shop/web/deployment.yaml").contains("  replicas: 6   # scaled"));

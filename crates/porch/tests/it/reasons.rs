@@ -1,4 +1,4 @@
-//! What the text of an intent may hold, and what of it reaches a commit.
+//! Text in an intent, and the part of it that reaches a commit.
 
 use crate::git::{committed, git};
 use crate::shop::{Run, Shop};

@@ -1,5 +1,5 @@
-//! What git gets of the environment and of the configuration when it talks to a remote: what the operator set, nothing of the
-//! repository's that runs, and never a question.
+//! The environment and configuration of git when it contacts a remote: the operator's settings, no program of the
+//! repository's, and never a prompt.
 
 use crate::git::{commits, committed, git};
 use crate::has;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 const PUSH: [&str; 4] = ["--git", "repo", "--push", "origin"];
 
-/// A program that notes its words and environment in `file`, then fails.
+/// A program that records its arguments and environment in `file`, then fails.
 fn noting(shop: &Shop, name: &str, file: &str) -> String {
     let text = format!("#!/bin/sh\n{{ echo \"$0 $*\"; env; }} >>{}\nexit 9\n", shop.path(file).display());
     shop.script(name, &text).display().to_string()
@@ -86,12 +86,12 @@ fn ssh_is_told_to_fail_where_it_would_ask() {
     assert!(noted(&[]).contains(" -o BatchMode=yes "));
     let asked = noted(&[("GIT_SSH_COMMAND", &format!("{own} -i key"))]);
     assert!(asked.contains(" -i key -o BatchMode=yes "), "{asked}");
-    // The configuration of the user, and of the repository where it names nothing but ssh.
+    // The configuration of the user, and of the repository if it names only ssh.
     shop.put(".gitconfig", format!("[core]\n\tsshCommand = {own} -p 2222\n"));
     assert!(noted(&[]).contains(" -p 2222 -o BatchMode=yes "));
     git(&shop, "repo", &["config", "core.sshCommand", "ssh -i deploy -o IdentitiesOnly=yes"]);
     assert!(noted(&[]).contains(" -i deploy -o IdentitiesOnly=yes -o BatchMode=yes "));
-    // A program that is not ssh gets the words it knows.
+    // A program that is not ssh gets only arguments that it knows.
     let wrapper = noting(&shop, "wrapper", "noted");
     let asked = noted(&[("GIT_SSH_COMMAND", &wrapper), ("GIT_SSH_VARIANT", "simple")]);
     assert!(!asked.contains("BatchMode"), "{asked}");
@@ -119,7 +119,7 @@ fn nothing_that_the_repository_names_runs_when_a_remote_is_talked_to() {
         for flags in [&PUSH[..], &[&PUSH[..], &["--dry-run"]].concat()] {
             porch(&shop, 5, flags).refused(74, "a repository's word runs no program here");
         }
-        // An included file is the repository's word too.
+        // An included file counts as the repository's configuration too.
         git(&shop, "repo", &["config", "--unset", key]);
         let text = git(&shop, "repo", &["config", "-f", "more.cfg", key, value]);
         git(&shop, "repo", &["config", "include.path", "../more.cfg"]);
@@ -128,13 +128,13 @@ fn nothing_that_the_repository_names_runs_when_a_remote_is_talked_to() {
         git(&shop, "repo", &["config", "--unset", "include.path"]);
         assert!(text.is_empty() && !shop.path("sprung").exists(), "{key}");
     }
-    // Ways to a remote that run a program.
+    // Transports that run a program.
     for url in [format!("ext::{trap}"), format!("fd::7/{trap}"), "trap::x".to_owned()] {
         git(&shop, "repo", &["remote", "set-url", "origin", &url]);
         porch(&shop, 5, &PUSH).refused(75, "not allowed");
     }
     assert!(!shop.path("sprung").exists());
-    // Without a remote nobody asks for them.
+    // Without a remote no program is asked for.
     git(&shop, "repo", &["config", "core.sshCommand", &trap]);
     porch(&shop, 5, &["--git", "repo"]).line();
     assert_eq!(commits(&shop, "repo"), 2);
@@ -171,7 +171,7 @@ fn a_remote_that_says_nothing_is_left_in_time() {
     assert!(begin.elapsed() < Duration::from_secs(15));
 }
 
-/// Runs a command on a terminal and answers what it showed; `None` where there is no `script`.
+/// Runs a command on a terminal and returns its output; `None` if there is no `script`.
 fn on_a_terminal(shop: &Shop, command: &str) -> Option<String> {
     if !has("script") {
         return None;
@@ -263,7 +263,7 @@ fn an_unknown_host_key_fails_at_once_on_a_terminal_too() {
         assert!(!shown.contains("yes/no") && begin.elapsed() < Duration::from_secs(20), "{shown}");
     }
     with(&shop, &[("GIT_SSH_COMMAND", &ssh)]).refused(75, "Host key verification failed");
-    // A host that is known is pushed to.
+    // A push to a known host succeeds.
     let host = shop.read("host_key.pub");
     let host = host.split(' ').take(2).collect::<Vec<_>>().join(" ");
     shop.put("known_hosts", format!("[127.0.0.1]:{} {host}\n", sshd.1));

@@ -23,14 +23,14 @@ pub(crate) struct Run {
 }
 
 impl Shop {
-    /// With no package yet.
+    /// A shop without any package.
     pub(crate) fn empty() -> Self {
         let shop = Self { temp: tempfile::tempdir().unwrap() };
         fs::create_dir(shop.path("out")).unwrap();
         shop
     }
 
-    /// With the shop's package at `out/shop/web`.
+    /// A shop with its package at `out/shop/web`.
     pub(crate) fn new() -> Self {
         let shop = Self::empty();
         for (name, (_, content)) in tree(Path::new(WEB)) {
@@ -50,7 +50,7 @@ impl Shop {
         path
     }
 
-    /// A program. A helper copies it: what this process has open for writing, a sibling's child may still have open.
+    /// Makes a program. A helper copies it: a file that this process writes may still be open in another thread's child.
     pub(crate) fn script(&self, below: &str, text: &str) -> PathBuf {
         let draft = self.put(&format!("{below}.draft"), text);
         fs::set_permissions(&draft, fs::Permissions::from_mode(0o755)).unwrap();
@@ -80,12 +80,12 @@ impl Shop {
     pub(crate) fn command(&self, intent: &Path, flags: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_porch"));
         command.current_dir(self.temp.path()).arg("-intent").arg(intent).args(flags);
-        // No configuration of whoever runs the tests decides what git does.
+        // The user's own git configuration must not affect the tests.
         command.env("HOME", self.temp.path()).env_remove("XDG_CONFIG_HOME");
         command
     }
 
-    /// Runs it on `out`.
+    /// Runs the program on `out`.
     pub(crate) fn porch(&self, intent: &Path, flags: &[&str]) -> Run {
         let flags = [&["-out", "out"], flags].concat();
         Run::of(&self.command(intent, &flags).output().unwrap())
@@ -118,7 +118,7 @@ impl Run {
         self
     }
 
-    /// Failed with this status, for this reason.
+    /// Asserts that the run failed with this status, for this reason.
     #[track_caller]
     pub(crate) fn refused(self, code: i32, reason: &str) {
         let run = self.expect(code);
@@ -134,7 +134,7 @@ impl Run {
     }
 }
 
-/// Everything below a directory: mode and content by path. A link's content is where it leads.
+/// Everything below a directory: mode and content by path. The content of a link is its target.
 pub(crate) fn tree(root: &Path) -> BTreeMap<String, (u32, Vec<u8>)> {
     let mut found = BTreeMap::new();
     let mut open = vec![root.to_owned()];

@@ -1,5 +1,5 @@
-//! Work trees that people work in while intents are committed: a success is on its branch, nothing of theirs is
-//! overwritten or staged back, and what a killed git or a full disk left is put right.
+//! Work trees in use while intents are committed: a success is on its branch, no work of a person is overwritten or
+//! staged back, and the leftovers of a killed git or a full disk are corrected.
 
 use crate::git::{commits, committed, git, shim, try_git};
 use crate::shop::{Run, Shop};
@@ -23,17 +23,17 @@ pub(crate) fn clean(shop: &Shop, tree: &str) {
     assert!(left.is_empty(), "{left:?}");
 }
 
-/// A person does `work` in turns for a while, and intents are committed; answers the commits of those that succeeded.
+/// Repeats `work` as a person would while intents are committed; returns the commits of those that succeeded.
 fn while_somebody(shop: &Shop, work: impl Fn(u32) + Sync) -> Vec<String> {
     let (over, some) = (AtomicBool::new(false), AtomicBool::new(false));
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let (begin, mut turn) = (Instant::now(), 0);
-            // A busy machine gets longer, until at least one intent has come through.
+            // A busy machine gets longer, until at least one intent has succeeded.
             while begin.elapsed() < WHILE || (!some.load(Ordering::Acquire) && begin.elapsed() < 10 * WHILE) {
                 work(turn);
                 turn += 1;
-                // People think now and then; the index is not theirs all the time.
+                // A person pauses now and then; the index is not always locked.
                 std::thread::sleep(Duration::from_millis(u64::from(turn % 5) * 25));
             }
             over.store(true, Ordering::Release);
@@ -56,7 +56,7 @@ fn a_success_is_on_its_branch_while_somebody_changes_branches() {
     let Some(shop) = committed() else { return };
     git(&shop, "repo", &["branch", "other"]);
     let other = git(&shop, "repo", &["rev-parse", "other"]);
-    // Whoever finds the index locked tries again.
+    // A git that finds the index locked is retried.
     let done = while_somebody(&shop, |turn| {
         let branch = if turn % 2 == 0 { "other" } else { "main" };
         let changed = try_git(&shop, "repo", &["checkout", "-q", branch]);
@@ -77,7 +77,7 @@ fn no_commit_of_somebody_takes_a_success_back() {
     let Some(shop) = committed() else { return };
     let done = while_somebody(&shop, |turn| {
         shop.put("repo/mine.txt", turn.to_string());
-        // Whoever finds the index locked tries again.
+        // A git that finds the index locked is retried.
         try_git(&shop, "repo", &["add", "mine.txt"]);
         try_git(&shop, "repo", &["commit", "-q", "-a", "-m", "Mine"]);
     });
@@ -85,7 +85,7 @@ fn no_commit_of_somebody_takes_a_success_back() {
     for commit in &done {
         git(&shop, "repo", &["merge-base", "--is-ancestor", commit, "main"]);
     }
-    // The file is only ever changed by intents.
+    // Only intents change the file.
     let authors = git(&shop, "repo", &["log", "--format=%an", "main", "--", FILE]);
     assert_eq!(authors.lines().filter(|author| *author != "conductor-loop").count(), 1, "{authors}");
 }
@@ -185,7 +185,7 @@ fn what_a_git_that_was_killed_left_is_put_right() {
         for (lock, signal) in [("HEAD.lock", "-9 $$"), ("refs/heads/main.lock", "-9 $$ $PPID")] {
             let Some(shop) = committed() else { return };
             let old = shop.read(&format!("repo/{FILE}"));
-            // Files are written and locks taken, and then it is killed: alone, or with whoever started it.
+            // Git is killed after files are written and locks taken: alone, or together with its parent.
             let edited = old.replace("replicas: 2   #", "replicas: 5   #");
             let (file, locked) =
                 (shop.path(&format!("repo/{FILE}")), shop.path(&format!("repo/.git/{lock}")));
@@ -202,7 +202,7 @@ fn what_a_git_that_was_killed_left_is_put_right() {
             shop.script("shim/git", &text);
             let run = Run::of(&command.output().unwrap());
             assert!(run.code == 75 || run.code == -1, "{step}: {} {}", run.code, run.stderr);
-            // Another intent, and nobody helps.
+            // Another intent, without any manual repair.
             let line = porch(&shop, 7, &["--git", "repo"]).line();
             assert_eq!(line["replicas"]["to"], 7);
             clean(&shop, "repo");
@@ -217,11 +217,11 @@ fn a_kill_after_any_step_of_git_is_put_right() {
         std::process::Command::new("sh").args(["-c", "command -v git"]).output().unwrap().stdout,
     );
     let real = real.unwrap();
-    // Before that git only reads.
+    // Before that call git only reads.
     for at in 6.. {
         let Some(shop) = committed() else { return };
         let count = shop.path("count").display().to_string();
-        // Git has done what it was to do; then everything dies.
+        // Git has done its step; then everything is killed.
         let text = format!(
             "#!/bin/sh\necho x >>{count}\n[ $(wc -l <{count}) = {at} ] && {{ {real} \"$@\"; kill -9 $PPID $$; }}\nexec {real} \"$@\"\n",
             real = real.trim()
@@ -235,7 +235,7 @@ fn a_kill_after_any_step_of_git_is_put_right() {
             return;
         }
         assert_eq!(run.code, -1, "{at}: {}", run.stderr);
-        // The same intent or another one, and nobody helps.
+        // The same intent or another one, without any manual repair.
         let wanted = if at % 2 == 0 { 5 } else { 7 };
         porch(&shop, wanted, &["--git", "repo"]).line();
         clean(&shop, "repo");
@@ -249,7 +249,7 @@ fn a_kill_after_any_step_of_git_is_put_right() {
 fn what_somebody_put_in_a_dead_runs_place_stays() {
     let Some(shop) = committed() else { return };
     let from = git(&shop, "repo", &["rev-parse", "main"]);
-    // The next commit is there, and a run died before anything moved.
+    // The next commit exists, and a run died before anything moved.
     let line = porch(&shop, 5, &["--git", "repo"]).line();
     let to = line["commit"].as_str().unwrap();
     git(&shop, "repo", &["reset", "-q", "--hard", &from]);

@@ -1,5 +1,5 @@
-//! Somebody who knows no lock writes the same files at the same time, for a second each: nothing of his is lost, and no
-//! intent fails for it.
+//! A writer that ignores the lock changes the same files concurrently, for a second each: none of its content is lost,
+//! and no intent fails because of it.
 
 use crate::lanes::order;
 use crate::shop::Shop;
@@ -10,16 +10,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 const WHILE: Duration = Duration::from_millis(1_200);
-/// A person that failed tells nobody.
+/// The time limit in case the writer's thread has failed.
 const LIMIT: Duration = Duration::from_secs(20);
-/// What was exchanged and goes back is away for an instant only.
+/// An exchanged entry that is put back is absent only for an instant.
 const INSTANT: Duration = Duration::from_millis(200);
 
 fn patience() -> Patience<'static> {
     Patience::new(Duration::from_secs(10), Duration::from_mins(1))
 }
 
-/// Applies orders until the other side is done, and counts how many went through.
+/// Applies orders until the other side is done; returns the number of successes.
 fn apply_while(engine: &Engine, over: &AtomicBool, prepare: impl Fn()) -> u32 {
     let (mut done, begin) = (0, Instant::now());
     while !over.load(Ordering::Acquire) && begin.elapsed() < LIMIT {
@@ -33,7 +33,7 @@ fn apply_while(engine: &Engine, over: &AtomicBool, prepare: impl Fn()) -> u32 {
     done
 }
 
-/// A file with a line of somebody's own in it, the same length each time.
+/// A file with a line of the writer's own in it, always of the same length.
 fn with_mark(text: &str, mark: u32) -> String {
     let rest: Vec<&str> = text.lines().filter(|line| !line.starts_with("# mark ")).collect();
     format!("# mark {mark:08}\n{}\n", rest.join("\n"))
@@ -58,12 +58,12 @@ fn rename_in(path: &Path, text: &str) {
 
 fn write_in_place(path: &Path, text: &str) {
     use std::io::Write;
-    // Only the line of his own: as an editor of bytes does.
+    // Only the writer's own line: as an editor of bytes does.
     let mut file = fs::OpenOptions::new().write(true).open(path).unwrap();
     file.write_all(text.lines().next().unwrap().as_bytes()).unwrap();
 }
 
-/// Somebody writes versions of his own in `how`, each made from what he finds; answers those that did not last.
+/// Writes versions in the way of `how`, each made from the current content; returns those that did not last.
 fn versions(path: &Path, how: fn(&Path, &str), over: &AtomicBool) -> (u32, Vec<u32>) {
     let (begin, mut mark, mut lost) = (Instant::now(), 0, Vec::new());
     rename_in(path, &with_mark(&fs::read_to_string(path).unwrap(), 0));
@@ -116,7 +116,7 @@ fn what_somebody_writes_right_after_us_is_no_defect_of_ours() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let begin = Instant::now();
-            // File, link, file: never waiting, never looking.
+            // File, link, file: without waiting or looking.
             while begin.elapsed() < WHILE {
                 rename_in(&path, &text);
                 let draft = path.with_file_name("person.lnk");
@@ -132,7 +132,7 @@ fn what_somebody_writes_right_after_us_is_no_defect_of_ours() {
         });
         while !over.load(Ordering::Acquire) && begin.elapsed() < LIMIT {
             match engine.apply(&order("web", 7), &patience()) {
-                // While the file is a link, the package holds no such object.
+                // While the file is a link, the package contains no such object.
                 Ok(_) | Err(PorchError::Contended { .. } | PorchError::Unfit { .. }) => {}
                 Err(PorchError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
                 Err(PorchError::Io { source, .. }) if source.raw_os_error() == Some(40) => {}
@@ -155,7 +155,7 @@ fn files_put_into_a_package_that_is_exchanged_are_kept() {
             let (begin, mut put) = (Instant::now(), Vec::new());
             while begin.elapsed() < WHILE {
                 let name = format!("note-{}.txt", put.len());
-                // Whoever is just opening it when the package is exchanged is told so, and does it again.
+                // A writer that opens the file during the exchange gets an error, and repeats the write.
                 if fs::write(package.join(&name), &name).is_ok() {
                     put.push(name);
                 }
@@ -180,7 +180,7 @@ fn what_a_killed_exchange_left_of_somebody_is_kept() {
     let shop = Shop::new();
     let text = shop.read("out/shop/web/deployment.yaml");
     let kept = |name: &str| -> PathBuf { shop.path("out/shop/web").join(name) };
-    // A draft, or what a draft has replaced, goes.
+    // A draft, or the content that a draft replaced, is removed.
     for ours in [text.replace("replicas: 2   #", "replicas: 41   #"), text.clone(), text[..60].to_owned()] {
         shop.put("out/shop/web/.porch-tmp", ours);
         shop.scale(u32::try_from(text.len() % 7).unwrap() + 3, &[]).line();
@@ -188,7 +188,7 @@ fn what_a_killed_exchange_left_of_somebody_is_kept() {
         let found = [".porch-tmp", ".porch-kept-1"].map(|name| fs::read_to_string(kept(name)).ok());
         assert_eq!(found, [None, None]);
     }
-    // A version of somebody's that came out in the instant of the kill stays.
+    // A foreign version that came out at the instant of the kill stays.
     let theirs = text.replace("1.4.2", "1.5.0");
     shop.put("out/shop/web/.porch-tmp", &theirs);
     shop.scale(5, &[]).line();

@@ -1,9 +1,10 @@
-//! Runs a program and does something to it at its N-th system call of a class: kills it, lets the call fail, or cuts a write
-//! short. One counter runs over all threads and children. `at-call CLASS ACTION N SECONDS REPORT PROGRAM ARGUMENTS...`;
-//! CLASS is `change` or names of calls with commas;
-//! ACTION is `count`, `kill`, `fail=ERRNO`, `fail-on=ERRNO` (from N on, for ever), `short`; the report is JSON.
+//! Runs a program with an action at its N-th system call of a class: kills it, fails the call, or cuts a write short. One
+//! counter runs over all threads and children.
+//! `at-call CLASS ACTION N SECONDS REPORT PROGRAM ARGUMENTS...`: CLASS is `change` or names of calls with commas; ACTION
+//! is `count`, `kill`, `fail=ERRNO`, `fail-on=ERRNO` (from N on, for ever), `short`; the report is JSON.
 //!
-//! seccomp(2) stops the program at the calls of the class only, so that everything else runs at full speed; ptrace(2) is told.
+//! seccomp(2) stops the program only at the calls of the class, so that everything else runs at full speed; ptrace(2)
+//! handles the stops.
 
 use conductor_testkit::calls::{calls_of, name_of};
 use nix::errno::Errno;
@@ -19,7 +20,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-/// How long a program that was told to end may take.
+/// The grace period of a program after TERM.
 const GRACE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +80,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The inside: asks to be traced, limits itself, becomes the program.
+/// The child's side: asks to be traced, installs the filter, becomes the program.
 fn become_program(class: &str, program: &[String]) -> ExitCode {
     if ptrace::traceme().is_err() {
         return ExitCode::from(125);
@@ -106,12 +107,12 @@ fn filter(class: &str) -> BpfProgram {
         .expect("a valid filter")
 }
 
-/// Ends a program that takes too long: asked first, so that it can say what it waits for.
+/// Ends a program that exceeds the limit: TERM first, so that it can say why it waits.
 fn watch_over(root: Pid, limit: Duration) {
     std::thread::spawn(move || {
         std::thread::sleep(limit); // The limit is a time.
         let _ = kill(root, Signal::SIGTERM);
-        std::thread::sleep(GRACE); // Likewise.
+        std::thread::sleep(GRACE); // The grace period is a time.
         let _ = kill(root, Signal::SIGKILL);
     });
 }
@@ -119,14 +120,14 @@ fn watch_over(root: Pid, limit: Duration) {
 struct Tracer {
     root: Pid,
     action: Action,
-    /// Which call; counted from 1.
+    /// The number of the call; counted from 1.
     at: u64,
     calls: u64,
     /// Whether a traced task belongs to the program itself (else to a child of it).
     ours: HashMap<Pid, bool>,
     /// Calls of the program itself, by name.
     counts: BTreeMap<&'static str, u64>,
-    /// What it asked to have written to files, in bytes.
+    /// Bytes that the program's write calls requested.
     written: u64,
     /// The call at which the action happened.
     place: Option<&'static str>,
@@ -175,12 +176,12 @@ impl Tracer {
                         self.stopped_at_call(pid);
                     }
                 }
-                // A new task begins with SIGSTOP; nobody else stops anything here.
+                // A new task begins with SIGSTOP; no other process stops it here.
                 WaitStatus::Stopped(_, signal) if signal != Signal::SIGSTOP => pass = Some(signal),
                 _ => {}
             }
             match ptrace::cont(pid, pass) {
-                // Killed meanwhile.
+                // The task has been killed.
                 Ok(()) | Err(Errno::ESRCH) => {}
                 Err(errno) => panic!("going on with {pid}: {errno}"),
             }
@@ -242,7 +243,7 @@ impl Tracer {
     }
 }
 
-/// Whether a call is one that can fail: what the program has to say must be heard, and pipes, events and the like have no
+/// Whether a call may be made to fail: writes to standard streams must arrive, and pipes, events and the like have no
 /// disk behind them.
 fn fallible(pid: Pid, name: &str) -> bool {
     if !matches!(name, "read" | "write" | "pread64" | "pwrite64") {
@@ -253,7 +254,7 @@ fn fallible(pid: Pid, name: &str) -> bool {
     descriptor > 2 && file.is_absolute()
 }
 
-/// What differs from machine to machine: where a stopped task keeps the call's number, arguments and result.
+/// The architecture's part: where a stopped task keeps the call's number, arguments and result.
 #[cfg(target_arch = "x86_64")]
 mod registers {
     use nix::sys::ptrace::{getregs, setregs};
@@ -271,7 +272,7 @@ mod registers {
         getregs(pid).map_or(0, |registers| registers.rdx)
     }
 
-    /// No call has this number: the kernel does nothing and returns what stands in the result.
+    /// Replaces the call by a number that does not exist: the kernel does nothing and returns the prepared result.
     pub(super) fn refuse(pid: Pid, errno: i32) {
         if let Ok(mut registers) = getregs(pid) {
             registers.orig_rax = u64::MAX;

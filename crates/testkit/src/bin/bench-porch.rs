@@ -1,5 +1,5 @@
-//! The porches of the measurements, told apart by the name they are linked under: `noop` does nothing, `burn` uses 20 ms
-//! of CPU, `stamp` appends the moment of its first instruction to `stamps` in the -out directory.
+//! The porches of the measurements, selected by the name of the link: `noop` does nothing, `burn` uses 20 ms of CPU,
+//! `stamp` appends the time of its first instruction to `stamps` in the -out directory.
 
 use rustix::time::{ClockId, clock_gettime};
 use std::io::Write;

@@ -1,5 +1,5 @@
-//! A porch that does what the script beside it says: good, slow, hung, noisy or hostile. It records each start (what it
-//! saw) and each end in `calls/` beside it.
+//! A porch that follows the script beside it: good, slow, hung, noisy or hostile. It records each start (with its view of
+//! the environment) and each end in `calls/` beside it.
 //!
 //! Script lines: `TARGET: step step ...`; the first line whose target is the intent's or `*` counts. Steps:
 //! `exit=N`, `sleep=MS`, `up-to=MS` (a random time), `signal=N`, `out=TEXT`, `err=TEXT`, `flood=BYTES`, `ignore-term`, `wait=NAME` (until a file of
@@ -31,7 +31,7 @@ fn main() {
     }
     let own = std::env::current_exe().expect("an executable has a path");
     let home = own.parent().expect("in a directory").to_owned();
-    // Nobody may be reading our stderr any more.
+    // The reader of stderr may be gone.
     let complaint = home.join("calls/panic");
     std::panic::set_hook(Box::new(move |panic| drop(std::fs::write(&complaint, panic.to_string()))));
     let intent_path = argv.get(2).map(PathBuf::from).unwrap_or_default();
@@ -65,11 +65,11 @@ fn perform(word: &str, value: &str, (home, intent): (&Path, &Path), attempt: u64
     let number = value.parse::<u64>().unwrap_or(0);
     match word {
         "exit" => *status = value.parse().unwrap_or(0),
-        "sleep" => std::thread::sleep(Duration::from_millis(number)), // It is asked to be slow.
-        // Different each time; nothing depends on which.
+        "sleep" => std::thread::sleep(Duration::from_millis(number)), // The step is a delay.
+        // Random each time; no test depends on the value.
         "up-to" => {
             let time = Duration::from_micros(now_ns() % (1_000 * number.max(1)));
-            std::thread::sleep(time); // It is asked to be slow.
+            std::thread::sleep(time); // The step is a delay.
         }
         "signal" => {
             let signal = Signal::from_named_raw(value.parse().unwrap_or(9)).expect("a signal");
@@ -88,7 +88,7 @@ fn perform(word: &str, value: &str, (home, intent): (&Path, &Path), attempt: u64
         }
         "wait" => {
             while !home.join("calls").join(value).exists() {
-                std::thread::sleep(Duration::from_millis(3)); // The condition is another process's.
+                std::thread::sleep(Duration::from_millis(3)); // The condition belongs to another process.
             }
         }
         "hold-pipe" => grandchild("grandchild-sleep", value),
@@ -115,7 +115,7 @@ fn perform(word: &str, value: &str, (home, intent): (&Path, &Path), attempt: u64
 
 fn nap(milliseconds: Option<&String>) {
     let number = milliseconds.and_then(|text| text.parse().ok()).unwrap_or(0);
-    std::thread::sleep(Duration::from_millis(number)); // A grandchild that stays is what is tested.
+    std::thread::sleep(Duration::from_millis(number)); // The test needs a grandchild that stays.
 }
 
 #[expect(clippy::zombie_processes, reason = "a grandchild that outlives its parent is what is tested")]
@@ -124,7 +124,7 @@ fn grandchild(kind: &str, value: &str) {
     let child =
         Command::new(own).args([kind, value]).stdin(Stdio::null()).spawn().expect("a grandchild starts");
     if kind == "grandchild-escape" {
-        // Not before it is in its session: the race would be the test's, not the daemon's.
+        // Waits for the child's session: otherwise the test itself would have a race.
         while session(child.id()) != Some(child.id()) {
             std::thread::yield_now();
         }
@@ -153,7 +153,7 @@ fn flood(bytes: u64) {
 fn open_descriptors() -> Vec<u32> {
     let entries = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
     let all: Vec<u32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    // The descriptor that listed the directory is closed again by now.
+    // The descriptor that listed the directory is closed by now.
     all.into_iter().filter(|fd| Path::new(&format!("/proc/self/fd/{fd}")).exists()).collect()
 }
 

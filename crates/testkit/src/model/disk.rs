@@ -1,39 +1,39 @@
-//! A disk that forgets: what is not synced may be lost in a power cut in any combination.
+//! A disk that forgets: unsynced changes may be lost in a power cut in any combination.
 //!
-//! The weak crash model of security.md 3.7: directory operations since the last sync survive as any subset (each one whole: a
-//! rename is one transaction of the file system's journal), and the data of a file written since then is lost, torn or whole.
+//! The weak crash model: directory operations since the last sync survive as any subset (each one whole: a rename is one
+//! transaction of the file system's journal), and the data of a file written since then is lost, torn or whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Every place a file can be in.
+/// Every place that can hold a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Place {
     /// A name in the handoff directory.
     Handoff(Name),
-    /// taken/SEQ.NAME
+    /// `taken/SEQ.NAME`
     Taken(u8, Name),
     /// The private copy in the staging slot.
     Staged,
-    /// drafts/
+    /// `drafts/`
     Draft,
-    /// processed/NAME, or with a number processed/NAME.SEQ
+    /// `processed/NAME`, or with a number `processed/NAME.SEQ`
     Processed(Name, Option<u8>),
-    /// failed/ likewise
+    /// `failed/NAME`, or with a number `failed/NAME.SEQ`
     Failed(Name, Option<u8>),
-    /// failed/NAME.error.log of that archived file
+    /// `failed/NAME.error.log` of that archived file
     ErrorLog(Name, Option<u8>),
-    /// status/NAME.status
+    /// `status/NAME.status`
     Status(Name),
-    /// The package that porch writes.
+    /// The package written by porch.
     Package,
-    /// Where porch prepares it.
+    /// The draft of the package.
     PackageDraft,
 }
 
 /// A file name, by number.
 pub(super) type Name = u8;
 
-/// What is in a file.
+/// The content of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Data {
     Empty,
@@ -52,10 +52,10 @@ struct Inode {
     synced: Data,
 }
 
-/// One directory operation: names that appear, change or go.
+/// One directory operation: names that appear, change or disappear.
 type Operation = Vec<(Place, Option<u8>)>;
 
-/// Files and names, as they are and as they are sure to be after a power cut.
+/// Files and names: their current state, and the state that is sure to survive a power cut.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Disk {
     inodes: Vec<Inode>,
@@ -83,7 +83,7 @@ impl Disk {
         self.names.keys().copied()
     }
 
-    /// A new, empty file; in the place of one that is there.
+    /// Creates an empty file, replacing any existing one.
     pub(super) fn create(&mut self, place: Place) {
         self.inodes.push(Inode { now: Data::Empty, synced: Data::Empty });
         let inode = u8::try_from(self.inodes.len() - 1).expect("few files");
@@ -96,7 +96,7 @@ impl Disk {
         }
     }
 
-    /// The bytes of a file survive a power cut; its name need not.
+    /// Makes the bytes of a file survive a power cut; its name need not.
     pub(super) fn sync_data(&mut self, place: Place) {
         if let Some(inode) = self.inode(place) {
             let inode = &mut self.inodes[usize::from(inode)];
@@ -115,7 +115,7 @@ impl Disk {
         }
     }
 
-    /// Everything so far survives a power cut.
+    /// Makes everything so far survive a power cut.
     pub(super) fn sync(&mut self) {
         self.synced.clone_from(&self.names);
         self.pending.clear();
@@ -144,7 +144,7 @@ impl Disk {
         names.into_iter().flat_map(|names| self.data_images(&names)).collect()
     }
 
-    /// For one set of names, every combination of what is in the files.
+    /// For one set of names, every combination of file contents.
     fn data_images(&self, names: &BTreeMap<Place, u8>) -> Vec<Image> {
         let mut images = vec![Image { names: names.clone(), data: BTreeMap::new() }];
         let used: BTreeSet<u8> = names.values().copied().collect();
@@ -165,8 +165,8 @@ impl Disk {
         images
     }
 
-    /// A file that its producer has synced, and the handoff directory with it: what happened to names there until then is
-    /// durable too.
+    /// Creates a file that its producer has synced together with the handoff directory: earlier changes of names there
+    /// become durable too.
     pub(super) fn create_synced(&mut self, place: Place, data: Data) {
         self.create(place);
         let inode = self.inode(place).expect("just made");
@@ -191,7 +191,7 @@ fn apply(names: &mut BTreeMap<Place, u8>, operation: &Operation) {
     }
 }
 
-/// What is on the disk after a power cut: all of it is durable.
+/// The disk after a power cut: all of it is durable.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Image {
     names: BTreeMap<Place, u8>,

@@ -1,6 +1,6 @@
-//! A bounded model checker for the daemon's protocol: every crash point, every disk a power cut can leave there, a second crash
-//! at every point of the recovery, and a producer that interferes at every point. Each of the protocol's durability steps can
-//! be left out, and then the checker must find a broken promise.
+//! A bounded model checker for the daemon's protocol: every crash point, every disk a power cut can leave there, a second
+//! crash at every point of the recovery, and a producer that interferes at every point. Each of the protocol's durability
+//! steps can be left out, and then the checker must find a broken promise.
 
 mod disk;
 mod protocol;
@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashSet};
 /// A step of the protocol that is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Omit {
-    /// Nothing: the protocol as it is.
+    /// No step: the protocol as it is.
     Nothing,
     /// The claim's transaction is not durable.
     ClaimSync,
@@ -22,26 +22,26 @@ pub enum Omit {
     ClaimBeforeRemoval,
     /// The record of a start is not durable.
     StartSync,
-    /// Recovery forgets the run ledger before what it proved is durable.
+    /// Recovery discards the run ledger before the starts it proves are durable.
     CountingStarts,
     /// The outcome's transaction is not durable.
     OutcomeSync,
     /// Files are published before the outcome is recorded.
     OutcomeBeforeFiles,
-    /// An outcome is recorded before the package it speaks of is durable.
+    /// An outcome is recorded before its package is durable.
     PackageSync,
     /// A package is replaced by one whose bytes are not durable.
     PackageDraftSync,
     /// DONE is recorded before the files are durable.
     FileSync,
-    /// A status is written in its place.
+    /// A status is written in place, without a draft.
     StatusDraft,
-    /// A numbered name in the archive is taken without asking whose it is.
+    /// A numbered name in the archive is used without checking its owner.
     NameOwner,
 }
 
 impl Omit {
-    /// All that the checker must find.
+    /// Every omission; the checker must find a violation for each.
     pub const ALL: [Self; 11] = [
         Self::ClaimSync,
         Self::ClaimBeforeRemoval,
@@ -57,27 +57,27 @@ impl Omit {
     ];
 }
 
-/// What porch does in a history.
+/// The behaviour of porch in a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Porch {
     /// It writes a package and succeeds.
     Succeeds,
     /// It fails.
     Fails,
-    /// It asks once to be tried again, then succeeds.
+    /// It asks once for a retry, then succeeds.
     AsksOnce,
 }
 
 /// One history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Variant {
-    /// What the protocol does without.
+    /// The step that the protocol leaves out.
     pub omit: Omit,
-    /// What porch does.
+    /// The behaviour of porch.
     pub porch: Porch,
     /// A second intent of the same target under another name waits behind the first.
     pub two: bool,
-    /// Another file is called as a later intent of the first's name, which is dropped behind it, will be archived.
+    /// Another file has the name under which a later intent of the first's name will be archived.
     pub numbered: bool,
     /// Whether DONE follows each intent or comes at the end.
     pub sync_each: bool,
@@ -103,18 +103,18 @@ pub const VARIANTS: [Variant; 7] = {
     ]
 };
 
-/// What an exploration found.
+/// The result of an exploration.
 #[derive(Debug, Default)]
 pub struct Explored {
-    /// Different states at which the last recovery began, each run to its end and judged.
+    /// Distinct states at which the last recovery began, each run to its end and judged.
     pub end_states: u64,
     /// Points at which the first life was killed.
     pub crash_points: u64,
-    /// Kinds of broken promises, with how many states show them.
+    /// Kinds of violations, with the number of states that show each.
     pub violations: BTreeMap<&'static str, u64>,
 }
 
-/// Explores a history. `most`: end states after which it stops.
+/// Explores a history; stops after `most` end states.
 pub fn explore(variant: Variant, most: u64) -> Explored {
     let mut explorer = Explorer { variant, most, seen: HashSet::new(), found: Explored::default() };
     let steps = explorer.life(&mut start(variant), u32::MAX, None).expect("no crash");
@@ -146,7 +146,7 @@ fn start(variant: Variant) -> Machine {
     machine
 }
 
-/// What the next life can find: the machine as it is when the process is killed, and everything a power cut can leave.
+/// Every state the next life can find: the machine at the kill of the process, and every disk a power cut can leave.
 fn images(machine: &Machine, crash: Option<&Crash>) -> Vec<Machine> {
     let mut killed = machine.clone();
     killed.world.crashes_in_run += u32::from(crash.is_some_and(|crash| crash.in_run));
@@ -186,7 +186,7 @@ impl Explorer {
         daemon.run()
     }
 
-    /// The recovery from this state, crashed at each of its steps, and run to the end from whatever that leaves.
+    /// Runs the recovery from this state, crashes it at each of its steps, and runs each resulting state to the end.
     fn crash_again(&mut self, image: &Machine) {
         if self.is_full() || !self.seen.insert(image.clone()) {
             return;
@@ -215,7 +215,7 @@ impl Explorer {
     }
 }
 
-/// What of the promise does not hold.
+/// The parts of the promise that do not hold.
 fn judge(machine: &Machine) -> Vec<&'static str> {
     let Machine { disk, store, world, .. } = machine;
     let mut broken = HashSet::new();
@@ -267,7 +267,7 @@ fn judge(machine: &Machine) -> Vec<&'static str> {
     broken.into_iter().collect()
 }
 
-/// Order, packages, and that nothing is left over or half.
+/// Checks order, packages, and that nothing is left over or half written.
 fn whole(machine: &Machine) -> Vec<&'static str> {
     let Machine { disk, store, world, .. } = machine;
     let mut broken = Vec::new();
@@ -292,7 +292,7 @@ fn whole(machine: &Machine) -> Vec<&'static str> {
     if !packages.is_empty() && !packages.iter().any(|content| package == Some(Data::Intent(*content))) {
         broken.push("the package is not that of the last success");
     }
-    // Of one target the second never starts before the first has ended for good.
+    // Of one target, the second intent never starts before the first has its outcome.
     let order: Vec<u8> = world.runs.iter().copied().filter(|content| *content < 7).collect();
     if order.windows(2).any(|pair| pair[0] > pair[1]) {
         broken.push("out of order");
@@ -300,8 +300,8 @@ fn whole(machine: &Machine) -> Vec<&'static str> {
     broken
 }
 
-/// That of the last success, or of one after it whose porch may have written its package before it was interrupted for the
-/// last time; none where nothing succeeded.
+/// The packages that may exist: that of the last success, or of a later intent whose porch may have written it before its
+/// last interruption; none if nothing succeeded.
 fn possible_packages(store: &Store) -> Vec<u8> {
     let mut possible = Vec::new();
     for entry in store.now.values() {

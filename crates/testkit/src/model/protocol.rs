@@ -8,12 +8,12 @@ use conductor_core::outcome::Verdict;
 use conductor_core::stage::{Entry as Entered, Final, OnDisk, Resume, Step, Then, resume, step};
 use std::collections::BTreeMap;
 
-/// The name that a producer gives to a file so that it is called as the third intent of name 0 would be archived.
+/// The number of the name under which the third intent of name 0 would be archived, used by a producer.
 pub(super) const NUMBERED: Name = 2;
-/// What is added to a number that is taken already.
+/// Added to a number that is already taken.
 const AGAIN: u8 = 100;
 
-/// Where an intent of this name is archived.
+/// The archive place of an intent of this name.
 fn archived(end: Final, name: Name, number: Option<u8>) -> Place {
     let (name, number) = if (name, number) == (NUMBERED, None) { (0, Some(3)) } else { (name, number) };
     match end {
@@ -22,18 +22,18 @@ fn archived(end: Final, name: Name, number: Option<u8>) -> Place {
     }
 }
 
-/// Starts allowed in all.
+/// The limit on starts per intent.
 pub(super) const ATTEMPTS_MAX: u32 = 3;
 
 /// One intent in the store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Entry {
     pub(super) name: Name,
-    /// `None`: it was refused unread.
+    /// `None`: the intent was refused unread.
     pub(super) bytes: Option<u8>,
     /// The inode of the producer's file.
     inode: Option<u8>,
-    /// The recorded start, and whether it is known to have happened.
+    /// The recorded start, and whether it is known to have run.
     start: Option<(u32, bool)>,
     pub(super) outcome: Option<Settled>,
     done: bool,
@@ -47,25 +47,25 @@ pub(super) struct Settled {
     archive: Place,
 }
 
-/// The ledger: what is committed, and what of it is sure to survive a power cut.
+/// The store: the committed state, and the part that is sure to survive a power cut.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Store {
     pub(super) now: BTreeMap<u8, Entry>,
     pub(super) durable: BTreeMap<u8, Entry>,
 }
 
-/// What really happened, for the judge.
+/// The real history, for the judge.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct World {
     /// Intents that were dropped and not replaced by their producer: name by content.
     pub(super) dropped: BTreeMap<u8, Name>,
     /// Starts of porch, in order, by content.
     pub(super) runs: Vec<u8>,
-    /// Contents whose porch ended well.
+    /// Contents whose porch succeeded.
     pub(super) succeeded: Vec<u8>,
     /// Crashes so far between a start's record and its outcome.
     pub(super) crashes_in_run: u32,
-    /// porch has asked to be tried again.
+    /// porch has asked for a retry.
     pub(super) retried: bool,
     /// A reader saw a status that is not whole.
     pub(super) torn_status_seen: bool,
@@ -73,7 +73,7 @@ pub(super) struct World {
     pub(super) package_lost: bool,
 }
 
-/// Disk, store, the unsynced run ledger, and what happened.
+/// Disk, store, the unsynced run ledger, and the history.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Machine {
     pub(super) disk: Disk,
@@ -95,9 +95,9 @@ pub(super) struct Crash {
 pub(super) struct Daemon<'m> {
     pub(super) machine: &'m mut Machine,
     pub(super) variant: Variant,
-    /// Steps that are left before the crash.
+    /// Steps left before the crash.
     pub(super) steps_left: u32,
-    /// At which step a producer drops another file of the same name.
+    /// The step at which a producer drops another file of the same name.
     pub(super) interfere_at: Option<u32>,
     pub(super) steps: u32,
     in_run: bool,
@@ -121,13 +121,13 @@ impl<'m> Daemon<'m> {
         }
     }
 
-    /// From start to the end of the backlog.
+    /// Runs the daemon from start to the end of the backlog.
     pub(super) fn run(mut self) -> Result<u32, Crash> {
         let (settlements, claims, relook) = self.recover()?;
         for seq in settlements {
             self.publish(seq)?;
         }
-        // What a power cut left of statuses is whole again; from here on readers see nothing else.
+        // Statuses that a power cut tore are whole again; from here on readers must see whole statuses only.
         self.recovered = true;
         for (seq, started) in claims {
             self.in_run = true;
@@ -150,7 +150,7 @@ impl<'m> Daemon<'m> {
         self.variant.omit == omit
     }
 
-    /// A crash can come here; so can a producer. What a reader could see now is looked at.
+    /// A step boundary: a crash or a producer can come here. The view of a reader at this moment is checked.
     fn step(&mut self) -> Stepped {
         if self.steps_left == 0 {
             return Err(Crash { in_run: self.in_run });
@@ -184,7 +184,7 @@ impl<'m> Daemon<'m> {
     }
 
     fn waiting(&self) -> Option<Name> {
-        // It was dropped first.
+        // The numbered file was dropped first.
         if self.machine.disk.has(Place::Handoff(NUMBERED)) {
             return Some(NUMBERED);
         }
@@ -232,7 +232,7 @@ impl<'m> Daemon<'m> {
         for place in taken {
             let Place::Taken(seq, name) = place else { continue };
             match self.machine.store.now.get(&seq) {
-                // Archived or in the store: a leftover. One that was not read is still to be moved.
+                // Its bytes are archived or in the store: a leftover. A file that was not read is still to be moved.
                 Some(entry) if entry.done || entry.bytes.is_some() => {
                     self.step()?;
                     self.machine.disk.unlink(place);
@@ -260,7 +260,7 @@ impl<'m> Daemon<'m> {
         Ok((settlements, claims, relook))
     }
 
-    /// A power cut can undo the taking of a file whose claim is durable.
+    /// Removes a file whose removal was undone by a power cut although its claim is durable.
     fn forget_returned(&mut self, entry: &Entry) -> Stepped {
         let place = Place::Handoff(entry.name);
         if entry.inode.is_some() && self.machine.disk.inode(place) == entry.inode {
@@ -284,14 +284,14 @@ impl<'m> Daemon<'m> {
         resume(OnDisk::Claimed { started }, ATTEMPTS_MAX)
     }
 
-    /// Look, judge, claim.
+    /// Looks at a file, judges and claims it.
     fn look(&mut self, seq: u8, name: Name) -> Stepped {
         self.step()?;
         let place = Place::Taken(seq, name);
         let (inode, data) = (self.machine.disk.inode(place), self.machine.disk.read(place));
         let entry = |bytes| Entry { name, bytes, inode, start: None, outcome: None, done: false };
         let Some(Data::Intent(content)) = data else {
-            // Refused unread: the file itself is what is archived.
+            // Refused unread: the file itself is archived.
             self.machine.store.now.insert(seq, entry(None));
             self.settle(seq, Final::Failed(Code::NotRegular), 0)?;
             return self.publish(seq);
@@ -336,7 +336,7 @@ impl<'m> Daemon<'m> {
         }
     }
 
-    /// The start is recorded before it happens; the claim has recorded the first one.
+    /// Records the start before it happens; the claim has recorded the first one.
     fn arm(&mut self, seq: u8, attempt: u32) -> Stepped {
         if self.machine.store.now[&seq].start == Some((attempt, false)) && !self.omits(Omit::StartSync) {
             return Ok(());
@@ -349,7 +349,7 @@ impl<'m> Daemon<'m> {
 
     fn is_duplicate(&self, seq: u8, entry: &Entry) -> bool {
         let mut before = self.machine.store.now.range(..seq).rev().map(|(_, entry)| entry);
-        // A failed run may have changed the world: it ends the claim of the success before it.
+        // A failed run may have changed the world: it invalidates the success before it.
         let last = before.find_map(|one| Some((one, one.outcome.as_ref()?)));
         last.is_some_and(|(one, outcome)| {
             !matches!(outcome.end, Final::Failed(_)) && (one.name, one.bytes) == (entry.name, entry.bytes)
@@ -412,10 +412,10 @@ impl<'m> Daemon<'m> {
         Settled { end, attempts, archive }
     }
 
-    /// Never an overwrite, nor a place that another outcome's file has not reached yet.
+    /// Whether a place is free: no overwrite, and no place reserved for another outcome's file.
     fn is_free(&self, place: Place) -> bool {
         let owns = |entry: &Entry| entry.outcome.as_ref().is_some_and(|outcome| outcome.archive == place);
-        // Numbered names were believed to be free once: see what that breaks.
+        // Omit::NameOwner: numbered names count as free without a check.
         let believed = self.omits(Omit::NameOwner)
             && matches!(place, Place::Processed(_, Some(_)) | Place::Failed(_, Some(_)));
         believed || (!self.machine.disk.has(place) && !self.machine.store.now.values().any(owns))
@@ -439,7 +439,7 @@ impl<'m> Daemon<'m> {
         Ok(())
     }
 
-    /// Archived file, error log, status; each can be repeated.
+    /// Writes archived file, error log and status; each step can be repeated.
     fn publish(&mut self, seq: u8) -> Stepped {
         let entry = self.machine.store.now[&seq].clone();
         let settled = entry.outcome.clone().expect("settled");
@@ -470,7 +470,7 @@ impl<'m> Daemon<'m> {
         self.replace(to, Data::Intent(content))
     }
 
-    /// Beside and over: readers see the old file or the new one.
+    /// Writes a draft and renames it over the place: readers see the old file or the new one.
     fn replace(&mut self, to: Place, data: Data) -> Stepped {
         let draft =
             if self.omits(Omit::StatusDraft) && matches!(to, Place::Status(_)) { to } else { Place::Draft };
@@ -485,7 +485,7 @@ impl<'m> Daemon<'m> {
         Ok(())
     }
 
-    /// One sync covers everything published; only then do the bytes leave the store.
+    /// One sync covers all published files; only then do the bytes leave the store.
     fn done(&mut self) -> Stepped {
         if self.published.is_empty() {
             return Ok(());
@@ -504,7 +504,7 @@ impl<'m> Daemon<'m> {
 
     fn finish(&mut self) -> Stepped {
         self.done()?;
-        // What is staged is the copy of a run that was archived from memory.
+        // The staged copy belongs to a run that was archived from memory.
         self.step()?;
         self.machine.disk.unlink(Place::Staged);
         Ok(())
@@ -512,7 +512,7 @@ impl<'m> Daemon<'m> {
 }
 
 impl Machine {
-    /// A producer drops a file: its own sync, then a rename. One of that name that was not taken is replaced.
+    /// A producer drops a file: its own sync, then a rename that replaces any file of that name not yet taken.
     pub(super) fn drop_file(&mut self, name: Name, content: u8) {
         let place = Place::Handoff(name);
         if let Some(Data::Intent(replaced)) = self.disk.read(place) {

@@ -1,4 +1,4 @@
-//! Which file belongs to whom: names in the archive, what stands in the way, what a crash leaves, what retention takes.
+//! Ownership of files: names in the archive, entries in the way, leftovers of a crash, removal by retention.
 
 use super::*;
 use crate::clerk::publish::Progress;
@@ -7,7 +7,7 @@ use conductor_crypto::sha256;
 use std::os::unix::fs::MetadataExt;
 
 impl Office {
-    /// Publishes an outcome as it is recorded: what has happened since its name was chosen is in the way.
+    /// Publishes an outcome as recorded: entries made since its name was chosen are in the way.
     fn publish(&mut self, filing: impl Into<Filing>) -> (bool, Vec<String>) {
         let filing = filing.into();
         let Publication { outcome, report, source, .. } = &filing.publication;
@@ -40,7 +40,7 @@ impl Office {
     }
 }
 
-/// One that failed, with an error log as the daemon writes it.
+/// A failed outcome, with an error log as the daemon writes it.
 fn failure(seq: u64, content: &str) -> Publication {
     let mut failure = publication(seq, bytes(content));
     failure.outcome.status = Status::Failed;
@@ -67,7 +67,7 @@ fn retention_goes_in_rounds_and_says_what_it_removed() {
     let young = set_now(1);
     let all: Vec<Outcome> = (1..=300).map(|seq| outcome(seq, &format!("intent-{seq}.json"))).collect();
     let kept = Outcome { finished_at: young, ..outcome(301, "intent-301.json") };
-    // One that is young ends nothing: what comes behind it is old all the same.
+    // A young one does not end the search: the ones after it are still old.
     let all: Vec<Outcome> = all.into_iter().chain([kept, outcome(302, "intent-302.json")]).collect();
     // Not yet known to be published durably.
     let open = outcome(303, "intent-303.json");
@@ -80,7 +80,7 @@ fn retention_goes_in_rounds_and_says_what_it_removed() {
             batch.done(&all.iter().map(|one| one.seq).collect::<Vec<_>>())
         })
         .unwrap();
-    // What is exactly as old as the bound is not older.
+    // An outcome exactly as old as the bound is not older.
     assert_eq!(office.purge(young), ["retained 256"]);
     assert_eq!(office.desk.patience(), Duration::ZERO, "the rest follows at once");
     assert_eq!(office.turn(vec![]), (true, vec!["retained 45".to_owned()]));
@@ -122,13 +122,13 @@ fn retention_removes_only_what_is_that_very_outcome_s() {
     let mut office = office();
     office.turn(send(failure(1, "first")));
     office.desk.finish();
-    // The operator takes it back to try again; it fails again, and the name looks free.
+    // The operator moves it back to retry it; it fails again, and the name looks free.
     std::fs::rename(office.path("failed/intent-a.json"), office.path("intent-a.json")).unwrap();
     office.turn(send(failure(2, "first")));
     office.desk.finish();
     let second = ["intent-a.2.json", "intent-a.2.json.error.log"].map(str::to_owned);
     assert_eq!(office.names("failed"), [&second[..], &["intent-a.json.error.log".to_owned()]].concat());
-    // Somebody else's in the place of the first, of the same size.
+    // A foreign file of the same size in place of the first.
     office.write("failed/intent-a.json", "frist");
     let first = office.desk.store.outcome(1).unwrap().unwrap();
     let second_outcome = office.desk.store.outcome(2).unwrap().unwrap();
@@ -140,11 +140,11 @@ fn retention_removes_only_what_is_that_very_outcome_s() {
     settled.unwrap();
     assert_eq!(office.purge(Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1)), ["retained 1"]);
     assert_eq!(office.names("failed"), [&second[..], &["intent-a.json".to_owned()]].concat());
-    // It is nobody's now, and nobody gets its place.
+    // No outcome owns it now, and no other gets its place.
     assert_eq!(office.desk.store.owners(|owners| owners.of(&first.archived_as)).unwrap().unwrap(), None);
     office.turn(send(failure(3, "third")));
     assert_eq!(office.read("failed/intent-a.3.json"), b"third");
-    // What is in the place of a file and of its log and is not theirs.
+    // Foreign entries in place of a file and of its log.
     office.write("failed/intent-a.3.json", "drith");
     office.write("failed/intent-a.3.json.error.log", "Sequence:    4\nSequence:    3\n");
     office.desk.finish();
@@ -159,7 +159,7 @@ fn what_cannot_be_removed_stays_remembered() {
     office.turn(send(publication(1, bytes(""))));
     office.desk.finish();
     let places = &mut office.desk.places;
-    // A directory that allows nothing: what is asked of it fails.
+    // A directory that permits nothing: every operation on it fails.
     places.processed = Arc::new(Dir::open(std::path::Path::new("/proc/self/fdinfo")).unwrap());
     let owned = Outcome { archived_as: "processed/0".to_owned(), ..outcome(1, "intent-a.json") };
     office
@@ -185,10 +185,10 @@ fn a_name_is_chosen_that_nobody_has() {
         one(2, "intent-a.json"), // Reserved by the one before, in the same batch.
         one(3, "intent-b.json"), // On the disk.
         one(4, "intent-c.json"),
-        one(5, "intent-c.json"), // And so is the numbered name.
+        one(5, "intent-c.json"), // The numbered name is on the disk too.
         one(6, "intent-d.8.json"),
         one(7, "intent-d.json"),
-        one(8, "intent-d.json"), // The numbered name is another's own.
+        one(8, "intent-d.json"), // The numbered name is another intent's own.
     ];
     let (_, said) = office.turn(batch);
     let at: Vec<&str> =
@@ -206,7 +206,7 @@ fn a_name_is_chosen_that_nobody_has() {
             "intent-d.8.2.json"
         ]
     );
-    // Moved away: the name is still that outcome's.
+    // Moved away: the outcome still owns the name.
     std::fs::remove_file(office.path("processed/intent-a.json")).unwrap();
     assert_eq!(office.turn(vec![one(9, "intent-a.json")]).1[1], "filed 9 processed/intent-a.9.json");
 }
@@ -223,7 +223,7 @@ fn a_stranger_in_the_way_costs_another_name_and_is_never_overwritten() {
     assert_eq!(office.read("processed/intent-a.json"), b"a stranger's");
     assert_eq!(office.read("processed/intent-a.7.json"), b"another's");
     assert_eq!(office.desk.store.outcome(7).unwrap().unwrap().archived_as, third);
-    // The same bytes are no sign that it is ours, when it was not there a moment ago.
+    // Equal bytes do not prove that a file is ours if it was not there a moment ago.
     office.write("processed/intent-a.json", "ours");
     assert_eq!(office.publish(publication(8, bytes("ours"))), (true, filed(8, "processed/intent-a.8.json")));
     assert!(office.desk.places.drafts.names().unwrap().is_empty(), "no draft stays behind");
@@ -237,7 +237,7 @@ fn a_stranger_s_error_log_moves_both_files_elsewhere() {
     assert_eq!(office.read("failed/intent-a.json.error.log"), b"a stranger's");
     let names = ["intent-a.7.json", "intent-a.7.json.error.log", "intent-a.json.error.log"];
     assert_eq!(office.names("failed"), names);
-    // A file that was moved as it is goes back and out again.
+    // A file that was moved whole goes back and out again.
     office.write("taken/8.intent-a.json", "taken");
     let taken = TakenName { seq: 8, raw: b"intent-a.json".as_slice().into() };
     let unread = Publication { source: Source::Taken(taken), ..failure(8, "") };
@@ -254,11 +254,11 @@ fn what_cannot_be_archived_is_never_said_to_be() {
         office.write("taken/7.intent-a.json", "taken");
         let mut nameless = publication(7, source);
         nameless.outcome.archived_as = format!("processed/{}", "n".repeat(256));
-        // Another reason is no reason for another name.
+        // Any other failure is no reason to take another name.
         assert_eq!(office.publish(nameless), (false, vec!["fatal E406".to_owned()]));
         assert!(office.names("processed").is_empty());
     }
-    // Moved by the daemon that died before it could say so.
+    // Moved by a daemon that died before it could report it.
     let mut office = office();
     office.write("processed/intent-a.json", "taken");
     let again = Publication { kind: PublicationKind::Again, ..publication(7, Source::Taken(taken())) };
@@ -271,7 +271,7 @@ fn a_staged_copy_that_is_gone_is_made_from_the_bytes() {
     let mut office = office();
     let gone = office.desk.publish([staged().into()]);
     assert!(gone.is_err() && office.names("processed").is_empty(), "never an empty file");
-    // Whatever stands in its place.
+    // With and without an entry in its place.
     for stands in [false, true] {
         let mut office = self::office();
         office.claim(7, b"ours");
@@ -294,7 +294,7 @@ fn what_a_power_cut_left_is_replaced_and_what_is_not_ours_is_left_alone() {
         let mut office = office();
         let path = office.path("processed/intent-a.json");
         std::fs::write(&path, found).unwrap();
-        // A second link keeps the number of the file from being used again.
+        // A second link keeps the inode from being reused.
         let old = office.path("old");
         std::fs::hard_link(&path, &old).unwrap();
         let again = Publication { kind: PublicationKind::Again, ..publication(7, bytes("ours")) };
@@ -360,7 +360,7 @@ fn whatever_stands_where_a_status_belongs_the_latest_run_has_it() {
     let status = office.read("status/intent-a.json.status");
     assert_eq!(status, office.desk.store.outcome(7).unwrap().unwrap().status_body());
     assert!(office.path("status/intent-a.json.status.aside.2/full").exists(), "moved, not removed");
-    // One of an earlier run, published again, does not take the place of a later one.
+    // A status of an earlier run, published again, does not replace a later one.
     let mut later = publication(8, bytes("later"));
     later.outcome.archived_as = "processed/intent-a.8.json".to_owned();
     assert!(office.publish(later).0);
@@ -392,7 +392,7 @@ fn a_store_of_the_version_before_is_taken_over_with_the_owners_of_its_files() {
     let Office { temp, desk, .. } = office;
     drop(desk);
     let mut office = office_in(temp);
-    // The file is not there, and its name is not free.
+    // The file is missing, and its name is taken.
     let (_, said) = office.turn(vec![settle(2)]);
     assert_eq!(said[1], "filed 2 processed/intent-a.2.json");
 }

@@ -1,7 +1,7 @@
-//! The archive beside a producer and a neighbour who choose names on purpose, with crashes at every step, purges, and a
-//! store that is put back to an earlier day. Whatever they do: the clerk goes on, each remembered outcome whose file the
-//! neighbour left alone finds exactly its bytes where its record says, no two share a path, and what is the neighbour's
-//! stays as it is.
+//! The archive beside a producer and a hostile neighbour who choose names on purpose, with crashes at every step, purges,
+//! and a store restored to an earlier state. In every case: the clerk continues, each remembered outcome whose file the
+//! neighbour left alone finds exactly its bytes at its recorded path, no two share a path, and the neighbour's files stay
+//! unchanged.
 
 use super::*;
 use crate::store::Pending;
@@ -23,9 +23,9 @@ const NAMES: [&str; 6] = [
 
 #[derive(Debug, Clone, Copy)]
 enum Step {
-    /// An intent is finished.
+    /// Finishes an intent.
     File { name: usize, failed: bool },
-    /// The daemon dies behind the commit, with these files not or half on the disk, and is started again.
+    /// The daemon dies after the commit, with `kept` halves of the files on the disk, and is started again.
     CrashInCommit { name: usize, failed: bool, kept: usize },
     /// The daemon ends and is started again.
     Restart,
@@ -33,13 +33,13 @@ enum Step {
     Plant { name: usize, failed: bool, log: bool, directory: bool },
     /// The neighbour moves an archived file away.
     MoveAway { which: usize },
-    /// And back: to the name it had.
+    /// The neighbour moves it back to its old name.
     MoveBack,
-    /// The oldest are purged.
+    /// Purges the oldest outcomes.
     Purge { how_many: i64 },
-    /// The state is copied.
+    /// Copies the state.
     BackUp,
-    /// And put back.
+    /// Restores the copy of the state.
     Restore,
 }
 
@@ -63,11 +63,11 @@ fn step() -> impl Strategy<Value = Step> {
 struct World {
     office: Option<Office>,
     next_seq: u64,
-    /// Intents and files made so far; an hour each.
+    /// The number of intents and files made so far, each an hour after the last.
     made: i64,
     bytes: BTreeMap<u64, String>,
     planted: BTreeMap<String, String>,
-    /// Paths that the neighbour, or a purge that a restore undid, has emptied.
+    /// Paths emptied by the neighbour, or by a purge that a restore has undone.
     emptied: HashSet<String>,
     stash: Vec<(String, Vec<u8>)>,
     backup: Option<Vec<u8>>,
@@ -145,7 +145,7 @@ impl World {
         }
     }
 
-    /// What is not synced may be lost, or ends early: archived file, error log, status.
+    /// Unsynced files may be lost or truncated: archived file, error log, status.
     fn crash(&mut self, name: usize, failed: bool, kept: usize) {
         let one = self.next(name, failed);
         let seq = one.outcome.seq;
@@ -156,7 +156,7 @@ impl World {
         let status = self.office().path(&format!("status/{}.status", outcome.name));
         for (number, path) in [archived, log, status].into_iter().enumerate() {
             if number == 1 && !failed {
-                continue; // What has such a name is the neighbour's.
+                continue; // An existing file of that name is the neighbour's.
             }
             let lost = number * 2 >= kept;
             if lost && path.is_file() {
@@ -208,7 +208,7 @@ impl World {
         let remembered = self.remembered();
         let Some(outcome) = remembered.get(which % remembered.len().max(1)) else { return };
         if self.planted.contains_key(&outcome.archived_as) {
-            return; // His own, in the place of one that he has moved away.
+            return; // The neighbour's own file, in place of one that it has moved away.
         }
         let at = self.office().path(&outcome.archived_as);
         if let Ok(content) = fs::read(&at) {
@@ -218,13 +218,13 @@ impl World {
         }
     }
 
-    /// Files stay as they are; what was recorded since is forgotten, and its numbers are used again.
+    /// Files stay; records made since the copy are forgotten, and their numbers are used again.
     fn restore(&mut self) {
         let Some(backup) = self.backup.clone() else { return };
         let Office { temp, desk, .. } = self.office.take().unwrap();
         drop(desk);
         fs::write(temp.path().join("store/ledger.redb"), backup).unwrap();
-        // Where the store keeps a note of how far it has come, that is put back with it.
+        // The store's mark is restored with it.
         let _ = fs::remove_file(temp.path().join("store/ledger.mark"));
         self.office = Some(office_in(temp));
         self.next_seq = self.office().desk.store.last_seq().unwrap() + 1;

@@ -1,6 +1,6 @@
-//! The black-box cases of the Go version's test suite, run against this program. Each row says what the Go tests expect, and
-//! whether this program agrees or differs on purpose. Both are checked: a row that says "differs" fails when the
-//! expectation holds after all, so that no mark outlives its reason. docs/COMPATIBILITY.md shows the same table.
+//! The black-box cases of the Go version's test suite, run against this program. Each row states the expectation of the
+//! Go tests, and whether this program agrees or differs on purpose. Both are checked: a row marked "differs" fails when
+//! the expectation holds after all, so that no mark outlives its reason. docs/COMPATIBILITY.md shows the same table.
 
 mod command_line;
 mod keeping;
@@ -22,7 +22,7 @@ type Holds = fn(&TestEnv) -> bool;
 struct Case {
     /// The Go tests that expect it.
     upstream: &'static str,
-    /// What they expect.
+    /// Their expectation.
     expectation: &'static str,
     verdict: Verdict,
     holds: Holds,
@@ -75,7 +75,7 @@ fn every_upstream_case_agrees_or_differs_on_purpose() {
     assert!(wrong.lock().unwrap().is_empty(), "{:#?}", wrong.lock().unwrap());
 }
 
-/// The page shows exactly these rows.
+/// The page has exactly these rows.
 #[test]
 fn the_compatibility_page_shows_the_table() {
     let page =

@@ -1,8 +1,8 @@
-//! Small runs of the real program that the rows are made of.
+//! Small runs of the real program, used by the rows.
 
 use conductor_testkit::{TestEnv, flat, wait_until};
 
-/// Runs `-once` over these files with this script; exit status.
+/// Runs `-once` over these files with this script; returns the exit status.
 pub(super) fn once(env: &TestEnv, script: &str, files: &[(&str, String)], flags: &[&str]) -> i32 {
     env.script(script);
     for (name, content) in files {
@@ -21,7 +21,7 @@ pub(super) fn drop_all(env: &TestEnv, files: &[(String, String)]) {
     }
 }
 
-/// Exactly these many in processed/ and failed/ (error logs not counted) and as many statuses.
+/// Whether processed/ and failed/ hold exactly this many files (error logs not counted), with as many statuses.
 pub(super) fn filed(env: &TestEnv, processed: usize, failed: usize) -> bool {
     let failures = env.names("failed").iter().filter(|name| !name.ends_with(".error.log")).count();
     (env.names("processed").len(), failures, env.names("status").len())
@@ -55,7 +55,7 @@ pub(super) fn network(rest: &str) -> String {
     format!(r#"{{"apiVersion": "nephoran.com/v1", "kind": "NetworkIntent"{rest}}}"#)
 }
 
-/// Settings that the Go version takes or corrects instead of refusing.
+/// Whether the daemon starts with settings that the Go version accepts or corrects.
 pub(super) fn starts_with(env: &TestEnv, flags: &[&str]) -> bool {
     env.once(flags).code() == 0
 }
@@ -86,7 +86,7 @@ pub(super) const GOOD: fn(&TestEnv) -> bool = |env| {
         && !env.handoff("intent-a.json").exists()
 };
 
-/// The same file once more.
+/// The same file again.
 pub(super) const GOOD_AGAIN: fn(&TestEnv) -> bool =
     |env| once(env, "*: exit=0", &[("intent-a.json", flat("a", 3))], &[]) == 0;
 
@@ -97,7 +97,7 @@ pub(super) fn padded(bytes: usize) -> String {
     text + &blanks
 }
 
-/// One good intent under each of these names.
+/// Drops one good intent under each of these names.
 pub(super) fn drop_each(env: &TestEnv, names: &[&str]) {
     for name in names {
         env.drop_file(name, flat("a", 3));

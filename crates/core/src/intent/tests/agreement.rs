@@ -149,7 +149,7 @@ proptest! {
         let by_schema = VALIDATOR.is_valid(&doc);
         match judge(doc.to_string().as_bytes(), Policy::default()) {
             Ok(_) => prop_assert!(by_schema, "accepted by code, refused by schema: {doc}"),
-            // Rules about the bytes or about two values at once, which the schema's comment names.
+            // Rules about the bytes or about two values at once, which the schema's comment lists.
             Err(refusal) if matches!(refusal.code, Contradiction | DuplicateKey) => {}
             Err(refusal) => prop_assert!(!by_schema, "refused by code, accepted by schema: {doc}: {refusal}"),
         }
