@@ -168,7 +168,7 @@ fn modules_depend_in_one_direction_only() {
     }
 }
 
-/// The names of the parts of a handoff directory, as text in code.
+/// The names of the parts of a handoff directory, as string literals in code.
 #[derive(Default)]
 struct Spelled(BTreeSet<String>);
 
@@ -374,7 +374,7 @@ fn files_have_headers_and_fit() {
     }
 }
 
-/// What happens while the loop runs is a fact, which `daemon/observe.rs` makes a line of; only set-up logs by itself.
+/// Events of the loop are facts, which `daemon/observe.rs` turns into log lines; only set-up logs by itself.
 #[test]
 fn the_loop_logs_by_facts_alone() {
     const SET_UP: [&str; 8] = [

@@ -1,5 +1,5 @@
-//! What happens, as one closed list. Each fact is emitted once, where it becomes true; log lines, metrics and the summary of a run
-//! of the daemon are made of facts alone.
+//! Facts: the closed list of events. Each fact is emitted once, where it becomes true; log lines, metrics and the summary
+//! of a run of the daemon are made from facts alone.
 
 use crate::inquiry::Held;
 use crate::outcome::Run;
@@ -8,28 +8,28 @@ use crate::{Code, NotReady, TargetKey};
 use jiff::Timestamp;
 use std::time::Duration;
 
-/// One thing that happened.
+/// One event.
 #[derive(Debug, Clone, Copy)]
 pub enum Fact<'f> {
-    /// To an intent.
+    /// An event of an intent.
     Intent(IntentFact<'f>),
-    /// By an operator.
+    /// An operator's action.
     Operator(OperatorFact<'f>),
-    /// To the daemon.
+    /// An event of the daemon.
     Daemon(DaemonFact<'f>),
-    /// To a place the daemon works in.
+    /// An event of a place that the daemon uses.
     Place(PlaceFact<'f>),
 }
 
-/// What happens to an intent, or to a file that is to become one.
+/// An event of an intent, or of a file that may become one.
 #[derive(Debug, Clone, Copy)]
 pub enum IntentFact<'f> {
-    /// An intent was judged and taken on.
+    /// An intent was judged and accepted.
     Accepted {
         /// The intent.
         claim: &'f Claim,
     },
-    /// A file was judged and refused; its outcome is on the way to the disk.
+    /// A file was judged and refused; its outcome is being written.
     Refused {
         /// Its outcome.
         outcome: &'f Outcome,
@@ -38,14 +38,14 @@ pub enum IntentFact<'f> {
     HandedOut {
         /// The intent.
         claim: &'f Claim,
-        /// Which start it is to be.
+        /// The number of its next start.
         attempt: u32,
     },
     /// A worker started porch.
     Started {
         /// The intent.
         claim: &'f Claim,
-        /// Which start it was.
+        /// The number of the start.
         attempt: u32,
     },
     /// A run ended, or its start did not happen.
@@ -63,9 +63,9 @@ pub enum IntentFact<'f> {
         claim: &'f Claim,
         /// The run that ended.
         run: &'f Run,
-        /// Which start the next one will be.
+        /// The number of the next start.
         next_attempt: u32,
-        /// How long it waits.
+        /// The pause before it.
         pause: Duration,
     },
     /// A run was ended by the daemon's own end; the next daemon starts it again.
@@ -77,7 +77,7 @@ pub enum IntentFact<'f> {
     Filed {
         /// The outcome.
         outcome: &'f Outcome,
-        /// Where the file is, relative to the handoff directory.
+        /// The archived file, relative to the handoff directory.
         archived_as: &'f str,
     },
     /// A taken file is open for writing and waits.
@@ -118,52 +118,52 @@ impl<'f> From<IntentFact<'f>> for Fact<'f> {
     }
 }
 
-/// What people ask of the daemon.
+/// An operator's action, or a request to the daemon.
 #[derive(Debug, Clone, Copy)]
 pub enum OperatorFact<'f> {
     /// An operator holds a target, durably.
     Held {
-        /// Which, by whom, why.
+        /// The target, the operator and the reason.
         held: &'f Held,
     },
     /// An operator released a target, durably.
     Released {
-        /// Which.
+        /// The target.
         key: &'f TargetKey,
-        /// By whom.
+        /// The operator's user id.
         uid: u32,
     },
-    /// An operator has old outcomes removed.
+    /// An operator removes old outcomes.
     Purged {
-        /// By whom.
+        /// The operator's user id.
         uid: u32,
         /// How many.
         outcomes: u64,
-        /// What was decided before this.
+        /// Outcomes decided before this are removed.
         before: Timestamp,
     },
     /// A reload changed a setting.
     SettingChanged {
-        /// Which.
+        /// The setting.
         key: &'f str,
-        /// The text before.
+        /// The previous text.
         from: &'f str,
-        /// The text now.
+        /// The new text.
         to: &'f str,
     },
-    /// A reload found settings changed that a restart alone applies.
+    /// A reload found changes of settings that need a restart.
     RestartNeeded {
-        /// Which.
+        /// The settings.
         settings: &'f [&'static str],
     },
-    /// A reload found a configuration that cannot be used.
+    /// A reload found an unusable configuration.
     ReloadRefused {
         /// The stable code.
         code: Code,
         /// What is wrong.
         reason: &'f str,
     },
-    /// A request to the endpoints came without the token that is asked for. Anybody can cause it at any rate, so it is for `debug`.
+    /// A request to the endpoints lacked the required token. Any client can cause it at any rate, so it is logged at `debug`.
     TokenRefused,
     /// A signal asked the daemon to stop.
     StopAsked {
@@ -185,7 +185,7 @@ impl<'f> From<OperatorFact<'f>> for Fact<'f> {
     }
 }
 
-/// What becomes of the daemon itself.
+/// An event of the daemon itself.
 #[derive(Debug, Clone, Copy)]
 pub enum DaemonFact<'f> {
     /// Outcomes older than the retention time were removed.
@@ -195,14 +195,14 @@ pub enum DaemonFact<'f> {
     },
     /// A reason for not being ready began to hold.
     NotReady {
-        /// Which.
+        /// The reason.
         reason: NotReady,
-        /// Where, of a reason that has a place: a directory without room, the program that is gone.
+        /// The place of the reason, if it has one: a directory without space, a missing program.
         at: Option<&'f str>,
     },
-    /// A reason for not being ready holds no longer.
+    /// A reason for not being ready no longer holds.
     ReadyAgain {
-        /// Which.
+        /// The reason.
         reason: NotReady,
     },
     /// A scan of the handoff directory is complete.
@@ -214,7 +214,7 @@ pub enum DaemonFact<'f> {
     },
     /// The kernel lost events.
     EventsLost,
-    /// The kernel's events do not tell of new files.
+    /// The kernel no longer reports new files.
     EventsFail {
         /// Why.
         reason: &'f str,
@@ -226,25 +226,25 @@ pub enum DaemonFact<'f> {
         /// The system's words.
         reason: &'f str,
     },
-    /// It waits for events again.
+    /// The intake can wait for events again.
     IntakeWorks,
     /// The clerk committed a batch.
     Committed {
         /// Duration of the run.
         took: Duration,
-        /// Records in it.
+        /// The number of records in it.
         records: usize,
     },
     /// The loop has handled one input.
     Handled {
-        /// Its kind.
+        /// The input's kind.
         input: &'static str,
         /// Duration of the commit.
         took: Duration,
     },
-    /// The daemon's own books are wrong.
+    /// The daemon's state is inconsistent.
     Defect {
-        /// What does not fit.
+        /// The inconsistency.
         what: &'f str,
     },
 }
@@ -255,7 +255,7 @@ impl<'f> From<DaemonFact<'f>> for Fact<'f> {
     }
 }
 
-/// What becomes of the places the daemon works in: directories, the program, the output.
+/// An event of a place that the daemon uses: directories, the program, the output.
 #[derive(Debug, Clone, Copy)]
 pub enum PlaceFact<'f> {
     /// Names in the handoff directory lead to other directories than at the start.
@@ -263,16 +263,16 @@ pub enum PlaceFact<'f> {
         /// The names.
         names: &'f [String],
     },
-    /// All of them lead to those of the start again.
+    /// All names lead to the directories of the start again.
     PartsBack,
-    /// The handoff directory is gone, or is another one.
+    /// The handoff directory is missing, or was replaced.
     HandoffGone {
-        /// How that is known.
+        /// The evidence.
         reason: &'f str,
     },
-    /// The store was taken away.
+    /// The store was removed.
     StateGone {
-        /// What of it.
+        /// The missing part.
         what: &'f str,
     },
     /// A failure that the loss of the handoff directory explains.
@@ -282,7 +282,7 @@ pub enum PlaceFact<'f> {
         /// What failed.
         message: &'f str,
     },
-    /// A run could not be started, or porch cannot be run as it is now.
+    /// A run could not be started, or porch cannot run as it is now.
     PorchUnusable {
         /// Why.
         reason: &'f str,
@@ -292,23 +292,23 @@ pub enum PlaceFact<'f> {
         /// What was found.
         reason: &'f str,
     },
-    /// It leads there again.
+    /// The path of the staging directory leads to it again.
     StagingBack,
-    /// Nothing can be written at a place.
+    /// A place cannot be written.
     PlaceUnusable {
-        /// What it means for being ready.
+        /// The reason for not being ready.
         reason: NotReady,
         /// The place.
         path: &'f str,
     },
-    /// A run found that nothing can be written where packages go.
+    /// A run found that the directory of packages cannot be written.
     PlaceMet {
-        /// What it means for being ready.
+        /// The reason for not being ready.
         reason: NotReady,
         /// The system's words.
         words: &'f str,
     },
-    /// Packages can be written at a place again.
+    /// A place can be written again.
     PlaceUsable {
         /// The place.
         path: &'f str,

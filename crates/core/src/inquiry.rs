@@ -406,11 +406,11 @@ pub struct LogLines {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RefusalKind {
-    /// Nothing of that number, name or target is known.
+    /// No intent or target matches.
     NotFound,
-    /// Several targets are called so.
+    /// Several targets have this name.
     Ambiguous,
-    /// The asker may not, or it is too much.
+    /// The client may not do this, or it exceeds a bound.
     NotPermitted,
     /// The daemon cannot answer at the moment.
     Busy,
@@ -434,7 +434,7 @@ impl RefusalKind {
         Self::BadQuestion,
     ];
 
-    /// As on the wire.
+    /// The word on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NotFound => "not-found",
@@ -457,7 +457,7 @@ impl fmt::Display for RefusalKind {
 /// Why a question has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
-    /// Which of the closed list; on the wire its word.
+    /// The kind of refusal; on the wire its word.
     #[serde(rename = "word")]
     pub kind: RefusalKind,
     /// The question, and why it has no answer.

@@ -1,4 +1,4 @@
-//! Which object of a package an intent is about, where its number is decided, and what else stands in the way.
+//! Finds the object of a package that an intent names, the place that decides its number, and the obstacles.
 
 use crate::PorchError;
 use crate::files::{CHART, KUSTOMIZATIONS, base_name, parent};
@@ -10,7 +10,7 @@ use crate::yaml::{Node, Step};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-/// Most things that are named of a directory.
+/// The number of entries of a directory that a message names.
 const NAMED_MAX: usize = 6;
 
 /// The object to find.
@@ -21,14 +21,14 @@ pub(crate) struct Wanted<'w> {
     pub kinds: Kinds<'w>,
     /// Whether an object that is not applied by itself counts, and kustomizations do not.
     pub local: bool,
-    /// Whether an object has to say its namespace.
+    /// Whether an object must state its namespace.
     pub said: bool,
 }
 
-/// The object that was found, and the place of its number.
+/// The found object, and the place of its number.
 #[derive(Debug)]
 pub(crate) struct Found {
-    /// From the root of the tree.
+    /// The file, from the root of the tree.
     pub file: String,
     pub document: usize,
     pub path: Vec<Step>,
@@ -38,7 +38,7 @@ pub(crate) struct Found {
     pub whole: bool,
 }
 
-/// The objects of a package as they come out.
+/// The objects of a package as rendered.
 pub(crate) struct View<'w, 't> {
     world: &'w World<'t>,
     wanted: Wanted<'w>,
@@ -64,7 +64,7 @@ impl<'w, 't> View<'w, 't> {
         Ok(Self { world, wanted, built })
     }
 
-    /// Finds the object. `None` when the package has none; several, or something else that sets its number, are refused.
+    /// Finds the object. `None` if the package has none; several objects, or another setting of its number, are refused.
     pub(crate) fn find(&self) -> Result<Option<Found>, PorchError> {
         let same: Vec<&Rendered> =
             self.built.objects.iter().filter(|object| self.is_wanted(object)).collect();
@@ -96,7 +96,7 @@ impl<'w, 't> View<'w, 't> {
         self.place(first).map(Some)
     }
 
-    /// Nothing else than the wanted object gets the number from the same place.
+    /// Checks that no other object gets its number from the same place.
     fn alone(&self, found: &Rendered) -> Result<(), PorchError> {
         let shares = |other: &&Rendered| {
             let same_place = match &found.number {
@@ -153,7 +153,7 @@ impl<'w, 't> View<'w, 't> {
         Ok(place)
     }
 
-    /// A `replicas` entry for an object that is brought in from where it cannot be read.
+    /// A `replicas` entry for an object that is brought in from an unreadable place.
     fn loose(&self) -> Result<Option<Found>, PorchError> {
         if self.built.unknown.is_empty() || self.wanted.kinds.only.is_some_and(|only| only != "Deployment") {
             return Ok(None);
@@ -190,7 +190,7 @@ impl<'w, 't> View<'w, 't> {
         (self.wanted.local || !object.local) && self.wanted.kinds.path(&object.group, &object.kind).is_some()
     }
 
-    /// What else decides the number of the object.
+    /// Another setting that decides the number of the object.
     pub(crate) fn rival(&self, of: &Rendered) -> Option<String> {
         let concerns = |other: &&Rendered| {
             let in_space = other.namespace().is_none_or(|name| name == self.wanted.namespace)
@@ -205,7 +205,7 @@ impl<'w, 't> View<'w, 't> {
         Some(format!("{} {} {does}; change that instead", self.line_of(other), other.shown()))
     }
 
-    /// Whatever of the package would fight over the number of an object of this kind and name that stands elsewhere.
+    /// Any part of the package that would conflict over the number of an object of this kind and name kept elsewhere.
     pub(crate) fn rival_of(&self, kind: &str) -> Option<String> {
         let object = Object {
             file: String::new(),
@@ -236,7 +236,7 @@ impl<'w, 't> View<'w, 't> {
         .collect()
     }
 
-    /// Why the package does not have the object, where it has something like it.
+    /// Why the package does not have the object, if it has a similar one.
     pub(crate) fn near(&self) -> Option<String> {
         let scaled = self.built.objects.iter().filter(|object| self.is_scaled(&object.object));
         for object in scaled {
@@ -257,7 +257,7 @@ impl<'w, 't> View<'w, 't> {
         self.unlisted().or_else(|| self.pods_without_number()).or_else(|| self.wrapped())
     }
 
-    /// What the package builds on from elsewhere.
+    /// The external base of the package.
     pub(crate) fn elsewhere(&self) -> Option<String> {
         let reference = self.built.unknown.first()?;
         Some(format!(
@@ -285,7 +285,7 @@ impl<'w, 't> View<'w, 't> {
         None
     }
 
-    /// Something of this name that stands for pods and has no number.
+    /// An entry of this name that stands for pods and has no number.
     fn pods_without_number(&self) -> Option<String> {
         let named = |object: &&Rendered| {
             let known = has_no_number(&object.object.group, &object.object.kind);
@@ -330,7 +330,7 @@ impl<'w, 't> View<'w, 't> {
         values.into_iter().find_map(|value| self.inside(value, false))
     }
 
-    /// What the directory holds, for people.
+    /// The content of the directory, for messages.
     pub(crate) fn holds(&self, names: &[String]) -> String {
         let shown = self.world.paths();
         if let Some(pointer) = shown.iter().find(|path| {
@@ -385,7 +385,7 @@ impl<'w, 't> View<'w, 't> {
         }
     }
 
-    /// The kustomizations above the package that bring it in and decide the number otherwise.
+    /// The kustomizations above the package that bring it in and override the number.
     pub(crate) fn decided_above(&self, found: &Found) -> Result<Option<String>, PorchError> {
         let mut seen = BTreeSet::new();
         for dir in kustomize::above(self.world) {
@@ -414,7 +414,7 @@ impl<'w, 't> View<'w, 't> {
     }
 }
 
-/// A Flux object in a file that is called as a kustomization is.
+/// Whether a file with a kustomization's name holds a Flux object.
 fn is_flux(world: &World<'_>, path: &str) -> Result<bool, PorchError> {
     Ok(KUSTOMIZATIONS.contains(&base_name(path))
         && world.kustomization(parent(path))?.as_deref() != Some(path))

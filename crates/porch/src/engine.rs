@@ -204,7 +204,7 @@ impl Engine {
     }
 }
 
-/// What is to be known of a package that has only a part of the object.
+/// The note for a package that has only a part of the object.
 fn partial_note(plan: &Plan, order: &Order) -> String {
     let key = &order.intent.key;
     format!(

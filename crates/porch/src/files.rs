@@ -13,9 +13,9 @@ pub(crate) const PACKAGE_BYTES_MAX: u64 = 64 << 20;
 pub(crate) const KPTFILE: &str = "Kptfile";
 /// The names that kustomize accepts.
 pub(crate) const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
-/// The file that names what is no part of a kpt package. It is read although its name begins with a dot.
+/// The file that names the ignored files of a kpt package. It is read although its name begins with a dot.
 pub(crate) const KRMIGNORE: &str = ".krmignore";
-/// Most files that are read when it is looked whether anybody else has an object; directories count.
+/// The number of files read in a survey for other copies of an object; directories count.
 pub(crate) const SURVEY_MAX: usize = 20_000;
 /// The suffix of our unfinished files. Their names begin with a dot, so that no tool reads them.
 pub(crate) const UNFINISHED: &str = ".porch-tmp";
@@ -39,23 +39,23 @@ pub(crate) enum Which {
     All,
 }
 
-/// What a survey looks for.
+/// The object of a survey.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Search<'s> {
-    /// What a file has to mention.
+    /// The text that a file must mention.
     pub text: &'s str,
-    /// A name in the directory that is passed over.
+    /// A name in the directory to skip.
     pub except: Option<&'s str>,
-    /// Most entries that are looked at.
+    /// The number of entries that are read.
     pub limit: usize,
 }
 
-/// What lies below a directory, as far as it was looked.
+/// The result of a survey below a directory.
 #[derive(Debug, Default)]
 pub(crate) struct Survey {
-    /// The files that can hold an object and mention what is looked for, relative to the directory.
+    /// The files that can contain an object and mention the text, relative to the directory.
     pub files: Files,
-    /// Whether that is all there is.
+    /// Whether the survey covered everything.
     pub complete: bool,
 }
 
@@ -63,17 +63,17 @@ pub(crate) struct Survey {
 pub(crate) trait Tree {
     /// The files of a directory; `None` if it does not exist or is empty.
     fn read(&self, dir: &str, which: Which) -> Result<Option<Files>, PorchError>;
-    /// One regular file, if it is there and of a size that is read.
+    /// One regular file, if it exists and is not too large.
     fn file(&self, path: &str) -> Result<Option<Content>, PorchError>;
-    /// The names in a directory, hidden ones excepted; directories end with a slash.
+    /// The names in a directory, except hidden ones; directories end with a slash.
     fn names(&self, dir: &str) -> Result<Vec<String>, PorchError>;
-    /// Looks through a directory and those below it for files that mention a text. What cannot be read is not there.
+    /// Searches a directory and those below it for files that mention a text. Unreadable entries count as absent.
     fn survey(&self, dir: &str, search: Search<'_>) -> Result<Survey, PorchError>;
     /// The display name of a path.
     fn name(&self, path: &str) -> String;
 }
 
-/// Whether a file of this name can hold objects, or says which files are objects.
+/// Whether a file of this name can contain objects, or decides which files are objects.
 pub(crate) fn holds_objects(name: &str) -> bool {
     let extension = std::path::Path::new(name).extension();
     extension.is_some_and(|e| e == "yaml" || e == "yml" || e == "json")
@@ -84,12 +84,12 @@ pub(crate) fn holds_objects(name: &str) -> bool {
 /// The file that makes a directory a Helm chart.
 pub(crate) const CHART: &str = "Chart.yaml";
 
-/// Whether a file of this name says which others are objects.
+/// Whether a file of this name decides which others are objects.
 pub(crate) fn decides_files(name: &str) -> bool {
     KUSTOMIZATIONS.contains(&name) || name == KRMIGNORE || name == CHART
 }
 
-/// Whether a directory that a survey meets is a package this engine has made for another target, by its name.
+/// Whether, by its name, a directory met in a survey is a package that this engine made for another target.
 pub(crate) fn is_other_partial(name: &str) -> bool {
     name.ends_with("-scaling") || name.ends_with("-scaling-patch")
 }
@@ -104,12 +104,12 @@ pub(crate) fn join(dir: &str, name: &str) -> String {
     if dir.is_empty() || name.is_empty() { format!("{dir}{name}") } else { format!("{dir}/{name}") }
 }
 
-/// The directory of a path; empty for what lies at the root.
+/// The directory of a path; empty for an entry at the root.
 pub(crate) fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(dir, _)| dir)
 }
 
-/// The path that `reference` means in `dir`; `None` when it leads out of the root.
+/// The path of `reference` relative to `dir`; `None` if it leaves the root.
 pub(crate) fn resolve(dir: &str, reference: &str) -> Option<String> {
     let mut steps: Vec<&str> = dir.split('/').filter(|step| !step.is_empty()).collect();
     for step in reference.split('/') {

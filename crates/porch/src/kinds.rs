@@ -1,5 +1,5 @@
-//! Which kinds of objects have a number of replicas, and where it stands. The table that ships has the common ones; the
-//! operator's `[[workload]]` tables add others.
+//! The kinds of objects with a number of replicas, and the place of that number. The built-in table has the common ones;
+//! the operator's `[[workload]]` tables add others.
 
 use crate::yaml::{Step, keys};
 use serde::Deserialize;
@@ -25,7 +25,7 @@ const SHIPPED: [(&str, &str); 17] = [
     ("pool.kubevirt.io", "VirtualMachinePool"),
 ];
 
-/// What runs pods or brings them in, and has no number of replicas that could be set.
+/// Kinds that run pods or bring them in, without a number of replicas to set.
 const WITHOUT_NUMBER: [(&str, &str); 16] = [
     ("apps", "DaemonSet"),
     ("extensions", "DaemonSet"),
@@ -79,12 +79,12 @@ impl Workload {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Kinds<'k> {
     pub more: &'k [Workload],
-    /// Only this kind, of whatever API.
+    /// Only this kind, of any API group.
     pub only: Option<&'k str>,
 }
 
 impl Kinds<'_> {
-    /// Where the number of such an object stands; `None` when it has none.
+    /// The place of the number in such an object; `None` if it has none.
     pub(crate) fn path(self, group: &str, kind: &str) -> Option<Vec<Step>> {
         if self.only.is_some_and(|only| only != kind) {
             return None;
@@ -96,7 +96,7 @@ impl Kinds<'_> {
         (self.only.is_some() || SHIPPED.contains(&(group, kind))).then(|| keys("spec.replicas"))
     }
 
-    /// The kinds that are looked for, as people name them.
+    /// The selected kinds, as shown to people.
     pub(crate) fn named(self) -> String {
         self.only.map_or_else(
             || "Deployment, StatefulSet or other workload with replicas".to_owned(),
@@ -105,7 +105,7 @@ impl Kinds<'_> {
     }
 }
 
-/// Whether something of this name stands for pods that no number scales.
+/// Whether an entry of this kind stands for pods that no number scales.
 pub(crate) fn has_no_number(group: &str, kind: &str) -> bool {
     WITHOUT_NUMBER.contains(&(group, kind))
 }

@@ -1,9 +1,9 @@
-//! `.krmignore`, with which the owner of a kpt package says what is no part of it: patterns as in `.gitignore`, for the
-//! directory it lies in and those below.
+//! `.krmignore`, in which the owner of a kpt package names files that are not part of it: patterns as in `.gitignore`,
+//! for its own directory and those below.
 
 use crate::files::{Files, KRMIGNORE, base_name};
 
-/// Takes out of the files what they themselves name as ignored.
+/// Removes the files that are ignored by one of the lists among them.
 pub(crate) fn apply(files: &mut Files) {
     let lists: Vec<(String, Vec<Pattern>)> = files
         .iter()
@@ -21,7 +21,7 @@ pub(crate) fn apply(files: &mut Files) {
 struct Pattern {
     negated: bool,
     only_directories: bool,
-    /// Whether it is held against the whole path below the list, not against each name.
+    /// Whether the pattern is matched against the whole path below the list, not against each name.
     anchored: bool,
     text: String,
 }
@@ -39,7 +39,7 @@ fn patterns(text: &str) -> Vec<Pattern> {
         .collect()
 }
 
-/// Whether the file, or a directory it is in, is ignored. What lies in an ignored directory cannot come back.
+/// Whether the file, or a directory above it, is ignored. A file in an ignored directory cannot be included again.
 fn is_ignored(path: &str, lists: &[(String, Vec<Pattern>)]) -> bool {
     let ends = path.match_indices('/').map(|(at, _)| (at, true)).chain([(path.len(), false)]);
     ends.into_iter().any(|(end, is_dir)| {
@@ -60,7 +60,7 @@ fn is_ignored(path: &str, lists: &[(String, Vec<Pattern>)]) -> bool {
     })
 }
 
-/// `*` and `?` stand for what is no slash, `**/` for any directories, `**` at the end for everything.
+/// `*` and `?` match anything but a slash, `**/` any directories, `**` at the end everything.
 fn matches(pattern: &[u8], text: &[u8]) -> bool {
     match pattern {
         [] => text.is_empty(),

@@ -1,5 +1,5 @@
-//! What kustomize makes of a package, as far as it concerns names, namespaces and numbers of replicas: which objects a
-//! kustomization brings in, what each is called in the end, and what decides its number last.
+//! kustomize's rendering of a package, as far as it concerns names, namespaces and numbers of replicas: the objects that
+//! a kustomization brings in, their final names, and the last setting of their numbers.
 
 use crate::PorchError;
 use crate::files::{parent, resolve};
@@ -11,29 +11,29 @@ use crate::yaml::{self, Node, Step};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-/// Deepest chain of kustomizations that is followed.
+/// The longest chain of kustomizations that is followed.
 const DEPTH_MAX: usize = 16;
 
-/// Where the number of an object is decided.
+/// The place that decides the number of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Number {
-    /// In the object itself.
+    /// The object itself.
     Own,
     At(Place),
-    /// Where it cannot be edited; file, line and what is there.
+    /// An uneditable place; file, line and content.
     Elsewhere(String),
 }
 
-/// One object as it comes out.
+/// One rendered object.
 #[derive(Debug, Clone)]
 pub(crate) struct Rendered {
     pub object: Rc<Object>,
-    /// What it has been called, its name in the end last.
+    /// Its names so far, the final one last.
     pub names: Vec<String>,
-    /// Where it has been, its namespace in the end last; empty when none is said.
+    /// Its namespaces so far, the final one last; empty if none is stated.
     pub namespaces: Vec<String>,
     pub number: Number,
-    /// The file and line that renamed or moved it last.
+    /// The file and line of its last renaming or move.
     pub moved: Option<String>,
 }
 
@@ -52,26 +52,26 @@ impl Rendered {
         self.namespaces.is_empty() || self.namespaces.iter().any(|known| known == namespace)
     }
 
-    /// Its name in the end.
+    /// Its final name.
     pub(crate) fn name(&self) -> &str {
         self.names.last().map_or("", String::as_str)
     }
 
-    /// Its namespace in the end, if one is said.
+    /// Its final namespace, if stated.
     pub(crate) fn namespace(&self) -> Option<&str> {
         self.namespaces.last().map(String::as_str)
     }
 }
 
-/// Everything the kustomizations of a package bring in.
+/// All objects that the kustomizations of a package bring in.
 #[derive(Default)]
 pub(crate) struct Built {
     pub objects: Vec<Rendered>,
-    /// Files that are named as resources, patches or otherwise: none of them is an object by itself.
+    /// Files named as resources, patches or otherwise: none of them is an object by itself.
     pub named: BTreeSet<String>,
-    /// What is brought in from where it cannot be read: file, line and reference.
+    /// References to unreadable places: file, line and reference.
     pub unknown: Vec<String>,
-    /// `replicas` entries that no object here has: the name, and the place of the number.
+    /// `replicas` entries without an object here: the name, and the place of the number.
     pub loose: Vec<(String, Place)>,
 }
 
@@ -129,7 +129,7 @@ impl Builder<'_> {
         Ok(objects)
     }
 
-    /// One kustomization, over the objects that are there already.
+    /// Applies one kustomization to the existing objects.
     fn apply(&mut self, dir: &str, objects: &mut Vec<Rendered>, depth: usize) -> Result<(), PorchError> {
         let Some(file) = self.world.kustomization(dir)? else { return Ok(()) };
         if depth > DEPTH_MAX {
@@ -187,7 +187,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// In the order in which kustomize does it.
+    /// Applies the transformations in kustomize's order.
     fn transform(&mut self, file: &str, document: &Node, objects: &mut [Rendered]) -> Result<(), PorchError> {
         self.patches(file, document, "patchesStrategicMerge", objects)?;
         self.patches(file, document, "patches", objects)?;
@@ -314,7 +314,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Replacements write a value from elsewhere.
+    /// Applies replacements, which write a value from another place.
     fn replacements(
         &mut self,
         file: &str,
@@ -414,7 +414,7 @@ fn dotted(path: &[Step]) -> String {
     steps.collect::<Vec<_>>().join(".")
 }
 
-/// The names a target may have before kustomizations of the package have changed it: no text for any name.
+/// The names that a target may have before the package's kustomizations change it; an empty list for any name.
 pub(crate) fn texts(world: &World<'_>, name: &str) -> Result<Vec<String>, PorchError> {
     for path in world.paths() {
         if world.kustomization(parent(&path))?.as_ref() == Some(&path) && renames(world, &path)? {

@@ -1,4 +1,4 @@
-//! The objects of a file: where each stands, what it is called, and which other object's number it sets.
+//! The objects of a file: their positions, their names, and the objects whose numbers they set.
 
 use crate::PorchError;
 use crate::files::KPTFILE;
@@ -7,15 +7,15 @@ use crate::yaml::{self, Node, Step, Stream};
 use std::rc::Rc;
 
 const LOCAL_CONFIG: &str = "config.kubernetes.io/local-config";
-/// How deep lists may lie in lists.
+/// The depth of lists within lists.
 const LISTS_MAX: usize = 4;
 
-/// One object, wherever in a file it stands.
+/// One object at any position in a file.
 #[derive(Debug, Clone)]
 pub(crate) struct Object {
     pub file: String,
     pub document: usize,
-    /// The way to it inside of the document; empty when the document is the object.
+    /// Its path within the document; empty if the document is the object.
     pub path: Vec<Step>,
     pub line: usize,
     pub group: String,
@@ -30,17 +30,17 @@ pub(crate) struct Object {
     pub rules: Vec<Rule>,
 }
 
-/// That an object decides the number of another.
+/// A rule by which one object decides the number of another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rule {
-    /// The other's kind, where it is said.
+    /// The other object's kind, if stated.
     pub kind: Option<String>,
     pub name: String,
     pub does: &'static str,
 }
 
 impl Object {
-    /// Kind and name, as people name it.
+    /// Kind and name, for messages.
     pub(crate) fn shown(&self) -> String {
         format!("{} {}", self.kind, self.name).trim_end().to_owned()
     }
@@ -105,7 +105,7 @@ fn collect(file: &str, document: usize, node: &Node, path: &mut Vec<Step>, found
     }));
 }
 
-/// Whose number of replicas an object decides.
+/// The objects whose numbers an object decides.
 fn rules(node: &Node, group: &str, kind: &str) -> Vec<Rule> {
     let reference = |path: &[&str], does| {
         let named = node.at(path)?;

@@ -1,44 +1,44 @@
-//! What a kustomize patch does to the number of one object, and where the patch has it.
+//! The effect of a kustomize patch on the number of one object, and the place of that number in the patch.
 
 use crate::kinds::group_of;
 use crate::kustomize::Rendered;
 use crate::routes::matches_pattern;
 use crate::yaml::{Node, Step, Value};
 
-/// A place of a number that is not in the object itself.
+/// A place of a number outside the object itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     pub file: String,
     pub document: usize,
     pub path: Vec<Step>,
-    /// Where the document at `path` is itself text: the document in it, and the way to the number there.
+    /// If the document at `path` is itself text: the document in it, and the path to the number there.
     pub inside: Option<(usize, Vec<Step>)>,
     pub line: usize,
 }
 
-/// One document of a patch, and where it stands.
+/// One document of a patch, and its position.
 pub(crate) struct Patch<'n> {
     pub target: Option<&'n Node>,
     pub document: &'n Node,
     pub file: &'n str,
-    /// The document's number in its file, or in the text it is written in.
+    /// The document's number in its file, or in its enclosing text.
     pub number: usize,
-    /// The way to that text in the kustomization, and its first line.
+    /// The path to that text in the kustomization, and its first line.
     pub inline: Option<(Vec<Step>, usize)>,
 }
 
-/// What a patch does to an object.
+/// The effect of a patch on an object.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     Nothing,
     Sets(Place),
-    /// It decides the number in a way that cannot be edited: the line, and what it does.
+    /// It decides the number in an uneditable way: the line, and the effect.
     Decides(usize, String),
     Renames(String),
 }
 
 impl Patch<'_> {
-    /// Whether the patch is for the object; `None` when that cannot be told.
+    /// Whether the patch applies to the object; `None` if that cannot be determined.
     pub(crate) fn is_for(&self, object: &Rendered) -> Option<bool> {
         let Some(target) = self.target else {
             let said = |path: &[&str]| self.document.text_at(path);
@@ -52,7 +52,7 @@ impl Patch<'_> {
         selects(target, object)
     }
 
-    /// What it does to the number at `path`.
+    /// The effect on the number at `path`.
     pub(crate) fn effect(&self, path: &[Step]) -> Effect {
         match &self.document.value {
             Value::List(operations) => {
@@ -130,7 +130,8 @@ fn steps_as_text(steps: &[Step]) -> Vec<&str> {
     steps.iter().map(|step| if let Step::Key(key) = step { key.as_str() } else { "" }).collect()
 }
 
-/// Whether a selector of kustomize (kind, name, namespace, group, labels) takes an object; `None` when that cannot be told.
+/// Whether a selector of kustomize (kind, name, namespace, group, labels) selects an object; `None` if that cannot be
+/// determined.
 pub(crate) fn selects(selector: &Node, object: &Rendered) -> Option<bool> {
     let mut sure = true;
     let mut agrees =

@@ -40,7 +40,7 @@ pub(crate) struct Plan {
     pub partial: bool,
 }
 
-/// Most entries around a package that is edited which are looked through for others that set the same number.
+/// The number of entries around an edited package that are searched for other settings of the same number.
 const NEIGHBOURS_MAX: usize = 256;
 
 /// The form of the result, besides the intent's values.
@@ -86,7 +86,7 @@ pub(crate) fn plan(
 }
 
 impl Planner<'_> {
-    /// The number that the intent says is there. When the wanted one is there already, the intent has been carried out.
+    /// Checks the number that the intent expects. If the requested one is there already, the intent has been carried out.
     fn check_expected(&self, plan: &Plan) -> Result<(), PorchError> {
         let Some(expected) = self.order.intent.expected_replicas else { return Ok(()) };
         if plan.from == Some(expected) || plan.from == Some(self.replicas) {
@@ -134,7 +134,7 @@ impl Planner<'_> {
                 key.target
             ))),
             named => {
-                // Somebody keeps it there in another form.
+                // The object is kept there in another form.
                 for place in &places {
                     if *place != in_namespace(named.as_ref().unwrap_or(&new))
                         && !self.tree.names(place)?.is_empty()
@@ -166,7 +166,7 @@ impl Planner<'_> {
         }
     }
 
-    /// Says what a directory holds instead.
+    /// The refusal that names the content of a directory instead.
     fn no_object(&self, dir: &str) -> PorchError {
         let kind = self
             .assignment
@@ -220,7 +220,7 @@ impl Planner<'_> {
         self.package(&world, &found).map(Place::Package)
     }
 
-    /// Neither beside the package nor above it does anything else hold the object or set its number.
+    /// Checks that nothing beside the package or above it holds the object or sets its number.
     fn look_around(&self, dir: &str, found: &Found) -> Result<(), PorchError> {
         if self.style.form == Form::Structured || dir.is_empty() {
             return Ok(());
@@ -298,7 +298,7 @@ impl Planner<'_> {
         })
     }
 
-    /// The object, wherever in the directories around a package that does not exist somebody keeps it.
+    /// The object in any of the directories around a package that does not exist.
     fn kept_elsewhere(&self, dir: &str) -> Result<Option<Plan>, PorchError> {
         if self.style.form == Form::Structured || dir.is_empty() {
             return Ok(None);
@@ -333,12 +333,12 @@ impl Planner<'_> {
         Ok(World::new(Some(self.tree), dir, self.tree.name(dir), survey.files).lenient())
     }
 
-    /// What lies elsewhere below the root has to say that it is of the namespace.
+    /// An object elsewhere below the root must state its namespace.
     fn at_the_root(&self, around: &str) -> Result<Option<Plan>, PorchError> {
         let world = self.survey("")?;
         let wanted = self.wanted();
         let said = View::new(&world, Wanted { said: true, ..wanted })?.doubles();
-        // Files at the root, and a directory called as the target, are of no namespace.
+        // Files at the root, and a directory with the target's name, belong to no namespace.
         let near = View::new(&world, wanted)?.doubles().into_iter().filter(|(file, _)| {
             let dir = parent(file);
             dir.is_empty() || dir == wanted.name

@@ -19,7 +19,7 @@ pub struct Routes {
     table: Vec<Route>,
     #[serde(default, rename = "repository")]
     repositories: BTreeMap<String, Repository>,
-    /// Kinds of workloads besides those that ship.
+    /// Kinds of workloads besides the built-in ones.
     #[serde(default, rename = "workload")]
     workloads: Vec<Workload>,
 }
@@ -108,7 +108,7 @@ fn default_author() -> String {
 }
 
 impl Routes {
-    /// Reads the tables `[[route]]`, `[[workload]]` and `[repository.NAME]`; what is wrong is said as a sentence.
+    /// Parses the tables `[[route]]`, `[[workload]]` and `[repository.NAME]`; the error is a sentence.
     pub fn from_toml(table: toml::Table) -> Result<Self, String> {
         let routes: Routes =
             table.try_into().map_err(|error: toml::de::Error| error.to_string().trim().to_owned())?;

@@ -1,5 +1,5 @@
-//! The files that decide one target's number: those of a package, and what its kustomizations name beside it. Each is read
-//! and parsed once.
+//! The files that decide one target's number: those of a package, and those that its kustomizations name beside it. Each
+//! is read and parsed once.
 
 use crate::PorchError;
 use crate::files::{CHART, Content, Files, KUSTOMIZATIONS, Tree, base_name, holds_objects, join, parent};
@@ -10,18 +10,18 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-/// What Git leaves in the place of a file whose content is kept elsewhere.
+/// The content that Git LFS leaves in place of a file kept elsewhere.
 const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
 /// Files by their path from the root of a tree.
 pub(crate) struct World<'t> {
-    /// Where other files are looked for; nowhere without one.
+    /// The tree for other files; `None`: there are no other files.
     tree: Option<&'t dyn Tree>,
-    /// The directory whose files are all here.
+    /// The directory whose files are all loaded.
     pub dir: String,
-    /// How that directory is named to people.
+    /// The display name of that directory.
     shown: String,
-    /// Whether what cannot be read is passed over.
+    /// Whether unreadable files are skipped.
     lenient: bool,
     files: RefCell<BTreeMap<String, Option<Rc<Content>>>>,
     streams: RefCell<BTreeMap<String, Rc<Stream>>>,
@@ -46,12 +46,12 @@ impl<'t> World<'t> {
         Self { tree, dir: dir.to_owned(), shown, lenient: false, files, streams }
     }
 
-    /// The same; what is no YAML holds nothing.
+    /// Makes the world lenient: a file that is not YAML contains no objects.
     pub(crate) fn lenient(self) -> Self {
         Self { lenient: true, ..self }
     }
 
-    /// How a file is named to people.
+    /// The display name of a file.
     pub(crate) fn name(&self, path: &str) -> String {
         match (self.below(path), self.tree) {
             (Some(inner), _) => join(&self.shown, inner),
@@ -60,7 +60,7 @@ impl<'t> World<'t> {
         }
     }
 
-    /// The path of a file from the package, if it lies in it.
+    /// The path of a file relative to the package, if it is in it.
     pub(crate) fn below<'p>(&self, path: &'p str) -> Option<&'p str> {
         if self.dir.is_empty() { Some(path) } else { path.strip_prefix(self.dir.as_str())?.strip_prefix('/') }
     }
@@ -100,14 +100,14 @@ impl<'t> World<'t> {
         Ok(None)
     }
 
-    /// Flux's objects of the same kind may lie in a file of that name.
+    /// Whether a file is a kustomization: Flux's objects of the same kind may be in a file of that name.
     fn is_kustomization(&self, path: &str) -> Result<bool, PorchError> {
         let stream = self.stream(path)?;
         let version = stream.documents.first().and_then(|document| document.text_at(&["apiVersion"]));
         Ok(version.is_none_or(|version| version.starts_with("kustomize.config.k8s.io/")))
     }
 
-    /// A file as YAML. One that is not there is empty.
+    /// A file as YAML. A missing file is empty.
     pub(crate) fn stream(&self, path: &str) -> Result<Rc<Stream>, PorchError> {
         if let Some(known) = self.streams.borrow().get(path) {
             return Ok(known.clone());
@@ -137,7 +137,7 @@ impl<'t> World<'t> {
         PorchError::unfit(self.name(path), reason)
     }
 
-    /// The objects of a file that may concern a target: none where none of the texts is in it.
+    /// The objects of a file that may concern a target: none if it contains none of the texts.
     pub(crate) fn objects(&self, path: &str, texts: &[String]) -> Result<Vec<Rc<Object>>, PorchError> {
         let Some(content) = self.file(path)? else { return Ok(Vec::new()) };
         if is_pointer(&content.bytes) || !concerns(path, &content.bytes, texts) {
@@ -173,7 +173,7 @@ pub(crate) fn is_pointer(bytes: &[u8]) -> bool {
     bytes.starts_with(LFS_POINTER)
 }
 
-/// A cheap look before parsing. What is not UTF-8 counts, and is then refused by name; JSON that is no manifest does not.
+/// A cheap check before parsing. Text that is not UTF-8 counts, and is then refused by name; JSON that is no manifest does not.
 fn concerns(path: &str, bytes: &[u8], texts: &[String]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return true };
     let json = std::path::Path::new(path).extension().is_some_and(|end| end == "json");

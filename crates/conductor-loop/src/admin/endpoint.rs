@@ -1,4 +1,4 @@
-//! One address: what it serves, and what every connection to it needs.
+//! One address: its services, and the state shared by all its connections.
 
 use super::events::Feed;
 use super::turns::Turns;
@@ -28,7 +28,7 @@ pub enum Page {
     Served,
 }
 
-/// An address on which connections are accepted.
+/// An address that accepts connections.
 pub(super) struct Endpoint {
     pub(super) address: SocketAddr,
     pub(super) serves: Serves,

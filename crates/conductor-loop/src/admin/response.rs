@@ -1,4 +1,4 @@
-//! What is sent back: the bodies, and the headers that each response has.
+//! Responses: their bodies, and the headers common to all of them.
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};

@@ -1,5 +1,5 @@
-//! From a request to its response: which path, who may ask, which thread answers. Bodies of health and metrics carry no names of
-//! files and nothing of what is in intents.
+//! Answers requests: the path, the permission, the thread that answers. Bodies of health and metrics contain no file
+//! names and no content of intents.
 
 use super::endpoint::{Endpoint, Page};
 use super::response::{Content, JSON, TEXT, respond};

@@ -10,7 +10,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
-/// Addresses that are bound and not served yet. Who connects meanwhile waits in the kernel's queue.
+/// Addresses that are bound and not served yet. Connections made meanwhile wait in the kernel's queue.
 pub struct Bound {
     listeners: Vec<Listener>,
     security: Security,
@@ -48,7 +48,7 @@ impl Bound {
         self.listeners.iter().map(|listener| listener.address)
     }
 
-    /// Who is let in.
+    /// The requirements on clients.
     pub fn security(&self) -> &Security {
         &self.security
     }

@@ -1,4 +1,4 @@
-//! What the endpoints show, whoever knows it.
+//! The data of the endpoints, independent of its source.
 
 use conductor_core::inquiry::{Answer, Pulse, Question};
 
@@ -15,7 +15,7 @@ pub trait View: Send + Sync {
     /// The answer to a question; a question that would change state is refused. May take a moment, and may stop with a
     /// partial answer as soon as `is_wanted` is false.
     fn answer(&self, question: Question, is_wanted: &dyn Fn() -> bool) -> Answer;
-    /// A request without the token that is asked for was refused.
+    /// Reports that a request without the required token was refused.
     fn token_refused(&self);
     /// The figures of this moment.
     fn pulse(&self) -> Pulse;

@@ -47,7 +47,7 @@ impl Drop for Name {
     }
 }
 
-/// The socket, made and not listened to yet. Who connects meanwhile waits in the kernel's queue.
+/// The socket, made and not listened to yet. Connections made meanwhile wait in the kernel's queue.
 pub struct Bound {
     listener: UnixListener,
     name: Name,
@@ -72,7 +72,7 @@ fn socket_path(private: &Dir) -> PathBuf {
 }
 
 impl Bound {
-    /// Makes the socket in the private directory. The caller holds the lock, so a socket that is there is a leftover.
+    /// Makes the socket in the private directory. The caller holds the lock, so an existing socket is a leftover.
     pub fn bind(private: Arc<Dir>) -> io::Result<Self> {
         // The socket may not exist; if it cannot be removed, the bind fails.
         let _ = private.unlink(SOCKET);
@@ -83,7 +83,7 @@ impl Bound {
         Ok(Self { listener, name: Name(private) })
     }
 
-    /// Answers on it, on a thread of its own.
+    /// Answers on the socket, on a thread of its own.
     pub fn serve(self, answering: Arc<Answering>) -> io::Result<Control> {
         let Self { listener, name } = self;
         let stop = Arc::new(Stop { told: AtomicBool::new(false), waker: Waker::new()? });
@@ -100,7 +100,7 @@ impl Bound {
 
 impl Drop for Control {
     fn drop(&mut self) {
-        // Nobody finds it any more, then nobody answers any more.
+        // First the name: no client finds the socket any more, then no thread answers.
         drop(self.name.take());
         self.stop.told.store(true, Ordering::Release);
         self.stop.waker.wake();

@@ -7,7 +7,7 @@ use crate::config::{Config, Endpoint, Tls};
 use conductor_core::Code;
 use std::sync::Arc;
 
-/// Binds the endpoints, where addresses are given.
+/// Binds the endpoints, if addresses are configured.
 fn bind(config: &Config) -> Result<Option<admin::Bound>, Failure> {
     if config.fixed.endpoints.is_empty() {
         return Ok(None);
@@ -22,7 +22,7 @@ fn bind(config: &Config) -> Result<Option<admin::Bound>, Failure> {
         .map_err(|error| cannot_listen(&error))
 }
 
-/// Binds the endpoints for a daemon, which says what should be known of them.
+/// Binds the endpoints for a daemon, and logs their warnings.
 pub(super) fn open_endpoints(config: &Config) -> Result<Option<admin::Bound>, Failure> {
     let bound = bind(config)?;
     for warning in bound.iter().flat_map(|bound| warnings(config, bound.security())) {
@@ -31,7 +31,7 @@ pub(super) fn open_endpoints(config: &Config) -> Result<Option<admin::Bound>, Fa
     Ok(bound)
 }
 
-/// Serves what was bound.
+/// Serves the bound endpoints.
 pub(super) fn serve_endpoints(
     config: &Config,
     bound: admin::Bound,

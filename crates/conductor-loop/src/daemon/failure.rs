@@ -1,4 +1,4 @@
-//! Why the daemon did not start or could not go on, with its exit status.
+//! Why the daemon did not start or could not continue, with its exit status.
 
 use crate::handoff::Unusable;
 use conductor_core::{Code, Exit};

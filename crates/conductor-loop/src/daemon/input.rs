@@ -1,4 +1,4 @@
-//! Everything that can happen to the daemon: what its threads send to the loop.
+//! Every event that the daemon handles: the inputs that its threads send to the loop.
 
 use super::questions::Ask;
 use super::surroundings::PlaceFound;
@@ -6,7 +6,7 @@ use crate::clerk::Ack;
 use crate::intake::Report;
 use crate::runner;
 
-/// One thing that happened.
+/// One event.
 pub(super) enum Input {
     Intake(Report),
     Clerk(Vec<Ack>),

@@ -109,7 +109,7 @@ pub(super) struct Stopping {
     pub(super) signals: u32,
 }
 
-/// What a life is made of, once its threads run.
+/// The parts of a life, once its threads run.
 pub(super) struct LifeParts<'l> {
     pub(super) limits: Limits,
     pub(super) held: BTreeMap<TargetKey, Held>,
@@ -175,7 +175,7 @@ impl<'l> Life<'l> {
         }
     }
 
-    /// Something happened.
+    /// Observes a fact.
     pub(super) fn observe<'f>(&mut self, fact: impl Into<Fact<'f>>) {
         self.observer.observe(fact);
     }

@@ -1,4 +1,4 @@
-//! The daemon: open, confine, start, run, drain. Owns the desk; everything that can happen arrives as one `Input`.
+//! The daemon: open, confine, start, run, drain. Owns the desk; every event arrives as one `Input`.
 
 mod board;
 mod effects;

@@ -1,5 +1,5 @@
-//! The one place where a fact becomes what people and machines see of it: a log line, the metrics, the summary of this run of the
-//! daemon. Set-up, which happens before there is a loop, logs by itself.
+//! The one place that reports facts: as a log line, in the metrics, and in the summary of this run of the daemon. Set-up,
+//! which happens before there is a loop, logs by itself.
 
 use super::board::Board;
 use super::summary::Summary;
@@ -12,7 +12,7 @@ use conductor_core::{Code, NotReady, scrub};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// An input that the loop handles for longer keeps questions waiting for half of their patience.
+/// The time after which a handled input is logged: it keeps questions waiting for half of their time limit.
 const LONG: Duration = Duration::from_secs(1);
 
 /// Observes for the loop, which alone has the summary.
@@ -33,7 +33,7 @@ impl Observer<'_> {
     }
 }
 
-/// What every thread may observe: log and metrics.
+/// Observes a fact on any thread: log and metrics.
 pub(super) fn observe<'f>(board: &Board, fact: impl Into<Fact<'f>>) {
     let fact = fact.into();
     count(&board.metrics, fact);

@@ -1,4 +1,4 @@
-//! Opens the store of a handoff directory, held against what lies beside it.
+//! Opens the store of a handoff directory, and checks it against the evidence beside it.
 
 use super::evidence;
 use super::failure::Failure;

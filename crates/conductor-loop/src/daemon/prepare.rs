@@ -1,6 +1,6 @@
-//! The three steps of a start. *Open*: directories, lock, store, recovery, engine, sockets; everything that opens, binds and reads.
-//! *Confine*: the process gives up what it does not need any more. *Start*: the threads. The same steps lead to a life in a handoff
-//! directory that was gone and is back.
+//! The three steps of a start. *Open*: directories, lock, store, recovery, engine, sockets; everything that opens, binds
+//! and reads. *Confine*: the process gives up the rights that it does not need any more. *Start*: the threads. The same
+//! steps lead to a life in a handoff directory that was missing and has come back.
 
 use super::board::Board;
 use super::endpoints::{open_endpoints, serve_endpoints};
@@ -33,7 +33,7 @@ use signal_hook::iterator::Signals;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What every life of one process uses.
+/// The resources shared by every life of one process.
 pub(super) struct Shared<'s> {
     pub(super) inputs: Sender<Input>,
     pub(super) receiver: &'s Receiver<Input>,
@@ -42,7 +42,7 @@ pub(super) struct Shared<'s> {
     pub(super) questions: &'s Arc<Questions>,
 }
 
-/// What is opened once for all lives: the ways in that have nothing to do with a directory.
+/// The inputs opened once for all lives, which depend on no directory: signals and endpoints.
 pub(super) struct Doors {
     signals: Signals,
     endpoints: Option<admin::Bound>,
@@ -100,11 +100,12 @@ impl Prepared {
         Ok(Self { ground, porch, limits, recovered, held, engine, outlet, intake, control })
     }
 
-    /// The place for a sandbox: Landlock and seccomp bind the thread that calls them and are inherited by the threads and programs
-    /// that it starts, and here there is only this one. The log thread is older, so that no line of the start waits for a reader;
-    /// it writes to standard error and opens nothing. Nothing is given up yet. What is, must leave what is opened by path later:
-    /// the configuration file (SIGHUP), certificates and token (looked at each second), the service manager's socket, the handoff
-    /// directory that comes back, the output directory, repositories, and the program of porch.
+    /// The place for a sandbox: Landlock and seccomp bind the thread that calls them and are inherited by the threads and
+    /// programs that it starts, and here there is only this one. The log thread is older, so that no line of the start
+    /// waits for a reader; it writes to standard error and opens nothing. No right is given up yet. A restriction must
+    /// permit everything opened by path later: the configuration file (SIGHUP), certificates and token (checked each
+    /// second), the service manager's socket, the handoff directory that comes back, the output directory, repositories,
+    /// and the program of porch.
     #[expect(
         clippy::unnecessary_wraps,
         reason = "what is given up here can fail, and then nothing may start"
@@ -117,7 +118,7 @@ impl Prepared {
         Ok(self)
     }
 
-    /// Starts the parts; where one cannot be started, those before it end as they are dropped, the last first.
+    /// Starts the parts; if one cannot be started, the earlier ones end as they are dropped, the last first.
     pub(super) fn start<'l>(
         self,
         config: &Config,

@@ -28,7 +28,7 @@ const DURABLE_PATIENCE: Duration = Duration::from_secs(10);
 /// The interval at which readers of an ended life's store are looked for.
 const STILL_READING: Duration = Duration::from_millis(2);
 
-/// What the loop is asked. Each question carries the way of its own answer.
+/// A question to the loop, with the channel for its answer.
 pub(super) enum Ask {
     /// The numbers of intents in each state.
     Load(Reply<Load>),
@@ -46,7 +46,7 @@ pub(super) enum Ask {
     Purge(jiff::Timestamp, Reply<()>),
 }
 
-/// The way of one answer.
+/// The channel for one answer.
 pub(super) struct Reply<T>(Sender<T>);
 
 impl<T> Reply<T> {
@@ -56,7 +56,7 @@ impl<T> Reply<T> {
     }
 }
 
-/// Says when a change is durable.
+/// Receives a message when a change is durable.
 pub(super) struct Durable(pub(super) Receiver<()>);
 
 impl Durable {

@@ -1,5 +1,5 @@
-//! The daemon from its first step to its last: one life in the handoff directory, and another whenever that directory was gone
-//! and is back.
+//! The daemon from its first step to its last: one life in the handoff directory, and another each time that directory
+//! was missing and has come back.
 
 use super::board::Board;
 use super::failure::Failure;
@@ -84,7 +84,7 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
     }
 }
 
-/// What holds for the process whatever it opens later.
+/// Sets the state of the process that is independent of its later files.
 fn set_process_up() -> Result<(), Failure> {
     conductor_os::panics::end_the_process();
     signals::set()?;
@@ -101,8 +101,8 @@ fn set_process_up() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Opens everything, confines the process, and only then starts the first thread. The doors are opened and started with the first
-/// life.
+/// Opens everything, confines the process, and only then starts the first thread. Signals and endpoints are opened and
+/// started with the first life.
 fn begin<'l>(
     config: &Config,
     began_on: Option<u64>,

@@ -196,12 +196,12 @@ pub(super) fn held_targets(store: &Store) -> Result<BTreeMap<TargetKey, Held>, F
     held.into_iter().map(by_key).collect()
 }
 
-/// The local socket. A file system without sockets costs the commands, not the daemon.
+/// Binds the local socket. A file system without sockets costs the commands, not the daemon.
 pub(super) fn bind_control(places: &Handoff) -> Option<control::Bound> {
     control::Bound::bind(Arc::clone(&places.dirs.private)).inspect_err(warn_of_no_control).ok()
 }
 
-/// Answers on it.
+/// Answers on the local socket.
 pub(super) fn serve_control(bound: control::Bound, questions: &Arc<Questions>) -> Option<Control> {
     let questions = Arc::clone(questions);
     let answering = move |question, uid| questions.answer(question, Asker::User(uid), &|| true);
@@ -212,7 +212,7 @@ fn warn_of_no_control(error: &std::io::Error) {
     tracing::warn!(%error, "no local socket: status, list and the like do not work");
 }
 
-/// The parts of a status report that stay as they are for a life.
+/// The parts of a status report that are fixed for a life.
 pub(super) fn facts(config: &Config, places: &Handoff, porch: &Runs) -> StatusReport {
     let out = &config.fixed.out;
     StatusReport {
@@ -229,7 +229,7 @@ pub(super) fn facts(config: &Config, places: &Handoff, porch: &Runs) -> StatusRe
     }
 }
 
-/// How workers read bytes back that are not in memory.
+/// Reads bytes that are not in memory, for the workers.
 pub(super) fn read_back(store: &Arc<Store>) -> ReadBack {
     let store = Arc::clone(store);
     ReadBack::new(move |claim, work| {

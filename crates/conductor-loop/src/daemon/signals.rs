@@ -69,18 +69,18 @@ pub(super) fn set() -> Result<(), Failure> {
     conductor_os::raw::unblock_signals().map_err(fail)
 }
 
-/// The failure to have signals brought to the loop.
+/// The failure to forward signals to the loop.
 fn cannot_install(error: &io::Error) -> Failure {
     Failure::set_up(Code::DirectorySetup, format!("cannot install signal handlers: {error}"))
 }
 
-/// Catches the signals that ask for something; they wait until [`forward`] brings them to the loop.
+/// Catches the signals with a meaning; they wait until [`forward`] passes them to the loop.
 pub(super) fn catch() -> Result<Signals, Failure> {
     Signals::new(with(Disposition::Stop).chain(with(Disposition::Reload)))
         .map_err(|error| cannot_install(&error))
 }
 
-/// Brings the signals that were caught to the loop, on a thread of its own.
+/// Forwards the caught signals to the loop, on a thread of its own.
 pub(super) fn forward(mut signals: Signals, inputs: Sender<Input>) -> Result<(), Failure> {
     let forward = move || {
         for signal in signals.forever() {

@@ -18,7 +18,7 @@ use std::time::Duration;
 const HELD_MAX: usize = 1_000;
 
 impl Life<'_> {
-    /// Answers what only the loop knows.
+    /// Answers a question to the loop.
     pub(super) fn answer(&mut self, ask: Ask) {
         match ask {
             Ask::Load(reply) => reply.send(self.load()),

@@ -1,4 +1,5 @@
-//! Where the files of an outcome are filed, and the path by which records and people name one: `processed/NAME` or `failed/NAME`.
+//! The archives of an outcome's files, and the path that names such a file in records and texts: `processed/NAME` or
+//! `failed/NAME`.
 
 use super::layout::{FAILED, PROCESSED};
 use conductor_core::record::Status;
@@ -7,14 +8,14 @@ use std::fmt;
 /// One of the two archives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Archive {
-    /// Of successes.
+    /// The archive of successes.
     Processed,
-    /// Of failures.
+    /// The archive of failures.
     Failed,
 }
 
 impl Archive {
-    /// The one for outcomes of this status.
+    /// The archive for outcomes of this status.
     pub fn of(status: Status) -> Self {
         match status {
             Status::Success => Self::Processed,
@@ -22,7 +23,7 @@ impl Archive {
         }
     }
 
-    /// Its name in the handoff directory.
+    /// The archive's name in the handoff directory.
     pub fn folder(self) -> &'static str {
         match self {
             Self::Processed => PROCESSED,
@@ -31,17 +32,17 @@ impl Archive {
     }
 }
 
-/// An archived file by its path from the handoff directory. Its text is what records hold.
+/// An archived file by its path from the handoff directory, as in records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ArchivedAs<'n> {
-    /// The archive it lies in.
+    /// The file's archive.
     pub archive: Archive,
-    /// Its name there.
+    /// The file's name in the archive.
     pub name: &'n str,
 }
 
 impl<'n> ArchivedAs<'n> {
-    /// Reads what a record holds; none where it names no file in an archive.
+    /// Parses the path in a record; `None` if it names no file in an archive.
     pub fn parse(text: &'n str) -> Option<Self> {
         let (folder, name) = text.split_once('/')?;
         let archive = [Archive::Processed, Archive::Failed].into_iter().find(|a| a.folder() == folder)?;

@@ -47,7 +47,7 @@ pub enum HeadFile {
 }
 
 impl HeadFile {
-    /// Looks at what is there.
+    /// Reads the existing file.
     pub(super) fn read(handoff: &Dir) -> Self {
         match handoff.stat(layout::HEAD) {
             Err(_) => return Self::Absent,

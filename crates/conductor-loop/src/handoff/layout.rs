@@ -1,4 +1,4 @@
-//! What lies where in a handoff directory. No other module spells these names; docs/FORMATS.md shows them as a tree.
+//! The layout of a handoff directory. No other module spells these names; docs/FORMATS.md shows them as a tree.
 
 /// Archived files of intents that succeeded.
 pub const PROCESSED: &str = "processed";
@@ -6,21 +6,21 @@ pub const PROCESSED: &str = "processed";
 pub const FAILED: &str = "failed";
 /// The latest status of each name.
 pub const STATUS: &str = "status";
-/// What only the daemon uses.
+/// The daemon's private directory.
 pub const PRIVATE: &str = ".conductor";
 /// The public head of the state.
 pub const HEAD: &str = ".conductor-state.json";
 
-/// The directories that are the daemon's.
+/// The daemon's own directories.
 pub const PARTS: [&str; 4] = [PROCESSED, FAILED, STATUS, PRIVATE];
 
-/// In the private directory: files that were taken and are not recorded yet.
+/// In the private directory: taken files that are not recorded yet.
 pub const TAKEN: &str = "taken";
-/// In the private directory: what the clerk writes before it gets its name.
+/// In the private directory: the clerk's drafts, before they get their names.
 pub const DRAFTS: &str = "drafts";
-/// In the private directory: the slots that runs are staged in.
+/// In the private directory: the slots in which runs are staged.
 pub const STAGING: &str = "staging";
-/// In the private directory: the store, unless the operator gave it another place.
+/// In the private directory: the store, unless the operator chose another place.
 pub const STATE: &str = "state";
 /// In the private directory: the lock of the one daemon.
 pub const LOCK: &str = "lock";
@@ -29,7 +29,7 @@ pub const RUNNING: &str = "running";
 /// In the private directory: the local socket.
 pub const CONTROL: &str = "control";
 
-/// The path of something in the private directory, from the handoff directory.
+/// The path of an entry of the private directory, from the handoff directory.
 pub fn private(name: &str) -> String {
     format!("{PRIVATE}/{name}")
 }

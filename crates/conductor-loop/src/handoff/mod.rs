@@ -1,5 +1,5 @@
-//! The handoff directory: its layout, its parts as open directories under one lock, whose they are, and what lies in them under which
-//! name. Every other module gets its paths and names from here.
+//! The handoff directory: its layout, its parts as open directories under one lock, their owners, and the names of their
+//! entries. Every other module gets its paths and names from here.
 
 mod archive;
 mod head;

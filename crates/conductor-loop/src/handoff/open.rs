@@ -1,4 +1,4 @@
-//! Opens a handoff directory: makes what is missing, refuses what is unsafe, takes the lock.
+//! Opens a handoff directory: makes missing parts, refuses unsafe ones, takes the lock.
 
 use super::owned::{Owned, Use, Widened};
 use super::writers::check_writers;
@@ -36,7 +36,7 @@ pub struct Dirs {
 pub struct Handoff {
     /// Its absolute path.
     pub path: PathBuf,
-    /// Its parts.
+    /// The open directories.
     pub dirs: Dirs,
     _lock: Lock,
 }

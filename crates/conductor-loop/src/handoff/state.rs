@@ -1,4 +1,4 @@
-//! Where the store of a handoff directory is, and what its public head says.
+//! The location of a handoff directory's store, and the content of its public head.
 
 use super::head::HeadFile;
 use super::owned::{Owned, Use, Widened};

@@ -20,7 +20,7 @@ impl Unusable {
         Self { code, message: message.into() }
     }
 
-    /// What could not be set up, with whose it is where that is the reason.
+    /// The failure to set up a path, with its owner if that is the reason.
     pub fn setting_up(path: &Path, error: &io::Error) -> Self {
         let us = rustix::process::geteuid().as_raw();
         let parent = path.parent().and_then(|parent| Some((parent, Meta::of_path(parent).ok()?)));

@@ -1,4 +1,4 @@
-//! Who besides the daemon's user may rename what others have put into the handoff directory.
+//! The users besides the daemon's who may rename other users' entries of the handoff directory.
 
 use super::Unusable;
 use crate::config::Config;

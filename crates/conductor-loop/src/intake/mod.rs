@@ -200,7 +200,7 @@ impl Opened {
         Ok(Self { settings, waker, watch, no_events })
     }
 
-    /// Starts the thread. The first scan is the desk's to ask for, after this.
+    /// Starts the thread. The desk must request the first scan after this.
     pub fn start(self, report: impl Fn(Report) + Send + 'static) -> io::Result<Intake> {
         let Self { settings, waker, watch, no_events } = self;
         let (commands, receiver) = crossbeam_channel::unbounded();

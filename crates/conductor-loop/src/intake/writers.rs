@@ -13,7 +13,7 @@ const FIRST_LOOK: Duration = Duration::from_millis(20);
 /// The longest pause between two looks.
 const LAST_LOOK: Duration = Duration::from_millis(250);
 
-/// One of them, since when it waits.
+/// A taken file with a writer, and the start of its wait.
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) taken: TakenName,

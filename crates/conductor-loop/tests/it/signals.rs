@@ -177,7 +177,7 @@ fn a_limit_of_file_sizes_is_waited_for_like_a_full_disk() {
     env.assert_clean();
 }
 
-/// Whatever binds the calling thread at this point holds for all that come later; the log's alone is older.
+/// A restriction on the calling thread at this point applies to all later threads; only the log's is older.
 #[test]
 fn no_thread_but_the_logs_runs_before_the_process_is_confined() {
     let env = env();

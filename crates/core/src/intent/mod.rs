@@ -129,7 +129,7 @@ pub struct Intent {
     pub package: Option<String>,
     /// The repository of that package (`constraints.porch_repository`), if given.
     pub repository: Option<String>,
-    /// The number of replicas that the package has to have before (`constraints.expected_replicas`), where given.
+    /// The required number of replicas in the package before the change (`constraints.expected_replicas`), if given.
     pub expected_replicas: Option<u32>,
 }
 

@@ -204,7 +204,7 @@ fn integer(value: &Json, min: i64, max: i64, pointer: &str) -> Result<(), Refusa
     }
 }
 
-/// What a list may hold.
+/// The permitted items of a list.
 struct ListOf<'s> {
     item: &'s Shape,
     max: usize,

@@ -131,7 +131,7 @@ pub(crate) fn open_root(path: &Path) -> Result<OwnedFd, PorchError> {
     open(path, DIRECTORY, Mode::empty()).map_err(|errno| PorchError::io(path, errno))
 }
 
-/// The names in a directory, sorted, with what they are as far as the file system says it.
+/// The names in a directory, sorted, with their types as far as the file system reports them.
 fn listing(dir: OwnedFd) -> Result<(Dir, Vec<(String, FileType)>), Errno> {
     let mut listing = Dir::new(dir)?;
     let mut names = Vec::new();
@@ -148,7 +148,7 @@ fn listing(dir: OwnedFd) -> Result<(Dir, Vec<(String, FileType)>), Errno> {
     Ok((listing, names))
 }
 
-/// What a name is; some file systems do not say it in the listing.
+/// The type of an entry; some file systems do not report it in the listing.
 fn known_type(dir: BorrowedFd<'_>, name: &str, listed: FileType) -> Result<FileType, Errno> {
     match listed {
         FileType::Unknown => {
@@ -171,7 +171,7 @@ struct Walk<'w> {
     entries: usize,
 }
 
-/// One entry of a directory that is walked.
+/// One entry during a walk through a directory.
 #[derive(Clone, Copy)]
 struct Entry<'e> {
     dir: BorrowedFd<'e>,

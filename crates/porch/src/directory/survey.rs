@@ -1,5 +1,5 @@
-//! Looks through the directories around a package for files that mention an object. Nothing here is going to be changed, so
-//! what cannot be read or is none of ours is passed over.
+//! Searches the directories around a package for files that mention an object. No file here will be changed, so
+//! unreadable and foreign entries are skipped.
 
 use super::{Directory, is_regular, known_type, listing, read_file};
 use crate::files::{
@@ -10,7 +10,7 @@ use rustix::fs::FileType;
 use std::os::fd::BorrowedFd;
 
 impl Directory {
-    /// Looks at the entries of a directory and those below it.
+    /// Searches the entries of a directory and those below it.
     pub(super) fn look(&self, dir: &str, search: Search<'_>) -> Survey {
         let mut survey = Survey { complete: true, ..Survey::default() };
         let mut open = vec![(String::new(), 0)];
@@ -44,7 +44,7 @@ impl Directory {
     }
 }
 
-/// A file that decides which others count, or that mentions the text.
+/// Reads a file that decides which others count, or that mentions the text.
 fn mentioning(dir: BorrowedFd<'_>, name: &str, text: &str) -> Option<Content> {
     let (bytes, stat) = read_file(dir, name, BYTES_MAX as u64).ok()??;
     let said = std::str::from_utf8(&bytes).is_ok_and(|content| content.contains(text));

@@ -35,10 +35,10 @@ impl From<YamlError> for EditError {
     }
 }
 
-/// What was there, and the new bytes unless they would be the same.
+/// The previous value, and the new bytes if they differ.
 pub(crate) type Edited = (Option<u32>, Option<Vec<u8>>);
 
-/// Where a value stands or is to stand, and what is written there.
+/// The place of a value, existing or not, and the text to write there.
 struct Replacement {
     from: Option<u32>,
     place: Range<usize>,
@@ -94,7 +94,7 @@ pub(crate) fn set_integer_inside(
     Ok((found.from, Some(after)))
 }
 
-/// The byte of the file that a byte of a scalar's text comes from, where the text stands there as it is.
+/// The byte of the file for a byte of a scalar's text, if the text stands there unchanged.
 fn outside(source: &[u8], node: &Node, text: &str, at: usize) -> Option<usize> {
     let raw = std::str::from_utf8(source.get(node.bytes.clone())?).ok()?;
     let verbatim = raw.find(text).filter(|_| !text.contains('\n'));
@@ -126,7 +126,7 @@ fn is_literal_header(line: &str) -> bool {
     })
 }
 
-/// Nothing but the one value differs, and it is what was meant.
+/// Checks that only the one value differs, and that it is the intended one.
 fn verify(
     before: &Stream,
     after: &Stream,
@@ -183,7 +183,7 @@ fn locate(
     Ok(Replacement { from: Some(from), place, text: wanted.to_string() })
 }
 
-/// Renderers write it for a field that is not set, and the API takes it so.
+/// Whether a value counts as unset: renderers write it so, and the API accepts it.
 fn is_unset(stream: &Stream, node: &Node) -> bool {
     let Value::Scalar { text, plain: true } = &node.value else { return false };
     !node.tagged
@@ -191,10 +191,10 @@ fn is_unset(stream: &Stream, node: &Node) -> bool {
         && matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL")
 }
 
-/// The bytes of a null and the number; behind the colon where there is nothing.
+/// The bytes of a null and the number; after the colon if there is no value.
 fn unset(source: &[u8], key: &Node, value: &Node, wanted: u32) -> Result<(Range<usize>, String), EditError> {
     let text = value.text().unwrap_or_default();
-    // The parser gives a plain `~` for nothing at all.
+    // The parser reports a plain `~` as an empty value.
     let place = value.bytes.end.saturating_sub(text.len()).max(value.bytes.start)..value.bytes.end;
     if !text.is_empty() && source.get(place.clone()) == Some(text.as_bytes()) {
         setter_free(source, place.end, value.line)?;
@@ -218,7 +218,7 @@ fn splice(source: &[u8], place: Range<usize>, text: &str) -> Vec<u8> {
     after
 }
 
-/// The collection at the path, when nothing on the way to it is used elsewhere or comes from elsewhere.
+/// The collection at the path, if no node on the way is shared through an anchor or alias.
 fn unshared<'n>(stream: &Stream, root: &'n Node, path: &[Step]) -> Result<&'n Node, EditError> {
     let mut node = root;
     for step in std::iter::once(None).chain(path.iter().map(Some)) {
@@ -260,7 +260,7 @@ fn number_at(source: &[u8], stream: &Stream, node: &Node) -> Result<(u32, Range<
     text.parse().map(|number| (number, place)).map_err(|_| not_a_number(text))
 }
 
-/// No kpt setter governs the rest of this line.
+/// Checks that no kpt setter governs the rest of this line.
 fn setter_free(source: &[u8], at: usize, line: usize) -> Result<(), EditError> {
     let rest = source.get(at..).unwrap_or_default();
     let line_end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(rest.len());
@@ -314,7 +314,7 @@ fn above_comments(source: &[u8], mut start: usize) -> usize {
     start
 }
 
-/// As the neighbours are written: with quotes in JSON, on a line of its own where each has one.
+/// An insertion in the style of its neighbours: with quotes in JSON, on a line of its own if each has one.
 fn flow_insertion(source: &[u8], root: &Node, map: &Node, key: &str, wanted: u32) -> (usize, String) {
     let Some((first, _)) = map.entries().first() else {
         let quoted =

@@ -1,9 +1,9 @@
-//! A second reading for what go-yaml and libyaml take and the parser does not: flow collections and quoted text that go on
-//! left of their key, tabs behind a colon, and halves of surrogate pairs in JSON. The inside of such a collection or text
-//! is laid on one line, with every byte kept in its place: line breaks, indentation and comments become blanks. Nothing is
-//! interpreted here; the parser reads what comes out.
+//! A second reading for constructs that go-yaml and libyaml accept and the parser does not: flow collections and quoted
+//! text that continue left of their key, tabs after a colon, and halves of surrogate pairs in JSON. The inside of such a
+//! collection or text is put on one line, with every byte kept in its place: line breaks, indentation and comments become
+//! blanks. This module interprets nothing; the parser reads its result.
 
-/// The same number of bytes, or `None` when there is nothing to lay out anew.
+/// The masked text, of the same length; `None` if nothing needs to change.
 pub(super) fn masked(text: &str) -> Option<String> {
     let mut mask = Mask { source: text.as_bytes(), out: text.as_bytes().to_vec(), at: 0, parent: -1 };
     while mask.at < mask.source.len() {
@@ -44,7 +44,7 @@ impl Mask<'_> {
         matches!(self.source.get(at..at + 3), Some(b"---" | b"...")) && self.is_blank(at + 3)
     }
 
-    /// One line in block style, and with it whatever begins on it.
+    /// Masks one line in block style, and the constructs that begin on it.
     fn line(&mut self) {
         let start = self.at;
         if self.byte(start) == b'%' {
@@ -141,7 +141,7 @@ impl Mask<'_> {
         }
     }
 
-    /// Up to behind the closing quote. Line breaks and the indentation behind them become blanks.
+    /// Skips to after the closing quote. Line breaks and the indentation after them become blanks.
     fn quoted(&mut self) {
         let quote = self.byte(self.at);
         self.at += 1;
@@ -183,7 +183,7 @@ impl Mask<'_> {
         }
     }
 
-    /// Up to behind the bracket that closes the collection.
+    /// Skips to after the bracket that closes the collection.
     fn flow(&mut self) {
         let (mut depth, mut fresh) = (0_usize, true);
         while self.at < self.source.len() {

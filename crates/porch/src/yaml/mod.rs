@@ -61,7 +61,7 @@ pub(crate) enum Value {
     Alias(usize),
 }
 
-/// One step of the way from a document to a value in it.
+/// One step of the path from a document to a value in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
     Key(String),
@@ -138,7 +138,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Stream, YamlError> {
     let text = whole.strip_prefix(BOM).unwrap_or(whole);
     let shift = whole.len() - text.len();
     match read(bytes, text, shift, None) {
-        // What is said is about the text as it stands.
+        // The reported error is about the original text.
         Err(error @ YamlError::Syntax { .. }) => match mask::masked(text) {
             Some(masked) => {
                 read(bytes, &masked, shift, Some(line_starts(bytes))).map_err(|again| match again {
@@ -152,7 +152,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Stream, YamlError> {
     }
 }
 
-/// Reads text that begins at byte `shift` of the file. `lines` says where lines begin, when the text is laid out otherwise.
+/// Parses text that begins at byte `shift` of the file. `lines` has the line starts, if the text is rearranged.
 fn read(bytes: &[u8], text: &str, shift: usize, lines: Option<Vec<usize>>) -> Result<Stream, YamlError> {
     let mut reader = Reader {
         source: bytes,
@@ -214,7 +214,7 @@ enum Open {
 struct Reader<'s> {
     source: &'s [u8],
     places: Places,
-    /// Where lines begin, when the parser's own count is none of the file's.
+    /// The line starts, if the parser's own count does not match the file.
     lines: Option<Vec<usize>>,
     open: Vec<Open>,
     nodes: usize,

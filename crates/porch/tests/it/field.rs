@@ -24,7 +24,7 @@ use std::process::Command;
 
 const ROWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/field");
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/PACKAGES.md");
-/// Fewest rows there have to be.
+/// The smallest number of rows.
 const ROWS_MIN: usize = 150;
 
 /// Sections by head: the word, what follows it, the lines.
@@ -60,7 +60,7 @@ impl Row {
     }
 }
 
-/// A path, and the bytes that its section means.
+/// A path, and the bytes of its section.
 fn file(about: &str, body: &str) -> (String, Vec<u8>) {
     let mut words = about.split(' ');
     let path = words.next().unwrap().to_owned();
@@ -85,7 +85,7 @@ fn with_tabs(text: &str) -> String {
     text.split_inclusive('\n').map(line).collect()
 }
 
-/// The file with the lines of a hunk exchanged; they stand in it once.
+/// The file with the lines of a hunk replaced; they must occur once.
 fn changed(name: &str, before: &[u8], hunk: &str, about: &str) -> Vec<u8> {
     let side = |signs: [char; 2]| -> Vec<u8> {
         let lines = hunk.split_inclusive('\n').filter(|line| line.starts_with(signs));
@@ -127,7 +127,7 @@ fn run(row: &Row, shop: &Shop) -> Run {
     shop.porch(&intent, &flags.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// Nothing but what the row says has changed, and everything it says has.
+/// Checks that exactly the changes of the row were made.
 fn judge(row: &Row) {
     let name = &row.name;
     let shop = shop_of(row);
@@ -170,7 +170,7 @@ fn judge(row: &Row) {
     rendered(row, &shop);
 }
 
-/// What kubectl makes of it has the number.
+/// Checks that kubectl's rendering has the number.
 fn rendered(row: &Row, shop: &Shop) {
     for (dir, number) in row.all("rendered") {
         if !has("kubectl") {
@@ -206,7 +206,7 @@ fn every_way_of_keeping_a_workload_is_edited_in_place_or_refused_by_name() {
     assert!(rows.len() >= ROWS_MIN, "{} rows", rows.len());
 }
 
-/// The rows of the page's table end with the name of a row here.
+/// The last column of the page's table names a row here.
 #[test]
 fn the_page_s_table_of_ways_is_run() {
     let page = fs::read_to_string(PAGE).unwrap();

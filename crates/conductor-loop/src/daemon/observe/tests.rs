@@ -1,4 +1,4 @@
-//! Each fact has its line, whatever its group.
+//! Each fact has its log line, in every group.
 
 use super::*;
 use conductor_core::TargetKey;
@@ -62,7 +62,7 @@ fn run(leftovers: Vec<String>) -> Run {
     }
 }
 
-/// The variants of the enums of facts, as they are written: a new one without a sample is noticed.
+/// The declared variants of the enums of facts: a new one without a sample is noticed.
 fn declared() -> BTreeSet<String> {
     let text = include_str!("../../../../core/src/fact.rs");
     let enums = text.split("pub enum ").skip(1).filter(|part| !part.starts_with("Fact<"));
