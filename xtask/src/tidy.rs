@@ -363,6 +363,24 @@ fn unsafe_code_stands_in_one_crate() {
     }
 }
 
+/// What names a table of the storage engine can put values into it that the store's codec does not see.
+#[test]
+fn tables_of_the_storage_engine_are_named_in_one_file() {
+    let inside = "crates/conductor-loop/src/store/";
+    let naming = |word: &str| -> Vec<String> {
+        let sources = sources(&["crates/core/src", "crates/porch/src", "crates/conductor-loop/src"]);
+        let naming = sources.into_iter().filter(|(_, text)| text.contains(word));
+        naming.map(|(path, _)| path).collect()
+    };
+    assert_eq!(naming("TableDefinition"), [format!("{inside}redb/table.rs")]);
+    for around in ["open_untyped", "open_multimap"] {
+        assert!(naming(around).is_empty(), "{around} goes around the codec: {:?}", naming(around));
+    }
+    for path in naming("redb::") {
+        assert!(path.starts_with(inside), "{path} must not know the storage engine");
+    }
+}
+
 #[test]
 fn files_have_headers_and_fit() {
     for (path, text) in sources(&["crates", "xtask/src"]) {

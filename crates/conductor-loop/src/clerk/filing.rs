@@ -3,7 +3,7 @@
 
 use super::publish::{self, Filing, PublishError};
 use super::{Ack, Again, BATCH_MAX, Desk, Full, Publication, PublicationKind, SPACE_RETRY, Source, Stopped};
-use crate::store::{Content, Kept, Owners, Settled, StoreError};
+use crate::store::{Content, Kept, Settled, StoreError, Work};
 use conductor_core::Code;
 use conductor_core::name::TakenName;
 use conductor_core::record::Outcome;
@@ -20,27 +20,24 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
             return Ok(());
         }
         let clock = self.look_at_clock()?.clock.clone();
-        let choose = |owners: &Owners| {
-            let mut reserved = HashSet::new();
-            for Publication { outcome, .. } in &mut *publications {
-                outcome.archived_as = publish::choose_name(&self.places, owners, outcome, &reserved)?;
-                reserved.insert(outcome.archived_as.clone());
-                outcome.kept_since = clock.kept_since(outcome.finished_at);
-            }
-            Ok(())
-        };
-        self.store.owners(choose).map_err(PublishError::from).flatten().map_err(|error| self.broken(error))
+        let mut reserved = HashSet::new();
+        for Publication { outcome, .. } in publications {
+            let chosen = publish::choose_name(&self.places, &*self.store, outcome, &reserved);
+            outcome.archived_as = chosen.map_err(|error| self.broken(error))?;
+            reserved.insert(outcome.archived_as.clone());
+            outcome.kept_since = clock.kept_since(outcome.finished_at);
+        }
+        Ok(())
     }
 
     /// Records another name for an outcome whose place a foreign file has taken, before a file gets that name.
     fn rename(&mut self, publication: &mut Publication) -> Result<(), PublishError> {
         let Publication { outcome, report, .. } = publication;
         let reserved = HashSet::new();
-        let chosen =
-            self.store.owners(|owners| publish::choose_name(&self.places, owners, outcome, &reserved))??;
+        let chosen = publish::choose_name(&self.places, &*self.store, outcome, &reserved)?;
         let renamed = Outcome { archived_as: chosen, ..outcome.clone() };
-        if let Err(error) = self.store.write(|batch| batch.settle(&renamed, report.as_deref(), Kept::Already))
-        {
+        let work = Work::decide(&renamed, report.as_deref(), Kept::Already);
+        if let Err(error) = self.store.commit(&work) {
             if matches!(error, StoreError::NoSpace(_)) {
                 // After a failed write the store must be opened again.
                 self.reopen().map_err(|_: Stopped| PublishError::Stopped)?;
@@ -115,7 +112,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         }
         let (mut failed_before, mut renewed) = (false, false);
         for _ in 0..NAMES_AT_ONCE {
-            match publish::publish(&self.places, &self.store, filing) {
+            match publish::publish(&self.places, &*self.store, filing) {
                 Err(PublishError::Occupied) => self.rename(&mut filing.publication)?,
                 Err(PublishError::Store(StoreError::Failed)) if !failed_before => {
                     failed_before = true;
@@ -133,7 +130,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
     }
 
     fn owns(&self, outcome: &Outcome) -> Result<bool, StoreError> {
-        Ok(self.store.owners(|owners| owners.of(&outcome.archived_as))?? == Some(outcome.seq))
+        Ok(self.store.owner(&outcome.archived_as)? == Some(outcome.seq))
     }
 
     /// Ends the clerk after a failure that it cannot handle.

@@ -5,7 +5,7 @@
 use super::files::{Piece, replace};
 use crate::handoff::layout::HEAD as FILE;
 use crate::handoff::{HEAD_FORMAT as FORMAT, HeadBody};
-use crate::store::{Counts, Store};
+use crate::store::{Counts, Ledger};
 use conductor_core::ready::{NotReady, Reasons};
 use conductor_core::record::{one_line, rfc3339};
 use conductor_os::dir::Dir;
@@ -47,9 +47,9 @@ impl Head {
         }
     }
 
-    /// Writes the head when something has changed and its interval has passed. A failure does not stop the daemon: the
-    /// store is the truth.
-    pub(super) fn refresh(&mut self, handoff: &Dir, drafts: &Dir, store: &Store, now: bool) {
+    /// Writes it when something has changed and it is time. A head that cannot be written is not worth a stop:
+    /// the store is the truth.
+    pub(super) fn refresh(&mut self, handoff: &Dir, drafts: &Dir, store: &dyn Ledger, now: bool) {
         if !now && self.checked_at.elapsed() < EVERY {
             return;
         }

@@ -20,7 +20,7 @@ pub use message::{Ack, Again, Command, Full, Publication, PublicationKind, Sourc
 
 use crate::handoff::{Dirs, TakenFiles};
 use crate::payload::Payload;
-use crate::store::{Batch, Kept, Start, Store, StoreError};
+use crate::store::{Claiming, Decided, Flaw, Hold, Kept, Ledger, Start, StoreError, Work};
 use conductor_core::Code;
 use conductor_core::inquiry::Held;
 use conductor_core::name::TakenName;
@@ -59,9 +59,9 @@ pub struct Parts {
     pub places: Dirs,
     /// The directory of the embedded engine's packages, if that engine runs.
     pub packages: Option<Arc<Outlet>>,
-    /// The store.
-    pub store: Arc<Store>,
-    /// The store's public head.
+    /// The state.
+    pub store: Arc<dyn Ledger>,
+    /// Its public head.
     pub head: Head,
     /// --retention
     pub retention: SignedDuration,
@@ -143,7 +143,7 @@ struct Desk<R> {
     packages: Option<PackageSync>,
     abandon: Arc<AtomicBool>,
     hurry: Arc<AtomicBool>,
-    store: Arc<Store>,
+    store: Arc<dyn Ledger>,
     head: Head,
     report: R,
     to_sync: Sender<Vec<u64>>,
@@ -171,7 +171,7 @@ struct Desk<R> {
 struct Office {
     places: Dirs,
     packages: Option<PackageSync>,
-    store: Arc<Store>,
+    store: Arc<dyn Ledger>,
     head: Head,
     retention: SignedDuration,
 }
@@ -293,13 +293,13 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         self.write_late()?;
         self.start_sync()?;
         self.retain()?;
-        self.head.refresh(&self.places.handoff, &self.places.drafts, &self.store, false);
+        self.head.refresh(&self.places.handoff, &self.places.drafts, &*self.store, false);
         Ok(())
     }
 
-    /// Sorts a batch by kind. Names of archived files are chosen here, before the commit that records them.
-    fn sort(&mut self, batch: Vec<Command>) -> Result<Work, Stopped> {
-        let mut work = Work::default();
+    /// Takes a batch apart. Names for archived files are chosen here, before the commit that records them.
+    fn sort(&mut self, batch: Vec<Command>) -> Result<Gathered, Stopped> {
+        let mut work = Gathered::default();
         for command in batch {
             match command {
                 Command::Claim { claim, bytes, arm } => work.claims.push((claim, bytes, arm)),
@@ -344,17 +344,13 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         result.map_err(|error| self.fatal(Code::StoreFailed, &format!("syncing {what}: {error}")))
     }
 
-    /// Commits one durable transaction. Waits on a full disk; any other failure is fatal.
-    fn commit(&mut self, work: &Work) -> Result<Vec<Option<LastSuccess>>, Stopped> {
+    /// One durable transaction. A full disk is waited for; anything else is fatal.
+    fn commit(&mut self, gathered: &Gathered) -> Result<Vec<Option<LastSuccess>>, Stopped> {
         let mut failed_before = false;
         loop {
-            // The clock's readings are recorded with outcomes, whose ages depend on them.
-            let upkeep = self.clocks.upkeep.as_ref().filter(|_| !work.publications.is_empty());
-            let written = self.store.write(|batch| {
-                upkeep.map_or(Ok(()), |upkeep| batch.keep(upkeep))?;
-                write(batch, work, &self.done)
-            });
-            match written {
+            // What the clock has shown is recorded with outcomes, whose ages hang on it.
+            let upkeep = self.clocks.upkeep.as_ref().filter(|_| !gathered.publications.is_empty());
+            match self.store.commit(&Work { upkeep, done: self.done.clone(), ..gathered.work() }) {
                 Ok(lasts) => {
                     self.done.clear();
                     self.has_room();
@@ -395,8 +391,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
                 self.reopen()?;
                 read = self.store.claim(*seq);
             }
-            let lost = || StoreError::Damaged(format!("intent {seq}: its claim is missing"));
-            match read.and_then(|found| found.ok_or_else(lost)) {
+            match read.and_then(|found| found.ok_or_else(|| Flaw::NoClaim.of(*seq))) {
                 Ok((claim, start)) => {
                     acks.push(Ack::Recalled { claim: Box::new(claim), started: Start::so_far(start) });
                 }
@@ -427,7 +422,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         Ok(())
     }
 
-    fn answer(&mut self, work: &Work, took: Duration, lasts: Vec<Option<LastSuccess>>) {
+    fn answer(&mut self, work: &Gathered, took: Duration, lasts: Vec<Option<LastSuccess>>) {
         let mut acks = Vec::with_capacity(work.claims.len() + work.arms.len() + 1);
         acks.push(Ack::Committed { took, records: work.len() });
         for ((claim, _, _), last) in work.claims.iter().zip(lasts) {
@@ -472,11 +467,11 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
             }
         }
         if !self.done.is_empty()
-            && let Err(error) = self.store.write(|batch| batch.done(&self.done))
+            && let Err(error) = self.store.commit(&Work { done: self.done.clone(), ..Work::default() })
         {
             tracing::warn!(%error, "the last outcomes are published again at the next start");
         }
-        self.head.refresh(&self.places.handoff, &self.places.drafts, &self.store, true);
+        self.head.refresh(&self.places.handoff, &self.places.drafts, &*self.store, true);
     }
 
     /// Notes that a write succeeded. While files wait for space, a write of the store, which reuses its own space, proves
@@ -500,8 +495,9 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
     }
 }
 
+/// What the commands of one batch want recorded, and who waits for it.
 #[derive(Default)]
-struct Work {
+struct Gathered {
     claims: Vec<(Box<Claim>, Payload, bool)>,
     arms: Vec<(u64, u32)>,
     publications: Vec<Publication>,
@@ -509,7 +505,7 @@ struct Work {
     holds: Vec<(String, Option<Held>, Sender<()>)>,
 }
 
-impl Work {
+impl Gathered {
     fn len(&self) -> usize {
         self.claims.len() + self.arms.len() + self.publications.len() + self.holds.len()
     }
@@ -517,25 +513,30 @@ impl Work {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
-}
 
-/// Writes the content of one transaction. Outcomes first, so that claims of the same batch see the successes.
-fn write(batch: &Batch, work: &Work, done: &[u64]) -> Result<Vec<Option<LastSuccess>>, StoreError> {
-    for publication in &work.publications {
-        let kept = match &publication.source {
-            Source::Staged { .. } | Source::Stored => Kept::Already,
-            Source::Bytes(bytes) => Kept::Bytes(bytes),
-            Source::Taken(_) => Kept::File,
-        };
-        batch.settle(&publication.outcome, publication.report.as_deref(), kept)?;
+    /// As one batch of the ledger.
+    fn work(&self) -> Work<'_> {
+        let decided = self.publications.iter().map(|publication| Decided {
+            outcome: &publication.outcome,
+            report: publication.report.as_deref(),
+            kept: match &publication.source {
+                Source::Staged { .. } | Source::Stored => Kept::Already,
+                Source::Bytes(bytes) => Kept::Bytes(bytes),
+                Source::Taken(_) => Kept::File,
+            },
+        });
+        let claims = self.claims.iter().map(|(claim, bytes, armed)| Claiming { claim, bytes, armed: *armed });
+        let start = |&(seq, attempt): &(u64, u32)| (seq, Start { attempt, happened: false });
+        let holds = self.holds.iter().map(|(target, held, _)| match held {
+            Some(held) => Hold::Begins(held),
+            None => Hold::Ends(target),
+        });
+        Work {
+            decided: decided.collect(),
+            claims: claims.collect(),
+            starts: self.arms.iter().map(start).collect(),
+            holds: holds.collect(),
+            ..Work::default()
+        }
     }
-    let claims = work.claims.iter().map(|(claim, bytes, arm)| batch.claim(claim, bytes, *arm));
-    let lasts = claims.collect::<Result<Vec<_>, _>>()?;
-    work.arms.iter().try_for_each(|(seq, attempt)| batch.arm(*seq, *attempt))?;
-    work.holds.iter().try_for_each(|(target, held, _)| match held {
-        Some(held) => batch.hold(held),
-        None => batch.release(target),
-    })?;
-    batch.done(done)?;
-    Ok(lasts)
 }

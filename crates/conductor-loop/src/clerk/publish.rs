@@ -8,7 +8,7 @@
 use super::files::{Found, Piece, compare, draft, replace, set_aside};
 use super::{Publication, PublicationKind, Source};
 use crate::handoff::{Archive, ArchivedAs, Dirs, TakenFiles};
-use crate::store::{Owners, Store, StoreError};
+use crate::store::{Flaw, Ledger, StoreError};
 use conductor_core::name::{TakenAt, TakenName, archive_names, error_log_name, status_name};
 use conductor_core::record::{Outcome, Status};
 use conductor_os::dir::{Dir, Kind};
@@ -93,14 +93,14 @@ pub(super) fn archived_name(outcome: &Outcome) -> &str {
 /// neither file nor error log.
 pub(super) fn choose_name(
     places: &Dirs,
-    owners: &Owners,
+    store: &dyn Ledger,
     outcome: &Outcome,
     reserved: &HashSet<String>,
 ) -> Result<String, PublishError> {
     let (label, dir) = archive(places, outcome);
     for name in archive_names(&outcome.name, outcome.seq) {
         let path = format!("{label}/{name}");
-        if reserved.contains(&path) || owners.of(&path)?.is_some_and(|owner| owner != outcome.seq) {
+        if reserved.contains(&path) || store.owner(&path)?.is_some_and(|owner| owner != outcome.seq) {
             continue;
         }
         let log = (outcome.status == Status::Failed).then(|| error_log_name(&name));
@@ -112,8 +112,8 @@ pub(super) fn choose_name(
     Err(PublishError::Occupied) // The names are endless.
 }
 
-/// Makes the files that are not made yet.
-pub(super) fn publish(places: &Dirs, store: &Store, filing: &mut Filing) -> Result<(), PublishError> {
+/// Publishes what is not published yet.
+pub(super) fn publish(places: &Dirs, store: &dyn Ledger, filing: &mut Filing) -> Result<(), PublishError> {
     let Filing { publication, progress } = filing;
     if *progress == Progress::Nothing {
         place_archive(places, store, publication)?;
@@ -132,8 +132,8 @@ pub(super) fn publish(places: &Dirs, store: &Store, filing: &mut Filing) -> Resu
     Ok(())
 }
 
-/// Archives the file at the recorded name, and at no other.
-fn place_archive(places: &Dirs, store: &Store, publication: &Publication) -> Result<(), PublishError> {
+/// At the recorded name, and at no other.
+fn place_archive(places: &Dirs, store: &dyn Ledger, publication: &Publication) -> Result<(), PublishError> {
     let Publication { outcome, source, kind, .. } = publication;
     let (label, dir) = archive(places, outcome);
     let name = archived_name(outcome);
@@ -159,10 +159,13 @@ fn place_archive(places: &Dirs, store: &Store, publication: &Publication) -> Res
     result.map_err(failed(format!("archiving as {label}/{name}")))?.there()
 }
 
-/// Passes the content from the store to `work`; without it there is nothing to archive, never an empty file.
-fn from_store<T>(store: &Store, outcome: &Outcome, work: impl FnOnce(&[u8]) -> T) -> Result<T, PublishError> {
-    let unknown = || StoreError::Damaged(format!("intent {}: its digest is missing", outcome.seq));
-    let digest = outcome.sha256.ok_or_else(unknown)?;
+/// The content as the store has it; without it there is nothing to archive, never an empty file.
+fn from_store<T>(
+    store: &dyn Ledger,
+    outcome: &Outcome,
+    work: impl FnOnce(&[u8]) -> T,
+) -> Result<T, PublishError> {
+    let digest = outcome.sha256.ok_or_else(|| Flaw::NoDigest.of(outcome.seq))?;
     Ok(store.with_bytes(outcome.seq, &digest, work)?)
 }
 
@@ -202,9 +205,9 @@ fn place_error_log(places: &Dirs, publication: &Publication) -> Result<Placed, P
     put(places, dir, &piece, ours).map_err(failed(format!("writing {label}/{log}")))
 }
 
-/// Removes the archived file again if another file has the name of its error log, so that both get another name. The
-/// bytes are in the store until they are durable elsewhere.
-fn withdraw(places: &Dirs, store: &Store, publication: &Publication) -> Result<(), PublishError> {
+/// Takes the archived file back where another file has the name of its error log, so that both get another name. The bytes are
+/// in the store until they are durable elsewhere.
+fn withdraw(places: &Dirs, store: &dyn Ledger, publication: &Publication) -> Result<(), PublishError> {
     let Publication { outcome, source, .. } = publication;
     let (label, dir) = archive(places, outcome);
     let name = archived_name(outcome);
@@ -293,9 +296,9 @@ fn put(places: &Dirs, dir: &Dir, piece: &Piece<'_>, ours: Ours) -> io::Result<Pl
     Ok(Placed::Occupied)
 }
 
-/// Writes the latest status of the name over the one before. A status that is published again does not replace a later
-/// one. A foreign directory at its name is moved aside.
-fn place_status(places: &Dirs, store: &Store, publication: &Publication) -> Result<(), PublishError> {
+/// The latest status of the name, in the place of the one before. One that is published again does not take the place of a
+/// later one. A directory that somebody has put there is moved aside.
+fn place_status(places: &Dirs, store: &dyn Ledger, publication: &Publication) -> Result<(), PublishError> {
     let outcome = &publication.outcome;
     if publication.kind == PublicationKind::Again && is_later_there(places, store, outcome)? {
         return Ok(());
@@ -319,8 +322,8 @@ fn move_aside(dir: &Dir, name: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the existing status belongs to a later intent of this name that we remember, also decided later.
-fn is_later_there(places: &Dirs, store: &Store, outcome: &Outcome) -> Result<bool, StoreError> {
+/// Whether the status that is there is the one of a later intent of this name that we remember, decided later as well.
+fn is_later_there(places: &Dirs, store: &dyn Ledger, outcome: &Outcome) -> Result<bool, StoreError> {
     #[derive(serde::Deserialize)]
     struct Numbered {
         seq: u64,

@@ -1,13 +1,13 @@
-//! Removes outcomes older than --retention: archived file, error log, status and record. The age comes from our own
-//! record of the decision (`conductor_core::age`), never from a file time that a producer can set. A file is removed only
-//! if it is that outcome's: its path by the store's table of owners, its content by size and SHA-256. A file that differs
-//! is left, and no outcome owns it from then on.
+//! Removes what is older than --retention: archived file, error log, status and record. Age is our own record of when
+//! the outcome was decided (`conductor_core::age`), never a file time that a producer can set. A file is removed only when
+//! it is that outcome's: its path by the ledger's owners of paths, its content by size and SHA-256. What differs is left, and
+//! is nobody's from then on.
 
 use super::files::{Found, Piece, compare};
 use super::publish::{archive, archived_name};
 use super::{Ack, Desk, Stopped};
 use crate::handoff::Dirs;
-use crate::store::{Owners, Part, Store, StoreError, Upkeep};
+use crate::store::{DecidedAt, Ledger, Part, StoreError, Upkeep, Work};
 use conductor_core::age::{Bound, Look};
 use conductor_core::name::{error_log_name, status_name};
 use conductor_core::record::{Outcome, Status};
@@ -30,8 +30,8 @@ const LOG_HEAD_MAX: u64 = 64 << 10;
 pub(super) struct Sweep {
     /// Outcomes decided before this are removed.
     pub(super) before: Timestamp,
-    /// The first sequence number of the next round.
-    pub(super) from: u64,
+    /// Where the next round begins; none: at the earliest outcome.
+    pub(super) from: Option<DecidedAt>,
 }
 
 /// The clocks, and their last readings.
@@ -48,8 +48,8 @@ impl Clocks {
         Self { now: Timestamp::now, retention, seen: None, upkeep: None }
     }
 
-    /// Reads the clock, and warns when it went forward by more than the retention.
-    fn look(&mut self, store: &Store) -> Result<(Timestamp, &mut Upkeep), StoreError> {
+    /// Looks at the clock, and says so when it went forward by more than things are kept.
+    fn look(&mut self, store: &dyn Ledger) -> Result<(Timestamp, &mut Upkeep), StoreError> {
         let upkeep = match self.upkeep.take() {
             Some(upkeep) => upkeep,
             None => store.upkeep()?,
@@ -79,14 +79,14 @@ impl Clocks {
 
 struct Swept {
     removed: u64,
-    /// The first number of the next round; `None`: the removal is complete.
-    next: Option<u64>,
+    /// Where the next round begins; none: it is over.
+    next: Option<DecidedAt>,
 }
 
 impl<R: Fn(Vec<Ack>)> Desk<R> {
     /// Reads the clock before outcomes are recorded. Returns the part to be recorded.
     pub(super) fn look_at_clock(&mut self) -> Result<&Upkeep, Stopped> {
-        match self.clocks.look(&self.store) {
+        match self.clocks.look(&*self.store) {
             Ok((_, upkeep)) => Ok(upkeep),
             Err(error) => {
                 (self.report)(vec![Ack::Fatal { code: error.code(), reason: error.to_string() }]);
@@ -99,13 +99,13 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
     /// each other short.
     pub(super) fn begin_sweep(&mut self, before: Timestamp) {
         let before = self.sweep.map_or(before, |sweep| sweep.before.max(before));
-        self.sweep = Some(Sweep { before, from: 0 });
+        self.sweep = Some(Sweep { before, from: None });
     }
 
     /// Starts to remove outcomes older than this, from where the last removal ended.
     pub(super) fn begin_expiry(&mut self, retention: SignedDuration) {
         self.clocks.retention = retention;
-        let from = self.clocks.upkeep.as_ref().map_or(0, |upkeep| upkeep.swept_to);
+        let from = self.clocks.upkeep.as_ref().and_then(|upkeep| upkeep.swept);
         if let Ok(before) = (self.clocks.now)().checked_sub(retention)
             && self.sweep.is_none()
         {
@@ -116,9 +116,9 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
     /// Does one round of the removal in progress.
     pub(super) fn retain(&mut self) -> Result<(), Stopped> {
         let Some(sweep) = self.sweep else { return Ok(()) };
-        match round(&self.places, &self.store, &mut self.clocks, sweep) {
+        match round(&self.places, &*self.store, &mut self.clocks, sweep) {
             Ok(Swept { removed, next }) => {
-                self.sweep = next.map(|from| Sweep { from, ..sweep });
+                self.sweep = next.map(|from| Sweep { from: Some(from), ..sweep });
                 if removed > 0 {
                     (self.report)(vec![Ack::Retained(removed)]);
                 }
@@ -136,45 +136,40 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
     }
 }
 
-/// Checks a part of the outcomes: a young one does not end the search, because a wrong clock, or an import, puts young
-/// ones before old ones.
-fn round(places: &Dirs, store: &Store, clocks: &mut Clocks, sweep: Sweep) -> Result<Swept, StoreError> {
+/// Looks through a part of the outcomes: one that is young ends nothing, because a clock that was wrong, or an import, puts
+/// young ones before old ones.
+fn round(places: &Dirs, store: &dyn Ledger, clocks: &mut Clocks, sweep: Sweep) -> Result<Swept, StoreError> {
     let (now, upkeep) = clocks.look(store)?;
     let bound = Bound { before: sweep.before, now };
     let page = store.old(Part { from: sweep.from, most: ROUND, bound, clock: &upkeep.clock })?;
     let mut next = page.next;
     let mut bytes = 0;
     let mut gone = Vec::new();
-    store.owners(|owners| {
-        for outcome in &page.old {
-            if bytes > ROUND_BYTES {
-                next = Some(outcome.seq);
-                break;
-            }
-            bytes += outcome.size;
-            match remove_files(places, owners, outcome)? {
-                Ok(()) => gone.push(outcome),
-                Err(error) => tracing::warn!(
-                    seq = outcome.seq, file = outcome.archived_as, %error,
-                    "an old intent's files cannot be removed; it stays, and is tried again"
-                ),
-            }
+    for outcome in &page.old {
+        if bytes > ROUND_BYTES {
+            next = Some(DecidedAt::of(outcome));
+            break;
         }
-        Ok::<(), StoreError>(())
-    })??;
-    upkeep.swept_to = next.unwrap_or(0);
-    if !gone.is_empty() || next.is_none() {
-        store.write(|batch| {
-            gone.iter().try_for_each(|outcome| batch.forget(outcome))?;
-            batch.keep(upkeep)
-        })?;
+        bytes += outcome.size;
+        match remove_files(places, store, outcome)? {
+            Ok(()) => gone.push(outcome.seq),
+            Err(error) => tracing::warn!(
+                seq = outcome.seq, file = outcome.archived_as, %error,
+                "an old intent's files cannot be removed; it stays, and is tried again"
+            ),
+        }
     }
-    Ok(Swept { removed: gone.len() as u64, next })
+    upkeep.swept = next;
+    let removed = gone.len() as u64;
+    if removed > 0 || next.is_none() {
+        store.commit(&Work { forgotten: gone, upkeep: Some(upkeep), ..Work::default() })?;
+    }
+    Ok(Swept { removed, next })
 }
 
-/// Removes an outcome's files. The outer error is the store's.
-fn remove_files(places: &Dirs, owners: &Owners, outcome: &Outcome) -> Result<io::Result<()>, StoreError> {
-    let owns = owners.of(&outcome.archived_as)? == Some(outcome.seq);
+/// Removes an outcome's files. The outer failure is the store's.
+fn remove_files(places: &Dirs, store: &dyn Ledger, outcome: &Outcome) -> Result<io::Result<()>, StoreError> {
+    let owns = store.owner(&outcome.archived_as)? == Some(outcome.seq);
     Ok((|| {
         if owns {
             remove_archived(places, outcome)?;

@@ -8,6 +8,7 @@ use super::*;
 use crate::handoff::layout::HEAD as HEAD_FILE;
 use crate::handoff::{HeadBody, Slots};
 use crate::payload::Budget;
+use crate::store::Store;
 use conductor_core::record::Outcome;
 use conductor_os::dir::Dir;
 use jiff::Timestamp;
@@ -51,11 +52,11 @@ fn office_in(temp: TempDir) -> Office {
         status: sub("status"),
         handoff: Arc::new(Dir::open(temp.path()).unwrap()),
     };
-    let store = Arc::new(Store::open(sub("store"), true).unwrap());
+    let store: Arc<dyn Ledger> = Arc::new(Store::open(sub("store"), true).unwrap());
     let (to_daemon, acks) = crossbeam_channel::unbounded();
     let (to_sync, syncs) = crossbeam_channel::unbounded();
     let mut head = Head::new("store".to_owned());
-    head.refresh(&places.handoff, &places.drafts, &store, true);
+    head.refresh(&places.handoff, &places.drafts, &*store, true);
     let report: Box<dyn Fn(Vec<Ack>)> =
         Box::new(move |acks| acks.into_iter().for_each(|ack| to_daemon.send(ack).unwrap()));
     let parts =
@@ -111,7 +112,7 @@ impl Office {
             inode: 1,
             mtime_ns: 1,
         };
-        self.desk.store.write(|batch| batch.claim(&claim, bytes, false)).unwrap();
+        self.desk.store.commit(&Work::claim(&claim, bytes, false)).unwrap();
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -398,11 +399,12 @@ fn what_an_earlier_daemon_decided_is_published_before_anything_newer() {
     let mut office = office();
     let refused =
         |seq| Outcome { sha256: Some(conductor_crypto::sha256(b"ours")), ..outcome(seq, "intent-a.json") };
+    let recorded = |outcome| Decided { outcome, report: None, kept: Kept::Bytes(b"ours") };
     let decided = [refused(1), Outcome { archived_as: "processed/intent-a.2.json".to_owned(), ..refused(2) }];
     office
         .desk
         .store
-        .write(|batch| decided.iter().try_for_each(|one| batch.settle(one, None, Kept::Bytes(b"ours"))))
+        .commit(&Work { decided: decided.iter().map(recorded).collect(), ..Work::default() })
         .unwrap();
     let again = |seq| Again { seq, taken: None };
     let (goes_on, said) = office.turn(vec![settle(3), Command::Republish(vec![again(1), again(2)])]);

@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::control::{self, AskError};
 use crate::handoff::{Finder, StateFiles, layout};
 use crate::inquiry::{Resting, Sources, store_refused};
-use crate::store::{Store, StoreError};
+use crate::store::{Ledger, Store, StoreError};
 use conductor_core::Code;
 use conductor_core::inquiry::{Answer, Question, RefusalKind, Refused, StatusReport};
 use conductor_os::dir::Dir;
@@ -91,7 +91,7 @@ fn status(
     config: &Config,
     path: &std::path::Path,
     handoff: &Dir,
-    store: &Store,
+    store: &dyn Ledger,
     resting: &Resting,
 ) -> Result<StatusReport, CommandError> {
     let counts = store.counts().map_err(|error| store_refused(&error))?;

@@ -7,7 +7,7 @@ use super::{CommandError, print};
 use crate::config::Config;
 use crate::daemon::{FREE_BYTES_MIN, FREE_INODES_MIN, find_porch, look_at_store, try_endpoints};
 use crate::handoff::{Finder, HeadFile, Renamers, Slots, StateFiles, check_owners, check_places, layout};
-use crate::store::{self, Store, StoreError};
+use crate::store::{self, Ledger, Store, StoreError};
 use conductor_core::inquiry::{Answer, Question};
 use conductor_core::record::one_line;
 use conductor_core::{Code, Exit};

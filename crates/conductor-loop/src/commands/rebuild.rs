@@ -5,7 +5,7 @@ use super::{CommandError, print};
 use crate::config::Config;
 use crate::daemon::{LastRuns, last_runs, shown, statuses};
 use crate::handoff::{Finder, Handoff, StateFiles};
-use crate::store::{self, Behind, Extent, Rescued, Salvaged, Start, Store, StoreError};
+use crate::store::{self, Behind, Extent, Hold, Ledger, Rescued, Salvaged, Store, StoreError, Work};
 use conductor_core::record::{Outcome, Status};
 use conductor_core::{Code, Exit};
 use std::collections::HashMap;
@@ -44,7 +44,7 @@ pub fn state_rebuild(config: &Config) -> Result<Exit, CommandError> {
         Err(StoreError::Missing) => {
             (Store::draft(Arc::clone(dir))?.complete()?, "there was none; begun anew".to_owned())
         }
-        Err(StoreError::Damaged(why)) => again(&kept, &why)?,
+        Err(StoreError::Damaged(why)) => again(&kept, &why.to_string())?,
         Err(other) => return Err(other.into()),
     };
     let count = store::add(&store, told.clone(), &shown)?;
@@ -68,12 +68,10 @@ fn again(kept: &Keeping, why: &str) -> Result<(Store, String), CommandError> {
     store::add(&draft, outcomes, &Extent::default())?;
     let saved = open.len();
     for Rescued { claim, bytes, start } in open {
-        draft.write(|batch| {
-            batch.claim(&claim, &bytes, false)?;
-            start.map_or(Ok(()), |Start { attempt, happened }| batch.start(claim.seq, attempt, happened))
-        })?;
+        let starts = start.map(|start| (claim.seq, start)).into_iter().collect();
+        draft.commit(&Work { starts, ..Work::claim(&claim, &bytes, false) })?;
     }
-    draft.write(|batch| held.iter().try_for_each(|held| batch.hold(held)))?;
+    draft.commit(&Work { holds: held.iter().map(Hold::Begins).collect(), ..Work::default() })?;
     let aside = format!("{}.damaged-{}", store::FILE, jiff::Timestamp::now().as_second());
     let aside = dir.move_aside(store::FILE, &aside)?;
     let how = format!(
@@ -102,10 +100,7 @@ fn give_up_passed(store: &Store, told: &[Outcome]) -> Result<u64, CommandError> 
                 key: Some(claim.key.clone()),
                 ..Outcome::blank(claim.seq, &claim.name, jiff::Timestamp::now())
             };
-            store.write(|batch| {
-                batch.import_outcome(&outcome)?;
-                batch.done(&[claim.seq])
-            })?;
+            store.commit(&Work { imported: vec![&outcome], done: vec![claim.seq], ..Work::default() })?;
             count += 1;
         }
     }

@@ -6,7 +6,7 @@ use super::{CommandError, print, print_json};
 use crate::config::Config;
 use crate::daemon::{existing_store, look_at_store};
 use crate::handoff::{Finder, HeadBody, StateFiles, layout};
-use crate::store::{self, Import, Store, StoreError};
+use crate::store::{self, Import, Ledger, Store, StoreError};
 use conductor_core::{Code, Exit};
 use conductor_os::dir::Dir;
 use conductor_os::plain::{open_plain, read_start};

@@ -4,7 +4,7 @@
 use super::failure::Failure;
 use crate::handoff::{Handoff, HeadBody, HeadFile, StateFiles, TakenFiles, layout};
 use crate::runner::{LastRuns, RunLedger};
-use crate::store::{Extent, Store, StoreError};
+use crate::store::{Extent, Ledger, Store, StoreError};
 use conductor_core::name::status_name;
 use conductor_core::record::{Outcome, Status};
 use conductor_core::{Code, Digest};
@@ -23,8 +23,13 @@ pub(super) fn extent_of(head: &HeadBody) -> Extent {
     Extent { commits: 0, last_seq: head.last_seq, counts: head.counts }
 }
 
-/// Checks a store against the evidence that is cheap to read.
-pub(super) fn hold(store: &Store, head: &HeadFile, handoff: &Dir, last: &LastRuns) -> Result<(), StoreError> {
+/// Holds a store against what lies beside it and is cheap to read.
+pub(super) fn hold(
+    store: &dyn Ledger,
+    head: &HeadFile,
+    handoff: &Dir,
+    last: &LastRuns,
+) -> Result<(), StoreError> {
     if let HeadFile::Ours(head) = head {
         store.check_extent(&extent_of(head), layout::HEAD)?;
     }

@@ -6,7 +6,7 @@ use super::opening::open_store;
 use crate::config::Config;
 use crate::handoff::{Finder, Handoff, StateFiles};
 use crate::runner::{LastRuns, RunLedger};
-use crate::store::Store;
+use crate::store::Ledger;
 use conductor_core::Code;
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub(super) struct Ground {
     /// The file system of the directory.
     pub(super) device: u64,
     pub(super) state: StateFiles,
-    pub(super) store: Arc<Store>,
+    pub(super) store: Arc<dyn Ledger>,
     pub(super) kept: Kept,
     pub(super) ledger: RunLedger,
     /// The run ledger of the last daemon.

@@ -164,7 +164,7 @@ impl Life<'_> {
 }
 
 fn taken(name: &str) -> StoreError {
-    StoreError::Io(format!("it could not be put back: {name} is something else now"))
+    StoreError::InTheWay { name: name.to_owned() }
 }
 
 fn compare(found: io::Result<Meta>, open: &Dir) -> Option<Lost> {

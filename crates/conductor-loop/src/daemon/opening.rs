@@ -5,7 +5,7 @@ use super::failure::Failure;
 use crate::handoff::layout::HEAD;
 use crate::handoff::{Handoff, HeadFile, StateFiles, Unusable};
 use crate::runner::LastRuns;
-use crate::store::{self, Behind, Candidate, Extent, Store, StoreError};
+use crate::store::{self, Behind, Candidate, Extent, Ledger, Store, StoreError, Work};
 use conductor_core::Code;
 use conductor_os::dir::Dir;
 use std::path::Path;
@@ -43,7 +43,7 @@ pub(super) fn open_store(state: &StateFiles, places: &Handoff, last: &LastRuns) 
 /// A new store that numbers from the given extent on.
 fn make_store(state: &StateFiles, shown: &Extent) -> Result<Store, StoreError> {
     let draft = Store::draft(Arc::clone(&state.dir))?;
-    draft.write(|batch| batch.raise_to(shown))?;
+    draft.commit(&Work { floor: Some(shown), ..Work::default() })?;
     draft.complete()
 }
 

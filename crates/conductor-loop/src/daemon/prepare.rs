@@ -87,12 +87,12 @@ impl Prepared {
         let ground = Ground::open(config, began_on)?;
         let Ground { places, store, ledger, last, .. } = &ground;
         let porch = name_of(program.as_ref());
-        remember_destination(store, config, &out, &porch.to_string())?;
+        remember_destination(&**store, config, &out, &porch.to_string())?;
         let limits = limits(config);
         let rules = Rules { limits: &limits, mode: config.fixed.mode.as_str(), porch: &porch.to_string() };
-        let recovered = recover(places, store, last, &rules)?;
+        let recovered = recover(places, &**store, last, &rules)?;
         ledger.reset().map_err(cannot_start("the run ledger"))?;
-        let held = held_targets(store)?;
+        let held = held_targets(&**store)?;
         let (engine, outlet) = engine(config, program, &out).map_err(cannot_start("the output directory"))?;
         let settings = intake_settings(config, places, recovered.next_seq);
         let intake = intake::Opened::open(settings).map_err(cannot_start("the intake"))?;

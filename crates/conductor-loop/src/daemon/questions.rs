@@ -6,7 +6,7 @@ use super::input::Input;
 use super::observe::observe;
 use crate::admin::View;
 use crate::inquiry::{Found, Sources, Subject, Unfinished, store_refused};
-use crate::store::Store;
+use crate::store::Ledger;
 use crate::telemetry::{log_lines, open_metrics};
 use conductor_core::fact::OperatorFact;
 use conductor_core::inquiry::{
@@ -79,7 +79,7 @@ pub(super) struct Load {
 
 /// The values of one life.
 pub(super) struct Current {
-    pub(super) store: Arc<Store>,
+    pub(super) store: Arc<dyn Ledger>,
     pub(super) handoff: Arc<Dir>,
     /// The parts of a status report that do not change.
     pub(super) facts: StatusReport,
@@ -150,7 +150,7 @@ impl Questions {
         is_wanted: &dyn Fn() -> bool,
     ) -> Result<Answer, Refused> {
         let current = self.current()?;
-        let (store, handoff) = (&current.store, &current.handoff);
+        let (store, handoff) = (&*current.store, &current.handoff);
         let sources = Sources { store, handoff, unfinished: self, is_wanted };
         Ok(match question {
             Question::Status => Answer::Status(Box::new(self.status(&current)?)),

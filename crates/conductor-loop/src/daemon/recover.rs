@@ -8,7 +8,7 @@ use super::{error_log, history};
 use crate::clerk::{Again, Publication, PublicationKind, Source};
 use crate::handoff::{Handoff, TakenFiles};
 use crate::runner::{LastRuns, kill_leftovers};
-use crate::store::{Pending, Start, Store, StoreError};
+use crate::store::{Ledger, Pending, Start, StoreError, Work};
 use conductor_core::desk::Parked;
 use conductor_core::intent::TargetKey;
 use conductor_core::limits::{Limits, Memory};
@@ -56,7 +56,7 @@ pub(super) struct Rules<'r> {
 
 pub(super) fn recover(
     places: &Handoff,
-    store: &Store,
+    store: &dyn Ledger,
     last: &LastRuns,
     rules: &Rules<'_>,
 ) -> Result<Recovered, Failure> {
@@ -64,12 +64,12 @@ pub(super) fn recover(
     for left in kill_leftovers(&last.lines, &store.begun().map_err(unreadable)?, &staging) {
         tracing::warn!(process = left, "ended a porch that the last daemon had left running");
     }
-    // Read twice: before any change, all of it is known to be intact.
-    store.pending(|_| ()).map_err(unreadable)?;
+    // Read twice: before anything is changed, all of it is known to be whole.
+    store.pending(&mut |_| ()).map_err(unreadable)?;
     let mut recovery = Recovery::begin(places, store)?;
     let mut resumed = Ok(());
-    // One at a time: all together may exceed memory.
-    let read = store.pending(|pending| {
+    // One at a time: there may be far more than memory has room for.
+    let read = store.pending(&mut |pending| {
         if resumed.is_ok() {
             resumed = recovery.resume(pending.into(), last, rules);
         }
@@ -78,8 +78,9 @@ pub(super) fn recover(
     resumed.map_err(broken)?;
     recovery.sort_out_the_rest()?;
     recovery.compare_with_last_runs()?;
-    // Before the run lines are cleared, the starts that they prove are made durable.
-    store.write(|batch| batch.count_starts(&recovery.counted)).map_err(unreadable)?;
+    // Before the run lines are forgotten, what they proved is made durable.
+    let starts = std::mem::take(&mut recovery.counted);
+    store.commit(&Work { starts, ..Work::default() }).map_err(unreadable)?;
     let recovered = recovery.recovered;
     // Private copies and drafts are made again from the store.
     for left in places.dirs.slots.clear().map_err(broken)? {
@@ -176,18 +177,18 @@ impl Content {
 
 struct Recovery<'r> {
     places: &'r Handoff,
-    store: &'r Store,
-    /// By number; a number has several files only if another process put some there.
+    store: &'r dyn Ledger,
+    /// By number; several have one only where something else than we put them there.
     taken: HashMap<u64, Vec<TakenName>>,
     recovered: Recovered,
-    /// Starts known to have happened, by number.
-    counted: Vec<(u64, u32)>,
+    /// Starts that are known to have happened, by number.
+    counted: Vec<(u64, Start)>,
     /// Claims of each target that are kept in memory.
     in_memory: HashMap<TargetKey, usize>,
 }
 
 impl<'r> Recovery<'r> {
-    fn begin(places: &'r Handoff, store: &'r Store) -> Result<Self, Failure> {
+    fn begin(places: &'r Handoff, store: &'r dyn Ledger) -> Result<Self, Failure> {
         let mut taken: HashMap<u64, Vec<TakenName>> = HashMap::new();
         let mut highest = store.last_seq().map_err(unreadable)?;
         for file in places.dirs.taken.all_taken().map_err(broken)? {
@@ -293,7 +294,7 @@ impl<'r> Recovery<'r> {
     /// Keeps a claim in memory, or only its number if enough of its target are in memory.
     fn run(&mut self, claim: Claim, started: u32, memory: &Memory) {
         if started > 0 {
-            self.counted.push((claim.seq, started));
+            self.counted.push((claim.seq, Start { attempt: started, happened: true }));
         }
         let share = memory.share(self.recovered.claims.len());
         let own = self.in_memory.entry(claim.key.clone()).or_default();

@@ -8,7 +8,7 @@ use crate::handoff::{Handoff, check_places, layout};
 use crate::intake;
 use crate::payload::Budget;
 use crate::runner::{self, Engine, NotRead, Program, ReadBack};
-use crate::store::Store;
+use crate::store::Ledger;
 use conductor_core::desk::Place;
 use conductor_core::inquiry::{Held, StatusReport};
 use conductor_core::intent::Policy;
@@ -166,7 +166,7 @@ pub(super) fn intake_settings(config: &Config, places: &Handoff, next_seq: u64) 
 
 /// Binds the duplicate rule to the destination: with another output, mode or porch the same intent runs again.
 pub(super) fn remember_destination(
-    store: &Store,
+    store: &dyn Ledger,
     config: &Config,
     out: &Path,
     porch: &str,
@@ -184,7 +184,7 @@ pub(super) fn remember_destination(
 }
 
 /// Targets that an operator held when the last daemon ended.
-pub(super) fn held_targets(store: &Store) -> Result<BTreeMap<TargetKey, Held>, Failure> {
+pub(super) fn held_targets(store: &dyn Ledger) -> Result<BTreeMap<TargetKey, Held>, Failure> {
     let unreadable = |code, why: &dyn std::fmt::Display| {
         Failure::set_up(code, format!("reading which targets are held: {why}"))
     };
@@ -229,8 +229,8 @@ pub(super) fn facts(config: &Config, places: &Handoff, porch: &Runs) -> StatusRe
     }
 }
 
-/// Reads bytes that are not in memory, for the workers.
-pub(super) fn read_back(store: &Arc<Store>) -> ReadBack {
+/// How workers read bytes back that are not in memory.
+pub(super) fn read_back(store: &Arc<dyn Ledger>) -> ReadBack {
     let store = Arc::clone(store);
     ReadBack::new(move |claim, work| {
         store

@@ -11,15 +11,14 @@ pub use lying::{Lying, entry_row};
 pub use resting::Resting;
 pub use rows::{is_parked, sighted_row};
 
-use crate::handoff::ArchivedAs;
-use crate::store::{Part, Store, StoreError};
+use crate::store::{Ledger, Part, Search, StoreError, Term};
 use conductor_core::age::Bound;
 use conductor_core::inquiry::{
     Explained, Listing, Moment, Purged, ROWS_MAX, Reason, RefusalKind, Refused, Row, Selection, Shown, State,
 };
 use conductor_core::limits::REASON_MAX;
 use conductor_core::record::{Asked, History, Outcome, RunRecord, Status};
-use conductor_core::{TargetKey, scrub};
+use conductor_core::scrub;
 use conductor_os::dir::Dir;
 use filed::{Filed, Filing};
 use lying::Loop;
@@ -67,20 +66,6 @@ impl Subject {
             }
         }
     }
-
-    fn is_outcome(&self, outcome: &Outcome) -> bool {
-        match self {
-            Self::Number(seq) => outcome.seq == *seq,
-            Self::File(name) => {
-                outcome.name == *name
-                    || ArchivedAs::parse(&outcome.archived_as).is_some_and(|at| at.name == name)
-            }
-            Self::Target(target) => outcome
-                .key
-                .as_ref()
-                .is_some_and(|key| key.target == *target || target.parse::<TargetKey>().as_ref() == Ok(key)),
-        }
-    }
 }
 
 /// An intent that is not finished.
@@ -106,8 +91,8 @@ pub trait Unfinished {
 
 /// The sources of answers.
 pub struct Sources<'s> {
-    /// Finished intents.
-    pub store: &'s Store,
+    /// What is finished.
+    pub store: &'s dyn Ledger,
     /// The handoff directory, with the archives below it.
     pub handoff: &'s Dir,
     /// Unfinished intents.
@@ -122,10 +107,23 @@ pub fn store_refused(error: &StoreError) -> Refused {
 }
 
 impl Sources<'_> {
-    /// Visits outcomes below a number, newest first, while `each` returns true and the client waits.
-    fn look_back(&self, below: u64, mut each: impl FnMut(Outcome) -> bool) -> Result<(), Refused> {
-        let scanned = self.store.outcomes_back(below, |outcome| each(outcome) && (self.is_wanted)());
-        scanned.map_err(|error| store_refused(&error))
+    /// Outcomes that a search finds, newest first, as long as `each` wants more and somebody waits for the answer.
+    fn look_back(&self, search: Search<'_>, mut each: impl FnMut(Outcome) -> bool) -> Result<(), Refused> {
+        let searched = self.store.search(search, &mut |outcome| each(outcome) && (self.is_wanted)());
+        searched.map_err(|error| store_refused(&error))
+    }
+
+    /// Where finished intents of a selection are looked for: all that it takes are found there, and others where it asks for more.
+    fn search_of<'s>(&self, selection: &'s Selection) -> Result<Search<'s>, Refused> {
+        let term = match (&selection.target, selection.wants(State::Done), selection.wants(State::Failed)) {
+            (Some(target), _, _) => Some(Term::Target(target)),
+            (None, true, false) => Some(Term::Status(Status::Success)),
+            (None, false, true) => Some(Term::Status(Status::Failed)),
+            (None, _, _) => selection.code.map(|_| Term::Status(Status::Failed)),
+        };
+        let first = selection.since.map(|since| self.store.first_since(since)).transpose();
+        let from = first.map_err(|error| store_refused(&error))?.unwrap_or(0);
+        Ok(Search { term, from, below: selection.before.unwrap_or(u64::MAX) })
     }
 
     /// The list of a selection.
@@ -144,8 +142,7 @@ impl Sources<'_> {
         let left = most - unfinished.len();
         if selection.wants(State::Done) || selection.wants(State::Failed) {
             let mut looked = 0;
-            let below = selection.before.unwrap_or(u64::MAX);
-            self.look_back(below, |outcome| {
+            self.look_back(self.search_of(selection)?, |outcome| {
                 looked += 1;
                 let row = finished_row(&outcome);
                 if !selection.takes(&row) && looked < SCAN_MAX {
@@ -192,7 +189,7 @@ impl Sources<'_> {
     fn find(&self, subject: &Subject) -> Result<Option<Found>, Refused> {
         let mut found = self.unfinished.find(subject)?;
         if let (None, Subject::File(name)) = (&found, subject) {
-            let seq = self.store.find_claim(|claim| claim.name == *name);
+            let seq = self.store.claim_named(name);
             if let Some(seq) = seq.map_err(|error| store_refused(&error))? {
                 found = self.unfinished.find(&Subject::Number(seq))?;
             }
@@ -291,28 +288,27 @@ impl Sources<'_> {
 
     /// The newest outcome that matches.
     fn outcome(&self, subject: &Subject) -> Result<Option<Outcome>, Refused> {
-        if let Subject::Number(seq) = subject {
-            return self.store.outcome(*seq).map_err(|error| store_refused(&error));
-        }
-        let (mut found, mut looked) = (None, 0);
-        self.look_back(u64::MAX, |outcome| {
-            looked += 1;
-            if subject.is_outcome(&outcome) {
-                found = Some(outcome);
-            }
-            found.is_none() && looked < SCAN_MAX
+        let term = match subject {
+            Subject::Number(seq) => return self.store.outcome(*seq).map_err(|error| store_refused(&error)),
+            Subject::File(name) => Term::File(name),
+            Subject::Target(target) => Term::Target(target),
+        };
+        let mut found = None;
+        self.look_back(Search { term: Some(term), ..Search::default() }, |outcome| {
+            found = Some(outcome);
+            false
         })?;
         Ok(found)
     }
 
     fn same_name(&self, name: &str, but: Option<u64>) -> Result<Vec<Row>, Refused> {
-        let (mut rows, mut looked) = (Vec::new(), 0);
-        self.look_back(u64::MAX, |outcome| {
-            looked += 1;
+        let mut rows = Vec::new();
+        self.look_back(Search { term: Some(Term::File(name)), ..Search::default() }, |outcome| {
+            // An archived file may have the name of another intent.
             if outcome.name == name && Some(outcome.seq) != but {
                 rows.push(finished_row(&outcome));
             }
-            rows.len() < SAME_NAME_MAX && looked < SCAN_MAX
+            rows.len() < SAME_NAME_MAX
         })?;
         Ok(rows)
     }
@@ -320,16 +316,18 @@ impl Sources<'_> {
     /// The outcomes that a purge would remove, by the rule of the purge itself.
     pub fn would_purge(&self, before: jiff::Timestamp) -> Result<Purged, Refused> {
         let would = || {
-            let (mut purged, mut from) = (Purged { outcomes: 0, failed: 0, really: false }, Some(0));
+            let (mut purged, mut from) = (Purged { outcomes: 0, failed: 0, really: false }, None);
             let (clock, bound) = (self.store.upkeep()?.clock, Bound { before, now: jiff::Timestamp::now() });
-            while let Some(first) = from {
-                let page = self.store.old(Part { from: first, most: usize::MAX, bound, clock: &clock })?;
+            loop {
+                let page = self.store.old(Part { from, most: usize::MAX, bound, clock: &clock })?;
                 purged.outcomes += page.old.len() as u64;
                 let failed = page.old.iter().filter(|outcome| outcome.status == Status::Failed);
                 purged.failed += failed.count() as u64;
                 from = page.next;
+                if from.is_none() {
+                    return Ok(purged);
+                }
             }
-            Ok(purged)
         };
         would().map_err(|error| store_refused(&error))
     }

@@ -2,7 +2,7 @@
 
 use super::lying::{Loop, entry_row, lying};
 use super::{Found, Subject, Unfinished, sighted_row, store_refused};
-use crate::store::{Pending, Start, Store};
+use crate::store::{Ledger, Pending, Start};
 use conductor_core::inquiry::{Held, Reason, Refused, Row, Selection, State};
 use conductor_core::name::{NameVerdict, judge};
 use conductor_core::record::Claim;
@@ -21,9 +21,9 @@ fn not_running(text: &str) -> Reason {
 
 impl Resting {
     /// Reads store and directory once.
-    pub fn read(store: &Store, handoff: &Dir) -> Result<Self, Refused> {
+    pub fn read(store: &dyn Ledger, handoff: &Dir) -> Result<Self, Refused> {
         let mut rows = Vec::new();
-        let read = store.pending(|pending| {
+        let read = store.pending(&mut |pending| {
             if let Pending::Claimed { claim, start } = pending {
                 rows.push(claimed_row(claim, start));
             }

@@ -9,14 +9,14 @@ use std::io;
 pub enum StoreError {
     /// The file cannot be opened.
     #[error("cannot open the state store: {0}")]
-    Open(io::Error),
-    /// There was a store, and it is missing.
+    Open(#[source] io::Error),
+    /// There was a store, and it is gone.
     #[error("the state store is missing, but .conductor-state.json says there was one")]
     Missing,
     /// It cannot be read as a store.
     #[error("the state store is damaged: {0}")]
-    Damaged(String),
-    /// It is readable, but older than the recorded work.
+    Damaged(#[source] Damage),
+    /// It is readable, and an older one than was here.
     #[error(
         "the state store is behind {witness}, which it never is by itself: {lacks}. An older copy was put in its place, or its newest \
          part is damaged"
@@ -40,16 +40,154 @@ pub enum StoreError {
     Busy,
     /// There is no space left to write.
     #[error("no space to write the state store: {0}")]
-    NoSpace(io::Error),
-    /// An earlier read or write failed: the store must be opened again first.
+    NoSpace(#[source] io::Error),
+    /// An earlier read or write failed: nothing more is known of it before it is opened again.
     #[error("the state store failed before and has to be opened again")]
     Failed,
-    /// Reading or writing failed.
+    /// It was opened to be read.
+    #[error("the state store cannot be read or written: it was opened to be read")]
+    ReadOnly,
+    /// The storage engine failed.
     #[error("the state store cannot be read or written: {0}")]
-    Io(String),
+    Engine(#[source] Box<redb::Error>),
+    /// The file that says how far the store has come cannot be written.
+    #[error("the state store cannot be read or written: writing {name}: {source}")]
+    Mark {
+        /// Its name.
+        name: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// A record has no form as bytes.
+    #[error("the state store cannot be read or written: a record cannot be written: {0}")]
+    Unwritable(#[source] serde_json::Error),
+    /// A claim is larger than its form allows.
+    #[error("the state store cannot be read or written: a claim is too large to be recorded")]
+    TooLarge,
+    /// It cannot be put back where it was.
+    #[error(
+        "the state store cannot be read or written: it could not be put back: {name} is something else now"
+    )]
+    InTheWay {
+        /// What has its place.
+        name: String,
+    },
+    /// The export cannot be written.
+    #[error("the state store cannot be read or written: writing the export: {0}")]
+    Export(#[source] io::Error),
     /// The file to import is unusable.
     #[error("cannot import: {0}")]
     Import(String),
+}
+
+/// In what way a store is damaged.
+#[derive(Debug, thiserror::Error)]
+pub enum Damage {
+    /// The storage engine says so.
+    #[error("{0}")]
+    Engine(String),
+    /// The storage engine ended while it read bytes that it did not write.
+    #[error("reading it failed: {0}")]
+    Panic(String),
+    /// The file cannot be read as what it should be.
+    #[error("{0}")]
+    File(#[source] io::Error),
+    /// The file was not closed and could not be repaired.
+    #[error("it could not be repaired")]
+    Unrepaired,
+    /// The file is empty.
+    #[error("the file is empty")]
+    Empty,
+    /// The file holds something else.
+    #[error("it is not a store of this program")]
+    Foreign,
+    /// A record is not one.
+    #[error("a record cannot be read: {0}")]
+    Record(#[source] BadRecord),
+    /// An index and the outcomes differ.
+    #[error("its index has {rows} of {outcomes} outcomes")]
+    Index {
+        /// Outcomes in the index.
+        rows: u64,
+        /// Outcomes.
+        outcomes: u64,
+    },
+    /// The records of one intent do not fit each other.
+    #[error("intent {seq}: {flaw}")]
+    Intent {
+        /// Its number.
+        seq: u64,
+        /// What does not fit.
+        flaw: Flaw,
+    },
+}
+
+/// Why bytes are no record.
+#[derive(Debug, thiserror::Error)]
+pub enum BadRecord {
+    /// There are none.
+    #[error("it is empty")]
+    Empty,
+    /// There are too few.
+    #[error("it is cut short")]
+    Cut,
+    /// They begin like no record.
+    #[error("it has an unknown form")]
+    Form,
+    /// Their checksum is not the one recorded with them.
+    #[error("its checksum is another")]
+    Checksum,
+    /// They are no JSON of that record.
+    #[error("{0}")]
+    Json(#[source] serde_json::Error),
+}
+
+/// What of the records of one intent does not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Flaw {
+    /// It has an outcome to come, and no claim.
+    #[error("its claim is missing")]
+    NoClaim,
+    /// It is to be published, and has no outcome.
+    #[error("its outcome is missing")]
+    NoOutcome,
+    /// It is not unfinished.
+    #[error("its record is missing")]
+    NoRecord,
+    /// It has no bytes.
+    #[error("its bytes are missing")]
+    NoBytes,
+    /// It has no digest.
+    #[error("its digest is missing")]
+    NoDigest,
+    /// Its bytes are others.
+    #[error("its bytes are not those whose digest is recorded")]
+    OtherBytes,
+    /// Its outcome is one of other bytes.
+    #[error("its outcome tells of other bytes")]
+    OtherOutcome,
+    /// It has another number in itself.
+    #[error("it is recorded under another number")]
+    OtherNumber,
+    /// An index has it where it does not belong.
+    #[error("the index has it under what it is not")]
+    OtherTerm,
+    /// It has neither claim nor outcome.
+    #[error("it is neither claimed nor decided")]
+    Neither,
+}
+
+impl Flaw {
+    /// The failure that this flaw of an intent is.
+    pub fn of(self, seq: u64) -> StoreError {
+        StoreError::Damaged(Damage::Intent { seq, flaw: self })
+    }
+}
+
+impl From<BadRecord> for StoreError {
+    fn from(bad: BadRecord) -> Self {
+        Self::Damaged(Damage::Record(bad))
+    }
 }
 
 impl StoreError {
@@ -60,7 +198,15 @@ impl StoreError {
             StoreError::Version { .. } => Code::StoreVersion,
             StoreError::Busy => Code::LockHeld,
             StoreError::NoSpace(_) => Code::DiskFull,
-            StoreError::Open(_) | StoreError::Failed | StoreError::Io(_) => Code::StoreFailed,
+            StoreError::Open(_)
+            | StoreError::Failed
+            | StoreError::ReadOnly
+            | StoreError::Engine(_)
+            | StoreError::Mark { .. }
+            | StoreError::Unwritable(_)
+            | StoreError::TooLarge
+            | StoreError::InTheWay { .. }
+            | StoreError::Export(_) => Code::StoreFailed,
             StoreError::Import(_) => Code::StateImport,
         }
     }
@@ -71,16 +217,16 @@ impl From<redb::Error> for StoreError {
         match error {
             redb::Error::Io(error) if is_no_space(&error) => StoreError::NoSpace(error),
             redb::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
-                StoreError::Damaged(error.to_string())
+                StoreError::Damaged(Damage::File(error))
             }
-            redb::Error::Corrupted(text) => StoreError::Damaged(text),
+            redb::Error::Corrupted(text) => StoreError::Damaged(Damage::Engine(text)),
             redb::Error::UpgradeRequired(found) => {
                 StoreError::Version { found: u32::from(found), known: super::VERSION }
             }
             redb::Error::PreviousIo => StoreError::Failed,
             redb::Error::DatabaseAlreadyOpen => StoreError::Busy,
-            redb::Error::RepairAborted => StoreError::Damaged("it could not be repaired".to_owned()),
-            other => StoreError::Io(other.to_string()),
+            redb::Error::RepairAborted => StoreError::Damaged(Damage::Unrepaired),
+            other => StoreError::Engine(Box::new(other)),
         }
     }
 }

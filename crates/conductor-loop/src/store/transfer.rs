@@ -1,6 +1,6 @@
 //! Exports JSON lines, and imports them or the plain state file of the Go version.
 
-use super::{Extent, Store, StoreError};
+use super::{Extent, Ledger, StoreError, Work};
 use conductor_core::Digest;
 use conductor_core::record::{Claim, Outcome, PROCESSED_BY, Status, VERSION, one_line};
 use jiff::Timestamp;
@@ -51,8 +51,8 @@ struct GoEntry {
     status: String,
 }
 
-/// Writes every outcome as one JSON object per line, after a header line.
-pub fn export(store: &Store, now: Timestamp, out: &mut impl Write) -> Result<u64, StoreError> {
+/// Writes every outcome as one JSON object a line, after a header line.
+pub fn export(store: &dyn Ledger, now: Timestamp, out: &mut impl Write) -> Result<u64, StoreError> {
     let header = Header {
         format: FORMAT.to_owned(),
         version: EXPORT_VERSION,
@@ -61,12 +61,12 @@ pub fn export(store: &Store, now: Timestamp, out: &mut impl Write) -> Result<u64
     };
     let mut count = 0;
     let mut result = write_line(out, &header);
-    store.outcomes(|outcome| {
+    store.outcomes(&mut |outcome| {
         count += 1;
         result = write_line(out, &outcome);
         result.is_ok()
     })?;
-    result.map_err(|error| StoreError::Io(format!("writing the export: {error}")))?;
+    result.map_err(StoreError::Export)?;
     Ok(count)
 }
 
@@ -121,9 +121,9 @@ impl Import {
         }
     }
 
-    /// Adds the outcomes that the store lacks. No record is overwritten or lowered: an import can be repeated, and may be
-    /// older than the store. Numbers used at the export, or up to `shown`, are not used again.
-    pub fn into_store(self, store: &Store, shown: &Extent) -> Result<ImportCount, StoreError> {
+    /// Adds to the store what it does not have. Nothing in it is overwritten or lowered: an import can be repeated, and may be older
+    /// than the store. Numbers that were used where the export was made, or up to `shown`, are not used again.
+    pub fn into_store(self, store: &dyn Ledger, shown: &Extent) -> Result<ImportCount, StoreError> {
         let floor = shown.or_more(Extent { last_seq: self.last_seq, ..Extent::default() });
         let first = store.last_seq()?.max(floor.last_seq) + 1;
         let numbered = self.entries.into_iter().zip(first..).map(|(entry, seq)| entry.numbered(seq));
@@ -145,8 +145,8 @@ impl Unnumbered {
     }
 }
 
-/// Imports an export or a Go state file into the store. No record is overwritten: an import can be repeated.
-pub fn import(store: &Store, now: Timestamp, from: &mut impl Read) -> Result<ImportCount, StoreError> {
+/// Reads an export or a Go state file into the store. Nothing is overwritten: an import can be repeated.
+pub fn import(store: &dyn Ledger, now: Timestamp, from: &mut impl Read) -> Result<ImportCount, StoreError> {
     Import::read(now, from)?.into_store(store, &Extent::default())
 }
 
@@ -186,12 +186,12 @@ fn from_go(text: &str, now: Timestamp) -> Result<Vec<Unnumbered>, StoreError> {
     Ok(usable.collect())
 }
 
-/// Adds missing outcomes, and raises the totals. Entries of the Go version are recognised by name, bytes and time, others
-/// by number too. The outcome of an intent that is unfinished here ends it: it does not run a second time.
-pub fn add(store: &Store, outcomes: Vec<Outcome>, floor: &Extent) -> Result<ImportCount, StoreError> {
+/// Adds the outcomes that are not there, and raises the totals. Entries of the Go version are recognised by name, bytes and time,
+/// others by number too. The outcome of an intent that is unfinished here ends it: it is not run a second time.
+pub fn add(store: &dyn Ledger, outcomes: Vec<Outcome>, floor: &Extent) -> Result<ImportCount, StoreError> {
     let mut known = HashSet::new();
     let mut taken = HashSet::new();
-    store.outcomes(|outcome| {
+    store.outcomes(&mut |outcome| {
         taken.insert(outcome.seq);
         known.insert((outcome.name, outcome.sha256, outcome.finished_at));
         true
@@ -212,14 +212,11 @@ pub fn add(store: &Store, outcomes: Vec<Outcome>, floor: &Extent) -> Result<Impo
         Some(_) => false,
     });
     for chunk in fresh.chunks(CHUNK) {
-        store.write(|batch| {
-            chunk.iter().try_for_each(|outcome| {
-                batch.import_outcome(outcome)?;
-                if open.contains_key(&outcome.seq) { batch.done(&[outcome.seq]) } else { Ok(()) }
-            })
-        })?;
+        let ended = chunk.iter().map(|outcome| outcome.seq).filter(|seq| open.contains_key(seq));
+        let done = ended.collect();
+        store.commit(&Work { imported: chunk.iter().collect(), done, ..Work::default() })?;
     }
-    store.write(|batch| batch.raise_to(floor))?;
+    store.commit(&Work { floor: Some(floor), ..Work::default() })?;
     let imported = fresh.len() as u64;
     Ok(ImportCount { imported, skipped: all - imported })
 }

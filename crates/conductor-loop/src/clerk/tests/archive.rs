@@ -16,7 +16,7 @@ impl Office {
             Source::Taken(_) => Kept::File,
             Source::Staged { .. } | Source::Stored => Kept::Already,
         };
-        self.desk.store.write(|batch| batch.settle(outcome, report.as_deref(), kept)).unwrap();
+        self.desk.store.commit(&Work::decide(outcome, report.as_deref(), kept)).unwrap();
         let goes_on = self.desk.publish([filing]).is_ok();
         (goes_on, self.said())
     }
@@ -71,16 +71,11 @@ fn retention_goes_in_rounds_and_says_what_it_removed() {
     let all: Vec<Outcome> = all.into_iter().chain([kept, outcome(302, "intent-302.json")]).collect();
     // Not yet known to be published durably.
     let open = outcome(303, "intent-303.json");
-    office
-        .desk
-        .store
-        .write(|batch| {
-            batch.settle(&open, None, Kept::File)?;
-            all.iter().try_for_each(|one| batch.settle(one, None, Kept::File))?;
-            batch.done(&all.iter().map(|one| one.seq).collect::<Vec<_>>())
-        })
-        .unwrap();
-    // An outcome exactly as old as the bound is not older.
+    let recorded = |outcome| Decided { outcome, report: None, kept: Kept::File };
+    let decided = [&open].into_iter().chain(&all).map(recorded).collect();
+    let done = all.iter().map(|one| one.seq).collect();
+    office.desk.store.commit(&Work { decided, done, ..Work::default() }).unwrap();
+    // What is exactly as old as the bound is not older.
     assert_eq!(office.purge(young), ["retained 256"]);
     assert_eq!(office.desk.patience(), Duration::ZERO, "the rest follows at once");
     assert_eq!(office.turn(vec![]), (true, vec!["retained 45".to_owned()]));
@@ -90,7 +85,7 @@ fn retention_goes_in_rounds_and_says_what_it_removed() {
     office
         .desk
         .store
-        .outcomes(|one| {
+        .outcomes(&mut |one| {
             left.push(one.seq);
             true
         })
@@ -107,11 +102,8 @@ fn retention_leaves_the_status_of_a_later_run_alone() {
     let longer = format!("{body} ");
     for (content, stays) in [(longer.as_str(), true), ("another", true), (body.as_str(), false)] {
         office.write("status/intent-a.json.status", content);
-        let settled = office.desk.store.write(|batch| {
-            batch.settle(&old, None, Kept::File)?;
-            batch.done(&[1])
-        });
-        settled.unwrap();
+        let settled = Work::decide(&old, None, Kept::File);
+        office.desk.store.commit(&Work { done: vec![1], ..settled }).unwrap();
         assert_eq!(office.purge(Timestamp::now()), ["retained 1"]);
         assert_eq!(office.names("status").len(), usize::from(stays), "{content:?}");
     }
@@ -133,15 +125,12 @@ fn retention_removes_only_what_is_that_very_outcome_s() {
     let first = office.desk.store.outcome(1).unwrap().unwrap();
     let second_outcome = office.desk.store.outcome(2).unwrap().unwrap();
     let young = Outcome { finished_at: set_now(2), ..second_outcome };
-    let settled = office.desk.store.write(|batch| {
-        batch.settle(&young, None, Kept::File)?;
-        batch.done(&[2])
-    });
-    settled.unwrap();
+    let settled = Work::decide(&young, None, Kept::File);
+    office.desk.store.commit(&Work { done: vec![2], ..settled }).unwrap();
     assert_eq!(office.purge(Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1)), ["retained 1"]);
     assert_eq!(office.names("failed"), [&second[..], &["intent-a.json".to_owned()]].concat());
-    // No outcome owns it now, and no other gets its place.
-    assert_eq!(office.desk.store.owners(|owners| owners.of(&first.archived_as)).unwrap().unwrap(), None);
+    // It is nobody's now, and nobody gets its place.
+    assert_eq!(office.desk.store.owner(&first.archived_as).unwrap(), None);
     office.turn(send(failure(3, "third")));
     assert_eq!(office.read("failed/intent-a.3.json"), b"third");
     // Foreign entries in place of a file and of its log.
@@ -162,11 +151,8 @@ fn what_cannot_be_removed_stays_remembered() {
     // A directory that permits nothing: every operation on it fails.
     places.processed = Arc::new(Dir::open(std::path::Path::new("/proc/self/fdinfo")).unwrap());
     let owned = Outcome { archived_as: "processed/0".to_owned(), ..outcome(1, "intent-a.json") };
-    office
-        .desk
-        .store
-        .write(|batch| batch.settle(&owned, None, Kept::File).and_then(|()| batch.done(&[1])))
-        .unwrap();
+    let settled = Work::decide(&owned, None, Kept::File);
+    office.desk.store.commit(&Work { done: vec![1], ..settled }).unwrap();
     assert!(office.purge(Timestamp::now()).is_empty());
     assert!(office.desk.store.outcome(1).unwrap().is_some());
 }
@@ -386,13 +372,16 @@ fn a_status_that_cannot_be_written_is_told_and_written_at_the_next_start() {
 
 #[test]
 fn a_store_of_the_version_before_is_taken_over_with_the_owners_of_its_files() {
-    let office = office();
-    office.desk.store.write(|batch| batch.settle(&outcome(1, "intent-a.json"), None, Kept::File)).unwrap();
-    assert!(office.desk.store.as_of_version_1().unwrap());
-    let Office { temp, desk, .. } = office;
-    drop(desk);
-    let mut office = office_in(temp);
-    // The file is missing, and its name is taken.
-    let (_, said) = office.turn(vec![settle(2)]);
-    assert_eq!(said[1], "filed 2 processed/intent-a.2.json");
+    for version in [1, 2] {
+        let office = office();
+        office.desk.store.commit(&Work::decide(&outcome(1, "intent-a.json"), None, Kept::File)).unwrap();
+        let store = Arc::new(Dir::open(&office.path("store")).unwrap());
+        let Office { temp, desk, .. } = office;
+        drop(desk);
+        Store::open(store, false).unwrap().as_of_layout(version);
+        let mut office = office_in(temp);
+        // The file is not there, and its name is not free.
+        let (_, said) = office.turn(vec![settle(2)]);
+        assert_eq!(said[1], "filed 2 processed/intent-a.2.json", "{version}");
+    }
 }

@@ -174,12 +174,12 @@ impl World {
         drop(desk);
         let office = office_in(temp);
         let mut again = Vec::new();
-        let decided = |pending| {
+        let mut decided = |pending| {
             if let Pending::Settled { outcome, .. } = pending {
                 again.push(Again { seq: outcome.seq, taken: None });
             }
         };
-        office.desk.store.pending(decided).unwrap();
+        office.desk.store.pending(&mut decided).unwrap();
         self.office = Some(office);
         self.turn(vec![Command::Republish(again)]);
         self.office().desk.finish();
@@ -235,7 +235,7 @@ impl World {
         let mut all = Vec::new();
         let store = &self.office().desk.store;
         store
-            .outcomes(|outcome| {
+            .outcomes(&mut |outcome| {
                 all.push(outcome);
                 true
             })

@@ -1,8 +1,16 @@
 //! The store in isolation: written records read back, damaged stores are refused, imports can be repeated.
 
+use super::layout::{HELD, LAYOUT, TABLES};
+use super::table::Transaction;
 use super::*;
+use crate::store::{
+    Counts, ImportCount, Kept, Ledger, StoreError, Work, export, import, looks_like_go_state,
+};
 use conductor_core::Digest;
-use conductor_core::intent::Kind;
+use conductor_core::intent::{Kind, TargetKey};
+use conductor_core::record::{self, Claim, Outcome};
+use conductor_os::dir::Dir;
+use std::sync::Arc;
 
 pub(super) fn store() -> (tempfile::TempDir, Arc<Dir>, Store) {
     let temp = tempfile::tempdir().unwrap();
@@ -47,19 +55,19 @@ pub(super) fn outcome(seq: u64) -> Outcome {
 #[test]
 fn the_life_of_an_entry() {
     let (_temp, dir, store) = store();
-    assert_eq!(store.write(|b| b.claim(&claim(4), b"abc", true)).unwrap(), None);
+    assert_eq!(store.commit(&Work::claim(&claim(4), b"abc", true)).unwrap(), [None]);
     assert_eq!(store.sizes().unwrap(), (1, 0));
-    store.write(|b| b.settle(&outcome(4), Some(b"log"), Kept::Already)).unwrap();
-    // Repeating it, as recovery may do, changes nothing.
-    store.write(|b| b.settle(&outcome(4), Some(b"log"), Kept::Already)).unwrap();
+    store.commit(&Work::decide(&outcome(4), Some(b"log"), Kept::Already)).unwrap();
+    // A second time, as recovery may do, changes nothing.
+    store.commit(&Work::decide(&outcome(4), Some(b"log"), Kept::Already)).unwrap();
     assert_eq!(store.counts().unwrap(), Counts { processed: 1, failed: 0, duplicates: 0 });
-    store.write(|b| b.done(&[4])).unwrap();
+    store.commit(&Work { done: vec![4], ..Work::default() }).unwrap();
     assert_eq!(store.sizes().unwrap(), (0, 1));
     drop(store);
     let store = Store::open(Arc::clone(&dir), false).unwrap();
     let last = store.last_success(&claim(5).key, "intent-a.json").unwrap().unwrap();
     assert_eq!((last.seq, store.last_seq().unwrap()), (4, 4));
-    store.write(|b| b.forget(&outcome(4))).unwrap();
+    store.commit(&Work { forgotten: vec![4], ..Work::default() }).unwrap();
     assert_eq!(store.last_success(&claim(5).key, "intent-a.json").unwrap(), None);
     assert_eq!(store.last_seq().unwrap(), 4, "numbers are never used again");
 }
@@ -90,13 +98,7 @@ fn a_damaged_store_is_refused_and_left_alone() {
 #[test]
 fn another_version_is_refused() {
     let (_temp, dir, store) = store();
-    let other = encode(&(VERSION + 1));
-    store
-        .write(|b| {
-            let _: () = drop(b.txn.open_table(META)?.insert("version", other.as_slice())?);
-            Ok(())
-        })
-        .unwrap();
+    store.write(|txn| LAYOUT.put(txn, &(VERSION + 1))).unwrap();
     drop(store);
     let error = Store::open(Arc::clone(&dir), false).unwrap_err();
     assert_eq!(error.code(), conductor_core::Code::StoreVersion);
@@ -105,10 +107,9 @@ fn another_version_is_refused() {
 #[test]
 fn export_and_import_carry_everything_over() {
     let (_temp, _dir, old) = store();
-    old.write(|b| {
-        b.settle(&outcome(1), None, Kept::File).and_then(|()| b.settle(&outcome(2), None, Kept::File))
-    })
-    .unwrap();
+    for seq in [1, 2] {
+        old.commit(&Work::decide(&outcome(seq), None, Kept::File)).unwrap();
+    }
     let mut lines = Vec::new();
     assert_eq!(export(&old, jiff::Timestamp::UNIX_EPOCH, &mut lines).unwrap(), 2);
     let (_temp2, _dir2, new) = store();
@@ -143,8 +144,8 @@ fn the_go_state_file_is_understood() {
 #[test]
 fn looking_changes_no_byte_even_of_a_store_that_was_not_closed() {
     let (temp, dir, store) = store();
-    store.write(|b| b.settle(&outcome(1), None, Kept::File)).unwrap();
-    // As a killed daemon leaves it: not closed.
+    store.commit(&Work::decide(&outcome(1), None, Kept::File)).unwrap();
+    // As a daemon that was killed leaves it: not closed.
     let left = temp.path().join("left");
     std::fs::create_dir(&left).unwrap();
     std::fs::copy(temp.path().join(FILE), left.join(FILE)).unwrap();
@@ -153,7 +154,7 @@ fn looking_changes_no_byte_even_of_a_store_that_was_not_closed() {
     drop(store);
     let before = std::fs::read(temp.path().join(FILE)).unwrap();
     assert_eq!(looked(&dir), Some(1));
-    let refused = Store::look(&dir).unwrap().write(|b| b.release("n/t"));
+    let refused = Store::look(&dir).unwrap().commit(&Work::default());
     assert!(refused.unwrap_err().to_string().contains("opened to be read"));
     assert!(std::fs::read(temp.path().join(FILE)).unwrap() == before);
     let unclosed = std::fs::read(left.join(FILE)).unwrap();
@@ -163,7 +164,7 @@ fn looking_changes_no_byte_even_of_a_store_that_was_not_closed() {
     drop(together);
     // A store of an earlier version of this program, without a table that came later.
     let store = Store::open(Arc::clone(&dir), false).unwrap();
-    assert!(store.write(|b| Ok(b.txn.delete_table(HELD)?)).unwrap());
+    assert!(store.write(|txn| HELD.drop_from(txn)).unwrap());
     drop(store);
     assert_eq!(looked(&dir), Some(1));
     assert!(Store::look(&dir).unwrap().held().unwrap().is_empty());
@@ -174,5 +175,5 @@ fn looking_changes_no_byte_even_of_a_store_that_was_not_closed() {
 #[test]
 fn a_store_has_all_tables() {
     let (_temp, _dir, store) = store();
-    assert_eq!(store.reading(|txn| Ok(txn.list_tables()?.count())).unwrap(), TABLES);
+    assert_eq!(store.reading(|txn| Ok(txn.names()?.len())).unwrap(), TABLES);
 }

@@ -3,11 +3,9 @@
 
 use super::mark::Mark;
 use super::open::DRAFT;
-use super::pending::claim_of;
-use super::{FILE, OPEN, OUTCOMES, Store, StoreError};
-use conductor_core::record::Claim;
+use super::{FILE, Store, batch};
+use crate::store::StoreError;
 use conductor_os::dir::{Dir, Meta};
-use redb::ReadableTable;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::PoisonError;
@@ -48,7 +46,7 @@ impl Store {
 
     /// Writes the whole store durably into `dir` under its name, which must be free. No other write may run meanwhile.
     pub fn put_back(&self, dir: &Dir) -> Result<(), StoreError> {
-        let extent = self.extent()?;
+        let extent = self.reading(batch::extent)?;
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         let from = &database.as_ref().ok_or(StoreError::Busy)?.file;
         match dir.unlink(DRAFT) {
@@ -72,32 +70,5 @@ impl Store {
         })();
         copied.map_err(StoreError::Open)?;
         Mark::open(dir)?.write(extent)
-    }
-
-    /// Unfinished intents by number, with their claims and without their bytes; `None` for those that never had a claim.
-    pub fn open_claims(&self) -> Result<Vec<(u64, Option<Claim>)>, StoreError> {
-        self.reading(|txn| {
-            let mut claims = Vec::new();
-            for row in txn.open_table(OPEN)?.iter()? {
-                let (key, value) = row?;
-                claims.push((key.value(), claim_of(value.value())?));
-            }
-            Ok(claims)
-        })
-    }
-
-    /// Claims without an outcome: intents still to run.
-    pub fn unsettled(&self) -> Result<Vec<Claim>, StoreError> {
-        let claims = self.open_claims()?;
-        self.reading(|txn| {
-            let outcomes = txn.open_table(OUTCOMES)?;
-            let mut unsettled = Vec::new();
-            for (seq, claim) in claims {
-                if let (Some(claim), None) = (claim, outcomes.get(seq)?) {
-                    unsettled.push(claim);
-                }
-            }
-            Ok(unsettled)
-        })
     }
 }

@@ -1,16 +1,19 @@
 //! Many damaged stores: each is either refused unchanged, or still holds every record. Opening never panics.
 
+use super::form::{Bytes, Number};
+use super::layout::{HELD, IMPORTED, OPEN, OUTCOMES, OWNERS, REPORTS, STARTED, TARGETS, TERMS, TIMES};
 use super::mark::Left;
+use super::table::{RawRows, Reading, Table, Writing};
 use super::tests::{claim, outcome, store};
 use super::*;
-use conductor_core::Code;
+use crate::store::{Kept, Ledger, Work};
+use conductor_core::{Code, record};
+use conductor_os::dir::Dir;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 
 const PAGE: usize = 4096;
-const KINDS: [Blobs; 3] = [OPEN, OUTCOMES, REPORTS];
-const NAMED: [Names; 4] = [TARGETS, IMPORTED, HELD, META];
-
 /// The two files of a store.
 #[derive(Clone, PartialEq, Eq)]
 struct Files {
@@ -30,43 +33,40 @@ impl Files {
     }
 }
 
+pub(super) type Rows = Vec<(&'static str, RawRows)>;
+
 /// Every row of every table.
-fn rows(store: &Store) -> Vec<(String, Vec<u8>)> {
-    let read = store.reading(|txn| {
-        let mut rows = Vec::new();
-        for table in KINDS {
-            for row in txn.open_table(table)?.iter()? {
-                let (key, value) = row?;
-                rows.push((key.value().to_string(), value.value().to_vec()));
-            }
-        }
-        for table in NAMED {
-            for row in txn.open_table(table)?.iter()? {
-                let (key, value) = row?;
-                rows.push((key.value().to_owned(), value.value().to_vec()));
-            }
-        }
-        for row in txn.open_table(STARTS)?.iter()? {
-            let (key, value) = row?;
-            rows.push((format!("{}: {:?}", key.value(), value.value()), Vec::new()));
-        }
-        Ok(rows)
-    });
-    read.unwrap()
+pub(super) fn rows(store: &Store) -> Rows {
+    let all = |txn: &Reading| {
+        Ok(vec![
+            ("open", OPEN.raw(txn)?),
+            ("started", STARTED.raw(txn)?),
+            ("outcomes", OUTCOMES.raw(txn)?),
+            ("reports", REPORTS.raw(txn)?),
+            ("targets", TARGETS.raw(txn)?),
+            ("imported", IMPORTED.raw(txn)?),
+            ("held", HELD.raw(txn)?),
+            ("owners", OWNERS.raw(txn)?),
+            ("terms", TERMS.raw(txn)?),
+            ("times", TIMES.raw(txn)?),
+            ("meta", Table::<&'static str, Bytes>::new("meta").raw(txn)?),
+        ])
+    };
+    store.reading(all).unwrap()
 }
 
-/// A store with finished and unfinished intents: as a killed daemon leaves it, and as a closed one.
-fn left_behind() -> (Files, Files, Vec<(String, Vec<u8>)>) {
+/// A store with finished and unfinished intents: as a daemon leaves it that is killed, and closed.
+fn left_behind() -> (Files, Files, Rows) {
     let (temp, _dir, store) = store();
     for seq in 1..=120 {
-        store.write(|b| b.claim(&claim(seq), &[b'x'; 300], true)).unwrap();
+        store.commit(&Work::claim(&claim(seq), &[b'x'; 300], true)).unwrap();
         if seq % 4 != 0 {
-            store
-                .write(|b| b.settle(&outcome(seq), Some(b"log"), Kept::File).and_then(|()| b.done(&[seq])))
-                .unwrap();
+            let outcome = outcome(seq);
+            let decided = Work::decide(&outcome, Some(b"log"), Kept::File);
+            store.commit(&Work { done: vec![seq], ..decided }).unwrap();
         }
     }
-    store.write(|b| b.settle(&outcome(4), Some(b"log"), Kept::File)).unwrap();
+    store.commit(&Work::decide(&outcome(4), Some(b"log"), Kept::File)).unwrap();
     let killed = Files::of(temp.path());
     let all = rows(&store);
     drop(store);
@@ -83,8 +83,8 @@ impl Numbers {
     }
 }
 
-/// Checks one damaged store against the promise; returns whether it was refused.
-fn hold(at: &Path, damaged: &Files, all: &[(String, Vec<u8>)], what: &str) -> bool {
+/// Holds one damaged store to the promise; whether it was refused.
+fn hold(at: &Path, damaged: &Files, all: &Rows, what: &str) -> bool {
     damaged.put(at);
     let dir = Arc::new(Dir::open(at).unwrap());
     let looked = Store::look(&dir).map(|store| rows(&store));
@@ -155,9 +155,9 @@ fn zeroed_cut_and_foreign_stores_are_refused_as_they_are() {
     }
     let other = tempfile::tempdir().unwrap();
     let database = redb::Database::create(other.path().join(FILE)).unwrap();
-    let txn = database.begin_write().unwrap();
-    txn.open_table(TableDefinition::<u64, u64>::new("others")).unwrap().insert(1, 1).unwrap();
-    txn.commit().unwrap();
+    let txn = Writing { txn: database.begin_write().unwrap(), codec: Arc::new(codec::Plain) };
+    Table::<u64, Number>::new("others").put(&txn, 1, 1).unwrap();
+    txn.txn.commit().unwrap();
     drop(database);
     for store in [std::fs::read(other.path().join(FILE)).unwrap(), vec![0; 1 << 20], b"hello".to_vec()] {
         let foreign = Files { store, mark: closed.mark.clone() };
@@ -168,9 +168,9 @@ fn zeroed_cut_and_foreign_stores_are_refused_as_they_are() {
 #[test]
 fn an_older_copy_of_the_store_is_refused() {
     let (temp, dir, store) = store();
-    store.write(|b| b.settle(&outcome(1), None, Kept::File)).unwrap();
+    store.commit(&Work::decide(&outcome(1), None, Kept::File)).unwrap();
     let older = std::fs::read(temp.path().join(FILE)).unwrap();
-    store.write(|b| b.arm(2, 1)).unwrap();
+    store.commit(&Work::claim(&claim(2), b"", true)).unwrap();
     drop(store);
     std::fs::write(temp.path().join(FILE), &older).unwrap();
     let error = Store::open(Arc::clone(&dir), false).unwrap_err();
@@ -187,10 +187,10 @@ fn an_older_copy_of_the_store_is_refused() {
 #[test]
 fn a_large_store_that_nobody_touched_still_checks_what_it_reads() {
     let (temp, dir, store) = store();
-    store.write(|b| b.settle(&outcome(1), None, Kept::File)).unwrap();
-    store
-        .write(|b| (2..6).try_for_each(|seq| b.claim(&claim(seq), &vec![b'x'; 9 << 20], false).map(drop)))
-        .unwrap();
+    store.commit(&Work::decide(&outcome(1), None, Kept::File)).unwrap();
+    for seq in 2..6 {
+        store.commit(&Work::claim(&claim(seq), &vec![b'x'; 9 << 20], false)).unwrap();
+    }
     drop(store);
     let path = temp.path().join(FILE);
     let bytes = std::fs::read(&path).unwrap();
@@ -219,11 +219,8 @@ fn records_of_earlier_versions_without_a_checksum_are_read() {
     let (temp, dir, store) = store();
     let mut plain = vec![record::VERSION];
     plain.extend(serde_json::to_vec(&outcome(1)).unwrap());
-    let written = store.write(|b| {
-        b.txn.open_table(OUTCOMES)?.insert(1, plain.as_slice())?;
-        Ok(())
-    });
-    written.unwrap();
+    store.commit(&Work::decide(&outcome(1), None, Kept::File)).unwrap();
+    store.write(|txn| OUTCOMES.put_raw(txn, 1, &plain)).unwrap();
     drop(store);
     std::fs::remove_file(temp.path().join(MARK)).unwrap();
     assert_eq!(Store::open(dir, false).unwrap().outcome(1).unwrap(), Some(outcome(1)));

@@ -5,19 +5,23 @@
 //! size and change time has not been written since, is exempt; its records have checksums of their own, which each read
 //! checks.
 
-use super::mark::{Extent, Left, MARK, Mark};
+use super::codec::{Codec, Plain};
+use super::layout::{TABLES, VERSION, take_over, version};
+use super::mark::{Left, MARK, Mark};
 use super::screen::{Screen, Sharing};
-use super::{
-    Batch, CACHE_BYTES, FILE, META, STARTS, Store, StoreError, TABLES, VERSION, decode, encode, make_tables,
-};
+use super::table::{Reading, Transaction, Writing};
+use super::{FILE, Store, batch, index};
+use crate::store::{Damage, Extent, StoreError};
 use conductor_os::dir::Dir;
 use conductor_os::panics::guarded;
-use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, TableError};
+use redb::{Database, DatabaseError, ReadableDatabase};
 use std::fs::File;
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// Name of an incomplete new store; it is renamed when it is complete.
+/// redb's page cache. Its default is a gibibyte.
+const CACHE_BYTES: usize = 8 << 20;
+/// Name of a store that is being made; it gets its own when it is complete.
 pub(super) const DRAFT: &str = "ledger.redb.draft";
 /// Up to this size every page is read at each opening, which takes less than a tenth of a second.
 const READ_WHOLE_MAX: u64 = 32 << 20;
@@ -25,8 +29,8 @@ const READ_WHOLE_MAX: u64 = 32 << 20;
 /// The database as it was opened.
 pub(super) struct Opened {
     database: Database,
-    screen: Screen,
-    /// The same file, to notice its removal or replacement.
+    pub(super) screen: Screen,
+    /// The same file, to see what becomes of it.
     pub(super) file: File,
     access: Access,
 }
@@ -77,35 +81,50 @@ impl Candidate {
 impl Store {
     /// Opens and verifies the store in `dir` without changing it.
     pub fn examine(dir: Arc<Dir>, behind: Behind) -> Result<Candidate, StoreError> {
-        Self::verified(dir, Sharing::Alone, behind).map(Candidate)
+        Self::verified(dir, Arc::new(Plain), Sharing::Alone, behind).map(Candidate)
     }
 
     /// Opens the store in `dir` for reading, beside other readers. It is verified as for a start, and no byte of it changes.
     pub fn look(dir: &Arc<Dir>) -> Result<Self, StoreError> {
-        Self::verified(Arc::clone(dir), Sharing::Lookers, Behind::Refused)
+        Self::verified(Arc::clone(dir), Arc::new(Plain), Sharing::Lookers, Behind::Refused)
     }
 
     /// Opens the store in `dir` for writing, making it only when `may_create`. A damaged or foreign store is an error,
     /// never replaced by an empty one.
     pub fn open(dir: Arc<Dir>, may_create: bool) -> Result<Self, StoreError> {
+        Self::open_with(dir, Arc::new(Plain), may_create)
+    }
+
+    /// The same with another codec.
+    pub(super) fn open_with(
+        dir: Arc<Dir>,
+        codec: Arc<dyn Codec>,
+        may_create: bool,
+    ) -> Result<Self, StoreError> {
         if may_create && !dir.has(FILE).map_err(StoreError::Open)? {
-            return Self::draft(dir)?.complete();
+            return Self::draft_with(dir, codec)?.complete();
         }
-        Self::examine(dir, Behind::Refused)?.believe()
+        let store = Self::verified(dir, codec, Sharing::Alone, Behind::Refused)?;
+        store.believe()?;
+        Ok(store)
     }
 
     /// Begins a new store in `dir`, beside any existing one; [`Store::complete`] gives it its name.
     pub fn draft(dir: Arc<Dir>) -> Result<Self, StoreError> {
+        Self::draft_with(dir, Arc::new(Plain))
+    }
+
+    fn draft_with(dir: Arc<Dir>, codec: Arc<dyn Codec>) -> Result<Self, StoreError> {
         match dir.unlink(DRAFT) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(StoreError::Open(error)),
             _ => {}
         }
         let file = dir.open_rw(DRAFT, 0o600).map_err(StoreError::Open)?;
         let opened = open(file, Sharing::Alone, Pages::All)?;
-        let store = Self { dir, database: RwLock::new(Some(opened)) };
+        let store = Self { dir, codec, database: RwLock::new(Some(opened)) };
         store.release()?;
         store.set_access(Access::Draft)?;
-        store.write(Batch::make_tables)?;
+        store.write(take_over)?;
         Ok(store)
     }
 
@@ -127,7 +146,12 @@ impl Store {
         Ok(Mark::read(dir)?.map(|said| said.extent))
     }
 
-    fn verified(dir: Arc<Dir>, sharing: Sharing, behind: Behind) -> Result<Self, StoreError> {
+    pub(super) fn verified(
+        dir: Arc<Dir>,
+        codec: Arc<dyn Codec>,
+        sharing: Sharing,
+        behind: Behind,
+    ) -> Result<Self, StoreError> {
         let marked = Mark::read(&dir)?;
         let file = existing(&dir, sharing)?;
         let length = file.metadata().map_err(StoreError::Open)?.len();
@@ -135,48 +159,33 @@ impl Store {
         let untouched = marked.is_some_and(|said| said.left == Some(left));
         let pages = if untouched && length > READ_WHOLE_MAX { Pages::AsRead } else { Pages::All };
         let opened = open(file, sharing, pages)?;
-        let store = Self { dir, database: RwLock::new(Some(opened)) };
-        store.check_version()?;
-        store.add_tables()?;
+        let store = Self { dir, codec, database: RwLock::new(Some(opened)) };
+        if store.checked_version()? == VERSION {
+            store.reading(index::check)?;
+        }
+        if sharing == Sharing::Lookers {
+            // In memory: what is only looked at keeps every byte.
+            store.bring_up()?;
+        }
         if let (Some(marked), Behind::Refused) = (marked, behind) {
-            store.check_extent(&marked.extent, MARK)?;
+            store.reading(batch::extent)?.check(&marked.extent, MARK)?;
         }
         Ok(store)
     }
 
-    /// Fails if the store lacks any part of `shown`, which `witness` proves.
-    pub fn check_extent(&self, shown: &Extent, witness: &str) -> Result<(), StoreError> {
-        match self.extent()?.lacks(shown) {
-            None => Ok(()),
-            Some(lacks) => Err(StoreError::Behind { witness: witness.to_owned(), lacks }),
-        }
-    }
-
-    /// The store's extent.
-    pub fn extent(&self) -> Result<Extent, StoreError> {
-        let commits = self.reading(|txn| {
-            txn.open_table(META)?.get("commits")?.map(|value| decode(value.value())).transpose()
-        })?;
-        let commits: Option<u64> = commits;
-        Ok(Extent {
-            commits: commits.unwrap_or_default(),
-            last_seq: self.last_seq()?,
-            counts: self.counts()?,
-        })
-    }
-
     fn believe(&self) -> Result<(), StoreError> {
         self.release()?;
+        self.bring_up()?;
         self.begin_mark()
     }
 
-    /// Adds the tables that earlier versions of this program did not make. For a reader they are made in memory.
-    fn add_tables(&self) -> Result<(), StoreError> {
-        let found = self.reading(|txn| Ok(txn.list_tables()?.count()))?;
-        if found >= TABLES {
-            return Ok(());
+    /// Takes a store of an earlier version of this program over, in one transaction.
+    pub(super) fn bring_up(&self) -> Result<(), StoreError> {
+        let is_whole = |txn: &Reading| Ok(version(txn)? == Some(VERSION) && txn.names()?.len() >= TABLES);
+        if !self.reading(is_whole)? {
+            self.commit(take_over)?;
         }
-        self.commit(Batch::make_tables).map(drop)
+        Ok(())
     }
 
     fn release(&self) -> Result<(), StoreError> {
@@ -187,7 +196,7 @@ impl Store {
 
     fn begin_mark(&self) -> Result<(), StoreError> {
         let mark = Mark::open(&self.dir)?;
-        let extent = self.extent()?;
+        let extent = self.reading(batch::extent)?;
         mark.write(extent)?;
         self.set_access(Access::Write(mark))
     }
@@ -198,18 +207,17 @@ impl Store {
         Ok(())
     }
 
-    /// Opens the file again after a write failed for lack of space: the last durable state is read and verified, nothing
-    /// is assumed of the failed write. A missing or empty file is an error.
-    pub fn reopen(&self) -> Result<(), StoreError> {
+    /// The last durable state is read back. A file that is gone or empty meanwhile is an error.
+    pub(super) fn open_again(&self) -> Result<(), StoreError> {
         *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
-        let mut again = Self::open(Arc::clone(&self.dir), false)?;
+        let mut again = Self::open_with(Arc::clone(&self.dir), Arc::clone(&self.codec), false)?;
         let opened = again.database.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         *self.database.write().unwrap_or_else(PoisonError::into_inner) = opened;
         Ok(())
     }
 
-    /// Whether an earlier read or write failed, so that the store must be opened again. Called by the writer.
-    pub fn has_failed(&self) -> Result<bool, StoreError> {
+    /// Whether the engine refuses to go on since a failure.
+    pub(super) fn is_stuck(&self) -> Result<bool, StoreError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         let database = &database.as_ref().ok_or(StoreError::Busy)?.database;
         let begun = unpanicked(|| Ok(database.begin_write()?.abort()?));
@@ -222,19 +230,22 @@ impl Store {
 
     pub(super) fn reading<T>(
         &self,
-        work: impl FnOnce(ReadTransaction) -> Result<T, StoreError>,
+        work: impl FnOnce(&Reading) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         let database = &database.as_ref().ok_or(StoreError::Busy)?.database;
-        unpanicked(|| work(database.begin_read()?))
+        unpanicked(|| work(&Reading { txn: database.begin_read()?, codec: Arc::clone(&self.codec) }))
     }
 
-    /// Runs `work` in one durable transaction, and records the new extent in the mark.
-    pub fn write<T>(&self, work: impl FnOnce(&Batch) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    /// Performs `work` in one durable transaction, and says in the mark how far that brought the store.
+    pub(super) fn write<T>(
+        &self,
+        work: impl FnOnce(&Writing) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         let access = &database.as_ref().ok_or(StoreError::Busy)?.access;
         if matches!(access, Access::Look) {
-            return Err(StoreError::Io("it was opened to be read".to_owned()));
+            return Err(StoreError::ReadOnly);
         }
         let (value, extent) = self.commit(work)?;
         if let Access::Write(mark) = access {
@@ -245,41 +256,33 @@ impl Store {
 
     fn commit<T>(
         &self,
-        work: impl FnOnce(&Batch) -> Result<T, StoreError>,
+        work: impl FnOnce(&Writing) -> Result<T, StoreError>,
     ) -> Result<(T, Extent), StoreError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         let database = &database.as_ref().ok_or(StoreError::Busy)?.database;
         unpanicked(|| {
-            let batch = Batch { txn: database.begin_write()? };
-            let value = work(&batch)?;
-            let extent = batch.advance()?;
-            batch.txn.commit()?;
+            let txn = Writing { txn: database.begin_write()?, codec: Arc::clone(&self.codec) };
+            let value = work(&txn)?;
+            let extent = batch::advance(&txn)?;
+            txn.txn.commit()?;
             Ok((value, extent))
         })
     }
 
-    /// Refuses a later version, and a file that is no store of ours.
-    fn check_version(&self) -> Result<(), StoreError> {
-        self.reading(|txn| {
-            let foreign = || StoreError::Damaged("it is not a store of this program".to_owned());
-            let meta = match txn.open_table(META) {
-                Err(TableError::TableDoesNotExist(_)) => return Err(foreign()),
-                meta => meta?,
-            };
-            let version: u32 = decode(meta.get("version")?.ok_or_else(foreign)?.value())?;
-            // A store of an earlier version lacks a table, and is converted when that is made.
-            if (1..=VERSION).contains(&version) {
-                Ok(())
-            } else {
-                Err(StoreError::Version { found: version, known: VERSION })
-            }
-        })
+    /// Refuses a later version, and what is no store of ours.
+    fn checked_version(&self) -> Result<u32, StoreError> {
+        let found = self.reading(version)?.ok_or(StoreError::Damaged(Damage::Foreign))?;
+        if (1..=VERSION).contains(&found) {
+            Ok(found)
+        } else {
+            Err(StoreError::Version { found, known: VERSION })
+        }
     }
 }
 
 /// Turns a panic of the storage engine, caused by bytes that it did not write, into an error.
 fn unpanicked<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
-    guarded(work).unwrap_or_else(|panic| Err(StoreError::Damaged(format!("reading it failed: {panic}"))))
+    guarded(work).unwrap_or_else(|panic| Err(StoreError::Damaged(Damage::Panic(panic.clone()))))
 }
 
 /// The pages checked against their checksums when a store is opened.
@@ -302,7 +305,7 @@ pub(super) fn open(file: File, sharing: Sharing, pages: Pages) -> Result<Opened,
             DatabaseError::Storage(redb::StorageError::Io(error))
                 if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof) =>
             {
-                StoreError::Damaged(error.to_string())
+                StoreError::Damaged(Damage::File(error))
             }
             other => other.into(),
         })?;
@@ -321,7 +324,7 @@ fn existing(dir: &Dir, sharing: Sharing) -> Result<File, StoreError> {
     };
     let file = file.map_err(StoreError::Open)?;
     if file.metadata().map_err(StoreError::Open)?.len() == 0 {
-        return Err(StoreError::Damaged("the file is empty".to_owned()));
+        return Err(StoreError::Damaged(Damage::Empty));
     }
     Ok(file)
 }
@@ -336,40 +339,5 @@ impl Drop for Store {
             // Without it the next start has to read all pages.
             drop(mark.closed(left));
         }
-    }
-}
-
-impl Batch {
-    /// Makes the missing tables.
-    fn make_tables(&self) -> Result<(), StoreError> {
-        self.txn.open_table(META)?.insert("version", encode(&VERSION).as_slice())?;
-        make_tables(&self.txn)
-    }
-
-    /// Records a start of an intent, and whether it is known to have happened.
-    pub fn start(&self, seq: u64, attempt: u32, counted: bool) -> Result<(), StoreError> {
-        self.txn.open_table(STARTS)?.insert(seq, (attempt, counted))?;
-        Ok(())
-    }
-
-    /// Raises totals and numbers to at least these.
-    pub fn raise_to(&self, floor: &Extent) -> Result<(), StoreError> {
-        self.raise(floor.last_seq)?;
-        let mut meta = self.txn.open_table(META)?;
-        let counts = meta.get("counts")?.map(|value| decode(value.value())).transpose()?;
-        let has = Extent { counts: counts.unwrap_or_default(), ..Extent::default() };
-        meta.insert("counts", encode(&has.or_more(*floor).counts).as_slice())?;
-        Ok(())
-    }
-
-    /// Counts this commit, and returns the new extent.
-    fn advance(&self) -> Result<Extent, StoreError> {
-        let mut meta = self.txn.open_table(META)?;
-        let commits: Option<u64> = meta.get("commits")?.map(|value| decode(value.value())).transpose()?;
-        let commits = commits.unwrap_or_default() + 1;
-        meta.insert("commits", encode(&commits).as_slice())?;
-        let counts = meta.get("counts")?.map(|value| decode(value.value())).transpose()?;
-        drop(meta);
-        Ok(Extent { commits, last_seq: self.last_seq()?, counts: counts.unwrap_or_default() })
     }
 }

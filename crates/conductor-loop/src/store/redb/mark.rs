@@ -2,7 +2,8 @@
 //! so it may be behind the store and is never ahead of it. A store behind its mark has lost a commit: the storage engine
 //! silently takes the previous commit if the newest is unreadable.
 
-use super::{Counts, StoreError, checksum};
+use super::form::checksum;
+use crate::store::{Extent, StoreError};
 use conductor_core::record::one_line;
 use conductor_os::dir::{Dir, Meta};
 use conductor_os::is_no_space;
@@ -17,53 +18,6 @@ pub const MARK: &str = "ledger.mark";
 const FORMAT: &str = "conductor-loop mark";
 /// Fixed, so that each mark overwrites the one before completely.
 const LENGTH: usize = 400;
-
-/// The extent of a store. Each number only grows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Extent {
-    /// Commits since the store was created; 0 in stores of earlier versions.
-    #[serde(default)]
-    pub commits: u64,
-    /// The last sequence number.
-    pub last_seq: u64,
-    /// Totals.
-    pub counts: Counts,
-}
-
-impl Extent {
-    /// The numbers that are lower than in `shown`, in words; `None` if none is.
-    pub fn lacks(&self, shown: &Self) -> Option<String> {
-        let numbers = |of: &Self| {
-            [
-                ("commits", of.commits),
-                ("last number", of.last_seq),
-                ("processed", of.counts.processed),
-                ("failed", of.counts.failed),
-                ("duplicates", of.counts.duplicates),
-            ]
-        };
-        let pairs = numbers(self).into_iter().zip(numbers(shown));
-        let lacks: Vec<String> = pairs
-            .filter(|((_, has), (_, shown))| has < shown)
-            .map(|((name, has), (_, shown))| format!("{name} {has} instead of {shown}"))
-            .collect();
-        (!lacks.is_empty()).then(|| lacks.join(", "))
-    }
-
-    /// The maximum of each number.
-    #[must_use]
-    pub fn or_more(self, other: Self) -> Self {
-        Self {
-            commits: self.commits.max(other.commits),
-            last_seq: self.last_seq.max(other.last_seq),
-            counts: Counts {
-                processed: self.counts.processed.max(other.counts.processed),
-                failed: self.counts.failed.max(other.counts.failed),
-                duplicates: self.counts.duplicates.max(other.counts.duplicates),
-            },
-        }
-    }
-}
 
 #[derive(Serialize, Deserialize)]
 struct Body {
@@ -142,7 +96,7 @@ impl Mark {
         match self.file.write_all_at(&line, 0) {
             // The previous mark stays, which is behind the store, and the next commit writes again.
             Err(error) if is_no_space(&error) => Ok(()),
-            written => written.map_err(|error| StoreError::Io(format!("writing {MARK}: {error}"))),
+            written => written.map_err(|source| StoreError::Mark { name: MARK, source }),
         }
     }
 }
@@ -170,6 +124,7 @@ fn parse(bytes: &[u8]) -> Option<Said> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Counts;
 
     #[test]
     fn a_mark_reads_back_and_a_torn_one_says_nothing() {
@@ -191,14 +146,5 @@ mod tests {
         assert_eq!(Mark::read(&dir).unwrap(), None);
         std::fs::write(temp.path().join(MARK), &bytes[..50]).unwrap();
         assert_eq!(Mark::read(&dir).unwrap(), None);
-    }
-
-    #[test]
-    fn what_is_less_is_named() {
-        let less = Extent { commits: 3, last_seq: 7, counts: Counts::default() };
-        let more = Extent { commits: 3, last_seq: 9, counts: Counts { failed: 1, ..Counts::default() } };
-        assert_eq!(more.lacks(&less), None);
-        assert_eq!(less.lacks(&more).unwrap(), "last number 7 instead of 9, failed 0 instead of 1");
-        assert_eq!(less.or_more(more), more);
     }
 }

@@ -67,6 +67,19 @@ impl Screen {
         Ok(())
     }
 
+    /// What would be written, as pieces in their order: where, and which bytes; a change of length has none.
+    #[cfg(test)]
+    pub(super) fn held_back(&self) -> Vec<(u64, Option<Vec<u8>>)> {
+        let held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let writes = held.as_ref().map(|held| held.writes.iter()).into_iter().flatten();
+        let piece = |write: &Write| match write {
+            Write::Bytes(at, bytes) => Some((*at, Some(bytes.clone()))),
+            Write::Length(length) => Some((*length, None)),
+            Write::Sync => None,
+        };
+        writes.filter_map(piece).collect()
+    }
+
     fn with<T>(&self, held: impl FnOnce(&mut Held) -> T, through: impl FnOnce(&FileBackend) -> T) -> T {
         let mut guard = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(inner) = guard.as_mut() {

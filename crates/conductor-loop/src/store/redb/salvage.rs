@@ -1,13 +1,18 @@
 //! Recovers the readable records of a damaged store: each one whose checksum is right. The file does not change.
 
+use super::codec::Plain;
+use super::form::{Form, Json, has_summed_claim, is_summed, parse};
+use super::layout::{HELD, OPEN, OUTCOMES, start_of_any};
 use super::open::{Pages, open};
-use super::pending::{Start, claim_of};
 use super::screen::Sharing;
-use super::{FILE, HELD, OPEN, OUTCOMES, STARTS, SUMMED, Store, StoreError, decode};
+use super::table::{Row, Table};
+use super::{FILE, Store};
+use crate::store::pending::Start;
+use crate::store::{Ledger, StoreError};
 use conductor_core::inquiry::Held;
 use conductor_core::record::{Claim, Outcome};
 use conductor_os::dir::Dir;
-use redb::{Key, ReadableTable, TableDefinition, Value};
+use redb::Key;
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 
@@ -42,48 +47,50 @@ impl Store {
             // Even the tables cannot be found.
             Err(_) => return Ok(Salvaged::default()),
         };
-        let store = Self { dir: Arc::clone(dir), database: RwLock::new(Some(opened)) };
-        let summed = |value: &[u8]| value.first() == Some(&SUMMED);
-        let outcomes = store.readable(OUTCOMES, |key, value| {
-            let outcome: Outcome = summed(value).then(|| decode(value).ok()).flatten()?;
-            (outcome.seq == key).then_some((key, outcome))
+        let (dir, codec) = (Arc::clone(dir), Arc::new(Plain));
+        let store = Self { dir, codec, database: RwLock::new(Some(opened)) };
+        let outcomes = store.readable(OUTCOMES, |row| {
+            let outcome = row.read(|bytes| Ok(is_summed(bytes).then(|| Json::<Outcome>::read(bytes))));
+            let outcome = outcome.ok().flatten()?.ok()?;
+            (outcome.seq == row.key()).then_some((outcome.seq, outcome))
         });
-        let starts =
-            store.readable(STARTS, |key, (attempt, happened)| Some((key, Start { attempt, happened })));
-        let claimed = store.readable(OPEN, |key, value| {
-            let claim = summed(value.get(4..)?).then(|| claim_of(value).ok().flatten()).flatten()?;
-            (claim.seq == key).then_some((key, ()))
+        let claimed = store.readable(OPEN, |row| {
+            let claim =
+                row.read(|bytes| Ok(if has_summed_claim(bytes) { parse(bytes)?.claim } else { None }));
+            let claim = claim.ok().flatten()?;
+            (claim.seq == row.key()).then_some((claim.seq, ()))
         });
         let unfinished = claimed.into_keys().filter(|seq| !outcomes.contains_key(seq));
         let open = unfinished.filter_map(|seq| {
-            // An intent whose bytes are not the judged ones is lost.
-            let read = store.with_claim(seq, |claim, bytes| (claim, bytes.to_vec()));
+            // One whose bytes are not those that were judged is not it any more.
+            let read = (&store as &dyn Ledger).with_claim(seq, |claim, bytes| (claim, bytes.to_vec()));
             let (claim, bytes) = read.ok().flatten()?;
-            Some(Rescued { claim, bytes, start: starts.get(&seq).copied() })
+            // A start that does not read is not known to have happened.
+            let start = store.reading(|txn| start_of_any(txn, seq)).ok().flatten();
+            Some(Rescued { claim, bytes, start })
         });
         let open = open.collect();
-        let held = store.readable(HELD, |key, value| {
-            let held: Held = decode(value).ok()?;
-            (held.target == key).then(|| (key.to_owned(), held))
+        let held = store.readable(HELD, |row| {
+            let held = row.value().ok()?;
+            (held.target == row.key()).then(|| (held.target.clone(), held))
         });
         Ok(Salvaged { open, outcomes: outcomes.into_values().collect(), held: held.into_values().collect() })
     }
 
-    /// Rows from both ends of a table, as far as the pages can be read.
-    fn readable<K: Key + 'static, V: Value + 'static, N: Ord, T>(
+    /// Rows from both ends of a table, each as far as the pages can be read.
+    fn readable<K: Key + 'static, V: Form, N: Ord, T>(
         &self,
-        table: TableDefinition<'static, K, V>,
-        mut take: impl FnMut(K::SelfType<'_>, V::SelfType<'_>) -> Option<(N, T)>,
+        table: Table<K, V>,
+        mut take: impl FnMut(Row<'_, K, V>) -> Option<(N, T)>,
     ) -> BTreeMap<N, T> {
         let mut found = BTreeMap::new();
         for backwards in [false, true] {
             // An unreadable page ends one direction; the rows found before it are good.
             let read = self.reading(|txn| {
-                let table = txn.open_table(table)?;
-                let mut rows = table.iter()?;
+                let view = table.of(txn)?;
+                let mut rows = view.all()?;
                 while let Some(row) = if backwards { rows.next_back() } else { rows.next() } {
-                    let (key, value) = row?;
-                    found.extend(take(key.value(), value.value()));
+                    found.extend(take(row?));
                 }
                 Ok(())
             });

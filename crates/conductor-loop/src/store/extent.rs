@@ -1,0 +1,96 @@
+//! How far a ledger has come: numbers that only grow, so that one that lacks something is told from one that does not.
+
+use super::StoreError;
+use conductor_core::record::{Outcome, Status};
+use serde::{Deserialize, Serialize};
+
+/// Totals that survive retention.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Outcomes with status success, duplicates included.
+    pub processed: u64,
+    /// Outcomes with status failed.
+    pub failed: u64,
+    /// Successes that repeated an earlier one.
+    pub duplicates: u64,
+}
+
+impl Counts {
+    /// Counts an outcome.
+    pub(super) fn add(&mut self, outcome: &Outcome) {
+        match outcome.status {
+            Status::Success => self.processed += 1,
+            Status::Failed => self.failed += 1,
+        }
+        self.duplicates += u64::from(outcome.duplicate_of.is_some());
+    }
+}
+
+/// How far a store has come. Each number only grows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extent {
+    /// Commits since the store was made; none are counted in stores of earlier versions.
+    #[serde(default)]
+    pub commits: u64,
+    /// The last sequence number.
+    pub last_seq: u64,
+    /// Totals.
+    pub counts: Counts,
+}
+
+impl Extent {
+    /// What of this is less than in `shown`, in words; none when nothing is.
+    pub fn lacks(&self, shown: &Self) -> Option<String> {
+        let numbers = |of: &Self| {
+            [
+                ("commits", of.commits),
+                ("last number", of.last_seq),
+                ("processed", of.counts.processed),
+                ("failed", of.counts.failed),
+                ("duplicates", of.counts.duplicates),
+            ]
+        };
+        let pairs = numbers(self).into_iter().zip(numbers(shown));
+        let lacks: Vec<String> = pairs
+            .filter(|((_, has), (_, shown))| has < shown)
+            .map(|((name, has), (_, shown))| format!("{name} {has} instead of {shown}"))
+            .collect();
+        (!lacks.is_empty()).then(|| lacks.join(", "))
+    }
+
+    /// A store that lacks what `witness` shows has lost it.
+    pub(super) fn check(&self, shown: &Self, witness: &str) -> Result<(), StoreError> {
+        match self.lacks(shown) {
+            None => Ok(()),
+            Some(lacks) => Err(StoreError::Behind { witness: witness.to_owned(), lacks }),
+        }
+    }
+
+    /// The greater of each.
+    #[must_use]
+    pub fn or_more(self, other: Self) -> Self {
+        Self {
+            commits: self.commits.max(other.commits),
+            last_seq: self.last_seq.max(other.last_seq),
+            counts: Counts {
+                processed: self.counts.processed.max(other.counts.processed),
+                failed: self.counts.failed.max(other.counts.failed),
+                duplicates: self.counts.duplicates.max(other.counts.duplicates),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_less_is_named() {
+        let less = Extent { commits: 3, last_seq: 7, counts: Counts::default() };
+        let more = Extent { commits: 3, last_seq: 9, counts: Counts { failed: 1, ..Counts::default() } };
+        assert_eq!(more.lacks(&less), None);
+        assert_eq!(less.lacks(&more).unwrap(), "last number 7 instead of 9, failed 0 instead of 1");
+        assert_eq!(less.or_more(more), more);
+    }
+}

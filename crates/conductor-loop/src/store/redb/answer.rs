@@ -1,0 +1,172 @@
+//! The store as a [`Ledger`]: each call is one transaction.
+
+use super::codec::Codec;
+use super::layout::{COUNTS, DESTINATION, HELD, IMPORTED, OPEN, OUTCOMES, OWNERS, TARGETS, UPKEEP};
+use super::open::Opened;
+use super::{batch, index, pending};
+use crate::store::{
+    Counts, Extent, Ledger, Page, Part, Pending, Search, Settled, Start, StoreError, Upkeep, Work,
+};
+use conductor_core::Digest;
+use conductor_core::inquiry::Held;
+use conductor_core::intent::TargetKey;
+use conductor_core::record::{Claim, LastSuccess, Outcome};
+use conductor_os::dir::Dir;
+use jiff::Timestamp;
+use std::sync::{Arc, RwLock};
+
+/// Name of the store file in the state directory.
+pub const FILE: &str = "ledger.redb";
+
+/// The open store.
+#[derive(Debug)]
+pub struct Store {
+    pub(super) dir: Arc<Dir>,
+    pub(super) codec: Arc<dyn Codec>,
+    /// None only while it is being opened again after a full disk.
+    pub(super) database: RwLock<Option<Opened>>,
+}
+
+impl Ledger for Store {
+    fn commit(&self, work: &Work<'_>) -> Result<Vec<Option<LastSuccess>>, StoreError> {
+        self.write(|txn| batch::write(txn, work))
+    }
+
+    fn work_for(&self, destination: &str) -> Result<bool, StoreError> {
+        let known = self.reading(|txn| DESTINATION.get(txn))?;
+        if known.as_deref() == Some(destination) {
+            return Ok(false);
+        }
+        self.write(|txn| {
+            DESTINATION.put(txn, &destination.to_owned())?;
+            if known.is_none() {
+                return Ok(false);
+            }
+            let (mut targets, mut imported) = (TARGETS.of(txn)?, IMPORTED.of(txn)?);
+            let forgets = targets.len()? + imported.len()? > 0;
+            targets.clear()?;
+            imported.clear()?;
+            Ok(forgets)
+        })
+    }
+
+    fn reopen(&self) -> Result<(), StoreError> {
+        self.open_again()
+    }
+
+    fn has_failed(&self) -> Result<bool, StoreError> {
+        self.is_stuck()
+    }
+
+    fn extent(&self) -> Result<Extent, StoreError> {
+        self.reading(batch::extent)
+    }
+
+    fn last_seq(&self) -> Result<u64, StoreError> {
+        self.reading(batch::last_seq)
+    }
+
+    fn counts(&self) -> Result<Counts, StoreError> {
+        self.reading(|txn| Ok(COUNTS.get(txn)?.unwrap_or_default()))
+    }
+
+    fn sizes(&self) -> Result<(u64, u64), StoreError> {
+        self.reading(|txn| Ok((OPEN.of(txn)?.len()?, OUTCOMES.of(txn)?.len()?)))
+    }
+
+    fn is_open(&self, seq: u64) -> Result<bool, StoreError> {
+        self.reading(|txn| OPEN.has(txn, seq))
+    }
+
+    fn begun(&self) -> Result<Vec<(u64, Digest)>, StoreError> {
+        self.reading(pending::begun)
+    }
+
+    fn claim(&self, seq: u64) -> Result<Option<(Claim, Option<Start>)>, StoreError> {
+        self.reading(|txn| pending::claim(txn, seq))
+    }
+
+    fn claim_named(&self, name: &str) -> Result<Option<u64>, StoreError> {
+        self.reading(|txn| pending::claim_named(txn, name))
+    }
+
+    fn open_claims(&self) -> Result<Vec<(u64, Option<Claim>)>, StoreError> {
+        self.reading(pending::open_claims)
+    }
+
+    fn unsettled(&self) -> Result<Vec<Claim>, StoreError> {
+        self.reading(pending::unsettled)
+    }
+
+    fn pending(&self, each: &mut dyn FnMut(Pending)) -> Result<(), StoreError> {
+        self.reading(|txn| pending::pending(txn, each))
+    }
+
+    fn settled(&self, seq: u64) -> Result<Settled, StoreError> {
+        self.reading(|txn| pending::settled(txn, seq))
+    }
+
+    fn read_bytes(&self, seq: u64, digest: &Digest, work: &mut dyn FnMut(&[u8])) -> Result<(), StoreError> {
+        self.reading(|txn| pending::read_bytes(txn, seq, digest, work))
+    }
+
+    fn read_claim(&self, seq: u64, work: &mut dyn FnMut(Claim, &[u8])) -> Result<(), StoreError> {
+        self.reading(|txn| pending::read_claim(txn, seq, work))
+    }
+
+    fn outcome(&self, seq: u64) -> Result<Option<Outcome>, StoreError> {
+        self.reading(|txn| OUTCOMES.get(txn, seq))
+    }
+
+    fn outcomes(&self, each: &mut dyn FnMut(Outcome) -> bool) -> Result<(), StoreError> {
+        self.reading(|txn| {
+            for row in OUTCOMES.of(txn)?.all()? {
+                if !each(row?.value()?) {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn search(&self, search: Search<'_>, each: &mut dyn FnMut(Outcome) -> bool) -> Result<(), StoreError> {
+        self.reading(|txn| index::search(txn, search, each))
+    }
+
+    fn first_since(&self, since: Timestamp) -> Result<u64, StoreError> {
+        self.reading(|txn| index::first_since(txn, since))
+    }
+
+    fn old(&self, part: Part<'_>) -> Result<Page, StoreError> {
+        self.reading(|txn| index::old(txn, part))
+    }
+
+    fn upkeep(&self) -> Result<Upkeep, StoreError> {
+        self.reading(|txn| Ok(UPKEEP.get(txn)?.unwrap_or_default()))
+    }
+
+    fn owner(&self, path: &str) -> Result<Option<u64>, StoreError> {
+        self.reading(|txn| OWNERS.get(txn, path))
+    }
+
+    fn last_success(&self, key: &TargetKey, name: &str) -> Result<Option<LastSuccess>, StoreError> {
+        self.reading(|txn| batch::last_success(txn, key, name))
+    }
+
+    fn targets_named(&self, name: &str) -> Result<Vec<String>, StoreError> {
+        self.reading(|txn| {
+            let mut found = Vec::new();
+            for row in TARGETS.of(txn)?.all()? {
+                let row = row?;
+                if row.key().split_once('/').is_some_and(|(_, target)| target == name) {
+                    found.push(row.key().to_owned());
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    fn held(&self) -> Result<Vec<Held>, StoreError> {
+        self.reading(|txn| HELD.of(txn)?.all()?.map(|row| row?.value()).collect())
+    }
+}

@@ -1,0 +1,238 @@
+//! How values are written as bytes, and read. What is read is believed only where it is exactly what this program writes, or wrote
+//! in an earlier version.
+
+use crate::store::pending::{Start, Unfinished};
+use crate::store::{BadRecord, StoreError, VERSION};
+use conductor_core::record::{self, Claim};
+use serde::{Serialize, de::DeserializeOwned};
+use std::marker::PhantomData;
+
+/// How the values of a table are written as bytes, and read.
+pub(super) trait Form {
+    /// What is put.
+    type Given<'g>;
+    /// What is read.
+    type Taken;
+    /// The value as bytes.
+    fn write(given: Self::Given<'_>) -> Result<Vec<u8>, StoreError>;
+    /// The value of these bytes; the failure says what is wrong with them.
+    fn read(bytes: &[u8]) -> Result<Self::Taken, StoreError>;
+}
+
+/// JSON behind a version byte and a checksum.
+pub(super) struct Json<T>(PhantomData<fn() -> T>);
+
+impl<T: Serialize + DeserializeOwned + 'static> Form for Json<T> {
+    type Given<'g> = &'g T;
+    type Taken = T;
+
+    fn write(given: &T) -> Result<Vec<u8>, StoreError> {
+        to_json(given)
+    }
+
+    fn read(bytes: &[u8]) -> Result<T, StoreError> {
+        from_json(bytes)
+    }
+}
+
+/// JSON of the kind that each key has; see [`super::layout::Note`].
+pub(super) struct Text;
+
+impl Form for Text {
+    type Given<'g> = Vec<u8>;
+    type Taken = Vec<u8>;
+
+    fn write(given: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+        Ok(given)
+    }
+
+    fn read(bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
+        Ok(bytes.to_vec())
+    }
+}
+
+/// Bytes as they are.
+pub(super) struct Bytes;
+
+impl Form for Bytes {
+    type Given<'g> = &'g [u8];
+    type Taken = Vec<u8>;
+
+    fn write(given: &[u8]) -> Result<Vec<u8>, StoreError> {
+        Ok(given.to_vec())
+    }
+
+    fn read(bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
+        Ok(bytes.to_vec())
+    }
+}
+
+/// Nothing: the key says everything.
+pub(super) struct Nothing;
+
+impl Form for Nothing {
+    type Given<'g> = ();
+    type Taken = ();
+
+    fn write((): ()) -> Result<Vec<u8>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn read(bytes: &[u8]) -> Result<(), StoreError> {
+        if bytes.is_empty() { Ok(()) } else { Err(BadRecord::Form.into()) }
+    }
+}
+
+/// A number, big endian.
+pub(super) struct Number;
+
+impl Form for Number {
+    type Given<'g> = u64;
+    type Taken = u64;
+
+    fn write(given: u64) -> Result<Vec<u8>, StoreError> {
+        Ok(given.to_be_bytes().to_vec())
+    }
+
+    fn read(bytes: &[u8]) -> Result<u64, StoreError> {
+        Ok(u64::from_be_bytes(bytes.try_into().map_err(|_| BadRecord::Cut)?))
+    }
+}
+
+/// A recorded start: its number, big endian, and whether it is known to have happened.
+pub(super) struct Begun;
+
+impl Form for Begun {
+    type Given<'g> = Start;
+    type Taken = Start;
+
+    fn write(Start { attempt, happened }: Start) -> Result<Vec<u8>, StoreError> {
+        let mut bytes = attempt.to_be_bytes().to_vec();
+        bytes.push(u8::from(happened));
+        Ok(bytes)
+    }
+
+    fn read(bytes: &[u8]) -> Result<Start, StoreError> {
+        match bytes.split_first_chunk::<4>() {
+            Some((attempt, &[happened @ (0 | 1)])) => {
+                Ok(Start { attempt: u32::from_be_bytes(*attempt), happened: happened == 1 })
+            }
+            Some(_) => Err(BadRecord::Form.into()),
+            None => Err(BadRecord::Cut.into()),
+        }
+    }
+}
+
+/// An unfinished intent, claim and bytes in one value: the length of the claim, the claim, a mark, the bytes. Bytes are read
+/// with [`parse`], which does not copy them.
+pub(super) struct Intent;
+
+impl Form for Intent {
+    type Given<'g> = (Option<&'g Claim>, Option<&'g [u8]>);
+    type Taken = Option<Claim>;
+
+    fn write((claim, bytes): Self::Given<'_>) -> Result<Vec<u8>, StoreError> {
+        let head = to_json(&claim)?;
+        let length = u32::try_from(head.len()).map_err(|_| StoreError::TooLarge)?;
+        let body = bytes.unwrap_or_default();
+        let mut value = Vec::with_capacity(5 + head.len() + body.len());
+        value.extend(length.to_be_bytes());
+        value.extend(&head);
+        value.push(u8::from(bytes.is_some()));
+        value.extend(body);
+        Ok(value)
+    }
+
+    /// The claim alone.
+    fn read(bytes: &[u8]) -> Result<Option<Claim>, StoreError> {
+        Ok(parse(bytes)?.claim)
+    }
+}
+
+/// The parts of a value of [`Intent`].
+pub(super) fn parse(value: &[u8]) -> Result<Unfinished<'_>, StoreError> {
+    let (length, rest) = value.split_first_chunk::<4>().ok_or(BadRecord::Cut)?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| BadRecord::Cut)?;
+    let (head, rest) = rest.split_at_checked(length).ok_or(BadRecord::Cut)?;
+    let (mark, body) = rest.split_first().ok_or(BadRecord::Cut)?;
+    let bytes = match (mark, body) {
+        (0, []) => None,
+        (1, body) => Some(body),
+        _ => return Err(BadRecord::Form.into()),
+    };
+    Ok(Unfinished { claim: from_json(head)?, bytes })
+}
+
+/// Whether a value of [`Intent`] has a checksum over its claim.
+pub(super) fn has_summed_claim(value: &[u8]) -> bool {
+    value.get(4..).is_some_and(is_summed)
+}
+
+/// The version byte of JSON with a checksum. Records of version 1, of earlier versions of this program, have none.
+const SUMMED: u8 = 2;
+
+/// Whether JSON has a checksum.
+pub(super) fn is_summed(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&SUMMED)
+}
+
+pub(super) fn to_json<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
+    let body = serde_json::to_vec(value).map_err(StoreError::Unwritable)?;
+    let mut bytes = vec![SUMMED];
+    bytes.extend(checksum(&body).to_be_bytes());
+    bytes.extend(body);
+    Ok(bytes)
+}
+
+pub(super) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
+    let body = match bytes.split_first() {
+        Some((&record::VERSION, body)) => body,
+        Some((&SUMMED, rest)) => match rest.split_first_chunk::<8>() {
+            Some((sum, body)) if u64::from_be_bytes(*sum) == checksum(body) => body,
+            _ => return Err(BadRecord::Checksum.into()),
+        },
+        Some((version, _)) => {
+            return Err(StoreError::Version { found: u32::from(*version), known: VERSION });
+        }
+        None => return Err(BadRecord::Empty.into()),
+    };
+    serde_json::from_slice(body).map_err(|error| BadRecord::Json(error).into())
+}
+
+/// FNV-1a: against decay, not against anybody.
+pub(super) fn checksum(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_read_back_and_others_are_no_record() {
+        let start = Start { attempt: 258, happened: true };
+        let bytes = Begun::write(start).unwrap();
+        assert_eq!(Begun::read(&bytes).unwrap(), start);
+        assert_eq!(Number::read(&Number::write(u64::MAX).unwrap()).unwrap(), u64::MAX);
+        Nothing::read(&Nothing::write(()).unwrap()).unwrap();
+        let bad = [
+            Begun::read(&bytes[..4]).is_err(),
+            Begun::read(&[0, 0, 0, 1, 2]).is_err(),
+            Begun::read(&[bytes.as_slice(), &[0]].concat()).is_err(),
+            Number::read(&[0; 7]).is_err(),
+            Nothing::read(&[0]).is_err(),
+            from_json::<u64>(&[]).is_err(),
+            from_json::<u64>(&[3, b'1']).is_err(),
+        ];
+        assert_eq!(bad, [true; 7]);
+    }
+
+    #[test]
+    fn a_record_that_has_no_form_as_bytes_is_a_failure_and_not_an_empty_record() {
+        // JSON knows no maps whose keys are lists.
+        let unwritable = std::collections::BTreeMap::from([(vec![1], 2)]);
+        assert!(matches!(to_json(&unwritable), Err(StoreError::Unwritable(_))));
+    }
+}

@@ -1,0 +1,157 @@
+//! Stores of earlier layouts: each is taken over with everything that it holds, or stays what it was.
+
+use super::codec::Plain;
+use super::damage::{Rows, rows};
+use super::layout::{FORMER_OWNERS, FORMER_STARTS, LAYOUT, OUTCOMES, OWNERS, STARTED, TABLES, TERMS, TIMES};
+use super::screen::Sharing;
+use super::table::Transaction;
+use super::tests::{claim, outcome, store};
+use super::*;
+use crate::store::{Kept, Ledger, Search, Start, Term, Work};
+use conductor_core::record::Outcome;
+use conductor_os::dir::Dir;
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+
+impl Store {
+    /// Makes it a store of an earlier layout, as a program of then wrote it.
+    pub(crate) fn as_of_layout(&self, version: u32) {
+        let written = self.write(|txn| {
+            for row in STARTED.of(txn)?.all()? {
+                let row = row?;
+                let Start { attempt, happened } = row.value()?;
+                FORMER_STARTS.put(txn, row.key(), (attempt, happened))?;
+            }
+            if version == 2 {
+                for row in OWNERS.of(txn)?.all()? {
+                    let row = row?;
+                    FORMER_OWNERS.put(txn, row.key(), row.value()?)?;
+                }
+            }
+            STARTED.drop_from(txn)?;
+            OWNERS.drop_from(txn)?;
+            TERMS.drop_from(txn)?;
+            TIMES.drop_from(txn)?;
+            LAYOUT.put(txn, &version)
+        });
+        written.unwrap();
+    }
+}
+
+/// Fills a store: finished, unfinished and started intents; answers with what of it no layout loses.
+fn fill(store: &Store) -> Rows {
+    for seq in 1..=40 {
+        store.commit(&Work::claim(&claim(seq), b"abc", seq % 3 == 0)).unwrap();
+        if seq % 4 != 0 {
+            let own = format!("processed/intent-a.{seq}.json");
+            let outcome = Outcome { archived_as: own, ..outcome(seq) };
+            let decided = Work::decide(&outcome, Some(b"log"), Kept::Already);
+            store.commit(&Work { done: vec![seq], ..decided }).unwrap();
+        }
+    }
+    kept(store)
+}
+
+fn kept(store: &Store) -> Rows {
+    rows(store).into_iter().filter(|(table, _)| *table != "meta").collect()
+}
+
+#[test]
+fn a_store_of_an_earlier_layout_is_taken_over_whole_and_looking_at_it_changes_no_byte() {
+    for version in [1, 2] {
+        let (temp, dir, store) = store();
+        let all = fill(&store);
+        store.as_of_layout(version);
+        drop(store);
+        let before = std::fs::read(temp.path().join(FILE)).unwrap();
+        let looked = Store::look(&dir).unwrap();
+        assert!(kept(&looked) == all, "{version}");
+        drop(looked);
+        assert!(std::fs::read(temp.path().join(FILE)).unwrap() == before);
+        for _ in 0..2 {
+            let opened = Store::open(Arc::clone(&dir), false).unwrap();
+            assert!(kept(&opened) == all, "{version}");
+            let layout = opened.reading(|txn| Ok((LAYOUT.get(txn)?, txn.names()?.len())));
+            assert_eq!(layout.unwrap(), (Some(VERSION), TABLES), "{version}");
+        }
+    }
+}
+
+/// The store as each piece of the take-over leaves it.
+fn cut_at_each_piece(at: &Path, dir: &Arc<Dir>) -> Vec<Vec<u8>> {
+    let mut file = std::fs::read(at).unwrap();
+    let taking = Store::verified(Arc::clone(dir), Arc::new(Plain), Sharing::Alone, Behind::Refused).unwrap();
+    taking.bring_up().unwrap();
+    let database = taking.database.read().unwrap_or_else(PoisonError::into_inner);
+    let pieces = database.as_ref().unwrap().screen.held_back();
+    let mut cut = vec![file.clone()];
+    for (place, bytes) in pieces {
+        let place = usize::try_from(place).unwrap();
+        match bytes {
+            Some(bytes) => {
+                file.resize(file.len().max(place + bytes.len()), 0);
+                file[place..place + bytes.len()].copy_from_slice(&bytes);
+            }
+            None => file.resize(place, 0),
+        }
+        cut.push(file.clone());
+    }
+    cut
+}
+
+#[test]
+fn a_take_over_that_is_cut_off_anywhere_leaves_a_store_that_holds_everything() {
+    let (temp, dir, store) = store();
+    let all = fill(&store);
+    store.as_of_layout(2);
+    drop(store);
+    let (path, mark) = (temp.path().join(FILE), temp.path().join(MARK));
+    let marked = std::fs::read(&mark).unwrap();
+    let cuts = cut_at_each_piece(&path, &dir);
+    assert!(cuts.len() > 10, "{}", cuts.len());
+    for (at, cut) in cuts.iter().enumerate() {
+        std::fs::write(&path, cut).unwrap();
+        std::fs::write(&mark, &marked).unwrap();
+        let opened =
+            Store::open(Arc::clone(&dir), false).unwrap_or_else(|error| panic!("piece {at}: {error}"));
+        assert!(kept(&opened) == all, "piece {at}");
+    }
+}
+
+#[test]
+fn starts_of_an_earlier_layout_are_salvaged() {
+    let (temp, dir, store) = store();
+    fill(&store);
+    store.as_of_layout(2);
+    drop(store);
+    // The mark goes with the store that is salvaged.
+    std::fs::remove_file(temp.path().join(MARK)).unwrap();
+    let Salvaged { outcomes, .. } = Store::salvage(&dir).unwrap();
+    assert_eq!(outcomes.len(), 30);
+    let read = Store::look(&dir).unwrap();
+    assert_eq!(read.claim(12).unwrap().unwrap().1, Some(Start { attempt: 1, happened: false }));
+}
+
+#[test]
+fn an_index_that_lacks_outcomes_or_has_others_is_damage() {
+    let (_temp, dir, store) = store();
+    fill(&store);
+    // A row that leads to what it does not name.
+    store.write(|txn| TERMS.put(txn, ("file other.json", 7), ())).unwrap();
+    let search = |name| Search { term: Some(Term::File(name)), ..Search::default() };
+    let mut found = 0;
+    store
+        .search(search("intent-a.json"), &mut |_| {
+            found += 1;
+            true
+        })
+        .unwrap();
+    assert_eq!(found, 30);
+    let error = store.search(search("other.json"), &mut |_| true).unwrap_err();
+    assert_eq!(error.code(), conductor_core::Code::StoreDamaged, "{error}");
+    // An outcome that a program without an index has left out.
+    store.write(|txn| OUTCOMES.put(txn, 99, &outcome(99)).map(drop)).unwrap();
+    drop(store);
+    let error = Store::open(dir, false).unwrap_err();
+    assert_eq!(error.to_string(), "the state store is damaged: its index has 30 of 31 outcomes");
+}

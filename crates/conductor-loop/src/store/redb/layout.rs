@@ -1,0 +1,124 @@
+//! The tables of the store, and how a store of an earlier layout is taken over.
+//!
+//! 1: no owners of archived files. 2: with owners. 3: each value is bytes that pass the codec, which the numbers of starts and owners
+//! had not been, and outcomes are found by name, target, ending and time.
+
+use super::batch;
+use super::form::{Begun, Bytes, Intent, Json, Nothing, Number, Text, from_json, to_json};
+use super::index;
+use super::table::{Former, Reading, Table, Transaction, Writing};
+use crate::store::last_run::LastRun;
+use crate::store::pending::Start;
+use crate::store::{Counts, StoreError, Upkeep};
+use conductor_core::inquiry::Held;
+use conductor_core::record::Outcome;
+use serde::{Serialize, de::DeserializeOwned};
+use std::marker::PhantomData;
+
+/// Version of the layout. One of an earlier version is taken over, a later one is refused.
+pub const VERSION: u32 = 3;
+
+/// Unfinished: claim and bytes. An entry leaves only after its published files are durable.
+pub(super) const OPEN: Table<u64, Intent> = Table::new("open");
+/// The start that is recorded as next or under way, by sequence number.
+pub(super) const STARTED: Table<u64, Begun> = Table::new("started");
+/// Outcomes; an entry here that is in OPEN too is published again at start.
+pub(super) const OUTCOMES: Table<u64, Json<Outcome>> = Table::new("outcomes");
+/// Error logs of outcomes that are not yet known to be published.
+pub(super) const REPORTS: Table<u64, Bytes> = Table::new("reports");
+/// Last run by `namespace/target`.
+pub(super) const TARGETS: Table<&'static str, Json<LastRun>> = Table::new("targets");
+/// Imported last runs by file name: they know no target.
+pub(super) const IMPORTED: Table<&'static str, Json<LastRun>> = Table::new("imported");
+/// Targets that an operator holds.
+pub(super) const HELD: Table<&'static str, Json<Held>> = Table::new("held");
+/// Number by path relative to the handoff directory: `processed/NAME`, `failed/NAME`.
+pub(super) const OWNERS: Table<&'static str, Number> = Table::new("owners");
+/// Outcomes by what they are looked up by (see [`index`]) and number.
+pub(super) const TERMS: Table<(&'static str, u64), Nothing> = Table::new("terms");
+/// Outcomes by the time at which they were decided, in nanoseconds since 1970, and number.
+pub(super) const TIMES: Table<(i128, u64), Nothing> = Table::new("times");
+const META: Table<&'static str, Text> = Table::new("meta");
+
+/// How many tables there are.
+pub(super) const TABLES: usize = 11;
+
+/// A value of META.
+pub(super) struct Note<T> {
+    key: &'static str,
+    kind: PhantomData<fn() -> T>,
+}
+
+/// The version of the layout.
+pub(super) const LAYOUT: Note<u32> = Note::new("version");
+/// Totals.
+pub(super) const COUNTS: Note<Counts> = Note::new("counts");
+/// The highest number whose outcome was removed, or that was used elsewhere.
+pub(super) const HIGH_SEQ: Note<u64> = Note::new("high_seq");
+/// Commits since the store was made.
+pub(super) const COMMITS: Note<u64> = Note::new("commits");
+/// What removing the old remembers.
+pub(super) const UPKEEP: Note<Upkeep> = Note::new("upkeep");
+/// Where and how packages are written.
+pub(super) const DESTINATION: Note<String> = Note::new("destination");
+
+impl<T: Serialize + DeserializeOwned> Note<T> {
+    const fn new(key: &'static str) -> Self {
+        Self { key, kind: PhantomData }
+    }
+
+    pub(super) fn get(&self, txn: &impl Transaction) -> Result<Option<T>, StoreError> {
+        META.of(txn)?.read(self.key, from_json)
+    }
+
+    pub(super) fn put(&self, txn: &Writing, value: &T) -> Result<(), StoreError> {
+        META.put(txn, self.key, to_json(value)?).map(drop)
+    }
+}
+
+/// Starts of layouts before 3.
+pub(super) const FORMER_STARTS: Former<u64, (u32, bool)> = Former::new("starts");
+/// Owners of layout 2.
+pub(super) const FORMER_OWNERS: Former<&'static str, u64> = Former::new("archived");
+
+/// The version of a store's layout; none where it is no store of ours.
+pub(super) fn version(txn: &Reading) -> Result<Option<u32>, StoreError> {
+    if META.exists(txn)? { LAYOUT.get(txn) } else { Ok(None) }
+}
+
+/// The recorded start of a store of any layout.
+pub(super) fn start_of_any(txn: &Reading, seq: u64) -> Result<Option<Start>, StoreError> {
+    if STARTED.exists(txn)? {
+        return STARTED.get(txn, seq);
+    }
+    FORMER_STARTS.get(txn, seq, |(attempt, happened)| Start { attempt, happened })
+}
+
+/// Makes a store of this layout, in one transaction: all tables of a new store, those that a store of an earlier version of this
+/// program did not have, and what they hold of the others.
+pub(super) fn take_over(txn: &Writing) -> Result<(), StoreError> {
+    let found = LAYOUT.get(txn)?;
+    OPEN.of(txn)?;
+    OUTCOMES.of(txn)?;
+    REPORTS.of(txn)?;
+    TARGETS.of(txn)?;
+    IMPORTED.of(txn)?;
+    HELD.of(txn)?;
+    let mut started = STARTED.of(txn)?;
+    FORMER_STARTS
+        .each(txn, |seq, (attempt, happened)| started.put(seq, Start { attempt, happened }).map(drop))?;
+    drop(started);
+    let mut owners = OWNERS.of(txn)?;
+    FORMER_OWNERS.each(txn, |path, seq| owners.put(path, seq).map(drop))?;
+    if found == Some(1) {
+        // Where two outcomes name one path, the file is that of the later one, which was put in the place of the other.
+        for row in OUTCOMES.of(txn)?.all()?.rev() {
+            batch::claim_path(&mut owners, &row?.value()?)?;
+        }
+    }
+    drop(owners);
+    index::make(txn, found)?;
+    FORMER_STARTS.drop_from(txn)?;
+    FORMER_OWNERS.drop_from(txn)?;
+    LAYOUT.put(txn, &VERSION)
+}
