@@ -8,7 +8,6 @@ use conductor_core::Code;
 use conductor_core::name::TakenName;
 use conductor_core::record::Outcome;
 use std::collections::HashSet;
-use std::time::Instant;
 
 /// How often an outcome takes another name, because another process keeps taking the chosen one, before it is postponed.
 const NAMES_AT_ONCE: usize = 100;
@@ -79,7 +78,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         match self.publish_somewhere(filing) {
             Ok(()) => self.published.push(seq),
             Err(PublishError::Status { what, source }) => {
-                let again = if self.late.add(seq) {
+                let again = if self.late.add(seq, (self.clock)()) {
                     "tried again every two seconds"
                 } else {
                     "written at the next start"
@@ -95,12 +94,12 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
                 if matches!(error, PublishError::NoSpace) {
                     self.set_full(Some(Full::Files));
                 }
-                self.space_retry_at = Some(Instant::now() + SPACE_RETRY);
+                self.space_retry_at = Some((self.clock)() + SPACE_RETRY);
                 return Ok(false);
             }
             Err(error) => return Err(self.broken(error)),
         }
-        self.published_since.get_or_insert_with(Instant::now);
+        self.published_since.get_or_insert_with(self.clock);
         Ok(true)
     }
 
@@ -161,7 +160,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
 
     /// Publishes an earlier daemon's outcomes again, one at a time from the store, whatever their number and size.
     pub(super) fn republish(&mut self) -> Result<(), Stopped> {
-        if self.space_retry_at.is_some_and(|at| Instant::now() < at) {
+        if self.space_retry_at.is_some_and(|at| (self.clock)() < at) {
             return Ok(());
         }
         let mut acks = Vec::new();

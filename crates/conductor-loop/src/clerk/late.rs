@@ -26,19 +26,19 @@ pub(super) struct Late {
 }
 
 impl Late {
-    /// Adds an outcome. Returns whether it will be retried by the clock.
-    pub(super) fn add(&mut self, seq: u64) -> bool {
+    /// Whether the number is kept for the clock.
+    pub(super) fn add(&mut self, seq: u64, now: Instant) -> bool {
         let has_room = self.seqs.len() < LATE_MAX;
         if has_room {
             self.seqs.push(seq);
-            self.retry_at.get_or_insert_with(|| Instant::now() + RETRY);
+            self.retry_at.get_or_insert(now + RETRY);
         }
         has_room
     }
 
-    /// The time until the next retry, if there is one.
-    pub(super) fn patience(&self) -> Option<Duration> {
-        self.retry_at.map(|at| at.saturating_duration_since(Instant::now()))
+    /// How long until they are tried again, if there are any.
+    pub(super) fn patience(&self, now: Instant) -> Option<Duration> {
+        self.retry_at.map(|at| at.saturating_duration_since(now))
     }
 }
 
@@ -85,7 +85,7 @@ impl<R: Fn(Vec<super::Ack>)> Desk<R> {
 
     /// Writes late statuses when their time has come. A status that fails again waits again.
     pub(super) fn write_late(&mut self) -> Result<(), Stopped> {
-        if self.late.retry_at.is_none_or(|at| Instant::now() < at) || !self.again.is_empty() {
+        if self.late.retry_at.is_none_or(|at| (self.clock)() < at) || !self.again.is_empty() {
             return Ok(());
         }
         self.write_late_now()
@@ -105,7 +105,7 @@ impl<R: Fn(Vec<super::Ack>)> Desk<R> {
                 Err(PublishError::Status { .. } | PublishError::NoSpace | PublishError::Occupied) => break,
                 Err(error) => return Err(self.broken(error)),
             }
-            self.published_since.get_or_insert_with(Instant::now);
+            self.published_since.get_or_insert_with(self.clock);
             written += 1;
         }
         if written > 0 {
@@ -113,7 +113,7 @@ impl<R: Fn(Vec<super::Ack>)> Desk<R> {
         }
         self.late.seqs.drain(..written);
         let wait = if written == AT_ONCE { Duration::ZERO } else { RETRY };
-        self.late.retry_at = (!self.late.seqs.is_empty()).then(|| Instant::now() + wait);
+        self.late.retry_at = (!self.late.seqs.is_empty()).then(|| (self.clock)() + wait);
         Ok(())
     }
 }

@@ -139,7 +139,9 @@ impl Drop for Clerk {
 /// The clerk's state between commit and DONE.
 struct Desk<R> {
     places: Dirs,
-    /// The sync of the embedded engine's packages, if that engine runs.
+    /// Time that only grows.
+    clock: fn() -> Instant,
+    /// Where the embedded engine writes packages, if it is what runs.
     packages: Option<PackageSync>,
     abandon: Arc<AtomicBool>,
     hurry: Arc<AtomicBool>,
@@ -184,6 +186,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         let Office { places, packages, store, head, retention } = office;
         Self {
             places,
+            clock: Instant::now,
             packages,
             abandon: Arc::new(AtomicBool::new(false)),
             hurry: Arc::new(AtomicBool::new(true)),
@@ -213,11 +216,11 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
             match commands.recv_timeout(self.patience()) {
                 Ok(command) => batch.push(command),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => stopping = stopping.or(Some(Instant::now())),
+                Err(RecvTimeoutError::Disconnected) => stopping = stopping.or(Some((self.clock)())),
             }
             self.collect(commands, &mut batch);
             if batch.iter().any(|command| matches!(command, Command::Stop)) {
-                stopping = stopping.or(Some(Instant::now()));
+                stopping = stopping.or(Some((self.clock)()));
             }
             if self.turn(batch).is_err() {
                 return;
@@ -230,31 +233,41 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
     /// started rarely would never complete otherwise.
     fn has_more_to_do(&self, since: Instant) -> bool {
         let packages = self.packages.as_ref().is_some_and(|packages| !packages.is_idle());
-        packages || (self.sweep.is_some() && since.elapsed() < SWEEP_AT_STOP)
+        packages || (self.sweep.is_some() && self.since(since) < SWEEP_AT_STOP)
     }
 
     /// Collects all commands that have arrived; while no worker waits, also those that arrive within a moment.
     fn collect(&self, commands: &Receiver<Command>, batch: &mut Vec<Command>) {
-        let until = Instant::now() + LINGER;
+        let begun = (self.clock)();
         loop {
             batch.extend(commands.try_iter().take(BATCH_MAX));
-            let idle = batch.is_empty() || batch.len() >= BATCH_MAX || self.hurry.load(Ordering::Acquire);
-            let over =
-                Instant::now() >= until || batch.iter().any(|command| matches!(command, Command::Stop));
-            if idle || over {
-                return;
-            }
-            if let Ok(command) = commands.recv_deadline(until) {
+            let Some(left) = self.collects_for(batch, begun) else { return };
+            if let Ok(command) = commands.recv_timeout(left) {
                 batch.push(command);
             }
         }
     }
 
-    /// How long to wait for the next command before other work is due.
+    /// How long a batch that was begun then still collects; none: it goes.
+    fn collects_for(&self, batch: &[Command], begun: Instant) -> Option<Duration> {
+        let full = batch.is_empty() || batch.len() >= BATCH_MAX;
+        let stops = || batch.iter().any(|command| matches!(command, Command::Stop));
+        if full || self.hurry.load(Ordering::Acquire) || stops() {
+            return None;
+        }
+        LINGER.checked_sub(self.since(begun)).filter(|left| !left.is_zero())
+    }
+
+    /// How long ago that was.
+    fn since(&self, then: Instant) -> Duration {
+        (self.clock)().saturating_duration_since(then)
+    }
+
+    /// How long to wait for the next command before something else is due.
     fn patience(&self) -> Duration {
         let hurry = self.hurry.load(Ordering::Acquire);
-        let sync = self.packages.as_ref().and_then(|packages| packages.patience(hurry));
-        let soonest = [sync, self.late.patience()].into_iter().flatten().min();
+        let sync = self.packages.as_ref().and_then(|packages| packages.patience(hurry, (self.clock)()));
+        let soonest = [sync, self.late.patience((self.clock)())].into_iter().flatten().min();
         soonest.map_or_else(|| self.idle_patience(), |soonest| soonest.min(self.idle_patience()))
     }
 
@@ -263,14 +276,14 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
             return Duration::ZERO;
         }
         if let Some(at) = self.space_retry_at {
-            return at.saturating_duration_since(Instant::now());
+            return at.saturating_duration_since((self.clock)());
         }
         if !self.done.is_empty() && !self.sync_under_way && self.published.is_empty() {
             // DONE is written with the next batch; without one, it is written by itself.
             return SYNC_AFTER;
         }
         match self.published_since.filter(|_| !self.sync_under_way) {
-            Some(since) => SYNC_AFTER.saturating_sub(since.elapsed()),
+            Some(since) => SYNC_AFTER.saturating_sub(self.since(since)),
             None => self.head.patience(),
         }
     }
@@ -280,12 +293,12 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         let work = self.sort(batch)?;
         self.republish()?;
         if !work.is_empty() || self.done.len() >= SYNC_AT || (idle && !self.done.is_empty()) {
-            let begun = Instant::now();
+            let begun = (self.clock)();
             let lasts = self.commit(&work)?;
-            self.answer(&work, begun.elapsed(), lasts);
+            self.answer(&work, self.since(begun), lasts);
             self.publish(work.publications.into_iter().map(Filing::from))?;
         }
-        if self.again.is_empty() && self.space_retry_at.is_none_or(|at| Instant::now() >= at) {
+        if self.again.is_empty() && self.space_retry_at.is_none_or(|at| (self.clock)() >= at) {
             self.space_retry_at = None;
             let unpublished = std::mem::take(&mut self.unpublished);
             self.publish(unpublished)?;
@@ -299,13 +312,13 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
 
     /// Takes a batch apart. Names for archived files are chosen here, before the commit that records them.
     fn sort(&mut self, batch: Vec<Command>) -> Result<Gathered, Stopped> {
-        let mut work = Gathered::default();
+        let (mut work, now) = (Gathered::default(), (self.clock)());
         for command in batch {
             match command {
                 Command::Claim { claim, bytes, arm } => work.claims.push((claim, bytes, arm)),
                 Command::Arm { seq, attempt } => work.arms.push((seq, attempt)),
                 Command::Settle(publication) => match &mut self.packages {
-                    Some(packages) if PackageSync::covers(&publication) => packages.wait(*publication),
+                    Some(packages) if PackageSync::covers(&publication) => packages.wait(*publication, now),
                     _ => work.publications.push(*publication),
                 },
                 Command::PackagesSynced { publications, result } => {
@@ -334,7 +347,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         self.prepare(&mut work.publications)?;
         let hurry = self.hurry.load(Ordering::Acquire);
         if let Some(packages) = &mut self.packages {
-            packages.begin(hurry);
+            packages.begin(hurry, now);
         }
         Ok(work)
     }
@@ -443,7 +456,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
 
     fn start_sync(&mut self) -> Result<(), Stopped> {
         let due = self.published.len() >= SYNC_AT
-            || self.published_since.is_some_and(|at| at.elapsed() >= SYNC_AFTER);
+            || self.published_since.is_some_and(|at| self.since(at) >= SYNC_AFTER);
         if due && !self.sync_under_way {
             self.published_since = None;
             let sent = self.to_sync.send(std::mem::take(&mut self.published));

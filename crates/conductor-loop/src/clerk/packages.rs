@@ -37,23 +37,23 @@ impl PackageSync {
         publication.kind == PublicationKind::First && publication.outcome.attempts > 0
     }
 
-    pub(super) fn wait(&mut self, publication: Publication) {
-        self.since.get_or_insert_with(Instant::now);
+    pub(super) fn wait(&mut self, publication: Publication, now: Instant) {
+        self.since.get_or_insert(now);
         self.waiting.push(publication);
     }
 
-    /// Begins the next sync if it is due and none is in progress.
-    pub(super) fn begin(&mut self, hurry: bool) {
-        if self.patience(hurry).is_some_and(|left| left.is_zero()) {
+    /// Begins the next sync if it is time and none is under way.
+    pub(super) fn begin(&mut self, hurry: bool, now: Instant) {
+        if self.patience(hurry, now).is_some_and(|left| left.is_zero()) {
             self.since = None;
             self.under_way = self.to_sync.send(std::mem::take(&mut self.waiting)).is_ok();
         }
     }
 
-    /// The time until the next sync begins: like a batch of the clerk, it collects while no worker waits for it.
-    pub(super) fn patience(&self, hurry: bool) -> Option<Duration> {
+    /// How long until the next sync is to begin: like a batch of the clerk, it collects while nobody waits for it.
+    pub(super) fn patience(&self, hurry: bool, now: Instant) -> Option<Duration> {
         let since = self.since.filter(|_| !self.under_way)?;
-        Some(if hurry { Duration::ZERO } else { LINGER.saturating_sub(since.elapsed()) })
+        Some(if hurry { Duration::ZERO } else { LINGER.saturating_sub(now.saturating_duration_since(since)) })
     }
 
     pub(super) fn ended(&mut self) {

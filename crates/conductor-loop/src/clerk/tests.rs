@@ -19,6 +19,9 @@ use tempfile::TempDir;
 thread_local! {
     /// The clock's reading for the clerk of this test.
     static NOW: Cell<Timestamp> = const { Cell::new(Timestamp::UNIX_EPOCH) };
+    /// When a test began, and how much time it says has passed since.
+    static BEGUN: Cell<Instant> = Cell::new(Instant::now());
+    static PASSED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
 fn set_now(hours: i64) -> Timestamp {
@@ -52,7 +55,8 @@ fn office_in(temp: TempDir) -> Office {
         status: sub("status"),
         handoff: Arc::new(Dir::open(temp.path()).unwrap()),
     };
-    let store: Arc<dyn Ledger> = Arc::new(Store::open(sub("store"), true).unwrap());
+    // Scrambled: whatever goes around the codec of the store is noticed in the whole life of an intent.
+    let store: Arc<dyn Ledger> = Arc::new(Store::scrambled(sub("store")));
     let (to_daemon, acks) = crossbeam_channel::unbounded();
     let (to_sync, syncs) = crossbeam_channel::unbounded();
     let mut head = Head::new("store".to_owned());
@@ -195,31 +199,31 @@ fn it_sleeps_until_something_is_due_and_no_longer() {
 
 #[test]
 fn a_batch_collects_only_while_nobody_waits() {
-    let office = office();
-    // The shortest of many: this machine may be busy, but not each time.
-    let shortest = |hurry: bool, commands: &dyn Fn() -> Vec<Command>| {
+    let mut office = office();
+    office.desk.clock = || BEGUN.get() + PASSED.get();
+    let moment = Duration::from_millis(1);
+    let full = || (0..BATCH_MAX).map(|_| Command::Hurry).collect::<Vec<_>>();
+    let cases = [
+        ("it begins", false, Duration::ZERO, vec![Command::Hurry], Some(LINGER)),
+        ("it goes on", false, LINGER.saturating_sub(moment), vec![Command::Hurry], Some(moment)),
+        ("it has waited", false, LINGER, vec![Command::Hurry], None),
+        ("it has waited for longer", false, LINGER * 2, vec![Command::Hurry], None),
+        ("somebody waits", true, Duration::ZERO, vec![Command::Hurry], None),
+        ("nothing has come", false, Duration::ZERO, vec![], None),
+        ("the end", false, Duration::ZERO, vec![Command::Hurry, Command::Stop], None),
+        ("a full batch", false, Duration::ZERO, full(), None),
+    ];
+    for (what, hurry, passed, batch, left) in cases {
         office.desk.hurry.store(hurry, Ordering::Release);
-        let one = |_| {
-            let (sender, receiver) = crossbeam_channel::unbounded();
-            for command in commands() {
-                sender.send(command).unwrap();
-            }
-            let (begun, mut batch) = (Instant::now(), Vec::new());
-            office.desk.collect(&receiver, &mut batch);
-            (begun.elapsed(), batch.len())
-        };
-        (0..20).map(one).min().unwrap()
-    };
-    let (took, size) = shortest(false, &|| vec![Command::Hurry]);
-    assert!(took >= LINGER && size == 1, "{took:?}");
-    let (took, size) = shortest(true, &|| vec![Command::Hurry]);
-    assert!(took < LINGER && size == 1, "somebody waits: {took:?}");
-    let (took, _) = shortest(false, &Vec::new);
-    assert!(took < LINGER, "nothing has come: {took:?}");
-    let (took, _) = shortest(false, &|| vec![Command::Stop]);
-    assert!(took < LINGER, "the end: {took:?}");
-    let (took, size) = shortest(false, &|| (0..=BATCH_MAX).map(|_| Command::Hurry).collect());
-    assert!(took < LINGER && size == BATCH_MAX, "a full batch: {took:?} {size}");
+        PASSED.set(passed);
+        assert_eq!(office.desk.collects_for(&batch, BEGUN.get()), left, "{what}");
+    }
+    // What is more than a batch waits for the next.
+    let (sender, receiver) = crossbeam_channel::unbounded();
+    full().into_iter().chain([Command::Hurry]).for_each(|command| sender.send(command).unwrap());
+    let mut batch = Vec::new();
+    office.desk.collect(&receiver, &mut batch);
+    assert_eq!((batch.len(), receiver.len()), (BATCH_MAX, 1));
 }
 
 #[test]
@@ -281,7 +285,7 @@ fn a_store_that_cannot_be_opened_again_is_waited_for_until_the_end_is_asked_for(
         let (path, aside) = (office.path("store/ledger.redb"), office.path("store/aside"));
         std::fs::rename(&path, &aside).unwrap();
         std::fs::copy(aside, path).unwrap();
-        Store::open(Arc::new(Dir::open(&office.path("store")).unwrap()), false).unwrap()
+        Store::scrambled(Arc::new(Dir::open(&office.path("store")).unwrap()))
     };
     let mut office = office();
     let somebody = locked(&office);

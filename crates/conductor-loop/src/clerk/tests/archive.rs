@@ -378,7 +378,7 @@ fn a_store_of_the_version_before_is_taken_over_with_the_owners_of_its_files() {
         let store = Arc::new(Dir::open(&office.path("store")).unwrap());
         let Office { temp, desk, .. } = office;
         drop(desk);
-        Store::open(store, false).unwrap().as_of_layout(version);
+        Store::scrambled(store).as_of_layout(version);
         let mut office = office_in(temp);
         // The file is not there, and its name is not free.
         let (_, said) = office.turn(vec![settle(2)]);
