@@ -199,7 +199,7 @@ impl Engine {
             branch: None,
             commit: None,
             pushed_to: None,
-            note: plan.partial.then(|| partial_note(plan, order)),
+            note: (plan.partial && plan.new).then(|| partial_note(plan, order)),
         }
     }
 }

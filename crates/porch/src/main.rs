@@ -3,8 +3,9 @@
 mod cli;
 
 use cli::Arguments;
+use conductor_core::Code;
 use conductor_core::intent::{Policy, judge};
-use conductor_porch::{Engine, Order, Patience, PorchError, Provenance, exit};
+use conductor_porch::{Engine, Order, Patience, PorchError, Provenance, Settings, exit};
 use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -54,6 +55,9 @@ fn run(arguments: Arguments) -> Result<String, Failure> {
     let shown = Progress::default();
     let tell = |text: &str| shown.show(text);
     let patience = Patience { tell: &tell, ..Patience::new(arguments.lock_wait, arguments.timeout) };
+    if !arguments.dry_run {
+        make_out(&arguments.settings)?;
+    }
     let engine = Engine::new(arguments.settings);
     let act = if arguments.dry_run { Engine::preview } else { Engine::apply };
     let applied = act(&engine, &order, &patience);
@@ -91,15 +95,44 @@ impl Progress {
 
 fn failure(error: &PorchError) -> Failure {
     let code = error.code();
-    let message = format!("{code} {error}\n  what to do: {}", code.remedy());
+    let message = format!("{code} {error}\n  what to do: {}", advice(code.remedy()));
     Failure { status: error.exit_status(), message }
+}
+
+/// The advice is written for the daemon, whose command hands an intent in again; here the program is just run again.
+fn advice(remedy: &str) -> String {
+    remedy.replace("`conductor-loop retry` it", "run porch again")
+}
+
+/// The bytes of the intent; `-` is standard input.
+fn read_intent(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if path.as_os_str() == "-" {
+        std::io::stdin().take(SIZE_MAX + 1).read_to_end(&mut bytes)?;
+    } else {
+        std::fs::File::open(path)?.take(SIZE_MAX + 1).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+/// The output directory is made where it is missing, as the daemon does it.
+fn make_out(settings: &Settings) -> Result<(), Failure> {
+    let out = &settings.out;
+    if out.as_os_str().is_empty() || out.exists() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(out).map_err(|error| {
+        let (code, out) = (Code::PackageWrite, out.display());
+        let remedy = advice(code.remedy());
+        let message =
+            format!("{code} the output directory {out} cannot be made: {error}\n  what to do: {remedy}");
+        Failure { status: exit::CANNOT_CREATE, message }
+    })
 }
 
 fn order(path: &Path) -> Result<Order, Failure> {
     let refused = |message: String| Failure { status: exit::INTENT, message };
-    let mut bytes = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(SIZE_MAX + 1).read_to_end(&mut bytes));
-    read.map_err(|error| Failure {
+    let bytes = read_intent(path).map_err(|error| Failure {
         status: exit::NO_INPUT,
         message: format!("the intent {} cannot be read: {error}", path.display()),
     })?;
@@ -136,4 +169,18 @@ fn write_result(path: &Path, line: &str) -> Result<(), Failure> {
         status: exit::CANNOT_CREATE,
         message: format!("the package is done, but the result {} cannot be written: {error}", path.display()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_names_no_command_of_the_daemon() {
+        for code in [Code::PackageUnfit, Code::PackageBusy, Code::PackageWrite, Code::PackageCheckFailed] {
+            let said = advice(code.remedy());
+            assert!(!said.contains("conductor-loop"), "{said}");
+        }
+        assert!(advice(Code::PackageUnfit.remedy()).ends_with("then run porch again."));
+    }
 }

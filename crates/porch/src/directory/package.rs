@@ -100,6 +100,8 @@ impl Writer<'_> {
                 remove_tree(parent, draft.as_str()).map_err(self.at())?;
                 match errno {
                     Errno::NOENT => Ok(Written::Stale),
+                    // A directory of a lower layer of an overlay.
+                    Errno::XDEV => self.one_by_one(old),
                     Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP => {
                         let reason = "more than one of its files would change, and this file system cannot exchange two \
                                       directories at once";

@@ -9,7 +9,8 @@ use crate::PorchError;
 use crate::files::{Content, Tree, UNFINISHED, join};
 use crate::plan::{Change, Plan};
 use rustix::fs::{
-    AtFlags, Dir, Mode, OFlags, Stat, fchmod, fchown, fstat, fsync, openat, renameat, unlinkat,
+    AtFlags, Dir, Mode, OFlags, RenameFlags, Stat, fchmod, fchown, fstat, fsync, openat, renameat,
+    renameat_with, unlinkat,
 };
 use rustix::io::Errno;
 use std::io::{self, Write};
@@ -58,6 +59,59 @@ impl Writer<'_> {
         move |error| PorchError::io(&path, error)
     }
 
+    /// Why a file could not be replaced.
+    fn over(&self, change: &Change) -> impl Fn(io::Error) -> PorchError {
+        let (path, at) = (join(&self.plan.dir, &change.path), self.at());
+        let name = self.tree.name(&path);
+        move |error| match Errno::from_io_error(&error) {
+            Some(Errno::BUSY) => {
+                let reason = "is a mount of its own (a bind-mounted file) and cannot be replaced; mount the directory it is in";
+                PorchError::unfit(&name, reason)
+            }
+            _ => at(error),
+        }
+    }
+
+    /// Where a directory cannot be exchanged, its files are written one after the other, new ones first: what a kill leaves
+    /// between them is the old number, which the next run changes.
+    pub(super) fn one_by_one(&self, package: &OwnedFd) -> Result<Written, PorchError> {
+        let (new, old): (Vec<&Change>, Vec<&Change>) =
+            self.plan.changes.iter().partition(|change| change.before.is_none());
+        for change in new.into_iter().chain(old) {
+            let (inside, name) = change.path.rsplit_once('/').unwrap_or(("", &change.path));
+            let inside = if inside.is_empty() { "." } else { inside };
+            let dir = openat(package, inside, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
+                .map_err(|errno| self.at()(errno.into()))?;
+            let limit = change.before.as_ref().map_or(0, Vec::len);
+            let written = match Found::at(&dir, name, limit).map_err(self.at())? {
+                Found::File(old) if Some(&old.bytes) == change.before.as_ref() => {
+                    self.replace(&dir, name, change, &old.stat).map_err(self.over(change))?
+                }
+                Found::Absent if change.before.is_none() => {
+                    self.add(&dir, name, change).map_err(self.at())?
+                }
+                _ => Written::Stale,
+            };
+            if written == Written::Stale {
+                return Ok(Written::Stale);
+            }
+        }
+        Ok(Written::Done)
+    }
+
+    /// A new file, complete before it gets its name.
+    fn add(&self, dir: &OwnedFd, name: &str, change: &Change) -> io::Result<Written> {
+        Self::clear(dir, change)?;
+        fsync(Self::create(dir, UNFINISHED, &change.after)?)?;
+        match renameat_with(dir, UNFINISHED, dir, name, RenameFlags::NOREPLACE) {
+            Ok(()) => self.sync(dir).map(|()| Written::Done),
+            Err(errno) => {
+                remove_tree(dir, UNFINISHED)?;
+                if errno == Errno::EXIST { Ok(Written::Stale) } else { Err(errno.into()) }
+            }
+        }
+    }
+
     pub(super) fn sync(&self, file: &OwnedFd) -> io::Result<()> {
         if self.durability.at_once { Ok(fsync(file)?) } else { Ok(()) }
     }
@@ -88,7 +142,7 @@ impl Writer<'_> {
         let limit = change.before.as_ref().map_or(0, Vec::len);
         match Found::at(dir, name, limit).map_err(self.at())? {
             Found::File(old) if Some(&old.bytes) == change.before.as_ref() => {
-                match self.replace(dir, name, change, &old.stat).map_err(self.at())? {
+                match self.replace(dir, name, change, &old.stat).map_err(self.over(change))? {
                     Written::Done => self.read_back(dir, name, &change.after),
                     Written::Stale => Ok(Written::Stale),
                 }

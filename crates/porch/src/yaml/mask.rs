@@ -160,6 +160,10 @@ impl Mask<'_> {
                     self.at += 1;
                     return;
                 }
+                b'\n' if self.is_marker(here + 1) => {
+                    self.at = self.source.len();
+                    return;
+                }
                 b'\n' | b'\r' => {
                     leading = true;
                     self.blank_out(here);
@@ -211,6 +215,11 @@ impl Mask<'_> {
                     (here..end).for_each(|at| self.blank_out(at));
                     self.at = end;
                     continue;
+                }
+                // A document does not end inside of a collection; the parser says so.
+                b'\n' if self.is_marker(here + 1) => {
+                    self.at = self.source.len();
+                    return;
                 }
                 b'\n' | b'\r' | b'\t' | b' ' => self.blank_out(here),
                 b',' => fresh = true,

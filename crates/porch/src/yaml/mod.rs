@@ -252,12 +252,20 @@ impl Reader<'_> {
                 self.begin(Open::Map { node: map, key: None, seen: HashSet::new() }, span)
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(span),
+            // What follows a document without a mark, no tool of Kubernetes reads.
+            Event::DocumentStart(false) if !self.stream.documents.is_empty() => {
+                Err(self.not_taken(span, "a document has to begin with ---"))
+            }
             Event::Nothing
             | Event::StreamStart
             | Event::StreamEnd
             | Event::DocumentStart(_)
             | Event::DocumentEnd => Ok(()),
         }
+    }
+
+    fn not_taken(&self, span: Span, reason: &str) -> YamlError {
+        YamlError::Syntax { line: self.line(span), reason: reason.to_owned() }
     }
 
     fn line(&self, span: Span) -> usize {
@@ -296,6 +304,10 @@ impl Reader<'_> {
                 }
             }
             Some(Open::Map { node: map, key, seen }) => match key.take() {
+                // The parser takes `: x`, which the tools of Kubernetes do not.
+                None if node.bytes.is_empty() && node.anchor == 0 => {
+                    return Err(YamlError::Syntax { line: node.line, reason: "a key is missing".to_owned() });
+                }
                 None => {
                     // The merge key may be repeated in practice, and is never followed here.
                     if let Some(name) = node.text().filter(|name| *name != "<<")

@@ -102,7 +102,11 @@ fn hostile_documents_are_refused_by_name() {
     let deep_block = (0..200).fold(String::new(), |text, n| text + &" ".repeat(n) + "a:\n");
     let wide = format!("[{}]", "1,".repeat(NODES_MAX + 1));
     let large = " ".repeat(BYTES_MAX + 1);
-    let cases: [(&[u8], &str); 11] = [
+    let cases: [(&[u8], &str); 15] = [
+        (b"a: 1\n...\nb: 2\n", "a document has to begin with ---"),
+        (b"a: 1\n: x\n", "is not YAML at line 2: a key is missing"),
+        (b"a: {\nb: [1,\n2],\n...\n}\n", "is not YAML at line"),
+        (b"m:\n  a: 'x\n---\ny'\n", "is not YAML at line"),
         (b"a: 1\na: 2\n", "has the key 'a' twice in one mapping, at line 2"),
         (b"{a: 1, a: 2}", "has the key 'a' twice in one mapping, at line 1"),
         (b"\xff\xfea\x00", "is not UTF-8"),

@@ -12,6 +12,7 @@ mod branches;
 mod damage;
 mod examples;
 mod field;
+mod generated;
 mod git;
 mod hostile;
 mod kill;

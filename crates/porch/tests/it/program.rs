@@ -1,8 +1,11 @@
 //! The command line's contract: exit statuses, the result line, the dry run, and files that stay untouched.
 
 use crate::shop::{Run, Shop};
+use std::fs;
+use std::io::Write;
 use std::os::unix::fs::MetadataExt;
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 #[test]
 fn a_scaling_changes_one_value_of_the_owning_package() {
@@ -35,7 +38,7 @@ fn what_is_already_so_is_not_written_again() {
     let shop = Shop::new();
     let file = shop.path("out/shop/web/deployment.yaml");
     let identity =
-        || std::fs::metadata(&file).map(|meta| (meta.ino(), meta.mtime_nsec(), meta.ctime_nsec())).unwrap();
+        || fs::metadata(&file).map(|meta| (meta.ino(), meta.mtime_nsec(), meta.ctime_nsec())).unwrap();
     let before = identity();
     let line = shop.scale(2, &[]).line();
     assert_eq!((line["changed"].as_bool(), line["files"].as_array().map(Vec::len)), (Some(false), Some(0)));
@@ -85,15 +88,15 @@ fn mode_and_owner_of_an_edited_file_are_kept() {
     use std::os::unix::fs::PermissionsExt;
     let shop = Shop::new();
     let file = shop.path("out/shop/web/deployment.yaml");
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o604)).unwrap();
-    let root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o604)).unwrap();
+    let root = fs::metadata("/proc/self").unwrap().uid() == 0;
     if root {
         std::os::unix::fs::chown(&file, Some(1234), Some(4321)).unwrap();
     } else {
         eprintln!("NOT TESTED: keeping another owner needs root");
     }
     shop.scale(5, &[]).line();
-    let meta = std::fs::metadata(&file).unwrap();
+    let meta = fs::metadata(&file).unwrap();
     assert_eq!(meta.mode() & 0o7777, 0o604);
     assert!(!root || (meta.uid(), meta.gid()) == (1234, 4321));
 }
@@ -109,13 +112,13 @@ fn every_failure_has_its_exit_status_and_says_what_to_do() {
     shop.put("out/shop/odd/x.yaml", "a: [\n# odd\n");
     let odd = shop.intent_for("odd", 3, "");
     let named = shop.intent_for("web", 7, r#","constraints":{"porch_repository":"core"}"#);
-    let cases: [(i32, &str, &std::path::Path, &[&str]); 9] = [
+    let cases: [(i32, &str, &Path, &[&str]); 9] = [
         (64, "required", &good, &[]),
         (64, "unexpected argument", &good, &["-out", "out", "--colour"]),
         (65, "E215", &too_many, &["-out", "out"]),
         (65, "E204", &not_json, &["-out", "out"]),
-        (66, "cannot be read", std::path::Path::new("nowhere.json"), &["-out", "out"]),
-        (73, "E308", &good, &["-out", "nowhere"]),
+        (66, "cannot be read", Path::new("nowhere.json"), &["-out", "out"]),
+        (73, "E308", &good, &["-out", "routes.toml/out"]),
         (73, "E310", &odd, &["-out", "out"]),
         (77, "E309", &good, &["-out", "out", "--routes", "routes.toml"]),
         (77, "names the repository 'core'", &named, &["-out", "out"]),
@@ -190,8 +193,8 @@ fn a_base_is_copied_whole_and_its_value_set() {
     use std::os::unix::fs::PermissionsExt;
     let shop = Shop::new();
     let script = shop.put("out/shop/web/hooks/check.sh", "#!/bin/sh\n");
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
-    std::fs::rename(shop.path("out/shop/web"), shop.path("base")).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::rename(shop.path("out/shop/web"), shop.path("base")).unwrap();
     let line = shop.scale(5, &["--base", "base"]).line();
     assert_eq!(
         (line["package"].as_str(), line["replicas"]["from"].as_u64()),
@@ -205,7 +208,72 @@ fn a_base_is_copied_whole_and_its_value_set() {
         assert_eq!(path == "deployment.yaml", content != copied, "{path}");
     }
     // Once the package exists, it is edited and the base is not read.
-    std::fs::rename(shop.path("base"), shop.path("moved")).unwrap();
+    fs::rename(shop.path("base"), shop.path("moved")).unwrap();
     shop.scale(6, &[]).line();
     assert!(shop.read("out/shop/web/deployment.yaml").contains("  replicas: 6   # scaled"));
+}
+
+#[test]
+fn an_intent_on_standard_input_and_a_missing_output_directory() {
+    let shop = Shop::empty();
+    let intent = fs::read(shop.intent(5)).unwrap();
+    let mut command = shop.command(Path::new("-"), &["-out", "new/out"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(&intent).unwrap();
+    let line = Run::of(&child.wait_with_output().unwrap()).line();
+    assert_eq!((&line["package"], &line["partial"]), (&"new/out/shop/web-scaling".into(), &true.into()));
+    assert!(shop.read("new/out/shop/web-scaling/deployment.yaml").ends_with("replicas: 5\n"));
+    let broken =
+        Run::of(&shop.command(Path::new("-"), &["-out", "new/out"]).stdin(Stdio::null()).output().unwrap());
+    broken.expect(65);
+}
+
+/// A program in namespaces of its own, where it may mount.
+fn apart(shop: &Shop, script: &str) -> Option<Run> {
+    let tried = Command::new("unshare").args(["-Urm", "true"]).status();
+    if !tried.is_ok_and(|status| status.success()) {
+        eprintln!("NOT TESTED: no mount namespace of one's own here");
+        return None;
+    }
+    let mut command = Command::new("unshare");
+    command.args(["-Urm", "sh", "-ec", script]).current_dir(shop.path("."));
+    command.env("PORCH", env!("CARGO_BIN_EXE_porch")).env("INTENT", shop.intent(5));
+    Some(Run::of(&command.output().unwrap()))
+}
+
+#[test]
+fn a_manifest_that_is_a_mount_is_named_as_one() {
+    let shop = Shop::new();
+    let file = shop.read("out/shop/web/deployment.yaml");
+    shop.put("kept.yaml", &file);
+    let script =
+        "mount --bind kept.yaml out/shop/web/deployment.yaml; exec \"$PORCH\" -intent \"$INTENT\" -out out";
+    if let Some(run) = apart(&shop, script) {
+        run.refused(73, "deployment.yaml cannot be used: is a mount of its own (a bind-mounted file)");
+        assert_eq!(shop.read("kept.yaml"), file);
+        assert!(!shop.path("out/shop/web/.porch-tmp").exists());
+    }
+}
+
+#[test]
+fn a_package_of_a_lower_layer_is_changed_file_by_file() {
+    let shop = Shop::empty();
+    shop.scale(3, &["-structured"]).line();
+    for dir in ["upper", "work", "merged"] {
+        fs::create_dir(shop.path(dir)).unwrap();
+    }
+    let script = "mount -t tmpfs none upper; mkdir upper/up upper/work; \
+                  mount -t overlay -o lowerdir=out,upperdir=upper/up,workdir=upper/work none merged; \
+                  \"$PORCH\" -intent \"$INTENT\" -out merged -structured --kustomize >/dev/null; \
+                  cd merged/shop/web-scaling-patch; ls -A; tail -n 1 scaling-patch.yaml; head -n 3 kustomization.yaml | tail -n 1";
+    let Some(run) = apart(&shop, script) else { return };
+    if run.stderr.contains("mount") {
+        eprintln!("NOT TESTED: no overlay file system here: {}", run.stderr);
+        return;
+    }
+    let run = run.expect(0);
+    assert_eq!(
+        run.stdout,
+        "Kptfile\nREADME.md\nkustomization.yaml\nscaling-patch.yaml\n  replicas: 5\napiVersion: kustomize.config.k8s.io/v1alpha1\n"
+    );
 }

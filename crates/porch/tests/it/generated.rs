@@ -1,0 +1,78 @@
+//! Thousands of manifests in the style of real ones, edited by the library; an independent parser (libyaml, by way of
+//! `PyYAML`) judges that exactly one path has changed, and whether the engine takes for YAML what it takes.
+
+use conductor_core::intent::{Policy, judge};
+use conductor_porch::{Engine, Order, Patience, Provenance, Settings};
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/judge/manifests.py");
+const SEED: &str = "20261125";
+
+/// The system's own first: other versions of Python may be before it in the path, without the parser.
+fn python() -> Option<&'static str> {
+    let has_parser = |python: &&&str| {
+        Command::new(python).args(["-c", "import yaml"]).output().is_ok_and(|output| output.status.success())
+    };
+    let found = ["/usr/bin/python3", "python3"].iter().find(has_parser).copied();
+    if found.is_none() {
+        eprintln!("NOT TESTED: python3 with PyYAML is missing (python3-yaml)");
+    }
+    found
+}
+
+fn script(python: &str, words: &[&str]) -> Output {
+    Command::new(python).arg(SCRIPT).args(words).output().unwrap()
+}
+
+/// Makes manifests, has each edited, and has what came out judged.
+fn round(python: &str, (make, count): (&str, &str), judged_by: &str) {
+    let temp = tempfile::tempdir().unwrap();
+    let top = temp.path().to_str().unwrap();
+    let output = script(python, &[make, top, count, SEED]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    fs::write(temp.path().join("answers.tsv"), answers(temp.path())).unwrap();
+    let judged = script(python, &[judged_by, top]);
+    let said = String::from_utf8_lossy(&judged.stdout).into_owned();
+    assert!(judged.status.success(), "{said}{}", String::from_utf8_lossy(&judged.stderr));
+    assert!(said.contains(count), "{said}");
+}
+
+fn answers(top: &Path) -> String {
+    let engine = Engine::new(Settings { durable: false, ..Settings::new(top.join("out")) });
+    let mut answers = String::new();
+    for line in fs::read_to_string(top.join("orders.tsv")).unwrap().lines() {
+        let [namespace, target, replicas] = line.split('\t').collect::<Vec<_>>().try_into().unwrap();
+        let text = format!(
+            r#"{{"intent_type":"scaling","target":"{target}","namespace":"{namespace}","replicas":{replicas}}}"#
+        );
+        let order = Order {
+            intent: judge(text.as_bytes(), Policy::default()).unwrap(),
+            provenance: Provenance::default(),
+        };
+        let patience = Patience::new(Duration::from_secs(5), Duration::from_mins(1));
+        let answer = match engine.apply(&order, &patience) {
+            Ok(_) => "done".to_owned(),
+            Err(error) => error.to_string().replace(['\t', '\n'], " "),
+        };
+        writeln!(answers, "{namespace}\t{target}\t{answer}").unwrap();
+    }
+    answers
+}
+
+#[test]
+fn ten_thousand_manifests_change_in_one_path_as_another_parser_sees_it() {
+    if let Some(python) = python() {
+        round(python, ("make", "10000"), "judge");
+    }
+}
+
+#[test]
+fn what_is_yaml_is_what_another_parser_takes_in_both_directions() {
+    if let Some(python) = python() {
+        round(python, ("break", "3000"), "compare");
+    }
+}
