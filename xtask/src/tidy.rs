@@ -363,7 +363,7 @@ fn unsafe_code_stands_in_one_crate() {
     }
 }
 
-/// What names a table of the storage engine can put values into it that the store's codec does not see.
+/// Code that names a table of the storage engine could put values into it that bypass the store's codec.
 #[test]
 fn tables_of_the_storage_engine_are_named_in_one_file() {
     let inside = "crates/conductor-loop/src/store/";

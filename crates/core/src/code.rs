@@ -12,7 +12,7 @@ pub struct Entry {
     pub id: &'static str,
     /// A short name for people and metric labels, e.g. `out-of-range`.
     pub title: &'static str,
-    /// What happened.
+    /// The meaning, in a sentence.
     pub meaning: &'static str,
     /// The operator's remedy.
     pub remedy: &'static str,

@@ -52,7 +52,7 @@ pub enum IntentFact<'f> {
     RunEnded {
         /// The intent.
         claim: &'f Claim,
-        /// How it went.
+        /// The run's result.
         run: &'f Run,
         /// Whether porch was started.
         began: bool,
@@ -160,7 +160,7 @@ pub enum OperatorFact<'f> {
     ReloadRefused {
         /// The stable code.
         code: Code,
-        /// What is wrong.
+        /// The error.
         reason: &'f str,
     },
     /// A request to the endpoints lacked the required token. Any client can cause it at any rate, so it is logged at `debug`.
@@ -279,7 +279,7 @@ pub enum PlaceFact<'f> {
     GivenUp {
         /// The stable code.
         code: Code,
-        /// What failed.
+        /// The failure.
         message: &'f str,
     },
     /// A run could not be started, or porch cannot run as it is now.
@@ -289,7 +289,7 @@ pub enum PlaceFact<'f> {
     },
     /// The path of the staging directory leads elsewhere.
     StagingMoved {
-        /// What was found.
+        /// The finding.
         reason: &'f str,
     },
     /// The path of the staging directory leads to it again.

@@ -137,7 +137,7 @@ impl Selection {
 pub enum State {
     /// Seen or taken, and porch does not run for it.
     Waiting,
-    /// porch runs.
+    /// `porch` runs.
     Running,
     /// Filed under processed/.
     Done,

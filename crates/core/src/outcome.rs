@@ -8,7 +8,7 @@ use std::time::Duration;
 /// The ways a run ends. Each is a variant of its own; none is inferred from text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// porch exited by itself with this status.
+    /// `porch` exited by itself with this status.
     Exited(i32),
     /// It was ended by a signal that the daemon did not send.
     Signalled(i32),
@@ -75,7 +75,7 @@ pub enum Ending {
 /// Everything known about one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
-    /// How it ended.
+    /// The ending.
     pub ending: Ending,
     /// From start to end, on the monotonic clock.
     pub duration: Duration,

@@ -25,16 +25,16 @@ use crate::outcome::{Postponed, Verdict};
 /// An interrupted run leaves Handed and Running without another stage: the next start of the daemon continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// Judged and accepted; the claim is being written. porch must not start yet.
+    /// Judged and accepted; the claim is being written. `porch` must not start yet.
     Claiming,
     /// The claim is durable. The intent waits for its turn, a worker, the rate or a retry pause.
     Waiting,
-    /// A worker holds it; the record of this start was durable before. porch has not started.
+    /// A worker holds it; the record of this start was durable before. `porch` has not started.
     Handed {
         /// The number of the start, from 1.
         attempt: u32,
     },
-    /// porch was started.
+    /// `porch` was started.
     Running {
         /// The number of the start, from 1.
         attempt: u32,
@@ -123,7 +123,7 @@ pub enum Then {
 /// The final outcomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Final {
-    /// porch succeeded.
+    /// `porch` succeeded.
     Success,
     /// It repeats an earlier success.
     Duplicate,
@@ -176,7 +176,7 @@ fn ended(attempt: u32, verdict: Verdict, max_attempts: u32) -> (Option<Stage>, T
     }
 }
 
-/// What a start of the daemon can find on disk of one intent.
+/// The states of one intent that a start of the daemon can find on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnDisk {
     /// In taken/ without a record: taken, perhaps judged, no more.

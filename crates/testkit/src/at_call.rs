@@ -38,7 +38,7 @@ pub struct Report {
     pub written: u64,
     /// The call at which the action happened; `None` if the program ended before it.
     pub at: Option<String>,
-    /// What the program printed on standard error.
+    /// The program's standard error.
     pub stderr: String,
 }
 

@@ -10,12 +10,12 @@ use std::fs;
 /// The expected ending of an intent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// porch succeeded.
+    /// `porch` succeeded.
     Success,
-    /// porch succeeded after this many starts that ended with a temporary failure; if kills used up the other starts of
+    /// `porch` succeeded after this many starts that ended with a temporary failure; if kills used up the other starts of
     /// --max-attempts, giving up is accepted too.
     SuccessAfter(usize),
-    /// porch succeeded before a later intent of the same name came: only the archived file is left.
+    /// `porch` succeeded before a later intent of the same name came: only the archived file is left.
     Before,
     /// A success that repeats the one before; porch did not run.
     Duplicate,

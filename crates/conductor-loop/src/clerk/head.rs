@@ -47,8 +47,8 @@ impl Head {
         }
     }
 
-    /// Writes it when something has changed and it is time. A head that cannot be written is not worth a stop:
-    /// the store is the truth.
+    /// Writes the head when something has changed and its interval has passed. A failure does not stop the daemon: the
+    /// store is the truth.
     pub(super) fn refresh(&mut self, handoff: &Dir, drafts: &Dir, store: &dyn Ledger, now: bool) {
         if !now && self.checked_at.elapsed() < EVERY {
             return;

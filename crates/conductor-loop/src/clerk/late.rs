@@ -26,7 +26,7 @@ pub(super) struct Late {
 }
 
 impl Late {
-    /// Whether the number is kept for the clock.
+    /// Adds an outcome. Returns whether it will be retried by the clock.
     pub(super) fn add(&mut self, seq: u64, now: Instant) -> bool {
         let has_room = self.seqs.len() < LATE_MAX;
         if has_room {
@@ -36,7 +36,7 @@ impl Late {
         has_room
     }
 
-    /// How long until they are tried again, if there are any.
+    /// The time until the next retry, if there is one.
     pub(super) fn patience(&self, now: Instant) -> Option<Duration> {
         self.retry_at.map(|at| at.saturating_duration_since(now))
     }

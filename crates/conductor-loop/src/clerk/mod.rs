@@ -59,9 +59,9 @@ pub struct Parts {
     pub places: Dirs,
     /// The directory of the embedded engine's packages, if that engine runs.
     pub packages: Option<Arc<Outlet>>,
-    /// The state.
+    /// The store.
     pub store: Arc<dyn Ledger>,
-    /// Its public head.
+    /// The store's public head.
     pub head: Head,
     /// --retention
     pub retention: SignedDuration,
@@ -139,9 +139,9 @@ impl Drop for Clerk {
 /// The clerk's state between commit and DONE.
 struct Desk<R> {
     places: Dirs,
-    /// Time that only grows.
+    /// A monotonic clock.
     clock: fn() -> Instant,
-    /// Where the embedded engine writes packages, if it is what runs.
+    /// The sync of the embedded engine's packages, if that engine runs.
     packages: Option<PackageSync>,
     abandon: Arc<AtomicBool>,
     hurry: Arc<AtomicBool>,
@@ -248,7 +248,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         }
     }
 
-    /// How long a batch that was begun then still collects; none: it goes.
+    /// How long a batch begun at this time may still collect; `None`: it is committed now.
     fn collects_for(&self, batch: &[Command], begun: Instant) -> Option<Duration> {
         let full = batch.is_empty() || batch.len() >= BATCH_MAX;
         let stops = || batch.iter().any(|command| matches!(command, Command::Stop));
@@ -258,12 +258,12 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         LINGER.checked_sub(self.since(begun)).filter(|left| !left.is_zero())
     }
 
-    /// How long ago that was.
+    /// The time since a moment.
     fn since(&self, then: Instant) -> Duration {
         (self.clock)().saturating_duration_since(then)
     }
 
-    /// How long to wait for the next command before something else is due.
+    /// How long to wait for the next command before other work is due.
     fn patience(&self) -> Duration {
         let hurry = self.hurry.load(Ordering::Acquire);
         let sync = self.packages.as_ref().and_then(|packages| packages.patience(hurry, (self.clock)()));
@@ -310,7 +310,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         Ok(())
     }
 
-    /// Takes a batch apart. Names for archived files are chosen here, before the commit that records them.
+    /// Sorts a batch by kind. Names of archived files are chosen here, before the commit that records them.
     fn sort(&mut self, batch: Vec<Command>) -> Result<Gathered, Stopped> {
         let (mut work, now) = (Gathered::default(), (self.clock)());
         for command in batch {
@@ -357,11 +357,11 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
         result.map_err(|error| self.fatal(Code::StoreFailed, &format!("syncing {what}: {error}")))
     }
 
-    /// One durable transaction. A full disk is waited for; anything else is fatal.
+    /// Commits one durable transaction. Waits on a full disk; any other failure is fatal.
     fn commit(&mut self, gathered: &Gathered) -> Result<Vec<Option<LastSuccess>>, Stopped> {
         let mut failed_before = false;
         loop {
-            // What the clock has shown is recorded with outcomes, whose ages hang on it.
+            // The clock's readings are recorded with outcomes, whose ages depend on them.
             let upkeep = self.clocks.upkeep.as_ref().filter(|_| !gathered.publications.is_empty());
             match self.store.commit(&Work { upkeep, done: self.done.clone(), ..gathered.work() }) {
                 Ok(lasts) => {
@@ -508,7 +508,7 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
     }
 }
 
-/// What the commands of one batch want recorded, and who waits for it.
+/// The records of one batch's commands, and the channels to confirm them.
 #[derive(Default)]
 struct Gathered {
     claims: Vec<(Box<Claim>, Payload, bool)>,
@@ -527,7 +527,7 @@ impl Gathered {
         self.len() == 0
     }
 
-    /// As one batch of the ledger.
+    /// The batch's work for the ledger.
     fn work(&self) -> Work<'_> {
         let decided = self.publications.iter().map(|publication| Decided {
             outcome: &publication.outcome,

@@ -42,7 +42,7 @@ impl PackageSync {
         self.waiting.push(publication);
     }
 
-    /// Begins the next sync if it is time and none is under way.
+    /// Begins the next sync if it is due and none is in progress.
     pub(super) fn begin(&mut self, hurry: bool, now: Instant) {
         if self.patience(hurry, now).is_some_and(|left| left.is_zero()) {
             self.since = None;
@@ -50,7 +50,7 @@ impl PackageSync {
         }
     }
 
-    /// How long until the next sync is to begin: like a batch of the clerk, it collects while nobody waits for it.
+    /// The time until the next sync begins: like a batch of the clerk, it collects while no worker waits for it.
     pub(super) fn patience(&self, hurry: bool, now: Instant) -> Option<Duration> {
         let since = self.since.filter(|_| !self.under_way)?;
         Some(if hurry { Duration::ZERO } else { LINGER.saturating_sub(now.saturating_duration_since(since)) })

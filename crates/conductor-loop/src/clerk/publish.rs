@@ -112,7 +112,7 @@ pub(super) fn choose_name(
     Err(PublishError::Occupied) // The names are endless.
 }
 
-/// Publishes what is not published yet.
+/// Makes the files that are not made yet.
 pub(super) fn publish(places: &Dirs, store: &dyn Ledger, filing: &mut Filing) -> Result<(), PublishError> {
     let Filing { publication, progress } = filing;
     if *progress == Progress::Nothing {
@@ -132,7 +132,7 @@ pub(super) fn publish(places: &Dirs, store: &dyn Ledger, filing: &mut Filing) ->
     Ok(())
 }
 
-/// At the recorded name, and at no other.
+/// Archives the file at the recorded name, and at no other.
 fn place_archive(places: &Dirs, store: &dyn Ledger, publication: &Publication) -> Result<(), PublishError> {
     let Publication { outcome, source, kind, .. } = publication;
     let (label, dir) = archive(places, outcome);
@@ -159,7 +159,7 @@ fn place_archive(places: &Dirs, store: &dyn Ledger, publication: &Publication) -
     result.map_err(failed(format!("archiving as {label}/{name}")))?.there()
 }
 
-/// The content as the store has it; without it there is nothing to archive, never an empty file.
+/// Passes the content from the store to `work`; without it there is nothing to archive, never an empty file.
 fn from_store<T>(
     store: &dyn Ledger,
     outcome: &Outcome,
@@ -205,8 +205,8 @@ fn place_error_log(places: &Dirs, publication: &Publication) -> Result<Placed, P
     put(places, dir, &piece, ours).map_err(failed(format!("writing {label}/{log}")))
 }
 
-/// Takes the archived file back where another file has the name of its error log, so that both get another name. The bytes are
-/// in the store until they are durable elsewhere.
+/// Removes the archived file again if another file has the name of its error log, so that both get another name. The
+/// bytes are in the store until they are durable elsewhere.
 fn withdraw(places: &Dirs, store: &dyn Ledger, publication: &Publication) -> Result<(), PublishError> {
     let Publication { outcome, source, .. } = publication;
     let (label, dir) = archive(places, outcome);
@@ -296,8 +296,8 @@ fn put(places: &Dirs, dir: &Dir, piece: &Piece<'_>, ours: Ours) -> io::Result<Pl
     Ok(Placed::Occupied)
 }
 
-/// The latest status of the name, in the place of the one before. One that is published again does not take the place of a
-/// later one. A directory that somebody has put there is moved aside.
+/// Writes the latest status of the name over the one before. A status that is published again does not replace a later
+/// one. A foreign directory at its name is moved aside.
 fn place_status(places: &Dirs, store: &dyn Ledger, publication: &Publication) -> Result<(), PublishError> {
     let outcome = &publication.outcome;
     if publication.kind == PublicationKind::Again && is_later_there(places, store, outcome)? {
@@ -322,7 +322,7 @@ fn move_aside(dir: &Dir, name: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the status that is there is the one of a later intent of this name that we remember, decided later as well.
+/// Whether the existing status belongs to a later intent of this name that we remember, also decided later.
 fn is_later_there(places: &Dirs, store: &dyn Ledger, outcome: &Outcome) -> Result<bool, StoreError> {
     #[derive(serde::Deserialize)]
     struct Numbered {

@@ -1,7 +1,7 @@
-//! Removes what is older than --retention: archived file, error log, status and record. Age is our own record of when
-//! the outcome was decided (`conductor_core::age`), never a file time that a producer can set. A file is removed only when
-//! it is that outcome's: its path by the ledger's owners of paths, its content by size and SHA-256. What differs is left, and
-//! is nobody's from then on.
+//! Removes outcomes older than --retention: archived file, error log, status and record. The age comes from our own
+//! record of the decision (`conductor_core::age`), never from a file time that a producer can set. A file is removed only
+//! if it is that outcome's: its path by the ledger's owners of paths, its content by size and SHA-256. A file that
+//! differs is left, and no outcome owns it from then on.
 
 use super::files::{Found, Piece, compare};
 use super::publish::{archive, archived_name};
@@ -30,7 +30,7 @@ const LOG_HEAD_MAX: u64 = 64 << 10;
 pub(super) struct Sweep {
     /// Outcomes decided before this are removed.
     pub(super) before: Timestamp,
-    /// Where the next round begins; none: at the earliest outcome.
+    /// The start of the next round; `None`: the earliest outcome.
     pub(super) from: Option<DecidedAt>,
 }
 
@@ -48,7 +48,7 @@ impl Clocks {
         Self { now: Timestamp::now, retention, seen: None, upkeep: None }
     }
 
-    /// Looks at the clock, and says so when it went forward by more than things are kept.
+    /// Reads the clock, and warns when it went forward by more than the retention.
     fn look(&mut self, store: &dyn Ledger) -> Result<(Timestamp, &mut Upkeep), StoreError> {
         let upkeep = match self.upkeep.take() {
             Some(upkeep) => upkeep,
@@ -79,7 +79,7 @@ impl Clocks {
 
 struct Swept {
     removed: u64,
-    /// Where the next round begins; none: it is over.
+    /// The first number of the next round; `None`: the removal is complete.
     next: Option<DecidedAt>,
 }
 
@@ -136,8 +136,8 @@ impl<R: Fn(Vec<Ack>)> Desk<R> {
     }
 }
 
-/// Looks through a part of the outcomes: one that is young ends nothing, because a clock that was wrong, or an import, puts
-/// young ones before old ones.
+/// Checks a part of the outcomes: a young one does not end the search, because a wrong clock, or an import, puts young
+/// ones before old ones.
 fn round(places: &Dirs, store: &dyn Ledger, clocks: &mut Clocks, sweep: Sweep) -> Result<Swept, StoreError> {
     let (now, upkeep) = clocks.look(store)?;
     let bound = Bound { before: sweep.before, now };
@@ -167,7 +167,7 @@ fn round(places: &Dirs, store: &dyn Ledger, clocks: &mut Clocks, sweep: Sweep) -
     Ok(Swept { removed, next })
 }
 
-/// Removes an outcome's files. The outer failure is the store's.
+/// Removes an outcome's files. The outer error is the store's.
 fn remove_files(places: &Dirs, store: &dyn Ledger, outcome: &Outcome) -> Result<io::Result<()>, StoreError> {
     let owns = store.owner(&outcome.archived_as)? == Some(outcome.seq);
     Ok((|| {

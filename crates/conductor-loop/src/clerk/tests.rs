@@ -19,7 +19,7 @@ use tempfile::TempDir;
 thread_local! {
     /// The clock's reading for the clerk of this test.
     static NOW: Cell<Timestamp> = const { Cell::new(Timestamp::UNIX_EPOCH) };
-    /// When a test began, and how much time it says has passed since.
+    /// The beginning of a test, and the time that it simulates since then.
     static BEGUN: Cell<Instant> = Cell::new(Instant::now());
     static PASSED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
@@ -55,7 +55,7 @@ fn office_in(temp: TempDir) -> Office {
         status: sub("status"),
         handoff: Arc::new(Dir::open(temp.path()).unwrap()),
     };
-    // Scrambled: whatever goes around the codec of the store is noticed in the whole life of an intent.
+    // Scrambled: a value that bypasses the store's codec is noticed in the whole life of an intent.
     let store: Arc<dyn Ledger> = Arc::new(Store::scrambled(sub("store")));
     let (to_daemon, acks) = crossbeam_channel::unbounded();
     let (to_sync, syncs) = crossbeam_channel::unbounded();
@@ -218,7 +218,7 @@ fn a_batch_collects_only_while_nobody_waits() {
         PASSED.set(passed);
         assert_eq!(office.desk.collects_for(&batch, BEGUN.get()), left, "{what}");
     }
-    // What is more than a batch waits for the next.
+    // Commands beyond a batch's size wait for the next batch.
     let (sender, receiver) = crossbeam_channel::unbounded();
     full().into_iter().chain([Command::Hurry]).for_each(|command| sender.send(command).unwrap());
     let mut batch = Vec::new();

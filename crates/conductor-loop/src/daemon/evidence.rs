@@ -23,7 +23,7 @@ pub(super) fn extent_of(head: &HeadBody) -> Extent {
     Extent { commits: 0, last_seq: head.last_seq, counts: head.counts }
 }
 
-/// Holds a store against what lies beside it and is cheap to read.
+/// Checks a store against the evidence that is cheap to read.
 pub(super) fn hold(
     store: &dyn Ledger,
     head: &HeadFile,

@@ -30,7 +30,7 @@ pub(super) enum InFlight {
     Waiting { intent: Intent, bytes: Bytes },
     /// A worker holds it, with its bytes.
     Handed { intent: Intent, attempt: u32 },
-    /// porch was started for it.
+    /// `porch` was started for it.
     Running { intent: Intent, attempt: u32, since: jiff::Timestamp },
     /// Its run has ended, or its start did not happen; the desk decides in the same turn.
     Ended { intent: Intent, bytes: Bytes, run: Arc<Run>, staged_in: Option<u16> },
@@ -203,7 +203,7 @@ impl Flights {
         Ok(Job { seq, attempt, slot, place, claim, bytes })
     }
 
-    /// porch was started. Returns the claim and the number of the start.
+    /// `porch` was started. Returns the claim and the number of the start.
     pub(super) fn began(&mut self, seq: u64) -> Result<(Arc<Claim>, u32), Mismatch> {
         let (intent, attempt) = self.take(seq, "running", |one| match one {
             InFlight::Handed { intent, attempt } => Ok((intent, attempt)),

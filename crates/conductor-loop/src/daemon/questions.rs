@@ -51,7 +51,7 @@ pub(super) struct Reply<T>(Sender<T>);
 
 impl<T> Reply<T> {
     pub(super) fn send(self, answer: T) {
-        // Who asked may have lost patience.
+        // The client may have gone.
         let _ = self.0.try_send(answer);
     }
 }

@@ -64,11 +64,11 @@ pub(super) fn recover(
     for left in kill_leftovers(&last.lines, &store.begun().map_err(unreadable)?, &staging) {
         tracing::warn!(process = left, "ended a porch that the last daemon had left running");
     }
-    // Read twice: before anything is changed, all of it is known to be whole.
+    // Read twice: before any change, all of it is known to be intact.
     store.pending(&mut |_| ()).map_err(unreadable)?;
     let mut recovery = Recovery::begin(places, store)?;
     let mut resumed = Ok(());
-    // One at a time: there may be far more than memory has room for.
+    // One at a time: all together may exceed memory.
     let read = store.pending(&mut |pending| {
         if resumed.is_ok() {
             resumed = recovery.resume(pending.into(), last, rules);
@@ -78,7 +78,7 @@ pub(super) fn recover(
     resumed.map_err(broken)?;
     recovery.sort_out_the_rest()?;
     recovery.compare_with_last_runs()?;
-    // Before the run lines are forgotten, what they proved is made durable.
+    // Before the run lines are cleared, the starts that they prove are made durable.
     let starts = std::mem::take(&mut recovery.counted);
     store.commit(&Work { starts, ..Work::default() }).map_err(unreadable)?;
     let recovered = recovery.recovered;
@@ -178,10 +178,10 @@ impl Content {
 struct Recovery<'r> {
     places: &'r Handoff,
     store: &'r dyn Ledger,
-    /// By number; several have one only where something else than we put them there.
+    /// By number; a number has several files only if another process put some there.
     taken: HashMap<u64, Vec<TakenName>>,
     recovered: Recovered,
-    /// Starts that are known to have happened, by number.
+    /// Starts known to have happened, by number.
     counted: Vec<(u64, Start)>,
     /// Claims of each target that are kept in memory.
     in_memory: HashMap<TargetKey, usize>,

@@ -229,7 +229,7 @@ pub(super) fn facts(config: &Config, places: &Handoff, porch: &Runs) -> StatusRe
     }
 }
 
-/// How workers read bytes back that are not in memory.
+/// Reads bytes that are not in memory, for the workers.
 pub(super) fn read_back(store: &Arc<dyn Ledger>) -> ReadBack {
     let store = Arc::clone(store);
     ReadBack::new(move |claim, work| {

@@ -91,7 +91,7 @@ pub trait Unfinished {
 
 /// The sources of answers.
 pub struct Sources<'s> {
-    /// What is finished.
+    /// Finished intents.
     pub store: &'s dyn Ledger,
     /// The handoff directory, with the archives below it.
     pub handoff: &'s Dir,
@@ -107,13 +107,14 @@ pub fn store_refused(error: &StoreError) -> Refused {
 }
 
 impl Sources<'_> {
-    /// Outcomes that a search finds, newest first, as long as `each` wants more and somebody waits for the answer.
+    /// Passes outcomes found by a search, newest first, while `each` returns true and the client waits.
     fn look_back(&self, search: Search<'_>, mut each: impl FnMut(Outcome) -> bool) -> Result<(), Refused> {
         let searched = self.store.search(search, &mut |outcome| each(outcome) && (self.is_wanted)());
         searched.map_err(|error| store_refused(&error))
     }
 
-    /// Where finished intents of a selection are looked for: all that it takes are found there, and others where it asks for more.
+    /// The search for finished intents of a selection: it finds every match, and others if the selection has further
+    /// conditions.
     fn search_of<'s>(&self, selection: &'s Selection) -> Result<Search<'s>, Refused> {
         let term = match (&selection.target, selection.wants(State::Done), selection.wants(State::Failed)) {
             (Some(target), _, _) => Some(Term::Target(target)),

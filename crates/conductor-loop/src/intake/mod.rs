@@ -45,7 +45,7 @@ pub struct Settings {
     pub places: Vec<(String, Arc<Dir>)>,
     /// The directory for taken files.
     pub taken: Arc<Dir>,
-    /// How files are judged.
+    /// The rules for judging files.
     pub judging: Judging,
     /// The book of entries held back.
     pub book: Arc<Book>,

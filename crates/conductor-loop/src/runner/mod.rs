@@ -133,7 +133,7 @@ pub struct Ended {
 /// A worker's report.
 #[derive(Debug)]
 pub enum Report {
-    /// porch, or the engine, was started.
+    /// `porch`, or the engine, was started.
     Began {
         /// Sequence number.
         seq: u64,

@@ -10,13 +10,13 @@ pub enum StoreError {
     /// The file cannot be opened.
     #[error("cannot open the state store: {0}")]
     Open(#[source] io::Error),
-    /// There was a store, and it is gone.
+    /// There was a store, and it is missing.
     #[error("the state store is missing, but .conductor-state.json says there was one")]
     Missing,
     /// It cannot be read as a store.
     #[error("the state store is damaged: {0}")]
     Damaged(#[source] Damage),
-    /// It is readable, and an older one than was here.
+    /// It is readable, but older than the recorded work.
     #[error(
         "the state store is behind {witness}, which it never is by itself: {lacks}. An older copy was put in its place, or its newest \
          part is damaged"
@@ -41,16 +41,16 @@ pub enum StoreError {
     /// There is no space left to write.
     #[error("no space to write the state store: {0}")]
     NoSpace(#[source] io::Error),
-    /// An earlier read or write failed: nothing more is known of it before it is opened again.
+    /// An earlier read or write failed: the store must be opened again first.
     #[error("the state store failed before and has to be opened again")]
     Failed,
-    /// It was opened to be read.
+    /// It was opened for reading.
     #[error("the state store cannot be read or written: it was opened to be read")]
     ReadOnly,
     /// The storage engine failed.
     #[error("the state store cannot be read or written: {0}")]
     Engine(#[source] Box<redb::Error>),
-    /// The file that says how far the store has come cannot be written.
+    /// The file that records the store's extent cannot be written.
     #[error("the state store cannot be read or written: writing {name}: {source}")]
     Mark {
         /// Its name.
@@ -58,18 +58,18 @@ pub enum StoreError {
         /// Why.
         source: io::Error,
     },
-    /// A record has no form as bytes.
+    /// A record cannot be serialised.
     #[error("the state store cannot be read or written: a record cannot be written: {0}")]
     Unwritable(#[source] serde_json::Error),
     /// A claim is larger than its form allows.
     #[error("the state store cannot be read or written: a claim is too large to be recorded")]
     TooLarge,
-    /// It cannot be put back where it was.
+    /// It cannot be restored at its path.
     #[error(
         "the state store cannot be read or written: it could not be put back: {name} is something else now"
     )]
     InTheWay {
-        /// What has its place.
+        /// The name that another entry has taken.
         name: String,
     },
     /// The export cannot be written.
@@ -80,16 +80,16 @@ pub enum StoreError {
     Import(String),
 }
 
-/// In what way a store is damaged.
+/// The kind of damage.
 #[derive(Debug, thiserror::Error)]
 pub enum Damage {
-    /// The storage engine says so.
+    /// The storage engine reports it.
     #[error("{0}")]
     Engine(String),
-    /// The storage engine ended while it read bytes that it did not write.
+    /// The storage engine panicked on bytes that it did not write.
     #[error("reading it failed: {0}")]
     Panic(String),
-    /// The file cannot be read as what it should be.
+    /// The file cannot be read in its format.
     #[error("{0}")]
     File(#[source] io::Error),
     /// The file was not closed and could not be repaired.
@@ -98,21 +98,21 @@ pub enum Damage {
     /// The file is empty.
     #[error("the file is empty")]
     Empty,
-    /// The file holds something else.
+    /// The file has other content.
     #[error("it is not a store of this program")]
     Foreign,
-    /// A record is not one.
+    /// A record is invalid.
     #[error("a record cannot be read: {0}")]
     Record(#[source] BadRecord),
-    /// An index and the outcomes differ.
+    /// An index does not match the outcomes.
     #[error("its index has {rows} of {outcomes} outcomes")]
     Index {
-        /// Outcomes in the index.
+        /// The number of outcomes in the index.
         rows: u64,
         /// Outcomes.
         outcomes: u64,
     },
-    /// The records of one intent do not fit each other.
+    /// The records of one intent contradict each other.
     #[error("intent {seq}: {flaw}")]
     Intent {
         /// Its number.
@@ -122,33 +122,33 @@ pub enum Damage {
     },
 }
 
-/// Why bytes are no record.
+/// Why bytes are not a valid record.
 #[derive(Debug, thiserror::Error)]
 pub enum BadRecord {
-    /// There are none.
+    /// There are no bytes.
     #[error("it is empty")]
     Empty,
-    /// There are too few.
+    /// There are too few bytes.
     #[error("it is cut short")]
     Cut,
-    /// They begin like no record.
+    /// They do not begin like a record.
     #[error("it has an unknown form")]
     Form,
-    /// Their checksum is not the one recorded with them.
+    /// Their checksum differs from the recorded one.
     #[error("its checksum is another")]
     Checksum,
-    /// They are no JSON of that record.
+    /// They are not valid JSON of that record.
     #[error("{0}")]
     Json(#[source] serde_json::Error),
 }
 
-/// What of the records of one intent does not fit.
+/// The contradiction in the records of one intent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Flaw {
-    /// It has an outcome to come, and no claim.
+    /// It has no outcome yet, but no claim either.
     #[error("its claim is missing")]
     NoClaim,
-    /// It is to be published, and has no outcome.
+    /// It is to be published, but has no outcome.
     #[error("its outcome is missing")]
     NoOutcome,
     /// It is not unfinished.
@@ -160,16 +160,16 @@ pub enum Flaw {
     /// It has no digest.
     #[error("its digest is missing")]
     NoDigest,
-    /// Its bytes are others.
+    /// Its bytes do not match its digest.
     #[error("its bytes are not those whose digest is recorded")]
     OtherBytes,
-    /// Its outcome is one of other bytes.
+    /// Its outcome belongs to other bytes.
     #[error("its outcome tells of other bytes")]
     OtherOutcome,
-    /// It has another number in itself.
+    /// Its record names another number.
     #[error("it is recorded under another number")]
     OtherNumber,
-    /// An index has it where it does not belong.
+    /// An index lists it under a wrong term.
     #[error("the index has it under what it is not")]
     OtherTerm,
     /// It has neither claim nor outcome.
@@ -178,7 +178,7 @@ pub enum Flaw {
 }
 
 impl Flaw {
-    /// The failure that this flaw of an intent is.
+    /// The error for this flaw of an intent.
     pub fn of(self, seq: u64) -> StoreError {
         StoreError::Damaged(Damage::Intent { seq, flaw: self })
     }

@@ -1,4 +1,4 @@
-//! How far a ledger has come: numbers that only grow, so that one that lacks something is told from one that does not.
+//! The extent of a ledger: numbers that only grow, so that a ledger that has lost something is recognised.
 
 use super::StoreError;
 use conductor_core::record::{Outcome, Status};
@@ -26,10 +26,10 @@ impl Counts {
     }
 }
 
-/// How far a store has come. Each number only grows.
+/// The extent of a store. Each number only grows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extent {
-    /// Commits since the store was made; none are counted in stores of earlier versions.
+    /// Commits since the store was created; 0 in stores of earlier versions.
     #[serde(default)]
     pub commits: u64,
     /// The last sequence number.
@@ -39,7 +39,7 @@ pub struct Extent {
 }
 
 impl Extent {
-    /// What of this is less than in `shown`, in words; none when nothing is.
+    /// The numbers that are lower than in `shown`, in words; `None` if none is.
     pub fn lacks(&self, shown: &Self) -> Option<String> {
         let numbers = |of: &Self| {
             [
@@ -58,7 +58,7 @@ impl Extent {
         (!lacks.is_empty()).then(|| lacks.join(", "))
     }
 
-    /// A store that lacks what `witness` shows has lost it.
+    /// Fails if the store lacks any part of `shown`, which `witness` proves.
     pub(super) fn check(&self, shown: &Self, witness: &str) -> Result<(), StoreError> {
         match self.lacks(shown) {
             None => Ok(()),
@@ -66,7 +66,7 @@ impl Extent {
         }
     }
 
-    /// The greater of each.
+    /// The maximum of each number.
     #[must_use]
     pub fn or_more(self, other: Self) -> Self {
         Self {

@@ -1,5 +1,5 @@
-//! What a duplicate is compared with: the last run of each target, if it succeeded. A run that failed may have changed the
-//! world before it did, so it ends the claim of the success before it.
+//! The basis of the duplicate rule: the last run of each target, if it succeeded. A failed run may have changed the world
+//! before it failed, so it invalidates the success before it.
 
 use conductor_core::record::{LastSuccess, Outcome, Status};
 use serde::{Deserialize, Serialize};
@@ -9,17 +9,17 @@ use serde::{Deserialize, Serialize};
 pub(super) struct LastRun {
     #[serde(flatten)]
     pub(super) run: LastSuccess,
-    /// Absent in stores of before, which knew only successes.
+    /// Absent in older stores, which recorded only successes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     failed: bool,
 }
 
-/// Of what a run is the last one.
+/// The subject of a last run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Of {
     /// A target: `NAMESPACE/TARGET`.
     Target(String),
-    /// A file's name, for imported outcomes, which know no target.
+    /// A file's name, for imported outcomes, whose targets are unknown.
     Name(String),
 }
 
@@ -33,13 +33,13 @@ impl Of {
 }
 
 impl LastRun {
-    /// None where no porch ran, or where nothing is known of what it was given.
+    /// `None` if porch did not run, or if its input is unknown.
     pub(super) fn of(outcome: &Outcome) -> Option<Self> {
         let failed = match outcome.status {
-            // A duplicate changes nothing: what it repeats stays the last run.
+            // A duplicate changes nothing: the success it repeats stays the last run.
             Status::Success if outcome.duplicate_of.is_some() => return None,
             Status::Success => false,
-            // Nothing is known of how imported failures came about, so they count as runs.
+            // The causes of imported failures are unknown, so they count as runs.
             Status::Failed if outcome.attempts > 0 || outcome.imported => true,
             Status::Failed => return None,
         };
@@ -47,12 +47,12 @@ impl LastRun {
         Some(Self { run, failed })
     }
 
-    /// Whether this takes the place of what is known. Of two that come in any order the later number counts.
+    /// Whether this replaces the known one. The later number counts, in any order of arrival.
     pub(super) fn replaces(&self, known: Option<&Self>) -> bool {
         known.is_none_or(|known| known.run.seq <= self.run.seq)
     }
 
-    /// What a repetition is compared with.
+    /// The success that a duplicate repeats.
     pub(super) fn success(self) -> Option<LastSuccess> {
         (!self.failed).then_some(self.run)
     }

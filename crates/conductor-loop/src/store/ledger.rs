@@ -1,5 +1,5 @@
-//! The ledger of intents as the rest of the program sees it: work that becomes durable in one batch, and what can be asked. It is
-//! keyed by sequence number, which only grows. Everything may be recorded twice with the same result.
+//! The ledger of intents as an interface: work that becomes durable in one batch, and queries. It is keyed by sequence
+//! number, which only grows. Every record may be written twice with the same result.
 
 use super::pending::{Pending, Settled, Start};
 use super::{Counts, Extent, StoreError};
@@ -12,49 +12,49 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 
-/// What one batch makes durable: all of it or nothing. The parts are recorded in the order in which they stand here, so that
-/// claims see the successes of the same batch.
+/// The work of one batch, durable as a whole or not at all. The parts are recorded in this order, so that claims see the
+/// successes of the same batch.
 #[derive(Debug, Clone, Default)]
 pub struct Work<'w> {
-    /// Outcomes from elsewhere, as they are.
+    /// Imported outcomes, unchanged.
     pub imported: Vec<&'w Outcome>,
     /// Outcomes of intents.
     pub decided: Vec<Decided<'w>>,
-    /// Intents that were accepted.
+    /// Accepted intents.
     pub claims: Vec<Claiming<'w>>,
-    /// Starts of porch, by number: to come, or known to have happened.
+    /// Starts of porch, by number: next ones, or ones known to have happened.
     pub starts: Vec<(u64, Start)>,
     /// Targets that an operator holds or releases.
     pub holds: Vec<Hold<'w>>,
-    /// Numbers whose published files are durable: only the outcome stays.
+    /// Numbers whose published files are durable: only their outcomes stay.
     pub done: Vec<u64>,
-    /// Numbers whose outcomes are removed. The path of each is free again, and its number is never used again.
+    /// Numbers whose outcomes are removed. The path of each becomes free, and its number is never used again.
     pub forgotten: Vec<u64>,
-    /// What removing the old is to remember.
+    /// Records the state of the removal by age.
     pub upkeep: Option<&'w Upkeep>,
-    /// Totals and numbers are at least these.
+    /// Raises totals and numbers to at least these.
     pub floor: Option<&'w Extent>,
 }
 
-/// An outcome to be recorded. Its archived path is its own from then on; where that has an owner, the outcome owns no file.
+/// An outcome to be recorded. It owns its archived path from then on; if the path has another owner, the outcome owns no file.
 #[derive(Debug, Clone, Copy)]
 pub struct Decided<'w> {
     /// The outcome.
     pub outcome: &'w Outcome,
     /// Its error log.
     pub report: Option<&'w [u8]>,
-    /// What is recorded with it to be archived.
+    /// The data for the archive that is recorded with it.
     pub kept: Kept<'w>,
 }
 
-/// What is recorded beside an outcome.
+/// Data recorded beside an outcome.
 #[derive(Debug, Clone, Copy)]
 pub enum Kept<'b> {
-    /// Nothing: the claim has the bytes, or the outcome was recorded before.
+    /// None: the claim has the bytes, or the outcome was recorded before.
     Already,
-    /// These bytes, of a file that was refused.
+    /// The bytes of a refused file.
     Bytes(&'b [u8]),
-    /// Nothing: the file was not read and is moved itself.
+    /// None: the file was not read and is moved itself.
     File,
 }
 
@@ -65,83 +65,83 @@ pub struct Claiming<'w> {
     pub claim: &'w Claim,
     /// The bytes.
     pub bytes: &'w [u8],
-    /// Whether its first start is recorded with it.
+    /// Whether the first start is recorded with it.
     pub armed: bool,
 }
 
-/// What an operator does to a target.
+/// An operator's change to a target.
 #[derive(Debug, Clone, Copy)]
 pub enum Hold<'w> {
-    /// It is held from now on.
+    /// It is held.
     Begins(&'w Held),
-    /// It is no longer held: `NAMESPACE/TARGET`.
+    /// It is released: `NAMESPACE/TARGET`.
     Ends(&'w str),
 }
 
 impl<'w> Work<'w> {
-    /// One claim.
+    /// The work of one claim.
     pub fn claim(claim: &'w Claim, bytes: &'w [u8], armed: bool) -> Self {
         Self { claims: vec![Claiming { claim, bytes, armed }], ..Self::default() }
     }
 
-    /// One outcome.
+    /// The work of one outcome.
     pub fn decide(outcome: &'w Outcome, report: Option<&'w [u8]>, kept: Kept<'w>) -> Self {
         Self { decided: vec![Decided { outcome, report, kept }], ..Self::default() }
     }
 }
 
-/// What removing the old remembers from one time to the next.
+/// The state of the removal by age that outlives a process.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upkeep {
-    /// What the clock has shown.
+    /// The history of the clock.
     pub clock: ClockBook,
-    /// Where a removal that did not come to its end goes on.
+    /// The number at which an incomplete removal continues.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub swept: Option<DecidedAt>,
 }
 
-/// The place of an outcome in the order in which outcomes were decided.
+/// The position of an outcome in the order of decisions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DecidedAt {
-    /// When it was decided, by the clock of then.
+    /// The time of the decision, by the clock of that moment.
     pub at: Timestamp,
-    /// Its number.
+    /// Sequence number.
     pub seq: u64,
 }
 
 impl DecidedAt {
-    /// The place of this outcome.
+    /// The position of this outcome.
     pub fn of(outcome: &Outcome) -> Self {
         Self { at: outcome.finished_at, seq: outcome.seq }
     }
 }
 
-/// Which outcomes are looked through for what is old, and by which rule.
+/// The part of the outcomes to search for old ones, and the rule.
 #[derive(Debug, Clone, Copy)]
 pub struct Part<'c> {
-    /// The first; none: from the earliest on.
+    /// The first position; `None`: the earliest.
     pub from: Option<DecidedAt>,
-    /// At most so many that are old.
+    /// At most this many old ones.
     pub most: usize,
-    /// What is old.
+    /// The bound of age.
     pub bound: Bound,
-    /// What the clock has shown.
+    /// The history of the clock.
     pub clock: &'c ClockBook,
 }
 
-/// What of a part is old.
+/// The old outcomes of a part.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// What is to be removed, in the order in which it was decided.
+    /// The outcomes to remove, in the order of decisions.
     pub old: Vec<Outcome>,
-    /// Where the next part begins; none: this was the last.
+    /// The first number of the next part; `None`: this was the last.
     pub next: Option<DecidedAt>,
 }
 
-/// What outcomes are looked up by.
+/// The key of a search for outcomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Term<'t> {
-    /// The name of the file, as it was handed in or as it was archived.
+    /// The name of the file, as dropped or as archived.
     File(&'t str),
     /// The target: `NAMESPACE/TARGET`, or the target alone.
     Target(&'t str),
@@ -150,7 +150,7 @@ pub enum Term<'t> {
 }
 
 impl Term<'_> {
-    /// Whether an outcome is found by it.
+    /// Whether the term finds an outcome.
     pub fn is_of(&self, outcome: &Outcome) -> bool {
         match self {
             Self::File(name) => outcome.name == *name || archived_name(outcome) == Some(*name),
@@ -162,19 +162,19 @@ impl Term<'_> {
     }
 }
 
-/// The name of the archived file without its directory, where there is one.
+/// The name of the archived file without its directory, if there is one.
 pub(super) fn archived_name(outcome: &Outcome) -> Option<&str> {
     outcome.archived_as.rsplit('/').next().filter(|name| !name.is_empty())
 }
 
-/// Which outcomes are looked up, newest first.
+/// A search for outcomes, newest first.
 #[derive(Debug, Clone, Copy)]
 pub struct Search<'t> {
-    /// Found by this; none: all.
+    /// Outcomes with this term; `None`: all.
     pub term: Option<Term<'t>>,
-    /// With this number or a higher one.
+    /// Outcomes with this number or a higher one.
     pub from: u64,
-    /// With a lower number than this.
+    /// Outcomes with a lower number than this.
     pub below: u64,
 }
 
@@ -184,19 +184,19 @@ impl Default for Search<'_> {
     }
 }
 
-/// The ledger. What is committed is durable when the call returns; whoever reads sees whole batches.
+/// The ledger. A commit is durable when the call returns; readers see whole batches.
 pub trait Ledger: Debug + Send + Sync {
-    /// Makes a batch durable. Answers, for each claim of it, with the last success of its target.
+    /// Makes a batch durable. Returns the last success of the target for each claim.
     fn commit(&self, work: &Work<'_>) -> Result<Vec<Option<LastSuccess>>, StoreError>;
 
-    /// Binds what duplicates are compared with to where and how packages are written. Of another place or way nothing that
-    /// was done before says anything, so it is forgotten. True: there was something to forget.
+    /// Binds the duplicate rule to the place and form of packages. Earlier successes at another place or in another form
+    /// prove nothing, so they are forgotten. Returns true if any was forgotten.
     fn work_for(&self, destination: &str) -> Result<bool, StoreError>;
 
-    /// Goes on after a failure: what is durable is read back and verified, nothing is assumed of a failed batch.
+    /// Continues after a failure: the durable state is read and verified, nothing is assumed of a failed batch.
     fn reopen(&self) -> Result<(), StoreError>;
 
-    /// Whether an earlier call failed, so that [`Ledger::reopen`] has to be called. Asked by the one who commits.
+    /// Whether an earlier call failed, so that [`Ledger::reopen`] must be called. Called by the writer.
     fn has_failed(&self) -> Result<bool, StoreError>;
 
     /// How far it has come.
@@ -208,13 +208,13 @@ pub trait Ledger: Debug + Send + Sync {
     /// Totals.
     fn counts(&self) -> Result<Counts, StoreError>;
 
-    /// How many intents are unfinished, and how many outcomes are remembered.
+    /// The number of unfinished intents, and of remembered outcomes.
     fn sizes(&self) -> Result<(u64, u64), StoreError>;
 
     /// Whether an intent is unfinished, or its files are not yet known to be durable.
     fn is_open(&self, seq: u64) -> Result<bool, StoreError>;
 
-    /// Numbers and digests of the unfinished intents without an outcome of which a start is recorded.
+    /// Numbers and digests of unfinished intents with a recorded start and without an outcome.
     fn begun(&self) -> Result<Vec<(u64, Digest)>, StoreError>;
 
     /// The claim of an unfinished intent, and its recorded start.
@@ -223,51 +223,51 @@ pub trait Ledger: Debug + Send + Sync {
     /// The number of the first unfinished claim of a file of this name.
     fn claim_named(&self, name: &str) -> Result<Option<u64>, StoreError>;
 
-    /// Unfinished intents by number, with their claims and without their bytes; those that never had a claim have none.
+    /// Unfinished intents by number, with their claims and without their bytes; `None` for those that never had a claim.
     fn open_claims(&self) -> Result<Vec<(u64, Option<Claim>)>, StoreError>;
 
-    /// Claims without an outcome: what is still to be run.
+    /// Claims without an outcome: intents still to run.
     fn unsettled(&self) -> Result<Vec<Claim>, StoreError>;
 
-    /// Every unfinished intent in order of taking, one at a time.
+    /// Passes every unfinished intent in order of taking, one at a time.
     fn pending(&self, each: &mut dyn FnMut(Pending)) -> Result<(), StoreError>;
 
     /// An outcome whose files may be missing.
     fn settled(&self, seq: u64) -> Result<Settled, StoreError>;
 
-    /// Hands over the bytes of an unfinished intent, if they are those of the digest.
+    /// Passes on the bytes of an unfinished intent, if they have the digest.
     fn read_bytes(&self, seq: u64, digest: &Digest, work: &mut dyn FnMut(&[u8])) -> Result<(), StoreError>;
 
-    /// Hands over the claim and the bytes of an intent that was claimed and is unfinished, if there is one.
+    /// Passes on the claim and the bytes of an intent that was claimed and is unfinished, if there is one.
     fn read_claim(&self, seq: u64, work: &mut dyn FnMut(Claim, &[u8])) -> Result<(), StoreError>;
 
     /// The outcome of this number.
     fn outcome(&self, seq: u64) -> Result<Option<Outcome>, StoreError>;
 
-    /// Outcomes in order of sequence number, oldest first, to `each`, while it returns true.
+    /// Passes outcomes in order of sequence number, oldest first, to `each`, while it returns true.
     fn outcomes(&self, each: &mut dyn FnMut(Outcome) -> bool) -> Result<(), StoreError>;
 
-    /// The outcomes that a search finds, newest first, to `each`, while it returns true.
+    /// Passes the outcomes of a search, newest first, to `each`, while it returns true.
     fn search(&self, search: Search<'_>, each: &mut dyn FnMut(Outcome) -> bool) -> Result<(), StoreError>;
 
-    /// A number below which no outcome was decided at this time or later; [`u64::MAX`] where none was.
+    /// A number below which no outcome was decided at this time or later; [`u64::MAX`] if none was.
     fn first_since(&self, since: Timestamp) -> Result<u64, StoreError>;
 
-    /// What of a part is old: the one rule of what is removed for its age. One that is not yet known to be published durably is
+    /// The old outcomes of a part: the only rule for removal by age. An outcome not yet known to be published durably is
     /// still needed.
     fn old(&self, part: Part<'_>) -> Result<Page, StoreError>;
 
     /// What removing the old remembers.
     fn upkeep(&self) -> Result<Upkeep, StoreError>;
 
-    /// The number of the outcome that owns the file at this path, relative to the handoff directory. A path has one owner as
-    /// long as that is remembered, whatever lies there.
+    /// The number of the outcome that owns the file at this path, relative to the handoff directory. A path has one owner
+    /// as long as that outcome is remembered, whatever file is there.
     fn owner(&self, path: &str) -> Result<Option<u64>, StoreError>;
 
-    /// The last run of a target if it succeeded, or where none is known an imported one of this name.
+    /// The last run of a target if it succeeded; if none is known, an imported one of this name.
     fn last_success(&self, key: &TargetKey, name: &str) -> Result<Option<LastSuccess>, StoreError>;
 
-    /// Targets of this name, in whatever namespace, whose last run is known.
+    /// Targets of this name, in any namespace, whose last run is known.
     fn targets_named(&self, name: &str) -> Result<Vec<String>, StoreError>;
 
     /// Targets that an operator holds.
@@ -275,12 +275,12 @@ pub trait Ledger: Debug + Send + Sync {
 }
 
 impl dyn Ledger + '_ {
-    /// One that lacks what `witness` shows has lost it.
+    /// Fails if the ledger lacks any part of `shown`, which `witness` proves.
     pub fn check_extent(&self, shown: &Extent, witness: &str) -> Result<(), StoreError> {
         self.extent()?.check(shown, witness)
     }
 
-    /// What `work` makes of the bytes of an unfinished intent, if they are those of the digest.
+    /// Passes the bytes of an unfinished intent to `work`, if they have the digest.
     pub fn with_bytes<T>(
         &self,
         seq: u64,
@@ -292,7 +292,7 @@ impl dyn Ledger + '_ {
         made.ok_or_else(|| super::Flaw::NoBytes.of(seq))
     }
 
-    /// What `work` makes of an intent that was claimed and is unfinished.
+    /// Passes an intent that was claimed and is unfinished to `work`.
     pub fn with_claim<T>(
         &self,
         seq: u64,

@@ -1,4 +1,4 @@
-//! The ledger in memory, as simple as its rules allow: what the other one is held against. Nothing of it outlives the process.
+//! The ledger in memory, as simple as its rules permit: the reference for the other one. It ends with the process.
 
 use super::last_run::{LastRun, Of};
 use super::pending::Unfinished;
@@ -140,7 +140,7 @@ impl Memory {
 
 impl Ledger for Memory {
     fn commit(&self, work: &Work<'_>) -> Result<Vec<Option<LastSuccess>>, StoreError> {
-        // All of it or nothing.
+        // The whole batch or nothing.
         let mut books = self.books();
         let mut changed = books.clone();
         let lasts = changed.write(work)?;

@@ -1,5 +1,5 @@
-//! The ledger of intents: what is claimed, what was started, what came of it, and the last run of each target. [`Ledger`] is what
-//! the rest of the program knows of it; [`Store`] is the one on redb.
+//! The ledger of intents: claims, starts, outcomes, and the last run of each target. [`Ledger`] is its interface;
+//! [`Store`] is the implementation on redb.
 
 mod error;
 mod extent;

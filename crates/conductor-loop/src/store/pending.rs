@@ -1,5 +1,5 @@
-//! Unfinished intents as a ledger has them: a claim with its bytes, or an outcome on its way to its files; whatever is neither is
-//! damage. Bytes are held against their digest each time they are read.
+//! Unfinished intents in a ledger: a claim with its bytes, or an outcome on its way to its files; any other combination
+//! is damage. Bytes are checked against their digest at each read.
 
 use super::{Flaw, StoreError};
 use conductor_core::Digest;
@@ -69,27 +69,27 @@ pub struct Settled {
     pub content: Content,
 }
 
-/// What is kept of an unfinished intent.
+/// The records of an unfinished intent.
 #[derive(Debug)]
 pub(super) struct Unfinished<'b> {
     pub(super) claim: Option<Claim>,
     pub(super) bytes: Option<&'b [u8]>,
 }
 
-/// Bytes are those of their digest, or damage.
+/// Checks bytes against their digest; a difference is damage.
 pub(super) fn check(seq: u64, bytes: &[u8], digest: &Digest) -> Result<(), StoreError> {
     if sha256(bytes) == *digest { Ok(()) } else { Err(Flaw::OtherBytes.of(seq)) }
 }
 
 impl<'b> Unfinished<'b> {
-    /// Its bytes, if they are those of the digest.
+    /// The intent's bytes, if they have the digest.
     pub(super) fn whole(&self, seq: u64, digest: &Digest) -> Result<&'b [u8], StoreError> {
         let bytes = self.bytes.ok_or_else(|| Flaw::NoBytes.of(seq))?;
         check(seq, bytes, digest)?;
         Ok(bytes)
     }
 
-    /// Puts together what is recorded under one number. What does not fit is damage.
+    /// Combines the records of one number. A contradiction is damage.
     pub(super) fn into_pending(
         self,
         seq: u64,

@@ -1,4 +1,4 @@
-//! One suite for every ledger: the same work is given to each, and each is asked everything that can be asked.
+//! One suite for every ledger: each gets the same work and the same queries.
 
 use super::memory::Memory;
 use super::*;
@@ -59,7 +59,7 @@ fn outcome(seq: u64, which: usize) -> Outcome {
     }
 }
 
-/// A batch that owns what it records.
+/// A batch that owns its records.
 #[derive(Debug, Clone, Default)]
 struct Batch {
     imported: Vec<Outcome>,
@@ -110,7 +110,7 @@ impl Batch {
     }
 }
 
-/// Everything that can be asked, with its answer.
+/// The answers to every query.
 pub(super) fn answers(ledger: &dyn Ledger) -> Vec<String> {
     let mut said = Vec::new();
     let mut say = |what: &str, answer: &dyn std::fmt::Debug| said.push(format!("{what}: {answer:?}"));
@@ -171,7 +171,7 @@ pub(super) fn answers(ledger: &dyn Ledger) -> Vec<String> {
     said
 }
 
-/// Ledgers of every kind. The directory has the store of one.
+/// Ledgers of every kind. The directory holds the store of one.
 fn ledgers() -> (tempfile::TempDir, Vec<Box<dyn Ledger>>) {
     let temp = tempfile::tempdir().unwrap();
     let dir = Dir::open(temp.path()).unwrap();
@@ -181,7 +181,7 @@ fn ledgers() -> (tempfile::TempDir, Vec<Box<dyn Ledger>>) {
     (temp, vec![Box::new(Memory::default()), Box::new(plain), Box::new(scrambled)])
 }
 
-/// What happens to a ledger.
+/// A step in the life of a ledger.
 #[derive(Debug, Clone)]
 enum Step {
     Commit(Box<Batch>),
@@ -218,7 +218,7 @@ fn commit(batch: Batch) -> Step {
     Step::Commit(Box::new(batch))
 }
 
-/// A life of intents that leaves something in every table.
+/// Steps that leave something in every table.
 fn a_life() -> Vec<Step> {
     let held = Held { target: "n/web".into(), since: at(1), uid: 7, note: "why".into() };
     let failed = Outcome { status: Status::Failed, finished_at: at(3), ..outcome(2, 1) };

@@ -51,7 +51,7 @@ struct GoEntry {
     status: String,
 }
 
-/// Writes every outcome as one JSON object a line, after a header line.
+/// Writes every outcome as one JSON object per line, after a header line.
 pub fn export(store: &dyn Ledger, now: Timestamp, out: &mut impl Write) -> Result<u64, StoreError> {
     let header = Header {
         format: FORMAT.to_owned(),
@@ -121,8 +121,8 @@ impl Import {
         }
     }
 
-    /// Adds to the store what it does not have. Nothing in it is overwritten or lowered: an import can be repeated, and may be older
-    /// than the store. Numbers that were used where the export was made, or up to `shown`, are not used again.
+    /// Adds the outcomes that the store lacks. No record is overwritten or lowered: an import can be repeated, and may be
+    /// older than the store. Numbers used at the export, or up to `shown`, are not used again.
     pub fn into_store(self, store: &dyn Ledger, shown: &Extent) -> Result<ImportCount, StoreError> {
         let floor = shown.or_more(Extent { last_seq: self.last_seq, ..Extent::default() });
         let first = store.last_seq()?.max(floor.last_seq) + 1;
@@ -145,7 +145,7 @@ impl Unnumbered {
     }
 }
 
-/// Reads an export or a Go state file into the store. Nothing is overwritten: an import can be repeated.
+/// Imports an export or a Go state file into the store. No record is overwritten: an import can be repeated.
 pub fn import(store: &dyn Ledger, now: Timestamp, from: &mut impl Read) -> Result<ImportCount, StoreError> {
     Import::read(now, from)?.into_store(store, &Extent::default())
 }
@@ -186,8 +186,8 @@ fn from_go(text: &str, now: Timestamp) -> Result<Vec<Unnumbered>, StoreError> {
     Ok(usable.collect())
 }
 
-/// Adds the outcomes that are not there, and raises the totals. Entries of the Go version are recognised by name, bytes and time,
-/// others by number too. The outcome of an intent that is unfinished here ends it: it is not run a second time.
+/// Adds missing outcomes, and raises the totals. Entries of the Go version are recognised by name, bytes and time, others
+/// by number too. The outcome of an intent that is unfinished here ends it: it does not run a second time.
 pub fn add(store: &dyn Ledger, outcomes: Vec<Outcome>, floor: &Extent) -> Result<ImportCount, StoreError> {
     let mut known = HashSet::new();
     let mut taken = HashSet::new();

@@ -221,7 +221,7 @@ fn a_taken_file_under_the_number_of_another_is_an_intent_of_its_own() {
     assert_eq!((env.names("processed").len(), env.calls().len()), (2, 2), "it was the first one");
     env.assert_clean();
 
-    // And beside a claim that has not run yet.
+    // The same beside a claim that has not run yet.
     killed_with_one_waiting(&env);
     fs::write(env.handoff(".conductor/taken/4.intent-c.json"), flat("web", 5)).unwrap();
     env.once(&[]).expect(0);

@@ -78,7 +78,7 @@ fn a_nest_of_three_thousand_directories_is_removed() {
     command.args(["-c", "ulimit -n 64; exec \"$@\"", "sh"]).arg(daemon.get_program()).args(daemon.get_args());
     conductor_testkit::Running::start(command).wait().expect(0);
     env.assert_clean();
-    // And without a sweep: killed while porch ran.
+    // The same without a sweep: killed while porch ran.
     let mut top = env.handoff(".conductor/staging/0");
     for _ in 0..20 {
         top.push("d".repeat(150));

@@ -78,7 +78,7 @@ pub enum Why {
     Starting,
     /// A worker holds it and starts it when its current run has ended.
     InHand,
-    /// porch runs.
+    /// `porch` runs.
     Running {
         /// The number of the start.
         attempt: u32,

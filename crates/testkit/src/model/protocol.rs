@@ -65,7 +65,7 @@ pub(super) struct World {
     pub(super) succeeded: Vec<u8>,
     /// Crashes so far between a start's record and its outcome.
     pub(super) crashes_in_run: u32,
-    /// porch has asked for a retry.
+    /// `porch` has asked for a retry.
     pub(super) retried: bool,
     /// A reader saw a status that is not whole.
     pub(super) torn_status_seen: bool,

@@ -75,7 +75,7 @@ fn retention_goes_in_rounds_and_says_what_it_removed() {
     let decided = [&open].into_iter().chain(&all).map(recorded).collect();
     let done = all.iter().map(|one| one.seq).collect();
     office.desk.store.commit(&Work { decided, done, ..Work::default() }).unwrap();
-    // What is exactly as old as the bound is not older.
+    // An outcome exactly as old as the bound is not older.
     assert_eq!(office.purge(young), ["retained 256"]);
     assert_eq!(office.desk.patience(), Duration::ZERO, "the rest follows at once");
     assert_eq!(office.turn(vec![]), (true, vec!["retained 45".to_owned()]));
@@ -129,7 +129,7 @@ fn retention_removes_only_what_is_that_very_outcome_s() {
     office.desk.store.commit(&Work { done: vec![2], ..settled }).unwrap();
     assert_eq!(office.purge(Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1)), ["retained 1"]);
     assert_eq!(office.names("failed"), [&second[..], &["intent-a.json".to_owned()]].concat());
-    // It is nobody's now, and nobody gets its place.
+    // No outcome owns it now, and no other gets its place.
     assert_eq!(office.desk.store.owner(&first.archived_as).unwrap(), None);
     office.turn(send(failure(3, "third")));
     assert_eq!(office.read("failed/intent-a.3.json"), b"third");
@@ -380,7 +380,7 @@ fn a_store_of_the_version_before_is_taken_over_with_the_owners_of_its_files() {
         drop(desk);
         Store::scrambled(store).as_of_layout(version);
         let mut office = office_in(temp);
-        // The file is not there, and its name is not free.
+        // The file is missing, and its name is taken.
         let (_, said) = office.turn(vec![settle(2)]);
         assert_eq!(said[1], "filed 2 processed/intent-a.2.json", "{version}");
     }

@@ -23,7 +23,7 @@ pub const FILE: &str = "ledger.redb";
 pub struct Store {
     pub(super) dir: Arc<Dir>,
     pub(super) codec: Arc<dyn Codec>,
-    /// None only while it is being opened again after a full disk.
+    /// `None` only while it is being opened again after a full disk.
     pub(super) database: RwLock<Option<Opened>>,
 }
 

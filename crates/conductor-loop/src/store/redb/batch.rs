@@ -1,4 +1,4 @@
-//! What one transaction writes.
+//! The writes of one transaction.
 
 use super::form::Number;
 use super::index;
@@ -12,7 +12,7 @@ use crate::store::{Claiming, Decided, Extent, Flaw, Hold, Kept, StoreError, Work
 use conductor_core::intent::TargetKey;
 use conductor_core::record::{LastSuccess, Outcome};
 
-/// Writes a batch. Answers, for each claim, with the last success of its target.
+/// Writes a batch. Returns the last success of the target for each claim.
 pub(super) fn write(txn: &Writing, work: &Work<'_>) -> Result<Vec<Option<LastSuccess>>, StoreError> {
     let mut fresh = Vec::new();
     for outcome in &work.imported {
@@ -49,7 +49,7 @@ fn claim(txn: &Writing, claiming: &Claiming<'_>) -> Result<Option<LastSuccess>, 
     last_success(txn, &claim.key, &claim.name)
 }
 
-/// Whether the outcome was not there before.
+/// Records a decided outcome. Returns whether it is new.
 fn decide(txn: &Writing, decided: &Decided<'_>) -> Result<bool, StoreError> {
     let Decided { outcome, report, kept } = *decided;
     let seq = outcome.seq;
@@ -69,7 +69,7 @@ fn decide(txn: &Writing, decided: &Decided<'_>) -> Result<bool, StoreError> {
     record(txn, outcome)
 }
 
-/// An outcome, with everything that is kept up to date with it. Whether it was not there before.
+/// Records an outcome, with its indexes. Returns whether it is new.
 fn record(txn: &Writing, outcome: &Outcome) -> Result<bool, StoreError> {
     let before = OUTCOMES.put(txn, outcome.seq, outcome)?;
     index::enter(txn, outcome, before.as_ref())?;
@@ -78,7 +78,7 @@ fn record(txn: &Writing, outcome: &Outcome) -> Result<bool, StoreError> {
     Ok(before.is_none())
 }
 
-/// Counts outcomes that were not there before.
+/// Adds new outcomes to the totals.
 fn count(txn: &Writing, fresh: &[&Outcome]) -> Result<(), StoreError> {
     if fresh.is_empty() {
         return Ok(());
@@ -90,7 +90,7 @@ fn count(txn: &Writing, fresh: &[&Outcome]) -> Result<(), StoreError> {
     COUNTS.put(txn, &counts)
 }
 
-/// The published files of these are durable: only the outcome stays.
+/// Marks published files as durable: only the outcome stays.
 fn done(txn: &Writing, seqs: &[u64]) -> Result<(), StoreError> {
     if seqs.is_empty() {
         return Ok(());
@@ -110,31 +110,31 @@ fn forget(txn: &Writing, seq: u64) -> Result<(), StoreError> {
         forget_last(txn, &outcome)?;
         give_up_path(&mut OWNERS.of(txn)?, &outcome.archived_as, seq)?;
     }
-    // The number is never used again, even when everything is forgotten.
+    // The number is never used again, even if every record is gone.
     raise(txn, seq)
 }
 
-/// No number up to this one is used again.
+/// Reserves all numbers up to this one.
 fn raise(txn: &Writing, seq: u64) -> Result<(), StoreError> {
     let high = last_seq(txn)?.max(seq);
     HIGH_SEQ.put(txn, &high)
 }
 
-/// Totals and numbers are at least these.
+/// Raises totals and numbers to at least these.
 fn raise_to(txn: &Writing, floor: &Extent) -> Result<(), StoreError> {
     raise(txn, floor.last_seq)?;
     let has = Extent { counts: COUNTS.get(txn)?.unwrap_or_default(), ..Extent::default() };
     COUNTS.put(txn, &has.or_more(*floor).counts)
 }
 
-/// Counts a commit, and says how far it brings the store.
+/// Counts a commit, and returns the new extent.
 pub(super) fn advance(txn: &Writing) -> Result<Extent, StoreError> {
     let commits = COMMITS.get(txn)?.unwrap_or_default() + 1;
     COMMITS.put(txn, &commits)?;
     extent(txn)
 }
 
-/// How far the store has come.
+/// The store's extent.
 pub(super) fn extent(txn: &impl Transaction) -> Result<Extent, StoreError> {
     Ok(Extent {
         commits: COMMITS.get(txn)?.unwrap_or_default(),
@@ -151,7 +151,7 @@ pub(super) fn last_seq(txn: &impl Transaction) -> Result<u64, StoreError> {
     Ok([high, open, outcomes].into_iter().flatten().max().unwrap_or(0))
 }
 
-/// The last run of a target if it succeeded, or where none is known an imported one of this name.
+/// The last run of a target if it succeeded; if none is known, an imported one of this name.
 pub(super) fn last_success(
     txn: &impl Transaction,
     key: &TargetKey,
@@ -164,7 +164,7 @@ pub(super) fn last_success(
     Ok(known.and_then(LastRun::success))
 }
 
-/// Remembers an outcome for the duplicate rule.
+/// Records an outcome for the duplicate rule.
 fn remember_last(txn: &Writing, outcome: &Outcome) -> Result<(), StoreError> {
     let Some(last) = LastRun::of(outcome) else { return Ok(()) };
     let (mut table, key) = match Of::outcome(outcome) {
@@ -177,7 +177,7 @@ fn remember_last(txn: &Writing, outcome: &Outcome) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Forgets what [`remember_last`] remembers of this outcome.
+/// Forgets the record that [`remember_last`] made of this outcome.
 fn forget_last(txn: &Writing, outcome: &Outcome) -> Result<(), StoreError> {
     let (mut table, key) = match Of::outcome(outcome) {
         Of::Target(key) => (TARGETS.of(txn)?, key),
@@ -189,7 +189,7 @@ fn forget_last(txn: &Writing, outcome: &Outcome) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The outcome's path is its own from now on; the one it was recorded with before, no more.
+/// Makes the outcome own its path, and no longer the path recorded before.
 fn own(txn: &Writing, outcome: &Outcome, before: Option<&str>) -> Result<(), StoreError> {
     let mut owners = OWNERS.of(txn)?;
     if let Some(before) = before.filter(|before| *before != outcome.archived_as) {
@@ -200,7 +200,7 @@ fn own(txn: &Writing, outcome: &Outcome, before: Option<&str>) -> Result<(), Sto
 
 type Owners<'t> = View<'t, Writing, &'static str, Number>;
 
-/// Whose path it is already keeps it: then the outcome owns no file.
+/// Claims the outcome's path. If another outcome owns it, that one keeps it: then this outcome owns no file.
 pub(super) fn claim_path(owners: &mut Owners<'_>, outcome: &Outcome) -> Result<(), StoreError> {
     let path = outcome.archived_as.as_str();
     if !path.is_empty() && !owners.has(path)? {

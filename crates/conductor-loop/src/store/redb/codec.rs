@@ -1,27 +1,27 @@
-//! What each value of each table passes on its way to the storage engine and back.
+//! The codec that each value of each table passes on its way to the storage engine and back.
 
 use crate::store::StoreError;
 use std::borrow::Cow;
 use std::fmt;
 
-/// Where a value belongs. A codec that binds a value to its place can tell one that was moved.
+/// The place of a value. A codec that binds a value to its place can detect a moved one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place<'p> {
     /// Name of the table.
     pub(super) table: &'static str,
-    /// The key, in the bytes that the engine compares.
+    /// The key, as the bytes that the engine compares.
     pub(super) key: &'p [u8],
 }
 
-/// Turns values into what is stored.
+/// Converts values to their stored bytes and back.
 pub(super) trait Codec: fmt::Debug + Send + Sync {
-    /// What is stored for a value.
+    /// The stored bytes of a value.
     fn encode(&self, at: Place<'_>, value: Vec<u8>) -> Result<Vec<u8>, StoreError>;
-    /// The value of what is stored.
+    /// The value of stored bytes.
     fn decode<'s>(&self, at: Place<'_>, stored: &'s [u8]) -> Result<Cow<'s, [u8]>, StoreError>;
 }
 
-/// Values are stored as they are.
+/// Stores values unchanged.
 #[derive(Debug)]
 pub(super) struct Plain;
 

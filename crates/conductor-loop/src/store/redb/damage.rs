@@ -55,7 +55,7 @@ pub(super) fn rows(store: &Store) -> Rows {
     store.reading(all).unwrap()
 }
 
-/// A store with finished and unfinished intents: as a daemon leaves it that is killed, and closed.
+/// A store with finished and unfinished intents: as a killed daemon leaves it, and as a closed one.
 fn left_behind() -> (Files, Files, Rows) {
     let (temp, _dir, store) = store();
     for seq in 1..=120 {
@@ -83,7 +83,7 @@ impl Numbers {
     }
 }
 
-/// Holds one damaged store to the promise; whether it was refused.
+/// Checks one damaged store against the promise; returns whether it was refused.
 fn hold(at: &Path, damaged: &Files, all: &Rows, what: &str) -> bool {
     damaged.put(at);
     let dir = Arc::new(Dir::open(at).unwrap());

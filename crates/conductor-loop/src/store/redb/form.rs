@@ -1,5 +1,5 @@
-//! How values are written as bytes, and read. What is read is believed only where it is exactly what this program writes, or wrote
-//! in an earlier version.
+//! The forms of values as bytes. Bytes are accepted only if they are exactly what this program writes, or wrote in an
+//! earlier version.
 
 use crate::store::pending::{Start, Unfinished};
 use crate::store::{BadRecord, StoreError, VERSION};
@@ -7,19 +7,19 @@ use conductor_core::record::{self, Claim};
 use serde::{Serialize, de::DeserializeOwned};
 use std::marker::PhantomData;
 
-/// How the values of a table are written as bytes, and read.
+/// The form of a table's values as bytes.
 pub(super) trait Form {
-    /// What is put.
+    /// The type written.
     type Given<'g>;
-    /// What is read.
+    /// The type read.
     type Taken;
     /// The value as bytes.
     fn write(given: Self::Given<'_>) -> Result<Vec<u8>, StoreError>;
-    /// The value of these bytes; the failure says what is wrong with them.
+    /// The value of these bytes; the error names their defect.
     fn read(bytes: &[u8]) -> Result<Self::Taken, StoreError>;
 }
 
-/// JSON behind a version byte and a checksum.
+/// JSON after a version byte and a checksum.
 pub(super) struct Json<T>(PhantomData<fn() -> T>);
 
 impl<T: Serialize + DeserializeOwned + 'static> Form for Json<T> {
@@ -35,7 +35,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Form for Json<T> {
     }
 }
 
-/// JSON of the kind that each key has; see [`super::layout::Note`].
+/// JSON of a type that depends on the key; see [`super::layout::Note`].
 pub(super) struct Text;
 
 impl Form for Text {
@@ -51,7 +51,7 @@ impl Form for Text {
     }
 }
 
-/// Bytes as they are.
+/// Bytes, unchanged.
 pub(super) struct Bytes;
 
 impl Form for Bytes {
@@ -67,7 +67,7 @@ impl Form for Bytes {
     }
 }
 
-/// Nothing: the key says everything.
+/// No bytes: the key is the whole row.
 pub(super) struct Nothing;
 
 impl Form for Nothing {
@@ -143,7 +143,7 @@ impl Form for Intent {
         Ok(value)
     }
 
-    /// The claim alone.
+    /// The claim without the bytes.
     fn read(bytes: &[u8]) -> Result<Option<Claim>, StoreError> {
         Ok(parse(bytes)?.claim)
     }
@@ -199,7 +199,7 @@ pub(super) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreErr
     serde_json::from_slice(body).map_err(|error| BadRecord::Json(error).into())
 }
 
-/// FNV-1a: against decay, not against anybody.
+/// FNV-1a: against decay, not against attackers.
 pub(super) fn checksum(bytes: &[u8]) -> u64 {
     bytes
         .iter()
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_record_that_has_no_form_as_bytes_is_a_failure_and_not_an_empty_record() {
-        // JSON knows no maps whose keys are lists.
+        // JSON has no maps whose keys are lists.
         let unwritable = std::collections::BTreeMap::from([(vec![1], 2)]);
         assert!(matches!(to_json(&unwritable), Err(StoreError::Unwritable(_))));
     }

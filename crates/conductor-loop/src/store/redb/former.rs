@@ -1,4 +1,4 @@
-//! Stores of earlier layouts: each is taken over with everything that it holds, or stays what it was.
+//! Stores of earlier layouts: each is converted with all its records, or stays unchanged.
 
 use super::codec::Plain;
 use super::damage::{Rows, rows};
@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
 impl Store {
-    /// Makes it a store of an earlier layout, as a program of then wrote it.
+    /// Turns it into a store of an earlier layout, as a program of that version wrote it.
     pub(crate) fn as_of_layout(&self, version: u32) {
         let written = self.write(|txn| {
             for row in STARTED.of(txn)?.all()? {
@@ -38,7 +38,7 @@ impl Store {
     }
 }
 
-/// Fills a store: finished, unfinished and started intents; answers with what of it no layout loses.
+/// Fills a store with finished, unfinished and started intents; returns the rows that no layout loses.
 fn fill(store: &Store) -> Rows {
     for seq in 1..=40 {
         store.commit(&Work::claim(&claim(seq), b"abc", seq % 3 == 0)).unwrap();
@@ -77,7 +77,7 @@ fn a_store_of_an_earlier_layout_is_taken_over_whole_and_looking_at_it_changes_no
     }
 }
 
-/// The store as each piece of the take-over leaves it.
+/// The store after each step of an interrupted conversion.
 fn cut_at_each_piece(at: &Path, dir: &Arc<Dir>) -> Vec<Vec<u8>> {
     let mut file = std::fs::read(at).unwrap();
     let taking = Store::verified(Arc::clone(dir), Arc::new(Plain), Sharing::Alone, Behind::Refused).unwrap();
@@ -124,7 +124,7 @@ fn starts_of_an_earlier_layout_are_salvaged() {
     fill(&store);
     store.as_of_layout(2);
     drop(store);
-    // The mark goes with the store that is salvaged.
+    // The mark is removed with the salvaged store.
     std::fs::remove_file(temp.path().join(MARK)).unwrap();
     let Salvaged { outcomes, .. } = Store::salvage(&dir).unwrap();
     assert_eq!(outcomes.len(), 30);
@@ -136,7 +136,7 @@ fn starts_of_an_earlier_layout_are_salvaged() {
 fn an_index_that_lacks_outcomes_or_has_others_is_damage() {
     let (_temp, dir, store) = store();
     fill(&store);
-    // A row that leads to what it does not name.
+    // A row that leads to an outcome without its term.
     store.write(|txn| TERMS.put(txn, ("file other.json", 7), ())).unwrap();
     let search = |name| Search { term: Some(Term::File(name)), ..Search::default() };
     let mut found = 0;
@@ -149,7 +149,7 @@ fn an_index_that_lacks_outcomes_or_has_others_is_damage() {
     assert_eq!(found, 30);
     let error = store.search(search("other.json"), &mut |_| true).unwrap_err();
     assert_eq!(error.code(), conductor_core::Code::StoreDamaged, "{error}");
-    // An outcome that a program without an index has left out.
+    // An outcome that a program without an index did not enter.
     store.write(|txn| OUTCOMES.put(txn, 99, &outcome(99)).map(drop)).unwrap();
     drop(store);
     let error = Store::open(dir, false).unwrap_err();

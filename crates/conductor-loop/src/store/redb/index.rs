@@ -1,5 +1,5 @@
-//! Outcomes by what they are looked up by. A row is made and removed in the transaction that makes, changes or removes its outcome.
-//! What is found is held against the outcome: a row that names another is damage.
+//! The indexes of outcomes. A row is made and removed in the transaction that makes, changes or removes its outcome. A
+//! found outcome is checked against its term: a wrong row is damage.
 
 use super::layout::{OPEN, OUTCOMES, TERMS, TIMES, VERSION};
 use super::table::{Reading, Writing};
@@ -10,10 +10,11 @@ use conductor_core::record::{Outcome, Status};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 
-/// Outcomes looked at in one page: some milliseconds.
+/// Outcomes read in one page: some milliseconds.
 const LOOKED_MAX: usize = 1_000;
 
-/// The key of a term: what it is, and its text. A target's name has no slash, so that of a target alone is none with its namespace.
+/// The key of a term: its kind, and its text. A target's name has no slash, so a target alone never equals one with its
+/// namespace.
 fn key_of(term: &Term<'_>) -> String {
     match term {
         Term::File(name) => format!("file {name}"),
@@ -23,7 +24,7 @@ fn key_of(term: &Term<'_>) -> String {
     }
 }
 
-/// Every term that an outcome is found by.
+/// Every term that finds an outcome.
 fn terms_of(outcome: &Outcome) -> BTreeSet<String> {
     let mut keys =
         BTreeSet::from([key_of(&Term::File(&outcome.name)), key_of(&Term::Status(outcome.status))]);
@@ -39,7 +40,7 @@ fn time_of(outcome: &Outcome) -> (i128, u64) {
     (outcome.finished_at.as_nanosecond(), outcome.seq)
 }
 
-/// Makes the rows of an outcome, and removes those of what was recorded under its number before.
+/// Makes the rows of an outcome, and removes those of the outcome recorded under its number before.
 pub(super) fn enter(txn: &Writing, outcome: &Outcome, before: Option<&Outcome>) -> Result<(), StoreError> {
     let (old, new) = (before.map(terms_of).unwrap_or_default(), terms_of(outcome));
     let mut terms = TERMS.of(txn)?;
@@ -60,7 +61,7 @@ pub(super) fn enter(txn: &Writing, outcome: &Outcome, before: Option<&Outcome>) 
     Ok(())
 }
 
-/// Removes the rows of an outcome that is removed.
+/// Removes the rows of a removed outcome.
 pub(super) fn leave(txn: &Writing, outcome: &Outcome) -> Result<(), StoreError> {
     let mut terms = TERMS.of(txn)?;
     for key in terms_of(outcome) {
@@ -69,7 +70,7 @@ pub(super) fn leave(txn: &Writing, outcome: &Outcome) -> Result<(), StoreError> 
     TIMES.remove(txn, time_of(outcome)).map(drop)
 }
 
-/// Makes the tables, and their rows where the store is of a layout that had none.
+/// Makes the tables, and their rows if the store's layout had none.
 pub(super) fn make(txn: &Writing, found: Option<u32>) -> Result<(), StoreError> {
     TERMS.of(txn)?;
     TIMES.of(txn)?;
@@ -81,14 +82,14 @@ pub(super) fn make(txn: &Writing, found: Option<u32>) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// Each outcome has one time.
+/// Checks that each outcome has one time.
 pub(super) fn check(txn: &Reading) -> Result<(), StoreError> {
     let rows = if TIMES.exists(txn)? { TIMES.of(txn)?.len()? } else { 0 };
     let outcomes = OUTCOMES.of(txn)?.len()?;
     if rows == outcomes { Ok(()) } else { Err(StoreError::Damaged(Damage::Index { rows, outcomes })) }
 }
 
-/// Outcomes that a search finds, newest first.
+/// Finds outcomes, newest first.
 pub(super) fn search(
     txn: &Reading,
     search: Search<'_>,
@@ -132,7 +133,7 @@ pub(super) fn first_since(txn: &Reading, since: Timestamp) -> Result<u64, StoreE
     Ok(first)
 }
 
-/// What of a part is old.
+/// The old outcomes of a part.
 pub(super) fn old(txn: &Reading, part: Part<'_>) -> Result<Page, StoreError> {
     let (open, outcomes) = (OPEN.of(txn)?, OUTCOMES.of(txn)?);
     let mut page = Page::default();

@@ -25,7 +25,7 @@ pub enum Place {
 }
 
 impl Store {
-    /// Where the store is.
+    /// The store's directory.
     pub fn dir(&self) -> &Dir {
         &self.dir
     }

@@ -1,7 +1,7 @@
-//! The tables of the store, and how a store of an earlier layout is taken over.
+//! The tables of the store, and the conversion of a store of an earlier layout.
 //!
-//! 1: no owners of archived files. 2: with owners. 3: each value is bytes that pass the codec, which the numbers of starts and owners
-//! had not been, and outcomes are found by name, target, ending and time.
+//! 1: no owners of archived files. 2: with owners. 3: each value is bytes that pass the codec, which the numbers of
+//! starts and owners did not before, and outcomes are found by name, target, ending and time.
 
 use super::batch;
 use super::form::{Begun, Bytes, Intent, Json, Nothing, Number, Text, from_json, to_json};
@@ -15,12 +15,12 @@ use conductor_core::record::Outcome;
 use serde::{Serialize, de::DeserializeOwned};
 use std::marker::PhantomData;
 
-/// Version of the layout. One of an earlier version is taken over, a later one is refused.
+/// Version of the layout. An earlier version is converted, a later one is refused.
 pub const VERSION: u32 = 3;
 
-/// Unfinished: claim and bytes. An entry leaves only after its published files are durable.
+/// Unfinished intents: claim and bytes. An entry leaves only after its published files are durable.
 pub(super) const OPEN: Table<u64, Intent> = Table::new("open");
-/// The start that is recorded as next or under way, by sequence number.
+/// The start recorded as next or in progress, by sequence number.
 pub(super) const STARTED: Table<u64, Begun> = Table::new("started");
 /// Outcomes; an entry here that is in OPEN too is published again at start.
 pub(super) const OUTCOMES: Table<u64, Json<Outcome>> = Table::new("outcomes");
@@ -28,15 +28,15 @@ pub(super) const OUTCOMES: Table<u64, Json<Outcome>> = Table::new("outcomes");
 pub(super) const REPORTS: Table<u64, Bytes> = Table::new("reports");
 /// Last run by `namespace/target`.
 pub(super) const TARGETS: Table<&'static str, Json<LastRun>> = Table::new("targets");
-/// Imported last runs by file name: they know no target.
+/// Imported last runs by file name: their targets are unknown.
 pub(super) const IMPORTED: Table<&'static str, Json<LastRun>> = Table::new("imported");
 /// Targets that an operator holds.
 pub(super) const HELD: Table<&'static str, Json<Held>> = Table::new("held");
-/// Number by path relative to the handoff directory: `processed/NAME`, `failed/NAME`.
+/// Sequence number by path relative to the handoff directory: `processed/NAME`, `failed/NAME`.
 pub(super) const OWNERS: Table<&'static str, Number> = Table::new("owners");
-/// Outcomes by what they are looked up by (see [`index`]) and number.
+/// Outcomes by term (see [`index`]) and number.
 pub(super) const TERMS: Table<(&'static str, u64), Nothing> = Table::new("terms");
-/// Outcomes by the time at which they were decided, in nanoseconds since 1970, and number.
+/// Outcomes by the time of their decision, in nanoseconds since 1970, and number.
 pub(super) const TIMES: Table<(i128, u64), Nothing> = Table::new("times");
 const META: Table<&'static str, Text> = Table::new("meta");
 
@@ -55,11 +55,11 @@ pub(super) const LAYOUT: Note<u32> = Note::new("version");
 pub(super) const COUNTS: Note<Counts> = Note::new("counts");
 /// The highest number whose outcome was removed, or that was used elsewhere.
 pub(super) const HIGH_SEQ: Note<u64> = Note::new("high_seq");
-/// Commits since the store was made.
+/// Commits since the store was created.
 pub(super) const COMMITS: Note<u64> = Note::new("commits");
 /// What removing the old remembers.
 pub(super) const UPKEEP: Note<Upkeep> = Note::new("upkeep");
-/// Where and how packages are written.
+/// The place and form of packages.
 pub(super) const DESTINATION: Note<String> = Note::new("destination");
 
 impl<T: Serialize + DeserializeOwned> Note<T> {
@@ -81,12 +81,12 @@ pub(super) const FORMER_STARTS: Former<u64, (u32, bool)> = Former::new("starts")
 /// Owners of layout 2.
 pub(super) const FORMER_OWNERS: Former<&'static str, u64> = Former::new("archived");
 
-/// The version of a store's layout; none where it is no store of ours.
+/// The version of a store's layout; `None` if it is no store of ours.
 pub(super) fn version(txn: &Reading) -> Result<Option<u32>, StoreError> {
     if META.exists(txn)? { LAYOUT.get(txn) } else { Ok(None) }
 }
 
-/// The recorded start of a store of any layout.
+/// The recorded start, in a store of any layout.
 pub(super) fn start_of_any(txn: &Reading, seq: u64) -> Result<Option<Start>, StoreError> {
     if STARTED.exists(txn)? {
         return STARTED.get(txn, seq);
@@ -94,8 +94,8 @@ pub(super) fn start_of_any(txn: &Reading, seq: u64) -> Result<Option<Start>, Sto
     FORMER_STARTS.get(txn, seq, |(attempt, happened)| Start { attempt, happened })
 }
 
-/// Makes a store of this layout, in one transaction: all tables of a new store, those that a store of an earlier version of this
-/// program did not have, and what they hold of the others.
+/// Makes a store of this layout, in one transaction: all tables of a new store, or those that an earlier version of this
+/// program did not have, with their content from the others.
 pub(super) fn take_over(txn: &Writing) -> Result<(), StoreError> {
     let found = LAYOUT.get(txn)?;
     OPEN.of(txn)?;
@@ -111,7 +111,7 @@ pub(super) fn take_over(txn: &Writing) -> Result<(), StoreError> {
     let mut owners = OWNERS.of(txn)?;
     FORMER_OWNERS.each(txn, |path, seq| owners.put(path, seq).map(drop))?;
     if found == Some(1) {
-        // Where two outcomes name one path, the file is that of the later one, which was put in the place of the other.
+        // If two outcomes name one path, the file belongs to the later one, which replaced the other.
         for row in OUTCOMES.of(txn)?.all()?.rev() {
             batch::claim_path(&mut owners, &row?.value()?)?;
         }

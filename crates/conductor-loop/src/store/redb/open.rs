@@ -21,7 +21,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 /// redb's page cache. Its default is a gibibyte.
 const CACHE_BYTES: usize = 8 << 20;
-/// Name of a store that is being made; it gets its own when it is complete.
+/// Name of an incomplete new store; it is renamed when it is complete.
 pub(super) const DRAFT: &str = "ledger.redb.draft";
 /// Up to this size every page is read at each opening, which takes less than a tenth of a second.
 const READ_WHOLE_MAX: u64 = 32 << 20;
@@ -30,7 +30,7 @@ const READ_WHOLE_MAX: u64 = 32 << 20;
 pub(super) struct Opened {
     database: Database,
     pub(super) screen: Screen,
-    /// The same file, to see what becomes of it.
+    /// The same file, to notice its removal or replacement.
     pub(super) file: File,
     access: Access,
 }
@@ -95,7 +95,7 @@ impl Store {
         Self::open_with(dir, Arc::new(Plain), may_create)
     }
 
-    /// The same with another codec.
+    /// Opens a store with another codec.
     pub(super) fn open_with(
         dir: Arc<Dir>,
         codec: Arc<dyn Codec>,
@@ -164,7 +164,7 @@ impl Store {
             store.reading(index::check)?;
         }
         if sharing == Sharing::Lookers {
-            // In memory: what is only looked at keeps every byte.
+            // In memory: a store that is only read keeps every byte.
             store.bring_up()?;
         }
         if let (Some(marked), Behind::Refused) = (marked, behind) {
@@ -179,7 +179,7 @@ impl Store {
         self.begin_mark()
     }
 
-    /// Takes a store of an earlier version of this program over, in one transaction.
+    /// Converts a store of an earlier version of this program, in one transaction.
     pub(super) fn bring_up(&self) -> Result<(), StoreError> {
         let is_whole = |txn: &Reading| Ok(version(txn)? == Some(VERSION) && txn.names()?.len() >= TABLES);
         if !self.reading(is_whole)? {
@@ -207,7 +207,7 @@ impl Store {
         Ok(())
     }
 
-    /// The last durable state is read back. A file that is gone or empty meanwhile is an error.
+    /// Reads the last durable state again. A missing or empty file is an error.
     pub(super) fn open_again(&self) -> Result<(), StoreError> {
         *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
         let mut again = Self::open_with(Arc::clone(&self.dir), Arc::clone(&self.codec), false)?;
@@ -216,7 +216,7 @@ impl Store {
         Ok(())
     }
 
-    /// Whether the engine refuses to go on since a failure.
+    /// Whether the engine refuses every call since a failure.
     pub(super) fn is_stuck(&self) -> Result<bool, StoreError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         let database = &database.as_ref().ok_or(StoreError::Busy)?.database;
@@ -237,7 +237,7 @@ impl Store {
         unpanicked(|| work(&Reading { txn: database.begin_read()?, codec: Arc::clone(&self.codec) }))
     }
 
-    /// Performs `work` in one durable transaction, and says in the mark how far that brought the store.
+    /// Runs `work` in one durable transaction, and records the new extent in the mark.
     pub(super) fn write<T>(
         &self,
         work: impl FnOnce(&Writing) -> Result<T, StoreError>,
@@ -269,7 +269,7 @@ impl Store {
         })
     }
 
-    /// Refuses a later version, and what is no store of ours.
+    /// Refuses a later version, and a file that is no store of ours.
     fn checked_version(&self) -> Result<u32, StoreError> {
         let found = self.reading(version)?.ok_or(StoreError::Damaged(Damage::Foreign))?;
         if (1..=VERSION).contains(&found) {

@@ -1,4 +1,4 @@
-//! Unfinished intents as they stand in the tables. Those of one intent at a time are in memory.
+//! Unfinished intents in the tables. The bytes of only one intent at a time are in memory.
 
 use super::form::{Intent, parse};
 use super::layout::{OPEN, OUTCOMES, REPORTS, STARTED};
@@ -8,7 +8,7 @@ use crate::store::{Flaw, StoreError};
 use conductor_core::Digest;
 use conductor_core::record::Claim;
 
-/// Numbers and digests of the unfinished intents without an outcome of which a start is recorded.
+/// Numbers and digests of unfinished intents with a recorded start and without an outcome.
 pub(super) fn begun(txn: &Reading) -> Result<Vec<(u64, Digest)>, StoreError> {
     let (open, outcomes) = (OPEN.of(txn)?, OUTCOMES.of(txn)?);
     let mut begun = Vec::new();
@@ -39,7 +39,7 @@ pub(super) fn claim_named(txn: &Reading, name: &str) -> Result<Option<u64>, Stor
     Ok(None)
 }
 
-/// Unfinished intents by number, with their claims; those that never had a claim have none.
+/// Unfinished intents by number, with their claims; `None` for those that never had a claim.
 pub(super) fn open_claims(txn: &Reading) -> Result<Vec<(u64, Option<Claim>)>, StoreError> {
     let open = OPEN.of(txn)?;
     let claim = |row: Row<'_, u64, Intent>| Ok((row.key(), row.value()?));
@@ -59,7 +59,7 @@ pub(super) fn unsettled(txn: &Reading) -> Result<Vec<Claim>, StoreError> {
     Ok(unsettled)
 }
 
-/// Every unfinished intent in order of taking, one at a time.
+/// Passes every unfinished intent in order of taking, one at a time.
 pub(super) fn pending(txn: &Reading, each: &mut dyn FnMut(Pending)) -> Result<(), StoreError> {
     let (open, started, outcomes) = (OPEN.of(txn)?, STARTED.of(txn)?, OUTCOMES.of(txn)?);
     for row in open.all()? {
@@ -78,7 +78,7 @@ pub(super) fn settled(txn: &Reading, seq: u64) -> Result<Settled, StoreError> {
     Ok(Settled { outcome, report, content })
 }
 
-/// Hands over the bytes of an unfinished intent, if they are those of the digest.
+/// Passes on the bytes of an unfinished intent, if they have the digest.
 pub(super) fn read_bytes(
     txn: &Reading,
     seq: u64,
@@ -92,7 +92,7 @@ pub(super) fn read_bytes(
     read?.ok_or_else(|| Flaw::NoRecord.of(seq))
 }
 
-/// Hands over the claim and the bytes of an intent that was claimed and is unfinished, if there is one.
+/// Passes on the claim and the bytes of an intent that was claimed and is unfinished, if there is one.
 pub(super) fn read_claim(
     txn: &Reading,
     seq: u64,

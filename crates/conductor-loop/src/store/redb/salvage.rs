@@ -62,10 +62,10 @@ impl Store {
         });
         let unfinished = claimed.into_keys().filter(|seq| !outcomes.contains_key(seq));
         let open = unfinished.filter_map(|seq| {
-            // One whose bytes are not those that were judged is not it any more.
+            // An intent whose bytes are not the judged ones is lost.
             let read = (&store as &dyn Ledger).with_claim(seq, |claim, bytes| (claim, bytes.to_vec()));
             let (claim, bytes) = read.ok().flatten()?;
-            // A start that does not read is not known to have happened.
+            // An unreadable start is not known to have happened.
             let start = store.reading(|txn| start_of_any(txn, seq)).ok().flatten();
             Some(Rescued { claim, bytes, start })
         });
@@ -77,7 +77,7 @@ impl Store {
         Ok(Salvaged { open, outcomes: outcomes.into_values().collect(), held: held.into_values().collect() })
     }
 
-    /// Rows from both ends of a table, each as far as the pages can be read.
+    /// Rows from both ends of a table, as far as the pages can be read.
     fn readable<K: Key + 'static, V: Form, N: Ord, T>(
         &self,
         table: Table<K, V>,

@@ -67,7 +67,7 @@ impl Screen {
         Ok(())
     }
 
-    /// What would be written, as pieces in their order: where, and which bytes; a change of length has none.
+    /// The held writes, as pieces in their order: offset and bytes; a change of length has no bytes.
     #[cfg(test)]
     pub(super) fn held_back(&self) -> Vec<(u64, Option<Vec<u8>>)> {
         let held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! The seam to the storage engine: every value passes the codec, and what is looked up is not searched for.
+//! The seam to the storage engine: every value passes the codec, and look-ups use an index instead of a scan.
 
 use super::codec::{Codec, Place};
 use super::damage::rows;
@@ -17,7 +17,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A codec that binds each value to its place and makes it unreadable without it.
+/// A codec that binds each value to its place, and makes it unreadable elsewhere.
 #[derive(Debug)]
 struct Scrambled;
 

@@ -12,10 +12,10 @@ use std::marker::PhantomData;
 use std::ops::RangeBounds;
 use std::sync::Arc;
 
-/// What the engine holds as a value, whatever the table.
+/// The engine's type of every value.
 type Sealed = &'static [u8];
 
-/// A table: its name, what its keys are, and how its values are written.
+/// A table: its name, the type of its keys, and the form of its values.
 pub(super) struct Table<K, V> {
     name: &'static str,
     types: PhantomData<fn() -> (K, V)>,
@@ -40,7 +40,7 @@ impl<K: Key + 'static, V: Form> Table<K, V> {
         TableDefinition::new(self.name)
     }
 
-    /// Opens the table. Of a writing transaction a table is open once at a time.
+    /// Opens the table. In a writing transaction a table can be open only once at a time.
     pub(super) fn of<T: Transaction>(self, txn: &T) -> Result<View<'_, T, K, V>, StoreError> {
         Ok(View { rows: txn.open(self.definition())?, codec: txn.codec(), table: self })
     }
@@ -57,7 +57,7 @@ impl<K: Key + 'static, V: Form> Table<K, V> {
         self.of(txn)?.has(key)
     }
 
-    /// Puts a value in the place of what was there, and answers with that.
+    /// Puts a value, and returns the replaced one.
     pub(super) fn put(
         self,
         txn: &Writing,
@@ -77,7 +77,7 @@ impl<K: Key + 'static, V: Form> Table<K, V> {
         Ok(txn.txn.delete_table(self.definition())?)
     }
 
-    /// Every row as the engine has it: the key, and the value behind the codec.
+    /// Every row in the engine's form: the key, and the stored value.
     #[cfg(test)]
     pub(super) fn raw(self, txn: &Reading) -> Result<RawRows, StoreError> {
         let rows = txn.open(self.definition())?;
@@ -87,24 +87,24 @@ impl<K: Key + 'static, V: Form> Table<K, V> {
         rows.iter()?.map(|row| Ok(bytes(row?))).collect()
     }
 
-    /// Puts a value as the engine has it.
+    /// Puts a value in the engine's form.
     #[cfg(test)]
     pub(super) fn put_raw(self, txn: &Writing, key: K::SelfType<'_>, value: &[u8]) -> Result<(), StoreError> {
         txn.open(self.definition())?.insert(key, value)?;
         Ok(())
     }
 
-    /// Whether there is such a table.
+    /// Whether the table exists.
     pub(super) fn exists(self, txn: &impl Transaction) -> Result<bool, StoreError> {
         Ok(txn.names()?.iter().any(|name| name == self.name))
     }
 }
 
-/// Keys and values as the engine has them.
+/// Keys and values in the engine's form.
 #[cfg(test)]
 pub(super) type RawRows = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// A transaction with the codec of its store.
+/// A transaction with its store's codec.
 pub(super) trait Transaction {
     /// An open table.
     type Rows<'t, K: Key + 'static>: ReadableTable<K, Sealed> + ReadableTableMetadata
@@ -122,13 +122,13 @@ pub(super) trait Transaction {
     fn names(&self) -> Result<Vec<String>, StoreError>;
 }
 
-/// A transaction that reads.
+/// A reading transaction.
 pub(super) struct Reading {
     pub(super) txn: ReadTransaction,
     pub(super) codec: Arc<dyn Codec>,
 }
 
-/// A transaction that writes.
+/// A writing transaction.
 pub(super) struct Writing {
     pub(super) txn: WriteTransaction,
     pub(super) codec: Arc<dyn Codec>,
@@ -185,7 +185,7 @@ impl<'t, T: Transaction + 't, K: Key + 'static, V: Form> View<'t, T, K, V> {
         self.read(key, V::read)
     }
 
-    /// Hands over the bytes of a value, without a copy of them where the codec needs none.
+    /// Passes on the bytes of a value, without a copy if the codec needs none.
     pub(super) fn read<R>(
         &self,
         key: K::SelfType<'_>,
@@ -281,7 +281,7 @@ impl<'r, K: Key + 'static, V: Form> Row<'r, K, V> {
         self.read(V::read)
     }
 
-    /// Hands over the bytes of the value.
+    /// Passes on the bytes of the value.
     pub(super) fn read<R>(&self, work: impl FnOnce(&[u8]) -> Result<R, StoreError>) -> Result<R, StoreError> {
         let key = self.key.value();
         opened(self.codec, self.table, K::as_bytes(&key).as_ref(), self.value.value(), work)
@@ -298,7 +298,7 @@ fn opened<R>(
     work(&codec.decode(Place { table, key }, sealed)?)
 }
 
-/// A table of an earlier layout, whose values the engine wrote by itself.
+/// A table of an earlier layout, whose values the engine serialised itself.
 pub(super) struct Former<K, V> {
     name: &'static str,
     types: PhantomData<fn() -> (K, V)>,
@@ -309,7 +309,7 @@ impl<K: Key + 'static, V: Value + 'static> Former<K, V> {
         Self { name, types: PhantomData }
     }
 
-    /// Each row of the table, if there is one.
+    /// Passes on each row of the table, if it exists.
     pub(super) fn each(
         &self,
         txn: &Writing,
@@ -325,7 +325,7 @@ impl<K: Key + 'static, V: Value + 'static> Former<K, V> {
         Ok(())
     }
 
-    /// Puts a value, as a program of then did.
+    /// Puts a value, as a program of that version did.
     #[cfg(test)]
     pub(super) fn put(
         &self,
@@ -337,7 +337,7 @@ impl<K: Key + 'static, V: Value + 'static> Former<K, V> {
         Ok(())
     }
 
-    /// The value of a key, if there is such a table.
+    /// The value of a key, if the table exists.
     pub(super) fn get<R>(
         &self,
         txn: &Reading,

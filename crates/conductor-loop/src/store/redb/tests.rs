@@ -58,7 +58,7 @@ fn the_life_of_an_entry() {
     assert_eq!(store.commit(&Work::claim(&claim(4), b"abc", true)).unwrap(), [None]);
     assert_eq!(store.sizes().unwrap(), (1, 0));
     store.commit(&Work::decide(&outcome(4), Some(b"log"), Kept::Already)).unwrap();
-    // A second time, as recovery may do, changes nothing.
+    // Repeating it, as recovery may do, changes nothing.
     store.commit(&Work::decide(&outcome(4), Some(b"log"), Kept::Already)).unwrap();
     assert_eq!(store.counts().unwrap(), Counts { processed: 1, failed: 0, duplicates: 0 });
     store.commit(&Work { done: vec![4], ..Work::default() }).unwrap();
@@ -145,7 +145,7 @@ fn the_go_state_file_is_understood() {
 fn looking_changes_no_byte_even_of_a_store_that_was_not_closed() {
     let (temp, dir, store) = store();
     store.commit(&Work::decide(&outcome(1), None, Kept::File)).unwrap();
-    // As a daemon that was killed leaves it: not closed.
+    // As a killed daemon leaves it: not closed.
     let left = temp.path().join("left");
     std::fs::create_dir(&left).unwrap();
     std::fs::copy(temp.path().join(FILE), left.join(FILE)).unwrap();
