@@ -133,7 +133,7 @@ impl PorchError {
     pub fn is_no_space(&self) -> bool {
         match self {
             PorchError::Git { outlook, .. } => *outlook == Outlook::NoSpace,
-            PorchError::Io { source, .. } => is_full(source),
+            PorchError::Io { source, .. } => conductor_os::is_no_space(source),
             _ => false,
         }
     }
@@ -167,11 +167,7 @@ impl PorchError {
     }
 }
 
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}
-
-/// EIO is a failure of the device; every other error concerns the file to be created.
+/// EIO is a failure of the device; everything else is about what was to be created.
 fn is_input_output(error: &io::Error) -> bool {
     rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::IO)
 }

@@ -12,7 +12,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// The largest intent read: the daemon's default.
+/// A write made a file larger than it may be; the same number on every Linux but MIPS, where it is 31.
+const SIGXFSZ: i32 = if cfg!(any(target_arch = "mips", target_arch = "mips64")) { 31 } else { 25 };
+/// Largest intent read: the daemon's default.
 const SIZE_MAX: u64 = 10_485_760;
 
 /// The failure of a run, with its exit status.
@@ -22,25 +24,33 @@ struct Failure {
 }
 
 fn main() -> ExitCode {
-    // If another process opens a file while we hold a lease on it, the kernel sends this signal, which would end us.
-    let heard = Arc::new(AtomicBool::new(false));
-    if let Err(error) = signal_hook::flag::register(signal_hook::consts::SIGIO, heard) {
-        let _ = writeln!(std::io::stderr(), "porch: SIGIO cannot be ignored: {error}");
-        return ExitCode::from(exit::INTERNAL);
+    // Whoever opens a file while we ask who writes it makes the kernel send the first; the second comes with a write that is
+    // larger than a file may be, and that fails with an error of its own. Each would end us.
+    for signal in [signal_hook::consts::SIGIO, SIGXFSZ] {
+        if let Err(error) = signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false))) {
+            let _ = writeln!(std::io::stderr(), "porch: signal {signal} cannot be ignored: {error}");
+            return ExitCode::from(exit::INTERNAL);
+        }
     }
     let arguments = match cli::parse(std::env::args_os()) {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Help and version are no errors; clap chooses the right stream.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { 0 });
+            if error.use_stderr() {
+                // That it cannot be shown does not make it right.
+                let _ = error.print();
+                return ExitCode::from(exit::USAGE);
+            }
+            // Help and version are what was asked for.
+            return answered(error.print().and_then(|()| std::io::stdout().flush()), "");
         }
     };
     match run(arguments) {
         Ok(text) => {
-            // A reader that has gone does not undo the work.
-            let _ = std::io::stdout().write_all(text.as_bytes());
-            ExitCode::SUCCESS
+            let mut stdout = std::io::stdout();
+            answered(
+                stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()),
+                "the package is done, but ",
+            )
         }
         Err(Failure { status, message }) => {
             let _ = writeln!(std::io::stderr(), "porch: {message}");
@@ -49,7 +59,19 @@ fn main() -> ExitCode {
     }
 }
 
-/// The text for standard output: the result line, or with `--dry-run` the diff.
+/// The exit status of an answer that was printed. A reader that went away does not make the work undone; whoever gets nothing
+/// because it cannot be written has to know.
+fn answered(printed: std::io::Result<()>, but: &str) -> ExitCode {
+    match printed {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            let _ = writeln!(std::io::stderr(), "porch: {but}standard output cannot be written: {error}");
+            ExitCode::from(exit::IO)
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// What belongs on standard output: the result line, or with `--dry-run` the diff.
 fn run(arguments: Arguments) -> Result<String, Failure> {
     let order = order(&arguments.intent)?;
     let shown = Progress::default();
@@ -93,9 +115,15 @@ impl Progress {
     }
 }
 
+/// What to do, for whoever runs this program and not the daemon.
+fn remedy(error: &PorchError) -> String {
+    let text = advice(error.code().remedy());
+    if error.is_passing() { format!("Run it again later; if it stays so: {text}") } else { text }
+}
+
 fn failure(error: &PorchError) -> Failure {
     let code = error.code();
-    let message = format!("{code} {error}\n  what to do: {}", advice(code.remedy()));
+    let message = format!("{code} {error}\n  what to do: {}", remedy(error));
     Failure { status: error.exit_status(), message }
 }
 

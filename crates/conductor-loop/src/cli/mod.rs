@@ -16,7 +16,7 @@ use conductor_core::{Code, Exit};
 use settings::{Everything, Flags};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 use subcommand::{ConfigCommand, StateCommand, Subcommand};
@@ -30,9 +30,18 @@ pub fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
     let exit = match parsed.and_then(|matches| dispatch(&matches)) {
         Ok(exit) => exit,
         Err(error) => {
-            // Help and version are no errors; clap chooses the right stream.
-            let _ = error.print();
-            if error.use_stderr() { Exit::Usage } else { Exit::Good }
+            if error.use_stderr() {
+                // That it cannot be shown does not make it right.
+                let _ = error.print();
+                Exit::Usage
+            } else {
+                // Help and version are what was asked for: who gets nothing has to know.
+                let printed = error.print().and_then(|()| io::stdout().flush());
+                let failed = printed.err().filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
+                failed
+                    .map(CommandError::from)
+                    .map_or(Exit::Good, |error| complain(&error, error.remedy(), error.exit()))
+            }
         }
     };
     ExitCode::from(exit.status())
@@ -135,7 +144,7 @@ fn run_daemon(written: &Written) -> Exit {
     let json = match config.fixed.log_format {
         LogFormat::Json => true,
         LogFormat::Text => false,
-        LogFormat::Auto => !std::io::stderr().is_terminal(),
+        LogFormat::Auto => !io::stderr().is_terminal(),
     };
     if let Err(error) = telemetry::init(config.live.log_level, json, &progress) {
         let message = format!("{} cannot start the log thread: {error}", Code::DirectorySetup);

@@ -34,7 +34,8 @@ use std::io::{self, Write};
 /// Writes to standard output. A closed pipe is no failure: `conductor-loop schema
 /// head`.
 fn print(text: &[u8]) -> Result<Exit, CommandError> {
-    match io::stdout().lock().write_all(text) {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(Exit::Good),
     }

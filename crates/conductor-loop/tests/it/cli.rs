@@ -146,7 +146,7 @@ fn doctor_says_what_is_wrong_and_what_to_do_about_it() {
     };
     let with_porch = ["-porch", porch.to_str().unwrap()];
     let (code, found) = doctor(&with_porch);
-    assert_eq!((code, found.len()), (0, 17), "{found:?}");
+    assert_eq!((code, found.len()), (0, 18), "{found:?}");
     let wrong = |found: &std::collections::BTreeMap<String, serde_json::Value>| -> Vec<String> {
         let bad = found.iter().filter(|(_, line)| line["verdict"] == "bad");
         bad.map(|(subject, _)| subject.clone()).collect()
@@ -251,4 +251,30 @@ fn once_on_a_terminal_shows_progress_and_a_table() {
         assert!(shown.contains(row), "{row}: {shown}");
     }
     assert!(shown.contains("WARN") && !shown.contains("{\"timestamp\""), "text on a terminal: {shown}");
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_a_failure_of_the_command() {
+    let env = env();
+    let program = env.program().display().to_string();
+    for words in ["--version", "--help", "schema", "config show", "doctor"] {
+        let command = format!("{program} {words} >/dev/full");
+        let output = std::process::Command::new("sh")
+            .args(["-c", &command])
+            .current_dir(env.path("."))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            output.status.code() != Some(0) && said.contains("No space left on device"),
+            "{words}: {said}"
+        );
+        let command = format!("{{ {program} {words}; echo $? >status; }} | true");
+        std::process::Command::new("sh").args(["-c", &command]).current_dir(env.path(".")).output().unwrap();
+        assert_eq!(
+            fs::read_to_string(env.path("status")).unwrap().trim(),
+            "0",
+            "a reader that went away: {words}"
+        );
+    }
 }

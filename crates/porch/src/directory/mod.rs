@@ -5,6 +5,7 @@ mod leftover;
 mod lock;
 mod ordering;
 mod package;
+mod rights;
 mod survey;
 mod swap;
 mod write;

@@ -1,14 +1,15 @@
-//! Whole packages: a new one is built beside its place and appears by rename; if several files of one change, its
-//! successor is built beside it and exchanged with it, and the displaced package is checked before it is removed.
+//! Whole packages: a new one is built beside its place and appears by rename; where several files of one change, its
+//! successor is built beside it and both are exchanged, and what came out is looked at before it goes.
 
 use super::leftover::is_ours;
+use super::rights::take_after;
 use super::write::{DIR_MODE, Writer, Written, remove_tree};
 use super::{DIRECTORY, Found, Mark, keep_aside};
 use crate::PorchError;
 use crate::files::{Content, Tree, UNFINISHED, base_name, join};
 use crate::plan::Change;
 use rustix::fs::{
-    AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, fchmod, fstat, linkat, mkdirat, openat, renameat,
+    AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, fstat, linkat, mkdirat, openat, renameat,
     renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
@@ -16,19 +17,19 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 
-/// The longest name of a file.
+/// Longest name of a file.
 const NAME_MAX: usize = 255;
 
-/// One entry of a package.
+/// One thing in a package.
 #[derive(Debug, Clone, Copy)]
 struct Item {
     mark: Mark,
     is_dir: bool,
-    /// The number of its hard links.
+    /// How many names it has.
     names: u64,
 }
 
-/// All entries of a package by path.
+/// All things in a package by path.
 type Inventory = BTreeMap<String, Item>;
 
 /// The two names of an exchange: where the new package was built, and where it is now.
@@ -38,8 +39,8 @@ struct Exchanged<'n> {
 }
 
 impl Writer<'_> {
-    /// Builds the whole package under an unfinished name beside its place, then gives it its own name, in exchange for
-    /// the old package if there is one.
+    /// The whole package is built under an unfinished name beside it and then gets its own, in exchange for the old one if
+    /// there is one.
     pub(super) fn place(&self) -> Result<Written, PorchError> {
         let Some((parent_path, name)) = split(&self.plan.dir) else {
             let reason =
@@ -66,10 +67,10 @@ impl Writer<'_> {
     }
 
     fn place_new(&self, parent: &OwnedFd, name: &str) -> io::Result<Written> {
-        // Half a package from a killed run: no other process has seen it under a valid name.
+        // Half a package that a killed run left: nobody else has seen it under a name that counts.
         remove_tree(parent, UNFINISHED)?;
         let named = self.build(parent, UNFINISHED, name).and_then(|_| {
-            // Replaces only an empty directory.
+            // Replaces nothing but an empty directory.
             match renameat(parent, UNFINISHED, parent, name) {
                 Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => Ok(Written::Stale),
                 Err(errno) => Err(errno.into()),
@@ -78,7 +79,7 @@ impl Writer<'_> {
         });
         match named {
             Ok(Written::Done) => Ok(Written::Done),
-            // The first failure is reported.
+            // What failed is said first.
             failed => failed
                 .and_then(|written| remove_tree(parent, UNFINISHED).map(|()| written))
                 .or_else(|error| remove_tree(parent, UNFINISHED).and(Err(error))),
@@ -91,7 +92,11 @@ impl Writer<'_> {
         self.sweep(parent, &draft).map_err(self.at())?;
         let built = self.build(parent, &draft, name).and_then(|top| inventory(&top));
         let built = built.or_else(|error| remove_tree(parent, draft.as_str()).and(Err(error)));
-        let built = built.map_err(self.at())?;
+        let built = match built {
+            // A package that is a mount of its own.
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::XDEV) => return self.one_by_one(),
+            built => built.map_err(self.at())?,
+        };
         match renameat_with(parent, draft.as_str(), parent, name, RenameFlags::EXCHANGE) {
             Ok(()) => self
                 .look_and_remove(parent, old, &Exchanged { draft: &draft, name }, &built)
@@ -100,12 +105,9 @@ impl Writer<'_> {
                 remove_tree(parent, draft.as_str()).map_err(self.at())?;
                 match errno {
                     Errno::NOENT => Ok(Written::Stale),
-                    // A directory of a lower layer of an overlay.
-                    Errno::XDEV => self.one_by_one(old),
-                    Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP => {
-                        let reason = "more than one of its files would change, and this file system cannot exchange two \
-                                      directories at once";
-                        Err(PorchError::unfit(self.tree.name(&self.plan.dir), reason))
+                    // Such as a directory in a lower layer of an overlay, or one that something is mounted on.
+                    Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::XDEV | Errno::BUSY => {
+                        self.one_by_one()
                     }
                     errno => Err(self.at()(errno.into())),
                 }
@@ -113,8 +115,45 @@ impl Writer<'_> {
         }
     }
 
-    /// The old package is displaced: if it is the one that the new package was made from, it is removed; otherwise it is
-    /// put back.
+    /// Where two directories cannot be exchanged, one file after the other: first those that are new. After a kill in between
+    /// the next run finds less to do.
+    fn one_by_one(&self) -> Result<Written, PorchError> {
+        let (new, changed): (Vec<&Change>, Vec<&Change>) =
+            self.plan.changes.iter().partition(|change| change.before.is_none());
+        for change in new.into_iter().chain(changed) {
+            let (inside, name) = change.path.rsplit_once('/').unwrap_or(("", &change.path));
+            let place = join(&self.plan.dir, inside);
+            self.make_path(&place)?;
+            let Some(dir) = self.tree.enter(&place)? else { return Ok(Written::Stale) };
+            let limit = change.before.as_ref().map_or(0, Vec::len);
+            let written = match (Found::at(&dir, name, limit).map_err(self.at())?, &change.before) {
+                (Found::File(old), Some(before)) if old.bytes == *before => self
+                    .replace(&dir, name, change, &old.stat)
+                    .map_err(|error| self.mounted(&change.path, error))?,
+                (Found::Absent, None) => self.add(&dir, name, change).map_err(self.at())?,
+                _ => Written::Stale,
+            };
+            if written == Written::Stale {
+                return Ok(Written::Stale);
+            }
+        }
+        Ok(Written::Done)
+    }
+
+    fn add(&self, dir: &OwnedFd, name: &str, change: &Change) -> io::Result<Written> {
+        remove_tree(dir, UNFINISHED)?;
+        let file = Self::create(dir, UNFINISHED, &change.after)?;
+        self.sync(&file)?;
+        match renameat_with(dir, UNFINISHED, dir, name, RenameFlags::NOREPLACE) {
+            Ok(()) => self.sync(dir).map(|()| Written::Done),
+            Err(errno) => {
+                remove_tree(dir, UNFINISHED)?;
+                if errno == Errno::EXIST { Ok(Written::Stale) } else { Err(errno.into()) }
+            }
+        }
+    }
+
+    /// The old package has come out: if it is what the new one was made from, it goes; else it goes back.
     fn look_and_remove(
         &self,
         parent: &OwnedFd,
@@ -137,13 +176,13 @@ impl Writer<'_> {
         remove_known(&going, "", goes)?;
         match unlinkat(parent, draft, AtFlags::REMOVEDIR) {
             Ok(()) => Ok(written),
-            // Another process inside it has added a file.
+            // Somebody who was inside has put something there.
             Err(Errno::NOTEMPTY | Errno::EXIST) => keep_aside(parent, draft).map(|_| written),
             Err(errno) => Err(errno.into()),
         }
     }
 
-    /// Whether an old package holds the content that its successor was made from, and no more.
+    /// Whether an old package holds what its successor was made from, and no more.
     fn is_expected(&self, old: &OwnedFd, came_out: &Inventory, built: &Inventory) -> io::Result<bool> {
         for (path, item) in came_out {
             let good = match (self.change(path), built.get(path)) {
@@ -156,7 +195,7 @@ impl Writer<'_> {
                 return Ok(false);
             }
         }
-        // Files that another process removed do not come back.
+        // What somebody has removed does not come back.
         let gone = |path: &String, item: &Item| {
             !item.is_dir && self.change(path).is_none() && !came_out.contains_key(path)
         };
@@ -172,7 +211,7 @@ impl Writer<'_> {
         self.plan.changes.iter().find(|change| change.path == path)
     }
 
-    /// Removes the package of a killed run if every file has another name or is ours; otherwise keeps it.
+    /// What a killed run left: removed when every file has another name still or is ours, else kept.
     fn sweep(&self, parent: &OwnedFd, draft: &str) -> io::Result<()> {
         match Found::at(parent, draft, 0)? {
             Found::Absent => return Ok(()),
@@ -196,7 +235,7 @@ impl Writer<'_> {
         remove_tree(parent, draft)
     }
 
-    /// Whether every file to be changed still has the planned content.
+    /// Whether every file that is going to change is as the plan found it.
     fn is_fresh(&self) -> Result<bool, PorchError> {
         for Change { path, before, .. } in &self.plan.changes {
             let (inside, name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -218,7 +257,7 @@ impl Writer<'_> {
         Ok(true)
     }
 
-    /// The directory above the package, created if missing.
+    /// The directory above the package, made where it is missing.
     fn make_path(&self, path: &str) -> Result<(), PorchError> {
         let at = |error: io::Error| PorchError::io(self.tree.full(path), error);
         let mut dir = self.tree.enter("")?.ok_or_else(|| at(Errno::NOENT.into()))?;
@@ -244,7 +283,7 @@ impl Writer<'_> {
         let (inside, name) = self.plan.file.rsplit_once('/').unwrap_or(("", &self.plan.file));
         match self.tree.enter(&join(&self.plan.dir, inside))? {
             Some(dir) => self.read_back(&dir, name, &change.after),
-            // Another process has put a different entry there first.
+            // Somebody was faster with something else.
             None => Ok(Written::Stale),
         }
     }
@@ -257,7 +296,7 @@ impl Writer<'_> {
             plan.changes.iter().map(|change| (change.path.as_str(), &change.after)).collect();
         if !plan.new {
             let old = openat(parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
-            fchmod(&top, Mode::from_raw_mode(fstat(&old)?.st_mode & 0o7777))?;
+            take_after(&top, &old, &fstat(&old)?)?;
             self.link_unchanged(&old, &top, "", &changes)?;
         }
         for (path, content) in changes {
@@ -267,6 +306,9 @@ impl Writer<'_> {
                 dir = self.subdirectory(&dir, step)?;
             }
             let file = Self::create(&dir, base_name(path), content)?;
+            if !plan.new {
+                Self::take_after_old(&file, parent, &join(name, path))?;
+            }
             self.sync(&file)?;
             self.sync(&dir)?;
         }
@@ -274,7 +316,27 @@ impl Writer<'_> {
         Ok(top)
     }
 
-    /// Links unchanged files into the new directory; nothing is copied.
+    /// What a changed file had besides its bytes, if it was there.
+    fn take_after_old(file: &OwnedFd, parent: &OwnedFd, path: &str) -> io::Result<()> {
+        let (inside, name) = path.rsplit_once('/').unwrap_or((".", path));
+        let mut dir = openat(parent, ".", DIRECTORY, Mode::empty())?;
+        for step in inside.split('/') {
+            dir = match openat(&dir, step, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()) {
+                Err(Errno::NOENT) => return Ok(()),
+                below => below?,
+            };
+        }
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        match openat(&dir, name, flags, Mode::empty()) {
+            Err(Errno::NOENT) => Ok(()),
+            old => {
+                let old = old?;
+                take_after(file, &old, &fstat(&old)?)
+            }
+        }
+    }
+
+    /// The files that stay as they are get a second name in the new directory; nothing is copied.
     fn link_unchanged(
         &self,
         old: &OwnedFd,
@@ -294,7 +356,7 @@ impl Writer<'_> {
             if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
                 mkdirat(new, name, DIR_MODE)?;
                 let (from, to) = (open_below(old, name)?, open_below(new, name)?);
-                fchmod(&to, Mode::from_raw_mode(stat.st_mode & 0o7777))?;
+                take_after(&to, &from, &stat)?;
                 self.link_unchanged(&from, &to, &path, changes)?;
                 self.sync(&to)?;
             } else {
@@ -305,7 +367,7 @@ impl Writer<'_> {
     }
 }
 
-/// The directory of a path, and its name there; `None` for the root.
+/// The directory a path is in, and its name there; `None` for the root.
 fn split(path: &str) -> Option<(&str, &str)> {
     if path.is_empty() { None } else { Some(path.rsplit_once('/').unwrap_or(("", path))) }
 }
@@ -314,7 +376,7 @@ fn open_below(dir: &OwnedFd, name: &std::ffi::CStr) -> Result<OwnedFd, Errno> {
     openat(dir, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
 }
 
-/// Whether a file of the displaced package has the planned content, and no process writes it.
+/// Whether a file in a package that came out is as the plan found it, and nobody writes it.
 fn holds(top: &OwnedFd, path: &str, change: &Change) -> io::Result<bool> {
     let (inside, name) = path.rsplit_once('/').unwrap_or(("", path));
     let mut dir = openat(top, ".", DIRECTORY, Mode::empty())?;
@@ -328,7 +390,7 @@ fn holds(top: &OwnedFd, path: &str, change: &Change) -> io::Result<bool> {
     })
 }
 
-/// All entries of a directory, by path. Names that are not UTF-8 are distinguished as far as their bytes permit.
+/// Everything in a directory, by path. Names that are not UTF-8 are told apart as far as their bytes show.
 fn inventory(top: &OwnedFd) -> io::Result<Inventory> {
     let mut found = Inventory::new();
     let mut open = vec![(openat(top, ".", DIRECTORY, Mode::empty())?, String::new())];
@@ -351,7 +413,7 @@ fn inventory(top: &OwnedFd) -> io::Result<Inventory> {
     Ok(found)
 }
 
-/// Removes the entries of the inventory from a directory, and leaves any that came later.
+/// Removes from a directory what the inventory has, and leaves what has come there since.
 fn remove_known(dir: &OwnedFd, below: &str, known: &Inventory) -> io::Result<()> {
     for entry in Dir::read_from(dir)? {
         let entry = entry?;

@@ -39,10 +39,11 @@ fn eight_processes_change_one_package_one_after_the_other() {
                 })
             })
             .collect();
-        let steps: Vec<_> = writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect();
+        let steps: Vec<_> = writers.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+        // Before anything fails: a reader that nobody stops would keep a failed test from ending.
         over.store(true, Ordering::Release);
         reader.join().unwrap();
-        steps
+        steps.into_iter().flat_map(Result::unwrap).collect::<Vec<_>>()
     });
     // Serial changes form one path through all values: each is left as often as entered, except at the ends.
     let last: u64 = (0..=100)
