@@ -10,7 +10,7 @@ mod secret;
 #[cfg(feature = "tls")]
 pub mod tls;
 
-pub use git_blob::is_git_blob;
+pub use git_blob::git_name;
 pub use hash::{sha256, sha256_of};
 pub use random::random_fraction;
 pub use secret::same_secret;

@@ -8,7 +8,7 @@ use rustix::io::{Errno, ioctl_fionbio, read};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 /// The polling interval if the system does not let us wait for several descriptors at once.
@@ -73,7 +73,12 @@ impl Supervised {
         self.child.id()
     }
 
-    /// Our end of its standard output, if it is a pipe and has not been taken.
+    /// Our end of its standard input, if it is a pipe and nobody has it yet.
+    pub fn take_stdin(&mut self) -> Option<ChildStdin> {
+        self.child.stdin.take()
+    }
+
+    /// Our end of its standard output, if it is a pipe and nobody has it yet.
     pub fn take_stdout(&mut self) -> Option<ChildStdout> {
         self.child.stdout.take()
     }

@@ -27,7 +27,7 @@ mod yaml;
 pub use directory::Patience;
 pub use engine::{Engine, Settings};
 pub use error::{Outlook, PorchError, exit};
-pub use git::{git_environment, left_out_of_git};
+pub use git::{Remark, git_environment, left_out_of_git};
 pub use order::{Form, Order, Provenance};
 pub use outcome::{Applied, ObjectName, Outcome, Replicas};
 pub use routes::{Repository, Routes};

@@ -2,7 +2,7 @@
 //! intent's constraints can only narrow the table.
 
 use crate::kinds::Workload;
-use crate::{Order, PorchError};
+use crate::{Order, Patience, PorchError, Remark, git};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -137,6 +137,16 @@ impl Routes {
     /// Name and place of each repository of the table.
     pub fn named_repositories(&self) -> impl Iterator<Item = (&str, &Path)> {
         self.repositories.iter().map(|(name, repository)| (name.as_str(), repository.git.as_path()))
+    }
+
+    /// What can be said of each repository that a route leads to, with its name, before any intent goes there.
+    pub fn inspect(&self, patience: &Patience<'_>) -> Vec<(&str, Remark)> {
+        let used = |name: &String| self.table.iter().any(|route| route.repository.as_ref() == Some(name));
+        let used = self.repositories.iter().filter(|(name, _)| used(name));
+        used.flat_map(|(name, repository)| {
+            git::inspect(repository, patience).into_iter().map(|remark| (name.as_str(), remark))
+        })
+        .collect()
     }
 
     /// Whether there is no table.

@@ -1,10 +1,10 @@
 //! Moves a branch from the plan's base commit to its child, together with the work trees that have it checked out, or not
 //! at all. From before HEAD is read until the branch is moved, the index of every work tree is locked.
 
-use super::explain::{Refused, explain};
+use super::explain::{Refused, explain, is_unwritable, unwritable};
 use super::journal::{Journal, added, settle};
 use super::tip::Refs;
-use super::worktree::{IndexLock, WorkTree, remove, work_trees};
+use super::worktree::{IndexLock, WorkTree, remove, sketched, work_trees};
 use super::{Target, empty_tree};
 use crate::{Outlook, PorchError};
 use std::collections::BTreeSet;
@@ -13,10 +13,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 impl Target<'_> {
-    /// Moves the branch. Returns a note for the operator, if any, although the move succeeded.
-    pub(super) fn move_branch(&self, refs: &Refs, to: &str) -> Result<Option<String>, PorchError> {
+    /// Moves the branch. Answers what the operator should know, though it is done.
+    /// `known` are the paths that the step adds and those that it changes, where they are known.
+    pub(super) fn move_branch(
+        &self,
+        refs: &Refs,
+        to: &str,
+        known: Option<Paths>,
+    ) -> Result<Option<String>, PorchError> {
         let branch = refs.resolved.clone().unwrap_or_else(|| self.branch());
-        let trees = work_trees(self.git, self.git_dir)?;
+        let trees = match sketched(self.git, self.git_dir)? {
+            Some(trees) => trees,
+            None => work_trees(self.git, self.git_dir)?,
+        };
         let locks = self.locks_git_takes(&branch, &trees);
         let mut journal = Journal {
             trees: paths(&on(&trees, &branch)),
@@ -27,16 +36,16 @@ impl Target<'_> {
         };
         // Before the first lock, so that no lock left by a kill lacks a journal entry.
         journal.write(self.git_dir)?;
-        let Ending { moved, left } = self.move_locked(&mut journal, trees);
-        // A git that was killed may have left a lock; the next run handles it.
+        let Ending { moved, left } = self.move_locked(&mut journal, trees, known);
+        // A git that was killed may have left a lock; the next run looks after it.
         if left == Left::Nothing && !journal.locks.iter().any(|lock| lock.exists()) {
             Journal::close(self.git_dir)?;
         }
         moved
     }
 
-    /// Moves the branch while the locks of all work trees are held.
-    fn move_locked(&self, journal: &mut Journal, trees: Vec<WorkTree>) -> Ending {
+    /// The locks of all work trees are held in here.
+    fn move_locked(&self, journal: &mut Journal, trees: Vec<WorkTree>, known: Option<Paths>) -> Ending {
         let nothing_done = |error| Ending { moved: Err(error), left: Left::Nothing };
         let Locked { trees, locks } = match self.lock(trees) {
             Ok(locked) => locked,
@@ -55,7 +64,7 @@ impl Target<'_> {
             let reason = format!("{what} of {branch} is under way in {}", tree.path.display());
             return nothing_done(self.git.failed(&["update-ref"], reason, Outlook::Passing));
         }
-        let step = Step { from: journal.from.as_deref(), to: &journal.to, branch, here: &here };
+        let step = Step { from: journal.from.as_deref(), to: &journal.to, branch, here: &here, paths: known };
         if let Err(error) = here.iter().try_for_each(|tree| self.check(tree, &step)) {
             return nothing_done(self.unless_left(&step, error));
         }
@@ -128,7 +137,14 @@ impl Target<'_> {
     fn check(&self, tree: &WorkTree, step: &Step<'_>) -> Result<(), PorchError> {
         let there = self.git.at(&tree.path);
         let at = |error: io::Error| PorchError::io(&tree.path, error);
-        let (new, old) = added(&there, step.from, step.to)?;
+        let (new, old) = match &step.paths {
+            Some(known) => known.clone(),
+            None => added(&there, step.from, step.to)?,
+        };
+        if let Some(path) = new.iter().find(|path| is_unwritable(path)) {
+            let reason = unwritable(&there, path, step.to);
+            return Err(there.failed(&["read-tree"], reason, Outlook::Lasting));
+        }
         let old: BTreeSet<&str> = old.iter().map(String::as_str).collect();
         for path in &new {
             if let Some(found) = in_the_way(&tree.path, path, &old).map_err(at)? {
@@ -141,9 +157,13 @@ impl Target<'_> {
             }
         }
         tree.copy_index().map_err(at)?;
-        let checked = self.refresh(tree).and_then(|()| {
+        let checked = self.read_tree(tree, step, &["-n"]).or_else(|_| {
+            // What was only touched has not changed: looked at only where it matters.
+            self.refresh(tree)?;
             let tried = self.read_tree(tree, step, &["-n"]);
-            tried.map_err(|refusal| explain(&there, Refused { from: step.from, old: &old, refusal }))
+            tried.map_err(|refusal| {
+                explain(&there, Refused { from: step.from, to: step.to, old: &old, refusal })
+            })
         });
         if checked.is_err() {
             remove(&tree.own_index()).map_err(at)?;
@@ -204,6 +224,9 @@ impl Target<'_> {
     }
 }
 
+/// Paths that a step adds, and paths that it changes.
+type Paths = (Vec<String>, Vec<String>);
+
 /// Work trees whose indexes are locked.
 struct Locked {
     trees: Vec<WorkTree>,
@@ -237,6 +260,7 @@ struct Step<'s> {
     to: &'s str,
     branch: &'s str,
     here: &'s [&'s WorkTree],
+    paths: Option<Paths>,
 }
 
 impl Step<'_> {

@@ -3,12 +3,10 @@
 
 use std::ffi::OsString;
 
-/// Variables passed on, by name.
-const NAMES: [&str; 31] = [
+/// Variables that pass, by name.
+const NAMES: [&str; 29] = [
     "PATH",
     "HOME",
-    "USER",
-    "LOGNAME",
     "TMPDIR",
     "XDG_CONFIG_HOME",
     "SSH_AUTH_SOCK",

@@ -1,30 +1,24 @@
 //! Makes the commit of a plan: its files, the trees above them, and a message that refers to the intent. No ref is moved here.
 
 use super::Target;
+use super::tree::{CommitTree, DIRECTORY, Entry};
 use crate::files::join;
 use crate::plan::{Change, Plan};
 use crate::{Order, PorchError};
 use conductor_core::limits::REASON_MAX;
 use conductor_core::scrub;
+use conductor_crypto::git_name;
+use std::collections::BTreeMap;
 
 impl Target<'_> {
+    /// The commit of a plan that was made from `base`, which is what `tip` has.
     pub(super) fn make_commit(
         &self,
         tip: Option<&str>,
-        plan: &Plan,
+        (base, plan): (&CommitTree<'_>, &Plan),
         order: &Order,
     ) -> Result<String, PorchError> {
-        let index = self.git_dir.join("conductor-loop.index");
-        // The leftovers of a killed run; we hold the lock of the repository.
-        let clean = || {
-            // The next run clears a private index that stays behind.
-            let _ = std::fs::remove_file(&index);
-            let _ = std::fs::remove_file(index.with_extension("index.lock"));
-        };
-        clean();
-        let tree = self.write_tree(tip, plan, &index.display().to_string());
-        clean();
-        let tree = tree?;
+        let tree = self.write_tree(base, plan)?;
         let (name, address) =
             self.repository.author_parts().unwrap_or(("conductor-loop", "conductor-loop@localhost"));
         let author = [
@@ -51,20 +45,104 @@ impl Target<'_> {
         Ok(self.git.run_with(&arguments, &author, message(plan, order).as_bytes())?.line())
     }
 
-    fn write_tree(&self, tip: Option<&str>, plan: &Plan, index: &str) -> Result<String, PorchError> {
-        let with_index = [("GIT_INDEX_FILE", index)];
-        let step = |arguments: &[&str], input: &[u8]| self.git.run_with(arguments, &with_index, input);
-        step(&["read-tree", tip.unwrap_or("--empty")], &[])?;
-        let mut lines = Vec::new();
+    /// Writes the files of a plan and the directories above them; everything else of the commit stays as it is.
+    fn write_tree(&self, base: &CommitTree<'_>, plan: &Plan) -> Result<String, PorchError> {
+        let digits = match base.root() {
+            Some(root) => root.len(),
+            None => self.git.configured()?.digits(),
+        };
+        let mut changed: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
         for Change { path, after, .. } in &plan.changes {
-            let object = self.git.run(&["hash-object", "-w", "--stdin"], &after.bytes)?.line();
+            let object = self.write_blob(&after.bytes, digits)?;
             let mode = if after.executable { "100755" } else { "100644" };
             let full = join(&join(&self.repository.directory, &plan.dir), path);
-            lines.extend_from_slice(format!("{mode} {object}\t{full}\0").as_bytes());
+            put(&mut changed, &full, mode, object);
         }
-        step(&["update-index", "-z", "--index-info"], &lines)?;
-        Ok(step(&["write-tree"], &[])?.line())
+        let (mut listings, mut names) = (Vec::new(), Vec::new());
+        let depth = |dir: &String| dir.split('/').filter(|step| !step.is_empty()).count();
+        // What is below first, because what is above names it.
+        while let Some(dir) = changed.keys().max_by_key(|dir| depth(dir)).cloned() {
+            let mut entries = base.entries(&dir)?.map(|entries| entries.to_vec()).unwrap_or_default();
+            for new in changed.remove(&dir).unwrap_or_default() {
+                entries.retain(|entry| entry.name != new.name);
+                entries.push(new);
+            }
+            let listing = Listing::of(entries);
+            let object = git_name("tree", &listing.bytes, digits);
+            listings.extend_from_slice(&listing.text);
+            names.push(object.clone());
+            if !dir.is_empty() {
+                put(&mut changed, &dir, DIRECTORY, object);
+            }
+        }
+        let answer = self.git.run(&["mktree", "-z", "--batch", "--missing"], &listings)?;
+        let made = String::from_utf8_lossy(&answer.stdout).into_owned();
+        match names.last() {
+            Some(root) if made.lines().eq(names.iter().map(String::as_str)) => Ok(root.clone()),
+            _ => Err(PorchError::Check("git made other directories than the plan says".to_owned())),
+        }
     }
+
+    fn write_blob(&self, bytes: &[u8], digits: usize) -> Result<String, PorchError> {
+        let object = git_name("blob", bytes, digits);
+        // Another attempt of this run may have written it.
+        if self.written.borrow().contains(&object) {
+            return Ok(object);
+        }
+        let made = self.git.run(&["hash-object", "-w", "--stdin"], bytes)?.line();
+        if made != object {
+            return Err(PorchError::Check("git wrote another file than the plan says".to_owned()));
+        }
+        self.written.borrow_mut().insert(made);
+        Ok(object)
+    }
+}
+
+fn put(changed: &mut BTreeMap<String, Vec<Entry>>, path: &str, mode: &str, object: String) {
+    let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let entry = Entry { mode: mode.to_owned(), name: name.as_bytes().to_vec(), object };
+    changed.entry(above.to_owned()).or_default().push(entry);
+}
+
+/// A directory as git stores it, and as it is told to mktree.
+struct Listing {
+    bytes: Vec<u8>,
+    text: Vec<u8>,
+}
+
+impl Listing {
+    fn of(mut entries: Vec<Entry>) -> Self {
+        // git sorts directories as if their names ended with a slash.
+        entries.sort_by_cached_key(|entry| {
+            let mut key = entry.name.clone();
+            key.extend(entry.is_dir().then_some(b'/'));
+            key
+        });
+        let (mut bytes, mut text) = (Vec::new(), Vec::new());
+        for Entry { mode, name, object } in &entries {
+            let kind = match mode.as_str() {
+                "160000" => "commit",
+                DIRECTORY => "tree",
+                _ => "blob",
+            };
+            bytes.extend_from_slice(format!("{mode} ").as_bytes());
+            bytes.extend_from_slice(name);
+            bytes.push(0);
+            bytes.extend(digits_to_bytes(object));
+            text.extend_from_slice(format!("{mode} {kind} {object}\t").as_bytes());
+            text.extend_from_slice(name);
+            text.push(0);
+        }
+        // An empty line ends a directory.
+        text.push(0);
+        Self { bytes, text }
+    }
+}
+
+fn digits_to_bytes(digits: &str) -> impl Iterator<Item = u8> {
+    let value =
+        |digit: u8| u8::try_from(char::from(digit).to_digit(16).unwrap_or_default()).unwrap_or_default();
+    digits.as_bytes().chunks(2).map(move |pair| pair.iter().fold(0, |byte, digit| byte << 4 | value(*digit)))
 }
 
 /// Subject, description of the change, and trailers that refer to the intent.

@@ -6,8 +6,10 @@ mod apart;
 mod branch;
 mod environment;
 mod explain;
+mod inspect;
 mod journal;
 mod making;
+mod objects;
 mod place;
 mod run;
 mod settings;
@@ -16,14 +18,19 @@ mod tree;
 mod worktree;
 
 pub use environment::{git_environment, left_out_of_git};
+pub use inspect::Remark;
+pub(crate) use inspect::inspect;
 pub(crate) use place::shared_directory;
 
 use crate::directory::Patience;
-use crate::files::Tree;
-use crate::plan::Plan;
+use crate::files::{Tree, join};
+use crate::plan::{Change, Plan};
 use crate::{Order, Outlook, PorchError, Repository};
 use conductor_core::scrub;
+use objects::Found;
 use run::Git;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use tip::Tip;
 use tree::CommitTree;
@@ -32,7 +39,9 @@ use tree::CommitTree;
 const PUSHES_MAX: usize = 5;
 /// How often an edit is repeated because another process committed to the local branch first.
 const MOVES_MAX: usize = 50;
-/// The ref that keeps the tip of the remote branch during the work on it.
+/// Largest commit that is looked at.
+const COMMIT_MAX: usize = 64 << 20;
+/// Where the tip of the remote branch is kept while we work on it.
 const BASE: &str = "refs/conductor-loop/base";
 /// Makes a plan from what is in a tree.
 pub(crate) type Planning<'p> = &'p dyn Fn(&dyn Tree) -> Result<Plan, PorchError>;
@@ -54,6 +63,9 @@ pub(crate) fn git_directory(repository: &Repository, patience: &Patience<'_>) ->
     let git = Git::new(&repository.git, patience);
     check_mounted(&git)?;
     // The work trees of one repository share refs and objects, so they share the lock.
+    if let Some(found) = place::find(&repository.git) {
+        return Ok(found);
+    }
     let answer = git.run(&["rev-parse", "--path-format=absolute", "--git-common-dir"], &[])?;
     Ok(PathBuf::from(answer.line()))
 }
@@ -67,6 +79,9 @@ pub(crate) fn preview(
     let git = Git::new(&repository.git, patience);
     check_mounted(&git)?;
     let target = Target::new(&git, repository, Path::new(""))?;
+    if git.configured()?.is_partial() {
+        git.check_remotes()?;
+    }
     let Some(remote) = &repository.push else {
         let tip = target.local_tip(&target.refs()?)?;
         return target.shown(tip, planning);
@@ -78,7 +93,7 @@ pub(crate) fn preview(
     // Missing objects are fetched beside the repository.
     let own = apart::Scratch::new()?;
     let git = git.apart(&shared_directory(&repository.git).join("objects"), own.path());
-    let beside = Target { git: &git, ..target };
+    let beside = Target::new(&git, repository, Path::new(""))?;
     beside.fetch(&remote, &wanted)?;
     beside.shown(tip, planning)
 }
@@ -140,23 +155,40 @@ struct Target<'t> {
     git_dir: &'t Path,
     /// The branch, without `refs/heads/`.
     branch: String,
+    /// Files that this run has written.
+    written: RefCell<BTreeSet<String>>,
 }
 
 impl<'t> Target<'t> {
     fn new(git: &'t Git<'t>, repository: &'t Repository, git_dir: &'t Path) -> Result<Self, PorchError> {
-        Ok(Self { git, repository, git_dir, branch: tip::branch_of(git, repository)? })
+        let branch = tip::branch_of(git, repository)?;
+        Ok(Self { git, repository, git_dir, branch, written: RefCell::default() })
     }
 
     fn branch(&self) -> String {
         format!("refs/heads/{}", self.branch)
     }
 
-    fn plan(&self, tip: Option<&str>, planning: Planning<'_>) -> Result<Plan, PorchError> {
-        planning(&CommitTree::read(self.git, tip, &self.repository.directory, &self.branch)?)
+    /// The plan, and what it was made from.
+    fn plan(&self, tip: &Tip, planning: Planning<'_>) -> Result<(CommitTree<'_>, Plan), PorchError> {
+        let (directory, commit) = (&self.repository.directory, tip.commit.as_deref());
+        let tree = CommitTree::read(self.git, commit, directory, &self.branch)?;
+        let plan = planning(&tree)?;
+        Ok((tree, plan))
+    }
+
+    /// The paths that a plan adds, and those that it changes.
+    fn paths(&self, plan: &Plan) -> (Vec<String>, Vec<String>) {
+        let full = |change: &Change| {
+            (join(&join(&self.repository.directory, &plan.dir), &change.path), change.before.is_none())
+        };
+        let (new, old): (Vec<_>, Vec<_>) = plan.changes.iter().map(full).partition(|(_, is_new)| *is_new);
+        let names = |paths: Vec<(String, bool)>| paths.into_iter().map(|(path, _)| path).collect();
+        (names(new), names(old))
     }
 
     fn shown(&self, tip: Tip, planning: Planning<'_>) -> Result<Committed, PorchError> {
-        let plan = self.plan(tip.commit.as_deref(), planning)?;
+        let (_, plan) = self.plan(&tip, planning)?;
         Ok(self.done(plan, None, tip.note))
     }
 
@@ -169,14 +201,13 @@ impl<'t> Target<'t> {
         loop {
             let refs = self.refs()?;
             let tip = self.local_tip(&refs)?;
-            let plan = self.plan(tip.commit.as_deref(), planning)?;
+            let (base, plan) = self.plan(&tip, planning)?;
             if plan.changes.is_empty() {
                 return Ok(self.done(plan, None, None));
             }
-            let commit = self.make_commit(tip.commit.as_deref(), &plan, order)?;
-            match self.move_branch(&refs, &commit) {
-                // The branch was moved from the tip to the commit, so it contains it, unless another process reverted it
-                // at once.
+            let commit = self.make_commit(tip.commit.as_deref(), (&base, &plan), order)?;
+            match self.move_branch(&refs, &commit, Some(self.paths(&plan))) {
+                // The branch was moved from the tip to the commit, so it has it, unless somebody took it back at once.
                 Ok(note) if self.contains(&commit)? => {
                     return Ok(self.done(plan, Some(commit), together(tip.note, note)));
                 }
@@ -206,17 +237,18 @@ impl<'t> Target<'t> {
         for _ in 0..PUSHES_MAX {
             let tip = self.remote_tip(&place, &self.refs()?)?;
             let tip = self.fetched(&place, tip)?;
-            let plan = self.plan(tip.commit.as_deref(), planning)?;
+            let (base, plan) = self.plan(&tip, planning)?;
             if plan.changes.is_empty() {
                 // The start of a missing branch is no reason to create it.
                 let tip = tip.commit.filter(|_| tip.note.is_none());
-                let note = tip.and_then(|tip| self.follow_or_note(&tip));
+                let note = tip.and_then(|tip| self.follow_or_note(&tip, None));
                 return Ok(self.done(plan, None, note));
             }
-            let commit = self.make_commit(tip.commit.as_deref(), &plan, order)?;
+            let commit = self.make_commit(tip.commit.as_deref(), (&base, &plan), order)?;
             match self.push(remote, &commit)? {
                 None => {
-                    let note = together(tip.note, self.follow_or_note(&commit));
+                    let followed = self.follow_or_note(&commit, tip.commit.as_ref());
+                    let note = together(tip.note, followed);
                     return Ok(self.done(plan, Some(commit), note));
                 }
                 Some(rejection) => reason = rejection,
@@ -256,23 +288,29 @@ impl<'t> Target<'t> {
     }
 
     fn contains(&self, commit: &str) -> Result<bool, PorchError> {
-        match self.refs()?.tip {
-            Some(tip) if tip == commit => Ok(true),
-            Some(tip) => Ok(self.git.ask(&["merge-base", "--is-ancestor", commit, &tip], &[], &[])?.success),
-            None => Ok(false),
+        // Asked of the git that reads objects, which looks at the refs anew.
+        let name = format!("{}^{{commit}}", self.branch());
+        match self.git.object(&name, COMMIT_MAX)? {
+            Found::Object(tip) if tip.id == commit => Ok(true),
+            Found::Object(tip) => {
+                Ok(self.git.ask(&["merge-base", "--is-ancestor", commit, &tip.id], &[], &[])?.success)
+            }
+            Found::Missing | Found::TooLarge => Ok(false),
         }
     }
 
-    /// The remote has the commit: a local branch that does not follow is only worth a note.
-    fn follow_or_note(&self, commit: &str) -> Option<String> {
-        self.follow(commit).unwrap_or_else(|error| Some(error.to_string()))
+    /// The remote has it: that the local branch does not follow is only worth a note.
+    fn follow_or_note(&self, commit: &str, known: Option<&String>) -> Option<String> {
+        self.follow(commit, known).unwrap_or_else(|error| Some(error.to_string()))
     }
 
-    /// Moves the local branch to a pushed commit if nothing is lost.
-    fn follow(&self, commit: &str) -> Result<Option<String>, PorchError> {
+    /// Brings the local branch to a pushed commit where that loses nothing.
+    /// `known` is an ancestor of it.
+    fn follow(&self, commit: &str, known: Option<&String>) -> Result<Option<String>, PorchError> {
         let refs = self.refs()?;
         match &refs.tip {
             Some(tip) if tip == commit => return Ok(None),
+            Some(tip) if known == Some(tip) => {}
             Some(tip) => {
                 let ancestor = self.git.ask(&["merge-base", "--is-ancestor", tip, commit], &[], &[])?;
                 if !ancestor.success {
@@ -282,7 +320,7 @@ impl<'t> Target<'t> {
             }
             None => {}
         }
-        self.move_branch(&refs, commit)
+        self.move_branch(&refs, commit, None)
     }
 }
 

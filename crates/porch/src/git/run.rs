@@ -1,6 +1,7 @@
 //! Runs the git program: no shell, no prompts, no hooks, a time limit, its output in memory files.
 
 use super::environment::{git_environment, left_out_of_git};
+use super::objects::Reader;
 use super::settings::Configured;
 use crate::directory::Patience;
 use crate::{Outlook, PorchError};
@@ -14,7 +15,7 @@ use std::io::{self, Seek, Write};
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -84,7 +85,10 @@ const PASSING: [&str; 6] = [
     "Cannot allocate memory",
     "Resource temporarily unavailable",
 ];
-const NO_SPACE: [&str; 3] = ["No space left on device", "Disk quota exceeded", "Out of diskspace"];
+const NO_SPACE: [&str; 4] =
+    ["No space left on device", "Disk quota exceeded", "Out of diskspace", "File too large"];
+/// The signal that ends a git whose file grows over the limit of its user (SIGXFSZ).
+const FILE_TOO_LARGE: i32 = 25;
 
 fn outlook(reason: &str) -> Outlook {
     let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
@@ -114,13 +118,21 @@ pub(super) struct Git<'g> {
     pub patience: &'g Patience<'g>,
     /// The configuration by repository: a linked work tree may have one of its own.
     configured: Rc<RefCell<BTreeMap<PathBuf, Rc<Configured>>>>,
-    /// Variables for all steps.
+    /// The one that reads objects, once it runs.
+    pub(super) reader: Rc<RefCell<Option<Reader>>>,
+    /// For all its steps.
     environment: Vec<(&'static str, PathBuf)>,
 }
 
 impl<'g> Git<'g> {
     pub(super) fn new(repository: &'g Path, patience: &'g Patience<'g>) -> Self {
-        Self { repository, patience, configured: Rc::default(), environment: Vec::new() }
+        Self {
+            repository,
+            patience,
+            configured: Rc::default(),
+            reader: Rc::default(),
+            environment: Vec::new(),
+        }
     }
 
     /// The same repository with new objects in a directory of their own; the repository's objects can be read.
@@ -129,24 +141,26 @@ impl<'g> Git<'g> {
             ("GIT_OBJECT_DIRECTORY", own.to_owned()),
             ("GIT_ALTERNATE_OBJECT_DIRECTORIES", objects.to_owned()),
         ];
-        Git { configured: Rc::clone(&self.configured), environment, ..*self }
+        Git { configured: Rc::clone(&self.configured), reader: Rc::default(), environment, ..*self }
     }
 
     /// The same repository in another work tree.
     pub(super) fn at<'t>(&'t self, repository: &'t Path) -> Git<'t> {
-        let (configured, environment) = (Rc::clone(&self.configured), self.environment.clone());
-        Git { repository, patience: self.patience, configured, environment }
+        let (configured, reader) = (Rc::clone(&self.configured), Rc::clone(&self.reader));
+        Git { repository, patience: self.patience, configured, reader, environment: self.environment.clone() }
     }
 
     /// The configuration, read once: a run is short, and each read is a process.
     pub(super) fn configured(&self) -> Result<Rc<Configured>, PorchError> {
-        if let Some(known) = self.configured.borrow().get(self.repository) {
+        // One place has many names.
+        let place = std::fs::canonicalize(self.repository).unwrap_or_else(|_| self.repository.to_owned());
+        if let Some(known) = self.configured.borrow().get(&place) {
             return Ok(Rc::clone(known));
         }
         let listed = self.run(&["config", "--list", "-z", "--show-scope"], &[])?;
         let found = Configured::parse(&listed.stdout);
         let found = Rc::new(found);
-        self.configured.borrow_mut().insert(self.repository.to_owned(), Rc::clone(&found));
+        self.configured.borrow_mut().insert(place, Rc::clone(&found));
         Ok(found)
     }
 
@@ -206,7 +220,11 @@ impl<'g> Git<'g> {
     /// The error for a failed command, in git's own words. `otherwise` applies if neither the message nor a signal means
     /// that it passes.
     pub(super) fn refused(&self, arguments: &[&str], answer: &Answer, otherwise: Outlook) -> PorchError {
-        let least = if answer.signal.is_some() { Outlook::Passing } else { otherwise };
+        let least = match answer.signal {
+            Some(FILE_TOO_LARGE) => Outlook::NoSpace,
+            Some(_) => Outlook::Passing,
+            None => otherwise,
+        };
         let reason = match left_out_of_git() {
             names if names.is_empty() => answer.complaint(),
             names => format!("{} (set, and not handed on to git: {})", answer.complaint(), names.join(", ")),
@@ -248,15 +266,7 @@ impl<'g> Git<'g> {
         let (mut command, leads) = self.command(arguments)?;
         command.envs(environment.iter().copied()).stdin(stdin);
         command.stdout(shared(&stdout).map_err(own)?).stderr(shared(&stderr).map_err(own)?);
-        let mut child = Supervised::start(&mut command, leads).map_err(|error| match error {
-            StartError::NotStarted(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.failed(arguments, "the git program is not installed", Outlook::Lasting)
-            }
-            StartError::NotStarted(error) => {
-                self.failed(arguments, format!("git cannot be started: {error}"), Outlook::Passing)
-            }
-            StartError::Unwatched(error) => self.failed(arguments, error.to_string(), Outlook::Passing),
-        })?;
+        let mut child = self.start((&mut command, leads), arguments)?;
         if let Err(error) = self.wait(&mut child, arguments, &stderr) {
             // On TERM git removes its lock files. Its status is not needed: the caller knows why it had to end.
             let _ = child.end(GRACE);
@@ -268,8 +278,31 @@ impl<'g> Git<'g> {
         Ok(Answer { success: status.success(), signal: status.signal(), stdout: answer, stderr: complaints })
     }
 
-    /// The command with its arguments and environment, and the group or session it leads.
-    fn command(&self, arguments: &[&str]) -> Result<(Command, Leads), PorchError> {
+    pub(super) fn start(
+        &self,
+        (command, leads): (&mut Command, Leads),
+        arguments: &[&str],
+    ) -> Result<Supervised, PorchError> {
+        Supervised::start(command, leads).map_err(|error| match error {
+            StartError::NotStarted(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.failed(arguments, "the git program is not installed", Outlook::Lasting)
+            }
+            StartError::NotStarted(error) => {
+                self.failed(arguments, format!("git cannot be started: {error}"), Outlook::Passing)
+            }
+            StartError::Unwatched(error) => self.failed(arguments, error.to_string(), Outlook::Passing),
+        })
+    }
+
+    /// The error of a git that ended before its work was done.
+    pub(super) fn ended(&self, arguments: &[&str], status: ExitStatus, said: &[u8]) -> PorchError {
+        let stderr = String::from_utf8_lossy(said).into_owned();
+        let answer = Answer { success: false, signal: status.signal(), stdout: Vec::new(), stderr };
+        self.refused(arguments, &answer, Outlook::Lasting)
+    }
+
+    /// The program with all it is given, and what it is to lead.
+    pub(super) fn command(&self, arguments: &[&str]) -> Result<(Command, Leads), PorchError> {
         let named = std::path::absolute(self.repository).unwrap_or_else(|_| self.repository.to_owned());
         let mut command = Command::new("git");
         // Without a configured program for prompts, every prompt fails.
@@ -343,14 +376,14 @@ fn last_words(said: &File) -> String {
     conductor_core::scrub::line(line.unwrap_or_default(), 60)
 }
 
-fn memory_file(content: &[u8]) -> io::Result<File> {
+pub(super) fn memory_file(content: &[u8]) -> io::Result<File> {
     let mut file = File::from(memfd_create("git", MemfdFlags::CLOEXEC)?);
     file.write_all(content)?;
     file.rewind()?;
     Ok(file)
 }
 
-fn content(mut file: File) -> io::Result<Vec<u8>> {
+pub(super) fn content(mut file: File) -> io::Result<Vec<u8>> {
     file.rewind()?;
     read_whole(file, ANSWER_MAX).map_err(|error| match error.kind() {
         io::ErrorKind::FileTooLarge => io::Error::other("git's answer is too large"),

@@ -81,7 +81,22 @@ impl Configured {
         own.last().map_or("ssh-keygen", |entry| entry.value.as_str())
     }
 
-    /// Whether reading may fetch: then a read counts as a step that contacts a remote.
+    /// How many digits the name of an object has.
+    pub(super) fn digits(&self) -> usize {
+        if self.last("extensions.objectformat") == Some("sha256") { 64 } else { 40 }
+    }
+
+    /// Whether the repository says of itself that it has no work tree of its own.
+    pub(super) fn is_bare(&self) -> bool {
+        self.last("core.bare") == Some("true")
+    }
+
+    /// Whether refs are files: then HEAD can be read without asking git.
+    pub(super) fn has_ref_files(&self) -> bool {
+        self.last("extensions.refstorage").is_none_or(|format| format == "files")
+    }
+
+    /// Whether reading may fetch: then it is as good as a step that talks to a remote.
     pub(super) fn is_partial(&self) -> bool {
         self.entries.iter().any(|entry| {
             entry.name == "extensions.partialclone"
@@ -104,7 +119,27 @@ impl Configured {
         })
     }
 
-    /// The configured addresses of a push to `remote`; empty if it is not the name of a remote.
+    /// What the repository's own configuration says of remotes, which is believed: the operator named one of them.
+    pub(super) fn believed(&self) -> Vec<String> {
+        let own = self.entries.iter().filter(|entry| entry.scope == Scope::Repository);
+        let leads = |entry: &&Entry| match ends(&entry.name) {
+            ("core", "sshcommand")
+            | ("credential", "helper")
+            | ("url", "insteadof" | "pushinsteadof")
+            | ("http" | "remote", "proxy") => true,
+            ("http", key) => key.starts_with("ssl"),
+            _ => false,
+        };
+        own.filter(leads).map(|entry| entry.name.clone()).collect()
+    }
+
+    /// Whether others than the owner may write: then git makes directories with set-group-id.
+    pub(super) fn is_shared(&self) -> bool {
+        let value = self.last("core.sharedrepository").unwrap_or("0");
+        !matches!(value, "0" | "false" | "umask")
+    }
+
+    /// The address of each place that a push to `remote` goes to, as configured; none when it is no name of a remote.
     pub(super) fn push_places(&self, remote: &str) -> Vec<&str> {
         let values = |key: &str| -> Vec<&str> {
             let name = format!("remote.{remote}.{key}");

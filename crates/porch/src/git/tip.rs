@@ -1,7 +1,7 @@
 //! The parent of an intent's commit: the tip of the branch. A missing branch begins where the operator says, never as
 //! another root beside existing commits; only a repository without any commit gets a first one.
 
-use super::{BASE, Target};
+use super::{BASE, Target, place};
 use crate::{Outlook, PorchError, Repository};
 use conductor_core::scrub;
 
@@ -70,10 +70,31 @@ impl Listed {
     }
 }
 
-/// The branch to commit to: the configured one, or the one that HEAD leads to.
+/// Whether a remote is given by its address and not by its name.
+pub(super) fn is_address(remote: &str) -> bool {
+    remote.contains(['/', ':'])
+}
+
+/// An address as it may be shown: what stands for a user in it may be a password or a token.
+pub(super) fn without_password(address: &str) -> String {
+    match address.split_once("://").and_then(|(way, rest)| Some((way, rest.split_once('@')?))) {
+        Some((way, (user, place))) if !user.contains('/') => {
+            let shown = if way == "ssh" { user.split(':').next().unwrap_or_default() } else { "***" };
+            format!("{way}://{shown}@{place}")
+        }
+        _ => address.to_owned(),
+    }
+}
+
+/// The branch to commit to: the one that is named, or the one HEAD leads to.
 pub(super) fn branch_of(git: &super::Git<'_>, repository: &Repository) -> Result<String, PorchError> {
     if let Some(branch) = &repository.branch {
         return Ok(branch.clone());
+    }
+    if git.configured()?.has_ref_files()
+        && let Some(branch) = place::head_branch(git.repository)
+    {
+        return Ok(branch);
     }
     let answer = git.ask(&["symbolic-ref", "--quiet", "HEAD"], &[], &[])?;
     if !answer.success && !answer.complaint().is_empty() {

@@ -1,22 +1,45 @@
-//! The packages of one commit, as the planner reads them. Objects are read by id, never checked out.
+//! The packages of one commit, as the planner reads them. Only the directories that are asked for are read, by name, and
+//! nothing is checked out.
 
+use super::objects::{Found, Object};
 use super::run::Git;
 use crate::files::{
-    Content, FILES_MAX, Files, KRMIGNORE, PACKAGE_BYTES_MAX, Search, Survey, Tree, Which, base_name,
-    decides_files, holds_objects, is_other_partial, join, parent,
+    Content, FILES_MAX, Files, KRMIGNORE, PACKAGE_BYTES_MAX, Search, Survey, Tree, Which, decides_files,
+    holds_objects, is_other_partial, join,
 };
 use crate::yaml::BYTES_MAX;
 use crate::{Outlook, PorchError};
-use conductor_crypto::is_git_blob;
+use conductor_crypto::git_name;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
-/// One file, link or submodule of a commit.
-#[derive(Debug)]
-struct Entry {
-    mode: String,
-    object: String,
-    /// `None` for a submodule, and for an object that git cannot read.
-    size: Option<usize>,
+/// Largest listing of one directory, and largest commit.
+const LISTING_MAX: usize = 64 << 20;
+/// Most entries of a package that are gone through, whatever they are.
+const ENTRIES_MAX: usize = 100_000;
+/// Deepest directory of a package that is gone through.
+const STEPS_MAX: usize = 64;
+/// How git names a directory in a listing.
+pub(super) const DIRECTORY: &str = "40000";
+
+/// One entry of a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// As it is in the listing.
+    pub mode: String,
+    pub name: Vec<u8>,
+    pub object: String,
+}
+
+impl Entry {
+    pub(super) fn is_dir(&self) -> bool {
+        self.mode.trim_start_matches('0') == DIRECTORY
+    }
+
+    fn is_file(&self) -> bool {
+        self.mode.starts_with("100")
+    }
 }
 
 /// A commit, or an empty tree before the first one.
@@ -24,176 +47,239 @@ pub(super) struct CommitTree<'g> {
     git: &'g Git<'g>,
     /// The directory above the packages.
     directory: &'g str,
-    /// The entries by full path.
-    entries: BTreeMap<String, Entry>,
+    /// The directory of everything; `None` before the first commit.
+    root: Option<String>,
+    /// Directories that were read, by path; `None` for what is no directory or not there.
+    read: RefCell<BTreeMap<String, Option<Rc<Vec<Entry>>>>>,
     shown: String,
 }
 
 impl<'g> CommitTree<'g> {
-    /// Lists a commit. Without a commit, every path is absent.
+    /// Looks at a commit. Without one, everything is absent.
     pub(super) fn read(
         git: &'g Git<'g>,
         commit: Option<&str>,
         directory: &'g str,
         branch: &str,
     ) -> Result<Self, PorchError> {
-        let mut entries = BTreeMap::new();
-        if let Some(commit) = commit {
-            let answer = git.run(&["ls-tree", "-r", "-z", "-l", "--full-tree", commit], &[])?;
-            for line in answer.stdout.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {
-                let Some((head, path)) = divide(line) else {
-                    let line = String::from_utf8_lossy(line);
-                    let reason = format!("'{line}' is no line of a listing");
-                    return Err(git.failed(&["ls-tree"], reason, Outlook::Lasting));
-                };
-                // A name that is not UTF-8 is not one of ours.
-                if let Ok(path) = std::str::from_utf8(path) {
-                    entries.insert(path.to_owned(), head);
-                }
-            }
-        }
         let shown = format!("{}:{branch}", git.repository.display());
-        Ok(Self { git, directory, entries, shown })
+        let root = commit.map(|commit| root_of(git, commit)).transpose()?;
+        Ok(Self { git, directory, root, read: RefCell::default(), shown })
+    }
+
+    /// The directory of everything.
+    pub(super) fn root(&self) -> Option<&str> {
+        self.root.as_deref()
+    }
+
+    /// The entries of a directory of the commit; `None` when there is no directory of that path.
+    pub(super) fn entries(&self, path: &str) -> Result<Option<Rc<Vec<Entry>>>, PorchError> {
+        if let Some(known) = self.read.borrow().get(path) {
+            return Ok(known.clone());
+        }
+        let object = match path.rsplit_once('/') {
+            _ if path.is_empty() => self.root.clone(),
+            split => {
+                let (above, name) = split.unwrap_or(("", path));
+                let above = self.entries(above)?;
+                let is_it = |entry: &&Entry| entry.name == name.as_bytes() && entry.is_dir();
+                above.and_then(|entries| entries.iter().find(is_it).map(|entry| entry.object.clone()))
+            }
+        };
+        let entries = object.map(|object| self.listing(&object, path).map(Rc::new)).transpose()?;
+        self.read.borrow_mut().insert(path.to_owned(), entries.clone());
+        Ok(entries)
+    }
+
+    fn listing(&self, object: &str, path: &str) -> Result<Vec<Entry>, PorchError> {
+        let Found::Object(Object { kind, bytes, .. }) = self.git.object(object, LISTING_MAX)? else {
+            return Err(self.damaged(path, object));
+        };
+        let whole = kind == "tree" && git_name("tree", &bytes, object.len()) == object;
+        whole
+            .then(|| entries_of(&bytes, object.len() / 2))
+            .flatten()
+            .ok_or_else(|| self.damaged(path, object))
+    }
+
+    fn entry(&self, path: &str) -> Result<Option<Entry>, PorchError> {
+        let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let above = self.entries(above)?;
+        Ok(above.and_then(|entries| entries.iter().find(|entry| entry.name == name.as_bytes()).cloned()))
     }
 
     /// Refuses a path that leads through a file, a link or a submodule.
     fn check_way(&self, path: &str) -> Result<(), PorchError> {
         let steps = path.match_indices('/').map(|(at, _)| path.get(..at).unwrap_or_default());
         for step in steps.chain(std::iter::once(path)).filter(|step| !step.is_empty()) {
-            if self.entries.contains_key(step) {
-                let reason = format!("'{step}' is not a directory in the commit");
-                return Err(PorchError::unfit(self.name(path), reason));
+            match self.entry(step)? {
+                None => return Ok(()),
+                Some(entry) if entry.is_dir() => {}
+                Some(_) => {
+                    let reason = format!("'{step}' is not a directory in the commit");
+                    return Err(PorchError::unfit(self.name(path), reason));
+                }
             }
         }
         Ok(())
     }
 
-    /// Everything below a directory, by the path from there.
-    fn below(&self, place: &str) -> impl Iterator<Item = (&str, &Entry)> {
-        let prefix = if place.is_empty() { String::new() } else { format!("{place}/") };
-        let from = self.entries.range(prefix.clone()..);
-        from.map_while(move |(path, entry)| Some((path.strip_prefix(&prefix)?, entry)))
-    }
-
-    fn contents(&self, objects: &[(String, &Entry)]) -> Result<Files, PorchError> {
-        let mut request = String::new();
-        for (_, entry) in objects {
-            request.push_str(&entry.object);
-            request.push('\n');
+    /// The bytes of a file; `None` when they are more than a package's file may have.
+    fn content(&self, path: &str, entry: &Entry) -> Result<Option<Content>, PorchError> {
+        match self.git.object(&entry.object, BYTES_MAX)? {
+            Found::TooLarge => Ok(None),
+            // Not all ways of git to read an object look whether it is that one.
+            Found::Object(Object { kind, bytes, .. })
+                if kind == "blob" && git_name("blob", &bytes, entry.object.len()) == entry.object =>
+            {
+                Ok(Some(Content { bytes, executable: entry.mode == "100755" }))
+            }
+            _ => Err(self.damaged(path, &entry.object)),
         }
-        let answer = self.git.run(&["cat-file", "--batch"], request.as_bytes())?;
-        let mut rest = answer.stdout.as_slice();
-        let mut files = Files::new();
-        for (path, entry) in objects {
-            // OBJECT SP type SP size LF content LF
-            let head = format!("{} blob {}\n", entry.object, self.size(path, entry)?);
-            let content = rest.strip_prefix(head.as_bytes()).and_then(|rest| {
-                let (bytes, after) = rest.split_at_checked(self.size(path, entry).ok()?)?;
-                Some((bytes, after.strip_prefix(b"\n")?))
-            });
-            let Some((bytes, after)) = content.filter(|(bytes, _)| is_git_blob(&entry.object, bytes)) else {
-                return Err(self.damaged(path, entry));
-            };
-            files.insert(path.clone(), Content { bytes: bytes.to_vec(), executable: entry.mode == "100755" });
-            rest = after;
-        }
-        Ok(files)
     }
 
-    /// The size of a blob. An object without a size is damaged or missing, and never an empty file.
-    fn size(&self, path: &str, entry: &Entry) -> Result<usize, PorchError> {
-        entry.size.ok_or_else(|| self.damaged(path, entry))
-    }
-
-    fn damaged(&self, path: &str, entry: &Entry) -> PorchError {
+    fn damaged(&self, path: &str, object: &str) -> PorchError {
         let reason = format!(
-            "the object {} of {path} is damaged or missing; look with 'git fsck', fetch it again or restore it",
-            entry.object
+            "the object {object} of {path} is damaged or missing; look with 'git fsck', fetch it again or restore it"
         );
         self.git.failed(&["cat-file"], reason, Outlook::Lasting)
     }
 }
 
-/// Parses one line of `ls-tree -l`: MODE SP type SP OBJECT SP+ SIZE TAB path.
-fn divide(line: &[u8]) -> Option<(Entry, &[u8])> {
-    let tab = line.iter().position(|byte| *byte == b'\t')?;
-    let (head, path) = (std::str::from_utf8(line.get(..tab)?).ok()?, line.get(tab + 1..)?);
-    let words: Vec<&str> = head.split_ascii_whitespace().collect();
-    let [mode, _, object, size] = words.as_slice() else { return None };
-    Some((Entry { mode: (*mode).to_owned(), object: (*object).to_owned(), size: size.parse().ok() }, path))
+/// The directory that a commit is of.
+fn root_of(git: &Git<'_>, commit: &str) -> Result<String, PorchError> {
+    if let Found::Object(Object { kind, bytes, .. }) = git.object(commit, LISTING_MAX)?
+        && kind == "commit"
+        && let Some(line) = String::from_utf8_lossy(&bytes).lines().next()
+        && let Some(tree) = line.strip_prefix("tree ")
+    {
+        return Ok(tree.to_owned());
+    }
+    let reason = format!(
+        "the commit {commit} is damaged or missing; look with 'git fsck', fetch it again or restore it"
+    );
+    Err(git.failed(&["cat-file"], reason, Outlook::Lasting))
+}
+
+/// Reads a listing: MODE SP NAME NUL and the object's name in bytes.
+fn entries_of(bytes: &[u8], width: usize) -> Option<Vec<Entry>> {
+    let (mut rest, mut entries) = (bytes, Vec::new());
+    while !rest.is_empty() {
+        let blank = rest.iter().position(|byte| *byte == b' ')?;
+        let end = rest.iter().position(|byte| *byte == 0)?;
+        let mode = String::from_utf8(rest.get(..blank)?.to_vec()).ok()?;
+        let name = rest.get(blank + 1..end)?.to_vec();
+        let object = conductor_core::digest::hex(rest.get(end + 1..end + 1 + width)?);
+        rest = rest.get(end + 1 + width..)?;
+        entries.push(Entry { mode, name, object });
+    }
+    Some(entries)
+}
+
+/// What one reading of a package goes through.
+struct Walk<'w, 'g> {
+    tree: &'w CommitTree<'g>,
+    dir: &'w str,
+    which: Which,
+    seen: usize,
+    bytes: u64,
+    files: Files,
+}
+
+impl Walk<'_, '_> {
+    fn too_large<T>(&self, inner: &str) -> Result<T, PorchError> {
+        Err(PorchError::unfit(self.tree.name(self.dir), format!("is too large at {inner}")))
+    }
+
+    fn directory(&mut self, place: &str, inner: &str, depth: usize) -> Result<(), PorchError> {
+        let Some(entries) = self.tree.entries(place)? else { return Ok(()) };
+        for entry in entries.iter() {
+            self.seen += 1;
+            // A name that is not UTF-8 is not one of ours.
+            let Ok(name) = std::str::from_utf8(&entry.name) else { continue };
+            let path = join(inner, name);
+            if self.seen > ENTRIES_MAX || depth > STEPS_MAX {
+                return self.too_large(&path);
+            }
+            let hidden = name.starts_with('.') && name != KRMIGNORE && self.which == Which::Objects;
+            if entry.is_dir() {
+                if !hidden {
+                    self.directory(&join(place, name), &path, depth + 1)?;
+                }
+                continue;
+            }
+            let wanted = self.which == Which::All || (!hidden && holds_objects(name));
+            if !wanted || !entry.is_file() {
+                continue;
+            }
+            let Some(content) = self.tree.content(&path, entry)? else { return self.too_large(&path) };
+            self.bytes += content.bytes.len() as u64;
+            if self.bytes > PACKAGE_BYTES_MAX || self.files.len() >= FILES_MAX {
+                return self.too_large(&path);
+            }
+            self.files.insert(path, content);
+        }
+        Ok(())
+    }
 }
 
 impl Tree for CommitTree<'_> {
     fn read(&self, dir: &str, which: Which) -> Result<Option<Files>, PorchError> {
         let place = join(self.directory, dir);
         self.check_way(&place)?;
-        let (mut objects, mut count, mut bytes) = (Vec::new(), 0, 0);
-        for (inner, entry) in self.below(&place) {
-            count += 1;
-            let hidden = inner.split('/').any(|step| step.starts_with('.') && step != KRMIGNORE);
-            let wanted = which == Which::All || (!hidden && holds_objects(base_name(inner)));
-            if !wanted || !entry.mode.starts_with("100") {
-                continue;
-            }
-            let size = self.size(inner, entry)?;
-            bytes += size as u64;
-            if size > BYTES_MAX || bytes > PACKAGE_BYTES_MAX || objects.len() >= FILES_MAX {
-                return Err(PorchError::unfit(self.name(dir), format!("is too large at {inner}")));
-            }
-            objects.push((inner.to_owned(), entry));
-        }
-        if count == 0 { Ok(None) } else { self.contents(&objects).map(Some) }
+        let mut walk = Walk { tree: self, dir, which, seen: 0, bytes: 0, files: Files::new() };
+        walk.directory(&place, "", 0)?;
+        Ok(Some(walk.files).filter(|_| walk.seen > 0))
     }
 
     fn file(&self, path: &str) -> Result<Option<Content>, PorchError> {
         let path = join(self.directory, path);
-        let found = self.entries.get(&path).filter(|entry| entry.mode.starts_with("100"));
-        let Some(entry) = found else { return Ok(None) };
-        if self.size(&path, entry)? > BYTES_MAX {
-            return Ok(None);
-        }
-        Ok(self.contents(&[(path, entry)])?.into_values().next())
+        let Some(entry) = self.entry(&path)?.filter(Entry::is_file) else { return Ok(None) };
+        self.content(&path, &entry)
     }
 
     fn names(&self, dir: &str) -> Result<Vec<String>, PorchError> {
-        let mut names: Vec<String> = self
-            .below(&join(self.directory, dir))
-            .filter(|(inner, _)| !inner.starts_with('.'))
-            .map(|(inner, _)| inner.split_inclusive('/').next().unwrap_or(inner).to_owned())
-            .collect();
-        names.dedup();
-        Ok(names)
+        let Some(entries) = self.entries(&join(self.directory, dir))? else { return Ok(Vec::new()) };
+        let shown = entries.iter().filter_map(|entry| {
+            let name = std::str::from_utf8(&entry.name).ok().filter(|name| !name.starts_with('.'))?;
+            Some(if entry.is_dir() { format!("{name}/") } else { name.to_owned() })
+        });
+        Ok(shown.collect())
     }
 
     fn survey(&self, dir: &str, search: Search<'_>) -> Result<Survey, PorchError> {
-        let (mut objects, mut bytes, mut complete) = (Vec::new(), 0, true);
-        for (inner, entry) in self.below(&join(self.directory, dir)) {
-            let top = inner.split('/').next();
-            let dirs = parent(inner).split('/');
-            let hidden = dirs.into_iter().any(|step| step.starts_with('.') || is_other_partial(step));
-            let name = base_name(inner);
-            let counts = holds_objects(name) && (!name.starts_with('.') || decides_files(name));
-            let Some(size) = entry
-                .size
-                .filter(|_| top != search.except && !hidden && counts && entry.mode.starts_with("100"))
-            else {
-                continue;
-            };
-            bytes += size as u64;
-            if objects.len() >= search.limit || bytes > PACKAGE_BYTES_MAX {
-                complete = false;
-                break;
-            }
-            if size <= BYTES_MAX {
-                objects.push((inner.to_owned(), entry));
+        let mut survey = Survey { complete: true, ..Survey::default() };
+        let (mut open, mut seen, mut bytes) = (vec![(String::new(), 0)], 0, 0);
+        while let Some((below, depth)) = open.pop() {
+            let place = join(&join(self.directory, dir), &below);
+            let Some(entries) = self.entries(&place)? else { continue };
+            for entry in entries.iter() {
+                let Ok(name) = std::str::from_utf8(&entry.name) else { continue };
+                let passed_over = below.is_empty() && search.except == Some(name);
+                if passed_over || is_other_partial(name) || (name.starts_with('.') && !decides_files(name)) {
+                    continue;
+                }
+                let path = join(&below, name);
+                if entry.is_dir() && depth < STEPS_MAX {
+                    open.push((path, depth + 1));
+                } else if !entry.is_file() || !holds_objects(name) {
+                    continue;
+                } else if let Some(content) = self.content(&path, entry)? {
+                    bytes += content.bytes.len() as u64;
+                    let said =
+                        std::str::from_utf8(&content.bytes).is_ok_and(|text| text.contains(search.text));
+                    if said || decides_files(name) {
+                        survey.files.insert(path, content);
+                    }
+                }
+                seen += 1;
+                if seen >= search.limit || bytes > PACKAGE_BYTES_MAX {
+                    survey.complete = false;
+                    return Ok(survey);
+                }
             }
         }
-        let mut files = if objects.is_empty() { Files::new() } else { self.contents(&objects)? };
-        files.retain(|path, content| {
-            decides_files(base_name(path))
-                || std::str::from_utf8(&content.bytes).is_ok_and(|c| c.contains(search.text))
-        });
-        Ok(Survey { files, complete })
+        Ok(survey)
     }
 
     fn name(&self, path: &str) -> String {

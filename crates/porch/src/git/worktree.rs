@@ -31,6 +31,9 @@ pub(super) struct WorkTree {
 
 /// All existing work trees. A bare repository without linked ones has none.
 pub(super) fn work_trees(git: &Git<'_>, common: &Path) -> Result<Vec<WorkTree>, PorchError> {
+    if git.configured()?.is_bare() && !common.join("worktrees").exists() {
+        return Ok(Vec::new());
+    }
     let listed = git.run(&["worktree", "list", "--porcelain"], &[])?.line();
     let mut found = Vec::new();
     // A paragraph for each work tree; the main one first.
@@ -51,13 +54,39 @@ pub(super) fn work_trees(git: &Git<'_>, common: &Path) -> Result<Vec<WorkTree>, 
     Ok(found)
 }
 
+/// The same as far as files tell, without asking git: what to lock before it is asked. `None` where they do not tell enough.
+pub(super) fn sketched(git: &Git<'_>, common: &Path) -> Result<Option<Vec<WorkTree>>, PorchError> {
+    let configured = git.configured()?;
+    if configured.is_bare() || configured.work_tree().is_some() || !configured.has_ref_files() {
+        return Ok(None);
+    }
+    let main = common.parent().filter(|_| common.file_name().is_some_and(|name| name == ".git"));
+    let Some(main) = main else { return Ok(None) };
+    let at = |path: &Path, git_dir: &Path| {
+        let head = fs::read_to_string(git_dir.join("HEAD")).unwrap_or_default();
+        let branch = head.trim_end().strip_prefix("ref: ").map(ToOwned::to_owned);
+        WorkTree { path: path.to_owned(), git_dir: git_dir.to_owned(), branch, head: None }
+    };
+    let mut found = vec![at(main, common)];
+    for entry in fs::read_dir(common.join("worktrees")).into_iter().flatten().flatten() {
+        // Absolute, or from here on.
+        let told = fs::read_to_string(entry.path().join("gitdir")).unwrap_or_default();
+        let path = entry.path().join(told.trim_end()).parent().map(ToOwned::to_owned);
+        if let Some((path, git_dir)) = path.and_then(|path| linked_directory(&path).map(|dir| (path, dir))) {
+            found.push(at(&path, &git_dir));
+        }
+    }
+    Ok(Some(found))
+}
+
 fn top_of(git: &Git<'_>) -> Result<PathBuf, PorchError> {
     Ok(PathBuf::from(git.run(&["rev-parse", "--show-toplevel"], &[])?.line()))
 }
 
+/// Its own Git directory, by one name only, whatever links lead there.
 fn linked_directory(path: &Path) -> Option<PathBuf> {
     let line = fs::read_to_string(path.join(".git")).ok()?;
-    Some(path.join(line.trim_end().strip_prefix("gitdir: ")?))
+    fs::canonicalize(path.join(line.trim_end().strip_prefix("gitdir: ")?)).ok()
 }
 
 impl WorkTree {

@@ -23,7 +23,7 @@ fn shows(shop: &Shop, branch: &str, replicas: u32) {
 
 #[test]
 fn a_checkout_that_writes_head_late_takes_no_change_along() {
-    for step in ["-q --refresh", "-u --no-recurse-submodules", "update-ref"] {
+    for step in ["-u --no-recurse-submodules -n", "-u --no-recurse-submodules", "update-ref"] {
         let Some(shop) = committed() else { return };
         git(&shop, "repo", &["branch", "other"]);
         let line = while_head_becomes(&shop, "other", step, ":").line();

@@ -65,8 +65,8 @@ fn replace(shop: &Shop, object: &str, content: &[u8]) {
 fn a_killed_git_and_a_full_disk_in_its_words_are_passing() {
     for (step, before, reason) in [
         ("commit-tree", "kill -9 $$", "git was ended by signal 9"),
-        ("write-tree", "kill -9 $$", "git was ended by signal 9"),
-        ("ls-tree", "echo 'fatal: write error: No space left on device' >&2; exit 128", "No space left"),
+        ("mktree", "kill -9 $$", "git was ended by signal 9"),
+        ("cat-file", "echo 'fatal: write error: No space left on device' >&2; exit 128", "No space left"),
         ("hash-object", "echo 'error: unable to write: Disk quota exceeded' >&2; exit 128", "quota"),
     ] {
         let Some(shop) = committed() else { return };

@@ -192,7 +192,7 @@ fn what_git_cannot_do_is_told_apart() {
     drop(held);
     // A git that hangs is stopped.
     let mut command = shop.command(&shop.intent(5), &["--git", "repo", "--timeout", "300ms"]);
-    command.env("PATH", shim(&shop, "ls-tree", "sleep 1000"));
+    command.env("PATH", shim(&shop, "cat-file", "sleep 1000"));
     Run::of(&command.output().unwrap()).refused(75, "did not end in time");
 }
 
@@ -288,4 +288,24 @@ fn routes_lead_to_repositories_and_constraints_narrow_them() {
     porch("api", 3, r#","constraints":{"porch_repository":"core"}"#)
         .refused(77, "no route of shop/api leads to");
     assert_eq!(porch("api", 3, "").line()["package"], "out/shop/api");
+}
+
+#[test]
+fn a_commit_with_a_path_that_git_writes_nowhere_is_named() {
+    let Some(shop) = committed() else { return };
+    let script = "b=$(git hash-object -w README.md); e=$(printf '100644 blob %s\\tconfig\\n' $b | git mktree); \
+                  t=$({ git ls-tree main; printf '040000 tree %s\\t.git\\n' $e; } | git mktree); \
+                  git -c user.name=Eve -c user.email=eve@example.org commit-tree -p main -m Evil $t";
+    let output = Command::new("sh").args(["-ec", script]).current_dir(shop.path("repo")).output().unwrap();
+    let evil = String::from_utf8(output.stdout).unwrap();
+    git(&shop, "repo", &["push", "-q", "origin", &format!("{}:main", evil.trim())]);
+    let short = git(&shop, "repo", &["rev-parse", "--short", evil.trim()]);
+    // The remote has it, and gets the change; the work tree stays where it was.
+    let note = run(&shop, 5, &["--git", "repo", "--push", "origin"]).line()["note"].to_string();
+    assert!(note.contains(&format!("the commit {short} of Eve has the path .git/config")), "{note}");
+    assert_eq!(git(&shop, "repo", &["status", "--porcelain"]), "");
+    assert_eq!((commits(&shop, "repo"), commits(&shop, "remote.git")), (1, 3));
+    // Where nothing is checked out, nothing is written there.
+    run(&shop, 6, &["--git", "remote.git"]).line();
+    assert_eq!(replicas(&shop, "remote.git"), "6");
 }

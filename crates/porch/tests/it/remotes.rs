@@ -197,13 +197,16 @@ fn on_a_terminal_what_takes_long_is_shown() {
     assert!(shown.contains("porch: git ls-remote has taken 1 s; it is stopped in"), "{shown}");
 }
 
-/// An sshd of our own on loopback, ended when dropped.
-struct Sshd(std::process::Child, u16);
+/// An sshd of our own on loopback, its port, and whether its directory was made for it; ended when dropped.
+struct Sshd(std::process::Child, u16, bool);
 
 impl Drop for Sshd {
     fn drop(&mut self) {
         self.0.kill().ok();
         self.0.wait().ok();
+        if self.2 {
+            std::fs::remove_dir("/run/sshd").ok();
+        }
     }
 }
 
@@ -226,10 +229,11 @@ fn sshd(shop: &Shop) -> Option<Sshd> {
         shop.path("authorized").display()
     );
     let config = shop.put("sshd_config", config);
-    std::fs::create_dir_all("/run/sshd").ok();
+    // Where it goes when it separates its rights.
+    let made = std::fs::create_dir("/run/sshd").is_ok();
     let mut command = Command::new(program);
     command.arg("-D").arg("-f").arg(config).stdout(Stdio::null()).stderr(Stdio::null());
-    let sshd = Sshd(command.spawn().ok()?, port);
+    let sshd = Sshd(command.spawn().ok()?, port, made);
     let begin = Instant::now();
     while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
         if begin.elapsed() > Duration::from_secs(10) {
