@@ -17,10 +17,15 @@ use conductor_os::outlet::{Outage, Outlet, Outlook};
 use conductor_os::process::cannot_tell_orphans;
 use conductor_os::watch::Watch;
 use conductor_os::{descriptor_limit, kernel_lacks};
+use conductor_porch::{Patience, left_out_of_git};
 use serde_json::json;
 use std::fmt::Write;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
+
+/// How long one look at a repository may take.
+const GIT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,7 +67,7 @@ fn bad(found: impl Into<String>, fix: impl Into<String>) -> Finding {
 
 type Check = fn(&Config) -> Finding;
 
-const CHECKS: [(&str, Check); 17] = [
+const CHECKS: [(&str, Check); 18] = [
     ("daemon", daemon),
     ("settings", settings),
     ("handoff", handoff),
@@ -71,6 +76,7 @@ const CHECKS: [(&str, Check); 17] = [
     ("events", events),
     ("porch", porch),
     ("packages", packages),
+    ("repositories", repositories),
     ("places", places),
     ("endpoints", endpoints),
     ("staging", staging),
@@ -235,9 +241,6 @@ fn porch(config: &Config) -> Finding {
 
 fn packages(config: &Config) -> Finding {
     let out = config.fixed.out.display();
-    if config.fixed.routes.uses_git() && !on_path("git") {
-        return bad("routes lead to repositories, and git is not on PATH", "Install git.");
-    }
     let own = "Give the daemon's user the directory, and room, or name another (--out).";
     match config.fixed.out.canonicalize() {
         Ok(path) if !path.is_dir() => bad(format!("{out} is not a directory"), "Name another (--out)."),
@@ -260,7 +263,38 @@ fn packages(config: &Config) -> Finding {
     }
 }
 
-/// Whether the output directory has a file system of its own, with its own space.
+/// The repositories that routes lead to, as the engine would use them; no remote is asked.
+fn repositories(config: &Config) -> Finding {
+    let routes = &config.fixed.routes;
+    if !routes.uses_git() {
+        return good("no route leads to one");
+    }
+    if !on_path("git") {
+        return bad("routes lead to repositories, and git is not on PATH", "Install git.");
+    }
+    let patience = Patience::new(GIT_PATIENCE, GIT_PATIENCE);
+    let remarks = routes.inspect(&patience);
+    let told = |bad: bool| -> Vec<String> {
+        let chosen = remarks.iter().filter(|(_, remark)| remark.bad == bad);
+        chosen.map(|(name, remark)| format!("{name}: {}", remark.found)).collect()
+    };
+    let wrong = told(true);
+    if !wrong.is_empty() {
+        let mut fixes: Vec<&str> =
+            remarks.iter().map(|(_, remark)| remark.fix).filter(|fix| !fix.is_empty()).collect();
+        fixes.dedup();
+        return bad(wrong.join("; "), fixes.join(" "));
+    }
+    match left_out_of_git() {
+        names if names.is_empty() => good(told(false).join("; ")),
+        names => warning(
+            format!("{}; set, and not handed on to git: {}", told(false).join("; "), names.join(", ")),
+            "Unset them, or say the same in git's configuration.",
+        ),
+    }
+}
+
+/// Whether the output has a file system of its own, whose space is another one.
 fn where_out(config: &Config, out: &Path) -> &'static str {
     use std::os::unix::fs::MetadataExt;
     let device = |path: &Path| std::fs::metadata(path).map(|meta| meta.dev()).ok();

@@ -40,9 +40,15 @@ pub(super) fn read(path: &str) -> Result<Content, ConfigError> {
 
 fn entry(path: &str, key: &str, value: &toml::Value) -> Result<(&'static str, String), ConfigError> {
     let plain = key.replace('_', "-");
-    let Some(setting) = SETTINGS.iter().find(|setting| setting.key == plain && setting.key != "config")
-    else {
-        let suggestion = suggest(&plain, SETTINGS.iter().map(|setting| setting.key));
+    if plain == "config" {
+        let suggestion =
+            "; it says where this file is: give it on the command line (--config), or as CONDUCTOR_CONFIG"
+                .to_owned();
+        return Err(ConfigError::UnknownKey { path: path.to_owned(), key: key.to_owned(), suggestion });
+    }
+    let known = || SETTINGS.iter().filter(|setting| setting.key != "config");
+    let Some(setting) = known().find(|setting| setting.key == plain) else {
+        let suggestion = suggest(&plain, known().map(|setting| setting.key));
         return Err(ConfigError::UnknownKey { path: path.to_owned(), key: key.to_owned(), suggestion });
     };
     let text = match value {
@@ -50,9 +56,16 @@ fn entry(path: &str, key: &str, value: &toml::Value) -> Result<(&'static str, St
         toml::Value::Integer(number) => number.to_string(),
         toml::Value::Float(number) => number.to_string(),
         toml::Value::Boolean(switch) => switch.to_string(),
+        // Where several may stand behind commas, they may stand in an array.
+        toml::Value::Array(several) if setting.is_list() && several.iter().all(toml::Value::is_str) => {
+            several.iter().filter_map(toml::Value::as_str).collect::<Vec<_>>().join(",")
+        }
         other => {
-            let reason =
-                format!("a {} cannot be the value; write text, a number, true or false", other.type_str());
+            let kind = match other.type_str() {
+                "array" => "an array".to_owned(),
+                kind => format!("a {kind}"),
+            };
+            let reason = format!("{kind} cannot be the value; write text, a number, true or false");
             let origin = super::Origin::File(path.to_owned());
             return Err(ConfigError::BadValue { key: setting.key, origin, reason });
         }

@@ -98,12 +98,29 @@ fn unknown_file_keys_suggest_the_nearest() {
     let error = read("debouce = \"1s\"");
     assert_eq!(error.code(), Code::UnknownKey);
     assert!(error.to_string().ends_with("unknown key 'debouce'; did you mean 'debounce'?"), "{error}");
-    assert_eq!(read("mode = [1]").code(), Code::BadValue);
+    let error = read("mode = [1]");
+    assert_eq!(error.code(), Code::BadValue);
+    assert!(error.to_string().contains("an array cannot be the value"), "{error}");
+    let error = read("config = \"other.toml\"");
+    assert!(error.to_string().contains("unknown key 'config'; it says where this file is"), "{error}");
+    assert!(read("confg = \"x\"").to_string().contains("unknown key 'confg'"));
     assert_eq!(read("mode = ").code(), Code::ConfigUnreadable);
     assert_eq!(
         config(&[("config", "/nowhere")], &[]).map(|_| ()).unwrap_err().code(),
         Code::ConfigUnreadable
     );
+}
+
+#[test]
+fn a_file_may_write_out_defaults_and_put_lists_into_arrays() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("c.toml");
+    std::fs::write(&path, "porch = \"porch\"\nlisten = [\"127.0.0.1:9090\", \"[::1]:9090\"]\n").unwrap();
+    let of_file = config(&[("config", path.to_str().unwrap())], &[]).unwrap();
+    assert!(!of_file.fixed.porch_given, "an absent porch is replaced by the engine, as without the line");
+    assert!(config(&[("porch", "porch")], &[]).unwrap().fixed.porch_given);
+    let of_flag = config(&[("listen", "127.0.0.1:9090,[::1]:9090")], &[]).unwrap();
+    assert_eq!(of_file.fixed.endpoints, of_flag.fixed.endpoints);
 }
 
 #[test]

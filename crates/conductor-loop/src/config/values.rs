@@ -124,12 +124,20 @@ pub struct Live {
     pub log_level: LevelFilter,
 }
 
+/// The porch that is looked for where nobody names one.
+const DEFAULT_PORCH: &str = "porch";
+
 impl Fixed {
     fn read(read: &Reader<'_>, routes: Routes, in_pod: bool) -> Result<Self, ConfigError> {
         Ok(Self {
             handoff: read.path("handoff")?,
             porch: Runs::from(read.text("porch")),
-            porch_given: read.origin("porch") != Origin::Default,
+            porch_given: match read.origin("porch") {
+                Origin::Default => false,
+                // The default, written out in a file, is the default.
+                Origin::File(_) => read.text("porch") != DEFAULT_PORCH,
+                _ => true,
+            },
             mode: read.choice("mode", &[("direct", Mode::Direct), ("structured", Mode::Structured)])?,
             out: read.path("out")?,
             once: read.switch("once")?,

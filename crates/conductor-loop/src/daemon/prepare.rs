@@ -14,8 +14,8 @@ use super::outcomes::Outcomes;
 use super::questions::{Current, Questions};
 use super::recover::{Recovered, Rules, recover};
 use super::set_up::{
-    bind_control, choose_program, engine, facts, held_targets, intake_settings, limits, name_of, open_out,
-    outlets, read_back, remember_destination, retention, serve_control,
+    bind_control, choose_program, engine, facts, held_targets, intake_settings, limits, look_at_repositories,
+    name_of, open_out, outlets, read_back, remember_destination, retention, serve_control,
 };
 use super::summary::Summary;
 use super::surroundings::Lookout;
@@ -83,6 +83,7 @@ impl Prepared {
     /// Opens a first life, or one after the directory was gone from the file system `began_on`.
     pub(super) fn open(config: &Config, began_on: Option<u64>) -> Result<Self, Failure> {
         let program = choose_program(config)?;
+        look_at_repositories(config);
         let out = open_out(config)?;
         let ground = Ground::open(config, began_on)?;
         let Ground { places, store, ledger, last, .. } = &ground;

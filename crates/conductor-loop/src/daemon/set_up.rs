@@ -15,6 +15,7 @@ use conductor_core::intent::Policy;
 use conductor_core::limits::{HELD_BYTES_MAX, Memory};
 use conductor_core::{Code, Limits, Runs, TargetKey};
 use conductor_os::outlet::Outlet;
+use conductor_porch::Patience;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -85,7 +86,20 @@ pub(super) fn engine(
     Ok((engine, Arc::new(outlet)))
 }
 
-/// The configured package engine.
+/// How long a start looks at all repositories.
+const REPOSITORY_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Says at the start what intents would fail on in the repositories that routes lead to. The others go on meanwhile.
+pub(super) fn look_at_repositories(config: &Config) {
+    let patience = Patience::new(REPOSITORY_PATIENCE, REPOSITORY_PATIENCE);
+    for (repository, remark) in config.fixed.routes.inspect(&patience) {
+        if remark.bad {
+            tracing::warn!(repository, "{}: {}", remark.found, remark.fix);
+        }
+    }
+}
+
+/// The package engine as the configuration wants it.
 pub fn package_engine(config: &Config, out: &Path) -> conductor_porch::Engine {
     conductor_porch::Engine::new(conductor_porch::Settings {
         form: match config.fixed.mode {

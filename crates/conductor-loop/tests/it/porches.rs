@@ -29,6 +29,8 @@ fn the_contract_argv_environment_descriptors_and_directory() {
     env.drop_file("intent-x.json", flat("x", 3));
     let mut command = env.command(&["-once", "-mode", "structured"]);
     command.env("SECRET_TOKEN", "s").env("KUBECONFIG", "/k").env("LANG", "C").env("HOME", "/h");
+    // What an operator sets for git is for a porch that pushes; what leads git elsewhere is not.
+    command.env("https_proxy", "http://p:1").env("GIT_SSH_COMMAND", "ssh -i k").env("GIT_DIR", "/g");
     conductor_testkit::Running::start(command).wait().expect(0);
     let call = env.calls().remove(0).record;
     let argv: Vec<&str> =
@@ -37,7 +39,8 @@ fn the_contract_argv_environment_descriptors_and_directory() {
     assert!(file.starts_with('/') && file.ends_with("/intent-x.json"));
     assert_eq!(&argv[1..], ["-intent", file, "-out", env.path("out").to_str().unwrap(), "-structured"]);
     let status = env.status("intent-x.json").unwrap();
-    let want = json!({"PATH": std::env::var("PATH").unwrap(), "HOME": "/h", "LANG": "C", "CONDUCTOR_INTENT_SEQ": "1",
+    let want = json!({"PATH": std::env::var("PATH").unwrap(), "HOME": "/h", "LANG": "C", "https_proxy": "http://p:1",
+        "GIT_SSH_COMMAND": "ssh -i k", "CONDUCTOR_INTENT_SEQ": "1",
         "CONDUCTOR_INTENT_ATTEMPT": "1", "CONDUCTOR_INTENT_SHA256": status["sha256"], "CONDUCTOR_CORRELATION_ID": "cl-1"});
     assert_eq!(call["env"], want, "B09: nothing but the allow-list");
     assert_eq!(call["fds"], json!([0, 1, 2]), "B08");

@@ -3,7 +3,7 @@
 use crate::endpoints::{get, listening};
 use crate::env;
 use crate::lifecycle::Mounted;
-use conductor_testkit::{TestEnv, flat, has, wait_until};
+use conductor_testkit::{Running, TestEnv, flat, has, wait_until, without_set_id};
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -171,4 +171,90 @@ fn a_full_repository_keeps_only_its_own_waiting() {
     all_succeed(&env, "far", 3);
     daemon.stop().expect(0);
     drop(mounted);
+}
+
+#[test]
+fn what_a_repository_lacks_is_said_by_doctor_and_at_the_start() {
+    let env = env();
+    let Some(_) = two_repositories(&env, "") else { return };
+    fs::create_dir_all(env.path("shop")).unwrap();
+    git(&env, "shop", &["init", "-q", "-b", "main"]);
+    git(&env, "shop", &["commit", "-q", "--allow-empty", "-m", "begin"]);
+    git(&env, "shop", &["remote", "add", "origin", "https://user:secret@git.example.org/shop.git"]);
+    git(&env, "shop", &["config", "http.proxy", "http://proxy.example.org:3128"]);
+    git(&env, "shop", &["config", "remote.odd.url", "ssh://git.example.org/odd.git"]);
+    fs::create_dir_all(env.path("empty")).unwrap();
+    let config = env.path("c.toml").display().to_string();
+    let both = |repository: &str, more: &str| {
+        let table = format!(
+            "[repository.shop]\ngit = \"{}\"\n{more}\n[[route]]\nrepository = \"shop\"\n",
+            env.path(repository).display()
+        );
+        fs::write(&config, table).unwrap();
+        let mut command = env.bare_command();
+        command.args(["doctor", "-porch", "builtin", "-config", &config]);
+        let doctor = Running::start(command).wait();
+        let line = doctor.stdout.split("\nbad ").chain(doctor.stdout.split("\ngood "));
+        let line =
+            line.map(ToOwned::to_owned).find(|line| line.trim_start().starts_with("repositories")).unwrap();
+        let mut command = env.bare_command();
+        command.args(["-once", "-debounce", "0", "-porch", "builtin", "-config", &config]);
+        (doctor.code(), line, Running::start(command).wait().stderr)
+    };
+    for (repository, more, reason) in [
+        ("nowhere", "", "cannot change to"),
+        ("empty", "", "it is an empty directory"),
+        ("shop", "branch = \"mian\"", "there is no branch mian (there is: main)"),
+        ("shop", "push = \"upstream\"", "the repository has no remote upstream"),
+        ("shop", "signing-key = \"/nowhere/key\"", "the signing key /nowhere/key cannot be read"),
+    ] {
+        let (code, line, said) = both(repository, more);
+        assert!(code == 1 && line.contains(reason), "{reason}: {line}");
+        assert!(said.contains(reason), "{reason}: {said}");
+    }
+    let (code, line, said) = both("shop", "push = \"origin\"");
+    assert_eq!(code, 0, "{line}");
+    assert!(line.contains("pushes go to https://***@git.example.org/shop.git"), "{line}");
+    assert!(line.contains("by the repository's own configuration: http.proxy"), "{line}");
+    assert!(!line.contains("secret") && !said.contains("\"repository\""), "{line} {said}");
+    git(&env, "shop", &["config", "core.sshCommand", "./theirs"]);
+    let (code, line, said) = both("shop", "push = \"odd\"");
+    assert!(
+        code == 1 && line.contains("core.sshcommand") && said.contains("core.sshcommand"),
+        "{line} {said}"
+    );
+}
+
+#[test]
+fn a_shared_repository_where_set_group_id_is_forbidden_is_named() {
+    let env = env();
+    let Some(config) = two_repositories(&env, "") else { return };
+    git(&env, "far", &["config", "core.sharedRepository", "group"]);
+    let Some(mut command) = without_set_id(env.program()) else { return };
+    command
+        .args(["doctor", "-handoff"])
+        .arg(env.path("handoff"))
+        .args(["-porch", "builtin", "-config", &config]);
+    let output = command.current_dir(env.path(".")).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("far: the repository is shared by a group, and set-group-id cannot be set"),
+        "{said}"
+    );
+    assert!(said.contains("Remove RestrictSUIDSGID= from the unit"), "{said}");
+}
+
+#[test]
+fn routes_into_repositories_without_git_are_named_at_the_start() {
+    let env = env();
+    let Some(config) = two_repositories(&env, "") else { return };
+    let run = |words: &[&str]| {
+        let mut command = env.bare_command();
+        command.args(words).args(["-porch", "builtin", "-config", &config]).env("PATH", "/nowhere");
+        Running::start(command).wait()
+    };
+    let doctor = run(&["doctor"]);
+    assert!(doctor.code() == 1 && doctor.stdout.contains("git is not on PATH"));
+    assert!(run(&["-once", "-debounce", "0"]).stderr.contains("the git program is not installed"));
 }
