@@ -32,6 +32,7 @@ fn the_unit_is_valid_and_hardened() {
     analyze(&["security", "--offline=true", "--no-pager", "--threshold=15"]);
     fs::create_dir(&drop_ins).unwrap();
     fs::write(drop_ins.join("credentials.conf"), credentials).unwrap();
+    fs::copy(format!("{PLACE}/repositories.conf"), drop_ins.join("repositories.conf")).unwrap();
     assert_eq!(complaints(&analyze(&["verify", "--man=no"])), 0);
     fs::write(drop_ins.join("mistake.conf"), "[Service]\nLoadCredentials=x\n").unwrap();
     assert_ne!(complaints(&analyze(&["verify", "--man=no"])), 0, "a mistake in a drop-in is seen");
@@ -43,4 +44,55 @@ fn the_packaged_configuration_is_valid() {
     let config = format!("{PLACE}/config.toml");
     let shown = env.run(&["config", "show", "-config", &config]).expect(0).stdout;
     assert!(shown.contains("/var/lib/conductor-loop/handoff"), "{shown}");
+}
+
+/// Runs a script as root in copies of /etc, /var/lib and /run; `None` where that is not allowed.
+fn in_copies(script: &str) -> Option<String> {
+    let env = env();
+    let begin = "cp -a /etc etc; mount --bind etc /etc; mount -t tmpfs tmpfs /var/lib; mount -t tmpfs tmpfs /run; \
+                 mkdir /etc/conductor-loop; \
+                 sed -i /^conductor-loop:/d /etc/passwd /etc/group /etc/shadow /etc/gshadow; mkdir tools; \
+                 for tool in sh getent groupadd useradd mkdir chown chmod od tr mv rm; do \
+                 ln -s $(command -v $tool) tools/$tool; done;";
+    let may = Command::new("unshare").args(["--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).output();
+    if !may.is_ok_and(|output| output.status.success()) {
+        eprintln!("NOT TESTED: a package is set up by root, in mounts of its own");
+        return None;
+    }
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-ec", &format!("{begin}{script}")]).current_dir(env.path("."));
+    let place = fs::canonicalize(PLACE).unwrap();
+    command.env("PLACE", &place).env("DEBIAN", place.parent().unwrap().join("debian"));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn the_package_sets_itself_up_without_systemd_and_keeps_what_the_operator_changed() {
+    let script = "state=/var/lib/conductor-loop; \
+        PATH=tools sh $DEBIAN/postinst configure; stat -c '%a %U' $state $state/handoff $state/out /etc/conductor-loop/token; \
+        chmod 2770 $state/handoff; chgrp nogroup $state/out; cp -p /etc/conductor-loop/token token; \
+        PATH=tools sh $DEBIAN/postinst configure; stat -c '%a %U %G' $state/handoff $state/out; \
+        cmp token /etc/conductor-loop/token; \
+        wants=/etc/systemd/system/multi-user.target.wants; mkdir -p $wants; ln -s /nowhere $wants/conductor-loop.service; \
+        PATH=tools sh $DEBIAN/prerm upgrade; test -L $wants/conductor-loop.service; \
+        PATH=tools sh $DEBIAN/prerm remove; test -L $wants/conductor-loop.service || echo removed";
+    let Some(said) = in_copies(script) else { return };
+    let made = "755 conductor-loop\n3770 conductor-loop\n750 conductor-loop\n600 conductor-loop\n";
+    let kept = "2770 conductor-loop conductor-loop\n750 conductor-loop nogroup\nremoved\n";
+    assert_eq!(said, format!("{made}{kept}"));
+}
+
+#[test]
+fn systemd_makes_what_is_missing_and_sets_nothing_back() {
+    if !has("systemd-tmpfiles") || !has("systemd-sysusers") {
+        return;
+    }
+    let script = "state=/var/lib/conductor-loop; make() { systemd-tmpfiles --create $PLACE/conductor-loop.tmpfiles; }; \
+        systemd-sysusers $PLACE/conductor-loop.sysusers >&2; make; stat -c '%a %U' $state $state/handoff $state/out; \
+        chmod 2770 $state/handoff; chgrp nogroup $state/out; make; stat -c '%a %U %G' $state/handoff $state/out";
+    let Some(said) = in_copies(script) else { return };
+    let made = "755 conductor-loop\n3770 conductor-loop\n750 conductor-loop\n";
+    assert_eq!(said, format!("{made}2770 conductor-loop conductor-loop\n750 conductor-loop nogroup\n"));
 }
