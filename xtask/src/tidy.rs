@@ -485,7 +485,36 @@ fn documents_name_tests_that_exist() {
     assert!(named > 50, "the documents name their tests: {named}");
 }
 
-/// An error code that no test provokes is an untested promise.
+/// `1234567` as documents write it.
+fn with_commas(number: usize) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap()).collect();
+    groups.join(",")
+}
+
+#[test]
+fn figures_of_the_architecture_are_the_constants() {
+    use conductor_core::limits::{ARMED_MAX, HELD_BYTES_MAX, Memory, PARKED_MAX, SIGHTED_MAX, TAKEN_MAX};
+    let page = std::fs::read_to_string(root().join("docs/ARCHITECTURE.md")).unwrap();
+    let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
+    let memory = Memory::default();
+    for sentence in [
+        format!("{} names sighted, {} intents taken", with_commas(SIGHTED_MAX), with_commas(TAKEN_MAX)),
+        format!(
+            "first {} are among them once there are {}",
+            memory.target_share,
+            with_commas(memory.park_above)
+        ),
+        format!("up to {}, the number is", with_commas(PARKED_MAX)),
+        format!("{0} MiB on their way to the store and {0} MiB that wait", HELD_BYTES_MAX >> 21),
+        format!("The first {ARMED_MAX} waiting intents"),
+    ] {
+        assert!(page.contains(&sentence), "docs/ARCHITECTURE.md does not say '{sentence}'");
+    }
+}
+
+/// A code that no test brings about is a promise nobody has seen kept.
 #[test]
 fn every_code_is_brought_about_by_a_test() {
     let is_test = |path: &str| path.contains("/tests/") || path.ends_with("tests.rs");

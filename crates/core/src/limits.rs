@@ -136,11 +136,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_what_the_documents_say() {
-        assert_eq!((HELD_BYTES_MAX, STREAM_PART, ERROR_LOG_MAX), (16_777_216, 32_768, 65_536));
-    }
-
-    #[test]
     fn pauses_double_and_are_capped() {
         assert_eq!(retry_pause(2, 1.0), Duration::from_millis(500));
         assert_eq!(retry_pause(3, 1.0), Duration::from_secs(1));
