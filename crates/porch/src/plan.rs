@@ -7,7 +7,7 @@ use crate::files::{
 use crate::kinds::Kinds;
 use crate::routes::Assignment;
 use crate::world::World;
-use crate::yaml::{EditError, set_integer, set_integer_inside};
+use crate::yaml::{Address, EditError, set_integer, set_integer_inside};
 use crate::{Form, Order, PorchError, objects, template};
 use conductor_core::intent::TargetKey;
 
@@ -287,8 +287,8 @@ impl Planner<'_> {
             Some((number, inner)) => set_integer_inside(
                 source,
                 &stream,
-                (found.document, &found.path),
-                (*number, inner),
+                Address { document: found.document, steps: &found.path },
+                Address { document: *number, steps: inner },
                 self.replicas,
             ),
         };

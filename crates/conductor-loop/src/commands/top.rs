@@ -12,13 +12,20 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 const EVERY: Duration = Duration::from_secs(1);
-/// The size assumed for a terminal that does not report one.
-const SIZE: (u16, u16) = (24, 80);
-/// Switches to the alternate screen without a cursor.
+/// A terminal that does not say how large it is.
+const SIZE_UNKNOWN: (u16, u16) = (24, 80);
+/// The other screen, without a cursor, and back.
 const ENTER: &str = "\x1b[?1049h\x1b[?25l";
 const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
 
-/// The intents shown.
+/// Room for a picture, in characters.
+#[derive(Debug, Clone, Copy)]
+struct Size {
+    rows: usize,
+    columns: usize,
+}
+
+/// Which intents are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shown {
     All,
@@ -34,7 +41,7 @@ pub fn top(config: &Config, as_json: bool) -> Result<Exit, CommandError> {
         return print_json(&serde_json::json!({"status": report, "intents": listing.intents}));
     }
     if !term.is_term() {
-        let frame = frame(config, Shown::All, None, (usize::MAX, usize::MAX))?.0;
+        let frame = frame(config, Shown::All, None, Size { rows: usize::MAX, columns: usize::MAX })?.0;
         return print(frame.as_bytes());
     }
     let keys = keys(&term);
@@ -61,8 +68,8 @@ fn keys(term: &Term) -> Receiver<Key> {
 fn draw(config: &Config, term: &Term, keys: &Receiver<Key>) -> Result<(), CommandError> {
     let (mut shown, mut last) = (Shown::All, None);
     loop {
-        let (rows, columns) = term.size_checked().unwrap_or(SIZE);
-        let size = (usize::from(rows).saturating_sub(1), usize::from(columns));
+        let (rows, columns) = term.size_checked().unwrap_or(SIZE_UNKNOWN);
+        let size = Size { rows: usize::from(rows).saturating_sub(1), columns: usize::from(columns) };
         let (text, report) = frame(config, shown, last.as_ref(), size)?;
         // The rest of each line is cleared after its text, so nothing flickers.
         let lines: String = text.lines().flat_map(|line| [line, "\x1b[K\n"]).collect();
@@ -85,8 +92,9 @@ fn frame(
     config: &Config,
     shown: Shown,
     last: Option<&(Instant, StatusReport)>,
-    (rows, columns): (usize, usize),
+    size: Size,
 ) -> Result<(String, StatusReport), CommandError> {
+    let Size { rows, columns } = size;
     let (report, listing) = look(config, shown, rows)?;
     let mut text = status_text(&report);
     if let Some((at, before)) = last {

@@ -205,7 +205,7 @@ impl<'t> Target<'t> {
             if plan.changes.is_empty() {
                 return Ok(self.done(plan, None, None));
             }
-            let commit = self.make_commit(tip.commit.as_deref(), (&base, &plan), order)?;
+            let commit = self.make_commit(tip.commit.as_deref(), &base, &plan, order)?;
             match self.move_branch(&refs, &commit, Some(self.paths(&plan))) {
                 // The branch was moved from the tip to the commit, so it has it, unless somebody took it back at once.
                 Ok(note) if self.contains(&commit)? => {
@@ -244,7 +244,7 @@ impl<'t> Target<'t> {
                 let note = tip.and_then(|tip| self.follow_or_note(&tip, None));
                 return Ok(self.done(plan, None, note));
             }
-            let commit = self.make_commit(tip.commit.as_deref(), (&base, &plan), order)?;
+            let commit = self.make_commit(tip.commit.as_deref(), &base, &plan, order)?;
             match self.push(remote, &commit)? {
                 None => {
                     let followed = self.follow_or_note(&commit, tip.commit.as_ref());

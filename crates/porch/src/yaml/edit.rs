@@ -62,23 +62,32 @@ pub(crate) fn set_integer(
     Ok((from, Some(after)))
 }
 
-/// Sets a value in a document that is itself the text of a scalar, such as a patch that is written inline: the document is
-/// at `outer` of document `number`, the value in it at `inner` of its document `inner_number`.
+/// A node of a stream.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Address<'a> {
+    /// Which document of the stream.
+    pub(crate) document: usize,
+    /// The way from its root.
+    pub(crate) steps: &'a [Step],
+}
+
+/// Sets the value at `inner` in a document that is itself the text of the scalar at `outer`, such as a patch that is written
+/// inline.
 pub(crate) fn set_integer_inside(
     source: &[u8],
     stream: &Stream,
-    (number, outer): (usize, &[Step]),
-    (inner_number, inner): (usize, &[Step]),
+    outer: Address<'_>,
+    inner: Address<'_>,
     wanted: u32,
 ) -> Result<Edited, EditError> {
-    let node = stream.documents.get(number).and_then(|root| root.walk(outer));
+    let node = stream.documents.get(outer.document).and_then(|root| root.walk(outer.steps));
     let node = node.ok_or(EditError::NoMapping(0))?;
     if matches!(node.value, Value::Alias(_)) || stream.aliased.contains(&node.anchor) {
         return Err(EditError::Shared(node.line));
     }
     let text = node.text().ok_or(EditError::NoMapping(node.line))?;
     let within = parse(text.as_bytes())?;
-    let found = locate(text.as_bytes(), &within, inner_number, inner, wanted)?;
+    let found = locate(text.as_bytes(), &within, inner.document, inner.steps, wanted)?;
     if found.from == Some(wanted) {
         return Ok((found.from, None));
     }
@@ -89,8 +98,8 @@ pub(crate) fn set_integer_inside(
     }
     let after = splice(source, place, &found.text);
     let expected = String::from_utf8(splice(text.as_bytes(), found.place, &found.text)).unwrap_or_default();
-    verify(&within, &parse(expected.as_bytes())?, inner_number, inner, &wanted.to_string())?;
-    verify(stream, &parse(&after)?, number, outer, &expected)?;
+    verify(&within, &parse(expected.as_bytes())?, inner.document, inner.steps, &wanted.to_string())?;
+    verify(stream, &parse(&after)?, outer.document, outer.steps, &expected)?;
     Ok((found.from, Some(after)))
 }
 

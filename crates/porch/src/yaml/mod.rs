@@ -10,7 +10,7 @@ mod random;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use edit::{EditError, set_integer, set_integer_inside};
+pub(crate) use edit::{Address, EditError, set_integer, set_integer_inside};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use std::collections::HashSet;

@@ -168,8 +168,9 @@ fn yaml_that_only_kubernetes_takes_is_edited_in_place() {
 fn a_number_in_a_patch_that_is_written_inline_is_edited_in_place() {
     let steps = [Step::Key("patch".into())];
     let inside = |source: &str, inner: &[Step]| {
+        let at = |steps| Address { document: 0, steps };
         let stream = parse(source.as_bytes()).unwrap();
-        set_integer_inside(source.as_bytes(), &stream, (0, &steps), (0, inner), 5)
+        set_integer_inside(source.as_bytes(), &stream, at(&steps), at(inner), 5)
             .map(|(from, after)| (from, after.map(|bytes| String::from_utf8(bytes).unwrap())))
     };
     let json = [Step::Item(0), Step::Key("value".into())];

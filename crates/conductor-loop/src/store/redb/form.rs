@@ -131,7 +131,8 @@ impl Form for Intent {
     type Given<'g> = (Option<&'g Claim>, Option<&'g [u8]>);
     type Taken = Option<Claim>;
 
-    fn write((claim, bytes): Self::Given<'_>) -> Result<Vec<u8>, StoreError> {
+    fn write(given: Self::Given<'_>) -> Result<Vec<u8>, StoreError> {
+        let (claim, bytes) = given;
         let head = to_json(&claim)?;
         let length = u32::try_from(head.len()).map_err(|_| StoreError::TooLarge)?;
         let body = bytes.unwrap_or_default();

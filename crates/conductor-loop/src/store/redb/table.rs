@@ -266,10 +266,11 @@ pub(super) struct Row<'r, K: Key + 'static, V> {
 
 impl<'r, K: Key + 'static, V: Form> Row<'r, K, V> {
     fn of(
-        (key, value): (AccessGuard<'r, K>, AccessGuard<'r, Sealed>),
+        pair: (AccessGuard<'r, K>, AccessGuard<'r, Sealed>),
         codec: &'r dyn Codec,
         table: &'static str,
     ) -> Self {
+        let (key, value) = pair;
         Self { key, value, codec, table, form: PhantomData }
     }
 
