@@ -15,7 +15,8 @@ impl Target<'_> {
     pub(super) fn make_commit(
         &self,
         tip: Option<&str>,
-        (base, plan): (&CommitTree<'_>, &Plan),
+        base: &CommitTree<'_>,
+        plan: &Plan,
         order: &Order,
     ) -> Result<String, PorchError> {
         let tree = self.write_tree(base, plan)?;
