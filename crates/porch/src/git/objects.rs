@@ -64,7 +64,7 @@ impl Git<'_> {
         let (mut command, leads) = self.command(&STEP)?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         command.stderr(said.try_clone().map_err(own)?);
-        let mut child = self.start((&mut command, leads), &STEP)?;
+        let mut child = self.start(&mut command, leads, &STEP)?;
         if let (Some(requests), Some(answers)) = (child.take_stdin(), child.take_stdout()) {
             return Ok(Reader { child, requests, answers, said, buffer: Vec::new() });
         }

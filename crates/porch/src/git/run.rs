@@ -266,7 +266,7 @@ impl<'g> Git<'g> {
         let (mut command, leads) = self.command(arguments)?;
         command.envs(environment.iter().copied()).stdin(stdin);
         command.stdout(shared(&stdout).map_err(own)?).stderr(shared(&stderr).map_err(own)?);
-        let mut child = self.start((&mut command, leads), arguments)?;
+        let mut child = self.start(&mut command, leads, arguments)?;
         if let Err(error) = self.wait(&mut child, arguments, &stderr) {
             // On TERM git removes its lock files. Its status is not needed: the caller knows why it had to end.
             let _ = child.end(GRACE);
@@ -280,7 +280,8 @@ impl<'g> Git<'g> {
 
     pub(super) fn start(
         &self,
-        (command, leads): (&mut Command, Leads),
+        command: &mut Command,
+        leads: Leads,
         arguments: &[&str],
     ) -> Result<Supervised, PorchError> {
         Supervised::start(command, leads).map_err(|error| match error {
