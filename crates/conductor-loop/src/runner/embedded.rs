@@ -124,7 +124,11 @@ fn is_absent(path: &Path) -> bool {
 }
 
 fn report(outcome: &Outcome) {
-    if let Some(note) = &outcome.note {
+    let partial = outcome.partial && outcome.commit.is_none();
+    if let Some(note) = outcome.note.as_ref().filter(|_| partial) {
+        // A partial package is what the route of an unknown target leads to, and no failure.
+        tracing::info!(package = outcome.package, "{}", scrub::shown(note, MESSAGE_MAX));
+    } else if let Some(note) = &outcome.note {
         tracing::warn!(package = outcome.package, "{}", scrub::shown(note, MESSAGE_MAX));
     }
     tracing::debug!(package = outcome.package, changed = outcome.changed, commit = outcome.commit, "package");
