@@ -4,16 +4,16 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
-pub mod clerk;
 pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod handoff;
-pub mod inquiry;
 pub mod intake;
 pub mod payload;
+pub mod queries;
 pub mod runner;
 pub mod store;
 pub mod telemetry;
+pub mod writer;

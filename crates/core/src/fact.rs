@@ -1,8 +1,8 @@
 //! Facts: the closed list of events. Each fact is emitted once, where it becomes true; log lines, metrics and the summary
 //! of a run of the daemon are made from facts alone.
 
-use crate::inquiry::Held;
 use crate::outcome::Run;
+use crate::query::Held;
 use crate::record::{Claim, Outcome};
 use crate::{Code, NotReady, TargetKey};
 use jiff::Timestamp;
@@ -228,7 +228,7 @@ pub enum DaemonFact<'f> {
     },
     /// The intake can wait for events again.
     IntakeWorks,
-    /// The clerk committed a batch.
+    /// The writer committed a batch.
     Committed {
         /// Duration of the run.
         took: Duration,

@@ -10,12 +10,12 @@ pub struct Limits {
     /// Bounds on the intents in memory.
     pub memory: Memory,
     /// Bounds that SIGHUP can change.
-    pub live: DeskLimits,
+    pub live: SchedulerLimits,
 }
 
-/// Bounds of the desk that may change while it runs.
+/// Bounds of the scheduler that may change while it runs.
 #[derive(Debug, Clone, PartialEq)]
-pub struct DeskLimits {
+pub struct SchedulerLimits {
     /// Quiet time before a file is taken; with zero a file is taken at first sight.
     pub debounce: Duration,
     /// Total starts per intent: retryable endings and interrupted runs.
@@ -77,14 +77,14 @@ pub const TAKES_IN_FLIGHT_MAX: usize = 256;
 /// waits for more than that.
 pub const UNRECORDED_MAX: usize = 2_048;
 /// Taken files that wait for their writers at once. Above it, the oldest of the owner with the most is judged as it is.
-pub const WITH_WRITER_MAX: usize = 128;
+pub const STILL_OPEN_MAX: usize = 128;
 /// Intents whose next start is already recorded, so that a worker never waits for the disk. With the embedded engine,
 /// whose outcomes wait for two syncs, 256 give half as much throughput again as 64 (docs/BENCHMARKS.md).
-pub const ARMED_MAX: usize = 256;
+pub const START_WINDOW: usize = 256;
 /// Bytes of intents in memory: half for those on their way to the store, half for those that wait; beyond that, waiting
 /// bytes are read back from the store when their turn comes.
 pub const HELD_BYTES_MAX: usize = 16 << 20;
-/// While runs take less than this on average, each worker holds its next intent: the way back to the desk would cost a
+/// While runs take less than this on average, each worker holds its next intent: the way back to the scheduler would cost a
 /// good part of a run. With longer runs no intent is handed out ahead, so that priority decides at the last moment.
 pub const AHEAD_BELOW: Duration = Duration::from_millis(50);
 /// The waiting time that one point of priority is worth: an intent of priority 0 overtakes one of 10 that came 100 s later.
@@ -116,7 +116,7 @@ pub const OUTPUT_KEPT_MAX: usize = 4 << 10;
 /// Bytes of a package's diff kept in the outcome.
 pub const DIFF_KEPT_MAX: usize = 8 << 10;
 
-impl DeskLimits {
+impl SchedulerLimits {
     /// The longest time a file may keep changing before it is taken as it is.
     pub fn debounce_max(&self) -> Duration {
         self.debounce.saturating_mul(DEBOUNCE_MAX_FACTOR)

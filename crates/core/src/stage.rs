@@ -1,4 +1,4 @@
-//! The life of one intent as a state machine, and the action of a restart for each state it can find on disk. Desk and
+//! The life of one intent as a state machine, and the action of a restart for each state it can find on disk. Scheduler and
 //! recovery, model, simulator and product share these enums.
 
 use crate::code::Code;

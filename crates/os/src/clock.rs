@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// A monotonic reading as the time since a fixed point: the desk's `now`.
+/// A monotonic reading as the time since a fixed point: the scheduler's `now`.
 pub fn monotonic() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))

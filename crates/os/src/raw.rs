@@ -13,7 +13,7 @@ use std::process::Command;
 
 /// The answer of a read lease about a file's writers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Writers {
+pub enum OpenForWriting {
     /// No process has the file open for writing.
     None,
     /// At least one descriptor is open for writing.
@@ -24,15 +24,15 @@ pub enum Writers {
 
 /// Asks whether any process still has `file` open for writing, by taking and returning a read lease
 /// (fcntl `F_SETLEASE`). `file` must be open read-only. Takes about 2 µs.
-pub fn writers(file: impl AsFd) -> Writers {
+pub fn open_for_writing(file: impl AsFd) -> OpenForWriting {
     match set_lease(&file, libc::F_RDLCK) {
         Ok(()) => {
             // Returning a held lease cannot fail in a way that matters: it ends with the descriptor anyway.
             let _ = set_lease(&file, libc::F_UNLCK);
-            Writers::None
+            OpenForWriting::None
         }
-        Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => Writers::Some,
-        Err(_) => Writers::Unknown,
+        Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => OpenForWriting::Some,
+        Err(_) => OpenForWriting::Unknown,
     }
 }
 
@@ -121,14 +121,14 @@ mod tests {
         let path = dir.path().join("f");
         let writer = File::create(&path).unwrap();
         let reader = File::open(&path).unwrap();
-        if writers(&reader) == Writers::Unknown {
+        if open_for_writing(&reader) == OpenForWriting::Unknown {
             eprintln!("note: this file system or kernel has no leases; nothing was tested");
             return;
         }
-        assert_eq!(writers(&reader), Writers::Some);
+        assert_eq!(open_for_writing(&reader), OpenForWriting::Some);
         drop(writer);
-        assert_eq!(writers(&reader), Writers::None);
-        assert_eq!(writers(&reader), Writers::None, "the lease was given back");
+        assert_eq!(open_for_writing(&reader), OpenForWriting::None);
+        assert_eq!(open_for_writing(&reader), OpenForWriting::None, "the lease was given back");
     }
 
     fn own(line: &str) -> String {

@@ -80,18 +80,18 @@ fn arrows_are_read_from_all_forms_of_use() {
         mod tests;
         use crate::{admin as _, intake::{Report, self}};
         use {crate::runner, std::fs};
-        fn f() { let x = crate::clerk::Clerk::new(); assert!(crate::store::same(x)); }
+        fn f() { let x = crate::writer::Writer::new(); assert!(crate::store::same(x)); }
         #[cfg(test)]
         mod inside { use crate::telemetry; }";
     let named: Vec<String> = named_modules(text).into_iter().collect();
-    assert_eq!(named, ["admin", "clerk", "intake", "runner", "store"]);
+    assert_eq!(named, ["admin", "intake", "runner", "store", "writer"]);
 }
 
 /// The arrows of docs/ARCHITECTURE.md: each module may name itself and the listed modules.
 const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     ("cli", &["config", "daemon", "commands", "telemetry"]),
-    ("commands", &["config", "daemon", "control", "inquiry", "store", "handoff"]),
+    ("commands", &["config", "daemon", "control", "queries", "store", "handoff"]),
     ("config", &[]),
     (
         "daemon",
@@ -99,10 +99,10 @@ const ARROWS: &[(&str, &[&str])] = &[
             "config",
             "intake",
             "runner",
-            "clerk",
+            "writer",
             "admin",
             "control",
-            "inquiry",
+            "queries",
             "telemetry",
             "store",
             "handoff",
@@ -111,10 +111,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("admin", &[]),
     ("control", &["handoff"]),
-    ("inquiry", &["store", "handoff"]),
+    ("queries", &["store", "handoff"]),
     ("intake", &["handoff", "payload"]),
     ("runner", &["handoff", "payload"]),
-    ("clerk", &["store", "handoff", "payload"]),
+    ("writer", &["store", "handoff", "payload"]),
     ("telemetry", &[]),
     ("store", &[]),
     ("handoff", &["config", "store"]),

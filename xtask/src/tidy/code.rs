@@ -58,13 +58,13 @@ fn files_have_headers_and_fit() {
 fn the_loop_logs_by_facts_alone() {
     const SET_UP: [&str; 8] = [
         "endpoints.rs",
-        "life.rs",
+        "session.rs",
         "opening.rs",
         "prepare.rs",
         "recover.rs",
         "run.rs",
         "set_up.rs",
-        "supervisor.rs",
+        "service_manager.rs",
     ];
     let logs = |text: &str| {
         ["trace", "debug", "info", "warn", "error"]

@@ -44,7 +44,7 @@ fn with_commas(number: usize) -> String {
 
 #[test]
 fn figures_of_the_architecture_are_the_constants() {
-    use conductor_core::limits::{ARMED_MAX, HELD_BYTES_MAX, Memory, PARKED_MAX, SIGHTED_MAX, TAKEN_MAX};
+    use conductor_core::limits::{HELD_BYTES_MAX, Memory, PARKED_MAX, SIGHTED_MAX, START_WINDOW, TAKEN_MAX};
     let page = std::fs::read_to_string(root().join("docs/ARCHITECTURE.md")).unwrap();
     let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
     let memory = Memory::default();
@@ -57,7 +57,7 @@ fn figures_of_the_architecture_are_the_constants() {
         ),
         format!("up to {}, the number is", with_commas(PARKED_MAX)),
         format!("{0} MiB on their way to the store and {0} MiB that wait", HELD_BYTES_MAX >> 21),
-        format!("The first {ARMED_MAX} waiting intents"),
+        format!("The first {START_WINDOW} waiting intents"),
     ] {
         assert!(page.contains(&sentence), "docs/ARCHITECTURE.md does not say '{sentence}'");
     }

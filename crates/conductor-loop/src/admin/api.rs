@@ -5,7 +5,7 @@ use super::response::{Content, JSON, respond};
 use super::turns::Wanted;
 use conductor_core::Code;
 use conductor_core::code::TABLE;
-use conductor_core::inquiry::{Answer, Question, RefusalKind, Refused, Selection, State};
+use conductor_core::query::{Answer, Question, RefusalKind, Refused, Selection, State};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 

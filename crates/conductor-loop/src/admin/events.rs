@@ -2,7 +2,7 @@
 
 use super::View;
 use super::response::{Content, with_headers};
-use conductor_core::inquiry::Pulse;
+use conductor_core::query::Pulse;
 use hyper::body::Bytes;
 use hyper::{Response, StatusCode};
 use serde::Serialize;

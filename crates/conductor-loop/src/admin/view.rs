@@ -1,6 +1,6 @@
 //! The data of the endpoints, independent of its source.
 
-use conductor_core::inquiry::{Answer, Pulse, Question};
+use conductor_core::query::{Answer, Pulse, Question};
 
 /// The data of the endpoints.
 pub trait View: Send + Sync {

@@ -4,7 +4,7 @@ use super::settings::{Everything, Flags, Judging, Place, Planning};
 use clap::{Args, Subcommand as ClapSubcommand};
 use conductor_core::Code;
 use conductor_core::code::TABLE;
-use conductor_core::inquiry::{ROWS_MAX, Selection, State};
+use conductor_core::query::{ROWS_MAX, Selection, State};
 use conductor_core::units::parse_duration;
 use jiff::Timestamp;
 use std::path::PathBuf;

@@ -4,10 +4,10 @@ use super::CommandError;
 use crate::config::Config;
 use crate::control::{self, AskError};
 use crate::handoff::{Finder, StateFiles, layout};
-use crate::inquiry::{Resting, Sources, store_refused};
+use crate::queries::{OfflineView, Queries, store_refused};
 use crate::store::{Ledger, Store, StoreError};
 use conductor_core::Code;
-use conductor_core::inquiry::{Answer, Question, RefusalKind, Refused, StatusReport};
+use conductor_core::query::{Answer, Question, RefusalKind, Refused, StatusReport};
 use conductor_os::dir::Dir;
 use std::io;
 use std::path::PathBuf;
@@ -72,8 +72,8 @@ fn without_daemon(config: &Config, question: &Question) -> Result<Answer, Comman
         ),
         other => other.into(),
     })?;
-    let resting = Resting::read(&store, &handoff)?;
-    let sources = Sources { store: &store, handoff: &handoff, unfinished: &resting, is_wanted: &|| true };
+    let resting = OfflineView::read(&store, &handoff)?;
+    let sources = Queries { store: &store, handoff: &handoff, unfinished: &resting, is_wanted: &|| true };
     Ok(match question {
         Question::Status => Answer::Status(Box::new(status(config, &path, &handoff, &store, &resting)?)),
         Question::List(selection) => Answer::List(sources.list(selection)?),
@@ -92,7 +92,7 @@ fn status(
     path: &std::path::Path,
     handoff: &Dir,
     store: &dyn Ledger,
-    resting: &Resting,
+    resting: &OfflineView,
 ) -> Result<StatusReport, CommandError> {
     let counts = store.counts().map_err(|error| store_refused(&error))?;
     let (sighted, waiting) = resting.load();

@@ -6,9 +6,9 @@ use super::look::{not_ready, ways_out};
 use super::{CommandError, print};
 use crate::config::Config;
 use crate::daemon::{FREE_BYTES_MIN, FREE_INODES_MIN, find_porch, look_at_store, try_endpoints};
-use crate::handoff::{Finder, HeadFile, Renamers, Slots, StateFiles, check_owners, check_places, layout};
+use crate::handoff::{Finder, HeadFile, Slots, StateFiles, WriteAccess, check_owners, check_places, layout};
 use crate::store::{self, Ledger, Store, StoreError};
-use conductor_core::inquiry::{Answer, Question};
+use conductor_core::query::{Answer, Question};
 use conductor_core::record::one_line;
 use conductor_core::{Code, Exit};
 use conductor_os::attempt::{could_change, could_make, could_write};
@@ -142,12 +142,12 @@ fn handoff(config: &Config) -> Finding {
     }
     let mode = dir.meta().map_or(0, |meta| meta.mode);
     let chmod = "chmod 3770 and a group for the producers: then each can rename only files of its own.";
-    match Renamers::of(mode) {
-        Renamers::Nobody => good(format!("{path} can be used (mode {mode:04o})")),
-        Renamers::Everybody if !config.fixed.allow_unsafe_handoff => {
+    match WriteAccess::of(mode) {
+        WriteAccess::Nobody => good(format!("{path} can be used (mode {mode:04o})")),
+        WriteAccess::Everybody if !config.fixed.allow_unsafe_handoff => {
             bad(format!("{path} is writable by everybody and not sticky (mode {mode:04o})"), chmod)
         }
-        Renamers::Everybody | Renamers::Group => {
+        WriteAccess::Everybody | WriteAccess::Group => {
             warning(format!("other users may rename entries of {path} (mode {mode:04o})"), chmod)
         }
     }

@@ -4,7 +4,7 @@ use crate::config::ConfigError;
 use crate::daemon::Failure;
 use crate::handoff::Unusable;
 use crate::store::StoreError;
-use conductor_core::inquiry::Refused;
+use conductor_core::query::Refused;
 use conductor_core::{Code, Exit};
 use std::io;
 

@@ -3,7 +3,7 @@
 use super::ask::{ask, ask_daemon};
 use super::{CommandError, print, print_json};
 use crate::config::Config;
-use conductor_core::inquiry::{Answer, Question, Reason, Row, Selection, Shown, State, StatusReport};
+use conductor_core::query::{Answer, Question, Reason, Row, Selection, Shown, State, StatusReport};
 use conductor_core::ready::NotReady;
 use conductor_core::units::format_duration;
 use conductor_core::{Exit, record::rfc3339};

@@ -5,7 +5,7 @@ use super::look::{status_text, table};
 use super::{CommandError, print, print_json};
 use crate::config::Config;
 use conductor_core::Exit;
-use conductor_core::inquiry::{Answer, Listing, Question, Selection, State, StatusReport};
+use conductor_core::query::{Answer, Listing, Question, Selection, State, StatusReport};
 use console::{Key, Term};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::fmt::Write as _;

@@ -22,13 +22,15 @@ fn defaults_are_the_specified_ones() {
         (&config.fixed.porch, config.fixed.porch_given, config.fixed.mode),
         (&Runs::Program("porch".into()), false, Mode::Direct)
     );
-    assert_eq!((config.live.desk.debounce, config.fixed.workers), (Duration::from_millis(500), 2));
+    assert_eq!((config.live.scheduler.debounce, config.fixed.workers), (Duration::from_millis(500), 2));
     assert_eq!(
         (config.live.run.timeout, config.live.run.grace),
         (Duration::from_secs(30), Duration::from_secs(5))
     );
     assert_eq!((config.live.max_file_size, config.live.retention), (10_485_760, Duration::from_hours(168)));
-    assert!(!config.fixed.once && config.live.desk.rate.is_none() && config.live.desk.max_attempts == 3);
+    assert!(
+        !config.fixed.once && config.live.scheduler.rate.is_none() && config.live.scheduler.max_attempts == 3
+    );
 }
 
 #[test]
@@ -42,7 +44,7 @@ fn flag_beats_environment_beats_file_beats_default() {
         [("CONDUCTOR_MAX_WORKERS", "4"), ("CONDUCTOR_DEBOUNCE", "2s"), ("CONDUCTOR_CONFIG", path)];
     let config = config(&[("debounce", "3s")], &environment).unwrap();
     assert_eq!((config.fixed.mode, config.fixed.workers), (Mode::Structured, 4));
-    assert_eq!((config.live.desk.debounce, config.live.max_file_size), (Duration::from_secs(3), 100));
+    assert_eq!((config.live.scheduler.debounce, config.live.max_file_size), (Duration::from_secs(3), 100));
     let origin = |key| config.raw[key].1.to_string();
     assert_eq!(origin("debounce"), "flag");
     assert_eq!(origin("workers"), "environment CONDUCTOR_MAX_WORKERS");

@@ -4,7 +4,7 @@ use super::reader::Reader;
 use super::settings::{NOT_BUILT, SETTINGS};
 use super::{ConfigError, Layers, Origin, Raw};
 use conductor_core::Runs;
-use conductor_core::limits::{DeskLimits, RunLimits};
+use conductor_core::limits::{RunLimits, SchedulerLimits};
 use conductor_porch::Routes;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -110,8 +110,8 @@ pub struct Fixed {
 /// Settings that may change while the daemon runs. Each is declared `live` in [`SETTINGS`], and no other is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Live {
-    /// Debounce, attempts and rate, for the desk.
-    pub desk: DeskLimits,
+    /// Debounce, attempts and rate, for the scheduler.
+    pub scheduler: SchedulerLimits,
     /// Time limits of a run, for the workers.
     pub run: RunLimits,
     /// The interval of scans without an event.
@@ -172,7 +172,7 @@ impl Live {
             ("trace", LevelFilter::TRACE),
         ];
         Ok(Self {
-            desk: DeskLimits {
+            scheduler: SchedulerLimits {
                 debounce: read.duration("debounce", none, hour)?,
                 max_attempts: u32::try_from(read.number("max-attempts", 1, 1000)?).unwrap_or(1),
                 rate: read.rate()?,

@@ -1,7 +1,7 @@
 //! The client side of the local socket.
 
 use super::socket_path;
-use conductor_core::inquiry::{Answer, Question};
+use conductor_core::query::{Answer, Question};
 use conductor_core::record::one_line;
 use conductor_os::dir::Dir;
 use conductor_os::plain::read_whole;

@@ -3,16 +3,16 @@
 //! answering function.
 
 mod ask;
-mod desk;
+mod requests;
 mod silent;
 
 pub use ask::{AskError, ask};
 
 use crate::handoff::layout::CONTROL as SOCKET;
-use conductor_core::inquiry::{Answer, Question, RefusalKind, Refused};
+use conductor_core::query::{Answer, Question, RefusalKind, Refused};
 use conductor_os::dir::Dir;
 use conductor_os::wake::{Waker, wait_any};
-use desk::Desk;
+use requests::Scheduler;
 use silent::{Heard, Silent};
 use std::collections::VecDeque;
 use std::fs::Permissions;
@@ -90,7 +90,7 @@ impl Bound {
         let door = Door {
             listener,
             stop: Arc::clone(&stop),
-            desk: Arc::new(Desk::new(answering)),
+            scheduler: Arc::new(Scheduler::new(answering)),
             silent: VecDeque::new(),
         };
         let thread = std::thread::Builder::new().name("control".to_owned()).spawn(|| door.attend())?;
@@ -115,7 +115,7 @@ impl Drop for Control {
 struct Door {
     listener: UnixListener,
     stop: Arc<Stop>,
-    desk: Arc<Desk>,
+    scheduler: Arc<Scheduler>,
     /// The oldest first.
     silent: VecDeque<Silent>,
 }
@@ -154,7 +154,7 @@ impl Door {
         if uid != 0 && uid != own {
             let text = format!("user {uid} may not ask; only root and user {own} may");
             let advice = "Run the command as the daemon's user.";
-            return desk::tell(
+            return requests::tell(
                 &stream,
                 &Answer::Refused(Refused::new(RefusalKind::NotPermitted, text, advice)),
             );
@@ -169,14 +169,14 @@ impl Door {
         self.silent.extend(Silent::new(stream, uid));
     }
 
-    /// Reads from the silent connections; complete questions go to the desk, overdue connections are closed.
+    /// Reads from the silent connections; complete questions go to the scheduler, overdue connections are closed.
     fn listen(&mut self) {
         let now = Instant::now();
         for mut one in std::mem::take(&mut self.silent) {
             match one.hear() {
                 Heard::Nothing if one.until > now => self.silent.push_back(one),
                 Heard::Nothing | Heard::Gone => {}
-                Heard::Question => self.desk.hand_over(one.into()),
+                Heard::Question => self.scheduler.hand_over(one.into()),
             }
         }
     }
@@ -185,7 +185,7 @@ impl Door {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use conductor_core::inquiry::{LogLines, Selection};
+    use conductor_core::query::{LogLines, Selection};
     use std::io::{Read, Write};
 
     fn listening() -> (tempfile::TempDir, Arc<Dir>, Control) {

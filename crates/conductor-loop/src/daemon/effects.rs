@@ -1,28 +1,28 @@
-//! Handles each event: the desk decides, the intent in flight changes its state, the executor acts, and the teller reports.
+//! Handles each event: the scheduler decides, the intent in flight changes its state, the executor acts, and the teller reports.
 
 use super::in_flight::{End, InFlight, Intent, Mismatch};
-use super::life::Life;
 use super::outcomes::Ruling;
-use crate::clerk::Publication;
+use super::session::Session;
 use crate::intake::{Judged, Verdict as Judgement};
 use crate::runner::{Bytes, Ended};
+use crate::writer::Publication;
 use conductor_core::Code;
-use conductor_core::desk::{Admission, Effect, Event, Place};
 use conductor_core::fact::{DaemonFact, IntentFact};
 use conductor_core::outcome::Verdict;
 use conductor_core::record::{Claim, LastSuccess, Outcome};
+use conductor_core::scheduler::{Admission, Effect, Event, Place};
 use conductor_crypto::random_fraction;
 use conductor_os::monotonic;
 use std::sync::Arc;
 
-impl Life<'_> {
+impl Session<'_> {
     pub(super) fn event(&mut self, event: Event) {
         let mut effects: Vec<Effect> = Vec::new();
-        self.desk.handle(monotonic(), event, &mut effects);
+        self.scheduler.handle(monotonic(), event, &mut effects);
         self.perform(effects);
     }
 
-    /// Performs the desk's effects. Takes are collected into one command.
+    /// Performs the scheduler's effects. Takes are collected into one command.
     pub(super) fn perform(&mut self, effects: Vec<Effect>) {
         let mut takes = Vec::new();
         for effect in effects {
@@ -35,17 +35,17 @@ impl Life<'_> {
                     self.executor.scan(restart);
                     Ok(())
                 }
-                Effect::Claim { seq, arm } => {
+                Effect::Claim { seq, reserve } => {
                     let found = self.in_flight.to_claim(seq);
-                    found.map(|(claim, bytes)| self.executor.claim(claim, bytes, arm))
+                    found.map(|(claim, bytes)| self.executor.claim(claim, bytes, reserve))
                 }
                 Effect::Park { seq } => self.in_flight.park(seq),
                 Effect::Recall { seqs } => {
                     self.executor.recall(seqs);
                     Ok(())
                 }
-                Effect::Arm { seq, attempt } => {
-                    self.executor.arm(seq, attempt);
+                Effect::Reserve { seq, attempt } => {
+                    self.executor.reserve(seq, attempt);
                     Ok(())
                 }
                 Effect::Run { seq, attempt, slot } => self.hand_out(seq, attempt, slot),
@@ -74,7 +74,7 @@ impl Life<'_> {
         self.executor.take(takes);
     }
 
-    /// The one check of the intents in flight against the desk and the threads.
+    /// The one check of the intents in flight against the scheduler and the threads.
     pub(super) fn check(&mut self, fits: Result<(), Mismatch>) {
         if let Err(mismatch) = fits {
             self.found_defect(&mismatch.to_string());
@@ -101,7 +101,7 @@ impl Life<'_> {
         self.settle(publication, Some(claim))
     }
 
-    /// Sends an outcome to the clerk.
+    /// Sends an outcome to the writer.
     pub(super) fn settle(
         &mut self,
         publication: Publication,
@@ -113,7 +113,7 @@ impl Life<'_> {
         Ok(())
     }
 
-    /// The desk's view of an intent whose claim is durable and whose bytes are in the store.
+    /// The scheduler's view of an intent whose claim is durable and whose bytes are in the store.
     pub(super) fn admit_stored(&mut self, claim: Claim, started: u32) -> Admission {
         let place = self.executor.place_of(&claim, &Bytes::Stored);
         let (intent, admission) = described(claim, place, started);

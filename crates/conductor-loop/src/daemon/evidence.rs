@@ -1,9 +1,9 @@
-//! Evidence beside the store of its extent: the public head, the statuses, the run ledger, the taken files. A store
+//! Evidence beside the store of its extent: the public head, the statuses, the run table, the taken files. A store
 //! behind this evidence has lost something, and a new one numbers from the highest of them on.
 
 use super::failure::Failure;
 use crate::handoff::{Handoff, HeadBody, HeadFile, StateFiles, TakenFiles, layout};
-use crate::runner::{LastRuns, RunLedger};
+use crate::runner::{LastRuns, RunTable};
 use crate::store::{Extent, Ledger, Store, StoreError};
 use conductor_core::name::status_name;
 use conductor_core::record::{Outcome, Status};
@@ -52,10 +52,10 @@ pub(super) fn hold(
     Ok(())
 }
 
-/// The last daemon's run ledger, for a command that takes the daemon's place.
+/// The last daemon's run table, for a command that takes the daemon's place.
 pub fn last_runs(places: &Handoff) -> Result<LastRuns, Failure> {
-    let read = RunLedger::open(&places.dirs.private).map(|(_, last)| last);
-    read.map_err(|error| Failure::set_up(Code::DirectorySetup, format!("reading the run ledger: {error}")))
+    let read = RunTable::open(&places.dirs.private).map(|(_, last)| last);
+    read.map_err(|error| Failure::set_up(Code::DirectorySetup, format!("reading the run table: {error}")))
 }
 
 fn highest_run(last: &LastRuns) -> Extent {

@@ -1,17 +1,17 @@
-//! Performs the desk's effects by passing them to the threads. Keeps no state of intents.
+//! Performs the scheduler's effects by passing them to the threads. Keeps no state of intents.
 
-use crate::clerk::{Again, Clerk, Command as ToClerk, Publication};
 use crate::intake::{Command as ToIntake, Intake};
 use crate::payload::Payload;
 use crate::runner::{Bytes, Job, Runner, Stop};
-use conductor_core::desk::{Fingerprint, Place};
+use crate::writer::{Again, Command as ToWriter, Publication, Writer};
 use conductor_core::record::Claim;
+use conductor_core::scheduler::{Fingerprint, Place};
 
 /// The threads that act, in the order in which they feed each other and end.
 pub(super) struct Executor {
     pub(super) intake: Intake,
     pub(super) runner: Runner,
-    pub(super) clerk: Clerk,
+    pub(super) writer: Writer,
 }
 
 impl Executor {
@@ -31,16 +31,16 @@ impl Executor {
         self.runner.place_of(claim, bytes)
     }
 
-    pub(super) fn claim(&self, claim: Claim, bytes: Payload, arm: bool) {
-        self.clerk.send(ToClerk::Claim { claim: Box::new(claim), bytes, arm });
+    pub(super) fn claim(&self, claim: Claim, bytes: Payload, reserve: bool) {
+        self.writer.send(ToWriter::Claim { claim: Box::new(claim), bytes, reserve });
     }
 
-    pub(super) fn arm(&self, seq: u64, attempt: u32) {
-        self.clerk.send(ToClerk::Arm { seq, attempt });
+    pub(super) fn reserve(&self, seq: u64, attempt: u32) {
+        self.writer.send(ToWriter::Reserve { seq, attempt });
     }
 
     pub(super) fn recall(&self, seqs: Vec<u64>) {
-        self.clerk.send(ToClerk::Recall { seqs });
+        self.writer.send(ToWriter::Recall { seqs });
     }
 
     pub(super) fn run(&self, job: Job) {
@@ -48,12 +48,12 @@ impl Executor {
     }
 
     pub(super) fn settle(&self, publication: Publication) {
-        self.clerk.send(ToClerk::Settle(Box::new(publication)));
+        self.writer.send(ToWriter::Settle(Box::new(publication)));
     }
 
     /// Publishes an earlier daemon's outcomes again.
     pub(super) fn republish(&self, again: Vec<Again>) {
-        self.clerk.send(ToClerk::Republish(again));
+        self.writer.send(ToWriter::Republish(again));
     }
 
     pub(super) fn stop_runs(&self, level: Stop) {

@@ -5,7 +5,7 @@ use super::kept::Kept;
 use super::opening::open_store;
 use crate::config::Config;
 use crate::handoff::{Finder, Handoff, StateFiles};
-use crate::runner::{LastRuns, RunLedger};
+use crate::runner::{LastRuns, RunTable};
 use crate::store::Ledger;
 use conductor_core::Code;
 use std::sync::Arc;
@@ -18,8 +18,8 @@ pub(super) struct Ground {
     pub(super) state: StateFiles,
     pub(super) store: Arc<dyn Ledger>,
     pub(super) kept: Kept,
-    pub(super) ledger: RunLedger,
-    /// The run ledger of the last daemon.
+    pub(super) ledger: RunTable,
+    /// The run table of the last daemon.
     pub(super) last: LastRuns,
 }
 
@@ -32,8 +32,8 @@ impl Ground {
         };
         let device = places.device()?;
         let state = StateFiles::find(config, &places.path, &places.dirs.handoff, Finder::Keeper)?;
-        let (ledger, last) = RunLedger::open(&places.dirs.private).map_err(|error| {
-            Failure::set_up(Code::DirectorySetup, format!("cannot start the run ledger: {error}"))
+        let (ledger, last) = RunTable::open(&places.dirs.private).map_err(|error| {
+            Failure::set_up(Code::DirectorySetup, format!("cannot start the run table: {error}"))
         })?;
         let store = Arc::new(open_store(&state, &places, &last)?);
         let kept = Kept::new(&places, &state, &store, config.fixed.state_dir.is_some());

@@ -1,13 +1,13 @@
 //! The daemon's knowledge of each unfinished intent in memory: one map from its number to its state, each with exactly
-//! the data of that state. The desk decides about the same intents; its effects are checked against the state here, and a
+//! the data of that state. The scheduler decides about the same intents; its effects are checked against the state here, and a
 //! mismatch is a defect of the daemon.
 
-use crate::clerk::Source;
 use crate::payload::Payload;
 use crate::runner::{Bytes, Ended, Job};
-use conductor_core::desk::Place;
+use crate::writer::Source;
 use conductor_core::outcome::{Run, Verdict};
 use conductor_core::record::{Claim, Outcome, RunRecord};
+use conductor_core::scheduler::Place;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -32,11 +32,11 @@ pub(super) enum InFlight {
     Handed { intent: Intent, attempt: u32 },
     /// `porch` was started for it.
     Running { intent: Intent, attempt: u32, since: jiff::Timestamp },
-    /// Its run has ended, or its start did not happen; the desk decides in the same turn.
+    /// Its run has ended, or its start did not happen; the scheduler decides in the same turn.
     Ended { intent: Intent, bytes: Bytes, run: Arc<Run>, staged_in: Option<u16> },
     /// Its outcome is being written. Without a claim: it was refused, or given up at the start.
     Recording { outcome: Box<Outcome>, claim: Option<Arc<Claim>> },
-    /// The clerk publishes an earlier daemon's outcome again.
+    /// The writer publishes an earlier daemon's outcome again.
     Republishing,
 }
 
@@ -185,7 +185,7 @@ impl Flights {
         self.enter(seq, waiting)
     }
 
-    /// Removes the intent; the desk keeps its number.
+    /// Removes the intent; the scheduler keeps its number.
     pub(super) fn park(&mut self, seq: u64) -> Result<(), Mismatch> {
         self.take(seq, "parked", |one| match one {
             InFlight::Waiting { .. } => Ok(()),

@@ -2,14 +2,14 @@
 
 use super::questions::Ask;
 use super::surroundings::PlaceFound;
-use crate::clerk::Ack;
 use crate::intake::Report;
 use crate::runner;
+use crate::writer::Ack;
 
 /// One event.
 pub(super) enum Input {
     Intake(Report),
-    Clerk(Vec<Ack>),
+    Writer(Vec<Ack>),
     Worker(runner::Report),
     Place(Box<PlaceFound>),
     /// A signal that stops the daemon.
@@ -24,7 +24,7 @@ impl Input {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Intake(_) => "intake",
-            Self::Clerk(_) => "clerk",
+            Self::Writer(_) => "writer",
             Self::Worker(_) => "worker",
             Self::Place(_) => "place",
             Self::Stop(_) => "stop",

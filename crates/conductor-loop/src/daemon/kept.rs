@@ -1,6 +1,6 @@
 //! Notices that the state is removed while the daemon runs: records in a file without a name are lost with the process.
 
-use super::life::{Life, Stopping};
+use super::session::{Session, Stopping};
 use crate::config::Config;
 use crate::handoff::layout::{PRIVATE, STATE, private};
 use crate::handoff::{Handoff, StateFiles};
@@ -129,7 +129,7 @@ fn place(parent: &Dir, name: &str, open: &Dir) -> Result<Option<Dir>, StoreError
     }
 }
 
-impl Life<'_> {
+impl Session<'_> {
     /// Handles the loss of the handoff directory.
     pub(super) fn on_gone(&mut self, reason: &str) {
         if !self.gone {

@@ -1,6 +1,5 @@
-//! The daemon: open, confine, start, run, drain. Owns the desk; every event arrives as one `Input`.
+//! The daemon: open, confine, start, run, drain. Owns the scheduler; every event arrives as one `Input`.
 
-mod board;
 mod effects;
 mod endpoints;
 mod error_log;
@@ -8,11 +7,11 @@ mod evidence;
 mod executor;
 mod failure;
 mod ground;
+mod health;
 mod history;
 mod in_flight;
 mod input;
 mod kept;
-mod life;
 mod observe;
 mod opening;
 mod outcomes;
@@ -22,10 +21,11 @@ mod recover;
 mod reload;
 mod reports;
 mod run;
+mod service_manager;
+mod session;
 mod set_up;
 mod signals;
 mod summary;
-mod supervisor;
 mod surroundings;
 mod unfinished;
 
@@ -33,8 +33,8 @@ pub use crate::runner::LastRuns;
 pub use endpoints::try_endpoints;
 pub use evidence::{last_runs, shown, statuses};
 pub use failure::Failure;
-pub use life::{FREE_BYTES_MIN, FREE_INODES_MIN};
 pub use opening::{existing_store, look_at_store};
 pub use run::{Reload, run};
+pub use session::{FREE_BYTES_MIN, FREE_INODES_MIN};
 pub use set_up::{find_porch, package_engine};
 pub use summary::Summary;

@@ -1,7 +1,7 @@
 //! The one place that reports facts: as a log line, in the metrics, and in the summary of this run of the daemon. Set-up,
 //! which happens before there is a loop, logs by itself.
 
-use super::board::Board;
+use super::health::Health;
 use super::summary::Summary;
 use crate::telemetry::Metrics;
 use conductor_core::fact::{DaemonFact, Fact, IntentFact, OperatorFact, PlaceFact};
@@ -18,7 +18,7 @@ const LONG: Duration = Duration::from_secs(1);
 /// Observes for the loop, which alone has the summary.
 pub(super) struct Observer<'s> {
     pub(super) summary: &'s mut Summary,
-    pub(super) board: Arc<Board>,
+    pub(super) health: Arc<Health>,
 }
 
 impl Observer<'_> {
@@ -29,14 +29,14 @@ impl Observer<'_> {
             Fact::Intent(IntentFact::Interrupted { .. }) => self.summary.interrupted += 1,
             _ => {}
         }
-        observe(&self.board, fact);
+        observe(&self.health, fact);
     }
 }
 
 /// Observes a fact on any thread: log and metrics.
-pub(super) fn observe<'f>(board: &Board, fact: impl Into<Fact<'f>>) {
+pub(super) fn observe<'f>(health: &Health, fact: impl Into<Fact<'f>>) {
     let fact = fact.into();
-    count(&board.metrics, fact);
+    count(&health.metrics, fact);
     match fact {
         Fact::Intent(fact) => of_intent(fact),
         Fact::Operator(fact) => of_operator(fact),

@@ -2,9 +2,9 @@
 
 use super::in_flight::{Decided, Intent};
 use super::{error_log, history};
-use crate::clerk::{Publication, PublicationKind, Source};
 use crate::config::Mode;
 use crate::intake::{Judged, Verdict};
+use crate::writer::{Publication, PublicationKind, Source};
 use conductor_core::limits::MESSAGE_MAX;
 use conductor_core::outcome::Run;
 use conductor_core::record::{Outcome, Status, made_correlation_id};
@@ -19,7 +19,7 @@ pub(super) struct Outcomes {
     pub(super) porch_path: String,
 }
 
-/// The desk's decision about an intent.
+/// The scheduler's decision about an intent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ruling {
     pub(super) outcome: Final,

@@ -2,30 +2,30 @@
 //! and reads. *Confine*: the process gives up the rights that it does not need any more. *Start*: the threads. The same
 //! steps lead to a life in a handoff directory that was missing and has come back.
 
-use super::board::Board;
 use super::endpoints::{open_endpoints, serve_endpoints};
 use super::executor::Executor;
 use super::failure::Failure;
 use super::ground::Ground;
+use super::health::Health;
 use super::input::Input;
-use super::life::{Life, LifeParts};
 use super::observe::Observer;
 use super::outcomes::Outcomes;
 use super::questions::{Current, Questions};
 use super::recover::{Recovered, Rules, recover};
+use super::session::{LifeParts, Session};
 use super::set_up::{
     bind_control, choose_program, engine, facts, held_targets, intake_settings, limits, look_at_repositories,
     name_of, open_out, outlets, read_back, remember_destination, retention, serve_control,
 };
 use super::summary::Summary;
 use super::surroundings::Lookout;
-use super::{signals, supervisor};
-use crate::clerk::{Clerk, Head, Parts};
+use super::{service_manager, signals};
 use crate::config::{Config, Mode};
 use crate::runner::{self, Engine, Runner};
 use crate::telemetry::Progress;
+use crate::writer::{Head, Parts, Writer};
 use crate::{admin, control, intake};
-use conductor_core::inquiry::Held;
+use conductor_core::query::Held;
 use conductor_core::{Code, Limits, Runs, TargetKey};
 use conductor_os::outlet::Outlet;
 use crossbeam_channel::{Receiver, Sender};
@@ -38,7 +38,7 @@ pub(super) struct Shared<'s> {
     pub(super) inputs: Sender<Input>,
     pub(super) receiver: &'s Receiver<Input>,
     pub(super) progress: &'s Progress,
-    pub(super) board: &'s Arc<Board>,
+    pub(super) health: &'s Arc<Health>,
     pub(super) questions: &'s Arc<Questions>,
 }
 
@@ -92,7 +92,7 @@ impl Prepared {
         let limits = limits(config);
         let rules = Rules { limits: &limits, mode: config.fixed.mode.as_str(), porch: &porch.to_string() };
         let recovered = recover(places, &**store, last, &rules)?;
-        ledger.reset().map_err(cannot_start("the run ledger"))?;
+        ledger.reset().map_err(cannot_start("the run table"))?;
         let held = held_targets(&**store)?;
         let (engine, outlet) = engine(config, program, &out).map_err(cannot_start("the output directory"))?;
         let settings = intake_settings(config, places, recovered.next_seq);
@@ -125,7 +125,7 @@ impl Prepared {
         config: &Config,
         shared: &Shared<'l>,
         summary: &'l mut Summary,
-    ) -> Result<Life<'l>, Failure> {
+    ) -> Result<Session<'l>, Failure> {
         let Self { ground, porch, limits, recovered, held, engine, outlet, intake, control } = self;
         let Ground { places, device, state, store, kept, ledger, .. } = ground;
         let inputs = shared.inputs.clone();
@@ -136,14 +136,14 @@ impl Prepared {
             head: Head::new(state.path.display().to_string()),
             retention: retention(config),
         };
-        let clerk = Clerk::start(parts, move |acks| drop(inputs.send(Input::Clerk(acks))))
-            .map_err(cannot_start("the clerk"))?;
+        let writer = Writer::start(parts, move |acks| drop(inputs.send(Input::Writer(acks))))
+            .map_err(cannot_start("the writer"))?;
         let inputs = shared.inputs.clone();
         let intake = intake
             .start(move |report| drop(inputs.send(Input::Intake(report))))
             .map_err(cannot_start("the intake"))?;
         let looked_at = outlets(&engine, &outlet);
-        let lookout = Lookout::start(looked_at, Arc::clone(shared.board), shared.inputs.clone())
+        let lookout = Lookout::start(looked_at, Arc::clone(shared.health), shared.inputs.clone())
             .map_err(cannot_start("the lookout"))?;
         let settings = runner::Settings {
             engine,
@@ -161,9 +161,9 @@ impl Prepared {
         let handoff = Arc::clone(&places.dirs.handoff);
         shared.questions.set_current(Some(Current { store, handoff, facts }));
         let control = control.and_then(|bound| serve_control(bound, shared.questions));
-        let executor = Executor { intake, runner, clerk };
+        let executor = Executor { intake, runner, writer };
         let outcomes = Outcomes { mode: config.fixed.mode, porch_path: porch.to_string() };
-        let observer = Observer { summary, board: Arc::clone(shared.board) };
+        let observer = Observer { summary, health: Arc::clone(shared.health) };
         let parts = LifeParts {
             limits,
             held,
@@ -177,10 +177,10 @@ impl Prepared {
             lookout,
             state,
         };
-        let mut life = Life::new(parts, shared);
+        let mut life = Session::new(parts, shared);
         life.say_ready(config);
         life.take_over(recovered);
-        supervisor::ready();
+        service_manager::ready();
         Ok(life)
     }
 }

@@ -1,18 +1,18 @@
 //! Answers questions while the daemon runs. They come on other threads (local socket, endpoints); the loop's own
 //! knowledge is requested as one more input, the rest is read from the store beside it.
 
-use super::board::Board;
+use super::health::Health;
 use super::input::Input;
 use super::observe::observe;
 use crate::admin::View;
-use crate::inquiry::{Found, Sources, Subject, Unfinished, store_refused};
+use crate::queries::{Found, Queries, Selector, Unfinished, store_refused};
 use crate::store::Ledger;
 use crate::telemetry::{log_lines, open_metrics};
 use conductor_core::fact::OperatorFact;
-use conductor_core::inquiry::{
+use conductor_core::intent::TargetKey;
+use conductor_core::query::{
     Answer, Held, Pulse, Purged, Question, RefusalKind, Refused, Row, Selection, StatusReport,
 };
-use conductor_core::intent::TargetKey;
 use conductor_os::dir::Dir;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -35,7 +35,7 @@ pub(super) enum Ask {
     /// Unfinished intents of a selection.
     Rows(Selection, Reply<Vec<Row>>),
     /// One unfinished intent.
-    Find(Subject, Reply<Option<Found>>),
+    Find(Selector, Reply<Option<Found>>),
     /// Whether this is a held target.
     IsHeld(String, Reply<bool>),
     /// Hold a target.
@@ -110,13 +110,13 @@ impl Asker {
 /// Answers questions from all threads.
 pub(super) struct Questions {
     inputs: Sender<Input>,
-    board: Arc<Board>,
+    health: Arc<Health>,
     current: RwLock<Option<Arc<Current>>>,
 }
 
 impl Questions {
-    pub(super) fn new(inputs: Sender<Input>, board: Arc<Board>) -> Self {
-        Self { inputs, board, current: RwLock::new(None) }
+    pub(super) fn new(inputs: Sender<Input>, health: Arc<Health>) -> Self {
+        Self { inputs, health, current: RwLock::new(None) }
     }
 
     /// Sets the current life, at its beginning or end; on return no thread reads the store of the last one.
@@ -135,7 +135,7 @@ impl Questions {
     }
 
     fn observe(&self, fact: OperatorFact<'_>) {
-        observe(&self.board, fact);
+        observe(&self.health, fact);
     }
 
     /// Answers a question of this asker, until `is_wanted` is false.
@@ -151,7 +151,7 @@ impl Questions {
     ) -> Result<Answer, Refused> {
         let current = self.current()?;
         let (store, handoff) = (&*current.store, &current.handoff);
-        let sources = Sources { store, handoff, unfinished: self, is_wanted };
+        let sources = Queries { store, handoff, unfinished: self, is_wanted };
         Ok(match question {
             Question::Status => Answer::Status(Box::new(self.status(&current)?)),
             Question::List(selection) => Answer::List(sources.list(&selection)?),
@@ -199,13 +199,13 @@ impl Questions {
 
     fn status(&self, current: &Current) -> Result<StatusReport, Refused> {
         let load = self.load()?;
-        let not_ready = self.board.not_ready();
+        let not_ready = self.health.not_ready();
         let counts = current.store.counts().map_err(|error| store_refused(&error))?;
         let age = |taken: jiff::Timestamp| jiff::Timestamp::now().duration_since(taken).as_secs();
         Ok(StatusReport {
             ready: not_ready.is_empty(),
             not_ready,
-            not_ready_since: self.board.not_ready_since(),
+            not_ready_since: self.health.not_ready_since(),
             no_events: load.no_events,
             left: load.left,
             sighted: load.sighted,
@@ -276,7 +276,7 @@ impl Unfinished for Questions {
         self.ask(|reply| Ask::Rows(selection.clone(), reply))
     }
 
-    fn find(&self, subject: &Subject) -> Result<Option<Found>, Refused> {
+    fn find(&self, subject: &Selector) -> Result<Option<Found>, Refused> {
         self.ask(|reply| Ask::Find(subject.clone(), reply))
     }
 
@@ -287,19 +287,19 @@ impl Unfinished for Questions {
 
 impl View for Questions {
     fn is_alive(&self) -> bool {
-        self.board.is_alive()
+        self.health.is_alive()
     }
 
     fn not_ready(&self) -> Vec<String> {
-        self.board.not_ready()
+        self.health.not_ready()
     }
 
     fn metrics(&self) -> String {
         // A loop that does not answer shows in the other metrics.
         if let Ok(load) = self.load() {
-            self.board.metrics.set_asked(load.oldest_waiting, load.held.len());
+            self.health.metrics.set_asked(load.oldest_waiting, load.held.len());
         }
-        self.board.metrics.text()
+        self.health.metrics.text()
     }
 
     fn answer(&self, question: Question, is_wanted: &dyn Fn() -> bool) -> Answer {
@@ -315,6 +315,6 @@ impl View for Questions {
     }
 
     fn pulse(&self) -> Pulse {
-        self.board.metrics.pulse()
+        self.health.metrics.pulse()
     }
 }

@@ -5,15 +5,15 @@
 
 use super::failure::Failure;
 use super::{error_log, history};
-use crate::clerk::{Again, Publication, PublicationKind, Source};
 use crate::handoff::{Handoff, TakenFiles};
 use crate::runner::{LastRuns, kill_leftovers};
 use crate::store::{Ledger, Pending, Start, StoreError, Work};
-use conductor_core::desk::Parked;
+use crate::writer::{Again, Publication, PublicationKind, Source};
 use conductor_core::intent::TargetKey;
 use conductor_core::limits::{Limits, Memory};
 use conductor_core::name::TakenName;
 use conductor_core::record::{Claim, LastSuccess, Outcome, Status};
+use conductor_core::scheduler::Parked;
 use conductor_core::stage::{OnDisk, Resume, resume};
 use conductor_core::{Code, Digest};
 use conductor_crypto::sha256_of;

@@ -1,20 +1,20 @@
 //! SIGHUP: the configuration is read again, validated as a whole, and its live settings are applied.
 
-use super::life::Life;
 use super::run::Reload;
+use super::service_manager;
+use super::session::Session;
 use super::set_up::judging;
-use super::supervisor;
 use crate::config::{Changes, Config};
 use crate::intake::Command as ToIntake;
 use conductor_core::fact::OperatorFact;
 use conductor_os::monotonic;
 
-impl Life<'_> {
+impl Session<'_> {
     /// Reads the configuration again. Everything is validated before any setting is applied.
     pub(super) fn reload(&mut self, config: &mut Config, reload: Reload<'_>) {
-        supervisor::reloading();
+        service_manager::reloading();
         let read = reload();
-        supervisor::ready();
+        service_manager::ready();
         let new = match read {
             Ok(new) => new,
             Err(error) => {
@@ -43,7 +43,7 @@ impl Life<'_> {
     /// Gives every part its live settings. Those read from `config` in each turn (period, retention) need no call.
     fn apply(&mut self, config: &Config) {
         crate::telemetry::set_level(config.live.log_level);
-        self.desk.apply(monotonic(), &config.live.desk);
+        self.scheduler.apply(monotonic(), &config.live.scheduler);
         self.executor.runner.apply(config.live.run);
         self.executor.intake.send(ToIntake::Apply(judging(config)));
     }

@@ -1,13 +1,13 @@
 //! Handles the intake's reports, and determines its part of readiness.
 
-use super::life::{Life, SPACE_CHECK};
+use super::session::{SPACE_CHECK, Session};
 use super::set_up::{Circumstances, period};
-use crate::clerk::Command as ToClerk;
 use crate::config::Config;
 use crate::intake::{self, Report};
-use conductor_core::desk::Event;
+use crate::writer::Command as ToWriter;
 use conductor_core::fact::{DaemonFact, IntentFact, PlaceFact};
 use conductor_core::ready::NotReady;
+use conductor_core::scheduler::Event;
 use conductor_os::monotonic;
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ impl NoSpace {
     }
 }
 
-impl Life<'_> {
+impl Session<'_> {
     pub(super) fn on_report(&mut self, report: Report) {
         match report {
             Report::Sighted(sightings) => self.event(Event::Sighted(sightings)),
@@ -60,7 +60,7 @@ impl Life<'_> {
             }
             Report::Held { seq } => {
                 self.observe(IntentFact::WriterHolds { seq });
-                self.event(Event::WriterOpen { seq });
+                self.event(Event::StillOpen { seq });
             }
             Report::Judged(judged) => {
                 self.on_judged(*judged);
@@ -127,9 +127,9 @@ impl Life<'_> {
         } else {
             self.observe(DaemonFact::ReadyAgain { reason });
         }
-        self.desk.set_not_ready(&self.reasons);
-        self.board.set_not_ready(self.reasons.clone());
-        self.executor.clerk.send(ToClerk::NotReady(self.reasons.clone()));
+        self.scheduler.set_not_ready(&self.reasons);
+        self.health.set_not_ready(self.reasons.clone());
+        self.executor.writer.send(ToWriter::NotReady(self.reasons.clone()));
     }
 
     /// Requests a check, between listings and while none runs, that the directories are still those of the start.
@@ -142,9 +142,9 @@ impl Life<'_> {
     /// Sets the current interval of listings.
     pub(super) fn keep_period(&mut self, config: &Config) {
         let left = self.book.left_count();
-        self.board.metrics.set_left(left);
+        self.health.metrics.set_left(left);
         let now = Circumstances { events: self.no_events.is_none(), something_left: left > 0 };
-        self.desk.set_period(period(config, now));
+        self.scheduler.set_period(period(config, now));
     }
 }
 

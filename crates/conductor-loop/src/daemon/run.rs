@@ -1,12 +1,12 @@
 //! The daemon from its first step to its last: one life in the handoff directory, and another each time that directory
 //! was missing and has come back.
 
-use super::board::Board;
 use super::failure::Failure;
+use super::health::Health;
 use super::input::Input;
-use super::life::{End, Life};
 use super::prepare::{Doors, Prepared, Shared};
 use super::questions::Questions;
+use super::session::{End, Session};
 use super::signals;
 use super::summary::Summary;
 use crate::config::{Config, ConfigError};
@@ -35,9 +35,9 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
     set_process_up()?;
     let (inputs, receiver) = crossbeam_channel::unbounded();
     let mut summary = Summary::default();
-    let board = open_board()?;
-    let questions = Arc::new(Questions::new(inputs.clone(), Arc::clone(&board)));
-    let shared = Shared { inputs, receiver: &receiver, progress, board: &board, questions: &questions };
+    let health = open_board()?;
+    let questions = Arc::new(Questions::new(inputs.clone(), Arc::clone(&health)));
+    let shared = Shared { inputs, receiver: &receiver, progress, health: &health, questions: &questions };
     let mut doors = Some(Doors::open(&config)?);
     let mut again: Option<Again> = None;
     let mut pause = Duration::ZERO;
@@ -49,7 +49,7 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
             (Err(Failure::SetUp { code, message }), Some(again)) => {
                 questions.set_current(None);
                 again.say(code, &message);
-                match wait(&config, &board, &receiver, AGAIN) {
+                match wait(&config, &health, &receiver, AGAIN) {
                     Waited::Enough => continue,
                     Waited::Stopped => return Ok(summary),
                 }
@@ -75,7 +75,7 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
                 // A life that ends at once must not be followed by the next without a pause.
                 let short = began.elapsed() < SHORT_LIFE;
                 pause = if short { (pause * 2).clamp(GONE_POLL, PAUSE_MAX) } else { Duration::ZERO };
-                if matches!(wait(&config, &board, &receiver, pause), Waited::Stopped) {
+                if matches!(wait(&config, &health, &receiver, pause), Waited::Stopped) {
                     return Ok(summary);
                 }
                 tracing::info!(directory = %config.fixed.handoff.display(), "the handoff directory is back; starting over in it");
@@ -109,7 +109,7 @@ fn begin<'l>(
     doors: &mut Option<Doors>,
     shared: &Shared<'l>,
     summary: &'l mut Summary,
-) -> Result<Life<'l>, Failure> {
+) -> Result<Session<'l>, Failure> {
     let prepared = Prepared::open(config, began_on)?.confine()?;
     if let Some(doors) = doors.take() {
         doors.start(config, shared)?;
@@ -148,11 +148,11 @@ enum Waited {
 }
 
 /// Waits at least this long, and until the handoff directory exists.
-fn wait(config: &Config, board: &Board, receiver: &Receiver<Input>, least: Duration) -> Waited {
-    board.set_not_ready(NotReady::HandoffGone.into());
+fn wait(config: &Config, health: &Health, receiver: &Receiver<Input>, least: Duration) -> Waited {
+    health.set_not_ready(NotReady::HandoffGone.into());
     let until = monotonic() + least;
     while monotonic() < until || !config.fixed.handoff.is_dir() {
-        board.turn(monotonic());
+        health.turn(monotonic());
         // Only signals can come now.
         if let Ok(Input::Stop(_)) = receiver.recv_timeout(GONE_POLL) {
             return Waited::Stopped;
@@ -163,8 +163,8 @@ fn wait(config: &Config, board: &Board, receiver: &Receiver<Input>, least: Durat
     if stopped { Waited::Stopped } else { Waited::Enough }
 }
 
-fn open_board() -> Result<Arc<Board>, Failure> {
+fn open_board() -> Result<Arc<Health>, Failure> {
     let metrics =
         Metrics::new().map_err(|error| Failure::set_up(Code::BadValue, format!("the metrics: {error}")))?;
-    Ok(Arc::new(Board::new(metrics)))
+    Ok(Arc::new(Health::new(metrics)))
 }

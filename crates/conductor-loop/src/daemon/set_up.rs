@@ -9,10 +9,10 @@ use crate::intake;
 use crate::payload::Budget;
 use crate::runner::{self, Engine, NotRead, Program, ReadBack};
 use crate::store::Ledger;
-use conductor_core::desk::Place;
-use conductor_core::inquiry::{Held, StatusReport};
 use conductor_core::intent::Policy;
 use conductor_core::limits::{HELD_BYTES_MAX, Memory};
+use conductor_core::query::{Held, StatusReport};
+use conductor_core::scheduler::Place;
 use conductor_core::{Code, Limits, Runs, TargetKey};
 use conductor_os::outlet::Outlet;
 use conductor_porch::Patience;
@@ -46,9 +46,9 @@ pub(super) fn name_of(program: Option<&Program>) -> Runs {
     program.map_or(Runs::Embedded, |program| Runs::Program(program.path()))
 }
 
-/// The initial limits of the desk.
+/// The initial limits of the scheduler.
 pub(super) fn limits(config: &Config) -> Limits {
-    Limits { workers: config.fixed.workers, memory: Memory::default(), live: config.live.desk.clone() }
+    Limits { workers: config.fixed.workers, memory: Memory::default(), live: config.live.scheduler.clone() }
 }
 
 /// The program to run, or `None` for the embedded engine.
@@ -71,7 +71,7 @@ pub(super) fn choose_program(config: &Config) -> Result<Option<Program>, Failure
     }
 }
 
-/// The runner of intents; for the embedded engine also the directory of its packages, which the clerk syncs.
+/// The runner of intents; for the embedded engine also the directory of its packages, which the writer syncs.
 pub(super) fn engine(
     config: &Config,
     program: Option<Program>,
@@ -81,7 +81,7 @@ pub(super) fn engine(
         || Engine::Embedded(Arc::new(package_engine(config, out))),
         |program| Engine::External(Arc::new(program)),
     );
-    // The clerk syncs the embedded engine's writes.
+    // The writer syncs the embedded engine's writes.
     let outlet = Outlet::new(out, matches!(engine, Engine::Embedded(_)))?;
     Ok((engine, Arc::new(outlet)))
 }
@@ -107,7 +107,7 @@ pub fn package_engine(config: &Config, out: &Path) -> conductor_porch::Engine {
             Mode::Structured => conductor_porch::Form::Structured,
         },
         routes: config.fixed.routes.clone(),
-        // The clerk syncs before it records an outcome, for many packages at once.
+        // The writer syncs before it records an outcome, for many packages at once.
         durable: false,
         ..conductor_porch::Settings::new(out)
     })
@@ -154,7 +154,7 @@ pub(super) fn judging(config: &Config) -> intake::Judging {
     intake::Judging {
         max_file_size: config.live.max_file_size,
         policy: Policy { allow_scale_to_zero: config.fixed.allow_scale_to_zero },
-        hold_max: config.live.desk.debounce_max().max(HOLD_MIN),
+        hold_max: config.live.scheduler.debounce_max().max(HOLD_MIN),
     }
 }
 

@@ -1,16 +1,16 @@
 //! External resources of runs that can disappear: the program, the staging directory, the directories of packages. A
 //! thread of its own checks the places, because a check on a network file system may hang.
 
-use super::board::Board;
+use super::health::Health;
 use super::input::Input;
-use super::life::{End, Life};
-use crate::clerk::Command as ToClerk;
+use super::session::{End, Session};
 use crate::runner::{Ended, Stamp, cause_of};
+use crate::writer::Command as ToWriter;
 use conductor_core::Code;
-use conductor_core::desk::{Event, Place};
 use conductor_core::fact::{IntentFact, PlaceFact};
 use conductor_core::outcome::{Ending, Postponed};
 use conductor_core::ready::NotReady;
+use conductor_core::scheduler::{Event, Place};
 use conductor_os::monotonic;
 use conductor_os::outlet::{Outage, Outlet};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
@@ -41,7 +41,7 @@ impl Lookout {
     /// Starts checking the output directory and each repository.
     pub(super) fn start(
         places: Vec<(Place, Arc<Outlet>)>,
-        board: Arc<Board>,
+        health: Arc<Health>,
         inputs: Sender<Input>,
     ) -> io::Result<Self> {
         let (stop, stopped) = bounded::<()>(0);
@@ -51,7 +51,7 @@ impl Lookout {
                 for ((place, outlet), before) in places.iter().zip(&mut before) {
                     let outlook = outlet.look();
                     if *place == Place::Output {
-                        board.metrics.set_out_free(outlook.free.unwrap_or(0));
+                        health.metrics.set_out_free(outlook.free.unwrap_or(0));
                     }
                     if outlook.outage == *before {
                         continue;
@@ -108,7 +108,7 @@ fn reason_of(outage: Outage) -> NotReady {
 
 const OUTAGES: [Outage; 3] = [Outage::Full, Outage::ReadOnly, Outage::Gone];
 
-impl Life<'_> {
+impl Session<'_> {
     /// Handles a changed place.
     pub(super) fn on_place(&mut self, found: PlaceFound) {
         let PlaceFound { place, path, outage } = found;
@@ -152,7 +152,7 @@ impl Life<'_> {
                 self.tell_outages();
             }
         }
-        let away = self.desk.unreachable().next().is_some();
+        let away = self.scheduler.unreachable().next().is_some();
         self.set_not_ready(NotReady::RemoteUnreachable, away);
     }
 
@@ -167,7 +167,7 @@ impl Life<'_> {
             Ending::NoBytes { code, reason } => {
                 let (claim, code) = (&*ended.job.claim, *code);
                 self.observe(IntentFact::Unread { claim, code, reason });
-                self.executor.clerk.send(ToClerk::ReadFailed);
+                self.executor.writer.send(ToWriter::ReadFailed);
                 self.unread.insert(seq, monotonic());
                 self.set_not_ready(NotReady::StoreUnreadable, true);
             }
@@ -243,14 +243,14 @@ impl Life<'_> {
 
     /// The condition that a run with an end has waited for in vain for long enough.
     pub(super) fn hindered(&self) -> Option<End> {
-        let obstacle = self.desk.obstructed();
+        let obstacle = self.scheduler.obstructed();
         let reason = self.reasons.stopping_starting().or(obstacle.and_then(Postponed::not_ready));
         if (obstacle.is_none() && reason.is_none()) || monotonic() < self.progress_at + ONCE_PATIENCE {
             return None;
         }
         let code = reason.and_then(NotReady::code).unwrap_or(Code::PackageBusy);
         let why = reason.map_or_else(|| "their resources are busy".to_owned(), |reason| reason.to_string());
-        let left = self.desk.unfinished() + self.desk.sighted();
+        let left = self.scheduler.unfinished() + self.scheduler.sighted();
         Some(End::Hindered(
             code,
             format!("{left} intents wait: {why}; they are kept, and the next start goes on"),

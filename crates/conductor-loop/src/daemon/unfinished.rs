@@ -1,14 +1,14 @@
 //! The loop's unfinished intents, as rows with their reasons. Queries do not change state; Hold, Release and Purge do.
 
 use super::in_flight::InFlight;
-use super::life::Life;
 use super::questions::{Ask, Durable, Load};
-use crate::clerk::Command as ToClerk;
-use crate::inquiry::{Found, Lying, Subject, entry_row, is_parked, sighted_row};
+use super::session::Session;
 use crate::intake::{Left, WithWriter};
-use conductor_core::desk::{Event, Why};
-use conductor_core::inquiry::{Held, ROWS_MAX, Reason, RefusalKind, Refused, Row, Selection, State};
+use crate::queries::{Found, Lying, Selector, entry_row, is_parked, sighted_row};
+use crate::writer::Command as ToWriter;
 use conductor_core::intent::TargetKey;
+use conductor_core::query::{Held, ROWS_MAX, Reason, RefusalKind, Refused, Row, Selection, State};
+use conductor_core::scheduler::{Event, WaitReason};
 use conductor_os::monotonic;
 use crossbeam_channel::{Sender, bounded};
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use std::time::Duration;
 /// The largest number of held targets: far more than an operator holds by hand.
 const HELD_MAX: usize = 1_000;
 
-impl Life<'_> {
+impl Session<'_> {
     /// Answers a question to the loop.
     pub(super) fn answer(&mut self, ask: Ask) {
         match ask {
@@ -28,7 +28,7 @@ impl Life<'_> {
             Ask::Hold(held, reply) => reply.send(self.hold(held)),
             Ask::Release(target, reply) => reply.send(self.release(&target)),
             Ask::Purge(before, reply) => {
-                self.executor.clerk.send(ToClerk::Retain { before });
+                self.executor.writer.send(ToWriter::Retain { before });
                 reply.send(());
             }
         }
@@ -39,12 +39,12 @@ impl Life<'_> {
     }
 
     fn load(&self) -> Load {
-        let active = self.desk.running();
+        let active = self.scheduler.running();
         Load {
             no_events: self.no_events.clone(),
             left: self.book.left_count() as u64,
-            sighted: self.desk.sighted() as u64,
-            waiting: self.desk.unfinished().saturating_sub(active) as u64,
+            sighted: self.scheduler.sighted() as u64,
+            waiting: self.scheduler.unfinished().saturating_sub(active) as u64,
             active: active as u64,
             oldest_waiting: self.in_flight.oldest_waiting(),
             held: self.held.values().cloned().collect(),
@@ -53,67 +53,68 @@ impl Life<'_> {
 
     fn rows(&self, selection: &Selection) -> Vec<Row> {
         let (now, most) = (monotonic(), selection.most.saturating_add(1));
-        let order = self.desk.in_order();
+        let order = self.scheduler.in_order();
         let (running, waiting): (Vec<u64>, Vec<u64>) = order
             .into_iter()
             .partition(|seq| matches!(self.in_flight.get(*seq), Some(InFlight::Running { .. })));
         let taken = running.into_iter().chain(waiting).filter_map(|seq| self.row(now, seq));
         // The first of their target are among the others, so that no target is missing.
         let parked = self
-            .desk
+            .scheduler
             .parked()
             .take(ROWS_MAX + 1)
-            .map(|(seq, key)| parked_row(seq, key, &self.desk.why_parked_of(key)));
-        let with_writer = self.book.with_writer();
-        let with_writer = with_writer.iter().map(writer_row);
+            .map(|(seq, key)| parked_row(seq, key, &self.scheduler.why_parked_of(key)));
+        let still_open = self.book.still_open();
+        let still_open = still_open.iter().map(writer_row);
         let left: BTreeMap<_, _> = self.book.all_left().into_iter().collect();
         // A left name may be in the middle of a retry.
-        let sighted = self.desk.sighted_names().filter(|(name, _)| !left.contains_key(*name));
+        let sighted = self.scheduler.sighted_names().filter(|(name, _)| !left.contains_key(*name));
         let sighted = sighted.map(|(name, mtime_ns)| {
-            let why = self.desk.why_sighted(now, name).unwrap_or(Why::Taking);
+            let why = self.scheduler.why_sighted(now, name).unwrap_or(WaitReason::Taking);
             sighted_row(name, mtime_ns, why.reason())
         });
         let left = left.iter().map(|(name, left)| left_row(name, left));
         // Only the store knows more of a parked intent: the caller completes its row and applies the selection again.
         let wanted = |row: &Row| selection.takes(row) || (is_parked(row) && selection.may_take_more(row));
-        let all = taken.chain(parked).chain(with_writer).chain(sighted).chain(left);
+        let all = taken.chain(parked).chain(still_open).chain(sighted).chain(left);
         all.filter(wanted).take(most).collect()
     }
 
     fn row(&self, now: Duration, seq: u64) -> Option<Row> {
-        unfinished_row(self.in_flight.get(seq)?, &self.desk.why(now, seq)?)
+        unfinished_row(self.in_flight.get(seq)?, &self.scheduler.why(now, seq)?)
     }
 
-    fn find(&self, subject: &Subject) -> Option<Found> {
+    fn find(&self, subject: &Selector) -> Option<Found> {
         let now = monotonic();
         let seq = match subject {
-            Subject::Number(seq) => Some(*seq),
-            _ => self.desk.in_order().into_iter().find(|seq| {
-                let row = self.in_flight.get(*seq).and_then(|one| unfinished_row(one, &Why::Claiming));
+            Selector::Number(seq) => Some(*seq),
+            _ => self.scheduler.in_order().into_iter().find(|seq| {
+                let row = self.in_flight.get(*seq).and_then(|one| unfinished_row(one, &WaitReason::Claiming));
                 row.is_some_and(|row| subject.is(&row))
             }),
         };
         let found = seq.and_then(|seq| Some((self.row(now, seq)?, self.in_flight.get(seq)?)));
         if let Some((row, one)) = found {
-            let behind = one.claim().map_or(0, |claim| self.desk.unfinished_of(&claim.key)).saturating_sub(1);
+            let behind =
+                one.claim().map_or(0, |claim| self.scheduler.unfinished_of(&claim.key)).saturating_sub(1);
             return Some(Found { row, runs: one.runs().to_vec(), behind });
         }
         let alone = |row| Some(Found { row, runs: Vec::new(), behind: 0 });
-        if let Some(row) = self.book.with_writer().iter().map(writer_row).find(|row| subject.is(row)) {
+        if let Some(row) = self.book.still_open().iter().map(writer_row).find(|row| subject.is(row)) {
             return alone(row);
         }
-        if let Subject::Number(seq) = subject {
-            let (key, why) = self.desk.why_parked(*seq)?;
-            let behind = self.desk.unfinished_of(key).saturating_sub(1);
+        if let Selector::Number(seq) = subject {
+            let (key, why) = self.scheduler.why_parked(*seq)?;
+            let behind = self.scheduler.unfinished_of(key).saturating_sub(1);
             return Some(Found { row: parked_row(*seq, key, &why), runs: Vec::new(), behind });
         }
-        let Subject::File(name) = subject else { return None };
+        let Selector::File(name) = subject else { return None };
         if let Some(left) = self.book.left(name.as_bytes()) {
             return alone(left_row(name.as_bytes(), &left));
         }
-        let why = self.desk.why_sighted(now, name.as_bytes())?;
+        let why = self.scheduler.why_sighted(now, name.as_bytes())?;
         let mtime_ns =
-            self.desk.sighted_names().find(|(raw, _)| *raw == name.as_bytes()).map_or(0, |(_, at)| at);
+            self.scheduler.sighted_names().find(|(raw, _)| *raw == name.as_bytes()).map_or(0, |(_, at)| at);
         alone(sighted_row(name.as_bytes(), mtime_ns, why.reason()))
     }
 
@@ -126,7 +127,7 @@ impl Life<'_> {
         }
         self.event(Event::Hold(key.clone()));
         self.held.insert(key, held.clone());
-        Ok(self.recorded(|durable| ToClerk::Hold { held, durable }))
+        Ok(self.recorded(|durable| ToWriter::Hold { held, durable }))
     }
 
     fn release(&mut self, key: &TargetKey) -> Result<Durable, Refused> {
@@ -137,23 +138,23 @@ impl Life<'_> {
         }
         self.event(Event::Release(key.clone()));
         let target = key.to_string();
-        Ok(self.recorded(|durable| ToClerk::Release { target, durable }))
+        Ok(self.recorded(|durable| ToWriter::Release { target, durable }))
     }
 
-    fn recorded(&self, command: impl FnOnce(Sender<()>) -> ToClerk) -> Durable {
+    fn recorded(&self, command: impl FnOnce(Sender<()>) -> ToWriter) -> Durable {
         let (durable, later) = bounded(1);
-        self.executor.clerk.send(command(durable));
+        self.executor.writer.send(command(durable));
         Durable(later)
     }
 }
 
-/// The row of a parked intent; [`Sources`](crate::inquiry::Sources) completes it from the store.
-fn parked_row(seq: u64, key: &TargetKey, why: &Why) -> Row {
+/// The row of a parked intent; [`Queries`](crate::queries::Queries) completes it from the store.
+fn parked_row(seq: u64, key: &TargetKey, why: &WaitReason) -> Row {
     Row { seq: Some(seq), target: Some(key.to_string()), ..sighted_row(b"", 0, why.reason()) }
 }
 
 /// `None`: its claim is not known here, because it was refused or decided by an earlier daemon.
-fn unfinished_row(one: &InFlight, why: &Why) -> Option<Row> {
+fn unfinished_row(one: &InFlight, why: &WaitReason) -> Option<Row> {
     let (claim, runs) = (one.claim()?, one.runs());
     let (state, at, attempts) = match one {
         InFlight::Running { since, attempt, .. } => (State::Running, *since, *attempt),

@@ -16,7 +16,7 @@ pub const PARTS: [&str; 4] = [PROCESSED, FAILED, STATUS, PRIVATE];
 
 /// In the private directory: taken files that are not recorded yet.
 pub const TAKEN: &str = "taken";
-/// In the private directory: the clerk's drafts, before they get their names.
+/// In the private directory: the writer's drafts, before they get their names.
 pub const DRAFTS: &str = "drafts";
 /// In the private directory: the slots in which runs are staged.
 pub const STAGING: &str = "staging";
@@ -24,7 +24,7 @@ pub const STAGING: &str = "staging";
 pub const STATE: &str = "state";
 /// In the private directory: the lock of the one daemon.
 pub const LOCK: &str = "lock";
-/// In the private directory: the run ledger.
+/// In the private directory: the run table.
 pub const RUNNING: &str = "running";
 /// In the private directory: the local socket.
 pub const CONTROL: &str = "control";

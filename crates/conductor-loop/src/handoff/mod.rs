@@ -22,4 +22,4 @@ pub use slots::{Slots, Unremovable};
 pub use state::{Finder, StateFiles};
 pub use taken::TakenFiles;
 pub use unusable::Unusable;
-pub use writers::Renamers;
+pub use writers::WriteAccess;

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 
-/// Operations on taken files, for the intake and the clerk. Implemented on the directory itself.
+/// Operations on taken files, for the intake and the writer. Implemented on the directory itself.
 pub trait TakenFiles {
     /// Moves a file out of the handoff directory. Atomic; the file was neither opened nor checked before.
     fn take(&self, handoff: &Dir, taken: &TakenName) -> io::Result<()>;

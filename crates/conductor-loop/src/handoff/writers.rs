@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// The users besides the owner who may rename other users' entries of a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Renamers {
+pub enum WriteAccess {
     /// No other user.
     Nobody,
     /// The directory's group.
@@ -17,7 +17,7 @@ pub enum Renamers {
     Everybody,
 }
 
-impl Renamers {
+impl WriteAccess {
     /// Determined from the directory's mode; with the sticky bit users can rename only their own entries.
     pub fn of(mode: u32) -> Self {
         match (mode & 0o1000 != 0, mode & 0o002 != 0, mode & 0o020 != 0) {
@@ -31,14 +31,14 @@ impl Renamers {
 /// Threat A03: a user who may rename in the handoff directory may replace its parts.
 pub(super) fn check_writers(config: &Config, path: &Path, handoff: &Dir) -> Result<(), Unusable> {
     let mode = handoff.meta().map_err(|error| Unusable::setting_up(path, &error))?.mode;
-    match Renamers::of(mode) {
-        Renamers::Nobody => return Ok(()),
-        Renamers::Everybody if !config.fixed.allow_unsafe_handoff => {
+    match WriteAccess::of(mode) {
+        WriteAccess::Nobody => return Ok(()),
+        WriteAccess::Everybody if !config.fixed.allow_unsafe_handoff => {
             let message =
                 format!("{} is writable by everybody and not sticky (mode {mode:04o})", path.display());
             return Err(Unusable::new(Code::UnsafeDirectory, message));
         }
-        Renamers::Everybody | Renamers::Group => {}
+        WriteAccess::Everybody | WriteAccess::Group => {}
     }
     tracing::warn!(directory = %path.display(), mode = format!("{mode:04o}"),
         "other users may rename entries of the handoff directory; mode 3770 and an owner of its own are safer");

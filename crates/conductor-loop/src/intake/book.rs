@@ -41,7 +41,7 @@ pub struct Book(Mutex<Entries>);
 #[derive(Debug, Default)]
 struct Entries {
     left: HashMap<Box<[u8]>, Left>,
-    with_writer: BTreeMap<u64, WithWriter>,
+    still_open: BTreeMap<u64, WithWriter>,
     listing: u64,
 }
 
@@ -81,8 +81,8 @@ impl Book {
     }
 
     /// Taken files that wait for their writers, in order of taking.
-    pub fn with_writer(&self) -> Vec<WithWriter> {
-        self.entries().with_writer.values().cloned().collect()
+    pub fn still_open(&self) -> Vec<WithWriter> {
+        self.entries().still_open.values().cloned().collect()
     }
 
     /// A listing begins.
@@ -137,17 +137,17 @@ impl Book {
 
     /// Records a taken file that waits for its writer.
     pub(super) fn wait_for_writer(&self, file: WithWriter) {
-        self.entries().with_writer.insert(file.seq, file);
+        self.entries().still_open.insert(file.seq, file);
     }
 
     /// Whether this file is recorded as waiting for its writer.
     pub(super) fn is_waiting(&self, seq: u64) -> bool {
-        self.entries().with_writer.contains_key(&seq)
+        self.entries().still_open.contains_key(&seq)
     }
 
     /// Removes a file that no longer waits for its writer.
     pub(super) fn judged(&self, seq: u64) {
-        self.entries().with_writer.remove(&seq);
+        self.entries().still_open.remove(&seq);
     }
 }
 

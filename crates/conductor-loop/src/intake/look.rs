@@ -4,15 +4,15 @@
 use super::{Judged, Settings, Verdict};
 use crate::handoff::TakenFiles;
 use crate::payload::Payload;
-use conductor_core::desk::Fingerprint;
 use conductor_core::intent::{self, Intent, Refusal};
 use conductor_core::limits::REASON_MAX;
 use conductor_core::name::{NameVerdict, TakenName, escaped, judge};
 use conductor_core::record::{self, Claim};
+use conductor_core::scheduler::Fingerprint;
 use conductor_core::{Code, Digest, scrub};
 use conductor_crypto::sha256;
 use conductor_os::dir::{Kind, Meta};
-use conductor_os::raw::{Writers, writers};
+use conductor_os::raw::{OpenForWriting, open_for_writing};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -93,7 +93,9 @@ pub(super) fn look(settings: &Settings, taken: &TakenName, patience: Patience) -
     match intent::judge(&bytes, settings.judging.policy) {
         // If the kernel does not report writers, text that ends too early counts as a sign of one.
         Err(refusal)
-            if patience != Patience::None && open_for_writing == Writers::Unknown && is_cut(refusal.code) =>
+            if patience != Patience::None
+                && open_for_writing == OpenForWriting::Unknown
+                && is_cut(refusal.code) =>
         {
             Looked::Held(meta)
         }
@@ -154,7 +156,7 @@ fn read(
     taken: &TakenName,
     before: &Meta,
     patience: Patience,
-) -> Result<(Option<Payload>, Writers), Refusal> {
+) -> Result<(Option<Payload>, OpenForWriting), Refusal> {
     let unreadable =
         |error: io::Error| Refusal::new(Code::Unreadable, "", &error.to_string(), "a readable file");
     let file = settings.taken.open_taken(taken).map_err(unreadable)?;
@@ -167,13 +169,13 @@ fn read(
             "a file that stays",
         ));
     }
-    let open_for_writing = writers(&file);
+    let open_for_writing = open_for_writing(&file);
     let unchanged = patience == Patience::Again(fingerprint(&opened));
     let held = match open_for_writing {
-        Writers::Some => patience != Patience::None,
+        OpenForWriting::Some => patience != Patience::None,
         // It had this fingerprint at the last reading: another one would cost much and give the same result.
-        Writers::Unknown => unchanged,
-        Writers::None => false,
+        OpenForWriting::Unknown => unchanged,
+        OpenForWriting::None => false,
     };
     if held {
         return Ok((None, open_for_writing));

@@ -1,18 +1,18 @@
 //! The intake: inotify as a hint, a scan as the truth, take by rename, then look and judge. One thread; it decides
-//! nothing about order or time, carries out the desk's commands and reports its observations.
+//! nothing about order or time, carries out the scheduler's commands and reports its observations.
 
 mod book;
 mod look;
+mod still_open;
 mod worker;
-mod writers;
 
 pub use book::{Book, Left, WithWriter};
 
 use crate::payload::{Budget, Payload};
-use conductor_core::desk::{Fingerprint, Sighting};
 use conductor_core::intent::{Policy, Refusal};
 use conductor_core::name::TakenName;
 use conductor_core::record::Claim;
+use conductor_core::scheduler::{Fingerprint, Sighting};
 use conductor_core::{Code, Digest};
 use conductor_os::dir::{Dir, Meta};
 use conductor_os::wake::Waker;
@@ -57,7 +57,7 @@ pub struct Settings {
     pub budget: Arc<Budget>,
 }
 
-/// A command of the desk.
+/// A command of the scheduler.
 #[derive(Debug)]
 pub enum Command {
     /// Take these names, if their fingerprints have not changed.
@@ -75,7 +75,7 @@ pub enum Command {
     Apply(Judging),
 }
 
-/// A report to the desk.
+/// A report to the scheduler.
 #[derive(Debug)]
 pub enum Report {
     /// Names were seen.
@@ -200,7 +200,7 @@ impl Opened {
         Ok(Self { settings, waker, watch, no_events })
     }
 
-    /// Starts the thread. The desk must request the first scan after this.
+    /// Starts the thread. The scheduler must request the first scan after this.
     pub fn start(self, report: impl Fn(Report) + Send + 'static) -> io::Result<Intake> {
         let Self { settings, waker, watch, no_events } = self;
         let (commands, receiver) = crossbeam_channel::unbounded();
@@ -222,7 +222,7 @@ impl Intake {
         self.no_events.as_deref()
     }
 
-    /// Sends a command. The queue is bounded by the desk's windows.
+    /// Sends a command. The queue is bounded by the scheduler's windows.
     pub fn send(&self, command: Command) {
         if let Some(commands) = &self.commands {
             // Fails only when the thread is gone, which its own report has said.

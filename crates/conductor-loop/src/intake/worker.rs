@@ -2,12 +2,12 @@
 //! or a call keeps it from being retried.
 
 use super::book::{News, WithWriter};
-use super::writers::{Open, Writers};
+use super::still_open::{Open, StillOpen};
 use super::{Book, Command, Report, Settings, look};
 use crate::handoff::TakenFiles;
 use conductor_core::Code;
-use conductor_core::desk::{Fingerprint, Sighting};
 use conductor_core::name::{NameVerdict, TakenName, judge};
+use conductor_core::scheduler::{Fingerprint, Sighting};
 use conductor_os::dir::{Dir, Kind, Lister, Meta};
 use conductor_os::wake::{Waker, wait_readable};
 use conductor_os::watch::{Hint, Watch};
@@ -61,7 +61,7 @@ pub(super) struct Worker<R> {
     pub(super) book: Arc<Book>,
     lister: Option<Lister>,
     queue: VecDeque<Next>,
-    writers: Writers,
+    still_open: StillOpen,
     replaced: Vec<String>,
     failures: u32,
     too_many_told: bool,
@@ -85,7 +85,7 @@ impl<R: Fn(Report)> Worker<R> {
             book,
             lister: None,
             queue: VecDeque::new(),
-            writers: Writers::default(),
+            still_open: StillOpen::default(),
             replaced: Vec::new(),
             failures: 0,
             too_many_told: false,
@@ -104,10 +104,10 @@ impl<R: Fn(Report)> Worker<R> {
             self.work_off();
             // One at a time, so that a command never waits for more than one reading.
             let now = monotonic();
-            if let Some(open) = self.writers.pop_due(now) {
+            if let Some(open) = self.still_open.pop_due(now) {
                 self.look_again(open, true);
             }
-            let timeout = self.writers.patience(now);
+            let timeout = self.still_open.patience(now);
             let watch = self.watch.as_ref().map(AsFd::as_fd);
             match wait_readable([Some(self.waker.as_fd()), watch], timeout) {
                 Ok([woken, hinted]) => {
@@ -401,7 +401,7 @@ impl<R: Fn(Report)> Worker<R> {
     fn look(&mut self, taken: &TakenName) -> Room {
         let looked = look::look(&self.settings, taken, look::Patience::First);
         let room = self.looked(taken, monotonic(), looked);
-        if let Some(surplus) = self.writers.pop_surplus() {
+        if let Some(surplus) = self.still_open.pop_surplus() {
             self.look_again(surplus, false);
         }
         room
@@ -417,7 +417,7 @@ impl<R: Fn(Report)> Worker<R> {
         };
         let looked = look::look(&self.settings, &open.taken, patience);
         if self.looked(&open.taken, open.since, looked) == Room::None {
-            self.writers.wait(monotonic(), open);
+            self.still_open.wait(monotonic(), open);
         }
     }
 
@@ -432,7 +432,7 @@ impl<R: Fn(Report)> Worker<R> {
                     (self.report)(Report::Held { seq });
                 }
                 let (taken, seen) = (taken.clone(), look::fingerprint(&meta));
-                self.writers.wait(monotonic(), Open { taken, uid: meta.uid, since, seen });
+                self.still_open.wait(monotonic(), Open { taken, uid: meta.uid, since, seen });
             }
             look::Looked::Judged(judged) => {
                 self.book.judged(seq);

@@ -2,10 +2,10 @@
 
 use super::{Job, Settings, Stop, Worker};
 use conductor_core::Runs;
-use conductor_core::desk::Place;
 use conductor_core::intent::{Intent, Policy, Refusal, judge};
 use conductor_core::limits::MESSAGE_MAX;
 use conductor_core::outcome::{Capture, Ending, Postponed, Run};
+use conductor_core::scheduler::Place;
 use conductor_core::scrub;
 use conductor_os::outlet::Outage;
 use conductor_porch::{Engine, Order, Outcome, Patience, PorchError, Provenance};

@@ -1,7 +1,7 @@
 //! Names for processes that outlive their run, and the porches of a daemon that was killed: these are recognised by the
 //! recorded process, by our variables in their environment, and by their use of the staging directory.
 
-use super::ledger::RunLine;
+use super::run_table::RunLine;
 use conductor_core::Digest;
 use conductor_os::process::{self, ProcessId, ProcessInfo, is_alive, wait_for_end};
 use std::path::Path;

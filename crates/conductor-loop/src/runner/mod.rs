@@ -5,24 +5,24 @@ mod capture;
 mod embedded;
 mod executable;
 mod external;
-mod ledger;
 mod leftovers;
 mod orphans;
 mod program;
+mod run_table;
 mod staging;
 
 pub use executable::{Executable, ExecutableError, ensure_out, resolve};
-pub use ledger::{LastRuns, RunLedger, RunLine};
 pub use leftovers::kill_leftovers;
 pub use program::{Program, Stamp};
+pub use run_table::{LastRuns, RunLine, RunTable};
 
 use crate::handoff::Slots;
 use crate::payload::Payload;
 use conductor_core::Code;
-use conductor_core::desk::Place;
 use conductor_core::limits::RunLimits;
 use conductor_core::outcome::{Capture, Ending, Postponed, Run};
 use conductor_core::record::Claim;
+use conductor_core::scheduler::Place;
 use conductor_os::dir::Dir;
 use conductor_os::outlet::{Outage, Outlet};
 use conductor_os::wake::Waker;
@@ -188,7 +188,7 @@ struct Worker {
     number: usize,
     settings: Arc<RwLock<Settings>>,
     slots: Arc<Slots>,
-    ledger: Arc<RunLedger>,
+    ledger: Arc<RunTable>,
     stop: Arc<StopSign>,
     waker: Waker,
     /// Processes that the runs of all workers left behind.
@@ -218,7 +218,7 @@ impl Runner {
         workers: usize,
         settings: Settings,
         slots: &Arc<Slots>,
-        ledger: &Arc<RunLedger>,
+        ledger: &Arc<RunTable>,
         report: impl Fn(Report) + Send + Clone + 'static,
     ) -> io::Result<Self> {
         let (jobs, receiver) = crossbeam_channel::unbounded::<Job>();
@@ -249,7 +249,7 @@ impl Runner {
         Ok(runner)
     }
 
-    /// Hands a job to the next free worker. The desk hands out at most two per worker.
+    /// Hands a job to the next free worker. The scheduler hands out at most two per worker.
     pub fn run(&self, job: Job) {
         if let Some(jobs) = &self.jobs {
             // Fails only when all workers have ended, which happens after the last job.

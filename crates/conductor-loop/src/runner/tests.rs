@@ -47,7 +47,7 @@ fn workers_that_are_dropped_have_ended_and_let_go_of_the_store() {
     let temp = tempfile::tempdir().unwrap();
     let private = Arc::new(Dir::open(temp.path()).unwrap());
     let slots = Arc::new(Slots::below(&private, temp.path()).unwrap());
-    let (ledger, _) = RunLedger::open(&private).unwrap();
+    let (ledger, _) = RunTable::open(&private).unwrap();
     let store = Arc::new(());
     let held = Arc::clone(&store);
     let read_back = ReadBack::new(move |_, _| {
@@ -63,7 +63,7 @@ fn bytes_that_cannot_be_read_back_are_no_attempt_and_no_file() {
     let temp = tempfile::tempdir().unwrap();
     let private = Arc::new(Dir::open(temp.path()).unwrap());
     let slots = Arc::new(Slots::below(&private, temp.path()).unwrap());
-    let (ledger, _) = RunLedger::open(&private).unwrap();
+    let (ledger, _) = RunTable::open(&private).unwrap();
     let asked = AtomicUsize::new(0);
     let not_read = |code| Err(NotRead { code, reason: "why".to_owned() });
     let read_back = ReadBack::new(move |_, work| match asked.fetch_add(1, Ordering::AcqRel) {

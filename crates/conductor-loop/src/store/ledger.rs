@@ -5,8 +5,8 @@ use super::pending::{Pending, Settled, Start};
 use super::{Counts, Extent, StoreError};
 use conductor_core::Digest;
 use conductor_core::age::{Bound, ClockBook};
-use conductor_core::inquiry::Held;
 use conductor_core::intent::TargetKey;
+use conductor_core::query::Held;
 use conductor_core::record::{Claim, LastSuccess, Outcome, Status};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -66,7 +66,7 @@ pub struct Claiming<'w> {
     /// The bytes.
     pub bytes: &'w [u8],
     /// Whether the first start is recorded with it.
-    pub armed: bool,
+    pub reserved: bool,
 }
 
 /// An operator's change to a target.
@@ -80,8 +80,8 @@ pub enum Hold<'w> {
 
 impl<'w> Work<'w> {
     /// The work of one claim.
-    pub fn claim(claim: &'w Claim, bytes: &'w [u8], armed: bool) -> Self {
-        Self { claims: vec![Claiming { claim, bytes, armed }], ..Self::default() }
+    pub fn claim(claim: &'w Claim, bytes: &'w [u8], reserved: bool) -> Self {
+        Self { claims: vec![Claiming { claim, bytes, reserved }], ..Self::default() }
     }
 
     /// The work of one outcome.

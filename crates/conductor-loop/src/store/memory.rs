@@ -8,8 +8,8 @@ use super::{
 };
 use conductor_core::Digest;
 use conductor_core::age::Dated;
-use conductor_core::inquiry::Held;
 use conductor_core::intent::TargetKey;
+use conductor_core::query::Held;
 use conductor_core::record::{Claim, LastSuccess, Outcome};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -44,7 +44,7 @@ impl Books {
         for claiming in &work.claims {
             let (claim, bytes) = (claiming.claim, claiming.bytes);
             self.open.insert(claim.seq, (Some(claim.clone()), Some(bytes.to_vec())));
-            if claiming.armed {
+            if claiming.reserved {
                 self.starts.insert(claim.seq, Start { attempt: 1, happened: false });
             }
             lasts.push(self.last_success(&claim.key, &claim.name));

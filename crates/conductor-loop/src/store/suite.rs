@@ -3,8 +3,8 @@
 use super::memory::Memory;
 use super::*;
 use conductor_core::age::{Bound, ClockBook, Look};
-use conductor_core::inquiry::Held;
 use conductor_core::intent::{Kind, TargetKey};
+use conductor_core::query::Held;
 use conductor_core::record::{self, Claim, Outcome, Status};
 use conductor_crypto::sha256;
 use conductor_os::dir::Dir;
@@ -91,7 +91,8 @@ impl Batch {
                 Keeps::File => Kept::File,
             },
         });
-        let claims = self.claims.iter().map(|(claim, bytes, armed)| Claiming { claim, bytes, armed: *armed });
+        let claims =
+            self.claims.iter().map(|(claim, bytes, reserved)| Claiming { claim, bytes, reserved: *reserved });
         let holds = self
             .holds
             .iter()
@@ -323,7 +324,7 @@ fn any_batch() -> impl Strategy<Value = Batch> {
             decided,
             claims: claims
                 .into_iter()
-                .map(|(seq, which, bytes, armed)| (claim(seq, which), bytes, armed))
+                .map(|(seq, which, bytes, reserved)| (claim(seq, which), bytes, reserved))
                 .collect(),
             starts: starts
                 .into_iter()

@@ -1,7 +1,7 @@
 //! The metrics: the specification's five names, and further ones for operators. Label values come from closed lists.
 
 use conductor_core::code::TABLE;
-use conductor_core::inquiry::Pulse;
+use conductor_core::query::Pulse;
 use conductor_core::record::{Outcome, Status};
 use jiff::Timestamp;
 use prometheus::core::Collector;

@@ -1,6 +1,6 @@
 //! The last log lines of this process, for operators who cannot read standard error.
 
-use conductor_core::inquiry::LogLines;
+use conductor_core::query::LogLines;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 

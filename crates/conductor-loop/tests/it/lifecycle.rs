@@ -159,8 +159,8 @@ fn rate_limits_delay_and_lose_nothing() {
     env.once(&["-rate", "4", "-workers", "8"]).expect(0);
     let begins: Vec<u64> = env.calls().iter().map(|call| call.begin_ns).collect();
     assert_eq!(begins.len(), 8);
-    // The desk's own test shows a burst of twice the rate, then one intent every quarter of a second; this one shows that
-    // the flag reaches the desk: a rate of four lets eight through at once.
+    // The scheduler's own test shows a burst of twice the rate, then one intent every quarter of a second; this one shows that
+    // the flag reaches the scheduler: a rate of four lets eight through at once.
     env.drop_file("intent-9.json", flat("t9", 3));
     env.drop_file("intent-10.json", flat("t10", 3));
     env.once(&["-rate", "0.5", "-workers", "8"]).expect(0);

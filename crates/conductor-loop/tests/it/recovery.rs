@@ -96,7 +96,7 @@ fn a_file_that_was_taken_and_not_claimed_is_looked_at_again() {
     env.assert_clean();
 }
 
-/// Makes the last daemon's run ledger one of another boot.
+/// Makes the last daemon's run table one of another boot.
 pub(super) fn after_a_reboot(env: &TestEnv) {
     let path = env.handoff(".conductor/running");
     let text = fs::read_to_string(&path).unwrap();

@@ -3,7 +3,7 @@
 //! put back.
 
 use super::{FileType, read_open};
-use conductor_os::raw::{Writers, writers};
+use conductor_os::raw::{OpenForWriting, open_for_writing};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, Stat, fstat, openat, renameat_with, statat};
 use rustix::io::Errno;
 use std::io;
@@ -84,7 +84,7 @@ impl Found {
             return Ok(Self::Other(stat));
         }
         // Checked before reading: a process that opens it later cannot reach it by its name any more.
-        let busy = asked == Writing::Asked && writers(&file) == Writers::Some;
+        let busy = asked == Writing::Asked && open_for_writing(&file) == OpenForWriting::Some;
         Ok(Self::File(Seen { bytes: read_open(&file, &stat, limit as u64)?, stat, busy }))
     }
 

@@ -22,7 +22,7 @@ pub enum Omit {
     ClaimBeforeRemoval,
     /// The record of a start is not durable.
     StartSync,
-    /// Recovery discards the run ledger before the starts it proves are durable.
+    /// Recovery discards the run table before the starts it proves are durable.
     CountingStarts,
     /// The outcome's transaction is not durable.
     OutcomeSync,

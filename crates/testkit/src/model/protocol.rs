@@ -73,7 +73,7 @@ pub(super) struct World {
     pub(super) package_lost: bool,
 }
 
-/// Disk, store, the unsynced run ledger, and the history.
+/// Disk, store, the unsynced run table, and the history.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Machine {
     pub(super) disk: Disk,
@@ -310,7 +310,7 @@ impl<'m> Daemon<'m> {
         self.live(seq, 0)
     }
 
-    /// The life of a claimed intent, as the desk drives it.
+    /// The life of a claimed intent, as the scheduler drives it.
     fn live(&mut self, seq: u8, started: u32) -> Stepped {
         let entry = self.machine.store.now[&seq].clone();
         let content = entry.bytes.unwrap_or_default();
@@ -322,7 +322,7 @@ impl<'m> Daemon<'m> {
         }
         let mut attempt = started + 1;
         loop {
-            self.arm(seq, attempt)?;
+            self.reserve(seq, attempt)?;
             let (handed, then) = step(stage.expect("it waits"), Step::Start { attempt }).expect("it starts");
             assert_eq!(then, Then::Run { attempt });
             let (running, _) = step(handed.expect("it starts"), Step::Began).expect("it begins");
@@ -337,7 +337,7 @@ impl<'m> Daemon<'m> {
     }
 
     /// Records the start before it happens; the claim has recorded the first one.
-    fn arm(&mut self, seq: u8, attempt: u32) -> Stepped {
+    fn reserve(&mut self, seq: u8, attempt: u32) -> Stepped {
         if self.machine.store.now[&seq].start == Some((attempt, false)) && !self.omits(Omit::StartSync) {
             return Ok(());
         }

@@ -2,9 +2,9 @@
 
 use super::*;
 use conductor_core::TargetKey;
-use conductor_core::inquiry::Held;
 use conductor_core::intent::Kind;
 use conductor_core::outcome::{Capture, Ending};
+use conductor_core::query::Held;
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Mutex;
@@ -148,8 +148,8 @@ fn lines(fact: Fact<'_>) -> Vec<String> {
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
-    let board = Board::new(Metrics::new().unwrap());
-    tracing::subscriber::with_default(subscriber, || observe(&board, fact));
+    let health = Health::new(Metrics::new().unwrap());
+    tracing::subscriber::with_default(subscriber, || observe(&health, fact));
     let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
     text.lines().map(str::to_owned).collect()
 }
@@ -176,7 +176,7 @@ fn what_outlives_its_run_and_what_keeps_the_loop_are_warnings() {
     let (quiet, loud) = (run(Vec::new()), run(vec!["7 sleep".into()]));
     let level = |fact: Fact<'_>| lines(fact)[0].split_whitespace().nth(1).unwrap().to_owned();
     let ended = |run| IntentFact::RunEnded { claim: &claim, run, began: true }.into();
-    let handled = |took| DaemonFact::Handled { input: "clerk", took }.into();
+    let handled = |took| DaemonFact::Handled { input: "writer", took }.into();
     assert_eq!([level(ended(&quiet)), level(ended(&loud))], ["TRACE", "WARN"]);
     assert_eq!([level(handled(LONG / 2)), level(handled(LONG))], ["TRACE", "WARN"]);
 }

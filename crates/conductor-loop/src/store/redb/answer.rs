@@ -8,8 +8,8 @@ use crate::store::{
     Counts, Extent, Ledger, Page, Part, Pending, Search, Settled, Start, StoreError, Upkeep, Work,
 };
 use conductor_core::Digest;
-use conductor_core::inquiry::Held;
 use conductor_core::intent::TargetKey;
+use conductor_core::query::Held;
 use conductor_core::record::{Claim, LastSuccess, Outcome};
 use conductor_os::dir::Dir;
 use jiff::Timestamp;

@@ -41,9 +41,9 @@ pub(super) fn write(txn: &Writing, work: &Work<'_>) -> Result<Vec<Option<LastSuc
 }
 
 fn claim(txn: &Writing, claiming: &Claiming<'_>) -> Result<Option<LastSuccess>, StoreError> {
-    let Claiming { claim, bytes, armed } = *claiming;
+    let Claiming { claim, bytes, reserved } = *claiming;
     OPEN.put(txn, claim.seq, (Some(claim), Some(bytes)))?;
-    if armed {
+    if reserved {
         STARTED.put(txn, claim.seq, Start { attempt: 1, happened: false })?;
     }
     last_success(txn, &claim.key, &claim.name)

@@ -10,7 +10,7 @@ use super::table::{Former, Reading, Table, Transaction, Writing};
 use crate::store::last_run::LastRun;
 use crate::store::pending::Start;
 use crate::store::{Counts, StoreError, Upkeep};
-use conductor_core::inquiry::Held;
+use conductor_core::query::Held;
 use conductor_core::record::Outcome;
 use serde::{Serialize, de::DeserializeOwned};
 use std::marker::PhantomData;

@@ -9,7 +9,7 @@ use super::table::{Row, Table};
 use super::{FILE, Store};
 use crate::store::pending::Start;
 use crate::store::{Ledger, StoreError};
-use conductor_core::inquiry::Held;
+use conductor_core::query::Held;
 use conductor_core::record::{Claim, Outcome};
 use conductor_os::dir::Dir;
 use redb::Key;

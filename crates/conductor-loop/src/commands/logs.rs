@@ -1,0 +1,74 @@
+//! `logs`: the daemon's last log lines, for operators who cannot read its standard error.
+
+use super::ask::ask_daemon;
+use super::{CommandError, print, print_json};
+use crate::config::Config;
+use conductor_core::Exit;
+use conductor_core::query::{Answer, LogLines, Question};
+use std::time::Duration;
+
+/// The interval between requests with --follow.
+const EVERY: Duration = Duration::from_millis(300);
+/// More lines than the daemon keeps.
+const ALL: usize = 100_000;
+
+/// The arguments of `logs`.
+#[derive(Debug, Clone)]
+pub struct LogsArgs {
+    /// At most this many of the newest lines.
+    pub lines: usize,
+    /// Continue with new lines.
+    pub follow: bool,
+    /// Only lines that contain this text.
+    pub containing: Option<String>,
+    /// One JSON document.
+    pub as_json: bool,
+}
+
+/// `logs [--lines N] [--follow] [--of TEXT]`: only lines that contain the text, such as a file's name or a correlation
+/// id. With --json it prints one document and does not follow.
+pub fn logs(config: &Config, args: &LogsArgs) -> Result<Exit, CommandError> {
+    let LogsArgs { lines: limit, follow, containing, as_json } = args;
+    let mut shown = ask_lines(config, 0, ALL)?.ok_or_else(not_running)?;
+    let kept: Vec<&String> =
+        shown.lines.iter().filter(|line| contains(line, containing.as_deref())).collect();
+    let newest = kept.iter().skip(kept.len().saturating_sub(*limit)).copied();
+    if *as_json {
+        let lines = newest.cloned().collect();
+        return print_json(&LogLines { lines, last: shown.last });
+    }
+    say(newest)?;
+    if !*follow {
+        return Ok(Exit::Good);
+    }
+    loop {
+        std::thread::sleep(EVERY); // The daemon announces no lines to commands.
+        let Some(next) = ask_lines(config, shown.last, ALL)? else { return Ok(Exit::Good) };
+        say(next.lines.iter().filter(|line| contains(line, containing.as_deref())))?;
+        shown = next;
+    }
+}
+
+fn contains(line: &str, text: Option<&str>) -> bool {
+    text.is_none_or(|text| line.contains(text))
+}
+
+fn ask_lines(config: &Config, after: u64, most: usize) -> Result<Option<LogLines>, CommandError> {
+    match ask_daemon(config, &Question::Logs { after, most })? {
+        None => Ok(None),
+        Some(Answer::Logs(lines)) => Ok(Some(lines)),
+        Some(_) => Err(CommandError::other_version()),
+    }
+}
+
+fn say<'l>(lines: impl Iterator<Item = &'l String>) -> Result<(), CommandError> {
+    let text: String = lines.flat_map(|line| [line.as_str(), "\n"]).collect();
+    print(text.as_bytes()).map(|_| ())
+}
+
+fn not_running() -> CommandError {
+    CommandError::hindered(
+        "not-running: no daemon runs here, and only a running one keeps its last log lines",
+        "Look where its standard error went, such as `journalctl -u conductor-loop`.",
+    )
+}

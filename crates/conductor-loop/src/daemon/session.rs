@@ -1,0 +1,478 @@
+//! One life of the daemon in one handoff directory: one loop that turns inputs into scheduler events and scheduler effects into commands,
+//! until it is drained, stopped or has lost its directory.
+
+use super::executor::Executor;
+use super::failure::Failure;
+use super::health::Health;
+use super::in_flight::{Flights, InFlight};
+use super::input::Input;
+use super::kept::Kept;
+use super::observe::{Observer, observe};
+use super::outcomes::Outcomes;
+use super::prepare::Shared;
+use super::recover::Unrun;
+use super::reports::NoSpace;
+use super::run::Reload;
+use super::service_manager;
+use super::set_up::retention;
+use super::surroundings::{Lookout, Surroundings};
+use crate::config::Config;
+use crate::control::Control;
+use crate::handoff::{Handoff, StateFiles};
+use crate::intake::{self, Book};
+use crate::runner::{Report, Stop};
+use crate::telemetry::{Progress, Standing};
+use crate::writer::{Ack, Again, Command as ToWriter, Full};
+use conductor_core::fact::{DaemonFact, Fact, OperatorFact, PlaceFact};
+use conductor_core::query::Held;
+use conductor_core::ready::{NotReady, Reasons};
+use conductor_core::scheduler::{Event, Scheduler};
+use conductor_core::{Code, Limits, TargetKey};
+use conductor_os::dir::Dir;
+use conductor_os::monotonic;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Inputs handled before the scheduler is asked again.
+const INPUTS_AT_ONCE: usize = 1_024;
+const RETENTION_EVERY: Duration = Duration::from_hours(1);
+pub(super) const SPACE_CHECK: Duration = Duration::from_secs(1);
+/// How long unreadable bytes are a reason for not being ready, if no run tries them again.
+const UNREAD_TOLD: Duration = Duration::from_secs(10);
+/// Below this much free space no new file is taken: intents in flight need room for their records and files.
+pub const FREE_BYTES_MIN: u64 = 4 << 20;
+/// The minimum of free inodes.
+pub const FREE_INODES_MIN: u64 = 64;
+
+/// The end of a life.
+pub(super) enum End {
+    /// The backlog is finished, or a signal stopped the daemon.
+    Finished,
+    /// The handoff directory is missing; another life may begin when it is back.
+    HandoffGone,
+    /// With `-once`: the remaining intents wait for an external condition.
+    Hindered(Code, String),
+}
+
+pub(super) struct Session<'l> {
+    receiver: &'l Receiver<Input>,
+    progress: &'l Progress,
+    pub(super) scheduler: Scheduler,
+    /// The daemon's knowledge of the intents that the scheduler decides about.
+    pub(super) in_flight: Flights,
+    pub(super) executor: Executor,
+    pub(super) outcomes: Outcomes,
+    pub(super) observer: Observer<'l>,
+    workers: usize,
+    /// Targets that an operator holds.
+    pub(super) held: BTreeMap<TargetKey, Held>,
+    /// The local socket; `None` if it cannot be made.
+    _control: Option<Control>,
+    /// The entries that the intake holds back.
+    pub(super) book: Arc<Book>,
+    pub(super) places: Handoff,
+    /// The file system of the handoff directory.
+    pub(super) device: u64,
+    pub(super) kept: Kept,
+    pub(super) health: Arc<Health>,
+    /// The reasons for not being ready.
+    pub(super) reasons: Reasons,
+    pub(super) surroundings: Surroundings,
+    _lookout: Lookout,
+    /// The time of the last progress, for a run with an end.
+    pub(super) progress_at: Duration,
+    pub(super) stopping: Option<Stopping>,
+    pub(super) gone: bool,
+    /// The missing part of the state, once that is known.
+    pub(super) state_gone: Option<String>,
+    pub(super) fatal: Option<(Code, String)>,
+    pub(super) next_retention: Duration,
+    next_space_check: Duration,
+    clerk_waits_for_space: bool,
+    state: StateFiles,
+    /// The place that has too little space.
+    pub(super) full_at: Option<PathBuf>,
+    /// Numbers of intents whose bytes could not be read back, and the time of the last try.
+    pub(super) unread: BTreeMap<u64, Duration>,
+    pub(super) no_space: NoSpace,
+    /// Why events do not work; `None`: they work.
+    pub(super) no_events: Option<String>,
+}
+
+pub(super) struct Stopping {
+    /// The time at which running porches are sent TERM.
+    pub(super) terminate_at: Duration,
+    pub(super) told: bool,
+    pub(super) signals: u32,
+}
+
+/// The parts of a life, once its threads run.
+pub(super) struct LifeParts<'l> {
+    pub(super) limits: Limits,
+    pub(super) held: BTreeMap<TargetKey, Held>,
+    pub(super) control: Option<Control>,
+    pub(super) executor: Executor,
+    pub(super) outcomes: Outcomes,
+    pub(super) observer: Observer<'l>,
+    pub(super) places: Handoff,
+    pub(super) device: u64,
+    pub(super) kept: Kept,
+    pub(super) lookout: Lookout,
+    pub(super) state: StateFiles,
+}
+
+impl<'l> Session<'l> {
+    pub(super) fn new(parts: LifeParts<'l>, shared: &Shared<'l>) -> Self {
+        let LifeParts {
+            limits,
+            held,
+            control,
+            executor,
+            outcomes,
+            observer,
+            places,
+            device,
+            kept,
+            lookout,
+            state,
+        } = parts;
+        let now = monotonic();
+        Self {
+            receiver: shared.receiver,
+            progress: shared.progress,
+            workers: limits.workers,
+            held,
+            _control: control,
+            scheduler: Scheduler::new(limits, None),
+            in_flight: Flights::default(),
+            book: executor.intake.book(),
+            executor,
+            outcomes,
+            observer,
+            places,
+            device,
+            kept,
+            state_gone: None,
+            health: Arc::clone(shared.health),
+            reasons: Reasons::from(NotReady::Starting),
+            surroundings: Surroundings::default(),
+            _lookout: lookout,
+            progress_at: now,
+            stopping: None,
+            gone: false,
+            fatal: None,
+            next_retention: now,
+            next_space_check: now,
+            clerk_waits_for_space: false,
+            state,
+            full_at: None,
+            unread: BTreeMap::new(),
+            no_space: NoSpace::default(),
+            no_events: None,
+        }
+    }
+
+    /// Observes a fact.
+    pub(super) fn observe<'f>(&mut self, fact: impl Into<Fact<'f>>) {
+        self.observer.observe(fact);
+    }
+
+    pub(super) fn say_ready(&mut self, config: &Config) {
+        self.learn_of_events();
+        tracing::info!(
+            handoff = %self.places.path.display(), porch = self.outcomes.porch_path, mode = config.fixed.mode.as_str(),
+            workers = config.fixed.workers, events = self.no_events.is_none(), "ready"
+        );
+    }
+
+    /// Learns whether events work here, before readiness is reported.
+    fn learn_of_events(&mut self) {
+        self.health.metrics.set_events(true);
+        if self.places.dirs.handoff.is_network_file_system() {
+            self.events_fail(
+                "a network or user-space file system does not report changes made elsewhere".to_owned(),
+            );
+        } else if let Some(reason) = self.executor.intake.no_events() {
+            self.events_fail(reason.to_owned());
+        }
+    }
+
+    /// Passes the findings of recovery to the scheduler, then starts it.
+    pub(super) fn take_over(&mut self, recovered: super::recover::Recovered) {
+        let to_publish = recovered.again.len() + recovered.given_up.len();
+        let parked: usize = recovered.parked.values().map(Vec::len).sum();
+        let found = (to_publish, recovered.claims.len() + parked, recovered.relook.len());
+        if found != (0, 0, 0) {
+            tracing::info!(
+                to_publish = found.0,
+                to_run = found.1,
+                to_look_at = found.2,
+                "continuing unfinished work"
+            );
+        }
+        let (now, mut effects) = (monotonic(), Vec::new());
+        for target in self.held.keys() {
+            self.scheduler.handle(now, Event::Hold(target.clone()), &mut effects);
+        }
+        for Again { seq, .. } in &recovered.again {
+            let entered = self.in_flight.enter(*seq, InFlight::Republishing);
+            self.check(entered);
+            self.scheduler.handle(now, Event::Recording { seq: *seq }, &mut effects);
+        }
+        self.executor.republish(recovered.again);
+        for given_up in recovered.given_up {
+            self.scheduler.handle(now, Event::Recording { seq: given_up.outcome.seq }, &mut effects);
+            let settled = self.settle(given_up, None);
+            self.check(settled);
+        }
+        for Unrun { claim, started, last } in recovered.claims {
+            let admission = self.admit_stored(claim, started);
+            self.scheduler.handle(now, Event::Recovered { admission, last }, &mut effects);
+        }
+        for (key, waiting) in recovered.parked {
+            self.scheduler.handle(now, Event::Parked { key, waiting }, &mut effects);
+        }
+        self.scheduler.handle(now, Event::Relooking { count: recovered.relook.len() }, &mut effects);
+        self.executor.intake.send(intake::Command::Relook(recovered.relook));
+        self.set_not_ready(NotReady::Starting, false);
+        self.perform(effects);
+    }
+
+    pub(super) fn run(mut self, config: &mut Config, reload: Reload<'_>) -> Result<End, Failure> {
+        loop {
+            let now = monotonic();
+            self.keep_time(now, config);
+            self.keep_period(config);
+            let mut effects = Vec::new();
+            self.scheduler.advance(now, &mut effects);
+            self.perform(effects);
+            self.executor.writer.set_flush(self.scheduler.handed_out() < self.workers);
+            let (done, failed) = (self.observer.summary.total(), self.observer.summary.failed);
+            self.progress.show(Standing {
+                done,
+                failed,
+                waiting: self.scheduler.sighted() + self.scheduler.unfinished(),
+                running: self.scheduler.running(),
+            });
+            if let Some(end) = self.end(config.fixed.once) {
+                return self.close(end);
+            }
+            self.show(now);
+            let timeout = self.patience(monotonic());
+            let timeout = self
+                .health
+                .patience(!config.fixed.endpoints.is_empty())
+                .map_or(timeout, |most| most.min(timeout));
+            match self.receiver.recv_timeout(timeout) {
+                Ok(input) => {
+                    self.take_in(input, config, reload);
+                    for input in self.receiver.try_iter().take(INPUTS_AT_ONCE) {
+                        self.take_in(input, config, reload);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+            }
+        }
+    }
+
+    fn show(&self, now: Duration) {
+        self.health.turn(now);
+        // An intent held next by a worker still waits.
+        let running = self.scheduler.running();
+        self.health.metrics.set_load(
+            running,
+            self.scheduler.unfinished().saturating_sub(running),
+            self.scheduler.sighted(),
+        );
+    }
+
+    fn patience(&self, now: Duration) -> Duration {
+        let stop = self.stopping.as_ref().filter(|stop| !stop.told).map(|stop| stop.terminate_at);
+        let due = self.next_space_check.min(self.next_retention);
+        let wake = [self.scheduler.wake_at(), stop].into_iter().flatten().min().map_or(due, |at| at.min(due));
+        wake.saturating_sub(now)
+    }
+
+    /// Does all work that is due by the clock.
+    fn keep_time(&mut self, now: Duration, config: &Config) {
+        if now >= self.next_retention {
+            self.next_retention = now + RETENTION_EVERY;
+            self.executor.writer.send(ToWriter::Expire { retention: retention(config) });
+        }
+        if now >= self.next_space_check {
+            self.next_space_check = now + SPACE_CHECK;
+            self.full_at = self.look_for_space();
+            // A quota, or blocks reserved for root, show only in a failed write.
+            let full = self.full_at.is_some() || self.clerk_waits_for_space || self.no_space.holds(now);
+            self.set_not_ready(NotReady::DiskFull, full);
+            // An intent whose start is no longer tried, because its target is held, says nothing about the store's
+            // current state.
+            self.unread.retain(|_, tried| now.saturating_sub(*tried) < UNREAD_TOLD);
+            self.set_not_ready(NotReady::StoreUnreadable, !self.unread.is_empty());
+            self.look_around();
+            self.look_after_state(now, config);
+            self.check_places();
+        }
+        if let Some(stopping) = self.stopping.as_mut()
+            && !stopping.told
+            && now >= stopping.terminate_at
+        {
+            stopping.told = true;
+            self.executor.stop_runs(Stop::Terminate);
+            if self.reasons.contains(NotReady::DiskFull) {
+                self.executor.writer.abandon();
+            }
+        }
+    }
+
+    /// The first place with less space than the intents in flight may need.
+    fn look_for_space(&self) -> Option<PathBuf> {
+        let lacks = |dir: &Dir| {
+            dir.free_space().is_ok_and(|(bytes, inodes)| bytes < FREE_BYTES_MIN || inodes < FREE_INODES_MIN)
+        };
+        if let Ok((bytes, _)) = self.places.dirs.handoff.free_space() {
+            self.health.metrics.set_free(bytes);
+        }
+        let places = [(&self.places.path, &self.places.dirs.handoff), (&self.state.path, &self.state.dir)];
+        places.into_iter().find(|(_, dir)| lacks(dir)).map(|(path, _)| path.clone())
+    }
+
+    /// The end of the life, if it is over.
+    fn end(&mut self, once: bool) -> Option<End> {
+        let idle = self.scheduler.handed_out() == 0;
+        let settled = idle && !self.in_flight.any_recording();
+        // Outcomes that cannot be written are not waited for: the next start writes them.
+        let hopeless =
+            |stop: &Stopping| stop.signals > 1 || (stop.told && self.reasons.contains(NotReady::DiskFull));
+        let impatient = idle && self.stopping.as_ref().is_some_and(hopeless);
+        if self.fatal.is_some() && self.gone {
+            // The intents in flight were lost with the directory.
+            return Some(End::HandoffGone);
+        }
+        if self.fatal.is_some() || (self.stopping.is_some() && (settled || impatient)) {
+            return Some(End::Finished);
+        }
+        if self.gone && settled {
+            return Some(End::HandoffGone);
+        }
+        if !once || self.stopping.is_some() {
+            return None;
+        }
+        if self.scheduler.is_drained() {
+            return Some(End::Finished);
+        }
+        settled.then(|| self.hindered()).flatten()
+    }
+
+    /// Ends all threads, each before the one that it feeds.
+    fn close(mut self, end: End) -> Result<End, Failure> {
+        self.executor.intake.stop();
+        self.executor.stop_runs(if self.fatal.is_some() { Stop::Kill } else { Stop::No });
+        self.executor.writer.send(ToWriter::NotReady(NotReady::Stopped.into()));
+        // No thread is left to wait for space: the next start repeats anything not durable now.
+        self.executor.writer.abandon();
+        self.executor.runner.join();
+        self.executor.writer.stop();
+        // Answers, and a request to stop, that came after the last turn of the loop.
+        let mut told_to_stop = false;
+        for input in self.receiver.try_iter() {
+            match input {
+                Input::Writer(acks) => acks.iter().for_each(|ack| self.note_fatal(ack)),
+                Input::Stop(_) => told_to_stop = true,
+                _ => {}
+            }
+        }
+        if let (Some(what), End::Finished) = (&self.state_gone, &end) {
+            let tried = self.kept.put_back();
+            let back = tried.is_ok();
+            let became = tried.unwrap_or_else(|error| error.to_string());
+            return Err(Failure::StateGone { message: format!("{what}; {became}"), back });
+        }
+        match self.fatal {
+            Some((code, message)) if matches!(end, End::HandoffGone) => {
+                observe(&self.health, PlaceFact::GivenUp { code, message: &message });
+                Ok(end)
+            }
+            Some((code, message)) => Err(Failure::State { code, message }),
+            None if told_to_stop => Ok(End::Finished),
+            None => Ok(end),
+        }
+    }
+
+    fn note_fatal(&mut self, ack: &Ack) {
+        if let Ack::Fatal { code, reason } = ack {
+            self.fatal.get_or_insert_with(|| (*code, reason.clone()));
+        }
+    }
+
+    fn take_in(&mut self, input: Input, config: &mut Config, reload: Reload<'_>) {
+        let (name, began) = (input.name(), monotonic());
+        self.handle(input, config, reload);
+        let took = monotonic().saturating_sub(began);
+        self.observe(DaemonFact::Handled { input: name, took });
+    }
+
+    fn handle(&mut self, input: Input, config: &mut Config, reload: Reload<'_>) {
+        match input {
+            Input::Intake(report) => self.on_report(report),
+            Input::Writer(acks) => acks.into_iter().for_each(|ack| self.on_ack(ack)),
+            Input::Worker(Report::Began { seq }) => self.on_began(seq),
+            Input::Worker(Report::Ended(ended)) => self.on_ended(*ended),
+            Input::Place(found) => self.on_place(*found),
+            Input::Reload => self.reload(config, reload),
+            Input::Stop(signal) => self.on_stop(signal, config),
+            Input::Asked(ask) => self.answer(*ask),
+        }
+    }
+
+    fn on_ack(&mut self, ack: Ack) {
+        match ack {
+            Ack::Claimed { seq, last } => self.on_claimed(seq, last),
+            Ack::Reserved { seq } => self.event(Event::Reserved { seq }),
+            Ack::Recalled { claim, started } => {
+                let admission = self.admit_stored(*claim, started);
+                self.event(Event::Recalled(admission));
+            }
+            Ack::Filed { seq, archived_as } => self.on_filed(seq, &archived_as),
+            Ack::Republished(outcome) => self.on_filed_again(&outcome),
+            Ack::Committed { took, records } => self.observe(DaemonFact::Committed { took, records }),
+            Ack::DiskFull(full) => {
+                self.clerk_waits_for_space = full.is_some();
+                self.full_at = full.map(|full| match full {
+                    Full::State => self.state.path.clone(),
+                    Full::Files => self.places.path.clone(),
+                });
+                self.set_not_ready(NotReady::DiskFull, full.is_some());
+            }
+            Ack::Retained(removed) => {
+                self.observe(DaemonFact::Expired { removed });
+            }
+            fatal @ Ack::Fatal { .. } => {
+                self.note_fatal(&fatal);
+                self.set_not_ready(NotReady::StoreError, true);
+            }
+        }
+    }
+
+    fn on_stop(&mut self, signal: i32, config: &Config) {
+        let name = conductor_core::outcome::signal_name(signal);
+        if let Some(stopping) = self.stopping.as_mut() {
+            stopping.signals += 1;
+            stopping.told = true;
+            self.observe(OperatorFact::StopAtOnce { signal: name });
+            self.executor.stop_runs(Stop::Kill);
+            self.executor.writer.abandon();
+            return;
+        }
+        let running = self.scheduler.running();
+        self.observe(OperatorFact::StopAsked { signal: name, running });
+        service_manager::stopping();
+        self.executor.stop_runs(Stop::Drain);
+        self.stopping =
+            Some(Stopping { terminate_at: monotonic() + config.live.run.grace, told: false, signals: 1 });
+        self.set_not_ready(NotReady::Stopping, true);
+    }
+}

@@ -1,0 +1,86 @@
+//! Unfinished intents while no daemon runs: claims in the store, and files in the handoff directory.
+
+use super::lying::{Loop, entry_row, lying};
+use super::{Found, Selector, Unfinished, sighted_row, store_refused};
+use crate::store::{Ledger, Pending, Start};
+use conductor_core::name::{NameVerdict, judge};
+use conductor_core::query::{Held, Reason, Refused, Row, Selection, State};
+use conductor_core::record::Claim;
+use conductor_os::dir::Dir;
+use std::os::unix::ffi::OsStrExt;
+
+/// The unfinished intents of a handoff directory without a daemon.
+pub struct OfflineView {
+    rows: Vec<Row>,
+    held: Vec<Held>,
+}
+
+fn not_running(text: &str) -> Reason {
+    Reason { word: "not-running".to_owned(), text: text.to_owned(), advice: "Start the daemon.".to_owned() }
+}
+
+impl OfflineView {
+    /// Reads store and directory once.
+    pub fn read(store: &dyn Ledger, handoff: &Dir) -> Result<Self, Refused> {
+        let mut rows = Vec::new();
+        let read = store.pending(&mut |pending| {
+            if let Pending::Claimed { claim, start } = pending {
+                rows.push(claimed_row(claim, start));
+            }
+        });
+        read.map_err(|error| store_refused(&error))?;
+        let held = store.held().map_err(|error| store_refused(&error))?;
+        let mut names = handoff.names().unwrap_or_default();
+        names.sort_unstable();
+        for name in names.iter().filter(|name| !matches!(judge(name), NameVerdict::Ignore)) {
+            let meta = handoff.stat(std::ffi::OsStr::from_bytes(name));
+            let lying = lying(handoff, name, Loop::Rests);
+            let mtime_ns = meta.map_or(0, |meta| meta.mtime_ns);
+            rows.extend(lying.map(|lying| entry_row(name, mtime_ns, &lying)));
+        }
+        Ok(Self { rows, held })
+    }
+
+    /// The number of names in the handoff directory, and of intents taken and not finished.
+    pub fn load(&self) -> (u64, u64) {
+        let taken = self.rows.iter().filter(|row| row.seq.is_some()).count();
+        ((self.rows.len() - taken) as u64, taken as u64)
+    }
+
+    /// Targets that an operator holds.
+    pub fn held(&self) -> &[Held] {
+        &self.held
+    }
+}
+
+/// An intent that was taken and has no outcome.
+fn claimed_row(claim: Claim, start: Option<Start>) -> Row {
+    let attempts = start.map_or(0, |start| start.attempt);
+    Row {
+        seq: Some(claim.seq),
+        target: Some(claim.key.to_string()),
+        correlation_id: Some(claim.correlation_id),
+        sha256: Some(claim.sha256),
+        at: Some(claim.taken_at),
+        attempts,
+        state: State::Waiting,
+        ..sighted_row(claim.name.as_bytes(), 0, not_running("it is taken and unfinished, and no daemon runs"))
+    }
+}
+
+impl Unfinished for OfflineView {
+    fn rows(&self, selection: &Selection) -> Result<Vec<Row>, Refused> {
+        let wanted = self.rows.iter().filter(|row| selection.takes(row));
+        Ok(wanted.take(selection.most.saturating_add(1)).cloned().collect())
+    }
+
+    fn find(&self, subject: &Selector) -> Result<Option<Found>, Refused> {
+        let Some(row) = self.rows.iter().find(|row| subject.is(row)) else { return Ok(None) };
+        let of_target = self.rows.iter().filter(|other| row.target.is_some() && other.target == row.target);
+        Ok(Some(Found { row: row.clone(), runs: Vec::new(), behind: of_target.count().saturating_sub(1) }))
+    }
+
+    fn is_held(&self, target: &str) -> Result<bool, Refused> {
+        Ok(self.held.iter().any(|held| held.target == target))
+    }
+}

@@ -1,0 +1,115 @@
+//! The run table: a header line with the boot, then one line of fixed length per slot, overwritten in place and never
+//! synced. It needs to survive only a kill of the daemon: recovery kills the recorded porch, and knows which starts
+//! happened.
+
+use crate::handoff::layout::RUNNING as FILE;
+use conductor_os::boot_id;
+use conductor_os::dir::Dir;
+use conductor_os::process::ProcessId;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+
+/// The file's name in the private directory.
+const LINE: usize = 128;
+
+/// The file of running porches.
+#[derive(Debug)]
+pub struct RunTable {
+    file: File,
+}
+
+/// The ledger of the last daemon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastRuns {
+    /// Whether that daemon ran in this boot of the machine: then the lines are complete.
+    pub this_boot: bool,
+    /// A line for each slot that was used.
+    pub lines: Vec<RunLine>,
+}
+
+/// One line of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunLine {
+    /// Sequence number.
+    pub seq: u64,
+    /// The number of the start.
+    pub attempt: u32,
+    /// The process, once it was started.
+    pub process: Option<ProcessId>,
+}
+
+impl RunTable {
+    /// Reads the ledger of the last daemon; [`RunTable::reset`] begins a new one.
+    pub fn open(private: &Dir) -> io::Result<(Self, LastRuns)> {
+        let file = private.open_rw(FILE, 0o600)?;
+        let mut text = String::new();
+        // Content that is not text is not a line of ours.
+        let _ = (&file).take(1 << 20).read_to_string(&mut text);
+        let boot = boot_id();
+        let mut lines = text.lines();
+        let this_boot = lines.next().is_some_and(|header| header.trim() == boot && !boot.is_empty());
+        let lines = lines.filter_map(parse).filter(|_| this_boot).collect();
+        Ok((Self { file }, LastRuns { this_boot, lines }))
+    }
+
+    /// Clears the lines of the last daemon, after recovery has used them.
+    pub fn reset(&self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.write(0, &boot_id());
+        Ok(())
+    }
+
+    /// Records that a start is about to happen in this slot.
+    pub fn begin(&self, slot: u16, seq: u64, attempt: u32) {
+        self.write(u64::from(slot) + 1, &format!("{seq} {attempt} 0 0"));
+    }
+
+    /// Records the process of the start.
+    pub fn started(&self, slot: u16, seq: u64, attempt: u32, process: ProcessId) {
+        self.write(u64::from(slot) + 1, &format!("{seq} {attempt} {} {}", process.pid, process.start));
+    }
+
+    /// Records that the start did not happen after all.
+    pub fn withdraw(&self, slot: u16) {
+        self.write(u64::from(slot) + 1, "");
+    }
+
+    fn write(&self, line: u64, text: &str) {
+        let content = format!("{text:<width$}\n", width = LINE - 1);
+        // If a line cannot be written, recovery only counts a start that may have happened.
+        let _ = self.file.write_all_at(content.as_bytes(), line * LINE as u64);
+    }
+}
+
+fn parse(line: &str) -> Option<RunLine> {
+    // Slots that were never used are holes in the file.
+    let fields: Vec<&str> = line.trim_matches(['\0', ' ']).split(' ').collect();
+    let &[seq, attempt, pid, start] = fields.as_slice() else { return None };
+    let pid: u32 = pid.parse().ok()?;
+    let process = (pid != 0).then_some(ProcessId { pid, start: start.parse().ok()? });
+    Some(RunLine { seq: seq.parse().ok()?, attempt: attempt.parse().ok()?, process })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_survive_the_daemon() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open(temp.path()).unwrap();
+        let (ledger, before) = RunTable::open(&dir).unwrap();
+        assert!(!before.this_boot && before.lines.is_empty());
+        ledger.reset().unwrap();
+        ledger.begin(3, 9, 1);
+        ledger.started(0, 7, 2, ProcessId { pid: 12, start: 34 });
+        drop(ledger);
+        let (_, LastRuns { this_boot, lines }) = RunTable::open(&dir).unwrap();
+        assert!(this_boot);
+        let process = Some(ProcessId { pid: 12, start: 34 });
+        assert!(lines.contains(&RunLine { seq: 7, attempt: 2, process }));
+        assert!(lines.contains(&RunLine { seq: 9, attempt: 1, process: None }));
+        assert_eq!(lines.len(), 2);
+    }
+}

@@ -1,0 +1,188 @@
+//! The writer's work between commit and files: the choice of their names, repetition after a crash, and retries when space
+//! is lacking.
+
+use super::publish::{self, Filing, PublishError};
+use super::{
+    Ack, Again, BATCH_MAX, Full, Publication, PublicationKind, SPACE_RETRY, Source, Stopped, WriterLoop,
+};
+use crate::store::{Content, Kept, Settled, StoreError, Work};
+use conductor_core::Code;
+use conductor_core::name::TakenName;
+use conductor_core::record::Outcome;
+use std::collections::HashSet;
+
+/// How often an outcome takes another name, because another process keeps taking the chosen one, before it is postponed.
+const NAMES_AT_ONCE: usize = 100;
+
+impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
+    /// Chooses the names of archived files, and the moment from which an outcome ages, before both are recorded.
+    pub(super) fn prepare(&mut self, publications: &mut [Publication]) -> Result<(), Stopped> {
+        if publications.is_empty() {
+            return Ok(());
+        }
+        let clock = self.look_at_clock()?.clock.clone();
+        let mut reserved = HashSet::new();
+        for Publication { outcome, .. } in publications {
+            let chosen = publish::choose_name(&self.places, &*self.store, outcome, &reserved);
+            outcome.archived_as = chosen.map_err(|error| self.broken(error))?;
+            reserved.insert(outcome.archived_as.clone());
+            outcome.kept_since = clock.kept_since(outcome.finished_at);
+        }
+        Ok(())
+    }
+
+    /// Records another name for an outcome whose place a foreign file has taken, before a file gets that name.
+    fn rename(&mut self, publication: &mut Publication) -> Result<(), PublishError> {
+        let Publication { outcome, report, .. } = publication;
+        let reserved = HashSet::new();
+        let chosen = publish::choose_name(&self.places, &*self.store, outcome, &reserved)?;
+        let renamed = Outcome { archived_as: chosen, ..outcome.clone() };
+        let work = Work::decide(&renamed, report.as_deref(), Kept::Already);
+        if let Err(error) = self.store.commit(&work) {
+            if matches!(error, StoreError::NoSpace(_)) {
+                // After a failed write the store must be opened again.
+                self.reopen().map_err(|_: Stopped| PublishError::Stopped)?;
+            }
+            return Err(error.into());
+        }
+        tracing::warn!(
+            seq = outcome.seq,
+            file = outcome.name,
+            "another file exists at {}; archiving as {}",
+            outcome.archived_as,
+            renamed.archived_as
+        );
+        *outcome = renamed;
+        Ok(())
+    }
+
+    pub(super) fn publish(&mut self, filings: impl IntoIterator<Item = Filing>) -> Result<(), Stopped> {
+        let mut acks = Vec::new();
+        for mut filing in filings {
+            // In order, or an older status would replace a newer one.
+            if self.again.is_empty() && self.unpublished.is_empty() && self.publish_one(&mut filing)? {
+                let Outcome { seq, archived_as, .. } = filing.publication.outcome;
+                acks.push(Ack::Filed { seq, archived_as });
+            } else {
+                self.unpublished.push(filing);
+            }
+        }
+        self.has_room();
+        if !acks.is_empty() {
+            (self.report)(acks);
+        }
+        Ok(())
+    }
+
+    /// Returns whether the files are made; if not, space or a name was lacking, and it is retried later.
+    fn publish_one(&mut self, filing: &mut Filing) -> Result<bool, Stopped> {
+        let seq = filing.publication.outcome.seq;
+        match self.publish_somewhere(filing) {
+            Ok(()) => self.published.push(seq),
+            Err(PublishError::Status { what, source }) => {
+                let again = if self.late.add(seq, (self.clock)()) {
+                    "tried again every two seconds"
+                } else {
+                    "written at the next start"
+                };
+                tracing::error!(
+                    seq,
+                    file = filing.publication.outcome.name,
+                    code = Code::StoreFailed.id(),
+                    "{what}: {source}; the outcome is recorded and archived, and its status is {again}"
+                );
+            }
+            Err(error @ (PublishError::NoSpace | PublishError::Occupied)) => {
+                if matches!(error, PublishError::NoSpace) {
+                    self.set_full(Some(Full::Files));
+                }
+                self.space_retry_at = Some((self.clock)() + SPACE_RETRY);
+                return Ok(false);
+            }
+            Err(error) => return Err(self.broken(error)),
+        }
+        self.published_since.get_or_insert_with(self.clock);
+        Ok(true)
+    }
+
+    /// Publishes under the recorded name, or under further ones while another outcome's file or a foreign one has it.
+    pub(super) fn publish_somewhere(&mut self, filing: &mut Filing) -> Result<(), PublishError> {
+        let Publication { outcome, kind, .. } = &filing.publication;
+        if *kind == PublicationKind::Again && !self.owns(outcome)? {
+            self.rename(&mut filing.publication)?;
+        }
+        let (mut failed_before, mut renewed) = (false, false);
+        for _ in 0..NAMES_AT_ONCE {
+            match publish::publish(&self.places, &*self.store, filing) {
+                Err(PublishError::Occupied) => self.rename(&mut filing.publication)?,
+                Err(PublishError::Store(StoreError::Failed)) if !failed_before => {
+                    failed_before = true;
+                    self.reopen().map_err(|_: Stopped| PublishError::Stopped)?;
+                }
+                Err(PublishError::Status { .. } | PublishError::Io { .. })
+                    if !renewed && self.renew_drafts() =>
+                {
+                    renewed = true;
+                }
+                other => return other,
+            }
+        }
+        Err(PublishError::Occupied)
+    }
+
+    fn owns(&self, outcome: &Outcome) -> Result<bool, StoreError> {
+        Ok(self.store.owner(&outcome.archived_as)? == Some(outcome.seq))
+    }
+
+    /// Ends the writer after a failure that it cannot handle.
+    pub(super) fn broken(&self, error: PublishError) -> Stopped {
+        match error {
+            PublishError::Store(error) => self.fatal(error.code(), &format!("archiving: {error}")),
+            PublishError::Io { what, source } | PublishError::Status { what, source } => {
+                self.fatal(Code::StoreFailed, &format!("{what}: {source}"))
+            }
+            PublishError::NoSpace => self.fatal(Code::DiskFull, "no space to choose a name in the archive"),
+            PublishError::Occupied => self.fatal(Code::StoreFailed, "there is no free name in the archive"),
+            PublishError::Stopped => Stopped, // It has been reported.
+        }
+    }
+
+    /// The store's record of an outcome, to be published again.
+    pub(super) fn settled_before(seq: u64, settled: Settled, taken: Option<TakenName>) -> Publication {
+        let Settled { outcome, report, content } = settled;
+        let (source, taken) = match content {
+            Content::Stored => (Source::Stored, taken),
+            Content::File => {
+                let raw = || TakenName { seq, raw: outcome.name.as_bytes().into() };
+                (Source::Taken(taken.unwrap_or_else(raw)), None)
+            }
+        };
+        Publication { outcome, source, report, taken, kind: PublicationKind::Again }
+    }
+
+    /// Publishes an earlier daemon's outcomes again, one at a time from the store, whatever their number and size.
+    pub(super) fn republish(&mut self) -> Result<(), Stopped> {
+        if self.space_retry_at.is_some_and(|at| (self.clock)() < at) {
+            return Ok(());
+        }
+        let mut acks = Vec::new();
+        while let Some(Again { seq, taken }) = self.again.front().cloned() {
+            let settled = self.store.settled(seq);
+            let settled =
+                settled.map_err(|error| self.fatal(error.code(), &format!("publishing again: {error}")))?;
+            let mut filing = Filing::from(Self::settled_before(seq, settled, taken));
+            if !self.publish_one(&mut filing)? {
+                break;
+            }
+            self.again.pop_front();
+            acks.push(Ack::Republished(Box::new(filing.publication.outcome)));
+            if acks.len() >= BATCH_MAX {
+                (self.report)(std::mem::take(&mut acks));
+            }
+        }
+        if !acks.is_empty() {
+            (self.report)(acks);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,248 @@
+//! Removes outcomes older than --retention: archived file, error log, status and record. The age comes from our own
+//! record of the decision (`conductor_core::age`), never from a file time that a producer can set. A file is removed only
+//! if it is that outcome's: its path by the ledger's owners of paths, its content by size and SHA-256. A file that
+//! differs is left, and no outcome owns it from then on.
+
+use super::files::{Found, Piece, compare};
+use super::publish::{archive, archived_name};
+use super::{Ack, Stopped, WriterLoop};
+use crate::handoff::Dirs;
+use crate::store::{DecidedAt, Ledger, Part, StoreError, Upkeep, Work};
+use conductor_core::age::{Bound, Look};
+use conductor_core::name::{error_log_name, status_name};
+use conductor_core::record::{Outcome, Status};
+use conductor_crypto::sha256;
+use conductor_os::dir::{Dir, Kind};
+use conductor_os::monotonic;
+use jiff::{SignedDuration, Timestamp};
+use std::io::{self, BufRead, BufReader, Read};
+use std::time::Duration;
+
+/// Outcomes removed in one round, so that no command waits long for the writer.
+const ROUND: usize = 256;
+/// Bytes of archived files read in one round.
+const ROUND_BYTES: u64 = 32 << 20;
+/// The longest head of an error log.
+const LOG_HEAD_MAX: u64 = 64 << 10;
+
+/// A removal in progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sweep {
+    /// Outcomes decided before this are removed.
+    pub(super) before: Timestamp,
+    /// The start of the next round; `None`: the earliest outcome.
+    pub(super) from: Option<DecidedAt>,
+}
+
+/// The clocks, and their last readings.
+pub(super) struct Clocks {
+    pub(super) now: fn() -> Timestamp,
+    pub(super) retention: SignedDuration,
+    seen: Option<(Timestamp, Duration)>,
+    /// The part of them that must outlive this process; read when first needed.
+    pub(super) upkeep: Option<Upkeep>,
+}
+
+impl Clocks {
+    pub(super) fn new(retention: SignedDuration) -> Self {
+        Self { now: Timestamp::now, retention, seen: None, upkeep: None }
+    }
+
+    /// Reads the clock, and warns when it went forward by more than the retention.
+    fn look(&mut self, store: &dyn Ledger) -> Result<(Timestamp, &mut Upkeep), StoreError> {
+        let upkeep = match self.upkeep.take() {
+            Some(upkeep) => upkeep,
+            None => store.upkeep()?,
+        };
+        let upkeep = self.upkeep.insert(upkeep);
+        let (now, monotonic) = ((self.now)(), monotonic());
+        let expected = self.seen.and_then(|(then, at)| {
+            then.checked_add(SignedDuration::try_from(monotonic.saturating_sub(at)).ok()?).ok()
+        });
+        let last_seq = if expected.is_some_and(|then| now.duration_since(then) <= self.retention) {
+            0 // Needed only after a jump.
+        } else {
+            store.last_seq()?
+        };
+        self.seen = Some((now, monotonic));
+        let look = Look { now, expected, retention: self.retention, last_seq };
+        if let Some(jumped) = upkeep.clock.look(look) {
+            tracing::warn!(
+                hours = jumped.as_hours(),
+                "the clock went forward by more than --retention: the age of earlier outcomes is unknown, so they count as \
+                 decided now"
+            );
+        }
+        Ok((now, upkeep))
+    }
+}
+
+struct Swept {
+    removed: u64,
+    /// The first number of the next round; `None`: the removal is complete.
+    next: Option<DecidedAt>,
+}
+
+impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
+    /// Reads the clock before outcomes are recorded. Returns the part to be recorded.
+    pub(super) fn look_at_clock(&mut self) -> Result<&Upkeep, Stopped> {
+        match self.clocks.look(&*self.store) {
+            Ok((_, upkeep)) => Ok(upkeep),
+            Err(error) => {
+                (self.report)(vec![Ack::Fatal { code: error.code(), reason: error.to_string() }]);
+                Err(Stopped)
+            }
+        }
+    }
+
+    /// Starts to remove outcomes decided before this, from the first one on. A purge and the hourly removal do not cut
+    /// each other short.
+    pub(super) fn begin_sweep(&mut self, before: Timestamp) {
+        let before = self.sweep.map_or(before, |sweep| sweep.before.max(before));
+        self.sweep = Some(Sweep { before, from: None });
+    }
+
+    /// Starts to remove outcomes older than this, from where the last removal ended.
+    pub(super) fn begin_expiry(&mut self, retention: SignedDuration) {
+        self.clocks.retention = retention;
+        let from = self.clocks.upkeep.as_ref().and_then(|upkeep| upkeep.swept);
+        if let Ok(before) = (self.clocks.now)().checked_sub(retention)
+            && self.sweep.is_none()
+        {
+            self.sweep = Some(Sweep { before, from });
+        }
+    }
+
+    /// Does one round of the removal in progress.
+    pub(super) fn retain(&mut self) -> Result<(), Stopped> {
+        let Some(sweep) = self.sweep else { return Ok(()) };
+        match round(&self.places, &*self.store, &mut self.clocks, sweep) {
+            Ok(Swept { removed, next }) => {
+                self.sweep = next.map(|from| Sweep { from: Some(from), ..sweep });
+                if removed > 0 {
+                    (self.report)(vec![Ack::Retained(removed)]);
+                }
+                Ok(())
+            }
+            // Retention frees space; if its own record lacks space, it is retried in an hour.
+            Err(StoreError::NoSpace(_) | StoreError::Failed) => {
+                self.sweep = None;
+                self.reopen()?;
+                self.has_room();
+                Ok(())
+            }
+            Err(error) => Err(self.fatal(error.code(), &error.to_string())),
+        }
+    }
+}
+
+/// Checks a part of the outcomes: a young one does not end the search, because a wrong clock, or an import, puts young
+/// ones before old ones.
+fn round(places: &Dirs, store: &dyn Ledger, clocks: &mut Clocks, sweep: Sweep) -> Result<Swept, StoreError> {
+    let (now, upkeep) = clocks.look(store)?;
+    let bound = Bound { before: sweep.before, now };
+    let page = store.old(Part { from: sweep.from, most: ROUND, bound, clock: &upkeep.clock })?;
+    let mut next = page.next;
+    let mut bytes = 0;
+    let mut gone = Vec::new();
+    for outcome in &page.old {
+        if bytes > ROUND_BYTES {
+            next = Some(DecidedAt::of(outcome));
+            break;
+        }
+        bytes += outcome.size;
+        match remove_files(places, store, outcome)? {
+            Ok(()) => gone.push(outcome.seq),
+            Err(error) => tracing::warn!(
+                seq = outcome.seq, file = outcome.archived_as, %error,
+                "an old intent's files cannot be removed; it stays, and is tried again"
+            ),
+        }
+    }
+    upkeep.swept = next;
+    let removed = gone.len() as u64;
+    if removed > 0 || next.is_none() {
+        store.commit(&Work { forgotten: gone, upkeep: Some(upkeep), ..Work::default() })?;
+    }
+    Ok(Swept { removed, next })
+}
+
+/// Removes an outcome's files. The outer error is the store's.
+fn remove_files(places: &Dirs, store: &dyn Ledger, outcome: &Outcome) -> Result<io::Result<()>, StoreError> {
+    let owns = store.owner(&outcome.archived_as)? == Some(outcome.seq);
+    Ok((|| {
+        if owns {
+            remove_archived(places, outcome)?;
+        }
+        let (name, body) = (status_name(&outcome.name), outcome.status_body());
+        let piece = Piece { name: &name, mode: 0, content: &body };
+        // The status of a later run of the same name differs.
+        if compare(&places.status, &piece)? == Found::Same { remove(&places.status, &name) } else { Ok(()) }
+    })())
+}
+
+fn remove_archived(places: &Dirs, outcome: &Outcome) -> io::Result<()> {
+    let (label, dir) = archive(places, outcome);
+    let name = archived_name(outcome);
+    match is_what_was_archived(dir, name, outcome)? {
+        Some(true) => remove(dir, name)?,
+        Some(false) => tracing::warn!(
+            seq = outcome.seq,
+            "{label}/{name} is not what was archived there; it is left, and no outcome owns it from now on"
+        ),
+        None => {}
+    }
+    let log = error_log_name(name);
+    if outcome.status == Status::Failed && is_error_log_of(dir, &log, outcome.seq)? {
+        remove(dir, &log)?;
+    }
+    Ok(())
+}
+
+/// Whether a file has the size and, if known, the SHA-256 of the archived one; `None`: there is no file.
+fn is_what_was_archived(dir: &Dir, name: &str, outcome: &Outcome) -> io::Result<Option<bool>> {
+    let meta = match dir.stat(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    if meta.kind == Kind::Directory || meta.size != outcome.size {
+        return Ok(Some(false));
+    }
+    // An entry refused unread was moved unchanged, whatever its type.
+    let Some(wanted) = outcome.sha256 else { return Ok(Some(true)) };
+    if meta.kind != Kind::File {
+        return Ok(Some(false));
+    }
+    let mut found = Vec::new();
+    dir.open_read(name)?.take(outcome.size + 1).read_to_end(&mut found)?;
+    Ok(Some(sha256(&found) == wanted))
+}
+
+/// Whether an error log names this number: in its head, which precedes the output of porch.
+fn is_error_log_of(dir: &Dir, name: &str, seq: u64) -> io::Result<bool> {
+    match dir.stat(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        other => {
+            if other?.kind != Kind::File {
+                return Ok(false);
+            }
+        }
+    }
+    for line in BufReader::new(dir.open_read(name)?.take(LOG_HEAD_MAX)).split(b'\n') {
+        let line = line?;
+        if let Some(number) = line.strip_prefix(b"Sequence:") {
+            return Ok(number.trim_ascii() == seq.to_string().as_bytes());
+        }
+        if line.starts_with(b"--- ") {
+            break;
+        }
+    }
+    Ok(false)
+}
+
+fn remove(dir: &Dir, name: &str) -> io::Result<()> {
+    match dir.unlink(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,595 @@
+//! Questions of an operator and their answers: the same documents over the local socket, in the JSON API, and from the
+//! store alone when no daemon runs. Types only; the adapters fill them in.
+
+use crate::code::Code;
+use crate::digest::Digest;
+use crate::record::{Asked, RunRecord};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The largest number of rows in one answer.
+pub const ROWS_MAX: usize = 1_000;
+/// The number of rows in an answer when the question names none.
+pub const ROWS_DEFAULT: usize = 50;
+
+/// A question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Question {
+    /// The daemon's status.
+    Status,
+    /// The intents of a selection.
+    List(Selection),
+    /// Everything about one intent.
+    Show {
+        /// Its sequence number, or its file's name.
+        of: String,
+    },
+    /// The one reason why an intent waits or failed.
+    Explain {
+        /// A sequence number, a file's name, or a target.
+        of: String,
+    },
+    /// Starts no intent of a target until the target is released.
+    Hold {
+        /// `NAMESPACE/TARGET`, or the target alone where it is unambiguous.
+        target: String,
+        /// The reason, for other operators.
+        note: String,
+    },
+    /// Releases a held target.
+    Release {
+        /// `NAMESPACE/TARGET`, or the target alone where it is unambiguous.
+        target: String,
+    },
+    /// Removes outcomes older than a moment, and their files.
+    Purge {
+        /// Outcomes decided before this are removed.
+        before: Timestamp,
+        /// `false`: dry run, which only reports the outcomes it would remove.
+        really: bool,
+    },
+    /// The daemon's last log lines.
+    Logs {
+        /// Only lines with a higher number than this; 0: from the first line kept.
+        after: u64,
+        /// At most this many lines, the newest.
+        most: usize,
+    },
+}
+
+impl Question {
+    /// Whether the question changes state: then it is answered only on the local socket.
+    pub fn changes_something(&self) -> bool {
+        matches!(self, Self::Hold { .. } | Self::Release { .. } | Self::Purge { really: true, .. })
+    }
+}
+
+/// A selection of intents, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Selection {
+    /// Intents in one of these states; empty: in any.
+    pub states: Vec<State>,
+    /// Intents of this target: `NAMESPACE/TARGET`, or the target alone.
+    pub target: Option<String>,
+    /// Intents whose file name or correlation id contains this.
+    pub text: Option<String>,
+    /// Intents that failed with this code.
+    pub code: Option<Code>,
+    /// Intents decided, or seen, at this time or later.
+    pub since: Option<Timestamp>,
+    /// Finished intents with a lower number than this: the next page.
+    pub before: Option<u64>,
+    /// At most this many rows.
+    pub most: usize,
+}
+
+impl Default for Selection {
+    fn default() -> Self {
+        Self {
+            states: Vec::new(),
+            target: None,
+            text: None,
+            code: None,
+            since: None,
+            before: None,
+            most: ROWS_DEFAULT,
+        }
+    }
+}
+
+impl Selection {
+    /// Whether the selection includes intents of this state.
+    pub fn wants(&self, state: State) -> bool {
+        self.states.is_empty() || self.states.contains(&state)
+    }
+
+    /// Whether the selection may include this row, of which only number, state and target are known yet.
+    pub fn may_take_more(&self, row: &Row) -> bool {
+        let known = Self { states: self.states.clone(), target: self.target.clone(), ..Self::default() };
+        self.code.is_none() && known.takes(row)
+    }
+
+    /// Whether the selection includes this row.
+    pub fn takes(&self, row: &Row) -> bool {
+        let target = |wanted: &String| {
+            row.target.as_ref().is_some_and(|target| {
+                target == wanted || target.split_once('/').is_some_and(|(_, name)| name == wanted)
+            })
+        };
+        let text = |wanted: &String| {
+            row.file.contains(wanted.as_str())
+                || row.correlation_id.as_ref().is_some_and(|id| id.contains(wanted.as_str()))
+        };
+        self.wants(row.state)
+            && self.target.as_ref().is_none_or(target)
+            && self.text.as_ref().is_none_or(text)
+            && self.code.is_none_or(|code| row.error_code == Some(code))
+            && self.since.is_none_or(|since| row.at.is_some_and(|at| at >= since))
+    }
+}
+
+/// The state of an intent, as an operator sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Seen or taken, and porch does not run for it.
+    Waiting,
+    /// `porch` runs.
+    Running,
+    /// Filed under processed/.
+    Done,
+    /// Filed under failed/.
+    Failed,
+}
+
+impl State {
+    /// All states, in the order in which an intent passes them.
+    pub const ALL: [Self; 4] = [Self::Waiting, Self::Running, Self::Done, Self::Failed];
+
+    /// The state's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The state of this name.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One named reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// A word of a closed list (docs/FORMATS.md).
+    pub word: String,
+    /// An explanation in one sentence.
+    pub text: String,
+    /// Advice for the operator.
+    pub advice: String,
+}
+
+impl Reason {
+    /// A reason with these words.
+    pub fn new(word: &str, text: impl Into<String>, advice: &str) -> Self {
+        Self { word: word.to_owned(), text: text.into(), advice: advice.to_owned() }
+    }
+}
+
+/// One intent in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// Sequence number; `None` until the file is taken.
+    pub seq: Option<u64>,
+    /// Its file's name.
+    pub file: String,
+    /// The state of the intent.
+    pub state: State,
+    /// `NAMESPACE/TARGET`, if the content was accepted.
+    pub target: Option<String>,
+    /// The identifier that log, status and this row share.
+    pub correlation_id: Option<String>,
+    /// Digest of its bytes, if they were read.
+    pub sha256: Option<Digest>,
+    /// Size in bytes, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// The time at which it was seen, taken, started or decided, according to its state.
+    pub at: Option<Timestamp>,
+    /// Number of starts of porch.
+    pub attempts: u32,
+    /// Duration of the last run.
+    pub duration_ms: Option<u64>,
+    /// The code of a failure.
+    pub error_code: Option<Code>,
+    /// The success that a duplicate repeats.
+    pub duplicate_of: Option<u64>,
+    /// The archived file.
+    pub archived_as: Option<String>,
+    /// Why it waits or failed, or how it succeeded.
+    pub reason: Reason,
+}
+
+/// A list of intents: unfinished ones in their expected order of start, then finished ones, newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listing {
+    /// The rows.
+    pub intents: Vec<Row>,
+    /// Whether more intents match than the question asked for.
+    pub more: bool,
+    /// The value of `before` for the next question, if finished intents were left out.
+    pub next_before: Option<u64>,
+}
+
+/// Everything about one intent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    /// The intent's row.
+    pub intent: Row,
+    /// The request, if it was accepted.
+    pub asked: Option<Asked>,
+    /// Size in bytes.
+    pub size: u64,
+    /// Owner of the file, a user id.
+    pub uid: Option<u32>,
+    /// `direct` or `structured`.
+    pub mode: Option<String>,
+    /// The program or engine that ran it.
+    pub porch_path: Option<String>,
+    /// The events of its life, oldest first.
+    pub timeline: Vec<TimelineEntry>,
+    /// The known starts of porch.
+    pub runs: Vec<RunRecord>,
+    /// The output of porch, scrubbed.
+    pub output: String,
+    /// The change of the package as a unified diff.
+    pub diff: String,
+    /// The error log of a failure, while it is kept.
+    pub error_log: Option<String>,
+    /// The intent's text, scrubbed, while its file is kept.
+    pub content: Option<String>,
+    /// Which of archived file, error log and status is missing or altered and therefore not shown; one sentence each.
+    #[serde(default)]
+    pub not_as_filed: Vec<String>,
+    /// Other intents with the same file name, newest first.
+    pub same_name: Vec<Row>,
+}
+
+/// One event in an intent's life.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimelineEntry {
+    /// The time of the event.
+    pub at: Timestamp,
+    /// The event.
+    pub what: String,
+}
+
+/// The one reason why an intent waits or failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explained {
+    /// The number, name or target asked about.
+    pub of: String,
+    /// The answer.
+    pub reason: Reason,
+    /// The intent that the answer concerns.
+    pub intent: Option<Row>,
+    /// Unfinished intents of the target behind that one.
+    pub waiting_behind: usize,
+}
+
+/// The daemon's status.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusReport {
+    /// Version of the program.
+    pub version: String,
+    /// Whether a daemon runs.
+    pub running: bool,
+    /// The daemon's process id.
+    pub pid: Option<u32>,
+    /// The time of its start.
+    pub started_at: Option<Timestamp>,
+    /// Whether the daemon takes new files.
+    pub ready: bool,
+    /// The reasons for not being ready: words of a closed list.
+    pub not_ready: Vec<String>,
+    /// The time since which it has not been ready; `None`: it is ready.
+    #[serde(default)]
+    pub not_ready_since: Option<Timestamp>,
+    /// Absolute path of the handoff directory.
+    pub handoff: String,
+    /// Absolute path of the output directory.
+    pub out: String,
+    /// The program or engine that runs intents.
+    pub porch_path: String,
+    /// `direct` or `structured`.
+    pub mode: String,
+    /// Number of concurrent runs of porch.
+    pub workers: usize,
+    /// Why the kernel reports no new files, so that the directory is listed instead; `None`: it reports them.
+    #[serde(default)]
+    pub no_events: Option<String>,
+    /// Entries of the handoff directory that cannot be taken and are retried.
+    #[serde(default)]
+    pub left: u64,
+    /// Names seen in the handoff directory and not yet taken.
+    pub sighted: u64,
+    /// Taken intents whose porch is not running yet.
+    pub waiting: u64,
+    /// Seconds since the oldest waiting intent was taken.
+    pub oldest_waiting_s: Option<u64>,
+    /// Runs of porch in progress.
+    pub active: u64,
+    /// Outcomes with status success since the store was created, duplicates included.
+    pub processed: u64,
+    /// Outcomes that repeat an earlier success.
+    pub duplicates: u64,
+    /// Outcomes with status failed.
+    pub failed: u64,
+    /// The last sequence number given.
+    pub last_seq: u64,
+    /// Targets that an operator holds.
+    pub held: Vec<Held>,
+    /// Free space of the handoff directory's file system, in bytes.
+    pub free_bytes: Option<u64>,
+}
+
+/// A target that an operator holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// `NAMESPACE/TARGET`
+    pub target: String,
+    /// The start of the hold.
+    pub since: Timestamp,
+    /// The user id of the operator, attested by the kernel.
+    pub uid: u32,
+    /// The reason, in the operator's words.
+    pub note: String,
+}
+
+/// The result of a purge or its dry run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purged {
+    /// Number of outcomes.
+    pub outcomes: u64,
+    /// Number of failures among them.
+    pub failed: u64,
+    /// Whether the outcomes are removed; `false`: dry run.
+    pub really: bool,
+}
+
+/// The figures of one moment for the page's charts. Totals count from the start of the process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Pulse {
+    /// Milliseconds since 1970.
+    pub at_ms: i64,
+    /// Whether the daemon takes new files.
+    pub ready: bool,
+    /// Outcomes with status success.
+    pub processed: u64,
+    /// Outcomes with status failed.
+    pub failed: u64,
+    /// Runs in progress.
+    pub active: i64,
+    /// Taken intents that wait.
+    pub waiting: i64,
+    /// Files seen and not yet taken.
+    pub sighted: i64,
+    /// Outcomes whose time from taking to status was measured.
+    pub timed: u64,
+    /// The sum of these times in milliseconds.
+    pub timed_ms: f64,
+}
+
+/// Log lines, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLines {
+    /// The lines as written.
+    pub lines: Vec<String>,
+    /// Number of the last line: the value of `after` for the next question.
+    pub last: u64,
+}
+
+/// Why a question has no answer, as a closed list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RefusalKind {
+    /// No intent or target matches.
+    NotFound,
+    /// Several targets have this name.
+    Ambiguous,
+    /// The client may not do this, or it exceeds a bound.
+    NotPermitted,
+    /// The daemon cannot answer at the moment.
+    Busy,
+    /// No daemon runs.
+    NotRunning,
+    /// The store cannot be read.
+    Store,
+    /// The question makes no sense.
+    BadQuestion,
+}
+
+impl RefusalKind {
+    /// Every kind.
+    pub const ALL: [Self; 7] = [
+        Self::NotFound,
+        Self::Ambiguous,
+        Self::NotPermitted,
+        Self::Busy,
+        Self::NotRunning,
+        Self::Store,
+        Self::BadQuestion,
+    ];
+
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotFound => "not-found",
+            Self::Ambiguous => "ambiguous",
+            Self::NotPermitted => "not-permitted",
+            Self::Busy => "busy",
+            Self::NotRunning => "not-running",
+            Self::Store => "store",
+            Self::BadQuestion => "bad-question",
+        }
+    }
+}
+
+impl fmt::Display for RefusalKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a question has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// The kind of refusal; on the wire its word.
+    #[serde(rename = "word")]
+    pub kind: RefusalKind,
+    /// The question, and why it has no answer.
+    pub text: String,
+    /// Advice for the operator.
+    pub advice: String,
+}
+
+impl Refused {
+    /// A refusal.
+    pub fn new(kind: RefusalKind, text: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { kind, text: text.into(), advice: advice.into() }
+    }
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// Answers `Status`.
+    Status(Box<StatusReport>),
+    /// Answers `List`.
+    List(Listing),
+    /// Answers `Show`.
+    Show(Box<Shown>),
+    /// Answers `Explain`.
+    Explain(Box<Explained>),
+    /// Answers `Hold`: the hold is durable.
+    Held(Held),
+    /// Answers `Release`: the release is durable.
+    Released {
+        /// The released target.
+        target: String,
+    },
+    /// Answers `Purge`.
+    Purged(Purged),
+    /// Answers `Logs`.
+    Logs(LogLines),
+    /// The question has no answer.
+    Refused(Refused),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(file: &str, state: State, target: &str) -> Row {
+        let reason = Reason { word: "w".into(), text: "t".into(), advice: "a".into() };
+        Row {
+            seq: Some(1),
+            file: file.into(),
+            state,
+            target: Some(target.into()),
+            correlation_id: Some("cl-1".into()),
+            sha256: None,
+            size: None,
+            at: Some(Timestamp::UNIX_EPOCH),
+            attempts: 1,
+            duration_ms: None,
+            error_code: (state == State::Failed).then_some(Code::PorchFailed),
+            duplicate_of: None,
+            archived_as: None,
+            reason,
+        }
+    }
+
+    #[test]
+    fn a_selection_takes_what_all_its_parts_take() {
+        let row = row("intent-a.json", State::Failed, "ns/web");
+        let every = Selection::default();
+        let second: Timestamp = "1970-01-01T00:00:01Z".parse().unwrap();
+        let cases = [
+            (every.clone(), true),
+            (Selection { states: vec![State::Failed], ..every.clone() }, true),
+            (Selection { states: vec![State::Done, State::Waiting], ..every.clone() }, false),
+            (Selection { target: Some("web".into()), ..every.clone() }, true),
+            (Selection { target: Some("ns/web".into()), ..every.clone() }, true),
+            (Selection { target: Some("ns".into()), ..every.clone() }, false),
+            (Selection { text: Some("t-a".into()), ..every.clone() }, true),
+            (Selection { text: Some("cl-1".into()), ..every.clone() }, true),
+            (Selection { text: Some("x".into()), ..every.clone() }, false),
+            (Selection { code: Some(Code::PorchFailed), ..every.clone() }, true),
+            (Selection { code: Some(Code::PorchBusy), ..every.clone() }, false),
+            (Selection { since: Some(Timestamp::UNIX_EPOCH), ..every.clone() }, true),
+            (Selection { since: Some(second), ..every.clone() }, false),
+        ];
+        for (selection, want) in cases {
+            assert_eq!(selection.takes(&row), want, "{selection:?}");
+        }
+        let unseen = Row { at: None, target: None, ..row };
+        assert!(!Selection { since: Some(second), ..Selection::default() }.takes(&unseen));
+        assert!(!Selection { target: Some("web".into()), ..Selection::default() }.takes(&unseen));
+    }
+
+    #[test]
+    fn questions_are_strict_and_only_some_change_something() {
+        let purge = |really| Question::Purge { before: Timestamp::UNIX_EPOCH, really };
+        let hold = Question::Hold { target: "t".into(), note: String::new() };
+        let release = Question::Release { target: "t".into() };
+        for (question, changes) in [
+            (Question::Status, false),
+            (purge(false), false),
+            (purge(true), true),
+            (hold, true),
+            (release, true),
+            (Question::List(Selection::default()), false),
+        ] {
+            assert_eq!(question.changes_something(), changes, "{question:?}");
+            let text = serde_json::to_string(&question).unwrap();
+            assert_eq!(serde_json::from_str::<Question>(&text).unwrap(), question, "{text}");
+        }
+        for text in [r#"{"ask": "dance"}"#, r#"{"ask": "show"}"#, r#"{"ask": "show", "of": "1", "x": 2}"#] {
+            assert!(serde_json::from_str::<Question>(text).is_err(), "{text}");
+        }
+        let listed: Question = serde_json::from_str(r#"{"ask": "list", "states": ["failed"]}"#).unwrap();
+        assert_eq!(listed, Question::List(Selection { states: vec![State::Failed], ..Selection::default() }));
+    }
+
+    #[test]
+    fn refusals_have_their_words_on_the_wire() {
+        for kind in RefusalKind::ALL {
+            let wire = serde_json::to_value(Refused::new(kind, "t", "a")).unwrap();
+            assert_eq!(wire, serde_json::json!({"word": kind.as_str(), "text": "t", "advice": "a"}));
+            assert_eq!(serde_json::from_value::<Refused>(wire).unwrap().kind, kind);
+        }
+    }
+
+    #[test]
+    fn states_have_their_words() {
+        for state in State::ALL {
+            assert_eq!(State::from_word(state.as_str()), Some(state));
+        }
+        assert_eq!(State::from_word("lost"), None);
+    }
+}

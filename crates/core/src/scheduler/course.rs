@@ -1,0 +1,229 @@
+//! The course of one intent: every change of its stage, and the consequences of each step of the state machine. The
+//! scheduler's sets of intents by stage are maintained only here.
+
+use super::{Bug, Effect, Item, POSTPONED_RETRY, Place, Reserve, Scheduler};
+use crate::limits::retry_pause;
+use crate::outcome::{Postponed, Verdict};
+use crate::record::LastSuccess;
+use crate::stage::{Entry, Final, Stage, Step, Then, step};
+use std::collections::HashSet;
+use std::time::Duration;
+
+/// The time of an event, and the random number that spreads retries.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TimelineEntry {
+    pub(super) now: Duration,
+    /// 0..=1
+    pub(super) jitter: f64,
+}
+
+impl From<Duration> for TimelineEntry {
+    fn from(now: Duration) -> Self {
+        Self { now, jitter: 0.0 }
+    }
+}
+
+fn keep(set: &mut HashSet<u64>, seq: u64, is_in: bool) {
+    if is_in {
+        set.insert(seq);
+    } else {
+        set.remove(&seq);
+    }
+}
+
+impl Scheduler {
+    /// Adds an intent to the scheduler.
+    pub(super) fn enter(&mut self, item: Item) {
+        let (seq, stage) = (item.rank.seq, item.stage);
+        self.items.insert(seq, item);
+        self.count(seq, Some(stage));
+    }
+
+    /// Adds an intent whose outcome is being written: only its number is needed.
+    pub(super) fn enter_decided(&mut self, seq: u64) {
+        self.decided.insert(seq, Entry::Decided.into());
+    }
+
+    /// Takes one step of an intent and its consequences.
+    pub(super) fn advance_one(
+        &mut self,
+        seq: u64,
+        taken: Step,
+        at: TimelineEntry,
+        effects: &mut Vec<Effect>,
+    ) {
+        match self.step(seq, taken) {
+            Ok(then) => self.carry_out(seq, then, at, effects),
+            Err(bug) => effects.push(Effect::Bug(bug)),
+        }
+    }
+
+    /// A run ended, or its start did not happen.
+    pub(super) fn on_ended(
+        &mut self,
+        seq: u64,
+        verdict: Verdict,
+        at: TimelineEntry,
+        effects: &mut Vec<Effect>,
+    ) {
+        let stage = self.items.get(&seq).map(|item| item.stage);
+        let max_attempts = self.limits.live.max_attempts;
+        let then = match self.step(seq, Step::Ended { verdict, max_attempts }) {
+            Ok(then) => then,
+            Err(bug) => return effects.push(Effect::Bug(bug)),
+        };
+        if let (Some(item), Some(Stage::Handed { attempt } | Stage::Running { attempt })) =
+            (self.items.get_mut(&seq), stage)
+        {
+            if verdict.counts() {
+                item.started = attempt;
+            }
+            let cause = if let Then::TryAgain(cause) = then { Some(cause) } else { None };
+            self.places.ended(at.now, &item.place, item.rank, cause);
+        }
+        self.carry_out(seq, then, at, effects);
+    }
+
+    fn step(&mut self, seq: u64, taken: Step) -> Result<Then, Bug> {
+        let stage = match self.items.get_mut(&seq) {
+            Some(item) => &mut item.stage,
+            None => self.decided.get_mut(&seq).ok_or(Bug::Unknown(seq))?,
+        };
+        let (next, then) = step(*stage, taken)?;
+        *stage = next.unwrap_or(*stage);
+        self.count(seq, next);
+        Ok(then)
+    }
+
+    fn count(&mut self, seq: u64, stage: Option<Stage>) {
+        let is_running = matches!(stage, Some(Stage::Running { .. }));
+        keep(&mut self.claiming, seq, matches!(stage, Some(Stage::Claiming)));
+        keep(&mut self.handed, seq, is_running || matches!(stage, Some(Stage::Handed { .. })));
+        keep(&mut self.running, seq, is_running);
+    }
+
+    fn carry_out(&mut self, seq: u64, then: Then, at: TimelineEntry, effects: &mut Vec<Effect>) {
+        match then {
+            Then::Queue => self.queue(seq, at, effects),
+            Then::Park => self.park(seq, effects),
+            Then::Run { attempt } => self.hand_out(seq, attempt, effects),
+            Then::AwaitEnd => {}
+            Then::Record(outcome) => self.record(seq, outcome, effects),
+            Then::RetryAs { attempt } => self.retry(seq, attempt, at, effects),
+            Then::TryAgain(cause) => self.put_off(seq, cause, at, effects),
+            Then::LeaveForNextStart => {
+                self.remove(seq);
+                effects.push(Effect::Left { seq });
+            }
+            Then::Forget => self.forget(seq, at, effects),
+        }
+    }
+
+    /// Its claim is durable: the intent takes its place in its queue.
+    pub(super) fn queue(&mut self, seq: u64, at: TimelineEntry, effects: &mut Vec<Effect>) {
+        let Some(item) = self.items.get_mut(&seq) else { return };
+        match item.reserve {
+            Reserve::No => drop(self.unreserved.insert(item.rank)),
+            // The start was recorded with the claim.
+            Reserve::Asked | Reserve::Durable => item.reserve = Reserve::Durable,
+        }
+        let key = item.key.clone();
+        if self.queues.claim_durable(&key, seq, self.share()) {
+            self.advance_one(seq, Step::Park, at, effects);
+        } else {
+            self.offer_head(&key, at, effects);
+        }
+    }
+
+    fn hand_out(&mut self, seq: u64, attempt: u32, effects: &mut Vec<Effect>) {
+        let (Some(slot), Some(item)) = (self.slots.pop(), self.items.get_mut(&seq)) else {
+            return effects.push(Effect::Bug(Bug::NoSlot(seq)));
+        };
+        item.postponed = None;
+        item.slot = Some(slot);
+        self.places.started(&item.place, item.rank);
+        self.queues.occupy(&item.key);
+        self.set_arm(seq, Reserve::No);
+        effects.push(Effect::Run { seq, attempt, slot });
+    }
+
+    fn record(&mut self, seq: u64, outcome: Final, effects: &mut Vec<Effect>) {
+        self.set_arm(seq, Reserve::No);
+        let Some(item) = self.items.get(&seq) else { return };
+        self.unreserved.remove(&item.rank);
+        self.queues.occupy(&item.key);
+        let mut duplicate_of = None;
+        match outcome {
+            Final::Success => {
+                let success = LastSuccess { seq, name: item.name.clone(), sha256: item.sha256 };
+                self.queues.set_last(&item.key, Some(success));
+            }
+            Final::Duplicate => duplicate_of = self.queues.last(&item.key).map(|last| last.seq),
+            // The effects of the failed run are unknown: no later intent repeats the success before it.
+            Final::Failed(_) if item.started > 0 => self.queues.set_last(&item.key, None),
+            Final::Failed(_) => {}
+        }
+        effects.push(Effect::Record { seq, outcome, attempts: item.started, duplicate_of });
+    }
+
+    fn retry(&mut self, seq: u64, attempt: u32, at: TimelineEntry, effects: &mut Vec<Effect>) {
+        let Some(rank) = self.items.get(&seq).map(|item| item.rank) else { return };
+        let pause = retry_pause(attempt, at.jitter);
+        // At once, and the slot is kept until that is durable: its run line is the proof that this start happened.
+        self.ask_arm(rank, effects);
+        self.pauses.insert((at.now + pause, seq));
+        effects.push(Effect::RetryAnnounced { seq, attempt, pause });
+    }
+
+    /// The start is recorded but did not happen: the same attempt is used again.
+    fn put_off(&mut self, seq: u64, cause: Postponed, at: TimelineEntry, effects: &mut Vec<Effect>) {
+        effects.push(Effect::PutOff { seq });
+        self.set_arm(seq, Reserve::Durable);
+        self.free_slot(seq);
+        let Some(item) = self.items.get_mut(&seq) else { return };
+        item.postponed = Some(cause);
+        if item.place == Place::Output {
+            self.pauses.insert((at.now + POSTPONED_RETRY, seq));
+        } else {
+            // The repository pauses instead.
+            let key = item.key.clone();
+            self.queues.release(&key);
+            self.offer_head(&key, at, effects);
+        }
+    }
+
+    /// Removes a finished intent: the next of its target continues.
+    fn forget(&mut self, seq: u64, at: TimelineEntry, effects: &mut Vec<Effect>) {
+        if self.decided.remove(&seq).is_some() {
+            return;
+        }
+        let Some(item) = self.remove(seq) else { return };
+        if self.queues.finish_head(&item.key, seq).is_none() {
+            return effects.push(Effect::Bug(Bug::NotHead(seq)));
+        }
+        self.offer_head(&item.key, at, effects);
+        self.recall_more(&item.key, effects);
+    }
+
+    /// Removes an intent from the scheduler, with all its data.
+    pub(super) fn remove(&mut self, seq: u64) -> Option<Item> {
+        self.set_arm(seq, Reserve::No);
+        self.free_slot(seq);
+        let item = self.items.remove(&seq)?;
+        self.unreserved.remove(&item.rank);
+        Some(item)
+    }
+
+    pub(super) fn set_arm(&mut self, seq: u64, reserve: Reserve) {
+        if let Some(item) = self.items.get_mut(&seq) {
+            item.reserve = reserve;
+            keep(&mut self.reserved, seq, reserve != Reserve::No);
+        }
+    }
+
+    pub(super) fn free_slot(&mut self, seq: u64) {
+        if let Some(slot) = self.items.get_mut(&seq).and_then(|item| item.slot.take()) {
+            self.slots.push(slot);
+        }
+    }
+}

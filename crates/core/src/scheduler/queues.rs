@@ -1,0 +1,209 @@
+//! Order: one queue per target, one intent of a queue at a time, in order of taking, kept across retries. Among the heads
+//! of free queues priority decides, with ageing: the key below is fixed when an intent is taken, because all waiting
+//! intents age at the same pace, so no re-sorting is needed and no intent can starve.
+
+use crate::intent::TargetKey;
+use crate::limits::PRIORITY_POINT;
+use crate::record::LastSuccess;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::Duration;
+
+/// The order among ready heads: smaller runs first. Time of taking, made earlier by ten seconds per point of priority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rank {
+    virtual_ms: i64,
+    pub(super) seq: u64,
+}
+
+impl Rank {
+    pub(super) fn new(taken: Duration, priority: u8, seq: u64) -> Self {
+        let taken = i64::try_from(taken.as_millis()).unwrap_or(i64::MAX);
+        let bonus = i64::try_from(PRIORITY_POINT.as_millis()).unwrap_or(0) * i64::from(priority);
+        Self { virtual_ms: taken.saturating_sub(bonus), seq }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// Intents in memory: first those with a durable claim, then those whose claim is being written.
+    queue: VecDeque<Rank>,
+    /// The number of intents in `queue` with a durable claim.
+    claimed: usize,
+    /// Intents of which only this is in memory: after the claimed ones, before the others.
+    parked: VecDeque<Rank>,
+    /// The number of first parked intents being read back from the store.
+    recalling: usize,
+    /// The head is running, recording or pausing before a retry.
+    busy: bool,
+    last: Option<LastSuccess>,
+    last_known: bool,
+}
+
+/// All queues with unfinished intents.
+#[derive(Debug, Default)]
+pub(super) struct Queues {
+    by_target: HashMap<TargetKey, Queue>,
+    parked: usize,
+    /// Targets held by an operator.
+    held: HashSet<TargetKey>,
+}
+
+impl Queues {
+    /// Adds a newly accepted intent to the end of its queue. It is not ready before its claim is durable.
+    pub(super) fn join(&mut self, key: &TargetKey, rank: Rank) {
+        self.by_target.entry(key.clone()).or_default().queue.push_back(rank);
+    }
+
+    /// Learns the queue's last success from the store; a newer one seen by this process wins.
+    pub(super) fn learn_last(&mut self, key: &TargetKey, last: Option<LastSuccess>) {
+        if let Some(queue) = self.by_target.get_mut(key)
+            && !queue.last_known
+        {
+            queue.last = last;
+            queue.last_known = true;
+        }
+    }
+
+    pub(super) fn last(&self, key: &TargetKey) -> Option<&LastSuccess> {
+        self.by_target.get(key)?.last.as_ref()
+    }
+
+    /// Sets the queue's last success as seen by this process; `None` after a failed run, which invalidates the one before.
+    pub(super) fn set_last(&mut self, key: &TargetKey, last: Option<LastSuccess>) {
+        if let Some(queue) = self.by_target.get_mut(key) {
+            queue.last = last;
+            queue.last_known = true;
+        }
+    }
+
+    /// The head of a free queue that is not held.
+    pub(super) fn free_head(&self, key: &TargetKey) -> Option<Rank> {
+        let queue = self.by_target.get(key).filter(|queue| !queue.busy && !self.is_held(key))?;
+        queue.queue.front().copied()
+    }
+
+    /// The intent whose turn it is in a queue.
+    pub(super) fn head(&self, key: &TargetKey) -> Option<Rank> {
+        self.by_target.get(key)?.queue.front().copied()
+    }
+
+    /// Whether the head is running, recording or pausing.
+    pub(super) fn is_busy(&self, key: &TargetKey) -> bool {
+        self.by_target.get(key).is_some_and(|queue| queue.busy)
+    }
+
+    /// Holds a target: none of its intents becomes ready; a current run continues.
+    pub(super) fn hold(&mut self, key: TargetKey) {
+        self.held.insert(key);
+    }
+
+    /// Releases a target. Returns whether it was held.
+    pub(super) fn release_hold(&mut self, key: &TargetKey) -> bool {
+        self.held.remove(key)
+    }
+
+    pub(super) fn is_held(&self, key: &TargetKey) -> bool {
+        self.held.contains(key)
+    }
+
+    pub(super) fn anything_held(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Marks the queue as busy with its head.
+    pub(super) fn occupy(&mut self, key: &TargetKey) {
+        if let Some(queue) = self.by_target.get_mut(key) {
+            queue.busy = true;
+        }
+    }
+
+    /// Frees the queue, with the same head, which pauses or waits.
+    pub(super) fn release(&mut self, key: &TargetKey) {
+        if let Some(queue) = self.by_target.get_mut(key) {
+            queue.busy = false;
+        }
+    }
+
+    /// Removes the finished head; the queue continues with the next intent or is removed. `None`: it is not the head, and
+    /// only heads finish.
+    pub(super) fn finish_head(&mut self, key: &TargetKey, seq: u64) -> Option<()> {
+        let queue = self.by_target.get_mut(key)?;
+        queue.queue.front().filter(|rank| rank.seq == seq)?;
+        queue.claimed = queue.claimed.checked_sub(1)?;
+        queue.queue.pop_front();
+        queue.busy = false;
+        if queue.queue.is_empty() && queue.parked.is_empty() {
+            self.by_target.remove(key);
+        }
+        Some(())
+    }
+
+    /// A claim of this queue became durable: the intent keeps its place in memory, or is parked when the queue has used up
+    /// its share there or others are parked before it. Returns true if it was parked.
+    pub(super) fn claim_durable(&mut self, key: &TargetKey, seq: u64, share: usize) -> bool {
+        let Some(queue) = self.by_target.get_mut(key) else { return false };
+        let own = queue.queue.iter().skip(queue.claimed).position(|rank| rank.seq == seq);
+        let Some(rank) = own.and_then(|index| queue.queue.remove(queue.claimed + index)) else {
+            return false;
+        };
+        let park = queue.claimed >= share || !queue.parked.is_empty();
+        if park {
+            queue.parked.push_back(rank);
+            self.parked += 1;
+        } else {
+            queue.queue.insert(queue.claimed, rank);
+            queue.claimed += 1;
+        }
+        park
+    }
+
+    /// Parks an intent left waiting by an earlier daemon, after all others of its target.
+    pub(super) fn park(&mut self, key: &TargetKey, rank: Rank) {
+        self.by_target.entry(key.clone()).or_default().parked.push_back(rank);
+        self.parked += 1;
+    }
+
+    /// The parked intents to read back now, when few are left in memory: as many as the share permits.
+    pub(super) fn next_recalls(&mut self, key: &TargetKey, share: usize) -> Vec<u64> {
+        let Some(queue) = self.by_target.get_mut(key) else { return Vec::new() };
+        if queue.recalling > 0 || queue.claimed > share / 2 {
+            return Vec::new();
+        }
+        let seqs: Vec<u64> = queue.parked.iter().take(share - queue.claimed).map(|rank| rank.seq).collect();
+        queue.recalling = seqs.len();
+        seqs
+    }
+
+    /// Moves a parked intent that was read back into memory. `None`: it was not requested.
+    pub(super) fn recalled(&mut self, key: &TargetKey, seq: u64) -> Option<Rank> {
+        let queue = self.by_target.get_mut(key)?;
+        let first = *queue.parked.front().filter(|rank| rank.seq == seq)?;
+        queue.recalling = queue.recalling.checked_sub(1)?;
+        queue.parked.pop_front();
+        self.parked -= 1;
+        queue.queue.insert(queue.claimed, first);
+        queue.claimed += 1;
+        Some(first)
+    }
+
+    /// The number of all parked intents.
+    pub(super) fn parked(&self) -> usize {
+        self.parked
+    }
+
+    /// The number of parked intents in held queues without a current run.
+    pub(super) fn parked_and_held(&self) -> usize {
+        let queues = self.held.iter().filter_map(|key| self.by_target.get(key));
+        queues.filter(|queue| !queue.busy).map(|queue| queue.parked.len()).sum()
+    }
+
+    /// All parked intents, each queue in its order.
+    pub(super) fn all_parked(&self) -> impl Iterator<Item = (u64, &TargetKey)> {
+        self.by_target.iter().flat_map(|(key, queue)| queue.parked.iter().map(move |rank| (rank.seq, key)))
+    }
+
+    /// Unfinished intents of a target.
+    pub(super) fn length(&self, key: &TargetKey) -> usize {
+        self.by_target.get(key).map_or(0, |queue| queue.queue.len() + queue.parked.len())
+    }
+}
