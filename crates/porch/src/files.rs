@@ -16,7 +16,7 @@ pub(crate) const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomizati
 /// The file that names the ignored files of a kpt package. It is read although its name begins with a dot.
 pub(crate) const KRMIGNORE: &str = ".krmignore";
 /// The number of files read in a survey for other copies of an object; directories count.
-pub(crate) const SURVEY_MAX: usize = 20_000;
+pub(crate) const SURVEY_MAX: usize = 100_000;
 /// The suffix of our unfinished files. Their names begin with a dot, so that no tool reads them.
 pub(crate) const UNFINISHED: &str = ".porch-tmp";
 

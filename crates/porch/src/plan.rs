@@ -305,7 +305,7 @@ impl Planner<'_> {
         }
         let around = parent(dir);
         if !around.is_empty() {
-            let world = self.survey(around)?;
+            let world = self.survey(around, None)?;
             let view = View::new(&world, self.wanted())?;
             if let Some(found) = view.find()? {
                 return self.package(&world, &found).map(Some);
@@ -320,8 +320,9 @@ impl Planner<'_> {
         self.at_the_root(around)
     }
 
-    fn survey(&self, dir: &str) -> Result<World<'_>, PorchError> {
-        let search = Search { text: &self.assignment.object, except: None, limit: SURVEY_MAX };
+    /// The files below a directory that may name the object, except those below its entry `except`.
+    fn survey(&self, dir: &str, except: Option<&str>) -> Result<World<'_>, PorchError> {
+        let search = Search { text: &self.assignment.object, except, limit: SURVEY_MAX };
         let survey = self.tree.survey(dir, search)?;
         if !survey.complete {
             let reason = format!(
@@ -335,7 +336,9 @@ impl Planner<'_> {
 
     /// An object elsewhere below the root must state its namespace.
     fn at_the_root(&self, around: &str) -> Result<Option<Plan>, PorchError> {
-        let world = self.survey("")?;
+        // What is around the package has been looked through.
+        let seen = (!around.is_empty() && !around.contains('/')).then_some(around);
+        let world = self.survey("", seen)?;
         let wanted = self.wanted();
         let said = View::new(&world, Wanted { said: true, ..wanted })?.doubles();
         // Files at the root, and a directory with the target's name, belong to no namespace.
