@@ -1,4 +1,4 @@
-//! The basis of a life: the directories with their lock, and the store, opened in an order in which each vouches for the next.
+//! The basis of a session: the directories with their lock, and the store, opened in an order in which each vouches for the next.
 
 use super::failure::Failure;
 use super::kept::Kept;
@@ -10,7 +10,7 @@ use crate::store::Ledger;
 use conductor_core::Code;
 use std::sync::Arc;
 
-/// The open resources of a handoff directory during one life.
+/// The open resources of a handoff directory during one session.
 pub(super) struct Ground {
     pub(super) places: Handoff,
     /// The file system of the directory.
@@ -24,7 +24,7 @@ pub(super) struct Ground {
 }
 
 impl Ground {
-    /// Opens the resources, for a first life or for one after the directory was missing from the file system `began_on`.
+    /// Opens the resources, for a first session or for one after the directory was missing from the file system `began_on`.
     pub(super) fn open(config: &Config, began_on: Option<u64>) -> Result<Self, Failure> {
         let places = match began_on {
             None => Handoff::open(config)?,

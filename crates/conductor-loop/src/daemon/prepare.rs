@@ -1,6 +1,6 @@
 //! The three steps of a start. *Open*: directories, lock, store, recovery, engine, sockets; everything that opens, binds
 //! and reads. *Confine*: the process gives up the rights that it does not need any more. *Start*: the threads. The same
-//! steps lead to a life in a handoff directory that was missing and has come back.
+//! steps lead to a session in a handoff directory that was missing and has come back.
 
 use super::endpoints::{open_endpoints, serve_endpoints};
 use super::executor::Executor;
@@ -12,7 +12,7 @@ use super::observe::Observer;
 use super::outcomes::Outcomes;
 use super::questions::{Current, Questions};
 use super::recover::{Recovered, Rules, recover};
-use super::session::{LifeParts, Session};
+use super::session::{Session, SessionParts};
 use super::set_up::{
     bind_control, choose_program, engine, facts, held_targets, intake_settings, limits, look_at_repositories,
     name_of, open_out, outlets, read_back, remember_destination, retention, serve_control,
@@ -33,7 +33,7 @@ use signal_hook::iterator::Signals;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The resources shared by every life of one process.
+/// The resources shared by every session of one process.
 pub(super) struct Shared<'s> {
     pub(super) inputs: Sender<Input>,
     pub(super) receiver: &'s Receiver<Input>,
@@ -42,7 +42,7 @@ pub(super) struct Shared<'s> {
     pub(super) questions: &'s Arc<Questions>,
 }
 
-/// The inputs opened once for all lives, which depend on no directory: signals and endpoints.
+/// The inputs opened once for all sessions, which depend on no directory: signals and endpoints.
 pub(super) struct Doors {
     signals: Signals,
     endpoints: Option<admin::Bound>,
@@ -61,7 +61,7 @@ impl Doors {
     }
 }
 
-/// A life with everything open and no thread.
+/// A session with everything open and no thread.
 pub(super) struct Prepared {
     ground: Ground,
     porch: Runs,
@@ -80,7 +80,7 @@ fn cannot_start(what: &'static str) -> impl Fn(std::io::Error) -> Failure {
 }
 
 impl Prepared {
-    /// Opens a first life, or one after the directory was gone from the file system `began_on`.
+    /// Opens a first session, or one after the directory was gone from the file system `began_on`.
     pub(super) fn open(config: &Config, began_on: Option<u64>) -> Result<Self, Failure> {
         let program = choose_program(config)?;
         look_at_repositories(config);
@@ -164,7 +164,7 @@ impl Prepared {
         let executor = Executor { intake, runner, writer };
         let outcomes = Outcomes { mode: config.fixed.mode, porch_path: porch.to_string() };
         let observer = Observer { summary, health: Arc::clone(shared.health) };
-        let parts = LifeParts {
+        let parts = SessionParts {
             limits,
             held,
             control,
@@ -177,10 +177,10 @@ impl Prepared {
             lookout,
             state,
         };
-        let mut life = Session::new(parts, shared);
-        life.say_ready(config);
-        life.take_over(recovered);
+        let mut session = Session::new(parts, shared);
+        session.say_ready(config);
+        session.take_over(recovered);
         service_manager::ready();
-        Ok(life)
+        Ok(session)
     }
 }

@@ -25,7 +25,7 @@ const LOOK_UP: Duration = Duration::from_millis(50);
 /// The time limit for a hold to become durable.
 const DURABLE_PATIENCE: Duration = Duration::from_secs(10);
 
-/// The interval at which readers of an ended life's store are looked for.
+/// The interval at which readers of an ended session's store are looked for.
 const STILL_READING: Duration = Duration::from_millis(2);
 
 /// A question to the loop, with the channel for its answer.
@@ -77,7 +77,7 @@ pub(super) struct Load {
     pub(super) held: Vec<Held>,
 }
 
-/// The values of one life.
+/// The values of one session.
 pub(super) struct Current {
     pub(super) store: Arc<dyn Ledger>,
     pub(super) handoff: Arc<Dir>,
@@ -119,7 +119,7 @@ impl Questions {
         Self { inputs, health, current: RwLock::new(None) }
     }
 
-    /// Sets the current life, at its beginning or end; on return no thread reads the store of the last one.
+    /// Sets the current session, at its beginning or end; on return no thread reads the store of the last one.
     pub(super) fn set_current(&self, current: Option<Current>) {
         let mut place = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let last = std::mem::replace(&mut *place, current.map(Arc::new));

@@ -1,4 +1,4 @@
-//! The daemon from its first step to its last: one life in the handoff directory, and another each time that directory
+//! The daemon from its first step to its last: one session in the handoff directory, and another each time that directory
 //! was missing and has come back.
 
 use super::failure::Failure;
@@ -25,9 +25,9 @@ pub type Reload<'r> = &'r dyn Fn() -> Result<Config, ConfigError>;
 const GONE_POLL: Duration = Duration::from_millis(200);
 /// The pause before an existing but unusable handoff directory is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
-/// A shorter life in a handoff directory delays the next one.
+/// A shorter session in a handoff directory delays the next one.
 const SHORT_LIFE: Duration = Duration::from_secs(5);
-/// The longest delay of the next life in an existing directory.
+/// The longest delay of the next session in an existing directory.
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// Runs until the backlog is done (--once), a signal comes, or something fails.
@@ -44,7 +44,7 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
     loop {
         let began = Instant::now();
         let began_on = again.as_ref().map(|again| again.device);
-        let life = match (begin(&config, began_on, &mut doors, &shared, &mut summary), &mut again) {
+        let session = match (begin(&config, began_on, &mut doors, &shared, &mut summary), &mut again) {
             // A directory that came back may be unusable for a while, which passes like its absence.
             (Err(Failure::SetUp { code, message }), Some(again)) => {
                 questions.set_current(None);
@@ -54,10 +54,10 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
                     Waited::Stopped => return Ok(summary),
                 }
             }
-            (life, _) => life?,
+            (session, _) => session?,
         };
-        let device = life.device;
-        let end = life.run(&mut config, reload);
+        let device = session.device;
+        let end = session.run(&mut config, reload);
         questions.set_current(None);
         match end? {
             End::Finished => return Ok(summary),
@@ -72,7 +72,7 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
                 // The device of the start: the mounts decide whether the directory is missing.
                 let device = again.map_or(device, |again| again.device);
                 again = Some(Again { device, said: None });
-                // A life that ends at once must not be followed by the next without a pause.
+                // A session that ends at once must not be followed by the next without a pause.
                 let short = began.elapsed() < SHORT_LIFE;
                 pause = if short { (pause * 2).clamp(GONE_POLL, PAUSE_MAX) } else { Duration::ZERO };
                 if matches!(wait(&config, &health, &receiver, pause), Waited::Stopped) {
@@ -102,7 +102,7 @@ fn set_process_up() -> Result<(), Failure> {
 }
 
 /// Opens everything, confines the process, and only then starts the first thread. Signals and endpoints are opened and
-/// started with the first life.
+/// started with the first session.
 fn begin<'l>(
     config: &Config,
     began_on: Option<u64>,
@@ -119,7 +119,7 @@ fn begin<'l>(
 
 /// The daemon's knowledge after its handoff directory was missing.
 struct Again {
-    /// The file system of the first life.
+    /// The file system of the first session.
     device: u64,
     /// The last reported reason why the directory cannot be used yet.
     said: Option<String>,
@@ -158,7 +158,7 @@ fn wait(config: &Config, health: &Health, receiver: &Receiver<Input>, least: Dur
             return Waited::Stopped;
         }
     }
-    // Messages of the last life's threads at their end no longer matter; a request to stop does.
+    // Messages of the last session's threads at their end no longer matter; a request to stop does.
     let stopped = receiver.try_iter().any(|input| matches!(input, Input::Stop(_)));
     if stopped { Waited::Stopped } else { Waited::Enough }
 }

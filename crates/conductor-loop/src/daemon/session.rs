@@ -1,4 +1,4 @@
-//! One life of the daemon in one handoff directory: one loop that turns inputs into scheduler events and scheduler effects into commands,
+//! One session of the daemon in one handoff directory: one loop that turns inputs into scheduler events and scheduler effects into commands,
 //! until it is drained, stopped or has lost its directory.
 
 use super::executor::Executor;
@@ -47,11 +47,11 @@ pub const FREE_BYTES_MIN: u64 = 4 << 20;
 /// The minimum of free inodes.
 pub const FREE_INODES_MIN: u64 = 64;
 
-/// The end of a life.
+/// The end of a session.
 pub(super) enum End {
     /// The backlog is finished, or a signal stopped the daemon.
     Finished,
-    /// The handoff directory is missing; another life may begin when it is back.
+    /// The handoff directory is missing; another session may begin when it is back.
     HandoffGone,
     /// With `-once`: the remaining intents wait for an external condition.
     Hindered(Code, String),
@@ -109,8 +109,8 @@ pub(super) struct Stopping {
     pub(super) signals: u32,
 }
 
-/// The parts of a life, once its threads run.
-pub(super) struct LifeParts<'l> {
+/// The parts of a session, once its threads run.
+pub(super) struct SessionParts<'l> {
     pub(super) limits: Limits,
     pub(super) held: BTreeMap<TargetKey, Held>,
     pub(super) control: Option<Control>,
@@ -125,8 +125,8 @@ pub(super) struct LifeParts<'l> {
 }
 
 impl<'l> Session<'l> {
-    pub(super) fn new(parts: LifeParts<'l>, shared: &Shared<'l>) -> Self {
-        let LifeParts {
+    pub(super) fn new(parts: SessionParts<'l>, shared: &Shared<'l>) -> Self {
+        let SessionParts {
             limits,
             held,
             control,
@@ -340,7 +340,7 @@ impl<'l> Session<'l> {
         places.into_iter().find(|(_, dir)| lacks(dir)).map(|(path, _)| path.clone())
     }
 
-    /// The end of the life, if it is over.
+    /// The end of the session, if it is over.
     fn end(&mut self, once: bool) -> Option<End> {
         let idle = self.scheduler.handed_out() == 0;
         let settled = idle && !self.in_flight.any_recording();

@@ -1,4 +1,4 @@
-//! Makes the parts of a life according to the configuration.
+//! Makes the parts of a session according to the configuration.
 
 use super::failure::Failure;
 use super::questions::{Asker, Questions};
@@ -226,7 +226,7 @@ fn warn_of_no_control(error: &std::io::Error) {
     tracing::warn!(%error, "no local socket: status, list and the like do not work");
 }
 
-/// The parts of a status report that are fixed for a life.
+/// The parts of a status report that are fixed for a session.
 pub(super) fn facts(config: &Config, places: &Handoff, porch: &Runs) -> StatusReport {
     let out = &config.fixed.out;
     StatusReport {
