@@ -2,6 +2,7 @@
 //! map and the direction of dependencies, which a test enforces.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 pub mod admin;
 pub mod cli;

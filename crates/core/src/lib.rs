@@ -2,6 +2,7 @@
 //! out the decisions and report back; a test in the workspace keeps this crate pure.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 pub mod age;
 pub mod arguments;

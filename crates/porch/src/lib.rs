@@ -4,6 +4,7 @@
 //! directory and never invents an image.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod choose;
 mod directory;

@@ -80,6 +80,7 @@ pub fn state_show(config: &Config, as_json: bool) -> Result<Exit, CommandError> 
 }
 
 /// `state export [FILE]`
+#[expect(clippy::disallowed_methods, reason = "the operator names the file of the export")]
 pub fn state_export(config: &Config, file: Option<&Path>) -> Result<Exit, CommandError> {
     let store = open(config)?;
     let now = jiff::Timestamp::now();

@@ -73,6 +73,7 @@ fn socket_path(private: &Dir) -> PathBuf {
 
 impl Bound {
     /// Makes the socket in the private directory. The caller holds the lock, so an existing socket is a leftover.
+    #[expect(clippy::disallowed_methods, reason = "a socket has no descriptor before it is bound")]
     pub fn bind(private: Arc<Dir>) -> io::Result<Self> {
         // The socket may not exist; if it cannot be removed, the bind fails.
         let _ = private.unlink(SOCKET);

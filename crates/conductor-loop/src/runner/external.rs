@@ -149,6 +149,7 @@ fn looked_over(worker: &Worker, settings: &Settings, ending: Ending) -> Ending {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the one place where porch is started")]
 fn command(worker: &Worker, settings: &Settings, executable: &Path, job: &Job) -> Command {
     let claim = &job.claim;
     let mut command = Command::new(executable);

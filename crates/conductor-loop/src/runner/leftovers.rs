@@ -91,6 +91,7 @@ fn uses(number: u32, staging: &str) -> bool {
 
 /// Whether the process belongs to this handoff directory: its working directory or command line refers to our staging
 /// directory.
+#[expect(clippy::disallowed_methods, reason = "the kernel bounds what /proc shows of a process")]
 fn works_in(number: u32, staging: &str) -> bool {
     let cwd = std::fs::read_link(format!("/proc/{number}/cwd")).is_ok_and(|cwd| cwd.starts_with(staging));
     cwd || std::fs::read(format!("/proc/{number}/cmdline"))

@@ -176,7 +176,7 @@ fn it_sleeps_until_something_is_due_and_no_longer() {
             "done, and more published since",
             |writer_loop| {
                 (writer_loop.done, writer_loop.published, writer_loop.published_since) =
-                    (vec![1], vec![2], long_ago())
+                    (vec![1], vec![2], long_ago());
             },
             Duration::ZERO,
         ),

@@ -1,4 +1,4 @@
-//! The scheduler's invariant_tests: counters agree with the items they count, windows are never exceeded, scans are requested when
+//! The scheduler's invariants: counters agree with the items they count, windows are never exceeded, scans are requested when
 //! they are due.
 
 use super::tests::{World, admission, limits, live, sighting};

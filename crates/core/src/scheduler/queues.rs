@@ -26,8 +26,8 @@ impl Rank {
 #[derive(Debug, Default)]
 struct Queue {
     /// Intents in memory: first those with a durable claim, then those whose claim is being written.
-    queue: VecDeque<Rank>,
-    /// The number of intents in `queue` with a durable claim.
+    in_memory: VecDeque<Rank>,
+    /// The number of intents in `in_memory` with a durable claim.
     claimed: usize,
     /// Intents of which only this is in memory: after the claimed ones, before the others.
     parked: VecDeque<Rank>,
@@ -51,7 +51,7 @@ pub(super) struct Queues {
 impl Queues {
     /// Adds a newly accepted intent to the end of its queue. It is not ready before its claim is durable.
     pub(super) fn join(&mut self, key: &TargetKey, rank: Rank) {
-        self.by_target.entry(key.clone()).or_default().queue.push_back(rank);
+        self.by_target.entry(key.clone()).or_default().in_memory.push_back(rank);
     }
 
     /// Learns the queue's last success from the store; a newer one seen by this process wins.
@@ -79,12 +79,12 @@ impl Queues {
     /// The head of a free queue that is not held.
     pub(super) fn free_head(&self, key: &TargetKey) -> Option<Rank> {
         let queue = self.by_target.get(key).filter(|queue| !queue.busy && !self.is_held(key))?;
-        queue.queue.front().copied()
+        queue.in_memory.front().copied()
     }
 
     /// The intent whose turn it is in a queue.
     pub(super) fn head(&self, key: &TargetKey) -> Option<Rank> {
-        self.by_target.get(key)?.queue.front().copied()
+        self.by_target.get(key)?.in_memory.front().copied()
     }
 
     /// Whether the head is running, recording or pausing.
@@ -128,11 +128,11 @@ impl Queues {
     /// only heads finish.
     pub(super) fn finish_head(&mut self, key: &TargetKey, seq: u64) -> Option<()> {
         let queue = self.by_target.get_mut(key)?;
-        queue.queue.front().filter(|rank| rank.seq == seq)?;
+        queue.in_memory.front().filter(|rank| rank.seq == seq)?;
         queue.claimed = queue.claimed.checked_sub(1)?;
-        queue.queue.pop_front();
+        queue.in_memory.pop_front();
         queue.busy = false;
-        if queue.queue.is_empty() && queue.parked.is_empty() {
+        if queue.in_memory.is_empty() && queue.parked.is_empty() {
             self.by_target.remove(key);
         }
         Some(())
@@ -142,8 +142,8 @@ impl Queues {
     /// its share there or others are parked before it. Returns true if it was parked.
     pub(super) fn claim_durable(&mut self, key: &TargetKey, seq: u64, share: usize) -> bool {
         let Some(queue) = self.by_target.get_mut(key) else { return false };
-        let own = queue.queue.iter().skip(queue.claimed).position(|rank| rank.seq == seq);
-        let Some(rank) = own.and_then(|index| queue.queue.remove(queue.claimed + index)) else {
+        let own = queue.in_memory.iter().skip(queue.claimed).position(|rank| rank.seq == seq);
+        let Some(rank) = own.and_then(|index| queue.in_memory.remove(queue.claimed + index)) else {
             return false;
         };
         let park = queue.claimed >= share || !queue.parked.is_empty();
@@ -151,7 +151,7 @@ impl Queues {
             queue.parked.push_back(rank);
             self.parked += 1;
         } else {
-            queue.queue.insert(queue.claimed, rank);
+            queue.in_memory.insert(queue.claimed, rank);
             queue.claimed += 1;
         }
         park
@@ -181,7 +181,7 @@ impl Queues {
         queue.recalling = queue.recalling.checked_sub(1)?;
         queue.parked.pop_front();
         self.parked -= 1;
-        queue.queue.insert(queue.claimed, first);
+        queue.in_memory.insert(queue.claimed, first);
         queue.claimed += 1;
         Some(first)
     }
@@ -204,6 +204,6 @@ impl Queues {
 
     /// Unfinished intents of a target.
     pub(super) fn length(&self, key: &TargetKey) -> usize {
-        self.by_target.get(key).map_or(0, |queue| queue.queue.len() + queue.parked.len())
+        self.by_target.get(key).map_or(0, |queue| queue.in_memory.len() + queue.parked.len())
     }
 }

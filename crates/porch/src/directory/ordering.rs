@@ -14,6 +14,7 @@ pub(crate) struct Durability {
 }
 
 /// The device of a directory, if its file system keeps that order.
+#[expect(clippy::disallowed_methods, reason = "the kernel bounds /proc/self/mountinfo")]
 pub(crate) fn ordered_device(dir: impl AsFd) -> Option<u64> {
     let device = fstat(dir).ok()?.st_dev;
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;

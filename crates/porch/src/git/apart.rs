@@ -1,5 +1,10 @@
 //! A scratch directory for objects that are only read. It is removed when dropped.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a repository is the operator's, and git names its files by path"
+)]
+
 use crate::PorchError;
 use std::fs::{DirBuilder, remove_dir_all};
 use std::os::unix::fs::DirBuilderExt;

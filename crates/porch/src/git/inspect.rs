@@ -1,6 +1,11 @@
 //! Looks at a repository before any intent does, and says what would fail there, and whom its steps believe. Nothing is
 //! written into it, and no remote is asked.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a repository is the operator's, and git names its files by path"
+)]
+
 use super::run::Git;
 use super::{Target, place, tip};
 use crate::{Patience, PorchError, Repository};

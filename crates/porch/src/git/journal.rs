@@ -1,6 +1,11 @@
 //! The journal: the intended changes of a run to refs and work trees, in a file beside the refs. An existing one belongs
 //! to a run that has ended, since we hold the lock of the repository: its leftovers are recognised by it and corrected.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a repository is the operator's, and git names its files by path"
+)]
+
 use super::run::{Answer, Git};
 use super::worktree::{IndexLock, WorkTree, remove, work_trees};
 use crate::{Outlook, PorchError};

@@ -1,5 +1,10 @@
 //! The location of a repository's refs and objects, found without running git: the key of a queue shared by all its work trees.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a repository is the operator's, and git names its files by path"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

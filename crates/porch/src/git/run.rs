@@ -303,6 +303,7 @@ impl<'g> Git<'g> {
     }
 
     /// The program with all it is given, and what it is to lead.
+    #[expect(clippy::disallowed_methods, reason = "the one place where git is started")]
     pub(super) fn command(&self, arguments: &[&str]) -> Result<(Command, Leads), PorchError> {
         let named = std::path::absolute(self.repository).unwrap_or_else(|_| self.repository.to_owned());
         let mut command = Command::new("git");

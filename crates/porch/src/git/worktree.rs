@@ -1,6 +1,11 @@
 //! The work trees of a repository, and the lock that git's own programs take before they change one: `index.lock`. While
 //! we hold it, no git checks out, commits or resets there, so HEAD stays as read until the branch is moved.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a repository is the operator's, and git names its files by path"
+)]
+
 use super::run::Git;
 use crate::directory::Patience;
 use crate::{Outlook, PorchError};
