@@ -1,10 +1,23 @@
 //! Every event that the daemon handles: the inputs that its threads send to the loop.
 
-use super::questions::Ask;
-use super::surroundings::PlaceFound;
+use super::ask::Ask;
+use crate::config::{Config, ConfigError};
 use crate::intake::Report;
 use crate::runner;
 use crate::writer::Ack;
+use conductor_core::scheduler::Place;
+use conductor_os::outlet::Outage;
+use std::path::PathBuf;
+
+/// Reads the configuration again, for SIGHUP.
+pub type Reload<'r> = &'r dyn Fn() -> Result<Config, ConfigError>;
+
+/// A place whose state has changed.
+pub(super) struct PlaceFound {
+    pub(super) place: Place,
+    pub(super) path: PathBuf,
+    pub(super) outage: Option<Outage>,
+}
 
 /// One event.
 pub(super) enum Input {

@@ -1,18 +1,12 @@
 //! Notices that the state is removed while the daemon runs: records in a file without a name are lost with the process.
 
-use super::session::{Session, Stopping};
-use crate::config::Config;
 use crate::handoff::layout::{PRIVATE, STATE, private};
 use crate::handoff::{Handoff, StateFiles};
-use crate::runner::Stop;
 use crate::store::{self, Place, Store, StoreError};
-use conductor_core::fact::PlaceFact;
-use conductor_core::ready::NotReady;
 use conductor_os::dir::{Dir, Meta};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The parts that are checked.
 pub(super) struct Kept {
@@ -126,40 +120,6 @@ fn place(parent: &Dir, name: &str, open: &Dir) -> Result<Option<Dir>, StoreError
         None => Ok(None),
         Some(Lost::Removed) => parent.ensure(name, 0o700).map(Some).map_err(StoreError::Open),
         Some(Lost::Replaced) => Err(taken(name)),
-    }
-}
-
-impl Session<'_> {
-    /// Handles the loss of the handoff directory.
-    pub(super) fn on_gone(&mut self, reason: &str) {
-        if !self.gone {
-            self.observe(PlaceFact::HandoffGone { reason });
-            self.gone = true;
-            self.executor.stop_runs(Stop::Drain);
-            self.set_not_ready(NotReady::HandoffGone, true);
-        }
-    }
-
-    /// Checks the state: records in a store without a name would be lost with the process, so it ends after the current
-    /// runs and restores the store.
-    pub(super) fn look_after_state(&mut self, now: Duration, config: &Config) {
-        if self.gone || self.state_gone.is_some() {
-            return;
-        }
-        let what = match self.kept.look() {
-            None => return,
-            Some(Gone::Handoff) => return self.on_gone("its path does not lead to it any more"),
-            Some(Gone::State(what)) => what,
-        };
-        self.observe(PlaceFact::StateGone { what: &what });
-        self.state_gone = Some(what);
-        self.set_not_ready(NotReady::StateGone, true);
-        self.executor.stop_runs(Stop::Drain);
-        self.stopping.get_or_insert(Stopping {
-            terminate_at: now + config.live.run.grace,
-            told: false,
-            signals: 1,
-        });
     }
 }
 

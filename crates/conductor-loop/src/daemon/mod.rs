@@ -1,5 +1,6 @@
 //! The daemon: open, confine, start, run, drain. Owns the scheduler; every event arrives as one `Input`.
 
+mod ask;
 mod effects;
 mod endpoints;
 mod error_log;
@@ -12,6 +13,9 @@ mod history;
 mod in_flight;
 mod input;
 mod kept;
+mod look_around;
+mod lookout;
+mod no_space;
 mod observe;
 mod opening;
 mod outcomes;
@@ -33,8 +37,9 @@ pub use crate::runner::LastRuns;
 pub use endpoints::try_endpoints;
 pub use evidence::{last_runs, shown, statuses};
 pub use failure::Failure;
+pub use input::Reload;
 pub use opening::{existing_store, look_at_store};
-pub use run::{Reload, run};
+pub use run::run;
 pub use session::{FREE_BYTES_MIN, FREE_INODES_MIN};
 pub use set_up::{find_porch, package_engine};
 pub use summary::Summary;

@@ -6,41 +6,29 @@ use super::endpoints::{open_endpoints, serve_endpoints};
 use super::executor::Executor;
 use super::failure::Failure;
 use super::ground::Ground;
-use super::health::Health;
 use super::input::Input;
+use super::lookout::Lookout;
 use super::observe::Observer;
 use super::outcomes::Outcomes;
-use super::questions::{Current, Questions};
+use super::questions::Current;
 use super::recover::{Recovered, Rules, recover};
-use super::session::{Session, SessionParts};
+use super::session::{Session, SessionParts, Shared};
 use super::set_up::{
     bind_control, choose_program, engine, facts, held_targets, intake_settings, limits, look_at_repositories,
     name_of, open_out, outlets, read_back, remember_destination, retention, serve_control,
 };
 use super::summary::Summary;
-use super::surroundings::Lookout;
 use super::{service_manager, signals};
 use crate::config::{Config, Mode};
 use crate::runner::{self, Engine, Runner};
-use crate::telemetry::Progress;
 use crate::writer::{Head, Parts, Writer};
 use crate::{admin, control, intake};
 use conductor_core::query::Held;
 use conductor_core::{Code, Limits, Runs, TargetKey};
 use conductor_os::outlet::Outlet;
-use crossbeam_channel::{Receiver, Sender};
 use signal_hook::iterator::Signals;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// The resources shared by every session of one process.
-pub(super) struct Shared<'s> {
-    pub(super) inputs: Sender<Input>,
-    pub(super) receiver: &'s Receiver<Input>,
-    pub(super) progress: &'s Progress,
-    pub(super) health: &'s Arc<Health>,
-    pub(super) questions: &'s Arc<Questions>,
-}
 
 /// The inputs opened once for all sessions, which depend on no directory: signals and endpoints.
 pub(super) struct Doors {

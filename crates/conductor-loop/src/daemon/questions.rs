@@ -1,6 +1,7 @@
 //! Answers questions while the daemon runs. They come on other threads (local socket, endpoints); the loop's own
 //! knowledge is requested as one more input, the rest is read from the store beside it.
 
+use super::ask::{Ask, Durable, Load, Reply};
 use super::health::Health;
 use super::input::Input;
 use super::observe::observe;
@@ -27,55 +28,6 @@ const DURABLE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The interval at which readers of an ended session's store are looked for.
 const STILL_READING: Duration = Duration::from_millis(2);
-
-/// A question to the loop, with the channel for its answer.
-pub(super) enum Ask {
-    /// The numbers of intents in each state.
-    Load(Reply<Load>),
-    /// Unfinished intents of a selection.
-    Rows(Selection, Reply<Vec<Row>>),
-    /// One unfinished intent.
-    Find(Selector, Reply<Option<Found>>),
-    /// Whether this is a held target.
-    IsHeld(String, Reply<bool>),
-    /// Hold a target.
-    Hold(Held, Reply<Result<Durable, Refused>>),
-    /// Release a target.
-    Release(TargetKey, Reply<Result<Durable, Refused>>),
-    /// Remove outcomes decided before this.
-    Purge(jiff::Timestamp, Reply<()>),
-}
-
-/// The channel for one answer.
-pub(super) struct Reply<T>(Sender<T>);
-
-impl<T> Reply<T> {
-    pub(super) fn send(self, answer: T) {
-        // The client may have gone.
-        let _ = self.0.try_send(answer);
-    }
-}
-
-/// Receives a message when a change is durable.
-pub(super) struct Durable(pub(super) Receiver<()>);
-
-impl Durable {
-    fn wait(&self) -> Result<(), Refused> {
-        self.0.recv_timeout(DURABLE_PATIENCE).map_err(|_| busy("it could not be made durable in time"))
-    }
-}
-
-/// The numbers of intents in each state.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Load {
-    pub(super) no_events: Option<String>,
-    pub(super) left: u64,
-    pub(super) sighted: u64,
-    pub(super) waiting: u64,
-    pub(super) active: u64,
-    pub(super) oldest_waiting: Option<jiff::Timestamp>,
-    pub(super) held: Vec<Held>,
-}
 
 /// The values of one session.
 pub(super) struct Current {
@@ -254,17 +206,21 @@ impl Questions {
         let target = self.target(current, text)?.to_string();
         let note = conductor_core::scrub::line(note, 200);
         let held = Held { target, since: jiff::Timestamp::now(), uid, note };
-        self.ask(|reply| Ask::Hold(held.clone(), reply))??.wait()?;
+        wait_for(&self.ask(|reply| Ask::Hold(held.clone(), reply))??)?;
         self.observe(OperatorFact::Held { held: &held });
         Ok(Answer::Held(held))
     }
 
     fn release(&self, current: &Current, text: &str, uid: u32) -> Result<Answer, Refused> {
         let key = self.target(current, text)?;
-        self.ask(|reply| Ask::Release(key.clone(), reply))??.wait()?;
+        wait_for(&self.ask(|reply| Ask::Release(key.clone(), reply))??)?;
         self.observe(OperatorFact::Released { key: &key, uid });
         Ok(Answer::Released { target: key.to_string() })
     }
+}
+
+fn wait_for(durable: &Durable) -> Result<(), Refused> {
+    durable.0.recv_timeout(DURABLE_PATIENCE).map_err(|_| busy("it could not be made durable in time"))
 }
 
 fn busy(text: &str) -> Refused {

@@ -1,6 +1,6 @@
 //! SIGHUP: the configuration is read again, validated as a whole, and its live settings are applied.
 
-use super::run::Reload;
+use super::input::Reload;
 use super::service_manager;
 use super::session::Session;
 use super::set_up::judging;

@@ -1,6 +1,7 @@
 //! Handles the intake's reports, and determines its part of readiness.
 
-use super::session::{SPACE_CHECK, Session};
+use super::no_space::NoSpace;
+use super::session::Session;
 use super::set_up::{Circumstances, period};
 use crate::config::Config;
 use crate::intake::{self, Report};
@@ -9,30 +10,6 @@ use conductor_core::fact::{DaemonFact, IntentFact, PlaceFact};
 use conductor_core::ready::NotReady;
 use conductor_core::scheduler::Event;
 use conductor_os::monotonic;
-use std::time::Duration;
-
-/// The longest pause before taking is retried after a take lacked space.
-const SPACE_PAUSE_MAX: Duration = Duration::from_secs(30);
-
-/// Takes that lacked space although the file system reports some: a quota, or blocks reserved for root. Retried after
-/// pauses that double, so that it is not logged each second.
-#[derive(Debug, Default)]
-pub(super) struct NoSpace {
-    until: Duration,
-    pause: Duration,
-}
-
-impl NoSpace {
-    fn found(&mut self, now: Duration) {
-        self.pause = (self.pause * 2).clamp(SPACE_CHECK, SPACE_PAUSE_MAX);
-        self.until = now + self.pause;
-    }
-
-    /// Whether the pause lasts, so that no take is tried.
-    pub(super) fn holds(&self, now: Duration) -> bool {
-        now < self.until
-    }
-}
 
 impl Session<'_> {
     pub(super) fn on_report(&mut self, report: Report) {
@@ -145,24 +122,5 @@ impl Session<'_> {
         self.health.metrics.set_left(left);
         let now = Circumstances { events: self.no_events.is_none(), something_left: left > 0 };
         self.scheduler.set_period(period(config, now));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_for_space_double_up_to_a_bound() {
-        let (mut no_space, mut now) = (NoSpace::default(), Duration::from_secs(100));
-        let mut pauses = Vec::new();
-        for _ in 0..7 {
-            no_space.found(now);
-            assert!(no_space.holds(now));
-            pauses.push(no_space.pause.as_secs());
-            now = no_space.until;
-            assert!(!no_space.holds(now));
-        }
-        assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
     }
 }

@@ -3,13 +3,13 @@
 
 use super::failure::Failure;
 use super::health::Health;
-use super::input::Input;
-use super::prepare::{Doors, Prepared, Shared};
+use super::input::{Input, Reload};
+use super::prepare::{Doors, Prepared};
 use super::questions::Questions;
-use super::session::{End, Session};
+use super::session::{End, Session, Shared};
 use super::signals;
 use super::summary::Summary;
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
 use crate::telemetry::{Metrics, Progress};
 use conductor_core::Code;
 use conductor_core::ready::NotReady;
@@ -17,9 +17,6 @@ use conductor_os::monotonic;
 use crossbeam_channel::Receiver;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Reads the configuration again, for SIGHUP.
-pub type Reload<'r> = &'r dyn Fn() -> Result<Config, ConfigError>;
 
 /// The polling interval for a missing handoff directory.
 const GONE_POLL: Duration = Duration::from_millis(200);

@@ -5,17 +5,17 @@ use super::executor::Executor;
 use super::failure::Failure;
 use super::health::Health;
 use super::in_flight::{Flights, InFlight};
-use super::input::Input;
+use super::input::{Input, Reload};
 use super::kept::Kept;
+use super::lookout::Lookout;
+use super::no_space::NoSpace;
 use super::observe::{Observer, observe};
 use super::outcomes::Outcomes;
-use super::prepare::Shared;
+use super::questions::Questions;
 use super::recover::Unrun;
-use super::reports::NoSpace;
-use super::run::Reload;
 use super::service_manager;
 use super::set_up::retention;
-use super::surroundings::{Lookout, Surroundings};
+use super::surroundings::Surroundings;
 use crate::config::Config;
 use crate::control::Control;
 use crate::handoff::{Handoff, StateFiles};
@@ -30,7 +30,7 @@ use conductor_core::scheduler::{Event, Scheduler};
 use conductor_core::{Code, Limits, TargetKey};
 use conductor_os::dir::Dir;
 use conductor_os::monotonic;
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -91,7 +91,7 @@ pub(super) struct Session<'l> {
     pub(super) fatal: Option<(Code, String)>,
     pub(super) next_retention: Duration,
     next_space_check: Duration,
-    clerk_waits_for_space: bool,
+    writer_waits_for_space: bool,
     state: StateFiles,
     /// The place that has too little space.
     pub(super) full_at: Option<PathBuf>,
@@ -107,6 +107,15 @@ pub(super) struct Stopping {
     pub(super) terminate_at: Duration,
     pub(super) told: bool,
     pub(super) signals: u32,
+}
+
+/// The resources shared by every session of one process.
+pub(super) struct Shared<'s> {
+    pub(super) inputs: Sender<Input>,
+    pub(super) receiver: &'s Receiver<Input>,
+    pub(super) progress: &'s Progress,
+    pub(super) health: &'s Arc<Health>,
+    pub(super) questions: &'s Arc<Questions>,
 }
 
 /// The parts of a session, once its threads run.
@@ -166,7 +175,7 @@ impl<'l> Session<'l> {
             fatal: None,
             next_retention: now,
             next_space_check: now,
-            clerk_waits_for_space: false,
+            writer_waits_for_space: false,
             state,
             full_at: None,
             unread: BTreeMap::new(),
@@ -306,7 +315,7 @@ impl<'l> Session<'l> {
             self.next_space_check = now + SPACE_CHECK;
             self.full_at = self.look_for_space();
             // A quota, or blocks reserved for root, show only in a failed write.
-            let full = self.full_at.is_some() || self.clerk_waits_for_space || self.no_space.holds(now);
+            let full = self.full_at.is_some() || self.writer_waits_for_space || self.no_space.holds(now);
             self.set_not_ready(NotReady::DiskFull, full);
             // An intent whose start is no longer tried, because its target is held, says nothing about the store's
             // current state.
@@ -440,7 +449,7 @@ impl<'l> Session<'l> {
             Ack::Republished(outcome) => self.on_filed_again(&outcome),
             Ack::Committed { took, records } => self.observe(DaemonFact::Committed { took, records }),
             Ack::DiskFull(full) => {
-                self.clerk_waits_for_space = full.is_some();
+                self.writer_waits_for_space = full.is_some();
                 self.full_at = full.map(|full| match full {
                     Full::State => self.state.path.clone(),
                     Full::Files => self.places.path.clone(),

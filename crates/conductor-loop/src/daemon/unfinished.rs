@@ -1,7 +1,7 @@
 //! The loop's unfinished intents, as rows with their reasons. Queries do not change state; Hold, Release and Purge do.
 
+use super::ask::{Ask, Durable, Load};
 use super::in_flight::InFlight;
-use super::questions::{Ask, Durable, Load};
 use super::session::Session;
 use crate::intake::{Left, WithWriter};
 use crate::queries::{Found, Lying, Selector, entry_row, is_parked, sighted_row};

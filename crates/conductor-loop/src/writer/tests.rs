@@ -231,7 +231,7 @@ fn a_batch_collects_only_while_nobody_waits() {
 }
 
 #[test]
-fn the_clerk_is_woken_when_somebody_begins_to_wait() {
+fn the_writer_is_woken_when_a_worker_begins_to_wait() {
     let (commands, received) = crossbeam_channel::unbounded();
     let flush = Arc::new(AtomicBool::new(true));
     let writer = Writer { commands, abandon: Arc::default(), flush: Arc::clone(&flush), thread: None };
@@ -427,7 +427,7 @@ fn what_an_earlier_daemon_decided_is_published_before_anything_newer() {
 }
 
 #[test]
-fn a_clerk_that_is_dropped_has_ended_and_let_go_of_the_store() {
+fn a_writer_that_is_dropped_has_ended_and_released_the_store() {
     let Office { writer_loop, temp: _temp, .. } = office();
     let WriterLoop { places, store, head, .. } = writer_loop;
     let retention = SignedDuration::from_hours(168);

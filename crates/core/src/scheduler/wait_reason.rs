@@ -438,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_does_not_keep_a_drained_desk_waiting() {
+    fn what_is_held_does_not_keep_a_drained_scheduler_waiting() {
         let mut world = World::new(limits(1));
         world.event(Event::Hold(key("a")));
         accept(&mut world, 1, "a");

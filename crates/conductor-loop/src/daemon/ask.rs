@@ -1,0 +1,49 @@
+//! The questions that only the loop can answer, each with the channel for an answer of its type.
+
+use crate::queries::{Found, Selector};
+use conductor_core::intent::TargetKey;
+use conductor_core::query::{Held, Refused, Row, Selection};
+use crossbeam_channel::{Receiver, Sender};
+
+/// A question to the loop, with the channel for its answer.
+pub(super) enum Ask {
+    /// The numbers of intents in each state.
+    Load(Reply<Load>),
+    /// Unfinished intents of a selection.
+    Rows(Selection, Reply<Vec<Row>>),
+    /// One unfinished intent.
+    Find(Selector, Reply<Option<Found>>),
+    /// Whether this is a held target.
+    IsHeld(String, Reply<bool>),
+    /// Hold a target.
+    Hold(Held, Reply<Result<Durable, Refused>>),
+    /// Release a target.
+    Release(TargetKey, Reply<Result<Durable, Refused>>),
+    /// Remove outcomes decided before this.
+    Purge(jiff::Timestamp, Reply<()>),
+}
+
+/// The channel for one answer.
+pub(super) struct Reply<T>(pub(super) Sender<T>);
+
+impl<T> Reply<T> {
+    pub(super) fn send(self, answer: T) {
+        // The client may have gone.
+        let _ = self.0.try_send(answer);
+    }
+}
+
+/// Receives a message when a change is durable.
+pub(super) struct Durable(pub(super) Receiver<()>);
+
+/// The numbers of intents in each state.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Load {
+    pub(super) no_events: Option<String>,
+    pub(super) left: u64,
+    pub(super) sighted: u64,
+    pub(super) waiting: u64,
+    pub(super) active: u64,
+    pub(super) oldest_waiting: Option<jiff::Timestamp>,
+    pub(super) held: Vec<Held>,
+}
