@@ -1,11 +1,9 @@
-//! The tables of the store, and the conversion of a store of an earlier layout.
+//! The tables of the store, and those of earlier layouts.
 //!
 //! 1: no owners of archived files. 2: with owners. 3: each value is bytes that pass the codec, which the numbers of
 //! starts and owners did not before, and outcomes are found by name, target, ending and time.
 
-use super::batch;
 use super::form::{Begun, Bytes, Intent, Json, Nothing, Number, Text, from_json, to_json};
-use super::index;
 use super::table::{Former, Reading, Table, Transaction, Writing};
 use crate::store::last_run::LastRun;
 use crate::store::pending::Start;
@@ -34,7 +32,7 @@ pub(super) const IMPORTED: Table<&'static str, Json<LastRun>> = Table::new("impo
 pub(super) const HELD: Table<&'static str, Json<Held>> = Table::new("held");
 /// Sequence number by path relative to the handoff directory: `processed/NAME`, `failed/NAME`.
 pub(super) const OWNERS: Table<&'static str, Number> = Table::new("owners");
-/// Outcomes by term (see [`index`]) and number.
+/// Outcomes by term (see [`super::index`]) and number.
 pub(super) const TERMS: Table<(&'static str, u64), Nothing> = Table::new("terms");
 /// Outcomes by the time of their decision, in nanoseconds since 1970, and number.
 pub(super) const TIMES: Table<(i128, u64), Nothing> = Table::new("times");
@@ -92,33 +90,4 @@ pub(super) fn start_of_any(txn: &Reading, seq: u64) -> Result<Option<Start>, Sto
         return STARTED.get(txn, seq);
     }
     FORMER_STARTS.get(txn, seq, |(attempt, happened)| Start { attempt, happened })
-}
-
-/// Makes a store of this layout, in one transaction: all tables of a new store, or those that an earlier version of this
-/// program did not have, with their content from the others.
-pub(super) fn take_over(txn: &Writing) -> Result<(), StoreError> {
-    let found = LAYOUT.get(txn)?;
-    OPEN.of(txn)?;
-    OUTCOMES.of(txn)?;
-    REPORTS.of(txn)?;
-    TARGETS.of(txn)?;
-    IMPORTED.of(txn)?;
-    HELD.of(txn)?;
-    let mut started = STARTED.of(txn)?;
-    FORMER_STARTS
-        .each(txn, |seq, (attempt, happened)| started.put(seq, Start { attempt, happened }).map(drop))?;
-    drop(started);
-    let mut owners = OWNERS.of(txn)?;
-    FORMER_OWNERS.each(txn, |path, seq| owners.put(path, seq).map(drop))?;
-    if found == Some(1) {
-        // If two outcomes name one path, the file belongs to the later one, which replaced the other.
-        for row in OUTCOMES.of(txn)?.all()?.rev() {
-            batch::claim_path(&mut owners, &row?.value()?)?;
-        }
-    }
-    drop(owners);
-    index::make(txn, found)?;
-    FORMER_STARTS.drop_from(txn)?;
-    FORMER_OWNERS.drop_from(txn)?;
-    LAYOUT.put(txn, &VERSION)
 }

@@ -3,6 +3,7 @@
 mod answer;
 mod batch;
 mod codec;
+mod conversion;
 mod form;
 mod index;
 mod keep;

@@ -6,7 +6,8 @@
 //! checks.
 
 use super::codec::{Codec, Plain};
-use super::layout::{TABLES, VERSION, take_over, version};
+use super::conversion::take_over;
+use super::layout::{TABLES, VERSION, version};
 use super::mark::{Left, MARK, Mark};
 use super::screen::{Screen, Sharing};
 use super::table::{Reading, Transaction, Writing};

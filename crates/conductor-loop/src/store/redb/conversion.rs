@@ -1,0 +1,39 @@
+//! The conversion of a store of an earlier layout.
+
+use super::layout::{
+    FORMER_OWNERS, FORMER_STARTS, HELD, IMPORTED, LAYOUT, OPEN, OUTCOMES, OWNERS, REPORTS, STARTED, TARGETS,
+    VERSION,
+};
+use super::table::Writing;
+use super::{batch, index};
+use crate::store::StoreError;
+use crate::store::pending::Start;
+
+/// Makes a store of this layout, in one transaction: all tables of a new store, or those that an earlier version of this
+/// program did not have, with their content from the others.
+pub(super) fn take_over(txn: &Writing) -> Result<(), StoreError> {
+    let found = LAYOUT.get(txn)?;
+    OPEN.of(txn)?;
+    OUTCOMES.of(txn)?;
+    REPORTS.of(txn)?;
+    TARGETS.of(txn)?;
+    IMPORTED.of(txn)?;
+    HELD.of(txn)?;
+    let mut started = STARTED.of(txn)?;
+    FORMER_STARTS
+        .each(txn, |seq, (attempt, happened)| started.put(seq, Start { attempt, happened }).map(drop))?;
+    drop(started);
+    let mut owners = OWNERS.of(txn)?;
+    FORMER_OWNERS.each(txn, |path, seq| owners.put(path, seq).map(drop))?;
+    if found == Some(1) {
+        // If two outcomes name one path, the file belongs to the later one, which replaced the other.
+        for row in OUTCOMES.of(txn)?.all()?.rev() {
+            batch::claim_path(&mut owners, &row?.value()?)?;
+        }
+    }
+    drop(owners);
+    index::make(txn, found)?;
+    FORMER_STARTS.drop_from(txn)?;
+    FORMER_OWNERS.drop_from(txn)?;
+    LAYOUT.put(txn, &VERSION)
+}
