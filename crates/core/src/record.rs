@@ -105,6 +105,9 @@ pub struct Outcome {
     /// Duration of the last run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
+    /// What the engine's result line notes, such as that a package is only a part of the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// The archived file, relative to the handoff directory.
     pub archived_as: String,
     /// The earlier success this one repeats.
@@ -224,6 +227,8 @@ struct StatusBody<'r> {
     error_code: Option<Code>,
     #[serde(skip_serializing_if = "Option::is_none")]
     duration_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'r str>,
     archived_as: &'r str,
     #[serde(skip_serializing_if = "Option::is_none")]
     duplicate_of: Option<u64>,
@@ -250,6 +255,7 @@ impl Outcome {
             signal: None,
             error_code: None,
             duration_ms: None,
+            note: None,
             archived_as: String::new(),
             duplicate_of: None,
             key: None,
@@ -277,6 +283,7 @@ impl Outcome {
             signal: self.signal.as_deref(),
             error_code: self.error_code,
             duration_ms: self.duration_ms,
+            note: self.note.as_deref(),
             archived_as: &self.archived_as,
             duplicate_of: self.duplicate_of,
         };

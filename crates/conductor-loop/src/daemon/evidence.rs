@@ -122,6 +122,7 @@ struct StatusBody {
     signal: Option<String>,
     error_code: Option<Code>,
     duration_ms: Option<u64>,
+    note: Option<String>,
     archived_as: String,
     duplicate_of: Option<u64>,
 }
@@ -141,6 +142,7 @@ impl StatusBody {
             signal: self.signal,
             error_code: self.error_code,
             duration_ms: self.duration_ms,
+            note: self.note,
             archived_as: self.archived_as,
             duplicate_of: self.duplicate_of,
             ..Outcome::blank(self.seq, &self.intent_file, self.timestamp)

@@ -75,6 +75,7 @@ impl Outcomes {
             signal: run.and_then(|run| run.ending.signal()).map(str::to_owned),
             error_code: if let Final::Failed(code) = outcome { Some(code) } else { None },
             duration_ms: run.map(|run| u64::try_from(run.duration.as_millis()).unwrap_or(u64::MAX)),
+            note: run.filter(|_| outcome == Final::Success).and_then(note),
             duplicate_of,
             key: Some(claim.key.clone()),
             history: Some(history::of_claim(&claim, runs, run)),
@@ -87,6 +88,14 @@ impl Outcomes {
         let report = (record.status == Status::Failed).then(|| error_log::render(&record, run, None));
         Publication { outcome: record, source, report, taken: None, kind: PublicationKind::First }
     }
+}
+
+/// The note of the result line, which is the last line that the engine prints; another porch may print none.
+fn note(run: &Run) -> Option<String> {
+    let line = run.stdout.head.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty())?;
+    let result: serde_json::Value = serde_json::from_slice(line).ok()?;
+    let note = result.get("note")?.as_str()?;
+    (!note.is_empty()).then(|| scrub::shown(note, MESSAGE_MAX))
 }
 
 /// The status message. A success reads as the specification's example does.

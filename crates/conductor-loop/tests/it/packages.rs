@@ -30,6 +30,21 @@ fn code(env: &TestEnv, name: &str) -> String {
 }
 
 #[test]
+fn the_status_says_that_a_package_is_a_partial_one() {
+    let env = env();
+    fs::create_dir_all(env.path("out/test/b")).unwrap();
+    let whole = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: b\nspec:\n  replicas: 1\n";
+    fs::write(env.path("out/test/b/deployment.yaml"), whole).unwrap();
+    env.drop_file("intent-a.json", flat("a", 3));
+    env.drop_file("intent-b.json", flat("b", 3));
+    settle(&env, &[], 0);
+    let note = |name: &str| env.status(name).unwrap()["note"].as_str().map(str::to_owned);
+    assert!(note("intent-a.json").is_some_and(|note| note.contains("only a part")));
+    assert_eq!(note("intent-b.json"), None);
+    assert!(package(&env, "test/b/deployment.yaml").ends_with("replicas: 3\n"));
+}
+
+#[test]
 fn routes_lead_intents_to_packages_and_repositories() {
     let env = env();
     if !has("git") {
