@@ -10,10 +10,12 @@ pub mod fuzz;
 pub mod model;
 pub mod page;
 pub mod promise;
+mod records;
 mod sandbox;
 
 pub use at_call::{Action, Report, at_call};
 pub use browser::Browser;
 pub use daemon::{Finished, Running};
 pub use environment::{Call, TestEnv, TestUser, fake_porch, flat, has, memory_kb, tool, wait_until};
+pub use records::claim;
 pub use sandbox::without_set_id;

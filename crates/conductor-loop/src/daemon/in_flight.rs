@@ -288,28 +288,13 @@ impl Flights {
 mod tests {
     use super::*;
     use crate::payload::Budget;
-    use conductor_core::intent::{Kind, TargetKey};
     use conductor_core::outcome::{Capture, Ending};
 
     fn intent(seq: u64) -> Intent {
         let claim = Claim {
-            v: 1,
-            seq,
-            name: "intent-a.json".into(),
             sha256: conductor_core::Digest([7; 32]),
-            size: 2,
-            uid: 0,
             taken_at: jiff::Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(seq.cast_signed()),
-            correlation_id: "c".into(),
-            key: TargetKey { namespace: "n".into(), target: "t".into() },
-            kind: Kind::Scaling,
-            replicas: None,
-            priority: 5,
-            timeout_secs: None,
-            reason: None,
-            source: None,
-            inode: 0,
-            mtime_ns: 0,
+            ..conductor_testkit::claim(seq)
         };
         Intent { claim: Arc::new(claim), place: Place::Output, runs: Vec::new() }
     }

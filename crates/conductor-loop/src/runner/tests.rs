@@ -1,7 +1,6 @@
 //! A worker in isolation: the source of a run's bytes, and the result when they cannot be read.
 
 use super::*;
-use conductor_core::intent::{Kind, TargetKey};
 use conductor_core::outcome::{Postponed, Verdict};
 use conductor_crypto::sha256;
 use std::path::Path;
@@ -10,25 +9,7 @@ use std::sync::atomic::AtomicUsize;
 const BYTES: &[u8] = b"{}";
 
 fn claim() -> Claim {
-    Claim {
-        v: 1,
-        seq: 7,
-        name: "intent-a.json".into(),
-        sha256: sha256(BYTES),
-        size: BYTES.len() as u64,
-        uid: 0,
-        taken_at: jiff::Timestamp::UNIX_EPOCH,
-        correlation_id: "c".into(),
-        key: TargetKey { namespace: "n".into(), target: "t".into() },
-        kind: Kind::Scaling,
-        replicas: None,
-        priority: 5,
-        timeout_secs: None,
-        reason: None,
-        source: None,
-        inode: 0,
-        mtime_ns: 0,
-    }
+    Claim { sha256: sha256(BYTES), size: BYTES.len() as u64, ..conductor_testkit::claim(7) }
 }
 
 fn settings(out: &Path, read_back: ReadBack) -> Settings {

@@ -3,9 +3,9 @@
 use super::memory::Memory;
 use super::*;
 use conductor_core::age::{Bound, ClockBook, Look};
-use conductor_core::intent::{Kind, TargetKey};
+use conductor_core::intent::TargetKey;
 use conductor_core::query::Held;
-use conductor_core::record::{self, Claim, Outcome, Status};
+use conductor_core::record::{Claim, Outcome, Status};
 use conductor_crypto::sha256;
 use conductor_os::dir::Dir;
 use jiff::{SignedDuration, Timestamp};
@@ -28,23 +28,11 @@ fn key(which: usize) -> TargetKey {
 
 fn claim(seq: u64, which: usize) -> Claim {
     Claim {
-        v: record::VERSION,
-        seq,
         name: NAMES[which].into(),
         sha256: sha256(b"abc"),
-        size: 3,
-        uid: 0,
         taken_at: at(1),
-        correlation_id: "c".into(),
         key: key(which),
-        kind: Kind::Scaling,
-        replicas: Some(1),
-        priority: 5,
-        timeout_secs: None,
-        reason: None,
-        source: None,
-        inode: 1,
-        mtime_ns: 1,
+        ..conductor_testkit::claim(seq)
     }
 }
 

@@ -98,23 +98,14 @@ impl Office {
         let text = br#"{"intent_type": "scaling", "target": "t", "namespace": "n", "replicas": 3}"#;
         let intent = conductor_core::intent::judge(text, policy).unwrap();
         let claim = Claim {
-            v: conductor_core::record::VERSION,
-            seq,
             name: "intent-a.json".to_owned(),
             sha256: conductor_crypto::sha256(bytes),
             size: bytes.len() as u64,
-            uid: 0,
-            taken_at: Timestamp::UNIX_EPOCH,
             correlation_id: "c".to_owned(),
             key: intent.key,
-            kind: intent.kind,
             replicas: intent.replicas,
             priority: intent.priority,
-            timeout_secs: None,
-            reason: None,
-            source: None,
-            inode: 1,
-            mtime_ns: 1,
+            ..conductor_testkit::claim(seq)
         };
         self.writer_loop.store.commit(&Work::claim(&claim, bytes, false)).unwrap();
     }

@@ -2,7 +2,6 @@
 
 use super::*;
 use conductor_core::TargetKey;
-use conductor_core::intent::Kind;
 use conductor_core::outcome::{Capture, Ending};
 use conductor_core::query::Held;
 use std::collections::BTreeSet;
@@ -27,25 +26,7 @@ fn key() -> TargetKey {
 }
 
 fn claim() -> Claim {
-    Claim {
-        v: 1,
-        seq: 7,
-        name: "intent-a.json".into(),
-        sha256: conductor_core::Digest([0; 32]),
-        size: 2,
-        uid: 0,
-        taken_at: jiff::Timestamp::UNIX_EPOCH,
-        correlation_id: "c".into(),
-        key: key(),
-        kind: Kind::Scaling,
-        replicas: None,
-        priority: 5,
-        timeout_secs: None,
-        reason: None,
-        source: None,
-        inode: 0,
-        mtime_ns: 0,
-    }
+    Claim { key: key(), ..conductor_testkit::claim(7) }
 }
 
 fn run(leftovers: Vec<String>) -> Run {

@@ -7,8 +7,8 @@ use crate::store::{
     Counts, ImportCount, Kept, Ledger, StoreError, Work, export, import, looks_like_go_state,
 };
 use conductor_core::Digest;
-use conductor_core::intent::{Kind, TargetKey};
-use conductor_core::record::{self, Claim, Outcome};
+use conductor_core::intent::TargetKey;
+use conductor_core::record::{Claim, Outcome};
 use conductor_os::dir::Dir;
 use std::sync::Arc;
 
@@ -20,25 +20,7 @@ pub(super) fn store() -> (tempfile::TempDir, Arc<Dir>, Store) {
 }
 
 pub(super) fn claim(seq: u64) -> Claim {
-    Claim {
-        v: record::VERSION,
-        seq,
-        name: "intent-a.json".into(),
-        sha256: Digest([1; 32]),
-        size: 3,
-        uid: 0,
-        taken_at: jiff::Timestamp::UNIX_EPOCH,
-        correlation_id: "c".into(),
-        key: TargetKey { namespace: "n".into(), target: "t".into() },
-        kind: Kind::Scaling,
-        replicas: Some(1),
-        priority: 5,
-        timeout_secs: None,
-        reason: None,
-        source: None,
-        inode: 1,
-        mtime_ns: 1,
-    }
+    conductor_testkit::claim(seq)
 }
 
 pub(super) fn outcome(seq: u64) -> Outcome {
