@@ -274,7 +274,9 @@ impl<'r> Recovery<'r> {
         match found {
             Found::Decided { seq, .. } => self.recovered.again.push(Again { seq, taken: file }),
             Found::Claimed { claim, start } => {
-                match resume_of(claim.seq, start, last, rules.limits.live.max_attempts) {
+                let resume = resume_of(claim.seq, start, last, rules.limits.live.max_attempts);
+                self.counted.extend(counted(start, resume).map(|start| (claim.seq, start)));
+                match resume {
                     Resume::Run { started } => self.run(claim, started, &rules.limits.memory),
                     // A claim has nothing to look at or to publish yet.
                     Resume::GiveUp | Resume::Look | Resume::Publish => {
@@ -293,9 +295,6 @@ impl<'r> Recovery<'r> {
 
     /// Keeps a claim in memory, or only its number if enough of its target are in memory.
     fn run(&mut self, claim: Claim, started: u32, memory: &Memory) {
-        if started > 0 {
-            self.counted.push((claim.seq, Start { attempt: started, happened: true }));
-        }
         let share = memory.share(self.recovered.claims.len());
         let own = self.in_memory.entry(claim.key.clone()).or_default();
         // A claim after parked ones is parked too, or it would overtake them.
@@ -380,10 +379,33 @@ fn give_up(claim: Claim, file: Option<TakenName>, rules: &Rules<'_>) -> Publicat
     Publication { outcome, source, report, taken, kind: PublicationKind::First }
 }
 
+/// The start that counts as happened from now on: it must be durable before the run table that proves it is cleared, also
+/// for an intent that is given up, whose outcome is written later.
+fn counted(recorded: Option<Start>, resume: Resume) -> Option<Start> {
+    match resume {
+        Resume::Run { started: 0 } => None,
+        Resume::Run { started } => Some(Start { attempt: started, happened: true }),
+        Resume::GiveUp | Resume::Look | Resume::Publish => {
+            recorded.map(|Start { attempt, .. }| Start { attempt, happened: true })
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::runner::RunLine;
+
+    #[test]
+    fn a_start_that_used_up_the_last_attempt_stays_counted_without_its_run_line() {
+        let last = LastRuns { this_boot: true, lines: vec![RunLine { seq: 7, attempt: 3, process: None }] };
+        let recorded = Some(Start { attempt: 3, happened: false });
+        let resume = resume_of(7, recorded, &last, 3);
+        assert_eq!(resume, Resume::GiveUp);
+        // The daemon is killed before the outcome is durable: the run table is clear at the next start.
+        let cleared = LastRuns { this_boot: true, lines: Vec::new() };
+        assert_eq!(resume_of(7, counted(recorded, resume), &cleared, 3), Resume::GiveUp);
+    }
 
     #[test]
     fn starts_are_neither_lost_nor_invented() {

@@ -206,6 +206,7 @@ impl<'m> Daemon<'m> {
     #[expect(clippy::type_complexity, reason = "three lists that are used once, where they are made")]
     fn recover(&mut self) -> Result<(Vec<u8>, Vec<(u8, u32)>, Vec<(u8, Name)>), Crash> {
         let (mut settlements, mut claims, mut relook) = (Vec::new(), Vec::new(), Vec::new());
+        let mut given_up = Vec::new();
         let entries = self.machine.store.now.clone();
         let succeeded = entries
             .values()
@@ -216,10 +217,7 @@ impl<'m> Daemon<'m> {
             self.forget_returned(entry)?;
             match self.resume_of(*seq, entry) {
                 Resume::Publish => settlements.push(*seq),
-                Resume::GiveUp => {
-                    self.settle(*seq, Final::Failed(Code::Interrupted), ATTEMPTS_MAX)?;
-                    settlements.push(*seq);
-                }
+                Resume::GiveUp => given_up.push(*seq),
                 Resume::Run { started } => {
                     claims.push((*seq, started));
                     self.step()?;
@@ -242,7 +240,8 @@ impl<'m> Daemon<'m> {
             }
         }
         if !self.omits(Omit::CountingStarts) {
-            let counted = claims.clone();
+            let used_up = given_up.iter().map(|seq| (*seq, ATTEMPTS_MAX));
+            let counted: Vec<_> = claims.iter().copied().chain(used_up).collect();
             self.commit(true, |store| {
                 for (seq, started) in counted {
                     let entry = store.get_mut(&seq).expect("it was found there");
@@ -257,6 +256,10 @@ impl<'m> Daemon<'m> {
         self.step()?;
         self.machine.ledger = None;
         self.machine.same_boot = true;
+        for seq in given_up {
+            self.settle(seq, Final::Failed(Code::Interrupted), ATTEMPTS_MAX)?;
+            settlements.push(seq);
+        }
         Ok((settlements, claims, relook))
     }
 
