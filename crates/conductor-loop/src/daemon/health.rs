@@ -9,8 +9,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
-/// The longest sleep of the loop when endpoints are open.
-const BEAT: Duration = Duration::from_secs(5);
 /// A loop that has not turned for this long counts as stuck: far above any wait of its own.
 const STUCK_AFTER: Duration = Duration::from_secs(30);
 
@@ -39,9 +37,9 @@ impl Health {
         Self { metrics, beat: AtomicU64::new(0), watchdog, told: AtomicU64::new(0), standing }
     }
 
-    /// The longest sleep of the loop; `None`: no limit.
-    pub(super) fn patience(&self, asked_over_the_network: bool) -> Option<Duration> {
-        [asked_over_the_network.then_some(BEAT), self.watchdog].into_iter().flatten().min()
+    /// The longest sleep of the loop that the service manager allows; `None`: no limit.
+    pub(super) fn watchdog(&self) -> Option<Duration> {
+        self.watchdog
     }
 
     /// Records a turn of the loop.

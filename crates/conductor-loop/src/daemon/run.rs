@@ -14,7 +14,6 @@ use crate::telemetry::{Metrics, Progress};
 use conductor_core::Code;
 use conductor_core::ready::NotReady;
 use conductor_os::monotonic;
-use crossbeam_channel::Receiver;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -32,7 +31,7 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
     set_process_up()?;
     let (inputs, receiver) = crossbeam_channel::unbounded();
     let mut summary = Summary::default();
-    let health = open_board()?;
+    let health = open_health()?;
     let questions = Arc::new(Questions::new(inputs.clone(), Arc::clone(&health)));
     let shared = Shared { inputs, receiver: &receiver, progress, health: &health, questions: &questions };
     let mut doors = Some(Doors::open(&config)?);
@@ -46,7 +45,7 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
             (Err(Failure::SetUp { code, message }), Some(again)) => {
                 questions.set_current(None);
                 again.say(code, &message);
-                match wait(&config, &health, &receiver, AGAIN) {
+                match wait(&config, &shared, AGAIN) {
                     Waited::Enough => continue,
                     Waited::Stopped => return Ok(summary),
                 }
@@ -72,7 +71,7 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
                 // A session that ends at once must not be followed by the next without a pause.
                 let short = began.elapsed() < SHORT_LIFE;
                 pause = if short { (pause * 2).clamp(GONE_POLL, PAUSE_MAX) } else { Duration::ZERO };
-                if matches!(wait(&config, &health, &receiver, pause), Waited::Stopped) {
+                if matches!(wait(&config, &shared, pause), Waited::Stopped) {
                     return Ok(summary);
                 }
                 tracing::info!(directory = %config.fixed.handoff.display(), "the handoff directory is back; starting over in it");
@@ -145,22 +144,35 @@ enum Waited {
 }
 
 /// Waits at least this long, and until the handoff directory exists.
-fn wait(config: &Config, health: &Health, receiver: &Receiver<Input>, least: Duration) -> Waited {
+fn wait(config: &Config, shared: &Shared<'_>, least: Duration) -> Waited {
+    let Shared { health, receiver, .. } = shared;
     health.set_not_ready(NotReady::HandoffGone.into());
+    let mut reload = false;
     let until = monotonic() + least;
     while monotonic() < until || !config.fixed.handoff.is_dir() {
         health.turn(monotonic());
-        // Only signals can come now.
-        if let Ok(Input::Stop(_)) = receiver.recv_timeout(GONE_POLL) {
-            return Waited::Stopped;
+        match receiver.recv_timeout(GONE_POLL) {
+            Ok(Input::Stop(_)) => return Waited::Stopped,
+            Ok(Input::Reload) => reload = true,
+            // Messages of the last session's threads at their end no longer matter.
+            Ok(_) | Err(_) => {}
         }
     }
-    // Messages of the last session's threads at their end no longer matter; a request to stop does.
-    let stopped = receiver.try_iter().any(|input| matches!(input, Input::Stop(_)));
-    if stopped { Waited::Stopped } else { Waited::Enough }
+    for input in shared.receiver.try_iter() {
+        match input {
+            Input::Stop(_) => return Waited::Stopped,
+            Input::Reload => reload = true,
+            _ => {}
+        }
+    }
+    if reload {
+        // The next session reads the configuration again. It fails only if nothing receives, and then nothing runs.
+        let _ = shared.inputs.send(Input::Reload);
+    }
+    Waited::Enough
 }
 
-fn open_board() -> Result<Arc<Health>, Failure> {
+fn open_health() -> Result<Arc<Health>, Failure> {
     let metrics =
         Metrics::new().map_err(|error| Failure::set_up(Code::BadValue, format!("the metrics: {error}")))?;
     Ok(Arc::new(Health::new(metrics)))

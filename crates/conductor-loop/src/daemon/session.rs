@@ -271,10 +271,7 @@ impl<'l> Session<'l> {
             }
             self.show(now);
             let timeout = self.patience(monotonic());
-            let timeout = self
-                .health
-                .patience(!config.fixed.endpoints.is_empty())
-                .map_or(timeout, |most| most.min(timeout));
+            let timeout = self.health.watchdog().map_or(timeout, |most| most.min(timeout));
             match self.receiver.recv_timeout(timeout) {
                 Ok(input) => {
                     self.take_in(input, config, reload);
@@ -352,7 +349,7 @@ impl<'l> Session<'l> {
     /// The end of the session, if it is over.
     fn end(&mut self, once: bool) -> Option<End> {
         let idle = self.scheduler.handed_out() == 0;
-        let settled = idle && !self.in_flight.any_recording();
+        let settled = || idle && !self.in_flight.any_recording();
         // Outcomes that cannot be written are not waited for: the next start writes them.
         let hopeless =
             |stop: &Stopping| stop.signals > 1 || (stop.told && self.reasons.contains(NotReady::DiskFull));
@@ -361,10 +358,10 @@ impl<'l> Session<'l> {
             // The intents in flight were lost with the directory.
             return Some(End::HandoffGone);
         }
-        if self.fatal.is_some() || (self.stopping.is_some() && (settled || impatient)) {
+        if self.fatal.is_some() || (self.stopping.is_some() && (impatient || settled())) {
             return Some(End::Finished);
         }
-        if self.gone && settled {
+        if self.gone && settled() {
             return Some(End::HandoffGone);
         }
         if !once || self.stopping.is_some() {
@@ -373,7 +370,7 @@ impl<'l> Session<'l> {
         if self.scheduler.is_drained() {
             return Some(End::Finished);
         }
-        settled.then(|| self.hindered()).flatten()
+        if settled() { self.hindered() } else { None }
     }
 
     /// Ends all threads, each before the one that it feeds.
@@ -386,7 +383,7 @@ impl<'l> Session<'l> {
         self.executor.runner.join();
         self.executor.writer.stop();
         // Answers, and a request to stop, that came after the last turn of the loop.
-        let mut told_to_stop = false;
+        let mut told_to_stop = self.stopping.is_some();
         for input in self.receiver.try_iter() {
             match input {
                 Input::Writer(acks) => acks.iter().for_each(|ack| self.note_fatal(ack)),
@@ -403,7 +400,8 @@ impl<'l> Session<'l> {
         match self.fatal {
             Some((code, message)) if matches!(end, End::HandoffGone) => {
                 observe(&self.health, PlaceFact::GivenUp { code, message: &message });
-                Ok(end)
+                // The directory is not waited for when the daemon is to end.
+                Ok(if told_to_stop { End::Finished } else { end })
             }
             Some((code, message)) => Err(Failure::State { code, message }),
             None if told_to_stop => Ok(End::Finished),

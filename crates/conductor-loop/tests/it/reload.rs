@@ -214,3 +214,21 @@ fn each_setting_that_is_fixed_is_named_at_a_reload() {
     assert_eq!(env.wait_status("intent-a.json")["mode"], "direct", "the old settings go on");
     daemon.stop().expect(0);
 }
+
+#[test]
+fn a_reload_while_the_directory_is_away_holds_when_it_is_back() {
+    let it = Reloading::start("debounce", "1h");
+    let away = it.env.path("away");
+    fs::rename(it.env.path("handoff"), &away).unwrap();
+    let descriptors = format!("/proc/{}/fd", it.daemon.pid());
+    wait_until("it has let go of the directory and waits for it", || {
+        let open = fs::read_dir(&descriptors).unwrap();
+        !open.filter_map(|one| fs::read_link(one.ok()?.path()).ok()).any(|path| path.starts_with(&away))
+    });
+    fs::write(it.env.path("config.toml"), "debounce = \"0\"\n").unwrap();
+    it.daemon.signal(Signal::HUP);
+    fs::rename(&away, it.env.path("handoff")).unwrap();
+    it.drop("intent-a.json");
+    assert_eq!(it.env.wait_status("intent-a.json")["status"], "success");
+    it.daemon.stop().expect(0);
+}
