@@ -54,8 +54,10 @@ pub enum IntentFact<'f> {
         claim: &'f Claim,
         /// The run's result.
         run: &'f Run,
-        /// Whether porch was started.
+        /// Whether porch, or the engine in its place, began to work.
         began: bool,
+        /// The time of that start, if it was the intent's first.
+        first_start: Option<Timestamp>,
     },
     /// An intent waits to be started again.
     Retried {

@@ -1,4 +1,4 @@
-//! Handles each event: the scheduler decides, the intent in flight changes its state, the executor acts, and the teller reports.
+//! Handles each event: the scheduler decides, the intent in flight changes its state, the executor acts, and a fact is emitted.
 
 use super::in_flight::{End, InFlight, Intent, Mismatch};
 use super::outcomes::Ruling;
@@ -166,8 +166,10 @@ impl Session<'_> {
         // Only a retry needs it, and the first random number costs milliseconds.
         let jitter = if matches!(verdict, Verdict::Retry(_)) { random_fraction() } else { 0.0 };
         let fits = self.in_flight.ended(ended);
-        let fits = fits.map(|End { claim, run, began }| {
-            self.observe(IntentFact::RunEnded { claim: &claim, run: &run, began });
+        let fits = fits.map(|End { claim, run, start }| {
+            let first_start = start.filter(|start| start.attempt == 1).map(|start| start.since);
+            let began = start.is_some();
+            self.observe(IntentFact::RunEnded { claim: &claim, run: &run, began, first_start });
         });
         self.check(fits);
         self.event(Event::Ended { seq, verdict, took, jitter });

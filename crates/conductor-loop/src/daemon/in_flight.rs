@@ -96,13 +96,20 @@ pub(super) struct Mismatch {
     found: &'static str,
 }
 
+/// A start of porch, or of the engine in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Start {
+    pub(super) attempt: u32,
+    pub(super) since: jiff::Timestamp,
+}
+
 /// The end of a run, or of a start that did not happen.
 #[derive(Debug)]
 pub(super) struct End {
     pub(super) claim: Arc<Claim>,
     pub(super) run: Arc<Run>,
-    /// Whether porch was started.
-    pub(super) began: bool,
+    /// The start, if it came about.
+    pub(super) start: Option<Start>,
 }
 
 /// An intent whose outcome is decided.
@@ -218,10 +225,12 @@ impl Flights {
     pub(super) fn ended(&mut self, ended: Ended) -> Result<End, Mismatch> {
         let Ended { job, run, staged } = ended;
         let (mut intent, began) = self.take(job.seq, "at its end", |one| match one {
-            InFlight::Handed { intent, .. } => Ok((intent, false)),
-            InFlight::Running { intent, .. } => Ok((intent, true)),
+            InFlight::Handed { intent, .. } => Ok((intent, None)),
+            InFlight::Running { intent, attempt, since } => Ok((intent, Some(Start { attempt, since }))),
             other => Err(other),
         })?;
+        // The engine is called before it finds that its place cannot be written: that is no start.
+        let start = began.filter(|_| run.ending.began());
         if !matches!(run.ending.verdict(), Verdict::Postpone(_)) {
             intent.runs.push(super::history::run_record(job.attempt, &run));
         }
@@ -229,7 +238,7 @@ impl Flights {
         let staged_in = staged.then_some(job.slot);
         let ended = InFlight::Ended { intent, bytes: job.bytes, run: Arc::clone(&run), staged_in };
         self.enter(job.seq, ended)?;
-        Ok(End { claim, run, began })
+        Ok(End { claim, run, start })
     }
 
     /// Makes the intent wait for its next start. Returns the ended run, which is not kept: many may wait.
@@ -288,7 +297,7 @@ impl Flights {
 mod tests {
     use super::*;
     use crate::payload::Budget;
-    use conductor_core::outcome::{Capture, Ending};
+    use conductor_core::outcome::{Capture, Ending, Postponed};
 
     fn intent(seq: u64) -> Intent {
         let claim = Claim {
@@ -329,16 +338,20 @@ mod tests {
         assert_eq!((claim.seq, &*bytes), (1, &b"{}"[..]));
         flights.claimed(1).unwrap();
         // A start that does not happen leaves no run; one that requests a retry does.
-        for (attempt, ending, runs) in [(1, Ending::NoSpace, 0), (1, Ending::Exited(75), 1)] {
+        // Nor does one of the engine that finds its place unusable, although the engine was called.
+        let withheld = Ending::Withheld { cause: Postponed::OutFull, reason: String::new() };
+        for (attempt, ending, called, runs) in
+            [(1, Ending::NoSpace, false, 0), (1, withheld, true, 0), (1, Ending::Exited(75), true, 1)]
+        {
             let job = flights.hand_out(1, attempt, 3).unwrap();
             assert!(matches!(&job.bytes, Bytes::Held(bytes) if **bytes == b"{}"[..]));
             assert_eq!(flights.oldest_waiting(), Some(claim.taken_at), "a worker's hand is no run");
-            if runs > 0 {
+            if called {
                 flights.began(1).unwrap();
                 assert_eq!(flights.oldest_waiting(), None);
             }
             let end = flights.ended(ended(job, ending)).unwrap();
-            assert_eq!(end.began, runs > 0);
+            assert_eq!(end.start.map(|start| start.attempt), (runs > 0).then_some(1));
             flights.wait_again(1).unwrap();
             assert_eq!(flights.get(1).unwrap().runs().len(), runs);
         }

@@ -47,8 +47,12 @@ pub(super) fn observe<'f>(health: &Health, fact: impl Into<Fact<'f>>) {
 
 fn count(metrics: &Metrics, fact: Fact<'_>) {
     match fact {
-        Fact::Intent(IntentFact::Started { claim, attempt: 1 }) => metrics.started(claim.taken_at),
-        Fact::Intent(IntentFact::RunEnded { run, began: true, .. }) => metrics.ran(run.duration),
+        Fact::Intent(IntentFact::RunEnded { claim, run, began: true, first_start }) => {
+            if let Some(at) = first_start {
+                metrics.started(claim.taken_at, at);
+            }
+            metrics.ran(run.duration);
+        }
         Fact::Intent(IntentFact::Retried { .. }) => metrics.retried(),
         Fact::Intent(IntentFact::Interrupted { .. }) => metrics.interrupted(),
         Fact::Intent(IntentFact::Filed { outcome, .. }) => metrics.filed(outcome),
@@ -242,7 +246,7 @@ fn of_daemon(fact: DaemonFact<'_>) {
             tracing::trace!(input, ?took, "handled");
         }
         DaemonFact::Expired { removed } => {
-            tracing::info!(removed, "removed outcomes older than the retention time");
+            tracing::info!(removed, "removed old outcomes");
         }
         DaemonFact::Defect { what } => {
             tracing::error!(code = Code::Defect.id(), "{what}: {}", Code::Defect.remedy());

@@ -218,9 +218,9 @@ impl Metrics {
         }
     }
 
-    /// Observes the wait of an intent, taken at `taken_at`, before the first start of porch.
-    pub fn started(&self, taken_at: Timestamp) {
-        self.times.start_latency.observe(seconds_since(taken_at));
+    /// Observes the wait of an intent from its taking to the first start of porch.
+    pub fn started(&self, taken_at: Timestamp, started_at: Timestamp) {
+        self.times.start_latency.observe(started_at.duration_since(taken_at).as_secs_f64().max(0.0));
     }
 
     /// Observes a run of porch.

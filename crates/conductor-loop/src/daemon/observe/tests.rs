@@ -68,7 +68,7 @@ fn samples<'s>(
         IntentFact::Refused { outcome },
         IntentFact::HandedOut { claim, attempt: 1 },
         IntentFact::Started { claim, attempt: 1 },
-        IntentFact::RunEnded { claim, run, began: true },
+        IntentFact::RunEnded { claim, run, began: true, first_start: None },
         IntentFact::Retried { claim, run, next_attempt: 2, pause: took },
         IntentFact::Interrupted { claim },
         IntentFact::Filed { outcome, archived_as: text },
@@ -156,7 +156,7 @@ fn what_outlives_its_run_and_what_keeps_the_loop_are_warnings() {
     let claim = claim();
     let (quiet, loud) = (run(Vec::new()), run(vec!["7 sleep".into()]));
     let level = |fact: Fact<'_>| lines(fact)[0].split_whitespace().nth(1).unwrap().to_owned();
-    let ended = |run| IntentFact::RunEnded { claim: &claim, run, began: true }.into();
+    let ended = |run| IntentFact::RunEnded { claim: &claim, run, began: true, first_start: None }.into();
     let handled = |took| DaemonFact::Handled { input: "writer", took }.into();
     assert_eq!([level(ended(&quiet)), level(ended(&loud))], ["TRACE", "WARN"]);
     assert_eq!([level(handled(LONG / 2)), level(handled(LONG))], ["TRACE", "WARN"]);
