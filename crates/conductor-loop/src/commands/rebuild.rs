@@ -86,23 +86,25 @@ fn again(kept: &Keeping, why: &str) -> Result<(Store, String), CommandError> {
 fn give_up_passed(store: &Store, told: &[Outcome]) -> Result<u64, CommandError> {
     let latest: HashMap<&str, u64> =
         told.iter().map(|outcome| (outcome.name.as_str(), outcome.seq)).collect();
-    let mut count = 0;
-    for claim in store.unsettled()? {
+    let mut passed = Vec::new();
+    store.unsettled(&mut |claim| {
         if latest.get(claim.name.as_str()).is_some_and(|seq| *seq > claim.seq) {
-            let outcome = Outcome {
-                status: Status::Failed,
-                message: "its outcome was lost with the state; a later intent of its name has been filed"
-                    .to_owned(),
-                sha256: Some(claim.sha256),
-                size: claim.size,
-                correlation_id: claim.correlation_id.clone(),
-                error_code: Some(Code::Interrupted),
-                key: Some(claim.key.clone()),
-                ..Outcome::blank(claim.seq, &claim.name, jiff::Timestamp::now())
-            };
-            store.commit(&Work { imported: vec![&outcome], done: vec![claim.seq], ..Work::default() })?;
-            count += 1;
+            passed.push(claim);
         }
+    })?;
+    for claim in &passed {
+        let outcome = Outcome {
+            status: Status::Failed,
+            message: "its outcome was lost with the state; a later intent of its name has been filed"
+                .to_owned(),
+            sha256: Some(claim.sha256),
+            size: claim.size,
+            correlation_id: claim.correlation_id.clone(),
+            error_code: Some(Code::Interrupted),
+            key: Some(claim.key.clone()),
+            ..Outcome::blank(claim.seq, &claim.name, jiff::Timestamp::now())
+        };
+        store.commit(&Work { imported: vec![&outcome], done: vec![claim.seq], ..Work::default() })?;
     }
-    Ok(count)
+    Ok(passed.len() as u64)
 }

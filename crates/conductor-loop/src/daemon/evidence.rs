@@ -40,16 +40,19 @@ pub(super) fn hold(
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(StoreError::Open(error)),
     };
-    for claim in store.unsettled()? {
+    let mut behind = None;
+    store.unsettled(&mut |claim| {
         // A status is written only after its outcome.
-        if read_status(&status, &status_name(&claim.name)).is_some_and(|outcome| outcome.seq == claim.seq) {
-            return Err(StoreError::Behind {
+        let is_told =
+            || read_status(&status, &status_name(&claim.name)).is_some_and(|told| told.seq == claim.seq);
+        if behind.is_none() && is_told() {
+            behind = Some(StoreError::Behind {
                 witness: layout::status_path(&claim.name),
                 lacks: format!("the outcome of number {}", claim.seq),
             });
         }
-    }
-    Ok(())
+    })?;
+    behind.map_or(Ok(()), Err)
 }
 
 /// The last daemon's run table, for a command that takes the daemon's place.

@@ -226,8 +226,8 @@ pub trait Ledger: Debug + Send + Sync {
     /// Unfinished intents by number, with their claims and without their bytes; `None` for those that never had a claim.
     fn open_claims(&self) -> Result<Vec<(u64, Option<Claim>)>, StoreError>;
 
-    /// Claims without an outcome: intents still to run.
-    fn unsettled(&self) -> Result<Vec<Claim>, StoreError>;
+    /// Passes every claim without an outcome, in order of taking, one at a time: intents still to run.
+    fn unsettled(&self, each: &mut dyn FnMut(Claim)) -> Result<(), StoreError>;
 
     /// Passes every unfinished intent in order of taking, one at a time.
     fn pending(&self, each: &mut dyn FnMut(Pending)) -> Result<(), StoreError>;

@@ -217,10 +217,11 @@ impl Ledger for Memory {
         Ok(self.books().open.iter().map(|(seq, (claim, _))| (*seq, claim.clone())).collect())
     }
 
-    fn unsettled(&self) -> Result<Vec<Claim>, StoreError> {
-        let books = self.books();
+    fn unsettled(&self, each: &mut dyn FnMut(Claim)) -> Result<(), StoreError> {
+        let books = self.books().clone();
         let undecided = books.open.iter().filter(|(seq, _)| !books.outcomes.contains_key(seq));
-        Ok(undecided.filter_map(|(_, (claim, _))| claim.clone()).collect())
+        undecided.filter_map(|(_, (claim, _))| claim.clone()).for_each(each);
+        Ok(())
     }
 
     fn pending(&self, each: &mut dyn FnMut(Pending)) -> Result<(), StoreError> {

@@ -106,7 +106,9 @@ pub(super) fn answers(ledger: &dyn Ledger) -> Vec<String> {
     // Making a store is a commit of its own.
     say("extent", &ledger.extent().map(|extent| Extent { commits: 0, ..extent }));
     say("numbers", &(ledger.last_seq(), ledger.counts(), ledger.sizes(), ledger.has_failed()));
-    say("unfinished", &(ledger.begun(), ledger.open_claims(), ledger.unsettled()));
+    let mut unsettled = Vec::new();
+    let read = ledger.unsettled(&mut |claim| unsettled.push(claim));
+    say("unfinished", &(ledger.begun(), ledger.open_claims(), read, unsettled));
     say("kept", &(ledger.upkeep(), ledger.held()));
     let mut pending = Vec::new();
     let read = ledger.pending(&mut |one| pending.push(one));

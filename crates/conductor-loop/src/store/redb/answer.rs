@@ -94,8 +94,8 @@ impl Ledger for Store {
         self.reading(pending::open_claims)
     }
 
-    fn unsettled(&self) -> Result<Vec<Claim>, StoreError> {
-        self.reading(pending::unsettled)
+    fn unsettled(&self, each: &mut dyn FnMut(Claim)) -> Result<(), StoreError> {
+        self.reading(|txn| pending::unsettled(txn, each))
     }
 
     fn pending(&self, each: &mut dyn FnMut(Pending)) -> Result<(), StoreError> {

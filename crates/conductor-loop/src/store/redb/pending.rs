@@ -46,17 +46,16 @@ pub(super) fn open_claims(txn: &Reading) -> Result<Vec<(u64, Option<Claim>)>, St
     open.all()?.map(|row| row.and_then(claim)).collect()
 }
 
-/// Claims without an outcome.
-pub(super) fn unsettled(txn: &Reading) -> Result<Vec<Claim>, StoreError> {
+/// Passes every claim without an outcome.
+pub(super) fn unsettled(txn: &Reading, each: &mut dyn FnMut(Claim)) -> Result<(), StoreError> {
     let (open, outcomes) = (OPEN.of(txn)?, OUTCOMES.of(txn)?);
-    let mut unsettled = Vec::new();
     for row in open.all()? {
         let row = row?;
         if let (Some(claim), false) = (row.value()?, outcomes.has(row.key())?) {
-            unsettled.push(claim);
+            each(claim);
         }
     }
-    Ok(unsettled)
+    Ok(())
 }
 
 /// Passes every unfinished intent in order of taking, one at a time.
