@@ -18,7 +18,7 @@ pub(super) struct Ground {
     pub(super) state: StateFiles,
     pub(super) store: Arc<dyn Ledger>,
     pub(super) kept: Kept,
-    pub(super) ledger: RunTable,
+    pub(super) run_table: RunTable,
     /// The run table of the last daemon.
     pub(super) last: LastRuns,
 }
@@ -32,11 +32,11 @@ impl Ground {
         };
         let device = places.device()?;
         let state = StateFiles::find(config, &places.path, &places.dirs.handoff, Finder::Keeper)?;
-        let (ledger, last) = RunTable::open(&places.dirs.private).map_err(|error| {
+        let (run_table, last) = RunTable::open(&places.dirs.private).map_err(|error| {
             Failure::set_up(Code::DirectorySetup, format!("cannot start the run table: {error}"))
         })?;
         let store = Arc::new(open_store(&state, &places, &last)?);
         let kept = Kept::new(&places, &state, &store, config.fixed.state_dir.is_some());
-        Ok(Self { places, device, state, store, kept, ledger, last })
+        Ok(Self { places, device, state, store, kept, run_table, last })
     }
 }

@@ -74,13 +74,13 @@ impl Prepared {
         look_at_repositories(config);
         let out = open_out(config)?;
         let ground = Ground::open(config, began_on)?;
-        let Ground { places, store, ledger, last, .. } = &ground;
+        let Ground { places, store, run_table, last, .. } = &ground;
         let porch = name_of(program.as_ref());
         remember_destination(&**store, config, &out, &porch.to_string())?;
         let limits = limits(config);
         let rules = Rules { limits: &limits, mode: config.fixed.mode.as_str(), porch: &porch.to_string() };
         let recovered = recover(places, &**store, last, &rules)?;
-        ledger.reset().map_err(cannot_start("the run table"))?;
+        run_table.reset().map_err(cannot_start("the run table"))?;
         let held = held_targets(&**store)?;
         let (engine, outlet) = engine(config, program, &out).map_err(cannot_start("the output directory"))?;
         let settings = intake_settings(config, places, recovered.next_seq);
@@ -115,7 +115,7 @@ impl Prepared {
         summary: &'l mut Summary,
     ) -> Result<Session<'l>, Failure> {
         let Self { ground, porch, limits, recovered, held, engine, outlet, intake, control } = self;
-        let Ground { places, device, state, store, kept, ledger, .. } = ground;
+        let Ground { places, device, state, store, kept, run_table, .. } = ground;
         let inputs = shared.inputs.clone();
         let parts = Parts {
             places: places.dirs.clone(),
@@ -143,8 +143,9 @@ impl Prepared {
         };
         let inputs = shared.inputs.clone();
         let report = move |report| drop(inputs.send(Input::Worker(report)));
-        let runner = Runner::start(limits.workers, settings, &places.dirs.slots, &Arc::new(ledger), report)
-            .map_err(cannot_start("the workers"))?;
+        let runner =
+            Runner::start(limits.workers, settings, &places.dirs.slots, &Arc::new(run_table), report)
+                .map_err(cannot_start("the workers"))?;
         let facts = facts(config, &places, &porch);
         let handoff = Arc::clone(&places.dirs.handoff);
         shared.questions.set_current(Some(Current { store, handoff, facts }));

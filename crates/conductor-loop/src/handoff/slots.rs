@@ -1,4 +1,4 @@
-//! The staging slots: one directory per run, made when first used. The scheduler hands out the lowest free number, so a daemon
+//! The staging slots: one directory per run, made when first used. The scheduler hands out the number that was freed last, so a daemon
 //! with little work never has more of them than workers; none is held open between runs. A leftover of a run that cannot
 //! be removed is set aside as `broken.N` and retried at each start: no run costs the next one its slot.
 

@@ -184,7 +184,7 @@ impl<'w> Running<'w> {
         begin: Instant,
     ) -> io::Result<Self> {
         if let Some(info) = process::info(child.id()) {
-            worker.ledger.started(job.slot, job.seq, job.attempt, info.id);
+            worker.run_table.started(job.slot, job.seq, job.attempt, info.id);
         }
         let limit = super::time_limit(settings, job);
         let stdout = Stream::new(child.take_stdout().map(OwnedFd::from))?;

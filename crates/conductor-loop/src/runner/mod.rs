@@ -188,7 +188,7 @@ struct Worker {
     number: usize,
     settings: Arc<RwLock<Settings>>,
     slots: Arc<Slots>,
-    ledger: Arc<RunTable>,
+    run_table: Arc<RunTable>,
     stop: Arc<StopSign>,
     waker: Waker,
     /// Processes that the runs of all workers left behind.
@@ -218,7 +218,7 @@ impl Runner {
         workers: usize,
         settings: Settings,
         slots: &Arc<Slots>,
-        ledger: &Arc<RunTable>,
+        run_table: &Arc<RunTable>,
         report: impl Fn(Report) + Send + Clone + 'static,
     ) -> io::Result<Self> {
         let (jobs, receiver) = crossbeam_channel::unbounded::<Job>();
@@ -234,7 +234,7 @@ impl Runner {
                 number,
                 settings: Arc::clone(&runner.settings),
                 slots: Arc::clone(slots),
-                ledger: Arc::clone(ledger),
+                run_table: Arc::clone(run_table),
                 stop: Arc::clone(&runner.stop),
                 waker,
                 orphans: Arc::clone(&runner.orphans),
@@ -356,13 +356,13 @@ impl Worker {
             Ok(prepared) => prepared,
             Err(ending) => return (self.not_run(ending), false),
         };
-        self.ledger.begin(job.slot, job.seq, job.attempt);
+        self.run_table.begin(job.slot, job.seq, job.attempt);
         let run = match &work {
             Work::Embedded(engine, order) => embedded::run(self, &settings, engine, job, order),
             Work::External(program) => external::run(self, &settings, program, &copy, job),
         };
         if !run.ending.began() {
-            self.ledger.withdraw(job.slot);
+            self.run_table.withdraw(job.slot);
         }
         let staged = copy.seal(&slot, &job.claim);
         if !staged || matches!(settings.engine, Engine::External(_)) {

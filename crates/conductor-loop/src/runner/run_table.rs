@@ -19,7 +19,7 @@ pub struct RunTable {
     file: File,
 }
 
-/// The ledger of the last daemon.
+/// The run table of the last daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastRuns {
     /// Whether that daemon ran in this boot of the machine: then the lines are complete.
@@ -28,7 +28,7 @@ pub struct LastRuns {
     pub lines: Vec<RunLine>,
 }
 
-/// One line of the ledger.
+/// One line of the run table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunLine {
     /// Sequence number.
@@ -40,7 +40,7 @@ pub struct RunLine {
 }
 
 impl RunTable {
-    /// Reads the ledger of the last daemon; [`RunTable::reset`] begins a new one.
+    /// Reads the run table of the last daemon; [`RunTable::reset`] begins a new one.
     pub fn open(private: &Dir) -> io::Result<(Self, LastRuns)> {
         let file = private.open_rw(FILE, 0o600)?;
         let mut text = String::new();
@@ -99,12 +99,12 @@ mod tests {
     fn lines_survive_the_daemon() {
         let temp = tempfile::tempdir().unwrap();
         let dir = Dir::open(temp.path()).unwrap();
-        let (ledger, before) = RunTable::open(&dir).unwrap();
+        let (run_table, before) = RunTable::open(&dir).unwrap();
         assert!(!before.this_boot && before.lines.is_empty());
-        ledger.reset().unwrap();
-        ledger.begin(3, 9, 1);
-        ledger.started(0, 7, 2, ProcessId { pid: 12, start: 34 });
-        drop(ledger);
+        run_table.reset().unwrap();
+        run_table.begin(3, 9, 1);
+        run_table.started(0, 7, 2, ProcessId { pid: 12, start: 34 });
+        drop(run_table);
         let (_, LastRuns { this_boot, lines }) = RunTable::open(&dir).unwrap();
         assert!(this_boot);
         let process = Some(ProcessId { pid: 12, start: 34 });

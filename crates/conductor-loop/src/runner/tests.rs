@@ -28,14 +28,14 @@ fn workers_that_are_dropped_have_ended_and_let_go_of_the_store() {
     let temp = tempfile::tempdir().unwrap();
     let private = Arc::new(Dir::open(temp.path()).unwrap());
     let slots = Arc::new(Slots::below(&private, temp.path()).unwrap());
-    let (ledger, _) = RunTable::open(&private).unwrap();
+    let (run_table, _) = RunTable::open(&private).unwrap();
     let store = Arc::new(());
     let held = Arc::clone(&store);
     let read_back = ReadBack::new(move |_, _| {
         assert_eq!(*held, ());
         Ok(())
     });
-    drop(Runner::start(3, settings(temp.path(), read_back), &slots, &Arc::new(ledger), |_| ()).unwrap());
+    drop(Runner::start(3, settings(temp.path(), read_back), &slots, &Arc::new(run_table), |_| ()).unwrap());
     assert_eq!(Arc::strong_count(&store), 1, "the next attempt finds it free");
 }
 
@@ -44,7 +44,7 @@ fn bytes_that_cannot_be_read_back_are_no_attempt_and_no_file() {
     let temp = tempfile::tempdir().unwrap();
     let private = Arc::new(Dir::open(temp.path()).unwrap());
     let slots = Arc::new(Slots::below(&private, temp.path()).unwrap());
-    let (ledger, _) = RunTable::open(&private).unwrap();
+    let (run_table, _) = RunTable::open(&private).unwrap();
     let asked = AtomicUsize::new(0);
     let not_read = |code| Err(NotRead { code, reason: "why".to_owned() });
     let read_back = ReadBack::new(move |_, work| match asked.fetch_add(1, Ordering::AcqRel) {
@@ -59,7 +59,7 @@ fn bytes_that_cannot_be_read_back_are_no_attempt_and_no_file() {
     let settings = settings(temp.path(), read_back);
     let (to_test, told) = crossbeam_channel::unbounded();
     let report = move |report| drop(to_test.send(report));
-    let mut runner = Runner::start(1, settings, &slots, &Arc::new(ledger), report).unwrap();
+    let mut runner = Runner::start(1, settings, &slots, &Arc::new(run_table), report).unwrap();
     for code in [Code::StoreFailed, Code::StoreDamaged, Code::StoreFailed] {
         runner.run(Job {
             seq: 7,

@@ -143,12 +143,12 @@ impl Scheduler {
         item.slot = Some(slot);
         self.places.started(&item.place, item.rank);
         self.queues.occupy(&item.key);
-        self.set_arm(seq, Reserve::No);
+        self.set_reserve(seq, Reserve::No);
         effects.push(Effect::Run { seq, attempt, slot });
     }
 
     fn record(&mut self, seq: u64, outcome: Final, effects: &mut Vec<Effect>) {
-        self.set_arm(seq, Reserve::No);
+        self.set_reserve(seq, Reserve::No);
         let Some(item) = self.items.get(&seq) else { return };
         self.unreserved.remove(&item.rank);
         self.queues.occupy(&item.key);
@@ -170,7 +170,7 @@ impl Scheduler {
         let Some(rank) = self.items.get(&seq).map(|item| item.rank) else { return };
         let pause = retry_pause(attempt, at.jitter);
         // At once, and the slot is kept until that is durable: its run line is the proof that this start happened.
-        self.ask_arm(rank, effects);
+        self.ask_reserve(rank, effects);
         self.pauses.insert((at.now + pause, seq));
         effects.push(Effect::RetryAnnounced { seq, attempt, pause });
     }
@@ -178,7 +178,7 @@ impl Scheduler {
     /// The start is recorded but did not happen: the same attempt is used again.
     fn put_off(&mut self, seq: u64, cause: Postponed, at: TimelineEntry, effects: &mut Vec<Effect>) {
         effects.push(Effect::PutOff { seq });
-        self.set_arm(seq, Reserve::Durable);
+        self.set_reserve(seq, Reserve::Durable);
         self.free_slot(seq);
         let Some(item) = self.items.get_mut(&seq) else { return };
         item.postponed = Some(cause);
@@ -207,14 +207,14 @@ impl Scheduler {
 
     /// Removes an intent from the scheduler, with all its data.
     pub(super) fn remove(&mut self, seq: u64) -> Option<Item> {
-        self.set_arm(seq, Reserve::No);
+        self.set_reserve(seq, Reserve::No);
         self.free_slot(seq);
         let item = self.items.remove(&seq)?;
         self.unreserved.remove(&item.rank);
         Some(item)
     }
 
-    pub(super) fn set_arm(&mut self, seq: u64, reserve: Reserve) {
+    pub(super) fn set_reserve(&mut self, seq: u64, reserve: Reserve) {
         if let Some(item) = self.items.get_mut(&seq) {
             item.reserve = reserve;
             keep(&mut self.reserved, seq, reserve != Reserve::No);

@@ -312,7 +312,7 @@ impl Scheduler {
         self.queues.join(&admission.key, rank);
         self.enter(Item::new(Entry::Accepted, admission, rank));
         if reserve {
-            self.set_arm(seq, Reserve::Asked);
+            self.set_reserve(seq, Reserve::Asked);
         }
         effects.push(Effect::Claim { seq, reserve });
     }
@@ -389,7 +389,7 @@ impl Scheduler {
             }
         }
         for rank in to_reserve {
-            self.ask_arm(rank, effects);
+            self.ask_reserve(rank, effects);
         }
         for rank in chosen {
             let attempt = self.items.get(&rank.seq).map_or(1, |item| item.started + 1);
@@ -401,13 +401,13 @@ impl Scheduler {
     fn reserve_more(&mut self, effects: &mut Vec<Effect>) {
         while self.starts() && self.reserved.len() < START_WINDOW {
             let Some(rank) = self.unreserved.first().copied() else { return };
-            self.ask_arm(rank, effects);
+            self.ask_reserve(rank, effects);
         }
     }
 
-    fn ask_arm(&mut self, rank: Rank, effects: &mut Vec<Effect>) {
+    fn ask_reserve(&mut self, rank: Rank, effects: &mut Vec<Effect>) {
         self.unreserved.remove(&rank);
-        self.set_arm(rank.seq, Reserve::Asked);
+        self.set_reserve(rank.seq, Reserve::Asked);
         if let Some(item) = self.items.get(&rank.seq) {
             effects.push(Effect::Reserve { seq: rank.seq, attempt: item.started + 1 });
         }
