@@ -1,4 +1,4 @@
-//! Cryptography: SHA-256, randomness, comparison of secrets, the provider for TLS. The only package whose manifest names
+//! Cryptography: SHA-256, signatures, randomness, comparison of secrets, the provider for TLS. The only package whose manifest names
 //! a cryptographic library, so that another one can take its place here.
 
 #![forbid(unsafe_code)]
@@ -7,6 +7,7 @@ mod git_blob;
 mod hash;
 mod random;
 mod secret;
+mod sign;
 #[cfg(feature = "tls")]
 pub mod tls;
 
@@ -14,3 +15,4 @@ pub use git_blob::git_name;
 pub use hash::{sha256, sha256_of};
 pub use random::random_fraction;
 pub use secret::same_secret;
+pub use sign::{KeyId, SigningKey, VerifyingKey};
