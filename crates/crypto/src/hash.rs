@@ -26,6 +26,27 @@ pub fn sha256_of(reader: &mut impl Read, length: u64) -> io::Result<Digest> {
     Ok(as_digest(context.finish().as_ref()))
 }
 
+/// SHA-256 of bytes that come in parts.
+pub struct Sha256(Context);
+
+impl Default for Sha256 {
+    fn default() -> Self {
+        Self(Context::new(&SHA256))
+    }
+}
+
+impl Sha256 {
+    /// Adds the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all bytes.
+    pub fn finish(self) -> Digest {
+        as_digest(self.0.finish().as_ref())
+    }
+}
+
 fn as_digest(hash: &[u8]) -> Digest {
     let mut out = [0; 32];
     for (to, from) in out.iter_mut().zip(hash) {

@@ -3,16 +3,20 @@
 
 #![forbid(unsafe_code)]
 
+mod envelope;
 mod git_blob;
 mod hash;
 mod random;
+mod root_key;
 mod secret;
 mod sign;
 #[cfg(feature = "tls")]
 pub mod tls;
 
+pub use envelope::{base64, dsse_bytes, from_base64};
 pub use git_blob::git_name;
-pub use hash::{sha256, sha256_of};
+pub use hash::{Sha256, sha256, sha256_of};
 pub use random::random_fraction;
+pub use root_key::{BadKey, KeyRing, ROOT_KEY_SIZE, RootKey};
 pub use secret::same_secret;
 pub use sign::{KeyId, SigningKey, VerifyingKey};
