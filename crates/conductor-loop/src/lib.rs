@@ -12,6 +12,7 @@ pub mod control;
 pub mod daemon;
 pub mod handoff;
 pub mod intake;
+pub mod keys;
 pub mod payload;
 pub mod queries;
 pub mod runner;

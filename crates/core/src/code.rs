@@ -228,6 +228,12 @@ codes! {
     PathsOverlap "E509" "paths-overlap"
         "The output, a repository or the state directory lies where the handoff directory keeps its own files, or contains them."
         "Choose a directory of its own for each of --handoff, --out, --state-dir and the repositories."
+    KeyUnusable "E510" "key-unusable"
+        "The file of the root keys is missing, holds no key, or is no secret: others may read it, or it lies where producers write."
+        "Give 32 random bytes to the daemon's user alone: `(umask 077; head -c 32 /dev/urandom >FILE)` outside the handoff directory; bring back a lost file from its copy."
+    KeyOther "E511" "key-of-another-state"
+        "The root keys are not those that this state was signed with."
+        "Give the file with the old key and the new one, each a line of base64, the newest last (`keys rotate` makes one)."
 }
 
 impl std::fmt::Display for Code {

@@ -6,9 +6,9 @@
 pub enum Exit {
     /// Success; also when only interrupted work is left for the next run.
     Good = 0,
-    /// Set-up failed, or a command could not be carried out.
+    /// Set-up failed, a command could not be carried out, or `verify` has findings.
     SetUp = 1,
-    /// The command line or configuration is wrong.
+    /// The command line or configuration is wrong, or `verify` could check nothing.
     Usage = 2,
     /// The state could not be read or written.
     State = 3,

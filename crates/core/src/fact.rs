@@ -207,6 +207,15 @@ pub enum DaemonFact<'f> {
         /// The reason.
         reason: NotReady,
     },
+    /// A root key was opened, in whose name statuses are signed from now on.
+    Signing {
+        /// The name of the key that signs.
+        key: &'f str,
+        /// The key file.
+        file: &'f str,
+        /// Whether it lies beside the state.
+        weak: bool,
+    },
     /// A scan of the handoff directory is complete.
     Scanned,
     /// The handoff directory could not be listed.

@@ -6,6 +6,7 @@
 
 pub mod age;
 pub mod arguments;
+pub mod attestation;
 pub mod code;
 pub mod digest;
 pub mod exit;

@@ -1,6 +1,7 @@
 //! How one run of porch can end, and the verdict drawn from it.
 
 use crate::code::Code;
+use crate::digest::Digest;
 use crate::ready::NotReady;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -89,6 +90,8 @@ pub struct Run {
     pub change: String,
     /// The command line, for the error log.
     pub command: Vec<String>,
+    /// Digest of the program that ran, if a program ran.
+    pub porch_sha256: Option<Digest>,
     /// The number of the worker that ran it.
     pub worker: usize,
 }
@@ -102,6 +105,8 @@ pub struct Capture {
     pub tail: Vec<u8>,
     /// Total number of bytes.
     pub total: u64,
+    /// Digest of all bytes, if the stream was read.
+    pub sha256: Option<Digest>,
 }
 
 impl Capture {
@@ -356,7 +361,7 @@ mod tests {
 
     #[test]
     fn what_a_capture_dropped_is_what_is_in_neither_part() {
-        let capture = Capture { head: vec![0; 10], tail: vec![0; 5], total: 100 };
+        let capture = Capture { head: vec![0; 10], tail: vec![0; 5], total: 100, sha256: None };
         assert_eq!((capture.dropped(), Capture { total: 15, ..capture }.dropped()), (85, 0));
     }
 

@@ -1,6 +1,7 @@
 //! The versioned records of store and status. A status file and an archived file are projections of these records: the
 //! same record always renders to the same bytes, so a lost projection can be made again.
 
+use crate::attestation::{Attest, Attested, Envelope, RunProof, statement};
 use crate::code::Code;
 use crate::digest::Digest;
 use crate::intent::{Kind, TargetKey};
@@ -119,6 +120,9 @@ pub struct Outcome {
     /// Whether it was imported and has no files here.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub imported: bool,
+    /// How its status is signed; `None` for an outcome of a version that did not sign, or where signing is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attested: Option<Attested>,
     /// The intent's history; `None` for imported outcomes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<Box<History>>,
@@ -144,6 +148,9 @@ pub struct History {
     /// [`crate::limits::DIFF_KEPT_MAX`] bytes.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub diff: String,
+    /// What is known of the last start beyond its ending.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Box<RunProof>>,
 }
 
 /// The request of an accepted intent.
@@ -205,7 +212,7 @@ pub struct LastSuccess {
 
 /// The status file: the specification's seven fields first, then our additions.
 #[derive(Serialize)]
-struct StatusBody<'r> {
+pub(crate) struct StatusBody<'r> {
     intent_file: &'r str,
     status: Status,
     message: &'r str,
@@ -232,7 +239,48 @@ struct StatusBody<'r> {
     archived_as: &'r str,
     #[serde(skip_serializing_if = "Option::is_none")]
     duplicate_of: Option<u64>,
+    /// Last, so that a status without it is the beginning of one with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attestation: Option<Envelope>,
 }
+
+impl<'r> StatusBody<'r> {
+    /// The status without an attestation.
+    pub(crate) fn of(outcome: &'r Outcome) -> Self {
+        Self {
+            intent_file: &outcome.name,
+            status: outcome.status,
+            message: &outcome.message,
+            timestamp: rfc3339(outcome.finished_at),
+            processed_by: PROCESSED_BY,
+            mode: &outcome.mode,
+            porch_path: &outcome.porch_path,
+            seq: outcome.seq,
+            sha256: outcome.sha256,
+            size: outcome.size,
+            correlation_id: &outcome.correlation_id,
+            attempts: outcome.attempts,
+            exit_code: outcome.exit_code,
+            signal: outcome.signal.as_deref(),
+            error_code: outcome.error_code,
+            duration_ms: outcome.duration_ms,
+            note: outcome.note.as_deref(),
+            archived_as: &outcome.archived_as,
+            duplicate_of: outcome.duplicate_of,
+            attestation: None,
+        }
+    }
+
+    /// One line of JSON ended by a newline.
+    fn line(&self) -> Vec<u8> {
+        let mut bytes = one_line(self);
+        bytes.push(b'\n');
+        bytes
+    }
+}
+
+/// Between a status and its attestation.
+const BEFORE_ATTESTATION: &[u8] = b", \"attestation\": ";
 
 impl Outcome {
     /// An outcome with only a number, a name and a time; the caller sets the rest.
@@ -260,36 +308,31 @@ impl Outcome {
             duplicate_of: None,
             key: None,
             imported: false,
+            attested: None,
             history: None,
         }
     }
 
-    /// The bytes of the status file: one line of JSON ended by a newline.
-    pub fn status_body(&self) -> Vec<u8> {
-        let body = StatusBody {
-            intent_file: &self.name,
-            status: self.status,
-            message: &self.message,
-            timestamp: rfc3339(self.finished_at),
-            processed_by: PROCESSED_BY,
-            mode: &self.mode,
-            porch_path: &self.porch_path,
-            seq: self.seq,
-            sha256: self.sha256,
-            size: self.size,
-            correlation_id: &self.correlation_id,
-            attempts: self.attempts,
-            exit_code: self.exit_code,
-            signal: self.signal.as_deref(),
-            error_code: self.error_code,
-            duration_ms: self.duration_ms,
-            note: self.note.as_deref(),
-            archived_as: &self.archived_as,
-            duplicate_of: self.duplicate_of,
-        };
-        let mut bytes = one_line(&body);
-        bytes.push(b'\n');
-        bytes
+    /// The bytes of the status file: one line of JSON ended by a newline, signed as the outcome says.
+    pub fn status_body(&self, key: &dyn Attest) -> Vec<u8> {
+        let attested = self.attested.as_ref();
+        let attestation = attested.map(|attested| key.attest(&attested.key, statement(self, attested)));
+        StatusBody { attestation, ..StatusBody::of(self) }.line()
+    }
+
+    /// The status without an attestation.
+    pub fn plain_status(&self) -> Vec<u8> {
+        StatusBody::of(self).line()
+    }
+
+    /// Whether these are the bytes of this outcome's status, with any attestation or none: whether that one is genuine is
+    /// another question.
+    pub fn is_told_by(&self, status: &[u8]) -> bool {
+        let plain = self.plain_status();
+        let rest = plain.strip_suffix(b"}\n").and_then(|body| status.strip_prefix(body));
+        rest.is_some_and(|rest| {
+            rest == b"}\n" || rest.starts_with(BEFORE_ATTESTATION) && rest.ends_with(b"}\n")
+        })
     }
 }
 
@@ -355,7 +398,7 @@ mod tests {
 
     #[test]
     fn status_begins_with_the_specified_seven_and_is_one_line() {
-        let body = String::from_utf8(outcome().status_body()).unwrap();
+        let body = String::from_utf8(outcome().plain_status()).unwrap();
         assert!(body.starts_with(concat!(
             r#"{"intent_file": "intent-a.json", "status": "success", "message": "Processed by worker 0 in 2.5s", "#,
             r#""timestamp": "2024-08-15T10:30:00.000Z", "processed_by": "conductor-loop", "mode": "direct", "#,

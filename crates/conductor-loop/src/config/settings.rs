@@ -97,6 +97,13 @@ pub const SETTINGS: &[Setting] = &[
         .live(),
     value("state-dir", "", "DIR", "Where the store lives instead of HANDOFF/.conductor/state")
         .variable("CONDUCTOR_STATE_DIR"),
+    value(
+        "state-key-file",
+        "",
+        "FILE",
+        "Root key of the state (32 random bytes); if absent, one is made beside it",
+    )
+    .variable("CONDUCTOR_STATE_KEY_FILE"),
     value("listen", "", "ADDR,...", "Serve page, metrics and health there; off if absent (OPERATIONS.md)")
         .variable("CONDUCTOR_LISTEN"),
     value("health-addr", "", "ADDR,...", "Serve health only there").variable("CONDUCTOR_HEALTH_ADDR"),

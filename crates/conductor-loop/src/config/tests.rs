@@ -149,6 +149,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("max-file-size", "7"),
     ("retention", "7h"),
     ("state-dir", "elsewhere"),
+    ("state-key-file", "root.key"),
     ("listen", "127.0.0.1:7"),
     ("health-addr", "127.0.0.1:7"),
     ("metrics-addr", "127.0.0.1:7"),

@@ -85,6 +85,8 @@ pub struct Fixed {
     pub workers: usize,
     /// The directory of the store, if not below the handoff directory.
     pub state_dir: Option<PathBuf>,
+    /// The file of the root keys, if the operator gives one.
+    pub state_key_file: Option<PathBuf>,
     /// The addresses of health, metrics and page; empty: no port is opened.
     pub endpoints: Vec<Endpoint>,
     /// Certificate, key and authority for them.
@@ -143,6 +145,7 @@ impl Fixed {
             once: read.switch("once")?,
             workers: usize::try_from(read.number("workers", 1, 64)?).unwrap_or(1),
             state_dir: read.optional("state-dir").map(PathBuf::from),
+            state_key_file: read.optional("state-key-file").map(PathBuf::from),
             endpoints: read.endpoints(in_pod)?,
             tls: read.tls()?,
             token_file: read.optional("token-file").map(PathBuf::from),

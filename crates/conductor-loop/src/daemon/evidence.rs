@@ -16,7 +16,7 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 
 /// The bytes of a status that are read: a status of ours is one line.
-const STATUS_MAX: u64 = 64 << 10;
+const STATUS_MAX: u64 = 256 << 10;
 
 /// The store's extent according to the head.
 pub(super) fn extent_of(head: &HeadBody) -> Extent {

@@ -1,10 +1,15 @@
 //! The history kept with an outcome for later questions: its taking, each start of porch, the output, the change.
 
+use conductor_core::attestation::RunProof;
 use conductor_core::limits::{DIFF_KEPT_MAX, OUTPUT_KEPT_MAX};
 use conductor_core::outcome::{Capture, Run};
 use conductor_core::record::{Claim, History, RunRecord};
 use conductor_core::scrub;
+use conductor_crypto::sha256;
 use jiff::{SignedDuration, Timestamp};
+
+/// The longest word of a command line in a record, as long as a path may be.
+const ARGUMENT_MAX: usize = 4096;
 
 /// The record of a run that has just ended.
 pub(super) fn run_record(attempt: u32, run: &Run) -> RunRecord {
@@ -26,6 +31,7 @@ pub(super) fn of_claim(claim: &Claim, runs: Vec<RunRecord>, last: Option<&Run>) 
         taken_at: claim.taken_at,
         uid: claim.uid,
         asked: Some(claim.asked()),
+        proof: last.map(|run| Box::new(proof(runs.last().map_or(0, |run| run.attempt), run))),
         runs,
         output,
         diff: scrub::cut(diff, DIFF_KEPT_MAX),
@@ -42,7 +48,20 @@ pub(super) fn of_refused(uid: u32) -> Box<History> {
         runs: Vec::new(),
         output: String::new(),
         diff: String::new(),
+        proof: None,
     })
+}
+
+/// What a status attests of a run, beside its ending.
+fn proof(attempt: u32, run: &Run) -> RunProof {
+    RunProof {
+        attempt,
+        argv: run.command.iter().map(|word| scrub::shown(word, ARGUMENT_MAX)).collect(),
+        stdout_sha256: run.stdout.sha256,
+        stderr_sha256: run.stderr.sha256,
+        change_sha256: (!run.change.is_empty()).then(|| sha256(run.change.as_bytes())),
+        porch_sha256: run.porch_sha256,
+    }
 }
 
 /// The beginning of one stream: half of the kept output.

@@ -321,6 +321,7 @@ mod tests {
             leftovers: Vec::new(),
             change: String::new(),
             command: Vec::new(),
+            porch_sha256: None,
             worker: 0,
         };
         Ended { job, run, staged: true }

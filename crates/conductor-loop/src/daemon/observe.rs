@@ -217,6 +217,14 @@ fn of_daemon(fact: DaemonFact<'_>) {
         DaemonFact::ReadyAgain { reason: NotReady::DiskFull } => tracing::info!("there is space again"),
         DaemonFact::ReadyAgain { reason: NotReady::PorchMissing } => tracing::info!("porch is back"),
         DaemonFact::ReadyAgain { reason } => tracing::debug!(reason = reason.as_str(), "holds no longer"),
+        DaemonFact::Signing { key, file, weak: false } => tracing::info!(key, file, "statuses are signed"),
+        DaemonFact::Signing { key, file, weak: true } => {
+            tracing::info!(
+                key,
+                file,
+                "statuses are signed with a key beside the state: who reads it can sign too; --state-key-file gives it another place"
+            );
+        }
         DaemonFact::Scanned => tracing::trace!("a scan is complete"),
         DaemonFact::ScanFailed { reason } => {
             tracing::warn!(reason, "the handoff directory could not be listed; trying again");

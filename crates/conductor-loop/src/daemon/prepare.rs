@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::ground::Ground;
 use super::input::Input;
 use super::lookout::Lookout;
-use super::observe::Observer;
+use super::observe::{Observer, observe};
 use super::outcomes::Outcomes;
 use super::questions::Current;
 use super::recover::{Recovered, Rules, recover};
@@ -23,6 +23,8 @@ use crate::config::{Config, Mode};
 use crate::runner::{self, Engine, Runner};
 use crate::writer::{Head, Parts, Writer};
 use crate::{admin, control, intake};
+use conductor_core::attestation::Attest as _;
+use conductor_core::fact::DaemonFact;
 use conductor_core::query::Held;
 use conductor_core::{Code, Limits, Runs, TargetKey};
 use conductor_os::outlet::Outlet;
@@ -115,12 +117,16 @@ impl Prepared {
         summary: &'l mut Summary,
     ) -> Result<Session<'l>, Failure> {
         let Self { ground, porch, limits, recovered, held, engine, outlet, intake, control } = self;
-        let Ground { places, device, state, store, kept, run_table, .. } = ground;
+        let Ground { places, device, state, store, keys, kept, run_table, .. } = ground;
         let inputs = shared.inputs.clone();
+        let file = keys.origin().path().display().to_string();
+        let signing = DaemonFact::Signing { key: keys.key(), file: &file, weak: keys.origin().is_weak() };
+        observe(shared.health, signing);
         let parts = Parts {
             places: places.dirs.clone(),
             packages: matches!(engine, Engine::Embedded(_)).then(|| Arc::clone(&outlet)),
             store: Arc::clone(&store),
+            keys,
             head: Head::new(state.path.display().to_string()),
             retention: retention(config),
         };

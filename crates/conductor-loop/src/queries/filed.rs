@@ -147,7 +147,7 @@ fn status(handoff: &Dir, path: &str, outcome: &Outcome) -> io::Result<Found> {
         Ok(file) => file,
         Err(what) => return Ok(Found::Other(format!("it is {what}"))),
     };
-    let same = read_start(file, STATUS_READ_MAX)? == outcome.status_body();
+    let same = outcome.is_told_by(&read_start(file, STATUS_READ_MAX)?);
     Ok(if same {
         Found::AsFiled(String::new())
     } else {

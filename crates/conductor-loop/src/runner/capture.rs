@@ -2,6 +2,7 @@
 
 use conductor_core::limits::STREAM_PART;
 use conductor_core::outcome::Capture;
+use conductor_crypto::Sha256;
 use conductor_os::child::Pipe;
 use std::collections::VecDeque;
 use std::io;
@@ -19,6 +20,7 @@ struct Kept {
     head: Vec<u8>,
     tail: VecDeque<u8>,
     total: u64,
+    hash: Sha256,
 }
 
 impl Stream {
@@ -38,14 +40,15 @@ impl Stream {
     }
 
     pub(super) fn finish(self) -> Capture {
-        let Kept { head, tail, total } = self.kept;
-        Capture { head, tail: tail.into(), total }
+        let Kept { head, tail, total, hash } = self.kept;
+        Capture { head, tail: tail.into(), total, sha256: Some(hash.finish()) }
     }
 }
 
 impl Kept {
     fn keep(&mut self, bytes: &[u8]) {
         self.total += bytes.len() as u64;
+        self.hash.update(bytes);
         let room = STREAM_PART - self.head.len();
         let (head, tail) = bytes.split_at(room.min(bytes.len()));
         self.head.extend(head);
@@ -69,5 +72,10 @@ mod tests {
         assert_eq!(capture.head, all[..STREAM_PART]);
         assert_eq!(capture.tail, all[all.len() - STREAM_PART..]);
         assert_eq!((capture.total, capture.dropped()), (300_000, 300_000 - 2 * STREAM_PART as u64));
+        assert_eq!(
+            capture.sha256,
+            Some(conductor_crypto::sha256(&all)),
+            "the digest is that of the whole stream"
+        );
     }
 }

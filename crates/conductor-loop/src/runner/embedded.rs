@@ -7,6 +7,7 @@ use conductor_core::limits::MESSAGE_MAX;
 use conductor_core::outcome::{Capture, Ending, Postponed, Run};
 use conductor_core::scheduler::Place;
 use conductor_core::scrub;
+use conductor_crypto::sha256;
 use conductor_os::outlet::Outage;
 use conductor_porch::{Engine, Order, Outcome, Patience, PorchError, Provenance};
 use std::path::Path;
@@ -42,6 +43,7 @@ pub(super) fn run(worker: &Worker, settings: &Settings, engine: &Engine, job: &J
             report(&applied.outcome);
             stdout.head = format!("{}\n", applied.outcome.line()).into_bytes();
             stdout.total = stdout.head.len() as u64;
+            stdout.sha256 = Some(sha256(&stdout.head));
             change = applied.diff();
             Ending::Exited(0)
         }

@@ -3,6 +3,7 @@
 
 use super::capture::Stream;
 use super::orphans::RunNumber;
+use super::program::Stamp;
 use super::staging::Copy;
 use super::{Job, Program, Settings, Stop, Worker, leftovers};
 use conductor_core::outcome::{Capture, EX_TEMPFAIL, Ending, Postponed, Run};
@@ -45,7 +46,7 @@ enum Ladder {
 
 pub(super) fn run(worker: &Worker, settings: &Settings, program: &Program, copy: &Copy, job: &Job) -> Run {
     let mut run = worker.not_run(Ending::Interrupted);
-    let executable = match ready(worker, settings, program, copy, job) {
+    let (executable, stamp) = match ready(worker, settings, program, copy, job) {
         Ok(executable) => executable,
         Err(ending) => {
             run.ending = ending;
@@ -61,6 +62,7 @@ pub(super) fn run(worker: &Worker, settings: &Settings, program: &Program, copy:
     if settings.structured {
         words.push("-structured".to_owned());
     }
+    run.porch_sha256 = stamp.and_then(|stamp| program.digest(&executable, stamp));
     let begin = Instant::now();
     run.command = std::iter::once(executable.display().to_string()).chain(words.iter().cloned()).collect();
     let number = worker.orphans.begin();
@@ -103,10 +105,9 @@ fn ready(
     program: &Program,
     copy: &Copy,
     job: &Job,
-) -> Result<PathBuf, Ending> {
+) -> Result<(PathBuf, Option<Stamp>), Ending> {
     let withheld = |cause, reason: String| Ending::Withheld { cause, reason };
-    let (executable, _) =
-        program.current().map_err(|error| withheld(Postponed::PorchMissing, error.to_string()))?;
+    let found = program.current().map_err(|error| withheld(Postponed::PorchMissing, error.to_string()))?;
     let file = file(worker, job);
     if !copy.is_at(&file) {
         let reason = format!("{} does not lead to the private copy that was written there", file.display());
@@ -115,7 +116,7 @@ fn ready(
     if !settings.outlet.is_in_place() {
         return Err(super::out_of_order(&settings.outlet, Outage::Gone));
     }
-    Ok(executable)
+    Ok(found)
 }
 
 /// The ending of a failed start. A program that may be in the middle of an update is waited for.

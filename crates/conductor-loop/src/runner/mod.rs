@@ -427,6 +427,7 @@ impl Worker {
             leftovers: Vec::new(),
             change: String::new(),
             command: Vec::new(),
+            porch_sha256: None,
             worker: self.number,
         }
     }

@@ -2,6 +2,9 @@
 //! must pass the same checks as the first.
 
 use super::executable::{Executable, ExecutableError, resolve};
+use conductor_core::Digest;
+use conductor_crypto::sha256_of;
+use conductor_os::plain::open_plain;
 use std::ffi::OsString;
 use std::fs::Metadata;
 use std::io;
@@ -48,6 +51,7 @@ pub struct Program {
     search: Option<OsString>,
     allow_unsafe: bool,
     checked: Mutex<(PathBuf, Option<Stamp>)>,
+    digested: Mutex<Option<(Stamp, Digest)>>,
 }
 
 impl Program {
@@ -55,7 +59,13 @@ impl Program {
     pub fn find(porch: &str, search: Option<OsString>, allow_unsafe: bool) -> Result<Self, ExecutableError> {
         let Executable { path } = resolve(porch, search.as_deref(), allow_unsafe)?;
         let stamp = Stamp::of(&path).ok();
-        Ok(Self { porch: porch.to_owned(), search, allow_unsafe, checked: Mutex::new((path, stamp)) })
+        Ok(Self {
+            porch: porch.to_owned(),
+            search,
+            allow_unsafe,
+            checked: Mutex::new((path, stamp)),
+            digested: Mutex::default(),
+        })
     }
 
     /// The path found last.
@@ -73,6 +83,22 @@ impl Program {
             *checked = (path, stamp);
         }
         Ok(checked.clone())
+    }
+
+    /// SHA-256 of the file of this stamp, which is read when it is another than before. `None` if it cannot be read, or
+    /// has changed meanwhile.
+    pub fn digest(&self, path: &Path, stamp: Stamp) -> Option<Digest> {
+        let mut digested = self.digested.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, digest)) = *digested
+            && known == stamp
+        {
+            return Some(digest);
+        }
+        let mut file = open_plain(path).ok()?;
+        let digest = sha256_of(&mut file, stamp.size).ok()?;
+        let unchanged = file.metadata().is_ok_and(|meta| Stamp::from(&meta) == stamp);
+        *digested = unchanged.then_some((stamp, digest));
+        unchanged.then_some(digest)
     }
 
     /// Whether the file may still be changing.
@@ -112,7 +138,13 @@ mod tests {
         write(0o644);
         assert!(matches!(program.current(), Err(ExecutableError::NotExecutable(..))));
         write(0o755);
-        assert_ne!(program.current().unwrap().1, first.1);
+        let (found, stamp) = program.current().unwrap();
+        assert_ne!(stamp, first.1);
+        let digest = Some(conductor_crypto::sha256(b"#!/bin/sh\n"));
+        assert_eq!(
+            [stamp, stamp, first.1].map(|stamp| program.digest(&found, stamp.unwrap())),
+            [digest, digest, None]
+        );
         assert_eq!(program.path(), first.0);
     }
 }

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::store::{Content, Kept, Settled, StoreError, Work};
 use conductor_core::Code;
+use conductor_core::attestation::Attested;
 use conductor_core::name::TakenName;
 use conductor_core::record::Outcome;
 use std::collections::HashSet;
@@ -15,7 +16,8 @@ use std::collections::HashSet;
 const NAMES_AT_ONCE: usize = 100;
 
 impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
-    /// Chooses the names of archived files, and the moment from which an outcome ages, before both are recorded.
+    /// Chooses the names of archived files, the moment from which an outcome ages, and the key that signs its status, before
+    /// all are recorded.
     pub(super) fn prepare(&mut self, publications: &mut [Publication]) -> Result<(), Stopped> {
         if publications.is_empty() {
             return Ok(());
@@ -27,6 +29,8 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
             outcome.archived_as = chosen.map_err(|error| self.broken(error))?;
             reserved.insert(outcome.archived_as.clone());
             outcome.kept_since = clock.kept_since(outcome.finished_at);
+            let version = env!("CARGO_PKG_VERSION").to_owned();
+            outcome.attested = Some(Attested { key: self.keys.key().to_owned(), version });
         }
         Ok(())
     }
@@ -113,7 +117,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         }
         let (mut failed_before, mut renewed) = (false, false);
         for _ in 0..NAMES_AT_ONCE {
-            match publish::publish(&self.places, &*self.store, filing) {
+            match publish::publish(&self.places, &*self.store, &*self.keys, filing) {
                 Err(PublishError::Occupied) => self.rename(&mut filing.publication)?,
                 Err(PublishError::Store(StoreError::Failed)) if !failed_before => {
                     failed_before = true;

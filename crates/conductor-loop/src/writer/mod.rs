@@ -22,6 +22,7 @@ use crate::handoff::{Dirs, TakenFiles};
 use crate::payload::Payload;
 use crate::store::{Claiming, Decided, Flaw, Hold, Kept, Ledger, Start, StoreError, Work};
 use conductor_core::Code;
+use conductor_core::attestation::Attest;
 use conductor_core::name::TakenName;
 use conductor_core::query::Held;
 use conductor_core::record::{Claim, LastSuccess};
@@ -61,6 +62,8 @@ pub struct Parts {
     pub packages: Option<Arc<Outlet>>,
     /// The store.
     pub store: Arc<dyn Ledger>,
+    /// The keys that sign statuses.
+    pub keys: Arc<dyn Attest>,
     /// The store's public head.
     pub head: Head,
     /// --retention
@@ -78,7 +81,7 @@ pub struct Writer {
 impl Writer {
     /// Starts the writer and its sync helper.
     pub fn start(parts: Parts, report: impl Fn(Vec<Ack>) + Send + 'static) -> io::Result<Self> {
-        let Parts { places, packages, store, head, retention } = parts;
+        let Parts { places, packages, store, keys, head, retention } = parts;
         let (commands, receiver) = crossbeam_channel::unbounded();
         let (to_sync, syncs) = crossbeam_channel::bounded::<Vec<u64>>(1);
         let (handoff, back) = (Arc::clone(&places.handoff), commands.clone());
@@ -92,7 +95,7 @@ impl Writer {
         })?;
         let packages = packages.map(|packages| PackageSync::start(packages, commands.clone())).transpose()?;
         let writer_loop =
-            WriterLoop::new(Office { places, packages, store, head, retention }, report, to_sync);
+            WriterLoop::new(Office { places, packages, store, keys, head, retention }, report, to_sync);
         let (abandon, flush) = (Arc::clone(&writer_loop.abandon), Arc::clone(&writer_loop.flush));
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
@@ -148,6 +151,7 @@ struct WriterLoop<R> {
     abandon: Arc<AtomicBool>,
     flush: Arc<AtomicBool>,
     store: Arc<dyn Ledger>,
+    keys: Arc<dyn Attest>,
     head: Head,
     report: R,
     to_sync: Sender<Vec<u64>>,
@@ -176,6 +180,7 @@ struct Office {
     places: Dirs,
     packages: Option<PackageSync>,
     store: Arc<dyn Ledger>,
+    keys: Arc<dyn Attest>,
     head: Head,
     retention: SignedDuration,
 }
@@ -185,7 +190,7 @@ struct Stopped;
 
 impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
     fn new(office: Office, report: R, to_sync: Sender<Vec<u64>>) -> Self {
-        let Office { places, packages, store, head, retention } = office;
+        let Office { places, packages, store, keys, head, retention } = office;
         Self {
             places,
             clock: Instant::now,
@@ -193,6 +198,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
             abandon: Arc::new(AtomicBool::new(false)),
             flush: Arc::new(AtomicBool::new(true)),
             store,
+            keys,
             head,
             report,
             to_sync,

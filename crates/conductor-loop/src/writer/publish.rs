@@ -9,6 +9,7 @@ use super::files::{Found, Piece, compare, draft, replace, set_aside};
 use super::{Publication, PublicationKind, Source};
 use crate::handoff::{Archive, ArchivedAs, Dirs, TakenFiles};
 use crate::store::{Flaw, Ledger, StoreError};
+use conductor_core::attestation::Attest;
 use conductor_core::name::{TakenAt, TakenName, archive_names, error_log_name, status_name};
 use conductor_core::record::{Outcome, Status};
 use conductor_os::dir::{Dir, Kind};
@@ -21,7 +22,7 @@ use std::os::unix::ffi::OsStrExt;
 const ARCHIVE_MODE: u32 = 0o640;
 const STATUS_MODE: u32 = 0o644;
 /// The bytes of a status file that are read; one line is far below this.
-const STATUS_READ_MAX: u64 = 64 << 10;
+pub(super) const STATUS_READ_MAX: u64 = 256 << 10;
 /// How often a place whose entry comes and goes is tried.
 const TRIES: usize = 3;
 
@@ -113,7 +114,12 @@ pub(super) fn choose_name(
 }
 
 /// Makes the files that are not made yet.
-pub(super) fn publish(places: &Dirs, store: &dyn Ledger, filing: &mut Filing) -> Result<(), PublishError> {
+pub(super) fn publish(
+    places: &Dirs,
+    store: &dyn Ledger,
+    keys: &dyn Attest,
+    filing: &mut Filing,
+) -> Result<(), PublishError> {
     let Filing { publication, progress } = filing;
     if *progress == Progress::Nothing {
         place_archive(places, store, publication)?;
@@ -124,7 +130,7 @@ pub(super) fn publish(places: &Dirs, store: &dyn Ledger, filing: &mut Filing) ->
         *progress = Progress::Nothing;
         return Err(PublishError::Occupied);
     }
-    place_status(places, store, publication)?;
+    place_status(places, store, keys, publication)?;
     if let Some(taken) = &publication.taken {
         // A leftover is recognised by its sequence number and removed at the next start.
         let _ = places.taken.remove_taken(taken);
@@ -298,12 +304,17 @@ fn put(places: &Dirs, dir: &Dir, piece: &Piece<'_>, ours: Ours) -> io::Result<Pl
 
 /// Writes the latest status of the name over the one before. A status that is published again does not replace a later
 /// one. A foreign directory at its name is moved aside.
-fn place_status(places: &Dirs, store: &dyn Ledger, publication: &Publication) -> Result<(), PublishError> {
+fn place_status(
+    places: &Dirs,
+    store: &dyn Ledger,
+    keys: &dyn Attest,
+    publication: &Publication,
+) -> Result<(), PublishError> {
     let outcome = &publication.outcome;
     if publication.kind == PublicationKind::Again && is_later_there(places, store, outcome)? {
         return Ok(());
     }
-    let (name, body) = (status_name(&outcome.name), outcome.status_body());
+    let (name, body) = (status_name(&outcome.name), outcome.status_body(keys));
     let piece = Piece { name: &name, mode: STATUS_MODE, content: &body };
     let mut written = replace(&places.drafts, &places.status, &piece);
     if written.is_err() && places.status.stat(&name).is_ok_and(|meta| meta.kind == Kind::Directory) {
@@ -339,5 +350,5 @@ fn is_later_there(places: &Dirs, store: &dyn Ledger, outcome: &Outcome) -> Resul
         return Ok(false);
     }
     let later = store.outcome(there.seq)?.filter(|later| later.name == outcome.name);
-    Ok(later.is_some_and(|later| later.finished_at >= outcome.finished_at && later.status_body() == found))
+    Ok(later.is_some_and(|later| later.finished_at >= outcome.finished_at && later.is_told_by(&found)))
 }

@@ -3,8 +3,7 @@
 //! if it is that outcome's: its path by the ledger's owners of paths, its content by size and SHA-256. A file that
 //! differs is left, and no outcome owns it from then on.
 
-use super::files::{Found, Piece, compare};
-use super::publish::{archive, archived_name};
+use super::publish::{STATUS_READ_MAX, archive, archived_name};
 use super::{Ack, Stopped, WriterLoop};
 use crate::handoff::Dirs;
 use crate::store::{DecidedAt, Ledger, Part, StoreError, Upkeep, Work};
@@ -14,6 +13,7 @@ use conductor_core::record::{Outcome, Status};
 use conductor_crypto::sha256;
 use conductor_os::dir::{Dir, Kind};
 use conductor_os::monotonic;
+use conductor_os::plain::read_start;
 use jiff::{SignedDuration, Timestamp};
 use std::io::{self, BufRead, BufReader, Read};
 use std::time::Duration;
@@ -174,10 +174,9 @@ fn remove_files(places: &Dirs, store: &dyn Ledger, outcome: &Outcome) -> Result<
         if owns {
             remove_archived(places, outcome)?;
         }
-        let (name, body) = (status_name(&outcome.name), outcome.status_body());
-        let piece = Piece { name: &name, mode: 0, content: &body };
+        let name = status_name(&outcome.name);
         // The status of a later run of the same name differs.
-        if compare(&places.status, &piece)? == Found::Same { remove(&places.status, &name) } else { Ok(()) }
+        if is_status_of(&places.status, &name, outcome)? { remove(&places.status, &name) } else { Ok(()) }
     })())
 }
 
@@ -216,6 +215,19 @@ fn is_what_was_archived(dir: &Dir, name: &str, outcome: &Outcome) -> io::Result<
     let mut found = Vec::new();
     dir.open_read(name)?.take(outcome.size + 1).read_to_end(&mut found)?;
     Ok(Some(sha256(&found) == wanted))
+}
+
+/// Whether a status file tells of this outcome.
+fn is_status_of(dir: &Dir, name: &str, outcome: &Outcome) -> io::Result<bool> {
+    match dir.stat(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        other => {
+            if other?.kind != Kind::File {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(outcome.is_told_by(&read_start(dir.open_read(name)?, STATUS_READ_MAX)?))
 }
 
 /// Whether an error log names this number: in its head, which precedes the output of porch.

@@ -9,6 +9,7 @@ use crate::handoff::layout::HEAD as HEAD_FILE;
 use crate::handoff::{HeadBody, Slots};
 use crate::payload::Budget;
 use crate::store::Store;
+use conductor_core::attestation::{Envelope, Signature};
 use conductor_core::record::Outcome;
 use conductor_os::dir::Dir;
 use jiff::Timestamp;
@@ -63,11 +64,31 @@ fn office_in(temp: TempDir) -> Office {
     head.refresh(&places.handoff, &places.drafts, &*store, true);
     let report: Box<dyn Fn(Vec<Ack>)> =
         Box::new(move |acks| acks.into_iter().for_each(|ack| to_daemon.send(ack).unwrap()));
-    let parts =
-        super::Office { places, packages: None, store, head, retention: SignedDuration::from_hours(168) };
+    let parts = super::Office {
+        places,
+        packages: None,
+        store,
+        keys: Arc::new(Unsigned),
+        head,
+        retention: SignedDuration::from_hours(168),
+    };
     let mut writer_loop = WriterLoop::new(parts, report, to_sync);
     writer_loop.clocks.now = || NOW.get();
     Office { writer_loop, acks, syncs, temp }
+}
+
+/// Signs with a constant: what is signed is tested elsewhere.
+struct Unsigned;
+
+impl Attest for Unsigned {
+    fn key(&self) -> &'static str {
+        "test"
+    }
+
+    fn attest(&self, key: &str, statement: Vec<u8>) -> Envelope {
+        let sig = Signature { keyid: key.to_owned(), sig: conductor_crypto::sha256(&statement).to_string() };
+        Envelope { payload_type: "test".to_owned(), payload: String::new(), signatures: vec![sig] }
+    }
 }
 
 impl Office {
@@ -422,7 +443,14 @@ fn a_writer_that_is_dropped_has_ended_and_released_the_store() {
     let Office { writer_loop, temp: _temp, .. } = office();
     let WriterLoop { places, store, head, .. } = writer_loop;
     let retention = SignedDuration::from_hours(168);
-    let parts = Parts { places, packages: None, store: Arc::clone(&store), head, retention };
+    let parts = Parts {
+        places,
+        packages: None,
+        store: Arc::clone(&store),
+        keys: Arc::new(Unsigned),
+        head,
+        retention,
+    };
     drop(Writer::start(parts, |_| ()).unwrap());
     assert_eq!(Arc::strong_count(&store), 1, "the next attempt finds it free");
 }

@@ -39,6 +39,7 @@ fn run(leftovers: Vec<String>) -> Run {
         leftovers,
         change: String::new(),
         command: Vec::new(),
+        porch_sha256: None,
         worker: 0,
     }
 }
@@ -91,6 +92,7 @@ fn samples<'s>(
     let daemon = [
         DaemonFact::NotReady { reason, at: None },
         DaemonFact::ReadyAgain { reason },
+        DaemonFact::Signing { key: text, file: text, weak: true },
         DaemonFact::Scanned,
         DaemonFact::ScanFailed { reason: text },
         DaemonFact::EventsLost,

@@ -97,7 +97,7 @@ fn retention_goes_in_rounds_and_says_what_it_removed() {
 fn retention_leaves_the_status_of_a_later_run_alone() {
     let mut office = office();
     let old = outcome(1, "intent-a.json");
-    let body = String::from_utf8(old.status_body()).unwrap();
+    let body = String::from_utf8(old.plain_status()).unwrap();
     // The status of a later run may even begin like the old one.
     let longer = format!("{body} ");
     for (content, stays) in [(longer.as_str(), true), ("another", true), (body.as_str(), false)] {
@@ -344,7 +344,7 @@ fn whatever_stands_where_a_status_belongs_the_latest_run_has_it() {
     std::fs::create_dir(office.path("status/intent-a.json.status.aside")).unwrap();
     assert!(office.publish(publication(7, bytes("ours"))).0);
     let status = office.read("status/intent-a.json.status");
-    assert_eq!(status, office.writer_loop.store.outcome(7).unwrap().unwrap().status_body());
+    assert_eq!(status, office.writer_loop.store.outcome(7).unwrap().unwrap().status_body(&Unsigned));
     assert!(office.path("status/intent-a.json.status.aside.2/full").exists(), "moved, not removed");
     // A status of an earlier run, published again, does not replace a later one.
     let mut later = publication(8, bytes("later"));

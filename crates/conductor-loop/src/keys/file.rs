@@ -1,0 +1,382 @@
+//! The key file: where it is looked for, what is refused, and how it is made and changed.
+
+use super::{Keys, read_public, show_public};
+use conductor_core::Code;
+use conductor_crypto::{BadKey, KeyRing, RootKey};
+use conductor_os::dir::Dir;
+use conductor_os::plain::{open_plain, read_whole};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// The file that is made where the operator gave none, beside the store.
+const ROOT_KEY: &str = "root.key";
+/// The public keys of the state, beside the store.
+const PUBLIC_KEYS: &str = "public-keys.pem";
+/// The systemd credential that is looked for (`LoadCredential=conductor-state-key:...`).
+const CREDENTIAL: &str = "conductor-state-key";
+/// The most bytes of a key file: hundreds of keys.
+const FILE_MAX: u64 = 64 << 10;
+/// Permission bits that make a file no secret.
+const GROUP_READ: u32 = 0o040;
+const OTHERS: u32 = 0o007;
+const WRITABLE: u32 = 0o022;
+
+/// Where the root keys come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The file that the operator named.
+    Given(PathBuf),
+    /// A credential of the service manager.
+    Credential(PathBuf),
+    /// A file that was made beside the store: what steals the store steals the key.
+    Made(PathBuf),
+}
+
+impl Origin {
+    /// The key file.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Given(path) | Self::Credential(path) | Self::Made(path) => path,
+        }
+    }
+
+    /// Whether the keys lie beside what they protect.
+    pub fn is_weak(&self) -> bool {
+        matches!(self, Self::Made(_))
+    }
+}
+
+/// Why there is no usable key.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The key file cannot be used.
+    #[error("the key file {}: {reason}", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It holds other keys than those that signed before.
+    #[error(
+        "the key file {} holds none of the keys of this state ({known})", path.display()
+    )]
+    Other {
+        /// The file.
+        path: PathBuf,
+        /// The names of the keys that signed before.
+        known: String,
+    },
+}
+
+impl KeyError {
+    /// The stable code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Unusable { .. } => Code::KeyUnusable,
+            Self::Other { .. } => Code::KeyOther,
+        }
+    }
+
+    pub(crate) fn of(path: &Path, reason: impl std::fmt::Display) -> Self {
+        Self::Unusable { path: path.to_owned(), reason: reason.to_string() }
+    }
+}
+
+/// What is looked at to find the keys of a state.
+#[derive(Debug, Clone, Copy)]
+pub struct Places<'p> {
+    /// The key file that the operator named.
+    pub given: Option<&'p Path>,
+    /// The directory of the service manager's credentials.
+    pub credentials: Option<&'p Path>,
+    /// The handoff directory, which producers write.
+    pub handoff: &'p Path,
+    /// The directory of the store.
+    pub state: &'p Dir,
+    /// The path of that directory.
+    pub state_path: &'p Path,
+}
+
+impl Keys {
+    /// Checks the keys of a state and changes nothing: before its store is opened, which changes the store.
+    pub fn check(places: &Places<'_>) -> Result<(), KeyError> {
+        let made = places.state_path.join(ROOT_KEY);
+        let failed = |error: io::Error| KeyError::of(&made, error);
+        let none = places.given.is_none()
+            && credential(places).is_none()
+            && !places.state.has(ROOT_KEY).map_err(failed)?
+            && known_public(places.state).map_err(failed)?.is_empty();
+        if none { Ok(()) } else { Self::find(places)?.must_be_of(places) }
+    }
+
+    /// The keys of a state; made if there are none, and none were there before.
+    pub fn open(places: &Places<'_>) -> Result<Self, KeyError> {
+        let keys = Self::find(places)?;
+        keys.keep_public(places)?;
+        Ok(keys)
+    }
+
+    /// The keys that are there, for a command that changes nothing.
+    pub fn look(places: &Places<'_>) -> Result<Self, KeyError> {
+        if places.given.is_none() && credential(places).is_none() {
+            let path = places.state_path.join(ROOT_KEY);
+            if !places.state.has(ROOT_KEY).map_err(|error| KeyError::of(&path, error))? {
+                return Err(KeyError::of(&path, "there is none yet; the daemon's first start makes it"));
+            }
+        }
+        Self::find(places)
+    }
+
+    fn find(places: &Places<'_>) -> Result<Self, KeyError> {
+        if let Some(path) = places.given {
+            let path = std::path::absolute(path).map_err(|error| KeyError::of(path, error))?;
+            let ring = read_given(&path, places.handoff)?;
+            return Ok(Self::new(ring, Origin::Given(path)));
+        }
+        if let Some(path) = credential(places) {
+            let ring = read(&path, Access::Managed)?;
+            return Ok(Self::new(ring, Origin::Credential(path)));
+        }
+        let path = places.state_path.join(ROOT_KEY);
+        let failed = |error: io::Error| KeyError::of(&path, error);
+        let known = known_public(places.state).map_err(failed)?;
+        if !places.state.has(ROOT_KEY).map_err(failed)? {
+            // Never in place of lost ones: what they have signed would be foreign from now on.
+            if !known.is_empty() {
+                return Err(KeyError::of(&path, "it is gone, and this state has been signed with it"));
+            }
+            let key = RootKey::generate().ok_or_else(|| KeyError::of(&path, "no randomness"))?;
+            write(places.state, ROOT_KEY, 0o400, KeyRing::of(key).text().as_bytes()).map_err(failed)?;
+        }
+        let ring = read(&path, Access::Own)?;
+        Ok(Self::new(ring, Origin::Made(path)))
+    }
+
+    /// Refuses keys of another state: what that one has signed would be foreign.
+    fn must_be_of(&self, places: &Places<'_>) -> Result<(), KeyError> {
+        let known = known_public(places.state)
+            .map_err(|error| KeyError::of(&places.state_path.join(PUBLIC_KEYS), error))?;
+        let ours = self.public();
+        if known.is_empty() || known.iter().any(|key| ours.contains(key)) {
+            return Ok(());
+        }
+        let names: Vec<String> = known.iter().map(|key| key.id().to_string()).collect();
+        Err(KeyError::Other { path: self.origin().path().to_owned(), known: names.join(", ") })
+    }
+
+    /// Keeps the public keys beside the store.
+    fn keep_public(&self, places: &Places<'_>) -> Result<(), KeyError> {
+        self.must_be_of(places)?;
+        let failed = |error: io::Error| KeyError::of(&places.state_path.join(PUBLIC_KEYS), error);
+        let mut all = known_public(places.state).map_err(failed)?;
+        let before = all.len();
+        for key in self.public() {
+            if !all.contains(&key) {
+                all.push(key);
+            }
+        }
+        if all.len() > before {
+            write(places.state, PUBLIC_KEYS, 0o644, show_public(&all).as_bytes()).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Adds a new root key to the key file. The keys before it stay, to read and verify what they made.
+    pub fn rotate(places: &Places<'_>) -> Result<Self, KeyError> {
+        let Self { mut ring, origin, .. } = Self::open(places)?;
+        let path = origin.path().to_owned();
+        let failed = |error: io::Error| KeyError::of(&path, error);
+        if matches!(origin, Origin::Credential(_)) {
+            return Err(KeyError::of(
+                &path,
+                "a credential is changed where the service manager takes it from",
+            ));
+        }
+        ring.rotate(RootKey::generate().ok_or_else(|| KeyError::of(&path, "no randomness"))?);
+        let (parent, name) = (path.parent(), path.file_name().and_then(|name| name.to_str()));
+        let (Some(parent), Some(name)) = (parent, name) else {
+            return Err(KeyError::of(&path, "it has no directory or no plain name"));
+        };
+        let mode = std::fs::metadata(&path).map_err(failed)?.mode() & 0o700;
+        let dir = Dir::open(parent).map_err(failed)?;
+        write(&dir, name, mode, ring.text().as_bytes()).map_err(failed)?;
+        let keys = Self::new(ring, origin);
+        keys.keep_public(places)?;
+        Ok(keys)
+    }
+}
+
+/// The credential of the service manager, if it gave one.
+fn credential(places: &Places<'_>) -> Option<PathBuf> {
+    places.credentials.map(|dir| dir.join(CREDENTIAL)).filter(|path| path.exists())
+}
+
+/// The public keys that have signed for this state.
+pub fn known_public(state: &Dir) -> io::Result<Vec<conductor_crypto::VerifyingKey>> {
+    match state.open_read(PUBLIC_KEYS).and_then(|file| read_whole(file, FILE_MAX)) {
+        Ok(text) => Ok(read_public(&String::from_utf8_lossy(&text))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes a whole file: a crash leaves the one before or this one.
+fn write(dir: &Dir, name: &str, mode: u32, content: &[u8]) -> io::Result<()> {
+    let draft = format!(".{name}.draft");
+    match dir.unlink(&draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    dir.create(&draft, mode, content)?;
+    dir.open_read(&draft)?.sync_all()?;
+    dir.rename_over(&draft, dir, name)?;
+    dir.sync()
+}
+
+/// Who decides about the permissions of a key file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// The operator: only its owner may read it, and root may let one group read it, as a volume of a Secret does.
+    Given,
+    /// The service manager, whose access lists show as permissions of a group.
+    Managed,
+    /// This program: it lies in a private directory.
+    Own,
+}
+
+fn read_given(path: &Path, handoff: &Path) -> Result<KeyRing, KeyError> {
+    let real = path.canonicalize().map_err(|error| KeyError::of(path, error))?;
+    let handoff = handoff.canonicalize().unwrap_or_else(|_| handoff.to_owned());
+    if real.starts_with(&handoff) {
+        return Err(KeyError::of(path, "it lies in the handoff directory, where producers write"));
+    }
+    read(&real, Access::Given)
+}
+
+fn read(path: &Path, access: Access) -> Result<KeyRing, KeyError> {
+    let failed = |error: io::Error| KeyError::of(path, error);
+    let file = open_plain(path).map_err(failed)?;
+    let meta = file.metadata().map_err(failed)?;
+    if access != Access::Managed {
+        judge(meta.mode(), meta.uid(), rustix::process::geteuid().as_raw())
+            .map_err(|why| KeyError::of(path, why))?;
+    }
+    let bytes = zeroize::Zeroizing::new(read_whole(file, FILE_MAX).map_err(failed)?);
+    KeyRing::parse(&bytes).map_err(|bad: BadKey| KeyError::of(path, bad))
+}
+
+/// Whether a file with these permissions and this owner is a secret of the user `us`.
+fn judge(mode: u32, owner: u32, us: u32) -> Result<(), String> {
+    let shown = mode & 0o7777;
+    if owner != us && owner != 0 {
+        return Err(format!("it belongs to user {owner}, who may change it; chown it to user {us}"));
+    }
+    if mode & OTHERS != 0 || mode & WRITABLE != 0 || (mode & GROUP_READ != 0 && owner == us) {
+        return Err(format!(
+            "others may read or change it (mode {shown:04o}); chmod 0400 it, and make a new key if it was read"
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use conductor_core::attestation::Attest;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    struct Bed {
+        temp: tempfile::TempDir,
+        dir: Dir,
+    }
+
+    impl Bed {
+        fn new() -> Self {
+            let temp = tempfile::tempdir().unwrap();
+            fs::create_dir(temp.path().join("handoff")).unwrap();
+            fs::create_dir(temp.path().join("state")).unwrap();
+            let dir = Dir::open(&temp.path().join("state")).unwrap();
+            Self { temp, dir }
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.temp.path().join(name)
+        }
+
+        fn run<T>(&self, given: Option<&str>, work: impl FnOnce(&Places<'_>) -> T) -> T {
+            let given = given.map(|name| self.path(name));
+            work(&Places {
+                given: given.as_deref(),
+                credentials: None,
+                handoff: &self.path("handoff"),
+                state: &self.dir,
+                state_path: &self.path("state"),
+            })
+        }
+
+        fn put(&self, name: &str, mode: u32, content: &[u8]) {
+            fs::write(self.path(name), content).unwrap();
+            fs::set_permissions(self.path(name), fs::Permissions::from_mode(mode)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_key_is_made_once_and_never_in_place_of_a_lost_one() {
+        let bed = Bed::new();
+        let first = bed.run(None, Keys::open).unwrap();
+        assert!(first.origin().is_weak());
+        assert_eq!(fs::metadata(bed.path("state/root.key")).unwrap().mode() & 0o7777, 0o400);
+        assert_eq!(bed.run(None, Keys::open).unwrap().public(), first.public());
+        fs::remove_file(bed.path("state/root.key")).unwrap();
+        let lost = bed.run(None, Keys::open).unwrap_err();
+        assert_eq!(lost.code(), Code::KeyUnusable);
+        assert!(lost.to_string().contains("it is gone"), "{lost}");
+        assert!(!bed.path("state/root.key").exists());
+    }
+
+    #[test]
+    fn a_key_file_that_is_no_secret_is_refused_with_the_reason() {
+        let bed = Bed::new();
+        let key = KeyRing::of(RootKey::generate().unwrap()).text();
+        for (name, mode, content, reason) in [
+            ("short", 0o400, b"abc".as_slice(), "32 bytes"),
+            ("empty", 0o400, b"", "no key"),
+            ("zero", 0o400, [0; 32].as_slice(), "equal"),
+            ("open", 0o444, key.as_bytes(), "chmod 0400"),
+            ("group", 0o440, key.as_bytes(), "chmod 0400"),
+            ("writable", 0o620, key.as_bytes(), "chmod 0400"),
+            ("handoff/key", 0o400, key.as_bytes(), "where producers write"),
+        ] {
+            bed.put(name, mode, content);
+            let refused = bed.run(Some(name), Keys::open).unwrap_err();
+            assert_eq!(refused.code(), Code::KeyUnusable);
+            assert!(refused.to_string().contains(reason), "{name}: {refused}");
+        }
+        assert!(bed.run(Some("missing"), Keys::open).is_err());
+        bed.put("good", 0o400, key.as_bytes());
+        assert!(!bed.run(Some("good"), Keys::open).unwrap().origin().is_weak());
+        // As a volume of a Secret with fsGroup shows it to another user than root.
+        assert!(judge(0o100_440, 0, 65_534).is_ok() && judge(0o100_440, 65_534, 65_534).is_err());
+        assert!(judge(0o100_400, 7, 65_534).is_err() && judge(0o100_444, 0, 65_534).is_err());
+    }
+
+    #[test]
+    fn keys_of_another_state_are_refused_and_rotated_ones_are_not() {
+        let bed = Bed::new();
+        for name in ["one", "two"] {
+            bed.put(name, 0o600, KeyRing::of(RootKey::generate().unwrap()).text().as_bytes());
+        }
+        let before = bed.run(Some("one"), Keys::open).unwrap();
+        let other = bed.run(Some("two"), Keys::open).unwrap_err();
+        assert_eq!(other.code(), Code::KeyOther);
+        assert!(other.to_string().contains(before.key()), "{other}");
+        let after = bed.run(Some("one"), Keys::rotate).unwrap();
+        assert_eq!(after.public().len(), 2);
+        assert_ne!(after.key(), before.key());
+        assert_eq!(bed.run(Some("one"), Keys::open).unwrap().public(), after.public());
+        assert_eq!(known_public(&bed.dir).unwrap(), after.public());
+    }
+}

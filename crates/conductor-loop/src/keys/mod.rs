@@ -1,0 +1,107 @@
+//! The root keys of a state, and what is signed in their name. Finds the key file, refuses one that is no secret, makes one
+//! where the operator gave none, and keeps the public halves beside the store.
+
+mod file;
+mod status;
+
+pub use file::{KeyError, Origin, Places, known_public};
+pub use status::{Genuine, check_status};
+
+use conductor_core::attestation::{Attest, Envelope, PAYLOAD_TYPE, Signature};
+use conductor_crypto::{KeyRing, RootKey, SigningKey, VerifyingKey, base64, dsse_bytes};
+use std::fmt::Write as _;
+
+/// The keys of a state.
+#[derive(Debug)]
+pub struct Keys {
+    ring: KeyRing,
+    origin: Origin,
+    /// The key pairs that sign, oldest first; the last one for what is new.
+    identities: Vec<(String, SigningKey)>,
+}
+
+impl Keys {
+    fn new(ring: KeyRing, origin: Origin) -> Self {
+        let identities =
+            ring.keys().map(RootKey::identity).map(|key| (key.public().id().to_string(), key)).collect();
+        Self { ring, origin, identities }
+    }
+
+    /// Where they come from.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The root keys.
+    pub fn ring(&self) -> &KeyRing {
+        &self.ring
+    }
+
+    /// The public keys, oldest first.
+    pub fn public(&self) -> Vec<VerifyingKey> {
+        self.identities.iter().map(|(_, key)| key.public()).collect()
+    }
+
+    /// The key pair that signs what is new.
+    pub fn identity(&self) -> SigningKey {
+        self.ring.newest().identity()
+    }
+}
+
+impl Attest for Keys {
+    fn key(&self) -> &str {
+        // A ring has a newest key.
+        self.identities.last().map_or("", |(name, _)| name)
+    }
+
+    fn attest(&self, key: &str, statement: Vec<u8>) -> Envelope {
+        let named = self.identities.iter().rfind(|(name, _)| name == key);
+        let signed = named.or(self.identities.last()).map(|(name, identity)| Signature {
+            keyid: name.clone(),
+            sig: base64(&identity.sign(&dsse_bytes(PAYLOAD_TYPE, &statement))),
+        });
+        Envelope {
+            payload_type: PAYLOAD_TYPE.to_owned(),
+            payload: base64(&statement),
+            signatures: signed.into_iter().collect(),
+        }
+    }
+}
+
+/// The public keys of a text of PEM blocks.
+pub fn read_public(text: &str) -> Vec<VerifyingKey> {
+    const BEGIN: &str = "-----BEGIN ";
+    let blocks = text.match_indices(BEGIN).filter_map(|(at, _)| text.get(at..));
+    blocks.filter_map(VerifyingKey::from_pem).collect()
+}
+
+/// The public keys as PEM blocks, each with its name before it.
+pub fn show_public(keys: &[VerifyingKey]) -> String {
+    let mut text = String::new();
+    for key in keys {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "# {}\n{}", key.id(), key.to_pem());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use conductor_core::digest::hex;
+
+    #[test]
+    fn each_key_of_the_ring_signs_again_what_it_has_signed() {
+        let mut ring = KeyRing::of(RootKey::generate().unwrap());
+        let keys = Keys::new(KeyRing::parse(ring.text().as_bytes()).unwrap(), Origin::Made("a".into()));
+        let (old, signed) = (keys.key().to_owned(), keys.attest(keys.key(), b"{}".to_vec()));
+        ring.rotate(RootKey::generate().unwrap());
+        let keys = Keys::new(ring, Origin::Made("a".into()));
+        assert_ne!(keys.key(), old);
+        assert_eq!(keys.attest(&old, b"{}".to_vec()), signed);
+        let unknown = keys.attest("0000000000000000", b"{}".to_vec());
+        assert_eq!(unknown.signatures[0].keyid, keys.key());
+        assert_eq!(read_public(&show_public(&keys.public())), keys.public());
+        assert_eq!(hex(&keys.public()[0].id().0), old);
+    }
+}

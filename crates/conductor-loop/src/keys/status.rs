@@ -1,0 +1,171 @@
+//! Checks a signed status without the private key, the store or the daemon.
+
+use conductor_core::Digest;
+use conductor_core::attestation::{Envelope, PAYLOAD_TYPE, PREDICATE_TYPE, STATEMENT_TYPE};
+use conductor_core::name::status_name;
+use conductor_crypto::{VerifyingKey, dsse_bytes, from_base64};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// What a genuine status says of the archived file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Genuine {
+    /// The archived file, relative to the handoff directory.
+    pub archived_as: String,
+    /// Digest of its bytes; `None` if it was filed unread.
+    pub sha256: Option<Digest>,
+    /// The number of the intent.
+    pub seq: u64,
+}
+
+#[derive(Deserialize)]
+struct Statement {
+    #[serde(rename = "_type")]
+    form: String,
+    subject: Vec<Subject>,
+    #[serde(rename = "predicateType")]
+    predicate_type: String,
+    predicate: Predicate,
+}
+
+#[derive(Deserialize)]
+struct Subject {
+    name: String,
+    digest: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct Predicate {
+    status: Map<String, Value>,
+}
+
+/// Checks the status at this file name against the trusted keys. The error says what does not match.
+pub fn check_status(file_name: &str, bytes: &[u8], trusted: &[VerifyingKey]) -> Result<Genuine, String> {
+    let mut status: Map<String, Value> =
+        serde_json::from_slice(bytes).map_err(|error| format!("it is no JSON object: {error}"))?;
+    let attestation = status.remove("attestation").ok_or("it is unsigned")?;
+    let envelope: Envelope = serde_json::from_value(attestation)
+        .map_err(|error| format!("its attestation is no envelope: {error}"))?;
+    let payload = payload(&envelope, trusted)?;
+    let statement: Statement = serde_json::from_slice(&payload)
+        .map_err(|error| format!("what was signed is no statement about an outcome: {error}"))?;
+    if statement.form != STATEMENT_TYPE || statement.predicate_type != PREDICATE_TYPE {
+        return Err("what was signed is a statement of another type".to_owned());
+    }
+    let signed = &statement.predicate.status;
+    if let Some(field) = first_difference(&status, signed) {
+        return Err(format!("its `{field}` is not what was signed"));
+    }
+    let text = |key: &str| signed.get(key).and_then(Value::as_str).unwrap_or_default();
+    let name = text("intent_file");
+    if status_name(name) != file_name {
+        return Err(format!("it is the status of {name}, at the name of another file"));
+    }
+    let [Subject { name: subject, digest }] = statement.subject.as_slice() else {
+        return Err("the signed statement has no single subject".to_owned());
+    };
+    let sha256 = signed.get("sha256").and_then(Value::as_str);
+    if subject != name || digest.get("sha256").and_then(Value::as_str) != sha256 {
+        return Err("the subject of the signed statement is not the intent of the status".to_owned());
+    }
+    Ok(Genuine {
+        archived_as: text("archived_as").to_owned(),
+        sha256: sha256.and_then(Digest::from_hex),
+        seq: signed.get("seq").and_then(Value::as_u64).unwrap_or_default(),
+    })
+}
+
+/// The payload, if a trusted key has signed it.
+fn payload(envelope: &Envelope, trusted: &[VerifyingKey]) -> Result<Vec<u8>, String> {
+    if envelope.payload_type != PAYLOAD_TYPE {
+        return Err(format!("its attestation has the payload type {}", envelope.payload_type));
+    }
+    let payload = from_base64(&envelope.payload).ok_or("the payload of its attestation is no base64")?;
+    let bytes = dsse_bytes(PAYLOAD_TYPE, &payload);
+    let mut known = false;
+    for signature in &envelope.signatures {
+        let Some(key) = trusted.iter().find(|key| key.id().to_string() == signature.keyid) else { continue };
+        known = true;
+        let made = from_base64(&signature.sig).and_then(|sig| <[u8; 64]>::try_from(sig).ok());
+        if made.is_some_and(|sig| key.verify(&bytes, &sig)) {
+            return Ok(payload);
+        }
+    }
+    Err(if known {
+        "its signature does not fit what was signed".to_owned()
+    } else {
+        let names: Vec<&str> = envelope.signatures.iter().map(|signature| signature.keyid.as_str()).collect();
+        format!("it is signed by a key that is not trusted here ({})", names.join(", "))
+    })
+}
+
+/// The first field that is not the same in both, in the order of their names.
+fn first_difference(shown: &Map<String, Value>, signed: &Map<String, Value>) -> Option<String> {
+    let mut names: Vec<&String> = shown.keys().chain(signed.keys()).collect();
+    names.sort_unstable();
+    names.into_iter().find(|name| shown.get(*name) != signed.get(*name)).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::{Keys, Origin};
+    use conductor_core::attestation::{Attest, Attested};
+    use conductor_core::record::Outcome;
+    use conductor_crypto::{KeyRing, RootKey};
+
+    fn keys() -> Keys {
+        Keys::new(KeyRing::of(RootKey::generate().unwrap()), Origin::Made("key".into()))
+    }
+
+    fn signed(keys: &Keys) -> Vec<u8> {
+        let outcome = Outcome {
+            message: "Processed".into(),
+            sha256: Some(Digest([3; 32])),
+            size: 12,
+            archived_as: "processed/intent-a.json".into(),
+            attested: Some(Attested { key: keys.key().to_owned(), version: "1".into() }),
+            ..Outcome::blank(7, "intent-a.json", "2024-08-15T10:30:00Z".parse().unwrap())
+        };
+        outcome.status_body(keys)
+    }
+
+    #[test]
+    fn every_value_name_and_byte_of_a_signed_status_is_vouched_for() {
+        let (keys, name) = (keys(), "intent-a.json.status");
+        let (status, trusted) = (signed(&keys), keys.public());
+        let genuine = check_status(name, &status, &trusted).unwrap();
+        assert_eq!((genuine.seq, genuine.sha256), (7, Some(Digest([3; 32]))));
+        let (value, plain): (Value, Value) = (serde_json::from_slice(&status).unwrap(), true.into());
+        for field in value.as_object().unwrap().keys().filter(|key| *key != "attestation") {
+            let mut changed = value.clone();
+            changed[field] = plain.clone();
+            let refused = check_status(name, &serde_json::to_vec(&changed).unwrap(), &trusted).unwrap_err();
+            assert_eq!(refused, format!("its `{field}` is not what was signed"));
+            changed.as_object_mut().unwrap().remove(field);
+            assert!(check_status(name, &serde_json::to_vec(&changed).unwrap(), &trusted).is_err(), "{field}");
+        }
+        // Each byte that is not white space between two values.
+        for at in 0..status.len() - 1 {
+            let mut changed = status.clone();
+            changed[at] ^= 1;
+            if status[at] != b' ' {
+                assert!(check_status(name, &changed, &trusted).is_err(), "byte {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_unsigned_status_and_one_of_another_name_or_key_are_found() {
+        let (keys, others) = (keys(), keys());
+        let (status, trusted) = (signed(&keys), keys.public());
+        let refused =
+            |name, bytes: &[u8], trusted: &[VerifyingKey]| check_status(name, bytes, trusted).unwrap_err();
+        assert!(refused("intent-b.json.status", &status, &trusted).contains("of another file"));
+        assert!(refused("intent-a.json.status", &status, &others.public()).contains("not trusted"));
+        let mut value: Value = serde_json::from_slice(&status).unwrap();
+        value.as_object_mut().unwrap().remove("attestation");
+        let unsigned = serde_json::to_vec(&value).unwrap();
+        assert_eq!(refused("intent-a.json.status", &unsigned, &trusted), "it is unsigned");
+    }
+}
