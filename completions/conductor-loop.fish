@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_conductor_loop_global_optspecs
-    string join \n handoff= porch= mode= out= once= debounce= period= workers= timeout= grace-period= max-attempts= rate= max-file-size= retention= state-dir= listen= health-addr= metrics-addr= insecure-listen= tls-cert= tls-key= tls-client-ca= token-file= open-page= kubernetes= kubeconfig= allow-scale-to-zero= allow-unsafe-handoff= allow-unsafe-porch= log-level= log-format= security-enabled= chroot-enabled= encryption-enabled= audit-enabled= config= h/help V/version
+    string join \n handoff= porch= mode= out= once= debounce= period= workers= timeout= grace-period= max-attempts= rate= max-file-size= retention= state-dir= state-key-file= listen= health-addr= metrics-addr= insecure-listen= tls-cert= tls-key= tls-client-ca= token-file= open-page= kubernetes= kubeconfig= allow-scale-to-zero= allow-unsafe-handoff= allow-unsafe-porch= log-level= log-format= security-enabled= chroot-enabled= encryption-enabled= audit-enabled= config= h/help V/version
 end
 
 function __fish_conductor_loop_needs_command
@@ -39,6 +39,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l rate -d '
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l max-file-size -d 'Largest intent file (1MB = 1048576 bytes) [10MB]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l retention -d 'How long files and records are kept, 1h to 720h [168h]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l listen -d 'Serve page, metrics and health there; off if absent (OPERATIONS.md)' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l health-addr -d 'Serve health only there' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l metrics-addr -d 'Serve metrics only there' -r
@@ -77,21 +78,26 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "submi
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "check" -d 'Judges intents as the daemon would, without handing them in; exit 0 or 8'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "plan" -d 'Shows the change of the package that the embedded engine would make; exit 0 or 8'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "state" -d 'Shows, exports, imports or rebuilds the durable state'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "keys" -d 'The root keys of the state: shows them, makes a new one, exports the public halves'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "verify" -d 'Verifies the signed statuses and their archived files, offline; exit 0, 1 with findings, 2 if it cannot'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "config" -d 'Shows the configuration'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "doctor" -d 'Checks everything a daemon would need, with remedies; exit 0 or 1'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "schema" -d 'Prints the JSON Schema of intents'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l state -d 'Only these: waiting, running, done, failed' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l target -d 'Only of this target: NAME or NAMESPACE/NAME' -r
@@ -102,16 +108,19 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l j
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l target -d 'Only of this target: NAME or NAMESPACE/NAME' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l code -d 'Only failures with this code, such as E301' -r
@@ -124,17 +133,20 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l 
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l note -d 'The reason, for other operators' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l older-than -d 'Decided before a duration ago (24h) or a time' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l yes -d 'Really remove them'
@@ -142,6 +154,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l 
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l lines -d 'At most this many' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l of -d 'Only lines with this text, such as a file or correlation id' -r
@@ -150,12 +163,14 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l j
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l timeout -d 'How long to wait for all of them' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l wait -d 'Wait for each status and print it; exit 0 or 8'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -s h -l help -d 'Print help'
@@ -178,21 +193,52 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and not __fish_seen_subcommand_from show export import rebuild" -f -a "rebuild" -d 'Rebuilds a damaged, missing or older state from its readable records and the statuses'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from export" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from export" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from export" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from export" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from import" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from import" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from import" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from import" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from rebuild" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from rebuild" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from rebuild" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from rebuild" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from rebuild" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and not __fish_seen_subcommand_from show rotate export-public" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and not __fish_seen_subcommand_from show rotate export-public" -f -a "show" -d 'The key file, and the names of its keys'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and not __fish_seen_subcommand_from show rotate export-public" -f -a "rotate" -d 'Adds a new root key to the key file; it signs from the daemon\'s next start on'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and not __fish_seen_subcommand_from show rotate export-public" -f -a "export-public" -d 'Prints the public keys in PEM, for `verify --public` and openssl'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from show" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from show" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from show" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from show" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from show" -l json -d 'Answer in JSON'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from export-public" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from export-public" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from export-public" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from export-public" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from export-public" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l public -d 'The public keys in PEM [those beside the state]' -r -F
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l json -d 'Answer in JSON'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and not __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and not __fish_seen_subcommand_from show" -f -a "show" -d 'Every setting, its value and its origin'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
@@ -210,6 +256,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; an
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l max-file-size -d 'Largest intent file (1MB = 1048576 bytes) [10MB]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l retention -d 'How long files and records are kept, 1h to 720h [168h]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l listen -d 'Serve page, metrics and health there; off if absent (OPERATIONS.md)' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l health-addr -d 'Serve health only there' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l metrics-addr -d 'Serve metrics only there' -r
@@ -248,6 +295,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l max-file-size -d 'Largest intent file (1MB = 1048576 bytes) [10MB]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l retention -d 'How long files and records are kept, 1h to 720h [168h]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l listen -d 'Serve page, metrics and health there; off if absent (OPERATIONS.md)' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l health-addr -d 'Serve health only there' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l metrics-addr -d 'Serve metrics only there' -r

@@ -91,7 +91,7 @@ fn arrows_are_read_from_all_forms_of_use() {
 const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     ("cli", &["config", "daemon", "commands", "telemetry"]),
-    ("commands", &["config", "daemon", "control", "queries", "store", "handoff"]),
+    ("commands", &["config", "daemon", "control", "queries", "keys", "store", "handoff"]),
     ("config", &[]),
     (
         "daemon",
@@ -106,6 +106,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "telemetry",
             "store",
             "handoff",
+            "keys",
             "payload",
         ],
     ),
@@ -118,6 +119,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     ("store", &[]),
     ("handoff", &["config", "store"]),
+    ("keys", &[]),
     ("payload", &[]),
 ];
 

@@ -6,7 +6,7 @@ mod subcommand;
 
 pub use arguments::command;
 
-use crate::commands::{self, CommandError, LogsArgs, Retried, RetryArgs};
+use crate::commands::{self, CommandError, LogsArgs, Retried, RetryArgs, VerifyArgs};
 use crate::config::{Config, ConfigError, Environment, Layers, LogFormat, layer};
 use crate::daemon::{self, Summary};
 use crate::telemetry::{self, Progress};
@@ -19,7 +19,7 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
-use subcommand::{ConfigCommand, StateCommand, Subcommand};
+use subcommand::{ConfigCommand, KeysCommand, StateCommand, Subcommand};
 
 /// How long the daemon's end waits for a stalled reader of standard error.
 const READER_PATIENCE: Duration = Duration::from_secs(1);
@@ -100,6 +100,11 @@ fn run_command(command: Subcommand) -> Result<Exit, CommandError> {
             commands::plan(&config(&args.settings.values)?, &args.files, args.form.json)
         }
         Subcommand::State(command) => run_state_command(command),
+        Subcommand::Keys(command) => run_keys_command(command),
+        Subcommand::Verify(args) => {
+            let verify = VerifyArgs { dir: args.dir, public: args.public };
+            commands::verify(&config(&args.place.values)?, &verify, args.form.json)
+        }
         Subcommand::Config(ConfigCommand::Show(args)) => {
             commands::config_show(&layers(&args.settings.values)?, args.form.json)
         }
@@ -116,6 +121,14 @@ fn run_state_command(command: StateCommand) -> Result<Exit, CommandError> {
         }
         StateCommand::Import { file, place } => commands::state_import(&config(&place.values)?, &file),
         StateCommand::Rebuild { place } => commands::state_rebuild(&config(&place.values)?),
+    }
+}
+
+fn run_keys_command(command: KeysCommand) -> Result<Exit, CommandError> {
+    match command {
+        KeysCommand::Show(args) => commands::keys_show(&config(&args.place.values)?, args.form.json),
+        KeysCommand::Rotate { place } => commands::keys_rotate(&config(&place.values)?),
+        KeysCommand::ExportPublic { place } => commands::keys_export_public(&config(&place.values)?),
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) struct Place;
 
 impl Scope for Place {
     fn takes(key: &str) -> bool {
-        ["handoff", "state-dir", "config"].contains(&key)
+        ["handoff", "state-dir", "state-key-file", "config"].contains(&key)
     }
 }
 
@@ -86,7 +86,9 @@ impl<S: Scope> Args for Flags<S> {
 }
 
 /// Rarely needed flags, left out so that the help fits a screen. The man page and the README have all flags.
-const RARER: [&str; 23] = [
+const RARER: [&str; 26] = [
+    "rate",
+    "max-file-size",
     "period",
     "grace-period",
     "max-attempts",
@@ -101,6 +103,7 @@ const RARER: [&str; 23] = [
     "open-page",
     "kubernetes",
     "state-dir",
+    "state-key-file",
     "kubeconfig",
     "allow-scale-to-zero",
     "allow-unsafe-handoff",

@@ -44,6 +44,11 @@ pub(super) enum Subcommand {
     /// Shows, exports, imports or rebuilds the durable state
     #[command(subcommand)]
     State(StateCommand),
+    /// The root keys of the state: shows them, makes a new one, exports the public halves
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Verifies the signed statuses and their archived files, offline; exit 0, 1 with findings, 2 if it cannot
+    Verify(Verify),
     /// Shows the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -78,6 +83,36 @@ pub(super) enum StateCommand {
         #[command(flatten)]
         place: Flags<Place>,
     },
+}
+
+#[derive(Debug, ClapSubcommand)]
+pub(super) enum KeysCommand {
+    /// The key file, and the names of its keys
+    Show(Plain),
+    /// Adds a new root key to the key file; it signs from the daemon's next start on
+    Rotate {
+        #[command(flatten)]
+        place: Flags<Place>,
+    },
+    /// Prints the public keys in PEM, for `verify --public` and openssl
+    ExportPublic {
+        #[command(flatten)]
+        place: Flags<Place>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    /// The handoff directory, or a copy of it [that of the configuration]
+    #[arg(value_name = "DIR")]
+    pub(super) dir: Option<PathBuf>,
+    /// The public keys in PEM [those beside the state]
+    #[arg(long, value_name = "FILE")]
+    pub(super) public: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) place: Flags<Place>,
+    #[command(flatten)]
+    pub(super) form: Form,
 }
 
 #[derive(Debug, ClapSubcommand)]

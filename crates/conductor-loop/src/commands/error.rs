@@ -39,6 +39,14 @@ pub enum CommandError {
         /// The remedy.
         remedy: &'static str,
     },
+    /// Nothing could be checked: exit status 2.
+    #[error("{text}")]
+    Unchecked {
+        /// The attempt, its object, and the reason.
+        text: String,
+        /// The remedy.
+        remedy: &'static str,
+    },
     /// The answer could not be written.
     #[error("cannot write the answer: {0}")]
     Output(#[from] io::Error),
@@ -51,6 +59,10 @@ impl CommandError {
 
     pub(super) fn hindered(text: impl std::fmt::Display, remedy: &'static str) -> Self {
         Self::Hindered { text: text.to_string(), remedy }
+    }
+
+    pub(super) fn unchecked(text: impl std::fmt::Display, remedy: &'static str) -> Self {
+        Self::Unchecked { text: text.to_string(), remedy }
     }
 
     /// The answer does not match the question.
@@ -69,7 +81,7 @@ impl CommandError {
             Self::Store(error) => error.code().remedy(),
             Self::Refused(refused) => &refused.advice,
             Self::Coded { code, .. } => code.remedy(),
-            Self::Hindered { remedy, .. } => remedy,
+            Self::Hindered { remedy, .. } | Self::Unchecked { remedy, .. } => remedy,
             Self::Output(_) => "Check where the output goes.",
         }
     }
@@ -77,7 +89,9 @@ impl CommandError {
     /// The exit status.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Coded { code: Code::BadFileName | Code::BadValue, .. } => Exit::Usage,
+            Self::Unchecked { .. }
+            | Self::Config(_)
+            | Self::Coded { code: Code::BadFileName | Code::BadValue, .. } => Exit::Usage,
             _ => Exit::SetUp,
         }
     }

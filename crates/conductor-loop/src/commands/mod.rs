@@ -4,6 +4,7 @@ mod act;
 mod ask;
 mod doctor;
 mod error;
+mod keys;
 mod logs;
 mod look;
 mod preview;
@@ -11,10 +12,12 @@ mod rebuild;
 mod state;
 mod submit;
 mod top;
+mod verify;
 
 pub use act::{Retried, RetryArgs, hold, purge, release, retry};
 pub use doctor::doctor;
 pub use error::CommandError;
+pub use keys::{keys_export_public, keys_rotate, keys_show};
 pub use logs::{LogsArgs, logs};
 pub use look::{explain, health, list, show, status};
 pub use preview::{check, plan};
@@ -22,6 +25,7 @@ pub use rebuild::state_rebuild;
 pub use state::{state_export, state_import, state_show};
 pub use submit::submit;
 pub use top::top;
+pub use verify::{VerifyArgs, verify};
 
 use crate::config::{Config, Layers, SETTINGS};
 use conductor_core::Exit;

@@ -48,6 +48,7 @@ mod repositories;
 mod secrets;
 mod secure;
 mod signals;
+mod signed;
 mod staging;
 mod state;
 mod stories;

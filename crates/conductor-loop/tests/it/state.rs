@@ -150,7 +150,7 @@ fn retention_removes_what_is_old_by_our_own_record() {
         fs::write(env.handoff(&format!("processed/intent-{seq}.json")), "x").unwrap();
     }
     let daemon = env.start_ready(&[]);
-    daemon.wait_log("removed outcomes older");
+    daemon.wait_log("removed old outcomes");
     daemon.stop().expect(0);
     assert_eq!(env.names("processed"), ["intent-2.json"]);
     let shown = state(&env, &["show", "--json"]).expect(0);

@@ -1,0 +1,171 @@
+//! `verify`: checks what a daemon has published, without daemon, store and private key; on a copy as well.
+
+use super::{CommandError, print, print_json};
+use crate::config::Config;
+use crate::handoff::layout;
+use crate::keys::{Genuine, check_status, known_public, read_public};
+use conductor_core::Exit;
+use conductor_crypto::{VerifyingKey, sha256_of};
+use conductor_os::dir::{Dir, Kind};
+use conductor_os::plain::{read_plain, read_start};
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// The most bytes of a status file that are read.
+const STATUS_MAX: u64 = 256 << 10;
+/// The most bytes of a file of public keys.
+const PUBLIC_MAX: u64 = 64 << 10;
+const NAME_KEY: &str =
+    "Name the public keys: --public FILE, as `keys export-public` printed them where the daemon runs.";
+
+/// What is checked, against what.
+#[derive(Debug)]
+pub struct VerifyArgs {
+    /// The handoff directory, or a copy of it; the configured one if absent.
+    pub dir: Option<PathBuf>,
+    /// The file of the public keys; those beside the state if absent.
+    pub public: Option<PathBuf>,
+}
+
+/// Everything that was found.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    statuses: u64,
+    archived_files: u64,
+    findings: Vec<Finding>,
+}
+
+/// One thing that is not as it was signed.
+#[derive(Debug, Serialize)]
+struct Finding {
+    path: String,
+    what: String,
+}
+
+/// `verify`: exit 0, or 1 with findings.
+pub fn verify(config: &Config, args: &VerifyArgs, as_json: bool) -> Result<Exit, CommandError> {
+    let path = args.dir.as_deref().unwrap_or(&config.fixed.handoff);
+    let unreadable = |what: &Path, error: &io::Error| {
+        CommandError::unchecked(
+            format!("cannot read {}: {error}", what.display()),
+            "Name the handoff directory, or a copy of it.",
+        )
+    };
+    let handoff = Dir::open(path).map_err(|error| unreadable(path, &error))?;
+    let status_path = path.join(layout::STATUS);
+    let status = handoff.sub(layout::STATUS).map_err(|error| unreadable(&status_path, &error))?;
+    let trusted = trusted(config, args, path)?;
+    let mut names = status.names().map_err(|error| unreadable(&status_path, &error))?;
+    names.sort_unstable();
+    let mut report = Report::default();
+    for name in &names {
+        let shown = String::from_utf8_lossy(name);
+        report.statuses += 1;
+        let found = read_status(&status, name).and_then(|bytes| check_status(&shown, &bytes, &trusted));
+        let genuine = match found {
+            Ok(genuine) => genuine,
+            Err(what) => {
+                report.findings.push(Finding { path: format!("{}/{shown}", layout::STATUS), what });
+                continue;
+            }
+        };
+        report.archived_files += 1;
+        if let Err(what) = check_archived(&handoff, &genuine) {
+            report.findings.push(Finding { path: genuine.archived_as, what });
+        }
+    }
+    let exit = if report.findings.is_empty() { Exit::Good } else { Exit::SetUp };
+    if as_json {
+        print_json(&report)?;
+    } else {
+        print(text(&report, &trusted).as_bytes())?;
+    }
+    Ok(exit)
+}
+
+fn text(report: &Report, trusted: &[VerifyingKey]) -> String {
+    let mut text = String::new();
+    let shown = |text: &str| conductor_core::scrub::line(text, 400);
+    for Finding { path, what } in &report.findings {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{}: {}", shown(path), shown(what));
+    }
+    let keys: Vec<String> = trusted.iter().map(|key| key.id().to_string()).collect();
+    let _ = writeln!(
+        text,
+        "{} statuses and {} archived files checked against {}: {}",
+        report.statuses,
+        report.archived_files,
+        keys.join(", "),
+        match report.findings.len() {
+            0 => "all as they were signed".to_owned(),
+            1 => "1 finding".to_owned(),
+            more => format!("{more} findings"),
+        }
+    );
+    text
+}
+
+fn trusted(config: &Config, args: &VerifyArgs, handoff: &Path) -> Result<Vec<VerifyingKey>, CommandError> {
+    let from = if let Some(file) = &args.public {
+        read_plain(file, PUBLIC_MAX)
+            .map(|text| read_public(&String::from_utf8_lossy(&text)))
+            .map_err(|error| (file.clone(), error))
+    } else {
+        let own = handoff.join(layout::PRIVATE).join(layout::STATE);
+        let dir = config.fixed.state_dir.clone().unwrap_or(own);
+        Dir::open(&dir).and_then(|state| known_public(&state)).map_err(|error| (dir, error))
+    };
+    let (path, keys) = match from {
+        Ok(keys) => (args.public.clone().unwrap_or_default(), keys),
+        Err((path, error)) => {
+            let text = format!("cannot read the public keys in {}: {error}", path.display());
+            return Err(CommandError::unchecked(text, NAME_KEY));
+        }
+    };
+    if keys.is_empty() {
+        let place = if path.as_os_str().is_empty() {
+            "beside the state".to_owned()
+        } else {
+            path.display().to_string()
+        };
+        return Err(CommandError::unchecked(format!("there is no public key {place}"), NAME_KEY));
+    }
+    Ok(keys)
+}
+
+fn read_status(status: &Dir, name: &[u8]) -> Result<Vec<u8>, String> {
+    let name = std::ffi::OsStr::from_bytes(name);
+    match status.stat(name) {
+        Ok(meta) if meta.kind == Kind::File => {}
+        Ok(_) => return Err("it is no plain file".to_owned()),
+        Err(error) => return Err(format!("it cannot be read: {error}")),
+    }
+    let read = status.open_read(name).and_then(|file| read_start(file, STATUS_MAX));
+    read.map_err(|error| format!("it cannot be read: {error}"))
+}
+
+/// Checks the archived file of a status against the digest that was signed.
+fn check_archived(handoff: &Dir, genuine: &Genuine) -> Result<(), String> {
+    // One that was refused unread has no digest, and need not be a plain file.
+    let Some(wanted) = genuine.sha256 else { return Ok(()) };
+    let gone = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => format!("it is gone; number {} was archived there", genuine.seq),
+        _ => format!("it cannot be read: {error}"),
+    };
+    let (folder, name) = genuine.archived_as.split_once('/').ok_or("it is no path of an archived file")?;
+    let dir = handoff.sub(folder).map_err(gone)?;
+    let meta = dir.stat(name).map_err(gone)?;
+    if meta.kind != Kind::File {
+        return Err("it is no plain file".to_owned());
+    }
+    let mut file = dir.open_read(name).map_err(gone)?;
+    match sha256_of(&mut file, meta.size) {
+        Ok(found) if found == wanted => Ok(()),
+        Ok(_) => Err(format!("its content is not what number {} was about", genuine.seq)),
+        Err(error) => Err(format!("it cannot be read: {error}")),
+    }
+}

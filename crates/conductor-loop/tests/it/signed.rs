@@ -1,0 +1,264 @@
+//! Statuses are signed, and verified by anybody with the public key.
+
+use crate::env;
+use conductor_testkit::{Finished, Running, TestEnv, flat, has, wait_until};
+use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// One intent of each kind of outcome, and the public key.
+struct Signed {
+    env: TestEnv,
+    public: PathBuf,
+}
+
+impl Signed {
+    fn new() -> Self {
+        let env = env();
+        env.script("bad: exit=3\n*: exit=0");
+        for (name, content) in [
+            ("intent-good.json", flat("good", 3)),
+            ("intent-bad.json", flat("bad", 3)),
+            ("intent-refused.json", "{}".to_owned()),
+        ] {
+            env.drop_file(name, content);
+        }
+        // A name of its own for a file that is refused unread.
+        std::os::unix::fs::symlink("/etc/hosts", env.handoff("intent-link.json")).unwrap();
+        env.once(&[]).expect(8);
+        let public = env.path("public.pem");
+        fs::write(&public, env.operate(&["keys", "export-public"]).expect(0).stdout).unwrap();
+        Self { env, public }
+    }
+
+    /// `verify` of a copy, elsewhere, with nothing but the public key.
+    fn verify(&self, copy: &Path) -> Finished {
+        let mut command = self.env.bare_command();
+        command.arg("verify").arg(copy).arg("--public").arg(&self.public);
+        Running::start(command).wait()
+    }
+
+    /// The published files without the daemon's own, for a test to change.
+    fn copy(&self, name: &str) -> PathBuf {
+        let copy = self.env.path(name);
+        for folder in ["status", "processed", "failed"] {
+            fs::create_dir_all(copy.join(folder)).unwrap();
+            for file in fs::read_dir(self.env.handoff(folder)).unwrap() {
+                let file = file.unwrap();
+                if file.file_type().unwrap().is_file() {
+                    fs::copy(file.path(), copy.join(folder).join(file.file_name())).unwrap();
+                }
+            }
+        }
+        copy
+    }
+}
+
+fn status(copy: &Path, name: &str) -> PathBuf {
+    copy.join(format!("status/{name}.status"))
+}
+
+fn change(path: &Path, from: &str, to: &str) {
+    let text = fs::read_to_string(path).unwrap();
+    assert!(text.contains(from), "{text}");
+    fs::write(path, text.replacen(from, to, 1)).unwrap();
+}
+
+#[test]
+fn each_outcome_is_signed_and_verified_with_the_public_key_alone() {
+    let it = Signed::new();
+    let copy = it.copy("copy");
+    let said = it.verify(&copy).expect(0).stdout;
+    assert!(
+        said.contains("4 statuses and 4 archived files") && said.contains("all as they were signed"),
+        "{said}"
+    );
+    it.env.operate(&["verify"]).expect(0);
+    let payload = |name: &str| {
+        let status: Value = serde_json::from_str(&fs::read_to_string(status(&copy, name)).unwrap()).unwrap();
+        let payload = status["attestation"]["payload"].as_str().unwrap().to_owned();
+        let bytes = conductor_crypto::from_base64(&payload).unwrap();
+        serde_json::from_slice::<Value>(&bytes).unwrap()["predicate"].clone()
+    };
+    let run = &payload("intent-good.json")["run"];
+    let porch = conductor_crypto::sha256(&fs::read(it.env.path("bin/porch")).unwrap()).to_string();
+    assert_eq!((&run["porch_sha256"], &run["attempt"]), (&porch.into(), &1.into()));
+    assert_eq!(run["argv"][1], "-intent");
+    let nothing = conductor_crypto::sha256(b"").to_string();
+    assert_eq!(run["stderr_sha256"], nothing);
+    assert_eq!(payload("intent-refused.json")["run"], Value::Null);
+    assert_eq!(payload("intent-link.json")["version"], env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn what_was_changed_swapped_unsigned_or_taken_away_is_found_and_named() {
+    type Change = fn(&Path);
+    let it = Signed::new();
+    let cases: [(&str, Change, &str); 7] = [
+        (
+            "value",
+            |copy| change(&status(copy, "intent-bad.json"), "failed", "success"),
+            "status/intent-bad.json.status: its `status` is not what was signed",
+        ),
+        (
+            "swapped",
+            |copy| drop(fs::copy(status(copy, "intent-good.json"), status(copy, "intent-other.json"))),
+            "status/intent-other.json.status: it is the status of intent-good.json",
+        ),
+        (
+            "unsigned",
+            |copy| {
+                let path = status(copy, "intent-good.json");
+                let text = fs::read_to_string(&path).unwrap();
+                let end = text.find(", \"attestation\"").unwrap();
+                fs::write(path, format!("{}}}\n", &text[..end])).unwrap();
+            },
+            "status/intent-good.json.status: it is unsigned",
+        ),
+        (
+            "archive",
+            |copy| fs::write(copy.join("processed/intent-good.json"), flat("good", 4)).unwrap(),
+            "processed/intent-good.json: its content is not what number",
+        ),
+        (
+            "gone",
+            |copy| fs::remove_file(copy.join("failed/intent-bad.json")).unwrap(),
+            "failed/intent-bad.json: it is gone",
+        ),
+        (
+            "key",
+            |copy| change(&status(copy, "intent-good.json"), "\"keyid\": \"", "\"keyid\": \"0"),
+            "signed by a key that is not trusted here",
+        ),
+        ("text", |copy| fs::write(status(copy, "intent-good.json"), "none").unwrap(), "it is no JSON object"),
+    ];
+    for (name, work, said) in cases {
+        let copy = it.copy(name);
+        work(&copy);
+        let found = it.verify(&copy).expect(1).stdout;
+        assert!(found.contains(said) && found.contains("1 finding"), "{name}: {found}");
+    }
+    let mut command = it.env.bare_command();
+    command.arg("verify").arg(it.copy("no-key"));
+    let unchecked = Running::start(command).wait().expect(2);
+    assert!(unchecked.stderr.contains("--public FILE"), "{}", unchecked.stderr);
+}
+
+#[test]
+fn openssl_and_jq_verify_a_status_as_the_recipe_says() {
+    if !has("openssl") || !has("jq") {
+        return eprintln!("NOT TESTED: openssl or jq is missing");
+    }
+    let it = Signed::new();
+    let copy = it.copy("copy");
+    let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/verify-status.sh");
+    let run = |name: &str| {
+        let mut command = Command::new("sh");
+        command.arg(&recipe).arg(&it.public).arg(status(&copy, name));
+        command.output().unwrap()
+    };
+    for name in ["intent-good.json", "intent-bad.json", "intent-refused.json", "intent-link.json"] {
+        let said = run(name);
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    }
+    change(&status(&copy, "intent-bad.json"), "failed", "success");
+    change(&status(&copy, "intent-good.json"), "\"sig\": \"", "\"sig\": \"AAAA");
+    for name in ["intent-bad.json", "intent-good.json"] {
+        assert!(!run(name).status.success(), "{name}");
+    }
+}
+
+#[test]
+fn a_rotated_key_signs_what_is_new_and_the_old_one_still_verifies() {
+    let it = Signed::new();
+    let shown = |env: &TestEnv| env.operate_json(&["keys", "show"]).0;
+    let before = shown(&it.env);
+    it.env.operate(&["keys", "rotate"]).expect(0);
+    it.env.drop_file("intent-new.json", flat("new", 3));
+    it.env.once(&[]).expect(0);
+    let after = shown(&it.env);
+    assert_ne!(after["signs"], before["signs"]);
+    let key_of = |name: &str| it.env.status(name).unwrap()["attestation"]["signatures"][0]["keyid"].clone();
+    assert_eq!(
+        [key_of("intent-good.json"), key_of("intent-new.json")],
+        [before["signs"].clone(), after["signs"].clone()]
+    );
+    it.env.operate(&["verify"]).expect(0);
+    // The key that was exported before does not know the new one.
+    let said = it.verify(&it.copy("copy")).expect(1).stdout;
+    assert!(said.contains("intent-new.json.status: it is signed by a key that is not trusted"), "{said}");
+}
+
+#[test]
+fn a_wrong_or_missing_key_refuses_the_start_and_changes_nothing() {
+    let it = Signed::new();
+    let ledger = || fs::read(it.env.handoff(".conductor/state/ledger.redb")).unwrap();
+    let (before, own) = (ledger(), it.env.handoff(".conductor/state/root.key"));
+    let other = it.env.path("other.key");
+    fs::write(
+        &other,
+        conductor_crypto::RootKey::generate().map(conductor_crypto::KeyRing::of).unwrap().text(),
+    )
+    .unwrap();
+    let given = ["-state-key-file", other.to_str().unwrap()];
+    fs::set_permissions(&other, fs::Permissions::from_mode(0o444)).unwrap();
+    let refused = it.env.once(&given).expect(1).stderr;
+    assert!(refused.contains("E510") && refused.contains("chmod 0400"), "{refused}");
+    fs::set_permissions(&other, fs::Permissions::from_mode(0o400)).unwrap();
+    let refused = it.env.once(&given).expect(1).stderr;
+    assert!(refused.contains("E511") && refused.contains("none of the keys of this state"), "{refused}");
+    let kept = fs::read(&own).unwrap();
+    fs::remove_file(&own).unwrap();
+    let refused = it.env.once(&[]).expect(1).stderr;
+    assert!(refused.contains("E510") && refused.contains("it is gone"), "{refused}");
+    assert!(!own.exists() && ledger() == before, "nothing was changed");
+    fs::write(&own, kept).unwrap();
+    fs::set_permissions(&own, fs::Permissions::from_mode(0o400)).unwrap();
+    it.env.once(&[]).expect(0);
+}
+
+/// Neither the key nor its base64 is in any file, log line or environment but the key file itself.
+#[test]
+fn the_root_key_is_in_no_file_stream_or_environment_but_its_own() {
+    let env = env();
+    let key = env.path("root.key");
+    let text = conductor_crypto::RootKey::generate().map(conductor_crypto::KeyRing::of).unwrap().text();
+    fs::write(&key, &*text).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o400)).unwrap();
+    let porch = env.path("bin/own-porch");
+    fs::write(&porch, "#!/bin/sh\nenv >\"$0.env\"\ncat /proc/$PPID/environ >>\"$0.env\"\n").unwrap();
+    fs::set_permissions(&porch, fs::Permissions::from_mode(0o755)).unwrap();
+    let flags =
+        ["-state-key-file", key.to_str().unwrap(), "-porch", porch.to_str().unwrap(), "-log-level", "trace"];
+    let daemon = env.start_ready(&flags);
+    env.drop_file("intent-a.json", flat("a", 3));
+    env.wait_status("intent-a.json");
+    wait_until("porch has written its environment", || env.path("bin/own-porch.env").exists());
+    let show = env.operate(&["keys", "show"]);
+    let ended = daemon.stop().expect(0);
+    let raw = conductor_crypto::from_base64(text.trim()).unwrap();
+    let holds = |bytes: &[u8]| {
+        [raw.as_slice(), text.trim().as_bytes()]
+            .iter()
+            .any(|secret| bytes.windows(secret.len()).any(|part| part == *secret))
+    };
+    assert!(
+        holds(&fs::read(&key).unwrap()) && !holds(ended.stderr.as_bytes()) && !holds(show.stdout.as_bytes())
+    );
+    let mut places = vec![env.path("")];
+    let mut looked_at = 0;
+    while let Some(dir) = places.pop() {
+        for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
+            let kind = entry.file_type().unwrap();
+            if kind.is_dir() {
+                places.push(entry.path());
+            } else if kind.is_file() && entry.path() != key {
+                looked_at += 1;
+                assert!(!holds(&fs::read(entry.path()).unwrap()), "{}", entry.path().display());
+            }
+        }
+    }
+    assert!(looked_at > 5);
+}
