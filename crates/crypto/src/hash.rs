@@ -12,6 +12,15 @@ pub fn sha256(bytes: &[u8]) -> Digest {
     as_digest(digest(&SHA256, bytes).as_ref())
 }
 
+/// SHA-256 of bytes that stand in several places.
+pub fn sha256_of_parts(parts: &[&[u8]]) -> Digest {
+    let mut context = Context::new(&SHA256);
+    for part in parts {
+        context.update(part);
+    }
+    as_digest(context.finish().as_ref())
+}
+
 /// SHA-256 of the next `length` bytes; an early end is an error.
 pub fn sha256_of(reader: &mut impl Read, length: u64) -> io::Result<Digest> {
     let (mut context, mut left) = (Context::new(&SHA256), length);
@@ -67,6 +76,12 @@ mod tests {
             assert_eq!(hashed, sha256(&bytes[..length]), "{length}");
         }
         assert!(sha256_of(&mut bytes.as_slice(), bytes.len() as u64 + 1).is_err());
+    }
+
+    #[test]
+    fn parts_are_hashed_as_one() {
+        assert_eq!(sha256_of_parts(&[b"a", b"", b"bc"]), sha256(b"abc"));
+        assert_eq!(sha256_of_parts(&[]), sha256(b""));
     }
 
     #[test]

@@ -15,8 +15,8 @@ pub mod tls;
 
 pub use envelope::{base64, dsse_bytes, from_base64};
 pub use git_blob::git_name;
-pub use hash::{Sha256, sha256, sha256_of};
+pub use hash::{Sha256, sha256, sha256_of, sha256_of_parts};
 pub use random::random_fraction;
 pub use root_key::{BadKey, KeyRing, ROOT_KEY_SIZE, RootKey};
-pub use secret::same_secret;
+pub use secret::{random_secret, same_secret};
 pub use sign::{KeyId, SigningKey, VerifyingKey};

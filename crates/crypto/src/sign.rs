@@ -17,6 +17,9 @@ pub struct SigningKey(Ed25519KeyPair);
 
 impl SigningKey {
     /// The key pair of a seed. Every 32 bytes are one, so the seed must come from a source of randomness or be derived from such bytes.
+    ///
+    /// # Panics
+    /// When the library has no memory.
     #[expect(
         clippy::expect_used,
         reason = "32 bytes are a seed whatever they are; the library fails for want of memory alone, where Rust aborts as well"

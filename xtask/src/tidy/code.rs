@@ -94,6 +94,7 @@ fn results_that_are_thrown_away_say_why() {
         "crates/core/src",
         "crates/os/src",
         "crates/crypto/src",
+        "crates/evidence/src",
         "crates/porch/src",
         "crates/conductor-loop/src",
     ];

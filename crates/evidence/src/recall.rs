@@ -1,0 +1,35 @@
+//! Looks up in a trail what is recorded of intents, from its end.
+
+use crate::entry::{Event, Parsed, parse};
+use crate::segment::{self, Lines};
+use conductor_os::dir::Dir;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
+use std::io;
+
+/// How far clocks may have gone back between an event and its entry.
+const CLOCKS: SignedDuration = SignedDuration::from_hours(1);
+
+/// Which of these events of these intents have an entry. Segments that end before `since` are not read.
+pub fn recorded(
+    dir: &Dir,
+    wanted: &BTreeSet<(u64, Event)>,
+    since: Timestamp,
+) -> io::Result<BTreeSet<(u64, Event)>> {
+    let since = since.checked_sub(CLOCKS).unwrap_or(since);
+    let mut found = BTreeSet::new();
+    for first in segment::list(dir)?.into_iter().rev() {
+        let mut begins = None;
+        for line in Lines::open(dir, first)? {
+            let Some(Parsed::Entry(entry)) = parse(&line?.bytes) else { continue };
+            begins.get_or_insert(entry.time);
+            let Some(number) = entry.intent else { continue };
+            let of = wanted.range((number, Event::FIRST)..).take_while(|(of, _)| *of == number);
+            found.extend(of.filter(|(_, event)| entry.is(*event)));
+        }
+        if found.len() == wanted.len() || begins.is_some_and(|begins| begins < since) {
+            break;
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,561 @@
+//! The writing side: appends records to the last segment of a directory, and opens what an earlier process left there.
+//!
+//! Each call appends whole batches, the last line of which is a signed checkpoint, with one write and without a sync: the caller makes
+//! the file system durable when it publishes what the entries speak of. An opening therefore believes a segment up to its last
+//! checkpoint; what is behind it was torn by the end of a process or of the machine, and is removed and recorded.
+
+use crate::checkpoint::Note;
+use crate::entry::{
+    Event, Parsed, Place, Record, Result as Outcome, key_text, parse, render, render_checkpoint,
+};
+use crate::epoch::Ratchet;
+use crate::segment::{self, Line, Lines};
+use crate::tree::Point;
+use crate::walk::{Depth, State, segment_record};
+use conductor_crypto::{SigningKey, sha256};
+use conductor_os::dir::Dir;
+use conductor_os::is_no_space;
+use jiff::{SignedDuration, Timestamp};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+/// The file of the epoch's secret.
+pub const KEY_FILE: &str = "epoch-key";
+const KEY_DRAFT: &str = "epoch-key.draft";
+/// The largest key file that is read.
+const KEY_FILE_MAX: u64 = 4 << 10;
+/// The longest epoch.
+pub const EPOCH_MAX: SignedDuration = SignedDuration::from_mins(15);
+/// The longest end that is removed as torn. A batch is far shorter.
+const CUT_MAX: usize = 64 << 20;
+/// The size from which a segment is not appended to. An opening reads one segment.
+pub const SEGMENT_MAX: u64 = 8 << 20;
+const FILE_MODE: u32 = 0o600;
+
+/// What a trail is opened with.
+#[derive(Debug)]
+pub struct Setup {
+    /// The directory of the segments.
+    pub dir: Arc<Dir>,
+    /// The key that vouches for the first epoch and for each seal.
+    pub identity: SigningKey,
+    /// What tells this boot of the machine from others.
+    pub boot: String,
+    /// The current time.
+    pub now: Timestamp,
+    /// [`SEGMENT_MAX`], but for tests.
+    pub segment_max: u64,
+}
+
+/// Why a trail cannot be opened or appended to.
+#[derive(Debug, thiserror::Error)]
+pub enum TrailError {
+    /// There is no space. Nothing was appended.
+    #[error("no space for the audit trail: {0}")]
+    NoSpace(#[source] io::Error),
+    /// The trail is not what was written.
+    #[error("the audit trail is damaged at entry {entry}: {what}")]
+    Damaged {
+        /// The first entry that is wrong.
+        entry: u64,
+        /// How.
+        what: String,
+    },
+    /// A file cannot be read or written.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The system has no randomness.
+    #[error("the system has no randomness for a key")]
+    NoRandomness,
+}
+
+fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> TrailError {
+    move |source| {
+        if is_no_space(&source) {
+            TrailError::NoSpace(source)
+        } else {
+            TrailError::Io { what: what.into(), source }
+        }
+    }
+}
+
+/// What an opening found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Opened {
+    /// The bytes that were removed behind the last checkpoint.
+    pub cut: u64,
+    /// Whether the key of the epoch was gone.
+    pub key_lost: bool,
+}
+
+/// What the first batch after an opening records.
+#[derive(Debug)]
+struct Due {
+    cut: Option<(u64, String)>,
+    key_lost: bool,
+    rotate: bool,
+}
+
+/// A trail that is open for appending.
+#[derive(Debug)]
+pub struct Trail {
+    setup: Setup,
+    state: State,
+    ratchet: Ratchet,
+    due: Due,
+    /// The segment that is appended to, and its length; `None`: the next batch begins one.
+    segment: Option<(File, u64)>,
+    /// Whether a failed write may have left bytes behind the end.
+    dirty: bool,
+    epoch_since: Timestamp,
+    /// The epoch in the key file.
+    stored: Option<u64>,
+    /// The epoch that the sync under way makes durable.
+    covering: Option<u64>,
+}
+
+/// What a segment holds up to its last checkpoint.
+struct Believed {
+    state: State,
+    length: u64,
+    cut: Option<(u64, String)>,
+}
+
+impl Trail {
+    /// Opens the trail in a directory, or prepares one where there is none. Removes a torn end and writes nothing else.
+    pub fn open(setup: Setup) -> Result<(Self, Opened), TrailError> {
+        let mut segments = segment::list(&setup.dir).map_err(failed("listing the audit trail"))?;
+        let stored = read_key(&setup.dir)?;
+        let mut cut = None;
+        while let Some(first) = segments.pop() {
+            match read_segment(&setup.dir, first)? {
+                Some(mut found) => {
+                    found.cut = found.cut.or(cut);
+                    return Self::resume(setup, first, found, stored);
+                }
+                // It holds no checkpoint: it was begun by the batch that was torn.
+                None => cut = remove_segment(&setup.dir, first)?.or(cut),
+            }
+        }
+        if let Some(epoch) = stored.as_ref().map(Ratchet::epoch).filter(|epoch| *epoch > 0) {
+            let what = format!("no segment is there, and the key file is one of epoch {epoch}");
+            return Err(TrailError::Damaged { entry: 0, what });
+        }
+        let ratchet = Ratchet::random(0).ok_or(TrailError::NoRandomness)?;
+        let state = State::new(ratchet.key().public(), setup.identity.public(), ms(setup.now));
+        let due = Due { cut, key_lost: false, rotate: false };
+        Ok(Self::with(setup, state, ratchet, due))
+    }
+
+    fn with(setup: Setup, state: State, ratchet: Ratchet, due: Due) -> (Self, Opened) {
+        let opened = Opened { cut: due.cut.as_ref().map_or(0, |(bytes, _)| *bytes), key_lost: due.key_lost };
+        let epoch_since = ms(setup.now);
+        let trail = Self {
+            setup,
+            state,
+            ratchet,
+            due,
+            segment: None,
+            dirty: false,
+            epoch_since,
+            stored: None,
+            covering: None,
+        };
+        (trail, opened)
+    }
+
+    fn resume(
+        setup: Setup,
+        first: u64,
+        found: Believed,
+        stored: Option<Ratchet>,
+    ) -> Result<(Self, Opened), TrailError> {
+        let Believed { state, length, cut } = found;
+        let on_disk = stored.as_ref().map(Ratchet::epoch);
+        if let Some(later) = on_disk.filter(|epoch| *epoch > state.epoch) {
+            // The key file follows the trail only when the trail is durable.
+            let what = format!(
+                "it ends in epoch {}, and the key file is one of epoch {later}: its end was removed",
+                state.epoch
+            );
+            return Err(TrailError::Damaged { entry: state.next, what });
+        }
+        let current = stored.and_then(|ratchet| ratchet.until(state.epoch));
+        if current.as_ref().is_some_and(|ratchet| ratchet.key().public() != state.key) {
+            let what = format!("epoch {} has another key than the key file", state.epoch);
+            return Err(TrailError::Damaged { entry: state.next - 1, what });
+        }
+        let key_lost = current.is_none();
+        let random = || Ratchet::random(state.epoch + 1).ok_or(TrailError::NoRandomness);
+        let ratchet = current.map_or_else(random, Ok)?;
+        let name = segment::name(first);
+        let file = setup.dir.open_rw(&name, FILE_MODE).map_err(failed(format!("opening {name}")))?;
+        file.set_len(length).map_err(failed(format!("removing the torn end of {name}")))?;
+        let due = Due { cut, key_lost, rotate: !key_lost };
+        let (mut trail, opened) = Self::with(setup, state, ratchet, due);
+        trail.segment = Some((file, length));
+        trail.stored = on_disk.filter(|_| !key_lost);
+        Ok((trail, opened))
+    }
+
+    /// The number of entries, and the root of their tree.
+    pub fn head(&self) -> Point {
+        Point { size: self.state.next, root: self.state.tree.root() }
+    }
+
+    /// Whether the first batch has something to record of its own.
+    fn is_due(&self, now: Timestamp) -> bool {
+        let since = ms(now).duration_since(self.epoch_since);
+        self.state.next == 0
+            || self.due.rotate
+            || self.due.key_lost
+            || since >= EPOCH_MAX
+            || since.is_negative()
+    }
+
+    /// How long until an epoch ends.
+    pub fn patience(&self, now: Timestamp) -> SignedDuration {
+        if self.is_due(now) {
+            SignedDuration::ZERO
+        } else {
+            EPOCH_MAX - ms(now).duration_since(self.epoch_since)
+        }
+    }
+
+    /// Ends the epoch if it is time. Returns whether something was appended.
+    pub fn tick(&mut self, now: Timestamp) -> Result<bool, TrailError> {
+        let due = self.is_due(now);
+        if due {
+            self.append(&[], now)?;
+        }
+        Ok(due)
+    }
+
+    /// Appends the records of a batch, with a checkpoint behind them. All of them are there afterwards, or none.
+    pub fn append(&mut self, records: &[Record], now: Timestamp) -> Result<(), TrailError> {
+        if records.is_empty() && !self.is_due(now) {
+            return Ok(());
+        }
+        if self.state.next == 0 && self.stored.is_none() {
+            // The first key must be there before anything that is signed with it.
+            self.store_key()?;
+        }
+        let begins = self.segment.as_ref().is_none_or(|(_, length)| *length >= self.setup.segment_max);
+        let mut draft = Draft::of(self, ms(now));
+        let rotated = draft.write(records, begins);
+        let Draft { state, ratchet, bytes, .. } = draft;
+        let first = self.state.next;
+        self.put(begins.then_some(first), &bytes)?;
+        (self.state, self.ratchet) = (state, ratchet);
+        self.due = Due { cut: None, key_lost: false, rotate: false };
+        if rotated {
+            self.epoch_since = ms(now);
+        }
+        if self.stored.is_none() && self.store_key().is_err() {
+            // Tried again with the next batch. Without it, the next start begins an epoch in the name of the identity key.
+            self.stored = None;
+        }
+        Ok(())
+    }
+
+    /// Writes bytes behind the end, or into a new segment. What fails leaves the trail as it was.
+    fn put(&mut self, begins: Option<u64>, bytes: &[u8]) -> Result<(), TrailError> {
+        let appending = failed("writing the audit trail");
+        if let Some(first) = begins {
+            let name = segment::name(first);
+            // A leftover of a write that failed; no checkpoint is in it.
+            self.setup
+                .dir
+                .create(&name, FILE_MODE, bytes)
+                .or_else(|error| {
+                    if error.kind() != io::ErrorKind::AlreadyExists {
+                        return Err(error);
+                    }
+                    self.setup.dir.unlink(&name)?;
+                    self.setup.dir.create(&name, FILE_MODE, bytes)
+                })
+                .map_err(appending)?;
+            let file = self.setup.dir.open_rw(&name, FILE_MODE).map_err(failed(format!("opening {name}")))?;
+            self.segment = Some((file, bytes.len() as u64));
+            return Ok(());
+        }
+        let Some((file, length)) = &mut self.segment else { return Ok(()) };
+        let clear = if self.dirty { file.set_len(*length) } else { Ok(()) };
+        self.dirty = true;
+        let written = clear.and_then(|()| file.write_all_at(bytes, *length));
+        if let Err(error) = written {
+            self.dirty = file.set_len(*length).is_err();
+            return Err(appending(error));
+        }
+        self.dirty = false;
+        *length += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Says that a sync of the file system begins.
+    pub fn sync_begins(&mut self) {
+        self.covering = Some(self.state.epoch);
+    }
+
+    /// Says that this sync worked: the end of the last epoch is durable, so its secret goes.
+    pub fn synced(&mut self) -> Result<(), TrailError> {
+        let covered = self.covering.take();
+        if covered == Some(self.ratchet.epoch()) && self.stored != covered {
+            self.store_key()?;
+        }
+        Ok(())
+    }
+
+    fn store_key(&mut self) -> Result<(), TrailError> {
+        let (dir, text) = (&self.setup.dir, self.ratchet.text());
+        let made = match dir.unlink(KEY_DRAFT) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => dir.create(KEY_DRAFT, FILE_MODE, &text),
+        };
+        made.and_then(|()| dir.rename_over(KEY_DRAFT, dir, KEY_FILE))
+            .map_err(failed("writing the key of the epoch"))?;
+        self.stored = Some(self.ratchet.epoch());
+        Ok(())
+    }
+}
+
+/// The lines of one batch, and what is known behind them.
+struct Draft<'t> {
+    setup: &'t Setup,
+    due: &'t Due,
+    state: State,
+    ratchet: Ratchet,
+    now: Timestamp,
+    rotates: bool,
+    bytes: Vec<u8>,
+}
+
+impl<'t> Draft<'t> {
+    fn of(trail: &'t Trail, now: Timestamp) -> Self {
+        let since = now.duration_since(trail.epoch_since);
+        let rotates = trail.state.next > 0
+            && !trail.due.key_lost
+            && (trail.due.rotate || since >= EPOCH_MAX || since.is_negative());
+        Self {
+            setup: &trail.setup,
+            due: &trail.due,
+            state: trail.state.clone(),
+            ratchet: trail.ratchet.clone(),
+            now,
+            rotates,
+            bytes: Vec::with_capacity(4096),
+        }
+    }
+
+    /// Makes the lines. Returns whether an epoch begins with them.
+    fn write(&mut self, records: &[Record], begins: bool) -> bool {
+        let starts = self.state.next == 0;
+        if begins {
+            let State { tree, key, identity, origin, .. } = &self.state;
+            let record = segment_record(tree, key, identity, origin);
+            // Only an entry of its own may say that the clock went back.
+            self.entry_at(&record, self.now.max(self.state.time));
+        }
+        self.own_entries();
+        if self.rotates {
+            let next = self.ratchet.next();
+            let key = next.key().public();
+            self.entry(&Record::of(Event::EpochEnd, Outcome::Success).with("next_key", key_text(&key)));
+            self.state.announced = Some(key);
+            self.sign();
+            self.ratchet = next;
+        }
+        for record in records {
+            self.entry(record);
+        }
+        if !self.state.signed {
+            self.sign();
+        }
+        starts || self.rotates || self.due.key_lost
+    }
+
+    /// What the trail has to tell of itself.
+    fn own_entries(&mut self) {
+        if self.now < self.state.time {
+            let before = conductor_core::record::rfc3339(self.state.time);
+            self.entry(&Record::of(Event::ClockBack, Outcome::Success).with("before", before));
+        }
+        if self.due.key_lost {
+            let key = self.ratchet.key().public();
+            (self.state.epoch, self.state.key, self.state.cosign) = (self.ratchet.epoch(), key, true);
+            self.entry(&Record::of(Event::KeyLost, Outcome::Failure).with("key", key_text(&key)));
+        }
+        if let Some((bytes, digest)) = &self.due.cut {
+            let cut = Record::of(Event::Cut, Outcome::Failure).with("bytes", *bytes);
+            self.entry(&cut.with("sha256", digest.as_str()));
+        }
+        let identity = self.setup.identity.public();
+        if identity != self.state.identity {
+            (self.state.identity, self.state.cosign) = (identity, true);
+            self.entry(&Record::of(Event::Identity, Outcome::Success).with("identity", key_text(&identity)));
+        }
+    }
+
+    fn entry(&mut self, record: &Record) {
+        self.entry_at(record, self.now);
+    }
+
+    fn entry_at(&mut self, record: &Record, time: Timestamp) {
+        let place = Place {
+            seq: self.state.next,
+            time,
+            boot: &self.setup.boot,
+            epoch: self.state.epoch,
+            prev: &self.state.prev,
+        };
+        let line = render(place, record);
+        self.state.wrote_entry(&line, time);
+        self.keep(&line);
+    }
+
+    fn sign(&mut self) {
+        let note = self.state.checkpoint(&self.ratchet.key(), &self.setup.identity);
+        let line = render_checkpoint(self.state.next, &note, &self.state.prev);
+        self.state.wrote_checkpoint(&line);
+        self.keep(&line);
+    }
+
+    fn keep(&mut self, line: &[u8]) {
+        self.bytes.extend_from_slice(line);
+        self.bytes.push(b'\n');
+    }
+}
+
+/// Times are written in milliseconds, so no finer one is compared.
+fn ms(time: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
+}
+
+fn read_key(dir: &Dir) -> Result<Option<Ratchet>, TrailError> {
+    let mut text = zeroize::Zeroizing::new(Vec::new());
+    match dir.open_read(KEY_FILE).and_then(|file| file.take(KEY_FILE_MAX).read_to_end(&mut text)) {
+        Ok(_) => Ok(Ratchet::read(&text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("reading the key of the epoch")(error)),
+    }
+}
+
+/// Removes a segment that nobody signed. Returns what was in it, if anything was.
+fn remove_segment(dir: &Dir, first: u64) -> Result<Option<(u64, String)>, TrailError> {
+    let name = segment::name(first);
+    let failed = || failed(format!("removing {name}, which was begun and not signed"));
+    let mut bytes = Vec::new();
+    dir.open_read(&name).and_then(|file| file.take(SEGMENT_MAX).read_to_end(&mut bytes)).map_err(failed())?;
+    dir.unlink(&name).map_err(failed())?;
+    Ok((!bytes.is_empty()).then(|| (bytes.len() as u64, sha256(&bytes).to_string())))
+}
+
+/// Reads a segment up to its last checkpoint; `None` if it has none.
+fn read_segment(dir: &Dir, first: u64) -> Result<Option<Believed>, TrailError> {
+    let name = segment::name(first);
+    let mut reader = Reader { first, state: None, good: None, wrong: None, at: 0, behind: Vec::new() };
+    for line in Lines::open(dir, first).map_err(failed(format!("opening {name}")))? {
+        reader.line(&line.map_err(failed(format!("reading {name}")))?)?;
+    }
+    let Some(Good { before, note, state, length }) = reader.good else { return Ok(None) };
+    before
+        .judge_signatures(&note)
+        .map_err(|flaw| TrailError::Damaged { entry: before.next, what: flaw.what })?;
+    let behind = reader.behind;
+    let cut = (!behind.is_empty()).then(|| (behind.len() as u64, sha256(&behind).to_string()));
+    Ok(Some(Believed { state, length, cut }))
+}
+
+/// Reads one segment.
+struct Reader {
+    first: u64,
+    state: Option<State>,
+    /// The last checkpoint that fits.
+    good: Option<Good>,
+    /// The first entry that does not fit.
+    wrong: Option<(u64, String)>,
+    /// The bytes read.
+    at: u64,
+    /// The bytes behind the last checkpoint that fits.
+    behind: Vec<u8>,
+}
+
+/// A checkpoint, what was known before and behind it, and the place where it ends.
+struct Good {
+    before: State,
+    note: Note,
+    state: State,
+    length: u64,
+}
+
+impl Reader {
+    fn line(&mut self, Line { bytes, whole }: &Line) -> Result<(), TrailError> {
+        self.at += bytes.len() as u64 + u64::from(*whole);
+        self.behind.extend_from_slice(bytes);
+        self.behind.extend(whole.then_some(b'\n'));
+        let wrong = match &mut self.state {
+            _ if self.wrong.is_some() || !whole => None,
+            None => match begin(bytes, self.first) {
+                Some(mut state) => {
+                    let taken = state.take(bytes, true, Depth::Unsigned);
+                    self.state = Some(state);
+                    taken.err().map(|flaw| flaw.what)
+                }
+                None => Some("a segment does not begin with its first entry".to_owned()),
+            },
+            Some(state) => {
+                let before = state.clone();
+                match state.take(bytes, false, Depth::Unsigned) {
+                    Err(flaw) => Some(flaw.what),
+                    Ok(Parsed::Checkpoint { note, .. }) => {
+                        self.behind.clear();
+                        let (state, length) = (state.clone(), self.at);
+                        self.good = Note::parse(&note).map(|note| Good { before, note, state, length });
+                        None
+                    }
+                    Ok(Parsed::Entry(_)) => None,
+                }
+            }
+        };
+        if let Some(what) = wrong {
+            self.wrong = Some((self.state.as_ref().map_or(self.first, |state| state.next), what));
+        }
+        self.judge_rest(bytes)
+    }
+
+    /// A line behind the first wrong one that is signed tells that the wrong one was no torn end. A hole, which only the end of the
+    /// machine leaves, is one.
+    fn judge_rest(&mut self, bytes: &[u8]) -> Result<(), TrailError> {
+        let Some((entry, what)) = &self.wrong else { return Ok(()) };
+        let torn = self.behind.contains(&0);
+        let signed = !torn && self.state.as_ref().is_some_and(|state| is_signed(bytes, state));
+        if signed || self.behind.len() > CUT_MAX {
+            return Err(TrailError::Damaged { entry: *entry, what: what.clone() });
+        }
+        Ok(())
+    }
+}
+
+/// The state before the first line of a segment.
+fn begin(line: &[u8], first: u64) -> Option<State> {
+    let Some(Parsed::Entry(entry)) = parse(line) else { return None };
+    State::before(&entry).filter(|state| state.next == first)
+}
+
+/// Whether a line is a checkpoint that the key of this epoch or the next one signed, wherever it stands.
+fn is_signed(line: &[u8], state: &State) -> bool {
+    let Some(Parsed::Checkpoint { note, .. }) = parse(line) else { return false };
+    let Some(note) = Note::parse(&note) else { return false };
+    let keys = [Some(state.key), state.announced];
+    keys.iter().flatten().any(|key| note.is_signed_by(&state.origin, key))
+}
+
+#[cfg(test)]
+mod tests;
