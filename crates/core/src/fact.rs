@@ -165,6 +165,11 @@ pub enum OperatorFact<'f> {
         /// The error.
         reason: &'f str,
     },
+    /// A user who may not ask connected to the local socket.
+    AskerRefused {
+        /// The user id.
+        uid: u32,
+    },
     /// A request to the endpoints lacked the required token. Any client can cause it at any rate, so it is logged at `debug`.
     TokenRefused,
     /// A signal asked the daemon to stop.
@@ -190,6 +195,18 @@ impl<'f> From<OperatorFact<'f>> for Fact<'f> {
 /// An event of the daemon itself.
 #[derive(Debug, Clone, Copy)]
 pub enum DaemonFact<'f> {
+    /// The daemon runs.
+    Began {
+        /// Its version.
+        version: &'f str,
+        /// The SHA-256 of the settings in force.
+        config: &'f str,
+    },
+    /// The daemon stops; all else that is to be said of this session has been said.
+    Stopped {
+        /// Whether nothing failed.
+        well: bool,
+    },
     /// Outcomes older than the retention time were removed.
     Expired {
         /// How many.

@@ -12,6 +12,7 @@ pub mod page;
 pub mod promise;
 mod records;
 mod sandbox;
+pub mod trail;
 
 pub use at_call::{Action, Report, at_call};
 pub use browser::Browser;

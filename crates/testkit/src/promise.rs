@@ -1,8 +1,8 @@
 //! Checks the product's promise from outside after any history of kills and faults: every intent has exactly one outcome,
-//! one archived file with its exact bytes, one status; porch ran for it, never beside itself and not more often than
+//! one archived file with its exact bytes, one status, one entry in an audit trail that verifies; porch ran for it, never beside itself and not more often than
 //! promised.
 
-use crate::TestEnv;
+use crate::{TestEnv, trail};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -166,13 +166,14 @@ fn outcomes(env: &TestEnv, dropped: &[Dropped]) -> Result<(), String> {
     let exported = env.run(&["state", "export", "-handoff", &env.path("handoff").display().to_string()]);
     ensure!(exported.status.success(), "state export: {}", exported.stderr);
     let lines = exported.stdout.lines().skip(1).map(serde_json::from_str::<Value>);
-    let mut names: Vec<String> = lines
-        .map(|line| line.map(|line| line["name"].as_str().unwrap_or_default().to_owned()))
-        .collect::<Result<_, _>>()
-        .map_err(|error| format!("state export: {error}"))?;
+    let lines: Vec<Value> =
+        lines.collect::<Result<_, _>>().map_err(|error| format!("state export: {error}"))?;
+    let name = |line: &Value| line["name"].as_str().unwrap_or_default().to_owned();
+    let mut names: Vec<String> = lines.iter().map(name).collect();
     names.sort();
     let mut wanted: Vec<String> = dropped.iter().map(|one| one.name.clone()).collect();
     wanted.sort();
     ensure!(names == wanted, "outcomes of {names:?}, not of {wanted:?}");
-    Ok(())
+    let numbers: Vec<u64> = lines.iter().filter_map(|line| line["seq"].as_u64()).collect();
+    trail::check(env, &numbers)
 }

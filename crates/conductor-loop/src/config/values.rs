@@ -87,6 +87,8 @@ pub struct Fixed {
     pub state_dir: Option<PathBuf>,
     /// The file of the root keys, if the operator gives one.
     pub state_key_file: Option<PathBuf>,
+    /// Whether an audit trail is kept.
+    pub audit: bool,
     /// The addresses of health, metrics and page; empty: no port is opened.
     pub endpoints: Vec<Endpoint>,
     /// Certificate, key and authority for them.
@@ -146,6 +148,7 @@ impl Fixed {
             workers: usize::try_from(read.number("workers", 1, 64)?).unwrap_or(1),
             state_dir: read.optional("state-dir").map(PathBuf::from),
             state_key_file: read.optional("state-key-file").map(PathBuf::from),
+            audit: read.switch("audit-enabled")?,
             endpoints: read.endpoints(in_pod)?,
             tls: read.tls()?,
             token_file: read.optional("token-file").map(PathBuf::from),

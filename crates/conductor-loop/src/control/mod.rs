@@ -37,6 +37,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The answering function: gets the question, and the client's user id.
 pub type Answering = dyn Fn(Question, u32) -> Answer + Send + Sync;
 
+/// Told of each user who may not ask.
+pub type Refusing = dyn Fn(u32) + Send + Sync;
+
 /// The name of the socket, which is removed when this is dropped.
 struct Name(Arc<Dir>);
 
@@ -85,7 +88,7 @@ impl Bound {
     }
 
     /// Answers on the socket, on a thread of its own.
-    pub fn serve(self, answering: Arc<Answering>) -> io::Result<Control> {
+    pub fn serve(self, answering: Arc<Answering>, refusing: Box<Refusing>) -> io::Result<Control> {
         let Self { listener, name } = self;
         let stop = Arc::new(Stop { told: AtomicBool::new(false), waker: Waker::new()? });
         let door = Door {
@@ -93,6 +96,7 @@ impl Bound {
             stop: Arc::clone(&stop),
             scheduler: Arc::new(Scheduler::new(answering)),
             silent: VecDeque::new(),
+            refusing,
         };
         let thread = std::thread::Builder::new().name("control".to_owned()).spawn(|| door.attend())?;
         Ok(Control { name: Some(name), stop, thread: Some(thread) })
@@ -119,6 +123,7 @@ struct Door {
     scheduler: Arc<Scheduler>,
     /// The oldest first.
     silent: VecDeque<Silent>,
+    refusing: Box<Refusing>,
 }
 
 impl Door {
@@ -153,6 +158,7 @@ impl Door {
         let Ok(uid) = conductor_os::raw::peer_uid(&stream) else { return };
         let own = rustix::process::geteuid().as_raw();
         if uid != 0 && uid != own {
+            (self.refusing)(uid);
             let text = format!("user {uid} may not ask; only root and user {own} may");
             let advice = "Run the command as the daemon's user.";
             return requests::tell(
@@ -198,7 +204,7 @@ mod tests {
             }
             other => Answer::Refused(Refused::new(RefusalKind::NotFound, format!("{other:?}"), "")),
         });
-        let control = Bound::bind(Arc::clone(&private)).unwrap().serve(answering).unwrap();
+        let control = Bound::bind(Arc::clone(&private)).unwrap().serve(answering, Box::new(|_| ())).unwrap();
         (root, private, control)
     }
 

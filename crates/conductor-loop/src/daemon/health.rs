@@ -2,11 +2,13 @@
 
 use super::service_manager;
 use crate::telemetry::Metrics;
+use crate::writer::AuditDoor;
 use conductor_core::ready::{NotReady, Reasons};
+use conductor_evidence::Record;
 use conductor_os::monotonic;
 use jiff::Timestamp;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 /// A loop that has not turned for this long counts as stuck: far above any wait of its own.
@@ -21,6 +23,8 @@ pub(super) struct Health {
     watchdog: Option<Duration>,
     told: AtomicU64,
     standing: RwLock<Standing>,
+    /// Leads to the audit trail of the session; `None`: there is none.
+    audit: Mutex<Option<AuditDoor>>,
 }
 
 /// The reasons for not being ready, and since when.
@@ -34,7 +38,14 @@ impl Health {
         let reasons = Reasons::from(NotReady::Starting);
         let standing = RwLock::new(Standing { reasons, since: Timestamp::now() });
         let watchdog = service_manager::watchdog_every();
-        Self { metrics, beat: AtomicU64::new(0), watchdog, told: AtomicU64::new(0), standing }
+        Self {
+            metrics,
+            beat: AtomicU64::new(0),
+            watchdog,
+            told: AtomicU64::new(0),
+            standing,
+            audit: Mutex::new(None),
+        }
     }
 
     /// The longest sleep of the loop that the service manager allows; `None`: no limit.
@@ -63,6 +74,18 @@ impl Health {
             standing.since = Timestamp::now();
         }
         standing.reasons = reasons;
+    }
+
+    /// Sets where entries of the audit trail go, at the beginning and end of a session.
+    pub(super) fn set_audit(&self, door: Option<AuditDoor>) {
+        *self.audit.lock().unwrap_or_else(PoisonError::into_inner) = door;
+    }
+
+    /// Passes an entry to the audit trail.
+    pub(super) fn audit(&self, entry: Record) {
+        if let Some(door) = &*self.audit.lock().unwrap_or_else(PoisonError::into_inner) {
+            door.send(entry);
+        }
     }
 
     /// Whether the loop still runs.

@@ -1,6 +1,7 @@
 //! The daemon: open, confine, start, run, drain. Owns the scheduler; every event arrives as one `Input`.
 
 mod ask;
+mod audited;
 mod effects;
 mod endpoints;
 mod error_log;
@@ -17,6 +18,7 @@ mod look_around;
 mod lookout;
 mod no_space;
 mod observe;
+mod open_audit;
 mod opening;
 mod outcomes;
 mod prepare;

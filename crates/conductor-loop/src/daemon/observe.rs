@@ -1,6 +1,7 @@
-//! The one place that reports facts: as a log line, in the metrics, and in the summary of this run of the daemon. Set-up,
+//! The one place that reports facts: as a log line, in the metrics, in the audit trail, and in the summary of this run of the daemon. Set-up,
 //! which happens before there is a loop, logs by itself.
 
+use super::audited::entry_of;
 use super::health::Health;
 use super::summary::Summary;
 use crate::telemetry::Metrics;
@@ -33,10 +34,13 @@ impl Observer<'_> {
     }
 }
 
-/// Observes a fact on any thread: log and metrics.
+/// Observes a fact on any thread: log, metrics and audit trail.
 pub(super) fn observe<'f>(health: &Health, fact: impl Into<Fact<'f>>) {
     let fact = fact.into();
     count(&health.metrics, fact);
+    if let Some(entry) = entry_of(fact) {
+        health.audit(entry);
+    }
     match fact {
         Fact::Intent(fact) => of_intent(fact),
         Fact::Operator(fact) => of_operator(fact),
@@ -201,6 +205,9 @@ fn of_operator(fact: OperatorFact<'_>) {
         OperatorFact::ReloadRefused { code, reason } => {
             tracing::error!(code = code.id(), "configuration not changed: {reason}");
         }
+        OperatorFact::AskerRefused { uid } => {
+            tracing::debug!(uid, "a user who may not ask was refused");
+        }
         OperatorFact::TokenRefused => {
             tracing::debug!("a request without the token was refused");
         }
@@ -253,6 +260,8 @@ fn of_daemon(fact: DaemonFact<'_>) {
         DaemonFact::Handled { input, took } => {
             tracing::trace!(input, ?took, "handled");
         }
+        DaemonFact::Began { version, config } => tracing::debug!(version, config, "the daemon runs"),
+        DaemonFact::Stopped { well } => tracing::debug!(well, "the daemon stops"),
         DaemonFact::Expired { removed } => {
             tracing::info!(removed, "removed old outcomes");
         }

@@ -2,6 +2,7 @@
 //! and reads. *Confine*: the process gives up the rights that it does not need any more. *Start*: the threads. The same
 //! steps lead to a session in a handoff directory that was missing and has come back.
 
+use super::audited::config_digest;
 use super::endpoints::{open_endpoints, serve_endpoints};
 use super::executor::Executor;
 use super::failure::Failure;
@@ -9,6 +10,7 @@ use super::ground::Ground;
 use super::input::Input;
 use super::lookout::Lookout;
 use super::observe::{Observer, observe};
+use super::open_audit::open_audit;
 use super::outcomes::Outcomes;
 use super::questions::Current;
 use super::recover::{Recovered, Rules, recover};
@@ -21,7 +23,7 @@ use super::summary::Summary;
 use super::{service_manager, signals};
 use crate::config::{Config, Mode};
 use crate::runner::{self, Engine, Runner};
-use crate::writer::{Head, Parts, Writer};
+use crate::writer::{Audit, Head, Parts, Writer};
 use crate::{admin, control, intake};
 use conductor_core::attestation::Attest as _;
 use conductor_core::fact::DaemonFact;
@@ -57,6 +59,7 @@ pub(super) struct Prepared {
     porch: Runs,
     limits: Limits,
     recovered: Recovered,
+    audit: Option<Audit>,
     held: BTreeMap<TargetKey, Held>,
     engine: Engine,
     outlet: Arc<Outlet>,
@@ -82,13 +85,14 @@ impl Prepared {
         let limits = limits(config);
         let rules = Rules { limits: &limits, mode: config.fixed.mode.as_str(), porch: &porch.to_string() };
         let recovered = recover(places, &**store, last, &rules)?;
+        let audit = open_audit(config, &ground, &recovered)?;
         run_table.reset().map_err(cannot_start("the run table"))?;
         let held = held_targets(&**store)?;
         let (engine, outlet) = engine(config, program, &out).map_err(cannot_start("the output directory"))?;
         let settings = intake_settings(config, places, recovered.next_seq);
         let intake = intake::Opened::open(settings).map_err(cannot_start("the intake"))?;
         let control = bind_control(places);
-        Ok(Self { ground, porch, limits, recovered, held, engine, outlet, intake, control })
+        Ok(Self { ground, porch, limits, recovered, audit, held, engine, outlet, intake, control })
     }
 
     /// The place for a sandbox: Landlock and seccomp bind the thread that calls them and are inherited by the threads and
@@ -116,7 +120,7 @@ impl Prepared {
         shared: &Shared<'l>,
         summary: &'l mut Summary,
     ) -> Result<Session<'l>, Failure> {
-        let Self { ground, porch, limits, recovered, held, engine, outlet, intake, control } = self;
+        let Self { ground, porch, limits, recovered, audit, held, engine, outlet, intake, control } = self;
         let Ground { places, device, state, store, keys, kept, run_table, .. } = ground;
         let inputs = shared.inputs.clone();
         let file = keys.origin().path().display().to_string();
@@ -129,9 +133,14 @@ impl Prepared {
             keys,
             head: Head::new(state.path.display().to_string()),
             retention: retention(config),
+            audit,
         };
         let writer = Writer::start(parts, move |acks| drop(inputs.send(Input::Writer(acks))))
             .map_err(cannot_start("the writer"))?;
+        shared.health.set_audit(Some(writer.audit_door()));
+        let config_digest = config_digest(config).to_string();
+        let began = DaemonFact::Began { version: env!("CARGO_PKG_VERSION"), config: &config_digest };
+        observe(shared.health, began);
         let inputs = shared.inputs.clone();
         let intake = intake
             .start(move |report| drop(inputs.send(Input::Intake(report))))

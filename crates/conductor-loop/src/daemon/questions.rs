@@ -90,6 +90,11 @@ impl Questions {
         observe(&self.health, fact);
     }
 
+    /// A user who may not ask was refused.
+    pub(super) fn asker_refused(&self, uid: u32) {
+        self.observe(OperatorFact::AskerRefused { uid });
+    }
+
     /// Answers a question of this asker, until `is_wanted` is false.
     pub(super) fn answer(&self, question: Question, asker: Asker, is_wanted: &dyn Fn() -> bool) -> Answer {
         self.try_answer(question, asker, is_wanted).unwrap_or_else(Answer::Refused)

@@ -1,6 +1,7 @@
 //! One session of the daemon in one handoff directory: one loop that turns inputs into scheduler events and scheduler effects into commands,
 //! until it is drained, stopped or has lost its directory.
 
+use super::audited::root48;
 use super::executor::Executor;
 use super::failure::Failure;
 use super::health::Health;
@@ -378,10 +379,12 @@ impl<'l> Session<'l> {
         self.executor.intake.stop();
         self.executor.stop_runs(if self.fatal.is_some() { Stop::Kill } else { Stop::No });
         self.executor.writer.send(ToWriter::NotReady(NotReady::Stopped.into()));
+        self.observe(DaemonFact::Stopped { well: self.fatal.is_none() });
         // No thread is left to wait for space: the next start repeats anything not durable now.
         self.executor.writer.abandon();
         self.executor.runner.join();
         self.executor.writer.stop();
+        self.health.set_audit(None);
         // Answers, and a request to stop, that came after the last turn of the loop.
         let mut told_to_stop = self.stopping.is_some();
         for input in self.receiver.try_iter() {
@@ -454,6 +457,7 @@ impl<'l> Session<'l> {
                 });
                 self.set_not_ready(NotReady::DiskFull, full.is_some());
             }
+            Ack::Audited(head) => self.health.metrics.set_audit(head.size, root48(&head.root)),
             Ack::Retained(removed) => {
                 self.observe(DaemonFact::Expired { removed });
             }

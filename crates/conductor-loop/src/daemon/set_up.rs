@@ -218,8 +218,10 @@ pub(super) fn bind_control(places: &Handoff) -> Option<control::Bound> {
 /// Answers on the local socket.
 pub(super) fn serve_control(bound: control::Bound, questions: &Arc<Questions>) -> Option<Control> {
     let questions = Arc::clone(questions);
+    let refused = Arc::clone(&questions);
+    let refusing = Box::new(move |uid| refused.asker_refused(uid));
     let answering = move |question, uid| questions.answer(question, Asker::User(uid), &|| true);
-    bound.serve(Arc::new(answering)).inspect_err(warn_of_no_control).ok()
+    bound.serve(Arc::new(answering), refusing).inspect_err(warn_of_no_control).ok()
 }
 
 fn warn_of_no_control(error: &std::io::Error) {

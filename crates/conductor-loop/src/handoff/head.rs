@@ -30,8 +30,20 @@ pub struct HeadBody {
     pub counts: Counts,
     /// The last sequence number.
     pub last_seq: u64,
+    /// How far the audit trail has come, if one is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<AuditHead>,
     /// The time of writing.
     pub updated_at: String,
+}
+
+/// The size of the audit trail and the root of its tree: whoever knows them notices that its end was removed.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct AuditHead {
+    /// The number of entries.
+    pub size: u64,
+    /// The root of their tree.
+    pub root: conductor_core::Digest,
 }
 
 /// The content at the name `.conductor-state.json`.

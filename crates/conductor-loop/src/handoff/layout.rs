@@ -22,6 +22,8 @@ pub const DRAFTS: &str = "drafts";
 pub const STAGING: &str = "staging";
 /// In the private directory: the store, unless the operator chose another place.
 pub const STATE: &str = "state";
+/// In the private directory: the audit trail.
+pub const AUDIT: &str = "audit";
 /// In the private directory: the lock of the one daemon.
 pub const LOCK: &str = "lock";
 /// In the private directory: the run table.

@@ -14,7 +14,7 @@ mod unusable;
 mod writers;
 
 pub use archive::{Archive, ArchivedAs};
-pub use head::{FORMAT as HEAD_FORMAT, HeadBody, HeadFile};
+pub use head::{AuditHead, FORMAT as HEAD_FORMAT, HeadBody, HeadFile};
 pub use open::{Dirs, Handoff};
 pub use overlap::check_places;
 pub use owned::check_owners;

@@ -211,7 +211,7 @@ impl Owned {
 /// entry.
 fn part(name: &[u8], kind: Kind) -> Option<Use> {
     let wanted = match std::str::from_utf8(name).ok()? {
-        layout::STATE => return Some(Use::Private),
+        layout::STATE | layout::AUDIT => return Some(Use::Private),
         layout::STAGING | layout::CONTROL => return Some(Use::Remade),
         layout::TAKEN | layout::DRAFTS => Kind::Directory,
         layout::LOCK | layout::RUNNING => Kind::File,

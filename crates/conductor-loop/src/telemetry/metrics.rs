@@ -43,6 +43,7 @@ pub struct Metrics {
     held: IntGauge,
     scans: IntCounter,
     overflows: IntCounter,
+    audit: Audit,
     ready: IntGauge,
     free: IntGauge,
     out_free: IntGauge,
@@ -91,6 +92,23 @@ impl Times {
                 "Claims, starts and outcomes in one commit.",
                 &BATCH_BUCKETS,
             )?,
+        })
+    }
+}
+
+/// How far the audit trail has come, so that a scraper is a witness of its end.
+#[derive(Debug)]
+struct Audit {
+    size: IntGauge,
+    root: IntGauge,
+}
+
+impl Audit {
+    fn new(make: &Making<'_>) -> Result<Self, Error> {
+        let root = "The first 48 bits of the root of the audit trail's tree, as a number.";
+        Ok(Self {
+            size: make.gauge("conductor_audit_tree_size", "Entries of the audit trail; 0 without one.")?,
+            root: make.gauge("conductor_audit_root48", root)?,
         })
     }
 }
@@ -173,6 +191,7 @@ impl Metrics {
                 .gauge("conductor_sighted_files", "Files seen in the handoff directory and not taken yet.")?,
             held: make.gauge("conductor_held_targets", "Targets that an operator holds.")?,
             scans: make.counter("conductor_scans_total", "Complete scans of the handoff directory.")?,
+            audit: Audit::new(&make)?,
             overflows: make.counter(
                 "conductor_overflows_total",
                 "Times that the kernel lost events and the directory was scanned instead.",
@@ -252,6 +271,12 @@ impl Metrics {
     /// Counts a loss of kernel events.
     pub fn overflowed(&self) {
         self.overflows.inc();
+    }
+
+    /// Sets the number of entries in the audit trail, and the beginning of the root of their tree.
+    pub fn set_audit(&self, size: u64, root48: i64) {
+        self.audit.size.set(i64::try_from(size).unwrap_or(i64::MAX));
+        self.audit.root.set(root48);
     }
 
     /// Sets the numbers of intents in each state.

@@ -4,10 +4,11 @@
 
 use super::files::{Piece, replace};
 use crate::handoff::layout::HEAD as FILE;
-use crate::handoff::{HEAD_FORMAT as FORMAT, HeadBody};
+use crate::handoff::{AuditHead, HEAD_FORMAT as FORMAT, HeadBody};
 use crate::store::{Counts, Ledger};
 use conductor_core::ready::{NotReady, Reasons};
 use conductor_core::record::{one_line, rfc3339};
+use conductor_evidence::tree::Point;
 use conductor_os::dir::Dir;
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,8 @@ const EVERY: Duration = Duration::from_secs(1);
 pub struct Head {
     store_path: String,
     reasons: Reasons,
-    written: Option<(Counts, u64, Reasons)>,
+    audit: Option<Point>,
+    written: Option<(Counts, u64, Reasons, Option<Point>)>,
     checked_at: Instant,
     /// Whether a failure to write it has been reported.
     complained: bool,
@@ -29,7 +31,14 @@ impl Head {
     /// A head for the store at this path.
     pub fn new(store_path: String) -> Self {
         let reasons = Reasons::from(NotReady::Starting);
-        Self { store_path, reasons, written: None, checked_at: Instant::now(), complained: false }
+        Self {
+            store_path,
+            reasons,
+            audit: None,
+            written: None,
+            checked_at: Instant::now(),
+            complained: false,
+        }
     }
 
     pub(super) fn set_not_ready(&mut self, reasons: Reasons) {
@@ -39,10 +48,17 @@ impl Head {
         }
     }
 
+    /// Sets how far the audit trail has come.
+    pub(super) fn set_audit(&mut self, audit: Point) {
+        self.audit = Some(audit);
+    }
+
     /// The time until the next refresh.
     pub(super) fn patience(&self) -> Duration {
         match &self.written {
-            Some((_, _, reasons)) if *reasons == self.reasons => Duration::from_hours(1),
+            Some((_, _, reasons, audit)) if *reasons == self.reasons && *audit == self.audit => {
+                Duration::from_hours(1)
+            }
             _ => EVERY.saturating_sub(self.checked_at.elapsed()),
         }
     }
@@ -55,7 +71,7 @@ impl Head {
         }
         self.checked_at = Instant::now();
         let (Ok(counts), Ok(last_seq)) = (store.counts(), store.last_seq()) else { return };
-        let current = (counts, last_seq, self.reasons.clone());
+        let current = (counts, last_seq, self.reasons.clone(), self.audit);
         if self.written.as_ref() == Some(&current) {
             return;
         }
@@ -68,6 +84,7 @@ impl Head {
             not_ready: self.reasons.words(),
             counts,
             last_seq,
+            audit: self.audit.map(|head| AuditHead { size: head.size, root: head.root }),
             updated_at: rfc3339(jiff::Timestamp::now()),
         };
         let mut bytes = one_line(&body);

@@ -6,6 +6,8 @@ use conductor_core::name::TakenName;
 use conductor_core::query::Held;
 use conductor_core::ready::Reasons;
 use conductor_core::record::{Claim, LastSuccess, Outcome};
+use conductor_evidence::Record;
+use conductor_evidence::tree::Point;
 use crossbeam_channel::Sender;
 use std::io;
 use std::time::Duration;
@@ -129,6 +131,8 @@ pub enum Command {
     },
     /// The reasons for not being ready, for the public head.
     NotReady(Reasons),
+    /// An entry for the audit trail, with the next batch or soon.
+    Audit(Box<Record>),
     /// A worker waits for the disk: do not collect.
     Flush,
     /// Finish everything and end.
@@ -184,6 +188,8 @@ pub enum Ack {
     },
     /// There is no space to write; `None`: there is space again.
     DiskFull(Option<Full>),
+    /// The audit trail has grown to this.
+    Audited(Point),
     /// The retention removed this many outcomes.
     Retained(u64),
     /// No write can become durable any more; the process must end.

@@ -2,8 +2,9 @@
 //!
 //! A batch is one transaction: claims, recorded starts, outcomes, and the DONE of what an earlier sync covered. After
 //! the commit it answers, then publishes (archived file, error log, status). A helper thread syncs the file system
-//! behind published files; only then are they DONE. Audit entries will ride in the same batch.
+//! behind published files; only then are they DONE. What is committed is in the audit trail before it is answered.
 
+mod audit;
 mod files;
 mod filing;
 mod head;
@@ -15,12 +16,14 @@ mod retention;
 #[cfg(test)]
 mod tests;
 
+pub use audit::{Audit, AuditDoor, filed as filed_entries, taken as taken_entry};
 pub use head::Head;
 pub use message::{Ack, Again, Command, Full, Publication, PublicationKind, Source};
 
 use crate::handoff::{Dirs, TakenFiles};
 use crate::payload::Payload;
 use crate::store::{Claiming, Decided, Flaw, Hold, Kept, Ledger, Start, StoreError, Work};
+use audit::Auditing;
 use conductor_core::Code;
 use conductor_core::attestation::Attest;
 use conductor_core::name::TakenName;
@@ -68,6 +71,8 @@ pub struct Parts {
     pub head: Head,
     /// --retention
     pub retention: SignedDuration,
+    /// The audit trail, if one is kept.
+    pub audit: Option<Audit>,
 }
 
 /// The running writer.
@@ -81,7 +86,7 @@ pub struct Writer {
 impl Writer {
     /// Starts the writer and its sync helper.
     pub fn start(parts: Parts, report: impl Fn(Vec<Ack>) + Send + 'static) -> io::Result<Self> {
-        let Parts { places, packages, store, keys, head, retention } = parts;
+        let Parts { places, packages, store, keys, head, retention, audit } = parts;
         let (commands, receiver) = crossbeam_channel::unbounded();
         let (to_sync, syncs) = crossbeam_channel::bounded::<Vec<u64>>(1);
         let (handoff, back) = (Arc::clone(&places.handoff), commands.clone());
@@ -94,13 +99,21 @@ impl Writer {
             }
         })?;
         let packages = packages.map(|packages| PackageSync::start(packages, commands.clone())).transpose()?;
-        let writer_loop =
-            WriterLoop::new(Office { places, packages, store, keys, head, retention }, report, to_sync);
+        let writer_loop = WriterLoop::new(
+            Office { places, packages, store, keys, head, retention, audit },
+            report,
+            to_sync,
+        );
         let (abandon, flush) = (Arc::clone(&writer_loop.abandon), Arc::clone(&writer_loop.flush));
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || writer_loop.run(&receiver))?;
         Ok(Self { commands, abandon, flush, thread: Some(thread) })
+    }
+
+    /// The way of entries to the audit trail.
+    pub fn audit_door(&self) -> AuditDoor {
+        AuditDoor::of(&self.commands)
     }
 
     /// Queues a command. The scheduler's windows bound the queue.
@@ -173,6 +186,8 @@ struct WriterLoop<R> {
     sweep: Option<Sweep>,
     clocks: Clocks,
     full: Option<Full>,
+    /// The audit trail, if one is kept.
+    auditing: Option<Auditing>,
 }
 
 /// [`Parts`], with the package sync started.
@@ -183,6 +198,7 @@ struct Office {
     keys: Arc<dyn Attest>,
     head: Head,
     retention: SignedDuration,
+    audit: Option<Audit>,
 }
 
 /// Ends the writer's thread after a fatal answer.
@@ -190,7 +206,7 @@ struct Stopped;
 
 impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
     fn new(office: Office, report: R, to_sync: Sender<Vec<u64>>) -> Self {
-        let Office { places, packages, store, keys, head, retention } = office;
+        let Office { places, packages, store, keys, head, retention, audit } = office;
         Self {
             places,
             clock: Instant::now,
@@ -214,6 +230,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
             sweep: None,
             clocks: Clocks::new(retention),
             full: None,
+            auditing: audit.map(|audit| Auditing::new(audit, Instant::now())),
         }
     }
 
@@ -275,7 +292,8 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
     fn patience(&self) -> Duration {
         let flush = self.flush.load(Ordering::Acquire);
         let sync = self.packages.as_ref().and_then(|packages| packages.patience(flush, (self.clock)()));
-        let soonest = [sync, self.late.patience((self.clock)())].into_iter().flatten().min();
+        let audit = self.auditing.as_ref().map(|auditing| auditing.patience((self.clock)()));
+        let soonest = [sync, self.late.patience((self.clock)()), audit].into_iter().flatten().min();
         soonest.map_or_else(|| self.idle_patience(), |soonest| soonest.min(self.idle_patience()))
     }
 
@@ -299,10 +317,12 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
     fn turn(&mut self, batch: Vec<Command>) -> Result<(), Stopped> {
         let idle = batch.is_empty();
         let work = self.sort(batch)?;
+        self.audit_by_time()?;
         self.republish()?;
         if !work.is_empty() || self.done.len() >= SYNC_AT || (idle && !self.done.is_empty()) {
             let begun = (self.clock)();
             let lasts = self.commit(&work)?;
+            self.audit(&work)?;
             self.answer(&work, self.since(begun), lasts);
             self.publish(work.publications.into_iter().map(Filing::from))?;
         }
@@ -340,6 +360,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
                 Command::Synced { seqs, result } => {
                     self.sync_under_way = false;
                     self.believe("the handoff file system", result)?;
+                    self.audit_synced();
                     self.done.extend(seqs);
                 }
                 Command::Retain { before } => self.begin_sweep(before),
@@ -348,6 +369,11 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
                     work.holds.push((held.target.clone(), Some(held), durable));
                 }
                 Command::Release { target, durable } => work.holds.push((target, None, durable)),
+                Command::Audit(record) => {
+                    if let Some(auditing) = &mut self.auditing {
+                        auditing.add(*record, now);
+                    }
+                }
                 Command::NotReady(reasons) => self.head.set_not_ready(reasons),
                 Command::Flush | Command::Stop => {}
             }
@@ -467,6 +493,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
             || self.published_since.is_some_and(|at| self.since(at) >= SYNC_AFTER);
         if due && !self.sync_under_way {
             self.published_since = None;
+            self.auditing.as_mut().map(Auditing::sync_begins);
             let sent = self.to_sync.send(std::mem::take(&mut self.published));
             sent.map_err(|_| self.fatal(Code::StoreFailed, "the thread that syncs files has ended"))?;
             self.sync_under_way = true;
@@ -479,9 +506,16 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         if self.write_late_now().is_err() {
             return; // The failure has been reported.
         }
+        if let Ok(Some(error)) = self.append_pending() {
+            tracing::warn!(%error, "the last entries of the audit trail are not written");
+        }
         if !self.published.is_empty() {
+            self.auditing.as_mut().map(Auditing::sync_begins);
             match self.places.handoff.sync_file_system() {
-                Ok(()) => self.done.append(&mut self.published),
+                Ok(()) => {
+                    self.audit_synced();
+                    self.done.append(&mut self.published);
+                }
                 Err(error) => {
                     tracing::warn!(%error, "the last files are not synced; they are published again");
                 }

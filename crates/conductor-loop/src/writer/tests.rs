@@ -71,6 +71,7 @@ fn office_in(temp: TempDir) -> Office {
         keys: Arc::new(Unsigned),
         head,
         retention: SignedDuration::from_hours(168),
+        audit: None,
     };
     let mut writer_loop = WriterLoop::new(parts, report, to_sync);
     writer_loop.clocks.now = || NOW.get();
@@ -108,6 +109,7 @@ impl Office {
             Ack::Committed { records, .. } => format!("committed {records}"),
             Ack::DiskFull(full) => format!("full {}", full.is_some()),
             Ack::Retained(removed) => format!("retained {removed}"),
+            Ack::Audited(head) => format!("audited {}", head.size),
             Ack::Fatal { code, .. } => format!("fatal {}", code.id()),
         };
         self.acks.try_iter().map(words).collect()
@@ -450,6 +452,7 @@ fn a_writer_that_is_dropped_has_ended_and_released_the_store() {
         keys: Arc::new(Unsigned),
         head,
         retention,
+        audit: None,
     };
     drop(Writer::start(parts, |_| ()).unwrap());
     assert_eq!(Arc::strong_count(&store), 1, "the next attempt finds it free");

@@ -13,6 +13,7 @@ mod anew;
 mod api;
 mod as_filed;
 mod asking;
+mod audit;
 mod backlog;
 mod bytes;
 mod calls;

@@ -1,7 +1,7 @@
 //! Killed at random and at chosen points: every intent has exactly one outcome in every case.
 
 use crate::env;
-use conductor_testkit::{TestEnv, flat, wait_until};
+use conductor_testkit::{TestEnv, flat, trail, wait_until};
 use std::collections::HashMap;
 use std::fs;
 use std::os::fd::AsRawFd;
@@ -41,6 +41,10 @@ fn g08_killed_again_and_again_under_load_every_intent_has_one_outcome() {
     }
     env.once(&["-workers", "3", "-max-attempts", "100"]).expect(0);
     assert_each_once(&env, 300);
+    let numbers: Vec<u64> = (0..300)
+        .map(|i| env.status(&format!("intent-{i:03}.json")).unwrap()["seq"].as_u64().unwrap())
+        .collect();
+    trail::check(&env, &numbers).unwrap();
     let mut ends: HashMap<String, Vec<(u64, Option<u64>)>> = HashMap::new();
     env.calls()
         .into_iter()

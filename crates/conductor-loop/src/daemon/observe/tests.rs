@@ -85,11 +85,14 @@ fn samples<'s>(
         OperatorFact::SettingChanged { key: text, from: text, to: text },
         OperatorFact::RestartNeeded { settings: &["text"] },
         OperatorFact::ReloadRefused { code, reason: text },
+        OperatorFact::AskerRefused { uid: 7 },
         OperatorFact::TokenRefused,
         OperatorFact::StopAsked { signal: text, running: 1 },
         OperatorFact::StopAtOnce { signal: text },
     ];
     let daemon = [
+        DaemonFact::Began { version: text, config: text },
+        DaemonFact::Stopped { well: true },
         DaemonFact::NotReady { reason, at: None },
         DaemonFact::ReadyAgain { reason },
         DaemonFact::Signing { key: text, file: text, weak: true },

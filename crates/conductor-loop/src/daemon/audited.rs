@@ -1,0 +1,105 @@
+//! Which facts have an entry in the audit trail, and what is in it.
+
+use crate::config::{Config, SETTINGS};
+use conductor_core::fact::{DaemonFact, Fact, IntentFact, OperatorFact};
+use conductor_core::limits::MESSAGE_MAX;
+use conductor_core::outcome::Run;
+use conductor_core::record::{Claim, rfc3339};
+use conductor_core::{Digest, scrub};
+use conductor_crypto::{Sha256, sha256};
+use conductor_evidence::entry::user;
+use conductor_evidence::{EntryResult, Event, Record};
+
+/// The first 48 bits of a root, which a floating-point number holds exactly.
+pub(super) fn root48(root: &Digest) -> i64 {
+    root.0.iter().take(6).fold(0, |number, byte| (number << 8) | i64::from(*byte))
+}
+
+/// The SHA-256 of the settings in force, each as a line `KEY=VALUE`.
+pub(super) fn config_digest(config: &Config) -> Digest {
+    let mut hash = Sha256::default();
+    for setting in SETTINGS {
+        let value = config.raw.get(setting.key).map_or("", |(value, _)| value);
+        hash.update(format!("{}={value}\n", setting.key).as_bytes());
+    }
+    hash.finish()
+}
+
+/// The entry of a fact, if it has one of its own. Claims and outcomes have theirs in the batch that records them.
+pub(super) fn entry_of(fact: Fact<'_>) -> Option<Record> {
+    match fact {
+        Fact::Intent(IntentFact::Started { claim, attempt }) => {
+            Some(of_claim(Event::Started, EntryResult::Success, claim).with("attempt", attempt))
+        }
+        Fact::Intent(IntentFact::RunEnded { claim, run, began: true, .. }) => Some(ended(claim, run)),
+        Fact::Operator(fact) => of_operator(fact),
+        Fact::Daemon(DaemonFact::Began { version, config }) => Some(
+            Record::of(Event::Startup, EntryResult::Success)
+                .with("version", version)
+                .with("config_sha256", config),
+        ),
+        Fact::Daemon(DaemonFact::Stopped { well }) => {
+            let result = if well { EntryResult::Success } else { EntryResult::Failure };
+            Some(Record::of(Event::Shutdown, result))
+        }
+        Fact::Daemon(DaemonFact::Expired { removed }) => {
+            Some(Record::of(Event::Expired, EntryResult::Success).with("outcomes", removed))
+        }
+        Fact::Intent(_) | Fact::Daemon(_) | Fact::Place(_) => None,
+    }
+}
+
+fn of_claim(event: Event, result: EntryResult, claim: &Claim) -> Record {
+    Record {
+        correlation_id: Some(claim.correlation_id.clone()),
+        intent: Some(claim.seq),
+        file: Some(claim.name.clone()),
+        ..Record::of(event, result)
+    }
+}
+
+fn ended(claim: &Claim, run: &Run) -> Record {
+    let result = if run.ending.exit_code() == Some(0) { EntryResult::Success } else { EntryResult::Failure };
+    let millis = u64::try_from(run.duration.as_millis()).unwrap_or(u64::MAX);
+    let record = of_claim(Event::Ended, result, claim)
+        .with("ending", scrub::shown(&run.ending.describe(), MESSAGE_MAX))
+        .with("duration_ms", millis);
+    if run.command.is_empty() {
+        return record;
+    }
+    record.with("command_sha256", sha256(run.command.join("\0").as_bytes()).to_string())
+}
+
+fn of_operator(fact: OperatorFact<'_>) -> Option<Record> {
+    let admin = |uid, action: &str| {
+        let record = Record { actor: user(uid), ..Record::of(Event::Admin, EntryResult::Success) };
+        record.with("action", action)
+    };
+    Some(match fact {
+        OperatorFact::Held { held } => {
+            admin(held.uid, "hold").with("target", held.target.as_str()).with("note", held.note.as_str())
+        }
+        OperatorFact::Released { key, uid } => admin(uid, "release").with("target", key.to_string()),
+        OperatorFact::Purged { uid, outcomes, before } => {
+            admin(uid, "purge").with("outcomes", outcomes).with("before", rfc3339(before))
+        }
+        OperatorFact::SettingChanged { key, from, to } => Record::of(Event::Config, EntryResult::Success)
+            .with("setting", key)
+            .with("from", from)
+            .with("to", to),
+        OperatorFact::ReloadRefused { code, reason } => {
+            Record::of(Event::Config, EntryResult::Failure).with("code", code.id()).with("reason", reason)
+        }
+        OperatorFact::AskerRefused { uid } => {
+            Record { actor: user(uid), ..Record::of(Event::Denied, EntryResult::Failure) }
+                .with("by", "local socket")
+        }
+        OperatorFact::TokenRefused => {
+            Record { actor: "network".to_owned(), ..Record::of(Event::Denied, EntryResult::Failure) }
+                .with("by", "token")
+        }
+        OperatorFact::RestartNeeded { .. }
+        | OperatorFact::StopAsked { .. }
+        | OperatorFact::StopAtOnce { .. } => return None,
+    })
+}

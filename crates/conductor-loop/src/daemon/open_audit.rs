@@ -1,0 +1,122 @@
+//! The audit trail of a session: opened, held against the store, and what a crash took from it made again.
+
+use super::failure::Failure;
+use super::ground::Ground;
+use super::recover::Recovered;
+use crate::config::Config;
+use crate::handoff::layout;
+use crate::store::{Ledger, StoreError};
+use crate::writer::{Audit, filed_entries, taken_entry};
+use conductor_core::Code;
+use conductor_evidence::trail::SEGMENT_MAX;
+use conductor_evidence::{Event, Opened, Record, Setup, Trail, TrailError, recorded};
+use conductor_os::boot_id;
+use jiff::Timestamp;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The newest unfinished intents that a start looks for in the trail. Only those of the last moments before a crash can be missing.
+const LOOKED_FOR: usize = 65_536;
+
+fn refused(error: &TrailError) -> Failure {
+    let code = match error {
+        TrailError::Damaged { .. } => Code::AuditDamaged,
+        _ => Code::StoreFailed,
+    };
+    Failure::set_up(code, error)
+}
+
+/// Opens the trail of a handoff directory; `None`: the operator wants none.
+pub(super) fn open_audit(
+    config: &Config,
+    ground: &Ground,
+    found: &Recovered,
+) -> Result<Option<Audit>, Failure> {
+    let Ground { places, keys, store, .. } = ground;
+    let store = &**store;
+    if !config.fixed.audit {
+        tracing::warn!("no audit trail is kept (--audit-enabled=false)");
+        return Ok(None);
+    }
+    let dir = places.dirs.private.ensure(layout::AUDIT, 0o700);
+    let dir = dir.map_err(|error| {
+        Failure::set_up(Code::DirectorySetup, format!("opening {}: {error}", layout::private(layout::AUDIT)))
+    })?;
+    let dir = Arc::new(dir);
+    let setup = Setup {
+        dir: Arc::clone(&dir),
+        identity: keys.ring().newest().identity(),
+        boot: boot_id().chars().take(8).collect(),
+        now: Timestamp::now(),
+        segment_max: SEGMENT_MAX,
+    };
+    let (trail, opened) = Trail::open(setup).map_err(|error| refused(&error))?;
+    tell(opened);
+    let unreadable =
+        |error: StoreError| Failure::set_up(error.code(), format!("reading unfinished intents: {error}"));
+    let wanted = wanted(found);
+    let there = recorded(&dir, &wanted, since(store, &wanted).map_err(unreadable)?)
+        .map_err(|source| refused(&TrailError::Io { what: "reading the audit trail".to_owned(), source }))?;
+    let missing = wanted.difference(&there);
+    let recovered =
+        missing.map(|of| made_again(store, of)).collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
+    let recovered: Vec<Record> = recovered.into_iter().flatten().collect();
+    if !recovered.is_empty() {
+        tracing::info!(
+            entries = recovered.len(),
+            "entries that the last daemon's end took from the audit trail are made again"
+        );
+    }
+    Ok(Some(Audit { trail, recovered }))
+}
+
+fn tell(Opened { cut, key_lost }: Opened) {
+    if cut > 0 {
+        tracing::info!(
+            bytes = cut,
+            "the audit trail ended in bytes that were not signed; they are removed, and an entry says so"
+        );
+    }
+    if key_lost {
+        tracing::warn!(
+            "the key of the audit trail's epoch is gone; a new epoch begins, which the identity key vouches for"
+        );
+    }
+}
+
+/// The entries that unfinished intents must have.
+fn wanted(found: &Recovered) -> BTreeSet<(u64, Event)> {
+    let claims = found.claims.iter().map(|unrun| unrun.claim.seq);
+    let parked = found.parked.values().flatten().map(|parked| parked.seq);
+    let given_up = found.given_up.iter().map(|publication| publication.outcome.seq);
+    let taken = claims.chain(parked).chain(given_up).map(|seq| (seq, Event::Taken));
+    let mut wanted: BTreeSet<(u64, Event)> = BTreeSet::new();
+    let again = found.again.iter().flat_map(|again| [(again.seq, Event::Taken), (again.seq, Event::Filed)]);
+    for one in taken.chain(again) {
+        wanted.insert(one);
+        if wanted.len() > LOOKED_FOR {
+            wanted.pop_first();
+        }
+    }
+    wanted
+}
+
+/// The time before which none of these can have an entry.
+fn since(store: &dyn Ledger, wanted: &BTreeSet<(u64, Event)>) -> Result<Timestamp, StoreError> {
+    let Some((seq, event)) = wanted.first() else { return Ok(Timestamp::MAX) };
+    let time = match event {
+        Event::Taken => store.claim(*seq)?.map(|(claim, _)| claim.taken_at),
+        _ => store.outcome(*seq)?.map(|outcome| outcome.finished_at),
+    };
+    Ok(time.unwrap_or(Timestamp::MIN))
+}
+
+fn made_again(store: &dyn Ledger, of: &(u64, Event)) -> Result<Vec<Record>, StoreError> {
+    let (seq, event) = *of;
+    let records = match event {
+        Event::Taken => store.claim(seq)?.map(|(claim, _)| vec![taken_entry(&claim)]),
+        _ => store.outcome(seq)?.map(|outcome| filed_entries(&outcome)),
+    };
+    let again = |record| Record { recovered: true, ..record };
+    Ok(records.unwrap_or_default().into_iter().map(again).collect())
+}

@@ -1,0 +1,149 @@
+//! The audit trail of a real daemon: what is in it, in which order, by whom; and what a crash, tampering or a full disk does to it.
+
+use crate::env;
+use crate::lifecycle::Mounted;
+use conductor_evidence::entry::Entry;
+use conductor_testkit::{TestEnv, flat, trail, wait_until};
+use std::fs;
+
+fn events<'e>(entries: impl IntoIterator<Item = &'e Entry>) -> Vec<&'e str> {
+    entries.into_iter().map(|entry| entry.event.as_str()).collect()
+}
+
+fn segment(env: &TestEnv) -> std::path::PathBuf {
+    env.handoff(&format!("{}/{}", trail::PLACE, conductor_evidence::segment::name(0)))
+}
+
+#[test]
+fn an_intent_has_its_entries_in_order_with_owner_number_and_correlation_id() {
+    let env = env();
+    env.drop_file(
+        "intent-a.json",
+        r#"{"intent_type": "scaling", "target": "a", "namespace": "n", "replicas": 3, "correlation_id": "scale-1"}"#,
+    );
+    env.once(&[]).expect(0);
+    env.drop_file("intent-bad.json", "{");
+    env.once(&[]).expect(8);
+    let entries = trail::entries(&env);
+    let of = |id: &str| -> Vec<&Entry> {
+        entries.iter().filter(|entry| entry.correlation_id.as_deref() == Some(id)).collect()
+    };
+    let good = of("scale-1");
+    assert_eq!(
+        events(good.iter().copied()),
+        ["intent_taken", "intent_started", "intent_ended", "intent_filed"]
+    );
+    assert!(
+        good.iter().all(|entry| entry.intent == Some(1) && entry.file.as_deref() == Some("intent-a.json"))
+    );
+    let uid = format!("uid:{}", rustix::process::geteuid().as_raw());
+    assert_eq!((good[0].actor.as_str(), good[1].actor.as_str()), (uid.as_str(), "daemon"));
+    assert_eq!(good[0].detail["sha256"], good[3].detail["sha256"]);
+    assert_eq!(good[3].detail["exit_code"], 0);
+    assert_eq!(events(of("cl-2")), ["input_validation_fail", "intent_filed"]);
+    assert_eq!(of("cl-2")[1].detail["code"], "E204");
+    let life = |event: &str| entries.iter().filter(|entry| entry.event == event).count();
+    assert_eq!((life("sys_startup"), life("sys_shutdown")), (2, 2));
+    assert!(entries.windows(2).all(|pair| pair[0].time <= pair[1].time));
+    trail::check(&env, &[1, 2]).unwrap();
+    assert_eq!(trail::judged(&env).epochs, 2, "a start begins an epoch");
+}
+
+#[test]
+fn without_a_trail_no_file_is_left_and_the_log_says_so_once() {
+    let env = env();
+    env.drop_file("intent-a.json", flat("a", 3));
+    let run = env.once(&["-audit-enabled=false"]).expect(0);
+    assert!(!env.handoff(trail::PLACE).exists());
+    assert_eq!(run.stderr.matches("no audit trail").count(), 1, "{}", run.stderr);
+    assert_eq!(env.status("intent-a.json").unwrap()["status"], "success");
+}
+
+#[test]
+fn what_an_operator_does_is_recorded_with_the_user() {
+    let env = env();
+    let daemon = env.start_ready(&[]);
+    assert_eq!(env.operate(&["hold", "n/t", "--note", "for now"]).code(), 0);
+    assert_eq!(env.operate(&["release", "n/t"]).code(), 0);
+    assert_eq!(env.operate(&["purge", "--older-than", "1h", "--yes"]).code(), 0);
+    daemon.stop().expect(0);
+    let uid = format!("uid:{}", rustix::process::geteuid().as_raw());
+    let entries = trail::entries(&env);
+    let done: Vec<&Entry> = entries.iter().filter(|entry| entry.event == "authz_admin").collect();
+    let actions: Vec<&str> = done.iter().map(|entry| entry.detail["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["hold", "release", "purge"]);
+    assert!(done.iter().all(|entry| entry.actor == uid), "{done:?}");
+    assert_eq!((&done[0].detail["target"], &done[0].detail["note"]), (&"n/t".into(), &"for now".into()));
+}
+
+#[test]
+fn entries_that_a_crash_took_are_made_again_once_and_marked() {
+    let env = env();
+    env.script("b: wait=go");
+    let daemon = env.start_ready(&["-workers", "2"]);
+    wait_until("the first checkpoint", || {
+        env.names(trail::PLACE).len() > 1 && fs::read_to_string(segment(&env)).unwrap().ends_with("\"}\n")
+    });
+    let begin = fs::read(segment(&env)).unwrap().len();
+    env.drop_file("intent-a.json", flat("a", 3));
+    env.drop_file("intent-b.json", flat("b", 3));
+    env.wait_status("intent-a.json");
+    wait_until("b runs", || env.calls().len() == 2);
+    daemon.kill();
+    // As a power cut leaves the trail: what was not synced yet is gone.
+    let text = fs::read_to_string(segment(&env)).unwrap();
+    assert!(text[begin..].contains("intent_filed") && !text[..begin].contains("intent_"));
+    fs::write(segment(&env), &text[..begin]).unwrap();
+    env.script("*: exit=0");
+    env.once(&[]).expect(0);
+    let entries = trail::entries(&env);
+    let recovered: Vec<&Entry> = entries.iter().filter(|entry| entry.recovered).collect();
+    let filed = recovered.iter().filter(|entry| entry.event == "intent_filed").count();
+    let taken = recovered.iter().filter(|entry| entry.event == "intent_taken").count();
+    assert_eq!((filed, taken), (1, 2), "{recovered:?}");
+    let mut numbers: Vec<u64> = entries
+        .iter()
+        .filter(|entry| entry.event == "intent_filed")
+        .map(|entry| entry.intent.unwrap())
+        .collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, [1, 2]);
+    trail::check(&env, &[1, 2]).unwrap();
+}
+
+#[test]
+fn a_trail_that_was_changed_refuses_the_start_and_stays_as_it_is() {
+    let env = env();
+    env.drop_file("intent-a.json", flat("a", 3));
+    env.once(&[]).expect(0);
+    let path = segment(&env);
+    let changed = fs::read_to_string(&path).unwrap().replacen("\"size\": ", "\"size\": 1", 1);
+    fs::write(&path, &changed).unwrap();
+    let refused = env.once(&[]).expect(1);
+    assert!(refused.stderr.contains("E414"), "{}", refused.stderr);
+    assert_eq!(fs::read_to_string(&path).unwrap(), changed);
+    // The way out that the message names.
+    fs::rename(env.handoff(trail::PLACE), env.path("kept")).unwrap();
+    env.drop_file("intent-b.json", flat("b", 3));
+    env.once(&[]).expect(0);
+    trail::check(&env, &[2]).unwrap();
+}
+
+#[test]
+fn on_a_disk_without_a_byte_intents_wait_and_none_runs_unaudited() {
+    let env = env();
+    let Some(_mounted) = Mounted::new("tmpfs", env.path("handoff"), "size=16m,mode=755") else { return };
+    env.script("*: wait=go");
+    fs::write(env.handoff("intent-a.json"), flat("a", 3)).unwrap();
+    let daemon = env.start(&[]);
+    wait_until("porch runs", || env.calls().len() == 1);
+    let mut ballast = fs::File::create(env.handoff("ballast")).unwrap();
+    while std::io::Write::write_all(&mut ballast, &[0; 4096]).is_ok() {}
+    env.release("go");
+    daemon.wait_log("E408");
+    drop(ballast);
+    fs::remove_file(env.handoff("ballast")).unwrap();
+    assert_eq!(env.wait_status("intent-a.json")["status"], "success");
+    daemon.stop().expect(0);
+    trail::check(&env, &[1]).unwrap();
+}

@@ -1,0 +1,45 @@
+//! The audit trail of a test environment, read and judged as an auditor would.
+
+use crate::TestEnv;
+use conductor_evidence::entry::{Entry, Parsed, parse};
+use conductor_evidence::segment::{Lines, list};
+use conductor_evidence::verify::{Against, Report, verify};
+use conductor_os::dir::Dir;
+use std::collections::BTreeMap;
+
+/// The directory of the trail, from the handoff directory.
+pub const PLACE: &str = ".conductor/audit";
+
+/// What a verification says.
+pub fn judged(env: &TestEnv) -> Report {
+    let dir = Dir::open(&env.handoff(PLACE)).unwrap();
+    verify(&dir, Against::default()).unwrap()
+}
+
+/// Every entry, without checkpoints.
+pub fn entries(env: &TestEnv) -> Vec<Entry> {
+    let dir = Dir::open(&env.handoff(PLACE)).unwrap();
+    let mut entries = Vec::new();
+    for first in list(&dir).unwrap() {
+        for line in Lines::open(&dir, first).unwrap() {
+            if let Some(Parsed::Entry(entry)) = parse(&line.unwrap().bytes) {
+                entries.push(*entry);
+            }
+        }
+    }
+    entries
+}
+
+/// Checks that the trail verifies, and that each of these intents has exactly one entry of its outcome, and no other intent has one.
+pub fn check(env: &TestEnv, intents: &[u64]) -> Result<(), String> {
+    let report = judged(env);
+    if !report.findings.is_empty() || report.torn.is_some() {
+        return Err(format!("the audit trail: {report:?}"));
+    }
+    let mut filed: BTreeMap<u64, usize> = BTreeMap::new();
+    for entry in entries(env).iter().filter(|entry| entry.event == "intent_filed") {
+        *filed.entry(entry.intent.unwrap_or(0)).or_default() += 1;
+    }
+    let wanted: BTreeMap<u64, usize> = intents.iter().map(|number| (*number, 1)).collect();
+    if filed == wanted { Ok(()) } else { Err(format!("entries of outcomes {filed:?}, not {wanted:?}")) }
+}
