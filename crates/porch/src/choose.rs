@@ -1,13 +1,12 @@
 //! Finds the object of a package that an intent names, the place that decides its number, and the obstacles.
 
 use crate::PorchError;
-use crate::files::{CHART, KUSTOMIZATIONS, base_name, parent};
+use crate::files::{CHART, KUSTOMIZATIONS, base_name, join, parent};
 use crate::kinds::{Kinds, has_no_number};
 use crate::kustomize::{self, Built, Number, Rendered};
 use crate::objects::Object;
 use crate::world::{World, is_pointer};
 use crate::yaml::{Node, Step};
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// The number of entries of a directory that a message names.
@@ -224,9 +223,10 @@ impl<'w, 't> View<'w, 't> {
         self.rival(&Rendered::plain(Rc::new(object)))
     }
 
-    /// The objects of the wanted kind, name and namespace, by file and line.
-    pub(crate) fn doubles(&self) -> Vec<(String, String)> {
-        let same = self.built.objects.iter().filter(|object| self.is_wanted(object));
+    /// The objects of the wanted kind, name and namespace, by file and line, except those of one directory.
+    pub(crate) fn doubles(&self, except: Option<&str>) -> Vec<(String, String)> {
+        let is_other = |object: &&Rendered| except.is_none_or(|dir| !is_below(dir, &object.object.file));
+        let same = self.built.objects.iter().filter(|object| self.is_wanted(object)).filter(is_other);
         same.map(|object| {
             (
                 object.object.file.clone(),
@@ -385,33 +385,66 @@ impl<'w, 't> View<'w, 't> {
         }
     }
 
+    /// Checks that every kustomization in the directory of a place, or above it in the package, can be read.
+    pub(crate) fn check_governing(&self, found: &Found) -> Result<(), PorchError> {
+        let mut dir = parent(&found.file);
+        loop {
+            for name in KUSTOMIZATIONS {
+                self.world.check(&join(dir, name))?;
+            }
+            if dir == self.world.dir || dir.is_empty() {
+                return Ok(());
+            }
+            dir = parent(dir);
+        }
+    }
+
     /// The kustomizations above the package that bring it in and override the number.
     pub(crate) fn decided_above(&self, found: &Found) -> Result<Option<String>, PorchError> {
-        let mut seen = BTreeSet::new();
         for dir in kustomize::above(self.world) {
             let texts = [self.wanted.name.to_owned()];
             let built = kustomize::build_one(self.world, self.wanted.kinds, &texts, &dir)?;
             let ours = built.objects.iter().filter(|object| {
-                self.world.below(&object.object.file).is_some()
-                    && object.is_called(self.wanted.name)
-                    && self.is_scaled(&object.object)
+                self.world.below(&object.object.file).is_some() && object.is_called(self.wanted.name)
             });
-            for object in ours {
-                let elsewhere = match &object.number {
-                    Number::Own => false,
-                    Number::At(place) => place.file != found.file || place.path != found.path,
-                    Number::Elsewhere(_) => true,
-                };
-                if elsewhere && seen.insert(parent(&object.object.file).to_owned()) {
-                    return Ok(Some(format!(
-                        "{} sets its replicas; change that instead",
-                        self.number_shown(object)
-                    )));
-                }
+            let reason = ours.into_iter().find_map(|object| self.overridden(object, found));
+            if reason.is_some() {
+                return Ok(reason);
             }
         }
         Ok(None)
     }
+
+    /// A kustomization here that brings the object of another directory in and overrides its number.
+    pub(crate) fn decided_beside(&self, dir: &str, found: &Found) -> Option<String> {
+        let ours = self.built.objects.iter().filter(|object| {
+            is_below(dir, &object.object.file)
+                && object.name() == self.wanted.name
+                && object.namespace().is_none_or(|name| name == self.wanted.namespace)
+        });
+        ours.into_iter().find_map(|object| self.overridden(object, found))
+    }
+
+    /// Where the number of an object is decided, if not in the place that was found.
+    fn overridden(&self, object: &Rendered, found: &Found) -> Option<String> {
+        let elsewhere = match &object.number {
+            Number::Own => false,
+            Number::At(place) => place.file != found.file || place.path != found.path,
+            Number::Elsewhere(_) => true,
+        };
+        if !elsewhere || !self.is_scaled(&object.object) {
+            return None;
+        }
+        Some(match &object.number {
+            Number::Elsewhere(reason) => format!("{reason}; change that instead"),
+            _ => format!("{} sets its replicas; change that instead", self.number_shown(object)),
+        })
+    }
+}
+
+/// Whether a file is in a directory or below it.
+fn is_below(dir: &str, file: &str) -> bool {
+    file.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// Whether a file with a kustomization's name holds a Flux object.

@@ -86,7 +86,8 @@ impl Engine {
         let planning = |tree: &dyn Tree| self.plan(tree, order, &assignment);
         let shown = git::preview(repository, patience, &planning)?;
         let outcome = self.outcome(order, &assignment, &shown.plan, Some(repository));
-        let outcome = Outcome { dry_run: true, branch: Some(shown.branch), note: shown.note, ..outcome };
+        let note = both(outcome.note.as_deref(), shown.note.as_deref());
+        let outcome = Outcome { dry_run: true, branch: Some(shown.branch), note, ..outcome };
         Ok(Applied { outcome, changes: shown.plan.changes })
     }
 
@@ -164,8 +165,8 @@ impl Engine {
         let done = git::commit(repository, &git_dir, order, patience, &planning)?;
         let outcome = self.outcome(order, assignment, &done.plan, Some(repository));
         let pushed_to = repository.push.clone().filter(|_| done.commit.is_some());
-        let notes: Vec<String> = outcome.note.iter().cloned().chain(done.note).collect();
-        let (branch, note) = (Some(done.branch), Some(notes.join("; ")).filter(|note| !note.is_empty()));
+        let note = both(outcome.note.as_deref(), done.note.as_deref());
+        let branch = Some(done.branch);
         let outcome = Outcome { branch, commit: done.commit, pushed_to, note, ..outcome };
         Ok(Applied { outcome, changes: done.plan.changes })
     }
@@ -199,9 +200,15 @@ impl Engine {
             branch: None,
             commit: None,
             pushed_to: None,
-            note: (plan.partial && plan.new).then(|| partial_note(plan, order)),
+            note: (plan.partial && plan.new).then(|| partial_note(plan, order)).or_else(|| plan.note.clone()),
         }
     }
+}
+
+/// The notes of a plan and of a commit.
+fn both(plan: Option<&str>, commit: Option<&str>) -> Option<String> {
+    let notes: Vec<&str> = plan.into_iter().chain(commit).collect();
+    (!notes.is_empty()).then(|| notes.join("; "))
 }
 
 /// The note for a package that has only a part of the object.

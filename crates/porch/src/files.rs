@@ -1,6 +1,7 @@
 //! The files of a package as the planner sees them, from a directory or from a commit.
 
 use crate::PorchError;
+use crate::survey::{Search, Survey};
 use std::collections::BTreeMap;
 
 /// The deepest directory level below a package that is read.
@@ -15,7 +16,7 @@ pub(crate) const KPTFILE: &str = "Kptfile";
 pub(crate) const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 /// The file that names the ignored files of a kpt package. It is read although its name begins with a dot.
 pub(crate) const KRMIGNORE: &str = ".krmignore";
-/// The number of files read in a survey for other copies of an object; directories count.
+/// The number of directories and files opened, and of entries listed, in a survey for other copies of an object.
 pub(crate) const SURVEY_MAX: usize = 100_000;
 /// The suffix of our unfinished files. Their names begin with a dot, so that no tool reads them.
 pub(crate) const UNFINISHED: &str = ".porch-tmp";
@@ -39,26 +40,6 @@ pub(crate) enum Which {
     All,
 }
 
-/// The object of a survey.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Search<'s> {
-    /// The text that a file must mention.
-    pub text: &'s str,
-    /// A name in the directory to skip.
-    pub except: Option<&'s str>,
-    /// The number of entries that are read.
-    pub limit: usize,
-}
-
-/// The result of a survey below a directory.
-#[derive(Debug, Default)]
-pub(crate) struct Survey {
-    /// The files that can contain an object and mention the text, relative to the directory.
-    pub files: Files,
-    /// Whether the survey covered everything.
-    pub complete: bool,
-}
-
 /// A container of packages: a directory or a commit. Paths are relative to its root; `""` is the root itself.
 pub(crate) trait Tree {
     /// The files of a directory; `None` if it does not exist or is empty.
@@ -67,7 +48,7 @@ pub(crate) trait Tree {
     fn file(&self, path: &str) -> Result<Option<Content>, PorchError>;
     /// The names in a directory, except hidden ones; directories end with a slash.
     fn names(&self, dir: &str) -> Result<Vec<String>, PorchError>;
-    /// Searches a directory and those below it for files that mention a text. Unreadable entries count as absent.
+    /// Searches a directory and those below it for files that mention a text. What cannot be read is noted.
     fn survey(&self, dir: &str, search: Search<'_>) -> Result<Survey, PorchError>;
     /// The display name of a path.
     fn name(&self, path: &str) -> String;

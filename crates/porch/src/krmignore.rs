@@ -3,18 +3,21 @@
 
 use crate::files::{Files, KRMIGNORE, base_name};
 
-/// Removes the files that are ignored by one of the lists among them.
-pub(crate) fn apply(files: &mut Files) {
-    let lists: Vec<(String, Vec<Pattern>)> = files
-        .iter()
-        .filter(|(path, _)| base_name(path) == KRMIGNORE)
-        .map(|(path, content)| {
+/// The lists among the files of a directory.
+pub(crate) struct Ignored(Vec<(String, Vec<Pattern>)>);
+
+impl Ignored {
+    pub(crate) fn of(files: &Files) -> Self {
+        let lists = files.iter().filter(|(path, _)| base_name(path) == KRMIGNORE).map(|(path, content)| {
             let dir = path.strip_suffix(KRMIGNORE).unwrap_or_default().to_owned();
             (dir, patterns(&String::from_utf8_lossy(&content.bytes)))
-        })
-        .collect();
-    if !lists.is_empty() {
-        files.retain(|path, _| base_name(path) != KRMIGNORE && !is_ignored(path, &lists));
+        });
+        Self(lists.collect())
+    }
+
+    /// Whether a file is a list, or is ignored by one.
+    pub(crate) fn covers(&self, path: &str) -> bool {
+        !self.0.is_empty() && (base_name(path) == KRMIGNORE || is_ignored(path, &self.0))
     }
 }
 

@@ -6,7 +6,7 @@ use crate::files::{parent, resolve};
 use crate::kinds::{Kinds, is_counted};
 use crate::objects::Object;
 use crate::patch::{Effect, Patch, Place, selects};
-use crate::world::World;
+use crate::world::{World, is_pointer};
 use crate::yaml::{self, Node, Step};
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -141,10 +141,16 @@ impl Builder<'_> {
             self.resource(&file, reference, objects, depth)?;
         }
         for reference in references(document, &["components"]) {
-            let path = reference.text().and_then(|text| resolve(dir, text));
-            match path.filter(|path| self.world.kustomization(path).is_ok_and(|found| found.is_some())) {
-                Some(path) => self.apply(&path, objects, depth + 1)?,
-                None => self.unknown(&file, reference),
+            let path = reference.text().and_then(|text| local(&file, text));
+            let found = match &path {
+                Some(path) => self.world.named_kustomization(path)?,
+                None => None,
+            };
+            if let (Some(path), Some(_)) = (path, found) {
+                self.apply(&path, objects, depth + 1)?;
+            } else {
+                self.unknown(&file, reference);
+                self.absent("a component", &file, reference, objects.iter_mut());
             }
         }
         for key in ["helmCharts", "helmChartInflationGenerator", "generators"] {
@@ -160,6 +166,36 @@ impl Builder<'_> {
         self.built.unknown.push(format!("{}:{} ({text})", self.world.name(file), reference.line));
     }
 
+    /// Notes that something named is not here, or cannot be read, and may set the number of the objects.
+    fn absent<'o>(
+        &self,
+        what: &str,
+        file: &str,
+        reference: &Node,
+        objects: impl Iterator<Item = &'o mut Rendered>,
+    ) {
+        let text = reference.text().unwrap_or_default();
+        let place = format!("{}:{}", self.world.name(file), reference.line);
+        for object in objects.filter(|object| self.number_of(object).is_some()) {
+            object.number = Number::Elsewhere(format!(
+                "{place} names {what} that is not here ({text}) and may set its replicas"
+            ));
+        }
+    }
+
+    /// The place of the number in such an object.
+    fn number_of(&self, object: &Rendered) -> Option<Vec<Step>> {
+        self.kinds.path(&object.object.group, &object.object.kind)
+    }
+
+    /// The path of a file named by a kustomization, if it is here and has its content.
+    fn named(&mut self, file: &str, reference: &str) -> Result<Option<String>, PorchError> {
+        let Some(path) = local(file, reference) else { return Ok(None) };
+        self.built.named.insert(path.clone());
+        let content = self.world.named(&path)?;
+        Ok(content.filter(|content| !is_pointer(&content.bytes)).map(|_| path))
+    }
+
     fn resource(
         &mut self,
         file: &str,
@@ -167,18 +203,17 @@ impl Builder<'_> {
         objects: &mut Vec<Rendered>,
         depth: usize,
     ) -> Result<(), PorchError> {
-        let path = reference
-            .text()
-            .filter(|text| !text.contains("://"))
-            .and_then(|text| resolve(parent(file), text));
-        let Some(path) = path else {
+        let Some(path) = reference.text().and_then(|text| local(file, text)) else {
             self.unknown(file, reference);
             return Ok(());
         };
-        if self.world.file(&path)?.is_some() {
+        // What does not mention the target matters only where a kustomization may give it that name.
+        if self.world.is_silent(&path) && !self.texts.is_empty() {
+            self.built.named.insert(path);
+        } else if self.world.named(&path)?.is_some() {
             self.built.named.insert(path.clone());
             objects.extend(self.world.objects(&path, self.texts)?.into_iter().map(Rendered::plain));
-        } else if self.world.kustomization(&path)?.is_some() {
+        } else if self.world.named_kustomization(&path)?.is_some() {
             let inner = self.directory(&path, depth + 1)?;
             objects.extend(inner);
         } else {
@@ -232,18 +267,18 @@ impl Builder<'_> {
         let entries = document.get(key).map(Node::items).unwrap_or_default();
         for (number, entry) in entries.iter().enumerate() {
             let outer = vec![Step::Key(key.to_owned()), Step::Item(number)];
-            let (target, inline, path) = match entry.text() {
+            let (target, inline, reference) = match entry.text() {
                 // A path, or the patch itself.
                 Some(text) if text.contains('\n') || text.contains(": ") => {
                     (None, Some((outer, entry)), None)
                 }
-                Some(text) => (None, None, Some(text)),
+                Some(_) => (None, None, Some(entry)),
                 None => {
                     let inline =
                         entry.get("patch").filter(|node| node.text().is_some_and(|text| !text.is_empty()));
                     let mut outer = outer;
                     outer.push(Step::Key("patch".to_owned()));
-                    (entry.get("target"), inline.map(|node| (outer, node)), entry.text_at(&["path"]))
+                    (entry.get("target"), inline.map(|node| (outer, node)), entry.get("path"))
                 }
             };
             if let Some((outer, node)) = inline {
@@ -256,20 +291,41 @@ impl Builder<'_> {
                 for (number, document) in inner.documents.iter().enumerate() {
                     self.patch(&Patch { target, document, file, number, inline: inline.clone() }, objects);
                 }
-            } else if let Some(path) = path.and_then(|path| resolve(parent(file), path)) {
-                self.built.named.insert(path.clone());
-                let inner = self.world.stream(&path)?;
-                for (number, document) in inner.documents.iter().enumerate() {
-                    self.patch(&Patch { target, document, file: &path, number, inline: None }, objects);
-                }
+            } else if let Some(reference) = reference {
+                self.patch_file(file, reference, target, objects)?;
             }
+        }
+        Ok(())
+    }
+
+    fn patch_file(
+        &mut self,
+        file: &str,
+        reference: &Node,
+        target: Option<&Node>,
+        objects: &mut [Rendered],
+    ) -> Result<(), PorchError> {
+        let text = reference.text().unwrap_or_default();
+        if !objects.iter().any(|object| self.number_of(object).is_some()) {
+            self.built.named.extend(local(file, text));
+            return Ok(());
+        }
+        let Some(path) = self.named(file, text)? else {
+            let concerned =
+                |object: &&mut Rendered| target.is_none_or(|target| selects(target, object) != Some(false));
+            self.absent("a patch", file, reference, objects.iter_mut().filter(concerned));
+            return Ok(());
+        };
+        let inner = self.world.stream(&path)?;
+        for (number, document) in inner.documents.iter().enumerate() {
+            self.patch(&Patch { target, document, file: &path, number, inline: None }, objects);
         }
         Ok(())
     }
 
     fn patch(&self, patch: &Patch<'_>, objects: &mut [Rendered]) {
         for object in objects {
-            let Some(number) = self.kinds.path(&object.object.group, &object.object.kind) else { continue };
+            let Some(number) = self.number_of(object) else { continue };
             let is_for = patch.is_for(object);
             if is_for == Some(false) {
                 continue;
@@ -322,12 +378,14 @@ impl Builder<'_> {
         objects: &mut [Rendered],
     ) -> Result<(), PorchError> {
         for entry in document.get("replacements").map(Node::items).unwrap_or_default() {
-            let path = entry.text_at(&["path"]).and_then(|path| resolve(parent(file), path));
-            let Some(path) = path else {
+            let Some(reference) = entry.get("path") else {
                 self.replacement(file, entry, objects);
                 continue;
             };
-            self.built.named.insert(path.clone());
+            let Some(path) = self.named(file, reference.text().unwrap_or_default())? else {
+                self.absent("a replacement", file, reference, objects.iter_mut());
+                continue;
+            };
             let stream = self.world.stream(&path)?;
             for document in &stream.documents {
                 let all = if document.items().is_empty() {
@@ -348,7 +406,7 @@ impl Builder<'_> {
             let fields = target.get("fieldPaths").map(Node::items).unwrap_or_default();
             let Some(select) = target.get("select") else { continue };
             for object in objects.iter_mut() {
-                let Some(path) = self.kinds.path(&object.object.group, &object.object.kind) else { continue };
+                let Some(path) = self.number_of(object) else { continue };
                 let dotted = dotted(&path);
                 let writes = fields.iter().any(|field| field.text() == Some(&dotted));
                 if writes && selects(select, object) != Some(false) {
@@ -368,26 +426,13 @@ impl Builder<'_> {
     ) -> Result<(), PorchError> {
         for entry in document.get("transformers").map(Node::items).unwrap_or_default() {
             let Some(text) = entry.text() else { continue };
-            let path = resolve(parent(file), text).filter(|_| !text.contains('\n'));
-            let (content, place) = match path {
-                None => (text.to_owned(), format!("{}:{}", self.world.name(file), entry.line)),
-                Some(path) => {
-                    self.built.named.insert(path.clone());
-                    let whole = match self.world.kustomization(&path)? {
-                        Some(_) => {
-                            self.world.paths().into_iter().filter(|other| parent(other) == path).collect()
-                        }
-                        None => vec![path.clone()],
-                    };
-                    let mut text = String::new();
-                    for one in whole {
-                        if let Some(content) = self.world.file(&one)? {
-                            text.push_str(&String::from_utf8_lossy(&content.bytes));
-                        }
-                        self.built.named.insert(one);
-                    }
-                    (text, self.world.name(&path))
-                }
+            let (content, place) = if text.contains('\n') {
+                (text.to_owned(), format!("{}:{}", self.world.name(file), entry.line))
+            } else if let Some(found) = self.transformer(file, text)? {
+                found
+            } else {
+                self.absent("a transformer", file, entry, objects.iter_mut());
+                continue;
             };
             for object in
                 objects.iter_mut().filter(|_| content.contains("replica") || content.contains("Replica"))
@@ -400,6 +445,29 @@ impl Builder<'_> {
         }
         Ok(())
     }
+
+    /// The text of a transformer that is named, in a file or a directory, and its place.
+    fn transformer(&mut self, file: &str, reference: &str) -> Result<Option<(String, String)>, PorchError> {
+        let Some(path) = local(file, reference) else { return Ok(None) };
+        self.built.named.insert(path.clone());
+        let whole = match self.world.named_kustomization(&path)? {
+            Some(_) => self.world.paths().into_iter().filter(|other| parent(other) == path).collect(),
+            None => vec![path.clone()],
+        };
+        let mut text = String::new();
+        for one in whole {
+            let Some(one) = self.named("", &one)? else { return Ok(None) };
+            if let Some(content) = self.world.named(&one)? {
+                text.push_str(&String::from_utf8_lossy(&content.bytes));
+            }
+        }
+        Ok(Some((text, self.world.name(&path))))
+    }
+}
+
+/// The path of what a file names, if it can be in the tree.
+fn local(file: &str, reference: &str) -> Option<String> {
+    if reference.contains("://") { None } else { resolve(parent(file), reference) }
 }
 
 fn references<'n>(document: &'n Node, keys: &[&str]) -> Vec<&'n Node> {

@@ -21,6 +21,7 @@ mod outcome;
 mod patch;
 mod plan;
 mod routes;
+mod survey;
 mod template;
 mod world;
 mod yaml;

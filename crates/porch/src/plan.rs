@@ -2,10 +2,11 @@
 
 use crate::choose::{Found, View, Wanted};
 use crate::files::{
-    Content, Files, KPTFILE, KUSTOMIZATIONS, SURVEY_MAX, Search, Tree, Which, base_name, join, parent,
+    Content, Files, KPTFILE, KUSTOMIZATIONS, SURVEY_MAX, Tree, Which, base_name, join, parent,
 };
 use crate::kinds::Kinds;
 use crate::routes::Assignment;
+use crate::survey::{Search, mentions};
 use crate::world::World;
 use crate::yaml::{Address, EditError, set_integer, set_integer_inside};
 use crate::{Form, Order, PorchError, objects, template};
@@ -38,6 +39,8 @@ pub(crate) struct Plan {
     pub to: u32,
     /// Whether the object is only a part, for server-side apply onto the whole.
     pub partial: bool,
+    /// A note for the operator.
+    pub note: Option<String>,
 }
 
 /// The number of entries around an edited package that are searched for other settings of the same number.
@@ -110,7 +113,7 @@ impl Planner<'_> {
         let own = template::package_name(&key.target, self.style.form)
             .ok_or_else(|| PorchError::unfit(&key.target, "the name is too long for a package directory"))?;
         let in_namespace = |name: &str| join(&key.namespace, name);
-        let mut places = match (&self.assignment.package, self.style.form) {
+        let places = match (&self.assignment.package, self.style.form) {
             (Some(named), _) => vec![in_namespace(named), named.clone()],
             (None, Form::Direct) => {
                 vec![in_namespace(&key.target), key.target.clone(), in_namespace(&own)]
@@ -118,9 +121,13 @@ impl Planner<'_> {
             (None, Form::Structured) => vec![in_namespace(&own)],
         };
         // A directory at the top may be a namespace's; only a Kptfile makes it a package.
-        places.retain(|place| {
-            place.contains('/') || self.tree.file(&join(place, KPTFILE)).is_ok_and(|found| found.is_some())
-        });
+        let mut kept = Vec::new();
+        for place in places {
+            if place.contains('/') || self.is_package(&place)? {
+                kept.push(place);
+            }
+        }
+        let places = kept;
         for place in &places {
             if let Place::Package(plan) = self.at(place)? {
                 return Ok(plan);
@@ -144,6 +151,14 @@ impl Planner<'_> {
                 }
                 self.at_or_new(&in_namespace(named.as_ref().unwrap_or(&new)))
             }
+        }
+    }
+
+    /// Whether a directory has a Kptfile. A place that is no directory has none.
+    fn is_package(&self, dir: &str) -> Result<bool, PorchError> {
+        match self.tree.file(&join(dir, KPTFILE)) {
+            Err(PorchError::Unfit { .. }) => Ok(false),
+            found => Ok(found?.is_some()),
         }
     }
 
@@ -216,42 +231,66 @@ impl Planner<'_> {
                 "the intent names the package '{named}', and {name} is '{found}'"
             )));
         }
-        self.look_around(dir, &found)?;
-        self.package(&world, &found).map(Place::Package)
+        let note = self.look_around(&world, &found)?;
+        let plan = self.package(&world, &found)?;
+        Ok(Place::Package(Plan { note, ..plan }))
     }
 
-    /// Checks that nothing beside the package or above it holds the object or sets its number.
-    fn look_around(&self, dir: &str, found: &Found) -> Result<(), PorchError> {
+    /// Checks that nothing beside the package holds the object or decides its number. A note if not all was searched.
+    fn look_around(&self, package: &World<'_>, found: &Found) -> Result<Option<String>, PorchError> {
+        let dir = package.dir.as_str();
         if self.style.form == Form::Structured || dir.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let around = parent(dir);
-        if let (None, Some(own)) =
-            (&self.assignment.dir, template::package_name(&self.assignment.object, Form::Direct))
-            && let own = join(around, &own)
-            && own != dir
-            && !self.tree.names(&own)?.is_empty()
-        {
-            let reason =
-                format!("{} holds a part of {} too; remove it", self.tree.name(&own), self.assignment.object);
-            return Err(PorchError::unfit(self.tree.name(around), reason));
-        }
-        let search =
-            Search { text: &self.assignment.object, except: Some(base_name(dir)), limit: NEIGHBOURS_MAX };
-        let files = self.tree.survey(around, search)?.files;
-        if files.is_empty() {
-            return Ok(());
+        self.check_own_part(dir)?;
+        let (target, name) = (&self.assignment.object, base_name(dir));
+        let search = Search { text: target, except: Some(name), limit: NEIGHBOURS_MAX };
+        let mut survey = self.tree.survey(around, search)?;
+        let note = survey.stopped.take().map(|_| {
+            let around = self.tree.name(around);
+            format!(
+                "only {NEIGHBOURS_MAX} directories and files of {around} were searched for another {target}"
+            )
+        });
+        let concerns = |(path, content): (&String, &Content)| {
+            mentions(&content.bytes, target)
+                || (KUSTOMIZATIONS.contains(&base_name(path)) && mentions(&content.bytes, name))
+        };
+        if !survey.files.iter().any(concerns) {
+            return Ok(note);
         }
         let said = Wanted { said: true, ..self.wanted() };
-        let world = World::new(Some(self.tree), around, self.tree.name(around), files).lenient();
+        let world = World::surveyed(self.tree, around, survey, target).knowing(package);
         let view = View::new(&world, said)?;
-        let double = view.doubles().into_iter().find(|(file, _)| *file != found.file);
+        let double = view.doubles(Some(dir)).into_iter().next();
+        let reason = double.map(|(_, text)| format!("{target} is twice: {text} too; leave one"));
         let reason =
-            double.map(|(_, text)| format!("{} is twice: {text} too; leave one", self.assignment.object));
-        match reason.or_else(|| view.rival_of(&found.kind)) {
+            reason.or_else(|| view.rival_of(&found.kind)).or_else(|| view.decided_beside(dir, found));
+        match reason {
             Some(reason) => Err(PorchError::unfit(self.tree.name(around), reason)),
-            None => Ok(()),
+            None => Ok(note),
         }
+    }
+
+    /// Checks that the default place has no package that this engine made before another one was chosen.
+    fn check_own_part(&self, dir: &str) -> Result<(), PorchError> {
+        let Some(own) = template::package_name(&self.assignment.object, Form::Direct) else { return Ok(()) };
+        let namespace = self.order.intent.key.namespace.as_str();
+        let beside = join(parent(dir), &own);
+        let default = join(namespace, &own);
+        let places = [Some(&default), (beside != default).then_some(&beside)];
+        for place in places.into_iter().flatten().filter(|place| *place != dir) {
+            if !self.tree.names(place)?.is_empty() {
+                let reason = format!(
+                    "{} holds a part of {} too; remove it",
+                    self.tree.name(place),
+                    self.assignment.object
+                );
+                return Err(PorchError::unfit(self.tree.name(parent(place)), reason));
+            }
+        }
+        Ok(())
     }
 
     /// The change of one number in a package.
@@ -275,7 +314,7 @@ impl Planner<'_> {
         let partial =
             !found.whole && self.style.form == Form::Direct && own.as_deref() == Some(base_name(dir));
         let (dir, kind) = (dir.to_owned(), found.kind.clone());
-        Ok(Plan { dir, new: false, changes, file, kind, from, to: self.replicas, partial })
+        Ok(Plan { dir, new: false, changes, file, kind, from, to: self.replicas, partial, note: None })
     }
 
     fn edit(&self, world: &World<'_>, found: &Found) -> Result<(Option<u32>, Option<Vec<u8>>), PorchError> {
@@ -303,11 +342,16 @@ impl Planner<'_> {
         if self.style.form == Form::Structured || dir.is_empty() {
             return Ok(None);
         }
+        self.check_own_part(dir)?;
         let around = parent(dir);
         if !around.is_empty() {
             let world = self.survey(around, None)?;
             let view = View::new(&world, self.wanted())?;
             if let Some(found) = view.find()? {
+                view.check_governing(&found)?;
+                if let Some(reason) = view.decided_above(&found)? {
+                    return Err(PorchError::unfit(self.tree.name(around), reason));
+                }
                 return self.package(&world, &found).map(Some);
             }
             let reason = view
@@ -316,6 +360,7 @@ impl Planner<'_> {
             if let Some(reason) = reason {
                 return Err(PorchError::unfit(self.tree.name(around), reason));
             }
+            world.doubt().map_or(Ok(()), Err)?;
         }
         self.at_the_root(around)
     }
@@ -324,14 +369,14 @@ impl Planner<'_> {
     fn survey(&self, dir: &str, except: Option<&str>) -> Result<World<'_>, PorchError> {
         let search = Search { text: &self.assignment.object, except, limit: SURVEY_MAX };
         let survey = self.tree.survey(dir, search)?;
-        if !survey.complete {
+        if let Some(bound) = &survey.stopped {
             let reason = format!(
-                "it has more than {SURVEY_MAX} entries and no package for {}; name its directory in a route",
+                "{bound} and no package for {}; name its directory in a route",
                 self.assignment.object
             );
             return Err(PorchError::unfit(self.tree.name(dir), reason));
         }
-        Ok(World::new(Some(self.tree), dir, self.tree.name(dir), survey.files).lenient())
+        Ok(World::surveyed(self.tree, dir, survey, &self.assignment.object))
     }
 
     /// An object elsewhere below the root must state its namespace.
@@ -340,9 +385,9 @@ impl Planner<'_> {
         let seen = (!around.is_empty() && !around.contains('/')).then_some(around);
         let world = self.survey("", seen)?;
         let wanted = self.wanted();
-        let said = View::new(&world, Wanted { said: true, ..wanted })?.doubles();
+        let said = View::new(&world, Wanted { said: true, ..wanted })?.doubles(None);
         // Files at the root, and a directory with the target's name, belong to no namespace.
-        let near = View::new(&world, wanted)?.doubles().into_iter().filter(|(file, _)| {
+        let near = View::new(&world, wanted)?.doubles(None).into_iter().filter(|(file, _)| {
             let dir = parent(file);
             dir.is_empty() || dir == wanted.name
         });
@@ -355,7 +400,7 @@ impl Planner<'_> {
                 );
                 Err(PorchError::unfit(self.tree.name(""), reason))
             }
-            None => Ok(None),
+            None => world.doubt().map_or(Ok(None), Err),
         }
     }
 
@@ -399,6 +444,7 @@ impl Planner<'_> {
             from: from.filter(|_| self.style.base.is_some()),
             to: self.replicas,
             partial: self.style.base.is_none() && self.style.form == Form::Direct,
+            note: None,
         })
     }
 

@@ -3,11 +3,12 @@
 
 use crate::PorchError;
 use crate::files::{CHART, Content, Files, KUSTOMIZATIONS, Tree, base_name, holds_objects, join, parent};
-use crate::krmignore;
+use crate::krmignore::Ignored;
 use crate::objects::{Object, objects_of};
+use crate::survey::{Survey, mentions};
 use crate::yaml::{self, Stream};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// The content that Git LFS leaves in place of a file kept elsewhere.
@@ -21,34 +22,92 @@ pub(crate) struct World<'t> {
     pub dir: String,
     /// The display name of that directory.
     shown: String,
-    /// Whether unreadable files are skipped.
+    /// Whether files of the directory that are not YAML are noted and hold nothing.
     lenient: bool,
+    /// The reason why the first such file is not YAML, or the first entry of a survey that was not searched.
+    doubt: RefCell<Option<(String, String)>>,
+    /// The text that a survey searched for.
+    text: String,
+    /// Files of the directory that were read in a survey, do not mention the target, and are not loaded.
+    silent: BTreeSet<String>,
+    /// Files of the directory that are none of the package's; a kustomization may name them all the same.
+    aside: BTreeMap<String, Rc<Content>>,
+    /// Other files that a kustomization names.
+    named: RefCell<BTreeMap<String, Option<Rc<Content>>>>,
     files: RefCell<BTreeMap<String, Option<Rc<Content>>>>,
     streams: RefCell<BTreeMap<String, Rc<Stream>>>,
 }
 
 impl<'t> World<'t> {
-    /// The files of `dir`, without those that `.krmignore` names and those of Helm charts.
-    pub(crate) fn new(tree: Option<&'t dyn Tree>, dir: &str, shown: String, mut files: Files) -> Self {
-        krmignore::apply(&mut files);
+    /// The files of `dir`; those that `.krmignore` names and those of Helm charts are set aside.
+    pub(crate) fn new(tree: Option<&'t dyn Tree>, dir: &str, shown: String, files: Files) -> Self {
+        let ignored = Ignored::of(&files);
         let charts: Vec<String> = files
             .keys()
-            .filter(|path| base_name(path) == CHART)
+            .filter(|path| base_name(path) == CHART && !ignored.covers(path))
             .map(|path| path.strip_suffix(CHART).unwrap_or_default().to_owned())
             .collect();
         let of_chart = |path: &str| charts.iter().any(|chart| path.starts_with(chart.as_str()));
-        let files = files
-            .into_iter()
-            .filter(|(path, _)| base_name(path) == CHART || !of_chart(path))
-            .map(|(path, content)| (join(dir, &path), Some(Rc::new(content))))
-            .collect();
-        let (files, streams) = (RefCell::new(files), RefCell::default());
-        Self { tree, dir: dir.to_owned(), shown, lenient: false, files, streams }
+        let (mut here, mut aside) = (BTreeMap::new(), BTreeMap::new());
+        for (path, content) in files {
+            let (place, content) = (join(dir, &path), Rc::new(content));
+            if ignored.covers(&path) || (base_name(&path) != CHART && of_chart(&path)) {
+                aside.insert(place, content);
+            } else {
+                here.insert(place, Some(content));
+            }
+        }
+        Self {
+            tree,
+            dir: dir.to_owned(),
+            shown,
+            lenient: false,
+            doubt: RefCell::default(),
+            text: String::new(),
+            silent: BTreeSet::new(),
+            aside,
+            named: RefCell::default(),
+            files: RefCell::new(here),
+            streams: RefCell::default(),
+        }
     }
 
-    /// Makes the world lenient: a file that is not YAML contains no objects.
+    /// The files that a survey of `dir` for a text found.
+    pub(crate) fn surveyed(tree: &'t dyn Tree, dir: &str, survey: Survey, text: &str) -> Self {
+        let Survey { files, silent, skipped, .. } = survey;
+        let ignored = Ignored::of(&files);
+        // A list may name it as a file or as a directory.
+        let is_ignored = |path: &str| ignored.covers(path) || ignored.covers(&join(path, "_"));
+        let doubt = skipped.into_iter().find(|(path, _)| !is_ignored(path));
+        let doubt = doubt.map(|(path, reason)| {
+            (
+                join(dir, &path),
+                format!("{reason} and may hold {text}: put it right, or name it in .krmignore"),
+            )
+        });
+        let silent = silent.into_iter().map(|path| join(dir, &path)).collect();
+        let world = Self::new(Some(tree), dir, tree.name(dir), files);
+        Self { silent, text: text.to_owned(), doubt: RefCell::new(doubt), ..world.lenient() }
+    }
+
+    /// Makes the world lenient: a file of the directory that is not YAML contains no objects.
     pub(crate) fn lenient(self) -> Self {
         Self { lenient: true, ..self }
+    }
+
+    /// Why an object may be here although none was found: an entry that cannot be read or is not YAML.
+    pub(crate) fn doubt(&self) -> Option<PorchError> {
+        let doubt = self.doubt.borrow();
+        doubt.as_ref().map(|(path, reason)| PorchError::unfit(self.name(path), reason))
+    }
+
+    /// Takes over the files of another world, so that none of them is read again.
+    pub(crate) fn knowing(self, other: &World<'_>) -> Self {
+        let others = other.files.borrow();
+        let others = others.iter().map(|(path, content)| (path.clone(), content.clone()));
+        self.named.borrow_mut().extend(others);
+        self.streams.borrow_mut().extend(other.streams.borrow().clone());
+        self
     }
 
     /// The display name of a file.
@@ -80,20 +139,61 @@ impl<'t> World<'t> {
         if let Some(known) = self.files.borrow().get(path) {
             return Ok(known.clone());
         }
+        if let Some(known) = self.named.borrow().get(path) {
+            return Ok(known.clone());
+        }
         let found = match self.tree {
-            // All files of the package are known.
             Some(tree) if self.below(path).is_none() => tree.file(path)?.map(Rc::new),
-            _ => None,
+            // All files of the package are known.
+            _ => return Ok(None),
         };
         self.files.borrow_mut().insert(path.to_owned(), found.clone());
         Ok(found)
     }
 
+    /// A file that a kustomization names, whether or not its name or `.krmignore` makes it a part of the package. `None`
+    /// if it is not here.
+    pub(crate) fn named(&self, path: &str) -> Result<Option<Rc<Content>>, PorchError> {
+        let known = self.files.borrow().get(path).or(self.named.borrow().get(path)).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let found = match (self.aside.get(path), self.tree) {
+            (Some(content), _) => Some(content.clone()),
+            (None, None) => None,
+            (None, Some(tree)) => match tree.file(path) {
+                // A link on its way.
+                Err(PorchError::Unfit { .. }) => None,
+                found => found?.map(Rc::new),
+            },
+        };
+        self.named.borrow_mut().insert(path.to_owned(), found.clone());
+        Ok(found)
+    }
+
+    /// Whether a survey has read the file and found no mention of the target.
+    pub(crate) fn is_silent(&self, path: &str) -> bool {
+        self.silent.contains(path)
+    }
+
     /// The kustomization of a directory, if it has one.
     pub(crate) fn kustomization(&self, dir: &str) -> Result<Option<String>, PorchError> {
+        self.kustomization_by(dir, Self::file)
+    }
+
+    /// The kustomization of a directory that another kustomization names.
+    pub(crate) fn named_kustomization(&self, dir: &str) -> Result<Option<String>, PorchError> {
+        self.kustomization_by(dir, Self::named)
+    }
+
+    fn kustomization_by(
+        &self,
+        dir: &str,
+        read: impl Fn(&Self, &str) -> Result<Option<Rc<Content>>, PorchError>,
+    ) -> Result<Option<String>, PorchError> {
         for name in KUSTOMIZATIONS {
             let path = join(dir, name);
-            if self.file(&path)?.is_some() && self.is_kustomization(&path)? {
+            if read(self, &path)?.is_some() && self.is_kustomization(&path)? {
                 return Ok(Some(path));
             }
         }
@@ -116,8 +216,17 @@ impl<'t> World<'t> {
             None => Stream::default(),
             Some(content) => match yaml::parse(&content.bytes) {
                 Ok(stream) => stream,
-                Err(_) if self.lenient => Stream::default(),
-                Err(error) => return Err(self.unreadable(path, &content.bytes, &error.to_string())),
+                Err(error) => {
+                    let reason = reason_of(&content.bytes, &error.to_string());
+                    // Outside of the directory only what decides about the object is read.
+                    if !self.lenient || self.below(path).is_none() {
+                        return Err(PorchError::unfit(self.name(path), reason));
+                    }
+                    if mentions(&content.bytes, &self.text) {
+                        self.doubt.borrow_mut().get_or_insert_with(|| (path.to_owned(), reason));
+                    }
+                    Stream::default()
+                }
             },
         };
         let stream = Rc::new(stream);
@@ -125,16 +234,13 @@ impl<'t> World<'t> {
         Ok(stream)
     }
 
-    fn unreadable(&self, path: &str, bytes: &[u8], error: &str) -> PorchError {
-        let text = String::from_utf8_lossy(bytes);
-        let reason = match text.lines().position(|line| line.contains("{{")) {
-            Some(line) => format!(
-                "has template marks ({{{{) at line {} and is no manifest: render it, or leave it out of the package (.krmignore)",
-                line + 1
-            ),
-            None => format!("{error}; if it is no manifest, name it in .krmignore"),
-        };
-        PorchError::unfit(self.name(path), reason)
+    /// Refuses a file of the directory that is not YAML.
+    pub(crate) fn check(&self, path: &str) -> Result<(), PorchError> {
+        let Some(content) = self.file(path)? else { return Ok(()) };
+        let reason = |error: yaml::YamlError| reason_of(&content.bytes, &error.to_string());
+        yaml::parse(&content.bytes)
+            .map(drop)
+            .map_err(|error| PorchError::unfit(self.name(path), reason(error)))
     }
 
     /// The objects of a file that may concern a target: none if it contains none of the texts.
@@ -165,6 +271,18 @@ impl<'t> World<'t> {
             }
             dir = parent(dir);
         }
+    }
+}
+
+/// Why a file that is not YAML is none, and the remedy.
+fn reason_of(bytes: &[u8], error: &str) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    match text.lines().position(|line| line.contains("{{")) {
+        Some(line) => format!(
+            "has template marks ({{{{) at line {} and is no manifest: render it, or leave it out of the package (.krmignore)",
+            line + 1
+        ),
+        None => format!("{error}; if it is no manifest, name it in .krmignore"),
     }
 }
 

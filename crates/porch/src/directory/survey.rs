@@ -1,53 +1,78 @@
-//! Searches the directories around a package for files that mention an object. No file here will be changed, so
-//! unreadable and foreign entries are skipped.
+//! Searches the directories around a package for files that mention an object. No file here will be changed: what cannot
+//! be read is noted and skipped.
 
 use super::{Directory, is_regular, known_type, listing, read_file};
-use crate::files::{
-    Content, DEPTH_MAX, Search, Survey, decides_files, holds_objects, is_other_partial, join,
-};
+use crate::files::{Content, DEPTH_MAX, PACKAGE_BYTES_MAX, holds_objects, join};
+use crate::survey::{Search, Searching, Survey, may_lead_to_objects};
 use crate::yaml::BYTES_MAX;
-use rustix::fs::FileType;
+use rustix::fs::{FileType, readlinkat};
 use std::os::fd::BorrowedFd;
+
+const UNREADABLE: &str = "cannot be read";
 
 impl Directory {
     /// Searches the entries of a directory and those below it.
     pub(super) fn look(&self, dir: &str, search: Search<'_>) -> Survey {
-        let mut survey = Survey { complete: true, ..Survey::default() };
+        let mut searching = Searching::new(search);
         let mut open = vec![(String::new(), 0)];
-        let mut entries = 0;
         while let Some((below, depth)) = open.pop() {
-            let Ok(Some(holder)) = self.enter(&join(dir, &below)) else { continue };
-            let Ok((listed, names)) = listing(holder) else { continue };
+            searching.opens();
+            if searching.is_over() {
+                break;
+            }
+            let Ok(holder) = self.enter(&join(dir, &below)) else {
+                searching.skip(below, UNREADABLE);
+                continue;
+            };
+            let Some(holder) = holder else { continue };
+            let Ok((listed, names)) = listing(holder) else {
+                searching.skip(below, UNREADABLE);
+                continue;
+            };
             let Ok(holder) = listed.fd() else { continue };
             for (name, kind) in names {
-                let passed_over = below.is_empty() && search.except == Some(name.as_str());
-                if passed_over || is_other_partial(&name) || (name.starts_with('.') && !decides_files(&name))
-                {
+                if !searching.wants(&below, &name) {
                     continue;
                 }
                 let Ok(kind) = known_type(holder, &name, kind) else { continue };
-                if kind == FileType::Directory && depth < DEPTH_MAX {
-                    open.push((join(&below, &name), depth + 1));
-                } else if kind != FileType::RegularFile || !holds_objects(&name) {
-                    continue;
-                } else if let Some(content) = mentioning(holder, &name, search.text) {
-                    survey.files.insert(join(&below, &name), content);
+                let path = join(&below, &name);
+                match kind {
+                    FileType::Directory if depth < DEPTH_MAX => open.push((path, depth + 1)),
+                    FileType::Directory => searching.skip(path, "is too deep"),
+                    FileType::Symlink if may_lead_to_objects(&name) => {
+                        let target = readlinkat(holder, name.as_str(), Vec::new()).ok();
+                        let target = target.as_ref().and_then(|target| target.to_str().ok());
+                        searching.link(&below, path, target);
+                    }
+                    FileType::RegularFile if holds_objects(&name) => {
+                        take(&mut searching, holder, &name, path);
+                    }
+                    _ => {}
                 }
-                entries += 1;
-                if entries >= search.limit {
-                    survey.complete = false;
-                    return survey;
+                if searching.is_over() {
+                    return searching.survey;
                 }
             }
         }
-        survey
+        searching.survey
     }
 }
 
-/// Reads a file that decides which others count, or that mentions the text.
-fn mentioning(dir: BorrowedFd<'_>, name: &str, text: &str) -> Option<Content> {
-    let (bytes, stat) = read_file(dir, name, BYTES_MAX as u64).ok()??;
-    let said = std::str::from_utf8(&bytes).is_ok_and(|content| content.contains(text));
-    let wanted = bytes.len() <= BYTES_MAX && is_regular(&stat) && (said || decides_files(name));
-    wanted.then_some(Content { bytes, executable: stat.st_mode & 0o100 != 0 })
+/// Reads one file.
+fn take(searching: &mut Searching<'_>, dir: BorrowedFd<'_>, name: &str, path: String) {
+    searching.opens();
+    match read_file(dir, name, BYTES_MAX as u64) {
+        Ok(Some((bytes, stat))) if bytes.len() <= BYTES_MAX && is_regular(&stat) => {
+            let executable = stat.st_mode & 0o100 != 0;
+            searching.file(path, name, Content { bytes, executable });
+        }
+        Ok(Some(_)) => {
+            let whole = read_file(dir, name, PACKAGE_BYTES_MAX).ok().flatten();
+            let whole = whole.filter(|(bytes, _)| bytes.len() as u64 <= PACKAGE_BYTES_MAX);
+            searching.large_file(path, whole.as_ref().map(|(bytes, _)| bytes.as_slice()));
+        }
+        // It has been replaced or removed since it was listed.
+        Ok(None) => {}
+        Err(_) => searching.skip(path, UNREADABLE),
+    }
 }

@@ -4,9 +4,9 @@
 use super::objects::{Found, Object};
 use super::run::Git;
 use crate::files::{
-    Content, FILES_MAX, Files, KRMIGNORE, PACKAGE_BYTES_MAX, Search, Survey, Tree, Which, decides_files,
-    holds_objects, is_other_partial, join,
+    Content, FILES_MAX, Files, KRMIGNORE, PACKAGE_BYTES_MAX, Tree, Which, base_name, holds_objects, join,
 };
+use crate::survey::{Search, Searching, Survey, may_lead_to_objects};
 use crate::yaml::BYTES_MAX;
 use crate::{Outlook, PorchError};
 use conductor_crypto::git_name;
@@ -18,6 +18,8 @@ use std::rc::Rc;
 const LISTING_MAX: usize = 64 << 20;
 /// Most entries of a package that are gone through, whatever they are.
 const ENTRIES_MAX: usize = 100_000;
+/// Longest path that a symbolic link leads to.
+const LINK_MAX: usize = 4096;
 /// Deepest directory of a package that is gone through.
 const STEPS_MAX: usize = 64;
 /// How git names a directory in a listing.
@@ -35,6 +37,10 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn is_dir(&self) -> bool {
         self.mode.trim_start_matches('0') == DIRECTORY
+    }
+
+    fn is_link(&self) -> bool {
+        self.mode == "120000"
     }
 
     fn is_file(&self) -> bool {
@@ -136,6 +142,34 @@ impl<'g> CommitTree<'g> {
             }
             _ => Err(self.damaged(path, &entry.object)),
         }
+    }
+
+    /// One entry of a survey that is no directory.
+    fn search_file(
+        &self,
+        searching: &mut Searching<'_>,
+        below: &str,
+        path: String,
+        entry: &Entry,
+    ) -> Result<(), PorchError> {
+        let name = base_name(&path).to_owned();
+        if entry.is_link() && may_lead_to_objects(&name) {
+            let target = match self.git.object(&entry.object, LINK_MAX)? {
+                Found::Object(Object { bytes, .. }) => String::from_utf8(bytes).ok(),
+                _ => None,
+            };
+            searching.link(below, path, target.as_deref());
+        } else if entry.is_file() && holds_objects(&name) {
+            searching.opens();
+            match self.content(&path, entry)? {
+                Some(content) => searching.file(path, &name, content),
+                None => match self.git.object(&entry.object, LISTING_MAX)? {
+                    Found::Object(Object { bytes, .. }) => searching.large_file(path, Some(&bytes)),
+                    _ => searching.large_file(path, None),
+                },
+            }
+        }
+        Ok(())
     }
 
     fn damaged(&self, path: &str, object: &str) -> PorchError {
@@ -248,38 +282,33 @@ impl Tree for CommitTree<'_> {
     }
 
     fn survey(&self, dir: &str, search: Search<'_>) -> Result<Survey, PorchError> {
-        let mut survey = Survey { complete: true, ..Survey::default() };
-        let (mut open, mut seen, mut bytes) = (vec![(String::new(), 0)], 0, 0);
+        let mut searching = Searching::new(search);
+        let mut open = vec![(String::new(), 0)];
         while let Some((below, depth)) = open.pop() {
+            searching.opens();
+            if searching.is_over() {
+                break;
+            }
             let place = join(&join(self.directory, dir), &below);
             let Some(entries) = self.entries(&place)? else { continue };
             for entry in entries.iter() {
                 let Ok(name) = std::str::from_utf8(&entry.name) else { continue };
-                let passed_over = below.is_empty() && search.except == Some(name);
-                if passed_over || is_other_partial(name) || (name.starts_with('.') && !decides_files(name)) {
-                    continue;
-                }
-                let path = join(&below, name);
-                if entry.is_dir() && depth < STEPS_MAX {
-                    open.push((path, depth + 1));
-                } else if !entry.is_file() || !holds_objects(name) {
-                    continue;
-                } else if let Some(content) = self.content(&path, entry)? {
-                    bytes += content.bytes.len() as u64;
-                    let said =
-                        std::str::from_utf8(&content.bytes).is_ok_and(|text| text.contains(search.text));
-                    if said || decides_files(name) {
-                        survey.files.insert(path, content);
+                if searching.wants(&below, name) {
+                    let path = join(&below, name);
+                    if !entry.is_dir() {
+                        self.search_file(&mut searching, &below, path, entry)?;
+                    } else if depth < STEPS_MAX {
+                        open.push((path, depth + 1));
+                    } else {
+                        searching.skip(path, "is too deep");
                     }
                 }
-                seen += 1;
-                if seen >= search.limit || bytes > PACKAGE_BYTES_MAX {
-                    survey.complete = false;
-                    return Ok(survey);
+                if searching.is_over() {
+                    return Ok(searching.survey);
                 }
             }
         }
-        Ok(survey)
+        Ok(searching.survey)
     }
 
     fn name(&self, path: &str) -> String {

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking and says what it could not test"
 )]
 
+mod around;
 mod beginnings;
 mod branches;
 mod damage;
