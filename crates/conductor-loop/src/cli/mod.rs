@@ -6,7 +6,9 @@ mod subcommand;
 
 pub use arguments::command;
 
-use crate::commands::{self, CommandError, LogsArgs, Retried, RetryArgs, VerifyArgs};
+use crate::commands::{
+    self, AuditFilter, AuditVerify, CommandError, LogsArgs, Retried, RetryArgs, VerifyArgs,
+};
 use crate::config::{Config, ConfigError, Environment, Layers, LogFormat, layer};
 use crate::daemon::{self, Summary};
 use crate::telemetry::{self, Progress};
@@ -19,7 +21,7 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
-use subcommand::{ConfigCommand, KeysCommand, StateCommand, Subcommand};
+use subcommand::{AuditCommand, ConfigCommand, KeysCommand, StateCommand, Subcommand};
 
 /// How long the daemon's end waits for a stalled reader of standard error.
 const READER_PATIENCE: Duration = Duration::from_secs(1);
@@ -101,6 +103,11 @@ fn run_command(command: Subcommand) -> Result<Exit, CommandError> {
         }
         Subcommand::State(command) => run_state_command(command),
         Subcommand::Keys(command) => run_keys_command(command),
+        Subcommand::Audit(command) => run_audit_command(command),
+        Subcommand::Trace(args) => {
+            let filter = AuditFilter { correlation_id: Some(args.correlation_id), ..AuditFilter::default() };
+            commands::audit_show(&config(&args.place.values)?, &filter, args.form.json)
+        }
         Subcommand::Verify(args) => {
             let verify = VerifyArgs { dir: args.dir, public: args.public };
             commands::verify(&config(&args.place.values)?, &verify, args.form.json)
@@ -121,6 +128,22 @@ fn run_state_command(command: StateCommand) -> Result<Exit, CommandError> {
         }
         StateCommand::Import { file, place } => commands::state_import(&config(&place.values)?, &file),
         StateCommand::Rebuild { place } => commands::state_rebuild(&config(&place.values)?),
+    }
+}
+
+fn run_audit_command(command: AuditCommand) -> Result<Exit, CommandError> {
+    match command {
+        AuditCommand::Show(args) => {
+            let (since, event, correlation_id) = (args.since, args.event, args.correlation_id);
+            let filter = AuditFilter { since, event, correlation_id };
+            commands::audit_show(&config(&args.place.values)?, &filter, args.form.json)
+        }
+        AuditCommand::Verify(args) => {
+            let verify = AuditVerify { dir: args.dir, public: args.public, since: args.since };
+            commands::audit_verify(&config(&args.place.values)?, &verify, args.form.json)
+        }
+        AuditCommand::Proof { place, entry } => commands::audit_proof(&config(&place.values)?, entry),
+        AuditCommand::Export { place } => commands::audit_export(&config(&place.values)?),
     }
 }
 

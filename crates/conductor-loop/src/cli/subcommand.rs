@@ -6,6 +6,7 @@ use conductor_core::Code;
 use conductor_core::code::TABLE;
 use conductor_core::query::{ROWS_MAX, Selection, State};
 use conductor_core::units::parse_duration;
+use conductor_evidence::Event;
 use jiff::Timestamp;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -47,6 +48,11 @@ pub(super) enum Subcommand {
     /// The root keys of the state: shows them, makes a new one, exports the public halves
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// The audit trail: shows, verifies and exports it, proves one entry
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Every audit entry of one correlation id, over all intents that carry it
+    Trace(Trace),
     /// Verifies the signed statuses and their archived files, offline; exit 0, 1 with findings, 2 if it cannot
     Verify(Verify),
     /// Shows the configuration
@@ -99,6 +105,72 @@ pub(super) enum KeysCommand {
         #[command(flatten)]
         place: Flags<Place>,
     },
+}
+
+#[derive(Debug, ClapSubcommand)]
+pub(super) enum AuditCommand {
+    /// The entries; with --json the lines of the trail themselves
+    Show(AuditShow),
+    /// Verifies the trail offline, without any secret; exit 0, 1 with findings, 2 if it cannot
+    Verify(AuditVerify),
+    /// Proves that an entry is in the tree of the last checkpoint (C2SP tlog-proof)
+    Proof {
+        #[command(flatten)]
+        place: Flags<Place>,
+        /// Number of the entry
+        #[arg(value_name = "ENTRY")]
+        entry: u64,
+    },
+    /// Prints the whole trail, one line of JSON an entry, checkpoints included
+    Export {
+        #[command(flatten)]
+        place: Flags<Place>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AuditShow {
+    /// Only since a duration ago (24h) or a time (RFC 3339)
+    #[arg(long, value_name = "TIME", value_parser = parse_moment)]
+    pub(super) since: Option<Timestamp>,
+    /// Only of this event, such as `intent_filed`
+    #[arg(long, value_name = "EVENT", value_parser = parse_event)]
+    pub(super) event: Option<String>,
+    /// Only of this correlation id
+    #[arg(long, value_name = "ID")]
+    pub(super) correlation_id: Option<String>,
+    #[command(flatten)]
+    pub(super) place: Flags<Place>,
+    #[command(flatten)]
+    pub(super) form: Form,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AuditVerify {
+    /// The handoff directory, or a copy of it [that of the configuration]
+    #[arg(value_name = "DIR")]
+    pub(super) dir: Option<PathBuf>,
+    /// The public keys in PEM [those beside the state]
+    #[arg(long, value_name = "FILE")]
+    pub(super) public: Option<PathBuf>,
+    /// A checkpoint of this trail from before, which it must continue
+    #[arg(long, value_name = "FILE")]
+    pub(super) since: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) place: Flags<Place>,
+    #[command(flatten)]
+    pub(super) form: Form,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Trace {
+    #[command(flatten)]
+    pub(super) place: Flags<Place>,
+    /// The correlation id
+    #[arg(value_name = "CORRELATION-ID")]
+    pub(super) correlation_id: String,
+    #[command(flatten)]
+    pub(super) form: Form,
 }
 
 #[derive(Debug, Args)]
@@ -350,6 +422,15 @@ fn parse_code(text: &str) -> Result<Code, String> {
     entry
         .map(|entry| entry.code)
         .ok_or_else(|| "it is no error code such as E301 or porch-failed (docs/ERRORS.md)".to_owned())
+}
+
+/// The name of an event of the audit trail.
+fn parse_event(text: &str) -> Result<String, String> {
+    let names = || Event::ALL.iter().map(|(_, name, _)| *name);
+    if names().any(|name| name == text) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("it is none of {}", names().collect::<Vec<_>>().join(", ")))
 }
 
 /// A time, or a duration before now.

@@ -2,6 +2,7 @@
 
 mod act;
 mod ask;
+mod audit;
 mod doctor;
 mod error;
 mod keys;
@@ -15,6 +16,7 @@ mod top;
 mod verify;
 
 pub use act::{Retried, RetryArgs, hold, purge, release, retry};
+pub use audit::{AuditFilter, AuditVerify, audit_export, audit_proof, audit_show, audit_verify};
 pub use doctor::doctor;
 pub use error::CommandError;
 pub use keys::{keys_export_public, keys_rotate, keys_show};

@@ -57,7 +57,7 @@ pub fn verify(config: &Config, args: &VerifyArgs, as_json: bool) -> Result<Exit,
     let handoff = Dir::open(path).map_err(|error| unreadable(path, &error))?;
     let status_path = path.join(layout::STATUS);
     let status = handoff.sub(layout::STATUS).map_err(|error| unreadable(&status_path, &error))?;
-    let trusted = trusted(config, args, path)?;
+    let trusted = trusted(config, args.public.as_deref(), path)?;
     let mut names = status.names().map_err(|error| unreadable(&status_path, &error))?;
     names.sort_unstable();
     let mut report = Report::default();
@@ -109,18 +109,23 @@ fn text(report: &Report, trusted: &[VerifyingKey]) -> String {
     text
 }
 
-fn trusted(config: &Config, args: &VerifyArgs, handoff: &Path) -> Result<Vec<VerifyingKey>, CommandError> {
-    let from = if let Some(file) = &args.public {
+/// The public keys that are believed: those of a file, else those beside the state.
+pub(super) fn trusted(
+    config: &Config,
+    public: Option<&Path>,
+    handoff: &Path,
+) -> Result<Vec<VerifyingKey>, CommandError> {
+    let from = if let Some(file) = public {
         read_plain(file, PUBLIC_MAX)
             .map(|text| read_public(&String::from_utf8_lossy(&text)))
-            .map_err(|error| (file.clone(), error))
+            .map_err(|error| (file.to_owned(), error))
     } else {
         let own = handoff.join(layout::PRIVATE).join(layout::STATE);
         let dir = config.fixed.state_dir.clone().unwrap_or(own);
         Dir::open(&dir).and_then(|state| known_public(&state)).map_err(|error| (dir, error))
     };
     let (path, keys) = match from {
-        Ok(keys) => (args.public.clone().unwrap_or_default(), keys),
+        Ok(keys) => (public.map(Path::to_owned).unwrap_or_default(), keys),
         Err((path, error)) => {
             let text = format!("cannot read the public keys in {}: {error}", path.display());
             return Err(CommandError::unchecked(text, NAME_KEY));

@@ -60,7 +60,7 @@ pub enum HeadFile {
 
 impl HeadFile {
     /// Reads the existing file.
-    pub(super) fn read(handoff: &Dir) -> Self {
+    pub fn read(handoff: &Dir) -> Self {
         match handoff.stat(layout::HEAD) {
             Err(_) => return Self::Absent,
             Ok(meta) if meta.kind != Kind::File => return Self::Unknown,

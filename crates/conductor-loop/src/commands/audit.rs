@@ -1,0 +1,260 @@
+//! `audit show | verify | proof | export` and `trace`: the audit trail, read from its files, of a running daemon, a stopped one or a copy.
+
+use super::verify::trusted;
+use super::{CommandError, print, print_json};
+use crate::config::Config;
+use crate::handoff::{HeadFile, layout};
+use conductor_core::record::rfc3339;
+use conductor_core::{Exit, scrub};
+use conductor_evidence::checkpoint::Note;
+use conductor_evidence::entry::{Entry, Parsed, parse};
+use conductor_evidence::segment::{self, Lines};
+use conductor_evidence::tree::{self, Point};
+use conductor_evidence::verify::{Against, Report, verify};
+use conductor_os::dir::Dir;
+use conductor_os::plain::read_plain;
+use jiff::Timestamp;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+/// The most bytes of a checkpoint that is given.
+const NOTE_MAX: u64 = 64 << 10;
+/// How often a trail that a daemon appends to is read again, because a batch was half written.
+const TRIES: usize = 5;
+const NAME_DIR: &str =
+    "Name the handoff directory, or a copy of it; a trail is kept unless --audit-enabled=false.";
+
+/// Which entries are shown.
+#[derive(Debug, Default)]
+pub struct AuditFilter {
+    /// Not before this.
+    pub since: Option<Timestamp>,
+    /// Of this event.
+    pub event: Option<String>,
+    /// Of this correlation id.
+    pub correlation_id: Option<String>,
+}
+
+/// What a verification is held against.
+#[derive(Debug)]
+pub struct AuditVerify {
+    /// The handoff directory, or a copy of it; the configured one if absent.
+    pub dir: Option<PathBuf>,
+    /// The file of the public keys; those beside the state if absent.
+    pub public: Option<PathBuf>,
+    /// A checkpoint of this trail from before.
+    pub since: Option<PathBuf>,
+}
+
+/// The trail below a handoff directory.
+fn open(handoff: &Path) -> Result<Dir, CommandError> {
+    let below = Dir::open(handoff).and_then(|dir| dir.sub(layout::PRIVATE)?.sub(layout::AUDIT));
+    below.map_err(|error| {
+        let place = handoff.join(layout::private(layout::AUDIT));
+        CommandError::unchecked(format!("cannot open {}: {error}", place.display()), NAME_DIR)
+    })
+}
+
+fn unreadable(error: &io::Error) -> CommandError {
+    CommandError::unchecked(
+        format!("cannot read the audit trail: {error}"),
+        "Run it as the daemon's user or as root.",
+    )
+}
+
+/// Passes every line to `work`, until it returns false.
+fn each_line(dir: &Dir, mut work: impl FnMut(&[u8]) -> io::Result<bool>) -> Result<(), CommandError> {
+    let mut read = || -> io::Result<()> {
+        for first in segment::list(dir)? {
+            for line in Lines::open(dir, first)? {
+                let line = line?;
+                if line.whole && !work(&line.bytes)? {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    };
+    read().map_err(|error| unreadable(&error))
+}
+
+impl AuditFilter {
+    fn takes(&self, entry: &Entry) -> bool {
+        self.since.is_none_or(|since| entry.time >= since)
+            && self.event.as_ref().is_none_or(|event| entry.event == *event)
+            && self.correlation_id.as_ref().is_none_or(|id| entry.correlation_id.as_ref() == Some(id))
+    }
+}
+
+/// `audit show` and `trace`: exit 0; entries in JSON are the lines of the trail themselves.
+pub fn audit_show(config: &Config, filter: &AuditFilter, as_json: bool) -> Result<Exit, CommandError> {
+    let dir = open(&config.fixed.handoff)?;
+    let mut stdout = io::stdout().lock();
+    let mut show = |line: &[u8]| {
+        let Some(Parsed::Entry(entry)) = parse(line) else { return Ok(true) };
+        if !filter.takes(&entry) {
+            return Ok(true);
+        }
+        let text = if as_json { String::from_utf8_lossy(line).into_owned() } else { told(&entry) };
+        match writeln!(stdout, "{text}") {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            written => written.map(|()| true),
+        }
+    };
+    each_line(&dir, &mut show)?;
+    Ok(Exit::Good)
+}
+
+/// An entry on one line.
+fn told(entry: &Entry) -> String {
+    let mut text = format!("{:>6} {} {:<22} {:<8}", entry.seq, rfc3339(entry.time), entry.event, entry.actor);
+    let of = [
+        ("intent", entry.intent.map(|seq| seq.to_string())),
+        ("file", entry.file.clone()),
+        ("correlation_id", entry.correlation_id.clone()),
+    ];
+    for (name, value) in of.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+        // Writing to a String cannot fail.
+        let _ = write!(text, " {name}={value}");
+    }
+    for (name, value) in &entry.detail {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let _ = write!(text, " {name}={value}");
+    }
+    if entry.recovered {
+        text.push_str(" (made again)");
+    }
+    scrub::line(&text, 4_000)
+}
+
+/// `audit export`: every line of the trail as it is, checkpoints included.
+pub fn audit_export(config: &Config) -> Result<Exit, CommandError> {
+    let dir = open(&config.fixed.handoff)?;
+    let mut stdout = io::BufWriter::new(io::stdout().lock());
+    each_line(&dir, |line| {
+        let written = stdout.write_all(line).and_then(|()| stdout.write_all(b"\n"));
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            written => written.map(|()| true),
+        }
+    })?;
+    match stdout.flush() {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(Exit::Good),
+    }
+}
+
+/// `audit proof N`: that entry N is in the tree of the last checkpoint, as a C2SP tlog-proof.
+pub fn audit_proof(config: &Config, number: u64) -> Result<Exit, CommandError> {
+    let dir = open(&config.fixed.handoff)?;
+    let (mut leaves, mut last) = (Vec::new(), None);
+    each_line(&dir, |line| {
+        if let Some(Parsed::Checkpoint { note, .. }) = parse(line) {
+            last = Some((leaves.len(), note));
+        }
+        leaves.push(tree::leaf(line));
+        Ok(true)
+    })?;
+    let uncovered = || {
+        let text = format!("no checkpoint covers an entry {number}");
+        CommandError::hindered(text, "Take a number that `audit show` prints.")
+    };
+    let (size, note) = last.ok_or_else(uncovered)?;
+    leaves.truncate(size);
+    let index = usize::try_from(number).map_err(|_| uncovered())?;
+    let proof = tree::inclusion(&leaves, index).ok_or_else(uncovered)?;
+    let mut text = format!("c2sp.org/tlog-proof@v1\nindex {number}\n");
+    for hash in proof {
+        let _ = writeln!(text, "{}", conductor_crypto::base64(&hash.0));
+    }
+    let _ = write!(text, "\n{note}");
+    print(text.as_bytes())
+}
+
+/// `audit verify`: exit 0, 1 with findings, 2 if it could not check.
+pub fn audit_verify(config: &Config, args: &AuditVerify, as_json: bool) -> Result<Exit, CommandError> {
+    let path = args.dir.as_deref().unwrap_or(&config.fixed.handoff);
+    let dir = open(path)?;
+    let identities = trusted(config, args.public.as_deref(), path)?;
+    let since = args.since.as_deref().map(read_checkpoint).transpose()?;
+    let against = || {
+        // Read before the trail, which is appended to before the head is written.
+        let told = Dir::open(path).map(|handoff| head_of(&handoff)).unwrap_or_default();
+        Against { identities: identities.clone(), known: since.into_iter().chain(told).collect() }
+    };
+    let mut report = verify(&dir, against()).map_err(|error| unreadable(&error))?;
+    for _ in 1..TRIES {
+        if report.findings.is_empty() && report.torn.is_none() {
+            break;
+        }
+        report = verify(&dir, against()).map_err(|error| unreadable(&error))?;
+    }
+    if as_json {
+        print_json(&report)?;
+    } else {
+        print(summed_up(&report).as_bytes())?;
+    }
+    Ok(if report.findings.is_empty() { Exit::Good } else { Exit::SetUp })
+}
+
+fn head_of(handoff: &Dir) -> Option<Point> {
+    let HeadFile::Ours(head) = HeadFile::read(handoff) else { return None };
+    head.audit.map(|audit| Point { size: audit.size, root: audit.root })
+}
+
+fn read_checkpoint(path: &Path) -> Result<Point, CommandError> {
+    let bad = |why: String| {
+        CommandError::unchecked(
+            format!("{}: {why}", path.display()),
+            "Name a file with a checkpoint, as `audit proof` and `audit verify --json` print it.",
+        )
+    };
+    let text = read_plain(path, NOTE_MAX).map_err(|error| bad(error.to_string()))?;
+    let note = std::str::from_utf8(&text).ok().and_then(Note::parse);
+    let checkpoint = note.ok_or_else(|| bad("it holds no checkpoint".to_owned()))?.checkpoint;
+    Ok(Point { size: checkpoint.size, root: checkpoint.root })
+}
+
+fn summed_up(report: &Report) -> String {
+    let mut text = String::new();
+    for found in &report.findings {
+        let place = if found.first == found.last {
+            format!("entry {}", found.first)
+        } else {
+            format!("entries {} to {}", found.first, found.last)
+        };
+        let _ = writeln!(text, "{place}: {}", scrub::line(&found.what, 400));
+    }
+    for remark in &report.remarks {
+        let _ = writeln!(
+            text,
+            "note: entry {} at {}: {}",
+            remark.entry,
+            remark.time,
+            scrub::line(&remark.event, 100)
+        );
+    }
+    if let Some(torn) = report.torn {
+        let _ = writeln!(
+            text,
+            "note: what begins at entry {torn} was not written to its end; the next start removes it and says so"
+        );
+    }
+    if report.recovered > 0 {
+        let _ = writeln!(text, "note: {} entries were made again after a crash", report.recovered);
+    }
+    let last = report.entries.saturating_sub(1);
+    let identity = report.identity.as_deref().unwrap_or("no key");
+    let end = if report.end_known { "which is the end that was known" } else { "end unknown" };
+    let summary = match report.findings.len() {
+        0 => format!(
+            "{} entries in {} epochs, vouched for by {identity}: consistent up to entry {last}, {end}\n",
+            report.entries, report.epochs
+        ),
+        1 => "1 finding\n".to_owned(),
+        more => format!("{more} findings\n"),
+    };
+    text.push_str(&summary);
+    text
+}
