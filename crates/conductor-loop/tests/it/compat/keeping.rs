@@ -106,7 +106,7 @@ pub(super) const CASES: &[Case] = &[
             fs::write(env.path("e"), format!("{{\"format\": \"conductor-loop state\", \"version\": 1, \"exported_at\": \"{now}\", \"last_seq\": 2}}\n{}\n{}\n", line(1, "2020-01-01T00:00:00Z"), line(2, &now))).unwrap();
             env.run(&["state", "import", "e", "-handoff", "handoff"]).code();
             let daemon = env.start_ready(&[]);
-            daemon.wait_log("removed outcomes");
+            daemon.wait_log("removed old outcomes");
             daemon.stop();
             let left = env.run(&["state", "export", "-handoff", "handoff"]).stdout;
             !left.contains("intent-1.json") && left.contains("intent-2.json")
