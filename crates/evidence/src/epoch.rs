@@ -15,19 +15,26 @@ const SIGN: &[u8] = b"conductor-loop audit: the key of the epoch";
 pub(crate) struct Ratchet {
     epoch: u64,
     secret: Zeroizing<[u8; 32]>,
+    /// Made once: making it costs as much as a signature.
+    key: SigningKey,
 }
 
 impl Ratchet {
+    fn of(epoch: u64, secret: Zeroizing<[u8; 32]>) -> Self {
+        let seed = Zeroizing::new(sha256_of_parts(&[SIGN, secret.as_slice()]).0);
+        Self { epoch, key: SigningKey::from_seed(&seed), secret }
+    }
+
     /// A new secret for this epoch; `None` if the system has no randomness.
     pub(crate) fn random(epoch: u64) -> Option<Self> {
-        Some(Self { epoch, secret: random_secret()? })
+        Some(Self::of(epoch, random_secret()?))
     }
 
     /// Reads the key file, which holds the epoch and 64 digits; `None` if it is none.
     pub(crate) fn read(file: &[u8]) -> Option<Self> {
         let (epoch, digits) = std::str::from_utf8(file).ok()?.strip_suffix('\n')?.split_once(' ')?;
         let secret = Zeroizing::new(Digest::from_hex(digits)?.0);
-        Some(Self { epoch: epoch.parse().ok()?, secret })
+        Some(Self::of(epoch.parse().ok()?, secret))
     }
 
     /// The content of the key file.
@@ -41,14 +48,14 @@ impl Ratchet {
     }
 
     /// The key pair of this epoch.
-    pub(crate) fn key(&self) -> SigningKey {
-        SigningKey::from_seed(&Zeroizing::new(sha256_of_parts(&[SIGN, self.secret.as_slice()]).0))
+    pub(crate) fn key(&self) -> &SigningKey {
+        &self.key
     }
 
     /// The secret of the next epoch.
     pub(crate) fn next(&self) -> Self {
         let secret = Zeroizing::new(sha256_of_parts(&[NEXT, self.secret.as_slice()]).0);
-        Self { epoch: self.epoch + 1, secret }
+        Self::of(self.epoch + 1, secret)
     }
 
     /// The secret of this epoch, if it is not an earlier one.

@@ -421,7 +421,7 @@ impl<'t> Draft<'t> {
     }
 
     fn sign(&mut self) {
-        let note = self.state.checkpoint(&self.ratchet.key(), &self.setup.identity);
+        let note = self.state.checkpoint(self.ratchet.key(), &self.setup.identity);
         let line = render_checkpoint(self.state.next, &note, &self.state.prev);
         self.state.wrote_checkpoint(&line);
         self.keep(&line);

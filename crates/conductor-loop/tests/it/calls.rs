@@ -168,3 +168,19 @@ fn one_more_intent_costs_a_bounded_number_of_calls() {
         assert!(written <= WRITTEN_MAX[which], "{engine:?}: {written} bytes written for one more intent");
     }
 }
+
+#[test]
+fn killed_before_each_write_the_audit_trail_goes_on_and_has_each_outcome_once() {
+    for at in 1.. {
+        let env = env();
+        let dropped = one(&env);
+        let calls = &["pwrite64", "ftruncate", "unlinkat", "renameat"];
+        let Some(report) = run(&env, calls, Action::Kill, at, 20) else { return };
+        if at > report.calls {
+            assert!(at > 10, "only {at} calls");
+            return;
+        }
+        env.once(&[]).expect(0);
+        promise::check(&env, &dropped, 1, true).unwrap_or_else(|reason| panic!("call {at}: {reason}"));
+    }
+}
