@@ -66,6 +66,11 @@ impl RootKey {
 
     /// The 32 bytes derived for a purpose.
     pub fn derive(&self, purpose: &str) -> Zeroizing<[u8; ROOT_KEY_SIZE]> {
+        self.derive_with(&[], purpose)
+    }
+
+    /// The 32 bytes derived for a purpose, others for each salt.
+    pub fn derive_with(&self, salt: &[u8], purpose: &str) -> Zeroizing<[u8; ROOT_KEY_SIZE]> {
         struct Size;
         impl KeyType for Size {
             fn len(&self) -> usize {
@@ -73,7 +78,7 @@ impl RootKey {
             }
         }
         let mut out = Zeroizing::new([0; ROOT_KEY_SIZE]);
-        let key = Salt::new(HKDF_SHA256, &[]).extract(self.0.as_ref());
+        let key = Salt::new(HKDF_SHA256, salt).extract(self.0.as_ref());
         let info = [purpose.as_bytes()];
         // HKDF fails only for outputs longer than 255 hashes, and this one is one hash.
         let filled = key.expand(&info, Size).and_then(|okm| okm.fill(out.as_mut()));
@@ -203,6 +208,7 @@ mod tests {
         let (one, other) = (key(1), key(2));
         assert_ne!(*one.derive("a"), *one.derive("b"));
         assert_ne!(*one.derive("a"), *other.derive("a"));
+        assert_ne!(*one.derive("a"), *one.derive_with(b"salt", "a"));
         assert_eq!(one.id().len(), 16);
         assert_eq!(format!("{one:?}"), format!("RootKey({})", one.id()));
         assert_ne!(one.id(), other.id());
