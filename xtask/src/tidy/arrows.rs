@@ -118,7 +118,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("writer", &["store", "handoff", "payload"]),
     ("telemetry", &[]),
     ("store", &[]),
-    ("handoff", &["config", "store"]),
+    ("handoff", &["config", "keys", "store"]),
     ("keys", &[]),
     ("payload", &[]),
 ];

@@ -17,7 +17,7 @@ pub(super) struct Place;
 
 impl Scope for Place {
     fn takes(key: &str) -> bool {
-        ["handoff", "state-dir", "state-key-file", "config"].contains(&key)
+        ["handoff", "state-dir", "state-key-file", "encryption-enabled", "config"].contains(&key)
     }
 }
 

@@ -65,7 +65,7 @@ fn without_daemon(config: &Config, question: &Question) -> Result<Answer, Comman
             "Start the daemon; `conductor-loop doctor` checks everything that it needs.",
         )
     })?;
-    let store = Store::look(&files.dir).map_err(|error| match error {
+    let store = Store::look(&files.dir, &files.sealing).map_err(|error| match error {
         StoreError::Busy => CommandError::hindered(
             format!("busy: a daemon is just starting or stopping on {}", path.display()),
             "Ask again.",

@@ -391,8 +391,12 @@ fn state(config: &Config) -> Finding {
     let Ok(files) = StateFiles::find(config, &path, &dir, Finder::Looker) else {
         return good("not there yet");
     };
-    match look_at_store(&files, &dir).and_then(|store| store.sizes()) {
-        Ok((open, outcomes)) => good(format!("{open} unfinished, {outcomes} remembered; no daemon runs")),
+    let looked = look_at_store(&files, &dir).and_then(|store| Ok((store.sizes()?, store.sealed_by()?)));
+    match looked {
+        Ok(((open, outcomes), sealed)) => {
+            let sealed = sealed.map_or("plain".to_owned(), |root| format!("sealed by the root key {root}"));
+            good(format!("{open} unfinished, {outcomes} remembered, {sealed}; no daemon runs"))
+        }
         Err(StoreError::Busy) => good("a daemon runs here"),
         Err(StoreError::Missing)
             if !matches!(files.head, HeadFile::Ours(_)) && !Store::was_in(&files.dir).unwrap_or(true) =>

@@ -3,31 +3,26 @@
 use super::ask::open_handoff;
 use super::{CommandError, print, print_json};
 use crate::config::Config;
-use crate::daemon::key_places;
 use crate::handoff::{Finder, StateFiles};
-use crate::keys::{KeyError, Keys, Places, known_public, show_public};
+use crate::keys::{KeyError, known_public, show_public};
 use conductor_core::Exit;
 use conductor_core::attestation::Attest;
 use conductor_crypto::RootKey;
 use serde_json::json;
-use std::path::PathBuf;
 
-/// Finds the keys of the configured state, and passes their places on.
-fn with_places<T>(
-    config: &Config,
-    who: Finder,
-    work: impl FnOnce(&Places<'_>) -> Result<T, KeyError>,
-) -> Result<T, CommandError> {
+fn find(config: &Config) -> Result<StateFiles, CommandError> {
     let (path, handoff) = open_handoff(config)?;
-    let files = StateFiles::find(config, &path, &handoff, who)?;
-    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-    let places = key_places(config, &path, &files, credentials.as_deref());
-    work(&places).map_err(|error| CommandError::coded(error.code(), error))
+    Ok(StateFiles::find(config, &path, &handoff, Finder::Looker)?)
+}
+
+fn refused(error: &KeyError) -> CommandError {
+    CommandError::coded(error.code(), error)
 }
 
 /// `keys show`
 pub fn keys_show(config: &Config, as_json: bool) -> Result<Exit, CommandError> {
-    let keys = with_places(config, Finder::Looker, Keys::look)?;
+    let files = find(config)?;
+    let keys = files.keys.as_ref().map_err(refused)?;
     let roots: Vec<String> = keys.ring().keys().map(RootKey::id).collect();
     let signing: Vec<String> = keys.public().iter().map(|key| key.id().to_string()).collect();
     let file = keys.origin().path().display().to_string();
@@ -47,7 +42,8 @@ pub fn keys_show(config: &Config, as_json: bool) -> Result<Exit, CommandError> {
 
 /// `keys rotate`
 pub fn keys_rotate(config: &Config) -> Result<Exit, CommandError> {
-    let keys = with_places(config, Finder::Keeper, Keys::rotate)?;
+    let (path, handoff) = open_handoff(config)?;
+    let keys = StateFiles::rotate(config, &path, &handoff)?;
     let text = format!(
         "{} signs from the daemon's next start on; the keys before it stay in {} to verify what they signed\n",
         keys.key(),
@@ -58,9 +54,8 @@ pub fn keys_rotate(config: &Config) -> Result<Exit, CommandError> {
 
 /// `keys export-public`
 pub fn keys_export_public(config: &Config) -> Result<Exit, CommandError> {
-    let known = with_places(config, Finder::Looker, |places| {
-        known_public(places.state).map_err(|error| KeyError::of(places.state_path, error))
-    })?;
+    let files = find(config)?;
+    let known = known_public(&files.dir).map_err(|error| refused(&KeyError::of(&files.path, error)))?;
     if known.is_empty() {
         return Err(CommandError::hindered(
             "this state has no keys yet",

@@ -38,11 +38,11 @@ pub fn state_rebuild(config: &Config) -> Result<Exit, CommandError> {
     let kept = Keeping::open(config)?;
     let told = statuses(&kept.places.dirs.status)?;
     let shown = kept.shown()?;
-    let dir = &kept.files.dir;
-    let (store, how) = match Store::examine(Arc::clone(dir), Behind::Accepted) {
+    let StateFiles { dir, sealing, .. } = &kept.files;
+    let (store, how) = match Store::examine(Arc::clone(dir), sealing, Behind::Accepted) {
         Ok(candidate) => (candidate.believe()?, "kept all its records".to_owned()),
         Err(StoreError::Missing) => {
-            (Store::draft(Arc::clone(dir))?.complete()?, "there was none; begun anew".to_owned())
+            (Store::draft(Arc::clone(dir), sealing)?.complete()?, "there was none; begun anew".to_owned())
         }
         Err(StoreError::Damaged(why)) => again(&kept, &why.to_string())?,
         Err(other) => return Err(other.into()),
@@ -61,9 +61,9 @@ pub fn state_rebuild(config: &Config) -> Result<Exit, CommandError> {
 
 /// A new store with the readable records of the damaged one, which is kept beside it.
 fn again(kept: &Keeping, why: &str) -> Result<(Store, String), CommandError> {
-    let dir = &kept.files.dir;
-    let Salvaged { outcomes, open, held } = Store::salvage(dir)?;
-    let draft = Store::draft(Arc::clone(dir))?;
+    let StateFiles { dir, sealing, .. } = &kept.files;
+    let Salvaged { outcomes, open, held } = Store::salvage(dir, sealing)?;
+    let draft = Store::draft(Arc::clone(dir), sealing)?;
     let read = outcomes.len();
     store::add(&draft, outcomes, &Extent::default())?;
     let saved = open.len();

@@ -40,13 +40,13 @@ pub fn state_show(config: &Config, as_json: bool) -> Result<Exit, CommandError> 
     let (files, handoff) = find(config)?;
     let head = handoff.open_read(layout::HEAD).and_then(|file| read_start(file, HEAD_MAX));
     let head: Option<HeadBody> = head.ok().and_then(|text| serde_json::from_slice(&text).ok());
-    let opened = Store::look(&files.dir);
-    let (running, unfinished, remembered) = match &opened {
+    let opened = Store::look(&files.dir, &files.sealing);
+    let (running, unfinished, remembered, sealed) = match &opened {
         Ok(store) => {
             let (open, outcomes) = store.sizes()?;
-            (false, Some(open), Some(outcomes))
+            (false, Some(open), Some(outcomes), store.sealed_by()?)
         }
-        Err(StoreError::Busy) => (true, None, None),
+        Err(StoreError::Busy) => (true, None, None, sealed_by_head(head.as_ref(), &files)),
         Err(_) => return opened.map(|_| Exit::Good).map_err(CommandError::from),
     };
     let counts = match &opened {
@@ -59,7 +59,7 @@ pub fn state_show(config: &Config, as_json: bool) -> Result<Exit, CommandError> 
     };
     if as_json {
         let body = json!({"store": files.path.display().to_string(), "daemon_running": running, "counts": counts,
-            "last_seq": last_seq, "unfinished": unfinished, "remembered": remembered,
+            "last_seq": last_seq, "sealed_by": sealed, "unfinished": unfinished, "remembered": remembered,
             "ready": head.as_ref().is_some_and(|head| running && head.ready)});
         return print_json(&body);
     }
@@ -67,8 +67,9 @@ pub fn state_show(config: &Config, as_json: bool) -> Result<Exit, CommandError> 
         value.map_or_else(|| "known to the running daemon only".to_owned(), |n| n.to_string())
     };
     let text = format!(
-        "store        {}\ndaemon       {}\nprocessed    {} (of these duplicates: {})\nfailed       {}\nunfinished   {}\nremembered   {}\nlast number  {last_seq}\n",
+        "store        {}\nsealed       {}\ndaemon       {}\nprocessed    {} (of these duplicates: {})\nfailed       {}\nunfinished   {}\nremembered   {}\nlast number  {last_seq}\n",
         files.path.display(),
+        sealed.map_or("no".to_owned(), |root| format!("AES-256-GCM, root key {root}")),
         if running { "running" } else { "not running" },
         counts.processed,
         counts.duplicates,
@@ -77,6 +78,12 @@ pub fn state_show(config: &Config, as_json: bool) -> Result<Exit, CommandError> 
         number(remembered),
     );
     print(text.as_bytes())
+}
+
+/// The root key of a store that a daemon has open: the newest of the key file, where the head says that it is sealed.
+fn sealed_by_head(head: Option<&HeadBody>, files: &StateFiles) -> Option<String> {
+    head.filter(|head| head.sealed)?;
+    Some(files.keys.as_ref().map_or_else(|_| "unknown".to_owned(), |keys| keys.ring().newest().id()))
 }
 
 /// `state export [FILE]`
@@ -117,7 +124,7 @@ pub fn state_import(config: &Config, path: &Path) -> Result<Exit, CommandError> 
     let count = if kept.files.dir.has(store::FILE)? {
         import.into_store(&existing_store(&kept.files, &kept.places.dirs.handoff, &kept.last)?, &shown)?
     } else {
-        let draft = Store::draft(Arc::clone(&kept.files.dir))?;
+        let draft = Store::draft(Arc::clone(&kept.files.dir), &kept.files.sealing)?;
         let count = import.into_store(&draft, &shown)?;
         draft.complete()?;
         count

@@ -53,13 +53,12 @@ const fn switch(key: &'static str, default: &'static str, help: &'static str) ->
 }
 
 /// The keys of features that do not exist yet, and the behaviour without them.
-pub(super) const NOT_BUILT: [(&str, &str); 3] = [
+pub(super) const NOT_BUILT: [(&str, &str); 2] = [
     ("security-enabled", "it would add nothing; the protections are always on, without a switch"),
     (
         "chroot-enabled",
         "the daemon and porch see the whole file system; give the unit or the container a root of its own",
     ),
-    ("encryption-enabled", "state, archives and statuses are plain text; encrypt the volume below them"),
 ];
 
 /// Every setting, in the order of the help.
@@ -105,6 +104,8 @@ pub const SETTINGS: &[Setting] = &[
     .variable("CONDUCTOR_STATE_KEY_FILE"),
     switch("audit-enabled", "true", "Keep a signed audit trail in HANDOFF/.conductor/audit")
         .variable("CONDUCTOR_AUDIT_ENABLED"),
+    switch("encryption-enabled", "true", "Seal the state with AES-256-GCM; false writes it again in plain")
+        .variable("CONDUCTOR_ENCRYPTION_ENABLED"),
     value("listen", "", "ADDR,...", "Serve page, metrics and health there; off if absent (OPERATIONS.md)")
         .variable("CONDUCTOR_LISTEN"),
     value("health-addr", "", "ADDR,...", "Serve health only there").variable("CONDUCTOR_HEALTH_ADDR"),
@@ -138,7 +139,5 @@ pub const SETTINGS: &[Setting] = &[
         .variable("CONDUCTOR_SECURITY_ENABLED"),
     switch("chroot-enabled", "", "Not built yet: true refuses the start")
         .variable("CONDUCTOR_CHROOT_ENABLED"),
-    switch("encryption-enabled", "", "Not built yet: true refuses the start")
-        .variable("CONDUCTOR_ENCRYPTION_ENABLED"),
     value("config", "", "FILE", "TOML file with the same keys").variable("CONDUCTOR_CONFIG"),
 ];

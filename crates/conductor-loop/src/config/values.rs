@@ -89,6 +89,8 @@ pub struct Fixed {
     pub state_key_file: Option<PathBuf>,
     /// Whether an audit trail is kept.
     pub audit: bool,
+    /// Whether the state is sealed.
+    pub encryption: bool,
     /// The addresses of health, metrics and page; empty: no port is opened.
     pub endpoints: Vec<Endpoint>,
     /// Certificate, key and authority for them.
@@ -147,6 +149,7 @@ impl Fixed {
             once: read.switch("once")?,
             workers: usize::try_from(read.number("workers", 1, 64)?).unwrap_or(1),
             state_dir: read.optional("state-dir").map(PathBuf::from),
+            encryption: read.switch("encryption-enabled")?,
             state_key_file: read.optional("state-key-file").map(PathBuf::from),
             audit: read.switch("audit-enabled")?,
             endpoints: read.endpoints(in_pod)?,

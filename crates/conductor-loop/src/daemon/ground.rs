@@ -5,11 +5,10 @@ use super::kept::Kept;
 use super::opening::open_store;
 use crate::config::Config;
 use crate::handoff::{Finder, Handoff, StateFiles};
-use crate::keys::{self, KeyError, Keys};
+use crate::keys::Keys;
 use crate::runner::{LastRuns, RunTable};
 use crate::store::Ledger;
 use conductor_core::Code;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The open resources of a handoff directory during one session.
@@ -38,29 +37,10 @@ impl Ground {
         let (run_table, last) = RunTable::open(&places.dirs.private).map_err(|error| {
             Failure::set_up(Code::DirectorySetup, format!("cannot start the run table: {error}"))
         })?;
-        let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-        let key_places = key_places(config, &places.path, &state, credentials.as_deref());
-        let refused = |error: KeyError| Failure::set_up(error.code(), error);
-        Keys::check(&key_places).map_err(refused)?;
         let store = Arc::new(open_store(&state, &places, &last)?);
-        let keys = Arc::new(Keys::open(&key_places).map_err(refused)?);
-        let kept = Kept::new(&places, &state, &store, config.fixed.state_dir.is_some());
+        let keys = state.keys.as_ref().map(Arc::clone);
+        let keys = keys.map_err(|error| Failure::set_up(error.code(), error))?;
+        let kept = Kept::new(&places, &state, &store, &keys, config.fixed.state_dir.is_some());
         Ok(Self { places, device, state, store, keys, kept, run_table, last })
-    }
-}
-
-/// Where the keys of a state are looked for.
-pub fn key_places<'p>(
-    config: &'p Config,
-    handoff: &'p Path,
-    state: &'p StateFiles,
-    credentials: Option<&'p Path>,
-) -> keys::Places<'p> {
-    keys::Places {
-        given: config.fixed.state_key_file.as_deref(),
-        credentials,
-        handoff,
-        state: &state.dir,
-        state_path: state.path.parent().unwrap_or(&state.path),
     }
 }

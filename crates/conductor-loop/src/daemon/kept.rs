@@ -2,6 +2,7 @@
 
 use crate::handoff::layout::{PRIVATE, STATE, private};
 use crate::handoff::{Handoff, StateFiles};
+use crate::keys::Keys;
 use crate::store::{self, Place, Store, StoreError};
 use conductor_os::dir::{Dir, Meta};
 use std::io;
@@ -17,6 +18,7 @@ pub(super) struct Kept {
     /// The state directory's path, if it is outside the handoff directory.
     elsewhere: Option<PathBuf>,
     store: Arc<Store>,
+    keys: Arc<Keys>,
     /// Whether the last check found a part missing: so a directory that is being removed as a whole is reported as such.
     missed: bool,
 }
@@ -40,7 +42,14 @@ enum Lost {
 }
 
 impl Kept {
-    pub(super) fn new(places: &Handoff, state: &StateFiles, store: &Arc<Store>, elsewhere: bool) -> Self {
+    /// `elsewhere`: the state directory is outside the handoff directory.
+    pub(super) fn new(
+        places: &Handoff,
+        state: &StateFiles,
+        store: &Arc<Store>,
+        keys: &Arc<Keys>,
+        elsewhere: bool,
+    ) -> Self {
         let directory = state.path.parent().map(PathBuf::from);
         Self {
             handoff_path: places.path.clone(),
@@ -49,6 +58,7 @@ impl Kept {
             state: Arc::clone(&state.dir),
             elsewhere: directory.filter(|_| elsewhere),
             store: Arc::clone(store),
+            keys: Arc::clone(keys),
             missed: false,
         }
     }
@@ -110,6 +120,8 @@ impl Kept {
             Ok(Place::Other) => return Err(taken(store::FILE)),
             _ => self.store.put_back(state)?,
         }
+        // The store cannot be opened without its key.
+        self.keys.put_back(state).map_err(StoreError::Open)?;
         Ok(format!("it was put back as {} from the file that was open", store::FILE))
     }
 }

@@ -39,7 +39,6 @@ pub use crate::runner::LastRuns;
 pub use endpoints::try_endpoints;
 pub use evidence::{last_runs, shown, statuses};
 pub use failure::Failure;
-pub use ground::key_places;
 pub use input::Reload;
 pub use opening::{existing_store, look_at_store};
 pub use run::run;

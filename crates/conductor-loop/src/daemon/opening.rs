@@ -42,7 +42,7 @@ pub(super) fn open_store(state: &StateFiles, places: &Handoff, last: &LastRuns) 
 
 /// A new store that numbers from the given extent on.
 fn make_store(state: &StateFiles, shown: &Extent) -> Result<Store, StoreError> {
-    let draft = Store::draft(Arc::clone(&state.dir))?;
+    let draft = Store::draft(Arc::clone(&state.dir), &state.sealing)?;
     draft.commit(&Work { floor: Some(shown), ..Work::default() })?;
     draft.complete()
 }
@@ -56,7 +56,7 @@ pub fn existing_store(state: &StateFiles, handoff: &Dir, last: &LastRuns) -> Res
 
 /// Opens the store for reading as a start would check it, and changes nothing.
 pub fn look_at_store(state: &StateFiles, handoff: &Dir) -> Result<Store, StoreError> {
-    let store = Store::look(&state.dir)?;
+    let store = Store::look(&state.dir, &state.sealing)?;
     evidence::hold(&store, &state.head, handoff, &LastRuns { this_boot: false, lines: Vec::new() })?;
     Ok(store)
 }
@@ -80,7 +80,7 @@ fn failure(state: &StateFiles, error: &StoreError) -> Failure {
 fn wait_for_store(state: &StateFiles) -> Result<Candidate, StoreError> {
     let until = Instant::now() + SOMEBODY_LOOKS;
     loop {
-        match Store::examine(Arc::clone(&state.dir), Behind::Refused) {
+        match Store::examine(Arc::clone(&state.dir), &state.sealing, Behind::Refused) {
             Err(StoreError::Busy) if Instant::now() < until => {
                 std::thread::sleep(Duration::from_millis(5)); // The closing is not announced.
             }

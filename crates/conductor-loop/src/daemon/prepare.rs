@@ -131,7 +131,7 @@ impl Prepared {
             packages: matches!(engine, Engine::Embedded(_)).then(|| Arc::clone(&outlet)),
             store: Arc::clone(&store),
             keys,
-            head: Head::new(state.path.display().to_string()),
+            head: Head::new(state.path.display().to_string(), config.fixed.encryption),
             retention: retention(config),
             audit,
         };

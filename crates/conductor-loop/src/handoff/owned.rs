@@ -9,7 +9,7 @@
 
 use super::{Unusable, layout};
 use crate::config::Config;
-use crate::store;
+use crate::{keys, store};
 use conductor_core::Code;
 use conductor_os::dir::{Dir, Kind, Meta};
 use std::ffi::OsStr;
@@ -167,7 +167,7 @@ impl Owned {
     /// Checks the state directory with the store; other entries in it are not trusted.
     pub(super) fn state(self, path: &Path, dir: &Dir) -> Result<(), Unusable> {
         self.dir(path, dir, Use::Private)?;
-        let kept = [store::FILE, store::MARK];
+        let kept = [store::FILE, store::MARK, keys::ROOT_KEY, keys::PUBLIC_KEYS];
         kept.into_iter().try_for_each(|name| self.entry(path, dir, name.as_ref(), Use::Private))
     }
 

@@ -10,9 +10,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The file that is made where the operator gave none, beside the store.
-const ROOT_KEY: &str = "root.key";
+pub const ROOT_KEY: &str = "root.key";
 /// The public keys of the state, beside the store.
-const PUBLIC_KEYS: &str = "public-keys.pem";
+pub const PUBLIC_KEYS: &str = "public-keys.pem";
 /// The systemd credential that is looked for (`LoadCredential=conductor-state-key:...`).
 const CREDENTIAL: &str = "conductor-state-key";
 /// The most bytes of a key file: hundreds of keys.
@@ -100,17 +100,6 @@ pub struct Places<'p> {
 }
 
 impl Keys {
-    /// Checks the keys of a state and changes nothing: before its store is opened, which changes the store.
-    pub fn check(places: &Places<'_>) -> Result<(), KeyError> {
-        let made = places.state_path.join(ROOT_KEY);
-        let failed = |error: io::Error| KeyError::of(&made, error);
-        let none = places.given.is_none()
-            && credential(places).is_none()
-            && !places.state.has(ROOT_KEY).map_err(failed)?
-            && known_public(places.state).map_err(failed)?.is_empty();
-        if none { Ok(()) } else { Self::find(places)?.must_be_of(places) }
-    }
-
     /// The keys of a state; made if there are none, and none were there before.
     pub fn open(places: &Places<'_>) -> Result<Self, KeyError> {
         let keys = Self::find(places)?;
@@ -183,9 +172,22 @@ impl Keys {
         Ok(())
     }
 
+    /// Puts the files of the keys back into a state directory that was emptied while they were in use.
+    pub fn put_back(&self, state: &Dir) -> io::Result<()> {
+        if self.origin().is_weak() && !state.has(ROOT_KEY)? {
+            write(state, ROOT_KEY, 0o400, self.ring().text().as_bytes())?;
+        }
+        if state.has(PUBLIC_KEYS)? {
+            return Ok(());
+        }
+        write(state, PUBLIC_KEYS, 0o644, show_public(&self.public()).as_bytes())
+    }
+
     /// Adds a new root key to the key file. The keys before it stay, to read and verify what they made.
     pub fn rotate(places: &Places<'_>) -> Result<Self, KeyError> {
-        let Self { mut ring, origin, .. } = Self::open(places)?;
+        let Self { ring, origin, .. } = Self::open(places)?;
+        let mut ring =
+            KeyRing::parse(ring.text().as_bytes()).map_err(|bad| KeyError::of(origin.path(), bad))?;
         let path = origin.path().to_owned();
         let failed = |error: io::Error| KeyError::of(&path, error);
         if matches!(origin, Origin::Credential(_)) {
@@ -259,10 +261,14 @@ fn read(path: &Path, access: Access) -> Result<KeyRing, KeyError> {
     let failed = |error: io::Error| KeyError::of(path, error);
     let file = open_plain(path).map_err(failed)?;
     let meta = file.metadata().map_err(failed)?;
-    if access != Access::Managed {
-        judge(meta.mode(), meta.uid(), rustix::process::geteuid().as_raw())
-            .map_err(|why| KeyError::of(path, why))?;
-    }
+    let (mode, us) = (meta.mode(), rustix::process::geteuid().as_raw());
+    let judged = match access {
+        Access::Given => judge(mode, meta.uid(), us),
+        // A mount with fsGroup opens it for a group, until the next start closes its directory again.
+        Access::Own => judge(mode & !0o070, meta.uid(), us),
+        Access::Managed => Ok(()),
+    };
+    judged.map_err(|why| KeyError::of(path, why))?;
     let bytes = zeroize::Zeroizing::new(read_whole(file, FILE_MAX).map_err(failed)?);
     KeyRing::parse(&bytes).map_err(|bad: BadKey| KeyError::of(path, bad))
 }

@@ -4,17 +4,18 @@
 mod file;
 mod status;
 
-pub use file::{KeyError, Origin, Places, known_public};
+pub use file::{KeyError, Origin, PUBLIC_KEYS, Places, ROOT_KEY, known_public};
 pub use status::{Genuine, check_status};
 
 use conductor_core::attestation::{Attest, Envelope, PAYLOAD_TYPE, Signature};
 use conductor_crypto::{KeyRing, RootKey, SigningKey, VerifyingKey, base64, dsse_bytes};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 /// The keys of a state.
 #[derive(Debug)]
 pub struct Keys {
-    ring: KeyRing,
+    ring: Arc<KeyRing>,
     origin: Origin,
     /// The key pairs that sign, oldest first; the last one for what is new.
     identities: Vec<(String, SigningKey)>,
@@ -24,7 +25,7 @@ impl Keys {
     fn new(ring: KeyRing, origin: Origin) -> Self {
         let identities =
             ring.keys().map(RootKey::identity).map(|key| (key.public().id().to_string(), key)).collect();
-        Self { ring, origin, identities }
+        Self { ring: Arc::new(ring), origin, identities }
     }
 
     /// Where they come from.
@@ -33,7 +34,7 @@ impl Keys {
     }
 
     /// The root keys.
-    pub fn ring(&self) -> &KeyRing {
+    pub fn ring(&self) -> &Arc<KeyRing> {
         &self.ring
     }
 

@@ -3,7 +3,6 @@
 
 use super::capture::Stream;
 use super::orphans::RunNumber;
-use super::program::Stamp;
 use super::staging::Copy;
 use super::{Job, Program, Settings, Stop, Worker, leftovers};
 use conductor_core::outcome::{Capture, EX_TEMPFAIL, Ending, Postponed, Run};
@@ -46,7 +45,7 @@ enum Ladder {
 
 pub(super) fn run(worker: &Worker, settings: &Settings, program: &Program, copy: &Copy, job: &Job) -> Run {
     let mut run = worker.not_run(Ending::Interrupted);
-    let (executable, stamp) = match ready(worker, settings, program, copy, job) {
+    let executable = match ready(worker, settings, program, copy, job) {
         Ok(executable) => executable,
         Err(ending) => {
             run.ending = ending;
@@ -62,7 +61,7 @@ pub(super) fn run(worker: &Worker, settings: &Settings, program: &Program, copy:
     if settings.structured {
         words.push("-structured".to_owned());
     }
-    run.porch_sha256 = stamp.and_then(|stamp| program.digest(&executable, stamp));
+    run.porch_sha256 = program.digest(&executable);
     let begin = Instant::now();
     run.command = std::iter::once(executable.display().to_string()).chain(words.iter().cloned()).collect();
     let number = worker.orphans.begin();
@@ -105,9 +104,10 @@ fn ready(
     program: &Program,
     copy: &Copy,
     job: &Job,
-) -> Result<(PathBuf, Option<Stamp>), Ending> {
+) -> Result<PathBuf, Ending> {
     let withheld = |cause, reason: String| Ending::Withheld { cause, reason };
-    let found = program.current().map_err(|error| withheld(Postponed::PorchMissing, error.to_string()))?;
+    let (executable, _) =
+        program.current().map_err(|error| withheld(Postponed::PorchMissing, error.to_string()))?;
     let file = file(worker, job);
     if !copy.is_at(&file) {
         let reason = format!("{} does not lead to the private copy that was written there", file.display());
@@ -116,7 +116,7 @@ fn ready(
     if !settings.outlet.is_in_place() {
         return Err(super::out_of_order(&settings.outlet, Outage::Gone));
     }
-    Ok(found)
+    Ok(executable)
 }
 
 /// The ending of a failed start. A program that may be in the middle of an update is waited for.

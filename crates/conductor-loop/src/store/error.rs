@@ -35,6 +35,17 @@ pub enum StoreError {
         /// The version known.
         known: u32,
     },
+    /// It is sealed by a key that is not here.
+    #[error("the state store is sealed by the root key {root}: {why}")]
+    Sealed {
+        /// The name of that key.
+        root: String,
+        /// Why it is not here.
+        why: String,
+    },
+    /// A record cannot be sealed.
+    #[error("the state store cannot be read or written: a record cannot be encrypted: no randomness")]
+    Unsealable,
     /// Another process has it open.
     #[error("the state store is open in another process")]
     Busy,
@@ -101,6 +112,9 @@ pub enum Damage {
     /// The file has other content.
     #[error("it is not a store of this program")]
     Foreign,
+    /// What it says of its key contradicts that key.
+    #[error("what it says of its key does not fit that key")]
+    Commitment,
     /// A record is invalid.
     #[error("a record cannot be read: {0}")]
     Record(#[source] BadRecord),
@@ -137,6 +151,12 @@ pub enum BadRecord {
     /// Their checksum differs from the recorded one.
     #[error("its checksum is another")]
     Checksum,
+    /// They were not sealed by this store's key for this place.
+    #[error("it was not sealed for its place in `{table}`, or was changed")]
+    Seal {
+        /// The table.
+        table: &'static str,
+    },
     /// They are not valid JSON of that record.
     #[error("{0}")]
     Json(#[source] serde_json::Error),
@@ -196,6 +216,7 @@ impl StoreError {
         match self {
             StoreError::Missing | StoreError::Damaged(_) | StoreError::Behind { .. } => Code::StoreDamaged,
             StoreError::Version { .. } => Code::StoreVersion,
+            StoreError::Sealed { .. } => Code::KeyOther,
             StoreError::Busy => Code::LockHeld,
             StoreError::NoSpace(_) => Code::DiskFull,
             StoreError::Open(_)
@@ -204,6 +225,7 @@ impl StoreError {
             | StoreError::Engine(_)
             | StoreError::Mark { .. }
             | StoreError::Unwritable(_)
+            | StoreError::Unsealable
             | StoreError::TooLarge
             | StoreError::InTheWay { .. }
             | StoreError::Export(_) => Code::StoreFailed,

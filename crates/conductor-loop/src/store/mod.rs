@@ -9,7 +9,7 @@ mod pending;
 mod redb;
 mod transfer;
 
-pub use self::redb::{Behind, Candidate, FILE, MARK, Place, Rescued, Salvaged, Store, VERSION};
+pub use self::redb::{Behind, Candidate, FILE, MARK, Place, Rescued, Salvaged, Sealing, Store, VERSION};
 pub use error::{BadRecord, Damage, Flaw, StoreError};
 pub use extent::{Counts, Extent};
 pub use ledger::{Claiming, Decided, DecidedAt, Hold, Kept, Ledger, Page, Part, Search, Term, Upkeep, Work};

@@ -6,7 +6,7 @@ use conductor_core::age::{Bound, ClockBook, Look};
 use conductor_core::intent::TargetKey;
 use conductor_core::query::Held;
 use conductor_core::record::{Claim, Outcome, Status};
-use conductor_crypto::sha256;
+use conductor_crypto::{KeyRing, RootKey, sha256};
 use conductor_os::dir::Dir;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -167,9 +167,12 @@ fn ledgers() -> (tempfile::TempDir, Vec<Box<dyn Ledger>>) {
     let temp = tempfile::tempdir().unwrap();
     let dir = Dir::open(temp.path()).unwrap();
     let sub = |name: &str| Arc::new(dir.ensure(name, 0o700).unwrap());
-    let plain = Store::open(sub("plain"), true).unwrap();
+    let keyless = Sealing::Keyless("a test".to_owned());
+    let plain = Store::open(sub("plain"), &keyless, true).unwrap();
+    let ring = KeyRing::of(RootKey::generate().unwrap());
+    let sealed = Store::open(sub("sealed"), &Sealing::On(Arc::new(ring)), true).unwrap();
     let scrambled = Store::scrambled(sub("scrambled"));
-    (temp, vec![Box::new(Memory::default()), Box::new(plain), Box::new(scrambled)])
+    (temp, vec![Box::new(Memory::default()), Box::new(plain), Box::new(sealed), Box::new(scrambled)])
 }
 
 /// A step in the life of a ledger.

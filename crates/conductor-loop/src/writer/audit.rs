@@ -99,7 +99,6 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
             }
             std::thread::sleep(SPACE_RETRY); // Waits for space: nothing may go on before.
         }
-        self.has_room();
         Ok(())
     }
 
@@ -110,17 +109,13 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         if auditing.patience(now) > Duration::ZERO {
             return Ok(());
         }
-        let before = auditing.trail.epoch();
-        let full = self.append_pending()?.is_some();
-        if let Some(auditing) = &mut self.auditing {
-            if full {
-                auditing.due = Some(now + SPACE_RETRY);
-            }
-            if auditing.trail.epoch() > before {
-                // The end of an epoch becomes durable, and its secret goes, also when nothing is published.
-                self.published_since.get_or_insert(now);
-            }
+        if self.append_pending()?.is_some()
+            && let Some(auditing) = &mut self.auditing
+        {
+            auditing.due = Some(now + SPACE_RETRY);
         }
+        // The end of an epoch becomes durable, and its secret goes, also when nothing is published.
+        self.published_since.get_or_insert(now);
         Ok(())
     }
 

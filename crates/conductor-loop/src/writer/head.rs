@@ -19,6 +19,7 @@ const EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Head {
     store_path: String,
+    sealed: bool,
     reasons: Reasons,
     audit: Option<Point>,
     written: Option<(Counts, u64, Reasons, Option<Point>)>,
@@ -29,10 +30,11 @@ pub struct Head {
 
 impl Head {
     /// A head for the store at this path.
-    pub fn new(store_path: String) -> Self {
+    pub fn new(store_path: String, sealed: bool) -> Self {
         let reasons = Reasons::from(NotReady::Starting);
         Self {
             store_path,
+            sealed,
             reasons,
             audit: None,
             written: None,
@@ -79,7 +81,7 @@ impl Head {
             format: FORMAT.to_owned(),
             version: crate::store::VERSION,
             store: self.store_path.clone(),
-            sealed: false,
+            sealed: self.sealed,
             ready: self.reasons.is_ready(),
             not_ready: self.reasons.words(),
             counts,

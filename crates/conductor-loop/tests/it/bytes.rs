@@ -1,9 +1,9 @@
 //! The bytes of an intent: either the judged bytes run and are archived, or nothing is; unreadable bytes are waited for;
 //! a file counts as another's only if its content says so.
 
-use crate::env;
 use crate::lifecycle::Mounted;
 use crate::recovery::after_a_reboot;
+use crate::{env, make_plain};
 use conductor_testkit::{TestEnv, flat, wait_until};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, futimens, linkat};
 use std::fs::{self, File, OpenOptions};
@@ -12,7 +12,7 @@ use std::os::unix::fs::FileExt;
 use std::process::Command;
 
 /// The same intent, larger by this many bytes.
-fn padded(text: &str, by: usize) -> String {
+pub(crate) fn padded(text: &str, by: usize) -> String {
     format!("{text}{}", " ".repeat(by))
 }
 
@@ -61,6 +61,7 @@ fn a_store_with_other_bytes_than_were_claimed_starts_nothing_and_removes_nothing
     killed_with_one_waiting(&env);
     let taken = env.handoff(".conductor/taken/2.intent-a.json");
     fs::write(&taken, told("web", "note 11")).unwrap();
+    make_plain(&env);
     flip(&env, "note 11");
     let finished = env.once(&[]).expect(1);
     assert!(finished.stderr.contains("E404"), "{}", finished.stderr);
@@ -71,7 +72,7 @@ fn a_store_with_other_bytes_than_were_claimed_starts_nothing_and_removes_nothing
 #[test]
 fn bytes_that_change_in_the_store_while_they_wait_never_run() {
     let env = env();
-    let daemon = env.start_ready(&[]);
+    let daemon = env.start_ready(&["-encryption-enabled=false"]);
     env.operate(&["hold", "test/web"]).expect(0);
     // Enough that neither memory nor the store's cache holds the first of them.
     for number in 0..15 {
@@ -83,7 +84,7 @@ fn bytes_that_change_in_the_store_while_they_wait_never_run() {
     let waiting = || env.operate_json(&["status"]).0["waiting"] == 15;
     wait_until("all to be claimed", || env.names(".conductor/taken").is_empty() && waiting());
     daemon.stop().expect(0);
-    let daemon = env.start_ready(&[]);
+    let daemon = env.start_ready(&["-encryption-enabled=false"]);
     flip(&env, "note ");
     env.operate(&["release", "test/web"]).expect(0);
     let finished = daemon.wait().expect(3);

@@ -170,8 +170,8 @@ fn one_more_intent_costs_a_bounded_number_of_calls() {
 }
 
 #[test]
-fn killed_before_a_write_the_audit_trail_goes_on_and_has_each_outcome_once() {
-    for at in (1..).step_by(4) {
+fn killed_before_each_write_the_audit_trail_goes_on_and_has_each_outcome_once() {
+    for at in 1.. {
         let env = env();
         let dropped = one(&env);
         let calls = &["pwrite64", "ftruncate", "unlinkat", "renameat"];

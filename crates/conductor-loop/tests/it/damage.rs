@@ -1,7 +1,7 @@
 //! A store that is damaged, lost, older than its work or taken away: refused or noticed, and restored in the documented
 //! ways, with no intent run a second time and no number used twice.
 
-use crate::env;
+use crate::{env, make_plain};
 use conductor_testkit::{Finished, TestEnv, flat, wait_until};
 use std::fs;
 use std::path::Path;
@@ -33,6 +33,7 @@ fn copy_dir(from: &Path, to: &Path) {
 
 /// Flips one bit of the store at each occurrence of this text.
 fn flip(env: &TestEnv, text: &str) {
+    make_plain(env);
     let mut bytes = fs::read(env.handoff(STORE)).unwrap();
     let places: Vec<usize> =
         (0..bytes.len()).filter(|at| bytes[*at..].starts_with(text.as_bytes())).collect();
@@ -185,6 +186,7 @@ fn a_store_of_another_version_is_moved_aside_and_imported() {
     work_off(&env, "intent-a.json", 3);
     let export = env.path("export.jsonl");
     env.operate(&["state", "export", export.to_str().unwrap()]).expect(0);
+    make_plain(&env);
     let database = redb::Database::open(env.handoff(STORE)).unwrap();
     let txn = database.begin_write().unwrap();
     let meta = redb::TableDefinition::<&str, &[u8]>::new("meta");

@@ -46,6 +46,7 @@ mod readme;
 mod recovery;
 mod reload;
 mod repositories;
+mod sealed;
 mod secrets;
 mod secure;
 mod signals;
@@ -71,4 +72,17 @@ fn env() -> TestEnv {
 fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0)
+}
+
+/// The key ring of a state.
+fn ring(env: &TestEnv) -> std::sync::Arc<conductor_crypto::KeyRing> {
+    let key = std::fs::read(env.handoff(".conductor/state/root.key")).unwrap();
+    std::sync::Arc::new(conductor_crypto::KeyRing::parse(&key).unwrap())
+}
+
+/// Writes the store again in plain, so that a test can find and change what it holds.
+fn make_plain(env: &TestEnv) {
+    let state = conductor_os::dir::Dir::open(&env.handoff(".conductor/state")).unwrap();
+    let sealing = conductor_loop::store::Sealing::Off(ring(env));
+    drop(conductor_loop::store::Store::open(std::sync::Arc::new(state), &sealing, false).unwrap());
 }

@@ -353,7 +353,8 @@ fn looking_while_no_daemon_runs_changes_nothing_and_keeps_none_from_starting() {
     // A command that has the store open at the moment of a start.
     let handoff =
         std::sync::Arc::new(conductor_os::dir::Dir::open(&env.handoff(".conductor/state")).unwrap());
-    let looking = conductor_loop::store::Store::open(handoff, false).unwrap();
+    let sealing = conductor_loop::store::Sealing::On(crate::ring(&env));
+    let looking = conductor_loop::store::Store::open(handoff, &sealing, false).unwrap();
     let daemon = env.start(&[]);
     wait_until("it takes the lock", || {
         fs::read_to_string(env.handoff(".conductor/lock"))

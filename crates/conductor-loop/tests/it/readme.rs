@@ -26,6 +26,7 @@ fn steady(text: &str, directory: &str) -> String {
                 "\"duration_ms\":" => "2",
                 "\"payload\":" | "\"sig\":" => "...",
                 "[{\"keyid\":" => "1dc15d85e53a8fa0",
+                "key" if bare.len() == 16 && u64::from_str_radix(bare, 16).is_ok() => "1dc15d85e53a8fa0",
                 _ if bare.starts_with("key=") => "key=\"1dc15d85e53a8fa0",
                 _ if bare.len() == 24 && bare.ends_with('Z') && bare.as_bytes()[10] == b'T' => {
                     "2026-11-23T20:15:00.000Z"

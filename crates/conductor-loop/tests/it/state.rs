@@ -23,7 +23,7 @@ fn the_head_is_small_public_json() {
     assert_eq!(head["counts"]["processed"], 1);
     assert_eq!(
         (head["last_seq"].as_u64(), head["sealed"].as_bool(), head["ready"].as_bool()),
-        (Some(1), Some(false), Some(false))
+        (Some(1), Some(true), Some(false))
     );
     assert!(head["store"].as_str().unwrap().ends_with(".conductor/state/ledger.redb"));
 }

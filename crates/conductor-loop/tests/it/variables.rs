@@ -42,7 +42,7 @@ fn an_unknown_variable_warns_at_the_start_and_when_looked_at() {
 fn what_is_not_built_yet_refuses_the_start_and_is_never_silent() {
     let env = env();
     let handoff = env.path("handoff").display().to_string();
-    for name in ["CONDUCTOR_SECURITY_ENABLED", "CONDUCTOR_CHROOT_ENABLED", "CONDUCTOR_ENCRYPTION_ENABLED"] {
+    for name in ["CONDUCTOR_SECURITY_ENABLED", "CONDUCTOR_CHROOT_ENABLED"] {
         let set = |value: &str, words: &[&str]| with(&env, name.as_bytes(), value.as_bytes(), words);
         let refused = set("true", &[]).expect(2).stderr;
         assert!(refused.contains("E508") && refused.contains("not built yet"), "{refused}");

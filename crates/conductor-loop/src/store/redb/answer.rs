@@ -1,8 +1,8 @@
 //! The store as a [`Ledger`]: each call is one transaction.
 
-use super::codec::Codec;
 use super::layout::{COUNTS, DESTINATION, HELD, IMPORTED, OPEN, OUTCOMES, OWNERS, TARGETS, UPKEEP};
 use super::open::Opened;
+use super::sealed::Sealing;
 use super::{batch, index, pending};
 use crate::store::{
     Counts, Extent, Ledger, Page, Part, Pending, Search, Settled, Start, StoreError, Upkeep, Work,
@@ -22,7 +22,7 @@ pub const FILE: &str = "ledger.redb";
 #[derive(Debug)]
 pub struct Store {
     pub(super) dir: Arc<Dir>,
-    pub(super) codec: Arc<dyn Codec>,
+    pub(super) sealing: Sealing,
     /// `None` only while it is being opened again after a full disk.
     pub(super) database: RwLock<Option<Opened>>,
 }
@@ -157,16 +157,22 @@ impl Ledger for Store {
         self.reading(|txn| {
             let mut found = Vec::new();
             for row in TARGETS.of(txn)?.all()? {
-                let row = row?;
-                if row.key().split_once('/').is_some_and(|(_, target)| target == name) {
-                    found.push(row.key().to_owned());
+                let key = row?.name()?;
+                if key.split_once('/').is_some_and(|(_, target)| target == name) {
+                    found.push(key);
                 }
             }
+            // The order of hidden keys means nothing.
+            found.sort_unstable();
             Ok(found)
         })
     }
 
     fn held(&self) -> Result<Vec<Held>, StoreError> {
-        self.reading(|txn| HELD.of(txn)?.all()?.map(|row| row?.value()).collect())
+        let held = self.reading(|txn| HELD.of(txn)?.all()?.map(|row| row?.value()).collect());
+        held.map(|mut held: Vec<Held>| {
+            held.sort_unstable_by(|one, other| one.target.cmp(&other.target));
+            held
+        })
     }
 }

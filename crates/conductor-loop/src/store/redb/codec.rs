@@ -13,12 +13,14 @@ pub(super) struct Place<'p> {
     pub(super) key: &'p [u8],
 }
 
-/// Converts values to their stored bytes and back.
+/// Converts values to their stored bytes and back, and names to keys.
 pub(super) trait Codec: fmt::Debug + Send + Sync {
     /// The stored bytes of a value.
     fn encode(&self, at: Place<'_>, value: Vec<u8>) -> Result<Vec<u8>, StoreError>;
     /// The value of stored bytes.
     fn decode<'s>(&self, at: Place<'_>, stored: &'s [u8]) -> Result<Cow<'s, [u8]>, StoreError>;
+    /// The key under which a name is stored; `None`: the name itself. A hidden name stands in the value as well.
+    fn hide(&self, table: &'static str, name: &str) -> Option<String>;
 }
 
 /// Stores values unchanged.
@@ -32,5 +34,9 @@ impl Codec for Plain {
 
     fn decode<'s>(&self, _: Place<'_>, stored: &'s [u8]) -> Result<Cow<'s, [u8]>, StoreError> {
         Ok(Cow::Borrowed(stored))
+    }
+
+    fn hide(&self, _: &'static str, _: &str) -> Option<String> {
+        None
     }
 }

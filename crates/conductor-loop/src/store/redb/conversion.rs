@@ -1,10 +1,10 @@
-//! The conversion of a store of an earlier layout.
+//! The conversion of a store: from an earlier layout, and from one way of sealing to another.
 
 use super::layout::{
-    FORMER_OWNERS, FORMER_STARTS, HELD, IMPORTED, LAYOUT, OPEN, OUTCOMES, OWNERS, REPORTS, STARTED, TARGETS,
-    VERSION,
+    FORMER_OWNERS, FORMER_STARTS, HELD, IMPORTED, LAYOUT, META, OPEN, OUTCOMES, OWNERS, REPORTS, STARTED,
+    TARGETS, VERSION,
 };
-use super::table::Writing;
+use super::table::{Reading, Writing};
 use super::{batch, index};
 use crate::store::StoreError;
 use crate::store::pending::Start;
@@ -36,4 +36,22 @@ pub(super) fn take_over(txn: &Writing) -> Result<(), StoreError> {
     FORMER_STARTS.drop_from(txn)?;
     FORMER_OWNERS.drop_from(txn)?;
     LAYOUT.put(txn, &VERSION)
+}
+
+/// Copies everything into a new store, whatever the codecs of the two.
+pub(super) fn copy_all(from: &Reading, to: &Writing) -> Result<(), StoreError> {
+    OPEN.copy(from, to)?;
+    STARTED.copy(from, to)?;
+    OUTCOMES.copy(from, to)?;
+    REPORTS.copy(from, to)?;
+    TARGETS.copy(from, to)?;
+    IMPORTED.copy(from, to)?;
+    HELD.copy(from, to)?;
+    OWNERS.copy(from, to)?;
+    META.copy(from, to)?;
+    // The indexes hide names, which stand in the outcomes.
+    for row in OUTCOMES.of(from)?.all()? {
+        index::enter(to, &row?.value()?, None)?;
+    }
+    Ok(())
 }

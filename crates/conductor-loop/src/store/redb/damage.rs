@@ -4,7 +4,7 @@ use super::form::{Bytes, Number};
 use super::layout::{HELD, IMPORTED, OPEN, OUTCOMES, OWNERS, REPORTS, STARTED, TARGETS, TERMS, TIMES};
 use super::mark::Left;
 use super::table::{RawRows, Reading, Table, Writing};
-use super::tests::{claim, outcome, store};
+use super::tests::{claim, keyless, outcome, store};
 use super::*;
 use crate::store::{Kept, Ledger, Work};
 use conductor_core::{Code, record};
@@ -87,9 +87,9 @@ impl Numbers {
 fn hold(at: &Path, damaged: &Files, all: &Rows, what: &str) -> bool {
     damaged.put(at);
     let dir = Arc::new(Dir::open(at).unwrap());
-    let looked = Store::look(&dir).map(|store| rows(&store));
+    let looked = Store::look(&dir, &keyless()).map(|store| rows(&store));
     assert!(Files::of(at) == *damaged, "{what}: looking changed it");
-    let opened = Store::open(dir, false).map(|store| rows(&store));
+    let opened = Store::open(dir, &keyless(), false).map(|store| rows(&store));
     for result in [&looked, &opened] {
         match result {
             Ok(found) => assert!(found == all, "{what}: other content"),
@@ -173,14 +173,14 @@ fn an_older_copy_of_the_store_is_refused() {
     store.commit(&Work::claim(&claim(2), b"", true)).unwrap();
     drop(store);
     std::fs::write(temp.path().join(FILE), &older).unwrap();
-    let error = Store::open(Arc::clone(&dir), false).unwrap_err();
+    let error = Store::open(Arc::clone(&dir), &keyless(), false).unwrap_err();
     assert_eq!(error.code(), Code::StoreDamaged);
     assert!(
         error.to_string().contains("behind ledger.mark")
             && error.to_string().contains("commits 2 instead of 3")
     );
     assert!(std::fs::read(temp.path().join(FILE)).unwrap() == older);
-    let accepted = Store::examine(dir, Behind::Accepted).unwrap().believe().unwrap();
+    let accepted = Store::examine(dir, &keyless(), Behind::Accepted).unwrap().believe().unwrap();
     assert_eq!(accepted.last_seq().unwrap(), 1);
 }
 
@@ -201,14 +201,14 @@ fn a_large_store_that_nobody_touched_still_checks_what_it_reads() {
     for at in at {
         file.write_all_at(b"X", at as u64).unwrap();
     }
-    let error = Store::look(&dir).unwrap_err();
+    let error = Store::look(&dir, &keyless()).unwrap_err();
     assert_eq!(error.code(), Code::StoreDamaged, "it was written to, so all of it is read");
     // As a disk does by itself: without a trace in the file's times.
     let said = mark::Mark::read(&dir).unwrap().unwrap();
     let mark = mark::Mark::open(&dir).unwrap();
     mark.write(said.extent).unwrap();
     mark.closed(Left::of(&file).unwrap()).unwrap();
-    let store = Store::look(&dir).unwrap();
+    let store = Store::look(&dir, &keyless()).unwrap();
     let error = store.outcome(1).unwrap_err();
     assert_eq!(error.code(), Code::StoreDamaged);
     assert!(error.to_string().contains("checksum"), "{error}");
@@ -223,5 +223,5 @@ fn records_of_earlier_versions_without_a_checksum_are_read() {
     store.write(|txn| OUTCOMES.put_raw(txn, 1, &plain)).unwrap();
     drop(store);
     std::fs::remove_file(temp.path().join(MARK)).unwrap();
-    assert_eq!(Store::open(dir, false).unwrap().outcome(1).unwrap(), Some(outcome(1)));
+    assert_eq!(Store::open(dir, &keyless(), false).unwrap().outcome(1).unwrap(), Some(outcome(1)));
 }

@@ -13,6 +13,8 @@ pub(super) trait Form {
     type Given<'g>;
     /// The type read.
     type Taken;
+    /// Whether every value is empty.
+    const EMPTY: bool = false;
     /// The value as bytes.
     fn write(given: Self::Given<'_>) -> Result<Vec<u8>, StoreError>;
     /// The value of these bytes; the error names their defect.
@@ -73,6 +75,7 @@ pub(super) struct Nothing;
 impl Form for Nothing {
     type Given<'g> = ();
     type Taken = ();
+    const EMPTY: bool = true;
 
     fn write((): ()) -> Result<Vec<u8>, StoreError> {
         Ok(Vec::new())

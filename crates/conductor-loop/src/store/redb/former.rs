@@ -1,11 +1,10 @@
 //! Stores of earlier layouts: each is converted with all its records, or stays unchanged.
 
-use super::codec::Plain;
 use super::damage::{Rows, rows};
 use super::layout::{FORMER_OWNERS, FORMER_STARTS, LAYOUT, OUTCOMES, OWNERS, STARTED, TABLES, TERMS, TIMES};
 use super::screen::Sharing;
 use super::table::Transaction;
-use super::tests::{claim, outcome, store};
+use super::tests::{claim, keyless, outcome, store};
 use super::*;
 use crate::store::{Kept, Ledger, Search, Start, Term, Work};
 use conductor_core::record::Outcome;
@@ -25,7 +24,7 @@ impl Store {
             if version == 2 {
                 for row in OWNERS.of(txn)?.all()? {
                     let row = row?;
-                    FORMER_OWNERS.put(txn, row.key(), row.value()?)?;
+                    FORMER_OWNERS.put(txn, &row.name()?, row.value()?)?;
                 }
             }
             STARTED.drop_from(txn)?;
@@ -64,12 +63,12 @@ fn a_store_of_an_earlier_layout_is_taken_over_whole_and_looking_at_it_changes_no
         store.as_of_layout(version);
         drop(store);
         let before = std::fs::read(temp.path().join(FILE)).unwrap();
-        let looked = Store::look(&dir).unwrap();
+        let looked = Store::look(&dir, &keyless()).unwrap();
         assert!(kept(&looked) == all, "{version}");
         drop(looked);
         assert!(std::fs::read(temp.path().join(FILE)).unwrap() == before);
         for _ in 0..2 {
-            let opened = Store::open(Arc::clone(&dir), false).unwrap();
+            let opened = Store::open(Arc::clone(&dir), &keyless(), false).unwrap();
             assert!(kept(&opened) == all, "{version}");
             let layout = opened.reading(|txn| Ok((LAYOUT.get(txn)?, txn.names()?.len())));
             assert_eq!(layout.unwrap(), (Some(VERSION), TABLES), "{version}");
@@ -80,7 +79,7 @@ fn a_store_of_an_earlier_layout_is_taken_over_whole_and_looking_at_it_changes_no
 /// The store after each step of an interrupted conversion.
 fn cut_at_each_piece(at: &Path, dir: &Arc<Dir>) -> Vec<Vec<u8>> {
     let mut file = std::fs::read(at).unwrap();
-    let taking = Store::verified(Arc::clone(dir), Arc::new(Plain), Sharing::Alone, Behind::Refused).unwrap();
+    let taking = Store::verified(Arc::clone(dir), &keyless(), Sharing::Alone, Behind::Refused).unwrap();
     taking.bring_up().unwrap();
     let database = taking.database.read().unwrap_or_else(PoisonError::into_inner);
     let pieces = database.as_ref().unwrap().screen.held_back();
@@ -112,8 +111,8 @@ fn a_take_over_that_is_cut_off_anywhere_leaves_a_store_that_holds_everything() {
     for (at, cut) in cuts.iter().enumerate() {
         std::fs::write(&path, cut).unwrap();
         std::fs::write(&mark, &marked).unwrap();
-        let opened =
-            Store::open(Arc::clone(&dir), false).unwrap_or_else(|error| panic!("piece {at}: {error}"));
+        let opened = Store::open(Arc::clone(&dir), &keyless(), false)
+            .unwrap_or_else(|error| panic!("piece {at}: {error}"));
         assert!(kept(&opened) == all, "piece {at}");
     }
 }
@@ -126,9 +125,9 @@ fn starts_of_an_earlier_layout_are_salvaged() {
     drop(store);
     // The mark is removed with the salvaged store.
     std::fs::remove_file(temp.path().join(MARK)).unwrap();
-    let Salvaged { outcomes, .. } = Store::salvage(&dir).unwrap();
+    let Salvaged { outcomes, .. } = Store::salvage(&dir, &keyless()).unwrap();
     assert_eq!(outcomes.len(), 30);
-    let read = Store::look(&dir).unwrap();
+    let read = Store::look(&dir, &keyless()).unwrap();
     assert_eq!(read.claim(12).unwrap().unwrap().1, Some(Start { attempt: 1, happened: false }));
 }
 
@@ -152,6 +151,6 @@ fn an_index_that_lacks_outcomes_or_has_others_is_damage() {
     // An outcome that a program without an index did not enter.
     store.write(|txn| OUTCOMES.put(txn, 99, &outcome(99)).map(drop)).unwrap();
     drop(store);
-    let error = Store::open(dir, false).unwrap_err();
+    let error = Store::open(dir, &keyless(), false).unwrap_err();
     assert_eq!(error.to_string(), "the state store is damaged: its index has 30 of 31 outcomes");
 }

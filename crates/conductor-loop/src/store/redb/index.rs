@@ -109,7 +109,7 @@ pub(super) fn search(
         return Ok(());
     };
     let key = key_of(&term);
-    for row in TERMS.of(txn)?.range((key.as_str(), from)..(key.as_str(), below))?.rev() {
+    for row in TERMS.of(txn)?.of_name(&key, from..below)?.rev() {
         let row = row?;
         row.value()?;
         let seq = row.key().1;

@@ -36,7 +36,7 @@ pub(super) const OWNERS: Table<&'static str, Number> = Table::new("owners");
 pub(super) const TERMS: Table<(&'static str, u64), Nothing> = Table::new("terms");
 /// Outcomes by the time of their decision, in nanoseconds since 1970, and number.
 pub(super) const TIMES: Table<(i128, u64), Nothing> = Table::new("times");
-const META: Table<&'static str, Text> = Table::new("meta");
+pub(super) const META: Table<&'static str, Text> = Table::new("meta");
 
 /// How many tables there are.
 pub(super) const TABLES: usize = 11;

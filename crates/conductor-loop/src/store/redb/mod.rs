@@ -7,12 +7,14 @@ mod conversion;
 mod form;
 mod index;
 mod keep;
+mod keyed;
 mod layout;
 mod mark;
 mod open;
 mod pending;
 mod salvage;
 mod screen;
+mod sealed;
 mod table;
 
 pub use answer::{FILE, Store};
@@ -21,11 +23,14 @@ pub use layout::VERSION;
 pub use mark::MARK;
 pub use open::{Behind, Candidate};
 pub use salvage::{Rescued, Salvaged};
+pub use sealed::Sealing;
 
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
 mod former;
+#[cfg(test)]
+mod sealed_tests;
 #[cfg(test)]
 mod seam;
 #[cfg(test)]

@@ -5,11 +5,12 @@
 //! size and change time has not been written since, is exempt; its records have checksums of their own, which each read
 //! checks.
 
-use super::codec::{Codec, Plain};
-use super::conversion::take_over;
+use super::codec::Codec;
+use super::conversion::{copy_all, take_over};
 use super::layout::{TABLES, VERSION, version};
 use super::mark::{Left, MARK, Mark};
 use super::screen::{Screen, Sharing};
+use super::sealed::{Seal, Sealing};
 use super::table::{Reading, Transaction, Writing};
 use super::{FILE, Store, batch, index};
 use crate::store::{Damage, Extent, StoreError};
@@ -34,6 +35,9 @@ pub(super) struct Opened {
     /// The same file, to notice its removal or replacement.
     pub(super) file: File,
     access: Access,
+    /// How it is sealed.
+    seal: Option<Seal>,
+    codec: Arc<dyn Codec>,
 }
 
 /// The purpose of an opening.
@@ -81,48 +85,42 @@ impl Candidate {
 
 impl Store {
     /// Opens and verifies the store in `dir` without changing it.
-    pub fn examine(dir: Arc<Dir>, behind: Behind) -> Result<Candidate, StoreError> {
-        Self::verified(dir, Arc::new(Plain), Sharing::Alone, behind).map(Candidate)
+    pub fn examine(dir: Arc<Dir>, sealing: &Sealing, behind: Behind) -> Result<Candidate, StoreError> {
+        Self::verified(dir, sealing, Sharing::Alone, behind).map(Candidate)
     }
 
     /// Opens the store in `dir` for reading, beside other readers. It is verified as for a start, and no byte of it changes.
-    pub fn look(dir: &Arc<Dir>) -> Result<Self, StoreError> {
-        Self::verified(Arc::clone(dir), Arc::new(Plain), Sharing::Lookers, Behind::Refused)
+    pub fn look(dir: &Arc<Dir>, sealing: &Sealing) -> Result<Self, StoreError> {
+        Self::verified(Arc::clone(dir), sealing, Sharing::Lookers, Behind::Refused)
     }
 
     /// Opens the store in `dir` for writing, making it only when `may_create`. A damaged or foreign store is an error,
     /// never replaced by an empty one.
-    pub fn open(dir: Arc<Dir>, may_create: bool) -> Result<Self, StoreError> {
-        Self::open_with(dir, Arc::new(Plain), may_create)
-    }
-
-    /// Opens a store with another codec.
-    pub(super) fn open_with(
-        dir: Arc<Dir>,
-        codec: Arc<dyn Codec>,
-        may_create: bool,
-    ) -> Result<Self, StoreError> {
+    pub fn open(dir: Arc<Dir>, sealing: &Sealing, may_create: bool) -> Result<Self, StoreError> {
         if may_create && !dir.has(FILE).map_err(StoreError::Open)? {
-            return Self::draft_with(dir, codec)?.complete();
+            return Self::draft(dir, sealing)?.complete();
         }
-        let store = Self::verified(dir, codec, Sharing::Alone, Behind::Refused)?;
+        let store = Self::verified(dir, sealing, Sharing::Alone, Behind::Refused)?;
         store.believe()?;
         Ok(store)
     }
 
     /// Begins a new store in `dir`, beside any existing one; [`Store::complete`] gives it its name.
-    pub fn draft(dir: Arc<Dir>) -> Result<Self, StoreError> {
-        Self::draft_with(dir, Arc::new(Plain))
-    }
-
-    fn draft_with(dir: Arc<Dir>, codec: Arc<dyn Codec>) -> Result<Self, StoreError> {
+    pub fn draft(dir: Arc<Dir>, sealing: &Sealing) -> Result<Self, StoreError> {
         match dir.unlink(DRAFT) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(StoreError::Open(error)),
             _ => {}
         }
         let file = dir.open_rw(DRAFT, 0o600).map_err(StoreError::Open)?;
-        let opened = open(file, Sharing::Alone, Pages::All)?;
-        let store = Self { dir, codec, database: RwLock::new(Some(opened)) };
+        let mut opened = open(file, Sharing::Alone, Pages::All, sealing)?;
+        if let Some(seal) = sealing.new_seal()? {
+            opened.codec = sealing.codec_of(Some(&seal))?;
+            let txn = opened.database.begin_write()?;
+            seal.write(&txn)?;
+            txn.commit()?;
+            opened.seal = Some(seal);
+        }
+        let store = Self { dir, sealing: sealing.clone(), database: RwLock::new(Some(opened)) };
         store.release()?;
         store.set_access(Access::Draft)?;
         store.write(take_over)?;
@@ -149,7 +147,7 @@ impl Store {
 
     pub(super) fn verified(
         dir: Arc<Dir>,
-        codec: Arc<dyn Codec>,
+        sealing: &Sealing,
         sharing: Sharing,
         behind: Behind,
     ) -> Result<Self, StoreError> {
@@ -159,8 +157,8 @@ impl Store {
         let left = Left::of(&file).map_err(StoreError::Open)?;
         let untouched = marked.is_some_and(|said| said.left == Some(left));
         let pages = if untouched && length > READ_WHOLE_MAX { Pages::AsRead } else { Pages::All };
-        let opened = open(file, sharing, pages)?;
-        let store = Self { dir, codec, database: RwLock::new(Some(opened)) };
+        let opened = open(file, sharing, pages, sealing)?;
+        let store = Self { dir, sealing: sealing.clone(), database: RwLock::new(Some(opened)) };
         if store.checked_version()? == VERSION {
             store.reading(index::check)?;
         }
@@ -177,7 +175,35 @@ impl Store {
     fn believe(&self) -> Result<(), StoreError> {
         self.release()?;
         self.bring_up()?;
+        self.seal_anew()?;
         self.begin_mark()
+    }
+
+    /// Writes the store again where it is sealed otherwise than it should be: plain, by an older key, or not to be sealed.
+    /// A new file takes the place of the old one, whose free pages would keep what it held.
+    fn seal_anew(&self) -> Result<(), StoreError> {
+        let differs = |opened: &Opened| self.sealing.differs_from(opened.seal.as_ref());
+        if !self.with_opened(|opened| Ok(differs(opened)))? {
+            return Ok(());
+        }
+        let draft = Self::draft(Arc::clone(&self.dir), &self.sealing)?;
+        self.reading(|from| draft.write(|to| copy_all(from, to)))?;
+        self.dir.rename_over(DRAFT, &self.dir, FILE).map_err(StoreError::Open)?;
+        self.dir.sync().map_err(StoreError::Open)?;
+        let mut draft = draft;
+        let opened = draft.database.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        *self.database.write().unwrap_or_else(PoisonError::into_inner) = opened;
+        Ok(())
+    }
+
+    /// The name of the root key that seals the store; `None`: it is plain.
+    pub fn sealed_by(&self) -> Result<Option<String>, StoreError> {
+        self.with_opened(|opened| Ok(opened.seal.as_ref().map(|seal| seal.root().to_owned())))
+    }
+
+    fn with_opened<T>(&self, work: impl FnOnce(&Opened) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        work(database.as_ref().ok_or(StoreError::Busy)?)
     }
 
     /// Converts a store of an earlier version of this program, in one transaction.
@@ -211,7 +237,7 @@ impl Store {
     /// Reads the last durable state again. A missing or empty file is an error.
     pub(super) fn open_again(&self) -> Result<(), StoreError> {
         *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
-        let mut again = Self::open_with(Arc::clone(&self.dir), Arc::clone(&self.codec), false)?;
+        let mut again = Self::open(Arc::clone(&self.dir), &self.sealing, false)?;
         let opened = again.database.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         *self.database.write().unwrap_or_else(PoisonError::into_inner) = opened;
         Ok(())
@@ -233,9 +259,9 @@ impl Store {
         &self,
         work: impl FnOnce(&Reading) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let database = &database.as_ref().ok_or(StoreError::Busy)?.database;
-        unpanicked(|| work(&Reading { txn: database.begin_read()?, codec: Arc::clone(&self.codec) }))
+        self.with_opened(|Opened { database, codec, .. }| {
+            unpanicked(|| work(&Reading { txn: database.begin_read()?, codec: Arc::clone(codec) }))
+        })
     }
 
     /// Runs `work` in one durable transaction, and records the new extent in the mark.
@@ -259,14 +285,14 @@ impl Store {
         &self,
         work: impl FnOnce(&Writing) -> Result<T, StoreError>,
     ) -> Result<(T, Extent), StoreError> {
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let database = &database.as_ref().ok_or(StoreError::Busy)?.database;
-        unpanicked(|| {
-            let txn = Writing { txn: database.begin_write()?, codec: Arc::clone(&self.codec) };
-            let value = work(&txn)?;
-            let extent = batch::advance(&txn)?;
-            txn.txn.commit()?;
-            Ok((value, extent))
+        self.with_opened(|Opened { database, codec, .. }| {
+            unpanicked(|| {
+                let txn = Writing { txn: database.begin_write()?, codec: Arc::clone(codec) };
+                let value = work(&txn)?;
+                let extent = batch::advance(&txn)?;
+                txn.txn.commit()?;
+                Ok((value, extent))
+            })
         })
     }
 
@@ -295,7 +321,12 @@ pub(super) enum Pages {
     AsRead,
 }
 
-pub(super) fn open(file: File, sharing: Sharing, pages: Pages) -> Result<Opened, StoreError> {
+pub(super) fn open(
+    file: File,
+    sharing: Sharing,
+    pages: Pages,
+    sealing: &Sealing,
+) -> Result<Opened, StoreError> {
     let same = file.try_clone().map_err(StoreError::Open)?;
     unpanicked(|| {
         let screen = Screen::over(file, sharing)?;
@@ -310,7 +341,9 @@ pub(super) fn open(file: File, sharing: Sharing, pages: Pages) -> Result<Opened,
             }
             other => other.into(),
         })?;
-        Ok(Opened { database, screen, file: same, access: Access::Look })
+        let seal = Seal::read(&database.begin_read()?)?;
+        let codec = sealing.codec_of(seal.as_ref())?;
+        Ok(Opened { database, screen, file: same, access: Access::Look, seal, codec })
     })
 }
 

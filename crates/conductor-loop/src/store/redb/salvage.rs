@@ -1,10 +1,11 @@
 //! Recovers the readable records of a damaged store: each one whose checksum is right. The file does not change.
 
-use super::codec::Plain;
 use super::form::{Form, Json, has_summed_claim, is_summed, parse};
+use super::keyed::Keyed;
 use super::layout::{HELD, OPEN, OUTCOMES, start_of_any};
 use super::open::{Pages, open};
 use super::screen::Sharing;
+use super::sealed::Sealing;
 use super::table::{Row, Table};
 use super::{FILE, Store};
 use crate::store::pending::Start;
@@ -12,7 +13,6 @@ use crate::store::{Ledger, StoreError};
 use conductor_core::query::Held;
 use conductor_core::record::{Claim, Outcome};
 use conductor_os::dir::Dir;
-use redb::Key;
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 
@@ -39,16 +39,16 @@ pub struct Salvaged {
 
 impl Store {
     /// Reads the readable records of the store in `dir`. Unreadable ones are left out: there is no other record of them.
-    pub fn salvage(dir: &Arc<Dir>) -> Result<Salvaged, StoreError> {
+    pub fn salvage(dir: &Arc<Dir>, sealing: &Sealing) -> Result<Salvaged, StoreError> {
         let file = dir.open_read(FILE).map_err(StoreError::Open)?;
-        let opened = match open(file, Sharing::Lookers, Pages::AsRead) {
+        let opened = match open(file, Sharing::Lookers, Pages::AsRead, sealing) {
             Ok(opened) => opened,
-            Err(busy @ StoreError::Busy) => return Err(busy),
+            Err(refused @ (StoreError::Busy | StoreError::Sealed { .. })) => return Err(refused),
             // Even the tables cannot be found.
             Err(_) => return Ok(Salvaged::default()),
         };
-        let (dir, codec) = (Arc::clone(dir), Arc::new(Plain));
-        let store = Self { dir, codec, database: RwLock::new(Some(opened)) };
+        let (dir, sealing) = (Arc::clone(dir), sealing.clone());
+        let store = Self { dir, sealing, database: RwLock::new(Some(opened)) };
         let outcomes = store.readable(OUTCOMES, |row| {
             let outcome = row.read(|bytes| Ok(is_summed(bytes).then(|| Json::<Outcome>::read(bytes))));
             let outcome = outcome.ok().flatten()?.ok()?;
@@ -72,13 +72,13 @@ impl Store {
         let open = open.collect();
         let held = store.readable(HELD, |row| {
             let held = row.value().ok()?;
-            (held.target == row.key()).then(|| (held.target.clone(), held))
+            (held.target == row.name().ok()?).then(|| (held.target.clone(), held))
         });
         Ok(Salvaged { open, outcomes: outcomes.into_values().collect(), held: held.into_values().collect() })
     }
 
     /// Rows from both ends of a table, as far as the pages can be read.
-    fn readable<K: Key + 'static, V: Form, N: Ord, T>(
+    fn readable<K: Keyed, V: Form, N: Ord, T>(
         &self,
         table: Table<K, V>,
         mut take: impl FnMut(Row<'_, K, V>) -> Option<(N, T)>,

@@ -4,7 +4,7 @@ use super::codec::{Codec, Place};
 use super::damage::rows;
 use super::form::checksum;
 use super::layout::OUTCOMES;
-use super::tests::outcome;
+use super::tests::{keyless, outcome};
 use super::*;
 use crate::store::suite;
 use crate::store::{BadRecord, DecidedAt, Ledger, Part, Search, StoreError, Term, Work};
@@ -41,12 +41,16 @@ impl Codec for Scrambled {
             _ => Err(BadRecord::Checksum.into()),
         }
     }
+
+    fn hide(&self, table: &'static str, name: &str) -> Option<String> {
+        Some(format!("{:016x}", checksum(&[table.as_bytes(), &[0], name.as_bytes()].concat())))
+    }
 }
 
 impl Store {
     /// A store whose values are scrambled.
     pub(crate) fn scrambled(dir: Arc<Dir>) -> Self {
-        Self::open_with(dir, Arc::new(Scrambled), true).unwrap()
+        Self::open(dir, &Sealing::With(Arc::new(Scrambled)), true).unwrap()
     }
 }
 
@@ -64,14 +68,17 @@ fn every_value_of_every_table_passes_the_codec() {
     for (table, rows) in rows(&store) {
         assert!(!rows.is_empty(), "{table} is empty");
         for (key, value) in rows {
-            assert!(value.starts_with(&tag(Place { table, key: &key })), "{table} {key:?} went around it");
+            let empty = ["terms", "times"].contains(&table);
+            let passed =
+                if empty { value.is_empty() } else { value.starts_with(&tag(Place { table, key: &key })) };
+            assert!(passed, "{table} {key:?} went around it");
         }
     }
     let all = suite::answers(&store);
     store.reopen().unwrap();
     assert_eq!(suite::answers(&store), all);
     drop(store);
-    let error = Store::open(dir, false).unwrap_err();
+    let error = Store::open(dir, &keyless(), false).unwrap_err();
     let refused = matches!(error.code(), Code::StoreDamaged | Code::StoreVersion);
     assert!(refused, "it is no store of another codec: {error}");
 }
@@ -101,6 +108,10 @@ impl Codec for Counting {
         self.0.fetch_add(usize::from(at.table == "outcomes"), Ordering::Relaxed);
         Ok(Cow::Borrowed(stored))
     }
+
+    fn hide(&self, _: &'static str, _: &str) -> Option<String> {
+        None
+    }
 }
 
 fn at(second: u64) -> Timestamp {
@@ -113,7 +124,7 @@ fn a_lookup_among_a_hundred_thousand_outcomes_reads_a_handful() {
     let temp = tempfile::tempdir().unwrap();
     let codec = Arc::new(Counting::default());
     let dir = Arc::new(Dir::open(temp.path()).unwrap());
-    let store = Store::open_with(dir, Arc::clone(&codec) as Arc<dyn Codec>, true).unwrap();
+    let store = Store::open(dir, &Sealing::With(Arc::clone(&codec) as Arc<dyn Codec>), true).unwrap();
     let one = |seq| {
         let (name, archived) = (format!("intent-{seq}.json"), format!("processed/intent-{seq}.x.json"));
         let key =

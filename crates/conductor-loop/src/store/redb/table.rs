@@ -3,13 +3,14 @@
 
 use super::codec::{Codec, Place};
 use super::form::Form;
-use crate::store::StoreError;
+use super::keyed::Keyed;
+use crate::store::{BadRecord, StoreError};
 use redb::{
     AccessGuard, Key, ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition,
     TableError, TableHandle, Value, WriteTransaction,
 };
 use std::marker::PhantomData;
-use std::ops::RangeBounds;
+use std::ops::{Range, RangeBounds};
 use std::sync::Arc;
 
 /// The engine's type of every value.
@@ -35,7 +36,7 @@ impl<K, V> Table<K, V> {
     }
 }
 
-impl<K: Key + 'static, V: Form> Table<K, V> {
+impl<K: Keyed, V: Form> Table<K, V> {
     fn definition(self) -> TableDefinition<'static, K, Sealed> {
         TableDefinition::new(self.name)
     }
@@ -94,6 +95,18 @@ impl<K: Key + 'static, V: Form> Table<K, V> {
         Ok(())
     }
 
+    /// Puts every row of another store's table, whatever the codecs of the two.
+    pub(super) fn copy(self, from: &Reading, to: &Writing) -> Result<(), StoreError> {
+        let mut view = self.of(to)?;
+        for row in self.of(from)?.all()? {
+            let row = row?;
+            row.open(|name, value| {
+                view.put_bytes(K::given(row.key(), name), value.to_vec(), |_| Ok(())).map(drop)
+            })?;
+        }
+        Ok(())
+    }
+
     /// Whether the table exists.
     pub(super) fn exists(self, txn: &impl Transaction) -> Result<bool, StoreError> {
         Ok(txn.names()?.iter().any(|name| name == self.name))
@@ -149,7 +162,7 @@ impl Transaction for Reading {
     }
 
     fn names(&self) -> Result<Vec<String>, StoreError> {
-        Ok(self.txn.list_tables()?.map(|table| table.name().to_owned()).collect())
+        Ok(value_tables(self.txn.list_tables()?.map(|table| table.name().to_owned())))
     }
 }
 
@@ -168,8 +181,13 @@ impl Transaction for Writing {
     }
 
     fn names(&self) -> Result<Vec<String>, StoreError> {
-        Ok(self.txn.list_tables()?.map(|table| table.name().to_owned()).collect())
+        Ok(value_tables(self.txn.list_tables()?.map(|table| table.name().to_owned())))
     }
+}
+
+/// The tables of values among all tables: a seal is none.
+fn value_tables(names: impl Iterator<Item = String>) -> Vec<String> {
+    names.filter(|name| name != super::sealed::TABLE).collect()
 }
 
 /// An open table.
@@ -179,8 +197,7 @@ pub(super) struct View<'t, T: Transaction + 't, K: Key + 'static, V> {
     table: Table<K, V>,
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "keys are numbers and borrowed text, or a pair of them")]
-impl<'t, T: Transaction + 't, K: Key + 'static, V: Form> View<'t, T, K, V> {
+impl<'t, T: Transaction + 't, K: Keyed, V: Form> View<'t, T, K, V> {
     pub(super) fn get(&self, key: K::SelfType<'_>) -> Result<Option<V::Taken>, StoreError> {
         self.read(key, V::read)
     }
@@ -191,12 +208,16 @@ impl<'t, T: Transaction + 't, K: Key + 'static, V: Form> View<'t, T, K, V> {
         key: K::SelfType<'_>,
         work: impl FnOnce(&[u8]) -> Result<R, StoreError>,
     ) -> Result<Option<R>, StoreError> {
-        let Some(found) = self.rows.get(&key)? else { return Ok(None) };
-        opened(self.codec, self.table.name, K::as_bytes(&key).as_ref(), found.value(), work).map(Some)
+        K::stored(self.codec, self.table.name, key, |key, _| {
+            let Some(found) = self.rows.get(&key)? else { return Ok(None) };
+            let bytes = K::as_bytes(&key);
+            let at = Place { table: self.table.name, key: bytes.as_ref() };
+            opened::<K, V, R>(self.codec, at, found.value(), |_, value| work(value)).map(Some)
+        })
     }
 
     pub(super) fn has(&self, key: K::SelfType<'_>) -> Result<bool, StoreError> {
-        Ok(self.rows.get(key)?.is_some())
+        K::stored(self.codec, self.table.name, key, |key, _| Ok(self.rows.get(&key)?.is_some()))
     }
 
     pub(super) fn len(&self) -> Result<u64, StoreError> {
@@ -229,24 +250,61 @@ impl<'t, T: Transaction + 't, K: Key + 'static, V: Form> View<'t, T, K, V> {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "keys are numbers and borrowed text, or a pair of them")]
-impl<K: Key + 'static, V: Form> View<'_, Writing, K, V> {
+/// A row of a table of names and numbers.
+type Found<'r, V> = Result<Row<'r, (&'static str, u64), V>, StoreError>;
+
+impl<'t, T: Transaction + 't, V: Form> View<'t, T, (&'static str, u64), V> {
+    /// The rows of a name, by number.
+    pub(super) fn of_name<'s>(
+        &'s self,
+        name: &str,
+        numbers: Range<u64>,
+    ) -> Result<impl DoubleEndedIterator<Item = Found<'s, V>> + use<'s, 't, T, V>, StoreError> {
+        let (codec, table) = (self.codec, self.table.name);
+        let hidden = codec.hide(table, name);
+        let name = hidden.as_deref().unwrap_or(name);
+        let rows = self.rows.range((name, numbers.start)..(name, numbers.end))?;
+        Ok(rows.map(move |row| row.map(|row| Row::of(row, codec, table)).map_err(StoreError::from)))
+    }
+}
+
+impl<K: Keyed, V: Form> View<'_, Writing, K, V> {
     pub(super) fn put(
         &mut self,
         key: K::SelfType<'_>,
         given: V::Given<'_>,
     ) -> Result<Option<V::Taken>, StoreError> {
-        let (codec, name) = (self.codec, self.table.name);
-        let bytes = K::as_bytes(&key).as_ref().to_vec();
-        let sealed = codec.encode(Place { table: name, key: &bytes }, V::write(given)?)?;
-        let before = self.rows.insert(&key, sealed.as_slice())?;
-        before.map(|before| opened(codec, name, &bytes, before.value(), V::read)).transpose()
+        self.put_bytes(key, V::write(given)?, V::read)
+    }
+
+    /// Puts the bytes of a value, and passes on those that they replace.
+    fn put_bytes<R>(
+        &mut self,
+        key: K::SelfType<'_>,
+        value: Vec<u8>,
+        work: impl FnOnce(&[u8]) -> Result<R, StoreError>,
+    ) -> Result<Option<R>, StoreError> {
+        let (codec, table, rows) = (self.codec, self.table.name, &mut self.rows);
+        K::stored(codec, table, key, |key, name| {
+            let bytes = K::as_bytes(&key);
+            let at = Place { table, key: bytes.as_ref() };
+            // An empty value has nothing to hide: the key is the whole row.
+            let stored = if V::EMPTY { value } else { codec.encode(at, with_name(name, value)?)? };
+            let before = rows.insert(&key, stored.as_slice())?;
+            before
+                .map(|before| opened::<K, V, R>(codec, at, before.value(), |_, value| work(value)))
+                .transpose()
+        })
     }
 
     pub(super) fn remove(&mut self, key: K::SelfType<'_>) -> Result<Option<V::Taken>, StoreError> {
-        let (codec, name) = (self.codec, self.table.name);
-        let Some(before) = self.rows.remove(&key)? else { return Ok(None) };
-        opened(codec, name, K::as_bytes(&key).as_ref(), before.value(), V::read).map(Some)
+        let (codec, table, rows) = (self.codec, self.table.name, &mut self.rows);
+        K::stored(codec, table, key, |key, _| {
+            let Some(before) = rows.remove(&key)? else { return Ok(None) };
+            let bytes = K::as_bytes(&key);
+            let at = Place { table, key: bytes.as_ref() };
+            opened::<K, V, _>(codec, at, before.value(), |_, value| V::read(value)).map(Some)
+        })
     }
 
     /// Removes all rows.
@@ -264,7 +322,7 @@ pub(super) struct Row<'r, K: Key + 'static, V> {
     form: PhantomData<fn() -> V>,
 }
 
-impl<'r, K: Key + 'static, V: Form> Row<'r, K, V> {
+impl<'r, K: Keyed, V: Form> Row<'r, K, V> {
     fn of(
         pair: (AccessGuard<'r, K>, AccessGuard<'r, Sealed>),
         codec: &'r dyn Codec,
@@ -284,19 +342,87 @@ impl<'r, K: Key + 'static, V: Form> Row<'r, K, V> {
 
     /// Passes on the bytes of the value.
     pub(super) fn read<R>(&self, work: impl FnOnce(&[u8]) -> Result<R, StoreError>) -> Result<R, StoreError> {
+        self.open(|_, value| work(value))
+    }
+
+    fn open<R>(
+        &self,
+        work: impl FnOnce(Option<&str>, &[u8]) -> Result<R, StoreError>,
+    ) -> Result<R, StoreError> {
         let key = self.key.value();
-        opened(self.codec, self.table, K::as_bytes(&key).as_ref(), self.value.value(), work)
+        let bytes = K::as_bytes(&key);
+        let at = Place { table: self.table, key: bytes.as_ref() };
+        opened::<K, V, R>(self.codec, at, self.value.value(), work)
     }
 }
 
-fn opened<R>(
+impl<V: Form> Row<'_, &'static str, V> {
+    /// The name that is the key, also where the key is hidden.
+    pub(super) fn name(&self) -> Result<String, StoreError> {
+        self.open(|name, _| Ok(name.unwrap_or_else(|| self.key.value()).to_owned()))
+    }
+}
+
+/// A value behind the name that its key hides: the length of the name, the name, the value.
+fn with_name(name: Option<&str>, value: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+    let Some(name) = name else { return Ok(value) };
+    let length = u16::try_from(name.len()).map_err(|_| StoreError::TooLarge)?;
+    Ok([&length.to_be_bytes(), name.as_bytes(), &value].concat())
+}
+
+/// Passes on the name that a key hides, if it hides one, and the value.
+fn opened<K: Keyed, V: Form, R>(
     codec: &dyn Codec,
-    table: &'static str,
-    key: &[u8],
-    sealed: &[u8],
-    work: impl FnOnce(&[u8]) -> Result<R, StoreError>,
+    at: Place<'_>,
+    stored: &[u8],
+    work: impl FnOnce(Option<&str>, &[u8]) -> Result<R, StoreError>,
 ) -> Result<R, StoreError> {
-    work(&codec.decode(Place { table, key }, sealed)?)
+    if V::EMPTY {
+        return work(None, stored);
+    }
+    let value = codec.decode(at, stored)?;
+    if !K::NAMED || codec.hide(at.table, "").is_none() {
+        return work(None, &value);
+    }
+    let (length, rest) = value.split_first_chunk::<2>().ok_or(BadRecord::Cut)?;
+    let length = usize::from(u16::from_be_bytes(*length));
+    let (name, value) = rest.split_at_checked(length).ok_or(BadRecord::Cut)?;
+    work(Some(std::str::from_utf8(name).map_err(|_| BadRecord::Form)?), value)
+}
+
+/// The one table that no codec touches: what a store says of its seal, by name.
+pub(super) struct Unsealed(TableDefinition<'static, &'static str, Sealed>);
+
+impl Unsealed {
+    pub(super) const fn new(name: &'static str) -> Self {
+        Self(TableDefinition::new(name))
+    }
+
+    /// The values of these names; `None` if there is no such table.
+    pub(super) fn get<const N: usize>(
+        &self,
+        txn: &ReadTransaction,
+        names: [&str; N],
+    ) -> Result<Option<[Option<Vec<u8>>; N]>, StoreError> {
+        let table = match txn.open_table(self.0) {
+            Ok(table) => table,
+            Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let mut found = [const { None }; N];
+        for (found, name) in found.iter_mut().zip(names) {
+            *found = table.get(name)?.map(|value| value.value().to_vec());
+        }
+        Ok(Some(found))
+    }
+
+    pub(super) fn put(&self, txn: &WriteTransaction, rows: &[(&str, &[u8])]) -> Result<(), StoreError> {
+        let mut table = txn.open_table(self.0)?;
+        for (name, value) in rows {
+            table.insert(*name, *value)?;
+        }
+        Ok(())
+    }
 }
 
 /// A table of an earlier layout, whose values the engine serialised itself.

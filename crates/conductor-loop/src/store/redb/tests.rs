@@ -12,10 +12,15 @@ use conductor_core::record::{Claim, Outcome};
 use conductor_os::dir::Dir;
 use std::sync::Arc;
 
+/// How a plain store is opened.
+pub(crate) fn keyless() -> Sealing {
+    Sealing::Keyless("a test".to_owned())
+}
+
 pub(super) fn store() -> (tempfile::TempDir, Arc<Dir>, Store) {
     let temp = tempfile::tempdir().unwrap();
     let dir = Arc::new(Dir::open(temp.path()).unwrap());
-    let store = Store::open(Arc::clone(&dir), true).unwrap();
+    let store = Store::open(Arc::clone(&dir), &keyless(), true).unwrap();
     (temp, dir, store)
 }
 
@@ -46,7 +51,7 @@ fn the_life_of_an_entry() {
     store.commit(&Work { done: vec![4], ..Work::default() }).unwrap();
     assert_eq!(store.sizes().unwrap(), (0, 1));
     drop(store);
-    let store = Store::open(Arc::clone(&dir), false).unwrap();
+    let store = Store::open(Arc::clone(&dir), &keyless(), false).unwrap();
     let last = store.last_success(&claim(5).key, "intent-a.json").unwrap().unwrap();
     assert_eq!((last.seq, store.last_seq().unwrap()), (4, 4));
     store.commit(&Work { forgotten: vec![4], ..Work::default() }).unwrap();
@@ -71,7 +76,7 @@ fn a_damaged_store_is_refused_and_left_alone() {
         drop(store);
         let path = temp.path().join(FILE);
         std::fs::write(&path, &damage).unwrap();
-        let error = Store::open(Arc::clone(&dir), false).unwrap_err();
+        let error = Store::open(Arc::clone(&dir), &keyless(), false).unwrap_err();
         assert_eq!(error.code(), conductor_core::Code::StoreDamaged, "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), damage);
     }
@@ -82,7 +87,7 @@ fn another_version_is_refused() {
     let (_temp, dir, store) = store();
     store.write(|txn| LAYOUT.put(txn, &(VERSION + 1))).unwrap();
     drop(store);
-    let error = Store::open(Arc::clone(&dir), false).unwrap_err();
+    let error = Store::open(Arc::clone(&dir), &keyless(), false).unwrap_err();
     assert_eq!(error.code(), conductor_core::Code::StoreVersion);
 }
 
@@ -131,27 +136,28 @@ fn looking_changes_no_byte_even_of_a_store_that_was_not_closed() {
     let left = temp.path().join("left");
     std::fs::create_dir(&left).unwrap();
     std::fs::copy(temp.path().join(FILE), left.join(FILE)).unwrap();
-    let looked = |dir: &Arc<Dir>| Store::look(dir).unwrap().outcome(1).unwrap().map(|outcome| outcome.seq);
-    assert!(matches!(Store::look(&dir), Err(StoreError::Busy)), "somebody has it open");
+    let looked =
+        |dir: &Arc<Dir>| Store::look(dir, &keyless()).unwrap().outcome(1).unwrap().map(|outcome| outcome.seq);
+    assert!(matches!(Store::look(&dir, &keyless()), Err(StoreError::Busy)), "somebody has it open");
     drop(store);
     let before = std::fs::read(temp.path().join(FILE)).unwrap();
     assert_eq!(looked(&dir), Some(1));
-    let refused = Store::look(&dir).unwrap().commit(&Work::default());
+    let refused = Store::look(&dir, &keyless()).unwrap().commit(&Work::default());
     assert!(refused.unwrap_err().to_string().contains("opened to be read"));
     assert!(std::fs::read(temp.path().join(FILE)).unwrap() == before);
     let unclosed = std::fs::read(left.join(FILE)).unwrap();
     assert_eq!(looked(&Arc::new(Dir::open(&left).unwrap())), Some(1));
     assert!(std::fs::read(left.join(FILE)).unwrap() == unclosed);
-    let together = (Store::look(&dir).unwrap(), Store::look(&dir).unwrap());
+    let together = (Store::look(&dir, &keyless()).unwrap(), Store::look(&dir, &keyless()).unwrap());
     drop(together);
     // A store of an earlier version of this program, without a table that came later.
-    let store = Store::open(Arc::clone(&dir), false).unwrap();
+    let store = Store::open(Arc::clone(&dir), &keyless(), false).unwrap();
     assert!(store.write(|txn| HELD.drop_from(txn)).unwrap());
     drop(store);
     assert_eq!(looked(&dir), Some(1));
-    assert!(Store::look(&dir).unwrap().held().unwrap().is_empty());
+    assert!(Store::look(&dir, &keyless()).unwrap().held().unwrap().is_empty());
     std::fs::remove_file(temp.path().join(FILE)).unwrap();
-    assert!(matches!(Store::look(&dir), Err(StoreError::Missing)));
+    assert!(matches!(Store::look(&dir, &keyless()), Err(StoreError::Missing)));
 }
 
 #[test]

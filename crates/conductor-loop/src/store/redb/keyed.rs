@@ -1,0 +1,81 @@
+//! The types of keys, and how a codec hides the names among them.
+
+use super::codec::Codec;
+
+/// A type of keys.
+pub(super) trait Keyed: redb::Key + 'static {
+    /// Whether a key is a name that its value repeats where the codec hides it.
+    const NAMED: bool;
+
+    /// Passes on the key as the engine has it, and the name if it was hidden.
+    fn stored<R>(
+        codec: &dyn Codec,
+        table: &'static str,
+        key: Self::SelfType<'_>,
+        work: impl FnOnce(Self::SelfType<'_>, Option<&str>) -> R,
+    ) -> R;
+
+    /// The key of the engine's key and the name that its value repeats.
+    fn given<'k>(stored: Self::SelfType<'k>, name: Option<&'k str>) -> Self::SelfType<'k>;
+}
+
+macro_rules! unhidden {
+    ($($key:ty),*) => { $(impl Keyed for $key {
+        const NAMED: bool = false;
+
+        fn stored<R>(
+            _: &dyn Codec,
+            _: &'static str,
+            key: Self::SelfType<'_>,
+            work: impl FnOnce(Self::SelfType<'_>, Option<&str>) -> R,
+        ) -> R {
+            work(key, None)
+        }
+
+        fn given<'k>(stored: Self::SelfType<'k>, _: Option<&'k str>) -> Self::SelfType<'k> {
+            stored
+        }
+    })* };
+}
+unhidden!(u64, (i128, u64));
+
+impl Keyed for &'static str {
+    const NAMED: bool = true;
+
+    fn stored<R>(
+        codec: &dyn Codec,
+        table: &'static str,
+        key: &str,
+        work: impl FnOnce(&str, Option<&str>) -> R,
+    ) -> R {
+        match codec.hide(table, key) {
+            Some(hidden) => work(&hidden, Some(key)),
+            None => work(key, None),
+        }
+    }
+
+    fn given<'k>(stored: &'k str, name: Option<&'k str>) -> &'k str {
+        name.unwrap_or(stored)
+    }
+}
+
+/// A term and a number. Its rows are empty: the outcome of that number has the name.
+impl Keyed for (&'static str, u64) {
+    const NAMED: bool = false;
+
+    fn stored<R>(
+        codec: &dyn Codec,
+        table: &'static str,
+        key: (&str, u64),
+        work: impl FnOnce((&str, u64), Option<&str>) -> R,
+    ) -> R {
+        match codec.hide(table, key.0) {
+            Some(hidden) => work((&hidden, key.1), None),
+            None => work(key, None),
+        }
+    }
+
+    fn given<'k>(stored: (&'k str, u64), _: Option<&'k str>) -> (&'k str, u64) {
+        stored
+    }
+}
