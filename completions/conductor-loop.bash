@@ -125,7 +125,7 @@ _conductor__loop() {
 
     case "${cmd}" in
         conductor__loop)
-            opts="-h -V --handoff --porch --mode --out --once --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --state-key-file --audit-enabled --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --open-page --kubernetes --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --security-enabled --chroot-enabled --encryption-enabled --config --help --version status health list show explain retry hold release purge logs top submit check plan state keys audit trace verify config doctor schema"
+            opts="-h -V --handoff --porch --mode --out --once --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --state-key-file --audit-enabled --encryption-enabled --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --open-page --kubernetes --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --security-enabled --chroot-enabled --config --help --version status health list show explain retry hold release purge logs top submit check plan state keys audit trace verify config doctor schema"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -199,6 +199,10 @@ _conductor__loop() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --encryption-enabled)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --listen)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -271,10 +275,6 @@ _conductor__loop() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --encryption-enabled)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -301,7 +301,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__audit__subcmd__export)
-            opts="-h --handoff --state-dir --state-key-file --config --help"
+            opts="-h --handoff --state-dir --state-key-file --encryption-enabled --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -316,6 +316,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --state-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --encryption-enabled)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -331,7 +335,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__audit__subcmd__proof)
-            opts="-h --handoff --state-dir --state-key-file --config --help"
+            opts="-h --handoff --state-dir --state-key-file --encryption-enabled --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -349,6 +353,10 @@ _conductor__loop() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --encryption-enabled)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -361,7 +369,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__audit__subcmd__show)
-            opts="-h --since --event --correlation-id --handoff --state-dir --state-key-file --config --json --help"
+            opts="-h --since --event --correlation-id --handoff --state-dir --state-key-file --encryption-enabled --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -391,6 +399,10 @@ _conductor__loop() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --encryption-enabled)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -403,7 +415,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__audit__subcmd__verify)
-            opts="-h --public --since --handoff --state-dir --state-key-file --config --json --help"
+            opts="-h --public --since --handoff --state-dir --state-key-file --encryption-enabled --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -426,6 +438,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --state-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --encryption-enabled)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -481,7 +497,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__config__subcmd__show)
-            opts="-h --json --handoff --porch --mode --out --once --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --state-key-file --audit-enabled --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --open-page --kubernetes --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --security-enabled --chroot-enabled --encryption-enabled --config --help"
+            opts="-h --json --handoff --porch --mode --out --once --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --state-key-file --audit-enabled --encryption-enabled --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --open-page --kubernetes --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --security-enabled --chroot-enabled --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -555,6 +571,10 @@ _conductor__loop() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --encryption-enabled)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --listen)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -627,10 +647,6 @@ _conductor__loop() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --encryption-enabled)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -643,7 +659,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__doctor)
-            opts="-h --json --handoff --porch --mode --out --once --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --state-key-file --audit-enabled --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --open-page --kubernetes --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --security-enabled --chroot-enabled --encryption-enabled --config --help"
+            opts="-h --json --handoff --porch --mode --out --once --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --state-key-file --audit-enabled --encryption-enabled --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --open-page --kubernetes --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --security-enabled --chroot-enabled --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -717,6 +733,10 @@ _conductor__loop() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --encryption-enabled)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --listen)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -789,6 +809,36 @@ _conductor__loop() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        conductor__subcmd__loop__subcmd__explain)
+            opts="-h --handoff --state-dir --state-key-file --encryption-enabled --config --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --encryption-enabled)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -804,38 +854,8 @@ _conductor__loop() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        conductor__subcmd__loop__subcmd__explain)
-            opts="-h --handoff --state-dir --state-key-file --config --json --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --handoff)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --state-dir)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --state-key-file)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --config)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
         conductor__subcmd__loop__subcmd__health)
-            opts="-h --handoff --state-dir --state-key-file --config --json --help"
+            opts="-h --handoff --state-dir --state-key-file --encryption-enabled --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -850,6 +870,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --state-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --encryption-enabled)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -865,7 +889,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__hold)
-            opts="-h --handoff --state-dir --state-key-file --config --note --json --help"
+            opts="-h --handoff --state-dir --state-key-file --encryption-enabled --config --note --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -880,6 +904,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --state-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --encryption-enabled)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -913,7 +941,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__keys__subcmd__export__subcmd__public)
-            opts="-h --handoff --state-dir --state-key-file --config --help"
+            opts="-h --handoff --state-dir --state-key-file --encryption-enabled --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -928,6 +956,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --state-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --encryption-enabled)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -943,7 +975,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__keys__subcmd__rotate)
-            opts="-h --handoff --state-dir --state-key-file --config --help"
+            opts="-h --handoff --state-dir --state-key-file --encryption-enabled --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -958,6 +990,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --state-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --encryption-enabled)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -973,7 +1009,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__keys__subcmd__show)
-            opts="-h --handoff --state-dir --state-key-file --config --json --help"
+            opts="-h --handoff --state-dir --state-key-file --encryption-enabled --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -991,6 +1027,10 @@ _conductor__loop() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --encryption-enabled)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1003,7 +1043,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__list)
-            opts="-h --handoff --state-dir --state-key-file --config --state --target --code --since --limit --json --help"
+            opts="-h --handoff --state-dir --state-key-file --encryption-enabled --config --state --target --code --since --limit --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1018,6 +1058,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --state-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --encryption-enabled)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1053,7 +1097,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__logs)
-            opts="-h --handoff --state-dir --state-key-file --config --lines --follow --of --json --help"
+            opts="-h --handoff --state-dir --state-key-file --encryption-enabled --config --lines --follow --of --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1068,6 +1112,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --state-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --encryption-enabled)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1125,7 +1173,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__purge)
-            opts="-h --handoff --state-dir --state-key-file --config --older-than --yes --json --help"
+            opts="-h --handoff --state-dir --state-key-file --encryption-enabled --config --older-than --yes --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1140,6 +1188,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --state-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --encryption-enabled)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1159,7 +1211,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__release)
-            opts="-h --handoff --state-dir --state-key-file --config --json --help"
+            opts="-h --handoff --state-dir --state-key-file --encryption-enabled --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1174,6 +1226,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --state-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --encryption-enabled)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1189,7 +1245,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__retry)
-            opts="-h --handoff --state-dir --state-key-file --config --failed --target --code --since --dry-run --wait --timeout --json --help"
+            opts="-h --handoff --state-dir --state-key-file --encryption-enabled --config --failed --target --code --since --dry-run --wait --timeout --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1204,6 +1260,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --state-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --encryption-enabled)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1249,7 +1309,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__show)
-            opts="-h --handoff --state-dir --state-key-file --config --json --help"
+            opts="-h --handoff --state-dir --state-key-file --encryption-enabled --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1264,6 +1324,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --state-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --encryption-enabled)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1293,7 +1357,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__state__subcmd__export)
-            opts="-h --handoff --state-dir --state-key-file --config --help"
+            opts="-h --handoff --state-dir --state-key-file --encryption-enabled --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1308,6 +1372,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --state-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --encryption-enabled)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1323,7 +1391,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__state__subcmd__import)
-            opts="-h --handoff --state-dir --state-key-file --config --help"
+            opts="-h --handoff --state-dir --state-key-file --encryption-enabled --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1338,6 +1406,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --state-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --encryption-enabled)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1353,7 +1425,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__state__subcmd__rebuild)
-            opts="-h --handoff --state-dir --state-key-file --config --help"
+            opts="-h --handoff --state-dir --state-key-file --encryption-enabled --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1368,6 +1440,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --state-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --encryption-enabled)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1383,7 +1459,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__state__subcmd__show)
-            opts="-h --handoff --state-dir --state-key-file --config --json --help"
+            opts="-h --handoff --state-dir --state-key-file --encryption-enabled --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1401,6 +1477,10 @@ _conductor__loop() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --encryption-enabled)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1413,7 +1493,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__status)
-            opts="-h --handoff --state-dir --state-key-file --config --json --help"
+            opts="-h --handoff --state-dir --state-key-file --encryption-enabled --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1431,6 +1511,10 @@ _conductor__loop() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --encryption-enabled)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1443,7 +1527,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__submit)
-            opts="-h --wait --timeout --handoff --state-dir --state-key-file --config --help"
+            opts="-h --wait --timeout --handoff --state-dir --state-key-file --encryption-enabled --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1465,6 +1549,10 @@ _conductor__loop() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --encryption-enabled)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1477,7 +1565,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__top)
-            opts="-h --handoff --state-dir --state-key-file --config --json --help"
+            opts="-h --handoff --state-dir --state-key-file --encryption-enabled --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1492,6 +1580,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --state-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --encryption-enabled)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1507,7 +1599,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__trace)
-            opts="-h --handoff --state-dir --state-key-file --config --json --help"
+            opts="-h --handoff --state-dir --state-key-file --encryption-enabled --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1525,6 +1617,10 @@ _conductor__loop() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --encryption-enabled)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1537,7 +1633,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__verify)
-            opts="-h --public --handoff --state-dir --state-key-file --config --json --help"
+            opts="-h --public --handoff --state-dir --state-key-file --encryption-enabled --config --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1556,6 +1652,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --state-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --encryption-enabled)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_conductor_loop_global_optspecs
-    string join \n handoff= porch= mode= out= once= debounce= period= workers= timeout= grace-period= max-attempts= rate= max-file-size= retention= state-dir= state-key-file= audit-enabled= listen= health-addr= metrics-addr= insecure-listen= tls-cert= tls-key= tls-client-ca= token-file= open-page= kubernetes= kubeconfig= allow-scale-to-zero= allow-unsafe-handoff= allow-unsafe-porch= log-level= log-format= security-enabled= chroot-enabled= encryption-enabled= config= h/help V/version
+    string join \n handoff= porch= mode= out= once= debounce= period= workers= timeout= grace-period= max-attempts= rate= max-file-size= retention= state-dir= state-key-file= audit-enabled= encryption-enabled= listen= health-addr= metrics-addr= insecure-listen= tls-cert= tls-key= tls-client-ca= token-file= open-page= kubernetes= kubeconfig= allow-scale-to-zero= allow-unsafe-handoff= allow-unsafe-porch= log-level= log-format= security-enabled= chroot-enabled= config= h/help V/version
 end
 
 function __fish_conductor_loop_needs_command
@@ -41,6 +41,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l retention
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l audit-enabled -d 'Keep a signed audit trail in HANDOFF/.conductor/audit' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l listen -d 'Serve page, metrics and health there; off if absent (OPERATIONS.md)' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l health-addr -d 'Serve health only there' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l metrics-addr -d 'Serve metrics only there' -r
@@ -59,7 +60,6 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l log-level
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l log-format -d 'text, json, or auto: text on a terminal, else json [auto]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l security-enabled -d 'Not built yet: true refuses the start' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l chroot-enabled -d 'Not built yet: true refuses the start' -r
-complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l encryption-enabled -d 'Not built yet: true refuses the start' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -s V -l version -d 'Print version'
@@ -88,18 +88,21 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "schem
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l state -d 'Only these: waiting, running, done, failed' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l target -d 'Only of this target: NAME or NAMESPACE/NAME' -r
@@ -111,18 +114,21 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -s h
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l target -d 'Only of this target: NAME or NAMESPACE/NAME' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l code -d 'Only failures with this code, such as E301' -r
@@ -136,6 +142,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -s 
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l note -d 'The reason, for other operators' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l json -d 'Answer in JSON'
@@ -143,12 +150,14 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -s h
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l older-than -d 'Decided before a duration ago (24h) or a time' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l yes -d 'Really remove them'
@@ -157,6 +166,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -s 
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l lines -d 'At most this many' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l of -d 'Only lines with this text, such as a file or correlation id' -r
@@ -166,6 +176,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -s h
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -s h -l help -d 'Print help'
@@ -173,6 +184,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l wait -d 'Wait for each status and print it; exit 0 or 8'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -s h -l help -d 'Print help'
@@ -196,22 +208,26 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from export" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from export" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from export" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from export" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from export" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from import" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from import" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from import" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from import" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from import" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from rebuild" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from rebuild" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from rebuild" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from rebuild" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from rebuild" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from rebuild" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and not __fish_seen_subcommand_from show rotate export-public" -s h -l help -d 'Print help'
@@ -221,17 +237,20 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and 
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from show" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from show" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from show" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from show" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from show" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from show" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from export-public" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from export-public" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from export-public" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from export-public" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from export-public" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from export-public" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and not __fish_seen_subcommand_from show verify proof export" -s h -l help -d 'Print help'
@@ -245,6 +264,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from show" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from show" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from show" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from show" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from show" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from show" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
@@ -253,22 +273,26 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from proof" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from proof" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from proof" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from proof" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from proof" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from proof" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from export" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from export" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from export" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from export" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from export" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand trace" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand trace" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand trace" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand trace" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand trace" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand trace" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand trace" -s h -l help -d 'Print help'
@@ -276,6 +300,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -s h -l help -d 'Print help'
@@ -298,6 +323,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; an
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l audit-enabled -d 'Keep a signed audit trail in HANDOFF/.conductor/audit' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l listen -d 'Serve page, metrics and health there; off if absent (OPERATIONS.md)' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l health-addr -d 'Serve health only there' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l metrics-addr -d 'Serve metrics only there' -r
@@ -316,7 +342,6 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; an
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l log-format -d 'text, json, or auto: text on a terminal, else json [auto]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l security-enabled -d 'Not built yet: true refuses the start' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l chroot-enabled -d 'Not built yet: true refuses the start' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l encryption-enabled -d 'Not built yet: true refuses the start' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
@@ -337,6 +362,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l audit-enabled -d 'Keep a signed audit trail in HANDOFF/.conductor/audit' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l listen -d 'Serve page, metrics and health there; off if absent (OPERATIONS.md)' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l health-addr -d 'Serve health only there' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l metrics-addr -d 'Serve metrics only there' -r
@@ -355,7 +381,6 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l log-format -d 'text, json, or auto: text on a terminal, else json [auto]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l security-enabled -d 'Not built yet: true refuses the start' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l chroot-enabled -d 'Not built yet: true refuses the start' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l encryption-enabled -d 'Not built yet: true refuses the start' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -s h -l help -d 'Print help'

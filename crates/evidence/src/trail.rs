@@ -210,11 +210,6 @@ impl Trail {
         Point { size: self.state.next, root: self.state.tree.root() }
     }
 
-    /// The number of the epoch.
-    pub fn epoch(&self) -> u64 {
-        self.state.epoch
-    }
-
     /// Whether the first batch has something to record of its own.
     fn is_due(&self, now: Timestamp) -> bool {
         let since = ms(now).duration_since(self.epoch_since);
