@@ -43,6 +43,7 @@ events! {
     EpochEnd "audit_epoch_end" "An epoch ends; `detail.next_key` verifies the next one."
     Checkpoint "audit_checkpoint" "The signature over all entries before."
     Cut "audit_tail_cut" "A start found bytes behind the last checkpoint and removed them."
+    Lost "audit_lost" "The trail is shorter than the public head says that it was."
     ClockBack "audit_clock_set_back" "The clock shows an earlier time than the entry before."
     KeyLost "audit_key_lost" "The key of the epoch was gone; a new one begins in the name of the identity key."
     Identity "audit_identity" "Another identity key signs from now on."

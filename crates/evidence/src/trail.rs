@@ -188,12 +188,16 @@ impl Trail {
             return Err(TrailError::Damaged { entry: state.next, what });
         }
         let current = stored.and_then(|ratchet| ratchet.until(state.epoch));
+        if let Some(epoch) = on_disk.filter(|_| current.is_none()) {
+            let what = format!("it ends in epoch {}, where no key of epoch {epoch} leads", state.epoch);
+            return Err(TrailError::Damaged { entry: state.next, what });
+        }
         if current.as_ref().is_some_and(|ratchet| ratchet.key().public() != state.key) {
             let what = format!("epoch {} has another key than the key file", state.epoch);
-            return Err(TrailError::Damaged { entry: state.next - 1, what });
+            return Err(TrailError::Damaged { entry: state.next.saturating_sub(1), what });
         }
         let key_lost = current.is_none();
-        let random = || Ratchet::random(state.epoch + 1).ok_or(TrailError::NoRandomness);
+        let random = || Ratchet::random(state.epoch.saturating_add(1)).ok_or(TrailError::NoRandomness);
         let ratchet = current.map_or_else(random, Ok)?;
         let name = segment::name(first);
         let file = setup.dir.open_rw(&name, FILE_MODE).map_err(failed(format!("opening {name}")))?;

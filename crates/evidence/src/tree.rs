@@ -63,7 +63,7 @@ impl Frontier {
             }
         }
         self.peaks.push(hash);
-        self.size += 1;
+        self.size = self.size.saturating_add(1);
     }
 
     /// The root of the tree.

@@ -215,7 +215,7 @@ impl Verifier {
 
     fn entry(&mut self, entry: &Entry) {
         self.report.recovered += u64::from(entry.recovered);
-        let told = [Event::Cut, Event::ClockBack, Event::KeyLost, Event::Identity];
+        let told = [Event::Cut, Event::Lost, Event::ClockBack, Event::KeyLost, Event::Identity];
         if told.iter().any(|event| entry.is(*event)) {
             let time = conductor_core::record::rfc3339(entry.time);
             self.report.remarks.push(Remark { entry: entry.seq, event: entry.event.clone(), time });
@@ -230,7 +230,12 @@ impl Verifier {
         let known = self.against.known.iter().filter(|point| point.size == now.size);
         let (same, other): (Vec<Point>, Vec<Point>) = known.partition(|point| point.root == now.root);
         if !other.is_empty() {
-            self.find(0, now.size - 1, Kind::Root, "they are not those of the checkpoint that was given");
+            self.find(
+                0,
+                now.size.saturating_sub(1),
+                Kind::Root,
+                "they are not those of the checkpoint that was given",
+            );
         }
         self.report.end_known = !same.is_empty() || (self.report.end_known && now.size <= self.signed.size);
     }
@@ -244,7 +249,7 @@ impl Verifier {
             Parsed::Checkpoint { seq, .. } => Some(seq),
         };
         match (flaw.kind, flaw.has) {
-            (Kind::Number, Some(_)) if next.and_then(number) == Some(here + 1) => {
+            (Kind::Number, Some(_)) if next.and_then(number) == here.checked_add(1) => {
                 self.find(here, here, Kind::Number, what);
             }
             (Kind::Number, Some(has)) if has > here => {
@@ -293,7 +298,7 @@ impl Verifier {
             self.report.torn = Some(self.signed.size);
         } else if !state.signed {
             let what = "no checkpoint follows: nobody signed them";
-            self.find(self.signed.size, state.next - 1, Kind::Signature, what);
+            self.find(self.signed.size, state.next.saturating_sub(1), Kind::Signature, what);
         }
         let size = self.signed.size;
         let most = self.against.known.iter().map(|point| point.size).max();
@@ -302,7 +307,7 @@ impl Verifier {
         }
         self.report.end_known &= self.report.findings.is_empty();
         (self.report.entries, self.report.root) = (size, self.signed.root);
-        self.report.epochs = state.epoch + 1;
+        self.report.epochs = state.epoch.saturating_add(1);
         self.report
     }
 }

@@ -195,7 +195,7 @@ impl State {
 
     /// Takes one line more, whose number is known to be right.
     fn count(&mut self, line: &[u8]) {
-        self.next += 1;
+        self.next = self.next.saturating_add(1);
         self.prev = sha256(line);
         self.tree.push(leaf(line));
     }
@@ -239,7 +239,7 @@ impl State {
             return Err(format!("its time is before {}", rfc3339(self.time)));
         }
         let lost = entry.is(Event::KeyLost);
-        let epoch = self.epoch + u64::from(lost);
+        let epoch = self.epoch.saturating_add(u64::from(lost));
         if entry.epoch != epoch {
             return Err(format!("it names epoch {}, and epoch {epoch} it is", entry.epoch));
         }
@@ -312,7 +312,7 @@ impl State {
     fn apply_checkpoint(&mut self) {
         (self.cosign, self.signed) = (false, true);
         if let Some(next) = self.announced.take() {
-            self.epoch += 1;
+            self.epoch = self.epoch.saturating_add(1);
             self.key = next;
         }
     }
@@ -339,6 +339,6 @@ impl State {
         } else if let Some(parsed @ Parsed::Checkpoint { .. }) = parse(line) {
             self.apply(&parsed);
         }
-        (self.next, self.prev) = (known + 1, sha256(line));
+        (self.next, self.prev) = (known.saturating_add(1), sha256(line));
     }
 }

@@ -4,12 +4,12 @@ use super::failure::Failure;
 use super::ground::Ground;
 use super::recover::Recovered;
 use crate::config::Config;
-use crate::handoff::layout;
+use crate::handoff::{HeadFile, layout};
 use crate::store::{Ledger, StoreError};
 use crate::writer::{Audit, filed_entries, taken_entry};
 use conductor_core::Code;
 use conductor_evidence::trail::SEGMENT_MAX;
-use conductor_evidence::{Event, Opened, Record, Setup, Trail, TrailError, recorded};
+use conductor_evidence::{EntryResult, Event, Opened, Record, Setup, Trail, TrailError, recorded};
 use conductor_os::boot_id;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -61,13 +61,29 @@ pub(super) fn open_audit(
     let recovered =
         missing.map(|of| made_again(store, of)).collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
     let recovered: Vec<Record> = recovered.into_iter().flatten().collect();
+    let lost = lost(&trail, HeadFile::read(&places.dirs.handoff));
     if !recovered.is_empty() {
         tracing::info!(
             entries = recovered.len(),
             "entries that the last daemon's end took from the audit trail are made again"
         );
     }
-    Ok(Some(Audit { trail, recovered }))
+    let first = lost.into_iter().chain(recovered).collect();
+    Ok(Some(Audit { trail, first }))
+}
+
+/// The entry of a trail that is shorter than the public head says that it was: its end, or all of it, was removed or lost.
+fn lost(trail: &Trail, head: HeadFile) -> Option<Record> {
+    let HeadFile::Ours(head) = head else { return None };
+    let has = trail.head().size;
+    let known = head.audit.filter(|known| known.size > has)?;
+    tracing::error!(
+        had = known.size,
+        has,
+        "the audit trail is shorter than it was: a power cut, or somebody, took its end; an entry says so"
+    );
+    let record = Record::of(Event::Lost, EntryResult::Failure);
+    Some(record.with("had", known.size).with("has", has).with("root", known.root.to_string()))
 }
 
 fn tell(Opened { cut, key_lost }: Opened) {

@@ -16,13 +16,13 @@ use std::time::{Duration, Instant};
 /// How long an entry of a fact waits for a batch that it can ride with.
 const PENDING_MAX: Duration = Duration::from_secs(1);
 
-/// An open trail, and the entries that a crash has taken from it.
+/// An open trail, and what it has to tell first.
 #[derive(Debug)]
 pub struct Audit {
     /// The trail.
     pub trail: Trail,
-    /// To be appended before anything else.
-    pub recovered: Vec<Record>,
+    /// The entries that a crash has taken from it, and that it became shorter: appended before anything else.
+    pub first: Vec<Record>,
 }
 
 /// Leads entries of facts to the audit trail, from any thread.
@@ -49,9 +49,9 @@ pub(super) struct Auditing {
 }
 
 impl Auditing {
-    pub(super) fn new(Audit { trail, recovered }: Audit, now: Instant) -> Self {
-        let due = (!recovered.is_empty()).then_some(now);
-        Self { trail, pending: recovered, due }
+    pub(super) fn new(Audit { trail, first }: Audit, now: Instant) -> Self {
+        let due = (!first.is_empty()).then_some(now);
+        Self { trail, pending: first, due }
     }
 
     /// Adds an entry, to be appended with the next batch or soon. A refused asker has one entry for all its tries until then.

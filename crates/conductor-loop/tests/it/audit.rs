@@ -299,3 +299,20 @@ fn tampering_is_found_with_the_number_of_the_entry_also_by_the_shell_script() {
         assert!(said.contains("2 epochs"), "{said}");
     }
 }
+
+#[test]
+fn a_trail_that_is_shorter_than_the_public_head_says_tells_so() {
+    let env = two_filed();
+    let head: serde_json::Value = serde_json::from_str(&env.read(".conductor-state.json")).unwrap();
+    let size = head["audit"]["size"].as_u64().unwrap();
+    fs::remove_dir_all(env.handoff(trail::PLACE)).unwrap();
+    let run = env.once(&[]).expect(0);
+    assert!(run.stderr.contains("shorter than it was"), "{}", run.stderr);
+    let lost: Vec<Entry> =
+        trail::entries(&env).into_iter().filter(|entry| entry.event == "audit_lost").collect();
+    assert_eq!(lost.len(), 1);
+    assert_eq!((&lost[0].detail["had"], &lost[0].detail["has"]), (&size.into(), &0.into()));
+    assert!(env.operate(&["audit", "verify"]).expect(0).stdout.contains("audit_lost"));
+    env.once(&[]).expect(0);
+    assert_eq!(trail::entries(&env).iter().filter(|entry| entry.event == "audit_lost").count(), 1, "once");
+}

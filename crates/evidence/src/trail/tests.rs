@@ -4,12 +4,12 @@ use super::*;
 use crate::verify::{Against, Kind, Report, verify};
 use std::collections::BTreeSet;
 
-struct Place {
+struct Bed {
     temp: tempfile::TempDir,
     dir: Arc<Dir>,
 }
 
-impl Place {
+impl Bed {
     fn new() -> Self {
         let temp = tempfile::tempdir().unwrap();
         let dir = Arc::new(Dir::open(temp.path()).unwrap());
@@ -60,7 +60,7 @@ fn filed(number: u64) -> Record {
 
 #[test]
 fn an_epoch_ends_after_its_time_and_at_each_start_and_is_sealed_once() {
-    let place = Place::new();
+    let place = Bed::new();
     let (mut trail, opened) = place.open(0);
     assert_eq!(opened, Opened::default());
     assert_eq!(place.events(), Vec::<String>::new(), "an opening writes nothing");
@@ -80,14 +80,14 @@ fn an_epoch_ends_after_its_time_and_at_each_start_and_is_sealed_once() {
 #[test]
 fn a_process_that_ends_at_any_byte_of_a_write_leaves_a_trail_that_goes_on() {
     let whole = {
-        let place = Place::new();
+        let place = Bed::new();
         let (mut trail, _) = place.open(0);
         trail.append(&[filed(1), filed(2)], at(0)).unwrap();
         trail.append(&[filed(3), filed(4)], at(1)).unwrap();
         (std::fs::read(place.file(&segment::name(0))).unwrap(), std::fs::read(place.file(KEY_FILE)).unwrap())
     };
     for length in 0..=whole.0.len() {
-        let place = Place::new();
+        let place = Bed::new();
         std::fs::write(place.file(&segment::name(0)), &whole.0[..length]).unwrap();
         std::fs::write(place.file(KEY_FILE), &whole.1).unwrap();
         // What the end of the process left is no finding, unless nothing is left at all, or whole lines that nobody signed.
@@ -109,7 +109,7 @@ fn a_process_that_ends_at_any_byte_of_a_write_leaves_a_trail_that_goes_on() {
 
 #[test]
 fn segments_end_by_size_and_an_opening_reads_the_last_one_alone() {
-    let place = Place::new();
+    let place = Bed::new();
     let mut minute = 0;
     for _ in 0..6 {
         let setup = Setup { segment_max: 4_000, ..place.setup(minute) };
@@ -130,7 +130,7 @@ fn segments_end_by_size_and_an_opening_reads_the_last_one_alone() {
 
 #[test]
 fn what_was_changed_before_a_signed_line_refuses_the_opening() {
-    let place = Place::new();
+    let place = Bed::new();
     let (mut trail, _) = place.open(0);
     for number in 0..5 {
         trail.append(&[filed(number), filed(number + 10)], at(number.try_into().unwrap())).unwrap();
@@ -162,7 +162,7 @@ fn what_was_changed_before_a_signed_line_refuses_the_opening() {
 
 #[test]
 fn a_trail_with_the_keys_of_somebody_else_is_not_gone_on_with() {
-    let (ours, theirs) = (Place::new(), Place::new());
+    let (ours, theirs) = (Bed::new(), Bed::new());
     for place in [&ours, &theirs] {
         place.open(0).0.append(&[filed(1)], at(0)).unwrap();
     }
@@ -173,7 +173,7 @@ fn a_trail_with_the_keys_of_somebody_else_is_not_gone_on_with() {
 
 #[test]
 fn a_lost_key_begins_an_epoch_that_the_identity_key_vouches_for_and_is_told() {
-    let place = Place::new();
+    let place = Bed::new();
     place.open(0).0.append(&[filed(1)], at(0)).unwrap();
     std::fs::remove_file(place.file(KEY_FILE)).unwrap();
     let (mut trail, opened) = place.open(1);
@@ -191,7 +191,7 @@ fn a_lost_key_begins_an_epoch_that_the_identity_key_vouches_for_and_is_told() {
 
 #[test]
 fn an_older_key_file_leads_to_the_current_key() {
-    let place = Place::new();
+    let place = Bed::new();
     let (mut trail, _) = place.open(0);
     trail.append(&[filed(1)], at(0)).unwrap();
     let first = std::fs::read(place.file(KEY_FILE)).unwrap();
@@ -212,7 +212,7 @@ fn an_older_key_file_leads_to_the_current_key() {
 
 #[test]
 fn another_identity_key_is_told_and_has_to_be_given() {
-    let place = Place::new();
+    let place = Bed::new();
     place.open(0).0.append(&[filed(1)], at(0)).unwrap();
     let (first, second) = (SigningKey::from_seed(&[3; 32]), SigningKey::from_seed(&[4; 32]));
     let setup = Setup { identity: second.clone(), ..place.setup(1) };
@@ -224,7 +224,7 @@ fn another_identity_key_is_told_and_has_to_be_given() {
 
 #[test]
 fn a_clock_that_goes_back_is_told_and_a_time_that_does_is_found() {
-    let place = Place::new();
+    let place = Bed::new();
     let (mut trail, _) = place.open(10);
     trail.append(&[filed(1)], at(10)).unwrap();
     trail.append(&[filed(2)], at(5)).unwrap();
@@ -237,7 +237,7 @@ fn a_clock_that_goes_back_is_told_and_a_time_that_does_is_found() {
 
 #[test]
 fn a_full_disk_appends_all_or_nothing() {
-    let place = Place::new();
+    let place = Bed::new();
     let (mut trail, _) = place.open(0);
     trail.append(&[filed(1)], at(0)).unwrap();
     let before = std::fs::read(place.file(&segment::name(0))).unwrap();
@@ -256,7 +256,7 @@ fn a_full_disk_appends_all_or_nothing() {
 
 #[test]
 fn what_is_recorded_of_intents_is_found_again_in_whichever_segment() {
-    let place = Place::new();
+    let place = Bed::new();
     let (mut trail, _) = Trail::open(Setup { segment_max: 1_000, ..place.setup(0) }).unwrap();
     for number in 0..20 {
         trail.append(&[filed(number)], at(number.try_into().unwrap())).unwrap();
@@ -267,4 +267,30 @@ fn what_is_recorded_of_intents_is_found_again_in_whichever_segment() {
     assert_eq!(found, [(2, Event::Filed), (19, Event::Filed)].into());
     let recent = crate::recorded(&place.dir, &wanted, at(500)).unwrap();
     assert_eq!(recent, [(19, Event::Filed)].into(), "older segments are not read");
+}
+
+/// Somebody who writes numbers at their limits stops neither a verification nor a start.
+#[test]
+fn numbers_at_their_limits_are_judged_like_others() {
+    let line = |seq: u64, epoch: u64| {
+        let key = key_text(&SigningKey::from_seed(&[3; 32]).public());
+        let frontier = vec![serde_json::json!("0".repeat(64)); seq.count_ones() as usize];
+        let record = Record::of(Event::Segment, Outcome::Success)
+            .with("frontier", frontier)
+            .with("key", key.clone())
+            .with("identity", key)
+            .with("origin", "o");
+        let prev = conductor_core::Digest([0; 32]);
+        render(Place { seq, time: at(0), boot: "b", epoch, prev: &prev }, &record)
+    };
+    for (seq, epoch) in [(u64::MAX, 0), (u64::MAX, u64::MAX), (0, u64::MAX), (u64::MAX - 1, 7)] {
+        let place = Bed::new();
+        let text = [line(seq, epoch), b"\n".to_vec(), line(u64::MAX, epoch), b"\n".to_vec()].concat();
+        place.dir.create(segment::name(seq), 0o600, &text).unwrap();
+        assert!(!place.verify().findings.is_empty(), "{seq} {epoch}");
+        let (mut trail, opened) = place.open(0);
+        assert!(opened.cut > 0);
+        trail.append(&[filed(1)], at(0)).unwrap();
+        assert_eq!(place.verify().findings, [], "{seq} {epoch}");
+    }
 }
