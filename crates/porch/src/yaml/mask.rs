@@ -5,7 +5,8 @@
 
 /// The masked text, of the same length; `None` if nothing needs to change.
 pub(super) fn masked(text: &str) -> Option<String> {
-    let mut mask = Mask { source: text.as_bytes(), out: text.as_bytes().to_vec(), at: 0, parent: -1 };
+    let mut mask =
+        Mask { source: text.as_bytes(), out: text.as_bytes().to_vec(), at: 0, parent: -1, seen: (0, 0) };
     while mask.at < mask.source.len() {
         mask.line();
     }
@@ -18,6 +19,8 @@ struct Mask<'s> {
     at: usize,
     /// The column of the key or dash that a block scalar would belong to.
     parent: isize,
+    /// The place whose column was asked for last, and the start of its line.
+    seen: (usize, usize),
 }
 
 impl Mask<'_> {
@@ -84,9 +87,14 @@ impl Mask<'_> {
         self.at += 1;
     }
 
-    fn column(&self, at: usize) -> isize {
-        let before = self.source.get(..at).unwrap_or_default();
-        let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+    /// Only what follows the last such place on the way forward is searched, so that all columns of a long line cost one
+    /// pass over it.
+    fn column(&mut self, at: usize) -> isize {
+        let (from, known) = if at < self.seen.0 { (0, 0) } else { self.seen };
+        let between = self.source.get(from..at).unwrap_or_default();
+        let start =
+            between.iter().rposition(|byte| *byte == b'\n').map_or(known, |newline| from + newline + 1);
+        self.seen = (at, start);
         isize::try_from(at - start).unwrap_or(isize::MAX)
     }
 
