@@ -3,6 +3,7 @@
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use conductor_core::arguments::go_style;
 use conductor_core::units::parse_duration;
+use conductor_os::plain::read_whole;
 use conductor_porch::{Form, Repository, Routes, Settings};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -17,6 +18,9 @@ Examples:
   porch -intent intent-scale.json -out ./packages                       edit the package there, or make one
   porch -intent intent-scale.json -out ./packages --dry-run             show the diff, write nothing
   porch -intent intent-scale.json --git ./repo --branch main --push origin";
+
+/// The largest file of routes.
+const ROUTES_MAX: u64 = 16 << 20;
 
 /// The parsed command line.
 pub(crate) struct Arguments {
@@ -129,7 +133,9 @@ fn repository(git: PathBuf, matches: &ArgMatches) -> Result<Repository, String> 
 /// The tables of a file; the daemon's configuration file is accepted, and its other keys are ignored.
 fn read_routes(path: &std::path::Path) -> Result<Routes, String> {
     let said = |reason: String| format!("--routes {}: {reason}", path.display());
-    let content = std::fs::read_to_string(path).map_err(|error| said(error.to_string()))?;
+    let content = std::fs::File::open(path).and_then(|file| read_whole(file, ROUTES_MAX));
+    let content = content.map_err(|error| said(error.to_string()))?;
+    let content = String::from_utf8(content).map_err(|_| said("is not UTF-8".to_owned()))?;
     let mut table: toml::Table =
         content.parse().map_err(|error: toml::de::Error| said(error.to_string().trim().to_owned()))?;
     table.retain(|_, value| value.is_table() || value.is_array());

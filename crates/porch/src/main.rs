@@ -5,8 +5,9 @@ mod cli;
 use cli::Arguments;
 use conductor_core::Code;
 use conductor_core::intent::{Policy, judge};
+use conductor_os::plain::read_start;
 use conductor_porch::{Engine, Order, Patience, PorchError, Provenance, Settings, exit};
-use std::io::{IsTerminal, Read, Write};
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -134,13 +135,11 @@ fn advice(remedy: &str) -> String {
 
 /// The bytes of the intent; `-` is standard input.
 fn read_intent(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
     if path.as_os_str() == "-" {
-        std::io::stdin().take(SIZE_MAX + 1).read_to_end(&mut bytes)?;
-    } else {
-        std::fs::File::open(path)?.take(SIZE_MAX + 1).read_to_end(&mut bytes)?;
+        return read_start(std::io::stdin(), SIZE_MAX + 1);
     }
-    Ok(bytes)
+    // A shell may hand in a pipe.
+    read_start(std::fs::File::open(path)?, SIZE_MAX + 1)
 }
 
 /// The output directory is made where it is missing, as the daemon does it.
