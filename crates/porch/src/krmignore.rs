@@ -63,26 +63,48 @@ fn is_ignored(path: &str, lists: &[(String, Vec<Pattern>)]) -> bool {
     })
 }
 
-/// `*` and `?` match anything but a slash, `**/` any directories, `**` at the end everything.
+/// `*` and `?` match anything but a slash, `**/` any directories, `**` at the end everything. The time is at most that of
+/// both lengths multiplied.
 fn matches(pattern: &[u8], text: &[u8]) -> bool {
-    match pattern {
-        [] => text.is_empty(),
-        [b'*', b'*'] => true,
-        [b'*', b'*', b'/', rest @ ..] => {
-            let tails = std::iter::once(0)
-                .chain((0..text.len()).filter(|at| text.get(*at) == Some(&b'/')).map(|at| at + 1));
-            tails.into_iter().any(|at| matches(rest, text.get(at..).unwrap_or_default()))
+    // The ends of the parts of the text that the pattern so far matches.
+    let mut ends = vec![false; text.len() + 1];
+    if let Some(first) = ends.first_mut() {
+        *first = true;
+    }
+    let mut rest = pattern;
+    while let Some((sign, after)) = rest.split_first() {
+        let any = ends.iter().any(|end| *end);
+        if !any || rest == b"**" {
+            return any;
         }
-        [b'*', rest @ ..] => {
-            let reach = text.iter().position(|byte| *byte == b'/').unwrap_or(text.len());
-            (0..=reach).any(|at| matches(rest, text.get(at..).unwrap_or_default()))
+        match rest {
+            [b'*', b'*', b'/', after @ ..] => {
+                spread(&mut ends, text, |byte| byte == b'/', |_| true);
+                rest = after;
+            }
+            [b'*', ..] => {
+                spread(&mut ends, text, |_| true, |byte| byte != b'/');
+                rest = after;
+            }
+            _ => {
+                let fits = |byte: u8| if *sign == b'?' { byte != b'/' } else { byte == *sign };
+                let next = ends.iter().zip(text).map(|(end, byte)| *end && fits(*byte));
+                ends = std::iter::once(false).chain(next).collect();
+                rest = after;
+            }
         }
-        [b'?', rest @ ..] => {
-            text.split_first().is_some_and(|(first, tail)| *first != b'/' && matches(rest, tail))
-        }
-        [first, rest @ ..] => {
-            text.split_first().is_some_and(|(byte, tail)| byte == first && matches(rest, tail))
-        }
+    }
+    ends.last() == Some(&true)
+}
+
+/// Adds the ends that some more bytes lead to: bytes that `passes` takes, the last of them one that `stops` takes.
+fn spread(ends: &mut [bool], text: &[u8], stops: impl Fn(u8) -> bool, passes: impl Fn(u8) -> bool) {
+    let mut reached = ends.first() == Some(&true);
+    for (byte, end) in text.iter().zip(ends.iter_mut().skip(1)) {
+        reached = reached && passes(*byte);
+        let was = *end;
+        *end |= reached && stops(*byte);
+        reached |= was;
     }
 }
 
@@ -105,9 +127,19 @@ mod tests {
             ("a/**/c.yaml", "a/b/b/c.yaml", true),
             ("a/**", "a/b/c.yaml", true),
             ("# web\n\nw?b.yaml ", "web.yaml", true),
+            ("/**/c.yaml", "c.yaml", true),
+            ("/**/c.yaml", "ac.yaml", false),
+            ("/a/**/*c.yaml", "a/b/xc.yaml", true),
+            ("w?b.yaml", "w/b.yaml", false),
+            ("**", "x", true),
+            ("a*c*e", "abcde", true),
+            ("a*c*e", "abde", false),
         ] {
             assert_eq!(is_ignored(path, &lists(text)), ignored, "{text:?} {path}");
         }
+        // With backtracking this takes longer than anybody waits.
+        assert!(!is_ignored(&"a".repeat(5_000), &lists(&format!("{}b", "*a".repeat(50)))));
+        assert!(!is_ignored(&"a/".repeat(100), &lists(&format!("/{}b", "**/a/".repeat(20)))));
         let below = vec![("sub/".to_owned(), patterns("/x.yaml"))];
         assert!(is_ignored("sub/x.yaml", &below) && !is_ignored("x.yaml", &below));
     }
