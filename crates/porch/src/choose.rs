@@ -3,8 +3,9 @@
 use crate::PorchError;
 use crate::files::{CHART, KUSTOMIZATIONS, base_name, join, parent};
 use crate::kinds::{Kinds, has_no_number};
-use crate::kustomize::{self, Built, Number, Rendered};
+use crate::kustomize::{self, Built};
 use crate::objects::Object;
+use crate::rendered::{Number, Rendered};
 use crate::world::{World, is_pointer};
 use crate::yaml::{Node, Step};
 use std::rc::Rc;
@@ -223,15 +224,12 @@ impl<'w, 't> View<'w, 't> {
         self.rival(&Rendered::plain(Rc::new(object)))
     }
 
-    /// The objects of the wanted kind, name and namespace, by file and line, except those of one directory.
-    pub(crate) fn doubles(&self, except: Option<&str>) -> Vec<(String, String)> {
+    /// The objects of the wanted kind, name and namespace, except those of one directory, and where each is.
+    pub(crate) fn doubles(&self, except: Option<&str>) -> Vec<(&Rendered, String)> {
         let is_other = |object: &&Rendered| except.is_none_or(|dir| !is_below(dir, &object.object.file));
         let same = self.built.objects.iter().filter(|object| self.is_wanted(object)).filter(is_other);
         same.map(|object| {
-            (
-                object.object.file.clone(),
-                format!("{} holds {}", self.line_of(&object.object), object.object.shown()),
-            )
+            (object, format!("{} holds {}", self.line_of(&object.object), object.object.shown()))
         })
         .collect()
     }

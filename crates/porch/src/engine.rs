@@ -1,10 +1,11 @@
 //! The engine: assigns an order to its place, locks the place, plans, and carries out the plan.
 
 use crate::directory::{self, Directory, Durability, Patience, Written, lock};
-use crate::files::{Tree, join};
+use crate::files::join;
 use crate::outcome::{Applied, ObjectName, Outcome, Replicas};
 use crate::plan::{Plan, Style, plan};
 use crate::routes::Assignment;
+use crate::tree::Tree;
 use crate::{Form, Order, PorchError, Repository, Routes, git};
 use std::path::PathBuf;
 use std::sync::OnceLock;

@@ -1,7 +1,5 @@
-//! The files of a package as the planner sees them, from a directory or from a commit.
+//! The files of a package as the planner sees them: bounds, names that mean something, paths.
 
-use crate::PorchError;
-use crate::survey::{Search, Survey};
 use std::collections::BTreeMap;
 
 /// The deepest directory level below a package that is read.
@@ -38,20 +36,6 @@ pub(crate) enum Which {
     Objects,
     /// All files: for a package that is copied.
     All,
-}
-
-/// A container of packages: a directory or a commit. Paths are relative to its root; `""` is the root itself.
-pub(crate) trait Tree {
-    /// The files of a directory; `None` if it does not exist or is empty.
-    fn read(&self, dir: &str, which: Which) -> Result<Option<Files>, PorchError>;
-    /// One regular file, if it exists and is not too large.
-    fn file(&self, path: &str) -> Result<Option<Content>, PorchError>;
-    /// The names in a directory, except hidden ones; directories end with a slash.
-    fn names(&self, dir: &str) -> Result<Vec<String>, PorchError>;
-    /// Searches a directory and those below it for files that mention a text. What cannot be read is noted.
-    fn survey(&self, dir: &str, search: Search<'_>) -> Result<Survey, PorchError>;
-    /// The display name of a path.
-    fn name(&self, path: &str) -> String;
 }
 
 /// Whether a file of this name can contain objects, or decides which files are objects.

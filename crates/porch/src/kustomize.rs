@@ -4,64 +4,18 @@
 use crate::PorchError;
 use crate::files::{parent, resolve};
 use crate::kinds::{Kinds, is_counted};
-use crate::objects::Object;
-use crate::patch::{Effect, Patch, Place, selects};
+use crate::patch::{Effect, Patch, selects};
+use crate::rendered::{Number, Place, Rendered};
 use crate::world::{World, is_pointer};
 use crate::yaml::{self, Node, Step};
 use std::collections::BTreeSet;
-use std::rc::Rc;
 
+/// Where a JSON patch changes a name.
+const NAME_POINTER: &str = "/metadata/name";
 /// The longest chain of kustomizations that is followed.
 const DEPTH_MAX: usize = 16;
-
-/// The place that decides the number of an object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Number {
-    /// The object itself.
-    Own,
-    At(Place),
-    /// An uneditable place; file, line and content.
-    Elsewhere(String),
-}
-
-/// One rendered object.
-#[derive(Debug, Clone)]
-pub(crate) struct Rendered {
-    pub object: Rc<Object>,
-    /// Its names so far, the final one last.
-    pub names: Vec<String>,
-    /// Its namespaces so far, the final one last; empty if none is stated.
-    pub namespaces: Vec<String>,
-    pub number: Number,
-    /// The file and line of its last renaming or move.
-    pub moved: Option<String>,
-}
-
-impl Rendered {
-    /// An object that nothing has changed.
-    pub(crate) fn plain(object: Rc<Object>) -> Self {
-        let (names, namespaces) = (vec![object.name.clone()], object.namespace.clone().into_iter().collect());
-        Self { object, names, namespaces, number: Number::Own, moved: None }
-    }
-
-    pub(crate) fn is_called(&self, name: &str) -> bool {
-        self.names.iter().any(|known| known == name)
-    }
-
-    pub(crate) fn may_be_in(&self, namespace: &str) -> bool {
-        self.namespaces.is_empty() || self.namespaces.iter().any(|known| known == namespace)
-    }
-
-    /// Its final name.
-    pub(crate) fn name(&self) -> &str {
-        self.names.last().map_or("", String::as_str)
-    }
-
-    /// Its final namespace, if stated.
-    pub(crate) fn namespace(&self) -> Option<&str> {
-        self.namespaces.last().map(String::as_str)
-    }
-}
+/// The largest number of kustomizations that one brings in, each counted as often as it is named.
+const BUILT_MAX: usize = 1_000;
 
 /// All objects that the kustomizations of a package bring in.
 #[derive(Default)]
@@ -77,7 +31,7 @@ pub(crate) struct Built {
 
 /// Builds every kustomization of the package that no other one brings in.
 pub(crate) fn build(world: &World<'_>, kinds: Kinds<'_>, texts: &[String]) -> Result<Built, PorchError> {
-    let mut builder = Builder { world, kinds, texts, built: Built::default() };
+    let mut builder = Builder { world, kinds, texts, built: Built::default(), count: 0 };
     let mut roots = Vec::new();
     let mut inner = BTreeSet::new();
     for path in world.paths() {
@@ -96,6 +50,7 @@ pub(crate) fn build(world: &World<'_>, kinds: Kinds<'_>, texts: &[String]) -> Re
         }
     }
     for root in roots.into_iter().filter(|root| !inner.contains(root)) {
+        builder.count = 0;
         let objects = builder.directory(&root, 0)?;
         builder.built.objects.extend(objects);
     }
@@ -109,7 +64,7 @@ pub(crate) fn build_one(
     texts: &[String],
     dir: &str,
 ) -> Result<Built, PorchError> {
-    let mut builder = Builder { world, kinds, texts, built: Built::default() };
+    let mut builder = Builder { world, kinds, texts, built: Built::default(), count: 0 };
     let objects = builder.directory(dir, 0)?;
     builder.built.objects = objects;
     Ok(builder.built)
@@ -120,6 +75,8 @@ struct Builder<'b> {
     kinds: Kinds<'b>,
     texts: &'b [String],
     built: Built,
+    /// The kustomizations applied for one root.
+    count: usize,
 }
 
 impl Builder<'_> {
@@ -134,6 +91,11 @@ impl Builder<'_> {
         let Some(file) = self.world.kustomization(dir)? else { return Ok(()) };
         if depth > DEPTH_MAX {
             return Err(PorchError::unfit(self.world.name(&file), "leads to itself, or too deep"));
+        }
+        self.count += 1;
+        if self.count > BUILT_MAX {
+            let reason = format!("leads to more than {BUILT_MAX} kustomizations");
+            return Err(PorchError::unfit(self.world.name(&file), reason));
         }
         let stream = self.world.stream(&file)?;
         let Some(document) = stream.documents.first() else { return Ok(()) };
@@ -251,6 +213,7 @@ impl Builder<'_> {
                 object.names.push(new);
             }
         }
+        label(document, objects);
         self.patches(file, document, "patchesJson6902", objects)?;
         self.counts(file, document, objects);
         self.replacements(file, document, objects)?;
@@ -331,24 +294,11 @@ impl Builder<'_> {
                 continue;
             }
             let shown = self.world.name(patch.file);
-            match (patch.effect(&number), is_for) {
-                (Effect::Nothing, _) => {}
-                (Effect::Renames(name), _) => {
-                    object.moved = Some(format!("{shown} makes it {name}"));
-                    object.names.push(name);
-                }
-                (Effect::Sets(place), Some(_)) => object.number = Number::At(place),
-                (Effect::Sets(place), None) => {
-                    let reason = format!("{shown}:{} may set its replicas, by a selector", place.line);
-                    object.number = Number::Elsewhere(reason);
-                }
-                (Effect::Decides(line, does), _) => {
-                    object.number = Number::Elsewhere(format!("{shown}:{line} (a patch) {does}"));
-                }
+            for effect in patch.effects(&number) {
+                apply_effect(object, effect, is_for, &shown);
             }
         }
     }
-
     /// The `replicas` field.
     fn counts(&mut self, file: &str, document: &Node, objects: &mut [Rendered]) {
         let entries = document.get("replicas").map(Node::items).unwrap_or_default();
@@ -434,6 +384,9 @@ impl Builder<'_> {
                 self.absent("a transformer", file, entry, objects.iter_mut());
                 continue;
             };
+            for object in objects.iter_mut().filter(|_| content.contains("abel")) {
+                object.relabelled = true;
+            }
             for object in
                 objects.iter_mut().filter(|_| content.contains("replica") || content.contains("Replica"))
             {
@@ -465,6 +418,38 @@ impl Builder<'_> {
     }
 }
 
+fn apply_effect(object: &mut Rendered, effect: Effect, is_for: Option<bool>, file: &str) {
+    match effect {
+        Effect::Renames(name) => {
+            object.moved = Some(format!("{file} makes it {name}"));
+            object.names.push(name);
+        }
+        Effect::Relabels => object.relabelled = true,
+        Effect::Sets(place) if is_for.is_some() => object.number = Number::At(place),
+        Effect::Sets(place) => {
+            let reason = format!("{file}:{} may set its replicas, by a selector", place.line);
+            object.number = Number::Elsewhere(reason);
+        }
+        Effect::Decides(line, does) => {
+            object.number = Number::Elsewhere(format!("{file}:{line} (a patch) {does}"));
+        }
+    }
+}
+
+/// Adds the labels of a kustomization.
+fn label(document: &Node, objects: &mut [Rendered]) {
+    let listed = document.get("labels").map(Node::items).unwrap_or_default();
+    let all =
+        document.get("commonLabels").into_iter().chain(listed.iter().filter_map(|one| one.get("pairs")));
+    for (key, value) in all.flat_map(Node::entries) {
+        if let (Some(key), Some(value)) = (key.text(), value.text()) {
+            for object in objects.iter_mut() {
+                object.labels.push((key.to_owned(), value.to_owned()));
+            }
+        }
+    }
+}
+
 /// The path of what a file names, if it can be in the tree.
 fn local(file: &str, reference: &str) -> Option<String> {
     if reference.contains("://") { None } else { resolve(parent(file), reference) }
@@ -493,10 +478,24 @@ pub(crate) fn texts(world: &World<'_>, name: &str) -> Result<Vec<String>, PorchE
 }
 
 /// Whether a kustomization changes names by itself or by a patch.
-pub(crate) fn renames(world: &World<'_>, path: &str) -> Result<bool, PorchError> {
+fn renames(world: &World<'_>, path: &str) -> Result<bool, PorchError> {
     let Some(content) = world.file(path)? else { return Ok(false) };
     let text = String::from_utf8_lossy(&content.bytes);
-    Ok(["namePrefix", "nameSuffix", "/metadata/name"].iter().any(|key| text.contains(key)))
+    if ["namePrefix", "nameSuffix", NAME_POINTER].iter().any(|key| text.contains(key)) {
+        return Ok(true);
+    }
+    let stream = world.stream(path)?;
+    let Some(document) = stream.documents.first() else { return Ok(false) };
+    for entry in references(document, &["patches", "patchesJson6902"]) {
+        let named = match entry.text_at(&["path"]).and_then(|reference| local(path, reference)) {
+            Some(file) => world.named(&file)?,
+            None => None,
+        };
+        if named.is_some_and(|content| String::from_utf8_lossy(&content.bytes).contains(NAME_POINTER)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The directories above a package that have a kustomization.

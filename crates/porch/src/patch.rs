@@ -1,20 +1,9 @@
 //! The effect of a kustomize patch on the number of one object, and the place of that number in the patch.
 
+use crate::glob;
 use crate::kinds::group_of;
-use crate::kustomize::Rendered;
-use crate::routes::matches_pattern;
+use crate::rendered::{Place, Rendered};
 use crate::yaml::{Node, Step, Value};
-
-/// A place of a number outside the object itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub file: String,
-    pub document: usize,
-    pub path: Vec<Step>,
-    /// If the document at `path` is itself text: the document in it, and the path to the number there.
-    pub inside: Option<(usize, Vec<Step>)>,
-    pub line: usize,
-}
 
 /// One document of a patch, and its position.
 pub(crate) struct Patch<'n> {
@@ -30,11 +19,12 @@ pub(crate) struct Patch<'n> {
 /// The effect of a patch on an object.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
-    Nothing,
     Sets(Place),
     /// It decides the number in an uneditable way: the line, and the effect.
     Decides(usize, String),
     Renames(String),
+    /// It may change labels.
+    Relabels,
 }
 
 impl Patch<'_> {
@@ -52,56 +42,53 @@ impl Patch<'_> {
         selects(target, object)
     }
 
-    /// The effect on the number at `path`.
-    pub(crate) fn effect(&self, path: &[Step]) -> Effect {
-        match &self.document.value {
-            Value::List(operations) => {
-                let mut effect = Effect::Nothing;
-                for (number, operation) in operations.iter().enumerate() {
-                    match self.operation(number, operation, path) {
-                        Effect::Nothing => {}
-                        decided @ Effect::Decides(..) => return decided,
-                        other => effect = other,
-                    }
-                }
-                effect
+    /// The effects on an object with its number at `path`, in order. Nothing follows what decides the number for good.
+    pub(crate) fn effects(&self, path: &[Step]) -> Vec<Effect> {
+        let Value::List(operations) = &self.document.value else { return self.merge(path) };
+        let mut effects = Vec::new();
+        for (number, operation) in operations.iter().enumerate() {
+            effects.extend(self.operation(number, operation, path));
+            if let Some(Effect::Decides(..)) = effects.last() {
+                break;
             }
-            _ => self.merge(path),
         }
+        effects
     }
 
     /// A strategic-merge patch.
-    fn merge(&self, path: &[Step]) -> Effect {
+    fn merge(&self, path: &[Step]) -> Vec<Effect> {
         if self.document.text_at(&["$patch"]) == Some("delete") {
-            return Effect::Decides(self.line(self.document), "deletes it".to_owned());
+            return vec![Effect::Decides(self.line(self.document), "deletes it".to_owned())];
         }
-        match self.document.walk(path) {
-            None => Effect::Nothing,
-            Some(node) if node.text() == Some("null") => {
-                Effect::Decides(self.line(node), "removes its number of replicas".to_owned())
-            }
-            Some(node) => Effect::Sets(self.place(path.to_vec(), node)),
-        }
+        let relabels = self.document.at(&["metadata", "labels"]).map(|_| Effect::Relabels);
+        let number = self.document.walk(path).map(|node| match node.text() {
+            Some("null") => Effect::Decides(self.line(node), "removes its number of replicas".to_owned()),
+            _ => Effect::Sets(self.place(path.to_vec(), node)),
+        });
+        relabels.into_iter().chain(number).collect()
     }
 
     /// One operation of a JSON patch.
-    fn operation(&self, number: usize, operation: &Node, path: &[Step]) -> Effect {
+    fn operation(&self, number: usize, operation: &Node, path: &[Step]) -> Option<Effect> {
         let (name, pointer) = (operation.text_at(&["op"]), operation.text_at(&["path"]));
-        let Some(steps) = pointer.map(pointer_steps) else { return Effect::Nothing };
+        let steps = pointer.map(pointer_steps)?;
         let value = [Step::Item(number), Step::Key("value".to_owned())];
         let line = self.line(operation);
-        if let (Some("add" | "replace"), ["metadata", "name"]) = (name, steps_as_text(&steps).as_slice()) {
-            return operation
-                .text_at(&["value"])
-                .map_or(Effect::Nothing, |new| Effect::Renames(new.to_owned()));
+        match (name, steps_as_text(&steps).as_slice()) {
+            (Some("add" | "replace"), ["metadata", "name"]) => {
+                return operation.text_at(&["value"]).map(|new| Effect::Renames(new.to_owned()));
+            }
+            (Some("test"), ["metadata", ..]) => return None,
+            (_, ["metadata"] | ["metadata", "labels", ..]) => return Some(Effect::Relabels),
+            _ => {}
         }
-        let Some(rest) = path.strip_prefix(steps.as_slice()) else { return Effect::Nothing };
+        let rest = path.strip_prefix(steps.as_slice())?;
         let whole: Vec<Step> = value.iter().chain(rest).cloned().collect();
         match (name, self.document.walk(&whole)) {
-            (Some("add" | "replace"), Some(node)) => Effect::Sets(self.place(whole, node)),
-            (Some("test"), _) if !rest.is_empty() => Effect::Nothing,
-            (Some("test"), _) => Effect::Decides(line, "tests for a number of replicas".to_owned()),
-            _ => Effect::Decides(line, "replaces or removes its number of replicas".to_owned()),
+            (Some("add" | "replace"), Some(node)) => Some(Effect::Sets(self.place(whole, node))),
+            (Some("test"), _) if !rest.is_empty() => None,
+            (Some("test"), _) => Some(Effect::Decides(line, "tests for a number of replicas".to_owned())),
+            _ => Some(Effect::Decides(line, "replaces or removes its number of replicas".to_owned())),
         }
     }
 
@@ -178,7 +165,12 @@ fn is_like(pattern: &str, text: &str) -> Option<bool> {
     if pattern.contains(['(', ')', '[', ']', '{', '}', '\\', '+', '?']) {
         return None;
     }
-    Some(pattern.split('|').any(|one| matches_pattern(&one.replace(".*", "*"), text)))
+    let one_is = pattern.split('|').map(|one| {
+        // Any other sign of an expression makes it more than that.
+        let plain = one.split(".*").all(|part| !part.contains(['.', '*', '^', '$']));
+        plain.then(|| glob::matches(&one.replace(".*", "*"), text))
+    });
+    one_is.reduce(either).flatten()
 }
 
 /// Whether an object has the labels of a selector of equalities.
@@ -190,7 +182,7 @@ fn has_labels(selector: &str, object: &Rendered) -> Option<bool> {
             return None;
         }
         let (key, value) = (key.trim(), value.trim());
-        all &= object.object.labels.iter().any(|(name, is)| name == key && is == value);
+        all &= object.has_label(key, value)?;
     }
     Some(all)
 }

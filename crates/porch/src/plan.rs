@@ -1,12 +1,11 @@
 //! Decides the files to write, from the existing ones. Pure: trees are read, nothing is written.
 
 use crate::choose::{Found, View, Wanted};
-use crate::files::{
-    Content, Files, KPTFILE, KUSTOMIZATIONS, SURVEY_MAX, Tree, Which, base_name, join, parent,
-};
+use crate::files::{Content, Files, KPTFILE, KUSTOMIZATIONS, SURVEY_MAX, Which, base_name, join, parent};
 use crate::kinds::Kinds;
 use crate::routes::Assignment;
 use crate::survey::{Search, mentions};
+use crate::tree::Tree;
 use crate::world::World;
 use crate::yaml::{Address, EditError, set_integer, set_integer_inside};
 use crate::{Form, Order, PorchError, objects, template};
@@ -128,9 +127,12 @@ impl Planner<'_> {
             }
         }
         let places = kept;
+        let mut absent = Vec::new();
         for place in &places {
-            if let Place::Package(plan) = self.at(place)? {
-                return Ok(plan);
+            match self.at(place)? {
+                Place::Package(plan) => return Ok(plan),
+                Place::Nothing => absent.push(place.as_str()),
+                Place::NoObject => {}
             }
         }
         let new = if self.style.base.is_some() { key.target.clone() } else { own };
@@ -149,7 +151,12 @@ impl Planner<'_> {
                         return Err(self.no_object(place));
                     }
                 }
-                self.at_or_new(&in_namespace(named.as_ref().unwrap_or(&new)))
+                let dir = in_namespace(named.as_ref().unwrap_or(&new));
+                if absent.contains(&dir.as_str()) {
+                    self.elsewhere_or_new(&dir)
+                } else {
+                    self.at_or_new(&dir)
+                }
             }
         }
     }
@@ -173,11 +180,16 @@ impl Planner<'_> {
     fn at_or_new(&self, dir: &str) -> Result<Plan, PorchError> {
         match self.at(dir)? {
             Place::Package(plan) => Ok(plan),
-            Place::Nothing => match self.kept_elsewhere(dir)? {
-                Some(plan) => Ok(plan),
-                None => self.new_package(dir),
-            },
+            Place::Nothing => self.elsewhere_or_new(dir),
             Place::NoObject => Err(self.no_object(dir)),
+        }
+    }
+
+    /// For a directory that is not there.
+    fn elsewhere_or_new(&self, dir: &str) -> Result<Plan, PorchError> {
+        match self.kept_elsewhere(dir)? {
+            Some(plan) => Ok(plan),
+            None => self.new_package(dir),
         }
     }
 
@@ -385,14 +397,12 @@ impl Planner<'_> {
         let seen = (!around.is_empty() && !around.contains('/')).then_some(around);
         let world = self.survey("", seen)?;
         let wanted = self.wanted();
-        let said = View::new(&world, Wanted { said: true, ..wanted })?.doubles(None);
+        let view = View::new(&world, wanted)?;
         // Files at the root, and a directory with the target's name, belong to no namespace.
-        let near = View::new(&world, wanted)?.doubles(None).into_iter().filter(|(file, _)| {
-            let dir = parent(file);
-            dir.is_empty() || dir == wanted.name
-        });
-        let mut all = said.into_iter().chain(near);
-        match all.find(|(file, _)| around.is_empty() || !file.starts_with(&format!("{around}/"))) {
+        let of_none = |file: &str| parent(file).is_empty() || parent(file) == wanted.name;
+        let except = Some(around).filter(|around| !around.is_empty());
+        let mut doubles = view.doubles(except).into_iter();
+        match doubles.find(|(object, _)| object.namespace().is_some() || of_none(&object.object.file)) {
             Some((_, text)) => {
                 let reason = format!(
                     "{text}; move it to {}/{}, or name its directory in a route",

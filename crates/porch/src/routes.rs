@@ -2,7 +2,7 @@
 //! intent's constraints can only narrow the table.
 
 use crate::kinds::Workload;
-use crate::{Order, Patience, PorchError, Remark, git};
+use crate::{Order, Patience, PorchError, Remark, git, glob};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -226,7 +226,7 @@ impl Route {
 
     fn covers(&self, order: &Order) -> bool {
         let key = &order.intent.key;
-        matches_pattern(&self.namespace, &key.namespace) && matches_pattern(&self.target, &key.target)
+        glob::matches(&self.namespace, &key.namespace) && glob::matches(&self.target, &key.target)
     }
 
     /// Whether the intent's constraints name this route's package and repository, or none.
@@ -328,23 +328,6 @@ fn check_directory(path: &str) -> Result<(), &'static str> {
         return Err("must be relative, without empty parts and parts that begin with a dot");
     }
     Ok(())
-}
-
-/// `*` matches any text, every other character itself.
-pub(crate) fn matches_pattern(pattern: &str, text: &str) -> bool {
-    let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
-    let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
-    let Some(mut left) = text.strip_prefix(head).and_then(|left| left.strip_suffix(tail)) else {
-        return false;
-    };
-    // The leftmost match of each part is as good as any other.
-    middle.split('*').all(|part| match left.split_once(part) {
-        Some((_, after)) => {
-            left = after;
-            true
-        }
-        None => false,
-    })
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 //! is read and parsed once.
 
 use crate::PorchError;
-use crate::files::{CHART, Content, Files, KUSTOMIZATIONS, Tree, base_name, holds_objects, join, parent};
+use crate::files::{CHART, Content, Files, KUSTOMIZATIONS, base_name, holds_objects, join, parent};
 use crate::krmignore::Ignored;
 use crate::objects::{Object, objects_of};
 use crate::survey::{Survey, mentions};
+use crate::tree::Tree;
 use crate::yaml::{self, Stream};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};

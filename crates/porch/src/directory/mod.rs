@@ -19,10 +19,11 @@ pub(crate) use write::{Written, write};
 
 use crate::PorchError;
 use crate::files::{
-    Content, DEPTH_MAX, FILES_MAX, Files, KRMIGNORE, PACKAGE_BYTES_MAX, Tree, UNFINISHED, Which, base_name,
+    Content, DEPTH_MAX, FILES_MAX, Files, KRMIGNORE, PACKAGE_BYTES_MAX, UNFINISHED, Which, base_name,
     holds_objects, join, parent,
 };
 use crate::survey::{Search, Survey};
+use crate::tree::Tree;
 use crate::yaml::BYTES_MAX;
 use rustix::fs::{
     AtFlags, Dir, FileType, Mode, OFlags, RawMode, ResolveFlags, Stat, fstat, open, openat, openat2, statat,

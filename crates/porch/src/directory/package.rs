@@ -6,8 +6,9 @@ use super::rights::take_after;
 use super::write::{DIR_MODE, Writer, Written, remove_tree};
 use super::{DIRECTORY, Found, Mark, keep_aside};
 use crate::PorchError;
-use crate::files::{Content, Tree, UNFINISHED, base_name, join};
+use crate::files::{Content, UNFINISHED, base_name, join};
 use crate::plan::Change;
+use crate::tree::Tree;
 use rustix::fs::{
     AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, fstat, linkat, mkdirat, openat, renameat,
     renameat_with, statat, unlinkat,

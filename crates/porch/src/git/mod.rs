@@ -23,8 +23,9 @@ pub(crate) use inspect::inspect;
 pub(crate) use place::shared_directory;
 
 use crate::directory::Patience;
-use crate::files::{Tree, join};
+use crate::files::join;
 use crate::plan::{Change, Plan};
+use crate::tree::Tree;
 use crate::{Order, Outlook, PorchError, Repository};
 use conductor_core::scrub;
 use objects::Found;

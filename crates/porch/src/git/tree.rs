@@ -4,9 +4,10 @@
 use super::objects::{Found, Object};
 use super::run::Git;
 use crate::files::{
-    Content, FILES_MAX, Files, KRMIGNORE, PACKAGE_BYTES_MAX, Tree, Which, base_name, holds_objects, join,
+    Content, FILES_MAX, Files, KRMIGNORE, PACKAGE_BYTES_MAX, Which, base_name, holds_objects, join,
 };
 use crate::survey::{Search, Searching, Survey, may_lead_to_objects};
+use crate::tree::Tree;
 use crate::yaml::BYTES_MAX;
 use crate::{Outlook, PorchError};
 use conductor_crypto::git_name;

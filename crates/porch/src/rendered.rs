@@ -1,0 +1,84 @@
+//! One object as kustomizations make it: its names, namespaces and labels so far, and the place of its number.
+
+use crate::objects::Object;
+use crate::yaml::Step;
+use std::rc::Rc;
+
+/// A place of a number outside the object itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub file: String,
+    pub document: usize,
+    pub path: Vec<Step>,
+    /// If the document at `path` is itself text: the document in it, and the path to the number there.
+    pub inside: Option<(usize, Vec<Step>)>,
+    pub line: usize,
+}
+
+/// The place that decides the number of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Number {
+    /// The object itself.
+    Own,
+    At(Place),
+    /// An uneditable place; file, line and content.
+    Elsewhere(String),
+}
+
+/// One rendered object.
+#[derive(Debug, Clone)]
+pub(crate) struct Rendered {
+    pub object: Rc<Object>,
+    /// Its names so far, the final one last.
+    pub names: Vec<String>,
+    /// Its namespaces so far, the final one last; empty if none is stated.
+    pub namespaces: Vec<String>,
+    /// Labels added or changed so far, the last of a key counts.
+    pub labels: Vec<(String, String)>,
+    /// Whether something unread may have changed its labels too.
+    pub relabelled: bool,
+    pub number: Number,
+    /// The file and line of its last renaming or move.
+    pub moved: Option<String>,
+}
+
+impl Rendered {
+    /// An object that nothing has changed.
+    pub(crate) fn plain(object: Rc<Object>) -> Self {
+        let (names, namespaces) = (vec![object.name.clone()], object.namespace.clone().into_iter().collect());
+        Self {
+            object,
+            names,
+            namespaces,
+            labels: Vec::new(),
+            relabelled: false,
+            number: Number::Own,
+            moved: None,
+        }
+    }
+
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        self.names.iter().any(|known| known == name)
+    }
+
+    pub(crate) fn may_be_in(&self, namespace: &str) -> bool {
+        self.namespaces.is_empty() || self.namespaces.iter().any(|known| known == namespace)
+    }
+
+    /// Its final name.
+    pub(crate) fn name(&self) -> &str {
+        self.names.last().map_or("", String::as_str)
+    }
+
+    /// Its final namespace, if stated.
+    pub(crate) fn namespace(&self) -> Option<&str> {
+        self.namespaces.last().map(String::as_str)
+    }
+
+    /// Whether it has a label of this value; `None` if that cannot be determined.
+    pub(crate) fn has_label(&self, key: &str, value: &str) -> Option<bool> {
+        let mut all = self.labels.iter().rev().chain(&self.object.labels);
+        let is = all.find(|(known, _)| known == key).is_some_and(|(_, known)| known == value);
+        (!self.relabelled).then_some(is)
+    }
+}
