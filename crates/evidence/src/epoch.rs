@@ -1,9 +1,7 @@
 //! The keys of epochs. Each follows from the one before by a hash that cannot be undone, so whoever takes the current one cannot sign in
 //! the name of an earlier epoch; and a key file that a power cut made older still leads to the current key.
 
-use conductor_core::Digest;
-use conductor_core::digest::hex;
-use conductor_crypto::{SigningKey, random_secret, sha256_of_parts};
+use conductor_crypto::{SealKey, SigningKey, base64, from_base64, random_secret, sha256_of_parts};
 use zeroize::Zeroizing;
 
 /// What the two hashes of a secret are for.
@@ -12,6 +10,11 @@ const SIGN: &[u8] = b"conductor-loop audit: the key of the epoch";
 
 /// The most epochs between a key file and a trail: three years of them without a sync.
 const AHEAD_MAX: u64 = 100_000;
+
+/// What a sealed secret is bound to.
+fn context(epoch: u64) -> Vec<u8> {
+    format!("conductor-loop audit: the secret of epoch {epoch}").into_bytes()
+}
 
 /// The secret behind this one.
 fn following(secret: &Zeroizing<[u8; 32]>) -> Zeroizing<[u8; 32]> {
@@ -38,17 +41,19 @@ impl Ratchet {
         Some(Self::of(epoch, random_secret()?))
     }
 
-    /// Reads the key file, which holds the epoch and 64 digits; `None` if it is none.
-    pub(crate) fn read(file: &[u8]) -> Option<Self> {
-        let (epoch, digits) = std::str::from_utf8(file).ok()?.strip_suffix('\n')?.split_once(' ')?;
-        let secret = Zeroizing::new(Digest::from_hex(digits)?.0);
-        Some(Self::of(epoch.parse().ok()?, secret))
+    /// Reads the key file: the epoch, and the secret sealed in base64. `None` if it is none, or none of the keys opens it.
+    pub(crate) fn read(file: &[u8], covers: &[SealKey]) -> Option<Self> {
+        let (epoch, sealed) = std::str::from_utf8(file).ok()?.strip_suffix('\n')?.split_once(' ')?;
+        let (epoch, sealed) = (epoch.parse().ok()?, from_base64(sealed)?);
+        let opened = covers.iter().find_map(|cover| cover.open(&context(epoch), &sealed))?;
+        let secret: [u8; 32] = Zeroizing::new(opened).as_slice().try_into().ok()?;
+        Some(Self::of(epoch, Zeroizing::new(secret)))
     }
 
-    /// The content of the key file.
-    pub(crate) fn text(&self) -> Zeroizing<Vec<u8>> {
-        let digits = Zeroizing::new(hex(self.secret.as_slice()));
-        Zeroizing::new(format!("{} {}\n", self.epoch, digits.as_str()).into_bytes())
+    /// The content of the key file; `None` if the system has no randomness.
+    pub(crate) fn text(&self, cover: &SealKey) -> Option<Vec<u8>> {
+        let sealed = cover.seal(&context(self.epoch), self.secret.as_slice()).ok()?;
+        Some(format!("{} {}\n", self.epoch, base64(&sealed)).into_bytes())
     }
 
     pub(crate) fn epoch(&self) -> u64 {
@@ -88,8 +93,14 @@ mod tests {
     #[test]
     fn keys_go_forward_only_and_an_older_file_leads_to_the_current_key() {
         let first = Ratchet::random(3).unwrap();
-        let read = Ratchet::read(&first.text()).unwrap();
+        let covers = [7, 8].map(|byte| SealKey::new(&[byte; 32]).unwrap());
+        let text = first.text(&covers[0]).unwrap();
+        let read = Ratchet::read(&text, &covers).unwrap();
         assert_eq!(read.key().public(), first.key().public());
+        assert!(Ratchet::read(&text, &covers[1..]).is_none(), "sealed for the other key");
+        assert!(!text.windows(32).any(|part| part == first.secret.as_slice()));
+        let renamed = [b"4".as_slice(), &text[1..]].concat();
+        assert!(Ratchet::read(&renamed, &covers).is_none(), "of another epoch");
         let later = first.next().next();
         assert_eq!(read.until(5).unwrap().key().public(), later.key().public());
         assert_ne!(first.key().public(), later.key().public());
@@ -100,8 +111,9 @@ mod tests {
     #[test]
     fn a_printed_secret_shows_its_epoch_alone() {
         assert_eq!(format!("{:?}", Ratchet::random(7).unwrap()), "Ratchet(7)");
-        for broken in [b"".as_slice(), b"1 00\n", &[b"1 ", "0".repeat(64).as_bytes()].concat()] {
-            assert!(Ratchet::read(broken).is_none());
+        let cover = [SealKey::new(&[7; 32]).unwrap()];
+        for broken in [b"".as_slice(), b"1 00\n", &[b"1 ", "0".repeat(64).as_bytes(), b"\n"].concat()] {
+            assert!(Ratchet::read(broken, &cover).is_none());
         }
     }
 }

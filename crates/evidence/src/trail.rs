@@ -12,7 +12,7 @@ use crate::epoch::Ratchet;
 use crate::segment::{self, Line, Lines};
 use crate::tree::Point;
 use crate::walk::{Depth, State, segment_record};
-use conductor_crypto::{SigningKey, sha256};
+use conductor_crypto::{SealKey, SigningKey, sha256};
 use conductor_os::dir::Dir;
 use conductor_os::is_no_space;
 use jiff::{SignedDuration, Timestamp};
@@ -41,6 +41,8 @@ pub struct Setup {
     pub dir: Arc<Dir>,
     /// The key that vouches for the first epoch and for each seal.
     pub identity: SigningKey,
+    /// The keys under which the secret of the epoch lies on the disk: all of them open it, the last one seals it.
+    pub covers: Vec<SealKey>,
     /// What tells this boot of the machine from others.
     pub boot: String,
     /// The current time.
@@ -132,7 +134,7 @@ impl Trail {
     /// Opens the trail in a directory, or prepares one where there is none. Removes a torn end and writes nothing else.
     pub fn open(setup: Setup) -> Result<(Self, Opened), TrailError> {
         let mut segments = segment::list(&setup.dir).map_err(failed("listing the audit trail"))?;
-        let stored = read_key(&setup.dir)?;
+        let stored = read_key(&setup)?;
         let mut cut = None;
         while let Some(first) = segments.pop() {
             match read_segment(&setup.dir, first)? {
@@ -318,7 +320,9 @@ impl Trail {
     }
 
     fn store_key(&mut self) -> Result<(), TrailError> {
-        let (dir, text) = (&self.setup.dir, self.ratchet.text());
+        let dir = &self.setup.dir;
+        let sealed = self.setup.covers.last().and_then(|cover| self.ratchet.text(cover));
+        let text = sealed.ok_or(TrailError::NoRandomness)?;
         let made = match dir.unlink(KEY_DRAFT) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => dir.create(KEY_DRAFT, FILE_MODE, &text),
@@ -442,10 +446,10 @@ fn ms(time: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
 }
 
-fn read_key(dir: &Dir) -> Result<Option<Ratchet>, TrailError> {
-    let mut text = zeroize::Zeroizing::new(Vec::new());
-    match dir.open_read(KEY_FILE).and_then(|file| file.take(KEY_FILE_MAX).read_to_end(&mut text)) {
-        Ok(_) => Ok(Ratchet::read(&text)),
+fn read_key(setup: &Setup) -> Result<Option<Ratchet>, TrailError> {
+    let mut text = Vec::new();
+    match setup.dir.open_read(KEY_FILE).and_then(|file| file.take(KEY_FILE_MAX).read_to_end(&mut text)) {
+        Ok(_) => Ok(Ratchet::read(&text, &setup.covers)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed("reading the key of the epoch")(error)),
     }

@@ -8,6 +8,7 @@ use crate::handoff::{HeadFile, layout};
 use crate::store::{Ledger, StoreError};
 use crate::writer::{Audit, filed_entries, taken_entry};
 use conductor_core::Code;
+use conductor_crypto::SealKey;
 use conductor_evidence::trail::SEGMENT_MAX;
 use conductor_evidence::{EntryResult, Event, Opened, Record, Setup, Trail, TrailError, recorded};
 use conductor_os::boot_id;
@@ -17,6 +18,9 @@ use std::sync::Arc;
 
 /// The newest unfinished intents that a start looks for in the trail. Only those of the last moments before a crash can be missing.
 const LOOKED_FOR: usize = 65_536;
+
+/// What the key that seals the secret of an epoch is derived for.
+const COVER: &str = "conductor audit epoch secret";
 
 fn refused(error: &TrailError) -> Failure {
     let code = match error {
@@ -46,6 +50,7 @@ pub(super) fn open_audit(
     let setup = Setup {
         dir: Arc::clone(&dir),
         identity: keys.ring().newest().identity(),
+        covers: keys.ring().keys().filter_map(|root| SealKey::new(&root.derive(COVER))).collect(),
         boot: boot_id().chars().take(8).collect(),
         now: Timestamp::now(),
         segment_max: SEGMENT_MAX,

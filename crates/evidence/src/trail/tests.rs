@@ -19,7 +19,8 @@ impl Bed {
     fn setup(&self, minute: i64) -> Setup {
         let identity = SigningKey::from_seed(&[3; 32]);
         let (dir, boot) = (Arc::clone(&self.dir), "0123abcd".to_owned());
-        Setup { dir, identity, boot, now: at(minute), segment_max: SEGMENT_MAX }
+        let covers = vec![SealKey::new(&[9; 32]).unwrap()];
+        Setup { dir, identity, covers, boot, now: at(minute), segment_max: SEGMENT_MAX }
     }
 
     fn open(&self, minute: i64) -> (Trail, Opened) {

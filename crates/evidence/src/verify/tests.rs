@@ -3,7 +3,7 @@
 use super::*;
 use crate::entry::{Record, Result as Outcome, user};
 use crate::trail::{Setup, Trail};
-use conductor_crypto::SigningKey;
+use conductor_crypto::{SealKey, SigningKey};
 use jiff::{SignedDuration, Timestamp};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -24,8 +24,14 @@ fn record(number: u64) -> Record {
 fn written(entries: u64, segment_max: u64) -> Vec<(u64, Vec<Vec<u8>>)> {
     let temp = tempfile::tempdir().unwrap();
     let dir = Arc::new(Dir::open(temp.path()).unwrap());
-    let setup =
-        Setup { dir: Arc::clone(&dir), identity: identity(), boot: "b".to_owned(), now: now(), segment_max };
+    let setup = Setup {
+        dir: Arc::clone(&dir),
+        identity: identity(),
+        covers: vec![SealKey::new(&[9; 32]).unwrap()],
+        boot: "b".to_owned(),
+        now: now(),
+        segment_max,
+    };
     let (mut trail, _) = Trail::open(setup).unwrap();
     let (mut time, mut number) = (now(), 0);
     let step = SignedDuration::from_mins(40) / i32::try_from(entries / 6).unwrap();
