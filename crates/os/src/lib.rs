@@ -7,6 +7,7 @@ pub mod attempt;
 pub mod child;
 mod clear;
 mod clock;
+pub mod confine;
 pub mod dir;
 mod failure;
 pub mod lock;

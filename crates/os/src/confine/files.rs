@@ -1,0 +1,151 @@
+//! The Landlock domain of a thread: which files it, and what it starts, can use, where it may connect, and whom it may
+//! signal. What the running kernel does not know is left out and reported.
+
+use super::Without;
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, NetPort,
+    PathBeneath, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2};
+use rustix::io::Errno;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+/// Everything that a domain permits. A path stands for what is there when the domain is entered, with everything below it,
+/// whatever happens to the path later; one that leads through a symbolic link, or nowhere, permits nothing.
+#[derive(Debug, Default)]
+pub struct Domain {
+    /// May be read and executed.
+    pub read: Vec<PathBuf>,
+    /// May be read, written, executed, and changed in every way.
+    pub write: Vec<PathBuf>,
+    /// The same for an open directory.
+    pub directory: Option<OwnedFd>,
+    /// The only TCP ports that may be connected to; `None`: all.
+    pub ports: Option<Vec<u16>>,
+}
+
+/// The parts that the kernel enforces in a domain that was entered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is enforced or not by itself")]
+pub struct Enforced {
+    /// Files and directories.
+    pub files: bool,
+    /// No signal to a process outside the domain.
+    pub signals: bool,
+    /// No connection to an abstract socket made outside the domain.
+    pub abstract_sockets: bool,
+    /// TCP connections to the permitted ports only.
+    pub ports: bool,
+}
+
+/// The newest interface that is asked for; the kernel takes what it knows of it. The next one closes socket files, through
+/// which programs ask for names of hosts and users.
+const NEWEST: ABI = ABI::V8;
+
+fn cannot(error: &RulesetError) -> Without {
+    Without::Refused(format!("Landlock: {error}"))
+}
+
+fn known_to(status: &LandlockStatus) -> Result<Enforced, Without> {
+    let LandlockStatus::Available { effective_abi: abi, .. } = status else {
+        return Err(Without::Missing("Landlock is not in the kernel, or not switched on (lsm=)".to_owned()));
+    };
+    Ok(Enforced {
+        files: true,
+        signals: *abi >= ABI::V6,
+        abstract_sockets: *abi >= ABI::V6,
+        ports: *abi >= ABI::V4,
+    })
+}
+
+impl Domain {
+    /// Puts this thread, and whatever it starts from now on, into the domain.
+    pub fn enter(&self) -> Result<Enforced, Without> {
+        self.restrict().map_err(|error| cannot(&error)).and_then(|(status, landlock)| {
+            let known = known_to(&landlock)?;
+            if status == RulesetStatus::NotEnforced {
+                return Err(Without::Refused("Landlock enforces nothing".to_owned()));
+            }
+            Ok(known)
+        })
+    }
+
+    fn restrict(&self) -> Result<(RulesetStatus, LandlockStatus), RulesetError> {
+        let mut ruleset = Ruleset::default()
+            .set_compatibility(CompatLevel::BestEffort)
+            .handle_access(AccessFs::from_all(NEWEST))?
+            .scope(Scope::from_all(NEWEST))?;
+        if self.ports.is_some() {
+            ruleset = ruleset.handle_access(AccessNet::ConnectTcp)?;
+        }
+        let mut created = ruleset.create()?;
+        let (to_read, to_write) = (AccessFs::from_read(NEWEST), AccessFs::from_all(NEWEST));
+        for (paths, access) in [(&self.read, to_read), (&self.write, to_write)] {
+            // One at a time: a process may have few descriptors.
+            for found in paths.iter().filter_map(|path| find(path).ok()) {
+                created = created.add_rule(PathBeneath::new(&found, of_kind(&found, access)))?;
+            }
+        }
+        if let Some(directory) = &self.directory {
+            created = created.add_rule(PathBeneath::new(directory, to_write))?;
+        }
+        for port in self.ports.iter().flatten() {
+            created = created.add_rule(NetPort::new(*port, AccessNet::ConnectTcp))?;
+        }
+        let status = created.restrict_self()?;
+        Ok((status.ruleset, status.landlock))
+    }
+}
+
+/// Opens what is at a path, for a rule only: nothing of it is read.
+fn find(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+        // A container's filter that does not know the call.
+        Err(Errno::NOSYS | Errno::PERM) => Ok(open(path, flags | OFlags::NOFOLLOW, Mode::empty())?),
+        found => Ok(found?),
+    }
+}
+
+/// The rights that a file can have; a directory has them all.
+fn of_kind(found: &OwnedFd, access: BitFlags<AccessFs>) -> BitFlags<AccessFs> {
+    let is_dir = fstat(found).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
+    if is_dir { access } else { access & AccessFs::from_file(NEWEST) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_domain_permits_what_it_names_and_nothing_else() {
+        let temp = tempfile::tempdir().unwrap();
+        for dir in ["read", "write", "other"] {
+            fs::create_dir(temp.path().join(dir)).unwrap();
+            fs::write(temp.path().join(dir).join("file"), "x").unwrap();
+        }
+        std::os::unix::fs::symlink(temp.path().join("other"), temp.path().join("link")).unwrap();
+        let path = |name: &str| temp.path().join(name);
+        let write = vec![path("write"), path("link"), path("nowhere")];
+        let domain = Domain { read: vec![path("read")], write, ports: Some(vec![]), directory: None };
+        let at = temp.path().to_owned();
+        let inside = std::thread::spawn(move || {
+            let enforced = domain.enter();
+            let reads = ["read", "write", "other"].map(|dir| fs::read(at.join(dir).join("file")).is_ok());
+            let writes =
+                ["read", "write", "other"].map(|dir| fs::write(at.join(dir).join("new"), "x").is_ok());
+            (enforced, reads, writes)
+        });
+        let (enforced, reads, writes) = inside.join().unwrap();
+        if let Err(Without::Missing(reason)) = &enforced {
+            eprintln!("NOT TESTED: {reason}");
+            return;
+        }
+        assert!(enforced.unwrap().files);
+        assert_eq!((reads, writes), ([true, true, false], [false, true, false]));
+        assert!(fs::read(temp.path().join("other/file")).is_ok(), "the other threads are outside");
+    }
+}
