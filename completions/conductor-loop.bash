@@ -125,7 +125,7 @@ _conductor__loop() {
 
     case "${cmd}" in
         conductor__loop)
-            opts="-h -V --handoff --porch --mode --out --once --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --state-key-file --audit-enabled --encryption-enabled --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --open-page --kubernetes --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --security-enabled --chroot-enabled --config --help --version status health list show explain retry hold release purge logs top submit check plan state keys audit trace verify config doctor schema"
+            opts="-h -V --handoff --porch --mode --out --once --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --state-key-file --audit-enabled --encryption-enabled --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --open-page --kubernetes --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --confine --security-enabled --porch-read --porch-write --egress --limit-memory --limit-cpu --limit-processes --limit-files --limit-file-size --chroot-enabled --config --help --version status health list show explain retry hold release purge logs top submit check plan state keys audit trace verify config doctor schema"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -267,7 +267,43 @@ _conductor__loop() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --confine)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --security-enabled)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --porch-read)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --porch-write)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --egress)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-cpu)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-processes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-files)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-file-size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -497,7 +533,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__config__subcmd__show)
-            opts="-h --json --handoff --porch --mode --out --once --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --state-key-file --audit-enabled --encryption-enabled --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --open-page --kubernetes --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --security-enabled --chroot-enabled --config --help"
+            opts="-h --json --handoff --porch --mode --out --once --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --state-key-file --audit-enabled --encryption-enabled --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --open-page --kubernetes --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --confine --security-enabled --porch-read --porch-write --egress --limit-memory --limit-cpu --limit-processes --limit-files --limit-file-size --chroot-enabled --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -639,7 +675,43 @@ _conductor__loop() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --confine)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --security-enabled)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --porch-read)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --porch-write)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --egress)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-cpu)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-processes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-files)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-file-size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -659,7 +731,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__doctor)
-            opts="-h --json --handoff --porch --mode --out --once --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --state-key-file --audit-enabled --encryption-enabled --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --open-page --kubernetes --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --security-enabled --chroot-enabled --config --help"
+            opts="-h --json --handoff --porch --mode --out --once --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --state-key-file --audit-enabled --encryption-enabled --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --open-page --kubernetes --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --confine --security-enabled --porch-read --porch-write --egress --limit-memory --limit-cpu --limit-processes --limit-files --limit-file-size --chroot-enabled --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -801,7 +873,43 @@ _conductor__loop() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --confine)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --security-enabled)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --porch-read)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --porch-write)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --egress)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-cpu)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-processes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-files)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-file-size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_conductor_loop_global_optspecs
-    string join \n handoff= porch= mode= out= once= debounce= period= workers= timeout= grace-period= max-attempts= rate= max-file-size= retention= state-dir= state-key-file= audit-enabled= encryption-enabled= listen= health-addr= metrics-addr= insecure-listen= tls-cert= tls-key= tls-client-ca= token-file= open-page= kubernetes= kubeconfig= allow-scale-to-zero= allow-unsafe-handoff= allow-unsafe-porch= log-level= log-format= security-enabled= chroot-enabled= config= h/help V/version
+    string join \n handoff= porch= mode= out= once= debounce= period= workers= timeout= grace-period= max-attempts= rate= max-file-size= retention= state-dir= state-key-file= audit-enabled= encryption-enabled= listen= health-addr= metrics-addr= insecure-listen= tls-cert= tls-key= tls-client-ca= token-file= open-page= kubernetes= kubeconfig= allow-scale-to-zero= allow-unsafe-handoff= allow-unsafe-porch= log-level= log-format= confine= security-enabled= porch-read= porch-write= egress= limit-memory= limit-cpu= limit-processes= limit-files= limit-file-size= chroot-enabled= config= h/help V/version
 end
 
 function __fish_conductor_loop_needs_command
@@ -58,7 +58,16 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l allow-uns
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l allow-unsafe-porch -d 'Accept a porch executable that others could replace' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l log-level -d 'off, error, warn, info, debug or trace [info]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l log-format -d 'text, json, or auto: text on a terminal, else json [auto]' -r
-complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l security-enabled -d 'Not built yet: true refuses the start' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l confine -d 'Confine daemon and porch: auto, require (every part, or no start) or off [auto]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l security-enabled -d 'The specification\'s switch for it: false is --confine off' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l porch-read -d 'What porch may read and execute besides the system\'s directories' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l porch-write -d 'What porch may write besides the output and its working directory' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l egress -d 'Where porch may connect by TCP: any, none (no network at all), or ports [any]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l limit-memory -d 'Memory of a process of porch, or off [4GB]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l limit-cpu -d 'CPU time of a process of porch, or off [1h]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l limit-processes -d 'Processes and threads of porch\'s user, or off; not for root [4096]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l limit-files -d 'Open files of a process of porch, or off [4096]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l limit-file-size -d 'Largest file that porch may write, or off [4GB]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l chroot-enabled -d 'Not built yet: true refuses the start' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -s h -l help -d 'Print help'
@@ -340,7 +349,16 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; an
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l allow-unsafe-porch -d 'Accept a porch executable that others could replace' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l log-level -d 'off, error, warn, info, debug or trace [info]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l log-format -d 'text, json, or auto: text on a terminal, else json [auto]' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l security-enabled -d 'Not built yet: true refuses the start' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l confine -d 'Confine daemon and porch: auto, require (every part, or no start) or off [auto]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l security-enabled -d 'The specification\'s switch for it: false is --confine off' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l porch-read -d 'What porch may read and execute besides the system\'s directories' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l porch-write -d 'What porch may write besides the output and its working directory' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l egress -d 'Where porch may connect by TCP: any, none (no network at all), or ports [any]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l limit-memory -d 'Memory of a process of porch, or off [4GB]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l limit-cpu -d 'CPU time of a process of porch, or off [1h]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l limit-processes -d 'Processes and threads of porch\'s user, or off; not for root [4096]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l limit-files -d 'Open files of a process of porch, or off [4096]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l limit-file-size -d 'Largest file that porch may write, or off [4GB]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l chroot-enabled -d 'Not built yet: true refuses the start' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l json -d 'Answer in JSON'
@@ -379,7 +397,16 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l allow-unsafe-porch -d 'Accept a porch executable that others could replace' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l log-level -d 'off, error, warn, info, debug or trace [info]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l log-format -d 'text, json, or auto: text on a terminal, else json [auto]' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l security-enabled -d 'Not built yet: true refuses the start' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l confine -d 'Confine daemon and porch: auto, require (every part, or no start) or off [auto]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l security-enabled -d 'The specification\'s switch for it: false is --confine off' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l porch-read -d 'What porch may read and execute besides the system\'s directories' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l porch-write -d 'What porch may write besides the output and its working directory' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l egress -d 'Where porch may connect by TCP: any, none (no network at all), or ports [any]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l limit-memory -d 'Memory of a process of porch, or off [4GB]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l limit-cpu -d 'CPU time of a process of porch, or off [1h]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l limit-processes -d 'Processes and threads of porch\'s user, or off; not for root [4096]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l limit-files -d 'Open files of a process of porch, or off [4096]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l limit-file-size -d 'Largest file that porch may write, or off [4GB]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l chroot-enabled -d 'Not built yet: true refuses the start' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l json -d 'Answer in JSON'

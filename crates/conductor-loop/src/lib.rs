@@ -8,6 +8,7 @@ pub mod admin;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod confinement;
 pub mod control;
 pub mod daemon;
 pub mod handoff;

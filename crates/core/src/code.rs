@@ -237,6 +237,9 @@ codes! {
     KeyOther "E511" "key-of-another-state"
         "The root keys are not those that this state was signed with."
         "Give the file with the old key and the new one, each a line of base64, the newest last (`keys rotate` makes one)."
+    Unconfined "E512" "not-confined"
+        "--confine require asks for every part of the confinement, and a part is missing or was refused."
+        "Give the daemon a kernel and a container that permit the named part, or use --confine auto, which goes on without it and says so."
 }
 
 impl std::fmt::Display for Code {

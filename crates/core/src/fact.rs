@@ -4,7 +4,7 @@
 use crate::outcome::Run;
 use crate::query::Held;
 use crate::record::{Claim, Outcome};
-use crate::{Code, NotReady, TargetKey};
+use crate::{Code, Confinement, NotReady, TargetKey};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -206,6 +206,11 @@ pub enum DaemonFact<'f> {
     Stopped {
         /// Whether nothing failed.
         well: bool,
+    },
+    /// The process gave up the rights that it does not need, and workers will.
+    Confined {
+        /// The standing of each part.
+        confinement: &'f Confinement,
     },
     /// Outcomes older than the retention time were removed.
     Expired {

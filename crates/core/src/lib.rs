@@ -8,6 +8,7 @@ pub mod age;
 pub mod arguments;
 pub mod attestation;
 pub mod code;
+pub mod confinement;
 pub mod digest;
 pub mod exit;
 pub mod fact;
@@ -25,6 +26,7 @@ pub mod stage;
 pub mod units;
 
 pub use code::Code;
+pub use confinement::Confinement;
 pub use digest::Digest;
 pub use exit::Exit;
 pub use intent::{Intent, Refusal, TargetKey};

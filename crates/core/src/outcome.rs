@@ -253,7 +253,10 @@ impl Ending {
     pub fn describe(&self) -> String {
         match self {
             Ending::Exited(status) => format!("porch exited with status {status}"),
-            Ending::Signalled(number) => format!("porch was ended by {}", signal_name(*number)),
+            Ending::Signalled(number) => {
+                let limit = limit_of(*number).map(|limit| format!(": it reached the limit on {limit}"));
+                format!("porch was ended by {}{}", signal_name(*number), limit.unwrap_or_default())
+            }
             Ending::TimedOut { limit, killed } => {
                 let how = if *killed { "killed after it ignored SIGTERM" } else { "stopped by SIGTERM" };
                 format!("porch timed out after {} and was {how}", crate::units::format_duration(*limit))
@@ -275,6 +278,15 @@ impl Ending {
             Ending::NoSpace => "there was no space for the private copy".to_owned(),
             Ending::NoBytes { reason, .. } => format!("its bytes could not be read back: {reason}"),
         }
+    }
+}
+
+/// The limit on a resource that a signal reports.
+fn limit_of(signal: i32) -> Option<&'static str> {
+    match signal {
+        24 => Some("CPU time (--limit-cpu)"),
+        25 => Some("the size of a file (--limit-file-size)"),
+        _ => None,
     }
 }
 
@@ -349,6 +361,13 @@ mod tests {
         let cases = [
             (Ending::Exited(3), Some(3), None, "exited with status 3"),
             (Ending::Signalled(11), None, Some("SIGSEGV"), "ended by SIGSEGV"),
+            (
+                Ending::Signalled(24),
+                None,
+                Some("SIGXCPU"),
+                "ended by SIGXCPU: it reached the limit on CPU time",
+            ),
+            (Ending::Signalled(25), None, Some("SIGXFSZ"), "limit on the size of a file (--limit-file-size)"),
             (Ending::TimedOut { limit, killed: true }, None, Some("SIGKILL"), "after 30s and was killed"),
             (Ending::TimedOut { limit, killed: false }, None, Some("SIGTERM"), "after 30s and was stopped"),
             (Ending::Interrupted, None, None, "because the daemon stopped"),

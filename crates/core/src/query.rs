@@ -2,6 +2,7 @@
 //! store alone when no daemon runs. Types only; the adapters fill them in.
 
 use crate::code::Code;
+use crate::confinement::Confinement;
 use crate::digest::Digest;
 use crate::record::{Asked, RunRecord};
 use jiff::Timestamp;
@@ -318,6 +319,9 @@ pub struct StatusReport {
     pub mode: String,
     /// Number of concurrent runs of porch.
     pub workers: usize,
+    /// What the daemon and its runs are confined to; empty: no daemon runs.
+    #[serde(default)]
+    pub confinement: Confinement,
     /// Why the kernel reports no new files, so that the directory is listed instead; `None`: it reports them.
     #[serde(default)]
     pub no_events: Option<String>,

@@ -132,6 +132,27 @@ pub fn info(number: u32) -> Option<ProcessInfo> {
     })
 }
 
+/// Whether a process was started by the process `ancestor`, at whatever remove. An orphan is a child of whoever adopted
+/// it. `None`: it, or one between the two, has ended or is not visible.
+pub fn descends_from(number: u32, ancestor: u32) -> Option<bool> {
+    let mut number = number;
+    while number != ancestor {
+        number = match parent(number)? {
+            0 => return Some(false),
+            parent => parent,
+        };
+    }
+    Some(true)
+}
+
+/// The parent of a process; 0 for the first process of a PID namespace, or one whose parent is outside it.
+#[expect(clippy::disallowed_methods, reason = "the kernel bounds what /proc shows of a process")]
+fn parent(number: u32) -> Option<u32> {
+    let text = fs::read(format!("/proc/{number}/stat")).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    text.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
+}
+
 /// The names of this process's own threads, sorted.
 pub fn threads() -> Vec<String> {
     let entries = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();

@@ -4,7 +4,7 @@
 
 mod peer;
 
-pub use peer::peer_uid;
+pub use peer::{Peer, peer};
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};

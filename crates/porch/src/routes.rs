@@ -134,6 +134,11 @@ impl Routes {
         self.table.iter().filter_map(|route| self.repositories.get(route.repository.as_ref()?))
     }
 
+    /// The packages that routes copy new ones from.
+    pub fn bases(&self) -> impl Iterator<Item = PathBuf> {
+        self.table.iter().filter_map(|route| route.base.clone())
+    }
+
     /// Name and place of each repository of the table.
     pub fn named_repositories(&self) -> impl Iterator<Item = (&str, &Path)> {
         self.repositories.iter().map(|(name, repository)| (name.as_str(), repository.git.as_path()))

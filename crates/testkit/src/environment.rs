@@ -115,6 +115,7 @@ pub struct TestEnv {
     root: TempDir,
     program: PathBuf,
     user: TestUser,
+    confined: bool,
 }
 
 impl TestEnv {
@@ -123,7 +124,7 @@ impl TestEnv {
         let base = fake_porch().parent().expect("a directory").join("test-directories");
         fs::create_dir_all(&base).expect("target is writable");
         let root = tempfile::Builder::new().prefix("t").tempdir_in(base).expect("target is writable");
-        let env = Self { root, program: PathBuf::from(program), user: TestUser::Current };
+        let env = Self { root, program: PathBuf::from(program), user: TestUser::Current, confined: true };
         for dir in ["handoff", "out", "bin", "bin/calls"] {
             fs::create_dir(env.path(dir)).expect("fresh");
         }
@@ -158,7 +159,13 @@ impl TestEnv {
             std::os::unix::fs::chown(root.path().join(dir), Some(65534), Some(65534))
                 .expect("tests run as root");
         }
-        Self { program: root.path().join("conductor-loop"), root, user }
+        Self { program: root.path().join("conductor-loop"), root, user, confined: self.confined }
+    }
+
+    /// The same environment for daemons that confine nothing, for porches that do what a confined one cannot.
+    pub fn unconfined(mut self) -> Self {
+        self.confined = false;
+        self
     }
 
     /// Whether daemons of this environment run as another user.
@@ -227,7 +234,12 @@ impl TestEnv {
         command
             .current_dir(self.root.path())
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default());
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            // The fake porch records its starts beside itself.
+            .env("CONDUCTOR_PORCH_WRITE", self.root.path());
+        if !self.confined {
+            command.env("CONDUCTOR_CONFINE", "off");
+        }
         if self.user == TestUser::Nobody {
             use std::os::unix::process::CommandExt;
             command.uid(65534).gid(65534);

@@ -19,4 +19,4 @@ pub use browser::Browser;
 pub use daemon::{Finished, Running};
 pub use environment::{Call, TestEnv, TestUser, fake_porch, flat, has, memory_kb, tool, wait_until};
 pub use records::claim;
-pub use sandbox::without_set_id;
+pub use sandbox::{with_call_answered, without_set_id};

@@ -22,6 +22,31 @@ if libc.prctl(22, 2, ctypes.c_char_p(program), 0, 0) != 0:
 os.execvp(sys.argv[1], sys.argv[1:])
 ";
 
+/// Installs a filter that answers one call with an error, and runs what follows on its command line.
+const ANSWERING: &str = "
+import ctypes, os, struct, sys
+call, number = int(sys.argv[1]), int(sys.argv[2])
+code = [(0x20, 0, 0, 0), (0x15, 0, 1, call), (0x06, 0, 0, 0x50000 | number), (0x06, 0, 0, 0x7fff0000)]
+held = ctypes.create_string_buffer(b''.join(struct.pack('HBBI', *line) for line in code))
+program = struct.pack('HxxxxxxP', len(code), ctypes.addressof(held))
+libc = ctypes.CDLL(None, use_errno=True)
+libc.prctl(38, 1, 0, 0, 0)
+if libc.prctl(22, 2, ctypes.c_char_p(program), 0, 0) != 0:
+    sys.exit(97)
+os.execvp(sys.argv[3], sys.argv[3:])
+";
+
+/// A program for which a system call fails with this error, as in a sandbox or on an older kernel; `None`, with a word,
+/// where that cannot be arranged.
+pub fn with_call_answered(program: &Path, call: i64, errno: i32) -> Option<Command> {
+    if !has("python3") {
+        return None;
+    }
+    let mut command = Command::new("python3");
+    command.args(["-c", ANSWERING, &call.to_string(), &errno.to_string()]).arg(program);
+    Some(command)
+}
+
 /// A program that may set neither bit; `None`, with a word, where that cannot be arranged.
 pub fn without_set_id(program: &Path) -> Option<Command> {
     if !cfg!(target_arch = "x86_64") || !has("python3") {

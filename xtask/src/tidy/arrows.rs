@@ -91,12 +91,14 @@ fn arrows_are_read_from_all_forms_of_use() {
 const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     ("cli", &["config", "daemon", "commands", "telemetry"]),
-    ("commands", &["config", "daemon", "control", "queries", "keys", "store", "handoff"]),
+    ("commands", &["config", "confinement", "daemon", "control", "queries", "keys", "store", "handoff"]),
     ("config", &[]),
+    ("confinement", &["config"]),
     (
         "daemon",
         &[
             "config",
+            "confinement",
             "intake",
             "runner",
             "writer",
@@ -114,7 +116,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("control", &["handoff"]),
     ("queries", &["store", "handoff"]),
     ("intake", &["handoff", "payload"]),
-    ("runner", &["handoff", "payload"]),
+    ("runner", &["confinement", "handoff", "payload"]),
     ("writer", &["store", "handoff", "payload"]),
     ("telemetry", &[]),
     ("store", &[]),

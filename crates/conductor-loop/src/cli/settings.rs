@@ -86,7 +86,7 @@ impl<S: Scope> Args for Flags<S> {
 }
 
 /// Rarely needed flags, left out so that the help fits a screen. The man page and the README have all flags.
-const RARER: [&str; 26] = [
+const RARER: [&str; 35] = [
     "rate",
     "max-file-size",
     "period",
@@ -109,7 +109,16 @@ const RARER: [&str; 26] = [
     "allow-unsafe-handoff",
     "allow-unsafe-porch",
     "log-format",
+    "confine",
     "security-enabled",
+    "porch-read",
+    "porch-write",
+    "egress",
+    "limit-memory",
+    "limit-cpu",
+    "limit-processes",
+    "limit-files",
+    "limit-file-size",
     "chroot-enabled",
     "encryption-enabled",
     "audit-enabled",

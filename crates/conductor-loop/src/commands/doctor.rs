@@ -2,9 +2,10 @@
 //! changes nothing and needs no running daemon.
 
 use super::ask::ask_daemon;
-use super::look::{not_ready, ways_out};
+use super::look::{confined, not_ready, ways_out};
 use super::{CommandError, print};
-use crate::config::Config;
+use crate::config::{Config, Confine};
+use crate::confinement::give_up;
 use crate::daemon::{FREE_BYTES_MIN, FREE_INODES_MIN, find_porch, look_at_store, try_endpoints};
 use crate::handoff::{Finder, HeadFile, Slots, StateFiles, WriteAccess, check_owners, check_places, layout};
 use crate::store::{self, Ledger, Store, StoreError};
@@ -67,7 +68,7 @@ fn bad(found: impl Into<String>, fix: impl Into<String>) -> Finding {
 
 type Check = fn(&Config) -> Finding;
 
-const CHECKS: [(&str, Check); 18] = [
+const CHECKS: [(&str, Check); 19] = [
     ("daemon", daemon),
     ("settings", settings),
     ("handoff", handoff),
@@ -86,6 +87,8 @@ const CHECKS: [(&str, Check); 18] = [
     ("kernel", kernel),
     ("clock", clock),
     ("user", user),
+    // The last: what this process gives up for it is gone.
+    ("confinement", confinement),
 ];
 
 /// `doctor`: exit 0 if no finding is bad.
@@ -483,4 +486,19 @@ fn user(_: &Config) -> Finding {
         return warning("root", "Run the daemon as a user of its own that owns the handoff directory.");
     }
     good(format!("uid {}", rustix::process::geteuid().as_raw()))
+}
+
+/// Gives up what the daemon would, and tells what holds.
+fn confinement(config: &Config) -> Finding {
+    let found = give_up(config, config.fixed.routes.uses_git());
+    let shown = confined(&found);
+    match (found.lacking().next(), config.fixed.confine) {
+        (None, Confine::Off) => warning("nothing is confined (--confine off)", "Use --confine auto."),
+        (None, _) => good(shown),
+        (Some(_), Confine::Require) => bad(shown, Code::Unconfined.remedy()),
+        (Some(_), _) => warning(
+            shown,
+            "A kernel and a container that permit the named parts; docs/SECURITY.md says what each holds off.",
+        ),
+    }
 }

@@ -3,6 +3,7 @@
 use super::ask::{ask, ask_daemon};
 use super::{CommandError, print, print_json};
 use crate::config::Config;
+use conductor_core::confinement::{Confinement, Standing};
 use conductor_core::query::{Answer, Question, Reason, Row, Selection, Shown, State, StatusReport};
 use conductor_core::ready::NotReady;
 use conductor_core::units::format_duration;
@@ -50,6 +51,15 @@ pub(super) fn ways_out(report: &StatusReport) -> impl Iterator<Item = &'static s
     report.not_ready.iter().filter_map(|word| NotReady::of_word(word)).map(NotReady::advice)
 }
 
+/// The parts that hold, then those that do not, with the reasons.
+pub(super) fn confined(confinement: &Confinement) -> String {
+    let active = Some(confinement.names(Standing::Active)).filter(|names| !names.is_empty());
+    let off = confinement.names(Standing::Off);
+    let off = (!off.is_empty()).then(|| format!("off: {off}"));
+    let lacking = confinement.lacking().map(ToString::to_string);
+    active.into_iter().chain(lacking).chain(off).collect::<Vec<_>>().join("; ")
+}
+
 pub(super) fn status_text(report: &StatusReport) -> String {
     let mut text = String::new();
     let mut line = |label: &str, value: String| {
@@ -70,6 +80,9 @@ pub(super) fn status_text(report: &StatusReport) -> String {
     }
     line("handoff", report.handoff.clone());
     line("porch", format!("{}, {}, {} workers", report.porch_path, report.mode, report.workers));
+    if !report.confinement.0.is_empty() {
+        line("confined", confined(&report.confinement));
+    }
     if let Some(reason) = &report.no_events {
         line("events", format!("none, the directory is listed instead: {reason}"));
     }

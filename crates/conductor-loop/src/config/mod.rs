@@ -13,7 +13,7 @@ pub use environment::Environment;
 pub use error::ConfigError;
 pub use layers::{Layers, Origin, Raw, layer};
 pub use settings::{SETTINGS, Setting, Takes};
-pub use values::{Changes, Config, Endpoint, Fixed, Live, LogFormat, Mode, Period, Tls};
+pub use values::{Changes, Config, Confine, Egress, Endpoint, Fixed, Live, LogFormat, Mode, Period, Tls};
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,9 @@
 //! From the text of each setting to a checked value. The first problem is the error, with the origin of the value.
 
 use super::settings::NOT_BUILT;
-use super::{ConfigError, Endpoint, Origin, Period, Raw, Tls};
+use super::{ConfigError, Confine, Egress, Endpoint, Origin, Period, Raw, Tls};
 use conductor_core::units::{format_duration, parse_duration, parse_size};
+use conductor_os::confine::limits::ResourceLimits;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -143,19 +144,68 @@ impl Reader<'_> {
         }
     }
 
-    /// Warnings for settings of missing features that have no effect; invalid values are refused.
-    pub(super) fn without_effect(&self) -> Result<Vec<String>, ConfigError> {
+    /// Refuses invalid values of settings for missing features.
+    pub(super) fn without_effect(&self) -> Result<(), ConfigError> {
         for (key, _) in NOT_BUILT.iter().filter(|(key, _)| !self.text(key).is_empty()) {
             self.switch(key)?;
         }
-        let is_off = !self.text("security-enabled").is_empty() && !self.switch("security-enabled")?;
-        Ok(is_off
-            .then(|| {
-                let origin = self.origin("security-enabled");
-                format!("--security-enabled=false (from {origin}) switches nothing off: the protections are always on")
-            })
-            .into_iter()
-            .collect())
+        Ok(())
+    }
+
+    /// `--confine`, or what the specification's switch says: false is `off`, true leaves `auto` or `require`.
+    pub(super) fn confine(&self) -> Result<Confine, ConfigError> {
+        let words = [("auto", Confine::Auto), ("require", Confine::Require), ("off", Confine::Off)];
+        let wanted = self.choice("confine", &words)?;
+        if self.text("security-enabled").is_empty() {
+            return Ok(wanted);
+        }
+        let is_given = self.origin("confine") != Origin::Default;
+        match (self.switch("security-enabled")?, wanted) {
+            (false, Confine::Auto) if !is_given => Ok(Confine::Off),
+            (true, Confine::Off) | (false, Confine::Auto | Confine::Require) => {
+                let text = self.text("confine");
+                let origin = self.origin("confine");
+                self.bad("security-enabled", format!("it contradicts --confine {text} (from {origin})"))
+            }
+            (_, wanted) => Ok(wanted),
+        }
+    }
+
+    /// A list of paths.
+    pub(super) fn paths(&self, key: &'static str) -> Vec<PathBuf> {
+        let items = self.text(key).split(',').map(str::trim).filter(|text| !text.is_empty());
+        items.map(PathBuf::from).collect()
+    }
+
+    /// Limits on the resources of porch's processes.
+    pub(super) fn resources(&self) -> Result<ResourceLimits, ConfigError> {
+        const PETABYTE: u64 = 1 << 50;
+        let (second, year) = (Duration::from_secs(1), Duration::from_hours(24 * 365));
+        let unless_off = |key| (self.text(key) != "off").then_some(key);
+        let size = |key| unless_off(key).map(|key| self.size(key, PETABYTE)).transpose();
+        let number = |key, least| unless_off(key).map(|key| self.number(key, least, 1 << 32)).transpose();
+        let cpu = unless_off("limit-cpu").map(|key| self.duration(key, second, year)).transpose()?;
+        Ok(ResourceLimits {
+            memory: size("limit-memory")?,
+            // The kernel counts whole seconds.
+            cpu: cpu.map(|time| time.as_secs() + u64::from(time.subsec_nanos() > 0)),
+            processes: number("limit-processes", 1)?,
+            files: number("limit-files", 16)?,
+            file_size: size("limit-file-size")?,
+        })
+    }
+
+    pub(super) fn egress(&self) -> Result<Egress, ConfigError> {
+        let ports = match self.text("egress") {
+            "any" => return Ok(Egress::Any),
+            "none" => return Ok(Egress::None),
+            ports => ports.split(',').map(|port| port.trim().parse::<u16>().ok().filter(|port| *port != 0)),
+        };
+        let wrong = |text: &str| format!("'{text}' is neither any, none nor ports such as 443,6443");
+        match ports.collect() {
+            Some(ports) => Ok(Egress::Ports(ports)),
+            None => self.bad("egress", wrong(self.text("egress"))),
+        }
     }
 
     pub(super) fn rate(&self) -> Result<Option<f64>, ConfigError> {

@@ -53,13 +53,10 @@ const fn switch(key: &'static str, default: &'static str, help: &'static str) ->
 }
 
 /// The keys of features that do not exist yet, and the behaviour without them.
-pub(super) const NOT_BUILT: [(&str, &str); 2] = [
-    ("security-enabled", "it would add nothing; the protections are always on, without a switch"),
-    (
-        "chroot-enabled",
-        "the daemon and porch see the whole file system; give the unit or the container a root of its own",
-    ),
-];
+pub(super) const NOT_BUILT: [(&str, &str); 1] = [(
+    "chroot-enabled",
+    "the daemon and porch see the whole file system; give the unit or the container a root of its own",
+)];
 
 /// Every setting, in the order of the help.
 pub const SETTINGS: &[Setting] = &[
@@ -134,9 +131,37 @@ pub const SETTINGS: &[Setting] = &[
         .live(),
     value("log-format", "auto", "FORMAT", "text, json, or auto: text on a terminal, else json")
         .variable("CONDUCTOR_LOG_FORMAT"),
-    // The specification's switches for missing features; if unset, they are listed so.
-    switch("security-enabled", "", "Not built yet: true refuses the start")
+    value(
+        "confine",
+        "auto",
+        "MODE",
+        "Confine daemon and porch: auto, require (every part, or no start) or off",
+    )
+    .variable("CONDUCTOR_CONFINE"),
+    switch("security-enabled", "", "The specification's switch for it: false is --confine off")
         .variable("CONDUCTOR_SECURITY_ENABLED"),
+    value("porch-read", "", "PATH,...", "What porch may read and execute besides the system's directories")
+        .variable("CONDUCTOR_PORCH_READ"),
+    value("porch-write", "", "PATH,...", "What porch may write besides the output and its working directory")
+        .variable("CONDUCTOR_PORCH_WRITE"),
+    value(
+        "egress",
+        "any",
+        "PORT,...",
+        "Where porch may connect by TCP: any, none (no network at all), or ports",
+    )
+    .variable("CONDUCTOR_EGRESS"),
+    value("limit-memory", "4GB", "SIZE", "Memory of a process of porch, or off")
+        .variable("CONDUCTOR_LIMIT_MEMORY"),
+    value("limit-cpu", "1h", "TIME", "CPU time of a process of porch, or off")
+        .variable("CONDUCTOR_LIMIT_CPU"),
+    value("limit-processes", "4096", "N", "Processes and threads of porch's user, or off; not for root")
+        .variable("CONDUCTOR_LIMIT_PROCESSES"),
+    value("limit-files", "4096", "N", "Open files of a process of porch, or off")
+        .variable("CONDUCTOR_LIMIT_FILES"),
+    value("limit-file-size", "4GB", "SIZE", "Largest file that porch may write, or off")
+        .variable("CONDUCTOR_LIMIT_FILE_SIZE"),
+    // The specification's switches for missing features; if unset, they are listed so.
     switch("chroot-enabled", "", "Not built yet: true refuses the start")
         .variable("CONDUCTOR_CHROOT_ENABLED"),
     value("config", "", "FILE", "TOML file with the same keys").variable("CONDUCTOR_CONFIG"),

@@ -3,6 +3,7 @@
 use super::settings::NOT_BUILT;
 use super::*;
 use conductor_core::{Code, Runs};
+use std::path::PathBuf;
 use std::time::Duration;
 
 fn config(flags: &[(&'static str, &str)], environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
@@ -166,7 +167,16 @@ const OTHERS: &[(&str, &str)] = &[
     ("allow-unsafe-porch", "true"),
     ("log-level", "debug"),
     ("log-format", "json"),
-    ("security-enabled", "false"),
+    ("confine", "off"),
+    ("security-enabled", "true"),
+    ("porch-read", "/elsewhere"),
+    ("porch-write", "/elsewhere"),
+    ("egress", "443"),
+    ("limit-memory", "1GB"),
+    ("limit-cpu", "1m"),
+    ("limit-processes", "7"),
+    ("limit-files", "77"),
+    ("limit-file-size", "off"),
     ("chroot-enabled", "false"),
     ("encryption-enabled", "false"),
     ("audit-enabled", "false"),
@@ -253,6 +263,35 @@ fn what_is_not_built_yet_cannot_be_switched_on() {
         assert!(error.code() == Code::BadValue && error.to_string().contains(variable), "{error}");
         assert_eq!(config(&[(key, "true")], &[]).unwrap().may_start().unwrap_err().code(), Code::NotBuilt);
     }
-    let warnings = config(&[], &[("CONDUCTOR_SECURITY_ENABLED", "false")]).unwrap().warnings;
-    assert!(warnings.len() == 1 && warnings[0].contains("switches nothing off"), "{warnings:?}");
+}
+
+#[test]
+fn the_specification_s_switch_says_whether_to_confine() {
+    let wanted = |confine: &str, switch: &str| {
+        let given = [("confine", confine)];
+        let given = if confine.is_empty() { &[][..] } else { &given };
+        config(given, &[("CONDUCTOR_SECURITY_ENABLED", switch)]).map(|config| config.fixed.confine)
+    };
+    assert_eq!(wanted("", "").unwrap(), Confine::Auto);
+    assert_eq!(wanted("", "false").unwrap(), Confine::Off);
+    assert_eq!(wanted("", "true").unwrap(), Confine::Auto);
+    assert_eq!(wanted("require", "true").unwrap(), Confine::Require);
+    assert_eq!(wanted("off", "false").unwrap(), Confine::Off);
+    for (confine, switch) in [("off", "true"), ("auto", "false"), ("require", "false")] {
+        let error = wanted(confine, switch).unwrap_err();
+        assert!(error.to_string().contains("contradicts --confine"), "{error}");
+    }
+    assert_eq!(wanted("on", "").unwrap_err().code(), Code::BadValue);
+}
+
+#[test]
+fn paths_and_ports_for_porch_are_read() {
+    let fixed = |key: &'static str, value: &str| config(&[(key, value)], &[]).map(|config| config.fixed);
+    let paths = fixed("porch-write", "/var/cache/porch, /tmp").unwrap().porch_write;
+    assert_eq!(paths, [PathBuf::from("/var/cache/porch"), PathBuf::from("/tmp")]);
+    assert_eq!(fixed("egress", "443, 6443").unwrap().egress, Egress::Ports(vec![443, 6443]));
+    assert_eq!(fixed("egress", "none").unwrap().egress, Egress::None);
+    for wrong in ["0", "https", "443,", "none,443"] {
+        assert_eq!(fixed("egress", wrong).unwrap_err().code(), Code::BadValue, "{wrong}");
+    }
 }

@@ -5,9 +5,10 @@ use super::settings::{NOT_BUILT, SETTINGS};
 use super::{ConfigError, Layers, Origin, Raw};
 use conductor_core::Runs;
 use conductor_core::limits::{RunLimits, SchedulerLimits};
+use conductor_os::confine::limits::ResourceLimits;
 use conductor_porch::Routes;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 
@@ -28,6 +29,28 @@ impl Mode {
             Mode::Structured => "structured",
         }
     }
+}
+
+/// How much confinement the operator wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confine {
+    /// Every part that kernel and container permit.
+    Auto,
+    /// Every part, or no start.
+    Require,
+    /// Nothing.
+    Off,
+}
+
+/// Where porch may connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Egress {
+    /// Everywhere.
+    Any,
+    /// Nowhere: no network socket at all.
+    None,
+    /// By TCP to these ports; other protocols are not limited.
+    Ports(Vec<u16>),
 }
 
 /// The interval of scans without an event.
@@ -107,6 +130,16 @@ pub struct Fixed {
     pub allow_unsafe_handoff: bool,
     /// Accept a porch that others could replace.
     pub allow_unsafe_porch: bool,
+    /// How much confinement is wanted.
+    pub confine: Confine,
+    /// What porch may read and execute besides the system's directories.
+    pub porch_read: Vec<PathBuf>,
+    /// What porch may write besides the output and its working directory.
+    pub porch_write: Vec<PathBuf>,
+    /// Where porch may connect.
+    pub egress: Egress,
+    /// Limits on the resources of porch's processes.
+    pub resources: ResourceLimits,
     /// text, json, auto.
     pub log_format: LogFormat,
     /// The package, repository and object of each target, for the embedded engine.
@@ -160,12 +193,28 @@ impl Fixed {
             allow_scale_to_zero: read.switch("allow-scale-to-zero")?,
             allow_unsafe_handoff: read.switch("allow-unsafe-handoff")?,
             allow_unsafe_porch: read.switch("allow-unsafe-porch")?,
+            confine: read.confine()?,
+            porch_read: read.paths("porch-read"),
+            porch_write: read.paths("porch-write"),
+            egress: read.egress()?,
+            resources: read.resources()?,
             log_format: read.choice(
                 "log-format",
                 &[("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)],
             )?,
             routes,
         })
+    }
+}
+
+impl Fixed {
+    /// The daemon's own directories and secrets, which nothing opens to porch; as configured.
+    pub fn withheld(&self) -> impl Iterator<Item = &Path> {
+        let tls = self.tls.as_ref().map(|tls| tls.key.as_path());
+        [Some(self.handoff.as_path()), self.state_dir.as_deref(), self.state_key_file.as_deref(), tls]
+            .into_iter()
+            .chain([self.token_file.as_deref()])
+            .flatten()
     }
 }
 
@@ -214,8 +263,8 @@ impl Config {
         let read = Reader(&raw);
         let fixed = Fixed::read(&read, routes, in_pod)?;
         let live = Live::read(&read)?;
-        let warnings = [unknown, read.without_effect()?].concat();
-        Ok(Self { fixed, live, raw, warnings })
+        read.without_effect()?;
+        Ok(Self { fixed, live, raw, warnings: unknown })
     }
 
     /// Refuses settings that ask for a missing protection, which a daemon must not silently omit. Commands that only look

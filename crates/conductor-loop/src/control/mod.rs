@@ -11,6 +11,8 @@ pub use ask::{AskError, ask};
 use crate::handoff::layout::CONTROL as SOCKET;
 use conductor_core::query::{Answer, Question, RefusalKind, Refused};
 use conductor_os::dir::Dir;
+use conductor_os::process::descends_from;
+use conductor_os::raw::Peer;
 use conductor_os::wake::{Waker, wait_any};
 use requests::Scheduler;
 use silent::{Heard, Silent};
@@ -37,8 +39,17 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The answering function: gets the question, and the client's user id.
 pub type Answering = dyn Fn(Question, u32) -> Answer + Send + Sync;
 
-/// Told of each user who may not ask.
+/// Told of the user of each process that may not ask.
 pub type Refusing = dyn Fn(u32) + Send + Sync;
+
+/// Whether processes that the daemon started may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runs {
+    /// They may, as any process of the daemon's user.
+    MayAsk,
+    /// They may not: porch must not act as the operator.
+    Refused,
+}
 
 /// The name of the socket, which is removed when this is dropped.
 struct Name(Arc<Dir>);
@@ -88,11 +99,17 @@ impl Bound {
     }
 
     /// Answers on the socket, on a thread of its own.
-    pub fn serve(self, answering: Arc<Answering>, refusing: Box<Refusing>) -> io::Result<Control> {
+    pub fn serve(
+        self,
+        answering: Arc<Answering>,
+        refusing: Box<Refusing>,
+        runs: Runs,
+    ) -> io::Result<Control> {
         let Self { listener, name } = self;
         let stop = Arc::new(Stop { told: AtomicBool::new(false), waker: Waker::new()? });
         let door = Door {
             listener,
+            runs,
             stop: Arc::clone(&stop),
             scheduler: Arc::new(Scheduler::new(answering)),
             silent: VecDeque::new(),
@@ -119,6 +136,7 @@ impl Drop for Control {
 /// Accepts connections and reads from all of them at once, so that a silent one does not make others wait.
 struct Door {
     listener: UnixListener,
+    runs: Runs,
     stop: Arc<Stop>,
     scheduler: Arc<Scheduler>,
     /// The oldest first.
@@ -155,16 +173,22 @@ impl Door {
 
     fn let_in(&mut self, stream: UnixStream) {
         // Without the peer's user id (the peer is gone, or unknown to the kernel) the connection is dropped.
-        let Ok(uid) = conductor_os::raw::peer_uid(&stream) else { return };
+        let Ok(Peer { uid, pid }) = conductor_os::raw::peer(&stream) else { return };
         let own = rustix::process::geteuid().as_raw();
-        if uid != 0 && uid != own {
+        let refuse = |text, advice: &str| {
             (self.refusing)(uid);
+            let refused = Refused::new(RefusalKind::NotPermitted, text, advice);
+            requests::tell(&stream, &Answer::Refused(refused));
+        };
+        if uid != 0 && uid != own {
             let text = format!("user {uid} may not ask; only root and user {own} may");
-            let advice = "Run the command as the daemon's user.";
-            return requests::tell(
-                &stream,
-                &Answer::Refused(Refused::new(RefusalKind::NotPermitted, text, advice)),
-            );
+            return refuse(text, "Run the command as the daemon's user.");
+        }
+        // One that cannot be looked at may be a run that has ended; of another user it is no run.
+        let is_run = |pid| descends_from(pid, std::process::id()).unwrap_or(uid == own);
+        if self.runs == Runs::Refused && pid.is_some_and(is_run) {
+            let text = "a process that the daemon started may not ask".to_owned();
+            return refuse(text, "Run the command outside porch, or the daemon with --confine off.");
         }
         if self.silent.len() >= SILENT_MAX {
             // Some connections may have asked meanwhile.
@@ -204,7 +228,8 @@ mod tests {
             }
             other => Answer::Refused(Refused::new(RefusalKind::NotFound, format!("{other:?}"), "")),
         });
-        let control = Bound::bind(Arc::clone(&private)).unwrap().serve(answering, Box::new(|_| ())).unwrap();
+        let bound = Bound::bind(Arc::clone(&private)).unwrap();
+        let control = bound.serve(answering, Box::new(|_| ()), Runs::MayAsk).unwrap();
         (root, private, control)
     }
 

@@ -5,6 +5,7 @@ use super::audited::entry_of;
 use super::health::Health;
 use super::summary::Summary;
 use crate::telemetry::Metrics;
+use conductor_core::confinement::{Confinement, Standing};
 use conductor_core::fact::{DaemonFact, Fact, IntentFact, OperatorFact, PlaceFact};
 use conductor_core::limits::MESSAGE_MAX;
 use conductor_core::outcome::Run;
@@ -60,6 +61,7 @@ fn count(metrics: &Metrics, fact: Fact<'_>) {
         Fact::Intent(IntentFact::Retried { .. }) => metrics.retried(),
         Fact::Intent(IntentFact::Interrupted { .. }) => metrics.interrupted(),
         Fact::Intent(IntentFact::Filed { outcome, .. }) => metrics.filed(outcome),
+        Fact::Daemon(DaemonFact::Confined { confinement }) => metrics.set_confinement(confinement),
         Fact::Daemon(DaemonFact::Scanned) => metrics.scanned(),
         Fact::Daemon(DaemonFact::EventsLost) => metrics.overflowed(),
         Fact::Daemon(DaemonFact::EventsFail { .. }) => metrics.set_events(false),
@@ -232,6 +234,7 @@ fn of_daemon(fact: DaemonFact<'_>) {
                 "statuses are signed with a key beside the state: who reads it can sign too; --state-key-file gives it another place"
             );
         }
+        DaemonFact::Confined { confinement } => confined(confinement),
         DaemonFact::Scanned => tracing::trace!("a scan is complete"),
         DaemonFact::ScanFailed { reason } => {
             tracing::warn!(reason, "the handoff directory could not be listed; trying again");
@@ -268,6 +271,21 @@ fn of_daemon(fact: DaemonFact<'_>) {
         DaemonFact::Defect { what } => {
             tracing::error!(code = Code::Defect.id(), "{what}: {}", Code::Defect.remedy());
         }
+    }
+}
+
+/// One line: at `warn` if a part that was wanted does not hold.
+fn confined(confinement: &Confinement) {
+    let lacking: Vec<String> = confinement.lacking().map(ToString::to_string).collect();
+    let (active, off) = (confinement.names(Standing::Active), confinement.names(Standing::Off));
+    if !lacking.is_empty() {
+        let lacking = lacking.join("; ");
+        tracing::warn!(active, lacking, off, "confined in part");
+    } else if active.is_empty() {
+        let reason = confinement.0.first().map(|part| part.reason.as_str());
+        tracing::info!(reason, "not confined");
+    } else {
+        tracing::info!(active, off, "confined");
     }
 }
 

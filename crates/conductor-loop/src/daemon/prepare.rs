@@ -21,33 +21,86 @@ use super::set_up::{
 };
 use super::summary::Summary;
 use super::{service_manager, signals};
-use crate::config::{Config, Mode};
+use crate::config::{Config, Confine, Mode};
+use crate::confinement::{self, Policy};
 use crate::runner::{self, Engine, Runner};
 use crate::writer::{Audit, Head, Parts, Writer};
 use crate::{admin, control, intake};
 use conductor_core::attestation::Attest as _;
+use conductor_core::confinement::Confinement;
 use conductor_core::fact::DaemonFact;
-use conductor_core::query::Held;
+use conductor_core::query::{Held, StatusReport};
 use conductor_core::{Code, Limits, Runs, TargetKey};
 use conductor_os::outlet::Outlet;
 use signal_hook::iterator::Signals;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
+/// What happens once for all sessions.
+pub(super) struct Once {
+    /// Opened, and not started yet.
+    doors: Option<Doors>,
+    /// What the process has given up.
+    confinement: Option<Confinement>,
+}
+
+impl Once {
+    /// Opens the doors.
+    pub(super) fn open(config: &Config) -> Result<Self, Failure> {
+        Ok(Self { doors: Some(Doors::open(config)?), confinement: None })
+    }
+
+    /// Gives up the rights of the process. Landlock, seccomp and capabilities bind the thread that calls them and are
+    /// inherited by the threads and programs that it starts, and here there is only this one. The log thread is older, so
+    /// that no line of the start waits for a reader; it writes to standard error and opens nothing. What is refused to
+    /// all threads must permit everything opened by path later: the configuration file (SIGHUP), certificates and token
+    /// (checked each second), the service manager's socket, the handoff directory that comes back, the output directory,
+    /// repositories, and the program of porch.
+    pub(super) fn confine(
+        &mut self,
+        config: &Config,
+        prepared: &Prepared,
+        shared: &Shared<'_>,
+    ) -> Result<Confinement, Failure> {
+        if let Some(confinement) = &self.confinement {
+            return Ok(confinement.clone());
+        }
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            let threads = conductor_os::process::threads().join(" ");
+            tracing::debug!(threads, "everything is open");
+        }
+        let confinement = confinement::give_up(config, prepared.engine.uses_git());
+        if config.fixed.confine == Confine::Require
+            && let Some(lacking) = confinement.lacking().next()
+        {
+            return Err(Failure::set_up(Code::Unconfined, format!("--confine require: {lacking}")));
+        }
+        observe(shared.health, DaemonFact::Confined { confinement: &confinement });
+        self.confinement = Some(confinement.clone());
+        Ok(confinement)
+    }
+
+    /// Starts the threads of the doors.
+    pub(super) fn start(&mut self, config: &Config, shared: &Shared<'_>) -> Result<(), Failure> {
+        self.doors.take().map_or(Ok(()), |doors| doors.start(config, shared))
+    }
+}
+
 /// The inputs opened once for all sessions, which depend on no directory: signals and endpoints.
-pub(super) struct Doors {
+struct Doors {
     signals: Signals,
     endpoints: Option<admin::Bound>,
 }
 
 impl Doors {
     /// Catches signals and binds the endpoints. Signals and connections that come before the start are kept.
-    pub(super) fn open(config: &Config) -> Result<Self, Failure> {
+    fn open(config: &Config) -> Result<Self, Failure> {
         Ok(Self { signals: signals::catch()?, endpoints: open_endpoints(config)? })
     }
 
     /// Starts their threads.
-    pub(super) fn start(self, config: &Config, shared: &Shared<'_>) -> Result<(), Failure> {
+    fn start(self, config: &Config, shared: &Shared<'_>) -> Result<(), Failure> {
         signals::forward(self.signals, shared.inputs.clone())?;
         self.endpoints.map_or(Ok(()), |bound| serve_endpoints(config, bound, shared.questions))
     }
@@ -65,6 +118,18 @@ pub(super) struct Prepared {
     outlet: Arc<Outlet>,
     intake: intake::Opened,
     control: Option<control::Bound>,
+}
+
+/// What runs are confined to, with what is withheld from them besides the configured places; `None`: to nothing.
+fn policy(
+    config: &Config,
+    confinement: &Confinement,
+    engine: &Engine,
+    outlet: &Outlet,
+    own: &[&Path],
+) -> Option<Arc<Policy>> {
+    let confined = config.fixed.confine != Confine::Off && !engine.uses_git();
+    confined.then(|| Arc::new(Policy::new(config, confinement, outlet.path(), own)))
 }
 
 /// The failure of a part that cannot be started.
@@ -95,33 +160,18 @@ impl Prepared {
         Ok(Self { ground, porch, limits, recovered, audit, held, engine, outlet, intake, control })
     }
 
-    /// The place for a sandbox: Landlock and seccomp bind the thread that calls them and are inherited by the threads and
-    /// programs that it starts, and here there is only this one. The log thread is older, so that no line of the start
-    /// waits for a reader; it writes to standard error and opens nothing. No right is given up yet. A restriction must
-    /// permit everything opened by path later: the configuration file (SIGHUP), certificates and token (checked each
-    /// second), the service manager's socket, the handoff directory that comes back, the output directory, repositories,
-    /// and the program of porch.
-    #[expect(
-        clippy::unnecessary_wraps,
-        reason = "what is given up here can fail, and then nothing may start"
-    )]
-    pub(super) fn confine(self) -> Result<Self, Failure> {
-        if tracing::enabled!(tracing::Level::DEBUG) {
-            let threads = conductor_os::process::threads().join(" ");
-            tracing::debug!(threads, "everything is open");
-        }
-        Ok(self)
-    }
-
     /// Starts the parts; if one cannot be started, the earlier ones end as they are dropped, the last first.
     pub(super) fn start<'l>(
         self,
         config: &Config,
         shared: &Shared<'l>,
         summary: &'l mut Summary,
+        confinement: Confinement,
     ) -> Result<Session<'l>, Failure> {
         let Self { ground, porch, limits, recovered, audit, held, engine, outlet, intake, control } = self;
         let Ground { places, device, state, store, keys, kept, run_table, .. } = ground;
+        let own = [state.path.parent().unwrap_or(&state.path), keys.origin().path()];
+        let policy = policy(config, &confinement, &engine, &outlet, &own);
         let inputs = shared.inputs.clone();
         let file = keys.origin().path().display().to_string();
         let signing = DaemonFact::Signing { key: keys.key(), file: &file, weak: keys.origin().is_weak() };
@@ -155,16 +205,18 @@ impl Prepared {
             limits: config.live.run,
             kubeconfig: config.fixed.kubeconfig.clone(),
             read_back: read_back(&store),
+            resources: config.fixed.resources,
+            policy,
         };
         let inputs = shared.inputs.clone();
         let report = move |report| drop(inputs.send(Input::Worker(report)));
         let runner =
             Runner::start(limits.workers, settings, &places.dirs.slots, &Arc::new(run_table), report)
                 .map_err(cannot_start("the workers"))?;
-        let facts = facts(config, &places, &porch);
+        let facts = StatusReport { confinement, ..facts(config, &places, &porch) };
         let handoff = Arc::clone(&places.dirs.handoff);
         shared.questions.set_current(Some(Current { store, handoff, facts }));
-        let control = control.and_then(|bound| serve_control(bound, shared.questions));
+        let control = control.and_then(|bound| serve_control(config, bound, shared.questions));
         let executor = Executor { intake, runner, writer };
         let outcomes = Outcomes { mode: config.fixed.mode, porch_path: porch.to_string() };
         let observer = Observer { summary, health: Arc::clone(shared.health) };

@@ -4,7 +4,7 @@
 use super::failure::Failure;
 use super::health::Health;
 use super::input::{Input, Reload};
-use super::prepare::{Doors, Prepared};
+use super::prepare::{Once, Prepared};
 use super::questions::Questions;
 use super::session::{End, Session, Shared};
 use super::signals;
@@ -34,13 +34,13 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
     let health = open_health()?;
     let questions = Arc::new(Questions::new(inputs.clone(), Arc::clone(&health)));
     let shared = Shared { inputs, receiver: &receiver, progress, health: &health, questions: &questions };
-    let mut doors = Some(Doors::open(&config)?);
+    let mut once = Once::open(&config)?;
     let mut again: Option<Again> = None;
     let mut pause = Duration::ZERO;
     loop {
         let began = Instant::now();
         let began_on = again.as_ref().map(|again| again.device);
-        let session = match (begin(&config, began_on, &mut doors, &shared, &mut summary), &mut again) {
+        let session = match (begin(&config, began_on, &mut once, &shared, &mut summary), &mut again) {
             // A directory that came back may be unusable for a while, which passes like its absence.
             (Err(Failure::SetUp { code, message }), Some(again)) => {
                 questions.set_current(None);
@@ -102,15 +102,14 @@ fn set_process_up() -> Result<(), Failure> {
 fn begin<'l>(
     config: &Config,
     began_on: Option<u64>,
-    doors: &mut Option<Doors>,
+    once: &mut Once,
     shared: &Shared<'l>,
     summary: &'l mut Summary,
 ) -> Result<Session<'l>, Failure> {
-    let prepared = Prepared::open(config, began_on)?.confine()?;
-    if let Some(doors) = doors.take() {
-        doors.start(config, shared)?;
-    }
-    prepared.start(config, shared, summary)
+    let prepared = Prepared::open(config, began_on)?;
+    let confinement = once.confine(config, &prepared, shared)?;
+    once.start(config, shared)?;
+    prepared.start(config, shared, summary, confinement)
 }
 
 /// The daemon's knowledge after its handoff directory was missing.

@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::questions::{Asker, Questions};
-use crate::config::{Config, Mode, Period};
+use crate::config::{Config, Confine, Mode, Period};
 use crate::control::{self, Control};
 use crate::handoff::{Handoff, check_places, layout};
 use crate::intake;
@@ -216,12 +216,18 @@ pub(super) fn bind_control(places: &Handoff) -> Option<control::Bound> {
 }
 
 /// Answers on the local socket.
-pub(super) fn serve_control(bound: control::Bound, questions: &Arc<Questions>) -> Option<Control> {
+pub(super) fn serve_control(
+    config: &Config,
+    bound: control::Bound,
+    questions: &Arc<Questions>,
+) -> Option<Control> {
     let questions = Arc::clone(questions);
     let refused = Arc::clone(&questions);
     let refusing = Box::new(move |uid| refused.asker_refused(uid));
+    let confined = config.fixed.confine != Confine::Off;
+    let runs = if confined { control::Runs::Refused } else { control::Runs::MayAsk };
     let answering = move |question, uid| questions.answer(question, Asker::User(uid), &|| true);
-    bound.serve(Arc::new(answering), refusing).inspect_err(warn_of_no_control).ok()
+    bound.serve(Arc::new(answering), refusing, runs).inspect_err(warn_of_no_control).ok()
 }
 
 fn warn_of_no_control(error: &std::io::Error) {

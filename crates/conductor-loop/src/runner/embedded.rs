@@ -1,6 +1,6 @@
 //! The package engine as a library call: no process unless a route leads to a repository; the same outcome type.
 
-use super::{Job, Settings, Stop, Worker};
+use super::{Job, Settings, Site, Stop, Worker};
 use conductor_core::Runs;
 use conductor_core::intent::{Intent, Policy, Refusal, judge};
 use conductor_core::limits::MESSAGE_MAX;
@@ -8,9 +8,11 @@ use conductor_core::outcome::{Capture, Ending, Postponed, Run};
 use conductor_core::scheduler::Place;
 use conductor_core::scrub;
 use conductor_crypto::sha256;
+use conductor_os::dir::Dir;
 use conductor_os::outlet::Outage;
 use conductor_porch::{Engine, Order, Outcome, Patience, PorchError, Provenance};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
@@ -21,24 +23,40 @@ const REPOSITORY_WAIT: Duration = Duration::from_millis(250);
 /// The steps of git that talk to a remote.
 const REMOTE_STEPS: [&str; 3] = ["ls-remote", "fetch", "push"];
 
-pub(super) fn run(worker: &Worker, settings: &Settings, engine: &Engine, job: &Job, order: &Order) -> Run {
+/// An order and the engine that carries it out.
+pub(super) struct Application {
+    pub(super) engine: Arc<Engine>,
+    pub(super) order: Order,
+}
+
+pub(super) fn run(
+    worker: &Worker,
+    settings: &Settings,
+    job: &Job,
+    slot: &Dir,
+    application: Application,
+) -> Run {
     let begin = Instant::now();
     let to_output = job.place == Place::Output;
     if to_output && !settings.outlet.is_in_place() {
         return worker.not_run(super::out_of_order(&settings.outlet, Outage::Gone));
     }
     let limit = super::time_limit(settings, job);
-    let cancelled = || worker.stop.level() >= Stop::Terminate;
     let lock_wait = if to_output { LOCK_WAIT } else { REPOSITORY_WAIT };
-    let patience = Patience {
-        lock_wait: lock_wait.min(limit),
-        deadline: begin + limit,
-        cancelled: &cancelled,
-        tell: &|_| {},
+    let stop = Arc::clone(&worker.stop);
+    let apply = move || {
+        let Application { engine, order } = application;
+        let cancelled = || stop.level() >= Stop::Terminate;
+        let (lock_wait, deadline) = (lock_wait.min(limit), begin + limit);
+        engine.apply(&order, &Patience { lock_wait, deadline, cancelled: &cancelled, tell: &|_| {} })
     };
     worker.began(job);
+    let applied = match worker.cells.run(Site { number: job.slot, slot, program: None }, apply) {
+        Ok(applied) => applied,
+        Err(refusal) => return worker.not_run(super::unconfined(&refusal)),
+    };
     let (mut stdout, mut change) = (Capture::default(), String::new());
-    let ending = match engine.apply(order, &patience).map_err(|error| ending(settings, &job.place, &error)) {
+    let ending = match applied.map_err(|error| ending(settings, &job.place, &error)) {
         Ok(applied) => {
             report(&applied.outcome);
             stdout.head = format!("{}\n", applied.outcome.line()).into_bytes();

@@ -4,7 +4,7 @@
 use super::capture::Stream;
 use super::orphans::RunNumber;
 use super::staging::Copy;
-use super::{Job, Program, Settings, Stop, Worker, leftovers};
+use super::{Job, Program, Settings, Site, Staged, Stop, Worker, leftovers};
 use conductor_core::outcome::{Capture, EX_TEMPFAIL, Ending, Postponed, Run};
 use conductor_os::child::{Found, Leads, StartError, Supervised};
 use conductor_os::outlet::Outage;
@@ -43,7 +43,14 @@ enum Ladder {
     Killed { by_deadline: bool },
 }
 
-pub(super) fn run(worker: &Worker, settings: &Settings, program: &Program, copy: &Copy, job: &Job) -> Run {
+pub(super) fn run(
+    worker: &Worker,
+    settings: &Settings,
+    program: &Program,
+    staged: &Staged<'_>,
+    job: &Job,
+) -> Run {
+    let Staged { slot, copy } = *staged;
     let mut run = worker.not_run(Ending::Interrupted);
     let executable = match ready(worker, settings, program, copy, job) {
         Ok(executable) => executable,
@@ -65,8 +72,23 @@ pub(super) fn run(worker: &Worker, settings: &Settings, program: &Program, copy:
     let begin = Instant::now();
     run.command = std::iter::once(executable.display().to_string()).chain(words.iter().cloned()).collect();
     let number = worker.orphans.begin();
-    let started = Supervised::start(command(worker, settings, &executable, job).args(&words), Leads::Group);
+    let mut command = command(worker, settings, &executable, job);
+    command.args(&words);
+    let site = Site { number: job.slot, slot, program: Some(&executable) };
+    let resources = settings.resources;
+    let started = worker.cells.run(site, move || {
+        // Before anything else: what porch starts later inherits its limits.
+        Supervised::start(&mut command, Leads::Group).inspect(|child| resources.put_on(child.id()))
+    });
     let marks = leftovers::marks(job.seq, &job.claim.sha256);
+    let started = match started {
+        Ok(started) => started,
+        Err(refusal) => {
+            run.leftovers = worker.orphans.end(number, &[]);
+            run.ending = super::unconfined(&refusal);
+            return run;
+        }
+    };
     let running = match started {
         Ok(child) => Running::new(worker, settings, job, child, begin),
         Err(StartError::Unwatched(error)) => Err(error),
@@ -173,6 +195,10 @@ fn command(worker: &Worker, settings: &Settings, executable: &Path, job: &Job) -
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    if worker.cells.are_confined() {
+        // The common directory for temporary files is closed to a run.
+        command.env("TMPDIR", worker.slots.path_of(job.slot));
+    }
     command
 }
 

@@ -2,6 +2,7 @@
 //! the embedded engine, checks the copy, and reports. It knows nothing of other intents.
 
 mod capture;
+mod cells;
 mod embedded;
 mod executable;
 mod external;
@@ -16,17 +17,21 @@ pub use leftovers::kill_leftovers;
 pub use program::{Program, Stamp};
 pub use run_table::{LastRuns, RunLine, RunTable};
 
+use crate::confinement::{Policy, Refusal};
 use crate::handoff::Slots;
 use crate::payload::Payload;
+use cells::{Cells, Site};
 use conductor_core::Code;
 use conductor_core::limits::RunLimits;
 use conductor_core::outcome::{Capture, Ending, Postponed, Run};
 use conductor_core::record::Claim;
 use conductor_core::scheduler::Place;
+use conductor_os::confine::limits::ResourceLimits;
 use conductor_os::dir::Dir;
 use conductor_os::outlet::{Outage, Outlet};
 use conductor_os::wake::Waker;
 use crossbeam_channel::{Receiver, Sender};
+use embedded::Application;
 use orphans::Orphans;
 use staging::Copy;
 use std::io;
@@ -44,6 +49,13 @@ pub enum Engine {
     External(Arc<Program>),
 }
 
+impl Engine {
+    /// Whether runs may lead into repositories.
+    pub fn uses_git(&self) -> bool {
+        matches!(self, Self::Embedded(engine) if engine.uses_git())
+    }
+}
+
 /// The settings shared by all runs. The time limits may change while running (SIGHUP).
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -59,6 +71,10 @@ pub struct Settings {
     pub kubeconfig: Option<String>,
     /// Reads bytes that are not in memory.
     pub read_back: ReadBack,
+    /// Limits on the resources of porch's processes.
+    pub resources: ResourceLimits,
+    /// What runs are confined to; `None`: to nothing.
+    pub policy: Option<Arc<Policy>>,
 }
 
 /// The location of an intent's bytes.
@@ -193,6 +209,8 @@ struct Worker {
     waker: Waker,
     /// Processes that the runs of all workers left behind.
     orphans: Arc<Orphans>,
+    /// The threads on which runs happen.
+    cells: Arc<Cells>,
     /// Locked while bytes are read back, so that only one such intent at a time is in memory.
     reading: Arc<Mutex<()>>,
     report: Box<dyn Fn(Report) + Send>,
@@ -206,9 +224,15 @@ struct Prepared<'s> {
     work: Work<'s>,
 }
 
+/// The private copy and its slot.
+struct Staged<'s> {
+    slot: &'s Dir,
+    copy: &'s Copy,
+}
+
 /// The work of a run.
 enum Work<'s> {
-    Embedded(&'s conductor_porch::Engine, Box<conductor_porch::Order>),
+    Embedded(&'s Arc<conductor_porch::Engine>, Box<conductor_porch::Order>),
     External(&'s Program),
 }
 
@@ -224,6 +248,7 @@ impl Runner {
         let (jobs, receiver) = crossbeam_channel::unbounded::<Job>();
         let wakers = (0..workers).map(|_| Waker::new()).collect::<io::Result<Vec<_>>>()?;
         let stop = Arc::new(StopSign { level: AtomicU8::new(0), wakers: wakers.clone() });
+        let cells = Arc::new(Cells::new(settings.policy.clone()));
         let settings = Arc::new(RwLock::new(settings));
         let reading = Arc::new(Mutex::new(()));
         // Built whole first: if a later worker cannot be started, the earlier ones end before the error is returned.
@@ -238,6 +263,7 @@ impl Runner {
                 stop: Arc::clone(&runner.stop),
                 waker,
                 orphans: Arc::clone(&runner.orphans),
+                cells: Arc::clone(&cells),
                 reading: Arc::clone(&reading),
                 report: Box::new(report.clone()),
             };
@@ -358,8 +384,13 @@ impl Worker {
         };
         self.run_table.begin(job.slot, job.seq, job.attempt);
         let run = match &work {
-            Work::Embedded(engine, order) => embedded::run(self, &settings, engine, job, order),
-            Work::External(program) => external::run(self, &settings, program, &copy, job),
+            Work::Embedded(engine, order) => {
+                let (engine, order) = (Arc::clone(engine), (**order).clone());
+                embedded::run(self, &settings, job, &slot, Application { engine, order })
+            }
+            Work::External(program) => {
+                external::run(self, &settings, program, &Staged { slot: &slot, copy: &copy }, job)
+            }
         };
         if !run.ending.began() {
             self.run_table.withdraw(job.slot);
@@ -450,6 +481,11 @@ fn out_of_order(outlet: &Outlet, outage: Outage) -> Ending {
         Outage::Gone => "is not there, or not mounted",
     };
     Ending::Withheld { cause: cause_of(outage), reason: format!("{} {found}", outlet.path().display()) }
+}
+
+/// The ending of a run that would not have been confined: nothing was started.
+fn unconfined(refusal: &Refusal) -> Ending {
+    Ending::Withheld { cause: Postponed::System, reason: refusal.to_string() }
 }
 
 /// The time limit of one run: the intent may only shorten the operator's.

@@ -20,6 +20,8 @@ fn settings(out: &Path, read_back: ReadBack) -> Settings {
         limits: RunLimits { timeout: Duration::from_mins(1), grace: Duration::from_secs(1) },
         kubeconfig: None,
         read_back,
+        resources: ResourceLimits::default(),
+        policy: None,
     }
 }
 

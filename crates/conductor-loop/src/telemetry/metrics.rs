@@ -1,14 +1,15 @@
 //! The metrics: the specification's five names, and further ones for operators. Label values come from closed lists.
 
 use conductor_core::code::TABLE;
+use conductor_core::confinement::{Confinement, Standing};
 use conductor_core::query::Pulse;
 use conductor_core::record::{Outcome, Status};
 use jiff::Timestamp;
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Encoder, Error, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
+    Encoder, Error, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -49,6 +50,7 @@ pub struct Metrics {
     out_free: IntGauge,
     events: IntGauge,
     left: IntGauge,
+    confinement: IntGaugeVec,
     log_dropped: IntCounter,
     /// The number of dropped lines that `log_dropped` includes.
     log_dropped_seen: AtomicU64,
@@ -145,6 +147,14 @@ impl Making<'_> {
     }
 }
 
+impl Making<'_> {
+    /// The parts of the confinement, as they are told.
+    fn by_part(&self) -> Result<IntGaugeVec, Error> {
+        let opts = Opts::new("conductor_confinement", "1 when this part of the confinement holds, else 0.");
+        self.keep(IntGaugeVec::new(opts, &["part"]))
+    }
+}
+
 impl Metrics {
     /// Makes all metrics, at zero.
     pub fn new() -> Result<Self, Error> {
@@ -213,6 +223,7 @@ impl Metrics {
                 "conductor_left_files",
                 "Entries of the handoff directory that cannot be taken, and are tried again.",
             )?,
+            confinement: make.by_part()?,
             registry,
         })
     }
@@ -305,6 +316,14 @@ impl Metrics {
     /// Sets whether events work.
     pub fn set_events(&self, work: bool) {
         self.events.set(i64::from(work));
+    }
+
+    /// Sets which parts of the confinement hold.
+    pub fn set_confinement(&self, confinement: &Confinement) {
+        for one in &confinement.0 {
+            let holds = i64::from(one.standing == Standing::Active);
+            self.confinement.with_label_values(&[one.part.as_str()]).set(holds);
+        }
     }
 
     /// Sets the number of entries that cannot be taken.

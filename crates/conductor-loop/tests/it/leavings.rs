@@ -88,7 +88,7 @@ fn what_a_run_leaves_in_the_private_directory_is_no_start_s_end() {
     let half = LEAVINGS.len() / 2;
     std::thread::scope(|scope| {
         for rows in [&LEAVINGS[..half], &LEAVINGS[half..]] {
-            scope.spawn(move || rows.iter().for_each(|row| next_start_works(&env(), row)));
+            scope.spawn(move || rows.iter().for_each(|row| next_start_works(&env().unconfined(), row)));
         }
     });
 }
@@ -99,7 +99,7 @@ fn a_part_that_a_run_closed_to_an_ordinary_user_is_opened_again() {
         return eprintln!("NOT TESTED: not root, so no daemon of another user can be run");
     }
     for row in ["chmod 000 lock running", "chmod 000 drafts", "chmod 000 drafts taken lock running"] {
-        next_start_works(&env().as_user(TestUser::Nobody), row);
+        next_start_works(&env().unconfined().as_user(TestUser::Nobody), row);
     }
 }
 
@@ -111,7 +111,7 @@ fn drafts_that_a_run_took_away_are_made_again_by_the_same_daemon() {
         "rm -rf drafts; touch drafts",
         "rm -rf drafts; mkfifo drafts",
     ] {
-        let env = env();
+        let env = env().unconfined();
         let daemon = env.start_ready(&["-porch", &porch(&env, leaving)]);
         works_off(&env, "first", leaving);
         works_off(&env, "second", leaving);
@@ -125,7 +125,7 @@ fn a_status_that_could_not_be_written_comes_without_a_start() {
     if !is_root() {
         return eprintln!("NOT TESTED: not root, so no daemon of another user can be run");
     }
-    let env = env().as_user(TestUser::Nobody);
+    let env = env().unconfined().as_user(TestUser::Nobody);
     let daemon = env.start_ready(&["-porch", &porch(&env, ":")]);
     works_off(&env, "before", "open");
     let close = |mode| fs::set_permissions(env.handoff("status"), PermissionsExt::from_mode(mode)).unwrap();
@@ -144,7 +144,7 @@ fn a_status_that_could_not_be_written_comes_without_a_start() {
 
 #[test]
 fn a_lock_that_a_living_daemon_holds_is_respected() {
-    let env = env();
+    let env = env().unconfined();
     let daemon = env.start_ready(&[]);
     fs::hard_link(env.handoff(".conductor/lock"), env.path("second-name")).unwrap();
     let finished = env.once(&[]).expect(1);

@@ -19,6 +19,7 @@ mod bytes;
 mod calls;
 mod cli;
 mod compat;
+mod confinement;
 mod damage;
 mod doctor;
 mod endpoints;

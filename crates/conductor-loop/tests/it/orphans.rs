@@ -12,7 +12,7 @@ use std::process::Command;
 /// A program that starts an orphan and records its process id; only for the target `bad`.
 fn porch(env: &TestEnv, orphan: &str) -> String {
     let path = env.path("hostile-porch");
-    let told = env.path("orphan");
+    let told = env.path("bin/orphan");
     let text = format!(
         "#!/bin/sh\nexport PATH=/usr/bin:/bin TOLD={}\ncase \"$2\" in *bad*) {orphan}\nwhile ! [ -s \"$TOLD\" ]; do sleep .01; done;; *) sleep .2;; esac\n",
         told.display()
@@ -30,7 +30,7 @@ fn escaped(told: &str) -> String {
 }
 
 fn told(env: &TestEnv) -> PathBuf {
-    env.path("orphan")
+    env.path("bin/orphan")
 }
 
 fn number(env: &TestEnv) -> Option<u32> {

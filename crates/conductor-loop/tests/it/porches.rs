@@ -39,7 +39,8 @@ fn the_contract_argv_environment_descriptors_and_directory() {
     assert!(file.starts_with('/') && file.ends_with("/intent-x.json"));
     assert_eq!(&argv[1..], ["-intent", file, "-out", env.path("out").to_str().unwrap(), "-structured"]);
     let status = env.status("intent-x.json").unwrap();
-    let want = json!({"PATH": std::env::var("PATH").unwrap(), "HOME": "/h", "LANG": "C", "https_proxy": "http://p:1",
+    let slot = env.handoff(".conductor/staging/0");
+    let want = json!({"TMPDIR": slot, "PATH": std::env::var("PATH").unwrap(), "HOME": "/h", "LANG": "C", "https_proxy": "http://p:1",
         "GIT_SSH_COMMAND": "ssh -i k", "CONDUCTOR_INTENT_SEQ": "1",
         "CONDUCTOR_INTENT_ATTEMPT": "1", "CONDUCTOR_INTENT_SHA256": status["sha256"], "CONDUCTOR_CORRELATION_ID": "cl-1"});
     assert_eq!(call["env"], want, "B09: nothing but the allow-list");

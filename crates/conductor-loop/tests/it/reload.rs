@@ -188,7 +188,7 @@ fn each_setting_that_is_fixed_is_named_at_a_reload() {
     );
     fs::write(&file, given).unwrap();
     let mut command = env.bare_command();
-    command.arg("-config").arg(&file);
+    command.env_remove("CONDUCTOR_PORCH_WRITE").arg("-config").arg(&file);
     let daemon = Running::start(command);
     daemon.wait_log("ready");
     let others = "handoff = 'elsewhere'\nporch = 'porch'\nmode = 'structured'\nout = 'elsewhere'\nonce = true\ndebounce = '0'\n\
@@ -196,7 +196,9 @@ fn each_setting_that_is_fixed_is_named_at_a_reload() {
                   metrics_addr = '127.0.0.1:7'\ninsecure_listen = true\ntls_cert = 'elsewhere'\ntls_key = 'elsewhere'\n\
                   tls_client_ca = 'elsewhere'\ntoken_file = 'elsewhere'\nopen_page = true\nkubernetes = true\n\
                   kubeconfig = 'elsewhere'\nallow_scale_to_zero = true\nallow_unsafe_handoff = true\n\
-                  allow_unsafe_porch = true\nlog_format = 'json'\nsecurity_enabled = false\nchroot_enabled = false\n\
+                  allow_unsafe_porch = true\nlog_format = 'json'\nconfine = 'off'\nsecurity_enabled = false\nporch_read = ['/elsewhere']\n\
+                  porch_write = ['/elsewhere']\negress = '443'\nlimit_memory = '1GB'\nlimit_cpu = '1m'\nlimit_processes = 7\n\
+                  limit_files = 77\nlimit_file_size = 'off'\nchroot_enabled = false\n\
                   encryption_enabled = false\naudit_enabled = false\n";
     fs::write(&file, others).unwrap();
     let said = "changed, but takes effect at the next start only";

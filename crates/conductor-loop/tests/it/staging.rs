@@ -41,7 +41,7 @@ fn as_nobody() -> Option<TestEnv> {
         eprintln!("NOT TESTED: not root, so no daemon of another user can be run");
         return None;
     }
-    Some(env().as_user(TestUser::Nobody))
+    Some(env().unconfined().as_user(TestUser::Nobody))
 }
 
 fn staged(env: &TestEnv) -> Vec<String> {
@@ -66,7 +66,7 @@ fn a_run_may_close_any_directory_of_ours_to_us() {
 
 #[test]
 fn a_nest_of_three_thousand_directories_is_removed() {
-    let env = env();
+    let env = env().unconfined();
     // Levels beyond the longest path, made from outside: each nest is moved into the next.
     let levels = "d/".repeat(900);
     let nest =
@@ -91,7 +91,7 @@ fn a_nest_of_three_thousand_directories_is_removed() {
 #[test]
 fn whatever_takes_the_place_of_a_slot_is_replaced_and_followed_nowhere() {
     for place in ["ln -s \"$v\" $d", "mkfifo $d", ": >$d", "ln -s /nowhere $d", "true"] {
-        let env = env();
+        let env = env().unconfined();
         let victim = env.path("victim");
         fs::create_dir(&victim).unwrap();
         fs::write(victim.join("file"), "untouched").unwrap();
@@ -103,7 +103,7 @@ fn whatever_takes_the_place_of_a_slot_is_replaced_and_followed_nowhere() {
 
 #[test]
 fn a_slot_that_was_replaced_costs_no_intent_of_the_same_daemon() {
-    let env = env();
+    let env = env().unconfined();
     let porch = porch(&env, "case $2 in *first*) d=$PWD; cd ..; rm -rf $d; ln -s /etc $d;; esac");
     let daemon = env.start_ready(&["-porch", &porch, "-workers", "1"]);
     for name in ["first", "second", "third"] {
@@ -116,7 +116,7 @@ fn a_slot_that_was_replaced_costs_no_intent_of_the_same_daemon() {
 
 #[test]
 fn what_cannot_be_removed_is_set_aside_and_tried_again() {
-    let env = env();
+    let env = env().unconfined();
     if !is_root() || !has("chattr") {
         return eprintln!("NOT TESTED: needs root and chattr");
     }
@@ -135,7 +135,7 @@ fn what_cannot_be_removed_is_set_aside_and_tried_again() {
 
 #[test]
 fn a_slot_that_can_neither_be_emptied_nor_renamed_gets_another_name() {
-    let env = env();
+    let env = env().unconfined();
     if !is_root() || !has("chattr") {
         return eprintln!("NOT TESTED: needs root and chattr");
     }
@@ -149,7 +149,7 @@ fn a_slot_that_can_neither_be_emptied_nor_renamed_gets_another_name() {
 
 #[test]
 fn a_mount_inside_a_slot_is_set_aside_and_left_alone() {
-    let env = env();
+    let env = env().unconfined();
     if !is_root() || !has("mount") {
         return eprintln!("NOT TESTED: needs root and mount");
     }
@@ -170,7 +170,7 @@ fn a_mount_inside_a_slot_is_set_aside_and_left_alone() {
 #[test]
 fn a_staging_directory_that_a_run_replaced_is_made_again() {
     for place in ["ln -s /etc staging", ": >staging", "true", "mkdir staging; mkdir staging/0"] {
-        let env = env();
+        let env = env().unconfined();
         survives(&env, &format!("cd ../..; rm -rf staging; {place}"));
         env.assert_clean();
     }

@@ -144,13 +144,13 @@ fn a_porch_that_others_may_write_is_not_run_when_it_comes_back() {
     let daemon = conductor_testkit::Running::start(command);
     daemon.wait_log("ready");
     let planted = env.path("bin/planted");
-    program(&planted, &format!("#!/bin/sh\n: >{}\n", env.path("ran").display()));
+    program(&planted, &format!("#!/bin/sh\n: >{}\n", env.path("bin/ran").display()));
     fs::set_permissions(&planted, PermissionsExt::from_mode(0o777)).unwrap();
     fs::rename(&planted, &porch).unwrap();
     env.drop_file("intent-a.json", flat("a", 3));
     daemon.wait_log("could be replaced");
     explained(&env, "intent-a.json", "porch-missing");
-    assert!(!env.path("ran").exists());
+    assert!(!env.path("bin/ran").exists());
     program(&porch, "#!/bin/sh\n");
     assert_eq!(env.wait_status("intent-a.json")["status"], "success");
     daemon.stop().expect(0);
@@ -178,9 +178,9 @@ fn a_run_that_is_to_end_does_not_wait_for_porch_for_ever() {
 /// Attack 11: a user who may rename in the handoff directory puts own files in the way.
 #[test]
 fn nothing_runs_from_a_staging_directory_that_was_replaced() {
-    let env = env();
+    let env = env().unconfined();
     let porch = env.path("bin/p.sh");
-    program(&porch, &format!("#!/bin/sh\ncat $2 >>{}\n", env.path("ran").display()));
+    program(&porch, &format!("#!/bin/sh\ncat $2 >>{}\n", env.path("bin/ran").display()));
     let (daemon, address) = listening(&env, &["-porch", porch.to_str().unwrap(), "-workers", "2"]);
     let (private, kept) = (env.handoff(".conductor"), env.handoff(".kept"));
     fs::rename(&private, &kept).unwrap();
@@ -193,21 +193,21 @@ fn nothing_runs_from_a_staging_directory_that_was_replaced() {
     }
     drop_ten(&env, "a");
     not_ready(address, "directory-replaced");
-    assert!(!env.path("ran").exists());
+    assert!(!env.path("bin/ran").exists());
     assert!(env.names("status").is_empty());
     fs::remove_dir_all(&private).unwrap();
     fs::rename(&kept, &private).unwrap();
     daemon.stop();
     env.once(&["-porch", porch.to_str().unwrap()]).expect(0);
     all_succeed(&env, "a");
-    assert!(!fs::read_to_string(env.path("ran")).unwrap().contains("EVIL"));
+    assert!(!fs::read_to_string(env.path("bin/ran")).unwrap().contains("EVIL"));
 }
 
 #[test]
 fn a_success_from_a_staging_directory_replaced_meanwhile_does_not_count() {
     // At its first run only, and at each.
     for (unless, code, attempts) in [("[ -e $done ] && exit 0", 0, 2), ("", 8, 3)] {
-        let env = env();
+        let env = env().unconfined();
         let porch = env.path("bin/p.sh");
         let (conductor, done) = (env.handoff(".conductor"), env.path("done"));
         let script = format!(

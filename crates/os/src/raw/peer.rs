@@ -3,11 +3,19 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
-/// The user id of the peer that connected to this local socket, as the kernel noted it then (`SO_PEERCRED`). The process
-/// id beside it is 0 for a peer of another PID namespace, such as the host of a container, and is ignored: safe libraries
-/// whose type has no 0 fail there.
+/// Who is at the other end of a local socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// The user id.
+    pub uid: u32,
+    /// The process id; `None`: a process of another PID namespace, such as the host of a container.
+    pub pid: Option<u32>,
+}
+
+/// The peer that connected to this local socket, as the kernel noted it then (`SO_PEERCRED`). Safe libraries, whose type
+/// has no process id 0, fail for a peer of another PID namespace.
 #[expect(unsafe_code, reason = "safe libraries refuse a peer of another PID namespace")]
-pub fn peer_uid(socket: impl AsFd) -> io::Result<u32> {
+pub fn peer(socket: impl AsFd) -> io::Result<Peer> {
     // Three integers of four bytes.
     const SIZE: libc::socklen_t = 12;
     const { assert!(size_of::<libc::ucred>() == 12) };
@@ -25,7 +33,10 @@ pub fn peer_uid(socket: impl AsFd) -> io::Result<u32> {
         )
     };
     match answer {
-        0 if length == SIZE => Ok(peer.uid),
+        0 if length == SIZE => {
+            let pid = u32::try_from(peer.pid).ok().filter(|pid| *pid != 0);
+            Ok(Peer { uid: peer.uid, pid })
+        }
         0 => {
             Err(io::Error::new(io::ErrorKind::InvalidData, "the kernel reports the peer in an unknown form"))
         }
@@ -41,7 +52,8 @@ mod tests {
     #[test]
     fn the_kernel_says_who_is_at_the_other_end() {
         let (one, _other) = UnixStream::pair().unwrap();
-        assert_eq!(peer_uid(&one).unwrap(), rustix::process::geteuid().as_raw());
-        assert!(peer_uid(std::fs::File::open("/dev/null").unwrap()).is_err());
+        let us = Peer { uid: rustix::process::geteuid().as_raw(), pid: Some(std::process::id()) };
+        assert_eq!(peer(&one).unwrap(), us);
+        assert!(peer(std::fs::File::open("/dev/null").unwrap()).is_err());
     }
 }

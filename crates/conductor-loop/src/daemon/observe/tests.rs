@@ -64,6 +64,7 @@ fn samples<'s>(
 ) -> Vec<Fact<'s>> {
     let (text, code, took) = ("text", Code::OutUnusable, Duration::from_millis(1));
     let reason = NotReady::OutFull;
+    let confinement = Box::leak(Box::new(Confinement::off(text)));
     let intents = [
         IntentFact::Accepted { claim },
         IntentFact::Refused { outcome },
@@ -96,6 +97,7 @@ fn samples<'s>(
         DaemonFact::NotReady { reason, at: None },
         DaemonFact::ReadyAgain { reason },
         DaemonFact::Signing { key: text, file: text, weak: true },
+        DaemonFact::Confined { confinement },
         DaemonFact::Scanned,
         DaemonFact::ScanFailed { reason: text },
         DaemonFact::EventsLost,

@@ -1,0 +1,124 @@
+//! Gives up the rights of the process, tries on a thread what runs will be confined to, and reports each part.
+
+use crate::config::{Config, Confine, Egress};
+use conductor_core::Confinement;
+use conductor_core::confinement::{Part, PartStanding, Standing};
+use conductor_os::confine::files::{Domain, Enforced};
+use conductor_os::confine::{Without, calls, process};
+
+/// Why a run is not confined by a part although nothing stands against it.
+const REPOSITORIES: &str =
+    "routes lead into repositories, and git works with the operator's home, keys and remotes";
+
+fn standing(part: Part, result: Result<(), Without>) -> PartStanding {
+    let (standing, reason) = match result {
+        Ok(()) => (Standing::Active, String::new()),
+        Err(without @ Without::Missing(_)) => (Standing::Missing, without.to_string()),
+        Err(without @ Without::Refused(_)) => (Standing::Refused, without.to_string()),
+    };
+    PartStanding { part, standing, reason }
+}
+
+/// Gives up what the process does not need. Called once, before any thread but the log's: the threads inherit it. With
+/// `repositories` the embedded engine's runs go on outside a domain of files.
+pub fn give_up(config: &Config, repositories: bool) -> Confinement {
+    if config.fixed.confine == Confine::Off {
+        return Confinement::off("--confine off");
+    }
+    let mut parts = vec![
+        standing(Part::NoNewPrivileges, process::no_new_privileges()),
+        standing(Part::DaemonMemory, process::not_dumpable()),
+        standing(Part::CoreDumps, process::no_core()),
+        standing(Part::SystemCalls, calls::refuse_to_process()),
+    ];
+    parts.extend(of_runs(config, repositories));
+    Confinement(parts)
+}
+
+/// The parts that hold for runs, as a thread meets them that ends right after.
+fn of_runs(config: &Config, repositories: bool) -> Vec<PartStanding> {
+    if repositories {
+        let missing =
+            |part| PartStanding { part, standing: Standing::Missing, reason: REPOSITORIES.to_owned() };
+        return OF_RUNS.map(missing).into();
+    }
+    let egress = config.fixed.egress.clone();
+    let tried = std::thread::Builder::new().name("confined".to_owned()).spawn(move || {
+        let ports = ports(&egress);
+        let domain = Domain { ports: Some(ports.unwrap_or_default()), ..Domain::default() };
+        let capabilities = process::give_up_capabilities(kept());
+        let enforced = domain.enter();
+        let signals = calls::refuse_to_this_thread(egress != Egress::None);
+        (capabilities, enforced, signals)
+    });
+    let joined = tried
+        .map_err(|error| error.to_string())
+        .and_then(|thread| thread.join().map_err(|_| "the thread that tries it has panicked".to_owned()));
+    match joined {
+        Ok((capabilities, enforced, signals)) => parts_of_runs(config, capabilities, &enforced, &signals),
+        Err(error) => {
+            let refused = |part| standing(part, Err(Without::Refused(error.clone())));
+            OF_RUNS.map(refused).into()
+        }
+    }
+}
+
+/// The parts that hold for runs.
+const OF_RUNS: [Part; 6] = [
+    Part::Capabilities,
+    Part::Files,
+    Part::Signals,
+    Part::AbstractSockets,
+    Part::ControlSocket,
+    Part::Egress,
+];
+
+fn parts_of_runs(
+    config: &Config,
+    capabilities: Result<(), Without>,
+    enforced: &Result<Enforced, Without>,
+    signals: &Result<(), Without>,
+) -> Vec<PartStanding> {
+    let by_kernel = |has: fn(&Enforced) -> bool, since: &str| match enforced {
+        Ok(enforced) if has(enforced) => Ok(()),
+        Ok(_) => Err(Without::Missing(format!("Landlock {since}"))),
+        Err(without) => Err(without.clone()),
+    };
+    let egress = match config.fixed.egress {
+        Egress::Any => {
+            PartStanding { part: Part::Egress, standing: Standing::Off, reason: "--egress any".to_owned() }
+        }
+        // No network socket can be made.
+        Egress::None => standing(Part::Egress, signals.clone()),
+        Egress::Ports(_) => standing(Part::Egress, by_kernel(|has| has.ports, "ABI 4, Linux 6.7")),
+    };
+    vec![
+        standing(Part::Capabilities, capabilities),
+        standing(Part::Files, by_kernel(|has| has.files, "ABI 1")),
+        standing(
+            Part::Signals,
+            by_kernel(|has| has.signals, "ABI 6, Linux 6.12").and_then(|()| signals.clone()),
+        ),
+        standing(Part::AbstractSockets, by_kernel(|has| has.abstract_sockets, "ABI 6, Linux 6.12")),
+        standing(Part::ControlSocket, Ok(())),
+        egress,
+    ]
+}
+
+/// The capabilities that a run keeps: as root those over files, because packages may belong to other users.
+pub(super) fn kept() -> rustix::thread::CapabilitySet {
+    if rustix::process::geteuid().is_root() {
+        process::OVER_FILES
+    } else {
+        rustix::thread::CapabilitySet::empty()
+    }
+}
+
+/// The TCP ports that a run may connect to; `None`: all.
+pub(super) fn ports(egress: &Egress) -> Option<Vec<u16>> {
+    match egress {
+        Egress::Any => None,
+        Egress::None => Some(Vec::new()),
+        Egress::Ports(ports) => Some(ports.clone()),
+    }
+}

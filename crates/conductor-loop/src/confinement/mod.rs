@@ -1,0 +1,9 @@
+//! What the process gives up, and what a run may use: the policy over the mechanics of `conductor_os::confine`. The
+//! process gives up its rights once. A run happens on a thread that was confined for it ([`Policy::domain`]), and
+//! everything that the thread starts is born confined.
+
+mod given;
+mod policy;
+
+pub use given::give_up;
+pub use policy::{Built, Policy, Refusal};
