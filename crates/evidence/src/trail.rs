@@ -14,7 +14,7 @@ use crate::tree::Point;
 use crate::walk::{Depth, State, segment_record};
 use conductor_crypto::{SealKey, SigningKey, sha256};
 use conductor_os::dir::Dir;
-use conductor_os::is_no_space;
+use conductor_os::{is_no_space, is_passing};
 use jiff::{SignedDuration, Timestamp};
 use std::fs::File;
 use std::io::{self, Read};
@@ -54,8 +54,8 @@ pub struct Setup {
 /// Why a trail cannot be opened or appended to.
 #[derive(Debug, thiserror::Error)]
 pub enum TrailError {
-    /// There is no space. Nothing was appended.
-    #[error("no space for the audit trail: {0}")]
+    /// There is no space, or no descriptor or memory for a moment. Nothing was appended, and a later try may succeed.
+    #[error("the audit trail cannot be written now: {0}")]
     NoSpace(#[source] io::Error),
     /// The trail is not what was written.
     #[error("the audit trail is damaged at entry {entry}: {what}")]
@@ -80,7 +80,7 @@ pub enum TrailError {
 
 fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> TrailError {
     move |source| {
-        if is_no_space(&source) {
+        if is_no_space(&source) || is_passing(&source) {
             TrailError::NoSpace(source)
         } else {
             TrailError::Io { what: what.into(), source }

@@ -295,3 +295,11 @@ fn numbers_at_their_limits_are_judged_like_others() {
         assert_eq!(place.verify().findings, [], "{seq} {epoch}");
     }
 }
+
+#[test]
+fn what_the_system_lacks_for_a_moment_is_waited_for() {
+    for (errno, waits) in [(24, true), (12, true), (28, true), (5, false), (30, false)] {
+        let error = failed("writing")(io::Error::from_raw_os_error(errno));
+        assert_eq!(matches!(error, TrailError::NoSpace(_)), waits, "{error}");
+    }
+}
