@@ -17,6 +17,8 @@ const LINE: usize = 128;
 #[derive(Debug)]
 pub struct RunTable {
     file: File,
+    /// Whether it was found with the header of this boot.
+    this_boot: bool,
 }
 
 /// The run table of the last daemon.
@@ -50,11 +52,15 @@ impl RunTable {
         let mut lines = text.lines();
         let this_boot = lines.next().is_some_and(|header| header.trim() == boot && !boot.is_empty());
         let lines = lines.filter_map(parse).filter(|_| this_boot).collect();
-        Ok((Self { file }, LastRuns { this_boot, lines }))
+        Ok((Self { file, this_boot }, LastRuns { this_boot, lines }))
     }
 
-    /// Clears the lines of the last daemon, after recovery has used them.
+    /// Clears the lines of the last daemon, after recovery has used them. A header of this boot is never absent, not even
+    /// between two calls: without it a start that was only recorded would count as one that happened.
     pub fn reset(&self) -> io::Result<()> {
+        if self.this_boot {
+            return self.file.set_len(LINE as u64);
+        }
         self.file.set_len(0)?;
         self.write(0, &boot_id());
         Ok(())
@@ -111,5 +117,20 @@ mod tests {
         assert!(lines.contains(&RunLine { seq: 7, attempt: 2, process }));
         assert!(lines.contains(&RunLine { seq: 9, attempt: 1, process: None }));
         assert_eq!(lines.len(), 2);
+    }
+
+    #[test]
+    fn clearing_lines_never_takes_the_header_of_this_boot_away() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open(temp.path()).unwrap();
+        // Filled otherwise than this program fills it, so that a header written anew would be seen.
+        let header = format!("{}\n{}\n", boot_id(), "-".repeat(LINE - boot_id().len() - 2));
+        std::fs::write(temp.path().join(FILE), format!("{header}{:<127}\n", "7 2 12 34")).unwrap();
+        let (run_table, last) = RunTable::open(&dir).unwrap();
+        assert_eq!((last.this_boot, last.lines.len()), (true, 1));
+        run_table.reset().unwrap();
+        assert_eq!(std::fs::read_to_string(temp.path().join(FILE)).unwrap(), header);
+        let (_, last) = RunTable::open(&dir).unwrap();
+        assert_eq!((last.this_boot, last.lines.len()), (true, 0));
     }
 }
