@@ -16,6 +16,8 @@ pub(crate) struct Scenario {
     /// File, target, replicas; without a target, the content is refused.
     dropped: &'static [(&'static str, &'static str, u32)],
     endings: &'static [Ending],
+    /// Whether another root key has been added, so that the start seals the state anew.
+    rotated: bool,
     /// Whether each point takes longer than others, because the scenario contains a pause.
     pub(crate) slow: bool,
 }
@@ -27,11 +29,12 @@ const PLAIN: Scenario = Scenario {
     before: &[],
     dropped: &[("intent-a.json", "web", 3)],
     endings: &[Ending::Success],
+    rotated: false,
     slow: false,
 };
 
 /// Scenarios that together cover every part of the promise.
-pub(crate) const SCENARIOS: [Scenario; 8] = [
+pub(crate) const SCENARIOS: [Scenario; 9] = [
     PLAIN,
     Scenario { name: "failing porch", script: "*: exit=3", endings: &[Ending::Failed("E301")], ..PLAIN },
     Scenario {
@@ -57,6 +60,13 @@ pub(crate) const SCENARIOS: [Scenario; 8] = [
         name: "two of one target",
         dropped: &[("intent-a.json", "web", 3), ("intent-b.json", "web", 4)],
         endings: &[Ending::Success, Ending::Success],
+        ..PLAIN
+    },
+    Scenario {
+        name: "another root key",
+        before: &[("intent-a.json", "web", 3)],
+        endings: &[Ending::Before, Ending::Duplicate],
+        rotated: true,
         ..PLAIN
     },
     Scenario { name: "embedded", builtin: true, ..PLAIN },
@@ -93,6 +103,9 @@ impl Scenario {
             if number == self.before.len() {
                 env.once(self.flags()).expect(0);
             }
+            if number == self.before.len() && self.rotated {
+                env.operate(&["keys", "rotate"]).expect(0);
+            }
             env.drop_file(name, &content);
             dropped.push(Dropped { name: (*name).to_owned(), content, ending: *ending });
         }
@@ -121,6 +134,13 @@ impl Stage {
                 .for_each(|one| one.ending = Ending::Any);
         }
         promise::check(&self.env, &dropped, kills, !self.scenario.builtin)?;
+        // Every status is signed and every entry of the audit trail stands, whichever key was in use.
+        for words in [&["verify"][..], &["audit", "verify"]] {
+            let found = self.env.operate(words);
+            if found.status.code() != Some(0) {
+                return Err(format!("{words:?}: {}{}", found.stdout, found.stderr));
+            }
+        }
         self.package(any_ending)
     }
 
