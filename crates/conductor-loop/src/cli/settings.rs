@@ -86,7 +86,9 @@ impl<S: Scope> Args for Flags<S> {
 }
 
 /// Rarely needed flags, left out so that the help fits a screen. The man page and the README have all flags.
-const RARER: [&str; 35] = [
+const RARER: [&str; 37] = [
+    "debounce",
+    "timeout",
     "rate",
     "max-file-size",
     "period",

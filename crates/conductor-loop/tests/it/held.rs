@@ -47,11 +47,16 @@ fn good_ones_get_through(env: &TestEnv, daemon: Running, open: bool) {
             stop.fetch_or(done.is_err(), Ordering::Relaxed);
             assert_eq!(done.unwrap()["status"], "success");
         }
-        let rows = env.operate_json(&["list", "--limit", "1000"]).0;
-        let waiting = |row: &&serde_json::Value| row["reason"]["word"] == "writer-open";
-        let waiting = rows["intents"].as_array().unwrap().iter().filter(waiting).count();
+        // A list is no single moment: one may be given up, and the next taken, while it is made.
+        let bounded = std::panic::catch_unwind(|| {
+            wait_until("at most 128 are waited for", || {
+                let rows = env.operate_json(&["list", "--limit", "1000"]).0;
+                let waiting = |row: &&serde_json::Value| row["reason"]["word"] == "writer-open";
+                (1..=128).contains(&rows["intents"].as_array().unwrap().iter().filter(waiting).count())
+            });
+        });
         stop.store(true, Ordering::Relaxed);
-        assert!((1..=128).contains(&waiting), "{waiting} are waited for");
+        assert!(bounded.is_ok());
     });
     daemon.stop().expect(0);
 }

@@ -149,6 +149,7 @@ fn once_at(env: &TestEnv, clock: &str) -> Option<Finished> {
     let mut command = Command::new("faketime");
     command.args(["-f", clock]).arg(plain.get_program()).args(plain.get_args());
     command.current_dir(env.path("")).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
     Some(Running::start(command).wait().expect(0))
 }
 

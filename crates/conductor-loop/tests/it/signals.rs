@@ -111,6 +111,7 @@ fn porch_starts_with_every_signal_at_its_default() {
         let daemon = env.command(&["-porch", porch.to_str().unwrap()]);
         let mut command = Command::new(way[0]);
         command.args(&way[1..]).arg(daemon.get_program()).args(daemon.get_args()).current_dir(env.path(""));
+        command.envs(daemon.get_envs().filter_map(|(name, value)| Some((name, value?))));
         let daemon = Running::start(command);
         daemon.wait_log("ready");
         let name = format!("intent-{}.json", way.len() + way.last().unwrap().len());
