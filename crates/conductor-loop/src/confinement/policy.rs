@@ -67,7 +67,7 @@ pub struct Policy {
 #[derive(Debug)]
 pub struct Built {
     watched: Vec<(PathBuf, Option<Stamp>)>,
-    slot: (u64, u64),
+    slot: Option<(u64, u64)>,
     program: Option<PathBuf>,
 }
 
@@ -132,13 +132,13 @@ impl Policy {
     }
 
     /// Builds the domain of a run in this slot, with this program.
-    pub fn domain(&self, slot: &Dir, program: Option<&Path>) -> Result<(Domain, Built), Refusal> {
+    pub fn domain(&self, slot: Option<&Dir>, program: Option<&Path>) -> Result<(Domain, Built), Refusal> {
         let cannot = |error: io::Error| Refusal(error.to_string());
-        let directory = Some(slot.as_fd().try_clone_to_owned().map_err(cannot)?);
+        let directory = slot.map(|slot| slot.as_fd().try_clone_to_owned()).transpose().map_err(cannot)?;
         let mut domain = Domain { directory, ports: ports(&self.egress), ..Domain::default() };
         let mut built = Built {
             watched: Vec::new(),
-            slot: slot.meta().map_err(cannot)?.id,
+            slot: slot.map(Dir::meta).transpose().map_err(cannot)?.map(|meta| meta.id),
             program: program.map(Path::to_owned),
         };
         let parent = program.and_then(Path::parent);
@@ -178,9 +178,10 @@ impl Policy {
     }
 
     /// Whether a domain still fits.
-    pub fn fits(&self, built: &Built, slot: &Dir, program: Option<&Path>) -> bool {
+    pub fn fits(&self, built: &Built, slot: Option<&Dir>, program: Option<&Path>) -> bool {
+        let slot = slot.map(Dir::meta).transpose();
         built.program.as_deref() == program
-            && slot.meta().is_ok_and(|meta| meta.id == built.slot)
+            && slot.is_ok_and(|slot| slot.map(|meta| meta.id) == built.slot)
             && built.watched.iter().all(|(path, recorded)| now(path, *recorded) == *recorded)
     }
 

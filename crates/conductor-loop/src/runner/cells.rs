@@ -1,18 +1,59 @@
-//! The threads on which runs happen: one for each slot, confined once to what a run in that slot may use, and replaced when
-//! that is something else. Workers themselves stay outside: they stage, watch and kill.
+//! The threads on which runs happen, confined once to what a run may use, and replaced when that is something else: one
+//! for each slot, and for the embedded engine, which has no files in its slot, one for each worker. Workers themselves stay outside: they stage, watch and kill.
 
 use crate::confinement::{Built, Policy, Refusal};
 use conductor_os::dir::Dir;
-use crossbeam_channel::{Sender, bounded};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// The threads, by slot.
+/// One value at a time from one thread to another. Who waits sleeps at once: channels spin first, which costs the other
+/// threads of a busy machine more than a run of the embedded engine takes.
+struct Handover<T> {
+    state: Mutex<State<T>>,
+    changed: Condvar,
+}
+
+enum State<T> {
+    Empty,
+    Full(T),
+    Closed,
+}
+
+impl<T> std::fmt::Debug for Handover<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Handover")
+    }
+}
+
+impl<T> Handover<T> {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { state: Mutex::new(State::Empty), changed: Condvar::new() })
+    }
+
+    fn set(&self, state: State<T>) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+        self.changed.notify_one();
+    }
+
+    /// Waits for a value; `None`: there will be none.
+    fn take(&self) -> Option<T> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match std::mem::replace(&mut *state, State::Empty) {
+                State::Full(value) => return Some(value),
+                State::Closed => return None,
+                State::Empty => state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+}
+
+/// The threads, by number.
 #[derive(Debug)]
 pub(super) struct Cells {
     /// `None`: runs are not confined.
@@ -24,15 +65,17 @@ pub(super) struct Cells {
 #[derive(Debug)]
 struct Cell {
     built: Built,
-    work: Option<Sender<Work>>,
+    work: Arc<Handover<Work>>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// The slot of a run, and its program.
+/// Where a run happens, and its program.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Site<'s> {
+    /// The number of the cell.
     pub(super) number: u16,
-    pub(super) slot: &'s Dir,
+    /// The directory that the run works in, if it works in one.
+    pub(super) slot: Option<&'s Dir>,
     /// `None`: the embedded engine.
     pub(super) program: Option<&'s Path>,
 }
@@ -57,10 +100,11 @@ impl Cells {
         let kept = self.locked().remove(&site.number);
         let kept = kept.filter(|cell| policy.fits(&cell.built, site.slot, site.program));
         let cell = kept.map_or_else(|| Cell::make(policy, site), Ok)?;
-        let (done, result) = bounded(1);
-        let result = cell.hand_over(Box::new(move || drop(done.send(work())))).and_then(|()| {
-            result.recv().map_err(|_| Refusal::of("its thread ended")) // Only a panic, which ends the process.
-        });
+        let result = Handover::new();
+        let done = Arc::clone(&result);
+        cell.work.set(State::Full(Box::new(move || done.set(State::Full(work())))));
+        // Work that panics ends the process.
+        let result = result.take().ok_or_else(|| Refusal::of("its thread ended"));
         self.locked().insert(site.number, cell);
         result
     }
@@ -73,33 +117,27 @@ impl Cells {
 impl Cell {
     fn make(policy: &Arc<Policy>, site: Site<'_>) -> Result<Self, Refusal> {
         let (domain, built) = policy.domain(site.slot, site.program)?;
-        let (work, works) = bounded::<Work>(1);
-        let (entered, answer) = bounded(1);
-        let policy = Arc::clone(policy);
+        let (work, entered) = (Handover::<Work>::new(), Handover::new());
+        let (works, answer, policy) = (Arc::clone(&work), Arc::clone(&entered), Arc::clone(policy));
         let cannot = |error: io::Error| Refusal::of(error);
         let thread = std::thread::Builder::new().name(format!("cell-{}", site.number)).spawn(move || {
             let confined = policy.enter(&domain);
             drop(domain);
             let is_confined = confined.is_ok();
-            drop(entered.send(confined));
-            if is_confined {
-                works.into_iter().for_each(|work| work());
+            answer.set(State::Full(confined));
+            while let Some(work) = is_confined.then(|| works.take()).flatten() {
+                work();
             }
         });
-        let cell = Self { built, work: Some(work), thread: Some(thread.map_err(cannot)?) };
-        answer.recv().map_err(Refusal::of).and_then(|confined| confined)?;
+        let cell = Self { built, work, thread: Some(thread.map_err(cannot)?) };
+        entered.take().unwrap_or_else(|| Err(Refusal::of("its thread ended")))?;
         Ok(cell)
-    }
-
-    fn hand_over(&self, work: Work) -> Result<(), Refusal> {
-        let send = self.work.as_ref().map(|sender| sender.send(work));
-        send.and_then(Result::ok).ok_or_else(|| Refusal::of("its thread ended"))
     }
 }
 
 impl Drop for Cell {
     fn drop(&mut self) {
-        self.work = None;
+        self.work.set(State::Closed);
         if let Some(thread) = self.thread.take() {
             // A thread that panicked has ended the process.
             let _ = thread.join();

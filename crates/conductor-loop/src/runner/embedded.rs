@@ -8,7 +8,6 @@ use conductor_core::outcome::{Capture, Ending, Postponed, Run};
 use conductor_core::scheduler::Place;
 use conductor_core::scrub;
 use conductor_crypto::sha256;
-use conductor_os::dir::Dir;
 use conductor_os::outlet::Outage;
 use conductor_porch::{Engine, Order, Outcome, Patience, PorchError, Provenance};
 use std::path::Path;
@@ -29,13 +28,7 @@ pub(super) struct Application {
     pub(super) order: Order,
 }
 
-pub(super) fn run(
-    worker: &Worker,
-    settings: &Settings,
-    job: &Job,
-    slot: &Dir,
-    application: Application,
-) -> Run {
+pub(super) fn run(worker: &Worker, settings: &Settings, job: &Job, application: Application) -> Run {
     let begin = Instant::now();
     let to_output = job.place == Place::Output;
     if to_output && !settings.outlet.is_in_place() {
@@ -51,7 +44,10 @@ pub(super) fn run(
         engine.apply(&order, &Patience { lock_wait, deadline, cancelled: &cancelled, tell: &|_| {} })
     };
     worker.began(job);
-    let applied = match worker.cells.run(Site { number: job.slot, slot, program: None }, apply) {
+    // Workers are at most 64.
+    let number = u16::try_from(worker.number).unwrap_or(u16::MAX);
+    let site = Site { number, slot: None, program: None };
+    let applied = match worker.cells.run(site, apply) {
         Ok(applied) => applied,
         Err(refusal) => return worker.not_run(super::unconfined(&refusal)),
     };

@@ -74,7 +74,7 @@ pub(super) fn run(
     let number = worker.orphans.begin();
     let mut command = command(worker, settings, &executable, job);
     command.args(&words);
-    let site = Site { number: job.slot, slot, program: Some(&executable) };
+    let site = Site { number: job.slot, slot: Some(slot), program: Some(&executable) };
     let resources = settings.resources;
     let started = worker.cells.run(site, move || {
         // Before anything else: what porch starts later inherits its limits.

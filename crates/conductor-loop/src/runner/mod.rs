@@ -386,7 +386,7 @@ impl Worker {
         let run = match &work {
             Work::Embedded(engine, order) => {
                 let (engine, order) = (Arc::clone(engine), (**order).clone());
-                embedded::run(self, &settings, job, &slot, Application { engine, order })
+                embedded::run(self, &settings, job, Application { engine, order })
             }
             Work::External(program) => {
                 external::run(self, &settings, program, &Staged { slot: &slot, copy: &copy }, job)
