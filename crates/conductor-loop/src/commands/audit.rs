@@ -249,8 +249,10 @@ fn summed_up(report: &Report) -> String {
     let end = if report.end_known { "which is the end that was known" } else { "end unknown" };
     let summary = match report.findings.len() {
         0 => format!(
-            "{} entries in {} epochs, vouched for by {identity}: consistent up to entry {last}, {end}\n",
-            report.entries, report.epochs
+            "{} entries in {} {}, vouched for by {identity}: consistent up to entry {last}, {end}\n",
+            report.entries,
+            report.epochs,
+            if report.epochs == 1 { "epoch" } else { "epochs" }
         ),
         1 => "1 finding\n".to_owned(),
         more => format!("{more} findings\n"),
