@@ -173,7 +173,9 @@ fn few_descriptors(program: &Path) -> Result<bool, String> {
             Dropped { name, content, ending: Ending::Success }
         })
         .collect();
-    let inner = env.command(&["-once", "-workers", "2"]);
+    // By flag: prlimit is started without the variables of the command.
+    let root = env.path("").display().to_string();
+    let inner = env.command(&["-once", "-workers", "2", "-porch-write", &root]);
     let mut limited = vec!["--nofile=48:48".to_owned(), inner.get_program().display().to_string()];
     limited.extend(inner.get_args().map(|word| word.display().to_string()));
     succeed("prlimit", &limited)?;
