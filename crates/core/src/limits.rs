@@ -103,6 +103,9 @@ pub const VALUES_MAX: usize = 20_000;
 pub const KEY_MAX: usize = 256;
 /// Bytes kept of the beginning of each of porch's streams; as many are kept of its end.
 pub const STREAM_PART: usize = 32 << 10;
+/// Largest status file that is read, in bytes: the longest message, paths and command line, twice, once of them in base64,
+/// stay below it.
+pub const STATUS_MAX: u64 = 256 << 10;
 /// Size of an error log.
 pub const ERROR_LOG_MAX: usize = 64 << 10;
 /// Characters of a status message.

@@ -1,9 +1,8 @@
 //! Root keys: 32 secret bytes, from which every other key is derived (HKDF-SHA-256, RFC 5869), and the ring of them.
 
+use crate::envelope::{base64, from_base64};
 use crate::sign::SigningKey;
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use conductor_core::digest::hex;
 use zeroize::Zeroizing;
 
@@ -97,7 +96,7 @@ impl RootKey {
     }
 
     fn line(&self) -> Zeroizing<String> {
-        Zeroizing::new(STANDARD.encode(self.0.as_ref()))
+        Zeroizing::new(base64(self.0.as_ref()))
     }
 }
 
@@ -123,7 +122,8 @@ impl KeyRing {
         let mut keys = Vec::new();
         for line in file.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii) {
             if !line.is_empty() && !line.starts_with(b"#") {
-                let bytes = Zeroizing::new(STANDARD.decode(line).map_err(|_| BadKey::Size)?);
+                let text = std::str::from_utf8(line).map_err(|_| BadKey::Size)?;
+                let bytes = Zeroizing::new(from_base64(text).ok_or(BadKey::Size)?);
                 keys.push(RootKey::from_bytes(&bytes)?);
             }
         }

@@ -1,8 +1,8 @@
 //! Ed25519 signatures (RFC 8032): the same key and bytes have the same signature each time.
 
+use crate::envelope::{base64, from_base64};
 use crate::hash::sha256;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, VerificationAlgorithm};
-use base64::{Engine, prelude::BASE64_STANDARD};
 use conductor_core::digest::hex;
 use std::fmt;
 
@@ -72,7 +72,7 @@ impl VerifyingKey {
 
     /// The key as `SubjectPublicKeyInfo` in PEM, the form that openssl reads.
     pub fn to_pem(&self) -> String {
-        let text = BASE64_STANDARD.encode([SPKI_PREFIX.as_slice(), &self.0].concat());
+        let text = base64(&[SPKI_PREFIX.as_slice(), &self.0].concat());
         format!("{PEM_BEGIN}\n{text}\n{PEM_END}\n")
     }
 
@@ -80,7 +80,7 @@ impl VerifyingKey {
     pub fn from_pem(pem: &str) -> Option<Self> {
         let text = pem.split_once(PEM_BEGIN)?.1.split_once(PEM_END)?.0;
         let text: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-        let bytes = BASE64_STANDARD.decode(text).ok()?;
+        let bytes = from_base64(&text)?;
         let key = bytes.strip_prefix(SPKI_PREFIX.as_slice())?;
         Some(Self(key.try_into().ok()?))
     }

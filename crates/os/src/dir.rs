@@ -156,6 +156,27 @@ impl Dir {
         Ok(File::from(opened?))
     }
 
+    /// Reads a regular file of this directory, at most its first `most` bytes. Any other entry is an error, and is not opened.
+    pub fn read_plain(&self, name: impl AsRef<OsStr>, most: u64) -> io::Result<Vec<u8>> {
+        if self.stat(name.as_ref())?.kind != Kind::File {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no plain file"));
+        }
+        crate::plain::read_start(self.open_read(name)?, most)
+    }
+
+    /// Writes a whole file durably over the one of this name: a crash leaves that one or this one.
+    pub fn replace(&self, name: &str, mode: u32, content: &[u8]) -> io::Result<()> {
+        let draft = format!(".{name}.draft");
+        match self.unlink(&draft) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        self.create(&draft, mode, content)?;
+        self.open_read(&draft)?.sync_all()?;
+        self.rename_over(&draft, self, name)?;
+        self.sync()
+    }
+
     /// Creates a file that must not exist, and writes `content`; on failure the file is removed.
     pub fn create(&self, name: impl AsRef<OsStr>, mode: u32, content: &[u8]) -> io::Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -339,6 +360,26 @@ mod tests {
         names.sort();
         names.dedup();
         assert_eq!(names.len(), 3000);
+    }
+
+    #[test]
+    fn a_replaced_file_is_whole_and_only_plain_ones_are_read() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open(temp.path()).unwrap();
+        // A draft that a crash left.
+        dir.create(".f.draft", 0o600, b"half").unwrap();
+        for content in ["one", "another"] {
+            dir.replace("f", 0o640, content.as_bytes()).unwrap();
+            assert_eq!(dir.read_plain("f", 100).unwrap(), content.as_bytes());
+        }
+        assert_eq!((dir.stat("f").unwrap().mode & 0o777, dir.names().unwrap().len()), (0o640, 1));
+        assert_eq!(dir.read_plain("f", 3).unwrap(), b"ano");
+        dir.ensure("d", 0o700).unwrap();
+        std::os::unix::fs::symlink("f", temp.path().join("l")).unwrap();
+        for name in ["d", "l"] {
+            assert_eq!(dir.read_plain(name, 3).unwrap_err().kind(), io::ErrorKind::InvalidInput, "{name}");
+        }
+        assert_eq!(dir.read_plain("none", 3).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

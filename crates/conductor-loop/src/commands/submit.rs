@@ -4,6 +4,7 @@
 use super::{CommandError, print};
 use crate::config::Config;
 use crate::handoff::layout;
+use conductor_core::limits::STATUS_MAX;
 use conductor_core::name::{IntentName, status_name};
 use conductor_core::{Code, Digest, Exit};
 use conductor_crypto::sha256;
@@ -19,8 +20,6 @@ use std::time::{Duration, Instant};
 
 /// The polling interval for the status without events (network file systems).
 const POLL: Duration = Duration::from_millis(200);
-/// Bytes of a status.
-const STATUS_MAX: u64 = 1 << 20;
 
 #[derive(Deserialize)]
 struct StatusSeen {

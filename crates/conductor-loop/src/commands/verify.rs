@@ -5,17 +5,17 @@ use crate::config::Config;
 use crate::handoff::layout;
 use crate::keys::{Genuine, check_status, known_public, read_public};
 use conductor_core::Exit;
+use conductor_core::limits::STATUS_MAX;
 use conductor_crypto::{VerifyingKey, sha256_of};
 use conductor_os::dir::{Dir, Kind};
-use conductor_os::plain::{read_plain, read_start};
+use conductor_os::plain::read_plain;
 use serde::Serialize;
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// The most bytes of a status file that are read.
-const STATUS_MAX: u64 = 256 << 10;
 /// The most bytes of a file of public keys.
 const PUBLIC_MAX: u64 = 64 << 10;
 const NAME_KEY: &str =
@@ -59,6 +59,8 @@ pub fn verify(config: &Config, args: &VerifyArgs, as_json: bool) -> Result<Exit,
     let status = handoff.sub(layout::STATUS).map_err(|error| unreadable(&status_path, &error))?;
     let trusted = trusted(config, args.public.as_deref(), path)?;
     let mut names = status.names().map_err(|error| unreadable(&status_path, &error))?;
+    // What else lies there, such as a directory that was moved aside, tells of no intent.
+    names.retain(|name| name.ends_with(b".status"));
     names.sort_unstable();
     let mut report = Report::default();
     for name in &names {
@@ -143,13 +145,7 @@ pub(super) fn trusted(
 }
 
 fn read_status(status: &Dir, name: &[u8]) -> Result<Vec<u8>, String> {
-    let name = std::ffi::OsStr::from_bytes(name);
-    match status.stat(name) {
-        Ok(meta) if meta.kind == Kind::File => {}
-        Ok(_) => return Err("it is no plain file".to_owned()),
-        Err(error) => return Err(format!("it cannot be read: {error}")),
-    }
-    let read = status.open_read(name).and_then(|file| read_start(file, STATUS_MAX));
+    let read = status.read_plain(OsStr::from_bytes(name), STATUS_MAX);
     read.map_err(|error| format!("it cannot be read: {error}"))
 }
 

@@ -5,18 +5,16 @@ use super::failure::Failure;
 use crate::handoff::{Handoff, HeadBody, HeadFile, StateFiles, TakenFiles, layout};
 use crate::runner::{LastRuns, RunTable};
 use crate::store::{Extent, Ledger, Store, StoreError};
+use conductor_core::limits::STATUS_MAX;
 use conductor_core::name::status_name;
 use conductor_core::record::{Outcome, Status};
 use conductor_core::{Code, Digest};
-use conductor_os::dir::{Dir, Kind};
+use conductor_os::dir::Dir;
 use jiff::Timestamp;
 use serde::Deserialize;
 use std::ffi::OsStr;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
-
-/// The bytes of a status that are read: a status of ours is one line.
-const STATUS_MAX: u64 = 256 << 10;
 
 /// The store's extent according to the head.
 pub(super) fn extent_of(head: &HeadBody) -> Extent {
@@ -98,11 +96,10 @@ pub fn statuses(status: &Dir) -> io::Result<Vec<Outcome>> {
 fn read_status(status: &Dir, name: &str) -> Option<Outcome> {
     let directory = status.meta().ok()?;
     let meta = status.stat(OsStr::from_bytes(name.as_bytes())).ok()?;
-    if meta.kind != Kind::File || meta.uid != directory.uid {
+    if meta.uid != directory.uid {
         return None;
     }
-    let mut bytes = Vec::new();
-    status.open_read(name).ok()?.take(STATUS_MAX).read_to_end(&mut bytes).ok()?;
+    let bytes = status.read_plain(name, STATUS_MAX).ok()?;
     let body: StatusBody = serde_json::from_slice(&bytes).ok()?;
     (status_name(&body.intent_file) == name).then(|| body.outcome())
 }

@@ -137,7 +137,7 @@ impl Keys {
                 return Err(KeyError::of(&path, "it is gone, and this state has been signed with it"));
             }
             let key = RootKey::generate().ok_or_else(|| KeyError::of(&path, "no randomness"))?;
-            write(places.state, ROOT_KEY, 0o400, KeyRing::of(key).text().as_bytes()).map_err(failed)?;
+            places.state.replace(ROOT_KEY, 0o400, KeyRing::of(key).text().as_bytes()).map_err(failed)?;
         }
         let ring = read(&path, Access::Own)?;
         Ok(Self::new(ring, Origin::Made(path)))
@@ -167,7 +167,7 @@ impl Keys {
             }
         }
         if all.len() > before {
-            write(places.state, PUBLIC_KEYS, 0o644, show_public(&all).as_bytes()).map_err(failed)?;
+            places.state.replace(PUBLIC_KEYS, 0o644, show_public(&all).as_bytes()).map_err(failed)?;
         }
         Ok(())
     }
@@ -175,12 +175,12 @@ impl Keys {
     /// Puts the files of the keys back into a state directory that was emptied while they were in use.
     pub fn put_back(&self, state: &Dir) -> io::Result<()> {
         if self.origin().is_weak() && !state.has(ROOT_KEY)? {
-            write(state, ROOT_KEY, 0o400, self.ring().text().as_bytes())?;
+            state.replace(ROOT_KEY, 0o400, self.ring().text().as_bytes())?;
         }
         if state.has(PUBLIC_KEYS)? {
             return Ok(());
         }
-        write(state, PUBLIC_KEYS, 0o644, show_public(&self.public()).as_bytes())
+        state.replace(PUBLIC_KEYS, 0o644, show_public(&self.public()).as_bytes())
     }
 
     /// Adds a new root key to the key file. The keys before it stay, to read and verify what they made.
@@ -203,7 +203,7 @@ impl Keys {
         };
         let mode = std::fs::metadata(&path).map_err(failed)?.mode() & 0o700;
         let dir = Dir::open(parent).map_err(failed)?;
-        write(&dir, name, mode, ring.text().as_bytes()).map_err(failed)?;
+        dir.replace(name, mode, ring.text().as_bytes()).map_err(failed)?;
         let keys = Self::new(ring, origin);
         keys.keep_public(places)?;
         Ok(keys)
@@ -222,19 +222,6 @@ pub fn known_public(state: &Dir) -> io::Result<Vec<conductor_crypto::VerifyingKe
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error),
     }
-}
-
-/// Writes a whole file: a crash leaves the one before or this one.
-fn write(dir: &Dir, name: &str, mode: u32, content: &[u8]) -> io::Result<()> {
-    let draft = format!(".{name}.draft");
-    match dir.unlink(&draft) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    dir.create(&draft, mode, content)?;
-    dir.open_read(&draft)?.sync_all()?;
-    dir.rename_over(&draft, dir, name)?;
-    dir.sync()
 }
 
 /// Who decides about the permissions of a key file.

@@ -3,6 +3,7 @@
 
 use super::TEXT_MAX;
 use crate::handoff::layout::status_path;
+use conductor_core::limits::STATUS_MAX;
 use conductor_core::name::error_log_name;
 use conductor_core::record::{Outcome, Status};
 use conductor_core::scrub;
@@ -10,9 +11,6 @@ use conductor_crypto::sha256_of;
 use conductor_os::dir::{Dir, Kind, Meta};
 use conductor_os::plain::read_start;
 use std::io::{self, Read};
-
-/// Bytes of a status that are read: more than any status has.
-const STATUS_READ_MAX: u64 = 256 << 10;
 
 /// The progress of an outcome's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +145,7 @@ fn status(handoff: &Dir, path: &str, outcome: &Outcome) -> io::Result<Found> {
         Ok(file) => file,
         Err(what) => return Ok(Found::Other(format!("it is {what}"))),
     };
-    let same = outcome.is_told_by(&read_start(file, STATUS_READ_MAX)?);
+    let same = outcome.is_told_by(&read_start(file, STATUS_MAX)?);
     Ok(if same {
         Found::AsFiled(String::new())
     } else {

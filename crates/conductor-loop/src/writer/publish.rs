@@ -10,6 +10,7 @@ use super::{Publication, PublicationKind, Source};
 use crate::handoff::{Archive, ArchivedAs, Dirs, TakenFiles};
 use crate::store::{Flaw, Ledger, StoreError};
 use conductor_core::attestation::Attest;
+use conductor_core::limits::STATUS_MAX;
 use conductor_core::name::{TakenAt, TakenName, archive_names, error_log_name, status_name};
 use conductor_core::record::{Outcome, Status};
 use conductor_os::dir::{Dir, Kind};
@@ -21,8 +22,6 @@ use std::os::unix::ffi::OsStrExt;
 
 const ARCHIVE_MODE: u32 = 0o640;
 const STATUS_MODE: u32 = 0o644;
-/// The bytes of a status file that are read; one line is far below this.
-pub(super) const STATUS_READ_MAX: u64 = 256 << 10;
 /// How often a place whose entry comes and goes is tried.
 const TRIES: usize = 3;
 
@@ -341,7 +340,7 @@ fn is_later_there(places: &Dirs, store: &dyn Ledger, outcome: &Outcome) -> Resul
     }
     let mut found = Vec::new();
     let read = places.status.open_read(status_name(&outcome.name));
-    let read = read.and_then(|file| file.take(STATUS_READ_MAX).read_to_end(&mut found));
+    let read = read.and_then(|file| file.take(STATUS_MAX).read_to_end(&mut found));
     // An unreadable file is no status of ours: it is replaced.
     let Some(there) = read.ok().and_then(|_| serde_json::from_slice::<Numbered>(&found).ok()) else {
         return Ok(false);

@@ -3,17 +3,18 @@
 //! if it is that outcome's: its path by the ledger's owners of paths, its content by size and SHA-256. A file that
 //! differs is left, and no outcome owns it from then on.
 
-use super::publish::{STATUS_READ_MAX, archive, archived_name};
+use super::publish::{archive, archived_name};
 use super::{Ack, Stopped, WriterLoop};
 use crate::handoff::Dirs;
 use crate::store::{DecidedAt, Ledger, Part, StoreError, Upkeep, Work};
 use conductor_core::age::{Bound, Look};
+use conductor_core::limits::STATUS_MAX;
 use conductor_core::name::{error_log_name, status_name};
 use conductor_core::record::{Outcome, Status};
 use conductor_crypto::sha256;
 use conductor_os::dir::{Dir, Kind};
 use conductor_os::monotonic;
-use conductor_os::plain::read_start;
+use conductor_os::plain::is_not_plain;
 use jiff::{SignedDuration, Timestamp};
 use std::io::{self, BufRead, BufReader, Read};
 use std::time::Duration;
@@ -219,15 +220,11 @@ fn is_what_was_archived(dir: &Dir, name: &str, outcome: &Outcome) -> io::Result<
 
 /// Whether a status file tells of this outcome.
 fn is_status_of(dir: &Dir, name: &str, outcome: &Outcome) -> io::Result<bool> {
-    match dir.stat(name) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        other => {
-            if other?.kind != Kind::File {
-                return Ok(false);
-            }
-        }
+    match dir.read_plain(name, STATUS_MAX) {
+        Ok(found) => Ok(outcome.is_told_by(&found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound || is_not_plain(&error) => Ok(false),
+        Err(error) => Err(error),
     }
-    Ok(outcome.is_told_by(&read_start(dir.open_read(name)?, STATUS_READ_MAX)?))
 }
 
 /// Whether an error log names this number: in its head, which precedes the output of porch.
