@@ -17,9 +17,7 @@ node() { raw "01$1$2" | hash; }
 push() { # Appends the hash of a leaf to the tree: each trailing one of the size is a complete subtree on its left.
     local leaf=$1 ones=$size
     while ((ones & 1)); do
-        leaf=$(node "${peaks[-1]}" "$leaf")
-        unset 'peaks[-1]'
-        ((ones >>= 1)) || true
+        leaf=$(node "${peaks[-1]}" "$leaf") && unset 'peaks[-1]' && ((ones >>= 1)) || true
     done
     peaks+=("$leaf")
 }
@@ -58,12 +56,14 @@ checkpoint() {
     cosign=no signed=yes
 }
 
+[ "$(cat "$trail"/*.jsonl | wc -c)" = "$(cat "$trail"/*.jsonl | tr -d '\0' | wc -c)" ] || fail "a zero byte is in it, or behind it"
 while IFS= read -r line; do
     fields=$(jq -r '[.seq, .event, .prev, .epoch // "-", .detail.key // "-", .detail.next_key // "-", .detail.origin // "-"] | @tsv' \
         <<<"$line" 2>/dev/null) || fail "it is no entry"
     IFS=$'\t' read -r seq event before in new_key next_key new_origin <<<"$fields"
     [ "$seq" = "$size" ] || fail "it has the number $seq"
     [ "$before" = "$prev" ] || fail "it does not continue the entry before"
+    [ -z "$next" ] || [ "$event" = audit_checkpoint ] || fail "an entry follows the end of its epoch"
     case $event in
     audit_checkpoint) checkpoint ;;
     audit_segment) [ "$size" != 0 ] || { key=$new_key origin=$new_origin; } ;;

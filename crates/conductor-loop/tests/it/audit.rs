@@ -272,6 +272,7 @@ fn tampering_is_found_with_the_number_of_the_entry_also_by_the_shell_script() {
     let unsigned = joined(&lines[..lines.len() - 1]);
     for (name, text, entry) in [
         ("changed", changed, taken),
+        ("a zero byte", whole.replacen("\"intent\": 1,", "\"intent\":\0 1,", 1), taken),
         ("deleted", joined(&without), taken),
         ("swapped", joined(&swapped), taken),
         ("twice", joined(&twice), taken),
