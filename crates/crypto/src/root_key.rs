@@ -1,6 +1,7 @@
 //! Root keys: 32 secret bytes, from which every other key is derived (HKDF-SHA-256, RFC 5869), and the ring of them.
 
 use crate::envelope::{base64, from_base64};
+use crate::secret::random_secret;
 use crate::sign::SigningKey;
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use conductor_core::digest::hex;
@@ -50,9 +51,7 @@ impl std::fmt::Debug for RootKey {
 impl RootKey {
     /// A new key from the system's randomness; `None` if there is none.
     pub fn generate() -> Option<Self> {
-        let mut bytes = Zeroizing::new([0; ROOT_KEY_SIZE]);
-        aws_lc_rs::rand::fill(bytes.as_mut()).ok()?;
-        Some(Self(bytes))
+        random_secret().map(Self)
     }
 
     /// A key of these bytes.

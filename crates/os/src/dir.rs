@@ -156,6 +156,18 @@ impl Dir {
         Ok(File::from(opened?))
     }
 
+    /// Waits until no other holder of this lock is left, and holds it until the file is closed. Who does not ask is not kept.
+    pub fn lock(&self) -> io::Result<File> {
+        let own = File::from(openat(
+            &self.0,
+            ".",
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?);
+        rustix::fs::flock(&own, rustix::fs::FlockOperation::LockExclusive)?;
+        Ok(own)
+    }
+
     /// Reads a regular file of this directory, at most its first `most` bytes. Any other entry is an error, and is not opened.
     pub fn read_plain(&self, name: impl AsRef<OsStr>, most: u64) -> io::Result<Vec<u8>> {
         if self.stat(name.as_ref())?.kind != Kind::File {

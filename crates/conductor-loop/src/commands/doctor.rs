@@ -9,6 +9,7 @@ use crate::confinement::give_up;
 use crate::daemon::{FREE_BYTES_MIN, FREE_INODES_MIN, find_porch, look_at_store, try_endpoints};
 use crate::handoff::{Finder, HeadFile, Slots, StateFiles, WriteAccess, check_owners, check_places, layout};
 use crate::store::{self, Ledger, Store, StoreError};
+use conductor_core::attestation::Attest as _;
 use conductor_core::query::{Answer, Question};
 use conductor_core::record::one_line;
 use conductor_core::{Code, Exit};
@@ -68,7 +69,7 @@ fn bad(found: impl Into<String>, fix: impl Into<String>) -> Finding {
 
 type Check = fn(&Config) -> Finding;
 
-const CHECKS: [(&str, Check); 19] = [
+const CHECKS: [(&str, Check); 20] = [
     ("daemon", daemon),
     ("settings", settings),
     ("handoff", handoff),
@@ -82,6 +83,7 @@ const CHECKS: [(&str, Check); 19] = [
     ("endpoints", endpoints),
     ("staging", staging),
     ("owners", owners),
+    ("keys", keys),
     ("state", state),
     ("descriptors", descriptors),
     ("kernel", kernel),
@@ -383,6 +385,29 @@ fn staging(config: &Config) -> Finding {
 fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+}
+
+/// The keys of the state, as a start would find them.
+fn keys(config: &Config) -> Finding {
+    let Ok(path) = config.fixed.handoff.canonicalize() else { return good("not there yet") };
+    let Ok(dir) = open(config) else { return good("not there yet") };
+    let Ok(files) = StateFiles::find(config, &path, &dir, Finder::Looker) else {
+        return good("not there yet");
+    };
+    match files.keys_of_a_start(config, &path) {
+        Err(unusable) => bad(unusable.to_string(), unusable.code.remedy()),
+        Ok(None) => {
+            good("made at the first start, beside the state; --state-key-file gives it another place")
+        }
+        Ok(Some(keys)) if keys.origin().is_weak() => warning(
+            format!(
+                "{} lies beside the state: who reads both can read and sign everything",
+                keys.origin().path().display()
+            ),
+            "Move it where only the daemon reads it, and name it: --state-key-file FILE.",
+        ),
+        Ok(Some(keys)) => good(format!("{} signs, from {}", keys.key(), keys.origin().path().display())),
+    }
 }
 
 fn state(config: &Config) -> Finding {

@@ -43,7 +43,7 @@ pub fn keys_show(config: &Config, as_json: bool) -> Result<Exit, CommandError> {
 /// `keys rotate`
 pub fn keys_rotate(config: &Config) -> Result<Exit, CommandError> {
     let (path, handoff) = open_handoff(config)?;
-    let keys = StateFiles::rotate(config, &path, &handoff)?;
+    let keys = StateFiles::find(config, &path, &handoff, Finder::Looker)?.rotate_keys(config, &path)?;
     let text = format!(
         "{} signs from the daemon's next start on; the keys before it stay in {} to verify what they signed\n",
         keys.key(),

@@ -40,13 +40,19 @@ pub fn state_rebuild(config: &Config) -> Result<Exit, CommandError> {
     let shown = kept.shown()?;
     let StateFiles { dir, sealing, .. } = &kept.files;
     let (store, how) = match Store::examine(Arc::clone(dir), sealing, Behind::Accepted) {
-        Ok(candidate) => (candidate.believe()?, "kept all its records".to_owned()),
+        Ok(candidate) => match candidate.believe() {
+            Ok(store) => (store, "kept all its records".to_owned()),
+            // A record that only the writing of all records again meets.
+            Err(StoreError::Damaged(why)) => again(&kept, &why.to_string())?,
+            Err(other) => return Err(other.into()),
+        },
         Err(StoreError::Missing) => {
             (Store::draft(Arc::clone(dir), sealing)?.complete()?, "there was none; begun anew".to_owned())
         }
         Err(StoreError::Damaged(why)) => again(&kept, &why.to_string())?,
         Err(other) => return Err(other.into()),
     };
+    kept.files.accepted_keys()?;
     let count = store::add(&store, told.clone(), &shown)?;
     let given_up = give_up_passed(&store, &told)?;
     let (unfinished, remembered) = store.sizes()?;

@@ -46,7 +46,7 @@ pub fn state_show(config: &Config, as_json: bool) -> Result<Exit, CommandError> 
             let (open, outcomes) = store.sizes()?;
             (false, Some(open), Some(outcomes), store.sealed_by()?)
         }
-        Err(StoreError::Busy) => (true, None, None, sealed_by_head(head.as_ref(), &files)),
+        Err(StoreError::Busy) => (true, None, None, head.as_ref().and_then(|head| head.sealed_by.clone())),
         Err(_) => return opened.map(|_| Exit::Good).map_err(CommandError::from),
     };
     let counts = match &opened {
@@ -80,12 +80,6 @@ pub fn state_show(config: &Config, as_json: bool) -> Result<Exit, CommandError> 
     print(text.as_bytes())
 }
 
-/// The root key of a store that a daemon has open: the newest of the key file, where the head says that it is sealed.
-fn sealed_by_head(head: Option<&HeadBody>, files: &StateFiles) -> Option<String> {
-    head.filter(|head| head.sealed)?;
-    Some(files.keys.as_ref().map_or_else(|_| "unknown".to_owned(), |keys| keys.ring().newest().id()))
-}
-
 /// `state export [FILE]`
 #[expect(clippy::disallowed_methods, reason = "the operator names the file of the export")]
 pub fn state_export(config: &Config, file: Option<&Path>) -> Result<Exit, CommandError> {
@@ -96,7 +90,10 @@ pub fn state_export(config: &Config, file: Option<&Path>) -> Result<Exit, Comman
             store::export(&store, now, &mut BufWriter::new(std::io::stdout().lock()))?;
         }
         Some(path) => {
-            let created = std::fs::File::create_new(path).map_err(|error| {
+            use std::os::unix::fs::OpenOptionsExt;
+            // It holds what the state holds, and nothing seals it.
+            let mut options = std::fs::OpenOptions::new();
+            let created = options.write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
                 CommandError::hindered(
                     format!("cannot create {}: {error}", path.display()),
                     "Name a file that does not exist yet.",
@@ -129,5 +126,6 @@ pub fn state_import(config: &Config, path: &Path) -> Result<Exit, CommandError> 
         draft.complete()?;
         count
     };
+    kept.files.accepted_keys()?;
     print(format!("{count}\n").as_bytes())
 }

@@ -3,7 +3,7 @@
 use super::{CommandError, print, print_json};
 use crate::config::Config;
 use crate::handoff::layout;
-use crate::keys::{Genuine, check_status, known_public, read_public};
+use crate::keys::{Genuine, PUBLIC_MAX, check_status, known_public, read_public};
 use conductor_core::Exit;
 use conductor_core::limits::STATUS_MAX;
 use conductor_crypto::{VerifyingKey, sha256_of};
@@ -16,8 +16,6 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// The most bytes of a file of public keys.
-const PUBLIC_MAX: u64 = 64 << 10;
 const NAME_KEY: &str =
     "Name the public keys: --public FILE, as `keys export-public` printed them where the daemon runs.";
 
@@ -45,6 +43,62 @@ struct Finding {
     what: String,
 }
 
+/// What one status and its archived file came to.
+enum Judged {
+    /// The daemon has removed the status since it was listed.
+    Gone,
+    /// The status is not as it was signed.
+    Status(Finding),
+    /// The status is, and so is its archived file, unless there is a finding.
+    Archived(Genuine, Option<Finding>),
+}
+
+impl Report {
+    fn add(&mut self, judged: Judged) {
+        self.statuses += u64::from(!matches!(judged, Judged::Gone));
+        match judged {
+            Judged::Gone => {}
+            Judged::Status(finding) => self.findings.push(finding),
+            Judged::Archived(genuine, finding) => {
+                // What was refused unread has no digest to be checked against.
+                self.archived_files += u64::from(genuine.sha256.is_some());
+                self.findings.extend(finding);
+            }
+        }
+    }
+}
+
+/// Judges a status. A daemon at work replaces and removes what it published: what changed meanwhile is judged again.
+fn judged(handoff: &Dir, status: &Dir, name: &[u8], trusted: &[VerifyingKey]) -> Judged {
+    let shown = String::from_utf8_lossy(name);
+    let path = format!("{}/{shown}", layout::STATUS);
+    let read = || status.read_plain(OsStr::from_bytes(name), STATUS_MAX);
+    let mut bytes = read();
+    loop {
+        let found = match &bytes {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Judged::Gone,
+            Err(error) => Err(format!("it cannot be read: {error}")),
+            Ok(bytes) => check_status(&shown, bytes, trusted),
+        };
+        let judged = match found {
+            Err(what) => Judged::Status(Finding { path: path.clone(), what }),
+            Ok(genuine) => {
+                let finding = check_archived(handoff, &genuine).err();
+                let finding = finding.map(|what| Finding { path: genuine.archived_as.clone(), what });
+                Judged::Archived(genuine, finding)
+            }
+        };
+        if matches!(judged, Judged::Archived(_, None)) {
+            return judged;
+        }
+        let again = read();
+        if again.as_ref().ok() == bytes.as_ref().ok() && again.is_ok() == bytes.is_ok() {
+            return judged;
+        }
+        bytes = again;
+    }
+}
+
 /// `verify`: exit 0, or 1 with findings.
 pub fn verify(config: &Config, args: &VerifyArgs, as_json: bool) -> Result<Exit, CommandError> {
     let path = args.dir.as_deref().unwrap_or(&config.fixed.handoff);
@@ -64,20 +118,7 @@ pub fn verify(config: &Config, args: &VerifyArgs, as_json: bool) -> Result<Exit,
     names.sort_unstable();
     let mut report = Report::default();
     for name in &names {
-        let shown = String::from_utf8_lossy(name);
-        report.statuses += 1;
-        let found = read_status(&status, name).and_then(|bytes| check_status(&shown, &bytes, &trusted));
-        let genuine = match found {
-            Ok(genuine) => genuine,
-            Err(what) => {
-                report.findings.push(Finding { path: format!("{}/{shown}", layout::STATUS), what });
-                continue;
-            }
-        };
-        report.archived_files += 1;
-        if let Err(what) = check_archived(&handoff, &genuine) {
-            report.findings.push(Finding { path: genuine.archived_as, what });
-        }
+        report.add(judged(&handoff, &status, name, &trusted));
     }
     let exit = if report.findings.is_empty() { Exit::Good } else { Exit::SetUp };
     if as_json {
@@ -119,7 +160,7 @@ pub(super) fn trusted(
 ) -> Result<Vec<VerifyingKey>, CommandError> {
     let from = if let Some(file) = public {
         read_plain(file, PUBLIC_MAX)
-            .map(|text| read_public(&String::from_utf8_lossy(&text)))
+            .and_then(|text| read_public(&String::from_utf8_lossy(&text)))
             .map_err(|error| (file.to_owned(), error))
     } else {
         let own = handoff.join(layout::PRIVATE).join(layout::STATE);
@@ -142,11 +183,6 @@ pub(super) fn trusted(
         return Err(CommandError::unchecked(format!("there is no public key {place}"), NAME_KEY));
     }
     Ok(keys)
-}
-
-fn read_status(status: &Dir, name: &[u8]) -> Result<Vec<u8>, String> {
-    let read = status.read_plain(OsStr::from_bytes(name), STATUS_MAX);
-    read.map_err(|error| format!("it cannot be read: {error}"))
 }
 
 /// Checks the archived file of a status against the digest that was signed.

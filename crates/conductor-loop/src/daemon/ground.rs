@@ -19,6 +19,8 @@ pub(super) struct Ground {
     pub(super) state: StateFiles,
     pub(super) store: Arc<dyn Ledger>,
     pub(super) keys: Arc<Keys>,
+    /// The name of the root key that seals the store; `None`: it is plain.
+    pub(super) sealed_by: Option<String>,
     pub(super) kept: Kept,
     pub(super) run_table: RunTable,
     /// The run table of the last daemon.
@@ -38,9 +40,9 @@ impl Ground {
             Failure::set_up(Code::DirectorySetup, format!("cannot start the run table: {error}"))
         })?;
         let store = Arc::new(open_store(&state, &places, &last)?);
-        let keys = state.keys.as_ref().map(Arc::clone);
-        let keys = keys.map_err(|error| Failure::set_up(error.code(), error))?;
+        let sealed_by = store.sealed_by().map_err(|error| Failure::set_up(error.code(), error))?;
+        let keys = state.accepted_keys()?;
         let kept = Kept::new(&places, &state, &store, &keys, config.fixed.state_dir.is_some());
-        Ok(Self { places, device, state, store, keys, kept, run_table, last })
+        Ok(Self { places, device, state, store, keys, sealed_by, kept, run_table, last })
     }
 }

@@ -2,8 +2,9 @@
 
 use crate::handoff::layout::{PRIVATE, STATE, private};
 use crate::handoff::{Handoff, StateFiles};
-use crate::keys::Keys;
+use crate::keys::{Keys, ROOT_KEY, known_public};
 use crate::store::{self, Place, Store, StoreError};
+use conductor_crypto::VerifyingKey;
 use conductor_os::dir::{Dir, Meta};
 use std::io;
 use std::path::PathBuf;
@@ -19,6 +20,8 @@ pub(super) struct Kept {
     elsewhere: Option<PathBuf>,
     store: Arc<Store>,
     keys: Arc<Keys>,
+    /// The public keys beside the store.
+    public_keys: Vec<VerifyingKey>,
     /// Whether the last check found a part missing: so a directory that is being removed as a whole is reported as such.
     missed: bool,
 }
@@ -59,6 +62,8 @@ impl Kept {
             elsewhere: directory.filter(|_| elsewhere),
             store: Arc::clone(store),
             keys: Arc::clone(keys),
+            // They were read a moment ago; where that fails now, those of the ring must do.
+            public_keys: known_public(&state.dir).unwrap_or_else(|_| keys.public()),
             missed: false,
         }
     }
@@ -93,7 +98,11 @@ impl Kept {
             Ok(Place::Empty) => Lost::Removed,
             Ok(Place::Other) => Lost::Replaced,
             // A part that cannot be checked is not known to be missing.
-            Ok(Place::Own) | Err(_) => return None,
+            Ok(Place::Own) | Err(_) => {
+                // In memory is the only other copy of a key that nobody gave.
+                let gone = self.keys.origin().is_weak() && matches!(self.state.has(ROOT_KEY), Ok(false));
+                return gone.then(|| (format!("{shown}/{ROOT_KEY}"), Lost::Removed));
+            }
         };
         Some((format!("{shown}/{}", store::FILE), how))
     }
@@ -116,12 +125,16 @@ impl Kept {
             None => place(private, STATE, &self.state)?,
         };
         let state = state.as_ref().unwrap_or(&self.state);
-        match self.store.place() {
-            Ok(Place::Other) => return Err(taken(store::FILE)),
-            _ => self.store.put_back(state)?,
+        let place = self.store.place();
+        if matches!(place, Ok(Place::Other)) {
+            return Err(taken(store::FILE));
         }
-        // The store cannot be opened without its key.
-        self.keys.put_back(state).map_err(StoreError::Open)?;
+        // First: the store cannot be opened without its key.
+        self.keys.put_back(state, &self.public_keys).map_err(StoreError::Open)?;
+        if matches!(place, Ok(Place::Own)) {
+            return Ok(format!("{ROOT_KEY} was put back from memory"));
+        }
+        self.store.put_back(state)?;
         Ok(format!("it was put back as {} from the file that was open", store::FILE))
     }
 }

@@ -169,7 +169,7 @@ impl Prepared {
         confinement: Confinement,
     ) -> Result<Session<'l>, Failure> {
         let Self { ground, porch, limits, recovered, audit, held, engine, outlet, intake, control } = self;
-        let Ground { places, device, state, store, keys, kept, run_table, .. } = ground;
+        let Ground { places, device, state, store, keys, sealed_by, kept, run_table, .. } = ground;
         let own = [state.path.parent().unwrap_or(&state.path), keys.origin().path()];
         let policy = policy(config, &confinement, &engine, &outlet, &own);
         let inputs = shared.inputs.clone();
@@ -181,7 +181,7 @@ impl Prepared {
             packages: matches!(engine, Engine::Embedded(_)).then(|| Arc::clone(&outlet)),
             store: Arc::clone(&store),
             keys,
-            head: Head::new(state.path.display().to_string(), config.fixed.encryption),
+            head: Head::new(state.path.display().to_string(), sealed_by),
             retention: retention(config),
             audit,
         };

@@ -22,6 +22,9 @@ pub struct HeadBody {
     pub store: String,
     /// Whether records are encrypted.
     pub sealed: bool,
+    /// The name of the root key that they are encrypted with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed_by: Option<String>,
     /// Whether the daemon takes new files.
     pub ready: bool,
     /// The reasons for not being ready.

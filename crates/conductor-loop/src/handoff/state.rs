@@ -20,8 +20,10 @@ pub struct StateFiles {
     pub head: HeadFile,
     /// The keys; a command that only looks may go on without them.
     pub keys: Result<Arc<Keys>, KeyError>,
-    /// How the store is sealed.
+    /// How the store is to be sealed.
     pub sealing: Sealing,
+    /// Whether a sealed store is there.
+    sealed: bool,
 }
 
 /// The process that looks for the state.
@@ -51,27 +53,53 @@ impl StateFiles {
             owned.state(&path, &dir)?;
             owned.entry(handoff_path, handoff, layout::HEAD.as_ref(), Use::Filed)?;
         }
-        let keys = with_keys(config, handoff_path, &path, &dir, |places| match who {
-            Finder::Keeper => Keys::open(places).map(Ok),
-            Finder::Looker => Ok(Keys::look(places)),
-        });
+        let head = HeadFile::read(handoff);
+        let sealed = matches!(&head, HeadFile::Ours(head) if head.sealed)
+            && dir.has(store::FILE).map_err(|error| Unusable::setting_up(&path, &error))?;
+        let keys =
+            with_places(config, handoff_path, Place { dir: &dir, path: &path, sealed }, |places| match who {
+                Finder::Keeper => Keys::open(places).map(Ok),
+                Finder::Looker => Ok(Keys::look(places)),
+            });
         let keys = keys.map_err(|error| unusable(&error))?.map(Arc::new);
         let sealing = match &keys {
             Ok(keys) if config.fixed.encryption => Sealing::On(Arc::clone(keys.ring())),
             Ok(keys) => Sealing::Off(Arc::clone(keys.ring())),
             Err(error) => Sealing::Keyless(error.to_string()),
         };
-        let head = HeadFile::read(handoff);
-        Ok(Self { path: path.join(store::FILE), dir: Arc::new(dir), head, keys, sealing })
+        Ok(Self { path: path.join(store::FILE), dir: Arc::new(dir), head, keys, sealing, sealed })
+    }
+
+    fn place(&self) -> Place<'_> {
+        let path = self.path.parent().unwrap_or(&self.path);
+        Place { dir: &self.dir, path, sealed: self.sealed }
+    }
+
+    /// The keys, with their public halves kept beside the store, which has accepted them.
+    pub fn accepted_keys(&self) -> Result<Arc<Keys>, Unusable> {
+        let keys = self.keys.as_ref().map_err(unusable)?;
+        keys.keep_public(&self.dir, self.place().path).map_err(|error| unusable(&error))?;
+        Ok(Arc::clone(keys))
+    }
+
+    /// The keys that a start would find; `None`: it would make one.
+    pub fn keys_of_a_start(&self, config: &Config, handoff_path: &Path) -> Result<Option<Keys>, Unusable> {
+        with_places(config, handoff_path, self.place(), Keys::check).map_err(|error| unusable(&error))
     }
 
     /// Adds a root key to the key file; see [`Keys::rotate`].
-    pub fn rotate(config: &Config, handoff_path: &Path, handoff: &Dir) -> Result<Keys, Unusable> {
-        let found = Self::find(config, handoff_path, handoff, Finder::Keeper)?;
-        let state_path = found.path.parent().unwrap_or(&found.path);
-        with_keys(config, handoff_path, state_path, &found.dir, Keys::rotate)
-            .map_err(|error| unusable(&error))
+    pub fn rotate_keys(&self, config: &Config, handoff_path: &Path) -> Result<Keys, Unusable> {
+        with_places(config, handoff_path, self.place(), Keys::rotate).map_err(|error| unusable(&error))
     }
+}
+
+/// The directory of a store.
+#[derive(Debug, Clone, Copy)]
+struct Place<'p> {
+    dir: &'p Dir,
+    path: &'p Path,
+    /// Whether a sealed store is there.
+    sealed: bool,
 }
 
 fn unusable(error: &KeyError) -> Unusable {
@@ -79,11 +107,10 @@ fn unusable(error: &KeyError) -> Unusable {
 }
 
 /// Passes on where the keys of a state are looked for.
-fn with_keys<T>(
+fn with_places<T>(
     config: &Config,
     handoff: &Path,
-    state_path: &Path,
-    state: &Dir,
+    state: Place<'_>,
     work: impl FnOnce(&keys::Places<'_>) -> T,
 ) -> T {
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
@@ -91,7 +118,8 @@ fn with_keys<T>(
         given: config.fixed.state_key_file.as_deref(),
         credentials: credentials.as_deref(),
         handoff,
-        state,
-        state_path,
+        state: state.dir,
+        state_path: state.path,
+        sealed: state.sealed,
     })
 }

@@ -2,7 +2,7 @@
 
 use super::{Keys, read_public, show_public};
 use conductor_core::Code;
-use conductor_crypto::{BadKey, KeyRing, RootKey};
+use conductor_crypto::{BadKey, KeyRing, RootKey, VerifyingKey};
 use conductor_os::dir::Dir;
 use conductor_os::plain::{open_plain, read_whole};
 use std::io;
@@ -17,6 +17,10 @@ pub const PUBLIC_KEYS: &str = "public-keys.pem";
 const CREDENTIAL: &str = "conductor-state-key";
 /// The most bytes of a key file: hundreds of keys.
 const FILE_MAX: u64 = 64 << 10;
+/// The most keys of a ring; their file stays far below its bound.
+const KEYS_MAX: usize = 256;
+/// The most bytes of a file of public keys: thousands of them.
+pub const PUBLIC_MAX: u64 = 1 << 20;
 /// Permission bits that make a file no secret.
 const GROUP_READ: u32 = 0o040;
 const OTHERS: u32 = 0o007;
@@ -97,49 +101,69 @@ pub struct Places<'p> {
     pub state: &'p Dir,
     /// The path of that directory.
     pub state_path: &'p Path,
+    /// Whether a sealed store is there: its key was, too, and none is made in its place.
+    pub sealed: bool,
 }
 
+/// Where a lost key may be, for who starts a command outside the unit of the daemon.
+const ELSEWHERE: &str = "a key that the service manager holds as a credential is seen by its unit alone; --state-key-file names its file";
+
 impl Keys {
-    /// The keys of a state; made if there are none, and none were there before.
+    /// The keys of a state; made if there are none, and none were there before. [`Keys::keep_public`] records them once the
+    /// store has accepted them.
     pub fn open(places: &Places<'_>) -> Result<Self, KeyError> {
-        let keys = Self::find(places)?;
-        keys.keep_public(places)?;
-        Ok(keys)
+        Self::check(places)?.map_or_else(|| Self::make(places), Ok)
     }
 
-    /// The keys that are there, for a command that changes nothing.
-    pub fn look(places: &Places<'_>) -> Result<Self, KeyError> {
-        if places.given.is_none() && credential(places).is_none() {
-            let path = places.state_path.join(ROOT_KEY);
-            if !places.state.has(ROOT_KEY).map_err(|error| KeyError::of(&path, error))? {
-                return Err(KeyError::of(&path, "there is none yet; the daemon's first start makes it"));
-            }
-        }
-        Self::find(places)
-    }
-
-    fn find(places: &Places<'_>) -> Result<Self, KeyError> {
-        if let Some(path) = places.given {
-            let path = std::path::absolute(path).map_err(|error| KeyError::of(path, error))?;
-            let ring = read_given(&path, places.handoff)?;
-            return Ok(Self::new(ring, Origin::Given(path)));
-        }
-        if let Some(path) = credential(places) {
-            let ring = read(&path, Access::Managed)?;
-            return Ok(Self::new(ring, Origin::Credential(path)));
+    /// The keys that a start would find; `None`: it would make one.
+    pub fn check(places: &Places<'_>) -> Result<Option<Self>, KeyError> {
+        let found = Self::find(places, true)?;
+        if let Some(keys) = &found {
+            keys.must_be_of(places)?;
+            return Ok(found);
         }
         let path = places.state_path.join(ROOT_KEY);
-        let failed = |error: io::Error| KeyError::of(&path, error);
-        let known = known_public(places.state).map_err(failed)?;
-        if !places.state.has(ROOT_KEY).map_err(failed)? {
-            // Never in place of lost ones: what they have signed would be foreign from now on.
-            if !known.is_empty() {
-                return Err(KeyError::of(&path, "it is gone, and this state has been signed with it"));
-            }
-            let key = RootKey::generate().ok_or_else(|| KeyError::of(&path, "no randomness"))?;
-            places.state.replace(ROOT_KEY, 0o400, KeyRing::of(key).text().as_bytes()).map_err(failed)?;
+        let known = known_public(places.state).map_err(|error| KeyError::of(&path, error))?;
+        // Never in place of a lost one: what that one has sealed would be closed, and what it has signed would be foreign.
+        if places.sealed || !known.is_empty() {
+            let why = format!("it is gone, and this state has been signed or sealed with it; {ELSEWHERE}");
+            return Err(KeyError::of(&path, why));
         }
-        let ring = read(&path, Access::Own)?;
+        Ok(None)
+    }
+
+    /// The keys that are there, for a command that changes nothing and may run as another user.
+    pub fn look(places: &Places<'_>) -> Result<Self, KeyError> {
+        let none = || KeyError::of(&places.state_path.join(ROOT_KEY), format!("there is none; {ELSEWHERE}"));
+        Self::find(places, false)?.ok_or_else(none)
+    }
+
+    /// `judged`: a file that is no secret of this user is refused.
+    fn find(places: &Places<'_>, judged: bool) -> Result<Option<Self>, KeyError> {
+        if let Some(path) = places.given {
+            let path = std::path::absolute(path).map_err(|error| KeyError::of(path, error))?;
+            let (real, ring) = read_given(&path, places.handoff, judged)?;
+            return Ok(Some(Self::new(ring, Origin::Given(real))));
+        }
+        if let Some(path) = credential(places)? {
+            let ring = read(&path, false)?;
+            return Ok(Some(Self::new(ring, Origin::Credential(path))));
+        }
+        let path = places.state_path.join(ROOT_KEY);
+        if !places.state.has(ROOT_KEY).map_err(|error| KeyError::of(&path, error))? {
+            return Ok(None);
+        }
+        // It lies in the private directory, whose owner and modes are checked with it.
+        let ring = read(&path, false)?;
+        Ok(Some(Self::new(ring, Origin::Made(path))))
+    }
+
+    fn make(places: &Places<'_>) -> Result<Self, KeyError> {
+        let path = places.state_path.join(ROOT_KEY);
+        let failed = |error: io::Error| KeyError::of(&path, error);
+        let key = RootKey::generate().ok_or_else(|| KeyError::of(&path, "no randomness"))?;
+        let ring = KeyRing::of(key);
+        places.state.replace(ROOT_KEY, 0o400, ring.text().as_bytes()).map_err(failed)?;
         Ok(Self::new(ring, Origin::Made(path)))
     }
 
@@ -155,107 +179,113 @@ impl Keys {
         Err(KeyError::Other { path: self.origin().path().to_owned(), known: names.join(", ") })
     }
 
-    /// Keeps the public keys beside the store.
-    fn keep_public(&self, places: &Places<'_>) -> Result<(), KeyError> {
-        self.must_be_of(places)?;
-        let failed = |error: io::Error| KeyError::of(&places.state_path.join(PUBLIC_KEYS), error);
-        let mut all = known_public(places.state).map_err(failed)?;
-        let before = all.len();
-        for key in self.public() {
-            if !all.contains(&key) {
-                all.push(key);
-            }
+    /// Keeps the public keys beside the store, with those that were there.
+    pub fn keep_public(&self, state: &Dir, state_path: &Path) -> Result<(), KeyError> {
+        let failed = |error: io::Error| KeyError::of(&state_path.join(PUBLIC_KEYS), error);
+        let before = known_public(state).map_err(failed)?;
+        let mut all = before.clone();
+        all.extend(self.public().into_iter().filter(|key| !before.contains(key)));
+        if all == before {
+            return Ok(());
         }
-        if all.len() > before {
-            places.state.replace(PUBLIC_KEYS, 0o644, show_public(&all).as_bytes()).map_err(failed)?;
-        }
-        Ok(())
+        state.replace(PUBLIC_KEYS, 0o644, show_public(&all).as_bytes()).map_err(failed)
     }
 
-    /// Puts the files of the keys back into a state directory that was emptied while they were in use.
-    pub fn put_back(&self, state: &Dir) -> io::Result<()> {
+    /// Puts the files of the keys back into a state directory that lost them while they were in use. `known`: the public
+    /// keys that were there.
+    pub fn put_back(&self, state: &Dir, known: &[VerifyingKey]) -> io::Result<()> {
         if self.origin().is_weak() && !state.has(ROOT_KEY)? {
             state.replace(ROOT_KEY, 0o400, self.ring().text().as_bytes())?;
         }
         if state.has(PUBLIC_KEYS)? {
             return Ok(());
         }
-        state.replace(PUBLIC_KEYS, 0o644, show_public(&self.public()).as_bytes())
+        state.replace(PUBLIC_KEYS, 0o644, show_public(known).as_bytes())
     }
 
     /// Adds a new root key to the key file. The keys before it stay, to read and verify what they made.
     pub fn rotate(places: &Places<'_>) -> Result<Self, KeyError> {
-        let Self { ring, origin, .. } = Self::open(places)?;
-        let mut ring =
-            KeyRing::parse(ring.text().as_bytes()).map_err(|bad| KeyError::of(origin.path(), bad))?;
+        let state_failed = |error: io::Error| KeyError::of(places.state_path, error);
+        // Another rotation waits for this one: each reads the file that the one before wrote.
+        let _alone = places.state.lock().map_err(state_failed)?;
+        let keys = Self::look(places)?;
+        keys.must_be_of(places)?;
+        let Self { ring, origin, .. } = keys;
         let path = origin.path().to_owned();
         let failed = |error: io::Error| KeyError::of(&path, error);
         if matches!(origin, Origin::Credential(_)) {
-            return Err(KeyError::of(
-                &path,
-                "a credential is changed where the service manager takes it from",
-            ));
+            let why = "a credential is changed where the service manager takes it from";
+            return Err(KeyError::of(&path, why));
+        }
+        let meta = std::fs::metadata(&path).map_err(failed)?;
+        let us = rustix::process::geteuid().as_raw();
+        if meta.uid() != us {
+            let why = format!(
+                "it belongs to user {}, and user {us} would take it over; rotate as that user",
+                meta.uid()
+            );
+            return Err(KeyError::of(&path, why));
+        }
+        let mut ring = KeyRing::parse(ring.text().as_bytes()).map_err(|bad| KeyError::of(&path, bad))?;
+        if ring.keys().count() >= KEYS_MAX {
+            let why = format!(
+                "it holds {KEYS_MAX} keys; remove the oldest, which nothing of the state needs any more"
+            );
+            return Err(KeyError::of(&path, why));
         }
         ring.rotate(RootKey::generate().ok_or_else(|| KeyError::of(&path, "no randomness"))?);
         let (parent, name) = (path.parent(), path.file_name().and_then(|name| name.to_str()));
         let (Some(parent), Some(name)) = (parent, name) else {
             return Err(KeyError::of(&path, "it has no directory or no plain name"));
         };
-        let mode = std::fs::metadata(&path).map_err(failed)?.mode() & 0o700;
         let dir = Dir::open(parent).map_err(failed)?;
-        dir.replace(name, mode, ring.text().as_bytes()).map_err(failed)?;
+        dir.replace(name, meta.mode() & 0o700, ring.text().as_bytes()).map_err(failed)?;
         let keys = Self::new(ring, origin);
-        keys.keep_public(places)?;
+        keys.keep_public(places.state, places.state_path)?;
         Ok(keys)
     }
 }
 
 /// The credential of the service manager, if it gave one.
-fn credential(places: &Places<'_>) -> Option<PathBuf> {
-    places.credentials.map(|dir| dir.join(CREDENTIAL)).filter(|path| path.exists())
+fn credential(places: &Places<'_>) -> Result<Option<PathBuf>, KeyError> {
+    let Some(path) = places.credentials.map(|dir| dir.join(CREDENTIAL)) else { return Ok(None) };
+    match std::fs::symlink_metadata(&path) {
+        Ok(_) => Ok(Some(path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(KeyError::of(&path, error)),
+    }
 }
 
 /// The public keys that have signed for this state.
-pub fn known_public(state: &Dir) -> io::Result<Vec<conductor_crypto::VerifyingKey>> {
-    match state.open_read(PUBLIC_KEYS).and_then(|file| read_whole(file, FILE_MAX)) {
-        Ok(text) => Ok(read_public(&String::from_utf8_lossy(&text))),
+pub fn known_public(state: &Dir) -> io::Result<Vec<VerifyingKey>> {
+    match state.read_plain(PUBLIC_KEYS, PUBLIC_MAX) {
+        Ok(text) => read_public(&String::from_utf8_lossy(&text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error),
     }
 }
 
-/// Who decides about the permissions of a key file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Access {
-    /// The operator: only its owner may read it, and root may let one group read it, as a volume of a Secret does.
-    Given,
-    /// The service manager, whose access lists show as permissions of a group.
-    Managed,
-    /// This program: it lies in a private directory.
-    Own,
-}
-
-fn read_given(path: &Path, handoff: &Path) -> Result<KeyRing, KeyError> {
-    let real = path.canonicalize().map_err(|error| KeyError::of(path, error))?;
+/// Reads a key file that the operator named. Returns the path of the file itself, which a link may lead to.
+fn read_given(path: &Path, handoff: &Path, judged: bool) -> Result<(PathBuf, KeyRing), KeyError> {
+    let failed = |error: io::Error| KeyError::of(path, error);
+    let real = path.canonicalize().map_err(failed)?;
     let handoff = handoff.canonicalize().unwrap_or_else(|_| handoff.to_owned());
-    if real.starts_with(&handoff) {
+    let beside = path.parent().map(Path::canonicalize).transpose().map_err(failed)?;
+    if real.starts_with(&handoff) || beside.is_some_and(|beside| beside.starts_with(&handoff)) {
         return Err(KeyError::of(path, "it lies in the handoff directory, where producers write"));
     }
-    read(&real, Access::Given)
+    let ring = read(&real, judged)?;
+    Ok((real, ring))
 }
 
-fn read(path: &Path, access: Access) -> Result<KeyRing, KeyError> {
+fn read(path: &Path, judged: bool) -> Result<KeyRing, KeyError> {
     let failed = |error: io::Error| KeyError::of(path, error);
     let file = open_plain(path).map_err(failed)?;
     let meta = file.metadata().map_err(failed)?;
-    let (mode, us) = (meta.mode(), rustix::process::geteuid().as_raw());
-    let judged = match access {
-        Access::Given => judge(mode, meta.uid(), us),
-        // A mount with fsGroup opens it for a group, until the next start closes its directory again.
-        Access::Own => judge(mode & !0o070, meta.uid(), us),
-        Access::Managed => Ok(()),
-    };
-    judged.map_err(|why| KeyError::of(path, why))?;
+    if judged {
+        let us = rustix::process::geteuid().as_raw();
+        judge(meta.mode(), meta.uid(), us).map_err(|why| KeyError::of(path, why))?;
+    }
     let bytes = zeroize::Zeroizing::new(read_whole(file, FILE_MAX).map_err(failed)?);
     KeyRing::parse(&bytes).map_err(|bad: BadKey| KeyError::of(path, bad))
 }
@@ -307,6 +337,7 @@ mod tests {
                 handoff: &self.path("handoff"),
                 state: &self.dir,
                 state_path: &self.path("state"),
+                sealed: false,
             })
         }
 
@@ -316,10 +347,17 @@ mod tests {
         }
     }
 
+    /// What a start does whose store accepts the keys.
+    fn accepted(places: &Places<'_>) -> Result<Keys, KeyError> {
+        let keys = Keys::open(places)?;
+        keys.keep_public(places.state, places.state_path)?;
+        Ok(keys)
+    }
+
     #[test]
     fn a_key_is_made_once_and_never_in_place_of_a_lost_one() {
         let bed = Bed::new();
-        let first = bed.run(None, Keys::open).unwrap();
+        let first = bed.run(None, accepted).unwrap();
         assert!(first.origin().is_weak());
         assert_eq!(fs::metadata(bed.path("state/root.key")).unwrap().mode() & 0o7777, 0o400);
         assert_eq!(bed.run(None, Keys::open).unwrap().public(), first.public());
@@ -327,7 +365,16 @@ mod tests {
         let lost = bed.run(None, Keys::open).unwrap_err();
         assert_eq!(lost.code(), Code::KeyUnusable);
         assert!(lost.to_string().contains("it is gone"), "{lost}");
+        // A sealed store alone tells that there was one.
+        fs::remove_file(bed.path("state/public-keys.pem")).unwrap();
+        let lost = bed.run(None, |places| Keys::open(&Places { sealed: true, ..*places })).unwrap_err();
+        assert!(lost.to_string().contains("it is gone"), "{lost}");
         assert!(!bed.path("state/root.key").exists());
+        // The open keys go back, with all public keys that were known.
+        let known = [first.public(), vec![RootKey::generate().unwrap().identity().public()]].concat();
+        first.put_back(&bed.dir, &known).unwrap();
+        assert_eq!(bed.run(None, Keys::open).unwrap().public(), first.public());
+        assert_eq!(known_public(&bed.dir).unwrap(), known);
     }
 
     #[test]
@@ -362,7 +409,7 @@ mod tests {
         for name in ["one", "two"] {
             bed.put(name, 0o600, KeyRing::of(RootKey::generate().unwrap()).text().as_bytes());
         }
-        let before = bed.run(Some("one"), Keys::open).unwrap();
+        let before = bed.run(Some("one"), accepted).unwrap();
         let other = bed.run(Some("two"), Keys::open).unwrap_err();
         assert_eq!(other.code(), Code::KeyOther);
         assert!(other.to_string().contains(before.key()), "{other}");
@@ -371,5 +418,22 @@ mod tests {
         assert_ne!(after.key(), before.key());
         assert_eq!(bed.run(Some("one"), Keys::open).unwrap().public(), after.public());
         assert_eq!(known_public(&bed.dir).unwrap(), after.public());
+        // A link is followed: what it leads to is rotated, and it stays a link.
+        std::os::unix::fs::symlink(bed.path("one"), bed.path("link")).unwrap();
+        assert_eq!(bed.run(Some("link"), Keys::rotate).unwrap().public().len(), 3);
+        assert!(fs::symlink_metadata(bed.path("link")).unwrap().is_symlink());
+        assert_eq!(bed.run(Some("one"), Keys::open).unwrap().public().len(), 3);
+        std::os::unix::fs::symlink(bed.path("one"), bed.path("handoff/link")).unwrap();
+        assert!(
+            bed.run(Some("handoff/link"), Keys::open)
+                .unwrap_err()
+                .to_string()
+                .contains("where producers write")
+        );
+        // Another user's key may be looked at by who can read it, and is used and rotated by its user alone.
+        if std::os::unix::fs::chown(bed.path("one"), Some(65_534), None).is_ok() {
+            assert!(bed.run(Some("one"), Keys::look).is_ok());
+            assert!(bed.run(Some("one"), Keys::open).is_err() && bed.run(Some("one"), Keys::rotate).is_err());
+        }
     }
 }

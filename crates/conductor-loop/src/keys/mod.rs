@@ -4,12 +4,13 @@
 mod file;
 mod status;
 
-pub use file::{KeyError, Origin, PUBLIC_KEYS, Places, ROOT_KEY, known_public};
+pub use file::{KeyError, Origin, PUBLIC_KEYS, PUBLIC_MAX, Places, ROOT_KEY, known_public};
 pub use status::{Genuine, check_status};
 
 use conductor_core::attestation::{Attest, Envelope, PAYLOAD_TYPE, Signature};
 use conductor_crypto::{KeyRing, RootKey, SigningKey, VerifyingKey, base64, dsse_bytes};
 use std::fmt::Write as _;
+use std::io;
 use std::sync::Arc;
 
 /// The keys of a state.
@@ -69,11 +70,14 @@ impl Attest for Keys {
     }
 }
 
-/// The public keys of a text of PEM blocks.
-pub fn read_public(text: &str) -> Vec<VerifyingKey> {
+/// The public keys of a text of PEM blocks. A block that is no Ed25519 key is an error, so that none is lost without a word.
+pub fn read_public(text: &str) -> io::Result<Vec<VerifyingKey>> {
     const BEGIN: &str = "-----BEGIN ";
     let blocks = text.match_indices(BEGIN).filter_map(|(at, _)| text.get(at..));
-    blocks.filter_map(VerifyingKey::from_pem).collect()
+    let keys: Option<Vec<_>> = blocks.map(VerifyingKey::from_pem).collect();
+    keys.ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidData, "a block in it is no public key of Ed25519")
+    })
 }
 
 /// The public keys as PEM blocks, each with its name before it.
@@ -102,7 +106,8 @@ mod tests {
         assert_eq!(keys.attest(&old, b"{}".to_vec()), signed);
         let unknown = keys.attest("0000000000000000", b"{}".to_vec());
         assert_eq!(unknown.signatures[0].keyid, keys.key());
-        assert_eq!(read_public(&show_public(&keys.public())), keys.public());
+        assert_eq!(read_public(&show_public(&keys.public())).unwrap(), keys.public());
+        assert!(read_public("-----BEGIN PUBLIC KEY-----\nAAAA").is_err());
         assert_eq!(hex(&keys.public()[0].id().0), old);
     }
 }

@@ -4,8 +4,10 @@ use conductor_core::Digest;
 use conductor_core::attestation::{Envelope, PAYLOAD_TYPE, PREDICATE_TYPE, STATEMENT_TYPE};
 use conductor_core::name::status_name;
 use conductor_crypto::{VerifyingKey, dsse_bytes, from_base64};
-use serde::Deserialize;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
+use std::fmt;
 
 /// What a genuine status says of the archived file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +18,34 @@ pub struct Genuine {
     pub sha256: Option<Digest>,
     /// The number of the intent.
     pub seq: u64,
+}
+
+/// An object that names nothing twice: of two members of one name another reader may take the first.
+struct Unique(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Unique {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Map<String, Value>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+                let mut members = Map::new();
+                while let Some((name, value)) = access.next_entry::<String, Value>()? {
+                    if members.contains_key(&name) {
+                        return Err(A::Error::custom(format!("it names `{name}` twice")));
+                    }
+                    members.insert(name, value);
+                }
+                Ok(members)
+            }
+        }
+        from.deserialize_map(Members).map(Self)
+    }
 }
 
 #[derive(Deserialize)]
@@ -41,7 +71,7 @@ struct Predicate {
 
 /// Checks the status at this file name against the trusted keys. The error says what does not match.
 pub fn check_status(file_name: &str, bytes: &[u8], trusted: &[VerifyingKey]) -> Result<Genuine, String> {
-    let mut status: Map<String, Value> =
+    let Unique(mut status) =
         serde_json::from_slice(bytes).map_err(|error| format!("it is no JSON object: {error}"))?;
     let attestation = status.remove("attestation").ok_or("it is unsigned")?;
     let envelope: Envelope = serde_json::from_value(attestation)
@@ -167,5 +197,7 @@ mod tests {
         value.as_object_mut().unwrap().remove("attestation");
         let unsigned = serde_json::to_vec(&value).unwrap();
         assert_eq!(refused("intent-a.json.status", &unsigned, &trusted), "it is unsigned");
+        let twice = [br#"{"status": "failed", "#, &status[1..]].concat();
+        assert!(refused("intent-a.json.status", &twice, &trusted).contains("it names `status` twice"));
     }
 }

@@ -19,7 +19,8 @@ const EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Head {
     store_path: String,
-    sealed: bool,
+    /// The name of the root key that seals the store; `None`: it is plain.
+    sealed_by: Option<String>,
     reasons: Reasons,
     audit: Option<Point>,
     written: Option<(Counts, u64, Reasons, Option<Point>)>,
@@ -30,11 +31,11 @@ pub struct Head {
 
 impl Head {
     /// A head for the store at this path.
-    pub fn new(store_path: String, sealed: bool) -> Self {
+    pub fn new(store_path: String, sealed_by: Option<String>) -> Self {
         let reasons = Reasons::from(NotReady::Starting);
         Self {
             store_path,
-            sealed,
+            sealed_by,
             reasons,
             audit: None,
             written: None,
@@ -81,7 +82,8 @@ impl Head {
             format: FORMAT.to_owned(),
             version: crate::store::VERSION,
             store: self.store_path.clone(),
-            sealed: self.sealed,
+            sealed: self.sealed_by.is_some(),
+            sealed_by: self.sealed_by.clone(),
             ready: self.reasons.is_ready(),
             not_ready: self.reasons.words(),
             counts,

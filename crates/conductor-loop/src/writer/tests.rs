@@ -60,7 +60,7 @@ fn office_in(temp: TempDir) -> Office {
     let store: Arc<dyn Ledger> = Arc::new(Store::scrambled(sub("store")));
     let (to_daemon, acks) = crossbeam_channel::unbounded();
     let (to_sync, syncs) = crossbeam_channel::unbounded();
-    let mut head = Head::new("store".to_owned(), false);
+    let mut head = Head::new("store".to_owned(), None);
     head.refresh(&places.handoff, &places.drafts, &*store, true);
     let report: Box<dyn Fn(Vec<Ack>)> =
         Box::new(move |acks| acks.into_iter().for_each(|ack| to_daemon.send(ack).unwrap()));
@@ -412,7 +412,7 @@ fn the_head_is_looked_at_again_when_it_may_have_changed() {
     office.turn(vec![settle(1)]);
     let head: HeadBody = serde_json::from_slice(&office.read(HEAD_FILE)).unwrap();
     assert_eq!(head.counts.processed, 0);
-    let fresh = Head::new(String::new(), false).patience();
+    let fresh = Head::new(String::new(), None).patience();
     assert!(fresh > Duration::ZERO && fresh <= Duration::from_secs(1), "{fresh:?}");
 }
 

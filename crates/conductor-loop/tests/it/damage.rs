@@ -203,7 +203,8 @@ fn a_store_of_another_version_is_moved_aside_and_imported() {
 #[test]
 fn a_store_that_is_removed_while_it_is_used_is_put_back() {
     type Remove = fn(&TestEnv);
-    let ways: [Remove; 3] = [
+    let ways: [Remove; 4] = [
+        |env| fs::remove_file(env.handoff(".conductor/state/root.key")).unwrap(),
         |env| fs::remove_file(env.handoff(STORE)).unwrap(),
         |env| fs::remove_dir_all(env.handoff(".conductor/state")).unwrap(),
         |env| fs::remove_dir_all(env.handoff(".conductor")).unwrap(),

@@ -19,8 +19,10 @@ pub(super) trait Codec: fmt::Debug + Send + Sync {
     fn encode(&self, at: Place<'_>, value: Vec<u8>) -> Result<Vec<u8>, StoreError>;
     /// The value of stored bytes.
     fn decode<'s>(&self, at: Place<'_>, stored: &'s [u8]) -> Result<Cow<'s, [u8]>, StoreError>;
-    /// The key under which a name is stored; `None`: the name itself. A hidden name stands in the value as well.
-    fn hide(&self, table: &'static str, name: &str) -> Option<String>;
+    /// Whether names are hidden. A hidden name stands in the value as well.
+    fn hides(&self) -> bool;
+    /// The key under which a name is stored, where names are hidden.
+    fn hidden(&self, table: &'static str, name: &str) -> String;
 }
 
 /// Stores values unchanged.
@@ -36,7 +38,11 @@ impl Codec for Plain {
         Ok(Cow::Borrowed(stored))
     }
 
-    fn hide(&self, _: &'static str, _: &str) -> Option<String> {
-        None
+    fn hides(&self) -> bool {
+        false
+    }
+
+    fn hidden(&self, _: &'static str, name: &str) -> String {
+        name.to_owned()
     }
 }

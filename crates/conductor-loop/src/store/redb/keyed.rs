@@ -48,10 +48,7 @@ impl Keyed for &'static str {
         key: &str,
         work: impl FnOnce(&str, Option<&str>) -> R,
     ) -> R {
-        match codec.hide(table, key) {
-            Some(hidden) => work(&hidden, Some(key)),
-            None => work(key, None),
-        }
+        if codec.hides() { work(&codec.hidden(table, key), Some(key)) } else { work(key, None) }
     }
 
     fn given<'k>(stored: &'k str, name: Option<&'k str>) -> &'k str {
@@ -69,10 +66,7 @@ impl Keyed for (&'static str, u64) {
         key: (&str, u64),
         work: impl FnOnce((&str, u64), Option<&str>) -> R,
     ) -> R {
-        match codec.hide(table, key.0) {
-            Some(hidden) => work((&hidden, key.1), None),
-            None => work(key, None),
-        }
+        if codec.hides() { work((&codec.hidden(table, key.0), key.1), None) } else { work(key, None) }
     }
 
     fn given<'k>(stored: (&'k str, u64), _: Option<&'k str>) -> (&'k str, u64) {

@@ -183,14 +183,27 @@ impl Store {
     /// A new file takes the place of the old one, whose free pages would keep what it held.
     fn seal_anew(&self) -> Result<(), StoreError> {
         let differs = |opened: &Opened| self.sealing.differs_from(opened.seal.as_ref());
-        if !self.with_opened(|opened| Ok(differs(opened)))? {
-            return Ok(());
+        let differs = self.with_opened(|opened| Ok(differs(opened)))?;
+        let anew = if differs { self.write_anew() } else { Ok(()) };
+        // Also what a crash left: a draft may be a plain copy of a store that is sealed.
+        match self.dir.unlink(DRAFT) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(StoreError::Open(error)),
+            _ => {}
         }
-        let draft = Self::draft(Arc::clone(&self.dir), &self.sealing)?;
+        match anew {
+            Err(StoreError::NoSpace(error)) => {
+                tracing::warn!(%error, "no space to seal the state anew; it goes on as it is sealed, and the next start tries again");
+                Ok(())
+            }
+            anew => anew,
+        }
+    }
+
+    fn write_anew(&self) -> Result<(), StoreError> {
+        let mut draft = Self::draft(Arc::clone(&self.dir), &self.sealing)?;
         self.reading(|from| draft.write(|to| copy_all(from, to)))?;
         self.dir.rename_over(DRAFT, &self.dir, FILE).map_err(StoreError::Open)?;
         self.dir.sync().map_err(StoreError::Open)?;
-        let mut draft = draft;
         let opened = draft.database.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         *self.database.write().unwrap_or_else(PoisonError::into_inner) = opened;
         Ok(())

@@ -146,7 +146,11 @@ impl Codec for Sealed {
         value.map(Cow::Owned).ok_or_else(|| BadRecord::Seal { table: at.table }.into())
     }
 
-    fn hide(&self, table: &'static str, name: &str) -> Option<String> {
-        Some(self.names.hide(table, name))
+    fn hides(&self) -> bool {
+        true
+    }
+
+    fn hidden(&self, table: &'static str, name: &str) -> String {
+        self.names.hide(table, name)
     }
 }

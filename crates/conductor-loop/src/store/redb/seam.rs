@@ -42,8 +42,12 @@ impl Codec for Scrambled {
         }
     }
 
-    fn hide(&self, table: &'static str, name: &str) -> Option<String> {
-        Some(format!("{:016x}", checksum(&[table.as_bytes(), &[0], name.as_bytes()].concat())))
+    fn hides(&self) -> bool {
+        true
+    }
+
+    fn hidden(&self, table: &'static str, name: &str) -> String {
+        format!("{:016x}", checksum(&[table.as_bytes(), &[0], name.as_bytes()].concat()))
     }
 }
 
@@ -109,8 +113,12 @@ impl Codec for Counting {
         Ok(Cow::Borrowed(stored))
     }
 
-    fn hide(&self, _: &'static str, _: &str) -> Option<String> {
-        None
+    fn hides(&self) -> bool {
+        false
+    }
+
+    fn hidden(&self, _: &'static str, name: &str) -> String {
+        name.to_owned()
     }
 }
 

@@ -261,9 +261,8 @@ impl<'t, T: Transaction + 't, V: Form> View<'t, T, (&'static str, u64), V> {
         numbers: Range<u64>,
     ) -> Result<impl DoubleEndedIterator<Item = Found<'s, V>> + use<'s, 't, T, V>, StoreError> {
         let (codec, table) = (self.codec, self.table.name);
-        let hidden = codec.hide(table, name);
-        let name = hidden.as_deref().unwrap_or(name);
-        let rows = self.rows.range((name, numbers.start)..(name, numbers.end))?;
+        let name = codec.hidden(table, name);
+        let rows = self.rows.range((name.as_str(), numbers.start)..(name.as_str(), numbers.end))?;
         Ok(rows.map(move |row| row.map(|row| Row::of(row, codec, table)).map_err(StoreError::from)))
     }
 }
@@ -381,7 +380,7 @@ fn opened<K: Keyed, V: Form, R>(
         return work(None, stored);
     }
     let value = codec.decode(at, stored)?;
-    if !K::NAMED || codec.hide(at.table, "").is_none() {
+    if !K::NAMED || !codec.hides() {
         return work(None, &value);
     }
     let (length, rest) = value.split_first_chunk::<2>().ok_or(BadRecord::Cut)?;
