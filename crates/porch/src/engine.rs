@@ -1,6 +1,6 @@
 //! The engine: assigns an order to its place, locks the place, plans, and carries out the plan.
 
-use crate::directory::{self, Directory, Durability, Patience, Written, lock};
+use crate::directory::{self, Directory, Durability, Locks, Patience, Written, lock};
 use crate::files::join;
 use crate::outcome::{Applied, ObjectName, Outcome, Replicas};
 use crate::plan::{Plan, Style, plan};
@@ -138,16 +138,17 @@ impl Engine {
         let tree = Directory::open(out)?;
         let ordered = *self.ordered.get_or_init(|| tree.ordered_device());
         let durability = Durability { at_once: self.settings.durable, ordered };
-        for turn in 0..PLANS_MAX {
-            if turn > 0 {
-                patience.look()?;
-                std::thread::sleep(PLAN_PAUSE * turn); // The end of another process's write is not announced.
-            }
+        let mut locks = Locks::default();
+        for turn in 1..=PLANS_MAX {
             let plan = self.plan(&tree, order, assignment)?;
-            if directory::write(&tree, &plan, durability, patience)? == Written::Done {
+            if directory::write(&tree, &plan, durability, patience, locks)? == Written::Done {
                 let outcome = self.outcome(order, assignment, &plan, None);
                 return Ok(Applied { outcome, changes: plan.changes });
             }
+            patience.look()?;
+            // The end of a write by somebody who does not lock is not announced.
+            std::thread::sleep(PLAN_PAUSE * turn);
+            locks = Locks::take(&tree, &plan, patience)?;
         }
         Err(PorchError::Contended { place: out.display().to_string(), plans: PLANS_MAX })
     }

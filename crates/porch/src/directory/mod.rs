@@ -15,7 +15,7 @@ pub use lock::Patience;
 pub(crate) use lock::lock;
 pub(crate) use ordering::Durability;
 pub(crate) use swap::{Draft, Found, Mark, Swap, swap};
-pub(crate) use write::{Written, write};
+pub(crate) use write::{Locks, Written, write};
 
 use crate::PorchError;
 use crate::files::{

@@ -3,7 +3,7 @@
 
 use super::leftover::is_ours;
 use super::rights::take_after;
-use super::write::{DIR_MODE, Writer, Written, remove_tree};
+use super::write::{DIR_MODE, Writer, Written, remove_tree, split};
 use super::{DIRECTORY, Found, Mark, keep_aside};
 use crate::PorchError;
 use crate::files::{Content, UNFINISHED, base_name, join};
@@ -366,11 +366,6 @@ impl Writer<'_> {
         }
         Ok(())
     }
-}
-
-/// The directory a path is in, and its name there; `None` for the root.
-fn split(path: &str) -> Option<(&str, &str)> {
-    if path.is_empty() { None } else { Some(path.rsplit_once('/').unwrap_or(("", path))) }
 }
 
 fn open_below(dir: &OwnedFd, name: &std::ffi::CStr) -> Result<OwnedFd, Errno> {

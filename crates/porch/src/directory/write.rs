@@ -27,21 +27,68 @@ pub(crate) enum Written {
     Stale,
 }
 
-/// Carries out a plan, if what it was made from is still there. What it replaces is never lost.
+/// Carries out a plan, if what it was made from is still there. What it replaces is never lost. `locks` are those taken
+/// before the plan was made; where they are not the plan's, they are released.
 pub(crate) fn write(
     tree: &Directory,
     plan: &Plan,
     durability: Durability,
     patience: &Patience<'_>,
+    locks: Locks,
 ) -> Result<Written, PorchError> {
-    let edits = matches!(plan.changes.as_slice(), [change] if !plan.new && change.path == plan.file);
+    let edits = edits(plan);
     // A package that is exchanged as a whole is removed at once: the new one has to be on the disk before.
     let at_once = durability.at_once || (!plan.new && !edits);
-    let writer = Writer { tree, plan, durability: Durability { at_once, ..durability }, patience };
+    let locks = if locks.are_of(plan) { locks } else { Locks::default() };
+    let writer = Writer { tree, plan, durability: Durability { at_once, ..durability }, patience, locks };
     match plan.changes.as_slice() {
         [] => Ok(Written::Done),
         [change] if edits => writer.edit(change),
         _ => writer.place(),
+    }
+}
+
+/// Whether a plan is carried out by replacing one file.
+fn edits(plan: &Plan) -> bool {
+    matches!(plan.changes.as_slice(), [change] if !plan.new && change.path == plan.file)
+}
+
+/// Locked directories of a tree by path, in the order in which [`Writer`] locks them. Whoever holds them while it plans
+/// is not overtaken by those who plan first: under steady traffic on one package each comes to its turn.
+#[derive(Debug, Default)]
+pub(crate) struct Locks(Vec<(String, OwnedFd)>);
+
+impl Locks {
+    /// Takes the locks that a plan needs, as far as its directories are there.
+    pub(crate) fn take(tree: &Directory, plan: &Plan, patience: &Patience<'_>) -> Result<Self, PorchError> {
+        let mut held = Vec::new();
+        for path in Self::paths(plan) {
+            let Some(dir) = tree.enter(&path)? else { break };
+            let dir = lock(dir, &tree.name(&path), patience)?;
+            held.push((path, dir));
+        }
+        Ok(Self(held))
+    }
+
+    fn paths(plan: &Plan) -> Vec<String> {
+        let dir = plan.dir.clone();
+        if edits(plan) {
+            let holder = plan.file.rsplit_once('/').map(|(inside, _)| join(&dir, inside));
+            return std::iter::once(dir).chain(holder).collect();
+        }
+        let parent = split(&dir).map(|(parent, _)| parent.to_owned());
+        parent.into_iter().chain((!plan.new).then_some(dir)).collect()
+    }
+
+    /// Whether these are the first of the plan's locks: what is locked after them keeps the order of all.
+    fn are_of(&self, plan: &Plan) -> bool {
+        let paths = Self::paths(plan);
+        self.0.len() <= paths.len() && self.0.iter().zip(&paths).all(|((held, _), path)| held == path)
+    }
+
+    /// The lock on a path, which lasts as long as this or what is returned.
+    fn of(&self, path: &str) -> Option<io::Result<OwnedFd>> {
+        self.0.iter().find(|(held, _)| held == path).map(|(_, dir)| dir.try_clone())
     }
 }
 
@@ -50,6 +97,7 @@ pub(super) struct Writer<'w> {
     pub plan: &'w Plan,
     pub durability: Durability,
     pub patience: &'w Patience<'w>,
+    locks: Locks,
 }
 
 impl Writer<'_> {
@@ -73,8 +121,12 @@ impl Writer<'_> {
 
     /// A directory of the tree, locked, and still the one of that name; `None` when it is not.
     pub(super) fn locked(&self, path: &str) -> Result<Option<OwnedFd>, PorchError> {
-        let Some(dir) = self.tree.enter(path)? else { return Ok(None) };
-        let dir = lock(dir, &self.tree.name(path), self.patience)?;
+        let dir = if let Some(held) = self.locks.of(path) {
+            held.map_err(|error| PorchError::io(self.tree.full(path), error))?
+        } else {
+            let Some(dir) = self.tree.enter(path)? else { return Ok(None) };
+            lock(dir, &self.tree.name(path), self.patience)?
+        };
         let identity = |dir: &OwnedFd| {
             let stat = fstat(dir).map_err(|errno| PorchError::io(self.tree.full(path), errno))?;
             Ok::<_, PorchError>((stat.st_dev, stat.st_ino))
@@ -244,4 +296,9 @@ pub(super) fn remove_tree(dir: &OwnedFd, name: impl rustix::path::Arg + Copy) ->
         }
     }
     Ok(unlinkat(dir, name, AtFlags::REMOVEDIR)?)
+}
+
+/// The directory a path is in, and its name there; `None` for the root.
+pub(super) fn split(path: &str) -> Option<(&str, &str)> {
+    if path.is_empty() { None } else { Some(path.rsplit_once('/').unwrap_or(("", path))) }
 }

@@ -1,8 +1,9 @@
 //! Concurrent changes to one package: each is made from the result of the one before it, and none waits for ever.
 
 use crate::shop::{Run, Shop};
+use rustix::fs::FlockOperation;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 const PROCESSES: u32 = 8;
 const RUNS: u32 = 15;
@@ -62,6 +63,45 @@ fn eight_processes_change_one_package_one_after_the_other() {
 }
 
 #[test]
+fn those_that_write_without_a_pause_keep_nobody_waiting_who_locks() {
+    let shop = Shop::new();
+    let (dir, file) = (shop.path("out/shop/web"), shop.path("out/shop/web/deployment.yaml"));
+    let start = std::fs::read_to_string(&file).unwrap();
+    // What is read around the package: a plan takes much longer than the others take between two versions.
+    for neighbour in 0..200 {
+        let place = shop.path(&format!("out/shop/n{neighbour}"));
+        std::fs::create_dir(&place).unwrap();
+        let other = start.replace("name: web", &format!("name: n{neighbour}"));
+        std::fs::write(place.join("deployment.yaml"), other).unwrap();
+    }
+    let (over, numbers) = (AtomicBool::new(false), AtomicU32::new(1000));
+    let rewrite = || {
+        let held = std::fs::File::open(&dir).unwrap();
+        if rustix::fs::flock(&held, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            let number = numbers.fetch_add(1, Ordering::Relaxed);
+            let version = start.replace("replicas: 2   #", &format!("replicas: {number}   #"));
+            std::fs::write(dir.join(".draft"), version).unwrap();
+            std::fs::rename(dir.join(".draft"), &file).unwrap();
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Acquire) {
+                    rewrite();
+                    std::thread::yield_now();
+                }
+            });
+        }
+        let runs: Vec<Run> = (0..5).map(|_| shop.scale(7, &["--lock-wait", "60s"])).collect();
+        over.store(true, Ordering::Release);
+        for run in runs {
+            assert_eq!(run.line()["replicas"]["to"], 7);
+        }
+    });
+}
+
+#[test]
 fn eight_processes_make_eight_packages_beside_each_other() {
     for flags in [&[][..], &["-structured", "--kustomize"]] {
         let shop = Shop::empty();
@@ -85,7 +125,7 @@ fn one_that_waits_too_long_says_so_and_may_try_again() {
     for place in ["out/shop/web", "out/shop"] {
         let intent = if place == "out/shop" { shop.intent_for("new", 3, "") } else { shop.intent(5) };
         let held = std::fs::File::open(shop.path(place)).unwrap();
-        rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
+        rustix::fs::flock(&held, FlockOperation::LockExclusive).unwrap();
         let run = Run::of(&shop.command(&intent, &["-out", "out", "--lock-wait", "30ms"]).output().unwrap());
         run.refused(75, "is in use by another process");
         drop(held);
