@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_conductor_loop_global_optspecs
-    string join \n handoff= porch= mode= out= once= debounce= period= workers= timeout= grace-period= max-attempts= rate= max-file-size= retention= state-dir= state-key-file= audit-enabled= encryption-enabled= listen= health-addr= metrics-addr= insecure-listen= tls-cert= tls-key= tls-client-ca= token-file= open-page= kubernetes= kubeconfig= allow-scale-to-zero= allow-unsafe-handoff= allow-unsafe-porch= log-level= log-format= confine= security-enabled= porch-read= porch-write= egress= limit-memory= limit-cpu= limit-processes= limit-files= limit-file-size= chroot-enabled= config= h/help V/version
+    string join \n handoff= porch= mode= out= once= debounce= period= workers= timeout= grace-period= max-attempts= rate= max-file-size= retention= state-dir= state-key-file= audit-enabled= encryption-enabled= listen= health-addr= metrics-addr= insecure-listen= tls-cert= tls-key= tls-client-ca= token-file= open-page= kubernetes= instance= kubeconfig= allow-scale-to-zero= allow-unsafe-handoff= allow-unsafe-porch= log-level= log-format= confine= security-enabled= porch-read= porch-write= egress= limit-memory= limit-cpu= limit-processes= limit-files= limit-file-size= chroot-enabled= config= h/help V/version
 end
 
 function __fish_conductor_loop_needs_command
@@ -52,6 +52,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l tls-clien
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l token-file -d 'File with the bearer token that API and metrics ask for' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l open-page -d 'Serve page and API without a token to every client' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l kubernetes -d 'Serve health on 8080 and metrics on 9090; auto: where KUBERNETES_SERVICE_HOST is set' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l instance -d 'Name of this daemon, in each log line and metric' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l kubeconfig -d 'Passed to porch as KUBECONFIG' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l allow-scale-to-zero -d 'Accept replicas 0' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l allow-unsafe-handoff -d 'Accept a handoff directory that everybody may write' -r
@@ -343,6 +344,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; an
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l token-file -d 'File with the bearer token that API and metrics ask for' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l open-page -d 'Serve page and API without a token to every client' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l kubernetes -d 'Serve health on 8080 and metrics on 9090; auto: where KUBERNETES_SERVICE_HOST is set' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l instance -d 'Name of this daemon, in each log line and metric' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l kubeconfig -d 'Passed to porch as KUBECONFIG' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l allow-scale-to-zero -d 'Accept replicas 0' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l allow-unsafe-handoff -d 'Accept a handoff directory that everybody may write' -r
@@ -391,6 +393,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l token-file -d 'File with the bearer token that API and metrics ask for' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l open-page -d 'Serve page and API without a token to every client' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l kubernetes -d 'Serve health on 8080 and metrics on 9090; auto: where KUBERNETES_SERVICE_HOST is set' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l instance -d 'Name of this daemon, in each log line and metric' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l kubeconfig -d 'Passed to porch as KUBECONFIG' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l allow-scale-to-zero -d 'Accept replicas 0' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l allow-unsafe-handoff -d 'Accept a handoff directory that everybody may write' -r

@@ -5,10 +5,15 @@ use super::endpoint::{Endpoint, Page, Serves};
 use super::events::{Feed, sample};
 use super::turns::{THREADS, Turns};
 use super::{Security, View};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with, sockopt};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use tokio::task::JoinSet;
+
+/// Connections that may wait in the kernel's queue, as the standard library sets it.
+const BACKLOG: i32 = 128;
 
 /// Addresses that are bound and not served yet. Connections made meanwhile wait in the kernel's queue.
 pub struct Bound {
@@ -25,11 +30,30 @@ struct Listener {
 impl Listener {
     fn bind(address: SocketAddr, serves: Serves) -> io::Result<Self> {
         let told = |error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
-        let socket = TcpListener::bind(address).map_err(told)?;
+        let socket = listen(address).map_err(told)?;
         socket.set_nonblocking(true)?;
         let address = socket.local_addr()?;
         Ok(Self { socket, address, serves })
     }
+}
+
+/// Listens on an address. `[::]` means every address, those of IPv4 too, whatever the system's default; and those of
+/// IPv4 alone where the kernel has no IPv6.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let SocketAddr::V6(every) = address else { return TcpListener::bind(address) };
+    if !every.ip().is_unspecified() {
+        return TcpListener::bind(address);
+    }
+    let flags = SocketFlags::CLOEXEC;
+    let socket = match socket_with(AddressFamily::INET6, SocketType::STREAM, flags, None) {
+        Err(Errno::AFNOSUPPORT) => return TcpListener::bind((Ipv4Addr::UNSPECIFIED, every.port())),
+        socket => socket?,
+    };
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    sockopt::set_ipv6_v6only(&socket, false)?;
+    rustix::net::bind(&socket, &every)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(socket.into())
 }
 
 /// Binds every address.

@@ -182,7 +182,8 @@ fn run_daemon(written: &Written) -> Exit {
         LogFormat::Text => false,
         LogFormat::Auto => !io::stderr().is_terminal(),
     };
-    if let Err(error) = telemetry::init(config.live.log_level, json, &progress) {
+    let instance = config.fixed.instance.as_deref();
+    if let Err(error) = telemetry::init(config.live.log_level, json, instance, &progress) {
         let message = format!("{} cannot start the log thread: {error}", Code::DirectorySetup);
         return complain(&message, Code::DirectorySetup.remedy(), Exit::SetUp);
     }

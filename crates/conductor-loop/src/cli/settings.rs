@@ -86,7 +86,7 @@ impl<S: Scope> Args for Flags<S> {
 }
 
 /// Rarely needed flags, left out so that the help fits a screen. The man page and the README have all flags.
-const RARER: [&str; 37] = [
+const RARER: [&str; 38] = [
     "debounce",
     "timeout",
     "rate",
@@ -104,6 +104,7 @@ const RARER: [&str; 37] = [
     "token-file",
     "open-page",
     "kubernetes",
+    "instance",
     "state-dir",
     "state-key-file",
     "kubeconfig",

@@ -2,9 +2,10 @@
 
 use super::environment::Environment;
 use super::settings::{SETTINGS, Setting};
-use super::{ConfigError, file};
+use super::{ConfigError, Projected, file};
 use conductor_porch::Routes;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// The origin of a value. Later ones win.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +45,8 @@ pub struct Layers {
     pub in_pod: bool,
     /// A warning for each variable that has no effect.
     pub unknown: Vec<String>,
+    /// The volume of the file, where whole volumes are exchanged; seen before the file was read.
+    pub projected: Option<Projected>,
 }
 
 /// Layers defaults, file, environment and flags.
@@ -60,8 +63,10 @@ pub fn layer(
         let name = setting.environment?;
         environment.get(name).map(|value| (value, Origin::Environment(name)))
     };
+    let mut projected = None;
     let path = flags.get("config").cloned().or_else(|| environment.get("CONDUCTOR_CONFIG"));
     if let Some(path) = path.filter(|path| !path.is_empty()) {
+        projected = Projected::around(Path::new(&path));
         let content = file::read(&path)?;
         for (key, value) in content.values {
             raw.insert(key, (value, Origin::File(path.clone())));
@@ -76,5 +81,6 @@ pub fn layer(
             raw.insert(setting.key, (value.clone(), Origin::Flag));
         }
     }
-    Ok(Layers { values: raw, routes, in_pod: environment.is_pod(), unknown: environment.unknown() })
+    let (in_pod, unknown) = (environment.is_pod(), environment.unknown());
+    Ok(Layers { values: raw, routes, in_pod, unknown, projected })
 }

@@ -5,6 +5,7 @@ mod environment;
 mod error;
 mod file;
 mod layers;
+mod projected;
 mod reader;
 mod settings;
 mod values;
@@ -12,6 +13,7 @@ mod values;
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use layers::{Layers, Origin, Raw, layer};
+pub use projected::Projected;
 pub use settings::{SETTINGS, Setting, Takes};
 pub use values::{Changes, Config, Confine, Egress, Endpoint, Fixed, Live, LogFormat, Mode, Period, Tls};
 

@@ -4,13 +4,15 @@ use super::settings::NOT_BUILT;
 use super::{ConfigError, Confine, Egress, Endpoint, Origin, Period, Raw, Tls};
 use conductor_core::units::{format_duration, parse_duration, parse_size};
 use conductor_os::confine::limits::ResourceLimits;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// The addresses of health and metrics in a pod when none is given: those that the specification's manifests probe and scrape.
-const POD_HEALTH: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8080);
-const POD_METRICS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 9090);
+const POD_HEALTH: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 8080);
+const POD_METRICS: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 9090);
+/// The longest name of an instance: that of a pod.
+const INSTANCE_MAX: usize = 253;
 
 /// Reads settings by their keys.
 pub(super) struct Reader<'r>(pub(super) &'r Raw);
@@ -128,6 +130,17 @@ impl Reader<'_> {
             endpoints.push(Endpoint { address: POD_METRICS, health: false, metrics: true, page: false });
         }
         Ok(endpoints)
+    }
+
+    /// The name of this daemon; letters, digits and `-_.` alone, so that it needs no escape anywhere.
+    pub(super) fn instance(&self) -> Result<Option<String>, ConfigError> {
+        let Some(name) = self.optional("instance") else { return Ok(None) };
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if name.len() > INSTANCE_MAX || !name.bytes().all(plain) {
+            let reason = format!("'{name}' is no name of up to {INSTANCE_MAX} letters, digits, -, _ and .");
+            return self.bad("instance", reason);
+        }
+        Ok(Some(name))
     }
 
     pub(super) fn tls(&self) -> Result<Option<Tls>, ConfigError> {

@@ -122,6 +122,8 @@ pub const SETTINGS: &[Setting] = &[
         "Serve health on 8080 and metrics on 9090; auto: where KUBERNETES_SERVICE_HOST is set",
     )
     .variable("CONDUCTOR_KUBERNETES"),
+    value("instance", "", "NAME", "Name of this daemon, in each log line and metric")
+        .variable("CONDUCTOR_INSTANCE"),
     value("kubeconfig", "", "FILE", "Passed to porch as KUBECONFIG"),
     switch("allow-scale-to-zero", "false", "Accept replicas 0"),
     switch("allow-unsafe-handoff", "false", "Accept a handoff directory that everybody may write"),

@@ -161,6 +161,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("token-file", "elsewhere"),
     ("open-page", "true"),
     ("kubernetes", "true"),
+    ("instance", "elsewhere"),
     ("kubeconfig", "elsewhere"),
     ("allow-scale-to-zero", "true"),
     ("allow-unsafe-handoff", "true"),
@@ -282,6 +283,16 @@ fn the_specification_s_switch_says_whether_to_confine() {
         assert!(error.to_string().contains("contradicts --confine"), "{error}");
     }
     assert_eq!(wanted("on", "").unwrap_err().code(), Code::BadValue);
+}
+
+#[test]
+fn the_name_of_an_instance_needs_no_escape() {
+    let name = |value: &str| config(&[("instance", value)], &[]).map(|config| config.fixed.instance);
+    assert_eq!(name("").unwrap(), None);
+    assert_eq!(name("conductor-loop-0.a_B").unwrap().as_deref(), Some("conductor-loop-0.a_B"));
+    for wrong in ["a b", "a\"b", "\n", "é", &"x".repeat(254)] {
+        assert_eq!(name(wrong).unwrap_err().code(), Code::BadValue, "{wrong}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::reader::Reader;
 use super::settings::{NOT_BUILT, SETTINGS};
-use super::{ConfigError, Layers, Origin, Raw};
+use super::{ConfigError, Layers, Origin, Projected, Raw};
 use conductor_core::Runs;
 use conductor_core::limits::{RunLimits, SchedulerLimits};
 use conductor_os::confine::limits::ResourceLimits;
@@ -86,6 +86,8 @@ pub struct Config {
     pub raw: Raw,
     /// Warnings about accepted settings.
     pub warnings: Vec<String>,
+    /// The volume that the configuration file is read from, where whole volumes are exchanged.
+    pub projected: Option<Projected>,
 }
 
 /// Settings that only a restart changes.
@@ -122,6 +124,8 @@ pub struct Fixed {
     pub token_file: Option<PathBuf>,
     /// Serve page and API without a token.
     pub open_page: bool,
+    /// The name of this daemon in log lines and metrics, where several are watched together.
+    pub instance: Option<String>,
     /// Passed to porch as KUBECONFIG.
     pub kubeconfig: Option<String>,
     /// Whether replicas 0 is accepted.
@@ -189,6 +193,7 @@ impl Fixed {
             tls: read.tls()?,
             token_file: read.optional("token-file").map(PathBuf::from),
             open_page: read.switch("open-page")?,
+            instance: read.instance()?,
             kubeconfig: read.optional("kubeconfig"),
             allow_scale_to_zero: read.switch("allow-scale-to-zero")?,
             allow_unsafe_handoff: read.switch("allow-unsafe-handoff")?,
@@ -259,12 +264,12 @@ pub struct Changes {
 impl Config {
     /// Validates everything; the first problem is the error.
     pub fn new(layers: Layers) -> Result<Self, ConfigError> {
-        let Layers { values: raw, routes, in_pod, unknown } = layers;
+        let Layers { values: raw, routes, in_pod, unknown, projected } = layers;
         let read = Reader(&raw);
         let fixed = Fixed::read(&read, routes, in_pod)?;
         let live = Live::read(&read)?;
         read.without_effect()?;
-        Ok(Self { fixed, live, raw, warnings: unknown })
+        Ok(Self { fixed, live, raw, warnings: unknown, projected })
     }
 
     /// Refuses settings that ask for a missing protection, which a daemon must not silently omit. Commands that only look
@@ -282,6 +287,7 @@ impl Config {
     /// Adopts the live settings of `new`. Fixed settings stay, as text too, so that the next reload names them again.
     pub fn reload(&mut self, new: Self) {
         self.live = new.live;
+        self.projected = new.projected;
         let live = |key: &str| SETTINGS.iter().any(|setting| setting.key == key && setting.live);
         self.raw.extend(new.raw.into_iter().filter(|(key, _)| live(key)));
     }

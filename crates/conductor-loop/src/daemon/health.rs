@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn it_is_alive_until_a_loop_that_turned_stands_still() {
-        let health = Health::new(Metrics::new().unwrap());
+        let health = Health::new(Metrics::new(None).unwrap());
         assert!(health.is_alive(), "a start takes its time");
         assert_eq!(health.not_ready(), ["starting"]);
         health.turn(monotonic());

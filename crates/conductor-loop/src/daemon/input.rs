@@ -27,7 +27,7 @@ pub(super) enum Input {
     Place(Box<PlaceFound>),
     /// A signal that stops the daemon.
     Stop(i32),
-    /// A request to read the configuration again.
+    /// A request to read the configuration again: a signal, or its volume was exchanged.
     Reload,
     Asked(Box<Ask>),
 }

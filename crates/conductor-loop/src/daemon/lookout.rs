@@ -1,7 +1,9 @@
-//! Checks the places where runs write, on a thread of its own, because a check on a network file system may hang.
+//! Checks the places where runs write, and whether the volume of the configuration was exchanged, on a thread of its own,
+//! because a check on a network file system may hang.
 
 use super::health::Health;
 use super::input::{Input, PlaceFound};
+use crate::config::{Config, Projected};
 use conductor_core::scheduler::Place;
 use conductor_os::outlet::{Outage, Outlet};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
@@ -18,16 +20,23 @@ pub(super) struct Lookout {
 }
 
 impl Lookout {
-    /// Starts checking the output directory and each repository.
+    /// Starts checking the output directory, each repository and the configuration's volume.
     pub(super) fn start(
         places: Vec<(Place, Arc<Outlet>)>,
+        config: &Config,
         health: Arc<Health>,
         inputs: Sender<Input>,
     ) -> io::Result<Self> {
+        let mut projected = config.projected.clone();
         let (stop, stopped) = bounded::<()>(0);
         let mut before: Vec<Option<Outage>> = vec![None; places.len()];
         std::thread::Builder::new().name("lookout".to_owned()).spawn(move || {
             loop {
+                if projected.as_mut().is_some_and(Projected::was_exchanged)
+                    && inputs.send(Input::Reload).is_err()
+                {
+                    return;
+                }
                 for ((place, outlet), before) in places.iter().zip(&mut before) {
                     let outlook = outlet.look();
                     if *place == Place::Output {

@@ -196,7 +196,7 @@ impl Prepared {
             .start(move |report| drop(inputs.send(Input::Intake(report))))
             .map_err(cannot_start("the intake"))?;
         let looked_at = outlets(&engine, &outlet);
-        let lookout = Lookout::start(looked_at, Arc::clone(shared.health), shared.inputs.clone())
+        let lookout = Lookout::start(looked_at, config, Arc::clone(shared.health), shared.inputs.clone())
             .map_err(cannot_start("the lookout"))?;
         let settings = runner::Settings {
             engine,

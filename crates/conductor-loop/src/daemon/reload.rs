@@ -1,4 +1,4 @@
-//! SIGHUP: the configuration is read again, validated as a whole, and its live settings are applied.
+//! SIGHUP, or another `ConfigMap` in the volume: the configuration is read again, validated as a whole, and its live settings are applied.
 
 use super::input::Reload;
 use super::service_manager;

@@ -31,7 +31,7 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
     set_process_up()?;
     let (inputs, receiver) = crossbeam_channel::unbounded();
     let mut summary = Summary::default();
-    let health = open_health()?;
+    let health = open_health(&config)?;
     let questions = Arc::new(Questions::new(inputs.clone(), Arc::clone(&health)));
     let shared = Shared { inputs, receiver: &receiver, progress, health: &health, questions: &questions };
     let mut once = Once::open(&config)?;
@@ -171,8 +171,8 @@ fn wait(config: &Config, shared: &Shared<'_>, least: Duration) -> Waited {
     Waited::Enough
 }
 
-fn open_health() -> Result<Arc<Health>, Failure> {
-    let metrics =
-        Metrics::new().map_err(|error| Failure::set_up(Code::BadValue, format!("the metrics: {error}")))?;
+fn open_health(config: &Config) -> Result<Arc<Health>, Failure> {
+    let metrics = Metrics::new(config.fixed.instance.as_deref())
+        .map_err(|error| Failure::set_up(Code::BadValue, format!("the metrics: {error}")))?;
     Ok(Arc::new(Health::new(metrics)))
 }

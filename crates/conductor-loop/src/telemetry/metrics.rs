@@ -11,6 +11,7 @@ use prometheus::{
     Encoder, Error, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
 };
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -156,9 +157,10 @@ impl Making<'_> {
 }
 
 impl Metrics {
-    /// Makes all metrics, at zero.
-    pub fn new() -> Result<Self, Error> {
-        let registry = Registry::new();
+    /// Makes all metrics, at zero, each with the name of the instance as a label if it has one.
+    pub fn new(instance: Option<&str>) -> Result<Self, Error> {
+        let label = instance.map(|name| HashMap::from([("instance".to_owned(), name.to_owned())]));
+        let registry = Registry::new_custom(None, label)?;
         let make = Making(&registry);
         let info = Opts::new("conductor_build_info", "Always 1; the version is a label.")
             .const_label("version", env!("CARGO_PKG_VERSION"));
@@ -413,7 +415,7 @@ mod tests {
 
     #[test]
     fn every_name_is_ours_or_the_process_s_and_codes_begin_at_zero() {
-        let text = Metrics::new().unwrap().text();
+        let text = Metrics::new(None).unwrap().text();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             assert!(line.starts_with("conductor_") || line.starts_with("process_"), "{line}");
         }

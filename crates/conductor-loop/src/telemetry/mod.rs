@@ -11,6 +11,7 @@ pub use output::flush;
 pub use progress::{Progress, Standing};
 pub use recent::log_lines;
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::sync::OnceLock;
 use tracing::level_filters::LevelFilter;
@@ -19,6 +20,9 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload::Handle;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, fmt, reload};
+
+/// The end of each line that names this instance, where it has a name.
+static INSTANCE: OnceLock<Ending> = OnceLock::new();
 
 static LEVEL: OnceLock<Handle<LevelFilter, Registry>> = OnceLock::new();
 
@@ -36,8 +40,9 @@ struct Line;
 
 impl Write for Line {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        recent::keep(bytes);
-        output::write(bytes);
+        let line = INSTANCE.get().map_or(Cow::Borrowed(bytes), |ending| ending.on(bytes));
+        recent::keep(&line);
+        output::write(&line);
         Ok(bytes.len())
     }
     fn flush(&mut self) -> std::io::Result<()> {
@@ -45,8 +50,43 @@ impl Write for Line {
     }
 }
 
-/// Sets logging up for the life of the process: JSON lines or text for people.
-pub fn init(level: LevelFilter, json: bool, progress: &Progress) -> std::io::Result<()> {
+/// The name of this instance as the last field of a line. The formatter has no fields of the whole process.
+struct Ending {
+    field: String,
+    /// What closes the line, behind the field.
+    close: &'static [u8],
+}
+
+impl Ending {
+    fn new(instance: &str, json: bool) -> Self {
+        let (field, close): (_, &[u8]) = if json {
+            (format!(",\"instance\":\"{instance}\""), b"}\n")
+        } else {
+            (format!(" instance=\"{instance}\""), b"\n")
+        };
+        Self { field, close }
+    }
+
+    /// The line with the field in it.
+    fn on<'l>(&self, line: &'l [u8]) -> Cow<'l, [u8]> {
+        match line.strip_suffix(self.close) {
+            Some(open) => [open, self.field.as_bytes(), self.close].concat().into(),
+            None => line.into(),
+        }
+    }
+}
+
+/// Sets logging up for the life of the process: JSON lines or text for people, each with the name of the instance if it
+/// has one.
+pub fn init(
+    level: LevelFilter,
+    json: bool,
+    instance: Option<&str>,
+    progress: &Progress,
+) -> std::io::Result<()> {
+    if let Some(instance) = instance {
+        INSTANCE.get_or_init(|| Ending::new(instance, json));
+    }
     let (filter, handle) = reload::Layer::new(level);
     let registry = tracing_subscriber::registry().with(filter);
     let started = if json {

@@ -74,3 +74,18 @@ fn lines_that_found_no_room_are_counted_and_said() {
     assert!(text.contains("log lines were dropped"), "{} bytes", text.len());
     assert!(text.lines().all(|line| line.starts_with('{') && line.ends_with('}')), "no line is torn");
 }
+
+#[test]
+fn each_line_names_the_instance_that_has_a_name() {
+    for (format, end) in [("json", ",\"instance\":\"loop-7\"}"), ("text", " instance=\"loop-7\"")] {
+        let env = env();
+        env.drop_file("intent-a.json", flat("a", 3));
+        let finished = env.once(&["-log-format", format, "-instance", "loop-7"]).expect(0);
+        let lines: Vec<_> = finished.stderr.lines().filter(|line| line.contains("20")).collect();
+        assert!(lines.len() > 3, "{}", finished.stderr);
+        for line in lines {
+            assert!(line.ends_with(end), "{line}");
+            assert!(format == "text" || serde_json::from_str::<serde_json::Value>(line).is_ok(), "{line}");
+        }
+    }
+}

@@ -6,6 +6,7 @@ use conductor_testkit::{Running, TestEnv, flat, wait_until};
 use rustix::process::Signal;
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
 
 struct Reloading {
@@ -195,7 +196,7 @@ fn each_setting_that_is_fixed_is_named_at_a_reload() {
                   workers = 7\nstate_dir = 'elsewhere'\nstate_key_file = 'root.key'\nlisten = '127.0.0.1:7'\nhealth_addr = '127.0.0.1:7'\n\
                   metrics_addr = '127.0.0.1:7'\ninsecure_listen = true\ntls_cert = 'elsewhere'\ntls_key = 'elsewhere'\n\
                   tls_client_ca = 'elsewhere'\ntoken_file = 'elsewhere'\nopen_page = true\nkubernetes = true\n\
-                  kubeconfig = 'elsewhere'\nallow_scale_to_zero = true\nallow_unsafe_handoff = true\n\
+                  instance = 'elsewhere'\nkubeconfig = 'elsewhere'\nallow_scale_to_zero = true\nallow_unsafe_handoff = true\n\
                   allow_unsafe_porch = true\nlog_format = 'json'\nconfine = 'off'\nsecurity_enabled = false\nporch_read = ['/elsewhere']\n\
                   porch_write = ['/elsewhere']\negress = '443'\nlimit_memory = '1GB'\nlimit_cpu = '1m'\nlimit_processes = 7\n\
                   limit_files = 77\nlimit_file_size = 'off'\nchroot_enabled = false\n\
@@ -233,4 +234,37 @@ fn a_reload_while_the_directory_is_away_holds_when_it_is_back() {
     it.drop("intent-a.json");
     assert_eq!(it.env.wait_status("intent-a.json")["status"], "success");
     it.daemon.stop().expect(0);
+}
+
+#[test]
+fn another_config_map_in_the_volume_is_read_as_at_a_signal() {
+    let env = env();
+    let volume = env.path("etc");
+    fs::create_dir(&volume).unwrap();
+    // What the kubelet does: a directory for each content, exchanged by one rename of one link.
+    let exchange = |name: &str, content: &str| {
+        fs::create_dir(volume.join(name)).unwrap();
+        fs::write(volume.join(name).join("config.toml"), content).unwrap();
+        symlink(name, volume.join("..data_tmp")).unwrap();
+        fs::rename(volume.join("..data_tmp"), volume.join("..data")).unwrap();
+    };
+    exchange("..first", "debounce = \"1h\"\n");
+    symlink("..data/config.toml", volume.join("config.toml")).unwrap();
+    let file = volume.join("config.toml");
+    let mut command = env.bare_command();
+    for (flag, value) in [("-handoff", env.path("handoff")), ("-out", env.path("out")), ("-config", file)] {
+        command.arg(flag).arg(value);
+    }
+    command.arg("-porch").arg(env.path("bin/porch")).arg("-allow-unsafe-porch");
+    let daemon = Running::start(command);
+    daemon.wait_log("ready");
+    exchange("..second", "debounce = \"forever\"\n");
+    daemon.wait_log("forever");
+    env.drop_file("intent-a.json", flat("a", 3));
+    wait_until("it is seen", || {
+        env.operate_json(&["explain", "intent-a.json"]).0["reason"]["word"] == "settling"
+    });
+    exchange("..third", "debounce = \"0\"\n");
+    assert_eq!(env.wait_status("intent-a.json")["status"], "success");
+    daemon.stop().expect(0);
 }

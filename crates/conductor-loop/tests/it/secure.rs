@@ -173,12 +173,58 @@ fn clients_show_a_certificate_where_an_authority_is_given_but_not_for_health() {
 
 /// Listening ports of a process, in its own network namespace.
 fn ports(daemon: &Running) -> Vec<u16> {
-    let text = fs::read_to_string(format!("/proc/{}/net/tcp", daemon.pid())).unwrap();
-    let listening = text.lines().skip(1).filter(|line| line.split_whitespace().nth(3) == Some("0A"));
+    let table =
+        |name: &str| fs::read_to_string(format!("/proc/{}/net/{name}", daemon.pid())).unwrap_or_default();
+    let text = format!("{}{}", table("tcp"), table("tcp6"));
+    let listening = text.lines().filter(|line| line.split_whitespace().nth(3) == Some("0A"));
     let port = |line: &str| u16::from_str_radix(line.split_whitespace().nth(1)?.split(':').nth(1)?, 16).ok();
     let mut ports: Vec<u16> = listening.filter_map(port).collect();
     ports.sort_unstable();
     ports
+}
+
+/// A command of the daemon in a network namespace of its own, with `set_up` run there first.
+fn in_a_namespace(env: &TestEnv, set_up: &str, flags: &[&str]) -> Command {
+    let mut command = Command::new("unshare");
+    let inner = env.command(flags);
+    // A fresh namespace has its loopback interface down.
+    command.args(["--net", "sh", "-c", &format!("ip link set lo up; {set_up} exec \"$0\" \"$@\"")]);
+    command.arg(inner.get_program()).args(inner.get_args()).current_dir(env.path(""));
+    command
+}
+
+#[test]
+fn in_a_pod_of_one_family_of_addresses_or_of_both_the_probes_are_answered() {
+    if !is_root() || !has("unshare") || !has("nsenter") || !has("curl") {
+        return eprintln!("NOT TESTED: network namespaces need root, util-linux and curl");
+    }
+    let env = env();
+    // Of an IPv6-only pod, an IPv4-only one, one of both whose system separates them by default.
+    let only_6 = "ip addr del 127.0.0.1/8 dev lo;";
+    let only_4 = "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6 || exit 9;";
+    let apart = "echo 1 >/proc/sys/net/ipv6/bindv6only || exit 9;";
+    for (set_up, reached) in
+        [(only_6, &["[::1]"][..]), (only_4, &["127.0.0.1"]), (apart, &["127.0.0.1", "[::1]"])]
+    {
+        let mut command = in_a_namespace(&env, set_up, &[]);
+        command.env("KUBERNETES_SERVICE_HOST", "fd00::1").env("CONDUCTOR_INSTANCE", "loop-7");
+        let daemon = Running::start(command);
+        daemon.wait_log("\"ready\"");
+        for host in reached {
+            for (port, path, word) in [
+                (8080, "livez", "ok"),
+                (8080, "readyz", "ready"),
+                (9090, "metrics", "conductor_ready{instance=\"loop-7\"} 1"),
+            ] {
+                let mut curl = Command::new("nsenter");
+                curl.args(["--net", "--target", &daemon.pid().to_string(), "curl", "-sgm", "30"]);
+                let answer = curl.arg(format!("http://{host}:{port}/{path}")).output().unwrap();
+                let answer = String::from_utf8_lossy(&answer.stdout).into_owned();
+                assert!(answer.contains(word), "{set_up} {host} {path}: {answer}");
+            }
+        }
+        daemon.stop().expect(0);
+    }
 }
 
 #[test]
@@ -196,11 +242,7 @@ fn in_a_pod_health_and_metrics_are_served_and_elsewhere_nothing() {
         (Some(pod), &["-metrics-addr", "127.0.0.1:7001"], &[7001, 8080]),
         (Some(pod), &["-listen", "127.0.0.1:7001"], &[7001]),
     ] {
-        let mut command = Command::new("unshare");
-        let inner = env.command(flags);
-        // A fresh namespace has its loopback interface down.
-        command.args(["--net", "sh", "-c", "ip link set lo up; exec \"$0\" \"$@\""]);
-        command.arg(inner.get_program()).args(inner.get_args()).current_dir(env.path(""));
+        let mut command = in_a_namespace(&env, "", flags);
         if let Some((name, value)) = variable {
             command.env(name, value);
         }

@@ -136,7 +136,7 @@ fn lines(fact: Fact<'_>) -> Vec<String> {
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
-    let health = Health::new(Metrics::new().unwrap());
+    let health = Health::new(Metrics::new(None).unwrap());
     tracing::subscriber::with_default(subscriber, || observe(&health, fact));
     let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
     text.lines().map(str::to_owned).collect()
