@@ -85,6 +85,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "purge
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "logs" -d 'The daemon\'s last log lines'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "top" -d 'Live view on a terminal: q quits'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "submit" -d 'Hands intents in: temporary file, fsync, rename into the handoff directory'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "wait" -d 'Waits until intents are done or failed; exit 0 or 8'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "check" -d 'Judges intents as the daemon would, without handing them in; exit 0 or 8'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "plan" -d 'Shows the change of the package that the embedded engine would make; exit 0 or 8'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "state" -d 'Shows, exports, imports or rebuilds the durable state'
@@ -100,15 +101,28 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -s o -l output -d 'Form of the answer' -r -f -a "text\t''
+json\t''
+yaml\t''"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l color -d 'Colours: auto is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set (no-color.org) or the terminal is dumb'
+always\t'Always'
+never\t'Never'"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -s w -l watch -d 'Shows it again whenever it changes, until interrupted'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l json -d 'Answer in JSON'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -s o -l output -d 'Form of the answer' -r -f -a "text\t''
+json\t''
+yaml\t''"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -l color -d 'Colours: auto is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set (no-color.org) or the terminal is dumb'
+always\t'Always'
+never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -l json -d 'Answer in JSON'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
@@ -117,24 +131,45 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l c
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l state -d 'Only these: waiting, running, done, failed' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l target -d 'Only of this target: NAME or NAMESPACE/NAME' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l code -d 'Only failures with this code, such as E301' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l since -d 'Only since a duration ago (24h) or a time (RFC 3339)' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l limit -d 'At most this many, 1 to 1000 [50]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l since -d 'Only since a duration ago (24h, 7d), a day (2026-01-31, yesterday) or a time (RFC 3339)' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -s n -l limit -d 'At most this many, 1 to 1000 [50]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -s o -l output -d 'Form of the answer; wide: whole times and reasons; name: files alone' -r -f -a "table\t''
+wide\t''
+json\t''
+yaml\t''
+name\t''"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l color -d 'Colours: auto is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set (no-color.org) or the terminal is dumb'
+always\t'Always'
+never\t'Never'"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -s w -l watch -d 'Shows it again whenever it changes, until interrupted'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l json -d 'Answer in JSON'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -s o -l output -d 'Form of the answer' -r -f -a "text\t''
+json\t''
+yaml\t''"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -l color -d 'Colours: auto is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set (no-color.org) or the terminal is dumb'
+always\t'Always'
+never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -l json -d 'Answer in JSON'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -s o -l output -d 'Form of the answer' -r -f -a "text\t''
+json\t''
+yaml\t''"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -l color -d 'Colours: auto is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set (no-color.org) or the terminal is dumb'
+always\t'Always'
+never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -l json -d 'Answer in JSON'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
@@ -142,74 +177,135 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l 
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l target -d 'Only of this target: NAME or NAMESPACE/NAME' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l code -d 'Only failures with this code, such as E301' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l since -d 'Only since a duration ago (24h) or a time (RFC 3339)' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l since -d 'Only since a duration ago (24h, 7d), a day (2026-01-31, yesterday) or a time (RFC 3339)' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l timeout -d 'How long to wait for all of them' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -s o -l output -d 'Form of the answer' -r -f -a "text\t''
+json\t''
+yaml\t''"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l color -d 'Colours: auto is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set (no-color.org) or the terminal is dumb'
+always\t'Always'
+never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l failed -d 'All whose newest run failed; refused files only with --code'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l dry-run -d 'Only list them'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l wait -d 'Wait for each status and print it; exit 0 or 8'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l json -d 'Answer in JSON'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l note -d 'The reason, for other operators' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -s o -l output -d 'Form of the answer' -r -f -a "text\t''
+json\t''
+yaml\t''"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l color -d 'Colours: auto is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set (no-color.org) or the terminal is dumb'
+always\t'Always'
+never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l json -d 'Answer in JSON'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -s o -l output -d 'Form of the answer' -r -f -a "text\t''
+json\t''
+yaml\t''"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l color -d 'Colours: auto is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set (no-color.org) or the terminal is dumb'
+always\t'Always'
+never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l json -d 'Answer in JSON'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l config -d 'TOML file with the same keys' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l older-than -d 'Decided before a duration ago (24h) or a time' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l older-than -d 'Decided before a duration ago (24h, 7d), a day or a time' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -s o -l output -d 'Form of the answer' -r -f -a "text\t''
+json\t''
+yaml\t''"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l color -d 'Colours: auto is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set (no-color.org) or the terminal is dumb'
+always\t'Always'
+never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l yes -d 'Really remove them'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l json -d 'Answer in JSON'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l config -d 'TOML file with the same keys' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l lines -d 'At most this many' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -s n -l lines -d 'At most this many' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l of -d 'Only lines with this text, such as a file or correlation id' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l follow -d 'Continue with new lines'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -s o -l output -d 'Form of the answer' -r -f -a "text\t''
+json\t''"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l color -d 'Colours: auto is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set (no-color.org) or the terminal is dumb'
+always\t'Always'
+never\t'Never'"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -s f -l follow -d 'Continue with new lines'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l json -d 'Answer in JSON'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -s o -l output -d 'Form of the answer' -r -f -a "text\t''
+json\t''"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -l color -d 'Colours: auto is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set (no-color.org) or the terminal is dumb'
+always\t'Always'
+never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -l json -d 'Answer in JSON'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l as -d 'The name of the one file in the handoff directory [its own; of standard input from its digest]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l timeout -d 'How long to wait for all of them' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l max-file-size -d 'Largest intent file (1MB = 1048576 bytes) [10MB]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l allow-scale-to-zero -d 'Accept replicas 0' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l no-check -d 'Hands in without judging first'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l wait -d 'Wait for each status and print it; exit 0 or 8'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand wait" -l timeout -d 'How long to wait for all of them' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand wait" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand wait" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand wait" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand wait" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand wait" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand wait" -s o -l output -d 'Form of the answer' -r -f -a "text\t''
+json\t''"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand wait" -l color -d 'Colours: auto is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set (no-color.org) or the terminal is dumb'
+always\t'Always'
+never\t'Never'"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand wait" -l json -d 'Answer in JSON'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand check" -s o -l output -d 'Form of the answer' -r -f -a "text\t''
+json\t''"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand check" -l color -d 'Colours: auto is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set (no-color.org) or the terminal is dumb'
+always\t'Always'
+never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand check" -l max-file-size -d 'Largest intent file (1MB = 1048576 bytes) [10MB]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand check" -l allow-scale-to-zero -d 'Accept replicas 0' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand check" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand check" -l json -d 'Answer in JSON'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand check" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -s o -l output -d 'Form of the answer' -r -f -a "text\t''
+json\t''"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l color -d 'Colours: auto is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set (no-color.org) or the terminal is dumb'
+always\t'Always'
+never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l mode -d 'direct or structured [direct]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l out -d 'Where porch writes [./out]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l max-file-size -d 'Largest intent file (1MB = 1048576 bytes) [10MB]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l allow-scale-to-zero -d 'Accept replicas 0' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l json -d 'Answer in JSON'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and not __fish_seen_subcommand_from show export import rebuild" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and not __fish_seen_subcommand_from show export import rebuild" -f -a "show" -d 'Path of the state, totals, unfinished intents'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and not __fish_seen_subcommand_from show export import rebuild" -f -a "export" -d 'Writes every outcome as a line of JSON'
@@ -220,8 +316,13 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -s o -l output -d 'Form of the answer' -r -f -a "text\t''
+json\t''"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l color -d 'Colours: auto is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set (no-color.org) or the terminal is dumb'
+always\t'Always'
+never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l json -d 'Answer in JSON'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from export" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from export" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from export" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
@@ -249,8 +350,13 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and 
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from show" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from show" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from show" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from show" -s o -l output -d 'Form of the answer' -r -f -a "text\t''
+json\t''"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from show" -l color -d 'Colours: auto is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set (no-color.org) or the terminal is dumb'
+always\t'Always'
+never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from show" -l json -d 'Answer in JSON'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
@@ -268,7 +374,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and not __fish_seen_subcommand_from show verify proof export" -f -a "verify" -d 'Verifies the trail offline, without any secret; exit 0, 1 with findings, 2 if it cannot'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and not __fish_seen_subcommand_from show verify proof export" -f -a "proof" -d 'Proves that an entry is in the tree of the last checkpoint (C2SP tlog-proof)'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and not __fish_seen_subcommand_from show verify proof export" -f -a "export" -d 'Prints the whole trail, one line of JSON an entry, checkpoints included'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from show" -l since -d 'Only since a duration ago (24h) or a time (RFC 3339)' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from show" -l since -d 'Only since a duration ago (24h, 7d), a day (2026-01-31, yesterday) or a time (RFC 3339)' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from show" -l event -d 'Only of this event, such as `intent_filed`' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from show" -l correlation-id -d 'Only of this correlation id' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from show" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
@@ -276,8 +382,13 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from show" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from show" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from show" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from show" -s o -l output -d 'Form of the answer' -r -f -a "text\t''
+json\t''"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from show" -l color -d 'Colours: auto is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set (no-color.org) or the terminal is dumb'
+always\t'Always'
+never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from show" -l json -d 'Answer in JSON'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -l public -d 'The public keys in PEM [those beside the state]' -r -F
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -l since -d 'A checkpoint of this trail from before, which it must continue' -r -F
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
@@ -285,8 +396,13 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -s o -l output -d 'Form of the answer' -r -f -a "text\t''
+json\t''"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -l color -d 'Colours: auto is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set (no-color.org) or the terminal is dumb'
+always\t'Always'
+never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -l json -d 'Answer in JSON'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from proof" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from proof" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from proof" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
@@ -304,18 +420,33 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand trace" -l 
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand trace" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand trace" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand trace" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand trace" -s o -l output -d 'Form of the answer' -r -f -a "text\t''
+json\t''"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand trace" -l color -d 'Colours: auto is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set (no-color.org) or the terminal is dumb'
+always\t'Always'
+never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand trace" -l json -d 'Answer in JSON'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand trace" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l public -d 'The public keys in PEM [those beside the state]' -r -F
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -s o -l output -d 'Form of the answer' -r -f -a "text\t''
+json\t''"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l color -d 'Colours: auto is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set (no-color.org) or the terminal is dumb'
+always\t'Always'
+never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l json -d 'Answer in JSON'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and not __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and not __fish_seen_subcommand_from show" -f -a "show" -d 'Every setting, its value and its origin'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -s o -l output -d 'Form of the answer' -r -f -a "text\t''
+json\t''"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l color -d 'Colours: auto is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set (no-color.org) or the terminal is dumb'
+always\t'Always'
+never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l porch -d 'Executable, or \'builtin\' for the embedded engine [porch]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l mode -d 'direct or structured [direct]' -r
@@ -364,7 +495,12 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; an
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l chroot-enabled -d 'Not built yet: true refuses the start' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l json -d 'Answer in JSON'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -s o -l output -d 'Form of the answer' -r -f -a "text\t''
+json\t''"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l color -d 'Colours: auto is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set (no-color.org) or the terminal is dumb'
+always\t'Always'
+never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l porch -d 'Executable, or \'builtin\' for the embedded engine [porch]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l mode -d 'direct or structured [direct]' -r
@@ -413,5 +549,5 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l chroot-enabled -d 'Not built yet: true refuses the start' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l json -d 'Answer in JSON'
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand schema" -s h -l help -d 'Print help'

@@ -1,4 +1,4 @@
-//! Durations as Go writes them (`500ms`, `1m30s`, `0`) and sizes as the specification writes them
+//! Durations as Go writes them (`500ms`, `1m30s`, `0`), with days and weeks (`7d`, `2w`), and sizes as the specification writes them
 //! (`10MB` is 10,485,760). Hand-written because every library's grammar differs from Go's.
 
 use std::time::Duration;
@@ -7,14 +7,14 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
     /// Not a Go duration.
-    #[error("'{0}' is not a duration; write for example 500ms, 2s, 1m30s or 0")]
+    #[error("'{0}' is not a duration; write for example 500ms, 2s, 1m30s, 7d or 0")]
     Duration(String),
     /// Not a size.
     #[error("'{0}' is not a size; write for example 10485760, 512KB or 10MB (1MB = 1048576 bytes)")]
     Size(String),
 }
 
-/// Parses a Go duration: a sequence of decimal numbers with unit `ns`, `us`/`µs`, `ms`, `s`, `m`, `h`, or `0`. Negative
+/// Parses a Go duration: a sequence of decimal numbers with unit `ns`, `us`/`µs`, `ms`, `s`, `m`, `h`, `d` (24 hours), `w` (7 days), or `0`. Negative
 /// durations are refused: no setting has a use for them.
 pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     let bad = || UnitError::Duration(text.to_owned());
@@ -38,6 +38,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
             "s" => 1_000_000_000,
             "m" => 60_000_000_000,
             "h" => 3_600_000_000_000,
+            "d" => 86_400_000_000_000,
+            "w" => 604_800_000_000_000,
             _ => return Err(bad()),
         };
         total = total.checked_add(scaled(number, scale).ok_or_else(bad)?).ok_or_else(bad)?;
@@ -126,13 +128,16 @@ mod tests {
 
     #[test]
     fn durations_as_go_reads_them() {
-        let cases: [(&str, Option<u128>); 23] = [
+        let cases: [(&str, Option<u128>); 26] = [
             ("0", Some(0)),
             ("500ms", Some(500_000_000)),
             ("1m30s", Some(90_000_000_000)),
             (".5s", Some(500_000_000)),
             ("1.5h30m", Some(7_200_000_000_000)),
             ("1h1h", Some(7_200_000_000_000)),
+            ("7d", Some(604_800_000_000_000)),
+            ("1w1.5d", Some(734_400_000_000_000)),
+            ("1month", None),
             ("100us", Some(100_000)),
             ("7ns", Some(7)),
             ("9223372036854775807ns", Some(9_223_372_036_854_775_807)),

@@ -1,13 +1,17 @@
 //! The program's entry: parses the command line, runs the daemon or one command, prints its error and returns its exit status.
 
 mod arguments;
+mod form;
+mod order;
 mod settings;
 mod subcommand;
+mod values;
 
 pub use arguments::command;
 
 use crate::commands::{
-    self, AuditFilter, AuditVerify, CommandError, LogsArgs, Retried, RetryArgs, VerifyArgs,
+    self, AuditFilter, AuditVerify, Colour, CommandError, LogsArgs, Retried, RetryArgs, SubmitArgs,
+    VerifyArgs,
 };
 use crate::config::{Config, ConfigError, Environment, Layers, LogFormat, layer};
 use crate::daemon::{self, Summary};
@@ -28,7 +32,9 @@ const READER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Runs the program with these arguments, the program's name first.
 pub fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
-    let parsed = command().try_get_matches_from(go_style(words));
+    let root = command();
+    let words = order::commands_first(&root, go_style(words));
+    let parsed = root.try_get_matches_from(words);
     let exit = match parsed.and_then(|matches| dispatch(&matches)) {
         Ok(exit) => exit,
         Err(error) => {
@@ -54,7 +60,16 @@ fn dispatch(matches: &ArgMatches) -> Result<Exit, clap::Error> {
         return Ok(run_daemon(&Flags::<Everything>::from_arg_matches(matches)?.values));
     }
     let command = Subcommand::from_arg_matches(matches)?;
+    colour(matches).apply(|name| std::env::var(name).ok());
     Ok(run_command(command).unwrap_or_else(|error| complain(&error, error.remedy(), error.exit())))
+}
+
+/// When the answer of a command is coloured.
+fn colour(mut matches: &ArgMatches) -> Colour {
+    while let Some((_, inner)) = matches.subcommand() {
+        matches = inner;
+    }
+    matches.try_get_one(form::COLOUR).ok().flatten().copied().unwrap_or_default()
 }
 
 /// Settings as written by the user, by key.
@@ -62,67 +77,76 @@ type Written = BTreeMap<&'static str, String>;
 
 fn run_command(command: Subcommand) -> Result<Exit, CommandError> {
     match command {
-        Subcommand::Status(args) => commands::status(&config(&args.place.values)?, args.form.json),
-        Subcommand::Health(args) => commands::health(&config(&args.place.values)?, args.form.json),
-        Subcommand::Top(args) => commands::top(&config(&args.place.values)?, args.form.json),
-        Subcommand::List(args) => {
-            commands::list(&config(&args.place.values)?, args.selection(), args.form.json)
+        Subcommand::Status(args) => {
+            commands::status(&config(&args.place.values)?, args.watch, args.form.output())
         }
-        Subcommand::Show(args) => commands::show(&config(&args.place.values)?, &args.intent, args.form.json),
+        Subcommand::Health(args) => commands::health(&config(&args.place.values)?, args.form.output()),
+        Subcommand::Top(args) => commands::top(&config(&args.place.values)?, args.form.json()),
+        Subcommand::List(args) => {
+            commands::list(&config(&args.place.values)?, &args.selection(), args.watch, args.form.output())
+        }
+        Subcommand::Show(args) => {
+            commands::show(&config(&args.place.values)?, &args.intent, args.form.output())
+        }
         Subcommand::Explain(args) => {
-            commands::explain(&config(&args.place.values)?, &args.intent, args.form.json)
+            commands::explain(&config(&args.place.values)?, &args.intent, args.form.output())
         }
         Subcommand::Retry(args) => {
             let selection = args.failed.then(|| args.selection());
             let which = selection.map_or(Retried::Named(args.intents), Retried::Failed);
             let retry = RetryArgs { which, dry_run: args.dry_run, wait: args.wait.limit() };
-            commands::retry(&config(&args.place.values)?, &retry, args.form.json)
+            commands::retry(&config(&args.place.values)?, &retry, args.form.output())
         }
         Subcommand::Hold(args) => {
-            commands::hold(&config(&args.place.values)?, &args.target, &args.note, args.form.json)
+            commands::hold(&config(&args.place.values)?, &args.target, &args.note, args.form.output())
         }
         Subcommand::Release(args) => {
-            commands::release(&config(&args.place.values)?, &args.target, args.form.json)
+            commands::release(&config(&args.place.values)?, &args.target, args.form.output())
         }
         Subcommand::Purge(args) => {
-            commands::purge(&config(&args.place.values)?, args.older_than, args.yes, args.form.json)
+            commands::purge(&config(&args.place.values)?, args.older_than, args.yes, args.form.output())
         }
         Subcommand::Logs(args) => {
             let (lines, follow, containing) = (args.lines, args.follow, args.containing);
-            let logs = LogsArgs { lines, follow, containing, as_json: args.form.json };
+            let logs = LogsArgs { lines, follow, containing, as_json: args.form.json() };
             commands::logs(&config(&args.place.values)?, &logs)
         }
         Subcommand::Submit(args) => {
-            commands::submit(&config(&args.place.values)?, &args.files, args.wait.limit())
+            let (named, unchecked, wait) = (args.named, args.no_check, args.wait.limit());
+            let submit = SubmitArgs { files: args.files, named, unchecked, wait };
+            commands::submit(&config(&args.settings.values)?, &submit)
+        }
+        Subcommand::Wait(args) => {
+            commands::wait(&config(&args.place.values)?, &args.intents, args.timeout, args.form.json())
         }
         Subcommand::Check(args) => {
-            commands::check(&config(&args.settings.values)?, &args.files, args.form.json)
+            commands::check(&config(&args.settings.values)?, &args.files, args.form.json())
         }
         Subcommand::Plan(args) => {
-            commands::plan(&config(&args.settings.values)?, &args.files, args.form.json)
+            commands::plan(&config(&args.settings.values)?, &args.files, args.form.json())
         }
         Subcommand::State(command) => run_state_command(command),
         Subcommand::Keys(command) => run_keys_command(command),
         Subcommand::Audit(command) => run_audit_command(command),
         Subcommand::Trace(args) => {
             let filter = AuditFilter { correlation_id: Some(args.correlation_id), ..AuditFilter::default() };
-            commands::audit_show(&config(&args.place.values)?, &filter, args.form.json)
+            commands::audit_show(&config(&args.place.values)?, &filter, args.form.json())
         }
         Subcommand::Verify(args) => {
             let verify = VerifyArgs { dir: args.dir, public: args.public };
-            commands::verify(&config(&args.place.values)?, &verify, args.form.json)
+            commands::verify(&config(&args.place.values)?, &verify, args.form.json())
         }
         Subcommand::Config(ConfigCommand::Show(args)) => {
-            commands::config_show(&layers(&args.settings.values)?, args.form.json)
+            commands::config_show(&layers(&args.settings.values)?, args.form.json())
         }
-        Subcommand::Doctor(args) => commands::doctor(&config(&args.settings.values)?, args.form.json),
+        Subcommand::Doctor(args) => commands::doctor(&config(&args.settings.values)?, args.form.json()),
         Subcommand::Schema => commands::print_schema(),
     }
 }
 
 fn run_state_command(command: StateCommand) -> Result<Exit, CommandError> {
     match command {
-        StateCommand::Show(args) => commands::state_show(&config(&args.place.values)?, args.form.json),
+        StateCommand::Show(args) => commands::state_show(&config(&args.place.values)?, args.form.json()),
         StateCommand::Export { file, place } => {
             commands::state_export(&config(&place.values)?, file.as_deref())
         }
@@ -136,11 +160,11 @@ fn run_audit_command(command: AuditCommand) -> Result<Exit, CommandError> {
         AuditCommand::Show(args) => {
             let (since, event, correlation_id) = (args.since, args.event, args.correlation_id);
             let filter = AuditFilter { since, event, correlation_id };
-            commands::audit_show(&config(&args.place.values)?, &filter, args.form.json)
+            commands::audit_show(&config(&args.place.values)?, &filter, args.form.json())
         }
         AuditCommand::Verify(args) => {
             let verify = AuditVerify { dir: args.dir, public: args.public, since: args.since };
-            commands::audit_verify(&config(&args.place.values)?, &verify, args.form.json)
+            commands::audit_verify(&config(&args.place.values)?, &verify, args.form.json())
         }
         AuditCommand::Proof { place, entry } => commands::audit_proof(&config(&place.values)?, entry),
         AuditCommand::Export { place } => commands::audit_export(&config(&place.values)?),
@@ -149,7 +173,7 @@ fn run_audit_command(command: AuditCommand) -> Result<Exit, CommandError> {
 
 fn run_keys_command(command: KeysCommand) -> Result<Exit, CommandError> {
     match command {
-        KeysCommand::Show(args) => commands::keys_show(&config(&args.place.values)?, args.form.json),
+        KeysCommand::Show(args) => commands::keys_show(&config(&args.place.values)?, args.form.json()),
         KeysCommand::Rotate { place } => commands::keys_rotate(&config(&place.values)?),
         KeysCommand::ExportPublic { place } => commands::keys_export_public(&config(&place.values)?),
     }

@@ -31,6 +31,16 @@ impl Scope for Judging {
     }
 }
 
+/// The settings that a command needs to hand intents in, and to judge them before.
+#[derive(Debug, Clone)]
+pub(super) struct Handing;
+
+impl Scope for Handing {
+    fn takes(key: &str) -> bool {
+        Place::takes(key) || Judging::takes(key)
+    }
+}
+
 /// The settings that decide the form of a package.
 #[derive(Debug, Clone)]
 pub(super) struct Planning;

@@ -1,12 +1,12 @@
 //! The subcommands and their arguments, each value parsed here: the values that reach `commands` are typed.
 
-use super::settings::{Everything, Flags, Judging, Place, Planning};
+use super::form::{Form, JsonForm, ListForm};
+use super::settings::{Everything, Flags, Handing, Judging, Place, Planning};
+use super::values::{parse_code, parse_event, parse_limit, parse_moment, parse_state};
 use clap::{Args, Subcommand as ClapSubcommand};
 use conductor_core::Code;
-use conductor_core::code::TABLE;
-use conductor_core::query::{ROWS_MAX, Selection, State};
+use conductor_core::query::{Selection, State};
 use conductor_core::units::parse_duration;
-use conductor_evidence::Event;
 use jiff::Timestamp;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use std::time::Duration;
 #[derive(Debug, ClapSubcommand)]
 pub(super) enum Subcommand {
     /// The daemon's status, waiting intents and totals
-    Status(Plain),
+    Status(Status),
     /// Exit 0 if the daemon runs and takes files, else 1: for container probes
     Health(Plain),
     /// Intents: unfinished ones in their order, then finished ones, newest first
@@ -35,9 +35,11 @@ pub(super) enum Subcommand {
     /// The daemon's last log lines
     Logs(Logs),
     /// Live view on a terminal: q quits
-    Top(Plain),
+    Top(JsonOnly),
     /// Hands intents in: temporary file, fsync, rename into the handoff directory
     Submit(Submit),
+    /// Waits until intents are done or failed; exit 0 or 8
+    Wait(WaitFor),
     /// Judges intents as the daemon would, without handing them in; exit 0 or 8
     Check(Intents<Judging>),
     /// Shows the change of the package that the embedded engine would make; exit 0 or 8
@@ -67,7 +69,7 @@ pub(super) enum Subcommand {
 #[derive(Debug, ClapSubcommand)]
 pub(super) enum StateCommand {
     /// Path of the state, totals, unfinished intents
-    Show(Plain),
+    Show(JsonOnly),
     /// Writes every outcome as a line of JSON
     Export {
         /// The file to write; standard output if absent
@@ -94,7 +96,7 @@ pub(super) enum StateCommand {
 #[derive(Debug, ClapSubcommand)]
 pub(super) enum KeysCommand {
     /// The key file, and the names of its keys
-    Show(Plain),
+    Show(JsonOnly),
     /// Adds a new root key to the key file; it signs from the daemon's next start on
     Rotate {
         #[command(flatten)]
@@ -130,7 +132,7 @@ pub(super) enum AuditCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct AuditShow {
-    /// Only since a duration ago (24h) or a time (RFC 3339)
+    /// Only since a duration ago (24h, 7d), a day (2026-01-31, yesterday) or a time (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = parse_moment)]
     pub(super) since: Option<Timestamp>,
     /// Only of this event, such as `intent_filed`
@@ -142,7 +144,7 @@ pub(super) struct AuditShow {
     #[command(flatten)]
     pub(super) place: Flags<Place>,
     #[command(flatten)]
-    pub(super) form: Form,
+    pub(super) form: JsonForm,
 }
 
 #[derive(Debug, Args)]
@@ -159,7 +161,7 @@ pub(super) struct AuditVerify {
     #[command(flatten)]
     pub(super) place: Flags<Place>,
     #[command(flatten)]
-    pub(super) form: Form,
+    pub(super) form: JsonForm,
 }
 
 #[derive(Debug, Args)]
@@ -170,7 +172,7 @@ pub(super) struct Trace {
     #[arg(value_name = "CORRELATION-ID")]
     pub(super) correlation_id: String,
     #[command(flatten)]
-    pub(super) form: Form,
+    pub(super) form: JsonForm,
 }
 
 #[derive(Debug, Args)]
@@ -184,21 +186,13 @@ pub(super) struct Verify {
     #[command(flatten)]
     pub(super) place: Flags<Place>,
     #[command(flatten)]
-    pub(super) form: Form,
+    pub(super) form: JsonForm,
 }
 
 #[derive(Debug, ClapSubcommand)]
 pub(super) enum ConfigCommand {
     /// Every setting, its value and its origin
     Show(Whole),
-}
-
-/// The form of the answer.
-#[derive(Debug, Args)]
-pub(super) struct Form {
-    /// Answer in JSON
-    #[arg(long)]
-    pub(super) json: bool,
 }
 
 /// A command whose only setting is its directory.
@@ -210,11 +204,31 @@ pub(super) struct Plain {
     pub(super) form: Form,
 }
 
+/// A command whose only setting is its directory, with answers in JSON.
+#[derive(Debug, Args)]
+pub(super) struct JsonOnly {
+    #[command(flatten)]
+    pub(super) place: Flags<Place>,
+    #[command(flatten)]
+    pub(super) form: JsonForm,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Status {
+    #[command(flatten)]
+    pub(super) place: Flags<Place>,
+    /// Shows it again whenever it changes, until interrupted
+    #[arg(short, long)]
+    pub(super) watch: bool,
+    #[command(flatten)]
+    pub(super) form: Form,
+}
+
 /// A command with all settings of a daemon.
 #[derive(Debug, Args)]
 pub(super) struct Whole {
     #[command(flatten)]
-    pub(super) form: Form,
+    pub(super) form: JsonForm,
     #[command(flatten)]
     pub(super) settings: Flags<Everything>,
 }
@@ -226,7 +240,7 @@ pub(super) struct Intents<S: super::settings::Scope> {
     #[arg(value_name = "FILE", required = true, num_args = 1..)]
     pub(super) files: Vec<String>,
     #[command(flatten)]
-    pub(super) form: Form,
+    pub(super) form: JsonForm,
     #[command(flatten)]
     pub(super) settings: Flags<S>,
 }
@@ -241,10 +255,13 @@ pub(super) struct List {
     #[command(flatten)]
     narrowed: Narrowed,
     /// At most this many, 1 to 1000 [50]
-    #[arg(long, value_name = "N", value_parser = parse_limit)]
+    #[arg(short = 'n', long, value_name = "N", value_parser = parse_limit)]
     limit: Option<usize>,
+    /// Shows it again whenever it changes, until interrupted
+    #[arg(short, long)]
+    pub(super) watch: bool,
     #[command(flatten)]
-    pub(super) form: Form,
+    pub(super) form: ListForm,
 }
 
 impl List {
@@ -263,7 +280,7 @@ struct Narrowed {
     /// Only failures with this code, such as E301
     #[arg(long, value_name = "CODE", value_parser = parse_code)]
     code: Option<Code>,
-    /// Only since a duration ago (24h) or a time (RFC 3339)
+    /// Only since a duration ago (24h, 7d), a day (2026-01-31, yesterday) or a time (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = parse_moment)]
     since: Option<Timestamp>,
 }
@@ -353,7 +370,7 @@ pub(super) struct Release {
 pub(super) struct Purge {
     #[command(flatten)]
     pub(super) place: Flags<Place>,
-    /// Decided before a duration ago (24h) or a time
+    /// Decided before a duration ago (24h, 7d), a day or a time
     #[arg(long, value_name = "TIME", value_parser = parse_moment)]
     pub(super) older_than: Timestamp,
     /// Really remove them
@@ -368,27 +385,47 @@ pub(super) struct Logs {
     #[command(flatten)]
     pub(super) place: Flags<Place>,
     /// At most this many
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 100)]
     pub(super) lines: usize,
     /// Continue with new lines
-    #[arg(long)]
+    #[arg(short, long)]
     pub(super) follow: bool,
     /// Only lines with this text, such as a file or correlation id
     #[arg(long = "of", value_name = "TEXT")]
     pub(super) containing: Option<String>,
     #[command(flatten)]
-    pub(super) form: Form,
+    pub(super) form: JsonForm,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Submit {
-    /// Files named intent-*.json
+    /// Files named intent-*.json, others with --as; - is standard input
     #[arg(value_name = "FILE", required = true, num_args = 1..)]
     pub(super) files: Vec<String>,
+    /// The name of the one file in the handoff directory [its own; of standard input from its digest]
+    #[arg(long = "as", value_name = "NAME")]
+    pub(super) named: Option<String>,
+    /// Hands in without judging first
+    #[arg(long)]
+    pub(super) no_check: bool,
     #[command(flatten)]
     pub(super) wait: Wait,
     #[command(flatten)]
+    pub(super) settings: Flags<Handing>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WaitFor {
+    /// Numbers or files
+    #[arg(value_name = "INTENT", required = true, num_args = 1..)]
+    pub(super) intents: Vec<String>,
+    /// How long to wait for all of them
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
+    pub(super) timeout: Duration,
+    #[command(flatten)]
     pub(super) place: Flags<Place>,
+    #[command(flatten)]
+    pub(super) form: JsonForm,
 }
 
 /// Whether to wait for the outcome.
@@ -406,40 +443,4 @@ impl Wait {
     pub(super) fn limit(&self) -> Option<Duration> {
         self.wait.then_some(self.timeout)
     }
-}
-
-fn parse_state(text: &str) -> Result<State, String> {
-    State::from_word(text).ok_or_else(|| "it is not one of waiting, running, done, failed".to_owned())
-}
-
-fn parse_limit(text: &str) -> Result<usize, String> {
-    let limit = text.parse().ok().filter(|limit| (1..=ROWS_MAX).contains(limit));
-    limit.ok_or_else(|| format!("it is not a whole number from 1 to {ROWS_MAX}"))
-}
-
-fn parse_code(text: &str) -> Result<Code, String> {
-    let entry = TABLE.iter().find(|entry| entry.id.eq_ignore_ascii_case(text) || entry.title == text);
-    entry
-        .map(|entry| entry.code)
-        .ok_or_else(|| "it is no error code such as E301 or porch-failed (docs/ERRORS.md)".to_owned())
-}
-
-/// The name of an event of the audit trail.
-fn parse_event(text: &str) -> Result<String, String> {
-    let names = || Event::ALL.iter().map(|(_, name, _)| *name);
-    if names().any(|name| name == text) {
-        return Ok(text.to_owned());
-    }
-    Err(format!("it is none of {}", names().collect::<Vec<_>>().join(", ")))
-}
-
-/// A time, or a duration before now.
-fn parse_moment(text: &str) -> Result<Timestamp, String> {
-    if let Ok(at) = text.parse() {
-        return Ok(at);
-    }
-    let ago = parse_duration(text).ok().and_then(|ago| jiff::SignedDuration::try_from(ago).ok());
-    ago.and_then(|ago| Timestamp::now().checked_sub(ago).ok()).ok_or_else(|| {
-        "it is neither a duration such as 24h nor a time such as 2026-01-31T12:00:00Z".to_owned()
-    })
 }

@@ -2,8 +2,9 @@
 
 use super::ask::{ask, open_handoff};
 use super::look::short;
+use super::output::Output;
 use super::submit::{Submitted, place, refused, status_seq, wait_for};
-use super::{CommandError, print, print_json};
+use super::{CommandError, print};
 use crate::config::Config;
 use crate::handoff::ArchivedAs;
 use conductor_core::Exit;
@@ -42,7 +43,7 @@ pub struct RetryArgs {
 }
 
 /// `retry`: hands the archived bytes of failed intents in again, each under its own name. It needs no running daemon.
-pub fn retry(config: &Config, args: &RetryArgs, as_json: bool) -> Result<Exit, CommandError> {
+pub fn retry(config: &Config, args: &RetryArgs, output: Output) -> Result<Exit, CommandError> {
     let rows = match &args.which {
         Retried::Failed(selection) => failed_rows(config, selection)?,
         Retried::Named(intents) => {
@@ -57,14 +58,14 @@ pub fn retry(config: &Config, args: &RetryArgs, as_json: bool) -> Result<Exit, C
         let _ = match &done {
             Err(reason) => {
                 worst = Exit::SetUp;
-                writeln!(answer, "{}", told(row, "not retried", Some(reason), as_json))
+                write!(answer, "{}", told(row, "not retried", Some(reason), output))
             }
-            Ok(None) => writeln!(answer, "{}", told(row, "would be handed in again", None, as_json)),
-            Ok(Some(_)) => writeln!(answer, "{}", told(row, "handed in again", None, as_json)),
+            Ok(None) => write!(answer, "{}", told(row, "would be handed in again", None, output)),
+            Ok(Some(_)) => write!(answer, "{}", told(row, "handed in again", None, output)),
         };
         submitted.extend(done.ok().flatten());
     }
-    if rows.is_empty() && !as_json {
+    if rows.is_empty() && output == Output::Text {
         answer.push_str("nothing to retry\n");
     }
     print(answer.as_bytes())?;
@@ -76,14 +77,15 @@ pub fn retry(config: &Config, args: &RetryArgs, as_json: bool) -> Result<Exit, C
     }
 }
 
-fn told(row: &Row, what: &str, why: Option<&String>, as_json: bool) -> String {
+fn told(row: &Row, what: &str, why: Option<&String>, output: Output) -> String {
     let code = row.error_code.map_or("", conductor_core::Code::id);
-    if as_json {
-        let line = serde_json::json!({"file": row.file, "was": row.seq, "code": code, "result": what, "reason": why});
-        return String::from_utf8(conductor_core::record::one_line(&line)).unwrap_or_default();
+    let data =
+        serde_json::json!({"file": row.file, "was": row.seq, "code": code, "result": what, "reason": why});
+    if let Some(data) = output.encode(&data) {
+        return String::from_utf8(data).unwrap_or_default();
     }
     let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-    format!("{} (number {}, {code}) {what}{why}", row.file, row.seq.unwrap_or(0))
+    format!("{} (number {}, {code}) {what}{why}\n", row.file, row.seq.unwrap_or(0))
 }
 
 fn failed_row(config: &Config, of: &str) -> Result<Row, CommandError> {
@@ -153,38 +155,31 @@ fn hand_in(handoff: &Dir, row: &Row) -> Result<Option<Submitted>, String> {
 }
 
 /// `hold TARGET`
-pub fn hold(config: &Config, target: &str, note: &str, as_json: bool) -> Result<Exit, CommandError> {
+pub fn hold(config: &Config, target: &str, note: &str, output: Output) -> Result<Exit, CommandError> {
     let question = Question::Hold { target: target.to_owned(), note: note.to_owned() };
     let Answer::Held(held) = ask(config, &question)? else { return Err(CommandError::other_version()) };
-    if as_json {
-        return print_json(&held);
-    }
-    let text = format!(
-        "{} is held: nothing of it starts until `conductor-loop release {}`\n",
-        held.target, held.target
-    );
-    print(text.as_bytes())
+    output.answer(&held, |held| {
+        let target = &held.target;
+        format!("{target} is held: nothing of it starts until `conductor-loop release {target}`\n")
+    })
 }
 
 /// `release TARGET`
-pub fn release(config: &Config, target: &str, as_json: bool) -> Result<Exit, CommandError> {
+pub fn release(config: &Config, target: &str, output: Output) -> Result<Exit, CommandError> {
     let question = Question::Release { target: target.to_owned() };
     let Answer::Released { target } = ask(config, &question)? else {
         return Err(CommandError::other_version());
     };
-    if as_json {
-        return print_json(&serde_json::json!({"target": target}));
-    }
-    print(format!("{target} may go on\n").as_bytes())
+    output.answer(&serde_json::json!({"target": target}), |_| format!("{target} may go on\n"))
 }
 
 /// `purge --older-than TIME [--yes]`
-pub fn purge(config: &Config, before: Timestamp, really: bool, as_json: bool) -> Result<Exit, CommandError> {
+pub fn purge(config: &Config, before: Timestamp, really: bool, output: Output) -> Result<Exit, CommandError> {
     let Answer::Purged(purged) = ask(config, &Question::Purge { before, really })? else {
         return Err(CommandError::other_version());
     };
-    if as_json {
-        return print_json(&purged);
+    if let Some(data) = output.encode(&purged) {
+        return print(&data);
     }
     let (what, next) = if really {
         ("being removed", String::new())

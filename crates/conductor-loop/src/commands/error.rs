@@ -31,6 +31,14 @@ pub enum CommandError {
         /// The attempt, its object, and the reason.
         text: String,
     },
+    /// An intent would be refused by every daemon: exit status 8.
+    #[error("{code} {text}")]
+    Judged {
+        /// The stable code; its remedy applies.
+        code: Code,
+        /// The file, and the reason.
+        text: String,
+    },
     /// A failure without a code.
     #[error("{text}")]
     Hindered {
@@ -80,7 +88,7 @@ impl CommandError {
             Self::SetUp(failure) => failure.remedy(),
             Self::Store(error) => error.code().remedy(),
             Self::Refused(refused) => &refused.advice,
-            Self::Coded { code, .. } => code.remedy(),
+            Self::Coded { code, .. } | Self::Judged { code, .. } => code.remedy(),
             Self::Hindered { remedy, .. } | Self::Unchecked { remedy, .. } => remedy,
             Self::Output(_) => "Check where the output goes.",
         }
@@ -92,6 +100,7 @@ impl CommandError {
             Self::Unchecked { .. }
             | Self::Config(_)
             | Self::Coded { code: Code::BadFileName | Code::BadValue, .. } => Exit::Usage,
+            Self::Judged { .. } => Exit::Failed,
             _ => Exit::SetUp,
         }
     }

@@ -1,7 +1,7 @@
 //! `logs`: the daemon's last log lines, for operators who cannot read its standard error.
 
 use super::ask::ask_daemon;
-use super::{CommandError, print, print_json};
+use super::{CommandError, print_json, print_on};
 use crate::config::Config;
 use conductor_core::Exit;
 use conductor_core::query::{Answer, LogLines, Question};
@@ -37,16 +37,14 @@ pub fn logs(config: &Config, args: &LogsArgs) -> Result<Exit, CommandError> {
         let lines = newest.cloned().collect();
         return print_json(&LogLines { lines, last: shown.last });
     }
-    say(newest)?;
-    if !*follow {
-        return Ok(Exit::Good);
-    }
-    loop {
+    let mut is_read = say(newest)?;
+    while *follow && is_read {
         std::thread::sleep(EVERY); // The daemon announces no lines to commands.
-        let Some(next) = ask_lines(config, shown.last, ALL)? else { return Ok(Exit::Good) };
-        say(next.lines.iter().filter(|line| contains(line, containing.as_deref())))?;
+        let Some(next) = ask_lines(config, shown.last, ALL)? else { break };
+        is_read = say(next.lines.iter().filter(|line| contains(line, containing.as_deref())))?;
         shown = next;
     }
+    Ok(Exit::Good)
 }
 
 fn contains(line: &str, text: Option<&str>) -> bool {
@@ -61,9 +59,10 @@ fn ask_lines(config: &Config, after: u64, most: usize) -> Result<Option<LogLines
     }
 }
 
-fn say<'l>(lines: impl Iterator<Item = &'l String>) -> Result<(), CommandError> {
+/// Says the lines, and whether somebody reads them. Without a line, a reader that has gone is not noticed.
+fn say<'l>(lines: impl Iterator<Item = &'l String>) -> Result<bool, CommandError> {
     let text: String = lines.flat_map(|line| [line.as_str(), "\n"]).collect();
-    print(text.as_bytes()).map(|_| ())
+    print_on(text.as_bytes())
 }
 
 fn not_running() -> CommandError {

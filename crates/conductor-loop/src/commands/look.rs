@@ -1,42 +1,74 @@
 //! `status`, `health`, `list`, `show`, `explain`: the daemon's answers as text for people, or with --json unchanged.
 
 use super::ask::{ask, ask_daemon};
-use super::{CommandError, print, print_json};
+use super::output::Output;
+use super::table::{sentence, table, wide_table, word};
+use super::{CommandError, print_on};
 use crate::config::Config;
 use conductor_core::confinement::{Confinement, Standing};
-use conductor_core::query::{Answer, Question, Reason, Row, Selection, Shown, State, StatusReport};
+use conductor_core::query::{
+    Answer, Explained, Listing, Question, Reason, Selection, Shown, State, StatusReport,
+};
 use conductor_core::ready::NotReady;
 use conductor_core::units::format_duration;
 use conductor_core::{Exit, record::rfc3339};
 use jiff::Timestamp;
+use serde::Serialize;
 use std::fmt::Write as _;
+use std::io::{self, IsTerminal};
 use std::time::Duration;
 
+/// The interval between two looks with --watch: the daemon announces nothing to commands.
+const EVERY: Duration = Duration::from_secs(1);
+/// Clears a terminal.
+const CLEAR: &str = "\x1b[H\x1b[2J\x1b[3J";
+
 /// `status`
-pub fn status(config: &Config, as_json: bool) -> Result<Exit, CommandError> {
-    let Answer::Status(report) = ask(config, &Question::Status)? else {
-        return Err(CommandError::other_version());
+pub fn status(config: &Config, watch: bool, output: Output) -> Result<Exit, CommandError> {
+    let look = || match ask(config, &Question::Status)? {
+        Answer::Status(report) => Ok(report),
+        _ => Err(CommandError::other_version()),
     };
-    if as_json { print_json(&report) } else { print(status_text(&report).as_bytes()) }
+    if watch {
+        watched(output, look, |report| status_text(report))
+    } else {
+        output.answer(&look()?, |report| status_text(report))
+    }
+}
+
+/// Prints what is there, and again whenever it has changed, until nobody reads it. A terminal shows the newest alone.
+fn watched<T: Serialize + PartialEq>(
+    output: Output,
+    look: impl Fn() -> Result<T, CommandError>,
+    text: impl Fn(&T) -> String,
+) -> Result<Exit, CommandError> {
+    let clears = io::stdout().is_terminal() && output.encode(&()).is_none();
+    let mut last = None;
+    loop {
+        let now = look()?;
+        // On a terminal ages go on though nothing changes.
+        if clears || last.as_ref() != Some(&now) {
+            let shown = output.encode(&now).unwrap_or_else(|| text(&now).into_bytes());
+            let begin = if clears { CLEAR.as_bytes() } else { &[] };
+            if !print_on(&[begin, &shown].concat())? {
+                return Ok(Exit::Good);
+            }
+        }
+        last = Some(now);
+        std::thread::sleep(EVERY);
+    }
 }
 
 /// `health`: exit 0 if the daemon runs and takes new files, else 1. For container probes, which have no other tool.
-pub fn health(config: &Config, as_json: bool) -> Result<Exit, CommandError> {
+pub fn health(config: &Config, output: Output) -> Result<Exit, CommandError> {
     let reasons = match ask_daemon(config, &Question::Status)? {
         Some(Answer::Status(report)) => report.not_ready,
         Some(_) => return Err(CommandError::other_version()),
         None => vec!["not-running".to_owned()],
     };
-    if as_json {
-        print_json(&serde_json::json!({"ready": reasons.is_empty(), "reasons": reasons}))?;
-    } else {
-        let text = if reasons.is_empty() {
-            "ready\n".to_owned()
-        } else {
-            format!("not ready: {}\n", reasons.join(", "))
-        };
-        print(text.as_bytes())?;
-    }
+    output.answer(&serde_json::json!({"ready": reasons.is_empty(), "reasons": reasons}), |_| {
+        if reasons.is_empty() { "ready\n".to_owned() } else { format!("not ready: {}\n", reasons.join(", ")) }
+    })?;
     Ok(if reasons.is_empty() { Exit::Good } else { Exit::SetUp })
 }
 
@@ -115,62 +147,38 @@ pub(super) fn short(at: Timestamp) -> String {
 }
 
 /// `list`
-pub fn list(config: &Config, selection: Selection, as_json: bool) -> Result<Exit, CommandError> {
-    let Answer::List(listing) = ask(config, &Question::List(selection))? else {
-        return Err(CommandError::other_version());
+pub fn list(
+    config: &Config,
+    selection: &Selection,
+    watch: bool,
+    output: Output,
+) -> Result<Exit, CommandError> {
+    let look = || match ask(config, &Question::List(selection.clone()))? {
+        Answer::List(listing) => Ok(listing),
+        _ => Err(CommandError::other_version()),
     };
-    if as_json {
-        return print_json(&listing);
-    }
-    let mut text = table(&listing.intents, usize::MAX);
-    if listing.more {
-        text.push_str("... and more (--limit, --state, --target, --since)\n");
-    }
-    print(text.as_bytes())
+    let text = |listing: &Listing| list_text(listing, output);
+    if watch { watched(output, look, text) } else { output.answer(&look()?, text) }
 }
 
-/// Rows in columns, each line at most `width` wide.
-pub(super) fn table(rows: &[Row], width: usize) -> String {
-    let cells = |row: &Row| {
-        let number = row.seq.map_or_else(|| "-".to_owned(), |seq| seq.to_string());
-        let at = row.at.map_or_else(|| "-".to_owned(), short);
-        let target = row.target.clone().unwrap_or_else(|| "-".to_owned());
-        [number, row.state.to_string(), at, target, row.file.clone(), word(row)]
+fn list_text(listing: &Listing, output: Output) -> String {
+    let rows = &listing.intents;
+    let mut text = match output {
+        Output::Name => return rows.iter().flat_map(|row| [row.file.as_str(), "\n"]).collect(),
+        Output::Wide => wide_table(rows),
+        _ => table(rows, output.width()),
     };
-    let head = ["NUMBER", "STATE", "TIME", "TARGET", "FILE", "REASON"].map(str::to_owned);
-    let lines: Vec<[String; 6]> = std::iter::once(head).chain(rows.iter().map(cells)).collect();
-    let widest = |column: usize| {
-        lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..5).map(widest).collect();
-    let mut text = String::new();
-    for line in &lines {
-        let padded = line.iter().enumerate().map(|(column, cell)| match widths.get(column) {
-            Some(width) => format!("{cell:<width$}"),
-            None => cell.clone(),
-        });
-        let line = padded.collect::<Vec<_>>().join("  ");
-        text.extend(line.trim_end().chars().take(width));
-        text.push('\n');
+    if listing.more {
+        text.push_str("... and more (--limit, --state, --target, --since)\n");
     }
     text
 }
 
-/// The reason's word, with the code of a failure, and the sentence if it says more.
-fn word(row: &Row) -> String {
-    let Reason { word, text, .. } = &row.reason;
-    match (row.state, row.error_code) {
-        (_, Some(code)) => format!("{code} {word}: {text}"),
-        (State::Done, None) => row.duplicate_of.map_or_else(|| word.clone(), |of| format!("{word} of {of}")),
-        _ => format!("{word}: {text}"),
-    }
-}
-
 /// `show ID|FILE`
-pub fn show(config: &Config, of: &str, as_json: bool) -> Result<Exit, CommandError> {
+pub fn show(config: &Config, of: &str, output: Output) -> Result<Exit, CommandError> {
     let question = Question::Show { of: of.to_owned() };
     let Answer::Show(shown) = ask(config, &question)? else { return Err(CommandError::other_version()) };
-    if as_json { print_json(&shown) } else { print(shown_text(&shown).as_bytes()) }
+    output.answer(&shown, |shown| shown_text(shown))
 }
 
 fn shown_text(shown: &Shown) -> String {
@@ -233,14 +241,15 @@ fn shown_text(shown: &Shown) -> String {
 }
 
 /// `explain FILE|NUMBER|TARGET`
-pub fn explain(config: &Config, of: &str, as_json: bool) -> Result<Exit, CommandError> {
+pub fn explain(config: &Config, of: &str, output: Output) -> Result<Exit, CommandError> {
     let question = Question::Explain { of: of.to_owned() };
     let Answer::Explain(explained) = ask(config, &question)? else {
         return Err(CommandError::other_version());
     };
-    if as_json {
-        return print_json(&explained);
-    }
+    output.answer(&explained, |explained| explained_text(of, explained))
+}
+
+fn explained_text(of: &str, explained: &Explained) -> String {
     let Reason { word, text, advice } = &explained.reason;
     let which = explained.intent.as_ref().map_or_else(
         || of.to_owned(),
@@ -249,12 +258,11 @@ pub fn explain(config: &Config, of: &str, as_json: bool) -> Result<Exit, Command
             None => format!("{} is {}", row.file, row.state),
         },
     );
-    let code = explained.intent.as_ref().and_then(|row| row.error_code);
-    let code = code.map(|code| format!("{code} ")).unwrap_or_default();
-    let mut answer = format!("{which}\nreason       {code}{word}: {text}\nwhat to do   {advice}\n");
+    let why = sentence(explained.intent.as_ref().and_then(|row| row.error_code), word, text);
+    let mut answer = format!("{which}\nreason       {why}\nwhat to do   {advice}\n");
     if explained.waiting_behind > 0 {
         // Writing to a String cannot fail.
         let _ = writeln!(answer, "behind it    {} more of the same target", explained.waiting_behind);
     }
-    print(answer.as_bytes())
+    answer
 }

@@ -8,12 +8,15 @@ mod error;
 mod keys;
 mod logs;
 mod look;
+mod output;
 mod preview;
 mod rebuild;
 mod state;
 mod submit;
+mod table;
 mod top;
 mod verify;
+mod wait;
 
 pub use act::{Retried, RetryArgs, hold, purge, release, retry};
 pub use audit::{AuditFilter, AuditVerify, audit_export, audit_proof, audit_show, audit_verify};
@@ -22,12 +25,14 @@ pub use error::CommandError;
 pub use keys::{keys_export_public, keys_rotate, keys_show};
 pub use logs::{LogsArgs, logs};
 pub use look::{explain, health, list, show, status};
+pub use output::{Colour, Output};
 pub use preview::{check, plan};
 pub use rebuild::state_rebuild;
 pub use state::{state_export, state_import, state_show};
-pub use submit::submit;
+pub use submit::{SubmitArgs, submit};
 pub use top::top;
 pub use verify::{VerifyArgs, verify};
+pub use wait::wait;
 
 use crate::config::{Config, Layers, SETTINGS};
 use conductor_core::Exit;
@@ -37,13 +42,18 @@ use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-/// Writes to standard output. A closed pipe is no failure: `conductor-loop schema
-/// head`.
+/// Writes to standard output. A closed pipe is no failure: `conductor-loop schema | head`.
 fn print(text: &[u8]) -> Result<Exit, CommandError> {
+    print_on(text).map(|_| Exit::Good)
+}
+
+/// Writes to standard output, and says whether somebody still reads there: what prints again and again ends otherwise.
+fn print_on(text: &[u8]) -> Result<bool, CommandError> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(Exit::Good),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error.into()),
+        Ok(()) => Ok(true),
     }
 }
 

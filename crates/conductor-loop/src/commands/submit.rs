@@ -1,9 +1,10 @@
-//! `submit FILE...`: a correct producer: temporary file, fsync, rename, directory fsync. With --wait it is a complete CI
-//! step: drop, wait, print the status, exit 0 or 8.
+//! `submit FILE...`: a correct producer: judged, temporary file, fsync, rename, directory fsync. With --wait it is a complete
+//! CI step: hand in, wait, print the status, exit 0 or 8.
 
 use super::{CommandError, print};
 use crate::config::Config;
 use crate::handoff::layout;
+use conductor_core::intent::{Policy, judge};
 use conductor_core::limits::STATUS_MAX;
 use conductor_core::name::{IntentName, status_name};
 use conductor_core::{Code, Digest, Exit};
@@ -13,7 +14,7 @@ use conductor_os::plain::{is_not_plain, read_plain, read_whole};
 use conductor_os::wake::wait_readable;
 use conductor_os::watch::Watch;
 use serde::Deserialize;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -36,23 +37,52 @@ pub(super) struct Submitted {
     pub(super) before: Option<u64>,
 }
 
-/// Drops the files; `wait`: how long to wait for their outcomes.
-pub fn submit(config: &Config, files: &[String], wait: Option<Duration>) -> Result<Exit, CommandError> {
+/// The arguments of `submit`.
+#[derive(Debug, Clone)]
+pub struct SubmitArgs {
+    /// The files; `-` is standard input.
+    pub files: Vec<String>,
+    /// The name of the one file in the handoff directory.
+    pub named: Option<String>,
+    /// Hands in what every daemon would refuse as well.
+    pub unchecked: bool,
+    /// How long to wait for the outcomes; `None`: not at all.
+    pub wait: Option<Duration>,
+}
+
+/// An intent to hand in.
+struct Draft {
+    /// What the user called it.
+    said: String,
+    name: IntentName,
+    bytes: Vec<u8>,
+}
+
+/// Hands the files in, after each was judged.
+pub fn submit(config: &Config, args: &SubmitArgs) -> Result<Exit, CommandError> {
     let handoff = Dir::open(&config.fixed.handoff).map_err(|error| {
-        CommandError::coded(
-            Code::DirectorySetup,
-            format!("cannot open the handoff directory {}: {error}", config.fixed.handoff.display()),
+        CommandError::hindered(
+            format!(
+                "{} cannot open the handoff directory {}: {error}",
+                Code::DirectorySetup,
+                config.fixed.handoff.display()
+            ),
+            "Name the handoff directory: -handoff DIR, or CONDUCTOR_HANDOFF_DIR.",
         )
     })?;
-    // All refusals come before any file is dropped.
-    let contents = files.iter().map(|file| read(config, file)).collect::<Result<Vec<_>, _>>()?;
+    if args.named.is_some() && args.files.len() > 1 {
+        let message = format!("--as names one file, and {} are given", args.files.len());
+        return Err(CommandError::coded(Code::BadValue, message));
+    }
+    // All refusals come before any file is handed in.
+    let drafts = args.files.iter().map(|file| draft(config, file, args)).collect::<Result<Vec<_>, _>>()?;
     let mut submitted = Vec::new();
-    for (file, (name, bytes)) in files.iter().zip(contents) {
+    for Draft { said, name, bytes } in drafts {
         let before = status_seq(&handoff, &name);
-        place(&handoff, &name, &bytes).map_err(|error| refused(file, &name, &error))?;
+        place(&handoff, &name, &bytes).map_err(|error| refused(&said, &name, &error))?;
         submitted.push(Submitted { sha256: sha256(&bytes), name, before });
     }
-    match wait {
+    match args.wait {
         None => {
             let lines = submitted.iter().map(|one| format!("submitted {}\n", one.name.as_str()));
             print(lines.collect::<Vec<_>>().concat().as_bytes())
@@ -61,17 +91,49 @@ pub fn submit(config: &Config, files: &[String], wait: Option<Duration>) -> Resu
     }
 }
 
-fn read(config: &Config, file: &str) -> Result<(IntentName, Vec<u8>), CommandError> {
+fn draft(config: &Config, file: &str, args: &SubmitArgs) -> Result<Draft, CommandError> {
+    let limit = config.live.max_file_size;
+    let is_stdin = file == "-";
+    let said = if is_stdin { "standard input".to_owned() } else { file.to_owned() };
+    let read =
+        if is_stdin { read_to_limit(io::stdin().lock(), limit) } else { read_plain(Path::new(file), limit) };
+    let bytes =
+        read.map_err(|error| CommandError::coded(unread(&error), format!("cannot read {said}: {error}")))?;
     let base = Path::new(file).file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let name = IntentName::new(base).ok_or_else(|| {
-        CommandError::coded(
-            Code::BadFileName,
-            format!("'{file}' is not named intent-[A-Za-z0-9._-]{{1,200}}.json"),
-        )
-    })?;
-    let bytes = read_plain(Path::new(file), config.live.max_file_size)
-        .map_err(|error| CommandError::coded(unread(&error), format!("cannot read {file}: {error}")))?;
-    Ok((name, bytes))
+    let wanted = match &args.named {
+        Some(named) => named.clone(),
+        // The same bytes get the same name: handed in twice, they are one intent.
+        None if is_stdin => format!("intent-{}.json", sha256(&bytes).short()),
+        None => base.to_owned(),
+    };
+    let name = IntentName::new(&wanted).ok_or_else(|| unnamed(&wanted, args.named.is_none()))?;
+    if !args.unchecked {
+        // Nothing is refused here that some daemon accepts: its settings are not known.
+        judge(&bytes, Policy { allow_scale_to_zero: true }).map_err(|refusal| CommandError::Judged {
+            code: refusal.code,
+            text: format!("{said} was not handed in: {refusal}"),
+        })?;
+    }
+    Ok(Draft { said, name, bytes })
+}
+
+fn unnamed(name: &str, may_be_given: bool) -> CommandError {
+    let message = format!("'{name}' is not named intent-[A-Za-z0-9._-]{{1,200}}.json");
+    let stem = name.strip_suffix(".json").unwrap_or(name);
+    let other = IntentName::new(&format!("intent-{stem}.json")).filter(|_| may_be_given);
+    let other =
+        other.map(|other| format!("; --as {} gives it that name", other.as_str())).unwrap_or_default();
+    CommandError::coded(Code::BadFileName, format!("{message}{other}"))
+}
+
+/// All of it, or [`io::ErrorKind::FileTooLarge`].
+fn read_to_limit(reader: impl Read, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    reader.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {limit} bytes")));
+    }
+    Ok(bytes)
 }
 
 /// The daemon's code for a file that could not be read.

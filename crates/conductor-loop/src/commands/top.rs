@@ -1,7 +1,8 @@
 //! `top`: a live view, redrawn each second on a terminal; elsewhere drawn once.
 
 use super::ask::ask;
-use super::look::{status_text, table};
+use super::look::status_text;
+use super::table::table;
 use super::{CommandError, print, print_json};
 use crate::config::Config;
 use conductor_core::Exit;

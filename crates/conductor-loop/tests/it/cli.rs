@@ -70,8 +70,9 @@ fn submit_hands_in_and_waits_for_the_outcome() {
     env.wait_status("intent-good.json");
     let good = env.run(&["submit", "intent-good.json", "--wait", "--handoff", handoff]).expect(0);
     assert!(good.stdout.contains("\"duplicate_of\": 1"), "the status of this submission: {}", good.stdout);
-    let both =
-        env.run(&["submit", "intent-good.json", "intent-bad.json", "--wait", "--handoff", handoff]).expect(8);
+    let both = env
+        .run(&["submit", "intent-good.json", "intent-bad.json", "--no-check", "--wait", "--handoff", handoff])
+        .expect(8);
     assert_eq!(both.stdout.lines().count(), 2);
     assert!(both.stdout.contains("E213"), "{}", both.stdout);
     daemon.stop().expect(0);

@@ -24,6 +24,7 @@ mod damage;
 mod doctor;
 mod endpoints;
 mod fs_group;
+mod habits;
 mod held;
 mod hostile;
 mod intake;

@@ -103,7 +103,12 @@ fn what_is_finished_is_told_alike_with_and_without_a_daemon() {
             &["show", "1"],
             &["explain", "test/b"],
         ];
-        texts.map(|words| (env.operate(words).expect(0).stdout, env.operate_json(words).0))
+        // Ages go on between the two; times do not.
+        let wide = |words: &[&str]| if words[0] == "list" { &["-o", "wide"][..] } else { &[] };
+        texts.map(|words| {
+            let text = env.operate(&[words, wide(words)].concat()).expect(0).stdout;
+            (text, env.operate_json(words).0)
+        })
     };
     let without = ask();
     let daemon = env.start_ready(&[]);

@@ -19,6 +19,15 @@ fn steady(text: &str, directory: &str) -> String {
         for at in 0..words.len() {
             let before = at.checked_sub(1).map(|b| words[b].clone()).unwrap_or_default();
             let word = words[at].clone();
+            let state = words[..at].iter().rfind(|word| !word.is_empty());
+            let is_age = word.strip_suffix(['s', 'm']).is_some_and(|age| age.parse::<u32>().is_ok());
+            if is_age
+                && state.is_some_and(|word| ["done", "failed", "running", "waiting"].contains(&word.as_str()))
+            {
+                // As wide as it was: the columns behind it stay where they are.
+                words[at] = format!("{:<1$}", "1s", word.len());
+                continue;
+            }
             let bare = word.trim_matches(['"', ',', '}', ']', '[', '{']);
             let steady = match before.as_str() {
                 "worker" | "uid" => "0",
