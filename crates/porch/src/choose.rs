@@ -42,6 +42,8 @@ pub(crate) struct Found {
 pub(crate) struct View<'w, 't> {
     world: &'w World<'t>,
     wanted: Wanted<'w>,
+    /// What a file must contain for its objects to count; empty for anything.
+    texts: Vec<String>,
     built: Built,
 }
 
@@ -58,10 +60,11 @@ impl<'w, 't> View<'w, 't> {
             if (named && !is_flux(world, &path)?) || (!wanted.local && world.is_governed(&path)?) {
                 continue;
             }
-            let texts = [wanted.name.to_owned()];
-            built.objects.extend(world.objects(&path, &texts)?.into_iter().map(Rendered::plain));
+            let objects = world.objects(&path, &[wanted.name.to_owned()])?;
+            let matter = objects.iter().filter(|object| object.matters(wanted.kinds));
+            built.objects.extend(matter.cloned().map(Rendered::plain));
         }
-        Ok(Self { world, wanted, built })
+        Ok(Self { world, wanted, texts, built })
     }
 
     /// Finds the object. `None` if the package has none; several objects, or another setting of its number, are refused.
@@ -155,7 +158,7 @@ impl<'w, 't> View<'w, 't> {
 
     /// A `replicas` entry for an object that is brought in from an unreadable place.
     fn loose(&self) -> Result<Option<Found>, PorchError> {
-        if self.built.unknown.is_empty() || self.wanted.kinds.only.is_some_and(|only| only != "Deployment") {
+        if self.built.unknown.is_none() || self.wanted.kinds.only.is_some_and(|only| only != "Deployment") {
             return Ok(None);
         }
         let mut named = self.built.loose.iter().filter(|(name, _)| name == self.wanted.name);
@@ -193,9 +196,7 @@ impl<'w, 't> View<'w, 't> {
     /// Another setting that decides the number of the object.
     pub(crate) fn rival(&self, of: &Rendered) -> Option<String> {
         let concerns = |other: &&Rendered| {
-            let in_space = other.namespace().is_none_or(|name| name == self.wanted.namespace)
-                || is_remote_rule(&other.object);
-            in_space
+            (self.is_of_namespace(other) || is_remote_rule(&other.object))
                 && other.object.rules.iter().any(|rule| {
                     of.is_called(&rule.name) && rule.kind.as_ref().is_none_or(|kind| *kind == of.object.kind)
                 })
@@ -203,6 +204,18 @@ impl<'w, 't> View<'w, 't> {
         let other = &self.built.objects.iter().find(concerns)?.object;
         let does = other.rules.iter().find(|rule| of.is_called(&rule.name)).map_or("", |rule| rule.does);
         Some(format!("{} {} {does}; change that instead", self.line_of(other), other.shown()))
+    }
+
+    /// Whether an object is of the wanted namespace. Where objects must state theirs, one that does not counts below a
+    /// directory of the namespace's name, and directly in the directory that is looked through.
+    fn is_of_namespace(&self, object: &Rendered) -> bool {
+        let dir = parent(&object.object.file);
+        let here = || {
+            !self.wanted.said
+                || dir == self.world.dir
+                || dir.split('/').any(|step| step == self.wanted.namespace)
+        };
+        object.namespace().map_or_else(here, |name| name == self.wanted.namespace)
     }
 
     /// Any part of the package that would conflict over the number of an object of this kind and name kept elsewhere.
@@ -257,7 +270,7 @@ impl<'w, 't> View<'w, 't> {
 
     /// The external base of the package.
     pub(crate) fn elsewhere(&self) -> Option<String> {
-        let reference = self.built.unknown.first()?;
+        let reference = self.built.unknown.as_ref()?;
         Some(format!(
             "it builds on {reference}, which is not here: add `replicas: [{{name: {}, count: N}}]` to its kustomization",
             self.wanted.name
@@ -299,7 +312,7 @@ impl<'w, 't> View<'w, 't> {
     fn wrapped(&self) -> Option<String> {
         let texts = [self.wanted.name.to_owned()];
         for path in self.world.manifests() {
-            for object in self.world.objects(&path, &texts).unwrap_or_default() {
+            for object in self.world.objects(&path, &texts).unwrap_or_default().iter() {
                 let stream = self.world.stream(&path).ok()?;
                 let root = stream.documents.get(object.document).and_then(|root| root.walk(&object.path))?;
                 if let Some(line) = self.inside(root, true) {
@@ -399,13 +412,9 @@ impl<'w, 't> View<'w, 't> {
 
     /// The kustomizations above the package that bring it in and override the number.
     pub(crate) fn decided_above(&self, found: &Found) -> Result<Option<String>, PorchError> {
-        for dir in kustomize::above(self.world) {
-            let texts = [self.wanted.name.to_owned()];
-            let built = kustomize::build_one(self.world, self.wanted.kinds, &texts, &dir)?;
-            let ours = built.objects.iter().filter(|object| {
-                self.world.below(&object.object.file).is_some() && object.is_called(self.wanted.name)
-            });
-            let reason = ours.into_iter().find_map(|object| self.overridden(object, found));
+        for dir in kustomize::above(self.world)? {
+            let built = kustomize::build_one(self.world, self.wanted.kinds, &self.texts, &dir)?;
+            let reason = self.decided_in(&built, &self.world.dir, found);
             if reason.is_some() {
                 return Ok(reason);
             }
@@ -415,12 +424,18 @@ impl<'w, 't> View<'w, 't> {
 
     /// A kustomization here that brings the object of another directory in and overrides its number.
     pub(crate) fn decided_beside(&self, dir: &str, found: &Found) -> Option<String> {
-        let ours = self.built.objects.iter().filter(|object| {
+        self.decided_in(&self.built, dir, found)
+    }
+
+    /// Where a build overrides the number of the object of a directory. One that it makes into an object of another
+    /// name or namespace is none of ours.
+    fn decided_in(&self, built: &Built, dir: &str, found: &Found) -> Option<String> {
+        let mut ours = built.objects.iter().filter(|object| {
             is_below(dir, &object.object.file)
                 && object.name() == self.wanted.name
                 && object.namespace().is_none_or(|name| name == self.wanted.namespace)
         });
-        ours.into_iter().find_map(|object| self.overridden(object, found))
+        ours.find_map(|object| self.overridden(object, found))
     }
 
     /// Where the number of an object is decided, if not in the place that was found.

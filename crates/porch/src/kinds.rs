@@ -96,6 +96,15 @@ impl Kinds<'_> {
         (self.only.is_some() || SHIPPED.contains(&(group, kind))).then(|| keys("spec.replicas"))
     }
 
+    /// Whether such an object stands for pods, whichever kind is selected.
+    pub(crate) fn knows(self, group: &str, kind: &str) -> bool {
+        let any = Kinds { only: None, ..self };
+        self.path(group, kind).is_some()
+            || any.path(group, kind).is_some()
+            || is_counted(kind)
+            || has_no_number(group, kind)
+    }
+
     /// The selected kinds, as shown to people.
     pub(crate) fn named(self) -> String {
         self.only.map_or_else(

@@ -1,13 +1,14 @@
 //! kustomize's rendering of a package, as far as it concerns names, namespaces and numbers of replicas: the objects that
 //! a kustomization brings in, their final names, and the last setting of their numbers.
 
+mod transform;
+
 use crate::PorchError;
 use crate::files::{parent, resolve};
-use crate::kinds::{Kinds, is_counted};
-use crate::patch::{Effect, Patch, selects};
+use crate::kinds::Kinds;
 use crate::rendered::{Number, Place, Rendered};
 use crate::world::{World, is_pointer};
-use crate::yaml::{self, Node, Step};
+use crate::yaml::{Node, Step};
 use std::collections::BTreeSet;
 
 /// Where a JSON patch changes a name.
@@ -16,6 +17,14 @@ const NAME_POINTER: &str = "/metadata/name";
 const DEPTH_MAX: usize = 16;
 /// The largest number of kustomizations that one brings in, each counted as often as it is named.
 const BUILT_MAX: usize = 1_000;
+/// What one build may take, in bytes: what it keeps of names, objects and settings, and [`STEP`] for each step.
+const SPENT_MAX: usize = 32 << 20;
+/// The price of one step.
+const STEP: usize = 16;
+/// The price of one object, besides its names.
+const OBJECT: usize = 512;
+/// The price of one reference, besides its path.
+const REFERENCE: usize = 64;
 
 /// All objects that the kustomizations of a package bring in.
 #[derive(Default)]
@@ -23,15 +32,15 @@ pub(crate) struct Built {
     pub objects: Vec<Rendered>,
     /// Files named as resources, patches or otherwise: none of them is an object by itself.
     pub named: BTreeSet<String>,
-    /// References to unreadable places: file, line and reference.
-    pub unknown: Vec<String>,
+    /// The first reference to an unreadable place: file, line and reference.
+    pub unknown: Option<String>,
     /// `replicas` entries without an object here: the name, and the place of the number.
     pub loose: Vec<(String, Place)>,
 }
 
 /// Builds every kustomization of the package that no other one brings in.
 pub(crate) fn build(world: &World<'_>, kinds: Kinds<'_>, texts: &[String]) -> Result<Built, PorchError> {
-    let mut builder = Builder { world, kinds, texts, built: Built::default(), count: 0 };
+    let mut builder = Builder::new(world, kinds, texts);
     let mut roots = Vec::new();
     let mut inner = BTreeSet::new();
     for path in world.paths() {
@@ -51,8 +60,10 @@ pub(crate) fn build(world: &World<'_>, kinds: Kinds<'_>, texts: &[String]) -> Re
     }
     for root in roots.into_iter().filter(|root| !inner.contains(root)) {
         builder.count = 0;
-        let objects = builder.directory(&root, 0)?;
-        builder.built.objects.extend(objects);
+        match builder.directory(&root, 0) {
+            Ok(objects) => builder.built.objects.extend(objects),
+            Err(error) => world.pardon(error)?,
+        }
     }
     Ok(builder.built)
 }
@@ -64,7 +75,7 @@ pub(crate) fn build_one(
     texts: &[String],
     dir: &str,
 ) -> Result<Built, PorchError> {
-    let mut builder = Builder { world, kinds, texts, built: Built::default(), count: 0 };
+    let mut builder = Builder::new(world, kinds, texts);
     let objects = builder.directory(dir, 0)?;
     builder.built.objects = objects;
     Ok(builder.built)
@@ -77,9 +88,27 @@ struct Builder<'b> {
     built: Built,
     /// The kustomizations applied for one root.
     count: usize,
+    /// The rest of [`SPENT_MAX`].
+    left: usize,
 }
 
-impl Builder<'_> {
+impl<'b> Builder<'b> {
+    fn new(world: &'b World<'b>, kinds: Kinds<'b>, texts: &'b [String]) -> Self {
+        Self { world, kinds, texts, built: Built::default(), count: 0, left: SPENT_MAX }
+    }
+
+    /// Counts what a file costs. Files that name each other often would otherwise take any time and memory.
+    fn spend(&mut self, file: &str, price: usize) -> Result<(), PorchError> {
+        self.left = self.left.checked_sub(price).ok_or_else(|| {
+            let reason = format!(
+                "leads to more than {} MiB of names, objects and settings, each counted as often as it is used",
+                SPENT_MAX >> 20
+            );
+            PorchError::unfit(self.world.name(file), reason)
+        })?;
+        Ok(())
+    }
+
     fn directory(&mut self, dir: &str, depth: usize) -> Result<Vec<Rendered>, PorchError> {
         let mut objects = Vec::new();
         self.apply(dir, &mut objects, depth)?;
@@ -99,10 +128,12 @@ impl Builder<'_> {
         }
         let stream = self.world.stream(&file)?;
         let Some(document) = stream.documents.first() else { return Ok(()) };
+        self.spend(&file, REFERENCE + document.bytes.len() / STEP)?;
         for reference in references(document, &["resources", "bases"]) {
             self.resource(&file, reference, objects, depth)?;
         }
         for reference in references(document, &["components"]) {
+            self.spend(&file, REFERENCE)?;
             let path = reference.text().and_then(|text| local(&file, text));
             let found = match &path {
                 Some(path) => self.world.named_kustomization(path)?,
@@ -112,12 +143,13 @@ impl Builder<'_> {
                 self.apply(&path, objects, depth + 1)?;
             } else {
                 self.unknown(&file, reference);
-                self.absent("a component", &file, reference, objects.iter_mut());
+                self.absent("a component", &file, reference, objects.iter_mut())?;
             }
         }
         for key in ["helmCharts", "helmChartInflationGenerator", "generators"] {
             if let Some(node) = document.get(key).filter(|node| !node.items().is_empty()) {
-                self.built.unknown.push(format!("{}:{} ({key})", self.world.name(&file), node.line));
+                let text = || format!("{}:{} ({key})", self.world.name(&file), node.line);
+                self.built.unknown.get_or_insert_with(text);
             }
         }
         self.transform(&file, document, objects)
@@ -125,24 +157,35 @@ impl Builder<'_> {
 
     fn unknown(&mut self, file: &str, reference: &Node) {
         let text = reference.text().unwrap_or_default();
-        self.built.unknown.push(format!("{}:{} ({text})", self.world.name(file), reference.line));
+        let text = || format!("{}:{} ({text})", self.world.name(file), reference.line);
+        self.built.unknown.get_or_insert_with(text);
     }
 
     /// Notes that something named is not here, or cannot be read, and may set the number of the objects.
     fn absent<'o>(
-        &self,
+        &mut self,
         what: &str,
         file: &str,
         reference: &Node,
         objects: impl Iterator<Item = &'o mut Rendered>,
-    ) {
+    ) -> Result<(), PorchError> {
         let text = reference.text().unwrap_or_default();
         let place = format!("{}:{}", self.world.name(file), reference.line);
-        for object in objects.filter(|object| self.number_of(object).is_some()) {
-            object.number = Number::Elsewhere(format!(
-                "{place} names {what} that is not here ({text}) and may set its replicas"
-            ));
+        let reason = format!("{place} names {what} that is not here ({text}) and may set its replicas");
+        for object in objects {
+            self.spend(file, STEP + reason.len())?;
+            if self.number_of(object).is_some() {
+                object.number = Number::Elsewhere(reason.clone());
+            }
         }
+        Ok(())
+    }
+
+    /// Notes that a kustomization names a file, which is no object by itself then.
+    fn note_named(&mut self, file: &str, path: &str) -> Result<(), PorchError> {
+        self.spend(file, REFERENCE + path.len())?;
+        self.built.named.insert(path.to_owned());
+        Ok(())
     }
 
     /// The place of the number in such an object.
@@ -153,7 +196,7 @@ impl Builder<'_> {
     /// The path of a file named by a kustomization, if it is here and has its content.
     fn named(&mut self, file: &str, reference: &str) -> Result<Option<String>, PorchError> {
         let Some(path) = local(file, reference) else { return Ok(None) };
-        self.built.named.insert(path.clone());
+        self.note_named(file, &path)?;
         let content = self.world.named(&path)?;
         Ok(content.filter(|content| !is_pointer(&content.bytes)).map(|_| path))
     }
@@ -169,12 +212,19 @@ impl Builder<'_> {
             self.unknown(file, reference);
             return Ok(());
         };
+        self.note_named(file, &path)?;
         // What does not mention the target matters only where a kustomization may give it that name.
         if self.world.is_silent(&path) && !self.texts.is_empty() {
-            self.built.named.insert(path);
-        } else if self.world.named(&path)?.is_some() {
-            self.built.named.insert(path.clone());
-            objects.extend(self.world.objects(&path, self.texts)?.into_iter().map(Rendered::plain));
+            return Ok(());
+        }
+        if self.world.named(&path)?.is_some() {
+            let all = self.world.objects(&path, self.texts)?;
+            let kinds = self.kinds;
+            for object in all.iter().filter(|object| object.matters(kinds)) {
+                let names = object.name.len() + object.namespace.as_ref().map_or(0, String::len);
+                self.spend(file, OBJECT + names)?;
+                objects.push(Rendered::plain(object.clone()));
+            }
         } else if self.world.named_kustomization(&path)?.is_some() {
             let inner = self.directory(&path, depth + 1)?;
             objects.extend(inner);
@@ -182,271 +232,6 @@ impl Builder<'_> {
             self.unknown(file, reference);
         }
         Ok(())
-    }
-
-    /// Applies the transformations in kustomize's order.
-    fn transform(&mut self, file: &str, document: &Node, objects: &mut [Rendered]) -> Result<(), PorchError> {
-        self.patches(file, document, "patchesStrategicMerge", objects)?;
-        self.patches(file, document, "patches", objects)?;
-        if let Some(node) = document.get("namespace")
-            && let Some(text) = node.text().filter(|text| !text.is_empty())
-        {
-            for object in objects.iter_mut().filter(|object| object.namespace() != Some(text)) {
-                object.namespaces.push(text.to_owned());
-                object.moved = Some(format!(
-                    "{}:{} puts it into the namespace {text}",
-                    self.world.name(file),
-                    node.line
-                ));
-            }
-        }
-        let affix = |key: &str| document.text_at(&[key]).unwrap_or_default();
-        let (prefix, suffix) = (affix("namePrefix"), affix("nameSuffix"));
-        if !prefix.is_empty() || !suffix.is_empty() {
-            let line = ["namePrefix", "nameSuffix"]
-                .iter()
-                .find_map(|key| document.get(key))
-                .map_or(1, |node| node.line);
-            for object in objects.iter_mut() {
-                let new = format!("{prefix}{}{suffix}", object.name());
-                object.moved = Some(format!("{}:{line} makes it {new}", self.world.name(file)));
-                object.names.push(new);
-            }
-        }
-        label(document, objects);
-        self.patches(file, document, "patchesJson6902", objects)?;
-        self.counts(file, document, objects);
-        self.replacements(file, document, objects)?;
-        self.transformers(file, document, objects)
-    }
-
-    fn patches(
-        &mut self,
-        file: &str,
-        document: &Node,
-        key: &str,
-        objects: &mut [Rendered],
-    ) -> Result<(), PorchError> {
-        let entries = document.get(key).map(Node::items).unwrap_or_default();
-        for (number, entry) in entries.iter().enumerate() {
-            let outer = vec![Step::Key(key.to_owned()), Step::Item(number)];
-            let (target, inline, reference) = match entry.text() {
-                // A path, or the patch itself.
-                Some(text) if text.contains('\n') || text.contains(": ") => {
-                    (None, Some((outer, entry)), None)
-                }
-                Some(_) => (None, None, Some(entry)),
-                None => {
-                    let inline =
-                        entry.get("patch").filter(|node| node.text().is_some_and(|text| !text.is_empty()));
-                    let mut outer = outer;
-                    outer.push(Step::Key("patch".to_owned()));
-                    (entry.get("target"), inline.map(|node| (outer, node)), entry.get("path"))
-                }
-            };
-            if let Some((outer, node)) = inline {
-                let text = node.text().unwrap_or_default();
-                let inner = yaml::parse(text.as_bytes()).map_err(|error| {
-                    let place = format!("{}:{}", self.world.name(file), node.line);
-                    PorchError::unfit(place, format!("the patch {error}"))
-                })?;
-                let inline = Some((outer, node.line));
-                for (number, document) in inner.documents.iter().enumerate() {
-                    self.patch(&Patch { target, document, file, number, inline: inline.clone() }, objects);
-                }
-            } else if let Some(reference) = reference {
-                self.patch_file(file, reference, target, objects)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn patch_file(
-        &mut self,
-        file: &str,
-        reference: &Node,
-        target: Option<&Node>,
-        objects: &mut [Rendered],
-    ) -> Result<(), PorchError> {
-        let text = reference.text().unwrap_or_default();
-        if !objects.iter().any(|object| self.number_of(object).is_some()) {
-            self.built.named.extend(local(file, text));
-            return Ok(());
-        }
-        let Some(path) = self.named(file, text)? else {
-            let concerned =
-                |object: &&mut Rendered| target.is_none_or(|target| selects(target, object) != Some(false));
-            self.absent("a patch", file, reference, objects.iter_mut().filter(concerned));
-            return Ok(());
-        };
-        let inner = self.world.stream(&path)?;
-        for (number, document) in inner.documents.iter().enumerate() {
-            self.patch(&Patch { target, document, file: &path, number, inline: None }, objects);
-        }
-        Ok(())
-    }
-
-    fn patch(&self, patch: &Patch<'_>, objects: &mut [Rendered]) {
-        for object in objects {
-            let Some(number) = self.number_of(object) else { continue };
-            let is_for = patch.is_for(object);
-            if is_for == Some(false) {
-                continue;
-            }
-            let shown = self.world.name(patch.file);
-            for effect in patch.effects(&number) {
-                apply_effect(object, effect, is_for, &shown);
-            }
-        }
-    }
-    /// The `replicas` field.
-    fn counts(&mut self, file: &str, document: &Node, objects: &mut [Rendered]) {
-        let entries = document.get("replicas").map(Node::items).unwrap_or_default();
-        for (number, entry) in entries.iter().enumerate() {
-            let (Some(name), Some(count)) = (entry.text_at(&["name"]), entry.get("count")) else { continue };
-            let path =
-                vec![Step::Key("replicas".to_owned()), Step::Item(number), Step::Key("count".to_owned())];
-            let place = Place { file: file.to_owned(), document: 0, path, inside: None, line: count.line };
-            let mut used = false;
-            for object in objects.iter_mut() {
-                if object.is_called(name) && is_counted(&object.object.kind) {
-                    object.number = Number::At(place.clone());
-                    used = true;
-                }
-            }
-            if !used {
-                self.built.loose.push((name.to_owned(), place));
-            }
-        }
-    }
-
-    /// Applies replacements, which write a value from another place.
-    fn replacements(
-        &mut self,
-        file: &str,
-        document: &Node,
-        objects: &mut [Rendered],
-    ) -> Result<(), PorchError> {
-        for entry in document.get("replacements").map(Node::items).unwrap_or_default() {
-            let Some(reference) = entry.get("path") else {
-                self.replacement(file, entry, objects);
-                continue;
-            };
-            let Some(path) = self.named(file, reference.text().unwrap_or_default())? else {
-                self.absent("a replacement", file, reference, objects.iter_mut());
-                continue;
-            };
-            let stream = self.world.stream(&path)?;
-            for document in &stream.documents {
-                let all = if document.items().is_empty() {
-                    std::slice::from_ref(document)
-                } else {
-                    document.items()
-                };
-                for entry in all {
-                    self.replacement(&path, entry, objects);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn replacement(&self, file: &str, entry: &Node, objects: &mut [Rendered]) {
-        for target in entry.get("targets").map(Node::items).unwrap_or_default() {
-            let fields = target.get("fieldPaths").map(Node::items).unwrap_or_default();
-            let Some(select) = target.get("select") else { continue };
-            for object in objects.iter_mut() {
-                let Some(path) = self.number_of(object) else { continue };
-                let dotted = dotted(&path);
-                let writes = fields.iter().any(|field| field.text() == Some(&dotted));
-                if writes && selects(select, object) != Some(false) {
-                    let place = format!("{}:{}", self.world.name(file), target.line);
-                    object.number = Number::Elsewhere(format!("{place} (a replacement) sets its replicas"));
-                }
-            }
-        }
-    }
-
-    /// Plugins of kustomize in files of their own, or written inline.
-    fn transformers(
-        &mut self,
-        file: &str,
-        document: &Node,
-        objects: &mut [Rendered],
-    ) -> Result<(), PorchError> {
-        for entry in document.get("transformers").map(Node::items).unwrap_or_default() {
-            let Some(text) = entry.text() else { continue };
-            let (content, place) = if text.contains('\n') {
-                (text.to_owned(), format!("{}:{}", self.world.name(file), entry.line))
-            } else if let Some(found) = self.transformer(file, text)? {
-                found
-            } else {
-                self.absent("a transformer", file, entry, objects.iter_mut());
-                continue;
-            };
-            for object in objects.iter_mut().filter(|_| content.contains("abel")) {
-                object.relabelled = true;
-            }
-            for object in
-                objects.iter_mut().filter(|_| content.contains("replica") || content.contains("Replica"))
-            {
-                if self.texts.iter().any(|text| content.contains(text.as_str())) {
-                    object.number =
-                        Number::Elsewhere(format!("{place} (a transformer) may set its replicas"));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The text of a transformer that is named, in a file or a directory, and its place.
-    fn transformer(&mut self, file: &str, reference: &str) -> Result<Option<(String, String)>, PorchError> {
-        let Some(path) = local(file, reference) else { return Ok(None) };
-        self.built.named.insert(path.clone());
-        let whole = match self.world.named_kustomization(&path)? {
-            Some(_) => self.world.paths().into_iter().filter(|other| parent(other) == path).collect(),
-            None => vec![path.clone()],
-        };
-        let mut text = String::new();
-        for one in whole {
-            let Some(one) = self.named("", &one)? else { return Ok(None) };
-            if let Some(content) = self.world.named(&one)? {
-                text.push_str(&String::from_utf8_lossy(&content.bytes));
-            }
-        }
-        Ok(Some((text, self.world.name(&path))))
-    }
-}
-
-fn apply_effect(object: &mut Rendered, effect: Effect, is_for: Option<bool>, file: &str) {
-    match effect {
-        Effect::Renames(name) => {
-            object.moved = Some(format!("{file} makes it {name}"));
-            object.names.push(name);
-        }
-        Effect::Relabels => object.relabelled = true,
-        Effect::Sets(place) if is_for.is_some() => object.number = Number::At(place),
-        Effect::Sets(place) => {
-            let reason = format!("{file}:{} may set its replicas, by a selector", place.line);
-            object.number = Number::Elsewhere(reason);
-        }
-        Effect::Decides(line, does) => {
-            object.number = Number::Elsewhere(format!("{file}:{line} (a patch) {does}"));
-        }
-    }
-}
-
-/// Adds the labels of a kustomization.
-fn label(document: &Node, objects: &mut [Rendered]) {
-    let listed = document.get("labels").map(Node::items).unwrap_or_default();
-    let all =
-        document.get("commonLabels").into_iter().chain(listed.iter().filter_map(|one| one.get("pairs")));
-    for (key, value) in all.flat_map(Node::entries) {
-        if let (Some(key), Some(value)) = (key.text(), value.text()) {
-            for object in objects.iter_mut() {
-                object.labels.push((key.to_owned(), value.to_owned()));
-            }
-        }
     }
 }
 
@@ -459,26 +244,19 @@ fn references<'n>(document: &'n Node, keys: &[&str]) -> Vec<&'n Node> {
     keys.iter().filter_map(|key| document.get(key)).flat_map(Node::items).collect()
 }
 
-fn dotted(path: &[Step]) -> String {
-    let steps = path.iter().map(|step| match step {
-        Step::Key(key) => key.clone(),
-        Step::Item(item) => item.to_string(),
-    });
-    steps.collect::<Vec<_>>().join(".")
-}
-
 /// The names that a target may have before the package's kustomizations change it; an empty list for any name.
 pub(crate) fn texts(world: &World<'_>, name: &str) -> Result<Vec<String>, PorchError> {
+    let mut seen = BTreeSet::new();
     for path in world.paths() {
-        if world.kustomization(parent(&path))?.as_ref() == Some(&path) && renames(world, &path)? {
+        if world.kustomization(parent(&path))?.as_ref() == Some(&path) && renames(world, &path, &mut seen)? {
             return Ok(Vec::new());
         }
     }
     Ok(vec![name.to_owned()])
 }
 
-/// Whether a kustomization changes names by itself or by a patch.
-fn renames(world: &World<'_>, path: &str) -> Result<bool, PorchError> {
+/// Whether a kustomization changes names by itself or by a patch that has not been seen.
+fn renames(world: &World<'_>, path: &str, seen: &mut BTreeSet<String>) -> Result<bool, PorchError> {
     let Some(content) = world.file(path)? else { return Ok(false) };
     let text = String::from_utf8_lossy(&content.bytes);
     if ["namePrefix", "nameSuffix", NAME_POINTER].iter().any(|key| text.contains(key)) {
@@ -488,8 +266,8 @@ fn renames(world: &World<'_>, path: &str) -> Result<bool, PorchError> {
     let Some(document) = stream.documents.first() else { return Ok(false) };
     for entry in references(document, &["patches", "patchesJson6902"]) {
         let named = match entry.text_at(&["path"]).and_then(|reference| local(path, reference)) {
-            Some(file) => world.named(&file)?,
-            None => None,
+            Some(file) if seen.insert(file.clone()) => world.named(&file)?,
+            _ => None,
         };
         if named.is_some_and(|content| String::from_utf8_lossy(&content.bytes).contains(NAME_POINTER)) {
             return Ok(true);
@@ -499,14 +277,14 @@ fn renames(world: &World<'_>, path: &str) -> Result<bool, PorchError> {
 }
 
 /// The directories above a package that have a kustomization.
-pub(crate) fn above(world: &World<'_>) -> Vec<String> {
+pub(crate) fn above(world: &World<'_>) -> Result<Vec<String>, PorchError> {
     let mut dirs = Vec::new();
     let mut dir = world.dir.as_str();
     while !dir.is_empty() {
         dir = parent(dir);
-        if world.kustomization(dir).is_ok_and(|found| found.is_some()) {
+        if world.kustomization(dir)?.is_some() {
             dirs.push(dir.to_owned());
         }
     }
-    dirs
+    Ok(dirs)
 }

@@ -2,7 +2,7 @@
 
 use crate::PorchError;
 use crate::files::KPTFILE;
-use crate::kinds::group_of;
+use crate::kinds::{Kinds, group_of};
 use crate::yaml::{self, Node, Step, Stream};
 use std::rc::Rc;
 
@@ -40,6 +40,11 @@ pub(crate) struct Rule {
 }
 
 impl Object {
+    /// Whether it can be what an intent names, decide its number, or be called so instead.
+    pub(crate) fn matters(&self, kinds: Kinds<'_>) -> bool {
+        !self.rules.is_empty() || kinds.knows(&self.group, &self.kind)
+    }
+
     /// Kind and name, for messages.
     pub(crate) fn shown(&self) -> String {
         format!("{} {}", self.kind, self.name).trim_end().to_owned()

@@ -25,7 +25,7 @@ pub(crate) struct World<'t> {
     shown: String,
     /// Whether files of the directory that are not YAML are noted and hold nothing.
     lenient: bool,
-    /// The reason why the first such file is not YAML, or the first entry of a survey that was not searched.
+    /// The first place that may hold objects and was not read, as shown, and the reason.
     doubt: RefCell<Option<(String, String)>>,
     /// The text that a survey searched for.
     text: String,
@@ -37,6 +37,7 @@ pub(crate) struct World<'t> {
     named: RefCell<BTreeMap<String, Option<Rc<Content>>>>,
     files: RefCell<BTreeMap<String, Option<Rc<Content>>>>,
     streams: RefCell<BTreeMap<String, Rc<Stream>>>,
+    objects: RefCell<BTreeMap<String, Rc<[Rc<Object>]>>>,
 }
 
 impl<'t> World<'t> {
@@ -70,6 +71,7 @@ impl<'t> World<'t> {
             named: RefCell::default(),
             files: RefCell::new(here),
             streams: RefCell::default(),
+            objects: RefCell::default(),
         }
     }
 
@@ -81,10 +83,8 @@ impl<'t> World<'t> {
         let is_ignored = |path: &str| ignored.covers(path) || ignored.covers(&join(path, "_"));
         let doubt = skipped.into_iter().find(|(path, _)| !is_ignored(path));
         let doubt = doubt.map(|(path, reason)| {
-            (
-                join(dir, &path),
-                format!("{reason} and may hold {text}: put it right, or name it in .krmignore"),
-            )
+            let reason = format!("{reason} and may hold {text}: put it right, or name it in .krmignore");
+            (tree.name(&join(dir, &path)), reason)
         });
         let silent = silent.into_iter().map(|path| join(dir, &path)).collect();
         let world = Self::new(Some(tree), dir, tree.name(dir), files);
@@ -99,7 +99,23 @@ impl<'t> World<'t> {
     /// Why an object may be here although none was found: an entry that cannot be read or is not YAML.
     pub(crate) fn doubt(&self) -> Option<PorchError> {
         let doubt = self.doubt.borrow();
-        doubt.as_ref().map(|(path, reason)| PorchError::unfit(self.name(path), reason))
+        doubt.as_ref().map(|(place, reason)| PorchError::unfit(place, reason))
+    }
+
+    /// The same, as a note on what was done without it.
+    pub(crate) fn doubtful(&self) -> Option<String> {
+        self.doubt.borrow().as_ref().map(|(place, reason)| format!("{place} {reason}"))
+    }
+
+    /// Notes, in a lenient world, that objects are not known because a file is unfit. Any other error stays one.
+    pub(crate) fn pardon(&self, error: PorchError) -> Result<(), PorchError> {
+        match error {
+            PorchError::Unfit { package, reason } if self.lenient => {
+                self.doubt.borrow_mut().get_or_insert((package, reason));
+                Ok(())
+            }
+            error => Err(error),
+        }
     }
 
     /// Takes over the files of another world, so that none of them is read again.
@@ -224,7 +240,7 @@ impl<'t> World<'t> {
                         return Err(PorchError::unfit(self.name(path), reason));
                     }
                     if mentions(&content.bytes, &self.text) {
-                        self.doubt.borrow_mut().get_or_insert_with(|| (path.to_owned(), reason));
+                        self.doubt.borrow_mut().get_or_insert_with(|| (self.name(path), reason));
                     }
                     Stream::default()
                 }
@@ -245,12 +261,17 @@ impl<'t> World<'t> {
     }
 
     /// The objects of a file that may concern a target: none if it contains none of the texts.
-    pub(crate) fn objects(&self, path: &str, texts: &[String]) -> Result<Vec<Rc<Object>>, PorchError> {
-        let Some(content) = self.file(path)? else { return Ok(Vec::new()) };
+    pub(crate) fn objects(&self, path: &str, texts: &[String]) -> Result<Rc<[Rc<Object>]>, PorchError> {
+        let Some(content) = self.file(path)? else { return Ok(Rc::default()) };
         if is_pointer(&content.bytes) || !concerns(path, &content.bytes, texts) {
-            return Ok(Vec::new());
+            return Ok(Rc::default());
         }
-        Ok(objects_of(path, &*self.stream(path)?))
+        if let Some(known) = self.objects.borrow().get(path) {
+            return Ok(known.clone());
+        }
+        let objects: Rc<[Rc<Object>]> = objects_of(path, &*self.stream(path)?).into();
+        self.objects.borrow_mut().insert(path.to_owned(), objects.clone());
+        Ok(objects)
     }
 
     /// The files of the package that can hold objects, except those that decide about others.
