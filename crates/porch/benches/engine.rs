@@ -21,10 +21,12 @@ type Failure = Box<dyn std::error::Error>;
 type Work = fn(&Path) -> Result<f64, Failure>;
 
 fn main() -> Result<(), Failure> {
-    let rows: [(&str, Work, &str); 6] = [
+    let rows: [(&str, Work, &str); 8] = [
         ("edit one value of an existing package", edit, "300 µs"),
         ("the same among 50 packages of others", among_plain, "none"),
         ("the same among 50 packages with kustomizations", among_kustomized, "none"),
+        ("the same among 500 packages of others", among_many, "none"),
+        ("one of 500 packages that the engine made", among_ours, "none"),
         ("nothing to change", unchanged, "300 µs"),
         ("first package of a target", first, "300 µs"),
         ("first package of a target among 1,000 of others", first_among, "none"),
@@ -107,6 +109,17 @@ fn among_plain(out: &Path) -> Result<f64, Failure> {
 fn among_kustomized(out: &Path) -> Result<f64, Failure> {
     put_others(out, 50, true)?;
     edit(out)
+}
+
+fn among_many(out: &Path) -> Result<f64, Failure> {
+    put_others(out, 500, false)?;
+    edit(out)
+}
+
+fn among_ours(out: &Path) -> Result<f64, Failure> {
+    let target = |number: u32| format!("t{}", number % 500);
+    measure(out, 500, |number| order(&target(number), 2))?;
+    measure(out, CALLS, |number| order(&target(number), 3 + number / 500))
 }
 
 fn first_among(out: &Path) -> Result<f64, Failure> {

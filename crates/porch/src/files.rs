@@ -16,6 +16,10 @@ pub(crate) const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomizati
 pub(crate) const KRMIGNORE: &str = ".krmignore";
 /// The number of directories and files opened, and of entries listed, in a survey for other copies of an object.
 pub(crate) const SURVEY_MAX: usize = 100_000;
+/// Why an entry in the place of a file is refused.
+pub(crate) const NO_FILE: &str = "is no regular file (symbolic links are not followed)";
+/// Why a file is refused by its size.
+pub(crate) const TOO_LARGE: &str = "is larger than 4194304 bytes";
 /// The suffix of our unfinished files. Their names begin with a dot, so that no tool reads them.
 pub(crate) const UNFINISHED: &str = ".porch-tmp";
 
@@ -54,8 +58,8 @@ pub(crate) fn decides_files(name: &str) -> bool {
     KUSTOMIZATIONS.contains(&name) || name == KRMIGNORE || name == CHART
 }
 
-/// Whether, by its name, a directory met in a survey is a package that this engine made for another target.
-pub(crate) fn is_other_partial(name: &str) -> bool {
+/// Whether a directory is called as the packages that this engine makes.
+pub(crate) fn is_called_like_ours(name: &str) -> bool {
     name.ends_with("-scaling") || name.ends_with("-scaling-patch")
 }
 

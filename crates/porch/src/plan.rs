@@ -1,13 +1,13 @@
 //! Decides the files to write, from the existing ones. Pure: trees are read, nothing is written.
 
 use crate::choose::{Found, View, Wanted};
-use crate::files::{Content, Files, KPTFILE, KUSTOMIZATIONS, SURVEY_MAX, Which, base_name, join, parent};
+use crate::files::{Content, Files, KPTFILE, KUSTOMIZATIONS, Which, base_name, join, parent};
 use crate::kinds::Kinds;
 use crate::routes::Assignment;
-use crate::survey::{Search, mentions};
+use crate::survey::{Extent, Search, mentions};
 use crate::tree::Tree;
 use crate::world::World;
-use crate::yaml::{Address, EditError, set_integer, set_integer_inside};
+use crate::yaml::{self, Address, EditError, set_integer, set_integer_inside};
 use crate::{Form, Order, PorchError, objects, template};
 use conductor_core::intent::TargetKey;
 
@@ -41,9 +41,6 @@ pub(crate) struct Plan {
     /// A note for the operator.
     pub note: Option<String>,
 }
-
-/// The number of entries around an edited package that are searched for other settings of the same number.
-const NEIGHBOURS_MAX: usize = 256;
 
 /// The form of the result, besides the intent's values.
 pub(crate) struct Style<'s> {
@@ -257,32 +254,33 @@ impl Planner<'_> {
         let around = parent(dir);
         self.check_own_part(dir)?;
         let (target, name) = (&self.assignment.object, base_name(dir));
-        let search = Search { text: target, except: Some(name), limit: NEIGHBOURS_MAX };
+        let search = Search { text: target, except: Some(name), extent: Extent::Beside };
         let mut survey = self.tree.survey(around, search)?;
-        let note = survey.stopped.take().map(|_| {
-            let around = self.tree.name(around);
-            format!(
-                "only {NEIGHBOURS_MAX} directories and files of {around} were searched for another {target}"
-            )
+        let rest = survey.stopped.take().map(|bound| {
+            format!("{} has {bound}; the rest was not searched for another {target}", self.tree.name(around))
         });
         let concerns = |(path, content): (&String, &Content)| {
             mentions(&content.bytes, target)
                 || (KUSTOMIZATIONS.contains(&base_name(path)) && mentions(&content.bytes, name))
         };
-        if !survey.files.iter().any(concerns) {
-            return Ok(note);
+        let is_mentioned = survey.files.iter().any(concerns);
+        if !is_mentioned && survey.skipped.is_empty() {
+            return Ok(rest);
         }
-        let said = Wanted { said: true, ..self.wanted() };
         let world = World::surveyed(self.tree, around, survey, target).knowing(package);
-        let view = View::new(&world, said)?;
-        let double = view.doubles(Some(dir)).into_iter().next();
-        let reason = double.map(|(_, text)| format!("{target} is twice: {text} too; leave one"));
-        let reason =
-            reason.or_else(|| view.rival_of(&found.kind)).or_else(|| view.decided_beside(dir, found));
-        match reason {
-            Some(reason) => Err(PorchError::unfit(self.tree.name(around), reason)),
-            None => Ok(note),
+        if is_mentioned {
+            let said = Wanted { said: true, ..self.wanted() };
+            let view = View::new(&world, said)?;
+            let double = view.doubles(Some(dir)).into_iter().next();
+            let reason = double.map(|(_, text)| format!("{target} is twice: {text} too; leave one"));
+            let reason =
+                reason.or_else(|| view.rival_of(&found.kind)).or_else(|| view.decided_beside(dir, found));
+            if let Some(reason) = reason {
+                return Err(PorchError::unfit(self.tree.name(around), reason));
+            }
         }
+        let notes: Vec<String> = rest.into_iter().chain(world.doubtful()).collect();
+        Ok((!notes.is_empty()).then(|| notes.join("; ")))
     }
 
     /// Checks that the default place has no package that this engine made before another one was chosen.
@@ -293,7 +291,7 @@ impl Planner<'_> {
         let default = join(namespace, &own);
         let places = [Some(&default), (beside != default).then_some(&beside)];
         for place in places.into_iter().flatten().filter(|place| *place != dir) {
-            if !self.tree.names(place)?.is_empty() {
+            if self.holds_own_part(place)? {
                 let reason = format!(
                     "{} holds a part of {} too; remove it",
                     self.tree.name(place),
@@ -303,6 +301,26 @@ impl Planner<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a directory has the partial object that this engine makes for the target.
+    fn holds_own_part(&self, dir: &str) -> Result<bool, PorchError> {
+        let place = join(dir, template::OBJECT);
+        let content = match self.tree.file(&place) {
+            // Not ours, and whatever it is, it is met in the search.
+            Err(PorchError::Unfit { .. }) => None,
+            found => found?,
+        };
+        let Some(content) = content else { return Ok(false) };
+        let Ok(stream) = yaml::parse(&content.bytes) else { return Ok(false) };
+        let objects = objects::objects_of(&place, &stream);
+        let kinds = self.wanted().kinds;
+        let is_part = |object: &objects::Object| {
+            !object.whole
+                && object.name == self.assignment.object
+                && kinds.path(&object.group, &object.kind).is_some()
+        };
+        Ok(objects.iter().any(|object| is_part(object)))
     }
 
     /// The change of one number in a package.
@@ -364,7 +382,8 @@ impl Planner<'_> {
                 if let Some(reason) = view.decided_above(&found)? {
                     return Err(PorchError::unfit(self.tree.name(around), reason));
                 }
-                return self.package(&world, &found).map(Some);
+                let plan = self.package(&world, &found)?;
+                return Ok(Some(Plan { note: world.doubtful(), ..plan }));
             }
             let reason = view
                 .near()
@@ -379,11 +398,11 @@ impl Planner<'_> {
 
     /// The files below a directory that may name the object, except those below its entry `except`.
     fn survey(&self, dir: &str, except: Option<&str>) -> Result<World<'_>, PorchError> {
-        let search = Search { text: &self.assignment.object, except, limit: SURVEY_MAX };
+        let search = Search { text: &self.assignment.object, except, extent: Extent::Whole };
         let survey = self.tree.survey(dir, search)?;
         if let Some(bound) = &survey.stopped {
             let reason = format!(
-                "{bound} and no package for {}; name its directory in a route",
+                "it has {bound} and no package for {}; name its directory in a route",
                 self.assignment.object
             );
             return Err(PorchError::unfit(self.tree.name(dir), reason));

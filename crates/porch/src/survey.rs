@@ -2,12 +2,17 @@
 //! directory and a commit are searched by the same rules.
 
 use crate::files::{
-    Content, Files, PACKAGE_BYTES_MAX, SURVEY_MAX, decides_files, holds_objects, is_other_partial, resolve,
+    Content, DEPTH_MAX, Files, PACKAGE_BYTES_MAX, SURVEY_MAX, base_name, decides_files, holds_objects,
+    is_called_like_ours, join, resolve,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 /// The largest number of bytes that one search reads.
 const BYTES_READ_MAX: u64 = 4 * PACKAGE_BYTES_MAX;
+/// The number of directories and files opened beside a package that is edited.
+const NEIGHBOURS_MAX: usize = 256;
+/// The number of directories among them that are called like the engine's own packages; they are opened last.
+const OURS_MAX: usize = 64;
 /// The directory that a file system makes at its own top, for root alone.
 const OF_THE_FILE_SYSTEM: &str = "lost+found";
 
@@ -18,8 +23,45 @@ pub(crate) struct Search<'s> {
     pub text: &'s str,
     /// A name in the directory to skip.
     pub except: Option<&'s str>,
+    /// The bounds, and whether what exceeds a manifest is read.
+    pub extent: Extent,
+}
+
+/// How far a search goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Before a package is made: everything.
+    Whole,
+    /// Beside a package that is edited: a part that costs little.
+    Beside,
+}
+
+impl Extent {
     /// The number of directories and files that are opened.
-    pub limit: usize,
+    fn opened_max(self) -> usize {
+        match self {
+            Extent::Whole => SURVEY_MAX,
+            Extent::Beside => NEIGHBOURS_MAX,
+        }
+    }
+
+    /// The number of directories opened that are called like the engine's own.
+    fn ours_max(self) -> usize {
+        match self {
+            Extent::Whole => SURVEY_MAX,
+            Extent::Beside => OURS_MAX,
+        }
+    }
+}
+
+/// What a path of a tree is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sort {
+    Absent,
+    Directory,
+    File,
+    /// A symbolic link or another entry, or one behind such an entry.
+    Other,
 }
 
 /// The result of a survey below a directory. Paths are relative to that directory.
@@ -37,7 +79,14 @@ pub(crate) struct Survey {
 
 /// One running search.
 pub(crate) struct Searching<'s> {
+    /// The directory, from the root of the tree.
+    dir: &'s str,
     search: Search<'s>,
+    /// The directories to open, those nearest first.
+    open: VecDeque<(String, usize)>,
+    /// Those that are called like the engine's own.
+    ours: VecDeque<(String, usize)>,
+    ours_opened: usize,
     opened: usize,
     listed: usize,
     bytes: u64,
@@ -45,24 +94,64 @@ pub(crate) struct Searching<'s> {
 }
 
 impl<'s> Searching<'s> {
-    pub(crate) fn new(search: Search<'s>) -> Self {
-        Self { search, opened: 0, listed: 0, bytes: 0, survey: Survey::default() }
+    pub(crate) fn new(dir: &'s str, search: Search<'s>) -> Self {
+        let open = VecDeque::from([(String::new(), 0)]);
+        let survey = Survey::default();
+        Self {
+            dir,
+            search,
+            open,
+            ours: VecDeque::new(),
+            ours_opened: 0,
+            opened: 0,
+            listed: 0,
+            bytes: 0,
+            survey,
+        }
+    }
+
+    /// The next directory to open, and its depth. Hundreds of packages that the engine made cost an edit little, and are
+    /// no reason for a note.
+    pub(crate) fn next(&mut self) -> Option<(String, usize)> {
+        let next = self.open.pop_front().or_else(|| {
+            self.ours_opened += 1;
+            self.ours.pop_front().filter(|_| self.ours_opened <= self.search.extent.ours_max())
+        })?;
+        self.opens();
+        (!self.is_over()).then_some(next)
+    }
+
+    /// A directory in a directory of this depth.
+    pub(crate) fn directory(&mut self, path: String, depth: usize) {
+        if depth >= DEPTH_MAX {
+            self.skip(path, "is too deep");
+        } else if is_called_like_ours(base_name(&path)) {
+            self.ours.push_back((path, depth + 1));
+        } else {
+            self.open.push_back((path, depth + 1));
+        }
+    }
+
+    /// Whether files larger than a manifest are read.
+    pub(crate) fn reads_large_files(&self) -> bool {
+        self.search.extent == Extent::Whole
     }
 
     /// Whether an entry counts, by its name and the path of its directory.
     pub(crate) fn wants(&mut self, below: &str, name: &str) -> bool {
         self.listed += 1;
         if self.listed > SURVEY_MAX {
-            self.stop(format!("it has more than {SURVEY_MAX} entries"));
+            self.stop(format!("more than {SURVEY_MAX} entries"));
         }
         let excepted = below.is_empty() && (self.search.except == Some(name) || name == OF_THE_FILE_SYSTEM);
-        !excepted && !is_other_partial(name) && (!name.starts_with('.') || decides_files(name))
+        !excepted && (!name.starts_with('.') || decides_files(name))
     }
 
     /// Counts a directory or file that is about to be opened.
     pub(crate) fn opens(&mut self) {
-        if self.opened >= self.search.limit {
-            self.stop(format!("it has more than {} directories and files", self.search.limit));
+        let max = self.search.extent.opened_max();
+        if self.opened >= max {
+            self.stop(format!("more than {max} directories and files"));
         }
         self.opened += 1;
     }
@@ -84,7 +173,7 @@ impl<'s> Searching<'s> {
     pub(crate) fn file(&mut self, path: String, name: &str, content: Content) {
         self.bytes += content.bytes.len() as u64;
         if self.bytes > BYTES_READ_MAX {
-            self.stop(format!("it has more than {BYTES_READ_MAX} bytes of manifests"));
+            self.stop(format!("more than {BYTES_READ_MAX} bytes of manifests"));
         }
         if decides_files(name) || mentions(&content.bytes, self.search.text) {
             self.survey.files.insert(path, content);
@@ -102,20 +191,46 @@ impl<'s> Searching<'s> {
         }
     }
 
-    /// A symbolic link, which is not followed. One that leads to a place within the search is met there.
-    pub(crate) fn link(&mut self, below: &str, path: String, target: Option<&str>) {
-        let leads =
-            target.filter(|target| !target.starts_with('/')).and_then(|target| resolve(below, target));
-        let is_met = leads.is_some_and(|place| place.split('/').all(|name| !name.starts_with('.')));
-        if !is_met {
+    /// A symbolic link, which is not followed. It is no doubt if it certainly leads to no object, or to one that is met
+    /// where it is.
+    pub(crate) fn link(
+        &mut self,
+        below: &str,
+        path: String,
+        target: Option<&str>,
+        sort: impl FnOnce(&str) -> Sort,
+    ) {
+        let leads = target
+            .filter(|target| !target.starts_with('/'))
+            .and_then(|target| resolve(&join(self.dir, below), target));
+        if !leads.is_some_and(|leads| self.is_harmless(base_name(&path), &leads, sort(&leads))) {
             self.skip(path, "is a symbolic link");
         }
     }
-}
 
-/// Whether a link of this name can lead to objects: to a manifest, or to a directory.
-pub(crate) fn may_lead_to_objects(name: &str) -> bool {
-    holds_objects(name) || !name.contains('.')
+    /// Whether a link of this name may lead to this place, from the root.
+    fn is_harmless(&self, name: &str, leads: &str, sort: Sort) -> bool {
+        // A manifest is read under its own name, and a kustomization only where it is one.
+        let is_read = holds_objects(base_name(leads)) && !decides_files(name);
+        match sort {
+            Sort::Absent => true,
+            Sort::Directory => self.searches(leads),
+            Sort::File => !holds_objects(name) || (is_read && self.searches(leads)),
+            Sort::Other => (!holds_objects(name) || is_read) && self.searches(leads),
+        }
+    }
+
+    /// Whether the search comes by a place, from the root, or another one has.
+    fn searches(&self, place: &str) -> bool {
+        let inner = if self.dir.is_empty() || place == self.dir {
+            place.strip_prefix(self.dir)
+        } else {
+            place.strip_prefix(self.dir).and_then(|rest| rest.strip_prefix('/'))
+        };
+        inner.is_some_and(|inner| {
+            inner.split('/').all(|name| !name.starts_with('.')) && inner.split('/').count() <= DEPTH_MAX
+        })
+    }
 }
 
 /// Whether a text stands in a file by itself, not as a part of a longer name.

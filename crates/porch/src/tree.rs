@@ -8,7 +8,7 @@ use crate::survey::{Search, Survey};
 pub(crate) trait Tree {
     /// The files of a directory; `None` if it does not exist or is empty.
     fn read(&self, dir: &str, which: Which) -> Result<Option<Files>, PorchError>;
-    /// One regular file, if it exists and is not too large.
+    /// One file; `None` if nothing or a directory is there. Any other entry, and one that is too large, is refused.
     fn file(&self, path: &str) -> Result<Option<Content>, PorchError>;
     /// The names in a directory, except hidden ones; directories end with a slash.
     fn names(&self, dir: &str) -> Result<Vec<String>, PorchError>;

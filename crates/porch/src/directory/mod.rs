@@ -19,8 +19,8 @@ pub(crate) use write::{Locks, Written, write};
 
 use crate::PorchError;
 use crate::files::{
-    Content, DEPTH_MAX, FILES_MAX, Files, KRMIGNORE, PACKAGE_BYTES_MAX, UNFINISHED, Which, base_name,
-    holds_objects, join, parent,
+    Content, DEPTH_MAX, FILES_MAX, Files, KRMIGNORE, NO_FILE, PACKAGE_BYTES_MAX, TOO_LARGE, UNFINISHED,
+    Which, base_name, decides_files, holds_objects, join, parent,
 };
 use crate::survey::{Search, Survey};
 use crate::tree::Tree;
@@ -101,15 +101,15 @@ impl Tree for Directory {
 
     fn file(&self, path: &str) -> Result<Option<Content>, PorchError> {
         let Some(holder) = self.enter(parent(path))? else { return Ok(None) };
-        match read_file(&holder, base_name(path), BYTES_MAX as u64) {
-            Ok(found) => Ok(found
-                .filter(|(bytes, _)| bytes.len() <= BYTES_MAX)
-                .map(|(bytes, stat)| Content { bytes, executable: stat.st_mode & 0o100 != 0 })),
-            // A link is not one of our directories.
-            Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::NOENT | Errno::LOOP)) => {
-                Ok(None)
-            }
-            Err(error) => Err(PorchError::io(self.full(path), error)),
+        let unfit = |reason: &str| Err(PorchError::unfit(self.name(path), reason));
+        let found = read_file(&holder, base_name(path), BYTES_MAX as u64);
+        match found.map_err(|error| (Errno::from_io_error(&error), error)) {
+            Ok(Some((bytes, _))) if bytes.len() > BYTES_MAX => unfit(TOO_LARGE),
+            Ok(Some((bytes, stat))) => Ok(Some(Content { bytes, executable: stat.st_mode & 0o100 != 0 })),
+            Ok(None) if is_directory(&holder, base_name(path)) => Ok(None),
+            Ok(None) | Err((Some(Errno::LOOP), _)) => unfit(NO_FILE),
+            Err((Some(Errno::NOENT), _)) => Ok(None),
+            Err((_, error)) => Err(PorchError::io(self.full(path), error)),
         }
     }
 
@@ -159,6 +159,11 @@ fn known_type(dir: BorrowedFd<'_>, name: &str, listed: FileType) -> Result<FileT
         }
         known => Ok(known),
     }
+}
+
+fn is_directory(dir: impl AsFd, name: &str) -> bool {
+    statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
 }
 
 fn is_regular(stat: &Stat) -> bool {
@@ -227,6 +232,8 @@ impl Walk<'_> {
                 self.file(dir, name, path)
             }
             FileType::RegularFile => Ok(()),
+            // Without it the others would be read as something else than they are.
+            _ if decides_files(name) => self.refuse(&path, NO_FILE),
             // A copy without them would not be the package; a search ignores them.
             _ if self.which == Which::All => {
                 self.refuse(&path, "is neither a file nor a directory; it is not copied")
@@ -241,7 +248,7 @@ impl Walk<'_> {
             return self.refuse(&path, "is no regular file");
         };
         if bytes.len() > BYTES_MAX {
-            return self.refuse(&path, format!("is larger than {BYTES_MAX} bytes"));
+            return self.refuse(&path, TOO_LARGE);
         }
         self.bytes += bytes.len() as u64;
         if self.bytes > PACKAGE_BYTES_MAX {

@@ -4,9 +4,10 @@
 use super::objects::{Found, Object};
 use super::run::Git;
 use crate::files::{
-    Content, FILES_MAX, Files, KRMIGNORE, PACKAGE_BYTES_MAX, Which, base_name, holds_objects, join,
+    Content, FILES_MAX, Files, KRMIGNORE, NO_FILE, PACKAGE_BYTES_MAX, TOO_LARGE, Which, base_name,
+    decides_files, holds_objects, join,
 };
-use crate::survey::{Search, Searching, Survey, may_lead_to_objects};
+use crate::survey::{Search, Searching, Sort, Survey};
 use crate::tree::Tree;
 use crate::yaml::BYTES_MAX;
 use crate::{Outlook, PorchError};
@@ -154,23 +155,46 @@ impl<'g> CommitTree<'g> {
         entry: &Entry,
     ) -> Result<(), PorchError> {
         let name = base_name(&path).to_owned();
-        if entry.is_link() && may_lead_to_objects(&name) {
+        if entry.is_link() {
             let target = match self.git.object(&entry.object, LINK_MAX)? {
                 Found::Object(Object { bytes, .. }) => String::from_utf8(bytes).ok(),
                 _ => None,
             };
-            searching.link(below, path, target.as_deref());
+            searching
+                .link(below, path, target.as_deref(), |leads| self.sort_of(&join(self.directory, leads)));
         } else if entry.is_file() && holds_objects(&name) {
             searching.opens();
             match self.content(&path, entry)? {
                 Some(content) => searching.file(path, &name, content),
-                None => match self.git.object(&entry.object, LISTING_MAX)? {
-                    Found::Object(Object { bytes, .. }) => searching.large_file(path, Some(&bytes)),
-                    _ => searching.large_file(path, None),
-                },
+                None if searching.reads_large_files() => {
+                    match self.git.object(&entry.object, LISTING_MAX)? {
+                        Found::Object(Object { bytes, .. }) => searching.large_file(path, Some(&bytes)),
+                        _ => searching.large_file(path, None),
+                    }
+                }
+                None => searching.large_file(path, None),
             }
         }
         Ok(())
+    }
+
+    /// What a path is; no link on its way is followed.
+    fn sort_of(&self, path: &str) -> Sort {
+        let steps = path.match_indices('/').map(|(at, _)| path.get(..at).unwrap_or_default());
+        for step in steps.filter(|step| !step.is_empty()) {
+            match self.entry(step) {
+                Ok(Some(entry)) if entry.is_dir() => {}
+                Ok(None) => return Sort::Absent,
+                _ => return Sort::Other,
+            }
+        }
+        match self.entry(path) {
+            _ if path.is_empty() => Sort::Directory,
+            Ok(None) => Sort::Absent,
+            Ok(Some(entry)) if entry.is_dir() => Sort::Directory,
+            Ok(Some(entry)) if entry.is_file() => Sort::File,
+            _ => Sort::Other,
+        }
     }
 
     fn damaged(&self, path: &str, object: &str) -> PorchError {
@@ -244,6 +268,9 @@ impl Walk<'_, '_> {
                 continue;
             }
             let wanted = self.which == Which::All || (!hidden && holds_objects(name));
+            if wanted && !entry.is_file() && decides_files(name) {
+                return Err(PorchError::unfit(self.tree.name(&join(self.dir, &path)), NO_FILE));
+            }
             if !wanted || !entry.is_file() {
                 continue;
             }
@@ -269,8 +296,15 @@ impl Tree for CommitTree<'_> {
 
     fn file(&self, path: &str) -> Result<Option<Content>, PorchError> {
         let path = join(self.directory, path);
-        let Some(entry) = self.entry(&path)?.filter(Entry::is_file) else { return Ok(None) };
-        self.content(&path, &entry)
+        let unfit = |reason: &str| Err(PorchError::unfit(format!("{}/{path}", self.shown), reason));
+        match self.entry(&path)? {
+            None => Ok(None),
+            Some(entry) if entry.is_dir() => Ok(None),
+            Some(entry) if !entry.is_file() => unfit(NO_FILE),
+            Some(entry) => {
+                self.content(&path, &entry)?.map_or_else(|| unfit(TOO_LARGE), |found| Ok(Some(found)))
+            }
+        }
     }
 
     fn names(&self, dir: &str) -> Result<Vec<String>, PorchError> {
@@ -283,25 +317,18 @@ impl Tree for CommitTree<'_> {
     }
 
     fn survey(&self, dir: &str, search: Search<'_>) -> Result<Survey, PorchError> {
-        let mut searching = Searching::new(search);
-        let mut open = vec![(String::new(), 0)];
-        while let Some((below, depth)) = open.pop() {
-            searching.opens();
-            if searching.is_over() {
-                break;
-            }
+        let mut searching = Searching::new(dir, search);
+        while let Some((below, depth)) = searching.next() {
             let place = join(&join(self.directory, dir), &below);
             let Some(entries) = self.entries(&place)? else { continue };
             for entry in entries.iter() {
                 let Ok(name) = std::str::from_utf8(&entry.name) else { continue };
                 if searching.wants(&below, name) {
                     let path = join(&below, name);
-                    if !entry.is_dir() {
-                        self.search_file(&mut searching, &below, path, entry)?;
-                    } else if depth < STEPS_MAX {
-                        open.push((path, depth + 1));
+                    if entry.is_dir() {
+                        searching.directory(path, depth);
                     } else {
-                        searching.skip(path, "is too deep");
+                        self.search_file(&mut searching, &below, path, entry)?;
                     }
                 }
                 if searching.is_over() {

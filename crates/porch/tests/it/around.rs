@@ -22,9 +22,58 @@ fn among_many_neighbours_an_autoscaler_is_found_and_an_unfinished_search_is_told
     let shop = with_neighbours(300);
     let answer = shop.scale(5, &[]).line();
     let note = answer["note"].as_str().unwrap();
-    assert!(note.contains("only 256 directories and files of"), "{note}");
-    assert!(note.contains("were searched for another web"), "{note}");
-    shop.put("out/shop/scaling/web.yaml", AUTOSCALER);
+    assert!(note.contains("out/shop has more than 256 directories and files"), "{note}");
+    assert!(note.ends_with("the rest was not searched for another web"), "{note}");
+    // What is nearest is searched first: files directly beside, then directories from the first name on.
+    for place in ["a0000/web.yaml", "zz.yaml"] {
+        shop.put(&format!("out/shop/{place}"), AUTOSCALER);
+        shop.scale(6, &[]).refused(73, "HorizontalPodAutoscaler h sets its replicas");
+        std::fs::remove_file(shop.path(&format!("out/shop/{place}"))).unwrap();
+    }
+    shop.put("out/shop/zz/web.yaml", AUTOSCALER);
+    assert!(shop.scale(6, &[]).line()["note"].as_str().unwrap().contains("more than 256"), "and told");
+    for place in ["a0000/web.yaml", "zz/web.yaml"] {
+        let shop = with_neighbours(60);
+        shop.put(&format!("out/shop/{place}"), AUTOSCALER);
+        shop.scale(6, &[]).refused(73, "HorizontalPodAutoscaler h sets its replicas");
+    }
+}
+
+#[test]
+fn what_ended_the_search_beside_a_package_is_what_the_note_says() {
+    let shop = Shop::new();
+    for n in 0..70 {
+        shop.put(&format!("out/shop/all/{n}.yaml"), format!("#{}\n", "x".repeat(4_000_000)));
+    }
+    let answer = shop.scale(5, &[]).line();
+    let note = answer["note"].as_str().unwrap();
+    assert!(note.contains("out/shop has more than 268435456 bytes of manifests; the rest"), "{note}");
+}
+
+#[test]
+fn a_file_too_large_for_a_manifest_is_not_read_beside_an_edit_and_told() {
+    let shop = Shop::new();
+    let large = std::fs::File::create(shop.path("out/shop/all.yaml")).unwrap();
+    // Of no size on the disk, and too large to be read.
+    large.set_len(1 << 40).unwrap();
+    let answer = shop.scale(5, &[]).line();
+    let note = answer["note"].as_str().unwrap();
+    assert!(note.starts_with("out/shop/all.yaml is too large for a manifest and may hold web"), "{note}");
+}
+
+#[test]
+fn the_engine_s_own_packages_for_others_come_last_and_are_searched_without_a_note() {
+    let shop = Shop::new();
+    let intent = |n: u32| shop.intent_for(&format!("a{n:03}"), 2, "");
+    for n in 0..70 {
+        shop.porch(&intent(n), &[]).line();
+    }
+    shop.put("out/shop/b/api.yaml", "kind: Service\nmetadata: {name: api}\n");
+    assert!(shop.scale(5, &[]).line().get("note").is_none());
+    shop.put("out/shop/zz/web.yaml", AUTOSCALER);
+    shop.scale(6, &[]).refused(73, "HorizontalPodAutoscaler h sets its replicas");
+    std::fs::remove_dir_all(shop.path("out/shop/zz")).unwrap();
+    shop.put("out/shop/a-scaling/web.yaml", AUTOSCALER);
     shop.scale(6, &[]).refused(73, "HorizontalPodAutoscaler h sets its replicas");
 }
 
@@ -71,6 +120,52 @@ fn a_commit_is_searched_by_the_same_rules() {
     let run = shop.porch(&shop.intent(5), &["--git", &repository]);
     run.refused(73, "shop/web.yaml cannot be used: is a symbolic link");
     git(&shop, "repo", &["rm", "-q", "shop/web.yaml"]);
-    git(&shop, "repo", &["commit", "-q", "-m", "No link"]);
+    // What certainly leads to no object that is not met.
+    shop.put("repo/v1/a.yaml", "kind: Service\nmetadata: {name: a}\n");
+    shop.put("repo/shop/api.yaml", "kind: Service\nmetadata: {name: a}\n");
+    for (link, target) in [
+        ("LICENSE", "../README"),
+        ("old.yaml", "api.yaml"),
+        ("README", "../v1/a.yaml"),
+        ("gone.yaml", "x.yaml"),
+    ] {
+        symlink(target, shop.path(&format!("repo/shop/{link}"))).unwrap();
+    }
+    let commit = || {
+        git(&shop, "repo", &["add", "."]);
+        git(&shop, "repo", &["commit", "-q", "-m", "Links"]);
+    };
+    commit();
+    shop.porch(&shop.intent(5), &["--git", &repository, "--dry-run"]).expect(0);
+    for (link, target) in
+        [("v1.2", "../v1"), ("web.yaml", "web.txt"), ("notes.txt", "/srv/notes.txt"), ("b.yaml", "LICENSE")]
+    {
+        shop.put("repo/shop/web.txt", "kind: Deployment\n");
+        symlink(target, shop.path(&format!("repo/shop/{link}"))).unwrap();
+        commit();
+        let run = shop.porch(&shop.intent(5), &["--git", &repository]);
+        run.refused(73, &format!("shop/{link} cannot be used: is a symbolic link"));
+        git(&shop, "repo", &["rm", "-q", &format!("shop/{link}")]);
+    }
+    commit();
     shop.porch(&shop.intent(5), &["--git", &repository]).expect(0);
+}
+
+#[test]
+fn a_kustomization_that_is_a_link_in_a_commit_is_not_an_absent_one() {
+    for place in ["shop/web/kustomization.yaml", "shop/kustomization.yaml"] {
+        let Some(shop) = committed() else { return };
+        shop.put("repo/common/kustomization.yaml", "kind: Kustomization\n");
+        let link = shop.path(&format!("repo/{place}"));
+        let _ = std::fs::remove_file(&link);
+        symlink("../../common/kustomization.yaml", link).unwrap();
+        git(&shop, "repo", &["add", "."]);
+        git(&shop, "repo", &["commit", "-q", "-m", "A link"]);
+        let repository = shop.path("repo").display().to_string();
+        let run = shop.porch(&shop.intent(5), &["--git", &repository]);
+        run.refused(
+            73,
+            &format!("{place} cannot be used: is no regular file (symbolic links are not followed)"),
+        );
+    }
 }

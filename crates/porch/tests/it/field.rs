@@ -170,19 +170,32 @@ fn judge(row: &Row) {
     rendered(row, &shop);
 }
 
-/// Checks that kubectl's rendering has the number.
+/// The name that the intent of a row targets.
+fn target(row: &Row) -> String {
+    let intent: Option<serde_json::Value> = row.one("intent").map(|text| serde_json::from_str(text).unwrap());
+    let named = intent.as_ref().and_then(|intent| intent["target"].as_str());
+    named.unwrap_or("web").to_owned()
+}
+
+/// Checks that kubectl's rendering of the target has the number.
 fn rendered(row: &Row, shop: &Shop) {
     for (dir, number) in row.all("rendered") {
         if !has("kubectl") {
+            eprintln!("NOT TESTED: {}: no kubectl renders it", row.name);
             return;
         }
         let output =
             Command::new("kubectl").arg("kustomize").arg(shop.path(&format!("out/{dir}"))).output().unwrap();
         let run = Run::of(&output).expect(0);
-        let wanted = format!("  replicas: {}", number.trim());
-        let objects = run.stdout.split("\n---\n").filter(|object| object.contains("replicas:"));
-        let shown: Vec<&str> = objects.filter(|object| object.lines().any(|line| line == wanted)).collect();
-        assert_eq!(shown.len(), 1, "{}: rendered {}", row.name, run.stdout);
+        let (name, wanted) = (format!("  name: {}", target(row)), format!("  replicas: {}", number.trim()));
+        let has_line = |object: &str, line: &str| object.lines().any(|is| is == line);
+        let objects: Vec<&str> = run
+            .stdout
+            .split("\n---\n")
+            .filter(|object| has_line(object, &name) && object.contains("\n  replicas:"))
+            .collect();
+        assert_eq!(objects.len(), 1, "{}: one object of the target is rendered: {}", row.name, run.stdout);
+        assert!(has_line(objects[0], &wanted), "{}: rendered {}", row.name, run.stdout);
     }
 }
 

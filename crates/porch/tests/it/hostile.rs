@@ -140,6 +140,62 @@ fn a_package_too_large_to_be_one_is_refused() {
     refused_untouched(&shop, 73, "is deeper than 16 directories");
 }
 
+/// A kustomization with lists of lines below keys.
+fn kustomization(parts: &[(&str, String)]) -> String {
+    let parts = parts.iter().map(|(key, lines)| format!("{key}:\n{lines}"));
+    format!("kind: Kustomization\n{}", parts.collect::<String>())
+}
+
+#[test]
+fn a_package_that_names_a_file_again_and_again_is_refused_before_it_fills_the_memory() {
+    let many: String = (0..200)
+        .map(|n| deployment("  replicas: 2\n").replace("web", &format!("web-{n}")) + "---\n")
+        .collect();
+    let all = format!("{many}{}", deployment("  replicas: 2\n"));
+    let often = "- all.yaml\n".repeat(1_000);
+    let patches =
+        "- patch: '{kind: Deployment, apiVersion: apps/v1, metadata: {name: web}}'\n".repeat(20_000);
+    let labels: String = (0..20_000).map(|n| ["  label-", &n.to_string(), ": web\n"].concat()).collect();
+    let counts = "- {name: other, count: 3}\n".repeat(20_000);
+    let prefix = "x".repeat(1 << 20);
+    let one = || ("resources", "- all.yaml\n".to_owned());
+    for kustomizations in [
+        vec![kustomization(&[("resources", often.clone())])],
+        // Each alone is within the bound.
+        vec![kustomization(&[("resources", "- ../all.yaml\n".repeat(100))]); 8],
+        vec![kustomization(&[one(), ("patches", patches)])],
+        vec![kustomization(&[one(), ("commonLabels", labels)])],
+        vec![kustomization(&[one(), ("replicas", counts)])],
+        vec![kustomization(&[one(), ("namePrefix", format!("  {prefix}\n"))])],
+    ] {
+        let shop = Shop::empty();
+        shop.put("out/shop/web/all.yaml", &all);
+        let is_one = kustomizations.len() == 1;
+        for (n, text) in kustomizations.iter().enumerate() {
+            let dir = if is_one { String::new() } else { format!("{n}/") };
+            shop.put(&format!("out/shop/web/{dir}kustomization.yaml"), text);
+        }
+        refused_untouched(&shop, 73, "leads to more than 32 MiB of names, objects and settings");
+    }
+}
+
+#[test]
+fn a_kustomization_that_is_there_and_cannot_be_read_is_not_an_absent_one() {
+    for place in ["shop/web", "shop", "."] {
+        let shop = Shop::new();
+        shop.put(&format!("out/{place}/kustomization.yaml"), format!("#{}\n", "x".repeat(5 << 20)));
+        refused_untouched(&shop, 73, "kustomization.yaml cannot be used: is larger than 4194304 bytes");
+        let shop = Shop::new();
+        let pipe = shop.path(&format!("out/{place}/kustomization.yaml"));
+        let _ = std::fs::remove_file(&pipe);
+        rustix::fs::mkfifoat(rustix::fs::CWD, pipe, 0o600.into()).unwrap();
+        shop.scale(5, &[]).refused(73, "kustomization.yaml cannot be used: is no regular file");
+    }
+    let shop = Shop::new();
+    std::fs::create_dir(shop.path("out/shop/Kustomization")).unwrap();
+    shop.scale(5, &[]).line();
+}
+
 #[test]
 fn nested_files_and_hidden_ones() {
     let shop = Shop::empty();
