@@ -1,4 +1,5 @@
-//! Files that are generated from code and committed: schema, error page, man page, completions.
+//! Files that are generated from code and committed: schema, error page, man page, completions; and the alerts in the form
+//! of the Prometheus operator.
 
 use clap_complete::Shell;
 use conductor_core::code::TABLE;
@@ -22,6 +23,7 @@ pub(crate) fn files() -> io::Result<Vec<(&'static str, Vec<u8>)>> {
         ("crates/core/schema/intent.schema.json", conductor_loop::commands::schema_text().into_bytes()),
         ("docs/ERRORS.md", errors().into_bytes()),
         ("docs/man/conductor-loop.1", man),
+        ("deploy/kubernetes/overlays/monitoring/rules.yaml", prometheus_rule()?.into_bytes()),
         ("completions/conductor-loop.bash", completion(Shell::Bash)),
         ("completions/_conductor-loop", completion(Shell::Zsh)),
         ("completions/conductor-loop.fish", completion(Shell::Fish)),
@@ -49,6 +51,22 @@ fn errors() -> String {
         );
     }
     page
+}
+
+/// The alerts as an object of the Prometheus operator, whose specification is an alert file.
+fn prometheus_rule() -> io::Result<String> {
+    let alerts = std::fs::read_to_string(root().join("deploy/monitoring/alerts.yaml"))?;
+    let mut object = String::from(
+        "# Generated from deploy/monitoring/alerts.yaml by `cargo xtask gen`.\napiVersion: monitoring.coreos.com/v1\n\
+         kind: PrometheusRule\nmetadata:\n  name: conductor-loop\n  labels:\n    app.kubernetes.io/name: conductor-loop\n    \
+         app.kubernetes.io/part-of: conductor-loop\nspec:\n",
+    );
+    for line in alerts.lines() {
+        let indent = if line.is_empty() { "" } else { "  " };
+        // Writing to a String cannot fail.
+        let _ = writeln!(object, "{indent}{line}");
+    }
+    Ok(object)
 }
 
 fn root() -> PathBuf {

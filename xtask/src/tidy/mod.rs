@@ -3,7 +3,9 @@
 mod arrows;
 mod code;
 mod documents;
+mod kubernetes;
 mod manifests;
+mod policies;
 
 use std::path::{Path, PathBuf};
 
