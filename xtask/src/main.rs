@@ -1,8 +1,10 @@
 //! Tasks beyond cargo: `cargo xtask gen` writes the generated files, `cargo xtask proof` attacks the product, `cargo
-//! xtask bench` measures it, `cargo xtask dist` packages it; the tests of this crate fail when a generated file is stale.
+//! xtask bench` measures it, `cargo xtask dist` packages it, `cargo xtask cluster` runs it on Kubernetes; the tests of this
+//! crate fail when a generated file is stale.
 
 mod bench;
 mod build;
+mod cluster;
 mod dist;
 mod generated;
 mod proof;
@@ -32,7 +34,11 @@ fn main() -> ExitCode {
             Ok((report, false)) => complain(&report),
             Err(error) => complain(&error),
         },
-        _ => complain("usage: cargo xtask gen | proof | bench | dist (all but gen know --help)"),
+        Some("cluster") => match cluster::run(&words) {
+            (report, true) => answer(&report),
+            (report, false) => complain(&report),
+        },
+        _ => complain("usage: cargo xtask gen | proof | bench | dist | cluster (all but gen know --help)"),
     }
 }
 

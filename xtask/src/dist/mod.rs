@@ -22,7 +22,7 @@ fn place() -> PathBuf {
     root().join("target/dist")
 }
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
@@ -68,6 +68,11 @@ pub(crate) fn run(words: &[String]) -> Result<(String, bool), String> {
         let _ = writeln!(table, "| {name} | {result} |");
     }
     Ok((table, good))
+}
+
+/// Builds the static programs into target/dist.
+pub(crate) fn build_programs() -> io::Result<()> {
+    build(&place())
 }
 
 /// Links the programs without any shared library, so that they run on any Linux of this architecture.
@@ -131,12 +136,12 @@ fn mib(bytes: usize) -> f64 {
     f64::from(u32::try_from(bytes).unwrap_or(u32::MAX)) / f64::from(1 << 20)
 }
 
-fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
+pub(crate) fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(otherwise()) }
 }
 
 /// Standard output of a command that must succeed.
-fn output(command: &mut Command) -> Result<String, String> {
+pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     let Output { status, stdout, stderr } =
         command.output().map_err(|error| format!("{command:?}: {error}"))?;
     let text = String::from_utf8_lossy(&stdout).into_owned();
@@ -146,8 +151,8 @@ fn output(command: &mut Command) -> Result<String, String> {
 }
 
 /// Waits for a condition of another process, which cannot wake us; fails after a time limit.
-fn wait_for(what: &str, condition: impl Fn() -> bool) -> Result<(), String> {
-    let until = std::time::Instant::now() + std::time::Duration::from_mins(1);
+pub(crate) fn wait_for(what: &str, condition: impl Fn() -> bool) -> Result<(), String> {
+    let until = std::time::Instant::now() + std::time::Duration::from_mins(3);
     while !condition() {
         ensure(std::time::Instant::now() < until, || format!("waited in vain for {what}"))?;
         std::thread::sleep(std::time::Duration::from_millis(50)); // Another process cannot wake us.

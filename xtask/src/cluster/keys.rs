@@ -1,0 +1,101 @@
+//! Who is who in the cluster: two authorities, a certificate for each part, the key of service accounts' tokens, and the
+//! configurations with which parts and administrator reach the API server.
+
+use super::Cluster;
+use super::node::{ADDRESS, API_SERVICE, NAME};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose,
+};
+
+/// A certificate: its name, whose it is, its group, the names of a server.
+type Wanted<'w> = (&'w str, &'w str, &'w str, &'w [&'w str]);
+
+const OWN: [&str; 2] = ["localhost", "127.0.0.1"];
+
+pub(super) fn write(cluster: &Cluster) -> Result<(), String> {
+    let failed = |error: rcgen::Error| error.to_string();
+    std::fs::create_dir_all(cluster.run.join("keys")).map_err(|error| error.to_string())?;
+    let authority = authority(cluster, "ca").map_err(failed)??;
+    let server = [
+        "localhost",
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        "127.0.0.1",
+        API_SERVICE,
+        ADDRESS,
+    ];
+    let node = format!("system:node:{NAME}");
+    let wanted: [Wanted<'_>; 8] = [
+        ("apiserver", "kube-apiserver", "", &server),
+        ("etcd", "etcd", "", &OWN),
+        ("admin", "admin", "system:masters", &[]),
+        ("controllers", "system:kube-controller-manager", "", &OWN),
+        ("scheduler", "system:kube-scheduler", "", &OWN),
+        ("proxy", "system:kube-proxy", "", &[]),
+        ("kubelet", &node, "system:nodes", &[NAME, ADDRESS, "127.0.0.1"]),
+        ("to-kubelet", "kube-apiserver-kubelet-client", "system:masters", &[]),
+    ];
+    for one in wanted {
+        sign(cluster, &authority, one).map_err(failed)??;
+    }
+    let front = self::authority(cluster, "front-ca").map_err(failed)??;
+    sign(cluster, &front, ("front", "front-proxy-client", "", &[])).map_err(failed)??;
+    let accounts = KeyPair::generate().map_err(failed)?;
+    store(cluster, "accounts.key", &accounts.serialize_pem())?;
+    store(cluster, "accounts.pub", &accounts.public_key_pem())?;
+    for name in ["admin", "controllers", "scheduler", "proxy", "kubelet"] {
+        let config = serde_json::json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "cluster",
+            "clusters": [{"name": "cluster", "cluster": {
+                "server": format!("https://{ADDRESS}:6443"), "certificate-authority": cluster.file("keys/ca.crt"),
+            }}],
+            "users": [{"name": name, "user": {
+                "client-certificate": cluster.file(&format!("keys/{name}.crt")),
+                "client-key": cluster.file(&format!("keys/{name}.key")),
+            }}],
+            "contexts": [{"name": "cluster", "context": {"cluster": "cluster", "user": name}}],
+        });
+        let path = cluster.run.join(format!("{name}.conf"));
+        std::fs::write(path, config.to_string()).map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+fn store(cluster: &Cluster, name: &str, text: &str) -> Result<(), String> {
+    std::fs::write(cluster.run.join("keys").join(name), text).map_err(|error| format!("{name}: {error}"))
+}
+
+type Authority = CertifiedIssuer<'static, KeyPair>;
+
+fn authority(cluster: &Cluster, name: &str) -> Result<Result<Authority, String>, rcgen::Error> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+    let stored = store(cluster, &format!("{name}.crt"), &authority.pem());
+    let key = store(cluster, &format!("{name}.key"), &authority.key().serialize_pem());
+    Ok(stored.and(key).map(|()| authority))
+}
+
+fn sign(
+    cluster: &Cluster,
+    authority: &Authority,
+    (file, name, group, servers): Wanted<'_>,
+) -> Result<Result<(), String>, rcgen::Error> {
+    let servers: Vec<String> = servers.iter().map(|server| (*server).to_owned()).collect();
+    let mut params = CertificateParams::new(servers)?;
+    params.distinguished_name.push(DnType::CommonName, name);
+    if !group.is_empty() {
+        params.distinguished_name.push(DnType::OrganizationName, group);
+    }
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages =
+        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    let key = KeyPair::generate()?;
+    let certificate = params.signed_by(&key, authority)?;
+    let stored = store(cluster, &format!("{file}.key"), &key.serialize_pem());
+    Ok(stored.and_then(|()| store(cluster, &format!("{file}.crt"), &certificate.pem())))
+}

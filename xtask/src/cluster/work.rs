@@ -1,0 +1,108 @@
+//! What the daemon of a cluster is given to do: volumes on the node, intents that arrive, and what became of each.
+
+use super::Cluster;
+use crate::dist::{ensure, wait_for};
+use serde_json::json;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+pub(super) const SPACE: &str = "conductor-loop";
+
+impl Cluster {
+    /// Makes empty directories on the node and a volume for each of these claims. They belong to root, as new volumes do.
+    pub(super) fn volumes(&self, set: &str, claims: &[String]) -> Result<(), String> {
+        for claim in claims {
+            let path = self.run.join("volumes").join(set).join(claim);
+            std::fs::create_dir_all(&path).map_err(|error| error.to_string())?;
+            let volume = json!({
+                "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": format!("{set}-{claim}")},
+                "spec": {
+                    "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "persistentVolumeReclaimPolicy": "Retain",
+                    "claimRef": {"namespace": SPACE, "name": claim}, "local": {"path": path},
+                    "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions":
+                        [{"key": "kubernetes.io/hostname", "operator": "In", "values": [super::node::NAME]}]}]}},
+                },
+            });
+            self.k_with(&["apply"], &volume.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// A path on the volumes of the base.
+    pub(super) fn volume(&self, name: &str, path: &str) -> PathBuf {
+        self.run.join("volumes/base").join(format!("conductor-loop-{name}")).join(path)
+    }
+
+    /// Hands an intent in on the node's side of the volume, as a producer does: another name, then a rename.
+    pub(super) fn hand_in(&self, name: &str, target: &str) -> Result<(), String> {
+        let intent = json!({
+            "intent_type": "scaling", "target": target, "namespace": "oran-sim", "replicas": 2, "source": "test",
+            "correlation_id": name,
+        });
+        let place = self.volume("handoff", "");
+        let draft = place.join(format!("{name}.draft"));
+        std::fs::write(&draft, intent.to_string()).map_err(|error| error.to_string())?;
+        std::fs::rename(draft, place.join(format!("intent-{name}.json"))).map_err(|error| error.to_string())
+    }
+
+    /// Does something while intents arrive, then waits until each of them has succeeded once.
+    pub(super) fn meanwhile(
+        &self,
+        name: &str,
+        act: impl FnOnce() -> Result<(), String>,
+    ) -> Result<String, String> {
+        let done = AtomicBool::new(false);
+        let began = std::time::Instant::now();
+        let (acted, handed_in) = std::thread::scope(|scope| {
+            let arriving = scope.spawn(|| {
+                let mut names = Vec::new();
+                // Some more after it is over, so that the new pod has work too.
+                let mut left = 5;
+                while left > 0 {
+                    let name = format!("{name}-{}", names.len());
+                    self.hand_in(&name, &format!("t{}", names.len() % 7))?;
+                    names.push(name);
+                    left -= u32::from(done.load(Ordering::Relaxed));
+                    std::thread::sleep(std::time::Duration::from_millis(100)); // The pace of arrivals.
+                }
+                Ok::<_, String>(names)
+            });
+            let acted = act();
+            done.store(true, Ordering::Relaxed);
+            (acted, arriving.join().unwrap_or_else(|_| Err("the producer panicked".to_owned())))
+        });
+        acted?;
+        let (took, names) = (began.elapsed(), handed_in?);
+        for name in &names {
+            let status = self.volume("handoff", &format!("status/intent-{name}.json.status"));
+            wait_for(&format!("the status of {name}"), || {
+                std::fs::read_to_string(&status).is_ok_and(|text| text.contains("\"status\": \"success\""))
+            })?;
+            let filed = |part: &str, file: String| self.volume("handoff", part).join(file).exists();
+            ensure(filed("processed", format!("intent-{name}.json")), || format!("{name} is not filed"))?;
+            ensure(!filed("processed", format!("intent-{name}.2.json")), || {
+                format!("{name} was done twice")
+            })?;
+        }
+        let failed = std::fs::read_dir(self.volume("handoff", "failed")).map_or(0, Iterator::count);
+        ensure(failed == 0, || format!("{failed} files in failed/"))?;
+        Ok(format!("{:.1} s, {} intents meanwhile, each done once", took.as_secs_f64(), names.len()))
+    }
+
+    /// A command of conductor-loop in the daemon's container.
+    pub(super) fn inside_pod(&self, words: &[&str]) -> Result<String, String> {
+        let exec = ["-n", SPACE, "exec", "deploy/conductor-loop", "--", "conductor-loop"];
+        self.k(&[&exec[..], words].concat())
+    }
+
+    /// Waits until one new pod, and no old one, is ready.
+    pub(super) fn rolled_out(&self) -> Result<(), String> {
+        self.k(&["-n", SPACE, "rollout", "status", "deploy/conductor-loop", "--timeout=120s"]).map(|_| ())
+    }
+
+    /// One value of the daemon's pod.
+    pub(super) fn of_pod(&self, path: &str) -> Result<String, String> {
+        let wanted = format!("jsonpath={{.items[0]{path}}}");
+        self.k(&["-n", SPACE, "get", "pod", "-l", "app.kubernetes.io/component=daemon", "-o", &wanted])
+    }
+}
