@@ -83,6 +83,9 @@ pub struct Selection {
     pub since: Option<Timestamp>,
     /// Finished intents with a lower number than this: the next page.
     pub before: Option<u64>,
+    /// Of the waiting intents of a target only the first, whose row says how many others wait; parts other than states and
+    /// target do not change that number.
+    pub by_target: bool,
     /// At most this many rows.
     pub most: usize,
 }
@@ -96,6 +99,7 @@ impl Default for Selection {
             code: None,
             since: None,
             before: None,
+            by_target: false,
             most: ROWS_DEFAULT,
         }
     }
@@ -220,6 +224,9 @@ pub struct Row {
     pub duplicate_of: Option<u64>,
     /// The archived file.
     pub archived_as: Option<String>,
+    /// How many others of its target wait, in a list by target; `None`: the row is for this intent alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub others: Option<u64>,
     /// Why it waits or failed, or how it succeeded.
     pub reason: Reason,
 }
@@ -342,6 +349,9 @@ pub struct StatusReport {
     pub duplicates: u64,
     /// Outcomes with status failed.
     pub failed: u64,
+    /// Failures of the last hour; no more than [`ROWS_MAX`] are counted.
+    #[serde(default)]
+    pub failed_last_hour: u64,
     /// The last sequence number given.
     pub last_seq: u64,
     /// Targets that an operator holds.
@@ -375,7 +385,7 @@ pub struct Purged {
 }
 
 /// The figures of one moment for the page's charts. Totals count from the start of the process.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pulse {
     /// Milliseconds since 1970.
     pub at_ms: i64,
@@ -395,6 +405,9 @@ pub struct Pulse {
     pub timed: u64,
     /// The sum of these times in milliseconds.
     pub timed_ms: f64,
+    /// The distribution of these times since the last moment: upper bounds in milliseconds, ascending, each with the number
+    /// of outcomes between it and the bound below.
+    pub took_ms: Vec<(f64, u64)>,
 }
 
 /// Log lines, oldest first.
@@ -505,95 +518,4 @@ pub enum Answer {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn row(file: &str, state: State, target: &str) -> Row {
-        let reason = Reason { word: "w".into(), text: "t".into(), advice: "a".into() };
-        Row {
-            seq: Some(1),
-            file: file.into(),
-            state,
-            target: Some(target.into()),
-            correlation_id: Some("cl-1".into()),
-            sha256: None,
-            size: None,
-            at: Some(Timestamp::UNIX_EPOCH),
-            attempts: 1,
-            duration_ms: None,
-            error_code: (state == State::Failed).then_some(Code::PorchFailed),
-            duplicate_of: None,
-            archived_as: None,
-            reason,
-        }
-    }
-
-    #[test]
-    fn a_selection_takes_what_all_its_parts_take() {
-        let row = row("intent-a.json", State::Failed, "ns/web");
-        let every = Selection::default();
-        let second: Timestamp = "1970-01-01T00:00:01Z".parse().unwrap();
-        let cases = [
-            (every.clone(), true),
-            (Selection { states: vec![State::Failed], ..every.clone() }, true),
-            (Selection { states: vec![State::Done, State::Waiting], ..every.clone() }, false),
-            (Selection { target: Some("web".into()), ..every.clone() }, true),
-            (Selection { target: Some("ns/web".into()), ..every.clone() }, true),
-            (Selection { target: Some("ns".into()), ..every.clone() }, false),
-            (Selection { text: Some("t-a".into()), ..every.clone() }, true),
-            (Selection { text: Some("cl-1".into()), ..every.clone() }, true),
-            (Selection { text: Some("x".into()), ..every.clone() }, false),
-            (Selection { code: Some(Code::PorchFailed), ..every.clone() }, true),
-            (Selection { code: Some(Code::PorchBusy), ..every.clone() }, false),
-            (Selection { since: Some(Timestamp::UNIX_EPOCH), ..every.clone() }, true),
-            (Selection { since: Some(second), ..every.clone() }, false),
-        ];
-        for (selection, want) in cases {
-            assert_eq!(selection.takes(&row), want, "{selection:?}");
-        }
-        let unseen = Row { at: None, target: None, ..row };
-        assert!(!Selection { since: Some(second), ..Selection::default() }.takes(&unseen));
-        assert!(!Selection { target: Some("web".into()), ..Selection::default() }.takes(&unseen));
-    }
-
-    #[test]
-    fn questions_are_strict_and_only_some_change_something() {
-        let purge = |really| Question::Purge { before: Timestamp::UNIX_EPOCH, really };
-        let hold = Question::Hold { target: "t".into(), note: String::new() };
-        let release = Question::Release { target: "t".into() };
-        for (question, changes) in [
-            (Question::Status, false),
-            (purge(false), false),
-            (purge(true), true),
-            (hold, true),
-            (release, true),
-            (Question::List(Selection::default()), false),
-        ] {
-            assert_eq!(question.changes_something(), changes, "{question:?}");
-            let text = serde_json::to_string(&question).unwrap();
-            assert_eq!(serde_json::from_str::<Question>(&text).unwrap(), question, "{text}");
-        }
-        for text in [r#"{"ask": "dance"}"#, r#"{"ask": "show"}"#, r#"{"ask": "show", "of": "1", "x": 2}"#] {
-            assert!(serde_json::from_str::<Question>(text).is_err(), "{text}");
-        }
-        let listed: Question = serde_json::from_str(r#"{"ask": "list", "states": ["failed"]}"#).unwrap();
-        assert_eq!(listed, Question::List(Selection { states: vec![State::Failed], ..Selection::default() }));
-    }
-
-    #[test]
-    fn refusals_have_their_words_on_the_wire() {
-        for kind in RefusalKind::ALL {
-            let wire = serde_json::to_value(Refused::new(kind, "t", "a")).unwrap();
-            assert_eq!(wire, serde_json::json!({"word": kind.as_str(), "text": "t", "advice": "a"}));
-            assert_eq!(serde_json::from_value::<Refused>(wire).unwrap().kind, kind);
-        }
-    }
-
-    #[test]
-    fn states_have_their_words() {
-        for state in State::ALL {
-            assert_eq!(State::from_word(state.as_str()), Some(state));
-        }
-        assert_eq!(State::from_word("lost"), None);
-    }
-}
+mod tests;

@@ -89,6 +89,7 @@ fn selection(query: &str) -> Result<Selection, Refused> {
             "text" => selection.text = Some(value.into_owned()),
             "code" => selection.code = Some(code(&value).ok_or_else(wrong)?),
             "since" => selection.since = Some(value.parse().map_err(|_| wrong())?),
+            "by" if value == "target" => selection.by_target = true,
             "before" => selection.before = Some(value.parse().map_err(|_| wrong())?),
             "limit" => selection.most = value.parse().map_err(|_| wrong())?,
             _ => return Err(bad(format!("'{key}' is not known"))),
@@ -102,7 +103,7 @@ fn code(id: &str) -> Option<Code> {
 }
 
 fn bad(text: String) -> Refused {
-    let advice = "Known: state, target, text, code, since (RFC 3339), before, limit. See docs/FORMATS.md.";
+    let advice = "Known: state, target, text, code, since (RFC 3339), before, by (target), limit. See docs/FORMATS.md.";
     Refused::new(RefusalKind::BadQuestion, text, advice)
 }
 
@@ -124,7 +125,12 @@ mod tests {
         assert_eq!(selection.states, [State::Failed, State::Done]);
         assert_eq!((selection.text.as_deref(), selection.before, selection.most), (Some("a b"), Some(9), 3));
         assert_eq!(selection.code, Some(Code::PorchFailed));
-        for query in ["state=lost", "code=E999", "since=noon", "before=x", "limit=-1", "color=red"] {
+        let Question::List(grouped) = asked("intents", "by=target").unwrap().unwrap() else {
+            panic!("a list")
+        };
+        assert!(grouped.by_target && !selection.by_target);
+        for query in ["by=file", "state=lost", "code=E999", "since=noon", "before=x", "limit=-1", "color=red"]
+        {
             assert_eq!(
                 asked("intents", query).unwrap().unwrap_err().kind,
                 RefusalKind::BadQuestion,

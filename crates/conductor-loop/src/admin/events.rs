@@ -42,11 +42,11 @@ impl Feed {
         if state.history.len() >= HISTORY {
             state.history.pop_front();
         }
-        state.history.push_back(pulse);
         if !state.listeners.is_empty() {
             let bytes = event("pulse", &pulse);
             state.listeners.retain(|listener| listener.try_send(bytes.clone()).is_ok());
         }
+        state.history.push_back(pulse);
     }
 }
 

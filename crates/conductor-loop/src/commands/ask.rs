@@ -5,12 +5,17 @@ use crate::config::Config;
 use crate::control::{self, AskError};
 use crate::handoff::{Finder, StateFiles, layout};
 use crate::queries::{OfflineView, Queries, store_refused};
-use crate::store::{Ledger, Store, StoreError};
+use crate::store::{Store, StoreError};
 use conductor_core::Code;
 use conductor_core::query::{Answer, Question, RefusalKind, Refused, StatusReport};
 use conductor_os::dir::Dir;
+use jiff::Timestamp;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long failures count as those of the last hour.
+const HOUR: Duration = Duration::from_hours(1);
 
 /// The handoff directory of a configuration.
 pub(super) fn open_handoff(config: &Config) -> Result<(PathBuf, Dir), CommandError> {
@@ -75,7 +80,7 @@ fn without_daemon(config: &Config, question: &Question) -> Result<Answer, Comman
     let resting = OfflineView::read(&store, &handoff)?;
     let sources = Queries { store: &store, handoff: &handoff, unfinished: &resting, is_wanted: &|| true };
     Ok(match question {
-        Question::Status => Answer::Status(Box::new(status(config, &path, &handoff, &store, &resting)?)),
+        Question::Status => Answer::Status(Box::new(status(config, &path, &sources, &resting)?)),
         Question::List(selection) => Answer::List(sources.list(selection)?),
         Question::Show { of } => Answer::Show(Box::new(sources.show(of)?)),
         Question::Explain { of } => Answer::Explain(Box::new(sources.explain(of)?)),
@@ -90,10 +95,10 @@ fn without_daemon(config: &Config, question: &Question) -> Result<Answer, Comman
 fn status(
     config: &Config,
     path: &std::path::Path,
-    handoff: &Dir,
-    store: &dyn Ledger,
+    sources: &Queries<'_>,
     resting: &OfflineView,
 ) -> Result<StatusReport, CommandError> {
+    let Queries { store, handoff, .. } = sources;
     let counts = store.counts().map_err(|error| store_refused(&error))?;
     let (sighted, waiting) = resting.load();
     Ok(StatusReport {
@@ -109,6 +114,7 @@ fn status(
         processed: counts.processed,
         duplicates: counts.duplicates,
         failed: counts.failed,
+        failed_last_hour: sources.failed_since(Timestamp::now() - HOUR)?,
         last_seq: store.last_seq()?,
         held: resting.held().to_vec(),
         free_bytes: handoff.free_space().ok().map(|(bytes, _)| bytes),

@@ -12,11 +12,11 @@ use crate::telemetry::{log_lines, open_metrics};
 use conductor_core::fact::OperatorFact;
 use conductor_core::intent::TargetKey;
 use conductor_core::query::{
-    Answer, Held, Pulse, Purged, Question, RefusalKind, Refused, Row, Selection, StatusReport,
+    Answer, Held, Pulse, Purged, Question, ROWS_MAX, RefusalKind, Refused, Row, Selection, StatusReport,
 };
 use conductor_os::dir::Dir;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 /// The time limit of the loop's answer; it answers between two inputs, so this is far above what it needs.
@@ -25,6 +25,10 @@ const LOOP_PATIENCE: Duration = Duration::from_secs(2);
 const LOOK_UP: Duration = Duration::from_millis(50);
 /// The time limit for a hold to become durable.
 const DURABLE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long failures count as those of the last hour, and how often they are counted anew.
+const LATELY: Duration = Duration::from_hours(1);
+const COUNTED_ANEW: Duration = Duration::from_secs(10);
 
 /// The interval at which readers of an ended session's store are looked for.
 const STILL_READING: Duration = Duration::from_millis(2);
@@ -64,11 +68,22 @@ pub(super) struct Questions {
     inputs: Sender<Input>,
     health: Arc<Health>,
     current: RwLock<Option<Arc<Current>>>,
+    lately: Mutex<Option<Lately>>,
+}
+
+/// Failures as they were last counted.
+#[derive(Debug, Clone, Copy)]
+struct Lately {
+    at: Instant,
+    /// All of them.
+    failed: u64,
+    /// Those of the hour before `at`.
+    last_hour: u64,
 }
 
 impl Questions {
     pub(super) fn new(inputs: Sender<Input>, health: Arc<Health>) -> Self {
-        Self { inputs, health, current: RwLock::new(None) }
+        Self { inputs, health, current: RwLock::new(None), lately: Mutex::new(None) }
     }
 
     /// Sets the current session, at its beginning or end; on return no thread reads the store of the last one.
@@ -110,7 +125,7 @@ impl Questions {
         let (store, handoff) = (&*current.store, &current.handoff);
         let sources = Queries { store, handoff, unfinished: self, is_wanted };
         Ok(match question {
-            Question::Status => Answer::Status(Box::new(self.status(&current)?)),
+            Question::Status => Answer::Status(Box::new(self.status(&current, &sources)?)),
             Question::List(selection) => Answer::List(sources.list(&selection)?),
             Question::Show { of } => Answer::Show(Box::new(sources.show(&of)?)),
             Question::Explain { of } => Answer::Explain(Box::new(sources.explain(&of)?)),
@@ -154,7 +169,7 @@ impl Questions {
         self.ask(Ask::Load)
     }
 
-    fn status(&self, current: &Current) -> Result<StatusReport, Refused> {
+    fn status(&self, current: &Current, sources: &Queries<'_>) -> Result<StatusReport, Refused> {
         let load = self.load()?;
         let not_ready = self.health.not_ready();
         let counts = current.store.counts().map_err(|error| store_refused(&error))?;
@@ -172,11 +187,24 @@ impl Questions {
             processed: counts.processed,
             duplicates: counts.duplicates,
             failed: counts.failed,
+            failed_last_hour: self.failed_last_hour(sources, counts.failed)?,
             last_seq: current.store.last_seq().map_err(|error| store_refused(&error))?,
             held: load.held,
             free_bytes: current.handoff.free_space().ok().map(|(bytes, _)| bytes),
             ..current.facts.clone()
         })
+    }
+
+    /// The failures of the last hour. They are counted anew now and then, because the status is asked for each second; in
+    /// between, those that came are added.
+    fn failed_last_hour(&self, sources: &Queries<'_>, failed: u64) -> Result<u64, Refused> {
+        let mut lately = self.lately.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = lately.filter(|last| last.at.elapsed() < COUNTED_ANEW && last.failed <= failed) {
+            return Ok((last.last_hour + failed - last.failed).min(ROWS_MAX as u64));
+        }
+        let last_hour = sources.failed_since(jiff::Timestamp::now() - LATELY)?;
+        *lately = Some(Lately { at: Instant::now(), failed, last_hour });
+        Ok(last_hour)
     }
 
     /// `NAMESPACE/TARGET` for an operator's word: as written, or the one known target of that name.

@@ -11,7 +11,7 @@ use conductor_core::query::{Held, ROWS_MAX, Reason, RefusalKind, Refused, Row, S
 use conductor_core::scheduler::{Event, WaitReason};
 use conductor_os::monotonic;
 use crossbeam_channel::{Sender, bounded};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 /// The largest number of held targets: far more than an operator holds by hand.
@@ -57,12 +57,17 @@ impl Session<'_> {
         let (running, waiting): (Vec<u64>, Vec<u64>) = order
             .into_iter()
             .partition(|seq| matches!(self.in_flight.get(*seq), Some(InFlight::Running { .. })));
-        let taken = running.into_iter().chain(waiting).filter_map(|seq| self.row(now, seq));
+        let runs = running.iter().filter_map(|seq| self.row(now, *seq));
+        let waits: Box<dyn Iterator<Item = Row>> = if selection.by_target {
+            Box::new(self.first_of_each_target(now, &running, &waiting))
+        } else {
+            Box::new(waiting.iter().filter_map(|seq| self.row(now, *seq)))
+        };
         // The first of their target are among the others, so that no target is missing.
         let parked = self
             .scheduler
             .parked()
-            .take(ROWS_MAX + 1)
+            .take(if selection.by_target { 0 } else { ROWS_MAX + 1 })
             .map(|(seq, key)| parked_row(seq, key, &self.scheduler.why_parked_of(key)));
         let still_open = self.book.still_open();
         let still_open = still_open.iter().map(writer_row);
@@ -76,8 +81,27 @@ impl Session<'_> {
         let left = left.iter().map(|(name, left)| left_row(name, left));
         // Only the store knows more of a parked intent: the caller completes its row and applies the selection again.
         let wanted = |row: &Row| selection.takes(row) || (is_parked(row) && selection.may_take_more(row));
-        let all = taken.chain(parked).chain(still_open).chain(sighted).chain(left);
+        let all = runs.chain(waits).chain(parked).chain(still_open).chain(sighted).chain(left);
         all.filter(wanted).take(most).collect()
+    }
+
+    /// Of the waiting intents of each target the first, with the number of the others, parked ones included.
+    fn first_of_each_target<'s>(
+        &'s self,
+        now: Duration,
+        running: &[u64],
+        waiting: &'s [u64],
+    ) -> impl Iterator<Item = Row> + 's {
+        let key = |seq: &u64| self.in_flight.get(*seq).and_then(InFlight::claim).map(|claim| &claim.key);
+        let busy: HashSet<&TargetKey> = running.iter().filter_map(key).collect();
+        let mut seen = HashSet::new();
+        waiting.iter().filter_map(move |seq| {
+            let key = key(seq).filter(|key| seen.insert(*key))?;
+            // One intent of a target runs at a time.
+            let before = 1 + usize::from(busy.contains(key));
+            let others = self.scheduler.unfinished_of(key).saturating_sub(before);
+            Some(Row { others: Some(others as u64), ..self.row(now, *seq)? })
+        })
     }
 
     fn row(&self, now: Duration, seq: u64) -> Option<Row> {

@@ -22,6 +22,7 @@ use conductor_core::record::{Asked, History, Outcome, RunRecord, Status};
 use conductor_core::scrub;
 use conductor_os::dir::Dir;
 use filed::{Filed, Filing};
+use jiff::Timestamp;
 use lying::Loop;
 use rows::finished_row;
 use std::collections::HashSet;
@@ -165,6 +166,14 @@ impl Queries<'_> {
         listing.intents = unfinished;
         listing.intents.extend(finished);
         Ok(listing)
+    }
+
+    /// The number of failures decided at this time or later; no more than [`ROWS_MAX`] are counted.
+    pub fn failed_since(&self, since: Timestamp) -> Result<u64, Refused> {
+        let failed = vec![State::Failed];
+        let selection =
+            Selection { states: failed, since: Some(since), most: ROWS_MAX, ..Selection::default() };
+        Ok(self.list(&selection)?.intents.len() as u64)
     }
 
     /// Rows of parked intents, completed from the store; those finished meanwhile are left out.
@@ -316,10 +325,10 @@ impl Queries<'_> {
     }
 
     /// The outcomes that a purge would remove, by the rule of the purge itself.
-    pub fn would_purge(&self, before: jiff::Timestamp) -> Result<Purged, Refused> {
+    pub fn would_purge(&self, before: Timestamp) -> Result<Purged, Refused> {
         let would = || {
             let (mut purged, mut from) = (Purged { outcomes: 0, failed: 0, really: false }, None);
-            let (clock, bound) = (self.store.upkeep()?.clock, Bound { before, now: jiff::Timestamp::now() });
+            let (clock, bound) = (self.store.upkeep()?.clock, Bound { before, now: Timestamp::now() });
             loop {
                 let page = self.store.old(Part { from, most: usize::MAX, bound, clock: &clock })?;
                 purged.outcomes += page.old.len() as u64;

@@ -7,6 +7,7 @@ use conductor_core::name::{NameVerdict, judge};
 use conductor_core::query::{Held, Reason, Refused, Row, Selection, State};
 use conductor_core::record::Claim;
 use conductor_os::dir::Dir;
+use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
 
 /// The unfinished intents of a handoff directory without a daemon.
@@ -68,9 +69,29 @@ fn claimed_row(claim: Claim, start: Option<Start>) -> Row {
     }
 }
 
+/// Of the rows of a target only the first, with the number of the others; rows without a target as they are.
+fn first_of_each_target<'r>(rows: impl Iterator<Item = &'r Row>) -> Vec<Row> {
+    let (mut firsts, mut places): (Vec<Row>, HashMap<&str, usize>) = (Vec::new(), HashMap::new());
+    for row in rows {
+        let known = row.target.as_deref().and_then(|target| places.get(target));
+        if let Some(first) = known.and_then(|place| firsts.get_mut(*place)) {
+            first.others = first.others.map(|others| others + 1);
+            continue;
+        }
+        places.extend(row.target.as_deref().map(|target| (target, firsts.len())));
+        firsts.push(Row { others: row.target.as_ref().map(|_| 0), ..row.clone() });
+    }
+    firsts
+}
+
 impl Unfinished for OfflineView {
     fn rows(&self, selection: &Selection) -> Result<Vec<Row>, Refused> {
         let wanted = self.rows.iter().filter(|row| selection.takes(row));
+        if selection.by_target {
+            let mut firsts = first_of_each_target(wanted);
+            firsts.truncate(selection.most.saturating_add(1));
+            return Ok(firsts);
+        }
         Ok(wanted.take(selection.most.saturating_add(1)).cloned().collect())
     }
 

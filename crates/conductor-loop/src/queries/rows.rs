@@ -27,6 +27,7 @@ pub(super) fn finished_row(outcome: &Outcome) -> Row {
         error_code: outcome.error_code,
         duplicate_of: outcome.duplicate_of,
         archived_as: Some(outcome.archived_as.clone()).filter(|path| !path.is_empty()),
+        others: None,
         reason: Reason { word: word.to_owned(), text: outcome.message.clone(), advice: advice.to_owned() },
     }
 }
@@ -52,6 +53,7 @@ pub fn sighted_row(name: &[u8], mtime_ns: i64, reason: Reason) -> Row {
         error_code: None,
         duplicate_of: None,
         archived_as: None,
+        others: None,
         reason,
     }
 }

@@ -1,5 +1,6 @@
 //! The metrics: the specification's five names, and further ones for operators. Label values come from closed lists.
 
+use super::took::Took;
 use conductor_core::code::TABLE;
 use conductor_core::confinement::{Confinement, Standing};
 use conductor_core::query::Pulse;
@@ -38,6 +39,7 @@ pub struct Metrics {
     failures: IntCounterVec,
     refusals: IntCounterVec,
     times: Times,
+    took: Took,
     active: IntGauge,
     queue: IntGauge,
     oldest: Gauge,
@@ -193,6 +195,7 @@ impl Metrics {
                 &["E1", "E2"],
             )?,
             times: Times::new(&make)?,
+            took: Took::default(),
             active: make.gauge("conductor_active_workers", "Runs of porch under way.")?,
             queue: make.gauge("conductor_queue_size", "Intents taken that wait for their turn.")?,
             oldest: make.keep(Gauge::new(
@@ -246,7 +249,9 @@ impl Metrics {
             }
         }
         if let Some(history) = &outcome.history {
-            self.times.status_latency.observe(seconds_since(history.taken_at));
+            let seconds = seconds_since(history.taken_at);
+            self.times.status_latency.observe(seconds);
+            self.took.count(seconds * 1e3);
         }
     }
 
@@ -350,6 +355,7 @@ impl Metrics {
             sighted: self.sighted.get(),
             timed: self.times.status_latency.get_sample_count(),
             timed_ms: self.times.status_latency.get_sample_sum() * 1e3,
+            took_ms: self.took.take(),
         }
     }
 

@@ -5,6 +5,7 @@ mod metrics;
 mod output;
 mod progress;
 mod recent;
+mod took;
 
 pub use metrics::{Metrics, open_metrics};
 pub use output::flush;
