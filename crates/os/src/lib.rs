@@ -1,4 +1,4 @@
-//! The operating system's interface for the other crates: directories by descriptor, processes, inotify, wake-ups, locks.
+//! The operating system's interface for the other crates: directories by descriptor, processes, inotify, wake-ups, locks, terminals.
 //! It knows nothing of intents or packages and takes no decisions. Calls that need `unsafe` are in the module `raw` only.
 
 #![deny(unsafe_code)]
@@ -18,6 +18,7 @@ pub mod process;
 pub mod raw;
 pub mod remade;
 mod system;
+pub mod terminal;
 pub mod wake;
 pub mod watch;
 

@@ -12,6 +12,8 @@ pub mod page;
 pub mod promise;
 mod records;
 mod sandbox;
+mod screen;
+mod terminal;
 pub mod trail;
 
 pub use at_call::{Action, Report, at_call};
@@ -20,3 +22,5 @@ pub use daemon::{Finished, Running};
 pub use environment::{Call, TestEnv, TestUser, fake_porch, flat, has, memory_kb, tool, wait_until};
 pub use records::claim;
 pub use sandbox::{with_call_answered, without_set_id};
+pub use screen::Screen;
+pub use terminal::Terminal;

@@ -77,6 +77,16 @@ pub fn retry(config: &Config, args: &RetryArgs, output: Output) -> Result<Exit, 
     }
 }
 
+/// Hands one failed intent in again.
+pub(super) fn retry_failed(config: &Config, of: &str) -> Result<Row, CommandError> {
+    let row = failed_row(config, of)?;
+    let (_, handoff) = open_handoff(config)?;
+    match hand_in(&handoff, &row) {
+        Ok(_) => Ok(row),
+        Err(reason) => Err(CommandError::hindered(reason, "Hand in the file by `conductor-loop submit`.")),
+    }
+}
+
 fn told(row: &Row, what: &str, why: Option<&String>, output: Output) -> String {
     let code = row.error_code.map_or("", conductor_core::Code::id);
     let data =

@@ -55,6 +55,43 @@ fn the_api_tells_what_the_commands_tell() {
     daemon.stop().expect(0);
 }
 
+#[test]
+fn a_list_by_target_has_one_row_for_all_that_wait_of_it_with_and_without_a_daemon() {
+    let env = env();
+    env.script("busy: wait=go\n*: exit=3");
+    let (daemon, address) = listening(&env, &["-workers", "1"]);
+    env.drop_file("intent-failed.json", flat("failed", 3));
+    env.wait_status("intent-failed.json");
+    env.operate(&["hold", "test/held"]).expect(0);
+    env.drop_file("intent-busy.json", flat("busy", 3));
+    wait_until("it runs", || ask(address, "/api/v1/status").1["active"] == 1);
+    for (name, target) in [("h1", "held"), ("h2", "held"), ("h3", "held"), ("b2", "busy"), ("n", "next")] {
+        env.drop_file(&format!("intent-{name}.json"), flat(target, 3));
+        wait_until("it is taken", || !env.handoff(&format!("intent-{name}.json")).exists());
+    }
+    wait_until("all wait", || ask(address, "/api/v1/status").1["waiting"] == 5);
+    let rows = |listing: &Value| {
+        let rows = listing["intents"].as_array().unwrap().iter();
+        let cells = rows.map(|row| (row["state"].clone(), row["target"].clone(), row["others"].as_u64()));
+        cells.map(|(state, target, others)| format!("{state} {target} {others:?}").replace('"', "")).collect()
+    };
+    let mut found: Vec<String> = rows(&ask(address, "/api/v1/intents?by=target&state=running,waiting").1);
+    found.sort();
+    let waiting = ["waiting test/busy Some(0)", "waiting test/held Some(2)", "waiting test/next Some(0)"];
+    assert_eq!(found, [&["running test/busy None"][..], &waiting].concat());
+    let status = ask(address, "/api/v1/status").1;
+    assert_eq!((&status["failed"], &status["failed_last_hour"]), (&1.into(), &1.into()));
+    daemon.kill();
+    let printed = env.operate(&["top"]).expect(0).stdout;
+    let line = |target: &str| printed.lines().filter(|line| line.contains(target)).collect::<Vec<_>>();
+    assert!(line("test/held").iter().any(|line| line.contains("+2 more; not-running")), "{printed}");
+    // The run that was cut off waits as well.
+    assert!(line("test/busy").iter().any(|line| line.contains("+1 more; not-running")), "{printed}");
+    let (offline, _) = env.operate_json(&["status"]);
+    assert_eq!((&offline["failed_last_hour"], &offline["running"]), (&1.into(), &false.into()));
+    env.release("go");
+}
+
 /// Reads server-sent events until one satisfies the condition.
 fn event(reader: &mut impl BufRead, name: &str, condition: impl Fn(&Value) -> bool) -> Value {
     let mut named = false;
@@ -104,6 +141,10 @@ fn events_tell_the_numbers_of_each_second_and_slow_listeners_hurt_nobody() {
         pulse["timed"] == 1 && pulse["timed_ms"].as_f64().unwrap() > 0.0 && pulse["ready"] == true,
         "{pulse}"
     );
+    let bound = pulse["took_ms"][0][0].as_f64().unwrap();
+    let truth = pulse["timed_ms"].as_f64().unwrap();
+    assert!(truth <= bound.max(0.25) * 1.01 && bound <= truth.max(0.25) * 1.13, "{pulse}");
+    assert_eq!(pulse["took_ms"][0][1], 1, "{pulse}");
     daemon.stop().expect(0);
 }
 

@@ -59,6 +59,7 @@ mod stories;
 mod surroundings;
 mod systemd;
 mod texts;
+mod top;
 mod variables;
 mod ways_back;
 mod withdrawn;

@@ -1,0 +1,301 @@
+//! The picture of `top`: lines that fit the terminal, whatever they tell. The first tell of the daemon and are six at most.
+
+use super::super::look::ways_out;
+use super::look::{Sight, is_news};
+use super::state::{Over, Top};
+use conductor_core::query::{Explained, Row, State, StatusReport};
+use conductor_core::units::format_duration;
+use conductor_os::terminal::Size;
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// How a line looks: parameters of the terminal's sequence for that; empty: as usual.
+const USUAL: &str = "";
+const BOLD: &str = "1";
+const FAINT: &str = "2";
+const SELECTED: &str = "7";
+const RUNNING: &str = "36";
+const FAILED: &str = "31";
+
+/// Wider than any row.
+const WIDEST: usize = 4_000;
+
+/// One line of the picture, as wide as the terminal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) text: String,
+    pub(super) look: &'static str,
+}
+
+impl Line {
+    fn new(text: &str, look: &'static str, columns: usize) -> Self {
+        Self { text: fit(text, columns), look }
+    }
+}
+
+/// The text on exactly this many columns.
+fn fit(text: &str, columns: usize) -> String {
+    if text.chars().count() <= columns {
+        return format!("{text:columns$}");
+    }
+    let mut cut: String = text.chars().take(columns.saturating_sub(1)).collect();
+    if columns > 0 {
+        cut.push('…');
+    }
+    cut
+}
+
+/// A time in one unit.
+fn brief(seconds: i64) -> String {
+    match seconds.max(0) {
+        s @ 0..60 => format!("{s}s"),
+        s @ 60..3_600 => format!("{}m", s / 60),
+        s @ 3_600..86_400 => format!("{}h", s / 3_600),
+        s => format!("{}d", s / 86_400),
+    }
+}
+
+fn age(at: Timestamp) -> i64 {
+    Timestamp::now().duration_since(at).as_secs()
+}
+
+/// The picture of this moment. Draws the rows around the selected one.
+pub(super) fn picture(top: &mut Top, size: Size) -> Vec<Line> {
+    let Size { rows, columns } = size;
+    let mut lines: Vec<Line> = head(top)
+        .into_iter()
+        .map(|(text, look)| Line::new(&text, look, columns))
+        .take(rows.saturating_sub(4).clamp(1, 5))
+        .collect();
+    let room = rows.saturating_sub(lines.len() + 2);
+    top.page = room.max(1);
+    let body = match &top.over {
+        Over::Explained(explained) => panel(explained, columns),
+        _ => table(top, columns),
+    };
+    lines.extend(body.into_iter().take(room + 1));
+    lines.resize(rows.saturating_sub(1), Line::new("", USUAL, columns));
+    lines.push(Line::new(&foot(top), BOLD, columns));
+    lines.truncate(rows);
+    lines
+}
+
+/// Up to five lines about the daemon.
+fn head(top: &Top) -> Vec<(String, &'static str)> {
+    let Some(Sight { report, .. }) = &top.sight else {
+        let why = top.trouble.as_deref().unwrap_or("asking the daemon");
+        return vec![(format!("conductor-loop  {why}"), BOLD)];
+    };
+    let mut lines = vec![(first_line(report), if report.ready { BOLD } else { FAILED })];
+    lines.push((numbers(report, top.rate), USUAL));
+    if !report.held.is_empty() {
+        let held = report.held.iter().map(|held| match held.note.as_str() {
+            "" => held.target.clone(),
+            note => format!("{} ({note})", held.target),
+        });
+        lines.push((format!("held {}: {}", report.held.len(), held.collect::<Vec<_>>().join(", ")), USUAL));
+    }
+    lines.extend(ways_out(report).next().map(|advice| (format!("what to do: {advice}"), USUAL)));
+    lines.extend(top.trouble.as_ref().map(|trouble| (format!("nothing newer: {trouble}"), FAILED)));
+    lines
+}
+
+fn first_line(report: &StatusReport) -> String {
+    let state = match (report.running, report.ready) {
+        (false, _) => "not running".to_owned(),
+        (true, true) => "running, ready".to_owned(),
+        (true, false) => format!("running, not ready: {}", report.not_ready.join(", ")),
+    };
+    let up = report.started_at.map(|at| format!(", up {}", brief(age(at)))).unwrap_or_default();
+    format!("conductor-loop  {state}{up}  {}", report.handoff)
+}
+
+fn numbers(report: &StatusReport, rate: Option<f64>) -> String {
+    let oldest = report.oldest_waiting_s.map(Duration::from_secs);
+    let oldest = oldest.map(|age| format!(" (oldest {})", format_duration(age))).unwrap_or_default();
+    let mut parts = vec![
+        format!("running {}/{}", report.active, report.workers),
+        format!("waiting {}{oldest}", report.waiting),
+        format!("failed {} in an hour, {} in all", report.failed_last_hour, report.failed),
+    ];
+    if report.sighted > 0 {
+        parts.push(format!("not taken {}", report.sighted));
+    }
+    parts.push(format!("done {}", report.processed));
+    parts.extend(rate.map(|rate| format!("{rate:.1}/s")));
+    parts.join("  ")
+}
+
+/// Widths of columns, by what is in them and by the room there is.
+struct Columns {
+    number: usize,
+    target: usize,
+    /// `None`: there is no room for file names; where there is no target, its column has them.
+    file: Option<usize>,
+    all: usize,
+}
+
+impl Columns {
+    fn of(rows: &[&Row], all: usize) -> Self {
+        let longest = |text: &dyn Fn(&Row) -> usize| rows.iter().map(|row| text(row)).max().unwrap_or(0);
+        let number = longest(&|row| row.seq.map_or(1, |seq| seq.to_string().len())).max(3);
+        let file = (all >= 100).then(|| longest(&|row| row.file.chars().count()).clamp(4, all / 4));
+        let named = longest(&|row| target(row, file.is_some()).chars().count());
+        Self { number, target: named.clamp(6, if file.is_some() { all / 4 } else { all / 3 }), file, all }
+    }
+
+    fn line(&self, selected: bool, cells: [&str; 6]) -> String {
+        let [number, state, age, target, file, reason] = cells;
+        let mut text = format!(
+            "{}{} {} {} {}",
+            if selected { '>' } else { ' ' },
+            fit(number, self.number),
+            fit(state, 7),
+            fit(age, 4),
+            fit(target, self.target)
+        );
+        if let Some(width) = self.file {
+            text.push(' ');
+            text.push_str(&fit(file, width));
+        }
+        text.push(' ');
+        text.push_str(reason);
+        fit(&text, self.all)
+    }
+}
+
+fn target(row: &Row, has_file: bool) -> &str {
+    row.target.as_deref().unwrap_or(if has_file { "-" } else { &row.file })
+}
+
+/// The names of the columns and the first rows, as wide as they are.
+pub(super) fn table_of(top: &mut Top, rows: usize) -> Vec<Line> {
+    top.page = rows.max(1);
+    table(top, WIDEST)
+}
+
+/// The names of the columns, then the rows around the selected one.
+fn table(top: &mut Top, columns: usize) -> Vec<Line> {
+    let rows: Vec<Row> = top.rows().into_iter().cloned().collect();
+    let rows: Vec<&Row> = rows.iter().collect();
+    top.selected = top.selected.min(rows.len().saturating_sub(1));
+    let last_first = rows.len().saturating_sub(top.page);
+    let least = (top.selected + 1).saturating_sub(top.page);
+    top.first = top.first.clamp(least, top.selected.max(least)).min(last_first);
+    let widths = Columns::of(&rows, columns);
+    let names = widths.line(false, ["NO.", "STATE", "AGE", "TARGET", "FILE", "REASON"]);
+    let mut lines = vec![Line::new(&names, BOLD, columns)];
+    for (place, row) in rows.iter().enumerate().skip(top.first).take(top.page) {
+        let number = row.seq.map_or_else(|| "-".to_owned(), |seq| seq.to_string());
+        let old = row.at.map_or_else(|| "-".to_owned(), |at| brief(age(at)));
+        let target = target(row, widths.file.is_some());
+        let is_selected = place == top.selected;
+        let state = row.state.as_str();
+        let cells = [&number, state, &old, target, &row.file, &reason(row)];
+        let look = match row.state {
+            _ if is_selected => SELECTED,
+            State::Running => RUNNING,
+            State::Failed if is_news(row) => FAILED,
+            State::Done => FAINT,
+            _ => USUAL,
+        };
+        lines.push(Line { text: widths.line(is_selected, cells), look });
+    }
+    if rows.is_empty() {
+        lines.push(Line::new(&nothing(top), USUAL, columns));
+    }
+    lines
+}
+
+fn nothing(top: &Top) -> String {
+    if !top.filter.is_empty() {
+        return format!("  nothing with '{}'; Esc shows all", top.filter);
+    }
+    match &top.sight {
+        Some(sight) => format!("  nothing yet: conductor-loop submit FILE -handoff {}", sight.report.handoff),
+        None => String::new(),
+    }
+}
+
+fn reason(row: &Row) -> String {
+    let more = row.others.filter(|others| *others > 0).map(|others| format!("+{others} more; "));
+    let more = more.unwrap_or_default();
+    let (word, text) = (&row.reason.word, &row.reason.text);
+    match (row.error_code, row.duplicate_of) {
+        (Some(code), _) => format!("{more}{code} {word}: {text}"),
+        (None, Some(of)) => format!("{word} of {of}"),
+        (None, None) if row.state == State::Done => word.clone(),
+        (None, None) => format!("{more}{word}: {text}"),
+    }
+}
+
+/// Why one intent waits or failed.
+fn panel(explained: &Explained, columns: usize) -> Vec<Line> {
+    let which = explained.intent.as_ref().map_or_else(
+        || explained.of.clone(),
+        |row| {
+            let number = row.seq.map(|seq| format!(" (number {seq})")).unwrap_or_default();
+            format!("{}{number} is {}", row.file, row.state)
+        },
+    );
+    let code = explained.intent.as_ref().and_then(|row| row.error_code);
+    let code = code.map(|code| format!("{code} ")).unwrap_or_default();
+    let mut parts = vec![
+        (which, BOLD),
+        (format!("reason: {code}{}: {}", explained.reason.word, explained.reason.text), USUAL),
+        (format!("what to do: {}", explained.reason.advice), USUAL),
+    ];
+    if explained.waiting_behind > 0 {
+        parts.push((format!("behind it: {} more of the same target", explained.waiting_behind), USUAL));
+    }
+    let lines = parts.iter().flat_map(|(text, look)| {
+        let wrapped = wrap(text, columns).into_iter();
+        wrapped.map(|line| Line::new(&line, look, columns)).chain([Line::new("", USUAL, columns)])
+    });
+    lines.collect()
+}
+
+/// Lines that break between words where they can.
+fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let (mut lines, mut line) = (Vec::new(), String::new());
+    for word in text.split_whitespace() {
+        let mut word: Vec<char> = word.chars().collect();
+        if !line.is_empty() && line.chars().count() + 1 + word.len() > columns {
+            lines.push(std::mem::take(&mut line));
+        }
+        while word.len() > columns.max(1) {
+            lines.push(word.drain(..columns.max(1)).collect());
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.extend(word);
+    }
+    lines.push(line);
+    lines
+}
+
+/// The last line: what is asked, what was said, or the keys.
+fn foot(top: &Top) -> String {
+    if let Some(said) = &top.said {
+        return said.clone();
+    }
+    match &top.over {
+        Over::Filter => format!("target or file: {}_   Enter keeps it, Esc drops it", top.filter),
+        Over::Explained(_) => "any key: back to the list".to_owned(),
+        Over::Retry(row) => {
+            let number = row.seq.map(|seq| format!(" (number {seq})")).unwrap_or_default();
+            format!("hand in {}{number} again? y/n", row.file)
+        }
+        Over::Nothing => {
+            let filter = match top.filter.as_str() {
+                "" => "/ filter".to_owned(),
+                text => format!("/{text} Esc all"),
+            };
+            format!(
+                "q quit  e explain  r retry  {filter}  s sort:{}  a all u unfinished f failed",
+                top.sort.word()
+            )
+        }
+    }
+}
