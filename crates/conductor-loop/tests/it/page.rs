@@ -44,29 +44,43 @@ fn the_page_shows_what_waits_runs_and_failed_and_why_and_keeps_up() {
     sees(&browser, "#state", "ready");
     sees(&browser, "#rows", "intent-busy.json");
     for (row, words) in [
-        (1, ["running", "test/busy", "porch runs, start 1"]),
-        (2, ["waiting", "intent-later.json", "a worker starts it next"]),
-        (3, ["failed", "intent-too-many.json", "E215 out-of-range"]),
-        (4, ["failed", "intent-edge-7.json", "porch exited with status 3: registry.example"]),
-        (5, ["done", "intent-scale-up-001.json", "success"]),
+        ("running", ["running", "test/busy", "porch runs, start 1"]),
+        ("lately", ["failed", "intent-too-many.json", "E215 out-of-range"]),
+        ("lately", ["failed", "intent-edge-7.json", "porch exited with status 3: registry.example"]),
+        // Whether a worker has it in hand depends on how long runs take here.
+        ("waiting", ["waiting", "intent-later.json", "test/later"]),
+        ("finished", ["done", "intent-scale-up-001.json", "success"]),
     ] {
-        let text = browser.text(&format!("#rows tr:nth-child({row})"));
-        assert!(words.iter().all(|word| text.contains(word)), "{words:?} in {text}");
+        for word in words {
+            sees(&browser, &format!("#rows tbody.{row}"), word);
+        }
     }
+    let order = browser.text("#rows");
+    let place = |title: &str| order.find(title).unwrap_or_else(|| panic!("no {title} in {order}"));
+    assert!(place("Running") < place("Failed in the last hour"), "{order}");
+    assert!(
+        place("Failed in the last hour") < place("Waiting") && place("Waiting") < place("Finished"),
+        "{order}"
+    );
+    assert!(browser.text("#tiles").contains("failed in 1 h\n2\n2 in all"), "{}", browser.text("#tiles"));
     // The page updates without any action.
     env.drop_file("intent-new.json", flat("new", 3));
     sees(&browser, "#rows", "intent-new.json");
     env.release("go");
-    sees(&browser, "#tiles", "4\ndone");
-    assert_ne!(browser.run("return document.querySelector('#rate path.line').getAttribute('d')"), "");
+    sees(&browser, "#tiles", "done\n4");
+    the_plots_can_be_read(&browser);
+    // Every row hands over the command that acts on it.
+    browser.press("#rows tbody.lately tr:nth-child(3) td.copy button:nth-child(2)");
+    sees(&browser, "#said", "conductor-loop retry 2 -handoff /");
+    wait_until("the message goes", || browser.run("return document.querySelector('#said').hidden") == true);
     // By state, by search, and back.
     browser.press("#states button:nth-child(5)");
     wait_until("only failures", || !browser.text("#rows").contains("done"));
-    assert_eq!(browser.run("return document.querySelectorAll('#rows tr').length"), 2);
+    assert_eq!(rows(&browser), 2);
     browser.press("#states button:nth-child(1)");
     browser.type_into("#search", "edge-7");
-    wait_until("one row", || browser.run("return document.querySelectorAll('#rows tr').length") == 1);
-    browser.press("#rows tr:nth-child(1) td.file a");
+    wait_until("one row", || rows(&browser) == 1);
+    browser.press("#rows tr.intent td.file a");
     for text in [
         "intent-edge-7.json, number 2",
         "E301 porch-failed",
@@ -77,14 +91,80 @@ fn the_page_shows_what_waits_runs_and_failed_and_why_and_keeps_up() {
     ] {
         sees(&browser, "#detail", text);
     }
-    browser.press("#detail button");
+    browser.press("#detail .top > button");
     wait_until("the list is back", || {
         browser.run("return document.querySelector('#intents').hidden") == false
     });
     assert_eq!(browser.complaints(), Vec::<String>::new());
-    // The page notices that the daemon goes away, and that it returns.
+    // The page notices that the daemon goes away, also where it is scrolled down.
+    browser.look_like((800, 300), false);
+    browser.run("scrollTo(0, 9999)");
     daemon.kill();
-    sees(&browser, "#state", "connection lost");
+    sees(&browser, "#state", "connection lost, last seen at ");
+    let header = "const box = document.querySelector('#state').getBoundingClientRect(); return scrollY > 0 && box.top >= 0 && box.bottom < 60";
+    assert_eq!(browser.run(header), true);
+    sees(&browser, "#notice", "The daemon cannot be reached");
+}
+
+/// The number of intents in the table.
+fn rows(browser: &Browser) -> i64 {
+    browser.run("return document.querySelectorAll('#rows tr.intent').length").as_i64().unwrap()
+}
+
+/// Both plots have units, a window as long as what there is, and values at the pointer and by the keyboard.
+fn the_plots_can_be_read(browser: &Browser) {
+    wait_until("something is drawn", || {
+        browser.run("return document.querySelectorAll('#rate path.line, #latency path.line').length > 2")
+            == true
+    });
+    for (id, unit) in [("rate", "/s"), ("latency", " ms")] {
+        let labels = format!(
+            "return [...document.querySelectorAll('#{id} text')].map((e) => e.textContent).join('|')"
+        );
+        let labels = browser.run(&labels);
+        let labels = labels.as_str().unwrap();
+        assert!(
+            labels.contains(unit) && labels.contains("-20 s|") || labels.contains(" min|"),
+            "{id}: {labels}"
+        );
+    }
+    sees(browser, "#latency-now", "p95 ");
+    let at = |id: &str| browser.text(&format!("#{id}-now"));
+    assert!(at("rate").starts_with("now"), "{}", at("rate"));
+    let point = "const e = document.querySelector('#rate'), box = e.getBoundingClientRect();
+        e.dispatchEvent(new PointerEvent('pointermove', {clientX: box.right - 20, clientY: box.top + 20}));";
+    browser.run(point);
+    assert!(at("rate").contains("failed/s") && !at("rate").starts_with("now"), "{}", at("rate"));
+    browser.run("document.querySelector('#rate').dispatchEvent(new PointerEvent('pointerleave'))");
+    assert!(at("rate").starts_with("now"), "{}", at("rate"));
+    let key =
+        "document.querySelector('#latency').dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowLeft'}))";
+    browser.run(key);
+    assert!(!at("latency").starts_with("last minute"), "{}", at("latency"));
+    browser.run("document.querySelector('#latency').dispatchEvent(new FocusEvent('blur'))");
+}
+
+#[test]
+fn one_held_target_is_one_row_and_an_empty_list_says_what_to_do() {
+    let Some(browser) = browser() else { return };
+    let env = env();
+    let (daemon, address) = listening(&env, &[]);
+    browser.open(&format!("http://{address}/"));
+    sees(&browser, "#none", "conductor-loop submit --wait intent-web.json -handoff /");
+    env.operate(&["hold", "test/held", "--note", "migration"]).expect(0);
+    for number in 0..30 {
+        env.drop_file(&format!("intent-{number}.json"), flat("held", 3));
+    }
+    sees(&browser, "#rows tbody.waiting", "+29 more");
+    assert_eq!(rows(&browser), 1);
+    sees(&browser, "#held", "test/held: migration (since ");
+    assert!(browser.text("#rows").contains("an operator holds its target"), "{}", browser.text("#rows"));
+    browser.press("#held button");
+    sees(&browser, "#said", "conductor-loop release test/held -handoff /");
+    browser.press("#rows button.more");
+    wait_until("all of the target", || rows(&browser) == 30);
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+    daemon.stop().expect(0);
 }
 
 #[test]
@@ -123,19 +203,45 @@ fn nothing_in_an_intent_becomes_markup() {
 }
 
 #[test]
-fn the_page_asks_for_the_token() {
+fn the_page_asks_for_the_token_and_says_what_is_wrong_with_it() {
     let Some(browser) = browser() else { return };
     let env = env();
     fs::write(env.path("token"), "0123456789abcdef0123").unwrap();
     let (daemon, address) = listening(&env, &["-token-file", env.path("token").to_str().unwrap()]);
     browser.open(&format!("http://{address}/"));
     sees(&browser, "#token", "asks for a token");
+    sees(&browser, "#state", "no token");
+    browser.type_into("#token-value", "0123456789abcdef0124");
+    browser.press("#token button");
+    sees(&browser, "#token", "That token is wrong");
+    sees(&browser, "#state", "wrong token");
     browser.type_into("#token-value", "0123456789abcdef0123");
     browser.press("#token button");
     sees(&browser, "#state", "ready");
     wait_until("events come too", || browser.run("return view.pulses.length") != 0);
     daemon.stop().expect(0);
 }
+
+/// Names of targets and files that are broken into several lines.
+const BROKEN_NAMES: &str = "const lines = (cell) => { const range = document.createRange(); range.selectNodeContents(cell);
+    return new Set([...range.getClientRects()].map((box) => Math.round(box.bottom))).size; };
+    return [...document.querySelectorAll('td.name')].filter((cell) => lines(cell) > 1).map((cell) => cell.textContent)";
+
+/// Texts whose colour is too near to that of their ground.
+const FAINT: &str = "const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
+    const light = ([r, g, b]) => [r, g, b].map((part) => part / 255)
+        .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4))
+        .reduce((sum, part, at) => sum + part * [0.2126, 0.7152, 0.0722][at], 0);
+    const ground = (element) => { for (let at = element; at; at = at.parentElement) {
+        const found = parts(getComputedStyle(at).backgroundColor);
+        if (found.length < 4 || found[3] > 0.5) return light(found);
+    } return 1; };
+    const contrast = (element) => { const style = getComputedStyle(element);
+        const ink = light(parts(element.closest('svg') ? style.fill : style.color)), below = ground(element);
+        return (Math.max(ink, below) + 0.05) / (Math.min(ink, below) + 0.05); };
+    return [...document.querySelectorAll('h1, h2, th, td, span, small, b, p, dt, dd, time, button, text, output')]
+        .filter((element) => element.textContent && element.getClientRects().length && contrast(element) < 4.5)
+        .map((element) => `${element.tagName} ${element.className} ${element.textContent} ${contrast(element)}`)";
 
 #[test]
 fn the_page_fits_a_phone_and_both_colours() {
@@ -149,8 +255,9 @@ fn the_page_fits_a_phone_and_both_colours() {
         some_traffic(&env);
     }
     for (name, at, size, dark) in [
-        ("page-light", "", (1200, 760), false),
-        ("page-dark", "", (1200, 760), true),
+        ("page-light", "", (1280, 800), false),
+        ("page-wide", "", (1920, 1000), false),
+        ("page-dark", "", (1280, 800), true),
         ("page-phone", "", (390, 844), false),
         ("detail-dark", "#/2", (1000, 900), true),
         ("detail-phone", "#/2", (390, 844), true),
@@ -163,6 +270,10 @@ fn the_page_fits_a_phone_and_both_colours() {
         });
         let overflow = browser.run("return document.documentElement.scrollWidth - window.innerWidth");
         assert!(overflow.as_i64().unwrap() <= 0, "{name} is {overflow} pixels too wide");
+        assert_eq!(browser.run(BROKEN_NAMES), serde_json::json!([]), "{name}: names in one line");
+        assert_eq!(browser.run(FAINT), serde_json::json!([]), "{name}: contrast of at least 4.5");
+        let first = "return document.querySelector('tr.intent').getBoundingClientRect().bottom < innerHeight";
+        assert!(!at.is_empty() || browser.run(first) == true, "{name}: the first intent is in sight");
         let ground = browser.run("return getComputedStyle(document.body).backgroundColor");
         assert_eq!(ground == "rgb(16, 21, 28)", dark, "{name}: {ground}");
         if update {
