@@ -1,6 +1,6 @@
 //! The engine: assigns an order to its place, locks the place, plans, and carries out the plan.
 
-use crate::directory::{self, Directory, Durability, Locks, Patience, Written, lock};
+use crate::directory::{self, Directory, Durability, Locks, Memo, Patience, Written, lock};
 use crate::files::join;
 use crate::outcome::{Applied, ObjectName, Outcome, Replicas};
 use crate::plan::{Plan, Style, plan};
@@ -8,7 +8,7 @@ use crate::routes::Assignment;
 use crate::tree::Tree;
 use crate::{Form, Order, PorchError, Repository, Routes, git};
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// The settings shared by all orders.
@@ -57,12 +57,14 @@ pub struct Engine {
     settings: Settings,
     /// The device of the output directory, if its file system keeps the order of data and renames; determined once.
     ordered: OnceLock<Option<u64>>,
+    /// What searches around packages in the output directory have read.
+    memo: Arc<Memo>,
 }
 
 impl Engine {
     /// Makes an engine; nothing is opened yet.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, ordered: OnceLock::new() }
+        Self { settings, ordered: OnceLock::new(), memo: Arc::default() }
     }
 
     /// Carries an order out.
@@ -80,7 +82,8 @@ impl Engine {
         order.replicas()?;
         let assignment = self.settings.routes.assign(order)?;
         let Some(repository) = self.repository(&assignment) else {
-            let plan = self.plan(&Directory::open(&self.settings.out)?, order, &assignment)?;
+            let tree = Directory::open(&self.settings.out)?.remembering(&self.memo);
+            let plan = self.plan(&tree, order, &assignment)?;
             let outcome = Outcome { dry_run: true, ..self.outcome(order, &assignment, &plan, None) };
             return Ok(Applied { outcome, changes: plan.changes });
         };
@@ -135,7 +138,7 @@ impl Engine {
         patience: &Patience<'_>,
     ) -> Result<Applied, PorchError> {
         let out = &self.settings.out;
-        let tree = Directory::open(out)?;
+        let tree = Directory::open(out)?.remembering(&self.memo);
         let ordered = *self.ordered.get_or_init(|| tree.ordered_device());
         let durability = Durability { at_once: self.settings.durable, ordered };
         let mut locks = Locks::default();

@@ -170,13 +170,13 @@ impl<'s> Searching<'s> {
     }
 
     /// A file that was read.
-    pub(crate) fn file(&mut self, path: String, name: &str, content: Content) {
+    pub(crate) fn file(&mut self, path: String, name: &str, content: &Content) {
         self.bytes += content.bytes.len() as u64;
         if self.bytes > BYTES_READ_MAX {
             self.stop(format!("more than {BYTES_READ_MAX} bytes of manifests"));
         }
         if decides_files(name) || mentions(&content.bytes, self.search.text) {
-            self.survey.files.insert(path, content);
+            self.survey.files.insert(path, content.clone());
         } else {
             self.survey.silent.insert(path);
         }

@@ -3,6 +3,7 @@
 
 mod leftover;
 mod lock;
+mod memo;
 mod ordering;
 mod package;
 mod rights;
@@ -13,6 +14,7 @@ mod write;
 pub(crate) use leftover::keep_aside;
 pub use lock::Patience;
 pub(crate) use lock::lock;
+pub(crate) use memo::Memo;
 pub(crate) use ordering::Durability;
 pub(crate) use swap::{Draft, Found, Mark, Swap, swap};
 pub(crate) use write::{Locks, Written, write};
@@ -31,6 +33,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC);
 
@@ -39,12 +42,19 @@ const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::
 pub(crate) struct Directory {
     root: OwnedFd,
     path: PathBuf,
+    /// What earlier searches have read.
+    memo: Option<Arc<Memo>>,
 }
 
 impl Directory {
     /// Opens the root; symbolic links on the way to it are the operator's own.
     pub(crate) fn open(path: &Path) -> Result<Self, PorchError> {
-        Ok(Self { root: open_root(path)?, path: path.to_owned() })
+        Ok(Self { root: open_root(path)?, path: path.to_owned(), memo: None })
+    }
+
+    /// Spares searches what earlier ones have read.
+    pub(crate) fn remembering(self, memo: &Arc<Memo>) -> Self {
+        Self { memo: Some(memo.clone()), ..self }
     }
 
     /// The device of the root, if its file system keeps the order of data and renames.

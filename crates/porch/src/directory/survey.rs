@@ -1,55 +1,136 @@
 //! Searches the directories around a package for files that mention an object. No file here will be changed: what cannot
 //! be read is noted and skipped.
 
+use super::memo::{Memo, Names, Seen};
 use super::{Directory, is_regular, known_type, listing, read_open};
+use crate::PorchError;
 use crate::files::{Content, PACKAGE_BYTES_MAX, base_name, holds_objects, join, parent};
 use crate::survey::{Search, Searching, Sort, Survey};
 use crate::yaml::BYTES_MAX;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat, statat};
+use conductor_os::wall_ns;
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat, statat};
 use rustix::io::Errno;
 use std::os::fd::BorrowedFd;
 
 const UNREADABLE: &str = "cannot be read";
 
+/// One directory of a search. It is opened when something of it has to be read.
+struct Holder<'d> {
+    tree: &'d Directory,
+    path: String,
+    open: Option<Dir>,
+    /// The time at which the search began.
+    now: i64,
+}
+
+impl Holder<'_> {
+    /// The names in it; `None` if it is not there.
+    fn names(&mut self) -> Result<Option<Names>, PorchError> {
+        let known = self.known(&self.path).and_then(|(memo, seen)| memo.names(&seen));
+        if known.is_some() {
+            return Ok(known);
+        }
+        let Some(dir) = self.tree.enter(&self.path)? else { return Ok(None) };
+        let at = |errno: Errno| PorchError::io(self.tree.full(&self.path), errno);
+        let seen = self.tree.memo.as_ref().map(|_| fstat(&dir)).transpose().map_err(at)?;
+        let (dir, names) = listing(dir).map_err(at)?;
+        let names = Names::from(names);
+        if let (Some(memo), Some(stat)) = (&self.tree.memo, seen) {
+            memo.keep_names(Seen::of(&stat), &names, self.now);
+        }
+        self.open = Some(dir);
+        Ok(Some(names))
+    }
+
+    /// Its descriptor; `None` if it is no longer there.
+    fn opened(&mut self) -> Option<BorrowedFd<'_>> {
+        if self.open.is_none() {
+            self.open = Dir::new(self.tree.enter(&self.path).ok()??).ok();
+        }
+        self.open.as_ref()?.fd().ok()
+    }
+
+    /// What may be known of an entry. A name that leads elsewhere meanwhile is another entry.
+    fn known(&self, path: &str) -> Option<(&Memo, Seen)> {
+        let memo = self.tree.memo.as_deref()?;
+        let path = if path.is_empty() { "." } else { path };
+        let stat = statat(&self.tree.root, path, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        Some((memo, Seen::of(&stat)))
+    }
+
+    /// Reads one file.
+    fn take(&mut self, searching: &mut Searching<'_>, name: &str, path: String) {
+        searching.opens();
+        let known = self.known(&join(&self.path, name)).and_then(|(memo, seen)| memo.file(&seen));
+        if let Some(content) = known {
+            return searching.file(path, name, &content);
+        }
+        let (large, now, memo) = (searching.reads_large_files(), self.now, self.tree.memo.clone());
+        let Some(holder) = self.opened() else { return };
+        match read(holder, name, large) {
+            Ok(Some((Some(bytes), stat))) if bytes.len() <= BYTES_MAX => {
+                let content = Content { bytes, executable: stat.st_mode & 0o100 != 0 };
+                if let Some(memo) = memo {
+                    memo.keep_file(Seen::of(&stat), &content, now);
+                }
+                searching.file(path, name, &content);
+            }
+            Ok(Some((bytes, _))) => searching.large_file(path, bytes.as_deref()),
+            // It has been replaced or removed since it was listed.
+            Ok(None) => {}
+            Err(_) => searching.skip(path, UNREADABLE),
+        }
+    }
+}
+
 impl Directory {
     /// Searches the entries of a directory and those below it.
     pub(super) fn look(&self, dir: &str, search: Search<'_>) -> Survey {
         let mut searching = Searching::new(dir, search);
+        let now = wall_ns();
         while let Some((below, depth)) = searching.next() {
-            let Ok(holder) = self.enter(&join(dir, &below)) else {
-                searching.skip(below, UNREADABLE);
-                continue;
-            };
-            let Some(holder) = holder else { continue };
-            let Ok((listed, names)) = listing(holder) else {
-                searching.skip(below, UNREADABLE);
-                continue;
-            };
-            let Ok(holder) = listed.fd() else { continue };
-            for (name, kind) in names {
-                if !searching.wants(&below, &name) {
-                    continue;
-                }
-                let Ok(kind) = known_type(holder, &name, kind) else { continue };
-                let path = join(&below, &name);
-                match kind {
-                    FileType::Directory => searching.directory(path, depth),
-                    FileType::Symlink => {
-                        let target = readlinkat(holder, name.as_str(), Vec::new()).ok();
-                        let target = target.as_ref().and_then(|target| target.to_str().ok());
-                        searching.link(&below, path, target, |leads| self.sort_of(leads));
+            let mut holder = Holder { tree: self, path: join(dir, &below), open: None, now };
+            match holder.names() {
+                Ok(Some(names)) => {
+                    for (name, kind) in names.iter() {
+                        if searching.wants(&below, name) {
+                            self.look_at(&mut holder, &mut searching, (&below, name, *kind), depth);
+                        }
+                        if searching.is_over() {
+                            return searching.survey;
+                        }
                     }
-                    FileType::RegularFile if holds_objects(&name) => {
-                        take(&mut searching, holder, &name, path);
-                    }
-                    _ => {}
                 }
-                if searching.is_over() {
-                    return searching.survey;
-                }
+                Ok(None) => {}
+                Err(_) => searching.skip(below, UNREADABLE),
             }
         }
         searching.survey
+    }
+
+    /// Looks at one entry: the path of its directory, its name and its type.
+    fn look_at(
+        &self,
+        holder: &mut Holder<'_>,
+        searching: &mut Searching<'_>,
+        (below, name, kind): (&str, &str, FileType),
+        depth: usize,
+    ) {
+        let kind = match kind {
+            FileType::Unknown => holder.opened().and_then(|dir| known_type(dir, name, kind).ok()),
+            known => Some(known),
+        };
+        let path = join(below, name);
+        match kind {
+            Some(FileType::Directory) => searching.directory(path, depth),
+            Some(FileType::Symlink) => {
+                let target = holder.opened().and_then(|dir| readlinkat(dir, name, Vec::new()).ok());
+                let target = target.as_ref().and_then(|target| target.to_str().ok());
+                searching.link(below, path, target, |leads| self.sort_of(leads));
+            }
+            Some(FileType::RegularFile) if holds_objects(name) => holder.take(searching, name, path),
+            _ => {}
+        }
     }
 
     /// What a path is; no link on its way is followed.
@@ -71,21 +152,6 @@ impl Directory {
             Err(Errno::NOENT) => Sort::Absent,
             Err(_) => Sort::Other,
         }
-    }
-}
-
-/// Reads one file.
-fn take(searching: &mut Searching<'_>, dir: BorrowedFd<'_>, name: &str, path: String) {
-    searching.opens();
-    match read(dir, name, searching.reads_large_files()) {
-        Ok(Some((Some(bytes), stat))) if bytes.len() <= BYTES_MAX => {
-            let executable = stat.st_mode & 0o100 != 0;
-            searching.file(path, name, Content { bytes, executable });
-        }
-        Ok(Some((bytes, _))) => searching.large_file(path, bytes.as_deref()),
-        // It has been replaced or removed since it was listed.
-        Ok(None) => {}
-        Err(_) => searching.skip(path, UNREADABLE),
     }
 }
 

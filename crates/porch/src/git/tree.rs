@@ -165,7 +165,7 @@ impl<'g> CommitTree<'g> {
         } else if entry.is_file() && holds_objects(&name) {
             searching.opens();
             match self.content(&path, entry)? {
-                Some(content) => searching.file(path, &name, content),
+                Some(content) => searching.file(path, &name, &content),
                 None if searching.reads_large_files() => {
                     match self.git.object(&entry.object, LISTING_MAX)? {
                         Found::Object(Object { bytes, .. }) => searching.large_file(path, Some(&bytes)),

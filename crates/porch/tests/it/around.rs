@@ -2,7 +2,11 @@
 
 use crate::git::{committed, git};
 use crate::shop::Shop;
+use conductor_core::intent::{Policy, judge};
+use conductor_porch::{Engine, Order, Patience, Provenance, Settings};
 use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::time::Duration;
 
 const AUTOSCALER: &str = "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata:\n  name: h\nspec:\n  \
                           scaleTargetRef: {kind: Deployment, name: web}\n";
@@ -167,5 +171,52 @@ fn a_kustomization_that_is_a_link_in_a_commit_is_not_an_absent_one() {
             73,
             &format!("{place} cannot be used: is no regular file (symbolic links are not followed)"),
         );
+    }
+}
+
+#[test]
+fn what_changes_around_a_package_is_seen_by_the_next_order_of_the_same_engine() {
+    let shop = with_neighbours(20);
+    let engine = Engine::new(Settings { durable: false, ..Settings::new(shop.path("out")) });
+    let patience = Patience::new(Duration::from_secs(10), Duration::from_mins(1));
+    let mut replicas = 2;
+    let mut scale = || {
+        replicas += 1;
+        let text =
+            format!(r#"{{"intent_type":"scaling","target":"web","namespace":"shop","replicas":{replicas}}}"#);
+        let order = Order {
+            intent: judge(text.as_bytes(), Policy::default()).unwrap(),
+            provenance: Provenance::default(),
+        };
+        engine.apply(&order, &patience)
+    };
+    let (place, other) =
+        (shop.path("out/shop/a0007/service.yaml"), AUTOSCALER.replace("name: web}", "name: api}"));
+    for round in 0..40 {
+        // In place, of one size, and on file systems with rough times at the same time.
+        std::fs::write(&place, if round % 2 == 0 { &other } else { AUTOSCALER }).unwrap();
+        if round % 4 < 2 {
+            wait_until_older(&place, Duration::from_millis(80));
+        }
+        for _ in 0..2 {
+            assert_eq!(scale().is_err(), round % 2 == 1, "round {round}");
+        }
+    }
+    std::fs::write(&place, other).unwrap();
+    wait_until_older(&place, Duration::from_millis(80));
+    scale().unwrap();
+    shop.put("out/shop/a0007/hpa.yaml", AUTOSCALER);
+    scale().unwrap_err();
+    std::fs::remove_file(shop.path("out/shop/a0007/hpa.yaml")).unwrap();
+    scale().unwrap();
+    std::fs::rename(shop.path("out/shop/a0007"), shop.path("out/shop/b")).unwrap();
+    shop.put("out/shop/a0007/hpa.yaml", AUTOSCALER);
+    scale().unwrap_err();
+}
+
+fn wait_until_older(path: &Path, age: Duration) {
+    let changed = std::fs::metadata(path).unwrap().modified().unwrap();
+    while changed.elapsed().unwrap_or_default() < age {
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
