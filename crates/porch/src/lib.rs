@@ -20,6 +20,7 @@ mod objects;
 mod order;
 mod outcome;
 mod patch;
+mod pipeline;
 mod plan;
 mod rendered;
 mod routes;

@@ -3,6 +3,7 @@
 use crate::choose::{Found, View, Wanted};
 use crate::files::{Content, Files, KPTFILE, KUSTOMIZATIONS, Which, base_name, join, parent};
 use crate::kinds::Kinds;
+use crate::pipeline::{Governed, Pipelines};
 use crate::routes::Assignment;
 use crate::survey::{Extent, Search, mentions};
 use crate::tree::Tree;
@@ -303,6 +304,19 @@ impl Planner<'_> {
         Ok(())
     }
 
+    /// Checks that no function of kpt decides the number that is edited.
+    fn check_pipelines(&self, tree: &dyn Tree, found: &Found) -> Result<(), PorchError> {
+        let workload = Governed {
+            kind: &found.kind,
+            name: &self.assignment.object,
+            namespace: &self.order.intent.key.namespace,
+        };
+        match Pipelines::of(tree, &found.file)?.objection(workload)? {
+            Some(reason) => Err(PorchError::unfit(tree.name(parent(&found.file)), reason)),
+            None => Ok(()),
+        }
+    }
+
     /// Whether a directory has the partial object that this engine makes for the target.
     fn holds_own_part(&self, dir: &str) -> Result<bool, PorchError> {
         let place = join(dir, template::OBJECT);
@@ -326,6 +340,7 @@ impl Planner<'_> {
     /// The change of one number in a package.
     fn package(&self, world: &World<'_>, found: &Found) -> Result<Plan, PorchError> {
         let dir = world.dir.as_str();
+        self.check_pipelines(self.tree, found)?;
         let (from, after) = self.edit(world, found)?;
         let file = world.below(&found.file).unwrap_or(&found.file).to_owned();
         let mut changes = Vec::new();
@@ -361,9 +376,18 @@ impl Planner<'_> {
                 self.replicas,
             ),
         };
-        edited.map_err(|error| match error {
-            EditError::SelfCheck(_) => PorchError::Check(error.to_string()),
-            _ => PorchError::unfit(world.name(&found.file), error.to_string()),
+        edited.map_err(|error| {
+            let place = world.name(&found.file);
+            match &error {
+                EditError::SelfCheck(_) => PorchError::Check(error.to_string()),
+                EditError::Setter(_, names) => {
+                    let setter = Pipelines::of(self.tree, &found.file).and_then(|all| all.setter(names));
+                    let setter =
+                        setter.ok().flatten().map(|setter| format!(" ({setter})")).unwrap_or_default();
+                    PorchError::unfit(place, format!("{error}{setter}"))
+                }
+                _ => PorchError::unfit(place, error.to_string()),
+            }
         })
     }
 
@@ -459,6 +483,9 @@ impl Planner<'_> {
         let found = View::new(&world, self.wanted())?.find()?;
         let found = found
             .ok_or_else(|| PorchError::unfit(&package, format!("it holds no {}", self.assignment.object)))?;
+        if let Some(base) = self.style.base {
+            self.check_pipelines(base, &found)?;
+        }
         let (from, after) = self.edit(&world, &found)?;
         if let (Some(after), Some(content)) = (after, files.get_mut(&found.file)) {
             content.bytes = after;

@@ -136,12 +136,13 @@ const PORCH_ARROWS: &[(&str, &[&str])] = &[
     (
         "plan",
         &[
-            "choose", "world", "objects", "template", "routes", "kinds", "tree", "survey", "files", "yaml",
-            "order", "error",
+            "choose", "world", "objects", "pipeline", "template", "routes", "kinds", "tree", "survey",
+            "files", "yaml", "order", "error",
         ],
     ),
     ("choose", &["kustomize", "rendered", "world", "objects", "kinds", "files", "yaml", "error"]),
     ("kustomize", &["patch", "rendered", "world", "kinds", "files", "yaml", "error"]),
+    ("pipeline", &["tree", "files", "yaml", "error"]),
     ("patch", &["rendered", "glob", "kinds", "yaml"]),
     ("rendered", &["objects", "yaml"]),
     ("world", &["krmignore", "objects", "tree", "survey", "files", "yaml", "error"]),

@@ -16,7 +16,7 @@ pub(crate) enum EditError {
     #[error("line {line}: '{found}' is not a plain decimal number")]
     NotANumber { line: usize, found: String },
     #[error("line {0}: the value is set by a kpt setter (kpt-set); change the setter")]
-    Setter(usize),
+    Setter(usize, Vec<String>),
     #[error("line {0}: there is no mapping to set the value in")]
     NoMapping(usize),
     #[error(
@@ -273,10 +273,10 @@ fn number_at(source: &[u8], stream: &Stream, node: &Node) -> Result<(u32, Range<
 fn setter_free(source: &[u8], at: usize, line: usize) -> Result<(), EditError> {
     let rest = source.get(at..).unwrap_or_default();
     let line_end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(rest.len());
-    if String::from_utf8_lossy(rest.get(..line_end).unwrap_or_default()).contains("kpt-set:") {
-        return Err(EditError::Setter(line));
-    }
-    Ok(())
+    let text = String::from_utf8_lossy(rest.get(..line_end).unwrap_or_default());
+    let Some((_, setter)) = text.split_once("kpt-set:") else { return Ok(()) };
+    let names = setter.split("${").skip(1).filter_map(|name| name.split_once('}'));
+    Err(EditError::Setter(line, names.map(|(name, _)| name.trim().to_owned()).collect()))
 }
 
 /// The position of `key: wanted` as the first entry of the mapping, and the text to insert there.

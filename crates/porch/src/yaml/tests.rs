@@ -81,9 +81,15 @@ fn what_cannot_be_changed_safely_is_refused() {
     }
     let others: [Refusal; 9] = [
         ("spec:\n  replicas: &a\n", |e| matches!(e, EditError::Layout(2))),
-        ("spec:\n  replicas: # kpt-set: ${n}\n", |e| matches!(e, EditError::Setter(2))),
+        (
+            "spec:\n  replicas: # kpt-set: ${n}\n",
+            |e| matches!(e, EditError::Setter(2, names) if names.as_slice() == ["n"]),
+        ),
         ("spec: {replicas}\n", |e| matches!(e, EditError::Layout(1))),
-        ("spec:\n  replicas: 3 # kpt-set: ${n}\n", |e| matches!(e, EditError::Setter(2))),
+        (
+            "spec:\n  replicas: 3 # kpt-set: ${n}\n",
+            |e| matches!(e, EditError::Setter(2, names) if names.as_slice() == ["n"]),
+        ),
         ("spec:\n  <<: {a: 1}\n  replicas: 3\n", |e| matches!(e, EditError::Merged(_))),
         ("spec:\n", |e| matches!(e, EditError::NoMapping(_))),
         ("other: 1\n", |e| matches!(e, EditError::NoMapping(_))),
