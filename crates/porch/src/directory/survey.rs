@@ -17,7 +17,11 @@ const UNREADABLE: &str = "cannot be read";
 /// One directory of a search. It is opened when something of it has to be read.
 struct Holder<'d> {
     tree: &'d Directory,
+    /// Its path from the root.
     path: String,
+    /// Its path from where the search began, and its depth there.
+    below: String,
+    depth: usize,
     open: Option<Dir>,
     /// The time at which the search began.
     now: i64,
@@ -58,6 +62,25 @@ impl Holder<'_> {
         Some((memo, Seen::of(&stat)))
     }
 
+    /// Looks at one entry.
+    fn look_at(&mut self, searching: &mut Searching<'_>, name: &str, kind: FileType) {
+        let kind = match kind {
+            FileType::Unknown => self.opened().and_then(|dir| known_type(dir, name, kind).ok()),
+            known => Some(known),
+        };
+        let path = join(&self.below, name);
+        match kind {
+            Some(FileType::Directory) => searching.directory(path, self.depth),
+            Some(FileType::Symlink) => {
+                let target = self.opened().and_then(|dir| readlinkat(dir, name, Vec::new()).ok());
+                let target = target.as_ref().and_then(|target| target.to_str().ok());
+                searching.link(&self.below, path, target, |leads| self.tree.sort_of(leads));
+            }
+            Some(FileType::RegularFile) if holds_objects(name) => self.take(searching, name, path),
+            _ => {}
+        }
+    }
+
     /// Reads one file.
     fn take(&mut self, searching: &mut Searching<'_>, name: &str, path: String) {
         searching.opens();
@@ -89,12 +112,13 @@ impl Directory {
         let mut searching = Searching::new(dir, search);
         let now = wall_ns();
         while let Some((below, depth)) = searching.next() {
-            let mut holder = Holder { tree: self, path: join(dir, &below), open: None, now };
+            let path = join(dir, &below);
+            let mut holder = Holder { tree: self, path, below, depth, open: None, now };
             match holder.names() {
                 Ok(Some(names)) => {
                     for (name, kind) in names.iter() {
-                        if searching.wants(&below, name) {
-                            self.look_at(&mut holder, &mut searching, (&below, name, *kind), depth);
+                        if searching.wants(&holder.below, name) {
+                            holder.look_at(&mut searching, name, *kind);
                         }
                         if searching.is_over() {
                             return searching.survey;
@@ -102,35 +126,10 @@ impl Directory {
                     }
                 }
                 Ok(None) => {}
-                Err(_) => searching.skip(below, UNREADABLE),
+                Err(_) => searching.skip(holder.below, UNREADABLE),
             }
         }
         searching.survey
-    }
-
-    /// Looks at one entry: the path of its directory, its name and its type.
-    fn look_at(
-        &self,
-        holder: &mut Holder<'_>,
-        searching: &mut Searching<'_>,
-        (below, name, kind): (&str, &str, FileType),
-        depth: usize,
-    ) {
-        let kind = match kind {
-            FileType::Unknown => holder.opened().and_then(|dir| known_type(dir, name, kind).ok()),
-            known => Some(known),
-        };
-        let path = join(below, name);
-        match kind {
-            Some(FileType::Directory) => searching.directory(path, depth),
-            Some(FileType::Symlink) => {
-                let target = holder.opened().and_then(|dir| readlinkat(dir, name, Vec::new()).ok());
-                let target = target.as_ref().and_then(|target| target.to_str().ok());
-                searching.link(below, path, target, |leads| self.sort_of(leads));
-            }
-            Some(FileType::RegularFile) if holds_objects(name) => holder.take(searching, name, path),
-            _ => {}
-        }
     }
 
     /// What a path is; no link on its way is followed.
