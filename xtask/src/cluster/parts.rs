@@ -129,7 +129,9 @@ fn kubernetes(place: &Path, to: &Path) -> Result<(), String> {
 fn go(directory: &Path) -> Command {
     let mut command = Command::new("nice");
     command.args(["-n", "15", "go"]).current_dir(directory);
-    command.envs([("GOFLAGS", "-buildvcs=false -p=1"), ("CGO_ENABLED", "0"), ("GOTOOLCHAIN", "local")]);
+    // With the caller's flags: GOFLAGS=-p=1 leaves room for others on the machine.
+    let flags = format!("-buildvcs=false {}", std::env::var("GOFLAGS").unwrap_or_default());
+    command.envs([("GOFLAGS", flags.as_str()), ("CGO_ENABLED", "0"), ("GOTOOLCHAIN", "local")]);
     command
 }
 

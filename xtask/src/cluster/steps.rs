@@ -9,7 +9,7 @@ use std::process::Command;
 
 type Step = fn(&Cluster) -> Result<String, String>;
 
-const STEPS: [(&str, Step); 14] = [
+const STEPS: [(&str, Step); 15] = [
     ("base: dry-run, applied, applied again", base),
     ("a Job hands an intent in", producer),
     ("asked through exec", asked),
@@ -24,6 +24,7 @@ const STEPS: [(&str, Step); 14] = [
     ("a weakened pod is refused", super::refusals::weakened),
     ("a refused start says why", super::refusals::told),
     ("overlays applied and deleted, nothing left", overlays),
+    ("the blocks of docs/KUBERNETES.md", page),
 ];
 
 pub(super) fn run(cluster: &Cluster) -> Result<String, String> {
@@ -306,10 +307,51 @@ fn overlays(cluster: &Cluster) -> Result<String, String> {
     Ok("monitoring with definitions that stand in for the operator's, git without a remote, instances one by one".to_owned())
 }
 
+/// The shell blocks of a page of documentation.
+fn blocks(text: &str) -> Vec<&str> {
+    text.split("\n```sh\n").skip(1).filter_map(|rest| rest.split("\n```\n").next()).collect()
+}
+
+/// Runs what the page says, in its order, with the cluster's kubectl.
+fn page(cluster: &Cluster) -> Result<String, String> {
+    let failed = |error: std::io::Error| error.to_string();
+    cluster.volumes("page", &claims())?;
+    let programs = cluster.run.join("programs");
+    std::fs::create_dir_all(&programs).map_err(failed)?;
+    let kubectl = cluster.parts.kubernetes.join("kubectl");
+    let script =
+        format!("#!/bin/sh\nexec {} --kubeconfig {} \"$@\"\n", kubectl.display(), cluster.file("admin.conf"));
+    std::fs::write(programs.join("kubectl"), script).map_err(failed)?;
+    output(Command::new("chmod").arg("755").arg(programs.join("kubectl")))?;
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap_or_default());
+    let text = std::fs::read_to_string(root().join("docs/KUBERNETES.md")).map_err(failed)?;
+    let blocks = blocks(&text);
+    for block in &blocks {
+        output(Command::new("sh").args(["-euc", block]).env("PATH", &path).current_dir(root()))?;
+    }
+    ensure(daemon().is_none(), || "a daemon is left".to_owned())?;
+    Ok(format!("{} blocks", blocks.len()))
+}
+
 fn delete(cluster: &Cluster, directory: &str) -> Result<(), String> {
     cluster.k(&["delete", "-k", directory, "--ignore-not-found", "--timeout=180s"])?;
     wait_for("the namespace to be gone", || cluster.k(&["get", "namespace", SPACE]).is_err())?;
     ensure(daemon().is_none(), || "a daemon is left".to_owned())?;
     // The volumes are kept for their data by policy; the next set has its own.
     cluster.k(&["delete", "pv", "--all", "--timeout=60s"]).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_on_kubernetes_has_blocks_that_a_shell_reads() {
+        let text = std::fs::read_to_string(root().join("docs/KUBERNETES.md")).unwrap();
+        let blocks = blocks(&text);
+        assert!(blocks.len() >= 7, "{blocks:?}");
+        for block in blocks {
+            output(Command::new("sh").args(["-n", "-c", block])).unwrap();
+        }
+    }
 }

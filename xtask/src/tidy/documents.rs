@@ -13,6 +13,7 @@ fn documents_name_tests_that_exist() {
         "docs/ARCHITECTURE.md",
         "docs/FORMATS.md",
         "docs/COMPATIBILITY.md",
+        "docs/KUBERNETES.md",
         "docs/OPERATIONS.md",
         "docs/PACKAGES.md",
         "docs/RELIABILITY.md",
