@@ -13,8 +13,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// A write made a file larger than it may be; the same number on every Linux but MIPS, where it is 31.
-const SIGXFSZ: i32 = if cfg!(any(target_arch = "mips", target_arch = "mips64")) { 31 } else { 25 };
+/// A write made a file larger than it may be.
+const SIGXFSZ: i32 = rustix::process::Signal::XFSZ.as_raw();
 /// Largest intent read: the daemon's default.
 const SIZE_MAX: u64 = 10_485_760;
 

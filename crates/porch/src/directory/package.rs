@@ -320,13 +320,10 @@ impl Writer<'_> {
     /// What a changed file had besides its bytes, if it was there.
     fn take_after_old(file: &OwnedFd, parent: &OwnedFd, path: &str) -> io::Result<()> {
         let (inside, name) = path.rsplit_once('/').unwrap_or((".", path));
-        let mut dir = openat(parent, ".", DIRECTORY, Mode::empty())?;
-        for step in inside.split('/') {
-            dir = match openat(&dir, step, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()) {
-                Err(Errno::NOENT) => return Ok(()),
-                below => below?,
-            };
-        }
+        let dir = match steps_below(parent, inside) {
+            Err(Errno::NOENT) => return Ok(()),
+            dir => dir?,
+        };
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         match openat(&dir, name, flags, Mode::empty()) {
             Err(Errno::NOENT) => Ok(()),
@@ -372,13 +369,19 @@ fn open_below(dir: &OwnedFd, name: &std::ffi::CStr) -> Result<OwnedFd, Errno> {
     openat(dir, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
 }
 
+/// A directory below another one; no link on its way is followed.
+fn steps_below(top: &OwnedFd, path: &str) -> Result<OwnedFd, Errno> {
+    let mut dir = openat(top, ".", DIRECTORY, Mode::empty())?;
+    for step in path.split('/').filter(|step| !step.is_empty()) {
+        dir = openat(&dir, step, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
+    }
+    Ok(dir)
+}
+
 /// Whether a file in a package that came out is as the plan found it, and nobody writes it.
 fn holds(top: &OwnedFd, path: &str, change: &Change) -> io::Result<bool> {
     let (inside, name) = path.rsplit_once('/').unwrap_or(("", path));
-    let mut dir = openat(top, ".", DIRECTORY, Mode::empty())?;
-    for step in inside.split('/').filter(|step| !step.is_empty()) {
-        dir = openat(&dir, step, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
-    }
+    let dir = steps_below(top, inside)?;
     let limit = change.before.as_ref().map_or(0, Vec::len);
     Ok(match Found::quiet_at(&dir, name, limit)? {
         Found::File(seen) => !seen.busy && Some(&seen.bytes) == change.before.as_ref(),

@@ -8,6 +8,7 @@ use crate::{Outlook, PorchError};
 use conductor_os::child::{Leads, StartError, Supervised};
 use conductor_os::plain::read_whole;
 use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::process::Signal;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -87,8 +88,8 @@ const PASSING: [&str; 6] = [
 ];
 const NO_SPACE: [&str; 4] =
     ["No space left on device", "Disk quota exceeded", "Out of diskspace", "File too large"];
-/// The signal that ends a git whose file grows over the limit of its user (SIGXFSZ).
-const FILE_TOO_LARGE: i32 = 25;
+/// The signal that ends a git whose file grows over the limit of its user.
+const FILE_TOO_LARGE: i32 = Signal::XFSZ.as_raw();
 
 fn outlook(reason: &str) -> Outlook {
     let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Other sections: `refused: STATUS` (its lines are in standard error and nothing is changed), `new: PATH` (a file that is
-//! made; its lines are in it), `result` (its lines are in the result line), `intent`, `flags`, `routes`, and `rendered: DIR`
+//! made), `result` (its lines are in the result line), `intent`, `flags`, `routes`, and `rendered: DIR`
 //! (what kubectl makes of the directory afterwards has this number for the target). A path may be followed by `crlf`, `bare`
 //! (no line end at the end), `link` or `tabs` (each leading two blanks are a tab).
 
@@ -154,12 +154,12 @@ fn judge(row: &Row) {
         let new = changed(name, old, hunk, about);
         expected.insert(path.to_owned(), new);
     }
-    let mut found: BTreeMap<String, Vec<u8>> =
+    let found: BTreeMap<String, Vec<u8>> =
         after.into_iter().map(|(path, (_, bytes))| (path, bytes)).collect();
-    for (path, lines) in row.all("new") {
-        let content = found.remove(path).unwrap_or_else(|| panic!("{name}: {path} was not made"));
-        let content = String::from_utf8(content).unwrap();
-        assert!(lines.lines().all(|line| content.contains(line)), "{name}: {path} is {content}");
+    for (about, body) in row.all("new") {
+        let (path, content) = file(about, body);
+        assert!(found.contains_key(&path), "{name}: {path} was not made");
+        assert!(expected.insert(path, content).is_none(), "{name}: {about} is new");
     }
     for (path, bytes) in &found {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -224,15 +224,24 @@ fn every_way_of_keeping_a_workload_is_edited_in_place_or_refused_by_name() {
 fn the_page_s_table_of_ways_is_run() {
     let page = fs::read_to_string(PAGE).unwrap();
     let table = page.split("| how you keep your workload | what happens | case |").nth(1).unwrap();
-    let known: Vec<String> = rows().into_iter().map(|row| row.name).collect();
+    let known = rows();
     let lines: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
     assert!(lines.len() >= 15, "{} lines", lines.len());
     for line in lines {
-        let cells = line.trim_matches('|').rsplit('|').next().unwrap();
-        let named: Vec<&str> = cells.split('`').skip(1).step_by(2).collect();
+        let cells: Vec<&str> = line.trim_matches('|').rsplitn(3, '|').map(str::trim).collect();
+        let named: Vec<&str> = cells[0].split('`').skip(1).step_by(2).collect();
         assert!(!named.is_empty(), "no case in: {line}");
-        for name in named {
-            assert!(known.iter().any(|row| row == name), "there is no row {name}");
-        }
+        let refused: Vec<bool> = named
+            .iter()
+            .map(|name| {
+                let row = known.iter().find(|row| row.name == *name);
+                row.unwrap_or_else(|| panic!("there is no row {name}")).one("refused").is_some()
+            })
+            .collect();
+        // What the line says happens to the cases that it names.
+        assert_eq!(refused.contains(&true), cells[1].contains("refused"), "{line}");
+        let only =
+            cells[1].starts_with("refused") && ![";", "unless"].iter().any(|word| cells[1].contains(word));
+        assert!(!only || !refused.contains(&false), "{line}");
     }
 }
