@@ -218,7 +218,7 @@ codes! {
         "Install porch, give its full path (--porch), or use --porch builtin."
     PorchUnsafe "E505" "porch-unsafe"
         "The porch executable, or a directory above it, could be replaced by others, or it is no executable file."
-        "chmod go-w the named path, or pass --allow-unsafe-porch; chmod +x a file that is not executable yet."
+        "Name a program that only its owner can change: chmod +x what cannot be executed, chmod go-w what others can write, or pass --allow-unsafe-porch."
     CannotListen "E506" "cannot-listen"
         "An address for health or metrics cannot be listened on."
         "Choose a free port above 1023 on an address of this machine."

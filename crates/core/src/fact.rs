@@ -94,6 +94,11 @@ pub enum IntentFact<'f> {
         /// Its name, escaped.
         file: &'f str,
     },
+    /// An entry of the handoff directory is ignored for its name, which looks as if it were meant as an intent's.
+    Ignored {
+        /// Its name, escaped.
+        file: &'f str,
+    },
     /// An entry of the handoff directory cannot be taken.
     Left {
         /// Its name, escaped.

@@ -42,6 +42,13 @@ pub fn judge(raw: &[u8]) -> NameVerdict {
     }
 }
 
+/// Whether a name that is no intent's looks as if it were meant as one: `intent.json`, `intent-a.yaml`, but no hidden file.
+pub fn looks_meant(raw: &[u8]) -> bool {
+    let is_json = raw.len() > SUFFIX.len()
+        && raw.get(raw.len() - SUFFIX.len()..).is_some_and(|end| end.eq_ignore_ascii_case(SUFFIX));
+    judge(raw) == NameVerdict::Ignore && !raw.starts_with(b".") && (is_json || raw.starts_with(PREFIX))
+}
+
 impl IntentName {
     /// Accepts a well-formed intent name.
     pub fn new(text: &str) -> Option<Self> {

@@ -1,8 +1,11 @@
 //! Questions of an operator and their answers: the same documents over the local socket, in the JSON API, and from the
 //! store alone when no daemon runs. Types only; the adapters fill them in.
 
+mod report;
+
+pub use report::{Held, Pulse, StatusReport};
+
 use crate::code::Code;
-use crate::confinement::Confinement;
 use crate::digest::Digest;
 use crate::record::{Asked, RunRecord};
 use jiff::Timestamp;
@@ -298,81 +301,6 @@ pub struct Explained {
     pub waiting_behind: usize,
 }
 
-/// The daemon's status.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StatusReport {
-    /// Version of the program.
-    pub version: String,
-    /// Whether a daemon runs.
-    pub running: bool,
-    /// The daemon's process id.
-    pub pid: Option<u32>,
-    /// The time of its start.
-    pub started_at: Option<Timestamp>,
-    /// Whether the daemon takes new files.
-    pub ready: bool,
-    /// The reasons for not being ready: words of a closed list.
-    pub not_ready: Vec<String>,
-    /// The time since which it has not been ready; `None`: it is ready.
-    #[serde(default)]
-    pub not_ready_since: Option<Timestamp>,
-    /// Absolute path of the handoff directory.
-    pub handoff: String,
-    /// Absolute path of the output directory.
-    pub out: String,
-    /// The program or engine that runs intents.
-    pub porch_path: String,
-    /// `direct` or `structured`.
-    pub mode: String,
-    /// Number of concurrent runs of porch.
-    pub workers: usize,
-    /// What the daemon and its runs are confined to; empty: no daemon runs.
-    #[serde(default)]
-    pub confinement: Confinement,
-    /// Why the kernel reports no new files, so that the directory is listed instead; `None`: it reports them.
-    #[serde(default)]
-    pub no_events: Option<String>,
-    /// Entries of the handoff directory that cannot be taken and are retried.
-    #[serde(default)]
-    pub left: u64,
-    /// Names seen in the handoff directory and not yet taken.
-    pub sighted: u64,
-    /// Taken intents whose porch is not running yet.
-    pub waiting: u64,
-    /// Seconds since the oldest waiting intent was taken.
-    pub oldest_waiting_s: Option<u64>,
-    /// Runs of porch in progress.
-    pub active: u64,
-    /// Outcomes with status success since the store was created, duplicates included.
-    pub processed: u64,
-    /// Outcomes that repeat an earlier success.
-    pub duplicates: u64,
-    /// Outcomes with status failed.
-    pub failed: u64,
-    /// Failures of the last hour; no more than [`ROWS_MAX`] are counted.
-    #[serde(default)]
-    pub failed_last_hour: u64,
-    /// The last sequence number given.
-    pub last_seq: u64,
-    /// Targets that an operator holds.
-    pub held: Vec<Held>,
-    /// Free space of the handoff directory's file system, in bytes.
-    pub free_bytes: Option<u64>,
-}
-
-/// A target that an operator holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Held {
-    /// `NAMESPACE/TARGET`
-    pub target: String,
-    /// The start of the hold.
-    pub since: Timestamp,
-    /// The user id of the operator, attested by the kernel.
-    pub uid: u32,
-    /// The reason, in the operator's words.
-    pub note: String,
-}
-
 /// The result of a purge or its dry run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Purged {
@@ -382,32 +310,6 @@ pub struct Purged {
     pub failed: u64,
     /// Whether the outcomes are removed; `false`: dry run.
     pub really: bool,
-}
-
-/// The figures of one moment for the page's charts. Totals count from the start of the process.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Pulse {
-    /// Milliseconds since 1970.
-    pub at_ms: i64,
-    /// Whether the daemon takes new files.
-    pub ready: bool,
-    /// Outcomes with status success.
-    pub processed: u64,
-    /// Outcomes with status failed.
-    pub failed: u64,
-    /// Runs in progress.
-    pub active: i64,
-    /// Taken intents that wait.
-    pub waiting: i64,
-    /// Files seen and not yet taken.
-    pub sighted: i64,
-    /// Outcomes whose time from taking to status was measured.
-    pub timed: u64,
-    /// The sum of these times in milliseconds.
-    pub timed_ms: f64,
-    /// The distribution of these times since the last moment: upper bounds in milliseconds, ascending, each with the number
-    /// of outcomes between it and the bound below.
-    pub took_ms: Vec<(f64, u64)>,
 }
 
 /// Log lines, oldest first.

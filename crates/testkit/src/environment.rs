@@ -11,8 +11,9 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// The longest wait for a condition. Far above any normal duration, so that only a hang reaches it.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The longest wait for a condition. Far above any normal duration, also on a machine with ten times the
+/// work it has room for, so that only a hang reaches it.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits until the condition holds; panics with `what` after the longest wait.
 #[track_caller]

@@ -111,6 +111,9 @@ pub(super) fn status_text(report: &StatusReport) -> String {
         line("what to do", advice.to_owned());
     }
     line("handoff", report.handoff.clone());
+    for url in &report.endpoints {
+        line("listening", url.clone());
+    }
     line("porch", format!("{}, {}, {} workers", report.porch_path, report.mode, report.workers));
     if !report.confinement.0.is_empty() {
         line("confined", confined(&report.confinement));

@@ -67,7 +67,7 @@ fn style(state: State) -> Style {
 }
 
 /// At most `width` characters; what is cut off ends in an ellipsis.
-fn cut(text: &str, width: usize) -> String {
+pub(super) fn cut(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
     }

@@ -4,7 +4,7 @@ use super::settings::NOT_BUILT;
 use super::{ConfigError, Confine, Egress, Endpoint, Origin, Period, Raw, Tls};
 use conductor_core::units::{format_duration, parse_duration, parse_size};
 use conductor_os::confine::limits::ResourceLimits;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -112,9 +112,9 @@ impl Reader<'_> {
             ("metrics-addr", false, true, false),
         ] {
             for text in self.text(key).split(',').map(str::trim).filter(|text| !text.is_empty()) {
-                let Ok(address) = text.parse::<SocketAddr>() else {
+                let Some(address) = address(text) else {
                     return self
-                        .bad(key, format!("'{text}' is not an address and port such as 127.0.0.1:9090"));
+                        .bad(key, format!("'{text}' is not an address and port such as 127.0.0.1:9090, localhost:9090 or :9090"));
                 };
                 if !address.ip().is_loopback() && !open {
                     return self.bad(key, format!("{address} is reachable from outside and not encrypted; give --tls-cert and --tls-key, or accept it with --insecure-listen"));
@@ -230,6 +230,47 @@ impl Reader<'_> {
                     self.bad("rate", format!("'{text}' is neither 'off' nor a number of intents per second"))
                 }
             },
+        }
+    }
+}
+
+/// An address as people write it: with its port, as a URL, with `localhost`, or `:PORT` for every address. No other name is
+/// looked up: what it leads to could change between two starts.
+fn address(text: &str) -> Option<SocketAddr> {
+    let text = ["http://", "https://"].iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or(text);
+    let text = text.strip_suffix('/').unwrap_or(text);
+    let (host, port) = text.rsplit_once(':')?;
+    let host: IpAddr = match host {
+        "" => Ipv6Addr::UNSPECIFIED.into(),
+        "localhost" => Ipv4Addr::LOCALHOST.into(),
+        _ => return text.parse().ok(),
+    };
+    Some(SocketAddr::new(host, port.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_as_people_write_them() {
+        let cases = [
+            ("127.0.0.1:9090", Some("127.0.0.1:9090")),
+            ("[::1]:9090", Some("[::1]:9090")),
+            (":9090", Some("[::]:9090")),
+            ("localhost:9090", Some("127.0.0.1:9090")),
+            ("http://127.0.0.1:9090", Some("127.0.0.1:9090")),
+            ("https://[::1]:9090/", Some("[::1]:9090")),
+            ("http://localhost:9090/", Some("127.0.0.1:9090")),
+            ("9090", None),
+            (":port", None),
+            (":65536", None),
+            ("example.com:9090", None),
+            ("http://127.0.0.1:9090/api", None),
+            ("::1:9090", None),
+        ];
+        for (text, want) in cases {
+            assert_eq!(address(text), want.map(|want| want.parse().unwrap()), "{text}");
         }
     }
 }

@@ -37,11 +37,14 @@ pub(super) fn serve_endpoints(
     bound: admin::Bound,
     questions: &Arc<Questions>,
 ) -> Result<(), Failure> {
-    let addresses: Vec<_> = bound.addresses().collect();
+    let tls = config.fixed.tls.is_some();
+    let urls = |address| format!("{}://{address}", if tls { "https" } else { "http" });
+    let addresses: Vec<_> = bound.addresses().map(|address| (address, urls(address))).collect();
+    questions.set_endpoints(addresses.iter().map(|(_, url)| url.clone()).collect());
     let view: Arc<dyn admin::View> = Arc::clone(questions) as _;
     bound.serve(view).map_err(|error| cannot_listen(&error))?;
-    for address in addresses {
-        tracing::info!(%address, tls = config.fixed.tls.is_some(), "listening");
+    for (address, url) in addresses {
+        tracing::info!(%address, tls, url, "listening");
     }
     Ok(())
 }

@@ -74,7 +74,7 @@ fn count(metrics: &Metrics, fact: Fact<'_>) {
 fn of_intent(fact: IntentFact<'_>) {
     match fact {
         IntentFact::Accepted { claim } => {
-            tracing::debug!(seq = claim.seq, file = claim.name, correlation_id = claim.correlation_id, target = %claim.key, "accepted");
+            tracing::info!(seq = claim.seq, file = claim.name, correlation_id = claim.correlation_id, target = %claim.key, "taken");
         }
         IntentFact::Refused { outcome } => {
             let (file, code) = (outcome.name.as_str(), outcome.error_code.map(Code::id));
@@ -90,7 +90,7 @@ fn of_intent(fact: IntentFact<'_>) {
             tracing::debug!(seq = claim.seq, file = claim.name, correlation_id = claim.correlation_id, target = %claim.key, attempt, "starting porch");
         }
         IntentFact::Started { claim, attempt } => {
-            tracing::trace!(seq = claim.seq, file = claim.name, correlation_id = claim.correlation_id, target = %claim.key, attempt, "porch was started");
+            tracing::debug!(seq = claim.seq, file = claim.name, correlation_id = claim.correlation_id, target = %claim.key, attempt, "porch was started");
         }
         IntentFact::RunEnded { claim, run, .. } => run_ended(claim, run),
         IntentFact::Retried { claim, run, next_attempt, pause } => {
@@ -106,6 +106,12 @@ fn of_intent(fact: IntentFact<'_>) {
         }
         IntentFact::Vanished { seq, file } => {
             tracing::warn!(seq, file, code = Code::Unreadable.id(), "it vanished after it was taken");
+        }
+        IntentFact::Ignored { file } => {
+            tracing::warn!(
+                file,
+                "ignored: its name does not match intent-*.json; rename it if it is an intent"
+            );
         }
         IntentFact::Left { file, code, reason } => {
             let (code, remedy) = (code.id(), code.remedy());
@@ -133,7 +139,8 @@ fn run_ended(claim: &Claim, run: &Run) {
     let (seq, file, correlation_id) = (claim.seq, &claim.name, &claim.correlation_id);
     if run.leftovers.is_empty() {
         let ending = scrub::shown(&run.ending.describe(), MESSAGE_MAX);
-        tracing::trace!(seq, file, correlation_id, ending, "a run ended");
+        let duration_ms = u64::try_from(run.duration.as_millis()).unwrap_or(u64::MAX);
+        tracing::debug!(seq, file, correlation_id, duration_ms, ending, "a run ended");
     } else {
         let left_over = run.leftovers.join(", ");
         tracing::warn!(seq, file, correlation_id, left_over, "processes outlived porch and were killed");

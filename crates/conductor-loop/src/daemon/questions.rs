@@ -16,7 +16,7 @@ use conductor_core::query::{
 };
 use conductor_os::dir::Dir;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 /// The time limit of the loop's answer; it answers between two inputs, so this is far above what it needs.
@@ -69,6 +69,8 @@ pub(super) struct Questions {
     health: Arc<Health>,
     current: RwLock<Option<Arc<Current>>>,
     lately: Mutex<Option<Lately>>,
+    /// The URLs that are served, once they are.
+    endpoints: OnceLock<Vec<String>>,
 }
 
 /// Failures as they were last counted.
@@ -83,7 +85,18 @@ struct Lately {
 
 impl Questions {
     pub(super) fn new(inputs: Sender<Input>, health: Arc<Health>) -> Self {
-        Self { inputs, health, current: RwLock::new(None), lately: Mutex::new(None) }
+        Self {
+            inputs,
+            health,
+            current: RwLock::new(None),
+            lately: Mutex::new(None),
+            endpoints: OnceLock::new(),
+        }
+    }
+
+    /// Sets the URLs that are served; they stay the same as long as the process lives.
+    pub(super) fn set_endpoints(&self, urls: Vec<String>) {
+        self.endpoints.get_or_init(|| urls);
     }
 
     /// Sets the current session, at its beginning or end; on return no thread reads the store of the last one.
@@ -190,6 +203,7 @@ impl Questions {
             failed_last_hour: self.failed_last_hour(sources, counts.failed)?,
             last_seq: current.store.last_seq().map_err(|error| store_refused(&error))?,
             held: load.held,
+            endpoints: self.endpoints.get().cloned().unwrap_or_default(),
             free_bytes: current.handoff.free_space().ok().map(|(bytes, _)| bytes),
             ..current.facts.clone()
         })

@@ -47,6 +47,7 @@ impl Session<'_> {
                 self.observe(IntentFact::Vanished { seq, file: &name });
                 self.event(Event::Vanished { seq });
             }
+            Report::Ignored { name } => self.observe(IntentFact::Ignored { file: &name }),
             Report::Left { name, code, reason } => {
                 self.observe(IntentFact::Left { file: &name, code, reason: &reason });
             }

@@ -81,7 +81,9 @@ impl Session<'_> {
         let left = left.iter().map(|(name, left)| left_row(name, left));
         // Only the store knows more of a parked intent: the caller completes its row and applies the selection again.
         let wanted = |row: &Row| selection.takes(row) || (is_parked(row) && selection.may_take_more(row));
-        let all = runs.chain(waits).chain(parked).chain(still_open).chain(sighted).chain(left);
+        let ignored = self.book.all_ignored();
+        let ignored = ignored.iter().map(|(name, mtime_ns)| entry_row(name, *mtime_ns, &Lying::OtherName));
+        let all = runs.chain(waits).chain(parked).chain(still_open).chain(sighted).chain(left).chain(ignored);
         all.filter(wanted).take(most).collect()
     }
 
@@ -119,8 +121,7 @@ impl Session<'_> {
         };
         let found = seq.and_then(|seq| Some((self.row(now, seq)?, self.in_flight.get(seq)?)));
         if let Some((row, one)) = found {
-            let behind =
-                one.claim().map_or(0, |claim| self.scheduler.unfinished_of(&claim.key)).saturating_sub(1);
+            let behind = one.claim().map_or(0, |claim| self.scheduler.behind(&claim.key, claim.seq));
             return Some(Found { row, runs: one.runs().to_vec(), behind });
         }
         let alone = |row| Some(Found { row, runs: Vec::new(), behind: 0 });
@@ -129,7 +130,7 @@ impl Session<'_> {
         }
         if let Selector::Number(seq) = subject {
             let (key, why) = self.scheduler.why_parked(*seq)?;
-            let behind = self.scheduler.unfinished_of(key).saturating_sub(1);
+            let behind = self.scheduler.behind(key, *seq);
             return Some(Found { row: parked_row(*seq, key, &why), runs: Vec::new(), behind });
         }
         let Selector::File(name) = subject else { return None };

@@ -8,6 +8,7 @@ use conductor_core::Code;
 use conductor_os::dir::{Dir, Kind};
 use conductor_os::lock::{Lock, LockError};
 use conductor_os::remade::Leaving;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -137,7 +138,7 @@ impl Handoff {
 /// the next start.
 fn open_private(path: &Path, handoff: &Dir, owned: Owned) -> Result<Arc<Dir>, Unusable> {
     let private_path = path.join(layout::PRIVATE);
-    let failed = |error: std::io::Error| Unusable::setting_up(&private_path, &error);
+    let failed = |error: io::Error| Unusable::setting_up(&private_path, &error);
     owned.entry(path, handoff, layout::PRIVATE.as_ref(), Use::Private)?;
     let private = handoff.ensure(layout::PRIVATE, 0o700).map_err(failed)?;
     owned.dir(&private_path, &private, Use::Top)?;
@@ -169,15 +170,22 @@ fn create_all(path: &Path) -> Result<(), Unusable> {
     use std::os::unix::fs::DirBuilderExt;
     let created = std::fs::DirBuilder::new().recursive(true).mode(0o750).create(path);
     created.map_err(|error| {
-        Unusable::new(
-            Code::DirectorySetup,
-            format!("failed to create handoff directory: mkdir {}: {error}", path.display()),
-        )
+        let path = path.display();
+        let message = match error.kind() {
+            io::ErrorKind::AlreadyExists => format!("the handoff directory {path} is no directory"),
+            io::ErrorKind::NotADirectory => {
+                format!(
+                    "failed to create handoff directory: mkdir {path}: a part of the path is no directory"
+                )
+            }
+            _ => format!("failed to create handoff directory: mkdir {path}: {error}"),
+        };
+        Unusable::new(Code::DirectorySetup, message)
     })
 }
 
 /// Removes entries that a run put in place of our parts. Only the holder of the lock may do that.
-fn make_way(private: &Dir) -> std::io::Result<()> {
+fn make_way(private: &Dir) -> io::Result<()> {
     private.make_way_for_file(layout::RUNNING)?;
     private.make_way_for(layout::CONTROL, Kind::Socket, Leaving::Removed)?;
     private.make_way_for(layout::DRAFTS, Kind::Directory, Leaving::Removed)?;

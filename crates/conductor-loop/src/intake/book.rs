@@ -23,6 +23,17 @@ pub struct Left {
     listing: u64,
 }
 
+/// Ignored names that are remembered, so that each is told once; further ones are ignored in silence.
+pub(super) const IGNORED_MAX: usize = 64;
+
+/// An entry whose name is not that of an intent, and looks as if it were meant as one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Ignored {
+    mtime_ns: i64,
+    /// The last listing that contained it.
+    listing: u64,
+}
+
 /// A taken file that is open for writing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WithWriter {
@@ -41,6 +52,7 @@ pub struct Book(Mutex<Entries>);
 #[derive(Debug, Default)]
 struct Entries {
     left: HashMap<Box<[u8]>, Left>,
+    ignored: BTreeMap<Box<[u8]>, Ignored>,
     still_open: BTreeMap<u64, WithWriter>,
     listing: u64,
 }
@@ -80,6 +92,21 @@ impl Book {
         self.entries().left.len()
     }
 
+    /// The names of entries that are ignored, and look as if they were meant as intents, with their modification times.
+    pub fn all_ignored(&self) -> Vec<(Box<[u8]>, i64)> {
+        self.entries().ignored.iter().map(|(name, ignored)| (name.clone(), ignored.mtime_ns)).collect()
+    }
+
+    /// Records such an entry. Returns whether it is to be told.
+    pub(super) fn ignore(&self, name: &[u8], mtime_ns: i64) -> bool {
+        let mut entries = self.entries();
+        let ignored = Ignored { mtime_ns, listing: entries.listing };
+        if !entries.ignored.contains_key(name) && entries.ignored.len() >= IGNORED_MAX {
+            return false;
+        }
+        entries.ignored.insert(name.into(), ignored).is_none()
+    }
+
     /// Taken files that wait for their writers, in order of taking.
     pub fn still_open(&self) -> Vec<WithWriter> {
         self.entries().still_open.values().cloned().collect()
@@ -104,6 +131,7 @@ impl Book {
         let mut entries = self.entries();
         let listing = entries.listing;
         entries.left.retain(|_, left| left.listing >= listing);
+        entries.ignored.retain(|_, ignored| ignored.listing >= listing);
     }
 
     /// Removes a name that is no longer left.

@@ -109,6 +109,11 @@ pub enum Report {
         /// Its name, escaped.
         name: String,
     },
+    /// An entry is ignored for its name, which looks as if it were meant as an intent's; reported once.
+    Ignored {
+        /// Its name, escaped.
+        name: String,
+    },
     /// An entry is left in the handoff directory; reported once until it changes, retried at every scan.
     Left {
         /// Its name, escaped.

@@ -1,12 +1,12 @@
 //! The thread of the intake. Every listing looks anew at everything: no earlier failure of an entry, a directory, events
 //! or a call keeps it from being retried.
 
-use super::book::{News, WithWriter};
+use super::book::{IGNORED_MAX, News, WithWriter};
 use super::still_open::{Open, StillOpen};
 use super::{Book, Command, Report, Settings, look};
 use crate::handoff::TakenFiles;
 use conductor_core::Code;
-use conductor_core::name::{NameVerdict, TakenName, judge};
+use conductor_core::name::{NameVerdict, TakenName, escaped, judge, looks_meant};
 use conductor_core::scheduler::{Fingerprint, Sighting};
 use conductor_os::dir::{Dir, Kind, Lister, Meta};
 use conductor_os::wake::{Waker, wait_readable};
@@ -197,6 +197,7 @@ impl<R: Fn(Report)> Worker<R> {
     /// Makes a sighting from a name, for events and scans alike.
     fn sight(&mut self, name: Box<[u8]>, wall: i64) -> Option<Sighting> {
         if judge(&name) == NameVerdict::Ignore {
+            self.ignore(&name);
             return None;
         }
         match self.settings.handoff.stat(OsStr::from_bytes(&name)) {
@@ -206,6 +207,18 @@ impl<R: Fn(Report)> Worker<R> {
                 self.leave(&name, None, Code::NotTakeable, &error.to_string());
                 None
             }
+        }
+    }
+
+    /// Tells once of an entry that looks as if it were meant as an intent.
+    fn ignore(&self, name: &[u8]) {
+        if !looks_meant(name) {
+            return;
+        }
+        // An entry that is gone, or that nobody may look at, is nothing to tell of.
+        let meta = self.settings.handoff.stat(OsStr::from_bytes(name));
+        if meta.is_ok_and(|meta| self.book.ignore(name, meta.mtime_ns)) {
+            (self.report)(Report::Ignored { name: escaped(name) });
         }
     }
 
@@ -230,16 +243,22 @@ impl<R: Fn(Report)> Worker<R> {
             self.book.begin_listing();
         }
         let mut names: Vec<Box<[u8]>> = Vec::new();
+        let mut ignored: Vec<Box<[u8]>> = Vec::new();
         let listed = self.lister.as_mut().map_or(Ok(true), |lister| {
             lister.slice(SLICE, |name| {
                 if judge(name) != NameVerdict::Ignore {
                     names.push(name.into());
+                } else if looks_meant(name) && ignored.len() < IGNORED_MAX {
+                    ignored.push(name.into());
                 }
             })
         });
         let complete = listed.map_err(unlistable)?;
         for name in &names {
             self.book.listed(name);
+        }
+        for name in &ignored {
+            self.ignore(name);
         }
         if complete {
             self.lister = None;
@@ -385,16 +404,16 @@ impl<R: Fn(Report)> Worker<R> {
     fn leave(&mut self, name: &[u8], meta: Option<&Meta>, code: Code, reason: &str) {
         let seen_as = meta.map_or((0, 0, 0), |meta| (meta.id.0, meta.id.1, meta.ctime_ns));
         let mtime_ns = meta.map_or(0, |meta| meta.mtime_ns);
-        let escaped = match self.book.leave(name, seen_as, mtime_ns, (code, reason)) {
+        let shown = match self.book.leave(name, seen_as, mtime_ns, (code, reason)) {
             News::Known => return,
-            News::New => conductor_core::name::escaped(name),
+            News::New => escaped(name),
             News::TooMany if self.too_many_told => return,
             News::TooMany => {
                 self.too_many_told = true;
                 "more entries than can be named".to_owned()
             }
         };
-        (self.report)(Report::Left { name: escaped, code, reason: reason.to_owned() });
+        (self.report)(Report::Left { name: shown, code, reason: reason.to_owned() });
     }
 
     /// Looks at a file that was just taken.
@@ -440,7 +459,7 @@ impl<R: Fn(Report)> Worker<R> {
             }
             look::Looked::Gone => {
                 self.book.judged(seq);
-                let name = conductor_core::name::escaped(&taken.raw);
+                let name = escaped(&taken.raw);
                 (self.report)(Report::Vanished { seq, name });
             }
         }

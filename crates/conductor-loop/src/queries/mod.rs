@@ -19,6 +19,7 @@ use conductor_core::query::{
     TimelineEntry,
 };
 use conductor_core::record::{Asked, History, Outcome, RunRecord, Status};
+use conductor_core::runs::Runs;
 use conductor_core::scrub;
 use conductor_os::dir::Dir;
 use filed::{Filed, Filing};
@@ -255,7 +256,7 @@ impl Queries<'_> {
             (shown.size, shown.uid) = (claim.size, Some(claim.uid));
             shown.asked = Some(harmless(claim.asked()));
         }
-        shown.timeline.extend(run_moments(&shown.runs));
+        shown.timeline.extend(run_moments(&shown.runs, runner("")));
         if let (State::Running, Some(at)) = (shown.intent.state, shown.intent.at) {
             let what = format!("start {} of porch", shown.intent.attempts);
             shown.timeline.push(TimelineEntry { at, what });
@@ -386,7 +387,7 @@ fn timeline(outcome: &Outcome) -> Vec<TimelineEntry> {
             let what = format!("starts of porch whose end this daemon has not seen: {unknown}");
             moments.push(TimelineEntry { at: history.taken_at, what });
         }
-        moments.extend(run_moments(&history.runs));
+        moments.extend(run_moments(&history.runs, runner(&outcome.porch_path)));
     }
     let what = match outcome.error_code {
         Some(code) => format!("{code} {}: filed as {}", code.title(), outcome.archived_as),
@@ -397,16 +398,29 @@ fn timeline(outcome: &Outcome) -> Vec<TimelineEntry> {
     moments
 }
 
-fn run_moments(runs: &[RunRecord]) -> impl Iterator<Item = TimelineEntry> {
-    runs.iter().flat_map(|run| {
+/// The name of what ran an intent, in sentences.
+fn runner(porch_path: &str) -> &'static str {
+    match Runs::from(porch_path) {
+        Runs::Embedded => "the embedded engine",
+        Runs::Program(_) => "porch",
+    }
+}
+
+fn run_moments<'r>(runs: &'r [RunRecord], runner: &'r str) -> impl Iterator<Item = TimelineEntry> + 'r {
+    runs.iter().flat_map(move |run| {
+        // A record says "porch" of both.
+        let ending = run
+            .ending
+            .strip_prefix("porch ")
+            .map_or_else(|| run.ending.clone(), |rest| format!("{runner} {rest}"));
         let took = jiff::SignedDuration::from_millis(i64::try_from(run.took_ms).unwrap_or(i64::MAX));
         let ended = run.began_at.checked_add(took).unwrap_or(run.began_at);
         [
             TimelineEntry {
                 at: run.began_at,
-                what: format!("start {} of porch, by worker {}", run.attempt, run.worker),
+                what: format!("start {} of {runner}, by worker {}", run.attempt, run.worker),
             },
-            TimelineEntry { at: ended, what: format!("{} ({} ms)", run.ending, run.took_ms) },
+            TimelineEntry { at: ended, what: format!("{ending} ({} ms)", run.took_ms) },
         ]
     })
 }

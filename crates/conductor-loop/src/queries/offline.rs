@@ -1,9 +1,9 @@
 //! Unfinished intents while no daemon runs: claims in the store, and files in the handoff directory.
 
-use super::lying::{Loop, entry_row, lying};
+use super::lying::{Loop, Lying, entry_row, lying};
 use super::{Found, Selector, Unfinished, sighted_row, store_refused};
 use crate::store::{Ledger, Pending, Start};
-use conductor_core::name::{NameVerdict, judge};
+use conductor_core::name::{NameVerdict, judge, looks_meant};
 use conductor_core::query::{Held, Reason, Refused, Row, Selection, State};
 use conductor_core::record::Claim;
 use conductor_os::dir::Dir;
@@ -13,6 +13,8 @@ use std::os::unix::ffi::OsStrExt;
 /// The unfinished intents of a handoff directory without a daemon.
 pub struct OfflineView {
     rows: Vec<Row>,
+    /// Entries that are ignored for their names.
+    ignored: Vec<Row>,
     held: Vec<Held>,
 }
 
@@ -33,13 +35,14 @@ impl OfflineView {
         let held = store.held().map_err(|error| store_refused(&error))?;
         let mut names = handoff.names().unwrap_or_default();
         names.sort_unstable();
-        for name in names.iter().filter(|name| !matches!(judge(name), NameVerdict::Ignore)) {
+        let mut ignored = Vec::new();
+        for name in names.iter().filter(|name| judge(name) != NameVerdict::Ignore || looks_meant(name)) {
             let meta = handoff.stat(std::ffi::OsStr::from_bytes(name));
-            let lying = lying(handoff, name, Loop::Rests);
-            let mtime_ns = meta.map_or(0, |meta| meta.mtime_ns);
-            rows.extend(lying.map(|lying| entry_row(name, mtime_ns, &lying)));
+            let Some(lying) = lying(handoff, name, Loop::Rests) else { continue };
+            let row = entry_row(name, meta.map_or(0, |meta| meta.mtime_ns), &lying);
+            if lying == Lying::OtherName { ignored.push(row) } else { rows.push(row) }
         }
-        Ok(Self { rows, held })
+        Ok(Self { rows, ignored, held })
     }
 
     /// The number of names in the handoff directory, and of intents taken and not finished.
@@ -86,7 +89,7 @@ fn first_of_each_target<'r>(rows: impl Iterator<Item = &'r Row>) -> Vec<Row> {
 
 impl Unfinished for OfflineView {
     fn rows(&self, selection: &Selection) -> Result<Vec<Row>, Refused> {
-        let wanted = self.rows.iter().filter(|row| selection.takes(row));
+        let wanted = self.rows.iter().chain(&self.ignored).filter(|row| selection.takes(row));
         if selection.by_target {
             let mut firsts = first_of_each_target(wanted);
             firsts.truncate(selection.most.saturating_add(1));
@@ -97,8 +100,9 @@ impl Unfinished for OfflineView {
 
     fn find(&self, subject: &Selector) -> Result<Option<Found>, Refused> {
         let Some(row) = self.rows.iter().find(|row| subject.is(row)) else { return Ok(None) };
-        let of_target = self.rows.iter().filter(|other| row.target.is_some() && other.target == row.target);
-        Ok(Some(Found { row: row.clone(), runs: Vec::new(), behind: of_target.count().saturating_sub(1) }))
+        let later = |other: &&Row| row.target.is_some() && other.target == row.target && other.seq > row.seq;
+        let behind = self.rows.iter().filter(later).count();
+        Ok(Some(Found { row: row.clone(), runs: Vec::new(), behind }))
     }
 
     fn is_held(&self, target: &str) -> Result<bool, Refused> {

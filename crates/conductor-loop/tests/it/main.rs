@@ -59,6 +59,7 @@ mod stories;
 mod surroundings;
 mod systemd;
 mod texts;
+mod told;
 mod top;
 mod variables;
 mod ways_back;

@@ -51,6 +51,8 @@ fn every_unfinished_intent_has_one_named_reason() {
         (&explained["intent"]["file"], &explained["waiting_behind"]),
         (&"intent-busy-1.json".into(), &1.into())
     );
+    let (explained, _) = env.operate_json(&["explain", "intent-busy-2.json"]);
+    assert_eq!(explained["waiting_behind"], 0, "the last of its target");
     let text = env.operate(&["explain", "intent-busy-2.json"]).expect(0).stdout;
     assert!(
         text.contains("is waiting\nreason       behind: intent 1 of the same target comes first"),
@@ -153,7 +155,10 @@ fn the_change_of_the_package_stays_with_the_outcome() {
     let diff = shown["diff"].as_str().unwrap();
     assert!(diff.contains("\n-  replicas: 2\n+  replicas: 5\n"), "{diff}");
     assert_eq!(shown["same_name"][0]["seq"], 1);
-    assert!(env.operate(&["show", "2"]).stdout.contains("--- change of the package ---"));
+    let text = env.operate(&["show", "2"]).stdout;
+    assert!(text.contains("--- change of the package ---"), "{text}");
+    assert!(text.contains("start 1 of the embedded engine, by worker"), "{text}");
+    assert!(text.contains("the embedded engine exited with status 0 ("), "{text}");
 }
 
 #[test]
@@ -303,9 +308,10 @@ fn logs_are_those_of_standard_error() {
     assert_eq!(env.operate(&["logs", "--lines", "2"]).stdout.lines().count(), 2);
     assert_eq!(env.operate_json(&["logs", "--lines", "2"]).0["lines"].as_array().unwrap().len(), 2);
     let of_b = line();
-    let mut followed = String::new();
-    std::io::BufReader::new(following.stdout.take().unwrap()).read_line(&mut followed).unwrap();
-    assert_eq!(followed, of_b, "the first that it says, so nothing of the other file");
+    let followed = std::io::BufReader::new(following.stdout.take().unwrap()).lines();
+    let followed: Vec<String> = followed.take(2).map(|line| line.unwrap() + "\n").collect();
+    assert!(followed.iter().all(|line| line.contains("intent-b.json")), "{followed:?}");
+    assert_eq!(followed[1], of_b, "the first two that it says, so nothing of the other file");
     let log = daemon.stop().expect(0).stderr;
     assert!(log.contains(&of_b));
     assert!(following.wait().unwrap().success(), "the follower ends with the daemon");

@@ -130,7 +130,7 @@ fn log_level() {
     let it = Reloading::start("log-level", "info");
     it.change("debug");
     it.drop("intent-a.json");
-    it.daemon.wait_log("accepted");
+    it.daemon.wait_log("starting porch");
     it.daemon.stop().expect(0);
 }
 

@@ -107,10 +107,13 @@ impl Form {
     }
 }
 
+/// The most replicas that an intent may ask for (the specification's bound); no setting raises it.
+const REPLICAS_MAX: i64 = 100;
+
 /// Checks `value` against `shape`; `pointer` is the value's position.
 pub(super) fn check(shape: &Shape, value: &Json, pointer: &str, policy: Policy) -> Result<(), Refusal> {
     match shape {
-        Shape::Replicas => integer(value, i64::from(!policy.allow_scale_to_zero), 100, pointer),
+        Shape::Replicas => replicas(value, pointer, policy),
         Shape::Text { min, max } => length(value, *min..=*max, pointer),
         Shape::Line { min, max } => {
             length(value, *min..=*max, pointer)?;
@@ -193,6 +196,17 @@ fn members<'v>(value: &'v Json, pointer: &str) -> Result<&'v [(String, Json)], R
         Json::Map(members) => Ok(members),
         other => Err(Refusal::new(Code::WrongType, pointer, &other.describe(), "an object")),
     }
+}
+
+fn replicas(value: &Json, pointer: &str, policy: Policy) -> Result<(), Refusal> {
+    let refused = integer(value, i64::from(!policy.allow_scale_to_zero), REPLICAS_MAX, pointer);
+    refused.map_err(|mut refusal| {
+        if let Json::Int(number) = value {
+            let why = if *number == 0 { "; 0 needs --allow-scale-to-zero" } else { ", for every daemon" };
+            refusal.expected.push_str(why);
+        }
+        refusal
+    })
 }
 
 fn integer(value: &Json, min: i64, max: i64, pointer: &str) -> Result<(), Refusal> {

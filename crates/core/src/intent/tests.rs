@@ -43,7 +43,7 @@ fn the_specification_example_is_accepted() {
 #[test]
 fn refusals_say_where_what_and_what_would_be_right() {
     let refusal = judge(with("replicas", "500").as_bytes(), Policy::default()).unwrap_err();
-    let said = "out-of-range at /replicas: found 500; expected an integer from 1 to 100";
+    let said = "out-of-range at /replicas: found 500; expected an integer from 1 to 100, for every daemon";
     assert_eq!((refusal.to_string().as_str(), refusal.code.to_string().as_str()), (said, "E215"));
     let refusal = judge(b"", Policy::default()).unwrap_err();
     assert_eq!(refusal.to_string(), "empty: found an empty file; expected a JSON object");

@@ -90,6 +90,11 @@ impl Scheduler {
     pub fn unfinished_of(&self, key: &TargetKey) -> usize {
         self.queues.length(key)
     }
+
+    /// The number of unfinished intents of a target that come after this one.
+    pub fn behind(&self, key: &TargetKey, seq: u64) -> usize {
+        self.queues.behind(key, seq)
+    }
 }
 
 #[cfg(test)]

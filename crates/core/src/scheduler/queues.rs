@@ -202,6 +202,13 @@ impl Queues {
         self.by_target.iter().flat_map(|(key, queue)| queue.parked.iter().map(move |rank| (rank.seq, key)))
     }
 
+    /// Unfinished intents of a target after this one; numbers are given in the order of taking.
+    pub(super) fn behind(&self, key: &TargetKey, seq: u64) -> usize {
+        let later =
+            |queue: &Queue| queue.in_memory.iter().chain(&queue.parked).filter(|rank| rank.seq > seq).count();
+        self.by_target.get(key).map_or(0, later)
+    }
+
     /// Unfinished intents of a target.
     pub(super) fn length(&self, key: &TargetKey) -> usize {
         self.by_target.get(key).map_or(0, |queue| queue.in_memory.len() + queue.parked.len())

@@ -121,8 +121,8 @@ impl WaitReason {
             ),
             Self::Pausing { attempt, left } => (
                 "retry-pause",
-                format!("porch asked to be tried again: start {attempt} comes in {}", time(left)),
-                "Find out what porch is waiting for: `conductor-loop logs`.",
+                format!("the run before asked to be tried again: start {attempt} comes in {}", time(left)),
+                "Find out what it is waiting for: `conductor-loop show NUMBER` has its output.",
             ),
             Self::Stopping => stopping(),
             Self::Postponed { cause, left, repository } => {

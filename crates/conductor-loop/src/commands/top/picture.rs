@@ -1,8 +1,10 @@
 //! The picture of `top`: lines that fit the terminal, whatever they tell. The first tell of the daemon and are six at most.
 
 use super::super::look::ways_out;
+use super::super::table::{age, cut};
 use super::look::{Sight, is_news};
 use super::state::{Over, Top};
+
 use conductor_core::query::{Explained, Row, State, StatusReport};
 use conductor_core::units::format_duration;
 use conductor_os::terminal::Size;
@@ -35,28 +37,7 @@ impl Line {
 
 /// The text on exactly this many columns.
 fn fit(text: &str, columns: usize) -> String {
-    if text.chars().count() <= columns {
-        return format!("{text:columns$}");
-    }
-    let mut cut: String = text.chars().take(columns.saturating_sub(1)).collect();
-    if columns > 0 {
-        cut.push('…');
-    }
-    cut
-}
-
-/// A time in one unit.
-fn brief(seconds: i64) -> String {
-    match seconds.max(0) {
-        s @ 0..60 => format!("{s}s"),
-        s @ 60..3_600 => format!("{}m", s / 60),
-        s @ 3_600..86_400 => format!("{}h", s / 3_600),
-        s => format!("{}d", s / 86_400),
-    }
-}
-
-fn age(at: Timestamp) -> i64 {
-    Timestamp::now().duration_since(at).as_secs()
+    format!("{:columns$}", cut(text, columns))
 }
 
 /// The picture of this moment. Draws the rows around the selected one.
@@ -106,7 +87,7 @@ fn first_line(report: &StatusReport) -> String {
         (true, true) => "running, ready".to_owned(),
         (true, false) => format!("running, not ready: {}", report.not_ready.join(", ")),
     };
-    let up = report.started_at.map(|at| format!(", up {}", brief(age(at)))).unwrap_or_default();
+    let up = report.started_at.map(|at| format!(", up {}", age(at, Timestamp::now()))).unwrap_or_default();
     format!("conductor-loop  {state}{up}  {}", report.handoff)
 }
 
@@ -187,7 +168,7 @@ fn table(top: &mut Top, columns: usize) -> Vec<Line> {
     let mut lines = vec![Line::new(&names, BOLD, columns)];
     for (place, row) in rows.iter().enumerate().skip(top.first).take(top.page) {
         let number = row.seq.map_or_else(|| "-".to_owned(), |seq| seq.to_string());
-        let old = row.at.map_or_else(|| "-".to_owned(), |at| brief(age(at)));
+        let old = row.at.map_or_else(|| "-".to_owned(), |at| age(at, Timestamp::now()));
         let target = target(row, widths.file.is_some());
         let is_selected = place == top.selected;
         let state = row.state.as_str();

@@ -76,6 +76,7 @@ fn samples<'s>(
         IntentFact::Filed { outcome, archived_as: text },
         IntentFact::WriterHolds { seq: 7 },
         IntentFact::Vanished { seq: 7, file: text },
+        IntentFact::Ignored { file: text },
         IntentFact::Left { file: text, code, reason: text },
         IntentFact::Unread { claim, code, reason: text },
     ];
@@ -165,6 +166,6 @@ fn what_outlives_its_run_and_what_keeps_the_loop_are_warnings() {
     let level = |fact: Fact<'_>| lines(fact)[0].split_whitespace().nth(1).unwrap().to_owned();
     let ended = |run| IntentFact::RunEnded { claim: &claim, run, began: true, first_start: None }.into();
     let handled = |took| DaemonFact::Handled { input: "writer", took }.into();
-    assert_eq!([level(ended(&quiet)), level(ended(&loud))], ["TRACE", "WARN"]);
+    assert_eq!([level(ended(&quiet)), level(ended(&loud))], ["DEBUG", "WARN"]);
     assert_eq!([level(handled(LONG / 2)), level(handled(LONG))], ["TRACE", "WARN"]);
 }

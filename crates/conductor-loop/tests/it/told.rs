@@ -1,0 +1,93 @@
+//! What an operator is told without asking: of names that are ignored, of each intent in the log, of where to look.
+
+use crate::env;
+use conductor_testkit::{flat, wait_until};
+use serde_json::Value;
+use std::fs;
+
+#[test]
+fn a_name_that_looks_like_an_intents_and_is_none_is_told_once_and_listed() {
+    let env = env();
+    let others = |listing: &Value| -> Vec<String> {
+        let rows = listing["intents"].as_array().unwrap().iter();
+        let others = rows.filter(|row| row["reason"]["word"] == "other-name");
+        others.map(|row| row["file"].as_str().unwrap().to_owned()).collect()
+    };
+    for name in ["intent.json", "Scale.JSON", "intent-a.yaml", "notes.txt", ".hidden.json"] {
+        fs::write(env.handoff(name), "{}").unwrap();
+    }
+    let told = ["Scale.JSON", "intent-a.yaml", "intent.json"];
+    env.once(&[]).expect(0);
+    assert_eq!(others(&env.operate_json(&["list"]).0), told, "without a daemon");
+    let daemon = env.start_ready(&["-period", "100ms"]);
+    wait_until("they are listed", || others(&env.operate_json(&["list"]).0) == told);
+    // One that comes later is told by its event, and one that goes is forgotten.
+    fs::write(env.handoff("late.json"), "{}").unwrap();
+    daemon.wait_log("late.json");
+    fs::remove_file(env.handoff("intent.json")).unwrap();
+    wait_until("it is gone", || {
+        others(&env.operate_json(&["list"]).0) == ["Scale.JSON", "intent-a.yaml", "late.json"]
+    });
+    let message = "ignored: its name does not match intent-*.json; rename it if it is an intent";
+    let mut said = daemon.logged_values(message, "file");
+    said.sort();
+    assert_eq!(said, ["Scale.JSON", "intent-a.yaml", "intent.json", "late.json"], "each once");
+    daemon.stop().expect(0);
+}
+
+#[test]
+fn the_log_says_taken_and_done_of_each_intent_and_at_debug_its_whole_way() {
+    for (level, steps) in [
+        ("info", &["taken", "Processed by worker 0 in"][..]),
+        (
+            "debug",
+            &["taken", "starting porch", "porch was started", "a run ended", "Processed by worker 0 in"],
+        ),
+    ] {
+        let env = env();
+        let daemon = env.start_ready(&["-log-level", level, "-workers", "1"]);
+        env.drop_file("intent-a.json", flat("a", 3).replace('}', ", \"correlation_id\": \"id-1\"}"));
+        daemon.wait_log("Processed by");
+        let finished = daemon.stop().expect(0);
+        let lines = finished.stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let of_it: Vec<Value> = lines.filter(|line| line["seq"] == 1).collect();
+        assert_eq!(of_it.len(), steps.len(), "{level}: {of_it:#?}");
+        for (line, step) in of_it.iter().zip(steps) {
+            assert!(line["message"].as_str().unwrap().starts_with(step), "{line}");
+            assert_eq!((&line["file"], &line["correlation_id"]), (&"intent-a.json".into(), &"id-1".into()));
+        }
+    }
+}
+
+#[test]
+fn the_address_that_is_served_is_said_as_a_link() {
+    let env = env();
+    let daemon = env.start_ready(&["-listen", "localhost:0"]);
+    let url = daemon.logged_value("listening", "url").unwrap();
+    assert!(url.starts_with("http://127.0.0.1:"), "{url}");
+    assert_eq!(env.operate_json(&["status"]).0["endpoints"], serde_json::json!([url]));
+    let status = env.operate(&["status"]).expect(0).stdout;
+    assert!(status.contains(&format!("listening    {url}\n")), "{status}");
+    daemon.stop().expect(0);
+}
+
+#[test]
+fn each_hint_fits_its_case() {
+    let env = env();
+    fs::write(env.path("a-file"), "").unwrap();
+    fs::write(env.path("intent-zero.json"), flat("a", 0)).unwrap();
+    fs::write(env.path("intent-many.json"), flat("a", 101)).unwrap();
+    let cases: [(Vec<&str>, &[&str], &[&str]); 5] = [
+        (vec!["check", "intent-zero.json"], &["0 needs --allow-scale-to-zero"], &[]),
+        (vec!["check", "intent-many.json"], &["from 1 to 100, for every daemon"], &["allow-scale"]),
+        (vec!["-handoff", "a-file", "-porch", "builtin"], &["is no directory"], &["File exists"]),
+        (vec!["-handoff", "a-file/below", "-porch", "builtin"], &["a part of the path is no directory"], &[]),
+        (vec!["-handoff", "h", "-porch", "./a-file"], &["chmod +x", "is not executable"], &[]),
+    ];
+    for (words, said, unsaid) in cases {
+        let finished = env.run(&words);
+        let text = format!("{}{}", finished.stdout, finished.stderr);
+        assert!(said.iter().all(|part| text.contains(part)), "{words:?}: {text}");
+        assert!(!unsaid.iter().any(|part| text.contains(part)), "{words:?}: {text}");
+    }
+}
