@@ -274,6 +274,10 @@ fn the_page_fits_a_phone_and_both_colours() {
         assert_eq!(browser.run(FAINT), serde_json::json!([]), "{name}: contrast of at least 4.5");
         let first = "return document.querySelector('tr.intent').getBoundingClientRect().bottom < innerHeight";
         assert!(!at.is_empty() || browser.run(first) == true, "{name}: the first intent is in sight");
+        let begins = "const box = document.querySelector('#detail').getBoundingClientRect(); return box.top >= 40 && box.top < innerHeight / 2";
+        if !at.is_empty() {
+            wait_until("the beginning of the detail is in sight", || browser.run(begins) == true);
+        }
         let ground = browser.run("return getComputedStyle(document.body).backgroundColor");
         assert_eq!(ground == "rgb(16, 21, 28)", dark, "{name}: {ground}");
         if update {

@@ -535,7 +535,13 @@ byId("search").addEventListener("input", () => {
   typing = setTimeout(() => { Object.assign(view, { text: byId("search").value.trim(), want: PAGE_ROWS }); refresh(); }, 200);
 });
 byId("more").addEventListener("click", () => { view.want = Math.min(ROWS_MAX, view.want + PAGE_ROWS); refresh(); });
-window.addEventListener("hashchange", () => { refresh().then(() => { if (!byId("detail").hidden) byId("detail").focus(); }); });
+window.addEventListener("hashchange", () => { refresh().then(() => {
+  const detail = byId("detail"), { top } = detail.getBoundingClientRect();
+  if (detail.hidden) return;
+  detail.focus({ preventScroll: true });
+  // Its beginning is what is read first, wherever the list was scrolled to.
+  if (top < 48 || top > innerHeight / 2) detail.scrollIntoView();
+}); });
 drawStates();
 refresh();
 listen();
