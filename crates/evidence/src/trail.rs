@@ -12,7 +12,7 @@ use crate::epoch::Ratchet;
 use crate::segment::{self, Line, Lines};
 use crate::tree::Point;
 use crate::walk::{Depth, State, segment_record};
-use conductor_crypto::{SealKey, SigningKey, sha256};
+use conductor_crypto::{SealKey, SigningKey, sha256, sha256_of};
 use conductor_os::dir::Dir;
 use conductor_os::{is_no_space, is_passing};
 use jiff::{SignedDuration, Timestamp};
@@ -114,8 +114,10 @@ pub struct Trail {
     due: Due,
     /// The segment that is appended to, and its length; `None`: the next batch begins one.
     segment: Option<(File, u64)>,
-    /// Whether a failed write may have left bytes behind the end.
+    /// Whether a failed write, or the end of the process before, may have left bytes behind the end.
     dirty: bool,
+    /// Segments that nobody signed; the first batch removes them.
+    torn: Vec<u64>,
     epoch_since: Timestamp,
     /// The epoch in the key file.
     stored: Option<u64>,
@@ -131,19 +133,25 @@ struct Believed {
 }
 
 impl Trail {
-    /// Opens the trail in a directory, or prepares one where there is none. Removes a torn end and writes nothing else.
+    /// Opens the trail in a directory, or prepares one where there is none. It writes nothing: the first batch takes the
+    /// place of a torn end, and says so.
     pub fn open(setup: Setup) -> Result<(Self, Opened), TrailError> {
         let mut segments = segment::list(&setup.dir).map_err(failed("listing the audit trail"))?;
         let stored = read_key(&setup)?;
-        let mut cut = None;
+        let (mut cut, mut torn) = (None, Vec::new());
         while let Some(first) = segments.pop() {
             match read_segment(&setup.dir, first)? {
                 Some(mut found) => {
                     found.cut = found.cut.or(cut);
-                    return Self::resume(setup, first, found, stored);
+                    let (mut trail, opened) = Self::resume(setup, first, found, stored)?;
+                    trail.torn = torn;
+                    return Ok((trail, opened));
                 }
                 // It holds no checkpoint: it was begun by the batch that was torn.
-                None => cut = remove_segment(&setup.dir, first)?.or(cut),
+                None => {
+                    cut = unsigned(&setup.dir, first)?.or(cut);
+                    torn.push(first);
+                }
             }
         }
         if let Some(epoch) = stored.as_ref().map(Ratchet::epoch).filter(|epoch| *epoch > 0) {
@@ -153,7 +161,9 @@ impl Trail {
         let ratchet = Ratchet::random(0).ok_or(TrailError::NoRandomness)?;
         let state = State::new(ratchet.key().public(), setup.identity.public(), ms(setup.now));
         let due = Due { cut, key_lost: false, rotate: false };
-        Ok(Self::with(setup, state, ratchet, due))
+        let (mut trail, opened) = Self::with(setup, state, ratchet, due);
+        trail.torn = torn;
+        Ok((trail, opened))
     }
 
     fn with(setup: Setup, state: State, ratchet: Ratchet, due: Due) -> (Self, Opened) {
@@ -166,6 +176,7 @@ impl Trail {
             due,
             segment: None,
             dirty: false,
+            torn: Vec::new(),
             epoch_since,
             stored: None,
             covering: None,
@@ -203,10 +214,11 @@ impl Trail {
         let ratchet = current.map_or_else(random, Ok)?;
         let name = segment::name(first);
         let file = setup.dir.open_rw(&name, FILE_MODE).map_err(failed(format!("opening {name}")))?;
-        file.set_len(length).map_err(failed(format!("removing the torn end of {name}")))?;
+        let dirty = cut.is_some();
         let due = Due { cut, key_lost, rotate: !key_lost };
         let (mut trail, opened) = Self::with(setup, state, ratchet, due);
         trail.segment = Some((file, length));
+        trail.dirty = dirty;
         trail.stored = on_disk.filter(|_| !key_lost);
         Ok((trail, opened))
     }
@@ -226,6 +238,11 @@ impl Trail {
             || since.is_negative()
     }
 
+    /// The epoch of the last entry.
+    pub fn epoch(&self) -> u64 {
+        self.state.epoch
+    }
+
     /// How long until an epoch ends.
     pub fn patience(&self, now: Timestamp) -> SignedDuration {
         if self.is_due(now) {
@@ -233,15 +250,6 @@ impl Trail {
         } else {
             EPOCH_MAX - ms(now).duration_since(self.epoch_since)
         }
-    }
-
-    /// Ends the epoch if it is time. Returns whether something was appended.
-    pub fn tick(&mut self, now: Timestamp) -> Result<bool, TrailError> {
-        let due = self.is_due(now);
-        if due {
-            self.append(&[], now)?;
-        }
-        Ok(due)
     }
 
     /// Appends the records of a batch, with a checkpoint behind them. All of them are there afterwards, or none.
@@ -264,16 +272,21 @@ impl Trail {
         if rotated {
             self.epoch_since = ms(now);
         }
-        if self.stored.is_none() && self.store_key().is_err() {
-            // Tried again with the next batch. Without it, the next start begins an epoch in the name of the identity key.
-            self.stored = None;
-        }
         Ok(())
     }
 
     /// Writes bytes behind the end, or into a new segment. What fails leaves the trail as it was.
     fn put(&mut self, begins: Option<u64>, bytes: &[u8]) -> Result<(), TrailError> {
         let appending = failed("writing the audit trail");
+        while let Some(first) = self.torn.last() {
+            let name = segment::name(*first);
+            match self.setup.dir.unlink(&name) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(failed(format!("removing {name}, which was begun and not signed"))(error));
+                }
+                _ => drop(self.torn.pop()),
+            }
+        }
         if let Some(first) = begins {
             let name = segment::name(first);
             // A leftover of a write that failed; no checkpoint is in it.
@@ -455,20 +468,22 @@ fn read_key(setup: &Setup) -> Result<Option<Ratchet>, TrailError> {
     }
 }
 
-/// Removes a segment that nobody signed. Returns what was in it, if anything was.
-fn remove_segment(dir: &Dir, first: u64) -> Result<Option<(u64, String)>, TrailError> {
+/// What is in a segment that nobody signed, if anything is: its length and digest.
+fn unsigned(dir: &Dir, first: u64) -> Result<Option<(u64, String)>, TrailError> {
     let name = segment::name(first);
-    let failed = || failed(format!("removing {name}, which was begun and not signed"));
-    let mut bytes = Vec::new();
-    dir.open_read(&name).and_then(|file| file.take(SEGMENT_MAX).read_to_end(&mut bytes)).map_err(failed())?;
-    dir.unlink(&name).map_err(failed())?;
-    Ok((!bytes.is_empty()).then(|| (bytes.len() as u64, sha256(&bytes).to_string())))
+    let looked = dir.open_read(&name).and_then(|mut file| {
+        let length = file.metadata()?.len();
+        Ok((length, sha256_of(&mut file, length)?.to_string()))
+    });
+    let found = looked.map_err(failed(format!("reading {name}, which was begun and not signed")))?;
+    Ok((found.0 > 0).then_some(found))
 }
 
 /// Reads a segment up to its last checkpoint; `None` if it has none.
 fn read_segment(dir: &Dir, first: u64) -> Result<Option<Believed>, TrailError> {
     let name = segment::name(first);
-    let mut reader = Reader { first, state: None, good: None, wrong: None, at: 0, behind: Vec::new() };
+    let mut reader =
+        Reader { first, state: None, good: None, wrong: None, at: 0, behind: Vec::new(), hole: false };
     for line in Lines::open(dir, first).map_err(failed(format!("opening {name}")))? {
         reader.line(&line.map_err(failed(format!("reading {name}")))?)?;
     }
@@ -493,6 +508,8 @@ struct Reader {
     at: u64,
     /// The bytes behind the last checkpoint that fits.
     behind: Vec<u8>,
+    /// Whether there are zero bytes among them.
+    hole: bool,
 }
 
 /// A checkpoint, what was known before and behind it, and the place where it ends.
@@ -508,6 +525,7 @@ impl Reader {
         self.at += bytes.len() as u64 + u64::from(*whole);
         self.behind.extend_from_slice(bytes);
         self.behind.extend(whole.then_some(b'\n'));
+        self.hole |= bytes.contains(&0);
         let wrong = match &mut self.state {
             _ if self.wrong.is_some() || !whole => None,
             None => match begin(bytes, self.first) {
@@ -524,6 +542,7 @@ impl Reader {
                     Err(flaw) => Some(flaw.what),
                     Ok(Parsed::Checkpoint { note, .. }) => {
                         self.behind.clear();
+                        self.hole = false;
                         let (state, length) = (state.clone(), self.at);
                         self.good = Note::parse(&note).map(|note| Good { before, note, state, length });
                         None
@@ -542,8 +561,12 @@ impl Reader {
     /// machine leaves, is one.
     fn judge_rest(&mut self, bytes: &[u8]) -> Result<(), TrailError> {
         let Some((entry, what)) = &self.wrong else { return Ok(()) };
-        let torn = self.behind.contains(&0);
-        let signed = !torn && self.state.as_ref().is_some_and(|state| is_signed(bytes, state));
+        // Without a first line no key is known: there, whatever has the form of a checkpoint counts.
+        let signed = !self.hole
+            && match &self.state {
+                Some(state) => is_signed(bytes, state),
+                None => matches!(parse(bytes), Some(Parsed::Checkpoint { .. })),
+            };
         if signed || self.behind.len() > CUT_MAX {
             return Err(TrailError::Damaged { entry: *entry, what: what.clone() });
         }

@@ -187,7 +187,7 @@ impl Prepared {
         };
         let writer = Writer::start(parts, move |acks| drop(inputs.send(Input::Writer(acks))))
             .map_err(cannot_start("the writer"))?;
-        shared.health.set_audit(Some(writer.audit_door()));
+        shared.health.set_audit(config.fixed.audit.then(|| writer.audit_door()));
         let config_digest = config_digest(config).to_string();
         let began = DaemonFact::Began { version: env!("CARGO_PKG_VERSION"), config: &config_digest };
         observe(shared.health, began);

@@ -1,6 +1,6 @@
 //! The audit trail in the writer's batches. What the store has committed is appended before it is answered and before any file of it is
 //! published, so nothing runs and nothing is filed without an entry; a crash in between takes entries that the next start makes again from
-//! the store. No sync is its own: the one that covers the published files covers the trail.
+//! the store. The sync that covers the published files covers the trail; of its own it asks for one when an epoch has ended.
 
 use super::{Ack, Command, Full, Gathered, SPACE_RETRY, Stopped, WriterLoop};
 use conductor_core::Code;
@@ -109,13 +109,15 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         if auditing.patience(now) > Duration::ZERO {
             return Ok(());
         }
-        if self.append_pending()?.is_some()
-            && let Some(auditing) = &mut self.auditing
-        {
+        let before = auditing.trail.epoch();
+        let lacking = self.append_pending()?;
+        let Some(auditing) = &mut self.auditing else { return Ok(()) };
+        if lacking.is_some() {
             auditing.due = Some(now + SPACE_RETRY);
+        } else if auditing.trail.epoch() != before {
+            // The end of an epoch becomes durable, and its secret goes, also when nothing is published.
+            self.published_since.get_or_insert(now);
         }
-        // The end of an epoch becomes durable, and its secret goes, also when nothing is published.
-        self.published_since.get_or_insert(now);
         Ok(())
     }
 

@@ -318,6 +318,10 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         let idle = batch.is_empty();
         let work = self.sort(batch)?;
         self.audit_by_time()?;
+        if !self.again.is_empty() {
+            // What a crash took of their entries is made again before they can be DONE.
+            self.audit(&Gathered::default())?;
+        }
         self.republish()?;
         if !work.is_empty() || self.done.len() >= SYNC_AT || (idle && !self.done.is_empty()) {
             let begun = (self.clock)();

@@ -66,7 +66,10 @@ fn an_epoch_ends_after_its_time_and_at_each_start_and_is_sealed_once() {
     assert_eq!(opened, Opened::default());
     assert_eq!(place.events(), Vec::<String>::new(), "an opening writes nothing");
     trail.append(&[filed(1)], at(1)).unwrap();
-    assert!(!trail.tick(at(15)).unwrap() && trail.tick(at(16)).unwrap(), "also when nothing happened");
+    for (minute, epoch) in [(15, 0), (16, 1)] {
+        trail.append(&[], at(minute)).unwrap();
+        assert_eq!(trail.epoch(), epoch, "also when nothing happened");
+    }
     assert_eq!(trail.patience(at(17)), SignedDuration::from_mins(14));
     drop(trail);
     let (mut trail, _) = place.open(18);
@@ -145,6 +148,13 @@ fn what_was_changed_before_a_signed_line_refuses_the_opening() {
         assert!(matches!(refused, TrailError::Damaged { .. }), "{refused}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), whole.replacen(from, to, 1), "unchanged");
     }
+    // The first line of a segment as well: what follows it is signed.
+    for from in ["{\"seq\": 0,", "audit_segment", "\"origin\""] {
+        let changed = whole.replacen(from, "x", 1);
+        std::fs::write(&path, &changed).unwrap();
+        assert!(matches!(Trail::open(place.setup(9)), Err(TrailError::Damaged { .. })), "{from}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), changed, "unchanged");
+    }
     // Removing all of it, or going back to an earlier epoch, is no beginning either.
     std::fs::write(&path, &whole).unwrap();
     let (mut trail, _) = place.open(9);
@@ -180,6 +190,9 @@ fn a_lost_key_begins_an_epoch_that_the_identity_key_vouches_for_and_is_told() {
     let (mut trail, opened) = place.open(1);
     assert!(opened.key_lost);
     trail.append(&[filed(2)], at(1)).unwrap();
+    assert!(!place.file(KEY_FILE).exists(), "the key follows the trail when the trail is durable");
+    trail.sync_begins();
+    trail.synced().unwrap();
     let report = place.verify();
     assert_eq!(report.findings, []);
     assert_eq!(
@@ -197,7 +210,7 @@ fn an_older_key_file_leads_to_the_current_key() {
     trail.append(&[filed(1)], at(0)).unwrap();
     let first = std::fs::read(place.file(KEY_FILE)).unwrap();
     for minute in [20, 40, 60] {
-        assert!(trail.tick(at(minute)).unwrap());
+        trail.append(&[], at(minute)).unwrap();
         assert_eq!(std::fs::read(place.file(KEY_FILE)).unwrap(), first, "not before a sync");
     }
     trail.sync_begins();
@@ -302,4 +315,23 @@ fn what_the_system_lacks_for_a_moment_is_waited_for() {
         let error = failed("writing")(io::Error::from_raw_os_error(errno));
         assert_eq!(matches!(error, TrailError::NoSpace(_)), waits, "{error}");
     }
+}
+
+#[test]
+fn a_torn_end_stays_until_a_batch_says_that_it_is_gone() {
+    let place = Bed::new();
+    place.open(0).0.append(&[filed(1)], at(0)).unwrap();
+    let path = place.file(&segment::name(0));
+    let whole = std::fs::read(&path).unwrap();
+    let torn = [whole.as_slice(), b"{\"seq\": torn"].concat();
+    std::fs::write(&path, &torn).unwrap();
+    // Two starts that end before their first batch.
+    for _ in 0..2 {
+        let (_, opened) = place.open(1);
+        assert_eq!((opened.cut, std::fs::read(&path).unwrap()), (12, torn.clone()));
+    }
+    let (mut trail, _) = place.open(1);
+    trail.append(&[filed(2)], at(1)).unwrap();
+    assert!(place.events().contains(&"audit_tail_cut".to_owned()));
+    assert_eq!((place.verify().findings, place.open(2).1.cut), (vec![], 0));
 }
