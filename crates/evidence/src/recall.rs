@@ -10,7 +10,8 @@ use std::io;
 /// How far clocks may have gone back between an event and its entry.
 const CLOCKS: SignedDuration = SignedDuration::from_hours(1);
 
-/// Which of these events of these intents have an entry. Segments that end before `since` are not read.
+/// Which of these events of these intents have an entry. Segments that end before `since` are not read, unless the clock was set back
+/// in the one behind them.
 pub fn recorded(
     dir: &Dir,
     wanted: &BTreeSet<(u64, Event)>,
@@ -19,15 +20,16 @@ pub fn recorded(
     let since = since.checked_sub(CLOCKS).unwrap_or(since);
     let mut found = BTreeSet::new();
     for first in segment::list(dir)?.into_iter().rev() {
-        let mut begins = None;
+        let (mut begins, mut went_back) = (None, false);
         for line in Lines::open(dir, first)? {
             let Some(Parsed::Entry(entry)) = parse(&line?.bytes) else { continue };
             begins.get_or_insert(entry.time);
+            went_back |= entry.is(Event::ClockBack);
             let Some(number) = entry.intent else { continue };
             let of = wanted.range((number, Event::FIRST)..).take_while(|(of, _)| *of == number);
             found.extend(of.filter(|(_, event)| entry.is(*event)));
         }
-        if found.len() == wanted.len() || begins.is_some_and(|begins| begins < since) {
+        if found.len() == wanted.len() || (!went_back && begins.is_some_and(|begins| begins < since)) {
             break;
         }
     }

@@ -13,7 +13,7 @@ use crate::segment::{self, Line, Lines};
 use crate::tree::Point;
 use crate::walk::{Depth, State, segment_record};
 use conductor_crypto::{SealKey, SigningKey, sha256, sha256_of};
-use conductor_os::dir::Dir;
+use conductor_os::dir::{Dir, Meta};
 use conductor_os::{is_no_space, is_passing};
 use jiff::{SignedDuration, Timestamp};
 use std::fs::File;
@@ -73,6 +73,9 @@ pub enum TrailError {
         /// The system's error.
         source: io::Error,
     },
+    /// Its last segment has lost its name while it was open.
+    #[error("{0} was removed or replaced while it was appended to")]
+    Gone(String),
     /// The system has no randomness.
     #[error("the system has no randomness for a key")]
     NoRandomness,
@@ -114,6 +117,8 @@ pub struct Trail {
     due: Due,
     /// The segment that is appended to, and its length; `None`: the next batch begins one.
     segment: Option<(File, u64)>,
+    /// Its first entry, which names it.
+    first: u64,
     /// Whether a failed write, or the end of the process before, may have left bytes behind the end.
     dirty: bool,
     /// Segments that nobody signed; the first batch removes them.
@@ -140,19 +145,15 @@ impl Trail {
         let stored = read_key(&setup)?;
         let (mut cut, mut torn) = (None, Vec::new());
         while let Some(first) = segments.pop() {
-            match read_segment(&setup.dir, first)? {
-                Some(mut found) => {
-                    found.cut = found.cut.or(cut);
-                    let (mut trail, opened) = Self::resume(setup, first, found, stored)?;
-                    trail.torn = torn;
-                    return Ok((trail, opened));
-                }
-                // It holds no checkpoint: it was begun by the batch that was torn.
-                None => {
-                    cut = unsigned(&setup.dir, first)?.or(cut);
-                    torn.push(first);
-                }
+            if let Some(mut found) = read_segment(&setup.dir, first)? {
+                found.cut = found.cut.or(cut);
+                let (mut trail, opened) = Self::resume(setup, first, found, stored)?;
+                trail.torn = torn;
+                return Ok((trail, opened));
             }
+            // It holds no checkpoint: it was begun by the batch that was torn.
+            cut = unsigned(&setup.dir, first)?.or(cut);
+            torn.push(first);
         }
         if let Some(epoch) = stored.as_ref().map(Ratchet::epoch).filter(|epoch| *epoch > 0) {
             let what = format!("no segment is there, and the key file is one of epoch {epoch}");
@@ -175,6 +176,7 @@ impl Trail {
             ratchet,
             due,
             segment: None,
+            first: 0,
             dirty: false,
             torn: Vec::new(),
             epoch_since,
@@ -218,6 +220,7 @@ impl Trail {
         let due = Due { cut, key_lost, rotate: !key_lost };
         let (mut trail, opened) = Self::with(setup, state, ratchet, due);
         trail.segment = Some((file, length));
+        trail.first = first;
         trail.dirty = dirty;
         trail.stored = on_disk.filter(|_| !key_lost);
         Ok((trail, opened))
@@ -303,6 +306,7 @@ impl Trail {
                 .map_err(appending)?;
             let file = self.setup.dir.open_rw(&name, FILE_MODE).map_err(failed(format!("opening {name}")))?;
             self.segment = Some((file, bytes.len() as u64));
+            self.first = first;
             return Ok(());
         }
         let Some((file, length)) = &mut self.segment else { return Ok(()) };
@@ -318,9 +322,19 @@ impl Trail {
         Ok(())
     }
 
-    /// Says that a sync of the file system begins.
-    pub fn sync_begins(&mut self) {
+    /// Says that a sync of the file system begins. A segment without its name would be lost with the process.
+    pub fn sync_begins(&mut self) -> Result<(), TrailError> {
         self.covering = Some(self.state.epoch);
+        let Some((file, _)) = &self.segment else { return Ok(()) };
+        let name = segment::name(self.first);
+        let open = Meta::of(file).map_err(failed(format!("looking at {name}")))?;
+        match self.setup.dir.stat(&name) {
+            Ok(found) if found.id == open.id => Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(failed(format!("looking at {name}"))(error))
+            }
+            _ => Err(TrailError::Gone(name)),
+        }
     }
 
     /// Says that this sync worked: the end of the last epoch is durable, so its secret goes.

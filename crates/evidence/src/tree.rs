@@ -118,30 +118,6 @@ pub fn includes(leaf: Digest, index: u64, size: u64, proof: &[Digest], wanted: &
     last == 0 && hash == *wanted
 }
 
-/// The proof that the tree of the first `old` leaves is a beginning of the tree of all; `None` if there are not so many, or `old` is 0.
-pub fn consistency(leaves: &[Digest], old: usize) -> Option<Vec<Digest>> {
-    if old == 0 || old > leaves.len() {
-        return None;
-    }
-    let (mut part, mut old, mut whole, mut proof) = (leaves, old, true, Vec::new());
-    while old < part.len() {
-        let at = split(part.len());
-        let (left, right) = part.split_at(at);
-        if old <= at {
-            proof.push(root(right));
-            part = left;
-        } else {
-            proof.push(root(left));
-            (part, old, whole) = (right, old - at, false);
-        }
-    }
-    if !whole {
-        proof.push(root(part));
-    }
-    proof.reverse();
-    Some(proof)
-}
-
 /// A size of a tree and its root then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Point {
@@ -149,39 +125,6 @@ pub struct Point {
     pub size: u64,
     /// The root.
     pub root: Digest,
-}
-
-/// Whether `proof` shows that the tree at `old` is a beginning of the tree at `new`.
-pub fn continues(old: &Point, new: &Point, proof: &[Digest]) -> bool {
-    if old.size == 0 || old.size > new.size {
-        return false;
-    }
-    if old.size == new.size {
-        return proof.is_empty() && old.root == new.root;
-    }
-    // A complete tree is its own first node, which the proof leaves out.
-    let first = old.size.is_power_of_two().then_some(&old.root);
-    let mut steps = first.into_iter().chain(proof);
-    let Some(start) = steps.next() else { return false };
-    let (mut at, mut last) = (old.size - 1, new.size - 1);
-    let done = at.trailing_ones();
-    (at, last) = (at >> done, last >> done);
-    let (mut then, mut now) = (*start, *start);
-    for step in steps {
-        if last == 0 {
-            return false;
-        }
-        if at & 1 == 1 || at == last {
-            (then, now) = (node(step, &then), node(step, &now));
-            while at & 1 == 0 && at != 0 {
-                (at, last) = (at >> 1, last >> 1);
-            }
-        } else {
-            now = node(&now, step);
-        }
-        (at, last) = (at >> 1, last >> 1);
-    }
-    last == 0 && then == old.root && now == new.root
 }
 
 #[cfg(test)]
@@ -248,24 +191,6 @@ mod tests {
                 }
             }
             assert_eq!(inclusion(&leaves, size), None);
-        }
-    }
-
-    #[test]
-    fn a_proof_of_consistency_holds_for_its_two_trees_alone() {
-        for size in 1..=33_usize {
-            let leaves = numbered(size);
-            let new = Point { size: size as u64, root: root(&leaves) };
-            for begin in 1..=size {
-                let old = Point { size: begin as u64, root: root(&leaves[..begin]) };
-                let proof = consistency(&leaves, begin).unwrap();
-                assert!(continues(&old, &new, &proof), "{begin} of {size}");
-                let other = Point { root: leaf(b"other"), ..old };
-                assert!(!continues(&other, &new, &proof), "{begin} of {size}");
-                let longer: Vec<Digest> = proof.iter().copied().chain([new.root]).collect();
-                assert!(!continues(&old, &new, &longer), "{begin} of {size}");
-            }
-            assert_eq!((consistency(&leaves, 0), consistency(&leaves, size + 1)), (None, None));
         }
     }
 }

@@ -1,19 +1,38 @@
 //! The audit trail of a test environment, read and judged as an auditor would.
 
 use crate::TestEnv;
+use conductor_crypto::VerifyingKey;
 use conductor_evidence::entry::{Entry, Parsed, parse};
 use conductor_evidence::segment::{Lines, list};
+use conductor_evidence::tree::Point;
 use conductor_evidence::verify::{Against, Report, verify};
 use conductor_os::dir::Dir;
 use std::collections::BTreeMap;
 
 /// The directory of the trail, from the handoff directory.
 pub const PLACE: &str = ".conductor/audit";
+/// The file of the public keys, from the handoff directory.
+const PUBLIC: &str = ".conductor/state/public-keys.pem";
 
 /// What a verification says.
 pub fn judged(env: &TestEnv) -> Report {
     let dir = Dir::open(&env.handoff(PLACE)).unwrap();
-    verify(&dir, Against::default()).unwrap()
+    verify(&dir, Against { identities: public(env), known: head(env).into_iter().collect() }).unwrap()
+}
+
+/// The public keys beside the state; none where it has another place.
+fn public(env: &TestEnv) -> Vec<VerifyingKey> {
+    let text = std::fs::read_to_string(env.handoff(PUBLIC)).unwrap_or_default();
+    let blocks = text.match_indices("-----BEGIN ");
+    blocks.map(|(at, _)| VerifyingKey::from_pem(&text[at..]).unwrap()).collect()
+}
+
+/// How far the trail had come, as the public head says.
+fn head(env: &TestEnv) -> Option<Point> {
+    let head = std::fs::read(env.handoff(".conductor-state.json")).ok()?;
+    let head: serde_json::Value = serde_json::from_slice(&head).ok()?;
+    let text = |name: &str| head["audit"][name].clone();
+    Some(Point { size: text("size").as_u64()?, root: serde_json::from_value(text("root")).ok()? })
 }
 
 /// Every entry, without checkpoints.

@@ -77,6 +77,7 @@ fn without_daemon(config: &Config, question: &Question) -> Result<Answer, Comman
         ),
         other => other.into(),
     })?;
+    files.expect_sealed(&store)?;
     let resting = OfflineView::read(&store, &handoff)?;
     let sources = Queries { store: &store, handoff: &handoff, unfinished: &resting, is_wanted: &|| true };
     Ok(match question {

@@ -151,7 +151,7 @@ pub fn audit_proof(config: &Config, number: u64) -> Result<Exit, CommandError> {
     let (mut leaves, mut last) = (Vec::new(), None);
     each_line(&dir, |line| {
         if let Some(Parsed::Checkpoint { note, .. }) = parse(line) {
-            last = Some((leaves.len(), note));
+            last = Note::parse(&note).map(|parsed| (parsed.checkpoint, note));
         }
         leaves.push(tree::leaf(line));
         Ok(true)
@@ -160,10 +160,15 @@ pub fn audit_proof(config: &Config, number: u64) -> Result<Exit, CommandError> {
         let text = format!("no checkpoint covers an entry {number}");
         CommandError::hindered(text, "Take a number that `audit show` prints.")
     };
-    let (size, note) = last.ok_or_else(uncovered)?;
-    leaves.truncate(size);
+    let (checkpoint, note) = last.ok_or_else(uncovered)?;
+    leaves.truncate(usize::try_from(checkpoint.size).unwrap_or(usize::MAX));
     let index = usize::try_from(number).map_err(|_| uncovered())?;
+    let leaf = *leaves.get(index).ok_or_else(uncovered)?;
     let proof = tree::inclusion(&leaves, index).ok_or_else(uncovered)?;
+    if !tree::includes(leaf, number, checkpoint.size, &proof, &checkpoint.root) {
+        let text = "the last checkpoint is of other entries than are here: some were changed, or a file of the trail is missing";
+        return Err(CommandError::hindered(text.to_owned(), "`audit verify` says which."));
+    }
     let mut text = format!("c2sp.org/tlog-proof@v1\nindex {number}\n");
     for hash in proof {
         let _ = writeln!(text, "{}", conductor_crypto::base64(&hash.0));
@@ -180,7 +185,7 @@ pub fn audit_verify(config: &Config, args: &AuditVerify, as_json: bool) -> Resul
     let since = args.since.as_deref().map(read_checkpoint).transpose()?;
     let against = || {
         // Read before the trail, which is appended to before the head is written.
-        let told = Dir::open(path).map(|handoff| head_of(&handoff)).unwrap_or_default();
+        let told = Dir::open(path).ok().and_then(|handoff| HeadFile::read(&handoff).audit());
         Against { identities: identities.clone(), known: since.into_iter().chain(told).collect() }
     };
     let mut report = verify(&dir, against()).map_err(|error| unreadable(&error))?;
@@ -196,11 +201,6 @@ pub fn audit_verify(config: &Config, args: &AuditVerify, as_json: bool) -> Resul
         print(summed_up(&report).as_bytes())?;
     }
     Ok(if report.findings.is_empty() { Exit::Good } else { Exit::SetUp })
-}
-
-fn head_of(handoff: &Dir) -> Option<Point> {
-    let HeadFile::Ours(head) = HeadFile::read(handoff) else { return None };
-    head.audit.map(|audit| Point { size: audit.size, root: audit.root })
 }
 
 fn read_checkpoint(path: &Path) -> Result<Point, CommandError> {

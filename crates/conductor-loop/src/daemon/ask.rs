@@ -17,10 +17,21 @@ pub(super) enum Ask {
     IsHeld(String, Reply<bool>),
     /// Hold a target.
     Hold(Held, Reply<Result<Durable, Refused>>),
-    /// Release a target.
-    Release(TargetKey, Reply<Result<Durable, Refused>>),
-    /// Remove outcomes decided before this.
-    Purge(jiff::Timestamp, Reply<()>),
+    /// Release a target, by this user.
+    Release(TargetKey, u32, Reply<Result<Durable, Refused>>),
+    /// Remove outcomes.
+    Purge(Purge, Reply<()>),
+}
+
+/// Which outcomes an operator wants removed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Purge {
+    /// Those decided before this.
+    pub(super) before: jiff::Timestamp,
+    /// How many there were when it was asked.
+    pub(super) outcomes: u64,
+    /// The operator's user id.
+    pub(super) uid: u32,
 }
 
 /// The channel for one answer.

@@ -1,6 +1,7 @@
 //! Which facts have an entry in the audit trail, and what is in it.
 
 use crate::config::{Config, SETTINGS};
+use crate::writer::admin_entry;
 use conductor_core::fact::{DaemonFact, Fact, IntentFact, OperatorFact};
 use conductor_core::limits::MESSAGE_MAX;
 use conductor_core::outcome::Run;
@@ -71,17 +72,9 @@ fn ended(claim: &Claim, run: &Run) -> Record {
 }
 
 fn of_operator(fact: OperatorFact<'_>) -> Option<Record> {
-    let admin = |uid, action: &str| {
-        let record = Record { actor: user(uid), ..Record::of(Event::Admin, EntryResult::Success) };
-        record.with("action", action)
-    };
     Some(match fact {
-        OperatorFact::Held { held } => {
-            admin(held.uid, "hold").with("target", held.target.as_str()).with("note", held.note.as_str())
-        }
-        OperatorFact::Released { key, uid } => admin(uid, "release").with("target", key.to_string()),
         OperatorFact::Purged { uid, outcomes, before } => {
-            admin(uid, "purge").with("outcomes", outcomes).with("before", rfc3339(before))
+            admin_entry(uid, "purge").with("outcomes", outcomes).with("before", rfc3339(before))
         }
         OperatorFact::SettingChanged { key, from, to } => Record::of(Event::Config, EntryResult::Success)
             .with("setting", key)
@@ -98,7 +91,10 @@ fn of_operator(fact: OperatorFact<'_>) -> Option<Record> {
             Record { actor: "network".to_owned(), ..Record::of(Event::Denied, EntryResult::Failure) }
                 .with("by", "token")
         }
-        OperatorFact::RestartNeeded { .. }
+        // A hold or release has its entry in the batch that records it.
+        OperatorFact::Held { .. }
+        | OperatorFact::Released { .. }
+        | OperatorFact::RestartNeeded { .. }
         | OperatorFact::StopAsked { .. }
         | OperatorFact::StopAtOnce { .. } => return None,
     })

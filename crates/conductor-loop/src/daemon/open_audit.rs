@@ -66,7 +66,7 @@ pub(super) fn open_audit(
     let recovered =
         missing.map(|of| made_again(store, of)).collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
     let recovered: Vec<Record> = recovered.into_iter().flatten().collect();
-    let lost = lost(&trail, HeadFile::read(&places.dirs.handoff));
+    let lost = lost(&trail, &ground.state.head);
     if !recovered.is_empty() {
         tracing::info!(
             entries = recovered.len(),
@@ -78,10 +78,9 @@ pub(super) fn open_audit(
 }
 
 /// The entry of a trail that is shorter than the public head says that it was: its end, or all of it, was removed or lost.
-fn lost(trail: &Trail, head: HeadFile) -> Option<Record> {
-    let HeadFile::Ours(head) = head else { return None };
+fn lost(trail: &Trail, head: &HeadFile) -> Option<Record> {
     let has = trail.head().size;
-    let known = head.audit.filter(|known| known.size > has)?;
+    let known = head.audit().filter(|known| known.size > has)?;
     tracing::error!(
         had = known.size,
         has,
@@ -125,11 +124,17 @@ fn wanted(found: &Recovered) -> BTreeSet<(u64, Event)> {
 /// The time before which none of these can have an entry.
 fn since(store: &dyn Ledger, wanted: &BTreeSet<(u64, Event)>) -> Result<Timestamp, StoreError> {
     let Some((seq, event)) = wanted.first() else { return Ok(Timestamp::MAX) };
-    let time = match event {
+    let claimed = match event {
         Event::Taken => store.claim(*seq)?.map(|(claim, _)| claim.taken_at),
-        _ => store.outcome(*seq)?.map(|outcome| outcome.finished_at),
+        _ => None,
     };
-    Ok(time.unwrap_or(Timestamp::MIN))
+    let time = match claimed {
+        // A file that was refused has no claim.
+        None => store.outcome(*seq)?.map(|outcome| outcome.finished_at),
+        claimed => claimed,
+    };
+    // A clock that was set back meanwhile gave later entries earlier times.
+    Ok(time.unwrap_or(Timestamp::MIN).min(Timestamp::now()))
 }
 
 fn made_again(store: &dyn Ledger, of: &(u64, Event)) -> Result<Vec<Record>, StoreError> {

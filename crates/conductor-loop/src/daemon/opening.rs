@@ -50,6 +50,7 @@ fn make_store(state: &StateFiles, shown: &Extent) -> Result<Store, StoreError> {
 /// The existing store, if it has everything in the evidence.
 pub fn existing_store(state: &StateFiles, handoff: &Dir, last: &LastRuns) -> Result<Store, StoreError> {
     let candidate = wait_for_store(state)?;
+    state.expect_sealed(candidate.store())?;
     evidence::hold(candidate.store(), &state.head, handoff, last)?;
     candidate.believe()
 }
@@ -57,6 +58,7 @@ pub fn existing_store(state: &StateFiles, handoff: &Dir, last: &LastRuns) -> Res
 /// Opens the store for reading as a start would check it, and changes nothing.
 pub fn look_at_store(state: &StateFiles, handoff: &Dir) -> Result<Store, StoreError> {
     let store = Store::look(&state.dir, &state.sealing)?;
+    state.expect_sealed(&store)?;
     evidence::hold(&store, &state.head, handoff, &LastRuns { this_boot: false, lines: Vec::new() })?;
     Ok(store)
 }

@@ -181,13 +181,13 @@ impl Prepared {
             packages: matches!(engine, Engine::Embedded(_)).then(|| Arc::clone(&outlet)),
             store: Arc::clone(&store),
             keys,
-            head: Head::new(state.path.display().to_string(), sealed_by),
+            head: Head::new(state.path.display().to_string(), sealed_by, state.head.audit()),
             retention: retention(config),
             audit,
         };
         let writer = Writer::start(parts, move |acks| drop(inputs.send(Input::Writer(acks))))
             .map_err(cannot_start("the writer"))?;
-        shared.health.set_audit(config.fixed.audit.then(|| writer.audit_door()));
+        shared.health.set_audit(writer.audit_door());
         let config_digest = config_digest(config).to_string();
         let began = DaemonFact::Began { version: env!("CARGO_PKG_VERSION"), config: &config_digest };
         observe(shared.health, began);

@@ -1,7 +1,7 @@
 //! Answers questions while the daemon runs. They come on other threads (local socket, endpoints); the loop's own
 //! knowledge is requested as one more input, the rest is read from the store beside it.
 
-use super::ask::{Ask, Durable, Load, Reply};
+use super::ask::{Ask, Durable, Load, Purge, Reply};
 use super::health::Health;
 use super::input::Input;
 use super::observe::observe;
@@ -148,8 +148,8 @@ impl Questions {
                 let uid = asker.user()?;
                 let purged = sources.would_purge(before)?;
                 if really {
-                    self.observe(OperatorFact::Purged { uid, outcomes: purged.outcomes, before });
-                    self.ask(|reply| Ask::Purge(before, reply))?;
+                    let purge = Purge { before, outcomes: purged.outcomes, uid };
+                    self.ask(|reply| Ask::Purge(purge, reply))?;
                 }
                 Answer::Purged(Purged { really, ..purged })
             }
@@ -260,7 +260,7 @@ impl Questions {
 
     fn release(&self, current: &Current, text: &str, uid: u32) -> Result<Answer, Refused> {
         let key = self.target(current, text)?;
-        wait_for(&self.ask(|reply| Ask::Release(key.clone(), reply))??)?;
+        wait_for(&self.ask(|reply| Ask::Release(key.clone(), uid, reply))??)?;
         self.observe(OperatorFact::Released { key: &key, uid });
         Ok(Answer::Released { target: key.to_string() })
     }

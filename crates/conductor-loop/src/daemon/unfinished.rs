@@ -1,16 +1,17 @@
 //! The loop's unfinished intents, as rows with their reasons. Queries do not change state; Hold, Release and Purge do.
 
-use super::ask::{Ask, Durable, Load};
+use super::ask::{Ask, Durable, Load, Purge};
 use super::in_flight::InFlight;
 use super::session::Session;
 use crate::intake::{Left, WithWriter};
 use crate::queries::{Found, Lying, Selector, entry_row, is_parked, sighted_row};
-use crate::writer::Command as ToWriter;
+use crate::writer::{Command as ToWriter, Holding};
+use conductor_core::fact::OperatorFact;
 use conductor_core::intent::TargetKey;
 use conductor_core::query::{Held, ROWS_MAX, Reason, RefusalKind, Refused, Row, Selection, State};
 use conductor_core::scheduler::{Event, WaitReason};
 use conductor_os::monotonic;
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::bounded;
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
@@ -26,8 +27,9 @@ impl Session<'_> {
             Ask::Find(subject, reply) => reply.send(self.find(&subject)),
             Ask::IsHeld(target, reply) => reply.send(self.is_held(&target)),
             Ask::Hold(held, reply) => reply.send(self.hold(held)),
-            Ask::Release(target, reply) => reply.send(self.release(&target)),
-            Ask::Purge(before, reply) => {
+            Ask::Release(target, uid, reply) => reply.send(self.release(&target, uid)),
+            Ask::Purge(Purge { before, outcomes, uid }, reply) => {
+                self.observe(OperatorFact::Purged { uid, outcomes, before });
                 self.executor.writer.send(ToWriter::Retain { before });
                 reply.send(());
             }
@@ -152,23 +154,22 @@ impl Session<'_> {
         }
         self.event(Event::Hold(key.clone()));
         self.held.insert(key, held.clone());
-        Ok(self.recorded(|durable| ToWriter::Hold { held, durable }))
+        Ok(self.recorded(Holding::Held(held)))
     }
 
-    fn release(&mut self, key: &TargetKey) -> Result<Durable, Refused> {
+    fn release(&mut self, key: &TargetKey, uid: u32) -> Result<Durable, Refused> {
         if self.held.remove(key).is_none() {
             let text = format!("{key} is not held");
             let advice = "`conductor-loop status` shows the held targets.";
             return Err(Refused::new(RefusalKind::NotFound, text, advice));
         }
         self.event(Event::Release(key.clone()));
-        let target = key.to_string();
-        Ok(self.recorded(|durable| ToWriter::Release { target, durable }))
+        Ok(self.recorded(Holding::Released { target: key.to_string(), uid }))
     }
 
-    fn recorded(&self, command: impl FnOnce(Sender<()>) -> ToWriter) -> Durable {
+    fn recorded(&self, holding: Holding) -> Durable {
         let (durable, later) = bounded(1);
-        self.executor.writer.send(command(durable));
+        self.executor.writer.send(ToWriter::Hold { holding, durable });
         Durable(later)
     }
 }

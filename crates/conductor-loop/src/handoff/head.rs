@@ -2,6 +2,7 @@
 
 use super::layout;
 use crate::store::{self, Counts};
+use conductor_evidence::tree::Point;
 use conductor_os::dir::{Dir, Kind};
 use conductor_os::plain::read_whole;
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,12 @@ pub enum HeadFile {
 }
 
 impl HeadFile {
+    /// How far the audit trail had come.
+    pub fn audit(&self) -> Option<Point> {
+        let Self::Ours(head) = self else { return None };
+        head.audit.map(|audit| Point { size: audit.size, root: audit.root })
+    }
+
     /// Reads the existing file.
     pub fn read(handoff: &Dir) -> Self {
         match handoff.stat(layout::HEAD) {

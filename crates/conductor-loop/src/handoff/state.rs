@@ -5,7 +5,7 @@ use super::owned::{Owned, Use, Widened};
 use super::{Unusable, layout};
 use crate::config::Config;
 use crate::keys::{self, KeyError, Keys};
-use crate::store::{self, Sealing};
+use crate::store::{self, Sealing, Store, StoreError};
 use conductor_os::dir::Dir;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -68,6 +68,18 @@ impl StateFiles {
             Err(error) => Sealing::Keyless(error.to_string()),
         };
         Ok(Self { path: path.join(store::FILE), dir: Arc::new(dir), head, keys, sealing, sealed })
+    }
+
+    /// Refuses a plain store where the head tells of a sealed one, unless the operator wants a plain one.
+    pub fn expect_sealed(&self, store: &Store) -> Result<(), StoreError> {
+        match &self.head {
+            HeadFile::Ours(head)
+                if head.sealed && matches!(self.sealing, Sealing::On(_)) && store.sealed_by()?.is_none() =>
+            {
+                Err(StoreError::Plain { root: head.sealed_by.clone().unwrap_or_default() })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn place(&self) -> Place<'_> {

@@ -43,6 +43,15 @@ pub enum StoreError {
         /// Why it is not here.
         why: String,
     },
+    /// It is plain, and was sealed.
+    #[error(
+        "the state store is plain, and .conductor-state.json says that it is sealed by the root key {root}: another was put in its place. \
+         If it is yours, start once with CONDUCTOR_ENCRYPTION_ENABLED=false"
+    )]
+    Plain {
+        /// The name of that key.
+        root: String,
+    },
     /// A record cannot be sealed.
     #[error("the state store cannot be read or written: a record cannot be encrypted: no randomness")]
     Unsealable,
@@ -214,7 +223,10 @@ impl StoreError {
     /// The stable code.
     pub fn code(&self) -> Code {
         match self {
-            StoreError::Missing | StoreError::Damaged(_) | StoreError::Behind { .. } => Code::StoreDamaged,
+            StoreError::Missing
+            | StoreError::Damaged(_)
+            | StoreError::Behind { .. }
+            | StoreError::Plain { .. } => Code::StoreDamaged,
             StoreError::Version { .. } => Code::StoreVersion,
             StoreError::Sealed { .. } => Code::KeyOther,
             StoreError::Busy => Code::LockHeld,

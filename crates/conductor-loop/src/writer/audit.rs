@@ -1,8 +1,9 @@
 //! The audit trail in the writer's batches. What the store has committed is appended before it is answered and before any file of it is
 //! published, so nothing runs and nothing is filed without an entry; a crash in between takes entries that the next start makes again from
-//! the store. The sync that covers the published files covers the trail; of its own it asks for one when an epoch has ended.
+//! the store. The sync that covers the published files covers the trail; it asks for one of its own when an epoch has ended, and after an
+//! entry of what is neither an intent nor a refusal.
 
-use super::{Ack, Command, Full, Gathered, SPACE_RETRY, Stopped, WriterLoop};
+use super::{Ack, Command, Full, Gathered, Holding, SPACE_RETRY, Stopped, WriterLoop};
 use conductor_core::Code;
 use conductor_core::record::{Claim, Outcome, Status};
 use conductor_evidence::entry::user;
@@ -10,7 +11,9 @@ use conductor_evidence::{EntryResult, Event, Record, Trail, TrailError};
 use crossbeam_channel::Sender;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long an entry of a fact waits for a batch that it can ride with.
@@ -26,46 +29,113 @@ pub struct Audit {
 }
 
 /// Leads entries of facts to the audit trail, from any thread.
-pub struct AuditDoor(Sender<Command>);
+pub struct AuditDoor {
+    commands: Sender<Command>,
+    refusals: Arc<Refusals>,
+}
 
 impl AuditDoor {
-    pub(super) fn of(commands: &Sender<Command>) -> Self {
-        Self(commands.clone())
+    pub(super) fn of(commands: &Sender<Command>, refusals: &Arc<Refusals>) -> Self {
+        Self { commands: commands.clone(), refusals: Arc::clone(refusals) }
     }
 
     /// Passes an entry on.
     pub fn send(&self, record: Record) {
+        let command = if record.event != Event::Denied {
+            Command::Audit(Box::new(record))
+        } else if self.refusals.add(record) {
+            Command::Denied
+        } else {
+            return; // The command that leads to it has been sent.
+        };
         // After the end of the writer it goes nowhere.
-        let _ = self.0.send(Command::Audit(Box::new(record)));
+        let _ = self.commands.send(command);
     }
+}
+
+/// The entries of refused askers until the writer reads them: one for each, however often they ask, and however long the writer waits
+/// for space.
+#[derive(Debug, Default)]
+pub(super) struct Refusals(Mutex<BTreeMap<String, Record>>);
+
+impl Refusals {
+    /// Counts a refusal. Returns whether its asker had none.
+    fn add(&self, record: Record) -> bool {
+        let mut of_each = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match of_each.get_mut(&record.actor) {
+            Some(other) => {
+                count_also(other, &record);
+                false
+            }
+            None => of_each.insert(record.actor.clone(), record).is_none(),
+        }
+    }
+
+    fn take(&self) -> BTreeMap<String, Record> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Counts the refusals of an entry with those of another.
+fn count_also(other: &mut Record, record: &Record) {
+    let times = |record: &Record| record.detail.get("times").and_then(Value::as_u64).unwrap_or(1);
+    let sum = times(other) + times(record);
+    other.detail.insert("times".to_owned(), json!(sum));
 }
 
 /// The trail, and the entries that wait for a batch.
 pub(super) struct Auditing {
     trail: Trail,
     pending: Vec<Record>,
+    refusals: Arc<Refusals>,
     /// When pending entries, or the end of an epoch, are appended without a batch.
     due: Option<Instant>,
+    /// Whether one of them asks for a sync.
+    asks_sync: bool,
+    /// Whether something was appended since the last sync began.
+    unsynced: bool,
+    /// Whether a failure to write the key of the epoch has been reported.
+    complained: bool,
 }
 
 impl Auditing {
     pub(super) fn new(Audit { trail, first }: Audit, now: Instant) -> Self {
         let due = (!first.is_empty()).then_some(now);
-        Self { trail, pending: first, due }
+        let asks_sync = !first.is_empty();
+        let refusals = Arc::default();
+        Self { trail, pending: first, refusals, due, asks_sync, unsynced: false, complained: false }
     }
 
-    /// Adds an entry, to be appended with the next batch or soon. A refused asker has one entry for all its tries until then.
+    /// Adds an entry: that of a run is appended with the next batch or soon, any other at once, and synced within a second.
     pub(super) fn add(&mut self, record: Record, now: Instant) {
-        let same = |other: &&mut Record| other.event == Event::Denied && other.actor == record.actor;
-        if record.event == Event::Denied
-            && let Some(other) = self.pending.iter_mut().find(same)
-        {
-            let times = other.detail.get("times").and_then(Value::as_u64).unwrap_or(1);
-            other.detail.insert("times".to_owned(), json!(times + 1));
-            return;
+        if matches!(record.event, Event::Started | Event::Ended) {
+            self.due.get_or_insert(now + PENDING_MAX);
+        } else {
+            self.due = Some(now);
+            self.asks_sync = true;
         }
         self.pending.push(record);
+    }
+
+    /// Adds the entries of refused askers, each with the number of its tries. Whoever is refused causes no sync.
+    pub(super) fn add_refusals(&mut self, now: Instant) {
+        for (actor, record) in self.refusals.take() {
+            let same = |other: &&mut Record| other.event == Event::Denied && other.actor == actor;
+            match self.pending.iter_mut().find(same) {
+                Some(other) => count_also(other, &record),
+                None => self.pending.push(record),
+            }
+        }
         self.due.get_or_insert(now + PENDING_MAX);
+    }
+
+    pub(super) fn refusals(&self) -> Arc<Refusals> {
+        Arc::clone(&self.refusals)
+    }
+
+    /// Whether something was appended that no sync covers.
+    pub(super) fn is_unsynced(&self) -> bool {
+        self.unsynced
     }
 
     /// The time until something is to be appended without a batch.
@@ -76,10 +146,6 @@ impl Auditing {
             Some(due) => due.saturating_duration_since(now),
             None => epoch,
         }
-    }
-
-    pub(super) fn sync_begins(&mut self) {
-        self.trail.sync_begins();
     }
 }
 
@@ -92,6 +158,8 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         auditing
             .pending
             .extend(gathered.publications.iter().flat_map(|publication| filed(&publication.outcome)));
+        auditing.pending.extend(gathered.holds.iter().map(|(holding, _)| held(holding)));
+        auditing.asks_sync |= !gathered.holds.is_empty();
         while let Some(error) = self.append_pending()? {
             self.set_full(Some(Full::Files));
             if self.abandon.load(Ordering::Acquire) {
@@ -109,14 +177,10 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         if auditing.patience(now) > Duration::ZERO {
             return Ok(());
         }
-        let before = auditing.trail.epoch();
-        let lacking = self.append_pending()?;
-        let Some(auditing) = &mut self.auditing else { return Ok(()) };
-        if lacking.is_some() {
+        if self.append_pending()?.is_some()
+            && let Some(auditing) = &mut self.auditing
+        {
             auditing.due = Some(now + SPACE_RETRY);
-        } else if auditing.trail.epoch() != before {
-            // The end of an epoch becomes durable, and its secret goes, also when nothing is published.
-            self.published_since.get_or_insert(now);
         }
         Ok(())
     }
@@ -124,15 +188,21 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
     /// Appends what waits; the error is that of a full disk, after which all of it waits on.
     pub(super) fn append_pending(&mut self) -> Result<Option<TrailError>, Stopped> {
         let Some(auditing) = &mut self.auditing else { return Ok(None) };
-        let before = auditing.trail.head();
+        let (before, epoch) = (auditing.trail.head(), auditing.trail.epoch());
         match auditing.trail.append(&auditing.pending, Timestamp::now()) {
             Ok(()) => {
                 auditing.pending.clear();
                 auditing.due = None;
                 let head = auditing.trail.head();
+                // The end of an epoch becomes durable, and its secret goes, also when nothing is published.
+                let syncs = std::mem::take(&mut auditing.asks_sync) || auditing.trail.epoch() != epoch;
                 if head != before {
+                    auditing.unsynced = true;
                     self.head.set_audit(head);
                     (self.report)(vec![Ack::Audited(head)]);
+                    if syncs {
+                        self.published_since.get_or_insert((self.clock)());
+                    }
                 }
                 Ok(None)
             }
@@ -141,13 +211,31 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         }
     }
 
+    /// Says that a sync begins. What it would make durable must still have its name.
+    pub(super) fn audit_sync_begins(&mut self) -> Result<(), Stopped> {
+        let Some(auditing) = &mut self.auditing else { return Ok(()) };
+        auditing.unsynced = false;
+        match auditing.trail.sync_begins() {
+            Ok(()) => Ok(()),
+            Err(error @ TrailError::Gone(_)) => Err(self.fatal(Code::AuditDamaged, &error.to_string())),
+            Err(error) => Err(self.fatal(Code::StoreFailed, &error.to_string())),
+        }
+    }
+
     /// Says that a sync worked.
     pub(super) fn audit_synced(&mut self) {
-        if let Some(auditing) = &mut self.auditing
-            && let Err(error) = auditing.trail.synced()
-        {
+        let Some(auditing) = &mut self.auditing else { return };
+        match auditing.trail.synced() {
+            Ok(()) => auditing.complained = false,
             // The key of the last epoch stays in the file, and still leads to the current one.
-            tracing::debug!(%error, "the key of the epoch is written after the next sync");
+            Err(error @ TrailError::NoSpace(_)) => {
+                tracing::debug!(%error, "the key of the epoch is written after the next sync");
+            }
+            Err(error) if !auditing.complained => {
+                auditing.complained = true;
+                tracing::warn!(%error, "the secret of an ended epoch stays on the disk until its file can be written");
+            }
+            Err(_) => {} // Reported once.
         }
     }
 }
@@ -162,6 +250,21 @@ pub fn taken(claim: &Claim) -> Record {
         actor: user(claim.uid),
         detail,
         ..Record::of(Event::Taken, EntryResult::Success)
+    }
+}
+
+/// The entry of what an operator did.
+pub fn admin(uid: u32, action: &str) -> Record {
+    let record = Record { actor: user(uid), ..Record::of(Event::Admin, EntryResult::Success) };
+    record.with("action", action)
+}
+
+fn held(holding: &Holding) -> Record {
+    match holding {
+        Holding::Held(held) => {
+            admin(held.uid, "hold").with("target", held.target.as_str()).with("note", held.note.as_str())
+        }
+        Holding::Released { target, uid } => admin(*uid, "release").with("target", target.as_str()),
     }
 }
 

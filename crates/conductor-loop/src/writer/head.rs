@@ -30,14 +30,14 @@ pub struct Head {
 }
 
 impl Head {
-    /// A head for the store at this path.
-    pub fn new(store_path: String, sealed_by: Option<String>) -> Self {
+    /// A head for the store at this path. `audit`: how far the audit trail had come; a daemon that keeps none does not forget it.
+    pub fn new(store_path: String, sealed_by: Option<String>, audit: Option<Point>) -> Self {
         let reasons = Reasons::from(NotReady::Starting);
         Self {
             store_path,
             sealed_by,
             reasons,
-            audit: None,
+            audit,
             written: None,
             checked_at: Instant::now(),
             complained: false,

@@ -1,9 +1,9 @@
 //! The writer's commands and answers, and the values that they carry.
 
+use super::Holding;
 use crate::payload::Payload;
 use conductor_core::Code;
 use conductor_core::name::TakenName;
-use conductor_core::query::Held;
 use conductor_core::ready::Reasons;
 use conductor_core::record::{Claim, LastSuccess, Outcome};
 use conductor_evidence::Record;
@@ -115,24 +115,19 @@ pub enum Command {
         /// Whether the sync worked.
         result: io::Result<()>,
     },
-    /// An operator holds a target.
+    /// An operator holds or releases a target.
     Hold {
-        /// The record.
-        held: Held,
-        /// Receives a message when the release is durable.
-        durable: Sender<()>,
-    },
-    /// An operator releases a target.
-    Release {
-        /// `NAMESPACE/TARGET`
-        target: String,
-        /// Receives a message when the release is durable.
+        /// Which, and who.
+        holding: Holding,
+        /// Receives a message when it is durable.
         durable: Sender<()>,
     },
     /// The reasons for not being ready, for the public head.
     NotReady(Reasons),
     /// An entry for the audit trail, with the next batch or soon.
     Audit(Box<Record>),
+    /// Somebody was refused: read the refusals for the audit trail.
+    Denied,
     /// A worker waits for the disk: do not collect.
     Flush,
     /// Finish everything and end.

@@ -7,6 +7,7 @@
 mod audit;
 mod files;
 mod filing;
+mod gathered;
 mod head;
 mod late_statuses;
 mod message;
@@ -16,21 +17,21 @@ mod retention;
 #[cfg(test)]
 mod tests;
 
-pub use audit::{Audit, AuditDoor, filed as filed_entries, taken as taken_entry};
+pub use audit::{Audit, AuditDoor, admin as admin_entry, filed as filed_entries, taken as taken_entry};
+pub use gathered::Holding;
 pub use head::Head;
 pub use message::{Ack, Again, Command, Full, Publication, PublicationKind, Source};
 
 use crate::handoff::{Dirs, TakenFiles};
-use crate::payload::Payload;
-use crate::store::{Claiming, Decided, Flaw, Hold, Kept, Ledger, Start, StoreError, Work};
-use audit::Auditing;
+use crate::store::{Flaw, Ledger, Start, StoreError, Work};
+use audit::{Auditing, Refusals};
 use conductor_core::Code;
 use conductor_core::attestation::Attest;
 use conductor_core::name::TakenName;
-use conductor_core::query::Held;
-use conductor_core::record::{Claim, LastSuccess};
+use conductor_core::record::LastSuccess;
 use conductor_os::outlet::Outlet;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use gathered::Gathered;
 use jiff::SignedDuration;
 use late_statuses::Late;
 use packages::PackageSync;
@@ -80,6 +81,8 @@ pub struct Writer {
     commands: Sender<Command>,
     abandon: Arc<AtomicBool>,
     flush: Arc<AtomicBool>,
+    /// Refused askers, if a trail is kept.
+    refusals: Option<Arc<Refusals>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -105,15 +108,16 @@ impl Writer {
             to_sync,
         );
         let (abandon, flush) = (Arc::clone(&writer_loop.abandon), Arc::clone(&writer_loop.flush));
+        let refusals = writer_loop.auditing.as_ref().map(Auditing::refusals);
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || writer_loop.run(&receiver))?;
-        Ok(Self { commands, abandon, flush, thread: Some(thread) })
+        Ok(Self { commands, abandon, flush, refusals, thread: Some(thread) })
     }
 
-    /// The way of entries to the audit trail.
-    pub fn audit_door(&self) -> AuditDoor {
-        AuditDoor::of(&self.commands)
+    /// The way of entries to the audit trail; `None`: none is kept.
+    pub fn audit_door(&self) -> Option<AuditDoor> {
+        self.refusals.as_ref().map(|refusals| AuditDoor::of(&self.commands, refusals))
     }
 
     /// Queues a command. The scheduler's windows bound the queue.
@@ -369,13 +373,15 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
                 }
                 Command::Retain { before } => self.begin_sweep(before),
                 Command::Expire { retention } => self.begin_expiry(retention),
-                Command::Hold { held, durable } => {
-                    work.holds.push((held.target.clone(), Some(held), durable));
-                }
-                Command::Release { target, durable } => work.holds.push((target, None, durable)),
+                Command::Hold { holding, durable } => work.holds.push((holding, durable)),
                 Command::Audit(record) => {
                     if let Some(auditing) = &mut self.auditing {
                         auditing.add(*record, now);
+                    }
+                }
+                Command::Denied => {
+                    if let Some(auditing) = &mut self.auditing {
+                        auditing.add_refusals(now);
                     }
                 }
                 Command::NotReady(reasons) => self.head.set_not_ready(reasons),
@@ -481,7 +487,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         }
         acks.extend(work.reserves.iter().map(|(seq, _)| Ack::Reserved { seq: *seq }));
         (self.report)(acks);
-        for (_, _, durable) in &work.holds {
+        for (_, durable) in &work.holds {
             // The client may have gone.
             let _ = durable.try_send(());
         }
@@ -497,7 +503,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
             || self.published_since.is_some_and(|at| self.since(at) >= SYNC_AFTER);
         if due && !self.sync_under_way {
             self.published_since = None;
-            self.auditing.as_mut().map(Auditing::sync_begins);
+            self.audit_sync_begins()?;
             let sent = self.to_sync.send(std::mem::take(&mut self.published));
             sent.map_err(|_| self.fatal(Code::StoreFailed, "the thread that syncs files has ended"))?;
             self.sync_under_way = true;
@@ -513,8 +519,11 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         if let Ok(Some(error)) = self.append_pending() {
             tracing::warn!(%error, "the last entries of the audit trail are not written");
         }
-        if !self.published.is_empty() {
-            self.auditing.as_mut().map(Auditing::sync_begins);
+        let unsynced = self.auditing.as_ref().is_some_and(Auditing::is_unsynced);
+        if !self.published.is_empty() || unsynced {
+            if self.audit_sync_begins().is_err() {
+                return; // The failure has been reported.
+            }
             match self.places.handoff.sync_file_system() {
                 Ok(()) => {
                     self.audit_synced();
@@ -551,52 +560,5 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
     fn fatal(&self, code: Code, reason: &str) -> Stopped {
         (self.report)(vec![Ack::Fatal { code, reason: reason.to_owned() }]);
         Stopped
-    }
-}
-
-/// The records of one batch's commands, and the channels to confirm them.
-#[derive(Default)]
-struct Gathered {
-    claims: Vec<(Box<Claim>, Payload, bool)>,
-    reserves: Vec<(u64, u32)>,
-    publications: Vec<Publication>,
-    /// Targets held (with the record) or released, and the channel to confirm each.
-    holds: Vec<(String, Option<Held>, Sender<()>)>,
-}
-
-impl Gathered {
-    fn len(&self) -> usize {
-        self.claims.len() + self.reserves.len() + self.publications.len() + self.holds.len()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The batch's work for the ledger.
-    fn work(&self) -> Work<'_> {
-        let decided = self.publications.iter().map(|publication| Decided {
-            outcome: &publication.outcome,
-            report: publication.report.as_deref(),
-            kept: match &publication.source {
-                Source::Staged { .. } | Source::Stored => Kept::Already,
-                Source::Bytes(bytes) => Kept::Bytes(bytes),
-                Source::Taken(_) => Kept::File,
-            },
-        });
-        let claims =
-            self.claims.iter().map(|(claim, bytes, reserved)| Claiming { claim, bytes, reserved: *reserved });
-        let start = |&(seq, attempt): &(u64, u32)| (seq, Start { attempt, happened: false });
-        let holds = self.holds.iter().map(|(target, held, _)| match held {
-            Some(held) => Hold::Begins(held),
-            None => Hold::Ends(target),
-        });
-        Work {
-            decided: decided.collect(),
-            claims: claims.collect(),
-            starts: self.reserves.iter().map(start).collect(),
-            holds: holds.collect(),
-            ..Work::default()
-        }
     }
 }

@@ -1,16 +1,17 @@
 //! The writer without its threads: one turn at a time, on a directory of its own.
 
 mod archive;
+mod audit;
 mod neighbour;
 
 use super::packages::PackageSync;
 use super::*;
 use crate::handoff::layout::HEAD as HEAD_FILE;
 use crate::handoff::{HeadBody, Slots};
-use crate::payload::Budget;
-use crate::store::Store;
+use crate::payload::{Budget, Payload};
+use crate::store::{Decided, Kept, Store};
 use conductor_core::attestation::{Envelope, Signature};
-use conductor_core::record::Outcome;
+use conductor_core::record::{Claim, Outcome};
 use conductor_os::dir::Dir;
 use jiff::Timestamp;
 use std::cell::Cell;
@@ -60,7 +61,7 @@ fn office_in(temp: TempDir) -> Office {
     let store: Arc<dyn Ledger> = Arc::new(Store::scrambled(sub("store")));
     let (to_daemon, acks) = crossbeam_channel::unbounded();
     let (to_sync, syncs) = crossbeam_channel::unbounded();
-    let mut head = Head::new("store".to_owned(), None);
+    let mut head = Head::new("store".to_owned(), None, None);
     head.refresh(&places.handoff, &places.drafts, &*store, true);
     let report: Box<dyn Fn(Vec<Ack>)> =
         Box::new(move |acks| acks.into_iter().for_each(|ack| to_daemon.send(ack).unwrap()));
@@ -248,7 +249,8 @@ fn a_batch_collects_only_while_nobody_waits() {
 fn the_writer_is_woken_when_a_worker_begins_to_wait() {
     let (commands, received) = crossbeam_channel::unbounded();
     let flush = Arc::new(AtomicBool::new(true));
-    let writer = Writer { commands, abandon: Arc::default(), flush: Arc::clone(&flush), thread: None };
+    let writer =
+        Writer { commands, abandon: Arc::default(), flush: Arc::clone(&flush), refusals: None, thread: None };
     for (now, woken) in [(true, false), (false, false), (false, false), (true, true), (true, false)] {
         writer.set_flush(now);
         assert_eq!((flush.load(Ordering::Acquire), received.try_recv().is_ok()), (now, woken));
@@ -272,7 +274,7 @@ fn a_turn_commits_when_there_is_something_to_commit() {
     assert_eq!(committed(1, vec![]), (commit(), 0));
     assert_eq!(committed(SYNC_AT, vec![Command::Flush]), (commit(), 0));
     let (durable, _told) = crossbeam_channel::bounded(1);
-    let release = Command::Release { target: "n/t".to_owned(), durable };
+    let release = Command::Hold { holding: Holding::Released { target: "n/t".to_owned(), uid: 7 }, durable };
     let (said, done) = committed(1, vec![settle(7), Command::Reserve { seq: 8, attempt: 2 }, release]);
     assert_eq!(said, ["committed 3", "reserved 8", "filed 7 processed/intent-a.json"]);
     assert_eq!(done, 0);
@@ -412,7 +414,7 @@ fn the_head_is_looked_at_again_when_it_may_have_changed() {
     office.turn(vec![settle(1)]);
     let head: HeadBody = serde_json::from_slice(&office.read(HEAD_FILE)).unwrap();
     assert_eq!(head.counts.processed, 0);
-    let fresh = Head::new(String::new(), None).patience();
+    let fresh = Head::new(String::new(), None, None).patience();
     assert!(fresh > Duration::ZERO && fresh <= Duration::from_secs(1), "{fresh:?}");
 }
 

@@ -135,17 +135,26 @@ fn on_a_disk_without_a_byte_intents_wait_and_none_runs_unaudited() {
     let Some(_mounted) = Mounted::new("tmpfs", env.path("handoff"), "size=16m,mode=755") else { return };
     env.script("*: wait=go");
     fs::write(env.handoff("intent-a.json"), flat("a", 3)).unwrap();
+    fs::write(env.handoff("later"), flat("b", 3)).unwrap();
     let daemon = env.start(&[]);
     wait_until("porch runs", || env.calls().len() == 1);
     let mut ballast = fs::File::create(env.handoff("ballast")).unwrap();
     while std::io::Write::write_all(&mut ballast, &[0; 4096]).is_ok() {}
     env.release("go");
     daemon.wait_log("E408");
+    // Another one comes, for which no byte is needed until it is taken.
+    fs::rename(env.handoff("later"), env.handoff("intent-b.json")).unwrap();
+    let trail_then = fs::read(segment(&env)).unwrap();
+    env.operate(&["hold", "n/other"]);
+    assert_eq!(env.calls().len(), 1, "nothing runs unaudited");
+    assert!(env.status("intent-a.json").is_none() && env.status("intent-b.json").is_none());
+    assert_eq!(fs::read(segment(&env)).unwrap(), trail_then, "there was no byte for it");
     drop(ballast);
     fs::remove_file(env.handoff("ballast")).unwrap();
     assert_eq!(env.wait_status("intent-a.json")["status"], "success");
+    assert_eq!(env.wait_status("intent-b.json")["status"], "success");
     daemon.stop().expect(0);
-    trail::check(&env, &[1]).unwrap();
+    trail::check(&env, &[1, 2]).unwrap();
 }
 
 /// Two intents filed, one after the other, by a daemon that has stopped.
@@ -316,4 +325,49 @@ fn a_trail_that_is_shorter_than_the_public_head_says_tells_so() {
     assert!(env.operate(&["audit", "verify"]).expect(0).stdout.contains("audit_lost"));
     env.once(&[]).expect(0);
     assert_eq!(trail::entries(&env).iter().filter(|entry| entry.event == "audit_lost").count(), 1, "once");
+}
+
+#[test]
+fn what_an_operator_did_is_in_the_trail_soon_after_the_answer_whatever_ends_the_daemon() {
+    let env = env();
+    let daemon = env.start_ready(&[]);
+    assert_eq!(env.operate(&["hold", "n/t"]).code(), 0);
+    // Its entry is there before the answer.
+    let held = |entry: &Entry| entry.event == "authz_admin" && entry.detail["action"] == "hold";
+    assert_eq!(trail::entries(&env).iter().filter(|entry| held(entry)).count(), 1);
+    daemon.kill();
+    env.once(&[]).expect(0);
+    assert_eq!(trail::entries(&env).iter().filter(|entry| held(entry)).count(), 1);
+    trail::check(&env, &[]).unwrap();
+}
+
+#[test]
+fn a_segment_that_is_removed_while_the_daemon_runs_ends_it() {
+    let env = env();
+    let daemon = env.start_ready(&[]);
+    wait_until("the first entries", || env.names(trail::PLACE).len() > 1);
+    fs::remove_file(segment(&env)).unwrap();
+    env.drop_file("intent-a.json", flat("a", 3));
+    let ended = daemon.wait().expect(3);
+    assert!(ended.stderr.contains("was removed or replaced while it was appended to"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("E414"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_daemon_without_a_trail_does_not_forget_how_long_it_was() {
+    let env = two_filed();
+    env.once(&["-audit-enabled=false"]).expect(0);
+    fs::remove_dir_all(env.handoff(trail::PLACE)).unwrap();
+    let run = env.once(&[]).expect(0);
+    assert!(run.stderr.contains("shorter than it was"), "{}", run.stderr);
+}
+
+#[test]
+fn no_proof_is_made_of_what_the_checkpoint_does_not_cover() {
+    let env = two_filed();
+    let path = segment(&env);
+    let whole = fs::read_to_string(&path).unwrap();
+    fs::write(&path, whole.replacen("\"intent\": 1,", "\"intent\": 2,", 1)).unwrap();
+    let refused = env.operate(&["audit", "proof", "0"]).expect(1);
+    assert!(refused.stderr.contains("some were changed"), "{}", refused.stderr);
 }

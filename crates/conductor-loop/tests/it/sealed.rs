@@ -79,6 +79,29 @@ fn a_plain_state_is_sealed_at_the_next_start_and_plain_again_where_that_is_asked
 }
 
 #[test]
+fn a_plain_state_in_the_place_of_a_sealed_one_is_refused_with_the_way_out() {
+    let env = env();
+    let plain = ["-encryption-enabled=false"];
+    env.drop_file("intent-a.json", told(3));
+    env.once(&plain).expect(0);
+    let state = env.handoff(".conductor/state/ledger.redb");
+    let copy = fs::read(&state).unwrap();
+    // The next start seals it, and somebody puts the plain one back, and removes the mark that knows it to be older.
+    env.once(&[]).expect(0);
+    fs::write(&state, &copy).unwrap();
+    fs::remove_file(env.handoff(".conductor/state/ledger.mark")).unwrap();
+    for refused in [env.once(&[]).expect(1), env.operate(&["list"])] {
+        assert_ne!(refused.code(), 0);
+        assert!(refused.stderr.contains("E404") && refused.stderr.contains("is plain"), "{}", refused.stderr);
+    }
+    assert_eq!(fs::read(&state).unwrap(), copy, "unchanged");
+    // Whoever says that it is theirs goes on.
+    env.once(&plain).expect(0);
+    env.once(&[]).expect(0);
+    assert_eq!(private(&env).len(), 0);
+}
+
+#[test]
 fn after_a_rotation_the_state_is_sealed_by_the_new_key_alone() {
     let env = env();
     env.drop_file("intent-a.json", told(3));

@@ -159,7 +159,7 @@ fn what_was_changed_before_a_signed_line_refuses_the_opening() {
     std::fs::write(&path, &whole).unwrap();
     let (mut trail, _) = place.open(9);
     trail.append(&[filed(1)], at(9)).unwrap();
-    trail.sync_begins();
+    trail.sync_begins().unwrap();
     trail.synced().unwrap();
     drop(trail);
     let later = std::fs::read(&path).unwrap();
@@ -191,7 +191,7 @@ fn a_lost_key_begins_an_epoch_that_the_identity_key_vouches_for_and_is_told() {
     assert!(opened.key_lost);
     trail.append(&[filed(2)], at(1)).unwrap();
     assert!(!place.file(KEY_FILE).exists(), "the key follows the trail when the trail is durable");
-    trail.sync_begins();
+    trail.sync_begins().unwrap();
     trail.synced().unwrap();
     let report = place.verify();
     assert_eq!(report.findings, []);
@@ -213,7 +213,7 @@ fn an_older_key_file_leads_to_the_current_key() {
         trail.append(&[], at(minute)).unwrap();
         assert_eq!(std::fs::read(place.file(KEY_FILE)).unwrap(), first, "not before a sync");
     }
-    trail.sync_begins();
+    trail.sync_begins().unwrap();
     trail.synced().unwrap();
     assert_ne!(std::fs::read(place.file(KEY_FILE)).unwrap(), first);
     drop(trail);
@@ -334,4 +334,21 @@ fn a_torn_end_stays_until_a_batch_says_that_it_is_gone() {
     trail.append(&[filed(2)], at(1)).unwrap();
     assert!(place.events().contains(&"audit_tail_cut".to_owned()));
     assert_eq!((place.verify().findings, place.open(2).1.cut), (vec![], 0));
+}
+
+#[test]
+fn a_segment_that_lost_its_name_is_noticed_before_a_sync_is_believed() {
+    for replaced in [false, true] {
+        let place = Bed::new();
+        let (mut trail, _) = place.open(0);
+        trail.append(&[filed(1)], at(0)).unwrap();
+        trail.sync_begins().unwrap();
+        let path = place.file(&segment::name(0));
+        let content = std::fs::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        if replaced {
+            std::fs::write(&path, content).unwrap();
+        }
+        assert!(matches!(trail.sync_begins(), Err(TrailError::Gone(_))), "{replaced}");
+    }
 }

@@ -1,0 +1,69 @@
+//! The records of one batch, gathered from its commands.
+
+use super::{Publication, Source};
+use crate::payload::Payload;
+use crate::store::{Claiming, Decided, Hold, Kept, Start, Work};
+use conductor_core::query::Held;
+use conductor_core::record::Claim;
+use crossbeam_channel::Sender;
+
+/// The records of one batch's commands, and the channels to confirm them.
+#[derive(Default)]
+pub(super) struct Gathered {
+    pub(super) claims: Vec<(Box<Claim>, Payload, bool)>,
+    pub(super) reserves: Vec<(u64, u32)>,
+    pub(super) publications: Vec<Publication>,
+    /// Targets held or released, and the channel to confirm each.
+    pub(super) holds: Vec<(Holding, Sender<()>)>,
+}
+
+/// What an operator does with a target.
+#[derive(Debug)]
+pub enum Holding {
+    /// Nothing of it is started from now on.
+    Held(Held),
+    /// It goes on.
+    Released {
+        /// `NAMESPACE/TARGET`
+        target: String,
+        /// The operator's user id.
+        uid: u32,
+    },
+}
+
+impl Gathered {
+    pub(super) fn len(&self) -> usize {
+        self.claims.len() + self.reserves.len() + self.publications.len() + self.holds.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The batch's work for the ledger.
+    pub(super) fn work(&self) -> Work<'_> {
+        let decided = self.publications.iter().map(|publication| Decided {
+            outcome: &publication.outcome,
+            report: publication.report.as_deref(),
+            kept: match &publication.source {
+                Source::Staged { .. } | Source::Stored => Kept::Already,
+                Source::Bytes(bytes) => Kept::Bytes(bytes),
+                Source::Taken(_) => Kept::File,
+            },
+        });
+        let claims =
+            self.claims.iter().map(|(claim, bytes, reserved)| Claiming { claim, bytes, reserved: *reserved });
+        let start = |&(seq, attempt): &(u64, u32)| (seq, Start { attempt, happened: false });
+        let holds = self.holds.iter().map(|(holding, _)| match holding {
+            Holding::Held(held) => Hold::Begins(held),
+            Holding::Released { target, .. } => Hold::Ends(target),
+        });
+        Work {
+            decided: decided.collect(),
+            claims: claims.collect(),
+            starts: self.reserves.iter().map(start).collect(),
+            holds: holds.collect(),
+            ..Work::default()
+        }
+    }
+}
