@@ -1,5 +1,6 @@
 //! Segments: the files of a trail, named by the number of their first entry, and the lines in them.
 
+use conductor_crypto::sha256_of;
 use conductor_os::dir::Dir;
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -23,6 +24,14 @@ pub fn list(dir: &Dir) -> io::Result<Vec<u64>> {
     let mut found: Vec<u64> = dir.names()?.iter().filter_map(|file| first(file)).collect();
     found.sort_unstable();
     Ok(found)
+}
+
+/// The length and digest of what is in a segment, if anything is.
+pub(crate) fn content(dir: &Dir, first: u64) -> io::Result<Option<(u64, String)>> {
+    let mut file = dir.open_read(name(first))?;
+    let length = file.metadata()?.len();
+    let digest = sha256_of(&mut file, length)?;
+    Ok((length > 0).then(|| (length, digest.to_string())))
 }
 
 /// A line of a segment, without its newline.

@@ -12,7 +12,7 @@ use crate::epoch::Ratchet;
 use crate::segment::{self, Line, Lines};
 use crate::tree::Point;
 use crate::walk::{Depth, State, segment_record};
-use conductor_crypto::{SealKey, SigningKey, sha256, sha256_of};
+use conductor_crypto::{SealKey, SigningKey, sha256};
 use conductor_os::dir::{Dir, Meta};
 use conductor_os::{is_no_space, is_passing};
 use jiff::{SignedDuration, Timestamp};
@@ -152,7 +152,8 @@ impl Trail {
                 return Ok((trail, opened));
             }
             // It holds no checkpoint: it was begun by the batch that was torn.
-            cut = unsigned(&setup.dir, first)?.or(cut);
+            let unread = failed(format!("reading {}, which was begun and not signed", segment::name(first)));
+            cut = segment::content(&setup.dir, first).map_err(unread)?.or(cut);
             torn.push(first);
         }
         if let Some(epoch) = stored.as_ref().map(Ratchet::epoch).filter(|epoch| *epoch > 0) {
@@ -480,17 +481,6 @@ fn read_key(setup: &Setup) -> Result<Option<Ratchet>, TrailError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed("reading the key of the epoch")(error)),
     }
-}
-
-/// What is in a segment that nobody signed, if anything is: its length and digest.
-fn unsigned(dir: &Dir, first: u64) -> Result<Option<(u64, String)>, TrailError> {
-    let name = segment::name(first);
-    let looked = dir.open_read(&name).and_then(|mut file| {
-        let length = file.metadata()?.len();
-        Ok((length, sha256_of(&mut file, length)?.to_string()))
-    });
-    let found = looked.map_err(failed(format!("reading {name}, which was begun and not signed")))?;
-    Ok((found.0 > 0).then_some(found))
 }
 
 /// Reads a segment up to its last checkpoint; `None` if it has none.
