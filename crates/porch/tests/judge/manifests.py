@@ -16,6 +16,10 @@ import sys
 
 import yaml
 
+# Damaged JSON that the engine takes and this parser does not: a key over several lines in a list, a block scalar in a flow mapping.
+LOOSER = {"ns11/controller-manager-223", "ns98/web-1974"}
+# The other way round.
+STRICTER = set()
 LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 NAMES = ["web", "api-gateway", "upf", "smf", "cart", "controller-manager", "operator", "redis-leader", "node-feature", "x1"]
 IMAGES = ["nginx:1.27", "registry.k8s.io/pause:3.9", "ghcr.io/acme/app@sha256:0f3b", "controller:latest", "docker.io/library/redis:7"]
@@ -306,14 +310,17 @@ def compare(top):
         good += ours
         answer = said[(case[0], case[1])]
         if ours and "is not YAML" in answer:
-            stricter.append(f"{answer}\n{case[3]}")
+            stricter.append((f"{case[0]}/{case[1]}", f"{answer}\n{case[3]}"))
         if not ours and answer == "done" and not only_tabs(case[3]):
-            looser.append(case[3])
-    for kind, cases in (("STRICTER", stricter), ("LOOSER", looser)):
-        for case in cases[:3]:
-            print(kind, case)
+            looser.append((f"{case[0]}/{case[1]}", case[3]))
+    wrong = 0
+    for kind, known, cases in (("STRICTER", STRICTER, stricter), ("LOOSER", LOOSER, looser)):
+        new = [case for case in cases if case[0] not in known]
+        wrong += len(new)
+        for name, case in new[:3]:
+            print(kind, name, case)
     print(f"{count} compared, {good} are YAML, {len(stricter)} refused all the same, {len(looser)} taken all the same")
-    return 1 if 200 * max(len(stricter), len(looser)) > count else 0
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":
