@@ -98,6 +98,11 @@ impl Meta {
 const DIR_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 impl Dir {
+    /// A directory that was opened in another way.
+    pub(crate) fn over(descriptor: OwnedFd) -> Self {
+        Self(descriptor)
+    }
+
     /// Opens a directory by path; symbolic links on the way are the operator's and are followed.
     pub fn open(path: &Path) -> io::Result<Self> {
         Ok(Self(open(path, DIR_FLAGS, Mode::empty())?))

@@ -19,6 +19,7 @@ pub mod raw;
 pub mod remade;
 mod system;
 pub mod terminal;
+pub mod user;
 pub mod wake;
 pub mod watch;
 

@@ -90,7 +90,7 @@ fn arrows_are_read_from_all_forms_of_use() {
 /// The arrows of docs/ARCHITECTURE.md: each module may name itself and the listed modules.
 const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    ("cli", &["config", "daemon", "commands", "telemetry"]),
+    ("cli", &["config", "confinement", "daemon", "commands", "telemetry"]),
     ("commands", &["config", "confinement", "daemon", "control", "queries", "keys", "store", "handoff"]),
     ("config", &[]),
     ("confinement", &["config"]),

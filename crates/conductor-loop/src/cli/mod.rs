@@ -14,6 +14,7 @@ use crate::commands::{
     VerifyArgs,
 };
 use crate::config::{Config, ConfigError, Environment, Layers, LogFormat, layer};
+use crate::confinement;
 use crate::daemon::{self, Summary};
 use crate::telemetry::{self, Progress};
 use clap::{ArgMatches, FromArgMatches};
@@ -200,6 +201,11 @@ fn run_daemon(written: &Written) -> Exit {
             return complain(&format_args!("{} {error}", error.code()), error.code().remedy(), Exit::Usage);
         }
     };
+    // Before anything is opened, and before there is another thread.
+    if let Err(reason) = confinement::be_the_user(&config) {
+        let code = Code::UserUnusable;
+        return complain(&format_args!("{code} --user: {reason}"), code.remedy(), Exit::SetUp);
+    }
     let progress = Progress::for_run(config.fixed.once);
     let json = match config.fixed.log_format {
         LogFormat::Json => true,

@@ -11,6 +11,8 @@ use std::time::Duration;
 /// The addresses of health and metrics in a pod when none is given: those that the specification's manifests probe and scrape.
 const POD_HEALTH: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 8080);
 const POD_METRICS: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 9090);
+/// The largest size that a limit can have.
+const PETABYTE: u64 = 1 << 50;
 /// The longest name of an instance: that of a pod.
 const INSTANCE_MAX: usize = 253;
 
@@ -192,7 +194,6 @@ impl Reader<'_> {
 
     /// Limits on the resources of porch's processes.
     pub(super) fn resources(&self) -> Result<ResourceLimits, ConfigError> {
-        const PETABYTE: u64 = 1 << 50;
         let (second, year) = (Duration::from_secs(1), Duration::from_hours(24 * 365));
         let unless_off = |key| (self.text(key) != "off").then_some(key);
         let size = |key| unless_off(key).map(|key| self.size(key, PETABYTE)).transpose();
@@ -206,6 +207,12 @@ impl Reader<'_> {
             files: number("limit-files", 16)?,
             file_size: size("limit-file-size")?,
         })
+    }
+
+    /// The free space below which nothing starts; `None`: auto.
+    pub(super) fn min_free(&self) -> Result<Option<u64>, ConfigError> {
+        let is_auto = self.text("min-free") == "auto";
+        (!is_auto).then(|| self.size("min-free", PETABYTE)).transpose()
     }
 
     pub(super) fn egress(&self) -> Result<Egress, ConfigError> {

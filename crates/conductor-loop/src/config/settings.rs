@@ -163,6 +163,15 @@ pub const SETTINGS: &[Setting] = &[
         .variable("CONDUCTOR_LIMIT_FILES"),
     value("limit-file-size", "4GB", "SIZE", "Largest file that porch may write, or off")
         .variable("CONDUCTOR_LIMIT_FILE_SIZE"),
+    value("min-free", "auto", "SIZE", "Free space for packages below which nothing starts; auto: 1MB")
+        .variable("CONDUCTOR_MIN_FREE"),
+    value(
+        "user",
+        "",
+        "USER[:GROUP]",
+        "Whom a start as root becomes before it opens anything: name or number",
+    )
+    .variable("CONDUCTOR_USER"),
     // The specification's switches for missing features; if unset, they are listed so.
     switch("chroot-enabled", "", "Not built yet: true refuses the start")
         .variable("CONDUCTOR_CHROOT_ENABLED"),

@@ -178,6 +178,8 @@ const OTHERS: &[(&str, &str)] = &[
     ("limit-processes", "7"),
     ("limit-files", "77"),
     ("limit-file-size", "off"),
+    ("min-free", "1GB"),
+    ("user", "elsewhere"),
     ("chroot-enabled", "false"),
     ("encryption-enabled", "false"),
     ("audit-enabled", "false"),
@@ -304,5 +306,15 @@ fn paths_and_ports_for_porch_are_read() {
     assert_eq!(fixed("egress", "none").unwrap().egress, Egress::None);
     for wrong in ["0", "https", "443,", "none,443"] {
         assert_eq!(fixed("egress", wrong).unwrap_err().code(), Code::BadValue, "{wrong}");
+    }
+}
+
+#[test]
+fn the_least_free_space_is_a_size_or_left_to_the_daemon() {
+    let with = |value: &str| config(&[("min-free", value)], &[]).map(|config| config.fixed.min_free);
+    assert_eq!(config(&[], &[]).unwrap().fixed.min_free, None);
+    assert_eq!((with("auto").unwrap(), with("2MB").unwrap()), (None, Some(2 << 20)));
+    for value in ["0", "off", "much"] {
+        assert!(with(value).unwrap_err().to_string().contains("min-free"), "{value}");
     }
 }

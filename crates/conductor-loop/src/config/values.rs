@@ -144,6 +144,10 @@ pub struct Fixed {
     pub egress: Egress,
     /// Limits on the resources of porch's processes.
     pub resources: ResourceLimits,
+    /// Free space where packages are written, below which nothing starts; `None`: as little as a run could need.
+    pub min_free: Option<u64>,
+    /// The user that a start as root becomes.
+    pub user: Option<String>,
     /// text, json, auto.
     pub log_format: LogFormat,
     /// The package, repository and object of each target, for the embedded engine.
@@ -203,6 +207,8 @@ impl Fixed {
             porch_write: read.paths("porch-write"),
             egress: read.egress()?,
             resources: read.resources()?,
+            min_free: read.min_free()?,
+            user: read.optional("user"),
             log_format: read.choice(
                 "log-format",
                 &[("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)],

@@ -28,7 +28,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// Runs until the backlog is done (--once), a signal comes, or something fails.
 pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Result<Summary, Failure> {
-    set_process_up()?;
+    set_process_up(config.fixed.user.is_some())?;
     let (inputs, receiver) = crossbeam_channel::unbounded();
     let mut summary = Summary::default();
     let health = open_health(&config)?;
@@ -81,7 +81,7 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
 }
 
 /// Sets the state of the process that is independent of its later files.
-fn set_process_up() -> Result<(), Failure> {
+fn set_process_up(names_a_user: bool) -> Result<(), Failure> {
     conductor_os::panics::end_the_process();
     signals::set()?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o027));
@@ -91,8 +91,8 @@ fn set_process_up() -> Result<(), Failure> {
     if let Err(error) = conductor_os::process::adopt_orphans() {
         tracing::warn!(%error, "processes that leave the process group of a porch are not found and keep running");
     }
-    if rustix::process::geteuid().is_root() {
-        tracing::warn!("running as root; a user of its own is safer");
+    if rustix::process::geteuid().is_root() && !names_a_user {
+        tracing::warn!("running as root; a user of its own is safer (--user)");
     }
     Ok(())
 }

@@ -61,6 +61,7 @@ mod systemd;
 mod texts;
 mod told;
 mod top;
+mod users;
 mod variables;
 mod ways_back;
 mod withdrawn;

@@ -199,7 +199,7 @@ fn each_setting_that_is_fixed_is_named_at_a_reload() {
                   instance = 'elsewhere'\nkubeconfig = 'elsewhere'\nallow_scale_to_zero = true\nallow_unsafe_handoff = true\n\
                   allow_unsafe_porch = true\nlog_format = 'json'\nconfine = 'off'\nsecurity_enabled = false\nporch_read = ['/elsewhere']\n\
                   porch_write = ['/elsewhere']\negress = '443'\nlimit_memory = '1GB'\nlimit_cpu = '1m'\nlimit_processes = 7\n\
-                  limit_files = 77\nlimit_file_size = 'off'\nchroot_enabled = false\n\
+                  limit_files = 77\nlimit_file_size = 'off'\nmin_free = '1GB'\nuser = 'elsewhere'\nchroot_enabled = false\n\
                   encryption_enabled = false\naudit_enabled = false\n";
     fs::write(&file, others).unwrap();
     let said = "changed, but takes effect at the next start only";
