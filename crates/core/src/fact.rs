@@ -206,6 +206,8 @@ pub enum DaemonFact<'f> {
         version: &'f str,
         /// The SHA-256 of the settings in force.
         config: &'f str,
+        /// What is confined.
+        confinement: &'f Confinement,
     },
     /// The daemon stops; all else that is to be said of this session has been said.
     Stopped {

@@ -12,6 +12,7 @@ pub mod confinement;
 pub mod digest;
 pub mod exit;
 pub mod fact;
+pub mod hint;
 pub mod intent;
 pub mod limits;
 pub mod name;

@@ -86,6 +86,8 @@ pub struct Run {
     pub stderr: Capture,
     /// Processes of the group that outlived porch and were killed: `pid name`.
     pub leftovers: Vec<String>,
+    /// What may stand behind a failure besides porch itself.
+    pub hint: Option<String>,
     /// The change of the package as a unified diff, if the embedded engine made one.
     pub change: String,
     /// The command line, for the error log.

@@ -37,6 +37,8 @@ pub struct Outlet {
     path: PathBuf,
     /// The device below the directory's mount at the start: if the path leads to it again, the mount is gone.
     beneath: Option<u64>,
+    /// With less free space the directory counts as full.
+    floor: Option<u64>,
     now: Mutex<Now>,
 }
 
@@ -55,13 +57,25 @@ impl Outlet {
     pub fn new(path: &Path, to_sync: bool) -> io::Result<Self> {
         let dir = if to_sync { Some(Arc::new(Dir::open(path)?)) } else { None };
         let now = Mutex::new(Now { id: Some(identity(path)?), was_writable: may_write(path), dir });
-        Ok(Self { path: path.to_owned(), beneath: device_beneath(path), now })
+        Ok(Self { path: path.to_owned(), beneath: device_beneath(path), floor: None, now })
     }
 
     /// A directory that should exist, and may be missing at the moment.
     pub fn expected(path: &Path) -> Self {
         let now = Mutex::new(Now { id: identity(path).ok(), was_writable: may_write(path), dir: None });
-        Self { path: path.to_owned(), beneath: device_beneath(path), now }
+        Self { path: path.to_owned(), beneath: device_beneath(path), floor: None, now }
+    }
+
+    /// The same directory, which counts as full with less than so many bytes of free space.
+    #[must_use]
+    pub fn with_floor(self, floor: Option<u64>) -> Self {
+        Self { floor, ..self }
+    }
+
+    /// Whether there is less free space than [`Self::with_floor`] asks for.
+    pub fn is_below_floor(&self) -> bool {
+        let Some(floor) = self.floor else { return false };
+        statvfs(&self.path).is_ok_and(|stat| stat.f_bavail.saturating_mul(stat.f_frsize) < floor)
     }
 
     /// The directory's path.
@@ -106,7 +120,8 @@ impl Outlet {
         }
         let Ok(stat) = statvfs(&self.path) else { return gone };
         let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-        let least = FREE_BYTES_MIN.min(stat.f_blocks.saturating_mul(stat.f_frsize) / FREE_PART_MIN);
+        let usual = FREE_BYTES_MIN.min(stat.f_blocks.saturating_mul(stat.f_frsize) / FREE_PART_MIN);
+        let least = self.floor.unwrap_or(usual);
         let no_inodes = stat.f_files > 0 && stat.f_favail == 0;
         let outage = if stat.f_flag.contains(StatVfsMountFlags::RDONLY) || self.is_closed_to_us() {
             Some(Outage::ReadOnly)
@@ -155,6 +170,16 @@ fn device_beneath(path: &Path) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_with_less_free_space_than_its_floor_is_full() {
+        let temp = tempfile::tempdir().unwrap();
+        let with = |floor| Outlet::new(temp.path(), false).unwrap().with_floor(floor);
+        assert!(with(None).look().free.is_some_and(|free| free > 1) && !with(None).is_below_floor());
+        assert_eq!((with(Some(1)).look().outage, with(Some(1)).is_below_floor()), (None, false));
+        let most = with(Some(u64::MAX));
+        assert_eq!((most.look().outage, most.is_below_floor()), (Some(Outage::Full), true));
+    }
 
     #[test]
     fn a_directory_made_again_is_used_and_one_that_is_gone_is_not() {

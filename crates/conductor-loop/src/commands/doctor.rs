@@ -250,20 +250,22 @@ fn packages(config: &Config) -> Finding {
     let own = "Give the daemon's user the directory, and room, or name another (--out).";
     match config.fixed.out.canonicalize() {
         Ok(path) if !path.is_dir() => bad(format!("{out} is not a directory"), "Name another (--out)."),
-        Ok(path) => match (Outlet::expected(&path).look(), could_write(&path)) {
-            (Outlook { outage: Some(Outage::Full), free }, _) => bad(
-                format!("{out} is full: {} KiB free", free.unwrap_or(0) >> 10),
-                "Make room; intents wait until then.",
-            ),
-            (Outlook { outage: Some(_), .. }, _) => {
-                bad(format!("{out} is mounted read-only"), "Mount it for writing.")
+        Ok(path) => {
+            match (Outlet::expected(&path).with_floor(config.fixed.min_free).look(), could_write(&path)) {
+                (Outlook { outage: Some(Outage::Full), free }, _) => bad(
+                    format!("{out} is full: {} KiB free", free.unwrap_or(0) >> 10),
+                    "Make room; intents wait until then.",
+                ),
+                (Outlook { outage: Some(_), .. }, _) => {
+                    bad(format!("{out} is mounted read-only"), "Mount it for writing.")
+                }
+                (_, Err(error)) => bad(format!("{out} cannot be written by {}: {error}", me()), own),
+                (Outlook { outage: None, free }, Ok(())) => {
+                    let free = free.unwrap_or(0) >> 20;
+                    good(format!("{out} can be written; {free} MiB free{}", where_out(config, &path)))
+                }
             }
-            (_, Err(error)) => bad(format!("{out} cannot be written by {}: {error}", me()), own),
-            (Outlook { outage: None, free }, Ok(())) => {
-                let free = free.unwrap_or(0) >> 20;
-                good(format!("{out} can be written; {free} MiB free{}", where_out(config, &path)))
-            }
-        },
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => to_be_made(&config.fixed.out, own),
         Err(error) => bad(format!("{out}: {error}"), "Name a directory this user can use (--out)."),
     }

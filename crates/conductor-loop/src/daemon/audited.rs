@@ -2,6 +2,7 @@
 
 use crate::config::{Config, SETTINGS};
 use crate::writer::admin_entry;
+use conductor_core::confinement::{Confinement, Standing};
 use conductor_core::fact::{DaemonFact, Fact, IntentFact, OperatorFact};
 use conductor_core::limits::MESSAGE_MAX;
 use conductor_core::outcome::Run;
@@ -34,10 +35,12 @@ pub(super) fn entry_of(fact: Fact<'_>) -> Option<Record> {
         }
         Fact::Intent(IntentFact::RunEnded { claim, run, began: true, .. }) => Some(ended(claim, run)),
         Fact::Operator(fact) => of_operator(fact),
-        Fact::Daemon(DaemonFact::Began { version, config }) => Some(
+        Fact::Daemon(DaemonFact::Began { version, config, confinement }) => Some(
             Record::of(Event::Startup, EntryResult::Success)
                 .with("version", version)
-                .with("config_sha256", config),
+                .with("config_sha256", config)
+                .with("confined", confinement.names(Standing::Active))
+                .with("not_confined", not_confined(confinement)),
         ),
         Fact::Daemon(DaemonFact::Stopped { well }) => {
             let result = if well { EntryResult::Success } else { EntryResult::Failure };
@@ -48,6 +51,12 @@ pub(super) fn entry_of(fact: Fact<'_>) -> Option<Record> {
         }
         Fact::Intent(_) | Fact::Daemon(_) | Fact::Place(_) => None,
     }
+}
+
+/// The parts that do not hold, each with its reason.
+fn not_confined(confinement: &Confinement) -> String {
+    let parts = confinement.0.iter().filter(|one| one.standing != Standing::Active);
+    parts.map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 fn of_claim(event: Event, result: EntryResult, claim: &Claim) -> Record {

@@ -32,6 +32,9 @@ pub(super) fn render(outcome: &Outcome, run: Option<&Run>, refusal: Option<&Refu
     if let Some(code) = outcome.error_code {
         line("What to do:", code.remedy());
     }
+    if let Some(hint) = run.and_then(|run| run.hint.as_ref()) {
+        line("Hint:", hint);
+    }
     line("Sequence:", &outcome.seq.to_string());
     line("Correlation:", &outcome.correlation_id);
     if let Some(sha256) = outcome.sha256 {

@@ -319,6 +319,7 @@ mod tests {
             stdout: Capture::default(),
             stderr: Capture::default(),
             leftovers: Vec::new(),
+            hint: None,
             change: String::new(),
             command: Vec::new(),
             porch_sha256: None,

@@ -270,7 +270,7 @@ fn of_daemon(fact: DaemonFact<'_>) {
         DaemonFact::Handled { input, took } => {
             tracing::trace!(input, ?took, "handled");
         }
-        DaemonFact::Began { version, config } => tracing::debug!(version, config, "the daemon runs"),
+        DaemonFact::Began { version, config, .. } => tracing::debug!(version, config, "the daemon runs"),
         DaemonFact::Stopped { well } => tracing::debug!(well, "the daemon stops"),
         DaemonFact::Expired { removed } => {
             tracing::info!(removed, "removed old outcomes");

@@ -75,7 +75,7 @@ impl Outcomes {
             signal: run.and_then(|run| run.ending.signal()).map(str::to_owned),
             error_code: if let Final::Failed(code) = outcome { Some(code) } else { None },
             duration_ms: run.map(|run| u64::try_from(run.duration.as_millis()).unwrap_or(u64::MAX)),
-            note: run.filter(|_| outcome == Final::Success).and_then(note),
+            note: run.and_then(|run| if outcome == Final::Success { note(run) } else { run.hint.clone() }),
             duplicate_of,
             key: Some(claim.key.clone()),
             history: Some(history::of_claim(&claim, runs, run)),

@@ -71,9 +71,9 @@ impl Once {
             tracing::debug!(threads, "everything is open");
         }
         let confinement = confinement::give_up(config, prepared.engine.uses_git());
-        if config.fixed.confine == Confine::Require
-            && let Some(lacking) = confinement.lacking().next()
-        {
+        let lacking: Vec<String> = confinement.lacking().map(ToString::to_string).collect();
+        if config.fixed.confine == Confine::Require && !lacking.is_empty() {
+            let lacking = lacking.join("; ");
             return Err(Failure::set_up(Code::Unconfined, format!("--confine require: {lacking}")));
         }
         observe(shared.health, DaemonFact::Confined { confinement: &confinement });
@@ -132,6 +132,13 @@ fn policy(
     confined.then(|| Arc::new(Policy::new(config, confinement, outlet.path(), own)))
 }
 
+/// Says that the daemon runs, with which settings, and what it is confined to.
+fn say_began(config: &Config, shared: &Shared<'_>, confinement: &Confinement) {
+    let digest = config_digest(config).to_string();
+    let version = env!("CARGO_PKG_VERSION");
+    observe(shared.health, DaemonFact::Began { version, config: &digest, confinement });
+}
+
 /// The failure of a part that cannot be started.
 fn cannot_start(what: &'static str) -> impl Fn(std::io::Error) -> Failure {
     move |error| Failure::set_up(Code::DirectorySetup, format!("cannot start {what}: {error}"))
@@ -188,14 +195,12 @@ impl Prepared {
         let writer = Writer::start(parts, move |acks| drop(inputs.send(Input::Writer(acks))))
             .map_err(cannot_start("the writer"))?;
         shared.health.set_audit(writer.audit_door());
-        let config_digest = config_digest(config).to_string();
-        let began = DaemonFact::Began { version: env!("CARGO_PKG_VERSION"), config: &config_digest };
-        observe(shared.health, began);
+        say_began(config, shared, &confinement);
         let inputs = shared.inputs.clone();
         let intake = intake
             .start(move |report| drop(inputs.send(Input::Intake(report))))
             .map_err(cannot_start("the intake"))?;
-        let looked_at = outlets(&engine, &outlet);
+        let looked_at = outlets(config, &engine, &outlet);
         let lookout = Lookout::start(looked_at, config, Arc::clone(shared.health), shared.inputs.clone())
             .map_err(cannot_start("the lookout"))?;
         let settings = runner::Settings {

@@ -82,7 +82,7 @@ pub(super) fn engine(
         |program| Engine::External(Arc::new(program)),
     );
     // The writer syncs the embedded engine's writes.
-    let outlet = Outlet::new(out, matches!(engine, Engine::Embedded(_)))?;
+    let outlet = Outlet::new(out, matches!(engine, Engine::Embedded(_)))?.with_floor(config.fixed.min_free);
     Ok((engine, Arc::new(outlet)))
 }
 
@@ -118,13 +118,13 @@ pub(super) fn retention(config: &Config) -> jiff::SignedDuration {
     jiff::SignedDuration::try_from(config.live.retention).unwrap_or(jiff::SignedDuration::MAX)
 }
 
-/// Every place that a run may write.
-pub(super) fn outlets(engine: &Engine, out: &Arc<Outlet>) -> Vec<(Place, Arc<Outlet>)> {
+/// Every place that a run may write, each with the free space that it needs.
+pub(super) fn outlets(config: &Config, engine: &Engine, out: &Arc<Outlet>) -> Vec<(Place, Arc<Outlet>)> {
     let mut all = vec![(Place::Output, Arc::clone(out))];
     if let Engine::Embedded(engine) = engine {
         all.extend(engine.repositories().into_iter().map(|path| {
             let place = Place::Repository(path.display().to_string().into());
-            (place, Arc::new(Outlet::expected(&path)))
+            (place, Arc::new(Outlet::expected(&path).with_floor(config.fixed.min_free)))
         }));
     }
     all

@@ -2,6 +2,7 @@
 
 use super::{Job, Settings, Site, Stop, Worker};
 use conductor_core::Runs;
+use conductor_core::hint::{Bound, hint};
 use conductor_core::intent::{Intent, Policy, Refusal, judge};
 use conductor_core::limits::MESSAGE_MAX;
 use conductor_core::outcome::{Capture, Ending, Postponed, Run};
@@ -31,8 +32,8 @@ pub(super) struct Application {
 pub(super) fn run(worker: &Worker, settings: &Settings, job: &Job, application: Application) -> Run {
     let begin = Instant::now();
     let to_output = job.place == Place::Output;
-    if to_output && !settings.outlet.is_in_place() {
-        return worker.not_run(super::out_of_order(&settings.outlet, Outage::Gone));
+    if let Some(outage) = super::closed(&settings.outlet).filter(|_| to_output) {
+        return worker.not_run(super::out_of_order(&settings.outlet, outage));
     }
     let limit = super::time_limit(settings, job);
     let lock_wait = if to_output { LOCK_WAIT } else { REPOSITORY_WAIT };
@@ -65,7 +66,10 @@ pub(super) fn run(worker: &Worker, settings: &Settings, job: &Job, application: 
     };
     let command = vec![Runs::Embedded.to_string()];
     let duration = begin.elapsed();
-    Run { ending, duration, stdout, change, command, ..worker.not_run(Ending::Interrupted) }
+    // The limits are those of porch's processes.
+    let fence: &[Bound] = if worker.cells.are_confined() { &[Bound::Fence] } else { &[] };
+    let hint = hint(&ending, [&Capture::default(), &Capture::default()], fence);
+    Run { ending, duration, stdout, change, command, hint, ..worker.not_run(Ending::Interrupted) }
 }
 
 /// Judges the bytes that run again, and nothing else: the claim's fields only serve ordering.

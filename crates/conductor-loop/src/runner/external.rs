@@ -5,9 +5,9 @@ use super::capture::Stream;
 use super::orphans::RunNumber;
 use super::staging::Copy;
 use super::{Job, Program, Settings, Site, Staged, Stop, Worker, leftovers};
+use conductor_core::hint::hint;
 use conductor_core::outcome::{Capture, EX_TEMPFAIL, Ending, Postponed, Run};
 use conductor_os::child::{Found, Leads, StartError, Supervised};
-use conductor_os::outlet::Outage;
 use conductor_os::process;
 use conductor_os::wake::wait_readable;
 use rustix::io::Errno;
@@ -104,7 +104,8 @@ pub(super) fn run(
         Ok(running) => {
             let (ending, stdout, stderr, left) = running.until_its_end(number, &marks);
             let ending = looked_over(worker, settings, ending);
-            Run { ending, duration: begin.elapsed(), stdout, stderr, leftovers: left, ..run }
+            let hint = hint(&ending, [&stdout, &stderr], &super::bounds(worker, settings));
+            Run { ending, duration: begin.elapsed(), stdout, stderr, leftovers: left, hint, ..run }
         }
         Err(error) => {
             run.leftovers = leftovers::named_once(worker.orphans.end(number, &marks));
@@ -135,8 +136,8 @@ fn ready(
         let reason = format!("{} does not lead to the private copy that was written there", file.display());
         return Err(withheld(Postponed::DirectoryReplaced, reason));
     }
-    if !settings.outlet.is_in_place() {
-        return Err(super::out_of_order(&settings.outlet, Outage::Gone));
+    if let Some(outage) = super::closed(&settings.outlet) {
+        return Err(super::out_of_order(&settings.outlet, outage));
     }
     Ok(executable)
 }

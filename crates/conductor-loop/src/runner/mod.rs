@@ -22,6 +22,7 @@ use crate::handoff::Slots;
 use crate::payload::Payload;
 use cells::{Cells, Site};
 use conductor_core::Code;
+use conductor_core::hint::Bound;
 use conductor_core::limits::RunLimits;
 use conductor_core::outcome::{Capture, Ending, Postponed, Run};
 use conductor_core::record::Claim;
@@ -456,6 +457,7 @@ impl Worker {
             stdout: Capture::default(),
             stderr: Capture::default(),
             leftovers: Vec::new(),
+            hint: None,
             change: String::new(),
             command: Vec::new(),
             porch_sha256: None,
@@ -473,10 +475,18 @@ pub fn cause_of(outage: Outage) -> Postponed {
     }
 }
 
+/// Why no run may begin in the directory of packages.
+fn closed(outlet: &Outlet) -> Option<Outage> {
+    if outlet.is_below_floor() {
+        return Some(Outage::Full);
+    }
+    (!outlet.is_in_place()).then_some(Outage::Gone)
+}
+
 /// The ending of a run whose directory of packages is not writable.
 fn out_of_order(outlet: &Outlet, outage: Outage) -> Ending {
     let found = match outage {
-        Outage::Full => "is full",
+        Outage::Full => "is full, or has less free space than --min-free asks for",
         Outage::ReadOnly => "is mounted read-only, or its permissions were taken from us",
         Outage::Gone => "is not there, or not mounted",
     };
@@ -486,6 +496,19 @@ fn out_of_order(outlet: &Outlet, outage: Outage) -> Ending {
 /// The ending of a run that would not have been confined: nothing was started.
 fn unconfined(refusal: &Refusal) -> Ending {
     Ending::Withheld { cause: Postponed::System, reason: refusal.to_string() }
+}
+
+/// What a run of porch is subject to.
+fn bounds(worker: &Worker, settings: &Settings) -> Vec<Bound> {
+    let ResourceLimits { memory, cpu: _, processes, files, file_size } = settings.resources;
+    let bounds = [
+        (memory.is_some(), Bound::Memory),
+        (processes.is_some(), Bound::Processes),
+        (files.is_some(), Bound::Files),
+        (file_size.is_some(), Bound::FileSize),
+        (worker.cells.are_confined(), Bound::Fence),
+    ];
+    bounds.into_iter().filter_map(|(holds, bound)| holds.then_some(bound)).collect()
 }
 
 /// The time limit of one run: the intent may only shorten the operator's.

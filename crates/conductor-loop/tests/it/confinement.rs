@@ -382,6 +382,7 @@ fn on_a_lesser_kernel(env: &TestEnv, (call, errno): (i64, i32), flags: &[&str]) 
     let ordinary = env.command(&[&["-once"], flags].concat());
     let mut command = lesser;
     command.args(ordinary.get_args());
+    command.envs(ordinary.get_envs().filter_map(|(name, value)| Some((name, value?))));
     Some(Running::start(command).wait())
 }
 
@@ -404,6 +405,95 @@ fn a_part_that_the_kernel_does_not_have_is_missing_and_require_refuses_the_start
     assert!(refused.contains("E512") && refused.contains("files missing"), "{refused}");
     let off = on_a_lesser_kernel(&env, (LANDLOCK, 38), &["-confine", "off"]).unwrap().expect(0).stderr;
     assert!(off.contains("not confined"), "{off}");
+}
+
+#[test]
+fn what_is_not_permitted_is_refused_part_by_part_and_require_names_all_of_it() {
+    if !is_testable() {
+        return;
+    }
+    let (prctl, capset, seccomp) = (157, 126, 317);
+    let (not_permitted, unknown) = (1, 38);
+    let cases: [((i64, i32), &[&str]); 5] = [
+        (
+            (LANDLOCK, not_permitted),
+            &["files missing", "abstract-sockets missing", "filter of the container"],
+        ),
+        ((seccomp, not_permitted), &["system-calls refused", "signals refused"]),
+        ((seccomp, unknown), &["system-calls missing", "signals missing"]),
+        ((capset, not_permitted), &["capabilities refused"]),
+        ((prctl, not_permitted), &["no-new-privileges refused", "daemon-memory refused"]),
+    ];
+    for (lesser, parts) in cases {
+        let env = env();
+        env.drop_file("intent-x.json", flat("x", 3));
+        let Some(refused) = on_a_lesser_kernel(&env, lesser, &["-confine", "require"]) else { return };
+        let refused = refused.expect(1).stderr;
+        let auto = on_a_lesser_kernel(&env, lesser, &[]).unwrap().expect(0).stderr;
+        for part in parts {
+            assert!(refused.contains("E512") && refused.contains(part), "{lesser:?} {part}: {refused}");
+            assert!(auto.contains("confined in part") && auto.contains(part), "{lesser:?} {part}: {auto}");
+        }
+        assert_eq!(env.status("intent-x.json").unwrap()["status"], "success", "{lesser:?}");
+    }
+}
+
+#[test]
+fn the_trail_tells_what_a_daemon_was_confined_to() {
+    let env = env();
+    env.once(&[]).expect(0);
+    env.once(&["-confine", "off"]).expect(0);
+    let shown = env.operate(&["audit", "show", "--event", "sys_startup", "--json"]).expect(0).stdout;
+    let entries: Vec<Value> = shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [auto, off] = entries.as_slice() else { panic!("{shown}") };
+    assert!(auto["detail"]["confined"].as_str().unwrap().contains("no-new-privileges"), "{auto}");
+    assert!(auto["detail"]["not_confined"].as_str().unwrap().contains("egress off (--egress any)"), "{auto}");
+    assert_eq!(off["detail"]["confined"], "", "{off}");
+    let all = off["detail"]["not_confined"].as_str().unwrap();
+    assert_eq!(all.matches("off (--confine off)").count(), 10, "{all}");
+}
+
+#[test]
+fn a_run_that_met_what_it_is_confined_to_is_given_the_way_on() {
+    let env = env();
+    let porch = env.path("bin/met");
+    let write = |script: &str| {
+        fs::write(&porch, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&porch, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    let run = |name: &str, flags: &[&str]| {
+        env.drop_file(name, flat("x", 3));
+        env.once(&[&["-porch", porch.to_str().unwrap()], flags].concat()).expect(8);
+        let note = env.status(name).unwrap()["note"].as_str().unwrap_or_default().to_owned();
+        let log = env.read(&format!("failed/{name}.error.log"));
+        let hint =
+            log.lines().find_map(|line| line.strip_prefix("Hint:")).unwrap_or_default().trim().to_owned();
+        assert_eq!(hint, note);
+        hint
+    };
+    write("echo x > \"${4%/*}/planted\"");
+    let standing = standings_of_files(&env);
+    if standing == "active" {
+        let hint = run("intent-a.json", &[]);
+        assert!(hint.contains("--porch-write") && hint.contains("--confine off"), "{hint}");
+    } else {
+        eprintln!("NOT TESTED: files are not confined here: {standing}");
+    }
+    write("echo 'open x: Permission denied' >&2; exit 3");
+    assert_eq!(run("intent-b.json", &["-confine", "off"]), "", "it was not confined");
+    write("ulimit -n >&2; echo 'open: Too many open files' >&2; exit 4");
+    let hint = run("intent-c.json", &["-limit-files", "16"]);
+    assert!(hint.contains("--limit-files"), "{hint}");
+    write("kill -s SYS $$");
+    assert!(run("intent-d.json", &[]).contains("the run was confined"));
+}
+
+/// The standing of the part `files`, as a daemon here would have it.
+fn standings_of_files(env: &TestEnv) -> String {
+    let daemon = env.start_ready(&[]);
+    let found = standings(env).into_iter().find(|(part, _)| part == "files").unwrap().1;
+    daemon.stop().expect(0);
+    found
 }
 
 #[test]

@@ -253,6 +253,33 @@ fn a_full_output_makes_intents_wait_and_none_fail() {
 }
 
 #[test]
+fn below_the_least_free_space_nothing_starts_and_readiness_says_why() {
+    for porch in ["builtin", "external"] {
+        let env = env();
+        let Some(mounted) = Mounted::new("tmpfs", env.path("out"), "size=8m,mode=755") else { return };
+        let external = env.path("bin/p.sh");
+        program(&external, "#!/bin/sh\necho package >$4/${2##*/} || exit 1\n");
+        let chosen = if porch == "builtin" { porch } else { external.to_str().unwrap() };
+        let ballast = env.path("out/ballast");
+        fs::write(&ballast, vec![0; 5 << 20]).unwrap();
+        // Found at the start already: no intent is quicker than the first look.
+        drop_ten(&env, "a");
+        let (daemon, address) = listening(&env, &["-porch", chosen, "-min-free", "4MB"]);
+        not_ready(address, "out-full");
+        explained(&env, "intent-a3.json", "out-full");
+        let out = env.path("out");
+        let words = ["doctor", "-porch", "builtin", "-out", out.to_str().unwrap(), "-min-free", "4MB"];
+        assert!(env.operate(&words).stdout.contains("is full"));
+        assert!(env.names("status").is_empty() && fs::read_dir(&out).unwrap().count() == 1);
+        fs::remove_file(ballast).unwrap();
+        all_succeed(&env, "a");
+        ready(address);
+        daemon.stop().expect(0);
+        drop(mounted);
+    }
+}
+
+#[test]
 fn a_run_that_is_to_end_says_that_the_output_is_full() {
     let env = env();
     let Some(_mounted) = Mounted::new("tmpfs", env.path("out"), "size=64k,mode=755") else { return };

@@ -50,7 +50,10 @@ fn cannot(error: &RulesetError) -> Without {
 
 fn known_to(status: &LandlockStatus) -> Result<Enforced, Without> {
     let LandlockStatus::Available { effective_abi: abi, .. } = status else {
-        return Err(Without::Missing("Landlock is not in the kernel, or not switched on (lsm=)".to_owned()));
+        // The library tells these apart no further.
+        let reason =
+            "Landlock is not in the kernel, not switched on (lsm=), or closed by a filter of the container";
+        return Err(Without::Missing(reason.to_owned()));
     };
     Ok(Enforced {
         files: true,

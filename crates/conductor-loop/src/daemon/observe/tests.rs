@@ -37,6 +37,7 @@ fn run(leftovers: Vec<String>) -> Run {
         stdout: capture(),
         stderr: capture(),
         leftovers,
+        hint: None,
         change: String::new(),
         command: Vec::new(),
         porch_sha256: None,
@@ -93,7 +94,7 @@ fn samples<'s>(
         OperatorFact::StopAtOnce { signal: text },
     ];
     let daemon = [
-        DaemonFact::Began { version: text, config: text },
+        DaemonFact::Began { version: text, config: text, confinement },
         DaemonFact::Stopped { well: true },
         DaemonFact::NotReady { reason, at: None },
         DaemonFact::ReadyAgain { reason },
