@@ -154,7 +154,8 @@ fn up(prebuilt: bool) -> Result<String, Stop> {
 
 fn down() -> Result<String, String> {
     if let Some(pid) = running() {
-        output(Command::new("kill").args(["-TERM", &pid.to_string()]))?;
+        // unshare ignores TERM while its child runs.
+        output(Command::new("kill").args(["-KILL", &pid.to_string()]))?;
         // `unshare --kill-child` ends the first process of the namespace, and the kernel all others with it.
         dist::wait_for("the end of the cluster", || running().is_none())?;
     }
