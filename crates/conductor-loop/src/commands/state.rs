@@ -4,10 +4,12 @@ use super::ask::open_handoff;
 use super::rebuild::Keeping;
 use super::{CommandError, print, print_json};
 use crate::config::Config;
-use crate::daemon::{existing_store, look_at_store};
+use crate::daemon::{append_alone, existing_store, look_at_store};
 use crate::handoff::{Finder, HeadBody, StateFiles, layout};
 use crate::store::{self, Import, Ledger, Store, StoreError};
 use conductor_core::{Code, Exit};
+use conductor_evidence::entry::user;
+use conductor_evidence::{EntryResult, Event, Record};
 use conductor_os::dir::Dir;
 use conductor_os::plain::{open_plain, read_start};
 use serde_json::json;
@@ -126,6 +128,11 @@ pub fn state_import(config: &Config, path: &Path) -> Result<Exit, CommandError> 
         draft.complete()?;
         count
     };
-    kept.files.accepted_keys()?;
+    let keys = kept.files.accepted_keys()?;
+    if config.fixed.audit {
+        let uid = rustix::process::getuid().as_raw();
+        let record = Record { actor: user(uid), ..Record::of(Event::Imported, EntryResult::Success) };
+        append_alone(&kept.places, &keys, record.with("imported", count.imported))?;
+    }
     print(format!("{count}\n").as_bytes())
 }

@@ -40,6 +40,7 @@ pub use endpoints::try_endpoints;
 pub use evidence::{last_runs, shown, statuses};
 pub use failure::Failure;
 pub use input::Reload;
+pub use open_audit::append_alone;
 pub use opening::{existing_store, look_at_store};
 pub use run::run;
 pub use session::{FREE_BYTES_MIN, FREE_INODES_MIN};

@@ -4,7 +4,8 @@ use super::failure::Failure;
 use super::ground::Ground;
 use super::recover::Recovered;
 use crate::config::Config;
-use crate::handoff::{HeadFile, layout};
+use crate::handoff::{Handoff, HeadFile, layout};
+use crate::keys::Keys;
 use crate::store::{Ledger, StoreError};
 use crate::writer::{Audit, filed_entries, taken_entry};
 use conductor_core::Code;
@@ -12,6 +13,7 @@ use conductor_crypto::SealKey;
 use conductor_evidence::trail::SEGMENT_MAX;
 use conductor_evidence::{EntryResult, Event, Opened, Record, Setup, Trail, TrailError, recorded};
 use conductor_os::boot_id;
+use conductor_os::dir::Dir;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -30,6 +32,37 @@ fn refused(error: &TrailError) -> Failure {
     Failure::set_up(code, error)
 }
 
+fn directory(places: &Handoff) -> Result<Arc<Dir>, Failure> {
+    let dir = places.dirs.private.ensure(layout::AUDIT, 0o700);
+    dir.map(Arc::new).map_err(|error| {
+        Failure::set_up(Code::DirectorySetup, format!("opening {}: {error}", layout::private(layout::AUDIT)))
+    })
+}
+
+fn setup(dir: &Arc<Dir>, keys: &Keys) -> Setup {
+    Setup {
+        dir: Arc::clone(dir),
+        identity: keys.ring().newest().identity(),
+        covers: keys.ring().keys().filter_map(|root| SealKey::new(&root.derive(COVER))).collect(),
+        boot: boot_id().chars().take(8).collect(),
+        now: Timestamp::now(),
+        segment_max: SEGMENT_MAX,
+    }
+}
+
+/// Appends one entry, durably, for a command that has taken the daemon's place.
+pub fn append_alone(places: &Handoff, keys: &Keys, record: Record) -> Result<(), Failure> {
+    let dir = directory(places)?;
+    let appended = Trail::open(setup(&dir, keys)).and_then(|(mut trail, _)| {
+        trail.append(&[record], Timestamp::now())?;
+        trail.sync_begins()?;
+        let synced = dir.sync_file_system();
+        synced.map_err(|source| TrailError::Io { what: "syncing the audit trail".to_owned(), source })?;
+        trail.synced()
+    });
+    appended.map_err(|error| refused(&error))
+}
+
 /// Opens the trail of a handoff directory; `None`: the operator wants none.
 pub(super) fn open_audit(
     config: &Config,
@@ -42,20 +75,8 @@ pub(super) fn open_audit(
         tracing::warn!("no audit trail is kept (--audit-enabled=false)");
         return Ok(None);
     }
-    let dir = places.dirs.private.ensure(layout::AUDIT, 0o700);
-    let dir = dir.map_err(|error| {
-        Failure::set_up(Code::DirectorySetup, format!("opening {}: {error}", layout::private(layout::AUDIT)))
-    })?;
-    let dir = Arc::new(dir);
-    let setup = Setup {
-        dir: Arc::clone(&dir),
-        identity: keys.ring().newest().identity(),
-        covers: keys.ring().keys().filter_map(|root| SealKey::new(&root.derive(COVER))).collect(),
-        boot: boot_id().chars().take(8).collect(),
-        now: Timestamp::now(),
-        segment_max: SEGMENT_MAX,
-    };
-    let (trail, opened) = Trail::open(setup).map_err(|error| refused(&error))?;
+    let dir = directory(places)?;
+    let (trail, opened) = Trail::open(setup(&dir, keys)).map_err(|error| refused(&error))?;
     tell(opened);
     let unreadable =
         |error: StoreError| Failure::set_up(error.code(), format!("reading unfinished intents: {error}"));

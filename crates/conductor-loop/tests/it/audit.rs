@@ -371,3 +371,18 @@ fn no_proof_is_made_of_what_the_checkpoint_does_not_cover() {
     let refused = env.operate(&["audit", "proof", "0"]).expect(1);
     assert!(refused.stderr.contains("some were changed"), "{}", refused.stderr);
 }
+
+#[test]
+fn an_import_is_in_the_trail_with_the_user() {
+    let env = two_filed();
+    let export = env.path("export").display().to_string();
+    env.operate(&["state", "export", &export]).expect(0);
+    env.operate(&["state", "import", &export]).expect(0);
+    let uid = format!("uid:{}", rustix::process::geteuid().as_raw());
+    let entries = trail::entries(&env);
+    let imported: Vec<&Entry> = entries.iter().filter(|entry| entry.event == "sensitive_create").collect();
+    assert_eq!((imported.len(), imported[0].actor.as_str()), (1, uid.as_str()));
+    assert!(imported[0].detail["imported"].is_u64(), "{imported:?}");
+    env.once(&[]).expect(0);
+    trail::check(&env, &[1, 2]).unwrap();
+}
