@@ -16,7 +16,10 @@ fn documents_name_tests_that_exist() {
         "docs/KUBERNETES.md",
         "docs/OPERATIONS.md",
         "docs/PACKAGES.md",
+        "docs/PROMISES.md",
         "docs/RELIABILITY.md",
+        "docs/SECURITY.md",
+        "docs/SETTINGS.md",
         "docs/THREATS.md",
     ];
     for page in pages {
