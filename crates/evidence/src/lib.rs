@@ -16,5 +16,5 @@ pub mod verify;
 mod walk;
 
 pub use entry::{Event, Record, Result as EntryResult};
-pub use recall::recorded;
+pub use recall::{End, recorded};
 pub use trail::{Opened, Setup, Trail, TrailError};

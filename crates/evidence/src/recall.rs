@@ -10,19 +10,35 @@ use std::io;
 /// How far clocks may have gone back between an event and its entry.
 const CLOCKS: SignedDuration = SignedDuration::from_hours(1);
 
-/// Which of these events of these intents have an entry. Segments that end before `since` are not read, unless the clock was set back
-/// in the one behind them.
+/// The end of a trail: what stands behind it was never signed, and the next batch removes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct End {
+    /// The number that names the last segment.
+    pub segment: u64,
+    /// The bytes of that segment up to its last checkpoint.
+    pub length: u64,
+}
+
+/// Which of these events of these intents have an entry before the end. Segments that end before `since` are not read, unless the
+/// clock was set back in the one behind them.
 pub fn recorded(
     dir: &Dir,
+    end: Option<End>,
     wanted: &BTreeSet<(u64, Event)>,
     since: Timestamp,
 ) -> io::Result<BTreeSet<(u64, Event)>> {
     let since = since.checked_sub(CLOCKS).unwrap_or(since);
     let mut found = BTreeSet::new();
-    for first in segment::list(dir)?.into_iter().rev() {
-        let (mut begins, mut went_back) = (None, false);
+    let Some(end) = end else { return Ok(found) };
+    for first in segment::list(dir)?.into_iter().rev().filter(|first| *first <= end.segment) {
+        let (mut begins, mut went_back, mut at) = (None, false, 0);
         for line in Lines::open(dir, first)? {
-            let Some(Parsed::Entry(entry)) = parse(&line?.bytes) else { continue };
+            let line = line?;
+            at += line.bytes.len() as u64 + u64::from(line.whole);
+            if first == end.segment && at > end.length {
+                break;
+            }
+            let Some(Parsed::Entry(entry)) = parse(&line.bytes) else { continue };
             begins.get_or_insert(entry.time);
             went_back |= entry.is(Event::ClockBack);
             let Some(number) = entry.intent else { continue };

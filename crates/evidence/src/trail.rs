@@ -4,14 +4,16 @@
 //! the file system durable when it publishes what the entries speak of. An opening therefore believes a segment up to its last
 //! checkpoint; what is behind it was torn by the end of a process or of the machine, and is removed and recorded.
 
+mod batch;
+
 use crate::checkpoint::Note;
-use crate::entry::{
-    Event, Parsed, Place, Record, Result as Outcome, key_text, parse, render, render_checkpoint,
-};
+use crate::entry::{Parsed, Record, parse};
 use crate::epoch::Ratchet;
+use crate::recall::End;
 use crate::segment::{self, Line, Lines};
 use crate::tree::Point;
-use crate::walk::{Depth, State, segment_record};
+use crate::walk::{Depth, State};
+use batch::Draft;
 use conductor_crypto::{SealKey, SigningKey, sha256};
 use conductor_os::dir::{Dir, Meta};
 use conductor_os::{is_no_space, is_passing};
@@ -24,6 +26,7 @@ use std::sync::Arc;
 /// The file of the epoch's secret.
 pub const KEY_FILE: &str = "epoch-key";
 const KEY_DRAFT: &str = "epoch-key.draft";
+const SEGMENT_DRAFT: &str = "segment.draft";
 /// The largest key file that is read.
 const KEY_FILE_MAX: u64 = 4 << 10;
 /// The longest epoch.
@@ -227,6 +230,11 @@ impl Trail {
         Ok((trail, opened))
     }
 
+    /// Where the signed part ends; `None`: nothing is signed yet.
+    pub fn end(&self) -> Option<End> {
+        self.segment.as_ref().map(|(_, length)| End { segment: self.first, length: *length })
+    }
+
     /// The number of entries, and the root of their tree.
     pub fn head(&self) -> Point {
         Point { size: self.state.next, root: self.state.tree.root() }
@@ -281,51 +289,56 @@ impl Trail {
 
     /// Writes bytes behind the end, or into a new segment. What fails leaves the trail as it was.
     fn put(&mut self, begins: Option<u64>, bytes: &[u8]) -> Result<(), TrailError> {
-        let appending = failed("writing the audit trail");
-        while let Some(first) = self.torn.last() {
-            let name = segment::name(*first);
-            match self.setup.dir.unlink(&name) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(failed(format!("removing {name}, which was begun and not signed"))(error));
-                }
-                _ => drop(self.torn.pop()),
-            }
+        match begins {
+            Some(first) => self.begin_segment(first, bytes)?,
+            None => self.extend_segment(bytes)?,
         }
-        if let Some(first) = begins {
-            let name = segment::name(first);
-            // A leftover of a write that failed; no checkpoint is in it.
-            self.setup
-                .dir
-                .create(&name, FILE_MODE, bytes)
-                .or_else(|error| {
-                    if error.kind() != io::ErrorKind::AlreadyExists {
-                        return Err(error);
-                    }
-                    self.setup.dir.unlink(&name)?;
-                    self.setup.dir.create(&name, FILE_MODE, bytes)
-                })
-                .map_err(appending)?;
-            let file = self.setup.dir.open_rw(&name, FILE_MODE).map_err(failed(format!("opening {name}")))?;
-            self.segment = Some((file, bytes.len() as u64));
-            self.first = first;
-            return Ok(());
-        }
-        let Some((file, length)) = &mut self.segment else { return Ok(()) };
-        let clear = if self.dirty { file.set_len(*length) } else { Ok(()) };
-        self.dirty = true;
-        let written = clear.and_then(|()| file.write_all_at(bytes, *length));
-        if let Err(error) = written {
-            self.dirty = file.set_len(*length).is_err();
-            return Err(appending(error));
-        }
-        self.dirty = false;
-        *length += bytes.len() as u64;
+        // Only now: what they held is told of in these bytes. One that cannot be removed is tried again with the next batch.
+        let (dir, current) = (&self.setup.dir, self.first);
+        self.torn.retain(|first| {
+            *first != current
+                && dir
+                    .unlink(segment::name(*first))
+                    .is_err_and(|error| error.kind() != io::ErrorKind::NotFound)
+        });
         Ok(())
     }
 
-    /// Says that a sync of the file system begins. A segment without its name would be lost with the process.
-    pub fn sync_begins(&mut self) -> Result<(), TrailError> {
+    fn begin_segment(&mut self, first: u64, bytes: &[u8]) -> Result<(), TrailError> {
+        let dir = &self.setup.dir;
+        let name = segment::name(first);
+        // Over a leftover of a write that failed; no checkpoint is in it.
+        put_whole(dir, SEGMENT_DRAFT, &name, bytes).map_err(failed("writing the audit trail"))?;
+        let file = dir.open_rw(&name, FILE_MODE).map_err(failed(format!("opening {name}")))?;
+        self.segment = Some((file, bytes.len() as u64));
+        self.first = first;
+        Ok(())
+    }
+
+    fn extend_segment(&mut self, bytes: &[u8]) -> Result<(), TrailError> {
+        let Some((file, length)) = &mut self.segment else { return Ok(()) };
+        let end = *length + bytes.len() as u64;
+        let was_dirty = std::mem::replace(&mut self.dirty, true);
+        // A torn end is written over before the rest of it goes: a crash in between leaves a torn end, never a clean one of
+        // which nothing tells.
+        let written = file.write_all_at(bytes, *length);
+        let written = written.and_then(|()| if was_dirty { file.set_len(end) } else { Ok(()) });
+        if let Err(error) = written {
+            self.dirty = was_dirty || file.set_len(*length).is_err();
+            return Err(failed("writing the audit trail")(error));
+        }
+        self.dirty = false;
+        *length = end;
+        Ok(())
+    }
+
+    /// Says that a sync of the file system begins.
+    pub fn sync_begins(&mut self) {
         self.covering = Some(self.state.epoch);
+    }
+
+    /// Whether the last segment still has its name: without it, it would be lost with the process.
+    pub fn look_at_segment(&self) -> Result<(), TrailError> {
         let Some((file, _)) = &self.segment else { return Ok(()) };
         let name = segment::name(self.first);
         let open = Meta::of(file).map_err(failed(format!("looking at {name}")))?;
@@ -351,122 +364,19 @@ impl Trail {
         let dir = &self.setup.dir;
         let sealed = self.setup.covers.last().and_then(|cover| self.ratchet.text(cover));
         let text = sealed.ok_or(TrailError::NoRandomness)?;
-        let made = match dir.unlink(KEY_DRAFT) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => dir.create(KEY_DRAFT, FILE_MODE, &text),
-        };
-        made.and_then(|()| dir.rename_over(KEY_DRAFT, dir, KEY_FILE))
-            .map_err(failed("writing the key of the epoch"))?;
+        put_whole(dir, KEY_DRAFT, KEY_FILE, &text).map_err(failed("writing the key of the epoch"))?;
         self.stored = Some(self.ratchet.epoch());
         Ok(())
     }
 }
 
-/// The lines of one batch, and what is known behind them.
-struct Draft<'t> {
-    setup: &'t Setup,
-    due: &'t Due,
-    state: State,
-    ratchet: Ratchet,
-    now: Timestamp,
-    rotates: bool,
-    bytes: Vec<u8>,
-}
-
-impl<'t> Draft<'t> {
-    fn of(trail: &'t Trail, now: Timestamp) -> Self {
-        let since = now.duration_since(trail.epoch_since);
-        let rotates = trail.state.next > 0
-            && !trail.due.key_lost
-            && (trail.due.rotate || since >= EPOCH_MAX || since.is_negative());
-        Self {
-            setup: &trail.setup,
-            due: &trail.due,
-            state: trail.state.clone(),
-            ratchet: trail.ratchet.clone(),
-            now,
-            rotates,
-            bytes: Vec::with_capacity(4096),
-        }
+/// Writes a file over the one of this name: that one or this one stands there.
+fn put_whole(dir: &Dir, draft: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
+    match dir.unlink(draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => dir.create(draft, FILE_MODE, bytes)?,
     }
-
-    /// Makes the lines. Returns whether an epoch begins with them.
-    fn write(&mut self, records: &[Record], begins: bool) -> bool {
-        let starts = self.state.next == 0;
-        if begins {
-            let State { tree, key, identity, origin, .. } = &self.state;
-            let record = segment_record(tree, key, identity, origin);
-            // Only an entry of its own may say that the clock went back.
-            self.entry_at(&record, self.now.max(self.state.time));
-        }
-        self.own_entries();
-        if self.rotates {
-            let next = self.ratchet.next();
-            let key = next.key().public();
-            self.entry(&Record::of(Event::EpochEnd, Outcome::Success).with("next_key", key_text(&key)));
-            self.state.announced = Some(key);
-            self.sign();
-            self.ratchet = next;
-        }
-        for record in records {
-            self.entry(record);
-        }
-        if !self.state.signed {
-            self.sign();
-        }
-        starts || self.rotates || self.due.key_lost
-    }
-
-    /// What the trail has to tell of itself.
-    fn own_entries(&mut self) {
-        if self.now < self.state.time {
-            let before = conductor_core::record::rfc3339(self.state.time);
-            self.entry(&Record::of(Event::ClockBack, Outcome::Success).with("before", before));
-        }
-        if self.due.key_lost {
-            let key = self.ratchet.key().public();
-            (self.state.epoch, self.state.key, self.state.cosign) = (self.ratchet.epoch(), key, true);
-            self.entry(&Record::of(Event::KeyLost, Outcome::Failure).with("key", key_text(&key)));
-        }
-        if let Some((bytes, digest)) = &self.due.cut {
-            let cut = Record::of(Event::Cut, Outcome::Failure).with("bytes", *bytes);
-            self.entry(&cut.with("sha256", digest.as_str()));
-        }
-        let identity = self.setup.identity.public();
-        if identity != self.state.identity {
-            (self.state.identity, self.state.cosign) = (identity, true);
-            self.entry(&Record::of(Event::Identity, Outcome::Success).with("identity", key_text(&identity)));
-        }
-    }
-
-    fn entry(&mut self, record: &Record) {
-        self.entry_at(record, self.now);
-    }
-
-    fn entry_at(&mut self, record: &Record, time: Timestamp) {
-        let place = Place {
-            seq: self.state.next,
-            time,
-            boot: &self.setup.boot,
-            epoch: self.state.epoch,
-            prev: &self.state.prev,
-        };
-        let line = render(place, record);
-        self.state.wrote_entry(&line, time);
-        self.keep(&line);
-    }
-
-    fn sign(&mut self) {
-        let note = self.state.checkpoint(self.ratchet.key(), &self.setup.identity);
-        let line = render_checkpoint(self.state.next, &note, &self.state.prev);
-        self.state.wrote_checkpoint(&line);
-        self.keep(&line);
-    }
-
-    fn keep(&mut self, line: &[u8]) {
-        self.bytes.extend_from_slice(line);
-        self.bytes.push(b'\n');
-    }
+    dir.rename_over(draft, dir, name)
 }
 
 /// Times are written in milliseconds, so no finer one is compared.

@@ -53,9 +53,12 @@ fn setup(dir: &Arc<Dir>, keys: &Keys) -> Setup {
 /// Appends one entry, durably, for a command that has taken the daemon's place.
 pub fn append_alone(places: &Handoff, keys: &Keys, record: Record) -> Result<(), Failure> {
     let dir = directory(places)?;
+    let head = HeadFile::read(&places.dirs.handoff);
     let appended = Trail::open(setup(&dir, keys)).and_then(|(mut trail, _)| {
-        trail.append(&[record], Timestamp::now())?;
-        trail.sync_begins()?;
+        // With this entry the trail could be as long again as the head says.
+        let records: Vec<Record> = lost(&trail, &head).into_iter().chain([record]).collect();
+        trail.append(&records, Timestamp::now())?;
+        trail.sync_begins();
         let synced = dir.sync_file_system();
         synced.map_err(|source| TrailError::Io { what: "syncing the audit trail".to_owned(), source })?;
         trail.synced()
@@ -81,7 +84,7 @@ pub(super) fn open_audit(
     let unreadable =
         |error: StoreError| Failure::set_up(error.code(), format!("reading unfinished intents: {error}"));
     let wanted = wanted(found);
-    let there = recorded(&dir, &wanted, since(store, &wanted).map_err(unreadable)?)
+    let there = recorded(&dir, trail.end(), &wanted, since(store, &wanted).map_err(unreadable)?)
         .map_err(|source| refused(&TrailError::Io { what: "reading the audit trail".to_owned(), source }))?;
     let missing = wanted.difference(&there);
     let recovered =

@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 
 /// How long an entry of a fact waits for a batch that it can ride with.
 const PENDING_MAX: Duration = Duration::from_secs(1);
+/// How long the last segment may be without its name before the daemon ends: longer than two looks of one second at the directories.
+const GONE_GRACE: Duration = Duration::from_secs(3);
 
 /// An open trail, and what it has to tell first.
 #[derive(Debug)]
@@ -96,6 +98,8 @@ pub(super) struct Auditing {
     unsynced: bool,
     /// Whether a failure to write the key of the epoch has been reported.
     complained: bool,
+    /// Since when the last segment has had no name.
+    gone_since: Option<Instant>,
 }
 
 impl Auditing {
@@ -103,7 +107,16 @@ impl Auditing {
         let due = (!first.is_empty()).then_some(now);
         let asks_sync = !first.is_empty();
         let refusals = Arc::default();
-        Self { trail, pending: first, refusals, due, asks_sync, unsynced: false, complained: false }
+        Self {
+            trail,
+            pending: first,
+            refusals,
+            due,
+            asks_sync,
+            unsynced: false,
+            complained: false,
+            gone_since: None,
+        }
     }
 
     /// Adds an entry: that of a run is appended with the next batch or soon, any other at once, and synced within a second.
@@ -142,10 +155,9 @@ impl Auditing {
     pub(super) fn patience(&self, now: Instant) -> Duration {
         let epoch = self.trail.patience(Timestamp::now());
         let epoch = Duration::try_from(epoch).unwrap_or(Duration::ZERO);
-        match self.due {
-            Some(due) => due.saturating_duration_since(now),
-            None => epoch,
-        }
+        let due = self.due.map_or(epoch, |due| due.saturating_duration_since(now));
+        let gone = self.gone_since.map(|since| (since + GONE_GRACE).saturating_duration_since(now));
+        gone.map_or(due, |gone| gone.min(due))
     }
 }
 
@@ -176,6 +188,9 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         let Some(auditing) = &mut self.auditing else { return Ok(()) };
         if auditing.patience(now) > Duration::ZERO {
             return Ok(());
+        }
+        if auditing.gone_since.is_some() {
+            self.look_at_segment()?;
         }
         if self.append_pending()?.is_some()
             && let Some(auditing) = &mut self.auditing
@@ -215,11 +230,27 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
     pub(super) fn audit_sync_begins(&mut self) -> Result<(), Stopped> {
         let Some(auditing) = &mut self.auditing else { return Ok(()) };
         auditing.unsynced = false;
-        match auditing.trail.sync_begins() {
-            Ok(()) => Ok(()),
-            Err(error @ TrailError::Gone(_)) => Err(self.fatal(Code::AuditDamaged, &error.to_string())),
-            Err(error) => Err(self.fatal(Code::StoreFailed, &error.to_string())),
+        auditing.trail.sync_begins();
+        self.look_at_segment()
+    }
+
+    /// Ends the daemon when the last segment has been without its name for a while. Where more than the trail is gone, whoever
+    /// looks after the directories says so first, and puts back what it can.
+    fn look_at_segment(&mut self) -> Result<(), Stopped> {
+        let now = (self.clock)();
+        let Some(auditing) = &mut self.auditing else { return Ok(()) };
+        match auditing.trail.look_at_segment() {
+            // What could not be looked at is looked at again with the next sync.
+            Ok(()) | Err(TrailError::NoSpace(_)) => auditing.gone_since = None,
+            Err(error @ TrailError::Gone(_)) => {
+                let since = *auditing.gone_since.get_or_insert(now);
+                if now.duration_since(since) >= GONE_GRACE {
+                    return Err(self.fatal(Code::AuditDamaged, &error.to_string()));
+                }
+            }
+            Err(error) => return Err(self.fatal(Code::StoreFailed, &error.to_string())),
         }
+        Ok(())
     }
 
     /// Says that a sync worked.

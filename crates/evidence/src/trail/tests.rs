@@ -1,6 +1,7 @@
 //! Trails across ends of the process at any byte, full disks, clocks that go back, and lost keys.
 
 use super::*;
+use crate::entry::{Event, Place, Result as Outcome, key_text, render};
 use crate::verify::{Against, Kind, Report, verify};
 use std::collections::BTreeSet;
 
@@ -159,7 +160,7 @@ fn what_was_changed_before_a_signed_line_refuses_the_opening() {
     std::fs::write(&path, &whole).unwrap();
     let (mut trail, _) = place.open(9);
     trail.append(&[filed(1)], at(9)).unwrap();
-    trail.sync_begins().unwrap();
+    trail.sync_begins();
     trail.synced().unwrap();
     drop(trail);
     let later = std::fs::read(&path).unwrap();
@@ -191,7 +192,7 @@ fn a_lost_key_begins_an_epoch_that_the_identity_key_vouches_for_and_is_told() {
     assert!(opened.key_lost);
     trail.append(&[filed(2)], at(1)).unwrap();
     assert!(!place.file(KEY_FILE).exists(), "the key follows the trail when the trail is durable");
-    trail.sync_begins().unwrap();
+    trail.sync_begins();
     trail.synced().unwrap();
     let report = place.verify();
     assert_eq!(report.findings, []);
@@ -213,7 +214,7 @@ fn an_older_key_file_leads_to_the_current_key() {
         trail.append(&[], at(minute)).unwrap();
         assert_eq!(std::fs::read(place.file(KEY_FILE)).unwrap(), first, "not before a sync");
     }
-    trail.sync_begins().unwrap();
+    trail.sync_begins();
     trail.synced().unwrap();
     assert_ne!(std::fs::read(place.file(KEY_FILE)).unwrap(), first);
     drop(trail);
@@ -277,9 +278,9 @@ fn what_is_recorded_of_intents_is_found_again_in_whichever_segment() {
     }
     let wanted: BTreeSet<(u64, Event)> =
         [(2, Event::Filed), (19, Event::Filed), (2, Event::Taken), (77, Event::Filed)].into();
-    let found = crate::recorded(&place.dir, &wanted, at(0)).unwrap();
+    let found = crate::recorded(&place.dir, trail.end(), &wanted, at(0)).unwrap();
     assert_eq!(found, [(2, Event::Filed), (19, Event::Filed)].into());
-    let recent = crate::recorded(&place.dir, &wanted, at(500)).unwrap();
+    let recent = crate::recorded(&place.dir, trail.end(), &wanted, at(500)).unwrap();
     assert_eq!(recent, [(19, Event::Filed)].into(), "older segments are not read");
 }
 
@@ -342,13 +343,59 @@ fn a_segment_that_lost_its_name_is_noticed_before_a_sync_is_believed() {
         let place = Bed::new();
         let (mut trail, _) = place.open(0);
         trail.append(&[filed(1)], at(0)).unwrap();
-        trail.sync_begins().unwrap();
+        trail.sync_begins();
         let path = place.file(&segment::name(0));
         let content = std::fs::read(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         if replaced {
             std::fs::write(&path, content).unwrap();
         }
-        assert!(matches!(trail.sync_begins(), Err(TrailError::Gone(_))), "{replaced}");
+        assert!(matches!(trail.look_at_segment(), Err(TrailError::Gone(_))), "{replaced}");
     }
+}
+
+#[test]
+fn what_no_checkpoint_covers_is_not_recorded() {
+    let place = Bed::new();
+    let (mut trail, _) = place.open(0);
+    trail.append(&[filed(1)], at(0)).unwrap();
+    let path = place.file(&segment::name(0));
+    let whole = std::fs::read_to_string(&path).unwrap();
+    trail.append(&[filed(2), filed(3)], at(1)).unwrap();
+    let more = std::fs::read_to_string(&path).unwrap();
+    // Whole entries of a batch whose checkpoint did not reach the disk, and a segment that nobody signed.
+    let entries: Vec<&str> = more[whole.len()..].lines().filter(|line| line.contains("\"intent\"")).collect();
+    assert_eq!(entries.len(), 2);
+    let torn = format!("{whole}{}\n{}\n", entries[0], entries[1]);
+    std::fs::write(&path, &torn).unwrap();
+    std::fs::write(place.file(&segment::name(50)), format!("{}\n", entries[1])).unwrap();
+    let wanted: BTreeSet<(u64, Event)> = [1, 2, 3].map(|number| (number, Event::Filed)).into();
+    let (mut trail, opened) = place.open(2);
+    assert!(opened.cut > 0);
+    let found = crate::recorded(&place.dir, trail.end(), &wanted, at(0)).unwrap();
+    assert_eq!(found, [(1, Event::Filed)].into());
+    // They are made again, and the torn end is written over before the rest of it goes.
+    trail.append(&[filed(2), filed(3)], at(2)).unwrap();
+    let found = crate::recorded(&place.dir, trail.end(), &wanted, at(0)).unwrap();
+    assert_eq!((found, place.verify().findings), (wanted, vec![]));
+    assert!(place.events().contains(&"audit_tail_cut".to_owned()));
+    assert!(!place.file(&segment::name(50)).exists());
+}
+
+#[test]
+fn a_torn_end_stays_while_there_is_no_space_to_tell_of_it() {
+    let place = Bed::new();
+    place.open(0).0.append(&[filed(1)], at(0)).unwrap();
+    let path = place.file(&segment::name(0));
+    let torn = [std::fs::read(&path).unwrap().as_slice(), b"{\"seq\": torn"].concat();
+    std::fs::write(&path, &torn).unwrap();
+    let (mut trail, _) = place.open(1);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let (file, length) = trail.segment.replace((full, torn.len() as u64 - 12)).unwrap();
+    assert!(matches!(trail.append(&[filed(2)], at(1)), Err(TrailError::NoSpace(_))));
+    assert_eq!(std::fs::read(&path).unwrap(), torn);
+    trail.segment = Some((file, length));
+    trail.append(&[filed(2)], at(2)).unwrap();
+    assert!(place.events().contains(&"audit_tail_cut".to_owned()));
+    assert_eq!(place.verify().findings, []);
 }
