@@ -6,7 +6,8 @@ use rustix::fs::{CWD, Gid, Mode, OFlags, ResolveFlags, Uid, fchown, openat2};
 use rustix::io::Errno;
 use rustix::thread::{
     CapabilitiesSecureBits, CapabilitySet, capabilities, remove_capability_from_bounding_set,
-    set_capabilities_secure_bits, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+    set_capabilities_secure_bits, set_no_new_privs, set_thread_groups, set_thread_res_gid,
+    set_thread_res_uid,
 };
 use std::io;
 use std::path::{Path, PathBuf};
@@ -99,10 +100,15 @@ pub fn become_for_good(identity: &Identity) -> io::Result<()> {
     set_thread_groups(&groups)?;
     let (uid, gid) = (Uid::from_raw(*uid), Gid::from_raw(*gid));
     set_thread_res_gid(Some(gid), Some(gid), Some(gid))?;
+    // No program that belongs to root, or has capabilities of its own, leads back.
+    set_no_new_privs(true)?;
     if capabilities(None)?.effective.contains(CapabilitySet::SETPCAP) {
         for capability in CapabilitySet::all().iter() {
-            // Unknown to an older kernel: nobody has it there.
-            let _ = remove_capability_from_bounding_set(capability);
+            match remove_capability_from_bounding_set(capability) {
+                // Unknown to an older kernel: nobody has it there.
+                Ok(()) | Err(Errno::INVAL) => {}
+                Err(errno) => return Err(errno.into()),
+            }
         }
         set_capabilities_secure_bits(
             CapabilitiesSecureBits::NO_ROOT
@@ -118,8 +124,16 @@ pub fn become_for_good(identity: &Identity) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives a directory to the user, if it belongs to root and is empty: nothing in it can be meant for somebody else. A
-/// path with a symbolic link in it is left alone: who may change the link would choose what is given away.
+/// Makes a directory that is missing, with those above it, which everybody may pass through whatever the umask is.
+pub fn make_passable(path: &Path) -> io::Result<()> {
+    let before = rustix::process::umask(Mode::WGRP | Mode::WOTH);
+    let made = std::fs::DirBuilder::new().recursive(true).create(path);
+    rustix::process::umask(before);
+    made
+}
+
+/// Gives a directory to the user, if it belongs to root, is empty, and is no shared one: nothing in it can be meant for
+/// somebody else. A path with a symbolic link in it is left alone: who may change the link would choose what is given away.
 pub fn hand_over_empty(path: &Path, identity: &Identity) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let dir = match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
@@ -127,7 +141,10 @@ pub fn hand_over_empty(path: &Path, identity: &Identity) -> io::Result<()> {
         Err(Errno::LOOP | Errno::NOSYS | Errno::PERM) => return Ok(()),
         opened => Dir::over(opened?),
     };
-    if rustix::fs::fstat(&dir)?.st_uid != 0 || !dir.names()?.is_empty() {
+    let stat = rustix::fs::fstat(&dir)?;
+    // The owner of a directory such as /tmp may remove what others put there later.
+    let is_shared = Mode::from_raw_mode(stat.st_mode).intersects(Mode::SVTX | Mode::WOTH);
+    if stat.st_uid != 0 || is_shared || !dir.names()?.is_empty() {
         return Ok(());
     }
     fchown(&dir, Some(Uid::from_raw(identity.uid)), Some(Gid::from_raw(identity.gid)))?;

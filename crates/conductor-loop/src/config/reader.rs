@@ -106,7 +106,8 @@ impl Reader<'_> {
     /// Every address with its services. Other addresses than loopback need TLS or an explicit permission: their answers
     /// are not public.
     pub(super) fn endpoints(&self, in_pod: bool) -> Result<Vec<Endpoint>, ConfigError> {
-        let open = self.switch("insecure-listen")? || self.tls()?.is_some();
+        let tls = self.tls()?.is_some();
+        let open = self.switch("insecure-listen")? || tls;
         let mut endpoints = Vec::new();
         for (key, health, metrics, page) in [
             ("listen", true, true, true),
@@ -118,6 +119,16 @@ impl Reader<'_> {
                     return self
                         .bad(key, format!("'{text}' is not an address and port such as 127.0.0.1:9090, localhost:9090 or :9090"));
                 };
+                match (text.split_once("://").map(|(scheme, _)| scheme), tls) {
+                    (Some("https"), false) => {
+                        return self
+                            .bad(key, format!("{text} asks for TLS; give --tls-cert and --tls-key with it"));
+                    }
+                    (Some("http"), true) => {
+                        return self.bad(key, format!("{text} would be served with TLS; write https"));
+                    }
+                    _ => {}
+                }
                 if !address.ip().is_loopback() && !open {
                     return self.bad(key, format!("{address} is reachable from outside and not encrypted; give --tls-cert and --tls-key, or accept it with --insecure-listen"));
                 }

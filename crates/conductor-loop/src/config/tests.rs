@@ -318,3 +318,13 @@ fn the_least_free_space_is_a_size_or_left_to_the_daemon() {
         assert!(with(value).unwrap_err().to_string().contains("min-free"), "{value}");
     }
 }
+
+#[test]
+fn a_link_whose_scheme_contradicts_the_settings_is_refused() {
+    let refused = |flags: &[(&'static str, &str)]| config(flags, &[]).unwrap_err().to_string();
+    assert!(refused(&[("listen", "https://127.0.0.1:9090")]).contains("--tls-cert"));
+    let tls = [("listen", "http://127.0.0.1:9090"), ("tls-cert", "c"), ("tls-key", "k")];
+    assert!(refused(&tls).contains("write https"));
+    config(&[("listen", "http://127.0.0.1:9090")], &[]).unwrap();
+    config(&[("listen", "https://127.0.0.1:9090"), ("tls-cert", "c"), ("tls-key", "k")], &[]).unwrap();
+}

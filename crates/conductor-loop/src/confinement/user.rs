@@ -2,8 +2,9 @@
 //! that nothing is ever opened, judged or run with the rights of root.
 
 use crate::config::Config;
-use conductor_os::user::{Identity, Users, become_for_good, hand_over_empty};
+use conductor_os::user::{Identity, Users, become_for_good, hand_over_empty, make_passable};
 use rustix::fs::{Access, access};
+use rustix::io::Errno;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -16,6 +17,12 @@ pub fn be_the_user(config: &Config) -> Result<(), String> {
     let identity = Users::of_system().find(wanted)?;
     let ours = rustix::process::geteuid();
     if ours.as_raw() == identity.uid {
+        let group = rustix::process::getegid().as_raw();
+        if wanted.contains(':') && group != identity.gid {
+            return Err(format!(
+                "the daemon was started in group {group}, and '{wanted}' names another; only a start as root for another user changes it"
+            ));
+        }
         return may_write(config, &identity);
     }
     if !ours.is_root() {
@@ -43,7 +50,7 @@ fn hand_over(config: &Config, identity: &Identity) -> Result<(), String> {
         format!("{} cannot be made for '{}': {error}", path.display(), identity.name)
     };
     for path in own(config) {
-        std::fs::DirBuilder::new().recursive(true).create(path).map_err(|error| cannot(path, error))?;
+        make_passable(path).map_err(|error| cannot(path, error))?;
         hand_over_empty(path, identity).map_err(|error| cannot(path, error))?;
     }
     Ok(())
@@ -51,13 +58,23 @@ fn hand_over(config: &Config, identity: &Identity) -> Result<(), String> {
 
 /// Whether the user may write its directories; if not, the reason with the command that makes it possible.
 fn may_write(config: &Config, identity: &Identity) -> Result<(), String> {
-    for path in own(config).filter(|path| path.exists()) {
-        if access(path, Access::WRITE_OK | Access::EXEC_OK).is_err() {
-            let (uid, gid, at) = (identity.uid, identity.gid, path.display());
-            return Err(format!(
-                "{at} cannot be written by user '{}'; to give it to that user: chown -R {uid}:{gid} {at}",
-                identity.name
-            ));
+    for path in own(config) {
+        let (uid, gid, at) = (identity.uid, identity.gid, path.display());
+        match access(path, Access::EXISTS) {
+            Err(Errno::NOENT) => {}
+            Err(errno) => {
+                return Err(format!(
+                    "{at} cannot be reached by user '{}': {errno}; let that user pass through the directories above it: chmod o+x",
+                    identity.name
+                ));
+            }
+            Ok(()) if access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok() => {}
+            Ok(()) => {
+                return Err(format!(
+                    "{at} cannot be written by user '{}'; to give it to that user: chown -R {uid}:{gid} {at}",
+                    identity.name
+                ));
+            }
         }
     }
     Ok(())
