@@ -68,6 +68,14 @@ pub fn wait_readable<const N: usize>(
     Ok(descriptors.map(|descriptor| descriptor.is_some() && ready.next().unwrap_or(false)))
 }
 
+/// Waits until nobody reads any more what is written to a pipe or socket, or the timeout has passed. Returns whether
+/// nobody does. A file always has its reader.
+pub fn wait_unread(descriptor: BorrowedFd<'_>, timeout: Duration) -> io::Result<bool> {
+    let mut polled = [PollFd::from_borrowed_fd(descriptor, PollFlags::empty())];
+    wait(&mut polled, Some(timeout))?;
+    Ok(polled.iter().any(|fd| fd.revents().intersects(PollFlags::ERR | PollFlags::HUP)))
+}
+
 /// Waits until one of any number of descriptors is readable or closed, or the timeout has passed. Returns a flag per
 /// descriptor.
 pub fn wait_any(descriptors: &[BorrowedFd<'_>], timeout: Option<Duration>) -> io::Result<Vec<bool>> {

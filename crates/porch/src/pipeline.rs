@@ -2,7 +2,7 @@
 //! the setters that hold a value.
 
 use crate::PorchError;
-use crate::files::{KPTFILE, base_name, join, parent};
+use crate::files::{KPTFILE, base_name, join, parent, resolve};
 use crate::tree::Tree;
 use crate::yaml::{self, Node, Stream};
 
@@ -95,7 +95,11 @@ impl<'t> Pipelines<'t> {
 
     fn config(&self, dir: &str, function: &Node) -> Result<Config, PorchError> {
         if let Some(path) = function.text_at(&["configPath"]) {
-            let path = join(dir, path);
+            let Some(path) = resolve(dir, path) else {
+                let reason =
+                    format!("names {path} as a function's configuration, which lies outside of all packages");
+                return Err(PorchError::unfit(self.tree.name(&join(dir, KPTFILE)), reason));
+            };
             let (text, stream) = read(self.tree, &path)?.unwrap_or_default();
             let document = stream.documents.into_iter().next();
             let values = document.as_ref().and_then(|document| document.get("data").cloned()).or(document);

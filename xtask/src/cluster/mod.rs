@@ -75,7 +75,9 @@ fn run_place() -> PathBuf {
 /// The first process of a cluster that runs, as this process sees it.
 fn running() -> Option<u32> {
     let pid = std::fs::read_to_string(run_place().join("pid")).ok()?.trim().parse().ok()?;
-    Path::new("/proc").join(format!("{pid}")).exists().then_some(pid)
+    // The number may be another process's by now.
+    let name = std::fs::read_to_string(Path::new("/proc").join(format!("{pid}")).join("comm")).ok()?;
+    (name.trim() == "unshare").then_some(pid)
 }
 
 /// Everything that is needed, and the files of a new cluster.

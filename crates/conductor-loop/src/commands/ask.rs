@@ -79,7 +79,14 @@ fn without_daemon(config: &Config, question: &Question) -> Result<Answer, Comman
     })?;
     files.expect_sealed(&store)?;
     let resting = OfflineView::read(&store, &handoff)?;
-    let sources = Queries { store: &store, handoff: &handoff, unfinished: &resting, is_wanted: &|| true };
+    let porch_path = config.fixed.porch.to_string();
+    let sources = Queries {
+        store: &store,
+        handoff: &handoff,
+        porch_path: &porch_path,
+        unfinished: &resting,
+        is_wanted: &|| true,
+    };
     Ok(match question {
         Question::Status => Answer::Status(Box::new(status(config, &path, &sources, &resting)?)),
         Question::List(selection) => Answer::List(sources.list(selection)?),

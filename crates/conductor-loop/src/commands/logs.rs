@@ -1,7 +1,7 @@
 //! `logs`: the daemon's last log lines, for operators who cannot read its standard error.
 
 use super::ask::ask_daemon;
-use super::{CommandError, print_json, print_on};
+use super::{CommandError, pause, print_json, print_on};
 use crate::config::Config;
 use conductor_core::Exit;
 use conductor_core::query::{Answer, LogLines, Question};
@@ -39,7 +39,10 @@ pub fn logs(config: &Config, args: &LogsArgs) -> Result<Exit, CommandError> {
     }
     let mut is_read = say(newest)?;
     while *follow && is_read {
-        std::thread::sleep(EVERY); // The daemon announces no lines to commands.
+        // The daemon announces no lines to commands.
+        if !pause(EVERY)? {
+            break;
+        }
         let Some(next) = ask_lines(config, shown.last, ALL)? else { break };
         is_read = say(next.lines.iter().filter(|line| contains(line, containing.as_deref())))?;
         shown = next;
@@ -59,7 +62,7 @@ fn ask_lines(config: &Config, after: u64, most: usize) -> Result<Option<LogLines
     }
 }
 
-/// Says the lines, and whether somebody reads them. Without a line, a reader that has gone is not noticed.
+/// Says the lines, and whether somebody reads them.
 fn say<'l>(lines: impl Iterator<Item = &'l String>) -> Result<bool, CommandError> {
     let text: String = lines.flat_map(|line| [line.as_str(), "\n"]).collect();
     print_on(text.as_bytes())

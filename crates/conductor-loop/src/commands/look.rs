@@ -3,7 +3,7 @@
 use super::ask::{ask, ask_daemon};
 use super::output::Output;
 use super::table::{sentence, table, wide_table, word};
-use super::{CommandError, print_on};
+use super::{CommandError, pause, print_on};
 use crate::config::Config;
 use conductor_core::confinement::{Confinement, Standing};
 use conductor_core::query::{
@@ -55,7 +55,9 @@ fn watched<T: Serialize + PartialEq>(
             }
         }
         last = Some(now);
-        std::thread::sleep(EVERY);
+        if !pause(EVERY)? {
+            return Ok(Exit::Good);
+        }
     }
 }
 

@@ -41,6 +41,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 
 /// Writes to standard output. A closed pipe is no failure: `conductor-loop schema | head`.
 fn print(text: &[u8]) -> Result<Exit, CommandError> {
@@ -55,6 +56,11 @@ fn print_on(text: &[u8]) -> Result<bool, CommandError> {
         Err(error) => Err(error.into()),
         Ok(()) => Ok(true),
     }
+}
+
+/// Pauses before something is printed again; returns whether somebody still reads it.
+fn pause(length: std::time::Duration) -> Result<bool, CommandError> {
+    Ok(!conductor_os::wake::wait_unread(io::stdout().as_fd(), length)?)
 }
 
 /// Prints one line of JSON.

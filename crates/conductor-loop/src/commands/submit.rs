@@ -14,6 +14,7 @@ use conductor_os::plain::{is_not_plain, read_plain, read_whole};
 use conductor_os::wake::wait_readable;
 use conductor_os::watch::Watch;
 use serde::Deserialize;
+use std::collections::HashSet;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -74,21 +75,31 @@ pub fn submit(config: &Config, args: &SubmitArgs) -> Result<Exit, CommandError> 
         let message = format!("--as names one file, and {} are given", args.files.len());
         return Err(CommandError::coded(Code::BadValue, message));
     }
-    // All refusals come before any file is handed in.
+    // What is wrong with a file is said before any is handed in.
     let drafts = args.files.iter().map(|file| draft(config, file, args)).collect::<Result<Vec<_>, _>>()?;
+    let mut names = HashSet::new();
+    if let Some(twice) = drafts.iter().find(|draft| !names.insert(draft.name.as_str())) {
+        let message = format!("two of the files are named {}", twice.name.as_str());
+        return Err(CommandError::coded(Code::BadValue, message));
+    }
     let mut submitted = Vec::new();
     for Draft { said, name, bytes } in drafts {
         let before = status_seq(&handoff, &name);
-        place(&handoff, &name, &bytes).map_err(|error| refused(&said, &name, &error))?;
+        if let Err(error) = place(&handoff, &name, &bytes) {
+            // Those before it are handed in.
+            print(told(&submitted).as_bytes())?;
+            return Err(refused(&said, &name, &error));
+        }
         submitted.push(Submitted { sha256: sha256(&bytes), name, before });
     }
     match args.wait {
-        None => {
-            let lines = submitted.iter().map(|one| format!("submitted {}\n", one.name.as_str()));
-            print(lines.collect::<Vec<_>>().concat().as_bytes())
-        }
+        None => print(told(&submitted).as_bytes()),
         Some(patience) => wait_for(config, &handoff, submitted, patience),
     }
+}
+
+fn told(submitted: &[Submitted]) -> String {
+    submitted.iter().flat_map(|one| ["submitted ", one.name.as_str(), "\n"]).collect()
 }
 
 fn draft(config: &Config, file: &str, args: &SubmitArgs) -> Result<Draft, CommandError> {

@@ -136,7 +136,8 @@ impl Questions {
     ) -> Result<Answer, Refused> {
         let current = self.current()?;
         let (store, handoff) = (&*current.store, &current.handoff);
-        let sources = Queries { store, handoff, unfinished: self, is_wanted };
+        let porch_path = current.facts.porch_path.as_str();
+        let sources = Queries { store, handoff, porch_path, unfinished: self, is_wanted };
         Ok(match question {
             Question::Status => Answer::Status(Box::new(self.status(&current, &sources)?)),
             Question::List(selection) => Answer::List(sources.list(&selection)?),

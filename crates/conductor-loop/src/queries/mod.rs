@@ -98,6 +98,8 @@ pub struct Queries<'s> {
     pub store: &'s dyn Ledger,
     /// The handoff directory, with the archives below it.
     pub handoff: &'s Dir,
+    /// What runs unfinished intents.
+    pub porch_path: &'s str,
     /// Unfinished intents.
     pub unfinished: &'s dyn Unfinished,
     /// Whether the client still waits for the answer; a search ends when it does not.
@@ -256,9 +258,9 @@ impl Queries<'_> {
             (shown.size, shown.uid) = (claim.size, Some(claim.uid));
             shown.asked = Some(harmless(claim.asked()));
         }
-        shown.timeline.extend(run_moments(&shown.runs, runner("")));
+        shown.timeline.extend(run_moments(&shown.runs, runner(self.porch_path)));
         if let (State::Running, Some(at)) = (shown.intent.state, shown.intent.at) {
-            let what = format!("start {} of porch", shown.intent.attempts);
+            let what = format!("start {} of {}", shown.intent.attempts, runner(self.porch_path));
             shown.timeline.push(TimelineEntry { at, what });
         }
         Ok(shown)

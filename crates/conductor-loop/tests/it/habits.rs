@@ -102,6 +102,12 @@ fn an_intent_on_standard_input_is_judged_named_and_handed_in() {
     );
     env.operate(&["submit", "y.json", "y.json", "--as", "intent-y.json"]).expect(2);
     env.operate(&["submit", "-", "--as", "intent-none.json"]).expect(8);
+    fs::create_dir(env.path("a")).unwrap();
+    for file in ["intent-two.json", "a/intent-two.json"] {
+        fs::write(env.path(file), flat("two", 3)).unwrap();
+    }
+    let twice = env.operate(&["submit", "intent-two.json", "a/intent-two.json"]).expect(2).stderr;
+    assert!(twice.contains("two of the files are named intent-two.json"), "{twice}");
     assert_eq!(env.names("").iter().filter(|name| name.starts_with("intent-")).count(), 4);
 }
 
@@ -147,7 +153,7 @@ fn watching_shows_what_changes_and_ends_with_its_reader() {
     let done = lines.find(|line| line.as_ref().unwrap().contains(r#""state": "done""#));
     assert!(done.is_some());
     drop(lines);
-    env.drop_file("intent-b.json", flat("b", 3));
+    // Though nothing changes any more.
     assert!(child.wait().unwrap().success());
     daemon.stop().expect(0);
 }

@@ -39,7 +39,13 @@ pub(crate) fn write(
     let edits = edits(plan);
     // A package that is exchanged as a whole is removed at once: the new one has to be on the disk before.
     let at_once = durability.at_once || (!plan.new && !edits);
-    let locks = if locks.are_of(plan) { locks } else { Locks::default() };
+    let locks = if locks.are_of(plan) {
+        locks
+    } else {
+        // Before others are taken: this order would wait for itself.
+        drop(locks);
+        Locks::default()
+    };
     let writer = Writer { tree, plan, durability: Durability { at_once, ..durability }, patience, locks };
     match plan.changes.as_slice() {
         [] => Ok(Written::Done),
