@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_conductor_loop_global_optspecs
-    string join \n handoff= porch= mode= out= once= debounce= period= workers= timeout= grace-period= max-attempts= rate= max-file-size= retention= state-dir= state-key-file= audit-enabled= encryption-enabled= listen= health-addr= metrics-addr= insecure-listen= tls-cert= tls-key= tls-client-ca= token-file= open-page= kubernetes= instance= kubeconfig= allow-scale-to-zero= allow-unsafe-handoff= allow-unsafe-porch= log-level= log-format= confine= security-enabled= porch-read= porch-write= egress= limit-memory= limit-cpu= limit-processes= limit-files= limit-file-size= min-free= user= chroot-enabled= config= h/help V/version
+    string join \n handoff= porch= mode= out= once= debounce= period= workers= timeout= grace-period= max-attempts= rate= max-file-size= retention= state-dir= state-key-file= audit-enabled= backup-dir= backup-interval= backup-keep= backup-recipient= encryption-enabled= listen= health-addr= metrics-addr= insecure-listen= tls-cert= tls-key= tls-client-ca= token-file= open-page= kubernetes= instance= kubeconfig= allow-scale-to-zero= allow-unsafe-handoff= allow-unsafe-porch= log-level= log-format= confine= security-enabled= porch-read= porch-write= egress= limit-memory= limit-cpu= limit-processes= limit-files= limit-file-size= min-free= user= chroot-enabled= config= h/help V/version
 end
 
 function __fish_conductor_loop_needs_command
@@ -41,6 +41,10 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l retention
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l audit-enabled -d 'Keep a signed audit trail in HANDOFF/.conductor/audit' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l backup-dir -d 'Make encrypted backups there; none if absent' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l backup-interval -d 'How often, 1m to 8760h; off: by `backup now` alone [24h]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l backup-keep -d 'How many backups are kept, 1 to 10000 [7]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l backup-recipient -d 'Who can open them besides the root key (age-keygen)' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l listen -d 'Serve page, metrics and health there; off if absent (OPERATIONS.md)' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l health-addr -d 'Serve health only there' -r
@@ -92,6 +96,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "check
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "plan" -d 'Shows the change of the package that the embedded engine would make; exit 0 or 8'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "state" -d 'Shows, exports, imports or rebuilds the durable state'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "keys" -d 'The root keys of the state: shows them, makes a new one, exports the public halves'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "backup" -d 'Encrypted backups: makes, lists and verifies them, and restores one'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "audit" -d 'The audit trail: shows, verifies and exports it, proves one entry'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "trace" -d 'Every audit entry of one correlation id, over all intents that carry it'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "verify" -d 'Verifies the signed statuses and their archived files, offline; exit 0, 1 with findings, 2 if it cannot'
@@ -371,6 +376,75 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and 
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from export-public" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from export-public" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from export-public" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and not __fish_seen_subcommand_from now list verify restore" -s h -l help -d 'Print help'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and not __fish_seen_subcommand_from now list verify restore" -f -a "now" -d 'Makes one, beside a running daemon or without one, and restores it on trial'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and not __fish_seen_subcommand_from now list verify restore" -f -a "list" -d 'The backups of the directory, oldest first'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and not __fish_seen_subcommand_from now list verify restore" -f -a "verify" -d 'Restores one on trial and checks it; exit 0 or 1'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and not __fish_seen_subcommand_from now list verify restore" -f -a "restore" -d 'Puts one in the place of the state, which is kept beside it; no daemon may run'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -l audit-enabled -d 'Keep a signed audit trail in HANDOFF/.conductor/audit' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -l backup-dir -d 'Make encrypted backups there; none if absent' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -l backup-interval -d 'How often, 1m to 8760h; off: by `backup now` alone [24h]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -l backup-keep -d 'How many backups are kept, 1 to 10000 [7]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -l backup-recipient -d 'Who can open them besides the root key (age-keygen)' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -s o -l output -d 'Form of the answer' -r -f -a "text\t''
+json\t''"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -l color -d 'Colours: auto is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set (no-color.org) or the terminal is dumb'
+always\t'Always'
+never\t'Never'"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -l json -d 'Answer in JSON'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -l audit-enabled -d 'Keep a signed audit trail in HANDOFF/.conductor/audit' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -l backup-dir -d 'Make encrypted backups there; none if absent' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -l backup-interval -d 'How often, 1m to 8760h; off: by `backup now` alone [24h]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -l backup-keep -d 'How many backups are kept, 1 to 10000 [7]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -l backup-recipient -d 'Who can open them besides the root key (age-keygen)' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -s o -l output -d 'Form of the answer' -r -f -a "text\t''
+json\t''"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -l color -d 'Colours: auto is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set (no-color.org) or the terminal is dumb'
+always\t'Always'
+never\t'Never'"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -l json -d 'Answer in JSON'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l identity -d 'The identity (age-keygen) that it is encrypted to [that of the root key]' -r -F
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l audit-enabled -d 'Keep a signed audit trail in HANDOFF/.conductor/audit' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l backup-dir -d 'Make encrypted backups there; none if absent' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l backup-interval -d 'How often, 1m to 8760h; off: by `backup now` alone [24h]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l backup-keep -d 'How many backups are kept, 1 to 10000 [7]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l backup-recipient -d 'Who can open them besides the root key (age-keygen)' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -s o -l output -d 'Form of the answer' -r -f -a "text\t''
+json\t''"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l color -d 'Colours: auto is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set (no-color.org) or the terminal is dumb'
+always\t'Always'
+never\t'Never'"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l json -d 'Answer in JSON'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l identity -d 'The identity (age-keygen) that it is encrypted to [that of the root key]' -r -F
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l audit-enabled -d 'Keep a signed audit trail in HANDOFF/.conductor/audit' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l backup-dir -d 'Make encrypted backups there; none if absent' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l backup-interval -d 'How often, 1m to 8760h; off: by `backup now` alone [24h]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l backup-keep -d 'How many backups are kept, 1 to 10000 [7]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l backup-recipient -d 'Who can open them besides the root key (age-keygen)' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and not __fish_seen_subcommand_from show verify proof export" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and not __fish_seen_subcommand_from show verify proof export" -f -a "show" -d 'The entries; with --json the lines of the trail themselves'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and not __fish_seen_subcommand_from show verify proof export" -f -a "verify" -d 'Verifies the trail offline, without any secret; exit 0, 1 with findings, 2 if it cannot'
@@ -466,6 +540,10 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; an
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l audit-enabled -d 'Keep a signed audit trail in HANDOFF/.conductor/audit' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l backup-dir -d 'Make encrypted backups there; none if absent' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l backup-interval -d 'How often, 1m to 8760h; off: by `backup now` alone [24h]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l backup-keep -d 'How many backups are kept, 1 to 10000 [7]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l backup-recipient -d 'Who can open them besides the root key (age-keygen)' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l listen -d 'Serve page, metrics and health there; off if absent (OPERATIONS.md)' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l health-addr -d 'Serve health only there' -r
@@ -522,6 +600,10 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l audit-enabled -d 'Keep a signed audit trail in HANDOFF/.conductor/audit' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l backup-dir -d 'Make encrypted backups there; none if absent' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l backup-interval -d 'How often, 1m to 8760h; off: by `backup now` alone [24h]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l backup-keep -d 'How many backups are kept, 1 to 10000 [7]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l backup-recipient -d 'Who can open them besides the root key (age-keygen)' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l listen -d 'Serve page, metrics and health there; off if absent (OPERATIONS.md)' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l health-addr -d 'Serve health only there' -r

@@ -5,6 +5,7 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 pub mod admin;
+pub mod backup;
 pub mod cli;
 pub mod commands;
 pub mod config;

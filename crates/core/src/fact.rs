@@ -224,6 +224,22 @@ pub enum DaemonFact<'f> {
         /// How many.
         removed: u64,
     },
+    /// A backup was made, and restored on trial.
+    BackedUp {
+        /// Its name.
+        file: &'f str,
+        /// Its size.
+        bytes: u64,
+        /// The operator who asked for it; `None`: it was time.
+        uid: Option<u32>,
+    },
+    /// A backup could not be made.
+    BackupFailed {
+        /// Why.
+        reason: &'f str,
+        /// The operator who asked for it; `None`: it was time.
+        uid: Option<u32>,
+    },
     /// A reason for not being ready began to hold.
     NotReady {
         /// The reason.

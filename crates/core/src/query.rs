@@ -54,6 +54,8 @@ pub enum Question {
         /// `false`: dry run, which only reports the outcomes it would remove.
         really: bool,
     },
+    /// Makes a backup.
+    Backup,
     /// The daemon's last log lines.
     Logs {
         /// Only lines with a higher number than this; 0: from the first line kept.
@@ -66,7 +68,10 @@ pub enum Question {
 impl Question {
     /// Whether the question changes state: then it is answered only on the local socket.
     pub fn changes_something(&self) -> bool {
-        matches!(self, Self::Hold { .. } | Self::Release { .. } | Self::Purge { really: true, .. })
+        matches!(
+            self,
+            Self::Hold { .. } | Self::Release { .. } | Self::Purge { really: true, .. } | Self::Backup
+        )
     }
 }
 
@@ -413,6 +418,13 @@ pub enum Answer {
     },
     /// Answers `Purge`.
     Purged(Purged),
+    /// Answers `Backup`: it was made, and restored on trial.
+    BackedUp {
+        /// The file.
+        path: String,
+        /// Its size in bytes.
+        size: u64,
+    },
     /// Answers `Logs`.
     Logs(LogLines),
     /// The question has no answer.

@@ -3,6 +3,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod age;
+mod bech32;
 mod envelope;
 mod git_blob;
 mod hash;

@@ -38,6 +38,7 @@ events! {
     Denied "authz_fail" "A question was refused because of who asked."
     Config "sys_config_changed" "A reload changed a setting, or was refused."
     Imported "sensitive_create" "Outcomes came from an export."
+    BackedUp "sys_backup" "A backup was made, or could not be."
     Expired "sensitive_delete" "Outcomes older than the retention time were removed."
     Segment "audit_segment" "A file of the trail begins."
     EpochEnd "audit_epoch_end" "An epoch ends; `detail.next_key` verifies the next one."

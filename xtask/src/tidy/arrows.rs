@@ -91,12 +91,27 @@ fn arrows_are_read_from_all_forms_of_use() {
 const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     ("cli", &["config", "confinement", "daemon", "commands", "telemetry"]),
-    ("commands", &["config", "confinement", "daemon", "control", "queries", "keys", "store", "handoff"]),
+    (
+        "commands",
+        &[
+            "backup",
+            "config",
+            "confinement",
+            "daemon",
+            "control",
+            "queries",
+            "keys",
+            "store",
+            "handoff",
+            "writer",
+        ],
+    ),
     ("config", &[]),
     ("confinement", &["config"]),
     (
         "daemon",
         &[
+            "backup",
             "config",
             "confinement",
             "intake",
@@ -113,6 +128,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("admin", &[]),
+    ("backup", &["store", "handoff", "keys"]),
     ("control", &["handoff"]),
     ("queries", &["store", "handoff"]),
     ("intake", &["handoff", "payload"]),

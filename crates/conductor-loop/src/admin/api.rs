@@ -43,9 +43,11 @@ pub(super) fn answer(path: &str, query: &str, view: &dyn View, wanted: &Wanted) 
             json(status, &serde_json::json!({"error": refused}))
         }
         // No path of the API asks for these.
-        Answer::Held(_) | Answer::Released { .. } | Answer::Purged(_) | Answer::Logs(_) => {
-            json(StatusCode::INTERNAL_SERVER_ERROR, &serde_json::json!({}))
-        }
+        Answer::Held(_)
+        | Answer::Released { .. }
+        | Answer::Purged(_)
+        | Answer::BackedUp { .. }
+        | Answer::Logs(_) => json(StatusCode::INTERNAL_SERVER_ERROR, &serde_json::json!({})),
     }
 }
 

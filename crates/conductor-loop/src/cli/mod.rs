@@ -10,8 +10,8 @@ mod values;
 pub use arguments::command;
 
 use crate::commands::{
-    self, AuditFilter, AuditVerify, Colour, CommandError, LogsArgs, Retried, RetryArgs, SubmitArgs,
-    VerifyArgs,
+    self, AuditFilter, AuditVerify, BackupArgs, Colour, CommandError, LogsArgs, Retried, RetryArgs,
+    SubmitArgs, VerifyArgs,
 };
 use crate::config::{Config, ConfigError, Environment, Layers, LogFormat, layer};
 use crate::confinement;
@@ -26,7 +26,9 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
-use subcommand::{AuditCommand, ConfigCommand, KeysCommand, StateCommand, Subcommand};
+use subcommand::{
+    AuditCommand, BackupCommand, BackupFile, ConfigCommand, KeysCommand, StateCommand, Subcommand,
+};
 
 /// How long the daemon's end waits for a stalled reader of standard error.
 const READER_PATIENCE: Duration = Duration::from_secs(1);
@@ -128,6 +130,7 @@ fn run_command(command: Subcommand) -> Result<Exit, CommandError> {
         }
         Subcommand::State(command) => run_state_command(command),
         Subcommand::Keys(command) => run_keys_command(command),
+        Subcommand::Backup(command) => run_backup_command(command),
         Subcommand::Audit(command) => run_audit_command(command),
         Subcommand::Trace(args) => {
             let filter = AuditFilter { correlation_id: Some(args.correlation_id), ..AuditFilter::default() };
@@ -169,6 +172,25 @@ fn run_audit_command(command: AuditCommand) -> Result<Exit, CommandError> {
         }
         AuditCommand::Proof { place, entry } => commands::audit_proof(&config(&place.values)?, entry),
         AuditCommand::Export { place } => commands::audit_export(&config(&place.values)?),
+    }
+}
+
+fn run_backup_command(command: BackupCommand) -> Result<Exit, CommandError> {
+    let of = |which: BackupFile| {
+        let args = BackupArgs { file: which.file, identity: which.identity };
+        config(&which.settings.values).map(|config| (config, args))
+    };
+    match command {
+        BackupCommand::Now(args) => commands::backup_now(&config(&args.settings.values)?, args.form.json()),
+        BackupCommand::List(args) => commands::backup_list(&config(&args.settings.values)?, args.form.json()),
+        BackupCommand::Verify { which, form } => {
+            let (config, args) = of(which)?;
+            commands::backup_verify(&config, &args, form.json())
+        }
+        BackupCommand::Restore(which) => {
+            let (config, args) = of(which)?;
+            commands::backup_restore(&config, &args)
+        }
     }
 }
 

@@ -21,6 +21,16 @@ impl Scope for Place {
     }
 }
 
+/// The settings of backups.
+#[derive(Debug, Clone)]
+pub(super) struct BackingUp;
+
+impl Scope for BackingUp {
+    fn takes(key: &str) -> bool {
+        Place::takes(key) || key.starts_with("backup-") || key == "audit-enabled"
+    }
+}
+
 /// The settings that decide which intents are accepted.
 #[derive(Debug, Clone)]
 pub(super) struct Judging;
@@ -96,7 +106,7 @@ impl<S: Scope> Args for Flags<S> {
 }
 
 /// Rarely needed flags, left out so that the help fits a screen. The man page and the README have all flags.
-const RARER: [&str; 38] = [
+const RARER: [&str; 42] = [
     "debounce",
     "timeout",
     "rate",
@@ -135,6 +145,10 @@ const RARER: [&str; 38] = [
     "chroot-enabled",
     "encryption-enabled",
     "audit-enabled",
+    "backup-dir",
+    "backup-interval",
+    "backup-keep",
+    "backup-recipient",
 ];
 
 fn flag(setting: &Setting) -> Arg {

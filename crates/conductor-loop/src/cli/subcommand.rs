@@ -1,7 +1,7 @@
 //! The subcommands and their arguments, each value parsed here: the values that reach `commands` are typed.
 
 use super::form::{Form, JsonForm, ListForm};
-use super::settings::{Everything, Flags, Handing, Judging, Place, Planning};
+use super::settings::{BackingUp, Everything, Flags, Handing, Judging, Place, Planning};
 use super::values::{parse_code, parse_event, parse_limit, parse_moment, parse_state};
 use clap::{Args, Subcommand as ClapSubcommand};
 use conductor_core::Code;
@@ -50,6 +50,9 @@ pub(super) enum Subcommand {
     /// The root keys of the state: shows them, makes a new one, exports the public halves
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Encrypted backups: makes, lists and verifies them, and restores one
+    #[command(subcommand)]
+    Backup(BackupCommand),
     /// The audit trail: shows, verifies and exports it, proves one entry
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -107,6 +110,43 @@ pub(super) enum KeysCommand {
         #[command(flatten)]
         place: Flags<Place>,
     },
+}
+
+#[derive(Debug, ClapSubcommand)]
+pub(super) enum BackupCommand {
+    /// Makes one, beside a running daemon or without one, and restores it on trial
+    Now(BackupJson),
+    /// The backups of the directory, oldest first
+    List(BackupJson),
+    /// Restores one on trial and checks it; exit 0 or 1
+    Verify {
+        #[command(flatten)]
+        which: BackupFile,
+        #[command(flatten)]
+        form: JsonForm,
+    },
+    /// Puts one in the place of the state, which is kept beside it; no daemon may run
+    Restore(BackupFile),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BackupJson {
+    #[command(flatten)]
+    pub(super) settings: Flags<BackingUp>,
+    #[command(flatten)]
+    pub(super) form: JsonForm,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BackupFile {
+    /// The backup [the newest of --backup-dir]
+    #[arg(value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// The identity (age-keygen) that it is encrypted to [that of the root key]
+    #[arg(long, value_name = "FILE")]
+    pub(super) identity: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) settings: Flags<BackingUp>,
 }
 
 #[derive(Debug, ClapSubcommand)]

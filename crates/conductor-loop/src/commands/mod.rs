@@ -3,6 +3,7 @@
 mod act;
 mod ask;
 mod audit;
+mod backup;
 mod doctor;
 mod error;
 mod keys;
@@ -20,6 +21,7 @@ mod wait;
 
 pub use act::{Retried, RetryArgs, hold, purge, release, retry};
 pub use audit::{AuditFilter, AuditVerify, audit_export, audit_proof, audit_show, audit_verify};
+pub use backup::{BackupArgs, backup_list, backup_now, backup_restore, backup_verify};
 pub use doctor::doctor;
 pub use error::CommandError;
 pub use keys::{keys_export_public, keys_rotate, keys_show};

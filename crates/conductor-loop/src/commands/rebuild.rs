@@ -89,7 +89,7 @@ fn again(kept: &Keeping, why: &str) -> Result<(Store, String), CommandError> {
 /// Of two intents with one name, the later was taken after the earlier was filed, or follows it in the order of its
 /// target. An older copy of the store may have the earlier as unfinished: whether it ran is unknown, and it does not run
 /// again.
-fn give_up_passed(store: &Store, told: &[Outcome]) -> Result<u64, CommandError> {
+pub(super) fn give_up_passed(store: &Store, told: &[Outcome]) -> Result<u64, CommandError> {
     let latest: HashMap<&str, u64> =
         told.iter().map(|outcome| (outcome.name.as_str(), outcome.seq)).collect();
     let mut passed = Vec::new();

@@ -15,7 +15,9 @@ pub use error::ConfigError;
 pub use layers::{Layers, Origin, Raw, layer};
 pub use projected::Projected;
 pub use settings::{SETTINGS, Setting, Takes};
-pub use values::{Changes, Config, Confine, Egress, Endpoint, Fixed, Live, LogFormat, Mode, Period, Tls};
+pub use values::{
+    Backups, Changes, Config, Confine, Egress, Endpoint, Fixed, Live, LogFormat, Mode, Period, Tls,
+};
 
 #[cfg(test)]
 mod tests;

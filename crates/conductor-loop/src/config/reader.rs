@@ -1,8 +1,9 @@
 //! From the text of each setting to a checked value. The first problem is the error, with the origin of the value.
 
 use super::settings::NOT_BUILT;
-use super::{ConfigError, Confine, Egress, Endpoint, Origin, Period, Raw, Tls};
+use super::{Backups, ConfigError, Confine, Egress, Endpoint, Origin, Period, Raw, Tls};
 use conductor_core::units::{format_duration, parse_duration, parse_size};
+use conductor_crypto::age::Recipient;
 use conductor_os::confine::limits::ResourceLimits;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -195,6 +196,28 @@ impl Reader<'_> {
             }
             (_, wanted) => Ok(wanted),
         }
+    }
+
+    /// Where and how backups are made.
+    pub(super) fn backups(&self) -> Result<Option<Backups>, ConfigError> {
+        let (minute, year) = (Duration::from_mins(1), Duration::from_hours(24 * 365));
+        let interval = match self.text("backup-interval") {
+            "off" => None,
+            _ => Some(self.duration("backup-interval", minute, year)?),
+        };
+        let keep = usize::try_from(self.number("backup-keep", 1, 10_000)?).unwrap_or(1);
+        let words = self.text("backup-recipient").split(',').map(str::trim).filter(|word| !word.is_empty());
+        let mut recipients = Vec::new();
+        for word in words {
+            match Recipient::parse(word) {
+                Some(recipient) => recipients.push(recipient),
+                None => {
+                    return self.bad("backup-recipient", format!("'{word}' is no recipient of age, age1..."));
+                }
+            }
+        }
+        let dir = self.optional("backup-dir").map(PathBuf::from);
+        Ok(dir.map(|dir| Backups { dir, interval, keep, recipients }))
     }
 
     /// A list of paths.

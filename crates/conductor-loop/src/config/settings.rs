@@ -101,6 +101,13 @@ pub const SETTINGS: &[Setting] = &[
     .variable("CONDUCTOR_STATE_KEY_FILE"),
     switch("audit-enabled", "true", "Keep a signed audit trail in HANDOFF/.conductor/audit")
         .variable("CONDUCTOR_AUDIT_ENABLED"),
+    value("backup-dir", "", "DIR", "Make encrypted backups there; none if absent")
+        .variable("CONDUCTOR_BACKUP_DIR"),
+    value("backup-interval", "24h", "TIME", "How often, 1m to 8760h; off: by `backup now` alone")
+        .variable("CONDUCTOR_BACKUP_INTERVAL"),
+    value("backup-keep", "7", "N", "How many backups are kept, 1 to 10000").variable("CONDUCTOR_BACKUP_KEEP"),
+    value("backup-recipient", "", "AGE1...,...", "Who can open them besides the root key (age-keygen)")
+        .variable("CONDUCTOR_BACKUP_RECIPIENT"),
     switch("encryption-enabled", "true", "Seal the state with AES-256-GCM; false writes it again in plain")
         .variable("CONDUCTOR_ENCRYPTION_ENABLED"),
     value("listen", "", "ADDR,...", "Serve page, metrics and health there; off if absent (OPERATIONS.md)")

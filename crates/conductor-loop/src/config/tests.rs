@@ -183,11 +183,15 @@ const OTHERS: &[(&str, &str)] = &[
     ("chroot-enabled", "false"),
     ("encryption-enabled", "false"),
     ("audit-enabled", "false"),
+    ("backup-dir", "/elsewhere"),
+    ("backup-interval", "off"),
+    ("backup-keep", "3"),
+    ("backup-recipient", "age1w3tyke4gev25vaxxsvcgqu4484rf6ejpmavs57p6yz6lhy2sfs5swrvwyn"),
 ];
 
 #[test]
 fn a_setting_is_in_live_exactly_when_it_is_declared_so() {
-    let given = [("tls-cert", "cert"), ("tls-key", "key")];
+    let given = [("tls-cert", "cert"), ("tls-key", "key"), ("backup-dir", "/backups")];
     let old = config(&given, &[]).unwrap();
     for setting in SETTINGS.iter().filter(|setting| setting.key != "config") {
         let key = setting.key;

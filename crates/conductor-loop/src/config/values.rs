@@ -5,6 +5,7 @@ use super::settings::{NOT_BUILT, SETTINGS};
 use super::{ConfigError, Layers, Origin, Projected, Raw};
 use conductor_core::Runs;
 use conductor_core::limits::{RunLimits, SchedulerLimits};
+use conductor_crypto::age::Recipient;
 use conductor_os::confine::limits::ResourceLimits;
 use conductor_porch::Routes;
 use std::net::SocketAddr;
@@ -114,6 +115,8 @@ pub struct Fixed {
     pub state_key_file: Option<PathBuf>,
     /// Whether an audit trail is kept.
     pub audit: bool,
+    /// Where backups are made, how often and for whom; `None`: none is made.
+    pub backups: Option<Backups>,
     /// Whether the state is sealed.
     pub encryption: bool,
     /// The addresses of health, metrics and page; empty: no port is opened.
@@ -190,6 +193,7 @@ impl Fixed {
             once: read.switch("once")?,
             workers: usize::try_from(read.number("workers", 1, 64)?).unwrap_or(1),
             state_dir: read.optional("state-dir").map(PathBuf::from),
+            backups: read.backups()?,
             encryption: read.switch("encryption-enabled")?,
             state_key_file: read.optional("state-key-file").map(PathBuf::from),
             audit: read.switch("audit-enabled")?,
@@ -224,7 +228,7 @@ impl Fixed {
         let tls = self.tls.as_ref().map(|tls| tls.key.as_path());
         [Some(self.handoff.as_path()), self.state_dir.as_deref(), self.state_key_file.as_deref(), tls]
             .into_iter()
-            .chain([self.token_file.as_deref()])
+            .chain([self.token_file.as_deref(), self.backups.as_ref().map(|backups| backups.dir.as_path())])
             .flatten()
     }
 }
@@ -290,6 +294,12 @@ impl Config {
         Ok(())
     }
 
+    /// The settings in force, each as a line `KEY=VALUE`.
+    pub fn lines(&self) -> String {
+        let value = |key| self.raw.get(key).map_or("", |(value, _)| value.as_str());
+        SETTINGS.iter().flat_map(|setting| [setting.key, "=", value(setting.key), "\n"]).collect()
+    }
+
     /// Adopts the live settings of `new`. Fixed settings stay, as text too, so that the next reload names them again.
     pub fn reload(&mut self, new: Self) {
         self.live = new.live;
@@ -327,6 +337,19 @@ pub struct Endpoint {
     pub metrics: bool,
     /// The page and its API.
     pub page: bool,
+}
+
+/// How backups are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backups {
+    /// Where.
+    pub dir: PathBuf,
+    /// How often; `None`: when somebody asks for one.
+    pub interval: Option<Duration>,
+    /// How many are kept.
+    pub keep: usize,
+    /// Who can open them besides the root key.
+    pub recipients: Vec<Recipient>,
 }
 
 /// Files for TLS.

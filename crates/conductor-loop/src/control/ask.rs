@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// The time limit of an answer: a purge or a search through a million outcomes takes seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The time limit of a backup, which reads and writes everything.
+const BACKUP_PATIENCE: Duration = Duration::from_hours(1);
 /// The size limit of an answer in bytes.
 const ANSWER_MAX: u64 = 64 << 20;
 
@@ -33,7 +35,8 @@ pub fn ask(private: &Dir, question: &Question) -> Result<Answer, AskError> {
 }
 
 fn converse(stream: &mut UnixStream, question: &Question) -> io::Result<Answer> {
-    stream.set_read_timeout(Some(PATIENCE))?;
+    let patience = if matches!(question, Question::Backup) { BACKUP_PATIENCE } else { PATIENCE };
+    stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = one_line(question);
     line.push(b'\n');

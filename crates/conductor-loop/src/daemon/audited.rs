@@ -49,6 +49,14 @@ pub(super) fn entry_of(fact: Fact<'_>) -> Option<Record> {
         Fact::Daemon(DaemonFact::Expired { removed }) => {
             Some(Record::of(Event::Expired, EntryResult::Success).with("outcomes", removed))
         }
+        Fact::Daemon(DaemonFact::BackedUp { file, bytes, uid }) => Some(by(
+            uid,
+            Record::of(Event::BackedUp, EntryResult::Success).with("file", file).with("bytes", bytes),
+        )),
+        Fact::Daemon(DaemonFact::BackupFailed { reason, uid }) => {
+            let reason = scrub::shown(reason, MESSAGE_MAX);
+            Some(by(uid, Record::of(Event::BackedUp, EntryResult::Failure).with("reason", reason)))
+        }
         Fact::Intent(_) | Fact::Daemon(_) | Fact::Place(_) => None,
     }
 }
@@ -57,6 +65,14 @@ pub(super) fn entry_of(fact: Fact<'_>) -> Option<Record> {
 fn not_confined(confinement: &Confinement) -> String {
     let parts = confinement.0.iter().filter(|one| one.standing != Standing::Active);
     parts.map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// The entry with the operator as its actor, if one asked.
+fn by(uid: Option<u32>, record: Record) -> Record {
+    match uid {
+        Some(uid) => Record { actor: user(uid), ..record },
+        None => record,
+    }
 }
 
 fn of_claim(event: Event, result: EntryResult, claim: &Claim) -> Record {

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::handoff::{Finder, Handoff, StateFiles};
 use crate::keys::Keys;
 use crate::runner::{LastRuns, RunTable};
-use crate::store::Ledger;
+use crate::store::{Ledger, Store};
 use conductor_core::Code;
 use std::sync::Arc;
 
@@ -18,6 +18,8 @@ pub(super) struct Ground {
     pub(super) device: u64,
     pub(super) state: StateFiles,
     pub(super) store: Arc<dyn Ledger>,
+    /// The same, for backups.
+    pub(super) copied: Arc<Store>,
     pub(super) keys: Arc<Keys>,
     /// The name of the root key that seals the store; `None`: it is plain.
     pub(super) sealed_by: Option<String>,
@@ -43,6 +45,7 @@ impl Ground {
         let sealed_by = store.sealed_by().map_err(|error| Failure::set_up(error.code(), error))?;
         let keys = state.accepted_keys()?;
         let kept = Kept::new(&places, &state, &store, &keys, config.fixed.state_dir.is_some());
-        Ok(Self { places, device, state, store, keys, sealed_by, kept, run_table, last })
+        let copied = Arc::clone(&store);
+        Ok(Self { places, device, state, store, copied, keys, sealed_by, kept, run_table, last })
     }
 }

@@ -2,6 +2,7 @@
 
 mod ask;
 mod audited;
+mod backups;
 mod effects;
 mod endpoints;
 mod error_log;

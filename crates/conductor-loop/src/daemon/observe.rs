@@ -62,6 +62,8 @@ fn count(metrics: &Metrics, fact: Fact<'_>) {
         Fact::Intent(IntentFact::Interrupted { .. }) => metrics.interrupted(),
         Fact::Intent(IntentFact::Filed { outcome, .. }) => metrics.filed(outcome),
         Fact::Daemon(DaemonFact::Confined { confinement }) => metrics.set_confinement(confinement),
+        Fact::Daemon(DaemonFact::BackedUp { .. }) => metrics.backed_up(),
+        Fact::Daemon(DaemonFact::BackupFailed { .. }) => metrics.backup_failed(),
         Fact::Daemon(DaemonFact::Scanned) => metrics.scanned(),
         Fact::Daemon(DaemonFact::EventsLost) => metrics.overflowed(),
         Fact::Daemon(DaemonFact::EventsFail { .. }) => metrics.set_events(false),
@@ -274,6 +276,12 @@ fn of_daemon(fact: DaemonFact<'_>) {
         DaemonFact::Stopped { well } => tracing::debug!(well, "the daemon stops"),
         DaemonFact::Expired { removed } => {
             tracing::info!(removed, "removed old outcomes");
+        }
+        DaemonFact::BackedUp { file, bytes, .. } => {
+            tracing::info!(file, bytes, "a backup was made and restored on trial");
+        }
+        DaemonFact::BackupFailed { reason, .. } => {
+            tracing::error!(code = Code::BackupFailed.id(), "the backup failed: {reason}");
         }
         DaemonFact::Defect { what } => {
             tracing::error!(code = Code::Defect.id(), "{what}: {}", Code::Defect.remedy());

@@ -3,6 +3,7 @@
 //! steps lead to a session in a handoff directory that was missing and has come back.
 
 use super::audited::config_digest;
+use super::backups::{self, BackUp};
 use super::endpoints::{open_endpoints, serve_endpoints};
 use super::executor::Executor;
 use super::failure::Failure;
@@ -23,6 +24,7 @@ use super::summary::Summary;
 use super::{service_manager, signals};
 use crate::config::{Config, Confine, Mode};
 use crate::confinement::{self, Policy};
+use crate::keys::Keys;
 use crate::runner::{self, Engine, Runner};
 use crate::writer::{Audit, Head, Parts, Writer};
 use crate::{admin, control, intake};
@@ -102,6 +104,7 @@ impl Doors {
     /// Starts their threads.
     fn start(self, config: &Config, shared: &Shared<'_>) -> Result<(), Failure> {
         signals::forward(self.signals, shared.inputs.clone())?;
+        backups::start(config, shared.questions).map_err(cannot_start("the backups"))?;
         self.endpoints.map_or(Ok(()), |bound| serve_endpoints(config, bound, shared.questions))
     }
 }
@@ -133,6 +136,12 @@ fn policy(
 }
 
 /// Says that the daemon runs, with which settings, and what it is confined to.
+fn say_signing(shared: &Shared<'_>, keys: &Keys) {
+    let file = keys.origin().path().display().to_string();
+    let signing = DaemonFact::Signing { key: keys.key(), file: &file, weak: keys.origin().is_weak() };
+    observe(shared.health, signing);
+}
+
 fn say_began(config: &Config, shared: &Shared<'_>, confinement: &Confinement) {
     let digest = config_digest(config).to_string();
     let version = env!("CARGO_PKG_VERSION");
@@ -176,13 +185,12 @@ impl Prepared {
         confinement: Confinement,
     ) -> Result<Session<'l>, Failure> {
         let Self { ground, porch, limits, recovered, audit, held, engine, outlet, intake, control } = self;
-        let Ground { places, device, state, store, keys, sealed_by, kept, run_table, .. } = ground;
+        let Ground { places, device, state, store, copied, keys, sealed_by, kept, run_table, .. } = ground;
         let own = [state.path.parent().unwrap_or(&state.path), keys.origin().path()];
         let policy = policy(config, &confinement, &engine, &outlet, &own);
         let inputs = shared.inputs.clone();
-        let file = keys.origin().path().display().to_string();
-        let signing = DaemonFact::Signing { key: keys.key(), file: &file, weak: keys.origin().is_weak() };
-        observe(shared.health, signing);
+        say_signing(shared, &keys);
+        let back_up = BackUp::of(config, copied, &places.dirs.private, &keys);
         let parts = Parts {
             places: places.dirs.clone(),
             packages: matches!(engine, Engine::Embedded(_)).then(|| Arc::clone(&outlet)),
@@ -220,7 +228,7 @@ impl Prepared {
                 .map_err(cannot_start("the workers"))?;
         let facts = StatusReport { confinement, ..facts(config, &places, &porch) };
         let handoff = Arc::clone(&places.dirs.handoff);
-        shared.questions.set_current(Some(Current { store, handoff, facts }));
+        shared.questions.set_current(Some(Current { store, handoff, facts, back_up }));
         let control = control.and_then(|bound| serve_control(config, bound, shared.questions));
         let executor = Executor { intake, runner, writer };
         let outcomes = Outcomes { mode: config.fixed.mode, porch_path: porch.to_string() };

@@ -2,6 +2,7 @@
 //! knowledge is requested as one more input, the rest is read from the store beside it.
 
 use super::ask::{Ask, Durable, Load, Purge, Reply};
+use super::backups::BackUp;
 use super::health::Health;
 use super::input::Input;
 use super::observe::observe;
@@ -39,6 +40,8 @@ pub(super) struct Current {
     pub(super) handoff: Arc<Dir>,
     /// The parts of a status report that do not change.
     pub(super) facts: StatusReport,
+    /// What backups are made of, if any are.
+    pub(super) back_up: Option<BackUp>,
 }
 
 /// The origin of a question.
@@ -66,11 +69,13 @@ impl Asker {
 /// Answers questions from all threads.
 pub(super) struct Questions {
     inputs: Sender<Input>,
-    health: Arc<Health>,
+    pub(super) health: Arc<Health>,
     current: RwLock<Option<Arc<Current>>>,
     lately: Mutex<Option<Lately>>,
     /// The URLs that are served, once they are.
     endpoints: OnceLock<Vec<String>>,
+    /// One backup at a time.
+    pub(super) backing_up: Mutex<()>,
 }
 
 /// Failures as they were last counted.
@@ -91,6 +96,7 @@ impl Questions {
             current: RwLock::new(None),
             lately: Mutex::new(None),
             endpoints: OnceLock::new(),
+            backing_up: Mutex::default(),
         }
     }
 
@@ -109,7 +115,7 @@ impl Questions {
         }
     }
 
-    fn current(&self) -> Result<Arc<Current>, Refused> {
+    pub(super) fn current(&self) -> Result<Arc<Current>, Refused> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner).clone();
         current.ok_or_else(|| busy("the daemon is starting, or waits for its directory"))
     }
@@ -154,6 +160,7 @@ impl Questions {
                 }
                 Answer::Purged(Purged { really, ..purged })
             }
+            Question::Backup => self.back_up(&current, Some(asker.user()?), is_wanted)?,
             Question::Logs { after, most } => {
                 asker.user()?;
                 Answer::Logs(log_lines(after, most))
@@ -271,7 +278,7 @@ fn wait_for(durable: &Durable) -> Result<(), Refused> {
     durable.0.recv_timeout(DURABLE_PATIENCE).map_err(|_| busy("it could not be made durable in time"))
 }
 
-fn busy(text: &str) -> Refused {
+pub(super) fn busy(text: &str) -> Refused {
     Refused::new(RefusalKind::Busy, text, "Ask again; `conductor-loop health` says whether the loop turns.")
 }
 

@@ -48,6 +48,7 @@ pub struct Metrics {
     scans: IntCounter,
     overflows: IntCounter,
     audit: Audit,
+    backups: Backups,
     ready: IntGauge,
     free: IntGauge,
     out_free: IntGauge,
@@ -118,6 +119,23 @@ impl Audit {
     }
 }
 
+/// What became of backups.
+#[derive(Debug)]
+struct Backups {
+    last: IntGauge,
+    failures: IntCounter,
+}
+
+impl Backups {
+    fn new(make: &Making<'_>) -> Result<Self, Error> {
+        let last = "When this daemon made its last backup, in seconds since 1970; 0: not yet.";
+        Ok(Self {
+            last: make.gauge("conductor_backup_timestamp_seconds", last)?,
+            failures: make.counter("conductor_backup_failures_total", "Backups that could not be made.")?,
+        })
+    }
+}
+
 /// Makes and registers metrics.
 struct Making<'r>(&'r Registry);
 
@@ -156,6 +174,13 @@ impl Making<'_> {
         let opts = Opts::new("conductor_confinement", "1 when this part of the confinement holds, else 0.");
         self.keep(IntGaugeVec::new(opts, &["part"]))
     }
+
+    fn build_info(&self) -> Result<(), Error> {
+        let info = Opts::new("conductor_build_info", "Always 1; the version is a label.")
+            .const_label("version", env!("CARGO_PKG_VERSION"));
+        self.keep(IntGauge::with_opts(info))?.set(1);
+        Ok(())
+    }
 }
 
 impl Metrics {
@@ -164,9 +189,7 @@ impl Metrics {
         let label = instance.map(|name| HashMap::from([("instance".to_owned(), name.to_owned())]));
         let registry = Registry::new_custom(None, label)?;
         let make = Making(&registry);
-        let info = Opts::new("conductor_build_info", "Always 1; the version is a label.")
-            .const_label("version", env!("CARGO_PKG_VERSION"));
-        make.keep(IntGauge::with_opts(info))?.set(1);
+        make.build_info()?;
         registry.register(Box::new(ProcessCollector::for_self()))?;
         Ok(Self {
             processed: make.counter(
@@ -207,6 +230,7 @@ impl Metrics {
             held: make.gauge("conductor_held_targets", "Targets that an operator holds.")?,
             scans: make.counter("conductor_scans_total", "Complete scans of the handoff directory.")?,
             audit: Audit::new(&make)?,
+            backups: Backups::new(&make)?,
             overflows: make.counter(
                 "conductor_overflows_total",
                 "Times that the kernel lost events and the directory was scanned instead.",
@@ -289,6 +313,16 @@ impl Metrics {
     /// Counts a loss of kernel events.
     pub fn overflowed(&self) {
         self.overflows.inc();
+    }
+
+    /// Counts a backup that was made.
+    pub fn backed_up(&self) {
+        self.backups.last.set(Timestamp::now().as_second());
+    }
+
+    /// Counts a backup that could not be made.
+    pub fn backup_failed(&self) {
+        self.backups.failures.inc();
     }
 
     /// Sets the number of entries in the audit trail, and the beginning of the root of their tree.

@@ -15,6 +15,7 @@ mod as_filed;
 mod asking;
 mod audit;
 mod backlog;
+mod backups;
 mod bytes;
 mod calls;
 mod cli;

@@ -109,6 +109,8 @@ fn samples<'s>(
         DaemonFact::IntakeWorks,
         DaemonFact::Committed { took, records: 1 },
         DaemonFact::Expired { removed: 1 },
+        DaemonFact::BackedUp { file: text, bytes: 1, uid: None },
+        DaemonFact::BackupFailed { reason: text, uid: Some(7) },
         DaemonFact::Handled { input: text, took },
         DaemonFact::Defect { what: text },
     ];

@@ -209,6 +209,13 @@ impl Store {
         Ok(())
     }
 
+    /// Copies everything, as it is at one moment, into a new store in `dir`, sealed in this way; [`Store::complete`] gives it its name.
+    pub fn copy_to(&self, dir: Arc<Dir>, sealing: &Sealing) -> Result<Self, StoreError> {
+        let draft = Self::draft(dir, sealing)?;
+        self.reading(|from| draft.write(|to| copy_all(from, to)))?;
+        Ok(draft)
+    }
+
     /// The name of the root key that seals the store; `None`: it is plain.
     pub fn sealed_by(&self) -> Result<Option<String>, StoreError> {
         self.with_opened(|opened| Ok(opened.seal.as_ref().map(|seal| seal.root().to_owned())))
