@@ -81,6 +81,13 @@ fn a_list_by_target_has_one_row_for_all_that_wait_of_it_with_and_without_a_daemo
     assert_eq!(found, [&["running test/busy None"][..], &waiting].concat());
     let status = ask(address, "/api/v1/status").1;
     assert_eq!((&status["failed"], &status["failed_last_hour"]), (&1.into(), &1.into()));
+    // A taken file whose claim is not durable is no row while no daemon runs.
+    wait_until("all claims are durable", || {
+        let listing = ask(address, "/api/v1/intents?state=waiting").1;
+        let mut words =
+            listing["intents"].as_array().unwrap().iter().map(|row| row["reason"]["word"].clone());
+        words.all(|word| word != "taking" && word != "claiming")
+    });
     daemon.kill();
     let printed = env.operate(&["top"]).expect(0).stdout;
     let line = |target: &str| printed.lines().filter(|line| line.contains(target)).collect::<Vec<_>>();
