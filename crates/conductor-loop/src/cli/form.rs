@@ -1,106 +1,112 @@
 //! The flags for the form of an answer: text for people, data for programs, colours.
 
 use crate::commands::{Colour, Output};
-use clap::{Args, ValueEnum};
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
+use std::marker::PhantomData;
 
-/// The form of an answer in JSON or for people.
-#[derive(Debug, Args)]
-pub(super) struct JsonForm {
-    /// Answer in JSON
-    #[arg(long, conflicts_with = "output")]
-    json: bool,
-    /// Form of the answer
-    #[arg(short, long, value_name = "FORM")]
-    output: Option<JsonOrText>,
-    #[command(flatten)]
-    colours: Colours,
+/// The flag that says when answers are coloured.
+pub(super) const COLOUR: &str = "color";
+const JSON: &str = "json";
+const OUTPUT: &str = "output";
+
+/// The forms that the answers of a command have.
+pub(super) trait Forms {
+    /// Each with its word; the first one where none is asked for.
+    const WORDS: &'static [(&'static str, Output)];
+    /// What the words mean.
+    const HELP: &'static str = "Form of the answer";
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum JsonOrText {
-    Text,
-    Json,
+/// Text or JSON.
+#[derive(Debug, Clone)]
+pub(super) struct JsonOrText;
+
+impl Forms for JsonOrText {
+    const WORDS: &'static [(&'static str, Output)] = &[("text", Output::Text), ("json", Output::Json)];
 }
 
-impl JsonForm {
+/// Text or one document of data.
+#[derive(Debug, Clone)]
+pub(super) struct DataOrText;
+
+impl Forms for DataOrText {
+    const WORDS: &'static [(&'static str, Output)] =
+        &[("text", Output::Text), ("json", Output::Json), ("yaml", Output::Yaml)];
+}
+
+/// A table in all its forms.
+#[derive(Debug, Clone)]
+pub(super) struct Table;
+
+impl Forms for Table {
+    const WORDS: &'static [(&'static str, Output)] = &[
+        ("table", Output::Text),
+        ("wide", Output::Wide),
+        ("json", Output::Json),
+        ("yaml", Output::Yaml),
+        ("name", Output::Name),
+    ];
+    const HELP: &'static str = "Form of the answer; wide: whole times and reasons; name: files alone";
+}
+
+/// The form that is asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Form<F> {
+    pub(super) output: Output,
+    forms: PhantomData<F>,
+}
+
+impl<F> Form<F> {
     /// Whether the answer is in JSON.
     pub(super) fn json(&self) -> bool {
-        self.json || self.output == Some(JsonOrText::Json)
+        self.output == Output::Json
     }
 }
 
-/// The form of an answer as data or for people.
-#[derive(Debug, Args)]
-pub(super) struct Form {
-    /// Answer in JSON
-    #[arg(long, conflicts_with = "output")]
-    json: bool,
-    /// Form of the answer
-    #[arg(short, long, value_name = "FORM")]
-    output: Option<DataOrText>,
-    #[command(flatten)]
-    colours: Colours,
-}
+impl<F: Forms> FromArgMatches for Form<F> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let asked = matches.get_one::<String>(OUTPUT);
+        let asked = F::WORDS.iter().find(|(word, _)| asked.is_some_and(|asked| asked == word));
+        let output = if matches.get_flag(JSON) {
+            Output::Json
+        } else {
+            asked.map_or(Output::Text, |(_, output)| *output)
+        };
+        Ok(Self { output, forms: PhantomData })
+    }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum DataOrText {
-    Text,
-    Json,
-    Yaml,
-}
-
-impl Form {
-    pub(super) fn output(&self) -> Output {
-        match self.output {
-            _ if self.json => Output::Json,
-            None | Some(DataOrText::Text) => Output::Text,
-            Some(DataOrText::Json) => Output::Json,
-            Some(DataOrText::Yaml) => Output::Yaml,
-        }
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
     }
 }
 
-/// The form of a table, as data, or for people.
-#[derive(Debug, Args)]
-pub(super) struct ListForm {
-    /// Answer in JSON
-    #[arg(long, conflicts_with = "output")]
-    json: bool,
-    /// Form of the answer; wide: whole times and reasons; name: files alone
-    #[arg(short, long, value_name = "FORM")]
-    output: Option<TableForm>,
-    #[command(flatten)]
-    colours: Colours,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum TableForm {
-    Table,
-    Wide,
-    Json,
-    Yaml,
-    Name,
-}
-
-impl ListForm {
-    pub(super) fn output(&self) -> Output {
-        match self.output {
-            _ if self.json => Output::Json,
-            None | Some(TableForm::Table) => Output::Text,
-            Some(TableForm::Wide) => Output::Wide,
-            Some(TableForm::Json) => Output::Json,
-            Some(TableForm::Yaml) => Output::Yaml,
-            Some(TableForm::Name) => Output::Name,
-        }
+impl<F: Forms> Args for Form<F> {
+    fn augment_args(command: Command) -> Command {
+        let words = PossibleValuesParser::new(F::WORDS.iter().map(|(word, _)| *word));
+        let colours = "Colours: auto is on a terminal, unless NO_COLOR is set";
+        command
+            .arg(
+                Arg::new(JSON)
+                    .long(JSON)
+                    .help("Answer in JSON")
+                    .action(ArgAction::SetTrue)
+                    .conflicts_with(OUTPUT),
+            )
+            .arg(
+                Arg::new(OUTPUT).short('o').long(OUTPUT).value_name("FORM").help(F::HELP).value_parser(words),
+            )
+            .arg(
+                Arg::new(COLOUR)
+                    .long(COLOUR)
+                    .value_name("WHEN")
+                    .help(colours)
+                    .value_parser(value_parser!(Colour)),
+            )
     }
-}
 
-/// The name of the flag that says when answers are coloured.
-pub(super) const COLOUR: &str = "color";
-
-/// When answers are coloured.
-#[derive(Debug, Args)]
-struct Colours {
-    #[arg(id = COLOUR, long, help = "Colours: auto is on a terminal, unless NO_COLOR is set", value_name = "WHEN", default_value = "auto", hide_default_value = true)]
-    _when: Colour,
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
 }

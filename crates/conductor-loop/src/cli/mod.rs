@@ -81,33 +81,33 @@ type Written = BTreeMap<&'static str, String>;
 fn run_command(command: Subcommand) -> Result<Exit, CommandError> {
     match command {
         Subcommand::Status(args) => {
-            commands::status(&config(&args.place.values)?, args.watch, args.form.output())
+            commands::status(&config(&args.place.values)?, args.watch, args.form.output)
         }
-        Subcommand::Health(args) => commands::health(&config(&args.place.values)?, args.form.output()),
+        Subcommand::Health(args) => commands::health(&config(&args.place.values)?, args.form.output),
         Subcommand::Top(args) => commands::top(&config(&args.place.values)?, args.form.json()),
         Subcommand::List(args) => {
-            commands::list(&config(&args.place.values)?, &args.selection(), args.watch, args.form.output())
+            commands::list(&config(&args.place.values)?, &args.selection(), args.watch, args.form.output)
         }
         Subcommand::Show(args) => {
-            commands::show(&config(&args.place.values)?, &args.intent, args.form.output())
+            commands::show(&config(&args.place.values)?, &args.intent, args.form.output)
         }
         Subcommand::Explain(args) => {
-            commands::explain(&config(&args.place.values)?, &args.intent, args.form.output())
+            commands::explain(&config(&args.place.values)?, &args.intent, args.form.output)
         }
         Subcommand::Retry(args) => {
             let selection = args.failed.then(|| args.selection());
             let which = selection.map_or(Retried::Named(args.intents), Retried::Failed);
             let retry = RetryArgs { which, dry_run: args.dry_run, wait: args.wait.limit() };
-            commands::retry(&config(&args.place.values)?, &retry, args.form.output())
+            commands::retry(&config(&args.place.values)?, &retry, args.form.output)
         }
         Subcommand::Hold(args) => {
-            commands::hold(&config(&args.place.values)?, &args.target, &args.note, args.form.output())
+            commands::hold(&config(&args.place.values)?, &args.target, &args.note, args.form.output)
         }
         Subcommand::Release(args) => {
-            commands::release(&config(&args.place.values)?, &args.target, args.form.output())
+            commands::release(&config(&args.place.values)?, &args.target, args.form.output)
         }
         Subcommand::Purge(args) => {
-            commands::purge(&config(&args.place.values)?, args.older_than, args.yes, args.form.output())
+            commands::purge(&config(&args.place.values)?, args.older_than, args.yes, args.form.output)
         }
         Subcommand::Logs(args) => {
             let (lines, follow, containing) = (args.lines, args.follow, args.containing);

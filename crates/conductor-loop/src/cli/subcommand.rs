@@ -1,6 +1,6 @@
 //! The subcommands and their arguments, each value parsed here: the values that reach `commands` are typed.
 
-use super::form::{Form, JsonForm, ListForm};
+use super::form::{DataOrText, Form, JsonOrText, Table};
 use super::settings::{BackingUp, Everything, Flags, Handing, Judging, Place, Planning};
 use super::values::{parse_code, parse_event, parse_limit, parse_moment, parse_state};
 use clap::{Args, Subcommand as ClapSubcommand};
@@ -123,7 +123,7 @@ pub(super) enum BackupCommand {
         #[command(flatten)]
         which: BackupFile,
         #[command(flatten)]
-        form: JsonForm,
+        form: Form<JsonOrText>,
     },
     /// Puts one in the place of the state, which is kept beside it; no daemon may run
     Restore(BackupFile),
@@ -134,7 +134,7 @@ pub(super) struct BackupJson {
     #[command(flatten)]
     pub(super) settings: Flags<BackingUp>,
     #[command(flatten)]
-    pub(super) form: JsonForm,
+    pub(super) form: Form<JsonOrText>,
 }
 
 #[derive(Debug, Args)]
@@ -184,7 +184,7 @@ pub(super) struct AuditShow {
     #[command(flatten)]
     pub(super) place: Flags<Place>,
     #[command(flatten)]
-    pub(super) form: JsonForm,
+    pub(super) form: Form<JsonOrText>,
 }
 
 #[derive(Debug, Args)]
@@ -201,7 +201,7 @@ pub(super) struct AuditVerify {
     #[command(flatten)]
     pub(super) place: Flags<Place>,
     #[command(flatten)]
-    pub(super) form: JsonForm,
+    pub(super) form: Form<JsonOrText>,
 }
 
 #[derive(Debug, Args)]
@@ -212,7 +212,7 @@ pub(super) struct Trace {
     #[arg(value_name = "CORRELATION-ID")]
     pub(super) correlation_id: String,
     #[command(flatten)]
-    pub(super) form: JsonForm,
+    pub(super) form: Form<JsonOrText>,
 }
 
 #[derive(Debug, Args)]
@@ -226,7 +226,7 @@ pub(super) struct Verify {
     #[command(flatten)]
     pub(super) place: Flags<Place>,
     #[command(flatten)]
-    pub(super) form: JsonForm,
+    pub(super) form: Form<JsonOrText>,
 }
 
 #[derive(Debug, ClapSubcommand)]
@@ -241,7 +241,7 @@ pub(super) struct Plain {
     #[command(flatten)]
     pub(super) place: Flags<Place>,
     #[command(flatten)]
-    pub(super) form: Form,
+    pub(super) form: Form<DataOrText>,
 }
 
 /// A command whose only setting is its directory, with answers in JSON.
@@ -250,7 +250,7 @@ pub(super) struct JsonOnly {
     #[command(flatten)]
     pub(super) place: Flags<Place>,
     #[command(flatten)]
-    pub(super) form: JsonForm,
+    pub(super) form: Form<JsonOrText>,
 }
 
 #[derive(Debug, Args)]
@@ -261,14 +261,14 @@ pub(super) struct Status {
     #[arg(short, long)]
     pub(super) watch: bool,
     #[command(flatten)]
-    pub(super) form: Form,
+    pub(super) form: Form<DataOrText>,
 }
 
 /// A command with all settings of a daemon.
 #[derive(Debug, Args)]
 pub(super) struct Whole {
     #[command(flatten)]
-    pub(super) form: JsonForm,
+    pub(super) form: Form<JsonOrText>,
     #[command(flatten)]
     pub(super) settings: Flags<Everything>,
 }
@@ -280,7 +280,7 @@ pub(super) struct Intents<S: super::settings::Scope> {
     #[arg(value_name = "FILE", required = true, num_args = 1..)]
     pub(super) files: Vec<String>,
     #[command(flatten)]
-    pub(super) form: JsonForm,
+    pub(super) form: Form<JsonOrText>,
     #[command(flatten)]
     pub(super) settings: Flags<S>,
 }
@@ -301,7 +301,7 @@ pub(super) struct List {
     #[arg(short, long)]
     pub(super) watch: bool,
     #[command(flatten)]
-    pub(super) form: ListForm,
+    pub(super) form: Form<Table>,
 }
 
 impl List {
@@ -339,7 +339,7 @@ pub(super) struct Show {
     #[arg(value_name = "INTENT")]
     pub(super) intent: String,
     #[command(flatten)]
-    pub(super) form: Form,
+    pub(super) form: Form<DataOrText>,
 }
 
 #[derive(Debug, Args)]
@@ -350,7 +350,7 @@ pub(super) struct Explain {
     #[arg(value_name = "INTENT")]
     pub(super) intent: String,
     #[command(flatten)]
-    pub(super) form: Form,
+    pub(super) form: Form<DataOrText>,
 }
 
 #[derive(Debug, Args)]
@@ -372,7 +372,7 @@ pub(super) struct Retry {
     #[command(flatten)]
     pub(super) wait: Wait,
     #[command(flatten)]
-    pub(super) form: Form,
+    pub(super) form: Form<DataOrText>,
 }
 
 impl Retry {
@@ -392,7 +392,7 @@ pub(super) struct Hold {
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub(super) note: String,
     #[command(flatten)]
-    pub(super) form: Form,
+    pub(super) form: Form<DataOrText>,
 }
 
 #[derive(Debug, Args)]
@@ -403,7 +403,7 @@ pub(super) struct Release {
     #[arg(value_name = "TARGET")]
     pub(super) target: String,
     #[command(flatten)]
-    pub(super) form: Form,
+    pub(super) form: Form<DataOrText>,
 }
 
 #[derive(Debug, Args)]
@@ -417,7 +417,7 @@ pub(super) struct Purge {
     #[arg(long)]
     pub(super) yes: bool,
     #[command(flatten)]
-    pub(super) form: Form,
+    pub(super) form: Form<DataOrText>,
 }
 
 #[derive(Debug, Args)]
@@ -434,7 +434,7 @@ pub(super) struct Logs {
     #[arg(long = "of", value_name = "TEXT")]
     pub(super) containing: Option<String>,
     #[command(flatten)]
-    pub(super) form: JsonForm,
+    pub(super) form: Form<JsonOrText>,
 }
 
 #[derive(Debug, Args)]
@@ -465,7 +465,7 @@ pub(super) struct WaitFor {
     #[command(flatten)]
     pub(super) place: Flags<Place>,
     #[command(flatten)]
-    pub(super) form: JsonForm,
+    pub(super) form: Form<JsonOrText>,
 }
 
 /// Whether to wait for the outcome.
