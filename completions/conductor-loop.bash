@@ -709,13 +709,17 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__backup__subcmd__restore)
-            opts="-h --identity --handoff --state-dir --state-key-file --audit-enabled --backup-dir --backup-interval --backup-keep --backup-recipient --encryption-enabled --config --help"
+            opts="-h --identity --public --handoff --state-dir --state-key-file --audit-enabled --backup-dir --backup-interval --backup-keep --backup-recipient --encryption-enabled --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --identity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --public)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -767,13 +771,17 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__backup__subcmd__verify)
-            opts="-o -h --identity --handoff --state-dir --state-key-file --audit-enabled --backup-dir --backup-interval --backup-keep --backup-recipient --encryption-enabled --config --json --output --color --help"
+            opts="-o -h --identity --public --handoff --state-dir --state-key-file --audit-enabled --backup-dir --backup-interval --backup-keep --backup-recipient --encryption-enabled --config --json --output --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --identity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --public)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -416,6 +416,7 @@ never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l identity -d 'The identity (age-keygen) that it is encrypted to [that of the root key]' -r -F
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l public -d 'Public keys to trust besides those beside the state (`keys export-public`)' -r -F
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
@@ -434,6 +435,7 @@ never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l identity -d 'The identity (age-keygen) that it is encrypted to [that of the root key]' -r -F
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l public -d 'Public keys to trust besides those beside the state (`keys export-public`)' -r -F
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r

@@ -117,13 +117,18 @@ fn nonce(bytes: [u8; NONCE_LEN]) -> Nonce {
     Nonce::assume_unique_for_key(bytes)
 }
 
-fn mac(file_key: &FileKey, header: &[u8]) -> Option<hmac::Tag> {
+/// The key that authenticates the header.
+fn header_key(file_key: &FileKey) -> Option<hmac::Key> {
     let key = derived(file_key.as_ref(), &[], "header")?;
-    Some(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key.as_ref()), header))
+    Some(hmac::Key::new(hmac::HMAC_SHA256, key.as_ref()))
 }
 
 fn failed() -> io::Error {
     io::Error::other("it cannot be encrypted: no randomness")
+}
+
+fn changed() -> io::Error {
+    bad("it was changed or cut off")
 }
 
 fn bad(what: &'static str) -> io::Error {
@@ -186,7 +191,7 @@ impl<W: Write> Encryptor<W> {
         file_key.copy_from_slice(&random_bytes::<16>().ok_or_else(failed)?);
         let salt = random_bytes::<16>().ok_or_else(failed)?;
         let head = header(recipients, &file_key).ok_or_else(failed)?;
-        let tag = mac(&file_key, head.as_bytes()).ok_or_else(failed)?;
+        let tag = hmac::sign(&header_key(&file_key).ok_or_else(failed)?, head.as_bytes());
         writeln!(out, "{head} {}", STANDARD_NO_PAD.encode(tag.as_ref()))?;
         out.write_all(&salt)?;
         let chunks = Chunks::of(&file_key, &salt).ok_or_else(failed)?;
@@ -232,6 +237,8 @@ pub struct Decryptor<R> {
     open: Vec<u8>,
     given: usize,
     ended: bool,
+    /// A chunk could not be read or authenticated.
+    broken: bool,
 }
 
 impl<R: Read> Decryptor<R> {
@@ -240,27 +247,39 @@ impl<R: Read> Decryptor<R> {
         let mut input = BufReader::with_capacity(CHUNK + TAG, input);
         let (file_key, signed, told) = read_header(identities, &mut input)?;
         let file_key = file_key.ok_or_else(|| bad("it is encrypted to other recipients"))?;
-        let key = derived(file_key.as_ref(), &[], "header").ok_or_else(failed)?;
-        let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_ref());
+        let key = header_key(&file_key).ok_or_else(failed)?;
         hmac::verify(&key, &signed, &told).map_err(|_| bad("its header was changed"))?;
         let mut salt = [0; 16];
         input.read_exact(&mut salt)?;
         let chunks = Chunks::of(&file_key, &salt).ok_or_else(failed)?;
-        Ok(Self { input, chunks, open: Vec::new(), given: 0, ended: false })
+        Ok(Self { input, chunks, open: Vec::new(), given: 0, ended: false, broken: false })
     }
 
+    /// Opens the next chunk. After an error there is nothing to be read: what was not authenticated is not handed out.
     fn next(&mut self) -> io::Result<()> {
+        let opened = self.open_next();
+        if opened.is_err() {
+            self.open.clear();
+            self.broken = true;
+        }
+        opened
+    }
+
+    fn open_next(&mut self) -> io::Result<()> {
         self.open.clear();
         self.given = 0;
+        if self.broken {
+            return Err(changed());
+        }
         let most = (CHUNK + TAG) as u64;
         Read::by_ref(&mut self.input).take(most).read_to_end(&mut self.open)?;
         let last = self.input.fill_buf()?.is_empty();
         let first = self.chunks.number == 0;
         let nonce = self.chunks.nonce(last);
         let opened = self.chunks.key.open_in_place(nonce, Aad::empty(), &mut self.open);
-        let length = opened.map_err(|_| bad("it was changed or cut off"))?.len();
+        let length = opened.map_err(|_| changed())?.len();
         if length == 0 && !first {
-            return Err(bad("it was changed or cut off"));
+            return Err(changed());
         }
         self.open.truncate(length);
         self.ended = last;
@@ -378,10 +397,40 @@ mod tests {
     }
 
     #[test]
+    fn what_was_not_authenticated_is_never_handed_out() {
+        let mut file = sealed(&vec![7; 2 * CHUNK], &[identity(1).recipient().unwrap()]);
+        let at = file.len() - CHUNK - TAG - 1;
+        file[at] ^= 1;
+        let mut opened = Decryptor::begin(&[identity(1)], file.as_slice()).unwrap();
+        let mut content = vec![0; 3 * CHUNK];
+        for _ in 0..3 {
+            assert!(opened.read(&mut content).is_err());
+        }
+        assert!(content.iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn a_file_that_age_has_made_is_opened() {
+        // age 1.1.1 for the recipient of the test below and another one: `age -r age1w3t... -r age1...`.
+        const FILE: &str = "YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+IFgyNTUxOSB2Qmt5WEhPQU5BaFArR090YU94T0tWSjIxcDJJaitqSUVKT2tHUkdtWlMw\
+            CnlJTkorVklwQXBXWm9HU2FEN2hTSVMyUGJzWFB4ZFFJcUtuVk1NYU9wbzgKLT4gWDI1NTE5ICt2RCtHL3pnYjNaZ2owbTV6MklW\
+            Q1FuOGRNWTdXa2xmVW1XZU9RekFDbUEKdUN2QVVYV2VzbVBranA4OVgvdlRQQUo0Mkh6L3FaRlh6R3Y5Qyt1NTVNMAotLS0gNWhP\
+            aSs4MjVpa2V4TjlVYjJOSE96eTBHN3NHNEdJb1IvQ3dha0F3N3FRVQreVehtUxZWPnYlouoE/T8s5ARQ7mB5aBASDICAaUyn1aDM\
+            VkOw9Ro1TKhy2pGnlSs3qAbw4gsGEeVepZB96Q==";
+        let file = base64::engine::general_purpose::STANDARD.decode(FILE).unwrap();
+        assert_eq!(
+            opened(&file, Identity::parse(SECRET).unwrap()).unwrap(),
+            b"what age itself has encrypted\n"
+        );
+    }
+
+    /// A pair as `age-keygen -y` tells it.
+    const SECRET: &str = "AGE-SECRET-KEY-1XMWWC06LY3EE5RYTXM9MFLAZ2U56JJJ36S0MYPDRWSVLUL66MV4QX3S7F6";
+    const PUBLIC: &str = "age1w3tyke4gev25vaxxsvcgqu4484rf6ejpmavs57p6yz6lhy2sfs5swrvwyn";
+
+    #[test]
     fn keys_are_written_as_age_writes_them() {
-        // A pair as `age-keygen -y` tells it.
-        let secret = "AGE-SECRET-KEY-1XMWWC06LY3EE5RYTXM9MFLAZ2U56JJJ36S0MYPDRWSVLUL66MV4QX3S7F6";
-        let public = "age1w3tyke4gev25vaxxsvcgqu4484rf6ejpmavs57p6yz6lhy2sfs5swrvwyn";
+        let (secret, public) = (SECRET, PUBLIC);
         let read = Identity::parse(&format!("# a comment\n\n{secret}\n")).unwrap();
         assert_eq!(read.recipient().unwrap().to_string(), public);
         assert_eq!(Recipient::parse(public).unwrap().to_string(), public);

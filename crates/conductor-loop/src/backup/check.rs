@@ -2,8 +2,12 @@
 //! verify` does.
 
 use super::archive::Unpacker;
-use super::{AUDIT, BackupError, FORMAT, MANIFEST, Manifest, PUBLIC_KEYS, Packed, SETTINGS, VERSION};
+use super::{
+    AUDIT, BackupError, FORMAT, MANIFEST, MANIFEST_TYPE, Manifest, PUBLIC_KEYS, Packed, SETTINGS, VERSION,
+};
+use crate::keys::{PUBLIC_MAX, read_public, signed_payload};
 use crate::store::{self, Ledger, Sealing, Store};
+use conductor_core::attestation::Envelope;
 use conductor_crypto::age::{Decryptor, Identity};
 use conductor_crypto::{KeyRing, Sha256, VerifyingKey};
 use conductor_evidence::verify::{Against, verify};
@@ -21,12 +25,17 @@ pub struct Checked {
     pub manifest: Manifest,
     /// Entries of its audit trail.
     pub entries: u64,
+    /// The keys that its state and trail are signed by.
+    pub public: Vec<VerifyingKey>,
+    /// The names of the keys that have signed the backup itself.
+    pub signed_by: Vec<String>,
     /// The store that came out of it.
     store: Arc<Dir>,
     ring: Arc<KeyRing>,
 }
 
-/// Restores a backup into an empty directory and checks it. The trail must be vouched for by one of these keys, if any is given.
+/// Restores a backup into an empty directory and checks it. It must be signed by one of the trusted keys; where none is known, by a key of
+/// its own.
 pub fn check(
     file: File,
     identities: &[Identity],
@@ -35,27 +44,24 @@ pub fn check(
 ) -> Result<Checked, BackupError> {
     let wrong = |what: &str| BackupError::Wrong(what.to_owned());
     let input = Decryptor::begin(identities, file).map_err(BackupError::of("opening it"))?;
-    let (mut manifest, mut found) = (None, Vec::new());
+    let (mut envelope, mut found) = (None, Vec::new());
     let unpacked = Unpacker::new(input).each(|name, size, content| {
-        if manifest.is_none() {
-            let mut text = Vec::new();
-            content.take(MANIFEST_MAX).read_to_end(&mut text)?;
-            manifest =
-                Some((name == MANIFEST).then(|| serde_json::from_slice::<Manifest>(&text).ok()).flatten());
+        if envelope.is_some() {
+            found.push(unpack(into, name, size, content)?);
             return Ok(());
         }
-        found.push(unpack(into, name, size, content)?);
+        let mut text = Vec::new();
+        content.take(MANIFEST_MAX).read_to_end(&mut text)?;
+        let told = (name == MANIFEST).then(|| serde_json::from_slice::<Envelope>(&text).ok()).flatten();
+        envelope = Some(told.ok_or_else(no_backup)?);
         Ok(())
     });
     unpacked.map_err(BackupError::of("restoring it"))?;
-    let manifest = manifest.flatten().filter(|manifest| manifest.format == FORMAT);
-    let manifest = manifest.ok_or_else(|| wrong("it is no backup of this program"))?;
-    if manifest.version != VERSION {
-        return Err(BackupError::Wrong(format!(
-            "it has format version {}, and {VERSION} is known",
-            manifest.version
-        )));
-    }
+    let envelope = envelope.ok_or_else(no_backup).map_err(BackupError::of("restoring it"))?;
+    let public = into.read_plain(PUBLIC_KEYS, PUBLIC_MAX);
+    let public = public.and_then(|text| read_public(&String::from_utf8_lossy(&text)));
+    let public = public.map_err(BackupError::of("reading its public keys"))?;
+    let manifest = manifest(&envelope, if trusted.is_empty() { &public } else { trusted })?;
     if manifest.files != found {
         return Err(wrong("its files are not those that it says"));
     }
@@ -69,15 +75,36 @@ pub fn check(
         return Err(wrong("its state is not the one that it says"));
     }
     let entries = match into.sub(AUDIT) {
-        Ok(audit) => judge_trail(&audit, trusted)?,
+        Ok(audit) => judge_trail(&audit, &public)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
         Err(error) => return Err(BackupError::of("opening its audit trail")(error)),
     };
-    Ok(Checked { manifest, entries, store: Arc::clone(into), ring })
+    let signed_by = envelope.signatures.into_iter().map(|signature| signature.keyid).collect();
+    Ok(Checked { manifest, entries, public, signed_by, store: Arc::clone(into), ring })
 }
 
-fn judge_trail(audit: &Dir, trusted: &[VerifyingKey]) -> Result<u64, BackupError> {
-    let against = Against { identities: trusted.to_vec(), known: Vec::new() };
+fn no_backup() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "it is no backup of this program")
+}
+
+/// The manifest, if a trusted key has signed it.
+fn manifest(envelope: &Envelope, trusted: &[VerifyingKey]) -> Result<Manifest, BackupError> {
+    let payload = signed_payload(envelope, MANIFEST_TYPE, trusted).map_err(BackupError::Wrong)?;
+    let manifest: Manifest =
+        serde_json::from_slice(&payload).map_err(|error| BackupError::Wrong(error.to_string()))?;
+    match (&manifest.format, manifest.version) {
+        (format, _) if format != FORMAT => {
+            Err(BackupError::Wrong("it is no backup of this program".to_owned()))
+        }
+        (_, VERSION) => Ok(manifest),
+        (_, other) => {
+            Err(BackupError::Wrong(format!("it has format version {other}, and {VERSION} is known")))
+        }
+    }
+}
+
+fn judge_trail(audit: &Dir, public: &[VerifyingKey]) -> Result<u64, BackupError> {
+    let against = Against { identities: public.to_vec(), known: Vec::new() };
     let report = verify(audit, against).map_err(BackupError::of("reading its audit trail"))?;
     match report.findings.first() {
         Some(first) => {

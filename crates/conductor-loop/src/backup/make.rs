@@ -4,12 +4,13 @@ use super::archive::Packer;
 use super::check::check;
 use super::scratch::{DRAFT, Scratch};
 use super::{
-    AUDIT, BackupError, FORMAT, Listed, MANIFEST, Manifest, PUBLIC_KEYS, Packed, SETTINGS, VERSION, name_of,
-    own_identities, own_recipient,
+    AUDIT, BackupError, FORMAT, Listed, MANIFEST, MANIFEST_TYPE, Manifest, PUBLIC_KEYS, Packed, SETTINGS,
+    VERSION, name_of, own_identities, own_recipient,
 };
 use crate::handoff::layout;
-use crate::keys::{Keys, PUBLIC_MAX, known_public, show_public};
+use crate::keys::{Keys, known_public, show_public};
 use crate::store::{self, Ledger, Sealing, Store};
+use conductor_core::attestation::Envelope;
 use conductor_core::record::{one_line, rfc3339};
 use conductor_crypto::age::{Encryptor, Recipient};
 use conductor_crypto::{KeyRing, RootKey, sha256, sha256_of};
@@ -74,10 +75,11 @@ pub fn make(
     if !goes_on() {
         return Err(given_up());
     }
+    let envelope = source.keys.sign_by_each(MANIFEST_TYPE, &one_line(&manifest));
     let own = own_recipient(source.keys.ring());
     let recipients: Vec<Recipient> = recipients.iter().cloned().chain(own).collect();
     let packed =
-        scratch.dir.open_rw("packed", 0o600).and_then(|file| pack(file, &manifest, pieces, &recipients));
+        scratch.dir.open_rw("packed", 0o600).and_then(|file| pack(file, &envelope, pieces, &recipients));
     packed.map_err(BackupError::of("writing it"))?;
     let file = scratch.dir.open_read("packed").map_err(BackupError::of("reading it"))?;
     let size = file.metadata().map_err(BackupError::of("reading it"))?.len();
@@ -118,17 +120,17 @@ fn pieces(source: &Source<'_>, copied: &Dir) -> io::Result<Vec<Piece>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    let public = known_public(source.store.dir()).unwrap_or_else(|_| source.keys.public());
-    let mut public = show_public(&public).into_bytes();
-    public.truncate(usize::try_from(PUBLIC_MAX).unwrap_or(usize::MAX));
-    pieces.push(of_bytes(PUBLIC_KEYS, public));
+    let mut public = known_public(source.store.dir())?;
+    let own = source.keys.public();
+    public.extend(own.into_iter().filter(|key| !public.contains(key)).collect::<Vec<_>>());
+    pieces.push(of_bytes(PUBLIC_KEYS, show_public(&public).into_bytes()));
     pieces.push(of_bytes(SETTINGS, source.settings.as_bytes().to_vec()));
     Ok(pieces)
 }
 
-fn pack(file: File, manifest: &Manifest, pieces: Vec<Piece>, recipients: &[Recipient]) -> io::Result<()> {
+fn pack(file: File, envelope: &Envelope, pieces: Vec<Piece>, recipients: &[Recipient]) -> io::Result<()> {
     let mut packer = Packer::new(Encryptor::begin(recipients, BufWriter::new(file))?);
-    let told = one_line(manifest);
+    let told = one_line(envelope);
     packer.add(MANIFEST, told.len() as u64, told.as_slice())?;
     for Piece { packed, content } in pieces {
         match content {

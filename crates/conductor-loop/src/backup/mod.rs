@@ -25,8 +25,10 @@ use std::path::Path;
 const FORMAT: &str = "conductor-loop backup";
 /// The version of the archive's layout.
 const VERSION: u32 = 1;
-/// The first file of an archive, which tells of the others.
+/// The first file of an archive, which tells of the others: the manifest, in an envelope (DSSE) signed by the root keys' identities.
 const MANIFEST: &str = "backup.json";
+/// The payload type of the manifest's envelope.
+const MANIFEST_TYPE: &str = "application/vnd.conductor-loop.backup+json";
 const PUBLIC_KEYS: &str = "public-keys.pem";
 const SETTINGS: &str = "settings.txt";
 /// The directory of the trail's segments in an archive.

@@ -177,7 +177,7 @@ fn run_audit_command(command: AuditCommand) -> Result<Exit, CommandError> {
 
 fn run_backup_command(command: BackupCommand) -> Result<Exit, CommandError> {
     let of = |which: BackupFile| {
-        let args = BackupArgs { file: which.file, identity: which.identity };
+        let args = BackupArgs { file: which.file, identity: which.identity, public: which.public };
         config(&which.settings.values).map(|config| (config, args))
     };
     match command {

@@ -145,6 +145,9 @@ pub(super) struct BackupFile {
     /// The identity (age-keygen) that it is encrypted to [that of the root key]
     #[arg(long, value_name = "FILE")]
     pub(super) identity: Option<PathBuf>,
+    /// Public keys to trust besides those beside the state (`keys export-public`)
+    #[arg(long, value_name = "FILE")]
+    pub(super) public: Option<PathBuf>,
     #[command(flatten)]
     pub(super) settings: Flags<BackingUp>,
 }

@@ -159,9 +159,7 @@ pub(super) fn trusted(
     handoff: &Path,
 ) -> Result<Vec<VerifyingKey>, CommandError> {
     let from = if let Some(file) = public {
-        read_plain(file, PUBLIC_MAX)
-            .and_then(|text| read_public(&String::from_utf8_lossy(&text)))
-            .map_err(|error| (file.to_owned(), error))
+        public_of(file).map_err(|error| (file.to_owned(), error))
     } else {
         let own = handoff.join(layout::PRIVATE).join(layout::STATE);
         let dir = config.fixed.state_dir.clone().unwrap_or(own);
@@ -183,6 +181,11 @@ pub(super) fn trusted(
         return Err(CommandError::unchecked(format!("there is no public key {place}"), NAME_KEY));
     }
     Ok(keys)
+}
+
+/// The public keys of a file.
+pub(super) fn public_of(file: &Path) -> io::Result<Vec<VerifyingKey>> {
+    read_plain(file, PUBLIC_MAX).and_then(|text| read_public(&String::from_utf8_lossy(&text)))
 }
 
 /// Checks the archived file of a status against the digest that was signed.

@@ -6,6 +6,7 @@ use super::{Unusable, layout};
 use crate::config::Config;
 use crate::keys::{self, KeyError, Keys};
 use crate::store::{self, Sealing, Store, StoreError};
+use conductor_crypto::VerifyingKey;
 use conductor_os::dir::Dir;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,6 +32,8 @@ pub struct StateFiles {
 pub enum Finder {
     /// A daemon, or a command that changes the state: missing parts are made, foreign ones are refused.
     Keeper,
+    /// A command that puts another state in the place of this one: as a keeper, but the keys of this state may be lost.
+    Replacer,
     /// A command that only looks, perhaps as another user.
     Looker,
 }
@@ -42,13 +45,13 @@ impl StateFiles {
             Some(dir) => std::path::absolute(dir).map_err(|error| Unusable::setting_up(dir, &error))?,
             None => handoff_path.join(layout::PRIVATE).join(layout::STATE),
         };
-        if who == Finder::Keeper {
+        if who != Finder::Looker {
             use std::os::unix::fs::DirBuilderExt;
             let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
             made.map_err(|error| Unusable::setting_up(&path, &error))?;
         }
         let dir = Dir::open(&path).map_err(|error| Unusable::setting_up(&path, &error))?;
-        if who == Finder::Keeper {
+        if who != Finder::Looker {
             let owned = Owned::by_this_user(config.fixed.allow_unsafe_handoff, Widened::Closed);
             owned.state(&path, &dir)?;
             owned.entry(handoff_path, handoff, layout::HEAD.as_ref(), Use::Filed)?;
@@ -59,6 +62,7 @@ impl StateFiles {
         let keys =
             with_places(config, handoff_path, Place { dir: &dir, path: &path, sealed }, |places| match who {
                 Finder::Keeper => Keys::open(places).map(Ok),
+                Finder::Replacer => Keys::for_another_state(places).map(Ok),
                 Finder::Looker => Ok(Keys::look(places)),
             });
         let keys = keys.map_err(|error| unusable(&error))?.map(Arc::new);
@@ -91,6 +95,13 @@ impl StateFiles {
     pub fn accepted_keys(&self) -> Result<Arc<Keys>, Unusable> {
         let keys = self.keys.as_ref().map_err(unusable)?;
         keys.keep_public(&self.dir, self.place().path).map_err(|error| unusable(&error))?;
+        Ok(Arc::clone(keys))
+    }
+
+    /// The keys, kept beside the store with the public keys of the state that is put in its place.
+    pub fn keys_of_another(&self, public: &[VerifyingKey]) -> Result<Arc<Keys>, Unusable> {
+        let keys = self.keys.as_ref().map_err(unusable)?;
+        keys.keep_of_another(&self.dir, self.place().path, public).map_err(|error| unusable(&error))?;
         Ok(Arc::clone(keys))
     }
 

@@ -132,6 +132,12 @@ impl Keys {
         Ok(None)
     }
 
+    /// The keys for a state that takes the place of the one that is here: those that are there, whatever they have signed, or a
+    /// new one, which [`Keys::keep_of_another`] writes.
+    pub fn for_another_state(places: &Places<'_>) -> Result<Self, KeyError> {
+        Self::find(places, true)?.map_or_else(|| Self::generated(places), Ok)
+    }
+
     /// The keys that are there, for a command that changes nothing and may run as another user.
     pub fn look(places: &Places<'_>) -> Result<Self, KeyError> {
         let none = || KeyError::of(&places.state_path.join(ROOT_KEY), format!("there is none; {ELSEWHERE}"));
@@ -158,13 +164,24 @@ impl Keys {
         Ok(Some(Self::new(ring, Origin::Made(path))))
     }
 
-    fn make(places: &Places<'_>) -> Result<Self, KeyError> {
+    fn generated(places: &Places<'_>) -> Result<Self, KeyError> {
         let path = places.state_path.join(ROOT_KEY);
-        let failed = |error: io::Error| KeyError::of(&path, error);
         let key = RootKey::generate().ok_or_else(|| KeyError::of(&path, "no randomness"))?;
-        let ring = KeyRing::of(key);
-        places.state.replace(ROOT_KEY, 0o400, ring.text().as_bytes()).map_err(failed)?;
-        Ok(Self::new(ring, Origin::Made(path)))
+        Ok(Self::new(KeyRing::of(key), Origin::Made(path)))
+    }
+
+    fn make(places: &Places<'_>) -> Result<Self, KeyError> {
+        let keys = Self::generated(places)?;
+        keys.keep_root(places.state).map_err(|error| KeyError::of(keys.origin().path(), error))?;
+        Ok(keys)
+    }
+
+    /// Writes the key file where it was made by this program and is missing.
+    fn keep_root(&self, state: &Dir) -> io::Result<()> {
+        if self.origin().is_weak() && !state.has(ROOT_KEY)? {
+            state.replace(ROOT_KEY, 0o400, self.ring().text().as_bytes())?;
+        }
+        Ok(())
     }
 
     /// Refuses keys of another state: what that one has signed would be foreign.
@@ -182,21 +199,26 @@ impl Keys {
     /// Keeps the public keys beside the store, with those that were there.
     pub fn keep_public(&self, state: &Dir, state_path: &Path) -> Result<(), KeyError> {
         let failed = |error: io::Error| KeyError::of(&state_path.join(PUBLIC_KEYS), error);
-        let before = known_public(state).map_err(failed)?;
-        let mut all = before.clone();
-        all.extend(self.public().into_iter().filter(|key| !before.contains(key)));
-        if all == before {
-            return Ok(());
-        }
-        state.replace(PUBLIC_KEYS, 0o644, show_public(&all).as_bytes()).map_err(failed)
+        keep_all(state, &self.public()).map_err(failed)
+    }
+
+    /// Keeps these keys, and the public keys of the state that takes the place of the one that is here, with those that were there.
+    pub fn keep_of_another(
+        &self,
+        state: &Dir,
+        state_path: &Path,
+        public: &[VerifyingKey],
+    ) -> Result<(), KeyError> {
+        let failed = |error: io::Error| KeyError::of(state_path, error);
+        keep_all(state, &[public, &self.public()].concat())
+            .and_then(|()| self.keep_root(state))
+            .map_err(failed)
     }
 
     /// Puts the files of the keys back into a state directory that lost them while they were in use. `known`: the public
     /// keys that were there.
     pub fn put_back(&self, state: &Dir, known: &[VerifyingKey]) -> io::Result<()> {
-        if self.origin().is_weak() && !state.has(ROOT_KEY)? {
-            state.replace(ROOT_KEY, 0o400, self.ring().text().as_bytes())?;
-        }
+        self.keep_root(state)?;
         if state.has(PUBLIC_KEYS)? {
             return Ok(());
         }
@@ -254,6 +276,21 @@ fn credential(places: &Places<'_>) -> Result<Option<PathBuf>, KeyError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(KeyError::of(&path, error)),
     }
+}
+
+/// Keeps public keys beside the store, with those that were there.
+fn keep_all(state: &Dir, more: &[VerifyingKey]) -> io::Result<()> {
+    let before = known_public(state)?;
+    let mut all = before.clone();
+    for key in more {
+        if !all.contains(key) {
+            all.push(*key);
+        }
+    }
+    if all == before {
+        return Ok(());
+    }
+    state.replace(PUBLIC_KEYS, 0o644, show_public(&all).as_bytes())
 }
 
 /// The public keys that have signed for this state.

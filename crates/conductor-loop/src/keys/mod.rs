@@ -8,7 +8,7 @@ pub use file::{KeyError, Origin, PUBLIC_KEYS, PUBLIC_MAX, Places, ROOT_KEY, know
 pub use status::{Genuine, check_status};
 
 use conductor_core::attestation::{Attest, Envelope, PAYLOAD_TYPE, Signature};
-use conductor_crypto::{KeyRing, RootKey, SigningKey, VerifyingKey, base64, dsse_bytes};
+use conductor_crypto::{KeyRing, RootKey, SigningKey, VerifyingKey, base64, dsse_bytes, from_base64};
 use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
@@ -44,6 +44,11 @@ impl Keys {
         self.identities.iter().map(|(_, key)| key.public()).collect()
     }
 
+    /// A payload signed by every key, so that whoever trusts one of them can check it.
+    pub fn sign_by_each(&self, payload_type: &str, payload: &[u8]) -> Envelope {
+        enveloped(payload_type, payload, &self.identities)
+    }
+
     /// The key pair that signs what is new.
     pub fn identity(&self) -> SigningKey {
         self.ring.newest().identity()
@@ -58,16 +63,54 @@ impl Attest for Keys {
 
     fn attest(&self, key: &str, statement: Vec<u8>) -> Envelope {
         let named = self.identities.iter().rfind(|(name, _)| name == key);
-        let signed = named.or(self.identities.last()).map(|(name, identity)| Signature {
-            keyid: name.clone(),
-            sig: base64(&identity.sign(&dsse_bytes(PAYLOAD_TYPE, &statement))),
-        });
-        Envelope {
-            payload_type: PAYLOAD_TYPE.to_owned(),
-            payload: base64(&statement),
-            signatures: signed.into_iter().collect(),
+        enveloped(PAYLOAD_TYPE, &statement, named.or(self.identities.last()))
+    }
+}
+
+/// A payload with a signature of each of these keys.
+fn enveloped<'k>(
+    payload_type: &str,
+    payload: &[u8],
+    keys: impl IntoIterator<Item = &'k (String, SigningKey)>,
+) -> Envelope {
+    let signed = dsse_bytes(payload_type, payload);
+    let signature = |(name, identity): &(String, SigningKey)| Signature {
+        keyid: name.clone(),
+        sig: base64(&identity.sign(&signed)),
+    };
+    Envelope {
+        payload_type: payload_type.to_owned(),
+        payload: base64(payload),
+        signatures: keys.into_iter().map(signature).collect(),
+    }
+}
+
+/// The payload of an envelope of this type, if a trusted key has signed it. The error says what does not match.
+pub fn signed_payload(
+    envelope: &Envelope,
+    payload_type: &str,
+    trusted: &[VerifyingKey],
+) -> Result<Vec<u8>, String> {
+    if envelope.payload_type != payload_type {
+        return Err(format!("its attestation has the payload type {}", envelope.payload_type));
+    }
+    let payload = from_base64(&envelope.payload).ok_or("the payload of its attestation is no base64")?;
+    let bytes = dsse_bytes(payload_type, &payload);
+    let mut known = false;
+    for signature in &envelope.signatures {
+        let Some(key) = trusted.iter().find(|key| key.id().to_string() == signature.keyid) else { continue };
+        known = true;
+        let made = from_base64(&signature.sig).and_then(|sig| <[u8; 64]>::try_from(sig).ok());
+        if made.is_some_and(|sig| key.verify(&bytes, &sig)) {
+            return Ok(payload);
         }
     }
+    Err(if known {
+        "its signature does not fit what was signed".to_owned()
+    } else {
+        let names: Vec<&str> = envelope.signatures.iter().map(|signature| signature.keyid.as_str()).collect();
+        format!("it is signed by a key that is not trusted here ({})", names.join(", "))
+    })
 }
 
 /// The public keys of a text of PEM blocks. A block that is no Ed25519 key is an error, so that none is lost without a word.

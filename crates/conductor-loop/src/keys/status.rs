@@ -1,9 +1,10 @@
 //! Checks a signed status without the private key, the store or the daemon.
 
+use super::signed_payload;
 use conductor_core::Digest;
 use conductor_core::attestation::{Envelope, PAYLOAD_TYPE, PREDICATE_TYPE, STATEMENT_TYPE};
 use conductor_core::name::status_name;
-use conductor_crypto::{VerifyingKey, dsse_bytes, from_base64};
+use conductor_crypto::VerifyingKey;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
@@ -76,7 +77,7 @@ pub fn check_status(file_name: &str, bytes: &[u8], trusted: &[VerifyingKey]) -> 
     let attestation = status.remove("attestation").ok_or("it is unsigned")?;
     let envelope: Envelope = serde_json::from_value(attestation)
         .map_err(|error| format!("its attestation is no envelope: {error}"))?;
-    let payload = payload(&envelope, trusted)?;
+    let payload = signed_payload(&envelope, PAYLOAD_TYPE, trusted)?;
     let statement: Statement = serde_json::from_slice(&payload)
         .map_err(|error| format!("what was signed is no statement about an outcome: {error}"))?;
     if statement.form != STATEMENT_TYPE || statement.predicate_type != PREDICATE_TYPE {
@@ -102,30 +103,6 @@ pub fn check_status(file_name: &str, bytes: &[u8], trusted: &[VerifyingKey]) -> 
         archived_as: text("archived_as").to_owned(),
         sha256: sha256.and_then(Digest::from_hex),
         seq: signed.get("seq").and_then(Value::as_u64).unwrap_or_default(),
-    })
-}
-
-/// The payload, if a trusted key has signed it.
-fn payload(envelope: &Envelope, trusted: &[VerifyingKey]) -> Result<Vec<u8>, String> {
-    if envelope.payload_type != PAYLOAD_TYPE {
-        return Err(format!("its attestation has the payload type {}", envelope.payload_type));
-    }
-    let payload = from_base64(&envelope.payload).ok_or("the payload of its attestation is no base64")?;
-    let bytes = dsse_bytes(PAYLOAD_TYPE, &payload);
-    let mut known = false;
-    for signature in &envelope.signatures {
-        let Some(key) = trusted.iter().find(|key| key.id().to_string() == signature.keyid) else { continue };
-        known = true;
-        let made = from_base64(&signature.sig).and_then(|sig| <[u8; 64]>::try_from(sig).ok());
-        if made.is_some_and(|sig| key.verify(&bytes, &sig)) {
-            return Ok(payload);
-        }
-    }
-    Err(if known {
-        "its signature does not fit what was signed".to_owned()
-    } else {
-        let names: Vec<&str> = envelope.signatures.iter().map(|signature| signature.keyid.as_str()).collect();
-        format!("it is signed by a key that is not trusted here ({})", names.join(", "))
     })
 }
 

@@ -14,7 +14,9 @@ pub use error::{BadRecord, Damage, Flaw, StoreError};
 pub use extent::{Counts, Extent};
 pub use ledger::{Claiming, Decided, DecidedAt, Hold, Kept, Ledger, Page, Part, Search, Term, Upkeep, Work};
 pub use pending::{Content, Pending, Settled, Start};
-pub use transfer::{Import, ImportCount, add, export, import, looks_like_go_state};
+pub use transfer::{
+    Evidence, Import, ImportCount, TakenOver, export, import, looks_like_go_state, take_over,
+};
 
 #[cfg(test)]
 mod memory;

@@ -1,8 +1,8 @@
 //! Exports JSON lines, and imports them or the plain state file of the Go version.
 
-use super::{Extent, Ledger, StoreError, Work};
-use conductor_core::Digest;
+use super::{Extent, Hold, Ledger, Rescued, Salvaged, StoreError, Work};
 use conductor_core::record::{Claim, Outcome, PROCESSED_BY, Status, VERSION, one_line};
+use conductor_core::{Code, Digest};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -188,7 +188,11 @@ fn from_go(text: &str, now: Timestamp) -> Result<Vec<Unnumbered>, StoreError> {
 
 /// Adds missing outcomes, and raises the totals. Entries of the Go version are recognised by name, bytes and time, others
 /// by number too. The outcome of an intent that is unfinished here ends it: it does not run a second time.
-pub fn add(store: &dyn Ledger, outcomes: Vec<Outcome>, floor: &Extent) -> Result<ImportCount, StoreError> {
+pub(super) fn add(
+    store: &dyn Ledger,
+    outcomes: Vec<Outcome>,
+    floor: &Extent,
+) -> Result<ImportCount, StoreError> {
     let mut known = HashSet::new();
     let mut taken = HashSet::new();
     store.outcomes(&mut |outcome| {
@@ -219,6 +223,97 @@ pub fn add(store: &dyn Ledger, outcomes: Vec<Outcome>, floor: &Extent) -> Result
     store.commit(&Work { floor: Some(floor), ..Work::default() })?;
     let imported = fresh.len() as u64;
     Ok(ImportCount { imported, skipped: all - imported })
+}
+
+/// What is known of a state besides its new store.
+#[derive(Default)]
+pub struct Evidence {
+    /// The readable records of the store that was there.
+    pub salvaged: Salvaged,
+    /// The outcomes that the statuses tell of.
+    pub told: Vec<Outcome>,
+    /// What the state has come to by all evidence.
+    pub extent: Extent,
+}
+
+/// What was taken over from the evidence.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TakenOver {
+    /// Outcomes of the store that was there.
+    pub outcomes: u64,
+    /// Outcomes that only the statuses tell of.
+    pub told: u64,
+    /// Unfinished intents.
+    pub unfinished: u64,
+    /// Unfinished intents that ended, because a later one of their name is known.
+    pub given_up: u64,
+    /// Outcomes and unfinished intents whose number belongs to another intent here.
+    pub conflicting: u64,
+}
+
+/// Takes over what a store lacks. Where both know a number, the record of the store stands; an intent that is unfinished in the store and
+/// finished by the evidence is finished; no number that was used is used again.
+pub fn take_over(store: &dyn Ledger, evidence: Evidence) -> Result<TakenOver, StoreError> {
+    let Evidence { salvaged: Salvaged { outcomes, open, held }, told, extent } = evidence;
+    let mut taken = TakenOver::default();
+    for outcome in &outcomes {
+        let same = |known: Outcome| (known.name, known.sha256) == (outcome.name.clone(), outcome.sha256);
+        taken.conflicting += u64::from(store.outcome(outcome.seq)?.is_some_and(|known| !same(known)));
+    }
+    let latest = latest(outcomes.iter().chain(&told), &open);
+    taken.outcomes = add(store, outcomes, &Extent::default())?.imported;
+    taken.told = add(store, told, &extent)?.imported;
+    taken.given_up = give_up_passed(store, &latest)?;
+    for Rescued { claim, bytes, start } in open {
+        let known = store.claim(claim.seq)?.map(|(known, _)| known.name);
+        let known = known.or(store.outcome(claim.seq)?.map(|outcome| outcome.name));
+        if known.is_some() || store.claim_named(&claim.name)?.is_some() {
+            taken.conflicting += u64::from(known.is_none_or(|name| name != claim.name));
+            continue;
+        }
+        let starts = start.map(|start| (claim.seq, start)).into_iter().collect();
+        store.commit(&Work { starts, ..Work::claim(&claim, &bytes, false) })?;
+        taken.unfinished += 1;
+    }
+    store.commit(&Work { holds: held.iter().map(Hold::Begins).collect(), ..Work::default() })?;
+    Ok(taken)
+}
+
+/// The number of the last intent of each name.
+fn latest<'k>(ended: impl Iterator<Item = &'k Outcome>, open: &[Rescued]) -> HashMap<String, u64> {
+    let open = open.iter().map(|open| (&open.claim.name, open.claim.seq));
+    let mut latest: HashMap<String, u64> = HashMap::new();
+    for (name, seq) in ended.map(|outcome| (&outcome.name, outcome.seq)).chain(open) {
+        let last = latest.entry(name.clone()).or_default();
+        *last = seq.max(*last);
+    }
+    latest
+}
+
+/// Of two intents with one name, the later was taken after the earlier was filed, or follows it in the order of its
+/// target. An older copy of the store may have the earlier as unfinished: whether it ran is unknown, and it does not run
+/// again.
+fn give_up_passed(store: &dyn Ledger, latest: &HashMap<String, u64>) -> Result<u64, StoreError> {
+    let mut passed = Vec::new();
+    store.unsettled(&mut |claim| {
+        if latest.get(&claim.name).is_some_and(|seq| *seq > claim.seq) {
+            passed.push(claim);
+        }
+    })?;
+    for claim in &passed {
+        let outcome = Outcome {
+            status: Status::Failed,
+            message: "its outcome was lost with the state; a later intent of its name is known".to_owned(),
+            sha256: Some(claim.sha256),
+            size: claim.size,
+            correlation_id: claim.correlation_id.clone(),
+            error_code: Some(Code::Interrupted),
+            key: Some(claim.key.clone()),
+            ..Outcome::blank(claim.seq, &claim.name, Timestamp::now())
+        };
+        store.commit(&Work { imported: vec![&outcome], done: vec![claim.seq], ..Work::default() })?;
+    }
+    Ok(passed.len() as u64)
 }
 
 impl std::fmt::Display for ImportCount {

@@ -7,8 +7,8 @@ use std::fs;
 use std::process::Command;
 
 /// A pair as `age-keygen` makes it.
-const SECRET: &str = "AGE-SECRET-KEY-1XMWWC06LY3EE5RYTXM9MFLAZ2U56JJJ36S0MYPDRWSVLUL66MV4QX3S7F6";
-const PUBLIC: &str = "age1w3tyke4gev25vaxxsvcgqu4484rf6ejpmavs57p6yz6lhy2sfs5swrvwyn";
+pub(crate) const SECRET: &str = "AGE-SECRET-KEY-1XMWWC06LY3EE5RYTXM9MFLAZ2U56JJJ36S0MYPDRWSVLUL66MV4QX3S7F6";
+pub(crate) const PUBLIC: &str = "age1w3tyke4gev25vaxxsvcgqu4484rf6ejpmavs57p6yz6lhy2sfs5swrvwyn";
 
 fn dir(env: &TestEnv) -> String {
     env.path("backups").display().to_string()
@@ -58,7 +58,12 @@ fn a_backup_made_beside_the_daemon_is_restored_and_what_is_newer_is_not_run_agai
     // The store is lost; the key is not.
     fs::remove_file(env.handoff(".conductor/state/ledger.redb")).unwrap();
     let said = backup(&env, &["restore"]).expect(0).stdout;
-    assert!(said.contains("newer        1 outcomes, taken over from their statuses\n"), "{said}");
+    assert!(
+        said.contains(
+            "newer        1 intents, taken over from the state that was here and from the statuses\n"
+        ),
+        "{said}"
+    );
     assert!(said.contains("audit trail  the one that is here goes on\n"), "{said}");
     let calls = env.calls().len();
     env.drop_file("intent-a.json", flat("a", 3));

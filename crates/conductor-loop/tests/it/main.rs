@@ -49,6 +49,7 @@ mod readme;
 mod recovery;
 mod reload;
 mod repositories;
+mod restored;
 mod sealed;
 mod secrets;
 mod secure;

@@ -1,0 +1,145 @@
+//! `backup restore`: puts a backup in the place of the state, with everything that is known besides. The state that is here is kept beside
+//! it, and nothing of it is touched before the new one is whole.
+
+use super::backup::{BackupArgs, Opened, failed, opened, told};
+use super::rebuild::Keeping;
+use super::{CommandError, print};
+use crate::backup;
+use crate::config::Config;
+use crate::daemon::append_alone;
+use crate::handoff::{Finder, StateFiles, layout};
+use crate::store::{self, Salvaged, Store, StoreError, TakenOver};
+use crate::writer::admin_entry;
+use conductor_core::Exit;
+use conductor_evidence::segment;
+use conductor_os::dir::Dir;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io;
+use std::sync::Arc;
+
+/// The trail while it is copied; renamed when it is whole.
+const TRAIL_DRAFT: &str = "audit.restored";
+
+/// `backup restore`; the daemon must not run.
+pub fn backup_restore(config: &Config, args: &BackupArgs) -> Result<Exit, CommandError> {
+    // Who has the identity of a recipient may have lost the keys of this state.
+    let who = if args.identity.is_some() { Finder::Replacer } else { Finder::Keeper };
+    let kept = Keeping::open_as(config, who)?;
+    let scratch = backup::Scratch::new(&kept.files.dir, backup::DRAFT)?;
+    let opened = opened(config, args, Some(&kept.files), &scratch.dir())?;
+    let mut text = told(&opened);
+    restore(config, &kept, &scratch.dir(), &opened, &mut text)?;
+    print(text.as_bytes())
+}
+
+fn restore(
+    config: &Config,
+    kept: &Keeping,
+    from: &Dir,
+    Opened { checked, .. }: &Opened,
+    text: &mut String,
+) -> Result<(), CommandError> {
+    let StateFiles { dir, sealing, .. } = &kept.files;
+    let (salvaged, unread) = what_is_here(kept)?;
+    let evidence = store::Evidence { salvaged, ..kept.evidence()? };
+    let backed_up = checked.manifest.last_seq;
+    let (used, newer) = (evidence.extent.last_seq, newer(&evidence, backed_up));
+    let draft = backup::restored(checked, Arc::clone(dir), sealing).map_err(|error| failed(&error))?;
+    let taken = store::take_over(&draft, evidence)?;
+    let keys = kept.files.keys_of_another(&checked.public)?;
+    let trail = restore_trail(from, &kept.places.dirs.private)?;
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "newer        {}", newer_text(newer, backed_up, used));
+    tell_taken(&taken, text);
+    let _ = writeln!(text, "audit trail  {trail}");
+    if config.fixed.audit {
+        let entry = admin_entry(rustix::process::getuid().as_raw(), "restore");
+        let entry = entry.with("made_at", checked.manifest.made_at.as_str()).with("last_seq", backed_up);
+        append_alone(&kept.places, &keys, entry)?;
+    }
+    if dir.has(store::FILE)? {
+        let _ = writeln!(text, "set aside    {}{unread}", kept.set_aside("replaced")?);
+    }
+    draft.complete()?;
+    Ok(())
+}
+
+/// What can be read of the store that is here, and what is to be said of one that cannot be read.
+fn what_is_here(kept: &Keeping) -> Result<(Salvaged, String), CommandError> {
+    let StateFiles { dir, sealing, .. } = &kept.files;
+    if !dir.has(store::FILE)? {
+        return Ok((Salvaged::default(), String::new()));
+    }
+    match Store::salvage(dir, sealing) {
+        Ok(salvaged) => Ok((salvaged, String::new())),
+        // Its key is lost, or belongs to another state.
+        Err(sealed @ StoreError::Sealed { .. }) => {
+            Ok((Salvaged::default(), format!(", unread, with all that it alone knows: {sealed}")))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// How many intents are known that were taken after the backup.
+fn newer(evidence: &store::Evidence, backed_up: u64) -> u64 {
+    let ended = evidence.salvaged.outcomes.iter().chain(&evidence.told).map(|outcome| outcome.seq);
+    let open = evidence.salvaged.open.iter().map(|open| open.claim.seq);
+    ended.chain(open).filter(|seq| *seq > backed_up).collect::<BTreeSet<u64>>().len() as u64
+}
+
+/// What happened after the backup was made, as far as it is known.
+fn newer_text(newer: u64, backed_up: u64, used: u64) -> String {
+    if used <= backed_up {
+        return "nothing is known".to_owned();
+    }
+    let found = format!("{newer} intents, taken over from the state that was here and from the statuses");
+    match (used - backed_up).saturating_sub(newer) {
+        0 => found,
+        lost => {
+            format!("{found}; of {lost} more numbers up to {used} nothing is left, and none is used again")
+        }
+    }
+}
+
+/// What else is to be said of what was taken over.
+fn tell_taken(taken: &TakenOver, text: &mut String) {
+    let left_out = "of the state that was here, whose numbers or names are others' in the backup";
+    let told = [
+        ("given up", taken.given_up, "unfinished in the backup, and a later one of their name is known"),
+        ("left out", taken.conflicting, left_out),
+    ];
+    for (word, count, what) in told.into_iter().filter(|(_, count, _)| *count > 0) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{word}     {count} {what}");
+    }
+}
+
+/// Puts the trail of a backup where there is none; one that is there knows more. It is whole before it gets its name.
+fn restore_trail(from: &Dir, private: &Dir) -> Result<&'static str, CommandError> {
+    match private.sub(layout::AUDIT) {
+        Ok(there) if !segment::list(&there)?.is_empty() => return Ok("the one that is here goes on"),
+        Ok(_) => private.remove_dir(layout::AUDIT).map_err(|error| {
+            let what = format!("{} has no segment of a trail, and is not empty: {error}", layout::AUDIT);
+            CommandError::hindered(what, "Look what lies there, and move it away.")
+        })?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error.into()),
+    }
+    let restored = match from.sub(layout::AUDIT) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok("none"),
+        restored => restored?,
+    };
+    let draft = private.ensure(TRAIL_DRAFT, 0o700)?;
+    draft.clear(None)?;
+    for first in segment::list(&restored)? {
+        let name = segment::name(first);
+        let mut out = draft.open_rw(&name, 0o600)?;
+        io::copy(&mut restored.open_read(&name)?, &mut out)?;
+        out.sync_all()?;
+    }
+    draft.sync()?;
+    private.rename_new(TRAIL_DRAFT, private, layout::AUDIT)?;
+    private.sync()?;
+    Ok("restored")
+}

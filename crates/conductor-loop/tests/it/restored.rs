@@ -1,0 +1,150 @@
+//! Backups are restored with everything that is known besides, wherever a key of theirs is known.
+
+use crate::backups::{PUBLIC, SECRET};
+use crate::env;
+use conductor_testkit::{Finished, TestEnv, flat, trail, wait_until};
+use std::fs;
+use std::path::Path;
+
+/// The backup that is made now, for the recipient.
+fn made(env: &TestEnv) -> String {
+    let dir = env.path("backups").display().to_string();
+    let told = env.operate(&["backup", "now", "--backup-dir", &dir, "--backup-recipient", PUBLIC]).expect(0);
+    told.stdout.split_once(',').unwrap().0.to_owned()
+}
+
+fn identity(env: &TestEnv) -> String {
+    let path = env.path("identity");
+    fs::write(&path, SECRET).unwrap();
+    path.display().to_string()
+}
+
+fn restore(env: &TestEnv, backup: &str, words: &[&str]) -> Finished {
+    let identity = identity(env);
+    env.operate(&[&["backup", "restore", backup, "--identity", &identity], words].concat())
+}
+
+fn state(env: &TestEnv, name: &str) -> std::path::PathBuf {
+    env.handoff(&format!(".conductor/state/{name}"))
+}
+
+fn run(env: &TestEnv, names: &[&str]) -> usize {
+    let before = env.calls().len();
+    for name in names {
+        env.drop_file(&format!("intent-{name}.json"), flat(name, 3));
+    }
+    env.once(&[]).expect(0);
+    env.calls().len() - before
+}
+
+#[test]
+fn what_happened_after_the_backup_is_taken_over_from_the_state_that_is_here() {
+    let env = env();
+    assert_eq!(run(&env, &["a"]), 1);
+    let backup = made(&env);
+    assert_eq!(run(&env, &["b"]), 1);
+    let daemon = env.start_ready(&[]);
+    env.operate(&["hold", "n/c"]).expect(0);
+    env.drop_file("intent-c.json", flat("c", 3));
+    wait_until("c waits", || env.operate_json(&["explain", "n/c"]).0["reason"]["word"] == "held");
+    daemon.stop().expect(0);
+    // Neither status nor trail tells of it: the state that is here alone does.
+    fs::remove_file(env.handoff("status/intent-b.json.status")).unwrap();
+    let said = restore(&env, &backup, &[]).expect(0).stdout;
+    let newer = "newer        2 intents, taken over from the state that was here and from the statuses\n";
+    assert!(said.contains(newer), "{said}");
+    assert!(said.contains("set aside    ledger.redb.replaced-"), "{said}");
+    let (status, _) = env.operate_json(&["status"]);
+    assert_eq!(status["held"][0]["target"], "n/c", "{status}");
+    env.drop_file("intent-b.json", flat("b", 3));
+    let daemon = env.start_ready(&[]);
+    let again = env.wait_status("intent-b.json");
+    assert_eq!(again["duplicate_of"], 2, "{again}");
+    env.operate(&["release", "n/c"]).expect(0);
+    assert_eq!(env.wait_status("intent-c.json")["status"], "success");
+    daemon.stop().expect(0);
+    env.operate(&["verify"]).expect(0);
+    env.operate(&["audit", "verify"]).expect(0);
+}
+
+#[test]
+fn a_state_whose_root_key_is_lost_is_restored_with_a_recipients_identity() {
+    let env = env();
+    assert_eq!(run(&env, &["a"]), 1);
+    let backup = made(&env);
+    assert_eq!(run(&env, &["b"]), 1);
+    fs::remove_file(state(&env, "root.key")).unwrap();
+    let store = fs::read(state(&env, "ledger.redb")).unwrap();
+    let lost = env.operate(&["backup", "restore", &backup]).expect(1).stderr;
+    assert!(lost.contains("root.key"), "{lost}");
+    assert!(restore(&env, "/dev/null", &[]).code() == 1 && !state(&env, "root.key").exists());
+    assert_eq!(fs::read(state(&env, "ledger.redb")).unwrap(), store, "what is refused changes nothing");
+    let said = restore(&env, &backup, &[]).expect(0).stdout;
+    assert!(said.contains(", unread, with all that it alone knows: "), "{said}");
+    assert_eq!(run(&env, &["a", "b", "c"]), 1, "the status tells of b");
+    env.operate(&["verify"]).expect(0);
+    env.operate(&["audit", "verify"]).expect(0);
+    made(&env);
+}
+
+#[test]
+fn a_backup_is_restored_where_another_key_has_signed_if_the_operator_names_its_own() {
+    let (one, other) = (env(), env());
+    assert_eq!(run(&one, &["a"]), 1);
+    let backup = made(&one);
+    // Its daemon has run there once, and was handed in a file of the same number.
+    assert_eq!(run(&other, &["z"]), 1);
+    let store = fs::read(state(&other, "ledger.redb")).unwrap();
+    let refused = restore(&other, &backup, &[]).expect(1).stderr;
+    assert!(refused.contains("E415") && refused.contains("not trusted here"), "{refused}");
+    assert_eq!(fs::read(state(&other, "ledger.redb")).unwrap(), store, "what is refused changes nothing");
+    let public = other.path("public.pem");
+    fs::write(&public, one.operate(&["keys", "export-public"]).expect(0).stdout).unwrap();
+    let said = restore(&other, &backup, &["--public", &public.display().to_string()]).expect(0).stdout;
+    assert!(said.contains("left out     1 of the state that was here"), "{said}");
+    let shown = other.operate(&["show", "1"]).expect(0).stdout;
+    assert!(shown.contains("intent-a.json"), "{shown}");
+    assert_eq!(run(&other, &["b"]), 1);
+    made(&other);
+    let daemon = other.start_ready(&[]);
+    daemon.stop().expect(0);
+    other.operate(&["verify"]).expect(0);
+}
+
+#[test]
+fn a_backup_of_who_has_no_key_of_ours_is_told_to_be_unknown_or_refused() {
+    let (ours, theirs, fresh) = (env(), env(), env());
+    assert_eq!(run(&theirs, &["forged"]), 1);
+    // Whoever knows the recipient can encrypt to it.
+    let forged = made(&theirs);
+    assert_eq!(run(&ours, &["a"]), 1);
+    for word in ["verify", "restore"] {
+        let identity = identity(&ours);
+        let refused = ours.operate(&["backup", word, &forged, "--identity", &identity]).expect(1).stderr;
+        assert!(refused.contains("not trusted here"), "{word}: {refused}");
+    }
+    let verified = fresh.operate(&["backup", "verify", &forged, "--identity", &identity(&fresh)]).expect(0);
+    assert!(verified.stdout.contains("(no key is known here: --public FILE"), "{}", verified.stdout);
+    let public = fresh.path("public.pem");
+    fs::write(&public, ours.operate(&["keys", "export-public"]).expect(0).stdout).unwrap();
+    let refused = restore(&fresh, &forged, &["--public", &public.display().to_string()]).expect(1).stderr;
+    assert!(refused.contains("not trusted here"), "{refused}");
+    assert!(!Path::new(&state(&fresh, "ledger.redb")).exists());
+}
+
+#[test]
+fn a_trail_is_restored_whole_or_not_at_all() {
+    let (one, other) = (env(), env());
+    assert_eq!(run(&one, &["a"]), 1);
+    let backup = made(&one);
+    restore(&other, "/dev/null", &[]).expect(1);
+    // What a restore left that was killed while it copied the trail.
+    let draft = other.handoff(".conductor/audit.restored");
+    fs::create_dir(&draft).unwrap();
+    fs::write(draft.join("00000000000000000001.jsonl"), "half").unwrap();
+    let said = restore(&other, &backup, &[]).expect(0).stdout;
+    assert!(said.contains("audit trail  restored\n") && !draft.exists(), "{said}");
+    assert_eq!(run(&other, &["b"]), 1);
+    other.operate(&["audit", "verify"]).expect(0);
+    assert_eq!(trail::entries(&other).iter().filter(|entry| entry.event == "intent_filed").count(), 2);
+}
