@@ -29,7 +29,7 @@ pub(super) fn run(program: &Path, extent: &Extent) -> Tally {
     let mut all = Tally::default();
     for end in [End::Clean, End::Killed] {
         let written = Written::by_a_daemon(program, end);
-        let flips = if extent.long { LONG } else { SHORT };
+        let flips = if extent.long() { LONG } else { SHORT };
         let tally = in_parallel(0..flips, |number| {
             Job::of(written.damaged(program, number), || format!("damage: {end:?}, number {number}"))
         });

@@ -78,29 +78,34 @@ pub(super) fn run(program: &Path, extent: &Extent) -> Tally {
         return Tally { impossible: Some("it knows the histories success and embedded"), ..Tally::default() };
     }
     let mut all = Tally::default();
+    // A quick run takes other calls for each error: what they have in common is met with one of them.
+    let step = extent.step();
+    let from = |number: usize, step: usize| (1 + (number % step) as u64..).step_by(step);
     for scenario in histories {
-        for (name, errno, lasting) in ERRORS {
+        for (number, (name, errno, lasting)) in ERRORS.into_iter().enumerate() {
             let (errno, calls) = (errno.raw_os_error(), failing_with(name));
-            all.add(enumerate(program, scenario, (name, &calls, Action::Fail(errno)), 1));
+            let once = (name, calls.as_slice(), Action::Fail(errno));
+            all.add(enumerate(program, scenario, once, from(number, step)));
             if lasting {
-                let step = if extent.long { 1 } else { 5 };
-                all.add(enumerate(program, scenario, (name, &calls, Action::FailOn(errno)), step));
+                let step = if extent.long() { 1 } else { 5 * step };
+                let lasting = (name, calls.as_slice(), Action::FailOn(errno));
+                all.add(enumerate(program, scenario, lasting, from(number, step)));
             }
         }
-        all.add(enumerate(program, scenario, ("short write", WRITING, Action::Short), 1));
+        all.add(enumerate(program, scenario, ("short write", WRITING, Action::Short), from(0, step)));
     }
     all
 }
 
-/// One error at each call of its class, or at every `step`th.
+/// One error at these calls of its class.
 fn enumerate(
     program: &Path,
     scenario: &'static Scenario,
     (name, calls, action): (&str, &[&str], Action),
-    step: usize,
+    points: impl Iterator<Item = u64> + Send,
 ) -> Tally {
     let for_ever = matches!(action, Action::FailOn(_));
-    let tally = in_parallel((1..).step_by(step), |at| {
+    let tally = in_parallel(points, |at| {
         let stage = scenario.stage(program);
         let seconds = if for_ever { FOR_EVER_SECONDS } else { ONCE_SECONDS };
         let Some(report) = stage.run(Class::Named(calls), action, at, seconds) else {

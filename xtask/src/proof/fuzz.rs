@@ -46,7 +46,7 @@ pub(super) fn run(_: &Path, extent: &Extent) -> Tally {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| ()));
     for (name, corpus, slower, make) in TARGETS {
-        let runs = if extent.long { LONG } else { SHORT } / slower;
+        let runs = if extent.long() { LONG } else { SHORT } / slower;
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
         let Ok(scratch) = tempfile::tempdir() else { continue };
         let mut target = make(scratch.path());

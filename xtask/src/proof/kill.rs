@@ -15,17 +15,22 @@ const SECONDS: u64 = 30;
 /// Kills at every point, and at each kill point kills the restart too: at each of its calls, or in a short run at a few.
 pub(super) fn run(program: &Path, extent: &Extent) -> Tally {
     let mut all = Tally::default();
-    for scenario in extent.histories() {
-        let first = single(program, scenario);
+    for (number, scenario) in (0..).zip(extent.histories()) {
+        // A quick run takes other points in each history: what they have in common is met in one of them.
+        let begin = 1 + number % extent.step() as u64;
+        let first = single(program, scenario, (begin..).step_by(extent.step()));
         // Each restart has about as many points again; a short run takes a few of them, different ones at each kill point.
-        let step = match (extent.long, scenario.slow) {
+        let step = match (extent.long(), scenario.slow) {
             (true, _) => 1,
             (false, true) => 0,
             (false, false) => 97,
         };
-        let second = if step == 0 { Tally::default() } else { double(program, scenario, first.points, step) };
+        let points =
+            (begin..).step_by(extent.step()).take(usize::try_from(first.points).unwrap_or(usize::MAX));
+        let second = if step == 0 { Tally::default() } else { double(program, scenario, points, step) };
+        let which = if extent.step() == 1 { "all of them" } else { "a share of them" };
         super::say(&format!(
-            "kill: {}: {} points, all of them; {} with the restart killed too",
+            "kill: {}: {} points, {which}; {} with the restart killed too",
             scenario.name, first.points, second.points
         ));
         all.add(first);
@@ -34,9 +39,9 @@ pub(super) fn run(program: &Path, extent: &Extent) -> Tally {
     all
 }
 
-/// Kills at 1, 2, ... until a run ends by itself.
-fn single(program: &Path, scenario: &'static Scenario) -> Tally {
-    in_parallel(1.., |at| {
+/// Kills at these points until a run ends by itself.
+fn single(program: &Path, scenario: &'static Scenario, points: impl Iterator<Item = u64> + Send) -> Tally {
+    in_parallel(points, |at| {
         let stage = scenario.stage(program);
         let Some(report) = stage.run(Class::Change, Action::Kill, at, SECONDS) else {
             return Job::Impossible;
@@ -55,11 +60,16 @@ fn single(program: &Path, scenario: &'static Scenario) -> Tally {
 }
 
 /// Kills at each point, and the restart at every `step`th of its calls.
-fn double(program: &Path, scenario: &'static Scenario, points: u64, step: u64) -> Tally {
+fn double(
+    program: &Path,
+    scenario: &'static Scenario,
+    points: impl Iterator<Item = u64> + Send,
+    step: u64,
+) -> Tally {
     // A scenario with a pause in it mostly waits.
     let threads = if scenario.slow { WAITING } else { processors() };
     // Points of the restart, shifted at each kill point so that all are met over the whole.
-    with_threads(threads, 1..=points, |at| {
+    with_threads(threads, points, |at| {
         let mut again = 1 + at % step;
         let mut done = 0;
         loop {

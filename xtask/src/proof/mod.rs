@@ -1,4 +1,4 @@
-//! `cargo xtask proof [--long] [--history HISTORY] [NAME...]`: attacks the real binary and the model of it, and prints
+//! `cargo xtask proof [--quick | --long] [--history HISTORY] [NAME...]`: attacks the real binary and the model of it, and prints
 //! the number of tries and the violations. docs/RELIABILITY.md is the record of these runs.
 
 mod damage;
@@ -61,16 +61,39 @@ impl Job {
     }
 }
 
+/// How much a harness tries.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Size {
+    /// Of kill and fault a share of the points.
+    Quick,
+    /// Every single point.
+    #[default]
+    Usual,
+    /// Every pair of points, and more of all else.
+    Long,
+}
+
+/// Of so many points a quick run takes one.
+const SHARE: usize = 4;
+
 /// The extent of a harness's run.
 #[derive(Debug, Default)]
 struct Extent {
-    /// Every point and every step.
-    long: bool,
+    size: Size,
     /// Only the scenario of this name.
     history: Option<String>,
 }
 
 impl Extent {
+    fn long(&self) -> bool {
+        self.size == Size::Long
+    }
+
+    /// The distance between the points that are tried.
+    fn step(&self) -> usize {
+        if self.size == Size::Quick { SHARE } else { 1 }
+    }
+
     /// The selected scenarios.
     fn histories(&self) -> impl Iterator<Item = &'static scenario::Scenario> {
         scenario::SCENARIOS
@@ -151,11 +174,12 @@ const HARNESSES: [(&str, &str, Harness); 7] = [
 ];
 
 const HELP: &str = "\
-cargo xtask proof [--long] [--history HISTORY] [NAME...]
+cargo xtask proof [--quick | --long] [--history HISTORY] [NAME...]
 
 Attacks the real daemon and the model of its protocol, and prints what was tried and found (docs/RELIABILITY.md).
 Names: fuzz, model, kill, fault (these two need ptrace on x86_64), damage, limits (needs root), soak; none: all of them.
 
+  --quick              of kill and fault every fourth point, other ones in each history; what CI runs
   --long               every point and every step, more inputs, more restarts; takes hours
   --history HISTORY    of kill and fault only this one, by the name they print";
 
@@ -194,7 +218,8 @@ fn wanted(words: &[String]) -> Result<(Extent, Vec<&str>), String> {
     let mut words = words.iter().map(String::as_str);
     while let Some(word) = words.next() {
         match word {
-            "--long" => extent.long = true,
+            "--long" => extent.size = Size::Long,
+            "--quick" => extent.size = Size::Quick,
             "--history" => extent.history = Some(words.next().unwrap_or_default().to_owned()),
             name if HARNESSES.iter().any(|(known, _, _)| *known == name) => named.push(name),
             unknown => return Err(format!("'{unknown}' is no harness\n{HELP}")),

@@ -10,7 +10,7 @@ const SHORT: u64 = 400_000;
 const MUTANT: u64 = 60_000;
 
 pub(super) fn run(_: &Path, extent: &Extent) -> Tally {
-    let most = if extent.long { u64::MAX } else { SHORT };
+    let most = if extent.long() { u64::MAX } else { SHORT };
     let mut tally = in_parallel(0..VARIANTS.len() as u64, |number| {
         let variant = VARIANTS[usize::try_from(number).unwrap_or(0)];
         let found = explore(variant, most);

@@ -22,7 +22,7 @@ const REUSED: u32 = 150;
 const RESIDENT_MAX_KB: u64 = 64 << 10;
 
 pub(super) fn run(program: &Path, extent: &Extent) -> Tally {
-    let (rounds, restarts) = if extent.long { (40, 1_000) } else { (4, 50) };
+    let (rounds, restarts) = if extent.long() { (40, 1_000) } else { (4, 50) };
     let (env, mut dropped) = begin(program, rounds);
     let mut killed = 0;
     let mut random = Random(42);
@@ -31,7 +31,7 @@ pub(super) fn run(program: &Path, extent: &Extent) -> Tally {
         while killed < restarts && env.names("status").len() < dropped.len() {
             let daemon = start(&env, &[]);
             // Each life has its own length: some die while they recover, some under load.
-            std::thread::sleep(Duration::from_millis(random.below(if extent.long { 400 } else { 160 })));
+            std::thread::sleep(Duration::from_millis(random.below(if extent.long() { 400 } else { 160 })));
             daemon.kill();
             killed += 1;
         }
