@@ -2385,13 +2385,17 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__verify)
-            opts="-o -h --public --handoff --state-dir --state-key-file --encryption-enabled --config --json --output --color --help"
+            opts="-o -h --public --since --handoff --state-dir --state-key-file --encryption-enabled --config --json --output --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --public)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

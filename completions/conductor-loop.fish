@@ -99,7 +99,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "keys"
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "backup" -d 'Encrypted backups: makes, lists and verifies them, and restores one'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "audit" -d 'The audit trail: shows, verifies and exports it, proves one entry'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "trace" -d 'Every audit entry of one correlation id, over all intents that carry it'
-complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "verify" -d 'Verifies the signed statuses and their archived files, offline; exit 0, 1 with findings, 2 if it cannot'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "verify" -d 'Verifies statuses, archived files and audit trail against each other, offline; exit 0, 1 with findings, 2 if it cannot'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "config" -d 'Shows the configuration'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "doctor" -d 'Checks everything a daemon would need, with remedies; exit 0 or 1'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "schema" -d 'Prints the JSON Schema of intents'
@@ -468,7 +468,7 @@ never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from show" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -l public -d 'The public keys in PEM [those beside the state]' -r -F
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -l since -d 'A checkpoint of this trail from before, which it must continue' -r -F
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -l since -d 'A checkpoint of the audit trail from before, which it must continue' -r -F
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
@@ -506,6 +506,7 @@ never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand trace" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l public -d 'The public keys in PEM [those beside the state]' -r -F
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l since -d 'A checkpoint of the audit trail from before, which it must continue' -r -F
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r

@@ -280,8 +280,41 @@ pub struct Shown {
     /// Which of archived file, error log and status is missing or altered and therefore not shown; one sentence each.
     #[serde(default)]
     pub not_as_filed: Vec<String>,
+    /// What proves it.
+    #[serde(default)]
+    pub proof: Proof,
     /// Other intents with the same file name, newest first.
     pub same_name: Vec<Row>,
+}
+
+/// What proves what is said of an intent: the signature of its status, and its entries in the audit trail.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// The name of the key that has signed its status; `None`: there is no status of it, or none that is genuine.
+    pub signed_by: Option<String>,
+    /// Why no genuine status or no entry is shown; one sentence each.
+    pub missing: Vec<String>,
+    /// Its entries in the audit trail, in order.
+    pub entries: Vec<ProofEntry>,
+}
+
+/// An entry of the audit trail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProofEntry {
+    /// Its number; `audit proof NUMBER` proves that the signed trail has it.
+    pub number: u64,
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// The event, by its name in the trail.
+    pub event: String,
+    /// `success` or `failure`.
+    pub outcome: String,
+    /// Who caused it.
+    pub actor: String,
+    /// Whether a start made it again because a crash had taken it.
+    pub recovered: bool,
+    /// What else is known of it.
+    pub detail: serde_json::Map<String, serde_json::Value>,
 }
 
 /// One event in an intent's life.

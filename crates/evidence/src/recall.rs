@@ -1,6 +1,6 @@
 //! Looks up in a trail what is recorded of intents, from its end.
 
-use crate::entry::{Event, Parsed, parse};
+use crate::entry::{Entry, Event, Parsed, parse};
 use crate::segment::{self, Lines};
 use conductor_os::dir::Dir;
 use jiff::{SignedDuration, Timestamp};
@@ -17,6 +17,49 @@ pub struct End {
     pub segment: u64,
     /// The bytes of that segment up to its last checkpoint.
     pub length: u64,
+}
+
+/// The entries of an intent that happened between these times, in their order. Segments that are of before or of later are not read; a later
+/// one is as long as the end of the intent was not met, for a start makes entries again that a crash took.
+pub fn entries_of(dir: &Dir, intent: u64, from: Timestamp, to: Timestamp) -> io::Result<Vec<Entry>> {
+    let from = from.checked_sub(CLOCKS).unwrap_or(from);
+    let to = to.checked_add(CLOCKS).unwrap_or(to);
+    let segments = segment::list(dir)?;
+    let mut begin = 0;
+    for (at, first) in segments.iter().enumerate() {
+        if begins(dir, *first)?.is_some_and(|begins| begins <= from) {
+            begin = at;
+        }
+    }
+    let mut found = Vec::new();
+    for first in segments.into_iter().skip(begin) {
+        if begins(dir, first)?.is_some_and(|begins| begins > to) && found.iter().any(is_end) {
+            break;
+        }
+        for line in Lines::open(dir, first)? {
+            let line = line?;
+            match parse(&line.bytes) {
+                Some(Parsed::Entry(entry)) if line.whole && entry.intent == Some(intent) => {
+                    found.push(*entry);
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn is_end(entry: &Entry) -> bool {
+    entry.is(Event::Filed)
+}
+
+/// The time of a segment's first entry.
+fn begins(dir: &Dir, first: u64) -> io::Result<Option<Timestamp>> {
+    let line = Lines::open(dir, first)?.next().transpose()?;
+    Ok(line.and_then(|line| match parse(&line.bytes) {
+        Some(Parsed::Entry(entry)) => Some(entry.time),
+        _ => None,
+    }))
 }
 
 /// Which of these events of these intents have an entry before the end. Segments that end before `since` are not read, unless the

@@ -130,7 +130,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("admin", &[]),
     ("backup", &["store", "handoff", "keys"]),
     ("control", &["handoff"]),
-    ("queries", &["store", "handoff"]),
+    ("queries", &["store", "handoff", "keys"]),
     ("intake", &["handoff", "payload"]),
     ("runner", &["confinement", "handoff", "payload"]),
     ("writer", &["store", "handoff", "payload"]),

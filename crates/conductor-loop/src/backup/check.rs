@@ -89,7 +89,7 @@ fn no_backup() -> io::Error {
 
 /// The manifest, if a trusted key has signed it.
 fn manifest(envelope: &Envelope, trusted: &[VerifyingKey]) -> Result<Manifest, BackupError> {
-    let payload = signed_payload(envelope, MANIFEST_TYPE, trusted).map_err(BackupError::Wrong)?;
+    let (payload, _) = signed_payload(envelope, MANIFEST_TYPE, trusted).map_err(BackupError::Wrong)?;
     let manifest: Manifest =
         serde_json::from_slice(&payload).map_err(|error| BackupError::Wrong(error.to_string()))?;
     match (&manifest.format, manifest.version) {

@@ -10,8 +10,7 @@ mod values;
 pub use arguments::command;
 
 use crate::commands::{
-    self, AuditFilter, AuditVerify, BackupArgs, Colour, CommandError, LogsArgs, Retried, RetryArgs,
-    SubmitArgs, VerifyArgs,
+    self, AuditFilter, BackupArgs, Colour, CommandError, LogsArgs, Retried, RetryArgs, SubmitArgs, VerifyArgs,
 };
 use crate::config::{Config, ConfigError, Environment, Layers, LogFormat, layer};
 use crate::confinement;
@@ -137,7 +136,7 @@ fn run_command(command: Subcommand) -> Result<Exit, CommandError> {
             commands::audit_show(&config(&args.place.values)?, &filter, args.form.json())
         }
         Subcommand::Verify(args) => {
-            let verify = VerifyArgs { dir: args.dir, public: args.public };
+            let verify = VerifyArgs { dir: args.dir, public: args.public, since: args.since };
             commands::verify(&config(&args.place.values)?, &verify, args.form.json())
         }
         Subcommand::Config(ConfigCommand::Show(args)) => {
@@ -167,7 +166,7 @@ fn run_audit_command(command: AuditCommand) -> Result<Exit, CommandError> {
             commands::audit_show(&config(&args.place.values)?, &filter, args.form.json())
         }
         AuditCommand::Verify(args) => {
-            let verify = AuditVerify { dir: args.dir, public: args.public, since: args.since };
+            let verify = VerifyArgs { dir: args.dir, public: args.public, since: args.since };
             commands::audit_verify(&config(&args.place.values)?, &verify, args.form.json())
         }
         AuditCommand::Proof { place, entry } => commands::audit_proof(&config(&place.values)?, entry),

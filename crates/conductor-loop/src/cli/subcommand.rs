@@ -58,7 +58,7 @@ pub(super) enum Subcommand {
     Audit(AuditCommand),
     /// Every audit entry of one correlation id, over all intents that carry it
     Trace(Trace),
-    /// Verifies the signed statuses and their archived files, offline; exit 0, 1 with findings, 2 if it cannot
+    /// Verifies statuses, archived files and audit trail against each other, offline; exit 0, 1 with findings, 2 if it cannot
     Verify(Verify),
     /// Shows the configuration
     #[command(subcommand)]
@@ -157,7 +157,7 @@ pub(super) enum AuditCommand {
     /// The entries; with --json the lines of the trail themselves
     Show(AuditShow),
     /// Verifies the trail offline, without any secret; exit 0, 1 with findings, 2 if it cannot
-    Verify(AuditVerify),
+    Verify(Verify),
     /// Proves that an entry is in the tree of the last checkpoint (C2SP tlog-proof)
     Proof {
         #[command(flatten)]
@@ -191,23 +191,6 @@ pub(super) struct AuditShow {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct AuditVerify {
-    /// The handoff directory, or a copy of it [that of the configuration]
-    #[arg(value_name = "DIR")]
-    pub(super) dir: Option<PathBuf>,
-    /// The public keys in PEM [those beside the state]
-    #[arg(long, value_name = "FILE")]
-    pub(super) public: Option<PathBuf>,
-    /// A checkpoint of this trail from before, which it must continue
-    #[arg(long, value_name = "FILE")]
-    pub(super) since: Option<PathBuf>,
-    #[command(flatten)]
-    pub(super) place: Flags<Place>,
-    #[command(flatten)]
-    pub(super) form: Form<JsonOrText>,
-}
-
-#[derive(Debug, Args)]
 pub(super) struct Trace {
     #[command(flatten)]
     pub(super) place: Flags<Place>,
@@ -226,6 +209,9 @@ pub(super) struct Verify {
     /// The public keys in PEM [those beside the state]
     #[arg(long, value_name = "FILE")]
     pub(super) public: Option<PathBuf>,
+    /// A checkpoint of the audit trail from before, which it must continue
+    #[arg(long, value_name = "FILE")]
+    pub(super) since: Option<PathBuf>,
     #[command(flatten)]
     pub(super) place: Flags<Place>,
     #[command(flatten)]

@@ -4,6 +4,7 @@ use super::CommandError;
 use crate::config::Config;
 use crate::control::{self, AskError};
 use crate::handoff::{Finder, StateFiles, layout};
+use crate::keys::known_public;
 use crate::queries::{OfflineView, Queries, store_refused};
 use crate::store::{Store, StoreError};
 use conductor_core::Code;
@@ -80,9 +81,11 @@ fn without_daemon(config: &Config, question: &Question) -> Result<Answer, Comman
     files.expect_sealed(&store)?;
     let resting = OfflineView::read(&store, &handoff)?;
     let porch_path = config.fixed.porch.to_string();
+    let public = known_public(&files.dir)?;
     let sources = Queries {
         store: &store,
         handoff: &handoff,
+        public: &public,
         porch_path: &porch_path,
         unfinished: &resting,
         is_wanted: &|| true,

@@ -1,11 +1,13 @@
 //! `audit show | verify | proof | export` and `trace`: the audit trail, read from its files, of a running daemon, a stopped one or a copy.
 
-use super::verify::trusted;
+use super::verify::{VerifyArgs, trusted};
 use super::{CommandError, print, print_json};
 use crate::config::Config;
 use crate::handoff::{HeadFile, layout};
 use conductor_core::record::rfc3339;
 use conductor_core::{Exit, scrub};
+use conductor_crypto::VerifyingKey;
+use conductor_evidence::Event;
 use conductor_evidence::checkpoint::Note;
 use conductor_evidence::entry::{Entry, Parsed, parse};
 use conductor_evidence::segment::{self, Lines};
@@ -16,7 +18,7 @@ use conductor_os::plain::read_plain;
 use jiff::Timestamp;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The most bytes of a checkpoint that is given.
 const NOTE_MAX: u64 = 64 << 10;
@@ -36,24 +38,24 @@ pub struct AuditFilter {
     pub correlation_id: Option<String>,
 }
 
-/// What a verification is held against.
-#[derive(Debug)]
-pub struct AuditVerify {
-    /// The handoff directory, or a copy of it; the configured one if absent.
-    pub dir: Option<PathBuf>,
-    /// The file of the public keys; those beside the state if absent.
-    pub public: Option<PathBuf>,
-    /// A checkpoint of this trail from before.
-    pub since: Option<PathBuf>,
-}
-
 /// The trail below a handoff directory.
 fn open(handoff: &Path) -> Result<Dir, CommandError> {
-    let below = Dir::open(handoff).and_then(|dir| dir.sub(layout::PRIVATE)?.sub(layout::AUDIT));
-    below.map_err(|error| {
+    opened(handoff)?.ok_or_else(|| {
         let place = handoff.join(layout::private(layout::AUDIT));
-        CommandError::unchecked(format!("cannot open {}: {error}", place.display()), NAME_DIR)
+        CommandError::unchecked(format!("there is no {}", place.display()), NAME_DIR)
     })
+}
+
+/// The trail below a handoff directory; `None`: there is none.
+fn opened(handoff: &Path) -> Result<Option<Dir>, CommandError> {
+    match Dir::open(handoff).and_then(|dir| dir.sub(layout::PRIVATE)?.sub(layout::AUDIT)) {
+        Ok(dir) => Ok(Some(dir)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            let place = handoff.join(layout::private(layout::AUDIT));
+            Err(CommandError::unchecked(format!("cannot open {}: {error}", place.display()), NAME_DIR))
+        }
+    }
 }
 
 fn unreadable(error: &io::Error) -> CommandError {
@@ -178,29 +180,74 @@ pub fn audit_proof(config: &Config, number: u64) -> Result<Exit, CommandError> {
 }
 
 /// `audit verify`: exit 0, 1 with findings, 2 if it could not check.
-pub fn audit_verify(config: &Config, args: &AuditVerify, as_json: bool) -> Result<Exit, CommandError> {
+pub fn audit_verify(config: &Config, args: &VerifyArgs, as_json: bool) -> Result<Exit, CommandError> {
     let path = args.dir.as_deref().unwrap_or(&config.fixed.handoff);
     let dir = open(path)?;
-    let identities = trusted(config, args.public.as_deref(), path)?;
-    let since = args.since.as_deref().map(read_checkpoint).transpose()?;
-    let against = || {
-        // Read before the trail, which is appended to before the head is written.
-        let told = Dir::open(path).ok().and_then(|handoff| HeadFile::read(&handoff).audit());
-        Against { identities: identities.clone(), known: since.into_iter().chain(told).collect() }
-    };
-    let mut report = verify(&dir, against()).map_err(|error| unreadable(&error))?;
-    for _ in 1..TRIES {
-        if report.findings.is_empty() && report.torn.is_none() {
-            break;
-        }
-        report = verify(&dir, against()).map_err(|error| unreadable(&error))?;
-    }
+    let report = Judge::new(config, args, path)?.judged(&dir)?;
     if as_json {
         print_json(&report)?;
     } else {
         print(summed_up(&report).as_bytes())?;
     }
     Ok(if report.findings.is_empty() { Exit::Good } else { Exit::SetUp })
+}
+
+/// What a trail is held against.
+pub(super) struct Judge<'p> {
+    path: &'p Path,
+    identities: Vec<VerifyingKey>,
+    since: Option<Point>,
+}
+
+impl<'p> Judge<'p> {
+    pub(super) fn new(config: &Config, args: &VerifyArgs, path: &'p Path) -> Result<Self, CommandError> {
+        let identities = trusted(config, args.public.as_deref(), path)?;
+        let since = args.since.as_deref().map(read_checkpoint).transpose()?;
+        Ok(Self { path, identities, since })
+    }
+
+    /// The keys that may vouch.
+    pub(super) fn identities(&self) -> &[VerifyingKey] {
+        &self.identities
+    }
+
+    /// Judges the trail of the directory, if there is one.
+    pub(super) fn trail(&self) -> Result<Option<(Dir, Report)>, CommandError> {
+        let Some(dir) = opened(self.path)? else { return Ok(None) };
+        let report = self.judged(&dir)?;
+        Ok(Some((dir, report)))
+    }
+
+    fn judged(&self, dir: &Dir) -> Result<Report, CommandError> {
+        let against = || {
+            // Read before the trail, which is appended to before the head is written.
+            let told = Dir::open(self.path).ok().and_then(|handoff| HeadFile::read(&handoff).audit());
+            Against {
+                identities: self.identities.clone(),
+                known: self.since.into_iter().chain(told).collect(),
+            }
+        };
+        let mut report = verify(dir, against()).map_err(|error| unreadable(&error))?;
+        for _ in 1..TRIES {
+            if report.findings.is_empty() && report.torn.is_none() {
+                break;
+            }
+            report = verify(dir, against()).map_err(|error| unreadable(&error))?;
+        }
+        Ok(report)
+    }
+}
+
+/// Passes the entry of each outcome to `work`.
+pub(super) fn each_filed(dir: &Dir, mut work: impl FnMut(&Entry)) -> Result<(), CommandError> {
+    each_line(dir, |line| {
+        if let Some(Parsed::Entry(entry)) = parse(line)
+            && entry.is(Event::Filed)
+        {
+            work(&entry);
+        }
+        Ok(true)
+    })
 }
 
 fn read_checkpoint(path: &Path) -> Result<Point, CommandError> {
@@ -216,7 +263,7 @@ fn read_checkpoint(path: &Path) -> Result<Point, CommandError> {
     Ok(Point { size: checkpoint.size, root: checkpoint.root })
 }
 
-fn summed_up(report: &Report) -> String {
+pub(super) fn summed_up(report: &Report) -> String {
     let mut text = String::new();
     for found in &report.findings {
         let place = if found.first == found.last {

@@ -7,11 +7,11 @@ use super::{CommandError, pause, print_on};
 use crate::config::Config;
 use conductor_core::confinement::{Confinement, Standing};
 use conductor_core::query::{
-    Answer, Explained, Listing, Question, Reason, Selection, Shown, State, StatusReport,
+    Answer, Explained, Listing, ProofEntry, Question, Reason, Selection, Shown, State, StatusReport,
 };
 use conductor_core::ready::NotReady;
 use conductor_core::units::format_duration;
-use conductor_core::{Exit, record::rfc3339};
+use conductor_core::{Exit, record::rfc3339, scrub};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -20,6 +20,8 @@ use std::time::Duration;
 
 /// The interval between two looks with --watch: the daemon announces nothing to commands.
 const EVERY: Duration = Duration::from_secs(1);
+/// The most bytes of an audit entry on its line.
+const ENTRY_MAX: usize = 400;
 /// Clears a terminal.
 const CLEAR: &str = "\x1b[H\x1b[2J\x1b[3J";
 
@@ -222,6 +224,11 @@ fn shown_text(shown: &Shown) -> String {
             .map(|porch| format!("{porch}, {}", shown.mode.as_deref().unwrap_or_default())),
     );
     line("filed as", intent.archived_as.clone());
+    line(
+        "signed by",
+        shown.proof.signed_by.as_ref().map(|key| format!("key {key}, and the status is genuine")),
+    );
+    line("unproven", Some(shown.proof.missing.join("; ")));
     for sentence in &shown.not_as_filed {
         line("WARNING", Some(sentence.clone()));
     }
@@ -233,6 +240,10 @@ fn shown_text(shown: &Shown) -> String {
     let moments: Vec<String> =
         shown.timeline.iter().map(|moment| format!("{}  {}", rfc3339(moment.at), moment.what)).collect();
     part("timeline", &moments.join("\n"));
+    part(
+        "audit trail (`audit proof NUMBER` proves an entry)",
+        &shown.proof.entries.iter().map(entry_line).collect::<Vec<_>>().join("\n"),
+    );
     part("change of the package", &shown.diff);
     match &shown.error_log {
         Some(log) => part("error log", log),
@@ -243,6 +254,23 @@ fn shown_text(shown: &Shown) -> String {
         part("others of this name", &table(&shown.same_name, usize::MAX));
     }
     text
+}
+
+fn entry_line(entry: &ProofEntry) -> String {
+    let detail = entry.detail.iter().map(|(name, value)| {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        format!(" {name}={value}")
+    });
+    let again = if entry.recovered { " (made again)" } else { "" };
+    let text = format!(
+        "{:>6}  {}  {} by {}{}{again}",
+        entry.number,
+        rfc3339(entry.at),
+        entry.event,
+        entry.actor,
+        detail.collect::<String>()
+    );
+    scrub::line(&text, ENTRY_MAX)
 }
 
 /// `explain FILE|NUMBER|TARGET`

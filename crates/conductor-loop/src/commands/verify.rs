@@ -1,15 +1,23 @@
-//! `verify`: checks what a daemon has published, without daemon, store and private key; on a copy as well.
+//! `verify`: checks what a daemon has published and its audit trail, each against the other, without daemon, store and private key; on a
+//! copy as well.
 
+use super::audit::{Judge, each_filed, summed_up};
 use super::{CommandError, print, print_json};
 use crate::config::Config;
 use crate::handoff::layout;
+use crate::handoff::layout::status_path;
 use crate::keys::{Genuine, PUBLIC_MAX, check_status, known_public, read_public};
 use conductor_core::Exit;
 use conductor_core::limits::STATUS_MAX;
+use conductor_core::record::Status;
 use conductor_crypto::{VerifyingKey, sha256_of};
+use conductor_evidence::EntryResult;
+use conductor_evidence::entry::Entry;
+use conductor_evidence::verify::Report as Trail;
 use conductor_os::dir::{Dir, Kind};
 use conductor_os::plain::read_plain;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io;
@@ -26,6 +34,8 @@ pub struct VerifyArgs {
     pub dir: Option<PathBuf>,
     /// The file of the public keys; those beside the state if absent.
     pub public: Option<PathBuf>,
+    /// A checkpoint of the audit trail from before, which it must continue.
+    pub since: Option<PathBuf>,
 }
 
 /// Everything that was found.
@@ -33,7 +43,12 @@ pub struct VerifyArgs {
 struct Report {
     statuses: u64,
     archived_files: u64,
+    /// Of the statuses and the archived files, held against each other and against the trail.
     findings: Vec<Finding>,
+    /// Of the audit trail itself; absent: there is none.
+    audit: Option<Trail>,
+    #[serde(skip)]
+    genuine: BTreeMap<u64, Genuine>,
 }
 
 /// One thing that is not as it was signed.
@@ -63,8 +78,45 @@ impl Report {
                 // What was refused unread has no digest to be checked against.
                 self.archived_files += u64::from(genuine.sha256.is_some());
                 self.findings.extend(finding);
+                self.genuine.insert(genuine.seq, genuine);
             }
         }
+    }
+
+    /// Holds each genuine status against its entry in the trail.
+    fn compare(&mut self, trail: &Dir) -> Result<(), CommandError> {
+        let mut unmet = std::mem::take(&mut self.genuine);
+        let mut differing = Vec::new();
+        each_filed(trail, |entry| {
+            let Some(genuine) = entry.intent.and_then(|seq| unmet.remove(&seq)) else { return };
+            differing.extend(first_difference(&genuine, entry).map(|what| Finding {
+                path: status_path(&genuine.file),
+                what: format!("its {what} is not that of entry {} of the audit trail", entry.seq),
+            }));
+        })?;
+        let unmet = unmet.into_values().map(|genuine| Finding {
+            path: status_path(&genuine.file),
+            what: format!("the audit trail has no entry that number {} was filed", genuine.seq),
+        });
+        self.findings.extend(differing.into_iter().chain(unmet));
+        Ok(())
+    }
+
+    fn has_findings(&self) -> bool {
+        !self.findings.is_empty() || self.audit.as_ref().is_some_and(|audit| !audit.findings.is_empty())
+    }
+}
+
+/// What a status and the entry of its outcome say otherwise.
+fn first_difference(genuine: &Genuine, entry: &Entry) -> Option<&'static str> {
+    let sha256 = entry.detail.get("sha256").and_then(|digest| digest.as_str());
+    let success = entry.outcome == EntryResult::Success;
+    if entry.file.as_ref() != Some(&genuine.file) {
+        Some("`intent_file`")
+    } else if (genuine.status == Status::Success) != success {
+        Some("`status`")
+    } else {
+        (sha256 != genuine.sha256.map(|digest| digest.to_string()).as_deref()).then_some("`sha256`")
     }
 }
 
@@ -109,24 +161,38 @@ pub fn verify(config: &Config, args: &VerifyArgs, as_json: bool) -> Result<Exit,
         )
     };
     let handoff = Dir::open(path).map_err(|error| unreadable(path, &error))?;
-    let status_path = path.join(layout::STATUS);
-    let status = handoff.sub(layout::STATUS).map_err(|error| unreadable(&status_path, &error))?;
-    let trusted = trusted(config, args.public.as_deref(), path)?;
-    let mut names = status.names().map_err(|error| unreadable(&status_path, &error))?;
+    let status_dir = path.join(layout::STATUS);
+    let status = handoff.sub(layout::STATUS).map_err(|error| unreadable(&status_dir, &error))?;
+    let judge = Judge::new(config, args, path)?;
+    let mut names = status.names().map_err(|error| unreadable(&status_dir, &error))?;
     // What else lies there, such as a directory that was moved aside, tells of no intent.
     names.retain(|name| name.ends_with(b".status"));
     names.sort_unstable();
     let mut report = Report::default();
     for name in &names {
-        report.add(judged(&handoff, &status, name, &trusted));
+        report.add(judged(&handoff, &status, name, judge.identities()));
     }
-    let exit = if report.findings.is_empty() { Exit::Good } else { Exit::SetUp };
+    // After the statuses, each of which is published behind its entry.
+    match judge.trail()? {
+        Some((trail, judged)) => {
+            report.compare(&trail)?;
+            report.audit = Some(judged);
+        }
+        None if args.since.is_some() => {
+            let text = format!("{} has no audit trail that could continue a checkpoint", path.display());
+            return Err(CommandError::unchecked(
+                text,
+                "Name a directory with its trail, or leave --since out.",
+            ));
+        }
+        None => {}
+    }
     if as_json {
         print_json(&report)?;
     } else {
-        print(text(&report, &trusted).as_bytes())?;
+        print(text(&report, judge.identities()).as_bytes())?;
     }
-    Ok(exit)
+    Ok(if report.has_findings() { Exit::SetUp } else { Exit::Good })
 }
 
 fn text(report: &Report, trusted: &[VerifyingKey]) -> String {
@@ -149,6 +215,12 @@ fn text(report: &Report, trusted: &[VerifyingKey]) -> String {
             more => format!("{more} findings"),
         }
     );
+    match &report.audit {
+        Some(audit) => {
+            let _ = write!(text, "audit trail: {}", summed_up(audit));
+        }
+        None => text.push_str("audit trail: none is here, so nothing was held against it\n"),
+    }
     text
 }
 

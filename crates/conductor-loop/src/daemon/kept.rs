@@ -68,6 +68,11 @@ impl Kept {
         }
     }
 
+    /// The public keys beside the store.
+    pub(super) fn public_keys(&self) -> &[VerifyingKey] {
+        &self.public_keys
+    }
+
     /// The missing part, once two checks in a row have found it missing.
     pub(super) fn look(&mut self) -> Option<Gone> {
         if compare(Meta::of_path(&self.handoff_path), &self.handoff).is_some() {

@@ -15,6 +15,7 @@ use conductor_core::intent::TargetKey;
 use conductor_core::query::{
     Answer, Held, Pulse, Purged, Question, ROWS_MAX, RefusalKind, Refused, Row, Selection, StatusReport,
 };
+use conductor_crypto::VerifyingKey;
 use conductor_os::dir::Dir;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
@@ -38,6 +39,8 @@ const STILL_READING: Duration = Duration::from_millis(2);
 pub(super) struct Current {
     pub(super) store: Arc<dyn Ledger>,
     pub(super) handoff: Arc<Dir>,
+    /// The keys that have signed for the state.
+    pub(super) public: Vec<VerifyingKey>,
     /// The parts of a status report that do not change.
     pub(super) facts: StatusReport,
     /// What backups are made of, if any are.
@@ -141,9 +144,10 @@ impl Questions {
         is_wanted: &dyn Fn() -> bool,
     ) -> Result<Answer, Refused> {
         let current = self.current()?;
-        let (store, handoff) = (&*current.store, &current.handoff);
+        let Current { handoff, public, .. } = &*current;
+        let store = &*current.store;
         let porch_path = current.facts.porch_path.as_str();
-        let sources = Queries { store, handoff, porch_path, unfinished: self, is_wanted };
+        let sources = Queries { store, handoff, public, porch_path, unfinished: self, is_wanted };
         Ok(match question {
             Question::Status => Answer::Status(Box::new(self.status(&current, &sources)?)),
             Question::List(selection) => Answer::List(sources.list(&selection)?),

@@ -85,12 +85,12 @@ fn enveloped<'k>(
     }
 }
 
-/// The payload of an envelope of this type, if a trusted key has signed it. The error says what does not match.
+/// The payload of an envelope of this type and the name of the trusted key that has signed it. The error says what does not match.
 pub fn signed_payload(
     envelope: &Envelope,
     payload_type: &str,
     trusted: &[VerifyingKey],
-) -> Result<Vec<u8>, String> {
+) -> Result<(Vec<u8>, String), String> {
     if envelope.payload_type != payload_type {
         return Err(format!("its attestation has the payload type {}", envelope.payload_type));
     }
@@ -102,7 +102,7 @@ pub fn signed_payload(
         known = true;
         let made = from_base64(&signature.sig).and_then(|sig| <[u8; 64]>::try_from(sig).ok());
         if made.is_some_and(|sig| key.verify(&bytes, &sig)) {
-            return Ok(payload);
+            return Ok((payload, signature.keyid.clone()));
         }
     }
     Err(if known {

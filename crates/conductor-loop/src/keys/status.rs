@@ -4,6 +4,7 @@ use super::signed_payload;
 use conductor_core::Digest;
 use conductor_core::attestation::{Envelope, PAYLOAD_TYPE, PREDICATE_TYPE, STATEMENT_TYPE};
 use conductor_core::name::status_name;
+use conductor_core::record::Status;
 use conductor_crypto::VerifyingKey;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -19,6 +20,12 @@ pub struct Genuine {
     pub sha256: Option<Digest>,
     /// The number of the intent.
     pub seq: u64,
+    /// The name of its file.
+    pub file: String,
+    /// How it ended.
+    pub status: Status,
+    /// The name of the key that has signed it.
+    pub key: String,
 }
 
 /// An object that names nothing twice: of two members of one name another reader may take the first.
@@ -77,7 +84,7 @@ pub fn check_status(file_name: &str, bytes: &[u8], trusted: &[VerifyingKey]) -> 
     let attestation = status.remove("attestation").ok_or("it is unsigned")?;
     let envelope: Envelope = serde_json::from_value(attestation)
         .map_err(|error| format!("its attestation is no envelope: {error}"))?;
-    let payload = signed_payload(&envelope, PAYLOAD_TYPE, trusted)?;
+    let (payload, key) = signed_payload(&envelope, PAYLOAD_TYPE, trusted)?;
     let statement: Statement = serde_json::from_slice(&payload)
         .map_err(|error| format!("what was signed is no statement about an outcome: {error}"))?;
     if statement.form != STATEMENT_TYPE || statement.predicate_type != PREDICATE_TYPE {
@@ -95,6 +102,8 @@ pub fn check_status(file_name: &str, bytes: &[u8], trusted: &[VerifyingKey]) -> 
     let [Subject { name: subject, digest }] = statement.subject.as_slice() else {
         return Err("the signed statement has no single subject".to_owned());
     };
+    let status = signed.get("status").cloned().and_then(|status| serde_json::from_value(status).ok());
+    let status = status.ok_or("its `status` is none")?;
     let sha256 = signed.get("sha256").and_then(Value::as_str);
     if subject != name || digest.get("sha256").and_then(Value::as_str) != sha256 {
         return Err("the subject of the signed statement is not the intent of the status".to_owned());
@@ -103,6 +112,9 @@ pub fn check_status(file_name: &str, bytes: &[u8], trusted: &[VerifyingKey]) -> 
         archived_as: text("archived_as").to_owned(),
         sha256: sha256.and_then(Digest::from_hex),
         seq: signed.get("seq").and_then(Value::as_u64).unwrap_or_default(),
+        file: name.to_owned(),
+        status,
+        key,
     })
 }
 

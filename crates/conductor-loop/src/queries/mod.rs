@@ -5,6 +5,7 @@
 mod filed;
 mod lying;
 mod offline;
+mod proof;
 mod rows;
 
 pub use lying::{Lying, entry_row};
@@ -15,16 +16,18 @@ use crate::store::{Ledger, Part, Search, StoreError, Term};
 use conductor_core::age::Bound;
 use conductor_core::limits::REASON_MAX;
 use conductor_core::query::{
-    Explained, Listing, Purged, ROWS_MAX, Reason, RefusalKind, Refused, Row, Selection, Shown, State,
+    Explained, Listing, Proof, Purged, ROWS_MAX, Reason, RefusalKind, Refused, Row, Selection, Shown, State,
     TimelineEntry,
 };
 use conductor_core::record::{Asked, History, Outcome, RunRecord, Status};
 use conductor_core::runs::Runs;
 use conductor_core::scrub;
+use conductor_crypto::VerifyingKey;
 use conductor_os::dir::Dir;
 use filed::{Filed, Filing};
 use jiff::Timestamp;
 use lying::Loop;
+use proof::{Published, proof};
 use rows::finished_row;
 use std::collections::HashSet;
 
@@ -98,6 +101,8 @@ pub struct Queries<'s> {
     pub store: &'s dyn Ledger,
     /// The handoff directory, with the archives below it.
     pub handoff: &'s Dir,
+    /// The keys that have signed for this state.
+    pub public: &'s [VerifyingKey],
     /// What runs unfinished intents.
     pub porch_path: &'s str,
     /// Unfinished intents.
@@ -241,6 +246,14 @@ impl Queries<'_> {
             (shown.uid, shown.asked, shown.runs) = (Some(uid), asked.map(harmless), runs);
             (shown.output, shown.diff) = (output, diff);
         }
+        if !outcome.imported {
+            let published = match (newest, filing) {
+                (false, _) => Published::Replaced,
+                (true, Filing::UnderWay) => Published::NotYet,
+                (true, Filing::Complete) => Published::Here,
+            };
+            shown.proof = proof(self.handoff, self.public, &shown, published);
+        }
         Ok(shown)
     }
 
@@ -263,6 +276,7 @@ impl Queries<'_> {
             let what = format!("start {} of {}", shown.intent.attempts, runner(self.porch_path));
             shown.timeline.push(TimelineEntry { at, what });
         }
+        shown.proof = proof(self.handoff, self.public, &shown, Published::NotYet);
         Ok(shown)
     }
 
@@ -375,6 +389,7 @@ fn blank(intent: Row) -> Shown {
         error_log: None,
         content: None,
         not_as_filed: Vec::new(),
+        proof: Proof::default(),
         same_name: Vec::new(),
     }
 }

@@ -86,6 +86,8 @@ fn the_page_shows_what_waits_runs_and_failed_and_why_and_keeps_up() {
         "E301 porch-failed",
         "Timeline",
         "start 1 of porch, by worker 0",
+        "and the status is genuine",
+        "intent_filed by daemon",
         "registry.example:5000",
         "\"replicas\": 3",
     ] {

@@ -56,6 +56,85 @@ impl Signed {
     }
 }
 
+#[test]
+fn a_status_is_held_against_its_entry_in_the_audit_trail() {
+    let Signed { env, public } = Signed::new();
+    let verified = env.operate(&["verify"]).expect(0).stdout;
+    assert!(verified.contains("all as they were signed\naudit trail: "), "{verified}");
+    assert!(verified.contains(": consistent up to entry "), "{verified}");
+    // The statuses of another daemon, whose trail does not know them, signed by a key that is trusted all the same.
+    let other = crate::env();
+    for name in ["first", "good", "more"] {
+        other.drop_file(&format!("intent-{name}.json"), flat(name, 4));
+        other.once(&[]).expect(0);
+    }
+    let mut keys = fs::read_to_string(&public).unwrap();
+    keys.push_str(&other.operate(&["keys", "export-public"]).expect(0).stdout);
+    fs::write(&public, keys).unwrap();
+    let copy = env.path("copy");
+    let copied = Command::new("cp").arg("-a").arg(env.handoff("")).arg(&copy).status().unwrap();
+    assert!(copied.success());
+    for name in
+        ["status/intent-good.json.status", "status/intent-more.json.status", "processed/intent-good.json"]
+    {
+        fs::copy(other.handoff(name), copy.join(name)).unwrap();
+    }
+    let (copied, public) = (copy.display().to_string(), public.display().to_string());
+    let words = ["verify", &copied, "--public", &public];
+    let found = env.operate(&words).expect(1).stdout;
+    assert!(found.contains("intent-good.json.status: its `sha256` is not that of entry "), "{found}");
+    let (told, _) = env.operate_json(&words);
+    assert_eq!(told["audit"]["findings"], serde_json::json!([]), "{told}");
+    assert!(told["audit"]["checkpoint"].is_string(), "{told}");
+    // A number that the trail has never filed.
+    fs::remove_file(copy.join("status/intent-good.json.status")).unwrap();
+    for number in 4..9 {
+        other.drop_file("intent-more.json", flat("more", number));
+        other.once(&[]).expect(0);
+    }
+    fs::copy(other.handoff("status/intent-more.json.status"), copy.join("status/intent-more.json.status"))
+        .unwrap();
+    let found = env.operate(&words).expect(1).stdout;
+    assert!(found.contains("the audit trail has no entry that number 8 was filed"), "{found}");
+    // Without a trail nothing is held against it, and a checkpoint cannot be continued.
+    fs::remove_dir_all(copy.join(".conductor/audit")).unwrap();
+    let without = env.operate(&words).expect(1).stdout;
+    assert!(without.contains("audit trail: none is here"), "{without}");
+    let checkpoint = env.path("checkpoint");
+    fs::write(&checkpoint, told["audit"]["checkpoint"].as_str().unwrap()).unwrap();
+    let checkpoint = checkpoint.display().to_string();
+    assert_eq!(env.operate(&[&words[..], &["--since", &checkpoint]].concat()).code(), 2);
+}
+
+#[test]
+fn show_tells_what_proves_an_intent() {
+    let Signed { env, .. } = Signed::new();
+    let (shown, _) = env.operate_json(&["show", "intent-bad.json"]);
+    let proof = &shown["proof"];
+    assert_eq!((&proof["missing"], proof["signed_by"].as_str().unwrap().len()), (&serde_json::json!([]), 16));
+    let events: Vec<&str> =
+        proof["entries"].as_array().unwrap().iter().map(|entry| entry["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["intent_taken", "intent_started", "intent_ended", "intent_filed"]);
+    let text = env.operate(&["show", "intent-bad.json"]).expect(0).stdout;
+    assert!(text.contains("signed by    key ") && text.contains("intent_filed by daemon "), "{text}");
+    let number = proof["entries"][3]["number"].to_string();
+    env.operate(&["audit", "proof", &number]).expect(0);
+    // Beside the daemon the same.
+    let daemon = env.start_ready(&[]);
+    assert_eq!(env.operate_json(&["show", "intent-bad.json"]).0["proof"], *proof);
+    let path = env.handoff("status/intent-bad.json.status");
+    let status = fs::read_to_string(&path).unwrap();
+    fs::write(&path, status.replacen("\"attempts\": 1", "\"attempts\": 2", 1)).unwrap();
+    let (shown, _) = env.operate_json(&["show", "intent-bad.json"]);
+    let missing = shown["proof"]["missing"][0].as_str().unwrap();
+    assert!(missing.contains("its `attempts` is not what was signed"), "{missing}");
+    assert!(shown["proof"]["signed_by"].is_null());
+    daemon.stop().expect(0);
+    fs::rename(env.handoff(".conductor/audit"), env.path("audit")).unwrap();
+    let text = env.operate(&["show", "intent-good.json"]).expect(0).stdout;
+    assert!(text.contains("unproven     no audit trail is kept here"), "{text}");
+}
+
 fn status(copy: &Path, name: &str) -> PathBuf {
     copy.join(format!("status/{name}.status"))
 }

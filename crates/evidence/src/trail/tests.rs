@@ -284,6 +284,26 @@ fn what_is_recorded_of_intents_is_found_again_in_whichever_segment() {
     assert_eq!(recent, [(19, Event::Filed)].into(), "older segments are not read");
 }
 
+#[test]
+fn the_entries_of_an_intent_are_found_where_it_lived_and_where_a_start_made_them_again() {
+    let place = Bed::new();
+    let (mut trail, _) = Trail::open(Setup { segment_max: 1_000, ..place.setup(0) }).unwrap();
+    let hour = 3_600_000;
+    for number in 0..20 {
+        trail.append(&[filed(number)], at(i64::try_from(number).unwrap() * hour)).unwrap();
+    }
+    trail.append(&[Record { recovered: true, ..filed(99) }], at(40 * hour)).unwrap();
+    assert!(segment::list(&place.dir).unwrap().len() > 5);
+    let of = |number: u64, from: i64, to: i64| -> Vec<(Option<u64>, bool)> {
+        let found = crate::entries_of(&place.dir, number, at(from * hour), at(to * hour)).unwrap();
+        found.iter().map(|entry| (entry.intent, entry.recovered)).collect()
+    };
+    assert_eq!(of(7, 7, 7), [(Some(7), false)]);
+    assert_eq!(of(99, 7, 8), [(Some(99), true)], "a start long after its time made its entry");
+    assert_eq!(of(0, 0, 0), [(Some(0), false)]);
+    assert_eq!(of(3, 15, 16), [], "segments of before are not read");
+}
+
 /// Somebody who writes numbers at their limits stops neither a verification nor a start.
 #[test]
 fn numbers_at_their_limits_are_judged_like_others() {

@@ -418,10 +418,12 @@ function drawDetail(shown) {
     ["Correlation id", intent.correlation_id], ["Starts", String(intent.attempts)], ["Filed as", intent.archived_as],
     ["Repeats", intent.duplicate_of === null ? null : `number ${intent.duplicate_of}`],
     ["Run by", shown.porch_path && `${shown.porch_path}, ${shown.mode}`], ["SHA-256", intent.sha256],
+    ["Signed by", shown.proof.signed_by && `key ${shown.proof.signed_by}, and the status is genuine`], ["Unproven", shown.proof.missing.join("; ")],
     ["Warning", (shown.not_as_filed || []).join("; ")],
   ].filter(([, value]) => value);
   const list = make("dl", {}, ...facts.flatMap(([name, value]) => [make("dt", { text: name }), make("dd", { text: value })]));
   const moments = shown.timeline.map((moment) => make("li", {}, make("time", { text: moment.at.replace("T", " ").replace(/(\.\d{3})\d*/, "$1"), datetime: moment.at }), moment.what));
+  const entries = shown.proof.entries.map((entry) => make("li", {}, make("time", { text: entry.at.replace("T", " ").replace(/(\.\d{3})\d*/, "$1"), datetime: entry.at }), `entry ${entry.number}: ${entry.event} by ${entry.actor}${entry.recovered ? " (made again)" : ""}`));
   const text = (value) => (value ? [make("pre", { text: value })] : []);
   const others = shown.same_name.map((other) => make("li", {}, make("a", { href: `#/${other.seq}`, text: `number ${other.seq}` }), `: ${other.state}, ${other.reason.word}, ${other.at ? ago(other.at) : ""}`));
   byId("detail").replaceChildren(
@@ -429,6 +431,7 @@ function drawDetail(shown) {
       make("div", { kind: "copy" }, ...commandsOf(intent)), close),
     list,
     ...part("Timeline", ...(moments.length ? [make("ol", { kind: "timeline" }, ...moments)] : [])),
+    ...part("Audit trail", ...(entries.length ? [make("ol", { kind: "timeline" }, ...entries)] : [])),
     ...part("Change of the package", ...(shown.diff ? [make("pre", {}, ...diffLines(shown.diff))] : [])),
     ...part("Error log", ...text(shown.error_log)),
     ...part("Output of porch", ...text(shown.error_log ? "" : shown.output)),
