@@ -23,7 +23,7 @@ use std::path::Path;
 /// The most bytes of a checkpoint that is given.
 const NOTE_MAX: u64 = 64 << 10;
 /// How often a trail that a daemon appends to is read again, because a batch was half written.
-const TRIES: usize = 5;
+pub(super) const TRIES: usize = 5;
 const NAME_DIR: &str =
     "Name the handoff directory, or a copy of it; a trail is kept unless --audit-enabled=false.";
 

@@ -1,7 +1,7 @@
 //! `verify`: checks what a daemon has published and its audit trail, each against the other, without daemon, store and private key; on a
 //! copy as well.
 
-use super::audit::{Judge, each_filed, summed_up};
+use super::audit::{Judge, TRIES, each_filed, summed_up};
 use super::{CommandError, print, print_json};
 use crate::config::Config;
 use crate::handoff::layout;
@@ -17,7 +17,7 @@ use conductor_evidence::verify::Report as Trail;
 use conductor_os::dir::{Dir, Kind};
 use conductor_os::plain::read_plain;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io;
@@ -83,22 +83,38 @@ impl Report {
         }
     }
 
-    /// Holds each genuine status against its entry in the trail.
+    /// Holds each genuine status against its entry in the trail, and against later ones of its name.
     fn compare(&mut self, trail: &Dir) -> Result<(), CommandError> {
-        let mut unmet = std::mem::take(&mut self.genuine);
-        let mut differing = Vec::new();
+        let mut last: HashMap<&str, u64> =
+            self.genuine.values().map(|genuine| (genuine.file.as_str(), genuine.seq)).collect();
+        let (mut met, mut found) = (BTreeSet::new(), Vec::new());
         each_filed(trail, |entry| {
-            let Some(genuine) = entry.intent.and_then(|seq| unmet.remove(&seq)) else { return };
-            differing.extend(first_difference(&genuine, entry).map(|what| Finding {
-                path: status_path(&genuine.file),
-                what: format!("its {what} is not that of entry {} of the audit trail", entry.seq),
-            }));
+            let Some(seq) = entry.intent else { return };
+            if let Some(last) = entry.file.as_deref().and_then(|file| last.get_mut(file)) {
+                *last = seq.max(*last);
+            }
+            let Some(genuine) = self.genuine.get(&seq) else { return };
+            met.insert(seq);
+            if let Some(what) = first_difference(genuine, entry) {
+                let what = format!("its {what} is not that of entry {} of the audit trail", entry.seq);
+                found.push(Finding { path: status_path(&genuine.file), what });
+            }
         })?;
-        let unmet = unmet.into_values().map(|genuine| Finding {
-            path: status_path(&genuine.file),
-            what: format!("the audit trail has no entry that number {} was filed", genuine.seq),
-        });
-        self.findings.extend(differing.into_iter().chain(unmet));
+        for genuine in self.genuine.values() {
+            let last = last.get(genuine.file.as_str()).copied().unwrap_or(genuine.seq);
+            let what = if !met.contains(&genuine.seq) {
+                format!("the audit trail has no entry that number {} was filed", genuine.seq)
+            } else if last > genuine.seq {
+                format!(
+                    "it is that of number {}, and number {last} of its name was filed after it",
+                    genuine.seq
+                )
+            } else {
+                continue;
+            };
+            found.push(Finding { path: status_path(&genuine.file), what });
+        }
+        self.findings.extend(found);
         Ok(())
     }
 
@@ -164,28 +180,20 @@ pub fn verify(config: &Config, args: &VerifyArgs, as_json: bool) -> Result<Exit,
     let status_dir = path.join(layout::STATUS);
     let status = handoff.sub(layout::STATUS).map_err(|error| unreadable(&status_dir, &error))?;
     let judge = Judge::new(config, args, path)?;
-    let mut names = status.names().map_err(|error| unreadable(&status_dir, &error))?;
-    // What else lies there, such as a directory that was moved aside, tells of no intent.
-    names.retain(|name| name.ends_with(b".status"));
-    names.sort_unstable();
-    let mut report = Report::default();
-    for name in &names {
-        report.add(judged(&handoff, &status, name, judge.identities()));
+    let look = || {
+        let names = status.names().map_err(|error| unreadable(&status_dir, &error))?;
+        looked(&judge, &handoff, &status, names)
+    };
+    let mut report = look()?;
+    // A daemon at work files between the two looks.
+    for _ in 1..TRIES {
+        if report.has_findings() {
+            report = look()?;
+        }
     }
-    // After the statuses, each of which is published behind its entry.
-    match judge.trail()? {
-        Some((trail, judged)) => {
-            report.compare(&trail)?;
-            report.audit = Some(judged);
-        }
-        None if args.since.is_some() => {
-            let text = format!("{} has no audit trail that could continue a checkpoint", path.display());
-            return Err(CommandError::unchecked(
-                text,
-                "Name a directory with its trail, or leave --since out.",
-            ));
-        }
-        None => {}
+    if report.audit.is_none() && args.since.is_some() {
+        let text = format!("{} has no audit trail that could continue a checkpoint", path.display());
+        return Err(CommandError::unchecked(text, "Name a directory with its trail, or leave --since out."));
     }
     if as_json {
         print_json(&report)?;
@@ -193,6 +201,28 @@ pub fn verify(config: &Config, args: &VerifyArgs, as_json: bool) -> Result<Exit,
         print(text(&report, judge.identities()).as_bytes())?;
     }
     Ok(if report.has_findings() { Exit::SetUp } else { Exit::Good })
+}
+
+/// Everything that one look finds.
+fn looked(
+    judge: &Judge<'_>,
+    handoff: &Dir,
+    status: &Dir,
+    mut names: Vec<Box<[u8]>>,
+) -> Result<Report, CommandError> {
+    // What else lies there, such as a directory that was moved aside, tells of no intent.
+    names.retain(|name| name.ends_with(b".status"));
+    names.sort_unstable();
+    let mut report = Report::default();
+    for name in &names {
+        report.add(judged(handoff, status, name, judge.identities()));
+    }
+    // After the statuses, each of which is published behind its entry.
+    if let Some((trail, judged)) = judge.trail()? {
+        report.compare(&trail)?;
+        report.audit = Some(judged);
+    }
+    Ok(report)
 }
 
 fn text(report: &Report, trusted: &[VerifyingKey]) -> String {

@@ -62,10 +62,21 @@ fn a_status_is_held_against_its_entry_in_the_audit_trail() {
     let verified = env.operate(&["verify"]).expect(0).stdout;
     assert!(verified.contains("all as they were signed\naudit trail: "), "{verified}");
     assert!(verified.contains(": consistent up to entry "), "{verified}");
+    // A later intent of a name takes the status of the earlier.
+    let (path, kept) = (env.handoff("status/intent-good.json.status"), env.path("kept"));
+    fs::copy(&path, &kept).unwrap();
+    env.drop_file("intent-good.json", flat("good", 4));
+    env.once(&[]).expect(0);
+    env.operate(&["verify"]).expect(0);
+    let newest = fs::read(&path).unwrap();
+    fs::copy(&kept, &path).unwrap();
+    let found = env.operate(&["verify"]).expect(1).stdout;
+    assert!(found.contains("it is that of number 2, and number 5 of its name was filed after it"), "{found}");
+    fs::write(&path, newest).unwrap();
     // The statuses of another daemon, whose trail does not know them, signed by a key that is trusted all the same.
     let other = crate::env();
-    for name in ["first", "good", "more"] {
-        other.drop_file(&format!("intent-{name}.json"), flat(name, 4));
+    for name in ["1", "2", "3", "4", "good", "more"] {
+        other.drop_file(&format!("intent-{name}.json"), flat(name, 5));
         other.once(&[]).expect(0);
     }
     let mut keys = fs::read_to_string(&public).unwrap();
@@ -88,14 +99,14 @@ fn a_status_is_held_against_its_entry_in_the_audit_trail() {
     assert!(told["audit"]["checkpoint"].is_string(), "{told}");
     // A number that the trail has never filed.
     fs::remove_file(copy.join("status/intent-good.json.status")).unwrap();
-    for number in 4..9 {
+    for number in 5..9 {
         other.drop_file("intent-more.json", flat("more", number));
         other.once(&[]).expect(0);
     }
     fs::copy(other.handoff("status/intent-more.json.status"), copy.join("status/intent-more.json.status"))
         .unwrap();
     let found = env.operate(&words).expect(1).stdout;
-    assert!(found.contains("the audit trail has no entry that number 8 was filed"), "{found}");
+    assert!(found.contains("the audit trail has no entry that number 10 was filed"), "{found}");
     // Without a trail nothing is held against it, and a checkpoint cannot be continued.
     fs::remove_dir_all(copy.join(".conductor/audit")).unwrap();
     let without = env.operate(&words).expect(1).stdout;
