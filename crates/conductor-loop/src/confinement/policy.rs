@@ -82,6 +82,11 @@ fn content(path: &Path) -> Option<Stamp> {
     fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino(), meta.mtime(), meta.mtime_nsec()))
 }
 
+/// The path without symbolic links, as far as it exists: what is withheld may be made later.
+fn real(path: &Path) -> Option<PathBuf> {
+    path.canonicalize().ok().or_else(|| Some(real(path.parent()?)?.join(path.file_name()?)))
+}
+
 /// A path as it was recorded: with the time if the record has one.
 fn now(path: &Path, recorded: Option<Stamp>) -> Option<Stamp> {
     match recorded {
@@ -102,7 +107,7 @@ impl Policy {
         let read = read.chain(fixed.porch_read.iter().cloned()).chain(fixed.routes.bases());
         let read = read.chain(fixed.kubeconfig.iter().map(PathBuf::from)).collect();
         let withheld = fixed.withheld().chain(withheld.iter().copied());
-        let withheld = withheld.filter_map(|path| path.canonicalize().ok()).collect();
+        let withheld = withheld.filter_map(|path| real(&std::path::absolute(path).ok()?)).collect();
         let policy = Self {
             read,
             write: DEVICES.iter().map(PathBuf::from).chain(fixed.porch_write.iter().cloned()).collect(),

@@ -140,6 +140,34 @@ attempt("home", lambda: os.listdir("/root"))
 }
 
 #[test]
+fn b13_porch_has_no_part_in_backups_whose_directory_is_made_after_the_start() {
+    if !is_testable() {
+        return;
+    }
+    let env = env();
+    let dir = env.path("backups").display().to_string();
+    plant(
+        &env,
+        &format!(
+            r#"
+attempt("list", lambda: os.listdir("{dir}"))
+attempt("write", lambda: write("{dir}/conductor-mine.tar.age"))
+"#
+        ),
+    );
+    let (root, porch) = (env.path("").display().to_string(), env.path("bin/attack").display().to_string());
+    let flags = ["-porch", &porch, "-porch-read", &root, "-porch-write", &root, "-backup-dir", &dir];
+    let daemon = env.start_ready(&[&flags[..], &["-backup-interval", "off"]].concat());
+    env.drop_file("intent-before.json", flat("before", 3));
+    env.wait_status("intent-before.json");
+    env.operate(&["backup", "now"]).expect(0);
+    env.drop_file("intent-x.json", flat("x", 3));
+    env.wait_status("intent-x.json");
+    daemon.stop().expect(0);
+    assert_refused(&serde_json::from_str(&fs::read_to_string(env.path("out/result.json")).unwrap()).unwrap());
+}
+
+#[test]
 fn b12_porch_signals_the_daemon_and_its_threads_by_no_way() {
     if !is_testable() {
         return;
