@@ -240,6 +240,11 @@ pub enum DaemonFact<'f> {
         /// The operator who asked for it; `None`: it was time.
         uid: Option<u32>,
     },
+    /// A backup was made, and the oldest ones cannot be removed.
+    BackupsNotRemoved {
+        /// Why.
+        reason: &'f str,
+    },
     /// A reason for not being ready began to hold.
     NotReady {
         /// The reason.

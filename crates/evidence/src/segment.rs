@@ -1,5 +1,6 @@
 //! Segments: the files of a trail, named by the number of their first entry, and the lines in them.
 
+use crate::entry::{Parsed, parse};
 use conductor_crypto::sha256_of;
 use conductor_os::dir::Dir;
 use std::io::{self, BufRead, BufReader, Read};
@@ -14,7 +15,7 @@ pub fn name(first: u64) -> String {
 }
 
 /// The number of the first entry of a segment, by its name.
-fn first(file: &[u8]) -> Option<u64> {
+pub fn first(file: &[u8]) -> Option<u64> {
     let first = std::str::from_utf8(file).ok()?.strip_suffix(SUFFIX)?.parse().ok()?;
     (name(first).as_bytes() == file).then_some(first)
 }
@@ -24,6 +25,19 @@ pub fn list(dir: &Dir) -> io::Result<Vec<u64>> {
     let mut found: Vec<u64> = dir.names()?.iter().filter_map(|file| first(file)).collect();
     found.sort_unstable();
     Ok(found)
+}
+
+/// The length of a segment up to its last checkpoint; 0: it has none. What stands behind it may still be written, and nobody has signed it.
+pub fn signed(dir: &Dir, first: u64) -> io::Result<u64> {
+    let (mut at, mut signed) = (0, 0);
+    for line in Lines::open(dir, first)? {
+        let line = line?;
+        at += line.bytes.len() as u64 + u64::from(line.whole);
+        if line.whole && matches!(parse(&line.bytes), Some(Parsed::Checkpoint { .. })) {
+            signed = at;
+        }
+    }
+    Ok(signed)
 }
 
 /// The length and digest of what is in a segment, if anything is.

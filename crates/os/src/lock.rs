@@ -1,6 +1,6 @@
 //! One daemon per handoff directory: a lock that the kernel releases when its holder dies.
 
-use super::dir::Dir;
+use super::dir::{Dir, Meta};
 use super::process::info;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// The held lock; dropping it releases it.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
 }
 
 /// Why the lock was not taken.
@@ -61,6 +61,11 @@ impl Lock {
             .and_then(|()| file.rewind())
             .and_then(|()| writeln!(file, "{}", std::process::id()));
         written.map_err(LockError::Io)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+
+    /// The metadata of the lock file, to notice its removal or replacement.
+    pub fn meta(&self) -> io::Result<Meta> {
+        Meta::of(&self.file)
     }
 }

@@ -1,16 +1,16 @@
-//! Restores a backup into a directory, and judges what came out: every file by its digest, the state by opening it, the trail as `audit
-//! verify` does.
+//! Restores a backup into a directory, and judges what comes out: every file by its digest, the state by opening it, the trail as `audit
+//! verify` does, while it passes.
 
 use super::archive::Unpacker;
-use super::{
-    AUDIT, BackupError, FORMAT, MANIFEST, MANIFEST_TYPE, Manifest, PUBLIC_KEYS, Packed, SETTINGS, VERSION,
-};
-use crate::keys::{PUBLIC_MAX, read_public, signed_payload};
+use super::{BackupError, FORMAT, MANIFEST, MANIFEST_TYPE, Manifest, Packed, SETTINGS, VERSION};
+use crate::handoff::layout::AUDIT;
+use crate::keys::{PUBLIC_KEYS, PUBLIC_MAX, read_public, signed_payload};
 use crate::store::{self, Ledger, Sealing, Store};
 use conductor_core::attestation::Envelope;
 use conductor_crypto::age::{Decryptor, Identity};
 use conductor_crypto::{KeyRing, Sha256, VerifyingKey};
-use conductor_evidence::verify::{Against, verify};
+use conductor_evidence::segment::{self, Lines};
+use conductor_evidence::verify::{Against, Verifier};
 use conductor_os::dir::Dir;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -34,21 +34,32 @@ pub struct Checked {
     ring: Arc<KeyRing>,
 }
 
+/// What is written of a backup while it is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// State and trail: it is restored.
+    All,
+    /// The state alone, because only a file can be opened as one. It is sealed by a key that the backup alone has, so nothing of what is
+    /// encrypted in the backup lies in clear beside it.
+    State,
+}
+
 /// Restores a backup into an empty directory and checks it. It must be signed by one of the trusted keys; where none is known, by a key of
 /// its own.
 pub fn check(
-    file: File,
+    file: impl Read,
     identities: &[Identity],
     into: &Arc<Dir>,
     trusted: &[VerifyingKey],
+    written: Written,
 ) -> Result<Checked, BackupError> {
     let wrong = |what: &str| BackupError::Wrong(what.to_owned());
     let input = Decryptor::begin(identities, file).map_err(BackupError::of("opening it"))?;
-    let (mut envelope, mut found) = (None, Vec::new());
+    let mut envelope = None;
+    let mut unpacking = Unpacking { into, written, found: Vec::new(), public: None, trail: None };
     let unpacked = Unpacker::new(input).each(|name, size, content| {
         if envelope.is_some() {
-            found.push(unpack(into, name, size, content)?);
-            return Ok(());
+            return unpacking.take(name, size, content);
         }
         let mut text = Vec::new();
         content.take(MANIFEST_MAX).read_to_end(&mut text)?;
@@ -57,10 +68,9 @@ pub fn check(
         Ok(())
     });
     unpacked.map_err(BackupError::of("restoring it"))?;
+    let Unpacking { found, public, trail, .. } = unpacking;
     let envelope = envelope.ok_or_else(no_backup).map_err(BackupError::of("restoring it"))?;
-    let public = into.read_plain(PUBLIC_KEYS, PUBLIC_MAX);
-    let public = public.and_then(|text| read_public(&String::from_utf8_lossy(&text)));
-    let public = public.map_err(BackupError::of("reading its public keys"))?;
+    let public = public.ok_or_else(|| wrong("it has no public keys"))?;
     let manifest = manifest(&envelope, if trusted.is_empty() { &public } else { trusted })?;
     if manifest.files != found {
         return Err(wrong("its files are not those that it says"));
@@ -74,17 +84,13 @@ pub fn check(
     if extent != (manifest.last_seq, manifest.processed, manifest.failed) {
         return Err(wrong("its state is not the one that it says"));
     }
-    let entries = match into.sub(AUDIT) {
-        Ok(audit) => judge_trail(&audit, &public)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-        Err(error) => return Err(BackupError::of("opening its audit trail")(error)),
-    };
+    let entries = trail.map_or(Ok(0), judged)?;
     let signed_by = envelope.signatures.into_iter().map(|signature| signature.keyid).collect();
     Ok(Checked { manifest, entries, public, signed_by, store: Arc::clone(into), ring })
 }
 
 fn no_backup() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "it is no backup of this program")
+    bad("it is no backup of this program".to_owned())
 }
 
 /// The manifest, if a trusted key has signed it.
@@ -103,9 +109,9 @@ fn manifest(envelope: &Envelope, trusted: &[VerifyingKey]) -> Result<Manifest, B
     }
 }
 
-fn judge_trail(audit: &Dir, public: &[VerifyingKey]) -> Result<u64, BackupError> {
-    let against = Against { identities: public.to_vec(), known: Vec::new() };
-    let report = verify(audit, against).map_err(BackupError::of("reading its audit trail"))?;
+/// The entries of a trail that nothing speaks against.
+fn judged(trail: Verifier) -> Result<u64, BackupError> {
+    let report = trail.finish();
     match report.findings.first() {
         Some(first) => {
             Err(BackupError::Wrong(format!("its audit trail, from entry {} on: {}", first.first, first.what)))
@@ -114,41 +120,74 @@ fn judge_trail(audit: &Dir, public: &[VerifyingKey]) -> Result<u64, BackupError>
     }
 }
 
-/// Writes a file of the archive, and says what was written. Only names that a backup has are written.
-fn unpack(into: &Dir, name: &str, size: u64, content: &mut dyn Read) -> io::Result<Packed> {
-    let refused =
-        || io::Error::new(io::ErrorKind::InvalidData, format!("it has a file {name:?}, as no backup has"));
-    let audit = name.strip_prefix(AUDIT).and_then(|rest| rest.strip_prefix('/'));
-    let (dir, own) = match audit {
-        Some(own) if !own.contains('/') && !own.starts_with('.') => (Some(into.ensure(AUDIT, 0o700)?), own),
-        None if [store::FILE, PUBLIC_KEYS, SETTINGS].contains(&name) => (None, name),
-        _ => return Err(refused()),
-    };
-    let dir = dir.as_ref().unwrap_or(into);
-    if dir.has(own)? {
-        return Err(refused());
-    }
-    let mut out = Hashing { file: dir.open_rw(own, 0o600)?, hash: Sha256::default() };
-    io::copy(content, &mut out)?;
-    out.file.sync_all()?;
-    Ok(Packed { name: name.to_owned(), size, sha256: out.hash.finish() })
+/// What has come out of an archive so far.
+struct Unpacking<'i> {
+    into: &'i Dir,
+    written: Written,
+    found: Vec<Packed>,
+    public: Option<Vec<VerifyingKey>>,
+    /// The trail, verified while it passes.
+    trail: Option<Verifier>,
 }
 
-/// A file that hashes what is written into it.
-struct Hashing {
-    file: File,
+impl Unpacking<'_> {
+    /// Takes a file of the archive. Only those that a backup has are taken, each once.
+    fn take(&mut self, name: &str, size: u64, content: &mut dyn Read) -> io::Result<()> {
+        let refused = || bad(format!("it has a file {name:?}, as no backup has"));
+        if self.found.iter().any(|before| before.name == name) {
+            return Err(refused());
+        }
+        let mut passing = Passing { content, hash: Sha256::default(), out: None };
+        match name {
+            store::FILE => passing.out = Some(self.into.open_rw(name, 0o600)?),
+            PUBLIC_KEYS => {
+                let mut text = String::new();
+                Read::by_ref(&mut passing).take(PUBLIC_MAX).read_to_string(&mut text)?;
+                self.public = Some(read_public(&text)?);
+            }
+            SETTINGS => {}
+            segment => {
+                let own = segment.strip_prefix(AUDIT).and_then(|rest| rest.strip_prefix('/'));
+                let own = own.and_then(|own| segment::first(own.as_bytes())).ok_or_else(refused)?;
+                self.segment(own, &mut passing)?;
+            }
+        }
+        io::copy(&mut passing, &mut io::sink())?;
+        self.found.push(Packed { name: name.to_owned(), size, sha256: passing.hash.finish() });
+        Ok(())
+    }
+
+    fn segment(&mut self, first: u64, passing: &mut Passing<'_>) -> io::Result<()> {
+        if self.written == Written::All {
+            passing.out = Some(self.into.ensure(AUDIT, 0o700)?.open_rw(&segment::name(first), 0o600)?);
+        }
+        let public =
+            self.public.as_ref().ok_or_else(|| bad("its trail stands before its public keys".to_owned()))?;
+        let against = || Against { identities: public.clone(), known: Vec::new() };
+        self.trail.get_or_insert_with(|| Verifier::new(against())).segment(first, Lines::of(passing))
+    }
+}
+
+fn bad(what: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+/// The content of a file, hashed while it is read, and written where it is to be restored.
+struct Passing<'c> {
+    content: &'c mut dyn Read,
     hash: Sha256,
+    out: Option<File>,
 }
 
-impl Write for Hashing {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.hash.update(bytes.get(..written).unwrap_or_default());
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+impl Read for Passing<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.content.read(into)?;
+        let bytes = into.get(..read).unwrap_or_default();
+        self.hash.update(bytes);
+        if let Some(out) = &mut self.out {
+            out.write_all(bytes)?;
+        }
+        Ok(read)
     }
 }
 

@@ -7,7 +7,7 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// A file or directory cannot be read or written.
-    #[error("{what}: {source}")]
+    #[error("{what}: {source}{}", advice(source))]
     Io {
         /// What was tried.
         what: String,
@@ -20,10 +20,27 @@ pub enum BackupError {
     /// The backup is not what it should be.
     #[error("{0}")]
     Wrong(String),
+    /// Nobody waits for it any more. This is no failure.
+    #[error("it was given up, because the daemon stops or starts over")]
+    GivenUp,
 }
 
 impl BackupError {
-    pub(super) fn of(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+    /// The error of what was tried.
+    pub fn of(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { what: what.into(), source }
+    }
+}
+
+/// What an operator has to change, where the system's word does not say it.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "; a unit of systemd writes only where its ReadWritePaths say: systemctl edit conductor-loop"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "; the directory of the backups must belong to the user of the daemon"
+        }
+        _ => "",
     }
 }

@@ -1,26 +1,71 @@
-//! The directory below the backups in which one is made, and restored on trial.
+//! The directory in which a backup is made or restored. A lock in it tells one that is in use from one that a kill has left.
 
-use conductor_os::dir::{Dir, Kind};
-use std::ffi::OsStr;
+use conductor_os::dir::{Dir, Meta};
+use conductor_os::lock::{Lock, LockError};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// The name of the one in which a backup is made or restored; a lock keeps it from being used twice.
+/// What the names of all of them begin with.
 pub const DRAFT: &str = ".conductor-backup";
+const LOCK: &str = "lock";
+/// The pause between two looks at a directory that another process uses.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// How often a directory may vanish under the lock before it counts as in use.
+const TRIES: usize = 16;
 
 /// A directory that is empty at first, and gone when it is dropped.
 pub struct Scratch<'d> {
     parent: &'d Dir,
     name: String,
     pub(super) dir: Arc<Dir>,
+    _lock: Lock,
 }
 
 impl<'d> Scratch<'d> {
-    /// Makes one; what an end of the process has left of the last one is removed.
+    /// Makes one; what an end of the process has left of the last one is removed. One that is in use is an error.
     pub fn new(parent: &'d Dir, name: &str) -> io::Result<Self> {
-        clear(parent, name)?;
-        Ok(Self { parent, name: name.to_owned(), dir: Arc::new(parent.ensure(name, 0o700)?) })
+        let busy = || io::Error::new(io::ErrorKind::ResourceBusy, format!("another process uses {name}"));
+        Self::try_new(parent, name)?.ok_or_else(busy)
+    }
+
+    /// Makes one as soon as no other process uses it; `None`: it is not wanted any more.
+    pub(super) fn when_free(
+        parent: &'d Dir,
+        name: &str,
+        goes_on: &dyn Fn() -> bool,
+    ) -> io::Result<Option<Self>> {
+        while goes_on() {
+            if let Some(scratch) = Self::try_new(parent, name)? {
+                return Ok(Some(scratch));
+            }
+            std::thread::sleep(LOOK_AGAIN); // The release of a lock is not announced.
+        }
+        Ok(None)
+    }
+
+    /// `None`: another process uses it.
+    fn try_new(parent: &'d Dir, name: &str) -> io::Result<Option<Self>> {
+        for _ in 0..TRIES {
+            let dir = parent.ensure(name, 0o700)?;
+            if dir.meta()?.uid != rustix::process::geteuid().as_raw() {
+                let what = format!("{name} belongs to another user");
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, what));
+            }
+            let lock = match Lock::take(&dir, LOCK) {
+                Ok(lock) => lock,
+                Err(LockError::Held(_)) => return Ok(None),
+                // Its last user has removed it meanwhile.
+                Err(LockError::Io(error)) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(LockError::Io(error)) => return Err(error),
+            };
+            if !is_same(parent, name, &dir, &lock) {
+                continue;
+            }
+            dir.clear(Some(LOCK))?;
+            return Ok(Some(Self { parent, name: name.to_owned(), dir: Arc::new(dir), _lock: lock }));
+        }
+        Ok(None)
     }
 
     /// It.
@@ -34,26 +79,69 @@ impl<'d> Scratch<'d> {
     }
 }
 
+/// Whether the directory and the lock that were opened still have their names.
+fn is_same(parent: &Dir, name: &str, dir: &Dir, lock: &Lock) -> bool {
+    let id = |meta: io::Result<Meta>| meta.ok().map(|meta| meta.id);
+    let (there, lock_there) = (id(parent.stat(name)), id(dir.stat(LOCK)));
+    there.is_some() && there == id(dir.meta()) && lock_there.is_some() && lock_there == id(lock.meta())
+}
+
 impl Drop for Scratch<'_> {
     fn drop(&mut self) {
-        // What stays is removed by the next one.
-        let _ = clear(self.parent, &self.name);
+        // What stays is removed by the next one. The lock goes last, so that nobody enters before.
+        let cleared = self.dir.clear(Some(LOCK)).and_then(|()| self.dir.unlink(LOCK));
+        let _ = cleared.and_then(|()| self.parent.remove_dir(&self.name));
     }
 }
 
-/// Removes a directory with what is in it, two levels deep, as deep as it is made.
-fn clear(parent: &Dir, name: &str) -> io::Result<()> {
-    let dir = match parent.sub(name) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        dir => dir?,
-    };
-    for entry in dir.names()? {
-        let entry = OsStr::from_bytes(&entry);
-        if dir.stat(entry)?.kind == Kind::Directory {
-            clear(&dir, &entry.to_string_lossy())?;
-        } else {
-            dir.unlink(entry)?;
+/// Removes what kills have left in this directory.
+pub fn clear_stale(parent: &Dir) -> io::Result<()> {
+    for name in parent.names()? {
+        let Ok(name) = std::str::from_utf8(&name) else { continue };
+        if name.starts_with(DRAFT) {
+            // One that is in use, or another user's, stays.
+            let _ = Scratch::try_new(parent, name);
         }
     }
-    parent.remove_dir(name)
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_is_in_use_is_left_alone_and_one_that_a_kill_left_is_removed() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open(temp.path()).unwrap();
+        let used = Scratch::new(&dir, ".conductor-backup-a").unwrap();
+        used.dir.create("precious", 0o600, b"x").unwrap();
+        let left = dir.ensure(".conductor-backup-b", 0o700).unwrap();
+        left.ensure("trial", 0o700).unwrap().ensure("deep", 0o700).unwrap().create("f", 0o600, b"x").unwrap();
+        left.create(LOCK, 0o600, b"1\n").unwrap();
+        dir.ensure("other", 0o700).unwrap();
+        clear_stale(&dir).unwrap();
+        assert!(used.dir.has("precious").unwrap() && dir.has("other").unwrap());
+        assert!(!dir.has(".conductor-backup-b").unwrap());
+        assert!(Scratch::new(&dir, ".conductor-backup-a").is_err());
+        drop(used);
+        assert!(!dir.has(".conductor-backup-a").unwrap());
+    }
+
+    #[test]
+    fn who_waits_for_one_gets_it_empty_or_gives_up() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open(temp.path()).unwrap();
+        let used = Scratch::new(&dir, DRAFT).unwrap();
+        used.dir.create("f", 0o600, b"x").unwrap();
+        let asked = std::cell::Cell::new(0);
+        let twice = || asked.replace(asked.get() + 1) < 2;
+        assert!(Scratch::when_free(&dir, DRAFT, &twice).unwrap().is_none());
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| Scratch::when_free(&dir, DRAFT, &|| true).unwrap().is_some());
+            drop(used);
+            assert!(waits.join().unwrap());
+        });
+        assert!(dir.names().unwrap().is_empty());
+    }
 }

@@ -4,11 +4,12 @@ use super::ask::{ask_daemon, open_handoff};
 use super::rebuild::Keeping;
 use super::verify::public_of;
 use super::{CommandError, print, print_json};
-use crate::backup::{self, BackupError, Checked, Source};
+use crate::backup::{self, BackupError, Checked, Listed, Making, Series, Source, Written};
 use crate::config::{Backups, Config};
 use crate::daemon::existing_store;
-use crate::handoff::{Finder, StateFiles};
+use crate::handoff::{Finder, HeadFile, StateFiles, check_places};
 use crate::keys::known_public;
+use crate::store::Store;
 use conductor_core::query::{Answer, Question};
 use conductor_core::{Code, Exit};
 use conductor_crypto::age::Identity;
@@ -16,7 +17,7 @@ use conductor_os::dir::Dir;
 use conductor_os::plain::{open_plain, read_plain};
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -67,30 +68,75 @@ pub fn backup_now(config: &Config, as_json: bool) -> Result<Exit, CommandError> 
 
 fn without_daemon(config: &Config) -> Result<(String, u64), CommandError> {
     let backups = backups(config)?;
+    must_have_run(config)?;
+    check_places(config)?;
     let kept = Keeping::open(config)?;
     let store = existing_store(&kept.files, &kept.places.dirs.handoff, &kept.last)?;
     let keys = kept.files.accepted_keys()?;
     let dir = backup::open(&backups.dir).map_err(|error| failed(&error))?;
-    let settings = config.lines();
-    let source =
-        Source { store: &store, private: &kept.places.dirs.private, keys: &keys, settings: &settings };
-    let made = backup::make(&source, &dir, &backups.recipients, &|| true).map_err(|error| failed(&error))?;
-    backup::prune(&dir, backups.keep)?;
+    let source = Source { private: &kept.places.dirs.private, keys: &keys, settings: &config.lines() };
+    let made = Making::begin(&dir, &Series::of(&kept.files.dir)?, &|| true)
+        .and_then(|making| making.copy(&store)?.finish(&source, &backups.recipients))
+        .map_err(|error| failed(&error))?;
+    if let Err(error) = backup::prune(&dir, backups.keep, &made) {
+        let code = Code::BackupFailed;
+        // If standard error cannot be written, the backup is made all the same.
+        let _ = writeln!(
+            io::stderr().lock(),
+            "WARNING: {code} the oldest backups stay, because they cannot be removed: {error}"
+        );
+    }
     Ok((backups.dir.join(&made.name).display().to_string(), made.size))
+}
+
+/// Refuses a directory where nothing has run yet, before a state is made in it.
+fn must_have_run(config: &Config) -> Result<(), CommandError> {
+    let (path, handoff) = open_handoff(config)?;
+    let state = StateFiles::find(config, &path, &handoff, Finder::Looker).ok();
+    let has_run = match state {
+        Some(state) => matches!(state.head, HeadFile::Ours(_)) || Store::was_in(&state.dir)?,
+        None => matches!(HeadFile::read(&handoff), HeadFile::Ours(_)),
+    };
+    if has_run {
+        return Ok(());
+    }
+    let message = format!("no daemon has run on {} yet, so there is nothing to back up", path.display());
+    let advice =
+        "Name the directory that your daemon works on (-handoff DIR), or start a daemon on this one.";
+    Err(CommandError::hindered(message, advice))
+}
+
+/// A backup as `backup list` shows it.
+#[derive(serde::Serialize)]
+struct Shown<'l> {
+    #[serde(flatten)]
+    listed: &'l Listed,
+    /// Whether it is of the state that is here; `null`: that is unknown.
+    own: Option<bool>,
 }
 
 /// `backup list`
 pub fn backup_list(config: &Config, as_json: bool) -> Result<Exit, CommandError> {
+    let own = looked_at(config).and_then(|state| Series::find(&state.dir).ok());
     let listed = backup::list(&open(&backups(config)?.dir)?)?;
+    let is_own = |one: &Listed| own.as_ref().map(|own| own.is_some() && one.series == *own);
+    let shown: Vec<Shown<'_>> = listed.iter().map(|listed| Shown { listed, own: is_own(listed) }).collect();
     if as_json {
-        return print_json(&listed);
+        return print_json(&shown);
     }
     let mut text = String::new();
-    for one in &listed {
+    for Shown { listed, own } in &shown {
+        let of = if *own == Some(false) { "  of another state" } else { "" };
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{}  {:>12}", one.name, one.size);
+        let _ = writeln!(text, "{}  {:>12}{of}", listed.name, listed.size);
     }
     print(text.as_bytes())
+}
+
+/// The state that is here, if it can be looked at.
+fn looked_at(config: &Config) -> Option<StateFiles> {
+    let (path, handoff) = open_handoff(config).ok()?;
+    StateFiles::find(config, &path, &handoff, Finder::Looker).ok()
 }
 
 /// A backup restored into a directory of its own, which is removed with it.
@@ -101,15 +147,26 @@ pub(super) struct Opened {
     known: bool,
 }
 
-/// The file that is asked for, or the newest one.
-fn chosen(config: &Config, args: &BackupArgs) -> Result<PathBuf, CommandError> {
+/// The file that is asked for, or the newest one: of this state, or where that has none, of the only other one.
+fn chosen(config: &Config, args: &BackupArgs, state: Option<&StateFiles>) -> Result<PathBuf, CommandError> {
     if let Some(file) = &args.file {
         return Ok(file.clone());
     }
     let backups = backups(config)?;
-    let newest = backup::list(&open(&backups.dir)?)?.pop();
-    let none = || CommandError::hindered(format!("{} has no backup", backups.dir.display()), NAME_DIR);
-    newest.map(|newest| backups.dir.join(newest.name)).ok_or_else(none)
+    let mut listed = backup::list(&open(&backups.dir)?)?;
+    if let Some(own) = state.and_then(|state| Series::find(&state.dir).ok().flatten())
+        && listed.iter().any(|one| one.series.as_ref() == Some(&own))
+    {
+        listed.retain(|one| one.series.as_ref() == Some(&own));
+    }
+    let place = backups.dir.display();
+    let newest = listed.pop();
+    let newest = newest.ok_or_else(|| CommandError::hindered(format!("{place} has no backup"), NAME_DIR))?;
+    if listed.iter().any(|one| one.series != newest.series) {
+        let what = format!("{place} has backups of several states, and none of the one that is here");
+        return Err(CommandError::hindered(what, "Name the file; `conductor-loop backup list` shows them."));
+    }
+    Ok(backups.dir.join(newest.name))
 }
 
 pub(super) fn opened(
@@ -117,8 +174,9 @@ pub(super) fn opened(
     args: &BackupArgs,
     state: Option<&StateFiles>,
     into: &Arc<Dir>,
+    written: Written,
 ) -> Result<Opened, CommandError> {
-    let path = chosen(config, args)?;
+    let path = chosen(config, args, state)?;
     let shown = path.display().to_string();
     let wrong = |what: String| CommandError::coded(Code::BackupFailed, format!("{shown}: {what}"));
     let file: File = open_plain(&path).map_err(|error| wrong(error.to_string()))?;
@@ -144,23 +202,29 @@ pub(super) fn opened(
     if let Some(state) = state {
         trusted.extend(known_public(&state.dir)?);
     }
-    let checked =
-        backup::check(file, &identities, into, &trusted).map_err(|error| wrong(error.to_string()))?;
+    let checked = backup::check(file, &identities, into, &trusted, written)
+        .map_err(|error| wrong(error.to_string()))?;
     Ok(Opened { shown, checked, known: !trusted.is_empty() })
+}
+
+/// Where the sealed state of a backup is opened: beside the own state, or where others write for a while, so that the backup may lie where
+/// nobody but its daemon writes.
+fn verifying_place(state: Option<&StateFiles>) -> Result<Arc<Dir>, CommandError> {
+    let own = rustix::process::geteuid().as_raw();
+    match state {
+        Some(state) if state.dir.meta()?.uid == own => Ok(Arc::clone(&state.dir)),
+        _ => Ok(Arc::new(open(&std::env::temp_dir())?)),
+    }
 }
 
 /// `backup verify`: exit 0, or 1 if it could not be restored.
 pub fn backup_verify(config: &Config, args: &BackupArgs, as_json: bool) -> Result<Exit, CommandError> {
-    let state = open_handoff(config)
-        .ok()
-        .and_then(|(path, handoff)| StateFiles::find(config, &path, &handoff, Finder::Looker).ok());
-    let path = chosen(config, args)?;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let parent = open(parent)?;
-    // A daemon may make a backup in the same directory meanwhile, and others may verify.
-    let own = format!("{}-verify-{}", backup::DRAFT, std::process::id());
-    let scratch = backup::Scratch::new(&parent, &own)?;
-    let opened = opened(config, args, state.as_ref(), &scratch.dir())?;
+    let state = looked_at(config);
+    let place = verifying_place(state.as_ref())?;
+    backup::clear_stale(&place)?;
+    let name = format!("{}-verify-{}", backup::DRAFT, std::process::id());
+    let scratch = backup::Scratch::new(&place, &name)?;
+    let opened = opened(config, args, state.as_ref(), &scratch.dir(), Written::State)?;
     let Opened { shown, checked, known } = &opened;
     let manifest = &checked.manifest;
     if as_json {

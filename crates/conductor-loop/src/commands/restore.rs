@@ -4,7 +4,7 @@
 use super::backup::{BackupArgs, Opened, failed, opened, told};
 use super::rebuild::Keeping;
 use super::{CommandError, print};
-use crate::backup;
+use crate::backup::{self, Written};
 use crate::config::Config;
 use crate::daemon::append_alone;
 use crate::handoff::{Finder, StateFiles, layout};
@@ -27,7 +27,7 @@ pub fn backup_restore(config: &Config, args: &BackupArgs) -> Result<Exit, Comman
     let who = if args.identity.is_some() { Finder::Replacer } else { Finder::Keeper };
     let kept = Keeping::open_as(config, who)?;
     let scratch = backup::Scratch::new(&kept.files.dir, backup::DRAFT)?;
-    let opened = opened(config, args, Some(&kept.files), &scratch.dir())?;
+    let opened = opened(config, args, Some(&kept.files), &scratch.dir(), Written::All)?;
     let mut text = told(&opened);
     restore(config, &kept, &scratch.dir(), &opened, &mut text)?;
     print(text.as_bytes())

@@ -2,7 +2,7 @@
 
 use super::observe::observe;
 use super::questions::{Current, Questions, busy};
-use crate::backup::{self, BackupError, Listed, Source};
+use crate::backup::{self, BackupError, Listed, Making, Series, Source};
 use crate::config::{Backups, Config};
 use crate::keys::Keys;
 use crate::store::Store;
@@ -12,22 +12,31 @@ use conductor_core::query::{Answer, RefusalKind, Refused};
 use conductor_os::dir::Dir;
 use jiff::{SignedDuration, Timestamp};
 use std::io;
-use std::sync::{Arc, TryLockError};
+use std::sync::{Arc, PoisonError, TryLockError};
 use std::time::Duration;
 
 /// The pause after a backup that failed, unless the interval is shorter.
 const AFTER_FAILURE: Duration = Duration::from_mins(10);
+/// The least pause between two backups, whatever the names in the directory say.
+const LEAST: Duration = Duration::from_mins(1);
+/// The longest pause until it is looked again whether a backup is due.
+const LOOK_AGAIN: Duration = Duration::from_mins(15);
 /// The pause while there is no session: the daemon starts, or waits for its directory.
 const NO_SESSION: Duration = Duration::from_secs(5);
 
 /// What a session's backups are made of.
 pub(super) struct BackUp {
-    pub(super) settings: Backups,
-    pub(super) store: Arc<Store>,
-    pub(super) private: Arc<Dir>,
-    pub(super) keys: Arc<Keys>,
-    /// The settings in force, as lines.
-    pub(super) lines: String,
+    /// What is needed as long as the backup takes.
+    rest: Arc<Rest>,
+    /// What a session does not end without: it is held while it is copied.
+    store: Arc<Store>,
+}
+
+struct Rest {
+    settings: Backups,
+    state: Arc<Dir>,
+    private: Arc<Dir>,
+    keys: Arc<Keys>,
 }
 
 impl BackUp {
@@ -35,35 +44,27 @@ impl BackUp {
     pub(super) fn of(
         config: &Config,
         store: Arc<Store>,
+        state: &Arc<Dir>,
         private: &Arc<Dir>,
         keys: &Arc<Keys>,
     ) -> Option<Self> {
         let settings = config.fixed.backups.clone()?;
-        let (private, keys, lines) = (Arc::clone(private), Arc::clone(keys), config.lines());
-        Some(Self { settings, store, private, keys, lines })
+        let (state, private, keys) = (Arc::clone(state), Arc::clone(private), Arc::clone(keys));
+        Some(Self { rest: Arc::new(Rest { settings, state, private, keys }), store })
     }
+}
 
-    fn make(&self, goes_on: &dyn Fn() -> bool) -> Result<Listed, BackupError> {
-        let Self { settings, store, private, keys, lines } = self;
-        let dir = backup::open(&settings.dir)?;
-        let source = Source { store, private, keys, settings: lines };
-        let made = backup::make(&source, &dir, &settings.recipients, goes_on)?;
-        let pruned = backup::prune(&dir, settings.keep);
-        pruned
-            .map_err(|source| BackupError::Io { what: "removing the oldest backups".to_owned(), source })?;
-        Ok(made)
+impl Rest {
+    fn series(&self) -> Result<Series, BackupError> {
+        Series::of(&self.state).map_err(BackupError::of("reading or writing the id of its backups"))
     }
 }
 
 impl Questions {
     /// Makes a backup, for this user or by itself.
-    pub(super) fn back_up(
-        &self,
-        current: &Current,
-        uid: Option<u32>,
-        is_wanted: &dyn Fn() -> bool,
-    ) -> Result<Answer, Refused> {
-        let Some(back_up) = &current.back_up else {
+    pub(super) fn back_up(&self, uid: Option<u32>, is_wanted: &dyn Fn() -> bool) -> Result<Answer, Refused> {
+        let current = self.current()?;
+        let Some(rest) = current.back_up.as_ref().map(|back_up| Arc::clone(&back_up.rest)) else {
             let text = "the daemon has no directory for backups";
             return Err(Refused::new(RefusalKind::NotFound, text, "Start it with --backup-dir DIR."));
         };
@@ -72,13 +73,18 @@ impl Questions {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return Err(busy("a backup is being made")),
         };
-        let goes_on = || is_wanted() && self.current().is_ok();
-        match back_up.make(&goes_on) {
-            Ok(Listed { name, size }) => {
-                observe(&self.health, DaemonFact::BackedUp { file: &name, bytes: size, uid });
-                let path = back_up.settings.dir.join(name).display().to_string();
-                Ok(Answer::BackedUp { path, size })
+        match self.make(current, &rest, is_wanted) {
+            Ok((made, pruned)) => {
+                let (file, bytes) = (made.name.as_str(), made.size);
+                observe(&self.health, DaemonFact::BackedUp { file, bytes, uid });
+                if let Err(error) = pruned {
+                    let reason = &error.to_string();
+                    observe(&self.health, DaemonFact::BackupsNotRemoved { reason });
+                }
+                let path = rest.settings.dir.join(file).display().to_string();
+                Ok(Answer::BackedUp { path, size: bytes })
             }
+            Err(error @ BackupError::GivenUp) => Err(busy(&format!("the backup failed: {error}"))),
             Err(error) => {
                 let reason = error.to_string();
                 observe(&self.health, DaemonFact::BackupFailed { reason: &reason, uid });
@@ -87,38 +93,106 @@ impl Questions {
             }
         }
     }
+
+    /// The backup, and whether the oldest ones could be removed. The session is held while its state is copied, and is asked for before each
+    /// row of it: so a session that ends waits for one row at most.
+    fn make(
+        &self,
+        current: Arc<Current>,
+        rest: &Rest,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> Result<(Listed, io::Result<()>), BackupError> {
+        let session = Arc::downgrade(&current);
+        drop(current);
+        let goes_on = || {
+            is_wanted() && self.current().is_ok_and(|now| std::ptr::eq(Arc::as_ptr(&now), session.as_ptr()))
+        };
+        let Rest { settings, private, keys, .. } = rest;
+        let dir = backup::open(&settings.dir)?;
+        let making = Making::begin(&dir, &rest.series()?, &goes_on)?;
+        let current = session.upgrade().filter(|_| goes_on()).ok_or(BackupError::GivenUp)?;
+        let back_up = current.back_up.as_ref().ok_or(BackupError::GivenUp)?;
+        let copied = making.copy(&back_up.store)?;
+        drop(current);
+        let lines = self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let made = copied.finish(&Source { private, keys, settings: &lines }, &settings.recipients)?;
+        let pruned = backup::prune(&dir, settings.keep, &made);
+        Ok((made, pruned))
+    }
+
+    /// What is kept of the backups of this session; `None`: there is no session, or it makes none.
+    fn backups(&self) -> Option<Arc<Rest>> {
+        self.current().ok()?.back_up.as_ref().map(|back_up| Arc::clone(&back_up.rest))
+    }
 }
 
-/// Makes backups at the interval, from the newest one on, on a thread of its own that ends with the process.
+/// Tells the metrics of the newest backup, and makes them at the interval, from that one on, on a thread of its own that ends with the
+/// process. Nothing else waits for the disk of the backups.
 pub(super) fn start(config: &Config, questions: &Arc<Questions>) -> io::Result<()> {
-    let Some(settings) = config.fixed.backups.clone() else { return Ok(()) };
-    let Some(interval) = settings.interval.filter(|_| !config.fixed.once) else { return Ok(()) };
+    let Some(settings) = config.fixed.backups.clone().filter(|_| !config.fixed.once) else { return Ok(()) };
     let questions = Arc::clone(questions);
+    questions.health.metrics.set_backup_interval(settings.interval.unwrap_or_default());
     let thread = std::thread::Builder::new().name("backups".to_owned());
     thread.spawn(move || {
-        loop {
-            std::thread::sleep(due(&settings, interval)); // Time is what it waits for.
-            let Ok(current) = questions.current() else {
-                std::thread::sleep(NO_SESSION); // A session announces itself to nobody.
-                continue;
-            };
-            let made = questions.back_up(&current, None, &|| true);
-            drop(current);
-            if made.is_err() {
-                std::thread::sleep(AFTER_FAILURE.min(interval)); // What failed is tried again later.
+        let rest = loop {
+            match questions.backups() {
+                Some(rest) => break rest,
+                None => std::thread::sleep(NO_SESSION), // A session announces itself to nobody.
             }
+        };
+        if let Some(newest) = newest(&rest) {
+            questions.health.metrics.backed_up(newest);
+        }
+        if let Some(interval) = settings.interval {
+            make_at_intervals(&questions, interval);
         }
     })?;
     Ok(())
 }
 
+fn make_at_intervals(questions: &Questions, interval: Duration) {
+    loop {
+        let Some(rest) = questions.backups() else {
+            std::thread::sleep(NO_SESSION); // A session announces itself to nobody.
+            continue;
+        };
+        let due = due(newest(&rest), Timestamp::now(), interval);
+        if !due.is_zero() {
+            // By the clock, which may be set, and stands still for a machine that sleeps.
+            std::thread::sleep(due.min(LOOK_AGAIN));
+            continue;
+        }
+        let made = questions.back_up(None, &|| true);
+        let pause = if made.is_ok() { LEAST } else { AFTER_FAILURE };
+        std::thread::sleep(pause.min(interval)); // Time is what it waits for.
+    }
+}
+
+/// When the newest backup of the series was made.
+fn newest(rest: &Rest) -> Option<Timestamp> {
+    let dir = Dir::open(&rest.settings.dir).ok()?;
+    let newest = backup::newest(&dir, &rest.series().ok()?, Timestamp::now());
+    newest.ok().flatten().map(|newest| newest.made_at)
+}
+
 /// How long until the next backup.
-fn due(settings: &Backups, interval: Duration) -> Duration {
-    let newest =
-        Dir::open(&settings.dir).and_then(|dir| backup::list(&dir)).ok().and_then(|mut all| all.pop());
-    let Some(made) = newest.and_then(|newest| backup::made_at(&newest.name)) else { return Duration::ZERO };
-    let age = Timestamp::now().duration_since(made);
-    // A backup from the future, after the clock was set back, is no reason to wait for longer than the interval.
-    let age = Duration::try_from(age.max(SignedDuration::ZERO)).unwrap_or_default();
+fn due(newest: Option<Timestamp>, now: Timestamp, interval: Duration) -> Duration {
+    let Some(made) = newest else { return Duration::ZERO };
+    let age = Duration::try_from(now.duration_since(made).max(SignedDuration::ZERO)).unwrap_or_default();
     interval.saturating_sub(age)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backup_is_due_an_interval_after_the_newest_one() {
+        let now: Timestamp = "2026-06-01T00:00:00Z".parse().unwrap();
+        let day = Duration::from_hours(24);
+        let after = |hours| due(Some(now - SignedDuration::from_hours(hours)), now, day);
+        assert_eq!(due(None, now, day), Duration::ZERO);
+        assert_eq!((after(0), after(1), after(23)), (day, 23 * LEAST * 60, LEAST * 60));
+        assert_eq!((after(24), after(1_000), after(-5)), (Duration::ZERO, Duration::ZERO, day));
+    }
 }

@@ -3,6 +3,7 @@
 use super::failure::Failure;
 use super::kept::Kept;
 use super::opening::open_store;
+use crate::backup::clear_stale;
 use crate::config::Config;
 use crate::handoff::{Finder, Handoff, StateFiles};
 use crate::keys::Keys;
@@ -38,6 +39,8 @@ impl Ground {
         };
         let device = places.device()?;
         let state = StateFiles::find(config, &places.path, &places.dirs.handoff, Finder::Keeper)?;
+        // A restore that was killed; what cannot be removed now is tried again at the next start.
+        let _ = clear_stale(&state.dir);
         let (run_table, last) = RunTable::open(&places.dirs.private).map_err(|error| {
             Failure::set_up(Code::DirectorySetup, format!("cannot start the run table: {error}"))
         })?;

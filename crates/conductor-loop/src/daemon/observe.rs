@@ -11,6 +11,7 @@ use conductor_core::limits::MESSAGE_MAX;
 use conductor_core::outcome::Run;
 use conductor_core::record::{Claim, Outcome, Status};
 use conductor_core::{Code, NotReady, scrub};
+use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,7 +63,7 @@ fn count(metrics: &Metrics, fact: Fact<'_>) {
         Fact::Intent(IntentFact::Interrupted { .. }) => metrics.interrupted(),
         Fact::Intent(IntentFact::Filed { outcome, .. }) => metrics.filed(outcome),
         Fact::Daemon(DaemonFact::Confined { confinement }) => metrics.set_confinement(confinement),
-        Fact::Daemon(DaemonFact::BackedUp { .. }) => metrics.backed_up(),
+        Fact::Daemon(DaemonFact::BackedUp { .. }) => metrics.backed_up(Timestamp::now()),
         Fact::Daemon(DaemonFact::BackupFailed { .. }) => metrics.backup_failed(),
         Fact::Daemon(DaemonFact::Scanned) => metrics.scanned(),
         Fact::Daemon(DaemonFact::EventsLost) => metrics.overflowed(),
@@ -279,6 +280,10 @@ fn of_daemon(fact: DaemonFact<'_>) {
         }
         DaemonFact::BackedUp { file, bytes, .. } => {
             tracing::info!(file, bytes, "a backup was made and restored on trial");
+        }
+        DaemonFact::BackupsNotRemoved { reason } => {
+            let code = Code::BackupFailed.id();
+            tracing::warn!(code, "the oldest backups stay, because they cannot be removed: {reason}");
         }
         DaemonFact::BackupFailed { reason, .. } => {
             tracing::error!(code = Code::BackupFailed.id(), "the backup failed: {reason}");

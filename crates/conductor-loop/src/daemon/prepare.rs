@@ -135,13 +135,14 @@ fn policy(
     confined.then(|| Arc::new(Policy::new(config, confinement, outlet.path(), own)))
 }
 
-/// Says that the daemon runs, with which settings, and what it is confined to.
+/// Says by which key statuses are signed.
 fn say_signing(shared: &Shared<'_>, keys: &Keys) {
     let file = keys.origin().path().display().to_string();
     let signing = DaemonFact::Signing { key: keys.key(), file: &file, weak: keys.origin().is_weak() };
     observe(shared.health, signing);
 }
 
+/// Says that the daemon runs, with which settings, and what it is confined to.
 fn say_began(config: &Config, shared: &Shared<'_>, confinement: &Confinement) {
     let digest = config_digest(config).to_string();
     let version = env!("CARGO_PKG_VERSION");
@@ -190,7 +191,8 @@ impl Prepared {
         let policy = policy(config, &confinement, &engine, &outlet, &own);
         let inputs = shared.inputs.clone();
         say_signing(shared, &keys);
-        let back_up = BackUp::of(config, copied, &places.dirs.private, &keys);
+        let back_up = BackUp::of(config, copied, &state.dir, &places.dirs.private, &keys);
+        shared.questions.set_settings(config.lines());
         let parts = Parts {
             places: places.dirs.clone(),
             packages: matches!(engine, Engine::Embedded(_)).then(|| Arc::clone(&outlet)),

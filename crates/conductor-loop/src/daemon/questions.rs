@@ -79,6 +79,8 @@ pub(super) struct Questions {
     endpoints: OnceLock<Vec<String>>,
     /// One backup at a time.
     pub(super) backing_up: Mutex<()>,
+    /// The settings in force, a line each.
+    pub(super) settings: Mutex<String>,
 }
 
 /// Failures as they were last counted.
@@ -100,6 +102,7 @@ impl Questions {
             lately: Mutex::new(None),
             endpoints: OnceLock::new(),
             backing_up: Mutex::default(),
+            settings: Mutex::default(),
         }
     }
 
@@ -116,6 +119,11 @@ impl Questions {
         while last.as_ref().is_some_and(|last| Arc::strong_count(last) > 1) {
             std::thread::sleep(STILL_READING); // Readers announce nothing; each has its own time limit.
         }
+    }
+
+    /// Sets the settings in force, at the beginning and after each reload.
+    pub(super) fn set_settings(&self, lines: String) {
+        *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = lines;
     }
 
     pub(super) fn current(&self) -> Result<Arc<Current>, Refused> {
@@ -164,7 +172,11 @@ impl Questions {
                 }
                 Answer::Purged(Purged { really, ..purged })
             }
-            Question::Backup => self.back_up(&current, Some(asker.user()?), is_wanted)?,
+            // It holds no session beyond the copying of the state.
+            Question::Backup => {
+                drop(current);
+                self.back_up(Some(asker.user()?), is_wanted)?
+            }
             Question::Logs { after, most } => {
                 asker.user()?;
                 Answer::Logs(log_lines(after, most))

@@ -42,6 +42,7 @@ impl Session<'_> {
 
     /// Gives every part its live settings. Those read from `config` in each turn (period, retention) need no call.
     fn apply(&mut self, config: &Config) {
+        self.questions.set_settings(config.lines());
         crate::telemetry::set_level(config.live.log_level);
         self.scheduler.apply(monotonic(), &config.live.scheduler);
         self.executor.runner.apply(config.live.run);

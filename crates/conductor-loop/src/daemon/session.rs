@@ -79,6 +79,7 @@ pub(super) struct Session<'l> {
     pub(super) device: u64,
     pub(super) kept: Kept,
     pub(super) health: Arc<Health>,
+    pub(super) questions: Arc<Questions>,
     /// The reasons for not being ready.
     pub(super) reasons: Reasons,
     pub(super) surroundings: Surroundings,
@@ -167,6 +168,7 @@ impl<'l> Session<'l> {
             kept,
             state_gone: None,
             health: Arc::clone(shared.health),
+            questions: Arc::clone(shared.questions),
             reasons: Reasons::from(NotReady::Starting),
             surroundings: Surroundings::default(),
             _lookout: lookout,

@@ -81,6 +81,7 @@ pub fn check_places(config: &Config) -> Result<(), Unusable> {
             return refuse(&format!("the repository '{name}'"), &repository, "lies in");
         }
     }
+    apart(config, &handoff, &out)?;
     if let Some(dir) = &config.fixed.state_dir {
         let state = place(dir)?;
         let own = place(&handoff.path.join(private(STATE)))?;
@@ -91,6 +92,34 @@ pub fn check_places(config: &Config) -> Result<(), Unusable> {
         }
         if same(&out, &state) {
             return refuse("--state-dir", &state, "is the output directory beside");
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a directory of backups that is not apart: they would be lost with what they are of, or be taken for something else.
+fn apart(config: &Config, handoff: &Place, out: &Place) -> Result<(), Unusable> {
+    let Some(backups) = &config.fixed.backups else { return Ok(()) };
+    let place = |path: &Path| Place::of(path).map_err(|error| Unusable::setting_up(path, &error));
+    let dir = place(&backups.dir)?;
+    let state = config.fixed.state_dir.as_deref().map(place).transpose()?;
+    let repositories = config.fixed.routes.named_repositories();
+    let repositories: Vec<(String, Place)> = repositories
+        .into_iter()
+        .map(|(name, path)| Ok((format!("the repository '{name}'"), place(path)?)))
+        .collect::<Result<_, Unusable>>()?;
+    let others =
+        [("the handoff directory", Some(handoff)), ("--out", Some(out)), ("--state-dir", state.as_ref())];
+    let others = others.into_iter().filter_map(|(what, other)| Some((what, other?)));
+    let others = others.chain(repositories.iter().map(|(what, other)| (what.as_str(), other)));
+    for (what, other) in others {
+        if dir.is_within(other) || other.is_within(&dir) {
+            let message = format!(
+                "--backup-dir ({}) is, lies in, or contains {what} ({}): give backups a directory apart, on another disk",
+                dir.path.display(),
+                other.path.display()
+            );
+            return Err(Unusable::new(Code::PathsOverlap, message));
         }
     }
     Ok(())

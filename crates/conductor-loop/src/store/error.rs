@@ -92,6 +92,9 @@ pub enum StoreError {
         /// The name that another entry has taken.
         name: String,
     },
+    /// A copy of it is not wanted any more.
+    #[error("the copy of the state store was given up")]
+    GivenUp,
     /// The export cannot be written.
     #[error("the state store cannot be read or written: writing the export: {0}")]
     Export(#[source] io::Error),
@@ -240,6 +243,7 @@ impl StoreError {
             | StoreError::Unsealable
             | StoreError::TooLarge
             | StoreError::InTheWay { .. }
+            | StoreError::GivenUp
             | StoreError::Export(_) => Code::StoreFailed,
             StoreError::Import(_) => Code::StateImport,
         }

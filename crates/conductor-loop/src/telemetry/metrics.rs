@@ -122,14 +122,17 @@ impl Audit {
 /// What became of backups.
 #[derive(Debug)]
 struct Backups {
+    interval: IntGauge,
     last: IntGauge,
     failures: IntCounter,
 }
 
 impl Backups {
     fn new(make: &Making<'_>) -> Result<Self, Error> {
-        let last = "When this daemon made its last backup, in seconds since 1970; 0: not yet.";
+        let interval = "How often a backup is to be made, in seconds; 0: by request alone, or never.";
+        let last = "When the newest backup of this daemon was made, in seconds since 1970; 0: there is none.";
         Ok(Self {
+            interval: make.gauge("conductor_backup_interval_seconds", interval)?,
             last: make.gauge("conductor_backup_timestamp_seconds", last)?,
             failures: make.counter("conductor_backup_failures_total", "Backups that could not be made.")?,
         })
@@ -315,9 +318,14 @@ impl Metrics {
         self.overflows.inc();
     }
 
-    /// Counts a backup that was made.
-    pub fn backed_up(&self) {
-        self.backups.last.set(Timestamp::now().as_second());
+    /// Sets how often a backup is to be made.
+    pub fn set_backup_interval(&self, interval: Duration) {
+        self.backups.interval.set(i64::try_from(interval.as_secs()).unwrap_or(i64::MAX));
+    }
+
+    /// Sets when the newest backup was made.
+    pub fn backed_up(&self, at: Timestamp) {
+        self.backups.last.set(at.as_second());
     }
 
     /// Counts a backup that could not be made.

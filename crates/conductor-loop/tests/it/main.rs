@@ -14,6 +14,7 @@ mod api;
 mod as_filed;
 mod asking;
 mod audit;
+mod backing_up;
 mod backlog;
 mod backups;
 mod bytes;

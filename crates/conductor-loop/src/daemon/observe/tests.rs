@@ -84,7 +84,7 @@ fn samples<'s>(
     let operators = [
         OperatorFact::Held { held },
         OperatorFact::Released { key, uid: 7 },
-        OperatorFact::Purged { uid: 7, outcomes: 1, before: jiff::Timestamp::UNIX_EPOCH },
+        OperatorFact::Purged { uid: 7, outcomes: 1, before: Timestamp::UNIX_EPOCH },
         OperatorFact::SettingChanged { key: text, from: text, to: text },
         OperatorFact::RestartNeeded { settings: &["text"] },
         OperatorFact::ReloadRefused { code, reason: text },
@@ -111,6 +111,7 @@ fn samples<'s>(
         DaemonFact::Expired { removed: 1 },
         DaemonFact::BackedUp { file: text, bytes: 1, uid: None },
         DaemonFact::BackupFailed { reason: text, uid: Some(7) },
+        DaemonFact::BackupsNotRemoved { reason: text },
         DaemonFact::Handled { input: text, took },
         DaemonFact::Defect { what: text },
     ];
@@ -149,9 +150,8 @@ fn lines(fact: Fact<'_>) -> Vec<String> {
 #[test]
 fn each_fact_has_one_line() {
     let (claim, run, key) = (claim(), run(Vec::new()), key());
-    let outcome = Outcome::blank(7, "intent-a.json", jiff::Timestamp::UNIX_EPOCH);
-    let held =
-        Held { target: key.to_string(), since: jiff::Timestamp::UNIX_EPOCH, uid: 7, note: "note".into() };
+    let outcome = Outcome::blank(7, "intent-a.json", Timestamp::UNIX_EPOCH);
+    let held = Held { target: key.to_string(), since: Timestamp::UNIX_EPOCH, uid: 7, note: "note".into() };
     let mut seen = BTreeSet::new();
     for fact in samples(&claim, &run, &outcome, &held, &key) {
         assert_eq!(lines(fact).len(), 1, "{fact:?}");

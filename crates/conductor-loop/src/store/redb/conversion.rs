@@ -38,19 +38,22 @@ pub(super) fn take_over(txn: &Writing) -> Result<(), StoreError> {
     LAYOUT.put(txn, &VERSION)
 }
 
-/// Copies everything into a new store, whatever the codecs of the two.
-pub(super) fn copy_all(from: &Reading, to: &Writing) -> Result<(), StoreError> {
-    OPEN.copy(from, to)?;
-    STARTED.copy(from, to)?;
-    OUTCOMES.copy(from, to)?;
-    REPORTS.copy(from, to)?;
-    TARGETS.copy(from, to)?;
-    IMPORTED.copy(from, to)?;
-    HELD.copy(from, to)?;
-    OWNERS.copy(from, to)?;
-    META.copy(from, to)?;
+/// Copies everything into a new store, whatever the codecs of the two, as long as `goes_on` is true.
+pub(super) fn copy_all(from: &Reading, to: &Writing, goes_on: &dyn Fn() -> bool) -> Result<(), StoreError> {
+    OPEN.copy(from, to, goes_on)?;
+    STARTED.copy(from, to, goes_on)?;
+    OUTCOMES.copy(from, to, goes_on)?;
+    REPORTS.copy(from, to, goes_on)?;
+    TARGETS.copy(from, to, goes_on)?;
+    IMPORTED.copy(from, to, goes_on)?;
+    HELD.copy(from, to, goes_on)?;
+    OWNERS.copy(from, to, goes_on)?;
+    META.copy(from, to, goes_on)?;
     // The indexes hide names, which stand in the outcomes.
     for row in OUTCOMES.of(from)?.all()? {
+        if !goes_on() {
+            return Err(StoreError::GivenUp);
+        }
         index::enter(to, &row?.value()?, None)?;
     }
     Ok(())

@@ -201,7 +201,7 @@ impl Store {
 
     fn write_anew(&self) -> Result<(), StoreError> {
         let mut draft = Self::draft(Arc::clone(&self.dir), &self.sealing)?;
-        self.reading(|from| draft.write(|to| copy_all(from, to)))?;
+        self.reading(|from| draft.write(|to| copy_all(from, to, &|| true)))?;
         self.dir.rename_over(DRAFT, &self.dir, FILE).map_err(StoreError::Open)?;
         self.dir.sync().map_err(StoreError::Open)?;
         let opened = draft.database.get_mut().unwrap_or_else(PoisonError::into_inner).take();
@@ -211,8 +211,18 @@ impl Store {
 
     /// Copies everything, as it is at one moment, into a new store in `dir`, sealed in this way; [`Store::complete`] gives it its name.
     pub fn copy_to(&self, dir: Arc<Dir>, sealing: &Sealing) -> Result<Self, StoreError> {
+        self.copy_while(dir, sealing, &|| true)
+    }
+
+    /// The same, given up as soon as `goes_on` is false.
+    pub fn copy_while(
+        &self,
+        dir: Arc<Dir>,
+        sealing: &Sealing,
+        goes_on: &dyn Fn() -> bool,
+    ) -> Result<Self, StoreError> {
         let draft = Self::draft(dir, sealing)?;
-        self.reading(|from| draft.write(|to| copy_all(from, to)))?;
+        self.reading(|from| draft.write(|to| copy_all(from, to, goes_on)))?;
         Ok(draft)
     }
 

@@ -95,10 +95,18 @@ impl<K: Keyed, V: Form> Table<K, V> {
         Ok(())
     }
 
-    /// Puts every row of another store's table, whatever the codecs of the two.
-    pub(super) fn copy(self, from: &Reading, to: &Writing) -> Result<(), StoreError> {
+    /// Puts every row of another store's table, whatever the codecs of the two, as long as `goes_on` is true.
+    pub(super) fn copy(
+        self,
+        from: &Reading,
+        to: &Writing,
+        goes_on: &dyn Fn() -> bool,
+    ) -> Result<(), StoreError> {
         let mut view = self.of(to)?;
         for row in self.of(from)?.all()? {
+            if !goes_on() {
+                return Err(StoreError::GivenUp);
+            }
             let row = row?;
             row.open(|name, value| {
                 view.put_bytes(K::given(row.key(), name), value.to_vec(), |_| Ok(())).map(drop)
