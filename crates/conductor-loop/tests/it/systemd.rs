@@ -32,7 +32,9 @@ fn the_unit_is_valid_and_hardened() {
     analyze(&["security", "--offline=true", "--no-pager", "--threshold=15"]);
     fs::create_dir(&drop_ins).unwrap();
     fs::write(drop_ins.join("credentials.conf"), credentials).unwrap();
-    fs::copy(format!("{PLACE}/repositories.conf"), drop_ins.join("repositories.conf")).unwrap();
+    for drop_in in ["repositories.conf", "backups.conf"] {
+        fs::copy(format!("{PLACE}/{drop_in}"), drop_ins.join(drop_in)).unwrap();
+    }
     assert_eq!(complaints(&analyze(&["verify", "--man=no"])), 0);
     fs::write(drop_ins.join("mistake.conf"), "[Service]\nLoadCredentials=x\n").unwrap();
     assert_ne!(complaints(&analyze(&["verify", "--man=no"])), 0, "a mistake in a drop-in is seen");
