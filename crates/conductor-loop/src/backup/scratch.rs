@@ -88,8 +88,9 @@ fn is_same(parent: &Dir, name: &str, dir: &Dir, lock: &Lock) -> bool {
 
 impl Drop for Scratch<'_> {
     fn drop(&mut self) {
-        // What stays is removed by the next one. The lock goes last, so that nobody enters before.
+        // The lock goes last, so that nobody enters before.
         let cleared = self.dir.clear(Some(LOCK)).and_then(|()| self.dir.unlink(LOCK));
+        // What stays is removed by the next one.
         let _ = cleared.and_then(|()| self.parent.remove_dir(&self.name));
     }
 }
