@@ -73,7 +73,7 @@ pub fn hint(ending: &Ending, streams: [&Capture; 2], bounds: &[Bound]) -> Option
     if !matches!(ending.verdict(), Verdict::Failure(_) | Verdict::Retry(_)) {
         return None;
     }
-    let mut text = ending.describe();
+    let mut text = ending.describe("porch");
     for part in streams.into_iter().flat_map(|stream| [&stream.head, &stream.tail]) {
         text.push('\n');
         text.push_str(&String::from_utf8_lossy(part));

@@ -96,6 +96,15 @@ pub struct Run {
     pub porch_sha256: Option<Digest>,
     /// The number of the worker that ran it.
     pub worker: usize,
+    /// The name of what ran, in sentences.
+    pub runner: &'static str,
+}
+
+impl Run {
+    /// The ending in one line.
+    pub fn describe(&self) -> String {
+        self.ending.describe(self.runner)
+    }
 }
 
 /// The beginning and end of a stream, and its total size.
@@ -251,19 +260,19 @@ impl Ending {
         }
     }
 
-    /// A description in one line.
-    pub fn describe(&self) -> String {
+    /// A description in one line, with the name of what ran.
+    pub fn describe(&self, runner: &str) -> String {
         match self {
-            Ending::Exited(status) => format!("porch exited with status {status}"),
+            Ending::Exited(status) => format!("{runner} exited with status {status}"),
             Ending::Signalled(number) => {
                 let limit = limit_of(*number).map(|limit| format!(": it reached the limit on {limit}"));
-                format!("porch was ended by {}{}", signal_name(*number), limit.unwrap_or_default())
+                format!("{runner} was ended by {}{}", signal_name(*number), limit.unwrap_or_default())
             }
             Ending::TimedOut { limit, killed } => {
                 let how = if *killed { "killed after it ignored SIGTERM" } else { "stopped by SIGTERM" };
-                format!("porch timed out after {} and was {how}", crate::units::format_duration(*limit))
+                format!("{runner} timed out after {} and was {how}", crate::units::format_duration(*limit))
             }
-            Ending::NotStarted { reason, .. } => format!("porch could not be started: {reason}"),
+            Ending::NotStarted { reason, .. } => format!("{runner} could not be started: {reason}"),
             Ending::Withheld { reason, .. } | Ending::Misled { reason } => reason.clone(),
             Ending::Hampered { status, cause } => {
                 let state = match cause {
@@ -271,12 +280,12 @@ impl Ending {
                     Postponed::OutReadOnly => "read-only",
                     _ => "gone",
                 };
-                format!("porch exited with status {status} while the output directory was {state}")
+                format!("{runner} exited with status {status} while the output directory was {state}")
             }
-            Ending::Unwatched { reason } => format!("porch could not be watched and was ended: {reason}"),
-            Ending::Interrupted => "porch was stopped because the daemon stopped".to_owned(),
+            Ending::Unwatched { reason } => format!("{runner} could not be watched and was ended: {reason}"),
+            Ending::Interrupted => format!("{runner} was stopped because the daemon stopped"),
             Ending::EngineFailed { message, .. } => message.clone(),
-            Ending::NotBegun => "porch was not started because the daemon is stopping".to_owned(),
+            Ending::NotBegun => format!("{runner} was not started because the daemon is stopping"),
             Ending::NoSpace => "there was no space for the private copy".to_owned(),
             Ending::NoBytes { reason, .. } => format!("its bytes could not be read back: {reason}"),
         }
@@ -376,7 +385,10 @@ mod tests {
         ];
         for (ending, code, signal, said) in cases {
             assert_eq!((ending.exit_code(), ending.signal()), (code, signal), "{ending:?}");
-            assert!(ending.describe().contains(said), "{}", ending.describe());
+            let told = ending.describe("porch");
+            assert!(told.contains(said) && told.starts_with("porch "), "{told}");
+            let told = ending.describe("the embedded engine");
+            assert!(told.contains(said) && !told.contains("porch"), "{told}");
         }
     }
 

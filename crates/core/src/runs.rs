@@ -15,6 +15,16 @@ pub enum Runs {
     Program(PathBuf),
 }
 
+impl Runs {
+    /// Its name in sentences.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Embedded => "the embedded engine",
+            Self::Program(_) => "porch",
+        }
+    }
+}
+
 impl From<&str> for Runs {
     fn from(text: &str) -> Self {
         if text == EMBEDDED { Self::Embedded } else { Self::Program(text.into()) }

@@ -72,10 +72,20 @@ impl Outlet {
         Self { floor, ..self }
     }
 
-    /// Whether there is less free space than [`Self::with_floor`] asks for.
-    pub fn is_below_floor(&self) -> bool {
-        let Some(floor) = self.floor else { return false };
-        statvfs(&self.path).is_ok_and(|stat| stat.f_bavail.saturating_mul(stat.f_frsize) < floor)
+    /// The least free space that [`Self::with_floor`] asks for.
+    pub fn floor(&self) -> Option<u64> {
+        self.floor
+    }
+
+    /// Why nothing may begin here: the directory is gone, or has less free space than its floor. What else a write could
+    /// meet, [`Self::look`] finds.
+    pub fn closed(&self) -> Option<Outage> {
+        if !self.is_in_place() {
+            return Some(Outage::Gone);
+        }
+        let floor = self.floor?;
+        let stat = statvfs(&self.path).ok()?;
+        (stat.f_bavail.saturating_mul(stat.f_frsize) < floor).then_some(Outage::Full)
     }
 
     /// The directory's path.
@@ -175,10 +185,21 @@ mod tests {
     fn a_directory_with_less_free_space_than_its_floor_is_full() {
         let temp = tempfile::tempdir().unwrap();
         let with = |floor| Outlet::new(temp.path(), false).unwrap().with_floor(floor);
-        assert!(with(None).look().free.is_some_and(|free| free > 1) && !with(None).is_below_floor());
-        assert_eq!((with(Some(1)).look().outage, with(Some(1)).is_below_floor()), (None, false));
+        assert!(with(None).look().free.is_some_and(|free| free > 1) && with(None).closed().is_none());
+        assert_eq!((with(Some(1)).look().outage, with(Some(1)).closed()), (None, None));
         let most = with(Some(u64::MAX));
-        assert_eq!((most.look().outage, most.is_below_floor()), (Some(Outage::Full), true));
+        assert_eq!((most.look().outage, most.closed()), (Some(Outage::Full), Some(Outage::Full)));
+    }
+
+    #[test]
+    fn a_directory_that_is_gone_is_said_to_be_gone_whatever_is_free_in_its_place() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("out");
+        std::fs::create_dir(&path).unwrap();
+        let outlet = Outlet::new(&path, false).unwrap().with_floor(Some(u64::MAX));
+        std::fs::remove_dir(&path).unwrap();
+        std::fs::write(&path, "a file in its place").unwrap();
+        assert_eq!((outlet.look().outage, outlet.closed()), (Some(Outage::Gone), Some(Outage::Gone)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which facts have an entry in the audit trail, and what is in it.
 
-use crate::config::{Config, SETTINGS};
+use crate::config::Config;
 use crate::writer::admin_entry;
 use conductor_core::confinement::{Confinement, Standing};
 use conductor_core::fact::{DaemonFact, Fact, IntentFact, OperatorFact};
@@ -8,7 +8,7 @@ use conductor_core::limits::MESSAGE_MAX;
 use conductor_core::outcome::Run;
 use conductor_core::record::{Claim, rfc3339};
 use conductor_core::{Digest, scrub};
-use conductor_crypto::{Sha256, sha256};
+use conductor_crypto::sha256;
 use conductor_evidence::entry::user;
 use conductor_evidence::{EntryResult, Event, Record};
 
@@ -19,12 +19,7 @@ pub(super) fn root48(root: &Digest) -> i64 {
 
 /// The SHA-256 of the settings in force, each as a line `KEY=VALUE`.
 pub(super) fn config_digest(config: &Config) -> Digest {
-    let mut hash = Sha256::default();
-    for setting in SETTINGS {
-        let value = config.raw.get(setting.key).map_or("", |(value, _)| value);
-        hash.update(format!("{}={value}\n", setting.key).as_bytes());
-    }
-    hash.finish()
+    sha256(config.lines().as_bytes())
 }
 
 /// The entry of a fact, if it has one of its own. Claims and outcomes have theirs in the batch that records them.
@@ -88,7 +83,7 @@ fn ended(claim: &Claim, run: &Run) -> Record {
     let result = if run.ending.exit_code() == Some(0) { EntryResult::Success } else { EntryResult::Failure };
     let millis = u64::try_from(run.duration.as_millis()).unwrap_or(u64::MAX);
     let record = of_claim(Event::Ended, result, claim)
-        .with("ending", scrub::shown(&run.ending.describe(), MESSAGE_MAX))
+        .with("ending", scrub::shown(&run.describe(), MESSAGE_MAX))
         .with("duration_ms", millis);
     if run.command.is_empty() {
         return record;

@@ -42,7 +42,7 @@ pub(super) fn render(outcome: &Outcome, run: Option<&Run>, refusal: Option<&Refu
     }
     line("Attempts:", &outcome.attempts.to_string());
     if let Some(run) = run {
-        line("Ended:", &scrub::shown(&run.ending.describe(), MESSAGE_MAX));
+        line("Ended:", &scrub::shown(&run.describe(), MESSAGE_MAX));
         if !run.command.is_empty() {
             line("Command:", &scrub::shown(&run.command.join(" "), 8_192));
         }

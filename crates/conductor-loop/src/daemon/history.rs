@@ -19,7 +19,7 @@ pub(super) fn run_record(attempt: u32, run: &Run) -> RunRecord {
         worker: run.worker,
         began_at: Timestamp::now().checked_sub(took).unwrap_or_default(),
         took_ms: u64::try_from(run.duration.as_millis()).unwrap_or(u64::MAX),
-        ending: scrub::shown(&run.ending.describe(), 400),
+        ending: scrub::shown(&run.describe(), 400),
     }
 }
 

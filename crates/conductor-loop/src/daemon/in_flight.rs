@@ -324,6 +324,7 @@ mod tests {
             command: Vec::new(),
             porch_sha256: None,
             worker: 0,
+            runner: "porch",
         };
         Ended { job, run, staged: true }
     }

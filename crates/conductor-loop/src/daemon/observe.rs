@@ -141,7 +141,7 @@ fn of_intent(fact: IntentFact<'_>) {
 fn run_ended(claim: &Claim, run: &Run) {
     let (seq, file, correlation_id) = (claim.seq, &claim.name, &claim.correlation_id);
     if run.leftovers.is_empty() {
-        let ending = scrub::shown(&run.ending.describe(), MESSAGE_MAX);
+        let ending = scrub::shown(&run.describe(), MESSAGE_MAX);
         let duration_ms = u64::try_from(run.duration.as_millis()).unwrap_or(u64::MAX);
         tracing::debug!(seq, file, correlation_id, duration_ms, ending, "a run ended");
     } else {
@@ -152,7 +152,7 @@ fn run_ended(claim: &Claim, run: &Run) {
 
 fn retried(claim: &Claim, run: &Run, next_attempt: u32, pause: Duration) {
     let (seq, file, correlation_id) = (claim.seq, &claim.name, &claim.correlation_id);
-    let why = scrub::shown(&run.ending.describe(), MESSAGE_MAX);
+    let why = scrub::shown(&run.describe(), MESSAGE_MAX);
     let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
     tracing::info!(seq, file, correlation_id, target = %claim.key, next_attempt, pause_ms, "retrying: {why}");
 }

@@ -8,9 +8,9 @@ use crate::writer::{Publication, PublicationKind, Source};
 use conductor_core::limits::MESSAGE_MAX;
 use conductor_core::outcome::Run;
 use conductor_core::record::{Outcome, Status, made_correlation_id};
-use conductor_core::scrub;
 use conductor_core::stage::Final;
 use conductor_core::units::format_duration;
+use conductor_core::{Runs, scrub};
 use std::time::Duration;
 
 /// The fields common to all outcomes of this daemon.
@@ -66,7 +66,7 @@ impl Outcomes {
         let (run, Ruling { outcome, attempts, duplicate_of }) = (run.as_deref(), ruling);
         let record = Outcome {
             status: if matches!(outcome, Final::Failed(_)) { Status::Failed } else { Status::Success },
-            message: message(ruling, run),
+            message: message(ruling, run, Runs::from(self.porch_path.as_str()).name()),
             sha256: Some(claim.sha256),
             size: claim.size,
             correlation_id: claim.correlation_id.clone(),
@@ -99,10 +99,10 @@ fn note(run: &Run) -> Option<String> {
 }
 
 /// The status message. A success reads as the specification's example does.
-fn message(ruling: Ruling, run: Option<&Run>) -> String {
+fn message(ruling: Ruling, run: Option<&Run>, runner: &str) -> String {
     let text = match (ruling.outcome, run) {
         (Final::Duplicate, _) => format!(
-            "Duplicate of {}: the target's last success had the same name and content; porch was not run",
+            "Duplicate of {}: the target's last success had the same name and content; {runner} was not run",
             ruling.duplicate_of.unwrap_or(0)
         ),
         (Final::Success, Some(run)) => {
@@ -111,8 +111,8 @@ fn message(ruling: Ruling, run: Option<&Run>) -> String {
             format!("Processed by worker {} in {}", run.worker, format_duration(rounded))
         }
         (Final::Failed(_), Some(run)) => match first_line(&run.stderr.head) {
-            Some(line) => format!("{}: {line}", run.ending.describe()),
-            None => run.ending.describe(),
+            Some(line) => format!("{}: {line}", run.describe()),
+            None => run.describe(),
         },
         (_, None) => "no run is known".to_owned(),
     };

@@ -118,16 +118,12 @@ pub(super) fn retention(config: &Config) -> jiff::SignedDuration {
     jiff::SignedDuration::try_from(config.live.retention).unwrap_or(jiff::SignedDuration::MAX)
 }
 
-/// Every place that a run may write, each with the free space that it needs.
-pub(super) fn outlets(config: &Config, engine: &Engine, out: &Arc<Outlet>) -> Vec<(Place, Arc<Outlet>)> {
-    let mut all = vec![(Place::Output, Arc::clone(out))];
-    if let Engine::Embedded(engine) = engine {
-        all.extend(engine.repositories().into_iter().map(|path| {
-            let place = Place::Repository(path.display().to_string().into());
-            (place, Arc::new(Outlet::expected(&path).with_floor(config.fixed.min_free)))
-        }));
-    }
-    all
+/// The repositories that a run may write, each with the free space that it needs.
+pub(super) fn repositories(config: &Config, engine: &Engine) -> BTreeMap<Place, Arc<Outlet>> {
+    let Engine::Embedded(engine) = engine else { return BTreeMap::new() };
+    let outlet = |path: &Path| Arc::new(Outlet::expected(path).with_floor(config.fixed.min_free));
+    let place = |path: &Path| Place::Repository(path.display().to_string().into());
+    engine.repositories().iter().map(|path| (place(path), outlet(path))).collect()
 }
 
 /// Conditions besides the configuration that determine the interval of listings.

@@ -271,9 +271,9 @@ impl Queries<'_> {
             (shown.size, shown.uid) = (claim.size, Some(claim.uid));
             shown.asked = Some(harmless(claim.asked()));
         }
-        shown.timeline.extend(run_moments(&shown.runs, runner(self.porch_path)));
+        shown.timeline.extend(run_moments(&shown.runs, Runs::from(self.porch_path).name()));
         if let (State::Running, Some(at)) = (shown.intent.state, shown.intent.at) {
-            let what = format!("start {} of {}", shown.intent.attempts, runner(self.porch_path));
+            let what = format!("start {} of {}", shown.intent.attempts, Runs::from(self.porch_path).name());
             shown.timeline.push(TimelineEntry { at, what });
         }
         shown.proof = proof(self.handoff, self.public, &shown, Published::NotYet);
@@ -396,15 +396,16 @@ fn blank(intent: Row) -> Shown {
 
 fn timeline(outcome: &Outcome) -> Vec<TimelineEntry> {
     let mut moments = Vec::new();
+    let runner = Runs::from(outcome.porch_path.as_str()).name();
     if let Some(history) = &outcome.history {
         let what = format!("taken: {} bytes, owner uid {}", outcome.size, history.uid);
         moments.push(TimelineEntry { at: history.taken_at, what });
         let unknown = outcome.attempts.saturating_sub(u32::try_from(history.runs.len()).unwrap_or(0));
         if unknown > 0 {
-            let what = format!("starts of porch whose end this daemon has not seen: {unknown}");
+            let what = format!("starts of {runner} whose end this daemon has not seen: {unknown}");
             moments.push(TimelineEntry { at: history.taken_at, what });
         }
-        moments.extend(run_moments(&history.runs, runner(&outcome.porch_path)));
+        moments.extend(run_moments(&history.runs, runner));
     }
     let what = match outcome.error_code {
         Some(code) => format!("{code} {}: filed as {}", code.title(), outcome.archived_as),
@@ -415,21 +416,8 @@ fn timeline(outcome: &Outcome) -> Vec<TimelineEntry> {
     moments
 }
 
-/// The name of what ran an intent, in sentences.
-fn runner(porch_path: &str) -> &'static str {
-    match Runs::from(porch_path) {
-        Runs::Embedded => "the embedded engine",
-        Runs::Program(_) => "porch",
-    }
-}
-
 fn run_moments<'r>(runs: &'r [RunRecord], runner: &'r str) -> impl Iterator<Item = TimelineEntry> + 'r {
     runs.iter().flat_map(move |run| {
-        // A record says "porch" of both.
-        let ending = run
-            .ending
-            .strip_prefix("porch ")
-            .map_or_else(|| run.ending.clone(), |rest| format!("{runner} {rest}"));
         let took = jiff::SignedDuration::from_millis(i64::try_from(run.took_ms).unwrap_or(i64::MAX));
         let ended = run.began_at.checked_add(took).unwrap_or(run.began_at);
         [
@@ -437,7 +425,7 @@ fn run_moments<'r>(runs: &'r [RunRecord], runner: &'r str) -> impl Iterator<Item
                 at: run.began_at,
                 what: format!("start {} of {runner}, by worker {}", run.attempt, run.worker),
             },
-            TimelineEntry { at: ended, what: format!("{ending} ({} ms)", run.took_ms) },
+            TimelineEntry { at: ended, what: format!("{} ({} ms)", run.ending, run.took_ms) },
         ]
     })
 }

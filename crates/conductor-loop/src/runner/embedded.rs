@@ -32,8 +32,8 @@ pub(super) struct Application {
 pub(super) fn run(worker: &Worker, settings: &Settings, job: &Job, application: Application) -> Run {
     let begin = Instant::now();
     let to_output = job.place == Place::Output;
-    if let Some(outage) = super::closed(&settings.outlet).filter(|_| to_output) {
-        return worker.not_run(super::out_of_order(&settings.outlet, outage));
+    if let Some(ending) = super::closed(settings, &job.place) {
+        return worker.not_run(ending);
     }
     let limit = super::time_limit(settings, job);
     let lock_wait = if to_output { LOCK_WAIT } else { REPOSITORY_WAIT };

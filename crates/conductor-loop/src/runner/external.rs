@@ -136,10 +136,7 @@ fn ready(
         let reason = format!("{} does not lead to the private copy that was written there", file.display());
         return Err(withheld(Postponed::DirectoryReplaced, reason));
     }
-    if let Some(outage) = super::closed(&settings.outlet) {
-        return Err(super::out_of_order(&settings.outlet, outage));
-    }
-    Ok(executable)
+    super::closed(settings, &job.place).map_or(Ok(executable), Err)
 }
 
 /// The ending of a failed start. A program that may be in the middle of an update is waited for.

@@ -21,12 +21,12 @@ use crate::confinement::{Policy, Refusal};
 use crate::handoff::Slots;
 use crate::payload::Payload;
 use cells::{Cells, Site};
-use conductor_core::Code;
 use conductor_core::hint::Bound;
 use conductor_core::limits::RunLimits;
 use conductor_core::outcome::{Capture, Ending, Postponed, Run};
 use conductor_core::record::Claim;
 use conductor_core::scheduler::Place;
+use conductor_core::{Code, Runs};
 use conductor_os::confine::limits::ResourceLimits;
 use conductor_os::dir::Dir;
 use conductor_os::outlet::{Outage, Outlet};
@@ -35,6 +35,7 @@ use crossbeam_channel::{Receiver, Sender};
 use embedded::Application;
 use orphans::Orphans;
 use staging::Copy;
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -55,6 +56,14 @@ impl Engine {
     pub fn uses_git(&self) -> bool {
         matches!(self, Self::Embedded(engine) if engine.uses_git())
     }
+
+    /// Its name in sentences.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Embedded(_) => Runs::Embedded.name(),
+            Self::External(_) => "porch",
+        }
+    }
 }
 
 /// The settings shared by all runs. The time limits may change while running (SIGHUP).
@@ -64,6 +73,8 @@ pub struct Settings {
     pub engine: Engine,
     /// The output directory.
     pub outlet: Arc<Outlet>,
+    /// The repositories that routes lead to.
+    pub repositories: Arc<BTreeMap<Place, Arc<Outlet>>>,
     /// Whether `-structured` is passed.
     pub structured: bool,
     /// Time limits of a run.
@@ -462,6 +473,7 @@ impl Worker {
             command: Vec::new(),
             porch_sha256: None,
             worker: self.number,
+            runner: self.settings.read().unwrap_or_else(PoisonError::into_inner).engine.name(),
         }
     }
 }
@@ -475,20 +487,22 @@ pub fn cause_of(outage: Outage) -> Postponed {
     }
 }
 
-/// Why no run may begin in the directory of packages.
-fn closed(outlet: &Outlet) -> Option<Outage> {
-    if outlet.is_below_floor() {
-        return Some(Outage::Full);
-    }
-    (!outlet.is_in_place()).then_some(Outage::Gone)
+/// The ending of a run that may not begin, because the directory that it would write is closed.
+fn closed(settings: &Settings, place: &Place) -> Option<Ending> {
+    let outlet = match place {
+        Place::Output => &settings.outlet,
+        Place::Repository(_) => settings.repositories.get(place)?,
+    };
+    outlet.closed().map(|outage| out_of_order(outlet, outage))
 }
 
 /// The ending of a run whose directory of packages is not writable.
 fn out_of_order(outlet: &Outlet, outage: Outage) -> Ending {
-    let found = match outage {
-        Outage::Full => "is full, or has less free space than --min-free asks for",
-        Outage::ReadOnly => "is mounted read-only, or its permissions were taken from us",
-        Outage::Gone => "is not there, or not mounted",
+    let found = match (outage, outlet.floor()) {
+        (Outage::Full, Some(_)) => "has less free space than --min-free asks for",
+        (Outage::Full, None) => "is full",
+        (Outage::ReadOnly, _) => "is mounted read-only, or its permissions were taken from us",
+        (Outage::Gone, _) => "is not there, or not mounted",
     };
     Ending::Withheld { cause: cause_of(outage), reason: format!("{} {found}", outlet.path().display()) }
 }

@@ -16,6 +16,7 @@ fn settings(out: &Path, read_back: ReadBack) -> Settings {
     Settings {
         engine: Engine::External(Arc::new(Program::find("/bin/true", None, true).unwrap())),
         outlet: Arc::new(Outlet::new(out, false).unwrap()),
+        repositories: Arc::default(),
         structured: false,
         limits: RunLimits { timeout: Duration::from_mins(1), grace: Duration::from_secs(1) },
         kubeconfig: None,

@@ -44,7 +44,7 @@ fn the_page_shows_what_waits_runs_and_failed_and_why_and_keeps_up() {
     sees(&browser, "#state", "ready");
     sees(&browser, "#rows", "intent-busy.json");
     for (row, words) in [
-        ("running", ["running", "test/busy", "porch runs, start 1"]),
+        ("running", ["running", "test/busy", "its run goes on, start 1"]),
         ("lately", ["failed", "intent-too-many.json", "E215 out-of-range"]),
         ("lately", ["failed", "intent-edge-7.json", "porch exited with status 3: registry.example"]),
         // Whether a worker has it in hand depends on how long runs take here.

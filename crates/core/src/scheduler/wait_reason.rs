@@ -152,7 +152,7 @@ impl WaitReason {
             ),
             Self::Starting => ("starting", "its start is being recorded".to_owned(), "Nothing."),
             Self::InHand => ("next", "a worker starts it next".to_owned(), "Nothing."),
-            Self::Running { attempt } => ("running", format!("porch runs, start {attempt}"), "Nothing."),
+            Self::Running { attempt } => ("running", format!("its run goes on, start {attempt}"), "Nothing."),
             Self::Recording => ("recording", "its outcome is being made durable".to_owned(), "Nothing."),
         };
         Reason { word: word.to_owned(), text, advice: advice.to_owned() }

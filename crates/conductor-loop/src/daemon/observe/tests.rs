@@ -42,6 +42,7 @@ fn run(leftovers: Vec<String>) -> Run {
         command: Vec::new(),
         porch_sha256: None,
         worker: 0,
+        runner: "porch",
     }
 }
 
