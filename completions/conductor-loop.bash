@@ -2243,7 +2243,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__submit)
-            opts="-h --as --no-check --wait --timeout --handoff --max-file-size --state-dir --state-key-file --encryption-enabled --allow-scale-to-zero --config --help"
+            opts="-h --as --no-check --wait --timeout --handoff --max-file-size --state-dir --state-key-file --encryption-enabled --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2274,10 +2274,6 @@ _conductor__loop() {
                     return 0
                     ;;
                 --encryption-enabled)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --allow-scale-to-zero)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

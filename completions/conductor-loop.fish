@@ -273,7 +273,6 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l allow-scale-to-zero -d 'Accept replicas 0' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l no-check -d 'Hands in without judging first'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l wait -d 'Wait for each status and print it; exit 0 or 8'

@@ -11,11 +11,15 @@ use crate::record::{Asked, RunRecord};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::time::Duration;
 
 /// The largest number of rows in one answer.
 pub const ROWS_MAX: usize = 1_000;
 /// The number of rows in an answer when the question names none.
 pub const ROWS_DEFAULT: usize = 50;
+
+/// How long a failure counts as one of the last hour.
+pub const LATELY: Duration = Duration::from_hours(1);
 
 /// A question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! A program on a terminal of its own, and what it draws there, as a screen shows it.
 
 use crate::screen::Screen;
+use crate::wait_until;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
@@ -80,7 +81,10 @@ impl Terminal {
     }
 
     /// Waits for the program's end.
+    #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {
+        let child = std::cell::RefCell::new(&mut self.child);
+        wait_until("the program's end", || child.borrow_mut().try_wait().expect("our child").is_some());
         self.child.wait().expect("our child")
     }
 }

@@ -3,6 +3,7 @@
 
 use super::archive::Unpacker;
 use super::{BackupError, FORMAT, MANIFEST, MANIFEST_TYPE, Manifest, Packed, SETTINGS, VERSION};
+use crate::handoff::StateFiles;
 use crate::handoff::layout::AUDIT;
 use crate::keys::{PUBLIC_KEYS, PUBLIC_MAX, read_public, signed_payload};
 use crate::store::{self, Ledger, Sealing, Store};
@@ -192,7 +193,7 @@ impl Read for Passing<'_> {
 }
 
 /// Copies the state of a checked backup into a directory, sealed as it should be there. It has no name yet.
-pub fn restored(checked: &Checked, state: Arc<Dir>, sealing: &Sealing) -> Result<Store, BackupError> {
+pub fn restored(checked: &Checked, state: &StateFiles) -> Result<Store, BackupError> {
     let from = Store::look(&checked.store, &Sealing::On(Arc::clone(&checked.ring)))?;
-    Ok(from.copy_to(state, sealing)?)
+    Ok(state.copy_of(&from)?)
 }

@@ -57,13 +57,6 @@ pub(super) struct Form<F> {
     forms: PhantomData<F>,
 }
 
-impl<F> Form<F> {
-    /// Whether the answer is in JSON.
-    pub(super) fn json(&self) -> bool {
-        self.output == Output::Json
-    }
-}
-
 impl<F: Forms> FromArgMatches for Form<F> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let asked = matches.get_one::<String>(OUTPUT);

@@ -83,7 +83,7 @@ fn run_command(command: Subcommand) -> Result<Exit, CommandError> {
             commands::status(&config(&args.place.values)?, args.watch, args.form.output)
         }
         Subcommand::Health(args) => commands::health(&config(&args.place.values)?, args.form.output),
-        Subcommand::Top(args) => commands::top(&config(&args.place.values)?, args.form.json()),
+        Subcommand::Top(args) => commands::top(&config(&args.place.values)?, args.form.output),
         Subcommand::List(args) => {
             commands::list(&config(&args.place.values)?, &args.selection(), args.watch, args.form.output)
         }
@@ -110,7 +110,7 @@ fn run_command(command: Subcommand) -> Result<Exit, CommandError> {
         }
         Subcommand::Logs(args) => {
             let (lines, follow, containing) = (args.lines, args.follow, args.containing);
-            let logs = LogsArgs { lines, follow, containing, as_json: args.form.json() };
+            let logs = LogsArgs { lines, follow, containing, output: args.form.output };
             commands::logs(&config(&args.place.values)?, &logs)
         }
         Subcommand::Submit(args) => {
@@ -119,13 +119,13 @@ fn run_command(command: Subcommand) -> Result<Exit, CommandError> {
             commands::submit(&config(&args.settings.values)?, &submit)
         }
         Subcommand::Wait(args) => {
-            commands::wait(&config(&args.place.values)?, &args.intents, args.timeout, args.form.json())
+            commands::wait(&config(&args.place.values)?, &args.intents, args.timeout, args.form.output)
         }
         Subcommand::Check(args) => {
-            commands::check(&config(&args.settings.values)?, &args.files, args.form.json())
+            commands::check(&config(&args.settings.values)?, &args.files, args.form.output)
         }
         Subcommand::Plan(args) => {
-            commands::plan(&config(&args.settings.values)?, &args.files, args.form.json())
+            commands::plan(&config(&args.settings.values)?, &args.files, args.form.output)
         }
         Subcommand::State(command) => run_state_command(command),
         Subcommand::Keys(command) => run_keys_command(command),
@@ -133,23 +133,23 @@ fn run_command(command: Subcommand) -> Result<Exit, CommandError> {
         Subcommand::Audit(command) => run_audit_command(command),
         Subcommand::Trace(args) => {
             let filter = AuditFilter { correlation_id: Some(args.correlation_id), ..AuditFilter::default() };
-            commands::audit_show(&config(&args.place.values)?, &filter, args.form.json())
+            commands::audit_show(&config(&args.place.values)?, &filter, args.form.output)
         }
         Subcommand::Verify(args) => {
             let verify = VerifyArgs { dir: args.dir, public: args.public, since: args.since };
-            commands::verify(&config(&args.place.values)?, &verify, args.form.json())
+            commands::verify(&config(&args.place.values)?, &verify, args.form.output)
         }
         Subcommand::Config(ConfigCommand::Show(args)) => {
-            commands::config_show(&layers(&args.settings.values)?, args.form.json())
+            commands::config_show(&layers(&args.settings.values)?, args.form.output)
         }
-        Subcommand::Doctor(args) => commands::doctor(&config(&args.settings.values)?, args.form.json()),
+        Subcommand::Doctor(args) => commands::doctor(&config(&args.settings.values)?, args.form.output),
         Subcommand::Schema => commands::print_schema(),
     }
 }
 
 fn run_state_command(command: StateCommand) -> Result<Exit, CommandError> {
     match command {
-        StateCommand::Show(args) => commands::state_show(&config(&args.place.values)?, args.form.json()),
+        StateCommand::Show(args) => commands::state_show(&config(&args.place.values)?, args.form.output),
         StateCommand::Export { file, place } => {
             commands::state_export(&config(&place.values)?, file.as_deref())
         }
@@ -163,11 +163,11 @@ fn run_audit_command(command: AuditCommand) -> Result<Exit, CommandError> {
         AuditCommand::Show(args) => {
             let (since, event, correlation_id) = (args.since, args.event, args.correlation_id);
             let filter = AuditFilter { since, event, correlation_id };
-            commands::audit_show(&config(&args.place.values)?, &filter, args.form.json())
+            commands::audit_show(&config(&args.place.values)?, &filter, args.form.output)
         }
         AuditCommand::Verify(args) => {
             let verify = VerifyArgs { dir: args.dir, public: args.public, since: args.since };
-            commands::audit_verify(&config(&args.place.values)?, &verify, args.form.json())
+            commands::audit_verify(&config(&args.place.values)?, &verify, args.form.output)
         }
         AuditCommand::Proof { place, entry } => commands::audit_proof(&config(&place.values)?, entry),
         AuditCommand::Export { place } => commands::audit_export(&config(&place.values)?),
@@ -180,11 +180,11 @@ fn run_backup_command(command: BackupCommand) -> Result<Exit, CommandError> {
         config(&which.settings.values).map(|config| (config, args))
     };
     match command {
-        BackupCommand::Now(args) => commands::backup_now(&config(&args.settings.values)?, args.form.json()),
-        BackupCommand::List(args) => commands::backup_list(&config(&args.settings.values)?, args.form.json()),
+        BackupCommand::Now(args) => commands::backup_now(&config(&args.settings.values)?, args.form.output),
+        BackupCommand::List(args) => commands::backup_list(&config(&args.settings.values)?, args.form.output),
         BackupCommand::Verify { which, form } => {
             let (config, args) = of(which)?;
-            commands::backup_verify(&config, &args, form.json())
+            commands::backup_verify(&config, &args, form.output)
         }
         BackupCommand::Restore(which) => {
             let (config, args) = of(which)?;
@@ -195,7 +195,7 @@ fn run_backup_command(command: BackupCommand) -> Result<Exit, CommandError> {
 
 fn run_keys_command(command: KeysCommand) -> Result<Exit, CommandError> {
     match command {
-        KeysCommand::Show(args) => commands::keys_show(&config(&args.place.values)?, args.form.json()),
+        KeysCommand::Show(args) => commands::keys_show(&config(&args.place.values)?, args.form.output),
         KeysCommand::Rotate { place } => commands::keys_rotate(&config(&place.values)?),
         KeysCommand::ExportPublic { place } => commands::keys_export_public(&config(&place.values)?),
     }

@@ -41,13 +41,14 @@ impl Scope for Judging {
     }
 }
 
-/// The settings that a command needs to hand intents in, and to judge them before.
+/// The settings that a command needs to hand intents in, and to judge them before. Whether a scale to zero is accepted is the
+/// daemon's decision.
 #[derive(Debug, Clone)]
 pub(super) struct Handing;
 
 impl Scope for Handing {
     fn takes(key: &str) -> bool {
-        Place::takes(key) || Judging::takes(key)
+        Place::takes(key) || key == "max-file-size"
     }
 }
 

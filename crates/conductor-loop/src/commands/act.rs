@@ -1,6 +1,6 @@
 //! `retry`, `hold`, `release`, `purge`: commands that change something.
 
-use super::ask::{ask, open_handoff};
+use super::ask::{ask, list, open_handoff, shown};
 use super::look::short;
 use super::output::Output;
 use super::submit::{Submitted, place, refused, status_seq, wait_for};
@@ -99,9 +99,7 @@ fn told(row: &Row, what: &str, why: Option<&String>, output: Output) -> String {
 }
 
 fn failed_row(config: &Config, of: &str) -> Result<Row, CommandError> {
-    let Answer::Show(shown) = ask(config, &Question::Show { of: of.to_owned() })? else {
-        return Err(CommandError::other_version());
-    };
+    let shown = shown(config, of)?;
     if shown.intent.state != State::Failed {
         return Err(CommandError::hindered(
             format!("{of} is {}, not failed", shown.intent.state),
@@ -117,9 +115,7 @@ fn failed_rows(config: &Config, selection: &Selection) -> Result<Vec<Row>, Comma
     let mut page = Selection { most: ROWS_MAX, since: selection.since, ..Selection::default() };
     let (mut seen, mut rows) = (HashSet::new(), Vec::new());
     loop {
-        let Answer::List(listing) = ask(config, &Question::List(page.clone()))? else {
-            return Err(CommandError::other_version());
-        };
+        let listing = list(config, page.clone())?;
         for row in listing.intents {
             let newest = seen.insert(row.file.clone());
             let passing = row.attempts > 0 || selection.code.is_some();

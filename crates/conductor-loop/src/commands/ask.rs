@@ -6,17 +6,15 @@ use crate::control::{self, AskError};
 use crate::handoff::{Finder, StateFiles, layout};
 use crate::keys::known_public;
 use crate::queries::{OfflineView, Queries, store_refused};
-use crate::store::{Store, StoreError};
+use crate::store::StoreError;
 use conductor_core::Code;
-use conductor_core::query::{Answer, Question, RefusalKind, Refused, StatusReport};
+use conductor_core::query::{
+    Answer, Explained, LATELY, Listing, Question, RefusalKind, Refused, Selection, Shown, StatusReport,
+};
 use conductor_os::dir::Dir;
 use jiff::Timestamp;
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
-
-/// How long failures count as those of the last hour.
-const HOUR: Duration = Duration::from_hours(1);
 
 /// The handoff directory of a configuration.
 pub(super) fn open_handoff(config: &Config) -> Result<(PathBuf, Dir), CommandError> {
@@ -50,7 +48,52 @@ pub(super) fn ask_daemon(config: &Config, question: &Question) -> Result<Option<
         Ok(Answer::Refused(refused)) => Err(refused.into()),
         Ok(answer) => Ok(Some(answer)),
         Err(AskError::NotRunning) => Ok(None),
+        // The daemon ends, has too many askers, or has something else to do.
+        Err(AskError::Failed(error)) if is_passing(&error) => {
+            Err(busy(format!("the daemon of {} did not answer: {error}", path.display())))
+        }
         Err(AskError::Failed(error)) => Err(failed(error)),
+    }
+}
+
+fn busy(text: String) -> CommandError {
+    Refused::new(RefusalKind::Busy, text, "Ask again.").into()
+}
+
+fn is_passing(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, ResourceBusy, TimedOut, WouldBlock};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | ResourceBusy | TimedOut | WouldBlock)
+}
+
+/// The daemon's status, or what is known of it where none runs.
+pub(super) fn report(config: &Config) -> Result<StatusReport, CommandError> {
+    match ask(config, &Question::Status)? {
+        Answer::Status(report) => Ok(*report),
+        _ => Err(CommandError::other_version()),
+    }
+}
+
+/// The intents of a selection.
+pub(super) fn list(config: &Config, selection: Selection) -> Result<Listing, CommandError> {
+    match ask(config, &Question::List(selection))? {
+        Answer::List(listing) => Ok(listing),
+        _ => Err(CommandError::other_version()),
+    }
+}
+
+/// One intent, with everything that is known of it.
+pub(super) fn shown(config: &Config, of: &str) -> Result<Box<Shown>, CommandError> {
+    match ask(config, &Question::Show { of: of.to_owned() })? {
+        Answer::Show(shown) => Ok(shown),
+        _ => Err(CommandError::other_version()),
+    }
+}
+
+/// Why an intent waits or failed.
+pub(super) fn explained(config: &Config, of: &str) -> Result<Box<Explained>, CommandError> {
+    match ask(config, &Question::Explain { of: of.to_owned() })? {
+        Answer::Explain(explained) => Ok(explained),
+        _ => Err(CommandError::other_version()),
     }
 }
 
@@ -71,14 +114,10 @@ fn without_daemon(config: &Config, question: &Question) -> Result<Answer, Comman
             "Start the daemon; `conductor-loop doctor` checks everything that it needs.",
         )
     })?;
-    let store = Store::look(&files.dir, &files.sealing).map_err(|error| match error {
-        StoreError::Busy => CommandError::hindered(
-            format!("busy: a daemon is just starting or stopping on {}", path.display()),
-            "Ask again.",
-        ),
+    let store = files.look().map_err(|error| match error {
+        StoreError::Busy => busy(format!("a daemon is just starting or stopping on {}", path.display())),
         other => other.into(),
     })?;
-    files.expect_sealed(&store)?;
     let resting = OfflineView::read(&store, &handoff)?;
     let porch_path = config.fixed.porch.to_string();
     let public = known_public(&files.dir)?;
@@ -125,7 +164,7 @@ fn status(
         processed: counts.processed,
         duplicates: counts.duplicates,
         failed: counts.failed,
-        failed_last_hour: sources.failed_since(Timestamp::now() - HOUR)?,
+        failed_last_hour: sources.failed_since(Timestamp::now() - LATELY)?,
         last_seq: store.last_seq()?,
         held: resting.held().to_vec(),
         free_bytes: handoff.free_space().ok().map(|(bytes, _)| bytes),

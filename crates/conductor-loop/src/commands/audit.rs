@@ -1,7 +1,8 @@
 //! `audit show | verify | proof | export` and `trace`: the audit trail, read from its files, of a running daemon, a stopped one or a copy.
 
+use super::output::Output;
 use super::verify::{VerifyArgs, trusted};
-use super::{CommandError, print, print_json};
+use super::{CommandError, print};
 use crate::config::Config;
 use crate::handoff::{HeadFile, layout};
 use conductor_core::record::rfc3339;
@@ -90,7 +91,7 @@ impl AuditFilter {
 }
 
 /// `audit show` and `trace`: exit 0; entries in JSON are the lines of the trail themselves.
-pub fn audit_show(config: &Config, filter: &AuditFilter, as_json: bool) -> Result<Exit, CommandError> {
+pub fn audit_show(config: &Config, filter: &AuditFilter, output: Output) -> Result<Exit, CommandError> {
     let dir = open(&config.fixed.handoff)?;
     let mut stdout = io::stdout().lock();
     let mut show = |line: &[u8]| {
@@ -98,7 +99,7 @@ pub fn audit_show(config: &Config, filter: &AuditFilter, as_json: bool) -> Resul
         if !filter.takes(&entry) {
             return Ok(true);
         }
-        let text = if as_json { String::from_utf8_lossy(line).into_owned() } else { told(&entry) };
+        let text = if output.is_data() { String::from_utf8_lossy(line).into_owned() } else { told(&entry) };
         match writeln!(stdout, "{text}") {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
             written => written.map(|()| true),
@@ -180,16 +181,12 @@ pub fn audit_proof(config: &Config, number: u64) -> Result<Exit, CommandError> {
 }
 
 /// `audit verify`: exit 0, 1 with findings, 2 if it could not check.
-pub fn audit_verify(config: &Config, args: &VerifyArgs, as_json: bool) -> Result<Exit, CommandError> {
+pub fn audit_verify(config: &Config, args: &VerifyArgs, output: Output) -> Result<Exit, CommandError> {
     let path = args.dir.as_deref().unwrap_or(&config.fixed.handoff);
     let dir = open(path)?;
     let report = Judge::new(config, args, path)?.judged(&dir)?;
-    if as_json {
-        print_json(&report)?;
-    } else {
-        print(summed_up(&report).as_bytes())?;
-    }
-    Ok(if report.findings.is_empty() { Exit::Good } else { Exit::SetUp })
+    let exit = if report.findings.is_empty() { Exit::Good } else { Exit::SetUp };
+    output.answer(&report, summed_up).map(|_| exit)
 }
 
 /// What a trail is held against.

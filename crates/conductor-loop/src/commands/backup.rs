@@ -1,9 +1,10 @@
 //! `backup now | list | verify`, and how a backup is opened.
 
+use super::CommandError;
 use super::ask::{ask_daemon, open_handoff};
+use super::output::Output;
 use super::rebuild::Keeping;
 use super::verify::public_of;
-use super::{CommandError, print, print_json};
 use crate::backup::{self, BackupError, Checked, Listed, Making, Series, Source, Written};
 use crate::config::{Backups, Config};
 use crate::daemon::existing_store;
@@ -54,16 +55,15 @@ fn open(path: &Path) -> Result<Dir, CommandError> {
 }
 
 /// `backup now`: by the daemon if it runs, else of the store alone.
-pub fn backup_now(config: &Config, as_json: bool) -> Result<Exit, CommandError> {
+pub fn backup_now(config: &Config, output: Output) -> Result<Exit, CommandError> {
     let (path, size) = match ask_daemon(config, &Question::Backup)? {
         Some(Answer::BackedUp { path, size }) => (path, size),
         Some(_) => return Err(CommandError::other_version()),
         None => without_daemon(config)?,
     };
-    if as_json {
-        return print_json(&serde_json::json!({"path": path, "size": size}));
-    }
-    print(format!("{path}, {size} bytes, restored on trial\n").as_bytes())
+    output.answer(&serde_json::json!({"path": path, "size": size}), |_| {
+        format!("{path}, {size} bytes, restored on trial\n")
+    })
 }
 
 fn without_daemon(config: &Config) -> Result<(String, u64), CommandError> {
@@ -116,21 +116,18 @@ struct Shown<'l> {
 }
 
 /// `backup list`
-pub fn backup_list(config: &Config, as_json: bool) -> Result<Exit, CommandError> {
+pub fn backup_list(config: &Config, output: Output) -> Result<Exit, CommandError> {
     let own = looked_at(config).and_then(|state| Series::find(&state.dir).ok());
     let listed = backup::list(&open(&backups(config)?.dir)?)?;
     let is_own = |one: &Listed| own.as_ref().map(|own| own.is_some() && one.series == *own);
     let shown: Vec<Shown<'_>> = listed.iter().map(|listed| Shown { listed, own: is_own(listed) }).collect();
-    if as_json {
-        return print_json(&shown);
-    }
     let mut text = String::new();
     for Shown { listed, own } in &shown {
         let of = if *own == Some(false) { "  of another state" } else { "" };
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{}  {:>12}{of}", listed.name, listed.size);
     }
-    print(text.as_bytes())
+    output.answer(&shown, |_| text)
 }
 
 /// The state that is here, if it can be looked at.
@@ -218,7 +215,7 @@ fn verifying_place(state: Option<&StateFiles>) -> Result<Arc<Dir>, CommandError>
 }
 
 /// `backup verify`: exit 0, or 1 if it could not be restored.
-pub fn backup_verify(config: &Config, args: &BackupArgs, as_json: bool) -> Result<Exit, CommandError> {
+pub fn backup_verify(config: &Config, args: &BackupArgs, output: Output) -> Result<Exit, CommandError> {
     let state = looked_at(config);
     let place = verifying_place(state.as_ref())?;
     backup::clear_stale(&place)?;
@@ -227,12 +224,9 @@ pub fn backup_verify(config: &Config, args: &BackupArgs, as_json: bool) -> Resul
     let opened = opened(config, args, state.as_ref(), &scratch.dir(), Written::State)?;
     let Opened { shown, checked, known } = &opened;
     let manifest = &checked.manifest;
-    if as_json {
-        let told = serde_json::json!({"path": shown, "made_at": manifest.made_at, "last_seq": manifest.last_seq,
-            "processed": manifest.processed, "failed": manifest.failed, "audit_entries": checked.entries, "signed_by": checked.signed_by, "known": known});
-        return print_json(&told);
-    }
-    print(told(&opened).as_bytes())
+    let body = serde_json::json!({"path": shown, "made_at": manifest.made_at, "last_seq": manifest.last_seq,
+        "processed": manifest.processed, "failed": manifest.failed, "audit_entries": checked.entries, "signed_by": checked.signed_by, "known": known});
+    output.answer(&body, |_| told(&opened))
 }
 
 pub(super) fn told(Opened { shown, checked, known }: &Opened) -> String {

@@ -3,6 +3,7 @@
 
 use super::ask::ask_daemon;
 use super::look::{confined, not_ready, ways_out};
+use super::output::Output;
 use super::{CommandError, print};
 use crate::config::{Config, Confine};
 use crate::confinement::give_up;
@@ -11,7 +12,6 @@ use crate::handoff::{Finder, HeadFile, Slots, StateFiles, WriteAccess, check_own
 use crate::store::{self, Ledger, Store, StoreError};
 use conductor_core::attestation::Attest as _;
 use conductor_core::query::{Answer, Question};
-use conductor_core::record::one_line;
 use conductor_core::{Code, Exit};
 use conductor_os::attempt::{could_change, could_make, could_write};
 use conductor_os::dir::Dir;
@@ -21,7 +21,6 @@ use conductor_os::watch::Watch;
 use conductor_os::{descriptor_limit, kernel_lacks};
 use conductor_porch::{Patience, left_out_of_git};
 use serde_json::json;
-use std::fmt::Write;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -94,25 +93,19 @@ const CHECKS: [(&str, Check); 20] = [
 ];
 
 /// `doctor`: exit 0 if no finding is bad.
-pub fn doctor(config: &Config, as_json: bool) -> Result<Exit, CommandError> {
-    let mut text = String::new();
+pub fn doctor(config: &Config, output: Output) -> Result<Exit, CommandError> {
+    let mut text = Vec::new();
     let mut worst = Verdict::Good;
     for (subject, check) in CHECKS {
         let Finding { verdict, found, fix } = check(config);
         worst = worst.max(verdict);
-        if as_json {
-            let line = json!({"subject": subject, "verdict": verdict.word(), "found": found, "fix": fix});
-            text.push_str(&String::from_utf8_lossy(&one_line(&line)));
-            text.push('\n');
-            continue;
-        }
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "{:<8} {subject:<12} {found}", verdict.word());
-        if !fix.is_empty() {
-            let _ = writeln!(text, "{:<21} what to do: {fix}", "");
-        }
+        let body = json!({"subject": subject, "verdict": verdict.word(), "found": found, "fix": fix});
+        text.extend(output.form(&body, |_| {
+            let fix = if fix.is_empty() { fix } else { format!("{:<21} what to do: {fix}\n", "") };
+            format!("{:<8} {subject:<12} {found}\n{fix}", verdict.word())
+        }));
     }
-    print(text.as_bytes())?;
+    print(&text)?;
     Ok(if worst == Verdict::Bad { Exit::SetUp } else { Exit::Good })
 }
 
@@ -252,10 +245,9 @@ fn packages(config: &Config) -> Finding {
         Ok(path) if !path.is_dir() => bad(format!("{out} is not a directory"), "Name another (--out)."),
         Ok(path) => {
             match (Outlet::expected(&path).with_floor(config.fixed.min_free).look(), could_write(&path)) {
-                (Outlook { outage: Some(Outage::Full), free }, _) => bad(
-                    format!("{out} is full: {} KiB free", free.unwrap_or(0) >> 10),
-                    "Make room; intents wait until then.",
-                ),
+                (Outlook { outage: Some(Outage::Full), free }, _) => {
+                    bad(format!("{out} {}", too_full(config, free)), "Make room; intents wait until then.")
+                }
                 (Outlook { outage: Some(_), .. }, _) => {
                     bad(format!("{out} is mounted read-only"), "Mount it for writing.")
                 }
@@ -268,6 +260,17 @@ fn packages(config: &Config) -> Finding {
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => to_be_made(&config.fixed.out, own),
         Err(error) => bad(format!("{out}: {error}"), "Name a directory this user can use (--out)."),
+    }
+}
+
+/// What a directory lacks that counts as full.
+fn too_full(config: &Config, free: Option<u64>) -> String {
+    let kib = free.unwrap_or(0) >> 10;
+    match config.fixed.min_free.filter(|least| free.unwrap_or(0) < *least) {
+        Some(least) => {
+            format!("has {kib} KiB free, and --min-free asks for {} KiB", least.div_ceil(1 << 10))
+        }
+        None => format!("is full, or has no inodes left: {kib} KiB free"),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::config::ConfigError;
 use crate::daemon::Failure;
 use crate::handoff::Unusable;
 use crate::store::StoreError;
-use conductor_core::query::Refused;
+use conductor_core::query::{RefusalKind, Refused};
 use conductor_core::{Code, Exit};
 use std::io;
 
@@ -79,6 +79,11 @@ impl CommandError {
             "the daemon's answer does not match the question",
             "Use the same version of the program as the daemon's.",
         )
+    }
+
+    /// Whether the same question may be answered a moment later.
+    pub(super) fn is_busy(&self) -> bool {
+        matches!(self, Self::Refused(refused) if refused.kind == RefusalKind::Busy)
     }
 
     /// The remedy.

@@ -1,7 +1,8 @@
 //! `keys show | rotate | export-public`: the root keys of a state, and the public keys that verify what they signed.
 
 use super::ask::open_handoff;
-use super::{CommandError, print, print_json};
+use super::output::Output;
+use super::{CommandError, print};
 use crate::config::Config;
 use crate::handoff::{Finder, StateFiles};
 use crate::keys::{KeyError, known_public, show_public};
@@ -20,16 +21,14 @@ fn refused(error: &KeyError) -> CommandError {
 }
 
 /// `keys show`
-pub fn keys_show(config: &Config, as_json: bool) -> Result<Exit, CommandError> {
+pub fn keys_show(config: &Config, output: Output) -> Result<Exit, CommandError> {
     let files = find(config)?;
     let keys = files.keys.as_ref().map_err(refused)?;
     let roots: Vec<String> = keys.ring().keys().map(RootKey::id).collect();
     let signing: Vec<String> = keys.public().iter().map(|key| key.id().to_string()).collect();
     let file = keys.origin().path().display().to_string();
-    if as_json {
-        return print_json(&json!({"file": file, "weak": keys.origin().is_weak(), "signs": keys.key(),
-            "root_keys": roots, "signing_keys": signing}));
-    }
+    let body = json!({"file": file, "weak": keys.origin().is_weak(), "signs": keys.key(), "root_keys": roots,
+        "signing_keys": signing});
     let weak = if keys.origin().is_weak() { " (weak: it lies beside the state)" } else { "" };
     let text = format!(
         "file          {file}{weak}\nsigns         {}\nroot keys     {}\nsigning keys  {}\n",
@@ -37,7 +36,7 @@ pub fn keys_show(config: &Config, as_json: bool) -> Result<Exit, CommandError> {
         roots.join(" "),
         signing.join(" ")
     );
-    print(text.as_bytes())
+    output.answer(&body, |_| text)
 }
 
 /// `keys rotate`

@@ -1,7 +1,8 @@
 //! `logs`: the daemon's last log lines, for operators who cannot read its standard error.
 
 use super::ask::ask_daemon;
-use super::{CommandError, pause, print_json, print_on};
+use super::output::Output;
+use super::{CommandError, pause, print_on};
 use crate::config::Config;
 use conductor_core::Exit;
 use conductor_core::query::{Answer, LogLines, Question};
@@ -21,21 +22,22 @@ pub struct LogsArgs {
     pub follow: bool,
     /// Only lines that contain this text.
     pub containing: Option<String>,
-    /// One JSON document.
-    pub as_json: bool,
+    /// The form of the answer.
+    pub output: Output,
 }
 
 /// `logs [--lines N] [--follow] [--of TEXT]`: only lines that contain the text, such as a file's name or a correlation
 /// id. With --json it prints one document and does not follow.
 pub fn logs(config: &Config, args: &LogsArgs) -> Result<Exit, CommandError> {
-    let LogsArgs { lines: limit, follow, containing, as_json } = args;
+    let LogsArgs { lines: limit, follow, containing, output } = args;
     let mut shown = ask_lines(config, 0, ALL)?.ok_or_else(not_running)?;
     let kept: Vec<&String> =
         shown.lines.iter().filter(|line| contains(line, containing.as_deref())).collect();
     let newest = kept.iter().skip(kept.len().saturating_sub(*limit)).copied();
-    if *as_json {
+    if output.is_data() {
         let lines = newest.cloned().collect();
-        return print_json(&LogLines { lines, last: shown.last });
+        let newest = LogLines { lines, last: shown.last };
+        return output.answer(&newest, |_| String::new());
     }
     let mut is_read = say(newest)?;
     while *follow && is_read {

@@ -1,6 +1,6 @@
 //! `status`, `health`, `list`, `show`, `explain`: the daemon's answers as text for people, or with --json unchanged.
 
-use super::ask::{ask, ask_daemon};
+use super::ask::{ask_daemon, explained, list as list_of, report, shown};
 use super::output::Output;
 use super::table::{sentence, table, wide_table, word};
 use super::{CommandError, pause, print_on};
@@ -27,15 +27,8 @@ const CLEAR: &str = "\x1b[H\x1b[2J\x1b[3J";
 
 /// `status`
 pub fn status(config: &Config, watch: bool, output: Output) -> Result<Exit, CommandError> {
-    let look = || match ask(config, &Question::Status)? {
-        Answer::Status(report) => Ok(report),
-        _ => Err(CommandError::other_version()),
-    };
-    if watch {
-        watched(output, look, |report| status_text(report))
-    } else {
-        output.answer(&look()?, |report| status_text(report))
-    }
+    let look = || report(config);
+    if watch { watched(output, look, status_text) } else { output.answer(&look()?, status_text) }
 }
 
 /// Prints what is there, and again whenever it has changed, until nobody reads it. A terminal shows the newest alone.
@@ -160,10 +153,7 @@ pub fn list(
     watch: bool,
     output: Output,
 ) -> Result<Exit, CommandError> {
-    let look = || match ask(config, &Question::List(selection.clone()))? {
-        Answer::List(listing) => Ok(listing),
-        _ => Err(CommandError::other_version()),
-    };
+    let look = || list_of(config, selection.clone());
     let text = |listing: &Listing| list_text(listing, output);
     if watch { watched(output, look, text) } else { output.answer(&look()?, text) }
 }
@@ -183,9 +173,7 @@ fn list_text(listing: &Listing, output: Output) -> String {
 
 /// `show ID|FILE`
 pub fn show(config: &Config, of: &str, output: Output) -> Result<Exit, CommandError> {
-    let question = Question::Show { of: of.to_owned() };
-    let Answer::Show(shown) = ask(config, &question)? else { return Err(CommandError::other_version()) };
-    output.answer(&shown, |shown| shown_text(shown))
+    output.answer(&shown(config, of)?, |shown| shown_text(shown))
 }
 
 fn shown_text(shown: &Shown) -> String {
@@ -275,14 +263,10 @@ fn entry_line(entry: &ProofEntry) -> String {
 
 /// `explain FILE|NUMBER|TARGET`
 pub fn explain(config: &Config, of: &str, output: Output) -> Result<Exit, CommandError> {
-    let question = Question::Explain { of: of.to_owned() };
-    let Answer::Explain(explained) = ask(config, &question)? else {
-        return Err(CommandError::other_version());
-    };
-    output.answer(&explained, |explained| explained_text(of, explained))
+    output.answer(&explained(config, of)?, |explained| explained_text(of, explained))
 }
 
-fn explained_text(of: &str, explained: &Explained) -> String {
+pub(super) fn explained_text(of: &str, explained: &Explained) -> String {
     let Reason { word, text, advice } = &explained.reason;
     let which = explained.intent.as_ref().map_or_else(
         || of.to_owned(),

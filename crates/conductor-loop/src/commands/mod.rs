@@ -38,10 +38,8 @@ pub use top::top;
 pub use verify::{VerifyArgs, verify};
 pub use wait::wait;
 
-use crate::config::{Config, Layers, SETTINGS};
+use crate::config::{Config, Layers, Origin, SETTINGS};
 use conductor_core::Exit;
-use conductor_core::record::one_line;
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -67,13 +65,6 @@ fn pause(length: std::time::Duration) -> Result<bool, CommandError> {
     Ok(!conductor_os::wake::wait_unread(io::stdout().as_fd(), length)?)
 }
 
-/// Prints one line of JSON.
-fn print_json(value: &impl Serialize) -> Result<Exit, CommandError> {
-    let mut line = one_line(value);
-    line.push(b'\n');
-    print(&line)
-}
-
 /// `schema`
 pub fn print_schema() -> Result<Exit, CommandError> {
     print(schema_text().as_bytes())
@@ -87,29 +78,24 @@ pub fn schema_text() -> String {
 }
 
 /// `config show`
-pub fn config_show(layers: &Layers, as_json: bool) -> Result<Exit, CommandError> {
+pub fn config_show(layers: &Layers, output: Output) -> Result<Exit, CommandError> {
     let raw = &layers.values;
     // Shown even if a value is wrong: that is when a user looks. The verdict is the exit status.
     let verdict = Config::new(layers.clone());
     let rows = SETTINGS
         .iter()
         .filter_map(|setting| raw.get(setting.key).map(|(value, origin)| (setting.key, value, origin)));
-    if as_json {
-        let members: Map<String, Value> = rows
-            .map(|(key, value, origin)| {
-                (key.to_owned(), json!({"value": value, "origin": origin.to_string()}))
-            })
-            .collect();
-        print_json(&members)?;
-    } else {
-        let mut text = String::new();
-        for (key, value, origin) in rows {
-            let value = if value.is_empty() { "-" } else { value };
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, "{key:<22} {value:<24} {origin}");
-        }
-        print(text.as_bytes())?;
+    let mut text = String::new();
+    for (key, value, origin) in rows.clone() {
+        let value = if value.is_empty() { "-" } else { value };
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{key:<22} {value:<24} {origin}");
     }
+    let member = |(key, value, origin): (&str, &String, &Origin)| {
+        (key.to_owned(), json!({"value": value, "origin": origin.to_string()}))
+    };
+    let members: Map<String, Value> = rows.map(member).collect();
+    output.answer(&members, |_| text)?;
     let config = verdict?;
     for warning in &config.warnings {
         // If standard error cannot be written, the rows must do.

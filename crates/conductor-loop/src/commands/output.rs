@@ -40,16 +40,23 @@ impl Output {
         }
     }
 
+    /// Whether the answer is for programs.
+    pub(super) fn is_data(self) -> bool {
+        matches!(self, Self::Json | Self::Yaml)
+    }
+
+    /// A value as data, or else the text for people.
+    pub(super) fn form<T: Serialize>(self, value: &T, text: impl FnOnce(&T) -> String) -> Vec<u8> {
+        self.encode(value).unwrap_or_else(|| text(value).into_bytes())
+    }
+
     /// Prints a value as data, or else the text for people.
     pub(super) fn answer<T: Serialize>(
         self,
         value: &T,
         text: impl FnOnce(&T) -> String,
     ) -> Result<Exit, CommandError> {
-        match self.encode(value) {
-            Some(data) => print(&data),
-            None => print(text(value).as_bytes()),
-        }
+        print(&self.form(value, text))
     }
 
     /// How wide a line of a table may be: as the terminal is, elsewhere without a limit.

@@ -1,5 +1,6 @@
 //! `check` and `plan`: the result that the daemon would have for an intent, without handing it in. No file is written.
 
+use super::output::Output;
 use super::submit::unread;
 use super::{CommandError, print};
 use crate::config::Config;
@@ -19,20 +20,20 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// `check FILE...`: the verdict on each, with the place, the value found and the expected one.
-pub fn check(config: &Config, files: &[String], as_json: bool) -> Result<Exit, CommandError> {
+pub fn check(config: &Config, files: &[String], output: Output) -> Result<Exit, CommandError> {
     let mut exit = Exit::Good;
     let mut answer = String::new();
     for file in files {
         let verdict = named(file).and_then(|()| read(config, file));
         exit = exit.max(if verdict.is_ok() { Exit::Good } else { Exit::Failed });
-        let told = if as_json { as_line(file, &verdict) } else { as_text(file, &verdict) };
+        let told = if output.is_data() { as_line(file, &verdict) } else { as_text(file, &verdict) };
         answer.push_str(&told);
     }
     print(answer.as_bytes()).map(|_| exit)
 }
 
 /// `plan FILE...`: the change of the package that the embedded engine would make, as a unified diff or as result lines.
-pub fn plan(config: &Config, files: &[String], as_json: bool) -> Result<Exit, CommandError> {
+pub fn plan(config: &Config, files: &[String], output: Output) -> Result<Exit, CommandError> {
     let engine = package_engine(config, &config.fixed.out);
     let (mut exit, mut answer) = (Exit::Good, String::new());
     for file in files {
@@ -45,7 +46,7 @@ pub fn plan(config: &Config, files: &[String], as_json: bool) -> Result<Exit, Co
                     .map_err(|error: PorchError| (error.code(), error.to_string()))
             });
         match planned {
-            Ok(applied) if as_json => answer.extend([applied.outcome.line(), "\n".to_owned()]),
+            Ok(applied) if output.is_data() => answer.extend([applied.outcome.line(), "\n".to_owned()]),
             Ok(applied) if !applied.outcome.changed => {
                 // Writing to a String cannot fail.
                 let _ = writeln!(answer, "{file}: nothing to change in {}", applied.outcome.package);
@@ -53,7 +54,7 @@ pub fn plan(config: &Config, files: &[String], as_json: bool) -> Result<Exit, Co
             Ok(applied) => answer.push_str(&applied.diff()),
             Err((code, reason)) => {
                 exit = Exit::Failed;
-                let told = if as_json {
+                let told = if output.is_data() {
                     refused_line(file, code, &reason)
                 } else {
                     refused_text(file, code, &reason)

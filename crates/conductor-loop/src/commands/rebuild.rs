@@ -3,11 +3,13 @@
 
 use super::{CommandError, print};
 use crate::config::Config;
-use crate::daemon::{LastRuns, last_runs, shown, statuses};
+use crate::daemon::{LastRuns, append_alone, last_runs, shown, statuses};
 use crate::handoff::{Finder, Handoff, StateFiles};
 use crate::store::{self, Behind, Evidence, Extent, Ledger, Salvaged, Store, StoreError, TakenOver};
+use crate::writer::admin_entry;
 use conductor_core::Exit;
-use std::sync::Arc;
+use conductor_evidence::Record;
+use rustix::process::getuid;
 
 /// The directories and lock of a command that changes the state in place of a daemon.
 pub(super) struct Keeping {
@@ -40,6 +42,14 @@ impl Keeping {
         Ok(Evidence { told, extent: self.shown()?, salvaged: Salvaged::default() })
     }
 
+    /// Appends to the audit trail what a command did to the state, unless the operator wants no trail.
+    pub(super) fn record(&self, config: &Config, record: Record) -> Result<(), CommandError> {
+        if config.fixed.audit {
+            append_alone(&self.places, self.files.keys()?, record)?;
+        }
+        Ok(())
+    }
+
     /// Moves the store that is here aside; returns its new name.
     pub(super) fn set_aside(&self, why: &str) -> Result<String, CommandError> {
         let aside = format!("{}.{why}-{}", store::FILE, jiff::Timestamp::now().as_second());
@@ -51,8 +61,7 @@ impl Keeping {
 pub fn state_rebuild(config: &Config) -> Result<Exit, CommandError> {
     let kept = Keeping::open(config)?;
     let evidence = kept.evidence()?;
-    let StateFiles { dir, sealing, .. } = &kept.files;
-    let (store, how, taken) = match Store::examine(Arc::clone(dir), sealing, Behind::Accepted) {
+    let (store, how, taken) = match kept.files.examine(Behind::Accepted) {
         Ok(candidate) => match candidate.believe() {
             Ok(store) => {
                 let taken = store::take_over(&store, evidence)?;
@@ -63,7 +72,7 @@ pub fn state_rebuild(config: &Config) -> Result<Exit, CommandError> {
             Err(other) => return Err(other.into()),
         },
         Err(StoreError::Missing) => {
-            let draft = Store::draft(Arc::clone(dir), sealing)?;
+            let draft = kept.files.draft()?;
             let taken = store::take_over(&draft, evidence)?;
             (draft.complete()?, "there was none; begun anew".to_owned(), taken)
         }
@@ -72,21 +81,23 @@ pub fn state_rebuild(config: &Config) -> Result<Exit, CommandError> {
     };
     kept.files.accepted_keys()?;
     let (unfinished, remembered) = store.sizes()?;
+    let last_seq = store.last_seq()?;
+    let entry = admin_entry(getuid().as_raw(), "rebuild").with("store", how.as_str());
+    let entry = entry.with("from_status", taken.told).with("given_up", taken.given_up);
+    kept.record(config, entry.with("last_seq", last_seq))?;
     let text = format!(
-        "store        {} ({how})\nfrom status  {}\ngiven up     {}\nunfinished   {unfinished}\nremembered   {remembered}\nlast number  {}\n",
+        "store        {} ({how})\nfrom status  {}\ngiven up     {}\nunfinished   {unfinished}\nremembered   {remembered}\nlast number  {last_seq}\n",
         kept.files.path.display(),
         taken.told,
-        taken.given_up,
-        store.last_seq()?
+        taken.given_up
     );
     print(text.as_bytes())
 }
 
 /// A new store with the readable records of the damaged one, which is kept beside it.
 fn again(kept: &Keeping, evidence: Evidence, why: &str) -> Result<(Store, String, TakenOver), CommandError> {
-    let StateFiles { dir, sealing, .. } = &kept.files;
-    let salvaged = Store::salvage(dir, sealing)?;
-    let draft = Store::draft(Arc::clone(dir), sealing)?;
+    let salvaged = kept.files.salvage()?;
+    let draft = kept.files.draft()?;
     let taken = store::take_over(&draft, Evidence { salvaged, ..evidence })?;
     let aside = kept.set_aside("damaged")?;
     let how = format!(

@@ -6,9 +6,8 @@ use super::rebuild::Keeping;
 use super::{CommandError, print};
 use crate::backup::{self, Written};
 use crate::config::Config;
-use crate::daemon::append_alone;
-use crate::handoff::{Finder, StateFiles, layout};
-use crate::store::{self, Salvaged, Store, StoreError, TakenOver};
+use crate::handoff::{Finder, layout};
+use crate::store::{self, Salvaged, StoreError, TakenOver};
 use crate::writer::admin_entry;
 use conductor_core::Exit;
 use conductor_evidence::segment;
@@ -16,7 +15,6 @@ use conductor_os::dir::Dir;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io;
-use std::sync::Arc;
 
 /// The trail while it is copied; renamed when it is whole.
 const TRAIL_DRAFT: &str = "audit.restored";
@@ -40,24 +38,22 @@ fn restore(
     Opened { checked, .. }: &Opened,
     text: &mut String,
 ) -> Result<(), CommandError> {
-    let StateFiles { dir, sealing, .. } = &kept.files;
+    let dir = &kept.files.dir;
     let (salvaged, unread) = what_is_here(kept)?;
     let evidence = store::Evidence { salvaged, ..kept.evidence()? };
     let backed_up = checked.manifest.last_seq;
     let (used, newer) = (evidence.extent.last_seq, newer(&evidence, backed_up));
-    let draft = backup::restored(checked, Arc::clone(dir), sealing).map_err(|error| failed(&error))?;
+    let draft = backup::restored(checked, &kept.files).map_err(|error| failed(&error))?;
     let taken = store::take_over(&draft, evidence)?;
-    let keys = kept.files.keys_of_another(&checked.public)?;
+    kept.files.keys_of_another(&checked.public)?;
     let trail = restore_trail(from, &kept.places.dirs.private)?;
     // Writing to a String cannot fail.
     let _ = writeln!(text, "newer        {}", newer_text(newer, backed_up, used));
     tell_taken(&taken, text);
     let _ = writeln!(text, "audit trail  {trail}");
-    if config.fixed.audit {
-        let entry = admin_entry(rustix::process::getuid().as_raw(), "restore");
-        let entry = entry.with("made_at", checked.manifest.made_at.as_str()).with("last_seq", backed_up);
-        append_alone(&kept.places, &keys, entry)?;
-    }
+    let entry = admin_entry(rustix::process::getuid().as_raw(), "restore");
+    let entry = entry.with("made_at", checked.manifest.made_at.as_str()).with("last_seq", backed_up);
+    kept.record(config, entry)?;
     if dir.has(store::FILE)? {
         let _ = writeln!(text, "set aside    {}{unread}", kept.set_aside("replaced")?);
     }
@@ -67,11 +63,10 @@ fn restore(
 
 /// What can be read of the store that is here, and what is to be said of one that cannot be read.
 fn what_is_here(kept: &Keeping) -> Result<(Salvaged, String), CommandError> {
-    let StateFiles { dir, sealing, .. } = &kept.files;
-    if !dir.has(store::FILE)? {
+    if !kept.files.dir.has(store::FILE)? {
         return Ok((Salvaged::default(), String::new()));
     }
-    match Store::salvage(dir, sealing) {
+    match kept.files.salvage() {
         Ok(salvaged) => Ok((salvaged, String::new())),
         // Its key is lost, or belongs to another state.
         Err(sealed @ StoreError::Sealed { .. }) => {

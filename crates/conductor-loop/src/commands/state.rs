@@ -1,10 +1,11 @@
 //! `state show`, `state export`, `state import`: on the store when no daemon has it open.
 
 use super::ask::open_handoff;
+use super::output::Output;
 use super::rebuild::Keeping;
-use super::{CommandError, print, print_json};
+use super::{CommandError, print};
 use crate::config::Config;
-use crate::daemon::{append_alone, existing_store, look_at_store};
+use crate::daemon::{existing_store, look_at_store};
 use crate::handoff::{Finder, HeadBody, StateFiles, layout};
 use crate::store::{self, Import, Ledger, Store, StoreError};
 use conductor_core::{Code, Exit};
@@ -15,7 +16,6 @@ use conductor_os::plain::{open_plain, read_start};
 use serde_json::json;
 use std::io::{BufWriter, Write};
 use std::path::Path;
-use std::sync::Arc;
 
 /// Bytes of the head that are read.
 const HEAD_MAX: u64 = 1 << 20;
@@ -38,11 +38,11 @@ fn open(config: &Config) -> Result<Store, CommandError> {
 }
 
 /// `state show`
-pub fn state_show(config: &Config, as_json: bool) -> Result<Exit, CommandError> {
+pub fn state_show(config: &Config, output: Output) -> Result<Exit, CommandError> {
     let (files, handoff) = find(config)?;
     let head = handoff.open_read(layout::HEAD).and_then(|file| read_start(file, HEAD_MAX));
     let head: Option<HeadBody> = head.ok().and_then(|text| serde_json::from_slice(&text).ok());
-    let opened = Store::look(&files.dir, &files.sealing);
+    let opened = files.look();
     let (running, unfinished, remembered, sealed) = match &opened {
         Ok(store) => {
             let (open, outcomes) = store.sizes()?;
@@ -59,12 +59,9 @@ pub fn state_show(config: &Config, as_json: bool) -> Result<Exit, CommandError> 
         Ok(store) => store.last_seq()?,
         Err(_) => head.as_ref().map_or(0, |head| head.last_seq),
     };
-    if as_json {
-        let body = json!({"store": files.path.display().to_string(), "daemon_running": running, "counts": counts,
-            "last_seq": last_seq, "sealed_by": sealed, "unfinished": unfinished, "remembered": remembered,
-            "ready": head.as_ref().is_some_and(|head| running && head.ready)});
-        return print_json(&body);
-    }
+    let body = json!({"store": files.path.display().to_string(), "daemon_running": running, "counts": counts,
+        "last_seq": last_seq, "sealed_by": sealed, "unfinished": unfinished, "remembered": remembered,
+        "ready": head.as_ref().is_some_and(|head| running && head.ready)});
     let number = |value: Option<u64>| {
         value.map_or_else(|| "known to the running daemon only".to_owned(), |n| n.to_string())
     };
@@ -79,7 +76,7 @@ pub fn state_show(config: &Config, as_json: bool) -> Result<Exit, CommandError> 
         number(unfinished),
         number(remembered),
     );
-    print(text.as_bytes())
+    output.answer(&body, |_| text)
 }
 
 /// `state export [FILE]`
@@ -123,16 +120,14 @@ pub fn state_import(config: &Config, path: &Path) -> Result<Exit, CommandError> 
     let count = if kept.files.dir.has(store::FILE)? {
         import.into_store(&existing_store(&kept.files, &kept.places.dirs.handoff, &kept.last)?, &shown)?
     } else {
-        let draft = Store::draft(Arc::clone(&kept.files.dir), &kept.files.sealing)?;
+        let draft = kept.files.draft()?;
         let count = import.into_store(&draft, &shown)?;
         draft.complete()?;
         count
     };
-    let keys = kept.files.accepted_keys()?;
-    if config.fixed.audit {
-        let uid = rustix::process::getuid().as_raw();
-        let record = Record { actor: user(uid), ..Record::of(Event::Imported, EntryResult::Success) };
-        append_alone(&kept.places, &keys, record.with("imported", count.imported))?;
-    }
+    kept.files.accepted_keys()?;
+    let actor = user(rustix::process::getuid().as_raw());
+    let record = Record { actor, ..Record::of(Event::Imported, EntryResult::Success) };
+    kept.record(config, record.with("imported", count.imported))?;
     print(format!("{count}\n").as_bytes())
 }

@@ -15,7 +15,7 @@ use conductor_os::wake::wait_readable;
 use conductor_os::watch::Watch;
 use serde::Deserialize;
 use std::collections::HashSet;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -107,7 +107,7 @@ fn draft(config: &Config, file: &str, args: &SubmitArgs) -> Result<Draft, Comman
     let is_stdin = file == "-";
     let said = if is_stdin { "standard input".to_owned() } else { file.to_owned() };
     let read =
-        if is_stdin { read_to_limit(io::stdin().lock(), limit) } else { read_plain(Path::new(file), limit) };
+        if is_stdin { read_whole(io::stdin().lock(), limit) } else { read_plain(Path::new(file), limit) };
     let bytes =
         read.map_err(|error| CommandError::coded(unread(&error), format!("cannot read {said}: {error}")))?;
     let base = Path::new(file).file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -119,7 +119,8 @@ fn draft(config: &Config, file: &str, args: &SubmitArgs) -> Result<Draft, Comman
     };
     let name = IntentName::new(&wanted).ok_or_else(|| unnamed(&wanted, args.named.is_none()))?;
     if !args.unchecked {
-        // Nothing is refused here that some daemon accepts: its settings are not known.
+        // The daemon's settings are not known here, so a scale to zero is left to it. --max-file-size is this command's own
+        // limit, because the file has to be in memory.
         judge(&bytes, Policy { allow_scale_to_zero: true }).map_err(|refusal| CommandError::Judged {
             code: refusal.code,
             text: format!("{said} was not handed in: {refusal}"),
@@ -135,16 +136,6 @@ fn unnamed(name: &str, may_be_given: bool) -> CommandError {
     let other =
         other.map(|other| format!("; --as {} gives it that name", other.as_str())).unwrap_or_default();
     CommandError::coded(Code::BadFileName, format!("{message}{other}"))
-}
-
-/// All of it, or [`io::ErrorKind::FileTooLarge`].
-fn read_to_limit(reader: impl Read, limit: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    reader.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {limit} bytes")));
-    }
-    Ok(bytes)
 }
 
 /// The daemon's code for a file that could not be read.

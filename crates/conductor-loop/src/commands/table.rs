@@ -11,9 +11,59 @@ type Cells = [String; 5];
 
 /// Rows in columns with ages, each line at most `width` wide.
 pub(super) fn table(rows: &[Row], width: usize) -> String {
+    lay_out(AGES, rows, width, age_of())
+}
+
+/// The names of the columns with ages.
+const AGES: [&str; 5] = ["NUMBER", "STATE", "AGE", "TARGET", "FILE"];
+
+fn age_of() -> impl Fn(&Row) -> String {
     let now = Timestamp::now();
-    let age = |row: &Row| row.at.map_or_else(|| "-".to_owned(), |at| age(at, now));
-    lay_out(["NUMBER", "STATE", "AGE", "TARGET", "FILE"], rows, width, age)
+    move |row| row.at.map_or_else(|| "-".to_owned(), |at| age(at, now))
+}
+
+/// The names of the columns, then the rows, without colours, for a picture of that width: long targets and files are cut, and
+/// files have no column of their own where there is no room.
+pub(super) fn picture_table<'r>(
+    rows: impl Iterator<Item = &'r Row> + Clone,
+    width: usize,
+) -> impl Iterator<Item = String> {
+    let has_files = width >= 100;
+    let age = age_of();
+    let of = move |row: &Row| {
+        let mut cells = cells(row, &age);
+        if !has_files {
+            let file = std::mem::take(&mut cells[4]);
+            if row.target.is_none() {
+                cells[3] = file;
+            }
+        }
+        (cells, word(row))
+    };
+    let mut head = AGES.map(str::to_owned);
+    if !has_files {
+        head[4].clear();
+    }
+    let mut widths = [0; 5];
+    let most = [width, width, width, width / if has_files { 4 } else { 3 }, width / 4];
+    for (cells, _) in std::iter::once((head.clone(), String::new())).chain(rows.clone().map(&of)) {
+        for ((widest, cell), most) in widths.iter_mut().zip(&cells).zip(most) {
+            *widest = cell.chars().count().min(most).max(*widest);
+        }
+    }
+    let line = move |(cells, reason): (Cells, String)| {
+        let shown = cells.iter().zip(widths).filter(|(_, widest)| *widest > 0);
+        let columns: Vec<String> =
+            shown.map(|(cell, widest)| format!("{:widest$}", cut(cell, widest))).collect();
+        format!("{} {reason}", columns.join(" "))
+    };
+    std::iter::once((head, "REASON".to_owned())).chain(rows.map(of)).map(line)
+}
+
+fn cells(row: &Row, time: impl Fn(&Row) -> String) -> Cells {
+    let number = row.seq.map_or_else(|| "-".to_owned(), |seq| seq.to_string());
+    let target = row.target.clone().unwrap_or_else(|| "-".to_owned());
+    [number, row.state.to_string(), time(row), target, row.file.clone()]
 }
 
 /// Rows in columns with whole times, as wide as they are.
@@ -23,13 +73,8 @@ pub(super) fn wide_table(rows: &[Row]) -> String {
 }
 
 fn lay_out(head: [&str; 5], rows: &[Row], width: usize, time: impl Fn(&Row) -> String) -> String {
-    let cells = |row: &Row| -> Cells {
-        let number = row.seq.map_or_else(|| "-".to_owned(), |seq| seq.to_string());
-        let target = row.target.clone().unwrap_or_else(|| "-".to_owned());
-        [number, row.state.to_string(), time(row), target, row.file.clone()]
-    };
     let head = (head.map(str::to_owned), "REASON".to_owned(), Style::new());
-    let rows = rows.iter().map(|row| (cells(row), word(row), style(row.state)));
+    let rows = rows.iter().map(|row| (cells(row, &time), word(row), style(row.state)));
     let lines: Vec<(Cells, String, Style)> = std::iter::once(head).chain(rows).collect();
     let mut widths = [0; 5];
     for (cells, _, _) in &lines {
@@ -87,10 +132,12 @@ pub(super) fn age(at: Timestamp, now: Timestamp) -> String {
 /// The reason's word, with the code of a failure, and the sentence if it says more.
 pub(super) fn word(row: &Row) -> String {
     let Reason { word, text, .. } = &row.reason;
-    match (row.state, row.error_code) {
+    let more = row.others.filter(|others| *others > 0).map(|others| format!("+{others} more; "));
+    let why = match (row.state, row.error_code) {
         (State::Done, None) => row.duplicate_of.map_or_else(|| word.clone(), |of| format!("{word} of {of}")),
         (_, code) => sentence(code, word, text),
-    }
+    };
+    more.unwrap_or_default() + &why
 }
 
 /// A reason in one line. The sentence of a refusal begins with its word already.

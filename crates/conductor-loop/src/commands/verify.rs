@@ -1,8 +1,9 @@
 //! `verify`: checks what a daemon has published and its audit trail, each against the other, without daemon, store and private key; on a
 //! copy as well.
 
+use super::CommandError;
 use super::audit::{Judge, TRIES, each_filed, summed_up};
-use super::{CommandError, print, print_json};
+use super::output::Output;
 use crate::config::Config;
 use crate::handoff::layout;
 use crate::handoff::layout::status_path;
@@ -168,7 +169,7 @@ fn judged(handoff: &Dir, status: &Dir, name: &[u8], trusted: &[VerifyingKey]) ->
 }
 
 /// `verify`: exit 0, or 1 with findings.
-pub fn verify(config: &Config, args: &VerifyArgs, as_json: bool) -> Result<Exit, CommandError> {
+pub fn verify(config: &Config, args: &VerifyArgs, output: Output) -> Result<Exit, CommandError> {
     let path = args.dir.as_deref().unwrap_or(&config.fixed.handoff);
     let unreadable = |what: &Path, error: &io::Error| {
         CommandError::unchecked(
@@ -195,12 +196,8 @@ pub fn verify(config: &Config, args: &VerifyArgs, as_json: bool) -> Result<Exit,
         let text = format!("{} has no audit trail that could continue a checkpoint", path.display());
         return Err(CommandError::unchecked(text, "Name a directory with its trail, or leave --since out."));
     }
-    if as_json {
-        print_json(&report)?;
-    } else {
-        print(text(&report, judge.identities()).as_bytes())?;
-    }
-    Ok(if report.has_findings() { Exit::SetUp } else { Exit::Good })
+    let exit = if report.has_findings() { Exit::SetUp } else { Exit::Good };
+    output.answer(&report, |report| text(report, judge.identities())).map(|_| exit)
 }
 
 /// Everything that one look finds.

@@ -1,12 +1,13 @@
 //! `wait INTENT...`: until each is done or failed.
 
-use super::ask::{ask, open_handoff};
+use super::CommandError;
+use super::ask::{open_handoff, shown};
+use super::output::Output;
 use super::table::word;
-use super::{CommandError, print, print_json};
 use crate::config::Config;
 use crate::handoff::layout;
 use conductor_core::Exit;
-use conductor_core::query::{Answer, Question, Row, State};
+use conductor_core::query::{Row, State};
 use conductor_core::units::format_duration;
 use conductor_os::wake::wait_readable;
 use conductor_os::watch::Watch;
@@ -15,13 +16,15 @@ use std::time::{Duration, Instant};
 
 /// The longest pause between two looks: an intent that fails before it is accepted may have no status.
 const POLL: Duration = Duration::from_secs(1);
+/// The pause before a busy daemon is asked again: it announces nothing.
+const BUSY: Duration = Duration::from_millis(100);
 
 /// `wait`: prints each intent when it is done or failed. Exit 0, or 8 if one failed.
 pub fn wait(
     config: &Config,
     intents: &[String],
     patience: Duration,
-    as_json: bool,
+    output: Output,
 ) -> Result<Exit, CommandError> {
     let (_, handoff) = open_handoff(config)?;
     let until = Instant::now() + patience;
@@ -32,7 +35,7 @@ pub fn wait(
         let watch = handoff.sub(layout::STATUS).ok().and_then(|dir| Watch::on(dir).ok());
         let (mut still, mut last) = (Vec::new(), None);
         for of in waiting {
-            let row = row(config, of)?;
+            let row = row(config, of, until)?;
             match row.state {
                 State::Waiting | State::Running => {
                     still.push(of);
@@ -40,7 +43,7 @@ pub fn wait(
                 }
                 state => {
                     worst = worst.max(if state == State::Done { Exit::Good } else { Exit::Failed });
-                    told(&row, as_json)?;
+                    output.answer(&row, told)?;
                 }
             }
         }
@@ -66,17 +69,17 @@ pub fn wait(
     }
 }
 
-fn row(config: &Config, of: &str) -> Result<Row, CommandError> {
-    match ask(config, &Question::Show { of: of.to_owned() })? {
-        Answer::Show(shown) => Ok(shown.intent),
-        _ => Err(CommandError::other_version()),
+/// The intent. A daemon that is busy, or is just starting or stopping, is asked again until the time is up.
+fn row(config: &Config, of: &str, until: Instant) -> Result<Row, CommandError> {
+    loop {
+        match shown(config, of) {
+            Err(error) if error.is_busy() && Instant::now() < until => std::thread::sleep(BUSY),
+            told => return told.map(|shown| shown.intent),
+        }
     }
 }
 
-fn told(row: &Row, as_json: bool) -> Result<Exit, CommandError> {
-    if as_json {
-        return print_json(row);
-    }
+fn told(row: &Row) -> String {
     let number = row.seq.map(|seq| format!(" (number {seq})")).unwrap_or_default();
-    print(format!("{}{number} is {}: {}\n", row.file, row.state, word(row)).as_bytes())
+    format!("{}{number} is {}: {}\n", row.file, row.state, word(row))
 }

@@ -1,8 +1,8 @@
 //! Checks the places where runs write, and whether the volume of the configuration was exchanged, on a thread of its own,
 //! because a check on a network file system may hang.
 
-use super::health::Health;
 use super::input::{Input, PlaceFound};
+use super::session::Shared;
 use crate::config::{Config, Projected};
 use conductor_core::scheduler::Place;
 use conductor_os::outlet::{Outage, Outlet};
@@ -24,9 +24,9 @@ impl Lookout {
     pub(super) fn start(
         places: Vec<(Place, Arc<Outlet>)>,
         config: &Config,
-        health: Arc<Health>,
-        inputs: Sender<Input>,
+        shared: &Shared<'_>,
     ) -> io::Result<Self> {
+        let (health, inputs) = (Arc::clone(shared.health), shared.inputs.clone());
         let mut projected = config.projected.clone();
         let (stop, stopped) = bounded::<()>(0);
         let mut before: Vec<Option<Outage>> = vec![None; places.len()];

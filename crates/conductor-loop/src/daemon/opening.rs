@@ -9,7 +9,6 @@ use crate::store::{self, Behind, Candidate, Extent, Ledger, Store, StoreError, W
 use conductor_core::Code;
 use conductor_os::dir::Dir;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a start waits for a command that has the store open; each has it for as long as one answer takes.
@@ -42,7 +41,7 @@ pub(super) fn open_store(state: &StateFiles, places: &Handoff, last: &LastRuns) 
 
 /// A new store that numbers from the given extent on.
 fn make_store(state: &StateFiles, shown: &Extent) -> Result<Store, StoreError> {
-    let draft = Store::draft(Arc::clone(&state.dir), &state.sealing)?;
+    let draft = state.draft()?;
     draft.commit(&Work { floor: Some(shown), ..Work::default() })?;
     draft.complete()
 }
@@ -50,15 +49,13 @@ fn make_store(state: &StateFiles, shown: &Extent) -> Result<Store, StoreError> {
 /// The existing store, if it has everything in the evidence.
 pub fn existing_store(state: &StateFiles, handoff: &Dir, last: &LastRuns) -> Result<Store, StoreError> {
     let candidate = wait_for_store(state)?;
-    state.expect_sealed(candidate.store())?;
     evidence::hold(candidate.store(), &state.head, handoff, last)?;
     candidate.believe()
 }
 
 /// Opens the store for reading as a start would check it, and changes nothing.
 pub fn look_at_store(state: &StateFiles, handoff: &Dir) -> Result<Store, StoreError> {
-    let store = Store::look(&state.dir, &state.sealing)?;
-    state.expect_sealed(&store)?;
+    let store = state.look()?;
     evidence::hold(&store, &state.head, handoff, &LastRuns { this_boot: false, lines: Vec::new() })?;
     Ok(store)
 }
@@ -82,7 +79,7 @@ fn failure(state: &StateFiles, error: &StoreError) -> Failure {
 fn wait_for_store(state: &StateFiles) -> Result<Candidate, StoreError> {
     let until = Instant::now() + SOMEBODY_LOOKS;
     loop {
-        match Store::examine(Arc::clone(&state.dir), &state.sealing, Behind::Refused) {
+        match state.examine(Behind::Refused) {
             Err(StoreError::Busy) if Instant::now() < until => {
                 std::thread::sleep(Duration::from_millis(5)); // The closing is not announced.
             }

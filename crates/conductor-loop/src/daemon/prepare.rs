@@ -18,7 +18,7 @@ use super::recover::{Recovered, Rules, recover};
 use super::session::{Session, SessionParts, Shared};
 use super::set_up::{
     bind_control, choose_program, engine, facts, held_targets, intake_settings, limits, look_at_repositories,
-    name_of, open_out, read_back, remember_destination, repositories, retention, serve_control,
+    name_of, open_out, places_of, read_back, remember_destination, repositories, retention, serve_control,
 };
 use super::summary::Summary;
 use super::{service_manager, signals};
@@ -32,7 +32,6 @@ use conductor_core::attestation::Attest as _;
 use conductor_core::confinement::Confinement;
 use conductor_core::fact::DaemonFact;
 use conductor_core::query::{Held, StatusReport};
-use conductor_core::scheduler::Place;
 use conductor_core::{Code, Limits, Runs, TargetKey};
 use conductor_os::outlet::Outlet;
 use signal_hook::iterator::Signals;
@@ -212,10 +211,8 @@ impl Prepared {
             .start(move |report| drop(inputs.send(Input::Intake(report))))
             .map_err(cannot_start("the intake"))?;
         let repositories = Arc::new(repositories(config, &engine));
-        let looked_at = [(Place::Output, Arc::clone(&outlet))].into_iter();
-        let looked_at = looked_at.chain((*repositories).clone()).collect();
-        let lookout = Lookout::start(looked_at, config, Arc::clone(shared.health), shared.inputs.clone())
-            .map_err(cannot_start("the lookout"))?;
+        let looked_at = places_of(&outlet, &repositories);
+        let lookout = Lookout::start(looked_at, config, shared).map_err(cannot_start("the lookout"))?;
         let settings = runner::Settings {
             engine,
             outlet,

@@ -13,7 +13,8 @@ use crate::telemetry::{log_lines, open_metrics};
 use conductor_core::fact::OperatorFact;
 use conductor_core::intent::TargetKey;
 use conductor_core::query::{
-    Answer, Held, Pulse, Purged, Question, ROWS_MAX, RefusalKind, Refused, Row, Selection, StatusReport,
+    Answer, Held, LATELY, Pulse, Purged, Question, ROWS_MAX, RefusalKind, Refused, Row, Selection,
+    StatusReport,
 };
 use conductor_crypto::VerifyingKey;
 use conductor_os::dir::Dir;
@@ -28,8 +29,7 @@ const LOOK_UP: Duration = Duration::from_millis(50);
 /// The time limit for a hold to become durable.
 const DURABLE_PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long failures count as those of the last hour, and how often they are counted anew.
-const LATELY: Duration = Duration::from_hours(1);
+/// How often the failures of the last hour are counted anew.
 const COUNTED_ANEW: Duration = Duration::from_secs(10);
 
 /// The interval at which readers of an ended session's store are looked for.

@@ -126,6 +126,15 @@ pub(super) fn repositories(config: &Config, engine: &Engine) -> BTreeMap<Place, 
     engine.repositories().iter().map(|path| (place(path), outlet(path))).collect()
 }
 
+/// Every place that a run may write.
+pub(super) fn places_of(
+    out: &Arc<Outlet>,
+    repositories: &BTreeMap<Place, Arc<Outlet>>,
+) -> Vec<(Place, Arc<Outlet>)> {
+    let repositories = repositories.iter().map(|(place, outlet)| (place.clone(), Arc::clone(outlet)));
+    std::iter::once((Place::Output, Arc::clone(out))).chain(repositories).collect()
+}
+
 /// Conditions besides the configuration that determine the interval of listings.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Circumstances {

@@ -5,7 +5,7 @@ use super::owned::{Owned, Use, Widened};
 use super::{Unusable, layout};
 use crate::config::Config;
 use crate::keys::{self, KeyError, Keys};
-use crate::store::{self, Sealing, Store, StoreError};
+use crate::store::{self, Behind, Candidate, Salvaged, Sealing, Store, StoreError};
 use conductor_crypto::VerifyingKey;
 use conductor_os::dir::Dir;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub struct StateFiles {
     /// The keys; a command that only looks may go on without them.
     pub keys: Result<Arc<Keys>, KeyError>,
     /// How the store is to be sealed.
-    pub sealing: Sealing,
+    sealing: Sealing,
     /// Whether a sealed store is there.
     sealed: bool,
 }
@@ -74,8 +74,42 @@ impl StateFiles {
         Ok(Self { path: path.join(store::FILE), dir: Arc::new(dir), head, keys, sealing, sealed })
     }
 
+    /// Opens the store for reading; see [`Store::look`].
+    pub fn look(&self) -> Result<Store, StoreError> {
+        let store = Store::look(&self.dir, &self.sealing)?;
+        self.expect_sealed(&store)?;
+        Ok(store)
+    }
+
+    /// Opens the store to take it over; see [`Store::examine`].
+    pub fn examine(&self, behind: Behind) -> Result<Candidate, StoreError> {
+        let candidate = Store::examine(Arc::clone(&self.dir), &self.sealing, behind)?;
+        self.expect_sealed(candidate.store())?;
+        Ok(candidate)
+    }
+
+    /// A new store, which has its name once it is complete.
+    pub fn draft(&self) -> Result<Store, StoreError> {
+        Store::draft(Arc::clone(&self.dir), &self.sealing)
+    }
+
+    /// The same with everything of another one.
+    pub fn copy_of(&self, from: &Store) -> Result<Store, StoreError> {
+        from.copy_to(Arc::clone(&self.dir), &self.sealing)
+    }
+
+    /// The readable records of a damaged store.
+    pub fn salvage(&self) -> Result<Salvaged, StoreError> {
+        Store::salvage(&self.dir, &self.sealing)
+    }
+
+    /// The keys, if they could be found.
+    pub fn keys(&self) -> Result<&Keys, Unusable> {
+        self.keys.as_deref().map_err(unusable)
+    }
+
     /// Refuses a plain store where the head tells of a sealed one, unless the operator wants a plain one.
-    pub fn expect_sealed(&self, store: &Store) -> Result<(), StoreError> {
+    fn expect_sealed(&self, store: &Store) -> Result<(), StoreError> {
         match &self.head {
             HeadFile::Ours(head)
                 if head.sealed && matches!(self.sealing, Sealing::On(_)) && store.sealed_by()?.is_none() =>

@@ -386,3 +386,25 @@ fn an_import_is_in_the_trail_with_the_user() {
     env.once(&[]).expect(0);
     trail::check(&env, &[1, 2]).unwrap();
 }
+
+#[test]
+fn a_rebuild_is_in_the_trail_with_the_user() {
+    let env = two_filed();
+    fs::remove_file(env.handoff(".conductor/state/ledger.redb")).unwrap();
+    env.operate(&["state", "rebuild"]).expect(0);
+    let uid = format!("uid:{}", rustix::process::geteuid().as_raw());
+    let entries = trail::entries(&env);
+    let rebuilt: Vec<&Entry> = entries
+        .iter()
+        .filter(|entry| entry.detail.get("action").is_some_and(|action| action == "rebuild"))
+        .collect();
+    assert_eq!((rebuilt.len(), rebuilt[0].actor.as_str()), (1, uid.as_str()), "{entries:?}");
+    let detail = &rebuilt[0].detail;
+    assert_eq!(
+        (detail["from_status"].as_u64(), detail["last_seq"].as_u64()),
+        (Some(2), Some(2)),
+        "{detail:?}"
+    );
+    env.once(&[]).expect(0);
+    trail::check(&env, &[1, 2]).unwrap();
+}

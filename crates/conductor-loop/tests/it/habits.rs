@@ -141,6 +141,25 @@ fn waiting_ends_when_all_are_done_or_failed() {
 }
 
 #[test]
+fn waiting_outlives_a_state_that_is_busy_for_a_moment() {
+    let env = env();
+    env.drop_file("intent-a.json", flat("a", 3));
+    env.once(&[]).expect(0);
+    // As a daemon that is just starting or stopping has it.
+    let state = fs::File::open(env.handoff(".conductor/state/ledger.redb")).unwrap();
+    state.lock().unwrap();
+    let begin = std::time::Instant::now();
+    let late = env.operate(&["wait", "intent-a.json", "--timeout", "700ms"]).expect(1);
+    assert!(late.stderr.contains("busy") && begin.elapsed().as_millis() >= 700, "{}", late.stderr);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| env.operate(&["wait", "intent-a.json"]));
+        assert!(env.operate(&["list"]).expect(1).stderr.contains("busy: a daemon is just starting"));
+        state.unlock().unwrap();
+        waiting.join().unwrap().expect(0);
+    });
+}
+
+#[test]
 fn watching_shows_what_changes_and_ends_with_its_reader() {
     let env = env();
     let daemon = env.start_ready(&[]);

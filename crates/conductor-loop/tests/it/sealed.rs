@@ -90,7 +90,9 @@ fn a_plain_state_in_the_place_of_a_sealed_one_is_refused_with_the_way_out() {
     env.once(&[]).expect(0);
     fs::write(&state, &copy).unwrap();
     fs::remove_file(env.handoff(".conductor/state/ledger.mark")).unwrap();
-    for refused in [env.once(&[]).expect(1), env.operate(&["list"])] {
+    let command = |words: &[&str]| env.operate(words);
+    let show = [command(&["list"]), command(&["state", "show"]), command(&["state", "export"])];
+    for refused in show.into_iter().chain([env.once(&[]), command(&["state", "rebuild"])]) {
         assert_ne!(refused.code(), 0);
         assert!(refused.stderr.contains("E404") && refused.stderr.contains("is plain"), "{}", refused.stderr);
     }

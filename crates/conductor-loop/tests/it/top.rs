@@ -69,7 +69,7 @@ fn top_shows_what_runs_and_failed_first_and_loses_no_line_at_any_size() {
         // The last line is the keys, and every line is new.
         let screen = shown(&terminal, "a picture of that size", |screen| {
             let lines = screen.lines();
-            let header = lines.iter().position(|line| line.starts_with(" NO."));
+            let header = lines.iter().position(|line| line.starts_with(" NUMBER"));
             lines.len() == usize::from(rows)
                 && lines[0].starts_with("conductor-loop")
                 && lines.last().is_some_and(|last| last.starts_with("q quit"))
@@ -86,7 +86,7 @@ fn top_shows_what_runs_and_failed_first_and_loses_no_line_at_any_size() {
     assert!(lines[1].contains("running 1/1") && lines[1].contains("waiting 60 (oldest"), "{lines:?}");
     assert!(lines[1].contains("failed 1 in an hour"), "{lines:?}");
     assert_eq!(lines[2], "held 1: test/held (migration)");
-    let columns = place(&screen, " NO.");
+    let columns = place(&screen, " NUMBER");
     assert!(columns <= 5 && lines[columns].contains("REASON"), "{lines:?}");
     assert_eq!(place(&screen, "test/busy"), columns + 1);
     assert_eq!(place(&screen, "E301 porch-failed"), columns + 2);
@@ -113,7 +113,7 @@ fn top_is_scrolled_sorted_filtered_and_explains_and_retries() {
     terminal.press(DOWN);
     shown(&terminal, "the failed one is selected", |screen| selected(screen, "test/b"));
     terminal.press("e");
-    let screen = shown(&terminal, "its reason", |screen| screen.text().contains("what to do:"));
+    let screen = shown(&terminal, "its reason", |screen| screen.text().contains("what to do "));
     assert!(screen.text().contains("intent-failed.json (number 2) is failed"), "{}", screen.text());
     assert!(screen.text().contains("registry.example:5000"), "{}", screen.text());
     terminal.press(" ");

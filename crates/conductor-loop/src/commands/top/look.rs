@@ -2,18 +2,14 @@
 
 use super::super::CommandError;
 use super::super::act::retry_failed;
-use super::super::ask::ask;
+use super::super::ask::{explained, list, report};
 use crate::config::Config;
-use conductor_core::query::{
-    Answer, Explained, Listing, Question, ROWS_MAX, Row, Selection, State, StatusReport,
-};
+use conductor_core::query::{Explained, LATELY, ROWS_MAX, Row, Selection, State, StatusReport};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use jiff::Timestamp;
 use std::time::{Duration, Instant};
 
 const EVERY: Duration = Duration::from_secs(1);
-/// How long a failure counts as a new one.
-const LATELY: Duration = Duration::from_hours(1);
 /// Failures of the last hour, and finished intents, that are asked for.
 const FAILED_MOST: usize = 200;
 const DONE_MOST: usize = 100;
@@ -66,7 +62,7 @@ pub(super) fn work(config: &Config, requests: &Receiver<Request>, news: &Sender<
                 next = Instant::now();
                 continue;
             }
-            Ok(Request::Explain(of)) => explain(config, of),
+            Ok(Request::Explain(of)) => explain(config, &of),
             Ok(Request::Retry(of)) => Ok(News::Said(match retry_failed(config, &of) {
                 Ok(row) => format!("{} is handed in again", row.file),
                 Err(error) => format!("not retried: {error}"),
@@ -84,27 +80,8 @@ pub(super) fn work(config: &Config, requests: &Receiver<Request>, news: &Sender<
     }
 }
 
-fn explain(config: &Config, of: String) -> Result<News, CommandError> {
-    match ask(config, &Question::Explain { of })? {
-        Answer::Explain(explained) => Ok(News::Explained(explained)),
-        _ => Err(CommandError::other_version()),
-    }
-}
-
-/// The daemon's status.
-pub(super) fn report(config: &Config) -> Result<StatusReport, CommandError> {
-    match ask(config, &Question::Status)? {
-        Answer::Status(report) => Ok(*report),
-        _ => Err(CommandError::other_version()),
-    }
-}
-
-/// The intents of a selection.
-pub(super) fn list(config: &Config, selection: Selection) -> Result<Listing, CommandError> {
-    match ask(config, &Question::List(selection))? {
-        Answer::List(listing) => Ok(listing),
-        _ => Err(CommandError::other_version()),
-    }
+fn explain(config: &Config, of: &str) -> Result<News, CommandError> {
+    explained(config, of).map(News::Explained)
 }
 
 /// Everything of this moment.

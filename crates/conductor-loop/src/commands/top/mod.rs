@@ -5,8 +5,11 @@ mod look;
 mod picture;
 mod state;
 
+use super::ask::{list, report};
 use super::look::status_text;
-use super::{CommandError, print, print_json};
+use super::output::Output;
+use super::table::table;
+use super::{CommandError, print};
 use crate::config::Config;
 use conductor_core::Exit;
 use conductor_core::query::Selection;
@@ -14,7 +17,7 @@ use conductor_os::panics::guarded;
 use conductor_os::terminal::{self, KeyMode, Size};
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use keys::{Key, Keys};
-use look::{News, Shown};
+use look::Shown;
 use picture::{Line, picture};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH};
 use signal_hook::iterator::Signals;
@@ -31,18 +34,19 @@ const LEAVE: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
 /// Rows that are printed where there is no terminal.
 const PRINTED_MOST: usize = 100;
 
-/// `top`. With --json it prints the data of one picture.
-pub fn top(config: &Config, as_json: bool) -> Result<Exit, CommandError> {
-    if as_json {
-        let report = look::report(config)?;
-        let listing = look::list(config, Selection { most: PRINTED_MOST, ..Selection::default() })?;
-        return print_json(&serde_json::json!({"status": report, "intents": listing.intents}));
+/// `top`. With --json it prints the status and the newest intents, once.
+pub fn top(config: &Config, output: Output) -> Result<Exit, CommandError> {
+    if output.is_data() {
+        let report = report(config)?;
+        let listing = list(config, Selection { most: PRINTED_MOST, ..Selection::default() })?;
+        let body = serde_json::json!({"status": report, "intents": listing.intents});
+        return output.answer(&body, |_| String::new());
     }
     if !(io::stdout().is_terminal() && io::stdin().is_terminal()) {
         return print(printed(config)?.as_bytes());
     }
     // A first look says what is wrong while errors can still be seen.
-    look::report(config)?;
+    report(config)?;
     let (signals_in, signals) = unbounded();
     let mut caught = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH])?;
     std::thread::spawn(move || caught.forever().all(|signal| signals_in.send(signal).is_ok()));
@@ -65,16 +69,9 @@ pub fn top(config: &Config, as_json: bool) -> Result<Exit, CommandError> {
 
 /// Everything once, at any width.
 fn printed(config: &Config) -> Result<String, CommandError> {
-    let mut top = Top::new();
-    let sight = look::sight(config, Shown::All)?;
-    let mut text = format!("{}\n", status_text(&sight.report));
-    let rows = sight.rows.len().min(PRINTED_MOST);
-    top.learn(News::Sight(Box::new(sight)));
-    for line in picture::table_of(&mut top, rows) {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "{}", line.text.trim_end());
-    }
-    Ok(text)
+    let mut sight = look::sight(config, Shown::All)?;
+    sight.rows.truncate(PRINTED_MOST);
+    Ok(format!("{}\n{}", status_text(&sight.report), table(&sight.rows, usize::MAX)))
 }
 
 fn write(text: &str) -> io::Result<()> {

@@ -1,10 +1,10 @@
-//! The picture of `top`: lines that fit the terminal, whatever they tell. The first tell of the daemon and are six at most.
+//! The picture of `top`: lines that fit the terminal, whatever they tell. The first ones, five at most, tell of the
+//! daemon.
 
-use super::super::look::ways_out;
-use super::super::table::{age, cut};
+use super::super::look::{explained_text, ways_out};
+use super::super::table::{age, cut, picture_table};
 use super::look::{Sight, is_news};
 use super::state::{Over, Top};
-
 use conductor_core::query::{Explained, Row, State, StatusReport};
 use conductor_core::units::format_duration;
 use conductor_os::terminal::Size;
@@ -18,9 +18,6 @@ const FAINT: &str = "2";
 const SELECTED: &str = "7";
 const RUNNING: &str = "36";
 const FAILED: &str = "31";
-
-/// Wider than any row.
-const WIDEST: usize = 4_000;
 
 /// One line of the picture, as wide as the terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,72 +104,19 @@ fn numbers(report: &StatusReport, rate: Option<f64>) -> String {
     parts.join("  ")
 }
 
-/// Widths of columns, by what is in them and by the room there is.
-struct Columns {
-    number: usize,
-    target: usize,
-    /// `None`: there is no room for file names; where there is no target, its column has them.
-    file: Option<usize>,
-    all: usize,
-}
-
-impl Columns {
-    fn of(rows: &[&Row], all: usize) -> Self {
-        let longest = |text: &dyn Fn(&Row) -> usize| rows.iter().map(|row| text(row)).max().unwrap_or(0);
-        let number = longest(&|row| row.seq.map_or(1, |seq| seq.to_string().len())).max(3);
-        let file = (all >= 100).then(|| longest(&|row| row.file.chars().count()).clamp(4, all / 4));
-        let named = longest(&|row| target(row, file.is_some()).chars().count());
-        Self { number, target: named.clamp(6, if file.is_some() { all / 4 } else { all / 3 }), file, all }
-    }
-
-    fn line(&self, selected: bool, cells: [&str; 6]) -> String {
-        let [number, state, age, target, file, reason] = cells;
-        let mut text = format!(
-            "{}{} {} {} {}",
-            if selected { '>' } else { ' ' },
-            fit(number, self.number),
-            fit(state, 7),
-            fit(age, 4),
-            fit(target, self.target)
-        );
-        if let Some(width) = self.file {
-            text.push(' ');
-            text.push_str(&fit(file, width));
-        }
-        text.push(' ');
-        text.push_str(reason);
-        fit(&text, self.all)
-    }
-}
-
-fn target(row: &Row, has_file: bool) -> &str {
-    row.target.as_deref().unwrap_or(if has_file { "-" } else { &row.file })
-}
-
-/// The names of the columns and the first rows, as wide as they are.
-pub(super) fn table_of(top: &mut Top, rows: usize) -> Vec<Line> {
-    top.page = rows.max(1);
-    table(top, WIDEST)
-}
-
 /// The names of the columns, then the rows around the selected one.
 fn table(top: &mut Top, columns: usize) -> Vec<Line> {
     let rows: Vec<Row> = top.rows().into_iter().cloned().collect();
-    let rows: Vec<&Row> = rows.iter().collect();
     top.selected = top.selected.min(rows.len().saturating_sub(1));
     let last_first = rows.len().saturating_sub(top.page);
     let least = (top.selected + 1).saturating_sub(top.page);
     top.first = top.first.clamp(least, top.selected.max(least)).min(last_first);
-    let widths = Columns::of(&rows, columns);
-    let names = widths.line(false, ["NO.", "STATE", "AGE", "TARGET", "FILE", "REASON"]);
-    let mut lines = vec![Line::new(&names, BOLD, columns)];
-    for (place, row) in rows.iter().enumerate().skip(top.first).take(top.page) {
-        let number = row.seq.map_or_else(|| "-".to_owned(), |seq| seq.to_string());
-        let old = row.at.map_or_else(|| "-".to_owned(), |at| age(at, Timestamp::now()));
-        let target = target(row, widths.file.is_some());
+    let seen = rows.iter().skip(top.first).take(top.page);
+    let mut texts = picture_table(seen.clone(), columns.saturating_sub(1));
+    let names = texts.next().unwrap_or_default();
+    let mut lines = vec![Line::new(&format!(" {names}"), BOLD, columns)];
+    for (place, (row, text)) in (top.first..).zip(seen.zip(texts)) {
         let is_selected = place == top.selected;
-        let state = row.state.as_str();
-        let cells = [&number, state, &old, target, &row.file, &reason(row)];
         let look = match row.state {
             _ if is_selected => SELECTED,
             State::Running => RUNNING,
@@ -180,7 +124,8 @@ fn table(top: &mut Top, columns: usize) -> Vec<Line> {
             State::Done => FAINT,
             _ => USUAL,
         };
-        lines.push(Line { text: widths.line(is_selected, cells), look });
+        let mark = if is_selected { '>' } else { ' ' };
+        lines.push(Line::new(&format!("{mark}{text}"), look, columns));
     }
     if rows.is_empty() {
         lines.push(Line::new(&nothing(top), USUAL, columns));
@@ -198,40 +143,14 @@ fn nothing(top: &Top) -> String {
     }
 }
 
-fn reason(row: &Row) -> String {
-    let more = row.others.filter(|others| *others > 0).map(|others| format!("+{others} more; "));
-    let more = more.unwrap_or_default();
-    let (word, text) = (&row.reason.word, &row.reason.text);
-    match (row.error_code, row.duplicate_of) {
-        (Some(code), _) => format!("{more}{code} {word}: {text}"),
-        (None, Some(of)) => format!("{word} of {of}"),
-        (None, None) if row.state == State::Done => word.clone(),
-        (None, None) => format!("{more}{word}: {text}"),
-    }
-}
-
 /// Why one intent waits or failed.
 fn panel(explained: &Explained, columns: usize) -> Vec<Line> {
-    let which = explained.intent.as_ref().map_or_else(
-        || explained.of.clone(),
-        |row| {
-            let number = row.seq.map(|seq| format!(" (number {seq})")).unwrap_or_default();
-            format!("{}{number} is {}", row.file, row.state)
-        },
-    );
-    let code = explained.intent.as_ref().and_then(|row| row.error_code);
-    let code = code.map(|code| format!("{code} ")).unwrap_or_default();
-    let mut parts = vec![
-        (which, BOLD),
-        (format!("reason: {code}{}: {}", explained.reason.word, explained.reason.text), USUAL),
-        (format!("what to do: {}", explained.reason.advice), USUAL),
-    ];
-    if explained.waiting_behind > 0 {
-        parts.push((format!("behind it: {} more of the same target", explained.waiting_behind), USUAL));
-    }
-    let lines = parts.iter().flat_map(|(text, look)| {
-        let wrapped = wrap(text, columns).into_iter();
-        wrapped.map(|line| Line::new(&line, look, columns)).chain([Line::new("", USUAL, columns)])
+    let text = explained_text(&explained.of, explained);
+    let look = |place| if place == 0 { BOLD } else { USUAL };
+    let lines = text.lines().enumerate().flat_map(|(place, line)| {
+        let wrapped = wrap(line, columns).into_iter();
+        let lines = wrapped.map(move |line| Line::new(&line, look(place), columns));
+        lines.chain([Line::new("", USUAL, columns)])
     });
     lines.collect()
 }
