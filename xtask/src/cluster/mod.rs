@@ -117,6 +117,7 @@ fn test(prebuilt: bool) -> Result<String, Stop> {
     let mut child = launch("test", Stdio::inherit(), Stdio::inherit())?;
     let status = child.wait().map_err(|error| error.to_string())?;
     let kept = place().join("log-of-the-last-failure");
+    let was_up = run_place().join("ready").exists();
     if !status.success() {
         if kept.exists() {
             std::fs::remove_dir_all(&kept).map_err(|error| error.to_string())?;
@@ -127,7 +128,13 @@ fn test(prebuilt: bool) -> Result<String, Stop> {
     if status.success() {
         return Ok("the manifests of deploy/kubernetes work on a cluster".to_owned());
     }
-    Err(Stop::Failed(format!("the cluster's test failed; its logs are in {}", kept.display())))
+    let logs = format!("its logs are in {}", kept.display());
+    // A machine on which no cluster comes up says nothing about the manifests.
+    Err(if was_up {
+        Stop::Failed(format!("the cluster's test failed; {logs}"))
+    } else {
+        Stop::NotTested(format!("the cluster did not come up; {logs}"))
+    })
 }
 
 fn up(prebuilt: bool) -> Result<String, Stop> {
@@ -184,10 +191,10 @@ fn inside(what: &str) -> Result<String, String> {
     keys::write(&cluster)?;
     plane::start(&cluster)?;
     node::start(&cluster)?;
+    std::fs::write(cluster.run.join("ready"), "").map_err(|error| error.to_string())?;
     if what == "test" {
         return steps::run(&cluster);
     }
-    std::fs::write(cluster.run.join("ready"), "").map_err(|error| error.to_string())?;
     loop {
         std::thread::park();
     }

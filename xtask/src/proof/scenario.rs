@@ -16,10 +16,20 @@ pub(crate) struct Scenario {
     /// File, target, replicas; without a target, the content is refused.
     dropped: &'static [(&'static str, &'static str, u32)],
     endings: &'static [Ending],
-    /// Whether another root key has been added, so that the start seals the state anew.
-    rotated: bool,
+    attacked: Attacked,
     /// Whether each point takes longer than others, because the scenario contains a pause.
     pub(crate) slow: bool,
+}
+
+/// What is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Attacked {
+    /// A start of the daemon, which works off what was dropped.
+    Start,
+    /// One after another root key has been added, so that it seals the state anew.
+    StartAfterRotation,
+    /// `backup restore`, after the store was lost. The backup is of before the last intent of `before`.
+    Restore,
 }
 
 const PLAIN: Scenario = Scenario {
@@ -29,12 +39,12 @@ const PLAIN: Scenario = Scenario {
     before: &[],
     dropped: &[("intent-a.json", "web", 3)],
     endings: &[Ending::Success],
-    rotated: false,
+    attacked: Attacked::Start,
     slow: false,
 };
 
 /// Scenarios that together cover every part of the promise.
-pub(crate) const SCENARIOS: [Scenario; 9] = [
+pub(crate) const SCENARIOS: [Scenario; 10] = [
     PLAIN,
     Scenario { name: "failing porch", script: "*: exit=3", endings: &[Ending::Failed("E301")], ..PLAIN },
     Scenario {
@@ -66,7 +76,15 @@ pub(crate) const SCENARIOS: [Scenario; 9] = [
         name: "another root key",
         before: &[("intent-a.json", "web", 3)],
         endings: &[Ending::Before, Ending::Duplicate],
-        rotated: true,
+        attacked: Attacked::StartAfterRotation,
+        ..PLAIN
+    },
+    Scenario {
+        name: "restore",
+        before: &[("intent-a.json", "web", 3), ("intent-b.json", "db", 3)],
+        dropped: &[("intent-b.json", "db", 3)],
+        endings: &[Ending::Success, Ending::Before, Ending::Duplicate],
+        attacked: Attacked::Restore,
         ..PLAIN
     },
     Scenario { name: "embedded", builtin: true, ..PLAIN },
@@ -102,27 +120,67 @@ impl Scenario {
             let content = if target.is_empty() { "{".to_owned() } else { flat(target, *replicas) };
             if number == self.before.len() {
                 env.once(self.flags()).expect(0);
-            }
-            if number == self.before.len() && self.rotated {
-                env.operate(&["keys", "rotate"]).expect(0);
+                self.prepare(&env);
+            } else if number > 0 && number < self.before.len() && self.attacked == Attacked::Restore {
+                env.once(self.flags()).expect(0);
+                operate(&env, &["backup", "now"]).expect(0);
             }
             env.drop_file(name, &content);
             dropped.push(Dropped { name: (*name).to_owned(), content, ending: *ending });
         }
         Stage { env, scenario: self, dropped }
     }
+
+    /// What has happened since the intents of `before` were done.
+    fn prepare(&self, env: &TestEnv) {
+        match self.attacked {
+            Attacked::Start => {}
+            Attacked::StartAfterRotation => {
+                env.operate(&["keys", "rotate"]).expect(0);
+            }
+            Attacked::Restore => {
+                let store = env.handoff(".conductor/state/ledger.redb");
+                // A store that stayed would be set aside by the restore.
+                drop(std::fs::remove_file(store));
+            }
+        }
+    }
+}
+
+/// Runs a command that may need the backups.
+fn operate(env: &TestEnv, words: &[&str]) -> conductor_testkit::Finished {
+    let dir = env.path("backups").display().to_string();
+    env.operate(&[words, &["--backup-dir", &dir]].concat())
 }
 
 impl Stage {
-    /// Runs the daemon to its end, with the action at its `at`th call.
+    /// Runs what is attacked to its end, with the action at its `at`th call.
     pub(crate) fn run(&self, class: Class<'_>, action: Action, at: u64, seconds: u64) -> Option<Report> {
-        let command = self.env.command(&[&["-once"], self.scenario.flags()].concat());
+        let command = match self.scenario.attacked {
+            Attacked::Start | Attacked::StartAfterRotation => {
+                self.env.command(&[&["-once"], self.scenario.flags()].concat())
+            }
+            Attacked::Restore => {
+                let mut command = self.env.bare_command();
+                command.args(["backup", "restore", "-handoff"]).arg(self.env.path("handoff"));
+                command.arg("--backup-dir").arg(self.env.path("backups"));
+                command
+            }
+        };
         at_call(&command, (class, action, at), seconds, &self.env.path("."))
     }
 
     /// Runs the daemon undisturbed, then checks the promise.
     pub(crate) fn recover_and_check(&self, kills: usize, any_ending: bool) -> Result<(), String> {
-        let finished = self.env.once(self.scenario.flags());
+        let mut finished = self.env.once(self.scenario.flags());
+        if self.scenario.attacked == Attacked::Restore && finished.status.code() == Some(1) {
+            // A state that is not restored refuses the start; the operator restores it.
+            let restored = operate(&self.env, &["backup", "restore"]);
+            if !finished.stderr.contains("E4") || restored.status.code() != Some(0) {
+                return Err(format!("the start: {}, the restore: {}", finished.stderr, restored.stderr));
+            }
+            finished = self.env.once(self.scenario.flags());
+        }
         if !matches!(finished.status.code(), Some(0 | 8)) {
             return Err(format!("the next start ended with {}: {}", finished.status, finished.stderr));
         }
