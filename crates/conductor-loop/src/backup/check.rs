@@ -55,7 +55,7 @@ pub fn check(
     written: Written,
 ) -> Result<Checked, BackupError> {
     let wrong = |what: &str| BackupError::Wrong(what.to_owned());
-    let input = Decryptor::begin(identities, file).map_err(BackupError::of("opening it"))?;
+    let input = Decryptor::begin(identities, file).map_err(BackupError::Closed)?;
     let mut envelope = None;
     let mut unpacking = Unpacking { into, written, found: Vec::new(), public: None, trail: None };
     let unpacked = Unpacker::new(input).each(|name, size, content| {

@@ -17,6 +17,9 @@ pub enum BackupError {
     /// The state, or the copy of it, cannot be read or written.
     #[error("{0}")]
     Store(#[from] StoreError),
+    /// None of the keys opens it.
+    #[error("opening it: {0}")]
+    Closed(io::Error),
     /// The backup is not what it should be.
     #[error("{0}")]
     Wrong(String),
@@ -29,6 +32,14 @@ impl BackupError {
     /// The error of what was tried.
     pub fn of(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { what: what.into(), source }
+    }
+
+    /// The same of a backup that is restored on trial.
+    pub(super) fn on_trial(self) -> Self {
+        match self {
+            Self::Io { what, source } => Self::Io { what: format!("on trial, {what}"), source },
+            other => other,
+        }
     }
 }
 

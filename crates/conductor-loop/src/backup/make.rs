@@ -104,11 +104,14 @@ impl Copied<'_> {
     fn try_finish(&self, source: &Source<'_>, recipients: &[Recipient]) -> Result<Listed, BackupError> {
         let Making { dir, scratch, name, .. } = &self.making;
         let manifest = self.pack(source, recipients)?;
+        // Packed is all that is needed: the trial takes as much space as the copy did.
+        self.copy.clear(None).map_err(BackupError::of("removing the copy"))?;
         let file = scratch.dir.open_read(PACKED).map_err(BackupError::of("reading it"))?;
         let size = file.metadata().map_err(BackupError::of("reading it"))?.len();
         let trial = scratch.sub("trial").map_err(BackupError::of("making a directory to work in"))?;
         let identities = own_identities(source.keys.ring());
-        let restored = check(self.guarded(file), &identities, &trial, &source.keys.public(), Written::State)?;
+        let restored = check(self.guarded(file), &identities, &trial, &source.keys.public(), Written::State)
+            .map_err(BackupError::on_trial)?;
         if restored.manifest != manifest {
             return Err(BackupError::Wrong("restored on trial, it says otherwise than it should".to_owned()));
         }

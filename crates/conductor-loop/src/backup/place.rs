@@ -148,21 +148,24 @@ pub fn newest(dir: &Dir, series: &Series, now: Timestamp) -> io::Result<Option<L
     Ok(list(dir)?.into_iter().rfind(is_past))
 }
 
-/// The directory of backups. Where it is missing its last part alone is made, so that nothing is written where a disk is not mounted.
-pub fn open(path: &Path) -> Result<Dir, BackupError> {
+/// The directory of backups of the state in this directory. It is made for the first backup of a state alone, and the last part of it alone:
+/// later, or above it, what is missing is a disk that is not mounted, and a backup would land on another one.
+pub fn open(path: &Path, state: &Dir) -> Result<Dir, BackupError> {
     use std::os::unix::fs::DirBuilderExt;
-    let opened = Dir::open(path).or_else(|error| match error.kind() {
-        io::ErrorKind::NotFound => {
-            std::fs::DirBuilder::new().mode(0o700).create(path)?;
-            Dir::open(path)
-        }
-        _ => Err(error),
-    });
-    opened.map_err(|error| {
-        let lacks = error.kind() == io::ErrorKind::NotFound;
-        let why = if lacks { ", of which the last part alone is made" } else { "" };
-        BackupError::of(format!("opening {}{why}", path.display()))(error)
-    })
+    let missing = match Dir::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => error,
+        opened => return opened.map_err(BackupError::of(format!("opening {}", path.display()))),
+    };
+    let shown = path.display();
+    let begun = Series::find(state).map_err(BackupError::of("reading the id of the backups"))?.is_some();
+    if begun {
+        let what = format!(
+            "opening {shown}, which is made for the first backup only: mount its disk, or make it: mkdir -m 0700 {shown}"
+        );
+        return Err(BackupError::of(what)(missing));
+    }
+    let made = std::fs::DirBuilder::new().mode(0o700).create(path).and_then(|()| Dir::open(path));
+    made.map_err(BackupError::of(format!("making {shown}, of which the last part alone is made")))
 }
 
 /// Removes the oldest backups of the series of `made`, which was made just now, so that this many are left of it. All are tried; the first
@@ -284,12 +287,20 @@ mod tests {
     }
 
     #[test]
-    fn below_a_directory_that_is_missing_nothing_is_made() {
-        let (temp, _dir) = place();
-        let unmounted = temp.path().join("disk");
-        let error = open(&unmounted.join("backups")).unwrap_err().to_string();
-        assert!(error.contains("last part alone") && !unmounted.exists(), "{error}");
-        std::fs::create_dir(&unmounted).unwrap();
-        open(&unmounted.join("backups")).unwrap();
+    fn where_a_disk_is_not_mounted_no_directory_is_made() {
+        let (temp, state) = place();
+        let disk = temp.path().join("disk");
+        let path = disk.join("backups");
+        let error = open(&path, &state).unwrap_err().to_string();
+        assert!(error.contains("last part alone") && !disk.exists(), "{error}");
+        std::fs::create_dir(&disk).unwrap();
+        open(&path, &state).unwrap();
+        // Backups are made, and then the disk is gone.
+        Series::of(&state).unwrap();
+        std::fs::remove_dir(&path).unwrap();
+        let error = open(&path, &state).unwrap_err().to_string();
+        assert!(error.contains("mount its disk") && !path.exists(), "{error}");
+        std::fs::create_dir(&path).unwrap();
+        open(&path, &state).unwrap();
     }
 }

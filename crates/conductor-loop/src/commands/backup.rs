@@ -12,10 +12,13 @@ use crate::handoff::{Finder, HeadFile, StateFiles, check_places};
 use crate::keys::known_public;
 use crate::store::Store;
 use conductor_core::query::{Answer, Question};
+use conductor_core::record::rfc3339;
 use conductor_core::{Code, Exit};
 use conductor_crypto::age::Identity;
+use conductor_os::attempt::could_write;
 use conductor_os::dir::Dir;
 use conductor_os::plain::{open_plain, read_plain};
+use jiff::Timestamp;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -73,7 +76,7 @@ fn without_daemon(config: &Config) -> Result<(String, u64), CommandError> {
     let kept = Keeping::open(config)?;
     let store = existing_store(&kept.files, &kept.places.dirs.handoff, &kept.last)?;
     let keys = kept.files.accepted_keys()?;
-    let dir = backup::open(&backups.dir).map_err(|error| failed(&error))?;
+    let dir = backup::open(&backups.dir, &kept.files.dir).map_err(|error| failed(&error))?;
     let source = Source { private: &kept.places.dirs.private, keys: &keys, settings: &config.lines() };
     let made = Making::begin(&dir, &Series::of(&kept.files.dir)?, &|| true)
         .and_then(|making| making.copy(&store)?.finish(&source, &backups.recipients))
@@ -128,6 +131,32 @@ pub fn backup_list(config: &Config, output: Output) -> Result<Exit, CommandError
         let _ = writeln!(text, "{}  {:>12}{of}", listed.name, listed.size);
     }
     output.answer(&shown, |_| text)
+}
+
+/// What `doctor` says of the directory of backups; the error is what keeps them from being made.
+pub(super) fn outlook(config: &Config) -> Result<String, String> {
+    let Some(Backups { dir: path, .. }) = &config.fixed.backups else {
+        return Ok("none are made: no --backup-dir".to_owned());
+    };
+    let shown = path.display();
+    let wrong = |error: io::Error| format!("{shown}: {error}");
+    let series = looked_at(config).and_then(|state| Series::find(&state.dir).ok().flatten());
+    let dir = match (Dir::open(path), &series) {
+        (Err(error), None) if error.kind() == io::ErrorKind::NotFound => {
+            let absolute = std::path::absolute(path).map_err(wrong)?;
+            could_write(absolute.parent().unwrap_or(&absolute)).map_err(wrong)?;
+            return Ok(format!("{shown} is made for the first backup"));
+        }
+        (opened, _) => opened.map_err(wrong)?,
+    };
+    could_write(path).map_err(wrong)?;
+    let newest = series.map(|series| backup::newest(&dir, &series, Timestamp::now())).transpose();
+    Ok(match newest.map_err(wrong)?.flatten() {
+        Some(newest) => {
+            format!("{shown} can be written; the newest of this state is of {}", rfc3339(newest.made_at))
+        }
+        None => format!("{shown} can be written; there is none of this state yet"),
+    })
 }
 
 /// The state that is here, if it can be looked at.
@@ -199,8 +228,12 @@ pub(super) fn opened(
     if let Some(state) = state {
         trusted.extend(known_public(&state.dir)?);
     }
-    let checked = backup::check(file, &identities, into, &trusted, written)
-        .map_err(|error| wrong(error.to_string()))?;
+    let checked = backup::check(file, &identities, into, &trusted, written).map_err(|error| match error {
+        BackupError::Closed(_) if args.identity.is_none() => wrong(format!(
+            "{error} (the root keys of this state were tried; --identity FILE names the key of a recipient)"
+        )),
+        error => wrong(error.to_string()),
+    })?;
     Ok(Opened { shown, checked, known: !trusted.is_empty() })
 }
 

@@ -2,6 +2,7 @@
 //! changes nothing and needs no running daemon.
 
 use super::ask::ask_daemon;
+use super::backup::outlook;
 use super::look::{confined, not_ready, ways_out};
 use super::output::Output;
 use super::{CommandError, print};
@@ -68,7 +69,7 @@ fn bad(found: impl Into<String>, fix: impl Into<String>) -> Finding {
 
 type Check = fn(&Config) -> Finding;
 
-const CHECKS: [(&str, Check); 20] = [
+const CHECKS: [(&str, Check); 21] = [
     ("daemon", daemon),
     ("settings", settings),
     ("handoff", handoff),
@@ -84,6 +85,7 @@ const CHECKS: [(&str, Check); 20] = [
     ("owners", owners),
     ("keys", keys),
     ("state", state),
+    ("backups", backups),
     ("descriptors", descriptors),
     ("kernel", kernel),
     ("clock", clock),
@@ -320,6 +322,17 @@ fn places(config: &Config) -> Finding {
     match check_places(config) {
         Ok(()) => good("handoff, out, repositories and state are apart"),
         Err(unusable) => bad(unusable.to_string(), unusable.code.remedy()),
+    }
+}
+
+/// Checks the directory of backups. One that cannot be used hinders no start.
+fn backups(config: &Config) -> Finding {
+    match outlook(config) {
+        Ok(found) => good(found),
+        Err(found) => warning(
+            found,
+            "Mount its disk, make it for the daemon's user, or name another (--backup-dir DIR).",
+        ),
     }
 }
 

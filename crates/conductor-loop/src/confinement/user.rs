@@ -54,18 +54,10 @@ fn hand_over(config: &Config, identity: &Identity) -> Result<(), String> {
         hand_over_empty(path, identity).map_err(|error| cannot(path, error))?;
     }
     if let Some(backups) = &config.fixed.backups {
-        hand_over_backups(&backups.dir, identity);
+        // It is not made here: one that is missing may be a disk that is not mounted. Nor does it hinder the start: each backup fails, and says so.
+        let _ = hand_over_empty(&backups.dir, identity);
     }
     Ok(())
-}
-
-/// The same of the directory of backups, of which the last part alone is made. One that the user cannot have hinders no start: each backup
-/// fails, and says so.
-fn hand_over_backups(path: &Path, identity: &Identity) {
-    use std::os::unix::fs::DirBuilderExt;
-    // It exists already, or the directory above it does not.
-    let _ = std::fs::DirBuilder::new().mode(0o700).create(path);
-    let _ = hand_over_empty(path, identity);
 }
 
 /// Whether the user may write its directories; if not, the reason with the command that makes it possible.

@@ -50,7 +50,8 @@ fn converse(stream: &mut UnixStream, question: &Question) -> io::Result<Answer> 
         asked?;
     }
     if answer.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::ResourceBusy, "the daemon is busy with other requests"));
+        let why = "the connection was closed without an answer: the daemon has ended, or is busy with other requests";
+        return Err(io::Error::new(io::ErrorKind::ResourceBusy, why));
     }
     serde_json::from_slice(&answer).map_err(io::Error::other)
 }

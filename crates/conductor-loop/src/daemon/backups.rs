@@ -108,7 +108,7 @@ impl Questions {
             is_wanted() && self.current().is_ok_and(|now| std::ptr::eq(Arc::as_ptr(&now), session.as_ptr()))
         };
         let Rest { settings, private, keys, .. } = rest;
-        let dir = backup::open(&settings.dir)?;
+        let dir = backup::open(&settings.dir, &rest.state)?;
         let making = Making::begin(&dir, &rest.series()?, &goes_on)?;
         let current = session.upgrade().filter(|_| goes_on()).ok_or(BackupError::GivenUp)?;
         let back_up = current.back_up.as_ref().ok_or(BackupError::GivenUp)?;

@@ -81,6 +81,33 @@ fn daemons_that_share_a_directory_count_and_remove_their_own_backups_alone() {
 }
 
 #[test]
+fn who_has_not_the_key_of_a_backup_is_told_how_to_name_one() {
+    let (one, other) = (used(), used());
+    let dir = shown(&one.path("backups"));
+    now(&one, &dir, &[]).expect(0);
+    let refused = other.operate(&["backup", "verify", "--backup-dir", &dir]).expect(1).stderr;
+    assert!(refused.contains("E415") && refused.contains("--identity FILE"), "{refused}");
+}
+
+#[test]
+fn doctor_says_what_keeps_backups_from_being_made() {
+    let env = used();
+    let said = |dir: &str| {
+        let finished = env.operate(&["doctor", "--backup-dir", dir]);
+        let line = finished.stdout.lines().find(|line| line[8..].trim_start().starts_with("backups"));
+        line.unwrap_or_else(|| panic!("{}", finished.stdout)).to_owned()
+    };
+    let (place, disk) = (env.path("backups"), env.path("disk/backups"));
+    let (dir, missing) = (shown(&place), shown(&disk));
+    assert!(said(&dir).starts_with("good") && said(&dir).ends_with("is made for the first backup"));
+    assert!(said(&missing).starts_with("warning"), "{}", said(&missing));
+    now(&env, &dir, &[]).expect(0);
+    assert!(said(&dir).contains("the newest of this state is of 2"), "{}", said(&dir));
+    fs::rename(&place, env.path("unmounted")).unwrap();
+    assert!(said(&dir).starts_with("warning"), "{}", said(&dir));
+}
+
+#[test]
 fn a_state_that_was_restored_elsewhere_under_another_key_makes_backups_and_removes_none_of_the_first() {
     let first = used();
     let dir = shown(&first.path("backups"));
@@ -199,6 +226,11 @@ fn where_a_disk_is_not_mounted_no_backup_is_made_and_the_daemon_goes_on() {
     fs::create_dir(&disk).unwrap();
     env.operate(&["backup", "now"]).expect(0);
     assert_eq!(fs::metadata(disk.join("backups")).unwrap().mode() & 0o777, 0o700);
+    // The disk is gone, and what is below is not the place of backups.
+    fs::rename(disk.join("backups"), env.path("unmounted")).unwrap();
+    let refused = env.operate(&["backup", "now"]).expect(1).stderr;
+    assert!(refused.contains("E415") && refused.contains("mount its disk"), "{refused}");
+    assert!(!disk.join("backups").exists());
     daemon.stop().expect(0);
 }
 
@@ -291,11 +323,17 @@ fn a_start_as_root_gives_the_directory_of_backups_to_the_user() {
     chown(env.path(""), Some(0), Some(0)).unwrap();
     let place = env.path("backups");
     let dir = shown(&place);
-    let ordinary = env.command(&["-user", "65534", "-backup-dir", &dir, "-once"]);
-    let mut command = Command::new(env.program());
-    command.args(ordinary.get_args()).current_dir(env.path("")).env_clear();
-    command.envs(ordinary.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    Running::start(command).wait().expect(0);
+    fs::create_dir(&place).unwrap();
+    fs::set_permissions(&place, fs::Permissions::from_mode(0o700)).unwrap();
+    let missing = shown(&env.path("disk/backups"));
+    for dir in [&missing, &dir] {
+        let ordinary = env.command(&["-user", "65534", "-backup-dir", dir, "-once"]);
+        let mut command = Command::new(env.program());
+        command.args(ordinary.get_args()).current_dir(env.path("")).env_clear();
+        command.envs(ordinary.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Running::start(command).wait().expect(0);
+    }
+    assert!(!env.path("disk").exists());
     let made = fs::metadata(&place).unwrap();
     assert_eq!((made.uid(), made.mode() & 0o777), (NOBODY, 0o700));
     now(&env, &dir, &[]).expect(0);

@@ -147,7 +147,7 @@ fn doctor_says_what_is_wrong_and_what_to_do_about_it() {
     };
     let with_porch = ["-porch", porch.to_str().unwrap()];
     let (code, found) = doctor(&with_porch);
-    assert_eq!((code, found.len()), (0, 20), "{found:?}");
+    assert_eq!((code, found.len()), (0, 21), "{found:?}");
     let wrong = |found: &std::collections::BTreeMap<String, serde_json::Value>| -> Vec<String> {
         let bad = found.iter().filter(|(_, line)| line["verdict"] == "bad");
         bad.map(|(subject, _)| subject.clone()).collect()
