@@ -87,6 +87,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "expla
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "retry" -d 'Drops failed intents again, byte for byte; exit 0, or 1 if one could not be'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "hold" -d 'Starts no intent of a target until it is released; a current run continues'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "release" -d 'Releases a held target'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "cancel" -d 'Ends intents that wait: each is filed as a failure and not run'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "purge" -d 'Removes old outcomes with their files; without --yes only lists them'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "logs" -d 'The daemon\'s last log lines'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "top" -d 'Live view on a terminal: q quits'
@@ -224,6 +225,19 @@ always\t'Always'
 never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand cancel" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand cancel" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand cancel" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand cancel" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand cancel" -l config -d 'TOML file with the same keys' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand cancel" -s o -l output -d 'Form of the answer' -r -f -a "text\t''
+json\t''
+yaml\t''"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand cancel" -l color -d 'Colours: auto is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set (no-color.org) or the terminal is dumb'
+always\t'Always'
+never\t'Never'"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand cancel" -l json -d 'Answer in JSON'
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand cancel" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r

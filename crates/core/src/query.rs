@@ -51,6 +51,11 @@ pub enum Question {
         /// `NAMESPACE/TARGET`, or the target alone where it is unambiguous.
         target: String,
     },
+    /// Ends an intent that waits; its file is filed as a failure.
+    Cancel {
+        /// Its sequence number, or its file's name.
+        of: String,
+    },
     /// Removes outcomes older than a moment, and their files.
     Purge {
         /// Outcomes decided before this are removed.
@@ -74,7 +79,11 @@ impl Question {
     pub fn changes_something(&self) -> bool {
         matches!(
             self,
-            Self::Hold { .. } | Self::Release { .. } | Self::Purge { really: true, .. } | Self::Backup
+            Self::Hold { .. }
+                | Self::Release { .. }
+                | Self::Cancel { .. }
+                | Self::Purge { really: true, .. }
+                | Self::Backup
         )
     }
 }
@@ -453,6 +462,8 @@ pub enum Answer {
         /// The released target.
         target: String,
     },
+    /// Answers `Cancel`: the outcome is durable, and its files are made.
+    Cancelled(Box<Row>),
     /// Answers `Purge`.
     Purged(Purged),
     /// Answers `Backup`: it was made, and restored on trial.

@@ -151,6 +151,9 @@ pub struct History {
     /// What is known of the last start beyond its ending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Box<RunProof>>,
+    /// The operator who cancelled it, a user id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled_by: Option<u32>,
 }
 
 /// The request of an accepted intent.

@@ -13,8 +13,8 @@ use crate::outcome::{Postponed, Verdict};
 /// FoundDurable -> Waiting --Start--> Handed --Began--> Running
 ///                  | | ^               | |                | |
 ///             Park | | +---------------|-+--Ended(again)--+ |
-///                  v | Duplicate       |                    |
-///              (parked)|               | Ended(final)       |
+///                  v | Duplicate,      |                    |
+///              (parked)| Cancel        | Ended(final)       |
 ///                      v               v                    |
 /// Decided ----------> Recording <------+--------------------+
 ///                      | Filed
@@ -78,6 +78,8 @@ pub enum Step {
     },
     /// Its turn came, and it repeats the last success of its target.
     Duplicate,
+    /// An operator cancels it while it waits.
+    Cancel,
     /// The worker has started porch.
     Began,
     /// The run ended, or its start did not happen.
@@ -150,6 +152,9 @@ pub fn step(stage: Stage, step: Step) -> Result<(Option<Stage>, Then), Misstep> 
             Ok((Some(Stage::Handed { attempt }), Then::Run { attempt }))
         }
         (Stage::Waiting, Step::Duplicate) => Ok((Some(Stage::Recording), Then::Record(Final::Duplicate))),
+        (Stage::Waiting, Step::Cancel) => {
+            Ok((Some(Stage::Recording), Then::Record(Final::Failed(Code::Cancelled))))
+        }
         (Stage::Handed { attempt }, Step::Began) => Ok((Some(Stage::Running { attempt }), Then::AwaitEnd)),
         // A success needs a porch that ran.
         (Stage::Handed { .. }, Step::Ended { verdict: Verdict::Success, .. }) => Err(Misstep { stage, step }),
@@ -242,6 +247,16 @@ mod tests {
         let put_off = ended(Verdict::Postpone(Postponed::PorchMissing)).unwrap();
         assert_eq!(put_off, (Some(Stage::Waiting), Then::TryAgain(Postponed::PorchMissing)));
         assert!(step(Stage::Waiting, Step::Began).is_err() && step(Stage::Recording, Step::Began).is_err());
+    }
+
+    #[test]
+    fn only_what_waits_can_be_cancelled() {
+        let cancelled = (Some(Stage::Recording), Then::Record(Final::Failed(Code::Cancelled)));
+        assert_eq!(step(Stage::Waiting, Step::Cancel), Ok(cancelled));
+        let handed = [Stage::Handed { attempt: 1 }, Stage::Running { attempt: 1 }];
+        for stage in handed.into_iter().chain([Stage::Claiming, Stage::Recording]) {
+            assert!(step(stage, Step::Cancel).is_err(), "{stage:?}");
+        }
     }
 
     #[test]

@@ -45,6 +45,7 @@ pub(super) fn answer(path: &str, query: &str, view: &dyn View, wanted: &Wanted) 
         // No path of the API asks for these.
         Answer::Held(_)
         | Answer::Released { .. }
+        | Answer::Cancelled(_)
         | Answer::Purged(_)
         | Answer::BackedUp { .. }
         | Answer::Logs(_) => json(StatusCode::INTERNAL_SERVER_ERROR, &serde_json::json!({})),

@@ -105,6 +105,9 @@ fn run_command(command: Subcommand) -> Result<Exit, CommandError> {
         Subcommand::Release(args) => {
             commands::release(&config(&args.place.values)?, &args.target, args.form.output)
         }
+        Subcommand::Cancel(args) => {
+            commands::cancel(&config(&args.place.values)?, &args.intents, args.form.output)
+        }
         Subcommand::Purge(args) => {
             commands::purge(&config(&args.place.values)?, args.older_than, args.yes, args.form.output)
         }

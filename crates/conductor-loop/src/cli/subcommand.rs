@@ -30,6 +30,8 @@ pub(super) enum Subcommand {
     Hold(Hold),
     /// Releases a held target
     Release(Release),
+    /// Ends intents that wait: each is filed as a failure and not run
+    Cancel(Cancel),
     /// Removes old outcomes with their files; without --yes only lists them
     Purge(Purge),
     /// The daemon's last log lines
@@ -380,6 +382,17 @@ pub(super) struct Hold {
     /// The reason, for other operators
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub(super) note: String,
+    #[command(flatten)]
+    pub(super) form: Form<DataOrText>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Cancel {
+    #[command(flatten)]
+    pub(super) place: Flags<Place>,
+    /// Numbers or files
+    #[arg(value_name = "INTENT", required = true, num_args = 1..)]
+    pub(super) intents: Vec<String>,
     #[command(flatten)]
     pub(super) form: Form<DataOrText>,
 }

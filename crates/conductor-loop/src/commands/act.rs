@@ -7,9 +7,9 @@ use super::submit::{Submitted, place, refused, status_seq, wait_for};
 use super::{CommandError, print};
 use crate::config::Config;
 use crate::handoff::ArchivedAs;
-use conductor_core::Exit;
 use conductor_core::name::IntentName;
 use conductor_core::query::{Answer, Question, ROWS_MAX, Row, Selection, State};
+use conductor_core::{Code, Exit};
 use conductor_crypto::sha256;
 use conductor_os::dir::Dir;
 use conductor_os::plain::read_whole;
@@ -88,7 +88,7 @@ pub(super) fn retry_failed(config: &Config, of: &str) -> Result<Row, CommandErro
 }
 
 fn told(row: &Row, what: &str, why: Option<&String>, output: Output) -> String {
-    let code = row.error_code.map_or("", conductor_core::Code::id);
+    let code = row.error_code.map_or("", Code::id);
     let data =
         serde_json::json!({"file": row.file, "was": row.seq, "code": code, "result": what, "reason": why});
     if let Some(data) = output.encode(&data) {
@@ -110,7 +110,7 @@ fn failed_row(config: &Config, of: &str) -> Result<Row, CommandError> {
 }
 
 /// Of each name only the newest intent, and only if it failed: a later success must not be undone. Refused files would be
-/// refused again, so they are left out unless their code is given.
+/// refused again, and cancelled ones are not wanted, so they are left out unless their code is given.
 fn failed_rows(config: &Config, selection: &Selection) -> Result<Vec<Row>, CommandError> {
     let mut page = Selection { most: ROWS_MAX, since: selection.since, ..Selection::default() };
     let (mut seen, mut rows) = (HashSet::new(), Vec::new());
@@ -118,7 +118,8 @@ fn failed_rows(config: &Config, selection: &Selection) -> Result<Vec<Row>, Comma
         let listing = list(config, page.clone())?;
         for row in listing.intents {
             let newest = seen.insert(row.file.clone());
-            let passing = row.attempts > 0 || selection.code.is_some();
+            let ran = row.attempts > 0 && row.error_code != Some(Code::Cancelled);
+            let passing = ran || selection.code.is_some();
             if newest && passing && row.state == State::Failed && selection.takes(&row) {
                 rows.push(row);
             }
@@ -168,6 +169,32 @@ pub fn hold(config: &Config, target: &str, note: &str, output: Output) -> Result
         let target = &held.target;
         format!("{target} is held: nothing of it starts until `conductor-loop release {target}`\n")
     })
+}
+
+/// `cancel INTENT...`: each by number or file name.
+pub fn cancel(config: &Config, intents: &[String], output: Output) -> Result<Exit, CommandError> {
+    let (mut answer, mut worst) = (Vec::new(), None);
+    for of in intents {
+        match ask(config, &Question::Cancel { of: of.clone() }) {
+            Ok(Answer::Cancelled(row)) => answer.extend(output.form(&row, |row| cancelled(row))),
+            Ok(_) => return Err(CommandError::other_version()),
+            Err(error) if intents.len() == 1 => return Err(error),
+            // The others are cancelled all the same.
+            Err(error) => {
+                let told =
+                    serde_json::json!({"of": of, "result": "not cancelled", "reason": error.to_string()});
+                let text = |_: &_| format!("{of} is not cancelled: {error}\n");
+                answer.extend(output.form(&told, text));
+                worst = Some(error.exit());
+            }
+        }
+    }
+    print(&answer).map(|good| worst.unwrap_or(good))
+}
+
+fn cancelled(row: &Row) -> String {
+    let file = row.archived_as.as_deref().unwrap_or_default();
+    format!("{} (number {}) is cancelled, and filed as {file}\n", row.file, row.seq.unwrap_or(0))
 }
 
 /// `release TARGET`

@@ -20,7 +20,7 @@ mod top;
 mod verify;
 mod wait;
 
-pub use act::{Retried, RetryArgs, hold, purge, release, retry};
+pub use act::{Retried, RetryArgs, cancel, hold, purge, release, retry};
 pub use audit::{AuditFilter, audit_export, audit_proof, audit_show, audit_verify};
 pub use backup::{BackupArgs, backup_list, backup_now, backup_verify};
 pub use doctor::doctor;

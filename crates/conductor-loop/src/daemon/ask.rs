@@ -3,6 +3,7 @@
 use crate::queries::{Found, Selector};
 use conductor_core::intent::TargetKey;
 use conductor_core::query::{Held, Refused, Row, Selection};
+use conductor_core::record::Claim;
 use crossbeam_channel::{Receiver, Sender};
 
 /// A question to the loop, with the channel for its answer.
@@ -19,6 +20,8 @@ pub(super) enum Ask {
     Hold(Held, Reply<Result<Durable, Refused>>),
     /// Release a target, by this user.
     Release(TargetKey, u32, Reply<Result<Durable, Refused>>),
+    /// Cancel an intent that waits.
+    Cancel(Box<Cancel>, Reply<Result<Durable, Refused>>),
     /// Remove outcomes.
     Purge(Purge, Reply<()>),
 }
@@ -30,6 +33,15 @@ pub(super) struct Purge {
     pub(super) before: jiff::Timestamp,
     /// How many there were when it was asked.
     pub(super) outcomes: u64,
+    /// The operator's user id.
+    pub(super) uid: u32,
+}
+
+/// Which intent an operator wants ended.
+#[derive(Debug)]
+pub(super) struct Cancel {
+    /// Its durable claim.
+    pub(super) claim: Claim,
     /// The operator's user id.
     pub(super) uid: u32,
 }

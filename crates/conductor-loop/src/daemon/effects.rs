@@ -50,7 +50,7 @@ impl Session<'_> {
                 }
                 Effect::Run { seq, attempt, slot } => self.hand_out(seq, attempt, slot),
                 Effect::Record { seq, outcome, attempts, duplicate_of } => {
-                    self.record(seq, Ruling { outcome, attempts, duplicate_of })
+                    self.record(seq, Ruling { outcome, attempts, duplicate_of, cancelled_by: None })
                 }
                 Effect::RetryAnnounced { seq, attempt, pause } => {
                     let waits = self.in_flight.wait_again(seq);
@@ -97,7 +97,8 @@ impl Session<'_> {
     fn record(&mut self, seq: u64, ruling: Ruling) -> Result<(), Mismatch> {
         let decided = self.in_flight.decide(seq)?;
         let claim = Arc::clone(&decided.intent.claim);
-        let publication = self.outcomes.of_ruling(decided, ruling);
+        let cancelled_by = self.cancelling.get(&seq).map(|cancelling| cancelling.uid);
+        let publication = self.outcomes.of_ruling(decided, Ruling { cancelled_by, ..ruling });
         self.settle(publication, Some(claim))
     }
 
@@ -180,6 +181,7 @@ impl Session<'_> {
         let filed = self.in_flight.filed(seq);
         let fits = filed.map(|outcome| self.observe(IntentFact::Filed { outcome: &outcome, archived_as }));
         self.check(fits);
+        self.tell_cancelled(seq);
         self.event(Event::Filed { seq });
     }
 
@@ -195,7 +197,7 @@ impl Session<'_> {
     }
 }
 
-fn described(claim: Claim, place: Place, started: u32) -> (Intent, Admission) {
+pub(super) fn described(claim: Claim, place: Place, started: u32) -> (Intent, Admission) {
     let admission = Admission {
         seq: claim.seq,
         key: claim.key.clone(),

@@ -35,6 +35,7 @@ pub(super) fn of_claim(claim: &Claim, runs: Vec<RunRecord>, last: Option<&Run>) 
         runs,
         output,
         diff: scrub::cut(diff, DIFF_KEPT_MAX),
+        cancelled_by: None,
     })
 }
 
@@ -49,6 +50,7 @@ pub(super) fn of_refused(uid: u32) -> Box<History> {
         output: String::new(),
         diff: String::new(),
         proof: None,
+        cancelled_by: None,
     })
 }
 

@@ -3,6 +3,7 @@
 mod ask;
 mod audited;
 mod backups;
+mod cancelled;
 mod effects;
 mod endpoints;
 mod error_log;

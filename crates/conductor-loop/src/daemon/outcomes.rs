@@ -7,7 +7,7 @@ use crate::intake::{Judged, Verdict};
 use crate::writer::{Publication, PublicationKind, Source};
 use conductor_core::limits::MESSAGE_MAX;
 use conductor_core::outcome::Run;
-use conductor_core::record::{Outcome, Status, made_correlation_id};
+use conductor_core::record::{History, Outcome, Status, made_correlation_id};
 use conductor_core::stage::Final;
 use conductor_core::units::format_duration;
 use conductor_core::{Runs, scrub};
@@ -27,6 +27,8 @@ pub(super) struct Ruling {
     pub(super) attempts: u32,
     /// For a duplicate: the success it repeats.
     pub(super) duplicate_of: Option<u64>,
+    /// For one that was cancelled: the operator.
+    pub(super) cancelled_by: Option<u32>,
 }
 
 impl Outcomes {
@@ -63,7 +65,8 @@ impl Outcomes {
     /// The outcome of an intent with a durable claim.
     pub(super) fn of_ruling(&self, decided: Decided, ruling: Ruling) -> Publication {
         let Decided { intent: Intent { claim, runs, .. }, run, source } = decided;
-        let (run, Ruling { outcome, attempts, duplicate_of }) = (run.as_deref(), ruling);
+        let (run, Ruling { outcome, attempts, duplicate_of, cancelled_by }) = (run.as_deref(), ruling);
+        let history = history::of_claim(&claim, runs, run);
         let record = Outcome {
             status: if matches!(outcome, Final::Failed(_)) { Status::Failed } else { Status::Success },
             message: message(ruling, run, Runs::from(self.porch_path.as_str()).name()),
@@ -78,7 +81,7 @@ impl Outcomes {
             note: run.and_then(|run| if outcome == Final::Success { note(run) } else { run.hint.clone() }),
             duplicate_of,
             key: Some(claim.key.clone()),
-            history: Some(history::of_claim(&claim, runs, run)),
+            history: Some(Box::new(History { cancelled_by, ..*history })),
             // The program that ran: it may have come back at another path.
             porch_path: run
                 .and_then(|run| run.command.first().cloned())
@@ -114,7 +117,10 @@ fn message(ruling: Ruling, run: Option<&Run>, runner: &str) -> String {
             Some(line) => format!("{}: {line}", run.describe()),
             None => run.describe(),
         },
-        (_, None) => "no run is known".to_owned(),
+        (_, None) => ruling.cancelled_by.map_or_else(
+            || "no run is known".to_owned(),
+            |uid| format!("cancelled by user {uid} while it waited"),
+        ),
     };
     scrub::shown(&text, MESSAGE_MAX)
 }

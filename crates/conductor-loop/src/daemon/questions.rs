@@ -1,13 +1,13 @@
 //! Answers questions while the daemon runs. They come on other threads (local socket, endpoints); the loop's own
 //! knowledge is requested as one more input, the rest is read from the store beside it.
 
-use super::ask::{Ask, Durable, Load, Purge, Reply};
+use super::ask::{Ask, Cancel, Durable, Load, Purge, Reply};
 use super::backups::BackUp;
 use super::health::Health;
 use super::input::Input;
 use super::observe::observe;
 use crate::admin::View;
-use crate::queries::{Found, Queries, Selector, Unfinished, store_refused};
+use crate::queries::{Found, Queries, Selector, Unfinished, finished_row, store_refused};
 use crate::store::Ledger;
 use crate::telemetry::{log_lines, open_metrics};
 use conductor_core::fact::OperatorFact;
@@ -163,6 +163,7 @@ impl Questions {
             Question::Explain { of } => Answer::Explain(Box::new(sources.explain(&of)?)),
             Question::Hold { target, note } => self.hold(&current, &target, &note, asker.user()?)?,
             Question::Release { target } => self.release(&current, &target, asker.user()?)?,
+            Question::Cancel { of } => self.cancel(&current, &sources, &of, asker.user()?)?,
             Question::Purge { before, really } => {
                 let uid = asker.user()?;
                 let purged = sources.would_purge(before)?;
@@ -280,6 +281,22 @@ impl Questions {
         wait_for(&self.ask(|reply| Ask::Hold(held.clone(), reply))??)?;
         self.observe(OperatorFact::Held { held: &held });
         Ok(Answer::Held(held))
+    }
+
+    fn cancel(
+        &self,
+        current: &Current,
+        sources: &Queries<'_>,
+        of: &str,
+        uid: u32,
+    ) -> Result<Answer, Refused> {
+        let claim = sources.cancellable(of)?;
+        let seq = claim.seq;
+        wait_for(&self.ask(|reply| Ask::Cancel(Box::new(Cancel { claim, uid }), reply))??)?;
+        let outcome = current.store.outcome(seq).map_err(|error| store_refused(&error))?;
+        let row = outcome.map(|outcome| finished_row(&outcome));
+        row.map(|row| Answer::Cancelled(Box::new(row)))
+            .ok_or_else(|| busy("its outcome is just being removed"))
     }
 
     fn release(&self, current: &Current, text: &str, uid: u32) -> Result<Answer, Refused> {

@@ -2,6 +2,7 @@
 //! until it is drained, stopped or has lost its directory.
 
 use super::audited::root48;
+use super::cancelled::Cancelling;
 use super::executor::Executor;
 use super::failure::Failure;
 use super::health::Health;
@@ -95,6 +96,8 @@ pub(super) struct Session<'l> {
     next_space_check: Duration,
     writer_waits_for_space: bool,
     state: StateFiles,
+    /// Operators who wait for the outcome of what they cancelled, by number.
+    pub(super) cancelling: BTreeMap<u64, Cancelling>,
     /// The place that has too little space.
     pub(super) full_at: Option<PathBuf>,
     /// Numbers of intents whose bytes could not be read back, and the time of the last try.
@@ -180,6 +183,7 @@ impl<'l> Session<'l> {
             next_space_check: now,
             writer_waits_for_space: false,
             state,
+            cancelling: BTreeMap::new(),
             full_at: None,
             unread: BTreeMap::new(),
             no_space: NoSpace::default(),

@@ -28,6 +28,7 @@ impl Session<'_> {
             Ask::IsHeld(target, reply) => reply.send(self.is_held(&target)),
             Ask::Hold(held, reply) => reply.send(self.hold(held)),
             Ask::Release(target, uid, reply) => reply.send(self.release(&target, uid)),
+            Ask::Cancel(cancel, reply) => reply.send(self.cancel(*cancel)),
             Ask::Purge(Purge { before, outcomes, uid }, reply) => {
                 self.observe(OperatorFact::Purged { uid, outcomes, before });
                 self.executor.writer.send(ToWriter::Retain { before });

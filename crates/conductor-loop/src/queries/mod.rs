@@ -2,6 +2,7 @@
 //! with a daemon (then its loop knows the unfinished ones) and without (then the store does, see [`OfflineView`]). Answers do
 //! not change state.
 
+mod cancellable;
 mod filed;
 mod lying;
 mod offline;
@@ -28,7 +29,7 @@ use filed::{Filed, Filing};
 use jiff::Timestamp;
 use lying::Loop;
 use proof::{Published, proof};
-use rows::finished_row;
+pub use rows::finished_row;
 use std::collections::HashSet;
 
 /// Outcomes read for one answer: a second or two.

@@ -6,7 +6,7 @@ use conductor_core::record::{Outcome, Status};
 use jiff::Timestamp;
 
 /// The row of a finished intent.
-pub(super) fn finished_row(outcome: &Outcome) -> Row {
+pub fn finished_row(outcome: &Outcome) -> Row {
     let (state, word, advice) = match (outcome.status, outcome.error_code) {
         (Status::Success, _) if outcome.duplicate_of.is_some() => (State::Done, "duplicate", "Nothing."),
         (Status::Success, _) => (State::Done, "success", "Nothing."),

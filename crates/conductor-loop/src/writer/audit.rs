@@ -299,7 +299,7 @@ fn held(holding: &Holding) -> Record {
     }
 }
 
-/// The entries of an outcome: that it was filed, and before that, of a file that was refused, that it was.
+/// The entries of an outcome: that it was filed, and before that, that the file was refused, or that an operator cancelled it.
 pub fn filed(outcome: &Outcome) -> Vec<Record> {
     let of_file = |event, result, detail| Record {
         correlation_id: Some(outcome.correlation_id.clone()),
@@ -323,7 +323,13 @@ pub fn filed(outcome: &Outcome) -> Vec<Record> {
             outcome.history.as_ref().map_or_else(|| "unknown".to_owned(), |history| user(history.uid));
         Record { actor, ..of_file(Event::Refused, EntryResult::Failure, object(json!({"code": code}))) }
     });
-    refused.into_iter().chain([of_file(Event::Filed, result, object(known))]).collect()
+    let cancelled = outcome.history.as_ref().and_then(|history| history.cancelled_by).map(|uid| {
+        let detail =
+            object(json!({"action": "cancel", "target": outcome.key.as_ref().map(ToString::to_string)}));
+        Record { actor: user(uid), ..of_file(Event::Admin, EntryResult::Success, detail) }
+    });
+    let before = refused.into_iter().chain(cancelled);
+    before.chain([of_file(Event::Filed, result, object(known))]).collect()
 }
 
 /// The members of an object that are not null.

@@ -19,6 +19,7 @@ mod backlog;
 mod backups;
 mod bytes;
 mod calls;
+mod cancel;
 mod cli;
 mod compat;
 mod confinement;

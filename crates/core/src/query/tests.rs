@@ -62,6 +62,8 @@ fn questions_are_strict_and_only_some_change_something() {
         (purge(true), true),
         (hold, true),
         (release, true),
+        (Question::Cancel { of: "7".into() }, true),
+        (Question::Backup, true),
         (Question::List(Selection::default()), false),
     ] {
         assert_eq!(question.changes_something(), changes, "{question:?}");

@@ -2,6 +2,7 @@
 //! scheduler's sets of intents by stage are maintained only here.
 
 use super::{Bug, Effect, Item, POSTPONED_RETRY, Place, Reserve, Scheduler};
+use crate::code::Code;
 use crate::limits::retry_pause;
 use crate::outcome::{Postponed, Verdict};
 use crate::record::LastSuccess;
@@ -151,7 +152,10 @@ impl Scheduler {
         self.set_reserve(seq, Reserve::No);
         let Some(item) = self.items.get(&seq) else { return };
         self.unreserved.remove(&item.rank);
-        self.queues.occupy(&item.key);
+        // Only a head ends in its turn.
+        if outcome != Final::Failed(Code::Cancelled) {
+            self.queues.occupy(&item.key);
+        }
         let mut duplicate_of = None;
         match outcome {
             Final::Success => {
@@ -197,7 +201,7 @@ impl Scheduler {
         if self.decided.remove(&seq).is_some() {
             return;
         }
-        let Some(item) = self.remove(seq) else { return };
+        let Some(item) = self.remove(seq).filter(|item| item.queued) else { return };
         if self.queues.finish_head(&item.key, seq).is_none() {
             return effects.push(Effect::Bug(Bug::NotHead(seq)));
         }

@@ -155,6 +155,8 @@ pub enum Event {
         /// Sequence number.
         seq: u64,
     },
+    /// An operator cancels a waiting intent.
+    Cancel(Admission),
     /// The state of a place has changed.
     Trouble {
         /// The place.

@@ -1,6 +1,7 @@
 //! The scheduler of all intents: when each is taken, which runs next, which outcome is recorded. Pure: events and the
 //! time go in, effects come out; the daemon owns the one scheduler and performs its effects.
 
+mod cancel;
 mod course;
 mod debounce;
 mod message;
@@ -11,6 +12,7 @@ mod rate;
 mod scan;
 mod wait_reason;
 
+pub use cancel::Waits;
 pub use message::{Admission, Bug, Effect, Event, Fingerprint, Parked, Sighting};
 pub use places::Place;
 pub use wait_reason::WaitReason;
@@ -48,6 +50,8 @@ struct Item {
     slot: Option<u16>,
     /// Why its last start was postponed.
     postponed: Option<Postponed>,
+    /// Whether it is in the queue of its target; one that is cancelled is not.
+    queued: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -252,6 +256,7 @@ impl Scheduler {
                 self.on_ended(seq, verdict, TimelineEntry { now, jitter }, effects);
             }
             Event::Filed { seq } => self.advance_one(seq, Step::Filed, now.into(), effects),
+            Event::Cancel(admission) => self.on_cancel(now, admission, effects),
             Event::Trouble { place, cause } => self.places.set_trouble(&place, cause),
             Event::Hold(key) => {
                 if let Some(head) = self.queues.head(&key) {
@@ -467,6 +472,7 @@ impl Item {
             reserve: Reserve::No,
             slot: None,
             postponed: None,
+            queued: true,
         }
     }
 }

@@ -138,6 +138,38 @@ impl Queues {
         Some(())
     }
 
+    /// Removes an intent with a durable claim out of its turn. Where it was the head, the queue is free.
+    pub(super) fn leave(&mut self, key: &TargetKey, seq: u64) {
+        let Some(queue) = self.by_target.get_mut(key) else { return };
+        let Some(place) = queue.in_memory.iter().take(queue.claimed).position(|rank| rank.seq == seq) else {
+            return;
+        };
+        queue.in_memory.remove(place);
+        queue.claimed -= 1;
+        queue.busy &= place > 0;
+        if queue.in_memory.is_empty() && queue.parked.is_empty() {
+            self.by_target.remove(key);
+        }
+    }
+
+    /// Whether the intent is parked, and not being read back.
+    pub(super) fn may_leave_parked(&self, seq: u64) -> bool {
+        let behind = |queue: &Queue| queue.parked.iter().skip(queue.recalling).any(|rank| rank.seq == seq);
+        self.by_target.values().any(behind)
+    }
+
+    /// Removes a parked intent. `None`: it is not parked, or is being read back.
+    pub(super) fn leave_parked(&mut self, key: &TargetKey, seq: u64) -> Option<Rank> {
+        let queue = self.by_target.get_mut(key)?;
+        let behind = queue.parked.iter().skip(queue.recalling).position(|rank| rank.seq == seq)?;
+        let rank = queue.parked.remove(queue.recalling + behind)?;
+        self.parked -= 1;
+        if queue.in_memory.is_empty() && queue.parked.is_empty() {
+            self.by_target.remove(key);
+        }
+        Some(rank)
+    }
+
     /// A claim of this queue became durable: the intent keeps its place in memory, or is parked when the queue has used up
     /// its share there or others are parked before it. Returns true if it was parked.
     pub(super) fn claim_durable(&mut self, key: &TargetKey, seq: u64, share: usize) -> bool {

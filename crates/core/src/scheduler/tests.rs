@@ -276,11 +276,11 @@ proptest! {
     fn promises_hold_for_random_histories(
         workers in 1usize..5,
         (park_above, target_share) in (0usize..20, 1usize..4),
-        script in proptest::collection::vec((0u8..4, 0u8..5, 0u8..11, 0u64..3000), 1..150),
+        script in proptest::collection::vec((0u8..5, 0u8..5, 0u8..11, 0u64..3000), 1..150),
     ) {
         let memory = Memory { park_above, target_share };
         let mut world = World::new(Limits { memory, ..limits(workers) });
-        let mut seq = 0;
+        let (mut seq, mut cancelled) = (0, HashSet::new());
         for (action, target, priority, pause) in script {
             world.now += Duration::from_millis(pause);
             world.tick();
@@ -288,6 +288,15 @@ proptest! {
                 0 | 1 => {
                     seq += 1;
                     world.accept(admission(seq, &format!("t{target}"), priority));
+                }
+                // Any that waits, in memory or parked, first or not.
+                4 => {
+                    let waits = |seq: &u64| world.scheduler.waits(*seq).is_some();
+                    let chosen = (1..=seq).filter(waits).nth(usize::from(priority));
+                    if let Some(chosen) = chosen {
+                        world.event(Event::Cancel(world.keys[&chosen].clone()));
+                        cancelled.insert(chosen);
+                    }
                 }
                 _ if world.running.is_empty() => {}
                 2 => { world.end(Verdict::Success); }
@@ -309,9 +318,13 @@ proptest! {
         }
         let mut all: Vec<_> = world.recorded.iter().map(|(s, _, _)| *s).collect();
         for key in world.keys.values().map(|a| a.key.clone()).collect::<HashSet<_>>() {
-            let of_key: Vec<_> = all.iter().filter(|s| world.keys[*s].key == key).copied().collect();
+            let of_key: Vec<_> = all.iter().filter(|s| world.keys[*s].key == key && !cancelled.contains(*s)).copied().collect();
             prop_assert!(of_key.windows(2).all(|w| w[0] < w[1]), "recorded in order of taking");
         }
+        let code = Final::Failed(Code::Cancelled);
+        let told: HashSet<u64> =
+            world.recorded.iter().filter(|(_, outcome, _)| *outcome == code).map(|(s, _, _)| *s).collect();
+        prop_assert_eq!(told, cancelled);
         all.sort_unstable();
         prop_assert_eq!(all, (1..=seq).collect::<Vec<_>>(), "each recorded exactly once");
     }

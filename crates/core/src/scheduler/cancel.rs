@@ -1,0 +1,136 @@
+//! Cancelling: an intent that waits gets its outcome out of its turn, and the others of its target keep their order.
+
+use super::{Admission, Bug, Effect, Item, Scheduler};
+use crate::stage::{Entry, Stage, Step};
+use std::time::Duration;
+
+/// Where a waiting intent is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waits {
+    /// In memory.
+    Whole,
+    /// In the store; of it only the number is in memory.
+    Parked,
+}
+
+impl Scheduler {
+    /// Where the intent waits; `None` if it does not wait, or is just being read back.
+    pub fn waits(&self, seq: u64) -> Option<Waits> {
+        match self.items.get(&seq) {
+            Some(item) => (item.stage == Stage::Waiting).then_some(Waits::Whole),
+            None => self.queues.may_leave_parked(seq).then_some(Waits::Parked),
+        }
+    }
+
+    /// Cancels an intent that waits.
+    pub(super) fn on_cancel(&mut self, now: Duration, admission: Admission, effects: &mut Vec<Effect>) {
+        let (seq, key) = (admission.seq, admission.key.clone());
+        if !self.items.contains_key(&seq) {
+            let Some(rank) = self.queues.leave_parked(&key, seq) else {
+                return effects.push(Effect::Bug(Bug::Unknown(seq)));
+            };
+            self.enter(Item { queued: false, ..Item::new(Entry::FoundDurable, admission, rank) });
+        }
+        self.advance_one(seq, Step::Cancel, now.into(), effects);
+        let Some(item) = self.items.get_mut(&seq).filter(|item| item.stage == Stage::Recording) else {
+            return;
+        };
+        if std::mem::take(&mut item.queued) {
+            self.places.withdraw(item.rank);
+            self.queues.leave(&key, seq);
+        }
+        self.pauses.retain(|(_, paused)| *paused != seq);
+        self.offer_head(&key, now.into(), effects);
+        self.recall_more(&key, effects);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{World, admission, limits};
+    use super::super::{Event, Limits};
+    use super::*;
+    use crate::Code;
+    use crate::limits::Memory;
+    use crate::outcome::Verdict;
+    use crate::stage::Final;
+
+    fn cancel(world: &mut World, seq: u64) {
+        assert!(world.scheduler.waits(seq).is_some(), "{seq}");
+        world.event(Event::Cancel(world.keys[&seq].clone()));
+        assert_eq!(
+            world.recorded.last().map(|last| (last.0, last.1)),
+            Some((seq, Final::Failed(Code::Cancelled)))
+        );
+        assert_eq!(world.scheduler.waits(seq), None, "once");
+    }
+
+    #[test]
+    fn what_is_cancelled_leaves_the_order_of_the_others_as_it_is() {
+        let mut world = World::new(limits(1));
+        for seq in 1..=5 {
+            world.accept(admission(seq, "t", 5));
+        }
+        assert_eq!((world.running.front(), world.scheduler.waits(1)), (Some(&1), None), "it runs");
+        cancel(&mut world, 3);
+        cancel(&mut world, 5);
+        world.end(Verdict::Success);
+        assert_eq!(world.running.front(), Some(&2));
+        world.end(Verdict::Retry(Code::PorchBusy));
+        // It pauses, and keeps no other of its target waiting once it is cancelled.
+        cancel(&mut world, 2);
+        assert_eq!(world.running.front(), Some(&4));
+        world.end(Verdict::Success);
+        assert!(world.scheduler.is_idle() && world.running.is_empty());
+    }
+
+    #[test]
+    fn a_held_head_and_the_last_of_a_target_can_be_cancelled() {
+        let mut world = World::new(limits(1));
+        let key = admission(1, "t", 5).key;
+        world.event(Event::Hold(key.clone()));
+        (1..=2).for_each(|seq| world.accept(admission(seq, "t", 5)));
+        cancel(&mut world, 1);
+        assert!(world.running.is_empty());
+        cancel(&mut world, 2);
+        world.event(Event::Release(key));
+        assert!(world.scheduler.is_idle());
+        world.accept(admission(3, "t", 5));
+        assert_eq!(world.running.front(), Some(&3));
+    }
+
+    #[test]
+    fn what_is_parked_can_be_cancelled_and_the_rest_is_read_back_in_order() {
+        let memory = Memory { park_above: 2, target_share: 2 };
+        let mut world = World::new(Limits { memory, ..limits(1) });
+        (1..=12).for_each(|seq| world.accept(admission(seq, "t", 5)));
+        let parked: Vec<u64> =
+            (1..=12).filter(|seq| world.scheduler.waits(*seq) == Some(Waits::Parked)).collect();
+        assert!(parked.len() > 4, "{parked:?}");
+        let cancelled = [parked[1], parked[3], *parked.last().unwrap()];
+        for seq in cancelled {
+            cancel(&mut world, seq);
+        }
+        let mut order = Vec::new();
+        while let Some(seq) = world.running.front().copied() {
+            order.push(seq);
+            world.end(Verdict::Success);
+        }
+        let wanted: Vec<u64> = (1..=12).filter(|seq| !cancelled.contains(seq)).collect();
+        assert_eq!(order, wanted);
+        assert!(world.scheduler.is_idle());
+    }
+
+    #[test]
+    fn a_run_that_failed_before_its_intent_was_cancelled_still_counts() {
+        let mut world = World::new(limits(1));
+        world.accept(admission(1, "t", 5));
+        world.end(Verdict::Success);
+        let again = |seq| Admission { seq, ..admission(1, "t", 5) };
+        world.accept(admission(2, "t", 5));
+        world.end(Verdict::Retry(Code::PorchBusy));
+        cancel(&mut world, 2);
+        world.accept(again(3));
+        assert_eq!(world.running.front(), Some(&3), "the package may be another since: it is no duplicate");
+    }
+}
