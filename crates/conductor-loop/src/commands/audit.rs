@@ -109,6 +109,17 @@ pub fn audit_show(config: &Config, filter: &AuditFilter, output: Output) -> Resu
     Ok(Exit::Good)
 }
 
+/// What an entry says besides, as ` NAME=VALUE` each.
+pub(super) fn detail_text(detail: &serde_json::Map<String, serde_json::Value>) -> String {
+    let mut text = String::new();
+    for (name, value) in detail {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        // Writing to a String cannot fail.
+        let _ = write!(text, " {name}={value}");
+    }
+    text
+}
+
 /// An entry on one line.
 fn told(entry: &Entry) -> String {
     let mut text = format!("{:>6} {} {:<22} {:<8}", entry.seq, rfc3339(entry.time), entry.event, entry.actor);
@@ -121,10 +132,7 @@ fn told(entry: &Entry) -> String {
         // Writing to a String cannot fail.
         let _ = write!(text, " {name}={value}");
     }
-    for (name, value) in &entry.detail {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let _ = write!(text, " {name}={value}");
-    }
+    text.push_str(&detail_text(&entry.detail));
     if entry.recovered {
         text.push_str(" (made again)");
     }

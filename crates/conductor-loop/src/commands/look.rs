@@ -1,6 +1,7 @@
 //! `status`, `health`, `list`, `show`, `explain`: the daemon's answers as text for people, or with --json unchanged.
 
 use super::ask::{ask_daemon, explained, list as list_of, report, shown};
+use super::audit::detail_text;
 use super::output::Output;
 use super::table::{sentence, table, wide_table, word};
 use super::{CommandError, pause, print_on};
@@ -245,10 +246,6 @@ fn shown_text(shown: &Shown) -> String {
 }
 
 fn entry_line(entry: &ProofEntry) -> String {
-    let detail = entry.detail.iter().map(|(name, value)| {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        format!(" {name}={value}")
-    });
     let again = if entry.recovered { " (made again)" } else { "" };
     let text = format!(
         "{:>6}  {}  {} by {}{}{again}",
@@ -256,7 +253,7 @@ fn entry_line(entry: &ProofEntry) -> String {
         rfc3339(entry.at),
         entry.event,
         entry.actor,
-        detail.collect::<String>()
+        detail_text(&entry.detail)
     );
     scrub::line(&text, ENTRY_MAX)
 }

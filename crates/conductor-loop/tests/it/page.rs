@@ -1,5 +1,5 @@
 //! The page in a real browser: its content, its updates, and that no text of an intent ever becomes markup.
-//! `UPDATE_PICTURES=1` as root writes docs/pictures (below TMPDIR, whose path they show).
+//! Each run leaves its pictures in target/pictures; `UPDATE_PICTURES=1` as root writes docs/pictures (below TMPDIR, whose path they show).
 
 use crate::endpoints::listening;
 use crate::env;
@@ -12,6 +12,13 @@ use std::time::Duration;
 /// `None` if there is no browser, with a message.
 fn browser() -> Option<Browser> {
     (has("chromium") && has("chromedriver")).then(Browser::start)
+}
+
+/// Keeps a picture of the window for whoever looks at the results of a run.
+fn picture(browser: &Browser, name: &str) {
+    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../pictures");
+    fs::create_dir_all(&kept).unwrap();
+    browser.picture(&kept.join(format!("{name}.png")));
 }
 
 fn sees(browser: &Browser, selector: &str, text: &str) {
@@ -153,6 +160,7 @@ fn one_held_target_is_one_row_and_an_empty_list_says_what_to_do() {
     let (daemon, address) = listening(&env, &[]);
     browser.open(&format!("http://{address}/"));
     sees(&browser, "#none", "conductor-loop submit --wait intent-web.json -handoff /");
+    picture(&browser, "page-empty");
     env.operate(&["hold", "test/held", "--note", "migration"]).expect(0);
     for number in 0..30 {
         env.drop_file(&format!("intent-{number}.json"), flat("held", 3));
@@ -161,6 +169,7 @@ fn one_held_target_is_one_row_and_an_empty_list_says_what_to_do() {
     assert_eq!(rows(&browser), 1);
     sees(&browser, "#held", "test/held: migration (since ");
     assert!(browser.text("#rows").contains("an operator holds its target"), "{}", browser.text("#rows"));
+    picture(&browser, "page-held");
     browser.press("#held button");
     sees(&browser, "#said", "conductor-loop release test/held -handoff /");
     browser.press("#rows button.more");
@@ -216,6 +225,7 @@ fn the_page_asks_for_the_token_and_says_what_is_wrong_with_it() {
     browser.type_into("#token-value", "0123456789abcdef0124");
     browser.press("#token button");
     sees(&browser, "#token", "That token is wrong");
+    picture(&browser, "page-token");
     sees(&browser, "#state", "wrong token");
     browser.type_into("#token-value", "0123456789abcdef0123");
     browser.press("#token button");
@@ -261,7 +271,9 @@ fn the_page_fits_a_phone_and_both_colours() {
         ("page-wide", "", (1920, 1000), false),
         ("page-dark", "", (1280, 800), true),
         ("page-phone", "", (390, 844), false),
-        ("detail-dark", "#/2", (1000, 900), true),
+        ("page-tablet", "", (768, 1024), false),
+        ("page-narrow", "", (1060, 800), false),
+        ("detail-dark", "#/2", (1100, 900), true),
         ("detail-phone", "#/2", (390, 844), true),
     ] {
         browser.look_like(size, dark);
@@ -282,8 +294,8 @@ fn the_page_fits_a_phone_and_both_colours() {
         }
         let ground = browser.run("return getComputedStyle(document.body).backgroundColor");
         assert_eq!(ground == "rgb(16, 21, 28)", dark, "{name}: {ground}");
-        if update {
-            fs::create_dir_all(pictures).unwrap();
+        picture(&browser, name);
+        if update && pictures.join(format!("{name}.png")).exists() {
             browser.picture(&pictures.join(format!("{name}.png")));
         }
     }
