@@ -12,9 +12,11 @@ use std::path::Path;
 use std::process::Command;
 
 /// Every directory that is applied.
-const APPLIED: [&str; 6] = [
+const APPLIED: [&str; 8] = [
     "deploy/kubernetes/base",
     "deploy/kubernetes/overlays/monitoring",
+    "deploy/kubernetes/overlays/backups",
+    "deploy/kubernetes/overlays/restore",
     "deploy/kubernetes/overlays/git",
     "deploy/kubernetes/overlays/instances",
     "deploy/kubernetes/overlays/example-producer",

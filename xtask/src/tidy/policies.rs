@@ -273,7 +273,8 @@ const OURS: [Policy; 6] = [
         id: "one daemon for one set of volumes: never two pods at once",
         holds: |all| {
             of(all, "Deployment").iter().all(|one| {
-                one["spec"]["replicas"] == 1 && one["spec"]["strategy"] == json!({"type": "Recreate"})
+                one["spec"]["replicas"].as_u64().is_some_and(|pods| pods <= 1)
+                    && one["spec"]["strategy"] == json!({"type": "Recreate"})
             })
         },
         weaken: |all| object(all, "Deployment")["spec"]["strategy"] = json!({"type": "RollingUpdate"}),

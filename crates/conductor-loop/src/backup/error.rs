@@ -24,7 +24,7 @@ pub enum BackupError {
     #[error("{0}")]
     Wrong(String),
     /// Nobody waits for it any more. This is no failure.
-    #[error("it was given up, because the daemon stops or starts over")]
+    #[error("the backup was given up, because the daemon stops or starts over")]
     GivenUp,
 }
 

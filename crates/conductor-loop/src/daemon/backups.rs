@@ -84,7 +84,7 @@ impl Questions {
                 let path = rest.settings.dir.join(file).display().to_string();
                 Ok(Answer::BackedUp { path, size: bytes })
             }
-            Err(error @ BackupError::GivenUp) => Err(busy(&format!("the backup failed: {error}"))),
+            Err(error @ BackupError::GivenUp) => Err(busy(&error.to_string())),
             Err(error) => {
                 let reason = error.to_string();
                 observe(&self.health, DaemonFact::BackupFailed { reason: &reason, uid });

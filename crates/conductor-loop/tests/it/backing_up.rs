@@ -9,7 +9,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
 use std::cell::RefCell;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::process::Command;
 
@@ -337,4 +337,53 @@ fn a_start_as_root_gives_the_directory_of_backups_to_the_user() {
     let made = fs::metadata(&place).unwrap();
     assert_eq!((made.uid(), made.mode() & 0o777), (NOBODY, 0o700));
     now(&env, &dir, &[]).expect(0);
+}
+
+#[test]
+fn a_state_is_restored_in_directories_as_the_job_of_kubernetes_has_them() {
+    let env = env();
+    let at = |name: &str| shown(&env.path(name));
+    let places = |command: &mut Command| {
+        command
+            .current_dir(env.path(""))
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("CONDUCTOR_HANDOFF_DIR", env.path("handoff")).env("CONDUCTOR_OUT_DIR", env.path("out"));
+        command.env("CONDUCTOR_STATE_DIR", env.path("state/conductor-loop"));
+        command.env("CONDUCTOR_BACKUP_DIR", env.path("volume/conductor-loop"));
+    };
+    let run = |words: &[&str]| {
+        let mut command = Command::new(env.program());
+        places(command.args(words));
+        Running::start(command).wait()
+    };
+    for volume in ["state", "volume"] {
+        fs::create_dir(env.path(volume)).unwrap();
+    }
+    env.drop_file("intent-a.json", flat("a", 3));
+    run(&["-once", "-porch", "builtin", "-debounce", "0"]).expect(0);
+    run(&["backup", "now", "--backup-recipient", PUBLIC]).expect(0);
+    // A Secret's files are links into a directory that is exchanged.
+    fs::create_dir_all(env.path("identity/..data")).unwrap();
+    fs::write(env.path("identity/..data/identity"), SECRET).unwrap();
+    fs::write(env.path("identity/..data/public.pem"), run(&["keys", "export-public"]).expect(0).stdout)
+        .unwrap();
+    for file in ["identity", "public.pem"] {
+        symlink(format!("..data/{file}"), env.path("identity").join(file)).unwrap();
+    }
+    // New claims, and the volume of the backups.
+    for lost in ["state", "handoff"] {
+        fs::remove_dir_all(env.path(lost)).unwrap();
+        fs::create_dir(env.path(lost)).unwrap();
+    }
+    let job = fs::read_to_string("../../deploy/kubernetes/overlays/restore/job.yaml").unwrap();
+    let args = job.lines().find_map(|line| line.trim().strip_prefix("args: [")?.strip_suffix(']')).unwrap();
+    let args: Vec<String> =
+        args.split(", ").map(|word| word.replace("/identity/", &at("identity/"))).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    run(&words).expect(0);
+    run(&["-once", "-porch", "builtin"]).expect(0);
+    let listed = run(&["list"]).expect(0).stdout;
+    assert!(listed.contains("intent-a.json"), "{listed}");
+    run(&["backup", "now"]).expect(0);
 }
