@@ -1514,7 +1514,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__hold)
-            opts="-o -h --handoff --state-dir --state-key-file --encryption-enabled --config --note --json --output --color --help"
+            opts="-o -h --handoff --state-dir --state-key-file --encryption-enabled --config --all --note --json --output --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1916,7 +1916,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__release)
-            opts="-o -h --handoff --state-dir --state-key-file --encryption-enabled --config --json --output --color --help"
+            opts="-o -h --handoff --state-dir --state-key-file --encryption-enabled --config --all --json --output --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

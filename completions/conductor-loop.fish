@@ -85,8 +85,8 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "list"
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "show" -d 'Everything about one intent: timeline, change of the package, output, error log'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "explain" -d 'The one reason why an intent waits or failed, and the remedy'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "retry" -d 'Drops failed intents again, byte for byte; exit 0, or 1 if one could not be'
-complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "hold" -d 'Starts no intent of a target until it is released; a current run continues'
-complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "release" -d 'Releases a held target'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "hold" -d 'Starts no intent of a target, or none at all, until it is released; a current run continues'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "release" -d 'Ends a hold'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "cancel" -d 'Ends intents that wait: each is filed as a failure and not run'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "purge" -d 'Removes old outcomes with their files; without --yes only lists them'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "logs" -d 'The daemon\'s last log lines'
@@ -210,6 +210,7 @@ yaml\t''"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l color -d 'Colours: auto is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set (no-color.org) or the terminal is dumb'
 always\t'Always'
 never\t'Never'"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l all -d 'Everything, whatever is held besides'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
@@ -223,6 +224,7 @@ yaml\t''"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l color -d 'Colours: auto is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set (no-color.org) or the terminal is dumb'
 always\t'Always'
 never\t'Never'"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l all -d 'Everything, whatever is held besides'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand cancel" -l handoff -d 'Watched directory, created when missing [./handoff]' -r

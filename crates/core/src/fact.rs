@@ -2,9 +2,9 @@
 //! of a run of the daemon are made from facts alone.
 
 use crate::outcome::Run;
-use crate::query::Held;
+use crate::query::{Covers, Held};
 use crate::record::{Claim, Outcome};
-use crate::{Code, Confinement, NotReady, TargetKey};
+use crate::{Code, Confinement, NotReady};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -128,15 +128,15 @@ impl<'f> From<IntentFact<'f>> for Fact<'f> {
 /// An operator's action, or a request to the daemon.
 #[derive(Debug, Clone, Copy)]
 pub enum OperatorFact<'f> {
-    /// An operator holds a target, durably.
+    /// An operator holds a target, or everything, durably.
     Held {
         /// The target, the operator and the reason.
         held: &'f Held,
     },
-    /// An operator released a target, durably.
+    /// An operator released a target, or everything, durably.
     Released {
         /// The target.
-        key: &'f TargetKey,
+        covers: &'f Covers,
         /// The operator's user id.
         uid: u32,
     },

@@ -3,7 +3,7 @@
 
 mod report;
 
-pub use report::{Held, Pulse, StatusReport};
+pub use report::{Covers, Held, Pulse, StatusReport};
 
 use crate::code::Code;
 use crate::digest::Digest;
@@ -17,6 +17,9 @@ use std::time::Duration;
 pub const ROWS_MAX: usize = 1_000;
 /// The number of rows in an answer when the question names none.
 pub const ROWS_DEFAULT: usize = 50;
+
+/// The word for every target, in a hold.
+pub const EVERYTHING: &str = "*";
 
 /// How long a failure counts as one of the last hour.
 pub const LATELY: Duration = Duration::from_hours(1);
@@ -41,14 +44,14 @@ pub enum Question {
     },
     /// Starts no intent of a target until the target is released.
     Hold {
-        /// `NAMESPACE/TARGET`, or the target alone where it is unambiguous.
+        /// `NAMESPACE/TARGET`, or the target alone where it is unambiguous, or `*` for everything.
         target: String,
         /// The reason, for other operators.
         note: String,
     },
     /// Releases a held target.
     Release {
-        /// `NAMESPACE/TARGET`, or the target alone where it is unambiguous.
+        /// `NAMESPACE/TARGET`, or the target alone where it is unambiguous, or `*` for everything.
         target: String,
     },
     /// Ends an intent that waits; its file is filed as a failure.

@@ -100,10 +100,10 @@ fn run_command(command: Subcommand) -> Result<Exit, CommandError> {
             commands::retry(&config(&args.place.values)?, &retry, args.form.output)
         }
         Subcommand::Hold(args) => {
-            commands::hold(&config(&args.place.values)?, &args.target, &args.note, args.form.output)
+            commands::hold(&config(&args.place.values)?, args.covered.target(), &args.note, args.form.output)
         }
         Subcommand::Release(args) => {
-            commands::release(&config(&args.place.values)?, &args.target, args.form.output)
+            commands::release(&config(&args.place.values)?, args.covered.target(), args.form.output)
         }
         Subcommand::Cancel(args) => {
             commands::cancel(&config(&args.place.values)?, &args.intents, args.form.output)

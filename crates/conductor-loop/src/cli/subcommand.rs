@@ -5,7 +5,7 @@ use super::settings::{BackingUp, Everything, Flags, Handing, Judging, Place, Pla
 use super::values::{parse_code, parse_event, parse_limit, parse_moment, parse_state};
 use clap::{Args, Subcommand as ClapSubcommand};
 use conductor_core::Code;
-use conductor_core::query::{Selection, State};
+use conductor_core::query::{EVERYTHING, Selection, State};
 use conductor_core::units::parse_duration;
 use jiff::Timestamp;
 use std::path::PathBuf;
@@ -26,9 +26,9 @@ pub(super) enum Subcommand {
     Explain(Explain),
     /// Drops failed intents again, byte for byte; exit 0, or 1 if one could not be
     Retry(Retry),
-    /// Starts no intent of a target until it is released; a current run continues
+    /// Starts no intent of a target, or none at all, until it is released; a current run continues
     Hold(Hold),
-    /// Releases a held target
+    /// Ends a hold
     Release(Release),
     /// Ends intents that wait: each is filed as a failure and not run
     Cancel(Cancel),
@@ -372,13 +372,30 @@ impl Retry {
     }
 }
 
+/// What a hold covers.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct Covered {
+    /// Target: NAME or NAMESPACE/NAME
+    #[arg(value_name = "TARGET")]
+    target: Option<String>,
+    /// Everything, whatever is held besides
+    #[arg(long)]
+    all: bool,
+}
+
+impl Covered {
+    pub(super) fn target(&self) -> &str {
+        self.target.as_deref().unwrap_or(EVERYTHING)
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Hold {
     #[command(flatten)]
     pub(super) place: Flags<Place>,
-    /// Target: NAME or NAMESPACE/NAME
-    #[arg(value_name = "TARGET")]
-    pub(super) target: String,
+    #[command(flatten)]
+    pub(super) covered: Covered,
     /// The reason, for other operators
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub(super) note: String,
@@ -401,9 +418,8 @@ pub(super) struct Cancel {
 pub(super) struct Release {
     #[command(flatten)]
     pub(super) place: Flags<Place>,
-    /// Target: NAME or NAMESPACE/NAME
-    #[arg(value_name = "TARGET")]
-    pub(super) target: String,
+    #[command(flatten)]
+    pub(super) covered: Covered,
     #[command(flatten)]
     pub(super) form: Form<DataOrText>,
 }

@@ -8,7 +8,7 @@ use super::{CommandError, print};
 use crate::config::Config;
 use crate::handoff::ArchivedAs;
 use conductor_core::name::IntentName;
-use conductor_core::query::{Answer, Question, ROWS_MAX, Row, Selection, State};
+use conductor_core::query::{Answer, EVERYTHING, Question, ROWS_MAX, Row, Selection, State};
 use conductor_core::{Code, Exit};
 use conductor_crypto::sha256;
 use conductor_os::dir::Dir;
@@ -161,13 +161,15 @@ fn hand_in(handoff: &Dir, row: &Row) -> Result<Option<Submitted>, String> {
     Ok(Some(Submitted { sha256: sha256(&bytes), name, before }))
 }
 
-/// `hold TARGET`
+/// `hold TARGET | --all`
 pub fn hold(config: &Config, target: &str, note: &str, output: Output) -> Result<Exit, CommandError> {
     let question = Question::Hold { target: target.to_owned(), note: note.to_owned() };
     let Answer::Held(held) = ask(config, &question)? else { return Err(CommandError::other_version()) };
-    output.answer(&held, |held| {
-        let target = &held.target;
-        format!("{target} is held: nothing of it starts until `conductor-loop release {target}`\n")
+    output.answer(&held, |held| match held.target.as_str() {
+        EVERYTHING => "everything is held: nothing starts until `conductor-loop release --all`\n".to_owned(),
+        target => {
+            format!("{target} is held: nothing of it starts until `conductor-loop release {target}`\n")
+        }
     })
 }
 
@@ -197,13 +199,16 @@ fn cancelled(row: &Row) -> String {
     format!("{} (number {}) is cancelled, and filed as {file}\n", row.file, row.seq.unwrap_or(0))
 }
 
-/// `release TARGET`
+/// `release TARGET | --all`
 pub fn release(config: &Config, target: &str, output: Output) -> Result<Exit, CommandError> {
     let question = Question::Release { target: target.to_owned() };
     let Answer::Released { target } = ask(config, &question)? else {
         return Err(CommandError::other_version());
     };
-    output.answer(&serde_json::json!({"target": target}), |_| format!("{target} may go on\n"))
+    output.answer(&serde_json::json!({"target": target}), |_| match target.as_str() {
+        EVERYTHING => "everything may go on, but for targets that are held themselves\n".to_owned(),
+        target => format!("{target} may go on\n"),
+    })
 }
 
 /// `purge --older-than TIME [--yes]`

@@ -132,7 +132,7 @@ pub(super) fn status_text(report: &StatusReport) -> String {
     line("last number", report.last_seq.to_string());
     for held in &report.held {
         let note = if held.note.is_empty() { String::new() } else { format!(": {}", held.note) };
-        line("held", format!("{} since {} by user {}{note}", held.target, short(held.since), held.uid));
+        line("held", format!("{} since {} by user {}{note}", held.subject(), short(held.since), held.uid));
     }
     line(
         "free space",

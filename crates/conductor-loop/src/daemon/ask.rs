@@ -1,8 +1,7 @@
 //! The questions that only the loop can answer, each with the channel for an answer of its type.
 
 use crate::queries::{Found, Selector};
-use conductor_core::intent::TargetKey;
-use conductor_core::query::{Held, Refused, Row, Selection};
+use conductor_core::query::{Covers, Held, Refused, Row, Selection};
 use conductor_core::record::Claim;
 use crossbeam_channel::{Receiver, Sender};
 
@@ -16,10 +15,10 @@ pub(super) enum Ask {
     Find(Selector, Reply<Option<Found>>),
     /// Whether this is a held target.
     IsHeld(String, Reply<bool>),
-    /// Hold a target.
+    /// Hold a target, or everything.
     Hold(Held, Reply<Result<Durable, Refused>>),
-    /// Release a target, by this user.
-    Release(TargetKey, u32, Reply<Result<Durable, Refused>>),
+    /// End a hold, by this user.
+    Release(Covers, u32, Reply<Result<Durable, Refused>>),
     /// Cancel an intent that waits.
     Cancel(Box<Cancel>, Reply<Result<Durable, Refused>>),
     /// Remove outcomes.

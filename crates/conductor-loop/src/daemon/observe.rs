@@ -202,8 +202,8 @@ fn of_operator(fact: OperatorFact<'_>) {
                 "an operator holds a target"
             );
         }
-        OperatorFact::Released { key, uid } => {
-            tracing::warn!(target = key.to_string(), uid, "an operator releases a target");
+        OperatorFact::Released { covers, uid } => {
+            tracing::warn!(target = covers.to_string(), uid, "an operator releases a target");
         }
         OperatorFact::Purged { uid, outcomes, before } => {
             tracing::warn!(uid, outcomes, %before, "an operator purges old outcomes");

@@ -31,8 +31,8 @@ use crate::{admin, control, intake};
 use conductor_core::attestation::Attest as _;
 use conductor_core::confinement::Confinement;
 use conductor_core::fact::DaemonFact;
-use conductor_core::query::{Held, StatusReport};
-use conductor_core::{Code, Limits, Runs, TargetKey};
+use conductor_core::query::{Covers, Held, StatusReport};
+use conductor_core::{Code, Limits, Runs};
 use conductor_os::outlet::Outlet;
 use signal_hook::iterator::Signals;
 use std::collections::BTreeMap;
@@ -116,7 +116,7 @@ pub(super) struct Prepared {
     limits: Limits,
     recovered: Recovered,
     audit: Option<Audit>,
-    held: BTreeMap<TargetKey, Held>,
+    held: BTreeMap<Covers, Held>,
     engine: Engine,
     outlet: Arc<Outlet>,
     intake: intake::Opened,

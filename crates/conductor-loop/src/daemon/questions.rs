@@ -13,8 +13,8 @@ use crate::telemetry::{log_lines, open_metrics};
 use conductor_core::fact::OperatorFact;
 use conductor_core::intent::TargetKey;
 use conductor_core::query::{
-    Answer, Held, LATELY, Pulse, Purged, Question, ROWS_MAX, RefusalKind, Refused, Row, Selection,
-    StatusReport,
+    Answer, Covers, EVERYTHING, Held, LATELY, Pulse, Purged, Question, ROWS_MAX, RefusalKind, Refused, Row,
+    Selection, StatusReport,
 };
 use conductor_crypto::VerifyingKey;
 use conductor_os::dir::Dir;
@@ -274,8 +274,16 @@ impl Questions {
         }
     }
 
+    fn covers(&self, current: &Current, text: &str) -> Result<Covers, Refused> {
+        if text == EVERYTHING {
+            Ok(Covers::Everything)
+        } else {
+            self.target(current, text).map(Covers::Target)
+        }
+    }
+
     fn hold(&self, current: &Current, text: &str, note: &str, uid: u32) -> Result<Answer, Refused> {
-        let target = self.target(current, text)?.to_string();
+        let target = self.covers(current, text)?.to_string();
         let note = conductor_core::scrub::line(note, 200);
         let held = Held { target, since: jiff::Timestamp::now(), uid, note };
         wait_for(&self.ask(|reply| Ask::Hold(held.clone(), reply))??)?;
@@ -300,10 +308,10 @@ impl Questions {
     }
 
     fn release(&self, current: &Current, text: &str, uid: u32) -> Result<Answer, Refused> {
-        let key = self.target(current, text)?;
-        wait_for(&self.ask(|reply| Ask::Release(key.clone(), uid, reply))??)?;
-        self.observe(OperatorFact::Released { key: &key, uid });
-        Ok(Answer::Released { target: key.to_string() })
+        let covers = self.covers(current, text)?;
+        wait_for(&self.ask(|reply| Ask::Release(covers.clone(), uid, reply))??)?;
+        self.observe(OperatorFact::Released { covers: &covers, uid });
+        Ok(Answer::Released { target: covers.to_string() })
     }
 }
 

@@ -26,10 +26,10 @@ use crate::runner::{Report, Stop};
 use crate::telemetry::{Progress, Standing};
 use crate::writer::{Ack, Again, Command as ToWriter, Full};
 use conductor_core::fact::{DaemonFact, Fact, OperatorFact, PlaceFact};
-use conductor_core::query::Held;
+use conductor_core::query::{Covers, Held};
 use conductor_core::ready::{NotReady, Reasons};
 use conductor_core::scheduler::{Event, Scheduler};
-use conductor_core::{Code, Limits, TargetKey};
+use conductor_core::{Code, Limits};
 use conductor_os::dir::Dir;
 use conductor_os::monotonic;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -70,7 +70,7 @@ pub(super) struct Session<'l> {
     pub(super) observer: Observer<'l>,
     workers: usize,
     /// Targets that an operator holds.
-    pub(super) held: BTreeMap<TargetKey, Held>,
+    pub(super) held: BTreeMap<Covers, Held>,
     /// The local socket; `None` if it cannot be made.
     _control: Option<Control>,
     /// The entries that the intake holds back.
@@ -126,7 +126,7 @@ pub(super) struct Shared<'s> {
 /// The parts of a session, once its threads run.
 pub(super) struct SessionParts<'l> {
     pub(super) limits: Limits,
-    pub(super) held: BTreeMap<TargetKey, Held>,
+    pub(super) held: BTreeMap<Covers, Held>,
     pub(super) control: Option<Control>,
     pub(super) executor: Executor,
     pub(super) outcomes: Outcomes,
@@ -230,8 +230,8 @@ impl<'l> Session<'l> {
             );
         }
         let (now, mut effects) = (monotonic(), Vec::new());
-        for target in self.held.keys() {
-            self.scheduler.handle(now, Event::Hold(target.clone()), &mut effects);
+        for covers in self.held.keys() {
+            self.scheduler.handle(now, Event::Hold(covers.clone()), &mut effects);
         }
         for Again { seq, .. } in &recovered.again {
             let entered = self.in_flight.enter(*seq, InFlight::Republishing);

@@ -11,9 +11,9 @@ use crate::runner::{self, Engine, NotRead, Program, ReadBack};
 use crate::store::Ledger;
 use conductor_core::intent::Policy;
 use conductor_core::limits::{HELD_BYTES_MAX, Memory};
-use conductor_core::query::{Held, StatusReport};
+use conductor_core::query::{Covers, Held, StatusReport};
 use conductor_core::scheduler::Place;
-use conductor_core::{Code, Limits, Runs, TargetKey};
+use conductor_core::{Code, Limits, Runs};
 use conductor_os::outlet::Outlet;
 use conductor_porch::Patience;
 use std::collections::BTreeMap;
@@ -202,8 +202,8 @@ pub(super) fn remember_destination(
     Ok(())
 }
 
-/// Targets that an operator held when the last daemon ended.
-pub(super) fn held_targets(store: &dyn Ledger) -> Result<BTreeMap<TargetKey, Held>, Failure> {
+/// What an operator held when the last daemon ended.
+pub(super) fn held_targets(store: &dyn Ledger) -> Result<BTreeMap<Covers, Held>, Failure> {
     let unreadable = |code, why: &dyn std::fmt::Display| {
         Failure::set_up(code, format!("reading which targets are held: {why}"))
     };

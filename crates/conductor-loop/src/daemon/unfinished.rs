@@ -8,7 +8,7 @@ use crate::queries::{Found, Lying, Selector, entry_row, is_parked, sighted_row};
 use crate::writer::{Command as ToWriter, Holding};
 use conductor_core::fact::OperatorFact;
 use conductor_core::intent::TargetKey;
-use conductor_core::query::{Held, ROWS_MAX, Reason, RefusalKind, Refused, Row, Selection, State};
+use conductor_core::query::{Covers, Held, ROWS_MAX, Reason, RefusalKind, Refused, Row, Selection, State};
 use conductor_core::scheduler::{Event, WaitReason};
 use conductor_os::monotonic;
 use crossbeam_channel::bounded;
@@ -38,7 +38,7 @@ impl Session<'_> {
     }
 
     fn is_held(&self, target: &str) -> bool {
-        target.parse().is_ok_and(|key: TargetKey| self.held.contains_key(&key))
+        target.parse().is_ok_and(|covers| self.held.contains_key(&covers))
     }
 
     fn load(&self) -> Load {
@@ -149,23 +149,26 @@ impl Session<'_> {
     fn hold(&mut self, held: Held) -> Result<Durable, Refused> {
         let not_permitted =
             |text| Refused::new(RefusalKind::NotPermitted, text, "Release some, or stop the daemon.");
-        let key: TargetKey = held.target.parse().map_err(|error| not_permitted(format!("{error}")))?;
-        if self.held.len() >= HELD_MAX && !self.held.contains_key(&key) {
+        let covers: Covers = held.target.parse().map_err(|error| not_permitted(format!("{error}")))?;
+        if self.held.len() >= HELD_MAX && !self.held.contains_key(&covers) && covers != Covers::Everything {
             return Err(not_permitted(format!("{HELD_MAX} targets are held, and no more at a time")));
         }
-        self.event(Event::Hold(key.clone()));
-        self.held.insert(key, held.clone());
+        self.event(Event::Hold(covers.clone()));
+        self.held.insert(covers, held.clone());
         Ok(self.recorded(Holding::Held(held)))
     }
 
-    fn release(&mut self, key: &TargetKey, uid: u32) -> Result<Durable, Refused> {
-        if self.held.remove(key).is_none() {
-            let text = format!("{key} is not held");
-            let advice = "`conductor-loop status` shows the held targets.";
+    fn release(&mut self, covers: &Covers, uid: u32) -> Result<Durable, Refused> {
+        if self.held.remove(covers).is_none() {
+            let text = match covers {
+                Covers::Everything => "there is no hold of everything".to_owned(),
+                Covers::Target(key) => format!("{key} is not held"),
+            };
+            let advice = "`conductor-loop status` shows the holds.";
             return Err(Refused::new(RefusalKind::NotFound, text, advice));
         }
-        self.event(Event::Release(key.clone()));
-        Ok(self.recorded(Holding::Released { target: key.to_string(), uid }))
+        self.event(Event::Release(covers.clone()));
+        Ok(self.recorded(Holding::Released { target: covers.to_string(), uid }))
     }
 
     fn recorded(&self, holding: Holding) -> Durable {

@@ -268,6 +268,40 @@ fn a_held_target_waits_across_restarts_and_the_others_go_on() {
 }
 
 #[test]
+fn everything_is_held_across_restarts_and_single_holds_stay() {
+    let env = env();
+    let daemon = env.start_ready(&[]);
+    env.operate(&["hold", "test/web"]).expect(0);
+    let held = env.operate(&["hold", "--all", "--note", "migration"]).expect(0).stdout;
+    assert!(held.contains("everything is held") && held.contains("release --all"), "{held}");
+    env.drop_file("intent-web.json", flat("web", 3));
+    env.drop_file("intent-db.json", flat("db", 3));
+    for name in ["intent-web.json", "intent-db.json"] {
+        wait_until("it waits", || word(&list(&env), name) == "waiting held");
+    }
+    let explained = env.operate(&["explain", "intent-db.json"]).expect(0).stdout;
+    assert!(explained.contains("an operator holds everything") && explained.contains("release --all"));
+    daemon.kill();
+    env.once(&[]).expect(0);
+    assert_eq!(env.calls().len(), 0, "a run to the end starts nothing either");
+    let status = env.operate(&["status"]).expect(0).stdout;
+    assert!(status.contains("everything since") && status.contains("migration"), "{status}");
+    let daemon = env.start_ready(&[]);
+    assert_eq!(word(&list(&env), "intent-db.json"), "waiting held");
+    env.operate(&["release", "--all"]).expect(0);
+    env.wait_status("intent-db.json");
+    assert_eq!(word(&list(&env), "intent-web.json"), "waiting held");
+    let twice = env.operate(&["release", "--all"]).expect(1).stderr;
+    assert!(twice.contains("there is no hold of everything"), "{twice}");
+    env.operate(&["release", "web"]).expect(0);
+    env.wait_status("intent-web.json");
+    for words in [&["hold"][..], &["release"], &["hold", "--all", "test/web"]] {
+        env.operate(words).expect(2);
+    }
+    daemon.stop().expect(0);
+}
+
+#[test]
 fn purge_says_first_what_it_would_remove() {
     let env = env();
     some_of_each(&env);

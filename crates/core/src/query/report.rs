@@ -1,8 +1,12 @@
 //! What the daemon says of itself: its status, held targets, and the figures of one moment.
 
+use super::EVERYTHING;
 use crate::confinement::Confinement;
+use crate::intent::{NotATarget, TargetKey};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
 
 /// The daemon's status.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +64,7 @@ pub struct StatusReport {
     pub failed_last_hour: u64,
     /// The last sequence number given.
     pub last_seq: u64,
-    /// Targets that an operator holds.
+    /// What an operator holds.
     pub held: Vec<Held>,
     /// Free space of the handoff directory's file system, in bytes.
     pub free_bytes: Option<u64>,
@@ -69,10 +73,42 @@ pub struct StatusReport {
     pub endpoints: Vec<String>,
 }
 
-/// A target that an operator holds.
+/// What an operator's hold covers.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Covers {
+    /// Every target.
+    Everything,
+    /// This target.
+    Target(TargetKey),
+}
+
+impl From<TargetKey> for Covers {
+    fn from(key: TargetKey) -> Self {
+        Self::Target(key)
+    }
+}
+
+impl FromStr for Covers {
+    type Err = NotATarget;
+
+    fn from_str(text: &str) -> Result<Self, NotATarget> {
+        if text == EVERYTHING { Ok(Self::Everything) } else { text.parse().map(Self::Target) }
+    }
+}
+
+impl fmt::Display for Covers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Everything => f.write_str(EVERYTHING),
+            Self::Target(key) => key.fmt(f),
+        }
+    }
+}
+
+/// An operator's hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
-    /// `NAMESPACE/TARGET`
+    /// `NAMESPACE/TARGET`, or `*` for everything.
     pub target: String,
     /// The start of the hold.
     pub since: Timestamp,
@@ -80,6 +116,13 @@ pub struct Held {
     pub uid: u32,
     /// The reason, in the operator's words.
     pub note: String,
+}
+
+impl Held {
+    /// The target, or the word for everything, for people.
+    pub fn subject(&self) -> &str {
+        if self.target == EVERYTHING { "everything" } else { &self.target }
+    }
 }
 
 /// The figures of one moment for the page's charts. Totals count from the start of the process.

@@ -88,12 +88,12 @@ mod tests {
     fn a_held_head_and_the_last_of_a_target_can_be_cancelled() {
         let mut world = World::new(limits(1));
         let key = admission(1, "t", 5).key;
-        world.event(Event::Hold(key.clone()));
+        world.event(Event::Hold(key.clone().into()));
         (1..=2).for_each(|seq| world.accept(admission(seq, "t", 5)));
         cancel(&mut world, 1);
         assert!(world.running.is_empty());
         cancel(&mut world, 2);
-        world.event(Event::Release(key));
+        world.event(Event::Release(key.into()));
         assert!(world.scheduler.is_idle());
         world.accept(admission(3, "t", 5));
         assert_eq!(world.running.front(), Some(&3));

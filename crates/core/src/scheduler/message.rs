@@ -3,6 +3,7 @@
 use super::places::Place;
 use crate::intent::TargetKey;
 use crate::outcome::{Postponed, Verdict};
+use crate::query::Covers;
 use crate::record::LastSuccess;
 use crate::stage::{Final, Misstep};
 use std::time::Duration;
@@ -164,10 +165,10 @@ pub enum Event {
         /// The problem; `None`: the place works again.
         cause: Option<Postponed>,
     },
-    /// Holds a target: none of its intents starts.
-    Hold(TargetKey),
-    /// Releases a held target.
-    Release(TargetKey),
+    /// Holds a target, or everything: no intent of it starts.
+    Hold(Covers),
+    /// Ends a hold.
+    Release(Covers),
 }
 
 /// An action for the daemon.

@@ -258,14 +258,13 @@ impl Scheduler {
             Event::Filed { seq } => self.advance_one(seq, Step::Filed, now.into(), effects),
             Event::Cancel(admission) => self.on_cancel(now, admission, effects),
             Event::Trouble { place, cause } => self.places.set_trouble(&place, cause),
-            Event::Hold(key) => {
-                if let Some(head) = self.queues.head(&key) {
+            Event::Hold(covers) => {
+                for head in self.queues.hold(covers) {
                     self.places.withdraw(head);
                 }
-                self.queues.hold(key);
             }
-            Event::Release(key) => {
-                if self.queues.release_hold(&key) {
+            Event::Release(covers) => {
+                for key in self.queues.release_hold(covers) {
                     self.offer_head(&key, now.into(), effects);
                 }
             }

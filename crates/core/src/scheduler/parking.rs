@@ -80,7 +80,7 @@ impl Scheduler {
     /// The reason for which the parked intents of a target wait.
     pub fn why_parked_of(&self, key: &TargetKey) -> WaitReason {
         match self.queues.head(key) {
-            _ if self.queues.is_held(key) => WaitReason::Held,
+            _ if self.queues.is_held(key) => self.why_held(key).unwrap_or(WaitReason::Held),
             Some(head) => WaitReason::Behind { seq: head.seq },
             None => WaitReason::Starting,
         }
@@ -113,7 +113,7 @@ mod tests {
     fn a_held_target_with_any_backlog_keeps_no_other_from_being_taken() {
         let mut world = World::new(limits(2));
         world.audited = false;
-        world.event(Event::Hold(key("flood")));
+        world.event(Event::Hold(key("flood").into()));
         let flood = 3 * TAKEN_MAX as u64;
         for seq in 1..=flood {
             world.accept(admission(seq, "flood", 5));

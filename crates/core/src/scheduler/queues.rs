@@ -4,6 +4,7 @@
 
 use crate::intent::TargetKey;
 use crate::limits::PRIORITY_POINT;
+use crate::query::Covers;
 use crate::record::LastSuccess;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
@@ -46,6 +47,8 @@ pub(super) struct Queues {
     parked: usize,
     /// Targets held by an operator.
     held: HashSet<TargetKey>,
+    /// Whether an operator holds everything.
+    all_held: bool,
 }
 
 impl Queues {
@@ -92,22 +95,43 @@ impl Queues {
         self.by_target.get(key).is_some_and(|queue| queue.busy)
     }
 
-    /// Holds a target: none of its intents becomes ready; a current run continues.
-    pub(super) fn hold(&mut self, key: TargetKey) {
-        self.held.insert(key);
+    /// Holds a target, or everything: no intent of it becomes ready; a current run continues. Returns the heads concerned.
+    pub(super) fn hold(&mut self, covers: Covers) -> Vec<Rank> {
+        match covers {
+            Covers::Everything => {
+                self.all_held = true;
+                self.by_target.values().filter_map(|queue| queue.in_memory.front().copied()).collect()
+            }
+            Covers::Target(key) => {
+                let head = self.head(&key);
+                self.held.insert(key);
+                head.into_iter().collect()
+            }
+        }
     }
 
-    /// Releases a target. Returns whether it was held.
-    pub(super) fn release_hold(&mut self, key: &TargetKey) -> bool {
-        self.held.remove(key)
+    /// Ends a hold. Returns the targets that may be free now.
+    pub(super) fn release_hold(&mut self, covers: Covers) -> Vec<TargetKey> {
+        match covers {
+            Covers::Everything if std::mem::take(&mut self.all_held) => {
+                self.by_target.keys().cloned().collect()
+            }
+            Covers::Target(key) if self.held.remove(&key) => vec![key],
+            _ => Vec::new(),
+        }
     }
 
     pub(super) fn is_held(&self, key: &TargetKey) -> bool {
-        self.held.contains(key)
+        self.all_held || self.held.contains(key)
+    }
+
+    /// Whether an operator holds everything.
+    pub(super) fn is_all_held(&self) -> bool {
+        self.all_held
     }
 
     pub(super) fn anything_held(&self) -> bool {
-        !self.held.is_empty()
+        self.all_held || !self.held.is_empty()
     }
 
     /// Marks the queue as busy with its head.
@@ -225,8 +249,8 @@ impl Queues {
 
     /// The number of parked intents in held queues without a current run.
     pub(super) fn parked_and_held(&self) -> usize {
-        let queues = self.held.iter().filter_map(|key| self.by_target.get(key));
-        queues.filter(|queue| !queue.busy).map(|queue| queue.parked.len()).sum()
+        let held = self.by_target.iter().filter(|(key, queue)| !queue.busy && self.is_held(key));
+        held.map(|(_, queue)| queue.parked.len()).sum()
     }
 
     /// All parked intents, each queue in its order.

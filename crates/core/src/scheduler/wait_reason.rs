@@ -31,6 +31,8 @@ pub enum WaitReason {
     Claiming,
     /// An operator holds its target.
     Held,
+    /// An operator holds everything.
+    AllHeld,
     /// An earlier intent of its target is unfinished.
     Behind {
         /// That intent's sequence number.
@@ -109,11 +111,8 @@ impl WaitReason {
             ),
             Self::Taking => ("taking", "it is being taken and judged".to_owned(), "Nothing."),
             Self::Claiming => ("claiming", "its claim is being made durable".to_owned(), "Nothing."),
-            Self::Held => (
-                "held",
-                "an operator holds its target".to_owned(),
-                "`conductor-loop release TARGET` when it may go on.",
-            ),
+            Self::Held => held("its target", "`conductor-loop release TARGET` when it may go on."),
+            Self::AllHeld => held("everything", "`conductor-loop release --all` when it may go on."),
             Self::Behind { seq } => (
                 "behind",
                 format!("intent {seq} of the same target comes first"),
@@ -161,6 +160,10 @@ impl WaitReason {
 
 /// Word, text and advice.
 type Words = (&'static str, String, &'static str);
+
+fn held(what: &str, advice: &'static str) -> Words {
+    ("held", format!("an operator holds {what}"), advice)
+}
 
 fn stopping() -> Words {
     let text = "the daemon is stopping and starts nothing".to_owned();
@@ -246,8 +249,8 @@ impl Scheduler {
             let attempt = item.map_or(1, |item| item.started + 1);
             return WaitReason::Pausing { attempt, left };
         }
-        if self.queues.is_held(key) {
-            return WaitReason::Held;
+        if let Some(held) = self.why_held(key) {
+            return held;
         }
         if let Some(head) = self.queues.head(key).filter(|head| *head != rank) {
             return WaitReason::Behind { seq: head.seq };
@@ -268,6 +271,14 @@ impl Scheduler {
             return WaitReason::Starting;
         }
         WaitReason::Workers { ahead: self.places.ahead(rank) }
+    }
+
+    /// The hold on a target, if there is one.
+    pub(super) fn why_held(&self, key: &TargetKey) -> Option<WaitReason> {
+        if self.queues.is_all_held() {
+            return Some(WaitReason::AllHeld);
+        }
+        self.queues.is_held(key).then_some(WaitReason::Held)
     }
 
     /// The obstacle at the place of its run.
@@ -339,6 +350,7 @@ mod tests {
     use super::*;
     use crate::Code;
     use crate::outcome::Verdict;
+    use crate::query::Covers;
 
     fn key(target: &str) -> TargetKey {
         TargetKey { namespace: "n".into(), target: target.into() }
@@ -414,39 +426,64 @@ mod tests {
     #[test]
     fn a_held_target_starts_nothing_until_it_is_released_and_others_go_on() {
         let mut world = World::new(limits(1));
-        world.event(Event::Hold(key("a")));
+        world.event(Event::Hold(key("a").into()));
         for (seq, target) in [(1, "a"), (2, "b"), (3, "b")] {
             accept(&mut world, seq, target);
         }
         assert_eq!((word(&world, 1), world.running.clone().into()), ("held".to_owned(), vec![2]));
         // Held while it is ready: it does not start after all; a current run continues.
         accept(&mut world, 4, "c");
-        world.event(Event::Hold(key("c")));
-        world.event(Event::Hold(key("b")));
+        world.event(Event::Hold(key("c").into()));
+        world.event(Event::Hold(key("b").into()));
         end(&mut world, 2, Verdict::Success);
         assert!(world.running.is_empty(), "{:?}", world.running);
         assert_eq!((word(&world, 3), word(&world, 4)), ("held".to_owned(), "held".to_owned()));
         assert_eq!(world.scheduler.held_back(), 3);
-        world.event(Event::Release(key("c")));
-        world.event(Event::Release(key("c")));
+        world.event(Event::Release(key("c").into()));
+        world.event(Event::Release(key("c").into()));
         assert_eq!(Vec::from(world.running.clone()), [4]);
         end(&mut world, 4, Verdict::Success);
         for target in ["a", "b"] {
-            world.event(Event::Release(key(target)));
+            world.event(Event::Release(key(target).into()));
         }
         assert_eq!(Vec::from(world.running.clone()), [1]);
     }
 
     #[test]
+    fn where_everything_is_held_nothing_starts_and_single_holds_stay() {
+        let mut world = World::new(limits(3));
+        world.accept(admission(1, "a", 5));
+        world.event(Event::Hold(key("b").into()));
+        world.event(Event::Hold(Covers::Everything));
+        for (seq, target) in [(2, "a"), (3, "b"), (4, "c")] {
+            world.accept(admission(seq, target, 5));
+        }
+        assert_eq!(world.end(Verdict::Success), 1, "a current run goes on");
+        assert!(world.running.is_empty());
+        let why = world.scheduler.why(world.now, 4).unwrap();
+        assert_eq!(why, WaitReason::AllHeld);
+        assert!(why.reason().advice.contains("release --all"), "{:?}", why.reason());
+        assert_eq!(world.scheduler.held_back(), 3);
+        world.event(Event::Release(key("b").into()));
+        world.event(Event::Hold(key("c").into()));
+        assert!(world.running.is_empty(), "one hold is enough");
+        world.event(Event::Release(Covers::Everything));
+        assert_eq!(world.running, [2, 3]);
+        world.event(Event::Release(Covers::Everything));
+        world.event(Event::Release(key("c").into()));
+        assert_eq!(world.running, [2, 3, 4]);
+    }
+
+    #[test]
     fn what_is_held_does_not_keep_a_drained_scheduler_waiting() {
         let mut world = World::new(limits(1));
-        world.event(Event::Hold(key("a")));
+        world.event(Event::Hold(key("a").into()));
         accept(&mut world, 1, "a");
         world.event(Event::ScanSlice { complete: true });
         assert_eq!((world.scheduler.is_idle(), world.scheduler.is_drained()), (false, true));
         // An intent that runs, or pauses before a retry, is finished even though its target is held now.
         accept(&mut world, 2, "b");
-        world.event(Event::Hold(key("b")));
+        world.event(Event::Hold(key("b").into()));
         assert!(!world.scheduler.is_drained());
         end(&mut world, 2, Verdict::Success);
         assert!(world.scheduler.is_drained());

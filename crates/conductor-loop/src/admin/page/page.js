@@ -147,7 +147,10 @@ function commandsOf(intent) {
   const of = intent.seq === null ? intent.file : String(intent.seq);
   const acts = intent.state === "done" ? [["show", of]] : [["explain", of]];
   if (intent.state === "failed") acts.push(["retry", of]);
-  else if (intent.state !== "done" && intent.target) acts.push([intent.reason.word === "held" ? "release" : "hold", intent.target]);
+  else if (intent.state !== "done" && intent.target) {
+    const release = intent.reason.advice.includes("--all") ? ["release", "--all"] : ["release", intent.target];
+    acts.push(intent.reason.word === "held" ? release : ["hold", intent.target]);
+  }
   return acts.flatMap(([act, on]) => copyButton(act, [act, on]));
 }
 
@@ -173,8 +176,8 @@ function showStatus(status) {
   byId("tiles").replaceChildren(...tiles.map(([label, value, note, alert]) => make("div", { kind: alert ? "tile alert" : "tile" },
     make("span", { text: label }), make("b", { text: value }), make("small", { text: note }))));
   byId("held").hidden = status.held.length === 0;
-  const held = status.held.slice(0, 12).map((one) => make("li", { kind: "copy" }, `${one.target}${one.note ? `: ${one.note}` : ""} (since ${new Date(one.since).toLocaleString("en-GB")}, by user ${one.uid}) `,
-    ...copyButton("release", ["release", one.target])));
+  const held = status.held.slice(0, 12).map((one) => make("li", { kind: "copy" }, `${one.target === "*" ? "everything" : one.target}${one.note ? `: ${one.note}` : ""} (since ${new Date(one.since).toLocaleString("en-GB")}, by user ${one.uid}) `,
+    ...copyButton("release", ["release", one.target === "*" ? "--all" : one.target])));
   const rest = status.held.length > 12 ? [make("li", { text: `and ${status.held.length - 12} more` })] : [];
   update(byId("held"), JSON.stringify(held.map((one) => one.textContent)), make("b", { text: "Held" }), make("ul", {}, ...held, ...rest));
 }

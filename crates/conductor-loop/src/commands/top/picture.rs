@@ -68,8 +68,8 @@ fn head(top: &Top) -> Vec<(String, &'static str)> {
     lines.push((numbers(report, top.rate), USUAL));
     if !report.held.is_empty() {
         let held = report.held.iter().map(|held| match held.note.as_str() {
-            "" => held.target.clone(),
-            note => format!("{} ({note})", held.target),
+            "" => held.subject().to_owned(),
+            note => format!("{} ({note})", held.subject()),
         });
         lines.push((format!("held {}: {}", report.held.len(), held.collect::<Vec<_>>().join(", ")), USUAL));
     }

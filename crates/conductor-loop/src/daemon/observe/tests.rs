@@ -3,7 +3,7 @@
 use super::*;
 use conductor_core::TargetKey;
 use conductor_core::outcome::{Capture, Ending};
-use conductor_core::query::Held;
+use conductor_core::query::{Covers, Held};
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Mutex;
@@ -62,7 +62,7 @@ fn samples<'s>(
     run: &'s Run,
     outcome: &'s Outcome,
     held: &'s Held,
-    key: &'s TargetKey,
+    covers: &'s Covers,
 ) -> Vec<Fact<'s>> {
     let (text, code, took) = ("text", Code::OutUnusable, Duration::from_millis(1));
     let reason = NotReady::OutFull;
@@ -84,7 +84,7 @@ fn samples<'s>(
     ];
     let operators = [
         OperatorFact::Held { held },
-        OperatorFact::Released { key, uid: 7 },
+        OperatorFact::Released { covers, uid: 7 },
         OperatorFact::Purged { uid: 7, outcomes: 1, before: Timestamp::UNIX_EPOCH },
         OperatorFact::SettingChanged { key: text, from: text, to: text },
         OperatorFact::RestartNeeded { settings: &["text"] },
@@ -150,11 +150,11 @@ fn lines(fact: Fact<'_>) -> Vec<String> {
 
 #[test]
 fn each_fact_has_one_line() {
-    let (claim, run, key) = (claim(), run(Vec::new()), key());
+    let (claim, run, covers) = (claim(), run(Vec::new()), Covers::from(key()));
     let outcome = Outcome::blank(7, "intent-a.json", Timestamp::UNIX_EPOCH);
-    let held = Held { target: key.to_string(), since: Timestamp::UNIX_EPOCH, uid: 7, note: "note".into() };
+    let held = Held { target: key().to_string(), since: Timestamp::UNIX_EPOCH, uid: 7, note: "note".into() };
     let mut seen = BTreeSet::new();
-    for fact in samples(&claim, &run, &outcome, &held, &key) {
+    for fact in samples(&claim, &run, &outcome, &held, &covers) {
         assert_eq!(lines(fact).len(), 1, "{fact:?}");
         let text = format!("{fact:?}");
         let inner = text.split_once('(').unwrap().1;
