@@ -1,5 +1,5 @@
 //! What the manifests of deploy/kubernetes are held to, without a cluster: fields that Kubernetes knows, and the policies
-//! of `policies`. Rendering needs kubectl or kustomize; where neither is, the files are checked as they are.
+//! of `policies`. Rendering needs kubectl or kustomize: a test that renders fails where neither is.
 
 use super::root;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
@@ -9,7 +9,6 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use serde_json::Value;
 use std::path::Path;
-use std::process::Command;
 
 /// Every directory that is applied.
 const APPLIED: [&str; 8] = [
@@ -27,22 +26,15 @@ pub(super) fn parsed(text: &str) -> Vec<Value> {
     serde_saphyr::from_multiple(text).unwrap()
 }
 
-/// The objects of a directory as they would be applied; None without a program that renders them.
-fn rendered(directory: &str) -> Option<Vec<Value>> {
-    let programs: [&[&str]; 2] = [&["kubectl", "kustomize"], &["kustomize", "build"]];
-    let program = programs.into_iter().find(|program| conductor_testkit::has(program[0]))?;
-    let output = Command::new(program[0]).arg(program[1]).arg(root().join(directory)).output().unwrap();
-    assert!(output.status.success(), "{directory}: {}", String::from_utf8_lossy(&output.stderr));
-    Some(parsed(&String::from_utf8(output.stdout).unwrap()))
+/// The objects of a directory as they would be applied.
+fn rendered(directory: &str) -> Vec<Value> {
+    let text = conductor_testkit::render(&root().join(directory));
+    parsed(&text.unwrap_or_else(|complaint| panic!("{directory}: {complaint}")))
 }
 
 /// Every directory with its objects.
-pub(super) fn all_rendered() -> Vec<(&'static str, Vec<Value>)> {
-    let all = APPLIED.map(|directory| rendered(directory).map(|objects| (directory, objects)));
-    if all.iter().any(Option::is_none) {
-        eprintln!("NOT TESTED: neither kubectl nor kustomize is here to render deploy/kubernetes");
-    }
-    all.into_iter().flatten().collect()
+pub(super) fn all_rendered() -> [(&'static str, Vec<Value>); APPLIED.len()] {
+    APPLIED.map(|directory| (directory, rendered(directory)))
 }
 
 /// Reads an object as its kind, and returns the paths of fields that the kind does not have. None: a kind of others.
@@ -127,6 +119,7 @@ fn a_misspelt_field_and_a_wrong_type_are_found() {
 fn the_path_of_the_specification_leads_to_the_base() {
     let all = all_rendered();
     let of = |name: &str| all.iter().find(|(directory, _)| *directory == name).map(|(_, objects)| objects);
+    assert!(of("deploy/kubernetes/base").is_some_and(|objects| !objects.is_empty()));
     assert_eq!(of("deployments/k8s/conductor-loop"), of("deploy/kubernetes/base"));
 }
 

@@ -47,15 +47,11 @@ fn the_examples_are_what_is_written() {
     }
 }
 
-/// The output of `kubectl kustomize` for a directory: the objects by kind, or its error.
+/// What a directory renders to: the objects by kind, or the renderer's error.
 fn render(dir: &Path) -> Result<Vec<Value>, String> {
-    let output = Command::new("kubectl").arg("kustomize").arg(dir).output().unwrap();
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
-    }
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = conductor_testkit::render(dir)?;
     let documents = text.split("\n---\n").map(|document| {
-        // The relevant lines of each object; kubectl has checked the YAML.
+        // The relevant lines of each object; the renderer has checked the YAML.
         let value = |key: &str| document.lines().find_map(|line| line.strip_prefix(key)).map(str::to_owned);
         serde_json::json!({"kind": value("kind: "), "name": value("  name: "), "replicas": value("  replicas: ")})
     });
@@ -69,9 +65,6 @@ fn replicas(objects: &[Value]) -> Vec<&str> {
 
 #[test]
 fn kustomize_renders_each_form_with_the_new_number() {
-    if !has("kubectl") {
-        return;
-    }
     assert_eq!(replicas(&render(Path::new(WEB)).unwrap()), ["2"]);
     for form in ["edited", "from-base"] {
         let objects = render(&written(form).join("shop/web")).unwrap();

@@ -12,15 +12,14 @@
 //!
 //! Other sections: `refused: STATUS` (its lines are in standard error and nothing is changed), `new: PATH` (a file that is
 //! made), `result` (its lines are in the result line), `intent`, `flags`, `routes`, and `rendered: DIR`
-//! (what kubectl makes of the directory afterwards has this number for the target). A path may be followed by `crlf`, `bare`
+//! (what the renderer makes of the directory afterwards has this number for the target). A path may be followed by `crlf`, `bare`
 //! (no line end at the end), `link` or `tabs` (each leading two blanks are a tab).
 
-use crate::has;
 use crate::shop::{Run, Shop};
+use conductor_testkit::render;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 const ROWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/field");
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/PACKAGES.md");
@@ -177,25 +176,19 @@ fn target(row: &Row) -> String {
     named.unwrap_or("web").to_owned()
 }
 
-/// Checks that kubectl's rendering of the target has the number.
+/// Checks that the rendering of the target has the number.
 fn rendered(row: &Row, shop: &Shop) {
     for (dir, number) in row.all("rendered") {
-        if !has("kubectl") {
-            eprintln!("NOT TESTED: {}: no kubectl renders it", row.name);
-            return;
-        }
-        let output =
-            Command::new("kubectl").arg("kustomize").arg(shop.path(&format!("out/{dir}"))).output().unwrap();
-        let run = Run::of(&output).expect(0);
+        let text = render(&shop.path(&format!("out/{dir}")));
+        let text = text.unwrap_or_else(|complaint| panic!("{}: {complaint}", row.name));
         let (name, wanted) = (format!("  name: {}", target(row)), format!("  replicas: {}", number.trim()));
         let has_line = |object: &str, line: &str| object.lines().any(|is| is == line);
-        let objects: Vec<&str> = run
-            .stdout
+        let objects: Vec<&str> = text
             .split("\n---\n")
             .filter(|object| has_line(object, &name) && object.contains("\n  replicas:"))
             .collect();
-        assert_eq!(objects.len(), 1, "{}: one object of the target is rendered: {}", row.name, run.stdout);
-        assert!(has_line(objects[0], &wanted), "{}: rendered {}", row.name, run.stdout);
+        assert_eq!(objects.len(), 1, "{}: one object of the target is rendered: {text}", row.name);
+        assert!(has_line(objects[0], &wanted), "{}: rendered {text}", row.name);
     }
 }
 
@@ -217,6 +210,34 @@ fn every_way_of_keeping_a_workload_is_edited_in_place_or_refused_by_name() {
         .collect();
     assert!(failed.is_empty(), "{} of {} rows fail: {failed:#?}", failed.len(), rows.len());
     assert!(rows.len() >= ROWS_MIN, "{} rows", rows.len());
+}
+
+/// The objects that each kustomization below the output directory renders to, without those that do not render.
+fn all_rendered(shop: &Shop) -> BTreeMap<String, Vec<String>> {
+    let names = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+    let files = shop.tree("out").into_keys().filter(|path| {
+        let name = Path::new(path).file_name().unwrap();
+        names.iter().any(|known| name == *known)
+    });
+    let dirs = files.map(|path| Path::new(&path).parent().unwrap().display().to_string());
+    let rendered = dirs.filter_map(|dir| {
+        let text = render(&shop.path("out").join(&dir)).ok().filter(|text| !text.is_empty())?;
+        Some((dir, text.split("---\n").map(str::to_owned).collect()))
+    });
+    rendered.collect()
+}
+
+/// The lines of `these` without one of those for each line of `others`.
+fn without(these: &str, others: &str) -> Vec<String> {
+    let mut others: Vec<&str> = others.lines().collect();
+    let mut is_more = |line: &&str| match others.iter().position(|other| other == line) {
+        Some(at) => {
+            others.swap_remove(at);
+            false
+        }
+        None => true,
+    };
+    these.lines().filter(&mut is_more).map(|line| line.trim().to_owned()).collect()
 }
 
 /// The last column of the page's table names a row here.
@@ -244,4 +265,31 @@ fn the_page_s_table_of_ways_is_run() {
             cells[1].starts_with("refused") && ![";", "unless"].iter().any(|word| cells[1].contains(word));
         assert!(!only || !refused.contains(&false), "{line}");
     }
+}
+
+#[test]
+fn what_rendered_before_an_edit_renders_afterwards_and_differs_in_the_number_alone() {
+    let (mut compared, mut changed) = (0, 0);
+    for row in rows().iter().filter(|row| row.one("refused").is_none()) {
+        let shop = shop_of(row);
+        let before = all_rendered(&shop);
+        run(row, &shop).expect(0);
+        let after = all_rendered(&shop);
+        for (dir, objects) in before {
+            let name = format!("{} ({dir})", row.name);
+            let now = after.get(&dir).unwrap_or_else(|| panic!("{name} renders no more"));
+            assert_eq!(now.len(), objects.len(), "{name}: as many objects");
+            for (old, new) in objects.iter().zip(now) {
+                let (gone, come) = (without(old, new), without(new, old));
+                let is_number = |line: &String| {
+                    line.strip_prefix("replicas: ").is_some_and(|number| number.parse::<u32>().is_ok())
+                };
+                assert!(come.len() <= 1 && gone.len() <= 1, "{name}: {gone:?} became {come:?}");
+                assert!(come.iter().chain(&gone).all(is_number), "{name}: {gone:?} became {come:?}");
+                changed += come.len();
+            }
+            compared += 1;
+        }
+    }
+    assert!(compared >= 30 && changed >= 30, "{compared} rendered, {changed} numbers changed");
 }
