@@ -203,12 +203,33 @@ const CIS: [Policy; 21] = [
     },
 ];
 
-/// Whether a rule of a `NetworkPolicy` names ports, and peers by labels alone.
+/// The ports that may be open to every address: a policy knows no host names, and remotes of Git are anywhere.
+const ANYWHERE: [u64; 2] = [22, 443];
+
+/// Whether a rule of a `NetworkPolicy` names single ports, and peers by labels alone. What goes out may have no peers, to
+/// few ports.
 fn is_narrow(rule: &Value, side: &str) -> bool {
-    let peers = rule[side].as_array().map(Vec::as_slice).unwrap_or_default();
-    rule["ports"].as_array().is_some_and(|ports| !ports.is_empty())
-        && (side == "to" || !peers.is_empty())
-        && !peers.iter().any(|peer| peer.to_string().contains("0.0.0.0/0"))
+    let list = |key: &str| rule[key].as_array().map(Vec::as_slice).unwrap_or_default();
+    let (ports, peers) = (list("ports"), list(side));
+    let is_single = |port: &Value| !port["port"].is_null() && port["endPort"].is_null();
+    let is_anywhere = |port: &Value| {
+        port["protocol"] == "TCP" && port["port"].as_u64().is_some_and(|number| ANYWHERE.contains(&number))
+    };
+    !ports.is_empty()
+        && ports.iter().all(is_single)
+        && peers.iter().all(is_labelled)
+        && (!peers.is_empty() || (side == "to" && ports.iter().all(is_anywhere)))
+}
+
+/// Whether a peer is chosen by labels: an empty selector chooses all, and an `ipBlock` none of ours.
+fn is_labelled(peer: &Value) -> bool {
+    let chooses = |selector: &str| {
+        let labels = &peer[selector]["matchLabels"];
+        let expressions = &peer[selector]["matchExpressions"];
+        labels.as_object().is_some_and(|labels| !labels.is_empty())
+            || expressions.as_array().is_some_and(|expressions| !expressions.is_empty())
+    };
+    peer["ipBlock"].is_null() && ["podSelector", "namespaceSelector"].into_iter().any(chooses)
 }
 
 fn rules<'o>(all: &'o [Value], side: &'o str) -> impl Iterator<Item = &'o Value> {
@@ -340,5 +361,37 @@ fn every_manifest_keeps_every_policy_and_a_weakened_copy_breaks_it() {
                 assert!(!holds(&weak), "{id}: a weakened copy passes");
             }
         }
+    }
+}
+
+#[test]
+fn a_rule_of_a_network_policy_is_narrow_only_with_single_ports_and_chosen_peers() {
+    let peer = |peer: Value| json!([peer]);
+    let (dns, https) = (json!([{"port": 53, "protocol": "UDP"}]), json!([{"port": 443, "protocol": "TCP"}]));
+    let named = peer(json!({"namespaceSelector": {"matchLabels": {"a": "b"}}}));
+    for (side, peers, ports, narrow) in [
+        ("from", named.clone(), &dns, true),
+        ("to", named.clone(), &dns, true),
+        ("to", json!([]), &https, true),
+        ("to", json!([]), &dns, false),
+        ("from", json!([]), &https, false),
+        ("from", named.clone(), &json!([]), false),
+        ("from", named.clone(), &json!([{"protocol": "TCP"}]), false),
+        ("to", named.clone(), &json!([{"port": 1, "endPort": 65535, "protocol": "TCP"}]), false),
+        ("to", json!([]), &json!([{"port": 443, "endPort": 65535, "protocol": "TCP"}]), false),
+        ("from", peer(json!({"namespaceSelector": {}})), &dns, false),
+        ("from", peer(json!({"podSelector": {}, "namespaceSelector": {"matchLabels": {}}})), &dns, false),
+        (
+            "from",
+            peer(json!({"podSelector": {"matchExpressions": [{"key": "a", "operator": "Exists"}]}})),
+            &dns,
+            true,
+        ),
+        ("to", peer(json!({"ipBlock": {"cidr": "0.0.0.0/0"}})), &https, false),
+        ("to", peer(json!({"ipBlock": {"cidr": "::/0"}})), &https, false),
+        ("to", peer(json!({"ipBlock": {"cidr": "0.0.0.0/1"}})), &https, false),
+    ] {
+        let rule = json!({side: peers, "ports": ports});
+        assert_eq!(is_narrow(&rule, side), narrow, "{rule}");
     }
 }
