@@ -1,15 +1,20 @@
 //! What searches around packages have read, kept between orders. An entry is believed as long as its device, inode, size
-//! and times are those of the reading, and no longer.
+//! and times are those of the reading, and no longer. What is kept has a bound: once it is reached, what comes is not kept,
+//! so that searches through more than fits still find a part of it here; what none of many such has asked for meanwhile
+//! gives way, as the entry of a file that is gone.
 
+use super::swap::{Mark, nanoseconds};
 use crate::files::Content;
 use rustix::fs::{FileType, Stat};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The largest number of bytes that is kept, names included. One more, and all is forgotten.
+/// The largest number of bytes that is kept, names included.
 const KEPT_MAX: usize = 4 << 20;
 /// The largest file that is kept.
 const FILE_MAX: usize = 32 << 10;
+/// The number of entries not kept, for each that is kept, after which those that nobody has asked for give way.
+const PASSED_MAX: usize = 16;
 /// What an entry costs besides its bytes.
 const ENTRY: usize = 160;
 /// The time after which a further change has another time. File systems take it from a clock of a few milliseconds.
@@ -23,34 +28,22 @@ pub(super) type Names = Arc<[(String, FileType)]>;
 /// An entry of a file system at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seen {
-    device: u64,
-    inode: u64,
-    size: i64,
-    modified: i64,
+    mark: Mark,
+    /// The time of the last change of anything, in nanoseconds. A rename may change it, a mark it does not.
     changed: i64,
 }
 
 impl Seen {
     pub(super) fn of(stat: &Stat) -> Self {
-        Self {
-            device: stat.st_dev,
-            inode: stat.st_ino,
-            size: stat.st_size,
-            modified: nanoseconds(stat.st_mtime, stat.st_mtime_nsec),
-            changed: nanoseconds(stat.st_ctime, stat.st_ctime_nsec),
-        }
+        Self { mark: Mark::of(stat), changed: nanoseconds(stat.st_ctime, stat.st_ctime_nsec) }
     }
 
     /// Whether a change after `now`, a time of the system's clock in nanoseconds, is seen in the times.
     fn is_settled(&self, now: i64) -> bool {
         let coarse = self.changed % 1_000_000_000 == 0;
         let since = if coarse { SETTLED_COARSE } else { SETTLED };
-        self.changed.max(self.modified).saturating_add(since) < now
+        self.changed.max(self.mark.modified).saturating_add(since) < now
     }
-}
-
-fn nanoseconds(seconds: i64, rest: impl TryInto<i64>) -> i64 {
-    seconds.saturating_mul(1_000_000_000).saturating_add(rest.try_into().unwrap_or(0))
 }
 
 #[derive(Debug, Clone)]
@@ -59,10 +52,38 @@ enum Kept {
     File(Arc<Content>),
 }
 
+#[derive(Debug)]
+struct Entry {
+    seen: Seen,
+    kept: Kept,
+    size: usize,
+    /// Whether it has been asked for since entries gave way last.
+    is_used: bool,
+}
+
 #[derive(Debug, Default)]
 struct Known {
-    entries: HashMap<(u64, u64), (Seen, Kept, usize)>,
+    entries: HashMap<(u64, u64), Entry>,
     bytes: usize,
+    /// How many were not kept since entries gave way last.
+    passed: usize,
+}
+
+impl Known {
+    /// Whether there is room for an entry in the place of `old` bytes.
+    fn has_room(&mut self, size: usize, old: usize) -> bool {
+        let fits = |known: &Self| known.bytes - old + size <= KEPT_MAX;
+        if fits(self) {
+            return true;
+        }
+        self.passed += 1;
+        if self.passed > PASSED_MAX * self.entries.len() {
+            self.passed = 0;
+            self.entries.retain(|_, entry| std::mem::take(&mut entry.is_used));
+            self.bytes = self.entries.values().map(|entry| entry.size).sum();
+        }
+        false
+    }
 }
 
 /// The memory of one engine.
@@ -98,9 +119,10 @@ impl Memo {
     }
 
     fn get(&self, seen: &Seen) -> Option<Kept> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (is, kept, _) = known.entries.get(&(seen.device, seen.inode))?;
-        (is == seen).then(|| kept.clone())
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = known.entries.get_mut(&seen.mark.file()).filter(|entry| entry.seen == *seen)?;
+        entry.is_used = true;
+        Some(entry.kept.clone())
     }
 
     fn keep(&self, seen: Seen, kept: impl FnOnce() -> Kept, size: usize, now: i64) {
@@ -109,12 +131,11 @@ impl Memo {
             return;
         }
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.bytes + size > KEPT_MAX {
-            *known = Known::default();
-        }
-        known.bytes += size;
-        if let Some((_, _, old)) = known.entries.insert((seen.device, seen.inode), (seen, kept(), size)) {
-            known.bytes -= old;
+        let file = seen.mark.file();
+        let old = known.entries.get(&file).map_or(0, |entry| entry.size);
+        if known.has_room(size, old) {
+            known.entries.insert(file, Entry { seen, kept: kept(), size, is_used: true });
+            known.bytes = known.bytes - old + size;
         }
     }
 }
@@ -126,7 +147,7 @@ mod tests {
     const SECOND: i64 = 1_000_000_000;
 
     fn seen(inode: u64, changed: i64) -> Seen {
-        Seen { device: 1, inode, size: 3, modified: 7, changed }
+        Seen { mark: Mark { dev: 1, ino: inode, size: 3, modified: 7 }, changed }
     }
 
     fn content(length: usize) -> Content {
@@ -156,13 +177,14 @@ mod tests {
         memo.keep_names(seen(2, 1), &Names::from([("a".to_owned(), FileType::RegularFile)]), SECOND);
         assert!(memo.file(&is).is_some() && memo.names(&seen(2, 1)).is_some());
         assert!(memo.names(&is).is_none() && memo.file(&seen(2, 1)).is_none(), "each as what it is");
-        for other in [
-            Seen { device: 2, ..is },
-            Seen { inode: 3, ..is },
-            Seen { size: 4, ..is },
-            Seen { modified: 8, ..is },
-            Seen { changed: 2, ..is },
-        ] {
+        let marks = [
+            Mark { dev: 2, ..is.mark },
+            Mark { ino: 3, ..is.mark },
+            Mark { size: 4, ..is.mark },
+            Mark { modified: 8, ..is.mark },
+        ];
+        let others = marks.map(|mark| Seen { mark, ..is });
+        for other in others.into_iter().chain([Seen { changed: 2, ..is }]) {
             assert!(memo.file(&other).is_none(), "{other:?}");
         }
     }
@@ -175,9 +197,34 @@ mod tests {
         for inode in 0..1_000 {
             memo.keep_file(seen(inode % 500, 1), &content(FILE_MAX), SECOND);
             let known = memo.0.lock().unwrap();
-            let bytes: usize = known.entries.values().map(|(_, _, size)| size).sum();
+            let bytes: usize = known.entries.values().map(|entry| entry.size).sum();
             assert!(known.bytes == bytes && bytes <= KEPT_MAX);
         }
-        assert!(memo.file(&seen(499, 1)).is_some(), "the last is kept");
+        let fits = KEPT_MAX / (FILE_MAX + ENTRY);
+        let kept = (0..500).filter(|inode| memo.file(&seen(*inode, 1)).is_some()).count();
+        assert_eq!(kept, fits, "as many as have room");
+    }
+
+    #[test]
+    fn a_full_memory_keeps_what_it_has_and_lets_go_what_nobody_asks_for() {
+        let memo = Memo::default();
+        let fits = (KEPT_MAX / (FILE_MAX + ENTRY)) as u64;
+        let reads = |inode: u64| {
+            let is_kept = memo.file(&seen(inode, 1)).is_some();
+            if !is_kept {
+                memo.keep_file(seen(inode, 1), &content(FILE_MAX), SECOND);
+            }
+            is_kept
+        };
+        // Search after search goes through half as much again as has room, in one order.
+        let searched = fits + fits / 2;
+        for round in 0..100 {
+            let found = (0..searched).filter(|inode| reads(*inode)).count() as u64;
+            assert!(round == 0 || found == fits, "{found} in round {round}");
+        }
+        // Other files take the place of those that are gone.
+        let others = || (0..fits / 2).filter(|inode| reads(10_000 + *inode)).count() as u64;
+        let rounds = (0..100).take_while(|_| others() < fits / 2).count();
+        assert!((1..100).contains(&rounds), "{rounds}");
     }
 }

@@ -38,25 +38,36 @@ pub(crate) struct Seen {
 /// Metadata that identifies an entry and its state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Mark {
-    dev: u64,
-    ino: u64,
-    size: i64,
-    changed: (i64, u64),
+    pub(super) dev: u64,
+    pub(super) ino: u64,
+    pub(super) size: i64,
+    /// The time of the last change of the content, in nanoseconds.
+    pub(super) modified: i64,
 }
 
 impl Mark {
     pub(crate) fn of(stat: &Stat) -> Self {
-        let Stat { st_dev, st_ino, st_size, st_mtime, st_mtime_nsec, .. } = *stat;
-        Self { dev: st_dev, ino: st_ino, size: st_size, changed: (st_mtime, st_mtime_nsec) }
+        let modified = nanoseconds(stat.st_mtime, stat.st_mtime_nsec);
+        Self { dev: stat.st_dev, ino: stat.st_ino, size: stat.st_size, modified }
     }
 
     pub(crate) fn at(dir: &OwnedFd, name: &str) -> io::Result<Self> {
         Ok(Self::of(&statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?))
     }
 
-    pub(super) fn is_same_file(&self, other: &Self) -> bool {
-        (self.dev, self.ino) == (other.dev, other.ino)
+    /// The device and the inode.
+    pub(super) fn file(&self) -> (u64, u64) {
+        (self.dev, self.ino)
     }
+
+    pub(super) fn is_same_file(&self, other: &Self) -> bool {
+        self.file() == other.file()
+    }
+}
+
+/// A time of a file system as one number.
+pub(super) fn nanoseconds(seconds: i64, rest: impl TryInto<i64>) -> i64 {
+    seconds.saturating_mul(1_000_000_000).saturating_add(rest.try_into().unwrap_or(0))
 }
 
 impl Found {
