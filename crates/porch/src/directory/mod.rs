@@ -21,8 +21,8 @@ pub(crate) use write::{Locks, Written, write};
 
 use crate::PorchError;
 use crate::files::{
-    Content, DEPTH_MAX, FILES_MAX, Files, KRMIGNORE, NO_FILE, PACKAGE_BYTES_MAX, TOO_LARGE, UNFINISHED,
-    Which, base_name, decides_files, holds_objects, join, parent,
+    Content, DEPTH_MAX, FILES_MAX, Files, KRMIGNORE, NO_FILE, PACKAGE_BYTES_MAX, UNFINISHED, Which,
+    base_name, decides_files, holds_objects, join, parent, too_large,
 };
 use crate::survey::{Search, Survey};
 use crate::tree::Tree;
@@ -70,34 +70,20 @@ impl Directory {
     fn enter(&self, path: &str) -> Result<Option<OwnedFd>, PorchError> {
         let steps = if path.is_empty() { "." } else { path };
         let guard = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        match openat2(&self.root, steps, DIRECTORY, Mode::empty(), guard) {
+        let entered = match openat2(&self.root, steps, DIRECTORY, Mode::empty(), guard) {
+            // Old kernels and some sandboxes lack the call.
+            Err(Errno::NOSYS | Errno::PERM) => steps_below(&self.root, path),
+            entered => entered,
+        };
+        match entered {
             Ok(dir) => Ok(Some(dir)),
             Err(Errno::NOENT) => Ok(None),
             Err(Errno::NOTDIR | Errno::LOOP) => {
                 let reason = "part of its path is no directory (symbolic links are not followed)";
                 Err(PorchError::unfit(self.name(path), reason))
             }
-            // Old kernels and some sandboxes lack the call.
-            Err(Errno::NOSYS | Errno::PERM) => self.enter_by_steps(path),
             Err(errno) => Err(PorchError::io(self.full(path), errno)),
         }
-    }
-
-    fn enter_by_steps(&self, path: &str) -> Result<Option<OwnedFd>, PorchError> {
-        let mut dir = openat(&self.root, ".", DIRECTORY, Mode::empty())
-            .map_err(|errno| PorchError::io(&self.path, errno))?;
-        for step in path.split('/').filter(|step| !step.is_empty()) {
-            dir = match openat(&dir, step, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()) {
-                Ok(next) => next,
-                Err(Errno::NOENT) => return Ok(None),
-                Err(Errno::NOTDIR | Errno::LOOP) => {
-                    let reason = format!("'{step}' is no directory (symbolic links are not followed)");
-                    return Err(PorchError::unfit(self.name(path), reason));
-                }
-                Err(errno) => return Err(PorchError::io(self.full(path), errno)),
-            };
-        }
-        Ok(Some(dir))
     }
 }
 
@@ -111,13 +97,13 @@ impl Tree for Directory {
 
     fn file(&self, path: &str) -> Result<Option<Content>, PorchError> {
         let Some(holder) = self.enter(parent(path))? else { return Ok(None) };
-        let unfit = |reason: &str| Err(PorchError::unfit(self.name(path), reason));
+        let unfit = |reason: String| Err(PorchError::unfit(self.name(path), reason));
         let found = read_file(&holder, base_name(path), BYTES_MAX as u64);
         match found.map_err(|error| (Errno::from_io_error(&error), error)) {
-            Ok(Some((bytes, _))) if bytes.len() > BYTES_MAX => unfit(TOO_LARGE),
-            Ok(Some((bytes, stat))) => Ok(Some(Content { bytes, executable: stat.st_mode & 0o100 != 0 })),
-            Ok(None) if is_directory(&holder, base_name(path)) => Ok(None),
-            Ok(None) | Err((Some(Errno::LOOP), _)) => unfit(NO_FILE),
+            Ok(Read::File(content, _)) => Ok(Some(content)),
+            Ok(Read::TooLarge) => unfit(too_large()),
+            Ok(Read::Other) if is_directory(&holder, base_name(path)) => Ok(None),
+            Ok(Read::Other) | Err((Some(Errno::LOOP), _)) => unfit(NO_FILE.to_owned()),
             Err((Some(Errno::NOENT), _)) => Ok(None),
             Err((_, error)) => Err(PorchError::io(self.full(path), error)),
         }
@@ -254,31 +240,55 @@ impl Walk<'_> {
 
     fn file(&mut self, dir: BorrowedFd<'_>, name: &str, path: String) -> Result<(), PorchError> {
         let at = |source: std::io::Error| PorchError::io(self.tree.full(&join(self.package, &path)), source);
-        let Some((bytes, stat)) = read_file(dir, name, BYTES_MAX as u64).map_err(at)? else {
-            return self.refuse(&path, "is no regular file");
+        let content = match read_file(dir, name, BYTES_MAX as u64).map_err(at)? {
+            Read::File(content, _) => content,
+            Read::TooLarge => return self.refuse(&path, too_large()),
+            Read::Other => return self.refuse(&path, "is no regular file"),
         };
-        if bytes.len() > BYTES_MAX {
-            return self.refuse(&path, TOO_LARGE);
-        }
-        self.bytes += bytes.len() as u64;
+        self.bytes += content.bytes.len() as u64;
         if self.bytes > PACKAGE_BYTES_MAX {
             return self.refuse("", format!("is larger than {PACKAGE_BYTES_MAX} bytes"));
         }
-        let executable = stat.st_mode & 0o100 != 0;
-        self.files.insert(path, Content { bytes, executable });
+        self.files.insert(path, content);
         Ok(())
     }
 }
 
-/// A regular file's bytes, at most `limit` and one more; `None` for any other entry.
-fn read_file(dir: impl AsFd, name: &str, limit: u64) -> std::io::Result<Option<(Vec<u8>, Stat)>> {
+/// A directory below another one; no link on its way is followed.
+fn steps_below(top: &OwnedFd, path: &str) -> Result<OwnedFd, Errno> {
+    let mut dir = openat(top, ".", DIRECTORY, Mode::empty())?;
+    for step in path.split('/').filter(|step| !step.is_empty()) {
+        dir = openat(&dir, step, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
+    }
+    Ok(dir)
+}
+
+/// What reading an entry as a file gives.
+enum Read {
+    /// A regular file, and what the file system said of it before it was read.
+    File(Content, Stat),
+    /// A regular file of more bytes than the limit.
+    TooLarge,
+    /// Any other entry.
+    Other,
+}
+
+/// Reads a regular file of at most `limit` bytes.
+fn read_file(dir: impl AsFd, name: &str, limit: u64) -> std::io::Result<Read> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = openat(dir, name, flags, Mode::empty())?;
     let stat = fstat(&file)?;
     if !is_regular(&stat) {
-        return Ok(None);
+        return Ok(Read::Other);
     }
-    Ok(Some((read_open(&file, &stat, limit)?, stat)))
+    if u64::try_from(stat.st_size).unwrap_or(0) > limit {
+        return Ok(Read::TooLarge);
+    }
+    let bytes = read_open(&file, &stat, limit)?;
+    if bytes.len() as u64 > limit {
+        return Ok(Read::TooLarge);
+    }
+    Ok(Read::File(Content { bytes, executable: stat.st_mode & 0o100 != 0 }, stat))
 }
 
 /// The bytes of an open regular file, about `limit` at most.

@@ -4,7 +4,7 @@
 use super::leftover::is_ours;
 use super::rights::take_after;
 use super::write::{DIR_MODE, Writer, Written, remove_tree, split};
-use super::{DIRECTORY, Found, Mark, keep_aside};
+use super::{DIRECTORY, Found, Mark, keep_aside, steps_below};
 use crate::PorchError;
 use crate::files::{Content, UNFINISHED, base_name, join};
 use crate::plan::Change;
@@ -227,7 +227,7 @@ impl Writer<'_> {
             }
             let Some(change) = self.change(&path) else { return keep_aside(parent, draft).map(|_| ()) };
             let (inside, name) = path.rsplit_once('/').unwrap_or(("", &path));
-            let dir = openat(&top, if inside.is_empty() { "." } else { inside }, DIRECTORY, Mode::empty())?;
+            let dir = steps_below(&top, inside)?;
             let found = Found::at(&dir, name, crate::yaml::BYTES_MAX)?;
             if !found.bytes().is_some_and(|bytes| is_ours(bytes, change)) {
                 return keep_aside(parent, draft).map(|_| ());
@@ -319,7 +319,7 @@ impl Writer<'_> {
 
     /// What a changed file had besides its bytes, if it was there.
     fn take_after_old(file: &OwnedFd, parent: &OwnedFd, path: &str) -> io::Result<()> {
-        let (inside, name) = path.rsplit_once('/').unwrap_or((".", path));
+        let (inside, name) = path.rsplit_once('/').unwrap_or(("", path));
         let dir = match steps_below(parent, inside) {
             Err(Errno::NOENT) => return Ok(()),
             dir => dir?,
@@ -367,15 +367,6 @@ impl Writer<'_> {
 
 fn open_below(dir: &OwnedFd, name: &std::ffi::CStr) -> Result<OwnedFd, Errno> {
     openat(dir, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
-}
-
-/// A directory below another one; no link on its way is followed.
-fn steps_below(top: &OwnedFd, path: &str) -> Result<OwnedFd, Errno> {
-    let mut dir = openat(top, ".", DIRECTORY, Mode::empty())?;
-    for step in path.split('/').filter(|step| !step.is_empty()) {
-        dir = openat(&dir, step, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
-    }
-    Ok(dir)
 }
 
 /// Whether a file in a package that came out is as the plan found it, and nobody writes it.

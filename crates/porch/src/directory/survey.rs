@@ -2,13 +2,13 @@
 //! be read is noted and skipped.
 
 use super::memo::{Memo, Names, Seen};
-use super::{Directory, is_regular, known_type, listing, read_open};
+use super::{Directory, Read, known_type, listing, read_file};
 use crate::PorchError;
-use crate::files::{Content, PACKAGE_BYTES_MAX, base_name, holds_objects, join, parent};
+use crate::files::{PACKAGE_BYTES_MAX, base_name, holds_objects, join, parent};
 use crate::survey::{Search, Searching, Sort, Survey};
 use crate::yaml::BYTES_MAX;
 use conductor_os::wall_ns;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat, statat};
+use rustix::fs::{AtFlags, Dir, FileType, fstat, readlinkat, statat};
 use rustix::io::Errno;
 use std::os::fd::BorrowedFd;
 
@@ -88,19 +88,21 @@ impl Holder<'_> {
         if let Some(content) = known {
             return searching.file(path, name, &content);
         }
-        let (large, now, memo) = (searching.reads_large_files(), self.now, self.tree.memo.clone());
+        let limit = if searching.reads_large_files() { PACKAGE_BYTES_MAX } else { BYTES_MAX as u64 };
+        let (now, memo) = (self.now, self.tree.memo.clone());
         let Some(holder) = self.opened() else { return };
-        match read(holder, name, large) {
-            Ok(Some((Some(bytes), stat))) if bytes.len() <= BYTES_MAX => {
-                let content = Content { bytes, executable: stat.st_mode & 0o100 != 0 };
+        let read = read_file(holder, name, limit);
+        match read.map_err(|error| Errno::from_io_error(&error)) {
+            Ok(Read::File(content, stat)) if content.bytes.len() <= BYTES_MAX => {
                 if let Some(memo) = memo {
                     memo.keep_file(Seen::of(&stat), &content, now);
                 }
                 searching.file(path, name, &content);
             }
-            Ok(Some((bytes, _))) => searching.large_file(path, bytes.as_deref()),
+            Ok(Read::File(content, _)) => searching.large_file(path, Some(&content.bytes)),
+            Ok(Read::TooLarge) => searching.large_file(path, None),
             // It has been replaced or removed since it was listed.
-            Ok(None) => {}
+            Ok(Read::Other) | Err(Some(Errno::NOENT)) => {}
             Err(_) => searching.skip(path, UNREADABLE),
         }
     }
@@ -152,23 +154,4 @@ impl Directory {
             Err(_) => Sort::Other,
         }
     }
-}
-
-/// A regular file; its bytes only if they are not too many.
-fn read(dir: BorrowedFd<'_>, name: &str, large: bool) -> std::io::Result<Option<(Option<Vec<u8>>, Stat)>> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match openat(dir, name, flags, Mode::empty()) {
-        Err(Errno::NOENT) => return Ok(None),
-        file => file?,
-    };
-    let stat = fstat(&file)?;
-    if !is_regular(&stat) {
-        return Ok(None);
-    }
-    let limit = if large { PACKAGE_BYTES_MAX } else { BYTES_MAX as u64 };
-    if u64::try_from(stat.st_size).unwrap_or(0) > limit {
-        return Ok(Some((None, stat)));
-    }
-    let bytes = read_open(&file, &stat, limit)?;
-    Ok(Some(((bytes.len() as u64 <= limit).then_some(bytes), stat)))
 }
