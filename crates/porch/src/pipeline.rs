@@ -4,7 +4,7 @@
 use crate::PorchError;
 use crate::files::{KPTFILE, base_name, join, parent, resolve};
 use crate::tree::Tree;
-use crate::yaml::{self, Node, Stream};
+use crate::yaml::{self, Node, Stream, YamlError};
 
 /// The workload that functions may change.
 #[derive(Debug, Clone, Copy)]
@@ -118,14 +118,12 @@ impl Config {
     }
 }
 
-/// A file as text and as YAML. What cannot be read so has no pipeline that kpt could run.
+/// A file as text and as YAML. A file that is there and cannot be read so is refused: what it says is not known.
 fn read(tree: &dyn Tree, path: &str) -> Result<Option<(String, Stream)>, PorchError> {
-    let content = match tree.file(path) {
-        Err(PorchError::Unfit { .. }) => None,
-        found => found?,
-    };
-    let text = content.and_then(|content| String::from_utf8(content.bytes).ok());
-    Ok(text.and_then(|text| yaml::parse(text.as_bytes()).ok().map(|stream| (text, stream))))
+    let Some(content) = tree.file(path)? else { return Ok(None) };
+    let unfit = |error: YamlError| PorchError::unfit(tree.name(path), error.to_string());
+    let stream = yaml::parse(&content.bytes).map_err(unfit)?;
+    Ok(Some((String::from_utf8_lossy(&content.bytes).into_owned(), stream)))
 }
 
 /// The name of a function, without registry, version and digest.

@@ -230,3 +230,33 @@ fn a_kptfile_of_others_survives_and_one_that_is_none_is_refused() {
     shop.put("out/shop/web/Kptfile", "kind: Something\n");
     root(8).refused(73, "is not a Kptfile");
 }
+
+#[test]
+fn a_kptfile_or_a_function_s_configuration_that_cannot_be_read_is_no_silent_consent() {
+    let kptfile = "apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata: {name: web}\npipeline:\n  mutators:\n  - image: \
+                   starlark:v0.4\n    configPath: scale.yaml\n";
+    let large = || format!("#{}\n", "x".repeat(5 << 20));
+    for place in ["shop/web/Kptfile", "shop/Kptfile", "shop/web/scale.yaml"] {
+        let with = |content: String| {
+            let shop = Shop::new();
+            shop.put("out/shop/web/Kptfile", kptfile);
+            shop.put(&format!("out/{place}"), content);
+            shop
+        };
+        refused_untouched(
+            &with(large()),
+            73,
+            &format!("{place} cannot be used: is larger than 4194304 bytes"),
+        );
+        // kpt reads UTF-16 too.
+        let shop = with(String::new());
+        let utf16: Vec<u8> = "\u{feff}kind: Kptfile\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        shop.put(&format!("out/{place}"), utf16);
+        refused_untouched(&shop, 73, &format!("{place} cannot be used: is not UTF-8"));
+        let shop = with(String::new());
+        let pipe = shop.path(&format!("out/{place}"));
+        std::fs::remove_file(&pipe).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, pipe, 0o600.into()).unwrap();
+        shop.scale(5, &[]).refused(73, &format!("{place} cannot be used: is no regular file"));
+    }
+}
