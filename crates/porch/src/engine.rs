@@ -205,14 +205,17 @@ impl Engine {
             branch: None,
             commit: None,
             pushed_to: None,
-            note: (plan.partial && plan.new).then(|| partial_note(plan, order)).or_else(|| plan.note.clone()),
+            note: both(
+                (plan.partial && plan.new).then(|| partial_note(plan, order)).as_deref(),
+                plan.note.as_deref(),
+            ),
         }
     }
 }
 
-/// The notes of a plan and of a commit.
-fn both(plan: Option<&str>, commit: Option<&str>) -> Option<String> {
-    let notes: Vec<&str> = plan.into_iter().chain(commit).collect();
+/// Two notes as one.
+fn both(first: Option<&str>, second: Option<&str>) -> Option<String> {
+    let notes: Vec<&str> = first.into_iter().chain(second).collect();
     (!notes.is_empty()).then(|| notes.join("; "))
 }
 

@@ -66,6 +66,13 @@ enum Place {
     Package(Plan),
 }
 
+/// What a search around a package that does not exist has found.
+enum Elsewhere {
+    Package(Plan),
+    /// No object, as far as was searched; the notes say what was not.
+    Nothing(Vec<String>),
+}
+
 /// Plans one order. The plan has passed its own check.
 pub(crate) fn plan(
     tree: &dyn Tree,
@@ -159,10 +166,13 @@ impl Planner<'_> {
         }
     }
 
-    /// Whether a directory has a Kptfile. A place that is no directory has none.
+    /// Whether a directory has a Kptfile. A place that is no directory has none; a Kptfile that is no file is refused.
     fn is_package(&self, dir: &str) -> Result<bool, PorchError> {
         match self.tree.file(&join(dir, KPTFILE)) {
-            Err(PorchError::Unfit { .. }) => Ok(false),
+            Err(error @ PorchError::Unfit { .. }) => match self.tree.names(dir) {
+                Ok(names) if !names.is_empty() => Err(error),
+                _ => Ok(false),
+            },
             found => Ok(found?.is_some()),
         }
     }
@@ -186,8 +196,11 @@ impl Planner<'_> {
     /// For a directory that is not there.
     fn elsewhere_or_new(&self, dir: &str) -> Result<Plan, PorchError> {
         match self.kept_elsewhere(dir)? {
-            Some(plan) => Ok(plan),
-            None => self.new_package(dir),
+            Elsewhere::Package(plan) => Ok(plan),
+            Elsewhere::Nothing(notes) => {
+                let note = (!notes.is_empty()).then(|| notes.join("; "));
+                Ok(Plan { note, ..self.new_package(dir)? })
+            }
         }
     }
 
@@ -265,7 +278,7 @@ impl Planner<'_> {
                 || (KUSTOMIZATIONS.contains(&base_name(path)) && mentions(&content.bytes, name))
         };
         let is_mentioned = survey.files.iter().any(concerns);
-        if !is_mentioned && survey.skipped.is_empty() {
+        if !is_mentioned && survey.skipped.is_empty() && survey.submodules.is_empty() {
             return Ok(rest);
         }
         let world = World::surveyed(self.tree, around, survey, target).knowing(package);
@@ -280,7 +293,7 @@ impl Planner<'_> {
                 return Err(PorchError::unfit(self.tree.name(around), reason));
             }
         }
-        let notes: Vec<String> = rest.into_iter().chain(world.doubtful()).collect();
+        let notes: Vec<String> = rest.into_iter().chain(world.notes()).collect();
         Ok((!notes.is_empty()).then(|| notes.join("; ")))
     }
 
@@ -341,7 +354,7 @@ impl Planner<'_> {
     fn package(&self, world: &World<'_>, found: &Found) -> Result<Plan, PorchError> {
         let dir = world.dir.as_str();
         self.check_pipelines(self.tree, found)?;
-        let (from, after) = self.edit(world, found)?;
+        let (from, after) = self.edit(self.tree, world, found)?;
         let file = world.below(&found.file).unwrap_or(&found.file).to_owned();
         let mut changes = Vec::new();
         if let (Some(after), Some(before)) = (after, world.file(&found.file)?) {
@@ -362,7 +375,13 @@ impl Planner<'_> {
         Ok(Plan { dir, new: false, changes, file, kind, from, to: self.replicas, partial, note: None })
     }
 
-    fn edit(&self, world: &World<'_>, found: &Found) -> Result<(Option<u32>, Option<Vec<u8>>), PorchError> {
+    /// The number that is there, and the bytes with the one of the intent. The files of `world` are those of `tree`.
+    fn edit(
+        &self,
+        tree: &dyn Tree,
+        world: &World<'_>,
+        found: &Found,
+    ) -> Result<(Option<u32>, Option<Vec<u8>>), PorchError> {
         let content = world.file(&found.file)?;
         let source = content.as_ref().map(|content| content.bytes.as_slice()).unwrap_or_default();
         let stream = world.stream(&found.file)?;
@@ -381,7 +400,7 @@ impl Planner<'_> {
             match &error {
                 EditError::SelfCheck(_) => PorchError::Check(error.to_string()),
                 EditError::Setter(_, names) => {
-                    let setter = Pipelines::of(self.tree, &found.file).and_then(|all| all.setter(names));
+                    let setter = Pipelines::of(tree, &found.file).and_then(|all| all.setter(names));
                     let setter =
                         setter.ok().flatten().map(|setter| format!(" ({setter})")).unwrap_or_default();
                     PorchError::unfit(place, format!("{error}{setter}"))
@@ -392,12 +411,13 @@ impl Planner<'_> {
     }
 
     /// The object in any of the directories around a package that does not exist.
-    fn kept_elsewhere(&self, dir: &str) -> Result<Option<Plan>, PorchError> {
+    fn kept_elsewhere(&self, dir: &str) -> Result<Elsewhere, PorchError> {
         if self.style.form == Form::Structured || dir.is_empty() {
-            return Ok(None);
+            return Ok(Elsewhere::Nothing(Vec::new()));
         }
         self.check_own_part(dir)?;
         let around = parent(dir);
+        let mut notes = Vec::new();
         if !around.is_empty() {
             let world = self.survey(around, None)?;
             let view = View::new(&world, self.wanted())?;
@@ -407,7 +427,9 @@ impl Planner<'_> {
                     return Err(PorchError::unfit(self.tree.name(around), reason));
                 }
                 let plan = self.package(&world, &found)?;
-                return Ok(Some(Plan { note: world.doubtful(), ..plan }));
+                let notes: Vec<String> = world.notes().collect();
+                let note = (!notes.is_empty()).then(|| notes.join("; "));
+                return Ok(Elsewhere::Package(Plan { note, ..plan }));
             }
             let reason = view
                 .near()
@@ -416,8 +438,11 @@ impl Planner<'_> {
                 return Err(PorchError::unfit(self.tree.name(around), reason));
             }
             world.doubt().map_or(Ok(()), Err)?;
+            notes.extend(world.passed_over());
         }
-        self.at_the_root(around)
+        notes.extend(self.at_the_root(around)?);
+        notes.dedup();
+        Ok(Elsewhere::Nothing(notes))
     }
 
     /// The files below a directory that may name the object, except those below its entry `except`.
@@ -434,8 +459,8 @@ impl Planner<'_> {
         Ok(World::surveyed(self.tree, dir, survey, &self.assignment.object))
     }
 
-    /// An object elsewhere below the root must state its namespace.
-    fn at_the_root(&self, around: &str) -> Result<Option<Plan>, PorchError> {
+    /// An object elsewhere below the root must state its namespace. A note if not all was searched.
+    fn at_the_root(&self, around: &str) -> Result<Option<String>, PorchError> {
         // What is around the package has been looked through.
         let seen = (!around.is_empty() && !around.contains('/')).then_some(around);
         let world = self.survey("", seen)?;
@@ -453,7 +478,7 @@ impl Planner<'_> {
                 );
                 Err(PorchError::unfit(self.tree.name(""), reason))
             }
-            None => world.doubt().map_or(Ok(None), Err),
+            None => world.doubt().map_or_else(|| Ok(world.passed_over()), Err),
         }
     }
 
@@ -486,7 +511,7 @@ impl Planner<'_> {
         if let Some(base) = self.style.base {
             self.check_pipelines(base, &found)?;
         }
-        let (from, after) = self.edit(&world, &found)?;
+        let (from, after) = self.edit(self.style.base.unwrap_or(self.tree), &world, &found)?;
         if let (Some(after), Some(content)) = (after, files.get_mut(&found.file)) {
             content.bytes = after;
         }
@@ -517,7 +542,7 @@ impl Planner<'_> {
         let found = View::new(&world, self.wanted())?.find()?;
         let found = found.filter(|found| found.file == plan.file && found.kind == plan.kind);
         let found = found.ok_or_else(|| PorchError::Check("the object is not where it was".to_owned()))?;
-        match self.edit(&world, &found) {
+        match self.edit(self.tree, &world, &found) {
             Ok((Some(is), None)) if is == plan.to => Ok(()),
             other => Err(PorchError::Check(format!("replicas are not {}: {other:?}", plan.to))),
         }

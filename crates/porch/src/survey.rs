@@ -11,8 +11,10 @@ use std::collections::{BTreeSet, VecDeque};
 const BYTES_READ_MAX: u64 = 4 * PACKAGE_BYTES_MAX;
 /// The number of directories and files opened beside a package that is edited.
 const NEIGHBOURS_MAX: usize = 256;
-/// The number of directories among them that are called like the engine's own packages; they are opened last.
+/// The number of directories besides them that are called like the engine's own packages; they are opened last.
 const OURS_MAX: usize = 64;
+/// The number of files that one of these may have without being counted: the engine makes fewer.
+const OURS_FILES_MAX: usize = 4;
 /// The directory that a file system makes at its own top, for root alone.
 const OF_THE_FILE_SYSTEM: &str = "lost+found";
 
@@ -73,6 +75,8 @@ pub(crate) struct Survey {
     pub silent: BTreeSet<String>,
     /// The entries that could not be searched, and why.
     pub skipped: Vec<(String, &'static str)>,
+    /// The submodules of a commit. Their files are in another repository.
+    pub submodules: Vec<String>,
     /// The bound that ended the search early.
     pub stopped: Option<String>,
 }
@@ -87,6 +91,8 @@ pub(crate) struct Searching<'s> {
     /// Those that are called like the engine's own.
     ours: VecDeque<(String, usize)>,
     ours_opened: usize,
+    /// How many more entries of the directory just opened are not counted.
+    uncounted: usize,
     opened: usize,
     listed: usize,
     bytes: u64,
@@ -103,6 +109,7 @@ impl<'s> Searching<'s> {
             open,
             ours: VecDeque::new(),
             ours_opened: 0,
+            uncounted: 0,
             opened: 0,
             listed: 0,
             bytes: 0,
@@ -113,8 +120,10 @@ impl<'s> Searching<'s> {
     /// The next directory to open, and its depth. Hundreds of packages that the engine made cost an edit little, and are
     /// no reason for a note.
     pub(crate) fn next(&mut self) -> Option<(String, usize)> {
+        self.uncounted = 0;
         let next = self.open.pop_front().or_else(|| {
             self.ours_opened += 1;
+            self.uncounted = 1 + OURS_FILES_MAX;
             self.ours.pop_front().filter(|_| self.ours_opened <= self.search.extent.ours_max())
         })?;
         self.opens();
@@ -149,6 +158,10 @@ impl<'s> Searching<'s> {
 
     /// Counts a directory or file that is about to be opened.
     pub(crate) fn opens(&mut self) {
+        if let Some(rest) = self.uncounted.checked_sub(1) {
+            self.uncounted = rest;
+            return;
+        }
         let max = self.search.extent.opened_max();
         if self.opened >= max {
             self.stop(format!("more than {max} directories and files"));
@@ -167,6 +180,11 @@ impl<'s> Searching<'s> {
 
     pub(crate) fn skip(&mut self, path: String, reason: &'static str) {
         self.survey.skipped.push((path, reason));
+    }
+
+    /// A submodule of a commit. It hinders nothing, because most hold no manifests of this repository, but it is told.
+    pub(crate) fn submodule(&mut self, path: String) {
+        self.survey.submodules.push(path);
     }
 
     /// A file that was read.

@@ -27,6 +27,8 @@ pub(crate) struct World<'t> {
     lenient: bool,
     /// The first place that may hold objects and was not read, as shown, and the reason.
     doubt: RefCell<Option<(String, String)>>,
+    /// The submodules that a survey did not search, as a note.
+    passed_over: Option<String>,
     /// The text that a survey searched for.
     text: String,
     /// Files of the directory that were read in a survey, do not mention the target, and are not loaded.
@@ -65,6 +67,7 @@ impl<'t> World<'t> {
             shown,
             lenient: false,
             doubt: RefCell::default(),
+            passed_over: None,
             text: String::new(),
             silent: BTreeSet::new(),
             aside,
@@ -77,7 +80,7 @@ impl<'t> World<'t> {
 
     /// The files that a survey of `dir` for a text found.
     pub(crate) fn surveyed(tree: &'t dyn Tree, dir: &str, survey: Survey, text: &str) -> Self {
-        let Survey { files, silent, skipped, .. } = survey;
+        let Survey { files, silent, skipped, mut submodules, .. } = survey;
         let ignored = Ignored::of(&files);
         // A list may name it as a file or as a directory.
         let is_ignored = |path: &str| ignored.covers(path) || ignored.covers(&join(path, "_"));
@@ -86,9 +89,20 @@ impl<'t> World<'t> {
             let reason = format!("{reason} and may hold {text}: put it right, or name it in .krmignore");
             (tree.name(&join(dir, &path)), reason)
         });
+        submodules.retain(|path| !is_ignored(path));
+        let passed_over = submodules.first().map(|first| {
+            let first = tree.name(&join(dir, first));
+            match submodules.len() {
+                1 => format!("{first} is a submodule, which was not searched for {text}"),
+                count => format!(
+                    "{first} and {} more are submodules, which were not searched for {text}",
+                    count - 1
+                ),
+            }
+        });
         let silent = silent.into_iter().map(|path| join(dir, &path)).collect();
         let world = Self::new(Some(tree), dir, tree.name(dir), files);
-        Self { silent, text: text.to_owned(), doubt: RefCell::new(doubt), ..world.lenient() }
+        Self { silent, text: text.to_owned(), doubt: RefCell::new(doubt), passed_over, ..world.lenient() }
     }
 
     /// Makes the world lenient: a file of the directory that is not YAML contains no objects.
@@ -102,9 +116,15 @@ impl<'t> World<'t> {
         doubt.as_ref().map(|(place, reason)| PorchError::unfit(place, reason))
     }
 
-    /// The same, as a note on what was done without it.
-    pub(crate) fn doubtful(&self) -> Option<String> {
-        self.doubt.borrow().as_ref().map(|(place, reason)| format!("{place} {reason}"))
+    /// The same and what was passed over, as notes on what was done all the same.
+    pub(crate) fn notes(&self) -> impl Iterator<Item = String> {
+        let doubt = self.doubt.borrow().as_ref().map(|(place, reason)| format!("{place} {reason}"));
+        doubt.into_iter().chain(self.passed_over())
+    }
+
+    /// The note on the submodules that a survey did not search.
+    pub(crate) fn passed_over(&self) -> Option<String> {
+        self.passed_over.clone()
     }
 
     /// Notes, in a lenient world, that objects are not known because a file is unfit. Any other error stays one.

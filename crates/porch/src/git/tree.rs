@@ -4,8 +4,8 @@
 use super::objects::{Found, Object};
 use super::run::Git;
 use crate::files::{
-    Content, FILES_MAX, Files, KRMIGNORE, NO_FILE, PACKAGE_BYTES_MAX, TOO_LARGE, Which, base_name,
-    decides_files, holds_objects, join,
+    Content, FILES_MAX, Files, KRMIGNORE, NO_FILE, PACKAGE_BYTES_MAX, Which, base_name, decides_files,
+    holds_objects, join, too_large,
 };
 use crate::survey::{Search, Searching, Sort, Survey};
 use crate::tree::Tree;
@@ -43,6 +43,10 @@ impl Entry {
 
     fn is_link(&self) -> bool {
         self.mode == "120000"
+    }
+
+    fn is_submodule(&self) -> bool {
+        self.mode == "160000"
     }
 
     fn is_file(&self) -> bool {
@@ -162,6 +166,8 @@ impl<'g> CommitTree<'g> {
             };
             searching
                 .link(below, path, target.as_deref(), |leads| self.sort_of(&join(self.directory, leads)));
+        } else if entry.is_submodule() {
+            searching.submodule(path);
         } else if entry.is_file() && holds_objects(&name) {
             searching.opens();
             match self.content(&path, entry)? {
@@ -296,13 +302,13 @@ impl Tree for CommitTree<'_> {
 
     fn file(&self, path: &str) -> Result<Option<Content>, PorchError> {
         let path = join(self.directory, path);
-        let unfit = |reason: &str| Err(PorchError::unfit(format!("{}/{path}", self.shown), reason));
+        let unfit = |reason: String| Err(PorchError::unfit(format!("{}/{path}", self.shown), reason));
         match self.entry(&path)? {
             None => Ok(None),
             Some(entry) if entry.is_dir() => Ok(None),
-            Some(entry) if !entry.is_file() => unfit(NO_FILE),
+            Some(entry) if !entry.is_file() => unfit(NO_FILE.to_owned()),
             Some(entry) => {
-                self.content(&path, &entry)?.map_or_else(|| unfit(TOO_LARGE), |found| Ok(Some(found)))
+                self.content(&path, &entry)?.map_or_else(|| unfit(too_large()), |found| Ok(Some(found)))
             }
         }
     }
@@ -311,7 +317,11 @@ impl Tree for CommitTree<'_> {
         let Some(entries) = self.entries(&join(self.directory, dir))? else { return Ok(Vec::new()) };
         let shown = entries.iter().filter_map(|entry| {
             let name = std::str::from_utf8(&entry.name).ok().filter(|name| !name.starts_with('.'))?;
-            Some(if entry.is_dir() { format!("{name}/") } else { name.to_owned() })
+            Some(match entry {
+                entry if entry.is_dir() => format!("{name}/"),
+                entry if entry.is_submodule() => format!("{name} (a submodule)"),
+                _ => name.to_owned(),
+            })
         });
         Ok(shown.collect())
     }

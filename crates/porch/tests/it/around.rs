@@ -82,6 +82,63 @@ fn the_engine_s_own_packages_for_others_come_last_and_are_searched_without_a_not
 }
 
 #[test]
+fn packages_that_the_engine_made_count_for_nothing_beside_many_of_others() {
+    let shop = with_neighbours(100);
+    let intent = |n: u32| shop.intent_for(&format!("b{n:03}"), 2, "");
+    for n in 0..70 {
+        shop.porch(&intent(n), &[]).line();
+    }
+    assert!(shop.scale(5, &[]).line().get("note").is_none(), "others and own together are more than 256");
+    // What only has such a name, and is larger than what the engine makes, counts.
+    for n in 0..300 {
+        shop.put(&format!("out/shop/a-scaling/{n}.yaml"), "kind: Service\nmetadata: {name: a}\n");
+    }
+    let note = shop.scale(6, &[]).line()["note"].as_str().unwrap().to_owned();
+    assert!(note.contains("out/shop has more than 256 directories and files"), "{note}");
+}
+
+#[test]
+fn a_submodule_of_a_commit_is_told_and_hinders_nothing() {
+    let Some(shop) = committed() else { return };
+    let repository = shop.path("repo").display().to_string();
+    let module = |path: &str| {
+        let commit = git(&shop, "repo", &["rev-parse", "HEAD"]);
+        let entry = format!("160000,{},{path}", commit.trim());
+        git(&shop, "repo", &["update-index", "--add", "--cacheinfo", &entry]);
+        git(&shop, "repo", &["commit", "-q", "-m", "A submodule"]);
+    };
+    let note = |target: &str, replicas: u32| {
+        let intent = shop.intent_for(target, replicas, "");
+        let answer = shop.porch(&intent, &["--git", &repository]).line();
+        answer.get("note").and_then(|note| note.as_str()).unwrap_or_default().to_owned()
+    };
+    module("vendor/lib");
+    let new = note("api", 3);
+    assert!(new.contains("vendor/lib is a submodule, which was not searched for api"), "{new}");
+    assert!(!note("web", 5).contains("submodule"), "it is not beside the package");
+    module("shop/common");
+    let new = note("queue", 3);
+    assert!(new.contains("shop/common is a submodule, which was not searched for queue"), "{new}");
+    assert!(new.contains("vendor/lib is a submodule"), "{new}");
+    let edit = note("web", 6);
+    assert!(edit.contains("shop/common is a submodule, which was not searched for web"), "{edit}");
+    module("shop/other");
+    let edit = note("web", 7);
+    assert!(edit.contains("shop/common and 1 more are submodules, which were not searched"), "{edit}");
+    // A package whose manifests are all elsewhere.
+    module("shop/db/manifests");
+    let run = shop.porch(&shop.intent_for("db", 3, ""), &["--git", &repository]);
+    run.refused(73, "manifests (a submodule)");
+    // What the operator has named is not told.
+    git(&shop, "repo", &["reset", "-q", "--hard"]);
+    shop.put("repo/shop/.krmignore", "common\nother\ndb/manifests\n");
+    git(&shop, "repo", &["add", "shop/.krmignore"]);
+    git(&shop, "repo", &["commit", "-q", "-m", "Known"]);
+    let edit = note("web", 8);
+    assert!(!edit.contains("submodule"), "{edit}");
+}
+
+#[test]
 fn nothing_is_made_beside_what_cannot_be_searched() {
     let whole = "kind: Service\n".to_owned();
     let cases = [

@@ -189,6 +189,27 @@ fn more_than_one_changed_file_appears_at_once() {
 }
 
 #[test]
+fn the_setter_of_a_base_is_looked_up_in_the_base() {
+    let shop = Shop::empty();
+    let deployment = fs::read_to_string(Path::new(crate::shop::WEB).join("deployment.yaml")).unwrap();
+    shop.put(
+        "base/deployment.yaml",
+        deployment.replace("replicas: 2 ", "replicas: 2 # kpt-set: ${replicas}\n#"),
+    );
+    let kptfile = |value: &str| {
+        let head = "apiVersion: kpt.dev/v1\nkind: Kptfile\nmetadata: {name: web}\npipeline:\n  mutators:\n";
+        format!("{head}  - image: apply-setters:v0.2\n    configMap:{value}\n")
+    };
+    shop.put("base/Kptfile", kptfile("\n      image: x\n      replicas: \"2\""));
+    shop.scale(5, &["--base", "base"]).refused(73, "change the setter (replicas stands at base/Kptfile:9)");
+    // A setter of the same name in the output directory is another one.
+    shop.put("base/Kptfile", kptfile(" {image: x}"));
+    shop.put("out/shop/Kptfile", kptfile(" {replicas: \"4\"}"));
+    let run = shop.scale(5, &["--base", "base"]).expect(73);
+    assert!(!run.stderr.contains("stands at"), "{}", run.stderr);
+}
+
+#[test]
 fn a_base_is_copied_whole_and_its_value_set() {
     use std::os::unix::fs::PermissionsExt;
     let shop = Shop::new();
