@@ -1,6 +1,5 @@
 //! The files of a package as the planner sees them: bounds, names that mean something, paths.
 
-use crate::yaml::BYTES_MAX;
 use std::collections::BTreeMap;
 
 /// The deepest directory level below a package that is read.
@@ -21,11 +20,6 @@ pub(crate) const SURVEY_MAX: usize = 100_000;
 pub(crate) const NO_FILE: &str = "is no regular file (symbolic links are not followed)";
 /// The suffix of our unfinished files. Their names begin with a dot, so that no tool reads them.
 pub(crate) const UNFINISHED: &str = ".porch-tmp";
-
-/// Why a file is refused by its size.
-pub(crate) fn too_large() -> String {
-    format!("is larger than {BYTES_MAX} bytes")
-}
 
 /// One file.
 #[derive(Debug, Clone, PartialEq, Eq)]

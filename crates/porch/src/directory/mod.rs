@@ -22,11 +22,11 @@ pub(crate) use write::{Locks, Written, write};
 use crate::PorchError;
 use crate::files::{
     Content, DEPTH_MAX, FILES_MAX, Files, KRMIGNORE, NO_FILE, PACKAGE_BYTES_MAX, UNFINISHED, Which,
-    base_name, decides_files, holds_objects, join, parent, too_large,
+    base_name, decides_files, holds_objects, join, parent,
 };
 use crate::survey::{Search, Survey};
 use crate::tree::Tree;
-use crate::yaml::BYTES_MAX;
+use crate::yaml::{BYTES_MAX, too_large};
 use rustix::fs::{
     AtFlags, Dir, FileType, Mode, OFlags, RawMode, ResolveFlags, Stat, fstat, open, openat, openat2, statat,
 };

@@ -5,11 +5,11 @@ use super::objects::{Found, Object};
 use super::run::Git;
 use crate::files::{
     Content, FILES_MAX, Files, KRMIGNORE, NO_FILE, PACKAGE_BYTES_MAX, Which, base_name, decides_files,
-    holds_objects, join, too_large,
+    holds_objects, join,
 };
 use crate::survey::{Search, Searching, Sort, Survey};
 use crate::tree::Tree;
-use crate::yaml::BYTES_MAX;
+use crate::yaml::{BYTES_MAX, too_large};
 use crate::{Outlook, PorchError};
 use conductor_crypto::git_name;
 use std::cell::RefCell;

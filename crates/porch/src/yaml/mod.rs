@@ -129,6 +129,11 @@ impl Node {
     }
 }
 
+/// Why a file is refused by its size.
+pub(crate) fn too_large() -> String {
+    format!("is larger than {BYTES_MAX} bytes")
+}
+
 /// Parses a file.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Stream, YamlError> {
     if bytes.len() > BYTES_MAX {
