@@ -16,5 +16,5 @@ pub mod verify;
 mod walk;
 
 pub use entry::{Event, Record, Result as EntryResult};
-pub use recall::{End, entries_of, recorded};
+pub use recall::{End, entries_of, recorded, signed};
 pub use trail::{Opened, Setup, Trail, TrailError};

@@ -1,7 +1,7 @@
 //! Looks up in a trail what is recorded of intents, from its end.
 
 use crate::entry::{Entry, Event, Parsed, parse};
-use crate::segment::{self, Lines};
+use crate::segment::{self, Line, Lines};
 use conductor_os::dir::Dir;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
@@ -19,8 +19,11 @@ pub struct End {
     pub length: u64,
 }
 
-/// The entries of an intent that happened between these times, in their order. Segments that are of before or of later are not read; a later
-/// one is as long as the end of the intent was not met, for a start makes entries again that a crash took.
+/// The most segments that are read for one intent.
+const SEGMENTS_MAX: usize = 8;
+
+/// The signed entries of an intent that happened between these times, in their order. Segments that are of before or of later are not
+/// read; some later ones are as long as the end of the intent was not met, for a start makes entries again that a crash took.
 pub fn entries_of(dir: &Dir, intent: u64, from: Timestamp, to: Timestamp) -> io::Result<Vec<Entry>> {
     let from = from.checked_sub(CLOCKS).unwrap_or(from);
     let to = to.checked_add(CLOCKS).unwrap_or(to);
@@ -32,21 +35,33 @@ pub fn entries_of(dir: &Dir, intent: u64, from: Timestamp, to: Timestamp) -> io:
         }
     }
     let mut found = Vec::new();
-    for first in segments.into_iter().skip(begin) {
+    for first in segments.into_iter().skip(begin).take(SEGMENTS_MAX) {
         if begins(dir, first)?.is_some_and(|begins| begins > to) && found.iter().any(is_end) {
             break;
         }
-        for line in Lines::open(dir, first)? {
-            let line = line?;
-            match parse(&line.bytes) {
-                Some(Parsed::Entry(entry)) if line.whole && entry.intent == Some(intent) => {
-                    found.push(*entry);
-                }
-                _ => {}
+        let of_intent = |entry: &Entry| entry.intent == Some(intent);
+        signed(Lines::open(dir, first)?, &mut |entry| {
+            if of_intent(&entry) {
+                found.push(entry);
             }
-        }
+        })?;
     }
     Ok(found)
+}
+
+/// Passes the entries of a segment that a checkpoint of it covers.
+pub fn signed(lines: impl Iterator<Item = io::Result<Line>>, each: &mut dyn FnMut(Entry)) -> io::Result<()> {
+    let mut unsigned = Vec::new();
+    for line in lines {
+        let line = line?;
+        match parse(&line.bytes) {
+            _ if !line.whole => {}
+            Some(Parsed::Entry(entry)) => unsigned.push(*entry),
+            Some(Parsed::Checkpoint { .. }) => unsigned.drain(..).for_each(&mut *each),
+            None => {}
+        }
+    }
+    Ok(())
 }
 
 fn is_end(entry: &Entry) -> bool {

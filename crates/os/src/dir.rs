@@ -227,14 +227,12 @@ impl Dir {
 
     /// Moves an entry to the first free name of `aside`, `aside.2`, `aside.3`, ..., and returns that name.
     pub fn move_aside(&self, name: &str, aside: &str) -> io::Result<String> {
-        for count in 1_u32.. {
-            let to = if count == 1 { aside.to_owned() } else { format!("{aside}.{count}") };
-            match self.rename_new(name, self, &to) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                moved => return moved.map(|()| to),
-            }
-        }
-        Err(io::ErrorKind::AlreadyExists.into()) // The numbers are endless.
+        at_first_free(aside, |to| self.rename_new(name, self, to))
+    }
+
+    /// Gives a file a second name: the first free one of `aside`, `aside.2`, `aside.3`, ..., which it returns.
+    pub fn link_aside(&self, name: &str, aside: &str) -> io::Result<String> {
+        at_first_free(aside, |to| Ok(linkat(&self.0, name, &self.0, to, AtFlags::empty())?))
     }
 
     /// Moves an entry over any entry of that name.
@@ -315,6 +313,18 @@ impl Dir {
             MAGICS.contains(&magic)
         })
     }
+}
+
+/// Does something at the first free name of `wanted`, `wanted.2`, `wanted.3`, ..., and returns that name.
+fn at_first_free(wanted: &str, mut work: impl FnMut(&str) -> io::Result<()>) -> io::Result<String> {
+    for count in 1_u32.. {
+        let to = if count == 1 { wanted.to_owned() } else { format!("{wanted}.{count}") };
+        match work(&to) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            done => return done.map(|()| to),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into()) // The numbers are endless.
 }
 
 impl AsFd for Dir {

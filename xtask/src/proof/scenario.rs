@@ -1,7 +1,7 @@
 //! Small scenarios of the daemon that harnesses repeat while killing it or failing a call at each of its system calls.
 
 use conductor_testkit::promise::{self, Dropped, Ending};
-use conductor_testkit::{Action, Report, TestEnv, at_call, calls::Class, flat};
+use conductor_testkit::{Action, Report, TestEnv, at_call, calls::Class, flat, wait_until};
 use std::path::Path;
 
 /// One scenario: the intents present before, the intents dropped, the behaviour of porch.
@@ -21,6 +21,9 @@ pub(crate) struct Scenario {
     pub(crate) slow: bool,
 }
 
+/// A target that is held.
+const HELD: &str = "held";
+
 /// What is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Attacked {
@@ -28,7 +31,8 @@ enum Attacked {
     Start,
     /// One after another root key has been added, so that it seals the state anew.
     StartAfterRotation,
-    /// `backup restore`, after the store was lost. The backup is of before the last intent of `before`.
+    /// `backup restore` in the place of a store that knows more: the backup is of before the last intent of `before`, and the last one
+    /// that was dropped has been taken, and is held.
     Restore,
 }
 
@@ -82,8 +86,9 @@ pub(crate) const SCENARIOS: [Scenario; 10] = [
     Scenario {
         name: "restore",
         before: &[("intent-a.json", "web", 3), ("intent-b.json", "db", 3)],
-        dropped: &[("intent-b.json", "db", 3)],
-        endings: &[Ending::Success, Ending::Before, Ending::Duplicate],
+        dropped: &[("intent-b.json", "db", 3), ("intent-held.json", "held", 3)],
+        endings: &[Ending::Success, Ending::Before, Ending::Duplicate, Ending::Success],
+        slow: true,
         attacked: Attacked::Restore,
         ..PLAIN
     },
@@ -125,7 +130,9 @@ impl Scenario {
                 env.once(self.flags()).expect(0);
                 operate(&env, &["backup", "now"]).expect(0);
             }
-            env.drop_file(name, &content);
+            if self.attacked != Attacked::Restore || *target != HELD {
+                env.drop_file(name, &content);
+            }
             dropped.push(Dropped { name: (*name).to_owned(), content, ending: *ending });
         }
         Stage { env, scenario: self, dropped }
@@ -139,9 +146,12 @@ impl Scenario {
                 env.operate(&["keys", "rotate"]).expect(0);
             }
             Attacked::Restore => {
-                let store = env.handoff(".conductor/state/ledger.redb");
-                // A store that stayed would be set aside by the restore.
-                drop(std::fs::remove_file(store));
+                let daemon = env.start_ready(self.flags());
+                operate(env, &["hold", &format!("test/{HELD}")]).expect(0);
+                env.drop_file("intent-held.json", flat(HELD, 3));
+                let why = || env.operate_json(&["explain", "intent-held.json"]).0["reason"]["word"].clone();
+                wait_until("it is held", || why() == "held");
+                daemon.stop().expect(0);
             }
         }
     }
@@ -180,6 +190,15 @@ impl Stage {
                 return Err(format!("the start: {}, the restore: {}", finished.stderr, restored.stderr));
             }
             finished = self.env.once(self.scenario.flags());
+        }
+        if self.scenario.attacked == Attacked::Restore {
+            let daemon = self.env.start_ready(self.scenario.flags());
+            let released = operate(&self.env, &["release", &format!("test/{HELD}")]);
+            if released.status.code() != Some(0) {
+                return Err(format!("the hold is gone: {}", released.stderr));
+            }
+            self.env.wait_status("intent-held.json");
+            daemon.stop().expect(0);
         }
         if !matches!(finished.status.code(), Some(0 | 8)) {
             return Err(format!("the next start ended with {}: {}", finished.status, finished.stderr));

@@ -120,7 +120,7 @@ fn without_daemon(config: &Config, question: &Question) -> Result<Answer, Comman
     })?;
     let resting = OfflineView::read(&store, &handoff)?;
     let porch_path = config.fixed.porch.to_string();
-    let public = known_public(&files.dir)?;
+    let public = known_public(&files.dir);
     let sources = Queries {
         store: &store,
         handoff: &handoff,

@@ -5,13 +5,15 @@ use super::verify::{VerifyArgs, trusted};
 use super::{CommandError, print};
 use crate::config::Config;
 use crate::handoff::{HeadFile, layout};
+use crate::queries::proof_entry;
+use conductor_core::query::ProofEntry;
 use conductor_core::record::rfc3339;
 use conductor_core::{Exit, scrub};
 use conductor_crypto::VerifyingKey;
-use conductor_evidence::Event;
 use conductor_evidence::checkpoint::Note;
 use conductor_evidence::entry::{Entry, Parsed, parse};
 use conductor_evidence::segment::{self, Lines};
+use conductor_evidence::signed;
 use conductor_evidence::tree::{self, Point};
 use conductor_evidence::verify::{Against, Report, verify};
 use conductor_os::dir::Dir;
@@ -99,7 +101,7 @@ pub fn audit_show(config: &Config, filter: &AuditFilter, output: Output) -> Resu
         if !filter.takes(&entry) {
             return Ok(true);
         }
-        let text = if output.is_data() { String::from_utf8_lossy(line).into_owned() } else { told(&entry) };
+        let text = if output.is_data() { String::from_utf8_lossy(line).into_owned() } else { told(entry) };
         match writeln!(stdout, "{text}") {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
             written => written.map(|()| true),
@@ -109,30 +111,29 @@ pub fn audit_show(config: &Config, filter: &AuditFilter, output: Output) -> Resu
     Ok(Exit::Good)
 }
 
-/// What an entry says besides, as ` NAME=VALUE` each.
-pub(super) fn detail_text(detail: &serde_json::Map<String, serde_json::Value>) -> String {
-    let mut text = String::new();
-    for (name, value) in detail {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        // Writing to a String cannot fail.
-        let _ = write!(text, " {name}={value}");
-    }
-    text
-}
-
-/// An entry on one line.
-fn told(entry: &Entry) -> String {
-    let mut text = format!("{:>6} {} {:<22} {:<8}", entry.seq, rfc3339(entry.time), entry.event, entry.actor);
+/// An entry on one line, with what it is about.
+fn told(entry: Box<Entry>) -> String {
     let of = [
         ("intent", entry.intent.map(|seq| seq.to_string())),
         ("file", entry.file.clone()),
         ("correlation_id", entry.correlation_id.clone()),
     ];
+    let mut about = String::new();
     for (name, value) in of.into_iter().filter_map(|(name, value)| Some((name, value?))) {
         // Writing to a String cannot fail.
+        let _ = write!(about, " {name}={value}");
+    }
+    entry_text(&proof_entry(*entry), &about)
+}
+
+/// An entry on one line.
+pub(super) fn entry_text(entry: &ProofEntry, about: &str) -> String {
+    let ProofEntry { number, at, event, actor, .. } = entry;
+    let mut text = format!("{number:>6} {} {event:<22} {actor:<8}{about}", rfc3339(*at));
+    for (name, value) in &entry.detail {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let _ = write!(text, " {name}={value}");
     }
-    text.push_str(&detail_text(&entry.detail));
     if entry.recovered {
         text.push_str(" (made again)");
     }
@@ -216,43 +217,42 @@ impl<'p> Judge<'p> {
         &self.identities
     }
 
-    /// Judges the trail of the directory, if there is one.
+    /// Judges the trail of the directory as it is now, if there is one.
     pub(super) fn trail(&self) -> Result<Option<(Dir, Report)>, CommandError> {
         let Some(dir) = opened(self.path)? else { return Ok(None) };
-        let report = self.judged(&dir)?;
+        let report = self.judged_once(&dir)?;
         Ok(Some((dir, report)))
     }
 
     fn judged(&self, dir: &Dir) -> Result<Report, CommandError> {
-        let against = || {
-            // Read before the trail, which is appended to before the head is written.
-            let told = Dir::open(self.path).ok().and_then(|handoff| HeadFile::read(&handoff).audit());
-            Against {
-                identities: self.identities.clone(),
-                known: self.since.into_iter().chain(told).collect(),
-            }
-        };
-        let mut report = verify(dir, against()).map_err(|error| unreadable(&error))?;
+        let mut report = self.judged_once(dir)?;
         for _ in 1..TRIES {
             if report.findings.is_empty() && report.torn.is_none() {
                 break;
             }
-            report = verify(dir, against()).map_err(|error| unreadable(&error))?;
+            report = self.judged_once(dir)?;
         }
         Ok(report)
     }
+
+    fn judged_once(&self, dir: &Dir) -> Result<Report, CommandError> {
+        // Read before the trail, which is appended to before the head is written.
+        let told = Dir::open(self.path).ok().and_then(|handoff| HeadFile::read(&handoff).audit());
+        let known = self.since.into_iter().chain(told).collect();
+        let against = Against { identities: self.identities.clone(), known };
+        verify(dir, against).map_err(|error| unreadable(&error))
+    }
 }
 
-/// Passes the entry of each outcome to `work`.
-pub(super) fn each_filed(dir: &Dir, mut work: impl FnMut(&Entry)) -> Result<(), CommandError> {
-    each_line(dir, |line| {
-        if let Some(Parsed::Entry(entry)) = parse(line)
-            && entry.is(Event::Filed)
-        {
-            work(&entry);
+/// Passes every entry that a checkpoint covers to `work`.
+pub(super) fn each_signed(dir: &Dir, mut work: impl FnMut(&Entry)) -> Result<(), CommandError> {
+    let mut read = || -> io::Result<()> {
+        for first in segment::list(dir)? {
+            signed(Lines::open(dir, first)?, &mut |entry| work(&entry))?;
         }
-        Ok(true)
-    })
+        Ok(())
+    };
+    read().map_err(|error| unreadable(&error))
 }
 
 fn read_checkpoint(path: &Path) -> Result<Point, CommandError> {

@@ -9,11 +9,12 @@ use crate::backup::{self, BackupError, Checked, Listed, Making, Series, Source, 
 use crate::config::{Backups, Config};
 use crate::daemon::existing_store;
 use crate::handoff::{Finder, HeadFile, StateFiles, check_places};
-use crate::keys::known_public;
+use crate::keys::{PUBLIC_KEYS, known_public};
 use crate::store::Store;
 use conductor_core::query::{Answer, Question};
 use conductor_core::record::rfc3339;
 use conductor_core::{Code, Exit};
+use conductor_crypto::VerifyingKey;
 use conductor_crypto::age::Identity;
 use conductor_os::attempt::could_write;
 use conductor_os::dir::Dir;
@@ -226,7 +227,7 @@ pub(super) fn opened(
         None => Vec::new(),
     };
     if let Some(state) = state {
-        trusted.extend(known_public(&state.dir)?);
+        trusted.extend(known_keys(state)?);
     }
     let checked = backup::check(file, &identities, into, &trusted, written).map_err(|error| match error {
         BackupError::Closed(_) if args.identity.is_none() => wrong(format!(
@@ -235,6 +236,20 @@ pub(super) fn opened(
         error => wrong(error.to_string()),
     })?;
     Ok(Opened { shown, checked, known: !trusted.is_empty() })
+}
+
+/// The keys that are known to be of this state: those that have signed for it, and those that the operator gave it.
+fn known_keys(state: &StateFiles) -> Result<Vec<VerifyingKey>, CommandError> {
+    let mut known = known_public(&state.dir).map_err(|error| {
+        let what = format!("the {PUBLIC_KEYS} beside {} cannot be read: {error}", state.path.display());
+        CommandError::hindered(what, "Move it away, and name the keys to trust: --public FILE.")
+    })?;
+    if let Ok(keys) = &state.keys
+        && !keys.origin().is_weak()
+    {
+        known.extend(keys.public());
+    }
+    Ok(known)
 }
 
 /// Where the sealed state of a backup is opened: beside the own state, or where others write for a while, so that the backup may lie where

@@ -1,18 +1,18 @@
 //! `status`, `health`, `list`, `show`, `explain`: the daemon's answers as text for people, or with --json unchanged.
 
 use super::ask::{ask_daemon, explained, list as list_of, report, shown};
-use super::audit::detail_text;
+use super::audit::entry_text;
 use super::output::Output;
 use super::table::{sentence, table, wide_table, word};
 use super::{CommandError, pause, print_on};
 use crate::config::Config;
 use conductor_core::confinement::{Confinement, Standing};
 use conductor_core::query::{
-    Answer, Explained, Listing, ProofEntry, Question, Reason, Selection, Shown, State, StatusReport,
+    Answer, Explained, Listing, Question, Reason, Selection, Shown, State, StatusReport,
 };
 use conductor_core::ready::NotReady;
 use conductor_core::units::format_duration;
-use conductor_core::{Exit, record::rfc3339, scrub};
+use conductor_core::{Exit, record::rfc3339};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -21,8 +21,6 @@ use std::time::Duration;
 
 /// The interval between two looks with --watch: the daemon announces nothing to commands.
 const EVERY: Duration = Duration::from_secs(1);
-/// The most bytes of an audit entry on its line.
-const ENTRY_MAX: usize = 400;
 /// Clears a terminal.
 const CLEAR: &str = "\x1b[H\x1b[2J\x1b[3J";
 
@@ -231,7 +229,7 @@ fn shown_text(shown: &Shown) -> String {
     part("timeline", &moments.join("\n"));
     part(
         "audit trail (`audit proof NUMBER` proves an entry)",
-        &shown.proof.entries.iter().map(entry_line).collect::<Vec<_>>().join("\n"),
+        &shown.proof.entries.iter().map(|entry| entry_text(entry, "")).collect::<Vec<_>>().join("\n"),
     );
     part("change of the package", &shown.diff);
     match &shown.error_log {
@@ -243,19 +241,6 @@ fn shown_text(shown: &Shown) -> String {
         part("others of this name", &table(&shown.same_name, usize::MAX));
     }
     text
-}
-
-fn entry_line(entry: &ProofEntry) -> String {
-    let again = if entry.recovered { " (made again)" } else { "" };
-    let text = format!(
-        "{:>6}  {}  {} by {}{}{again}",
-        entry.number,
-        rfc3339(entry.at),
-        entry.event,
-        entry.actor,
-        detail_text(&entry.detail)
-    );
-    scrub::line(&text, ENTRY_MAX)
 }
 
 /// `explain FILE|NUMBER|TARGET`

@@ -11,6 +11,9 @@ use conductor_core::Exit;
 use conductor_evidence::Record;
 use rustix::process::getuid;
 
+/// The detail of an entry that says up to which number outcomes are known without entries of their own.
+pub(super) const UP_TO: &str = "up_to";
+
 /// The directories and lock of a command that changes the state in place of a daemon.
 pub(super) struct Keeping {
     pub(super) places: Handoff,
@@ -49,12 +52,11 @@ impl Keeping {
         }
         Ok(())
     }
+}
 
-    /// Moves the store that is here aside; returns its new name.
-    pub(super) fn set_aside(&self, why: &str) -> Result<String, CommandError> {
-        let aside = format!("{}.{why}-{}", store::FILE, jiff::Timestamp::now().as_second());
-        Ok(self.files.dir.move_aside(store::FILE, &aside)?)
-    }
+/// Puts a draft in the place of the store that is here, which keeps the name that is returned.
+pub(super) fn replace(draft: Store, why: &str) -> Result<(Store, Option<String>), StoreError> {
+    draft.complete_over(&format!("{}.{why}-{}", store::FILE, jiff::Timestamp::now().as_second()))
 }
 
 /// `state rebuild`
@@ -84,7 +86,7 @@ pub fn state_rebuild(config: &Config) -> Result<Exit, CommandError> {
     let last_seq = store.last_seq()?;
     let entry = admin_entry(getuid().as_raw(), "rebuild").with("store", how.as_str());
     let entry = entry.with("from_status", taken.told).with("given_up", taken.given_up);
-    kept.record(config, entry.with("last_seq", last_seq))?;
+    kept.record(config, entry.with(UP_TO, last_seq))?;
     let text = format!(
         "store        {} ({how})\nfrom status  {}\ngiven up     {}\nunfinished   {unfinished}\nremembered   {remembered}\nlast number  {last_seq}\n",
         kept.files.path.display(),
@@ -99,10 +101,12 @@ fn again(kept: &Keeping, evidence: Evidence, why: &str) -> Result<(Store, String
     let salvaged = kept.files.salvage()?;
     let draft = kept.files.draft()?;
     let taken = store::take_over(&draft, Evidence { salvaged, ..evidence })?;
-    let aside = kept.set_aside("damaged")?;
+    let (store, aside) = replace(draft, "damaged")?;
     let how = format!(
-        "{} outcomes and {} unfinished intents read of the damaged one, kept as {aside}: {why}",
-        taken.outcomes, taken.unfinished
+        "{} outcomes and {} unfinished intents read of the damaged one, kept as {}: {why}",
+        taken.outcomes,
+        taken.unfinished,
+        aside.unwrap_or_default()
     );
-    Ok((draft.complete()?, how, taken))
+    Ok((store, how, taken))
 }

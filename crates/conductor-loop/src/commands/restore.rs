@@ -2,7 +2,7 @@
 //! it, and nothing of it is touched before the new one is whole.
 
 use super::backup::{BackupArgs, Opened, failed, opened, told};
-use super::rebuild::Keeping;
+use super::rebuild::{Keeping, UP_TO, replace};
 use super::{CommandError, print};
 use crate::backup::{self, Written};
 use crate::config::Config;
@@ -38,7 +38,6 @@ fn restore(
     Opened { checked, .. }: &Opened,
     text: &mut String,
 ) -> Result<(), CommandError> {
-    let dir = &kept.files.dir;
     let (salvaged, unread) = what_is_here(kept)?;
     let evidence = store::Evidence { salvaged, ..kept.evidence()? };
     let backed_up = checked.manifest.last_seq;
@@ -46,6 +45,7 @@ fn restore(
     let draft = backup::restored(checked, &kept.files).map_err(|error| failed(&error))?;
     let taken = store::take_over(&draft, evidence)?;
     kept.files.keys_of_another(&checked.public)?;
+    draft.announce()?;
     let trail = restore_trail(from, &kept.places.dirs.private)?;
     // Writing to a String cannot fail.
     let _ = writeln!(text, "newer        {}", newer_text(newer, backed_up, used));
@@ -53,11 +53,10 @@ fn restore(
     let _ = writeln!(text, "audit trail  {trail}");
     let entry = admin_entry(rustix::process::getuid().as_raw(), "restore");
     let entry = entry.with("made_at", checked.manifest.made_at.as_str()).with("last_seq", backed_up);
-    kept.record(config, entry)?;
-    if dir.has(store::FILE)? {
-        let _ = writeln!(text, "set aside    {}{unread}", kept.set_aside("replaced")?);
+    kept.record(config, entry.with(UP_TO, used.max(backed_up)))?;
+    if let (_, Some(aside)) = replace(draft, "replaced")? {
+        let _ = writeln!(text, "set aside    {aside}{unread}");
     }
-    draft.complete()?;
     Ok(())
 }
 

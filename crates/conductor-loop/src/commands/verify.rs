@@ -2,31 +2,40 @@
 //! copy as well.
 
 use super::CommandError;
-use super::audit::{Judge, TRIES, each_filed, summed_up};
+use super::audit::{Judge, TRIES, each_signed, summed_up};
 use super::output::Output;
+use super::rebuild::UP_TO;
 use crate::config::Config;
 use crate::handoff::layout;
 use crate::handoff::layout::status_path;
 use crate::keys::{Genuine, PUBLIC_MAX, check_status, known_public, read_public};
-use conductor_core::Exit;
 use conductor_core::limits::STATUS_MAX;
 use conductor_core::record::Status;
+use conductor_core::{Digest, Exit};
 use conductor_crypto::{VerifyingKey, sha256_of};
-use conductor_evidence::EntryResult;
 use conductor_evidence::entry::Entry;
 use conductor_evidence::verify::Report as Trail;
+use conductor_evidence::{EntryResult, Event};
 use conductor_os::dir::{Dir, Kind};
 use conductor_os::plain::read_plain;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const NAME_KEY: &str =
     "Name the public keys: --public FILE, as `keys export-public` printed them where the daemon runs.";
+
+/// How long a status may be still to be written: a disk that is full is not full for longer without a word.
+const UNSETTLED: SignedDuration = SignedDuration::from_mins(15);
+/// The pause before another look.
+const BETWEEN: Duration = Duration::from_millis(200);
 
 /// What is checked, against what.
 #[derive(Debug)]
@@ -48,8 +57,19 @@ struct Report {
     findings: Vec<Finding>,
     /// Of the audit trail itself; absent: there is none.
     audit: Option<Trail>,
+    /// What is no finding, and not to be expected either.
+    notes: Vec<String>,
     #[serde(skip)]
-    genuine: BTreeMap<u64, Genuine>,
+    genuine: BTreeMap<u64, Published>,
+}
+
+/// What a genuine status says.
+#[derive(Debug)]
+struct Published {
+    seq: u64,
+    file: String,
+    sha256: Option<Digest>,
+    status: Status,
 }
 
 /// One thing that is not as it was signed.
@@ -79,43 +99,21 @@ impl Report {
                 // What was refused unread has no digest to be checked against.
                 self.archived_files += u64::from(genuine.sha256.is_some());
                 self.findings.extend(finding);
-                self.genuine.insert(genuine.seq, genuine);
+                let Genuine { seq, file, sha256, status, .. } = genuine;
+                self.genuine.insert(seq, Published { seq, file, sha256, status });
             }
         }
     }
 
     /// Holds each genuine status against its entry in the trail, and against later ones of its name.
     fn compare(&mut self, trail: &Dir) -> Result<(), CommandError> {
-        let mut last: HashMap<&str, u64> =
-            self.genuine.values().map(|genuine| (genuine.file.as_str(), genuine.seq)).collect();
-        let (mut met, mut found) = (BTreeSet::new(), Vec::new());
-        each_filed(trail, |entry| {
-            let Some(seq) = entry.intent else { return };
-            if let Some(last) = entry.file.as_deref().and_then(|file| last.get_mut(file)) {
-                *last = seq.max(*last);
-            }
-            let Some(genuine) = self.genuine.get(&seq) else { return };
-            met.insert(seq);
-            if let Some(what) = first_difference(genuine, entry) {
-                let what = format!("its {what} is not that of entry {} of the audit trail", entry.seq);
-                found.push(Finding { path: status_path(&genuine.file), what });
-            }
-        })?;
-        for genuine in self.genuine.values() {
-            let last = last.get(genuine.file.as_str()).copied().unwrap_or(genuine.seq);
-            let what = if !met.contains(&genuine.seq) {
-                format!("the audit trail has no entry that number {} was filed", genuine.seq)
-            } else if last > genuine.seq {
-                format!(
-                    "it is that of number {}, and number {last} of its name was filed after it",
-                    genuine.seq
-                )
-            } else {
-                continue;
-            };
-            found.push(Finding { path: status_path(&genuine.file), what });
+        let mut seen = Seen { published: std::mem::take(&mut self.genuine), ..Seen::default() };
+        for Published { seq, file, .. } in seen.published.values() {
+            seen.last.insert(file.clone(), Filed { seq: *seq, time: Timestamp::MIN, settled: true });
         }
-        self.findings.extend(found);
+        each_signed(trail, |entry| seen.entry(entry))?;
+        self.findings.append(&mut seen.differing);
+        seen.judge(self);
         Ok(())
     }
 
@@ -124,16 +122,102 @@ impl Report {
     }
 }
 
-/// What a status and the entry of its outcome say otherwise.
-fn first_difference(genuine: &Genuine, entry: &Entry) -> Option<&'static str> {
-    let sha256 = entry.detail.get("sha256").and_then(|digest| digest.as_str());
-    let success = entry.outcome == EntryResult::Success;
-    if entry.file.as_ref() != Some(&genuine.file) {
-        Some("`intent_file`")
-    } else if (genuine.status == Status::Success) != success {
-        Some("`status`")
-    } else {
-        (sha256 != genuine.sha256.map(|digest| digest.to_string()).as_deref()).then_some("`sha256`")
+/// The outcomes of a trail, beside what is published.
+#[derive(Default)]
+struct Seen {
+    published: BTreeMap<u64, Published>,
+    /// Of each published name the last outcome.
+    last: HashMap<String, Filed>,
+    met: BTreeSet<u64>,
+    differing: Vec<Finding>,
+    /// The highest number that the trail accounts for.
+    up_to: u64,
+    /// Time of the last entry.
+    end: Timestamp,
+}
+
+/// An outcome in a trail.
+#[derive(Debug, Clone, Copy)]
+struct Filed {
+    seq: u64,
+    time: Timestamp,
+    /// Whether a start behind it would have written a status that was still to be written.
+    settled: bool,
+}
+
+impl Seen {
+    fn entry(&mut self, entry: &Entry) {
+        self.end = entry.time;
+        if entry.is(Event::Startup) {
+            self.last.values_mut().for_each(|filed| filed.settled = true);
+        }
+        // A restored or rebuilt state knows outcomes that the trail does not.
+        let told = entry.detail.get(UP_TO).filter(|_| entry.is(Event::Admin)).and_then(Value::as_u64);
+        let filed = entry.intent.filter(|_| entry.is(Event::Filed));
+        self.up_to = self.up_to.max(told.or(filed).unwrap_or(0));
+        let Some(seq) = filed else { return };
+        if let Some(last) = entry.file.as_ref().and_then(|file| self.last.get_mut(file))
+            && seq > last.seq
+        {
+            *last = Filed { seq, time: entry.time, settled: false };
+        }
+        let Some(published) = self.published.get(&seq) else { return };
+        self.met.insert(seq);
+        if let Some(what) = published.first_difference(entry) {
+            let what = format!("its {what} is not that of entry {} of the audit trail", entry.seq);
+            self.differing.push(published.finding(what));
+        }
+    }
+
+    fn judge(&self, report: &mut Report) {
+        let mut unaudited = 0_u64;
+        for published in self.published.values() {
+            let seq = published.seq;
+            if !self.met.contains(&seq) {
+                if seq <= self.up_to {
+                    unaudited += 1;
+                    continue;
+                }
+                let what = format!(
+                    "the audit trail ends before number {seq} was filed: its end was removed, or no trail was kept since"
+                );
+                report.findings.push(published.finding(what));
+                continue;
+            }
+            let Some(last) = self.last.get(&published.file).filter(|last| last.seq > seq) else { continue };
+            let what =
+                format!("it is that of number {seq}, and number {} of its name was filed after it", last.seq);
+            if last.settled || self.end.duration_since(last.time) > UNSETTLED {
+                report.findings.push(published.finding(what));
+            } else {
+                report.notes.push(format!(
+                    "{}: {what}, whose status may still be to be written",
+                    status_path(&published.file)
+                ));
+            }
+        }
+        if unaudited > 0 {
+            report.notes.push(format!("{unaudited} statuses were filed while no audit trail was kept"));
+        }
+    }
+}
+
+impl Published {
+    fn finding(&self, what: String) -> Finding {
+        Finding { path: status_path(&self.file), what }
+    }
+
+    /// What it says otherwise than the entry of its outcome.
+    fn first_difference(&self, entry: &Entry) -> Option<&'static str> {
+        let sha256 = entry.detail.get("sha256").and_then(Value::as_str);
+        let success = entry.outcome == EntryResult::Success;
+        if entry.file.as_ref() != Some(&self.file) {
+            Some("`intent_file`")
+        } else if (self.status == Status::Success) != success {
+            Some("`status`")
+        } else {
+            (sha256 != self.sha256.map(|digest| digest.to_string()).as_deref()).then_some("`sha256`")
+        }
     }
 }
 
@@ -186,9 +270,10 @@ pub fn verify(config: &Config, args: &VerifyArgs, output: Output) -> Result<Exit
         looked(&judge, &handoff, &status, names)
     };
     let mut report = look()?;
-    // A daemon at work files between the two looks.
     for _ in 1..TRIES {
         if report.has_findings() {
+            // A daemon at work files between the two looks, and announces nothing to commands.
+            std::thread::sleep(BETWEEN);
             report = look()?;
         }
     }
@@ -242,6 +327,9 @@ fn text(report: &Report, trusted: &[VerifyingKey]) -> String {
             more => format!("{more} findings"),
         }
     );
+    for note in &report.notes {
+        let _ = writeln!(text, "note: {}", shown(note));
+    }
     match &report.audit {
         Some(audit) => {
             let _ = write!(text, "audit trail: {}", summed_up(audit));

@@ -19,6 +19,7 @@ use conductor_core::query::{
 use conductor_crypto::VerifyingKey;
 use conductor_os::dir::Dir;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -40,7 +41,7 @@ pub(super) struct Current {
     pub(super) store: Arc<dyn Ledger>,
     pub(super) handoff: Arc<Dir>,
     /// The keys that have signed for the state.
-    pub(super) public: Vec<VerifyingKey>,
+    pub(super) public: io::Result<Vec<VerifyingKey>>,
     /// The parts of a status report that do not change.
     pub(super) facts: StatusReport,
     /// What backups are made of, if any are.

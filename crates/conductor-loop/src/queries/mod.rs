@@ -11,6 +11,7 @@ mod rows;
 
 pub use lying::{Lying, entry_row};
 pub use offline::OfflineView;
+pub use proof::proof_entry;
 pub use rows::{is_parked, sighted_row};
 
 use crate::store::{Ledger, Part, Search, StoreError, Term};
@@ -31,6 +32,7 @@ use lying::Loop;
 use proof::{Published, proof};
 pub use rows::finished_row;
 use std::collections::HashSet;
+use std::io;
 
 /// Outcomes read for one answer: a second or two.
 const SCAN_MAX: usize = 500_000;
@@ -102,8 +104,8 @@ pub struct Queries<'s> {
     pub store: &'s dyn Ledger,
     /// The handoff directory, with the archives below it.
     pub handoff: &'s Dir,
-    /// The keys that have signed for this state.
-    pub public: &'s [VerifyingKey],
+    /// The keys that have signed for this state, or why they are not known.
+    pub public: &'s io::Result<Vec<VerifyingKey>>,
     /// What runs unfinished intents.
     pub porch_path: &'s str,
     /// Unfinished intents.
@@ -277,7 +279,6 @@ impl Queries<'_> {
             let what = format!("start {} of {}", shown.intent.attempts, Runs::from(self.porch_path).name());
             shown.timeline.push(TimelineEntry { at, what });
         }
-        shown.proof = proof(self.handoff, self.public, &shown, Published::NotYet);
         Ok(shown)
     }
 

@@ -28,7 +28,12 @@ pub(super) enum Published {
 }
 
 /// Looks for what proves an intent.
-pub(super) fn proof(handoff: &Dir, public: &[VerifyingKey], shown: &Shown, published: Published) -> Proof {
+pub(super) fn proof(
+    handoff: &Dir,
+    public: &io::Result<Vec<VerifyingKey>>,
+    shown: &Shown,
+    published: Published,
+) -> Proof {
     let mut proof = Proof::default();
     let Some(seq) = shown.intent.seq else { return proof };
     match published {
@@ -54,7 +59,13 @@ pub(super) fn proof(handoff: &Dir, public: &[VerifyingKey], shown: &Shown, publi
     proof
 }
 
-fn signed_by(handoff: &Dir, public: &[VerifyingKey], file: &str, seq: u64) -> Result<String, String> {
+fn signed_by(
+    handoff: &Dir,
+    public: &io::Result<Vec<VerifyingKey>>,
+    file: &str,
+    seq: u64,
+) -> Result<String, String> {
+    let public = public.as_ref().map_err(|error| format!("the public keys cannot be read: {error}"))?;
     let name = status_name(file);
     let read = handoff.sub(layout::STATUS).and_then(|status| status.read_plain(&name, STATUS_MAX));
     let genuine = check_status(&name, &read.map_err(|error| error.to_string())?, public)?;
@@ -66,10 +77,11 @@ fn entries(handoff: &Dir, shown: &Shown, seq: u64) -> io::Result<Vec<ProofEntry>
     let times = shown.timeline.iter().map(|moment| moment.at).chain(shown.intent.at);
     let (from, to) =
         times.fold((Timestamp::MAX, Timestamp::MIN), |(from, to), at| (from.min(at), to.max(at)));
-    Ok(entries_of(&audit, seq, from, to)?.into_iter().map(entry).collect())
+    Ok(entries_of(&audit, seq, from, to)?.into_iter().map(proof_entry).collect())
 }
 
-fn entry(entry: Entry) -> ProofEntry {
+/// An entry as answers show it.
+pub fn proof_entry(entry: Entry) -> ProofEntry {
     ProofEntry {
         number: entry.seq,
         at: entry.time,

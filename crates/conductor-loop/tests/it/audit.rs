@@ -400,11 +400,7 @@ fn a_rebuild_is_in_the_trail_with_the_user() {
         .collect();
     assert_eq!((rebuilt.len(), rebuilt[0].actor.as_str()), (1, uid.as_str()), "{entries:?}");
     let detail = &rebuilt[0].detail;
-    assert_eq!(
-        (detail["from_status"].as_u64(), detail["last_seq"].as_u64()),
-        (Some(2), Some(2)),
-        "{detail:?}"
-    );
+    assert_eq!((detail["from_status"].as_u64(), detail["up_to"].as_u64()), (Some(2), Some(2)), "{detail:?}");
     env.once(&[]).expect(0);
     trail::check(&env, &[1, 2]).unwrap();
 }

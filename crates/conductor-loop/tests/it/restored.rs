@@ -28,6 +28,13 @@ fn state(env: &TestEnv, name: &str) -> std::path::PathBuf {
     env.handoff(&format!(".conductor/state/{name}"))
 }
 
+/// The segments of the trail.
+fn segments(env: &TestEnv) -> Vec<String> {
+    let mut names = env.names(trail::PLACE);
+    names.retain(|name| name.contains(".jsonl"));
+    names
+}
+
 fn run(env: &TestEnv, names: &[&str]) -> usize {
     let before = env.calls().len();
     for name in names {
@@ -133,6 +140,24 @@ fn a_backup_of_who_has_no_key_of_ours_is_told_to_be_unknown_or_refused() {
 }
 
 #[test]
+fn a_key_that_the_operator_gave_is_known_before_anything_was_signed_with_it() {
+    let (theirs, ours) = (env(), env());
+    assert_eq!(run(&theirs, &["forged"]), 1);
+    let forged = made(&theirs);
+    let key = ours.path("key");
+    fs::copy(state(&env_with_state(), "root.key"), &key).unwrap();
+    let refused = restore(&ours, &forged, &["--state-key-file", &key.display().to_string()]).expect(1).stderr;
+    assert!(refused.contains("not trusted here"), "{refused}");
+}
+
+/// A daemon that has run once.
+fn env_with_state() -> TestEnv {
+    let env = env();
+    env.once(&[]).expect(0);
+    env
+}
+
+#[test]
 fn a_trail_is_restored_whole_or_not_at_all() {
     let (one, other) = (env(), env());
     assert_eq!(run(&one, &["a"]), 1);
@@ -141,9 +166,10 @@ fn a_trail_is_restored_whole_or_not_at_all() {
     // What a restore left that was killed while it copied the trail.
     let draft = other.handoff(".conductor/audit.restored");
     fs::create_dir(&draft).unwrap();
-    fs::write(draft.join("00000000000000000001.jsonl"), "half").unwrap();
+    fs::write(draft.join(conductor_evidence::segment::name(1)), "half").unwrap();
     let said = restore(&other, &backup, &[]).expect(0).stdout;
     assert!(said.contains("audit trail  restored\n") && !draft.exists(), "{said}");
+    assert_eq!(segments(&other), segments(&one));
     assert_eq!(run(&other, &["b"]), 1);
     other.operate(&["audit", "verify"]).expect(0);
     assert_eq!(trail::entries(&other).iter().filter(|entry| entry.event == "intent_filed").count(), 2);

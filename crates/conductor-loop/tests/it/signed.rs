@@ -70,8 +70,18 @@ fn a_status_is_held_against_its_entry_in_the_audit_trail() {
     env.operate(&["verify"]).expect(0);
     let newest = fs::read(&path).unwrap();
     fs::copy(&kept, &path).unwrap();
+    let noted = env.operate(&["verify"]).expect(0).stdout;
+    assert!(
+        noted.contains("number 5 of its name was filed after it, whose status may still be to be written"),
+        "{noted}"
+    );
+    env.once(&[]).expect(0);
+    fs::copy(&kept, &path).unwrap();
     let found = env.operate(&["verify"]).expect(1).stdout;
-    assert!(found.contains("it is that of number 2, and number 5 of its name was filed after it"), "{found}");
+    assert!(
+        found.contains("it is that of number 2, and number 5 of its name was filed after it\n"),
+        "{found}"
+    );
     fs::write(&path, newest).unwrap();
     // The statuses of another daemon, whose trail does not know them, signed by a key that is trusted all the same.
     let other = crate::env();
@@ -106,7 +116,7 @@ fn a_status_is_held_against_its_entry_in_the_audit_trail() {
     fs::copy(other.handoff("status/intent-more.json.status"), copy.join("status/intent-more.json.status"))
         .unwrap();
     let found = env.operate(&words).expect(1).stdout;
-    assert!(found.contains("the audit trail has no entry that number 10 was filed"), "{found}");
+    assert!(found.contains("the audit trail ends before number 10 was filed"), "{found}");
     // Without a trail nothing is held against it, and a checkpoint cannot be continued.
     fs::remove_dir_all(copy.join(".conductor/audit")).unwrap();
     let without = env.operate(&words).expect(1).stdout;
@@ -115,6 +125,19 @@ fn a_status_is_held_against_its_entry_in_the_audit_trail() {
     fs::write(&checkpoint, told["audit"]["checkpoint"].as_str().unwrap()).unwrap();
     let checkpoint = checkpoint.display().to_string();
     assert_eq!(env.operate(&[&words[..], &["--since", &checkpoint]].concat()).code(), 2);
+}
+
+#[test]
+fn what_was_filed_while_no_trail_was_kept_is_a_note_once_it_goes_on() {
+    let Signed { env, .. } = Signed::new();
+    env.drop_file("intent-unseen.json", flat("unseen", 4));
+    env.once(&["-audit-enabled=false"]).expect(0);
+    let found = env.operate(&["verify"]).expect(1).stdout;
+    assert!(found.contains("the audit trail ends before number 5 was filed"), "{found}");
+    env.drop_file("intent-seen.json", flat("seen", 4));
+    env.once(&[]).expect(0);
+    let noted = env.operate(&["verify"]).expect(0).stdout;
+    assert!(noted.contains("note: 1 statuses were filed while no audit trail was kept"), "{noted}");
 }
 
 #[test]
@@ -127,7 +150,7 @@ fn show_tells_what_proves_an_intent() {
         proof["entries"].as_array().unwrap().iter().map(|entry| entry["event"].as_str().unwrap()).collect();
     assert_eq!(events, ["intent_taken", "intent_started", "intent_ended", "intent_filed"]);
     let text = env.operate(&["show", "intent-bad.json"]).expect(0).stdout;
-    assert!(text.contains("signed by    key ") && text.contains("intent_filed by daemon "), "{text}");
+    assert!(text.contains("signed by    key ") && text.contains("intent_filed           daemon "), "{text}");
     let number = proof["entries"][3]["number"].to_string();
     env.operate(&["audit", "proof", &number]).expect(0);
     // Beside the daemon the same.

@@ -135,6 +135,26 @@ impl Store {
         Ok(self)
     }
 
+    /// Gives a draft the name of the store, durably. A store that is there keeps the name `aside`, or the next free one; at every moment
+    /// one of the two is the store.
+    pub fn complete_over(self, aside: &str) -> Result<(Self, Option<String>), StoreError> {
+        let kept = match self.dir.link_aside(FILE, aside) {
+            Ok(kept) => Some(kept),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(StoreError::Open(error)),
+        };
+        self.dir.rename_over(DRAFT, &self.dir, FILE).map_err(StoreError::Open)?;
+        self.dir.sync().map_err(StoreError::Open)?;
+        self.begin_mark()?;
+        Ok((self, kept))
+    }
+
+    /// Records durably what a draft has come to, before other parts of its state are put in their places: a start without it is refused.
+    pub fn announce(&self) -> Result<(), StoreError> {
+        Mark::open(&self.dir)?.write(self.reading(batch::extent)?)?;
+        self.dir.sync_file_system().map_err(StoreError::Open)
+    }
+
     /// Whether `dir` has a store, or a mark that proves there was one.
     pub fn was_in(dir: &Dir) -> Result<bool, StoreError> {
         Ok(dir.has(FILE).map_err(StoreError::Open)? || dir.has(MARK).map_err(StoreError::Open)?)
