@@ -7,7 +7,7 @@ pub use report::{Covers, Held, Pulse, StatusReport};
 
 use crate::code::Code;
 use crate::digest::Digest;
-use crate::record::{Asked, RunRecord};
+use crate::record::{Asked, Outcome, RunRecord};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -65,6 +65,11 @@ pub enum Question {
         before: Timestamp,
         /// `false`: dry run, which only reports the outcomes it would remove.
         really: bool,
+    },
+    /// Outcomes in order of their numbers, for an export.
+    Export {
+        /// The first number.
+        from: u64,
     },
     /// Makes a backup.
     Backup,
@@ -265,6 +270,20 @@ pub struct Listing {
     /// The value of `before` for the next question, if finished intents were left out.
     pub next_before: Option<u64>,
 }
+
+/// A part of an export.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exported {
+    /// The outcomes, lowest number first.
+    pub outcomes: Vec<Outcome>,
+    /// The value of `from` for the next part; `None`: this was the last.
+    pub next: Option<u64>,
+    /// The highest number given.
+    pub last_seq: u64,
+}
+
+/// The most outcomes in a part of an export; each may hold the output and the change of a run.
+pub const EXPORTED_MOST: usize = 200;
 
 /// Everything about one intent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -469,6 +488,8 @@ pub enum Answer {
     Cancelled(Box<Row>),
     /// Answers `Purge`.
     Purged(Purged),
+    /// Answers `Export`.
+    Exported(Exported),
     /// Answers `Backup`: it was made, and restored on trial.
     BackedUp {
         /// The file.

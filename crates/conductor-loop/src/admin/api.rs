@@ -47,6 +47,7 @@ pub(super) fn answer(path: &str, query: &str, view: &dyn View, wanted: &Wanted) 
         | Answer::Released { .. }
         | Answer::Cancelled(_)
         | Answer::Purged(_)
+        | Answer::Exported(_)
         | Answer::BackedUp { .. }
         | Answer::Logs(_) => json(StatusCode::INTERNAL_SERVER_ERROR, &serde_json::json!({})),
     }

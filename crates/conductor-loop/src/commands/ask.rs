@@ -56,7 +56,7 @@ pub(super) fn ask_daemon(config: &Config, question: &Question) -> Result<Option<
     }
 }
 
-fn busy(text: String) -> CommandError {
+pub(super) fn busy(text: String) -> CommandError {
     Refused::new(RefusalKind::Busy, text, "Ask again.").into()
 }
 

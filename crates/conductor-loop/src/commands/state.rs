@@ -1,6 +1,6 @@
-//! `state show`, `state export`, `state import`: on the store when no daemon has it open.
+//! `state show`, `state export`, `state import`: on the store when no daemon has it open; an export beside a daemon asks it.
 
-use super::ask::open_handoff;
+use super::ask::{ask_daemon, busy, open_handoff};
 use super::output::Output;
 use super::rebuild::Keeping;
 use super::{CommandError, print};
@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::daemon::{existing_store, look_at_store};
 use crate::handoff::{Finder, HeadBody, StateFiles, layout};
 use crate::store::{self, Import, Ledger, Store, StoreError};
+use conductor_core::query::{Answer, Question};
 use conductor_core::{Code, Exit};
 use conductor_evidence::entry::user;
 use conductor_evidence::{EntryResult, Event, Record};
@@ -30,8 +31,7 @@ fn open(config: &Config) -> Result<Store, CommandError> {
     let (files, handoff) = find(config)?;
     look_at_store(&files, &handoff).map_err(|error| match error {
         StoreError::Busy => {
-            let message = format!("{} is in use: the daemon runs", files.path.display());
-            CommandError::hindered(message, "Stop the daemon first; `state show` works beside it.")
+            busy(format!("a daemon is just starting or stopping with {}", files.path.display()))
         }
         other => other.into(),
     })
@@ -82,11 +82,11 @@ pub fn state_show(config: &Config, output: Output) -> Result<Exit, CommandError>
 /// `state export [FILE]`
 #[expect(clippy::disallowed_methods, reason = "the operator names the file of the export")]
 pub fn state_export(config: &Config, file: Option<&Path>) -> Result<Exit, CommandError> {
-    let store = open(config)?;
-    let now = jiff::Timestamp::now();
     match file {
         None => {
-            store::export(&store, now, &mut BufWriter::new(std::io::stdout().lock()))?;
+            let mut out = BufWriter::new(std::io::stdout().lock());
+            export(config, &mut out)?;
+            out.flush()?;
         }
         Some(path) => {
             use std::os::unix::fs::OpenOptionsExt;
@@ -99,13 +99,38 @@ pub fn state_export(config: &Config, file: Option<&Path>) -> Result<Exit, Comman
                 )
             })?;
             let mut out = BufWriter::new(created);
-            let count = store::export(&store, now, &mut out)?;
+            let count = export(config, &mut out)?;
             out.flush()?;
             out.get_ref().sync_all()?;
             print(format!("{count} outcomes exported to {}\n", path.display()).as_bytes())?;
         }
     }
     Ok(Exit::Good)
+}
+
+/// Writes an export: of the running daemon's state, or of the store where none runs. Returns the number of outcomes.
+fn export(config: &Config, out: &mut impl Write) -> Result<u64, CommandError> {
+    let now = jiff::Timestamp::now();
+    let part = |from| match ask_daemon(config, &Question::Export { from })? {
+        Some(Answer::Exported(part)) => Ok(Some(part)),
+        Some(_) => Err(CommandError::other_version()),
+        None => Ok(None),
+    };
+    let Some(mut next) = part(0)? else { return Ok(store::export(&open(config)?, now, out)?) };
+    // What gets a number later is not of this export.
+    let (last_seq, mut count) = (next.last_seq, 0);
+    store::export_header(now, last_seq, out)?;
+    loop {
+        for outcome in next.outcomes.iter().filter(|outcome| outcome.seq <= last_seq) {
+            store::export_outcome(outcome, out)?;
+            count += 1;
+        }
+        let Some(from) = next.next.filter(|from| *from <= last_seq) else { return Ok(count) };
+        next = part(from)?.ok_or_else(|| {
+            let text = "the daemon ended during the export, which is incomplete";
+            CommandError::hindered(text, "Remove its file, and export again.")
+        })?;
+    }
 }
 
 /// `state import FILE`: into the existing store, or into a new one if there is none.

@@ -175,6 +175,10 @@ impl Questions {
                 Answer::Purged(Purged { really, ..purged })
             }
             // It holds no session beyond the copying of the state.
+            Question::Export { from } => {
+                asker.user()?;
+                Answer::Exported(sources.exported(from)?)
+            }
             Question::Backup => {
                 drop(current);
                 self.back_up(Some(asker.user()?), is_wanted)?

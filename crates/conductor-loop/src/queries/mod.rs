@@ -18,8 +18,8 @@ use crate::store::{Ledger, Part, Search, StoreError, Term};
 use conductor_core::age::Bound;
 use conductor_core::limits::REASON_MAX;
 use conductor_core::query::{
-    Explained, Listing, Proof, Purged, ROWS_MAX, Reason, RefusalKind, Refused, Row, Selection, Shown, State,
-    TimelineEntry,
+    EXPORTED_MOST, Explained, Exported, Listing, Proof, Purged, ROWS_MAX, Reason, RefusalKind, Refused, Row,
+    Selection, Shown, State, TimelineEntry,
 };
 use conductor_core::record::{Asked, History, Outcome, RunRecord, Status};
 use conductor_core::runs::Runs;
@@ -177,6 +177,24 @@ impl Queries<'_> {
         listing.intents = unfinished;
         listing.intents.extend(finished);
         Ok(listing)
+    }
+
+    /// A part of an export.
+    pub fn exported(&self, from: u64) -> Result<Exported, Refused> {
+        let failed = |error: StoreError| store_refused(&error);
+        // First: every outcome up to it that is durable now is in the export.
+        let last_seq = self.store.last_seq().map_err(failed)?;
+        let mut part = Exported { last_seq, ..Exported::default() };
+        let read = self.store.outcomes(from, &mut |outcome| {
+            if part.outcomes.len() == EXPORTED_MOST {
+                part.next = Some(outcome.seq);
+                return false;
+            }
+            part.outcomes.push(outcome);
+            (self.is_wanted)()
+        });
+        read.map_err(failed)?;
+        Ok(part)
     }
 
     /// The number of failures decided at this time or later; no more than [`ROWS_MAX`] are counted.

@@ -244,8 +244,8 @@ pub trait Ledger: Debug + Send + Sync {
     /// The outcome of this number.
     fn outcome(&self, seq: u64) -> Result<Option<Outcome>, StoreError>;
 
-    /// Passes outcomes in order of sequence number, oldest first, to `each`, while it returns true.
-    fn outcomes(&self, each: &mut dyn FnMut(Outcome) -> bool) -> Result<(), StoreError>;
+    /// Passes outcomes with this number or a higher one, lowest first, to `each`, while it returns true.
+    fn outcomes(&self, from: u64, each: &mut dyn FnMut(Outcome) -> bool) -> Result<(), StoreError>;
 
     /// Passes the outcomes of a search, newest first, to `each`, while it returns true.
     fn search(&self, search: Search<'_>, each: &mut dyn FnMut(Outcome) -> bool) -> Result<(), StoreError>;

@@ -261,8 +261,8 @@ impl Ledger for Memory {
         Ok(self.books().outcomes.get(&seq).cloned())
     }
 
-    fn outcomes(&self, each: &mut dyn FnMut(Outcome) -> bool) -> Result<(), StoreError> {
-        let outcomes = self.books().outcomes.clone();
+    fn outcomes(&self, from: u64, each: &mut dyn FnMut(Outcome) -> bool) -> Result<(), StoreError> {
+        let outcomes = self.books().outcomes.clone().split_off(&from);
         let _: Option<Outcome> = outcomes.into_values().find(|outcome| !each(outcome.clone()));
         Ok(())
     }

@@ -15,7 +15,8 @@ pub use extent::{Counts, Extent};
 pub use ledger::{Claiming, Decided, DecidedAt, Hold, Kept, Ledger, Page, Part, Search, Term, Upkeep, Work};
 pub use pending::{Content, Pending, Settled, Start};
 pub use transfer::{
-    Evidence, Import, ImportCount, TakenOver, export, import, looks_like_go_state, take_over,
+    Evidence, Import, ImportCount, TakenOver, export, export_header, export_outcome, import,
+    looks_like_go_state, take_over,
 };
 
 #[cfg(test)]

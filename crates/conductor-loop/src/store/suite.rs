@@ -135,12 +135,14 @@ pub(super) fn answers(ledger: &dyn Ledger) -> Vec<String> {
             say("found", &(term, found(Search { term, from, below })));
         }
     }
-    let mut outcomes = Vec::new();
-    let read = ledger.outcomes(&mut |outcome| {
-        outcomes.push(outcome);
-        outcomes.len() < 4
-    });
-    say("outcomes", &(read, &outcomes));
+    for from in [0, 3, 100] {
+        let mut outcomes = Vec::new();
+        let read = ledger.outcomes(from, &mut |outcome| {
+            outcomes.push(outcome);
+            outcomes.len() < 4
+        });
+        say("outcomes", &(from, read, &outcomes));
+    }
     for path in PATHS {
         say("owner", &(path, ledger.owner(path)));
     }

@@ -53,21 +53,28 @@ struct GoEntry {
 
 /// Writes every outcome as one JSON object per line, after a header line.
 pub fn export(store: &dyn Ledger, now: Timestamp, out: &mut impl Write) -> Result<u64, StoreError> {
-    let header = Header {
-        format: FORMAT.to_owned(),
-        version: EXPORT_VERSION,
-        exported_at: now,
-        last_seq: store.last_seq()?,
-    };
     let mut count = 0;
-    let mut result = write_line(out, &header);
-    store.outcomes(&mut |outcome| {
+    let mut result = export_header(now, store.last_seq()?, out);
+    store.outcomes(0, &mut |outcome| {
         count += 1;
         result = write_line(out, &outcome);
         result.is_ok()
     })?;
     result.map_err(StoreError::Export)?;
     Ok(count)
+}
+
+/// Writes the first line of an export that has the outcomes up to this number.
+pub fn export_header(now: Timestamp, last_seq: u64, out: &mut impl Write) -> io::Result<()> {
+    write_line(
+        out,
+        &Header { format: FORMAT.to_owned(), version: EXPORT_VERSION, exported_at: now, last_seq },
+    )
+}
+
+/// Writes the line of one outcome.
+pub fn export_outcome(outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
+    write_line(out, outcome)
 }
 
 fn write_line(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
@@ -195,7 +202,7 @@ pub(super) fn add(
 ) -> Result<ImportCount, StoreError> {
     let mut known = HashSet::new();
     let mut taken = HashSet::new();
-    store.outcomes(&mut |outcome| {
+    store.outcomes(0, &mut |outcome| {
         taken.insert(outcome.seq);
         known.insert((outcome.name, outcome.sha256, outcome.finished_at));
         true

@@ -39,9 +39,36 @@ fn the_head_says_ready_while_the_daemon_is() {
     let shown = state(&env, &["show", "--json"]).expect(0);
     let shown: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
     assert_eq!((shown["daemon_running"].as_bool(), shown["ready"].as_bool()), (Some(true), Some(true)));
-    let busy = state(&env, &["export"]).expect(1);
-    assert!(busy.stderr.contains("Stop the daemon first"), "{}", busy.stderr);
     daemon.stop().expect(0);
+}
+
+#[test]
+fn an_export_beside_the_daemon_is_the_one_without() {
+    let env = env();
+    let daemon = env.start_ready(&["-porch", "builtin"]);
+    // More than one part.
+    for number in 0..230 {
+        env.drop_file(&format!("intent-{number}.json"), flat(&format!("t{number}"), 3));
+    }
+    env.drop_file("intent-bad.json", flat("bad", 500));
+    conductor_testkit::wait_until("all are done", || env.names("status").len() == 231);
+    let beside = state(&env, &["export"]).expect(0).stdout;
+    let file = env.path("export.jsonl");
+    let told = state(&env, &["export", file.to_str().unwrap()]).expect(0).stdout;
+    assert!(told.starts_with("231 outcomes exported"), "{told}");
+    daemon.stop().expect(0);
+    let without = state(&env, &["export"]).expect(0).stdout;
+    let but_the_time = |text: &str| -> Vec<String> {
+        let lines = text.lines().map(serde_json::from_str::<serde_json::Value>);
+        let mut lines: Vec<serde_json::Value> = lines.map(Result::unwrap).collect();
+        lines[0]["exported_at"].take();
+        lines.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(but_the_time(&beside), but_the_time(&without));
+    assert_eq!(but_the_time(&fs::read_to_string(&file).unwrap()), but_the_time(&without));
+    let new = crate::env();
+    let imported = state(&new, &["import", file.to_str().unwrap()]).expect(0);
+    assert!(imported.stdout.starts_with("231 imported"), "{}", imported.stdout);
 }
 
 #[test]

@@ -118,9 +118,9 @@ impl Ledger for Store {
         self.reading(|txn| OUTCOMES.get(txn, seq))
     }
 
-    fn outcomes(&self, each: &mut dyn FnMut(Outcome) -> bool) -> Result<(), StoreError> {
+    fn outcomes(&self, from: u64, each: &mut dyn FnMut(Outcome) -> bool) -> Result<(), StoreError> {
         self.reading(|txn| {
-            for row in OUTCOMES.of(txn)?.all()? {
+            for row in OUTCOMES.of(txn)?.range(from..)? {
                 if !each(row?.value()?) {
                     break;
                 }

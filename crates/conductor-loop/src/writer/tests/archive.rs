@@ -85,7 +85,7 @@ fn retention_goes_in_rounds_and_says_what_it_removed() {
     office
         .writer_loop
         .store
-        .outcomes(&mut |one| {
+        .outcomes(0, &mut |one| {
             left.push(one.seq);
             true
         })

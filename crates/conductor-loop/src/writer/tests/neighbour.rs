@@ -235,7 +235,7 @@ impl World {
         let mut all = Vec::new();
         let store = &self.office().writer_loop.store;
         store
-            .outcomes(&mut |outcome| {
+            .outcomes(0, &mut |outcome| {
                 all.push(outcome);
                 true
             })
