@@ -11,7 +11,7 @@ use super::{
 };
 use crate::handoff::layout::AUDIT;
 use crate::keys::{Keys, PUBLIC_KEYS, known_public, show_public};
-use crate::store::{self, Counts, Ledger, Sealing, Store};
+use crate::store::{self, Counts, Sealing, Store};
 use conductor_core::record::{one_line, rfc3339};
 use conductor_crypto::age::{Encryptor, Recipient};
 use conductor_crypto::{KeyRing, RootKey, VerifyingKey, sha256, sha256_of};
@@ -88,8 +88,7 @@ impl<'d> Making<'d> {
         let ring = Arc::new(KeyRing::of(key));
         let copy = self.scratch.sub("copy").map_err(BackupError::of("making a directory to work in"))?;
         let sealing = Sealing::On(Arc::clone(&ring));
-        let copied = store.copy_while(Arc::clone(&copy), &sealing, self.goes_on)?.complete()?;
-        let (counts, last_seq) = (copied.counts()?, copied.last_seq()?);
+        let (counts, last_seq) = store.copy_in_passing(&copy, &sealing, self.goes_on)?;
         let public = known_public(store.dir()).map_err(BackupError::of("reading the public keys"))?;
         Ok(Copied { making: self, copy, ring, public, counts, last_seq })
     }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::backup::{list, newest};
 use crate::keys::Places;
-use crate::store::Work;
+use crate::store::{Ledger, Work};
 use conductor_core::record::Outcome;
 use conductor_crypto::SealKey;
 use conductor_evidence::entry::{Event, Record, Result as EntryResult};

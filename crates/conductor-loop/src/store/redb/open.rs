@@ -13,7 +13,7 @@ use super::screen::{Screen, Sharing};
 use super::sealed::{Seal, Sealing};
 use super::table::{Reading, Transaction, Writing};
 use super::{FILE, Store, batch, index};
-use crate::store::{Damage, Extent, StoreError};
+use crate::store::{Counts, Damage, Extent, Ledger as _, StoreError};
 use conductor_os::dir::Dir;
 use conductor_os::panics::guarded;
 use redb::{Database, DatabaseError, ReadableDatabase};
@@ -107,12 +107,16 @@ impl Store {
 
     /// Begins a new store in `dir`, beside any existing one; [`Store::complete`] gives it its name.
     pub fn draft(dir: Arc<Dir>, sealing: &Sealing) -> Result<Self, StoreError> {
+        Self::draft_in(dir, sealing, Sharing::Alone)
+    }
+
+    fn draft_in(dir: Arc<Dir>, sealing: &Sealing, sharing: Sharing) -> Result<Self, StoreError> {
         match dir.unlink(DRAFT) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(StoreError::Open(error)),
             _ => {}
         }
         let file = dir.open_rw(DRAFT, 0o600).map_err(StoreError::Open)?;
-        let mut opened = open(file, Sharing::Alone, Pages::All, sealing)?;
+        let mut opened = open(file, sharing, Pages::All, sealing)?;
         if let Some(seal) = sealing.new_seal()? {
             opened.codec = sealing.codec_of(Some(&seal))?;
             let txn = opened.database.begin_write()?;
@@ -231,19 +235,25 @@ impl Store {
 
     /// Copies everything, as it is at one moment, into a new store in `dir`, sealed in this way; [`Store::complete`] gives it its name.
     pub fn copy_to(&self, dir: Arc<Dir>, sealing: &Sealing) -> Result<Self, StoreError> {
-        self.copy_while(dir, sealing, &|| true)
+        let draft = Self::draft(dir, sealing)?;
+        self.reading(|from| draft.write(|to| copy_all(from, to, &|| true)))?;
+        Ok(draft)
     }
 
-    /// The same, given up as soon as `goes_on` is false.
-    pub fn copy_while(
+    /// Copies everything, as it is at one moment, into a store in `dir` that is read at once and then thrown away, and tells its counts and its
+    /// last number. It is given up as soon as `goes_on` is false, and waits for no sync: so it ends soon then, however slow the disk is.
+    pub fn copy_in_passing(
         &self,
-        dir: Arc<Dir>,
+        dir: &Arc<Dir>,
         sealing: &Sealing,
         goes_on: &dyn Fn() -> bool,
-    ) -> Result<Self, StoreError> {
-        let draft = Self::draft(dir, sealing)?;
+    ) -> Result<(Counts, u64), StoreError> {
+        let draft = Self::draft_in(Arc::clone(dir), sealing, Sharing::Passing)?;
         self.reading(|from| draft.write(|to| copy_all(from, to, goes_on)))?;
-        Ok(draft)
+        let told = (draft.counts()?, draft.last_seq()?);
+        drop(draft);
+        dir.rename_new(DRAFT, dir, FILE).map_err(StoreError::Open)?;
+        Ok(told)
     }
 
     /// The name of the root key that seals the store; `None`: it is plain.
@@ -403,7 +413,7 @@ fn existing(dir: &Dir, sharing: Sharing) -> Result<File, StoreError> {
         return Err(StoreError::Missing);
     }
     let file = match sharing {
-        Sharing::Alone => dir.open_rw(FILE, 0o600),
+        Sharing::Alone | Sharing::Passing => dir.open_rw(FILE, 0o600),
         Sharing::Lookers => dir.open_read(FILE),
     };
     let file = file.map_err(StoreError::Open)?;

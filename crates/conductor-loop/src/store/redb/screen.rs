@@ -13,6 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(super) enum Sharing {
     /// None: it is opened for writing.
     Alone,
+    /// None, and it is read again before it matters whether the machine ends: nothing of it is synced.
+    Passing,
     /// Other readers.
     Lookers,
 }
@@ -152,6 +154,9 @@ impl StorageBackend for Screen {
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        if self.0.sharing == Sharing::Passing {
+            return Ok(());
+        }
         let hold = |held: &mut Held| {
             held.writes.push(Write::Sync);
             Ok(())
@@ -174,7 +179,7 @@ impl StorageBackend for Screen {
 
     fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
         match self.0.sharing {
-            Sharing::Alone => self.0.file.try_lock_range(start, end),
+            Sharing::Alone | Sharing::Passing => self.0.file.try_lock_range(start, end),
             // The engine asks for a writer's lock, but writes into memory only.
             Sharing::Lookers => self.0.file.try_lock_shared_range(start, end),
         }
@@ -186,7 +191,7 @@ impl StorageBackend for Screen {
 
     fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
         match self.0.sharing {
-            Sharing::Alone => self.0.file.lock_range(start, end),
+            Sharing::Alone | Sharing::Passing => self.0.file.lock_range(start, end),
             Sharing::Lookers => self.0.file.lock_shared_range(start, end),
         }
     }
