@@ -88,3 +88,62 @@ fn large_refused_files_take_little_memory() {
     daemon.stop().expect(0);
     assert_eq!(fs::read_to_string(lost).unwrap(), large("{"));
 }
+
+/// The memory limit of the container in deploy/kubernetes/base, in MiB.
+fn of_the_manifest() -> u64 {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/kubernetes/base/deployment.yaml");
+    let text = fs::read_to_string(manifest).unwrap();
+    let all: Vec<&str> =
+        text.lines().filter_map(|line| line.trim().strip_prefix("memory: ")?.strip_suffix("Mi")).collect();
+    assert!(all.len() == 2 && all[0] == all[1], "requested and limited: {all:?}");
+    all[0].parse().unwrap()
+}
+
+/// Two namespaces of 25 packages each, and in each namespace 3 MB of definitions beside them that mention a target, so that the
+/// engine parses them for each edit there.
+fn put_packages(env: &TestEnv) {
+    let web = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/packages/web/deployment.yaml");
+    let web = fs::read_to_string(web).unwrap();
+    for space in 0..2 {
+        for app in 0..25 {
+            let package = env.path(&format!("out/ns{space}/app{app}"));
+            fs::create_dir_all(&package).unwrap();
+            let text = web.replace("namespace: shop", &format!("namespace: ns{space}"));
+            fs::write(package.join("deployment.yaml"), text.replace("web", &format!("app{app}"))).unwrap();
+        }
+        let mut text =
+            "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: \
+                        x.example.org}\nspec:\n"
+                .to_owned();
+        for field in 0..25_000 {
+            use std::fmt::Write;
+            writeln!(text, "  field{field}:\n    type: object\n    description: what the field number {field} of such an object of app3 means to its controllers").unwrap();
+        }
+        fs::write(env.path(&format!("out/ns{space}/definitions.yaml")), text).unwrap();
+    }
+}
+
+#[test]
+fn the_embedded_engine_stays_within_the_memory_of_the_manifest() {
+    let env = env();
+    put_packages(&env);
+    let daemon = env.start_ready(&["-porch", "builtin", "-workers", "2"]);
+    let mut count = 0;
+    for space in 0..2 {
+        for target in ["app1", "app2", "app3", "app4", "new1", "new2"] {
+            let text = format!(
+                r#"{{"intent_type": "scaling", "target": "{target}", "namespace": "ns{space}", "replicas": 7}}"#
+            );
+            env.drop_file(&format!("intent-{count:03}.json"), text);
+            count += 1;
+        }
+    }
+    wait_for(count, "every intent to be done", || env.names("status").len());
+    assert_eq!(env.names("processed").len(), count, "all were carried out");
+    let most = memory_kb(daemon.pid(), "VmHWM:").unwrap() >> 10;
+    eprintln!("the daemon with the embedded engine: {most} MiB at the most");
+    let limit = of_the_manifest();
+    // Room for what a cgroup counts besides: what the kernel keeps for the process, and pages of files that are being written.
+    assert!(most + 32 <= limit, "{most} MiB of {limit}");
+    daemon.stop().expect(0);
+}
