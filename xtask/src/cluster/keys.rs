@@ -14,9 +14,8 @@ type Wanted<'w> = (&'w str, &'w str, &'w str, &'w [&'w str]);
 const OWN: [&str; 2] = ["localhost", "127.0.0.1"];
 
 pub(super) fn write(cluster: &Cluster) -> Result<(), String> {
-    let failed = |error: rcgen::Error| error.to_string();
     std::fs::create_dir_all(cluster.run.join("keys")).map_err(|error| error.to_string())?;
-    let authority = authority(cluster, "ca").map_err(failed)??;
+    let authority = authority(cluster, "ca")?;
     let server = [
         "localhost",
         "kubernetes",
@@ -38,10 +37,10 @@ pub(super) fn write(cluster: &Cluster) -> Result<(), String> {
         ("to-kubelet", "kube-apiserver-kubelet-client", "system:masters", &[]),
     ];
     for one in wanted {
-        sign(cluster, &authority, one).map_err(failed)??;
+        sign(cluster, &authority, one)?;
     }
-    let front = self::authority(cluster, "front-ca").map_err(failed)??;
-    sign(cluster, &front, ("front", "front-proxy-client", "", &[])).map_err(failed)??;
+    let front = self::authority(cluster, "front-ca")?;
+    sign(cluster, &front, ("front", "front-proxy-client", "", &[]))?;
     let accounts = KeyPair::generate().map_err(failed)?;
     store(cluster, "accounts.key", &accounts.serialize_pem())?;
     store(cluster, "accounts.pub", &accounts.public_key_pem())?;
@@ -63,30 +62,35 @@ pub(super) fn write(cluster: &Cluster) -> Result<(), String> {
     Ok(())
 }
 
+fn failed(error: rcgen::Error) -> String {
+    format!("a certificate: {error}")
+}
+
 fn store(cluster: &Cluster, name: &str, text: &str) -> Result<(), String> {
     std::fs::write(cluster.run.join("keys").join(name), text).map_err(|error| format!("{name}: {error}"))
 }
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
 
-fn authority(cluster: &Cluster, name: &str) -> Result<Result<Authority, String>, rcgen::Error> {
-    let mut params = CertificateParams::new(Vec::new())?;
+fn authority(cluster: &Cluster, name: &str) -> Result<Authority, String> {
+    let mut params = CertificateParams::new(Vec::new()).map_err(failed)?;
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
-    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
-    let stored = store(cluster, &format!("{name}.crt"), &authority.pem());
-    let key = store(cluster, &format!("{name}.key"), &authority.key().serialize_pem());
-    Ok(stored.and(key).map(|()| authority))
+    let authority =
+        CertifiedIssuer::self_signed(params, KeyPair::generate().map_err(failed)?).map_err(failed)?;
+    store(cluster, &format!("{name}.crt"), &authority.pem())?;
+    store(cluster, &format!("{name}.key"), &authority.key().serialize_pem())?;
+    Ok(authority)
 }
 
 fn sign(
     cluster: &Cluster,
     authority: &Authority,
     (file, name, group, servers): Wanted<'_>,
-) -> Result<Result<(), String>, rcgen::Error> {
+) -> Result<(), String> {
     let servers: Vec<String> = servers.iter().map(|server| (*server).to_owned()).collect();
-    let mut params = CertificateParams::new(servers)?;
+    let mut params = CertificateParams::new(servers).map_err(failed)?;
     params.distinguished_name.push(DnType::CommonName, name);
     if !group.is_empty() {
         params.distinguished_name.push(DnType::OrganizationName, group);
@@ -94,8 +98,8 @@ fn sign(
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages =
         vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-    let key = KeyPair::generate()?;
-    let certificate = params.signed_by(&key, authority)?;
-    let stored = store(cluster, &format!("{file}.key"), &key.serialize_pem());
-    Ok(stored.and_then(|()| store(cluster, &format!("{file}.crt"), &certificate.pem())))
+    let key = KeyPair::generate().map_err(failed)?;
+    let certificate = params.signed_by(&key, authority).map_err(failed)?;
+    store(cluster, &format!("{file}.key"), &key.serialize_pem())?;
+    store(cluster, &format!("{file}.crt"), &certificate.pem())
 }

@@ -47,13 +47,20 @@ pub(crate) fn run(words: &[String]) -> (String, bool) {
     let word = |index: usize| words.get(index).map(String::as_str);
     let given = |flag: &str| words.iter().any(|word| word == flag);
     let required = given("--require");
+    let flags: &[&str] =
+        if matches!(word(1), Some("up" | "test")) { &["--prebuilt", "--require"] } else { &[] };
+    let is_known = |given: &&String| word(1) == Some("inside") || flags.contains(&given.as_str());
+    if let Some(unknown) = words.iter().skip(2).find(|given| !is_known(given)) {
+        return (format!("'{unknown}' means nothing here\n{HELP}"), false);
+    }
     let done = match (word(1), word(2)) {
         (Some("up"), _) => up(given("--prebuilt")),
         (Some("down"), None) => down().map_err(Stop::Failed),
         (Some("test"), _) => test(given("--prebuilt")),
         // What `up` and `test` start in the namespaces.
         (Some("inside"), Some(what)) => inside(what).map_err(Stop::Failed),
-        _ => Ok(HELP.to_owned()),
+        (None | Some("--help" | "-h"), _) => Ok(HELP.to_owned()),
+        (Some(unknown), _) => Err(Stop::Failed(format!("'{unknown}' means nothing here\n{HELP}"))),
     };
     match done {
         Ok(report) => (report, true),
@@ -239,5 +246,31 @@ impl Cluster {
     /// The path of a file of this cluster as text.
     fn file(&self, name: &str) -> String {
         self.run.join(name).display().to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_mean_nothing_to_the_cluster_are_refused_and_start_nothing() {
+        for (words, unknown) in [
+            (&["cluster", "tset"][..], "'tset'"),
+            (&["cluster", "test", "--prebuild"], "'--prebuild'"),
+            (&["cluster", "up", "--prebuilt", "now"], "'now'"),
+            (&["cluster", "down", "--require"], "'--require'"),
+        ] {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            let (said, good) = run(&words);
+            assert!(
+                !good && said.starts_with(&format!("{unknown} means nothing here\n")),
+                "{words:?}: {said}"
+            );
+        }
+        for words in [&["cluster"][..], &["cluster", "--help"]] {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            assert_eq!(run(&words), (HELP.to_owned(), true));
+        }
     }
 }
