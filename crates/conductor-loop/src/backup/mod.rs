@@ -12,7 +12,7 @@ mod scratch;
 pub use check::{Checked, Written, check, restored};
 pub use error::BackupError;
 pub use make::{Making, Source};
-pub use place::{Listed, Series, list, newest, open, prune};
+pub use place::{Listed, Series, by_age, list, newest, open, prune};
 pub use scratch::{DRAFT, Scratch, clear_stale};
 
 use conductor_crypto::KeyRing;

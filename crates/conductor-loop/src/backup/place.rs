@@ -144,8 +144,15 @@ pub fn list(dir: &Dir) -> io::Result<Vec<Listed>> {
 
 /// The newest backup of this series that was not made in the future, as the clock is now.
 pub fn newest(dir: &Dir, series: &Series, now: Timestamp) -> io::Result<Option<Listed>> {
-    let is_past = |one: &Listed| one.series.as_ref() == Some(series) && one.made_at <= now;
-    Ok(list(dir)?.into_iter().rfind(is_past))
+    let mut listed = list(dir)?;
+    listed.retain(|one| one.series.as_ref() == Some(series) && one.made_at <= now);
+    Ok(listed.pop())
+}
+
+/// Orders backups for removal: first those of the future, which a clock that was wrong or somebody who renames has made, then by age.
+/// The last one is the newest.
+pub fn by_age(listed: &mut [Listed], now: Timestamp) {
+    listed.sort_by_key(|one| (one.made_at <= now, one.made_at));
 }
 
 /// The directory of backups of the state in this directory. It is made for the first backup of a state alone, and the last part of it alone:
@@ -173,6 +180,7 @@ pub fn open(path: &Path, state: &Dir) -> Result<Dir, BackupError> {
 pub fn prune(dir: &Dir, keep: usize, made: &Listed) -> io::Result<()> {
     let mut others = list(dir)?;
     others.retain(|one| one.series == made.series && one.name != made.name);
+    by_age(&mut others, made.made_at);
     let beyond = (others.len() + 1).saturating_sub(keep);
     let mut result = Ok(());
     for old in others.iter().take(beyond) {
@@ -262,14 +270,13 @@ mod tests {
         dir.create("conductor-mine.tar.age", 0o600, b"").unwrap();
         dir.ensure("conductor-20260104T000000000Z-aaaaaaaa.tar.age", 0o700).unwrap();
         let kept = put(&dir, "2026-01-05T00:00:00Z", own);
-        // The clock was set back: what was made just now is older than what was made before.
+        // A clock was wrong, or somebody renamed it: it pushes none of the past out.
         let future = put(&dir, "2099-01-01T00:00:00Z", own);
         let made = put(&dir, "2026-01-06T00:00:00Z", own);
         prune(&dir, 3, &made).unwrap();
-        let left =
-            [&of_another.name, "conductor-20260103T000000000Z.tar.age", &kept.name, &made.name, &future.name];
-        assert_eq!(names(&dir), left);
-        assert!(!dir.has(&old.name).unwrap() && dir.has("conductor-mine.tar.age").unwrap());
+        let other = "conductor-20260103T000000000Z.tar.age";
+        assert_eq!(names(&dir), [&old.name, &of_another.name, other, &kept.name, &made.name]);
+        assert!(!dir.has(&future.name).unwrap() && dir.has("conductor-mine.tar.age").unwrap());
         prune(&dir, 1, &made).unwrap();
         assert_eq!(names(&dir).len(), 3, "the one that was made just now stays: {:?}", names(&dir));
         assert!(dir.has(&made.name).unwrap());

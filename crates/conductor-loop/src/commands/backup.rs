@@ -174,10 +174,17 @@ pub(super) struct Opened {
     known: bool,
 }
 
+/// The backup that is to be opened.
+struct Chosen {
+    path: PathBuf,
+    /// The time in its name, by which it was chosen.
+    made_at: Option<Timestamp>,
+}
+
 /// The file that is asked for, or the newest one: of this state, or where that has none, of the only other one.
-fn chosen(config: &Config, args: &BackupArgs, state: Option<&StateFiles>) -> Result<PathBuf, CommandError> {
+fn chosen(config: &Config, args: &BackupArgs, state: Option<&StateFiles>) -> Result<Chosen, CommandError> {
     if let Some(file) = &args.file {
-        return Ok(file.clone());
+        return Ok(Chosen { path: file.clone(), made_at: None });
     }
     let backups = backups(config)?;
     let mut listed = backup::list(&open(&backups.dir)?)?;
@@ -187,13 +194,14 @@ fn chosen(config: &Config, args: &BackupArgs, state: Option<&StateFiles>) -> Res
         listed.retain(|one| one.series.as_ref() == Some(&own));
     }
     let place = backups.dir.display();
+    backup::by_age(&mut listed, Timestamp::now());
     let newest = listed.pop();
     let newest = newest.ok_or_else(|| CommandError::hindered(format!("{place} has no backup"), NAME_DIR))?;
     if listed.iter().any(|one| one.series != newest.series) {
         let what = format!("{place} has backups of several states, and none of the one that is here");
         return Err(CommandError::hindered(what, "Name the file; `conductor-loop backup list` shows them."));
     }
-    Ok(backups.dir.join(newest.name))
+    Ok(Chosen { path: backups.dir.join(newest.name), made_at: Some(newest.made_at) })
 }
 
 pub(super) fn opened(
@@ -203,7 +211,7 @@ pub(super) fn opened(
     into: &Arc<Dir>,
     written: Written,
 ) -> Result<Opened, CommandError> {
-    let path = chosen(config, args, state)?;
+    let Chosen { path, made_at } = chosen(config, args, state)?;
     let shown = path.display().to_string();
     let wrong = |what: String| CommandError::coded(Code::BackupFailed, format!("{shown}: {what}"));
     let file: File = open_plain(&path).map_err(|error| wrong(error.to_string()))?;
@@ -235,6 +243,12 @@ pub(super) fn opened(
         )),
         error => wrong(error.to_string()),
     })?;
+    let told = &checked.manifest.made_at;
+    if made_at.is_some_and(|made_at| rfc3339(made_at) != *told) {
+        return Err(wrong(format!(
+            "it was made at {told}: somebody has renamed it; name the file to take it"
+        )));
+    }
     Ok(Opened { shown, checked, known: !trusted.is_empty() })
 }
 

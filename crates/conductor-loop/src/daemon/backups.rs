@@ -171,7 +171,7 @@ fn make_at_intervals(questions: &Questions, interval: Duration) {
 /// When the newest backup of the series was made.
 fn newest(rest: &Rest) -> Option<Timestamp> {
     let dir = Dir::open(&rest.settings.dir).ok()?;
-    let newest = backup::newest(&dir, &rest.series().ok()?, Timestamp::now());
+    let newest = backup::newest(&dir, &Series::find(&rest.state).ok()??, Timestamp::now());
     newest.ok().flatten().map(|newest| newest.made_at)
 }
 

@@ -158,6 +158,31 @@ fn env_with_state() -> TestEnv {
 }
 
 #[test]
+fn a_backup_that_was_renamed_is_not_taken_for_the_newest() {
+    let env = env();
+    assert_eq!(run(&env, &["a"]), 1);
+    let dir = env.path("backups").display().to_string();
+    let verify = || env.operate(&["backup", "verify", "--backup-dir", &dir]);
+    let old = made(&env);
+    assert_eq!(run(&env, &["b"]), 1);
+    made(&env);
+    let (place, series) = old.rsplit_once('-').unwrap();
+    let place = place.rsplit_once("conductor-").unwrap().0;
+    let renamed = format!("{place}conductor-20990101T000000000Z-{series}");
+    fs::rename(&old, &renamed).unwrap();
+    let told = verify().expect(0).stdout;
+    assert!(told.contains("processed    2\n"), "{told}");
+    let in_between = format!("{place}conductor-20260101T000000000Z-{series}");
+    fs::remove_dir_all(env.path("backups")).unwrap();
+    fs::create_dir(env.path("backups")).unwrap();
+    let alone = made(&env);
+    fs::rename(&alone, &in_between).unwrap();
+    let refused = verify().expect(1).stderr;
+    assert!(refused.contains("somebody has renamed it"), "{refused}");
+    env.operate(&["backup", "verify", &in_between]).expect(0);
+}
+
+#[test]
 fn a_trail_is_restored_whole_or_not_at_all() {
     let (one, other) = (env(), env());
     assert_eq!(run(&one, &["a"]), 1);
