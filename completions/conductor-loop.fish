@@ -100,7 +100,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "keys"
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "backup" -d 'Encrypted backups: makes, lists and verifies them, and restores one'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "audit" -d 'The audit trail: shows, verifies and exports it, proves one entry'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "trace" -d 'Every audit entry of one correlation id, over all intents that carry it'
-complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "verify" -d 'Verifies statuses, archived files and audit trail against each other, offline; exit 0, 1 with findings, 2 if it cannot'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "verify" -d 'Verifies statuses, archived files and audit trail, offline; exit 0, 1 with findings, 2 if it cannot'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "config" -d 'Shows the configuration'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "doctor" -d 'Checks everything a daemon would need, with remedies; exit 0 or 1'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "schema" -d 'Prints the JSON Schema of intents'

@@ -147,7 +147,7 @@ impl Scenario {
             }
             Attacked::Restore => {
                 let daemon = env.start_ready(self.flags());
-                operate(env, &["hold", &format!("test/{HELD}")]).expect(0);
+                env.operate(&["hold", &format!("test/{HELD}")]).expect(0);
                 env.drop_file("intent-held.json", flat(HELD, 3));
                 let why = || env.operate_json(&["explain", "intent-held.json"]).0["reason"]["word"].clone();
                 wait_until("it is held", || why() == "held");
@@ -193,7 +193,7 @@ impl Stage {
         }
         if self.scenario.attacked == Attacked::Restore {
             let daemon = self.env.start_ready(self.scenario.flags());
-            let released = operate(&self.env, &["release", &format!("test/{HELD}")]);
+            let released = self.env.operate(&["release", &format!("test/{HELD}")]);
             if released.status.code() != Some(0) {
                 return Err(format!("the hold is gone: {}", released.stderr));
             }

@@ -107,7 +107,7 @@ impl<S: Scope> Args for Flags<S> {
 }
 
 /// Rarely needed flags, left out so that the help fits a screen. The man page and the README have all flags.
-const RARER: [&str; 42] = [
+const RARER: [&str; 43] = [
     "debounce",
     "timeout",
     "rate",
@@ -137,6 +137,7 @@ const RARER: [&str; 42] = [
     "security-enabled",
     "porch-read",
     "porch-write",
+    "min-free",
     "egress",
     "limit-memory",
     "limit-cpu",

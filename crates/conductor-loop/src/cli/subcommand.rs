@@ -60,7 +60,7 @@ pub(super) enum Subcommand {
     Audit(AuditCommand),
     /// Every audit entry of one correlation id, over all intents that carry it
     Trace(Trace),
-    /// Verifies statuses, archived files and audit trail against each other, offline; exit 0, 1 with findings, 2 if it cannot
+    /// Verifies statuses, archived files and audit trail, offline; exit 0, 1 with findings, 2 if it cannot
     Verify(Verify),
     /// Shows the configuration
     #[command(subcommand)]
