@@ -62,6 +62,7 @@ pub(super) fn write(cluster: &Cluster) -> Result<(), String> {
     Ok(())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` hands the error over")]
 fn failed(error: rcgen::Error) -> String {
     format!("a certificate: {error}")
 }
