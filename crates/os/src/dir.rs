@@ -99,7 +99,7 @@ const DIR_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::
 
 impl Dir {
     /// A directory that was opened in another way.
-    pub(crate) fn over(descriptor: OwnedFd) -> Self {
+    pub fn over(descriptor: OwnedFd) -> Self {
         Self(descriptor)
     }
 

@@ -17,6 +17,7 @@ pub mod plain;
 pub mod process;
 pub mod raw;
 pub mod remade;
+pub mod second;
 mod system;
 pub mod terminal;
 pub mod user;

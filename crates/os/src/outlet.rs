@@ -1,7 +1,8 @@
 //! A directory that other users may fill, unmount or remove while we write into it: the output directory, a repository.
 
 use super::dir::Dir;
-use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
+use crate::second;
+use rustix::fs::{Access, StatVfsMountFlags, statvfs};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -159,7 +160,7 @@ impl Outlet {
 }
 
 fn may_write(path: &Path) -> bool {
-    access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+    second::may(path, Access::WRITE_OK | Access::EXEC_OK)
 }
 
 fn identity(path: &Path) -> io::Result<(u64, u64)> {

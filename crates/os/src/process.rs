@@ -1,5 +1,6 @@
 //! Processes: groups, process descriptors, and the data of /proc.
 
+use crate::second::{self, reaching};
 use crate::wake::wait_readable;
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitOptions, kill_process, kill_process_group, pidfd_open, set_child_subreaper,
@@ -69,26 +70,29 @@ pub fn descriptor(number: u32) -> io::Result<OwnedFd> {
 /// Asks a process group to end.
 pub fn terminate_group(group: u32) {
     // ESRCH means that the group has no member left, which is the aim.
-    let _ = pid(group).map(|group| kill_process_group(group, Signal::TERM));
+    let _ = pid(group).map(|group| reaching(move || kill_process_group(group, Signal::TERM)));
 }
 
 /// Ends a process group.
 pub fn kill_group(group: u32) {
     // ESRCH: the group has no member left, which is the aim.
-    let _ = pid(group).map(|group| kill_process_group(group, Signal::KILL));
+    let _ = pid(group).map(|group| reaching(move || kill_process_group(group, Signal::KILL)));
 }
 
 /// Whether a process group still has members.
 pub fn group_exists(group: u32) -> bool {
-    pid(group).is_some_and(|group| test_kill_process_group(group).is_ok())
+    let Some(group) = pid(group) else { return false };
+    reaching(move || test_kill_process_group(group).is_ok()).unwrap_or(false)
 }
 
 /// Ends one process, if its process id has not been reused.
 pub fn kill(id: ProcessId) {
-    if info(id.pid).is_some_and(|info| info.id == id) {
-        // ESRCH: it has ended, which is the aim.
-        let _ = pid(id.pid).map(|pid| kill_process(pid, Signal::KILL));
-    }
+    let end = move || {
+        let same = info(id.pid).is_some_and(|info| info.id == id);
+        same.then(|| pid(id.pid).map(|pid| kill_process(pid, Signal::KILL)))
+    };
+    // ESRCH: it has ended, which is the aim.
+    let _ = reaching(end);
 }
 
 /// Whether this very process exists and has not ended.
@@ -191,8 +195,17 @@ fn children_of_main() -> io::Result<Vec<u32>> {
     Ok(text.split_ascii_whitespace().filter_map(|number| number.parse().ok()).collect())
 }
 
-/// Whether the process's environment contains all of these `NAME=VALUE` entries. False if we may not read it.
+/// Whether the process's environment contains all of these `NAME=VALUE` entries. False if neither we nor the second user
+/// may read it.
 pub fn has_environment(number: u32, entries: &[String]) -> bool {
+    let theirs = |second: &second::Second| {
+        let entries = entries.to_vec();
+        second.run(move || shows_environment(number, &entries)).unwrap_or(false)
+    };
+    shows_environment(number, entries) || second::get().is_some_and(theirs)
+}
+
+fn shows_environment(number: u32, entries: &[String]) -> bool {
     let Ok(environment) = fs::read(format!("/proc/{number}/environ")) else { return false };
     entries.iter().all(|wanted| environment.split(|b| *b == 0).any(|entry| entry == wanted.as_bytes()))
 }

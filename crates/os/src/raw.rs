@@ -1,11 +1,14 @@
 //! Calls on descriptors and signals that no safe library offers in the required form. This is the only module of the
-//! product that contains `unsafe`: seven calls. The arguments of six are integers, one word of our own that is only read,
-//! and one structure of three integers that is filled; the seventh sets the code of a child between fork and exec.
+//! product that contains `unsafe`: eight calls. The arguments of six are integers, one word of our own that is only read,
+//! and one structure of three integers that is filled; two set the code of a child between fork and exec.
 
 mod peer;
 
 pub use peer::{Peer, peer};
 
+use crate::confine::limits::ResourceLimits;
+use rustix::fs::{Gid, Uid};
+use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt;
@@ -106,6 +109,25 @@ pub fn unblock_signals() -> io::Result<()> {
 pub fn in_new_session(command: &mut Command) {
     let begin = || rustix::process::setsid().map(drop).map_err(io::Error::from);
     // SAFETY: between fork and exec the child makes one system call that is safe there, and reads its errno; nothing is
+    // allocated, and no lock of another thread is taken.
+    unsafe { command.pre_exec(begin) };
+}
+
+/// Gives a program only the ids of this user, which are the effective ones of the thread that starts it, and limits: the
+/// rest of the thread's ids would lead back to them.
+#[expect(
+    unsafe_code,
+    reason = "the standard library sets the effective ids of a child alone where it is not root; these calls take integers and our own words"
+)]
+pub fn as_user_alone(command: &mut Command, uid: u32, gid: u32, limits: ResourceLimits) {
+    let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+    let begin = move || {
+        set_thread_res_gid(gid, gid, gid)?;
+        set_thread_res_uid(uid, uid, uid)?;
+        // Of another user now, it would take a capability to set them from outside.
+        limits.put_on_self()
+    };
+    // SAFETY: between fork and exec the child makes system calls that are safe there, and reads its errno; nothing is
     // allocated, and no lock of another thread is taken.
     unsafe { command.pre_exec(begin) };
 }

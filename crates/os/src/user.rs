@@ -1,13 +1,14 @@
 //! Users: who is named in the files of the system, and how a process of root becomes another user for good.
 
+use crate::confine::process::remove_from_bounding_set;
 use crate::dir::Dir;
 use crate::plain::read_plain;
 use rustix::fs::{CWD, Gid, Mode, OFlags, ResolveFlags, Uid, fchown, openat2};
 use rustix::io::Errno;
 use rustix::thread::{
-    CapabilitiesSecureBits, CapabilitySet, capabilities, remove_capability_from_bounding_set,
-    set_capabilities_secure_bits, set_no_new_privs, set_thread_groups, set_thread_res_gid,
-    set_thread_res_uid,
+    CapabilitiesSecureBits, CapabilitySet, CapabilitySets, capabilities, configure_capability_in_ambient_set,
+    set_capabilities, set_capabilities_secure_bits, set_keep_capabilities, set_no_new_privs,
+    set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 use std::io;
 use std::path::{Path, PathBuf};
@@ -93,8 +94,8 @@ impl Users {
 }
 
 /// Makes this thread the user, for good: groups, user, and nothing that leads back. A program that it executes has no
-/// other thread and no capability. Other threads of the process keep who they are.
-pub fn become_for_good(identity: &Identity) -> io::Result<()> {
+/// other thread, and no capability but `kept`. Other threads of the process keep who they are.
+pub fn become_for_good(identity: &Identity, kept: CapabilitySet) -> io::Result<()> {
     let Identity { uid, gid, groups, .. } = identity;
     let groups: Vec<Gid> = groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
     set_thread_groups(&groups)?;
@@ -103,25 +104,39 @@ pub fn become_for_good(identity: &Identity) -> io::Result<()> {
     // No program that belongs to root, or has capabilities of its own, leads back.
     set_no_new_privs(true)?;
     if capabilities(None)?.effective.contains(CapabilitySet::SETPCAP) {
-        for capability in CapabilitySet::all().iter() {
-            match remove_capability_from_bounding_set(capability) {
-                // Unknown to an older kernel: nobody has it there.
-                Ok(()) | Err(Errno::INVAL) => {}
-                Err(errno) => return Err(errno.into()),
-            }
+        remove_from_bounding_set(CapabilitySet::all() - kept)?;
+        if kept.is_empty() {
+            lock_secure_bits()?;
         }
-        set_capabilities_secure_bits(
-            CapabilitiesSecureBits::NO_ROOT
-                | CapabilitiesSecureBits::NO_ROOT_LOCKED
-                | CapabilitiesSecureBits::NO_SETUID_FIXUP_LOCKED
-                | CapabilitiesSecureBits::KEEP_CAPS_LOCKED
-                | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE
-                | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE_LOCKED,
-        )?;
     }
-    // The kernel takes every capability away with the last user id of root.
+    if !kept.is_empty() {
+        set_keep_capabilities(true)?;
+    }
+    // The kernel takes every capability away with the last user id of root, unless they are kept.
     set_thread_res_uid(Some(uid), Some(uid), Some(uid))?;
-    Ok(())
+    if kept.is_empty() { Ok(()) } else { keep(kept) }
+}
+
+/// Hands these capabilities, and no others, on to the program that this thread executes.
+fn keep(kept: CapabilitySet) -> io::Result<()> {
+    set_capabilities(None, CapabilitySets { effective: kept, permitted: kept, inheritable: kept })?;
+    for capability in kept.iter() {
+        configure_capability_in_ambient_set(capability, true)?;
+    }
+    set_keep_capabilities(false)?;
+    lock_secure_bits()
+}
+
+/// Takes from this thread, and from what it starts, the ways by which root has or gets capabilities.
+pub(crate) fn lock_secure_bits() -> io::Result<()> {
+    Ok(set_capabilities_secure_bits(
+        CapabilitiesSecureBits::NO_ROOT
+            | CapabilitiesSecureBits::NO_ROOT_LOCKED
+            | CapabilitiesSecureBits::NO_SETUID_FIXUP_LOCKED
+            | CapabilitiesSecureBits::KEEP_CAPS_LOCKED
+            | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE
+            | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE_LOCKED,
+    )?)
 }
 
 /// Makes a directory that is missing, with those above it, which everybody may pass through whatever the umask is.

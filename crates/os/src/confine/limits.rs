@@ -36,10 +36,18 @@ impl ResourceLimits {
         }
     }
 
-    /// None of them is above ours.
+    /// Puts the limits on this process itself. Allocates nothing, so that a child may do it before it is a program.
+    pub fn put_on_self(&self) -> io::Result<()> {
+        self.set(None)
+    }
+
     fn put_on_one(&self, number: u32) -> io::Result<()> {
         let pid = i32::try_from(number).ok().and_then(Pid::from_raw);
-        let pid = pid.ok_or_else(|| io::Error::other("not a process number"))?;
+        self.set(Some(pid.ok_or_else(|| io::Error::other("not a process number"))?))
+    }
+
+    /// None of them is above ours. `None`: this process.
+    fn set(&self, pid: Option<Pid>) -> io::Result<()> {
         let limits = [
             (Resource::Data, self.memory, 0),
             (Resource::Cpu, self.cpu, CPU_GRACE),
@@ -54,7 +62,7 @@ impl ResourceLimits {
                 current: Some(limit.min(ours)),
                 maximum: Some(limit.saturating_add(grace).min(ours)),
             };
-            prlimit(Some(pid), resource, new)?;
+            prlimit(pid, resource, new)?;
         }
         Ok(())
     }

@@ -47,10 +47,7 @@ pub fn give_up_capabilities(kept: CapabilitySet) -> Result<(), Without> {
     let now = capabilities(None).map_err(told("capget"))?;
     clear_ambient_capability_set().map_err(told("prctl PR_CAP_AMBIENT"))?;
     if now.effective.contains(CapabilitySet::SETPCAP) {
-        for capability in (CapabilitySet::all() - kept).iter() {
-            // Unknown to an older kernel: nobody has it there.
-            let _ = remove_capability_from_bounding_set(capability);
-        }
+        remove_from_bounding_set(CapabilitySet::all() - kept).map_err(told("prctl PR_CAPBSET_DROP"))?;
     }
     let less = CapabilitySets {
         effective: now.effective & kept,
@@ -58,6 +55,18 @@ pub fn give_up_capabilities(kept: CapabilitySet) -> Result<(), Without> {
         inheritable: CapabilitySet::empty(),
     };
     set_capabilities(None, less).map_err(told("capset"))
+}
+
+/// Takes capabilities from the bounding set, which a program's file could give back otherwise.
+pub(crate) fn remove_from_bounding_set(taken: CapabilitySet) -> Result<(), rustix::io::Errno> {
+    for capability in taken.iter() {
+        match remove_capability_from_bounding_set(capability) {
+            // Unknown to an older kernel: nobody has it there.
+            Ok(()) | Err(rustix::io::Errno::INVAL) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
