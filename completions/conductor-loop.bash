@@ -146,7 +146,7 @@ _conductor__loop() {
 
     case "${cmd}" in
         conductor__loop)
-            opts="-h -V --handoff --porch --mode --out --once --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --state-key-file --audit-enabled --backup-dir --backup-interval --backup-keep --backup-recipient --encryption-enabled --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --open-page --kubernetes --instance --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --confine --security-enabled --porch-read --porch-write --egress --limit-memory --limit-cpu --limit-processes --limit-files --limit-file-size --min-free --user --chroot-enabled --config --help --version status health list show explain retry hold release cancel purge logs top submit wait check plan state keys backup audit trace verify config doctor schema"
+            opts="-h -V --handoff --porch --mode --out --once --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --state-key-file --audit-enabled --backup-dir --backup-interval --backup-keep --backup-recipient --encryption-enabled --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --open-page --kubernetes --instance --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --confine --security-enabled --porch-read --porch-write --egress --limit-memory --limit-cpu --limit-processes --limit-files --limit-file-size --min-free --user --porch-user --chroot-enabled --config --help --version status health list show explain retry hold release cancel purge logs top submit wait check plan state keys backup audit trace verify config doctor schema"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -353,6 +353,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --porch-user)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -946,7 +950,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__config__subcmd__show)
-            opts="-o -h --json --output --color --handoff --porch --mode --out --once --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --state-key-file --audit-enabled --backup-dir --backup-interval --backup-keep --backup-recipient --encryption-enabled --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --open-page --kubernetes --instance --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --confine --security-enabled --porch-read --porch-write --egress --limit-memory --limit-cpu --limit-processes --limit-files --limit-file-size --min-free --user --chroot-enabled --config --help"
+            opts="-o -h --json --output --color --handoff --porch --mode --out --once --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --state-key-file --audit-enabled --backup-dir --backup-interval --backup-keep --backup-recipient --encryption-enabled --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --open-page --kubernetes --instance --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --confine --security-enabled --porch-read --porch-write --egress --limit-memory --limit-cpu --limit-processes --limit-files --limit-file-size --min-free --user --porch-user --chroot-enabled --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1168,6 +1172,10 @@ _conductor__loop() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --porch-user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --chroot-enabled)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1184,7 +1192,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__doctor)
-            opts="-o -h --json --output --color --handoff --porch --mode --out --once --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --state-key-file --audit-enabled --backup-dir --backup-interval --backup-keep --backup-recipient --encryption-enabled --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --open-page --kubernetes --instance --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --confine --security-enabled --porch-read --porch-write --egress --limit-memory --limit-cpu --limit-processes --limit-files --limit-file-size --min-free --user --chroot-enabled --config --help"
+            opts="-o -h --json --output --color --handoff --porch --mode --out --once --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --state-key-file --audit-enabled --backup-dir --backup-interval --backup-keep --backup-recipient --encryption-enabled --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --open-page --kubernetes --instance --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --confine --security-enabled --porch-read --porch-write --egress --limit-memory --limit-cpu --limit-processes --limit-files --limit-file-size --min-free --user --porch-user --chroot-enabled --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1403,6 +1411,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --porch-user)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

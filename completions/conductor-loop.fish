@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_conductor_loop_global_optspecs
-    string join \n handoff= porch= mode= out= once= debounce= period= workers= timeout= grace-period= max-attempts= rate= max-file-size= retention= state-dir= state-key-file= audit-enabled= backup-dir= backup-interval= backup-keep= backup-recipient= encryption-enabled= listen= health-addr= metrics-addr= insecure-listen= tls-cert= tls-key= tls-client-ca= token-file= open-page= kubernetes= instance= kubeconfig= allow-scale-to-zero= allow-unsafe-handoff= allow-unsafe-porch= log-level= log-format= confine= security-enabled= porch-read= porch-write= egress= limit-memory= limit-cpu= limit-processes= limit-files= limit-file-size= min-free= user= chroot-enabled= config= h/help V/version
+    string join \n handoff= porch= mode= out= once= debounce= period= workers= timeout= grace-period= max-attempts= rate= max-file-size= retention= state-dir= state-key-file= audit-enabled= backup-dir= backup-interval= backup-keep= backup-recipient= encryption-enabled= listen= health-addr= metrics-addr= insecure-listen= tls-cert= tls-key= tls-client-ca= token-file= open-page= kubernetes= instance= kubeconfig= allow-scale-to-zero= allow-unsafe-handoff= allow-unsafe-porch= log-level= log-format= confine= security-enabled= porch-read= porch-write= egress= limit-memory= limit-cpu= limit-processes= limit-files= limit-file-size= min-free= user= porch-user= chroot-enabled= config= h/help V/version
 end
 
 function __fish_conductor_loop_needs_command
@@ -75,6 +75,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l limit-fil
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l limit-file-size -d 'Largest file that porch may write, or off [4GB]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l min-free -d 'Free space for packages below which nothing starts; auto: 1MB [auto]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l user -d 'Whom a start as root becomes before it opens anything: name or number' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l porch-user -d 'A user of its own for an external porch, whom a start as root gives it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l chroot-enabled -d 'Not built yet: true refuses the start' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -s h -l help -d 'Print help'
@@ -592,6 +593,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; an
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l limit-file-size -d 'Largest file that porch may write, or off [4GB]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l min-free -d 'Free space for packages below which nothing starts; auto: 1MB [auto]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l user -d 'Whom a start as root becomes before it opens anything: name or number' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l porch-user -d 'A user of its own for an external porch, whom a start as root gives it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l chroot-enabled -d 'Not built yet: true refuses the start' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l json -d 'Answer in JSON'
@@ -652,6 +654,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l limit-file-size -d 'Largest file that porch may write, or off [4GB]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l min-free -d 'Free space for packages below which nothing starts; auto: 1MB [auto]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l user -d 'Whom a start as root becomes before it opens anything: name or number' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l porch-user -d 'A user of its own for an external porch, whom a start as root gives it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l chroot-enabled -d 'Not built yet: true refuses the start' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l json -d 'Answer in JSON'

@@ -247,8 +247,8 @@ codes! {
         "--confine require asks for every part of the confinement, and a part is missing or was refused."
         "Give the daemon a kernel and a container that permit the named part, or use --confine auto, which goes on without it and says so."
     UserUnusable "E513" "user-unusable"
-        "The user of --user does not exist, cannot be become, or may not write the daemon's directories."
-        "Name a user that exists, or a number; start as root, or as that user; give it the directories with the command in the message."
+        "The user of --user or --porch-user does not exist, cannot be become, or may not write its directories."
+        "Name a user that exists, or a number, and for porch another than the daemon's; start as root, or as that user; give it the directories with the command in the message."
 }
 
 impl std::fmt::Display for Code {

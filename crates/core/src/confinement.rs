@@ -27,11 +27,13 @@ pub enum Part {
     ControlSocket,
     /// A run connects only where the operator allows it.
     Egress,
+    /// porch has a user of its own, other than the daemon's.
+    PorchUser,
 }
 
 impl Part {
     /// Every part, in the order of reports.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NoNewPrivileges,
         Self::DaemonMemory,
         Self::CoreDumps,
@@ -42,6 +44,7 @@ impl Part {
         Self::AbstractSockets,
         Self::ControlSocket,
         Self::Egress,
+        Self::PorchUser,
     ];
 
     /// The part's name.
@@ -57,6 +60,7 @@ impl Part {
             Self::AbstractSockets => "abstract-sockets",
             Self::ControlSocket => "control-socket",
             Self::Egress => "egress",
+            Self::PorchUser => "porch-user",
         }
     }
 }

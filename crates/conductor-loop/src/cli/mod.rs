@@ -226,9 +226,9 @@ fn run_daemon(written: &Written) -> Exit {
         }
     };
     // Before anything is opened, and before there is another thread.
-    if let Err(reason) = confinement::be_the_user(&config) {
+    if let Err(reason) = confinement::be_the_users(&config) {
         let code = Code::UserUnusable;
-        return complain(&format_args!("{code} --user: {reason}"), code.remedy(), Exit::SetUp);
+        return complain(&format_args!("{code} {reason}"), code.remedy(), Exit::SetUp);
     }
     let progress = Progress::for_run(config.fixed.once);
     let json = match config.fixed.log_format {

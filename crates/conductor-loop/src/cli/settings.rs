@@ -107,7 +107,7 @@ impl<S: Scope> Args for Flags<S> {
 }
 
 /// Rarely needed flags, left out so that the help fits a screen. The man page and the README have all flags.
-const RARER: [&str; 43] = [
+const RARER: [&str; 44] = [
     "debounce",
     "timeout",
     "rate",
@@ -144,6 +144,7 @@ const RARER: [&str; 43] = [
     "limit-processes",
     "limit-files",
     "limit-file-size",
+    "porch-user",
     "chroot-enabled",
     "encryption-enabled",
     "audit-enabled",

@@ -179,6 +179,8 @@ pub const SETTINGS: &[Setting] = &[
         "Whom a start as root becomes before it opens anything: name or number",
     )
     .variable("CONDUCTOR_USER"),
+    value("porch-user", "", "USER", "A user of its own for an external porch, whom a start as root gives it")
+        .variable("CONDUCTOR_PORCH_USER"),
     // The specification's switches for missing features; if unset, they are listed so.
     switch("chroot-enabled", "", "Not built yet: true refuses the start")
         .variable("CONDUCTOR_CHROOT_ENABLED"),

@@ -180,6 +180,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("limit-file-size", "off"),
     ("min-free", "1GB"),
     ("user", "elsewhere"),
+    ("porch-user", "elsewhere"),
     ("chroot-enabled", "false"),
     ("encryption-enabled", "false"),
     ("audit-enabled", "false"),

@@ -151,6 +151,8 @@ pub struct Fixed {
     pub min_free: Option<u64>,
     /// The user that a start as root becomes.
     pub user: Option<String>,
+    /// The user of an external porch, if it is to have one of its own.
+    pub porch_user: Option<String>,
     /// text, json, auto.
     pub log_format: LogFormat,
     /// The package, repository and object of each target, for the embedded engine.
@@ -213,6 +215,7 @@ impl Fixed {
             resources: read.resources()?,
             min_free: read.min_free()?,
             user: read.optional("user"),
+            porch_user: read.optional("porch-user"),
             log_format: read.choice(
                 "log-format",
                 &[("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)],

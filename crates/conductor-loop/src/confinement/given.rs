@@ -1,10 +1,13 @@
 //! Gives up the rights of the process, tries on a thread what runs will be confined to, and reports each part.
 
+use super::porch_user;
 use crate::config::{Config, Confine, Egress};
 use conductor_core::Confinement;
 use conductor_core::confinement::{Part, PartStanding, Standing};
 use conductor_os::confine::files::{Domain, Enforced};
 use conductor_os::confine::{Without, calls, process};
+use conductor_os::second;
+use std::sync::mpsc::channel;
 
 /// Why a run is not confined by a part although nothing stands against it.
 const REPOSITORIES: &str =
@@ -23,7 +26,11 @@ fn standing(part: Part, result: Result<(), Without>) -> PartStanding {
 /// `repositories` the embedded engine's runs go on outside a domain of files.
 pub fn give_up(config: &Config, repositories: bool) -> Confinement {
     if config.fixed.confine == Confine::Off {
-        return Confinement::off("--confine off");
+        let mut off = Confinement::off("--confine off");
+        // It needs nothing of what is off.
+        off.0.retain(|one| one.part != Part::PorchUser);
+        off.0.push(porch_user::standing(config));
+        return off;
     }
     let mut parts = vec![
         standing(Part::NoNewPrivileges, process::no_new_privileges()),
@@ -32,6 +39,7 @@ pub fn give_up(config: &Config, repositories: bool) -> Confinement {
         standing(Part::SystemCalls, calls::refuse_to_process()),
     ];
     parts.extend(of_runs(config, repositories));
+    parts.push(porch_user::standing(config));
     Confinement(parts)
 }
 
@@ -43,17 +51,20 @@ fn of_runs(config: &Config, repositories: bool) -> Vec<PartStanding> {
         return OF_RUNS.map(missing).into();
     }
     let egress = config.fixed.egress.clone();
-    let tried = std::thread::Builder::new().name("confined".to_owned()).spawn(move || {
+    let (answer, answered) = channel();
+    let tried = second::thread("confined".to_owned(), move || {
         let ports = ports(&egress);
         let domain = Domain { ports: Some(ports.unwrap_or_default()), ..Domain::default() };
         let capabilities = process::give_up_capabilities(kept());
         let enforced = domain.enter();
         let signals = calls::refuse_to_this_thread(egress != Egress::None);
-        (capabilities, enforced, signals)
+        // Who asked waits for this.
+        let _ = answer.send((capabilities, enforced, signals));
     });
     let joined = tried
         .map_err(|error| error.to_string())
-        .and_then(|thread| thread.join().map_err(|_| "the thread that tries it has panicked".to_owned()));
+        .and_then(|thread| thread.join().map_err(|_| "the thread that tries it has panicked".to_owned()))
+        .and_then(|()| answered.recv().map_err(|error| error.to_string()));
     match joined {
         Ok((capabilities, enforced, signals)) => parts_of_runs(config, capabilities, &enforced, &signals),
         Err(error) => {

@@ -1,11 +1,13 @@
 //! What the process gives up, and what a run may use: the policy over the mechanics of `conductor_os::confine`. The
 //! process gives up its rights once. A run happens on a thread that was confined for it ([`Policy::domain`]), and
-//! everything that the thread starts is born confined. A start as root becomes another user first.
+//! everything that the thread starts is born confined. A start as root becomes another user first, and may give porch one
+//! of its own.
 
 mod given;
 mod policy;
+mod porch_user;
 mod user;
 
 pub use given::give_up;
 pub use policy::{Built, Policy, Refusal};
-pub use user::be_the_user;
+pub use user::be_the_users;

@@ -1,20 +1,42 @@
 //! The user of the daemon, where a start as root names another one: the program executes itself again as that user, so
-//! that nothing is ever opened, judged or run with the rights of root.
+//! that nothing is ever opened, judged or run with the rights of root. With a user of porch's own, the capabilities to
+//! take that user's ids go along, and are given up before anything else happens.
 
+use super::porch_user;
 use crate::config::Config;
+use conductor_os::second;
 use conductor_os::user::{Identity, Users, become_for_good, hand_over_empty, make_passable};
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
+use rustix::thread::CapabilitySet;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-/// Makes the process one of the configured user. Returns if it is one already, or if none is configured; what is
-/// returned otherwise is the reason why it cannot be.
-pub fn be_the_user(config: &Config) -> Result<(), String> {
-    let Some(wanted) = &config.fixed.user else { return Ok(()) };
-    let identity = Users::of_system().find(wanted)?;
+/// Makes the process one of the configured user, and begins that of porch. Returns if it is so, or if none is configured;
+/// what is returned otherwise is the reason why it cannot be.
+pub fn be_the_users(config: &Config) -> Result<(), String> {
+    let users = Users::of_system();
+    let of_daemon = |reason| format!("--user: {reason}");
+    let of_porch = |reason| format!("--porch-user: {reason}");
+    let user = config.fixed.user.as_deref().map(|wanted| users.find(wanted).map_err(of_daemon));
+    let user = user.transpose()?;
+    let ours = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let (uid, gid) = user.as_ref().map_or(ours, |user| (user.uid, user.gid));
+    let porch = porch_user::find(config, &users, uid, gid).map_err(of_porch)?;
+    if let (Some(wanted), Some(identity)) = (&config.fixed.user, &user) {
+        be_the_user(config, wanted, identity, porch.as_ref()).map_err(of_daemon)?;
+    }
+    porch.map_or(Ok(()), |porch| porch_user::begin(config, &porch).map_err(of_porch))
+}
+
+fn be_the_user(
+    config: &Config,
+    wanted: &str,
+    identity: &Identity,
+    porch: Option<&Identity>,
+) -> Result<(), String> {
     let ours = rustix::process::geteuid();
     if ours.as_raw() == identity.uid {
         let group = rustix::process::getegid().as_raw();
@@ -23,7 +45,7 @@ pub fn be_the_user(config: &Config) -> Result<(), String> {
                 "the daemon was started in group {group}, and '{wanted}' names another; only a start as root for another user changes it"
             ));
         }
-        return may_write(config, &identity);
+        return may_write(config, identity);
     }
     if !ours.is_root() {
         return Err(format!(
@@ -31,27 +53,27 @@ pub fn be_the_user(config: &Config) -> Result<(), String> {
             ours.as_raw()
         ));
     }
-    hand_over(config, &identity)?;
-    become_for_good(&identity).map_err(|error| format!("becoming '{wanted}': {error}"))?;
-    Err(format!("starting again as '{wanted}': {}", again(&identity)))
+    hand_over(config, identity, porch)?;
+    let kept = if porch.is_some() { second::NEEDED } else { CapabilitySet::empty() };
+    become_for_good(identity, kept).map_err(|error| format!("becoming '{wanted}': {error}"))?;
+    Err(format!("starting again as '{wanted}': {}", again(identity)))
 }
 
-/// The directories that the daemon writes, and would make.
+/// The directories that the daemon writes, and would make. The output is porch's where that has a user of its own.
 fn own(config: &Config) -> impl Iterator<Item = &Path> {
     let fixed = &config.fixed;
-    [Some(fixed.handoff.as_path()), Some(fixed.out.as_path()), fixed.state_dir.as_deref()]
-        .into_iter()
-        .flatten()
+    let out = fixed.porch_user.is_none().then_some(fixed.out.as_path());
+    [Some(fixed.handoff.as_path()), out, fixed.state_dir.as_deref()].into_iter().flatten()
 }
 
-/// Makes the directories that are missing, and gives them to the user together with those of root that are empty.
-fn hand_over(config: &Config, identity: &Identity) -> Result<(), String> {
-    let cannot = |path: &Path, error: io::Error| {
-        format!("{} cannot be made for '{}': {error}", path.display(), identity.name)
-    };
-    for path in own(config) {
-        make_passable(path).map_err(|error| cannot(path, error))?;
-        hand_over_empty(path, identity).map_err(|error| cannot(path, error))?;
+/// Makes the directories that are missing, and gives them to the user together with those of root that are empty;
+/// the output to porch's user, if it has one.
+fn hand_over(config: &Config, identity: &Identity, porch: Option<&Identity>) -> Result<(), String> {
+    let to_porch = porch.map(|porch| (config.fixed.out.as_path(), porch));
+    for (path, identity) in own(config).map(|path| (path, identity)).chain(to_porch) {
+        make_passable(path)
+            .and_then(|()| hand_over_empty(path, identity))
+            .map_err(|error| format!("{} cannot be made for '{}': {error}", path.display(), identity.name))?;
     }
     if let Some(backups) = &config.fixed.backups {
         // It is not made here: one that is missing may be a disk that is not mounted. Nor does it hinder the start: each backup fails, and says so.

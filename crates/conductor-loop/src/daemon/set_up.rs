@@ -53,6 +53,15 @@ pub(super) fn limits(config: &Config) -> Limits {
 
 /// The program to run, or `None` for the embedded engine.
 pub(super) fn choose_program(config: &Config) -> Result<Option<Program>, Failure> {
+    let program = find_program(config)?;
+    if program.is_none() && config.fixed.porch_user.is_some() {
+        let message = "--porch-user: only a program can have a user of its own (--porch PATH); the embedded engine is a part of the daemon";
+        return Err(Failure::set_up(Code::UserUnusable, message));
+    }
+    Ok(program)
+}
+
+fn find_program(config: &Config) -> Result<Option<Program>, Failure> {
     let Runs::Program(porch) = &config.fixed.porch else { return Ok(None) };
     match Program::find(&porch.to_string_lossy(), std::env::var_os("PATH"), config.fixed.allow_unsafe_porch) {
         Ok(_) if !config.fixed.routes.is_empty() => Err(Failure::set_up(

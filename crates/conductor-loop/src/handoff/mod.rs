@@ -4,6 +4,7 @@
 mod archive;
 mod head;
 pub mod layout;
+mod lent;
 mod open;
 mod overlap;
 mod owned;

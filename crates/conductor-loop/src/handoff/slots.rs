@@ -3,6 +3,7 @@
 //! be removed is set aside as `broken.N` and retried at each start: no run costs the next one its slot.
 
 use super::layout::STAGING as NAME;
+use super::lent;
 use conductor_os::dir::{Dir, Kind};
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -60,6 +61,7 @@ impl Slots {
     pub fn below(private: &Arc<Dir>, path: &Path) -> io::Result<Self> {
         let staging = RwLock::new(Staging::open(private)?);
         let private = Arc::clone(private);
+        lent::let_pass(&private)?;
         Ok(Self { private, staging, path: path.join(NAME), books: Mutex::default() })
     }
 
@@ -121,13 +123,17 @@ impl Slots {
             opened => opened,
         };
         match opened {
-            Ok(dir) if !unswept => Ok(dir),
+            Ok(dir) if !unswept => lent::lend(dir),
             _ => self.renew(slot),
         }
     }
 
     /// Makes a slot usable again, whatever entry is in its place.
     pub fn renew(&self, slot: u16) -> io::Result<Dir> {
+        self.make_again(slot).and_then(lent::lend)
+    }
+
+    fn make_again(&self, slot: u16) -> io::Result<Dir> {
         let name = self.name(slot);
         let cleared = self.empty(&name);
         if let Ok(dir) = cleared {
@@ -179,7 +185,7 @@ impl Slots {
         }
         let dir = self.staging().sub_of_ours(name)?;
         dir.make_own()?;
-        dir.clear(None)?;
+        lent::clear(&dir, None)?;
         Ok(dir)
     }
 
@@ -199,7 +205,7 @@ impl Slots {
     /// Removes the leftovers of a run in its slot except `keep`. A leftover that cannot be removed now is handled at the
     /// slot's next use.
     pub fn sweep(&self, slot: u16, dir: &Dir, keep: Option<&str>) {
-        if dir.clear(keep).is_err() {
+        if lent::clear(dir, keep).and_then(|()| lent::take_back(dir)).is_err() {
             self.books().unswept.insert(slot);
         }
     }
@@ -235,7 +241,7 @@ impl Slots {
         if self.staging().stat(name)?.kind != Kind::Directory {
             return self.staging().unlink(name);
         }
-        self.staging().sub_of_ours(name)?.clear(None)?;
+        lent::clear(&self.staging().sub_of_ours(name)?, None)?;
         match name.to_str() {
             // An empty slot stays, for the next run.
             Some(text) if text.parse::<u16>().is_ok() => Ok(()),
@@ -253,6 +259,7 @@ impl Slots {
 impl Staging {
     fn open(private: &Dir) -> io::Result<Self> {
         let dir = Self::directory(private)?;
+        lent::let_pass(&dir)?;
         let id = dir.meta()?.id;
         Ok(Self { dir: Arc::new(dir), id })
     }

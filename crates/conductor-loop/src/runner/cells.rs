@@ -1,8 +1,9 @@
-//! The threads on which runs happen, confined once to what a run may use, and replaced when that is something else: one
-//! for each slot, and for the embedded engine, which has no files in its slot, one for each worker. Workers themselves stay outside: they stage, watch and kill.
+//! The threads on which runs happen, confined once to what a run may use, with the ids of porch's user where it has one of
+//! its own, and replaced when what a run may use is something else: one for each slot, and for the embedded engine, which has no files in its slot, one for each worker. Workers themselves stay outside: they stage, watch and kill.
 
 use crate::confinement::{Built, Policy, Refusal};
 use conductor_os::dir::Dir;
+use conductor_os::second;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -61,10 +62,12 @@ pub(super) struct Cells {
     cells: Mutex<BTreeMap<u16, Cell>>,
 }
 
-/// A confined thread. It ends when it is dropped, after its work.
+/// A thread for runs. It ends when it is dropped, after its work: not before, because its children would become those of
+/// the main thread, as orphans are.
 #[derive(Debug)]
 struct Cell {
-    built: Built,
+    /// `None`: it is not confined.
+    built: Option<Built>,
     work: Arc<Handover<Work>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -95,11 +98,13 @@ impl Cells {
         site: Site<'_>,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refusal> {
-        let Some(policy) = &self.policy else { return Ok(work()) };
+        if self.policy.is_none() && second::get().is_none() {
+            return Ok(work());
+        }
         // A slot has one run at a time, so that nobody looks for the cell meanwhile.
         let kept = self.locked().remove(&site.number);
-        let kept = kept.filter(|cell| policy.fits(&cell.built, site.slot, site.program));
-        let cell = kept.map_or_else(|| Cell::make(policy, site), Ok)?;
+        let kept = kept.filter(|cell| self.fits(cell, site));
+        let cell = kept.map_or_else(|| Cell::make(self.policy.as_ref(), site), Ok)?;
         let result = Handover::new();
         let done = Arc::clone(&result);
         cell.work.set(State::Full(Box::new(move || done.set(State::Full(work())))));
@@ -109,20 +114,30 @@ impl Cells {
         result
     }
 
+    fn fits(&self, cell: &Cell, site: Site<'_>) -> bool {
+        match (&self.policy, &cell.built) {
+            (Some(policy), Some(built)) => policy.fits(built, site.slot, site.program),
+            _ => true,
+        }
+    }
+
     fn locked(&self) -> std::sync::MutexGuard<'_, BTreeMap<u16, Cell>> {
         self.cells.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Cell {
-    fn make(policy: &Arc<Policy>, site: Site<'_>) -> Result<Self, Refusal> {
-        let (domain, built) = policy.domain(site.slot, site.program)?;
+    fn make(policy: Option<&Arc<Policy>>, site: Site<'_>) -> Result<Self, Refusal> {
+        let found = policy.map(|policy| Ok((Arc::clone(policy), policy.domain(site.slot, site.program)?)));
+        let (confining, built) = match found.transpose()? {
+            Some((policy, (domain, built))) => (Some((policy, domain)), Some(built)),
+            None => (None, None),
+        };
         let (work, entered) = (Handover::<Work>::new(), Handover::new());
-        let (works, answer, policy) = (Arc::clone(&work), Arc::clone(&entered), Arc::clone(policy));
+        let (works, answer) = (Arc::clone(&work), Arc::clone(&entered));
         let cannot = |error: io::Error| Refusal::of(error);
-        let thread = std::thread::Builder::new().name(format!("cell-{}", site.number)).spawn(move || {
-            let confined = policy.enter(&domain);
-            drop(domain);
+        let thread = second::thread(format!("cell-{}", site.number), move || {
+            let confined = confining.map_or(Ok(()), |(policy, domain)| policy.enter(&domain));
             let is_confined = confined.is_ok();
             answer.set(State::Full(confined));
             while let Some(work) = is_confined.then(|| works.take()).flatten() {

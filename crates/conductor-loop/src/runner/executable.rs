@@ -2,6 +2,7 @@
 
 use conductor_core::Code;
 use conductor_os::dir::Dir;
+use conductor_os::second::{self, Access};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -85,7 +86,7 @@ fn along(name: &str, search: Option<&OsStr>) -> Result<PathBuf, ExecutableError>
 }
 
 fn may_execute(path: &Path) -> bool {
-    rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
+    second::may(path, Access::EXEC_OK)
 }
 
 /// Checks the file and each directory above it: not group- or world-writable, except sticky directories such as /tmp,

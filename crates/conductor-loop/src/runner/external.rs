@@ -8,8 +8,9 @@ use super::{Job, Program, Settings, Site, Staged, Stop, Worker, leftovers};
 use conductor_core::hint::hint;
 use conductor_core::outcome::{Capture, EX_TEMPFAIL, Ending, Postponed, Run};
 use conductor_os::child::{Found, Leads, StartError, Supervised};
-use conductor_os::process;
+use conductor_os::confine::limits::ResourceLimits;
 use conductor_os::wake::wait_readable;
+use conductor_os::{process, second};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -76,10 +77,7 @@ pub(super) fn run(
     command.args(&words);
     let site = Site { number: job.slot, slot: Some(slot), program: Some(&executable) };
     let resources = settings.resources;
-    let started = worker.cells.run(site, move || {
-        // Before anything else: what porch starts later inherits its limits.
-        Supervised::start(&mut command, Leads::Group).inspect(|child| resources.put_on(child.id()))
-    });
+    let started = worker.cells.run(site, move || start(&mut command, resources));
     let marks = leftovers::marks(job.seq, &job.claim.sha256);
     let started = match started {
         Ok(started) => started,
@@ -115,6 +113,15 @@ pub(super) fn run(
     }
 }
 
+/// Starts porch, as the user of its own if it has one. Its limits come first: what it starts later inherits them.
+fn start(command: &mut Command, resources: ResourceLimits) -> Result<Supervised, StartError> {
+    let Some(second) = second::get() else {
+        return Supervised::start(command, Leads::Group).inspect(|child| resources.put_on(child.id()));
+    };
+    second.own(command, resources);
+    Supervised::start(command, Leads::Group)
+}
+
 fn file(worker: &Worker, job: &Job) -> PathBuf {
     worker.slots.path_of(job.slot).join(&job.claim.name)
 }
@@ -135,6 +142,12 @@ fn ready(
     if !copy.is_at(&file) {
         let reason = format!("{} does not lead to the private copy that was written there", file.display());
         return Err(withheld(Postponed::DirectoryReplaced, reason));
+    }
+    let slot = worker.slots.path_of(job.slot);
+    if second::get().is_some() && !second::may(&slot, second::Access::EXEC_OK) {
+        let reason =
+            format!("porch's user does not come through to its working directory {}", slot.display());
+        return Err(withheld(Postponed::System, reason));
     }
     super::closed(settings, &job.place).map_or(Ok(executable), Err)
 }
@@ -180,6 +193,9 @@ fn command(worker: &Worker, settings: &Settings, executable: &Path, job: &Job) -
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
         }
+    }
+    if let Some(second) = second::get() {
+        command.env("HOME", &second.identity().home);
     }
     if let Some(kubeconfig) = &settings.kubeconfig {
         command.env("KUBECONFIG", kubeconfig);

@@ -4,6 +4,7 @@
 use super::run_table::RunLine;
 use conductor_core::Digest;
 use conductor_os::process::{self, ProcessId, ProcessInfo, is_alive, wait_for_end};
+use conductor_os::second;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -41,8 +42,19 @@ pub(super) fn named_once(found: Vec<String>) -> Vec<String> {
 
 /// Ends the processes that the porches of a dead daemon left running: by the process group of the recorded process; by
 /// environment, which also finds escaped processes and those started just before the record; and by open files in the
-/// staging directory, which finds processes that emptied their environment. Returns their names.
+/// staging directory, which finds processes that emptied their environment. Returns their names. Looked for as each user that
+/// porch may have had: the system shows environment and files of a process to its own user alone.
 pub fn kill_leftovers(lines: &[RunLine], open: &[(u64, Digest)], staging: &str) -> Vec<String> {
+    let mut ended = end_those_in_sight(lines, open, staging);
+    if let Some(second) = second::get() {
+        let (lines, open, staging) = (lines.to_vec(), open.to_vec(), staging.to_owned());
+        let theirs = second.run(move || end_those_in_sight(&lines, &open, &staging));
+        ended.extend(theirs.unwrap_or_default());
+    }
+    named_once(ended)
+}
+
+fn end_those_in_sight(lines: &[RunLine], open: &[(u64, Digest)], staging: &str) -> Vec<String> {
     let mut ended: Vec<ProcessInfo> = Vec::new();
     for line in lines {
         if let Some(id) = line.process.filter(|id| is_alive(*id)) {
@@ -67,7 +79,7 @@ pub fn kill_leftovers(lines: &[RunLine], open: &[(u64, Digest)], staging: &str) 
     let recorded = lines.iter().filter_map(|line| line.process);
     let killed: Vec<ProcessId> = recorded.chain(ended.iter().map(|process| process.id)).collect();
     wait_for_end(&killed, Instant::now() + Duration::from_secs(5));
-    named_once(ended.iter().map(describe).collect())
+    ended.iter().map(describe).collect()
 }
 
 /// Whether a process without our marks certainly belongs to a run: it began after one of the recorded runs, has no

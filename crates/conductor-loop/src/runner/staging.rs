@@ -4,12 +4,15 @@
 use conductor_core::record::Claim;
 use conductor_crypto::sha256_of;
 use conductor_os::dir::{Dir, Kind, Meta};
-use rustix::fs::{Mode, fchmod};
+use conductor_os::second;
+use rustix::fs::{Gid, Mode, fchmod, fchown};
 use std::fs::File;
 use std::io;
 use std::path::Path;
 
 const STAGED_MODE: u32 = 0o400;
+/// With a user of porch's own: readable by its group, and ours all the same.
+const LENT_MODE: u32 = 0o440;
 const ARCHIVED_MODE: u32 = 0o640;
 
 /// The open private copy.
@@ -32,10 +35,26 @@ pub(super) fn stage(
         }
     };
     let copy = Copy(slot.open_read(name)?);
+    copy.lend()?;
     Ok((slot, copy))
 }
 
 impl Copy {
+    /// Lets porch's user, if it has one of its own, read the file.
+    fn lend(&self) -> io::Result<()> {
+        let Some(second) = second::get() else { return Ok(()) };
+        fchown(&self.0, None, Some(Gid::from_raw(second.identity().gid)))?;
+        Ok(fchmod(&self.0, Mode::from_raw_mode(LENT_MODE))?)
+    }
+
+    /// The opposite of [`Self::lend`]: archives are not for porch.
+    fn take_back(&self) -> io::Result<()> {
+        if second::get().is_none() {
+            return Ok(());
+        }
+        Ok(fchown(&self.0, None, Some(rustix::process::getegid()))?)
+    }
+
     /// Whether this path leads to the very file that was written, and not to another of the same name.
     pub(super) fn is_at(&self, path: &Path) -> bool {
         use std::os::unix::fs::MetadataExt;
@@ -51,6 +70,7 @@ impl Copy {
         same_file
             && open.size == claim.size
             && sha256_of(&mut &self.0, claim.size).is_ok_and(|found| found == claim.sha256)
+            && self.take_back().is_ok()
             && fchmod(&self.0, Mode::from_raw_mode(ARCHIVED_MODE)).is_ok()
     }
 }

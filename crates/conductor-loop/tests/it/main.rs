@@ -45,6 +45,7 @@ mod ownership;
 mod packages;
 mod page;
 mod plain_files;
+mod porch_user;
 mod porches;
 mod reach;
 mod readme;

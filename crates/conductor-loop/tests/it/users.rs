@@ -9,7 +9,7 @@ use std::process::Command;
 const NOBODY: u32 = 65534;
 
 /// An environment that another user can reach, in which only root makes anything.
-fn reachable() -> Option<TestEnv> {
+pub(crate) fn reachable() -> Option<TestEnv> {
     if !is_root() {
         eprintln!("NOT TESTED: not root, so nobody else can be become");
         return None;
@@ -19,13 +19,18 @@ fn reachable() -> Option<TestEnv> {
     Some(env)
 }
 
-/// The daemon of this environment, started by root.
-fn by_root(env: &TestEnv, flags: &[&str]) -> Finished {
-    let ordinary = env.command(&[&["-once"], flags].concat());
+/// The daemon of this environment, started by root, to its end.
+pub(crate) fn by_root(env: &TestEnv, flags: &[&str]) -> Finished {
+    start_by_root(env, &[&["-once"], flags].concat()).wait()
+}
+
+/// The same, running.
+pub(crate) fn start_by_root(env: &TestEnv, flags: &[&str]) -> Running {
+    let ordinary = env.command(flags);
     let mut command = Command::new(env.program());
     command.args(ordinary.get_args()).current_dir(env.path("")).env_clear();
     command.envs(ordinary.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    Running::start(command).wait()
+    Running::start(command)
 }
 
 fn owner(env: &TestEnv, below: &str) -> u32 {
