@@ -230,6 +230,8 @@ pub enum DaemonFact<'f> {
         file: &'f str,
         /// Its size.
         bytes: u64,
+        /// When it was begun: it holds what was known then.
+        made_at: Timestamp,
         /// The operator who asked for it; `None`: it was time.
         uid: Option<u32>,
     },

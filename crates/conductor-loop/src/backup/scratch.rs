@@ -4,13 +4,15 @@ use conductor_os::dir::{Dir, Meta};
 use conductor_os::lock::{Lock, LockError};
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What the names of all of them begin with.
 pub const DRAFT: &str = ".conductor-backup";
 const LOCK: &str = "lock";
 /// The pause between two looks at a directory that another process uses.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// How long another process may use a directory that is waited for.
+const PATIENCE: Duration = Duration::from_mins(10);
 /// How often a directory may vanish under the lock before it counts as in use.
 const TRIES: usize = 16;
 
@@ -29,13 +31,17 @@ impl<'d> Scratch<'d> {
         Self::try_new(parent, name)?.ok_or_else(busy)
     }
 
-    /// Makes one as soon as no other process uses it; `None`: it is not wanted any more.
+    /// Makes one as soon as no other process uses it, which is waited for as long as a backup may take; `None`: it is not wanted any more.
     pub(super) fn when_free(
         parent: &'d Dir,
         name: &str,
         goes_on: &dyn Fn() -> bool,
     ) -> io::Result<Option<Self>> {
+        let until = Instant::now() + PATIENCE;
         while goes_on() {
+            if Instant::now() > until {
+                return Self::new(parent, name).map(Some);
+            }
             if let Some(scratch) = Self::try_new(parent, name)? {
                 return Ok(Some(scratch));
             }

@@ -44,7 +44,7 @@ pub(super) fn entry_of(fact: Fact<'_>) -> Option<Record> {
         Fact::Daemon(DaemonFact::Expired { removed }) => {
             Some(Record::of(Event::Expired, EntryResult::Success).with("outcomes", removed))
         }
-        Fact::Daemon(DaemonFact::BackedUp { file, bytes, uid }) => Some(by(
+        Fact::Daemon(DaemonFact::BackedUp { file, bytes, uid, .. }) => Some(by(
             uid,
             Record::of(Event::BackedUp, EntryResult::Success).with("file", file).with("bytes", bytes),
         )),

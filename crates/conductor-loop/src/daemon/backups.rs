@@ -76,7 +76,7 @@ impl Questions {
         match self.make(current, &rest, is_wanted) {
             Ok((made, pruned)) => {
                 let (file, bytes) = (made.name.as_str(), made.size);
-                observe(&self.health, DaemonFact::BackedUp { file, bytes, uid });
+                observe(&self.health, DaemonFact::BackedUp { file, bytes, made_at: made.made_at, uid });
                 if let Err(error) = pruned {
                     let reason = &error.to_string();
                     observe(&self.health, DaemonFact::BackupsNotRemoved { reason });

@@ -11,7 +11,6 @@ use conductor_core::limits::MESSAGE_MAX;
 use conductor_core::outcome::Run;
 use conductor_core::record::{Claim, Outcome, Status};
 use conductor_core::{Code, NotReady, scrub};
-use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,7 +62,7 @@ fn count(metrics: &Metrics, fact: Fact<'_>) {
         Fact::Intent(IntentFact::Interrupted { .. }) => metrics.interrupted(),
         Fact::Intent(IntentFact::Filed { outcome, .. }) => metrics.filed(outcome),
         Fact::Daemon(DaemonFact::Confined { confinement }) => metrics.set_confinement(confinement),
-        Fact::Daemon(DaemonFact::BackedUp { .. }) => metrics.backed_up(Timestamp::now()),
+        Fact::Daemon(DaemonFact::BackedUp { made_at, .. }) => metrics.backed_up(made_at),
         Fact::Daemon(DaemonFact::BackupFailed { .. }) => metrics.backup_failed(),
         Fact::Daemon(DaemonFact::Scanned) => metrics.scanned(),
         Fact::Daemon(DaemonFact::EventsLost) => metrics.overflowed(),

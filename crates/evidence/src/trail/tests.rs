@@ -299,7 +299,8 @@ fn the_entries_of_an_intent_are_found_where_it_lived_and_where_a_start_made_them
         found.iter().map(|entry| (entry.intent, entry.recovered)).collect()
     };
     assert_eq!(of(7, 7, 7), [(Some(7), false)]);
-    assert_eq!(of(99, 7, 8), [(Some(99), true)], "a start long after its time made its entry");
+    assert_eq!(of(99, 15, 16), [(Some(99), true)], "a start long after its time made its entry");
+    assert_eq!(of(99, 0, 1), [], "so much later nothing is looked for");
     assert_eq!(of(0, 0, 0), [(Some(0), false)]);
     assert_eq!(of(3, 15, 16), [], "segments of before are not read");
 }

@@ -4,6 +4,7 @@ use super::*;
 use conductor_core::TargetKey;
 use conductor_core::outcome::{Capture, Ending};
 use conductor_core::query::{Covers, Held};
+use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Mutex;
@@ -110,7 +111,7 @@ fn samples<'s>(
         DaemonFact::IntakeWorks,
         DaemonFact::Committed { took, records: 1 },
         DaemonFact::Expired { removed: 1 },
-        DaemonFact::BackedUp { file: text, bytes: 1, uid: None },
+        DaemonFact::BackedUp { file: text, bytes: 1, made_at: Timestamp::now(), uid: None },
         DaemonFact::BackupFailed { reason: text, uid: Some(7) },
         DaemonFact::BackupsNotRemoved { reason: text },
         DaemonFact::Handled { input: text, took },
