@@ -113,7 +113,8 @@ pub(super) fn run(
     }
 }
 
-/// Starts porch, as the user of its own if it has one. Its limits come first: what it starts later inherits them.
+/// Starts porch, as the user of its own if it has one. Its limits are set right after the start, and what it starts later inherits them; as
+/// another user it has them before its first instruction.
 fn start(command: &mut Command, resources: ResourceLimits) -> Result<Supervised, StartError> {
     let Some(second) = second::get() else {
         return Supervised::start(command, Leads::Group).inspect(|child| resources.put_on(child.id()));
