@@ -83,7 +83,8 @@ fn unfinished_files_of_others_keep_no_other_producer_waiting() {
 #[test]
 fn a_file_that_waits_for_its_writer_is_listed_and_explained() {
     let env = env();
-    let daemon = env.start_ready(&["-porch", "builtin", "-period", "100ms"]);
+    // The writer is waited for ten debounce times: longer than two questions take on a busy machine.
+    let daemon = env.start_ready(&["-porch", "builtin", "-period", "100ms", "-debounce", "3s"]);
     let mut writer = File::create(env.handoff("intent-w.json")).unwrap();
     writer.write_all(b"{").unwrap();
     let word = |of: &str| env.operate_json(&["explain", of]).0["reason"]["word"].as_str().map(str::to_owned);
