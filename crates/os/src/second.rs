@@ -29,11 +29,12 @@ pub const NEEDED: CapabilitySet =
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// A thread to start.
-struct Order {
-    name: String,
-    work: Work,
-    answer: Sender<io::Result<JoinHandle<()>>>,
+/// What the second user's own thread is asked for.
+enum Order {
+    /// A thread to start.
+    Thread { name: String, work: Work, answer: Sender<io::Result<JoinHandle<()>>> },
+    /// Something short that must not fail for want of a thread.
+    Now(Work),
 }
 
 /// The second user.
@@ -79,9 +80,12 @@ fn ended() -> io::Error {
 }
 
 fn serve(ordered: &Receiver<Order>) {
-    for Order { name, work, answer } in ordered {
-        // Who ordered it waits for this.
-        let _ = answer.send(Builder::new().name(name).spawn(work));
+    for order in ordered {
+        match order {
+            // Who ordered it waits for this.
+            Order::Thread { name, work, answer } => drop(answer.send(Builder::new().name(name).spawn(work))),
+            Order::Now(work) => work(),
+        }
     }
 }
 
@@ -110,7 +114,7 @@ impl Second {
     /// Starts a thread with the second user's ids.
     pub fn thread(&self, name: String, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
         let (answer, answered) = channel();
-        let order = Order { name, work: Box::new(work), answer };
+        let order = Order::Thread { name, work: Box::new(work), answer };
         self.orders.send(order).map_err(|_| ended())?;
         answered.recv().map_err(|_| ended())?
     }
@@ -124,6 +128,16 @@ impl Second {
         // A thread that panicked has ended the process.
         let _ = thread.join();
         result
+    }
+
+    /// Does something short at once on the second user's own thread: signals must go out where no thread can be started any more, as under
+    /// a program that has started all that the machine allows.
+    fn now<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+        let (answer, answered) = channel();
+        // Who asked waits for this.
+        let order = Order::Now(Box::new(move || drop(answer.send(work()))));
+        self.orders.send(order).map_err(|_| ended())?;
+        answered.recv().map_err(|_| ended())
     }
 
     /// Makes a program that is started on one of the second user's threads that user's alone, under these limits.
@@ -140,10 +154,10 @@ pub fn thread(name: String, work: impl FnOnce() + Send + 'static) -> io::Result<
     }
 }
 
-/// Does work that a program of ours may be the object of: with the ids that reach it whichever of the two users it has.
+/// Does something short that a program of ours may be the object of: with the ids that reach it whichever of the two users it has.
 pub fn reaching<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
     match get() {
-        Some(second) => second.run(work),
+        Some(second) => second.now(work),
         None => Ok(work()),
     }
 }

@@ -1,5 +1,6 @@
 //! A user of porch's own: found and judged before anything changes, and begun while the process may still take its ids.
 
+use super::user::ours;
 use crate::config::Config;
 use conductor_core::confinement::{Part, PartStanding, Standing};
 use conductor_os::confine::process::give_up_capabilities;
@@ -9,9 +10,14 @@ use rustix::fs::Gid;
 use rustix::thread::{CapabilitySet, capabilities, set_thread_groups};
 use std::path::Path;
 
-/// Finds porch's user, if one is configured. It shares neither user nor group with the daemon, whose ids these are: what
-/// either may write would be open to porch.
-pub(super) fn find(config: &Config, users: &Users, uid: u32, gid: u32) -> Result<Option<Identity>, String> {
+/// Finds porch's user, if one is configured. It shares neither user nor any group with the daemon, whose ids these are: what
+/// either may read or write would be open to porch.
+pub(super) fn find(
+    config: &Config,
+    users: &Users,
+    uid: u32,
+    groups: &[u32],
+) -> Result<Option<Identity>, String> {
     let Some(wanted) = &config.fixed.porch_user else { return Ok(None) };
     let identity = users.find(wanted)?;
     if identity.uid == 0 {
@@ -21,11 +27,11 @@ pub(super) fn find(config: &Config, users: &Users, uid: u32, gid: u32) -> Result
         return Err(format!("user '{wanted}' runs the daemon itself"));
     }
     let has = |group| identity.gid == group || identity.groups.contains(&group);
-    if has(gid) {
-        return Err(format!("user '{wanted}' has group {gid}, which is the daemon's own"));
-    }
     if has(0) {
         return Err(format!("user '{wanted}' has group 0, which is root's"));
+    }
+    if let Some(group) = groups.iter().find(|group| has(**group)) {
+        return Err(format!("user '{wanted}' has group {group}, which is the daemon's own as well"));
     }
     Ok(Some(identity))
 }
@@ -97,8 +103,11 @@ pub(super) fn standing(config: &Config) -> PartStanding {
     if second::get().is_some() {
         return part(Standing::Active, String::new());
     }
-    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-    match find(config, &Users::of_system(), uid, gid).and_then(|_| may_take_ids()) {
+    let found = ours().map_err(|error| error.to_string()).and_then(|(uid, groups)| {
+        find(config, &Users::of_system(), uid, &groups)?;
+        may_take_ids()
+    });
+    match found {
         Ok(()) => part(Standing::Active, String::new()),
         Err(reason) => part(Standing::Refused, reason),
     }

@@ -22,13 +22,21 @@ pub fn be_the_users(config: &Config) -> Result<(), String> {
     let of_porch = |reason| format!("--porch-user: {reason}");
     let user = config.fixed.user.as_deref().map(|wanted| users.find(wanted).map_err(of_daemon));
     let user = user.transpose()?;
-    let ours = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-    let (uid, gid) = user.as_ref().map_or(ours, |user| (user.uid, user.gid));
-    let porch = porch_user::find(config, &users, uid, gid).map_err(of_porch)?;
+    let (uid, groups) = match &user {
+        Some(user) => (user.uid, [user.groups.as_slice(), &[user.gid]].concat()),
+        None => ours().map_err(|error| format!("reading the groups of the daemon: {error}"))?,
+    };
+    let porch = porch_user::find(config, &users, uid, &groups).map_err(of_porch)?;
     if let (Some(wanted), Some(identity)) = (&config.fixed.user, &user) {
         be_the_user(config, wanted, identity, porch.as_ref()).map_err(of_daemon)?;
     }
     porch.map_or(Ok(()), |porch| porch_user::begin(config, &porch).map_err(of_porch))
+}
+
+/// User and groups of this process.
+pub(super) fn ours() -> io::Result<(u32, Vec<u32>)> {
+    let groups = rustix::process::getgroups()?.into_iter().chain([rustix::process::getegid()]);
+    Ok((rustix::process::geteuid().as_raw(), groups.map(rustix::process::Gid::as_raw).collect()))
 }
 
 fn be_the_user(

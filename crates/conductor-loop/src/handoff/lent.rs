@@ -53,6 +53,14 @@ pub(super) fn take_back(slot: &Dir) -> io::Result<()> {
     Ok(fchmod(slot, Mode::from_raw_mode(OURS))?)
 }
 
+/// Takes a slot back that a daemon before left lent.
+pub(super) fn take_back_left(slot: &Dir) -> io::Result<()> {
+    if slot.meta()?.mode & 0o7777 == SLOT {
+        fchmod(slot, Mode::from_raw_mode(OURS))?;
+    }
+    Ok(())
+}
+
 /// Empties a slot, in which either user may have made what only that user can remove.
 pub(super) fn clear(slot: &Dir, keep: Option<&str>) -> io::Result<()> {
     let Some(second) = second::get() else { return slot.clear(keep) };

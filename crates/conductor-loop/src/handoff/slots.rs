@@ -241,7 +241,9 @@ impl Slots {
         if self.staging().stat(name)?.kind != Kind::Directory {
             return self.staging().unlink(name);
         }
-        lent::clear(&self.staging().sub_of_ours(name)?, None)?;
+        let slot = self.staging().sub_of_ours(name)?;
+        lent::clear(&slot, None)?;
+        lent::take_back_left(&slot)?;
         match name.to_str() {
             // An empty slot stays, for the next run.
             Some(text) if text.parse::<u16>().is_ok() => Ok(()),

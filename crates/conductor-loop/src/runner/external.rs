@@ -120,7 +120,8 @@ fn start(command: &mut Command, resources: ResourceLimits) -> Result<Supervised,
         return Supervised::start(command, Leads::Group).inspect(|child| resources.put_on(child.id()));
     };
     second.own(command, resources);
-    Supervised::start(command, Leads::Group)
+    // Of another user, so it gets no terminal of ours to type on, nor the right to continue what we stopped.
+    Supervised::start(command, Leads::Session)
 }
 
 fn file(worker: &Worker, job: &Job) -> PathBuf {

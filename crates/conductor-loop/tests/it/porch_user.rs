@@ -301,6 +301,7 @@ fn a_user_of_porchs_own_that_cannot_be_refuses_the_start_and_changes_nothing() {
         refused(&env, &[&user[..], &["-porch-user", porch]].concat(), said);
     }
     refused(&env, &["-user", "65534:41234", "-porch-user", "41234"], "the daemon's own");
+    refused(&env, &[&user[..], &["-porch-user", "41234:65534"]].concat(), "the daemon's own");
     refused(&env, &[&user[..], &["-porch-user", "41234", "-porch", "builtin"]].concat(), "only a program");
     chown(env.path("out"), Some(DAEMON), Some(DAEMON)).unwrap();
     fs::write(env.path("out/theirs"), "x").unwrap();
