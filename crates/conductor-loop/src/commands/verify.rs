@@ -49,7 +49,7 @@ pub struct VerifyArgs {
 }
 
 /// Everything that was found.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, PartialEq, Serialize)]
 struct Report {
     statuses: u64,
     archived_files: u64,
@@ -59,8 +59,6 @@ struct Report {
     audit: Option<Trail>,
     /// What is no finding, and not to be expected either.
     notes: Vec<String>,
-    #[serde(skip)]
-    genuine: BTreeMap<u64, Published>,
 }
 
 /// What a genuine status says.
@@ -73,7 +71,7 @@ struct Published {
 }
 
 /// One thing that is not as it was signed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Serialize)]
 struct Finding {
     path: String,
     what: String,
@@ -90,26 +88,31 @@ enum Judged {
 }
 
 impl Report {
-    fn add(&mut self, judged: Judged) {
+    /// Adds what one status came to. Returns what a genuine one says.
+    fn add(&mut self, judged: Judged) -> Option<Published> {
         self.statuses += u64::from(!matches!(judged, Judged::Gone));
         match judged {
-            Judged::Gone => {}
-            Judged::Status(finding) => self.findings.push(finding),
+            Judged::Gone => None,
+            Judged::Status(finding) => {
+                self.findings.push(finding);
+                None
+            }
             Judged::Archived(genuine, finding) => {
                 // What was refused unread has no digest to be checked against.
                 self.archived_files += u64::from(genuine.sha256.is_some());
                 self.findings.extend(finding);
                 let Genuine { seq, file, sha256, status, .. } = genuine;
-                self.genuine.insert(seq, Published { seq, file, sha256, status });
+                Some(Published { seq, file, sha256, status })
             }
         }
     }
 
     /// Holds each genuine status against its entry in the trail, and against later ones of its name.
-    fn compare(&mut self, trail: &Dir) -> Result<(), CommandError> {
-        let mut seen = Seen { published: std::mem::take(&mut self.genuine), ..Seen::default() };
-        for Published { seq, file, .. } in seen.published.values() {
-            seen.last.insert(file.clone(), Filed { seq: *seq, time: Timestamp::MIN, settled: true });
+    fn compare(&mut self, published: Vec<Published>, trail: &Dir) -> Result<(), CommandError> {
+        let mut seen = Seen::default();
+        for one in published {
+            seen.last.insert(one.file.clone(), Filed { seq: one.seq, time: Timestamp::MIN, settled: true });
+            seen.published.insert(one.seq, one);
         }
         each_signed(trail, |entry| seen.entry(entry))?;
         self.findings.append(&mut seen.differing);
@@ -197,7 +200,7 @@ impl Seen {
             }
         }
         if unaudited > 0 {
-            report.notes.push(format!("{unaudited} statuses were filed while no audit trail was kept"));
+            report.notes.push(format!("statuses filed while no audit trail was kept: {unaudited}"));
         }
     }
 }
@@ -271,10 +274,13 @@ pub fn verify(config: &Config, args: &VerifyArgs, output: Output) -> Result<Exit
     };
     let mut report = look()?;
     for _ in 1..TRIES {
-        if report.has_findings() {
-            // A daemon at work files between the two looks, and announces nothing to commands.
-            std::thread::sleep(BETWEEN);
-            report = look()?;
+        if !report.has_findings() {
+            break;
+        }
+        std::thread::sleep(BETWEEN); // A daemon at work files between the two looks, and announces nothing to commands.
+        let before = std::mem::replace(&mut report, look()?);
+        if before == report {
+            break;
         }
     }
     if report.audit.is_none() && args.since.is_some() {
@@ -296,12 +302,11 @@ fn looked(
     names.retain(|name| name.ends_with(b".status"));
     names.sort_unstable();
     let mut report = Report::default();
-    for name in &names {
-        report.add(judged(handoff, status, name, judge.identities()));
-    }
+    let judged = names.iter().map(|name| judged(handoff, status, name, judge.identities()));
+    let published = judged.filter_map(|judged| report.add(judged)).collect();
     // After the statuses, each of which is published behind its entry.
     if let Some((trail, judged)) = judge.trail()? {
-        report.compare(&trail)?;
+        report.compare(published, &trail)?;
         report.audit = Some(judged);
     }
     Ok(report)

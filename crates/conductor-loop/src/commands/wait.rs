@@ -73,7 +73,9 @@ pub fn wait(
 fn row(config: &Config, of: &str, until: Instant) -> Result<Row, CommandError> {
     loop {
         match shown(config, of) {
-            Err(error) if error.is_busy() && Instant::now() < until => std::thread::sleep(BUSY),
+            Err(error) if error.is_busy() && Instant::now() < until => {
+                std::thread::sleep(BUSY); // A daemon that is ready again announces it to nobody.
+            }
             told => return told.map(|shown| shown.intent),
         }
     }

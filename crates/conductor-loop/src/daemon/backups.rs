@@ -158,8 +158,7 @@ fn make_at_intervals(questions: &Questions, interval: Duration) {
         };
         let due = due(newest(&rest), Timestamp::now(), interval);
         if !due.is_zero() {
-            // By the clock, which may be set, and stands still for a machine that sleeps.
-            std::thread::sleep(due.min(LOOK_AGAIN));
+            std::thread::sleep(due.min(LOOK_AGAIN)); // By the clock, which may be set, and a machine may sleep.
             continue;
         }
         let made = questions.back_up(None, &|| true);

@@ -137,7 +137,7 @@ fn what_was_filed_while_no_trail_was_kept_is_a_note_once_it_goes_on() {
     env.drop_file("intent-seen.json", flat("seen", 4));
     env.once(&[]).expect(0);
     let noted = env.operate(&["verify"]).expect(0).stdout;
-    assert!(noted.contains("note: 1 statuses were filed while no audit trail was kept"), "{noted}");
+    assert!(noted.contains("note: statuses filed while no audit trail was kept: 1"), "{noted}");
 }
 
 #[test]
