@@ -59,9 +59,10 @@ impl Dir {
         let name = name.as_ref();
         match self.sub(name) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                // Only directories are changed; a link put here meanwhile leads to a directory that its maker may change
-                // anyway.
-                if self.stat(name)?.kind != Kind::Directory {
+                // Only directories of ours are changed; a link put here meanwhile leads to a directory that its maker, who is the
+                // same user, may change anyway.
+                let meta = self.stat(name)?;
+                if meta.kind != Kind::Directory || meta.uid != rustix::process::geteuid().as_raw() {
                     return Err(error);
                 }
                 chmodat(self.as_fd(), name, Mode::from_raw_mode(OWN), AtFlags::empty())?;

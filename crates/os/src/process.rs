@@ -195,17 +195,25 @@ fn children_of_main() -> io::Result<Vec<u32>> {
     Ok(text.split_ascii_whitespace().filter_map(|number| number.parse().ok()).collect())
 }
 
-/// Whether the process's environment contains all of these `NAME=VALUE` entries. False if neither we nor the second user
-/// may read it.
-pub fn has_environment(number: u32, entries: &[String]) -> bool {
-    let theirs = |second: &second::Second| {
-        let entries = entries.to_vec();
-        second.run(move || shows_environment(number, &entries)).unwrap_or(false)
-    };
-    shows_environment(number, entries) || second::get().is_some_and(theirs)
-}
+/// The environment of a process; empty if this thread may not read it.
+#[derive(Default)]
+pub struct Environment(Vec<u8>);
 
-fn shows_environment(number: u32, entries: &[String]) -> bool {
-    let Ok(environment) = fs::read(format!("/proc/{number}/environ")) else { return false };
-    entries.iter().all(|wanted| environment.split(|b| *b == 0).any(|entry| entry == wanted.as_bytes()))
+impl Environment {
+    /// Reads it.
+    pub fn of(number: u32) -> Self {
+        Self(fs::read(format!("/proc/{number}/environ")).unwrap_or_default())
+    }
+
+    /// Reads it with the ids of whichever of our two users may.
+    pub fn of_either(number: u32) -> Self {
+        let own = Self::of(number);
+        let theirs = second::get().filter(|_| own.0.is_empty());
+        theirs.and_then(|second| second.run(move || Self::of(number)).ok()).unwrap_or(own)
+    }
+
+    /// Whether it has all of these `NAME=VALUE` entries.
+    pub fn has(&self, entries: &[String]) -> bool {
+        entries.iter().all(|wanted| self.0.split(|b| *b == 0).any(|entry| entry == wanted.as_bytes()))
+    }
 }

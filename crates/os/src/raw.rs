@@ -122,6 +122,8 @@ pub fn in_new_session(command: &mut Command) {
 pub fn as_user_alone(command: &mut Command, uid: u32, gid: u32, limits: ResourceLimits) {
     let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
     let begin = move || {
+        // The thread that starts it is older than the daemon's own choice of signals.
+        unblock_signals()?;
         set_thread_res_gid(gid, gid, gid)?;
         set_thread_res_uid(uid, uid, uid)?;
         // Of another user now, it would take a capability to set them from outside.

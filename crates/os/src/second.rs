@@ -10,6 +10,7 @@ use crate::confine::process::remove_from_bounding_set;
 use crate::raw;
 use crate::user::{Identity, lock_secure_bits};
 use rustix::fs::{AtFlags, CWD, Gid, Uid, access, accessat};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs, set_thread_groups,
     set_thread_res_gid, set_thread_res_uid,
@@ -101,6 +102,8 @@ fn take_ids(identity: &Identity) -> io::Result<()> {
         lock_secure_bits()?;
     }
     set_thread_res_uid(Some(user), Some(Uid::from_raw(identity.uid)), Some(user))?;
+    // Another effective user may have made the memory, which is that of the process and of a child until its exec, open to porch's user.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let none = CapabilitySet::empty();
     Ok(set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })?)
 }

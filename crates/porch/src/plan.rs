@@ -170,8 +170,10 @@ impl Planner<'_> {
     fn is_package(&self, dir: &str) -> Result<bool, PorchError> {
         match self.tree.file(&join(dir, KPTFILE)) {
             Err(error @ PorchError::Unfit { .. }) => match self.tree.names(dir) {
-                Ok(names) if !names.is_empty() => Err(error),
-                _ => Ok(false),
+                Ok(names) if names.is_empty() => Ok(false),
+                Ok(_) => Err(error),
+                Err(PorchError::Unfit { .. }) => Ok(false),
+                Err(other) => Err(other),
             },
             found => Ok(found?.is_some()),
         }

@@ -10,4 +10,5 @@ mod user;
 
 pub use given::give_up;
 pub use policy::{Built, Policy, Refusal};
+pub use porch_user::ONLY_A_PROGRAM;
 pub use user::be_the_users;

@@ -2,6 +2,7 @@
 
 use super::user::ours;
 use crate::config::Config;
+use conductor_core::Runs;
 use conductor_core::confinement::{Part, PartStanding, Standing};
 use conductor_os::confine::process::give_up_capabilities;
 use conductor_os::second::{self, Access};
@@ -9,6 +10,10 @@ use conductor_os::user::{Identity, Users, hand_over_empty, make_passable};
 use rustix::fs::Gid;
 use rustix::thread::{CapabilitySet, capabilities, set_thread_groups};
 use std::path::Path;
+
+/// Why the embedded engine has no user of its own.
+pub const ONLY_A_PROGRAM: &str =
+    "only a program can have a user of its own (--porch PATH); the embedded engine is a part of the daemon";
 
 /// Finds porch's user, if one is configured. It shares neither user nor any group with the daemon, whose ids these are: what
 /// either may read or write would be open to porch.
@@ -19,6 +24,9 @@ pub(super) fn find(
     groups: &[u32],
 ) -> Result<Option<Identity>, String> {
     let Some(wanted) = &config.fixed.porch_user else { return Ok(None) };
+    if matches!(config.fixed.porch, Runs::Embedded) {
+        return Err(ONLY_A_PROGRAM.to_owned());
+    }
     let identity = users.find(wanted)?;
     if identity.uid == 0 {
         return Err("root cannot be porch's user: root may write everything".to_owned());

@@ -22,9 +22,16 @@ pub fn be_the_users(config: &Config) -> Result<(), String> {
     let of_porch = |reason| format!("--porch-user: {reason}");
     let user = config.fixed.user.as_deref().map(|wanted| users.find(wanted).map_err(of_daemon));
     let user = user.transpose()?;
-    let (uid, groups) = match &user {
-        Some(user) => (user.uid, [user.groups.as_slice(), &[user.gid]].concat()),
-        None => ours().map_err(|error| format!("reading the groups of the daemon: {error}"))?,
+    let (uid, mut groups) = ours().map_err(|error| format!("reading the groups of the daemon: {error}"))?;
+    let uid = match &user {
+        Some(user) => {
+            if user.uid != uid {
+                groups.clear();
+            }
+            groups.extend(user.groups.iter().chain([&user.gid]));
+            user.uid
+        }
+        None => uid,
     };
     let porch = porch_user::find(config, &users, uid, &groups).map_err(of_porch)?;
     if let (Some(wanted), Some(identity)) = (&config.fixed.user, &user) {

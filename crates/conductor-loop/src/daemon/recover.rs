@@ -6,7 +6,7 @@
 use super::failure::Failure;
 use super::{error_log, history};
 use crate::handoff::{Handoff, TakenFiles};
-use crate::runner::{LastRuns, kill_leftovers};
+use crate::runner::{LastRuns, Leftovers, kill_leftovers};
 use crate::store::{Ledger, Pending, Start, StoreError, Work};
 use crate::writer::{Again, Publication, PublicationKind, Source};
 use conductor_core::intent::TargetKey;
@@ -61,8 +61,18 @@ pub(super) fn recover(
     rules: &Rules<'_>,
 ) -> Result<Recovered, Failure> {
     let staging = places.dirs.slots.path().display().to_string();
-    for left in kill_leftovers(&last.lines, &store.begun().map_err(unreadable)?, &staging) {
+    let Leftovers { ended, alive } =
+        kill_leftovers(&last.lines, &store.begun().map_err(unreadable)?, &staging);
+    for left in ended {
         tracing::warn!(process = left, "ended a porch that the last daemon had left running");
+    }
+    if !alive.is_empty() {
+        let message = format!(
+            "a porch that the last daemon left running lives on and cannot be ended from here, and none starts beside it: {}. End it, or \
+             start with the --porch-user that it had",
+            alive.join(", ")
+        );
+        return Err(Failure::set_up(Code::LockHeld, message));
     }
     // Read twice: before any change, all of it is known to be intact.
     store.pending(&mut |_| ()).map_err(unreadable)?;

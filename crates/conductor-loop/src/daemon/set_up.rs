@@ -3,6 +3,7 @@
 use super::failure::Failure;
 use super::questions::{Asker, Questions};
 use crate::config::{Config, Confine, Mode, Period};
+use crate::confinement::ONLY_A_PROGRAM;
 use crate::control::{self, Control};
 use crate::handoff::{Handoff, check_places, layout};
 use crate::intake;
@@ -55,8 +56,8 @@ pub(super) fn limits(config: &Config) -> Limits {
 pub(super) fn choose_program(config: &Config) -> Result<Option<Program>, Failure> {
     let program = find_program(config)?;
     if program.is_none() && config.fixed.porch_user.is_some() {
-        let message = "--porch-user: only a program can have a user of its own (--porch PATH); the embedded engine is a part of the daemon";
-        return Err(Failure::set_up(Code::UserUnusable, message));
+        // A program that is not found is replaced by the embedded engine.
+        return Err(Failure::set_up(Code::UserUnusable, format!("--porch-user: {ONLY_A_PROGRAM}")));
     }
     Ok(program)
 }

@@ -21,6 +21,9 @@ const PASS: u32 = 0o010;
 const ROUNDS: usize = 3;
 
 fn give(dir: &Dir, gid: u32, mode: u32) -> io::Result<()> {
+    if dir.meta()?.uid != rustix::process::geteuid().as_raw() {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user"));
+    }
     fchown(dir, None, Some(Gid::from_raw(gid)))?;
     Ok(fchmod(dir, Mode::from_raw_mode(mode))?)
 }

@@ -22,7 +22,7 @@ use std::path::Path;
 pub(super) enum Use {
     /// Parts that decide: only the daemon's user.
     Private,
-    /// The private directory itself. A run of porch, which has the same user, may leave anything in it: an entry without
+    /// The private directory itself. A run of porch, which may have the same user, may leave anything in it: an entry without
     /// one of our names is never used, so it only has to belong to us.
     Top,
     /// The directory of taken files. The directory is private; the files are the producers' own inodes, so any owner is

@@ -205,8 +205,17 @@ impl Slots {
     /// Removes the leftovers of a run in its slot except `keep`. A leftover that cannot be removed now is handled at the
     /// slot's next use.
     pub fn sweep(&self, slot: u16, dir: &Dir, keep: Option<&str>) {
-        if lent::clear(dir, keep).and_then(|()| lent::take_back(dir)).is_err() {
+        let cleared = lent::clear(dir, keep);
+        // Also where something is left: nobody but a run has a slot.
+        if lent::take_back(dir).and(cleared).is_err() {
             self.books().unswept.insert(slot);
+        }
+    }
+
+    /// Ends the use of a slot in which no run began.
+    pub fn close(&self, slot: u16) {
+        if let Ok(dir) = self.staging().sub(self.name(slot)) {
+            self.sweep(slot, &dir, None);
         }
     }
 
@@ -242,8 +251,8 @@ impl Slots {
             return self.staging().unlink(name);
         }
         let slot = self.staging().sub_of_ours(name)?;
-        lent::clear(&slot, None)?;
-        lent::take_back_left(&slot)?;
+        let cleared = lent::clear(&slot, None);
+        lent::take_back_left(&slot).and(cleared)?;
         match name.to_str() {
             // An empty slot stays, for the next run.
             Some(text) if text.parse::<u16>().is_ok() => Ok(()),

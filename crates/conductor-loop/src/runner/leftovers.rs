@@ -3,7 +3,7 @@
 
 use super::run_table::RunLine;
 use conductor_core::Digest;
-use conductor_os::process::{self, ProcessId, ProcessInfo, is_alive, wait_for_end};
+use conductor_os::process::{self, Environment, ProcessId, ProcessInfo, is_alive, wait_for_end};
 use conductor_os::second;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -40,46 +40,57 @@ pub(super) fn named_once(found: Vec<String>) -> Vec<String> {
     named
 }
 
+/// What the porches of a dead daemon left running.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Leftovers {
+    /// Names of those that were ended.
+    pub ended: Vec<String>,
+    /// Names of those that live on: they belong to another user, or hang in the system.
+    pub alive: Vec<String>,
+}
+
 /// Ends the processes that the porches of a dead daemon left running: by the process group of the recorded process; by
 /// environment, which also finds escaped processes and those started just before the record; and by open files in the
-/// staging directory, which finds processes that emptied their environment. Returns their names. Looked for as each user that
-/// porch may have had: the system shows environment and files of a process to its own user alone.
-pub fn kill_leftovers(lines: &[RunLine], open: &[(u64, Digest)], staging: &str) -> Vec<String> {
-    let mut ended = end_those_in_sight(lines, open, staging);
+/// staging directory, which finds processes that emptied their environment. Looked for as each user that porch has here: the system shows
+/// environment and files of a process to its own user alone.
+pub fn kill_leftovers(lines: &[RunLine], open: &[(u64, Digest)], staging: &str) -> Leftovers {
+    let mut found = end_those_in_sight(lines, open, staging);
     if let Some(second) = second::get() {
         let (lines, open, staging) = (lines.to_vec(), open.to_vec(), staging.to_owned());
         let theirs = second.run(move || end_those_in_sight(&lines, &open, &staging));
-        ended.extend(theirs.unwrap_or_default());
+        found.extend(theirs.unwrap_or_default());
     }
-    named_once(ended)
+    let (alive, ended): (Vec<_>, Vec<_>) = found.into_iter().partition(|process| is_alive(process.id));
+    let names = |of: Vec<ProcessInfo>| named_once(of.iter().map(describe).collect());
+    Leftovers { ended: names(ended), alive: names(alive) }
 }
 
-fn end_those_in_sight(lines: &[RunLine], open: &[(u64, Digest)], staging: &str) -> Vec<String> {
-    let mut ended: Vec<ProcessInfo> = Vec::new();
+fn end_those_in_sight(lines: &[RunLine], open: &[(u64, Digest)], staging: &str) -> Vec<ProcessInfo> {
+    let mut found: Vec<ProcessInfo> = Vec::new();
     for line in lines {
         if let Some(id) = line.process.filter(|id| is_alive(*id)) {
-            ended.extend(process::group_members(id.pid));
+            found.extend(process::group_members(id.pid));
             process::kill_group(id.pid);
             process::kill(id);
         }
     }
     let first = lines.iter().filter_map(|line| line.process).map(|process| process.start).min();
     if !lines.is_empty() {
+        let marks: Vec<_> = open.iter().map(|(seq, sha256)| marks(*seq, sha256)).collect();
         for process in process::all().into_iter().filter(|process| !process.zombie) {
-            let marked = open
-                .iter()
-                .any(|(seq, sha256)| process::has_environment(process.id.pid, &marks(*seq, sha256)));
+            let environment = Environment::of(process.id.pid);
+            let marked = marks.iter().any(|marks| environment.has(marks));
             if (marked && works_in(process.id.pid, staging)) || is_unmarked_rest(&process, first, staging) {
                 process::kill(process.id);
-                ended.push(process);
+                found.push(process);
             }
         }
     }
     // Nothing of the same intent starts before they have ended.
     let recorded = lines.iter().filter_map(|line| line.process);
-    let killed: Vec<ProcessId> = recorded.chain(ended.iter().map(|process| process.id)).collect();
+    let killed: Vec<ProcessId> = recorded.chain(found.iter().map(|process| process.id)).collect();
     wait_for_end(&killed, Instant::now() + Duration::from_secs(5));
-    ended.iter().map(describe).collect()
+    found
 }
 
 /// Whether a process without our marks certainly belongs to a run: it began after one of the recorded runs, has no

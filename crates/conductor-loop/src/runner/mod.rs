@@ -13,7 +13,7 @@ mod run_table;
 mod staging;
 
 pub use executable::{Executable, ExecutableError, ensure_out, resolve};
-pub use leftovers::kill_leftovers;
+pub use leftovers::{Leftovers, kill_leftovers};
 pub use program::{Program, Stamp};
 pub use run_table::{LastRuns, RunLine, RunTable};
 
@@ -452,6 +452,8 @@ impl Worker {
             attempt()
         });
         staged.map_err(|error| {
+            // It was lent for a run that does not begin.
+            self.slots.close(job.slot);
             if conductor_os::is_no_space(&error) {
                 return Ending::NoSpace;
             }

@@ -3,7 +3,7 @@
 //! start ourselves are children of other threads than the main one, and are ignored here.
 
 use super::leftovers::describe;
-use conductor_os::process::{self, ProcessId, ProcessInfo};
+use conductor_os::process::{self, Environment, ProcessId, ProcessInfo};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -122,7 +122,7 @@ impl State {
     }
 
     fn due(&self, marks: &[String]) -> Vec<ProcessInfo> {
-        let marked = |id: ProcessId| !marks.is_empty() && process::has_environment(id.pid, marks);
+        let marked = |id: ProcessId| !marks.is_empty() && Environment::of_either(id.pid).has(marks);
         let due = self.seen.iter().filter(|orphan| orphan.runs.is_empty() || marked(orphan.process.id));
         due.map(|orphan| orphan.process.clone()).collect()
     }

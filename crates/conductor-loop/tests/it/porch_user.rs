@@ -147,14 +147,14 @@ fn a_porch_of_another_user_is_ended_at_its_time_and_after_a_daemon_that_was_kill
     let slow = flags(&porch, &["-timeout", "300ms", "-grace-period", "100ms", "-max-attempts", "1"]);
     env.drop_file("intent-a.json", flat("a", 3));
     by_root(&env, &slow).expect(8);
-    assert!(!lives(PORCH, "bin/script"), "ended in spite of its trap");
+    assert!(!lives(PORCH, &porch), "ended in spite of its trap");
     assert!(env.read("failed/intent-a.json.error.log").contains("300ms"));
     fs::remove_file(env.path("out/began")).unwrap();
     env.drop_file("intent-b.json", flat("b", 3));
     let daemon = start_by_root(&env, &flags(&porch, &[]));
     wait_until("porch runs", || env.path("out/began").exists());
     daemon.kill();
-    assert!(lives(PORCH, "bin/script"), "it has outlived the daemon");
+    assert!(lives(PORCH, &porch), "it has outlived the daemon");
     script(&env, "exit 0");
     let finished = by_root(&env, &flags(&porch, &[])).expect(0);
     assert!(
@@ -162,7 +162,24 @@ fn a_porch_of_another_user_is_ended_at_its_time_and_after_a_daemon_that_was_kill
         "{}",
         finished.stderr
     );
-    assert!(!lives(PORCH, "bin/script"));
+    assert!(!lives(PORCH, &porch));
+}
+
+#[test]
+fn nothing_starts_beside_a_porch_of_a_former_user() {
+    let Some(env) = shared() else { return };
+    let porch = script(&env, "touch \"$4/began\"\nwhile :; do sleep 0.05; done");
+    env.drop_file("intent-a.json", flat("a", 3));
+    let daemon = start_by_root(&env, &flags(&porch, &[]));
+    wait_until("porch runs", || env.path("out/began").exists());
+    daemon.kill();
+    fs::set_permissions(env.path("out"), fs::Permissions::from_mode(0o777)).unwrap();
+    let refused = by_root(&env, &["-user", "65534", "-porch", &porch]).expect(1).stderr;
+    assert!(refused.contains("E402") && refused.contains("lives on and cannot be ended"), "{refused}");
+    assert!(lives(PORCH, &porch));
+    script(&env, "exit 0");
+    by_root(&env, &flags(&porch, &[])).expect(0);
+    assert!(!lives(PORCH, &porch));
 }
 
 /// Runs one intent through an attack by porch's own user, and returns what became of its steps.
