@@ -2,14 +2,14 @@
 //! verify` does, while it passes.
 
 use super::archive::Unpacker;
-use super::{BackupError, FORMAT, MANIFEST, MANIFEST_TYPE, Manifest, Packed, SETTINGS, VERSION};
+use super::{BackupError, FORMAT, MANIFEST, MANIFEST_TYPE, Manifest, SETTINGS, VERSION};
 use crate::handoff::StateFiles;
 use crate::handoff::layout::AUDIT;
 use crate::keys::{PUBLIC_KEYS, PUBLIC_MAX, read_public, signed_payload};
 use crate::store::{self, Ledger, Sealing, Store};
 use conductor_core::attestation::Envelope;
 use conductor_crypto::age::{Decryptor, Identity};
-use conductor_crypto::{KeyRing, Sha256, VerifyingKey};
+use conductor_crypto::{KeyRing, Sha256, VerifyingKey, from_base64};
 use conductor_evidence::segment::{self, Lines};
 use conductor_evidence::verify::{Against, Verifier};
 use conductor_os::dir::Dir;
@@ -28,8 +28,8 @@ pub struct Checked {
     pub entries: u64,
     /// The keys that its state and trail are signed by.
     pub public: Vec<VerifyingKey>,
-    /// The names of the keys that have signed the backup itself.
-    pub signed_by: Vec<String>,
+    /// The name of the key by whose signature the backup was believed.
+    pub signed_by: String,
     /// The store that came out of it.
     store: Arc<Dir>,
     ring: Arc<KeyRing>,
@@ -56,25 +56,19 @@ pub fn check(
 ) -> Result<Checked, BackupError> {
     let wrong = |what: &str| BackupError::Wrong(what.to_owned());
     let input = Decryptor::begin(identities, file).map_err(BackupError::Closed)?;
-    let mut envelope = None;
-    let mut unpacking = Unpacking { into, written, found: Vec::new(), public: None, trail: None };
-    let unpacked = Unpacker::new(input).each(|name, size, content| {
-        if envelope.is_some() {
-            return unpacking.take(name, size, content);
-        }
-        let mut text = Vec::new();
-        content.take(MANIFEST_MAX).read_to_end(&mut text)?;
-        let told = (name == MANIFEST).then(|| serde_json::from_slice::<Envelope>(&text).ok()).flatten();
-        envelope = Some(told.ok_or_else(no_backup)?);
-        Ok(())
-    });
+    let mut unpacking = Unpacking { into, written, trusted, told: None, found: 0, public: None, trail: None };
+    let unpacked = Unpacker::new(input).each(|name, size, content| unpacking.take(name, size, content));
     unpacked.map_err(BackupError::of("restoring it"))?;
-    let Unpacking { found, public, trail, .. } = unpacking;
-    let envelope = envelope.ok_or_else(no_backup).map_err(BackupError::of("restoring it"))?;
+    let Unpacking { told, found, public, trail, .. } = unpacking;
     let public = public.ok_or_else(|| wrong("it has no public keys"))?;
-    let manifest = manifest(&envelope, if trusted.is_empty() { &public } else { trusted })?;
-    if manifest.files != found {
-        return Err(wrong("its files are not those that it says"));
+    let told = told.ok_or_else(no_backup).map_err(BackupError::of("restoring it"))?;
+    let Signed { manifest, signed_by } = match told {
+        Told::Believed(signed) => signed,
+        // Nobody is known here: its own keys have to do.
+        Told::Unjudged(envelope, _) => signed_manifest(&envelope, &public).map_err(BackupError::Wrong)?,
+    };
+    if manifest.files.len() != found {
+        return Err(wrong("it has less files than it says"));
     }
     let ring = KeyRing::parse(manifest.store_key.as_bytes())
         .map_err(|error| BackupError::Wrong(error.to_string()))?;
@@ -86,7 +80,6 @@ pub fn check(
         return Err(wrong("its state is not the one that it says"));
     }
     let entries = trail.map_or(Ok(0), judged)?;
-    let signed_by = envelope.signatures.into_iter().map(|signature| signature.keyid).collect();
     Ok(Checked { manifest, entries, public, signed_by, store: Arc::clone(into), ring })
 }
 
@@ -94,19 +87,53 @@ fn no_backup() -> io::Error {
     bad("it is no backup of this program".to_owned())
 }
 
+/// A manifest, and the name of the key that was believed.
+struct Signed {
+    manifest: Manifest,
+    signed_by: String,
+}
+
+/// What a backup says of itself, before any other file of it was looked at.
+enum Told {
+    /// A trusted key has signed it.
+    Believed(Signed),
+    /// No key is known here; what it says bounds what is written, and is judged by its own keys at the end.
+    Unjudged(Envelope, Manifest),
+}
+
+impl Told {
+    fn read(content: &mut dyn Read, trusted: &[VerifyingKey]) -> io::Result<Self> {
+        let mut text = Vec::new();
+        content.take(MANIFEST_MAX).read_to_end(&mut text)?;
+        let envelope: Envelope = serde_json::from_slice(&text).map_err(|_| no_backup())?;
+        if !trusted.is_empty() {
+            return signed_manifest(&envelope, trusted).map(Self::Believed).map_err(bad);
+        }
+        let payload = from_base64(&envelope.payload).ok_or_else(no_backup)?;
+        let manifest = manifest(&payload).map_err(bad)?;
+        Ok(Self::Unjudged(envelope, manifest))
+    }
+
+    fn manifest(&self) -> &Manifest {
+        match self {
+            Self::Believed(signed) => &signed.manifest,
+            Self::Unjudged(_, manifest) => manifest,
+        }
+    }
+}
+
 /// The manifest, if a trusted key has signed it.
-fn manifest(envelope: &Envelope, trusted: &[VerifyingKey]) -> Result<Manifest, BackupError> {
-    let (payload, _) = signed_payload(envelope, MANIFEST_TYPE, trusted).map_err(BackupError::Wrong)?;
-    let manifest: Manifest =
-        serde_json::from_slice(&payload).map_err(|error| BackupError::Wrong(error.to_string()))?;
+fn signed_manifest(envelope: &Envelope, trusted: &[VerifyingKey]) -> Result<Signed, String> {
+    let (payload, signed_by) = signed_payload(envelope, MANIFEST_TYPE, trusted)?;
+    Ok(Signed { manifest: manifest(&payload)?, signed_by })
+}
+
+fn manifest(payload: &[u8]) -> Result<Manifest, String> {
+    let manifest: Manifest = serde_json::from_slice(payload).map_err(|error| error.to_string())?;
     match (&manifest.format, manifest.version) {
-        (format, _) if format != FORMAT => {
-            Err(BackupError::Wrong("it is no backup of this program".to_owned()))
-        }
+        (format, _) if format != FORMAT => Err("it is no backup of this program".to_owned()),
         (_, VERSION) => Ok(manifest),
-        (_, other) => {
-            Err(BackupError::Wrong(format!("it has format version {other}, and {VERSION} is known")))
-        }
+        (_, other) => Err(format!("it has format version {other}, and {VERSION} is known")),
     }
 }
 
@@ -125,19 +152,30 @@ fn judged(trail: Verifier) -> Result<u64, BackupError> {
 struct Unpacking<'i> {
     into: &'i Dir,
     written: Written,
-    found: Vec<Packed>,
+    trusted: &'i [VerifyingKey],
+    told: Option<Told>,
+    /// How many of its files have come out.
+    found: usize,
     public: Option<Vec<VerifyingKey>>,
     /// The trail, verified while it passes.
     trail: Option<Verifier>,
 }
 
 impl Unpacking<'_> {
-    /// Takes a file of the archive. Only those that a backup has are taken, each once.
+    /// Takes a file of the archive: first the manifest, then those that it tells of, in its order.
     fn take(&mut self, name: &str, size: u64, content: &mut dyn Read) -> io::Result<()> {
-        let refused = || bad(format!("it has a file {name:?}, as no backup has"));
-        if self.found.iter().any(|before| before.name == name) {
-            return Err(refused());
-        }
+        let Some(told) = &self.told else {
+            if name != MANIFEST {
+                return Err(no_backup());
+            }
+            self.told = Some(Told::read(content, self.trusted)?);
+            return Ok(());
+        };
+        let refused = || bad(format!("it has a file {name:?} that it does not tell of there"));
+        let wanted = told.manifest().files.get(self.found).cloned();
+        let wanted =
+            wanted.filter(|wanted| wanted.name == name && wanted.size == size).ok_or_else(refused)?;
+        self.found += 1;
         let mut passing = Passing { content, hash: Sha256::default(), out: None };
         match name {
             store::FILE => passing.out = Some(self.into.open_rw(name, 0o600)?),
@@ -154,7 +192,9 @@ impl Unpacking<'_> {
             }
         }
         io::copy(&mut passing, &mut io::sink())?;
-        self.found.push(Packed { name: name.to_owned(), size, sha256: passing.hash.finish() });
+        if passing.hash.finish() != wanted.sha256 {
+            return Err(bad(format!("its file {name:?} is not the one that it tells of")));
+        }
         Ok(())
     }
 

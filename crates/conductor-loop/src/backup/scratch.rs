@@ -13,6 +13,8 @@ const LOCK: &str = "lock";
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// How long another process may use a directory that is waited for.
 const PATIENCE: Duration = Duration::from_mins(10);
+/// How long one may use it who only looks whether it is left over.
+const A_LOOK: Duration = Duration::from_secs(1);
 /// How often a directory may vanish under the lock before it counts as in use.
 const TRIES: usize = 16;
 
@@ -24,11 +26,16 @@ pub struct Scratch<'d> {
     _lock: Lock,
 }
 
+fn busy(name: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::ResourceBusy, format!("another process uses {name}"))
+}
+
 impl<'d> Scratch<'d> {
     /// Makes one; what an end of the process has left of the last one is removed. One that is in use is an error.
     pub fn new(parent: &'d Dir, name: &str) -> io::Result<Self> {
-        let busy = || io::Error::new(io::ErrorKind::ResourceBusy, format!("another process uses {name}"));
-        Self::try_new(parent, name)?.ok_or_else(busy)
+        // One that clears what kills have left looks at each for a moment.
+        let scratch = Self::within(A_LOOK, parent, name, &|| true)?;
+        scratch.ok_or_else(|| busy(name))
     }
 
     /// Makes one as soon as no other process uses it, which is waited for as long as a backup may take; `None`: it is not wanted any more.
@@ -37,13 +44,22 @@ impl<'d> Scratch<'d> {
         name: &str,
         goes_on: &dyn Fn() -> bool,
     ) -> io::Result<Option<Self>> {
-        let until = Instant::now() + PATIENCE;
+        Self::within(PATIENCE, parent, name, goes_on)
+    }
+
+    fn within(
+        patience: Duration,
+        parent: &'d Dir,
+        name: &str,
+        goes_on: &dyn Fn() -> bool,
+    ) -> io::Result<Option<Self>> {
+        let until = Instant::now() + patience;
         while goes_on() {
-            if Instant::now() > until {
-                return Self::new(parent, name).map(Some);
-            }
             if let Some(scratch) = Self::try_new(parent, name)? {
                 return Ok(Some(scratch));
+            }
+            if Instant::now() > until {
+                return Err(busy(name));
             }
             std::thread::sleep(LOOK_AGAIN); // The release of a lock is not announced.
         }

@@ -16,6 +16,8 @@ use conductor_core::record::rfc3339;
 use conductor_core::{Code, Exit};
 use conductor_crypto::VerifyingKey;
 use conductor_crypto::age::Identity;
+use conductor_evidence::entry::user;
+use conductor_evidence::{EntryResult, Event, Record};
 use conductor_os::attempt::could_write;
 use conductor_os::dir::Dir;
 use conductor_os::plain::{open_plain, read_plain};
@@ -44,6 +46,11 @@ pub struct BackupArgs {
 
 pub(super) fn failed(error: &BackupError) -> CommandError {
     CommandError::coded(Code::BackupFailed, error)
+}
+
+/// The failure of what was tried with a file or a directory.
+pub(super) fn cannot(what: &str) -> impl FnOnce(io::Error) -> CommandError {
+    move |error| failed(&BackupError::of(what)(error))
 }
 
 fn backups(config: &Config) -> Result<&Backups, CommandError> {
@@ -79,9 +86,13 @@ fn without_daemon(config: &Config) -> Result<(String, u64), CommandError> {
     let keys = kept.files.accepted_keys()?;
     let dir = backup::open(&backups.dir, &kept.files.dir).map_err(|error| failed(&error))?;
     let source = Source { private: &kept.places.dirs.private, keys: &keys, settings: &config.lines() };
-    let made = Making::begin(&dir, &Series::of(&kept.files.dir)?, &|| true)
+    let series = Series::of(&kept.files.dir).map_err(cannot("reading or writing the id of the backups"))?;
+    let made = Making::begin(&dir, &series, &|| true)
         .and_then(|making| making.copy(&store)?.finish(&source, &backups.recipients))
         .map_err(|error| failed(&error))?;
+    let actor = user(rustix::process::getuid().as_raw());
+    let record = Record { actor, ..Record::of(Event::BackedUp, EntryResult::Success) };
+    kept.record(config, record.with("file", made.name.as_str()).with("bytes", made.size))?;
     if let Err(error) = backup::prune(&dir, backups.keep, &made) {
         let code = Code::BackupFailed;
         // If standard error cannot be written, the backup is made all the same.
@@ -122,8 +133,8 @@ struct Shown<'l> {
 /// `backup list`
 pub fn backup_list(config: &Config, output: Output) -> Result<Exit, CommandError> {
     let own = looked_at(config).and_then(|state| Series::find(&state.dir).ok());
-    let listed = backup::list(&open(&backups(config)?.dir)?)?;
-    let is_own = |one: &Listed| own.as_ref().map(|own| own.is_some() && one.series == *own);
+    let listed = backup::list(&open(&backups(config)?.dir)?).map_err(cannot("listing the backups"))?;
+    let is_own = |one: &Listed| own.as_ref().map(|own| Some(&one.series) == own.as_ref());
     let shown: Vec<Shown<'_>> = listed.iter().map(|listed| Shown { listed, own: is_own(listed) }).collect();
     let mut text = String::new();
     for Shown { listed, own } in &shown {
@@ -187,11 +198,11 @@ fn chosen(config: &Config, args: &BackupArgs, state: Option<&StateFiles>) -> Res
         return Ok(Chosen { path: file.clone(), made_at: None });
     }
     let backups = backups(config)?;
-    let mut listed = backup::list(&open(&backups.dir)?)?;
+    let mut listed = backup::list(&open(&backups.dir)?).map_err(cannot("listing the backups"))?;
     if let Some(own) = state.and_then(|state| Series::find(&state.dir).ok().flatten())
-        && listed.iter().any(|one| one.series.as_ref() == Some(&own))
+        && listed.iter().any(|one| one.series == own)
     {
-        listed.retain(|one| one.series.as_ref() == Some(&own));
+        listed.retain(|one| one.series == own);
     }
     let place = backups.dir.display();
     backup::by_age(&mut listed, Timestamp::now());
@@ -271,7 +282,7 @@ fn known_keys(state: &StateFiles) -> Result<Vec<VerifyingKey>, CommandError> {
 fn verifying_place(state: Option<&StateFiles>) -> Result<Arc<Dir>, CommandError> {
     let own = rustix::process::geteuid().as_raw();
     match state {
-        Some(state) if state.dir.meta()?.uid == own => Ok(Arc::clone(&state.dir)),
+        Some(state) if state.dir.meta().is_ok_and(|meta| meta.uid == own) => Ok(Arc::clone(&state.dir)),
         _ => Ok(Arc::new(open(&std::env::temp_dir())?)),
     }
 }
@@ -280,9 +291,9 @@ fn verifying_place(state: Option<&StateFiles>) -> Result<Arc<Dir>, CommandError>
 pub fn backup_verify(config: &Config, args: &BackupArgs, output: Output) -> Result<Exit, CommandError> {
     let state = looked_at(config);
     let place = verifying_place(state.as_ref())?;
-    backup::clear_stale(&place)?;
+    backup::clear_stale(&place).map_err(cannot("removing what was left of others"))?;
     let name = format!("{}-verify-{}", backup::DRAFT, std::process::id());
-    let scratch = backup::Scratch::new(&place, &name)?;
+    let scratch = backup::Scratch::new(&place, &name).map_err(cannot("making a directory to work in"))?;
     let opened = opened(config, args, state.as_ref(), &scratch.dir(), Written::State)?;
     let Opened { shown, checked, known } = &opened;
     let manifest = &checked.manifest;
@@ -296,8 +307,8 @@ pub(super) fn told(Opened { shown, checked, known }: &Opened) -> String {
     let unknown = if *known { "" } else { " (no key is known here: --public FILE names the keys to trust)" };
     format!(
         "backup       {shown}\nsigned by    {}{unknown}\nmade at      {}\nprocessed    {}\nfailed       {}\nlast number  {}\naudit        {} entries\n",
-        checked.signed_by.join(", "),
-        manifest.made_at,
+        checked.signed_by,
+        conductor_core::scrub::line(&manifest.made_at, 100),
         manifest.processed,
         manifest.failed,
         manifest.last_seq,

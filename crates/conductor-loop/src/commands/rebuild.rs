@@ -41,7 +41,7 @@ impl Keeping {
 
     /// What the directories tell of the state, besides its store.
     pub(super) fn evidence(&self) -> Result<Evidence, CommandError> {
-        let told = statuses(&self.places.dirs.status)?;
+        let told = statuses(&self.places.dirs.status).map_err(StoreError::Open)?;
         Ok(Evidence { told, extent: self.shown()?, salvaged: Salvaged::default() })
     }
 

@@ -1,7 +1,7 @@
 //! `backup restore`: puts a backup in the place of the state, with everything that is known besides. The state that is here is kept beside
 //! it, and nothing of it is touched before the new one is whole.
 
-use super::backup::{BackupArgs, Opened, failed, opened, told};
+use super::backup::{BackupArgs, Opened, cannot, failed, opened, told};
 use super::rebuild::{Keeping, UP_TO, replace};
 use super::{CommandError, print};
 use crate::backup::{self, Written};
@@ -24,7 +24,8 @@ pub fn backup_restore(config: &Config, args: &BackupArgs) -> Result<Exit, Comman
     // Who has the identity of a recipient may have lost the keys of this state.
     let who = if args.identity.is_some() { Finder::Replacer } else { Finder::Keeper };
     let kept = Keeping::open_as(config, who)?;
-    let scratch = backup::Scratch::new(&kept.files.dir, backup::DRAFT)?;
+    let scratch = backup::Scratch::new(&kept.files.dir, backup::DRAFT);
+    let scratch = scratch.map_err(cannot("making a directory to work in"))?;
     let opened = opened(config, args, Some(&kept.files), &scratch.dir(), Written::All)?;
     let mut text = told(&opened);
     restore(config, &kept, &scratch.dir(), &opened, &mut text)?;
@@ -46,7 +47,8 @@ fn restore(
     let taken = store::take_over(&draft, evidence)?;
     kept.files.keys_of_another(&checked.public)?;
     draft.announce()?;
-    let trail = restore_trail(from, &kept.places.dirs.private)?;
+    let trail =
+        restore_trail(from, &kept.places.dirs.private).map_err(cannot("restoring the audit trail"))?;
     // Writing to a String cannot fail.
     let _ = writeln!(text, "newer        {}", newer_text(newer, backed_up, used));
     tell_taken(&taken, text);
@@ -62,7 +64,7 @@ fn restore(
 
 /// What can be read of the store that is here, and what is to be said of one that cannot be read.
 fn what_is_here(kept: &Keeping) -> Result<(Salvaged, String), CommandError> {
-    if !kept.files.dir.has(store::FILE)? {
+    if !kept.files.dir.has(store::FILE).map_err(cannot("looking for the state that is here"))? {
         return Ok((Salvaged::default(), String::new()));
     }
     match kept.files.salvage() {
@@ -110,15 +112,18 @@ fn tell_taken(taken: &TakenOver, text: &mut String) {
 }
 
 /// Puts the trail of a backup where there is none; one that is there knows more. It is whole before it gets its name.
-fn restore_trail(from: &Dir, private: &Dir) -> Result<&'static str, CommandError> {
+fn restore_trail(from: &Dir, private: &Dir) -> io::Result<&'static str> {
     match private.sub(layout::AUDIT) {
         Ok(there) if !segment::list(&there)?.is_empty() => return Ok("the one that is here goes on"),
         Ok(_) => private.remove_dir(layout::AUDIT).map_err(|error| {
-            let what = format!("{} has no segment of a trail, and is not empty: {error}", layout::AUDIT);
-            CommandError::hindered(what, "Look what lies there, and move it away.")
+            let what = format!(
+                "{} has no segment of a trail and is not empty, move it away: {error}",
+                layout::AUDIT
+            );
+            io::Error::new(error.kind(), what)
         })?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(error),
     }
     let restored = match from.sub(layout::AUDIT) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok("none"),

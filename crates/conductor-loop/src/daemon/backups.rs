@@ -95,7 +95,7 @@ impl Questions {
     }
 
     /// The backup, and whether the oldest ones could be removed. The session is held while its state is copied, and is asked for before each
-    /// row of it: so a session that ends waits for one row at most.
+    /// row of it: so a session that ends waits for one row at most, unless the disk of the backups hangs in a call.
     fn make(
         &self,
         current: Arc<Current>,
@@ -133,37 +133,31 @@ pub(super) fn start(config: &Config, questions: &Arc<Questions>) -> io::Result<(
     let questions = Arc::clone(questions);
     questions.health.metrics.set_backup_interval(settings.interval.unwrap_or_default());
     let thread = std::thread::Builder::new().name("backups".to_owned());
-    thread.spawn(move || {
-        let rest = loop {
-            match questions.backups() {
-                Some(rest) => break rest,
-                None => std::thread::sleep(NO_SESSION), // A session announces itself to nobody.
-            }
-        };
-        if let Some(newest) = newest(&rest) {
-            questions.health.metrics.backed_up(newest);
-        }
-        if let Some(interval) = settings.interval {
-            make_at_intervals(&questions, interval);
-        }
-    })?;
+    thread.spawn(move || look_after(&questions, settings.interval))?;
     Ok(())
 }
 
-fn make_at_intervals(questions: &Questions, interval: Duration) {
+/// Tells of the newest backup, also where its disk was mounted later or another process made it, and makes one when it is time.
+fn look_after(questions: &Questions, interval: Option<Duration>) -> ! {
     loop {
         let Some(rest) = questions.backups() else {
             std::thread::sleep(NO_SESSION); // A session announces itself to nobody.
             continue;
         };
-        let due = due(newest(&rest), Timestamp::now(), interval);
+        let newest = newest(&rest);
+        if let Some(newest) = newest {
+            questions.health.metrics.backed_up(newest);
+        }
+        let due = interval.map_or(LOOK_AGAIN, |interval| due(newest, Timestamp::now(), interval));
         if !due.is_zero() {
             std::thread::sleep(due.min(LOOK_AGAIN)); // By the clock, which may be set, and a machine may sleep.
             continue;
         }
-        let made = questions.back_up(None, &|| true);
-        let pause = if made.is_ok() { LEAST } else { AFTER_FAILURE };
-        std::thread::sleep(pause.min(interval)); // Time is what it waits for.
+        let pause = match questions.back_up(None, &|| true) {
+            Err(refused) if refused.kind == RefusalKind::Store => AFTER_FAILURE,
+            _ => LEAST,
+        };
+        std::thread::sleep(pause.min(interval.unwrap_or(pause))); // Time is what it waits for.
     }
 }
 

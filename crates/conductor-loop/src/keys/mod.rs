@@ -8,6 +8,7 @@ pub use file::{KeyError, Origin, PUBLIC_KEYS, PUBLIC_MAX, Places, ROOT_KEY, know
 pub use status::{Genuine, check_status};
 
 use conductor_core::attestation::{Attest, Envelope, PAYLOAD_TYPE, Signature};
+use conductor_core::scrub::line;
 use conductor_crypto::{KeyRing, RootKey, SigningKey, VerifyingKey, base64, dsse_bytes, from_base64};
 use std::fmt::Write as _;
 use std::io;
@@ -92,7 +93,7 @@ pub fn signed_payload(
     trusted: &[VerifyingKey],
 ) -> Result<(Vec<u8>, String), String> {
     if envelope.payload_type != payload_type {
-        return Err(format!("its attestation has the payload type {}", envelope.payload_type));
+        return Err(format!("its attestation has the payload type {}", line(&envelope.payload_type, 100)));
     }
     let payload = from_base64(&envelope.payload).ok_or("the payload of its attestation is no base64")?;
     let bytes = dsse_bytes(payload_type, &payload);
@@ -109,7 +110,7 @@ pub fn signed_payload(
         "its signature does not fit what was signed".to_owned()
     } else {
         let names: Vec<&str> = envelope.signatures.iter().map(|signature| signature.keyid.as_str()).collect();
-        format!("it is signed by a key that is not trusted here ({})", names.join(", "))
+        format!("it is signed by a key that is not trusted here ({})", line(&names.join(", "), 200))
     })
 }
 

@@ -8,7 +8,7 @@ use conductor_core::query::{Proof, ProofEntry, Shown};
 use conductor_core::scrub;
 use conductor_crypto::VerifyingKey;
 use conductor_evidence::entry::Entry;
-use conductor_evidence::{EntryResult, entries_of};
+use conductor_evidence::{EntryResult, Event, entries_of};
 use conductor_os::dir::Dir;
 use jiff::Timestamp;
 use std::io;
@@ -50,7 +50,13 @@ pub(super) fn proof(
         Ok(found) if found.is_empty() => {
             proof.missing.push("the audit trail has no entry of it near its time".to_owned());
         }
-        Ok(found) => proof.entries = found,
+        Ok(found) => {
+            if published != Published::NotYet && !found.iter().any(|entry| entry.event == Event::Filed.name())
+            {
+                proof.missing.push("the entry of its end is not near its time in the audit trail".to_owned());
+            }
+            proof.entries = found;
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             proof.missing.push("no audit trail is kept here".to_owned());
         }

@@ -135,7 +135,8 @@ impl Import {
         let first = store.last_seq()?.max(floor.last_seq) + 1;
         let numbered = self.entries.into_iter().zip(first..).map(|(entry, seq)| entry.numbered(seq));
         let outcomes: Vec<Outcome> = self.outcomes.into_iter().chain(numbered).collect();
-        add(store, outcomes, &floor)
+        let Added { imported, skipped, .. } = add(store, outcomes, &floor)?;
+        Ok(ImportCount { imported, skipped })
     }
 }
 
@@ -193,34 +194,30 @@ fn from_go(text: &str, now: Timestamp) -> Result<Vec<Unnumbered>, StoreError> {
     Ok(usable.collect())
 }
 
+/// What came of outcomes that were to be added.
+struct Added {
+    imported: u64,
+    skipped: u64,
+    /// Of those that were skipped: their number belongs to another intent here.
+    conflicting: u64,
+}
+
 /// Adds missing outcomes, and raises the totals. Entries of the Go version are recognised by name, bytes and time, others
 /// by number too. The outcome of an intent that is unfinished here ends it: it does not run a second time.
-pub(super) fn add(
-    store: &dyn Ledger,
-    outcomes: Vec<Outcome>,
-    floor: &Extent,
-) -> Result<ImportCount, StoreError> {
-    let mut known = HashSet::new();
-    let mut taken = HashSet::new();
-    store.outcomes(0, &mut |outcome| {
-        taken.insert(outcome.seq);
-        known.insert((outcome.name, outcome.sha256, outcome.finished_at));
-        true
-    })?;
-    let open: HashMap<u64, Option<Claim>> = store.open_claims()?.into_iter().collect();
+fn add(store: &dyn Ledger, outcomes: Vec<Outcome>, floor: &Extent) -> Result<Added, StoreError> {
     let all = outcomes.len() as u64;
-    let mut fresh: Vec<Outcome> = outcomes
-        .into_iter()
-        .filter(|o| !known.contains(&(o.name.clone(), o.sha256, o.finished_at)) && !taken.contains(&o.seq))
-        .collect();
+    let (mut fresh, mut conflicting) = missing(store, outcomes)?;
+    let open: HashMap<u64, Option<Claim>> = store.open_claims()?.into_iter().collect();
     fresh.retain_mut(|outcome| match open.get(&outcome.seq) {
         None => true,
         Some(Some(claim)) if claim.name == outcome.name && Some(claim.sha256) == outcome.sha256 => {
             outcome.key.get_or_insert_with(|| claim.key.clone());
             true
         }
-        // The number belongs to another outcome here.
-        Some(_) => false,
+        Some(_) => {
+            conflicting += 1;
+            false
+        }
     });
     for chunk in fresh.chunks(CHUNK) {
         let ended = chunk.iter().map(|outcome| outcome.seq).filter(|seq| open.contains_key(seq));
@@ -229,7 +226,32 @@ pub(super) fn add(
     }
     store.commit(&Work { floor: Some(floor), ..Work::default() })?;
     let imported = fresh.len() as u64;
-    Ok(ImportCount { imported, skipped: all - imported })
+    Ok(Added { imported, skipped: all - imported, conflicting })
+}
+
+/// Those of these outcomes that no finished intent here is, and the number of the others whose number another one has. What is held in
+/// memory grows with the outcomes that are given, not with those that are here.
+fn missing(store: &dyn Ledger, outcomes: Vec<Outcome>) -> Result<(Vec<Outcome>, u64), StoreError> {
+    if outcomes.is_empty() {
+        return Ok((outcomes, 0));
+    }
+    let key = |outcome: &Outcome| (outcome.name.clone(), outcome.sha256, outcome.finished_at);
+    let keys: HashSet<_> = outcomes.iter().map(key).collect();
+    let numbers: HashMap<u64, &Outcome> = outcomes.iter().map(|outcome| (outcome.seq, outcome)).collect();
+    let (mut known, mut taken, mut conflicting) = (HashSet::new(), HashSet::new(), 0);
+    store.outcomes(0, &mut |here| {
+        if let Some(given) = numbers.get(&here.seq) {
+            taken.insert(here.seq);
+            conflicting += u64::from((&given.name, given.sha256) != (&here.name, here.sha256));
+        }
+        let here = key(&here);
+        if keys.contains(&here) {
+            known.insert(here);
+        }
+        true
+    })?;
+    let is_missing = |outcome: &Outcome| !known.contains(&key(outcome)) && !taken.contains(&outcome.seq);
+    Ok((outcomes.into_iter().filter(is_missing).collect(), conflicting))
 }
 
 /// What is known of a state besides its new store.
@@ -261,15 +283,18 @@ pub struct TakenOver {
 /// Takes over what a store lacks. Where both know a number, the record of the store stands; an intent that is unfinished in the store and
 /// finished by the evidence is finished; no number that was used is used again.
 pub fn take_over(store: &dyn Ledger, evidence: Evidence) -> Result<TakenOver, StoreError> {
-    let Evidence { salvaged: Salvaged { outcomes, open, held }, told, extent } = evidence;
-    let mut taken = TakenOver::default();
-    for outcome in &outcomes {
-        let same = |known: Outcome| (known.name, known.sha256) == (outcome.name.clone(), outcome.sha256);
-        taken.conflicting += u64::from(store.outcome(outcome.seq)?.is_some_and(|known| !same(known)));
-    }
+    let Evidence { salvaged: Salvaged { outcomes, open, held }, mut told, extent } = evidence;
     let latest = latest(outcomes.iter().chain(&told), &open);
-    taken.outcomes = add(store, outcomes, &Extent::default())?.imported;
-    taken.told = add(store, told, &extent)?.imported;
+    let numbers: HashSet<u64> = outcomes.iter().map(|outcome| outcome.seq).collect();
+    told.retain(|outcome| !numbers.contains(&outcome.seq));
+    let salvaged = add(store, outcomes, &Extent::default())?;
+    let told = add(store, told, &extent)?;
+    let mut taken = TakenOver {
+        outcomes: salvaged.imported,
+        told: told.imported,
+        conflicting: salvaged.conflicting + told.conflicting,
+        ..TakenOver::default()
+    };
     taken.given_up = give_up_passed(store, &latest)?;
     for Rescued { claim, bytes, start } in open {
         let known = store.claim(claim.seq)?.map(|(known, _)| known.name);

@@ -241,7 +241,7 @@ impl Store {
     }
 
     /// Copies everything, as it is at one moment, into a store in `dir` that is read at once and then thrown away, and tells its counts and its
-    /// last number. It is given up as soon as `goes_on` is false, and waits for no sync: so it ends soon then, however slow the disk is.
+    /// last number. It is given up as soon as `goes_on` is false, and waits for no sync: so it ends soon then on a slow disk as well; not on one that hangs in a call.
     pub fn copy_in_passing(
         &self,
         dir: &Arc<Dir>,
