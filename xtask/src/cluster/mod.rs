@@ -2,11 +2,13 @@
 //! proxy, in namespaces of its own without any way out. Its first process holds all others: they end with it.
 
 mod image;
+mod instances;
 mod keys;
 mod node;
 mod parts;
 mod plane;
 mod refusals;
+mod restored;
 mod steps;
 mod work;
 

@@ -13,7 +13,8 @@ const RELEASE: &str = "v1.37.2";
 const MODULES: &str = "v0.37.2";
 const PROGRAMS: [&str; 6] =
     ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl"];
-const PACKAGES: [&str; 7] = [
+const PACKAGES: [&str; 8] = [
+    "age",
     "etcd-server",
     "containerd",
     "runc",
@@ -77,10 +78,11 @@ pub(super) fn ready(place: &Path) -> Result<(), Stop> {
 
 /// Downloads Debian's packages and unpacks them.
 fn debian(to: &Path) -> Result<(), String> {
-    if to.join("complete").exists() {
+    let failed = |error: std::io::Error| format!("{}: {error}", to.display());
+    let all = PACKAGES.join(" ");
+    if std::fs::read_to_string(to.join("complete")).is_ok_and(|there| there == all) {
         return Ok(());
     }
-    let failed = |error: std::io::Error| format!("{}: {error}", to.display());
     std::fs::create_dir_all(to).map_err(failed)?;
     let downloads = tempfile::tempdir().map_err(failed)?;
     let download = || {
@@ -92,7 +94,7 @@ fn debian(to: &Path) -> Result<(), String> {
     for entry in std::fs::read_dir(downloads.path()).map_err(failed)?.flatten() {
         output(Command::new("dpkg").arg("-x").arg(entry.path()).arg(to))?;
     }
-    std::fs::write(to.join("complete"), "").map_err(failed)
+    std::fs::write(to.join("complete"), all).map_err(failed)
 }
 
 /// Builds the programs of Kubernetes that are missing, one after the other, for a machine with little memory.

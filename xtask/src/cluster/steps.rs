@@ -9,7 +9,7 @@ use std::process::Command;
 
 type Step = fn(&Cluster) -> Result<String, String>;
 
-const STEPS: [(&str, Step); 15] = [
+const STEPS: [(&str, Step); 17] = [
     ("base: dry-run, applied, applied again", base),
     ("a Job hands an intent in", producer),
     ("asked through exec", asked),
@@ -21,8 +21,10 @@ const STEPS: [(&str, Step); 15] = [
     ("pod deleted", deleted),
     ("node drained and back", drained),
     ("the written package scales real pods", scaled),
+    ("the written component scales real pods", component),
     ("a weakened pod is refused", super::refusals::weakened),
     ("a refused start says why", super::refusals::told),
+    ("state lost and restored", super::restored::restored),
     ("overlays applied and deleted, nothing left", overlays),
     ("the blocks of docs/KUBERNETES.md", page),
 ];
@@ -179,7 +181,7 @@ fn in_place(cluster: &Cluster) -> Result<String, String> {
 }
 
 /// The daemon's process; in the namespaces of the cluster there is one of it.
-fn daemon() -> Option<u32> {
+pub(super) fn daemon() -> Option<u32> {
     let processes = std::fs::read_dir("/proc").ok()?.flatten();
     let mut ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     ids.find(|id: &u32| {
@@ -222,29 +224,70 @@ fn drained(cluster: &Cluster) -> Result<String, String> {
     })
 }
 
-fn scaled(cluster: &Cluster) -> Result<String, String> {
-    let app = json!({
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "cnf-simulator", "namespace": "oran-sim"},
+/// A Deployment of real pods.
+fn workload(namespace: &str) -> String {
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "cnf-simulator", "namespace": namespace},
         "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "cnf-simulator"}}, "template": {
             "metadata": {"labels": {"app": "cnf-simulator"}},
             "spec": {"containers": [{"name": "pause", "image": "localhost/pause:1", "imagePullPolicy": "Never"}]},
         }},
-    });
-    cluster.k(&["create", "namespace", "oran-sim"])?;
-    cluster.k_with(&["apply", "--server-side"], &app.to_string())?;
+    })
+    .to_string()
+}
+
+/// Makes a namespace for a workload, lets it be applied and scaled, and waits for the pods of both numbers.
+fn in_namespace(
+    cluster: &Cluster,
+    namespace: &str,
+    apply: impl FnOnce() -> Result<(), String>,
+    scale: impl FnOnce() -> Result<(), String>,
+) -> Result<String, String> {
+    cluster.k(&["create", "namespace", namespace])?;
     let wait = |number: &str| {
         let wanted = format!("--for=jsonpath={{.status.readyReplicas}}={number}");
-        cluster.k(&["-n", "oran-sim", "wait", "deploy/cnf-simulator", &wanted, "--timeout=120s"])
+        cluster.k(&["-n", namespace, "wait", "deploy/cnf-simulator", &wanted, "--timeout=120s"])
     };
+    apply()?;
     wait("1")?;
+    scale()?;
+    wait("3")?;
+    cluster.k(&["delete", "namespace", namespace, "--timeout=120s"])?;
+    Ok("from 1 to 3".to_owned())
+}
+
+fn scaled(cluster: &Cluster) -> Result<String, String> {
+    let apply = || cluster.k_with(&["apply", "--server-side"], &workload("oran-sim")).map(drop);
     let package =
         cluster.volume("out", "oran-sim/cnf-simulator-scaling/deployment.yaml").display().to_string();
     // A manager of its own, for a manager gives up what it does not name any more; the number had another one so far.
     let own = ["apply", "--server-side", "--force-conflicts", "--field-manager=conductor-loop", "-f"];
-    cluster.k(&[&own[..], &[&package]].concat())?;
-    wait("3")?;
-    cluster.k(&["delete", "namespace", "oran-sim", "--timeout=120s"])?;
-    Ok("from 1 to 3".to_owned())
+    in_namespace(cluster, "oran-sim", apply, || cluster.k(&[&own[..], &[&package]].concat()).map(drop))
+}
+
+/// A kustomization that owns a workload, and lists the component that the engine wrote.
+fn component(cluster: &Cluster) -> Result<String, String> {
+    let failed = |error: std::io::Error| error.to_string();
+    let place = cluster.run.join("component");
+    std::fs::create_dir_all(&place).map_err(failed)?;
+    let intent = root().join("examples/handoff/intent-scale-up-001.json");
+    output(
+        Command::new(root().join("target/dist/porch"))
+            .arg("-intent")
+            .arg(intent)
+            .arg("-out")
+            .arg(&place)
+            .args(["-structured", "--kustomize"]),
+    )?;
+    std::fs::write(place.join("deployment.json"), workload("oran-sim")).map_err(failed)?;
+    let path = place.display().to_string();
+    let build = |components: &str| {
+        let text = format!("resources: [deployment.json]\n{components}");
+        std::fs::write(place.join("kustomization.yaml"), text).map_err(failed)?;
+        cluster.k(&["apply", "--server-side", "-k", &path]).map(drop)
+    };
+    let listed = || build("components: [oran-sim/cnf-simulator-scaling-patch]\n");
+    in_namespace(cluster, "oran-sim", || build(""), listed)
 }
 
 /// Stands in for the Prometheus operator's own definitions, which are not part of Kubernetes.
@@ -269,9 +312,8 @@ fn overlays(cluster: &Cluster) -> Result<String, String> {
         cluster.k(&["wait", "--for=condition=Established", &name, "--timeout=60s"])?;
     }
     delete(cluster, BASE)?;
-    let instances: Vec<String> = (0..3)
-        .flat_map(|number| ["handoff", "state", "out"].map(|name| format!("{name}-conductor-loop-{number}")))
-        .collect();
+    let instances = super::instances::claims();
+    let mut told = String::new();
     let secret = [
         "create",
         "secret",
@@ -299,12 +341,14 @@ fn overlays(cluster: &Cluster) -> Result<String, String> {
             cluster.k(&["-n", SPACE, "rollout", "status", &workload, "--timeout=180s"])?;
         }
         if name == "instances" {
-            cluster.k(&["-n", SPACE, "rollout", "restart", &workload])?;
-            cluster.k(&["-n", SPACE, "rollout", "status", &workload, "--timeout=180s"])?;
+            told = super::instances::restarted(cluster)?;
         }
         delete(cluster, &overlay)?;
     }
-    Ok("monitoring with definitions that stand in for the operator's, git without a remote, instances one by one".to_owned())
+    Ok(format!(
+        "monitoring with definitions that stand in for the operator's, git without a remote, instances restarted one by one \
+         and one killed: {told}, each done once"
+    ))
 }
 
 /// The shell blocks of a page of documentation.

@@ -3,7 +3,7 @@
 use super::Cluster;
 use crate::dist::{ensure, wait_for};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(super) const SPACE: &str = "conductor-loop";
@@ -12,12 +12,12 @@ impl Cluster {
     /// Makes empty directories on the node and a volume for each of these claims. They belong to root, as new volumes do.
     pub(super) fn volumes(&self, set: &str, claims: &[String]) -> Result<(), String> {
         for claim in claims {
-            let path = self.run.join("volumes").join(set).join(claim);
+            let path = self.claimed(set, claim);
             std::fs::create_dir_all(&path).map_err(|error| error.to_string())?;
             let volume = json!({
                 "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": format!("{set}-{claim}")},
                 "spec": {
-                    "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "persistentVolumeReclaimPolicy": "Retain",
+                    "capacity": {"storage": "10Gi"}, "accessModes": ["ReadWriteOnce"], "persistentVolumeReclaimPolicy": "Retain",
                     "claimRef": {"namespace": SPACE, "name": claim}, "local": {"path": path},
                     "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions":
                         [{"key": "kubernetes.io/hostname", "operator": "In", "values": [super::node::NAME]}]}]}},
@@ -28,21 +28,14 @@ impl Cluster {
         Ok(())
     }
 
-    /// A path on the volumes of the base.
-    pub(super) fn volume(&self, name: &str, path: &str) -> PathBuf {
-        self.run.join("volumes/base").join(format!("conductor-loop-{name}")).join(path)
+    /// The directory of a claim's volume.
+    pub(super) fn claimed(&self, set: &str, claim: &str) -> PathBuf {
+        self.run.join("volumes").join(set).join(claim)
     }
 
-    /// Hands an intent in on the node's side of the volume, as a producer does: another name, then a rename.
-    pub(super) fn hand_in(&self, name: &str, target: &str) -> Result<(), String> {
-        let intent = json!({
-            "intent_type": "scaling", "target": target, "namespace": "oran-sim", "replicas": 2, "source": "test",
-            "correlation_id": name,
-        });
-        let place = self.volume("handoff", "");
-        let draft = place.join(format!("{name}.draft"));
-        std::fs::write(&draft, intent.to_string()).map_err(|error| error.to_string())?;
-        std::fs::rename(draft, place.join(format!("intent-{name}.json"))).map_err(|error| error.to_string())
+    /// A path on the volumes of the base.
+    pub(super) fn volume(&self, name: &str, path: &str) -> PathBuf {
+        self.claimed("base", &format!("conductor-loop-{name}")).join(path)
     }
 
     /// Does something while intents arrive, then waits until each of them has succeeded once.
@@ -60,7 +53,7 @@ impl Cluster {
                 let mut left = 5;
                 while left > 0 {
                     let name = format!("{name}-{}", names.len());
-                    self.hand_in(&name, &format!("t{}", names.len() % 7))?;
+                    hand_in(&self.volume("handoff", ""), &name, &format!("t{}", names.len() % 7))?;
                     names.push(name);
                     left -= u32::from(done.load(Ordering::Relaxed));
                     std::thread::sleep(std::time::Duration::from_millis(100)); // The pace of arrivals.
@@ -73,19 +66,7 @@ impl Cluster {
         });
         acted?;
         let (took, names) = (began.elapsed(), handed_in?);
-        for name in &names {
-            let status = self.volume("handoff", &format!("status/intent-{name}.json.status"));
-            wait_for(&format!("the status of {name}"), || {
-                std::fs::read_to_string(&status).is_ok_and(|text| text.contains("\"status\": \"success\""))
-            })?;
-            let filed = |part: &str, file: String| self.volume("handoff", part).join(file).exists();
-            ensure(filed("processed", format!("intent-{name}.json")), || format!("{name} is not filed"))?;
-            ensure(!filed("processed", format!("intent-{name}.2.json")), || {
-                format!("{name} was done twice")
-            })?;
-        }
-        let failed = std::fs::read_dir(self.volume("handoff", "failed")).map_or(0, Iterator::count);
-        ensure(failed == 0, || format!("{failed} files in failed/"))?;
+        done_once(&self.volume("handoff", ""), &names)?;
         Ok(format!("{:.1} s, {} intents meanwhile, each done once", took.as_secs_f64(), names.len()))
     }
 
@@ -105,4 +86,30 @@ impl Cluster {
         let wanted = format!("jsonpath={{.items[0]{path}}}");
         self.k(&["-n", SPACE, "get", "pod", "-l", "app.kubernetes.io/component=daemon", "-o", &wanted])
     }
+}
+
+/// Hands an intent in on the node's side of a handoff volume, as a producer does: another name, then a rename.
+pub(super) fn hand_in(handoff: &Path, name: &str, target: &str) -> Result<(), String> {
+    let intent = json!({
+        "intent_type": "scaling", "target": target, "namespace": "oran-sim", "replicas": 2, "source": "test",
+        "correlation_id": name,
+    });
+    let draft = handoff.join(format!("{name}.draft"));
+    std::fs::write(&draft, intent.to_string()).map_err(|error| error.to_string())?;
+    std::fs::rename(draft, handoff.join(format!("intent-{name}.json"))).map_err(|error| error.to_string())
+}
+
+/// Waits until each of these intents has succeeded, and looks whether each was filed once.
+pub(super) fn done_once(handoff: &Path, names: &[String]) -> Result<(), String> {
+    for name in names {
+        let status = handoff.join(format!("status/intent-{name}.json.status"));
+        wait_for(&format!("the status of {name}"), || {
+            std::fs::read_to_string(&status).is_ok_and(|text| text.contains("\"status\": \"success\""))
+        })?;
+        let filed = |file: String| handoff.join("processed").join(file).exists();
+        ensure(filed(format!("intent-{name}.json")), || format!("{name} is not filed"))?;
+        ensure(!filed(format!("intent-{name}.2.json")), || format!("{name} was done twice"))?;
+    }
+    let failed = std::fs::read_dir(handoff.join("failed")).map_or(0, Iterator::count);
+    ensure(failed == 0, || format!("{failed} files in failed/"))
 }

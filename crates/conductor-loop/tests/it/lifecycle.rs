@@ -4,6 +4,7 @@ use crate::env;
 use conductor_testkit::{flat, wait_until};
 use rustix::process::Signal;
 use std::fs;
+use std::process::Command;
 
 #[test]
 fn term_lets_running_porches_finish_within_the_grace_time() {
@@ -83,6 +84,44 @@ fn one_daemon_per_handoff_directory() {
     );
     first.kill();
     env.once(&[]).expect(0);
+}
+
+#[test]
+fn copies_of_all_directories_go_on_where_the_originals_ended() {
+    let env = env();
+    let to = env.path("elsewhere");
+    fs::create_dir(&to).unwrap();
+    env.drop_file("intent-done.json", flat("a", 2));
+    let daemon = env.start_ready(&[]);
+    env.wait_status("intent-done.json");
+    env.operate(&["hold", "test/b"]).expect(0);
+    env.drop_file("intent-waits.json", flat("b", 2));
+    wait_until("b waits", || {
+        env.operate_json(&["explain", "intent-waits.json"]).0["reason"]["word"] == "held"
+    });
+    daemon.stop().expect(0);
+    let ran = env.calls().len();
+    for name in ["handoff", "out"] {
+        let copied = Command::new("cp").arg("-a").arg(env.path(name)).arg(&to).status().unwrap();
+        assert!(copied.success());
+    }
+    let (handoff, out) = (to.join("handoff"), to.join("out"));
+    let at = ["-handoff", handoff.to_str().unwrap()];
+    fs::write(handoff.join("intent-new.json"), flat("c", 2)).unwrap();
+    let porch = env.path("bin/porch");
+    let words =
+        ["-once", "-allow-unsafe-porch", "-porch", porch.to_str().unwrap(), "-out", out.to_str().unwrap()];
+    env.run(&[&words[..], &at].concat()).expect(0);
+    assert_eq!(env.calls().len(), ran + 1, "what was done does not run again, and what is held waits");
+    let list = env.run(&[&["list", "--json"], &at[..]].concat()).expect(0).stdout;
+    let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+    let intents = list["intents"].as_array().unwrap();
+    let known: Vec<_> = intents.iter().map(|row| (row["seq"].as_u64(), row["state"].as_str())).collect();
+    assert_eq!(
+        known,
+        [(Some(2), Some("waiting")), (Some(3), Some("done")), (Some(1), Some("done"))],
+        "{list}"
+    );
 }
 
 #[test]
@@ -187,8 +226,7 @@ pub(crate) struct Mounted(std::path::PathBuf);
 
 impl Mounted {
     pub(crate) fn new(kind: &str, at: std::path::PathBuf, options: &str) -> Option<Self> {
-        let mounted =
-            std::process::Command::new("mount").args(["-t", kind, "-o", options, kind]).arg(&at).output();
+        let mounted = Command::new("mount").args(["-t", kind, "-o", options, kind]).arg(&at).output();
         if mounted.is_ok_and(|output| output.status.success()) {
             return Some(Self(at));
         }
@@ -199,7 +237,7 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg(&self.0).status();
+        let _ = Command::new("umount").arg(&self.0).status();
     }
 }
 

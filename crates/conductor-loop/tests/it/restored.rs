@@ -51,9 +51,9 @@ fn what_happened_after_the_backup_is_taken_over_from_the_state_that_is_here() {
     let backup = made(&env);
     assert_eq!(run(&env, &["b"]), 1);
     let daemon = env.start_ready(&[]);
-    env.operate(&["hold", "n/c"]).expect(0);
+    env.operate(&["hold", "test/c"]).expect(0);
     env.drop_file("intent-c.json", flat("c", 3));
-    wait_until("c waits", || env.operate_json(&["explain", "n/c"]).0["reason"]["word"] == "held");
+    wait_until("c waits", || env.operate_json(&["explain", "intent-c.json"]).0["reason"]["word"] == "held");
     daemon.stop().expect(0);
     // Neither status nor trail tells of it: the state that is here alone does.
     fs::remove_file(env.handoff("status/intent-b.json.status")).unwrap();
@@ -62,12 +62,12 @@ fn what_happened_after_the_backup_is_taken_over_from_the_state_that_is_here() {
     assert!(said.contains(newer), "{said}");
     assert!(said.contains("set aside    ledger.redb.replaced-"), "{said}");
     let (status, _) = env.operate_json(&["status"]);
-    assert_eq!(status["held"][0]["target"], "n/c", "{status}");
+    assert_eq!(status["held"][0]["target"], "test/c", "{status}");
     env.drop_file("intent-b.json", flat("b", 3));
     let daemon = env.start_ready(&[]);
     let again = env.wait_status("intent-b.json");
     assert_eq!(again["duplicate_of"], 2, "{again}");
-    env.operate(&["release", "n/c"]).expect(0);
+    env.operate(&["release", "test/c"]).expect(0);
     assert_eq!(env.wait_status("intent-c.json")["status"], "success");
     daemon.stop().expect(0);
     env.operate(&["verify"]).expect(0);
