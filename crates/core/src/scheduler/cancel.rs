@@ -1,4 +1,5 @@
-//! Cancelling: an intent that waits gets its outcome out of its turn, and the others of its target keep their order.
+//! Cancelling: an intent that waits gets its outcome out of its turn. It keeps its place in the queue of its target until
+//! that is durable: nothing behind it starts before, so that after a crash it does not wait again behind what has run.
 
 use super::{Admission, Bug, Effect, Item, Scheduler};
 use crate::stage::{Entry, Stage, Step};
@@ -25,23 +26,15 @@ impl Scheduler {
     /// Cancels an intent that waits.
     pub(super) fn on_cancel(&mut self, now: Duration, admission: Admission, effects: &mut Vec<Effect>) {
         let (seq, key) = (admission.seq, admission.key.clone());
+        let Some(rank) = self.queues.cancel(&key, seq) else {
+            return effects.push(Effect::Bug(Bug::Unknown(seq)));
+        };
         if !self.items.contains_key(&seq) {
-            let Some(rank) = self.queues.leave_parked(&key, seq) else {
-                return effects.push(Effect::Bug(Bug::Unknown(seq)));
-            };
-            self.enter(Item { queued: false, ..Item::new(Entry::FoundDurable, admission, rank) });
+            self.enter(Item::new(Entry::FoundDurable, admission, rank));
         }
         self.advance_one(seq, Step::Cancel, now.into(), effects);
-        let Some(item) = self.items.get_mut(&seq).filter(|item| item.stage == Stage::Recording) else {
-            return;
-        };
-        if std::mem::take(&mut item.queued) {
-            self.places.withdraw(item.rank);
-            self.queues.leave(&key, seq);
-        }
+        self.places.withdraw(rank);
         self.pauses.retain(|(_, paused)| *paused != seq);
-        self.offer_head(&key, now.into(), effects);
-        self.recall_more(&key, effects);
     }
 }
 
@@ -132,5 +125,65 @@ mod tests {
         cancel(&mut world, 2);
         world.accept(again(3));
         assert_eq!(world.running.front(), Some(&3), "the package may be another since: it is no duplicate");
+    }
+
+    #[test]
+    fn nothing_of_a_target_starts_before_the_outcome_of_what_was_cancelled_is_durable() {
+        // The head, which pauses between two starts, and is held or not.
+        for held in [false, true] {
+            let mut world = World::new(limits(1));
+            world.filed_late = true;
+            let key = admission(1, "t", 5).key;
+            (1..=3).for_each(|seq| world.accept(admission(seq, "t", 5)));
+            if held {
+                world.event(Event::Hold(key.clone().into()));
+            }
+            world.end(Verdict::Retry(Code::PorchBusy));
+            cancel(&mut world, 1);
+            world.event(Event::Release(key.into()));
+            world.now += Duration::from_hours(1);
+            world.tick();
+            assert!(world.running.is_empty(), "after a crash 1 would run behind 2");
+            world.file();
+            assert_eq!(world.running, [2]);
+            // One behind the head that runs, whose outcome is durable last.
+            cancel(&mut world, 3);
+            world.accept(admission(4, "t", 5));
+            world.end(Verdict::Success);
+            world.unfiled.swap(0, 1);
+            world.file();
+            assert!(world.running.is_empty(), "after a crash 3 would run behind 4");
+            world.file();
+            assert_eq!(world.running, [4]);
+            world.end(Verdict::Success);
+            world.file();
+            assert!(world.scheduler.is_idle());
+        }
+    }
+
+    #[test]
+    fn what_is_parked_behind_a_cancelled_one_is_not_read_back_before_its_outcome_is_durable() {
+        let memory = Memory { park_above: 2, target_share: 2 };
+        let mut world = World::new(Limits { memory, ..limits(1) });
+        world.filed_late = true;
+        (1..=12).for_each(|seq| world.accept(admission(seq, "t", 5)));
+        let all = world.scheduler.unfinished();
+        let parked = (1..=12).find(|seq| world.scheduler.waits(*seq) == Some(Waits::Parked)).unwrap();
+        cancel(&mut world, parked);
+        assert_eq!((world.scheduler.unfinished(), world.unfiled.len()), (all, 1), "counted once");
+        assert!(world.scheduler.parked().all(|(seq, _)| seq != parked));
+        let cancelled = world.unfiled.pop_front();
+        for seq in 1..parked {
+            assert_eq!(world.end(Verdict::Success), seq);
+            world.file();
+        }
+        assert!(world.running.is_empty(), "after a crash {parked} would run behind the next");
+        world.unfiled.extend(cancelled);
+        world.file();
+        for seq in parked + 1..=12 {
+            assert_eq!(world.end(Verdict::Success), seq);
+            world.file();
+        }
+        assert!(world.scheduler.is_idle());
     }
 }

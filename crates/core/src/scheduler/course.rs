@@ -2,7 +2,6 @@
 //! scheduler's sets of intents by stage are maintained only here.
 
 use super::{Bug, Effect, Item, POSTPONED_RETRY, Place, Reserve, Scheduler};
-use crate::code::Code;
 use crate::limits::retry_pause;
 use crate::outcome::{Postponed, Verdict};
 use crate::record::LastSuccess;
@@ -152,8 +151,8 @@ impl Scheduler {
         self.set_reserve(seq, Reserve::No);
         let Some(item) = self.items.get(&seq) else { return };
         self.unreserved.remove(&item.rank);
-        // Only a head ends in its turn.
-        if outcome != Final::Failed(Code::Cancelled) {
+        // One that is cancelled behind the head leaves the queue to that.
+        if self.queues.head(&item.key) == Some(item.rank) {
             self.queues.occupy(&item.key);
         }
         let mut duplicate_of = None;
@@ -201,8 +200,8 @@ impl Scheduler {
         if self.decided.remove(&seq).is_some() {
             return;
         }
-        let Some(item) = self.remove(seq).filter(|item| item.queued) else { return };
-        if self.queues.finish_head(&item.key, seq).is_none() {
+        let Some(item) = self.remove(seq) else { return };
+        if self.queues.finish(&item.key, seq).is_none() {
             return effects.push(Effect::Bug(Bug::NotHead(seq)));
         }
         self.offer_head(&item.key, at, effects);

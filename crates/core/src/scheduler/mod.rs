@@ -50,8 +50,6 @@ struct Item {
     slot: Option<u16>,
     /// Why its last start was postponed.
     postponed: Option<Postponed>,
-    /// Whether it is in the queue of its target; one that is cancelled is not.
-    queued: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -471,7 +469,6 @@ impl Item {
             reserve: Reserve::No,
             slot: None,
             postponed: None,
-            queued: true,
         }
     }
 }

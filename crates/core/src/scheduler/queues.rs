@@ -34,16 +34,26 @@ struct Queue {
     parked: VecDeque<Rank>,
     /// The number of first parked intents being read back from the store.
     recalling: usize,
+    /// Cancelled intents, in memory or parked, whose outcome is not durable yet: each keeps its place until then.
+    cancelled: HashSet<u64>,
     /// The head is running, recording or pausing before a retry.
     busy: bool,
     last: Option<LastSuccess>,
     last_known: bool,
 }
 
+impl Queue {
+    /// The parked intents that wait for their turn.
+    fn waiting_parked(&self) -> impl Iterator<Item = &Rank> {
+        self.parked.iter().filter(|rank| !self.cancelled.contains(&rank.seq))
+    }
+}
+
 /// All queues with unfinished intents.
 #[derive(Debug, Default)]
 pub(super) struct Queues {
     by_target: HashMap<TargetKey, Queue>,
+    /// The number of parked intents that wait for their turn.
     parked: usize,
     /// Targets held by an operator.
     held: HashSet<TargetKey>,
@@ -148,32 +158,27 @@ impl Queues {
         }
     }
 
-    /// Removes the finished head; the queue continues with the next intent or is removed. `None`: it is not the head, and
-    /// only heads finish.
-    pub(super) fn finish_head(&mut self, key: &TargetKey, seq: u64) -> Option<()> {
+    /// Removes a finished intent: the head, and the queue continues with the next intent or is removed; or one that was
+    /// cancelled. `None`: it is neither.
+    pub(super) fn finish(&mut self, key: &TargetKey, seq: u64) -> Option<()> {
         let queue = self.by_target.get_mut(key)?;
-        queue.in_memory.front().filter(|rank| rank.seq == seq)?;
-        queue.claimed = queue.claimed.checked_sub(1)?;
-        queue.in_memory.pop_front();
-        queue.busy = false;
+        let cancelled = queue.cancelled.remove(&seq);
+        match queue.in_memory.iter().take(queue.claimed).position(|rank| rank.seq == seq) {
+            Some(place) if place == 0 || cancelled => {
+                queue.in_memory.remove(place);
+                queue.claimed -= 1;
+                queue.busy &= place > 0;
+            }
+            None if cancelled => {
+                let place = queue.parked.iter().position(|rank| rank.seq == seq)?;
+                queue.parked.remove(place);
+            }
+            _ => return None,
+        }
         if queue.in_memory.is_empty() && queue.parked.is_empty() {
             self.by_target.remove(key);
         }
         Some(())
-    }
-
-    /// Removes an intent with a durable claim out of its turn. Where it was the head, the queue is free.
-    pub(super) fn leave(&mut self, key: &TargetKey, seq: u64) {
-        let Some(queue) = self.by_target.get_mut(key) else { return };
-        let Some(place) = queue.in_memory.iter().take(queue.claimed).position(|rank| rank.seq == seq) else {
-            return;
-        };
-        queue.in_memory.remove(place);
-        queue.claimed -= 1;
-        queue.busy &= place > 0;
-        if queue.in_memory.is_empty() && queue.parked.is_empty() {
-            self.by_target.remove(key);
-        }
     }
 
     /// Whether the intent is parked, and not being read back.
@@ -182,15 +187,19 @@ impl Queues {
         self.by_target.values().any(behind)
     }
 
-    /// Removes a parked intent. `None`: it is not parked, or is being read back.
-    pub(super) fn leave_parked(&mut self, key: &TargetKey, seq: u64) -> Option<Rank> {
+    /// Marks an intent with a durable claim as cancelled: it may finish out of its turn. `None`: it is not here, or is being
+    /// read back.
+    pub(super) fn cancel(&mut self, key: &TargetKey, seq: u64) -> Option<Rank> {
         let queue = self.by_target.get_mut(key)?;
-        let behind = queue.parked.iter().skip(queue.recalling).position(|rank| rank.seq == seq)?;
-        let rank = queue.parked.remove(queue.recalling + behind)?;
-        self.parked -= 1;
-        if queue.in_memory.is_empty() && queue.parked.is_empty() {
-            self.by_target.remove(key);
-        }
+        let is_it = |rank: &&Rank| rank.seq == seq;
+        let rank = if let Some(rank) = queue.in_memory.iter().take(queue.claimed).find(is_it) {
+            *rank
+        } else {
+            let rank = *queue.parked.iter().skip(queue.recalling).find(is_it)?;
+            self.parked -= 1;
+            rank
+        };
+        queue.cancelled.insert(seq);
         Some(rank)
     }
 
@@ -219,13 +228,15 @@ impl Queues {
         self.parked += 1;
     }
 
-    /// The parked intents to read back now, when few are left in memory: as many as the share permits.
+    /// The parked intents to read back now, when few are left in memory: as many as the share permits, and none behind one
+    /// that is cancelled.
     pub(super) fn next_recalls(&mut self, key: &TargetKey, share: usize) -> Vec<u64> {
         let Some(queue) = self.by_target.get_mut(key) else { return Vec::new() };
         if queue.recalling > 0 || queue.claimed > share / 2 {
             return Vec::new();
         }
-        let seqs: Vec<u64> = queue.parked.iter().take(share - queue.claimed).map(|rank| rank.seq).collect();
+        let waiting = queue.parked.iter().take_while(|rank| !queue.cancelled.contains(&rank.seq));
+        let seqs: Vec<u64> = waiting.take(share - queue.claimed).map(|rank| rank.seq).collect();
         queue.recalling = seqs.len();
         seqs
     }
@@ -242,7 +253,7 @@ impl Queues {
         Some(first)
     }
 
-    /// The number of all parked intents.
+    /// The number of parked intents that wait for their turn.
     pub(super) fn parked(&self) -> usize {
         self.parked
     }
@@ -250,12 +261,12 @@ impl Queues {
     /// The number of parked intents in held queues without a current run.
     pub(super) fn parked_and_held(&self) -> usize {
         let held = self.by_target.iter().filter(|(key, queue)| !queue.busy && self.is_held(key));
-        held.map(|(_, queue)| queue.parked.len()).sum()
+        held.map(|(_, queue)| queue.waiting_parked().count()).sum()
     }
 
-    /// All parked intents, each queue in its order.
+    /// The parked intents that wait for their turn, each queue in its order.
     pub(super) fn all_parked(&self) -> impl Iterator<Item = (u64, &TargetKey)> {
-        self.by_target.iter().flat_map(|(key, queue)| queue.parked.iter().map(move |rank| (rank.seq, key)))
+        self.by_target.iter().flat_map(|(key, queue)| queue.waiting_parked().map(move |rank| (rank.seq, key)))
     }
 
     /// Unfinished intents of a target after this one; numbers are given in the order of taking.
