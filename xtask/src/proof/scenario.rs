@@ -1,8 +1,11 @@
 //! Small scenarios of the daemon that harnesses repeat while killing it or failing a call at each of its system calls.
 
 use conductor_testkit::promise::{self, Dropped, Ending};
-use conductor_testkit::{Action, Report, TestEnv, at_call, calls::Class, flat, wait_until};
+use conductor_testkit::{Action, Report, TestEnv, at_call, calls::Class, flat, trail, wait_until};
+use rustix::process::{Pid, Signal, kill_process};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// One scenario: the intents present before, the intents dropped, the behaviour of porch.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +37,18 @@ enum Attacked {
     /// `backup restore` in the place of a store that knows more: the backup is of before the last intent of `before`, and the last one
     /// that was dropped has been taken, and is held.
     Restore,
+    /// A daemon while an operator cancels an intent; what was dropped has been taken, and is held.
+    Cancel,
+}
+
+/// The intent that is cancelled.
+const CANCELLED: &str = "intent-cancelled.json";
+
+impl Attacked {
+    /// Whether a target is held from before the attack until the check.
+    fn holds(self) -> bool {
+        matches!(self, Self::Restore | Self::Cancel)
+    }
 }
 
 const PLAIN: Scenario = Scenario {
@@ -48,7 +63,7 @@ const PLAIN: Scenario = Scenario {
 };
 
 /// Scenarios that together cover every part of the promise.
-pub(crate) const SCENARIOS: [Scenario; 10] = [
+pub(crate) const SCENARIOS: [Scenario; 11] = [
     PLAIN,
     Scenario { name: "failing porch", script: "*: exit=3", endings: &[Ending::Failed("E301")], ..PLAIN },
     Scenario {
@@ -92,6 +107,13 @@ pub(crate) const SCENARIOS: [Scenario; 10] = [
         attacked: Attacked::Restore,
         ..PLAIN
     },
+    Scenario {
+        name: "cancel",
+        dropped: &[(CANCELLED, HELD, 3), ("intent-held.json", HELD, 4)],
+        endings: &[Ending::Failed("E315"), Ending::Success],
+        attacked: Attacked::Cancel,
+        ..PLAIN
+    },
     Scenario { name: "embedded", builtin: true, ..PLAIN },
     Scenario {
         name: "embedded, edit",
@@ -130,7 +152,7 @@ impl Scenario {
                 env.once(self.flags()).expect(0);
                 operate(&env, &["backup", "now"]).expect(0);
             }
-            if self.attacked != Attacked::Restore || *target != HELD {
+            if *target != HELD {
                 env.drop_file(name, &content);
             }
             dropped.push(Dropped { name: (*name).to_owned(), content, ending: *ending });
@@ -145,12 +167,13 @@ impl Scenario {
             Attacked::StartAfterRotation => {
                 env.operate(&["keys", "rotate"]).expect(0);
             }
-            Attacked::Restore => {
+            Attacked::Restore | Attacked::Cancel => {
                 let daemon = env.start_ready(self.flags());
                 env.operate(&["hold", &format!("test/{HELD}")]).expect(0);
-                env.drop_file("intent-held.json", flat(HELD, 3));
-                let why = || env.operate_json(&["explain", "intent-held.json"]).0["reason"]["word"].clone();
-                wait_until("it is held", || why() == "held");
+                for (name, target, replicas) in self.dropped.iter().filter(|(_, target, _)| *target == HELD) {
+                    env.drop_file(name, flat(target, *replicas));
+                    wait_until("it is held", || env.operate(&["explain", name]).stdout.contains("held:"));
+                }
                 daemon.stop().expect(0);
             }
         }
@@ -170,6 +193,15 @@ impl Stage {
             Attacked::Start | Attacked::StartAfterRotation => {
                 self.env.command(&[&["-once"], self.scenario.flags()].concat())
             }
+            Attacked::Cancel => {
+                let (command, over) = (self.env.command(self.scenario.flags()), AtomicBool::new(false));
+                return std::thread::scope(|scope| {
+                    scope.spawn(|| self.cancel_and_stop(&over));
+                    let report = at_call(&command, (class, action, at), seconds, &self.env.path("."));
+                    over.store(true, Ordering::Release);
+                    report
+                });
+            }
             Attacked::Restore => {
                 let mut command = self.env.bare_command();
                 command.args(["backup", "restore", "-handoff"]).arg(self.env.path("handoff"));
@@ -178,6 +210,50 @@ impl Stage {
             }
         };
         at_call(&command, (class, action, at), seconds, &self.env.path("."))
+    }
+
+    /// Cancels the intent as soon as a daemon answers, then stops the daemon; gives up when that is over.
+    fn cancel_and_stop(&self, over: &AtomicBool) {
+        while !over.load(Ordering::Acquire) {
+            if self.cancel().is_ok() {
+                let status = self.env.operate(&["status", "--json"]).stdout;
+                let status: serde_json::Value = serde_json::from_str(&status).unwrap_or_default();
+                let pid = status["pid"].as_i64().and_then(|pid| Pid::from_raw(pid.try_into().ok()?));
+                // It may have ended meanwhile.
+                let _ = pid.map(|pid| kill_process(pid, Signal::TERM));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Cancels the intent, unless it has its outcome already. The error: what the command said.
+    fn cancel(&self) -> Result<(), String> {
+        let told = self.env.operate(&["cancel", CANCELLED]);
+        let ended = told.stderr.contains("only what waits can be cancelled");
+        if told.status.code() == Some(0) || ended { Ok(()) } else { Err(told.stderr) }
+    }
+
+    /// Ends the hold and waits for what it kept back. An operator who was not answered cancels again.
+    fn release(&self) -> Result<(), String> {
+        let daemon = self.env.start_ready(self.scenario.flags());
+        if self.scenario.attacked == Attacked::Cancel {
+            self.cancel().map_err(|told| format!("not cancelled after the restart: {told}"))?;
+            self.env.wait_status(CANCELLED);
+        }
+        let released = self.env.operate(&["release", &format!("test/{HELD}")]);
+        if released.status.code() != Some(0) {
+            return Err(format!("the hold is gone: {}", released.stderr));
+        }
+        self.env.wait_status("intent-held.json");
+        daemon.stop().expect(0);
+        let entries = trail::entries(&self.env).into_iter();
+        let cancelled =
+            entries.filter(|entry| entry.detail.get("action").is_some_and(|done| done == "cancel"));
+        let numbers: Vec<Option<u64>> = cancelled.map(|entry| entry.intent).collect();
+        if self.scenario.attacked == Attacked::Cancel && numbers != [Some(1)] {
+            return Err(format!("the audit trail has cancelled {numbers:?}, not the first one once"));
+        }
+        Ok(())
     }
 
     /// Runs the daemon undisturbed, then checks the promise.
@@ -191,14 +267,8 @@ impl Stage {
             }
             finished = self.env.once(self.scenario.flags());
         }
-        if self.scenario.attacked == Attacked::Restore {
-            let daemon = self.env.start_ready(self.scenario.flags());
-            let released = self.env.operate(&["release", &format!("test/{HELD}")]);
-            if released.status.code() != Some(0) {
-                return Err(format!("the hold is gone: {}", released.stderr));
-            }
-            self.env.wait_status("intent-held.json");
-            daemon.stop().expect(0);
+        if self.scenario.attacked.holds() {
+            self.release()?;
         }
         if !matches!(finished.status.code(), Some(0 | 8)) {
             return Err(format!("the next start ended with {}: {}", finished.status, finished.stderr));
