@@ -15,6 +15,7 @@ use conductor_evidence::{EntryResult, Event, Record};
 use conductor_os::dir::Dir;
 use conductor_os::plain::{open_plain, read_start};
 use serde_json::json;
+use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
@@ -80,7 +81,10 @@ pub fn state_show(config: &Config, output: Output) -> Result<Exit, CommandError>
 }
 
 /// `state export [FILE]`
-#[expect(clippy::disallowed_methods, reason = "the operator names the file of the export")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the operator names the file of the export, which is removed where it is incomplete"
+)]
 pub fn state_export(config: &Config, file: Option<&Path>) -> Result<Exit, CommandError> {
     match file {
         None => {
@@ -98,14 +102,23 @@ pub fn state_export(config: &Config, file: Option<&Path>) -> Result<Exit, Comman
                     "Name a file that does not exist yet.",
                 )
             })?;
-            let mut out = BufWriter::new(created);
-            let count = export(config, &mut out)?;
-            out.flush()?;
-            out.get_ref().sync_all()?;
-            print(format!("{count} outcomes exported to {}\n", path.display()).as_bytes())?;
+            let exported = export_to(config, created).inspect_err(|_| {
+                // What cannot be removed either stays; the reason that is told is the first one.
+                let _ = std::fs::remove_file(path);
+            });
+            print(format!("{} outcomes exported to {}\n", exported?, path.display()).as_bytes())?;
         }
     }
     Ok(Exit::Good)
+}
+
+/// Writes an export to a new file, durably. Returns the number of outcomes.
+fn export_to(config: &Config, created: File) -> Result<u64, CommandError> {
+    let mut out = BufWriter::new(created);
+    let count = export(config, &mut out)?;
+    out.flush()?;
+    out.get_ref().sync_all()?;
+    Ok(count)
 }
 
 /// Writes an export: of the running daemon's state, or of the store where none runs. Returns the number of outcomes.
@@ -128,7 +141,7 @@ fn export(config: &Config, out: &mut impl Write) -> Result<u64, CommandError> {
         let Some(from) = next.next.filter(|from| *from <= last_seq) else { return Ok(count) };
         next = part(from)?.ok_or_else(|| {
             let text = "the daemon ended during the export, which is incomplete";
-            CommandError::hindered(text, "Remove its file, and export again.")
+            CommandError::hindered(text, "Export again.")
         })?;
     }
 }

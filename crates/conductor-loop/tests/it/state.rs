@@ -72,6 +72,19 @@ fn an_export_beside_the_daemon_is_the_one_without() {
 }
 
 #[test]
+fn an_export_that_is_refused_leaves_no_file() {
+    let env = env();
+    let file = env.path("export.jsonl");
+    let refused = state(&env, &["export", file.to_str().unwrap()]).expect(1);
+    assert!(!file.exists(), "{}", refused.stderr);
+    // One that is there is another's.
+    fs::write(&file, "mine").unwrap();
+    env.once(&[]).expect(0);
+    state(&env, &["export", file.to_str().unwrap()]).expect(1);
+    assert_eq!(fs::read(&file).unwrap(), b"mine");
+}
+
+#[test]
 fn export_and_import_move_the_duplicate_memory() {
     let old = env();
     old.drop_file("intent-a.json", flat("a", 3));
