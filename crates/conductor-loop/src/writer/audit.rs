@@ -301,12 +301,11 @@ fn held(holding: &Holding) -> Record {
 
 /// The entries of an outcome: that it was filed, and before that, that the file was refused, or that an operator cancelled it.
 pub fn filed(outcome: &Outcome) -> Vec<Record> {
-    let of_file = |event, result, detail| Record {
+    let of_file = |record| Record {
         correlation_id: Some(outcome.correlation_id.clone()),
         intent: Some(outcome.seq),
         file: Some(outcome.name.clone()),
-        detail,
-        ..Record::of(event, result)
+        ..record
     };
     let code = outcome.error_code.map(Code::id);
     let known = json!({
@@ -321,15 +320,16 @@ pub fn filed(outcome: &Outcome) -> Vec<Record> {
     let refused = (outcome.key.is_none() && outcome.status == Status::Failed).then(|| {
         let actor =
             outcome.history.as_ref().map_or_else(|| "unknown".to_owned(), |history| user(history.uid));
-        Record { actor, ..of_file(Event::Refused, EntryResult::Failure, object(json!({"code": code}))) }
+        let detail = object(json!({"code": code}));
+        Record { actor, detail, ..Record::of(Event::Refused, EntryResult::Failure) }
     });
-    let cancelled = outcome.history.as_ref().and_then(|history| history.cancelled_by).map(|uid| {
-        let detail =
-            object(json!({"action": "cancel", "target": outcome.key.as_ref().map(ToString::to_string)}));
-        Record { actor: user(uid), ..of_file(Event::Admin, EntryResult::Success, detail) }
+    let cancelled_by = outcome.history.as_ref().and_then(|history| history.cancelled_by);
+    let cancelled = cancelled_by.map(|uid| {
+        let target = outcome.key.as_ref().map(ToString::to_string);
+        admin(uid, "cancel").with("target", target)
     });
-    let before = refused.into_iter().chain(cancelled);
-    before.chain([of_file(Event::Filed, result, object(known))]).collect()
+    let filed = Record { detail: object(known), ..Record::of(Event::Filed, result) };
+    refused.into_iter().chain(cancelled).chain([filed]).map(of_file).collect()
 }
 
 /// The members of an object that are not null.

@@ -79,11 +79,8 @@ impl Scheduler {
 
     /// The reason for which the parked intents of a target wait.
     pub fn why_parked_of(&self, key: &TargetKey) -> WaitReason {
-        match self.queues.head(key) {
-            _ if self.queues.is_held(key) => self.why_held(key).unwrap_or(WaitReason::Held),
-            Some(head) => WaitReason::Behind { seq: head.seq },
-            None => WaitReason::Starting,
-        }
+        let behind = || self.queues.head(key).map(|head| WaitReason::Behind { seq: head.seq });
+        self.why_held(key).or_else(behind).unwrap_or(WaitReason::Starting)
     }
 
     /// Unfinished intents of a target.
