@@ -175,23 +175,24 @@ pub fn hold(config: &Config, target: &str, note: &str, output: Output) -> Result
 
 /// `cancel INTENT...`: each by number or file name.
 pub fn cancel(config: &Config, intents: &[String], output: Output) -> Result<Exit, CommandError> {
-    let (mut answer, mut worst) = (Vec::new(), None);
+    let mut worst = Exit::Good;
     for of in intents {
-        match ask(config, &Question::Cancel { of: of.clone() }) {
-            Ok(Answer::Cancelled(row)) => answer.extend(output.form(&row, |row| cancelled(row))),
+        // What was done is told before the next is asked for, which may take long or fail.
+        let told = match ask(config, &Question::Cancel { of: of.clone() }) {
+            Ok(Answer::Cancelled(row)) => output.form(&row, |row| cancelled(row)),
             Ok(_) => return Err(CommandError::other_version()),
             Err(error) if intents.len() == 1 => return Err(error),
             // The others are cancelled all the same.
             Err(error) => {
                 let told =
                     serde_json::json!({"of": of, "result": "not cancelled", "reason": error.to_string()});
-                let text = |_: &_| format!("{of} is not cancelled: {error}\n");
-                answer.extend(output.form(&told, text));
-                worst = Some(error.exit());
+                worst = worst.max(error.exit());
+                output.form(&told, |_| format!("{of} is not cancelled: {error}\n"))
             }
-        }
+        };
+        print(&told)?;
     }
-    print(&answer).map(|good| worst.unwrap_or(good))
+    Ok(worst)
 }
 
 fn cancelled(row: &Row) -> String {

@@ -13,8 +13,8 @@ pub(super) enum Ask {
     Rows(Selection, Reply<Vec<Row>>),
     /// One unfinished intent.
     Find(Selector, Reply<Option<Found>>),
-    /// Whether this is a held target.
-    IsHeld(String, Reply<bool>),
+    /// The hold that concerns a target.
+    HoldOn(String, Reply<Option<Held>>),
     /// Hold a target, or everything.
     Hold(Held, Reply<Result<Durable, Refused>>),
     /// End a hold, by this user.
@@ -41,6 +41,8 @@ pub(super) struct Purge {
 pub(super) struct Cancel {
     /// Its durable claim.
     pub(super) claim: Claim,
+    /// Its starts so far, if this process has not started it.
+    pub(super) started: u32,
     /// The operator's user id.
     pub(super) uid: u32,
 }

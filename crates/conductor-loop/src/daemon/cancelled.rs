@@ -18,10 +18,10 @@ pub(super) struct Cancelling {
 
 impl Session<'_> {
     pub(super) fn cancel(&mut self, cancel: Cancel) -> Result<Durable, Refused> {
-        let Cancel { claim, uid } = cancel;
+        let Cancel { claim, started, uid } = cancel;
         let seq = claim.seq;
         let Some(waits) = self.scheduler.waits(seq) else { return Err(self.not_waiting(seq)) };
-        let (intent, admission) = described(claim, Place::Output, 0);
+        let (intent, admission) = described(claim, Place::Output, started);
         if waits == Waits::Parked {
             let entered = self.in_flight.enter(seq, InFlight::Waiting { intent, bytes: Bytes::Stored });
             self.check(entered);

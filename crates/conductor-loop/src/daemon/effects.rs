@@ -207,5 +207,5 @@ pub(super) fn described(claim: Claim, place: Place, started: u32) -> (Intent, Ad
         priority: claim.priority,
         started,
     };
-    (Intent { claim: Arc::new(claim), place, runs: Vec::new() }, admission)
+    (Intent { claim: Arc::new(claim), place, runs: Vec::new(), output: None }, admission)
 }

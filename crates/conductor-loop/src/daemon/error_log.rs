@@ -53,6 +53,11 @@ pub(super) fn render(outcome: &Outcome, run: Option<&Run>, refusal: Option<&Refu
         stream(&mut log, "stdout", &run.stdout);
         stream(&mut log, "stderr", &run.stderr);
     }
+    if let (None, Some(history)) = (run, &outcome.history)
+        && !history.output.is_empty()
+    {
+        let _ = write!(log, "\n--- the beginning of what the last run wrote ---\n{}", history.output);
+    }
     scrub::cut(log, ERROR_LOG_MAX).into_bytes()
 }
 

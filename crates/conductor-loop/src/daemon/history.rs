@@ -23,9 +23,14 @@ pub(super) fn run_record(attempt: u32, run: &Run) -> RunRecord {
     }
 }
 
+/// The beginning of what a run wrote.
+pub(super) fn output(run: &Run) -> String {
+    [part(&run.stdout), part(&run.stderr)].concat()
+}
+
 /// An accepted intent's history, with the last of its runs if there was one.
 pub(super) fn of_claim(claim: &Claim, runs: Vec<RunRecord>, last: Option<&Run>) -> Box<History> {
-    let output = last.map(|run| [part(&run.stdout), part(&run.stderr)].concat()).unwrap_or_default();
+    let output = last.map(output).unwrap_or_default();
     let diff = last.map(|run| scrub::block(run.change.as_bytes())).unwrap_or_default();
     Box::new(History {
         taken_at: claim.taken_at,

@@ -2,7 +2,7 @@
 //! the data of that state. The scheduler decides about the same intents; its effects are checked against the state here, and a
 //! mismatch is a defect of the daemon.
 
-use crate::payload::Payload;
+use crate::payload::{Budget, Payload};
 use crate::runner::{Bytes, Ended, Job};
 use crate::writer::Source;
 use conductor_core::outcome::{Run, Verdict};
@@ -10,6 +10,9 @@ use conductor_core::record::{Claim, Outcome, RunRecord};
 use conductor_core::scheduler::Place;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Bytes of the outputs that are kept of runs whose intents wait for the next one.
+const OUTPUTS_MAX: usize = 1 << 20;
 
 /// An accepted intent.
 #[derive(Debug)]
@@ -19,6 +22,8 @@ pub(super) struct Intent {
     pub(super) place: Place,
     /// The runs that ended.
     pub(super) runs: Vec<RunRecord>,
+    /// The beginning of what the last of them wrote, while it waits for the next and there is room for it.
+    pub(super) output: Option<Payload>,
 }
 
 /// The state of one unfinished intent.
@@ -78,6 +83,19 @@ impl InFlight {
         }
     }
 
+    /// The beginning of what the last run wrote.
+    pub(super) fn output(&self) -> String {
+        match self {
+            Self::Waiting { intent, .. } | Self::Handed { intent, .. } | Self::Running { intent, .. } => {
+                intent.output_text()
+            }
+            Self::Recording { outcome, .. } => {
+                outcome.history.as_ref().map(|history| history.output.clone()).unwrap_or_default()
+            }
+            Self::Claiming { .. } | Self::Ended { .. } | Self::Republishing => String::new(),
+        }
+    }
+
     /// Whether it is taken, porch does not run for it, and it has no outcome yet.
     fn waits(&self) -> bool {
         match self {
@@ -123,9 +141,24 @@ pub(super) struct Decided {
 }
 
 /// Every unfinished intent in memory, by number, so that the first are the oldest.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Flights {
     by_seq: BTreeMap<u64, InFlight>,
+    /// The room for what runs wrote whose intents wait for the next one.
+    outputs: Arc<Budget>,
+}
+
+impl Default for Flights {
+    fn default() -> Self {
+        Self { by_seq: BTreeMap::new(), outputs: Budget::new(2 * OUTPUTS_MAX) }
+    }
+}
+
+impl Intent {
+    /// The beginning of what the last run wrote.
+    pub(super) fn output_text(&self) -> String {
+        self.output.as_deref().map(|output| String::from_utf8_lossy(output).into_owned()).unwrap_or_default()
+    }
 }
 
 impl Flights {
@@ -241,13 +274,18 @@ impl Flights {
         Ok(End { claim, run, start })
     }
 
-    /// Makes the intent wait for its next start. Returns the ended run, which is not kept: many may wait.
+    /// Makes the intent wait for its next start. Returns the ended run, of which only the beginning of the output is kept.
     pub(super) fn wait_again(&mut self, seq: u64) -> Result<(Arc<Claim>, Arc<Run>), Mismatch> {
-        let (intent, bytes, run) = self.take(seq, "tried again", |one| match one {
+        let (mut intent, bytes, run) = self.take(seq, "tried again", |one| match one {
             InFlight::Ended { intent, bytes, run, .. } => Ok((intent, bytes, run)),
             other => Err(other),
         })?;
         let claim = Arc::clone(&intent.claim);
+        if !matches!(run.ending.verdict(), Verdict::Postpone(_)) {
+            intent.output = None;
+            let output = Payload::new(super::history::output(&run).into_bytes(), &self.outputs);
+            intent.output = output.keep().then_some(output);
+        }
         self.enter(seq, InFlight::Waiting { intent, bytes })?;
         Ok((claim, run))
     }
@@ -305,7 +343,7 @@ mod tests {
             taken_at: jiff::Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(seq.cast_signed()),
             ..conductor_testkit::claim(seq)
         };
-        Intent { claim: Arc::new(claim), place: Place::Output, runs: Vec::new() }
+        Intent { claim: Arc::new(claim), place: Place::Output, runs: Vec::new(), output: None }
     }
 
     fn claiming(seq: u64) -> InFlight {

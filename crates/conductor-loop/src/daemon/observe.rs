@@ -9,6 +9,7 @@ use conductor_core::confinement::{Confinement, Standing};
 use conductor_core::fact::{DaemonFact, Fact, IntentFact, OperatorFact, PlaceFact};
 use conductor_core::limits::MESSAGE_MAX;
 use conductor_core::outcome::Run;
+use conductor_core::query::{Covers, EVERYTHING};
 use conductor_core::record::{Claim, Outcome, Status};
 use conductor_core::{Code, NotReady, scrub};
 use std::sync::Arc;
@@ -194,15 +195,16 @@ fn filed(outcome: &Outcome, archived_as: &str) {
 fn of_operator(fact: OperatorFact<'_>) {
     match fact {
         OperatorFact::Held { held } => {
-            tracing::warn!(
-                target = held.target,
-                uid = held.uid,
-                note = held.note,
-                "an operator holds a target"
-            );
+            let what = if held.target == EVERYTHING { "everything" } else { "a target" };
+            let (target, uid, note) = (held.subject(), held.uid, &held.note);
+            tracing::warn!(target, uid, note, "an operator holds {what}");
         }
         OperatorFact::Released { covers, uid } => {
-            tracing::warn!(target = covers.to_string(), uid, "an operator releases a target");
+            let (target, what) = match covers {
+                Covers::Everything => ("everything".to_owned(), "everything"),
+                Covers::Target(key) => (key.to_string(), "a target"),
+            };
+            tracing::warn!(target, uid, "an operator releases {what}");
         }
         OperatorFact::Purged { uid, outcomes, before } => {
             tracing::warn!(uid, outcomes, %before, "an operator purges old outcomes");

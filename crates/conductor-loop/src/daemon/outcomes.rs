@@ -64,9 +64,13 @@ impl Outcomes {
 
     /// The outcome of an intent with a durable claim.
     pub(super) fn of_ruling(&self, decided: Decided, ruling: Ruling) -> Publication {
-        let Decided { intent: Intent { claim, runs, .. }, run, source } = decided;
+        let Decided { intent, run, source } = decided;
+        let kept = intent.output_text();
+        let Intent { claim, runs, .. } = intent;
         let (run, Ruling { outcome, attempts, duplicate_of, cancelled_by }) = (run.as_deref(), ruling);
         let history = history::of_claim(&claim, runs, run);
+        // An intent that is cancelled between two starts has no run that has just ended.
+        let output = if run.is_some() { history.output } else { kept };
         let record = Outcome {
             status: if matches!(outcome, Final::Failed(_)) { Status::Failed } else { Status::Success },
             message: message(ruling, run, Runs::from(self.porch_path.as_str()).name()),
@@ -81,7 +85,7 @@ impl Outcomes {
             note: run.and_then(|run| if outcome == Final::Success { note(run) } else { run.hint.clone() }),
             duplicate_of,
             key: Some(claim.key.clone()),
-            history: Some(Box::new(History { cancelled_by, ..*history })),
+            history: Some(Box::new(History { cancelled_by, output, ..*history })),
             // The program that ran: it may have come back at another path.
             porch_path: run
                 .and_then(|run| run.command.first().cloned())

@@ -303,9 +303,9 @@ impl Questions {
         of: &str,
         uid: u32,
     ) -> Result<Answer, Refused> {
-        let claim = sources.cancellable(of)?;
+        let (claim, started) = sources.cancellable(of)?;
         let seq = claim.seq;
-        wait_for(&self.ask(|reply| Ask::Cancel(Box::new(Cancel { claim, uid }), reply))??)?;
+        wait_for(&self.ask(|reply| Ask::Cancel(Box::new(Cancel { claim, started, uid }), reply))??)?;
         let outcome = current.store.outcome(seq).map_err(|error| store_refused(&error))?;
         let row = outcome.map(|outcome| finished_row(&outcome));
         row.map(|row| Answer::Cancelled(Box::new(row)))
@@ -337,8 +337,8 @@ impl Unfinished for Questions {
         self.ask(|reply| Ask::Find(subject.clone(), reply))
     }
 
-    fn is_held(&self, target: &str) -> Result<bool, Refused> {
-        self.ask(|reply| Ask::IsHeld(target.to_owned(), reply))
+    fn hold_on(&self, target: &str) -> Result<Option<Held>, Refused> {
+        self.ask(|reply| Ask::HoldOn(target.to_owned(), reply))
     }
 }
 

@@ -4,7 +4,7 @@ use super::ask::{Ask, Durable, Load, Purge};
 use super::in_flight::InFlight;
 use super::session::Session;
 use crate::intake::{Left, WithWriter};
-use crate::queries::{Found, Lying, Selector, entry_row, is_parked, sighted_row};
+use crate::queries::{Found, Lying, Selector, entry_row, hold_on, is_parked, sighted_row};
 use crate::writer::{Command as ToWriter, Holding};
 use conductor_core::fact::OperatorFact;
 use conductor_core::intent::TargetKey;
@@ -25,7 +25,7 @@ impl Session<'_> {
             Ask::Load(reply) => reply.send(self.load()),
             Ask::Rows(selection, reply) => reply.send(self.rows(&selection)),
             Ask::Find(subject, reply) => reply.send(self.find(&subject)),
-            Ask::IsHeld(target, reply) => reply.send(self.is_held(&target)),
+            Ask::HoldOn(target, reply) => reply.send(hold_on(self.held.values(), &target).cloned()),
             Ask::Hold(held, reply) => reply.send(self.hold(held)),
             Ask::Release(target, uid, reply) => reply.send(self.release(&target, uid)),
             Ask::Cancel(cancel, reply) => reply.send(self.cancel(*cancel)),
@@ -35,10 +35,6 @@ impl Session<'_> {
                 reply.send(());
             }
         }
-    }
-
-    fn is_held(&self, target: &str) -> bool {
-        target.parse().is_ok_and(|covers| self.held.contains_key(&covers))
     }
 
     fn load(&self) -> Load {
@@ -125,16 +121,16 @@ impl Session<'_> {
         let found = seq.and_then(|seq| Some((self.row(now, seq)?, self.in_flight.get(seq)?)));
         if let Some((row, one)) = found {
             let behind = one.claim().map_or(0, |claim| self.scheduler.behind(&claim.key, claim.seq));
-            return Some(Found { row, runs: one.runs().to_vec(), behind });
+            return Some(Found { runs: one.runs().to_vec(), output: one.output(), ..Found::of(row, behind) });
         }
-        let alone = |row| Some(Found { row, runs: Vec::new(), behind: 0 });
+        let alone = |row| Some(Found::of(row, 0));
         if let Some(row) = self.book.still_open().iter().map(writer_row).find(|row| subject.is(row)) {
             return alone(row);
         }
         if let Selector::Number(seq) = subject {
             let (key, why) = self.scheduler.why_parked(*seq)?;
             let behind = self.scheduler.behind(key, *seq);
-            return Some(Found { row: parked_row(*seq, key, &why), runs: Vec::new(), behind });
+            return Some(Found::of(parked_row(*seq, key, &why), behind));
         }
         let Selector::File(name) = subject else { return None };
         if let Some(left) = self.book.left(name.as_bytes()) {

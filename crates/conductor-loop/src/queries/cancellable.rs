@@ -1,67 +1,118 @@
 //! Which intent an operator means to cancel, and why one may not be.
 
 use super::{Queries, Selector, store_refused};
-use conductor_core::query::{RefusalKind, Refused, Row};
+use crate::store::{Start, StoreError};
+use conductor_core::query::{RefusalKind, Refused, Row, State};
 use conductor_core::record::Claim;
 
 impl Queries<'_> {
-    /// The claim of the intent, if it has no outcome and no other of its name comes before it: of two intents with one name
-    /// the earlier ends first, because a rebuilt state takes the later as the proof that the earlier has ended.
-    pub fn cancellable(&self, of: &str) -> Result<Claim, Refused> {
-        let claim = match Selector::of(of) {
-            Selector::Number(seq) => self.unended(seq)?,
-            Selector::File(name) => self.first_named(&name)?,
+    /// The claim of the intent and its starts so far, if it has no outcome and no other of its name comes before it: of two
+    /// intents with one name the earlier ends first, because a rebuilt state takes the later as the proof that the earlier
+    /// has ended.
+    pub fn cancellable(&self, of: &str) -> Result<(Claim, u32), Refused> {
+        let failed = |error: StoreError| store_refused(&error);
+        let seq = match Selector::of(of) {
+            Selector::Number(seq) => Some(seq),
+            Selector::File(name) => self.store.claim_named(&name).map_err(failed)?,
             Selector::Target(_) => {
                 let text = format!("'{of}' is neither a number nor a file");
                 let advice = "`conductor-loop list --target TARGET` shows both.";
                 return Err(Refused::new(RefusalKind::BadQuestion, text, advice));
             }
         };
-        let Some(claim) = claim else { return Err(self.not_cancellable(of)?) };
-        match self.first_named(&claim.name)? {
-            Some(first) if first.seq < claim.seq => {
-                let text =
-                    format!("{} is also the name of intent {}, which comes first", claim.name, first.seq);
+        let unended = seq.map(|seq| self.unended(seq)).transpose().map_err(failed)?.flatten();
+        let Some((claim, start)) = unended else { return Err(self.not_cancellable(of)?) };
+        match self.store.claim_named(&claim.name).map_err(failed)? {
+            Some(first) if first < claim.seq => {
+                let text = format!("{} is also the name of intent {first}, which comes first", claim.name);
                 let advice = "Cancel that one, or wait for its end, and then cancel this one.";
                 Err(Refused::new(RefusalKind::NotPermitted, text, advice))
             }
-            _ => Ok(claim),
+            _ => Ok((claim, Start::so_far(start))),
         }
     }
 
-    /// The claim of this number, if it has no outcome.
-    fn unended(&self, seq: u64) -> Result<Option<Claim>, Refused> {
-        let ended = self.store.outcome(seq).map_err(|error| store_refused(&error))?.is_some();
-        let claim = self.store.claim(seq).map_err(|error| store_refused(&error))?;
-        Ok(claim.filter(|_| !ended).map(|(claim, _)| claim))
+    /// The claim of this number and its recorded start, if it has no outcome.
+    fn unended(&self, seq: u64) -> Result<Option<(Claim, Option<Start>)>, StoreError> {
+        let ended = self.store.outcome(seq)?.is_some();
+        Ok(self.store.claim(seq)?.filter(|_| !ended))
     }
 
-    /// The first claim of this name that has no outcome.
-    fn first_named(&self, name: &str) -> Result<Option<Claim>, Refused> {
-        let mut first = None;
-        let searched = self.store.unsettled(&mut |claim| {
-            if claim.name == name && first.is_none() {
-                first = Some(claim);
-            }
-        });
-        searched.map_err(|error| store_refused(&error))?;
-        Ok(first)
-    }
-
-    /// Why an intent without an unfinished claim cannot be cancelled.
+    /// Why an intent without a durable claim that is unfinished cannot be cancelled.
     fn not_cancellable(&self, of: &str) -> Result<Refused, Refused> {
-        let Row { seq, file, state, .. } = self.show(of)?.intent;
-        Ok(match seq {
-            None => Refused::new(
+        let Row { seq, file, state, reason, .. } = self.show(of)?.intent;
+        Ok(match (seq, state) {
+            (None, _) => Refused::new(
                 RefusalKind::NotPermitted,
                 format!("{file} is not taken yet"),
                 "Remove the file from the handoff directory, or rename it.",
             ),
-            Some(seq) => Refused::new(
+            // Its claim, or its outcome, is not durable yet.
+            (Some(seq), State::Waiting) => Refused::new(
+                RefusalKind::Busy,
+                format!("{file} (number {seq}) cannot be cancelled at this moment: {}", reason.text),
+                "Ask again.",
+            ),
+            (Some(seq), _) => Refused::new(
                 RefusalKind::NotPermitted,
                 format!("{file} (number {seq}) is {state}, and only what waits can be cancelled"),
                 "`conductor-loop list --state waiting` shows what waits.",
             ),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queries::OfflineView;
+    use crate::store::{Kept, Ledger, Sealing, Store, Work};
+    use conductor_core::record::{Claim, Outcome};
+    use conductor_os::dir::Dir;
+    use std::sync::Arc;
+
+    fn record(store: &Store, seq: u64, starts: Vec<Start>) {
+        let claim = Claim { sha256: conductor_crypto::sha256(b"{}"), ..conductor_testkit::claim(seq) };
+        store.commit(&Work::claim(&claim, b"{}", false)).unwrap();
+        let starts = starts.into_iter().map(|start| (seq, start)).collect();
+        store.commit(&Work { starts, ..Work::default() }).unwrap();
+    }
+
+    #[test]
+    fn of_one_name_the_first_without_an_outcome_is_meant_with_the_starts_that_happened() {
+        let temp = tempfile::tempdir().unwrap();
+        let handoff = Dir::open(temp.path()).unwrap();
+        let dir = Arc::new(handoff.ensure("state", 0o700).unwrap());
+        let store = Store::open(dir, &Sealing::Keyless("a test".to_owned()), true).unwrap();
+        record(&store, 1, Vec::new());
+        record(&store, 2, vec![Start { attempt: 2, happened: true }]);
+        record(&store, 3, vec![Start { attempt: 2, happened: false }]);
+        let meant = |of: &str| {
+            let unfinished = OfflineView::read(&store, &handoff).unwrap();
+            let public = Ok(Vec::new());
+            let (unfinished, public, is_wanted) = (&unfinished, &public, &|| true);
+            let queries = Queries {
+                store: &store,
+                handoff: &handoff,
+                public,
+                porch_path: "porch",
+                unfinished,
+                is_wanted,
+            };
+            queries.cancellable(of).map(|(claim, started)| (claim.seq, started))
+        };
+        let name = conductor_testkit::claim(1).name;
+        assert_eq!(meant(&name).unwrap(), (1, 0));
+        assert_eq!(meant("2").unwrap_err().kind, RefusalKind::NotPermitted);
+        // Its files are not durable yet, so that its claim is still there.
+        let ended = |seq| Outcome {
+            sha256: Some(conductor_crypto::sha256(b"{}")),
+            key: Some(conductor_testkit::claim(seq).key),
+            ..Outcome::blank(seq, &name, jiff::Timestamp::UNIX_EPOCH)
+        };
+        store.commit(&Work::decide(&ended(1), None, Kept::Already)).unwrap();
+        assert_eq!((meant(&name).unwrap(), meant("2").unwrap()), ((2, 2), (2, 2)));
+        store.commit(&Work::decide(&ended(2), None, Kept::Already)).unwrap();
+        assert_eq!(meant(&name).unwrap(), (3, 1), "a start recorded ahead has not happened");
     }
 }

@@ -16,10 +16,11 @@ pub use rows::{is_parked, sighted_row};
 
 use crate::store::{Ledger, Part, Search, StoreError, Term};
 use conductor_core::age::Bound;
+use conductor_core::intent::TargetKey;
 use conductor_core::limits::REASON_MAX;
 use conductor_core::query::{
-    EXPORTED_MOST, Explained, Exported, Listing, Proof, Purged, ROWS_MAX, Reason, RefusalKind, Refused, Row,
-    Selection, Shown, State, TimelineEntry,
+    EVERYTHING, EXPORTED_MOST, Explained, Exported, Held, Listing, Proof, Purged, ROWS_MAX, Reason,
+    RefusalKind, Refused, Row, Selection, Shown, State, TimelineEntry,
 };
 use conductor_core::record::{Asked, History, Outcome, RunRecord, Status};
 use conductor_core::runs::Runs;
@@ -84,8 +85,17 @@ pub struct Found {
     pub row: Row,
     /// Its runs that have ended.
     pub runs: Vec<RunRecord>,
+    /// The beginning of what the last of them wrote.
+    pub output: String,
     /// Unfinished intents of its target that come after it.
     pub behind: usize,
+}
+
+impl Found {
+    /// One without a run that has ended.
+    pub fn of(row: Row, behind: usize) -> Self {
+        Self { row, runs: Vec::new(), output: String::new(), behind }
+    }
 }
 
 /// The source of unfinished intents.
@@ -94,8 +104,15 @@ pub trait Unfinished {
     fn rows(&self, selection: &Selection) -> Result<Vec<Row>, Refused>;
     /// The first intent that matches.
     fn find(&self, subject: &Selector) -> Result<Option<Found>, Refused>;
-    /// Whether an operator holds this target.
-    fn is_held(&self, target: &str) -> Result<bool, Refused>;
+    /// The hold that concerns this target: its own, or that of everything.
+    fn hold_on(&self, target: &str) -> Result<Option<Held>, Refused>;
+}
+
+/// The hold that concerns a target, `NAMESPACE/TARGET` or the target alone: its own, or that of everything.
+pub fn hold_on<'h>(mut holds: impl Iterator<Item = &'h Held> + Clone, target: &str) -> Option<&'h Held> {
+    let is_named = |key: TargetKey| key.target == target || key.to_string() == target;
+    let own = holds.clone().find(|held| held.target.parse().is_ok_and(is_named));
+    own.or_else(|| holds.find(|held| held.target == EVERYTHING))
 }
 
 /// The sources of answers.
@@ -234,9 +251,9 @@ impl Queries<'_> {
                 found = self.unfinished.find(&Selector::Number(seq))?;
             }
         }
-        let Some(Found { row, runs, behind }) = found else { return Ok(None) };
-        let row = self.completed(vec![row])?.pop();
-        Ok(row.map(|row| Found { row, runs, behind }))
+        let Some(found) = found else { return Ok(None) };
+        let row = self.completed(vec![found.row.clone()])?.pop();
+        Ok(row.map(|row| Found { row, ..found }))
     }
 
     /// Everything about one intent; of several with one name, the newest.
@@ -279,12 +296,12 @@ impl Queries<'_> {
     }
 
     fn show_unfinished(&self, found: Found) -> Result<Shown, Refused> {
-        let Found { row, runs, .. } = found;
+        let Found { row, runs, output, .. } = found;
         let same_name = self.same_name(&row.file, None)?;
         let with_content = |claim, bytes: &[u8]| (claim, scrub::block(bytes));
         let stored = row.seq.map(|seq| self.store.with_claim(seq, with_content)).transpose();
         let stored = stored.map_err(|error| store_refused(&error))?.flatten();
-        let mut shown = Shown { runs, same_name, ..blank(row) };
+        let mut shown = Shown { runs, output, same_name, ..blank(row) };
         if let Some((claim, content)) = stored {
             shown.content = Some(content);
             let what = format!("taken: {} bytes, owner uid {}", claim.size, claim.uid);
@@ -308,29 +325,29 @@ impl Queries<'_> {
         if let Some(Found { row, behind, .. }) = self.find(&subject)? {
             return Ok(explained(row.reason.clone(), Some(row), behind));
         }
+        let hold = match &subject {
+            Selector::Target(target) => self.unfinished.hold_on(target)?,
+            _ => None,
+        };
+        let is_own = hold.as_ref().is_some_and(|held| held.target != EVERYTHING);
         // A word without a slash may be a target, or the name of a file that is not an intent.
         if let Selector::File(name) | Selector::Target(name) = &subject
             && !name.contains('/')
             && let Some(lying) = lying::lying(self.handoff, name.as_bytes(), Loop::Turns)
         {
             let file = matches!(subject, Selector::File(_)) || self.outcome(&subject)?.is_none();
-            if file && !(matches!(subject, Selector::Target(_)) && self.unfinished.is_held(name)?) {
+            if file && !is_own {
                 let row = (lying != Lying::OtherName).then(|| entry_row(name.as_bytes(), 0, &lying));
                 return Ok(explained(lying.reason(), row, 0));
             }
         }
-        if let Selector::Target(target) = &subject
-            && self.unfinished.is_held(target)?
-        {
-            let reason = Reason::new(
-                "held",
-                "an operator holds it; no intent of it is waiting",
-                "`conductor-loop release TARGET` when it may go on.",
-            );
-            return Ok(explained(reason, None, 0));
+        let last = self.outcome(&subject)?;
+        // Where everything is held, a word that is no target is not.
+        let is_target = is_own || last.is_some() || of.parse::<TargetKey>().is_ok();
+        if let Some(held) = hold.filter(|_| is_target) {
+            return Ok(explained(held_alone(&held), None, 0));
         }
-        let row =
-            self.outcome(&subject)?.map(|outcome| finished_row(&outcome)).ok_or_else(|| not_found(of))?;
+        let row = last.map(|outcome| finished_row(&outcome)).ok_or_else(|| not_found(of))?;
         Ok(explained(row.reason.clone(), Some(row), 0))
     }
 
@@ -384,6 +401,16 @@ impl Queries<'_> {
 /// Scrubs the reason: records of earlier versions have it as its producer wrote it.
 fn harmless(asked: Asked) -> Asked {
     Asked { reason: asked.reason.map(|reason| scrub::shown(&reason, REASON_MAX)), ..asked }
+}
+
+/// Why a target without unfinished intents would wait.
+fn held_alone(held: &Held) -> Reason {
+    let (what, advice) = if held.target == EVERYTHING {
+        ("everything", "`conductor-loop release --all` when it may go on.")
+    } else {
+        ("it", "`conductor-loop release TARGET` when it may go on.")
+    };
+    Reason::new("held", format!("an operator holds {what}; no intent of it is waiting"), advice)
 }
 
 fn not_found(of: &str) -> Refused {

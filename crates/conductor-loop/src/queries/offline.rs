@@ -1,7 +1,7 @@
 //! Unfinished intents while no daemon runs: claims in the store, and files in the handoff directory.
 
 use super::lying::{Loop, Lying, entry_row, lying};
-use super::{Found, Selector, Unfinished, sighted_row, store_refused};
+use super::{Found, Selector, Unfinished, hold_on, sighted_row, store_refused};
 use crate::store::{Ledger, Pending, Start};
 use conductor_core::name::{NameVerdict, judge, looks_meant};
 use conductor_core::query::{Held, Reason, Refused, Row, Selection, State};
@@ -102,10 +102,10 @@ impl Unfinished for OfflineView {
         let Some(row) = self.rows.iter().find(|row| subject.is(row)) else { return Ok(None) };
         let later = |other: &&Row| row.target.is_some() && other.target == row.target && other.seq > row.seq;
         let behind = self.rows.iter().filter(later).count();
-        Ok(Some(Found { row: row.clone(), runs: Vec::new(), behind }))
+        Ok(Some(Found::of(row.clone(), behind)))
     }
 
-    fn is_held(&self, target: &str) -> Result<bool, Refused> {
-        Ok(self.held.iter().any(|held| held.target == target))
+    fn hold_on(&self, target: &str) -> Result<Option<Held>, Refused> {
+        Ok(hold_on(self.held.iter(), target).cloned())
     }
 }

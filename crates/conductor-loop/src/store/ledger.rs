@@ -220,7 +220,7 @@ pub trait Ledger: Debug + Send + Sync {
     /// The claim of an unfinished intent, and its recorded start.
     fn claim(&self, seq: u64) -> Result<Option<(Claim, Option<Start>)>, StoreError>;
 
-    /// The number of the first unfinished claim of a file of this name.
+    /// The number of the first claim of a file of this name that has no outcome.
     fn claim_named(&self, name: &str) -> Result<Option<u64>, StoreError>;
 
     /// Unfinished intents by number, with their claims and without their bytes; `None` for those that never had a claim.

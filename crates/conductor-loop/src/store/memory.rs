@@ -206,11 +206,10 @@ impl Ledger for Memory {
     }
 
     fn claim_named(&self, name: &str) -> Result<Option<u64>, StoreError> {
-        let claims = self.open_claims()?;
-        Ok(claims
-            .into_iter()
-            .find(|(_, claim)| claim.as_ref().is_some_and(|c| c.name == name))
-            .map(|(s, _)| s))
+        let books = self.books();
+        let mut undecided = books.open.iter().filter(|(seq, _)| !books.outcomes.contains_key(seq));
+        let found = undecided.find(|(_, (claim, _))| claim.as_ref().is_some_and(|claim| claim.name == name));
+        Ok(found.map(|(seq, _)| *seq))
     }
 
     fn open_claims(&self) -> Result<Vec<(u64, Option<Claim>)>, StoreError> {

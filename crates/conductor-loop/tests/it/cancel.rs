@@ -4,6 +4,7 @@ use crate::env;
 use conductor_testkit::{TestEnv, flat, trail, wait_until};
 use serde_json::Value;
 use std::fs;
+use std::io::Write;
 
 fn take(env: &TestEnv, names: &[&str], target: &str) {
     for name in names {
@@ -103,20 +104,69 @@ fn only_what_waits_is_cancelled_and_everything_else_says_why_not() {
 #[test]
 fn a_pause_between_two_starts_is_cancelled_and_the_next_of_the_target_runs() {
     let env = env();
-    env.script("again: exit=75\n*: exit=0");
-    let daemon = env.start_ready(&["-max-attempts", "20"]);
-    env.drop_file("intent-again.json", flat("again", 3));
+    env.script("again: err=not-yet exit=75\n*: exit=0");
+    let daemon = env.start_ready(&["-max-attempts", "100"]);
+    take(&env, &["intent-again.json", "intent-next.json"], "again");
+    let runs_of = |seq: u64| env.calls().iter().filter(|call| call.record["seq"] == seq).count();
     wait_until("it pauses", || {
-        env.operate_json(&["list"]).0["intents"][0]["reason"]["word"] == "retry-pause"
-            && env.operate(&["cancel", "intent-again.json"]).code() == 0
+        let pauses = env.operate_json(&["explain", "intent-again.json"]).0["reason"]["word"] == "retry-pause";
+        pauses && {
+            // The advice of a pause is to look at the output.
+            let shown = env.operate_json(&["show", "intent-again.json"]).0["output"].clone();
+            assert_eq!(runs_of(2), 0, "one of a target after the other");
+            shown == "not-yet\n" && env.operate(&["cancel", "intent-again.json"]).code() == 0
+        }
     });
     let status = env.status("intent-again.json").unwrap();
     assert_eq!(status["error_code"], "E315");
     assert!(status["attempts"].as_u64().unwrap() >= 1, "what ran is counted: {status}");
-    let calls = env.calls().len();
-    env.drop_file("intent-next.json", flat("next", 3));
-    env.wait_status("intent-next.json");
-    assert_eq!(env.calls().len(), calls + 1, "it does not start again");
+    let log = env.read("failed/intent-again.json.error.log");
+    assert!(log.ends_with("--- the beginning of what the last run wrote ---\nnot-yet\n"), "{log}");
+    assert_eq!(env.operate_json(&["show", "1"]).0["output"], "not-yet\n");
+    let runs = runs_of(1);
+    wait_until("the next one of the target runs", || runs_of(2) > 0);
+    env.script("*: exit=0");
+    assert_eq!(env.wait_status("intent-next.json")["status"], "success");
+    assert_eq!(runs_of(1), runs, "what is cancelled does not start again");
+    daemon.stop().expect(0);
+}
+
+#[test]
+fn what_is_not_durable_yet_cannot_be_cancelled_at_this_moment_and_says_why() {
+    let env = env();
+    // The writer is waited for ten debounce times: longer than the questions take on a busy machine.
+    let daemon = env.start_ready(&["-period", "100ms", "-debounce", "3s"]);
+    let mut writer = fs::File::create(env.handoff("intent-w.json")).unwrap();
+    writer.write_all(b"{").unwrap();
+    let word = || env.operate_json(&["explain", "intent-w.json"]).0["reason"]["word"].clone();
+    wait_until("it is taken", || word() == "writer-open");
+    for of in ["intent-w.json", "1"] {
+        let refused = env.operate(&["cancel", of]).expect(1).stderr;
+        assert!(
+            refused.contains("busy: intent-w.json (number 1) cannot be cancelled at this moment"),
+            "{refused}"
+        );
+        assert!(refused.contains("another process has it open for writing"), "{refused}");
+    }
+    drop(writer);
+    env.wait_status("intent-w.json");
+    daemon.stop().expect(0);
+}
+
+#[test]
+fn what_was_cancelled_is_told_before_the_next_is_asked_for() {
+    let env = env();
+    let daemon = env.start_ready(&[]);
+    env.operate(&["hold", "test/web"]).expect(0);
+    take(&env, &["intent-a.json", "intent-b.json"], "web");
+    let mut command = env.bare_command();
+    command.args(["cancel", "intent-a.json", "intent-b.json", "-handoff"]).arg(env.path("handoff"));
+    // Nobody can be told of the first one, so that the second is not asked for.
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let ended = command.stdout(full).output().unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert_eq!(code(&env, "intent-a.json"), "E315");
+    assert_eq!(env.operate_json(&["list"]).0["intents"][0]["file"], "intent-b.json");
     daemon.stop().expect(0);
 }
 

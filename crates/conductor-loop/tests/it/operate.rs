@@ -281,13 +281,26 @@ fn everything_is_held_across_restarts_and_single_holds_stay() {
     }
     let explained = env.operate(&["explain", "intent-db.json"]).expect(0).stdout;
     assert!(explained.contains("an operator holds everything") && explained.contains("release --all"));
+    env.operate(&["hold", "test/lone"]).expect(0);
+    let of_targets = || {
+        for (target, advice) in
+            [("test/lone", "release TARGET"), ("lone", "release TARGET"), ("test/new", "release --all")]
+        {
+            let explained = env.operate(&["explain", target]).expect(0).stdout;
+            assert!(explained.contains("held:") && explained.contains(advice), "{target}: {explained}");
+        }
+        env.operate(&["explain", "nothing-of-this-name"]).expect(1);
+    };
+    assert_eq!(daemon.logged_value("an operator holds everything", "target").as_deref(), Some("everything"));
     daemon.kill();
     env.once(&[]).expect(0);
     assert_eq!(env.calls().len(), 0, "a run to the end starts nothing either");
+    of_targets();
     let status = env.operate(&["status"]).expect(0).stdout;
     assert!(status.contains("everything since") && status.contains("migration"), "{status}");
     let daemon = env.start_ready(&[]);
     assert_eq!(word(&list(&env), "intent-db.json"), "waiting held");
+    of_targets();
     env.operate(&["release", "--all"]).expect(0);
     env.wait_status("intent-db.json");
     assert_eq!(word(&list(&env), "intent-web.json"), "waiting held");

@@ -115,6 +115,17 @@ mod tests {
     }
 
     #[test]
+    fn starts_of_an_earlier_daemon_count_for_what_is_cancelled_while_it_is_parked() {
+        let memory = Memory { park_above: 0, target_share: 1 };
+        let mut world = World::new(Limits { memory, ..limits(1) });
+        world.accept(admission(1, "t", 5));
+        world.accept(Admission { started: 2, ..admission(2, "t", 5) });
+        assert_eq!(world.scheduler.waits(2), Some(Waits::Parked));
+        cancel(&mut world, 2);
+        assert_eq!(world.recorded, [(2, Final::Failed(Code::Cancelled), 2)]);
+    }
+
+    #[test]
     fn a_run_that_failed_before_its_intent_was_cancelled_still_counts() {
         let mut world = World::new(limits(1));
         world.accept(admission(1, "t", 5));

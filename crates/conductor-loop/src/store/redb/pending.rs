@@ -29,11 +29,15 @@ pub(super) fn claim(txn: &Reading, seq: u64) -> Result<Option<(Claim, Option<Sta
     Ok(Some((claim, STARTED.get(txn, seq)?)))
 }
 
-/// The number of the first unfinished claim of a file of this name.
+/// The number of the first claim of a file of this name that has no outcome.
 pub(super) fn claim_named(txn: &Reading, name: &str) -> Result<Option<u64>, StoreError> {
-    for row in OPEN.of(txn)?.all()? {
-        if let Some(claim) = row?.value()?.filter(|claim| claim.name == name) {
-            return Ok(Some(claim.seq));
+    let (open, outcomes) = (OPEN.of(txn)?, OUTCOMES.of(txn)?);
+    for row in open.all()? {
+        let named = row?.value()?.filter(|claim| claim.name == name);
+        if let Some(Claim { seq, .. }) = named
+            && !outcomes.has(seq)?
+        {
+            return Ok(Some(seq));
         }
     }
     Ok(None)
