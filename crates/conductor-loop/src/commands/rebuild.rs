@@ -3,7 +3,7 @@
 
 use super::{CommandError, print};
 use crate::config::Config;
-use crate::daemon::{LastRuns, append_alone, last_runs, shown, statuses};
+use crate::daemon::{LastRuns, Statuses, append_alone, last_runs, shown};
 use crate::handoff::{Finder, Handoff, StateFiles};
 use crate::store::{self, Behind, Evidence, Extent, Ledger, Salvaged, Store, StoreError, TakenOver};
 use crate::writer::admin_entry;
@@ -40,9 +40,9 @@ impl Keeping {
     }
 
     /// What the directories tell of the state, besides its store.
-    pub(super) fn evidence(&self) -> Result<Evidence, CommandError> {
-        let told = statuses(&self.places.dirs.status).map_err(StoreError::Open)?;
-        Ok(Evidence { told, extent: self.shown()?, salvaged: Salvaged::default() })
+    pub(super) fn evidence(&self) -> Result<Evidence<'_>, CommandError> {
+        let told = Statuses::of(&self.places.dirs.status).map_err(StoreError::Open)?;
+        Ok(Evidence { told: Box::new(told), extent: self.shown()?, salvaged: Salvaged::default() })
     }
 
     /// Appends to the audit trail what a command did to the state, unless the operator wants no trail.
@@ -66,7 +66,7 @@ pub fn state_rebuild(config: &Config) -> Result<Exit, CommandError> {
     let (store, how, taken) = match kept.files.examine(Behind::Accepted) {
         Ok(candidate) => match candidate.believe() {
             Ok(store) => {
-                let taken = store::take_over(&store, evidence)?;
+                let taken = evidence.take_over(&store)?;
                 (store, "kept all its records".to_owned(), taken)
             }
             // A record that only the writing of all records again meets.
@@ -75,7 +75,7 @@ pub fn state_rebuild(config: &Config) -> Result<Exit, CommandError> {
         },
         Err(StoreError::Missing) => {
             let draft = kept.files.draft()?;
-            let taken = store::take_over(&draft, evidence)?;
+            let taken = evidence.take_over(&draft)?;
             (draft.complete()?, "there was none; begun anew".to_owned(), taken)
         }
         Err(StoreError::Damaged(why)) => again(&kept, evidence, &why.to_string())?,
@@ -97,10 +97,14 @@ pub fn state_rebuild(config: &Config) -> Result<Exit, CommandError> {
 }
 
 /// A new store with the readable records of the damaged one, which is kept beside it.
-fn again(kept: &Keeping, evidence: Evidence, why: &str) -> Result<(Store, String, TakenOver), CommandError> {
+fn again(
+    kept: &Keeping,
+    evidence: Evidence<'_>,
+    why: &str,
+) -> Result<(Store, String, TakenOver), CommandError> {
     let salvaged = kept.files.salvage()?;
     let draft = kept.files.draft()?;
-    let taken = store::take_over(&draft, Evidence { salvaged, ..evidence })?;
+    let taken = Evidence { salvaged, ..evidence }.take_over(&draft)?;
     let (store, aside) = replace(draft, "damaged")?;
     let how = format!(
         "{} outcomes and {} unfinished intents read of the damaged one, kept as {}: {why}",

@@ -12,7 +12,6 @@ use crate::writer::admin_entry;
 use conductor_core::Exit;
 use conductor_evidence::segment;
 use conductor_os::dir::Dir;
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io;
 
@@ -42,9 +41,9 @@ fn restore(
     let (salvaged, unread) = what_is_here(kept)?;
     let evidence = store::Evidence { salvaged, ..kept.evidence()? };
     let backed_up = checked.manifest.last_seq;
-    let (used, newer) = (evidence.extent.last_seq, newer(&evidence, backed_up));
+    let (used, newer) = (evidence.extent.last_seq, evidence.intents_from(backed_up + 1)?);
     let draft = backup::restored(checked, &kept.files).map_err(|error| failed(&error))?;
-    let taken = store::take_over(&draft, evidence)?;
+    let taken = evidence.take_over(&draft)?;
     kept.files.keys_of_another(&checked.public)?;
     draft.announce()?;
     let trail =
@@ -75,13 +74,6 @@ fn what_is_here(kept: &Keeping) -> Result<(Salvaged, String), CommandError> {
         }
         Err(error) => Err(error.into()),
     }
-}
-
-/// How many intents are known that were taken after the backup.
-fn newer(evidence: &store::Evidence, backed_up: u64) -> u64 {
-    let ended = evidence.salvaged.outcomes.iter().chain(&evidence.told).map(|outcome| outcome.seq);
-    let open = evidence.salvaged.open.iter().map(|open| open.claim.seq);
-    ended.chain(open).filter(|seq| *seq > backed_up).collect::<BTreeSet<u64>>().len() as u64
 }
 
 /// What happened after the backup was made, as far as it is known.

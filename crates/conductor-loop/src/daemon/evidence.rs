@@ -4,7 +4,7 @@
 use super::failure::Failure;
 use crate::handoff::{Handoff, HeadBody, HeadFile, StateFiles, TakenFiles, layout};
 use crate::runner::{LastRuns, RunTable};
-use crate::store::{Extent, Ledger, Store, StoreError};
+use crate::store::{Extent, Ledger, Outcomes, Store, StoreError};
 use conductor_core::limits::STATUS_MAX;
 use conductor_core::name::status_name;
 use conductor_core::record::{Outcome, Status};
@@ -75,21 +75,36 @@ pub fn shown(places: &Handoff, state: &StateFiles, last: &LastRuns) -> Result<Ex
     }
     let taken = places.dirs.taken.all_taken().map_err(StoreError::Open)?;
     let taken = taken.iter().map(|taken| taken.seq).max().unwrap_or(0);
-    let statuses = statuses(&places.dirs.status).map_err(StoreError::Open)?;
-    let filed = statuses.iter().map(|outcome| outcome.seq).max().unwrap_or(0);
+    let statuses = Statuses::of(&places.dirs.status).map_err(StoreError::Open)?;
+    let filed = statuses.names.last().map_or(0, |(seq, _)| *seq);
     Ok(shown.or_more(Extent { last_seq: taken.max(filed), ..Extent::default() }))
 }
 
-/// The outcomes in the statuses: of each name the latest.
-pub fn statuses(status: &Dir) -> io::Result<Vec<Outcome>> {
-    let mut outcomes = Vec::new();
-    status.lister()?.slice(usize::MAX, |name| {
-        if let Some(name) = std::str::from_utf8(name).ok().filter(|name| name.ends_with(".status")) {
-            outcomes.extend(read_status(status, name));
-        }
-    })?;
-    outcomes.sort_by_key(|outcome| outcome.seq);
-    Ok(outcomes)
+/// The outcomes in the statuses, of each name the latest, in the order of their numbers. They are read each time they are passed on.
+pub struct Statuses<'d> {
+    dir: &'d Dir,
+    /// Number and name of each.
+    names: Vec<(u64, String)>,
+}
+
+impl<'d> Statuses<'d> {
+    /// Those of this directory.
+    pub fn of(dir: &'d Dir) -> io::Result<Self> {
+        let mut names = Vec::new();
+        dir.lister()?.slice(usize::MAX, |name| {
+            if let Some(name) = std::str::from_utf8(name).ok().filter(|name| name.ends_with(".status")) {
+                names.extend(read_status(dir, name).map(|outcome| (outcome.seq, name.to_owned())));
+            }
+        })?;
+        names.sort_unstable();
+        Ok(Self { dir, names })
+    }
+}
+
+impl Outcomes for Statuses<'_> {
+    fn each(&self, pass: &mut dyn FnMut(Outcome) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        self.names.iter().filter_map(|(_, name)| read_status(self.dir, name)).try_for_each(pass)
+    }
 }
 
 /// The outcome in a status; `None` if it is incomplete, or was not written by this user.

@@ -39,7 +39,7 @@ mod unfinished;
 
 pub use crate::runner::LastRuns;
 pub use endpoints::try_endpoints;
-pub use evidence::{last_runs, shown, statuses};
+pub use evidence::{Statuses, last_runs, shown};
 pub use failure::Failure;
 pub use input::Reload;
 pub use open_audit::append_alone;

@@ -7,6 +7,7 @@ mod last_run;
 mod ledger;
 mod pending;
 mod redb;
+mod take_over;
 mod transfer;
 
 pub use self::redb::{Behind, Candidate, FILE, MARK, Place, Rescued, Salvaged, Sealing, Store, VERSION};
@@ -14,10 +15,8 @@ pub use error::{BadRecord, Damage, Flaw, StoreError};
 pub use extent::{Counts, Extent};
 pub use ledger::{Claiming, Decided, DecidedAt, Hold, Kept, Ledger, Page, Part, Search, Term, Upkeep, Work};
 pub use pending::{Content, Pending, Settled, Start};
-pub use transfer::{
-    Evidence, Import, ImportCount, TakenOver, export, export_header, export_outcome, import,
-    looks_like_go_state, take_over,
-};
+pub use take_over::{Evidence, Outcomes, TakenOver};
+pub use transfer::{Import, ImportCount, export, export_header, export_outcome, import, looks_like_go_state};
 
 #[cfg(test)]
 mod memory;

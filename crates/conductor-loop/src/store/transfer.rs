@@ -1,11 +1,12 @@
 //! Exports JSON lines, and imports them or the plain state file of the Go version.
 
-use super::{Extent, Hold, Ledger, Rescued, Salvaged, StoreError, Work};
-use conductor_core::record::{Claim, Outcome, PROCESSED_BY, Status, VERSION, one_line};
-use conductor_core::{Code, Digest};
+use super::take_over::{Added, add};
+use super::{Extent, Ledger, StoreError};
+use conductor_core::Digest;
+use conductor_core::record::{Outcome, PROCESSED_BY, Status, VERSION, one_line};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 
 /// First line of an export.
@@ -22,8 +23,6 @@ const FORMAT: &str = "conductor-loop state";
 const EXPORT_VERSION: u32 = 1;
 /// The largest file to import: a million entries of the Go version are about 300 MB.
 const IMPORT_MAX: u64 = 2 << 30;
-/// Outcomes per transaction of an import.
-const CHUNK: usize = 1_000;
 
 /// The result of an import.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -135,7 +134,7 @@ impl Import {
         let first = store.last_seq()?.max(floor.last_seq) + 1;
         let numbered = self.entries.into_iter().zip(first..).map(|(entry, seq)| entry.numbered(seq));
         let outcomes: Vec<Outcome> = self.outcomes.into_iter().chain(numbered).collect();
-        let Added { imported, skipped, .. } = add(store, outcomes, &floor)?;
+        let Added { imported, skipped, .. } = add(store, &outcomes, &floor)?;
         Ok(ImportCount { imported, skipped })
     }
 }
@@ -192,160 +191,6 @@ fn from_go(text: &str, now: Timestamp) -> Result<Vec<Unnumbered>, StoreError> {
         })
     });
     Ok(usable.collect())
-}
-
-/// What came of outcomes that were to be added.
-struct Added {
-    imported: u64,
-    skipped: u64,
-    /// Of those that were skipped: their number belongs to another intent here.
-    conflicting: u64,
-}
-
-/// Adds missing outcomes, and raises the totals. Entries of the Go version are recognised by name, bytes and time, others
-/// by number too. The outcome of an intent that is unfinished here ends it: it does not run a second time.
-fn add(store: &dyn Ledger, outcomes: Vec<Outcome>, floor: &Extent) -> Result<Added, StoreError> {
-    let all = outcomes.len() as u64;
-    let (mut fresh, mut conflicting) = missing(store, outcomes)?;
-    let open: HashMap<u64, Option<Claim>> = store.open_claims()?.into_iter().collect();
-    fresh.retain_mut(|outcome| match open.get(&outcome.seq) {
-        None => true,
-        Some(Some(claim)) if claim.name == outcome.name && Some(claim.sha256) == outcome.sha256 => {
-            outcome.key.get_or_insert_with(|| claim.key.clone());
-            true
-        }
-        Some(_) => {
-            conflicting += 1;
-            false
-        }
-    });
-    for chunk in fresh.chunks(CHUNK) {
-        let ended = chunk.iter().map(|outcome| outcome.seq).filter(|seq| open.contains_key(seq));
-        let done = ended.collect();
-        store.commit(&Work { imported: chunk.iter().collect(), done, ..Work::default() })?;
-    }
-    store.commit(&Work { floor: Some(floor), ..Work::default() })?;
-    let imported = fresh.len() as u64;
-    Ok(Added { imported, skipped: all - imported, conflicting })
-}
-
-/// Those of these outcomes that no finished intent here is, and the number of the others whose number another one has. What is held in
-/// memory grows with the outcomes that are given, not with those that are here.
-fn missing(store: &dyn Ledger, outcomes: Vec<Outcome>) -> Result<(Vec<Outcome>, u64), StoreError> {
-    if outcomes.is_empty() {
-        return Ok((outcomes, 0));
-    }
-    let key = |outcome: &Outcome| (outcome.name.clone(), outcome.sha256, outcome.finished_at);
-    let keys: HashSet<_> = outcomes.iter().map(key).collect();
-    let numbers: HashMap<u64, &Outcome> = outcomes.iter().map(|outcome| (outcome.seq, outcome)).collect();
-    let (mut known, mut taken, mut conflicting) = (HashSet::new(), HashSet::new(), 0);
-    store.outcomes(0, &mut |here| {
-        if let Some(given) = numbers.get(&here.seq) {
-            taken.insert(here.seq);
-            conflicting += u64::from((&given.name, given.sha256) != (&here.name, here.sha256));
-        }
-        let here = key(&here);
-        if keys.contains(&here) {
-            known.insert(here);
-        }
-        true
-    })?;
-    let is_missing = |outcome: &Outcome| !known.contains(&key(outcome)) && !taken.contains(&outcome.seq);
-    Ok((outcomes.into_iter().filter(is_missing).collect(), conflicting))
-}
-
-/// What is known of a state besides its new store.
-#[derive(Default)]
-pub struct Evidence {
-    /// The readable records of the store that was there.
-    pub salvaged: Salvaged,
-    /// The outcomes that the statuses tell of.
-    pub told: Vec<Outcome>,
-    /// What the state has come to by all evidence.
-    pub extent: Extent,
-}
-
-/// What was taken over from the evidence.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct TakenOver {
-    /// Outcomes of the store that was there.
-    pub outcomes: u64,
-    /// Outcomes that only the statuses tell of.
-    pub told: u64,
-    /// Unfinished intents.
-    pub unfinished: u64,
-    /// Unfinished intents that ended, because a later one of their name is known.
-    pub given_up: u64,
-    /// Outcomes and unfinished intents whose number belongs to another intent here.
-    pub conflicting: u64,
-}
-
-/// Takes over what a store lacks. Where both know a number, the record of the store stands; an intent that is unfinished in the store and
-/// finished by the evidence is finished; no number that was used is used again.
-pub fn take_over(store: &dyn Ledger, evidence: Evidence) -> Result<TakenOver, StoreError> {
-    let Evidence { salvaged: Salvaged { outcomes, open, held }, mut told, extent } = evidence;
-    let latest = latest(outcomes.iter().chain(&told), &open);
-    let numbers: HashSet<u64> = outcomes.iter().map(|outcome| outcome.seq).collect();
-    told.retain(|outcome| !numbers.contains(&outcome.seq));
-    let salvaged = add(store, outcomes, &Extent::default())?;
-    let told = add(store, told, &extent)?;
-    let mut taken = TakenOver {
-        outcomes: salvaged.imported,
-        told: told.imported,
-        conflicting: salvaged.conflicting + told.conflicting,
-        ..TakenOver::default()
-    };
-    taken.given_up = give_up_passed(store, &latest)?;
-    for Rescued { claim, bytes, start } in open {
-        let known = store.claim(claim.seq)?.map(|(known, _)| known.name);
-        let known = known.or(store.outcome(claim.seq)?.map(|outcome| outcome.name));
-        if known.is_some() || store.claim_named(&claim.name)?.is_some() {
-            taken.conflicting += u64::from(known.is_none_or(|name| name != claim.name));
-            continue;
-        }
-        let starts = start.map(|start| (claim.seq, start)).into_iter().collect();
-        store.commit(&Work { starts, ..Work::claim(&claim, &bytes, false) })?;
-        taken.unfinished += 1;
-    }
-    store.commit(&Work { holds: held.iter().map(Hold::Begins).collect(), ..Work::default() })?;
-    Ok(taken)
-}
-
-/// The number of the last intent of each name.
-fn latest<'k>(ended: impl Iterator<Item = &'k Outcome>, open: &[Rescued]) -> HashMap<String, u64> {
-    let open = open.iter().map(|open| (&open.claim.name, open.claim.seq));
-    let mut latest: HashMap<String, u64> = HashMap::new();
-    for (name, seq) in ended.map(|outcome| (&outcome.name, outcome.seq)).chain(open) {
-        let last = latest.entry(name.clone()).or_default();
-        *last = seq.max(*last);
-    }
-    latest
-}
-
-/// Of two intents with one name, the later was taken after the earlier was filed, or follows it in the order of its
-/// target. An older copy of the store may have the earlier as unfinished: whether it ran is unknown, and it does not run
-/// again.
-fn give_up_passed(store: &dyn Ledger, latest: &HashMap<String, u64>) -> Result<u64, StoreError> {
-    let mut passed = Vec::new();
-    store.unsettled(&mut |claim| {
-        if latest.get(&claim.name).is_some_and(|seq| *seq > claim.seq) {
-            passed.push(claim);
-        }
-    })?;
-    for claim in &passed {
-        let outcome = Outcome {
-            status: Status::Failed,
-            message: "its outcome was lost with the state; a later intent of its name is known".to_owned(),
-            sha256: Some(claim.sha256),
-            size: claim.size,
-            correlation_id: claim.correlation_id.clone(),
-            error_code: Some(Code::Interrupted),
-            key: Some(claim.key.clone()),
-            ..Outcome::blank(claim.seq, &claim.name, Timestamp::now())
-        };
-        store.commit(&Work { imported: vec![&outcome], done: vec![claim.seq], ..Work::default() })?;
-    }
-    Ok(passed.len() as u64)
 }
 
 impl std::fmt::Display for ImportCount {

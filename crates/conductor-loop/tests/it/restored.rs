@@ -199,3 +199,39 @@ fn a_trail_is_restored_whole_or_not_at_all() {
     other.operate(&["audit", "verify"]).expect(0);
     assert_eq!(trail::entries(&other).iter().filter(|entry| entry.event == "intent_filed").count(), 2);
 }
+
+#[test]
+fn memory_of_a_restore_does_not_grow_with_what_is_known() {
+    // 48 MB of messages, and a limit of private memory that does not hold them beside what the program needs by itself.
+    const INTENTS: u64 = 4_000;
+    const MESSAGE: usize = 12_000;
+    const LIMIT: u64 = 64 << 20;
+    let env = env();
+    assert_eq!(run(&env, &["a"]), 1);
+    let export = env.operate(&["state", "export"]).expect(0).stdout;
+    let (header, line) = export.split_once('\n').unwrap();
+    let mut outcome: serde_json::Value = serde_json::from_str(line).unwrap();
+    let mut text = format!("{header}\n");
+    for seq in 2..INTENTS {
+        outcome["seq"] = seq.into();
+        outcome["name"] = format!("intent-{seq}.json").into();
+        outcome["archived_as"] = "".into();
+        outcome["message"] = "m".repeat(MESSAGE).into();
+        text.push_str(&format!("{outcome}\n"));
+    }
+    let file = env.path("export");
+    fs::write(&file, text).unwrap();
+    env.operate(&["state", "import", file.to_str().unwrap()]).expect(0);
+    let backup = made(&env);
+    let mut command = std::process::Command::new("prlimit");
+    command.arg(format!("--data={LIMIT}")).arg(env.program()).args([
+        "backup",
+        "restore",
+        &backup,
+        "--identity",
+        &identity(&env),
+    ]);
+    command.args(["-handoff", env.handoff("").to_str().unwrap()]);
+    let done = command.output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}

@@ -6,7 +6,7 @@ use super::screen::Sharing;
 use super::table::Transaction;
 use super::tests::{claim, keyless, outcome, store};
 use super::*;
-use crate::store::{Kept, Ledger, Search, Start, Term, Work};
+use crate::store::{Kept, Ledger, Outcomes, Search, Start, Term, Work};
 use conductor_core::record::Outcome;
 use conductor_os::dir::Dir;
 use std::path::Path;
@@ -125,8 +125,13 @@ fn starts_of_an_earlier_layout_are_salvaged() {
     drop(store);
     // The mark is removed with the salvaged store.
     std::fs::remove_file(temp.path().join(MARK)).unwrap();
-    let Salvaged { outcomes, .. } = Store::salvage(&dir, &keyless()).unwrap();
-    assert_eq!(outcomes.len(), 30);
+    let mut outcomes = 0;
+    let count = &mut |_| {
+        outcomes += 1;
+        Ok(())
+    };
+    Store::salvage(&dir, &keyless()).unwrap().each(count).unwrap();
+    assert_eq!(outcomes, 30);
     let read = Store::look(&dir, &keyless()).unwrap();
     assert_eq!(read.claim(12).unwrap().unwrap().1, Some(Start { attempt: 1, happened: false }));
 }

@@ -9,11 +9,12 @@ use super::sealed::Sealing;
 use super::table::{Row, Table};
 use super::{FILE, Store};
 use crate::store::pending::Start;
-use crate::store::{Ledger, StoreError};
+use crate::store::{Ledger, Outcomes, StoreError};
 use conductor_core::query::Held;
 use conductor_core::record::{Claim, Outcome};
 use conductor_os::dir::Dir;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::{Arc, RwLock};
 
 /// An unfinished intent that is still readable.
@@ -26,78 +27,115 @@ pub struct Rescued {
     pub start: Option<Start>,
 }
 
-/// Records of a damaged store.
+/// A store of which some records may be unreadable. The others are passed on one at a time, as often as asked.
 #[derive(Default)]
 pub struct Salvaged {
-    /// Outcomes, in order of their numbers.
-    pub outcomes: Vec<Outcome>,
-    /// Unfinished intents.
-    pub open: Vec<Rescued>,
-    /// Held targets.
-    pub held: Vec<Held>,
+    /// `None`: there is none, or not even its tables can be found.
+    store: Option<Store>,
 }
 
 impl Store {
-    /// Reads the readable records of the store in `dir`. Unreadable ones are left out: there is no other record of them.
+    /// Opens the store in `dir` for its readable records. Unreadable ones are left out: there is no other record of them.
     pub fn salvage(dir: &Arc<Dir>, sealing: &Sealing) -> Result<Salvaged, StoreError> {
         let file = dir.open_read(FILE).map_err(StoreError::Open)?;
         let opened = match open(file, Sharing::Lookers, Pages::AsRead, sealing) {
             Ok(opened) => opened,
             Err(refused @ (StoreError::Busy | StoreError::Sealed { .. })) => return Err(refused),
-            // Even the tables cannot be found.
             Err(_) => return Ok(Salvaged::default()),
         };
         let (dir, sealing) = (Arc::clone(dir), sealing.clone());
-        let store = Self { dir, sealing, database: RwLock::new(Some(opened)) };
-        let outcomes = store.readable(OUTCOMES, |row| {
+        Ok(Salvaged { store: Some(Self { dir, sealing, database: RwLock::new(Some(opened)) }) })
+    }
+}
+
+impl Outcomes for Salvaged {
+    fn each(&self, pass: &mut dyn FnMut(Outcome) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        let readable = |row: &Row<'_, u64, Json<Outcome>>| {
             let outcome = row.read(|bytes| Ok(is_summed(bytes).then(|| Json::<Outcome>::read(bytes))));
             let outcome = outcome.ok().flatten()?.ok()?;
             (outcome.seq == row.key()).then_some((outcome.seq, outcome))
-        });
-        let claimed = store.readable(OPEN, |row| {
+        };
+        self.readable(OUTCOMES, readable, pass)
+    }
+}
+
+impl Salvaged {
+    /// Passes the intents that no readable outcome ends.
+    pub fn unfinished(
+        &self,
+        pass: &mut dyn FnMut(Rescued) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let Some(store) = &self.store else { return Ok(()) };
+        let mut claimed = BTreeSet::new();
+        let readable = |row: &Row<'_, u64, _>| {
             let claim =
                 row.read(|bytes| Ok(if has_summed_claim(bytes) { parse(bytes)?.claim } else { None }));
             let claim = claim.ok().flatten()?;
-            (claim.seq == row.key()).then_some((claim.seq, ()))
-        });
-        let unfinished = claimed.into_keys().filter(|seq| !outcomes.contains_key(seq));
-        let open = unfinished.filter_map(|seq| {
+            (claim.seq == row.key()).then_some((claim.seq, claim.seq))
+        };
+        self.readable(OPEN, readable, &mut |seq| {
+            claimed.insert(seq);
+            Ok(())
+        })?;
+        self.each(&mut |outcome| {
+            claimed.remove(&outcome.seq);
+            Ok(())
+        })?;
+        for seq in claimed {
             // An intent whose bytes are not the judged ones is lost.
-            let read = (&store as &dyn Ledger).with_claim(seq, |claim, bytes| (claim, bytes.to_vec()));
-            let (claim, bytes) = read.ok().flatten()?;
+            let read = (store as &dyn Ledger).with_claim(seq, |claim, bytes| (claim, bytes.to_vec()));
+            let Some((claim, bytes)) = read.ok().flatten() else { continue };
             // An unreadable start is not known to have happened.
             let start = store.reading(|txn| start_of_any(txn, seq)).ok().flatten();
-            Some(Rescued { claim, bytes, start })
-        });
-        let open = open.collect();
-        let held = store.readable(HELD, |row| {
-            let held = row.value().ok()?;
-            (held.target == row.name().ok()?).then(|| (held.target.clone(), held))
-        });
-        Ok(Salvaged { open, outcomes: outcomes.into_values().collect(), held: held.into_values().collect() })
+            pass(Rescued { claim, bytes, start })?;
+        }
+        Ok(())
     }
 
-    /// Rows from both ends of a table, as far as the pages can be read.
+    /// Held targets.
+    pub fn held(&self) -> Result<Vec<Held>, StoreError> {
+        let mut held = Vec::new();
+        let readable = |row: &Row<'_, &'static str, Json<Held>>| {
+            let held = row.value().ok()?;
+            (held.target == row.name().ok()?).then(|| (held.target.clone(), held))
+        };
+        self.readable(HELD, readable, &mut |one| {
+            held.push(one);
+            Ok(())
+        })?;
+        Ok(held)
+    }
+
+    /// Passes what `readable` makes of the rows of a table, each name once, from both ends and as far as the pages can be read.
     fn readable<K: Keyed, V: Form, N: Ord, T>(
         &self,
         table: Table<K, V>,
-        mut take: impl FnMut(Row<'_, K, V>) -> Option<(N, T)>,
-    ) -> BTreeMap<N, T> {
-        let mut found = BTreeMap::new();
+        readable: impl Fn(&Row<'_, K, V>) -> Option<(N, T)>,
+        pass: &mut dyn FnMut(T) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let Some(store) = &self.store else { return Ok(()) };
+        let mut passed = BTreeSet::new();
         for backwards in [false, true] {
             // An unreadable page ends one direction; the rows found before it are good.
-            let read = self.reading(|txn| {
+            let read = store.reading(|txn| {
                 let view = table.of(txn)?;
                 let mut rows = view.all()?;
                 while let Some(row) = if backwards { rows.next_back() } else { rows.next() } {
-                    found.extend(take(row?));
+                    if let Some((name, found)) = readable(&row?)
+                        && passed.insert(name)
+                        && let Err(refused) = pass(found)
+                    {
+                        return Ok(ControlFlow::Break(refused));
+                    }
                 }
-                Ok(())
+                Ok(ControlFlow::Continue(()))
             });
-            if read.is_ok() {
-                break;
+            match read {
+                Ok(ControlFlow::Break(refused)) => return Err(refused),
+                Ok(ControlFlow::Continue(())) => break,
+                Err(_) => {}
             }
         }
-        found
+        Ok(())
     }
 }

@@ -1,0 +1,270 @@
+//! Outcomes from elsewhere become records of a store: those of an import, of the store that was there before, of the statuses. They are
+//! passed one at a time and more than once, so that memory holds a few bytes of each, whatever it says.
+
+use super::{Extent, Hold, Ledger, Rescued, Salvaged, StoreError, Work};
+use conductor_core::Code;
+use conductor_core::record::{Claim, Outcome, Status};
+use conductor_crypto::sha256_of_parts;
+use jiff::Timestamp;
+use std::collections::{HashMap, HashSet};
+
+/// Outcomes per transaction.
+const CHUNK: usize = 1_000;
+
+/// Outcomes from elsewhere.
+pub trait Outcomes {
+    /// Passes each of them. An error of `pass` ends it.
+    fn each(&self, pass: &mut dyn FnMut(Outcome) -> Result<(), StoreError>) -> Result<(), StoreError>;
+}
+
+impl Outcomes for Vec<Outcome> {
+    fn each(&self, pass: &mut dyn FnMut(Outcome) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        self.iter().cloned().try_for_each(pass)
+    }
+}
+
+/// Those of other numbers than these.
+struct Besides<'o> {
+    outcomes: &'o dyn Outcomes,
+    numbers: HashSet<u64>,
+}
+
+impl Outcomes for Besides<'_> {
+    fn each(&self, pass: &mut dyn FnMut(Outcome) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        self.outcomes.each(&mut |outcome| {
+            if self.numbers.contains(&outcome.seq) { Ok(()) } else { pass(outcome) }
+        })
+    }
+}
+
+/// What came of outcomes that were to be added.
+#[derive(Default)]
+pub(super) struct Added {
+    pub(super) imported: u64,
+    pub(super) skipped: u64,
+    /// Of those that were skipped: their number belongs to another intent here.
+    conflicting: u64,
+}
+
+/// Adds missing outcomes, and raises the totals. Entries of the Go version are recognised by name, bytes and time, others
+/// by number too. The outcome of an intent that is unfinished here ends it: it does not run a second time.
+pub(super) fn add(store: &dyn Ledger, outcomes: &dyn Outcomes, floor: &Extent) -> Result<Added, StoreError> {
+    let known = Known::of(store, outcomes)?;
+    let open: HashMap<u64, Option<Claim>> = store.open_claims()?.into_iter().collect();
+    let mut added = Added { conflicting: known.conflicting, ..Added::default() };
+    let mut chunk: Vec<Outcome> = Vec::new();
+    let commit = |chunk: &mut Vec<Outcome>| {
+        let ended = chunk.iter().map(|outcome| outcome.seq).filter(|seq| open.contains_key(seq));
+        let done = ended.collect();
+        store.commit(&Work { imported: chunk.iter().collect(), done, ..Work::default() })?;
+        chunk.clear();
+        Ok::<(), StoreError>(())
+    };
+    outcomes.each(&mut |mut outcome| {
+        let is_fresh = !known.has(&outcome)
+            && match open.get(&outcome.seq) {
+                None => true,
+                Some(Some(claim)) if claim.name == outcome.name && Some(claim.sha256) == outcome.sha256 => {
+                    outcome.key.get_or_insert_with(|| claim.key.clone());
+                    true
+                }
+                Some(_) => {
+                    added.conflicting += 1;
+                    false
+                }
+            };
+        if !is_fresh {
+            added.skipped += 1;
+            return Ok(());
+        }
+        added.imported += 1;
+        chunk.push(outcome);
+        if chunk.len() < CHUNK { Ok(()) } else { commit(&mut chunk) }
+    })?;
+    commit(&mut chunk)?;
+    store.commit(&Work { floor: Some(floor), ..Work::default() })?;
+    Ok(added)
+}
+
+/// Enough of a digest to tell the outcomes of a store apart.
+type Short = [u8; 16];
+
+fn short(parts: &[&[u8]]) -> Short {
+    let [short @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = sha256_of_parts(parts).0;
+    short
+}
+
+/// Name and bytes.
+fn content(outcome: &Outcome) -> Short {
+    let sha256 = outcome.sha256.map(|digest| digest.0).unwrap_or_default();
+    short(&[&[u8::from(outcome.sha256.is_some())], &sha256, outcome.name.as_bytes()])
+}
+
+/// Name, bytes and time.
+fn identity(outcome: &Outcome) -> Short {
+    short(&[&content(outcome), &outcome.finished_at.as_nanosecond().to_be_bytes()])
+}
+
+/// What a store knows of outcomes that are given.
+#[derive(Default)]
+struct Known {
+    /// The finished intents among them.
+    intents: HashSet<Short>,
+    /// Their numbers that finished intents have.
+    numbers: HashSet<u64>,
+    /// How many of these numbers are another intent's.
+    conflicting: u64,
+}
+
+impl Known {
+    /// Holds outcomes against a store. What is held in memory grows with the outcomes that are given, not with those that are here.
+    fn of(store: &dyn Ledger, given: &dyn Outcomes) -> Result<Self, StoreError> {
+        let (mut intents, mut numbers) = (HashSet::new(), HashMap::new());
+        given.each(&mut |outcome| {
+            intents.insert(identity(&outcome));
+            numbers.insert(outcome.seq, content(&outcome));
+            Ok(())
+        })?;
+        let mut known = Self::default();
+        if numbers.is_empty() {
+            return Ok(known);
+        }
+        store.outcomes(0, &mut |here| {
+            if let Some(given) = numbers.get(&here.seq) {
+                known.numbers.insert(here.seq);
+                known.conflicting += u64::from(*given != content(&here));
+            }
+            known.intents.extend(intents.take(&identity(&here)));
+            true
+        })?;
+        Ok(known)
+    }
+
+    fn has(&self, outcome: &Outcome) -> bool {
+        self.numbers.contains(&outcome.seq) || self.intents.contains(&identity(outcome))
+    }
+}
+
+/// What is known of a state besides its new store.
+pub struct Evidence<'e> {
+    /// The store that was there.
+    pub salvaged: Salvaged,
+    /// The outcomes that the statuses tell of.
+    pub told: Box<dyn Outcomes + 'e>,
+    /// What the state has come to by all evidence.
+    pub extent: Extent,
+}
+
+/// What was taken over from the evidence.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TakenOver {
+    /// Outcomes of the store that was there.
+    pub outcomes: u64,
+    /// Outcomes that only the statuses tell of.
+    pub told: u64,
+    /// Unfinished intents.
+    pub unfinished: u64,
+    /// Unfinished intents that ended, because a later one of their name is known.
+    pub given_up: u64,
+    /// Outcomes and unfinished intents whose number belongs to another intent here.
+    pub conflicting: u64,
+}
+
+impl Evidence<'_> {
+    /// The number of intents that it tells of, from this number on.
+    pub fn intents_from(&self, first: u64) -> Result<u64, StoreError> {
+        let mut numbers = HashSet::new();
+        let mut count = |seq| {
+            if seq >= first {
+                numbers.insert(seq);
+            }
+            Ok(())
+        };
+        self.salvaged.each(&mut |outcome| count(outcome.seq))?;
+        self.told.each(&mut |outcome| count(outcome.seq))?;
+        self.salvaged.unfinished(&mut |rescued| count(rescued.claim.seq))?;
+        Ok(numbers.len() as u64)
+    }
+
+    /// Takes over what a store lacks. Where both know a number, the record of the store stands; an intent that is unfinished in the
+    /// store and finished by the evidence is finished; no number that was used is used again.
+    pub fn take_over(self, store: &dyn Ledger) -> Result<TakenOver, StoreError> {
+        let latest = self.latest(store)?;
+        let mut numbers = HashSet::new();
+        self.salvaged.each(&mut |outcome| {
+            numbers.insert(outcome.seq);
+            Ok(())
+        })?;
+        let salvaged = add(store, &self.salvaged, &Extent::default())?;
+        let told = add(store, &Besides { outcomes: &*self.told, numbers }, &self.extent)?;
+        let mut taken = TakenOver {
+            outcomes: salvaged.imported,
+            told: told.imported,
+            conflicting: salvaged.conflicting + told.conflicting,
+            ..TakenOver::default()
+        };
+        taken.given_up = give_up_passed(store, &latest)?;
+        self.salvaged.unfinished(&mut |Rescued { claim, bytes, start }| {
+            let known = store.claim(claim.seq)?.map(|(known, _)| known.name);
+            let known = known.or(store.outcome(claim.seq)?.map(|outcome| outcome.name));
+            if known.is_some() || store.claim_named(&claim.name)?.is_some() {
+                taken.conflicting += u64::from(known.is_none_or(|name| name != claim.name));
+                return Ok(());
+            }
+            let starts = start.map(|start| (claim.seq, start)).into_iter().collect();
+            store.commit(&Work { starts, ..Work::claim(&claim, &bytes, false) })?;
+            taken.unfinished += 1;
+            Ok(())
+        })?;
+        let held = self.salvaged.held()?;
+        store.commit(&Work { holds: held.iter().map(Hold::Begins).collect(), ..Work::default() })?;
+        Ok(taken)
+    }
+
+    /// The number of the last intent of each name that is unfinished in the store.
+    fn latest(&self, store: &dyn Ledger) -> Result<HashMap<String, u64>, StoreError> {
+        let mut latest = HashMap::new();
+        store.unsettled(&mut |claim| {
+            latest.insert(claim.name, 0);
+        })?;
+        if latest.is_empty() {
+            return Ok(latest);
+        }
+        let mut note = |name: &str, seq: u64| {
+            if let Some(last) = latest.get_mut(name) {
+                *last = seq.max(*last);
+            }
+            Ok(())
+        };
+        self.salvaged.each(&mut |outcome| note(&outcome.name, outcome.seq))?;
+        self.told.each(&mut |outcome| note(&outcome.name, outcome.seq))?;
+        self.salvaged.unfinished(&mut |rescued| note(&rescued.claim.name, rescued.claim.seq))?;
+        Ok(latest)
+    }
+}
+
+/// Of two intents with one name, the later was taken after the earlier was filed, or follows it in the order of its
+/// target. An older copy of the store may have the earlier as unfinished: whether it ran is unknown, and it does not run
+/// again.
+fn give_up_passed(store: &dyn Ledger, latest: &HashMap<String, u64>) -> Result<u64, StoreError> {
+    let mut passed = Vec::new();
+    store.unsettled(&mut |claim| {
+        if latest.get(&claim.name).is_some_and(|seq| *seq > claim.seq) {
+            passed.push(claim);
+        }
+    })?;
+    for claim in &passed {
+        let outcome = Outcome {
+            status: Status::Failed,
+            message: "its outcome was lost with the state; a later intent of its name is known".to_owned(),
+            sha256: Some(claim.sha256),
+            size: claim.size,
+            correlation_id: claim.correlation_id.clone(),
+            error_code: Some(Code::Interrupted),
+            key: Some(claim.key.clone()),
+            ..Outcome::blank(claim.seq, &claim.name, Timestamp::now())
+        };
+        store.commit(&Work { imported: vec![&outcome], done: vec![claim.seq], ..Work::default() })?;
+    }
+    Ok(passed.len() as u64)
+}
