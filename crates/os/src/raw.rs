@@ -1,9 +1,11 @@
 //! Calls on descriptors and signals that no safe library offers in the required form. This is the only module of the
-//! product that contains `unsafe`: eight calls. The arguments of six are integers, one word of our own that is only read,
-//! and one structure of three integers that is filled; two set the code of a child between fork and exec.
+//! product that contains `unsafe`: ten calls. The arguments of eight are integers, words and structures of our own that are
+//! only read, and one structure of three integers that is filled; two set the code of a child between fork and exec.
 
+mod mounts;
 mod peer;
 
+pub use mounts::{add_to_mount, own_mounts};
 pub use peer::{Peer, peer};
 
 use crate::confine::limits::ResourceLimits;

@@ -1,0 +1,150 @@
+//! What stands where in a root: the places with their symbolic links resolved, and the links that lead to them.
+
+use super::{Grant, Refused, parts_reversed};
+use rustix::io::Errno;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+/// The number of symbolic links on the way to a place.
+const LINKS_MAX: usize = 40;
+
+/// The places and the links that lead to them.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    mounts: BTreeMap<PathBuf, Grant>,
+    links: BTreeMap<PathBuf, PathBuf>,
+}
+
+impl Plan {
+    /// Adds an empty file system, unless more is wanted there.
+    pub(super) fn add_fresh(&mut self, path: &str) {
+        self.mounts.entry(path.into()).or_insert(Grant::Fresh);
+    }
+
+    pub(super) fn add_link(&mut self, at: &str, target: &str) {
+        self.links.insert(at.into(), target.into());
+    }
+
+    /// Adds a place, if it exists.
+    pub(super) fn add(&mut self, path: &Path, grant: Grant) -> Result<(), Refused> {
+        let Some(real) = self.resolve(path)? else { return Ok(()) };
+        if real == Path::new("/") {
+            return Err(Refused(format!("{} is the whole file system", path.display())));
+        }
+        let stands = self.mounts.entry(real).or_insert(grant);
+        *stands = grant.max(*stands);
+        Ok(())
+    }
+
+    /// The path without symbolic links, which are remembered; `None`: it leads nowhere.
+    pub(super) fn resolve(&mut self, path: &Path) -> Result<Option<PathBuf>, Refused> {
+        let mut at = PathBuf::from("/");
+        let mut left: Vec<OsString> = parts_reversed(path).map(OsString::from).collect();
+        let mut links = 0;
+        while let Some(name) = left.pop() {
+            if name == ".." {
+                at.pop();
+                continue;
+            }
+            let next = at.join(name);
+            let failed = |error: io::Error| Refused::of(format_args!("stat({})", next.display()))(error);
+            match fs::symlink_metadata(&next) {
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                    return Ok(None);
+                }
+                Err(error) => return Err(failed(error)),
+                Ok(meta) if meta.is_symlink() => {
+                    links += 1;
+                    if links > LINKS_MAX {
+                        return Err(failed(Errno::LOOP.into()));
+                    }
+                    let target = fs::read_link(&next).map_err(failed)?;
+                    if target.is_absolute() {
+                        at = PathBuf::from("/");
+                    }
+                    left.extend(parts_reversed(&target).map(OsString::from));
+                    self.links.insert(next, target);
+                }
+                Ok(_) => at = next,
+            }
+        }
+        Ok(Some(at))
+    }
+
+    /// What is mounted, what is above first. What another mount shows as it is wanted needs none of its own: within one mount
+    /// a file can be renamed from any directory to any other.
+    pub(super) fn mounts(&self) -> Vec<(&Path, Grant)> {
+        let mut mounts: Vec<(&Path, Grant)> = Vec::new();
+        for (path, grant) in &self.mounts {
+            let above = mounts.iter().rev().find(|(above, _)| path.starts_with(above));
+            if above.is_none_or(|(_, above)| !above.covers(*grant)) {
+                mounts.push((path, *grant));
+            }
+        }
+        mounts
+    }
+
+    /// The links to be made; those below a place of the machine stand there.
+    pub(super) fn links(&self) -> impl Iterator<Item = (&Path, &Path)> {
+        let mounts = self.mounts();
+        let is_free = move |at: &Path| {
+            let above = mounts.iter().rev().find(|(above, _)| at.starts_with(above));
+            above.is_none_or(|(_, grant)| *grant == Grant::Fresh)
+        };
+        let links = self.links.iter().map(|(at, target)| (at.as_path(), target.as_path()));
+        links.filter(move |(at, _)| is_free(at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn links_are_resolved_and_remembered_and_what_is_absent_is_left_out() {
+        let temp = tempfile::tempdir().unwrap();
+        let top = temp.path().canonicalize().unwrap();
+        let at = |name: &str| top.join(name);
+        fs::create_dir_all(at("real/deep")).unwrap();
+        symlink("real", at("relative")).unwrap();
+        symlink(at("relative/deep"), at("absolute")).unwrap();
+        symlink("loop", at("loop")).unwrap();
+        let mut plan = Plan::default();
+        assert_eq!(plan.resolve(&at("absolute/../deep")).unwrap(), Some(at("real/deep")));
+        assert_eq!(plan.links[&at("relative")], Path::new("real"));
+        assert_eq!(plan.links.len(), 2);
+        assert_eq!(plan.resolve(&at("relative/none/x")).unwrap(), None);
+        assert!(plan.resolve(&at("loop")).unwrap_err().to_string().contains("loop"));
+        assert!(plan.add(Path::new("/tmp/.."), Grant::Read).is_err(), "the whole file system");
+        plan.add(&at("none"), Grant::Write).unwrap();
+        assert!(plan.mounts.is_empty());
+    }
+
+    #[test]
+    fn what_another_mount_shows_as_it_is_wanted_has_none_of_its_own() {
+        let mut plan = Plan::default();
+        plan.add_fresh("/tmp");
+        for (path, grant) in [
+            ("/opt", Grant::Read),
+            ("/opt/tool", Grant::Read),
+            ("/opt/site", Grant::Write),
+            ("/opt/site/keys", Grant::Read),
+            ("/opt/site/state", Grant::Write),
+            ("/opt.d", Grant::Read),
+            ("/tmp/in", Grant::Write),
+        ] {
+            plan.mounts.insert(path.into(), grant);
+        }
+        let shown = plan.mounts().iter().map(|(path, _)| path.to_str().unwrap()).collect::<Vec<_>>();
+        assert_eq!(shown, ["/opt", "/opt/site", "/opt.d", "/tmp", "/tmp/in"]);
+        plan.add_link("/opt/link", "tool");
+        plan.add_link("/tmp/link", "in");
+        plan.add_link("/bin", "usr/bin");
+        let links = plan.links().map(|(at, _)| at.to_str().unwrap()).collect::<Vec<_>>();
+        assert_eq!(links, ["/bin", "/tmp/link"]);
+    }
+}
