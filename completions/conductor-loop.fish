@@ -76,7 +76,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l limit-fil
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l min-free -d 'Free space for packages below which nothing starts; auto: 1MB [auto]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l user -d 'Whom a start as root becomes before it opens anything: name or number' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l porch-user -d 'A user of its own for an external porch, whom a start as root gives it' -r
-complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l chroot-enabled -d 'Not built yet: true refuses the start' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l chroot-enabled -d 'A root directory of its own, which a start as root makes' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -s V -l version -d 'Print version'
@@ -594,7 +594,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; an
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l min-free -d 'Free space for packages below which nothing starts; auto: 1MB [auto]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l user -d 'Whom a start as root becomes before it opens anything: name or number' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l porch-user -d 'A user of its own for an external porch, whom a start as root gives it' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l chroot-enabled -d 'Not built yet: true refuses the start' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l chroot-enabled -d 'A root directory of its own, which a start as root makes' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -655,7 +655,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l min-free -d 'Free space for packages below which nothing starts; auto: 1MB [auto]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l user -d 'Whom a start as root becomes before it opens anything: name or number' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l porch-user -d 'A user of its own for an external porch, whom a start as root gives it' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l chroot-enabled -d 'Not built yet: true refuses the start' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l chroot-enabled -d 'A root directory of its own, which a start as root makes' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'

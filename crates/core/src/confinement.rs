@@ -29,11 +29,13 @@ pub enum Part {
     Egress,
     /// porch has a user of its own, other than the daemon's.
     PorchUser,
+    /// Daemon and runs have a root directory with a few places of the machine.
+    Chroot,
 }
 
 impl Part {
     /// Every part, in the order of reports.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NoNewPrivileges,
         Self::DaemonMemory,
         Self::CoreDumps,
@@ -45,6 +47,7 @@ impl Part {
         Self::ControlSocket,
         Self::Egress,
         Self::PorchUser,
+        Self::Chroot,
     ];
 
     /// The part's name.
@@ -61,6 +64,7 @@ impl Part {
             Self::ControlSocket => "control-socket",
             Self::Egress => "egress",
             Self::PorchUser => "porch-user",
+            Self::Chroot => "chroot",
         }
     }
 }

@@ -212,23 +212,17 @@ fn config(written: &Written) -> Result<Config, ConfigError> {
     layers(written).and_then(Config::new)
 }
 
-/// The configuration for starting a daemon, which is refused if it asks for a missing protection.
-fn config_to_start(written: &Written) -> Result<Config, ConfigError> {
-    let config = config(written)?;
-    config.may_start().map(|()| config)
-}
-
 fn run_daemon(written: &Written) -> Exit {
-    let config = match config_to_start(written) {
+    let read = || config(written);
+    let config = match read() {
         Ok(config) => config,
         Err(error) => {
             return complain(&format_args!("{} {error}", error.code()), error.code().remedy(), Exit::Usage);
         }
     };
     // Before anything is opened, and before there is another thread.
-    if let Err(reason) = confinement::be_the_users(&config) {
-        let code = Code::UserUnusable;
-        return complain(&format_args!("{code} {reason}"), code.remedy(), Exit::SetUp);
+    if let Err(refused) = confinement::begin(&config, || daemon::find_porch(&config).ok().flatten()) {
+        return complain(&refused, refused.code.remedy(), Exit::SetUp);
     }
     let progress = Progress::for_run(config.fixed.once);
     let json = match config.fixed.log_format {
@@ -244,9 +238,9 @@ fn run_daemon(written: &Written) -> Exit {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
+    confinement::say_root();
     let once = config.fixed.once;
-    let reload = || config_to_start(written);
-    let ended = daemon::run(config, &reload, &progress);
+    let ended = daemon::run(config, &read, &progress);
     // A reader that has stalled must not keep the process from ending.
     let shown = telemetry::flush(READER_PATIENCE) && progress.finish();
     let status = match ended {

@@ -12,6 +12,7 @@ use crate::daemon::{FREE_BYTES_MIN, FREE_INODES_MIN, find_porch, look_at_store, 
 use crate::handoff::{Finder, HeadFile, Slots, StateFiles, WriteAccess, check_owners, check_places, layout};
 use crate::store::{self, Ledger, Store, StoreError};
 use conductor_core::attestation::Attest as _;
+use conductor_core::confinement::Part;
 use conductor_core::query::{Answer, Question};
 use conductor_core::{Code, Exit};
 use conductor_os::attempt::{could_change, could_make, could_write};
@@ -116,10 +117,9 @@ fn open(config: &Config) -> io::Result<Dir> {
 }
 
 fn settings(config: &Config) -> Finding {
-    match (config.may_start(), config.warnings.as_slice()) {
-        (Err(error), _) => bad(format!("{} {error}", error.code()), error.code().remedy()),
-        (Ok(()), []) => good("nothing is set that has no effect"),
-        (Ok(()), warnings) => warning(warnings.join("; "), "Correct or remove the named setting."),
+    match config.warnings.as_slice() {
+        [] => good("nothing is set that has no effect"),
+        warnings => warning(warnings.join("; "), "Correct or remove the named setting."),
     }
 }
 
@@ -539,6 +539,9 @@ fn confinement(config: &Config) -> Finding {
         (None, Confine::Off) => warning("nothing is confined (--confine off)", "Use --confine auto."),
         (None, _) => good(shown),
         (Some(_), Confine::Require) => bad(shown, Code::Unconfined.remedy()),
+        (Some(_), _) if config.fixed.chroot && !found.holds(Part::Chroot) => {
+            bad(format!("{} {shown}", Code::NoRoot), Code::NoRoot.remedy())
+        }
         (Some(_), _) => warning(
             shown,
             "A kernel and a container that permit the named parts; docs/SECURITY.md says what each holds off.",

@@ -32,16 +32,6 @@ pub enum ConfigError {
         /// The variable.
         name: String,
     },
-    /// A setting requests a feature that does not exist yet.
-    #[error("--{key} (from {origin}) is not built yet: {instead}")]
-    NotBuilt {
-        /// The setting.
-        key: &'static str,
-        /// The origin of the value.
-        origin: Origin,
-        /// The behaviour without it.
-        instead: &'static str,
-    },
     /// The file cannot be read.
     #[error("cannot read the configuration file {path}: {reason}")]
     Unreadable {
@@ -57,7 +47,6 @@ impl ConfigError {
     pub fn code(&self) -> Code {
         match self {
             ConfigError::BadValue { .. } | ConfigError::NotText { .. } => Code::BadValue,
-            ConfigError::NotBuilt { .. } => Code::NotBuilt,
             ConfigError::UnknownKey { .. } => Code::UnknownKey,
             ConfigError::Unreadable { .. } => Code::ConfigUnreadable,
         }

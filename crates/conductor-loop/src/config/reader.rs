@@ -1,6 +1,5 @@
 //! From the text of each setting to a checked value. The first problem is the error, with the origin of the value.
 
-use super::settings::NOT_BUILT;
 use super::{Backups, ConfigError, Confine, Egress, Endpoint, Origin, Period, Raw, Tls};
 use conductor_core::units::{format_duration, parse_duration, parse_size};
 use conductor_crypto::age::Recipient;
@@ -169,14 +168,6 @@ impl Reader<'_> {
             (Some(_), None) => self.bad("tls-cert", "--tls-key is needed with it".to_owned()),
             (None, Some(_)) => self.bad("tls-key", "--tls-cert is needed with it".to_owned()),
         }
-    }
-
-    /// Refuses invalid values of settings for missing features.
-    pub(super) fn without_effect(&self) -> Result<(), ConfigError> {
-        for (key, _) in NOT_BUILT.iter().filter(|(key, _)| !self.text(key).is_empty()) {
-            self.switch(key)?;
-        }
-        Ok(())
     }
 
     /// `--confine`, or what the specification's switch says: false is `off`, true leaves `auto` or `require`.

@@ -52,12 +52,6 @@ const fn switch(key: &'static str, default: &'static str, help: &'static str) ->
     Setting { key, environment: None, default, takes: Takes::Switch, help, live: false }
 }
 
-/// The keys of features that do not exist yet, and the behaviour without them.
-pub(super) const NOT_BUILT: [(&str, &str); 1] = [(
-    "chroot-enabled",
-    "the daemon and porch see the whole file system; give the unit or the container a root of its own",
-)];
-
 /// Every setting, in the order of the help.
 pub const SETTINGS: &[Setting] = &[
     value("handoff", "./handoff", "DIR", "Watched directory, created when missing")
@@ -181,8 +175,7 @@ pub const SETTINGS: &[Setting] = &[
     .variable("CONDUCTOR_USER"),
     value("porch-user", "", "USER", "A user of its own for an external porch, whom a start as root gives it")
         .variable("CONDUCTOR_PORCH_USER"),
-    // The specification's switches for missing features; if unset, they are listed so.
-    switch("chroot-enabled", "", "Not built yet: true refuses the start")
+    switch("chroot-enabled", "false", "A root directory of its own, which a start as root makes")
         .variable("CONDUCTOR_CHROOT_ENABLED"),
     value("config", "", "FILE", "TOML file with the same keys").variable("CONDUCTOR_CONFIG"),
 ];

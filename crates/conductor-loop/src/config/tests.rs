@@ -1,6 +1,5 @@
 //! Layers, origins, bounds: tables through one `check` function.
 
-use super::settings::NOT_BUILT;
 use super::*;
 use conductor_core::{Code, Runs};
 use std::path::PathBuf;
@@ -181,7 +180,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("min-free", "1GB"),
     ("user", "elsewhere"),
     ("porch-user", "elsewhere"),
-    ("chroot-enabled", "false"),
+    ("chroot-enabled", "true"),
     ("encryption-enabled", "false"),
     ("audit-enabled", "false"),
     ("backup-dir", "/elsewhere"),
@@ -251,26 +250,6 @@ fn unknown_variables_warn_with_the_nearest_name() {
     let in_a_pod = [&links[..], &[("KUBERNETES_SERVICE_HOST", "10.0.0.1")]].concat();
     assert!(config(&[], &in_a_pod).unwrap().warnings.is_empty(), "a Service of that name is no mistake");
     assert!(config(&[], &[("CONDUCTOR_INTENT_SEQ", "1")]).unwrap().warnings.is_empty(), "porch has it");
-}
-
-#[test]
-fn what_is_not_built_yet_cannot_be_switched_on() {
-    for (key, _) in NOT_BUILT {
-        let variable = SETTINGS.iter().find(|setting| setting.key == key).unwrap().environment.unwrap();
-        let set = |value: &str| config(&[], &[(variable, value)]);
-        for value in ["true", "1", "TRUE"] {
-            let error = set(value).unwrap().may_start().unwrap_err();
-            assert_eq!(error.code(), Code::NotBuilt);
-            let text = error.to_string();
-            assert!(text.contains("not built yet") && text.contains(variable), "{text}");
-        }
-        for value in ["", "false", "0"] {
-            assert!(set(value).unwrap().may_start().is_ok());
-        }
-        let error = set("nonsense").map(|_| ()).unwrap_err();
-        assert!(error.code() == Code::BadValue && error.to_string().contains(variable), "{error}");
-        assert_eq!(config(&[(key, "true")], &[]).unwrap().may_start().unwrap_err().code(), Code::NotBuilt);
-    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The typed, validated configuration: [`Fixed`] from start to end, [`Live`] as SIGHUP last set it.
 
 use super::reader::Reader;
-use super::settings::{NOT_BUILT, SETTINGS};
+use super::settings::SETTINGS;
 use super::{ConfigError, Layers, Origin, Projected, Raw};
 use conductor_core::Runs;
 use conductor_core::limits::{RunLimits, SchedulerLimits};
@@ -153,6 +153,8 @@ pub struct Fixed {
     pub user: Option<String>,
     /// The user of an external porch, if it is to have one of its own.
     pub porch_user: Option<String>,
+    /// Whether the process has a root directory of its own.
+    pub chroot: bool,
     /// text, json, auto.
     pub log_format: LogFormat,
     /// The package, repository and object of each target, for the embedded engine.
@@ -216,6 +218,7 @@ impl Fixed {
             min_free: read.min_free()?,
             user: read.optional("user"),
             porch_user: read.optional("porch-user"),
+            chroot: read.switch("chroot-enabled")?,
             log_format: read.choice(
                 "log-format",
                 &[("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)],
@@ -281,20 +284,12 @@ impl Config {
         let read = Reader(&raw);
         let fixed = Fixed::read(&read, routes, in_pod)?;
         let live = Live::read(&read)?;
-        read.without_effect()?;
         Ok(Self { fixed, live, raw, warnings: unknown, projected })
     }
 
-    /// Refuses settings that ask for a missing protection, which a daemon must not silently omit. Commands that only look
-    /// or drop intents do not call this.
-    pub fn may_start(&self) -> Result<(), ConfigError> {
-        let read = Reader(&self.raw);
-        for (key, instead) in NOT_BUILT {
-            if !read.text(key).is_empty() && read.switch(key)? {
-                return Err(ConfigError::NotBuilt { key, origin: read.origin(key), instead });
-            }
-        }
-        Ok(())
+    /// The configuration file, if there is one.
+    pub fn file(&self) -> Option<&str> {
+        self.raw.get("config").map(|(path, _)| path.as_str()).filter(|path| !path.is_empty())
     }
 
     /// The settings in force, each as a line `KEY=VALUE`.

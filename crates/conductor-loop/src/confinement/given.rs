@@ -1,6 +1,6 @@
 //! Gives up the rights of the process, tries on a thread what runs will be confined to, and reports each part.
 
-use super::porch_user;
+use super::{porch_user, root};
 use crate::config::{Config, Confine, Egress};
 use conductor_core::Confinement;
 use conductor_core::confinement::{Part, PartStanding, Standing};
@@ -25,11 +25,13 @@ fn standing(part: Part, result: Result<(), Without>) -> PartStanding {
 /// Gives up what the process does not need. Called once, before any thread but the log's: the threads inherit it. With
 /// `repositories` the embedded engine's runs go on outside a domain of files.
 pub fn give_up(config: &Config, repositories: bool) -> Confinement {
+    // Before mounts are refused.
+    let own = [porch_user::standing(config), root::standing(config)];
     if config.fixed.confine == Confine::Off {
         let mut off = Confinement::off("--confine off");
-        // It needs nothing of what is off.
-        off.0.retain(|one| one.part != Part::PorchUser);
-        off.0.push(porch_user::standing(config));
+        // They need nothing of what is off.
+        off.0.retain(|off| own.iter().all(|own| own.part != off.part));
+        off.0.extend(own);
         return off;
     }
     let mut parts = vec![
@@ -39,7 +41,7 @@ pub fn give_up(config: &Config, repositories: bool) -> Confinement {
         standing(Part::SystemCalls, calls::refuse_to_process()),
     ];
     parts.extend(of_runs(config, repositories));
-    parts.push(porch_user::standing(config));
+    parts.extend(own);
     Confinement(parts)
 }
 

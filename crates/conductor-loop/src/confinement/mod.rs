@@ -1,14 +1,16 @@
 //! What the process gives up, and what a run may use: the policy over the mechanics of `conductor_os::confine`. The
 //! process gives up its rights once. A run happens on a thread that was confined for it ([`Policy::domain`]), and
-//! everything that the thread starts is born confined. A start as root becomes another user first, and may give porch one
-//! of its own.
+//! everything that the thread starts is born confined. A start as root may make a root directory of its own, becomes
+//! another user, and may give porch one of its own, in this order.
 
 mod given;
 mod policy;
 mod porch_user;
+mod root;
 mod user;
 
 pub use given::give_up;
 pub use policy::{Built, Policy, Refusal};
 pub use porch_user::ONLY_A_PROGRAM;
-pub use user::be_the_users;
+pub use root::say_root;
+pub use user::{NotBegun, begin};

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 /// Directories of the system, which programs are made of: read and executed. /proc shows of other processes what
 /// everybody may see: their memory, environment and descriptors stay closed to another domain.
-const SYSTEM: [&str; 17] = [
+pub(super) const SYSTEM: [&str; 17] = [
     "/usr",
     "/bin",
     "/sbin",

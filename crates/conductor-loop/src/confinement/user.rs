@@ -2,8 +2,9 @@
 //! that nothing is ever opened, judged or run with the rights of root. With a user of porch's own, the capabilities to
 //! take that user's ids go along, and are given up before anything else happens.
 
-use super::porch_user;
+use super::{porch_user, root};
 use crate::config::Config;
+use conductor_core::Code;
 use conductor_os::second;
 use conductor_os::user::{Identity, Users, become_for_good, hand_over_empty, make_passable};
 use rustix::fs::{Access, access};
@@ -11,18 +12,30 @@ use rustix::io::Errno;
 use rustix::thread::CapabilitySet;
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Makes the process one of the configured user, and begins that of porch. Returns if it is so, or if none is configured;
-/// what is returned otherwise is the reason why it cannot be.
-pub fn be_the_users(config: &Config) -> Result<(), String> {
+/// Why the process does not get the users or the root directory that it is to have.
+#[derive(Debug, thiserror::Error)]
+#[error("{code} {reason}")]
+pub struct NotBegun {
+    /// The stable code.
+    pub code: Code,
+    /// The setting, and the reason.
+    pub reason: String,
+}
+
+/// Gives the process the root directory, the user and the user of porch that are configured; `program` finds the program of
+/// runs, as it is where the machine's root is. Returns if all of it is so.
+pub fn begin(config: &Config, program: impl FnOnce() -> Option<PathBuf>) -> Result<(), NotBegun> {
     let users = Users::of_system();
-    let of_daemon = |reason| format!("--user: {reason}");
-    let of_porch = |reason| format!("--porch-user: {reason}");
+    let user_unusable = |reason| NotBegun { code: Code::UserUnusable, reason };
+    let of_daemon = |reason| user_unusable(format!("--user: {reason}"));
+    let of_porch = |reason| user_unusable(format!("--porch-user: {reason}"));
     let user = config.fixed.user.as_deref().map(|wanted| users.find(wanted).map_err(of_daemon));
     let user = user.transpose()?;
-    let (uid, mut groups) = ours().map_err(|error| format!("reading the groups of the daemon: {error}"))?;
+    let (uid, mut groups) =
+        ours().map_err(|error| user_unusable(format!("reading the groups of the daemon: {error}")))?;
     let uid = match &user {
         Some(user) => {
             if user.uid != uid {
@@ -34,8 +47,21 @@ pub fn be_the_users(config: &Config) -> Result<(), String> {
         None => uid,
     };
     let porch = porch_user::find(config, &users, uid, &groups).map_err(of_porch)?;
-    if let (Some(wanted), Some(identity)) = (&config.fixed.user, &user) {
-        be_the_user(config, wanted, identity, porch.as_ref()).map_err(of_daemon)?;
+    let named = config.fixed.user.as_deref().zip(user.as_ref());
+    let other =
+        named.map(|(wanted, identity)| is_another(wanted, identity)).transpose().map_err(of_daemon)?;
+    if let (Some((_, identity)), Some(true)) = (named, other) {
+        hand_over(config, identity, porch.as_ref()).map_err(of_daemon)?;
+    }
+    let no_root = |reason| NotBegun { code: Code::NoRoot, reason: format!("--chroot-enabled: {reason}") };
+    root::change(config, program).map_err(no_root)?;
+    if let (Some((wanted, identity)), Some(is_other)) = (named, other) {
+        let become_it = if is_other {
+            become_another(wanted, identity, porch.is_some())
+        } else {
+            may_write(config, identity)
+        };
+        become_it.map_err(of_daemon)?;
     }
     porch.map_or(Ok(()), |porch| porch_user::begin(config, &porch).map_err(of_porch))
 }
@@ -46,12 +72,8 @@ pub(super) fn ours() -> io::Result<(u32, Vec<u32>)> {
     Ok((rustix::process::geteuid().as_raw(), groups.map(rustix::process::Gid::as_raw).collect()))
 }
 
-fn be_the_user(
-    config: &Config,
-    wanted: &str,
-    identity: &Identity,
-    porch: Option<&Identity>,
-) -> Result<(), String> {
+/// Whether the user is another than that of the process, which then must be root.
+fn is_another(wanted: &str, identity: &Identity) -> Result<bool, String> {
     let ours = rustix::process::geteuid();
     if ours.as_raw() == identity.uid {
         let group = rustix::process::getegid().as_raw();
@@ -60,7 +82,7 @@ fn be_the_user(
                 "the daemon was started in group {group}, and '{wanted}' names another; only a start as root for another user changes it"
             ));
         }
-        return may_write(config, identity);
+        return Ok(false);
     }
     if !ours.is_root() {
         return Err(format!(
@@ -68,8 +90,12 @@ fn be_the_user(
             ours.as_raw()
         ));
     }
-    hand_over(config, identity, porch)?;
-    let kept = if porch.is_some() { second::NEEDED } else { CapabilitySet::empty() };
+    Ok(true)
+}
+
+/// Executes the program again as the user. Returns only if that fails.
+fn become_another(wanted: &str, identity: &Identity, porch: bool) -> Result<(), String> {
+    let kept = if porch { second::NEEDED } else { CapabilitySet::empty() };
     become_for_good(identity, kept).map_err(|error| format!("becoming '{wanted}': {error}"))?;
     Err(format!("starting again as '{wanted}': {}", again(identity)))
 }
@@ -135,8 +161,10 @@ fn again(identity: &Identity) -> io::Error {
     };
     let Ok(program) = std::env::current_exe() else { return start(Path::new("/proc/self/exe")) };
     match start(&program) {
-        // Its directory is closed to the user: what runs is reached all the same.
-        error if error.kind() == io::ErrorKind::PermissionDenied => start(Path::new("/proc/self/exe")),
+        // Its directory is closed to the user, or it was replaced: what runs is reached all the same.
+        error if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound) => {
+            start(Path::new("/proc/self/exe"))
+        }
         error => error,
     }
 }

@@ -6,6 +6,7 @@ use crate::keys::{Keys, ROOT_KEY, known_public};
 use crate::store::{self, Place, Store, StoreError};
 use conductor_crypto::VerifyingKey;
 use conductor_os::dir::{Dir, Meta};
+use conductor_os::root::{Mounted, mounted};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,6 +25,13 @@ pub(super) struct Kept {
     public_keys: Vec<VerifyingKey>,
     /// Whether the last check found a part missing: so a directory that is being removed as a whole is reported as such.
     missed: bool,
+    /// What may be written of a root directory of the daemon's own.
+    written: Vec<Mounted>,
+}
+
+/// What may be written in a root directory of the daemon's own; nothing, where it has none.
+fn written() -> Vec<Mounted> {
+    mounted().unwrap_or_default().into_iter().filter(|place| place.writable).collect()
 }
 
 /// The missing part.
@@ -31,6 +39,8 @@ pub(super) struct Kept {
 pub(super) enum Gone {
     /// The whole handoff directory: its path leads elsewhere or nowhere.
     Handoff,
+    /// A place that a root directory of the daemon's own still shows: outside it was moved or removed.
+    Shown(PathBuf),
     /// The state; the text says which part.
     State(String),
 }
@@ -65,6 +75,7 @@ impl Kept {
             // They were read a moment ago; where that fails now, those of the ring must do.
             public_keys: known_public(&state.dir).unwrap_or_else(|_| keys.public()),
             missed: false,
+            written: written(),
         }
     }
 
@@ -78,6 +89,9 @@ impl Kept {
         if compare(Meta::of_path(&self.handoff_path), &self.handoff).is_some() {
             return Some(Gone::Handoff);
         }
+        if let Some(place) = self.moved() {
+            return Some(Gone::Shown(place));
+        }
         let lost = self.lost();
         let again = std::mem::replace(&mut self.missed, lost.is_some());
         let (what, how) = lost.filter(|_| again)?;
@@ -86,6 +100,15 @@ impl Kept {
             Lost::Replaced => "was replaced by another",
         };
         Some(Gone::State(format!("{what} {how} while the daemon ran")))
+    }
+
+    /// The place in the root directory of the daemon's own that has another path outside, or none.
+    fn moved(&self) -> Option<PathBuf> {
+        if self.written.is_empty() {
+            return None;
+        }
+        let now = written();
+        self.written.iter().find(|place| !now.contains(place)).map(|place| place.at.clone())
     }
 
     fn lost(&self) -> Option<(String, Lost)> {

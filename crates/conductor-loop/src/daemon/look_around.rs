@@ -196,6 +196,11 @@ impl Session<'_> {
         let what = match self.kept.look() {
             None => return,
             Some(Gone::Handoff) => return self.on_gone("its path does not lead to it any more"),
+            Some(Gone::Shown(place)) => {
+                let reason =
+                    format!("{} was moved or removed outside the daemon's root directory", place.display());
+                return self.on_gone(&reason);
+            }
             Some(Gone::State(what)) => what,
         };
         self.observe(PlaceFact::StateGone { what: &what });

@@ -58,11 +58,14 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
         match end? {
             End::Finished => return Ok(summary),
             End::Hindered(code, message) => return Err(Failure::Hindered { code, message }),
-            End::HandoffGone if config.fixed.once => {
-                return Err(Failure::State {
-                    code: Code::HandoffGone,
-                    message: "the handoff directory is gone".to_owned(),
-                });
+            End::HandoffGone if config.fixed.once || config.fixed.chroot => {
+                let found_again = if config.fixed.once {
+                    ""
+                } else {
+                    "; only a start puts it into the root directory again"
+                };
+                let message = format!("the handoff directory is gone{found_again}");
+                return Err(Failure::State { code: Code::HandoffGone, message });
             }
             End::HandoffGone => {
                 // The device of the start: the mounts decide whether the directory is missing.

@@ -199,7 +199,7 @@ fn each_setting_that_is_fixed_is_named_at_a_reload() {
                   instance = 'elsewhere'\nkubeconfig = 'elsewhere'\nallow_scale_to_zero = true\nallow_unsafe_handoff = true\n\
                   allow_unsafe_porch = true\nlog_format = 'json'\nconfine = 'off'\nsecurity_enabled = false\nporch_read = ['/elsewhere']\n\
                   porch_write = ['/elsewhere']\negress = '443'\nlimit_memory = '1GB'\nlimit_cpu = '1m'\nlimit_processes = 7\n\
-                  limit_files = 77\nlimit_file_size = 'off'\nmin_free = '1GB'\nuser = 'elsewhere'\nporch_user = 'elsewhere'\nchroot_enabled = false\n\
+                  limit_files = 77\nlimit_file_size = 'off'\nmin_free = '1GB'\nuser = 'elsewhere'\nporch_user = 'elsewhere'\nchroot_enabled = true\n\
                   encryption_enabled = false\naudit_enabled = false\nbackup_dir = 'elsewhere'\nbackup_interval = '1h'\n\
                   backup_keep = 8\nbackup_recipient = ['age1w3tyke4gev25vaxxsvcgqu4484rf6ejpmavs57p6yz6lhy2sfs5swrvwyn']\n";
     fs::write(&file, others).unwrap();

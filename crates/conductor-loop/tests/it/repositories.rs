@@ -17,7 +17,7 @@ fn git(env: &TestEnv, dir: &str, words: &[&str]) {
 }
 
 /// Two repositories with a commit each, one route to each by namespace. `None` if git is not installed.
-fn two_repositories(env: &TestEnv, push: &str) -> Option<String> {
+pub(crate) fn two_repositories(env: &TestEnv, push: &str) -> Option<String> {
     if !has("git") {
         eprintln!("NOT TESTED: repositories (git is not installed)");
         return None;
@@ -36,14 +36,14 @@ fn two_repositories(env: &TestEnv, push: &str) -> Option<String> {
     Some(env.path("c.toml").display().to_string())
 }
 
-fn drop_intents(env: &TestEnv, namespace: &str, count: usize) {
+pub(crate) fn drop_intents(env: &TestEnv, namespace: &str, count: usize) {
     for n in 0..count {
         let text = flat(&format!("t{n}"), 3).replace("\"test\"", &format!("\"{namespace}\""));
         env.drop_file(&format!("intent-{namespace}{n}.json"), text);
     }
 }
 
-fn all_succeed(env: &TestEnv, namespace: &str, count: usize) {
+pub(crate) fn all_succeed(env: &TestEnv, namespace: &str, count: usize) {
     for n in 0..count {
         let status = env.wait_status(&format!("intent-{namespace}{n}.json"));
         assert_eq!((&status["status"], &status["attempts"]), (&"success".into(), &1.into()), "{status}");

@@ -1,4 +1,4 @@
-//! Environment variables that are not text, unknown, empty, or name a setting not built yet.
+//! Environment variables that are not text, unknown or empty.
 
 use crate::env;
 use conductor_testkit::{Finished, Running, TestEnv};
@@ -36,29 +36,6 @@ fn an_unknown_variable_warns_at_the_start_and_when_looked_at() {
         assert!(said.contains("CONDUCTOR_WORKERS"), "{words:?}: {said}");
         assert!(said.contains("CONDUCTOR_MAX_WORKERS"), "{words:?}: {said}");
     }
-}
-
-#[test]
-fn what_is_not_built_yet_refuses_the_start_and_is_never_silent() {
-    let env = env();
-    let handoff = env.path("handoff").display().to_string();
-    let name = "CONDUCTOR_CHROOT_ENABLED";
-    let set = |value: &str, words: &[&str]| with(&env, name.as_bytes(), value.as_bytes(), words);
-    let refused = set("true", &[]).expect(2).stderr;
-    assert!(refused.contains("E508") && refused.contains("not built yet"), "{refused}");
-    let shown = set("true", &["config", "show"]).expect(2);
-    let row = shown.stdout.lines().find(|row| row.ends_with(&format!("environment {name}")));
-    assert!(row.is_some_and(|row| row.contains("true")), "{}", shown.stdout);
-    let doctor = set("true", &["doctor", "-handoff", &handoff, "-porch", "builtin"]).expect(1);
-    assert!(doctor.stdout.contains("E508"), "{}", doctor.stdout);
-    for words in [&[][..], &["config", "show"]] {
-        let nonsense = set("nonsense", words).expect(2).stderr;
-        assert!(nonsense.contains("E501") && nonsense.contains(name), "{nonsense}");
-    }
-    set("", &[]).expect(0);
-    set("false", &[]).expect(0);
-    // Commands that only look, or hand an intent in, still work.
-    set("true", &["schema"]).expect(0);
 }
 
 #[test]

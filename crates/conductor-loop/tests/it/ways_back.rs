@@ -226,13 +226,3 @@ fn a_taken_port_is_exchanged_for_a_free_one() {
     drop(listener);
     env.once(&["-listen", &taken]).expect(0);
 }
-
-#[test]
-fn a_setting_that_is_not_built_yet_is_removed_or_set_to_false() {
-    let env = env();
-    let variable = "CONDUCTOR_CHROOT_ENABLED";
-    let refused = start(&env, &[], &[(variable, "true")]).expect(2);
-    assert!(refused.stderr.contains("E508"), "{}", refused.stderr);
-    start(&env, &[], &[(variable, "false")]).expect(0);
-    start(&env, &[], &[]).expect(0);
-}

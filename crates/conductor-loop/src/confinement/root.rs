@@ -1,0 +1,142 @@
+//! A root directory of its own (`--chroot-enabled`): which places of the machine stand in it. The daemon's own directories are
+//! written; the rest is what the daemon and its runs read.
+
+use super::policy::SYSTEM;
+use crate::config::Config;
+use conductor_core::confinement::{Part, PartStanding, Standing};
+use conductor_os::elf::stands_alone;
+use conductor_os::root::{Mounted, Places, could_enter, enter, mounted};
+use conductor_os::user::make_passable;
+use std::ffi::OsString;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf, absolute};
+
+/// Files by which users are known by name.
+const USERS: [&str; 2] = ["/etc/passwd", "/etc/group"];
+
+/// Gives the process a root of its own, if one is wanted and it has none yet. `program` finds that of
+/// runs.
+pub(super) fn change(config: &Config, program: impl FnOnce() -> Option<PathBuf>) -> Result<(), String> {
+    if !config.fixed.chroot || mounted().is_some() {
+        return Ok(());
+    }
+    could_enter().map_err(with_the_right)?;
+    make_missing(config)?;
+    enter(&places(config, program().as_deref())).map_err(|refused| refused.to_string())
+}
+
+fn with_the_right(refused: impl std::fmt::Display) -> String {
+    let uid = rustix::process::geteuid().as_raw();
+    format!("{refused}; mounts take CAP_SYS_ADMIN, and user {uid} has what it was started with")
+}
+
+/// Makes the directories that a start makes: in the root there would be no place for them.
+fn make_missing(config: &Config) -> Result<(), String> {
+    let fixed = &config.fixed;
+    let make = |path: &Path, mode: u32| match fixed.porch_user {
+        // porch's user passes through them.
+        Some(_) if mode & 0o050 != 0 => make_passable(path),
+        _ => DirBuilder::new().recursive(true).mode(mode).create(path),
+    };
+    let state = fixed.state_dir.as_deref().map(|path| (path, 0o700));
+    for (path, mode) in [(fixed.handoff.as_path(), 0o750), (&fixed.out, 0o750)].into_iter().chain(state) {
+        make(path, mode).map_err(|error| format!("{} cannot be made: {error}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// What stands in the root.
+fn places(config: &Config, porch: Option<&Path>) -> Places {
+    let fixed = &config.fixed;
+    let own = [Some(&fixed.handoff), Some(&fixed.out), fixed.state_dir.as_ref()].into_iter().flatten();
+    let backups = fixed.backups.as_ref().map(|backups| backups.dir.clone());
+    let write = own.cloned().chain(backups).chain(fixed.porch_write.iter().cloned());
+    let write = write.chain(fixed.routes.named_repositories().map(|(_, path)| path.to_owned()));
+    let mut read = fixed.porch_read.clone();
+    read.extend(fixed.routes.bases());
+    read.extend(secrets_and_settings(config));
+    read.extend(std::env::current_exe().ok());
+    read.extend(porch.iter().copied().chain(porch.and_then(Path::parent)).map(Path::to_owned));
+    read.extend(names_of(config));
+    if needs_system(config, porch) {
+        read.extend(SYSTEM.iter().map(PathBuf::from));
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        read.extend(std::env::split_paths(&path).filter(|path| path.is_absolute()));
+        // Names of hosts may be looked up by a file elsewhere.
+        let resolver = std::fs::canonicalize("/etc/resolv.conf").ok();
+        read.extend(resolver.as_deref().and_then(Path::parent).map(Path::to_owned));
+    } else if fixed.user.is_some() || fixed.porch_user.is_some() {
+        read.extend(USERS.iter().map(PathBuf::from));
+    }
+    let absolute = |path: PathBuf| absolute(&path).unwrap_or(path);
+    Places { read: read.into_iter().map(absolute).collect(), write: write.map(absolute).collect() }
+}
+
+/// The directories of the files that the daemon reads by name, also while it runs: a file may be replaced by another. In the
+/// root of the machine it is the file alone.
+fn secrets_and_settings(config: &Config) -> impl Iterator<Item = PathBuf> {
+    let fixed = &config.fixed;
+    let tls = fixed
+        .tls
+        .iter()
+        .flat_map(|tls| [Some(&tls.certificate), Some(&tls.key), tls.client_authority.as_ref()]);
+    let files = tls.flatten().chain(fixed.state_key_file.iter()).chain(fixed.token_file.iter()).cloned();
+    let named = [config.file(), fixed.kubeconfig.as_deref()];
+    let files = files.chain(named.into_iter().flatten().map(PathBuf::from)).collect::<Vec<_>>();
+    let place = |file: PathBuf| {
+        let file = absolute(&file).unwrap_or(file);
+        let directory = file.parent().filter(|parent| *parent != Path::new("/")).map(Path::to_owned);
+        directory.unwrap_or(file)
+    };
+    // The service manager's.
+    let given = ["CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET"].into_iter().filter_map(std::env::var_os);
+    let given = given.map(PathBuf::from).filter(|path| path.is_absolute());
+    files.into_iter().map(place).chain(given)
+}
+
+/// Where PATH leads to porch, by whatever links.
+fn names_of(config: &Config) -> Vec<PathBuf> {
+    let conductor_core::Runs::Program(porch) = &config.fixed.porch else { return Vec::new() };
+    if porch.components().count() > 1 || porch.is_absolute() {
+        return vec![porch.clone()];
+    }
+    let path: OsString = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|dir| dir.join(porch)).filter(|porch| porch.is_absolute()).collect()
+}
+
+/// Whether a program in the root needs directories of the system: porch, git, or this one when it executes itself again. One that
+/// needs no other file sees none.
+fn needs_system(config: &Config, porch: Option<&Path>) -> bool {
+    let again = config.fixed.user.is_some().then(|| std::env::current_exe().unwrap_or_default());
+    config.fixed.routes.uses_git() || porch.into_iter().chain(again.as_deref()).any(|one| !stands_alone(one))
+}
+
+/// Whether the process has a root of its own, or could have one if a daemon were started here.
+pub(super) fn standing(config: &Config) -> PartStanding {
+    let part = |standing, reason| PartStanding { part: Part::Chroot, standing, reason };
+    if !config.fixed.chroot {
+        return part(Standing::Off, "no --chroot-enabled".to_owned());
+    }
+    if mounted().is_some() {
+        return part(Standing::Active, String::new());
+    }
+    match could_enter() {
+        Ok(()) => part(Standing::Active, String::new()),
+        Err(refused) => part(Standing::Refused, with_the_right(refused)),
+    }
+}
+
+/// Says in the log what stands in the root.
+pub fn say_root() {
+    let Some(places) = mounted() else { return };
+    let below = |one: &Mounted, above: &Mounted| one.at != above.at && one.at.starts_with(&above.at);
+    let names = |writable: bool| {
+        let with = places.iter().filter(|place| place.writable == writable && !place.at.starts_with("/dev"));
+        // Mounts below one that stands there came with it.
+        let with = with
+            .filter(|place| !places.iter().any(|above| above.writable == writable && below(place, above)));
+        with.map(|place| place.at.display().to_string()).collect::<Vec<_>>().join(" ")
+    };
+    tracing::info!(writes = names(true), reads = names(false), "the root directory holds only");
+}
