@@ -44,7 +44,8 @@ pub(crate) fn package(key: &TargetKey, replicas: u32, name: &str, form: Form, ku
 }
 
 /// The kustomization of the structured form, for a package without one.
-pub(crate) fn component(TargetKey { namespace, target }: &TargetKey, name: &str) -> String {
+pub(crate) fn component(key: &TargetKey, name: &str) -> String {
+    let (namespace, target) = (scalar(&key.namespace), scalar(&key.target));
     format!(
         "# List this directory under `components` of the kustomization that has the Deployment: the build fails if it\n\
          # does not have it.\n\
@@ -63,20 +64,30 @@ fn kptfile(TargetKey { namespace, target }: &TargetKey, name: &str) -> String {
     )
 }
 
-fn direct_object(TargetKey { namespace, target }: &TargetKey, replicas: u32) -> String {
+fn direct_object(key: &TargetKey, replicas: u32) -> String {
+    let (namespace, target) = (scalar(&key.namespace), scalar(&key.target));
     format!(
         "# A partial object: apply it server-side onto the existing Deployment.\napiVersion: apps/v1\nkind: Deployment\n\
          metadata:\n  name: {target}\n  namespace: {namespace}\n  annotations:\n{DETACH}spec:\n  replicas: {replicas}\n"
     )
 }
 
-fn patch(TargetKey { namespace, target }: &TargetKey, replicas: u32) -> String {
+fn patch(key: &TargetKey, replicas: u32) -> String {
+    let (namespace, target) = (scalar(&key.namespace), scalar(&key.target));
     format!(
         "# A strategic-merge patch, not applied by itself (local-config). For kustomize, use the Component that --kustomize\n\
          # writes: under `patches` alone this file would make the Deployment local-config too, and kustomize would leave it out.\n\
          apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: {target}\n  namespace: {namespace}\n  \
          annotations:\n{LOCAL}spec:\n  replicas: {replicas}\n"
     )
+}
+
+/// A name as a YAML scalar, in quotes where it would be read as a number, a date, a truth value or nothing.
+fn scalar(name: &str) -> String {
+    let is_word = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"].contains(&name);
+    let is_number = name.starts_with(|sign: char| sign.is_ascii_digit())
+        && name.bytes().all(|sign| sign.is_ascii_hexdigit() || matches!(sign, b'x' | b'o' | b'.' | b'-'));
+    if is_word || is_number { format!("\"{name}\"") } else { name.to_owned() }
 }
 
 fn direct_readme(TargetKey { namespace, target }: &TargetKey, name: &str) -> String {
@@ -117,6 +128,23 @@ mod tests {
             assert_eq!(differing.len(), 1, "{form:?}");
             let text = String::from_utf8(differing[0].1.bytes.clone()).unwrap();
             assert!(text.ends_with("  replicas: 3\n"));
+        }
+    }
+
+    #[test]
+    fn a_name_stays_a_text_whatever_it_looks_like() {
+        for name in ["on", "y", "null", "true", "123", "1e3", "0x1", "0o7", "1.5", "2026-11-26"] {
+            let key = TargetKey { namespace: name.into(), target: name.into() };
+            for form in [Form::Direct, Form::Structured] {
+                let files = package(&key, 3, "p", form, true);
+                let text: String =
+                    files.values().map(|file| String::from_utf8(file.bytes.clone()).unwrap()).collect();
+                assert!(text.contains(&format!("name: \"{name}\"\n")), "{text}");
+                assert!(text.contains(&format!("namespace: \"{name}\"\n")), "{text}");
+            }
+        }
+        for name in ["web", "5g-core", "one", "nulls", "1st"] {
+            assert_eq!(scalar(name), name);
         }
     }
 
