@@ -6,7 +6,9 @@ use crate::kinds::{Kinds, has_no_number};
 use crate::kustomize::{self, Built};
 use crate::objects::Object;
 use crate::rendered::{Number, Rendered};
-use crate::world::{World, is_pointer};
+use crate::rules::{Rule, may_hold};
+use crate::survey::is_pointer;
+use crate::world::World;
 use crate::yaml::{Node, Step};
 use std::rc::Rc;
 
@@ -69,6 +71,9 @@ impl<'w, 't> View<'w, 't> {
 
     /// Finds the object. `None` if the package has none; several objects, or another setting of its number, are refused.
     pub(crate) fn find(&self) -> Result<Option<Found>, PorchError> {
+        if let Some(reason) = self.lost() {
+            return Err(self.refuse(format!("{reason}; change that instead")));
+        }
         let same: Vec<&Rendered> =
             self.built.objects.iter().filter(|object| self.is_wanted(object)).collect();
         let Some(first) = same.first() else { return self.loose() };
@@ -97,6 +102,16 @@ impl<'w, 't> View<'w, 't> {
         }
         self.alone(first)?;
         self.place(first).map(Some)
+    }
+
+    /// Why it is not certain what becomes of an object of this name.
+    fn lost(&self) -> Option<&str> {
+        let concerns = |object: &&Rendered| {
+            object.is_called(self.wanted.name)
+                && object.may_be_in(self.wanted.namespace)
+                && self.is_scaled(&object.object)
+        };
+        self.built.objects.iter().filter(concerns).find_map(|object| object.lost.as_deref())
     }
 
     /// Checks that no other object gets its number from the same place.
@@ -195,15 +210,12 @@ impl<'w, 't> View<'w, 't> {
 
     /// Another setting that decides the number of the object.
     pub(crate) fn rival(&self, of: &Rendered) -> Option<String> {
-        let concerns = |other: &&Rendered| {
-            (self.is_of_namespace(other) || is_remote_rule(&other.object))
-                && other.object.rules.iter().any(|rule| {
-                    of.is_called(&rule.name) && rule.kind.as_ref().is_none_or(|kind| *kind == of.object.kind)
-                })
-        };
-        let other = &self.built.objects.iter().find(concerns)?.object;
-        let does = other.rules.iter().find(|rule| of.is_called(&rule.name)).map_or("", |rule| rule.does);
-        Some(format!("{} {} {does}; change that instead", self.line_of(other), other.shown()))
+        let is_for = |rule: &&Rule| rule.may_be_for(&of.object.kind, &of.names, &of.object.file);
+        let others = self.built.objects.iter();
+        let mut others = others.filter(|other| self.is_of_namespace(other) || is_remote_rule(&other.object));
+        let found = others.find_map(|other| Some((&other.object, other.object.rules.iter().find(is_for)?)));
+        let (other, rule) = found?;
+        Some(format!("{} {} {}; change that instead", self.line_of(other), other.shown(), rule.does))
     }
 
     /// Whether an object is of the wanted namespace. Where objects must state theirs, one that does not counts below a
@@ -218,14 +230,16 @@ impl<'w, 't> View<'w, 't> {
         object.namespace().map_or_else(here, |name| name == self.wanted.namespace)
     }
 
-    /// Any part of the package that would conflict over the number of an object of this kind and name kept elsewhere.
-    pub(crate) fn rival_of(&self, kind: &str) -> Option<String> {
+    /// Any part of the package that would conflict over the number of an object of this kind and name kept in another file;
+    /// an empty one if there is none yet.
+    pub(crate) fn rival_of(&self, kind: &str, file: &str) -> Option<String> {
         let object = Object {
-            file: String::new(),
+            file: file.to_owned(),
             document: 0,
             path: Vec::new(),
             line: 0,
             group: "apps".to_owned(),
+            version: "v1".to_owned(),
             kind: kind.to_owned(),
             name: self.wanted.name.to_owned(),
             namespace: None,
@@ -233,6 +247,7 @@ impl<'w, 't> View<'w, 't> {
             whole: true,
             labels: Vec::new(),
             rules: Vec::new(),
+            deploys: None,
         };
         self.rival(&Rendered::plain(Rc::new(object)))
     }
@@ -266,6 +281,42 @@ impl<'w, 't> View<'w, 't> {
             }
         }
         self.unlisted().or_else(|| self.pods_without_number()).or_else(|| self.wrapped())
+    }
+
+    /// An object of the target's name and of a kind in no table, that has a number of replicas.
+    pub(crate) fn unknown(&self) -> Option<String> {
+        let texts = [self.wanted.name.to_owned()];
+        self.world.manifests().iter().find_map(|path| {
+            let objects = self.world.objects(path, &texts).unwrap_or_default();
+            let stream = self.world.stream(path).ok()?;
+            let counts = |object: &Object| {
+                let root = stream.documents.get(object.document).and_then(|root| root.walk(&object.path));
+                root.and_then(|root| root.get("spec")).is_some_and(has_replicas)
+            };
+            let is_it = |object: &&Rc<Object>| {
+                object.name == self.wanted.name
+                    && object.namespace.as_ref().is_none_or(|name| name == self.wanted.namespace)
+                    && !object.matters(self.wanted.kinds)
+                    && counts(object)
+            };
+            let object = objects.iter().find(is_it)?;
+            let line = self.line_of(object);
+            Some(format!(
+                "{line} holds {}, a kind with replicas that is in no table; add it as a [[workload]]",
+                object.shown()
+            ))
+        })
+    }
+
+    /// What deploys an object of no stated namespace to the wanted one.
+    pub(crate) fn deployed_by(&self, object: &Rendered) -> Option<String> {
+        let to = |other: &&Rendered| {
+            other.object.deploys.as_ref().is_some_and(|(dir, namespace)| {
+                namespace == self.wanted.namespace && may_hold(dir, &object.object.file)
+            })
+        };
+        let other = self.built.objects.iter().find(to)?;
+        Some(format!("{} {}", self.line_of(&other.object), other.object.shown()))
     }
 
     /// The external base of the package.
@@ -455,6 +506,15 @@ impl<'w, 't> View<'w, 't> {
     }
 }
 
+/// Whether a number of replicas stands anywhere in a node.
+fn has_replicas(node: &Node) -> bool {
+    let is_number = |key: &Node, value: &Node| {
+        key.text() == Some("replicas") && value.text().is_some_and(|text| text.parse::<u32>().is_ok())
+    };
+    node.entries().iter().any(|(key, value)| is_number(key, value) || has_replicas(value))
+        || node.items().iter().any(has_replicas)
+}
+
 /// Whether a file is in a directory or below it.
 fn is_below(dir: &str, file: &str) -> bool {
     file.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'))
@@ -474,6 +534,11 @@ fn is_same(a: &Object, b: &Object) -> bool {
 fn is_remote_rule(object: &Object) -> bool {
     matches!(
         object.kind.as_str(),
-        "Kustomization" | "Application" | "ApplicationSet" | "HelmRelease" | "HelmChart"
+        "Kustomization"
+            | "Application"
+            | "ApplicationSet"
+            | "HelmRelease"
+            | "HelmChart"
+            | "ClusterOverridePolicy"
     )
 }

@@ -16,6 +16,9 @@ pub(crate) const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomizati
 pub(crate) const KRMIGNORE: &str = ".krmignore";
 /// The number of directories and files opened, and of entries listed, in a survey for other copies of an object.
 pub(crate) const SURVEY_MAX: usize = 100_000;
+/// The extensions of templates and programs that make manifests.
+const MAKERS: [&str; 12] =
+    ["tmpl", "tpl", "gotmpl", "j2", "jinja", "jinja2", "jsonnet", "libsonnet", "cue", "dhall", "pkl", "erb"];
 /// Why an entry in the place of a file is refused.
 pub(crate) const NO_FILE: &str = "is no regular file (symbolic links are not followed)";
 /// The suffix of our unfinished files. Their names begin with a dot, so that no tool reads them.
@@ -42,10 +45,17 @@ pub(crate) enum Which {
 
 /// Whether a file of this name can contain objects, or decides which files are objects.
 pub(crate) fn holds_objects(name: &str) -> bool {
-    let extension = std::path::Path::new(name).extension();
-    extension.is_some_and(|e| e == "yaml" || e == "yml" || e == "json")
-        || KUSTOMIZATIONS.contains(&name)
-        || name == KRMIGNORE
+    has_extension(name, &["yaml", "yml", "json"]) || KUSTOMIZATIONS.contains(&name) || name == KRMIGNORE
+}
+
+/// Whether a file of this name is a template or a program that makes manifests.
+pub(crate) fn makes_objects(name: &str) -> bool {
+    has_extension(name, &MAKERS)
+}
+
+fn has_extension(name: &str, known: &[&str]) -> bool {
+    let extension = std::path::Path::new(name).extension().and_then(|end| end.to_str());
+    extension.is_some_and(|end| known.iter().any(|known| end.eq_ignore_ascii_case(known)))
 }
 
 /// The file that makes a directory a Helm chart.

@@ -1,4 +1,4 @@
-//! Patterns in which `*` stands for any text, and every other character for itself.
+//! Patterns: those of routes, in which `*` stands for any text, and every other character for itself.
 
 /// Whether a pattern matches the whole text.
 pub(crate) fn matches(pattern: &str, text: &str) -> bool {
@@ -15,4 +15,28 @@ pub(crate) fn matches(pattern: &str, text: &str) -> bool {
         }
         None => false,
     })
+}
+
+/// Whether a text matches an anchored regular expression of the simple sort: `.*`, alternatives, nothing else.
+pub(crate) fn is_like(pattern: &str, text: &str) -> Option<bool> {
+    let pattern = pattern.strip_prefix('^').unwrap_or(pattern);
+    let pattern = pattern.strip_suffix('$').unwrap_or(pattern);
+    if pattern.contains(['(', ')', '[', ']', '{', '}', '\\', '+', '?']) {
+        return None;
+    }
+    let one_is = pattern.split('|').map(|one| {
+        // Any other sign of an expression makes it more than that.
+        let plain = one.split(".*").all(|part| !part.contains(['.', '*', '^', '$']));
+        plain.then(|| matches(&one.replace(".*", "*"), text))
+    });
+    one_is.reduce(either).flatten()
+}
+
+/// Whether one of two holds; `None` if that cannot be determined.
+pub(crate) fn either(a: Option<bool>, b: Option<bool>) -> Option<bool> {
+    match (a, b) {
+        (Some(true), _) | (_, Some(true)) => Some(true),
+        (Some(false), Some(false)) => Some(false),
+        _ => None,
+    }
 }

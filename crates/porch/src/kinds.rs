@@ -124,6 +124,11 @@ pub(crate) fn is_counted(kind: &str) -> bool {
     COUNTED.contains(&kind)
 }
 
+/// The version of an `apiVersion`.
+pub(crate) fn version_of(api_version: &str) -> &str {
+    api_version.split_once('/').map_or(api_version, |(_, version)| version)
+}
+
 /// The group of an `apiVersion`.
 pub(crate) fn group_of(api_version: &str) -> &str {
     api_version.split_once('/').map_or("", |(group, _)| group)

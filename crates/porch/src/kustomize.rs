@@ -2,17 +2,21 @@
 //! a kustomization brings in, their final names, and the last setting of their numbers.
 
 mod transform;
+mod transformers;
 
 use crate::PorchError;
 use crate::files::{parent, resolve};
 use crate::kinds::Kinds;
 use crate::rendered::{Number, Place, Rendered};
-use crate::world::{World, is_pointer};
+use crate::survey::is_pointer;
+use crate::world::World;
 use crate::yaml::{Node, Step};
 use std::collections::BTreeSet;
 
 /// Where a JSON patch changes a name.
 const NAME_POINTER: &str = "/metadata/name";
+/// Words of a kustomization that may give an object another name.
+const RENAMES: [&str; 4] = ["namePrefix", "nameSuffix", "allowNameChange", NAME_POINTER];
 /// The longest chain of kustomizations that is followed.
 const DEPTH_MAX: usize = 16;
 /// The largest number of kustomizations that one brings in, each counted as often as it is named.
@@ -259,7 +263,7 @@ pub(crate) fn texts(world: &World<'_>, name: &str) -> Result<Vec<String>, PorchE
 fn renames(world: &World<'_>, path: &str, seen: &mut BTreeSet<String>) -> Result<bool, PorchError> {
     let Some(content) = world.file(path)? else { return Ok(false) };
     let text = String::from_utf8_lossy(&content.bytes);
-    if ["namePrefix", "nameSuffix", NAME_POINTER].iter().any(|key| text.contains(key)) {
+    if RENAMES.iter().any(|key| text.contains(key)) {
         return Ok(true);
     }
     let stream = world.stream(path)?;

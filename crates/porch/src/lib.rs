@@ -24,6 +24,7 @@ mod pipeline;
 mod plan;
 mod rendered;
 mod routes;
+mod rules;
 mod survey;
 mod template;
 mod tree;

@@ -1,8 +1,9 @@
-//! The objects of a file: their positions, their names, and the objects whose numbers they set.
+//! The objects of a file: their positions and their names.
 
 use crate::PorchError;
 use crate::files::KPTFILE;
-use crate::kinds::{Kinds, group_of};
+use crate::kinds::{Kinds, group_of, version_of};
+use crate::rules::{Rule, deploys, rules_of};
 use crate::yaml::{self, Node, Step, Stream};
 use std::rc::Rc;
 
@@ -19,6 +20,7 @@ pub(crate) struct Object {
     pub path: Vec<Step>,
     pub line: usize,
     pub group: String,
+    pub version: String,
     pub kind: String,
     pub name: String,
     pub namespace: Option<String>,
@@ -28,15 +30,8 @@ pub(crate) struct Object {
     pub whole: bool,
     pub labels: Vec<(String, String)>,
     pub rules: Vec<Rule>,
-}
-
-/// A rule by which one object decides the number of another.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Rule {
-    /// The other object's kind, if stated.
-    pub kind: Option<String>,
-    pub name: String,
-    pub does: &'static str,
+    /// The directory that it deploys, and the namespace that it gives to what states none.
+    pub deploys: Option<(String, String)>,
 }
 
 impl Object {
@@ -55,120 +50,87 @@ impl Object {
 pub(crate) fn objects_of(file: &str, stream: &Stream) -> Vec<Rc<Object>> {
     let mut found = Vec::new();
     for (number, document) in stream.documents.iter().enumerate() {
-        collect(file, number, document, &mut Vec::new(), &mut found);
+        let mut collection = Collection { file, document: number, path: Vec::new(), found: &mut found };
+        collection.add(document, None);
     }
     found
 }
 
-fn collect(file: &str, document: usize, node: &Node, path: &mut Vec<Step>, found: &mut Vec<Rc<Object>>) {
-    let Some(kind) = node.text_at(&["kind"]) else { return };
-    let group = group_of(node.text_at(&["apiVersion"]).unwrap_or_default());
-    let inside = match kind {
-        "Template" if group.is_empty() || group == "template.openshift.io" => Some("objects"),
-        _ if kind.ends_with("List") => Some("items"),
-        _ => None,
-    };
-    if let Some(key) =
-        inside.filter(|key| node.get(key).is_some_and(|list| matches!(list.value, yaml::Value::List(_))))
-    {
-        if path.len() < 2 * LISTS_MAX {
-            if let Some(config) = node.get("functionConfig") {
-                path.push(Step::Key("functionConfig".to_owned()));
-                collect(file, document, config, path, found);
-                path.pop();
+/// The objects of one document, while they are collected.
+struct Collection<'c> {
+    file: &'c str,
+    document: usize,
+    /// The way to the present node.
+    path: Vec<Step>,
+    found: &'c mut Vec<Rc<Object>>,
+}
+
+impl Collection<'_> {
+    /// Adds an object, or those of a List. `of_list`: version and kind of what states none, by its List.
+    fn add(&mut self, node: &Node, of_list: Option<(&str, &str)>) {
+        let stated =
+            node.text_at(&["kind"]).map(|kind| (node.text_at(&["apiVersion"]).unwrap_or_default(), kind));
+        let Some((api_version, kind)) = stated.or(of_list) else { return };
+        let group = group_of(api_version);
+        let inside = match kind {
+            "Template" if group.is_empty() || group == "template.openshift.io" => Some("objects"),
+            _ if kind.ends_with("List") => Some("items"),
+            _ => None,
+        };
+        let is_list =
+            |key: &&str| node.get(key).is_some_and(|list| matches!(list.value, yaml::Value::List(_)));
+        match inside.filter(is_list) {
+            Some(key) => {
+                self.add_items(node, key, (api_version, kind.strip_suffix("List").unwrap_or_default()));
             }
-            for (number, item) in node.get(key).map(Node::items).unwrap_or_default().iter().enumerate() {
-                path.extend([Step::Key(key.to_owned()), Step::Item(number)]);
-                collect(file, document, item, path, found);
-                path.truncate(path.len() - 2);
-            }
+            None => self.add_object(node, api_version, kind),
         }
-        return;
     }
-    let (name, rules) = (node.text_at(&["metadata", "name"]), rules(node, group, kind));
-    if name.is_none() && rules.is_empty() {
-        return;
-    }
-    let labels = node.at(&["metadata", "labels"]).map(Node::entries).unwrap_or_default();
-    let pair = |(key, value): &(Node, Node)| Some((key.text()?.to_owned(), value.text()?.to_owned()));
-    found.push(Rc::new(Object {
-        file: file.to_owned(),
-        document,
-        path: path.clone(),
-        line: node.line,
-        group: group.to_owned(),
-        kind: kind.to_owned(),
-        name: name.unwrap_or_default().to_owned(),
-        namespace: node
-            .text_at(&["metadata", "namespace"])
-            .filter(|name| !name.is_empty())
-            .map(str::to_owned),
-        local: node.text_at(&["metadata", "annotations", LOCAL_CONFIG]) == Some("true"),
-        whole: node.at(&["spec", "template"]).is_some() || node.at(&["spec", "selector"]).is_some(),
-        labels: labels.iter().filter_map(pair).collect(),
-        rules,
-    }));
-}
 
-/// The objects whose numbers an object decides.
-fn rules(node: &Node, group: &str, kind: &str) -> Vec<Rule> {
-    let reference = |path: &[&str], does| {
-        let named = node.at(path)?;
-        let name = named.text_at(&["name"]).or_else(|| named.text_at(&["deployment"]))?;
-        let kind = named.text_at(&["kind"]).or((kind == "ScaledObject").then_some("Deployment"));
-        Some(Rule { kind: kind.map(str::to_owned), name: name.to_owned(), does })
-    };
-    let scales = "sets its replicas";
-    let mut found: Vec<Rule> = reference(&["spec", "scaleTargetRef"], scales).into_iter().collect();
-    match (group, kind) {
-        ("argoproj.io", "Rollout") => {
-            found
-                .extend(reference(&["spec", "workloadRef"], "takes its pods from it and scales them itself"));
+    fn add_items(&mut self, node: &Node, key: &str, of_list: (&str, &str)) {
+        if self.path.len() >= 2 * LISTS_MAX {
+            return;
         }
-        ("flagger.app", "Canary") => {
-            found.extend(reference(&["spec", "targetRef"], "scales it by itself"));
+        if let Some(config) = node.get("functionConfig") {
+            self.path.push(Step::Key("functionConfig".to_owned()));
+            self.add(config, None);
+            self.path.pop();
         }
-        (_, "VerticalPodAutoscaler") => {}
-        _ if kind.ends_with("Autoscaler") => found.extend(reference(&["spec", "targetRef"], scales)),
-        ("kustomize.toolkit.fluxcd.io", "Kustomization") => found.extend(flux_rules(node)),
-        ("argoproj.io", "Application" | "ApplicationSet") => found.extend(argo_rules(node)),
-        _ => {}
+        for (number, item) in node.get(key).map(Node::items).unwrap_or_default().iter().enumerate() {
+            self.path.extend([Step::Key(key.to_owned()), Step::Item(number)]);
+            self.add(item, Some(of_list).filter(|(_, kind)| !kind.is_empty()));
+            self.path.truncate(self.path.len() - 2);
+        }
     }
-    found
-}
 
-/// A patch of Flux's own Kustomization that sets `spec.replicas`.
-fn flux_rules(node: &Node) -> Vec<Rule> {
-    let patches = node.at(&["spec", "patches"]).map(Node::items).unwrap_or_default();
-    let rule = |patch: &Node| {
-        let text = patch.text_at(&["patch"]).filter(|text| text.contains("replicas"))?;
-        let inner = yaml::parse(text.as_bytes()).ok()?;
-        let document = inner.documents.first()?;
-        let name = patch.text_at(&["target", "name"]).or_else(|| document.text_at(&["metadata", "name"]))?;
-        let kind = patch.text_at(&["target", "kind"]).or_else(|| document.text_at(&["kind"]));
-        Some(Rule {
-            kind: kind.map(str::to_owned),
-            name: name.to_owned(),
-            does: "has a patch that sets its replicas",
-        })
-    };
-    patches.iter().filter_map(rule).collect()
-}
-
-/// The replicas of an Application whose source is built with kustomize.
-fn argo_rules(node: &Node) -> Vec<Rule> {
-    let spec = node.at(&["spec", "template", "spec"]).or_else(|| node.get("spec"));
-    let sources = spec.and_then(|spec| spec.get("sources")).map(Node::items).unwrap_or_default();
-    let all = spec.and_then(|spec| spec.get("source")).into_iter().chain(sources);
-    let counts = all.filter_map(|source| source.at(&["kustomize", "replicas"])).flat_map(Node::items);
-    let rule = |count: &Node| {
-        Some(Rule {
-            kind: None,
-            name: count.text_at(&["name"])?.to_owned(),
-            does: "sets its replicas (kustomize.replicas)",
-        })
-    };
-    counts.filter_map(rule).collect()
+    fn add_object(&mut self, node: &Node, api_version: &str, kind: &str) {
+        let group = group_of(api_version);
+        let (name, rules) = (node.text_at(&["metadata", "name"]), rules_of(node, group, kind));
+        if name.is_none() && rules.is_empty() {
+            return;
+        }
+        let labels = node.at(&["metadata", "labels"]).map(Node::entries).unwrap_or_default();
+        let pair = |(key, value): &(Node, Node)| Some((key.text()?.to_owned(), value.text()?.to_owned()));
+        self.found.push(Rc::new(Object {
+            file: self.file.to_owned(),
+            document: self.document,
+            path: self.path.clone(),
+            line: node.line,
+            group: group.to_owned(),
+            version: version_of(api_version).to_owned(),
+            kind: kind.to_owned(),
+            name: name.unwrap_or_default().to_owned(),
+            namespace: node
+                .text_at(&["metadata", "namespace"])
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned),
+            local: node.text_at(&["metadata", "annotations", LOCAL_CONFIG]) == Some("true"),
+            whole: node.at(&["spec", "template"]).is_some() || node.at(&["spec", "selector"]).is_some(),
+            labels: labels.iter().filter_map(pair).collect(),
+            rules,
+            deploys: deploys(node, group, kind),
+        }));
+    }
 }
 
 /// The fields that kpt's decoder accepts at the top of a Kptfile; it refuses any other (kpt.dev/v1).

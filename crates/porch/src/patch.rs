@@ -5,6 +5,9 @@ use crate::kinds::group_of;
 use crate::rendered::{Place, Rendered};
 use crate::yaml::{Node, Step, Value};
 
+/// What a patch of an object's kind, name or namespace does.
+const ANOTHER: &str = "makes another object of it";
+
 /// One document of a patch, and its position.
 pub(crate) struct Patch<'n> {
     pub target: Option<&'n Node>,
@@ -14,6 +17,8 @@ pub(crate) struct Patch<'n> {
     pub number: usize,
     /// The path to that text in the kustomization, and its first line.
     pub inline: Option<(Vec<Step>, usize)>,
+    /// The options of its entry in the kustomization.
+    pub options: Option<&'n Node>,
 }
 
 /// The effect of a patch on an object.
@@ -23,6 +28,10 @@ pub(crate) enum Effect {
     /// It decides the number in an uneditable way: the line, and the effect.
     Decides(usize, String),
     Renames(String),
+    /// It puts the object into another namespace.
+    Moves(String),
+    /// It makes another object of it, or one that cannot be determined: the line, and the effect.
+    Loses(usize, String),
     /// It may change labels.
     Relabels,
 }
@@ -65,29 +74,71 @@ impl Patch<'_> {
             Some("null") => Effect::Decides(self.line(node), "removes its number of replicas".to_owned()),
             _ => Effect::Sets(self.place(path.to_vec(), node)),
         });
-        relabels.into_iter().chain(number).collect()
+        let number = number.or_else(|| self.removed(path));
+        self.identity().into_iter().chain(relabels).chain(number).collect()
+    }
+
+    /// Whether a merge without the number removes what holds it.
+    fn removed(&self, path: &[Step]) -> Option<Effect> {
+        (1..path.len()).find_map(|depth| {
+            let holder = self.document.walk(path.get(..depth)?)?;
+            let goes = match holder.text() {
+                Some(text) => matches!(text, "" | "~" | "null" | "Null" | "NULL"),
+                None => matches!(holder.text_at(&["$patch"]), Some("delete" | "replace")),
+            };
+            let does = || "removes its number of replicas".to_owned();
+            goes.then(|| Effect::Decides(self.line(holder), does()))
+        })
+    }
+
+    /// What a merge with a target does to kind and name, which kustomize only takes over on request.
+    fn identity(&self) -> Option<Effect> {
+        let target = self.target?;
+        let allows = |option: &str| self.options.and_then(|all| all.text_at(&[option])) == Some("true");
+        let new = self.document.text_at(&["metadata", "name"]);
+        if allows("allowKindChange") && self.document.text_at(&["kind"]) != target.text_at(&["kind"]) {
+            return Some(Effect::Loses(self.line(self.document), "may change its kind".to_owned()));
+        }
+        new.filter(|_| allows("allowNameChange")).map(|name| Effect::Renames(name.to_owned()))
     }
 
     /// One operation of a JSON patch.
     fn operation(&self, number: usize, operation: &Node, path: &[Step]) -> Option<Effect> {
         let (name, pointer) = (operation.text_at(&["op"]), operation.text_at(&["path"]));
         let steps = pointer.map(pointer_steps)?;
-        let value = [Step::Item(number), Step::Key("value".to_owned())];
         let line = self.line(operation);
-        match (name, steps_as_text(&steps).as_slice()) {
-            (Some("add" | "replace"), ["metadata", "name"]) => {
-                return operation.text_at(&["value"]).map(|new| Effect::Renames(new.to_owned()));
+        let from = operation.text_at(&["from"]).map(pointer_steps);
+        match (name, from) {
+            (Some("move"), Some(from)) if is_identity(&from) => {
+                return Some(Effect::Loses(line, ANOTHER.to_owned()));
             }
-            (Some("test"), ["metadata", ..]) => return None,
-            (_, ["metadata"] | ["metadata", "labels", ..]) => return Some(Effect::Relabels),
+            (Some("move" | "copy"), Some(from)) if path.starts_with(&from) => {
+                return Some(Effect::Decides(
+                    line,
+                    "takes its number of replicas to another field".to_owned(),
+                ));
+            }
+            _ => {}
+        }
+        if name == Some("test") {
+            let holds = path.starts_with(&steps);
+            return holds.then(|| Effect::Decides(line, "tests for a number of replicas".to_owned()));
+        }
+        let new = operation.text_at(&["value"]).filter(|_| matches!(name, Some("add" | "replace")));
+        match (new, steps_as_text(&steps).as_slice()) {
+            (Some(new), ["metadata", "name"]) => return Some(Effect::Renames(new.to_owned())),
+            (Some(new), ["metadata", "namespace"]) => return Some(Effect::Moves(new.to_owned())),
+            (_, ["metadata", "labels", ..]) => return Some(Effect::Relabels),
+            _ if is_identity(&steps) => {
+                return Some(Effect::Loses(line, ANOTHER.to_owned()));
+            }
             _ => {}
         }
         let rest = path.strip_prefix(steps.as_slice())?;
+        let value = [Step::Item(number), Step::Key("value".to_owned())];
         let whole: Vec<Step> = value.iter().chain(rest).cloned().collect();
         match (name, self.document.walk(&whole)) {
             (Some("add" | "replace"), Some(node)) => Some(Effect::Sets(self.place(whole, node))),
-            (Some("test"), _) if !rest.is_empty() => None,
-            (Some("test"), _) => Some(Effect::Decides(line, "tests for a number of replicas".to_owned())),
             _ => Some(Effect::Decides(line, "replaces or removes its number of replicas".to_owned())),
         }
     }
@@ -107,6 +158,14 @@ impl Patch<'_> {
     }
 }
 
+/// Whether what a pointer leads to holds the kind, name or namespace of an object.
+fn is_identity(steps: &[Step]) -> bool {
+    matches!(
+        steps_as_text(steps).as_slice(),
+        [] | ["kind" | "apiVersion" | "metadata"] | ["metadata", "name" | "namespace"]
+    )
+}
+
 /// The steps of a JSON pointer.
 fn pointer_steps(pointer: &str) -> Vec<Step> {
     let steps = pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~"));
@@ -117,25 +176,25 @@ fn steps_as_text(steps: &[Step]) -> Vec<&str> {
     steps.iter().map(|step| if let Step::Key(key) = step { key.as_str() } else { "" }).collect()
 }
 
-/// Whether a selector of kustomize (kind, name, namespace, group, labels) selects an object; `None` if that cannot be
-/// determined.
+/// Whether a selector of kustomize (kind, group, version, name, namespace, labels) selects an object; `None` if that cannot
+/// be determined.
 pub(crate) fn selects(selector: &Node, object: &Rendered) -> Option<bool> {
     let mut sure = true;
     let mut agrees =
         |key: &str, values: &[&str]| match selector.text_at(&[key]).filter(|text| !text.is_empty()) {
             None => true,
             Some(pattern) => {
-                let is = values.iter().map(|value| is_like(pattern, value)).reduce(either).flatten();
+                let is =
+                    values.iter().map(|value| glob::is_like(pattern, value)).reduce(glob::either).flatten();
                 sure &= is.is_some();
                 is.unwrap_or(true)
             }
         };
-    let names: Vec<&str> = object.names.iter().map(String::as_str).collect();
-    let spaces: Vec<&str> = object.namespaces.iter().map(String::as_str).collect();
     let same = agrees("kind", &[&object.object.kind])
         && agrees("group", &[&object.object.group])
-        && agrees("name", &names)
-        && (spaces.is_empty() || agrees("namespace", &spaces));
+        && agrees("version", &[&object.object.version])
+        && agrees("name", &object.selected_names())
+        && agrees("namespace", &object.selected_namespaces());
     if !same {
         return Some(false);
     }
@@ -148,29 +207,6 @@ pub(crate) fn selects(selector: &Node, object: &Rendered) -> Option<bool> {
         _ => {}
     }
     sure.then_some(true)
-}
-
-fn either(a: Option<bool>, b: Option<bool>) -> Option<bool> {
-    match (a, b) {
-        (Some(true), _) | (_, Some(true)) => Some(true),
-        (Some(false), Some(false)) => Some(false),
-        _ => None,
-    }
-}
-
-/// Whether a text matches an anchored regular expression of the simple sort: `.*`, alternatives, nothing else.
-fn is_like(pattern: &str, text: &str) -> Option<bool> {
-    let pattern = pattern.strip_prefix('^').unwrap_or(pattern);
-    let pattern = pattern.strip_suffix('$').unwrap_or(pattern);
-    if pattern.contains(['(', ')', '[', ']', '{', '}', '\\', '+', '?']) {
-        return None;
-    }
-    let one_is = pattern.split('|').map(|one| {
-        // Any other sign of an expression makes it more than that.
-        let plain = one.split(".*").all(|part| !part.contains(['.', '*', '^', '$']));
-        plain.then(|| glob::matches(&one.replace(".*", "*"), text))
-    });
-    one_is.reduce(either).flatten()
 }
 
 /// Whether an object has the labels of a selector of equalities.

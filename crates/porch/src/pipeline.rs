@@ -58,6 +58,7 @@ impl<'t> Pipelines<'t> {
                     .filter(|namespace| *namespace != workload.namespace)
                     .map(|namespace| format!("puts it into the namespace {namespace}")),
                 "ensure-name-substring" => Some("changes its name".to_owned()),
+                "search-replace" if replaces_numbers(&config) => Some("may set its replicas".to_owned()),
                 _ if name.starts_with("set-replica") => Some("sets its replicas".to_owned()),
                 _ => config
                     .text
@@ -67,6 +68,20 @@ impl<'t> Pipelines<'t> {
             };
             if let Some(does) = does {
                 return Ok(Some(format!("{place} (the kpt function {name}) {does}; change that instead")));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The namespace that the functions put the workload into, if they do.
+    pub(crate) fn namespace(&self, workload: Governed<'_>) -> Result<Option<String>, PorchError> {
+        for (dir, function) in self.functions().filter(|(_, function)| applies(function, workload)) {
+            if name_of(function) == "set-namespace" {
+                return Ok(self
+                    .config(dir, function)?
+                    .value("namespace")
+                    .and_then(Node::text)
+                    .map(str::to_owned));
             }
         }
         Ok(None)
@@ -112,6 +127,15 @@ impl<'t> Pipelines<'t> {
     }
 }
 
+/// Whether a search of kpt's may put something in the place of a number without saying so by a path.
+fn replaces_numbers(config: &Config) -> bool {
+    let says = |key: &str| config.value(key).and_then(Node::text);
+    let puts = says("put-value").or(says("put-comment")).is_some();
+    let anywhere = says("by-path").is_none_or(|path| path.contains('*'));
+    let number = says("by-value").is_none_or(|value| value.parse::<u32>().is_ok());
+    puts && anywhere && number
+}
+
 impl Config {
     fn value(&self, key: &str) -> Option<&Node> {
         self.values.as_ref()?.get(key)
@@ -123,6 +147,7 @@ fn read(tree: &dyn Tree, path: &str) -> Result<Option<(String, Stream)>, PorchEr
     let Some(content) = tree.file(path)? else { return Ok(None) };
     let unfit = |error: YamlError| PorchError::unfit(tree.name(path), error.to_string());
     let stream = yaml::parse(&content.bytes).map_err(unfit)?;
+    let stream = stream.expanded().unwrap_or(stream);
     Ok(Some((String::from_utf8_lossy(&content.bytes).into_owned(), stream)))
 }
 

@@ -1,5 +1,7 @@
 //! Decides the files to write, from the existing ones. Pure: trees are read, nothing is written.
 
+mod elsewhere;
+
 use crate::choose::{Found, View, Wanted};
 use crate::files::{Content, Files, KPTFILE, KUSTOMIZATIONS, Which, base_name, join, parent};
 use crate::kinds::Kinds;
@@ -8,9 +10,10 @@ use crate::routes::Assignment;
 use crate::survey::{Extent, Search, mentions};
 use crate::tree::Tree;
 use crate::world::World;
-use crate::yaml::{self, Address, EditError, set_integer, set_integer_inside};
+use crate::yaml::{Address, EditError, set_integer, set_integer_inside};
 use crate::{Form, Order, PorchError, objects, template};
 use conductor_core::intent::TargetKey;
+use elsewhere::Elsewhere;
 
 /// One file to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,13 +67,6 @@ enum Place {
     Nothing,
     NoObject,
     Package(Plan),
-}
-
-/// What a search around a package that does not exist has found.
-enum Elsewhere {
-    Package(Plan),
-    /// No object, as far as was searched; the notes say what was not.
-    Nothing(Vec<String>),
 }
 
 /// Plans one order. The plan has passed its own check.
@@ -289,34 +285,15 @@ impl Planner<'_> {
             let view = View::new(&world, said)?;
             let double = view.doubles(Some(dir)).into_iter().next();
             let reason = double.map(|(_, text)| format!("{target} is twice: {text} too; leave one"));
-            let reason =
-                reason.or_else(|| view.rival_of(&found.kind)).or_else(|| view.decided_beside(dir, found));
+            let reason = reason
+                .or_else(|| view.rival_of(&found.kind, &found.file))
+                .or_else(|| view.decided_beside(dir, found));
             if let Some(reason) = reason {
                 return Err(PorchError::unfit(self.tree.name(around), reason));
             }
         }
         let notes: Vec<String> = rest.into_iter().chain(world.notes()).collect();
         Ok((!notes.is_empty()).then(|| notes.join("; ")))
-    }
-
-    /// Checks that the default place has no package that this engine made before another one was chosen.
-    fn check_own_part(&self, dir: &str) -> Result<(), PorchError> {
-        let Some(own) = template::package_name(&self.assignment.object, Form::Direct) else { return Ok(()) };
-        let namespace = self.order.intent.key.namespace.as_str();
-        let beside = join(parent(dir), &own);
-        let default = join(namespace, &own);
-        let places = [Some(&default), (beside != default).then_some(&beside)];
-        for place in places.into_iter().flatten().filter(|place| *place != dir) {
-            if self.holds_own_part(place)? {
-                let reason = format!(
-                    "{} holds a part of {} too; remove it",
-                    self.tree.name(place),
-                    self.assignment.object
-                );
-                return Err(PorchError::unfit(self.tree.name(parent(place)), reason));
-            }
-        }
-        Ok(())
     }
 
     /// Checks that no function of kpt decides the number that is edited.
@@ -330,26 +307,6 @@ impl Planner<'_> {
             Some(reason) => Err(PorchError::unfit(tree.name(parent(&found.file)), reason)),
             None => Ok(()),
         }
-    }
-
-    /// Whether a directory has the partial object that this engine makes for the target.
-    fn holds_own_part(&self, dir: &str) -> Result<bool, PorchError> {
-        let place = join(dir, template::OBJECT);
-        let content = match self.tree.file(&place) {
-            // Not ours, and whatever it is, it is met in the search.
-            Err(PorchError::Unfit { .. }) => None,
-            found => found?,
-        };
-        let Some(content) = content else { return Ok(false) };
-        let Ok(stream) = yaml::parse(&content.bytes) else { return Ok(false) };
-        let objects = objects::objects_of(&place, &stream);
-        let kinds = self.wanted().kinds;
-        let is_part = |object: &objects::Object| {
-            !object.whole
-                && object.name == self.assignment.object
-                && kinds.path(&object.group, &object.kind).is_some()
-        };
-        Ok(objects.iter().any(|object| is_part(object)))
     }
 
     /// The change of one number in a package.
@@ -386,7 +343,7 @@ impl Planner<'_> {
     ) -> Result<(Option<u32>, Option<Vec<u8>>), PorchError> {
         let content = world.file(&found.file)?;
         let source = content.as_ref().map(|content| content.bytes.as_slice()).unwrap_or_default();
-        let stream = world.stream(&found.file)?;
+        let stream = world.written(&found.file)?;
         let edited = match &found.inside {
             None => set_integer(source, &stream, found.document, &found.path, self.replicas),
             Some((number, inner)) => set_integer_inside(
@@ -410,78 +367,6 @@ impl Planner<'_> {
                 _ => PorchError::unfit(place, error.to_string()),
             }
         })
-    }
-
-    /// The object in any of the directories around a package that does not exist.
-    fn kept_elsewhere(&self, dir: &str) -> Result<Elsewhere, PorchError> {
-        if self.style.form == Form::Structured || dir.is_empty() {
-            return Ok(Elsewhere::Nothing(Vec::new()));
-        }
-        self.check_own_part(dir)?;
-        let around = parent(dir);
-        let mut notes = Vec::new();
-        if !around.is_empty() {
-            let world = self.survey(around, None)?;
-            let view = View::new(&world, self.wanted())?;
-            if let Some(found) = view.find()? {
-                view.check_governing(&found)?;
-                if let Some(reason) = view.decided_above(&found)? {
-                    return Err(PorchError::unfit(self.tree.name(around), reason));
-                }
-                let plan = self.package(&world, &found)?;
-                let notes: Vec<String> = world.notes().collect();
-                let note = (!notes.is_empty()).then(|| notes.join("; "));
-                return Ok(Elsewhere::Package(Plan { note, ..plan }));
-            }
-            let reason = view
-                .near()
-                .or_else(|| view.rival_of(self.assignment.kind.as_deref().unwrap_or("Deployment")));
-            if let Some(reason) = reason {
-                return Err(PorchError::unfit(self.tree.name(around), reason));
-            }
-            world.doubt().map_or(Ok(()), Err)?;
-            notes.extend(world.passed_over());
-        }
-        notes.extend(self.at_the_root(around)?);
-        notes.dedup();
-        Ok(Elsewhere::Nothing(notes))
-    }
-
-    /// The files below a directory that may name the object, except those below its entry `except`.
-    fn survey(&self, dir: &str, except: Option<&str>) -> Result<World<'_>, PorchError> {
-        let search = Search { text: &self.assignment.object, except, extent: Extent::Whole };
-        let survey = self.tree.survey(dir, search)?;
-        if let Some(bound) = &survey.stopped {
-            let reason = format!(
-                "it has {bound} and no package for {}; name its directory in a route",
-                self.assignment.object
-            );
-            return Err(PorchError::unfit(self.tree.name(dir), reason));
-        }
-        Ok(World::surveyed(self.tree, dir, survey, &self.assignment.object))
-    }
-
-    /// An object elsewhere below the root must state its namespace. A note if not all was searched.
-    fn at_the_root(&self, around: &str) -> Result<Option<String>, PorchError> {
-        // What is around the package has been looked through.
-        let seen = (!around.is_empty() && !around.contains('/')).then_some(around);
-        let world = self.survey("", seen)?;
-        let wanted = self.wanted();
-        let view = View::new(&world, wanted)?;
-        // Files at the root, and a directory with the target's name, belong to no namespace.
-        let of_none = |file: &str| parent(file).is_empty() || parent(file) == wanted.name;
-        let except = Some(around).filter(|around| !around.is_empty());
-        let mut doubles = view.doubles(except).into_iter();
-        match doubles.find(|(object, _)| object.namespace().is_some() || of_none(&object.object.file)) {
-            Some((_, text)) => {
-                let reason = format!(
-                    "{text}; move it to {}/{}, or name its directory in a route",
-                    wanted.namespace, wanted.name
-                );
-                Err(PorchError::unfit(self.tree.name(""), reason))
-            }
-            None => world.doubt().map_or_else(|| Ok(world.passed_over()), Err),
-        }
     }
 
     /// The initial files of a new package, and their display name.

@@ -4,6 +4,9 @@ use crate::objects::Object;
 use crate::yaml::Step;
 use std::rc::Rc;
 
+/// The namespace that kustomize compares for an object that states none.
+const NAMESPACE_OF_NONE: &str = "default";
+
 /// A place of a number outside the object itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -40,6 +43,8 @@ pub(crate) struct Rendered {
     pub number: Number,
     /// The file and line of its last renaming or move.
     pub moved: Option<String>,
+    /// Why it is not certain that it is still the same object in the end: file, line and what is done there.
+    pub lost: Option<String>,
 }
 
 impl Rendered {
@@ -54,6 +59,7 @@ impl Rendered {
             relabelled: false,
             number: Number::Own,
             moved: None,
+            lost: None,
         }
     }
 
@@ -63,6 +69,19 @@ impl Rendered {
 
     pub(crate) fn may_be_in(&self, namespace: &str) -> bool {
         self.namespaces.is_empty() || self.namespaces.iter().any(|known| known == namespace)
+    }
+
+    /// Its first and its present name, which kustomize's selectors compare.
+    pub(crate) fn selected_names(&self) -> [&str; 2] {
+        [self.names.first().map_or("", String::as_str), self.name()]
+    }
+
+    /// The same of its namespace; kustomize takes an object that states none for one of `default`.
+    pub(crate) fn selected_namespaces(&self) -> [&str; 2] {
+        [
+            self.object.namespace.as_deref().unwrap_or(NAMESPACE_OF_NONE),
+            self.namespace().unwrap_or(NAMESPACE_OF_NONE),
+        ]
     }
 
     /// Its final name.

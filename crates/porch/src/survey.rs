@@ -3,9 +3,17 @@
 
 use crate::files::{
     Content, DEPTH_MAX, Files, PACKAGE_BYTES_MAX, SURVEY_MAX, base_name, decides_files, holds_objects,
-    is_called_like_ours, join, resolve,
+    is_called_like_ours, join, makes_objects, resolve,
 };
+use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
+
+/// The content that Git LFS leaves in place of a file kept elsewhere.
+const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
+/// The content that git-annex leaves.
+const ANNEX_POINTER: &[u8] = b"/annex/objects/";
+/// The beginnings of files that git-crypt and Ansible have encrypted.
+const ENCRYPTED: [&[u8]; 2] = [b"\0GITCRYPT\0", b"$ANSIBLE_VAULT;"];
 
 /// The largest number of bytes that one search reads.
 const BYTES_READ_MAX: u64 = 4 * PACKAGE_BYTES_MAX;
@@ -141,6 +149,11 @@ impl<'s> Searching<'s> {
         }
     }
 
+    /// Whether a file of this name is read.
+    pub(crate) fn reads(&self, name: &str) -> bool {
+        holds_objects(name) || (self.search.extent == Extent::Whole && makes_objects(name))
+    }
+
     /// Whether files larger than a manifest are read.
     pub(crate) fn reads_large_files(&self) -> bool {
         self.search.extent == Extent::Whole
@@ -193,7 +206,14 @@ impl<'s> Searching<'s> {
         if self.bytes > BYTES_READ_MAX {
             self.stop(format!("more than {BYTES_READ_MAX} bytes of manifests"));
         }
-        if decides_files(name) || mentions(&content.bytes, self.search.text) {
+        let is_mentioned = mentions(&content.bytes, self.search.text);
+        if let Some(reason) = absent_content(&content.bytes, || mentions(path.as_bytes(), self.search.text)) {
+            self.skip(path, reason);
+        } else if !holds_objects(name) {
+            if is_mentioned {
+                self.skip(path, "is a template or program that makes manifests");
+            }
+        } else if decides_files(name) || is_mentioned {
             self.survey.files.insert(path, content.clone());
         } else {
             self.survey.silent.insert(path);
@@ -251,9 +271,38 @@ impl<'s> Searching<'s> {
     }
 }
 
+/// Why the content of a file is not known, if it is kept elsewhere or encrypted. Encrypted files are secrets for the most
+/// part: one counts only if its path names the object.
+fn absent_content(bytes: &[u8], is_named: impl FnOnce() -> bool) -> Option<&'static str> {
+    if bytes.starts_with(LFS_POINTER) {
+        return Some("is a Git LFS pointer, whose content is not here (git lfs pull),");
+    }
+    if bytes.starts_with(ANNEX_POINTER) {
+        return Some("is a git-annex pointer, whose content is not here (git annex get),");
+    }
+    let is_encrypted = ENCRYPTED.iter().any(|begin| bytes.starts_with(begin));
+    (is_encrypted && is_named()).then_some("is encrypted")
+}
+
+/// Whether the content of a file is kept elsewhere.
+pub(crate) fn is_pointer(bytes: &[u8]) -> bool {
+    bytes.starts_with(LFS_POINTER) || bytes.starts_with(ANNEX_POINTER)
+}
+
+/// The text of a file. UTF-16 is known by the mark at its beginning; Windows' shells write it.
+fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+    let read: fn([u8; 2]) -> u16 = match bytes {
+        [0xff, 0xfe, ..] => u16::from_le_bytes,
+        [0xfe, 0xff, ..] => u16::from_be_bytes,
+        _ => return String::from_utf8_lossy(bytes),
+    };
+    let units = bytes.chunks_exact(2).filter_map(|unit| unit.try_into().ok().map(read));
+    char::decode_utf16(units).map(|sign| sign.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+}
+
 /// Whether a text stands in a file by itself, not as a part of a longer name.
 pub(crate) fn mentions(bytes: &[u8], text: &str) -> bool {
-    let content = String::from_utf8_lossy(bytes);
+    let content = text_of(bytes);
     let is_part = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
     content.match_indices(text).any(|(at, _)| {
         let around = content.as_bytes();
@@ -265,6 +314,20 @@ pub(crate) fn mentions(bytes: &[u8], text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn content_that_is_not_here_is_no_silence() {
+        let of = |bytes: &[u8], is_named: bool| absent_content(bytes, || is_named).is_some();
+        for pointer in
+            [&b"version https://git-lfs.github.com/spec/v1\n"[..], b"/annex/objects/SHA256E-s3--0.yaml\n"]
+        {
+            assert!(of(pointer, false) && is_pointer(pointer));
+        }
+        for encrypted in [&b"\0GITCRYPT\0\x01"[..], b"$ANSIBLE_VAULT;1.1;AES256\n"] {
+            assert!(of(encrypted, true) && !of(encrypted, false), "a secret of another name hinders nothing");
+        }
+        assert!(!of(b"kind: Deployment\n", true));
+    }
 
     #[test]
     fn a_mention_is_the_whole_name() {
@@ -282,5 +345,13 @@ mod tests {
             assert_eq!(mentions(content.as_bytes(), "web"), is, "{content}");
         }
         assert!(mentions(b"\xff name: web", "web"), "a file that is not UTF-8 is refused by name later");
+        let wide = |mark: u16, bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
+            std::iter::once(mark).chain("name: web\n".encode_utf16()).flat_map(bytes).collect()
+        };
+        assert!(mentions(&wide(0xfeff, u16::to_le_bytes), "web"), "UTF-16 of Windows");
+        assert!(
+            mentions(&wide(0xfeff, u16::to_be_bytes), "web")
+                && !mentions(&wide(0xfeff, u16::to_be_bytes), "api")
+        );
     }
 }

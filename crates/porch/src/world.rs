@@ -5,15 +5,12 @@ use crate::PorchError;
 use crate::files::{CHART, Content, Files, KUSTOMIZATIONS, base_name, holds_objects, join, parent};
 use crate::krmignore::Ignored;
 use crate::objects::{Object, objects_of};
-use crate::survey::{Survey, mentions};
+use crate::survey::{Survey, is_pointer, mentions};
 use crate::tree::Tree;
 use crate::yaml::{self, Stream};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-
-/// The content that Git LFS leaves in place of a file kept elsewhere.
-const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
 /// Files by their path from the root of a tree.
 pub(crate) struct World<'t> {
@@ -38,6 +35,9 @@ pub(crate) struct World<'t> {
     /// Other files that a kustomization names.
     named: RefCell<BTreeMap<String, Option<Rc<Content>>>>,
     files: RefCell<BTreeMap<String, Option<Rc<Content>>>>,
+    /// As they are written.
+    written: RefCell<BTreeMap<String, Rc<Stream>>>,
+    /// With aliases and merge keys replaced.
     streams: RefCell<BTreeMap<String, Rc<Stream>>>,
     objects: RefCell<BTreeMap<String, Rc<[Rc<Object>]>>>,
 }
@@ -73,6 +73,7 @@ impl<'t> World<'t> {
             aside,
             named: RefCell::default(),
             files: RefCell::new(here),
+            written: RefCell::default(),
             streams: RefCell::default(),
             objects: RefCell::default(),
         }
@@ -84,7 +85,8 @@ impl<'t> World<'t> {
         let ignored = Ignored::of(&files);
         // A list may name it as a file or as a directory.
         let is_ignored = |path: &str| ignored.covers(path) || ignored.covers(&join(path, "_"));
-        let doubt = skipped.into_iter().find(|(path, _)| !is_ignored(path));
+        let chart = chart_of(&files, text).map(|path| (path, "belongs to a Helm chart"));
+        let doubt = skipped.into_iter().chain(chart).find(|(path, _)| !is_ignored(path));
         let doubt = doubt.map(|(path, reason)| {
             let reason = format!("{reason} and may hold {text}: put it right, or name it in .krmignore");
             (tree.name(&join(dir, &path)), reason)
@@ -143,6 +145,7 @@ impl<'t> World<'t> {
         let others = other.files.borrow();
         let others = others.iter().map(|(path, content)| (path.clone(), content.clone()));
         self.named.borrow_mut().extend(others);
+        self.written.borrow_mut().extend(other.written.borrow().clone());
         self.streams.borrow_mut().extend(other.streams.borrow().clone());
         self
     }
@@ -244,9 +247,20 @@ impl<'t> World<'t> {
         Ok(version.is_none_or(|version| version.starts_with("kustomize.config.k8s.io/")))
     }
 
-    /// A file as YAML. A missing file is empty.
+    /// A file as YAML, with aliases and merge keys replaced. A missing file is empty.
     pub(crate) fn stream(&self, path: &str) -> Result<Rc<Stream>, PorchError> {
         if let Some(known) = self.streams.borrow().get(path) {
+            return Ok(known.clone());
+        }
+        let written = self.written(path)?;
+        let stream = written.expanded().map_or(written, Rc::new);
+        self.streams.borrow_mut().insert(path.to_owned(), stream.clone());
+        Ok(stream)
+    }
+
+    /// A file as the YAML that is written there, which an edit needs. A missing file is empty.
+    pub(crate) fn written(&self, path: &str) -> Result<Rc<Stream>, PorchError> {
+        if let Some(known) = self.written.borrow().get(path) {
             return Ok(known.clone());
         }
         let stream = match self.file(path)? {
@@ -267,7 +281,7 @@ impl<'t> World<'t> {
             },
         };
         let stream = Rc::new(stream);
-        self.streams.borrow_mut().insert(path.to_owned(), stream.clone());
+        self.written.borrow_mut().insert(path.to_owned(), stream.clone());
         Ok(stream)
     }
 
@@ -316,6 +330,24 @@ impl<'t> World<'t> {
     }
 }
 
+/// A file of a Helm chart that may make an object of this name: the chart's own, if it is called so, or a template.
+fn chart_of(files: &Files, text: &str) -> Option<String> {
+    let mut charts =
+        files.iter().filter_map(|(path, content)| Some((path.strip_suffix(CHART)?, path, content)));
+    let of_chart = |(dir, path, content): (&str, &String, &Content)| {
+        let is_called = String::from_utf8_lossy(&content.bytes).lines().any(|line| {
+            line.strip_prefix("name:").is_some_and(|name| name.trim_matches([' ', '"', '\'']) == text)
+        });
+        let templates = format!("{dir}templates/");
+        let template = files
+            .range(templates.clone()..)
+            .take_while(|(path, _)| path.starts_with(&templates))
+            .find(|(_, content)| mentions(&content.bytes, text));
+        template.map(|(path, _)| path.clone()).or_else(|| is_called.then(|| path.clone()))
+    };
+    charts.find_map(of_chart)
+}
+
 /// Why a file that is not YAML is none, and the remedy.
 fn reason_of(bytes: &[u8], error: &str) -> String {
     let text = String::from_utf8_lossy(bytes);
@@ -326,11 +358,6 @@ fn reason_of(bytes: &[u8], error: &str) -> String {
         ),
         None => format!("{error}; if it is no manifest, name it in .krmignore"),
     }
-}
-
-/// Whether the content of a file is kept elsewhere.
-pub(crate) fn is_pointer(bytes: &[u8]) -> bool {
-    bytes.starts_with(LFS_POINTER)
 }
 
 /// A cheap check before parsing. Text that is not UTF-8 counts, and is then refused by name; JSON that is no manifest does not.

@@ -4,7 +4,7 @@
 use super::memo::{Memo, Names, Seen};
 use super::{Directory, Read, known_type, listing, read_file};
 use crate::PorchError;
-use crate::files::{PACKAGE_BYTES_MAX, base_name, holds_objects, join, parent};
+use crate::files::{PACKAGE_BYTES_MAX, base_name, join, parent};
 use crate::survey::{Search, Searching, Sort, Survey};
 use crate::yaml::BYTES_MAX;
 use conductor_os::wall_ns;
@@ -76,7 +76,7 @@ impl Holder<'_> {
                 let target = target.as_ref().and_then(|target| target.to_str().ok());
                 searching.link(&self.below, path, target, |leads| self.tree.sort_of(leads));
             }
-            Some(FileType::RegularFile) if holds_objects(name) => self.take(searching, name, path),
+            Some(FileType::RegularFile) if searching.reads(name) => self.take(searching, name, path),
             _ => {}
         }
     }

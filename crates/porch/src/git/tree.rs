@@ -168,7 +168,7 @@ impl<'g> CommitTree<'g> {
                 .link(below, path, target.as_deref(), |leads| self.sort_of(&join(self.directory, leads)));
         } else if entry.is_submodule() {
             searching.submodule(path);
-        } else if entry.is_file() && holds_objects(&name) {
+        } else if entry.is_file() && searching.reads(&name) {
             searching.opens();
             match self.content(&path, entry)? {
                 Some(content) => searching.file(path, &name, &content),

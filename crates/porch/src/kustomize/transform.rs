@@ -2,11 +2,24 @@
 
 use super::{Builder, STEP, local};
 use crate::PorchError;
-use crate::files::parent;
 use crate::kinds::is_counted;
 use crate::patch::{Effect, Patch, selects};
 use crate::rendered::{Number, Place, Rendered};
-use crate::yaml::{self, Node, Step};
+use crate::yaml::{self, Node, Step, keys};
+
+/// What an entry of patches says besides the patch.
+#[derive(Clone, Copy)]
+struct Choice<'n> {
+    target: Option<&'n Node>,
+    options: Option<&'n Node>,
+}
+
+/// A field whose value is written to other places.
+struct Source<'n> {
+    line: usize,
+    select: &'n Node,
+    field: Option<&'n str>,
+}
 
 impl Builder<'_> {
     /// Applies the transformations in kustomize's order.
@@ -90,6 +103,7 @@ impl Builder<'_> {
         let entries = document.get(key).map(Node::items).unwrap_or_default();
         for (number, entry) in entries.iter().enumerate() {
             let outer = vec![Step::Key(key.to_owned()), Step::Item(number)];
+            let options = entry.get("options");
             let (target, inline, reference) = match entry.text() {
                 // A path, or the patch itself.
                 Some(text) if text.contains('\n') || text.contains(": ") => {
@@ -113,10 +127,11 @@ impl Builder<'_> {
                 })?;
                 let inline = Some((outer, node.line));
                 for (number, document) in inner.documents.iter().enumerate() {
-                    self.patch(&Patch { target, document, file, number, inline: inline.clone() }, objects)?;
+                    let inline = inline.clone();
+                    self.patch(&Patch { target, document, file, number, inline, options }, objects)?;
                 }
             } else if let Some(reference) = reference {
-                self.patch_file(file, reference, target, objects)?;
+                self.patch_file(file, reference, Choice { target, options }, objects)?;
             }
         }
         Ok(())
@@ -126,7 +141,7 @@ impl Builder<'_> {
         &mut self,
         file: &str,
         reference: &Node,
-        target: Option<&Node>,
+        choice: Choice<'_>,
         objects: &mut [Rendered],
     ) -> Result<(), PorchError> {
         let text = reference.text().unwrap_or_default();
@@ -134,14 +149,16 @@ impl Builder<'_> {
             return local(file, text).map_or(Ok(()), |path| self.note_named(file, &path));
         }
         let Some(path) = self.named(file, text)? else {
-            let concerned =
-                |object: &&mut Rendered| target.is_none_or(|target| selects(target, object) != Some(false));
+            let concerned = |object: &&mut Rendered| {
+                choice.target.is_none_or(|target| selects(target, object) != Some(false))
+            };
             self.absent("a patch", file, reference, objects.iter_mut().filter(concerned))?;
             return Ok(());
         };
         let inner = self.world.stream(&path)?;
+        let Choice { target, options } = choice;
         for (number, document) in inner.documents.iter().enumerate() {
-            self.patch(&Patch { target, document, file: &path, number, inline: None }, objects)?;
+            self.patch(&Patch { target, document, file: &path, number, inline: None, options }, objects)?;
         }
         Ok(())
     }
@@ -186,13 +203,19 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// Applies replacements, which write a value from another place.
+    /// Applies replacements and variables, which write a value from another place.
     fn replacements(
         &mut self,
         file: &str,
         document: &Node,
         objects: &mut [Rendered],
     ) -> Result<(), PorchError> {
+        for entry in document.get("vars").map(Node::items).unwrap_or_default() {
+            if let Some(named) = entry.get("objref") {
+                let field = entry.text_at(&["fieldref", "fieldpath"]);
+                self.source(file, &Source { line: entry.line, select: named, field }, objects);
+            }
+        }
         for entry in document.get("replacements").map(Node::items).unwrap_or_default() {
             let Some(reference) = entry.get("path") else {
                 self.replacement(file, entry, objects)?;
@@ -217,73 +240,50 @@ impl Builder<'_> {
         Ok(())
     }
 
+    /// A number that is written to another place too is not changed: both would differ.
+    fn source(&self, file: &str, source: &Source<'_>, objects: &mut [Rendered]) {
+        let place = format!("{}:{}", self.world.name(file), source.line);
+        for object in objects.iter_mut() {
+            let taken = |path: Vec<Step>| source.field.is_some_and(|field| leads_to(field, &path));
+            if self.number_of(object).is_some_and(taken) && selects(source.select, object) != Some(false) {
+                object.number = Number::Elsewhere(format!("{place} takes its replicas to another field"));
+            }
+        }
+    }
+
     fn replacement(&mut self, file: &str, entry: &Node, objects: &mut [Rendered]) -> Result<(), PorchError> {
         self.spend(file, (objects.len() + 1) * (STEP + entry.bytes.len() / STEP))?;
+        if let Some(source) = entry.get("source") {
+            let field = source.text_at(&["fieldPath"]);
+            self.source(file, &Source { line: source.line, select: source, field }, objects);
+        }
         for target in entry.get("targets").map(Node::items).unwrap_or_default() {
-            let fields = target.get("fieldPaths").map(Node::items).unwrap_or_default();
             let Some(select) = target.get("select") else { continue };
+            let fields = target.get("fieldPaths").map(Node::items).unwrap_or_default();
+            // What kustomize replaces where no field is named.
+            let fields: Vec<&str> = match fields {
+                [] => vec!["metadata.name"],
+                fields => fields.iter().filter_map(Node::text).collect(),
+            };
+            let rejects = target.get("reject").map(Node::items).unwrap_or_default();
+            let is_rejected =
+                |object: &Rendered| rejects.iter().any(|reject| selects(reject, object) == Some(true));
             for object in objects.iter_mut() {
                 let Some(path) = self.number_of(object) else { continue };
-                let dotted = dotted(&path);
-                let writes = fields.iter().any(|field| field.text() == Some(&dotted));
-                if writes && selects(select, object) != Some(false) {
-                    let place = format!("{}:{}", self.world.name(file), target.line);
-                    object.number = Number::Elsewhere(format!("{place} (a replacement) sets its replicas"));
+                if selects(select, object) == Some(false) || is_rejected(object) {
+                    continue;
+                }
+                let place = || format!("{}:{} (a replacement)", self.world.name(file), target.line);
+                if fields.iter().any(|field| leads_to(field, &path)) {
+                    object.number = Number::Elsewhere(format!("{} sets its replicas", place()));
+                }
+                let identity = ["kind", "metadata.name", "metadata.namespace"].map(keys);
+                if fields.iter().any(|field| identity.iter().any(|path| leads_to(field, path))) {
+                    object.lost = Some(format!("{} makes another object of it", place()));
                 }
             }
         }
         Ok(())
-    }
-
-    /// Plugins of kustomize in files of their own, or written inline.
-    fn transformers(
-        &mut self,
-        file: &str,
-        document: &Node,
-        objects: &mut [Rendered],
-    ) -> Result<(), PorchError> {
-        for entry in document.get("transformers").map(Node::items).unwrap_or_default() {
-            let Some(text) = entry.text() else { continue };
-            let (content, place) = if text.contains('\n') {
-                (text.to_owned(), format!("{}:{}", self.world.name(file), entry.line))
-            } else if let Some(found) = self.transformer(file, text)? {
-                found
-            } else {
-                self.absent("a transformer", file, entry, objects.iter_mut())?;
-                continue;
-            };
-            self.spend(file, content.len() + objects.len() * (STEP + place.len()))?;
-            let relabels = content.contains("abel");
-            let counts = (content.contains("replica") || content.contains("Replica"))
-                && self.texts.iter().any(|text| content.contains(text.as_str()));
-            for object in objects.iter_mut() {
-                object.relabelled |= relabels;
-                if counts {
-                    object.number =
-                        Number::Elsewhere(format!("{place} (a transformer) may set its replicas"));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The text of a transformer that is named, in a file or a directory, and its place.
-    fn transformer(&mut self, file: &str, reference: &str) -> Result<Option<(String, String)>, PorchError> {
-        let Some(path) = local(file, reference) else { return Ok(None) };
-        self.note_named(file, &path)?;
-        let whole = match self.world.named_kustomization(&path)? {
-            Some(_) => self.world.paths().into_iter().filter(|other| parent(other) == path).collect(),
-            None => vec![path.clone()],
-        };
-        let mut text = String::new();
-        for one in whole {
-            let Some(one) = self.named("", &one)? else { return Ok(None) };
-            if let Some(content) = self.world.named(&one)? {
-                self.spend(file, content.bytes.len())?;
-                text.push_str(&String::from_utf8_lossy(&content.bytes));
-            }
-        }
-        Ok(Some((text, self.world.name(&path))))
     }
 }
 
@@ -293,6 +293,11 @@ fn apply_effect(object: &mut Rendered, effect: Effect, is_for: Option<bool>, fil
             object.moved = Some(format!("{file} makes it {name}"));
             object.names.push(name);
         }
+        Effect::Moves(namespace) => {
+            object.moved = Some(format!("{file} puts it into the namespace {namespace}"));
+            object.namespaces.push(namespace);
+        }
+        Effect::Loses(line, does) => object.lost = Some(format!("{file}:{line} (a patch) {does}")),
         Effect::Relabels => object.relabelled = true,
         Effect::Sets(place) if is_for.is_some() => object.number = Number::At(place),
         Effect::Sets(place) => {
@@ -305,10 +310,12 @@ fn apply_effect(object: &mut Rendered, effect: Effect, is_for: Option<bool>, fil
     }
 }
 
-fn dotted(path: &[Step]) -> String {
-    let steps = path.iter().map(|step| match step {
-        Step::Key(key) => key.clone(),
-        Step::Item(item) => item.to_string(),
-    });
-    steps.collect::<Vec<_>>().join(".")
+/// Whether a field of a replacement is at a path or above it. An asterisk is any step.
+fn leads_to(field: &str, path: &[Step]) -> bool {
+    let mut steps = path.iter();
+    field.split('.').all(|part| match steps.next() {
+        Some(Step::Key(key)) => part == "*" || part == key,
+        Some(Step::Item(_)) => true,
+        None => false,
+    })
 }

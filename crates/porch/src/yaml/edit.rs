@@ -4,6 +4,9 @@
 use super::{Node, Step, Stream, Value, YamlError, differences, parse};
 use std::ops::Range;
 
+/// What marks a setter of kpt before 1.0.
+const OLD_SETTERS: [&str; 4] = ["\"$kpt-set\"", "\"$openapi\"", "\"x-kustomize\"", "io.k8s.cli.setters"];
+
 /// Why a value cannot be changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EditError {
@@ -27,6 +30,23 @@ pub(crate) enum EditError {
     Folded(usize),
     #[error("the result would not be the intended one ({0}); nothing was changed")]
     SelfCheck(String),
+}
+
+impl EditError {
+    /// The same of text that begins on a line.
+    fn below(mut self, first: usize) -> Self {
+        match &mut self {
+            Self::Shared(line)
+            | Self::Merged(line)
+            | Self::NotANumber { line, .. }
+            | Self::Setter(line, _)
+            | Self::NoMapping(line)
+            | Self::Layout(line)
+            | Self::Folded(line) => *line += first.saturating_sub(1),
+            Self::SelfCheck(_) => {}
+        }
+        self
+    }
 }
 
 impl From<YamlError> for EditError {
@@ -87,7 +107,8 @@ pub(crate) fn set_integer_inside(
     }
     let text = node.text().ok_or(EditError::NoMapping(node.line))?;
     let within = parse(text.as_bytes())?;
-    let found = locate(text.as_bytes(), &within, inner.document, inner.steps, wanted)?;
+    let found = locate(text.as_bytes(), &within, inner.document, inner.steps, wanted);
+    let found = found.map_err(|error| error.below(node.line))?;
     if found.from == Some(wanted) {
         return Ok((found.from, None));
     }
@@ -274,9 +295,15 @@ fn setter_free(source: &[u8], at: usize, line: usize) -> Result<(), EditError> {
     let rest = source.get(at..).unwrap_or_default();
     let line_end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(rest.len());
     let text = String::from_utf8_lossy(rest.get(..line_end).unwrap_or_default());
-    let Some((_, setter)) = text.split_once("kpt-set:") else { return Ok(()) };
-    let names = setter.split("${").skip(1).filter_map(|name| name.split_once('}'));
-    Err(EditError::Setter(line, names.map(|(name, _)| name.trim().to_owned()).collect()))
+    if let Some((_, setter)) = text.split_once("kpt-set:") {
+        let names = setter.split("${").skip(1).filter_map(|name| name.split_once('}'));
+        return Err(EditError::Setter(line, names.map(|(name, _)| name.trim().to_owned()).collect()));
+    }
+    // Before kpt 1.0 a comment of JSON named the setter.
+    if OLD_SETTERS.iter().any(|mark| text.contains(mark)) {
+        return Err(EditError::Setter(line, Vec::new()));
+    }
+    Ok(())
 }
 
 /// The position of `key: wanted` as the first entry of the mapping, and the text to insert there.

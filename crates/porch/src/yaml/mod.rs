@@ -1,8 +1,10 @@
 //! YAML as a tree in which every node knows its source bytes, so that one scalar can be replaced and every other byte
-//! kept. It never expands an alias and never builds values: a document cannot grow when it is read. Constructs that a
+//! kept. Parsing expands no alias and builds no values: a document cannot grow by it. What an alias stands for is put in place
+//! for reading alone, within bounds. Constructs that a
 //! Kubernetes package does not need (duplicate keys, unbounded depth, several anchors on an edited node) are refused by
 //! name.
 
+mod alias;
 mod edit;
 mod mask;
 #[cfg(test)]
@@ -102,6 +104,12 @@ impl Node {
     /// The text of the scalar at a path of keys.
     pub(crate) fn text_at(&self, path: &[&str]) -> Option<&str> {
         self.at(path).and_then(Node::text)
+    }
+
+    /// Everything but the value, with an empty scalar in its place.
+    fn clone_head(&self) -> Node {
+        let value = Value::Scalar { text: String::new(), plain: true };
+        Node { bytes: self.bytes.clone(), line: self.line, value, anchor: self.anchor, tagged: self.tagged }
     }
 
     /// The text of a scalar.

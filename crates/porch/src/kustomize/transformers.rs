@@ -1,0 +1,115 @@
+//! The transformers of a kustomization: kustomize's own, written as objects, and plugins, of which only the text is known.
+
+use super::{Builder, STEP, local};
+use crate::PorchError;
+use crate::files::parent;
+use crate::patch::selects;
+use crate::rendered::{Number, Rendered};
+use crate::yaml::{self, Node};
+
+/// The text of one transformer or of several, and where it is.
+struct Source {
+    text: String,
+    place: String,
+}
+
+/// What one transformer does to one object.
+#[derive(PartialEq)]
+enum Does {
+    Nothing,
+    /// It may set the number.
+    Counts,
+    /// It may make another object of it.
+    Loses,
+}
+
+impl Builder<'_> {
+    /// Plugins of kustomize in files of their own, or written inline.
+    pub(super) fn transformers(
+        &mut self,
+        file: &str,
+        document: &Node,
+        objects: &mut [Rendered],
+    ) -> Result<(), PorchError> {
+        for entry in document.get("transformers").map(Node::items).unwrap_or_default() {
+            let Some(text) = entry.text() else { continue };
+            let source = if text.contains('\n') {
+                let place = format!("{}:{}", self.world.name(file), entry.line);
+                Source { text: text.to_owned(), place }
+            } else if let Some(found) = self.transformer(file, text)? {
+                found
+            } else {
+                self.absent("a transformer", file, entry, objects.iter_mut())?;
+                continue;
+            };
+            self.spend(file, source.text.len() + objects.len() * (STEP + source.text.len() / STEP))?;
+            transform(&source, objects);
+        }
+        Ok(())
+    }
+
+    /// A transformer that is named, in a file or a directory.
+    fn transformer(&mut self, file: &str, reference: &str) -> Result<Option<Source>, PorchError> {
+        let Some(path) = local(file, reference) else { return Ok(None) };
+        self.note_named(file, &path)?;
+        let whole = match self.world.named_kustomization(&path)? {
+            Some(_) => self.world.paths().into_iter().filter(|other| parent(other) == path).collect(),
+            None => vec![path.clone()],
+        };
+        let mut text = String::new();
+        for one in whole {
+            let Some(one) = self.named("", &one)? else { return Ok(None) };
+            if let Some(content) = self.world.named(&one)? {
+                self.spend(file, content.bytes.len())?;
+                text.push_str(&String::from_utf8_lossy(&content.bytes));
+                text.push_str("\n---\n");
+            }
+        }
+        Ok(Some(Source { text, place: self.world.name(&path) }))
+    }
+}
+
+fn transform(source: &Source, objects: &mut [Rendered]) {
+    let Source { text, place } = source;
+    let relabels = text.contains("abel");
+    // Without documents that can be read, the text is taken for one of a kind that is not known.
+    let stream = yaml::parse(text.as_bytes()).ok().filter(|stream| !stream.documents.is_empty());
+    let documents = stream.as_ref().map(|stream| stream.documents.as_slice()).unwrap_or_default();
+    for object in objects {
+        object.relabelled |= relabels;
+        let each = documents.iter().map(|document| does(document, text, object));
+        let all: Vec<Does> = each.chain(stream.is_none().then(|| by_text(text))).collect();
+        if all.contains(&Does::Counts) {
+            object.number = Number::Elsewhere(format!("{place} (a transformer) may set its replicas"));
+        }
+        if all.contains(&Does::Loses) {
+            object.lost = Some(format!("{place} (a transformer) may give it another name or namespace"));
+        }
+    }
+}
+
+fn does(document: &Node, text: &str, object: &Rendered) -> Does {
+    let kind = document.text_at(&["kind"]).unwrap_or_default();
+    let concerns = document.get("target").map(|target| selects(target, object) != Some(false));
+    match kind {
+        "ReplicaCountTransformer" => match document.text_at(&["replica", "name"]) {
+            Some(name) if !object.is_called(name) => Does::Nothing,
+            _ => Does::Counts,
+        },
+        "PatchTransformer" | "PatchJson6902Transformer" if concerns == Some(false) => Does::Nothing,
+        "PrefixTransformer" | "SuffixTransformer" | "PrefixSuffixTransformer" => Does::Loses,
+        "NamespaceTransformer" => {
+            let path: &[&str] = &["metadata", "namespace"];
+            let new = document.text_at(path).or_else(|| document.text_at(&["namespace"]));
+            if new == object.namespace() { Does::Nothing } else { Does::Loses }
+        }
+        // Kustomizations beside the transformers of a directory only list them.
+        "Kustomization" => Does::Nothing,
+        _ => by_text(text),
+    }
+}
+
+/// What a transformer of a kind that is not known may do.
+fn by_text(text: &str) -> Does {
+    if text.contains("replica") || text.contains("Replica") { Does::Counts } else { Does::Nothing }
+}

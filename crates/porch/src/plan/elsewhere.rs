@@ -1,0 +1,164 @@
+//! The search for what somebody has of a target before a new package is made, and for a part of it that this engine made.
+
+use super::{Plan, Planner};
+use crate::choose::View;
+use crate::files::{join, parent};
+use crate::pipeline::{Governed, Pipelines};
+use crate::rendered::Rendered;
+use crate::survey::{Extent, Search};
+use crate::world::World;
+use crate::{Form, PorchError, objects, template, yaml};
+
+/// What a search around a package that does not exist has found.
+pub(super) enum Elsewhere {
+    Package(Plan),
+    /// No object, as far as was searched; the notes say what was not.
+    Nothing(Vec<String>),
+}
+
+impl Planner<'_> {
+    /// Checks that the default place has no package that this engine made before another one was chosen.
+    pub(super) fn check_own_part(&self, dir: &str) -> Result<(), PorchError> {
+        let Some(own) = template::package_name(&self.assignment.object, Form::Direct) else { return Ok(()) };
+        let namespace = self.order.intent.key.namespace.as_str();
+        let beside = join(parent(dir), &own);
+        let default = join(namespace, &own);
+        let places = [Some(&default), (beside != default).then_some(&beside)];
+        for place in places.into_iter().flatten().filter(|place| *place != dir) {
+            if self.holds_own_part(place)? {
+                let reason = format!(
+                    "{} holds a part of {} too; remove it",
+                    self.tree.name(place),
+                    self.assignment.object
+                );
+                return Err(PorchError::unfit(self.tree.name(parent(place)), reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a directory has the partial object that this engine makes for the target.
+    fn holds_own_part(&self, dir: &str) -> Result<bool, PorchError> {
+        let place = join(dir, template::OBJECT);
+        let content = match self.tree.file(&place) {
+            // Not ours, and whatever it is, it is met in the search.
+            Err(PorchError::Unfit { .. }) => None,
+            found => found?,
+        };
+        let Some(content) = content else { return Ok(false) };
+        let Ok(stream) = yaml::parse(&content.bytes) else { return Ok(false) };
+        let objects = objects::objects_of(&place, &stream);
+        let kinds = self.wanted().kinds;
+        let is_part = |object: &objects::Object| {
+            !object.whole
+                && object.name == self.assignment.object
+                && kinds.path(&object.group, &object.kind).is_some()
+        };
+        Ok(objects.iter().any(|object| is_part(object)))
+    }
+
+    /// The object in any of the directories around a package that does not exist.
+    pub(super) fn kept_elsewhere(&self, dir: &str) -> Result<Elsewhere, PorchError> {
+        if self.style.form == Form::Structured || dir.is_empty() {
+            return Ok(Elsewhere::Nothing(Vec::new()));
+        }
+        self.check_own_part(dir)?;
+        let around = parent(dir);
+        let mut notes = Vec::new();
+        if !around.is_empty() {
+            let world = self.survey(around, None)?;
+            let view = View::new(&world, self.wanted())?;
+            if let Some(found) = view.find()? {
+                view.check_governing(&found)?;
+                if let Some(reason) = view.decided_above(&found)? {
+                    return Err(PorchError::unfit(self.tree.name(around), reason));
+                }
+                let plan = self.package(&world, &found)?;
+                let notes: Vec<String> = world.notes().collect();
+                let note = (!notes.is_empty()).then(|| notes.join("; "));
+                return Ok(Elsewhere::Package(Plan { note, ..plan }));
+            }
+            let reason = view
+                .near()
+                .or_else(|| view.unknown())
+                .or_else(|| view.rival_of(self.assignment.kind.as_deref().unwrap_or("Deployment"), ""));
+            if let Some(reason) = reason {
+                return Err(PorchError::unfit(self.tree.name(around), reason));
+            }
+            world.doubt().map_or(Ok(()), Err)?;
+            notes.extend(world.passed_over());
+        }
+        notes.extend(self.at_the_root(around)?);
+        notes.dedup();
+        Ok(Elsewhere::Nothing(notes))
+    }
+
+    /// The files below a directory that may name the object, except those below its entry `except`.
+    fn survey(&self, dir: &str, except: Option<&str>) -> Result<World<'_>, PorchError> {
+        let search = Search { text: &self.assignment.object, except, extent: Extent::Whole };
+        let survey = self.tree.survey(dir, search)?;
+        if let Some(bound) = &survey.stopped {
+            let reason = format!(
+                "it has {bound} and no package for {}; name its directory in a route",
+                self.assignment.object
+            );
+            return Err(PorchError::unfit(self.tree.name(dir), reason));
+        }
+        Ok(World::surveyed(self.tree, dir, survey, &self.assignment.object))
+    }
+
+    /// An object elsewhere below the root must state its namespace. A note if not all was searched.
+    fn at_the_root(&self, around: &str) -> Result<Option<String>, PorchError> {
+        // What is around the package has been looked through.
+        let seen = (!around.is_empty() && !around.contains('/')).then_some(around);
+        let world = self.survey("", seen)?;
+        let wanted = self.wanted();
+        let view = View::new(&world, wanted)?;
+        // Files at the root, and a directory with the target's name, belong to no namespace.
+        let of_none = |file: &str| parent(file).is_empty() || parent(file) == wanted.name;
+        let except = Some(around).filter(|around| !around.is_empty());
+        let doubles = view.doubles(except);
+        let (mut certain, mut unsaid) = (None, None);
+        for (object, text) in &doubles {
+            if object.namespace().is_some() || of_none(&object.object.file) {
+                certain = Some(text.clone());
+            } else if let Some(reason) = self.put_into_namespace(&view, object)? {
+                certain = Some(format!("{text}, which {reason}"));
+            } else {
+                unsaid.get_or_insert_with(|| format!("{text} and does not say its namespace"));
+            }
+            if certain.is_some() {
+                break;
+            }
+        }
+        if let Some(text) = certain {
+            let reason = format!(
+                "{text}; move it to {}/{}, or name its directory in a route",
+                wanted.namespace, wanted.name
+            );
+            return Err(PorchError::unfit(self.tree.name(""), reason));
+        }
+        let notes = || world.passed_over().into_iter().chain(unsaid);
+        world.doubt().map_or_else(|| Ok(notes().reduce(|all, note| format!("{all}; {note}"))), Err)
+    }
+
+    /// What puts an object that states no namespace into that of the intent: Flux, Argo CD, or a function of kpt.
+    fn put_into_namespace(
+        &self,
+        view: &View<'_, '_>,
+        object: &Rendered,
+    ) -> Result<Option<String>, PorchError> {
+        let (wanted, file) = (self.wanted(), &object.object.file);
+        if let Some(place) = view.deployed_by(object) {
+            return Ok(Some(format!("{place} deploys to {}", wanted.namespace)));
+        }
+        let workload = Governed {
+            kind: &object.object.kind,
+            name: wanted.name,
+            namespace: object.namespace().unwrap_or_default(),
+        };
+        let namespace = Pipelines::of(self.tree, file)?.namespace(workload)?;
+        let is_it = namespace.is_some_and(|namespace| namespace == wanted.namespace);
+        Ok(is_it.then(|| format!("a function of kpt puts into {}", wanted.namespace)))
+    }
+}

@@ -1,0 +1,191 @@
+//! The rules by which one object decides the number of another: autoscalers, controllers that take a workload's pods over,
+//! and patches that Flux, Argo CD or a federation of clusters makes.
+
+use crate::files::parent;
+use crate::glob;
+use crate::yaml::{self, Node};
+
+/// A rule by which one object decides the number of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rule {
+    /// The other object's kind, if stated.
+    kind: Option<String>,
+    name: Name,
+    /// The directory of the repository that the rule is for; `None` for any.
+    dir: Option<String>,
+    pub does: &'static str,
+}
+
+/// The name that a rule is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Name {
+    Is(String),
+    /// An expression, as kustomize anchors it.
+    Like(String),
+    Any,
+}
+
+impl Rule {
+    fn new(kind: Option<&str>, name: Name, does: &'static str) -> Self {
+        Self { kind: kind.map(str::to_owned), name, dir: None, does }
+    }
+
+    /// Whether it may be for an object of this kind, with these names, of this file.
+    pub(crate) fn may_be_for(&self, kind: &str, names: &[String], file: &str) -> bool {
+        let is_named = match &self.name {
+            Name::Is(name) => names.contains(name),
+            Name::Like(pattern) => names.iter().any(|name| glob::is_like(pattern, name) != Some(false)),
+            Name::Any => self.dir.as_deref().is_none_or(|dir| may_hold(dir, file)),
+        };
+        is_named
+            && self
+                .kind
+                .as_ref()
+                .is_none_or(|is| glob::is_like(is, kind) != Some(false) || is_plural(is, kind))
+    }
+}
+
+/// Whether a kind is given by the name of its resource, `deployments` for Deployment.
+fn is_plural(text: &str, kind: &str) -> bool {
+    text.strip_suffix('s').is_some_and(|one| one.eq_ignore_ascii_case(kind))
+}
+
+/// Whether a file may be below a directory of a repository, of which the root of the packages may be any directory.
+pub(crate) fn may_hold(dir: &str, file: &str) -> bool {
+    let steps = |path: &str| -> Vec<String> {
+        let steps = path.split('/').filter(|step| !matches!(*step, "" | "."));
+        steps.map(str::to_owned).collect()
+    };
+    let (dir, holder) = (steps(dir), steps(parent(file)));
+    (0..=dir.len()).any(|from| {
+        let inner = dir.get(from..).unwrap_or_default();
+        (!inner.is_empty() || dir.is_empty()) && holder.starts_with(inner)
+    })
+}
+
+/// The objects whose numbers an object decides.
+pub(crate) fn rules_of(node: &Node, group: &str, kind: &str) -> Vec<Rule> {
+    let reference = |path: &[&str], does| {
+        let named = node.at(path)?;
+        let name = named.text_at(&["name"]).or_else(|| named.text_at(&["deployment"]))?;
+        let kind = named.text_at(&["kind"]).or((kind == "ScaledObject").then_some("Deployment"));
+        Some(Rule::new(kind, Name::Is(name.to_owned()), does))
+    };
+    let scales = "sets its replicas";
+    let mut found: Vec<Rule> = reference(&["spec", "scaleTargetRef"], scales).into_iter().collect();
+    match (group, kind) {
+        ("argoproj.io", "Rollout") => {
+            found
+                .extend(reference(&["spec", "workloadRef"], "takes its pods from it and scales them itself"));
+        }
+        ("flagger.app", "Canary") => {
+            found.extend(reference(&["spec", "targetRef"], "scales it by itself"));
+        }
+        (_, "VerticalPodAutoscaler") => {}
+        _ if kind.ends_with("Autoscaler") => found.extend(reference(&["spec", "targetRef"], scales)),
+        ("kustomize.toolkit.fluxcd.io", "Kustomization") => {
+            if let Some(spec) = node.get("spec") {
+                found.extend(patches(spec, spec.text_at(&["path"])));
+            }
+        }
+        ("argoproj.io", "Application" | "ApplicationSet") => found.extend(argo_rules(node)),
+        ("policy.karmada.io", "OverridePolicy" | "ClusterOverridePolicy") => {
+            found.extend(karmada_rules(node));
+        }
+        _ => {}
+    }
+    found
+}
+
+/// The directory that an object deploys, and the namespace that it gives to what states none.
+pub(crate) fn deploys(node: &Node, group: &str, kind: &str) -> Option<(String, String)> {
+    let (dir, namespace): (&[&str], &[&str]) = match (group, kind) {
+        ("kustomize.toolkit.fluxcd.io", "Kustomization") => (&["spec", "path"], &["spec", "targetNamespace"]),
+        ("argoproj.io", "Application") => {
+            (&["spec", "source", "path"], &["spec", "destination", "namespace"])
+        }
+        _ => return None,
+    };
+    let namespace = node.text_at(namespace)?.to_owned();
+    Some((node.text_at(dir).unwrap_or_default().to_owned(), namespace))
+}
+
+/// The patches of a deployer that set a number of replicas in what it builds from a directory.
+fn patches(holder: &Node, dir: Option<&str>) -> Vec<Rule> {
+    let patches = holder.get("patches").map(Node::items).unwrap_or_default();
+    let rule = |patch: &Node| {
+        let text = patch.text_at(&["patch"]).filter(|text| text.contains("replicas"))?;
+        let inner = yaml::parse(text.as_bytes()).ok()?;
+        let document = inner.documents.first()?;
+        let target = patch.get("target");
+        let said =
+            |key: &str| target.and_then(|target| target.text_at(&[key])).filter(|text| !text.is_empty());
+        let own = document.text_at(&["metadata", "name"]).filter(|_| target.is_none());
+        let name = match (said("name"), own) {
+            (Some(pattern), _) => Name::Like(pattern.to_owned()),
+            (None, Some(name)) => Name::Is(name.to_owned()),
+            (None, None) => Name::Any,
+        };
+        let kind = said("kind").or_else(|| document.text_at(&["kind"]));
+        let dir = dir.map(str::to_owned);
+        Some(Rule { dir, ..Rule::new(kind, name, "has a patch that sets its replicas") })
+    };
+    patches.iter().filter_map(rule).collect()
+}
+
+/// The replicas and patches of an Application whose source is built with kustomize.
+fn argo_rules(node: &Node) -> Vec<Rule> {
+    let spec = node.at(&["spec", "template", "spec"]).or_else(|| node.get("spec"));
+    let sources = spec.and_then(|spec| spec.get("sources")).map(Node::items).unwrap_or_default();
+    let all = spec.and_then(|spec| spec.get("source")).into_iter().chain(sources);
+    let mut rules = Vec::new();
+    for source in all {
+        let Some(kustomize) = source.get("kustomize") else { continue };
+        let counts = kustomize.get("replicas").map(Node::items).unwrap_or_default();
+        let names = counts.iter().filter_map(|count| count.text_at(&["name"]));
+        let does = "sets its replicas (kustomize.replicas)";
+        rules.extend(names.map(|name| Rule::new(None, Name::Is(name.to_owned()), does)));
+        rules.extend(patches(kustomize, source.text_at(&["path"])));
+    }
+    rules
+}
+
+/// The overrides of a policy of Karmada that set a number of replicas.
+fn karmada_rules(node: &Node) -> Vec<Rule> {
+    let mut pointers = Vec::new();
+    let overriders = node.at(&["spec", "overrideRules"]).map(Node::items).unwrap_or_default();
+    let all =
+        overriders.iter().filter_map(|rule| rule.get("overriders")).chain(node.at(&["spec", "overriders"]));
+    for overriders in all {
+        let plain = overriders.get("plaintext").map(Node::items).unwrap_or_default();
+        pointers.extend(plain.iter().filter_map(|one| one.text_at(&["path"])));
+    }
+    if !pointers.iter().any(|pointer| matches!(*pointer, "/spec/replicas" | "/spec")) {
+        return Vec::new();
+    }
+    let selectors = node.at(&["spec", "resourceSelectors"]).map(Node::items).unwrap_or_default();
+    let rule = |selector: &Node| {
+        let name = selector.text_at(&["name"]).map_or(Name::Any, |name| Name::Is(name.to_owned()));
+        Rule::new(selector.text_at(&["kind"]), name, "overrides its replicas")
+    };
+    selectors.iter().map(rule).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_of_a_directory_is_for_what_may_lie_there() {
+        for (dir, file, may) in [
+            ("./shop/web", "shop/web/deployment.yaml", true),
+            ("clusters/prod/shop", "shop/web/deployment.yaml", true),
+            ("./", "shop/web/deployment.yaml", true),
+            ("./shop/api", "shop/web/deployment.yaml", false),
+            ("./web", "shop/web/deployment.yaml", false),
+            ("./shop/web/base", "shop/web/deployment.yaml", false),
+        ] {
+            assert_eq!(may_hold(dir, file), may, "{dir} {file}");
+        }
+    }
+}
