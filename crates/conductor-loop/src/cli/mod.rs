@@ -49,7 +49,7 @@ pub fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
                 let printed = error.print().and_then(|()| io::stdout().flush());
                 let failed = printed.err().filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
                 failed
-                    .map(CommandError::from)
+                    .map(CommandError::Output)
                     .map_or(Exit::Good, |error| complain(&error, error.remedy(), error.exit()))
             }
         }

@@ -152,7 +152,7 @@ pub fn audit_export(config: &Config) -> Result<Exit, CommandError> {
         }
     })?;
     match stdout.flush() {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CommandError::Output(error)),
         _ => Ok(Exit::Good),
     }
 }

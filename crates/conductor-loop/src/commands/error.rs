@@ -57,7 +57,7 @@ pub enum CommandError {
     },
     /// The answer could not be written.
     #[error("cannot write the answer: {0}")]
-    Output(#[from] io::Error),
+    Output(io::Error),
 }
 
 impl CommandError {
@@ -71,6 +71,14 @@ impl CommandError {
 
     pub(super) fn unchecked(text: impl std::fmt::Display, remedy: &'static str) -> Self {
         Self::Unchecked { text: text.to_string(), remedy }
+    }
+
+    /// The system refused what every machine permits.
+    pub(super) fn system(attempt: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |error| {
+            let remedy = "Free what the machine ran out of: memory, descriptors, processes.";
+            Self::hindered(format!("{attempt}: {error}"), remedy)
+        }
     }
 
     /// The answer does not match the question.

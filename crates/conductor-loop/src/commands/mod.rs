@@ -55,14 +55,15 @@ fn print_on(text: &[u8]) -> Result<bool, CommandError> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(CommandError::Output(error)),
         Ok(()) => Ok(true),
     }
 }
 
 /// Pauses before something is printed again; returns whether somebody still reads it.
 fn pause(length: std::time::Duration) -> Result<bool, CommandError> {
-    Ok(!conductor_os::wake::wait_unread(io::stdout().as_fd(), length)?)
+    let unread = conductor_os::wake::wait_unread(io::stdout().as_fd(), length);
+    unread.map(|unread| !unread).map_err(CommandError::system("waiting for the next look"))
 }
 
 /// `schema`

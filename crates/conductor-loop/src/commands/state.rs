@@ -90,7 +90,7 @@ pub fn state_export(config: &Config, file: Option<&Path>) -> Result<Exit, Comman
         None => {
             let mut out = BufWriter::new(std::io::stdout().lock());
             export(config, &mut out)?;
-            out.flush()?;
+            out.flush().map_err(CommandError::Output)?;
         }
         Some(path) => {
             use std::os::unix::fs::OpenOptionsExt;
@@ -102,9 +102,16 @@ pub fn state_export(config: &Config, file: Option<&Path>) -> Result<Exit, Comman
                     "Name a file that does not exist yet.",
                 )
             })?;
-            let exported = export_to(config, created).inspect_err(|_| {
+            let exported = export_to(config, created).map_err(|failed| {
                 // What cannot be removed either stays; the reason that is told is the first one.
                 let _ = std::fs::remove_file(path);
+                match failed {
+                    CommandError::Output(error) => CommandError::hindered(
+                        format!("cannot write {}: {error}", path.display()),
+                        "Name a file on a file system with room for it.",
+                    ),
+                    other => other,
+                }
             });
             print(format!("{} outcomes exported to {}\n", exported?, path.display()).as_bytes())?;
         }
@@ -116,8 +123,7 @@ pub fn state_export(config: &Config, file: Option<&Path>) -> Result<Exit, Comman
 fn export_to(config: &Config, created: File) -> Result<u64, CommandError> {
     let mut out = BufWriter::new(created);
     let count = export(config, &mut out)?;
-    out.flush()?;
-    out.get_ref().sync_all()?;
+    out.flush().and_then(|()| out.get_ref().sync_all()).map_err(CommandError::Output)?;
     Ok(count)
 }
 
@@ -129,13 +135,18 @@ fn export(config: &Config, out: &mut impl Write) -> Result<u64, CommandError> {
         Some(_) => Err(CommandError::other_version()),
         None => Ok(None),
     };
-    let Some(mut next) = part(0)? else { return Ok(store::export(&open(config)?, now, out)?) };
+    let Some(mut next) = part(0)? else {
+        return store::export(&open(config)?, now, out).map_err(|failed| match failed {
+            StoreError::Export(error) => CommandError::Output(error),
+            other => other.into(),
+        });
+    };
     // What gets a number later is not of this export.
     let (last_seq, mut count) = (next.last_seq, 0);
-    store::export_header(now, last_seq, out)?;
+    store::export_header(now, last_seq, out).map_err(CommandError::Output)?;
     loop {
         for outcome in next.outcomes.iter().filter(|outcome| outcome.seq <= last_seq) {
-            store::export_outcome(outcome, out)?;
+            store::export_outcome(outcome, out).map_err(CommandError::Output)?;
             count += 1;
         }
         let Some(from) = next.next.filter(|from| *from <= last_seq) else { return Ok(count) };
@@ -155,7 +166,7 @@ pub fn state_import(config: &Config, path: &Path) -> Result<Exit, CommandError> 
     let import = Import::read(jiff::Timestamp::now(), &mut source)?;
     let kept = Keeping::open(config)?;
     let shown = kept.shown()?;
-    let count = if kept.files.dir.has(store::FILE)? {
+    let count = if kept.files.dir.has(store::FILE).map_err(StoreError::Open)? {
         import.into_store(&existing_store(&kept.files, &kept.places.dirs.handoff, &kept.last)?, &shown)?
     } else {
         let draft = kept.files.draft()?;

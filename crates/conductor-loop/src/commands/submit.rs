@@ -217,7 +217,8 @@ pub(super) fn wait_for(
             ));
         }
         let timeout = if watch.is_some() { left } else { left.min(POLL) };
-        wait_readable([watch.as_ref().map(AsFd::as_fd)], Some(timeout))?;
+        wait_readable([watch.as_ref().map(AsFd::as_fd)], Some(timeout))
+            .map_err(CommandError::system("waiting for the status"))?;
     }
 }
 

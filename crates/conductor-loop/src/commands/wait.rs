@@ -65,7 +65,8 @@ pub fn wait(
                 "`conductor-loop explain` it, or give a longer --timeout.",
             ));
         }
-        wait_readable([watch.as_ref().map(AsFd::as_fd)], Some(left.min(POLL)))?;
+        wait_readable([watch.as_ref().map(AsFd::as_fd)], Some(left.min(POLL)))
+            .map_err(CommandError::system("waiting for the next status"))?;
     }
 }
 

@@ -197,3 +197,32 @@ fn retention_removes_what_is_old_by_our_own_record() {
     let shown: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
     assert_eq!((shown["remembered"].as_u64(), shown["last_seq"].as_u64()), (Some(1), Some(2)));
 }
+
+#[test]
+fn an_export_that_finds_no_room_says_so_of_its_file_and_not_of_the_store() {
+    let env = env();
+    env.drop_file("intent-a.json", flat("a", 3));
+    env.once(&[]).expect(0);
+    let full = || {
+        let mut command = env.bare_command();
+        command.args(["state", "export", "-handoff", env.path("handoff").to_str().unwrap()]);
+        let done = command.stdout(fs::File::create("/dev/full").unwrap()).output().unwrap();
+        assert_eq!(done.status.code(), Some(1));
+        let text = String::from_utf8(done.stderr).unwrap();
+        assert!(text.starts_with("ERROR: cannot write the answer: No space left on device"), "{text}");
+    };
+    full();
+    let daemon = env.start_ready(&[]);
+    full();
+    daemon.stop().expect(0);
+    let place = env.path("small");
+    fs::create_dir(&place).unwrap();
+    let Some(_small) = crate::lifecycle::Mounted::new("tmpfs", place.clone(), "size=4k,mode=777") else {
+        return eprintln!("NOT TESTED: mounting needs root");
+    };
+    fs::write(place.join("fill"), [0; 4096]).unwrap();
+    let file = place.join("export.jsonl");
+    let told = state(&env, &["export", file.to_str().unwrap()]).expect(1).stderr;
+    let text = format!("ERROR: cannot write {}: No space left on device", file.display());
+    assert!(told.starts_with(&text) && !file.exists(), "{told}");
+}

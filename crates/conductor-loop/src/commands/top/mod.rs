@@ -48,10 +48,11 @@ pub fn top(config: &Config, output: Output) -> Result<Exit, CommandError> {
     // A first look says what is wrong while errors can still be seen.
     report(config)?;
     let (signals_in, signals) = unbounded();
-    let mut caught = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH])?;
+    let mut caught = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH])
+        .map_err(CommandError::system("catching signals"))?;
     std::thread::spawn(move || caught.forever().all(|signal| signals_in.send(signal).is_ok()));
-    let mode = KeyMode::begin(io::stdin())?;
-    write(ENTER)?;
+    let mode = KeyMode::begin(io::stdin()).map_err(CommandError::system("reading keys"))?;
+    write(ENTER).map_err(CommandError::Output)?;
     // A panic is told after the screen is put back: before, nobody would read it.
     let ended = guarded(|| live(config, &signals));
     // A terminal that is gone needs nothing put back.
@@ -59,7 +60,7 @@ pub fn top(config: &Config, output: Output) -> Result<Exit, CommandError> {
     drop(mode);
     match ended {
         Ok(Ok(Some(signal))) => {
-            emulate_default_handler(signal)?;
+            emulate_default_handler(signal).map_err(CommandError::system("ending by the signal"))?;
             Ok(Exit::Good)
         }
         Ok(ended) => ended.map(|_| Exit::Good),
@@ -110,7 +111,7 @@ fn live(config: &Config, signals: &Receiver<i32>) -> Result<Option<i32>, Command
     loop {
         let size = terminal::size(io::stdout()).unwrap_or(SIZE_UNKNOWN);
         let lines = picture(&mut top, size);
-        write(&drawn(&lines, last != Some(size)))?;
+        write(&drawn(&lines, last != Some(size))).map_err(CommandError::Output)?;
         last = Some(size);
         select! {
             recv(keys) -> key => match key.map(|key| top.press(key)) {
