@@ -11,6 +11,7 @@ use std::time::Duration;
 
 const AFTER: &str = "\
 Flags take one dash or two, and their value after a blank or '='. One line of JSON on standard output says what was done.
+Several intents are judged first, then carried out one after the other; the status is that of the worst failure.
 Exit status: 0 done or nothing to do, 64 usage, 65 intent refused, 66 intent unreadable, 70 defect, 73 package cannot be
 created or edited, 74 reading or writing failed, 75 busy or temporary (try again), 77 refused by policy.
 
@@ -24,8 +25,8 @@ const ROUTES_MAX: u64 = 16 << 20;
 
 /// The parsed command line.
 pub(crate) struct Arguments {
-    /// The intent file.
-    pub intent: PathBuf,
+    /// The intent files; at least one.
+    pub intents: Vec<PathBuf>,
     /// Whether to show a diff instead of writing.
     pub dry_run: bool,
     /// The file for the result line, besides standard output.
@@ -69,12 +70,13 @@ fn command() -> Command {
     let time = |name: &'static str, default: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name("TIME").default_value(default).help(help)
     };
+    let intent = path("intent", "FILE", "The intent (JSON); - reads standard input; again for more intents");
     Command::new("porch")
         .about("Turns one intent into one change of one Kubernetes package")
         .version(env!("CARGO_PKG_VERSION"))
         .after_help(AFTER)
         .override_usage("porch -intent FILE -out DIR [-structured] [FLAGS]")
-        .arg(path("intent", "FILE", "The intent (JSON); - reads standard input").required(true))
+        .arg(intent.required(true).action(ArgAction::Append))
         .arg(path("out", "DIR", "Where packages are; made when missing").required_unless_present("git"))
         .arg(switch("structured", "A strategic-merge patch instead of the object itself"))
         .arg(switch("kustomize", "With -structured: also a kustomize Component").requires("structured"))
@@ -101,7 +103,7 @@ fn arguments(matches: &ArgMatches) -> Result<Arguments, String> {
     let repository = path("git").map(|git| repository(git, matches)).transpose()?;
     let routes = path("routes").map(|file| read_routes(&file)).transpose()?.unwrap_or_default();
     Ok(Arguments {
-        intent: path("intent").unwrap_or_default(),
+        intents: matches.get_many::<PathBuf>("intent").into_iter().flatten().cloned().collect(),
         dry_run: switch("dry-run"),
         result: path("result"),
         lock_wait: time("lock-wait")?,
@@ -158,7 +160,7 @@ mod tests {
             &["-intent=a", "-out=b", "-structured=true"],
         ] {
             let arguments = read(words).unwrap();
-            assert_eq!(arguments.intent, PathBuf::from("a"));
+            assert_eq!(arguments.intents, [PathBuf::from("a")]);
             assert_eq!(
                 (arguments.settings.out, arguments.settings.form),
                 (PathBuf::from("b"), Form::Structured)

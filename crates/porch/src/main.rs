@@ -1,22 +1,24 @@
 //! `porch -intent FILE -out DIR [-structured]`: the package engine as the program the specification calls.
 
 mod cli;
+mod intents;
 
 use cli::Arguments;
 use conductor_core::Code;
-use conductor_core::intent::{Policy, judge};
-use conductor_os::plain::read_start;
-use conductor_porch::{Engine, Order, Patience, PorchError, Provenance, Settings, exit};
+use conductor_porch::{Engine, Patience, PorchError, Settings, exit};
+use intents::Intent;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 /// A write made a file larger than it may be.
 const SIGXFSZ: i32 = rustix::process::Signal::XFSZ.as_raw();
-/// Largest intent read: the daemon's default.
-const SIZE_MAX: u64 = 10_485_760;
+/// The exit statuses of failed intents, the worst first: what has to be looked at counts more than what passes.
+const WORST: [u8; 6] =
+    [exit::INTERNAL, exit::IO, exit::CANNOT_CREATE, exit::POLICY, exit::INTENT, exit::BUSY];
 
 /// The failure of a run, with its exit status.
 struct Failure {
@@ -42,55 +44,112 @@ fn main() -> ExitCode {
                 return ExitCode::from(exit::USAGE);
             }
             // Help and version are what was asked for.
-            return answered(error.print().and_then(|()| std::io::stdout().flush()), "");
+            return answered(error.print().and_then(|()| std::io::stdout().flush()));
         }
     };
     match run(arguments) {
-        Ok(text) => {
-            let mut stdout = std::io::stdout();
-            answered(
-                stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()),
-                "the package is done, but ",
-            )
-        }
-        Err(Failure { status, message }) => {
-            let _ = writeln!(std::io::stderr(), "porch: {message}");
-            ExitCode::from(status)
-        }
+        Ok(code) => code,
+        Err(failure) => failure.tell(),
     }
 }
 
 /// The exit status of an answer that was printed. A reader that went away does not make the work undone; whoever gets nothing
 /// because it cannot be written has to know.
-fn answered(printed: std::io::Result<()>, but: &str) -> ExitCode {
+fn answered(printed: std::io::Result<()>) -> ExitCode {
     match printed {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            let _ = writeln!(std::io::stderr(), "porch: {but}standard output cannot be written: {error}");
-            ExitCode::from(exit::IO)
+            let message = format!("standard output cannot be written: {error}");
+            Failure { status: exit::IO, message }.tell()
         }
         _ => ExitCode::SUCCESS,
     }
 }
 
-/// What belongs on standard output: the result line, or with `--dry-run` the diff.
-fn run(arguments: Arguments) -> Result<String, Failure> {
-    let order = order(&arguments.intent)?;
-    let shown = Progress::default();
-    let tell = |text: &str| shown.show(text);
-    let patience = Patience { tell: &tell, ..Patience::new(arguments.lock_wait, arguments.timeout) };
+impl Failure {
+    fn tell(&self) -> ExitCode {
+        let _ = writeln!(std::io::stderr(), "porch: {}", self.message);
+        ExitCode::from(self.status)
+    }
+
+    /// The failure of one of several intents, with the file of that one and what became of the others.
+    fn among(self, count: usize, shown: &str, others: &str) -> Self {
+        let message = match count {
+            1 => self.message,
+            _ if others.is_empty() => format!("{shown}: {}", self.message),
+            _ => format!("{shown}: {} ({others})", self.message),
+        };
+        Self { message, ..self }
+    }
+}
+
+/// Carries out all intents, one after the other. One that fails does not stop the others: each is a change of its own,
+/// and is done or not.
+fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let intents = intents::read_all(&arguments.intents)?;
     if !arguments.dry_run {
         make_out(&arguments.settings)?;
     }
     let engine = Engine::new(arguments.settings);
-    let act = if arguments.dry_run { Engine::preview } else { Engine::apply };
-    let applied = act(&engine, &order, &patience);
+    let limits = Limits { lock_wait: arguments.lock_wait, timeout: arguments.timeout };
+    let (mut failed, mut lines) = (Vec::new(), String::new());
+    for intent in &intents {
+        let done =
+            carry_out(&engine, intent, &limits, arguments.dry_run).and_then(|Done { line, answer }| {
+                lines.push_str(&line);
+                print(&answer)
+            });
+        if let Err(failure) = done {
+            let failure = failure.among(intents.len(), &intent.shown, "");
+            failure.tell();
+            failed.push(failure.status);
+        }
+    }
+    if let Some(path) = arguments.result.filter(|_| !lines.is_empty()) {
+        write_result(&path, &lines)?;
+    }
+    Ok(worst(&failed).map_or(ExitCode::SUCCESS, ExitCode::from))
+}
+
+/// The status that says most.
+fn worst(failed: &[u8]) -> Option<u8> {
+    WORST.into_iter().find(|status| failed.contains(status)).or_else(|| failed.first().copied())
+}
+
+/// The times that one intent may take.
+struct Limits {
+    lock_wait: Duration,
+    timeout: Duration,
+}
+
+/// A finished intent: the result line, and what belongs on standard output, which with `--dry-run` is the diff.
+struct Done {
+    line: String,
+    answer: String,
+}
+
+fn carry_out(engine: &Engine, intent: &Intent, limits: &Limits, dry_run: bool) -> Result<Done, Failure> {
+    let shown = Progress::default();
+    let tell = |text: &str| shown.show(text);
+    let patience = Patience { tell: &tell, ..Patience::new(limits.lock_wait, limits.timeout) };
+    let act = if dry_run { Engine::preview } else { Engine::apply };
+    let applied = act(engine, &intent.order, &patience);
     shown.clear();
     let applied = applied.map_err(|error| failure(&error))?;
     let line = format!("{}\n", applied.outcome.line());
-    if let Some(path) = &arguments.result {
-        write_result(path, &line)?;
+    let answer = if dry_run { applied.diff() } else { line.clone() };
+    Ok(Done { line, answer })
+}
+
+/// Prints what one intent has brought.
+fn print(answer: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout();
+    match stdout.write_all(answer.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            let message = format!("the package is done, but standard output cannot be written: {error}");
+            Err(Failure { status: exit::IO, message })
+        }
+        _ => Ok(()),
     }
-    Ok(if arguments.dry_run { applied.diff() } else { line })
 }
 
 /// Slow steps, in one line that is overwritten, if standard error is a terminal.
@@ -133,15 +192,6 @@ fn advice(remedy: &str) -> String {
     remedy.replace("`conductor-loop retry` it", "run porch again")
 }
 
-/// The bytes of the intent; `-` is standard input.
-fn read_intent(path: &Path) -> std::io::Result<Vec<u8>> {
-    if path.as_os_str() == "-" {
-        return read_start(std::io::stdin(), SIZE_MAX + 1);
-    }
-    // A shell may hand in a pipe.
-    read_start(std::fs::File::open(path)?, SIZE_MAX + 1)
-}
-
 /// The output directory is made where it is missing, as the daemon does it.
 fn make_out(settings: &Settings) -> Result<(), Failure> {
     let out = &settings.out;
@@ -155,36 +205,6 @@ fn make_out(settings: &Settings) -> Result<(), Failure> {
             format!("{code} the output directory {out} cannot be made: {error}\n  what to do: {remedy}");
         Failure { status: exit::CANNOT_CREATE, message }
     })
-}
-
-fn order(path: &Path) -> Result<Order, Failure> {
-    let refused = |message: String| Failure { status: exit::INTENT, message };
-    let bytes = read_intent(path).map_err(|error| Failure {
-        status: exit::NO_INPUT,
-        message: format!("the intent {} cannot be read: {error}", path.display()),
-    })?;
-    if bytes.len() as u64 > SIZE_MAX {
-        return Err(refused(format!("the intent {} is larger than {SIZE_MAX} bytes", path.display())));
-    }
-    // The caller has already decided on scaling to zero; the daemon's policy is not repeated here.
-    let intent = judge(&bytes, Policy { allow_scale_to_zero: true })
-        .map_err(|refusal| refused(format!("{} {refusal}", refusal.code)))?;
-    let provenance = provenance(&bytes, intent.correlation_id.clone());
-    Ok(Order { intent, provenance })
-}
-
-/// Sequence number and correlation id from the daemon's environment, if it describes this very intent.
-fn provenance(bytes: &[u8], own_correlation_id: Option<String>) -> Provenance {
-    let sha256 = conductor_crypto::sha256(bytes).to_string();
-    let variable = |name: &str| std::env::var(name).ok();
-    if variable("CONDUCTOR_INTENT_SHA256").as_deref() != Some(&sha256) {
-        return Provenance { sha256, correlation_id: own_correlation_id, seq: None };
-    }
-    Provenance {
-        sha256,
-        correlation_id: variable("CONDUCTOR_CORRELATION_ID").or(own_correlation_id),
-        seq: variable("CONDUCTOR_INTENT_SEQ").and_then(|seq| seq.parse().ok()),
-    }
 }
 
 /// Writes the result whole or not at all: under another name, then renamed.
@@ -201,6 +221,19 @@ fn write_result(path: &Path, line: &str) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_worst_status_is_what_has_to_be_looked_at() {
+        for (failed, is) in [
+            (&[][..], None),
+            (&[75], Some(75)),
+            (&[75, 73], Some(73)),
+            (&[77, 75, 65], Some(77)),
+            (&[73, 70, 74], Some(70)),
+        ] {
+            assert_eq!(worst(failed), is, "{failed:?}");
+        }
+    }
 
     #[test]
     fn advice_names_no_command_of_the_daemon() {

@@ -25,6 +25,7 @@ mod program;
 mod reasons;
 mod remotes;
 mod rights;
+mod several;
 mod shop;
 mod worktrees;
 mod writers;

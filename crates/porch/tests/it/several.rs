@@ -1,0 +1,113 @@
+//! Several intents in one run: judged together, carried out one after the other.
+
+use crate::shop::{Run, Shop};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A run of the program on `out` with these intents.
+fn run(shop: &Shop, intents: &[&Path], flags: &[&str]) -> Run {
+    let mut command: Command = shop.command(intents[0], flags);
+    for intent in &intents[1..] {
+        command.arg("-intent").arg(intent);
+    }
+    Run::of(&command.output().unwrap())
+}
+
+/// A shop in which one file has both `web` and `api`.
+fn two_in_one_file() -> (Shop, PathBuf, PathBuf) {
+    let shop = Shop::empty();
+    let object = |name: &str| {
+        format!("apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: {name}\nspec:\n  replicas: 2\n")
+    };
+    shop.put("out/shop/all.yaml", format!("{}---\n{}", object("web"), object("api")));
+    let (web, api) = (shop.intent_for("web", 5, ""), shop.intent_for("api", 7, ""));
+    (shop, web, api)
+}
+
+fn numbers(shop: &Shop) -> Vec<String> {
+    let text = shop.read("out/shop/all.yaml");
+    let lines = text.lines().filter_map(|line| line.strip_prefix("  replicas: "));
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn two_intents_for_one_file_are_both_done_and_each_has_its_line() {
+    let (shop, web, api) = two_in_one_file();
+    let run = run(&shop, &[&web, &api], &["-out", "out", "--result", "lines.json"]).expect(0);
+    assert_eq!(numbers(&shop), ["5", "7"]);
+    let lines: Vec<serde_json::Value> =
+        run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let names: Vec<_> = lines.iter().map(|line| line["object"]["name"].clone()).collect();
+    assert_eq!(names, ["web", "api"], "in the order of the command line");
+    assert_eq!(shop.read("lines.json"), run.stdout);
+}
+
+#[test]
+fn one_refused_among_three_stops_none_of_the_others() {
+    let (shop, web, api) = two_in_one_file();
+    shop.put("out/shop/odd/x.yaml", "a: [\n# odd\n");
+    let odd = shop.intent_for("odd", 3, "");
+    let run = run(&shop, &[&web, &odd, &api], &["-out", "out"]).expect(73);
+    assert_eq!(numbers(&shop), ["5", "7"]);
+    assert_eq!(run.stdout.lines().count(), 2);
+    let reason = format!("porch: {}: E310 ", odd.display());
+    assert!(run.stderr.starts_with(&reason), "{}", run.stderr);
+}
+
+#[test]
+fn the_worst_failure_decides_the_exit_status() {
+    let (shop, web, api) = two_in_one_file();
+    let named = shop.put(
+        "intent-named.json",
+        r#"{"intent_type":"scaling","target":"other","namespace":"shop","replicas":3,"constraints":{"porch_repository":"x"}}"#,
+    );
+    shop.put("out/shop/odd/x.yaml", "a: [\n# odd\n");
+    let odd = shop.intent_for("odd", 3, "");
+    run(&shop, &[&named, &web, &odd, &api], &["-out", "out"]).expect(73);
+    run(&shop, &[&named, &web, &api], &["-out", "out"]).expect(77);
+}
+
+#[test]
+fn nothing_is_done_when_one_intent_is_refused_or_two_are_for_one_target() {
+    let (shop, web, api) = two_in_one_file();
+    let again = shop.intent_for("web", 9, "");
+    let broken = shop.put("intent-broken.json", "{");
+    let before = shop.tree("out");
+    let twice = run(&shop, &[&web, &api, &again], &["-out", "out"]).expect(65);
+    let both = format!("{} and {} are both for shop/web; nothing was done", web.display(), again.display());
+    assert!(twice.stderr.contains(&both), "{}", twice.stderr);
+    run(&shop, &[&web, &broken], &["-out", "out"]).refused(65, "intent-broken.json: E204");
+    run(&shop, &[&web, Path::new("nowhere.json")], &["-out", "out"]).refused(66, "(nothing was done)");
+    assert_eq!(shop.tree("out"), before);
+}
+
+#[test]
+fn a_dry_run_of_several_shows_each_diff_and_writes_nothing() {
+    let (shop, web, api) = two_in_one_file();
+    let before = shop.tree("out");
+    let run = run(&shop, &[&web, &api], &["-out", "out", "--dry-run"]).expect(0);
+    let added: Vec<&str> = run.stdout.lines().filter(|line| line.starts_with("+  ")).collect();
+    assert_eq!(added, ["+  replicas: 5", "+  replicas: 7"]);
+    assert_eq!(shop.tree("out"), before);
+}
+
+#[test]
+fn several_intents_of_a_repository_are_a_commit_each() {
+    let (shop, web, api) = two_in_one_file();
+    let git = |words: &[&str]| {
+        let mut command = Command::new("git");
+        command.current_dir(shop.path("out")).env("HOME", shop.path(".")).args(words);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    git(&["init", "-q", "-b", "main"]);
+    git(&["add", "."]);
+    git(&["-c", "user.name=Ana", "-c", "user.email=ana@example.org", "commit", "-q", "-m", "Begin"]);
+    run(&shop, &[&web, &api], &["--git", "out"]).expect(0);
+    assert_eq!(
+        git(&["log", "--format=%s"]),
+        "Scale shop/api from 2 to 7\nScale shop/web from 2 to 5\nBegin\n"
+    );
+    assert_eq!(numbers(&shop), ["5", "7"]);
+}
