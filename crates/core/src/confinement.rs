@@ -15,6 +15,8 @@ pub enum Part {
     CoreDumps,
     /// System calls that nothing here needs are refused to daemon and porch.
     SystemCalls,
+    /// The thread that speaks HTTP makes the few system calls that it needs; any other ends the daemon.
+    HttpCalls,
     /// porch has no capability but, as root, those over files.
     Capabilities,
     /// A run uses only its own files, the output and what the operator lists.
@@ -35,11 +37,12 @@ pub enum Part {
 
 impl Part {
     /// Every part, in the order of reports.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::NoNewPrivileges,
         Self::DaemonMemory,
         Self::CoreDumps,
         Self::SystemCalls,
+        Self::HttpCalls,
         Self::Capabilities,
         Self::Files,
         Self::Signals,
@@ -57,6 +60,7 @@ impl Part {
             Self::DaemonMemory => "daemon-memory",
             Self::CoreDumps => "core-dumps",
             Self::SystemCalls => "system-calls",
+            Self::HttpCalls => "http-calls",
             Self::Capabilities => "capabilities",
             Self::Files => "files",
             Self::Signals => "signals",
@@ -164,7 +168,7 @@ mod tests {
     fn what_the_operator_does_not_want_is_not_lacking() {
         let mut all = Confinement::off("so it is");
         assert_eq!(all.lacking().count(), 0);
-        all.0[5] = PartStanding { part: Part::Files, standing: Standing::Missing, reason: "old".to_owned() };
+        all.0[6] = PartStanding { part: Part::Files, standing: Standing::Missing, reason: "old".to_owned() };
         all.0[3].standing = Standing::Active;
         assert_eq!(all.lacking().map(ToString::to_string).collect::<Vec<_>>(), ["files missing (old)"]);
         assert_eq!(all.names(Standing::Active), "system-calls");

@@ -21,6 +21,8 @@ pub enum Action {
     FailOn(i32),
     /// A write writes half of its bytes.
     Short,
+    /// It becomes the call of this number with these arguments.
+    Instead(i64, [u64; 6]),
 }
 
 /// The result of a traced run.
@@ -56,6 +58,9 @@ pub fn at_call(
         Action::Fail(errno) => format!("fail={errno}"),
         Action::FailOn(errno) => format!("fail-on={errno}"),
         Action::Short => "short".to_owned(),
+        Action::Instead(number, arguments) => {
+            format!("instead={number},{}", arguments.map(|argument| argument.to_string()).join(","))
+        }
     };
     let (report, log) = (scratch.join("at-call.report"), scratch.join("at-call.log"));
     let _ = std::fs::remove_file(&report);

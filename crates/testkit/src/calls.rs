@@ -74,7 +74,7 @@ const CHANGE: [(&str, i64); 32] = [
 ];
 
 /// Other calls that can fail.
-const OTHERS: [(&str, i64); 18] = [
+const OTHERS: [(&str, i64); 19] = [
     ("read", libc::SYS_read),
     ("pread64", libc::SYS_pread64),
     ("getdents64", libc::SYS_getdents64),
@@ -93,4 +93,9 @@ const OTHERS: [(&str, i64); 18] = [
     ("waitid", libc::SYS_waitid),
     ("wait4", libc::SYS_wait4),
     ("socket", libc::SYS_socket),
+    // The same call has this name where there is no `epoll_wait`.
+    #[cfg(target_arch = "x86_64")]
+    ("epoll_wait", libc::SYS_epoll_wait),
+    #[cfg(not(target_arch = "x86_64"))]
+    ("epoll_wait", libc::SYS_epoll_pwait),
 ];

@@ -11,20 +11,19 @@ use serde::Serialize;
 
 pub(super) const PREFIX: &str = "/api/v1/";
 
-/// Whether this path asks for data that is known without a search.
-pub(super) fn is_glance(path: &str) -> bool {
-    matches!(question(path, ""), Some(Ok(Question::Status)))
+/// Whether the answer is known without a search.
+pub(super) fn is_glance(question: &Result<Question, Refused>) -> bool {
+    matches!(question, Ok(Question::Status))
 }
 
-pub(super) fn answer(path: &str, query: &str, view: &dyn View, wanted: &Wanted) -> Response<Content> {
-    let answer = match question(path, query) {
-        Some(Ok(question)) => view.answer(question, &|| wanted.is_wanted()),
-        Some(Err(refused)) => Answer::Refused(refused),
-        None => Answer::Refused(Refused::new(
-            RefusalKind::NotFound,
-            format!("there is no {path}"),
-            "See docs/FORMATS.md.",
-        )),
+pub(super) fn answer(
+    question: Result<Question, Refused>,
+    view: &dyn View,
+    wanted: &Wanted,
+) -> Response<Content> {
+    let answer = match question {
+        Ok(question) => view.answer(question, &|| wanted.is_wanted()),
+        Err(refused) => Answer::Refused(refused),
     };
     match answer {
         Answer::Status(status) => json(StatusCode::OK, &status),
@@ -59,18 +58,21 @@ fn json(status: StatusCode, body: &impl Serialize) -> Response<Content> {
     respond(status, JSON, bytes)
 }
 
-/// `None`: there is no such path.
-fn question(path: &str, query: &str) -> Option<Result<Question, Refused>> {
-    let path = path.strip_prefix(PREFIX)?;
-    Some(match path.split_once('/') {
-        None if path == "status" => Ok(Question::Status),
-        None if path == "intents" => selection(query).map(Question::List),
-        None if path == "explain" => of(query).map(|of| Question::Explain { of }),
+/// The question of a path and a query.
+pub(super) fn question(path: &str, query: &str) -> Result<Question, Refused> {
+    let asked = path.strip_prefix(PREFIX).unwrap_or_default();
+    match asked.split_once('/') {
+        None if asked == "status" => Ok(Question::Status),
+        None if asked == "intents" => selection(query).map(Question::List),
+        None if asked == "explain" => of(query).map(|of| Question::Explain { of }),
         Some(("intents", of)) if !of.is_empty() && !of.contains('/') => {
             Ok(Question::Show { of: of.to_owned() })
         }
-        _ => return None,
-    })
+        _ => {
+            let text = format!("there is no {path}");
+            Err(Refused::new(RefusalKind::NotFound, text, "See docs/FORMATS.md."))
+        }
+    }
 }
 
 fn of(query: &str) -> Result<String, Refused> {
@@ -118,34 +120,28 @@ mod tests {
     #[test]
     fn paths_and_queries_are_questions_or_refused() {
         let asked = |path: &str, query: &str| question(&format!("{PREFIX}{path}"), query);
-        assert_eq!(asked("status", "").unwrap().unwrap(), Question::Status);
+        assert_eq!(asked("status", "").unwrap(), Question::Status);
         let show = Question::Show { of: "intent-a.json".into() };
-        assert_eq!(asked("intents/intent-a.json", "").unwrap().unwrap(), show);
+        assert_eq!(asked("intents/intent-a.json", "").unwrap(), show);
         let explain = Question::Explain { of: "ns/web".into() };
-        assert_eq!(asked("explain", "of=ns%2Fweb").unwrap().unwrap(), explain);
+        assert_eq!(asked("explain", "of=ns%2Fweb").unwrap(), explain);
         let query =
             "state=failed,done&target=web&text=a+b&code=E301&since=2026-01-01T00:00:00Z&before=9&limit=3";
-        let Question::List(selection) = asked("intents", query).unwrap().unwrap() else { panic!("a list") };
+        let Question::List(selection) = asked("intents", query).unwrap() else { panic!("a list") };
         assert_eq!(selection.states, [State::Failed, State::Done]);
         assert_eq!((selection.text.as_deref(), selection.before, selection.most), (Some("a b"), Some(9), 3));
         assert_eq!(selection.code, Some(Code::PorchFailed));
-        let Question::List(grouped) = asked("intents", "by=target").unwrap().unwrap() else {
-            panic!("a list")
-        };
+        let Question::List(grouped) = asked("intents", "by=target").unwrap() else { panic!("a list") };
         assert!(grouped.by_target && !selection.by_target);
         for query in ["by=file", "state=lost", "code=E999", "since=noon", "before=x", "limit=-1", "color=red"]
         {
-            assert_eq!(
-                asked("intents", query).unwrap().unwrap_err().kind,
-                RefusalKind::BadQuestion,
-                "{query}"
-            );
+            assert_eq!(asked("intents", query).unwrap_err().kind, RefusalKind::BadQuestion, "{query}");
         }
         for query in ["", "of=", "of=a&of=b", "off=a"] {
-            assert!(asked("explain", query).unwrap().is_err(), "{query}");
+            assert!(asked("explain", query).is_err(), "{query}");
         }
         for path in ["", "intent", "intents/", "intents/a/b", "status/x", "hold", "../status"] {
-            assert!(asked(path, "").is_none(), "{path}");
+            assert_eq!(asked(path, "").unwrap_err().kind, RefusalKind::NotFound, "{path}");
         }
     }
 }

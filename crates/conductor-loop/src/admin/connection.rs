@@ -51,7 +51,7 @@ pub(super) async fn accept(listener: TcpListener, endpoint: Arc<Endpoint>) {
 async fn converse(stream: TcpStream, endpoint: Arc<Endpoint>) {
     // Health checks need no client certificate: probes have none.
     let authenticated = endpoint.serves.metrics || endpoint.serves.page != Page::Absent;
-    match endpoint.security.acceptor(authenticated) {
+    match endpoint.security().await.acceptor(authenticated) {
         None => respond(stream, endpoint).await,
         Some(acceptor) => {
             if let Ok(Ok(stream)) = timeout(HEAD_TIME, acceptor.accept(stream)).await {

@@ -5,6 +5,8 @@ use super::turns::Turns;
 use super::{Security, View};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// The services of one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +18,9 @@ pub struct Serves {
     /// `/` and `/api/v1/`.
     pub page: Page,
 }
+
+/// How long a connection waits for changed files to be read; after that the previous content is in force for it.
+const FILES_TIME: Duration = Duration::from_secs(2);
 
 /// Whether an address serves the page and its API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,4 +41,16 @@ pub(super) struct Endpoint {
     pub(super) feed: Arc<Feed>,
     pub(super) turns: Arc<Turns>,
     pub(super) security: Arc<Security>,
+}
+
+impl Endpoint {
+    /// The requirements on clients, with changed files read again.
+    pub(super) async fn security(&self) -> &Security {
+        if self.security.is_due() {
+            let security = Arc::clone(&self.security);
+            // Too many that wait, or a disk that hangs: the previous content stays in force.
+            let _ = timeout(FILES_TIME, self.turns.files.work(move |_| security.look())).await;
+        }
+        &self.security
+    }
 }

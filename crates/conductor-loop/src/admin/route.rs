@@ -48,7 +48,7 @@ pub(super) async fn route(request: &Request<Incoming>, endpoint: &Endpoint) -> R
         _ => return not_found(),
     }
     let token = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
-    if !endpoint.security.permits(token) {
+    if !endpoint.security().await.permits(token) {
         view.token_refused();
         let mut refused = respond(StatusCode::UNAUTHORIZED, TEXT, "a bearer token is needed\n");
         refused.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -60,10 +60,10 @@ pub(super) async fn route(request: &Request<Incoming>, endpoint: &Endpoint) -> R
     if path == events::PATH {
         return events::answer(&endpoint.feed);
     }
+    let question = api::question(path, request.uri().query().unwrap_or_default());
+    let turn = if api::is_glance(&question) { &endpoint.turns.glances } else { &endpoint.turns.searches };
     let view = Arc::clone(view);
-    let (path, query) = (path.to_owned(), request.uri().query().unwrap_or_default().to_owned());
-    let turn = if api::is_glance(&path) { &endpoint.turns.glances } else { &endpoint.turns.searches };
-    apart(turn, move |wanted| api::answer(&path, &query, &*view, wanted)).await
+    apart(turn, move |wanted| api::answer(question, &*view, wanted)).await
 }
 
 fn not_found() -> Response<Content> {

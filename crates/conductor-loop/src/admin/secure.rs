@@ -1,5 +1,5 @@
-//! Authentication: TLS 1.3 with an optional authority for clients, and a bearer token. Changed files are read again; an
-//! unusable file leaves the previous content in force.
+//! Authentication: TLS 1.3 with an optional authority for clients, and a bearer token. Changed files are read again, on
+//! another thread than the one that serves; an unusable file leaves the previous content in force.
 
 use conductor_crypto::same_secret;
 use conductor_os::plain::read_plain;
@@ -10,7 +10,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::version::TLS13;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio_rustls::TlsAcceptor;
 
@@ -93,6 +93,22 @@ impl Security {
         key.into_iter().chain(token).filter(is_open).map(said).collect()
     }
 
+    /// Whether connections are encrypted.
+    pub(super) fn uses_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Whether it is time to look at the files again.
+    pub(super) fn is_due(&self) -> bool {
+        self.tls.as_ref().is_some_and(Reloading::is_due) || self.token.as_ref().is_some_and(Reloading::is_due)
+    }
+
+    /// Looks at the files if it is time, and reads those that have changed. Waits for their disk.
+    pub(super) fn look(&self) {
+        self.tls.iter().for_each(Reloading::look);
+        self.token.iter().for_each(Reloading::look);
+    }
+
     /// `None`: plain connections are served.
     pub(super) fn acceptor(&self, authenticated: bool) -> Option<TlsAcceptor> {
         let acceptors = self.tls.as_ref()?.current();
@@ -151,27 +167,41 @@ impl<F, T: Clone> Reloading<F, T> {
         Ok(Self { paths, from, make, held: Mutex::new(held) })
     }
 
+    fn held(&self) -> MutexGuard<'_, Held<T>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn current(&self) -> T {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.looked.elapsed() >= LOOK_EVERY {
-            held.looked = Instant::now();
-            let seen = marks(&self.paths);
-            if seen != held.seen {
-                match (self.make)(&self.from) {
-                    Ok(value) => {
-                        (held.value, held.seen) = (value, seen);
-                        tracing::info!(file = %self.paths.first().map_or(Path::new(""), |path| path).display(), "read again, because it changed");
-                    }
-                    // The file may be half replaced: it is checked again, and the previous content stays in force.
-                    Err(error) if seen != held.refused => {
-                        tracing::warn!(%error, "changed and not usable; the previous content stays in force");
-                        held.refused = seen;
-                    }
-                    Err(_) => {}
-                }
-            }
+        self.held().value.clone()
+    }
+
+    fn is_due(&self) -> bool {
+        self.held().looked.elapsed() >= LOOK_EVERY
+    }
+
+    /// Nothing is held meanwhile: who needs the value has the previous one.
+    fn look(&self) {
+        if !self.is_due() {
+            return;
         }
-        held.value.clone()
+        self.held().looked = Instant::now();
+        let seen = marks(&self.paths);
+        if seen == self.held().seen {
+            return;
+        }
+        match (self.make)(&self.from) {
+            Ok(value) => {
+                let mut held = self.held();
+                (held.value, held.seen) = (value, seen);
+                tracing::info!(file = %self.paths.first().map_or(Path::new(""), |path| path).display(), "read again, because it changed");
+            }
+            // The file may be half replaced: it is checked again, and the previous content stays in force.
+            Err(error) if seen != self.held().refused => {
+                tracing::warn!(%error, "changed and not usable; the previous content stays in force");
+                self.held().refused = seen;
+            }
+            Err(_) => {}
+        }
     }
 }
 

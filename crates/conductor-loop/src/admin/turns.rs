@@ -1,16 +1,21 @@
-//! Turns: slow answers are computed on other threads, a few at once, and a bounded number waits. An answer whose client
-//! has gone is not begun, and one in progress stops.
+//! Turns: what may take a moment is done on other threads, a few at once, and a bounded number waits. An answer whose client
+//! has gone is not begun, and one in progress stops. The threads are started with the turns: the one that serves can start
+//! none.
 
+use crossbeam_channel::{Sender, unbounded};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// Answers of one kind computed at once.
 const METRICS_AT_ONCE: usize = 1;
 const GLANCES_AT_ONCE: usize = 1;
 const SEARCHES_AT_ONCE: usize = 2;
+/// Looks at the files of the endpoints at once.
+const FILES_AT_ONCE: usize = 1;
 /// Threads for all kinds: no kind waits for another.
-pub(super) const THREADS: usize = METRICS_AT_ONCE + GLANCES_AT_ONCE + SEARCHES_AT_ONCE;
+const THREADS: usize = METRICS_AT_ONCE + GLANCES_AT_ONCE + SEARCHES_AT_ONCE + FILES_AT_ONCE;
 /// Requests of one kind that may wait; one more is told to retry.
 const WAITING_MAX: usize = 16;
 
@@ -22,20 +27,36 @@ pub(super) struct Turns {
     pub(super) glances: Turn,
     /// Answers that may search all outcomes.
     pub(super) searches: Turn,
+    /// Looks at files for certificates and tokens.
+    pub(super) files: Turn,
 }
 
-impl Default for Turns {
-    fn default() -> Self {
-        Self {
-            metrics: Turn::new(METRICS_AT_ONCE),
-            glances: Turn::new(GLANCES_AT_ONCE),
-            searches: Turn::new(SEARCHES_AT_ONCE),
+/// What is done on another thread.
+type Work = Box<dyn FnOnce() + Send>;
+
+impl Turns {
+    /// Starts the threads. They end with the turns.
+    pub(super) fn start() -> io::Result<Self> {
+        let (works, queue) = unbounded::<Work>();
+        for _ in 0..THREADS {
+            let queue = queue.clone();
+            let work = move || queue.iter().for_each(|work| work());
+            std::thread::Builder::new().name("admin-answer".to_owned()).spawn(work)?;
         }
+        let turn = |at_once| Turn::new(at_once, works.clone());
+        Ok(Self {
+            metrics: turn(METRICS_AT_ONCE),
+            glances: turn(GLANCES_AT_ONCE),
+            searches: turn(SEARCHES_AT_ONCE),
+            files: turn(FILES_AT_ONCE),
+        })
     }
 }
 
 /// The turns of one kind.
 pub(super) struct Turn {
+    /// Leads to the threads.
+    works: Sender<Work>,
     /// A permit for each request that works or waits.
     places: Arc<Semaphore>,
     /// A permit for each request that works.
@@ -71,8 +92,9 @@ impl Drop for Waiting {
 }
 
 impl Turn {
-    fn new(at_once: usize) -> Self {
+    fn new(at_once: usize, works: Sender<Work>) -> Self {
         Self {
+            works,
             places: Arc::new(Semaphore::new(at_once + WAITING_MAX)),
             working: Arc::new(Semaphore::new(at_once)),
         }
@@ -87,13 +109,16 @@ impl Turn {
         let turn = Arc::clone(&self.working).acquire_owned().await.map_err(|_| NoTurn::Failed)?;
         let wanted = Wanted(Arc::new(AtomicBool::new(true)));
         let _waiting = Waiting(wanted.clone());
+        let (sender, receiver) = oneshot::channel();
         let working = move || {
             let answer = work(&wanted);
             // Kept until the work has ended, even if its client is gone.
             drop::<[OwnedSemaphorePermit; 2]>([place, turn]);
-            answer
+            // Its client may be gone.
+            let _ = sender.send(answer);
         };
-        tokio::task::spawn_blocking(working).await.map_err(|_| NoTurn::Failed)
+        self.works.send(Box::new(working)).map_err(|_| NoTurn::Failed)?;
+        receiver.await.map_err(|_| NoTurn::Failed)
     }
 }
 
@@ -105,13 +130,9 @@ mod tests {
     /// A client that hangs up costs at most the work already begun for it, and that work ends by itself.
     #[test]
     fn who_hangs_up_keeps_nobody_waiting() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .max_blocking_threads(THREADS)
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let turns = Turns::default();
+            let turns = Turns::start().unwrap();
             for _ in 0..3_000 {
                 let endless = turns.searches.work(move |wanted| {
                     while wanted.is_wanted() {
@@ -130,7 +151,7 @@ mod tests {
     fn one_more_than_may_wait_is_told_at_once() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let turns = Arc::new(Turns::default());
+            let turns = Arc::new(Turns::start().unwrap());
             let tasks: Vec<_> = (0..SEARCHES_AT_ONCE + WAITING_MAX)
                 .map(|_| {
                     let turns = Arc::clone(&turns);

@@ -5,7 +5,7 @@ use crate::config::{Config, Confine, Egress};
 use conductor_core::Confinement;
 use conductor_core::confinement::{Part, PartStanding, Standing};
 use conductor_os::confine::files::{Domain, Enforced};
-use conductor_os::confine::{Without, calls, process};
+use conductor_os::confine::{Without, calls, process, serving};
 use conductor_os::second;
 use std::sync::mpsc::channel;
 
@@ -38,11 +38,22 @@ pub fn give_up(config: &Config, repositories: bool) -> Confinement {
         standing(Part::NoNewPrivileges, process::no_new_privileges()),
         standing(Part::DaemonMemory, process::not_dumpable()),
         standing(Part::CoreDumps, process::no_core()),
-        standing(Part::SystemCalls, calls::refuse_to_process()),
     ];
+    let system_calls = calls::refuse_to_process();
+    parts.push(standing(Part::SystemCalls, system_calls.clone()));
+    parts.push(http_calls(config, system_calls));
     parts.extend(of_runs(config, repositories));
     parts.extend(own);
     Confinement(parts)
+}
+
+/// Whether the thread that speaks HTTP will have a filter of its own: where the kernel took that of the process.
+fn http_calls(config: &Config, of_process: Result<(), Without>) -> PartStanding {
+    if config.fixed.endpoints.is_empty() {
+        let reason = "no address is given".to_owned();
+        return PartStanding { part: Part::HttpCalls, standing: Standing::Off, reason };
+    }
+    standing(Part::HttpCalls, of_process.and_then(|()| serving::is_possible()))
 }
 
 /// The parts that hold for runs, as a thread meets them that ends right after.

@@ -31,18 +31,19 @@ pub(super) fn open_endpoints(config: &Config) -> Result<Option<admin::Bound>, Fa
     Ok(bound)
 }
 
-/// Serves the bound endpoints.
+/// Serves the bound endpoints; with `confined` on a thread with a filter of system calls.
 pub(super) fn serve_endpoints(
     config: &Config,
     bound: admin::Bound,
     questions: &Arc<Questions>,
+    confined: bool,
 ) -> Result<(), Failure> {
     let tls = config.fixed.tls.is_some();
     let urls = |address| format!("{}://{address}", if tls { "https" } else { "http" });
     let addresses: Vec<_> = bound.addresses().map(|address| (address, urls(address))).collect();
     questions.set_endpoints(addresses.iter().map(|(_, url)| url.clone()).collect());
     let view: Arc<dyn admin::View> = Arc::clone(questions) as _;
-    bound.serve(view).map_err(|error| cannot_listen(&error))?;
+    bound.serve(view, confined).map_err(|error| cannot_listen(&error))?;
     for (address, url) in addresses {
         tracing::info!(%address, tls, url, "listening");
     }

@@ -29,7 +29,7 @@ use crate::runner::{self, Engine, Runner};
 use crate::writer::{Audit, Head, Parts, Writer};
 use crate::{admin, control, intake};
 use conductor_core::attestation::Attest as _;
-use conductor_core::confinement::Confinement;
+use conductor_core::confinement::{Confinement, Part};
 use conductor_core::fact::DaemonFact;
 use conductor_core::query::{Covers, Held, StatusReport};
 use conductor_core::{Code, Limits, Runs};
@@ -57,7 +57,7 @@ impl Once {
     /// inherited by the threads and programs that it starts, and here there is only this one. The log thread is older, so
     /// that no line of the start waits for a reader; it writes to standard error and opens nothing. What is refused to
     /// all threads must permit everything opened by path later: the configuration file (SIGHUP), certificates and token
-    /// (checked each second), the service manager's socket, the handoff directory that comes back, the output directory,
+    /// (looked at each second that they are asked for), the service manager's socket, the handoff directory that comes back, the output directory,
     /// repositories, and the program of porch.
     pub(super) fn confine(
         &mut self,
@@ -85,7 +85,9 @@ impl Once {
 
     /// Starts the threads of the doors.
     pub(super) fn start(&mut self, config: &Config, shared: &Shared<'_>) -> Result<(), Failure> {
-        self.doors.take().map_or(Ok(()), |doors| doors.start(config, shared))
+        let holds = |part| self.confinement.as_ref().is_some_and(|confinement| confinement.holds(part));
+        let confined = holds(Part::HttpCalls);
+        self.doors.take().map_or(Ok(()), |doors| doors.start(config, shared, confined))
     }
 }
 
@@ -101,11 +103,11 @@ impl Doors {
         Ok(Self { signals: signals::catch()?, endpoints: open_endpoints(config)? })
     }
 
-    /// Starts their threads.
-    fn start(self, config: &Config, shared: &Shared<'_>) -> Result<(), Failure> {
+    /// Starts their threads; with `confined`, the one that speaks HTTP has a filter of its own.
+    fn start(self, config: &Config, shared: &Shared<'_>, confined: bool) -> Result<(), Failure> {
         signals::forward(self.signals, shared.inputs.clone())?;
         backups::start(config, shared.questions).map_err(cannot_start("the backups"))?;
-        self.endpoints.map_or(Ok(()), |bound| serve_endpoints(config, bound, shared.questions))
+        self.endpoints.map_or(Ok(()), |bound| serve_endpoints(config, bound, shared.questions, confined))
     }
 }
 

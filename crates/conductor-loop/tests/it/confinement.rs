@@ -391,7 +391,7 @@ fn what_is_confined_is_told_by_log_status_doctor_and_metrics() {
     let daemon = env.start_ready(&["-listen", "127.0.0.1:0", "-egress", "443"]);
     daemon.wait_log("confined");
     let standings = standings(&env);
-    assert_eq!(standings.len(), 12);
+    assert_eq!(standings.len(), 13);
     let wanted = |part: &str| !["porch-user", "chroot"].contains(&part);
     if standings.iter().any(|(part, standing)| wanted(part) && standing != "active") {
         eprintln!("NOT TESTED: this kernel or container does not permit every part: {standings:?}");
@@ -454,17 +454,19 @@ fn what_is_not_permitted_is_refused_part_by_part_and_require_names_all_of_it() {
             (LANDLOCK, not_permitted),
             &["files missing", "abstract-sockets missing", "filter of the container"],
         ),
-        ((seccomp, not_permitted), &["system-calls refused", "signals refused"]),
-        ((seccomp, unknown), &["system-calls missing", "signals missing"]),
+        ((seccomp, not_permitted), &["system-calls refused", "http-calls refused", "signals refused"]),
+        ((seccomp, unknown), &["system-calls missing", "http-calls missing", "signals missing"]),
         ((capset, not_permitted), &["capabilities refused"]),
         ((prctl, not_permitted), &["no-new-privileges refused", "daemon-memory refused"]),
     ];
     for (lesser, parts) in cases {
         let env = env();
         env.drop_file("intent-x.json", flat("x", 3));
-        let Some(refused) = on_a_lesser_kernel(&env, lesser, &["-confine", "require"]) else { return };
+        let flags = ["-listen", "127.0.0.1:0", "-confine"];
+        let with = |confine| on_a_lesser_kernel(&env, lesser, &[&flags[..], &[confine]].concat());
+        let Some(refused) = with("require") else { return };
         let refused = refused.expect(1).stderr;
-        let auto = on_a_lesser_kernel(&env, lesser, &[]).unwrap().expect(0).stderr;
+        let auto = with("auto").unwrap().expect(0).stderr;
         for part in parts {
             assert!(refused.contains("E512") && refused.contains(part), "{lesser:?} {part}: {refused}");
             assert!(auto.contains("confined in part") && auto.contains(part), "{lesser:?} {part}: {auto}");
@@ -485,7 +487,7 @@ fn the_trail_tells_what_a_daemon_was_confined_to() {
     assert!(auto["detail"]["not_confined"].as_str().unwrap().contains("egress off (--egress any)"), "{auto}");
     assert_eq!(off["detail"]["confined"], "", "{off}");
     let all = off["detail"]["not_confined"].as_str().unwrap();
-    assert_eq!(all.matches("off (--confine off)").count(), 10, "{all}");
+    assert_eq!(all.matches("off (--confine off)").count(), 11, "{all}");
     assert!(all.contains("porch-user off (no --porch-user)"), "{all}");
 }
 

@@ -31,6 +31,7 @@ mod fs_group;
 mod habits;
 mod held;
 mod hostile;
+mod http_calls;
 mod intake;
 mod leavings;
 mod lifecycle;

@@ -55,10 +55,10 @@ fn daemon_keeps(daemon: &Running, works: impl Fn() -> bool) {
 }
 
 /// An authority that signs certificates.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(DnType::CommonName, "an authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -66,7 +66,7 @@ impl Authority {
     }
 
     /// Writes `NAME.pem` and `NAME.key`.
-    fn sign(&self, env: &TestEnv, name: &str) {
+    pub(crate) fn sign(&self, env: &TestEnv, name: &str) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
@@ -74,13 +74,13 @@ impl Authority {
         fs::write(env.path(&format!("{name}.pem")), certificate.pem()).unwrap();
     }
 
-    fn write(&self, env: &TestEnv, name: &str) {
+    pub(crate) fn write(&self, env: &TestEnv, name: &str) {
         fs::write(env.path(name), self.0.pem()).unwrap();
     }
 }
 
 /// Status of a GET by curl; 0 if there was no answer.
-fn curl(env: &TestEnv, address: SocketAddr, path: &str, flags: &[&str]) -> u16 {
+pub(crate) fn curl(env: &TestEnv, address: SocketAddr, path: &str, flags: &[&str]) -> u16 {
     let output = Command::new("curl")
         .args([
             "--silent",

@@ -2,15 +2,9 @@
 //! everything they start. A refused call fails with EPERM, as it would without the right to make it; nothing is killed.
 
 use super::Without;
+use super::rules::{Rules, all, applied, condition, is, program};
 use libc::c_long;
-use seccompiler::{
-    BpfProgram, Error, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, sock_filter,
-};
-use std::collections::BTreeMap;
-
-/// The rules of one call; none: it is refused whatever its arguments are.
-type Rules = BTreeMap<c_long, Vec<SeccompRule>>;
+use seccompiler::{BpfProgram, SeccompAction, SeccompCmpOp, SeccompRule, sock_filter};
 
 /// Calls that no part of this program, and no ordinary program that it starts, has a use for: they mount, look into other
 /// processes, load code into the kernel, make namespaces, use keys of the kernel, or set the machine's clock, name or
@@ -85,36 +79,9 @@ const NEW_TIME: u64 = 0x80;
 #[cfg(target_arch = "x86_64")]
 const X32: u32 = 0x4000_0000;
 
-fn broken(error: &dyn std::fmt::Display) -> Without {
-    Without::Missing(format!("seccomp: {error}"))
-}
-
-fn condition(argument: u8, op: SeccompCmpOp, value: u64) -> Result<SeccompCondition, Without> {
-    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, op, value).map_err(|error| broken(&error))
-}
-
-/// The rule that holds when all conditions do.
-fn all(conditions: Vec<SeccompCondition>) -> Result<SeccompRule, Without> {
-    SeccompRule::new(conditions).map_err(|error| broken(&error))
-}
-
-/// The rule that holds when the argument is this number.
-fn is(argument: u8, value: u64) -> Result<SeccompRule, Without> {
-    all(vec![condition(argument, SeccompCmpOp::Eq, value)?])
-}
-
-fn program(rules: Rules, errno: i32) -> Result<BpfProgram, Without> {
-    let arch = std::env::consts::ARCH.try_into().map_err(|error| broken(&error))?;
-    let answer = SeccompAction::Errno(errno.unsigned_abs());
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, answer, arch);
-    filter.and_then(TryInto::try_into).map_err(|error| broken(&error))
-}
-
-fn applied(result: Result<(), Error>) -> Result<(), Without> {
-    result.map_err(|error| match &error {
-        Error::Prctl(system) | Error::Seccomp(system) => Without::of("seccomp", system),
-        other => Without::Refused(format!("seccomp: {other}")),
-    })
+/// A filter that answers the calls of these rules with an error, and allows all others.
+fn refusing(rules: Rules, errno: i32) -> Result<BpfProgram, Without> {
+    program(rules, SeccompAction::Errno(errno.unsigned_abs()), SeccompAction::Allow)
 }
 
 fn namespaces(flags: &[u64]) -> Result<Vec<SeccompRule>, Without> {
@@ -149,8 +116,8 @@ fn without_x32() -> BpfProgram {
 pub fn refuse_to_process() -> Result<(), Without> {
     let clone3: Rules = [(libc::SYS_clone3, Vec::new())].into();
     let programs = [
-        program(refused()?, libc::EPERM)?,
-        program(clone3, libc::ENOSYS)?,
+        refusing(refused()?, libc::EPERM)?,
+        refusing(clone3, libc::ENOSYS)?,
         #[cfg(target_arch = "x86_64")]
         without_x32(),
     ];
@@ -192,7 +159,7 @@ pub fn refuse_to_this_thread(networks: bool) -> Result<(), Without> {
     if !networks {
         rules.insert(libc::SYS_socket, vec![all(vec![condition(0, SeccompCmpOp::Ne, 1)?])?]); // AF_UNIX
     }
-    applied(seccompiler::apply_filter(&program(rules, libc::EPERM)?))
+    applied(seccompiler::apply_filter(&refusing(rules, libc::EPERM)?))
 }
 
 #[cfg(test)]
@@ -223,7 +190,7 @@ mod tests {
 
     #[test]
     fn every_filter_is_valid_here() {
-        program(refused().unwrap(), libc::EPERM).unwrap();
+        refusing(refused().unwrap(), libc::EPERM).unwrap();
         assert!(REFUSED.len() > 40);
     }
 }

@@ -5,6 +5,8 @@ pub mod calls;
 pub mod files;
 pub mod limits;
 pub mod process;
+mod rules;
+pub mod serving;
 
 use std::io;
 

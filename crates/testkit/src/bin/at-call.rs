@@ -1,7 +1,8 @@
 //! Runs a program with an action at its N-th system call of a class: kills it, fails the call, or cuts a write short. One
 //! counter runs over all threads and children.
 //! `at-call CLASS ACTION N SECONDS REPORT PROGRAM ARGUMENTS...`: CLASS is `change` or names of calls with commas; ACTION
-//! is `count`, `kill`, `fail=ERRNO`, `fail-on=ERRNO` (from N on, for ever), `short`; the report is JSON.
+//! is `count`, `kill`, `fail=ERRNO`, `fail-on=ERRNO` (from N on, for ever), `short`,
+//! `instead=NUMBER,ARGUMENT,...` (it becomes another call); the report is JSON.
 //!
 //! seccomp(2) stops the program only at the calls of the class, so that everything else runs at full speed; ptrace(2)
 //! handles the stops.
@@ -29,6 +30,7 @@ enum Action {
     Kill,
     Fail { errno: i32, for_ever: bool },
     Short,
+    Instead { number: u64, arguments: [u64; 6] },
 }
 
 impl Action {
@@ -36,6 +38,11 @@ impl Action {
         let errno = |text: &str| text.parse().ok();
         match word.split_once('=') {
             Some(("fail", number)) => Some(Self::Fail { errno: errno(number)?, for_ever: false }),
+            Some(("instead", numbers)) => {
+                let numbers: Vec<u64> = numbers.split(',').filter_map(|number| number.parse().ok()).collect();
+                let (number, arguments) = numbers.split_first()?;
+                Some(Self::Instead { number: *number, arguments: arguments.try_into().ok()? })
+            }
             Some(("fail-on", number)) => Some(Self::Fail { errno: errno(number)?, for_ever: true }),
             None if word == "count" => Some(Self::Count),
             None if word == "kill" => Some(Self::Kill),
@@ -226,6 +233,7 @@ impl Tracer {
             Action::Short if there && matches!(name, "write" | "pwrite64") => {
                 registers::halve_third_argument(pid);
             }
+            Action::Instead { number, arguments } if there => registers::replace(pid, number, arguments),
             _ => return,
         }
         self.place.get_or_insert(name);
@@ -281,6 +289,16 @@ mod registers {
         }
     }
 
+    /// Replaces the call by another one. Filters of system calls judge that.
+    pub(super) fn replace(pid: Pid, number: u64, arguments: [u64; 6]) {
+        if let Ok(mut registers) = getregs(pid) {
+            registers.orig_rax = number;
+            [registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9] =
+                arguments;
+            let _ = setregs(pid, registers);
+        }
+    }
+
     pub(super) fn halve_third_argument(pid: Pid) {
         if let Ok(mut registers) = getregs(pid) {
             registers.rdx = registers.rdx.div_ceil(2);
@@ -306,6 +324,8 @@ mod registers {
     }
 
     pub(super) fn refuse(_: Pid, _: i32) {}
+
+    pub(super) fn replace(_: Pid, _: u64, _: [u64; 6]) {}
 
     pub(super) fn halve_third_argument(_: Pid) {}
 }
