@@ -146,7 +146,7 @@ _conductor__loop() {
 
     case "${cmd}" in
         conductor__loop)
-            opts="-h -V --handoff --porch --mode --out --once --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --state-key-file --audit-enabled --backup-dir --backup-interval --backup-keep --backup-recipient --encryption-enabled --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --open-page --kubernetes --instance --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --confine --security-enabled --porch-read --porch-write --egress --limit-memory --limit-cpu --limit-processes --limit-files --limit-file-size --min-free --user --porch-user --chroot-enabled --config --help --version status health list show explain retry hold release cancel purge logs top submit wait check plan state keys backup audit trace verify config doctor schema"
+            opts="-h -V --handoff --porch --mode --out --once --pattern --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --state-key-file --audit-enabled --backup-dir --backup-interval --backup-keep --backup-recipient --encryption-enabled --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --open-page --kubernetes --instance --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --confine --security-enabled --porch-read --porch-write --egress --limit-memory --limit-cpu --limit-processes --limit-files --limit-file-size --min-free --user --porch-user --chroot-enabled --config --help --version status health list show explain retry hold release cancel purge logs top submit wait check plan state keys backup audit trace verify config doctor schema"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -169,6 +169,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --once)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -390,13 +394,17 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__audit__subcmd__export)
-            opts="-h --handoff --state-dir --state-key-file --encryption-enabled --config --help"
+            opts="-h --handoff --pattern --state-dir --state-key-file --encryption-enabled --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -424,13 +432,17 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__audit__subcmd__proof)
-            opts="-h --handoff --state-dir --state-key-file --encryption-enabled --config --help"
+            opts="-h --handoff --pattern --state-dir --state-key-file --encryption-enabled --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -458,7 +470,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__audit__subcmd__show)
-            opts="-o -h --since --event --correlation-id --handoff --state-dir --state-key-file --encryption-enabled --config --json --output --color --help"
+            opts="-o -h --since --event --correlation-id --handoff --pattern --state-dir --state-key-file --encryption-enabled --config --json --output --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -477,6 +489,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -516,7 +532,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__audit__subcmd__verify)
-            opts="-o -h --public --since --handoff --state-dir --state-key-file --encryption-enabled --config --json --output --color --help"
+            opts="-o -h --public --since --handoff --pattern --state-dir --state-key-file --encryption-enabled --config --json --output --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -531,6 +547,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -584,13 +604,17 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__backup__subcmd__list)
-            opts="-o -h --handoff --state-dir --state-key-file --audit-enabled --backup-dir --backup-interval --backup-keep --backup-recipient --encryption-enabled --config --json --output --color --help"
+            opts="-o -h --handoff --pattern --state-dir --state-key-file --audit-enabled --backup-dir --backup-interval --backup-keep --backup-recipient --encryption-enabled --config --json --output --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -650,13 +674,17 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__backup__subcmd__now)
-            opts="-o -h --handoff --state-dir --state-key-file --audit-enabled --backup-dir --backup-interval --backup-keep --backup-recipient --encryption-enabled --config --json --output --color --help"
+            opts="-o -h --handoff --pattern --state-dir --state-key-file --audit-enabled --backup-dir --backup-interval --backup-keep --backup-recipient --encryption-enabled --config --json --output --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -716,7 +744,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__backup__subcmd__restore)
-            opts="-h --identity --public --handoff --state-dir --state-key-file --audit-enabled --backup-dir --backup-interval --backup-keep --backup-recipient --encryption-enabled --config --help"
+            opts="-h --identity --public --handoff --pattern --state-dir --state-key-file --audit-enabled --backup-dir --backup-interval --backup-keep --backup-recipient --encryption-enabled --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -731,6 +759,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -778,7 +810,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__backup__subcmd__verify)
-            opts="-o -h --identity --public --handoff --state-dir --state-key-file --audit-enabled --backup-dir --backup-interval --backup-keep --backup-recipient --encryption-enabled --config --json --output --color --help"
+            opts="-o -h --identity --public --handoff --pattern --state-dir --state-key-file --audit-enabled --backup-dir --backup-interval --backup-keep --backup-recipient --encryption-enabled --config --json --output --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -793,6 +825,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -852,13 +888,17 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__cancel)
-            opts="-o -h --handoff --state-dir --state-key-file --encryption-enabled --config --json --output --color --help"
+            opts="-o -h --handoff --pattern --state-dir --state-key-file --encryption-enabled --config --json --output --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -898,7 +938,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__check)
-            opts="-o -h --json --output --color --max-file-size --allow-scale-to-zero --config --help"
+            opts="-o -h --json --output --color --pattern --max-file-size --allow-scale-to-zero --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -914,6 +954,10 @@ _conductor__loop() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --max-file-size)
@@ -950,7 +994,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__config__subcmd__show)
-            opts="-o -h --json --output --color --handoff --porch --mode --out --once --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --state-key-file --audit-enabled --backup-dir --backup-interval --backup-keep --backup-recipient --encryption-enabled --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --open-page --kubernetes --instance --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --confine --security-enabled --porch-read --porch-write --egress --limit-memory --limit-cpu --limit-processes --limit-files --limit-file-size --min-free --user --porch-user --chroot-enabled --config --help"
+            opts="-o -h --json --output --color --handoff --porch --mode --out --once --pattern --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --state-key-file --audit-enabled --backup-dir --backup-interval --backup-keep --backup-recipient --encryption-enabled --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --open-page --kubernetes --instance --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --confine --security-enabled --porch-read --porch-write --egress --limit-memory --limit-cpu --limit-processes --limit-files --limit-file-size --min-free --user --porch-user --chroot-enabled --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -985,6 +1029,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --once)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1192,7 +1240,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__doctor)
-            opts="-o -h --json --output --color --handoff --porch --mode --out --once --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --state-key-file --audit-enabled --backup-dir --backup-interval --backup-keep --backup-recipient --encryption-enabled --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --open-page --kubernetes --instance --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --confine --security-enabled --porch-read --porch-write --egress --limit-memory --limit-cpu --limit-processes --limit-files --limit-file-size --min-free --user --porch-user --chroot-enabled --config --help"
+            opts="-o -h --json --output --color --handoff --porch --mode --out --once --pattern --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --state-key-file --audit-enabled --backup-dir --backup-interval --backup-keep --backup-recipient --encryption-enabled --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --open-page --kubernetes --instance --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --confine --security-enabled --porch-read --porch-write --egress --limit-memory --limit-cpu --limit-processes --limit-files --limit-file-size --min-free --user --porch-user --chroot-enabled --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1227,6 +1275,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --once)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1434,13 +1486,17 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__explain)
-            opts="-o -h --handoff --state-dir --state-key-file --encryption-enabled --config --json --output --color --help"
+            opts="-o -h --handoff --pattern --state-dir --state-key-file --encryption-enabled --config --json --output --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1480,13 +1536,17 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__health)
-            opts="-o -h --handoff --state-dir --state-key-file --encryption-enabled --config --json --output --color --help"
+            opts="-o -h --handoff --pattern --state-dir --state-key-file --encryption-enabled --config --json --output --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1526,13 +1586,17 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__hold)
-            opts="-o -h --handoff --state-dir --state-key-file --encryption-enabled --config --all --note --json --output --color --help"
+            opts="-o -h --handoff --pattern --state-dir --state-key-file --encryption-enabled --config --all --note --json --output --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1590,13 +1654,17 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__keys__subcmd__export__subcmd__public)
-            opts="-h --handoff --state-dir --state-key-file --encryption-enabled --config --help"
+            opts="-h --handoff --pattern --state-dir --state-key-file --encryption-enabled --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1624,13 +1692,17 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__keys__subcmd__rotate)
-            opts="-h --handoff --state-dir --state-key-file --encryption-enabled --config --help"
+            opts="-h --handoff --pattern --state-dir --state-key-file --encryption-enabled --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1658,13 +1730,17 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__keys__subcmd__show)
-            opts="-o -h --handoff --state-dir --state-key-file --encryption-enabled --config --json --output --color --help"
+            opts="-o -h --handoff --pattern --state-dir --state-key-file --encryption-enabled --config --json --output --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1704,13 +1780,17 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__list)
-            opts="-n -w -o -h --handoff --state-dir --state-key-file --encryption-enabled --config --state --target --code --since --limit --watch --json --output --color --help"
+            opts="-n -w -o -h --handoff --pattern --state-dir --state-key-file --encryption-enabled --config --state --target --code --since --limit --watch --json --output --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1774,13 +1854,17 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__logs)
-            opts="-n -f -o -h --handoff --state-dir --state-key-file --encryption-enabled --config --lines --follow --of --json --output --color --help"
+            opts="-n -f -o -h --handoff --pattern --state-dir --state-key-file --encryption-enabled --config --lines --follow --of --json --output --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1832,7 +1916,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__plan)
-            opts="-o -h --json --output --color --mode --out --max-file-size --allow-scale-to-zero --config --help"
+            opts="-o -h --json --output --color --mode --out --pattern --max-file-size --allow-scale-to-zero --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1858,6 +1942,10 @@ _conductor__loop() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --pattern)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --max-file-size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1878,13 +1966,17 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__purge)
-            opts="-o -h --handoff --state-dir --state-key-file --encryption-enabled --config --older-than --yes --json --output --color --help"
+            opts="-o -h --handoff --pattern --state-dir --state-key-file --encryption-enabled --config --older-than --yes --json --output --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1928,13 +2020,17 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__release)
-            opts="-o -h --handoff --state-dir --state-key-file --encryption-enabled --config --all --json --output --color --help"
+            opts="-o -h --handoff --pattern --state-dir --state-key-file --encryption-enabled --config --all --json --output --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1974,13 +2070,17 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__retry)
-            opts="-o -h --handoff --state-dir --state-key-file --encryption-enabled --config --failed --target --code --since --dry-run --wait --timeout --json --output --color --help"
+            opts="-o -h --handoff --pattern --state-dir --state-key-file --encryption-enabled --config --failed --target --code --since --dry-run --wait --timeout --json --output --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2050,13 +2150,17 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__show)
-            opts="-o -h --handoff --state-dir --state-key-file --encryption-enabled --config --json --output --color --help"
+            opts="-o -h --handoff --pattern --state-dir --state-key-file --encryption-enabled --config --json --output --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2110,13 +2214,17 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__state__subcmd__export)
-            opts="-h --handoff --state-dir --state-key-file --encryption-enabled --config --help"
+            opts="-h --handoff --pattern --state-dir --state-key-file --encryption-enabled --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2144,13 +2252,17 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__state__subcmd__import)
-            opts="-h --handoff --state-dir --state-key-file --encryption-enabled --config --help"
+            opts="-h --handoff --pattern --state-dir --state-key-file --encryption-enabled --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2178,13 +2290,17 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__state__subcmd__rebuild)
-            opts="-h --handoff --state-dir --state-key-file --encryption-enabled --config --help"
+            opts="-h --handoff --pattern --state-dir --state-key-file --encryption-enabled --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2212,13 +2328,17 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__state__subcmd__show)
-            opts="-o -h --handoff --state-dir --state-key-file --encryption-enabled --config --json --output --color --help"
+            opts="-o -h --handoff --pattern --state-dir --state-key-file --encryption-enabled --config --json --output --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2258,13 +2378,17 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__status)
-            opts="-w -o -h --handoff --state-dir --state-key-file --encryption-enabled --config --watch --json --output --color --help"
+            opts="-w -o -h --handoff --pattern --state-dir --state-key-file --encryption-enabled --config --watch --json --output --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2304,7 +2428,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__submit)
-            opts="-h --as --no-check --wait --timeout --handoff --max-file-size --state-dir --state-key-file --encryption-enabled --config --help"
+            opts="-h --as --no-check --wait --timeout --handoff --pattern --max-file-size --state-dir --state-key-file --encryption-enabled --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2319,6 +2443,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2350,13 +2478,17 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__top)
-            opts="-o -h --handoff --state-dir --state-key-file --encryption-enabled --config --json --output --color --help"
+            opts="-o -h --handoff --pattern --state-dir --state-key-file --encryption-enabled --config --json --output --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2396,13 +2528,17 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__trace)
-            opts="-o -h --handoff --state-dir --state-key-file --encryption-enabled --config --json --output --color --help"
+            opts="-o -h --handoff --pattern --state-dir --state-key-file --encryption-enabled --config --json --output --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2442,7 +2578,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__verify)
-            opts="-o -h --public --since --handoff --state-dir --state-key-file --encryption-enabled --config --json --output --color --help"
+            opts="-o -h --public --since --handoff --pattern --state-dir --state-key-file --encryption-enabled --config --json --output --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2457,6 +2593,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2496,7 +2636,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__wait)
-            opts="-o -h --timeout --handoff --state-dir --state-key-file --encryption-enabled --config --json --output --color --help"
+            opts="-o -h --timeout --handoff --pattern --state-dir --state-key-file --encryption-enabled --config --json --output --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2507,6 +2647,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --handoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

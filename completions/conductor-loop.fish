@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_conductor_loop_global_optspecs
-    string join \n handoff= porch= mode= out= once= debounce= period= workers= timeout= grace-period= max-attempts= rate= max-file-size= retention= state-dir= state-key-file= audit-enabled= backup-dir= backup-interval= backup-keep= backup-recipient= encryption-enabled= listen= health-addr= metrics-addr= insecure-listen= tls-cert= tls-key= tls-client-ca= token-file= open-page= kubernetes= instance= kubeconfig= allow-scale-to-zero= allow-unsafe-handoff= allow-unsafe-porch= log-level= log-format= confine= security-enabled= porch-read= porch-write= egress= limit-memory= limit-cpu= limit-processes= limit-files= limit-file-size= min-free= user= porch-user= chroot-enabled= config= h/help V/version
+    string join \n handoff= porch= mode= out= once= pattern= debounce= period= workers= timeout= grace-period= max-attempts= rate= max-file-size= retention= state-dir= state-key-file= audit-enabled= backup-dir= backup-interval= backup-keep= backup-recipient= encryption-enabled= listen= health-addr= metrics-addr= insecure-listen= tls-cert= tls-key= tls-client-ca= token-file= open-page= kubernetes= instance= kubeconfig= allow-scale-to-zero= allow-unsafe-handoff= allow-unsafe-porch= log-level= log-format= confine= security-enabled= porch-read= porch-write= egress= limit-memory= limit-cpu= limit-processes= limit-files= limit-file-size= min-free= user= porch-user= chroot-enabled= config= h/help V/version
 end
 
 function __fish_conductor_loop_needs_command
@@ -29,6 +29,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l porch -d 
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l mode -d 'direct or structured [direct]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l out -d 'Where porch writes [./out]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l once -d 'Process the waiting files, drain, exit' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l debounce -d 'Quiet time before a file is taken, 0 to 1h [500ms]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l period -d 'Rescan interval; 0: events only; auto: 2s where events fail, else 10s [auto]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l workers -d 'Concurrent porch runs, 1 to 64 [2]' -r
@@ -106,6 +107,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "confi
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "doctor" -d 'Checks everything a daemon would need, with remedies; exit 0 or 1'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "schema" -d 'Prints the JSON Schema of intents'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
@@ -120,6 +122,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -s
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
@@ -133,6 +136,7 @@ never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand health" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
@@ -154,6 +158,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -s w
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
@@ -167,6 +172,7 @@ never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
@@ -180,6 +186,7 @@ never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
@@ -200,6 +207,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l 
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand retry" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
@@ -215,6 +223,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l a
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand hold" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
@@ -229,6 +238,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand release" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand cancel" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand cancel" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand cancel" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand cancel" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand cancel" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
@@ -242,6 +252,7 @@ never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand cancel" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand cancel" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
@@ -257,6 +268,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l 
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand purge" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
@@ -272,6 +284,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -s f
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand logs" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
@@ -286,6 +299,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -s h 
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l as -d 'The name of the one file in the handoff directory [its own; of standard input from its digest]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l timeout -d 'How long to wait for all of them' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l max-file-size -d 'Largest intent file (1MB = 1048576 bytes) [10MB]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
@@ -296,6 +310,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand wait" -l timeout -d 'How long to wait for all of them' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand wait" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand wait" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand wait" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand wait" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand wait" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
@@ -312,6 +327,7 @@ json\t''"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand check" -l color -d 'Colours: auto is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set (no-color.org) or the terminal is dumb'
 always\t'Always'
 never\t'Never'"
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand check" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand check" -l max-file-size -d 'Largest intent file (1MB = 1048576 bytes) [10MB]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand check" -l allow-scale-to-zero -d 'Accept replicas 0' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand check" -l config -d 'TOML file with the same keys' -r
@@ -324,6 +340,7 @@ always\t'Always'
 never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l mode -d 'direct or structured [direct]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l out -d 'Where porch writes [./out]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l max-file-size -d 'Largest intent file (1MB = 1048576 bytes) [10MB]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l allow-scale-to-zero -d 'Accept replicas 0' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l config -d 'TOML file with the same keys' -r
@@ -335,6 +352,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and not __fish_seen_subcommand_from show export import rebuild" -f -a "import" -d 'Reads an export, or the state file of the Go version'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and not __fish_seen_subcommand_from show export import rebuild" -f -a "rebuild" -d 'Rebuilds a damaged, missing or older state from its readable records and the statuses'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
@@ -347,18 +365,21 @@ never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from export" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from export" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from export" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from export" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from export" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from export" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from import" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from import" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from import" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from import" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from import" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from import" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from rebuild" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from rebuild" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from rebuild" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from rebuild" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand state; and __fish_seen_subcommand_from rebuild" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
@@ -369,6 +390,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and 
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and not __fish_seen_subcommand_from show rotate export-public" -f -a "rotate" -d 'Adds a new root key to the key file; it signs from the daemon\'s next start on'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and not __fish_seen_subcommand_from show rotate export-public" -f -a "export-public" -d 'Prints the public keys in PEM, for `verify --public` and openssl'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from show" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from show" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from show" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from show" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from show" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
@@ -381,12 +403,14 @@ never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from show" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from export-public" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from export-public" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from export-public" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from export-public" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand keys; and __fish_seen_subcommand_from export-public" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
@@ -398,6 +422,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; an
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and not __fish_seen_subcommand_from now list verify restore" -f -a "verify" -d 'Restores one on trial and checks it; exit 0 or 1'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and not __fish_seen_subcommand_from now list verify restore" -f -a "restore" -d 'Puts one in the place of the state, which is kept beside it; no daemon may run'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -l audit-enabled -d 'Keep a signed audit trail in HANDOFF/.conductor/audit' -r
@@ -415,6 +440,7 @@ never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -l audit-enabled -d 'Keep a signed audit trail in HANDOFF/.conductor/audit' -r
@@ -434,6 +460,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; an
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l identity -d 'The identity (age-keygen) that it is encrypted to [that of the root key]' -r -F
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l public -d 'Public keys to trust besides those beside the state (`keys export-public`)' -r -F
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l audit-enabled -d 'Keep a signed audit trail in HANDOFF/.conductor/audit' -r
@@ -453,6 +480,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; an
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l identity -d 'The identity (age-keygen) that it is encrypted to [that of the root key]' -r -F
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l public -d 'Public keys to trust besides those beside the state (`keys export-public`)' -r -F
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l audit-enabled -d 'Keep a signed audit trail in HANDOFF/.conductor/audit' -r
@@ -472,6 +500,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from show" -l event -d 'Only of this event, such as `intent_filed`' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from show" -l correlation-id -d 'Only of this correlation id' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from show" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from show" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from show" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from show" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from show" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
@@ -486,6 +515,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -l public -d 'The public keys in PEM [those beside the state]' -r -F
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -l since -d 'A checkpoint of the audit trail from before, which it must continue' -r -F
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
@@ -498,18 +528,21 @@ never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from proof" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from proof" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from proof" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from proof" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from proof" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from proof" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from proof" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from export" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from export" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from export" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from export" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from export" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from export" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand audit; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand trace" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand trace" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand trace" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand trace" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand trace" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
@@ -524,6 +557,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand trace" -s 
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l public -d 'The public keys in PEM [those beside the state]' -r -F
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l since -d 'A checkpoint of the audit trail from before, which it must continue' -r -F
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand verify" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
@@ -547,6 +581,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; an
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l mode -d 'direct or structured [direct]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l out -d 'Where porch writes [./out]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l once -d 'Process the waiting files, drain, exit' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l debounce -d 'Quiet time before a file is taken, 0 to 1h [500ms]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l period -d 'Rescan interval; 0: events only; auto: 2s where events fail, else 10s [auto]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l workers -d 'Concurrent porch runs, 1 to 64 [2]' -r
@@ -608,6 +643,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l mode -d 'direct or structured [direct]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l out -d 'Where porch writes [./out]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l once -d 'Process the waiting files, drain, exit' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l debounce -d 'Quiet time before a file is taken, 0 to 1h [500ms]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l period -d 'Rescan interval; 0: events only; auto: 2s where events fail, else 10s [auto]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l workers -d 'Concurrent porch runs, 1 to 64 [2]' -r

@@ -8,6 +8,13 @@ pub const MIDDLE_MAX: usize = 200;
 const PREFIX: &[u8] = b"intent-";
 const SUFFIX: &[u8] = b".json";
 
+/// The longest name.
+const NAME_MAX: usize = PREFIX.len() + MIDDLE_MAX + SUFFIX.len();
+/// Ends of names, before `.json`, of files that are not complete, or not an intent's: no pattern matches them.
+const OTHERS: [&[u8]; 4] = [b".tmp", b".part", b".status", b".error.log"];
+/// The beginning of the derived names of refused files.
+const DERIVED: &str = "badname-";
+
 /// The verdict on a directory entry's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NameVerdict {
@@ -16,46 +23,128 @@ pub enum NameVerdict {
     /// A well-formed intent name.
     Intent(IntentName),
     /// Looks like an intent (`intent-*.json`) but breaks the rules: taken, refused, filed under a derived name.
-    Refused(RefusedName),
+    Refused,
 }
 
-/// A name of the form `intent-[A-Za-z0-9._-]{1,200}.json` without `..`.
+/// A name of the form `intent-[A-Za-z0-9._-]{1,200}.json` without `..`; or, by a pattern of the operator, one of these
+/// characters that is as long at most, ends with `.json` and does not begin with `.` or `-`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IntentName(String);
 
-/// A name that must not be used in a path; the raw bytes are kept for the log.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RefusedName(Vec<u8>);
+/// The names that are intents': `intent-*.json`, and what the operator's patterns match.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Names {
+    patterns: Vec<Pattern>,
+}
 
-/// Judges the raw name of a directory entry.
-pub fn judge(raw: &[u8]) -> NameVerdict {
-    let Some(middle) = raw.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX)) else {
-        return NameVerdict::Ignore;
-    };
-    let legal = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    let well_formed = (1..=MIDDLE_MAX).contains(&middle.len())
-        && middle.iter().all(legal)
-        && !raw.windows(2).any(|pair| pair == b"..");
-    match std::str::from_utf8(raw) {
-        Ok(text) if well_formed => NameVerdict::Intent(IntentName(text.to_owned())),
-        _ => NameVerdict::Refused(RefusedName(raw.to_vec())),
+impl Names {
+    /// The names that these patterns match are intents', too.
+    pub fn with(patterns: Vec<Pattern>) -> Self {
+        Self { patterns }
     }
-}
 
-/// Whether a name that is no intent's looks as if it were meant as one: `intent.json`, `intent-a.yaml`, but no hidden file.
-pub fn looks_meant(raw: &[u8]) -> bool {
-    let is_json = raw.len() > SUFFIX.len()
-        && raw.get(raw.len() - SUFFIX.len()..).is_some_and(|end| end.eq_ignore_ascii_case(SUFFIX));
-    judge(raw) == NameVerdict::Ignore && !raw.starts_with(b".") && (is_json || raw.starts_with(PREFIX))
-}
+    /// Judges the raw name of a directory entry.
+    pub fn judge(&self, raw: &[u8]) -> NameVerdict {
+        let is_meant = raw.strip_prefix(PREFIX).is_some_and(|rest| rest.ends_with(SUFFIX));
+        match IntentName::of(raw) {
+            Some(name) if is_meant || self.patterns.iter().any(|pattern| pattern.takes(raw)) => {
+                NameVerdict::Intent(name)
+            }
+            None if is_meant => NameVerdict::Refused,
+            _ => NameVerdict::Ignore,
+        }
+    }
 
-impl IntentName {
-    /// Accepts a well-formed intent name.
-    pub fn new(text: &str) -> Option<Self> {
-        match judge(text.as_bytes()) {
+    /// The name, if it is that of an intent.
+    pub fn intent(&self, text: &str) -> Option<IntentName> {
+        match self.judge(text.as_bytes()) {
             NameVerdict::Intent(name) => Some(name),
             _ => None,
         }
+    }
+
+    /// Whether a name that is no intent's looks as if it were meant as one: `intent.json`, `intent-a.yaml`, but no hidden
+    /// file.
+    pub fn looks_meant(&self, raw: &[u8]) -> bool {
+        let is_json = raw.len() > SUFFIX.len()
+            && raw.get(raw.len() - SUFFIX.len()..).is_some_and(|end| end.eq_ignore_ascii_case(SUFFIX));
+        let is_ignored = self.judge(raw) == NameVerdict::Ignore;
+        is_ignored && !raw.starts_with(b".") && (is_json || raw.starts_with(PREFIX))
+    }
+
+    /// The names that are intents', for people.
+    pub fn expected(&self) -> String {
+        let patterns = self.patterns.iter().map(|pattern| pattern.0.as_str());
+        ["intent-[A-Za-z0-9._-]{1,200}.json"].into_iter().chain(patterns).collect::<Vec<_>>().join(" or ")
+    }
+}
+
+/// A pattern of names: letters, digits, `.`, `_` and `-` stand for themselves, `*` for any characters, `?` for one; it ends
+/// with `.json`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern(String);
+
+impl Pattern {
+    /// `None`: it is no pattern, or one that could match no intent.
+    pub fn new(text: &str) -> Option<Self> {
+        let legal = |byte: u8| is_legal(byte) || matches!(byte, b'*' | b'?');
+        let is_pattern = text.len() <= NAME_MAX
+            && text.bytes().all(legal)
+            && text.as_bytes().strip_suffix(SUFFIX).is_some_and(|stem| !stem.is_empty())
+            && !text.starts_with('.');
+        is_pattern.then(|| Self(text.to_owned()))
+    }
+
+    /// Whether it matches a well-formed name that may be taken.
+    fn takes(&self, name: &[u8]) -> bool {
+        let stem = name.strip_suffix(SUFFIX).unwrap_or(name);
+        let is_other = name.starts_with(DERIVED.as_bytes()) || OTHERS.iter().any(|end| stem.ends_with(end));
+        !is_other && matches(self.0.as_bytes(), name)
+    }
+}
+
+/// Whether a pattern of `*` and `?` matches a whole name. Where it does not, only the last `*` takes one character more,
+/// so that the time is bounded by the product of the lengths.
+fn matches(pattern: &[u8], name: &[u8]) -> bool {
+    let (mut at, mut seen, mut star) = (0, 0, None);
+    while let Some(byte) = name.get(seen) {
+        match (pattern.get(at), star) {
+            (Some(b'*'), _) => {
+                star = Some((at + 1, seen));
+                at += 1;
+            }
+            (Some(wanted), _) if wanted == byte || *wanted == b'?' => (at, seen) = (at + 1, seen + 1),
+            (_, Some((after, from))) => {
+                star = Some((after, from + 1));
+                (at, seen) = (after, from + 1);
+            }
+            (_, None) => return false,
+        }
+    }
+    pattern.get(at..).is_some_and(|rest| rest.iter().all(|byte| *byte == b'*'))
+}
+
+fn is_legal(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
+}
+
+impl IntentName {
+    /// Accepts a well-formed intent name, also one that only a pattern makes an intent's.
+    pub fn new(text: &str) -> Option<Self> {
+        Self::of(text.as_bytes())
+    }
+
+    /// Accepts the raw name of a taken file if it is well-formed.
+    pub fn of(raw: &[u8]) -> Option<Self> {
+        let stem = raw.strip_suffix(SUFFIX)?;
+        let well_formed = !stem.is_empty()
+            && stem != PREFIX
+            && raw.len() <= NAME_MAX
+            && raw.iter().copied().all(is_legal)
+            && !raw.windows(2).any(|pair| pair == b"..")
+            && !raw.starts_with(b".")
+            && !raw.starts_with(b"-");
+        std::str::from_utf8(raw).ok().filter(|_| well_formed).map(|text| Self(text.to_owned()))
     }
 
     /// The name as text.
@@ -64,17 +153,10 @@ impl IntentName {
     }
 }
 
-impl RefusedName {
-    /// The raw bytes of the name in the directory.
-    pub fn raw(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// A safe name to file it under. It does not begin with `intent-`, so it never collides with a real intent; the
-    /// caller supplies a digest of the raw name.
-    pub fn derived(&self, digest_of_raw: &crate::Digest) -> String {
-        format!("badname-{}.json", digest_of_raw.short())
-    }
+/// A safe name to file an intent under whose own name breaks the rules. It never collides with that of a real intent; the
+/// caller supplies a digest of the raw name.
+pub fn derived_name(digest_of_raw: &crate::Digest) -> String {
+    format!("{DERIVED}{}.json", digest_of_raw.short())
 }
 
 /// The name of a taken file in the private directory until its outcome is filed. The raw name survives byte for byte,
@@ -99,10 +181,10 @@ pub enum TakenAt {
 impl TakenName {
     /// The file's place below taken/.
     pub fn place(&self) -> TakenAt {
-        match judge(&self.raw) {
-            NameVerdict::Intent(name) => TakenAt::Entry(format!("{}.{}", self.seq, name.as_str())),
-            _ => TakenAt::Nested(self.seq.to_string()),
-        }
+        IntentName::of(&self.raw).map_or_else(
+            || TakenAt::Nested(self.seq.to_string()),
+            |name| TakenAt::Entry(format!("{}.{}", self.seq, name.as_str())),
+        )
     }
 
     /// Parses the name of an entry of taken/ that is not a directory.
@@ -151,10 +233,10 @@ mod tests {
 
     #[track_caller]
     fn check(raw: &[u8], want: &str) {
-        let got = match judge(raw) {
+        let got = match Names::default().judge(raw) {
             NameVerdict::Ignore => "ignore",
             NameVerdict::Intent(_) => "intent",
-            NameVerdict::Refused(_) => "refused",
+            NameVerdict::Refused => "refused",
         };
         assert_eq!(got, want, "{}", escaped(raw));
     }
@@ -184,6 +266,69 @@ mod tests {
         check(format!("intent-{}.json", "a".repeat(201)).as_bytes(), "refused");
     }
 
+    fn names(patterns: &[&str]) -> Names {
+        Names::with(patterns.iter().map(|text| Pattern::new(text).expect(text)).collect())
+    }
+
+    #[test]
+    fn a_pattern_widens_what_is_taken_and_never_to_names_that_are_not_intents() {
+        let any = names(&["*.json"]);
+        for taken in ["x.json", "intent-a.json", "Scale_1.b.json", "17.json", "tmp.json", "a.json.json"] {
+            assert_eq!(any.intent(taken).unwrap().as_str(), taken);
+            assert!(!any.looks_meant(taken.as_bytes()), "{taken}");
+        }
+        let longest = format!("{}.json", "a".repeat(207));
+        assert!(any.intent(&longest).is_some() && any.intent(&format!("a{longest}")).is_none());
+        for ignored in [
+            ".x.json",
+            ".json",
+            "..json",
+            "-x.json",
+            "x.json.tmp",
+            "x.json~",
+            "x.json.part",
+            "x.tmp.json",
+            "x.part.json",
+            "intent-a.json.status",
+            "a.status.json",
+            "x.error.log.json",
+            "badname-abababababababab.json",
+            "x.JSON",
+            "a b.json",
+            "a..b.json",
+            "~x.json",
+            "ü.json",
+            "processed",
+            "status",
+        ] {
+            assert_eq!(any.judge(ignored.as_bytes()), NameVerdict::Ignore, "{ignored}");
+        }
+        assert_eq!(any.judge(b"intent-a b.json"), NameVerdict::Refused, "as without patterns");
+        assert_eq!(any.expected(), "intent-[A-Za-z0-9._-]{1,200}.json or *.json");
+    }
+
+    #[test]
+    fn a_pattern_matches_whole_names() {
+        for (pattern, yes, no) in [
+            ("scale-*.json", &["scale-a.json", "scale-.json"][..], &["a-scale-a.json", "scale.json"][..]),
+            ("v?.json", &["v1.json"], &["v.json", "v12.json"]),
+            ("*-a-*.json", &["x-a-y.json", "-a-x-a-.json", "a-a-a.json"], &["x-a.json", "b-b-b.json"]),
+            ("**.json", &["x.json"], &["x.jso"]),
+            ("x.json", &["x.json"], &["x.json.json", "xx.json"]),
+        ] {
+            let takes = |name: &&&str| Pattern::new(pattern).unwrap().takes(name.as_bytes());
+            assert_eq!(yes.iter().find(|name| !takes(name)), None, "{pattern}");
+            assert_eq!(no.iter().find(|name| takes(name)), None, "{pattern}");
+        }
+        let slow = format!("{}b.json", "*a".repeat(100));
+        assert!(!Pattern::new(&slow).unwrap().takes(format!("{}.json", "a".repeat(200)).as_bytes()));
+        for wrong in
+            ["", "*", ".json", ".*.json", "*.yaml", "a/*.json", "[ab].json", "{a,b}.json", "a b.json"]
+        {
+            assert_eq!(Pattern::new(wrong), None, "{wrong}");
+        }
+    }
+
     #[test]
     fn derived_names_fit_a_directory_entry() {
         let longest = format!("intent-{}.json", "a".repeat(MIDDLE_MAX));
@@ -192,10 +337,8 @@ mod tests {
         }
         assert_eq!(status_name("intent-a.json"), "intent-a.json.status");
         assert_eq!(error_log_name("intent-a.7.json"), "intent-a.7.json.error.log");
-        let NameVerdict::Refused(refused) = judge(b"intent-a b.json") else { panic!("a blank is refused") };
-        assert_eq!(refused.raw(), b"intent-a b.json");
         let digest = crate::Digest([0xab; 32]);
-        assert_eq!(refused.derived(&digest), "badname-abababababababab.json");
+        assert_eq!(derived_name(&digest), "badname-abababababababab.json");
         assert_eq!(format!("{digest:?}"), format!("Digest({})", "ab".repeat(32)));
     }
 

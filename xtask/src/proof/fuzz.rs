@@ -3,7 +3,7 @@
 
 use super::{Extent, Tally};
 use conductor_core::intent::{self, Policy};
-use conductor_core::name::{NameVerdict, TakenAt};
+use conductor_core::name::{NameVerdict, Names, Pattern, TakenAt};
 use conductor_core::{Digest, intent::text, name, scrub, units};
 use conductor_loop::{config, store};
 use conductor_os::dir::Dir;
@@ -101,10 +101,11 @@ fn file_name(input: &[u8]) -> Result<(), String> {
     let safe = |name: &str| {
         name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) && name.len() <= 255
     };
-    let own = match name::judge(input) {
+    let any = Names::with(Pattern::new("*.json").into_iter().collect());
+    let own = match any.judge(input) {
         NameVerdict::Ignore => return Ok(()),
         NameVerdict::Intent(name) => name.as_str().to_owned(),
-        NameVerdict::Refused(refused) => refused.derived(&Digest([7; 32])),
+        NameVerdict::Refused => name::derived_name(&Digest([7; 32])),
     };
     ensure(!own.contains("..") && safe(&own), "an unsafe name")?;
     let archived = name::archive_names(&own, u64::MAX).take(20);

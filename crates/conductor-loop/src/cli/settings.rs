@@ -11,13 +11,13 @@ pub(super) trait Scope {
     fn takes(key: &str) -> bool;
 }
 
-/// The settings that every command needs to find its directory.
+/// The settings that every command needs to find its directory, and the intents in it.
 #[derive(Debug, Clone)]
 pub(super) struct Place;
 
 impl Scope for Place {
     fn takes(key: &str) -> bool {
-        ["handoff", "state-dir", "state-key-file", "encryption-enabled", "config"].contains(&key)
+        ["handoff", "pattern", "state-dir", "state-key-file", "encryption-enabled", "config"].contains(&key)
     }
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Judging;
 
 impl Scope for Judging {
     fn takes(key: &str) -> bool {
-        ["max-file-size", "allow-scale-to-zero", "config"].contains(&key)
+        ["pattern", "max-file-size", "allow-scale-to-zero", "config"].contains(&key)
     }
 }
 
@@ -107,7 +107,8 @@ impl<S: Scope> Args for Flags<S> {
 }
 
 /// Rarely needed flags, left out so that the help fits a screen. The man page and the README have all flags.
-const RARER: [&str; 44] = [
+const RARER: [&str; 45] = [
+    "pattern",
     "debounce",
     "timeout",
     "rate",

@@ -118,13 +118,14 @@ fn without_daemon(config: &Config, question: &Question) -> Result<Answer, Comman
         StoreError::Busy => busy(format!("a daemon is just starting or stopping on {}", path.display())),
         other => other.into(),
     })?;
-    let resting = OfflineView::read(&store, &handoff)?;
+    let resting = OfflineView::read(&store, &handoff, &config.fixed.names)?;
     let porch_path = config.fixed.porch.to_string();
     let public = known_public(&files.dir);
     let sources = Queries {
         store: &store,
         handoff: &handoff,
         public: &public,
+        names: &config.fixed.names,
         porch_path: &porch_path,
         unfinished: &resting,
         is_wanted: &|| true,

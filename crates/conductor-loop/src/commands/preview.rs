@@ -6,7 +6,7 @@ use super::{CommandError, print};
 use crate::config::Config;
 use crate::daemon::package_engine;
 use conductor_core::intent::{Intent, Policy, Refusal, judge};
-use conductor_core::name::IntentName;
+use conductor_core::name::Names;
 use conductor_core::record::one_line;
 use conductor_core::{Code, Exit};
 use conductor_os::plain::read_plain;
@@ -24,7 +24,7 @@ pub fn check(config: &Config, files: &[String], output: Output) -> Result<Exit, 
     let mut exit = Exit::Good;
     let mut answer = String::new();
     for file in files {
-        let verdict = named(file).and_then(|()| read(config, file));
+        let verdict = named(&config.fixed.names, file).and_then(|()| read(config, file));
         exit = exit.max(if verdict.is_ok() { Exit::Good } else { Exit::Failed });
         let told = if output.is_data() { as_line(file, &verdict) } else { as_text(file, &verdict) };
         answer.push_str(&told);
@@ -67,12 +67,12 @@ pub fn plan(config: &Config, files: &[String], output: Output) -> Result<Exit, C
 }
 
 /// Whether the daemon would take a file of this name.
-fn named(file: &str) -> Result<(), Refusal> {
+fn named(names: &Names, file: &str) -> Result<(), Refusal> {
     let name =
         Path::new(file).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    match IntentName::new(&name) {
+    match names.intent(&name) {
         Some(_) => Ok(()),
-        None => Err(Refusal::new(Code::BadFileName, "", &format!("the name '{name}'"), "intent-NAME.json")),
+        None => Err(Refusal::new(Code::BadFileName, "", &format!("the name '{name}'"), &names.expected())),
     }
 }
 

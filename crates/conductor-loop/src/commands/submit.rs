@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::handoff::layout;
 use conductor_core::intent::{Policy, judge};
 use conductor_core::limits::STATUS_MAX;
-use conductor_core::name::{IntentName, status_name};
+use conductor_core::name::{IntentName, Names, status_name};
 use conductor_core::{Code, Digest, Exit};
 use conductor_crypto::sha256;
 use conductor_os::dir::Dir;
@@ -117,7 +117,8 @@ fn draft(config: &Config, file: &str, args: &SubmitArgs) -> Result<Draft, Comman
         None if is_stdin => format!("intent-{}.json", sha256(&bytes).short()),
         None => base.to_owned(),
     };
-    let name = IntentName::new(&wanted).ok_or_else(|| unnamed(&wanted, args.named.is_none()))?;
+    let names = &config.fixed.names;
+    let name = names.intent(&wanted).ok_or_else(|| unnamed(names, &wanted, args.named.is_none()))?;
     if !args.unchecked {
         // The daemon's settings are not known here, so a scale to zero is left to it. --max-file-size is this command's own
         // limit, because the file has to be in memory.
@@ -129,10 +130,10 @@ fn draft(config: &Config, file: &str, args: &SubmitArgs) -> Result<Draft, Comman
     Ok(Draft { said, name, bytes })
 }
 
-fn unnamed(name: &str, may_be_given: bool) -> CommandError {
-    let message = format!("'{name}' is not named intent-[A-Za-z0-9._-]{{1,200}}.json");
+fn unnamed(names: &Names, name: &str, may_be_given: bool) -> CommandError {
+    let message = format!("'{name}' is not named {}", names.expected());
     let stem = name.strip_suffix(".json").unwrap_or(name);
-    let other = IntentName::new(&format!("intent-{stem}.json")).filter(|_| may_be_given);
+    let other = names.intent(&format!("intent-{stem}.json")).filter(|_| may_be_given);
     let other =
         other.map(|other| format!("; --as {} gives it that name", other.as_str())).unwrap_or_default();
     CommandError::coded(Code::BadFileName, format!("{message}{other}"))

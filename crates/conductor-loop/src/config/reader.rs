@@ -1,6 +1,7 @@
 //! From the text of each setting to a checked value. The first problem is the error, with the origin of the value.
 
 use super::{Backups, ConfigError, Confine, Egress, Endpoint, Origin, Period, Raw, Tls};
+use conductor_core::name::{Names, Pattern};
 use conductor_core::units::{format_duration, parse_duration, parse_size};
 use conductor_crypto::age::Recipient;
 use conductor_os::confine::limits::ResourceLimits;
@@ -187,6 +188,22 @@ impl Reader<'_> {
             }
             (_, wanted) => Ok(wanted),
         }
+    }
+
+    /// The names of intents.
+    pub(super) fn names(&self) -> Result<Names, ConfigError> {
+        let words = self.text("pattern").split(',').map(str::trim).filter(|word| !word.is_empty());
+        let mut patterns = Vec::new();
+        for word in words {
+            let Some(pattern) = Pattern::new(word) else {
+                let reason = format!(
+                    "'{word}' is no pattern of letters, digits, '.', '_', '-', '*' and '?' that ends with .json and does not begin with '.'"
+                );
+                return self.bad("pattern", reason);
+            };
+            patterns.push(pattern);
+        }
+        Ok(Names::with(patterns))
     }
 
     /// Where and how backups are made.

@@ -61,6 +61,8 @@ pub const SETTINGS: &[Setting] = &[
     value("mode", "direct", "MODE", "direct or structured").variable("CONDUCTOR_MODE"),
     value("out", "./out", "DIR", "Where porch writes").variable("CONDUCTOR_OUT_DIR"),
     switch("once", "false", "Process the waiting files, drain, exit"),
+    value("pattern", "", "GLOB,...", "Names that are taken besides intent-*.json, such as '*.json'")
+        .variable("CONDUCTOR_PATTERN"),
     value("debounce", "500ms", "TIME", "Quiet time before a file is taken, 0 to 1h")
         .variable("CONDUCTOR_DEBOUNCE")
         .live(),

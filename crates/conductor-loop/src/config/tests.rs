@@ -147,6 +147,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("max-attempts", "7"),
     ("rate", "7"),
     ("max-file-size", "7"),
+    ("pattern", "*.json"),
     ("retention", "7h"),
     ("state-dir", "elsewhere"),
     ("state-key-file", "root.key"),

@@ -5,6 +5,7 @@ use super::settings::SETTINGS;
 use super::{ConfigError, Layers, Origin, Projected, Raw};
 use conductor_core::Runs;
 use conductor_core::limits::{RunLimits, SchedulerLimits};
+use conductor_core::name::Names;
 use conductor_crypto::age::Recipient;
 use conductor_os::confine::limits::ResourceLimits;
 use conductor_porch::Routes;
@@ -107,6 +108,8 @@ pub struct Fixed {
     pub out: PathBuf,
     /// Process the backlog, then exit.
     pub once: bool,
+    /// The names of intents.
+    pub names: Names,
     /// Number of concurrent runs of porch.
     pub workers: usize,
     /// The directory of the store, if not below the handoff directory.
@@ -195,6 +198,7 @@ impl Fixed {
             mode: read.choice("mode", &[("direct", Mode::Direct), ("structured", Mode::Structured)])?,
             out: read.path("out")?,
             once: read.switch("once")?,
+            names: read.names()?,
             workers: usize::try_from(read.number("workers", 1, 64)?).unwrap_or(1),
             state_dir: read.optional("state-dir").map(PathBuf::from),
             backups: read.backups()?,

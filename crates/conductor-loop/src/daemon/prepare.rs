@@ -233,8 +233,8 @@ impl Prepared {
                 .map_err(cannot_start("the workers"))?;
         let facts = StatusReport { confinement, ..facts(config, &places, &porch) };
         let handoff = Arc::clone(&places.dirs.handoff);
-        let public = Ok(kept.public_keys().to_vec());
-        shared.questions.set_current(Some(Current { store, handoff, public, facts, back_up }));
+        let (public, names) = (Ok(kept.public_keys().to_vec()), config.fixed.names.clone());
+        shared.questions.set_current(Some(Current { store, handoff, public, names, facts, back_up }));
         let control = control.and_then(|bound| serve_control(config, bound, shared.questions));
         let executor = Executor { intake, runner, writer };
         let outcomes = Outcomes { mode: config.fixed.mode, porch_path: porch.to_string() };

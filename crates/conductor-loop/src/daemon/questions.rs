@@ -12,6 +12,7 @@ use crate::store::Ledger;
 use crate::telemetry::{log_lines, open_metrics};
 use conductor_core::fact::OperatorFact;
 use conductor_core::intent::TargetKey;
+use conductor_core::name::Names;
 use conductor_core::query::{
     Answer, Covers, EVERYTHING, Held, LATELY, Pulse, Purged, Question, ROWS_MAX, RefusalKind, Refused, Row,
     Selection, StatusReport,
@@ -42,6 +43,8 @@ pub(super) struct Current {
     pub(super) handoff: Arc<Dir>,
     /// The keys that have signed for the state.
     pub(super) public: io::Result<Vec<VerifyingKey>>,
+    /// The names of intents.
+    pub(super) names: Names,
     /// The parts of a status report that do not change.
     pub(super) facts: StatusReport,
     /// What backups are made of, if any are.
@@ -153,10 +156,10 @@ impl Questions {
         is_wanted: &dyn Fn() -> bool,
     ) -> Result<Answer, Refused> {
         let current = self.current()?;
-        let Current { handoff, public, .. } = &*current;
+        let Current { handoff, public, names, .. } = &*current;
         let store = &*current.store;
         let porch_path = current.facts.porch_path.as_str();
-        let sources = Queries { store, handoff, public, porch_path, unfinished: self, is_wanted };
+        let sources = Queries { store, handoff, public, names, porch_path, unfinished: self, is_wanted };
         Ok(match question {
             Question::Status => Answer::Status(Box::new(self.status(&current, &sources)?)),
             Question::List(selection) => Answer::List(sources.list(&selection)?),

@@ -185,6 +185,7 @@ pub(super) fn intake_settings(config: &Config, places: &Handoff, next_seq: u64) 
         path: places.path.clone(),
         places: named.into_iter().map(|(name, dir)| (name.to_owned(), Arc::clone(dir))).collect(),
         taken: Arc::clone(&places.dirs.taken),
+        names: config.fixed.names.clone(),
         judging: judging(config),
         book: Arc::default(),
         events: !places.dirs.handoff.is_network_file_system(),

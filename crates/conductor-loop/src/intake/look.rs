@@ -6,7 +6,7 @@ use crate::handoff::TakenFiles;
 use crate::payload::Payload;
 use conductor_core::intent::{self, Intent, Refusal};
 use conductor_core::limits::REASON_MAX;
-use conductor_core::name::{NameVerdict, TakenName, escaped, judge};
+use conductor_core::name::{IntentName, TakenName, derived_name, escaped};
 use conductor_core::record::{self, Claim};
 use conductor_core::scheduler::Fingerprint;
 use conductor_core::{Code, Digest, scrub};
@@ -84,7 +84,7 @@ pub(super) fn look(settings: &Settings, taken: &TakenName, patience: Patience) -
         Err(refusal) => return refused(taken, meta, refusal, None),
     };
     let digest = sha256(&bytes);
-    let NameVerdict::Intent(name) = judge(&taken.raw) else {
+    let Some(name) = IntentName::of(&taken.raw) else {
         let expected = "intent-[A-Za-z0-9._-]{1,200}.json without '..'";
         let refusal =
             Refusal::new(Code::BadFileName, "", &format!("the name '{}'", escaped(&taken.raw)), expected);
@@ -261,12 +261,8 @@ fn claim(file: Read<'_>, intent: Intent) -> Claim {
 }
 
 fn refused(taken: &TakenName, meta: Meta, refusal: Refusal, bytes: Option<(Payload, Digest)>) -> Looked {
-    let name = match judge(&taken.raw) {
-        NameVerdict::Intent(name) => name.as_str().to_owned(),
-        NameVerdict::Refused(name) => name.derived(&sha256(name.raw())),
-        // Only files with an intent's name are taken; any other entry found in taken/ gets a derived name.
-        NameVerdict::Ignore => format!("badname-{}.json", sha256(&taken.raw).short()),
-    };
+    let name = IntentName::of(&taken.raw)
+        .map_or_else(|| derived_name(&sha256(&taken.raw)), |name| name.as_str().to_owned());
     let correlation_id = bytes.as_ref().and_then(|(bytes, _)| intent::correlation_id(bytes));
     let verdict = Verdict::Refused { refusal, bytes, correlation_id };
     Looked::Judged(Box::new(Judged { taken: taken.clone(), name, meta, verdict }))

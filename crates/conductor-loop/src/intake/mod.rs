@@ -10,7 +10,7 @@ pub use book::{Book, Left, WithWriter};
 
 use crate::payload::{Budget, Payload};
 use conductor_core::intent::{Policy, Refusal};
-use conductor_core::name::TakenName;
+use conductor_core::name::{Names, TakenName};
 use conductor_core::record::Claim;
 use conductor_core::scheduler::{Fingerprint, Sighting};
 use conductor_core::{Code, Digest};
@@ -45,6 +45,8 @@ pub struct Settings {
     pub places: Vec<(String, Arc<Dir>)>,
     /// The directory for taken files.
     pub taken: Arc<Dir>,
+    /// The names of intents.
+    pub names: Names,
     /// The rules for judging files.
     pub judging: Judging,
     /// The book of entries held back.

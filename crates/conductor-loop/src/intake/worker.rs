@@ -6,7 +6,7 @@ use super::still_open::{Open, StillOpen};
 use super::{Book, Command, Report, Settings, look};
 use crate::handoff::TakenFiles;
 use conductor_core::Code;
-use conductor_core::name::{NameVerdict, TakenName, escaped, judge, looks_meant};
+use conductor_core::name::{NameVerdict, TakenName, escaped};
 use conductor_core::scheduler::{Fingerprint, Sighting};
 use conductor_os::dir::{Dir, Kind, Lister, Meta};
 use conductor_os::wake::{Waker, wait_readable};
@@ -196,7 +196,7 @@ impl<R: Fn(Report)> Worker<R> {
 
     /// Makes a sighting from a name, for events and scans alike.
     fn sight(&mut self, name: Box<[u8]>, wall: i64) -> Option<Sighting> {
-        if judge(&name) == NameVerdict::Ignore {
+        if self.settings.names.judge(&name) == NameVerdict::Ignore {
             self.ignore(&name);
             return None;
         }
@@ -212,7 +212,7 @@ impl<R: Fn(Report)> Worker<R> {
 
     /// Tells once of an entry that looks as if it were meant as an intent.
     fn ignore(&self, name: &[u8]) {
-        if !looks_meant(name) {
+        if !self.settings.names.looks_meant(name) {
             return;
         }
         // An entry that is gone, or that nobody may look at, is nothing to tell of.
@@ -244,11 +244,12 @@ impl<R: Fn(Report)> Worker<R> {
         }
         let mut names: Vec<Box<[u8]>> = Vec::new();
         let mut ignored: Vec<Box<[u8]>> = Vec::new();
+        let rule = &self.settings.names;
         let listed = self.lister.as_mut().map_or(Ok(true), |lister| {
             lister.slice(SLICE, |name| {
-                if judge(name) != NameVerdict::Ignore {
+                if rule.judge(name) != NameVerdict::Ignore {
                     names.push(name.into());
-                } else if looks_meant(name) && ignored.len() < IGNORED_MAX {
+                } else if rule.looks_meant(name) && ignored.len() < IGNORED_MAX {
                     ignored.push(name.into());
                 }
             })

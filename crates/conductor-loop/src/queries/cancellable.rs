@@ -67,6 +67,7 @@ mod tests {
     use super::*;
     use crate::queries::OfflineView;
     use crate::store::{Kept, Ledger, Sealing, Store, Work};
+    use conductor_core::name::Names;
     use conductor_core::record::{Claim, Outcome};
     use conductor_os::dir::Dir;
     use std::sync::Arc;
@@ -88,13 +89,14 @@ mod tests {
         record(&store, 2, vec![Start { attempt: 2, happened: true }]);
         record(&store, 3, vec![Start { attempt: 2, happened: false }]);
         let meant = |of: &str| {
-            let unfinished = OfflineView::read(&store, &handoff).unwrap();
-            let public = Ok(Vec::new());
+            let unfinished = OfflineView::read(&store, &handoff, &Names::default()).unwrap();
+            let (public, names) = (Ok(Vec::new()), &Names::default());
             let (unfinished, public, is_wanted) = (&unfinished, &public, &|| true);
             let queries = Queries {
                 store: &store,
                 handoff: &handoff,
                 public,
+                names,
                 porch_path: "porch",
                 unfinished,
                 is_wanted,

@@ -4,7 +4,7 @@
 use super::rows::sighted_row;
 use crate::handoff::layout::PRIVATE;
 use conductor_core::Code;
-use conductor_core::name::{NameVerdict, judge};
+use conductor_core::name::{NameVerdict, Names};
 use conductor_core::query::{Reason, Row};
 use conductor_os::dir::{Dir, Kind, Meta};
 use std::ffi::OsStr;
@@ -49,7 +49,7 @@ impl Lying {
             Self::OtherName => Reason::new(
                 "other-name",
                 "ignored: its name does not match intent-*.json",
-                "Rename it to intent-NAME.json.",
+                "Rename it to intent-NAME.json; or give the daemon a --pattern of its name.",
             ),
             Self::Unseen => Reason::new(
                 "unseen",
@@ -73,13 +73,13 @@ pub fn entry_row(name: &[u8], mtime_ns: i64, lying: &Lying) -> Row {
 }
 
 /// Why the entry of this name is still there, as far as a look tells; `None`: there is no such entry.
-pub(super) fn lying(handoff: &Dir, name: &[u8], turns: Loop) -> Option<Lying> {
+pub(super) fn lying(handoff: &Dir, names: &Names, name: &[u8], turns: Loop) -> Option<Lying> {
     let meta = match handoff.stat(OsStr::from_bytes(name)) {
         Ok(meta) => meta,
         Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound) => return None,
         Err(error) => return Some(Lying::Left { code: Code::NotTakeable, why: error.to_string() }),
     };
-    if judge(name) == NameVerdict::Ignore {
+    if names.judge(name) == NameVerdict::Ignore {
         return Some(Lying::OtherName);
     }
     if meta.kind == Kind::Directory {

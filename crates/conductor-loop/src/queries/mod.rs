@@ -18,6 +18,7 @@ use crate::store::{Ledger, Part, Search, StoreError, Term};
 use conductor_core::age::Bound;
 use conductor_core::intent::TargetKey;
 use conductor_core::limits::REASON_MAX;
+use conductor_core::name::Names;
 use conductor_core::query::{
     EVERYTHING, EXPORTED_MOST, Explained, Exported, Held, Listing, Proof, Purged, ROWS_MAX, Reason,
     RefusalKind, Refused, Row, Selection, Shown, State, TimelineEntry,
@@ -123,6 +124,8 @@ pub struct Queries<'s> {
     pub handoff: &'s Dir,
     /// The keys that have signed for this state, or why they are not known.
     pub public: &'s io::Result<Vec<VerifyingKey>>,
+    /// The names of intents.
+    pub names: &'s Names,
     /// What runs unfinished intents.
     pub porch_path: &'s str,
     /// Unfinished intents.
@@ -333,7 +336,7 @@ impl Queries<'_> {
         // A word without a slash may be a target, or the name of a file that is not an intent.
         if let Selector::File(name) | Selector::Target(name) = &subject
             && !name.contains('/')
-            && let Some(lying) = lying::lying(self.handoff, name.as_bytes(), Loop::Turns)
+            && let Some(lying) = lying::lying(self.handoff, self.names, name.as_bytes(), Loop::Turns)
         {
             let file = matches!(subject, Selector::File(_)) || self.outcome(&subject)?.is_none();
             if file && !is_own {

@@ -3,7 +3,7 @@
 use super::lying::{Loop, Lying, entry_row, lying};
 use super::{Found, Selector, Unfinished, hold_on, sighted_row, store_refused};
 use crate::store::{Ledger, Pending, Start};
-use conductor_core::name::{NameVerdict, judge, looks_meant};
+use conductor_core::name::{NameVerdict, Names};
 use conductor_core::query::{Held, Reason, Refused, Row, Selection, State};
 use conductor_core::record::Claim;
 use conductor_os::dir::Dir;
@@ -24,7 +24,7 @@ fn not_running(text: &str) -> Reason {
 
 impl OfflineView {
     /// Reads store and directory once.
-    pub fn read(store: &dyn Ledger, handoff: &Dir) -> Result<Self, Refused> {
+    pub fn read(store: &dyn Ledger, handoff: &Dir, rule: &Names) -> Result<Self, Refused> {
         let mut rows = Vec::new();
         let read = store.pending(&mut |pending| {
             if let Pending::Claimed { claim, start } = pending {
@@ -36,9 +36,10 @@ impl OfflineView {
         let mut names = handoff.names().unwrap_or_default();
         names.sort_unstable();
         let mut ignored = Vec::new();
-        for name in names.iter().filter(|name| judge(name) != NameVerdict::Ignore || looks_meant(name)) {
+        let is_told = |name: &[u8]| rule.judge(name) != NameVerdict::Ignore || rule.looks_meant(name);
+        for name in names.iter().filter(|name| is_told(name)) {
             let meta = handoff.stat(std::ffi::OsStr::from_bytes(name));
-            let Some(lying) = lying(handoff, name, Loop::Rests) else { continue };
+            let Some(lying) = lying(handoff, rule, name, Loop::Rests) else { continue };
             let row = entry_row(name, meta.map_or(0, |meta| meta.mtime_ns), &lying);
             if lying == Lying::OtherName { ignored.push(row) } else { rows.push(row) }
         }

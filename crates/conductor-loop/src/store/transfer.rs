@@ -183,7 +183,7 @@ fn from_go(text: &str, now: Timestamp) -> Result<Vec<Unnumbered>, StoreError> {
     let usable = entries.into_iter().filter_map(|(path, entry)| {
         let name = path.rsplit(['/', '\\']).next().unwrap_or(&path);
         Some(Unnumbered {
-            name: conductor_core::name::IntentName::new(name)?.as_str().to_owned(),
+            name: conductor_core::name::Names::default().intent(name)?.as_str().to_owned(),
             status: if entry.status == "processed" { Status::Success } else { Status::Failed },
             sha256: Digest::from_hex(&entry.sha256)?,
             size: entry.size,

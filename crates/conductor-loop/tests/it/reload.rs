@@ -192,7 +192,7 @@ fn each_setting_that_is_fixed_is_named_at_a_reload() {
     command.env_remove("CONDUCTOR_PORCH_WRITE").arg("-config").arg(&file);
     let daemon = Running::start(command);
     daemon.wait_log("ready");
-    let others = "handoff = 'elsewhere'\nporch = 'porch'\nmode = 'structured'\nout = 'elsewhere'\nonce = true\ndebounce = '0'\n\
+    let others = "handoff = 'elsewhere'\nporch = 'porch'\nmode = 'structured'\nout = 'elsewhere'\nonce = true\npattern = ['*.json']\ndebounce = '0'\n\
                   workers = 7\nstate_dir = 'elsewhere'\nstate_key_file = 'root.key'\nlisten = '127.0.0.1:7'\nhealth_addr = '127.0.0.1:7'\n\
                   metrics_addr = '127.0.0.1:7'\ninsecure_listen = true\ntls_cert = 'elsewhere'\ntls_key = 'elsewhere'\n\
                   tls_client_ca = 'elsewhere'\ntoken_file = 'elsewhere'\nopen_page = true\nkubernetes = true\n\

@@ -36,6 +36,52 @@ fn a_name_that_looks_like_an_intents_and_is_none_is_told_once_and_listed() {
 }
 
 #[test]
+fn a_pattern_widens_what_is_taken_and_every_command_agrees() {
+    let env = env();
+    let any = ["-pattern", "*.json"];
+    for name in ["x.json.tmp", "x.json~", "x.tmp.json", ".x.json", "x.yaml", "-x.json", "Scale.JSON"] {
+        fs::write(env.handoff(name), flat("never", 3)).unwrap();
+    }
+    let daemon = env.start_ready(&[&any[..], &["-period", "100ms"]].concat());
+    fs::write(env.path("order.json"), flat("web", 3)).unwrap();
+    let (order, order_path) = ("order.json", env.path("order.json").display().to_string());
+    env.run(&["check", &order_path]).expect(8);
+    env.run(&[&["check", &order_path], &any[..]].concat()).expect(0);
+    env.operate(&["submit", &order_path]).expect(2);
+    env.operate(&[&["submit", &order_path], &any[..]].concat()).expect(0);
+    assert_eq!(env.wait_status(order)["archived_as"], "processed/order.json");
+    // What is taken goes on whatever the next start takes.
+    env.operate(&["hold", "test/held"]).expect(0);
+    env.drop_file("held.json", flat("held", 3));
+    wait_until("it is held", || env.operate(&["explain", "held.json"]).stdout.contains("held:"));
+    daemon.kill();
+    fs::write(env.handoff("late.json"), flat("late", 3)).unwrap();
+    let word = |flags: &[&str]| {
+        let listed = env.operate_json(&[&["list"], flags].concat()).0;
+        let rows = listed["intents"].as_array().unwrap().iter();
+        let late = rows.filter(|row| row["file"] == "late.json").map(|row| row["reason"]["word"].clone());
+        let explained = env.operate_json(&[&["explain", "late.json"], flags].concat()).0;
+        (late.collect::<Vec<_>>(), explained["reason"]["word"].clone())
+    };
+    assert_eq!(word(&[]), (vec!["other-name".into()], "other-name".into()));
+    assert_eq!(word(&any), (vec!["not-running".into()], "not-running".into()));
+    let daemon = env.start_ready(&[]);
+    env.operate(&["release", "test/held"]).expect(0);
+    assert_eq!(env.wait_status("held.json")["status"], "success");
+    wait_until("it is listed as ignored", || word(&[]).0 == ["other-name"]);
+    daemon.stop().expect(0);
+    env.once(&any).expect(0);
+    assert_eq!(env.wait_status("late.json")["status"], "success");
+    let left: Vec<String> =
+        env.names("").into_iter().filter(|name| name.contains('x') || name == "Scale.JSON").collect();
+    assert_eq!(left, ["-x.json", ".x.json", "Scale.JSON", "x.json.tmp", "x.json~", "x.tmp.json", "x.yaml"]);
+    for command in [&["doctor"][..], &["-once"], &["list"]] {
+        let refused = env.operate(&[command, &["-pattern", "*"]].concat()).expect(2).stderr;
+        assert!(refused.contains("'*' is no pattern") && refused.contains(".json"), "{refused}");
+    }
+}
+
+#[test]
 fn the_log_says_taken_and_done_of_each_intent_and_at_debug_its_whole_way() {
     for (level, steps) in [
         ("info", &["taken", "Processed by worker 0 in"][..]),
