@@ -6,7 +6,7 @@ use crate::env;
 use conductor_testkit::{Browser, Running, TestEnv, TestUser, flat, has, wait_until};
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// `None` if there is no browser, with a message.
@@ -14,11 +14,15 @@ fn browser() -> Option<Browser> {
     (has("chromium") && has("chromedriver")).then(Browser::start)
 }
 
-/// Keeps a picture of the window for whoever looks at the results of a run.
-fn picture(browser: &Browser, name: &str) {
+/// Where the pictures are for whoever looks at the results of a run.
+pub(crate) fn pictures() -> PathBuf {
     let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../pictures");
     fs::create_dir_all(&kept).unwrap();
-    browser.picture(&kept.join(format!("{name}.png")));
+    kept
+}
+
+fn picture(browser: &Browser, name: &str) {
+    browser.picture(&pictures().join(format!("{name}.png")));
 }
 
 fn sees(browser: &Browser, selector: &str, text: &str) {
@@ -174,6 +178,28 @@ fn one_held_target_is_one_row_and_an_empty_list_says_what_to_do() {
     sees(&browser, "#said", "conductor-loop release test/held -handoff /");
     browser.press("#rows button.more");
     wait_until("all of the target", || rows(&browser) == 30);
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+    daemon.stop().expect(0);
+}
+
+#[test]
+fn ten_thousand_that_wait_are_counted_and_fill_no_page() {
+    let Some(browser) = browser() else { return };
+    let env = env();
+    let (daemon, address) = listening(&env, &[]);
+    env.operate(&["hold", "--all", "--note", "migration"]).expect(0);
+    for number in 0..10_000 {
+        env.drop_file(&format!("intent-{number}.json"), flat(&format!("t{}", number % 300), 3));
+    }
+    browser.open(&format!("http://{address}/"));
+    sees(&browser, "#tiles", "10,000");
+    sees(&browser, "#rows tbody.waiting", "10,000, by target");
+    // 34 of the first target: one is named.
+    sees(&browser, "#rows tbody.waiting", "+33 more");
+    assert_eq!(rows(&browser), 12, "the rest is behind a button");
+    sees(&browser, "#tiles", "every target");
+    browser.look_like((1280, 900), false);
+    picture(&browser, "page-10000");
     assert_eq!(browser.complaints(), Vec::<String>::new());
     daemon.stop().expect(0);
 }

@@ -81,6 +81,8 @@ fn top_shows_what_runs_and_failed_first_and_loses_no_line_at_any_size() {
         });
         assert_eq!(screen.lost, 0, "{}", screen.text());
         assert!(!screen.wraps() && !screen.has_cursor && screen.is_other);
+        let kept = crate::page::pictures().join(format!("top-{columns}x{rows}.txt"));
+        std::fs::write(kept, screen.text()).unwrap();
     }
     let screen = terminal.screen();
     let lines = screen.lines();

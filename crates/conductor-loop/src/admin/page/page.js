@@ -170,7 +170,8 @@ function showStatus(status) {
     ["running", whole.format(status.active), `of ${plural(status.workers, "worker")}`],
     ["failed in 1 h", `${whole.format(lately)}${lately >= ROWS_MAX ? "+" : ""}`, `${whole.format(status.failed)} in all`, lately > 0],
     ["done", whole.format(status.processed), status.duplicates ? `${plural(status.duplicates, "duplicate")}` : ""],
-    ["held", whole.format(status.held.length), status.held.length === 1 ? "target" : "targets"],
+    status.held.some((one) => one.target === "*") ? ["held", "all", "every target"]
+      : ["held", whole.format(status.held.length), status.held.length === 1 ? "target" : "targets"],
     ["free space", bytes(status.free_bytes), ""],
   ];
   byId("tiles").replaceChildren(...tiles.map(([label, value, note, alert]) => make("div", { kind: alert ? "tile alert" : "tile" },
