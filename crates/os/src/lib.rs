@@ -4,6 +4,7 @@
 #![deny(unsafe_code)]
 
 pub mod attempt;
+pub mod cgroup;
 pub mod child;
 mod clear;
 mod clock;

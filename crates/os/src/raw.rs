@@ -1,6 +1,6 @@
 //! Calls on descriptors and signals that no safe library offers in the required form. This is the only module of the
-//! product that contains `unsafe`: ten calls. The arguments of eight are integers, words and structures of our own that are
-//! only read, and one structure of three integers that is filled; two set the code of a child between fork and exec.
+//! product that contains `unsafe`: eleven calls. The arguments of eight are integers, words and structures of our own that are
+//! only read, and one structure of three integers that is filled; three set the code of a child between fork and exec.
 
 mod mounts;
 mod peer;
@@ -12,7 +12,7 @@ use crate::confine::limits::ResourceLimits;
 use rustix::fs::{Gid, Uid};
 use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -110,6 +110,19 @@ pub fn unblock_signals() -> io::Result<()> {
 )]
 pub fn in_new_session(command: &mut Command) {
     let begin = || rustix::process::setsid().map(drop).map_err(io::Error::from);
+    // SAFETY: between fork and exec the child makes one system call that is safe there, and reads its errno; nothing is
+    // allocated, and no lock of another thread is taken.
+    unsafe { command.pre_exec(begin) };
+}
+
+/// Starts a program in the control group whose list of processes this is; where that is impossible, it is not started.
+#[expect(
+    unsafe_code,
+    reason = "the standard library cannot start a program in a control group; this writes two bytes of our own"
+)]
+pub fn in_control_group(command: &mut Command, processes: BorrowedFd<'static>) {
+    // A process writes 0 for itself.
+    let begin = move || rustix::io::write(processes, b"0\n").map(drop).map_err(io::Error::from);
     // SAFETY: between fork and exec the child makes one system call that is safe there, and reads its errno; nothing is
     // allocated, and no lock of another thread is taken.
     unsafe { command.pre_exec(begin) };
