@@ -33,11 +33,13 @@ pub enum Part {
     PorchUser,
     /// Daemon and runs have a root directory with a few places of the machine.
     Chroot,
+    /// Each run has a control group, with which all that it started ends.
+    Cgroup,
 }
 
 impl Part {
     /// Every part, in the order of reports.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::NoNewPrivileges,
         Self::DaemonMemory,
         Self::CoreDumps,
@@ -51,6 +53,7 @@ impl Part {
         Self::Egress,
         Self::PorchUser,
         Self::Chroot,
+        Self::Cgroup,
     ];
 
     /// The part's name.
@@ -69,6 +72,7 @@ impl Part {
             Self::Egress => "egress",
             Self::PorchUser => "porch-user",
             Self::Chroot => "chroot",
+            Self::Cgroup => "cgroup",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What may stand behind a failed run besides porch itself: the confinement, and limits on resources. Taken from the words
-//! of porch and from the signal that ended it, which are evidence and no proof: a hint says "may".
+//! of porch and from the signal that ended it, which are evidence and no proof: a hint says "may". What the kernel counted is
+//! certain.
 
 use crate::outcome::{Capture, Ending, Verdict};
 
@@ -59,6 +60,15 @@ impl Bound {
         }
     }
 
+    /// What is certain where the kernel says that all processes of the run together reached it.
+    fn reached(self) -> &'static str {
+        match self {
+            Self::Memory => "together its processes reached the limit on memory (--limit-memory)",
+            Self::Processes => "together it reached the limit on processes and threads (--limit-processes)",
+            other => other.hint(),
+        }
+    }
+
     fn is_told_by(self, text: &str, in_lower_case: &str) -> bool {
         let is_word = |name: &&str| {
             text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == *name)
@@ -68,8 +78,8 @@ impl Bound {
     }
 }
 
-/// The hint about a run that failed; `None` if nothing points to one of the bounds.
-pub fn hint(ending: &Ending, streams: [&Capture; 2], bounds: &[Bound]) -> Option<String> {
+/// The hint about a run that failed, which certainly reached some of the bounds; `None` if nothing points to one of them.
+pub fn hint(ending: &Ending, streams: [&Capture; 2], bounds: &[Bound], reached: &[Bound]) -> Option<String> {
     if !matches!(ending.verdict(), Verdict::Failure(_) | Verdict::Retry(_)) {
         return None;
     }
@@ -81,9 +91,10 @@ pub fn hint(ending: &Ending, streams: [&Capture; 2], bounds: &[Bound]) -> Option
     let in_lower_case = text.to_ascii_lowercase();
     let met = |bound: &Bound| {
         let ended = *bound == Bound::Fence && *ending == Ending::Signalled(SIGSYS);
-        ended || bound.is_told_by(&text, &in_lower_case)
+        !reached.contains(bound) && (ended || bound.is_told_by(&text, &in_lower_case))
     };
-    let hints: Vec<&str> = bounds.iter().copied().filter(met).map(Bound::hint).collect();
+    let certain = reached.iter().copied().map(Bound::reached);
+    let hints: Vec<&str> = certain.chain(bounds.iter().copied().filter(met).map(Bound::hint)).collect();
     (!hints.is_empty()).then(|| hints.join("; "))
 }
 
@@ -95,7 +106,7 @@ mod tests {
 
     fn of(ending: &Ending, stderr: &str) -> String {
         let stderr = Capture { head: stderr.as_bytes().to_vec(), ..Capture::default() };
-        hint(ending, [&Capture::default(), &stderr], &ALL).unwrap_or_default()
+        hint(ending, [&Capture::default(), &stderr], &ALL, &[]).unwrap_or_default()
     }
 
     #[test]
@@ -120,12 +131,28 @@ mod tests {
     }
 
     #[test]
+    fn what_the_kernel_counted_is_certain_and_said_once() {
+        let words =
+            Capture { head: b"Cannot allocate memory, Permission denied".to_vec(), ..Capture::default() };
+        let said = |ending| hint(&ending, [&words, &words], &ALL, &[Bound::Memory, Bound::Processes]);
+        let text = said(Ending::Signalled(9)).unwrap();
+        assert!(text.starts_with("together its processes reached the limit on memory"), "{text}");
+        assert!(text.contains("--limit-processes") && text.contains("--confine off"), "{text}");
+        assert_eq!(
+            (text.matches("--limit-memory").count(), text.contains("may have reached")),
+            (1, false),
+            "{text}"
+        );
+        assert_eq!(said(Ending::Exited(0)), None, "it succeeded all the same");
+    }
+
+    #[test]
     fn what_points_to_nothing_has_no_hint() {
         assert_eq!(of(&Ending::Exited(1), "no such package; EPERMANENT"), "");
         assert_eq!(of(&Ending::Exited(0), "Permission denied"), "");
         assert_eq!(of(&Ending::Interrupted, "Permission denied"), "");
         let words = Capture { head: b"Permission denied".to_vec(), ..Capture::default() };
-        let unconfined = hint(&Ending::Exited(1), [&words, &words], &[Bound::Memory]);
+        let unconfined = hint(&Ending::Exited(1), [&words, &words], &[Bound::Memory], &[]);
         assert_eq!(unconfined, None, "only what the run was subject to");
     }
 }

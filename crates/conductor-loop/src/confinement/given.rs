@@ -1,6 +1,6 @@
 //! Gives up the rights of the process, tries on a thread what runs will be confined to, and reports each part.
 
-use super::{porch_user, root};
+use super::{groups, porch_user, root};
 use crate::config::{Config, Confine, Egress};
 use conductor_core::Confinement;
 use conductor_core::confinement::{Part, PartStanding, Standing};
@@ -26,7 +26,7 @@ fn standing(part: Part, result: Result<(), Without>) -> PartStanding {
 /// `repositories` the embedded engine's runs go on outside a domain of files.
 pub fn give_up(config: &Config, repositories: bool) -> Confinement {
     // Before mounts are refused.
-    let own = [porch_user::standing(config), root::standing(config)];
+    let own = [porch_user::standing(config), root::standing(config), groups::standing(config)];
     if config.fixed.confine == Confine::Off {
         let mut off = Confinement::off("--confine off");
         // They need nothing of what is off.

@@ -4,6 +4,7 @@
 //! another user, and may give porch one of its own, in this order.
 
 mod given;
+mod groups;
 mod policy;
 mod porch_user;
 mod root;
@@ -12,5 +13,10 @@ mod user;
 pub use given::give_up;
 pub use policy::{Built, Policy, Refusal};
 pub use porch_user::ONLY_A_PROGRAM;
-pub use root::say_root;
 pub use user::{NotBegun, begin};
+
+/// Says in the log what the process has been given since it began: its root directory, and control groups.
+pub fn say_begun() {
+    root::say();
+    groups::say();
+}

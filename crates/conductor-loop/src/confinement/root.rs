@@ -4,6 +4,7 @@
 use super::policy::SYSTEM;
 use crate::config::Config;
 use conductor_core::confinement::{Part, PartStanding, Standing};
+use conductor_os::cgroup;
 use conductor_os::elf::stands_alone;
 use conductor_os::root::{Mounted, Places, could_enter, enter, mounted};
 use conductor_os::user::make_passable;
@@ -52,7 +53,10 @@ fn places(config: &Config, porch: Option<&Path>) -> Places {
     let own = [Some(&fixed.handoff), Some(&fixed.out), fixed.state_dir.as_ref()].into_iter().flatten();
     let backups = fixed.backups.as_ref().map(|backups| backups.dir.clone());
     let write = own.cloned().chain(backups).chain(fixed.porch_write.iter().cloned());
-    let write = write.chain(fixed.routes.named_repositories().map(|(_, path)| path.to_owned()));
+    // Where there are control groups, they are written.
+    let write = write
+        .chain(cgroup::own().ok())
+        .chain(fixed.routes.named_repositories().map(|(_, path)| path.to_owned()));
     let mut read = fixed.porch_read.clone();
     read.extend(fixed.routes.bases());
     read.extend(secrets_and_settings(config));
@@ -128,7 +132,7 @@ pub(super) fn standing(config: &Config) -> PartStanding {
 }
 
 /// Says in the log what stands in the root.
-pub fn say_root() {
+pub(super) fn say() {
     let Some(places) = mounted() else { return };
     let below = |one: &Mounted, above: &Mounted| one.at != above.at && one.at.starts_with(&above.at);
     let names = |writable: bool| {

@@ -2,7 +2,7 @@
 //! that nothing is ever opened, judged or run with the rights of root. With a user of porch's own, the capabilities to
 //! take that user's ids go along, and are given up before anything else happens.
 
-use super::{porch_user, root};
+use super::{groups, porch_user, root};
 use crate::config::Config;
 use conductor_core::Code;
 use conductor_os::second;
@@ -25,9 +25,9 @@ pub struct NotBegun {
     pub reason: String,
 }
 
-/// Gives the process the root directory, the user and the user of porch that are configured; `program` finds the program of
-/// runs, as it is where the machine's root is. Returns if all of it is so.
-pub fn begin(config: &Config, program: impl FnOnce() -> Option<PathBuf>) -> Result<(), NotBegun> {
+/// Gives the process the root directory, the user and the user of porch that are configured, and control groups where it was given
+/// one; `program` finds the program of runs. Returns if all of it is so.
+pub fn begin(config: &Config, program: impl Fn() -> Option<PathBuf>) -> Result<(), NotBegun> {
     let users = Users::of_system();
     let user_unusable = |reason| NotBegun { code: Code::UserUnusable, reason };
     let of_daemon = |reason| user_unusable(format!("--user: {reason}"));
@@ -54,7 +54,7 @@ pub fn begin(config: &Config, program: impl FnOnce() -> Option<PathBuf>) -> Resu
         hand_over(config, identity, porch.as_ref()).map_err(of_daemon)?;
     }
     let no_root = |reason| NotBegun { code: Code::NoRoot, reason: format!("--chroot-enabled: {reason}") };
-    root::change(config, program).map_err(no_root)?;
+    root::change(config, &program).map_err(no_root)?;
     if let (Some((wanted, identity)), Some(is_other)) = (named, other) {
         let become_it = if is_other {
             become_another(wanted, identity, porch.is_some())
@@ -63,7 +63,11 @@ pub fn begin(config: &Config, program: impl FnOnce() -> Option<PathBuf>) -> Resu
         };
         become_it.map_err(of_daemon)?;
     }
-    porch.map_or(Ok(()), |porch| porch_user::begin(config, &porch).map_err(of_porch))
+    if let Some(porch) = porch {
+        porch_user::begin(config, &porch).map_err(of_porch)?;
+    }
+    groups::begin(config, || program().is_some());
+    Ok(())
 }
 
 /// User and groups of this process.
@@ -110,6 +114,7 @@ fn own(config: &Config) -> impl Iterator<Item = &Path> {
 /// Makes the directories that are missing, and gives them to the user together with those of root that are empty;
 /// the output to porch's user, if it has one.
 fn hand_over(config: &Config, identity: &Identity, porch: Option<&Identity>) -> Result<(), String> {
+    conductor_os::cgroup::hand_over(identity);
     let to_porch = porch.map(|porch| (config.fixed.out.as_path(), porch));
     for (path, identity) in own(config).map(|path| (path, identity)).chain(to_porch) {
         make_passable(path)

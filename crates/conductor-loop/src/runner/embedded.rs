@@ -68,7 +68,7 @@ pub(super) fn run(worker: &Worker, settings: &Settings, job: &Job, application: 
     let duration = begin.elapsed();
     // The limits are those of porch's processes.
     let fence: &[Bound] = if worker.cells.are_confined() { &[Bound::Fence] } else { &[] };
-    let hint = hint(&ending, [&Capture::default(), &Capture::default()], fence);
+    let hint = hint(&ending, [&Capture::default(), &Capture::default()], fence, &[]);
     Run { ending, duration, stdout, change, command, hint, ..worker.not_run(Ending::Interrupted) }
 }
 

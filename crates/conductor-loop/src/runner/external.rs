@@ -5,8 +5,9 @@ use super::capture::Stream;
 use super::orphans::RunNumber;
 use super::staging::Copy;
 use super::{Job, Program, Settings, Site, Staged, Stop, Worker, leftovers};
-use conductor_core::hint::hint;
+use conductor_core::hint::{Bound, hint};
 use conductor_core::outcome::{Capture, EX_TEMPFAIL, Ending, Postponed, Run};
+use conductor_os::cgroup::{Group, Met};
 use conductor_os::child::{Found, Leads, StartError, Supervised};
 use conductor_os::confine::limits::ResourceLimits;
 use conductor_os::wake::wait_readable;
@@ -75,6 +76,10 @@ pub(super) fn run(
     let number = worker.orphans.begin();
     let mut command = command(worker, settings, &executable, job);
     command.args(&words);
+    if let Some(group) = worker.group {
+        group.hold(&mut command);
+    }
+    let met = worker.group.map(Group::met);
     let site = Site { number: job.slot, slot: Some(slot), program: Some(&executable) };
     let resources = settings.resources;
     let started = worker.cells.run(site, move || start(&mut command, resources));
@@ -82,7 +87,7 @@ pub(super) fn run(
     let started = match started {
         Ok(started) => started,
         Err(refusal) => {
-            run.leftovers = worker.orphans.end(number, &[]);
+            run.leftovers = end_escaped(worker, number, &[]);
             run.ending = super::unconfined(&refusal);
             return run;
         }
@@ -91,7 +96,7 @@ pub(super) fn run(
         Ok(child) => Running::new(worker, settings, job, child, begin),
         Err(StartError::Unwatched(error)) => Err(error),
         Err(StartError::NotStarted(error)) => {
-            run.leftovers = worker.orphans.end(number, &[]);
+            run.leftovers = end_escaped(worker, number, &[]);
             run.ending = not_started(worker, program, &error);
             return run;
         }
@@ -102,11 +107,12 @@ pub(super) fn run(
         Ok(running) => {
             let (ending, stdout, stderr, left) = running.until_its_end(number, &marks);
             let ending = looked_over(worker, settings, ending);
-            let hint = hint(&ending, [&stdout, &stderr], &super::bounds(worker, settings));
+            let bounds = super::bounds(worker, settings);
+            let hint = hint(&ending, [&stdout, &stderr], &bounds, &reached(worker, met));
             Run { ending, duration: begin.elapsed(), stdout, stderr, leftovers: left, hint, ..run }
         }
         Err(error) => {
-            run.leftovers = leftovers::named_once(worker.orphans.end(number, &marks));
+            run.leftovers = end_escaped(worker, number, &marks);
             run.ending = Ending::Unwatched { reason: error.to_string() };
             run
         }
@@ -122,6 +128,27 @@ fn start(command: &mut Command, resources: ResourceLimits) -> Result<Supervised,
     second.own(command, resources);
     // Of another user, so it gets no terminal of ours to type on, nor the right to continue what we stopped.
     Supervised::start(command, Leads::Session)
+}
+
+/// The limits that the run has reached since its control group had met them this often.
+fn reached(worker: &Worker, before: Option<Met>) -> Vec<Bound> {
+    let (Some(before), Some(now)) = (before, worker.group.map(Group::met)) else { return Vec::new() };
+    let more =
+        [(now.memory > before.memory, Bound::Memory), (now.processes > before.processes, Bound::Processes)];
+    more.into_iter().filter_map(|(more, bound)| more.then_some(bound)).collect()
+}
+
+/// Ends what is in the control group of the worker's run, if it has one; returns their names.
+fn end_group(worker: &Worker) -> Vec<String> {
+    let held = worker.group.map(Group::end).unwrap_or_default();
+    held.iter().map(leftovers::describe).collect()
+}
+
+/// Ends what is left of a run without a program to watch; returns their names.
+fn end_escaped(worker: &Worker, number: RunNumber, marks: &[String]) -> Vec<String> {
+    let mut left = end_group(worker);
+    left.extend(worker.orphans.end(number, marks));
+    leftovers::named_once(left)
 }
 
 fn file(worker: &Worker, job: &Job) -> PathBuf {
@@ -150,6 +177,9 @@ fn ready(
         let reason =
             format!("porch's user does not come through to its working directory {}", slot.display());
         return Err(withheld(Postponed::System, reason));
+    }
+    if worker.group.is_some_and(|group| !group.exists()) {
+        return Err(withheld(Postponed::System, "the control group of its run was removed".to_owned()));
     }
     super::closed(settings, &job.place).map_or(Ok(executable), Err)
 }
@@ -309,9 +339,11 @@ impl<'w> Running<'w> {
         ended
     }
 
-    /// Kills the rest of the group and the processes that escaped from it; returns their names.
+    /// Kills the rest of the control group, of the process group, and the processes that escaped from that; returns their names.
     fn end_leftovers(&self, number: RunNumber, marks: &[String]) -> Vec<String> {
-        let mut left: Vec<String> = self.child.end_rest().iter().map(leftovers::describe).collect();
+        // The control group first: what starts others again and again is ended by nothing else.
+        let mut left = end_group(self.worker);
+        left.extend(self.child.end_rest().iter().map(leftovers::describe));
         left.extend(self.worker.orphans.end(number, marks));
         leftovers::named_once(left)
     }

@@ -27,6 +27,7 @@ use conductor_core::outcome::{Capture, Ending, Postponed, Run};
 use conductor_core::record::Claim;
 use conductor_core::scheduler::Place;
 use conductor_core::{Code, Runs};
+use conductor_os::cgroup::{self, Group};
 use conductor_os::confine::limits::ResourceLimits;
 use conductor_os::dir::Dir;
 use conductor_os::outlet::{Outage, Outlet};
@@ -223,6 +224,8 @@ struct Worker {
     orphans: Arc<Orphans>,
     /// The threads on which runs happen.
     cells: Arc<Cells>,
+    /// The control group of its run, if runs have groups.
+    group: Option<&'static Group>,
     /// Locked while bytes are read back, so that only one such intent at a time is in memory.
     reading: Arc<Mutex<()>>,
     report: Box<dyn Fn(Report) + Send>,
@@ -276,6 +279,7 @@ impl Runner {
                 waker,
                 orphans: Arc::clone(&runner.orphans),
                 cells: Arc::clone(&cells),
+                group: cgroup::get().and_then(Result::ok).and_then(|groups| groups.run(number)),
                 reading: Arc::clone(&reading),
                 report: Box::new(report.clone()),
             };

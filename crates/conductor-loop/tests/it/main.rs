@@ -20,6 +20,7 @@ mod backups;
 mod bytes;
 mod calls;
 mod cancel;
+mod cgroup;
 mod chroot;
 mod cli;
 mod compat;

@@ -17,6 +17,9 @@ fn the_unit_is_valid_and_hardened() {
     // The existing program, so that its absence is no finding.
     let unit = unit.replace("/usr/bin/conductor-loop", &env.program().display().to_string());
     let credentials = fs::read_to_string(format!("{PLACE}/credentials.conf")).unwrap();
+    // Writable in a read-only hierarchy: its own group, for those of runs.
+    let group = "\nDelegate=yes\nProtectControlGroups=yes\nReadWritePaths=-/sys/fs/cgroup/system.slice/%n\n";
+    assert!(unit.contains(group), "{unit}");
     let (path, drop_ins) = (env.path("conductor-loop.service"), env.path("conductor-loop.service.d"));
     fs::write(&path, &unit).unwrap();
     let analyze = |words: &[&str]| {

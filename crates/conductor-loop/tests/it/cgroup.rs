@@ -1,0 +1,235 @@
+//! A control group for each run, where the daemon was given one for itself: nothing that a run starts outlives it, and the limit
+//! that its processes reach together is named.
+
+use crate::{env, is_root};
+use conductor_testkit::{Running, TestEnv, TestUser, flat, wait_until};
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The number of the next group.
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// A control group for one daemon after the other.
+struct Given(PathBuf);
+
+impl Given {
+    /// Makes it; `None`: that takes root and a mount of version 2.
+    fn new() -> Option<Self> {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let of_version_2 = mounts.lines().find(|line| line.contains(" - cgroup2 "));
+        let at = of_version_2.and_then(|line| line.split(' ').nth(4));
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("conductor-test-{}-{number}", std::process::id());
+        let group = at.map(|at| Path::new(at).join(name)).filter(|_| is_root());
+        let made = group.filter(|group| fs::create_dir(group).is_ok());
+        let made = made.filter(|group| group.join("cgroup.kill").exists()).map(Self);
+        if made.is_none() {
+            eprintln!("NOT TESTED: no control group of version 2 can be made here");
+        }
+        made
+    }
+
+    /// Starts a daemon in the group.
+    fn start(&self, env: &TestEnv, flags: &[&str]) -> Running {
+        let ordinary = env.command(flags);
+        let mut command = Command::new("/bin/sh");
+        let group = self.0.join("cgroup.procs");
+        command.args(["-c", "echo $$ > \"$0\" && exec \"$@\""]).arg(group).arg(env.program());
+        command.args(ordinary.get_args()).current_dir(env.path("")).env_clear();
+        command.envs(ordinary.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Running::start(command)
+    }
+
+    fn processes(&self, name: &str) -> String {
+        fs::read_to_string(self.0.join(name).join("cgroup.procs")).unwrap_or_default()
+    }
+}
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        let _ = fs::write(self.0.join("cgroup.kill"), "1");
+        for _ in 0..500 {
+            for below in fs::read_dir(&self.0).into_iter().flatten().flatten() {
+                let _ = fs::remove_dir(below.path());
+            }
+            if fs::remove_dir(&self.0).is_ok() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
+}
+
+fn script(env: &TestEnv, name: &str, text: &str) -> String {
+    let path = env.path("bin").join(name);
+    fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path.display().to_string()
+}
+
+/// A porch for the target `bad` that leaves processes which start themselves again and again, each in a session of its own and
+/// without environment; it ends, or hangs, when `go` of them have been seen.
+fn hostile(env: &TestEnv, then: &str) -> String {
+    let seen = env.path("bin/seen").display().to_string();
+    let hop =
+        script(env, "hop", &format!("echo x >> {seen}\nsetsid env -i PATH=/usr/bin:/bin /bin/sh \"$0\" &"));
+    let wait = format!("until [ \"$(wc -l < {seen})\" -gt 30 ]; do sleep .01; done");
+    let bad = format!(
+        "(setsid env -i PATH=/usr/bin:/bin /bin/sh {hop} &); (setsid /bin/sh {hop} &)\n{wait}; {then}"
+    );
+    script(
+        env,
+        "hostile",
+        &format!(
+            "export PATH=/usr/bin:/bin; : >> {seen}\ncase \"$2\" in *bad*) {bad};;\n\
+             *slow*) echo x > \"$4/slow\"; until [ -e \"$4/go\" ]; do sleep .05; done;; esac"
+        ),
+    )
+}
+
+/// How many processes live that were started by `hop`.
+fn hops(env: &TestEnv) -> usize {
+    let name = env.path("bin/hop").display().to_string();
+    let lines = fs::read_dir("/proc").unwrap().flatten().map(|entry| fs::read(entry.path().join("cmdline")));
+    lines.flatten().filter(|line| String::from_utf8_lossy(line).split('\0').any(|word| word == name)).count()
+}
+
+#[test]
+fn b03_what_starts_itself_again_and_again_ends_with_its_run_and_with_no_other() {
+    let Some(given) = Given::new() else { return };
+    for confine in ["auto", "off"] {
+        let env = env();
+        let porch = hostile(&env, "exit 0");
+        let daemon = given.start(&env, &["-porch", &porch, "-workers", "2", "-confine", confine]);
+        daemon.wait_log("ready");
+        // An orphan without a mark could be this one's as well, so only its group tells whose it is.
+        env.drop_file("intent-slow.json", flat("slow", 3));
+        wait_until("the slow run is in progress", || env.path("out/slow").exists());
+        env.drop_file("intent-bad.json", flat("bad", 3));
+        assert_eq!(env.wait_status("intent-bad.json")["status"], "success");
+        assert_eq!(hops(&env), 0, "{confine}: none outlived the run");
+        let of_runs = ["run-0", "run-1"].map(|run| given.processes(run).lines().count());
+        assert_eq!(of_runs.iter().filter(|count| **count == 0).count(), 1, "{confine} {of_runs:?}");
+        assert!(given.processes("daemon").contains(&daemon.pid().to_string()));
+        assert!(env.status("intent-slow.json").is_none());
+        fs::write(env.path("out/go"), "").unwrap();
+        assert_eq!(env.wait_status("intent-slow.json")["status"], "success", "the other run is left alone");
+        env.drop_file("intent-good.json", flat("good", 3));
+        assert_eq!(
+            env.wait_status("intent-good.json")["status"],
+            "success",
+            "the groups serve the next runs"
+        );
+        let log = daemon.stop().expect(0).stderr;
+        assert!(log.contains("each run has a control group") && log.contains("left_over"), "{log}");
+    }
+}
+
+#[test]
+fn what_a_killed_daemon_left_starting_itself_again_is_ended_by_the_next() {
+    let Some(given) = Given::new() else { return };
+    let env = env();
+    let porch = hostile(&env, "exec sleep 600");
+    let daemon = given.start(&env, &["-porch", &porch, "-workers", "1"]);
+    env.drop_file("intent-bad.json", flat("bad", 3));
+    let seen = || fs::read_to_string(env.path("bin/seen")).map_or(0, |text| text.lines().count());
+    wait_until("porch has left its processes", || seen() > 30);
+    daemon.kill();
+    let porch = script(&env, "harmless", "exit 0");
+    let next = given.start(&env, &["-once", "-porch", &porch, "-workers", "1"]).wait().expect(0);
+    assert_eq!((given.processes("run-0").as_str(), hops(&env)), ("", 0));
+    assert!(next.stderr.contains("were ended by their control group"), "{}", next.stderr);
+    assert_eq!(env.wait_status("intent-bad.json")["attempts"], 2);
+}
+
+#[test]
+fn no_porch_leaves_its_group_whatever_user_and_root_it_has() {
+    let Some(given) = Given::new() else { return };
+    let may = Command::new("unshare").args(["-m", "true"]).status().is_ok_and(|status| status.success());
+    let mut ways = vec![vec![], vec!["-porch-user", "41234"]];
+    if may {
+        ways.push(vec!["-chroot-enabled"]);
+    }
+    for more in ways {
+        let env = env().as_user(TestUser::Nobody);
+        chown(env.path(""), Some(0), Some(0)).unwrap();
+        fs::remove_dir_all(env.path("out")).unwrap();
+        let group = given.0.display();
+        let leaves =
+            format!("for at in {group} {group}/daemon; do (echo 0 > $at/cgroup.procs) 2>/dev/null; done");
+        let porch = script(&env, "tells", &format!("{leaves}\ncat /proc/self/cgroup > \"$4/group\""));
+        env.drop_file("intent-x.json", flat("x", 3));
+        let flags = [&["-once", "-porch", &porch, "-user", "65534", "-workers", "1"][..], &more].concat();
+        given.start(&env, &flags).wait().expect(0);
+        let group = fs::read_to_string(env.path("out/group")).unwrap();
+        assert!(
+            group.lines().any(|line| line.starts_with("0::") && line.ends_with("/run-0")),
+            "{more:?} {group}"
+        );
+        // The next daemon is given it by root again.
+        for name in ["", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"] {
+            chown(given.0.join(name), Some(0), Some(0)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_group_is_told_by_log_status_doctor_and_trail() {
+    let Some(given) = Given::new() else { return };
+    let env = env();
+    let part = |env: &TestEnv| {
+        let (status, _) = env.operate_json(&["status"]);
+        let parts = status["confinement"].as_array().unwrap();
+        let part = parts.iter().find(|one| one["part"] == "cgroup").unwrap();
+        (part["standing"].as_str().unwrap().to_owned(), part["reason"].as_str().unwrap().to_owned())
+    };
+    let daemon = given.start(&env, &["-confine", "off"]);
+    daemon.wait_log("ready");
+    assert_eq!(part(&env), ("active".to_owned(), String::new()));
+    daemon.stop().expect(0);
+    let shown = env.operate(&["audit", "show", "--event", "sys_startup", "--json"]).expect(0).stdout;
+    assert!(shown.contains(r#""confined": "cgroup""#), "{shown}");
+    let embedded = given.start(&env, &["-porch", "builtin"]);
+    embedded.wait_log("ready");
+    let (standing, reason) = part(&env);
+    assert!(standing == "off" && reason.contains("embedded engine"), "{reason}");
+    embedded.stop().expect(0);
+    let without = env.start_ready(&[]);
+    let (standing, reason) = part(&env);
+    assert!(standing == "off" && !reason.is_empty(), "{reason}");
+    without.stop().expect(0);
+    let doctor = env.operate(&["doctor"]).stdout;
+    let row = doctor.lines().find(|row| row.contains(" confinement ")).unwrap();
+    assert!(row.ends_with(" cgroup"), "{row}");
+}
+
+#[test]
+fn a_limit_that_the_processes_of_a_run_reach_together_is_named_in_status_and_error_log() {
+    let Some(given) = Given::new() else { return };
+    let controllers = fs::read_to_string(given.0.join("cgroup.controllers")).unwrap();
+    if !controllers.contains("memory") || !controllers.contains("pids") {
+        eprintln!("NOT TESTED: no controllers of version 2 here: {controllers}");
+        return;
+    }
+    let env = env();
+    // In a file system in memory, no process of it takes more memory than another.
+    let takes = "dd if=/dev/zero of=\"$4/big\" bs=1M count=1 2>/dev/null; x=$(head -c 200000000 /dev/zero | tr '\\0' x); exit 1";
+    let forks = "i=0; while [ $i -lt 60 ]; do sleep 60 & i=$((i+1)); done; wait; exit 1";
+    for (target, text, flags, named) in [
+        ("memory", takes, ["-limit-memory", "32MB"], "--limit-memory"),
+        ("processes", forks, ["-limit-processes", "20"], "--limit-processes"),
+    ] {
+        let porch = script(&env, target, text);
+        let name = format!("intent-{target}.json");
+        env.drop_file(&name, flat(target, 3));
+        given.start(&env, &[&["-once", "-porch", &porch, "-timeout", "10s"], &flags[..]].concat()).wait();
+        let note = env.wait_status(&name)["note"].as_str().unwrap_or_default().to_owned();
+        let log = env.read(&format!("failed/{name}.error.log"));
+        for text in [note, log] {
+            assert!(text.contains("together") && text.contains(named), "{target}: {text}");
+        }
+    }
+}
