@@ -288,7 +288,10 @@ impl<'w, 't> View<'w, 't> {
         let texts = [self.wanted.name.to_owned()];
         self.world.manifests().iter().find_map(|path| {
             let objects = self.world.objects(path, &texts).unwrap_or_default();
-            let stream = self.world.stream(path).ok()?;
+            if objects.is_empty() {
+                return None;
+            }
+            let stream = self.world.reading(path).ok()?;
             let counts = |object: &Object| {
                 let root = stream.documents.get(object.document).and_then(|root| root.walk(&object.path));
                 root.and_then(|root| root.get("spec")).is_some_and(has_replicas)
@@ -363,8 +366,12 @@ impl<'w, 't> View<'w, 't> {
     fn wrapped(&self) -> Option<String> {
         let texts = [self.wanted.name.to_owned()];
         for path in self.world.manifests() {
-            for object in self.world.objects(&path, &texts).unwrap_or_default().iter() {
-                let stream = self.world.stream(&path).ok()?;
+            let objects = self.world.objects(&path, &texts).unwrap_or_default();
+            if objects.is_empty() {
+                continue;
+            }
+            let stream = self.world.reading(&path).ok()?;
+            for object in objects.iter() {
                 let root = stream.documents.get(object.document).and_then(|root| root.walk(&object.path))?;
                 if let Some(line) = self.inside(root, true) {
                     return Some(format!(

@@ -7,7 +7,7 @@ pub(crate) const DEPTH_MAX: usize = 16;
 /// The largest number of files in one package.
 pub(crate) const FILES_MAX: usize = 2_000;
 /// The largest size of one package in bytes; it is held in memory.
-pub(crate) const PACKAGE_BYTES_MAX: u64 = 64 << 20;
+pub(crate) const PACKAGE_BYTES_MAX: u64 = 32 << 20;
 /// The file that makes a directory a kpt package.
 pub(crate) const KPTFILE: &str = "Kptfile";
 /// The names that kustomize accepts.

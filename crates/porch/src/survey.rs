@@ -16,7 +16,9 @@ const ANNEX_POINTER: &[u8] = b"/annex/objects/";
 const ENCRYPTED: [&[u8]; 2] = [b"\0GITCRYPT\0", b"$ANSIBLE_VAULT;"];
 
 /// The largest number of bytes that one search reads.
-const BYTES_READ_MAX: u64 = 4 * PACKAGE_BYTES_MAX;
+const BYTES_READ_MAX: u64 = 8 * PACKAGE_BYTES_MAX;
+/// The largest number of bytes that one search holds in memory: of the files that mention its text.
+const BYTES_HELD_MAX: usize = 16 << 20;
 /// The number of directories and files opened beside a package that is edited.
 const NEIGHBOURS_MAX: usize = 256;
 /// The number of directories besides them that are called like the engine's own packages; they are opened last.
@@ -104,6 +106,7 @@ pub(crate) struct Searching<'s> {
     opened: usize,
     listed: usize,
     bytes: u64,
+    held: usize,
     pub survey: Survey,
 }
 
@@ -121,6 +124,7 @@ impl<'s> Searching<'s> {
             opened: 0,
             listed: 0,
             bytes: 0,
+            held: 0,
             survey,
         }
     }
@@ -214,6 +218,14 @@ impl<'s> Searching<'s> {
                 self.skip(path, "is a template or program that makes manifests");
             }
         } else if decides_files(name) || is_mentioned {
+            self.held += content.bytes.len();
+            if self.held > BYTES_HELD_MAX {
+                let text = self.search.text;
+                return self.stop(format!(
+                    "more than {} MiB of manifests that mention {text}",
+                    BYTES_HELD_MAX >> 20
+                ));
+            }
             self.survey.files.insert(path, content.clone());
         } else {
             self.survey.silent.insert(path);

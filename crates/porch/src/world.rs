@@ -8,9 +8,16 @@ use crate::objects::{Object, objects_of};
 use crate::survey::{Survey, is_pointer, mentions};
 use crate::tree::Tree;
 use crate::yaml::{self, Stream};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+
+/// The largest number of nodes of YAML that is kept for one order: of the file that is edited, and of what decides about it.
+const NODES_MAX: usize = 400_000;
+/// The number up to which other files are kept too, so that they are parsed once.
+const NODES_LOOSE_MAX: usize = 50_000;
+/// The largest number of objects that is kept for one order.
+const OBJECTS_MAX: usize = 20_000;
 
 /// Files by their path from the root of a tree.
 pub(crate) struct World<'t> {
@@ -40,6 +47,15 @@ pub(crate) struct World<'t> {
     /// With aliases and merge keys replaced.
     streams: RefCell<BTreeMap<String, Rc<Stream>>>,
     objects: RefCell<BTreeMap<String, Rc<[Rc<Object>]>>>,
+    /// What is kept of all files, also of those of a world that this one has taken over.
+    kept: Rc<Kept>,
+}
+
+/// What is kept of files: in hundreds of files, a few megabytes of text are gigabytes of nodes.
+#[derive(Debug, Default)]
+struct Kept {
+    nodes: Cell<usize>,
+    objects: Cell<usize>,
 }
 
 impl<'t> World<'t> {
@@ -76,6 +92,7 @@ impl<'t> World<'t> {
             written: RefCell::default(),
             streams: RefCell::default(),
             objects: RefCell::default(),
+            kept: Rc::default(),
         }
     }
 
@@ -147,7 +164,7 @@ impl<'t> World<'t> {
         self.named.borrow_mut().extend(others);
         self.written.borrow_mut().extend(other.written.borrow().clone());
         self.streams.borrow_mut().extend(other.streams.borrow().clone());
-        self
+        Self { kept: other.kept.clone(), ..self }
     }
 
     /// The display name of a file.
@@ -252,8 +269,14 @@ impl<'t> World<'t> {
         if let Some(known) = self.streams.borrow().get(path) {
             return Ok(known.clone());
         }
-        let written = self.written(path)?;
-        let stream = written.expanded().map_or(written, Rc::new);
+        let read = self.written(path).and_then(|written| match written.expanded() {
+            Some(stream) => self.keep(path, stream),
+            None => Ok(written),
+        });
+        let stream = match read {
+            Err(error) if self.below(path).is_some() => self.pardon(error).map(|()| Rc::default())?,
+            read => read?,
+        };
         self.streams.borrow_mut().insert(path.to_owned(), stream.clone());
         Ok(stream)
     }
@@ -263,7 +286,39 @@ impl<'t> World<'t> {
         if let Some(known) = self.written.borrow().get(path) {
             return Ok(known.clone());
         }
-        let stream = match self.file(path)? {
+        let stream = self.keep(path, self.parse(path)?)?;
+        self.written.borrow_mut().insert(path.to_owned(), stream.clone());
+        Ok(stream)
+    }
+
+    /// A file as [`World::stream`] has it, which is not kept if it is large.
+    pub(crate) fn reading(&self, path: &str) -> Result<Rc<Stream>, PorchError> {
+        if let Some(known) = self.streams.borrow().get(path) {
+            return Ok(known.clone());
+        }
+        let stream = self.parse(path)?;
+        if self.kept.nodes.get() + stream.nodes <= NODES_LOOSE_MAX {
+            let stream = self.keep(path, stream)?;
+            self.written.borrow_mut().insert(path.to_owned(), stream);
+            return self.stream(path);
+        }
+        Ok(Rc::new(stream.expanded().unwrap_or(stream)))
+    }
+
+    /// Counts the nodes of a file that is kept.
+    fn keep(&self, path: &str, stream: Stream) -> Result<Rc<Stream>, PorchError> {
+        let nodes = self.kept.nodes.get() + stream.nodes;
+        if nodes > NODES_MAX {
+            let reason =
+                format!("has, with the files that it is read with, more than {NODES_MAX} nodes of YAML");
+            return Err(PorchError::unfit(self.name(path), reason));
+        }
+        self.kept.nodes.set(nodes);
+        Ok(Rc::new(stream))
+    }
+
+    fn parse(&self, path: &str) -> Result<Stream, PorchError> {
+        Ok(match self.file(path)? {
             None => Stream::default(),
             Some(content) => match yaml::parse(&content.bytes) {
                 Ok(stream) => stream,
@@ -279,10 +334,7 @@ impl<'t> World<'t> {
                     Stream::default()
                 }
             },
-        };
-        let stream = Rc::new(stream);
-        self.written.borrow_mut().insert(path.to_owned(), stream.clone());
-        Ok(stream)
+        })
     }
 
     /// Refuses a file of the directory that is not YAML.
@@ -303,7 +355,14 @@ impl<'t> World<'t> {
         if let Some(known) = self.objects.borrow().get(path) {
             return Ok(known.clone());
         }
-        let objects: Rc<[Rc<Object>]> = objects_of(path, &*self.stream(path)?).into();
+        let objects: Rc<[Rc<Object>]> = objects_of(path, &*self.reading(path)?).into();
+        let count = self.kept.objects.get() + objects.len();
+        if count > OBJECTS_MAX {
+            let reason = format!("has, with the files that it is read with, more than {OBJECTS_MAX} objects");
+            self.pardon(PorchError::unfit(self.name(path), reason))?;
+            return Ok(Rc::default());
+        }
+        self.kept.objects.set(count);
         self.objects.borrow_mut().insert(path.to_owned(), objects.clone());
         Ok(objects)
     }

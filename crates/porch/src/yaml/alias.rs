@@ -24,7 +24,8 @@ impl Stream {
         self.documents.iter().for_each(|document| collect(document, &mut anchors));
         let mut expansion = Expansion { anchors, left: ALL_MAX };
         let documents = self.documents.iter().map(|document| expansion.node(document, 0)).collect();
-        Some(Stream { documents, aliased: self.aliased.clone() })
+        let nodes = self.nodes + ALL_MAX - expansion.left;
+        Some(Stream { documents, aliased: self.aliased.clone(), nodes })
     }
 }
 

@@ -80,6 +80,8 @@ pub(crate) fn keys(path: &str) -> Vec<Step> {
 pub(crate) struct Stream {
     pub documents: Vec<Node>,
     pub aliased: HashSet<usize>,
+    /// The number of nodes.
+    pub nodes: usize,
 }
 
 impl Node {
@@ -182,6 +184,7 @@ fn read(bytes: &[u8], text: &str, shift: usize, lines: Option<Vec<usize>>) -> Re
         })?;
         reader.take(event, span)?;
     }
+    reader.stream.nodes = reader.nodes;
     Ok(reader.stream)
 }
 
@@ -300,6 +303,12 @@ impl Reader<'_> {
         let Some(collection) = self.open.pop() else { return Ok(()) };
         let (Open::List(mut node) | Open::Map { mut node, .. }) = collection;
         node.bytes.end = self.places.byte(span.end.index()).max(node.bytes.start);
+        // What a growing list reserves would be half of the memory of a file that is kept.
+        match &mut node.value {
+            Value::List(items) => items.shrink_to_fit(),
+            Value::Map { entries, .. } => entries.shrink_to_fit(),
+            _ => {}
+        }
         self.place(node)
     }
 

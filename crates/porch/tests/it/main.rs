@@ -10,6 +10,7 @@
 mod around;
 mod beginnings;
 mod branches;
+mod budget;
 mod damage;
 mod examples;
 mod field;
