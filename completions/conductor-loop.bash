@@ -146,7 +146,7 @@ _conductor__loop() {
 
     case "${cmd}" in
         conductor__loop)
-            opts="-h -V --handoff --porch --mode --out --once --pattern --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --state-key-file --audit-enabled --backup-dir --backup-interval --backup-keep --backup-recipient --encryption-enabled --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --open-page --kubernetes --instance --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --confine --security-enabled --porch-read --porch-write --egress --limit-memory --limit-cpu --limit-processes --limit-files --limit-file-size --min-free --user --porch-user --chroot-enabled --config --help --version status health list show explain retry hold release cancel purge logs top submit wait check plan state keys backup audit trace verify config doctor schema"
+            opts="-h -V --handoff --porch --mode --out --once --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --pattern --retention --state-dir --state-key-file --audit-enabled --backup-dir --backup-interval --backup-keep --backup-recipient --encryption-enabled --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --open-page --kubernetes --instance --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --confine --security-enabled --porch-read --porch-write --egress --limit-memory --limit-cpu --limit-processes --limit-files --limit-file-size --min-free --user --porch-user --chroot-enabled --config --help --version status health list show explain retry hold release cancel purge logs top submit wait check plan state keys backup audit trace verify config doctor schema"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -169,10 +169,6 @@ _conductor__loop() {
                     return 0
                     ;;
                 --once)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -205,6 +201,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --max-file-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -938,7 +938,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__check)
-            opts="-o -h --json --output --color --pattern --max-file-size --allow-scale-to-zero --config --help"
+            opts="-o -h --json --output --color --max-file-size --pattern --allow-scale-to-zero --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -956,11 +956,11 @@ _conductor__loop() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
-                --pattern)
+                --max-file-size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --max-file-size)
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -994,7 +994,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__config__subcmd__show)
-            opts="-o -h --json --output --color --handoff --porch --mode --out --once --pattern --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --state-key-file --audit-enabled --backup-dir --backup-interval --backup-keep --backup-recipient --encryption-enabled --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --open-page --kubernetes --instance --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --confine --security-enabled --porch-read --porch-write --egress --limit-memory --limit-cpu --limit-processes --limit-files --limit-file-size --min-free --user --porch-user --chroot-enabled --config --help"
+            opts="-o -h --json --output --color --handoff --porch --mode --out --once --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --pattern --retention --state-dir --state-key-file --audit-enabled --backup-dir --backup-interval --backup-keep --backup-recipient --encryption-enabled --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --open-page --kubernetes --instance --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --confine --security-enabled --porch-read --porch-write --egress --limit-memory --limit-cpu --limit-processes --limit-files --limit-file-size --min-free --user --porch-user --chroot-enabled --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1032,10 +1032,6 @@ _conductor__loop() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --pattern)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --debounce)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1065,6 +1061,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --max-file-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1240,7 +1240,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__doctor)
-            opts="-o -h --json --output --color --handoff --porch --mode --out --once --pattern --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --retention --state-dir --state-key-file --audit-enabled --backup-dir --backup-interval --backup-keep --backup-recipient --encryption-enabled --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --open-page --kubernetes --instance --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --confine --security-enabled --porch-read --porch-write --egress --limit-memory --limit-cpu --limit-processes --limit-files --limit-file-size --min-free --user --porch-user --chroot-enabled --config --help"
+            opts="-o -h --json --output --color --handoff --porch --mode --out --once --debounce --period --workers --timeout --grace-period --max-attempts --rate --max-file-size --pattern --retention --state-dir --state-key-file --audit-enabled --backup-dir --backup-interval --backup-keep --backup-recipient --encryption-enabled --listen --health-addr --metrics-addr --insecure-listen --tls-cert --tls-key --tls-client-ca --token-file --open-page --kubernetes --instance --kubeconfig --allow-scale-to-zero --allow-unsafe-handoff --allow-unsafe-porch --log-level --log-format --confine --security-enabled --porch-read --porch-write --egress --limit-memory --limit-cpu --limit-processes --limit-files --limit-file-size --min-free --user --porch-user --chroot-enabled --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1278,10 +1278,6 @@ _conductor__loop() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --pattern)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --debounce)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1311,6 +1307,10 @@ _conductor__loop() {
                     return 0
                     ;;
                 --max-file-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1916,7 +1916,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__plan)
-            opts="-o -h --json --output --color --mode --out --pattern --max-file-size --allow-scale-to-zero --config --help"
+            opts="-o -h --json --output --color --mode --out --max-file-size --pattern --allow-scale-to-zero --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1942,11 +1942,11 @@ _conductor__loop() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --pattern)
+                --max-file-size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --max-file-size)
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2428,7 +2428,7 @@ _conductor__loop() {
             return 0
             ;;
         conductor__subcmd__loop__subcmd__submit)
-            opts="-h --as --no-check --wait --timeout --handoff --pattern --max-file-size --state-dir --state-key-file --encryption-enabled --config --help"
+            opts="-h --as --no-check --wait --timeout --handoff --max-file-size --pattern --state-dir --state-key-file --encryption-enabled --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2446,11 +2446,11 @@ _conductor__loop() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --pattern)
+                --max-file-size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --max-file-size)
+                --pattern)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_conductor_loop_global_optspecs
-    string join \n handoff= porch= mode= out= once= pattern= debounce= period= workers= timeout= grace-period= max-attempts= rate= max-file-size= retention= state-dir= state-key-file= audit-enabled= backup-dir= backup-interval= backup-keep= backup-recipient= encryption-enabled= listen= health-addr= metrics-addr= insecure-listen= tls-cert= tls-key= tls-client-ca= token-file= open-page= kubernetes= instance= kubeconfig= allow-scale-to-zero= allow-unsafe-handoff= allow-unsafe-porch= log-level= log-format= confine= security-enabled= porch-read= porch-write= egress= limit-memory= limit-cpu= limit-processes= limit-files= limit-file-size= min-free= user= porch-user= chroot-enabled= config= h/help V/version
+    string join \n handoff= porch= mode= out= once= debounce= period= workers= timeout= grace-period= max-attempts= rate= max-file-size= pattern= retention= state-dir= state-key-file= audit-enabled= backup-dir= backup-interval= backup-keep= backup-recipient= encryption-enabled= listen= health-addr= metrics-addr= insecure-listen= tls-cert= tls-key= tls-client-ca= token-file= open-page= kubernetes= instance= kubeconfig= allow-scale-to-zero= allow-unsafe-handoff= allow-unsafe-porch= log-level= log-format= confine= security-enabled= porch-read= porch-write= egress= limit-memory= limit-cpu= limit-processes= limit-files= limit-file-size= min-free= user= porch-user= chroot-enabled= config= h/help V/version
 end
 
 function __fish_conductor_loop_needs_command
@@ -29,7 +29,6 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l porch -d 
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l mode -d 'direct or structured [direct]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l out -d 'Where porch writes [./out]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l once -d 'Process the waiting files, drain, exit' -r
-complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l debounce -d 'Quiet time before a file is taken, 0 to 1h [500ms]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l period -d 'Rescan interval; 0: events only; auto: 2s where events fail, else 10s [auto]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l workers -d 'Concurrent porch runs, 1 to 64 [2]' -r
@@ -38,6 +37,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l grace-per
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l max-attempts -d 'Starts per intent, for retryable endings and interrupted runs [3]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l rate -d 'Intents per second (burst 2 x), excess waits; off: no limit [off]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l max-file-size -d 'Largest intent file (1MB = 1048576 bytes) [10MB]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l retention -d 'How long files and records are kept, 1h to 720h [168h]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
@@ -299,8 +299,8 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand top" -s h 
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l as -d 'The name of the one file in the handoff directory [its own; of standard input from its digest]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l timeout -d 'How long to wait for all of them' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l handoff -d 'Watched directory, created when missing [./handoff]' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l max-file-size -d 'Largest intent file (1MB = 1048576 bytes) [10MB]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand submit" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
@@ -327,8 +327,8 @@ json\t''"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand check" -l color -d 'Colours: auto is on a terminal, unless NO_COLOR is set' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set (no-color.org) or the terminal is dumb'
 always\t'Always'
 never\t'Never'"
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand check" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand check" -l max-file-size -d 'Largest intent file (1MB = 1048576 bytes) [10MB]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand check" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand check" -l allow-scale-to-zero -d 'Accept replicas 0' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand check" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand check" -l json -d 'Answer in JSON'
@@ -340,8 +340,8 @@ always\t'Always'
 never\t'Never'"
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l mode -d 'direct or structured [direct]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l out -d 'Where porch writes [./out]' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l max-file-size -d 'Largest intent file (1MB = 1048576 bytes) [10MB]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l allow-scale-to-zero -d 'Accept replicas 0' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand plan" -l json -d 'Answer in JSON'
@@ -581,7 +581,6 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; an
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l mode -d 'direct or structured [direct]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l out -d 'Where porch writes [./out]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l once -d 'Process the waiting files, drain, exit' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l debounce -d 'Quiet time before a file is taken, 0 to 1h [500ms]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l period -d 'Rescan interval; 0: events only; auto: 2s where events fail, else 10s [auto]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l workers -d 'Concurrent porch runs, 1 to 64 [2]' -r
@@ -590,6 +589,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; an
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l max-attempts -d 'Starts per intent, for retryable endings and interrupted runs [3]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l rate -d 'Intents per second (burst 2 x), excess waits; off: no limit [off]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l max-file-size -d 'Largest intent file (1MB = 1048576 bytes) [10MB]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l retention -d 'How long files and records are kept, 1h to 720h [168h]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
@@ -643,7 +643,6 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l mode -d 'direct or structured [direct]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l out -d 'Where porch writes [./out]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l once -d 'Process the waiting files, drain, exit' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l debounce -d 'Quiet time before a file is taken, 0 to 1h [500ms]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l period -d 'Rescan interval; 0: events only; auto: 2s where events fail, else 10s [auto]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l workers -d 'Concurrent porch runs, 1 to 64 [2]' -r
@@ -652,6 +651,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l max-attempts -d 'Starts per intent, for retryable endings and interrupted runs [3]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l rate -d 'Intents per second (burst 2 x), excess waits; off: no limit [off]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l max-file-size -d 'Largest intent file (1MB = 1048576 bytes) [10MB]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l pattern -d 'Names that are taken besides intent-*.json, such as \'*.json\'' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l retention -d 'How long files and records are kept, 1h to 720h [168h]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r

@@ -61,8 +61,6 @@ pub const SETTINGS: &[Setting] = &[
     value("mode", "direct", "MODE", "direct or structured").variable("CONDUCTOR_MODE"),
     value("out", "./out", "DIR", "Where porch writes").variable("CONDUCTOR_OUT_DIR"),
     switch("once", "false", "Process the waiting files, drain, exit"),
-    value("pattern", "", "GLOB,...", "Names that are taken besides intent-*.json, such as '*.json'")
-        .variable("CONDUCTOR_PATTERN"),
     value("debounce", "500ms", "TIME", "Quiet time before a file is taken, 0 to 1h")
         .variable("CONDUCTOR_DEBOUNCE")
         .live(),
@@ -83,6 +81,8 @@ pub const SETTINGS: &[Setting] = &[
     value("max-file-size", "10MB", "SIZE", "Largest intent file (1MB = 1048576 bytes)")
         .variable("CONDUCTOR_MAX_FILE_SIZE")
         .live(),
+    value("pattern", "", "GLOB,...", "Names that are taken besides intent-*.json, such as '*.json'")
+        .variable("CONDUCTOR_PATTERN"),
     value("retention", "168h", "TIME", "How long files and records are kept, 1h to 720h")
         .variable("CONDUCTOR_RETENTION")
         .live(),
