@@ -230,7 +230,7 @@ codes! {
         "Choose a free port above 1023 on an address of this machine."
     SecurityFiles "E507" "certificate-or-token"
         "The certificate, key, authority or token for the endpoints cannot be read or used."
-        "Check the path, its permissions, and that the files are PEM and belong together."
+        "Check the path and its permissions. Certificate and key are PEM and belong together; a token is one word of 16 characters or more."
     NoRoot "E508" "no-root-of-its-own"
         "The root directory of its own that --chroot-enabled asks for cannot be made."
         "Start the daemon as root with CAP_SYS_ADMIN, on Linux 5.12 or later; or leave it to the service manager (RootDirectory=) or the container, and set --chroot-enabled to false."

@@ -247,8 +247,8 @@ fn run_daemon(written: &Written) -> Exit {
         Ok(summary) => {
             if shown {
                 telemetry::say(&summary.to_string());
-            } else if once {
-                log_summary(&summary);
+            } else {
+                log_summary(&summary, if once { "done" } else { "stopped" });
             }
             if once && summary.failed > 0 { Exit::Failed } else { Exit::Good }
         }
@@ -258,9 +258,9 @@ fn run_daemon(written: &Written) -> Exit {
     status
 }
 
-fn log_summary(summary: &Summary) {
+fn log_summary(summary: &Summary, ended: &str) {
     let Summary { processed, duplicates, failed, interrupted, .. } = summary;
-    tracing::info!(processed, duplicates, failed, interrupted, "done");
+    tracing::info!(processed, duplicates, failed, interrupted, "{ended}");
 }
 
 /// Prints the failure and its remedy.

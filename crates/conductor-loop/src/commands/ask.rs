@@ -18,16 +18,22 @@ use std::path::PathBuf;
 
 /// The handoff directory of a configuration.
 pub(super) fn open_handoff(config: &Config) -> Result<(PathBuf, Dir), CommandError> {
-    let missing = |error: io::Error| {
-        let message = format!("cannot open {}: {error}", config.fixed.handoff.display());
-        CommandError::hindered(
-            format!("{} {message}", Code::DirectorySetup),
-            "Name the handoff directory: -handoff DIR, or CONDUCTOR_HANDOFF_DIR. One that a daemon works on has to be brought back.",
-        )
-    };
+    let missing = |error: io::Error| unopened(config, &error);
     let path = config.fixed.handoff.canonicalize().map_err(missing)?;
     let handoff = Dir::open(&path).map_err(missing)?;
     Ok((path, handoff))
+}
+
+/// The handoff directory cannot be opened.
+pub(super) fn unopened(config: &Config, error: &io::Error) -> CommandError {
+    let handoff = config.fixed.handoff.display();
+    let text = format!("{} cannot open the handoff directory {handoff}: {error}", Code::DirectorySetup);
+    let remedy = if error.kind() == io::ErrorKind::PermissionDenied {
+        "Run it as the daemon's user or as root. Who is to hand in as another user needs a group: `chgrp GROUP DIR` and `chmod 3770 DIR`, best before the first start."
+    } else {
+        "Name the handoff directory: -handoff DIR, or CONDUCTOR_HANDOFF_DIR. One that a daemon works on has to be brought back."
+    };
+    CommandError::hindered(text, remedy)
 }
 
 /// The answer of the daemon; `None` if it does not run.

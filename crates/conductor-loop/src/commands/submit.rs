@@ -1,6 +1,7 @@
 //! `submit FILE...`: a correct producer: judged, temporary file, fsync, rename, directory fsync. With --wait it is a complete
 //! CI step: hand in, wait, print the status, exit 0 or 8.
 
+use super::ask::unopened;
 use super::{CommandError, print};
 use crate::config::Config;
 use crate::handoff::layout;
@@ -61,16 +62,7 @@ struct Draft {
 
 /// Hands the files in, after each was judged.
 pub fn submit(config: &Config, args: &SubmitArgs) -> Result<Exit, CommandError> {
-    let handoff = Dir::open(&config.fixed.handoff).map_err(|error| {
-        CommandError::hindered(
-            format!(
-                "{} cannot open the handoff directory {}: {error}",
-                Code::DirectorySetup,
-                config.fixed.handoff.display()
-            ),
-            "Name the handoff directory: -handoff DIR, or CONDUCTOR_HANDOFF_DIR.",
-        )
-    })?;
+    let handoff = Dir::open(&config.fixed.handoff).map_err(|error| unopened(config, &error))?;
     if args.named.is_some() && args.files.len() > 1 {
         let message = format!("--as names one file, and {} are given", args.files.len());
         return Err(CommandError::coded(Code::BadValue, message));

@@ -34,11 +34,26 @@ pub(super) fn read(path: &str) -> Result<Content, ConfigError> {
         text.parse().map_err(|error: toml::de::Error| unreadable(error.to_string().trim().to_owned()))?;
     let tables = TABLES.iter().filter_map(|name| settings.remove_entry(*name)).collect();
     let routes = Routes::from_toml(tables).map_err(unreadable)?;
-    let values = settings.iter().map(|(key, value)| entry(path, key, value)).collect::<Result<_, _>>()?;
+    let entries = settings.iter().map(|(key, value)| entry(path, key, value, line_of(&text, key)));
+    let values = entries.collect::<Result<_, _>>()?;
     Ok(Content { values, routes })
 }
 
-fn entry(path: &str, key: &str, value: &toml::Value) -> Result<(&'static str, String), ConfigError> {
+/// The line, from 1, in which a plain key outside of tables is set.
+fn line_of(text: &str, key: &str) -> Option<usize> {
+    let sets = |line: &str| {
+        let rest = line.trim_start().strip_prefix(key);
+        rest.is_some_and(|rest| rest.trim_start().starts_with('='))
+    };
+    text.lines().position(sets).map(|index| index + 1)
+}
+
+fn entry(
+    path: &str,
+    key: &str,
+    value: &toml::Value,
+    line: Option<usize>,
+) -> Result<(&'static str, String), ConfigError> {
     let plain = key.replace('_', "-");
     if plain == "config" {
         let suggestion =
@@ -66,7 +81,8 @@ fn entry(path: &str, key: &str, value: &toml::Value) -> Result<(&'static str, St
                 kind => format!("a {kind}"),
             };
             let reason = format!("{kind} cannot be the value; write text, a number, true or false");
-            let origin = super::Origin::File(path.to_owned());
+            let origin =
+                super::Origin::File(line.map_or_else(|| path.to_owned(), |line| format!("{path}:{line}")));
             return Err(ConfigError::BadValue { key: setting.key, origin, reason });
         }
     };

@@ -13,6 +13,8 @@ pub enum Failure {
         code: Code,
         /// The attempt, its object, and the reason.
         message: String,
+        /// The remedy, if it is not that of the code.
+        remedy: Option<&'static str>,
     },
     /// With `-once`: the remaining intents wait for an external condition: exit status 1.
     #[error("{code} {message}")]
@@ -42,14 +44,14 @@ pub enum Failure {
 
 impl From<Unusable> for Failure {
     fn from(unusable: Unusable) -> Self {
-        let Unusable { code, message } = unusable;
-        Self::SetUp { code, message }
+        let Unusable { code, message, remedy } = unusable;
+        Self::SetUp { code, message, remedy }
     }
 }
 
 impl Failure {
     pub(super) fn set_up(code: Code, message: impl std::fmt::Display) -> Self {
-        Failure::SetUp { code, message: message.to_string() }
+        Failure::SetUp { code, message: message.to_string(), remedy: None }
     }
 
     /// The code, for its remedy.
@@ -68,6 +70,7 @@ impl Failure {
             Failure::StateGone { back: true, .. } => {
                 "Start the daemon again: it continues with the restored state."
             }
+            Failure::SetUp { remedy: Some(remedy), .. } => remedy,
             _ => self.code().remedy(),
         }
     }

@@ -42,7 +42,7 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
         let began_on = again.as_ref().map(|again| again.device);
         let session = match (begin(&config, began_on, &mut once, &shared, &mut summary), &mut again) {
             // A directory that came back may be unusable for a while, which passes like its absence.
-            (Err(Failure::SetUp { code, message }), Some(again)) => {
+            (Err(Failure::SetUp { code, message, .. }), Some(again)) => {
                 questions.set_current(None);
                 again.say(code, &message);
                 match wait(&config, &shared, AGAIN) {

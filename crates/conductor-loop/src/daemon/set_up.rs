@@ -77,7 +77,10 @@ fn find_program(config: &Config) -> Result<Option<Program>, Failure> {
             );
             Ok(None)
         }
-        Err(error) => Err(Failure::set_up(error.code(), error)),
+        Err(error) => {
+            let (code, remedy) = (error.code(), error.remedy());
+            Err(Failure::SetUp { code, message: error.to_string(), remedy })
+        }
     }
 }
 

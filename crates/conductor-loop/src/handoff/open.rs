@@ -180,7 +180,7 @@ fn create_all(path: &Path) -> Result<(), Unusable> {
             }
             _ => format!("failed to create handoff directory: mkdir {path}: {error}"),
         };
-        Unusable::new(Code::DirectorySetup, message)
+        Unusable::new(Code::DirectorySetup, message).because_of(&error)
     })
 }
 

@@ -13,11 +13,32 @@ pub struct Unusable {
     pub code: Code,
     /// The attempt, its object, and the reason.
     pub message: String,
+    /// The remedy, if it is not that of the code.
+    pub remedy: Option<&'static str>,
+}
+
+/// What helps against an error of a path; `None`: what helps against most.
+fn remedy_of(error: &io::Error) -> Option<&'static str> {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Some("Make room on that file system, or raise the quota.")
+        }
+        io::ErrorKind::ReadOnlyFilesystem => Some("Mount it for writing, or name another directory."),
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            Some("Name a directory, or move aside what has its name.")
+        }
+        _ => None,
+    }
 }
 
 impl Unusable {
     pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), remedy: None }
+    }
+
+    /// The same, with what helps against this error.
+    pub(super) fn because_of(self, error: &io::Error) -> Self {
+        Self { remedy: remedy_of(error), ..self }
     }
 
     /// The failure to set up a path, with its owner if that is the reason.
@@ -35,6 +56,23 @@ impl Unusable {
             }
             _ => String::new(),
         };
-        Self::new(Code::DirectorySetup, format!("cannot set up {}: {error}{whose}", path.display()))
+        let message = format!("cannot set up {}: {error}{whose}", path.display());
+        Self::new(Code::DirectorySetup, message).because_of(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_helps_is_what_helps_against_the_error() {
+        let remedy = |kind: io::ErrorKind| Unusable::setting_up(Path::new("/x/lock"), &kind.into()).remedy;
+        for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
+            assert!(remedy(kind).unwrap().contains("Make room"));
+        }
+        assert!(remedy(io::ErrorKind::ReadOnlyFilesystem).unwrap().contains("for writing"));
+        assert!(remedy(io::ErrorKind::NotADirectory).unwrap().contains("Name a directory"));
+        assert_eq!(remedy(io::ErrorKind::PermissionDenied), None, "whose it is stands in the message");
     }
 }

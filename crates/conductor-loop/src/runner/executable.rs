@@ -40,6 +40,12 @@ pub enum ExecutableError {
 }
 
 impl ExecutableError {
+    /// The remedy, if it is not that of the code.
+    pub fn remedy(&self) -> Option<&'static str> {
+        matches!(self, Self::NotExecutable(..))
+            .then_some("Name an executable program, or 'builtin'; chmod +x makes a file executable.")
+    }
+
     /// The stable code.
     pub fn code(&self) -> Code {
         match self {

@@ -1,9 +1,10 @@
 //! What an operator is told without asking: of names that are ignored, of each intent in the log, of where to look.
 
 use crate::env;
-use conductor_testkit::{flat, wait_until};
+use conductor_testkit::{TestUser, flat, wait_until};
 use serde_json::Value;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 #[test]
 fn a_name_that_looks_like_an_intents_and_is_none_is_told_once_and_listed() {
@@ -95,6 +96,8 @@ fn the_log_says_taken_and_done_of_each_intent_and_at_debug_its_whole_way() {
         env.drop_file("intent-a.json", flat("a", 3).replace('}', ", \"correlation_id\": \"id-1\"}"));
         daemon.wait_log("Processed by");
         let finished = daemon.stop().expect(0);
+        let last = finished.log().pop().unwrap();
+        assert_eq!((&last["message"], &last["processed"]), (&"stopped".into(), &1.into()), "{last}");
         let lines = finished.stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let of_it: Vec<Value> = lines.filter(|line| line["seq"] == 1).collect();
         assert_eq!(of_it.len(), steps.len(), "{level}: {of_it:#?}");
@@ -118,17 +121,50 @@ fn the_address_that_is_served_is_said_as_a_link() {
 }
 
 #[test]
+fn who_may_not_open_the_handoff_directory_is_told_how_others_are_let_in() {
+    let env = if crate::is_root() { env().as_user(TestUser::Nobody) } else { env() };
+    env.once(&[]).expect(0);
+    fs::write(env.path("intent-a.json"), flat("a", 3)).unwrap();
+    let file = env.path("intent-a.json").display().to_string();
+    fs::set_permissions(env.path("handoff"), fs::Permissions::from_mode(0o000)).unwrap();
+    for words in [&["list"][..], &["status"], &["submit", &file]] {
+        let told = env.operate(words).expect(1).stderr;
+        assert!(told.contains("Permission denied") && told.contains("chmod 3770"), "{words:?}: {told}");
+        assert!(!told.contains("CONDUCTOR_HANDOFF_DIR"), "{words:?}: {told}");
+    }
+    fs::set_permissions(env.path("handoff"), fs::Permissions::from_mode(0o750)).unwrap();
+}
+
+#[test]
 fn each_hint_fits_its_case() {
     let env = env();
     fs::write(env.path("a-file"), "").unwrap();
     fs::write(env.path("intent-zero.json"), flat("a", 0)).unwrap();
     fs::write(env.path("intent-many.json"), flat("a", 101)).unwrap();
-    let cases: [(Vec<&str>, &[&str], &[&str]); 5] = [
+    fs::create_dir(env.path("a-directory")).unwrap();
+    fs::write(env.path("a-word"), "short").unwrap();
+    fs::write(env.path("c.toml"), "workers = 3\ndebounce = []\n").unwrap();
+    let cases: [(Vec<&str>, &[&str], &[&str]); 8] = [
         (vec!["check", "intent-zero.json"], &["0 needs --allow-scale-to-zero"], &[]),
         (vec!["check", "intent-many.json"], &["from 1 to 100, for every daemon"], &["allow-scale"]),
-        (vec!["-handoff", "a-file", "-porch", "builtin"], &["is no directory"], &["File exists"]),
+        (
+            vec!["-handoff", "a-file", "-porch", "builtin"],
+            &["is no directory", "Name a directory"],
+            &["File exists", "chown"],
+        ),
+        (vec!["-handoff", "h", "-porch", "./a-directory"], &["is not a regular file"], &["--allow-unsafe"]),
+        (
+            vec!["-handoff", "h", "-porch", "builtin", "-listen", "127.0.0.1:0", "-token-file", "a-word"],
+            &["a token is one word of 16 characters or more"],
+            &[],
+        ),
+        (vec!["config", "show", "-config", "c.toml"], &["c.toml:2", "an array cannot be the value"], &[]),
         (vec!["-handoff", "a-file/below", "-porch", "builtin"], &["a part of the path is no directory"], &[]),
-        (vec!["-handoff", "h", "-porch", "./a-file"], &["chmod +x", "is not executable"], &[]),
+        (
+            vec!["-handoff", "h", "-porch", "./a-file"],
+            &["chmod +x", "is not executable"],
+            &["--allow-unsafe-porch", "go-w"],
+        ),
     ];
     for (words, said, unsaid) in cases {
         let finished = env.run(&words);
