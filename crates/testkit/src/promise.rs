@@ -1,8 +1,10 @@
 //! Checks the product's promise from outside after any history of kills and faults: every intent has exactly one outcome,
-//! one archived file with its exact bytes, one status, one entry in an audit trail that verifies; porch ran for it, never beside itself and not more often than
-//! promised.
+//! one archived file with its exact bytes, one signed status, one entry in an audit trail that verifies; porch ran for it, never beside itself
+//! and not more often than promised.
 
 use crate::{TestEnv, trail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -77,6 +79,7 @@ pub fn check(env: &TestEnv, dropped: &[Dropped], kills: usize, external: bool) -
             attempts(one, &status, runs, kills)?;
         }
     }
+    every_status_is_signed(env, &statuses)?;
     every_file_is_told_of(env, &archived)?;
     ensure!(env.porches().is_empty(), "a porch still runs");
     outcomes(env, dropped)
@@ -148,6 +151,33 @@ fn attempts(one: &Dropped, status: &Value, runs: u64, kills: usize) -> Result<()
     ensure!(honest, "{}: {said} attempts said, {runs} recorded, {kills} kills: {status}", one.name);
     let success = status["status"] == "success" && status.get("duplicate_of").is_none();
     ensure!(!success || runs >= 1, "{}: success without a run", one.name);
+    Ok(())
+}
+
+/// Holds each status against the statement that one of the keys beside the state has signed (DSSE 1.0, as docs/FORMATS.md says).
+pub(crate) fn every_status_is_signed(env: &TestEnv, names: &BTreeSet<String>) -> Result<(), String> {
+    let keys = trail::public(env);
+    for name in names {
+        let text = env.read(&format!("status/{name}"));
+        let mut status: Value =
+            serde_json::from_str(&text).map_err(|error| format!("{name}: {error}: {text}"))?;
+        let attestation = status["attestation"].take();
+        ensure!(attestation.is_object(), "{name} is not signed: {text}");
+        let decoded = |value: &Value| STANDARD.decode(value.as_str().unwrap_or_default()).unwrap_or_default();
+        let form = attestation["payloadType"].as_str().unwrap_or_default();
+        let payload = decoded(&attestation["payload"]);
+        let mut message = format!("DSSEv1 {} {form} {} ", form.len(), payload.len()).into_bytes();
+        message.extend(&payload);
+        let signature: Result<[u8; 64], _> = decoded(&attestation["signatures"][0]["sig"]).try_into();
+        let signature = signature.map_err(|sig| format!("{name}: a signature of {} bytes", sig.len()))?;
+        ensure!(keys.iter().any(|key| key.verify(&message, &signature)), "{name}: signed by no known key");
+        let statement: Value =
+            serde_json::from_slice(&payload).map_err(|error| format!("{name}: {error}"))?;
+        if let Some(status) = status.as_object_mut() {
+            status.remove("attestation");
+        }
+        ensure!(statement["predicate"]["status"] == status, "{name} is not what was signed: {statement}");
+    }
     Ok(())
 }
 

@@ -21,7 +21,7 @@ pub fn judged(env: &TestEnv) -> Report {
 }
 
 /// The public keys beside the state.
-fn public(env: &TestEnv) -> Vec<VerifyingKey> {
+pub(crate) fn public(env: &TestEnv) -> Vec<VerifyingKey> {
     let text = std::fs::read_to_string(env.handoff(PUBLIC)).unwrap();
     let blocks = text.match_indices("-----BEGIN ");
     blocks.map(|(at, _)| VerifyingKey::from_pem(&text[at..]).unwrap()).collect()

@@ -1,6 +1,7 @@
 //! Statuses are signed, and verified by anybody with the public key.
 
 use crate::env;
+use conductor_testkit::promise::{self, Dropped, Ending};
 use conductor_testkit::{Finished, Running, TestEnv, flat, has, wait_until};
 use serde_json::Value;
 use std::fs;
@@ -257,6 +258,31 @@ fn what_was_changed_swapped_unsigned_or_taken_away_is_found_and_named() {
     command.arg("verify").arg(it.copy("no-key"));
     let unchecked = Running::start(command).wait().expect(2);
     assert!(unchecked.stderr.contains("--public FILE"), "{}", unchecked.stderr);
+}
+
+#[test]
+fn the_harnesses_find_a_status_that_is_not_the_signed_one() {
+    let env = env();
+    let dropped = [Dropped { name: "intent-a.json".into(), content: flat("a", 3), ending: Ending::Success }];
+    env.drop_file(&dropped[0].name, &dropped[0].content);
+    env.once(&[]).expect(0);
+    promise::check(&env, &dropped, 0, true).unwrap();
+    let place = env.handoff("status/intent-a.json.status");
+    let text = fs::read_to_string(&place).unwrap();
+    let attestation = text.find(r#","attestation":"#).or(text.find(r#", "attestation": "#)).unwrap();
+    for (other, reason) in [
+        (text.replace("Processed by", "Seen by"), "is not what was signed"),
+        (format!("{}}}\n", &text[..attestation]), "is not signed"),
+        (
+            text.replace(r#""sig": "#, r#""sag": "#).replace(r#""sig":"#, r#""sag":"#),
+            "a signature of 0 bytes",
+        ),
+    ] {
+        assert_ne!(other, text, "{reason}");
+        fs::write(&place, other).unwrap();
+        let found = promise::check(&env, &dropped, 0, true).unwrap_err();
+        assert!(found.contains(reason), "{reason}: {found}");
+    }
 }
 
 #[test]
