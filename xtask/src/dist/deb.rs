@@ -2,6 +2,7 @@
 
 use super::{Tried, ensure, example, output, root, succeeded, wait_for};
 use conductor_testkit::has;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -13,10 +14,14 @@ fn package(place: &Path) -> PathBuf {
     place.join("conductor-loop.deb")
 }
 
-/// Builds the package where cargo-deb is installed.
-pub(super) fn build(place: &Path) -> Result<(), String> {
+/// Builds the package where cargo-deb is installed. Returns false where it is not.
+pub(super) fn build(place: &Path) -> Result<bool, String> {
     if !has("cargo-deb") {
-        return Ok(());
+        // One of an earlier build has other programs in it.
+        return match std::fs::remove_file(package(place)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.to_string()),
+            _ => Ok(false),
+        };
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     output(
@@ -25,7 +30,7 @@ pub(super) fn build(place: &Path) -> Result<(), String> {
             .arg(package(place))
             .current_dir(root()),
     )?;
-    Ok(())
+    Ok(true)
 }
 
 /// Installs and uses the package. Where systemd does not run, its part is done by hand: the unit's checks, its user, its

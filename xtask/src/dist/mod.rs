@@ -4,6 +4,7 @@
 mod deb;
 mod image;
 
+use crate::proof::say;
 use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -49,13 +50,16 @@ pub(crate) fn run(words: &[String]) -> Result<(String, bool), String> {
         Some(_) => return Ok((HELP.to_owned(), true)),
     };
     let place = place();
+    say("dist: building the static programs, which takes minutes");
     build(&place).map_err(|error| format!("building the static programs: {error}"))?;
-    deb::build(&place)?;
+    say("dist: building the Debian package");
+    let packaged = deb::build(&place)?;
     if !test {
-        return Ok((format!("built into {}", place.display()), true));
+        return Ok((built(&place, packaged), true));
     }
     let (mut table, mut good) = ("| what | result |\n| --- | --- |\n".to_owned(), true);
     for (name, step) in STEPS {
+        say(&format!("dist: trying: {name}"));
         let result = match step(&place) {
             Ok(Tried::Good(result)) => result,
             Ok(Tried::NotTested(why)) => format!("NOT TESTED: {why}"),
@@ -68,6 +72,18 @@ pub(crate) fn run(words: &[String]) -> Result<(String, bool), String> {
         let _ = writeln!(table, "| {name} | {result} |");
     }
     Ok((table, good))
+}
+
+/// What is there now, and what is not.
+fn built(place: &Path, packaged: bool) -> String {
+    let place = place.display();
+    if packaged {
+        format!("built into {place}: conductor-loop, porch, conductor-loop.deb")
+    } else {
+        format!(
+            "built into {place}: conductor-loop, porch; NO PACKAGE, because cargo-deb is not installed (`cargo install cargo-deb`)"
+        )
+    }
 }
 
 /// Builds the static programs into target/dist.
@@ -83,7 +99,7 @@ fn build(place: &Path) -> io::Result<()> {
     let host = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
     let target = root().join("target/static");
     let built = Command::new(cargo)
-        .args(["build", "--quiet", "--locked", "--release", "--target", host])
+        .args(["build", "--locked", "--release", "--target", host])
         .args([
             "-p",
             "conductor-loop",
@@ -169,4 +185,17 @@ fn example() -> (PathBuf, &'static str) {
 fn succeeded(handoff: &Path, name: &str) -> bool {
     let text = std::fs::read_to_string(handoff.join("status").join(format!("{name}.status")));
     text.is_ok_and(|text| text.contains("\"status\": \"success\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_built_is_named_and_what_is_not_too() {
+        let place = Path::new("target/dist");
+        assert!(built(place, true).ends_with("porch, conductor-loop.deb"));
+        let without = built(place, false);
+        assert!(without.contains("NO PACKAGE") && without.contains("cargo install cargo-deb"), "{without}");
+    }
 }

@@ -233,6 +233,6 @@ fn wanted(words: &[String]) -> Result<(Extent, Vec<&str>), String> {
 }
 
 #[expect(clippy::print_stderr, reason = "long work shows how far it is")]
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     eprintln!("{text}");
 }

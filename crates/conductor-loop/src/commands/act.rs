@@ -221,7 +221,7 @@ pub fn purge(config: &Config, before: Timestamp, really: bool, output: Output) -
         return print(&data);
     }
     let (what, next) = if really {
-        ("being removed", String::new())
+        ("are being removed", String::new())
     } else {
         (
             "would be removed",
