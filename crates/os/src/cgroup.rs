@@ -174,6 +174,8 @@ impl Group {
         let group = below(own, name)?;
         if let Some(memory) = limits.memory {
             put(&group, "memory.max", &memory.to_string())?;
+            // Where the machine has no memory elsewhere, there is nothing to limit.
+            let _ = put(&group, "memory.swap.max", "0");
             // A run that has lost one of its processes is no run any more.
             put(&group, "memory.oom.group", "1")?;
         }
@@ -268,15 +270,15 @@ mod tests {
         let at = |name: &str| temp.path().join(name);
         group(temp.path(), &[("cgroup.controllers", "cpu memory pids\n"), ("cgroup.subtree_control", "")]);
         group(&at("daemon"), &[]);
-        let limited =
-            [("memory.max", ""), ("memory.oom.group", ""), ("pids.max", ""), ("pids.events", "max 3\n")];
-        group(&at("next"), &[&limited[..], &[("memory.events", "low 0\noom 2\noom_kill 1\n")]].concat());
+        let limits_of = ["memory.max", "memory.swap.max", "memory.oom.group", "pids.max"];
+        let counters = [("memory.events", "low 0\noom 2\noom_kill 1\n"), ("pids.events", "max 3\n")];
+        group(&at("next"), &[&limits_of.map(|name| (name, ""))[..], &counters].concat());
         let own = open(rustix::fs::CWD, temp.path().to_str().unwrap(), OFlags::RDONLY).unwrap();
         let limits = Limits { memory: Some(1 << 20), processes: Some(77) };
         let limited = Group::make(&own, "next", limits).unwrap();
         let read = |name: &str| fs::read_to_string(at(name)).unwrap();
-        let set = ["memory.max", "memory.oom.group", "pids.max"].map(|name| read(&format!("next/{name}")));
-        assert_eq!(set, ["1048576", "1", "77"]);
+        let set = limits_of.map(|name| read(&format!("next/{name}")));
+        assert_eq!(set, ["1048576", "0", "1", "77"]);
         assert_eq!(limited.met(), Met { memory: 1, processes: 3 });
         let free = Group::make(&own, "next", Limits::default()).unwrap();
         assert_eq!(free.met(), Met::default());
