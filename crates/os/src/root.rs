@@ -77,12 +77,23 @@ impl Grant {
 
 /// Why there is no root of its own: the call and its object, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Refused(String);
+#[error("{text}")]
+pub struct Refused {
+    text: String,
+    /// Whether the process lacks the right to it.
+    pub denied: bool,
+}
 
 impl Refused {
     fn of(call: impl std::fmt::Display) -> impl FnOnce(io::Error) -> Self {
-        move |error| Self(format!("{call}: {error}"))
+        move |error| {
+            let denied = error.kind() == io::ErrorKind::PermissionDenied;
+            Self { text: format!("{call}: {error}"), denied }
+        }
+    }
+
+    fn because(text: String) -> Self {
+        Self { text, denied: false }
     }
 }
 
@@ -116,7 +127,7 @@ pub fn could_enter() -> Result<(), Refused> {
         clone(&place, Path::new("/"), Grant::Read).map(drop)
     });
     let thread = tried.map_err(Refused::of("a thread that tries it"))?;
-    thread.join().map_err(|_| Refused("the thread that tries it has panicked".to_owned()))?
+    thread.join().map_err(|_| Refused::because("the thread that tries it has panicked".to_owned()))?
 }
 
 /// Gives the process a root with these places. Called while there is one thread; what fails midway leaves the process with

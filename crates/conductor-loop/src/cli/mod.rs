@@ -238,7 +238,7 @@ fn run_daemon(written: &Written) -> Exit {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    confinement::say_begun();
+    confinement::say_begun(&config);
     let once = config.fixed.once;
     let ended = daemon::run(config, &read, &progress);
     // A reader that has stalled must not keep the process from ending.

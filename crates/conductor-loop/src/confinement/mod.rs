@@ -3,6 +3,8 @@
 //! everything that the thread starts is born confined. A start as root may make a root directory of its own, becomes
 //! another user, and may give porch one of its own, in this order.
 
+use crate::config::Config;
+
 mod given;
 mod groups;
 mod policy;
@@ -16,7 +18,7 @@ pub use porch_user::ONLY_A_PROGRAM;
 pub use user::{NotBegun, begin};
 
 /// Says in the log what the process has been given since it began: its root directory, and control groups.
-pub fn say_begun() {
-    root::say();
+pub fn say_begun(config: &Config) {
+    root::say(config);
     groups::say();
 }

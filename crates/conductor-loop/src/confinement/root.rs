@@ -2,11 +2,11 @@
 //! written; the rest is what the daemon and its runs read.
 
 use super::policy::SYSTEM;
-use crate::config::Config;
+use crate::config::{Config, Confine};
 use conductor_core::confinement::{Part, PartStanding, Standing};
 use conductor_os::cgroup;
 use conductor_os::elf::stands_alone;
-use conductor_os::root::{Mounted, Places, could_enter, enter, mounted};
+use conductor_os::root::{Mounted, Places, Refused, could_enter, enter, mounted};
 use conductor_os::user::make_passable;
 use std::ffi::OsString;
 use std::fs::DirBuilder;
@@ -22,12 +22,15 @@ pub(super) fn change(config: &Config, program: impl FnOnce() -> Option<PathBuf>)
     if !config.fixed.chroot || mounted().is_some() {
         return Ok(());
     }
-    could_enter().map_err(with_the_right)?;
+    could_enter().map_err(|refused| with_the_right(&refused))?;
     make_missing(config)?;
     enter(&places(config, program().as_deref())).map_err(|refused| refused.to_string())
 }
 
-fn with_the_right(refused: impl std::fmt::Display) -> String {
+fn with_the_right(refused: &Refused) -> String {
+    if !refused.denied {
+        return refused.to_string();
+    }
     let uid = rustix::process::geteuid().as_raw();
     format!("{refused}; mounts take CAP_SYS_ADMIN, and user {uid} has what it was started with")
 }
@@ -127,13 +130,18 @@ pub(super) fn standing(config: &Config) -> PartStanding {
     }
     match could_enter() {
         Ok(()) => part(Standing::Active, String::new()),
-        Err(refused) => part(Standing::Refused, with_the_right(refused)),
+        Err(refused) => part(Standing::Refused, with_the_right(&refused)),
     }
 }
 
 /// Says in the log what stands in the root.
-pub(super) fn say() {
+pub(super) fn say(config: &Config) {
     let Some(places) = mounted() else { return };
+    if config.fixed.confine == Confine::Off && rustix::process::geteuid().is_root() {
+        tracing::warn!(
+            "as root, and with --confine off, porch gets out of the root directory; give the daemon a user (--user)"
+        );
+    }
     let below = |one: &Mounted, above: &Mounted| one.at != above.at && one.at.starts_with(&above.at);
     let names = |writable: bool| {
         let with = places.iter().filter(|place| place.writable == writable && !place.at.starts_with("/dev"));

@@ -3,7 +3,7 @@
 
 use crate::repositories::{all_succeed, drop_intents, two_repositories};
 use crate::{env, is_root};
-use conductor_testkit::{Finished, Running, TestEnv, TestUser, flat, has, wait_until};
+use conductor_testkit::{Finished, Running, TestEnv, TestUser, flat, has, wait_until, with_call_answered};
 use rustix::process::Signal;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -118,6 +118,7 @@ fn a_porch_of_the_shell_sees_only_its_places_and_writes_only_where_it_may() {
         assert!(!env.path("probe").exists() && !env.path("bin/probe").exists());
         assert_eq!(fs::read_to_string(env.path("out/intent")).unwrap(), flat("x", replicas));
         assert!(log.contains("the root directory holds only") && log.contains("/usr"), "{log}");
+        assert_eq!(log.contains("porch gets out of the root directory"), confine == "off", "{log}");
         for name in fs::read_dir(env.path("out")).unwrap() {
             fs::remove_file(name.unwrap().path()).unwrap();
         }
@@ -353,4 +354,53 @@ fn repositories_of_routes_stand_in_the_root_with_git() {
     let log =
         Command::new("git").arg("-C").arg(env.path("near")).args(["log", "--oneline"]).output().unwrap();
     assert_eq!(String::from_utf8(log.stdout).unwrap().lines().count(), 3, "the commits are outside");
+}
+
+#[test]
+fn keys_tokens_backups_and_the_service_manager_are_reached_from_the_root() {
+    let Some(env) = rooted() else { return };
+    for made in ["keys", "tokens", "copies", "manager"] {
+        fs::create_dir(env.path(made)).unwrap();
+    }
+    let key: Vec<u8> = (1..=32).collect();
+    for (file, content) in [("keys/root.key", &key[..]), ("tokens/token", b"a-token-of-a-test-0123456789")] {
+        fs::write(env.path(file), content).unwrap();
+        fs::set_permissions(env.path(file), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let told = std::os::unix::net::UnixDatagram::bind(env.path("manager/notify")).unwrap();
+    told.set_nonblocking(true).unwrap();
+    let path = |below: &str| env.path(below).display().to_string();
+    let (key, token, copies) = (path("keys/root.key"), path("tokens/token"), path("copies"));
+    let flags =
+        ["-state-key-file", &key, "-token-file", &token, "-backup-dir", &copies, "-listen", "127.0.0.1:0"];
+    let mut command = command(&env, &flags);
+    command.env("NOTIFY_SOCKET", env.path("manager/notify"));
+    let daemon = Running::start(command);
+    daemon.wait_log("ready");
+    let is_ready = || {
+        let mut message = [0_u8; 512];
+        told.recv(&mut message)
+            .is_ok_and(|length| String::from_utf8_lossy(&message[..length]).contains("READY=1"))
+    };
+    wait_until("the service manager is told", is_ready);
+    wait_until("a backup is made", || fs::read_dir(env.path("copies")).unwrap().count() > 0);
+    daemon.stop().expect(0);
+}
+
+/// The number of `mount_setattr`.
+const MOUNT_SETATTR: i64 = 442;
+
+#[test]
+fn a_kernel_without_a_call_that_it_takes_refuses_the_start_by_its_name() {
+    let Some(env) = rooted() else { return };
+    let Some(mut lesser) = with_call_answered(env.program(), MOUNT_SETATTR, 38) else { return };
+    let ordinary = command(&env, &["-once"]);
+    lesser.args(ordinary.get_args());
+    lesser.envs(ordinary.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let refused = Running::start(lesser).wait().expect(1).stderr;
+    assert!(!refused.contains("user 0"), "no right is missing: {refused}");
+    assert!(
+        refused.contains("E508") && refused.contains("mount_setattr(/)") && refused.contains("5.12"),
+        "{refused}"
+    );
 }

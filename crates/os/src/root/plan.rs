@@ -32,7 +32,7 @@ impl Plan {
     pub(super) fn add(&mut self, path: &Path, grant: Grant) -> Result<(), Refused> {
         let Some(real) = self.resolve(path)? else { return Ok(()) };
         if real == Path::new("/") {
-            return Err(Refused(format!("{} is the whole file system", path.display())));
+            return Err(Refused::because(format!("{} is the whole file system", path.display())));
         }
         let stands = self.mounts.entry(real).or_insert(grant);
         *stands = grant.max(*stands);
