@@ -17,6 +17,8 @@ pub enum Part {
     SystemCalls,
     /// The thread that speaks HTTP makes the few system calls that it needs; any other ends the daemon.
     HttpCalls,
+    /// The daemon writes its own directories, the output, and what the operator lists; nothing else.
+    DaemonFiles,
     /// porch has no capability but, as root, those over files.
     Capabilities,
     /// A run uses only its own files, the output and what the operator lists.
@@ -39,12 +41,13 @@ pub enum Part {
 
 impl Part {
     /// Every part, in the order of reports.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::NoNewPrivileges,
         Self::DaemonMemory,
         Self::CoreDumps,
         Self::SystemCalls,
         Self::HttpCalls,
+        Self::DaemonFiles,
         Self::Capabilities,
         Self::Files,
         Self::Signals,
@@ -64,6 +67,7 @@ impl Part {
             Self::CoreDumps => "core-dumps",
             Self::SystemCalls => "system-calls",
             Self::HttpCalls => "http-calls",
+            Self::DaemonFiles => "daemon-files",
             Self::Capabilities => "capabilities",
             Self::Files => "files",
             Self::Signals => "signals",
@@ -172,7 +176,7 @@ mod tests {
     fn what_the_operator_does_not_want_is_not_lacking() {
         let mut all = Confinement::off("so it is");
         assert_eq!(all.lacking().count(), 0);
-        all.0[6] = PartStanding { part: Part::Files, standing: Standing::Missing, reason: "old".to_owned() };
+        all.0[7] = PartStanding { part: Part::Files, standing: Standing::Missing, reason: "old".to_owned() };
         all.0[3].standing = Standing::Active;
         assert_eq!(all.lacking().map(ToString::to_string).collect::<Vec<_>>(), ["files missing (old)"]);
         assert_eq!(all.names(Standing::Active), "system-calls");

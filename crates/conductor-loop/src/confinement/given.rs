@@ -1,6 +1,6 @@
 //! Gives up the rights of the process, tries on a thread what runs will be confined to, and reports each part.
 
-use super::{groups, porch_user, root};
+use super::{groups, porch_user, root, written};
 use crate::config::{Config, Confine, Egress};
 use conductor_core::Confinement;
 use conductor_core::confinement::{Part, PartStanding, Standing};
@@ -42,7 +42,13 @@ pub fn give_up(config: &Config, repositories: bool) -> Confinement {
     let system_calls = calls::refuse_to_process();
     parts.push(standing(Part::SystemCalls, system_calls.clone()));
     parts.push(http_calls(config, system_calls));
-    parts.extend(of_runs(config, repositories));
+    let runs = of_runs(config, repositories);
+    parts.push(if repositories {
+        of_repositories(Part::DaemonFiles)
+    } else {
+        standing(Part::DaemonFiles, written::confine(config))
+    });
+    parts.extend(runs);
     parts.extend(own);
     Confinement(parts)
 }
@@ -56,12 +62,15 @@ fn http_calls(config: &Config, of_process: Result<(), Without>) -> PartStanding 
     standing(Part::HttpCalls, of_process.and_then(|()| serving::is_possible()))
 }
 
+/// A part that does not hold where git works.
+fn of_repositories(part: Part) -> PartStanding {
+    PartStanding { part, standing: Standing::Missing, reason: REPOSITORIES.to_owned() }
+}
+
 /// The parts that hold for runs, as a thread meets them that ends right after.
 fn of_runs(config: &Config, repositories: bool) -> Vec<PartStanding> {
     if repositories {
-        let missing =
-            |part| PartStanding { part, standing: Standing::Missing, reason: REPOSITORIES.to_owned() };
-        return OF_RUNS.map(missing).into();
+        return OF_RUNS.map(of_repositories).into();
     }
     let egress = config.fixed.egress.clone();
     let (answer, answered) = channel();

@@ -11,6 +11,7 @@ mod policy;
 mod porch_user;
 mod root;
 mod user;
+mod written;
 
 pub use given::give_up;
 pub use policy::{Built, Policy, Refusal};

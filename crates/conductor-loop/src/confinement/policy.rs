@@ -37,7 +37,7 @@ pub(super) const SYSTEM: [&str; 17] = [
     "/var/run/secrets/kubernetes.io/serviceaccount",
 ];
 /// Devices that hold nothing.
-const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
+pub(super) const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
 
 /// Why a run cannot be confined.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,7 +83,7 @@ fn content(path: &Path) -> Option<Stamp> {
 }
 
 /// The path without symbolic links, as far as it exists: what is withheld may be made later.
-fn real(path: &Path) -> Option<PathBuf> {
+pub(super) fn real(path: &Path) -> Option<PathBuf> {
     path.canonicalize().ok().or_else(|| Some(real(path.parent()?)?.join(path.file_name()?)))
 }
 

@@ -391,7 +391,7 @@ fn what_is_confined_is_told_by_log_status_doctor_and_metrics() {
     let daemon = env.start_ready(&["-listen", "127.0.0.1:0", "-egress", "443"]);
     daemon.wait_log("confined");
     let standings = standings(&env);
-    assert_eq!(standings.len(), 14);
+    assert_eq!(standings.len(), 15);
     let wanted = |part: &str| !["porch-user", "chroot", "cgroup"].contains(&part);
     if standings.iter().any(|(part, standing)| wanted(part) && standing != "active") {
         eprintln!("NOT TESTED: this kernel or container does not permit every part: {standings:?}");
@@ -487,7 +487,7 @@ fn the_trail_tells_what_a_daemon_was_confined_to() {
     assert!(auto["detail"]["not_confined"].as_str().unwrap().contains("egress off (--egress any)"), "{auto}");
     assert_eq!(off["detail"]["confined"], "", "{off}");
     let all = off["detail"]["not_confined"].as_str().unwrap();
-    assert_eq!(all.matches("off (--confine off)").count(), 11, "{all}");
+    assert_eq!(all.matches("off (--confine off)").count(), 12, "{all}");
     assert!(all.contains("porch-user off (no --porch-user)"), "{all}");
 }
 
@@ -558,4 +558,33 @@ fn the_switch_of_the_specification_switches_it_off() {
     assert!(!with("true", &[]).expect(0).stderr.contains("not confined"));
     let refused = with("false", &["-confine", "require"]).expect(2).stderr;
     assert!(refused.contains("contradicts --confine require"), "{refused}");
+}
+
+#[test]
+fn a_daemon_that_is_led_elsewhere_writes_nothing_there() {
+    let led = |confine: &str| {
+        let (env, other) = (env(), env());
+        fs::create_dir(env.path("backups")).unwrap();
+        fs::create_dir(other.path("elsewhere")).unwrap();
+        let link = env.path("link");
+        std::os::unix::fs::symlink(env.path("backups"), &link).unwrap();
+        let shown = link.display().to_string();
+        // Not the whole environment, beside which the other one lies.
+        let bin = env.path("bin").display().to_string();
+        let flags = ["-backup-dir", &shown, "-backup-interval", "off", "-porch-write", &bin];
+        let daemon = env.start_ready(&[&flags[..], &["-confine", confine]].concat());
+        env.operate(&["backup", "now"]).expect(0);
+        fs::remove_file(&link).unwrap();
+        std::os::unix::fs::symlink(other.path("elsewhere"), &link).unwrap();
+        let code = env.operate(&["backup", "now"]).code();
+        let active = standings(&env).contains(&("daemon-files".to_owned(), "active".to_owned()));
+        daemon.stop().expect(0);
+        let written = fs::read_dir(other.path("elsewhere")).unwrap().count() > 0;
+        (active, code == 0, written)
+    };
+    assert_eq!(led("off"), (false, true, true));
+    match led("auto") {
+        (false, ..) => eprintln!("NOT TESTED: this kernel or container does not confine the daemon's files"),
+        told => assert_eq!(told, (true, false, false)),
+    }
 }

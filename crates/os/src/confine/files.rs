@@ -42,13 +42,13 @@ pub struct Enforced {
 
 /// The newest interface that is asked for; the kernel takes what it knows of it. The next one closes socket files, through
 /// which programs ask for names of hosts and users.
-const NEWEST: ABI = ABI::V8;
+pub(super) const NEWEST: ABI = ABI::V8;
 
-fn cannot(error: &RulesetError) -> Without {
+pub(super) fn cannot(error: &RulesetError) -> Without {
     Without::Refused(format!("Landlock: {error}"))
 }
 
-fn known_to(status: &LandlockStatus) -> Result<Enforced, Without> {
+pub(super) fn known_to(status: &LandlockStatus) -> Result<Enforced, Without> {
     let LandlockStatus::Available { effective_abi: abi, .. } = status else {
         // The library tells these apart no further.
         let reason =
@@ -103,7 +103,7 @@ impl Domain {
 }
 
 /// Opens what is at a path, for a rule only: nothing of it is read.
-fn find(path: &Path) -> io::Result<OwnedFd> {
+pub(super) fn find(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
         // A container's filter that does not know the call.
@@ -113,7 +113,7 @@ fn find(path: &Path) -> io::Result<OwnedFd> {
 }
 
 /// The rights that a file can have; a directory has them all.
-fn of_kind(found: &OwnedFd, access: BitFlags<AccessFs>) -> BitFlags<AccessFs> {
+pub(super) fn of_kind(found: &OwnedFd, access: BitFlags<AccessFs>) -> BitFlags<AccessFs> {
     let is_dir = fstat(found).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
     if is_dir { access } else { access & AccessFs::from_file(NEWEST) }
 }

@@ -7,6 +7,7 @@ pub mod limits;
 pub mod process;
 mod rules;
 pub mod serving;
+pub mod writes;
 
 use std::io;
 
