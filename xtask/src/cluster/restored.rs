@@ -3,21 +3,21 @@
 use super::Cluster;
 use super::work::{SPACE, done_once, hand_in};
 use crate::dist::{ensure, output, root, wait_for};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 /// What the page says under "Backups" and "Restoring", with a recipient, and everything on the state's volume gone between.
 pub(super) fn restored(cluster: &Cluster) -> Result<String, String> {
     cluster.volumes("base", &["conductor-loop-backups".to_owned()])?;
-    let identity = cluster.run.join("identity");
-    let overlays = with_recipient(cluster, &identity)?;
+    let place = cluster.run.join("with-recipient");
+    with_recipient(cluster, &place)?;
     let apply = |name: &str| {
-        let overlay = overlays.join(name).display().to_string();
+        let overlay = place.join("deploy/kubernetes/overlays").join(name).display().to_string();
         cluster.k(&["apply", "--server-side", "--force-conflicts", "-k", &overlay])
     };
     apply("backups")?;
     cluster.rolled_out()?;
-    let public = cluster.run.join("public.pem");
+    let (identity, public) = (place.join(IDENTITY), place.join("public.pem"));
     let written = cluster.inside_pod(&["keys", "export-public"])?;
     std::fs::write(&public, written).map_err(|error| error.to_string())?;
     cluster.inside_pod(&["backup", "now"])?;
@@ -61,25 +61,28 @@ pub(super) fn restored(cluster: &Cluster) -> Result<String, String> {
     Ok(format!("{} intents known again after {took:.1} s, none run again; {after}", before.len()))
 }
 
-/// The overlays with a recipient of backups, whose identity is written beside them.
-fn with_recipient(cluster: &Cluster, identity: &Path) -> Result<PathBuf, String> {
+/// The name of the file with a recipient's identity, as the page has it.
+const IDENTITY: &str = "identity";
+
+/// Makes a directory with a copy of the manifests that names a recipient of backups, and with its identity.
+pub(super) fn with_recipient(cluster: &Cluster, place: &Path) -> Result<(), String> {
+    let failed = |error: std::io::Error| error.to_string();
+    std::fs::create_dir_all(place.join("deploy")).map_err(failed)?;
     let keygen = || {
         let mut command = Command::new("age-keygen");
-        command.env("PATH", cluster.parts.path());
+        command.env("PATH", cluster.parts.path()).current_dir(place);
         command
     };
-    output(keygen().arg("-o").arg(identity))?;
-    let recipient = output(keygen().arg("-y").arg(identity))?;
-    let copy = cluster.run.join("with-recipient");
-    output(Command::new("cp").arg("-r").arg(root().join("deploy/kubernetes")).arg(&copy))?;
-    let file = copy.join("overlays/backups/deployment.yaml");
-    let text = std::fs::read_to_string(&file).map_err(|error| error.to_string())?;
+    output(keygen().args(["-o", IDENTITY]))?;
+    let recipient = output(keygen().args(["-y", IDENTITY]))?;
+    output(Command::new("cp").arg("-r").arg(root().join("deploy/kubernetes")).arg(place.join("deploy")))?;
+    let file = place.join("deploy/kubernetes/overlays/backups/deployment.yaml");
+    let text = std::fs::read_to_string(&file).map_err(failed)?;
     let named = text
         .replace("# - name: CONDUCTOR_BACKUP_RECIPIENT", "- name: CONDUCTOR_BACKUP_RECIPIENT")
         .replace("#   value: age1...", &format!("  value: {}", recipient.trim()));
     ensure(named.matches("age1").count() == 1 && !named.contains("age1..."), || named.clone())?;
-    std::fs::write(&file, named).map_err(|error| error.to_string())?;
-    Ok(copy.join("overlays"))
+    std::fs::write(&file, named).map_err(failed)
 }
 
 /// The names of all archived intents.

@@ -360,6 +360,10 @@ fn blocks(text: &str) -> Vec<&str> {
 fn page(cluster: &Cluster) -> Result<String, String> {
     let failed = |error: std::io::Error| error.to_string();
     cluster.volumes("page", &claims())?;
+    cluster.volumes("page", &["conductor-loop-backups".to_owned()])?;
+    // What the page has its reader do by hand: a recipient of backups, named in the overlay.
+    let place = cluster.run.join("page");
+    super::restored::with_recipient(cluster, &place)?;
     let programs = cluster.run.join("programs");
     std::fs::create_dir_all(&programs).map_err(failed)?;
     let kubectl = cluster.parts.kubernetes.join("kubectl");
@@ -371,7 +375,7 @@ fn page(cluster: &Cluster) -> Result<String, String> {
     let text = std::fs::read_to_string(root().join("docs/KUBERNETES.md")).map_err(failed)?;
     let blocks = blocks(&text);
     for block in &blocks {
-        output(Command::new("sh").args(["-euc", block]).env("PATH", &path).current_dir(root()))?;
+        output(Command::new("sh").args(["-euc", block]).env("PATH", &path).current_dir(&place))?;
     }
     ensure(daemon().is_none(), || "a daemon is left".to_owned())?;
     Ok(format!("{} blocks", blocks.len()))
