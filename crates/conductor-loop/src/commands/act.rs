@@ -7,7 +7,7 @@ use super::submit::{Submitted, place, refused, status_seq, wait_for};
 use super::{CommandError, print};
 use crate::config::Config;
 use crate::handoff::ArchivedAs;
-use conductor_core::name::IntentName;
+use conductor_core::name::{IntentName, Names};
 use conductor_core::query::{Answer, EVERYTHING, Question, ROWS_MAX, Row, Selection, State};
 use conductor_core::{Code, Exit};
 use conductor_crypto::sha256;
@@ -52,8 +52,13 @@ pub fn retry(config: &Config, args: &RetryArgs, output: Output) -> Result<Exit, 
     };
     let (_, handoff) = open_handoff(config)?;
     let (mut submitted, mut answer, mut worst) = (Vec::new(), String::new(), Exit::Good);
+    let names = &config.fixed.names;
     for row in &rows {
-        let done = if args.dry_run { archived(&handoff, row).map(|_| None) } else { hand_in(&handoff, row) };
+        let done = if args.dry_run {
+            archived(&handoff, names, row).map(|_| None)
+        } else {
+            hand_in(&handoff, names, row)
+        };
         // Writing to a String cannot fail.
         let _ = match &done {
             Err(reason) => {
@@ -81,7 +86,7 @@ pub fn retry(config: &Config, args: &RetryArgs, output: Output) -> Result<Exit, 
 pub(super) fn retry_failed(config: &Config, of: &str) -> Result<Row, CommandError> {
     let row = failed_row(config, of)?;
     let (_, handoff) = open_handoff(config)?;
-    match hand_in(&handoff, &row) {
+    match hand_in(&handoff, &config.fixed.names, &row) {
         Ok(_) => Ok(row),
         Err(reason) => Err(CommandError::hindered(reason, "Hand in the file by `conductor-loop submit`.")),
     }
@@ -134,8 +139,9 @@ fn failed_rows(config: &Config, selection: &Selection) -> Result<Vec<Row>, Comma
 }
 
 /// The archived bytes, checked against the record.
-fn archived(handoff: &Dir, row: &Row) -> Result<(IntentName, Vec<u8>), String> {
-    let name = IntentName::new(&row.file).ok_or("its name breaks the rule for names")?;
+fn archived(handoff: &Dir, names: &Names, row: &Row) -> Result<(IntentName, Vec<u8>), String> {
+    // Under any other name it would lie there, and not be taken.
+    let name = names.intent(&row.file).ok_or_else(|| format!("its name is not {}", names.expected()))?;
     let at = row.archived_as.as_deref().and_then(ArchivedAs::parse).ok_or("its file is not kept")?;
     let recorded =
         row.sha256.ok_or("its content was never read, so there is nothing to hold the file against")?;
@@ -154,8 +160,8 @@ fn archived(handoff: &Dir, row: &Row) -> Result<(IntentName, Vec<u8>), String> {
     Ok((name, bytes))
 }
 
-fn hand_in(handoff: &Dir, row: &Row) -> Result<Option<Submitted>, String> {
-    let (name, bytes) = archived(handoff, row)?;
+fn hand_in(handoff: &Dir, names: &Names, row: &Row) -> Result<Option<Submitted>, String> {
+    let (name, bytes) = archived(handoff, names, row)?;
     let before = status_seq(handoff, &name);
     place(handoff, &name, &bytes).map_err(|error| refused(&row.file, &name, &error).to_string())?;
     Ok(Some(Submitted { sha256: sha256(&bytes), name, before }))

@@ -83,6 +83,29 @@ fn a_pattern_widens_what_is_taken_and_every_command_agrees() {
 }
 
 #[test]
+fn what_would_not_be_taken_is_not_handed_in_again() {
+    let env = env();
+    for name in ["intent-a b.json", "order.json"] {
+        fs::write(env.handoff(name), flat("web", 3).replace('3', "500")).unwrap();
+    }
+    env.once(&["-pattern", "*.json"]).expect(8);
+    let failed = env.names("failed");
+    let refused: Vec<&String> = failed.iter().filter(|name| !name.contains(".error")).collect();
+    assert_eq!(refused.len(), 2, "{failed:?}");
+    for name in refused {
+        for flags in [&["--dry-run"][..], &[]] {
+            let told = env.operate(&[&["retry", name], flags].concat()).expect(1).stdout;
+            assert!(told.contains("not retried: its name is not intent-"), "{told}");
+        }
+    }
+    let lying =
+        || -> Vec<String> { env.names("").into_iter().filter(|name| failed.contains(name)).collect() };
+    assert_eq!(lying(), [""; 0]);
+    env.operate(&["retry", "order.json", "-pattern", "*.json"]).expect(0);
+    assert_eq!(lying(), ["order.json"]);
+}
+
+#[test]
 fn the_log_says_taken_and_done_of_each_intent_and_at_debug_its_whole_way() {
     for (level, steps) in [
         ("info", &["taken", "Processed by worker 0 in"][..]),
