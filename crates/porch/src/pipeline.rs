@@ -146,8 +146,7 @@ impl Config {
 fn read(tree: &dyn Tree, path: &str) -> Result<Option<(String, Stream)>, PorchError> {
     let Some(content) = tree.file(path)? else { return Ok(None) };
     let unfit = |error: YamlError| PorchError::unfit(tree.name(path), error.to_string());
-    let stream = yaml::parse(&content.bytes).map_err(unfit)?;
-    let stream = stream.expanded().unwrap_or(stream);
+    let stream = yaml::parse_expanded(&content.bytes).map_err(unfit)?;
     Ok(Some((String::from_utf8_lossy(&content.bytes).into_owned(), stream)))
 }
 

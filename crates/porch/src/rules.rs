@@ -115,7 +115,7 @@ fn patches(holder: &Node, dir: Option<&str>) -> Vec<Rule> {
     let patches = holder.get("patches").map(Node::items).unwrap_or_default();
     let rule = |patch: &Node| {
         let text = patch.text_at(&["patch"]).filter(|text| text.contains("replicas"))?;
-        let inner = yaml::parse(text.as_bytes()).ok()?;
+        let inner = yaml::parse_expanded(text.as_bytes()).ok()?;
         let document = inner.documents.first()?;
         let target = patch.get("target");
         let said =

@@ -121,7 +121,7 @@ impl Builder<'_> {
             if let Some((outer, node)) = inline {
                 let text = node.text().unwrap_or_default();
                 self.spend(file, text.len())?;
-                let inner = yaml::parse(text.as_bytes()).map_err(|error| {
+                let inner = yaml::parse_expanded(text.as_bytes()).map_err(|error| {
                     let place = format!("{}:{}", self.world.name(file), node.line);
                     PorchError::unfit(place, format!("the patch {error}"))
                 })?;

@@ -73,7 +73,7 @@ fn transform(source: &Source, objects: &mut [Rendered]) {
     let Source { text, place } = source;
     let relabels = text.contains("abel");
     // Without documents that can be read, the text is taken for one of a kind that is not known.
-    let stream = yaml::parse(text.as_bytes()).ok().filter(|stream| !stream.documents.is_empty());
+    let stream = yaml::parse_expanded(text.as_bytes()).ok().filter(|stream| !stream.documents.is_empty());
     let documents = stream.as_ref().map(|stream| stream.documents.as_slice()).unwrap_or_default();
     for object in objects {
         object.relabelled |= relabels;

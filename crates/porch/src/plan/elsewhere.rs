@@ -46,7 +46,7 @@ impl Planner<'_> {
             found => found?,
         };
         let Some(content) = content else { return Ok(false) };
-        let Ok(stream) = yaml::parse(&content.bytes) else { return Ok(false) };
+        let Ok(stream) = yaml::parse_expanded(&content.bytes) else { return Ok(false) };
         let objects = objects::objects_of(&place, &stream);
         let kinds = self.wanted().kinds;
         let is_part = |object: &objects::Object| {

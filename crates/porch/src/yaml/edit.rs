@@ -100,8 +100,11 @@ pub(crate) fn set_integer_inside(
     inner: Address<'_>,
     wanted: u32,
 ) -> Result<Edited, EditError> {
-    let node = stream.documents.get(outer.document).and_then(|root| root.walk(outer.steps));
-    let node = node.ok_or(EditError::NoMapping(0))?;
+    let root = stream.documents.get(outer.document).ok_or(EditError::NoMapping(0))?;
+    if let Some((_, way)) = outer.steps.split_last() {
+        unshared(stream, root, way)?;
+    }
+    let node = root.walk(outer.steps).ok_or(EditError::NoMapping(0))?;
     if matches!(node.value, Value::Alias(_)) || stream.aliased.contains(&node.anchor) {
         return Err(EditError::Shared(node.line));
     }
@@ -259,6 +262,12 @@ fn unshared<'n>(stream: &Stream, root: &'n Node, path: &[Step]) -> Result<&'n No
             Value::Alias(_) => return Err(EditError::Shared(node.line)),
             _ if stream.aliased.contains(&node.anchor) => return Err(EditError::Shared(node.line)),
             Value::Map { .. } if node.get("<<").is_some() => return Err(EditError::Merged(node.line)),
+            // It may be the key that is looked for.
+            Value::Map { entries, .. }
+                if entries.iter().any(|(key, _)| matches!(key.value, Value::Alias(_))) =>
+            {
+                return Err(EditError::Shared(node.line));
+            }
             Value::Map { .. } | Value::List(_) => {}
             Value::Scalar { .. } => return Err(EditError::NoMapping(node.line)),
         }

@@ -42,6 +42,8 @@ pub(crate) enum YamlError {
     TooMany,
     #[error("has the key '{key}' twice in one mapping, at line {line}")]
     DuplicateKey { key: String, line: usize },
+    #[error("has an alias at line {line} that stands for itself, or for more than {max} nodes with those before it", max = alias::ALL_MAX)]
+    Alias { line: usize },
 }
 
 /// One node and its position.
@@ -144,6 +146,12 @@ pub(crate) fn too_large() -> String {
     format!("is larger than {BYTES_MAX} bytes")
 }
 
+/// Parses a text that is only read: with aliases and merge keys replaced.
+pub(crate) fn parse_expanded(bytes: &[u8]) -> Result<Stream, YamlError> {
+    let stream = parse(bytes)?;
+    Ok(stream.expanded().unwrap_or(stream))
+}
+
 /// Parses a file.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Stream, YamlError> {
     if bytes.len() > BYTES_MAX {
@@ -185,6 +193,7 @@ fn read(bytes: &[u8], text: &str, shift: usize, lines: Option<Vec<usize>>) -> Re
         reader.take(event, span)?;
     }
     reader.stream.nodes = reader.nodes;
+    alias::check(&reader.stream)?;
     Ok(reader.stream)
 }
 

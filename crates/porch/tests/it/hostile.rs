@@ -19,11 +19,20 @@ fn deployment(spec: &str) -> String {
     format!("apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\nspec:\n{spec}")
 }
 
+/// Levels of nine references each to the one before.
+fn shared(levels: usize) -> String {
+    (1..levels).fold("a0: &a0 lol\n".to_owned(), |text, level| {
+        let reference = format!("*a{}, ", level - 1).repeat(9);
+        format!("{text}a{level}: &a{level} [{reference}]\n")
+    })
+}
+
 #[test]
 fn yaml_that_cannot_be_edited_safely_is_refused_by_name() {
     let deep = "[".repeat(200);
     let wide = "1,".repeat(300_000);
     let good = deployment("  replicas: 2\n");
+    let laughs = shared(30);
     let cases = [
         (deployment("  replicas: 2\n  replicas: 3\n"), "has the key 'replicas' twice in one mapping"),
         (deployment("\treplicas: 2\n"), "is not YAML at line"),
@@ -47,6 +56,14 @@ fn yaml_that_cannot_be_edited_safely_is_refused_by_name() {
             format!("{good}---\nkind: ScaledObject\nspec:\n  scaleTargetRef:\n    name: web\n"),
             "ScaledObject sets its replicas",
         ),
+        (format!("{laughs}{good}"), "has an alias at line 6 that stands for itself, or for more"),
+        (
+            format!(
+                "{good}---\nx: &s\n  note: {}\n  scaleTargetRef: {{name: web}}\nkind: ScaledObject\nspec: *s\n",
+                "x".repeat(2_000)
+            ),
+            "ScaledObject sets its replicas",
+        ),
     ];
     for (content, reason) in cases {
         let shop = Shop::empty();
@@ -59,18 +76,24 @@ fn yaml_that_cannot_be_edited_safely_is_refused_by_name() {
     let shop = Shop::new();
     shop.put("out/shop/web/kustomization.yaml", "replicas:\n  - name: web\n    count: 4\n");
     refused_untouched(&shop, 73, "holds Deployment web, but no kustomization lists that file");
+    // The patch stands elsewhere, and is long.
+    let shop = Shop::new();
+    let patch = "apiVersion: apps/v1\n  kind: Deployment\n  metadata: {name: web}\n  spec: {replicas: 3}";
+    let patched = format!(
+        "x: &p |\n  {patch}\n  # {}\nresources: [deployment.yaml]\npatches:\n  - patch: *p\n",
+        "x".repeat(2_000)
+    );
+    shop.put("out/shop/web/kustomization.yaml", patched);
+    refused_untouched(&shop, 73, "shared through an anchor");
 }
 
 #[test]
 fn what_is_odd_but_clear_is_edited() {
-    let laughs: String = (1..30).fold("a0: &a0 lol\n".to_owned(), |text, level| {
-        let reference = format!("*a{}, ", level - 1).repeat(9);
-        format!("{text}a{level}: &a{level} [{reference}]\n")
-    });
+    let shared = shared(4);
     let others = "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\n---\n";
     let elsewhere = deployment("  replicas: 9\n").replace("name: web", "name: web\n  namespace: other");
     for prefix in
-        [laughs.as_str(), others, &format!("{elsewhere}---\n"), "# web\n---\n# web\n---\n", "\u{feff}"]
+        [shared.as_str(), others, &format!("{elsewhere}---\n"), "# web\n---\n# web\n---\n", "\u{feff}"]
     {
         for (spec, edited) in [
             ("  replicas: 2\n", "  replicas: 5\n"),
