@@ -217,7 +217,8 @@ fn memory_of_a_restore_does_not_grow_with_what_is_known() {
         outcome["name"] = format!("intent-{seq}.json").into();
         outcome["archived_as"] = "".into();
         outcome["message"] = "m".repeat(MESSAGE).into();
-        text.push_str(&format!("{outcome}\n"));
+        text += &outcome.to_string();
+        text.push('\n');
     }
     let file = env.path("export");
     fs::write(&file, text).unwrap();
