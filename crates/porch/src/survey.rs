@@ -306,7 +306,8 @@ fn text_of(bytes: &[u8]) -> Cow<'_, str> {
     let read: fn([u8; 2]) -> u16 = match bytes {
         [0xff, 0xfe, ..] => u16::from_le_bytes,
         [0xfe, 0xff, ..] => u16::from_be_bytes,
-        _ => return String::from_utf8_lossy(bytes),
+        // Checking all at once is several times as fast as looking for the place of an error.
+        _ => return str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed),
     };
     let units = bytes.chunks_exact(2).filter_map(|unit| unit.try_into().ok().map(read));
     char::decode_utf16(units).map(|sign| sign.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
