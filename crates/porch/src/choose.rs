@@ -9,7 +9,7 @@ use crate::rendered::{Number, Rendered};
 use crate::rules::{Rule, may_hold};
 use crate::survey::is_pointer;
 use crate::world::World;
-use crate::yaml::{Node, Step};
+use crate::yaml::{self, Node, Step};
 use std::rc::Rc;
 
 /// The number of entries of a directory that a message names.
@@ -38,6 +38,15 @@ pub(crate) struct Found {
     pub kind: String,
     /// Whether the object has a pod template.
     pub whole: bool,
+}
+
+/// Where a node is that may be an object inside of another.
+#[derive(Clone, Copy, PartialEq)]
+enum Level {
+    Outermost,
+    Within,
+    /// In text that has been parsed. Text within that is not looked at: it could go on for as long as memory lasts.
+    Text,
 }
 
 /// The objects of a package as rendered.
@@ -248,6 +257,7 @@ impl<'w, 't> View<'w, 't> {
             labels: Vec::new(),
             rules: Vec::new(),
             deploys: None,
+            release: None,
         };
         self.rival(&Rendered::plain(Rc::new(object)))
     }
@@ -356,7 +366,9 @@ impl<'w, 't> View<'w, 't> {
             let known = has_no_number(&object.object.group, &object.object.kind);
             let here = object.namespace().is_none_or(|name| name == self.wanted.namespace)
                 || is_remote_rule(&object.object);
-            known && object.name() == self.wanted.name && here
+            let is_called = object.name() == self.wanted.name
+                || object.object.release.as_deref() == Some(self.wanted.name);
+            known && is_called && here
         };
         let object = &self.built.objects.iter().find(named)?.object;
         Some(format!("{} holds {}, no {}", self.line_of(object), object.shown(), self.wanted.kinds.named()))
@@ -373,7 +385,7 @@ impl<'w, 't> View<'w, 't> {
             let stream = self.world.reading(&path).ok()?;
             for object in objects.iter() {
                 let root = stream.documents.get(object.document).and_then(|root| root.walk(&object.path))?;
-                if let Some(line) = self.inside(root, true) {
+                if let Some(line) = self.inside(root, Level::Outermost) {
                     return Some(format!(
                         "{}, in {}, holds {}: what is written inside of another object is not edited",
                         self.at(line, &path),
@@ -386,17 +398,27 @@ impl<'w, 't> View<'w, 't> {
         None
     }
 
-    fn inside(&self, node: &Node, outermost: bool) -> Option<usize> {
+    fn inside(&self, node: &Node, level: Level) -> Option<usize> {
         let group = node.text_at(&["apiVersion"]).map(crate::kinds::group_of);
-        if !outermost
+        if level != Level::Outermost
             && let (Some(group), Some(kind)) = (group, node.text_at(&["kind"]))
             && node.text_at(&["metadata", "name"]) == Some(self.wanted.name)
             && self.wanted.kinds.path(group, kind).is_some()
         {
             return Some(node.line);
         }
+        if level != Level::Text
+            && let Some(text) =
+                node.text().filter(|text| text.contains("kind") && text.contains(self.wanted.name))
+        {
+            let stream = yaml::parse(text.as_bytes()).unwrap_or_default();
+            let holds =
+                |document: &Node| document.text().is_none() && self.inside(document, Level::Text).is_some();
+            return stream.documents.iter().any(holds).then_some(node.line);
+        }
         let values = node.entries().iter().map(|(_, value)| value).chain(node.items());
-        values.into_iter().find_map(|value| self.inside(value, false))
+        let level = if level == Level::Text { level } else { Level::Within };
+        values.into_iter().find_map(|value| self.inside(value, level))
     }
 
     /// The content of the directory, for messages.
@@ -466,6 +488,19 @@ impl<'w, 't> View<'w, 't> {
             }
             dir = parent(dir);
         }
+    }
+
+    /// Checks that no directory of the package has two kustomizations: kustomize builds neither.
+    pub(crate) fn check_single(&self) -> Result<(), PorchError> {
+        for path in self.world.paths().iter().filter(|path| base_name(path) == KUSTOMIZATIONS[0]) {
+            for other in KUSTOMIZATIONS.iter().skip(1) {
+                if self.world.file(&join(parent(path), other))?.is_some() {
+                    let reason = format!("stands beside {other}, and kustomize builds neither; leave one");
+                    return Err(PorchError::unfit(self.world.name(path), reason));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The kustomizations above the package that bring it in and override the number.

@@ -3,7 +3,7 @@
 use crate::PorchError;
 use crate::files::KPTFILE;
 use crate::kinds::{Kinds, group_of, version_of};
-use crate::rules::{Rule, deploys, rules_of};
+use crate::rules::{Rule, deploys, release, rules_of};
 use crate::yaml::{self, Node, Step, Stream};
 use std::rc::Rc;
 
@@ -32,6 +32,8 @@ pub(crate) struct Object {
     pub rules: Vec<Rule>,
     /// The directory that it deploys, and the namespace that it gives to what states none.
     pub deploys: Option<(String, String)>,
+    /// The name of the Helm release that it makes, if it states one.
+    pub release: Option<String>,
 }
 
 impl Object {
@@ -129,6 +131,7 @@ impl Collection<'_> {
             labels: labels.iter().filter_map(pair).collect(),
             rules,
             deploys: deploys(node, group, kind),
+            release: release(node, kind),
         }));
     }
 }

@@ -239,6 +239,7 @@ impl Planner<'_> {
         let world = World::new(Some(self.tree), dir, name.clone(), files);
         let view = View::new(&world, self.wanted())?;
         let Some(found) = view.find()? else { return Ok(Place::NoObject) };
+        view.check_single()?;
         if let Some(reason) = view.decided_above(&found)? {
             return Err(PorchError::unfit(name, reason));
         }

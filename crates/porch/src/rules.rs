@@ -110,6 +110,16 @@ pub(crate) fn deploys(node: &Node, group: &str, kind: &str) -> Option<(String, S
     Some((node.text_at(dir).unwrap_or_default().to_owned(), namespace))
 }
 
+/// The name of the Helm release that an object makes, if it states one.
+pub(crate) fn release(node: &Node, kind: &str) -> Option<String> {
+    let name = match kind {
+        "HelmRelease" => node.text_at(&["spec", "releaseName"]),
+        "Application" => node.text_at(&["spec", "source", "helm", "releaseName"]),
+        _ => None,
+    };
+    name.map(str::to_owned)
+}
+
 /// The patches of a deployer that set a number of replicas in what it builds from a directory.
 fn patches(holder: &Node, dir: Option<&str>) -> Vec<Rule> {
     let patches = holder.get("patches").map(Node::items).unwrap_or_default();

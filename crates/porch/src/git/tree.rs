@@ -127,8 +127,13 @@ impl<'g> CommitTree<'g> {
             match self.entry(step)? {
                 None => return Ok(()),
                 Some(entry) if entry.is_dir() => {}
-                Some(_) => {
-                    let reason = format!("'{step}' is not a directory in the commit");
+                Some(entry) => {
+                    let is = if entry.is_submodule() {
+                        "is a submodule, whose files are in another repository: name that one in a route"
+                    } else {
+                        "is not a directory in the commit"
+                    };
+                    let reason = format!("'{step}' {is}");
                     return Err(PorchError::unfit(self.name(path), reason));
                 }
             }

@@ -129,9 +129,13 @@ fn a_submodule_of_a_commit_is_told_and_hinders_nothing() {
     module("shop/db/manifests");
     let run = shop.porch(&shop.intent_for("db", 3, ""), &["--git", &repository]);
     run.refused(73, "manifests (a submodule)");
+    // The package itself.
+    module("shop/cart");
+    let run = shop.porch(&shop.intent_for("cart", 3, ""), &["--git", &repository]);
+    run.refused(73, "'shop/cart' is a submodule, whose files are in another repository");
     // What the operator has named is not told.
     git(&shop, "repo", &["reset", "-q", "--hard"]);
-    shop.put("repo/shop/.krmignore", "common\nother\ndb/manifests\n");
+    shop.put("repo/shop/.krmignore", "common\nother\ndb/manifests\ncart\n");
     git(&shop, "repo", &["add", "shop/.krmignore"]);
     git(&shop, "repo", &["commit", "-q", "-m", "Known"]);
     let edit = note("web", 8);

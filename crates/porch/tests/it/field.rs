@@ -176,6 +176,12 @@ fn target(row: &Row) -> String {
     named.unwrap_or("web").to_owned()
 }
 
+/// The number that the intent of a row asks for.
+fn wanted(row: &Row) -> u64 {
+    let intent: Option<serde_json::Value> = row.one("intent").map(|text| serde_json::from_str(text).unwrap());
+    intent.and_then(|intent| intent["replicas"].as_u64()).unwrap_or(5)
+}
+
 /// Checks that the rendering of the target has the number.
 fn rendered(row: &Row, shop: &Shop) {
     for (dir, number) in row.all("rendered") {
@@ -265,6 +271,34 @@ fn the_page_s_table_of_ways_is_run() {
             cells[1].starts_with("refused") && ![";", "unless"].iter().any(|word| cells[1].contains(word));
         assert!(!only || !refused.contains(&false), "{line}");
     }
+}
+
+#[test]
+fn each_edited_row_differs_in_one_number_as_another_parser_sees_it() {
+    let Some(python) = crate::generated::python() else { return };
+    let (mut lines, mut count) = (String::new(), 0);
+    for row in rows().iter().filter(|row| row.all("change").next().is_some()) {
+        let shop = shop_of(row);
+        let before = shop.tree("out");
+        run(row, &shop).expect(0);
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        for (path, (_, new)) in shop.tree("out") {
+            let (_, old) = &before[&path];
+            if *old != new {
+                let line = serde_json::json!([row.name, text(old), text(&new), wanted(row)]);
+                lines.push_str(&line.to_string());
+                lines.push('\n');
+                count += 1;
+            }
+        }
+    }
+    assert!(count >= 150, "{count} files were edited");
+    let temp = tempfile::tempdir().unwrap();
+    fs::write(temp.path().join("rows.jsonl"), lines).unwrap();
+    let judged = crate::generated::script(python, &["rows", temp.path().to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&judged.stdout).into_owned();
+    assert!(judged.status.success(), "{said}{}", String::from_utf8_lossy(&judged.stderr));
+    assert!(said.contains(&format!("{count} rows, 0 wrong")), "{said}");
 }
 
 #[test]

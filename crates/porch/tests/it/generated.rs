@@ -13,7 +13,7 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/judge/manifests
 const SEED: &str = "20261125";
 
 /// The system's own first: other versions of Python may be before it in the path, without the parser.
-fn python() -> Option<&'static str> {
+pub(crate) fn python() -> Option<&'static str> {
     let has_parser = |python: &&&str| {
         Command::new(python).args(["-c", "import yaml"]).output().is_ok_and(|output| output.status.success())
     };
@@ -24,7 +24,7 @@ fn python() -> Option<&'static str> {
     found
 }
 
-fn script(python: &str, words: &[&str]) -> Output {
+pub(crate) fn script(python: &str, words: &[&str]) -> Output {
     Command::new(python).arg(SCRIPT).args(words).output().unwrap()
 }
 

@@ -3,7 +3,8 @@
 make DIR COUNT SEED writes COUNT packages below DIR/out, DIR/orders.tsv (namespace, target, replicas) and DIR/made.jsonl.
 break DIR COUNT SEED does the same with manifests whose layout is damaged at one place.
 judge DIR reads DIR/answers.tsv (namespace, target, "done" or why not) and says what was changed that should not have been.
-compare DIR reads the same and says where the engine and this parser disagree about what is YAML.
+rows DIR reads DIR/rows.jsonl (name, text before, text after, number) and says what differs besides one number.
+compare DIR reads the same as judge and says where the engine and this parser disagree about what is YAML.
 
 One path has to differ, to the number that was asked for, and the bytes have to differ at one place. The parser is libyaml by way of PyYAML.
 """
@@ -20,6 +21,8 @@ import yaml
 LOOSER = {"ns11/controller-manager-223", "ns98/web-1974"}
 # The other way round.
 STRICTER = set()
+# Rows of what only other parsers take, such as JSON laid out with tabs.
+UNREAD_MAX = 5
 LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 NAMES = ["web", "api-gateway", "upf", "smf", "cart", "controller-manager", "operator", "redis-leader", "node-feature", "x1"]
 IMAGES = ["nginx:1.27", "registry.k8s.io/pause:3.9", "ghcr.io/acme/app@sha256:0f3b", "controller:latest", "docker.io/library/redis:7"]
@@ -288,6 +291,38 @@ def judge(top):
     return 1 if faults else 0
 
 
+def differing(old, new, way=()):
+    """The ways to what differs, with both values; text that is itself a document is looked into."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in old.keys() | new.keys():
+            yield from differing(old.get(key), new.get(key), way + (key,))
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for number, (a, b) in enumerate(zip(old, new)):
+            yield from differing(a, b, way + (number,))
+    elif isinstance(old, str) and isinstance(new, str) and old != new and not new.isdigit():
+        yield from differing(read(old), read(new), way)
+    elif old != new:
+        yield way, old, new
+
+
+def rows(top):
+    faults, count, unread = [], 0, []
+    for line in open(f"{top}/rows.jsonl"):
+        name, before, after, wanted = json.loads(line)
+        count += 1
+        try:
+            old, new = read(before.lstrip("\ufeff")), read(after.lstrip("\ufeff"))
+        except yaml.YAMLError:
+            unread.append(name)
+            continue
+        found = list(differing(old, new))
+        if [value for _, _, value in found] != [str(wanted)]:
+            faults.append(f"{name}: {found}")
+    print("\n".join(faults))
+    print(f"{count} rows, {len(faults)} wrong, not read by this parser: {' '.join(unread)}")
+    return 1 if faults or len(unread) > UNREAD_MAX else 0
+
+
 def only_tabs(text):
     """YAML 1.2 takes tabs at the end of a line and before a comment for blanks, this parser does not."""
     try:
@@ -328,4 +363,4 @@ if __name__ == "__main__":
     if what in ("make", "break"):
         make(place, int(sys.argv[3]), int(sys.argv[4]), what == "break")
     else:
-        sys.exit({"judge": judge, "compare": compare}[what](place))
+        sys.exit({"judge": judge, "compare": compare, "rows": rows}[what](place))
