@@ -204,15 +204,19 @@ impl Evidence<'_> {
             ..TakenOver::default()
         };
         taken.given_up = give_up_passed(store, &latest)?;
+        // A producer may use a name again while the intent before it waits: both are taken over.
+        let mut names = HashSet::new();
         self.salvaged.unfinished(&mut |Rescued { claim, bytes, start }| {
             let known = store.claim(claim.seq)?.map(|(known, _)| known.name);
             let known = known.or(store.outcome(claim.seq)?.map(|outcome| outcome.name));
-            if known.is_some() || store.claim_named(&claim.name)?.is_some() {
+            let is_named = !names.contains(&claim.name) && store.claim_named(&claim.name)?.is_some();
+            if known.is_some() || is_named {
                 taken.conflicting += u64::from(known.is_none_or(|name| name != claim.name));
                 return Ok(());
             }
             let starts = start.map(|start| (claim.seq, start)).into_iter().collect();
             store.commit(&Work { starts, ..Work::claim(&claim, &bytes, false) })?;
+            names.insert(claim.name);
             taken.unfinished += 1;
             Ok(())
         })?;

@@ -4,11 +4,13 @@ use super::layout::{HELD, LAYOUT, TABLES};
 use super::table::Transaction;
 use super::*;
 use crate::store::{
-    Counts, ImportCount, Kept, Ledger, StoreError, Work, export, import, looks_like_go_state,
+    Counts, Evidence, Extent, ImportCount, Kept, Ledger, StoreError, Work, export, import,
+    looks_like_go_state,
 };
 use conductor_core::Digest;
 use conductor_core::intent::TargetKey;
 use conductor_core::record::{Claim, Outcome};
+use conductor_crypto::sha256;
 use conductor_os::dir::Dir;
 use std::sync::Arc;
 
@@ -164,4 +166,24 @@ fn looking_changes_no_byte_even_of_a_store_that_was_not_closed() {
 fn a_store_has_all_tables() {
     let (_temp, _dir, store) = store();
     assert_eq!(store.reading(|txn| Ok(txn.names()?.len())).unwrap(), TABLES);
+}
+
+#[test]
+fn intents_of_one_name_that_wait_are_all_taken_over() {
+    let (_temp, dir, before) = store();
+    let bytes = conductor_testkit::claim(1).name.into_bytes();
+    let all: Vec<Claim> = (1..=3).map(|seq| Claim { sha256: sha256(&bytes), ..claim(seq) }).collect();
+    assert!(all.iter().all(|one| one.name == all[0].name));
+    for one in &all {
+        before.commit(&Work::claim(one, &bytes, false)).unwrap();
+    }
+    drop(before);
+    let (_other, _, after) = store();
+    let salvaged = Store::salvage(&dir, &keyless()).unwrap();
+    let evidence = Evidence { salvaged, told: Box::new(Vec::new()), extent: Extent::default() };
+    let taken = evidence.take_over(&after).unwrap();
+    assert_eq!((taken.unfinished, taken.conflicting), (3, 0));
+    for one in &all {
+        assert_eq!(after.claim(one.seq).unwrap().unwrap().0, *one);
+    }
 }
