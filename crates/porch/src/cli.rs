@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
     pub result: Option<PathBuf>,
     /// How long to wait for another process's lock.
     pub lock_wait: Duration,
-    /// The time limit of the whole run.
+    /// The time limit of one intent.
     pub timeout: Duration,
     /// The engine's settings.
     pub settings: Settings,
@@ -92,7 +92,7 @@ fn command() -> Command {
         .arg(text("author", "NAME", "Author and committer: 'Name <address>'"))
         .arg(path("signing-key", "FILE", "SSH key that signs the commits").requires("git"))
         .arg(time("lock-wait", "10s", "How long to wait for another run in the same place"))
-        .arg(time("timeout", "60s", "How long git and remotes may take in all"))
+        .arg(time("timeout", "60s", "How long git and remotes may take for one intent"))
 }
 
 fn arguments(matches: &ArgMatches) -> Result<Arguments, String> {

@@ -104,8 +104,11 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             failed.push(failure.status);
         }
     }
-    if let Some(path) = arguments.result.filter(|_| !lines.is_empty()) {
-        write_result(&path, &lines)?;
+    if let Some(path) = arguments.result.filter(|_| !lines.is_empty())
+        && let Err(failure) = write_result(&path, &lines)
+    {
+        failure.tell();
+        failed.push(failure.status);
     }
     Ok(worst(&failed).map_or(ExitCode::SUCCESS, ExitCode::from))
 }

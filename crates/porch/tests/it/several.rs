@@ -65,6 +65,10 @@ fn the_worst_failure_decides_the_exit_status() {
     let odd = shop.intent_for("odd", 3, "");
     run(&shop, &[&named, &web, &odd, &api], &["-out", "out"]).expect(73);
     run(&shop, &[&named, &web, &api], &["-out", "out"]).expect(77);
+    // A result that cannot be written (73) does not hide that an answer could not be written (74).
+    let mut command = shop.command(&web, &["-out", "out", "--result", "nowhere/lines.json"]);
+    command.arg("-intent").arg(&api).stdout(std::fs::File::create("/dev/full").unwrap());
+    Run::of(&command.output().unwrap()).refused(74, "the result nowhere/lines.json cannot be written");
 }
 
 #[test]
