@@ -225,35 +225,49 @@ impl Evidence<'_> {
         Ok(taken)
     }
 
-    /// The number of the last intent of each name that is unfinished in the store.
-    fn latest(&self, store: &dyn Ledger) -> Result<HashMap<String, u64>, StoreError> {
-        let mut latest = HashMap::new();
+    /// What the evidence knows of the names that are unfinished in the store.
+    fn latest(&self, store: &dyn Ledger) -> Result<Latest, StoreError> {
+        let mut latest = Latest::default();
         store.unsettled(&mut |claim| {
-            latest.insert(claim.name, 0);
+            latest.of_name.insert(claim.name, 0);
         })?;
-        if latest.is_empty() {
+        if latest.of_name.is_empty() {
             return Ok(latest);
         }
+        let Latest { of_name, waiting } = &mut latest;
         let mut note = |name: &str, seq: u64| {
-            if let Some(last) = latest.get_mut(name) {
+            if let Some(last) = of_name.get_mut(name) {
                 *last = seq.max(*last);
             }
             Ok(())
         };
         self.salvaged.each(&mut |outcome| note(&outcome.name, outcome.seq))?;
         self.told.each(&mut |outcome| note(&outcome.name, outcome.seq))?;
-        self.salvaged.unfinished(&mut |rescued| note(&rescued.claim.name, rescued.claim.seq))?;
+        self.salvaged.unfinished(&mut |rescued| {
+            waiting.insert(rescued.claim.seq);
+            note(&rescued.claim.name, rescued.claim.seq)
+        })?;
         Ok(latest)
     }
 }
 
+/// What is known of intents whose names are unfinished in a store.
+#[derive(Default)]
+struct Latest {
+    /// The number of the last intent of each name.
+    of_name: HashMap<String, u64>,
+    /// Those that are known to be unfinished.
+    waiting: HashSet<u64>,
+}
+
 /// Of two intents with one name, the later was taken after the earlier was filed, or follows it in the order of its
 /// target. An older copy of the store may have the earlier as unfinished: whether it ran is unknown, and it does not run
-/// again.
-fn give_up_passed(store: &dyn Ledger, latest: &HashMap<String, u64>) -> Result<u64, StoreError> {
+/// again, unless the evidence has it as unfinished too.
+fn give_up_passed(store: &dyn Ledger, latest: &Latest) -> Result<u64, StoreError> {
     let mut passed = Vec::new();
     store.unsettled(&mut |claim| {
-        if latest.get(&claim.name).is_some_and(|seq| *seq > claim.seq) {
+        let is_passed = latest.of_name.get(&claim.name).is_some_and(|seq| *seq > claim.seq);
+        if is_passed && !latest.waiting.contains(&claim.seq) {
             passed.push(claim);
         }
     })?;

@@ -179,11 +179,15 @@ fn intents_of_one_name_that_wait_are_all_taken_over() {
     }
     drop(before);
     let (_other, _, after) = store();
-    let salvaged = Store::salvage(&dir, &keyless()).unwrap();
-    let evidence = Evidence { salvaged, told: Box::new(Vec::new()), extent: Extent::default() };
-    let taken = evidence.take_over(&after).unwrap();
-    assert_eq!((taken.unfinished, taken.conflicting), (3, 0));
-    for one in &all {
-        assert_eq!(after.claim(one.seq).unwrap().unwrap().0, *one);
+    // Into a store without them, and into one that has them all.
+    for unfinished in [3, 0] {
+        let salvaged = Store::salvage(&dir, &keyless()).unwrap();
+        let evidence = Evidence { salvaged, told: Box::new(Vec::new()), extent: Extent::default() };
+        let taken = evidence.take_over(&after).unwrap();
+        assert_eq!((taken.unfinished, taken.conflicting, taken.given_up), (unfinished, 0, 0));
+        for one in &all {
+            assert_eq!(after.claim(one.seq).unwrap().unwrap().0, *one);
+            assert_eq!(after.outcome(one.seq).unwrap(), None);
+        }
     }
 }
