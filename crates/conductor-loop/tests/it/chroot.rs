@@ -176,16 +176,19 @@ fn the_embedded_engine_works_in_a_root_without_directories_of_the_system() {
     assert!(fs::read_dir(env.path("out")).unwrap().count() > 0, "the package is outside");
 }
 
-/// The paths that the mounts of this process lie on.
-fn mounts() -> Vec<String> {
+/// The paths that mounts of this process lie on, as far as a root of this environment could have brought them: the root
+/// itself, and what is below the environment. Other tests mount elsewhere at the same time.
+fn mounts(env: &TestEnv) -> Vec<String> {
     let list = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    list.lines().map(|line| line.split(' ').nth(4).unwrap().to_owned()).collect()
+    let paths = list.lines().map(|line| line.split(' ').nth(4).unwrap().to_owned());
+    let own = env.path("").display().to_string();
+    paths.filter(|path| path == "/" || path.starts_with(own.trim_end_matches('/'))).collect()
 }
 
 #[test]
 fn after_kill_9_the_machine_has_its_mounts_as_before_and_the_next_start_goes_on() {
     let Some(env) = rooted() else { return };
-    let before = mounts();
+    let before = mounts(&env);
     let go = env.path("out/go");
     let porch = script(&env, "echo $$ > \"$4/number\"; test -e \"$4/go\" || exec sleep 600");
     let daemon = start_ready(&env, &["-porch", &porch]);
@@ -193,9 +196,9 @@ fn after_kill_9_the_machine_has_its_mounts_as_before_and_the_next_start_goes_on(
     let number = || fs::read_to_string(env.path("out/number")).ok()?.trim().parse::<u32>().ok();
     wait_until("porch runs", || number().is_some());
     let number = number().unwrap();
-    assert_eq!(mounts(), before, "nothing is mounted that the machine sees");
+    assert_eq!(mounts(&env), before, "nothing is mounted that the machine sees");
     daemon.kill();
-    assert_eq!(mounts(), before);
+    assert_eq!(mounts(&env), before);
     fs::write(go, "").unwrap();
     once(&env, &["-porch", &porch]).expect(0);
     let status = env.wait_status("intent-x.json");
