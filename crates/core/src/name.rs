@@ -85,22 +85,28 @@ impl Names {
 pub struct Pattern(String);
 
 impl Pattern {
-    /// `None`: it is no pattern, or one that could match no intent.
+    /// `None`: it is no pattern, or one that matches no name that may be taken.
     pub fn new(text: &str) -> Option<Self> {
         let legal = |byte: u8| is_legal(byte) || matches!(byte, b'*' | b'?');
         let is_pattern = text.len() <= NAME_MAX
             && text.bytes().all(legal)
+            && !text.starts_with(['.', '-'])
+            && !text.contains("..")
             && text.as_bytes().strip_suffix(SUFFIX).is_some_and(|stem| !stem.is_empty())
-            && !text.starts_with('.');
+            && !is_others(text.as_bytes());
         is_pattern.then(|| Self(text.to_owned()))
     }
 
     /// Whether it matches a well-formed name that may be taken.
     fn takes(&self, name: &[u8]) -> bool {
-        let stem = name.strip_suffix(SUFFIX).unwrap_or(name);
-        let is_other = name.starts_with(DERIVED.as_bytes()) || OTHERS.iter().any(|end| stem.ends_with(end));
-        !is_other && matches(self.0.as_bytes(), name)
+        !is_others(name) && matches(self.0.as_bytes(), name)
     }
+}
+
+/// Whether a name is kept for the daemon's own files, or for those of which a writer makes an intent later.
+fn is_others(name: &[u8]) -> bool {
+    let stem = name.strip_suffix(SUFFIX).unwrap_or(name);
+    name.starts_with(DERIVED.as_bytes()) || OTHERS.iter().any(|end| stem.ends_with(end))
 }
 
 /// Whether a pattern of `*` and `?` matches a whole name. Where it does not, only the last `*` takes one character more,
@@ -322,9 +328,21 @@ mod tests {
         }
         let slow = format!("{}b.json", "*a".repeat(100));
         assert!(!Pattern::new(&slow).unwrap().takes(format!("{}.json", "a".repeat(200)).as_bytes()));
-        for wrong in
-            ["", "*", ".json", ".*.json", "*.yaml", "a/*.json", "[ab].json", "{a,b}.json", "a b.json"]
-        {
+        for wrong in [
+            "",
+            "*",
+            ".json",
+            ".*.json",
+            "*.yaml",
+            "a/*.json",
+            "[ab].json",
+            "{a,b}.json",
+            "a b.json",
+            "-*.json",
+            "a..b.json",
+            "*.tmp.json",
+            "badname-*.json",
+        ] {
             assert_eq!(Pattern::new(wrong), None, "{wrong}");
         }
     }

@@ -113,7 +113,7 @@ fn of_intent(fact: IntentFact<'_>) {
         IntentFact::Ignored { file } => {
             tracing::warn!(
                 file,
-                "ignored: its name does not match intent-*.json; rename it if it is an intent"
+                "ignored: its name matches neither intent-*.json nor a --pattern; rename it if it is an intent"
             );
         }
         IntentFact::Left { file, code, reason } => {

@@ -48,7 +48,7 @@ impl Lying {
             ),
             Self::OtherName => Reason::new(
                 "other-name",
-                "ignored: its name does not match intent-*.json",
+                "ignored: its name matches neither intent-*.json nor a --pattern",
                 "Rename it to intent-NAME.json; or give the daemon a --pattern of its name.",
             ),
             Self::Unseen => Reason::new(

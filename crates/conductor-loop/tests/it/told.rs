@@ -29,7 +29,8 @@ fn a_name_that_looks_like_an_intents_and_is_none_is_told_once_and_listed() {
     wait_until("it is gone", || {
         others(&env.operate_json(&["list"]).0) == ["Scale.JSON", "intent-a.yaml", "late.json"]
     });
-    let message = "ignored: its name does not match intent-*.json; rename it if it is an intent";
+    let message =
+        "ignored: its name matches neither intent-*.json nor a --pattern; rename it if it is an intent";
     let mut said = daemon.logged_values(message, "file");
     said.sort();
     assert_eq!(said, ["Scale.JSON", "intent-a.yaml", "intent.json", "late.json"], "each once");
