@@ -197,7 +197,7 @@ impl Reader<'_> {
         for word in words {
             let Some(pattern) = Pattern::new(word) else {
                 let reason = format!(
-                    "'{word}' is no pattern of letters, digits, '.', '_', '-', '*' and '?' that ends with .json and does not begin with '.'"
+                    "'{word}' is no pattern of letters, digits, '.', '_', '-', '*' and '?' that ends with .json; names that begin with '.' or '-' or hold '..', and those of temporary files, are never taken"
                 );
                 return self.bad("pattern", reason);
             };
