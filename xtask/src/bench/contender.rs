@@ -24,6 +24,10 @@ pub(super) enum Contender {
     External,
     /// Our daemon with the embedded engine.
     Embedded,
+    /// The same as `External` with `--confine off`.
+    Unconfined,
+    /// The same as `Embedded` with `--confine off`.
+    EmbeddedUnconfined,
     /// An earlier build (`--before`) with an external porch.
     Before,
     /// An earlier build with the embedded engine.
@@ -45,6 +49,8 @@ impl Contender {
         match self {
             Self::External => "ours",
             Self::Embedded => "ours, embedded",
+            Self::Unconfined => "ours, confine off",
+            Self::EmbeddedUnconfined => "ours, embedded, confine off",
             Self::Before => "before",
             Self::BeforeEmbedded => "before, embedded",
             Self::Spawn => "bare spawn",
@@ -69,6 +75,11 @@ impl Contender {
 
     /// Whether it is a build of our daemon.
     pub(super) fn is_ours(self) -> bool {
+        self.is_confined() || matches!(self, Self::Unconfined | Self::EmbeddedUnconfined)
+    }
+
+    /// Whether it is a build of our daemon as it is by default.
+    fn is_confined(self) -> bool {
         matches!(self, Self::External | Self::Embedded | Self::Before | Self::BeforeEmbedded)
     }
 
@@ -82,9 +93,7 @@ impl Contender {
     ) -> io::Result<Duration> {
         let porch = field.porch(porch);
         match self {
-            Self::External | Self::Embedded | Self::Before | Self::BeforeEmbedded => {
-                timed(self.daemon(field, builds, &porch)?.arg("-once"))
-            }
+            _ if self.is_ours() => timed(self.daemon(field, builds, &porch)?.arg("-once")),
             Self::Spawn => spawn(&porch, files),
             _ => timed(&mut xargs(field, &porch)),
         }
@@ -94,9 +103,7 @@ impl Contender {
     pub(super) fn watch(self, field: &Field, builds: &Builds, porch: &str) -> io::Result<Child> {
         let porch = field.porch(porch);
         let mut command = match self {
-            Self::External | Self::Embedded | Self::Before | Self::BeforeEmbedded => {
-                self.daemon(field, builds, &porch)?
-            }
+            _ if self.is_ours() => self.daemon(field, builds, &porch)?,
             Self::Incron => incron(field, &porch)?,
             Self::Entr => shell(field, &porch, ENTR),
             _ => shell(field, &porch, INOTIFYWAIT),
@@ -110,8 +117,12 @@ impl Contender {
             _ => Some(builds.now.as_path()),
         };
         let program = program.ok_or_else(|| io::Error::other("no earlier build was given"))?;
-        let embedded = matches!(self, Self::Embedded | Self::BeforeEmbedded);
-        Ok(ours(field, program, if embedded { Path::new("builtin") } else { porch }))
+        let embedded = matches!(self, Self::Embedded | Self::BeforeEmbedded | Self::EmbeddedUnconfined);
+        let mut daemon = ours(field, program, if embedded { Path::new("builtin") } else { porch });
+        if !self.is_confined() {
+            daemon.args(["-confine", "off"]);
+        }
+        Ok(daemon)
     }
 
     /// The directory where finished files appear.

@@ -127,18 +127,21 @@ impl Bench {
     }
 
     fn on(&mut self, mount: &Mount) -> io::Result<()> {
-        use Contender::{Before, BeforeEmbedded, Embedded, External, Spawn, Xargs};
+        use Contender::{
+            Before, BeforeEmbedded, Embedded, EmbeddedUnconfined, External, Spawn, Unconfined, Xargs,
+        };
         self.throughput(
             mount,
-            ("smallest porch", "noop", "0.8 of xargs"),
-            &[External, Before, Spawn, Xargs],
+            ("smallest porch", "noop", "0.8 of xargs, 0.97 of confine off"),
+            &[External, Unconfined, Before, Spawn, Xargs],
         )?;
         self.throughput(
             mount,
             ("S8: 20 ms porch", "burn", "0.98 of xargs"),
             &[External, Before, Spawn, Xargs],
         )?;
-        self.throughput(mount, ("embedded engine", "noop", "3000/s"), &[Embedded, BeforeEmbedded])?;
+        let embedded = [Embedded, EmbeddedUnconfined, BeforeEmbedded];
+        self.throughput(mount, ("embedded engine", "noop", "3000/s"), &embedded)?;
         self.bursts(mount)?;
         self.latencies(mount)?;
         self.scrapes(mount)?;
@@ -258,12 +261,12 @@ impl Bench {
 
     /// S1: the latency of one file.
     fn latencies(&mut self, mount: &Mount) -> io::Result<()> {
-        use Contender::{Before, Entr, External, Incron, Inotifywait};
+        use Contender::{Before, Entr, External, Incron, Inotifywait, Unconfined};
         if !self.wants("S1: latency") {
             return Ok(());
         }
         let files = self.size.single_files;
-        let all = self.available(&[External, Before, Inotifywait, Incron, Entr]);
+        let all = self.available(&[External, Unconfined, Before, Inotifywait, Incron, Entr]);
         let rounds = self.rounds(mount, "S1: latency", |bench| {
             all.iter().map(|who| bench.latency(mount.path(), *who, files)).collect::<io::Result<Vec<_>>>()
         })?;
