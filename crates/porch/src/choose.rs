@@ -60,7 +60,7 @@ pub(crate) struct View<'w, 't> {
 
 impl<'w, 't> View<'w, 't> {
     pub(crate) fn new(world: &'w World<'t>, wanted: Wanted<'w>) -> Result<Self, PorchError> {
-        let mut texts = kustomize::texts(world, wanted.name)?;
+        let mut texts = kustomize::texts(world, wanted.kinds, wanted.name)?;
         if wanted.local {
             texts = vec![wanted.name.to_owned()];
         }
@@ -222,7 +222,7 @@ impl<'w, 't> View<'w, 't> {
         let is_for = |rule: &&Rule| rule.may_be_for(&of.object.kind, &of.names, &of.object.file);
         let others = self.built.objects.iter();
         let mut others = others.filter(|other| self.is_of_namespace(other) || is_remote_rule(&other.object));
-        let found = others.find_map(|other| Some((&other.object, other.object.rules.iter().find(is_for)?)));
+        let found = others.find_map(|other| Some((&other.object, other.rules().iter().find(is_for)?)));
         let (other, rule) = found?;
         Some(format!("{} {} {}; change that instead", self.line_of(other), other.shown(), rule.does))
     }

@@ -17,6 +17,11 @@ pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     })
 }
 
+/// Whether an expression stands for one text, itself.
+pub(crate) fn is_plain(pattern: &str) -> bool {
+    pattern.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
 /// Whether a text matches an anchored regular expression of the simple sort: `.*`, alternatives, nothing else.
 pub(crate) fn is_like(pattern: &str, text: &str) -> Option<bool> {
     let pattern = pattern.strip_prefix('^').unwrap_or(pattern);

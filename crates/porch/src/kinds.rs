@@ -1,6 +1,7 @@
 //! The kinds of objects with a number of replicas, and the place of that number. The built-in table has the common ones;
 //! the operator's `[[workload]]` tables add others.
 
+use crate::glob;
 use crate::yaml::{Step, keys};
 use serde::Deserialize;
 
@@ -103,6 +104,20 @@ impl Kinds<'_> {
             || any.path(group, kind).is_some()
             || is_counted(kind)
             || has_no_number(group, kind)
+    }
+
+    /// Whether objects of a kind that an expression stands for, or of any, may have a number.
+    pub(crate) fn may_have_number(self, pattern: Option<&str>) -> bool {
+        let Some(pattern) = pattern else { return true };
+        let added = self.more.iter().map(|more| more.kind.as_str());
+        let mut all = SHIPPED.iter().map(|(_, kind)| *kind).chain(added).chain(self.only);
+        all.any(|kind| glob::is_like(pattern, kind) != Some(false))
+    }
+
+    /// The last keys of the paths of numbers.
+    pub(crate) fn number_keys(&self) -> impl Iterator<Item = &str> {
+        let added = self.more.iter().filter_map(|more| more.path.rsplit('.').next());
+        std::iter::once("replicas").chain(added)
     }
 
     /// The selected kinds, as shown to people.

@@ -1,8 +1,11 @@
 //! kustomize's rendering of a package, as far as it concerns names, namespaces and numbers of replicas: the objects that
 //! a kustomization brings in, their final names, and the last setting of their numbers.
 
+mod texts;
 mod transform;
 mod transformers;
+
+pub(crate) use texts::texts;
 
 use crate::PorchError;
 use crate::files::{parent, resolve};
@@ -13,10 +16,6 @@ use crate::world::World;
 use crate::yaml::{Node, Step};
 use std::collections::BTreeSet;
 
-/// Where a JSON patch changes a name.
-const NAME_POINTER: &str = "/metadata/name";
-/// Words of a kustomization that may give an object another name.
-const RENAMES: [&str; 4] = ["namePrefix", "nameSuffix", "allowNameChange", NAME_POINTER];
 /// The longest chain of kustomizations that is followed.
 const DEPTH_MAX: usize = 16;
 /// The largest number of kustomizations that one brings in, each counted as often as it is named.
@@ -89,6 +88,10 @@ struct Builder<'b> {
     world: &'b World<'b>,
     kinds: Kinds<'b>,
     texts: &'b [String],
+    /// The kinds that configurations of kustomize add to those that `replicas` sets.
+    counted: BTreeSet<String>,
+    /// A configuration that is not here, which may add some: file, line and reference.
+    configured: Option<String>,
     built: Built,
     /// The kustomizations applied for one root.
     count: usize,
@@ -98,7 +101,9 @@ struct Builder<'b> {
 
 impl<'b> Builder<'b> {
     fn new(world: &'b World<'b>, kinds: Kinds<'b>, texts: &'b [String]) -> Self {
-        Self { world, kinds, texts, built: Built::default(), count: 0, left: SPENT_MAX }
+        let (counted, configured) = (BTreeSet::new(), None);
+        let built = Built::default();
+        Self { world, kinds, texts, counted, configured, built, count: 0, left: SPENT_MAX }
     }
 
     /// Counts what a file costs. Files that name each other often would otherwise take any time and memory.
@@ -246,38 +251,6 @@ fn local(file: &str, reference: &str) -> Option<String> {
 
 fn references<'n>(document: &'n Node, keys: &[&str]) -> Vec<&'n Node> {
     keys.iter().filter_map(|key| document.get(key)).flat_map(Node::items).collect()
-}
-
-/// The names that a target may have before the package's kustomizations change it; an empty list for any name.
-pub(crate) fn texts(world: &World<'_>, name: &str) -> Result<Vec<String>, PorchError> {
-    let mut seen = BTreeSet::new();
-    for path in world.paths() {
-        if world.kustomization(parent(&path))?.as_ref() == Some(&path) && renames(world, &path, &mut seen)? {
-            return Ok(Vec::new());
-        }
-    }
-    Ok(vec![name.to_owned()])
-}
-
-/// Whether a kustomization changes names by itself or by a patch that has not been seen.
-fn renames(world: &World<'_>, path: &str, seen: &mut BTreeSet<String>) -> Result<bool, PorchError> {
-    let Some(content) = world.file(path)? else { return Ok(false) };
-    let text = String::from_utf8_lossy(&content.bytes);
-    if RENAMES.iter().any(|key| text.contains(key)) {
-        return Ok(true);
-    }
-    let stream = world.stream(path)?;
-    let Some(document) = stream.documents.first() else { return Ok(false) };
-    for entry in references(document, &["patches", "patchesJson6902"]) {
-        let named = match entry.text_at(&["path"]).and_then(|reference| local(path, reference)) {
-            Some(file) if seen.insert(file.clone()) => world.named(&file)?,
-            _ => None,
-        };
-        if named.is_some_and(|content| String::from_utf8_lossy(&content.bytes).contains(NAME_POINTER)) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// The directories above a package that have a kustomization.

@@ -3,6 +3,7 @@
 use crate::glob;
 use crate::kinds::group_of;
 use crate::rendered::{Place, Rendered};
+use crate::rules::Rule;
 use crate::yaml::{Node, Step, Value};
 
 /// What a patch of an object's kind, name or namespace does.
@@ -64,9 +65,38 @@ impl Patch<'_> {
         effects
     }
 
+    /// The rules of an object after the patch; `None` if it leaves them as they are.
+    pub(crate) fn aims(&self, rules: &[Rule]) -> Option<Vec<Rule>> {
+        if self.deletes() {
+            return Some(Vec::new());
+        }
+        let mut all = rules.to_vec();
+        for rule in &mut all {
+            let Some(field) = rule.field else { continue };
+            match &self.document.value {
+                Value::List(operations) => {
+                    for operation in operations {
+                        aim(rule, field, operation);
+                    }
+                }
+                _ => {
+                    if let Some(named) = self.document.at(&["spec", field]) {
+                        rule.aim(named.text_at(&["kind"]), named.text_at(&["name"]));
+                    }
+                }
+            }
+        }
+        (all != rules).then_some(all)
+    }
+
+    /// Whether it is a merge that deletes the object.
+    fn deletes(&self) -> bool {
+        self.document.text_at(&["$patch"]) == Some("delete")
+    }
+
     /// A strategic-merge patch.
     fn merge(&self, path: &[Step]) -> Vec<Effect> {
-        if self.document.text_at(&["$patch"]) == Some("delete") {
+        if self.deletes() {
             return vec![Effect::Decides(self.line(self.document), "deletes it".to_owned())];
         }
         let relabels = self.document.at(&["metadata", "labels"]).map(|_| Effect::Relabels);
@@ -80,7 +110,7 @@ impl Patch<'_> {
 
     /// Whether a merge without the number removes what holds it.
     fn removed(&self, path: &[Step]) -> Option<Effect> {
-        (1..path.len()).find_map(|depth| {
+        (0..path.len()).find_map(|depth| {
             let holder = self.document.walk(path.get(..depth)?)?;
             let goes = match holder.text() {
                 Some(text) => matches!(text, "" | "~" | "null" | "Null" | "NULL"),
@@ -155,6 +185,28 @@ impl Patch<'_> {
                 Place { file, document: 0, path: outer.clone(), inside: Some((self.number, path)), line }
             }
         }
+    }
+}
+
+/// What an operation of a JSON patch does to a rule that names its object in a field of `spec`.
+fn aim(rule: &mut Rule, field: &str, operation: &Node) {
+    let name = operation.text_at(&["op"]);
+    let Some(pointer) = operation.text_at(&["path"]).filter(|_| name != Some("test")) else { return };
+    let steps = pointer_steps(pointer);
+    let value = operation.get("value").filter(|_| matches!(name, Some("add" | "replace")));
+    match (steps_as_text(&steps).as_slice(), value) {
+        (["spec", is, "name"], Some(new)) if *is == field && new.text().is_some() => {
+            rule.aim(None, new.text());
+        }
+        (["spec", is, "kind"], Some(new)) if *is == field && new.text().is_some() => {
+            rule.aim(new.text(), None);
+        }
+        (["spec", is], Some(new)) if *is == field && new.text_at(&["name"]).is_some() => {
+            rule.aim(new.text_at(&["kind"]), new.text_at(&["name"]));
+        }
+        (["spec", is] | ["spec", is, "name" | "kind"], _) if *is == field => rule.aim_anywhere(),
+        ([] | ["spec"], _) => rule.aim_anywhere(),
+        _ => {}
     }
 }
 

@@ -1,11 +1,14 @@
 //! One object as kustomizations make it: its names, namespaces and labels so far, and the place of its number.
 
 use crate::objects::Object;
+use crate::rules::Rule;
 use crate::yaml::Step;
 use std::rc::Rc;
 
 /// The namespace that kustomize compares for an object that states none.
 const NAMESPACE_OF_NONE: &str = "default";
+/// The number of rules of one object that are told apart.
+const RULES_MAX: usize = 16;
 
 /// A place of a number outside the object itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +44,8 @@ pub(crate) struct Rendered {
     /// Whether something unread may have changed its labels too.
     pub relabelled: bool,
     pub number: Number,
+    /// Its rules, if they are no longer those of the object as it is written.
+    aims: Option<Vec<Rule>>,
     /// The file and line of its last renaming or move.
     pub moved: Option<String>,
     /// Why it is not certain that it is still the same object in the end: file, line and what is done there.
@@ -58,9 +63,28 @@ impl Rendered {
             labels: Vec::new(),
             relabelled: false,
             number: Number::Own,
+            aims: None,
             moved: None,
             lost: None,
         }
+    }
+
+    /// The rules by which it decides the number of others.
+    pub(crate) fn rules(&self) -> &[Rule] {
+        self.aims.as_ref().unwrap_or(&self.object.rules)
+    }
+
+    /// Gives it other rules. If that is not certain, the present ones count too.
+    pub(crate) fn aim(&mut self, mut new: Vec<Rule>, is_certain: bool) {
+        if !is_certain {
+            let more: Vec<Rule> = self.rules().iter().filter(|rule| !new.contains(rule)).cloned().collect();
+            new.extend(more);
+        }
+        if new.len() > RULES_MAX {
+            new.truncate(1);
+            new.iter_mut().for_each(Rule::aim_anywhere);
+        }
+        self.aims = Some(new);
     }
 
     pub(crate) fn is_called(&self, name: &str) -> bool {

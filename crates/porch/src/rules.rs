@@ -13,6 +13,8 @@ pub(crate) struct Rule {
     name: Name,
     /// The directory of the repository that the rule is for; `None` for any.
     dir: Option<String>,
+    /// The field of `spec` that names the object.
+    pub field: Option<&'static str>,
     pub does: &'static str,
 }
 
@@ -27,7 +29,22 @@ enum Name {
 
 impl Rule {
     fn new(kind: Option<&str>, name: Name, does: &'static str) -> Self {
-        Self { kind: kind.map(str::to_owned), name, dir: None, does }
+        Self { kind: kind.map(str::to_owned), name, dir: None, field: None, does }
+    }
+
+    /// Gives it another object, or only another kind or name.
+    pub(crate) fn aim(&mut self, kind: Option<&str>, name: Option<&str>) {
+        if let Some(kind) = kind {
+            self.kind = Some(kind.to_owned());
+        }
+        if let Some(name) = name {
+            self.name = Name::Is(name.to_owned());
+        }
+    }
+
+    /// Makes it one for any name: which it is in the end is not known.
+    pub(crate) fn aim_anywhere(&mut self) {
+        self.name = Name::Any;
     }
 
     /// Whether it may be for an object of this kind, with these names, of this file.
@@ -65,24 +82,24 @@ pub(crate) fn may_hold(dir: &str, file: &str) -> bool {
 
 /// The objects whose numbers an object decides.
 pub(crate) fn rules_of(node: &Node, group: &str, kind: &str) -> Vec<Rule> {
-    let reference = |path: &[&str], does| {
-        let named = node.at(path)?;
-        let name = named.text_at(&["name"]).or_else(|| named.text_at(&["deployment"]))?;
+    // Without a name it is for nobody, until a patch gives it one.
+    let reference = |field: &'static str, does| {
+        let named = node.at(&["spec", field]).filter(|named| named.text().is_none())?;
+        let name = named.text_at(&["name"]).or_else(|| named.text_at(&["deployment"])).unwrap_or_default();
         let kind = named.text_at(&["kind"]).or((kind == "ScaledObject").then_some("Deployment"));
-        Some(Rule::new(kind, Name::Is(name.to_owned()), does))
+        Some(Rule { field: Some(field), ..Rule::new(kind, Name::Is(name.to_owned()), does) })
     };
     let scales = "sets its replicas";
-    let mut found: Vec<Rule> = reference(&["spec", "scaleTargetRef"], scales).into_iter().collect();
+    let mut found: Vec<Rule> = reference("scaleTargetRef", scales).into_iter().collect();
     match (group, kind) {
         ("argoproj.io", "Rollout") => {
-            found
-                .extend(reference(&["spec", "workloadRef"], "takes its pods from it and scales them itself"));
+            found.extend(reference("workloadRef", "takes its pods from it and scales them itself"));
         }
         ("flagger.app", "Canary") => {
-            found.extend(reference(&["spec", "targetRef"], "scales it by itself"));
+            found.extend(reference("targetRef", "scales it by itself"));
         }
         (_, "VerticalPodAutoscaler") => {}
-        _ if kind.ends_with("Autoscaler") => found.extend(reference(&["spec", "targetRef"], scales)),
+        _ if kind.ends_with("Autoscaler") => found.extend(reference("targetRef", scales)),
         ("kustomize.toolkit.fluxcd.io", "Kustomization") => {
             if let Some(spec) = node.get("spec") {
                 found.extend(patches(spec, spec.text_at(&["path"])));

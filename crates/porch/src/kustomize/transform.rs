@@ -29,6 +29,7 @@ impl Builder<'_> {
         document: &Node,
         objects: &mut [Rendered],
     ) -> Result<(), PorchError> {
+        self.configure(file, document)?;
         self.patches(file, document, "patchesStrategicMerge", objects)?;
         self.patches(file, document, "patches", objects)?;
         self.move_all(file, document, objects)?;
@@ -145,7 +146,7 @@ impl Builder<'_> {
         objects: &mut [Rendered],
     ) -> Result<(), PorchError> {
         let text = reference.text().unwrap_or_default();
-        if !objects.iter().any(|object| self.number_of(object).is_some()) {
+        if !objects.iter().any(|object| self.number_of(object).is_some() || !object.rules().is_empty()) {
             return local(file, text).map_or(Ok(()), |path| self.note_named(file, &path));
         }
         let Some(path) = self.named(file, text)? else {
@@ -167,15 +168,41 @@ impl Builder<'_> {
         let read = patch.document.bytes.len() + patch.target.map_or(0, |target| target.bytes.len());
         self.spend(patch.file, objects.len() * (STEP + read / STEP))?;
         for object in objects {
-            let Some(number) = self.number_of(object) else { continue };
+            let number = self.number_of(object);
+            if number.is_none() && object.rules().is_empty() {
+                continue;
+            }
             let is_for = patch.is_for(object);
             if is_for == Some(false) {
                 continue;
             }
+            if let Some(aims) = patch.aims(object.rules()) {
+                object.aim(aims, is_for.is_some());
+            }
+            let Some(number) = number else { continue };
             let shown = self.world.name(patch.file);
             for effect in patch.effects(&number) {
                 apply_effect(object, effect, is_for, &shown);
             }
+        }
+        Ok(())
+    }
+
+    /// The configurations of kustomize, which may add kinds to those that `replicas` sets. They count in what builds on this
+    /// one too.
+    fn configure(&mut self, file: &str, document: &Node) -> Result<(), PorchError> {
+        for entry in document.get("configurations").map(Node::items).unwrap_or_default() {
+            let Some(text) = entry.text() else { continue };
+            let Some(path) = self.named(file, text)? else {
+                let place = format!("{}:{} ({text})", self.world.name(file), entry.line);
+                self.configured.get_or_insert(place);
+                continue;
+            };
+            let stream = self.world.stream(&path)?;
+            let listed = stream.documents.iter().filter_map(|document| document.get("replicas"));
+            let is_number = |field: &&Node| field.text_at(&["path"]) == Some("spec/replicas");
+            let kinds = listed.flat_map(Node::items).filter(is_number);
+            self.counted.extend(kinds.filter_map(|field| field.text_at(&["kind"]).map(str::to_owned)));
         }
         Ok(())
     }
@@ -190,10 +217,17 @@ impl Builder<'_> {
             let place = Place { file: file.to_owned(), document: 0, path, inside: None, line: count.line };
             self.spend(file, (objects.len() + 1) * STEP + name.len() + file.len())?;
             let mut used = false;
-            for object in objects.iter_mut() {
-                if object.is_called(name) && is_counted(&object.object.kind) {
+            for object in objects.iter_mut().filter(|object| object.is_called(name)) {
+                if is_counted(&object.object.kind) || self.counted.contains(&object.object.kind) {
                     object.number = Number::At(place.clone());
                     used = true;
+                } else if let Some(configured) =
+                    self.configured.as_ref().filter(|_| self.number_of(object).is_some())
+                {
+                    let shown = self.world.name(file);
+                    let reason =
+                        format!("{shown}:{} sets its replicas, if {configured} has its kind", count.line);
+                    object.number = Number::Elsewhere(reason);
                 }
             }
             if !used {
@@ -269,10 +303,18 @@ impl Builder<'_> {
             let is_rejected =
                 |object: &Rendered| rejects.iter().any(|reject| selects(reject, object) == Some(true));
             for object in objects.iter_mut() {
-                let Some(path) = self.number_of(object) else { continue };
-                if selects(select, object) == Some(false) || is_rejected(object) {
+                let path = self.number_of(object);
+                let is_aimed = is_aimed(object, &fields);
+                if (path.is_none() && !is_aimed)
+                    || selects(select, object) == Some(false)
+                    || is_rejected(object)
+                {
                     continue;
                 }
+                if is_aimed {
+                    aim(object, entry.get("source"));
+                }
+                let Some(path) = path else { continue };
                 let place = || format!("{}:{} (a replacement)", self.world.name(file), target.line);
                 if fields.iter().any(|field| leads_to(field, &path)) {
                     object.number = Number::Elsewhere(format!("{} sets its replicas", place()));
@@ -285,6 +327,30 @@ impl Builder<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether one of the fields names the object that another one scales.
+fn is_aimed(object: &Rendered, fields: &[&str]) -> bool {
+    let mut named = object.rules().iter().filter_map(|rule| rule.field);
+    named.any(|named| {
+        let path = keys(&format!("spec.{named}.name"));
+        fields.iter().any(|field| leads_to(field, &path))
+    })
+}
+
+/// Gives an autoscaler the object that a replacement takes the name of.
+fn aim(object: &mut Rendered, source: Option<&Node>) {
+    let said = |key: &str| source.and_then(|source| source.text_at(&[key])).filter(|text| !text.is_empty());
+    let is_name = said("fieldPath").is_none_or(|path| path == "metadata.name");
+    let name = said("name").filter(|_| is_name);
+    let mut rules = object.rules().to_vec();
+    for rule in rules.iter_mut().filter(|rule| rule.field.is_some()) {
+        match name {
+            Some(name) => rule.aim(None, Some(name)),
+            None => rule.aim_anywhere(),
+        }
+    }
+    object.aim(rules, false);
 }
 
 fn apply_effect(object: &mut Rendered, effect: Effect, is_for: Option<bool>, file: &str) {

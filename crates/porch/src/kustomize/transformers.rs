@@ -5,6 +5,7 @@ use crate::PorchError;
 use crate::files::parent;
 use crate::patch::selects;
 use crate::rendered::{Number, Rendered};
+use crate::rules::Rule;
 use crate::yaml::{self, Node};
 
 /// The text of one transformer or of several, and where it is.
@@ -17,6 +18,8 @@ struct Source {
 #[derive(PartialEq)]
 enum Does {
     Nothing,
+    /// It puts it into a namespace.
+    Moves(String),
     /// It may set the number.
     Counts,
     /// It may make another object of it.
@@ -71,16 +74,30 @@ impl Builder<'_> {
 
 fn transform(source: &Source, objects: &mut [Rendered]) {
     let Source { text, place } = source;
-    let relabels = text.contains("abel");
+    let (relabels, aims) = (text.contains("abel"), text.contains("argetRef") || text.contains("workloadRef"));
     // Without documents that can be read, the text is taken for one of a kind that is not known.
     let stream = yaml::parse_expanded(text.as_bytes()).ok().filter(|stream| !stream.documents.is_empty());
     let documents = stream.as_ref().map(|stream| stream.documents.as_slice()).unwrap_or_default();
     for object in objects {
         object.relabelled |= relabels;
-        let each = documents.iter().map(|document| does(document, text, object));
+        if aims && !object.rules().is_empty() {
+            let mut rules = object.rules().to_vec();
+            rules.iter_mut().filter(|rule| rule.field.is_some()).for_each(Rule::aim_anywhere);
+            object.aim(rules, true);
+        }
+        // What follows the last mark is empty.
+        let written = documents.iter().filter(|document| !document.entries().is_empty());
+        let each = written.map(|document| does(document, text, object));
         let all: Vec<Does> = each.chain(stream.is_none().then(|| by_text(text))).collect();
         if all.contains(&Does::Counts) {
             object.number = Number::Elsewhere(format!("{place} (a transformer) may set its replicas"));
+        }
+        for one in &all {
+            if let Does::Moves(namespace) = one {
+                object.moved =
+                    Some(format!("{place} (a transformer) puts it into the namespace {namespace}"));
+                object.namespaces.push(namespace.clone());
+            }
         }
         if all.contains(&Does::Loses) {
             object.lost = Some(format!("{place} (a transformer) may give it another name or namespace"));
@@ -101,7 +118,15 @@ fn does(document: &Node, text: &str, object: &Rendered) -> Does {
         "NamespaceTransformer" => {
             let path: &[&str] = &["metadata", "namespace"];
             let new = document.text_at(path).or_else(|| document.text_at(&["namespace"]));
-            if new == object.namespace() { Does::Nothing } else { Does::Loses }
+            let kept = document.text_at(&["unsetOnly"]) == Some("true") && object.namespace().is_some();
+            match new.filter(|_| !kept && new != object.namespace()) {
+                Some(new) => Does::Moves(new.to_owned()),
+                None => Does::Nothing,
+            }
+        }
+        // What these do is no matter here, whatever their values are called.
+        "ImageTagTransformer" | "AnnotationsTransformer" | "LabelTransformer" | "HashTransformer" => {
+            Does::Nothing
         }
         // Kustomizations beside the transformers of a directory only list them.
         "Kustomization" => Does::Nothing,
