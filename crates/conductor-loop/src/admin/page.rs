@@ -1,13 +1,17 @@
-//! The page: three embedded files, no other resource. It renders the API's data as text, never as markup.
+//! The page: embedded files, no other resource. It renders the API's data as text, never as markup.
 
 use super::response::{Content, respond};
 use hyper::header::{CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY};
 use hyper::{Response, StatusCode};
 
-const PARTS: [(&str, &str, &str); 3] = [
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+const PARTS: [(&str, &str, &str); 5] = [
     ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
     ("/page.css", "text/css; charset=utf-8", include_str!("page/page.css")),
-    ("/page.js", "text/javascript; charset=utf-8", include_str!("page/page.js")),
+    ("/page.js", SCRIPT, include_str!("page/page.js")),
+    ("/plots.js", SCRIPT, include_str!("page/plots.js")),
+    ("/detail.js", SCRIPT, include_str!("page/detail.js")),
 ];
 
 /// Permits our own files only, and no injection: no inline script or style, no frame, no form.

@@ -43,6 +43,7 @@ fn busy_page(env: &TestEnv, browser: &Browser) -> (Running, SocketAddr) {
         env.drop_file(&format!("intent-{name}.json"), flat(name, 3));
         wait_until("it is taken", || !env.handoff(&format!("intent-{name}.json")).exists());
     }
+    browser.look_like((1280, 900), false);
     browser.open(&format!("http://{address}/"));
     (daemon, address)
 }
@@ -104,7 +105,7 @@ fn the_page_shows_what_waits_runs_and_failed_and_why_and_keeps_up() {
     ] {
         sees(&browser, "#detail", text);
     }
-    browser.press("#detail .top > button");
+    browser.press("#detail .back");
     wait_until("the list is back", || {
         browser.run("return document.querySelector('#intents').hidden") == false
     });
@@ -158,6 +159,104 @@ fn the_plots_can_be_read(browser: &Browser) {
 }
 
 #[test]
+fn the_address_names_what_is_shown_and_keys_go_there() {
+    let Some(browser) = browser() else { return };
+    let env = env();
+    let (daemon, address) = busy_page(&env, &browser);
+    sees(&browser, "#rows", "intent-busy.json");
+    let place = || browser.run("return location.hash").as_str().unwrap().to_owned();
+    let key = |key: &str| {
+        browser.run(&format!(
+            "(document.activeElement || document.body).dispatchEvent(new KeyboardEvent('keydown', {{key: '{key}', bubbles: true, cancelable: true}}))"
+        ));
+    };
+    // What is chosen and searched for stands in the address, which says the same in another window.
+    key("5");
+    wait_until("only failures", || rows(&browser) == 2);
+    key("/");
+    wait_until("the search", || browser.run("return document.activeElement.id") == "search");
+    browser.type_into("#search", "E301 1h");
+    wait_until("one of them", || rows(&browser) == 1);
+    assert_eq!(place(), "#state=failed&q=E301+1h");
+    browser.open("about:blank");
+    browser.open(&format!("http://{address}/#state=failed&q=E301+1h"));
+    wait_until("the same", || rows(&browser) == 1);
+    assert_eq!(browser.run("return document.querySelector('#search').value"), "E301 1h");
+    // An intent and back, by keys; its target is a way to its other intents.
+    key("j");
+    assert_eq!(browser.run("return document.activeElement.textContent"), "intent-edge-7.json");
+    browser.run("document.activeElement.click()");
+    sees(&browser, "#detail h2", "intent-edge-7.json, number 2");
+    assert_eq!(place(), "#/2");
+    key("Escape");
+    wait_until("the list as it was", || rows(&browser) == 1 && place() == "#state=failed&q=E301+1h");
+    key("Escape");
+    wait_until("everything", || place().is_empty() && browser.text("#rows").contains("Finished"));
+    browser.open(&format!("http://{address}/#/1"));
+    sees(&browser, "#detail", "scaling to 3");
+    browser.press("#detail .facts dd a");
+    wait_until("those of the target", || place() == "#q=test%2Fcnf-simulator" && rows(&browser) == 1);
+    browser.run("history.back()");
+    sees(&browser, "#detail h2", "number 1");
+    key("?");
+    sees(&browser, "#keys", "next and previous intent");
+    env.release("go");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+    daemon.stop().expect(0);
+}
+
+#[test]
+fn causes_of_failures_are_counted_and_lead_to_them() {
+    let Some(browser) = browser() else { return };
+    let env = env();
+    env.script("b: err=locked exit=3\n*: exit=0");
+    let (daemon, address) = listening(&env, &[]);
+    browser.look_like((1280, 900), false);
+    for (code, count) in [("b", 4), ("c", 3)] {
+        for number in 0..count {
+            let name = format!("intent-{code}-{number}.json");
+            env.drop_file(&name, flat(code, if code == "b" { 1 + number } else { 500 }));
+            env.wait_status(&name);
+        }
+    }
+    browser.open(&format!("http://{address}/"));
+    sees(&browser, "#rows tbody.lately tr.section", "E301 porch-failed 4");
+    sees(&browser, "#rows tbody.lately tr.section", "E215 out-of-range 3");
+    assert_eq!(rows(&browser), 5, "the last of them");
+    assert_eq!(browser.run("return document.title"), "7 failed · conductor-loop");
+    browser.press("#rows tr.section .chip:nth-of-type(2)");
+    wait_until("those of one cause", || rows(&browser) == 3 && !browser.text("#rows").contains("E301"));
+    browser.press("#tiles a:nth-child(3)");
+    wait_until("all of them", || rows(&browser) == 7);
+    daemon.stop().expect(0);
+}
+
+#[test]
+fn an_idle_page_grows_older_and_a_paused_list_stays() {
+    let Some(browser) = browser() else { return };
+    let env = env();
+    let (daemon, address) = listening(&env, &[]);
+    browser.look_like((1280, 900), false);
+    env.drop_file("intent-a.json", flat("a", 3));
+    env.wait_status("intent-a.json");
+    browser.open(&format!("http://{address}/"));
+    sees(&browser, "#rows", "intent-a.json");
+    // Two hours later nothing has happened: ages say so, and what passes with time is asked for anew.
+    browser.run("const now = Date.now; window.began = now(); Date.now = () => now() + 7200e3; window.line = document.querySelector('tr.intent')");
+    sees(&browser, "#rows", "2 h ago");
+    wait_until("it is asked for", || browser.run("return view.drawn > began + 7000e3") == true);
+    // What did not change is the same line, so that marked text stays marked; a paused list is not touched at all.
+    browser.press("#pause");
+    env.drop_file("intent-b.json", flat("b", 3));
+    sees(&browser, "#tiles", "done\n2");
+    assert_eq!(rows(&browser), 1);
+    browser.press("#pause");
+    wait_until("both", || rows(&browser) == 2);
+    assert_eq!(browser.run("return window.line === document.querySelectorAll('tr.intent')[1]"), true);
+    daemon.stop().expect(0);
+}
+
+#[test]
 fn one_held_target_is_one_row_and_an_empty_list_says_what_to_do() {
     let Some(browser) = browser() else { return };
     let env = env();
@@ -176,7 +275,7 @@ fn one_held_target_is_one_row_and_an_empty_list_says_what_to_do() {
     picture(&browser, "page-held");
     browser.press("#held button");
     sees(&browser, "#said", "conductor-loop release test/held -handoff /");
-    browser.press("#rows button.more");
+    browser.press("#rows td button.chip");
     wait_until("all of the target", || rows(&browser) == 30);
     assert_eq!(browser.complaints(), Vec::<String>::new());
     daemon.stop().expect(0);
@@ -226,10 +325,10 @@ fn nothing_in_an_intent_becomes_markup() {
         let shown = browser.text("#detail");
         assert!(shown.contains("onerror=document.title"), "shown as text: {shown}");
         let made = "return document.querySelectorAll('img, main script, main style, iframe, object').length";
-        assert_eq!(
-            (browser.run(made), browser.run("return document.title")),
-            (0.into(), "conductor-loop".into())
-        );
+        assert_eq!(browser.run(made), 0);
+        wait_until("its title", || {
+            browser.run("return document.title") == format!("failed {number} · conductor-loop")
+        });
     }
     // A script that is injected all the same is stopped by the policy.
     let tried = browser.run(

@@ -6,9 +6,11 @@ use conductor_testkit::{flat, wait_until};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-const PARTS: [&str; 7] = [
+const PARTS: [&str; 9] = [
     "/",
     "/page.js",
+    "/plots.js",
+    "/detail.js",
     "/page.css",
     "/api/v1/status",
     "/api/v1/intents",

@@ -27,7 +27,7 @@ fn a_token_is_needed_for_what_is_not_health() {
         (200, 200)
     );
     // The page itself reveals nothing; it asks for the token.
-    for path in ["/healthz", "/readyz", "/livez", "/", "/page.js"] {
+    for path in ["/healthz", "/readyz", "/livez", "/", "/page.js", "/plots.js", "/detail.js"] {
         assert_eq!(get(address, path).0, 200, "{path}");
     }
     // Replaced while the daemon runs; an unusable file leaves the previous token in force.

@@ -5,11 +5,16 @@
 const byId = (id) => document.getElementById(id);
 /** Rows asked for at first, and at most; of what failed lately and what waits, where everything is shown. */
 const PAGE_ROWS = 50, ROWS_MAX = 1000, LATELY_ROWS = 5, WAITING_ROWS = 12;
-/** The longest and the shortest time that a plot shows, in seconds. */
-const WINDOW_MAX = 300, WINDOW_MIN = 20;
+/** The failures whose causes are counted. */
+const CAUSES_OF = 200;
+/** Milliseconds after which an idle page asks again, because what is "in the last hour" passes. */
+const STALE = 30e3;
 const HOUR = 3600e3;
 const STATES = ["all", "waiting", "running", "done", "failed"];
-const view = { state: "all", text: "", want: PAGE_ROWS, parts: [], more: false, pulses: [], status: null, asked: 0, seen: null, at: {} };
+const view = {
+  state: "all", text: "", want: PAGE_ROWS, parts: [], more: false, paused: false,
+  pulses: [], status: null, asked: 0, drawn: 0, seen: null, at: {}, lines: new Map(), causes: {},
+};
 let token = sessionStorage.getItem("token") || "";
 let tokenGiven = () => {};
 
@@ -59,6 +64,14 @@ function badge(kind, text) {
   byId("state").className = `badge ${kind}`;
   if (byId("state").textContent !== text) byId("state").textContent = text;
 }
+/** What a tab says of itself among others. */
+function title() {
+  const { status } = view, intent = view.of && view.shown;
+  const says = byId("state").className.includes("lost") ? "connection lost" : intent ? `${intent.state} ${intent.seq === null ? "" : intent.seq}`.trim()
+    : !status ? "" : !status.ready ? "not ready" : status.failed_last_hour ? `${whole.format(status.failed_last_hour)} failed` : "";
+  const text = says ? `${says} \u00b7 conductor-loop` : "conductor-loop";
+  if (document.title !== text) document.title = text;
+}
 function notice(text) {
   byId("notice").hidden = !text;
   byId("notice").firstElementChild.textContent = text || "";
@@ -78,12 +91,18 @@ function failed(error) {
 function lost() {
   const since = view.seen ? `, last seen at ${clock(view.seen)}` : "";
   badge("lost", `connection lost${since}`);
+  title();
 }
 
 // Numbers and times as people read them.
 
 const whole = new Intl.NumberFormat("en");
 const clock = (at) => new Date(at).toLocaleTimeString("en-GB");
+/** A moment: the time alone if it was today. */
+function stamp(at) {
+  const date = new Date(at), today = new Date().toDateString() === date.toDateString();
+  return today ? clock(at) : date.toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
+}
 function span(seconds) {
   if (seconds < 1) return "now";
   for (const [unit, size] of [["d", 86400], ["h", 3600], ["min", 60]]) {
@@ -94,7 +113,7 @@ function span(seconds) {
 function milliseconds(ms) {
   if (ms === null || ms === undefined) return "";
   const short = (value) => (value < 10 ? value.toFixed(1).replace(/\.0$/, "") : String(Math.round(value)));
-  return ms < 1000 ? `${short(ms)} ms` : ms < 120e3 ? `${short(ms / 1000)} s` : span(ms / 1000);
+  return ms < 1000 ? `${short(ms)} ms` : ms < 60e3 ? `${short(ms / 1000)} s` : ms < 600e3 ? `${short(ms / 60e3)} min` : span(ms / 1000);
 }
 function bytes(count) {
   if (count === null) return "-";
@@ -106,6 +125,14 @@ function bytes(count) {
 function ago(at) {
   const seconds = (Date.now() - Date.parse(at)) / 1000;
   return seconds < 1 ? "now" : `${span(seconds)} ago`;
+}
+/** An age that goes on by itself: see `tick`. */
+const age = (at) => make("time", { text: ago(at), title: `${at}`, datetime: at, "data-ago": "" });
+function tick() {
+  for (const time of document.querySelectorAll("time[data-ago]")) {
+    const text = ago(time.dateTime);
+    if (time.textContent !== text) time.textContent = text;
+  }
 }
 const plural = (count, one) => `${whole.format(count)} ${one}${count === 1 ? "" : "s"}`;
 const isLate = (intent) => intent.state === "failed" && Date.now() - Date.parse(intent.at) < HOUR;
@@ -166,18 +193,19 @@ function showStatus(status) {
   const oldest = status.oldest_waiting_s === null ? "" : `oldest ${span(Math.max(1, status.oldest_waiting_s))}`;
   const lately = status.failed_last_hour;
   const tiles = [
-    ["waiting", whole.format(status.waiting + status.sighted), oldest],
-    ["running", whole.format(status.active), `of ${plural(status.workers, "worker")}`],
-    ["failed in 1 h", `${whole.format(lately)}${lately >= ROWS_MAX ? "+" : ""}`, `${whole.format(status.failed)} in all`, lately > 0],
-    ["done", whole.format(status.processed), status.duplicates ? `${plural(status.duplicates, "duplicate")}` : ""],
-    status.held.some((one) => one.target === "*") ? ["held", "all", "every target"]
-      : ["held", whole.format(status.held.length), status.held.length === 1 ? "target" : "targets"],
-    ["free space", bytes(status.free_bytes), ""],
+    ["waiting", whole.format(status.waiting + status.sighted), oldest, listPlace("waiting", "")],
+    ["running", whole.format(status.active), `of ${plural(status.workers, "worker")}`, listPlace("running", "")],
+    ["failed in 1 h", `${whole.format(lately)}${lately >= ROWS_MAX ? "+" : ""}`, `${whole.format(status.failed)} in all`, listPlace("failed", "1h"), lately > 0],
+    ["done", whole.format(status.processed), status.duplicates ? plural(status.duplicates, "duplicate") : "", listPlace("done", "")],
+    status.held.some((one) => one.target === "*") ? ["held", "all", "every target", null]
+      : ["held", whole.format(status.held.length), status.held.length === 1 ? "target" : "targets", null],
+    ["free space", bytes(status.free_bytes), "", null],
   ];
-  byId("tiles").replaceChildren(...tiles.map(([label, value, note, alert]) => make("div", { kind: alert ? "tile alert" : "tile" },
-    make("span", { text: label }), make("b", { text: value }), make("small", { text: note }))));
+  const tile = ([label, value, note, to, alert]) => make(to ? "a" : "div", { kind: alert ? "tile alert" : "tile", ...(to ? { href: to } : {}) },
+    make("span", { text: label }), make("b", { text: value }), make("small", { text: note }));
+  update(byId("tiles"), JSON.stringify(tiles), ...tiles.map(tile));
   byId("held").hidden = status.held.length === 0;
-  const held = status.held.slice(0, 12).map((one) => make("li", { kind: "copy" }, `${one.target === "*" ? "everything" : one.target}${one.note ? `: ${one.note}` : ""} (since ${new Date(one.since).toLocaleString("en-GB")}, by user ${one.uid}) `,
+  const held = status.held.slice(0, 12).map((one) => make("li", { kind: "copy" }, `${one.target === "*" ? "everything" : one.target}${one.note ? `: ${one.note}` : ""} (since ${stamp(one.since)}, by user ${one.uid}) `,
     ...copyButton("release", ["release", one.target === "*" ? "--all" : one.target])));
   const rest = status.held.length > 12 ? [make("li", { text: `and ${status.held.length - 12} more` })] : [];
   update(byId("held"), JSON.stringify(held.map((one) => one.textContent)), make("b", { text: "Held" }), make("ul", {}, ...held, ...rest));
@@ -190,173 +218,79 @@ function update(element, sign, ...children) {
   element.replaceChildren(...children);
 }
 
-// Plots of the last minutes: as long as there is something to show.
-
-function draw(tag, attributes, text) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  if (text !== undefined) element.textContent = text;
-  return element;
-}
-/** The smallest of 1, 2, 5, 10, 20 ... that is not below. */
-function niceAbove(value) {
-  const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].map((step) => step * power).find((nice) => nice >= value * 0.999);
-}
-function percentile(counts, share) {
-  const sorted = [...counts].sort(([one], [other]) => one - other);
-  let left = share * sorted.reduce((sum, [, count]) => sum + count, 0);
-  for (const [bound, count] of sorted) {
-    left -= count;
-    if (left <= 1e-9) return bound;
-  }
-  return null;
-}
-/** The pulses as columns of equal length: rates, and percentiles of what was finished in each. */
-function columns() {
-  const pulses = view.pulses;
-  if (pulses.length < 2) return [];
-  const step = Math.max(1, Math.ceil(pulses.length / 100)), made = [];
-  for (let to = pulses.length - 1; to >= 1; to -= step) {
-    const from = Math.max(0, to - step), took = pulses.slice(from + 1, to + 1).flatMap((pulse) => pulse.took_ms);
-    const seconds = Math.max(0.2, (pulses[to].at_ms - pulses[from].at_ms) / 1000);
-    const rate = (name) => Math.max(0, pulses[to][name] - pulses[from][name]) / seconds;
-    made.unshift({ at: pulses[to].at_ms, done: rate("processed"), failed: rate("failed"), p50: percentile(took, 0.5), p95: percentile(took, 0.95) });
-  }
-  return made;
-}
-function frame(svg, of, ticks, place, unit) {
-  const width = svg.clientWidth || 300, height = svg.clientHeight || 100;
-  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  const box = { left: 44, right: width - 6, top: 9, bottom: height - 17 };
-  const end = of[of.length - 1].at;
-  const length = Math.min(WINDOW_MAX, Math.max(WINDOW_MIN, Math.ceil((end - of[0].at) / 1000)));
-  const x = (at) => box.right - (box.right - box.left) * ((end - at) / 1000 / length);
-  const y = (value) => box.bottom - (box.bottom - box.top) * Math.min(1, Math.max(0, place(value)));
-  const parts = ticks.flatMap((tick) => [draw("path", { class: "grid", d: `M${box.left},${y(tick)} H${box.right}` }),
-    draw("text", { x: box.left - 5, y: y(tick) + 3.5, "text-anchor": "end" }, unit(tick))]);
-  for (const [share, anchor] of [[1, "start"], [0.5, "middle"], [0, "end"]]) {
-    const text = share === 0 ? clock(end) : `-${length < 120 ? `${Math.round(length * share)} s` : `${+(length * share / 60).toFixed(1)} min`}`;
-    parts.push(draw("text", { x: x(end - length * share * 1000), y: height - 3, "text-anchor": anchor }, text));
-  }
-  return { x, y, parts, box };
-}
-const linePath = (points) => `M${points.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join(" L")}`;
-
-/** Which column the pointer or the keyboard is at, if any. */
-function pointed(id, of, x, box) {
-  const at = view.at[id];
-  if (at === undefined) return null;
-  const place = typeof at === "number" ? at : of.findIndex((column) => x(column.at) >= at.x - 2);
-  return of[Math.min(of.length - 1, Math.max(0, place < 0 ? of.length - 1 : place))];
-}
-function drawRate(of) {
-  const svg = byId("rate"), most = niceAbove(Math.max(1, ...of.map((column) => column.done + column.failed)));
-  const { x, y, parts, box } = frame(svg, of, [0, most / 2, most], (value) => value / most, (tick) => (tick === 0 ? "0" : `${+tick.toFixed(1)}/s`));
-  for (const [kind, value] of [["", (column) => column.done + column.failed], ["bad", (column) => column.failed]]) {
-    const points = of.map((column) => [x(column.at), y(value(column))]);
-    if (kind && !of.some((column) => column.failed > 0)) continue;
-    parts.push(draw("path", { class: `area ${kind}`, d: `${linePath(points)} L${box.right},${box.bottom} L${points[0][0]},${box.bottom} Z` }),
-      draw("path", { class: `line ${kind}`, d: linePath(points) }));
-  }
-  const told = pointed("rate", of, x, box), last = told || of[of.length - 1];
-  if (told) parts.push(draw("path", { class: "at", d: `M${x(told.at)},${box.top} V${box.bottom}` }));
-  const rate = (value) => whole.format(Math.round(value * 10) / 10);
-  byId("rate-now").replaceChildren(`${told ? clock(told.at) : "now"}  `, make("b", { kind: "p50", text: `${rate(last.done)} done/s` }),
-    ...(last.failed || told ? ["  ", make("b", { kind: "bad", text: `${rate(last.failed)} failed/s` })] : []));
-  svg.replaceChildren(...parts);
-}
-function drawLatency(of) {
-  const svg = byId("latency"), known = of.filter((column) => column.p50 !== null);
-  const powers = known.flatMap((column) => [Math.floor(Math.log10(column.p50)), Math.ceil(Math.log10(column.p95))]);
-  const low = Math.min(0, ...powers), high = Math.max(low + 3, ...powers);
-  const ticks = Array.from({ length: high - low + 1 }, (_, at) => 10 ** (low + at)).filter((_, at) => high - low < 5 || (high - at) % 2 === 0);
-  const { x, y, parts, box } = frame(svg, of, ticks, (value) => (Math.log10(value) - low) / (high - low), milliseconds);
-  for (const [name, kind] of [["p95", "high"], ["p50", ""]]) {
-    const points = known.map((column) => [x(column.at), y(column[name])]);
-    if (points.length) parts.push(draw("path", { class: `line ${kind}`, d: linePath(points) }));
-    if (points.length < 40) parts.push(...points.map(([cx, cy]) => draw("circle", { class: `dot ${kind}`, cx, cy, r: 2 })));
-  }
-  const told = pointed("latency", of, x, box);
-  if (told) parts.push(draw("path", { class: "at", d: `M${x(told.at)},${box.top} V${box.bottom}` }));
-  const end = of[of.length - 1].at, recent = view.pulses.filter((pulse) => pulse.at_ms > end - 60e3).flatMap((pulse) => pulse.took_ms);
-  const [p50, p95] = told ? [told.p50, told.p95] : [percentile(recent, 0.5), percentile(recent, 0.95)];
-  byId("latency-now").replaceChildren(`${told ? clock(told.at) : "last minute"}  `, ...(p50 === null ? ["none finished"]
-    : [make("b", { kind: "p50", text: `p50 ${milliseconds(p50)}` }), "  ", make("b", { kind: "p95", text: `p95 ${milliseconds(p95)}` })]));
-  svg.replaceChildren(...parts);
-}
-function drawPlots() {
-  const of = columns();
-  if (of.length === 0) return;
-  drawRate(of);
-  drawLatency(of);
-}
-for (const id of ["rate", "latency"]) {
-  const svg = byId(id), point = (at) => { view.at[id] = at; drawPlots(); };
-  svg.addEventListener("pointermove", (event) => point({ x: event.clientX - svg.getBoundingClientRect().left }));
-  svg.addEventListener("pointerleave", () => point(undefined));
-  svg.addEventListener("blur", () => point(undefined));
-  svg.addEventListener("keydown", (event) => {
-    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key], last = columns().length - 1;
-    if (!step) return;
-    event.preventDefault();
-    point(Math.min(last, Math.max(0, (typeof view.at[id] === "number" ? view.at[id] : last) + step)));
-  });
-}
-new ResizeObserver(drawPlots).observe(byId("plots"));
-
 // The table.
 
 function row(intent) {
-  const of = intent.seq === null ? intent.file : String(intent.seq);
-  const link = make("a", { text: intent.file, href: `#/${encodeURIComponent(of)}` });
-  const others = intent.others ? [button(`+${whole.format(intent.others)} more`, () => {
-    byId("search").value = intent.target;
-    Object.assign(view, { state: "waiting", text: intent.target, want: PAGE_ROWS });
-    drawStates(); refresh();
-  }, { kind: "more", title: `All that wait of ${intent.target}` })] : [];
+  const of = intent.seq === null ? intent.file : String(intent.seq), late = isLate(intent);
+  const sign = JSON.stringify([intent, late]), old = view.lines.get(of);
+  // A line that says the same stays the same element: what is marked or focused in it stays so.
+  if (old && old.sign === sign) return old;
+  const link = make("a", { text: intent.file, href: detailPlace(of) });
+  const others = intent.others ? [button(`+${whole.format(intent.others)} more`, () => go("waiting", intent.target),
+    { kind: "chip", title: `All that wait of ${intent.target}` })] : [];
+  const target = intent.target ? [make("a", { text: intent.target, href: listPlace("all", intent.target), title: `All intents of ${intent.target}` })] : [];
+  const quiet = intent.state === "done" ? make("span", { kind: "soft", text: intent.correlation_id || "" }) : ` ${intent.reason.text}`;
   const line = make("tr", { kind: "intent" },
-    make("td", { kind: `state ${intent.state}${isLate(intent) ? " lately" : ""}`, text: intent.state }),
+    make("td", { kind: `state ${intent.state}${late ? " lately" : ""}`, text: intent.state }),
     make("td", { kind: "number", text: intent.seq === null ? "" : String(intent.seq) }),
-    make("td", { kind: "name", text: intent.target || "", title: intent.target || "" }),
+    make("td", { kind: "name" }, ...target),
     make("td", { kind: "name file", title: intent.file }, link),
-    make("td", { kind: "number", text: intent.at ? ago(intent.at) : "", title: intent.at || "" }),
+    make("td", { kind: "when" }, ...(intent.at ? [age(intent.at)] : [])),
     make("td", { kind: "number", text: [milliseconds(intent.duration_ms), ...(intent.attempts > 1 ? [`${intent.attempts} starts`] : [])].join(", ") }),
     make("td", { kind: "reason", title: intent.reason.text }, make("div", {}, ...others,
-      make("span", { kind: "word", text: intent.error_code ? `${intent.error_code} ${intent.reason.word}` : intent.reason.word }),
-      intent.state === "done" ? "" : ` ${intent.reason.text}`)),
-    make("td", { kind: "copy" }, ...commandsOf(intent)));
-  line.addEventListener("click", () => { location.hash = `#/${encodeURIComponent(of)}`; });
-  return line;
+      make("span", { kind: "word", text: intent.error_code ? `${intent.error_code} ${intent.reason.word}` : intent.reason.word }), quiet)),
+    make("td", { kind: "copy" }, make("div", {}, ...commandsOf(intent))));
+  line.addEventListener("click", (event) => {
+    if (!event.target.closest("a") && getSelection().isCollapsed) location.hash = detailPlace(of);
+  });
+  return Object.assign(line, { sign, of });
 }
-/** A part of the list: its heading, and what to press for all of it. */
-function partOf({ kind, title, count, rows, all }) {
-  const more = all ? [button("show all", () => choose(all))] : [];
-  const head = title ? [make("tr", { kind: "section" }, make("th", { colspan: "8", scope: "rowgroup", text: title }, make("small", { text: count }), ...more))] : [];
-  return make("tbody", { kind }, ...head, ...rows.map(row));
+/** Puts these elements into a parent in this order, and moves none that is at its place. */
+function arrange(parent, wanted) {
+  const stay = new Set(wanted);
+  for (const child of [...parent.children]) if (!stay.has(child)) child.remove();
+  wanted.forEach((child, at) => { if (parent.children[at] !== child) parent.insertBefore(child, parent.children[at] || null); });
 }
-function choose(state) {
-  Object.assign(view, { state, want: PAGE_ROWS });
-  drawStates();
-  refresh();
+/** A part of the list: its heading, what its failures are about, and what to press for all of it. */
+function partOf({ kind, title: text, count, rows, all, causes = [] }, old) {
+  const body = old || make("tbody", { kind }), sign = JSON.stringify([text, count, all, causes]);
+  let head = body.head;
+  if (text && (!head || head.sign !== sign)) {
+    const chips = causes.map(([code, word, times]) => button("", () => go("failed", `${code} 1h`), { kind: "chip", title: `All that failed with ${code} in the last hour` }));
+    chips.forEach((chip, at) => chip.append(make("span", { kind: "word", text: `${causes[at][0]} ${causes[at][1]}` }), ` ${whole.format(causes[at][2])}`));
+    const more = all ? [button("show all", () => go(...all))] : [];
+    head = Object.assign(make("tr", { kind: "section" }, make("th", { colspan: "8", scope: "rowgroup", text },
+      make("small", { text: count }), ...chips, ...more)), { sign });
+    body.head = head;
+  }
+  arrange(body, [...(text ? [head] : []), ...rows.map(row)]);
+  return body;
 }
 function drawRows() {
   const table = byId("rows"), parts = view.parts.filter((part) => part.rows.length > 0);
-  const focused = document.activeElement && table.contains(document.activeElement) ? document.activeElement : null;
-  const place = focused && [...table.querySelectorAll("a, button")].indexOf(focused);
-  table.replaceChildren(table.tHead, ...parts.map(partOf));
-  if (focused) [...table.querySelectorAll("a, button")][place]?.focus();
+  const focused = table.contains(document.activeElement) ? document.activeElement : null;
+  const bodies = new Map([...table.tBodies].map((body) => [body.className, body]));
+  arrange(table, [table.tHead, ...parts.map((part) => partOf(part, bodies.get(part.kind)))]);
+  view.lines = new Map([...table.querySelectorAll("tr.intent")].map((line) => [line.of, line]));
+  if (focused && document.activeElement !== focused) refocus(focused);
   table.hidden = parts.length === 0;
   byId("none").hidden = parts.length > 0;
   byId("more").hidden = !view.more || view.want >= ROWS_MAX;
   if (parts.length === 0) drawNone();
 }
+/** Focuses what was focused: the element, or the one of the same intent that took its place. */
+function refocus(element) {
+  if (element.isConnected) return element.focus({ preventScroll: true });
+  const line = element.closest("tr"), now = line && view.lines.get(line.of);
+  if (!now) return undefined;
+  const place = [...line.querySelectorAll("a, button")].indexOf(element);
+  return [...now.querySelectorAll("a, button")][place]?.focus({ preventScroll: true });
+}
 /** What to do where there is nothing to see. */
 function drawNone() {
   const { status } = view, isNew = status.last_seq === 0 && status.sighted === 0;
   if (!isNew) {
-    const back = button("Show all", () => { byId("search").value = ""; view.text = ""; choose("all"); });
-    return update(byId("none"), "kind", make("p", { text: "No intent of this kind." }), back);
+    return update(byId("none"), "kind", make("p", { text: "No intent of this kind." }), button("Show all", () => go("all", "")));
   }
   const lines = [`printf '%s' '{"intent_type": "scaling", "target": "web", "namespace": "default", "replicas": 3}' > intent-web.json`,
     command(["submit", "--wait", "intent-web.json"])].filter((line) => line);
@@ -364,23 +298,44 @@ function drawNone() {
     make("p", { text: `Write one, and hand it in, on the machine of the daemon and as a user who may write ${status.handoff}:` }),
     ...lines.map((line) => make("div", { kind: "command copy" }, make("pre", { text: line }), button("copy", () => copy(line)))));
 }
-function query(rest) {
-  const words = new URLSearchParams(rest);
-  if (view.text) words.set(view.text.includes("/") ? "target" : "text", view.text);
-  return `/api/v1/intents?${words}`;
+/** The words of the search as the API asks for them: a code, an age, a target, else a part of a file's name or correlation id. */
+function wordsOf(text) {
+  const asked = {}, rest = [];
+  for (const one of text.split(/\s+/).filter(Boolean)) {
+    const length = /^(\d+)(s|m|min|h|d|w)$/.exec(one);
+    if (/^[Ee]\d{3}$/.test(one)) asked.code = one.toUpperCase();
+    else if (length) asked.since = new Date(Date.now() - length[1] * { s: 1, m: 60, min: 60, h: 3600, d: 86400, w: 604800 }[length[2]] * 1000).toISOString();
+    else if (one.includes("/")) asked.target = one;
+    else rest.push(one);
+  }
+  return rest.length ? { ...asked, text: rest.join(" ") } : asked;
+}
+const askForList = (rest) => askFor(`/api/v1/intents?${new URLSearchParams({ ...rest, ...wordsOf(view.text) })}`);
+/** What failed lately, and how often for which cause. Asked for when there is another failure, because it is long. */
+async function lately(status) {
+  const sign = [status.failed_last_hour, status.failed].join();
+  if (view.causes.sign === sign && Date.now() - view.causes.at < STALE) return view.causes;
+  const since = new Date(Date.now() - HOUR).toISOString();
+  const { intents } = status.failed_last_hour ? await askForList({ state: "failed", since, limit: CAUSES_OF }) : { intents: [] };
+  const times = new Map();
+  for (const { error_code: code, reason } of intents) times.set(code, [code, reason.word, (times.get(code) || [0, 0, 0])[2] + 1]);
+  const most = [...times.values()].sort((one, other) => other[2] - one[2]).slice(0, 5);
+  view.causes = { sign, at: Date.now(), rows: intents, causes: most.length > 1 || intents.length > LATELY_ROWS ? most : [] };
+  return view.causes;
 }
 /** What runs and what failed lately first; then what waits, a row for each target; then what is finished. */
 async function loadAll() {
-  const { status } = view, since = new Date(Date.now() - HOUR).toISOString();
-  const unfinished = await askFor(query({ state: "running,waiting", by: "target", limit: WAITING_ROWS + status.active }));
-  const lately = status.failed_last_hour ? await askFor(query({ state: "failed", since, limit: LATELY_ROWS })) : { intents: [] };
-  const finished = await askFor(query({ state: "done,failed", limit: view.want }));
+  const { status } = view;
+  const unfinished = await askForList({ state: "running,waiting", by: "target", limit: WAITING_ROWS + status.active });
+  const late = await lately(status);
+  const finished = await askForList({ state: "done,failed", limit: view.want });
   const [running, waiting] = ["running", "waiting"].map((state) => unfinished.intents.filter((intent) => intent.state === state));
   view.more = finished.more;
   return [
     { kind: "running", title: "Running", count: whole.format(running.length), rows: running },
-    { kind: "lately", title: "Failed in the last hour", count: whole.format(status.failed_last_hour), rows: lately.intents, all: lately.more && "failed" },
-    { kind: "waiting", title: "Waiting", count: `${whole.format(status.waiting + status.sighted)}, by target`, rows: waiting, all: unfinished.more && "waiting" },
+    { kind: "lately", title: "Failed in the last hour", count: whole.format(status.failed_last_hour), rows: late.rows.slice(0, LATELY_ROWS),
+      causes: late.causes, all: late.rows.length > LATELY_ROWS && ["failed", "1h"] },
+    { kind: "waiting", title: "Waiting", count: `${whole.format(status.waiting + status.sighted)}, by target`, rows: waiting, all: unfinished.more && ["waiting", ""] },
     { kind: "finished", title: "Finished", count: `${whole.format(status.processed)} done`, rows: finished.intents.filter((intent) => !isLate(intent)) },
   ];
 }
@@ -391,7 +346,7 @@ async function loadRows() {
     parts = await loadAll();
   } else {
     const states = view.state === "all" ? {} : { state: view.state };
-    const listing = await askFor(query({ ...states, ...(view.text ? {} : { by: "target" }), limit: view.want }));
+    const listing = await askForList({ ...states, ...(view.text ? {} : { by: "target" }), limit: view.want });
     if (mine === view.asked) view.more = listing.more;
     parts = [{ kind: "found", rows: listing.intents }];
   }
@@ -400,85 +355,80 @@ async function loadRows() {
   drawRows();
 }
 function drawStates() {
-  byId("states").replaceChildren(...STATES.map((state) => button(state, () => choose(state), { "aria-pressed": String(view.state === state) })));
+  const press = (state) => button(state, () => go(state, view.text), { "aria-pressed": String(view.state === state) });
+  update(byId("states"), view.state, ...STATES.map(press));
 }
 
-// One intent.
+// Places: what is shown stands in the address, so that it can be sent to somebody, and gone back to.
 
-function diffLines(text) {
-  const kind = (line) => line.startsWith("@@") ? "at" : line.startsWith("+") ? "add" : line.startsWith("-") ? "del" : "";
-  return text.split("\n").map((line) => make("span", { kind: kind(line), text: `${line}\n` }));
+const detailPlace = (of) => `#/${encodeURIComponent(of)}`;
+function listPlace(state, text) {
+  const words = new URLSearchParams({ ...(state === "all" ? {} : { state }), ...(text ? { q: text } : {}) });
+  return `#${words}`;
 }
-function part(title, ...children) {
-  return children.length ? [make("h2", { text: title }), ...children] : [];
+function go(state, text) {
+  view.want = PAGE_ROWS;
+  location.hash = listPlace(state, text);
+  refresh();
 }
-function drawDetail(shown) {
-  const { intent } = shown;
-  const close = button("Back to the list", () => { location.hash = ""; });
-  const facts = [
-    ["State", intent.state], ["Reason", intent.error_code ? `${intent.error_code} ${intent.reason.word}` : intent.reason.word], ["Says", intent.reason.text],
-    ["What to do", intent.reason.advice], ["Target", intent.target], ["Asked for", asked(shown.asked)],
-    ["Given reason", shown.asked && shown.asked.reason], ["Source", shown.asked && shown.asked.source],
-    ["Correlation id", intent.correlation_id], ["Starts", String(intent.attempts)], ["Filed as", intent.archived_as],
-    ["Repeats", intent.duplicate_of === null ? null : `number ${intent.duplicate_of}`],
-    ["Run by", shown.porch_path && `${shown.porch_path}, ${shown.mode}`], ["SHA-256", intent.sha256],
-    ["Signed by", shown.proof.signed_by && `key ${shown.proof.signed_by}, and the status is genuine`], ["Unproven", shown.proof.missing.join("; ")],
-    ["Warning", (shown.not_as_filed || []).join("; ")],
-  ].filter(([, value]) => value);
-  const list = make("dl", {}, ...facts.flatMap(([name, value]) => [make("dt", { text: name }), make("dd", { text: value })]));
-  const moments = shown.timeline.map((moment) => make("li", {}, make("time", { text: moment.at.replace("T", " ").replace(/(\.\d{3})\d*/, "$1"), datetime: moment.at }), moment.what));
-  const entries = shown.proof.entries.map((entry) => make("li", {}, make("time", { text: entry.at.replace("T", " ").replace(/(\.\d{3})\d*/, "$1"), datetime: entry.at }), `entry ${entry.number}: ${entry.event} by ${entry.actor}${entry.recovered ? " (made again)" : ""}`));
-  const text = (value) => (value ? [make("pre", { text: value })] : []);
-  const others = shown.same_name.map((other) => make("li", {}, make("a", { href: `#/${other.seq}`, text: `number ${other.seq}` }), `: ${other.state}, ${other.reason.word}, ${other.at ? ago(other.at) : ""}`));
-  byId("detail").replaceChildren(
-    make("div", { kind: "top" }, make("h2", { text: intent.seq === null ? intent.file : `${intent.file}, number ${intent.seq}` }),
-      make("div", { kind: "copy" }, ...commandsOf(intent)), close),
-    list,
-    ...part("Timeline", ...(moments.length ? [make("ol", { kind: "timeline" }, ...moments)] : [])),
-    ...part("Audit trail", ...(entries.length ? [make("ol", { kind: "timeline" }, ...entries)] : [])),
-    ...part("Change of the package", ...(shown.diff ? [make("pre", {}, ...diffLines(shown.diff))] : [])),
-    ...part("Error log", ...text(shown.error_log)),
-    ...part("Output of porch", ...text(shown.error_log ? "" : shown.output)),
-    ...part("Intent", ...text(shown.content)),
-    ...part("Others of this name", ...(others.length ? [make("ul", {}, ...others)] : [])),
-  );
+/** Takes over what the address says; returns the intent that it names, if any. */
+function placed() {
+  const place = location.hash.replace(/^#/, "");
+  if (place.startsWith("/")) {
+    try { return decodeURIComponent(place.slice(1)); } catch { return place.slice(1); }
+  }
+  const words = new URLSearchParams(place), state = words.get("state");
+  view.state = STATES.includes(state) ? state : "all";
+  view.text = words.get("q") || "";
+  view.list = place ? `#${place}` : "#";
+  // Not while it is typed in: the address follows the words there.
+  if (document.activeElement !== byId("search")) byId("search").value = view.text;
+  drawStates();
+  return "";
 }
-function asked(what) {
-  if (!what) return null;
-  const to = what.replicas === undefined || what.replicas === null ? "" : ` to ${what.replicas}`;
-  return `${what.kind}${to}, priority ${what.priority}`;
-}
-async function route() {
-  const of = decodeURIComponent(location.hash.replace(/^#\/?/, ""));
+
+async function route(isLive) {
+  const of = placed();
+  const before = view.of;
+  view.of = of;
   byId("detail").hidden = !of;
-  byId("intents").hidden = Boolean(of);
-  if (!of) return loadRows();
+  for (const part of ["intents", "glance"]) byId(part).hidden = Boolean(of);
+  byId("held").hidden = Boolean(of) || !view.status.held.length;
+  if (!of) {
+    if (before) drawPlots();
+    return isLive && view.paused ? undefined : loadRows();
+  }
   const shown = await askFor(`/api/v1/intents/${encodeURIComponent(of)}`);
-  drawDetail(shown);
-  view.shown = shown.intent.state;
+  if (view.of !== of) return undefined;
+  view.shown = shown.intent;
+  return drawDetail(shown);
 }
 
 // Keeping up.
 
 let refreshing = null;
-/** Asks anew; what is asked for meanwhile is asked once more at the end. */
-function refresh() {
+/** Asks anew; what is asked for meanwhile is asked once more at the end. `isLive`: nobody asked, so a paused list stays. */
+function refresh(isLive = false) {
   if (refreshing) {
     refreshing.again = true;
+    refreshing.isLive &&= isLive;
     return refreshing.done;
   }
-  const mine = { again: false };
+  const mine = { again: false, isLive };
   refreshing = mine;
   mine.done = (async () => {
     do {
-      mine.again = false;
+      const live = mine.isLive;
+      Object.assign(mine, { again: false, isLive: true });
       try {
         showStatus(await askFor("/api/v1/status"));
-        await route();
+        await route(live);
+        view.drawn = Date.now();
         notice("");
       } catch (error) {
         failed(error);
       }
+      title();
     } while (mine.again);
     refreshing = null;
   })();
@@ -489,13 +439,16 @@ function onEvent(name, data) {
   const last = view.pulses[view.pulses.length - 1];
   view.pulses = (name === "history" ? value : view.pulses.concat([value])).slice(-WINDOW_MAX);
   view.seen = Date.now();
+  // Nobody sees it: what is shown is asked for when somebody does.
+  if (document.hidden) return;
   const now = view.pulses[view.pulses.length - 1];
-  drawPlots();
+  if (!view.of) drawPlots();
+  tick();
   const totals = (pulse) => pulse && [pulse.ready, pulse.processed, pulse.failed, pulse.active, pulse.waiting, pulse.sighted].join();
   const busy = now && now.waiting + now.active + now.sighted > 0;
   // A finished intent that is being read does not change under the reader's eyes.
-  const reading = location.hash && ["done", "failed"].includes(view.shown);
-  if (name === "history" || (!reading && (busy || totals(now) !== totals(last)))) refresh();
+  const reading = view.of && view.shown && ["done", "failed"].includes(view.shown.state);
+  if (name === "history" || (!reading && (busy || totals(now) !== totals(last))) || Date.now() - view.drawn > STALE) refresh(true);
 }
 /** Server-sent events by fetch, because an EventSource cannot carry a token. */
 async function listen() {
@@ -539,16 +492,63 @@ byId("token").addEventListener("submit", (event) => {
 let typing = 0;
 byId("search").addEventListener("input", () => {
   clearTimeout(typing);
-  typing = setTimeout(() => { Object.assign(view, { text: byId("search").value.trim(), want: PAGE_ROWS }); refresh(); }, 200);
+  typing = setTimeout(() => {
+    view.want = PAGE_ROWS;
+    // Each letter is no place of its own to go back to.
+    history.replaceState(null, "", listPlace(view.state, byId("search").value.trim()));
+    refresh();
+  }, 200);
 });
 byId("more").addEventListener("click", () => { view.want = Math.min(ROWS_MAX, view.want + PAGE_ROWS); refresh(); });
+function pause(paused) {
+  view.paused = paused;
+  byId("pause").textContent = paused ? "Resume" : "Pause";
+  byId("pause").setAttribute("aria-pressed", String(paused));
+  byId("pause").title = paused ? `The list is as it was at ${clock(Date.now())}` : "Keeps the list as it is, to read and mark it";
+  if (!paused) refresh();
+}
+byId("pause").addEventListener("click", () => pause(!view.paused));
+document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(true); });
 window.addEventListener("hashchange", () => { refresh().then(() => {
-  const detail = byId("detail"), { top } = detail.getBoundingClientRect();
-  if (detail.hidden) return;
+  const detail = byId("detail");
+  if (detail.hidden) return byId("rows").querySelector(`a[href="${CSS.escape(view.left || "#")}"]`)?.focus({ preventScroll: true });
+  view.left = location.hash;
   detail.focus({ preventScroll: true });
   // Its beginning is what is read first, wherever the list was scrolled to.
-  if (top < 48 || top > innerHeight / 2) detail.scrollIntoView();
+  return scrollTo(0, 0);
 }); });
-drawStates();
+
+// Keys, as in other pages of this kind; none changes anything but what is seen.
+
+/** To the next line of the list, or to the next intent of it. */
+function move(by) {
+  const links = [...byId("rows").querySelectorAll("td.file a")];
+  const at = view.of ? links.findIndex((link) => link.getAttribute("href") === location.hash)
+    : links.findIndex((link) => link.closest("tr").contains(document.activeElement));
+  const link = links[at < 0 ? (by > 0 ? 0 : links.length - 1) : at + by];
+  if (!link) return;
+  if (view.of) location.hash = link.getAttribute("href");
+  else link.focus();
+}
+const KEYS = {
+  "/": () => { if (view.of) location.hash = view.list; setTimeout(() => byId("search").focus()); },
+  j: () => move(1), k: () => move(-1), p: () => pause(!view.paused), "?": () => byId("keys").showModal(),
+  Escape: () => { if (view.of) location.hash = view.list; else if (location.hash.length > 1) go("all", ""); },
+  ...Object.fromEntries(STATES.map((state, at) => [String(at + 1), () => go(state, view.text)])),
+};
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || byId("keys").open) return;
+  if (event.target.closest("input")) {
+    if (event.key === "Escape") event.target.blur();
+    return;
+  }
+  const act = KEYS[event.key];
+  if (!act) return;
+  event.preventDefault();
+  act();
+});
+byId("help").addEventListener("click", () => byId("keys").showModal());
+byId("keys").addEventListener("click", () => byId("keys").close());
+watchPlots();
 refresh();
 listen();
