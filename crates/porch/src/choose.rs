@@ -1,15 +1,17 @@
 //! Finds the object of a package that an intent names, the place that decides its number, and the obstacles.
 
+mod rivals;
+
 use crate::PorchError;
 use crate::files::{CHART, KUSTOMIZATIONS, base_name, join, parent};
 use crate::kinds::{Kinds, has_no_number};
 use crate::kustomize::{self, Built};
 use crate::objects::Object;
 use crate::rendered::{Number, Rendered};
-use crate::rules::{Rule, may_hold};
 use crate::survey::is_pointer;
 use crate::world::World;
 use crate::yaml::{self, Node, Step};
+use rivals::is_remote_rule;
 use std::rc::Rc;
 
 /// The number of entries of a directory that a message names.
@@ -217,51 +219,6 @@ impl<'w, 't> View<'w, 't> {
         (self.wanted.local || !object.local) && self.wanted.kinds.path(&object.group, &object.kind).is_some()
     }
 
-    /// Another setting that decides the number of the object.
-    pub(crate) fn rival(&self, of: &Rendered) -> Option<String> {
-        let is_for = |rule: &&Rule| rule.may_be_for(&of.object.kind, &of.names, &of.object.file);
-        let others = self.built.objects.iter();
-        let mut others = others.filter(|other| self.is_of_namespace(other) || is_remote_rule(&other.object));
-        let found = others.find_map(|other| Some((&other.object, other.rules().iter().find(is_for)?)));
-        let (other, rule) = found?;
-        Some(format!("{} {} {}; change that instead", self.line_of(other), other.shown(), rule.does))
-    }
-
-    /// Whether an object is of the wanted namespace. Where objects must state theirs, one that does not counts below a
-    /// directory of the namespace's name, and directly in the directory that is looked through.
-    fn is_of_namespace(&self, object: &Rendered) -> bool {
-        let dir = parent(&object.object.file);
-        let here = || {
-            !self.wanted.said
-                || dir == self.world.dir
-                || dir.split('/').any(|step| step == self.wanted.namespace)
-        };
-        object.namespace().map_or_else(here, |name| name == self.wanted.namespace)
-    }
-
-    /// Any part of the package that would conflict over the number of an object of this kind and name kept in another file;
-    /// an empty one if there is none yet.
-    pub(crate) fn rival_of(&self, kind: &str, file: &str) -> Option<String> {
-        let object = Object {
-            file: file.to_owned(),
-            document: 0,
-            path: Vec::new(),
-            line: 0,
-            group: "apps".to_owned(),
-            version: "v1".to_owned(),
-            kind: kind.to_owned(),
-            name: self.wanted.name.to_owned(),
-            namespace: None,
-            local: false,
-            whole: true,
-            labels: Vec::new(),
-            rules: Vec::new(),
-            deploys: None,
-            release: None,
-        };
-        self.rival(&Rendered::plain(Rc::new(object)))
-    }
-
     /// The objects of the wanted kind, name and namespace, except those of one directory, and where each is.
     pub(crate) fn doubles(&self, except: Option<&str>) -> Vec<(&Rendered, String)> {
         let is_other = |object: &&Rendered| except.is_none_or(|dir| !is_below(dir, &object.object.file));
@@ -319,17 +276,6 @@ impl<'w, 't> View<'w, 't> {
                 object.shown()
             ))
         })
-    }
-
-    /// What deploys an object of no stated namespace to the wanted one.
-    pub(crate) fn deployed_by(&self, object: &Rendered) -> Option<String> {
-        let to = |other: &&Rendered| {
-            other.object.deploys.as_ref().is_some_and(|(dir, namespace)| {
-                namespace == self.wanted.namespace && may_hold(dir, &object.object.file)
-            })
-        };
-        let other = self.built.objects.iter().find(to)?;
-        Some(format!("{} {}", self.line_of(&other.object), other.object.shown()))
     }
 
     /// The external base of the package.
@@ -570,17 +516,4 @@ fn is_flux(world: &World<'_>, path: &str) -> Result<bool, PorchError> {
 
 fn is_same(a: &Object, b: &Object) -> bool {
     a.file == b.file && a.document == b.document && a.path == b.path
-}
-
-/// Objects that act on a namespace they are not in.
-fn is_remote_rule(object: &Object) -> bool {
-    matches!(
-        object.kind.as_str(),
-        "Kustomization"
-            | "Application"
-            | "ApplicationSet"
-            | "HelmRelease"
-            | "HelmChart"
-            | "ClusterOverridePolicy"
-    )
 }

@@ -27,6 +27,7 @@ mod routes;
 mod rules;
 mod survey;
 mod template;
+mod text;
 mod tree;
 mod world;
 mod yaml;

@@ -7,7 +7,8 @@ use crate::files::{Content, Files, KPTFILE, KUSTOMIZATIONS, Which, base_name, jo
 use crate::kinds::Kinds;
 use crate::pipeline::{Governed, Pipelines};
 use crate::routes::Assignment;
-use crate::survey::{Extent, Search, mentions};
+use crate::survey::{Extent, Search};
+use crate::text::{mentions, patches_others};
 use crate::tree::Tree;
 use crate::world::World;
 use crate::yaml::{Address, EditError, set_integer, set_integer_inside};
@@ -266,6 +267,7 @@ impl Planner<'_> {
         }
         let around = parent(dir);
         self.check_own_part(dir)?;
+        self.check_deployers(around, found)?;
         let (target, name) = (&self.assignment.object, base_name(dir));
         let search = Search { text: target, except: Some(name), extent: Extent::Beside };
         let mut survey = self.tree.survey(around, search)?;
@@ -274,6 +276,7 @@ impl Planner<'_> {
         });
         let concerns = |(path, content): (&String, &Content)| {
             mentions(&content.bytes, target)
+                || patches_others(&content.bytes)
                 || (KUSTOMIZATIONS.contains(&base_name(path)) && mentions(&content.bytes, name))
         };
         let is_mentioned = survey.files.iter().any(concerns);

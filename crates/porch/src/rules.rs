@@ -1,9 +1,8 @@
 //! The rules by which one object decides the number of another: autoscalers, controllers that take a workload's pods over,
 //! and patches that Flux, Argo CD or a federation of clusters makes.
 
-use crate::files::parent;
 use crate::glob;
-use crate::yaml::{self, Node};
+use crate::yaml::{self, Node, Value};
 
 /// A rule by which one object decides the number of another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,12 +46,12 @@ impl Rule {
         self.name = Name::Any;
     }
 
-    /// Whether it may be for an object of this kind, with these names, of this file.
-    pub(crate) fn may_be_for(&self, kind: &str, names: &[String], file: &str) -> bool {
+    /// Whether it may be for an object of this kind, with these names, wherever it lies.
+    pub(crate) fn may_be_for(&self, kind: &str, names: &[String]) -> bool {
         let is_named = match &self.name {
             Name::Is(name) => names.contains(name),
             Name::Like(pattern) => names.iter().any(|name| glob::is_like(pattern, name) != Some(false)),
-            Name::Any => self.dir.as_deref().is_none_or(|dir| may_hold(dir, file)),
+            Name::Any => true,
         };
         is_named
             && self
@@ -60,24 +59,25 @@ impl Rule {
                 .as_ref()
                 .is_none_or(|is| glob::is_like(is, kind) != Some(false) || is_plural(is, kind))
     }
+
+    /// The directory of the repository that it is for; `None` for any.
+    pub(crate) fn dir(&self) -> Option<&str> {
+        self.dir.as_deref()
+    }
+
+    /// Whether it is for one name, and not for what an expression or nothing chooses.
+    pub(crate) fn is_for_one_name(&self) -> bool {
+        match &self.name {
+            Name::Is(_) => true,
+            Name::Like(pattern) => glob::is_plain(pattern),
+            Name::Any => false,
+        }
+    }
 }
 
 /// Whether a kind is given by the name of its resource, `deployments` for Deployment.
 fn is_plural(text: &str, kind: &str) -> bool {
     text.strip_suffix('s').is_some_and(|one| one.eq_ignore_ascii_case(kind))
-}
-
-/// Whether a file may be below a directory of a repository, of which the root of the packages may be any directory.
-pub(crate) fn may_hold(dir: &str, file: &str) -> bool {
-    let steps = |path: &str| -> Vec<String> {
-        let steps = path.split('/').filter(|step| !matches!(*step, "" | "."));
-        steps.map(str::to_owned).collect()
-    };
-    let (dir, holder) = (steps(dir), steps(parent(file)));
-    (0..=dir.len()).any(|from| {
-        let inner = dir.get(from..).unwrap_or_default();
-        (!inner.is_empty() || dir.is_empty()) && holder.starts_with(inner)
-    })
 }
 
 /// The objects whose numbers an object decides.
@@ -109,6 +109,9 @@ pub(crate) fn rules_of(node: &Node, group: &str, kind: &str) -> Vec<Rule> {
         ("policy.karmada.io", "OverridePolicy" | "ClusterOverridePolicy") => {
             found.extend(karmada_rules(node));
         }
+        ("placement.kubernetes-fleet.io", "ResourceOverride" | "ClusterResourceOverride") => {
+            found.extend(fleet_rules(node));
+        }
         _ => {}
     }
     found
@@ -139,25 +142,68 @@ pub(crate) fn release(node: &Node, kind: &str) -> Option<String> {
 
 /// The patches of a deployer that set a number of replicas in what it builds from a directory.
 fn patches(holder: &Node, dir: Option<&str>) -> Vec<Rule> {
-    let patches = holder.get("patches").map(Node::items).unwrap_or_default();
-    let rule = |patch: &Node| {
-        let text = patch.text_at(&["patch"]).filter(|text| text.contains("replicas"))?;
-        let inner = yaml::parse_expanded(text.as_bytes()).ok()?;
-        let document = inner.documents.first()?;
-        let target = patch.get("target");
-        let said =
-            |key: &str| target.and_then(|target| target.text_at(&[key])).filter(|text| !text.is_empty());
-        let own = document.text_at(&["metadata", "name"]).filter(|_| target.is_none());
-        let name = match (said("name"), own) {
-            (Some(pattern), _) => Name::Like(pattern.to_owned()),
-            (None, Some(name)) => Name::Is(name.to_owned()),
-            (None, None) => Name::Any,
-        };
-        let kind = said("kind").or_else(|| document.text_at(&["kind"]));
-        let dir = dir.map(str::to_owned);
-        Some(Rule { dir, ..Rule::new(kind, name, "has a patch that sets its replicas") })
+    let dir = dir.filter(|dir| !is_filled_in(dir));
+    let listed = |key: &str| holder.get(key).map(Node::items).unwrap_or_default();
+    let mut rules = Vec::new();
+    for entry in listed("patches").iter().chain(listed("patchesJson6902")) {
+        let target = entry.get("target");
+        match entry.get("patch").map(|patch| (patch, patch.text())) {
+            Some((_, Some(text))) => {
+                let inner = yaml::parse_expanded(text.as_bytes()).unwrap_or_default();
+                rules.extend(inner.documents.iter().filter_map(|document| rule(document, target, dir)));
+            }
+            Some((written, None)) => rules.extend(rule(written, target, dir)),
+            None => {}
+        }
+    }
+    for entry in listed("patchesStrategicMerge") {
+        match entry.text() {
+            Some(text) => {
+                let inner = yaml::parse_expanded(text.as_bytes()).unwrap_or_default();
+                rules.extend(inner.documents.iter().filter_map(|document| rule(document, None, dir)));
+            }
+            None => rules.extend(rule(entry, None, dir)),
+        }
+    }
+    rules
+}
+
+/// Whether a path holds a template or variable: what that stands for is not known here.
+fn is_filled_in(dir: &str) -> bool {
+    dir.contains(['{', '$', '*'])
+}
+
+/// The rule of one patch, if it sets a number of replicas.
+fn rule(document: &Node, target: Option<&Node>, dir: Option<&str>) -> Option<Rule> {
+    if !sets_number(document) {
+        return None;
+    }
+    let said = |key: &str| target.and_then(|target| target.text_at(&[key])).filter(|text| !text.is_empty());
+    let own = document.text_at(&["metadata", "name"]).filter(|_| target.is_none());
+    let name = match (said("name"), own) {
+        (Some(pattern), _) => Name::Like(pattern.to_owned()),
+        (None, Some(name)) => Name::Is(name.to_owned()),
+        (None, None) => Name::Any,
     };
-    patches.iter().filter_map(rule).collect()
+    let kind = said("kind").or_else(|| document.text_at(&["kind"]).filter(|_| target.is_none()));
+    let dir = dir.map(str::to_owned);
+    Some(Rule { dir, ..Rule::new(kind, name, "has a patch that sets its replicas") })
+}
+
+/// Whether a patch may set a number of replicas: an operation on it or on what holds it, or a merge with that key.
+fn sets_number(document: &Node) -> bool {
+    let is_of_number = |pointer: &str| matches!(pointer, "" | "/spec") || pointer.ends_with("/replicas");
+    match &document.value {
+        Value::List(operations) => {
+            operations.iter().filter_map(|one| one.text_at(&["path"])).any(is_of_number)
+        }
+        _ => has_key(document, "replicas"),
+    }
+}
+
+fn has_key(node: &Node, wanted: &str) -> bool {
+    let in_entry = |(key, value): &(Node, Node)| key.text() == Some(wanted) || has_key(value, wanted);
+    node.entries().iter().any(in_entry)
 }
 
 /// The replicas and patches of an Application whose source is built with kustomize.
@@ -171,8 +217,12 @@ fn argo_rules(node: &Node) -> Vec<Rule> {
         let counts = kustomize.get("replicas").map(Node::items).unwrap_or_default();
         let names = counts.iter().filter_map(|count| count.text_at(&["name"]));
         let does = "sets its replicas (kustomize.replicas)";
-        rules.extend(names.map(|name| Rule::new(None, Name::Is(name.to_owned()), does)));
-        rules.extend(patches(kustomize, source.text_at(&["path"])));
+        let path = source.text_at(&["path"]);
+        let dir = path.filter(|dir| !is_filled_in(dir)).map(str::to_owned);
+        let count =
+            |name: &str| Rule { dir: dir.clone(), ..Rule::new(None, Name::Is(name.to_owned()), does) };
+        rules.extend(names.map(count));
+        rules.extend(patches(kustomize, path));
     }
     rules
 }
@@ -187,6 +237,19 @@ fn karmada_rules(node: &Node) -> Vec<Rule> {
         let plain = overriders.get("plaintext").map(Node::items).unwrap_or_default();
         pointers.extend(plain.iter().filter_map(|one| one.text_at(&["path"])));
     }
+    overrides(node, &pointers)
+}
+
+/// The same of an override of `KubeFleet`.
+fn fleet_rules(node: &Node) -> Vec<Rule> {
+    let rules = node.at(&["spec", "policy", "overrideRules"]).map(Node::items).unwrap_or_default();
+    let operations = rules.iter().filter_map(|rule| rule.get("jsonPatchOverrides")).flat_map(Node::items);
+    let pointers: Vec<&str> = operations.filter_map(|one| one.text_at(&["path"])).collect();
+    overrides(node, &pointers)
+}
+
+/// The rules of a policy that overrides what its selectors choose, if that is a number of replicas.
+fn overrides(node: &Node, pointers: &[&str]) -> Vec<Rule> {
     if !pointers.iter().any(|pointer| matches!(*pointer, "/spec/replicas" | "/spec")) {
         return Vec::new();
     }
@@ -196,23 +259,4 @@ fn karmada_rules(node: &Node) -> Vec<Rule> {
         Rule::new(selector.text_at(&["kind"]), name, "overrides its replicas")
     };
     selectors.iter().map(rule).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_rule_of_a_directory_is_for_what_may_lie_there() {
-        for (dir, file, may) in [
-            ("./shop/web", "shop/web/deployment.yaml", true),
-            ("clusters/prod/shop", "shop/web/deployment.yaml", true),
-            ("./", "shop/web/deployment.yaml", true),
-            ("./shop/api", "shop/web/deployment.yaml", false),
-            ("./web", "shop/web/deployment.yaml", false),
-            ("./shop/web/base", "shop/web/deployment.yaml", false),
-        ] {
-            assert_eq!(may_hold(dir, file), may, "{dir} {file}");
-        }
-    }
 }

@@ -5,7 +5,7 @@ use crate::files::{
     Content, DEPTH_MAX, Files, PACKAGE_BYTES_MAX, SURVEY_MAX, base_name, decides_files, holds_objects,
     is_called_like_ours, join, makes_objects, resolve,
 };
-use std::borrow::Cow;
+use crate::text::{mentions, patches_others};
 use std::collections::{BTreeSet, VecDeque};
 
 /// The content that Git LFS leaves in place of a file kept elsewhere.
@@ -46,6 +46,8 @@ pub(crate) enum Extent {
     Whole,
     /// Beside a package that is edited: a part that costs little.
     Beside,
+    /// Elsewhere than around a package that is edited: only what patches what it deploys, and as little.
+    Deployers,
 }
 
 impl Extent {
@@ -53,7 +55,7 @@ impl Extent {
     fn opened_max(self) -> usize {
         match self {
             Extent::Whole => SURVEY_MAX,
-            Extent::Beside => NEIGHBOURS_MAX,
+            Extent::Beside | Extent::Deployers => NEIGHBOURS_MAX,
         }
     }
 
@@ -62,6 +64,7 @@ impl Extent {
         match self {
             Extent::Whole => SURVEY_MAX,
             Extent::Beside => OURS_MAX,
+            Extent::Deployers => 0,
         }
     }
 }
@@ -210,7 +213,11 @@ impl<'s> Searching<'s> {
         if self.bytes > BYTES_READ_MAX {
             self.stop(format!("more than {BYTES_READ_MAX} bytes of manifests"));
         }
-        let is_mentioned = mentions(&content.bytes, self.search.text);
+        let patches = patches_others(&content.bytes);
+        if self.search.extent == Extent::Deployers && !patches {
+            return;
+        }
+        let is_mentioned = mentions(&content.bytes, self.search.text) || patches;
         if let Some(reason) = absent_content(&content.bytes, || mentions(path.as_bytes(), self.search.text)) {
             self.skip(path, reason);
         } else if !holds_objects(name) {
@@ -301,29 +308,6 @@ pub(crate) fn is_pointer(bytes: &[u8]) -> bool {
     bytes.starts_with(LFS_POINTER) || bytes.starts_with(ANNEX_POINTER)
 }
 
-/// The text of a file. UTF-16 is known by the mark at its beginning; Windows' shells write it.
-fn text_of(bytes: &[u8]) -> Cow<'_, str> {
-    let read: fn([u8; 2]) -> u16 = match bytes {
-        [0xff, 0xfe, ..] => u16::from_le_bytes,
-        [0xfe, 0xff, ..] => u16::from_be_bytes,
-        // Checking all at once is several times as fast as looking for the place of an error.
-        _ => return str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed),
-    };
-    let units = bytes.chunks_exact(2).filter_map(|unit| unit.try_into().ok().map(read));
-    char::decode_utf16(units).map(|sign| sign.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
-}
-
-/// Whether a text stands in a file by itself, not as a part of a longer name.
-pub(crate) fn mentions(bytes: &[u8], text: &str) -> bool {
-    let content = text_of(bytes);
-    let is_part = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
-    content.match_indices(text).any(|(at, _)| {
-        let around = content.as_bytes();
-        let before = at.checked_sub(1).and_then(|before| around.get(before));
-        !is_part(before) && !is_part(around.get(at + text.len()))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -340,31 +324,5 @@ mod tests {
             assert!(of(encrypted, true) && !of(encrypted, false), "a secret of another name hinders nothing");
         }
         assert!(!of(b"kind: Deployment\n", true));
-    }
-
-    #[test]
-    fn a_mention_is_the_whole_name() {
-        for (content, is) in [
-            ("name: web\n", true),
-            ("name: \"web\"", true),
-            ("path: ../web/", true),
-            ("web", true),
-            ("web.yaml", true),
-            ("name: webhook", false),
-            ("name: my-web", false),
-            ("name: web-2 # not web2", false),
-            ("name: web-2 # web", true),
-        ] {
-            assert_eq!(mentions(content.as_bytes(), "web"), is, "{content}");
-        }
-        assert!(mentions(b"\xff name: web", "web"), "a file that is not UTF-8 is refused by name later");
-        let wide = |mark: u16, bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
-            std::iter::once(mark).chain("name: web\n".encode_utf16()).flat_map(bytes).collect()
-        };
-        assert!(mentions(&wide(0xfeff, u16::to_le_bytes), "web"), "UTF-16 of Windows");
-        assert!(
-            mentions(&wide(0xfeff, u16::to_be_bytes), "web")
-                && !mentions(&wide(0xfeff, u16::to_be_bytes), "api")
-        );
     }
 }

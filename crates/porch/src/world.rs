@@ -5,7 +5,8 @@ use crate::PorchError;
 use crate::files::{CHART, Content, Files, KUSTOMIZATIONS, base_name, holds_objects, join, parent};
 use crate::krmignore::Ignored;
 use crate::objects::{Object, objects_of};
-use crate::survey::{Survey, is_pointer, mentions};
+use crate::survey::{Survey, is_pointer};
+use crate::text::{mentions, patches_others, says};
 use crate::tree::Tree;
 use crate::yaml::{self, Stream};
 use std::cell::{Cell, RefCell};
@@ -233,6 +234,21 @@ impl<'t> World<'t> {
         self.silent.contains(path)
     }
 
+    /// The place of a directory of the repository, of which the root of the packages may be any directory; `None` if it is
+    /// not here.
+    pub(crate) fn place_of(&self, dir: &str) -> Option<String> {
+        let tree = self.tree?;
+        let steps: Vec<&str> = dir.split('/').filter(|step| !matches!(*step, "" | ".")).collect();
+        let ends_with = |whole: &str, end: &str| {
+            whole.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with(['/', ':']))
+        };
+        if steps.is_empty() || steps.contains(&"..") || ends_with(&tree.name(""), &steps.join("/")) {
+            return Some(String::new());
+        }
+        let mut ends = (0..steps.len()).filter_map(|from| steps.get(from..)).map(|end| end.join("/"));
+        ends.find(|end| tree.names(end).is_ok_and(|names| !names.is_empty()))
+    }
+
     /// The kustomization of a directory, if it has one.
     pub(crate) fn kustomization(&self, dir: &str) -> Result<Option<String>, PorchError> {
         self.kustomization_by(dir, Self::file)
@@ -349,7 +365,8 @@ impl<'t> World<'t> {
     /// The objects of a file that may concern a target: none if it contains none of the texts.
     pub(crate) fn objects(&self, path: &str, texts: &[String]) -> Result<Rc<[Rc<Object>]>, PorchError> {
         let Some(content) = self.file(path)? else { return Ok(Rc::default()) };
-        if is_pointer(&content.bytes) || !concerns(path, &content.bytes, texts) {
+        let concerns = concerns(path, &content.bytes, texts) || patches_others(&content.bytes);
+        if is_pointer(&content.bytes) || !concerns {
             return Ok(Rc::default());
         }
         if let Some(known) = self.objects.borrow().get(path) {
@@ -423,6 +440,8 @@ fn reason_of(bytes: &[u8], error: &str) -> String {
 fn concerns(path: &str, bytes: &[u8], texts: &[String]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return true };
     let json = std::path::Path::new(path).extension().is_some_and(|end| end == "json");
-    (texts.is_empty() || texts.iter().any(|wanted| text.contains(wanted.as_str())))
-        && !(json && !(text.contains("\"apiVersion\"") && text.contains("\"kind\"")))
+    says(text, |text| {
+        (texts.is_empty() || texts.iter().any(|wanted| text.contains(wanted.as_str())))
+            && !(json && !(text.contains("\"apiVersion\"") && text.contains("\"kind\"")))
+    })
 }

@@ -6,6 +6,7 @@ use crate::PorchError;
 use crate::files::{base_name, holds_objects, parent};
 use crate::glob;
 use crate::kinds::Kinds;
+use crate::text::says;
 use crate::world::World;
 use crate::yaml::Node;
 use std::collections::BTreeSet;
@@ -47,7 +48,7 @@ impl Search<'_> {
     fn concerns_others(&mut self, path: &str) -> Result<bool, PorchError> {
         let Some(content) = self.world.named(path)? else { return Ok(false) };
         let text = String::from_utf8_lossy(&content.bytes);
-        if RENAMES.iter().chain(&AIMS).any(|word| text.contains(word)) {
+        if says(&text, |text| RENAMES.iter().chain(&AIMS).any(|word| text.contains(word))) {
             return Ok(true);
         }
         let stream = self.world.stream(path)?;
@@ -67,13 +68,13 @@ impl Search<'_> {
             let file = named.as_ref().map(|(_, content)| String::from_utf8_lossy(&content.bytes));
             let is_new = named.as_ref().is_some_and(|(is_new, _)| *is_new);
             if let Some(text) = file.as_ref().filter(|_| is_new)
-                && (text.contains(NAME_POINTER) || AIMS.iter().any(|word| text.contains(word)))
+                && says(text, |text| AIMS.iter().chain([&NAME_POINTER]).any(|word| text.contains(word)))
             {
                 return Ok(true);
             }
             let text = file.as_deref().or_else(|| entry.text_at(&["patch"])).unwrap_or_default();
             if entry.get("target").is_some_and(|target| self.may_be_for_several(target))
-                && self.kinds.number_keys().any(|key| text.contains(key))
+                && says(text, |text| self.kinds.number_keys().any(|key| text.contains(key)))
             {
                 return Ok(true);
             }

@@ -1,7 +1,7 @@
 //! The search for what somebody has of a target before a new package is made, and for a part of it that this engine made.
 
 use super::{Plan, Planner};
-use crate::choose::View;
+use crate::choose::{Found, View, Wanted};
 use crate::files::{join, parent};
 use crate::pipeline::{Governed, Pipelines};
 use crate::rendered::Rendered;
@@ -73,15 +73,16 @@ impl Planner<'_> {
                 if let Some(reason) = view.decided_above(&found)? {
                     return Err(PorchError::unfit(self.tree.name(around), reason));
                 }
+                self.check_deployers(around, &found)?;
                 let plan = self.package(&world, &found)?;
                 let notes: Vec<String> = world.notes().collect();
                 let note = (!notes.is_empty()).then(|| notes.join("; "));
                 return Ok(Elsewhere::Package(Plan { note, ..plan }));
             }
-            let reason = view
-                .near()
-                .or_else(|| view.unknown())
-                .or_else(|| view.rival_of(self.assignment.kind.as_deref().unwrap_or("Deployment"), ""));
+            let reason = view.near().or_else(|| view.unknown()).or_else(|| {
+                let kind = self.assignment.kind.as_deref().unwrap_or("Deployment");
+                view.rival_of(kind, &join(dir, template::OBJECT))
+            });
             if let Some(reason) = reason {
                 return Err(PorchError::unfit(self.tree.name(around), reason));
             }
@@ -91,6 +92,26 @@ impl Planner<'_> {
         notes.extend(self.at_the_root(around)?);
         notes.dedup();
         Ok(Elsewhere::Nothing(notes))
+    }
+
+    /// Checks that nothing of Flux or Argo CD elsewhere than around a place patches the number there.
+    pub(super) fn check_deployers(&self, around: &str, found: &Found) -> Result<(), PorchError> {
+        // Without a directory above it, all is around.
+        if around.is_empty() {
+            return Ok(());
+        }
+        let except = Some(around).filter(|around| !around.contains('/'));
+        let search = Search { text: &self.assignment.object, except, extent: Extent::Deployers };
+        let survey = self.tree.survey("", search)?;
+        if survey.files.is_empty() {
+            return Ok(());
+        }
+        let world = World::surveyed(self.tree, "", survey, &self.assignment.object);
+        let view = View::new(&world, Wanted { said: true, ..self.wanted() })?;
+        match view.rival_of(&found.kind, &found.file) {
+            Some(reason) => Err(PorchError::unfit(self.tree.name(""), reason)),
+            None => Ok(()),
+        }
     }
 
     /// The files below a directory that may name the object, except those below its entry `except`.
