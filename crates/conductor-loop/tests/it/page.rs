@@ -193,11 +193,13 @@ fn the_address_names_what_is_shown_and_keys_go_there() {
     key("Escape");
     wait_until("everything", || place().is_empty() && browser.text("#rows").contains("Finished"));
     browser.open(&format!("http://{address}/#/1"));
-    sees(&browser, "#detail", "scaling to 3");
+    sees(&browser, "#detail h2", "number 1");
     browser.press("#detail .facts dd a");
     wait_until("those of the target", || place() == "#q=test%2Fcnf-simulator" && rows(&browser) == 1);
     browser.run("history.back()");
-    sees(&browser, "#detail h2", "number 1");
+    wait_until("the intent", || {
+        place() == "#/1" && browser.run("return document.querySelector('#detail').hidden") == false
+    });
     key("?");
     sees(&browser, "#keys", "next and previous intent");
     env.release("go");
