@@ -2,6 +2,7 @@
 //! runs ahead for a while and is set back. A young outcome never counts as old, and one wrong reading does not keep
 //! outcomes for ever. The clock book is one record of the store; removal and its dry run ask the same function.
 
+use crate::ids::Seq;
 use crate::record::Outcome;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -33,7 +34,7 @@ struct Jump {
     /// The reading after the jump.
     to: Timestamp,
     /// The last sequence number used before the jump.
-    after_seq: u64,
+    after_seq: Seq,
 }
 
 /// One reading of the clock.
@@ -46,7 +47,7 @@ pub struct Look {
     /// The retention time.
     pub retention: SignedDuration,
     /// The last sequence number used.
-    pub last_seq: u64,
+    pub last_seq: Seq,
 }
 
 /// The limit of the retention.
@@ -107,7 +108,7 @@ impl ClockBook {
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub struct Dated {
     /// Sequence number.
-    pub seq: u64,
+    pub seq: Seq,
     /// The time of the decision, by the clock of that moment.
     pub finished_at: Timestamp,
     /// A later moment from which the outcome ages, if any.
@@ -128,7 +129,7 @@ mod tests {
 
     const KEEP: SignedDuration = SignedDuration::from_hours(168);
     const DAY: i64 = 24;
-    const NONE: [u64; 0] = [];
+    const NONE: [Seq; 0] = [];
 
     fn day(day: i64) -> Timestamp {
         "2026-11-23T00:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_hours(day * DAY)
@@ -144,7 +145,7 @@ mod tests {
     impl Machine {
         fn start(&mut self, now: i64) -> bool {
             let last_seq = self.outcomes.len() as u64;
-            let look = Look { now: day(now), expected: None, retention: KEEP, last_seq };
+            let look = Look { now: day(now), expected: None, retention: KEEP, last_seq: Seq(last_seq) };
             self.book.look(look).is_some()
         }
 
@@ -153,12 +154,12 @@ mod tests {
             self.start(now);
             let kept_since = self.book.kept_since(day(now));
             let seq = self.outcomes.len() as u64 + 1;
-            self.outcomes.push(Dated { seq, finished_at: day(now), kept_since });
+            self.outcomes.push(Dated { seq: Seq(seq), finished_at: day(now), kept_since });
             self
         }
 
         /// Starts the daemon and removes old outcomes; returns their numbers.
-        fn sweep(&mut self, now: i64) -> Vec<u64> {
+        fn sweep(&mut self, now: i64) -> Vec<Seq> {
             self.start(now);
             let bound = Bound { before: day(now) - KEEP, now: day(now) };
             let old = self.outcomes.iter().filter(|one| self.book.is_old(one, bound));
@@ -174,14 +175,14 @@ mod tests {
             let mut machine = Machine::default().decide(behind);
             assert_eq!(machine.sweep(0), NONE, "{behind}");
             assert_eq!(machine.sweep(6), NONE, "{behind}");
-            assert_eq!(machine.sweep(8), [1], "{behind}: one retention later");
+            assert_eq!(machine.sweep(8), [Seq(1)], "{behind}: one retention later");
         }
         // A daemon has just seen the latest reading: an outcome decided behind it ages from that reading.
         let mut machine = Machine::default().decide(0).decide(-YEARS);
         assert_eq!(machine.sweep(1), NONE);
         assert_eq!(machine.sweep(-YEARS + 1), NONE, "behind again");
         assert_eq!(machine.sweep(6), NONE);
-        assert_eq!(machine.sweep(8), [1, 2]);
+        assert_eq!(machine.sweep(8), [Seq(1), Seq(2)]);
         // The clock is behind for longer than the retention, then right.
         let mut machine = Machine::default().decide(0).decide(-YEARS).decide(-YEARS + 6).decide(-YEARS + 9);
         assert_eq!(machine.sweep(10), NONE);
@@ -199,7 +200,8 @@ mod tests {
     fn one_from_the_future_ends_nothing_and_is_kept_until_its_time() {
         for histories in [[-30, -30, YEARS], [-30, YEARS, -30], [YEARS, -30, -30]] {
             let mut machine = histories.into_iter().fold(Machine::default(), Machine::decide);
-            let old: Vec<u64> = (1..).zip(histories).filter(|(_, at)| *at < 0).map(|(seq, _)| seq).collect();
+            let old: Vec<Seq> =
+                (1..).map(Seq).zip(histories).filter(|(_, at)| *at < 0).map(|(seq, _)| seq).collect();
             assert_eq!(machine.sweep(0), old, "{histories:?}");
             machine.outcomes.retain(|one| !old.contains(&one.seq));
             assert_eq!(machine.sweep(8), NONE);
@@ -219,7 +221,7 @@ mod tests {
             machine = machine.decide(start);
         }
         let gone = machine.sweep(80);
-        assert!(gone.len() >= 6 && !gone.contains(&10), "{gone:?}");
+        assert!(gone.len() >= 6 && !gone.contains(&Seq(10)), "{gone:?}");
     }
 
     #[test]
@@ -228,7 +230,7 @@ mod tests {
             now: day(now),
             expected: Some(day(expected)),
             retention: KEEP,
-            last_seq: 1,
+            last_seq: Seq(1),
         };
         let mut book = ClockBook::default();
         assert_eq!(book.look(Look { expected: None, ..look(0, 0) }), None);
@@ -244,7 +246,7 @@ mod tests {
 
     #[test]
     fn what_is_exactly_as_old_as_the_bound_is_not_older() {
-        let dated = Dated { seq: 1, finished_at: day(0), kept_since: None };
+        let dated = Dated { seq: Seq(1), finished_at: day(0), kept_since: None };
         let is_old = |before| ClockBook::default().is_old(&dated, Bound { before, now: day(9) });
         assert!(!is_old(day(0)) && is_old(day(0) + SignedDuration::from_millis(1)));
     }

@@ -135,6 +135,7 @@ pub(crate) fn statement(outcome: &Outcome, attested: &Attested) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::Seq;
     use serde_json::{Value, json};
 
     struct Plainly;
@@ -158,7 +159,7 @@ mod tests {
             let outcome = Outcome {
                 sha256,
                 attested: Some(attested.clone()),
-                ..Outcome::blank(7, "intent-a.json", "2024-08-15T10:30:00Z".parse().unwrap())
+                ..Outcome::blank(Seq(7), "intent-a.json", "2024-08-15T10:30:00Z".parse().unwrap())
             };
             let bytes = outcome.status_body(&Plainly);
             assert!(outcome.is_told_by(&bytes) && outcome.is_told_by(&outcome.plain_status()));
@@ -176,7 +177,7 @@ mod tests {
 
     #[test]
     fn another_status_does_not_tell_of_the_outcome() {
-        let outcome = Outcome::blank(7, "intent-a.json", "2024-08-15T10:30:00Z".parse().unwrap());
+        let outcome = Outcome::blank(Seq(7), "intent-a.json", "2024-08-15T10:30:00Z".parse().unwrap());
         let plain = outcome.plain_status();
         let cut = plain.strip_suffix(b"}\n").unwrap();
         for (suffix, told) in [

@@ -4,7 +4,7 @@
 use crate::outcome::Run;
 use crate::query::{Covers, Held};
 use crate::record::{Claim, Outcome};
-use crate::{Code, Confinement, NotReady};
+use crate::{Code, Confinement, NotReady, Seq};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -85,12 +85,12 @@ pub enum IntentFact<'f> {
     /// A taken file is open for writing and waits.
     WriterHolds {
         /// Its number.
-        seq: u64,
+        seq: Seq,
     },
     /// A taken file was removed before it was judged.
     Vanished {
         /// Its number.
-        seq: u64,
+        seq: Seq,
         /// Its name, escaped.
         file: &'f str,
     },

@@ -2,6 +2,7 @@
 //! without any further check: it has no slash, no `..` and no byte that needs escaping.
 
 use crate::digest::hex;
+use crate::ids::Seq;
 
 /// The longest middle part: `intent-` + 200 + `.json` leaves room for every suffix below `NAME_MAX` (255).
 pub const MIDDLE_MAX: usize = 200;
@@ -170,7 +171,7 @@ pub fn derived_name(digest_of_raw: &crate::Digest) -> String {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TakenName {
     /// Sequence number.
-    pub seq: u64,
+    pub seq: Seq,
     /// The file's name in the handoff directory.
     pub raw: Box<[u8]>,
 }
@@ -213,7 +214,7 @@ pub fn error_log_name(archived: &str) -> String {
 /// The possible names of an archived file, in order of preference: its own, then with its sequence number before the
 /// extension, then with a counter after that number. The sequence is endless: any of them may be taken, because each is
 /// also a legal name of an intent.
-pub fn archive_names(name: &str, seq: u64) -> impl Iterator<Item = String> {
+pub fn archive_names(name: &str, seq: Seq) -> impl Iterator<Item = String> {
     let (stem, end) = name.strip_suffix(".json").map_or((name, ""), |stem| (stem, ".json"));
     let counted = (2_u64..).map(move |count| format!("{stem}.{seq}.{count}{end}"));
     [name.to_owned(), format!("{stem}.{seq}{end}")].into_iter().chain(counted)
@@ -350,7 +351,7 @@ mod tests {
     #[test]
     fn derived_names_fit_a_directory_entry() {
         let longest = format!("intent-{}.json", "a".repeat(MIDDLE_MAX));
-        for archived in archive_names(&longest, u64::MAX).take(1_000) {
+        for archived in archive_names(&longest, Seq::MAX).take(1_000) {
             assert!(error_log_name(&archived).len() <= 255);
         }
         assert_eq!(status_name("intent-a.json"), "intent-a.json.status");
@@ -362,7 +363,7 @@ mod tests {
 
     #[test]
     fn there_is_always_one_more_name_for_the_archive() {
-        let names = |name: &str| archive_names(name, 7).take(4).collect::<Vec<_>>();
+        let names = |name: &str| archive_names(name, Seq(7)).take(4).collect::<Vec<_>>();
         let wanted = ["intent-a.json", "intent-a.7.json", "intent-a.7.2.json", "intent-a.7.3.json"];
         assert_eq!(names("intent-a.json"), wanted);
         assert_eq!(names("odd"), ["odd", "odd.7", "odd.7.2", "odd.7.3"]);
@@ -370,11 +371,11 @@ mod tests {
 
     #[test]
     fn taken_names_read_back() {
-        let taken = TakenName { seq: 12, raw: b"intent-a.b.json".as_slice().into() };
+        let taken = TakenName { seq: Seq(12), raw: b"intent-a.b.json".as_slice().into() };
         assert_eq!(taken.place(), TakenAt::Entry("12.intent-a.b.json".into()));
         assert_eq!(TakenName::parse("12.intent-a.b.json"), Some(taken));
         assert_eq!(
-            TakenName { seq: 3, raw: b"intent- .json".as_slice().into() }.place(),
+            TakenName { seq: Seq(3), raw: b"intent- .json".as_slice().into() }.place(),
             TakenAt::Nested("3".into())
         );
         assert_eq!(TakenName::parse("nonsense"), None);

@@ -7,6 +7,7 @@ pub use report::{Covers, Held, Pulse, StatusReport};
 
 use crate::code::Code;
 use crate::digest::Digest;
+use crate::ids::Seq;
 use crate::record::{Asked, Outcome, RunRecord};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -69,7 +70,7 @@ pub enum Question {
     /// Outcomes in order of their numbers, for an export.
     Export {
         /// The first number.
-        from: u64,
+        from: Seq,
     },
     /// Makes a backup.
     Backup,
@@ -111,7 +112,7 @@ pub struct Selection {
     /// Intents decided, or seen, at this time or later.
     pub since: Option<Timestamp>,
     /// Finished intents with a lower number than this: the next page.
-    pub before: Option<u64>,
+    pub before: Option<Seq>,
     /// Of the waiting intents of a target only the first, whose row says how many others wait; parts other than states and
     /// target do not change that number.
     pub by_target: bool,
@@ -227,7 +228,7 @@ impl Reason {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// Sequence number; `None` until the file is taken.
-    pub seq: Option<u64>,
+    pub seq: Option<Seq>,
     /// Its file's name.
     pub file: String,
     /// The state of the intent.
@@ -250,7 +251,7 @@ pub struct Row {
     /// The code of a failure.
     pub error_code: Option<Code>,
     /// The success that a duplicate repeats.
-    pub duplicate_of: Option<u64>,
+    pub duplicate_of: Option<Seq>,
     /// The archived file.
     pub archived_as: Option<String>,
     /// How many others of its target wait, in a list by target; `None`: the row is for this intent alone.
@@ -268,7 +269,7 @@ pub struct Listing {
     /// Whether more intents match than the question asked for.
     pub more: bool,
     /// The value of `before` for the next question, if finished intents were left out.
-    pub next_before: Option<u64>,
+    pub next_before: Option<Seq>,
 }
 
 /// A part of an export.
@@ -277,9 +278,9 @@ pub struct Exported {
     /// The outcomes, lowest number first.
     pub outcomes: Vec<Outcome>,
     /// The value of `from` for the next part; `None`: this was the last.
-    pub next: Option<u64>,
+    pub next: Option<Seq>,
     /// The highest number given.
-    pub last_seq: u64,
+    pub last_seq: Seq,
 }
 
 /// The most outcomes in a part of an export; each may hold the output and the change of a run.

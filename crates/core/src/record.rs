@@ -4,6 +4,7 @@
 use crate::attestation::{Attest, Attested, Envelope, RunProof, statement};
 use crate::code::Code;
 use crate::digest::Digest;
+use crate::ids::Seq;
 use crate::intent::{Kind, TargetKey};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,7 @@ pub struct Claim {
     /// Record version.
     pub v: u8,
     /// Sequence number, unique for the life of the store.
-    pub seq: u64,
+    pub seq: Seq,
     /// Name of the file.
     pub name: String,
     /// Digest of exactly the bytes that run.
@@ -69,7 +70,7 @@ pub struct Outcome {
     /// Record version.
     pub v: u8,
     /// Sequence number.
-    pub seq: u64,
+    pub seq: Seq,
     /// Name of the file (a derived one if the real name must not be used).
     pub name: String,
     /// Success or failure.
@@ -113,7 +114,7 @@ pub struct Outcome {
     pub archived_as: String,
     /// The earlier success this one repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub duplicate_of: Option<u64>,
+    pub duplicate_of: Option<Seq>,
     /// The serialisation key; `None` for refused files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<TargetKey>,
@@ -206,7 +207,7 @@ impl Claim {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastSuccess {
     /// Sequence number of that success.
-    pub seq: u64,
+    pub seq: Seq,
     /// Its file name.
     pub name: String,
     /// Digest of its bytes.
@@ -223,7 +224,7 @@ pub(crate) struct StatusBody<'r> {
     processed_by: &'static str,
     mode: &'r str,
     porch_path: &'r str,
-    seq: u64,
+    seq: Seq,
     #[serde(skip_serializing_if = "Option::is_none")]
     sha256: Option<Digest>,
     size: u64,
@@ -241,7 +242,7 @@ pub(crate) struct StatusBody<'r> {
     note: Option<&'r str>,
     archived_as: &'r str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    duplicate_of: Option<u64>,
+    duplicate_of: Option<Seq>,
     /// Last, so that a status without it is the beginning of one with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     attestation: Option<Envelope>,
@@ -287,7 +288,7 @@ const BEFORE_ATTESTATION: &[u8] = b", \"attestation\": ";
 
 impl Outcome {
     /// An outcome with only a number, a name and a time; the caller sets the rest.
-    pub fn blank(seq: u64, name: &str, finished_at: Timestamp) -> Self {
+    pub fn blank(seq: Seq, name: &str, finished_at: Timestamp) -> Self {
         Self {
             v: VERSION,
             seq,
@@ -369,7 +370,7 @@ pub fn rfc3339(time: Timestamp) -> String {
 }
 
 /// The correlation id of an intent that names none; log, status and store share it.
-pub fn made_correlation_id(seq: u64) -> String {
+pub fn made_correlation_id(seq: Seq) -> String {
     format!("cl-{seq}")
 }
 
@@ -381,7 +382,7 @@ mod tests {
     fn one_line_has_a_blank_behind_each_comma_and_colon() {
         let value = serde_json::json!({"a": [1, 2, {"b": []}], "c": "d"});
         assert_eq!(one_line(&value), br#"{"a": [1, 2, {"b": []}], "c": "d"}"#);
-        assert_eq!(made_correlation_id(17), "cl-17");
+        assert_eq!(made_correlation_id(Seq(17)), "cl-17");
     }
 
     fn outcome() -> Outcome {
@@ -395,7 +396,7 @@ mod tests {
             exit_code: Some(0),
             duration_ms: Some(2500),
             archived_as: "processed/intent-a.json".into(),
-            ..Outcome::blank(7, "intent-a.json", "2024-08-15T10:30:00Z".parse().unwrap())
+            ..Outcome::blank(Seq(7), "intent-a.json", "2024-08-15T10:30:00Z".parse().unwrap())
         }
     }
 

@@ -1,7 +1,7 @@
 //! Entries: what is recorded, and how it stands in a line. Docs: docs/FORMATS.md.
 
-use conductor_core::Digest;
 use conductor_core::record::{one_line, rfc3339};
+use conductor_core::{Digest, Seq};
 use conductor_crypto::VerifyingKey;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -70,7 +70,7 @@ pub struct Record {
     /// The identifier in every log line of an intent.
     pub correlation_id: Option<String>,
     /// The number of the intent.
-    pub intent: Option<u64>,
+    pub intent: Option<Seq>,
     /// The name of its file.
     pub file: Option<String>,
     /// Who caused it: `uid:N`, or `daemon`.
@@ -130,7 +130,7 @@ struct EntryLine<'e> {
     #[serde(skip_serializing_if = "Option::is_none")]
     correlation_id: Option<&'e str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    intent: Option<u64>,
+    intent: Option<Seq>,
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<&'e str>,
     actor: &'e str,
@@ -216,7 +216,7 @@ pub struct Entry {
     /// The identifier of an intent.
     pub correlation_id: Option<String>,
     /// The number of the intent.
-    pub intent: Option<u64>,
+    pub intent: Option<Seq>,
     /// The name of its file.
     pub file: Option<String>,
     /// Who caused it.
@@ -283,7 +283,7 @@ mod tests {
     fn an_entry_is_one_line_that_reads_back() {
         let record = Record {
             correlation_id: Some("scale-1".into()),
-            intent: Some(3),
+            intent: Some(Seq(3)),
             file: Some("intent-a.json".into()),
             actor: user(1000),
             recovered: true,

@@ -2,6 +2,7 @@
 
 use crate::entry::{Entry, Event, Parsed, parse};
 use crate::segment::{self, Line, Lines};
+use conductor_core::Seq;
 use conductor_os::dir::Dir;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
@@ -24,7 +25,7 @@ const SEGMENTS_MAX: usize = 8;
 
 /// The signed entries of an intent that happened between these times, in their order. Segments that are of before or of later are not
 /// read; some later ones are as long as the end of the intent was not met, for a start makes entries again that a crash took.
-pub fn entries_of(dir: &Dir, intent: u64, from: Timestamp, to: Timestamp) -> io::Result<Vec<Entry>> {
+pub fn entries_of(dir: &Dir, intent: Seq, from: Timestamp, to: Timestamp) -> io::Result<Vec<Entry>> {
     let from = from.checked_sub(CLOCKS).unwrap_or(from);
     let to = to.checked_add(CLOCKS).unwrap_or(to);
     let segments = segment::list(dir)?;
@@ -82,9 +83,9 @@ fn begins(dir: &Dir, first: u64) -> io::Result<Option<Timestamp>> {
 pub fn recorded(
     dir: &Dir,
     end: Option<End>,
-    wanted: &BTreeSet<(u64, Event)>,
+    wanted: &BTreeSet<(Seq, Event)>,
     since: Timestamp,
-) -> io::Result<BTreeSet<(u64, Event)>> {
+) -> io::Result<BTreeSet<(Seq, Event)>> {
     let since = since.checked_sub(CLOCKS).unwrap_or(since);
     let mut found = BTreeSet::new();
     let Some(end) = end else { return Ok(found) };

@@ -1,6 +1,7 @@
 //! An order to the engine: one judged intent, and its origin.
 
 use crate::PorchError;
+use conductor_core::Seq;
 use conductor_core::intent::{Intent, Kind};
 use serde::Serialize;
 
@@ -21,7 +22,7 @@ pub struct Provenance {
     /// The correlation id, if known.
     pub correlation_id: Option<String>,
     /// The daemon's sequence number, if there is one.
-    pub seq: Option<u64>,
+    pub seq: Option<Seq>,
 }
 
 /// The two forms of a package.

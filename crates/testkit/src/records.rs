@@ -2,13 +2,13 @@
 
 use conductor_core::intent::Kind;
 use conductor_core::record::{Claim, VERSION};
-use conductor_core::{Digest, TargetKey};
+use conductor_core::{Digest, Seq, TargetKey};
 
 /// A claim of `intent-a.json`, which scales `n/t`.
-pub fn claim(seq: u64) -> Claim {
+pub fn claim(seq: impl Into<Seq>) -> Claim {
     Claim {
         v: VERSION,
-        seq,
+        seq: seq.into(),
         name: "intent-a.json".into(),
         sha256: Digest([1; 32]),
         size: 3,

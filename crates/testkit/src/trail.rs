@@ -1,6 +1,7 @@
 //! The audit trail of a test environment, read and judged as an auditor would.
 
 use crate::TestEnv;
+use conductor_core::Seq;
 use conductor_crypto::VerifyingKey;
 use conductor_evidence::entry::{Entry, Parsed, parse};
 use conductor_evidence::segment::{Lines, list};
@@ -55,10 +56,10 @@ pub fn check(env: &TestEnv, intents: &[u64]) -> Result<(), String> {
     if !report.findings.is_empty() || report.torn.is_some() {
         return Err(format!("the audit trail: {report:?}"));
     }
-    let mut filed: BTreeMap<u64, usize> = BTreeMap::new();
+    let mut filed: BTreeMap<Seq, usize> = BTreeMap::new();
     for entry in entries(env).iter().filter(|entry| entry.event == "intent_filed") {
-        *filed.entry(entry.intent.unwrap_or(0)).or_default() += 1;
+        *filed.entry(entry.intent.unwrap_or_default()).or_default() += 1;
     }
-    let wanted: BTreeMap<u64, usize> = intents.iter().map(|number| (*number, 1)).collect();
+    let wanted: BTreeMap<Seq, usize> = intents.iter().map(|number| (Seq(*number), 1)).collect();
     if filed == wanted { Ok(()) } else { Err(format!("entries of outcomes {filed:?}, not {wanted:?}")) }
 }

@@ -2,6 +2,7 @@
 //! acceptance implies.
 
 use super::{Extent, Tally};
+use conductor_core::Seq;
 use conductor_core::intent::{self, Policy};
 use conductor_core::name::{NameVerdict, Names, Pattern, TakenAt};
 use conductor_core::{Digest, intent::text, name, scrub, units};
@@ -108,11 +109,11 @@ fn file_name(input: &[u8]) -> Result<(), String> {
         NameVerdict::Refused => name::derived_name(&Digest([7; 32])),
     };
     ensure(!own.contains("..") && safe(&own), "an unsafe name")?;
-    let archived = name::archive_names(&own, u64::MAX).take(20);
+    let archived = name::archive_names(&own, Seq::MAX).take(20);
     for derived in archived.map(|name| name::error_log_name(&name)).chain([name::status_name(&own)]) {
         ensure(safe(&derived), "an unsafe derived name")?;
     }
-    let taken = name::TakenName { seq: 7, raw: input.into() };
+    let taken = name::TakenName { seq: Seq(7), raw: input.into() };
     match taken.place() {
         TakenAt::Entry(entry) => {
             ensure(name::TakenName::parse(&entry) == Some(taken), "a taken name that is not read back")

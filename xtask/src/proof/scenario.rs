@@ -1,5 +1,6 @@
 //! Small scenarios of the daemon that harnesses repeat while killing it or failing a call at each of its system calls.
 
+use conductor_core::Seq;
 use conductor_testkit::promise::{self, Dropped, Ending};
 use conductor_testkit::{Action, Report, TestEnv, at_call, calls::Class, flat, trail, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
@@ -249,8 +250,8 @@ impl Stage {
         let entries = trail::entries(&self.env).into_iter();
         let cancelled =
             entries.filter(|entry| entry.detail.get("action").is_some_and(|done| done == "cancel"));
-        let numbers: Vec<Option<u64>> = cancelled.map(|entry| entry.intent).collect();
-        if self.scenario.attacked == Attacked::Cancel && numbers != [Some(1)] {
+        let numbers: Vec<Option<Seq>> = cancelled.map(|entry| entry.intent).collect();
+        if self.scenario.attacked == Attacked::Cancel && numbers != [Some(Seq(1))] {
             return Err(format!("the audit trail has cancelled {numbers:?}, not the first one once"));
         }
         Ok(())

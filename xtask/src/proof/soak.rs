@@ -3,6 +3,7 @@
 //! ran in their order and never beside each other, nothing is left over, and memory is bounded.
 
 use super::{Extent, Tally};
+use conductor_core::Seq;
 use conductor_core::name::archive_names;
 use conductor_testkit::fuzz::Random;
 use conductor_testkit::promise::{self, Dropped, Ending};
@@ -86,7 +87,7 @@ fn collide(env: &TestEnv) -> Vec<Dropped> {
     env.once(&[]).expect(0);
     // These take sequence numbers before the second copies come.
     for number in 0..COLLIDING {
-        let numbered = archive_names(&twice(number), 2 * COLLIDING + number + 1).nth(1);
+        let numbered = archive_names(&twice(number), Seq(2 * COLLIDING + number + 1)).nth(1);
         drop_file(numbered.unwrap_or_default(), &format!("guess-{number}"), 1, Ending::Success);
     }
     (0..COLLIDING)

@@ -116,6 +116,7 @@ fn bad(text: String) -> Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use conductor_core::Seq;
 
     #[test]
     fn paths_and_queries_are_questions_or_refused() {
@@ -129,7 +130,10 @@ mod tests {
             "state=failed,done&target=web&text=a+b&code=E301&since=2026-01-01T00:00:00Z&before=9&limit=3";
         let Question::List(selection) = asked("intents", query).unwrap() else { panic!("a list") };
         assert_eq!(selection.states, [State::Failed, State::Done]);
-        assert_eq!((selection.text.as_deref(), selection.before, selection.most), (Some("a b"), Some(9), 3));
+        assert_eq!(
+            (selection.text.as_deref(), selection.before, selection.most),
+            (Some("a b"), Some(Seq(9)), 3)
+        );
         assert_eq!(selection.code, Some(Code::PorchFailed));
         let Question::List(grouped) = asked("intents", "by=target").unwrap() else { panic!("a list") };
         assert!(grouped.by_target && !selection.by_target);

@@ -12,6 +12,7 @@ use super::{
 use crate::handoff::layout::AUDIT;
 use crate::keys::{Keys, PUBLIC_KEYS, known_public, show_public};
 use crate::store::{self, Counts, Sealing, Store};
+use conductor_core::Seq;
 use conductor_core::record::{one_line, rfc3339};
 use conductor_crypto::age::{Encryptor, Recipient};
 use conductor_crypto::{KeyRing, RootKey, VerifyingKey, sha256, sha256_of};
@@ -51,7 +52,7 @@ pub struct Copied<'d> {
     /// The public keys beside the state.
     public: Vec<VerifyingKey>,
     counts: Counts,
-    last_seq: u64,
+    last_seq: Seq,
 }
 
 /// A file to be packed, with what is already known of it.

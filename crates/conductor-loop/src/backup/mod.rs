@@ -10,6 +10,7 @@ mod place;
 mod scratch;
 
 pub use check::{Checked, Written, check, restored};
+use conductor_core::Seq;
 pub use error::BackupError;
 pub use make::{Making, Source};
 pub use place::{Listed, Series, by_age, list, newest, open, prune};
@@ -45,7 +46,7 @@ pub struct Manifest {
     /// The root key that seals the copy of the state. It is random and in no other place.
     store_key: String,
     /// The last sequence number.
-    pub last_seq: u64,
+    pub last_seq: Seq,
     /// Intents that succeeded, duplicates included.
     pub processed: u64,
     /// Intents that failed.

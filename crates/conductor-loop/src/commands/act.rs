@@ -100,7 +100,7 @@ fn told(row: &Row, what: &str, why: Option<&String>, output: Output) -> String {
         return String::from_utf8(data).unwrap_or_default();
     }
     let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-    format!("{} (number {}, {code}) {what}{why}\n", row.file, row.seq.unwrap_or(0))
+    format!("{} (number {}, {code}) {what}{why}\n", row.file, row.seq.unwrap_or_default())
 }
 
 fn failed_row(config: &Config, of: &str) -> Result<Row, CommandError> {
@@ -203,7 +203,7 @@ pub fn cancel(config: &Config, intents: &[String], output: Output) -> Result<Exi
 
 fn cancelled(row: &Row) -> String {
     let file = row.archived_as.as_deref().unwrap_or_default();
-    format!("{} (number {}) is cancelled, and filed as {file}\n", row.file, row.seq.unwrap_or(0))
+    format!("{} (number {}) is cancelled, and filed as {file}\n", row.file, row.seq.unwrap_or_default())
 }
 
 /// `release TARGET | --all`

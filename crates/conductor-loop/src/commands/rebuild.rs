@@ -86,7 +86,7 @@ pub fn state_rebuild(config: &Config) -> Result<Exit, CommandError> {
     let last_seq = store.last_seq()?;
     let entry = admin_entry(getuid().as_raw(), "rebuild").with("store", how.as_str());
     let entry = entry.with("from_status", taken.told).with("given_up", taken.given_up);
-    kept.record(config, entry.with(UP_TO, last_seq))?;
+    kept.record(config, entry.with(UP_TO, last_seq.get()))?;
     let text = format!(
         "store        {} ({how})\nfrom status  {}\ngiven up     {}\nunfinished   {unfinished}\nremembered   {remembered}\nlast number  {last_seq}\n",
         kept.files.path.display(),

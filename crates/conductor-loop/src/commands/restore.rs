@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::handoff::{Finder, layout};
 use crate::store::{self, Salvaged, StoreError, TakenOver};
 use crate::writer::admin_entry;
-use conductor_core::Exit;
+use conductor_core::{Exit, Seq};
 use conductor_evidence::segment;
 use conductor_os::dir::Dir;
 use std::fmt::Write as _;
@@ -41,7 +41,7 @@ fn restore(
     let (salvaged, unread) = what_is_here(kept)?;
     let evidence = store::Evidence { salvaged, ..kept.evidence()? };
     let backed_up = checked.manifest.last_seq;
-    let (used, newer) = (evidence.extent.last_seq, evidence.intents_from(backed_up + 1)?);
+    let (used, newer) = (evidence.extent.last_seq, evidence.intents_from(backed_up.next())?);
     let draft = backup::restored(checked, &kept.files).map_err(|error| failed(&error))?;
     let taken = evidence.take_over(&draft)?;
     kept.files.keys_of_another(&checked.public)?;
@@ -53,8 +53,8 @@ fn restore(
     tell_taken(&taken, text);
     let _ = writeln!(text, "audit trail  {trail}");
     let entry = admin_entry(rustix::process::getuid().as_raw(), "restore");
-    let entry = entry.with("made_at", checked.manifest.made_at.as_str()).with("last_seq", backed_up);
-    kept.record(config, entry.with(UP_TO, used.max(backed_up)))?;
+    let entry = entry.with("made_at", checked.manifest.made_at.as_str()).with("last_seq", backed_up.get());
+    kept.record(config, entry.with(UP_TO, used.max(backed_up).get()))?;
     if let (_, Some(aside)) = replace(draft, "replaced")? {
         let _ = writeln!(text, "set aside    {aside}{unread}");
     }
@@ -77,12 +77,12 @@ fn what_is_here(kept: &Keeping) -> Result<(Salvaged, String), CommandError> {
 }
 
 /// What happened after the backup was made, as far as it is known.
-fn newer_text(newer: u64, backed_up: u64, used: u64) -> String {
+fn newer_text(newer: u64, backed_up: Seq, used: Seq) -> String {
     if used <= backed_up {
         return "nothing is known".to_owned();
     }
     let found = format!("{newer} intents, taken over from the state that was here and from the statuses");
-    match (used - backed_up).saturating_sub(newer) {
+    match (used.get() - backed_up.get()).saturating_sub(newer) {
         0 => found,
         lost => {
             format!("{found}; of {lost} more numbers up to {used} nothing is left, and none is used again")

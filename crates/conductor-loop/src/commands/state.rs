@@ -9,7 +9,7 @@ use crate::daemon::{existing_store, look_at_store};
 use crate::handoff::{Finder, HeadBody, StateFiles, layout};
 use crate::store::{self, Import, Ledger, Store, StoreError};
 use conductor_core::query::{Answer, Question};
-use conductor_core::{Code, Exit};
+use conductor_core::{Code, Exit, Seq};
 use conductor_evidence::entry::user;
 use conductor_evidence::{EntryResult, Event, Record};
 use conductor_os::dir::Dir;
@@ -58,7 +58,7 @@ pub fn state_show(config: &Config, output: Output) -> Result<Exit, CommandError>
     };
     let last_seq = match &opened {
         Ok(store) => store.last_seq()?,
-        Err(_) => head.as_ref().map_or(0, |head| head.last_seq),
+        Err(_) => head.as_ref().map(|head| head.last_seq).unwrap_or_default(),
     };
     let body = json!({"store": files.path.display().to_string(), "daemon_running": running, "counts": counts,
         "last_seq": last_seq, "sealed_by": sealed, "unfinished": unfinished, "remembered": remembered,
@@ -135,7 +135,7 @@ fn export(config: &Config, out: &mut impl Write) -> Result<u64, CommandError> {
         Some(_) => Err(CommandError::other_version()),
         None => Ok(None),
     };
-    let Some(mut next) = part(0)? else {
+    let Some(mut next) = part(Seq::ZERO)? else {
         return store::export(&open(config)?, now, out).map_err(|failed| match failed {
             StoreError::Export(error) => CommandError::Output(error),
             other => other.into(),

@@ -8,7 +8,7 @@ use crate::handoff::layout;
 use conductor_core::intent::{Policy, judge};
 use conductor_core::limits::STATUS_MAX;
 use conductor_core::name::{IntentName, Names, status_name};
-use conductor_core::{Code, Digest, Exit};
+use conductor_core::{Code, Digest, Exit, Seq};
 use conductor_crypto::sha256;
 use conductor_os::dir::Dir;
 use conductor_os::plain::{is_not_plain, read_plain, read_whole};
@@ -26,7 +26,7 @@ const POLL: Duration = Duration::from_millis(200);
 
 #[derive(Deserialize)]
 struct StatusSeen {
-    seq: u64,
+    seq: Seq,
     status: String,
     #[serde(default)]
     sha256: Option<Digest>,
@@ -36,7 +36,7 @@ pub(super) struct Submitted {
     pub(super) name: IntentName,
     pub(super) sha256: Digest,
     /// The number of the previous status.
-    pub(super) before: Option<u64>,
+    pub(super) before: Option<Seq>,
 }
 
 /// The arguments of `submit`.
@@ -166,7 +166,7 @@ pub(super) fn refused(file: &str, name: &IntentName, error: &io::Error) -> Comma
 }
 
 /// The number of the existing status.
-pub(super) fn status_seq(handoff: &Dir, name: &IntentName) -> Option<u64> {
+pub(super) fn status_seq(handoff: &Dir, name: &IntentName) -> Option<Seq> {
     status(handoff, name).map(|(_, seen)| seen.seq)
 }
 

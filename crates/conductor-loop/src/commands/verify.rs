@@ -11,7 +11,7 @@ use crate::handoff::layout::status_path;
 use crate::keys::{Genuine, PUBLIC_MAX, check_status, known_public, read_public};
 use conductor_core::limits::STATUS_MAX;
 use conductor_core::record::Status;
-use conductor_core::{Digest, Exit};
+use conductor_core::{Digest, Exit, Seq};
 use conductor_crypto::{VerifyingKey, sha256_of};
 use conductor_evidence::entry::Entry;
 use conductor_evidence::verify::Report as Trail;
@@ -64,7 +64,7 @@ struct Report {
 /// What a genuine status says.
 #[derive(Debug)]
 struct Published {
-    seq: u64,
+    seq: Seq,
     file: String,
     sha256: Option<Digest>,
     status: Status,
@@ -128,13 +128,13 @@ impl Report {
 /// The outcomes of a trail, beside what is published.
 #[derive(Default)]
 struct Seen {
-    published: BTreeMap<u64, Published>,
+    published: BTreeMap<Seq, Published>,
     /// Of each published name the last outcome.
     last: HashMap<String, Filed>,
-    met: BTreeSet<u64>,
+    met: BTreeSet<Seq>,
     differing: Vec<Finding>,
     /// The highest number that the trail accounts for.
-    up_to: u64,
+    up_to: Seq,
     /// Time of the last entry.
     end: Timestamp,
 }
@@ -142,7 +142,7 @@ struct Seen {
 /// An outcome in a trail.
 #[derive(Debug, Clone, Copy)]
 struct Filed {
-    seq: u64,
+    seq: Seq,
     time: Timestamp,
     /// Whether a start behind it would have written a status that was still to be written.
     settled: bool,
@@ -155,9 +155,10 @@ impl Seen {
             self.last.values_mut().for_each(|filed| filed.settled = true);
         }
         // A restored or rebuilt state knows outcomes that the trail does not.
-        let told = entry.detail.get(UP_TO).filter(|_| entry.is(Event::Admin)).and_then(Value::as_u64);
+        let told =
+            entry.detail.get(UP_TO).filter(|_| entry.is(Event::Admin)).and_then(Value::as_u64).map(Seq);
         let filed = entry.intent.filter(|_| entry.is(Event::Filed));
-        self.up_to = self.up_to.max(told.or(filed).unwrap_or(0));
+        self.up_to = self.up_to.max(told.or(filed).unwrap_or_default());
         let Some(seq) = filed else { return };
         if let Some(last) = entry.file.as_ref().and_then(|file| self.last.get_mut(file))
             && seq > last.seq

@@ -5,6 +5,7 @@ use super::effects::described;
 use super::in_flight::InFlight;
 use super::session::Session;
 use crate::runner::Bytes;
+use conductor_core::Seq;
 use conductor_core::query::{RefusalKind, Refused};
 use conductor_core::scheduler::{Event, Place, Waits};
 use crossbeam_channel::{Sender, bounded};
@@ -32,7 +33,7 @@ impl Session<'_> {
         Ok(Durable(later))
     }
 
-    fn not_waiting(&self, seq: u64) -> Refused {
+    fn not_waiting(&self, seq: Seq) -> Refused {
         match self.in_flight.get(seq) {
             Some(InFlight::Running { .. }) => Refused::new(
                 RefusalKind::NotPermitted,
@@ -55,7 +56,7 @@ impl Session<'_> {
     }
 
     /// The files of an outcome are made: an operator may wait for that.
-    pub(super) fn tell_cancelled(&mut self, seq: u64) {
+    pub(super) fn tell_cancelled(&mut self, seq: Seq) {
         if let Some(cancelling) = self.cancelling.remove(&seq) {
             // The client may have gone.
             let _ = cancelling.filed.try_send(());

@@ -6,11 +6,11 @@ use super::session::Session;
 use crate::intake::{Judged, Verdict as Judgement};
 use crate::runner::{Bytes, Ended};
 use crate::writer::Publication;
-use conductor_core::Code;
 use conductor_core::fact::{DaemonFact, IntentFact};
 use conductor_core::outcome::Verdict;
 use conductor_core::record::{Claim, LastSuccess, Outcome};
 use conductor_core::scheduler::{Admission, Effect, Event, Place};
+use conductor_core::{Code, Seq};
 use conductor_crypto::random_fraction;
 use conductor_os::monotonic;
 use std::sync::Arc;
@@ -87,14 +87,14 @@ impl Session<'_> {
         self.fatal.get_or_insert_with(|| (Code::Defect, what.to_owned()));
     }
 
-    fn hand_out(&mut self, seq: u64, attempt: u32, slot: u16) -> Result<(), Mismatch> {
+    fn hand_out(&mut self, seq: Seq, attempt: u32, slot: u16) -> Result<(), Mismatch> {
         let job = self.in_flight.hand_out(seq, attempt, slot)?;
         self.observe(IntentFact::HandedOut { claim: &job.claim, attempt });
         self.executor.run(job);
         Ok(())
     }
 
-    fn record(&mut self, seq: u64, ruling: Ruling) -> Result<(), Mismatch> {
+    fn record(&mut self, seq: Seq, ruling: Ruling) -> Result<(), Mismatch> {
         let decided = self.in_flight.decide(seq)?;
         let claim = Arc::clone(&decided.intent.claim);
         let cancelled_by = self.cancelling.get(&seq).map(|cancelling| cancelling.uid);
@@ -147,14 +147,14 @@ impl Session<'_> {
     }
 
     /// Handles a durable claim.
-    pub(super) fn on_claimed(&mut self, seq: u64, last: Option<LastSuccess>) {
+    pub(super) fn on_claimed(&mut self, seq: Seq, last: Option<LastSuccess>) {
         let waits = self.in_flight.claimed(seq);
         self.check(waits);
         self.event(Event::Claimed { seq, last });
     }
 
     /// Handles the start of porch by a worker.
-    pub(super) fn on_began(&mut self, seq: u64) {
+    pub(super) fn on_began(&mut self, seq: Seq) {
         let runs = self.in_flight.began(seq);
         let fits = runs.map(|(claim, attempt)| self.observe(IntentFact::Started { claim: &claim, attempt }));
         self.check(fits);
@@ -177,7 +177,7 @@ impl Session<'_> {
     }
 
     /// Handles an outcome that is durable and published.
-    pub(super) fn on_filed(&mut self, seq: u64, archived_as: &str) {
+    pub(super) fn on_filed(&mut self, seq: Seq, archived_as: &str) {
         let filed = self.in_flight.filed(seq);
         let fits = filed.map(|outcome| self.observe(IntentFact::Filed { outcome: &outcome, archived_as }));
         self.check(fits);

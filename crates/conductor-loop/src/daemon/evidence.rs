@@ -8,7 +8,7 @@ use crate::store::{Extent, Ledger, Outcomes, Store, StoreError};
 use conductor_core::limits::STATUS_MAX;
 use conductor_core::name::status_name;
 use conductor_core::record::{Outcome, Status};
-use conductor_core::{Code, Digest};
+use conductor_core::{Code, Digest, Seq};
 use conductor_os::dir::Dir;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -60,7 +60,7 @@ pub fn last_runs(places: &Handoff) -> Result<LastRuns, Failure> {
 }
 
 fn highest_run(last: &LastRuns) -> Extent {
-    let last_seq = last.lines.iter().map(|line| line.seq).max().unwrap_or(0);
+    let last_seq = last.lines.iter().map(|line| line.seq).max().unwrap_or_default();
     Extent { last_seq, ..Extent::default() }
 }
 
@@ -74,9 +74,9 @@ pub fn shown(places: &Handoff, state: &StateFiles, last: &LastRuns) -> Result<Ex
         shown = shown.or_more(Extent { commits: 0, ..marked });
     }
     let taken = places.dirs.taken.all_taken().map_err(StoreError::Open)?;
-    let taken = taken.iter().map(|taken| taken.seq).max().unwrap_or(0);
+    let taken = taken.iter().map(|taken| taken.seq).max().unwrap_or_default();
     let statuses = Statuses::of(&places.dirs.status).map_err(StoreError::Open)?;
-    let filed = statuses.names.last().map_or(0, |(seq, _)| *seq);
+    let filed = statuses.names.last().map(|(seq, _)| *seq).unwrap_or_default();
     Ok(shown.or_more(Extent { last_seq: taken.max(filed), ..Extent::default() }))
 }
 
@@ -84,7 +84,7 @@ pub fn shown(places: &Handoff, state: &StateFiles, last: &LastRuns) -> Result<Ex
 pub struct Statuses<'d> {
     dir: &'d Dir,
     /// Number and name of each.
-    names: Vec<(u64, String)>,
+    names: Vec<(Seq, String)>,
 }
 
 impl<'d> Statuses<'d> {
@@ -128,7 +128,7 @@ struct StatusBody {
     timestamp: Timestamp,
     mode: String,
     porch_path: String,
-    seq: u64,
+    seq: Seq,
     sha256: Option<Digest>,
     size: u64,
     correlation_id: String,
@@ -139,7 +139,7 @@ struct StatusBody {
     duration_ms: Option<u64>,
     note: Option<String>,
     archived_as: String,
-    duplicate_of: Option<u64>,
+    duplicate_of: Option<Seq>,
 }
 
 impl StatusBody {

@@ -4,6 +4,7 @@ use crate::intake::{Command as ToIntake, Intake};
 use crate::payload::Payload;
 use crate::runner::{Bytes, Job, Runner, Stop};
 use crate::writer::{Again, Command as ToWriter, Publication, Writer};
+use conductor_core::Seq;
 use conductor_core::record::Claim;
 use conductor_core::scheduler::{Fingerprint, Place};
 
@@ -35,11 +36,11 @@ impl Executor {
         self.writer.send(ToWriter::Claim { claim: Box::new(claim), bytes, reserve });
     }
 
-    pub(super) fn reserve(&self, seq: u64, attempt: u32) {
+    pub(super) fn reserve(&self, seq: Seq, attempt: u32) {
         self.writer.send(ToWriter::Reserve { seq, attempt });
     }
 
-    pub(super) fn recall(&self, seqs: Vec<u64>) {
+    pub(super) fn recall(&self, seqs: Vec<Seq>) {
         self.writer.send(ToWriter::Recall { seqs });
     }
 

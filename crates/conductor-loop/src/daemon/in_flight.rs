@@ -5,6 +5,7 @@
 use crate::payload::{Budget, Payload};
 use crate::runner::{Bytes, Ended, Job};
 use crate::writer::Source;
+use conductor_core::Seq;
 use conductor_core::outcome::{Run, Verdict};
 use conductor_core::record::{Claim, Outcome, RunRecord};
 use conductor_core::scheduler::Place;
@@ -109,7 +110,7 @@ impl InFlight {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("intent {seq} is to be {wanted}, and is {found}")]
 pub(super) struct Mismatch {
-    seq: u64,
+    seq: Seq,
     wanted: &'static str,
     found: &'static str,
 }
@@ -143,7 +144,7 @@ pub(super) struct Decided {
 /// Every unfinished intent in memory, by number, so that the first are the oldest.
 #[derive(Debug)]
 pub(super) struct Flights {
-    by_seq: BTreeMap<u64, InFlight>,
+    by_seq: BTreeMap<Seq, InFlight>,
     /// The room for what runs wrote whose intents wait for the next one.
     outputs: Arc<Budget>,
 }
@@ -162,7 +163,7 @@ impl Intent {
 }
 
 impl Flights {
-    pub(super) fn get(&self, seq: u64) -> Option<&InFlight> {
+    pub(super) fn get(&self, seq: Seq) -> Option<&InFlight> {
         self.by_seq.get(&seq)
     }
 
@@ -178,7 +179,7 @@ impl Flights {
     }
 
     /// Adds an intent.
-    pub(super) fn enter(&mut self, seq: u64, new: InFlight) -> Result<(), Mismatch> {
+    pub(super) fn enter(&mut self, seq: Seq, new: InFlight) -> Result<(), Mismatch> {
         if let Some(there) = self.by_seq.get(&seq) {
             return Err(Mismatch { seq, wanted: new.name(), found: there.name() });
         }
@@ -189,7 +190,7 @@ impl Flights {
     /// Removes an intent for a change that its state must permit; otherwise puts it back.
     fn take<T>(
         &mut self,
-        seq: u64,
+        seq: Seq,
         wanted: &'static str,
         change: impl FnOnce(InFlight) -> Result<T, InFlight>,
     ) -> Result<T, Mismatch> {
@@ -204,7 +205,7 @@ impl Flights {
     }
 
     /// The claim and its bytes, for the store.
-    pub(super) fn to_claim(&self, seq: u64) -> Result<(Claim, Payload), Mismatch> {
+    pub(super) fn to_claim(&self, seq: Seq) -> Result<(Claim, Payload), Mismatch> {
         match self.by_seq.get(&seq) {
             Some(InFlight::Claiming { intent, bytes }) => Ok(((*intent.claim).clone(), bytes.clone())),
             other => {
@@ -214,7 +215,7 @@ impl Flights {
     }
 
     /// The claim is durable: the bytes stay in memory only while there is room for waiting intents.
-    pub(super) fn claimed(&mut self, seq: u64) -> Result<(), Mismatch> {
+    pub(super) fn claimed(&mut self, seq: Seq) -> Result<(), Mismatch> {
         let waiting = self.take(seq, "claimed", |one| match one {
             InFlight::Claiming { intent, bytes } => {
                 let bytes = if bytes.keep() { Bytes::Held(bytes) } else { Bytes::Stored };
@@ -226,14 +227,14 @@ impl Flights {
     }
 
     /// Removes the intent; the scheduler keeps its number.
-    pub(super) fn park(&mut self, seq: u64) -> Result<(), Mismatch> {
+    pub(super) fn park(&mut self, seq: Seq) -> Result<(), Mismatch> {
         self.take(seq, "parked", |one| match one {
             InFlight::Waiting { .. } => Ok(()),
             other => Err(other),
         })
     }
 
-    pub(super) fn hand_out(&mut self, seq: u64, attempt: u32, slot: u16) -> Result<Job, Mismatch> {
+    pub(super) fn hand_out(&mut self, seq: Seq, attempt: u32, slot: u16) -> Result<Job, Mismatch> {
         let (intent, bytes) = self.take(seq, "handed out", |one| match one {
             InFlight::Waiting { intent, bytes } => Ok((intent, bytes)),
             other => Err(other),
@@ -244,7 +245,7 @@ impl Flights {
     }
 
     /// `porch` was started. Returns the claim and the number of the start.
-    pub(super) fn began(&mut self, seq: u64) -> Result<(Arc<Claim>, u32), Mismatch> {
+    pub(super) fn began(&mut self, seq: Seq) -> Result<(Arc<Claim>, u32), Mismatch> {
         let (intent, attempt) = self.take(seq, "running", |one| match one {
             InFlight::Handed { intent, attempt } => Ok((intent, attempt)),
             other => Err(other),
@@ -275,7 +276,7 @@ impl Flights {
     }
 
     /// Makes the intent wait for its next start. Returns the ended run, of which only the beginning of the output is kept.
-    pub(super) fn wait_again(&mut self, seq: u64) -> Result<(Arc<Claim>, Arc<Run>), Mismatch> {
+    pub(super) fn wait_again(&mut self, seq: Seq) -> Result<(Arc<Claim>, Arc<Run>), Mismatch> {
         let (mut intent, bytes, run) = self.take(seq, "tried again", |one| match one {
             InFlight::Ended { intent, bytes, run, .. } => Ok((intent, bytes, run)),
             other => Err(other),
@@ -291,7 +292,7 @@ impl Flights {
     }
 
     /// Removes an interrupted intent, which stays claimed in the store.
-    pub(super) fn leave(&mut self, seq: u64) -> Result<Arc<Claim>, Mismatch> {
+    pub(super) fn leave(&mut self, seq: Seq) -> Result<Arc<Claim>, Mismatch> {
         self.take(seq, "left", |one| match one {
             InFlight::Ended { intent, .. } => Ok(intent.claim),
             other => Err(other),
@@ -299,7 +300,7 @@ impl Flights {
     }
 
     /// Removes an intent whose outcome is decided; it is absent until it enters as [`InFlight::Recording`].
-    pub(super) fn decide(&mut self, seq: u64) -> Result<Decided, Mismatch> {
+    pub(super) fn decide(&mut self, seq: Seq) -> Result<Decided, Mismatch> {
         let from = |bytes| match bytes {
             Bytes::Held(bytes) => Source::Bytes(bytes),
             Bytes::Stored => Source::Stored,
@@ -315,7 +316,7 @@ impl Flights {
     }
 
     /// Removes an intent whose outcome is durable and whose files are made.
-    pub(super) fn filed(&mut self, seq: u64) -> Result<Box<Outcome>, Mismatch> {
+    pub(super) fn filed(&mut self, seq: Seq) -> Result<Box<Outcome>, Mismatch> {
         self.take(seq, "filed", |one| match one {
             InFlight::Recording { outcome, .. } => Ok(outcome),
             other => Err(other),
@@ -323,7 +324,7 @@ impl Flights {
     }
 
     /// Removes an intent of an earlier daemon whose files are made again.
-    pub(super) fn filed_again(&mut self, seq: u64) -> Result<(), Mismatch> {
+    pub(super) fn filed_again(&mut self, seq: Seq) -> Result<(), Mismatch> {
         self.take(seq, "filed again", |one| match one {
             InFlight::Republishing => Ok(()),
             other => Err(other),
@@ -337,16 +338,16 @@ mod tests {
     use crate::payload::Budget;
     use conductor_core::outcome::{Capture, Ending, Postponed};
 
-    fn intent(seq: u64) -> Intent {
+    fn intent(seq: Seq) -> Intent {
         let claim = Claim {
             sha256: conductor_core::Digest([7; 32]),
-            taken_at: jiff::Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(seq.cast_signed()),
+            taken_at: jiff::Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(seq.get().cast_signed()),
             ..conductor_testkit::claim(seq)
         };
         Intent { claim: Arc::new(claim), place: Place::Output, runs: Vec::new(), output: None }
     }
 
-    fn claiming(seq: u64) -> InFlight {
+    fn claiming(seq: Seq) -> InFlight {
         InFlight::Claiming { intent: intent(seq), bytes: Payload::new(b"{}".to_vec(), &Budget::new(1 << 20)) }
     }
 
@@ -367,64 +368,76 @@ mod tests {
         Ended { job, run, staged: true }
     }
 
-    fn outcome(seq: u64) -> Box<Outcome> {
+    fn outcome(seq: Seq) -> Box<Outcome> {
         Box::new(Outcome::blank(seq, "intent-a.json", jiff::Timestamp::UNIX_EPOCH))
     }
 
     #[test]
     fn each_state_has_what_the_next_one_needs() {
         let mut flights = Flights::default();
-        flights.enter(1, claiming(1)).unwrap();
-        let (claim, bytes) = flights.to_claim(1).unwrap();
-        assert_eq!((claim.seq, &*bytes), (1, &b"{}"[..]));
-        flights.claimed(1).unwrap();
+        flights.enter(Seq(1), claiming(Seq(1))).unwrap();
+        let (claim, bytes) = flights.to_claim(Seq(1)).unwrap();
+        assert_eq!((claim.seq, &*bytes), (Seq(1), &b"{}"[..]));
+        flights.claimed(Seq(1)).unwrap();
         // A start that does not happen leaves no run; one that requests a retry does.
         // Nor does one of the engine that finds its place unusable, although the engine was called.
         let withheld = Ending::Withheld { cause: Postponed::OutFull, reason: String::new() };
         for (attempt, ending, called, runs) in
             [(1, Ending::NoSpace, false, 0), (1, withheld, true, 0), (1, Ending::Exited(75), true, 1)]
         {
-            let job = flights.hand_out(1, attempt, 3).unwrap();
+            let job = flights.hand_out(Seq(1), attempt, 3).unwrap();
             assert!(matches!(&job.bytes, Bytes::Held(bytes) if **bytes == b"{}"[..]));
             assert_eq!(flights.oldest_waiting(), Some(claim.taken_at), "a worker's hand is no run");
             if called {
-                flights.began(1).unwrap();
+                flights.began(Seq(1)).unwrap();
                 assert_eq!(flights.oldest_waiting(), None);
             }
             let end = flights.ended(ended(job, ending)).unwrap();
             assert_eq!(end.start.map(|start| start.attempt), (runs > 0).then_some(1));
-            flights.wait_again(1).unwrap();
-            assert_eq!(flights.get(1).unwrap().runs().len(), runs);
+            flights.wait_again(Seq(1)).unwrap();
+            assert_eq!(flights.get(Seq(1)).unwrap().runs().len(), runs);
         }
-        let job = flights.hand_out(1, 2, 4).unwrap();
-        assert_eq!(flights.began(1).unwrap().1, 2);
+        let job = flights.hand_out(Seq(1), 2, 4).unwrap();
+        assert_eq!(flights.began(Seq(1)).unwrap().1, 2);
         flights.ended(ended(job, Ending::Exited(0))).unwrap();
-        let decided = flights.decide(1).unwrap();
+        let decided = flights.decide(Seq(1)).unwrap();
         assert!(matches!(decided.source, Source::Staged { slot: 4 }) && decided.intent.runs.len() == 2);
         assert!(!flights.any_recording());
-        flights.enter(1, InFlight::Recording { outcome: outcome(1), claim: None }).unwrap();
+        flights.enter(Seq(1), InFlight::Recording { outcome: outcome(Seq(1)), claim: None }).unwrap();
         assert!(flights.any_recording() && flights.oldest_waiting().is_none());
-        assert_eq!(flights.filed(1).unwrap().seq, 1);
-        assert!(flights.get(1).is_none());
+        assert_eq!(flights.filed(Seq(1)).unwrap().seq, Seq(1));
+        assert!(flights.get(Seq(1)).is_none());
     }
 
     #[test]
     fn what_does_not_fit_the_state_changes_nothing_and_says_both() {
         let mut flights = Flights::default();
-        let unknown = flights.began(9).unwrap_err();
+        let unknown = flights.began(Seq(9)).unwrap_err();
         assert_eq!(unknown.to_string(), "intent 9 is to be running, and is not known");
-        flights.enter(1, claiming(1)).unwrap();
+        flights.enter(Seq(1), claiming(Seq(1))).unwrap();
         let claiming_still = "intent 1 is to be handed out, and is claiming";
-        assert_eq!(flights.hand_out(1, 1, 0).unwrap_err().to_string(), claiming_still);
-        assert!(flights.park(1).is_err() && flights.wait_again(1).is_err() && flights.leave(1).is_err());
-        assert!(flights.decide(1).is_err() && flights.filed(1).is_err() && flights.filed_again(1).is_err());
-        assert!(flights.enter(1, InFlight::Republishing).is_err(), "one number, one intent");
-        flights.claimed(1).unwrap();
-        assert!(flights.claimed(1).is_err() && flights.to_claim(1).is_err() && flights.began(1).is_err());
-        flights.park(1).unwrap();
-        assert!(flights.park(1).is_err());
-        flights.enter(2, InFlight::Republishing).unwrap();
-        assert!(flights.filed(2).is_err(), "it was not recorded now");
-        flights.filed_again(2).unwrap();
+        assert_eq!(flights.hand_out(Seq(1), 1, 0).unwrap_err().to_string(), claiming_still);
+        assert!(
+            flights.park(Seq(1)).is_err()
+                && flights.wait_again(Seq(1)).is_err()
+                && flights.leave(Seq(1)).is_err()
+        );
+        assert!(
+            flights.decide(Seq(1)).is_err()
+                && flights.filed(Seq(1)).is_err()
+                && flights.filed_again(Seq(1)).is_err()
+        );
+        assert!(flights.enter(Seq(1), InFlight::Republishing).is_err(), "one number, one intent");
+        flights.claimed(Seq(1)).unwrap();
+        assert!(
+            flights.claimed(Seq(1)).is_err()
+                && flights.to_claim(Seq(1)).is_err()
+                && flights.began(Seq(1)).is_err()
+        );
+        flights.park(Seq(1)).unwrap();
+        assert!(flights.park(Seq(1)).is_err());
+        flights.enter(Seq(2), InFlight::Republishing).unwrap();
+        assert!(flights.filed(Seq(2)).is_err(), "it was not recorded now");
+        flights.filed_again(Seq(2)).unwrap();
     }
 }

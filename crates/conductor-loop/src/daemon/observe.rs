@@ -77,12 +77,12 @@ fn count(metrics: &Metrics, fact: Fact<'_>) {
 fn of_intent(fact: IntentFact<'_>) {
     match fact {
         IntentFact::Accepted { claim } => {
-            tracing::info!(seq = claim.seq, file = claim.name, correlation_id = claim.correlation_id, target = %claim.key, "taken");
+            tracing::info!(seq = claim.seq.get(), file = claim.name, correlation_id = claim.correlation_id, target = %claim.key, "taken");
         }
         IntentFact::Refused { outcome } => {
             let (file, code) = (outcome.name.as_str(), outcome.error_code.map(Code::id));
             tracing::debug!(
-                seq = outcome.seq,
+                seq = outcome.seq.get(),
                 file,
                 correlation_id = outcome.correlation_id,
                 code,
@@ -90,10 +90,10 @@ fn of_intent(fact: IntentFact<'_>) {
             );
         }
         IntentFact::HandedOut { claim, attempt } => {
-            tracing::debug!(seq = claim.seq, file = claim.name, correlation_id = claim.correlation_id, target = %claim.key, attempt, "starting porch");
+            tracing::debug!(seq = claim.seq.get(), file = claim.name, correlation_id = claim.correlation_id, target = %claim.key, attempt, "starting porch");
         }
         IntentFact::Started { claim, attempt } => {
-            tracing::debug!(seq = claim.seq, file = claim.name, correlation_id = claim.correlation_id, target = %claim.key, attempt, "porch was started");
+            tracing::debug!(seq = claim.seq.get(), file = claim.name, correlation_id = claim.correlation_id, target = %claim.key, attempt, "porch was started");
         }
         IntentFact::RunEnded { claim, run, .. } => run_ended(claim, run),
         IntentFact::Retried { claim, run, next_attempt, pause } => {
@@ -101,14 +101,19 @@ fn of_intent(fact: IntentFact<'_>) {
         }
         IntentFact::Interrupted { claim } => {
             let code = Code::Interrupted.id();
-            tracing::warn!(seq = claim.seq, file = claim.name, correlation_id = claim.correlation_id, target = %claim.key, code, "interrupted: the next start runs it again");
+            tracing::warn!(seq = claim.seq.get(), file = claim.name, correlation_id = claim.correlation_id, target = %claim.key, code, "interrupted: the next start runs it again");
         }
         IntentFact::Filed { outcome, archived_as } => filed(outcome, archived_as),
         IntentFact::WriterHolds { seq } => {
-            tracing::info!(seq, "taken, but a writer still holds it; waiting");
+            tracing::info!(seq = seq.get(), "taken, but a writer still holds it; waiting");
         }
         IntentFact::Vanished { seq, file } => {
-            tracing::warn!(seq, file, code = Code::Unreadable.id(), "it vanished after it was taken");
+            tracing::warn!(
+                seq = seq.get(),
+                file,
+                code = Code::Unreadable.id(),
+                "it vanished after it was taken"
+            );
         }
         IntentFact::Ignored { file } => {
             tracing::warn!(
@@ -128,7 +133,7 @@ fn of_intent(fact: IntentFact<'_>) {
         IntentFact::Unread { claim, code, reason } => {
             let code = code.id();
             tracing::error!(
-                seq = claim.seq,
+                seq = claim.seq.get(),
                 file = claim.name,
                 correlation_id = claim.correlation_id,
                 code,
@@ -143,10 +148,16 @@ fn run_ended(claim: &Claim, run: &Run) {
     if run.leftovers.is_empty() {
         let ending = scrub::shown(&run.describe(), MESSAGE_MAX);
         let duration_ms = u64::try_from(run.duration.as_millis()).unwrap_or(u64::MAX);
-        tracing::debug!(seq, file, correlation_id, duration_ms, ending, "a run ended");
+        tracing::debug!(seq = seq.get(), file, correlation_id, duration_ms, ending, "a run ended");
     } else {
         let left_over = run.leftovers.join(", ");
-        tracing::warn!(seq, file, correlation_id, left_over, "processes outlived porch and were killed");
+        tracing::warn!(
+            seq = seq.get(),
+            file,
+            correlation_id,
+            left_over,
+            "processes outlived porch and were killed"
+        );
     }
 }
 
@@ -154,7 +165,7 @@ fn retried(claim: &Claim, run: &Run, next_attempt: u32, pause: Duration) {
     let (seq, file, correlation_id) = (claim.seq, &claim.name, &claim.correlation_id);
     let why = scrub::shown(&run.describe(), MESSAGE_MAX);
     let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(seq, file, correlation_id, target = %claim.key, next_attempt, pause_ms, "retrying: {why}");
+    tracing::info!(seq = seq.get(), file, correlation_id, target = %claim.key, next_attempt, pause_ms, "retrying: {why}");
 }
 
 fn filed(outcome: &Outcome, archived_as: &str) {
@@ -165,7 +176,7 @@ fn filed(outcome: &Outcome, archived_as: &str) {
     match outcome.status {
         Status::Success => {
             tracing::info!(
-                seq,
+                seq = seq.get(),
                 file,
                 correlation_id,
                 target,
@@ -178,7 +189,7 @@ fn filed(outcome: &Outcome, archived_as: &str) {
         Status::Failed => {
             let code = outcome.error_code.map_or("", Code::id);
             tracing::warn!(
-                seq,
+                seq = seq.get(),
                 file,
                 correlation_id,
                 target,

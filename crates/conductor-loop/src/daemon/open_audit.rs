@@ -8,7 +8,7 @@ use crate::handoff::{Handoff, HeadFile, layout};
 use crate::keys::Keys;
 use crate::store::{Ledger, StoreError};
 use crate::writer::{Audit, filed_entries, taken_entry};
-use conductor_core::Code;
+use conductor_core::{Code, Seq};
 use conductor_crypto::SealKey;
 use conductor_evidence::trail::SEGMENT_MAX;
 use conductor_evidence::{EntryResult, Event, Opened, Record, Setup, Trail, TrailError, recorded};
@@ -129,12 +129,12 @@ fn tell(Opened { cut, key_lost }: Opened) {
 }
 
 /// The entries that unfinished intents must have.
-fn wanted(found: &Recovered) -> BTreeSet<(u64, Event)> {
+fn wanted(found: &Recovered) -> BTreeSet<(Seq, Event)> {
     let claims = found.claims.iter().map(|unrun| unrun.claim.seq);
     let parked = found.parked.values().flatten().map(|parked| parked.seq);
     let given_up = found.given_up.iter().map(|publication| publication.outcome.seq);
     let taken = claims.chain(parked).chain(given_up).map(|seq| (seq, Event::Taken));
-    let mut wanted: BTreeSet<(u64, Event)> = BTreeSet::new();
+    let mut wanted: BTreeSet<(Seq, Event)> = BTreeSet::new();
     let again = found.again.iter().flat_map(|again| [(again.seq, Event::Taken), (again.seq, Event::Filed)]);
     for one in taken.chain(again) {
         wanted.insert(one);
@@ -146,7 +146,7 @@ fn wanted(found: &Recovered) -> BTreeSet<(u64, Event)> {
 }
 
 /// The time before which none of these can have an entry.
-fn since(store: &dyn Ledger, wanted: &BTreeSet<(u64, Event)>) -> Result<Timestamp, StoreError> {
+fn since(store: &dyn Ledger, wanted: &BTreeSet<(Seq, Event)>) -> Result<Timestamp, StoreError> {
     let Some((seq, event)) = wanted.first() else { return Ok(Timestamp::MAX) };
     let claimed = match event {
         Event::Taken => store.claim(*seq)?.map(|(claim, _)| claim.taken_at),
@@ -161,7 +161,7 @@ fn since(store: &dyn Ledger, wanted: &BTreeSet<(u64, Event)>) -> Result<Timestam
     Ok(time.unwrap_or(Timestamp::MIN).min(Timestamp::now()))
 }
 
-fn made_again(store: &dyn Ledger, of: &(u64, Event)) -> Result<Vec<Record>, StoreError> {
+fn made_again(store: &dyn Ledger, of: &(Seq, Event)) -> Result<Vec<Record>, StoreError> {
     let (seq, event) = *of;
     let records = match event {
         Event::Taken => store.claim(seq)?.map(|(claim, _)| vec![taken_entry(&claim)]),

@@ -10,7 +10,7 @@ use conductor_core::outcome::Run;
 use conductor_core::record::{History, Outcome, Status, made_correlation_id};
 use conductor_core::stage::Final;
 use conductor_core::units::format_duration;
-use conductor_core::{Runs, scrub};
+use conductor_core::{Runs, Seq, scrub};
 use std::time::Duration;
 
 /// The fields common to all outcomes of this daemon.
@@ -26,13 +26,13 @@ pub(super) struct Ruling {
     /// Total starts of porch.
     pub(super) attempts: u32,
     /// For a duplicate: the success it repeats.
-    pub(super) duplicate_of: Option<u64>,
+    pub(super) duplicate_of: Option<Seq>,
     /// For one that was cancelled: the operator.
     pub(super) cancelled_by: Option<u32>,
 }
 
 impl Outcomes {
-    fn blank(&self, seq: u64, name: &str) -> Outcome {
+    fn blank(&self, seq: Seq, name: &str) -> Outcome {
         Outcome {
             mode: self.mode.as_str().to_owned(),
             porch_path: self.porch_path.clone(),
@@ -110,7 +110,7 @@ fn message(ruling: Ruling, run: Option<&Run>, runner: &str) -> String {
     let text = match (ruling.outcome, run) {
         (Final::Duplicate, _) => format!(
             "Duplicate of {}: the target's last success had the same name and content; {runner} was not run",
-            ruling.duplicate_of.unwrap_or(0)
+            ruling.duplicate_of.unwrap_or_default()
         ),
         (Final::Success, Some(run)) => {
             // Milliseconds are precise enough for people; the exact value is in `duration_ms`.

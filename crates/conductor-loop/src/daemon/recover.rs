@@ -15,7 +15,7 @@ use conductor_core::name::TakenName;
 use conductor_core::record::{Claim, LastSuccess, Outcome, Status};
 use conductor_core::scheduler::Parked;
 use conductor_core::stage::{OnDisk, Resume, resume};
-use conductor_core::{Code, Digest};
+use conductor_core::{Code, Digest, Seq};
 use conductor_crypto::sha256_of;
 use conductor_os::dir::Kind;
 use std::collections::{HashMap, HashSet};
@@ -35,7 +35,7 @@ pub(super) struct Recovered {
     /// Taken files without a record.
     pub(super) relook: Vec<TakenName>,
     /// The first unused sequence number.
-    pub(super) next_seq: u64,
+    pub(super) next_seq: Seq,
 }
 
 /// A durable claim that has no outcome. The store has its bytes.
@@ -117,7 +117,7 @@ fn broken(error: io::Error) -> Failure {
 /// An unfinished intent, without its bytes.
 enum Found {
     Claimed { claim: Claim, start: Option<Start> },
-    Decided { seq: u64, content: Option<Content>, claim: Option<Claim> },
+    Decided { seq: Seq, content: Option<Content>, claim: Option<Claim> },
 }
 
 /// The properties that identify a file as the one in the store.
@@ -140,7 +140,7 @@ impl From<Pending> for Found {
 }
 
 impl Found {
-    fn seq(&self) -> u64 {
+    fn seq(&self) -> Seq {
         match self {
             Self::Claimed { claim, .. } => claim.seq,
             Self::Decided { seq, .. } => *seq,
@@ -179,7 +179,7 @@ impl Content {
             Ok::<_, io::Error>(sha256_of(&mut file, self.size)? == self.digest)
         };
         same().unwrap_or_else(|error| {
-            tracing::warn!(seq = file.seq, %error, "a taken file cannot be compared; it is looked at again");
+            tracing::warn!(seq = file.seq.get(), %error, "a taken file cannot be compared; it is looked at again");
             false
         })
     }
@@ -189,30 +189,30 @@ struct Recovery<'r> {
     places: &'r Handoff,
     store: &'r dyn Ledger,
     /// By number; a number has several files only if another process put some there.
-    taken: HashMap<u64, Vec<TakenName>>,
+    taken: HashMap<Seq, Vec<TakenName>>,
     recovered: Recovered,
     /// Starts known to have happened, by number.
-    counted: Vec<(u64, Start)>,
+    counted: Vec<(Seq, Start)>,
     /// Claims of each target that are kept in memory.
     in_memory: HashMap<TargetKey, usize>,
 }
 
 impl<'r> Recovery<'r> {
     fn begin(places: &'r Handoff, store: &'r dyn Ledger) -> Result<Self, Failure> {
-        let mut taken: HashMap<u64, Vec<TakenName>> = HashMap::new();
+        let mut taken: HashMap<Seq, Vec<TakenName>> = HashMap::new();
         let mut highest = store.last_seq().map_err(unreadable)?;
         for file in places.dirs.taken.all_taken().map_err(broken)? {
             highest = highest.max(file.seq);
             taken.entry(file.seq).or_default().push(file);
         }
-        let recovered = Recovered { next_seq: highest + 1, ..Recovered::default() };
+        let recovered = Recovered { next_seq: highest.next(), ..Recovered::default() };
         let (counted, in_memory) = (Vec::new(), HashMap::new());
         Ok(Self { places, store, taken, recovered, counted, in_memory })
     }
 
-    fn next_seq(&mut self) -> u64 {
+    fn next_seq(&mut self) -> Seq {
         let seq = self.recovered.next_seq;
-        self.recovered.next_seq += 1;
+        self.recovered.next_seq = seq.next();
         seq
     }
 
@@ -235,7 +235,7 @@ impl<'r> Recovery<'r> {
         let seq = self.next_seq();
         let renumbered = self.places.dirs.taken.renumber(file, seq)?;
         tracing::warn!(
-            seq,
+            seq = seq.get(),
             file = conductor_core::name::escaped(&file.raw),
             "a taken file is not the one that was recorded as number {}; it is looked at as number {seq}",
             file.seq
@@ -266,7 +266,7 @@ impl<'r> Recovery<'r> {
         }
         if content.is_in(self.places, &file) {
             tracing::info!(
-                seq = claim.seq,
+                seq = claim.seq.get(),
                 file = claim.name,
                 "a file that was taken before the power cut is back; removed"
             );
@@ -349,7 +349,7 @@ impl<'r> Recovery<'r> {
     }
 }
 
-fn resume_of(seq: u64, start: Option<Start>, last: &LastRuns, max_attempts: u32) -> Resume {
+fn resume_of(seq: Seq, start: Option<Start>, last: &LastRuns, max_attempts: u32) -> Resume {
     let started = match start {
         None => 0,
         // In this boot the run lines are complete: without one, the recorded start did not happen.
@@ -408,18 +408,19 @@ mod tests {
 
     #[test]
     fn a_start_that_used_up_the_last_attempt_stays_counted_without_its_run_line() {
-        let last = LastRuns { this_boot: true, lines: vec![RunLine { seq: 7, attempt: 3, process: None }] };
+        let last =
+            LastRuns { this_boot: true, lines: vec![RunLine { seq: Seq(7), attempt: 3, process: None }] };
         let recorded = Some(Start { attempt: 3, happened: false });
-        let resume = resume_of(7, recorded, &last, 3);
+        let resume = resume_of(Seq(7), recorded, &last, 3);
         assert_eq!(resume, Resume::GiveUp);
         // The daemon is killed before the outcome is durable: the run table is clear at the next start.
         let cleared = LastRuns { this_boot: true, lines: Vec::new() };
-        assert_eq!(resume_of(7, counted(recorded, resume), &cleared, 3), Resume::GiveUp);
+        assert_eq!(resume_of(Seq(7), counted(recorded, resume), &cleared, 3), Resume::GiveUp);
     }
 
     #[test]
     fn starts_are_neither_lost_nor_invented() {
-        let ran = |attempt| RunLine { seq: 7, attempt, process: None };
+        let ran = |attempt| RunLine { seq: Seq(7), attempt, process: None };
         let same_boot = |lines: Vec<RunLine>| LastRuns { this_boot: true, lines };
         let rebooted = LastRuns { this_boot: false, lines: Vec::new() };
         let cases = [
@@ -438,7 +439,7 @@ mod tests {
         ];
         for (start, last, want) in cases {
             let start = start.map(|(attempt, happened)| Start { attempt, happened });
-            assert_eq!(resume_of(7, start, &last, 3), want, "{start:?} {last:?}");
+            assert_eq!(resume_of(Seq(7), start, &last, 3), want, "{start:?} {last:?}");
         }
     }
 }

@@ -29,7 +29,7 @@ use conductor_core::fact::{DaemonFact, Fact, OperatorFact, PlaceFact};
 use conductor_core::query::{Covers, Held};
 use conductor_core::ready::{NotReady, Reasons};
 use conductor_core::scheduler::{Event, Scheduler};
-use conductor_core::{Code, Limits};
+use conductor_core::{Code, Limits, Seq};
 use conductor_os::dir::Dir;
 use conductor_os::monotonic;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -97,11 +97,11 @@ pub(super) struct Session<'l> {
     writer_waits_for_space: bool,
     state: StateFiles,
     /// Operators who wait for the outcome of what they cancelled, by number.
-    pub(super) cancelling: BTreeMap<u64, Cancelling>,
+    pub(super) cancelling: BTreeMap<Seq, Cancelling>,
     /// The place that has too little space.
     pub(super) full_at: Option<PathBuf>,
     /// Numbers of intents whose bytes could not be read back, and the time of the last try.
-    pub(super) unread: BTreeMap<u64, Duration>,
+    pub(super) unread: BTreeMap<Seq, Duration>,
     pub(super) no_space: NoSpace,
     /// Why events do not work; `None`: they work.
     pub(super) no_events: Option<String>,

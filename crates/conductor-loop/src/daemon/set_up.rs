@@ -14,7 +14,7 @@ use conductor_core::intent::Policy;
 use conductor_core::limits::{HELD_BYTES_MAX, Memory};
 use conductor_core::query::{Covers, Held, StatusReport};
 use conductor_core::scheduler::Place;
-use conductor_core::{Code, Limits, Runs};
+use conductor_core::{Code, Limits, Runs, Seq};
 use conductor_os::outlet::Outlet;
 use conductor_porch::Patience;
 use std::collections::BTreeMap;
@@ -176,7 +176,7 @@ pub(super) fn judging(config: &Config) -> intake::Judging {
     }
 }
 
-pub(super) fn intake_settings(config: &Config, places: &Handoff, next_seq: u64) -> intake::Settings {
+pub(super) fn intake_settings(config: &Config, places: &Handoff, next_seq: Seq) -> intake::Settings {
     let named = [
         (layout::PROCESSED, &places.dirs.processed),
         (layout::FAILED, &places.dirs.failed),

@@ -6,6 +6,7 @@ use super::session::Session;
 use crate::intake::{Left, WithWriter};
 use crate::queries::{Found, Lying, Selector, entry_row, hold_on, is_parked, sighted_row};
 use crate::writer::{Command as ToWriter, Holding};
+use conductor_core::Seq;
 use conductor_core::fact::OperatorFact;
 use conductor_core::intent::TargetKey;
 use conductor_core::query::{Covers, Held, ROWS_MAX, Reason, RefusalKind, Refused, Row, Selection, State};
@@ -53,7 +54,7 @@ impl Session<'_> {
     fn rows(&self, selection: &Selection) -> Vec<Row> {
         let (now, most) = (monotonic(), selection.most.saturating_add(1));
         let order = self.scheduler.in_order();
-        let (running, waiting): (Vec<u64>, Vec<u64>) = order
+        let (running, waiting): (Vec<Seq>, Vec<Seq>) = order
             .into_iter()
             .partition(|seq| matches!(self.in_flight.get(*seq), Some(InFlight::Running { .. })));
         let runs = running.iter().filter_map(|seq| self.row(now, *seq));
@@ -90,10 +91,10 @@ impl Session<'_> {
     fn first_of_each_target<'s>(
         &'s self,
         now: Duration,
-        running: &[u64],
-        waiting: &'s [u64],
+        running: &[Seq],
+        waiting: &'s [Seq],
     ) -> impl Iterator<Item = Row> + 's {
-        let key = |seq: &u64| self.in_flight.get(*seq).and_then(InFlight::claim).map(|claim| &claim.key);
+        let key = |seq: &Seq| self.in_flight.get(*seq).and_then(InFlight::claim).map(|claim| &claim.key);
         let busy: HashSet<&TargetKey> = running.iter().filter_map(key).collect();
         let mut seen = HashSet::new();
         waiting.iter().filter_map(move |seq| {
@@ -105,7 +106,7 @@ impl Session<'_> {
         })
     }
 
-    fn row(&self, now: Duration, seq: u64) -> Option<Row> {
+    fn row(&self, now: Duration, seq: Seq) -> Option<Row> {
         unfinished_row(self.in_flight.get(seq)?, &self.scheduler.why(now, seq)?)
     }
 
@@ -175,7 +176,7 @@ impl Session<'_> {
 }
 
 /// The row of a parked intent; [`Queries`](crate::queries::Queries) completes it from the store.
-fn parked_row(seq: u64, key: &TargetKey, why: &WaitReason) -> Row {
+fn parked_row(seq: Seq, key: &TargetKey, why: &WaitReason) -> Row {
     Row { seq: Some(seq), target: Some(key.to_string()), ..sighted_row(b"", 0, why.reason()) }
 }
 

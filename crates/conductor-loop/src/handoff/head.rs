@@ -2,6 +2,7 @@
 
 use super::layout;
 use crate::store::{self, Counts};
+use conductor_core::Seq;
 use conductor_evidence::tree::Point;
 use conductor_os::dir::{Dir, Kind};
 use conductor_os::plain::read_whole;
@@ -33,7 +34,7 @@ pub struct HeadBody {
     /// Totals.
     pub counts: Counts,
     /// The last sequence number.
-    pub last_seq: u64,
+    pub last_seq: Seq,
     /// How far the audit trail has come, if one is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit: Option<AuditHead>,

@@ -1,5 +1,6 @@
 //! The private directory of taken files: how a file enters it, is found and leaves it.
 
+use conductor_core::Seq;
 use conductor_core::name::{TakenAt, TakenName};
 use conductor_os::dir::{Dir, Kind, Meta};
 use std::ffi::OsStr;
@@ -20,7 +21,7 @@ pub trait TakenFiles {
     /// Moves a taken file to another directory; an existing target is an error.
     fn move_taken(&self, taken: &TakenName, to_dir: &Dir, to: &str) -> io::Result<()>;
     /// Gives a taken file another number.
-    fn renumber(&self, taken: &TakenName, seq: u64) -> io::Result<TakenName>;
+    fn renumber(&self, taken: &TakenName, seq: Seq) -> io::Result<TakenName>;
     /// All taken files, in order of taking.
     fn all_taken(&self) -> io::Result<Vec<TakenName>>;
 }
@@ -82,7 +83,7 @@ impl TakenFiles for Dir {
         }
     }
 
-    fn renumber(&self, taken: &TakenName, seq: u64) -> io::Result<TakenName> {
+    fn renumber(&self, taken: &TakenName, seq: Seq) -> io::Result<TakenName> {
         let renumbered = TakenName { seq, raw: taken.raw.clone() };
         match (taken.place(), renumbered.place()) {
             (TakenAt::Entry(from), TakenAt::Entry(to)) => self.rename_new(from, self, to)?,
@@ -117,7 +118,7 @@ impl TakenFiles for Dir {
                 if inside.is_empty() {
                     self.remove_dir(text)?;
                 }
-                all.extend(inside.into_iter().map(|raw| TakenName { seq, raw }));
+                all.extend(inside.into_iter().map(|raw| TakenName { seq: Seq(seq), raw }));
             } else if let Some(taken) = TakenName::parse(text) {
                 all.push(taken);
             }

@@ -1,7 +1,7 @@
 //! The entries that the intake holds back, for questions: entries left in the handoff directory, and taken files that
 //! wait for their writers. Bounded; kept by the intake's thread, read by others.
 
-use conductor_core::Code;
+use conductor_core::{Code, Seq};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -38,7 +38,7 @@ struct Ignored {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WithWriter {
     /// Sequence number.
-    pub seq: u64,
+    pub seq: Seq,
     /// Its raw name.
     pub name: Box<[u8]>,
     /// Modification time, nanoseconds since 1970.
@@ -53,7 +53,7 @@ pub struct Book(Mutex<Entries>);
 struct Entries {
     left: HashMap<Box<[u8]>, Left>,
     ignored: BTreeMap<Box<[u8]>, Ignored>,
-    still_open: BTreeMap<u64, WithWriter>,
+    still_open: BTreeMap<Seq, WithWriter>,
     listing: u64,
 }
 
@@ -169,12 +169,12 @@ impl Book {
     }
 
     /// Whether this file is recorded as waiting for its writer.
-    pub(super) fn is_waiting(&self, seq: u64) -> bool {
+    pub(super) fn is_waiting(&self, seq: Seq) -> bool {
         self.entries().still_open.contains_key(&seq)
     }
 
     /// Removes a file that no longer waits for its writer.
-    pub(super) fn judged(&self, seq: u64) {
+    pub(super) fn judged(&self, seq: Seq) {
         self.entries().still_open.remove(&seq);
     }
 }

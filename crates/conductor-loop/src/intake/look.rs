@@ -9,7 +9,7 @@ use conductor_core::limits::REASON_MAX;
 use conductor_core::name::{IntentName, TakenName, derived_name, escaped};
 use conductor_core::record::{self, Claim};
 use conductor_core::scheduler::Fingerprint;
-use conductor_core::{Code, Digest, scrub};
+use conductor_core::{Code, Digest, Seq, scrub};
 use conductor_crypto::sha256;
 use conductor_os::dir::{Kind, Meta};
 use conductor_os::raw::{OpenForWriting, open_for_writing};
@@ -230,7 +230,7 @@ pub(super) fn fingerprint(meta: &Meta) -> Fingerprint {
 /// A taken file that was read.
 #[derive(Clone, Copy)]
 struct Read<'r> {
-    seq: u64,
+    seq: Seq,
     name: &'r str,
     meta: &'r Meta,
     sha256: Digest,

@@ -13,7 +13,7 @@ use conductor_core::intent::{Policy, Refusal};
 use conductor_core::name::{Names, TakenName};
 use conductor_core::record::Claim;
 use conductor_core::scheduler::{Fingerprint, Sighting};
-use conductor_core::{Code, Digest};
+use conductor_core::{Code, Digest, Seq};
 use conductor_os::dir::{Dir, Meta};
 use conductor_os::wake::Waker;
 use conductor_os::watch::Watch;
@@ -54,7 +54,7 @@ pub struct Settings {
     /// Whether to use events at all (not on network file systems).
     pub events: bool,
     /// The first unused sequence number.
-    pub next_seq: u64,
+    pub next_seq: Seq,
     /// The memory budget: while it is used up, files stay in the handoff directory.
     pub budget: Arc<Budget>,
 }
@@ -100,14 +100,14 @@ pub enum Report {
     /// A taken file is held by a writer and waits.
     Held {
         /// Sequence number.
-        seq: u64,
+        seq: Seq,
     },
     /// A taken file was judged.
     Judged(Box<Judged>),
     /// A taken file was removed by another process before it was judged.
     Vanished {
         /// Sequence number.
-        seq: u64,
+        seq: Seq,
         /// Its name, escaped.
         name: String,
     },

@@ -72,11 +72,12 @@ impl StillOpen {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use conductor_core::Seq;
 
     const MS: fn(u64) -> Duration = Duration::from_millis;
     const SEEN: Fingerprint = Fingerprint { inode: 1, size: 1, mtime_ns: 1, ctime_ns: 1 };
 
-    fn open(seq: u64, uid: u32, since: Duration) -> Open {
+    fn open(seq: Seq, uid: u32, since: Duration) -> Open {
         let taken = TakenName { seq, raw: format!("intent-{seq}.json").into_bytes().into() };
         Open { taken, uid, since, seen: SEEN }
     }
@@ -85,7 +86,7 @@ mod tests {
     fn looks_become_rarer_the_longer_it_takes() {
         let mut writers = StillOpen::default();
         let (mut now, mut pauses) = (MS(1_000), Vec::new());
-        writers.wait(now, open(1, 7, now));
+        writers.wait(now, open(Seq(1), 7, now));
         for _ in 0..20 {
             let pause = writers.patience(now).unwrap();
             assert!(writers.pop_due(now).is_none());
@@ -100,11 +101,11 @@ mod tests {
     #[test]
     fn who_holds_most_loses_the_oldest_and_others_none() {
         let mut writers = StillOpen::default();
-        writers.wait(MS(0), open(1, 1, MS(0)));
+        writers.wait(MS(0), open(Seq(1), 1, MS(0)));
         for seq in 2..=STILL_OPEN_MAX as u64 + 1 {
-            writers.wait(MS(seq), open(seq, 2, MS(seq)));
+            writers.wait(MS(seq), open(Seq(seq), 2, MS(seq)));
         }
-        assert_eq!(writers.pop_surplus().map(|open| open.taken.seq), Some(2), "not the very oldest");
+        assert_eq!(writers.pop_surplus().map(|open| open.taken.seq), Some(Seq(2)), "not the very oldest");
         assert!(writers.pop_surplus().is_none());
     }
 }

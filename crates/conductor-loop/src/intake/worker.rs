@@ -389,12 +389,12 @@ impl<R: Fn(Report)> Worker<R> {
             let taken = TakenName { seq: self.settings.next_seq, raw: name.into() };
             match self.settings.taken.take(&self.settings.handoff, &taken) {
                 Ok(()) => {
-                    self.settings.next_seq += 1;
+                    self.settings.next_seq = self.settings.next_seq.next();
                     return Ok(taken);
                 }
                 // A number that any entry already has is not used for another.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tried < NUMBERS_TRIED => {
-                    self.settings.next_seq += 1;
+                    self.settings.next_seq = self.settings.next_seq.next();
                     tried += 1;
                 }
                 Err(error) => return Err(error),

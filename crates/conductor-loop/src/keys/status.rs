@@ -1,10 +1,10 @@
 //! Checks a signed status without the private key, the store or the daemon.
 
 use super::signed_payload;
-use conductor_core::Digest;
 use conductor_core::attestation::{Envelope, PAYLOAD_TYPE, PREDICATE_TYPE, STATEMENT_TYPE};
 use conductor_core::name::status_name;
 use conductor_core::record::Status;
+use conductor_core::{Digest, Seq};
 use conductor_crypto::VerifyingKey;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -19,7 +19,7 @@ pub struct Genuine {
     /// Digest of its bytes; `None` if it was filed unread.
     pub sha256: Option<Digest>,
     /// The number of the intent.
-    pub seq: u64,
+    pub seq: Seq,
     /// The name of its file.
     pub file: String,
     /// How it ended.
@@ -111,7 +111,7 @@ pub fn check_status(file_name: &str, bytes: &[u8], trusted: &[VerifyingKey]) -> 
     Ok(Genuine {
         archived_as: text("archived_as").to_owned(),
         sha256: sha256.and_then(Digest::from_hex),
-        seq: signed.get("seq").and_then(Value::as_u64).unwrap_or_default(),
+        seq: Seq(signed.get("seq").and_then(Value::as_u64).unwrap_or_default()),
         file: name.to_owned(),
         status,
         key,
@@ -144,7 +144,7 @@ mod tests {
             size: 12,
             archived_as: "processed/intent-a.json".into(),
             attested: Some(Attested { key: keys.key().to_owned(), version: "1".into() }),
-            ..Outcome::blank(7, "intent-a.json", "2024-08-15T10:30:00Z".parse().unwrap())
+            ..Outcome::blank(Seq(7), "intent-a.json", "2024-08-15T10:30:00Z".parse().unwrap())
         };
         outcome.status_body(keys)
     }
@@ -154,7 +154,7 @@ mod tests {
         let (keys, name) = (keys(), "intent-a.json.status");
         let (status, trusted) = (signed(&keys), keys.public());
         let genuine = check_status(name, &status, &trusted).unwrap();
-        assert_eq!((genuine.seq, genuine.sha256), (7, Some(Digest([3; 32]))));
+        assert_eq!((genuine.seq, genuine.sha256), (Seq(7), Some(Digest([3; 32]))));
         let (value, plain): (Value, Value) = (serde_json::from_slice(&status).unwrap(), true.into());
         for field in value.as_object().unwrap().keys().filter(|key| *key != "attestation") {
             let mut changed = value.clone();

@@ -2,6 +2,7 @@
 
 use super::{Queries, Selector, store_refused};
 use crate::store::{Start, StoreError};
+use conductor_core::Seq;
 use conductor_core::query::{RefusalKind, Refused, Row, State};
 use conductor_core::record::Claim;
 
@@ -33,7 +34,7 @@ impl Queries<'_> {
     }
 
     /// The claim of this number and its recorded start, if it has no outcome.
-    fn unended(&self, seq: u64) -> Result<Option<(Claim, Option<Start>)>, StoreError> {
+    fn unended(&self, seq: Seq) -> Result<Option<(Claim, Option<Start>)>, StoreError> {
         let ended = self.store.outcome(seq)?.is_some();
         Ok(self.store.claim(seq)?.filter(|_| !ended))
     }
@@ -72,7 +73,7 @@ mod tests {
     use conductor_os::dir::Dir;
     use std::sync::Arc;
 
-    fn record(store: &Store, seq: u64, starts: Vec<Start>) {
+    fn record(store: &Store, seq: Seq, starts: Vec<Start>) {
         let claim = Claim { sha256: conductor_crypto::sha256(b"{}"), ..conductor_testkit::claim(seq) };
         store.commit(&Work::claim(&claim, b"{}", false)).unwrap();
         let starts = starts.into_iter().map(|start| (seq, start)).collect();
@@ -85,9 +86,9 @@ mod tests {
         let handoff = Dir::open(temp.path()).unwrap();
         let dir = Arc::new(handoff.ensure("state", 0o700).unwrap());
         let store = Store::open(dir, &Sealing::Keyless("a test".to_owned()), true).unwrap();
-        record(&store, 1, Vec::new());
-        record(&store, 2, vec![Start { attempt: 2, happened: true }]);
-        record(&store, 3, vec![Start { attempt: 2, happened: false }]);
+        record(&store, Seq(1), Vec::new());
+        record(&store, Seq(2), vec![Start { attempt: 2, happened: true }]);
+        record(&store, Seq(3), vec![Start { attempt: 2, happened: false }]);
         let meant = |of: &str| {
             let unfinished = OfflineView::read(&store, &handoff, &Names::default()).unwrap();
             let (public, names) = (Ok(Vec::new()), &Names::default());
@@ -104,7 +105,7 @@ mod tests {
             queries.cancellable(of).map(|(claim, started)| (claim.seq, started))
         };
         let name = conductor_testkit::claim(1).name;
-        assert_eq!(meant(&name).unwrap(), (1, 0));
+        assert_eq!(meant(&name).unwrap(), (Seq(1), 0));
         assert_eq!(meant("2").unwrap_err().kind, RefusalKind::NotPermitted);
         // Its files are not durable yet, so that its claim is still there.
         let ended = |seq| Outcome {
@@ -112,9 +113,9 @@ mod tests {
             key: Some(conductor_testkit::claim(seq).key),
             ..Outcome::blank(seq, &name, jiff::Timestamp::UNIX_EPOCH)
         };
-        store.commit(&Work::decide(&ended(1), None, Kept::Already)).unwrap();
-        assert_eq!((meant(&name).unwrap(), meant("2").unwrap()), ((2, 2), (2, 2)));
-        store.commit(&Work::decide(&ended(2), None, Kept::Already)).unwrap();
-        assert_eq!(meant(&name).unwrap(), (3, 1), "a start recorded ahead has not happened");
+        store.commit(&Work::decide(&ended(Seq(1)), None, Kept::Already)).unwrap();
+        assert_eq!((meant(&name).unwrap(), meant("2").unwrap()), ((Seq(2), 2), (Seq(2), 2)));
+        store.commit(&Work::decide(&ended(Seq(2)), None, Kept::Already)).unwrap();
+        assert_eq!(meant(&name).unwrap(), (Seq(3), 1), "a start recorded ahead has not happened");
     }
 }

@@ -3,6 +3,7 @@
 
 use super::TEXT_MAX;
 use crate::handoff::layout::status_path;
+use conductor_core::Seq;
 use conductor_core::limits::STATUS_MAX;
 use conductor_core::name::error_log_name;
 use conductor_core::record::{Outcome, Status};
@@ -126,7 +127,7 @@ fn archived(handoff: &Dir, outcome: &Outcome) -> io::Result<Found> {
 }
 
 /// An error log has no digest; the sequence number in its head identifies its outcome.
-fn error_log(handoff: &Dir, path: &str, seq: u64) -> io::Result<Found> {
+fn error_log(handoff: &Dir, path: &str, seq: Seq) -> io::Result<Found> {
     let file = match open(handoff, path)? {
         Ok(file) => file,
         Err(what) => return Ok(Found::Other(format!("it is {what}"))),

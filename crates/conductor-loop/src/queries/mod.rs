@@ -9,6 +9,7 @@ mod offline;
 mod proof;
 mod rows;
 
+use conductor_core::Seq;
 pub use lying::{Lying, entry_row};
 pub use offline::OfflineView;
 pub use proof::proof_entry;
@@ -47,7 +48,7 @@ const TEXT_MAX: u64 = 64 << 10;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selector {
     /// A sequence number.
-    Number(u64),
+    Number(Seq),
     /// A file's name.
     File(String),
     /// A target: `NAMESPACE/TARGET`, or the target alone.
@@ -156,8 +157,8 @@ impl Queries<'_> {
             (None, _, _) => selection.code.map(|_| Term::Status(Status::Failed)),
         };
         let first = selection.since.map(|since| self.store.first_since(since)).transpose();
-        let from = first.map_err(|error| store_refused(&error))?.unwrap_or(0);
-        Ok(Search { term, from, below: selection.before.unwrap_or(u64::MAX) })
+        let from = first.map_err(|error| store_refused(&error))?.unwrap_or_default();
+        Ok(Search { term, from, below: selection.before.unwrap_or(Seq::MAX) })
     }
 
     /// The list of a selection.
@@ -184,7 +185,7 @@ impl Queries<'_> {
                 }
                 let full = finished.len() == left || looked >= SCAN_MAX;
                 if full {
-                    (listing.more, listing.next_before) = (true, Some(outcome.seq + 1));
+                    (listing.more, listing.next_before) = (true, Some(outcome.seq.next()));
                 } else {
                     finished.push(row);
                 }
@@ -192,7 +193,7 @@ impl Queries<'_> {
             })?;
         }
         // Intents filed between the two reads are shown as finished.
-        let now_finished: HashSet<u64> = finished.iter().filter_map(|row| row.seq).collect();
+        let now_finished: HashSet<Seq> = finished.iter().filter_map(|row| row.seq).collect();
         unfinished.retain(|row| row.seq.is_none_or(|seq| !now_finished.contains(&seq)));
         listing.intents = unfinished;
         listing.intents.extend(finished);
@@ -200,7 +201,7 @@ impl Queries<'_> {
     }
 
     /// A part of an export.
-    pub fn exported(&self, from: u64) -> Result<Exported, Refused> {
+    pub fn exported(&self, from: Seq) -> Result<Exported, Refused> {
         let failed = |error: StoreError| store_refused(&error);
         // First: every outcome up to it that is durable now is in the export.
         let last_seq = self.store.last_seq().map_err(failed)?;
@@ -369,11 +370,11 @@ impl Queries<'_> {
         Ok(found)
     }
 
-    fn same_name(&self, name: &str, but: Option<u64>) -> Result<Vec<Row>, Refused> {
+    fn same_name(&self, name: &str, except: Option<Seq>) -> Result<Vec<Row>, Refused> {
         let mut rows = Vec::new();
         self.look_back(Search { term: Some(Term::File(name)), ..Search::default() }, |outcome| {
             // An archived file may have the name of another intent.
-            if outcome.name == name && Some(outcome.seq) != but {
+            if outcome.name == name && Some(outcome.seq) != except {
                 rows.push(finished_row(&outcome));
             }
             rows.len() < SAME_NAME_MAX
@@ -487,7 +488,7 @@ mod tests {
     #[test]
     fn what_an_operator_writes_is_a_number_a_file_or_a_target() {
         for (text, want) in [
-            ("17", Selector::Number(17)),
+            ("17", Selector::Number(Seq(17))),
             ("intent-a.json", Selector::File("intent-a.json".into())),
             ("handoff/failed/intent-a.7.json", Selector::File("intent-a.7.json".into())),
             ("status/intent-a.json.status", Selector::File("intent-a.json".into())),

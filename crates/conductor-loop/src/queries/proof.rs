@@ -2,6 +2,7 @@
 
 use crate::handoff::layout;
 use crate::keys::check_status;
+use conductor_core::Seq;
 use conductor_core::limits::STATUS_MAX;
 use conductor_core::name::status_name;
 use conductor_core::query::{Proof, ProofEntry, Shown};
@@ -69,7 +70,7 @@ fn signed_by(
     handoff: &Dir,
     public: &io::Result<Vec<VerifyingKey>>,
     file: &str,
-    seq: u64,
+    seq: Seq,
 ) -> Result<String, String> {
     let public = public.as_ref().map_err(|error| format!("the public keys cannot be read: {error}"))?;
     let name = status_name(file);
@@ -78,7 +79,7 @@ fn signed_by(
     if genuine.seq == seq { Ok(genuine.key) } else { Err(format!("it is that of number {}", genuine.seq)) }
 }
 
-fn entries(handoff: &Dir, shown: &Shown, seq: u64) -> io::Result<Vec<ProofEntry>> {
+fn entries(handoff: &Dir, shown: &Shown, seq: Seq) -> io::Result<Vec<ProofEntry>> {
     let audit = handoff.sub(layout::PRIVATE)?.sub(layout::AUDIT)?;
     let times = shown.timeline.iter().map(|moment| moment.at).chain(shown.intent.at);
     let (from, to) =

@@ -2,14 +2,14 @@
 //! recorded process, by our variables in their environment, and by their use of the staging directory.
 
 use super::run_table::RunLine;
-use conductor_core::Digest;
+use conductor_core::{Digest, Seq};
 use conductor_os::process::{self, Environment, ProcessId, ProcessInfo, is_alive, wait_for_end};
 use conductor_os::second;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// The entries of the environment that mark one intent's processes.
-pub(super) fn marks(seq: u64, sha256: &Digest) -> Vec<String> {
+pub(super) fn marks(seq: Seq, sha256: &Digest) -> Vec<String> {
     vec![format!("CONDUCTOR_INTENT_SEQ={seq}"), format!("CONDUCTOR_INTENT_SHA256={sha256}")]
 }
 
@@ -53,7 +53,7 @@ pub struct Leftovers {
 /// environment, which also finds escaped processes and those started just before the record; and by open files in the
 /// staging directory, which finds processes that emptied their environment. Looked for as each user that porch has here: the system shows
 /// environment and files of a process to its own user alone.
-pub fn kill_leftovers(lines: &[RunLine], open: &[(u64, Digest)], staging: &str) -> Leftovers {
+pub fn kill_leftovers(lines: &[RunLine], open: &[(Seq, Digest)], staging: &str) -> Leftovers {
     let mut found = end_those_in_sight(lines, open, staging);
     if let Some(second) = second::get() {
         let (lines, open, staging) = (lines.to_vec(), open.to_vec(), staging.to_owned());
@@ -65,7 +65,7 @@ pub fn kill_leftovers(lines: &[RunLine], open: &[(u64, Digest)], staging: &str) 
     Leftovers { ended: names(ended), alive: names(alive) }
 }
 
-fn end_those_in_sight(lines: &[RunLine], open: &[(u64, Digest)], staging: &str) -> Vec<ProcessInfo> {
+fn end_those_in_sight(lines: &[RunLine], open: &[(Seq, Digest)], staging: &str) -> Vec<ProcessInfo> {
     let mut found: Vec<ProcessInfo> = Vec::new();
     for line in lines {
         if let Some(id) = line.process.filter(|id| is_alive(*id)) {

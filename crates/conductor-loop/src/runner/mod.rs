@@ -26,7 +26,7 @@ use conductor_core::limits::RunLimits;
 use conductor_core::outcome::{Capture, Ending, Postponed, Run};
 use conductor_core::record::Claim;
 use conductor_core::scheduler::Place;
-use conductor_core::{Code, Runs};
+use conductor_core::{Code, Runs, Seq};
 use conductor_os::cgroup::{self, Group};
 use conductor_os::confine::limits::ResourceLimits;
 use conductor_os::dir::Dir;
@@ -135,7 +135,7 @@ impl std::fmt::Debug for ReadBack {
 #[derive(Debug)]
 pub struct Job {
     /// Sequence number.
-    pub seq: u64,
+    pub seq: Seq,
     /// The number of the start.
     pub attempt: u32,
     /// The staging slot.
@@ -165,7 +165,7 @@ pub enum Report {
     /// `porch`, or the engine, was started.
     Began {
         /// Sequence number.
-        seq: u64,
+        seq: Seq,
     },
     /// A run ended, or its start did not happen.
     Ended(Box<Ended>),
@@ -314,7 +314,7 @@ impl Runner {
                 if let Err(NotRead { code, reason }) = settings.read_back.0(claim, &mut look) {
                     // Its run will not have the bytes either, and reports that.
                     tracing::warn!(
-                        seq = claim.seq,
+                        seq = claim.seq.get(),
                         code = code.id(),
                         reason,
                         "where its run writes is not known"

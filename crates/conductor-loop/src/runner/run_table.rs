@@ -3,6 +3,7 @@
 //! happened.
 
 use crate::handoff::layout::RUNNING as FILE;
+use conductor_core::Seq;
 use conductor_os::boot_id;
 use conductor_os::dir::Dir;
 use conductor_os::process::ProcessId;
@@ -34,7 +35,7 @@ pub struct LastRuns {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunLine {
     /// Sequence number.
-    pub seq: u64,
+    pub seq: Seq,
     /// The number of the start.
     pub attempt: u32,
     /// The process, once it was started.
@@ -67,12 +68,12 @@ impl RunTable {
     }
 
     /// Records that a start is about to happen in this slot.
-    pub fn begin(&self, slot: u16, seq: u64, attempt: u32) {
+    pub fn begin(&self, slot: u16, seq: Seq, attempt: u32) {
         self.write(u64::from(slot) + 1, &format!("{seq} {attempt} 0 0"));
     }
 
     /// Records the process of the start.
-    pub fn started(&self, slot: u16, seq: u64, attempt: u32, process: ProcessId) {
+    pub fn started(&self, slot: u16, seq: Seq, attempt: u32, process: ProcessId) {
         self.write(u64::from(slot) + 1, &format!("{seq} {attempt} {} {}", process.pid, process.start));
     }
 
@@ -108,14 +109,14 @@ mod tests {
         let (run_table, before) = RunTable::open(&dir).unwrap();
         assert!(!before.this_boot && before.lines.is_empty());
         run_table.reset().unwrap();
-        run_table.begin(3, 9, 1);
-        run_table.started(0, 7, 2, ProcessId { pid: 12, start: 34 });
+        run_table.begin(3, Seq(9), 1);
+        run_table.started(0, Seq(7), 2, ProcessId { pid: 12, start: 34 });
         drop(run_table);
         let (_, LastRuns { this_boot, lines }) = RunTable::open(&dir).unwrap();
         assert!(this_boot);
         let process = Some(ProcessId { pid: 12, start: 34 });
-        assert!(lines.contains(&RunLine { seq: 7, attempt: 2, process }));
-        assert!(lines.contains(&RunLine { seq: 9, attempt: 1, process: None }));
+        assert!(lines.contains(&RunLine { seq: Seq(7), attempt: 2, process }));
+        assert!(lines.contains(&RunLine { seq: Seq(9), attempt: 1, process: None }));
         assert_eq!(lines.len(), 2);
     }
 

@@ -1,6 +1,7 @@
 //! A worker in isolation: the source of a run's bytes, and the result when they cannot be read.
 
 use super::*;
+use conductor_core::Seq;
 use conductor_core::outcome::{Postponed, Verdict};
 use conductor_crypto::sha256;
 use std::path::Path;
@@ -65,7 +66,7 @@ fn bytes_that_cannot_be_read_back_are_no_attempt_and_no_file() {
     let mut runner = Runner::start(1, settings, &slots, &Arc::new(run_table), report).unwrap();
     for code in [Code::StoreFailed, Code::StoreDamaged, Code::StoreFailed] {
         runner.run(Job {
-            seq: 7,
+            seq: Seq(7),
             attempt: 1,
             slot: 0,
             place: Place::Output,
@@ -81,7 +82,7 @@ fn bytes_that_cannot_be_read_back_are_no_attempt_and_no_file() {
         assert!(!temp.path().join("staging/0/intent-a.json").exists(), "no file of nothing");
     }
     runner.run(Job {
-        seq: 7,
+        seq: Seq(7),
         attempt: 1,
         slot: 0,
         place: Place::Output,
@@ -89,7 +90,7 @@ fn bytes_that_cannot_be_read_back_are_no_attempt_and_no_file() {
         bytes: Bytes::Stored,
     });
     let first = told.recv_timeout(Duration::from_mins(1)).unwrap();
-    assert!(matches!(first, Report::Began { seq: 7 }), "it begins before it ends: {first:?}");
+    assert!(matches!(first, Report::Began { seq: Seq(7) }), "it begins before it ends: {first:?}");
     let Report::Ended(ended) = told.recv_timeout(Duration::from_mins(1)).unwrap() else { panic!("twice") };
     let Ended { run, staged, .. } = *ended;
     assert_eq!((run.ending, staged), (Ending::Exited(0), true));

@@ -1,6 +1,6 @@
 //! Failures of the store, distinguished by the operator's remedy.
 
-use conductor_core::Code;
+use conductor_core::{Code, Seq};
 use conductor_os::is_no_space;
 use std::io;
 
@@ -142,7 +142,7 @@ pub enum Damage {
     #[error("intent {seq}: {flaw}")]
     Intent {
         /// Its number.
-        seq: u64,
+        seq: Seq,
         /// What does not fit.
         flaw: Flaw,
     },
@@ -211,7 +211,7 @@ pub enum Flaw {
 
 impl Flaw {
     /// The error for this flaw of an intent.
-    pub fn of(self, seq: u64) -> StoreError {
+    pub fn of(self, seq: Seq) -> StoreError {
         StoreError::Damaged(Damage::Intent { seq, flaw: self })
     }
 }

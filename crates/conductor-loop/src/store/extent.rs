@@ -1,6 +1,7 @@
 //! The extent of a ledger: numbers that only grow, so that a ledger that has lost something is recognised.
 
 use super::StoreError;
+use conductor_core::Seq;
 use conductor_core::record::{Outcome, Status};
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +34,7 @@ pub struct Extent {
     #[serde(default)]
     pub commits: u64,
     /// The last sequence number.
-    pub last_seq: u64,
+    pub last_seq: Seq,
     /// Totals.
     pub counts: Counts,
 }
@@ -44,7 +45,7 @@ impl Extent {
         let numbers = |of: &Self| {
             [
                 ("commits", of.commits),
-                ("last number", of.last_seq),
+                ("last number", of.last_seq.get()),
                 ("processed", of.counts.processed),
                 ("failed", of.counts.failed),
                 ("duplicates", of.counts.duplicates),
@@ -87,8 +88,8 @@ mod tests {
 
     #[test]
     fn what_is_less_is_named() {
-        let less = Extent { commits: 3, last_seq: 7, counts: Counts::default() };
-        let more = Extent { commits: 3, last_seq: 9, counts: Counts { failed: 1, ..Counts::default() } };
+        let less = Extent { commits: 3, last_seq: Seq(7), counts: Counts::default() };
+        let more = Extent { commits: 3, last_seq: Seq(9), counts: Counts { failed: 1, ..Counts::default() } };
         assert_eq!(more.lacks(&less), None);
         assert_eq!(less.lacks(&more).unwrap(), "last number 7 instead of 9, failed 0 instead of 1");
         assert_eq!(less.or_more(more), more);

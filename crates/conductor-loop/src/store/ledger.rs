@@ -3,11 +3,11 @@
 
 use super::pending::{Pending, Settled, Start};
 use super::{Counts, Extent, StoreError};
-use conductor_core::Digest;
 use conductor_core::age::{Bound, ClockBook};
 use conductor_core::intent::TargetKey;
 use conductor_core::query::Held;
 use conductor_core::record::{Claim, LastSuccess, Outcome, Status};
+use conductor_core::{Digest, Seq};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
@@ -23,13 +23,13 @@ pub struct Work<'w> {
     /// Accepted intents.
     pub claims: Vec<Claiming<'w>>,
     /// Starts of porch, by number: next ones, or ones known to have happened.
-    pub starts: Vec<(u64, Start)>,
+    pub starts: Vec<(Seq, Start)>,
     /// Targets that an operator holds or releases.
     pub holds: Vec<Hold<'w>>,
     /// Numbers whose published files are durable: only their outcomes stay.
-    pub done: Vec<u64>,
+    pub done: Vec<Seq>,
     /// Numbers whose outcomes are removed. The path of each becomes free, and its number is never used again.
-    pub forgotten: Vec<u64>,
+    pub forgotten: Vec<Seq>,
     /// Records the state of the removal by age.
     pub upkeep: Option<&'w Upkeep>,
     /// Raises totals and numbers to at least these.
@@ -106,7 +106,7 @@ pub struct DecidedAt {
     /// The time of the decision, by the clock of that moment.
     pub at: Timestamp,
     /// Sequence number.
-    pub seq: u64,
+    pub seq: Seq,
 }
 
 impl DecidedAt {
@@ -173,14 +173,14 @@ pub struct Search<'t> {
     /// Outcomes with this term; `None`: all.
     pub term: Option<Term<'t>>,
     /// Outcomes with this number or a higher one.
-    pub from: u64,
+    pub from: Seq,
     /// Outcomes with a lower number than this.
-    pub below: u64,
+    pub below: Seq,
 }
 
 impl Default for Search<'_> {
     fn default() -> Self {
-        Self { term: None, from: 0, below: u64::MAX }
+        Self { term: None, from: Seq(0), below: Seq::MAX }
     }
 }
 
@@ -203,7 +203,7 @@ pub trait Ledger: Debug + Send + Sync {
     fn extent(&self) -> Result<Extent, StoreError>;
 
     /// The highest sequence number ever used.
-    fn last_seq(&self) -> Result<u64, StoreError>;
+    fn last_seq(&self) -> Result<Seq, StoreError>;
 
     /// Totals.
     fn counts(&self) -> Result<Counts, StoreError>;
@@ -212,19 +212,19 @@ pub trait Ledger: Debug + Send + Sync {
     fn sizes(&self) -> Result<(u64, u64), StoreError>;
 
     /// Whether an intent is unfinished, or its files are not yet known to be durable.
-    fn is_open(&self, seq: u64) -> Result<bool, StoreError>;
+    fn is_open(&self, seq: Seq) -> Result<bool, StoreError>;
 
     /// Numbers and digests of unfinished intents with a recorded start and without an outcome.
-    fn begun(&self) -> Result<Vec<(u64, Digest)>, StoreError>;
+    fn begun(&self) -> Result<Vec<(Seq, Digest)>, StoreError>;
 
     /// The claim of an unfinished intent, and its recorded start.
-    fn claim(&self, seq: u64) -> Result<Option<(Claim, Option<Start>)>, StoreError>;
+    fn claim(&self, seq: Seq) -> Result<Option<(Claim, Option<Start>)>, StoreError>;
 
     /// The number of the first claim of a file of this name that has no outcome.
-    fn claim_named(&self, name: &str) -> Result<Option<u64>, StoreError>;
+    fn claim_named(&self, name: &str) -> Result<Option<Seq>, StoreError>;
 
     /// Unfinished intents by number, with their claims and without their bytes; `None` for those that never had a claim.
-    fn open_claims(&self) -> Result<Vec<(u64, Option<Claim>)>, StoreError>;
+    fn open_claims(&self) -> Result<Vec<(Seq, Option<Claim>)>, StoreError>;
 
     /// Passes every claim without an outcome, in order of taking, one at a time: intents still to run.
     fn unsettled(&self, each: &mut dyn FnMut(Claim)) -> Result<(), StoreError>;
@@ -233,25 +233,25 @@ pub trait Ledger: Debug + Send + Sync {
     fn pending(&self, each: &mut dyn FnMut(Pending)) -> Result<(), StoreError>;
 
     /// An outcome whose files may be missing.
-    fn settled(&self, seq: u64) -> Result<Settled, StoreError>;
+    fn settled(&self, seq: Seq) -> Result<Settled, StoreError>;
 
     /// Passes on the bytes of an unfinished intent, if they have the digest.
-    fn read_bytes(&self, seq: u64, digest: &Digest, work: &mut dyn FnMut(&[u8])) -> Result<(), StoreError>;
+    fn read_bytes(&self, seq: Seq, digest: &Digest, work: &mut dyn FnMut(&[u8])) -> Result<(), StoreError>;
 
     /// Passes on the claim and the bytes of an intent that was claimed and is unfinished, if there is one.
-    fn read_claim(&self, seq: u64, work: &mut dyn FnMut(Claim, &[u8])) -> Result<(), StoreError>;
+    fn read_claim(&self, seq: Seq, work: &mut dyn FnMut(Claim, &[u8])) -> Result<(), StoreError>;
 
     /// The outcome of this number.
-    fn outcome(&self, seq: u64) -> Result<Option<Outcome>, StoreError>;
+    fn outcome(&self, seq: Seq) -> Result<Option<Outcome>, StoreError>;
 
     /// Passes outcomes with this number or a higher one, lowest first, to `each`, while it returns true.
-    fn outcomes(&self, from: u64, each: &mut dyn FnMut(Outcome) -> bool) -> Result<(), StoreError>;
+    fn outcomes(&self, from: Seq, each: &mut dyn FnMut(Outcome) -> bool) -> Result<(), StoreError>;
 
     /// Passes the outcomes of a search, newest first, to `each`, while it returns true.
     fn search(&self, search: Search<'_>, each: &mut dyn FnMut(Outcome) -> bool) -> Result<(), StoreError>;
 
-    /// A number below which no outcome was decided at this time or later; [`u64::MAX`] if none was.
-    fn first_since(&self, since: Timestamp) -> Result<u64, StoreError>;
+    /// A number below which no outcome was decided at this time or later; [`Seq::MAX`] if none was.
+    fn first_since(&self, since: Timestamp) -> Result<Seq, StoreError>;
 
     /// The old outcomes of a part: the only rule for removal by age. An outcome not yet known to be published durably is
     /// still needed.
@@ -262,7 +262,7 @@ pub trait Ledger: Debug + Send + Sync {
 
     /// The number of the outcome that owns the file at this path, relative to the handoff directory. A path has one owner
     /// as long as that outcome is remembered, whatever file is there.
-    fn owner(&self, path: &str) -> Result<Option<u64>, StoreError>;
+    fn owner(&self, path: &str) -> Result<Option<Seq>, StoreError>;
 
     /// The last run of a target if it succeeded; if none is known, an imported one of this name.
     fn last_success(&self, key: &TargetKey, name: &str) -> Result<Option<LastSuccess>, StoreError>;
@@ -283,7 +283,7 @@ impl dyn Ledger + '_ {
     /// Passes the bytes of an unfinished intent to `work`, if they have the digest.
     pub fn with_bytes<T>(
         &self,
-        seq: u64,
+        seq: Seq,
         digest: &Digest,
         work: impl FnOnce(&[u8]) -> T,
     ) -> Result<T, StoreError> {
@@ -295,7 +295,7 @@ impl dyn Ledger + '_ {
     /// Passes an intent that was claimed and is unfinished to `work`.
     pub fn with_claim<T>(
         &self,
-        seq: u64,
+        seq: Seq,
         work: impl FnOnce(Claim, &[u8]) -> T,
     ) -> Result<Option<T>, StoreError> {
         let (mut work, mut made) = (Some(work), None);

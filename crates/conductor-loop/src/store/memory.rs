@@ -6,11 +6,11 @@ use super::{
     Content, Counts, Decided, DecidedAt, Extent, Flaw, Hold, Kept, Ledger, Page, Part, Pending, Search,
     Settled, Start, StoreError, Upkeep, Work,
 };
-use conductor_core::Digest;
 use conductor_core::age::Dated;
 use conductor_core::intent::TargetKey;
 use conductor_core::query::Held;
 use conductor_core::record::{Claim, LastSuccess, Outcome};
+use conductor_core::{Digest, Seq};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -22,16 +22,16 @@ pub(crate) struct Memory(Mutex<Books>);
 
 #[derive(Debug, Clone, Default)]
 struct Books {
-    open: BTreeMap<u64, (Option<Claim>, Option<Vec<u8>>)>,
-    starts: BTreeMap<u64, Start>,
-    outcomes: BTreeMap<u64, Outcome>,
-    reports: BTreeMap<u64, Vec<u8>>,
-    owners: BTreeMap<String, u64>,
+    open: BTreeMap<Seq, (Option<Claim>, Option<Vec<u8>>)>,
+    starts: BTreeMap<Seq, Start>,
+    outcomes: BTreeMap<Seq, Outcome>,
+    reports: BTreeMap<Seq, Vec<u8>>,
+    owners: BTreeMap<String, Seq>,
     lasts: BTreeMap<Of, LastRun>,
     held: BTreeMap<String, Held>,
     upkeep: Upkeep,
     counts: Counts,
-    high_seq: u64,
+    high_seq: Seq,
     commits: u64,
     destination: Option<String>,
 }
@@ -104,7 +104,7 @@ impl Books {
         }
     }
 
-    fn forget(&mut self, seq: u64) {
+    fn forget(&mut self, seq: Seq) {
         self.high_seq = self.last_seq().max(seq);
         let Some(outcome) = self.outcomes.remove(&seq) else { return };
         let of = Of::outcome(&outcome);
@@ -120,9 +120,9 @@ impl Books {
         }
     }
 
-    fn last_seq(&self) -> u64 {
-        let open = self.open.keys().next_back().copied().unwrap_or(0);
-        let outcomes = self.outcomes.keys().next_back().copied().unwrap_or(0);
+    fn last_seq(&self) -> Seq {
+        let open = self.open.keys().next_back().copied().unwrap_or(Seq(0));
+        let outcomes = self.outcomes.keys().next_back().copied().unwrap_or(Seq(0));
         self.high_seq.max(open).max(outcomes)
     }
 
@@ -175,7 +175,7 @@ impl Ledger for Memory {
         Ok(Extent { commits: books.commits, last_seq: books.last_seq(), counts: books.counts })
     }
 
-    fn last_seq(&self) -> Result<u64, StoreError> {
+    fn last_seq(&self) -> Result<Seq, StoreError> {
         Ok(self.books().last_seq())
     }
 
@@ -188,31 +188,31 @@ impl Ledger for Memory {
         Ok((books.open.len() as u64, books.outcomes.len() as u64))
     }
 
-    fn is_open(&self, seq: u64) -> Result<bool, StoreError> {
+    fn is_open(&self, seq: Seq) -> Result<bool, StoreError> {
         Ok(self.books().open.contains_key(&seq))
     }
 
-    fn begun(&self) -> Result<Vec<(u64, Digest)>, StoreError> {
+    fn begun(&self) -> Result<Vec<(Seq, Digest)>, StoreError> {
         let books = self.books();
         let undecided = books.starts.keys().filter(|seq| !books.outcomes.contains_key(seq));
         let claimed = undecided.filter_map(|seq| Some((*seq, books.open.get(seq)?.0.as_ref()?.sha256)));
         Ok(claimed.collect())
     }
 
-    fn claim(&self, seq: u64) -> Result<Option<(Claim, Option<Start>)>, StoreError> {
+    fn claim(&self, seq: Seq) -> Result<Option<(Claim, Option<Start>)>, StoreError> {
         let books = self.books();
         let claim = books.open.get(&seq).and_then(|(claim, _)| claim.clone());
         Ok(claim.map(|claim| (claim, books.starts.get(&seq).copied())))
     }
 
-    fn claim_named(&self, name: &str) -> Result<Option<u64>, StoreError> {
+    fn claim_named(&self, name: &str) -> Result<Option<Seq>, StoreError> {
         let books = self.books();
         let mut undecided = books.open.iter().filter(|(seq, _)| !books.outcomes.contains_key(seq));
         let found = undecided.find(|(_, (claim, _))| claim.as_ref().is_some_and(|claim| claim.name == name));
         Ok(found.map(|(seq, _)| *seq))
     }
 
-    fn open_claims(&self) -> Result<Vec<(u64, Option<Claim>)>, StoreError> {
+    fn open_claims(&self) -> Result<Vec<(Seq, Option<Claim>)>, StoreError> {
         Ok(self.books().open.iter().map(|(seq, (claim, _))| (*seq, claim.clone())).collect())
     }
 
@@ -233,21 +233,21 @@ impl Ledger for Memory {
         Ok(())
     }
 
-    fn settled(&self, seq: u64) -> Result<Settled, StoreError> {
+    fn settled(&self, seq: Seq) -> Result<Settled, StoreError> {
         let books = self.books();
         let outcome = books.outcomes.get(&seq).cloned().ok_or_else(|| Flaw::NoOutcome.of(seq))?;
         let (report, content) = (books.reports.get(&seq).cloned(), Content::of(&outcome));
         Ok(Settled { outcome, report, content })
     }
 
-    fn read_bytes(&self, seq: u64, digest: &Digest, work: &mut dyn FnMut(&[u8])) -> Result<(), StoreError> {
+    fn read_bytes(&self, seq: Seq, digest: &Digest, work: &mut dyn FnMut(&[u8])) -> Result<(), StoreError> {
         let found = self.books().open.get(&seq).cloned();
         let (claim, bytes) = found.ok_or_else(|| Flaw::NoRecord.of(seq))?;
         work(Unfinished { claim, bytes: bytes.as_deref() }.whole(seq, digest)?);
         Ok(())
     }
 
-    fn read_claim(&self, seq: u64, work: &mut dyn FnMut(Claim, &[u8])) -> Result<(), StoreError> {
+    fn read_claim(&self, seq: Seq, work: &mut dyn FnMut(Claim, &[u8])) -> Result<(), StoreError> {
         let found = self.books().open.get(&seq).cloned();
         let Some((Some(claim), bytes)) = found else { return Ok(()) };
         let found = Unfinished { claim: None, bytes: bytes.as_deref() };
@@ -256,11 +256,11 @@ impl Ledger for Memory {
         Ok(())
     }
 
-    fn outcome(&self, seq: u64) -> Result<Option<Outcome>, StoreError> {
+    fn outcome(&self, seq: Seq) -> Result<Option<Outcome>, StoreError> {
         Ok(self.books().outcomes.get(&seq).cloned())
     }
 
-    fn outcomes(&self, from: u64, each: &mut dyn FnMut(Outcome) -> bool) -> Result<(), StoreError> {
+    fn outcomes(&self, from: Seq, each: &mut dyn FnMut(Outcome) -> bool) -> Result<(), StoreError> {
         let outcomes = self.books().outcomes.clone().split_off(&from);
         let _: Option<Outcome> = outcomes.into_values().find(|outcome| !each(outcome.clone()));
         Ok(())
@@ -275,10 +275,10 @@ impl Ledger for Memory {
         Ok(())
     }
 
-    fn first_since(&self, since: Timestamp) -> Result<u64, StoreError> {
+    fn first_since(&self, since: Timestamp) -> Result<Seq, StoreError> {
         let books = self.books();
         let later = books.outcomes.values().filter(|outcome| outcome.finished_at >= since);
-        Ok(later.map(|outcome| outcome.seq).min().unwrap_or(u64::MAX))
+        Ok(later.map(|outcome| outcome.seq).min().unwrap_or(Seq::MAX))
     }
 
     fn old(&self, part: Part<'_>) -> Result<Page, StoreError> {
@@ -307,7 +307,7 @@ impl Ledger for Memory {
         Ok(self.books().upkeep.clone())
     }
 
-    fn owner(&self, path: &str) -> Result<Option<u64>, StoreError> {
+    fn owner(&self, path: &str) -> Result<Option<Seq>, StoreError> {
         Ok(self.books().owners.get(path).copied())
     }
 

@@ -2,8 +2,8 @@
 //! is damage. Bytes are checked against their digest at each read.
 
 use super::{Flaw, StoreError};
-use conductor_core::Digest;
 use conductor_core::record::{Claim, Outcome};
+use conductor_core::{Digest, Seq};
 use conductor_crypto::sha256;
 
 /// An unfinished intent. Its bytes were read and are intact.
@@ -77,13 +77,13 @@ pub(super) struct Unfinished<'b> {
 }
 
 /// Checks bytes against their digest; a difference is damage.
-pub(super) fn check(seq: u64, bytes: &[u8], digest: &Digest) -> Result<(), StoreError> {
+pub(super) fn check(seq: Seq, bytes: &[u8], digest: &Digest) -> Result<(), StoreError> {
     if sha256(bytes) == *digest { Ok(()) } else { Err(Flaw::OtherBytes.of(seq)) }
 }
 
 impl<'b> Unfinished<'b> {
     /// The intent's bytes, if they have the digest.
-    pub(super) fn whole(&self, seq: u64, digest: &Digest) -> Result<&'b [u8], StoreError> {
+    pub(super) fn whole(&self, seq: Seq, digest: &Digest) -> Result<&'b [u8], StoreError> {
         let bytes = self.bytes.ok_or_else(|| Flaw::NoBytes.of(seq))?;
         check(seq, bytes, digest)?;
         Ok(bytes)
@@ -92,7 +92,7 @@ impl<'b> Unfinished<'b> {
     /// Combines the records of one number. A contradiction is damage.
     pub(super) fn into_pending(
         self,
-        seq: u64,
+        seq: Seq,
         outcome: Option<Outcome>,
         start: Option<Start>,
     ) -> Result<Pending, StoreError> {

@@ -2,6 +2,7 @@
 
 use super::memory::Memory;
 use super::*;
+use conductor_core::Seq;
 use conductor_core::age::{Bound, ClockBook, Look};
 use conductor_core::intent::TargetKey;
 use conductor_core::query::Held;
@@ -26,7 +27,7 @@ fn key(which: usize) -> TargetKey {
     TargetKey { namespace: namespace.into(), target: target.into() }
 }
 
-fn claim(seq: u64, which: usize) -> Claim {
+fn claim(seq: Seq, which: usize) -> Claim {
     Claim {
         name: NAMES[which].into(),
         sha256: sha256(b"abc"),
@@ -36,7 +37,7 @@ fn claim(seq: u64, which: usize) -> Claim {
     }
 }
 
-fn outcome(seq: u64, which: usize) -> Outcome {
+fn outcome(seq: Seq, which: usize) -> Outcome {
     Outcome {
         sha256: Some(sha256(b"abc")),
         size: 3,
@@ -53,10 +54,10 @@ struct Batch {
     imported: Vec<Outcome>,
     decided: Vec<(Outcome, Option<Vec<u8>>, Keeps)>,
     claims: Vec<(Claim, Vec<u8>, bool)>,
-    starts: Vec<(u64, Start)>,
+    starts: Vec<(Seq, Start)>,
     holds: Vec<(Held, bool)>,
-    done: Vec<u64>,
-    forgotten: Vec<u64>,
+    done: Vec<Seq>,
+    forgotten: Vec<Seq>,
     upkeep: Option<Upkeep>,
     floor: Option<Extent>,
 }
@@ -114,10 +115,20 @@ pub(super) fn answers(ledger: &dyn Ledger) -> Vec<String> {
     let read = ledger.pending(&mut |one| pending.push(one));
     say("pending", &(read.map_err(|error| error.to_string()), pending));
     for seq in 0..=SEQS + 1 {
-        let bytes = ledger.with_bytes(seq, &sha256(b"abc"), <[u8]>::to_vec);
-        let claimed = ledger.with_claim(seq, |claim, bytes| (claim, bytes.to_vec()));
-        say("intent", &(seq, ledger.is_open(seq), ledger.claim(seq), ledger.outcome(seq), bytes, claimed));
-        say("settled", &(seq, ledger.settled(seq)));
+        let bytes = ledger.with_bytes(Seq(seq), &sha256(b"abc"), <[u8]>::to_vec);
+        let claimed = ledger.with_claim(Seq(seq), |claim, bytes| (claim, bytes.to_vec()));
+        say(
+            "intent",
+            &(
+                seq,
+                ledger.is_open(Seq(seq)),
+                ledger.claim(Seq(seq)),
+                ledger.outcome(Seq(seq)),
+                bytes,
+                claimed,
+            ),
+        );
+        say("settled", &(seq, ledger.settled(Seq(seq))));
     }
     let found = |search: Search<'_>| {
         let mut found = Vec::new();
@@ -132,12 +143,12 @@ pub(super) fn answers(ledger: &dyn Ledger) -> Vec<String> {
     let endings = [Status::Success, Status::Failed].map(Term::Status);
     for term in names.chain(targets).chain(endings).map(Some).chain([None]) {
         for (from, below) in [(0, u64::MAX), (3, 7), (5, 5), (7, 3)] {
-            say("found", &(term, found(Search { term, from, below })));
+            say("found", &(term, found(Search { term, from: Seq(from), below: Seq(below) })));
         }
     }
     for from in [0, 3, 100] {
         let mut outcomes = Vec::new();
-        let read = ledger.outcomes(from, &mut |outcome| {
+        let read = ledger.outcomes(Seq(from), &mut |outcome| {
             outcomes.push(outcome);
             outcomes.len() < 4
         });
@@ -155,7 +166,7 @@ pub(super) fn answers(ledger: &dyn Ledger) -> Vec<String> {
     for second in 0..7 {
         say("since", &(second, ledger.first_since(at(second))));
         let bound = Bound { before: at(second), now: at(5) };
-        for from in [None, Some(DecidedAt { at: at(2), seq: 4 })] {
+        for from in [None, Some(DecidedAt { at: at(2), seq: Seq(4) })] {
             for most in [2, usize::MAX] {
                 say("old", &(second, from, most, ledger.old(Part { from, most, bound, clock: &clock })));
             }
@@ -217,31 +228,36 @@ fn commit(batch: Batch) -> Step {
 /// Steps that leave something in every table.
 fn a_life() -> Vec<Step> {
     let held = Held { target: "n/web".into(), since: at(1), uid: 7, note: "why".into() };
-    let failed = Outcome { status: Status::Failed, finished_at: at(3), ..outcome(2, 1) };
-    let renamed = Outcome { archived_as: PATHS[3].into(), ..outcome(1, 0) };
-    let imported = Outcome { key: None, imported: true, archived_as: String::new(), ..outcome(6, 2) };
+    let failed = Outcome { status: Status::Failed, finished_at: at(3), ..outcome(Seq(2), 1) };
+    let renamed = Outcome { archived_as: PATHS[3].into(), ..outcome(Seq(1), 0) };
+    let imported = Outcome { key: None, imported: true, archived_as: String::new(), ..outcome(Seq(6), 2) };
     let mut clock = ClockBook::default();
-    clock.look(Look { now: at(4), expected: None, retention: SignedDuration::from_hours(1), last_seq: 3 });
-    let swept = Some(DecidedAt { at: at(2), seq: 1 });
-    let claims = vec![(claim(1, 0), b"abc".to_vec(), true), (claim(2, 1), b"abc".to_vec(), false)];
+    clock.look(Look {
+        now: at(4),
+        expected: None,
+        retention: SignedDuration::from_hours(1),
+        last_seq: Seq(3),
+    });
+    let swept = Some(DecidedAt { at: at(2), seq: Seq(1) });
+    let claims = vec![(claim(Seq(1), 0), b"abc".to_vec(), true), (claim(Seq(2), 1), b"abc".to_vec(), false)];
     vec![
         Step::WorkFor(true),
         commit(Batch { claims, ..Batch::default() }),
-        commit(Batch { starts: vec![(2, Start { attempt: 1, happened: true })], ..Batch::default() }),
-        commit(Batch { decided: vec![(outcome(1, 0), None, Keeps::Already)], ..Batch::default() }),
+        commit(Batch { starts: vec![(Seq(2), Start { attempt: 1, happened: true })], ..Batch::default() }),
+        commit(Batch { decided: vec![(outcome(Seq(1), 0), None, Keeps::Already)], ..Batch::default() }),
         commit(Batch {
             decided: vec![(failed.clone(), Some(b"log".to_vec()), Keeps::Already)],
-            claims: vec![(claim(3, 1), b"abc".to_vec(), true)],
+            claims: vec![(claim(Seq(3), 1), b"abc".to_vec(), true)],
             upkeep: Some(Upkeep { clock, swept }),
             ..Batch::default()
         }),
         commit(Batch { decided: vec![(renamed, None, Keeps::Already)], ..Batch::default() }),
-        commit(Batch { done: vec![1], imported: vec![imported], ..Batch::default() }),
+        commit(Batch { done: vec![Seq(1)], imported: vec![imported], ..Batch::default() }),
         commit(Batch { holds: vec![(held, true)], ..Batch::default() }),
-        commit(Batch { decided: vec![(outcome(4, 0), None, Keeps::Already)], ..Batch::default() }),
+        commit(Batch { decided: vec![(outcome(Seq(4), 0), None, Keeps::Already)], ..Batch::default() }),
         commit(Batch {
-            decided: vec![(Outcome { sha256: None, ..outcome(5, 0) }, None, Keeps::File)],
-            floor: Some(Extent { last_seq: 8, ..Extent::default() }),
+            decided: vec![(Outcome { sha256: None, ..outcome(Seq(5), 0) }, None, Keeps::File)],
+            floor: Some(Extent { last_seq: Seq(8), ..Extent::default() }),
             ..Batch::default()
         }),
         Step::Reopen,
@@ -259,7 +275,11 @@ pub(super) fn fill_every_table(ledger: &dyn Ledger) {
 fn every_ledger_answers_alike_after_the_life_of_intents() {
     let mut steps = a_life();
     compare(&steps);
-    steps.push(commit(Batch { forgotten: vec![1, 2, 77], done: vec![2], ..Batch::default() }));
+    steps.push(commit(Batch {
+        forgotten: vec![Seq(1), Seq(2), Seq(77)],
+        done: vec![Seq(2)],
+        ..Batch::default()
+    }));
     steps.push(Step::WorkFor(false));
     compare(&steps);
 }
@@ -271,15 +291,15 @@ fn a_batch_that_cannot_be_recorded_leaves_nothing() {
         let before = answers(&**ledger);
         let batch = Batch {
             decided: vec![
-                (outcome(1, 0), None, Keeps::Bytes),
+                (outcome(Seq(1), 0), None, Keeps::Bytes),
                 // It has no claim.
-                (outcome(2, 0), None, Keeps::Already),
+                (outcome(Seq(2), 0), None, Keeps::Already),
             ],
             ..Batch::default()
         };
         let error = ledger.commit(&batch.work()).unwrap_err();
         assert!(
-            matches!(error, StoreError::Damaged(Damage::Intent { seq: 2, flaw: Flaw::NoClaim })),
+            matches!(error, StoreError::Damaged(Damage::Intent { seq: Seq(2), flaw: Flaw::NoClaim })),
             "{error}"
         );
         assert_eq!(answers(&**ledger), before);
@@ -293,12 +313,12 @@ fn any_outcome() -> impl Strategy<Value = Outcome> {
         key: (!bare).then(|| key(which)),
         imported: bare,
         sha256: read.then(|| sha256(b"abc")),
-        duplicate_of: again.then_some(1),
+        duplicate_of: again.then_some(Seq(1)),
         kept_since: again.then(|| at(second + 1)),
         archived_as: PATHS[path].into(),
         finished_at: at(second),
         attempts,
-        ..outcome(seq, which)
+        ..outcome(Seq(seq), which)
     })
 }
 
@@ -319,11 +339,11 @@ fn any_batch() -> impl Strategy<Value = Batch> {
             decided,
             claims: claims
                 .into_iter()
-                .map(|(seq, which, bytes, reserved)| (claim(seq, which), bytes, reserved))
+                .map(|(seq, which, bytes, reserved)| (claim(Seq(seq), which), bytes, reserved))
                 .collect(),
             starts: starts
                 .into_iter()
-                .map(|(seq, attempt, happened)| (seq, Start { attempt, happened }))
+                .map(|(seq, attempt, happened)| (Seq(seq), Start { attempt, happened }))
                 .collect(),
             holds: holds
                 .into_iter()
@@ -332,10 +352,10 @@ fn any_batch() -> impl Strategy<Value = Batch> {
                     (Held { target, since: at(1), uid: 7, note: String::new() }, begins)
                 })
                 .collect(),
-            done,
-            forgotten,
+            done: done.into_iter().map(Seq).collect(),
+            forgotten: forgotten.into_iter().map(Seq).collect(),
             upkeep: None,
-            floor: floor.map(|last_seq| Extent { last_seq, ..Extent::default() }),
+            floor: floor.map(|last_seq| Extent { last_seq: Seq(last_seq), ..Extent::default() }),
         },
     )
 }

@@ -2,8 +2,8 @@
 //! passed one at a time and more than once, so that memory holds a few bytes of each, whatever it says.
 
 use super::{Extent, Hold, Ledger, Rescued, Salvaged, StoreError, Work};
-use conductor_core::Code;
 use conductor_core::record::{Claim, Outcome, Status};
+use conductor_core::{Code, Seq};
 use conductor_crypto::sha256_of_parts;
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
@@ -26,7 +26,7 @@ impl Outcomes for Vec<Outcome> {
 /// Those of other numbers than these.
 struct Besides<'o> {
     outcomes: &'o dyn Outcomes,
-    numbers: HashSet<u64>,
+    numbers: HashSet<Seq>,
 }
 
 impl Outcomes for Besides<'_> {
@@ -50,7 +50,7 @@ pub(super) struct Added {
 /// by number too. The outcome of an intent that is unfinished here ends it: it does not run a second time.
 pub(super) fn add(store: &dyn Ledger, outcomes: &dyn Outcomes, floor: &Extent) -> Result<Added, StoreError> {
     let known = Known::of(store, outcomes)?;
-    let open: HashMap<u64, Option<Claim>> = store.open_claims()?.into_iter().collect();
+    let open: HashMap<Seq, Option<Claim>> = store.open_claims()?.into_iter().collect();
     let mut added = Added { conflicting: known.conflicting, ..Added::default() };
     let mut chunk: Vec<Outcome> = Vec::new();
     let commit = |chunk: &mut Vec<Outcome>| {
@@ -111,7 +111,7 @@ struct Known {
     /// The finished intents among them.
     intents: HashSet<Short>,
     /// Their numbers that finished intents have.
-    numbers: HashSet<u64>,
+    numbers: HashSet<Seq>,
     /// How many of these numbers are another intent's.
     conflicting: u64,
 }
@@ -129,7 +129,7 @@ impl Known {
         if numbers.is_empty() {
             return Ok(known);
         }
-        store.outcomes(0, &mut |here| {
+        store.outcomes(Seq(0), &mut |here| {
             if let Some(given) = numbers.get(&here.seq) {
                 known.numbers.insert(here.seq);
                 known.conflicting += u64::from(*given != content(&here));
@@ -172,7 +172,7 @@ pub struct TakenOver {
 
 impl Evidence<'_> {
     /// The number of intents that it tells of, from this number on.
-    pub fn intents_from(&self, first: u64) -> Result<u64, StoreError> {
+    pub fn intents_from(&self, first: Seq) -> Result<u64, StoreError> {
         let mut numbers = HashSet::new();
         let mut count = |seq| {
             if seq >= first {
@@ -229,13 +229,13 @@ impl Evidence<'_> {
     fn latest(&self, store: &dyn Ledger) -> Result<Latest, StoreError> {
         let mut latest = Latest::default();
         store.unsettled(&mut |claim| {
-            latest.of_name.insert(claim.name, 0);
+            latest.of_name.insert(claim.name, Seq::ZERO);
         })?;
         if latest.of_name.is_empty() {
             return Ok(latest);
         }
         let Latest { of_name, waiting } = &mut latest;
-        let mut note = |name: &str, seq: u64| {
+        let mut note = |name: &str, seq: Seq| {
             if let Some(last) = of_name.get_mut(name) {
                 *last = seq.max(*last);
             }
@@ -255,9 +255,9 @@ impl Evidence<'_> {
 #[derive(Default)]
 struct Latest {
     /// The number of the last intent of each name.
-    of_name: HashMap<String, u64>,
+    of_name: HashMap<String, Seq>,
     /// Those that are known to be unfinished.
-    waiting: HashSet<u64>,
+    waiting: HashSet<Seq>,
 }
 
 /// Of two intents with one name, the later was taken after the earlier was filed, or follows it in the order of its

@@ -2,8 +2,8 @@
 
 use super::take_over::{Added, add};
 use super::{Extent, Ledger, StoreError};
-use conductor_core::Digest;
 use conductor_core::record::{Outcome, PROCESSED_BY, Status, VERSION, one_line};
+use conductor_core::{Digest, Seq};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ struct Header {
     format: String,
     version: u32,
     exported_at: Timestamp,
-    last_seq: u64,
+    last_seq: Seq,
 }
 
 const FORMAT: &str = "conductor-loop state";
@@ -54,7 +54,7 @@ struct GoEntry {
 pub fn export(store: &dyn Ledger, now: Timestamp, out: &mut impl Write) -> Result<u64, StoreError> {
     let mut count = 0;
     let mut result = export_header(now, store.last_seq()?, out);
-    store.outcomes(0, &mut |outcome| {
+    store.outcomes(Seq(0), &mut |outcome| {
         count += 1;
         result = write_line(out, &outcome);
         result.is_ok()
@@ -64,7 +64,7 @@ pub fn export(store: &dyn Ledger, now: Timestamp, out: &mut impl Write) -> Resul
 }
 
 /// Writes the first line of an export that has the outcomes up to this number.
-pub fn export_header(now: Timestamp, last_seq: u64, out: &mut impl Write) -> io::Result<()> {
+pub fn export_header(now: Timestamp, last_seq: Seq, out: &mut impl Write) -> io::Result<()> {
     write_line(
         out,
         &Header { format: FORMAT.to_owned(), version: EXPORT_VERSION, exported_at: now, last_seq },
@@ -93,7 +93,7 @@ pub struct Import {
     /// Entries of the Go version, which have no numbers.
     entries: Vec<Unnumbered>,
     /// The last number used at the export.
-    last_seq: u64,
+    last_seq: Seq,
 }
 
 struct Unnumbered {
@@ -123,7 +123,7 @@ impl Import {
                 );
                 Err(StoreError::Import(what))
             }
-            Err(_) => Ok(Self { outcomes: Vec::new(), entries: from_go(&text, now)?, last_seq: 0 }),
+            Err(_) => Ok(Self { outcomes: Vec::new(), entries: from_go(&text, now)?, last_seq: Seq(0) }),
         }
     }
 
@@ -131,8 +131,9 @@ impl Import {
     /// older than the store. Numbers used at the export, or up to `shown`, are not used again.
     pub fn into_store(self, store: &dyn Ledger, shown: &Extent) -> Result<ImportCount, StoreError> {
         let floor = shown.or_more(Extent { last_seq: self.last_seq, ..Extent::default() });
-        let first = store.last_seq()?.max(floor.last_seq) + 1;
-        let numbered = self.entries.into_iter().zip(first..).map(|(entry, seq)| entry.numbered(seq));
+        let first = store.last_seq()?.max(floor.last_seq).next();
+        let numbered =
+            self.entries.into_iter().zip((first.get()..).map(Seq)).map(|(entry, seq)| entry.numbered(seq));
         let outcomes: Vec<Outcome> = self.outcomes.into_iter().chain(numbered).collect();
         let Added { imported, skipped, .. } = add(store, &outcomes, &floor)?;
         Ok(ImportCount { imported, skipped })
@@ -140,7 +141,7 @@ impl Import {
 }
 
 impl Unnumbered {
-    fn numbered(self, seq: u64) -> Outcome {
+    fn numbered(self, seq: Seq) -> Outcome {
         Outcome {
             status: self.status,
             message: "Imported from the state file of the Go version".to_owned(),

@@ -6,10 +6,10 @@ use super::{
     Ack, Again, BATCH_MAX, Full, Publication, PublicationKind, SPACE_RETRY, Source, Stopped, WriterLoop,
 };
 use crate::store::{Content, Kept, Settled, StoreError, Work};
-use conductor_core::Code;
 use conductor_core::attestation::Attested;
 use conductor_core::name::TakenName;
 use conductor_core::record::Outcome;
+use conductor_core::{Code, Seq};
 use std::collections::HashSet;
 
 /// How often an outcome takes another name, because another process keeps taking the chosen one, before it is postponed.
@@ -50,7 +50,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
             return Err(error.into());
         }
         tracing::warn!(
-            seq = outcome.seq,
+            seq = outcome.seq.get(),
             file = outcome.name,
             "another file exists at {}; archiving as {}",
             outcome.archived_as,
@@ -90,7 +90,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
                     "written at the next start"
                 };
                 tracing::error!(
-                    seq,
+                    seq = seq.get(),
                     file = filing.publication.outcome.name,
                     code = Code::StoreFailed.id(),
                     "{what}: {source}; the outcome is recorded and archived, and its status is {again}"
@@ -152,7 +152,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
     }
 
     /// The store's record of an outcome, to be published again.
-    pub(super) fn settled_before(seq: u64, settled: Settled, taken: Option<TakenName>) -> Publication {
+    pub(super) fn settled_before(seq: Seq, settled: Settled, taken: Option<TakenName>) -> Publication {
         let Settled { outcome, report, content } = settled;
         let (source, taken) = match content {
             Content::Stored => (Source::Stored, taken),

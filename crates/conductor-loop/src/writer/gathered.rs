@@ -3,6 +3,7 @@
 use super::{Publication, Source};
 use crate::payload::Payload;
 use crate::store::{Claiming, Decided, Hold, Kept, Start, Work};
+use conductor_core::Seq;
 use conductor_core::query::Held;
 use conductor_core::record::Claim;
 use crossbeam_channel::Sender;
@@ -11,7 +12,7 @@ use crossbeam_channel::Sender;
 #[derive(Default)]
 pub(super) struct Gathered {
     pub(super) claims: Vec<(Box<Claim>, Payload, bool)>,
-    pub(super) reserves: Vec<(u64, u32)>,
+    pub(super) reserves: Vec<(Seq, u32)>,
     pub(super) publications: Vec<Publication>,
     /// Targets held or released, and the channel to confirm each.
     pub(super) holds: Vec<(Holding, Sender<()>)>,
@@ -53,7 +54,7 @@ impl Gathered {
         });
         let claims =
             self.claims.iter().map(|(claim, bytes, reserved)| Claiming { claim, bytes, reserved: *reserved });
-        let start = |&(seq, attempt): &(u64, u32)| (seq, Start { attempt, happened: false });
+        let start = |&(seq, attempt): &(Seq, u32)| (seq, Start { attempt, happened: false });
         let holds = self.holds.iter().map(|(holding, _)| match holding {
             Holding::Held(held) => Hold::Begins(held),
             Holding::Released { target, .. } => Hold::Ends(target),

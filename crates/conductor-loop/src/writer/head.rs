@@ -6,6 +6,7 @@ use super::files::{Piece, replace};
 use crate::handoff::layout::HEAD as FILE;
 use crate::handoff::{AuditHead, HEAD_FORMAT as FORMAT, HeadBody};
 use crate::store::{Counts, Ledger};
+use conductor_core::Seq;
 use conductor_core::ready::{NotReady, Reasons};
 use conductor_core::record::{one_line, rfc3339};
 use conductor_evidence::tree::Point;
@@ -23,7 +24,7 @@ pub struct Head {
     sealed_by: Option<String>,
     reasons: Reasons,
     audit: Option<Point>,
-    written: Option<(Counts, u64, Reasons, Option<Point>)>,
+    written: Option<(Counts, Seq, Reasons, Option<Point>)>,
     checked_at: Instant,
     /// Whether a failure to write it has been reported.
     complained: bool,

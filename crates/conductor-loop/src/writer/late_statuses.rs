@@ -4,7 +4,7 @@
 use super::{Stopped, WriterLoop};
 use crate::handoff::layout::{DRAFTS, private};
 use crate::writer::publish::{Filing, Progress, PublishError};
-use conductor_core::Code;
+use conductor_core::{Code, Seq};
 use conductor_os::dir::{Dir, Kind};
 use conductor_os::remade::Leaving;
 use std::io;
@@ -21,13 +21,13 @@ const AT_ONCE: usize = 256;
 /// Statuses that could not be written.
 #[derive(Debug, Default)]
 pub(super) struct Late {
-    seqs: Vec<u64>,
+    seqs: Vec<Seq>,
     retry_at: Option<Instant>,
 }
 
 impl Late {
     /// Adds an outcome. Returns whether it will be retried by the clock.
-    pub(super) fn add(&mut self, seq: u64, now: Instant) -> bool {
+    pub(super) fn add(&mut self, seq: Seq, now: Instant) -> bool {
         let has_room = self.seqs.len() < LATE_MAX;
         if has_room {
             self.seqs.push(seq);

@@ -2,10 +2,10 @@
 
 use super::Holding;
 use crate::payload::Payload;
-use conductor_core::Code;
 use conductor_core::name::TakenName;
 use conductor_core::ready::Reasons;
 use conductor_core::record::{Claim, LastSuccess, Outcome};
+use conductor_core::{Code, Seq};
 use conductor_evidence::Record;
 use conductor_evidence::tree::Point;
 use crossbeam_channel::Sender;
@@ -56,7 +56,7 @@ pub struct Publication {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Again {
     /// Sequence number.
-    pub seq: u64,
+    pub seq: Seq,
     /// The producer's file, if it still exists.
     pub taken: Option<TakenName>,
 }
@@ -76,7 +76,7 @@ pub enum Command {
     /// Make the next start durable.
     Reserve {
         /// Sequence number.
-        seq: u64,
+        seq: Seq,
         /// The number of the start.
         attempt: u32,
     },
@@ -99,12 +99,12 @@ pub enum Command {
     /// Read the claims of these parked intents from the store, in this order.
     Recall {
         /// Sequence numbers.
-        seqs: Vec<u64>,
+        seqs: Vec<Seq>,
     },
     /// The helper has synced all earlier published files.
     Synced {
         /// The outcomes that are DONE.
-        seqs: Vec<u64>,
+        seqs: Vec<Seq>,
         /// Whether the sync worked.
         result: io::Result<()>,
     },
@@ -149,7 +149,7 @@ pub enum Ack {
     /// A claim is durable.
     Claimed {
         /// Sequence number.
-        seq: u64,
+        seq: Seq,
         /// The last success of its target.
         last: Option<LastSuccess>,
     },
@@ -163,12 +163,12 @@ pub enum Ack {
     /// A start is durable.
     Reserved {
         /// Sequence number.
-        seq: u64,
+        seq: Seq,
     },
     /// An outcome is durable and published.
     Filed {
         /// Sequence number.
-        seq: u64,
+        seq: Seq,
         /// The archived file.
         archived_as: String,
     },

@@ -25,10 +25,10 @@ pub use message::{Ack, Again, Command, Full, Publication, PublicationKind, Sourc
 use crate::handoff::{Dirs, TakenFiles};
 use crate::store::{Flaw, Ledger, Start, StoreError, Work};
 use audit::{Auditing, Refusals};
-use conductor_core::Code;
 use conductor_core::attestation::Attest;
 use conductor_core::name::TakenName;
 use conductor_core::record::LastSuccess;
+use conductor_core::{Code, Seq};
 use conductor_os::outlet::Outlet;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use gathered::Gathered;
@@ -91,7 +91,7 @@ impl Writer {
     pub fn start(parts: Parts, report: impl Fn(Vec<Ack>) + Send + 'static) -> io::Result<Self> {
         let Parts { places, packages, store, keys, head, retention, audit } = parts;
         let (commands, receiver) = crossbeam_channel::unbounded();
-        let (to_sync, syncs) = crossbeam_channel::bounded::<Vec<u64>>(1);
+        let (to_sync, syncs) = crossbeam_channel::bounded::<Vec<Seq>>(1);
         let (handoff, back) = (Arc::clone(&places.handoff), commands.clone());
         std::thread::Builder::new().name("sync".to_owned()).spawn(move || {
             for seqs in syncs {
@@ -171,11 +171,11 @@ struct WriterLoop<R> {
     keys: Arc<dyn Attest>,
     head: Head,
     report: R,
-    to_sync: Sender<Vec<u64>>,
+    to_sync: Sender<Vec<Seq>>,
     sync_under_way: bool,
-    published: Vec<u64>,
+    published: Vec<Seq>,
     published_since: Option<Instant>,
-    done: Vec<u64>,
+    done: Vec<Seq>,
     /// An earlier daemon's outcomes, to be published again before any newer one.
     again: VecDeque<Again>,
     /// Committed outcomes that lacked space for their files.
@@ -209,7 +209,7 @@ struct Office {
 struct Stopped;
 
 impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
-    fn new(office: Office, report: R, to_sync: Sender<Vec<u64>>) -> Self {
+    fn new(office: Office, report: R, to_sync: Sender<Vec<Seq>>) -> Self {
         let Office { places, packages, store, keys, head, retention, audit } = office;
         Self {
             places,
@@ -440,7 +440,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
     }
 
     /// Reads the claims of parked intents whose turn is near.
-    fn recall(&mut self, seqs: &[u64]) -> Result<(), Stopped> {
+    fn recall(&mut self, seqs: &[Seq]) -> Result<(), Stopped> {
         let mut acks = Vec::with_capacity(seqs.len());
         for seq in seqs {
             let mut read = self.store.claim(*seq);

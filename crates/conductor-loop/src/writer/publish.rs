@@ -9,6 +9,7 @@ use super::files::{Found, Piece, compare, draft, replace, set_aside};
 use super::{Publication, PublicationKind, Source};
 use crate::handoff::{Archive, ArchivedAs, Dirs, TakenFiles};
 use crate::store::{Flaw, Ledger, StoreError};
+use conductor_core::Seq;
 use conductor_core::attestation::Attest;
 use conductor_core::limits::STATUS_MAX;
 use conductor_core::name::{TakenAt, TakenName, archive_names, error_log_name, status_name};
@@ -186,7 +187,7 @@ fn moved_before(places: &Dirs, taken: &TakenName, outcome: &Outcome) -> io::Resu
     let name = archived_name(outcome);
     if !dir.has(name)? {
         tracing::error!(
-            seq = outcome.seq,
+            seq = outcome.seq.get(),
             file = outcome.name,
             "{label}/{name} is missing: another process removed the taken file before it was archived"
         );
@@ -336,7 +337,7 @@ fn move_aside(dir: &Dir, name: &str) -> io::Result<()> {
 fn is_later_there(places: &Dirs, store: &dyn Ledger, outcome: &Outcome) -> Result<bool, StoreError> {
     #[derive(serde::Deserialize)]
     struct Numbered {
-        seq: u64,
+        seq: Seq,
     }
     let mut found = Vec::new();
     let read = places.status.open_read(status_name(&outcome.name));

@@ -7,6 +7,7 @@ use super::publish::{archive, archived_name};
 use super::{Ack, Stopped, WriterLoop};
 use crate::handoff::Dirs;
 use crate::store::{DecidedAt, Ledger, Part, StoreError, Upkeep, Work};
+use conductor_core::Seq;
 use conductor_core::age::{Bound, Look};
 use conductor_core::limits::STATUS_MAX;
 use conductor_core::name::{error_log_name, status_name};
@@ -61,7 +62,7 @@ impl Clocks {
             then.checked_add(SignedDuration::try_from(monotonic.saturating_sub(at)).ok()?).ok()
         });
         let last_seq = if expected.is_some_and(|then| now.duration_since(then) <= self.retention) {
-            0 // Needed only after a jump.
+            Seq::ZERO // Needed only after a jump.
         } else {
             store.last_seq()?
         };
@@ -155,7 +156,7 @@ fn round(places: &Dirs, store: &dyn Ledger, clocks: &mut Clocks, sweep: Sweep) -
         match remove_files(places, store, outcome)? {
             Ok(()) => gone.push(outcome.seq),
             Err(error) => tracing::warn!(
-                seq = outcome.seq, file = outcome.archived_as, %error,
+                seq = outcome.seq.get(), file = outcome.archived_as, %error,
                 "an old intent's files cannot be removed; it stays, and is tried again"
             ),
         }
@@ -187,7 +188,7 @@ fn remove_archived(places: &Dirs, outcome: &Outcome) -> io::Result<()> {
     match is_what_was_archived(dir, name, outcome)? {
         Some(true) => remove(dir, name)?,
         Some(false) => tracing::warn!(
-            seq = outcome.seq,
+            seq = outcome.seq.get(),
             "{label}/{name} is not what was archived there; it is left, and no outcome owns it from now on"
         ),
         None => {}
@@ -228,7 +229,7 @@ fn is_status_of(dir: &Dir, name: &str, outcome: &Outcome) -> io::Result<bool> {
 }
 
 /// Whether an error log names this number: in its head, which precedes the output of porch.
-fn is_error_log_of(dir: &Dir, name: &str, seq: u64) -> io::Result<bool> {
+fn is_error_log_of(dir: &Dir, name: &str, seq: Seq) -> io::Result<bool> {
     match dir.stat(name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         other => {

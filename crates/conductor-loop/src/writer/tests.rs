@@ -10,6 +10,7 @@ use crate::handoff::layout::HEAD as HEAD_FILE;
 use crate::handoff::{HeadBody, Slots};
 use crate::payload::{Budget, Payload};
 use crate::store::{Decided, Kept, Store};
+use conductor_core::Seq;
 use conductor_core::attestation::{Envelope, Signature};
 use conductor_core::record::{Claim, Outcome};
 use conductor_os::dir::Dir;
@@ -35,7 +36,7 @@ fn set_now(hours: i64) -> Timestamp {
 struct Office {
     writer_loop: WriterLoop<Box<dyn Fn(Vec<Ack>)>>,
     acks: Receiver<Ack>,
-    syncs: Receiver<Vec<u64>>,
+    syncs: Receiver<Vec<Seq>>,
     temp: TempDir,
 }
 
@@ -117,7 +118,7 @@ impl Office {
     }
 
     /// Makes a claim with these bytes durable.
-    fn claim(&self, seq: u64, bytes: &[u8]) {
+    fn claim(&self, seq: Seq, bytes: &[u8]) {
         let policy = conductor_core::intent::Policy { allow_scale_to_zero: false };
         let text = br#"{"intent_type": "scaling", "target": "t", "namespace": "n", "replicas": 3}"#;
         let intent = conductor_core::intent::judge(text, policy).unwrap();
@@ -143,18 +144,18 @@ impl Office {
     }
 }
 
-fn outcome(seq: u64, name: &str) -> Outcome {
+fn outcome(seq: Seq, name: &str) -> Outcome {
     let archived_as = format!("processed/{name}");
     Outcome { archived_as, attempts: 1, ..Outcome::blank(seq, name, Timestamp::UNIX_EPOCH) }
 }
 
-fn publication(seq: u64, source: Source) -> Publication {
+fn publication(seq: Seq, source: Source) -> Publication {
     let outcome = outcome(seq, "intent-a.json");
     Publication { outcome, source, report: None, taken: None, kind: PublicationKind::First }
 }
 
 /// A publication of bytes that the store has.
-fn stored(seq: u64, source: Source) -> Publication {
+fn stored(seq: Seq, source: Source) -> Publication {
     let mut stored = publication(seq, source);
     stored.outcome.sha256 = Some(conductor_crypto::sha256(b"ours"));
     stored
@@ -164,7 +165,7 @@ fn bytes(text: &str) -> Source {
     Source::Bytes(Payload::new(text.as_bytes().to_vec(), &Budget::new(1 << 20)))
 }
 
-fn settle(seq: u64) -> Command {
+fn settle(seq: Seq) -> Command {
     Command::Settle(Box::new(publication(seq, bytes("{}"))))
 }
 
@@ -181,30 +182,30 @@ fn it_sleeps_until_something_is_due_and_no_longer() {
         ("nothing to do", |_| {}, HOUR),
         ("retention", |writer_loop| writer_loop.begin_sweep(Timestamp::UNIX_EPOCH), Duration::ZERO),
         ("files without space", |writer_loop| writer_loop.space_retry_at = long_ago(), Duration::ZERO),
-        ("done, and no batch to ride with", |writer_loop| writer_loop.done = vec![1], SYNC_AFTER),
+        ("done, and no batch to ride with", |writer_loop| writer_loop.done = vec![Seq(1)], SYNC_AFTER),
         (
             "done, with a sync that will answer",
-            |writer_loop| (writer_loop.done, writer_loop.sync_under_way) = (vec![1], true),
+            |writer_loop| (writer_loop.done, writer_loop.sync_under_way) = (vec![Seq(1)], true),
             HOUR,
         ),
         (
             "done, and more published since",
             |writer_loop| {
                 (writer_loop.done, writer_loop.published, writer_loop.published_since) =
-                    (vec![1], vec![2], long_ago());
+                    (vec![Seq(1)], vec![Seq(2)], long_ago());
             },
             Duration::ZERO,
         ),
         (
             "published long ago",
-            |writer_loop| (writer_loop.published, writer_loop.published_since) = (vec![2], long_ago()),
+            |writer_loop| (writer_loop.published, writer_loop.published_since) = (vec![Seq(2)], long_ago()),
             Duration::ZERO,
         ),
         (
             "published, with a sync before it",
             |writer_loop| {
                 (writer_loop.published, writer_loop.published_since, writer_loop.sync_under_way) =
-                    (vec![2], long_ago(), true);
+                    (vec![Seq(2)], long_ago(), true);
             },
             HOUR,
         ),
@@ -261,7 +262,7 @@ fn the_writer_is_woken_when_a_worker_begins_to_wait() {
 fn a_turn_commits_when_there_is_something_to_commit() {
     let committed = |done: usize, batch: Vec<Command>| {
         let mut office = office();
-        office.writer_loop.done = (1..=done as u64).collect();
+        office.writer_loop.done = (1..=done as u64).map(Seq).collect();
         let (goes_on, said) = office.turn(batch);
         assert!(goes_on);
         (said, office.writer_loop.done.len())
@@ -275,7 +276,8 @@ fn a_turn_commits_when_there_is_something_to_commit() {
     assert_eq!(committed(SYNC_AT, vec![Command::Flush]), (commit(), 0));
     let (durable, _told) = crossbeam_channel::bounded(1);
     let release = Command::Hold { holding: Holding::Released { target: "n/t".to_owned(), uid: 7 }, durable };
-    let (said, done) = committed(1, vec![settle(7), Command::Reserve { seq: 8, attempt: 2 }, release]);
+    let (said, done) =
+        committed(1, vec![settle(Seq(7)), Command::Reserve { seq: Seq(8), attempt: 2 }, release]);
     assert_eq!(said, ["committed 3", "reserved 8", "filed 7 processed/intent-a.json"]);
     assert_eq!(done, 0);
 }
@@ -286,13 +288,13 @@ fn what_found_no_space_is_tried_again_in_order_and_until_then_the_disk_is_full()
     office.writer_loop.set_full(Some(Full::Files));
     office.writer_loop.set_full(Some(Full::Files));
     assert_eq!(office.said(), ["full true"]);
-    office.writer_loop.unpublished = vec![publication(1, bytes("1")).into()];
+    office.writer_loop.unpublished = vec![publication(Seq(1), bytes("1")).into()];
     office.writer_loop.space_retry_at = Some(Instant::now() + HOUR);
     // The store has room in its own file; that proves nothing about other files.
-    assert_eq!(office.turn(vec![settle(2)]), (true, vec!["committed 1".to_owned()]));
+    assert_eq!(office.turn(vec![settle(Seq(2))]), (true, vec!["committed 1".to_owned()]));
     office.writer_loop.space_retry_at = long_ago();
     // A steady stream of others does not postpone it.
-    let (_, said) = office.turn(vec![Command::Reserve { seq: 3, attempt: 1 }]);
+    let (_, said) = office.turn(vec![Command::Reserve { seq: Seq(3), attempt: 1 }]);
     let filed = ["filed 1 processed/intent-a.json", "filed 2 processed/intent-a.2.json"];
     assert_eq!(said, [&["committed 1", "reserved 3", "full false"], &filed[..]].concat());
     assert!(office.writer_loop.unpublished.is_empty() && office.writer_loop.patience() > Duration::ZERO);
@@ -323,7 +325,7 @@ fn a_store_that_cannot_be_opened_again_is_waited_for_until_the_end_is_asked_for(
     });
     assert!(office.writer_loop.reopen().is_ok());
     assert!(leaves.join().unwrap());
-    let (_, said) = office.turn(vec![settle(1)]);
+    let (_, said) = office.turn(vec![settle(Seq(1))]);
     assert_eq!(said, ["full false", "committed 1", "filed 1 processed/intent-a.json"]);
 
     // A missing store is not a full disk.
@@ -338,10 +340,10 @@ fn a_failed_sync_is_not_believed() {
     let failed = || Err(io::Error::from_raw_os_error(5));
     let mut office = office();
     assert_eq!(
-        office.turn(vec![Command::Synced { seqs: vec![1], result: failed() }]),
+        office.turn(vec![Command::Synced { seqs: vec![Seq(1)], result: failed() }]),
         (false, vec!["fatal E406".to_owned()])
     );
-    let publications = vec![publication(1, bytes(""))];
+    let publications = vec![publication(Seq(1), bytes(""))];
     assert_eq!(
         office.turn(vec![Command::PackagesSynced { publications, result: failed() }]),
         (false, vec!["fatal E406".to_owned()])
@@ -354,7 +356,7 @@ fn an_outcome_of_the_embedded_engine_waits_until_its_package_is_synced() {
     let (back, synced) = crossbeam_channel::unbounded();
     office.writer_loop.packages =
         Some(PackageSync::start(Arc::new(Outlet::new(office.temp.path(), true).unwrap()), back).unwrap());
-    assert_eq!(office.turn(vec![settle(1)]), (true, vec![]));
+    assert_eq!(office.turn(vec![settle(Seq(1))]), (true, vec![]));
     let answer = synced.recv_timeout(Duration::from_secs(30)).unwrap();
     let (_, said) = office.turn(vec![answer]);
     assert_eq!(said, ["committed 1", "filed 1 processed/intent-a.json"]);
@@ -363,7 +365,7 @@ fn an_outcome_of_the_embedded_engine_waits_until_its_package_is_synced() {
     for (attempts, kind, waits) in
         [(1, first, true), (3, first, true), (0, first, false), (1, again, false), (0, again, false)]
     {
-        let mut told = publication(2, bytes("{"));
+        let mut told = publication(Seq(2), bytes("{"));
         (told.outcome.attempts, told.kind) = (attempts, kind);
         assert_eq!(PackageSync::covers(&told), waits, "{attempts} {kind:?}");
     }
@@ -372,33 +374,36 @@ fn an_outcome_of_the_embedded_engine_waits_until_its_package_is_synced() {
 #[test]
 fn one_sync_at_a_time_covers_what_was_published_before() {
     let mut office = office();
-    office.turn(vec![settle(1)]);
+    office.turn(vec![settle(Seq(1))]);
     assert!(office.syncs.is_empty(), "it is not due yet");
     office.writer_loop.published_since = long_ago();
     office.turn(vec![]);
-    assert_eq!(office.syncs.try_recv(), Ok(vec![1]));
-    office.writer_loop.published = vec![2];
+    assert_eq!(office.syncs.try_recv(), Ok(vec![Seq(1)]));
+    office.writer_loop.published = vec![Seq(2)];
     office.writer_loop.published_since = long_ago();
     office.turn(vec![]);
     assert!(office.syncs.is_empty(), "the first has not answered");
-    office.turn(vec![Command::Synced { seqs: vec![1], result: Ok(()) }]);
-    assert_eq!(office.syncs.try_recv(), Ok(vec![2]));
+    office.turn(vec![Command::Synced { seqs: vec![Seq(1)], result: Ok(()) }]);
+    assert_eq!(office.syncs.try_recv(), Ok(vec![Seq(2)]));
 }
 
 #[test]
 fn a_clean_end_leaves_nothing_for_the_next_start() {
     let mut office = office();
-    office.turn(vec![settle(1)]);
+    office.turn(vec![settle(Seq(1))]);
     office.writer_loop.published_since = long_ago();
-    office.turn(vec![settle(2)]);
-    office.turn(vec![settle(3)]);
-    office.turn(vec![Command::Synced { seqs: vec![1, 2], result: Ok(()) }]);
-    assert_eq!((&office.writer_loop.done, &office.writer_loop.published), (&vec![1, 2], &vec![3]));
+    office.turn(vec![settle(Seq(2))]);
+    office.turn(vec![settle(Seq(3))]);
+    office.turn(vec![Command::Synced { seqs: vec![Seq(1), Seq(2)], result: Ok(()) }]);
+    assert_eq!(
+        (&office.writer_loop.done, &office.writer_loop.published),
+        (&vec![Seq(1), Seq(2)], &vec![Seq(3)])
+    );
     assert_eq!(office.writer_loop.store.sizes().unwrap().0, 3);
     office.writer_loop.finish();
     assert_eq!(office.writer_loop.store.sizes().unwrap().0, 0);
     let head: HeadBody = serde_json::from_slice(&office.read(HEAD_FILE)).unwrap();
-    assert_eq!((head.counts.processed, head.last_seq), (3, 3));
+    assert_eq!((head.counts.processed, head.last_seq), (3, Seq(3)));
 }
 
 #[test]
@@ -411,7 +416,7 @@ fn the_head_is_looked_at_again_when_it_may_have_changed() {
     office.turn(vec![]);
     assert!(ready(&office), "readiness is told at once");
     // Outcomes change the head at most once a second.
-    office.turn(vec![settle(1)]);
+    office.turn(vec![settle(Seq(1))]);
     let head: HeadBody = serde_json::from_slice(&office.read(HEAD_FILE)).unwrap();
     assert_eq!(head.counts.processed, 0);
     let fresh = Head::new(String::new(), None, None).patience();
@@ -424,21 +429,23 @@ fn what_an_earlier_daemon_decided_is_published_before_anything_newer() {
     let refused =
         |seq| Outcome { sha256: Some(conductor_crypto::sha256(b"ours")), ..outcome(seq, "intent-a.json") };
     let recorded = |outcome| Decided { outcome, report: None, kept: Kept::Bytes(b"ours") };
-    let decided = [refused(1), Outcome { archived_as: "processed/intent-a.2.json".to_owned(), ..refused(2) }];
+    let decided =
+        [refused(Seq(1)), Outcome { archived_as: "processed/intent-a.2.json".to_owned(), ..refused(Seq(2)) }];
     office
         .writer_loop
         .store
         .commit(&Work { decided: decided.iter().map(recorded).collect(), ..Work::default() })
         .unwrap();
     let again = |seq| Again { seq, taken: None };
-    let (goes_on, said) = office.turn(vec![settle(3), Command::Republish(vec![again(1), again(2)])]);
+    let (goes_on, said) =
+        office.turn(vec![settle(Seq(3)), Command::Republish(vec![again(Seq(1)), again(Seq(2))])]);
     let republished = ["republished 1 processed/intent-a.json", "republished 2 processed/intent-a.2.json"];
     let filed = ["committed 1", "filed 3 processed/intent-a.3.json"];
     assert!(goes_on);
     assert_eq!(said, [&republished[..], &filed[..]].concat());
     assert_eq!(office.read("processed/intent-a.2.json"), b"ours");
     // Unreadable content is never archived as a file, and ends the writer.
-    let (goes_on, said) = office.turn(vec![Command::Republish(vec![again(9)])]);
+    let (goes_on, said) = office.turn(vec![Command::Republish(vec![again(Seq(9))])]);
     assert_eq!((goes_on, said), (false, vec!["fatal E404".to_owned()]));
 }
 

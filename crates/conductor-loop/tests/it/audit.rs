@@ -2,6 +2,7 @@
 
 use crate::env;
 use crate::lifecycle::Mounted;
+use conductor_core::Seq;
 use conductor_evidence::entry::Entry;
 use conductor_testkit::{TestEnv, flat, trail, wait_until};
 use std::fs;
@@ -34,7 +35,8 @@ fn an_intent_has_its_entries_in_order_with_owner_number_and_correlation_id() {
         ["intent_taken", "intent_started", "intent_ended", "intent_filed"]
     );
     assert!(
-        good.iter().all(|entry| entry.intent == Some(1) && entry.file.as_deref() == Some("intent-a.json"))
+        good.iter()
+            .all(|entry| entry.intent == Some(Seq(1)) && entry.file.as_deref() == Some("intent-a.json"))
     );
     let uid = format!("uid:{}", rustix::process::geteuid().as_raw());
     assert_eq!((good[0].actor.as_str(), good[1].actor.as_str()), (uid.as_str(), "daemon"));
@@ -101,13 +103,13 @@ fn entries_that_a_crash_took_are_made_again_once_and_marked() {
     let filed = recovered.iter().filter(|entry| entry.event == "intent_filed").count();
     let taken = recovered.iter().filter(|entry| entry.event == "intent_taken").count();
     assert_eq!((filed, taken), (1, 2), "{recovered:?}");
-    let mut numbers: Vec<u64> = entries
+    let mut numbers: Vec<Seq> = entries
         .iter()
         .filter(|entry| entry.event == "intent_filed")
         .map(|entry| entry.intent.unwrap())
         .collect();
     numbers.sort_unstable();
-    assert_eq!(numbers, [1, 2]);
+    assert_eq!(numbers, [1, 2].map(Seq));
     trail::check(&env, &[1, 2]).unwrap();
 }
 

@@ -1,6 +1,7 @@
 //! `cancel`: what waits is filed as a failure instead of being run, and nothing is lost on the way.
 
 use crate::env;
+use conductor_core::Seq;
 use conductor_testkit::{TestEnv, flat, trail, wait_until};
 use serde_json::Value;
 use std::fs;
@@ -58,7 +59,7 @@ fn what_waits_is_cancelled_filed_and_audited_with_the_user() {
     let entries: Vec<_> = trail::entries(&env).into_iter().filter(admin).collect();
     assert_eq!(entries.len(), 2);
     assert!(entries.iter().all(|entry| entry.actor == format!("uid:{uid}")), "{entries:?}");
-    assert_eq!(entries.iter().filter_map(|entry| entry.intent).collect::<Vec<_>>(), [2, 1]);
+    assert_eq!(entries.iter().filter_map(|entry| entry.intent).collect::<Vec<_>>(), [2, 1].map(Seq));
     trail::check(&env, &[1, 2, 3, 4, 5]).unwrap();
 }
 

@@ -2,6 +2,7 @@
 
 use super::EVERYTHING;
 use crate::confinement::Confinement;
+use crate::ids::Seq;
 use crate::intent::{NotATarget, TargetKey};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -63,7 +64,7 @@ pub struct StatusReport {
     #[serde(default)]
     pub failed_last_hour: u64,
     /// The last sequence number given.
-    pub last_seq: u64,
+    pub last_seq: Seq,
     /// What an operator holds.
     pub held: Vec<Held>,
     /// Free space of the handoff directory's file system, in bytes.

@@ -5,7 +5,7 @@ use super::*;
 fn row(file: &str, state: State, target: &str) -> Row {
     let reason = Reason { word: "w".into(), text: "t".into(), advice: "a".into() };
     Row {
-        seq: Some(1),
+        seq: Some(Seq(1)),
         file: file.into(),
         state,
         target: Some(target.into()),

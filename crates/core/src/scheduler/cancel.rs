@@ -2,6 +2,7 @@
 //! that is durable: nothing behind it starts before, so that after a crash it does not wait again behind what has run.
 
 use super::{Admission, Bug, Effect, Item, Scheduler};
+use crate::ids::Seq;
 use crate::stage::{Entry, Stage, Step};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ pub enum Waits {
 
 impl Scheduler {
     /// Where the intent waits; `None` if it does not wait, or is just being read back.
-    pub fn waits(&self, seq: u64) -> Option<Waits> {
+    pub fn waits(&self, seq: Seq) -> Option<Waits> {
         match self.items.get(&seq) {
             Some(item) => (item.stage == Stage::Waiting).then_some(Waits::Whole),
             None => self.queues.may_leave_parked(seq).then_some(Waits::Parked),
@@ -48,7 +49,7 @@ mod tests {
     use crate::outcome::Verdict;
     use crate::stage::Final;
 
-    fn cancel(world: &mut World, seq: u64) {
+    fn cancel(world: &mut World, seq: Seq) {
         assert!(world.scheduler.waits(seq).is_some(), "{seq}");
         world.event(Event::Cancel(world.keys[&seq].clone()));
         assert_eq!(
@@ -61,18 +62,18 @@ mod tests {
     #[test]
     fn what_is_cancelled_leaves_the_order_of_the_others_as_it_is() {
         let mut world = World::new(limits(1));
-        for seq in 1..=5 {
+        for seq in (1..=5).map(Seq) {
             world.accept(admission(seq, "t", 5));
         }
-        assert_eq!((world.running.front(), world.scheduler.waits(1)), (Some(&1), None), "it runs");
-        cancel(&mut world, 3);
-        cancel(&mut world, 5);
+        assert_eq!((world.running.front(), world.scheduler.waits(Seq(1))), (Some(&Seq(1)), None), "it runs");
+        cancel(&mut world, Seq(3));
+        cancel(&mut world, Seq(5));
         world.end(Verdict::Success);
-        assert_eq!(world.running.front(), Some(&2));
+        assert_eq!(world.running.front(), Some(&Seq(2)));
         world.end(Verdict::Retry(Code::PorchBusy));
         // It pauses, and keeps no other of its target waiting once it is cancelled.
-        cancel(&mut world, 2);
-        assert_eq!(world.running.front(), Some(&4));
+        cancel(&mut world, Seq(2));
+        assert_eq!(world.running.front(), Some(&Seq(4)));
         world.end(Verdict::Success);
         assert!(world.scheduler.is_idle() && world.running.is_empty());
     }
@@ -83,13 +84,13 @@ mod tests {
         let key = admission(1, "t", 5).key;
         world.event(Event::Hold(key.clone().into()));
         (1..=2).for_each(|seq| world.accept(admission(seq, "t", 5)));
-        cancel(&mut world, 1);
+        cancel(&mut world, Seq(1));
         assert!(world.running.is_empty());
-        cancel(&mut world, 2);
+        cancel(&mut world, Seq(2));
         world.event(Event::Release(key.into()));
         assert!(world.scheduler.is_idle());
         world.accept(admission(3, "t", 5));
-        assert_eq!(world.running.front(), Some(&3));
+        assert_eq!(world.running.front(), Some(&Seq(3)));
     }
 
     #[test]
@@ -97,8 +98,8 @@ mod tests {
         let memory = Memory { park_above: 2, target_share: 2 };
         let mut world = World::new(Limits { memory, ..limits(1) });
         (1..=12).for_each(|seq| world.accept(admission(seq, "t", 5)));
-        let parked: Vec<u64> =
-            (1..=12).filter(|seq| world.scheduler.waits(*seq) == Some(Waits::Parked)).collect();
+        let parked: Vec<Seq> =
+            (1..=12).map(Seq).filter(|seq| world.scheduler.waits(*seq) == Some(Waits::Parked)).collect();
         assert!(parked.len() > 4, "{parked:?}");
         let cancelled = [parked[1], parked[3], *parked.last().unwrap()];
         for seq in cancelled {
@@ -109,7 +110,7 @@ mod tests {
             order.push(seq);
             world.end(Verdict::Success);
         }
-        let wanted: Vec<u64> = (1..=12).filter(|seq| !cancelled.contains(seq)).collect();
+        let wanted: Vec<Seq> = (1..=12).map(Seq).filter(|seq| !cancelled.contains(seq)).collect();
         assert_eq!(order, wanted);
         assert!(world.scheduler.is_idle());
     }
@@ -120,9 +121,9 @@ mod tests {
         let mut world = World::new(Limits { memory, ..limits(1) });
         world.accept(admission(1, "t", 5));
         world.accept(Admission { started: 2, ..admission(2, "t", 5) });
-        assert_eq!(world.scheduler.waits(2), Some(Waits::Parked));
-        cancel(&mut world, 2);
-        assert_eq!(world.recorded, [(2, Final::Failed(Code::Cancelled), 2)]);
+        assert_eq!(world.scheduler.waits(Seq(2)), Some(Waits::Parked));
+        cancel(&mut world, Seq(2));
+        assert_eq!(world.recorded, [(Seq(2), Final::Failed(Code::Cancelled), 2)]);
     }
 
     #[test]
@@ -133,9 +134,13 @@ mod tests {
         let again = |seq| Admission { seq, ..admission(1, "t", 5) };
         world.accept(admission(2, "t", 5));
         world.end(Verdict::Retry(Code::PorchBusy));
-        cancel(&mut world, 2);
-        world.accept(again(3));
-        assert_eq!(world.running.front(), Some(&3), "the package may be another since: it is no duplicate");
+        cancel(&mut world, Seq(2));
+        world.accept(again(Seq(3)));
+        assert_eq!(
+            world.running.front(),
+            Some(&Seq(3)),
+            "the package may be another since: it is no duplicate"
+        );
     }
 
     #[test]
@@ -150,22 +155,22 @@ mod tests {
                 world.event(Event::Hold(key.clone().into()));
             }
             world.end(Verdict::Retry(Code::PorchBusy));
-            cancel(&mut world, 1);
+            cancel(&mut world, Seq(1));
             world.event(Event::Release(key.into()));
             world.now += Duration::from_hours(1);
             world.tick();
             assert!(world.running.is_empty(), "after a crash 1 would run behind 2");
             world.file();
-            assert_eq!(world.running, [2]);
+            assert_eq!(world.running, [Seq(2)]);
             // One behind the head that runs, whose outcome is durable last.
-            cancel(&mut world, 3);
+            cancel(&mut world, Seq(3));
             world.accept(admission(4, "t", 5));
             world.end(Verdict::Success);
             world.unfiled.swap(0, 1);
             world.file();
             assert!(world.running.is_empty(), "after a crash 3 would run behind 4");
             world.file();
-            assert_eq!(world.running, [4]);
+            assert_eq!(world.running, [Seq(4)]);
             world.end(Verdict::Success);
             world.file();
             assert!(world.scheduler.is_idle());
@@ -179,19 +184,20 @@ mod tests {
         world.filed_late = true;
         (1..=12).for_each(|seq| world.accept(admission(seq, "t", 5)));
         let all = world.scheduler.unfinished();
-        let parked = (1..=12).find(|seq| world.scheduler.waits(*seq) == Some(Waits::Parked)).unwrap();
+        let parked =
+            (1..=12).map(Seq).find(|seq| world.scheduler.waits(*seq) == Some(Waits::Parked)).unwrap();
         cancel(&mut world, parked);
         assert_eq!((world.scheduler.unfinished(), world.unfiled.len()), (all, 1), "counted once");
         assert!(world.scheduler.parked().all(|(seq, _)| seq != parked));
         let cancelled = world.unfiled.pop_front();
-        for seq in 1..parked {
+        for seq in (1..parked.get()).map(Seq) {
             assert_eq!(world.end(Verdict::Success), seq);
             world.file();
         }
         assert!(world.running.is_empty(), "after a crash {parked} would run behind the next");
         world.unfiled.extend(cancelled);
         world.file();
-        for seq in parked + 1..=12 {
+        for seq in (parked.get() + 1..=12).map(Seq) {
             assert_eq!(world.end(Verdict::Success), seq);
             world.file();
         }

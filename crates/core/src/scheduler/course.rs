@@ -2,6 +2,7 @@
 //! scheduler's sets of intents by stage are maintained only here.
 
 use super::{Bug, Effect, Item, POSTPONED_RETRY, Place, Reserve, Scheduler};
+use crate::ids::Seq;
 use crate::limits::retry_pause;
 use crate::outcome::{Postponed, Verdict};
 use crate::record::LastSuccess;
@@ -23,7 +24,7 @@ impl From<Duration> for TimelineEntry {
     }
 }
 
-fn keep(set: &mut HashSet<u64>, seq: u64, is_in: bool) {
+fn keep(set: &mut HashSet<Seq>, seq: Seq, is_in: bool) {
     if is_in {
         set.insert(seq);
     } else {
@@ -40,14 +41,14 @@ impl Scheduler {
     }
 
     /// Adds an intent whose outcome is being written: only its number is needed.
-    pub(super) fn enter_decided(&mut self, seq: u64) {
+    pub(super) fn enter_decided(&mut self, seq: Seq) {
         self.decided.insert(seq, Entry::Decided.into());
     }
 
     /// Takes one step of an intent and its consequences.
     pub(super) fn advance_one(
         &mut self,
-        seq: u64,
+        seq: Seq,
         taken: Step,
         at: TimelineEntry,
         effects: &mut Vec<Effect>,
@@ -61,7 +62,7 @@ impl Scheduler {
     /// A run ended, or its start did not happen.
     pub(super) fn on_ended(
         &mut self,
-        seq: u64,
+        seq: Seq,
         verdict: Verdict,
         at: TimelineEntry,
         effects: &mut Vec<Effect>,
@@ -84,7 +85,7 @@ impl Scheduler {
         self.carry_out(seq, then, at, effects);
     }
 
-    fn step(&mut self, seq: u64, taken: Step) -> Result<Then, Bug> {
+    fn step(&mut self, seq: Seq, taken: Step) -> Result<Then, Bug> {
         let stage = match self.items.get_mut(&seq) {
             Some(item) => &mut item.stage,
             None => self.decided.get_mut(&seq).ok_or(Bug::Unknown(seq))?,
@@ -95,14 +96,14 @@ impl Scheduler {
         Ok(then)
     }
 
-    fn count(&mut self, seq: u64, stage: Option<Stage>) {
+    fn count(&mut self, seq: Seq, stage: Option<Stage>) {
         let is_running = matches!(stage, Some(Stage::Running { .. }));
         keep(&mut self.claiming, seq, matches!(stage, Some(Stage::Claiming)));
         keep(&mut self.handed, seq, is_running || matches!(stage, Some(Stage::Handed { .. })));
         keep(&mut self.running, seq, is_running);
     }
 
-    fn carry_out(&mut self, seq: u64, then: Then, at: TimelineEntry, effects: &mut Vec<Effect>) {
+    fn carry_out(&mut self, seq: Seq, then: Then, at: TimelineEntry, effects: &mut Vec<Effect>) {
         match then {
             Then::Queue => self.queue(seq, at, effects),
             Then::Park => self.park(seq, effects),
@@ -120,7 +121,7 @@ impl Scheduler {
     }
 
     /// Its claim is durable: the intent takes its place in its queue.
-    pub(super) fn queue(&mut self, seq: u64, at: TimelineEntry, effects: &mut Vec<Effect>) {
+    pub(super) fn queue(&mut self, seq: Seq, at: TimelineEntry, effects: &mut Vec<Effect>) {
         let Some(item) = self.items.get_mut(&seq) else { return };
         match item.reserve {
             Reserve::No => drop(self.unreserved.insert(item.rank)),
@@ -135,7 +136,7 @@ impl Scheduler {
         }
     }
 
-    fn hand_out(&mut self, seq: u64, attempt: u32, effects: &mut Vec<Effect>) {
+    fn hand_out(&mut self, seq: Seq, attempt: u32, effects: &mut Vec<Effect>) {
         let (Some(slot), Some(item)) = (self.slots.pop(), self.items.get_mut(&seq)) else {
             return effects.push(Effect::Bug(Bug::NoSlot(seq)));
         };
@@ -147,7 +148,7 @@ impl Scheduler {
         effects.push(Effect::Run { seq, attempt, slot });
     }
 
-    fn record(&mut self, seq: u64, outcome: Final, effects: &mut Vec<Effect>) {
+    fn record(&mut self, seq: Seq, outcome: Final, effects: &mut Vec<Effect>) {
         self.set_reserve(seq, Reserve::No);
         let Some(item) = self.items.get(&seq) else { return };
         self.unreserved.remove(&item.rank);
@@ -169,7 +170,7 @@ impl Scheduler {
         effects.push(Effect::Record { seq, outcome, attempts: item.started, duplicate_of });
     }
 
-    fn retry(&mut self, seq: u64, attempt: u32, at: TimelineEntry, effects: &mut Vec<Effect>) {
+    fn retry(&mut self, seq: Seq, attempt: u32, at: TimelineEntry, effects: &mut Vec<Effect>) {
         let Some(rank) = self.items.get(&seq).map(|item| item.rank) else { return };
         let pause = retry_pause(attempt, at.jitter);
         // At once, and the slot is kept until that is durable: its run line is the proof that this start happened.
@@ -179,7 +180,7 @@ impl Scheduler {
     }
 
     /// The start is recorded but did not happen: the same attempt is used again.
-    fn put_off(&mut self, seq: u64, cause: Postponed, at: TimelineEntry, effects: &mut Vec<Effect>) {
+    fn put_off(&mut self, seq: Seq, cause: Postponed, at: TimelineEntry, effects: &mut Vec<Effect>) {
         effects.push(Effect::PutOff { seq });
         self.set_reserve(seq, Reserve::Durable);
         self.free_slot(seq);
@@ -196,7 +197,7 @@ impl Scheduler {
     }
 
     /// Removes a finished intent: the next of its target continues.
-    fn forget(&mut self, seq: u64, at: TimelineEntry, effects: &mut Vec<Effect>) {
+    fn forget(&mut self, seq: Seq, at: TimelineEntry, effects: &mut Vec<Effect>) {
         if self.decided.remove(&seq).is_some() {
             return;
         }
@@ -209,7 +210,7 @@ impl Scheduler {
     }
 
     /// Removes an intent from the scheduler, with all its data.
-    pub(super) fn remove(&mut self, seq: u64) -> Option<Item> {
+    pub(super) fn remove(&mut self, seq: Seq) -> Option<Item> {
         self.set_reserve(seq, Reserve::No);
         self.free_slot(seq);
         let item = self.items.remove(&seq)?;
@@ -217,14 +218,14 @@ impl Scheduler {
         Some(item)
     }
 
-    pub(super) fn set_reserve(&mut self, seq: u64, reserve: Reserve) {
+    pub(super) fn set_reserve(&mut self, seq: Seq, reserve: Reserve) {
         if let Some(item) = self.items.get_mut(&seq) {
             item.reserve = reserve;
             keep(&mut self.reserved, seq, reserve != Reserve::No);
         }
     }
 
-    pub(super) fn free_slot(&mut self, seq: u64) {
+    pub(super) fn free_slot(&mut self, seq: Seq) {
         if let Some(slot) = self.items.get_mut(&seq).and_then(|item| item.slot.take()) {
             self.slots.push(slot);
         }

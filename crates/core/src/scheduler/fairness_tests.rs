@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 struct Intake {
     scheduler: Scheduler,
     next_seq: u64,
-    still_open: VecDeque<u64>,
+    still_open: VecDeque<Seq>,
     good: Vec<Box<[u8]>>,
 }
 
@@ -24,7 +24,7 @@ impl Intake {
         }
     }
 
-    fn refuse(&mut self, seq: u64) {
+    fn refuse(&mut self, seq: Seq) {
         self.tell(Event::Refused { seq });
         self.tell(Event::Filed { seq });
     }
@@ -45,15 +45,15 @@ impl Intake {
                 accepted.push(seq);
                 continue;
             }
-            self.tell(Event::StillOpen { seq });
-            self.still_open.push_back(seq);
+            self.tell(Event::StillOpen { seq: Seq(seq) });
+            self.still_open.push_back(Seq(seq));
             if self.still_open.len() > STILL_OPEN_MAX {
                 let oldest = self.still_open.pop_front().unwrap();
                 self.refuse(oldest);
             }
         }
         for seq in accepted {
-            self.tell(Event::Claimed { seq, last: None });
+            self.tell(Event::Claimed { seq: Seq(seq), last: None });
         }
         invariant_tests::audit(&self.scheduler);
     }
@@ -91,14 +91,14 @@ fn what_a_writer_holds_is_judged_once_and_counts_until_then() {
     let mut effects = Vec::new();
     let mut tell = |scheduler: &mut Scheduler, event| scheduler.handle(Duration::ZERO, event, &mut effects);
     tell(&mut scheduler, Event::Relooking { count: 3 });
-    for seq in 1..=3 {
+    for seq in (1..=3).map(Seq) {
         tell(&mut scheduler, Event::StillOpen { seq });
     }
     assert_eq!((scheduler.takes_in_flight, scheduler.being_judged(), scheduler.is_idle()), (0, 3, false));
-    tell(&mut scheduler, Event::Refused { seq: 1 });
-    tell(&mut scheduler, Event::Vanished { seq: 2 });
+    tell(&mut scheduler, Event::Refused { seq: Seq(1) });
+    tell(&mut scheduler, Event::Vanished { seq: Seq(2) });
     tell(&mut scheduler, Event::Accepted(admission(3, "t", 5)));
     assert_eq!((scheduler.being_judged(), scheduler.unfinished()), (0, 2));
-    tell(&mut scheduler, Event::Vanished { seq: 2 });
+    tell(&mut scheduler, Event::Vanished { seq: Seq(2) });
     assert_eq!(effects.last(), Some(&Effect::Bug(Bug::NoSuchTake)));
 }

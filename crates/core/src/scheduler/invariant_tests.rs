@@ -10,7 +10,7 @@ use crate::stage::Final;
 
 /// Checks counters against the items they count.
 pub(super) fn audit(scheduler: &Scheduler) {
-    let those = |is: fn(&Item) -> bool| -> HashSet<u64> {
+    let those = |is: fn(&Item) -> bool| -> HashSet<Seq> {
         scheduler.items.iter().filter(|(_, item)| is(item)).map(|(seq, _)| *seq).collect()
     };
     assert_eq!(scheduler.reserved, those(|item| item.reserve != Reserve::No), "reserved");
@@ -63,28 +63,28 @@ fn what_was_not_asked_for_is_a_bug_and_not_a_debt() {
     let unknown = |seq| vec![Effect::Bug(Bug::Unknown(seq))];
     let no_take = || vec![Effect::Bug(Bug::NoSuchTake)];
     let sighted = sighting("intent-a.json");
-    let ended = Event::Ended { seq: 1, verdict: Verdict::Success, took: Duration::ZERO, jitter: 0.0 };
+    let ended = Event::Ended { seq: Seq(1), verdict: Verdict::Success, took: Duration::ZERO, jitter: 0.0 };
     let cases = [
         (Event::NotTaken(sighted.name.clone()), no_take()),
         (Event::Unsettled(sighted), no_take()),
-        (Event::Refused { seq: 1 }, no_take()),
-        (Event::Claimed { seq: 1, last: None }, unknown(1)),
-        (Event::Reserved { seq: 1 }, unknown(1)),
-        (Event::Began { seq: 1 }, unknown(1)),
-        (ended, unknown(1)),
-        (Event::Filed { seq: 1 }, unknown(1)),
+        (Event::Refused { seq: Seq(1) }, no_take()),
+        (Event::Claimed { seq: Seq(1), last: None }, unknown(Seq(1))),
+        (Event::Reserved { seq: Seq(1) }, unknown(Seq(1))),
+        (Event::Began { seq: Seq(1) }, unknown(Seq(1))),
+        (ended, unknown(Seq(1))),
+        (Event::Filed { seq: Seq(1) }, unknown(Seq(1))),
     ];
     for (event, bug) in cases {
         assert_eq!(tell(&mut bare(1, None), event), bug);
     }
     // Outcomes found at start are no takes, in any order of events.
     let mut scheduler = bare(1, None);
-    tell(&mut scheduler, Event::Recording { seq: 1 });
+    tell(&mut scheduler, Event::Recording { seq: Seq(1) });
     tell(&mut scheduler, Event::Relooking { count: 1 });
     assert_eq!((scheduler.takes_in_flight, scheduler.unfinished()), (1, 1));
-    assert!(tell(&mut scheduler, Event::Filed { seq: 1 }).is_empty());
-    assert_eq!(tell(&mut scheduler, Event::Filed { seq: 1 }), unknown(1), "once");
-    assert!(tell(&mut scheduler, Event::Refused { seq: 2 }).is_empty());
+    assert!(tell(&mut scheduler, Event::Filed { seq: Seq(1) }).is_empty());
+    assert_eq!(tell(&mut scheduler, Event::Filed { seq: Seq(1) }), unknown(Seq(1)), "once");
+    assert!(tell(&mut scheduler, Event::Refused { seq: Seq(2) }).is_empty());
     audit(&scheduler);
 }
 
@@ -92,28 +92,32 @@ fn what_was_not_asked_for_is_a_bug_and_not_a_debt() {
 fn what_a_worker_has_in_hand_runs_when_the_worker_says_so() {
     let mut scheduler = bare(1, None);
     accept(&mut scheduler, admission(1, "t", 5));
-    tell(&mut scheduler, Event::Claimed { seq: 1, last: None });
-    let ended = |verdict| Event::Ended { seq: 1, verdict, took: Duration::ZERO, jitter: 0.0 };
+    tell(&mut scheduler, Event::Claimed { seq: Seq(1), last: None });
+    let ended = |verdict| Event::Ended { seq: Seq(1), verdict, took: Duration::ZERO, jitter: 0.0 };
     let load = |scheduler: &Scheduler| {
-        (scheduler.handed_out(), scheduler.running(), scheduler.why(Duration::ZERO, 1))
+        (scheduler.handed_out(), scheduler.running(), scheduler.why(Duration::ZERO, Seq(1)))
     };
-    assert!(advance(&mut scheduler, Duration::ZERO).contains(&Effect::Run { seq: 1, attempt: 1, slot: 0 }));
+    assert!(advance(&mut scheduler, Duration::ZERO).contains(&Effect::Run {
+        seq: Seq(1),
+        attempt: 1,
+        slot: 0
+    }));
     assert_eq!(load(&scheduler), (1, 0, Some(WaitReason::InHand)));
     let bugs = tell(&mut scheduler, ended(Verdict::Success));
     assert!(matches!(bugs[..], [Effect::Bug(Bug::Misstep(_))]), "no success without a run: {bugs:?}");
     // A start that does not happen is not counted, and the next is the first again.
     assert_eq!(
         tell(&mut scheduler, ended(Verdict::Postpone(Postponed::System))),
-        [Effect::PutOff { seq: 1 }]
+        [Effect::PutOff { seq: Seq(1) }]
     );
     assert_eq!((scheduler.handed_out(), scheduler.running()), (0, 0));
     let effects = advance(&mut scheduler, POSTPONED_RETRY);
-    assert!(effects.contains(&Effect::Run { seq: 1, attempt: 1, slot: 0 }), "{effects:?}");
-    assert!(tell(&mut scheduler, Event::Began { seq: 1 }).is_empty());
+    assert!(effects.contains(&Effect::Run { seq: Seq(1), attempt: 1, slot: 0 }), "{effects:?}");
+    assert!(tell(&mut scheduler, Event::Began { seq: Seq(1) }).is_empty());
     assert_eq!(load(&scheduler), (1, 1, Some(WaitReason::Running { attempt: 1 })));
-    let bugs = tell(&mut scheduler, Event::Began { seq: 1 });
+    let bugs = tell(&mut scheduler, Event::Began { seq: Seq(1) });
     assert!(matches!(bugs[..], [Effect::Bug(Bug::Misstep(_))]), "once: {bugs:?}");
-    let recorded = Effect::Record { seq: 1, outcome: Final::Success, attempts: 1, duplicate_of: None };
+    let recorded = Effect::Record { seq: Seq(1), outcome: Final::Success, attempts: 1, duplicate_of: None };
     assert_eq!(tell(&mut scheduler, ended(Verdict::Success)), [recorded]);
     assert_eq!((scheduler.handed_out(), scheduler.running()), (0, 0));
     audit(&scheduler);
@@ -135,21 +139,24 @@ fn slots_are_enough_for_every_hand_and_every_recorded_start() {
 fn the_first_claims_are_armed_with_their_claim_and_no_more_than_the_window() {
     let mut scheduler = bare(1, None);
     let mut reserved = 0;
-    for seq in 1..=START_WINDOW as u64 + 3 {
+    for seq in (1..=START_WINDOW as u64 + 3).map(Seq) {
         let effects = accept(&mut scheduler, admission(seq, &format!("t{seq}"), 5));
         let Effect::Claim { reserve, .. } = &effects[0] else { panic!("{effects:?}") };
-        assert_eq!(*reserve, seq <= START_WINDOW as u64, "{seq}");
+        assert_eq!(*reserve, seq <= Seq(START_WINDOW as u64), "{seq}");
         reserved += usize::from(*reserve);
     }
     assert_eq!(reserved, START_WINDOW);
     // A start makes room for the next, which is requested without a further event.
-    for seq in 1..=START_WINDOW as u64 + 3 {
+    for seq in (1..=START_WINDOW as u64 + 3).map(Seq) {
         tell(&mut scheduler, Event::Claimed { seq, last: None });
     }
     audit(&scheduler);
     let effects = advance(&mut scheduler, Duration::ZERO);
-    assert!(effects.contains(&Effect::Run { seq: 1, attempt: 1, slot: 0 }), "{effects:?}");
-    assert!(effects.contains(&Effect::Reserve { seq: START_WINDOW as u64 + 1, attempt: 1 }), "{effects:?}");
+    assert!(effects.contains(&Effect::Run { seq: Seq(1), attempt: 1, slot: 0 }), "{effects:?}");
+    assert!(
+        effects.contains(&Effect::Reserve { seq: Seq(START_WINDOW as u64 + 1), attempt: 1 }),
+        "{effects:?}"
+    );
     assert_eq!(effects.iter().filter(|effect| matches!(effect, Effect::Reserve { .. })).count(), 1);
     audit(&scheduler);
 }
@@ -168,11 +175,11 @@ fn takes_are_counted_until_their_judgement() {
     // The changed one, and the two not judged yet.
     assert_eq!((scheduler.takes_in_flight, scheduler.sighted()), (2, 3));
     tell(&mut scheduler, Event::Taken(name(2).name));
-    tell(&mut scheduler, Event::Refused { seq: 1 });
+    tell(&mut scheduler, Event::Refused { seq: Seq(1) });
     assert_eq!((scheduler.takes_in_flight, scheduler.unfinished()), (1, 1));
     tell(&mut scheduler, Event::Accepted(admission(2, "t", 5)));
     assert_eq!((scheduler.takes_in_flight, scheduler.unfinished()), (0, 2));
-    tell(&mut scheduler, Event::Filed { seq: 1 });
+    tell(&mut scheduler, Event::Filed { seq: Seq(1) });
     assert_eq!(scheduler.unfinished(), 1);
     tell(&mut scheduler, Event::Relooking { count: 3 });
     tell(&mut scheduler, Event::Relooking { count: 2 });
@@ -183,17 +190,17 @@ fn takes_are_counted_until_their_judgement() {
 #[test]
 fn taking_stops_at_what_can_be_held() {
     let mut scheduler = bare(1, None);
-    for seq in 2..TAKEN_MAX as u64 {
+    for seq in (2..TAKEN_MAX as u64).map(Seq) {
         tell(
             &mut scheduler,
             Event::Recovered { admission: admission(seq, &format!("t{seq}"), 5), last: None },
         );
     }
-    tell(&mut scheduler, Event::Recording { seq: 1 });
+    tell(&mut scheduler, Event::Recording { seq: Seq(1) });
     tell(&mut scheduler, Event::Sighted(vec![sighting("intent-a.json"), sighting("intent-b.json")]));
     assert_eq!(takes(&advance(&mut scheduler, Duration::ZERO)), 1, "one place is left");
     assert_eq!(scheduler.wake_at(), None, "and now none");
-    tell(&mut scheduler, Event::Filed { seq: 1 });
+    tell(&mut scheduler, Event::Filed { seq: Seq(1) });
     assert_eq!(takes(&advance(&mut scheduler, Duration::ZERO)), 1);
 }
 
@@ -202,15 +209,15 @@ fn takes_wait_for_what_is_not_durable_yet() {
     let mut scheduler = bare(1, None);
     tell(&mut scheduler, Event::Relooking { count: UNRECORDED_MAX });
     let half = UNRECORDED_MAX as u64 / 2;
-    for seq in 1..=half {
+    for seq in (1..=half).map(Seq) {
         tell(&mut scheduler, Event::Refused { seq });
-        tell(&mut scheduler, Event::Accepted(admission(half + seq, "t", 5)));
+        tell(&mut scheduler, Event::Accepted(admission(half + seq.get(), "t", 5)));
     }
     tell(&mut scheduler, Event::Sighted(vec![sighting("intent-a.json"), sighting("intent-b.json")]));
     assert_eq!(takes(&advance(&mut scheduler, Duration::ZERO)), 0, "all are on their way");
-    tell(&mut scheduler, Event::Filed { seq: 1 });
+    tell(&mut scheduler, Event::Filed { seq: Seq(1) });
     assert_eq!(takes(&advance(&mut scheduler, Duration::ZERO)), 1);
-    tell(&mut scheduler, Event::Claimed { seq: half + 1, last: None });
+    tell(&mut scheduler, Event::Claimed { seq: Seq(half + 1), last: None });
     assert_eq!(takes(&advance(&mut scheduler, Duration::ZERO)), 1);
     audit(&scheduler);
 }
@@ -346,28 +353,28 @@ fn recovered_intents_come_before_all_others_and_count_their_starts() {
     let mut world = World::new(limits(1));
     world.now = Duration::from_secs(1_000);
     world.accept(admission(7, "new", 5));
-    assert_eq!(world.running.pop_front(), Some(7));
+    assert_eq!(world.running.pop_front(), Some(Seq(7)));
     world.accept(admission(8, "newer", 5));
     for (seq, started) in [(1, 2), (2, 0)] {
         let recovered = Admission { started, ..admission(seq, &format!("old{seq}"), 5) };
-        world.keys.insert(seq, recovered.clone());
+        world.keys.insert(Seq(seq), recovered.clone());
         world.event(Event::Recovered { admission: recovered, last: None });
     }
     audit(&world.scheduler);
     world.event(Event::Ended {
-        seq: 7,
+        seq: Seq(7),
         verdict: Verdict::Success,
         took: Duration::from_secs(1),
         jitter: 0.0,
     });
-    assert_eq!(world.running.front(), Some(&1));
+    assert_eq!(world.running.front(), Some(&Seq(1)));
     world.end(Verdict::Retry(Code::PorchBusy));
     assert_eq!(
         world.recorded.last(),
-        Some(&(1, Final::Failed(Code::PorchBusy), 3)),
+        Some(&(Seq(1), Final::Failed(Code::PorchBusy), 3)),
         "the third start was the last"
     );
-    assert_eq!(world.running.front(), Some(&2));
+    assert_eq!(world.running.front(), Some(&Seq(2)));
 }
 
 #[test]
@@ -375,8 +382,8 @@ fn a_recovered_intent_that_repeats_a_success_is_a_duplicate_unless_it_may_have_r
     for (started, runs) in [(0, false), (1, true)] {
         let mut world = World::new(limits(1));
         let recovered = Admission { started, ..admission(5, "t", 5) };
-        let last = LastSuccess { seq: 3, name: recovered.name.clone(), sha256: recovered.sha256 };
-        world.keys.insert(5, recovered.clone());
+        let last = LastSuccess { seq: Seq(3), name: recovered.name.clone(), sha256: recovered.sha256 };
+        world.keys.insert(Seq(5), recovered.clone());
         world.event(Event::Recovered { admission: recovered, last: Some(last) });
         assert_eq!(!world.running.is_empty(), runs, "{started}");
         audit(&world.scheduler);
@@ -390,7 +397,7 @@ fn a_run_without_space_or_bytes_does_not_count_and_comes_back() {
     world.end(Verdict::Postpone(Postponed::NoBytes));
     audit(&world.scheduler);
     assert!(world.running.is_empty());
-    let why = world.scheduler.why(world.now, 1).unwrap();
+    let why = world.scheduler.why(world.now, Seq(1)).unwrap();
     assert_eq!(
         why,
         WaitReason::Postponed { cause: Postponed::NoBytes, left: Some(POSTPONED_RETRY), repository: None }
@@ -399,7 +406,7 @@ fn a_run_without_space_or_bytes_does_not_count_and_comes_back() {
     world.now = world.scheduler.wake_at().expect("it waits for space");
     world.tick();
     world.end(Verdict::Success);
-    assert_eq!(world.recorded, [(1, Final::Success, 1)]);
+    assert_eq!(world.recorded, [(Seq(1), Final::Success, 1)]);
     audit(&world.scheduler);
 }
 
@@ -418,18 +425,18 @@ fn each_worker_has_one_more_in_hand_while_runs_are_short() {
 fn an_urgent_intent_is_armed_out_of_its_turn_and_few_at_once() {
     let mut scheduler = bare(1, None);
     let window = START_WINDOW as u64;
-    for seq in 1..=window {
+    for seq in (1..=window).map(Seq) {
         accept(&mut scheduler, admission(seq, &format!("t{seq}"), 0));
     }
     // Claims that are not durable yet keep the window full and no intent ready.
     for seq in window + 1..=window + 5 {
         accept(&mut scheduler, admission(seq, &format!("t{seq}"), 10));
-        tell(&mut scheduler, Event::Claimed { seq, last: None });
+        tell(&mut scheduler, Event::Claimed { seq: Seq(seq), last: None });
     }
     let reserves: Vec<_> = advance(&mut scheduler, Duration::ZERO)
         .into_iter()
         .filter_map(|effect| if let Effect::Reserve { seq, .. } = effect { Some(seq) } else { None })
         .collect();
-    assert_eq!(reserves, [window + 1, window + 2], "two for each worker");
+    assert_eq!(reserves, [window + 1, window + 2].map(Seq), "two for each worker");
     audit(&scheduler);
 }

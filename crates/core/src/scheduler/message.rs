@@ -1,6 +1,7 @@
 //! The scheduler's input and output: events, effects, and the values they carry.
 
 use super::places::Place;
+use crate::ids::Seq;
 use crate::intent::TargetKey;
 use crate::outcome::{Postponed, Verdict};
 use crate::query::Covers;
@@ -36,7 +37,7 @@ pub struct Sighting {
 #[derive(Debug, Clone)]
 pub struct Admission {
     /// Sequence number.
-    pub seq: u64,
+    pub seq: Seq,
     /// The serialisation key: intents with equal keys never run concurrently.
     pub key: TargetKey,
     /// The place that its run writes.
@@ -55,7 +56,7 @@ pub struct Admission {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parked {
     /// Sequence number.
-    pub seq: u64,
+    pub seq: Seq,
     /// 0 to 10.
     pub priority: u8,
 }
@@ -88,29 +89,29 @@ pub enum Event {
     /// A taken file is still open for writing: its judgement follows later.
     StillOpen {
         /// Sequence number.
-        seq: u64,
+        seq: Seq,
     },
     /// A taken file disappeared before it was judged: its removal withdraws the intent.
     Vanished {
         /// Sequence number.
-        seq: u64,
+        seq: Seq,
     },
     /// A taken file was judged and accepted.
     Accepted(Admission),
     /// A taken file was judged and refused; its outcome goes to the writer directly.
     Refused {
         /// Sequence number.
-        seq: u64,
+        seq: Seq,
     },
     /// An outcome found at start goes to the writer: no take and no judgement belong to it.
     Recording {
         /// Sequence number.
-        seq: u64,
+        seq: Seq,
     },
     /// A claim is durable.
     Claimed {
         /// Sequence number.
-        seq: u64,
+        seq: Seq,
         /// The last success of its target, from the store.
         last: Option<LastSuccess>,
     },
@@ -133,17 +134,17 @@ pub enum Event {
     /// The record of the next start is durable.
     Reserved {
         /// Sequence number.
-        seq: u64,
+        seq: Seq,
     },
     /// The worker has started porch.
     Began {
         /// Sequence number.
-        seq: u64,
+        seq: Seq,
     },
     /// A run ended, or its start did not happen.
     Ended {
         /// Sequence number.
-        seq: u64,
+        seq: Seq,
         /// The verdict drawn from it.
         verdict: Verdict,
         /// Duration of the run.
@@ -154,7 +155,7 @@ pub enum Event {
     /// An outcome is durable and its files are published.
     Filed {
         /// Sequence number.
-        seq: u64,
+        seq: Seq,
     },
     /// An operator cancels a waiting intent.
     Cancel(Admission),
@@ -189,31 +190,31 @@ pub enum Effect {
     /// Make the claim durable; with `reserve`, the first start too.
     Claim {
         /// Sequence number.
-        seq: u64,
+        seq: Seq,
         /// Whether to record the first start in the same commit.
         reserve: bool,
     },
     /// Keep only the number of this intent, whose claim is durable, in memory.
     Park {
         /// Sequence number.
-        seq: u64,
+        seq: Seq,
     },
     /// Read these parked intents back from the store, in this order.
     Recall {
         /// Sequence numbers.
-        seqs: Vec<u64>,
+        seqs: Vec<Seq>,
     },
     /// Make the next start durable.
     Reserve {
         /// Sequence number.
-        seq: u64,
+        seq: Seq,
         /// The number of the start.
         attempt: u32,
     },
     /// Run porch.
     Run {
         /// Sequence number.
-        seq: u64,
+        seq: Seq,
         /// The number of the start.
         attempt: u32,
         /// The staging slot, held until the outcome is filed.
@@ -222,18 +223,18 @@ pub enum Effect {
     /// Record the final outcome and publish its files.
     Record {
         /// Sequence number.
-        seq: u64,
+        seq: Seq,
         /// The outcome.
         outcome: Final,
         /// Total starts of porch.
         attempts: u32,
         /// For a duplicate: the success it repeats.
-        duplicate_of: Option<u64>,
+        duplicate_of: Option<Seq>,
     },
     /// A retryable ending: report the time of the retry.
     RetryAnnounced {
         /// Sequence number.
-        seq: u64,
+        seq: Seq,
         /// The number of the next start.
         attempt: u32,
         /// The pause before it.
@@ -242,12 +243,12 @@ pub enum Effect {
     /// A start that did not happen: the intent waits again.
     PutOff {
         /// Sequence number.
-        seq: u64,
+        seq: Seq,
     },
     /// An interrupted run: the intent stays claimed in the store.
     Left {
         /// Sequence number.
-        seq: u64,
+        seq: Seq,
     },
     /// A defect of the daemon: its state is inconsistent, so it must end.
     Bug(Bug),
@@ -264,11 +265,11 @@ pub enum Bug {
     NoSuchTake,
     /// It finished before earlier intents of its target.
     #[error("intent {0} was finished out of its turn")]
-    NotHead(u64),
+    NotHead(Seq),
     /// More runs would start than there are staging slots.
     #[error("there is no staging slot for intent {0}")]
-    NoSlot(u64),
+    NoSlot(Seq),
     /// It names an unknown intent.
     #[error("intent {0} is not known here")]
-    Unknown(u64),
+    Unknown(Seq),
 }

@@ -17,6 +17,7 @@ pub use message::{Admission, Bug, Effect, Event, Fingerprint, Parked, Sighting};
 pub use places::Place;
 pub use wait_reason::WaitReason;
 
+use crate::ids::Seq;
 use crate::intent::TargetKey;
 use crate::limits::{
     AHEAD_BELOW, Limits, SIGHTED_MAX, START_WINDOW, SchedulerLimits, TAKES_IN_FLIGHT_MAX, UNRECORDED_MAX,
@@ -67,30 +68,30 @@ pub struct Scheduler {
     debounce: Debounce,
     queues: Queues,
     places: Places,
-    items: HashMap<u64, Item>,
+    items: HashMap<Seq, Item>,
     /// Waiting and not reserved, in the order of their reservation.
     unreserved: BTreeSet<Rank>,
-    pauses: BTreeSet<(Duration, u64)>,
+    pauses: BTreeSet<(Duration, Seq)>,
     rate: Option<Rate>,
     rate_wake: Option<Duration>,
     /// The time at which the pause of a place ends.
     place_wake: Option<Duration>,
     slots: Vec<u16>,
     /// Numbers of the intents held by workers: porch runs for them, or will run next.
-    handed: HashSet<u64>,
+    handed: HashSet<Seq>,
     /// Numbers of the handed-out intents for which porch was started.
-    running: HashSet<u64>,
+    running: HashSet<Seq>,
     /// Numbers of the intents whose next start is durable, or being written.
-    reserved: HashSet<u64>,
+    reserved: HashSet<Seq>,
     /// Numbers of outcomes being written that have no item: refused, or found decided at start.
-    decided: HashMap<u64, Stage>,
+    decided: HashMap<Seq, Stage>,
     typical_run: Option<Duration>,
     takes_in_flight: usize,
     /// Numbers of the intents whose claim is being written.
-    claiming: HashSet<u64>,
+    claiming: HashSet<Seq>,
     /// Numbers of taken files that a writer still has open: judged later, and not counted in the window of takes, so that
     /// they delay no other file.
-    still_open: HashSet<u64>,
+    still_open: HashSet<Seq>,
     scan: Scan,
     /// The reasons against taking and starting.
     reasons: Reasons,
@@ -300,7 +301,7 @@ impl Scheduler {
     }
 
     /// Counts a judged file: judged at once, or after waiting for its writer.
-    fn judged(&mut self, seq: u64, effects: &mut Vec<Effect>) {
+    fn judged(&mut self, seq: Seq, effects: &mut Vec<Effect>) {
         if !self.still_open.remove(&seq) {
             self.answered(effects);
         }
@@ -335,7 +336,7 @@ impl Scheduler {
         self.queue(seq, now.into(), effects);
     }
 
-    fn on_reserved(&mut self, seq: u64, effects: &mut Vec<Effect>) {
+    fn on_reserved(&mut self, seq: Seq, effects: &mut Vec<Effect>) {
         let Some(item) = self.items.get_mut(&seq) else {
             return effects.push(Effect::Bug(Bug::Unknown(seq)));
         };

@@ -3,6 +3,7 @@
 //! does not use up the room that other targets need.
 
 use super::{Admission, Bug, Effect, Item, Parked, Rank, Scheduler, WaitReason};
+use crate::ids::Seq;
 use crate::intent::TargetKey;
 use crate::limits::{PARKED_MAX, TAKEN_MAX};
 use crate::stage::Entry;
@@ -15,7 +16,7 @@ impl Scheduler {
     }
 
     /// Keeps only the number of an intent, in its queue.
-    pub(super) fn park(&mut self, seq: u64, effects: &mut Vec<Effect>) {
+    pub(super) fn park(&mut self, seq: Seq, effects: &mut Vec<Effect>) {
         // A recorded start that does not happen is recorded again when its turn comes.
         let Some(item) = self.remove(seq) else { return };
         effects.push(Effect::Park { seq });
@@ -67,12 +68,12 @@ impl Scheduler {
     }
 
     /// Numbers and targets of the parked intents, each target in its order.
-    pub fn parked(&self) -> impl Iterator<Item = (u64, &TargetKey)> {
+    pub fn parked(&self) -> impl Iterator<Item = (Seq, &TargetKey)> {
         self.queues.all_parked()
     }
 
     /// The reason for which a parked intent waits; `None` if it is not parked.
-    pub fn why_parked(&self, seq: u64) -> Option<(&TargetKey, WaitReason)> {
+    pub fn why_parked(&self, seq: Seq) -> Option<(&TargetKey, WaitReason)> {
         let (_, key) = self.parked().find(|(parked, _)| *parked == seq)?;
         Some((key, self.why_parked_of(key)))
     }
@@ -89,7 +90,7 @@ impl Scheduler {
     }
 
     /// The number of unfinished intents of a target that come after this one.
-    pub fn behind(&self, key: &TargetKey, seq: u64) -> usize {
+    pub fn behind(&self, key: &TargetKey, seq: Seq) -> usize {
         self.queues.behind(key, seq)
     }
 }
@@ -112,7 +113,7 @@ mod tests {
         world.audited = false;
         world.event(Event::Hold(key("flood").into()));
         let flood = 3 * TAKEN_MAX as u64;
-        for seq in 1..=flood {
+        for seq in (1..=flood).map(Seq) {
             world.accept(admission(seq, "flood", 5));
             assert!(world.scheduler.has_room(), "{seq}");
         }
@@ -123,8 +124,8 @@ mod tests {
         );
         assert_eq!(world.scheduler.unfinished(), usize::try_from(flood).unwrap());
         world.accept(admission(flood + 1, "other", 5));
-        assert_eq!(world.end(Verdict::Success), flood + 1);
-        assert_eq!(world.scheduler.why_parked(flood), Some((&key("flood"), WaitReason::Held)));
+        assert_eq!(world.end(Verdict::Success), Seq(flood + 1));
+        assert_eq!(world.scheduler.why_parked(Seq(flood)), Some((&key("flood"), WaitReason::Held)));
         assert_eq!(
             world.scheduler.held_back(),
             world.scheduler.unfinished(),
@@ -174,12 +175,12 @@ mod tests {
     #[test]
     fn what_an_earlier_daemon_left_parked_is_read_back_when_its_turn_comes() {
         let mut world = World::new(limits(1));
-        let parked: Vec<Parked> = (2..=200).map(|seq| Parked { seq, priority: 5 }).collect();
-        (1..=200).for_each(|seq| drop(world.keys.insert(seq, admission(seq, "a", 5))));
-        let admission = world.keys[&1].clone();
+        let parked: Vec<Parked> = (2..=200).map(|seq| Parked { seq: Seq(seq), priority: 5 }).collect();
+        (1..=200).for_each(|seq| drop(world.keys.insert(Seq(seq), admission(seq, "a", 5))));
+        let admission = world.keys[&Seq(1)].clone();
         world.event(Event::Recovered { admission, last: None });
         world.event(Event::Parked { key: key("a"), waiting: parked });
-        for seq in 1..=200 {
+        for seq in (1..=200).map(Seq) {
             assert_eq!(world.end(Verdict::Success), seq);
         }
         assert!(world.scheduler.is_idle());
@@ -190,6 +191,6 @@ mod tests {
         let mut scheduler = Scheduler::new(limits(1), None);
         let mut effects = Vec::new();
         scheduler.handle(Duration::ZERO, Event::Recalled(admission(1, "a", 5)), &mut effects);
-        assert_eq!(effects, [Effect::Bug(Bug::Unknown(1))]);
+        assert_eq!(effects, [Effect::Bug(Bug::Unknown(Seq(1)))]);
     }
 }

@@ -180,6 +180,7 @@ mod tests {
     use super::super::tests::{World, admission, limits};
     use super::super::{Event, WaitReason};
     use super::*;
+    use crate::ids::Seq;
     use crate::outcome::Verdict;
 
     fn at(repository: &str) -> Place {
@@ -190,7 +191,7 @@ mod tests {
         world.accept(super::super::Admission { place, ..admission(seq, &format!("t{seq}"), 5) });
     }
 
-    fn end(world: &mut World, seq: u64, verdict: Verdict) {
+    fn end(world: &mut World, seq: Seq, verdict: Verdict) {
         world.running.retain(|other| *other != seq);
         world.event(Event::Ended { seq, verdict, took: Duration::from_secs(1), jitter: 1.0 });
     }
@@ -203,10 +204,13 @@ mod tests {
         (1..=5).for_each(|seq| accept(&mut world, seq, at("a")));
         (6..=7).for_each(|seq| accept(&mut world, seq, at("b")));
         accept(&mut world, 8, Place::Output);
-        assert_eq!(Vec::from(world.running.clone()), [1, 6, 8]);
-        assert_eq!(world.scheduler.why(world.now, 2), Some(WaitReason::Repository { place: "a".into() }));
-        end(&mut world, 1, Verdict::Success);
-        assert_eq!(Vec::from(world.running.clone()), [6, 8, 2], "in order of taking");
+        assert_eq!(Vec::from(world.running.clone()), [Seq(1), Seq(6), Seq(8)]);
+        assert_eq!(
+            world.scheduler.why(world.now, Seq(2)),
+            Some(WaitReason::Repository { place: "a".into() })
+        );
+        end(&mut world, Seq(1), Verdict::Success);
+        assert_eq!(Vec::from(world.running.clone()), [Seq(6), Seq(8), Seq(2)], "in order of taking");
     }
 
     #[test]
@@ -216,24 +220,24 @@ mod tests {
         accept(&mut world, 4, at("b"));
         let mut pauses = Vec::new();
         for _ in 0..12 {
-            assert_eq!(world.running.front(), Some(&1), "the same one goes first");
-            end(&mut world, 1, AWAY);
+            assert_eq!(world.running.front(), Some(&Seq(1)), "the same one goes first");
+            end(&mut world, Seq(1), AWAY);
             let at = world.scheduler.wake_at().unwrap();
             pauses.push(at.saturating_sub(world.now).as_secs());
             assert!(
-                matches!(world.scheduler.why(world.now, 1), Some(WaitReason::Postponed { .. })),
+                matches!(world.scheduler.why(world.now, Seq(1)), Some(WaitReason::Postponed { .. })),
                 "{:?}",
-                world.scheduler.why(world.now, 1)
+                world.scheduler.why(world.now, Seq(1))
             );
             assert_eq!(world.scheduler.unreachable().collect::<Vec<_>>(), ["a"]);
-            if world.running.contains(&4) {
-                end(&mut world, 4, Verdict::Success);
+            if world.running.contains(&Seq(4)) {
+                end(&mut world, Seq(4), Verdict::Success);
             }
             world.now = at;
             world.tick();
         }
         assert_eq!(pauses[..9], [1, 2, 4, 8, 16, 32, 64, 120, 120]);
-        for seq in 1..=3 {
+        for seq in (1..=3).map(Seq) {
             end(&mut world, seq, Verdict::Success);
         }
         assert!(world.recorded.iter().all(|(_, _, attempts)| *attempts == 1), "{:?}", world.recorded);
@@ -245,7 +249,7 @@ mod tests {
         let mut world = World::new(limits(3));
         (1..=3).for_each(|seq| accept(&mut world, seq, at(&format!("r{seq}"))));
         assert_eq!(world.running.len(), 3);
-        (1..=3).for_each(|seq| end(&mut world, seq, AWAY));
+        (1..=3).for_each(|seq| end(&mut world, Seq(seq), AWAY));
         world.now += Duration::from_mins(1);
         world.tick();
         assert_eq!(world.running.len(), 1);
@@ -262,14 +266,14 @@ mod tests {
         world.event(Event::Trouble { place: Place::Output, cause: Some(Postponed::OutGone) });
         accept(&mut world, 1, Place::Output);
         accept(&mut world, 2, at("a"));
-        assert_eq!(Vec::from(world.running.clone()), [2]);
+        assert_eq!(Vec::from(world.running.clone()), [Seq(2)]);
         assert!(matches!(
-            world.scheduler.why(world.now, 1),
+            world.scheduler.why(world.now, Seq(1)),
             Some(WaitReason::Postponed { cause: Postponed::OutGone, .. })
         ));
         assert_eq!(world.scheduler.obstructed(), Some(Postponed::OutGone));
         world.event(Event::Trouble { place: Place::Output, cause: None });
-        assert_eq!(Vec::from(world.running.clone()), [2, 1]);
+        assert_eq!(Vec::from(world.running.clone()), [Seq(2), Seq(1)]);
         assert_eq!(world.scheduler.obstructed(), None);
     }
 }

@@ -2,6 +2,7 @@
 //! of free queues priority decides, with ageing: the key below is fixed when an intent is taken, because all waiting
 //! intents age at the same pace, so no re-sorting is needed and no intent can starve.
 
+use crate::ids::Seq;
 use crate::intent::TargetKey;
 use crate::limits::PRIORITY_POINT;
 use crate::query::Covers;
@@ -13,11 +14,11 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
     virtual_ms: i64,
-    pub(super) seq: u64,
+    pub(super) seq: Seq,
 }
 
 impl Rank {
-    pub(super) fn new(taken: Duration, priority: u8, seq: u64) -> Self {
+    pub(super) fn new(taken: Duration, priority: u8, seq: Seq) -> Self {
         let taken = i64::try_from(taken.as_millis()).unwrap_or(i64::MAX);
         let bonus = i64::try_from(PRIORITY_POINT.as_millis()).unwrap_or(0) * i64::from(priority);
         Self { virtual_ms: taken.saturating_sub(bonus), seq }
@@ -35,7 +36,7 @@ struct Queue {
     /// The number of first parked intents being read back from the store.
     recalling: usize,
     /// Cancelled intents, in memory or parked, whose outcome is not durable yet: each keeps its place until then.
-    cancelled: HashSet<u64>,
+    cancelled: HashSet<Seq>,
     /// The head is running, recording or pausing before a retry.
     busy: bool,
     last: Option<LastSuccess>,
@@ -160,7 +161,7 @@ impl Queues {
 
     /// Removes a finished intent: the head, and the queue continues with the next intent or is removed; or one that was
     /// cancelled. `None`: it is neither.
-    pub(super) fn finish(&mut self, key: &TargetKey, seq: u64) -> Option<()> {
+    pub(super) fn finish(&mut self, key: &TargetKey, seq: Seq) -> Option<()> {
         let queue = self.by_target.get_mut(key)?;
         let cancelled = queue.cancelled.remove(&seq);
         match queue.in_memory.iter().take(queue.claimed).position(|rank| rank.seq == seq) {
@@ -182,14 +183,14 @@ impl Queues {
     }
 
     /// Whether the intent is parked, and not being read back.
-    pub(super) fn may_leave_parked(&self, seq: u64) -> bool {
+    pub(super) fn may_leave_parked(&self, seq: Seq) -> bool {
         let behind = |queue: &Queue| queue.parked.iter().skip(queue.recalling).any(|rank| rank.seq == seq);
         self.by_target.values().any(behind)
     }
 
     /// Marks an intent with a durable claim as cancelled: it may finish out of its turn. `None`: it is not here, or is being
     /// read back.
-    pub(super) fn cancel(&mut self, key: &TargetKey, seq: u64) -> Option<Rank> {
+    pub(super) fn cancel(&mut self, key: &TargetKey, seq: Seq) -> Option<Rank> {
         let queue = self.by_target.get_mut(key)?;
         let is_it = |rank: &&Rank| rank.seq == seq;
         let rank = if let Some(rank) = queue.in_memory.iter().take(queue.claimed).find(is_it) {
@@ -205,7 +206,7 @@ impl Queues {
 
     /// A claim of this queue became durable: the intent keeps its place in memory, or is parked when the queue has used up
     /// its share there or others are parked before it. Returns true if it was parked.
-    pub(super) fn claim_durable(&mut self, key: &TargetKey, seq: u64, share: usize) -> bool {
+    pub(super) fn claim_durable(&mut self, key: &TargetKey, seq: Seq, share: usize) -> bool {
         let Some(queue) = self.by_target.get_mut(key) else { return false };
         let own = queue.in_memory.iter().skip(queue.claimed).position(|rank| rank.seq == seq);
         let Some(rank) = own.and_then(|index| queue.in_memory.remove(queue.claimed + index)) else {
@@ -230,19 +231,19 @@ impl Queues {
 
     /// The parked intents to read back now, when few are left in memory: as many as the share permits, and none behind one
     /// that is cancelled.
-    pub(super) fn next_recalls(&mut self, key: &TargetKey, share: usize) -> Vec<u64> {
+    pub(super) fn next_recalls(&mut self, key: &TargetKey, share: usize) -> Vec<Seq> {
         let Some(queue) = self.by_target.get_mut(key) else { return Vec::new() };
         if queue.recalling > 0 || queue.claimed > share / 2 {
             return Vec::new();
         }
         let waiting = queue.parked.iter().take_while(|rank| !queue.cancelled.contains(&rank.seq));
-        let seqs: Vec<u64> = waiting.take(share - queue.claimed).map(|rank| rank.seq).collect();
+        let seqs: Vec<Seq> = waiting.take(share - queue.claimed).map(|rank| rank.seq).collect();
         queue.recalling = seqs.len();
         seqs
     }
 
     /// Moves a parked intent that was read back into memory. `None`: it was not requested.
-    pub(super) fn recalled(&mut self, key: &TargetKey, seq: u64) -> Option<Rank> {
+    pub(super) fn recalled(&mut self, key: &TargetKey, seq: Seq) -> Option<Rank> {
         let queue = self.by_target.get_mut(key)?;
         let first = *queue.parked.front().filter(|rank| rank.seq == seq)?;
         queue.recalling = queue.recalling.checked_sub(1)?;
@@ -265,12 +266,12 @@ impl Queues {
     }
 
     /// The parked intents that wait for their turn, each queue in its order.
-    pub(super) fn all_parked(&self) -> impl Iterator<Item = (u64, &TargetKey)> {
+    pub(super) fn all_parked(&self) -> impl Iterator<Item = (Seq, &TargetKey)> {
         self.by_target.iter().flat_map(|(key, queue)| queue.waiting_parked().map(move |rank| (rank.seq, key)))
     }
 
     /// Unfinished intents of a target after this one; numbers are given in the order of taking.
-    pub(super) fn behind(&self, key: &TargetKey, seq: u64) -> usize {
+    pub(super) fn behind(&self, key: &TargetKey, seq: Seq) -> usize {
         let later =
             |queue: &Queue| queue.in_memory.iter().chain(&queue.parked).filter(|rank| rank.seq > seq).count();
         self.by_target.get(key).map_or(0, later)

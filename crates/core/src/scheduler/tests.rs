@@ -16,13 +16,14 @@ pub(super) fn live() -> SchedulerLimits {
     SchedulerLimits { debounce: Duration::ZERO, max_attempts: 3, rate: None }
 }
 
-pub(super) fn admission(seq: u64, target: &str, priority: u8) -> Admission {
+pub(super) fn admission(seq: impl Into<Seq>, target: &str, priority: u8) -> Admission {
+    let seq = seq.into();
     Admission {
         seq,
         key: TargetKey { namespace: "n".into(), target: target.into() },
         place: Place::Output,
         name: format!("intent-{seq}.json"),
-        sha256: crate::Digest([u8::try_from(seq % 251).unwrap(); 32]),
+        sha256: crate::Digest([u8::try_from(seq.get() % 251).unwrap(); 32]),
         priority,
         started: 0,
     }
@@ -37,17 +38,17 @@ pub(super) fn sighting(name: &str) -> Sighting {
 pub(super) struct World {
     pub(super) scheduler: Scheduler,
     pub(super) now: Duration,
-    started: Vec<u64>,
-    pub(super) recorded: Vec<(u64, Final, u32)>,
-    pub(super) running: VecDeque<u64>,
+    started: Vec<Seq>,
+    pub(super) recorded: Vec<(Seq, Final, u32)>,
+    pub(super) running: VecDeque<Seq>,
     last: HashMap<TargetKey, LastSuccess>,
-    pub(super) keys: HashMap<u64, Admission>,
+    pub(super) keys: HashMap<Seq, Admission>,
     /// False if there are too many intents to check all of them after each event.
     pub(super) audited: bool,
     /// Whether outcomes are durable only when the test says so.
     pub(super) filed_late: bool,
     /// Outcomes that are not durable: after a crash their intents wait again.
-    pub(super) unfiled: VecDeque<u64>,
+    pub(super) unfiled: VecDeque<Seq>,
 }
 
 impl World {
@@ -142,7 +143,7 @@ impl World {
         self.event(Event::Filed { seq });
     }
 
-    pub(super) fn end(&mut self, verdict: Verdict) -> u64 {
+    pub(super) fn end(&mut self, verdict: Verdict) -> Seq {
         let seq = self.running.pop_front().expect("something runs");
         self.event(Event::Ended { seq, verdict, took: Duration::from_millis(200), jitter: 1.0 });
         seq
@@ -153,7 +154,7 @@ impl World {
 fn one_target_runs_one_at_a_time_in_order() {
     let mut world = World::new(limits(4));
     (1..=5).for_each(|seq| world.accept(admission(seq, "t", 5)));
-    for seq in 1..=5 {
+    for seq in (1..=5).map(Seq) {
         assert_eq!(world.running.len(), 1);
         assert_eq!(world.end(Verdict::Success), seq);
     }
@@ -169,9 +170,9 @@ fn order_is_held_across_retries() {
     assert!(world.running.is_empty(), "the second waits while the first pauses");
     world.now = world.scheduler.wake_at().expect("a retry is planned");
     world.tick();
-    assert_eq!(world.end(Verdict::Success), 1);
-    assert_eq!(world.end(Verdict::Success), 2);
-    assert_eq!(world.recorded[0], (1, Final::Success, 2));
+    assert_eq!(world.end(Verdict::Success), Seq(1));
+    assert_eq!(world.end(Verdict::Success), Seq(2));
+    assert_eq!(world.recorded[0], (Seq(1), Final::Success, 2));
 }
 
 #[test]
@@ -185,7 +186,7 @@ fn attempts_run_out() {
             world.tick();
         }
     }
-    assert_eq!(world.recorded, [(1, Final::Failed(Code::PorchBusy), 3)]);
+    assert_eq!(world.recorded, [(Seq(1), Final::Failed(Code::PorchBusy), 3)]);
 }
 
 #[test]
@@ -195,12 +196,12 @@ fn priority_orders_targets_and_ageing_lets_nothing_starve() {
     world.accept(admission(2, "low", 0));
     world.accept(admission(3, "high", 10));
     world.end(Verdict::Success);
-    assert_eq!(world.running.front(), Some(&3));
+    assert_eq!(world.running.front(), Some(&Seq(3)));
     // An intent of low priority that has waited longer than ten points of priority are worth (100 s) goes first.
     world.now = Duration::from_secs(101);
     world.accept(admission(4, "late", 10));
     world.end(Verdict::Success);
-    assert_eq!(world.running.front(), Some(&2));
+    assert_eq!(world.running.front(), Some(&Seq(2)));
 }
 
 #[test]
@@ -219,13 +220,13 @@ fn duplicates_follow_the_last_success_of_the_target() {
     world.accept(same(1));
     world.accept(same(2));
     world.end(Verdict::Success);
-    assert_eq!(world.recorded.last(), Some(&(2, Final::Duplicate, 0)), "dropped twice runs once");
+    assert_eq!(world.recorded.last(), Some(&(Seq(2), Final::Duplicate, 0)), "dropped twice runs once");
     world.accept(other(3));
     world.end(Verdict::Success);
     world.accept(same(4));
-    assert_eq!(world.end(Verdict::Failure(Code::PorchFailed)), 4, "5 -> 3 -> 5 runs three times");
+    assert_eq!(world.end(Verdict::Failure(Code::PorchFailed)), Seq(4), "5 -> 3 -> 5 runs three times");
     world.accept(same(5));
-    assert_eq!(world.end(Verdict::Success), 5, "a failed one dropped again runs again");
+    assert_eq!(world.end(Verdict::Success), Seq(5), "a failed one dropped again runs again");
 }
 
 #[test]
@@ -313,8 +314,8 @@ proptest! {
                 }
                 // Any that waits, in memory or parked, first or not.
                 4 => {
-                    let waits = |seq: &u64| world.scheduler.waits(*seq).is_some();
-                    let chosen = (1..=seq).filter(waits).nth(usize::from(priority));
+                    let waits = |seq: &Seq| world.scheduler.waits(*seq).is_some();
+                    let chosen = (1..=seq).map(Seq).filter(waits).nth(usize::from(priority));
                     if let Some(chosen) = chosen {
                         world.event(Event::Cancel(world.keys[&chosen].clone()));
                         cancelled.insert(chosen);
@@ -347,10 +348,10 @@ proptest! {
             prop_assert!(of_key.windows(2).all(|w| w[0] < w[1]), "recorded in order of taking");
         }
         let code = Final::Failed(Code::Cancelled);
-        let told: HashSet<u64> =
+        let told: HashSet<Seq> =
             world.recorded.iter().filter(|(_, outcome, _)| *outcome == code).map(|(s, _, _)| *s).collect();
         prop_assert_eq!(told, cancelled);
         all.sort_unstable();
-        prop_assert_eq!(all, (1..=seq).collect::<Vec<_>>(), "each recorded exactly once");
+        prop_assert_eq!(all, (1..=seq).map(Seq).collect::<Vec<_>>(), "each recorded exactly once");
     }
 }

@@ -1,6 +1,7 @@
 //! Why an intent is not finished: one named reason for each, from the state that decides. Queries do not change it.
 
 use super::{Place, Rank, Reserve, Scheduler, Stage};
+use crate::ids::Seq;
 use crate::intent::TargetKey;
 use crate::limits::TAKEN_MAX;
 use crate::outcome::Postponed;
@@ -36,7 +37,7 @@ pub enum WaitReason {
     /// An earlier intent of its target is unfinished.
     Behind {
         /// That intent's sequence number.
-        seq: u64,
+        seq: Seq,
     },
     /// It requested a retry.
     Pausing {
@@ -228,7 +229,7 @@ fn postponed(cause: Postponed, repository: Option<&str>, again: &str) -> Words {
 
 impl Scheduler {
     /// Why a taken intent is not finished; `None` if the scheduler does not know it.
-    pub fn why(&self, now: Duration, seq: u64) -> Option<WaitReason> {
+    pub fn why(&self, now: Duration, seq: Seq) -> Option<WaitReason> {
         let item = self.items.get(&seq)?;
         Some(match item.stage {
             Stage::Claiming => WaitReason::Claiming,
@@ -320,7 +321,7 @@ impl Scheduler {
     }
 
     /// Taken and unfinished intents in the order of start without obstacles.
-    pub fn in_order(&self) -> Vec<u64> {
+    pub fn in_order(&self) -> Vec<Seq> {
         let mut ranks: Vec<Rank> = self.items.values().map(|item| item.rank).collect();
         ranks.sort_unstable();
         ranks.into_iter().map(|rank| rank.seq).collect()
@@ -358,17 +359,17 @@ mod tests {
 
     fn accept(world: &mut World, seq: u64, target: &str) {
         let admission = admission(seq, target, 5);
-        world.keys.insert(seq, admission.clone());
+        world.keys.insert(admission.seq, admission.clone());
         world.event(Event::Relooking { count: 1 });
         world.event(Event::Accepted(admission));
     }
 
-    fn end(world: &mut World, seq: u64, verdict: Verdict) {
+    fn end(world: &mut World, seq: Seq, verdict: Verdict) {
         world.running.retain(|other| *other != seq);
         world.event(Event::Ended { seq, verdict, took: Duration::from_secs(1), jitter: 1.0 });
     }
 
-    fn word(world: &World, seq: u64) -> String {
+    fn word(world: &World, seq: Seq) -> String {
         world.scheduler.why(world.now, seq).map_or_else(|| "-".to_owned(), |why| why.reason().word)
     }
 
@@ -379,22 +380,22 @@ mod tests {
             accept(&mut world, seq, target);
         }
         let why = |world: &World, seq| world.scheduler.why(world.now, seq);
-        assert_eq!(why(&world, 1), Some(WaitReason::Running { attempt: 1 }));
+        assert_eq!(why(&world, Seq(1)), Some(WaitReason::Running { attempt: 1 }));
         assert_eq!((world.scheduler.handed_out(), world.scheduler.running()), (1, 1));
-        assert_eq!(why(&world, 2), Some(WaitReason::Behind { seq: 1 }));
-        assert_eq!(why(&world, 3), Some(WaitReason::Workers { ahead: 0 }));
-        assert_eq!(why(&world, 4), Some(WaitReason::Workers { ahead: 1 }));
-        assert_eq!(why(&world, 5), None);
-        end(&mut world, 1, Verdict::Retry(Code::PorchBusy));
+        assert_eq!(why(&world, Seq(2)), Some(WaitReason::Behind { seq: Seq(1) }));
+        assert_eq!(why(&world, Seq(3)), Some(WaitReason::Workers { ahead: 0 }));
+        assert_eq!(why(&world, Seq(4)), Some(WaitReason::Workers { ahead: 1 }));
+        assert_eq!(why(&world, Seq(5)), None);
+        end(&mut world, Seq(1), Verdict::Retry(Code::PorchBusy));
         assert_eq!(
-            why(&world, 1),
+            why(&world, Seq(1)),
             Some(WaitReason::Pausing { attempt: 2, left: Duration::from_millis(500) })
         );
         world.scheduler.set_not_ready(&NotReady::PorchMissing.into());
-        assert_eq!(why(&world, 4), Some(WaitReason::NotStarting { reason: NotReady::PorchMissing }));
+        assert_eq!(why(&world, Seq(4)), Some(WaitReason::NotStarting { reason: NotReady::PorchMissing }));
         world.scheduler.set_not_ready(&NotReady::Stopping.into());
-        assert_eq!((word(&world, 4).as_str(), word(&world, 2).as_str()), ("stopping", "behind"));
-        assert_eq!(world.scheduler.in_order(), [1, 2, 3, 4]);
+        assert_eq!((word(&world, Seq(4)).as_str(), word(&world, Seq(2)).as_str()), ("stopping", "behind"));
+        assert_eq!(world.scheduler.in_order(), [1, 2, 3, 4].map(Seq));
     }
 
     #[test]
@@ -407,7 +408,7 @@ mod tests {
         for (seq, target) in [(1, "a"), (2, "b")] {
             accept(&mut world, seq, target);
         }
-        assert_eq!(word(&world, 2), "rate");
+        assert_eq!(word(&world, Seq(2)), "rate");
         let mut effects = Vec::new();
         world.scheduler.handle(world.now, Event::Sighted(vec![sighting("x")]), &mut effects);
         let why = |world: &World| world.scheduler.why_sighted(world.now, b"x");
@@ -430,23 +431,23 @@ mod tests {
         for (seq, target) in [(1, "a"), (2, "b"), (3, "b")] {
             accept(&mut world, seq, target);
         }
-        assert_eq!((word(&world, 1), world.running.clone().into()), ("held".to_owned(), vec![2]));
+        assert_eq!((word(&world, Seq(1)), world.running.clone().into()), ("held".to_owned(), vec![Seq(2)]));
         // Held while it is ready: it does not start after all; a current run continues.
         accept(&mut world, 4, "c");
         world.event(Event::Hold(key("c").into()));
         world.event(Event::Hold(key("b").into()));
-        end(&mut world, 2, Verdict::Success);
+        end(&mut world, Seq(2), Verdict::Success);
         assert!(world.running.is_empty(), "{:?}", world.running);
-        assert_eq!((word(&world, 3), word(&world, 4)), ("held".to_owned(), "held".to_owned()));
+        assert_eq!((word(&world, Seq(3)), word(&world, Seq(4))), ("held".to_owned(), "held".to_owned()));
         assert_eq!(world.scheduler.held_back(), 3);
         world.event(Event::Release(key("c").into()));
         world.event(Event::Release(key("c").into()));
-        assert_eq!(Vec::from(world.running.clone()), [4]);
-        end(&mut world, 4, Verdict::Success);
+        assert_eq!(Vec::from(world.running.clone()), [Seq(4)]);
+        end(&mut world, Seq(4), Verdict::Success);
         for target in ["a", "b"] {
             world.event(Event::Release(key(target).into()));
         }
-        assert_eq!(Vec::from(world.running.clone()), [1]);
+        assert_eq!(Vec::from(world.running.clone()), [Seq(1)]);
     }
 
     #[test]
@@ -458,9 +459,9 @@ mod tests {
         for (seq, target) in [(2, "a"), (3, "b"), (4, "c")] {
             world.accept(admission(seq, target, 5));
         }
-        assert_eq!(world.end(Verdict::Success), 1, "a current run goes on");
+        assert_eq!(world.end(Verdict::Success), Seq(1), "a current run goes on");
         assert!(world.running.is_empty());
-        let why = world.scheduler.why(world.now, 4).unwrap();
+        let why = world.scheduler.why(world.now, Seq(4)).unwrap();
         assert_eq!(why, WaitReason::AllHeld);
         assert!(why.reason().advice.contains("release --all"), "{:?}", why.reason());
         assert_eq!(world.scheduler.held_back(), 3);
@@ -468,10 +469,10 @@ mod tests {
         world.event(Event::Hold(key("c").into()));
         assert!(world.running.is_empty(), "one hold is enough");
         world.event(Event::Release(Covers::Everything));
-        assert_eq!(world.running, [2, 3]);
+        assert_eq!(world.running, [2, 3].map(Seq));
         world.event(Event::Release(Covers::Everything));
         world.event(Event::Release(key("c").into()));
-        assert_eq!(world.running, [2, 3, 4]);
+        assert_eq!(world.running, [2, 3, 4].map(Seq));
     }
 
     #[test]
@@ -485,7 +486,7 @@ mod tests {
         accept(&mut world, 2, "b");
         world.event(Event::Hold(key("b").into()));
         assert!(!world.scheduler.is_drained());
-        end(&mut world, 2, Verdict::Success);
+        end(&mut world, Seq(2), Verdict::Success);
         assert!(world.scheduler.is_drained());
     }
 
@@ -500,7 +501,7 @@ mod tests {
             WaitReason::Taking,
             WaitReason::Claiming,
             WaitReason::Held,
-            WaitReason::Behind { seq: 1 },
+            WaitReason::Behind { seq: Seq(1) },
             WaitReason::Pausing { attempt: 2, left },
             WaitReason::Repository { place: "r".into() },
             WaitReason::Stopping,

@@ -3,6 +3,7 @@
 use super::*;
 use crate::entry::{Event, Place, Result as Outcome, key_text, render};
 use crate::verify::{Against, Kind, Report, verify};
+use conductor_core::Seq;
 use std::collections::BTreeSet;
 
 struct Bed {
@@ -57,7 +58,7 @@ fn at(minute: i64) -> Timestamp {
 }
 
 fn filed(number: u64) -> Record {
-    Record { intent: Some(number), ..Record::of(Event::Filed, Outcome::Success) }
+    Record { intent: Some(Seq(number)), ..Record::of(Event::Filed, Outcome::Success) }
 }
 
 #[test]
@@ -276,12 +277,13 @@ fn what_is_recorded_of_intents_is_found_again_in_whichever_segment() {
     for number in 0..20 {
         trail.append(&[filed(number)], at(number.try_into().unwrap())).unwrap();
     }
-    let wanted: BTreeSet<(u64, Event)> =
-        [(2, Event::Filed), (19, Event::Filed), (2, Event::Taken), (77, Event::Filed)].into();
+    let wanted: BTreeSet<(Seq, Event)> =
+        [(Seq(2), Event::Filed), (Seq(19), Event::Filed), (Seq(2), Event::Taken), (Seq(77), Event::Filed)]
+            .into();
     let found = crate::recorded(&place.dir, trail.end(), &wanted, at(0)).unwrap();
-    assert_eq!(found, [(2, Event::Filed), (19, Event::Filed)].into());
+    assert_eq!(found, [(Seq(2), Event::Filed), (Seq(19), Event::Filed)].into());
     let recent = crate::recorded(&place.dir, trail.end(), &wanted, at(500)).unwrap();
-    assert_eq!(recent, [(19, Event::Filed)].into(), "older segments are not read");
+    assert_eq!(recent, [(Seq(19), Event::Filed)].into(), "older segments are not read");
 }
 
 #[test]
@@ -294,14 +296,14 @@ fn the_entries_of_an_intent_are_found_where_it_lived_and_where_a_start_made_them
     }
     trail.append(&[Record { recovered: true, ..filed(99) }], at(40 * hour)).unwrap();
     assert!(segment::list(&place.dir).unwrap().len() > 5);
-    let of = |number: u64, from: i64, to: i64| -> Vec<(Option<u64>, bool)> {
-        let found = crate::entries_of(&place.dir, number, at(from * hour), at(to * hour)).unwrap();
+    let of = |number: u64, from: i64, to: i64| -> Vec<(Option<Seq>, bool)> {
+        let found = crate::entries_of(&place.dir, Seq(number), at(from * hour), at(to * hour)).unwrap();
         found.iter().map(|entry| (entry.intent, entry.recovered)).collect()
     };
-    assert_eq!(of(7, 7, 7), [(Some(7), false)]);
-    assert_eq!(of(99, 15, 16), [(Some(99), true)], "a start long after its time made its entry");
+    assert_eq!(of(7, 7, 7), [(Some(Seq(7)), false)]);
+    assert_eq!(of(99, 15, 16), [(Some(Seq(99)), true)], "a start long after its time made its entry");
     assert_eq!(of(99, 0, 1), [], "so much later nothing is looked for");
-    assert_eq!(of(0, 0, 0), [(Some(0), false)]);
+    assert_eq!(of(0, 0, 0), [(Some(Seq(0)), false)]);
     assert_eq!(of(3, 15, 16), [], "segments of before are not read");
 }
 
@@ -390,11 +392,11 @@ fn what_no_checkpoint_covers_is_not_recorded() {
     let torn = format!("{whole}{}\n{}\n", entries[0], entries[1]);
     std::fs::write(&path, &torn).unwrap();
     std::fs::write(place.file(&segment::name(50)), format!("{}\n", entries[1])).unwrap();
-    let wanted: BTreeSet<(u64, Event)> = [1, 2, 3].map(|number| (number, Event::Filed)).into();
+    let wanted: BTreeSet<(Seq, Event)> = [1, 2, 3].map(|number| (Seq(number), Event::Filed)).into();
     let (mut trail, opened) = place.open(2);
     assert!(opened.cut > 0);
     let found = crate::recorded(&place.dir, trail.end(), &wanted, at(0)).unwrap();
-    assert_eq!(found, [(1, Event::Filed)].into());
+    assert_eq!(found, [(Seq(1), Event::Filed)].into());
     // They are made again, and the torn end is written over before the rest of it goes.
     trail.append(&[filed(2), filed(3)], at(2)).unwrap();
     let found = crate::recorded(&place.dir, trail.end(), &wanted, at(0)).unwrap();

@@ -3,6 +3,7 @@
 use super::*;
 use crate::entry::{Record, Result as Outcome, user};
 use crate::trail::{Setup, Trail};
+use conductor_core::Seq;
 use conductor_crypto::{SealKey, SigningKey};
 use jiff::{SignedDuration, Timestamp};
 use std::ops::RangeInclusive;
@@ -17,7 +18,7 @@ fn now() -> Timestamp {
 }
 
 fn record(number: u64) -> Record {
-    Record { intent: Some(number), actor: user(1000), ..Record::of(Event::Filed, Outcome::Success) }
+    Record { intent: Some(Seq(number)), actor: user(1000), ..Record::of(Event::Filed, Outcome::Success) }
 }
 
 /// A trail of at least this many entries in batches of different sizes, in segments of at most about this size, over three epochs.

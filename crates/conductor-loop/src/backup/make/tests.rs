@@ -45,7 +45,8 @@ impl Host {
         keys.keep_public(&state, &state_path).unwrap();
         let store = Store::open(Arc::clone(&state), &Sealing::On(Arc::clone(keys.ring())), true).unwrap();
         for seq in 1..=3 {
-            let outcome = Outcome { message: WORD.into(), ..Outcome::blank(seq, "a.json", Timestamp::now()) };
+            let outcome =
+                Outcome { message: WORD.into(), ..Outcome::blank(Seq(seq), "a.json", Timestamp::now()) };
             store.commit(&Work { imported: vec![&outcome], ..Work::default() }).unwrap();
         }
         let setup = Setup {

@@ -2,6 +2,7 @@
 
 use super::keys::Key;
 use super::look::{News, Request, Shown, Sight};
+use conductor_core::Seq;
 use conductor_core::query::{Explained, Row, State};
 use std::cmp::Reverse;
 
@@ -66,7 +67,7 @@ pub(super) struct Top {
 }
 
 /// What stays the same of a row from one moment to the next.
-fn identity(row: &Row) -> (Option<&str>, Option<u64>, &str) {
+fn identity(row: &Row) -> (Option<&str>, Option<Seq>, &str) {
     match row.others {
         Some(_) => (row.target.as_deref(), None, ""),
         None => (None, row.seq, &row.file),

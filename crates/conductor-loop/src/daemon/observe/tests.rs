@@ -1,9 +1,9 @@
 //! Each fact has its log line, in every group.
 
 use super::*;
-use conductor_core::TargetKey;
 use conductor_core::outcome::{Capture, Ending};
 use conductor_core::query::{Covers, Held};
+use conductor_core::{Seq, TargetKey};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::io;
@@ -77,8 +77,8 @@ fn samples<'s>(
         IntentFact::Retried { claim, run, next_attempt: 2, pause: took },
         IntentFact::Interrupted { claim },
         IntentFact::Filed { outcome, archived_as: text },
-        IntentFact::WriterHolds { seq: 7 },
-        IntentFact::Vanished { seq: 7, file: text },
+        IntentFact::WriterHolds { seq: Seq(7) },
+        IntentFact::Vanished { seq: Seq(7), file: text },
         IntentFact::Ignored { file: text },
         IntentFact::Left { file: text, code, reason: text },
         IntentFact::Unread { claim, code, reason: text },
@@ -152,7 +152,7 @@ fn lines(fact: Fact<'_>) -> Vec<String> {
 #[test]
 fn each_fact_has_one_line() {
     let (claim, run, covers) = (claim(), run(Vec::new()), Covers::from(key()));
-    let outcome = Outcome::blank(7, "intent-a.json", Timestamp::UNIX_EPOCH);
+    let outcome = Outcome::blank(Seq(7), "intent-a.json", Timestamp::UNIX_EPOCH);
     let held = Held { target: key().to_string(), since: Timestamp::UNIX_EPOCH, uid: 7, note: "note".into() };
     let mut seen = BTreeSet::new();
     for fact in samples(&claim, &run, &outcome, &held, &covers) {

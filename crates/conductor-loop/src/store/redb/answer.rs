@@ -7,10 +7,10 @@ use super::{batch, index, pending};
 use crate::store::{
     Counts, Extent, Ledger, Page, Part, Pending, Search, Settled, Start, StoreError, Upkeep, Work,
 };
-use conductor_core::Digest;
 use conductor_core::intent::TargetKey;
 use conductor_core::query::Held;
 use conductor_core::record::{Claim, LastSuccess, Outcome};
+use conductor_core::{Digest, Seq};
 use conductor_os::dir::Dir;
 use jiff::Timestamp;
 use std::sync::{Arc, RwLock};
@@ -62,7 +62,7 @@ impl Ledger for Store {
         self.reading(batch::extent)
     }
 
-    fn last_seq(&self) -> Result<u64, StoreError> {
+    fn last_seq(&self) -> Result<Seq, StoreError> {
         self.reading(batch::last_seq)
     }
 
@@ -74,23 +74,23 @@ impl Ledger for Store {
         self.reading(|txn| Ok((OPEN.of(txn)?.len()?, OUTCOMES.of(txn)?.len()?)))
     }
 
-    fn is_open(&self, seq: u64) -> Result<bool, StoreError> {
+    fn is_open(&self, seq: Seq) -> Result<bool, StoreError> {
         self.reading(|txn| OPEN.has(txn, seq))
     }
 
-    fn begun(&self) -> Result<Vec<(u64, Digest)>, StoreError> {
+    fn begun(&self) -> Result<Vec<(Seq, Digest)>, StoreError> {
         self.reading(pending::begun)
     }
 
-    fn claim(&self, seq: u64) -> Result<Option<(Claim, Option<Start>)>, StoreError> {
+    fn claim(&self, seq: Seq) -> Result<Option<(Claim, Option<Start>)>, StoreError> {
         self.reading(|txn| pending::claim(txn, seq))
     }
 
-    fn claim_named(&self, name: &str) -> Result<Option<u64>, StoreError> {
+    fn claim_named(&self, name: &str) -> Result<Option<Seq>, StoreError> {
         self.reading(|txn| pending::claim_named(txn, name))
     }
 
-    fn open_claims(&self) -> Result<Vec<(u64, Option<Claim>)>, StoreError> {
+    fn open_claims(&self) -> Result<Vec<(Seq, Option<Claim>)>, StoreError> {
         self.reading(pending::open_claims)
     }
 
@@ -102,23 +102,23 @@ impl Ledger for Store {
         self.reading(|txn| pending::pending(txn, each))
     }
 
-    fn settled(&self, seq: u64) -> Result<Settled, StoreError> {
+    fn settled(&self, seq: Seq) -> Result<Settled, StoreError> {
         self.reading(|txn| pending::settled(txn, seq))
     }
 
-    fn read_bytes(&self, seq: u64, digest: &Digest, work: &mut dyn FnMut(&[u8])) -> Result<(), StoreError> {
+    fn read_bytes(&self, seq: Seq, digest: &Digest, work: &mut dyn FnMut(&[u8])) -> Result<(), StoreError> {
         self.reading(|txn| pending::read_bytes(txn, seq, digest, work))
     }
 
-    fn read_claim(&self, seq: u64, work: &mut dyn FnMut(Claim, &[u8])) -> Result<(), StoreError> {
+    fn read_claim(&self, seq: Seq, work: &mut dyn FnMut(Claim, &[u8])) -> Result<(), StoreError> {
         self.reading(|txn| pending::read_claim(txn, seq, work))
     }
 
-    fn outcome(&self, seq: u64) -> Result<Option<Outcome>, StoreError> {
+    fn outcome(&self, seq: Seq) -> Result<Option<Outcome>, StoreError> {
         self.reading(|txn| OUTCOMES.get(txn, seq))
     }
 
-    fn outcomes(&self, from: u64, each: &mut dyn FnMut(Outcome) -> bool) -> Result<(), StoreError> {
+    fn outcomes(&self, from: Seq, each: &mut dyn FnMut(Outcome) -> bool) -> Result<(), StoreError> {
         self.reading(|txn| {
             for row in OUTCOMES.of(txn)?.range(from..)? {
                 if !each(row?.value()?) {
@@ -133,7 +133,7 @@ impl Ledger for Store {
         self.reading(|txn| index::search(txn, search, each))
     }
 
-    fn first_since(&self, since: Timestamp) -> Result<u64, StoreError> {
+    fn first_since(&self, since: Timestamp) -> Result<Seq, StoreError> {
         self.reading(|txn| index::first_since(txn, since))
     }
 
@@ -145,7 +145,7 @@ impl Ledger for Store {
         self.reading(|txn| Ok(UPKEEP.get(txn)?.unwrap_or_default()))
     }
 
-    fn owner(&self, path: &str) -> Result<Option<u64>, StoreError> {
+    fn owner(&self, path: &str) -> Result<Option<Seq>, StoreError> {
         self.reading(|txn| OWNERS.get(txn, path))
     }
 

@@ -9,6 +9,7 @@ use super::table::{Transaction, View, Writing};
 use crate::store::last_run::{LastRun, Of};
 use crate::store::pending::Start;
 use crate::store::{Claiming, Decided, Extent, Flaw, Hold, Kept, StoreError, Work};
+use conductor_core::Seq;
 use conductor_core::intent::TargetKey;
 use conductor_core::record::{LastSuccess, Outcome};
 
@@ -91,7 +92,7 @@ fn count(txn: &Writing, fresh: &[&Outcome]) -> Result<(), StoreError> {
 }
 
 /// Marks published files as durable: only the outcome stays.
-fn done(txn: &Writing, seqs: &[u64]) -> Result<(), StoreError> {
+fn done(txn: &Writing, seqs: &[Seq]) -> Result<(), StoreError> {
     if seqs.is_empty() {
         return Ok(());
     }
@@ -104,7 +105,7 @@ fn done(txn: &Writing, seqs: &[u64]) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn forget(txn: &Writing, seq: u64) -> Result<(), StoreError> {
+fn forget(txn: &Writing, seq: Seq) -> Result<(), StoreError> {
     if let Some(outcome) = OUTCOMES.remove(txn, seq)? {
         index::leave(txn, &outcome)?;
         forget_last(txn, &outcome)?;
@@ -115,7 +116,7 @@ fn forget(txn: &Writing, seq: u64) -> Result<(), StoreError> {
 }
 
 /// Reserves all numbers up to this one.
-fn raise(txn: &Writing, seq: u64) -> Result<(), StoreError> {
+fn raise(txn: &Writing, seq: Seq) -> Result<(), StoreError> {
     let high = last_seq(txn)?.max(seq);
     HIGH_SEQ.put(txn, &high)
 }
@@ -144,11 +145,11 @@ pub(super) fn extent(txn: &impl Transaction) -> Result<Extent, StoreError> {
 }
 
 /// The highest number ever used.
-pub(super) fn last_seq(txn: &impl Transaction) -> Result<u64, StoreError> {
+pub(super) fn last_seq(txn: &impl Transaction) -> Result<Seq, StoreError> {
     let high = HIGH_SEQ.get(txn)?;
     let open = OPEN.of(txn)?.last(|seq| seq)?;
     let outcomes = OUTCOMES.of(txn)?.last(|seq| seq)?;
-    Ok([high, open, outcomes].into_iter().flatten().max().unwrap_or(0))
+    Ok([high, open, outcomes].into_iter().flatten().max().unwrap_or_default())
 }
 
 /// The last run of a target if it succeeded; if none is known, an imported one of this name.
@@ -209,7 +210,7 @@ pub(super) fn claim_path(owners: &mut Owners<'_>, outcome: &Outcome) -> Result<(
     Ok(())
 }
 
-fn give_up_path(owners: &mut Owners<'_>, path: &str, seq: u64) -> Result<(), StoreError> {
+fn give_up_path(owners: &mut Owners<'_>, path: &str, seq: Seq) -> Result<(), StoreError> {
     if owners.get(path)? == Some(seq) {
         owners.remove(path)?;
     }

@@ -3,11 +3,12 @@
 use super::form::{Bytes, Number};
 use super::layout::{HELD, IMPORTED, OPEN, OUTCOMES, OWNERS, REPORTS, STARTED, TARGETS, TERMS, TIMES};
 use super::mark::Left;
+use super::seq_key::SeqKey;
 use super::table::{RawRows, Reading, Table, Writing};
 use super::tests::{claim, keyless, outcome, store};
 use super::*;
 use crate::store::{Kept, Ledger, Work};
-use conductor_core::{Code, record};
+use conductor_core::{Code, Seq, record};
 use conductor_os::dir::Dir;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -59,14 +60,14 @@ pub(super) fn rows(store: &Store) -> Rows {
 fn left_behind() -> (Files, Files, Rows) {
     let (temp, _dir, store) = store();
     for seq in 1..=120 {
-        store.commit(&Work::claim(&claim(seq), &[b'x'; 300], true)).unwrap();
+        store.commit(&Work::claim(&claim(Seq(seq)), &[b'x'; 300], true)).unwrap();
         if seq % 4 != 0 {
-            let outcome = outcome(seq);
+            let outcome = outcome(Seq(seq));
             let decided = Work::decide(&outcome, Some(b"log"), Kept::File);
-            store.commit(&Work { done: vec![seq], ..decided }).unwrap();
+            store.commit(&Work { done: vec![Seq(seq)], ..decided }).unwrap();
         }
     }
-    store.commit(&Work::decide(&outcome(4), Some(b"log"), Kept::File)).unwrap();
+    store.commit(&Work::decide(&outcome(Seq(4)), Some(b"log"), Kept::File)).unwrap();
     let killed = Files::of(temp.path());
     let all = rows(&store);
     drop(store);
@@ -156,7 +157,7 @@ fn zeroed_cut_and_foreign_stores_are_refused_as_they_are() {
     let other = tempfile::tempdir().unwrap();
     let database = redb::Database::create(other.path().join(FILE)).unwrap();
     let txn = Writing { txn: database.begin_write().unwrap(), codec: Arc::new(codec::Plain) };
-    Table::<u64, Number>::new("others").put(&txn, 1, 1).unwrap();
+    Table::<SeqKey, Number>::new("others").put(&txn, Seq(1), Seq(1)).unwrap();
     txn.txn.commit().unwrap();
     drop(database);
     for store in [std::fs::read(other.path().join(FILE)).unwrap(), vec![0; 1 << 20], b"hello".to_vec()] {
@@ -168,9 +169,9 @@ fn zeroed_cut_and_foreign_stores_are_refused_as_they_are() {
 #[test]
 fn an_older_copy_of_the_store_is_refused() {
     let (temp, dir, store) = store();
-    store.commit(&Work::decide(&outcome(1), None, Kept::File)).unwrap();
+    store.commit(&Work::decide(&outcome(Seq(1)), None, Kept::File)).unwrap();
     let older = std::fs::read(temp.path().join(FILE)).unwrap();
-    store.commit(&Work::claim(&claim(2), b"", true)).unwrap();
+    store.commit(&Work::claim(&claim(Seq(2)), b"", true)).unwrap();
     drop(store);
     std::fs::write(temp.path().join(FILE), &older).unwrap();
     let error = Store::open(Arc::clone(&dir), &keyless(), false).unwrap_err();
@@ -181,15 +182,15 @@ fn an_older_copy_of_the_store_is_refused() {
     );
     assert!(std::fs::read(temp.path().join(FILE)).unwrap() == older);
     let accepted = Store::examine(dir, &keyless(), Behind::Accepted).unwrap().believe().unwrap();
-    assert_eq!(accepted.last_seq().unwrap(), 1);
+    assert_eq!(accepted.last_seq().unwrap(), Seq(1));
 }
 
 #[test]
 fn a_large_store_that_nobody_touched_still_checks_what_it_reads() {
     let (temp, dir, store) = store();
-    store.commit(&Work::decide(&outcome(1), None, Kept::File)).unwrap();
+    store.commit(&Work::decide(&outcome(Seq(1)), None, Kept::File)).unwrap();
     for seq in 2..6 {
-        store.commit(&Work::claim(&claim(seq), &vec![b'x'; 9 << 20], false)).unwrap();
+        store.commit(&Work::claim(&claim(Seq(seq)), &vec![b'x'; 9 << 20], false)).unwrap();
     }
     drop(store);
     let path = temp.path().join(FILE);
@@ -209,7 +210,7 @@ fn a_large_store_that_nobody_touched_still_checks_what_it_reads() {
     mark.write(said.extent).unwrap();
     mark.closed(Left::of(&file).unwrap()).unwrap();
     let store = Store::look(&dir, &keyless()).unwrap();
-    let error = store.outcome(1).unwrap_err();
+    let error = store.outcome(Seq(1)).unwrap_err();
     assert_eq!(error.code(), Code::StoreDamaged);
     assert!(error.to_string().contains("checksum"), "{error}");
 }
@@ -218,10 +219,10 @@ fn a_large_store_that_nobody_touched_still_checks_what_it_reads() {
 fn records_of_earlier_versions_without_a_checksum_are_read() {
     let (temp, dir, store) = store();
     let mut plain = vec![record::VERSION];
-    plain.extend(serde_json::to_vec(&outcome(1)).unwrap());
-    store.commit(&Work::decide(&outcome(1), None, Kept::File)).unwrap();
-    store.write(|txn| OUTCOMES.put_raw(txn, 1, &plain)).unwrap();
+    plain.extend(serde_json::to_vec(&outcome(Seq(1))).unwrap());
+    store.commit(&Work::decide(&outcome(Seq(1)), None, Kept::File)).unwrap();
+    store.write(|txn| OUTCOMES.put_raw(txn, Seq(1), &plain)).unwrap();
     drop(store);
     std::fs::remove_file(temp.path().join(MARK)).unwrap();
-    assert_eq!(Store::open(dir, &keyless(), false).unwrap().outcome(1).unwrap(), Some(outcome(1)));
+    assert_eq!(Store::open(dir, &keyless(), false).unwrap().outcome(Seq(1)).unwrap(), Some(outcome(Seq(1))));
 }

@@ -3,6 +3,7 @@
 
 use crate::store::pending::{Start, Unfinished};
 use crate::store::{BadRecord, StoreError, VERSION};
+use conductor_core::Seq;
 use conductor_core::record::{self, Claim};
 use serde::{Serialize, de::DeserializeOwned};
 use std::marker::PhantomData;
@@ -86,19 +87,19 @@ impl Form for Nothing {
     }
 }
 
-/// A number, big endian.
+/// A sequence number, big endian.
 pub(super) struct Number;
 
 impl Form for Number {
-    type Given<'g> = u64;
-    type Taken = u64;
+    type Given<'g> = Seq;
+    type Taken = Seq;
 
-    fn write(given: u64) -> Result<Vec<u8>, StoreError> {
-        Ok(given.to_be_bytes().to_vec())
+    fn write(given: Seq) -> Result<Vec<u8>, StoreError> {
+        Ok(given.get().to_be_bytes().to_vec())
     }
 
-    fn read(bytes: &[u8]) -> Result<u64, StoreError> {
-        Ok(u64::from_be_bytes(bytes.try_into().map_err(|_| BadRecord::Cut)?))
+    fn read(bytes: &[u8]) -> Result<Seq, StoreError> {
+        Ok(Seq(u64::from_be_bytes(bytes.try_into().map_err(|_| BadRecord::Cut)?)))
     }
 }
 
@@ -219,7 +220,7 @@ mod tests {
         let start = Start { attempt: 258, happened: true };
         let bytes = Begun::write(start).unwrap();
         assert_eq!(Begun::read(&bytes).unwrap(), start);
-        assert_eq!(Number::read(&Number::write(u64::MAX).unwrap()).unwrap(), u64::MAX);
+        assert_eq!(Number::read(&Number::write(Seq::MAX).unwrap()).unwrap(), Seq::MAX);
         Nothing::read(&Nothing::write(()).unwrap()).unwrap();
         let bad = [
             Begun::read(&bytes[..4]).is_err(),

@@ -7,6 +7,7 @@ use super::table::Transaction;
 use super::tests::{claim, keyless, outcome, store};
 use super::*;
 use crate::store::{Kept, Ledger, Outcomes, Search, Start, Term, Work};
+use conductor_core::Seq;
 use conductor_core::record::Outcome;
 use conductor_os::dir::Dir;
 use std::path::Path;
@@ -40,12 +41,12 @@ impl Store {
 /// Fills a store with finished, unfinished and started intents; returns the rows that no layout loses.
 fn fill(store: &Store) -> Rows {
     for seq in 1..=40 {
-        store.commit(&Work::claim(&claim(seq), b"abc", seq % 3 == 0)).unwrap();
+        store.commit(&Work::claim(&claim(Seq(seq)), b"abc", seq % 3 == 0)).unwrap();
         if seq % 4 != 0 {
             let own = format!("processed/intent-a.{seq}.json");
-            let outcome = Outcome { archived_as: own, ..outcome(seq) };
+            let outcome = Outcome { archived_as: own, ..outcome(Seq(seq)) };
             let decided = Work::decide(&outcome, Some(b"log"), Kept::Already);
-            store.commit(&Work { done: vec![seq], ..decided }).unwrap();
+            store.commit(&Work { done: vec![Seq(seq)], ..decided }).unwrap();
         }
     }
     kept(store)
@@ -133,7 +134,7 @@ fn starts_of_an_earlier_layout_are_salvaged() {
     Store::salvage(&dir, &keyless()).unwrap().each(count).unwrap();
     assert_eq!(outcomes, 30);
     let read = Store::look(&dir, &keyless()).unwrap();
-    assert_eq!(read.claim(12).unwrap().unwrap().1, Some(Start { attempt: 1, happened: false }));
+    assert_eq!(read.claim(Seq(12)).unwrap().unwrap().1, Some(Start { attempt: 1, happened: false }));
 }
 
 #[test]
@@ -141,7 +142,7 @@ fn an_index_that_lacks_outcomes_or_has_others_is_damage() {
     let (_temp, dir, store) = store();
     fill(&store);
     // A row that leads to an outcome without its term.
-    store.write(|txn| TERMS.put(txn, ("file other.json", 7), ())).unwrap();
+    store.write(|txn| TERMS.put(txn, ("file other.json", Seq(7)), ())).unwrap();
     let search = |name| Search { term: Some(Term::File(name)), ..Search::default() };
     let mut found = 0;
     store
@@ -154,7 +155,7 @@ fn an_index_that_lacks_outcomes_or_has_others_is_damage() {
     let error = store.search(search("other.json"), &mut |_| true).unwrap_err();
     assert_eq!(error.code(), conductor_core::Code::StoreDamaged, "{error}");
     // An outcome that a program without an index did not enter.
-    store.write(|txn| OUTCOMES.put(txn, 99, &outcome(99)).map(drop)).unwrap();
+    store.write(|txn| OUTCOMES.put(txn, Seq(99), &outcome(Seq(99))).map(drop)).unwrap();
     drop(store);
     let error = Store::open(dir, &keyless(), false).unwrap_err();
     assert_eq!(error.to_string(), "the state store is damaged: its index has 30 of 31 outcomes");

@@ -5,6 +5,7 @@ use super::layout::{OPEN, OUTCOMES, TERMS, TIMES, VERSION};
 use super::table::{Reading, Writing};
 use crate::store::ledger::archived_name;
 use crate::store::{Damage, DecidedAt, Flaw, Page, Part, Search, StoreError, Term};
+use conductor_core::Seq;
 use conductor_core::age::Dated;
 use conductor_core::record::{Outcome, Status};
 use jiff::Timestamp;
@@ -36,7 +37,7 @@ fn terms_of(outcome: &Outcome) -> BTreeSet<String> {
     keys
 }
 
-fn time_of(outcome: &Outcome) -> (i128, u64) {
+fn time_of(outcome: &Outcome) -> (i128, Seq) {
     (outcome.finished_at.as_nanosecond(), outcome.seq)
 }
 
@@ -125,9 +126,9 @@ pub(super) fn search(
 }
 
 /// A number below which no outcome was decided at this time or later.
-pub(super) fn first_since(txn: &Reading, since: Timestamp) -> Result<u64, StoreError> {
-    let mut first = u64::MAX;
-    for row in TIMES.of(txn)?.range((since.as_nanosecond(), 0)..)? {
+pub(super) fn first_since(txn: &Reading, since: Timestamp) -> Result<Seq, StoreError> {
+    let mut first = Seq::MAX;
+    for row in TIMES.of(txn)?.range((since.as_nanosecond(), Seq::ZERO)..)? {
         first = first.min(row?.key().1);
     }
     Ok(first)
@@ -137,8 +138,8 @@ pub(super) fn first_since(txn: &Reading, since: Timestamp) -> Result<u64, StoreE
 pub(super) fn old(txn: &Reading, part: Part<'_>) -> Result<Page, StoreError> {
     let (open, outcomes) = (OPEN.of(txn)?, OUTCOMES.of(txn)?);
     let mut page = Page::default();
-    let until = (part.bound.before.as_nanosecond(), 0);
-    let from = part.from.map_or((i128::MIN, 0), |from| (from.at.as_nanosecond(), from.seq));
+    let until = (part.bound.before.as_nanosecond(), Seq::ZERO);
+    let from = part.from.map_or((i128::MIN, Seq::ZERO), |from| (from.at.as_nanosecond(), from.seq));
     if from >= until {
         return Ok(page);
     }

@@ -1,6 +1,8 @@
 //! The types of keys, and how a codec hides the names among them.
 
 use super::codec::Codec;
+use super::seq_key::SeqKey;
+use conductor_core::Seq;
 
 /// A type of keys.
 pub(super) trait Keyed: redb::Key + 'static {
@@ -37,7 +39,7 @@ macro_rules! unhidden {
         }
     })* };
 }
-unhidden!(u64, (i128, u64));
+unhidden!(SeqKey, (i128, SeqKey));
 
 impl Keyed for &'static str {
     const NAMED: bool = true;
@@ -57,19 +59,19 @@ impl Keyed for &'static str {
 }
 
 /// A term and a number. Its rows are empty: the outcome of that number has the name.
-impl Keyed for (&'static str, u64) {
+impl Keyed for (&'static str, SeqKey) {
     const NAMED: bool = false;
 
     fn stored<R>(
         codec: &dyn Codec,
         table: &'static str,
-        key: (&str, u64),
-        work: impl FnOnce((&str, u64), Option<&str>) -> R,
+        key: (&str, Seq),
+        work: impl FnOnce((&str, Seq), Option<&str>) -> R,
     ) -> R {
         if codec.hides() { work((&codec.hidden(table, key.0), key.1), None) } else { work(key, None) }
     }
 
-    fn given<'k>(stored: (&'k str, u64), _: Option<&'k str>) -> (&'k str, u64) {
+    fn given<'k>(stored: (&'k str, Seq), _: Option<&'k str>) -> (&'k str, Seq) {
         stored
     }
 }

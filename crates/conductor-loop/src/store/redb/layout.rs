@@ -4,10 +4,12 @@
 //! starts and owners did not before, and outcomes are found by name, target, ending and time.
 
 use super::form::{Begun, Bytes, Intent, Json, Nothing, Number, Text, from_json, to_json};
+use super::seq_key::SeqKey;
 use super::table::{Former, Reading, Table, Transaction, Writing};
 use crate::store::last_run::LastRun;
 use crate::store::pending::Start;
 use crate::store::{Counts, StoreError, Upkeep};
+use conductor_core::Seq;
 use conductor_core::query::Held;
 use conductor_core::record::Outcome;
 use serde::{Serialize, de::DeserializeOwned};
@@ -17,13 +19,13 @@ use std::marker::PhantomData;
 pub const VERSION: u32 = 3;
 
 /// Unfinished intents: claim and bytes. An entry leaves only after its published files are durable.
-pub(super) const OPEN: Table<u64, Intent> = Table::new("open");
+pub(super) const OPEN: Table<SeqKey, Intent> = Table::new("open");
 /// The start recorded as next or in progress, by sequence number.
-pub(super) const STARTED: Table<u64, Begun> = Table::new("started");
+pub(super) const STARTED: Table<SeqKey, Begun> = Table::new("started");
 /// Outcomes; an entry here that is in OPEN too is published again at start.
-pub(super) const OUTCOMES: Table<u64, Json<Outcome>> = Table::new("outcomes");
+pub(super) const OUTCOMES: Table<SeqKey, Json<Outcome>> = Table::new("outcomes");
 /// Error logs of outcomes that are not yet known to be published.
-pub(super) const REPORTS: Table<u64, Bytes> = Table::new("reports");
+pub(super) const REPORTS: Table<SeqKey, Bytes> = Table::new("reports");
 /// Last run by `namespace/target`.
 pub(super) const TARGETS: Table<&'static str, Json<LastRun>> = Table::new("targets");
 /// Imported last runs by file name: their targets are unknown.
@@ -33,9 +35,9 @@ pub(super) const HELD: Table<&'static str, Json<Held>> = Table::new("held");
 /// Sequence number by path relative to the handoff directory: `processed/NAME`, `failed/NAME`.
 pub(super) const OWNERS: Table<&'static str, Number> = Table::new("owners");
 /// Outcomes by term (see [`super::index`]) and number.
-pub(super) const TERMS: Table<(&'static str, u64), Nothing> = Table::new("terms");
+pub(super) const TERMS: Table<(&'static str, SeqKey), Nothing> = Table::new("terms");
 /// Outcomes by the time of their decision, in nanoseconds since 1970, and number.
-pub(super) const TIMES: Table<(i128, u64), Nothing> = Table::new("times");
+pub(super) const TIMES: Table<(i128, SeqKey), Nothing> = Table::new("times");
 pub(super) const META: Table<&'static str, Text> = Table::new("meta");
 
 /// How many tables there are.
@@ -52,7 +54,7 @@ pub(super) const LAYOUT: Note<u32> = Note::new("version");
 /// Totals.
 pub(super) const COUNTS: Note<Counts> = Note::new("counts");
 /// The highest number whose outcome was removed, or that was used elsewhere.
-pub(super) const HIGH_SEQ: Note<u64> = Note::new("high_seq");
+pub(super) const HIGH_SEQ: Note<Seq> = Note::new("high_seq");
 /// Commits since the store was created.
 pub(super) const COMMITS: Note<u64> = Note::new("commits");
 /// What removing the old remembers.
@@ -75,9 +77,9 @@ impl<T: Serialize + DeserializeOwned> Note<T> {
 }
 
 /// Starts of layouts before 3.
-pub(super) const FORMER_STARTS: Former<u64, (u32, bool)> = Former::new("starts");
+pub(super) const FORMER_STARTS: Former<SeqKey, (u32, bool)> = Former::new("starts");
 /// Owners of layout 2.
-pub(super) const FORMER_OWNERS: Former<&'static str, u64> = Former::new("archived");
+pub(super) const FORMER_OWNERS: Former<&'static str, SeqKey> = Former::new("archived");
 
 /// The version of a store's layout; `None` if it is no store of ours.
 pub(super) fn version(txn: &Reading) -> Result<Option<u32>, StoreError> {
@@ -85,7 +87,7 @@ pub(super) fn version(txn: &Reading) -> Result<Option<u32>, StoreError> {
 }
 
 /// The recorded start, in a store of any layout.
-pub(super) fn start_of_any(txn: &Reading, seq: u64) -> Result<Option<Start>, StoreError> {
+pub(super) fn start_of_any(txn: &Reading, seq: Seq) -> Result<Option<Start>, StoreError> {
     if STARTED.exists(txn)? {
         return STARTED.get(txn, seq);
     }

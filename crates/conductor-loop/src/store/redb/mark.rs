@@ -125,6 +125,7 @@ fn parse(bytes: &[u8]) -> Option<Said> {
 mod tests {
     use super::*;
     use crate::store::Counts;
+    use conductor_core::Seq;
 
     #[test]
     fn a_mark_reads_back_and_a_torn_one_says_nothing() {
@@ -132,7 +133,7 @@ mod tests {
         let dir = Dir::open(temp.path()).unwrap();
         assert_eq!(Mark::read(&dir).unwrap(), None);
         let most = Counts { processed: u64::MAX, failed: u64::MAX, duplicates: u64::MAX };
-        let extent = Extent { commits: u64::MAX, last_seq: u64::MAX, counts: most };
+        let extent = Extent { commits: u64::MAX, last_seq: Seq::MAX, counts: most };
         let mark = Mark::open(&dir).unwrap();
         let left = Left { inode: u64::MAX, size: u64::MAX, changed_ns: i64::MIN };
         mark.write(extent).unwrap();

@@ -15,6 +15,7 @@ mod pending;
 mod salvage;
 mod screen;
 mod sealed;
+mod seq_key;
 mod table;
 
 pub use answer::{FILE, Store};

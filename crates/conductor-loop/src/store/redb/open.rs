@@ -14,6 +14,7 @@ use super::sealed::{Seal, Sealing};
 use super::table::{Reading, Transaction, Writing};
 use super::{FILE, Store, batch, index};
 use crate::store::{Counts, Damage, Extent, Ledger as _, StoreError};
+use conductor_core::Seq;
 use conductor_os::dir::Dir;
 use conductor_os::panics::guarded;
 use redb::{Database, DatabaseError, ReadableDatabase};
@@ -247,7 +248,7 @@ impl Store {
         dir: &Arc<Dir>,
         sealing: &Sealing,
         goes_on: &dyn Fn() -> bool,
-    ) -> Result<(Counts, u64), StoreError> {
+    ) -> Result<(Counts, Seq), StoreError> {
         let draft = Self::draft_in(Arc::clone(dir), sealing, Sharing::Passing)?;
         self.reading(|from| draft.write(|to| copy_all(from, to, goes_on)))?;
         let told = (draft.counts()?, draft.last_seq()?);

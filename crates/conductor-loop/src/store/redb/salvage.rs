@@ -6,6 +6,7 @@ use super::layout::{HELD, OPEN, OUTCOMES, start_of_any};
 use super::open::{Pages, open};
 use super::screen::Sharing;
 use super::sealed::Sealing;
+use super::seq_key::SeqKey;
 use super::table::{Row, Table};
 use super::{FILE, Store};
 use crate::store::pending::Start;
@@ -50,7 +51,7 @@ impl Store {
 
 impl Outcomes for Salvaged {
     fn each(&self, pass: &mut dyn FnMut(Outcome) -> Result<(), StoreError>) -> Result<(), StoreError> {
-        let readable = |row: &Row<'_, u64, Json<Outcome>>| {
+        let readable = |row: &Row<'_, SeqKey, Json<Outcome>>| {
             let outcome = row.read(|bytes| Ok(is_summed(bytes).then(|| Json::<Outcome>::read(bytes))));
             let outcome = outcome.ok().flatten()?.ok()?;
             (outcome.seq == row.key()).then_some((outcome.seq, outcome))
@@ -67,7 +68,7 @@ impl Salvaged {
     ) -> Result<(), StoreError> {
         let Some(store) = &self.store else { return Ok(()) };
         let mut claimed = BTreeSet::new();
-        let readable = |row: &Row<'_, u64, _>| {
+        let readable = |row: &Row<'_, SeqKey, _>| {
             let claim =
                 row.read(|bytes| Ok(if has_summed_claim(bytes) { parse(bytes)?.claim } else { None }));
             let claim = claim.ok().flatten()?;

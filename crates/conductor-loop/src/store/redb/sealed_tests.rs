@@ -5,8 +5,8 @@ use super::layout::{OUTCOMES, REPORTS};
 use super::tests::{keyless, outcome, store};
 use super::*;
 use crate::store::{Ledger, StoreError, Work, suite};
-use conductor_core::Code;
 use conductor_core::record::Outcome;
+use conductor_core::{Code, Seq};
 use conductor_crypto::{KeyRing, RootKey};
 use conductor_os::dir::Dir;
 use std::path::Path;
@@ -22,7 +22,7 @@ fn sealed() -> (tempfile::TempDir, Arc<Dir>, Sealing) {
     let sealing = Sealing::On(ring());
     let store = Store::open(Arc::clone(&dir), &sealing, true).unwrap();
     suite::fill_every_table(&store);
-    let found = Outcome { message: "FIND-ME-7731".into(), ..outcome(77) };
+    let found = Outcome { message: "FIND-ME-7731".into(), ..outcome(Seq(77)) };
     store.commit(&Work { imported: vec![&found], ..Work::default() }).unwrap();
     drop(store);
     (temp, dir, sealing)
@@ -50,7 +50,7 @@ fn no_value_and_no_name_can_be_read_without_the_key() {
         assert!(!holds(&file(temp.path()), text), "{text}");
     }
     let store = Store::look(&dir, &sealing).unwrap();
-    assert_eq!(store.outcome(77).unwrap().unwrap().message, "FIND-ME-7731");
+    assert_eq!(store.outcome(Seq(77)).unwrap().unwrap().message, "FIND-ME-7731");
     for (table, rows) in rows(&store) {
         let values: std::collections::HashSet<_> = rows.iter().map(|(_, value)| value).collect();
         assert!(["terms", "times"].contains(&table) || values.len() == rows.len(), "{table}: equal values");
@@ -71,36 +71,36 @@ fn another_key_or_none_is_refused_and_no_byte_changes() {
         }
     }
     assert_eq!(file(temp.path()), before);
-    assert_eq!(Store::look(&dir, &sealing).unwrap().outcome(77).unwrap().unwrap().seq, 77);
+    assert_eq!(Store::look(&dir, &sealing).unwrap().outcome(Seq(77)).unwrap().unwrap().seq, Seq(77));
 }
 
 #[test]
 fn a_value_in_another_row_table_or_store_is_damage() {
     let (_temp, dir, sealing) = sealed();
     let store = Store::open(Arc::clone(&dir), &sealing, false).unwrap();
-    store.commit(&Work { imported: vec![&outcome(78)], ..Work::default() }).unwrap();
-    let raw = |store: &Store, seq: u64| {
+    store.commit(&Work { imported: vec![&outcome(Seq(78))], ..Work::default() }).unwrap();
+    let raw = |store: &Store, seq: Seq| {
         let rows = store.reading(|txn| OUTCOMES.raw(txn)).unwrap();
-        rows.into_iter().find(|(key, _)| *key == seq.to_le_bytes()).unwrap().1
+        rows.into_iter().find(|(key, _)| *key == seq.get().to_le_bytes()).unwrap().1
     };
-    let damaged = |store: &Store| matches!(store.outcome(78), Err(StoreError::Damaged(_)));
-    let own = raw(&store, 78);
-    store.write(|txn| OUTCOMES.put_raw(txn, 78, &raw(&store, 77))).unwrap();
+    let damaged = |store: &Store| matches!(store.outcome(Seq(78)), Err(StoreError::Damaged(_)));
+    let own = raw(&store, Seq(78));
+    store.write(|txn| OUTCOMES.put_raw(txn, Seq(78), &raw(&store, Seq(77)))).unwrap();
     assert!(damaged(&store), "of another row");
-    store.write(|txn| OUTCOMES.put_raw(txn, 78, &own)).unwrap();
+    store.write(|txn| OUTCOMES.put_raw(txn, Seq(78), &own)).unwrap();
     assert!(!damaged(&store));
-    store.write(|txn| REPORTS.put_raw(txn, 78, &own)).unwrap();
-    let reports = store.reading(|txn| REPORTS.get(txn, 78));
+    store.write(|txn| REPORTS.put_raw(txn, Seq(78), &own)).unwrap();
+    let reports = store.reading(|txn| REPORTS.get(txn, Seq(78)));
     assert!(matches!(reports, Err(StoreError::Damaged(_))), "of another table");
     // The same key, and a salt of its own.
     let other_temp = tempfile::tempdir().unwrap();
     let other = Store::open(Arc::new(Dir::open(other_temp.path()).unwrap()), &sealing, true).unwrap();
-    other.commit(&Work { imported: vec![&outcome(78)], ..Work::default() }).unwrap();
-    store.write(|txn| OUTCOMES.put_raw(txn, 78, &raw(&other, 78))).unwrap();
+    other.commit(&Work { imported: vec![&outcome(Seq(78))], ..Work::default() }).unwrap();
+    store.write(|txn| OUTCOMES.put_raw(txn, Seq(78), &raw(&other, Seq(78)))).unwrap();
     assert!(damaged(&store), "of another store");
     let mut changed = own.clone();
     changed[30] ^= 1;
-    store.write(|txn| OUTCOMES.put_raw(txn, 78, &changed)).unwrap();
+    store.write(|txn| OUTCOMES.put_raw(txn, Seq(78), &changed)).unwrap();
     assert!(damaged(&store), "changed");
 }
 

@@ -8,9 +8,9 @@ use super::tests::{keyless, outcome};
 use super::*;
 use crate::store::suite;
 use crate::store::{BadRecord, DecidedAt, Ledger, Part, Search, StoreError, Term, Work};
-use conductor_core::Code;
 use conductor_core::age::{Bound, ClockBook};
 use conductor_core::record::Outcome;
+use conductor_core::{Code, Seq};
 use conductor_os::dir::Dir;
 use jiff::Timestamp;
 use std::borrow::Cow;
@@ -90,13 +90,13 @@ fn every_value_of_every_table_passes_the_codec() {
 #[test]
 fn a_value_that_was_moved_to_another_key_is_damage() {
     let (_temp, _dir, store) = scrambled();
-    store.commit(&Work { imported: vec![&outcome(1), &outcome(2)], ..Work::default() }).unwrap();
+    store.commit(&Work { imported: vec![&outcome(Seq(1)), &outcome(Seq(2))], ..Work::default() }).unwrap();
     let (key, value) = store.reading(|txn| OUTCOMES.raw(txn)).unwrap().remove(0);
     assert_eq!(key, 1_u64.to_le_bytes());
-    let moved = store.write(|txn| OUTCOMES.put_raw(txn, 2, &value));
+    let moved = store.write(|txn| OUTCOMES.put_raw(txn, Seq(2), &value));
     moved.unwrap();
-    assert!(store.outcome(1).unwrap().is_some());
-    assert!(matches!(store.outcome(2), Err(StoreError::Damaged(_))));
+    assert!(store.outcome(Seq(1)).unwrap().is_some());
+    assert!(matches!(store.outcome(Seq(2)), Err(StoreError::Damaged(_))));
 }
 
 /// Counts the outcomes that are read.
@@ -133,17 +133,18 @@ fn a_lookup_among_a_hundred_thousand_outcomes_reads_a_handful() {
     let codec = Arc::new(Counting::default());
     let dir = Arc::new(Dir::open(temp.path()).unwrap());
     let store = Store::open(dir, &Sealing::With(Arc::clone(&codec) as Arc<dyn Codec>), true).unwrap();
-    let one = |seq| {
+    let one = |seq: u64| {
         let (name, archived) = (format!("intent-{seq}.json"), format!("processed/intent-{seq}.x.json"));
-        let key =
-            outcome(0).key.map(|key| conductor_core::intent::TargetKey { target: format!("t{seq}"), ..key });
-        Outcome { archived_as: archived, key, ..Outcome::blank(seq, &name, at(seq)) }
+        let key = outcome(Seq(0))
+            .key
+            .map(|key| conductor_core::intent::TargetKey { target: format!("t{seq}"), ..key });
+        Outcome { archived_as: archived, key, ..Outcome::blank(Seq(seq), &name, at(seq)) }
     };
     for begin in (1..=MANY).step_by(20_000) {
         let chunk: Vec<Outcome> = (begin..begin + 20_000).map(one).collect();
         store.commit(&Work { imported: chunk.iter().collect(), ..Work::default() }).unwrap();
     }
-    let read = |what: &str, work: &dyn Fn() -> Vec<u64>| {
+    let read = |what: &str, work: &dyn Fn() -> Vec<Seq>| {
         let before = codec.0.load(Ordering::Relaxed);
         let found = work();
         let reads = codec.0.load(Ordering::Relaxed) - before;
@@ -161,19 +162,19 @@ fn a_lookup_among_a_hundred_thousand_outcomes_reads_a_handful() {
             .unwrap();
         found
     };
-    assert_eq!(read("a name", &|| found(Term::File("intent-70000.json"), 0)), [70_000]);
-    assert_eq!(read("an archived name", &|| found(Term::File("intent-7.x.json"), 0)), [7]);
-    assert_eq!(read("a target", &|| found(Term::Target("n/t9"), 0)), [9]);
-    assert_eq!(read("a target alone", &|| found(Term::Target("t9"), 0)), [9]);
+    assert_eq!(read("a name", &|| found(Term::File("intent-70000.json"), Seq::ZERO)), [Seq(70_000)]);
+    assert_eq!(read("an archived name", &|| found(Term::File("intent-7.x.json"), Seq::ZERO)), [Seq(7)]);
+    assert_eq!(read("a target", &|| found(Term::Target("n/t9"), Seq::ZERO)), [Seq(9)]);
+    assert_eq!(read("a target alone", &|| found(Term::Target("t9"), Seq::ZERO)), [Seq(9)]);
     let failed = Term::Status(conductor_core::record::Status::Failed);
-    assert_eq!(read("an ending", &|| found(failed, 0)), [0_u64; 0]);
+    assert_eq!(read("an ending", &|| found(failed, Seq::ZERO)), [Seq::ZERO; 0]);
     let since = at(MANY - 1);
-    assert_eq!(read("a time", &|| vec![store.first_since(since).unwrap()]), [MANY - 1]);
+    assert_eq!(read("a time", &|| vec![store.first_since(since).unwrap()]), [Seq(MANY - 1)]);
     let clock = ClockBook::default();
     let bound = Bound { before: at(3), now: at(MANY) };
     let old = || store.old(Part { from: None, most: usize::MAX, bound, clock: &clock }).unwrap();
-    assert_eq!(read("what is old", &|| old().old.iter().map(|old| old.seq).collect()), [1, 2]);
-    let from = Some(DecidedAt { at: at(2), seq: 2 });
+    assert_eq!(read("what is old", &|| old().old.iter().map(|old| old.seq).collect()), [Seq(1), Seq(2)]);
+    let from = Some(DecidedAt { at: at(2), seq: Seq(2) });
     let rest = || store.old(Part { from, most: 1, bound, clock: &clock }).unwrap();
-    assert_eq!(read("the rest", &|| rest().old.iter().map(|old| old.seq).collect()), [2]);
+    assert_eq!(read("the rest", &|| rest().old.iter().map(|old| old.seq).collect()), [Seq(2)]);
 }

@@ -4,7 +4,9 @@
 use super::codec::{Codec, Place};
 use super::form::Form;
 use super::keyed::Keyed;
+use super::seq_key::SeqKey;
 use crate::store::{BadRecord, StoreError};
+use conductor_core::Seq;
 use redb::{
     AccessGuard, Key, ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition,
     TableError, TableHandle, Value, WriteTransaction,
@@ -259,14 +261,14 @@ impl<'t, T: Transaction + 't, K: Keyed, V: Form> View<'t, T, K, V> {
 }
 
 /// A row of a table of names and numbers.
-type Found<'r, V> = Result<Row<'r, (&'static str, u64), V>, StoreError>;
+type Found<'r, V> = Result<Row<'r, (&'static str, SeqKey), V>, StoreError>;
 
-impl<'t, T: Transaction + 't, V: Form> View<'t, T, (&'static str, u64), V> {
+impl<'t, T: Transaction + 't, V: Form> View<'t, T, (&'static str, SeqKey), V> {
     /// The rows of a name, by number.
     pub(super) fn of_name<'s>(
         &'s self,
         name: &str,
-        numbers: Range<u64>,
+        numbers: Range<Seq>,
     ) -> Result<impl DoubleEndedIterator<Item = Found<'s, V>> + use<'s, 't, T, V>, StoreError> {
         let (codec, table) = (self.codec, self.table.name);
         let name = codec.hidden(table, name);

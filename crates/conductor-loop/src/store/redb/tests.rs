@@ -7,9 +7,9 @@ use crate::store::{
     Counts, Evidence, Extent, ImportCount, Kept, Ledger, StoreError, Work, export, import,
     looks_like_go_state,
 };
-use conductor_core::Digest;
 use conductor_core::intent::TargetKey;
 use conductor_core::record::{Claim, Outcome};
+use conductor_core::{Digest, Seq};
 use conductor_crypto::sha256;
 use conductor_os::dir::Dir;
 use std::sync::Arc;
@@ -26,11 +26,11 @@ pub(super) fn store() -> (tempfile::TempDir, Arc<Dir>, Store) {
     (temp, dir, store)
 }
 
-pub(super) fn claim(seq: u64) -> Claim {
+pub(super) fn claim(seq: Seq) -> Claim {
     conductor_testkit::claim(seq)
 }
 
-pub(super) fn outcome(seq: u64) -> Outcome {
+pub(super) fn outcome(seq: Seq) -> Outcome {
     Outcome {
         sha256: Some(Digest([1; 32])),
         size: 3,
@@ -44,21 +44,21 @@ pub(super) fn outcome(seq: u64) -> Outcome {
 #[test]
 fn the_life_of_an_entry() {
     let (_temp, dir, store) = store();
-    assert_eq!(store.commit(&Work::claim(&claim(4), b"abc", true)).unwrap(), [None]);
+    assert_eq!(store.commit(&Work::claim(&claim(Seq(4)), b"abc", true)).unwrap(), [None]);
     assert_eq!(store.sizes().unwrap(), (1, 0));
-    store.commit(&Work::decide(&outcome(4), Some(b"log"), Kept::Already)).unwrap();
+    store.commit(&Work::decide(&outcome(Seq(4)), Some(b"log"), Kept::Already)).unwrap();
     // Repeating it, as recovery may do, changes nothing.
-    store.commit(&Work::decide(&outcome(4), Some(b"log"), Kept::Already)).unwrap();
+    store.commit(&Work::decide(&outcome(Seq(4)), Some(b"log"), Kept::Already)).unwrap();
     assert_eq!(store.counts().unwrap(), Counts { processed: 1, failed: 0, duplicates: 0 });
-    store.commit(&Work { done: vec![4], ..Work::default() }).unwrap();
+    store.commit(&Work { done: vec![Seq(4)], ..Work::default() }).unwrap();
     assert_eq!(store.sizes().unwrap(), (0, 1));
     drop(store);
     let store = Store::open(Arc::clone(&dir), &keyless(), false).unwrap();
-    let last = store.last_success(&claim(5).key, "intent-a.json").unwrap().unwrap();
-    assert_eq!((last.seq, store.last_seq().unwrap()), (4, 4));
-    store.commit(&Work { forgotten: vec![4], ..Work::default() }).unwrap();
-    assert_eq!(store.last_success(&claim(5).key, "intent-a.json").unwrap(), None);
-    assert_eq!(store.last_seq().unwrap(), 4, "numbers are never used again");
+    let last = store.last_success(&claim(Seq(5)).key, "intent-a.json").unwrap().unwrap();
+    assert_eq!((last.seq, store.last_seq().unwrap()), (Seq(4), Seq(4)));
+    store.commit(&Work { forgotten: vec![Seq(4)], ..Work::default() }).unwrap();
+    assert_eq!(store.last_success(&claim(Seq(5)).key, "intent-a.json").unwrap(), None);
+    assert_eq!(store.last_seq().unwrap(), Seq(4), "numbers are never used again");
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn another_version_is_refused() {
 fn export_and_import_carry_everything_over() {
     let (_temp, _dir, old) = store();
     for seq in [1, 2] {
-        old.commit(&Work::decide(&outcome(seq), None, Kept::File)).unwrap();
+        old.commit(&Work::decide(&outcome(Seq(seq)), None, Kept::File)).unwrap();
     }
     let mut lines = Vec::new();
     assert_eq!(export(&old, jiff::Timestamp::UNIX_EPOCH, &mut lines).unwrap(), 2);
@@ -105,7 +105,7 @@ fn export_and_import_carry_everything_over() {
     let now = jiff::Timestamp::UNIX_EPOCH;
     let count = import(&new, now, &mut lines.as_slice()).unwrap();
     assert_eq!(count.imported + count.skipped, 2);
-    assert_eq!(new.last_success(&claim(9).key, "x").unwrap().map(|l| l.seq), Some(2));
+    assert_eq!(new.last_success(&claim(Seq(9)).key, "x").unwrap().map(|l| l.seq), Some(Seq(2)));
     assert_eq!(import(&new, now, &mut lines.as_slice()).unwrap().imported, 0, "again: nothing new");
     assert!(import(&new, now, &mut b"garbage".as_slice()).is_err());
     assert!(import(&new, now, &mut b"{\"format\": \"other\", \"version\": 1}".as_slice()).is_err());
@@ -133,22 +133,23 @@ fn the_go_state_file_is_understood() {
 #[test]
 fn looking_changes_no_byte_even_of_a_store_that_was_not_closed() {
     let (temp, dir, store) = store();
-    store.commit(&Work::decide(&outcome(1), None, Kept::File)).unwrap();
+    store.commit(&Work::decide(&outcome(Seq(1)), None, Kept::File)).unwrap();
     // As a killed daemon leaves it: not closed.
     let left = temp.path().join("left");
     std::fs::create_dir(&left).unwrap();
     std::fs::copy(temp.path().join(FILE), left.join(FILE)).unwrap();
-    let looked =
-        |dir: &Arc<Dir>| Store::look(dir, &keyless()).unwrap().outcome(1).unwrap().map(|outcome| outcome.seq);
+    let looked = |dir: &Arc<Dir>| {
+        Store::look(dir, &keyless()).unwrap().outcome(Seq(1)).unwrap().map(|outcome| outcome.seq)
+    };
     assert!(matches!(Store::look(&dir, &keyless()), Err(StoreError::Busy)), "somebody has it open");
     drop(store);
     let before = std::fs::read(temp.path().join(FILE)).unwrap();
-    assert_eq!(looked(&dir), Some(1));
+    assert_eq!(looked(&dir), Some(Seq(1)));
     let refused = Store::look(&dir, &keyless()).unwrap().commit(&Work::default());
     assert!(refused.unwrap_err().to_string().contains("opened to be read"));
     assert!(std::fs::read(temp.path().join(FILE)).unwrap() == before);
     let unclosed = std::fs::read(left.join(FILE)).unwrap();
-    assert_eq!(looked(&Arc::new(Dir::open(&left).unwrap())), Some(1));
+    assert_eq!(looked(&Arc::new(Dir::open(&left).unwrap())), Some(Seq(1)));
     assert!(std::fs::read(left.join(FILE)).unwrap() == unclosed);
     let together = (Store::look(&dir, &keyless()).unwrap(), Store::look(&dir, &keyless()).unwrap());
     drop(together);
@@ -156,7 +157,7 @@ fn looking_changes_no_byte_even_of_a_store_that_was_not_closed() {
     let store = Store::open(Arc::clone(&dir), &keyless(), false).unwrap();
     assert!(store.write(|txn| HELD.drop_from(txn)).unwrap());
     drop(store);
-    assert_eq!(looked(&dir), Some(1));
+    assert_eq!(looked(&dir), Some(Seq(1)));
     assert!(Store::look(&dir, &keyless()).unwrap().held().unwrap().is_empty());
     std::fs::remove_file(temp.path().join(FILE)).unwrap();
     assert!(matches!(Store::look(&dir, &keyless()), Err(StoreError::Missing)));
@@ -172,7 +173,7 @@ fn a_store_has_all_tables() {
 fn intents_of_one_name_that_wait_are_all_taken_over() {
     let (_temp, dir, before) = store();
     let bytes = conductor_testkit::claim(1).name.into_bytes();
-    let all: Vec<Claim> = (1..=3).map(|seq| Claim { sha256: sha256(&bytes), ..claim(seq) }).collect();
+    let all: Vec<Claim> = (1..=3).map(|seq| Claim { sha256: sha256(&bytes), ..claim(Seq(seq)) }).collect();
     assert!(all.iter().all(|one| one.name == all[0].name));
     for one in &all {
         before.commit(&Work::claim(one, &bytes, false)).unwrap();

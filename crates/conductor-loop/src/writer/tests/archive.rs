@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::writer::publish::Progress;
+use conductor_core::Seq;
 use conductor_core::record::Status;
 use conductor_crypto::sha256;
 use std::os::unix::fs::MetadataExt;
@@ -41,7 +42,7 @@ impl Office {
 }
 
 /// A failed outcome, with an error log as the daemon writes it.
-fn failure(seq: u64, content: &str) -> Publication {
+fn failure(seq: Seq, content: &str) -> Publication {
     let mut failure = publication(seq, bytes(content));
     failure.outcome.status = Status::Failed;
     failure.outcome.archived_as = "failed/intent-a.json".to_owned();
@@ -57,7 +58,7 @@ fn send(publication: Publication) -> Vec<Command> {
     vec![Command::Settle(Box::new(publication))]
 }
 
-fn filed(seq: u64, at: &str) -> Vec<String> {
+fn filed(seq: Seq, at: &str) -> Vec<String> {
     vec![format!("filed {seq} {at}")]
 }
 
@@ -65,12 +66,12 @@ fn filed(seq: u64, at: &str) -> Vec<String> {
 fn retention_goes_in_rounds_and_says_what_it_removed() {
     let mut office = office();
     let young = set_now(1);
-    let all: Vec<Outcome> = (1..=300).map(|seq| outcome(seq, &format!("intent-{seq}.json"))).collect();
-    let kept = Outcome { finished_at: young, ..outcome(301, "intent-301.json") };
+    let all: Vec<Outcome> = (1..=300).map(|seq| outcome(Seq(seq), &format!("intent-{seq}.json"))).collect();
+    let kept = Outcome { finished_at: young, ..outcome(Seq(301), "intent-301.json") };
     // A young one does not end the search: the ones after it are still old.
-    let all: Vec<Outcome> = all.into_iter().chain([kept, outcome(302, "intent-302.json")]).collect();
+    let all: Vec<Outcome> = all.into_iter().chain([kept, outcome(Seq(302), "intent-302.json")]).collect();
     // Not yet known to be published durably.
-    let open = outcome(303, "intent-303.json");
+    let open = outcome(Seq(303), "intent-303.json");
     let recorded = |outcome| Decided { outcome, report: None, kept: Kept::File };
     let decided = [&open].into_iter().chain(&all).map(recorded).collect();
     let done = all.iter().map(|one| one.seq).collect();
@@ -85,25 +86,25 @@ fn retention_goes_in_rounds_and_says_what_it_removed() {
     office
         .writer_loop
         .store
-        .outcomes(0, &mut |one| {
+        .outcomes(Seq(0), &mut |one| {
             left.push(one.seq);
             true
         })
         .unwrap();
-    assert_eq!(left, [301, 303]);
+    assert_eq!(left, [301, 303].map(Seq));
 }
 
 #[test]
 fn retention_leaves_the_status_of_a_later_run_alone() {
     let mut office = office();
-    let old = outcome(1, "intent-a.json");
+    let old = outcome(Seq(1), "intent-a.json");
     let body = String::from_utf8(old.plain_status()).unwrap();
     // The status of a later run may even begin like the old one.
     let longer = format!("{body} ");
     for (content, stays) in [(longer.as_str(), true), ("another", true), (body.as_str(), false)] {
         office.write("status/intent-a.json.status", content);
         let settled = Work::decide(&old, None, Kept::File);
-        office.writer_loop.store.commit(&Work { done: vec![1], ..settled }).unwrap();
+        office.writer_loop.store.commit(&Work { done: vec![Seq(1)], ..settled }).unwrap();
         assert_eq!(office.purge(Timestamp::now()), ["retained 1"]);
         assert_eq!(office.names("status").len(), usize::from(stays), "{content:?}");
     }
@@ -112,26 +113,26 @@ fn retention_leaves_the_status_of_a_later_run_alone() {
 #[test]
 fn retention_removes_only_what_is_that_very_outcome_s() {
     let mut office = office();
-    office.turn(send(failure(1, "first")));
+    office.turn(send(failure(Seq(1), "first")));
     office.writer_loop.finish();
     // The operator moves it back to retry it; it fails again, and the name looks free.
     std::fs::rename(office.path("failed/intent-a.json"), office.path("intent-a.json")).unwrap();
-    office.turn(send(failure(2, "first")));
+    office.turn(send(failure(Seq(2), "first")));
     office.writer_loop.finish();
     let second = ["intent-a.2.json", "intent-a.2.json.error.log"].map(str::to_owned);
     assert_eq!(office.names("failed"), [&second[..], &["intent-a.json.error.log".to_owned()]].concat());
     // A foreign file of the same size in place of the first.
     office.write("failed/intent-a.json", "frist");
-    let first = office.writer_loop.store.outcome(1).unwrap().unwrap();
-    let second_outcome = office.writer_loop.store.outcome(2).unwrap().unwrap();
+    let first = office.writer_loop.store.outcome(Seq(1)).unwrap().unwrap();
+    let second_outcome = office.writer_loop.store.outcome(Seq(2)).unwrap().unwrap();
     let young = Outcome { finished_at: set_now(2), ..second_outcome };
     let settled = Work::decide(&young, None, Kept::File);
-    office.writer_loop.store.commit(&Work { done: vec![2], ..settled }).unwrap();
+    office.writer_loop.store.commit(&Work { done: vec![Seq(2)], ..settled }).unwrap();
     assert_eq!(office.purge(Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1)), ["retained 1"]);
     assert_eq!(office.names("failed"), [&second[..], &["intent-a.json".to_owned()]].concat());
     // No outcome owns it now, and no other gets its place.
     assert_eq!(office.writer_loop.store.owner(&first.archived_as).unwrap(), None);
-    office.turn(send(failure(3, "third")));
+    office.turn(send(failure(Seq(3), "third")));
     assert_eq!(office.read("failed/intent-a.3.json"), b"third");
     // Foreign entries in place of a file and of its log.
     office.write("failed/intent-a.3.json", "drith");
@@ -145,16 +146,16 @@ fn retention_removes_only_what_is_that_very_outcome_s() {
 #[test]
 fn what_cannot_be_removed_stays_remembered() {
     let mut office = office();
-    office.turn(send(publication(1, bytes(""))));
+    office.turn(send(publication(Seq(1), bytes(""))));
     office.writer_loop.finish();
     let places = &mut office.writer_loop.places;
     // A directory that permits nothing: every operation on it fails.
     places.processed = Arc::new(Dir::open(std::path::Path::new("/proc/self/fdinfo")).unwrap());
-    let owned = Outcome { archived_as: "processed/0".to_owned(), ..outcome(1, "intent-a.json") };
+    let owned = Outcome { archived_as: "processed/0".to_owned(), ..outcome(Seq(1), "intent-a.json") };
     let settled = Work::decide(&owned, None, Kept::File);
-    office.writer_loop.store.commit(&Work { done: vec![1], ..settled }).unwrap();
+    office.writer_loop.store.commit(&Work { done: vec![Seq(1)], ..settled }).unwrap();
     assert!(office.purge(Timestamp::now()).is_empty());
-    assert!(office.writer_loop.store.outcome(1).unwrap().is_some());
+    assert!(office.writer_loop.store.outcome(Seq(1)).unwrap().is_some());
 }
 
 #[test]
@@ -167,14 +168,14 @@ fn a_name_is_chosen_that_nobody_has() {
         Command::Settle(Box::new(Publication { outcome, ..publication(seq, bytes("{}")) }))
     };
     let batch = vec![
-        one(1, "intent-a.json"),
-        one(2, "intent-a.json"), // Reserved by the one before, in the same batch.
-        one(3, "intent-b.json"), // On the disk.
-        one(4, "intent-c.json"),
-        one(5, "intent-c.json"), // The numbered name is on the disk too.
-        one(6, "intent-d.8.json"),
-        one(7, "intent-d.json"),
-        one(8, "intent-d.json"), // The numbered name is another intent's own.
+        one(Seq(1), "intent-a.json"),
+        one(Seq(2), "intent-a.json"), // Reserved by the one before, in the same batch.
+        one(Seq(3), "intent-b.json"), // On the disk.
+        one(Seq(4), "intent-c.json"),
+        one(Seq(5), "intent-c.json"), // The numbered name is on the disk too.
+        one(Seq(6), "intent-d.8.json"),
+        one(Seq(7), "intent-d.json"),
+        one(Seq(8), "intent-d.json"), // The numbered name is another intent's own.
     ];
     let (_, said) = office.turn(batch);
     let at: Vec<&str> =
@@ -194,7 +195,7 @@ fn a_name_is_chosen_that_nobody_has() {
     );
     // Moved away: the outcome still owns the name.
     std::fs::remove_file(office.path("processed/intent-a.json")).unwrap();
-    assert_eq!(office.turn(vec![one(9, "intent-a.json")]).1[1], "filed 9 processed/intent-a.9.json");
+    assert_eq!(office.turn(vec![one(Seq(9), "intent-a.json")]).1[1], "filed 9 processed/intent-a.9.json");
 }
 
 #[test]
@@ -204,14 +205,17 @@ fn a_stranger_in_the_way_costs_another_name_and_is_never_overwritten() {
     office.write("processed/intent-a.7.json", "another's");
     std::fs::create_dir(office.path("processed/intent-a.7.2.json")).unwrap();
     let third = "processed/intent-a.7.3.json";
-    assert_eq!(office.publish(publication(7, bytes("ours"))), (true, filed(7, third)));
+    assert_eq!(office.publish(publication(Seq(7), bytes("ours"))), (true, filed(Seq(7), third)));
     assert_eq!(office.read(third), b"ours");
     assert_eq!(office.read("processed/intent-a.json"), b"a stranger's");
     assert_eq!(office.read("processed/intent-a.7.json"), b"another's");
-    assert_eq!(office.writer_loop.store.outcome(7).unwrap().unwrap().archived_as, third);
+    assert_eq!(office.writer_loop.store.outcome(Seq(7)).unwrap().unwrap().archived_as, third);
     // Equal bytes do not prove that a file is ours if it was not there a moment ago.
     office.write("processed/intent-a.json", "ours");
-    assert_eq!(office.publish(publication(8, bytes("ours"))), (true, filed(8, "processed/intent-a.8.json")));
+    assert_eq!(
+        office.publish(publication(Seq(8), bytes("ours"))),
+        (true, filed(Seq(8), "processed/intent-a.8.json"))
+    );
     assert!(office.writer_loop.places.drafts.names().unwrap().is_empty(), "no draft stays behind");
 }
 
@@ -219,26 +223,26 @@ fn a_stranger_in_the_way_costs_another_name_and_is_never_overwritten() {
 fn a_stranger_s_error_log_moves_both_files_elsewhere() {
     let mut office = office();
     office.write("failed/intent-a.json.error.log", "a stranger's");
-    assert_eq!(office.publish(failure(7, "ours")), (true, filed(7, "failed/intent-a.7.json")));
+    assert_eq!(office.publish(failure(Seq(7), "ours")), (true, filed(Seq(7), "failed/intent-a.7.json")));
     assert_eq!(office.read("failed/intent-a.json.error.log"), b"a stranger's");
     let names = ["intent-a.7.json", "intent-a.7.json.error.log", "intent-a.json.error.log"];
     assert_eq!(office.names("failed"), names);
     // A file that was moved whole goes back and out again.
     office.write("taken/8.intent-a.json", "taken");
-    let taken = TakenName { seq: 8, raw: b"intent-a.json".as_slice().into() };
-    let unread = Publication { source: Source::Taken(taken), ..failure(8, "") };
-    assert_eq!(office.publish(unread), (true, filed(8, "failed/intent-a.8.json")));
+    let taken = TakenName { seq: Seq(8), raw: b"intent-a.json".as_slice().into() };
+    let unread = Publication { source: Source::Taken(taken), ..failure(Seq(8), "") };
+    assert_eq!(office.publish(unread), (true, filed(Seq(8), "failed/intent-a.8.json")));
     assert_eq!(office.read("failed/intent-a.8.json"), b"taken");
     assert!(office.names("taken").is_empty() && !office.path("failed/intent-a.json").exists());
 }
 
 #[test]
 fn what_cannot_be_archived_is_never_said_to_be() {
-    let taken = || TakenName { seq: 7, raw: b"intent-a.json".as_slice().into() };
+    let taken = || TakenName { seq: Seq(7), raw: b"intent-a.json".as_slice().into() };
     for source in [Source::Taken(taken()), bytes("ours")] {
         let mut office = office();
         office.write("taken/7.intent-a.json", "taken");
-        let mut nameless = publication(7, source);
+        let mut nameless = publication(Seq(7), source);
         nameless.outcome.archived_as = format!("processed/{}", "n".repeat(256));
         // Any other failure is no reason to take another name.
         assert_eq!(office.publish(nameless), (false, vec!["fatal E406".to_owned()]));
@@ -247,24 +251,24 @@ fn what_cannot_be_archived_is_never_said_to_be() {
     // Moved by a daemon that died before it could report it.
     let mut office = office();
     office.write("processed/intent-a.json", "taken");
-    let again = Publication { kind: PublicationKind::Again, ..publication(7, Source::Taken(taken())) };
-    assert_eq!(office.publish(again), (true, filed(7, "processed/intent-a.json")));
+    let again = Publication { kind: PublicationKind::Again, ..publication(Seq(7), Source::Taken(taken())) };
+    assert_eq!(office.publish(again), (true, filed(Seq(7), "processed/intent-a.json")));
 }
 
 #[test]
 fn a_staged_copy_that_is_gone_is_made_from_the_bytes() {
-    let staged = || stored(7, Source::Staged { slot: 3 });
+    let staged = || stored(Seq(7), Source::Staged { slot: 3 });
     let mut office = office();
     let gone = office.writer_loop.publish([staged().into()]);
     assert!(gone.is_err() && office.names("processed").is_empty(), "never an empty file");
     // With and without an entry in its place.
     for stands in [false, true] {
         let mut office = self::office();
-        office.claim(7, b"ours");
+        office.claim(Seq(7), b"ours");
         if stands {
             office.write("staging/3", "no directory");
         }
-        assert_eq!(office.publish(staged()), (true, filed(7, "processed/intent-a.json")));
+        assert_eq!(office.publish(staged()), (true, filed(Seq(7), "processed/intent-a.json")));
         assert_eq!(office.read("processed/intent-a.json"), b"ours");
     }
 }
@@ -283,8 +287,8 @@ fn what_a_power_cut_left_is_replaced_and_what_is_not_ours_is_left_alone() {
         // A second link keeps the inode from being reused.
         let old = office.path("old");
         std::fs::hard_link(&path, &old).unwrap();
-        let again = Publication { kind: PublicationKind::Again, ..publication(7, bytes("ours")) };
-        assert_eq!(office.publish(again), (true, filed(7, &format!("processed/{at}"))), "{found}");
+        let again = Publication { kind: PublicationKind::Again, ..publication(Seq(7), bytes("ours")) };
+        assert_eq!(office.publish(again), (true, filed(Seq(7), &format!("processed/{at}"))), "{found}");
         assert_eq!(office.read(&format!("processed/{at}")), b"ours", "{found}");
         let same = std::fs::metadata(&path).unwrap().ino() == std::fs::metadata(&old).unwrap().ino();
         assert_eq!(same, untouched, "{found}");
@@ -299,9 +303,9 @@ fn an_error_log_that_a_power_cut_left_is_replaced_and_another_is_not() {
         let mut office = office();
         office.write("failed/intent-a.json", "ours");
         office.write("failed/intent-a.json.error.log", found);
-        let again = Publication { kind: PublicationKind::Again, ..failure(7, "ours") };
+        let again = Publication { kind: PublicationKind::Again, ..failure(Seq(7), "ours") };
         let wanted = again.report.clone().unwrap();
-        assert_eq!(office.publish(again), (true, filed(7, &format!("failed/{at}"))), "{found}");
+        assert_eq!(office.publish(again), (true, filed(Seq(7), &format!("failed/{at}"))), "{found}");
         assert_eq!(office.read(&format!("failed/{at}.error.log")), wanted, "{found}");
         let files = office.names("failed").len();
         assert_eq!(files, if at == "intent-a.json" { 2 } else { 3 }, "{found}");
@@ -312,11 +316,11 @@ fn an_error_log_that_a_power_cut_left_is_replaced_and_another_is_not() {
 fn a_draft_that_was_left_behind_and_a_name_without_room_for_one_are_no_obstacle() {
     let mut office = office();
     office.write("drafts/1.draft", "of a daemon that died");
-    assert!(office.publish(publication(7, bytes("ours"))).0);
+    assert!(office.publish(publication(Seq(7), bytes("ours"))).0);
     assert_eq!(office.read("processed/intent-a.json"), b"ours");
     for length in [249, 250, 255] {
         let name = "n".repeat(length);
-        let mut long = publication(7, bytes("ours"));
+        let mut long = publication(Seq(7), bytes("ours"));
         long.outcome.archived_as = format!("processed/{name}");
         assert!(office.publish(long).0, "{length}");
         assert_eq!(office.read(&format!("processed/{name}")), b"ours");
@@ -327,13 +331,13 @@ fn a_draft_that_was_left_behind_and_a_name_without_room_for_one_are_no_obstacle(
 #[test]
 fn what_found_no_space_behind_its_file_goes_on_there_and_archives_nothing_twice() {
     let mut office = office();
-    let mut half = failure(7, "ours");
+    let mut half = failure(Seq(7), "ours");
     half.outcome.archived_as = "failed/intent-a.json".to_owned();
     office.write("failed/intent-a.json", "ours");
     let log = half.report.clone().unwrap();
     std::fs::write(office.path("failed/intent-a.json.error.log"), log).unwrap();
     let half = Filing { publication: half, progress: Progress::Archived };
-    assert_eq!(office.publish(half), (true, filed(7, "failed/intent-a.json")));
+    assert_eq!(office.publish(half), (true, filed(Seq(7), "failed/intent-a.json")));
     assert_eq!(office.names("failed"), ["intent-a.json", "intent-a.json.error.log"]);
 }
 
@@ -342,16 +346,16 @@ fn whatever_stands_where_a_status_belongs_the_latest_run_has_it() {
     let mut office = office();
     std::fs::create_dir_all(office.path("status/intent-a.json.status/full")).unwrap();
     std::fs::create_dir(office.path("status/intent-a.json.status.aside")).unwrap();
-    assert!(office.publish(publication(7, bytes("ours"))).0);
+    assert!(office.publish(publication(Seq(7), bytes("ours"))).0);
     let status = office.read("status/intent-a.json.status");
-    assert_eq!(status, office.writer_loop.store.outcome(7).unwrap().unwrap().status_body(&Unsigned));
+    assert_eq!(status, office.writer_loop.store.outcome(Seq(7)).unwrap().unwrap().status_body(&Unsigned));
     assert!(office.path("status/intent-a.json.status.aside.2/full").exists(), "moved, not removed");
     // A status of an earlier run, published again, does not replace a later one.
-    let mut later = publication(8, bytes("later"));
+    let mut later = publication(Seq(8), bytes("later"));
     later.outcome.archived_as = "processed/intent-a.8.json".to_owned();
     assert!(office.publish(later).0);
     let latest = office.read("status/intent-a.json.status");
-    let again = || Publication { kind: PublicationKind::Again, ..publication(7, bytes("ours")) };
+    let again = || Publication { kind: PublicationKind::Again, ..publication(Seq(7), bytes("ours")) };
     assert!(office.publish(again()).0);
     assert_eq!(office.read("status/intent-a.json.status"), latest);
     // A number alone is no proof.
@@ -365,7 +369,7 @@ fn a_status_that_cannot_be_written_is_told_and_written_at_the_next_start() {
     let mut office = office();
     office.writer_loop.places.status =
         Arc::new(Dir::open(std::path::Path::new("/proc/self/fdinfo")).unwrap());
-    let (goes_on, said) = office.turn(send(publication(7, bytes("ours"))));
+    let (goes_on, said) = office.turn(send(publication(Seq(7), bytes("ours"))));
     assert_eq!((goes_on, said[1].as_str()), (true, "filed 7 processed/intent-a.json"));
     office.writer_loop.finish();
     assert_eq!(office.writer_loop.store.sizes().unwrap().0, 1, "it is published again");
@@ -378,7 +382,7 @@ fn a_store_of_the_version_before_is_taken_over_with_the_owners_of_its_files() {
         office
             .writer_loop
             .store
-            .commit(&Work::decide(&outcome(1, "intent-a.json"), None, Kept::File))
+            .commit(&Work::decide(&outcome(Seq(1), "intent-a.json"), None, Kept::File))
             .unwrap();
         let store = Arc::new(Dir::open(&office.path("store")).unwrap());
         let Office { temp, writer_loop, .. } = office;
@@ -386,7 +390,7 @@ fn a_store_of_the_version_before_is_taken_over_with_the_owners_of_its_files() {
         Store::scrambled(store).as_of_layout(version);
         let mut office = office_in(temp);
         // The file is missing, and its name is taken.
-        let (_, said) = office.turn(vec![settle(2)]);
+        let (_, said) = office.turn(vec![settle(Seq(2))]);
         assert_eq!(said[1], "filed 2 processed/intent-a.2.json", "{version}");
     }
 }

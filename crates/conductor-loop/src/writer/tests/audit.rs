@@ -57,7 +57,7 @@ fn a_refused_asker_has_one_entry_and_one_command_however_often_it_asks() {
     // They wait for a batch, and those that come meanwhile are counted with them.
     door.send(denied("uid:7"));
     office.turn(commands.try_iter().collect());
-    office.turn(vec![settle(1)]);
+    office.turn(vec![settle(Seq(1))]);
     let found = entries(&office);
     let refused: Vec<_> = found.iter().filter(|(event, _)| event == "authz_fail").collect();
     assert_eq!(refused, [&("authz_fail".to_owned(), Some(1_000)), &("authz_fail".to_owned(), Some(1_001))]);

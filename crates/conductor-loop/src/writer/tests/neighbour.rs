@@ -62,10 +62,10 @@ fn step() -> impl Strategy<Value = Step> {
 
 struct World {
     office: Option<Office>,
-    next_seq: u64,
+    next_seq: Seq,
     /// The number of intents and files made so far, each an hour after the last.
     made: i64,
-    bytes: BTreeMap<u64, String>,
+    bytes: BTreeMap<Seq, String>,
     planted: BTreeMap<String, String>,
     /// Paths emptied by the neighbour, or by a purge that a restore has undone.
     emptied: HashSet<String>,
@@ -76,7 +76,16 @@ struct World {
 impl World {
     fn new() -> Self {
         let (bytes, planted, emptied, stash) = (BTreeMap::new(), BTreeMap::new(), HashSet::new(), Vec::new());
-        Self { office: Some(office()), next_seq: 1, made: 0, bytes, planted, emptied, stash, backup: None }
+        Self {
+            office: Some(office()),
+            next_seq: Seq(1),
+            made: 0,
+            bytes,
+            planted,
+            emptied,
+            stash,
+            backup: None,
+        }
     }
 
     fn office(&mut self) -> &mut Office {
@@ -91,7 +100,7 @@ impl World {
 
     fn next(&mut self, name: usize, failed: bool) -> Publication {
         let seq = self.next_seq;
-        (self.next_seq, self.made) = (seq + 1, self.made + 1);
+        (self.next_seq, self.made) = (seq.next(), self.made + 1);
         let content = format!("intent {} of this test", self.made);
         self.bytes.insert(seq, content.clone());
         let mut one = publication(seq, bytes(&content));
@@ -131,7 +140,7 @@ impl World {
                 let Some(first) = before.iter().map(|outcome| outcome.finished_at).min() else { return };
                 let bound = first + SignedDuration::from_hours(how_many);
                 self.turn(vec![Command::Retain { before: bound }]);
-                let after: HashSet<u64> = self.remembered().iter().map(|outcome| outcome.seq).collect();
+                let after: HashSet<Seq> = self.remembered().iter().map(|outcome| outcome.seq).collect();
                 let gone = before.into_iter().filter(|outcome| !after.contains(&outcome.seq));
                 self.emptied.extend(gone.map(|outcome| outcome.archived_as));
             }
@@ -227,7 +236,7 @@ impl World {
         // The store's mark is restored with it.
         let _ = fs::remove_file(temp.path().join("store/ledger.mark"));
         self.office = Some(office_in(temp));
-        self.next_seq = self.office().writer_loop.store.last_seq().unwrap() + 1;
+        self.next_seq = self.office().writer_loop.store.last_seq().unwrap().next();
         self.restart();
     }
 
@@ -235,7 +244,7 @@ impl World {
         let mut all = Vec::new();
         let store = &self.office().writer_loop.store;
         store
-            .outcomes(0, &mut |outcome| {
+            .outcomes(Seq(0), &mut |outcome| {
                 all.push(outcome);
                 true
             })
