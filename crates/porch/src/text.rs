@@ -35,14 +35,83 @@ pub(crate) fn patches_others(bytes: &[u8]) -> bool {
     })
 }
 
-/// Whether a text passes a test.
+/// Whether a text passes a test as it is written, or with what its escapes stand for.
 pub(crate) fn says(text: &str, passes: impl Fn(&str) -> bool) -> bool {
-    passes(text)
+    passes(text) || unescaped(text).is_some_and(|plain| passes(&plain))
+}
+
+/// The text with what the escapes of JSON and YAML stand for in their place, as far as names have such characters; `None`
+/// without any. Where it is no quoted text, they stand for themselves; then it is only read in vain.
+fn unescaped(text: &str) -> Option<String> {
+    let stands_for_another = |(at, _): (usize, &str)| {
+        matches!(
+            text.as_bytes().get(at + 1),
+            Some(b'u' | b'x' | b'U' | b'/' | b'n' | b'r' | b't' | b'\n' | b'\r')
+        )
+    };
+    if !text.match_indices('\\').any(stands_for_another) {
+        return None;
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\\') {
+        let kind = after.chars().next();
+        let (stands_for, left) = match kind {
+            Some('u') => number(after, 4),
+            Some('x') => number(after, 2),
+            Some('U') => number(after, 8),
+            Some('/') => after.get(1..).map(|left| (Some('/'), left)),
+            // They end a name.
+            Some('n' | 'r' | 't') => after.get(1..).map(|left| (Some(' '), left)),
+            // An escaped line break, with the blanks that the next line begins with.
+            Some('\n' | '\r') => Some((None, after.trim_start())),
+            _ => None,
+        }
+        .map_or((None, None), |(sign, left)| (sign, Some(left)));
+        plain.push_str(before);
+        if let Some(left) = left {
+            plain.extend(stands_for);
+            rest = left;
+        } else {
+            // Any other escape, with what it escapes.
+            let (kept, left) = after.split_at(kind.map_or(0, char::len_utf8));
+            plain.push('\\');
+            plain.push_str(kept);
+            rest = left;
+        }
+    }
+    plain.push_str(rest);
+    (plain != text).then_some(plain)
+}
+
+/// The character of an escape with this many digits, and what follows it.
+fn number(escape: &str, digits: usize) -> Option<(Option<char>, &str)> {
+    let number = u32::from_str_radix(escape.get(1..=digits)?, 16).ok()?;
+    Some((Some(char::from_u32(number)?), escape.get(digits + 1..)?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_with_escapes_is_that_name() {
+        for (text, is) in [
+            (r#""w\u0065b""#, true),
+            (r#""\x77eb""#, true),
+            (r#""we\U00000062""#, true),
+            ("\"we\\\n    b\"", true),
+            (r#""apps\/web""#, true),
+            (r#""api\nweb""#, true),
+            (r#""w\\u0065b""#, false),
+            (r#""w\u00e9b""#, false),
+            (r#""w\u00""#, false),
+            (r"web\", true),
+        ] {
+            assert_eq!(mentions(text.as_bytes(), "web"), is, "{text}");
+        }
+        assert_eq!(unescaped(r#"{"a": "\"b\""}"#), None, "what stands for itself");
+    }
 
     #[test]
     fn a_mention_is_the_whole_name() {
