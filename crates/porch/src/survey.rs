@@ -218,7 +218,8 @@ impl<'s> Searching<'s> {
             return;
         }
         let is_mentioned = mentions(&content.bytes, self.search.text) || patches;
-        if let Some(reason) = absent_content(&content.bytes, || mentions(path.as_bytes(), self.search.text)) {
+        let is_named = || mentions(path.as_bytes(), self.search.text);
+        if let Some(reason) = absent_content(name, &content.bytes, is_named) {
             self.skip(path, reason);
         } else if !holds_objects(name) {
             if is_mentioned {
@@ -290,17 +291,27 @@ impl<'s> Searching<'s> {
     }
 }
 
-/// Why the content of a file is not known, if it is kept elsewhere or encrypted. Encrypted files are secrets for the most
-/// part: one counts only if its path names the object.
-fn absent_content(bytes: &[u8], is_named: impl FnOnce() -> bool) -> Option<&'static str> {
-    if bytes.starts_with(LFS_POINTER) {
-        return Some("is a Git LFS pointer, whose content is not here (git lfs pull),");
-    }
-    if bytes.starts_with(ANNEX_POINTER) {
-        return Some("is a git-annex pointer, whose content is not here (git annex get),");
-    }
-    let is_encrypted = ENCRYPTED.iter().any(|begin| bytes.starts_with(begin));
-    (is_encrypted && is_named()).then_some("is encrypted")
+/// Why the content of a file is not known, if it is kept elsewhere or encrypted. Content kept elsewhere counts where a
+/// manifest would be read, and is no larger than one may be. Encrypted files are secrets for the most part: one counts only
+/// if its path names the object, and so does a template that is kept elsewhere.
+fn absent_content(name: &str, bytes: &[u8], is_named: impl FnOnce() -> bool) -> Option<&'static str> {
+    let reason = if bytes.starts_with(LFS_POINTER) {
+        "is a Git LFS pointer in the place of a manifest, whose content is not here (git lfs pull),"
+    } else if bytes.starts_with(ANNEX_POINTER) {
+        "is a git-annex pointer in the place of a manifest, whose content is not here (git annex get),"
+    } else {
+        let is_encrypted = ENCRYPTED.iter().any(|begin| bytes.starts_with(begin));
+        return (is_encrypted && is_named()).then_some("is encrypted");
+    };
+    let is_too_large = size_elsewhere(bytes).is_some_and(|size| size > PACKAGE_BYTES_MAX);
+    (!is_too_large && (holds_objects(name) || is_named())).then_some(reason)
+}
+
+/// The size of content that is kept elsewhere, as its pointer says it: `size 123` of Git LFS, `-s123-` of git-annex.
+fn size_elsewhere(bytes: &[u8]) -> Option<u64> {
+    let text = str::from_utf8(bytes).ok()?;
+    let of_annex = || text.lines().next()?.split('-').find_map(|part| part.strip_prefix('s')?.parse().ok());
+    text.lines().find_map(|line| line.strip_prefix("size ")?.trim().parse().ok()).or_else(of_annex)
 }
 
 /// Whether the content of a file is kept elsewhere.
@@ -314,15 +325,24 @@ mod tests {
 
     #[test]
     fn content_that_is_not_here_is_no_silence() {
-        let of = |bytes: &[u8], is_named: bool| absent_content(bytes, || is_named).is_some();
+        let of = |bytes: &[u8], is_named: bool| absent_content("a.yaml", bytes, || is_named).is_some();
         for pointer in
             [&b"version https://git-lfs.github.com/spec/v1\n"[..], b"/annex/objects/SHA256E-s3--0.yaml\n"]
         {
             assert!(of(pointer, false) && is_pointer(pointer));
+            let template = |is_named| absent_content("a.yaml.j2", pointer, || is_named).is_some();
+            assert!(template(true) && !template(false), "a template of another name hinders nothing");
         }
         for encrypted in [&b"\0GITCRYPT\0\x01"[..], b"$ANSIBLE_VAULT;1.1;AES256\n"] {
             assert!(of(encrypted, true) && !of(encrypted, false), "a secret of another name hinders nothing");
         }
         assert!(!of(b"kind: Deployment\n", true));
+        for (pointer, size) in [
+            ("version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 99999999\n", 99_999_999),
+            ("/annex/objects/SHA256E-s99999999--4d.json\n", 99_999_999),
+        ] {
+            assert_eq!(size_elsewhere(pointer.as_bytes()), Some(size));
+            assert!(!of(pointer.as_bytes(), true), "no manifest is as large");
+        }
     }
 }
