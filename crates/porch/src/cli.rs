@@ -11,13 +11,14 @@ use std::time::Duration;
 
 const AFTER: &str = "\
 Flags take one dash or two, and their value after a blank or '='. One line of JSON on standard output says what was done.
-Several intents are judged first, then carried out one after the other; the status is that of the worst failure.
+Intents of several files are judged first, those of standard input each in its turn; the status is that of the worst failure.
 Exit status: 0 done or nothing to do, 64 usage, 65 intent refused, 66 intent unreadable, 70 defect, 73 package cannot be
 created or edited, 74 reading or writing failed, 75 busy or temporary (try again), 77 refused by policy.
 
 Examples:
   porch -intent intent-scale.json -out ./packages                       edit the package there, or make one
   porch -intent intent-scale.json -out ./packages --dry-run             show the diff, write nothing
+  cat *.json | porch -intent - -out ./packages                          one after the other
   porch -intent intent-scale.json --git ./repo --branch main --push origin";
 
 /// The largest file of routes.
@@ -70,7 +71,8 @@ fn command() -> Command {
     let time = |name: &'static str, default: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name("TIME").default_value(default).help(help)
     };
-    let intent = path("intent", "FILE", "The intent (JSON); - reads standard input; again for more intents");
+    let help = "The intent (JSON); - reads standard input, one or several; again for more intents";
+    let intent = path("intent", "FILE", help);
     Command::new("porch")
         .about("Turns one intent into one change of one Kubernetes package")
         .version(env!("CARGO_PKG_VERSION"))

@@ -5,8 +5,7 @@ mod intents;
 
 use cli::Arguments;
 use conductor_core::Code;
-use conductor_porch::{Engine, Patience, PorchError, Settings, exit};
-use intents::Intent;
+use conductor_porch::{Engine, Order, Patience, PorchError, Settings, exit};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -92,14 +91,16 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let engine = Engine::new(arguments.settings);
     let limits = Limits { lock_wait: arguments.lock_wait, timeout: arguments.timeout };
     let (mut failed, mut lines) = (Vec::new(), String::new());
-    for intent in &intents {
-        let done =
-            carry_out(&engine, intent, &limits, arguments.dry_run).and_then(|Done { line, answer }| {
+    for number in 0..intents.count() {
+        let done = intents
+            .order(number)
+            .and_then(|order| carry_out(&engine, &order, &limits, arguments.dry_run))
+            .and_then(|Done { line, answer }| {
                 lines.push_str(&line);
                 print(&answer)
             });
         if let Err(failure) = done {
-            let failure = failure.among(intents.len(), &intent.shown, "");
+            let failure = failure.among(intents.count(), &intents.shown(number), "");
             failure.tell();
             failed.push(failure.status);
         }
@@ -130,12 +131,12 @@ struct Done {
     answer: String,
 }
 
-fn carry_out(engine: &Engine, intent: &Intent, limits: &Limits, dry_run: bool) -> Result<Done, Failure> {
+fn carry_out(engine: &Engine, order: &Order, limits: &Limits, dry_run: bool) -> Result<Done, Failure> {
     let shown = Progress::default();
     let tell = |text: &str| shown.show(text);
     let patience = Patience { tell: &tell, ..Patience::new(limits.lock_wait, limits.timeout) };
     let act = if dry_run { Engine::preview } else { Engine::apply };
-    let applied = act(engine, &intent.order, &patience);
+    let applied = act(engine, order, &patience);
     shown.clear();
     let applied = applied.map_err(|error| failure(&error))?;
     let line = format!("{}\n", applied.outcome.line());

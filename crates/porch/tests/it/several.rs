@@ -1,8 +1,9 @@
 //! Several intents in one run: judged together, carried out one after the other.
 
 use crate::shop::{Run, Shop};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// A run of the program on `out` with these intents.
 fn run(shop: &Shop, intents: &[&Path], flags: &[&str]) -> Run {
@@ -114,4 +115,48 @@ fn several_intents_of_a_repository_are_a_commit_each() {
         "Scale shop/api from 2 to 7\nScale shop/web from 2 to 5\nBegin\n"
     );
     assert_eq!(numbers(&shop), ["5", "7"]);
+}
+
+/// A run of the program with this text on standard input.
+fn stream(shop: &Shop, text: &str, flags: &[&str]) -> Run {
+    let mut command = shop.command(Path::new("-"), flags);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    Run::of(&child.wait_with_output().unwrap())
+}
+
+#[test]
+fn intents_on_standard_input_are_carried_out_one_after_the_other_and_each_is_told() {
+    let (shop, web, api) = two_in_one_file();
+    let (web, api) = (std::fs::read_to_string(web).unwrap(), std::fs::read_to_string(api).unwrap());
+    let again = web.replace("\"replicas\":5", "\"replicas\":6");
+    let odd = web.replace("scaling", "juggling");
+    let done =
+        stream(&shop, &format!("{web}\n{odd}{api}\r\n{again}"), &["-out", "out", "--result", "lines.json"]);
+    let done = done.expect(65);
+    assert_eq!(numbers(&shop), ["6", "7"], "two for one target in the order of the stream");
+    assert_eq!(done.stdout.lines().count(), 3);
+    assert_eq!(shop.read("lines.json"), done.stdout);
+    assert!(done.stderr.starts_with("porch: standard input, intent 2: E"), "{}", done.stderr);
+}
+
+#[test]
+fn a_stream_ends_where_it_is_no_json() {
+    let (shop, web, api) = two_in_one_file();
+    let (web, api) = (std::fs::read_to_string(web).unwrap(), std::fs::read_to_string(api).unwrap());
+    let run = stream(&shop, &format!("{web} --- {api}"), &["-out", "out"]).expect(65);
+    assert_eq!(numbers(&shop), ["5", "2"]);
+    assert!(run.stderr.contains("standard input, intent 2: E"), "{}", run.stderr);
+    assert!(run.stderr.contains("; what follows on standard input was not read"), "{}", run.stderr);
+}
+
+#[test]
+fn a_stream_beside_other_intents_is_refused() {
+    let (shop, web, api) = two_in_one_file();
+    let text = std::fs::read_to_string(api).unwrap();
+    let flags = ["-intent", web.to_str().unwrap(), "-out", "out"];
+    let run = stream(&shop, &format!("{text}{text}"), &flags).expect(65);
+    assert!(run.stderr.contains("standard input holds 2 intents; nothing was done"), "{}", run.stderr);
+    assert_eq!(numbers(&shop), ["2", "2"]);
 }
