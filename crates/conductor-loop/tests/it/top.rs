@@ -87,6 +87,7 @@ fn top_shows_what_runs_and_failed_first_and_loses_no_line_at_any_size() {
     let screen = terminal.screen();
     let lines = screen.lines();
     assert!(lines[23].ends_with("f failed"), "all keys are told on 80 columns: {lines:?}");
+    assert_eq!(lines[21], "intent-busy.json: running: its run goes on, start 1", "{lines:?}");
     assert!(lines[0].starts_with("conductor-loop  running, ready"), "{lines:?}");
     assert!(lines[1].contains("running 1/1") && lines[1].contains("waiting 60 (oldest"), "{lines:?}");
     assert!(lines[1].contains("failed 1 in an hour"), "{lines:?}");
@@ -156,6 +157,8 @@ fn top_is_scrolled_sorted_filtered_and_explains_and_retries() {
     shown(&terminal, "failed ones", |screen| {
         screen.text().contains("E301") && !screen.text().contains("test/busy")
     });
+    terminal.press("?");
+    shown(&terminal, "the other keys", |screen| screen.text().contains("PgDn g G: move"));
     terminal.press("u");
     shown(&terminal, "unfinished ones", |screen| {
         screen.text().contains("test/busy") && !screen.text().contains("E301")
@@ -163,6 +166,42 @@ fn top_is_scrolled_sorted_filtered_and_explains_and_retries() {
     terminal.press("q");
     assert!(terminal.wait().success());
     env.release("go");
+    daemon.stop().expect(0);
+}
+
+#[test]
+fn many_failures_are_told_by_cause_and_hide_nothing_that_waits() {
+    if !has("setsid") {
+        return;
+    }
+    let env = env();
+    env.script("b: err=registry.example:5000-is-unreachable exit=3");
+    let daemon = env.start_ready(&[]);
+    for number in 0..9 {
+        let name = format!("intent-{number}.json");
+        env.drop_file(&name, flat("b", if number < 6 { 1 + number } else { 500 }));
+        env.wait_status(&name);
+    }
+    env.operate(&["hold", "test/held"]).expect(0);
+    env.drop_file("intent-held.json", flat("held", 3));
+    let mut terminal = top(&env, (24, 80));
+    let screen = shown(&terminal, "what waits", |screen| screen.text().contains("an operator holds"));
+    assert!(screen.text().contains("failed: E301 porch-failed 6  E215 out-of-range 3"), "{}", screen.text());
+    let failed = |screen: &Screen| screen.lines().iter().filter(|line| line.contains(" failed ")).count();
+    assert_eq!(failed(&screen), 5 + 1, "five of them, beside the line of the numbers: {}", screen.text());
+    // What the table cuts off stands below it; the end is one key away, and all of them are.
+    terminal.press("/intent-0\r");
+    shown(&terminal, "the whole reason", |screen| {
+        screen.text().contains("registry.example:5000-is-unreachable")
+    });
+    terminal.press("\x1b");
+    shown(&terminal, "what waits", |screen| screen.text().contains("an operator holds"));
+    terminal.press("f");
+    shown(&terminal, "all that failed", |screen| failed(screen) == 9 + 1);
+    terminal.press("G");
+    shown(&terminal, "the last", |screen| screen.lines().iter().any(|line| line.starts_with(">1 ")));
+    terminal.press("q");
+    assert!(terminal.wait().success());
     daemon.stop().expect(0);
 }
 

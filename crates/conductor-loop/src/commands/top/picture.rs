@@ -2,14 +2,14 @@
 //! daemon.
 
 use super::super::look::{explained_text, ways_out};
-use super::super::table::{age, cut, picture_table};
-use super::look::{Sight, is_news};
-use super::state::{Over, Top};
+use super::super::table::{age, cut, picture_table, word};
+use super::look::{Shown, Sight, is_news};
+use super::state::{LATELY_ROWS, Over, Top};
 use conductor_core::query::{Explained, Row, State, StatusReport};
-use conductor_core::units::format_duration;
 use conductor_os::terminal::Size;
-use jiff::Timestamp;
-use std::time::Duration;
+use jiff::{SignedDuration, Timestamp};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 /// How a line looks: parameters of the terminal's sequence for that; empty: as usual.
 const USUAL: &str = "";
@@ -18,6 +18,10 @@ const FAINT: &str = "2";
 const SELECTED: &str = "7";
 const RUNNING: &str = "36";
 const FAILED: &str = "31";
+
+/// Rows of a terminal that has room for the whole reason of the selected intent, and the lines it gets.
+const ROWS_WITH_REASON: usize = 20;
+const REASON_LINES: usize = 2;
 
 /// One line of the picture, as wide as the terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,22 +49,52 @@ pub(super) fn picture(top: &mut Top, size: Size) -> Vec<Line> {
         .map(|(text, look)| Line::new(&text, look, columns))
         .take(rows.saturating_sub(4).clamp(1, 5))
         .collect();
-    let room = rows.saturating_sub(lines.len() + 2);
+    let is_over = matches!(top.over, Over::Explained(_));
+    let below = if rows >= ROWS_WITH_REASON && !is_over { REASON_LINES } else { 0 };
+    let room = rows.saturating_sub(lines.len() + 2 + below);
     top.page = room.max(1);
     let body = match &top.over {
         Over::Explained(explained) => panel(explained, columns),
         _ => table(top, columns),
     };
     lines.extend(body.into_iter().take(room + 1));
+    lines.resize(rows.saturating_sub(1 + below), Line::new("", USUAL, columns));
+    lines.extend(reason(top, columns).into_iter().take(below));
     lines.resize(rows.saturating_sub(1), Line::new("", USUAL, columns));
     lines.push(Line::new(&foot(top), BOLD, columns));
     lines.truncate(rows);
     lines
 }
 
+/// The file and the whole reason of the selected intent, because the table has room for its beginning alone.
+fn reason(top: &Top, columns: usize) -> Vec<Line> {
+    let rows = top.rows();
+    let Some(row) = rows.get(top.selected) else { return Vec::new() };
+    let mut lines = wrap(&format!("{}: {}", row.file, word(row)), columns);
+    if lines.len() > REASON_LINES {
+        lines.truncate(REASON_LINES);
+        let last = lines.pop().unwrap_or_default();
+        lines.push(cut(&format!("{last} ..."), columns));
+    }
+    lines.iter().map(|line| Line::new(line, USUAL, columns)).collect()
+}
+
+/// What failed within the last hour, by cause, where more failed than the rows show.
+fn causes(rows: &[Row]) -> Option<String> {
+    let mut times: BTreeMap<String, usize> = BTreeMap::new();
+    for row in rows.iter().filter(|row| is_news(row)) {
+        let code = row.error_code.map(|code| format!("{code} ")).unwrap_or_default();
+        *times.entry(code + &row.reason.word).or_default() += 1;
+    }
+    let mut most: Vec<(String, usize)> = times.into_iter().collect();
+    most.sort_by_key(|(_, times)| Reverse(*times));
+    let told = most.iter().map(|(cause, times)| format!("{cause} {times}")).collect::<Vec<_>>().join("  ");
+    (most.iter().map(|(_, times)| times).sum::<usize>() > LATELY_ROWS).then(|| format!("failed: {told}"))
+}
+
 /// Up to five lines about the daemon.
 fn head(top: &Top) -> Vec<(String, &'static str)> {
-    let Some(Sight { report, .. }) = &top.sight else {
+    let Some(Sight { report, rows, .. }) = &top.sight else {
         let why = top.trouble.as_deref().unwrap_or("asking the daemon");
         return vec![(format!("conductor-loop  {why}"), BOLD)];
     };
@@ -75,6 +109,7 @@ fn head(top: &Top) -> Vec<(String, &'static str)> {
     }
     lines.extend(ways_out(report).next().map(|advice| (format!("what to do: {advice}"), USUAL)));
     lines.extend(top.trouble.as_ref().map(|trouble| (format!("nothing newer: {trouble}"), FAILED)));
+    lines.extend(causes(rows).filter(|_| top.shown == Shown::All).map(|causes| (causes, FAILED)));
     lines
 }
 
@@ -89,18 +124,20 @@ fn first_line(report: &StatusReport) -> String {
 }
 
 fn numbers(report: &StatusReport, rate: Option<f64>) -> String {
-    let oldest = report.oldest_waiting_s.map(Duration::from_secs);
-    let oldest = oldest.map(|age| format!(" (oldest {})", format_duration(age))).unwrap_or_default();
+    let now = Timestamp::now();
+    let since = |seconds: u64| now - SignedDuration::from_secs(i64::try_from(seconds).unwrap_or_default());
+    let oldest = report.oldest_waiting_s.map(|seconds| format!(" (oldest {})", age(since(seconds), now)));
+    let at = rate.map(|rate| format!(" at {rate:.1}/s")).unwrap_or_default();
+    // What a narrow terminal cuts off matters least.
     let mut parts = vec![
-        format!("running {}/{}", report.active, report.workers),
-        format!("waiting {}{oldest}", report.waiting),
+        format!("running {}/{}{at}", report.active, report.workers),
+        format!("waiting {}{}", report.waiting, oldest.unwrap_or_default()),
         format!("failed {} in an hour, {} in all", report.failed_last_hour, report.failed),
     ];
     if report.sighted > 0 {
         parts.push(format!("not taken {}", report.sighted));
     }
     parts.push(format!("done {}", report.processed));
-    parts.extend(rate.map(|rate| format!("{rate:.1}/s")));
     parts.join("  ")
 }
 
@@ -193,7 +230,7 @@ fn foot(top: &Top) -> String {
                 text => format!("/{text} Esc all"),
             };
             format!(
-                "q quit  e explain  r retry  {filter}  s sort:{}  a all u unfinished f failed",
+                "q quit  ? keys  e why  r retry  {filter}  s sort:{}  a all u open f failed",
                 top.sort.word()
             )
         }

@@ -1,10 +1,15 @@
 //! What `top` knows and what a key changes: selection, order, filter, and the question that is open.
 
 use super::keys::Key;
-use super::look::{News, Request, Shown, Sight};
+use super::look::{News, Request, Shown, Sight, is_news};
 use conductor_core::Seq;
 use conductor_core::query::{Explained, Row, State};
 use std::cmp::Reverse;
+
+/// Rows of what failed within the last hour where everything is shown: more would hide what waits.
+pub(super) const LATELY_ROWS: usize = 5;
+/// What `?` says: the keys that the last line has no room for.
+const MORE_KEYS: &str = "arrows j k PgUp PgDn g G: move  Enter: why  u: what waits or runs  Esc: all";
 
 /// The order of the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +104,13 @@ impl Top {
         let mut rows: Vec<&Row> =
             all.filter(|row| row.target.as_deref().is_some_and(contains) || contains(&row.file)).collect();
         match self.sort {
+            Sort::State if self.shown == Shown::All && wanted.is_empty() => {
+                let mut lately = 0;
+                rows.retain(|row| {
+                    lately += usize::from(is_news(row));
+                    !is_news(row) || lately <= LATELY_ROWS
+                });
+            }
             Sort::State => {}
             Sort::Age => rows.sort_by_key(|row| Reverse(row.at)),
             Sort::Target => rows.sort_by_key(|row| (row.target.is_none(), row.target.as_ref())),
@@ -185,8 +197,9 @@ impl Top {
             Key::Down | Key::Char('j') => self.go(self.selected.saturating_add(1)),
             Key::PageUp => self.go(self.selected.saturating_sub(self.page)),
             Key::PageDown => self.go(self.selected.saturating_add(self.page)),
-            Key::Home => self.go(0),
-            Key::End => self.go(usize::MAX),
+            Key::Home | Key::Char('g') => self.go(0),
+            Key::End | Key::Char('G') => self.go(usize::MAX),
+            Key::Char('?' | 'h') => self.said = Some(MORE_KEYS.to_owned()),
             Key::Char('/') => self.over = Over::Filter,
             Key::Escape => self.filter.clear(),
             Key::Char('s') => {
