@@ -350,6 +350,11 @@ pub enum PlaceFact<'f> {
         /// Why.
         reason: &'f str,
     },
+    /// Runs cannot begin for a reason that concerns no part of the daemon; they are tried again.
+    RunsWithheld {
+        /// Why.
+        reason: &'f str,
+    },
     /// The path of the staging directory leads elsewhere.
     StagingMoved {
         /// The finding.

@@ -20,6 +20,8 @@ pub enum Bound {
     FileSize,
     /// The confinement.
     Fence,
+    /// The memory of the machine, or of what the daemon itself lies in; never told by words, only by the kernel.
+    MemoryElsewhere,
 }
 
 impl Bound {
@@ -31,6 +33,7 @@ impl Bound {
             Self::Files => &["EMFILE"],
             Self::FileSize => &["EFBIG"],
             Self::Fence => &["EACCES", "EPERM"],
+            Self::MemoryElsewhere => &[],
         }
     }
 
@@ -44,6 +47,7 @@ impl Bound {
             Self::Files => &["too many open files"],
             Self::FileSize => &["file too large"],
             Self::Fence => &["permission denied", "operation not permitted"],
+            Self::MemoryElsewhere => &[],
         }
     }
 
@@ -56,6 +60,10 @@ impl Bound {
             Self::Fence => {
                 "the run was confined, and may have met that: --porch-read and --porch-write open files to it, --egress \
                  says where it connects, --confine off shows whether that is the reason"
+            }
+            Self::MemoryElsewhere => {
+                "the kernel killed processes of it because the machine, or the service of the daemon, had no memory left: not for \
+                 --limit-memory"
             }
         }
     }
@@ -144,6 +152,12 @@ mod tests {
             "{text}"
         );
         assert_eq!(said(Ending::Exited(0)), None, "it succeeded all the same");
+        let elsewhere =
+            hint(&Ending::Signalled(9), [&words, &words], &[], &[Bound::MemoryElsewhere]).unwrap();
+        assert!(
+            elsewhere.contains("not for --limit-memory") && !elsewhere.contains("reached"),
+            "{elsewhere}"
+        );
     }
 
     #[test]

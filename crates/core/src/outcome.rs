@@ -169,6 +169,8 @@ pub enum Postponed {
     DirectoryReplaced,
     /// The system has no process, memory or descriptor left for the run.
     System,
+    /// It would not be confined as the daemon was at its start.
+    Unconfined,
     /// Another process works on the package or the repository.
     PackageBusy,
     /// The remote of its repository cannot be reached.
@@ -190,6 +192,7 @@ impl Postponed {
         Self::PorchMissing,
         Self::DirectoryReplaced,
         Self::System,
+        Self::Unconfined,
         Self::PackageBusy,
         Self::RemoteUnreachable,
         Self::OutFull,
@@ -200,7 +203,12 @@ impl Postponed {
     /// The corresponding reason for not being ready, if it concerns the whole daemon.
     pub const fn not_ready(self) -> Option<NotReady> {
         match self {
-            Self::Stopping | Self::NoSpace | Self::NoBytes | Self::System | Self::PackageBusy => None,
+            Self::Stopping
+            | Self::NoSpace
+            | Self::NoBytes
+            | Self::System
+            | Self::Unconfined
+            | Self::PackageBusy => None,
             Self::PorchMissing => Some(NotReady::PorchMissing),
             Self::DirectoryReplaced => Some(NotReady::DirectoryReplaced),
             Self::RemoteUnreachable => Some(NotReady::RemoteUnreachable),

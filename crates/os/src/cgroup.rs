@@ -1,27 +1,26 @@
 //! Control groups (version 2) below the one that the process was given for itself: one for the process, and one for each
-//! run at a time. What a run starts stays in its group whatever it does, and the group is ended as one. Every file is
-//! opened at the start, so that nothing has to be permitted later.
+//! run. What a run starts stays in its group whatever it does, and the group is ended as one. No run gets the group of another:
+//! what one has left charged to its group (files in memory, pages of files), and what its limits have counted, would be the
+//! next one's.
 
 mod own;
+mod run;
 
 pub use own::{NoGroup, hand_over, own};
+pub use run::{Ended, Reached, RunGroup};
 
-use crate::process::{self, ProcessInfo};
-use crate::raw;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, openat, unlinkat};
+use crate::process::ProcessInfo;
+use rustix::fs::{Dir, FileType, Mode, OFlags, mkdirat, openat};
 use rustix::io::{Errno, pread, write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// The group of the process itself, and the first part of the names of those for runs.
 const DAEMON: &str = "daemon";
 const RUN: &str = "run-";
-/// How long the end of a killed group is waited for.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// The longest answer that is read: the list of a group's processes.
 const READ_MAX: usize = 1 << 20;
 
@@ -34,34 +33,21 @@ pub struct Limits {
     pub processes: Option<u64>,
 }
 
-/// How often a group has met its limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Met {
-    /// Processes that were killed for want of memory.
-    pub memory: u64,
-    /// Processes or threads that could not be started.
-    pub processes: u64,
-}
-
 /// The groups of this process's runs.
 #[derive(Debug)]
 pub struct Groups {
-    runs: Vec<Group>,
+    own: OwnedFd,
+    path: PathBuf,
     /// Which limits hold: the controllers for them may not have been given to us.
     pub limits: Limits,
     /// What a process before us left in groups for runs, and was ended.
     pub ended: Vec<ProcessInfo>,
-}
-
-/// The group of one run at a time.
-#[derive(Debug)]
-pub struct Group {
-    processes: OwnedFd,
-    kill: OwnedFd,
-    events: OwnedFd,
-    /// Counters of what met the limits, where they hold.
-    of_memory: Option<OwnedFd>,
-    of_processes: Option<OwnedFd>,
+    /// Groups whose processes were ended and cannot be named, with the reason.
+    pub unlisted: Vec<(String, String)>,
+    /// The number of the next group.
+    next: AtomicU64,
+    /// Groups that could not be removed, with the reason: nothing is run in them, and their removal is tried again.
+    kept: Mutex<Vec<(String, String)>>,
 }
 
 static GROUPS: OnceLock<Result<Groups, NoGroup>> = OnceLock::new();
@@ -77,11 +63,11 @@ pub fn begin_without(reason: NoGroup) {
     let _ = GROUPS.set(Err(reason));
 }
 
-/// Begins the groups, once, for this many runs at a time: ends what was left in groups of that name, and moves the process
-/// to one of its own, because a group with limited groups below has no process itself.
-pub fn begin(runs: usize, limits: Limits) {
+/// Begins the groups, once: ends what was left in groups of that name, and moves the process to one of its own, because a
+/// group with limited groups below has no process itself.
+pub fn begin(limits: Limits) {
     // Where they were begun before, they stay.
-    let _ = GROUPS.set(own().and_then(|path| Groups::make(&path, runs, limits)));
+    let _ = GROUPS.set(own().and_then(|path| Groups::make(&path, limits)));
 }
 
 /// The refusal of a step.
@@ -98,16 +84,13 @@ fn put(at: impl AsFd, name: &str, value: &str) -> Result<(), NoGroup> {
     write(&file, value.as_bytes()).map(drop).map_err(refused(format_args!("writing {value} to {name}")))
 }
 
-/// A group below another, made if it is missing.
-fn below(at: impl AsFd, name: &str) -> Result<OwnedFd, NoGroup> {
-    match mkdirat(at.as_fd(), name, Mode::from_raw_mode(0o755)) {
-        Ok(()) | Err(Errno::EXIST) => open(at, name, OFlags::RDONLY | OFlags::DIRECTORY),
-        Err(errno) => Err(refused(format_args!("mkdir({name})"))(errno)),
-    }
+/// What a file of a group says now.
+fn text(at: impl AsFd, name: &str) -> Result<String, NoGroup> {
+    content(open(at, name, OFlags::RDONLY)?).map_err(refused(format_args!("read({name})")))
 }
 
-/// What a file of a group says now.
-fn text(file: impl AsFd) -> Result<String, Errno> {
+/// What an open file says now.
+fn content(file: impl AsFd) -> Result<String, Errno> {
     let mut text = Vec::new();
     let mut part = [0_u8; 4096];
     while text.len() < READ_MAX {
@@ -120,179 +103,112 @@ fn text(file: impl AsFd) -> Result<String, Errno> {
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// The number behind a word at the beginning of a line.
-fn number(text: &str, word: &str) -> u64 {
-    let after = |line: &str| line.strip_prefix(word)?.strip_prefix(' ')?.trim().parse().ok();
-    text.lines().find_map(after).unwrap_or(0)
+/// The names of the groups right below one.
+fn names_below(at: &OwnedFd) -> Result<Vec<String>, NoGroup> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(at).map_err(refused("listing the groups"))? {
+        let entry = entry.map_err(refused("listing the groups"))?;
+        if entry.file_type() == FileType::Directory
+            && let Ok(name) = entry.file_name().to_str()
+            && name != "."
+            && name != ".."
+        {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
 }
 
 impl Groups {
-    fn make(path: &Path, runs: usize, limits: Limits) -> Result<Self, NoGroup> {
+    fn make(path: &Path, limits: Limits) -> Result<Self, NoGroup> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let own = rustix::fs::open(path, flags, Mode::empty())
             .map_err(refused(format_args!("open({})", path.display())))?;
-        let daemon = below(&own, DAEMON)?;
-        let listed = text(open(&daemon, "cgroup.procs", OFlags::RDONLY)?);
-        if !listed.map_err(refused("the processes of another daemon"))?.is_empty() {
+        match mkdirat(&own, DAEMON, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(refused(format_args!("mkdir({DAEMON})"))(errno)),
+        }
+        let daemon = open(&own, DAEMON, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        if !text(&daemon, "cgroup.procs")?.is_empty() {
             return Err(NoGroup::NotGiven("another daemon is in it".to_owned()));
         }
-        let ended = end_those_before(&own)?;
+        let (next, kept) = (AtomicU64::new(0), Mutex::default());
+        let path = path.to_owned();
+        let mut groups = Self {
+            own,
+            path,
+            limits: Limits::default(),
+            ended: Vec::new(),
+            unlisted: Vec::new(),
+            next,
+            kept,
+        };
+        groups.end_those_before()?;
         put(&daemon, "cgroup.procs", "0")?;
-        let given = text(open(&own, "cgroup.controllers", OFlags::RDONLY)?).unwrap_or_default();
+        let given = text(&groups.own, "cgroup.controllers")?;
         let has = |controller: &str| {
             let given = given.split_ascii_whitespace().any(|given| given == controller);
-            given && put(&own, "cgroup.subtree_control", &format!("+{controller}")).is_ok()
+            given && put(&groups.own, "cgroup.subtree_control", &format!("+{controller}")).is_ok()
         };
-        let limits = Limits {
+        groups.limits = Limits {
             memory: limits.memory.filter(|_| has("memory")),
             processes: limits.processes.filter(|_| has("pids")),
         };
-        let run = |number| Group::make(&own, &format!("{RUN}{number}"), limits);
-        Ok(Self { runs: (0..runs).map(run).collect::<Result<_, _>>()?, limits, ended })
+        Ok(groups)
     }
 
-    /// The group of the runs with this number, of which there is one at a time.
-    pub fn run(&self, number: usize) -> Option<&Group> {
-        self.runs.get(number)
-    }
-}
-
-/// Ends what a process before us left in the groups for runs, and removes them.
-fn end_those_before(own: &OwnedFd) -> Result<Vec<ProcessInfo>, NoGroup> {
-    let mut ended = Vec::new();
-    let list = rustix::fs::Dir::read_from(own).map_err(refused("listing the groups"))?;
-    let names = list.flatten().filter_map(|entry| entry.file_name().to_str().ok().map(str::to_owned));
-    for name in names.filter(|name| name.starts_with(RUN)).collect::<Vec<_>>() {
-        ended.extend(Group::make(own, &name, Limits::default())?.end());
-        unlinkat(own, &name, AtFlags::REMOVEDIR).map_err(refused(format_args!("rmdir({name})")))?;
-    }
-    Ok(ended)
-}
-
-impl Group {
-    fn make(own: &OwnedFd, name: &str, limits: Limits) -> Result<Self, NoGroup> {
-        let group = below(own, name)?;
-        if let Some(memory) = limits.memory {
-            put(&group, "memory.max", &memory.to_string())?;
-            // Where the machine has no memory elsewhere, there is nothing to limit.
-            let _ = put(&group, "memory.swap.max", "0");
-            // A run that has lost one of its processes is no run any more.
-            put(&group, "memory.oom.group", "1")?;
-        }
-        if let Some(processes) = limits.processes {
-            put(&group, "pids.max", &processes.to_string())?;
-        }
-        let counts = |wanted: bool, name| wanted.then(|| open(&group, name, OFlags::RDONLY)).transpose();
-        Ok(Self {
-            processes: open(&group, "cgroup.procs", OFlags::RDWR)?,
-            kill: open(&group, "cgroup.kill", OFlags::WRONLY)?,
-            events: open(&group, "cgroup.events", OFlags::RDONLY)?,
-            of_memory: counts(limits.memory.is_some(), "memory.events")?,
-            of_processes: counts(limits.processes.is_some(), "pids.events")?,
-        })
-    }
-
-    /// Lets a program begin in the group: it is there before its first instruction.
-    pub fn hold(&'static self, command: &mut Command) {
-        raw::in_control_group(command, self.processes.as_fd());
-    }
-
-    /// Whether the group is still there, with or without processes.
-    pub fn exists(&self) -> bool {
-        text(&self.events).is_ok()
-    }
-
-    fn is_empty(&self) -> bool {
-        // A group that was removed has no process.
-        text(&self.events).map_or(true, |events| number(&events, "populated") == 0)
-    }
-
-    /// How often the limits have been met so far.
-    pub fn met(&self) -> Met {
-        let count = |file: &Option<OwnedFd>, word| {
-            file.as_ref().and_then(|file| text(file).ok()).map_or(0, |text| number(&text, word))
-        };
-        Met { memory: count(&self.of_memory, "oom_kill"), processes: count(&self.of_processes, "max") }
-    }
-
-    /// Ends every process in the group at once, also those that are being started, and waits for it, for a bounded time.
-    /// Returns those that were there.
-    pub fn end(&self) -> Vec<ProcessInfo> {
-        if self.is_empty() {
-            return Vec::new();
-        }
-        let listed = text(&self.processes).unwrap_or_default();
-        let found = listed.lines().filter_map(|line| process::info(line.parse().ok()?));
-        let found = found.filter(|process| !process.zombie).collect();
-        if let Err(error) = write(&self.kill, b"1") {
-            tracing::warn!(%error, "the control group of a run cannot be ended");
-        }
-        let until = Instant::now() + PATIENCE;
-        while !self.is_empty() {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                tracing::warn!("processes in the control group of a run do not end");
-                break;
+    /// Ends what a process before us left in the groups for runs, and removes them. One that cannot be ended or removed costs
+    /// the others nothing.
+    fn end_those_before(&mut self) -> Result<(), NoGroup> {
+        let names = names_below(&self.own)?;
+        for name in names.into_iter().filter(|name| name.starts_with(RUN)) {
+            let ended = RunGroup::open(self, name.clone()).map(|group| group.end().processes);
+            match ended {
+                Ok(Ok(ended)) => self.ended.extend(ended),
+                // It is among those that could not be removed, unless its processes have ended meanwhile.
+                Ok(Err(error)) => self.unlisted.push((name, error.to_string())),
+                Err(error) => self.keep(name, error.to_string()),
             }
-            self.wait(left);
         }
-        found
+        Ok(())
     }
 
-    /// Waits for a change of the group.
-    fn wait(&self, left: Duration) {
-        // Also without an event, which may have come before the wait.
-        let left = left.min(Duration::from_millis(20));
-        let timeout = Timespec::try_from(left).ok();
-        if poll(&mut [PollFd::new(&self.events, PollFlags::PRI)], timeout.as_ref()).is_err() {
-            std::thread::sleep(left); // Waiting failed, so nothing can wake us.
+    /// The directory of the group that the process was given.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The groups that could not be removed yet, with the reason.
+    pub fn kept(&self) -> Vec<(String, String)> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn keep(&self, name: String, reason: String) {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).push((name, reason));
+    }
+
+    /// Makes the group of one run, under the limits that hold, and lets the program begin in it.
+    pub fn for_a_run(&self, program: &mut Command) -> Result<RunGroup<'_>, NoGroup> {
+        self.remove_kept();
+        let name = loop {
+            let name = format!("{RUN}{}", self.next.fetch_add(1, Ordering::Relaxed));
+            match mkdirat(&self.own, &name, Mode::from_raw_mode(0o755)) {
+                Ok(()) => break name,
+                // One that could not be removed.
+                Err(Errno::EXIST) => {}
+                Err(errno) => return Err(refused("mkdir of a group for a run")(errno)),
+            }
+        };
+        let group = RunGroup::open(self, name)?;
+        match group.limit(self.limits).and_then(|()| group.hold(program)) {
+            Ok(()) => Ok(group),
+            Err(error) => {
+                group.end();
+                Err(error)
+            }
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs;
-
-    /// A directory with the files of a group, which the kernel would make.
-    fn group(at: &Path, files: &[(&str, &str)]) {
-        fs::create_dir_all(at).unwrap();
-        let usual = [("cgroup.procs", ""), ("cgroup.kill", ""), ("cgroup.events", "populated 0\nfrozen 0\n")];
-        for (name, text) in usual.iter().chain(files) {
-            fs::write(at.join(name), text).unwrap();
-        }
-    }
-
-    #[test]
-    fn limits_are_set_where_their_controllers_are_given_and_what_met_them_is_counted() {
-        let temp = tempfile::tempdir().unwrap();
-        let at = |name: &str| temp.path().join(name);
-        group(temp.path(), &[("cgroup.controllers", "cpu memory pids\n"), ("cgroup.subtree_control", "")]);
-        group(&at("daemon"), &[]);
-        let limits_of = ["memory.max", "memory.swap.max", "memory.oom.group", "pids.max"];
-        let counters = [("memory.events", "low 0\noom 2\noom_kill 1\n"), ("pids.events", "max 3\n")];
-        group(&at("next"), &[&limits_of.map(|name| (name, ""))[..], &counters].concat());
-        let own = open(rustix::fs::CWD, temp.path().to_str().unwrap(), OFlags::RDONLY).unwrap();
-        let limits = Limits { memory: Some(1 << 20), processes: Some(77) };
-        let limited = Group::make(&own, "next", limits).unwrap();
-        let read = |name: &str| fs::read_to_string(at(name)).unwrap();
-        let set = limits_of.map(|name| read(&format!("next/{name}")));
-        assert_eq!(set, ["1048576", "0", "1", "77"]);
-        assert_eq!(limited.met(), Met { memory: 1, processes: 3 });
-        let free = Group::make(&own, "next", Limits::default()).unwrap();
-        assert_eq!(free.met(), Met::default());
-        let groups = Groups::make(temp.path(), 0, limits).unwrap();
-        assert_eq!((groups.limits, groups.runs.len()), (limits, 0));
-        assert_eq!(read("daemon/cgroup.procs"), "0");
-        assert!(read("cgroup.subtree_control").starts_with('+'));
-        fs::write(at("cgroup.controllers"), "cpu\n").unwrap();
-        fs::write(at("daemon/cgroup.procs"), "").unwrap();
-        assert_eq!(Groups::make(temp.path(), 0, limits).unwrap().limits, Limits::default());
-        fs::write(at("daemon/cgroup.procs"), "4711\n").unwrap();
-        let busy = Groups::make(temp.path(), 0, limits).unwrap_err();
-        assert_eq!(busy, NoGroup::NotGiven("another daemon is in it".to_owned()));
-        fs::remove_file(at("daemon/cgroup.procs")).unwrap();
-        assert!(matches!(Groups::make(temp.path(), 0, limits), Err(NoGroup::Refused(_))));
-    }
-}
+mod tests;

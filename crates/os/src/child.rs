@@ -138,10 +138,10 @@ impl Supervised {
         self.reap()
     }
 
-    /// After the child has ended: kills the rest of its group, and returns those processes.
-    pub fn end_rest(&self) -> Vec<ProcessInfo> {
+    /// After the child has ended: kills the rest of its group, and returns those processes, or why they cannot be listed.
+    pub fn end_rest(&self) -> io::Result<Vec<ProcessInfo>> {
         if !process::group_exists(self.id()) {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let rest = process::group_members(self.id());
         self.kill();
@@ -276,10 +276,10 @@ mod tests {
         let mut child = shell("sleep 60 & exit 0");
         while !child.wait([], None).ended {}
         child.reap().unwrap();
-        let rest = child.end_rest();
+        let rest = child.end_rest().unwrap();
         assert_eq!(rest.iter().map(|process| process.group).collect::<Vec<_>>(), [child.id()]);
         let until = Instant::now() + Duration::from_secs(10);
-        while process::group_members(child.id()).iter().any(|member| !member.zombie) {
+        while process::group_members(child.id()).unwrap().iter().any(|member| !member.zombie) {
             assert!(Instant::now() < until, "the rest runs on");
             std::thread::sleep(Duration::from_millis(5));
         }

@@ -82,7 +82,8 @@ pub fn kill_group(group: u32) {
 /// Whether a process group still has members.
 pub fn group_exists(group: u32) -> bool {
     let Some(group) = pid(group) else { return false };
-    reaching(move || test_kill_process_group(group).is_ok()).unwrap_or(false)
+    // Where nobody can ask, it may.
+    reaching(move || test_kill_process_group(group).is_ok()).unwrap_or(true)
 }
 
 /// Ends one process, if its process id has not been reused.
@@ -167,14 +168,19 @@ pub fn threads() -> Vec<String> {
 }
 
 /// Every visible process.
-pub fn all() -> Vec<ProcessInfo> {
-    let numbers = fs::read_dir("/proc").into_iter().flatten().flatten();
-    numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter_map(info).collect()
+pub fn all() -> io::Result<Vec<ProcessInfo>> {
+    let list = |error: io::Error| io::Error::new(error.kind(), format!("/proc cannot be listed: {error}"));
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").map_err(list)? {
+        let number = entry.map_err(list)?.file_name().to_str().and_then(|name| name.parse().ok());
+        found.extend(number.and_then(info));
+    }
+    Ok(found)
 }
 
 /// Living members of a process group.
-pub fn group_members(group: u32) -> Vec<ProcessInfo> {
-    all().into_iter().filter(|process| process.group == group && !process.zombie).collect()
+pub fn group_members(group: u32) -> io::Result<Vec<ProcessInfo>> {
+    Ok(all()?.into_iter().filter(|process| process.group == group && !process.zombie).collect())
 }
 
 /// Adopted orphans, and children from before ([`is_from_before`]). Empty if orphans are not adopted.

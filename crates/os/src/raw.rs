@@ -12,7 +12,7 @@ use crate::confine::limits::ResourceLimits;
 use rustix::fs::{Gid, Uid};
 use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -120,9 +120,9 @@ pub fn in_new_session(command: &mut Command) {
     unsafe_code,
     reason = "the standard library cannot start a program in a control group; this writes two bytes of our own"
 )]
-pub fn in_control_group(command: &mut Command, processes: BorrowedFd<'static>) {
+pub fn in_control_group(command: &mut Command, processes: OwnedFd) {
     // A process writes 0 for itself.
-    let begin = move || rustix::io::write(processes, b"0\n").map(drop).map_err(io::Error::from);
+    let begin = move || rustix::io::write(&processes, b"0\n").map(drop).map_err(io::Error::from);
     // SAFETY: between fork and exec the child makes one system call that is safe there, and reads its errno; nothing is
     // allocated, and no lock of another thread is taken.
     unsafe { command.pre_exec(begin) };

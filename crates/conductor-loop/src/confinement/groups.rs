@@ -17,7 +17,7 @@ pub(super) fn begin(config: &Config, has_program: impl FnOnce() -> bool) {
     }
     let resources = config.fixed.resources;
     let limits = Limits { memory: resources.memory, processes: resources.processes };
-    cgroup::begin(config.fixed.workers, limits);
+    cgroup::begin(limits);
 }
 
 /// Whether runs have groups, or could have them if a daemon were started here.
@@ -48,6 +48,16 @@ pub(super) fn say() {
         tracing::warn!(
             left_over = left,
             "processes of a daemon that was killed were ended by their control group"
+        );
+    }
+    for (group, reason) in &groups.unlisted {
+        tracing::warn!(group, reason, "what a daemon before left in a control group cannot be listed");
+    }
+    for (group, reason) in groups.kept() {
+        tracing::warn!(
+            group,
+            reason,
+            "a control group that a daemon before left cannot be removed, and is left aside"
         );
     }
 }

@@ -66,6 +66,7 @@ impl Session<'_> {
         if let Some((cause, reason)) = met {
             self.on_withheld(&place, cause, &reason);
         } else {
+            self.surroundings.withheld.remove(&place);
             self.progress_at = monotonic();
             if place == Place::Output && !self.surroundings.met.is_empty() {
                 self.surroundings.met.clear();
@@ -120,7 +121,13 @@ impl Session<'_> {
                     self.tell_outages();
                 }
             }
-            _ => {}
+            // `explain` leads to the log for these words. Each try would say them again.
+            _ => {
+                if self.surroundings.withheld.get(place).map(String::as_str) != Some(reason) {
+                    self.observe(PlaceFact::RunsWithheld { reason });
+                    self.surroundings.withheld.insert(place.clone(), reason.to_owned());
+                }
+            }
         }
     }
 

@@ -347,6 +347,9 @@ fn of_place(fact: PlaceFact<'_>) {
             tracing::error!(code = code.id(), "given up with the handoff directory: {message}");
         }
         PlaceFact::PorchUnusable { reason } => tracing::warn!(reason, "porch cannot be run"),
+        PlaceFact::RunsWithheld { reason } => {
+            tracing::warn!(reason, "a run could not begin, and is tried again");
+        }
         PlaceFact::StagingMoved { reason } => {
             tracing::error!(reason, "nothing is started until it is back");
         }

@@ -61,8 +61,13 @@ pub(super) fn recover(
     rules: &Rules<'_>,
 ) -> Result<Recovered, Failure> {
     let staging = places.dirs.slots.path().display().to_string();
-    let Leftovers { ended, alive } =
-        kill_leftovers(&last.lines, &store.begun().map_err(unreadable)?, &staging);
+    let left = kill_leftovers(&last.lines, &store.begun().map_err(unreadable)?, &staging);
+    let Leftovers { ended, alive } = left.map_err(|error| {
+        let message = format!(
+            "it cannot be told whether a porch that the last daemon left running lives on, and none starts beside it: {error}"
+        );
+        Failure::set_up(Code::LockHeld, message)
+    })?;
     for left in ended {
         tracing::warn!(process = left, "ended a porch that the last daemon had left running");
     }

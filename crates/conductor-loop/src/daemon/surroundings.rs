@@ -25,6 +25,8 @@ pub(super) struct Surroundings {
     pub(super) outages: BTreeMap<Place, Outage>,
     /// Reasons met by a run and not confirmed by a check: they hold until a run succeeds.
     pub(super) met: Vec<NotReady>,
+    /// Why runs for a place could not begin at the last try, as it was logged.
+    pub(super) withheld: BTreeMap<Place, String>,
     /// It is used again when it exists and has not changed for a moment, so that no half-written file is started.
     pub(super) unsettled: Unsettled,
     /// The path of the staging directory led elsewhere at the last check.

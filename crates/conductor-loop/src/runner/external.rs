@@ -7,7 +7,7 @@ use super::staging::Copy;
 use super::{Job, Program, Settings, Site, Staged, Stop, Worker, leftovers};
 use conductor_core::hint::{Bound, hint};
 use conductor_core::outcome::{Capture, EX_TEMPFAIL, Ending, Postponed, Run};
-use conductor_os::cgroup::{Group, Met};
+use conductor_os::cgroup::{Reached, RunGroup};
 use conductor_os::child::{Found, Leads, StartError, Supervised};
 use conductor_os::confine::limits::ResourceLimits;
 use conductor_os::wake::wait_readable;
@@ -61,6 +61,14 @@ pub(super) fn run(
             return run;
         }
     };
+    let mut command = command(worker, settings, &executable, job);
+    let group = match in_a_group(worker, &mut command) {
+        Ok(group) => group,
+        Err(ending) => {
+            run.ending = ending;
+            return run;
+        }
+    };
     let mut words = vec![
         "-intent".to_owned(),
         file(worker, job).display().to_string(),
@@ -74,12 +82,7 @@ pub(super) fn run(
     let begin = Instant::now();
     run.command = std::iter::once(executable.display().to_string()).chain(words.iter().cloned()).collect();
     let number = worker.orphans.begin();
-    let mut command = command(worker, settings, &executable, job);
     command.args(&words);
-    if let Some(group) = worker.group {
-        group.hold(&mut command);
-    }
-    let met = worker.group.map(Group::met);
     let site = Site { number: job.slot, slot: Some(slot), program: Some(&executable) };
     let resources = settings.resources;
     let started = worker.cells.run(site, move || start(&mut command, resources));
@@ -87,7 +90,7 @@ pub(super) fn run(
     let started = match started {
         Ok(started) => started,
         Err(refusal) => {
-            run.leftovers = end_escaped(worker, number, &[]);
+            run.leftovers = end_escaped(worker, group, number, &[]);
             run.ending = super::unconfined(&refusal);
             return run;
         }
@@ -96,8 +99,9 @@ pub(super) fn run(
         Ok(child) => Running::new(worker, settings, job, child, begin),
         Err(StartError::Unwatched(error)) => Err(error),
         Err(StartError::NotStarted(error)) => {
-            run.leftovers = end_escaped(worker, number, &[]);
-            run.ending = not_started(worker, program, &error);
+            let is_gone = group.as_ref().is_some_and(RunGroup::is_gone);
+            run.leftovers = end_escaped(worker, group, number, &[]);
+            run.ending = if is_gone { removed() } else { not_started(worker, program, &error) };
             return run;
         }
     };
@@ -105,14 +109,14 @@ pub(super) fn run(
     worker.began(job);
     match running {
         Ok(running) => {
-            let (ending, stdout, stderr, left) = running.until_its_end(number, &marks);
+            let (ending, [stdout, stderr], left) = running.until_its_end(group, number, &marks);
             let ending = looked_over(worker, settings, ending);
             let bounds = super::bounds(worker, settings);
-            let hint = hint(&ending, [&stdout, &stderr], &bounds, &reached(worker, met));
-            Run { ending, duration: begin.elapsed(), stdout, stderr, leftovers: left, hint, ..run }
+            let hint = hint(&ending, [&stdout, &stderr], &bounds, &reached(left.reached));
+            Run { ending, duration: begin.elapsed(), stdout, stderr, leftovers: left.names, hint, ..run }
         }
         Err(error) => {
-            run.leftovers = end_escaped(worker, number, &marks);
+            run.leftovers = end_escaped(worker, group, number, &marks);
             run.ending = Ending::Unwatched { reason: error.to_string() };
             run
         }
@@ -130,23 +134,53 @@ fn start(command: &mut Command, resources: ResourceLimits) -> Result<Supervised,
     Supervised::start(command, Leads::Session)
 }
 
-/// The limits that the run has reached since its control group had met them this often.
-fn reached(worker: &Worker, before: Option<Met>) -> Vec<Bound> {
-    let (Some(before), Some(now)) = (before, worker.group.map(Group::met)) else { return Vec::new() };
-    let more =
-        [(now.memory > before.memory, Bound::Memory), (now.processes > before.processes, Bound::Processes)];
-    more.into_iter().filter_map(|(more, bound)| more.then_some(bound)).collect()
+/// Makes a control group for the run, if runs have groups, and lets the program begin in it.
+fn in_a_group(worker: &Worker, command: &mut Command) -> Result<Option<RunGroup<'static>>, Ending> {
+    let made = worker.groups.map(|groups| groups.for_a_run(command)).transpose();
+    made.map_err(|error| no_group(&format!("cannot be made: {error}")))
 }
 
-/// Ends what is in the control group of the worker's run, if it has one; returns their names.
-fn end_group(worker: &Worker) -> Vec<String> {
-    let held = worker.group.map(Group::end).unwrap_or_default();
-    held.iter().map(leftovers::describe).collect()
+fn no_group(why: &str) -> Ending {
+    Ending::Withheld { cause: Postponed::Unconfined, reason: format!("the control group of its run {why}") }
+}
+
+fn removed() -> Ending {
+    no_group("was removed by somebody before porch began; the next try makes another")
+}
+
+/// What certainly took something from the run.
+fn reached(reached: Reached) -> Vec<Bound> {
+    let certain = [
+        (reached.memory, Bound::Memory),
+        (reached.processes, Bound::Processes),
+        (reached.memory_elsewhere, Bound::MemoryElsewhere),
+    ];
+    certain.into_iter().filter_map(|(reached, bound)| reached.then_some(bound)).collect()
+}
+
+/// What was found at the end of a run.
+#[derive(Default)]
+struct Left {
+    /// The names of the processes that it had left.
+    names: Vec<String>,
+    reached: Reached,
+}
+
+/// Ends what is in the control group of a run, if it has one.
+fn end_group(group: Option<RunGroup<'_>>) -> Left {
+    let Some(group) = group else { return Left::default() };
+    let ended = group.end();
+    Left { names: leftovers::described(ended.processes, "its control group"), reached: ended.reached }
 }
 
 /// Ends what is left of a run without a program to watch; returns their names.
-fn end_escaped(worker: &Worker, number: RunNumber, marks: &[String]) -> Vec<String> {
-    let mut left = end_group(worker);
+fn end_escaped(
+    worker: &Worker,
+    group: Option<RunGroup<'_>>,
+    number: RunNumber,
+    marks: &[String],
+) -> Vec<String> {
+    let mut left = end_group(group).names;
     left.extend(worker.orphans.end(number, marks));
     leftovers::named_once(left)
 }
@@ -176,10 +210,7 @@ fn ready(
     if second::get().is_some() && !second::may(&slot, second::Access::EXEC_OK) {
         let reason =
             format!("porch's user does not come through to its working directory {}", slot.display());
-        return Err(withheld(Postponed::System, reason));
-    }
-    if worker.group.is_some_and(|group| !group.exists()) {
-        return Err(withheld(Postponed::System, "the control group of its run was removed".to_owned()));
+        return Err(withheld(Postponed::Unconfined, reason));
     }
     super::closed(settings, &job.place).map_or(Ok(executable), Err)
 }
@@ -275,9 +306,10 @@ impl<'w> Running<'w> {
 
     fn until_its_end(
         mut self,
+        group: Option<RunGroup<'_>>,
         number: RunNumber,
         marks: &[String],
-    ) -> (Ending, Capture, Capture, Vec<String>) {
+    ) -> (Ending, [Capture; 2], Left) {
         let mut ladder = Ladder::Free;
         let status = loop {
             ladder = self.climb(ladder);
@@ -290,13 +322,13 @@ impl<'w> Running<'w> {
                 break self.child.reap();
             }
         };
-        let left = self.end_leftovers(number, marks);
+        let left = self.end_leftovers(group, number, marks);
         self.drain_rest();
         let ending = match status {
             Ok(status) => named(status, ladder, self.limit),
             Err(error) => Ending::Unwatched { reason: format!("its end could not be read: {error}") },
         };
-        (ending, self.stdout.finish(), self.stderr.finish(), left)
+        (ending, [self.stdout.finish(), self.stderr.finish()], left)
     }
 
     /// The next step: TERM at the deadline or at the stop signal, KILL after the grace time.
@@ -340,12 +372,12 @@ impl<'w> Running<'w> {
     }
 
     /// Kills the rest of the control group, of the process group, and the processes that escaped from that; returns their names.
-    fn end_leftovers(&self, number: RunNumber, marks: &[String]) -> Vec<String> {
+    fn end_leftovers(&self, group: Option<RunGroup<'_>>, number: RunNumber, marks: &[String]) -> Left {
         // The control group first: what starts others again and again is ended by nothing else.
-        let mut left = end_group(self.worker);
-        left.extend(self.child.end_rest().iter().map(leftovers::describe));
-        left.extend(self.worker.orphans.end(number, marks));
-        leftovers::named_once(left)
+        let Left { mut names, reached } = end_group(group);
+        names.extend(leftovers::described(self.child.end_rest(), "its process group"));
+        names.extend(self.worker.orphans.end(number, marks));
+        Left { names: leftovers::named_once(names), reached }
     }
 
     fn drain_rest(&mut self) {

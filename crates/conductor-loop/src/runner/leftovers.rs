@@ -5,6 +5,7 @@ use super::run_table::RunLine;
 use conductor_core::{Digest, Seq};
 use conductor_os::process::{self, Environment, ProcessId, ProcessInfo, is_alive, wait_for_end};
 use conductor_os::second;
+use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,14 @@ pub(super) fn marks(seq: Seq, sha256: &Digest) -> Vec<String> {
 
 pub(super) fn describe(process: &ProcessInfo) -> String {
     format!("{} {}", process.id.pid, conductor_core::scrub::line(&process.name, 40))
+}
+
+/// Names processes that were ended, and those that were not looked at with the reason: nobody may take them for none.
+pub(super) fn described(found: io::Result<Vec<ProcessInfo>>, whose: &str) -> Vec<String> {
+    match found {
+        Ok(found) => found.iter().map(describe).collect(),
+        Err(error) => vec![format!("processes of {whose}, which cannot be listed ({error})")],
+    }
 }
 
 /// Processes that are named; further ones are counted.
@@ -53,44 +62,50 @@ pub struct Leftovers {
 /// environment, which also finds escaped processes and those started just before the record; and by open files in the
 /// staging directory, which finds processes that emptied their environment. Looked for as each user that porch has here: the system shows
 /// environment and files of a process to its own user alone.
-pub fn kill_leftovers(lines: &[RunLine], open: &[(Seq, Digest)], staging: &str) -> Leftovers {
-    let mut found = end_those_in_sight(lines, open, staging);
+///
+/// An error: it is not known what they left.
+pub fn kill_leftovers(lines: &[RunLine], open: &[(Seq, Digest)], staging: &str) -> io::Result<Leftovers> {
+    if lines.is_empty() {
+        return Ok(Leftovers::default());
+    }
+    let mut found = end_those_in_sight(lines, open, staging)?;
     if let Some(second) = second::get() {
         let (lines, open, staging) = (lines.to_vec(), open.to_vec(), staging.to_owned());
-        let theirs = second.run(move || end_those_in_sight(&lines, &open, &staging));
-        found.extend(theirs.unwrap_or_default());
+        found.extend(second.run(move || end_those_in_sight(&lines, &open, &staging))??);
     }
     let (alive, ended): (Vec<_>, Vec<_>) = found.into_iter().partition(|process| is_alive(process.id));
     let names = |of: Vec<ProcessInfo>| named_once(of.iter().map(describe).collect());
-    Leftovers { ended: names(ended), alive: names(alive) }
+    Ok(Leftovers { ended: names(ended), alive: names(alive) })
 }
 
-fn end_those_in_sight(lines: &[RunLine], open: &[(Seq, Digest)], staging: &str) -> Vec<ProcessInfo> {
+fn end_those_in_sight(
+    lines: &[RunLine],
+    open: &[(Seq, Digest)],
+    staging: &str,
+) -> io::Result<Vec<ProcessInfo>> {
     let mut found: Vec<ProcessInfo> = Vec::new();
     for line in lines {
         if let Some(id) = line.process.filter(|id| is_alive(*id)) {
-            found.extend(process::group_members(id.pid));
+            found.extend(process::group_members(id.pid)?);
             process::kill_group(id.pid);
             process::kill(id);
         }
     }
     let first = lines.iter().filter_map(|line| line.process).map(|process| process.start).min();
-    if !lines.is_empty() {
-        let marks: Vec<_> = open.iter().map(|(seq, sha256)| marks(*seq, sha256)).collect();
-        for process in process::all().into_iter().filter(|process| !process.zombie) {
-            let environment = Environment::of(process.id.pid);
-            let marked = marks.iter().any(|marks| environment.has(marks));
-            if (marked && works_in(process.id.pid, staging)) || is_unmarked_rest(&process, first, staging) {
-                process::kill(process.id);
-                found.push(process);
-            }
+    let marks: Vec<_> = open.iter().map(|(seq, sha256)| marks(*seq, sha256)).collect();
+    for process in process::all()?.into_iter().filter(|process| !process.zombie) {
+        let environment = Environment::of(process.id.pid);
+        let marked = marks.iter().any(|marks| environment.has(marks));
+        if (marked && works_in(process.id.pid, staging)) || is_unmarked_rest(&process, first, staging) {
+            process::kill(process.id);
+            found.push(process);
         }
     }
     // Nothing of the same intent starts before they have ended.
     let recorded = lines.iter().filter_map(|line| line.process);
     let killed: Vec<ProcessId> = recorded.chain(found.iter().map(|process| process.id)).collect();
     wait_for_end(&killed, Instant::now() + Duration::from_secs(5));
-    found
+    Ok(found)
 }
 
 /// Whether a process without our marks certainly belongs to a run: it began after one of the recorded runs, has no
@@ -119,4 +134,16 @@ fn works_in(number: u32, staging: &str) -> bool {
     let cwd = std::fs::read_link(format!("/proc/{number}/cwd")).is_ok_and(|cwd| cwd.starts_with(staging));
     cwd || std::fs::read(format!("/proc/{number}/cmdline"))
         .is_ok_and(|line| String::from_utf8_lossy(&line).split('\0').any(|word| word.starts_with(staging)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_cannot_be_read_is_never_taken_for_an_empty_one() {
+        assert!(described(Ok(Vec::new()), "its control group").is_empty());
+        let unread = described(Err(io::Error::other("why")), "its control group");
+        assert_eq!(unread, ["processes of its control group, which cannot be listed (why)"]);
+    }
 }

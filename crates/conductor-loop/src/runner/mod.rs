@@ -27,7 +27,7 @@ use conductor_core::outcome::{Capture, Ending, Postponed, Run};
 use conductor_core::record::Claim;
 use conductor_core::scheduler::Place;
 use conductor_core::{Code, Runs, Seq};
-use conductor_os::cgroup::{self, Group};
+use conductor_os::cgroup::{self, Groups};
 use conductor_os::confine::limits::ResourceLimits;
 use conductor_os::dir::Dir;
 use conductor_os::outlet::{Outage, Outlet};
@@ -224,8 +224,8 @@ struct Worker {
     orphans: Arc<Orphans>,
     /// The threads on which runs happen.
     cells: Arc<Cells>,
-    /// The control group of its run, if runs have groups.
-    group: Option<&'static Group>,
+    /// The control groups of runs, if they have any.
+    groups: Option<&'static Groups>,
     /// Locked while bytes are read back, so that only one such intent at a time is in memory.
     reading: Arc<Mutex<()>>,
     report: Box<dyn Fn(Report) + Send>,
@@ -279,7 +279,7 @@ impl Runner {
                 waker,
                 orphans: Arc::clone(&runner.orphans),
                 cells: Arc::clone(&cells),
-                group: cgroup::get().and_then(Result::ok).and_then(|groups| groups.run(number)),
+                groups: cgroup::get().and_then(Result::ok),
                 reading: Arc::clone(&reading),
                 report: Box::new(report.clone()),
             };
@@ -515,7 +515,7 @@ fn out_of_order(outlet: &Outlet, outage: Outage) -> Ending {
 
 /// The ending of a run that would not have been confined: nothing was started.
 fn unconfined(refusal: &Refusal) -> Ending {
-    Ending::Withheld { cause: Postponed::System, reason: refusal.to_string() }
+    Ending::Withheld { cause: Postponed::Unconfined, reason: refusal.to_string() }
 }
 
 /// What a run of porch is subject to.

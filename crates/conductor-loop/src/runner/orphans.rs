@@ -5,6 +5,7 @@
 use super::leftovers::describe;
 use conductor_os::process::{self, Environment, ProcessId, ProcessInfo};
 use std::collections::BTreeSet;
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -50,12 +51,12 @@ impl Orphans {
     /// Ends a run: kills the orphans with its marks, and those that belong to no run in progress any more.
     pub(super) fn end(&self, run: RunNumber, marks: &[String]) -> Vec<String> {
         self.pursue(|state| {
-            state.look();
+            let looked = state.look();
             state.active.remove(&run.0);
             for orphan in &mut state.seen {
                 orphan.runs.remove(&run.0);
             }
-            state.due(marks)
+            (state.due(marks), looked)
         })
     }
 
@@ -64,17 +65,17 @@ impl Orphans {
         self.pursue(|state| {
             state.active.clear();
             state.seen.clear();
-            state.look();
-            state.due(&[])
+            let looked = state.look();
+            (state.due(&[]), looked)
         })
     }
 
     /// Repeats the look until the killed processes have left no child behind, for a bounded time.
-    fn pursue(&self, due: impl Fn(&mut State) -> Vec<ProcessInfo>) -> Vec<String> {
+    fn pursue(&self, due: impl Fn(&mut State) -> (Vec<ProcessInfo>, io::Result<()>)) -> Vec<String> {
         let until = Instant::now() + PURSUIT;
         let mut ended: Vec<ProcessInfo> = Vec::new();
-        loop {
-            let found = due(&mut self.state());
+        let looked = loop {
+            let (found, looked) = due(&mut self.state());
             for process in &found {
                 process::kill(process.id);
             }
@@ -82,27 +83,24 @@ impl Orphans {
             let none = found.is_empty();
             ended.extend(found);
             if none || Instant::now() >= until {
-                break;
+                break looked;
             }
-        }
+        };
         let mut named: Vec<String> = ended.iter().map(describe).collect();
         named.sort_unstable();
         named.dedup();
+        if let Err(error) = looked {
+            // Known orphans stay known, and the end of the next run looks again.
+            named.push(format!("processes that left their run, which cannot be looked for now ({error})"));
+        }
         named
     }
 }
 
 impl State {
     /// One read of the list of children, which is nearly always empty.
-    fn look(&mut self) {
-        let adopted = match process::adopted() {
-            Ok(adopted) => adopted,
-            Err(error) => {
-                // Known orphans stay known, and the end of the next run looks again.
-                tracing::warn!(%error, "processes left by porch cannot be looked for at the moment");
-                return;
-            }
-        };
+    fn look(&mut self) -> io::Result<()> {
+        let adopted = process::adopted()?;
         let mut present = Vec::new();
         for number in adopted {
             if process::reap(number) {
@@ -119,6 +117,7 @@ impl State {
                 self.seen.push(Orphan { process, runs: self.active.clone() });
             }
         }
+        Ok(())
     }
 
     fn due(&self, marks: &[String]) -> Vec<ProcessInfo> {

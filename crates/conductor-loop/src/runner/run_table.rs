@@ -6,9 +6,10 @@ use crate::handoff::layout::RUNNING as FILE;
 use conductor_core::Seq;
 use conductor_os::boot_id;
 use conductor_os::dir::Dir;
+use conductor_os::plain::read_start;
 use conductor_os::process::ProcessId;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::FileExt;
 
 /// The file's name in the private directory.
@@ -46,9 +47,8 @@ impl RunTable {
     /// Reads the run table of the last daemon; [`RunTable::reset`] begins a new one.
     pub fn open(private: &Dir) -> io::Result<(Self, LastRuns)> {
         let file = private.open_rw(FILE, 0o600)?;
-        let mut text = String::new();
-        // Content that is not text is not a line of ours.
-        let _ = (&file).take(1 << 20).read_to_string(&mut text);
+        // Content that is not text is no line of ours; content that cannot be read may be.
+        let text = String::from_utf8_lossy(&read_start(&file, 1 << 20)?).into_owned();
         let boot = boot_id();
         let mut lines = text.lines();
         let this_boot = lines.next().is_some_and(|header| header.trim() == boot && !boot.is_empty());

@@ -200,6 +200,11 @@ fn postponed(cause: Postponed, repository: Option<&str>, again: &str) -> Words {
             "the system has no process, memory or descriptor left for a run".to_owned(),
             "Raise the limits of the daemon's service; `conductor-loop logs` says which call failed.",
         ),
+        Postponed::Unconfined => (
+            "unconfined",
+            "its run cannot be confined any more as at the daemon's start, and so does not begin".to_owned(),
+            "`conductor-loop logs` says what stands against it; give the daemon back what was taken from it, or restart it.",
+        ),
         Postponed::PackageBusy => (
             "package-busy",
             format!("another process works in {place}"),

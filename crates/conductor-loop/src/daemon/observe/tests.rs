@@ -124,6 +124,7 @@ fn samples<'s>(
         PlaceFact::StateGone { what: text },
         PlaceFact::GivenUp { code, message: text },
         PlaceFact::PorchUnusable { reason: text },
+        PlaceFact::RunsWithheld { reason: text },
         PlaceFact::StagingMoved { reason: text },
         PlaceFact::StagingBack,
         PlaceFact::PlaceUnusable { reason, path: text },
