@@ -16,15 +16,15 @@ use rustix::mount::{
     UnmountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount_change, move_mount, open_tree,
     unmount,
 };
-use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// The source by which a root of ours is recognised in the list of mounts.
 const SOURCE: &str = "conductor-loop";
-/// Devices that hold nothing, and the terminal.
-const DEVICES: [&str; 6] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"];
+/// Devices that hold nothing.
+pub const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
+const TERMINAL: &str = "/dev/tty";
 /// Names that programs expect beside the devices.
 const STREAMS: [(&str, &str); 4] = [
     ("/dev/fd", "/proc/self/fd"),
@@ -44,12 +44,12 @@ const NOTHING_GAINED: MountAttrFlags =
 enum Grant {
     /// An empty file system of its own.
     Fresh,
-    /// A device.
-    Device,
     /// Read, and executed where the machine permits it.
     Read,
     /// Written as well.
     Write,
+    /// A device: its file system decides whether it is read or written.
+    Device,
     /// What the kernel shows of itself: whatever is wanted of it, it is only read.
     Kernel,
 }
@@ -58,7 +58,8 @@ impl Grant {
     /// Whether what lies below a place of this kind needs no mount of its own to stand as `wanted`.
     fn covers(self, wanted: Self) -> bool {
         match self {
-            Self::Write => true,
+            // In what is mounted to be read or written there are no devices.
+            Self::Write => wanted != Self::Device,
             Self::Read | Self::Kernel => wanted == Self::Read,
             Self::Fresh | Self::Device => false,
         }
@@ -137,7 +138,7 @@ pub fn enter(places: &Places) -> Result<(), Refused> {
     begin()?;
     let mut plan = Plan::default();
     plan.add_fresh("/tmp");
-    for path in DEVICES {
+    for path in DEVICES.into_iter().chain([TERMINAL]) {
         plan.add(Path::new(path), Grant::Device)?;
     }
     for (at, target) in STREAMS {
@@ -267,22 +268,13 @@ fn make_target(root: &OwnedFd, at: &Path, grant: Grant, mount: &OwnedFd) -> Resu
         .map_err(refused(call()))
 }
 
-/// The parts of a path, the last first.
-fn parts_reversed(path: &Path) -> impl Iterator<Item = &OsStr> {
-    use std::path::Component;
-    path.components().rev().filter_map(|part| match part {
-        Component::Normal(name) => Some(name),
-        Component::ParentDir => Some(OsStr::new("..")),
-        _ => None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use rustix::fs::{StatVfsMountFlags, statvfs};
     use rustix::mount::{MountFlags, mount};
     use std::fs;
+    use std::io::Read;
 
     /// What a thread finds in a root of its own; `None`: it may not have one.
     fn inside<T: Send + 'static>(places: Places, look: impl FnOnce() -> T + Send + 'static) -> Option<T> {
@@ -326,7 +318,7 @@ mod tests {
             fs::write("/tmp/own", "x").unwrap();
             let procfs = statvfs("/proc").unwrap().f_flag;
             let read = fs::read(here.join("link/file")).unwrap();
-            (written, kept, device, read, mounted().unwrap(), procfs)
+            (written, kept, device, read, mounted().unwrap().unwrap(), procfs)
         }) else {
             return;
         };
@@ -339,7 +331,26 @@ mod tests {
         let of =
             |dir: &str| mounted.iter().find(|place| place.at == at.join(dir)).map(|place| place.writable);
         assert_eq!((of("in"), of("read"), of("other")), (Some(true), Some(false), None));
-        assert_eq!(super::mounted(), None, "another thread has the root of the machine");
+        assert_eq!(super::mounted().unwrap(), None, "another thread has the root of the machine");
+    }
+
+    #[test]
+    fn a_device_stays_one_however_it_is_listed_and_whatever_is_above_it() {
+        for places in [
+            Places { write: vec!["/dev".into(), "/dev/null".into()], ..Places::default() },
+            Places { write: vec!["/dev/null".into(), "/dev/urandom".into()], ..Places::default() },
+            Places {
+                read: vec!["/dev".into(), "/dev/null".into(), "/dev/urandom".into()],
+                ..Places::default()
+            },
+        ] {
+            let told = format!("{places:?}");
+            let used = inside(places, || {
+                let random = fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut [0; 8]));
+                (fs::write("/dev/null", "x").map_err(|error| error.kind()), random.is_ok())
+            });
+            assert!(used.is_none_or(|used| used == (Ok(()), true)), "{told}: {used:?}");
+        }
     }
 
     #[test]

@@ -40,12 +40,8 @@ pub struct Users {
 
 impl Users {
     /// Reads the files of this system. Where there are none, numbers are users all the same.
-    pub fn of_system() -> Self {
-        let read = |path: &str| {
-            let bytes = read_plain(Path::new(path), FILE_MAX).unwrap_or_default();
-            String::from_utf8_lossy(&bytes).into_owned()
-        };
-        Self { passwd: read("/etc/passwd"), group: read("/etc/group") }
+    pub fn of_system() -> Result<Self, String> {
+        Ok(Self { passwd: whole("/etc/passwd")?, group: whole("/etc/group")? })
     }
 
     /// Finds `USER` or `USER:GROUP`, each a name or a number. A number that no line has is a user without a home, in the
@@ -90,6 +86,15 @@ impl Users {
             line.get(3).is_some_and(|members| members.split(',').any(|member| member == name))
         };
         lines.filter(has).filter_map(|line| line.get(2)?.parse().ok()).collect()
+    }
+}
+
+/// A file of users or groups; one that is not there has no line.
+fn whole(path: &str) -> Result<String, String> {
+    match read_plain(Path::new(path), FILE_MAX) {
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(format!("{path} cannot be read: {error}")),
     }
 }
 

@@ -233,13 +233,17 @@ impl Fixed {
 }
 
 impl Fixed {
+    /// The files with secrets, which may be renewed while the daemon runs; as configured.
+    pub fn secrets(&self) -> impl Iterator<Item = &Path> {
+        let tls = self.tls.as_ref().map(|tls| tls.key.as_path());
+        [self.state_key_file.as_deref(), tls, self.token_file.as_deref()].into_iter().flatten()
+    }
+
     /// The daemon's own directories and secrets, which nothing opens to porch; as configured.
     pub fn withheld(&self) -> impl Iterator<Item = &Path> {
-        let tls = self.tls.as_ref().map(|tls| tls.key.as_path());
-        [Some(self.handoff.as_path()), self.state_dir.as_deref(), self.state_key_file.as_deref(), tls]
-            .into_iter()
-            .chain([self.token_file.as_deref(), self.backups.as_ref().map(|backups| backups.dir.as_path())])
-            .flatten()
+        let backups = self.backups.as_ref().map(|backups| backups.dir.as_path());
+        let own = [Some(self.handoff.as_path()), self.state_dir.as_deref(), backups];
+        own.into_iter().flatten().chain(self.secrets())
     }
 }
 

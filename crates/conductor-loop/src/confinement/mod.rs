@@ -9,6 +9,7 @@ mod given;
 mod groups;
 mod policy;
 mod porch_user;
+mod renewed;
 mod root;
 mod user;
 mod written;

@@ -2,11 +2,13 @@
 //! own directories and secrets.
 
 use super::given::{kept, ports};
+use super::renewed::{is_behind_a_link, places_of};
 use crate::config::{Config, Egress};
 use conductor_core::confinement::{Confinement, Part};
 use conductor_os::confine::files::Domain;
 use conductor_os::confine::{Without, calls, process};
 use conductor_os::dir::Dir;
+use conductor_os::root::DEVICES;
 use std::fs;
 use std::io;
 use std::os::fd::AsFd;
@@ -15,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 /// Directories of the system, which programs are made of: read and executed. /proc shows of other processes what
 /// everybody may see: their memory, environment and descriptors stay closed to another domain.
-pub(super) const SYSTEM: [&str; 17] = [
+const SYSTEM: [&str; 17] = [
     "/usr",
     "/bin",
     "/sbin",
@@ -36,8 +38,16 @@ pub(super) const SYSTEM: [&str; 17] = [
     // The identity of a pod.
     "/var/run/secrets/kubernetes.io/serviceaccount",
 ];
-/// Devices that hold nothing.
-pub(super) const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
+
+/// What programs of the system need to be read: its directories, those of PATH, and the one of the file by which names of hosts
+/// are looked up.
+pub(super) fn of_the_system() -> impl Iterator<Item = PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let programs: Vec<_> = std::env::split_paths(&path).filter(|path| path.is_absolute()).collect();
+    let resolver = fs::canonicalize("/etc/resolv.conf").ok();
+    let resolver = resolver.as_deref().and_then(Path::parent).map(Path::to_owned);
+    SYSTEM.iter().map(PathBuf::from).chain(programs).chain(resolver)
+}
 
 /// Why a run cannot be confined.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,7 +68,10 @@ pub struct Policy {
     write: Vec<PathBuf>,
     /// Where packages are written.
     out: PathBuf,
-    withheld: Vec<PathBuf>,
+    /// The daemon's own directories and secrets; absolute.
+    own: Vec<PathBuf>,
+    /// The secrets among them.
+    secrets: Vec<PathBuf>,
     egress: Egress,
     confinement: Confinement,
 }
@@ -95,45 +108,80 @@ fn now(path: &Path, recorded: Option<Stamp>) -> Option<Stamp> {
     }
 }
 
+fn withholds(withheld: &[PathBuf], real: &Path) -> bool {
+    withheld.iter().any(|own| real.starts_with(own))
+}
+
+fn opens_nothing(path: &Path, withheld: &[PathBuf]) -> Option<String> {
+    match path.canonicalize() {
+        Err(error) => Some(error.to_string()),
+        Ok(real) if withholds(withheld, &real) => Some("it is the daemon's own".to_owned()),
+        Ok(_) => None,
+    }
+}
+
+/// Opens a place with everything below it; where something withheld lies below, each of the other entries in its
+/// stead. What is absent opens nothing.
+fn open(
+    path: &Path,
+    withheld: &[PathBuf],
+    places: &mut Vec<PathBuf>,
+    watched: &mut Vec<(PathBuf, Option<Stamp>)>,
+) {
+    let Ok(real) = path.canonicalize() else { return };
+    if withholds(withheld, &real) || places.iter().any(|place| real.starts_with(place)) {
+        return;
+    }
+    if !withheld.iter().any(|own| own.starts_with(&real)) {
+        places.push(real);
+        return;
+    }
+    watched.push((real.clone(), content(&real)));
+    // What cannot be listed opens nothing.
+    for entry in fs::read_dir(&real).into_iter().flatten().flatten() {
+        // A link leads to a place that is open or not by itself.
+        if entry.file_type().is_ok_and(|kind| !kind.is_symlink()) {
+            open(&entry.path(), withheld, places, watched);
+        }
+    }
+}
+
 impl Policy {
     /// The rules, as configured, with what is withheld besides the configured places.
     pub fn new(config: &Config, confinement: &Confinement, out: &Path, withheld: &[&Path]) -> Self {
         let fixed = &config.fixed;
-        let from_path = std::env::var_os("PATH").unwrap_or_default();
-        let programs = std::env::split_paths(&from_path).filter(|path| path.is_absolute());
-        let resolver = fs::canonicalize("/etc/resolv.conf").ok();
-        let resolver = resolver.as_deref().and_then(Path::parent).map(Path::to_owned);
-        let read = SYSTEM.iter().map(PathBuf::from).chain(programs).chain(resolver);
-        let read = read.chain(fixed.porch_read.iter().cloned()).chain(fixed.routes.bases());
+        let read = of_the_system().chain(fixed.porch_read.iter().cloned()).chain(fixed.routes.bases());
         let read = read.chain(fixed.kubeconfig.iter().map(PathBuf::from)).collect();
-        let withheld = fixed.withheld().chain(withheld.iter().copied());
-        let withheld = withheld.filter_map(|path| real(&std::path::absolute(path).ok()?)).collect();
+        let absolute = |path: &Path| std::path::absolute(path).ok();
         let policy = Self {
             read,
             write: DEVICES.iter().map(PathBuf::from).chain(fixed.porch_write.iter().cloned()).collect(),
             out: out.to_owned(),
-            withheld,
+            own: fixed.withheld().chain(withheld.iter().copied()).filter_map(absolute).collect(),
+            secrets: fixed.secrets().filter_map(absolute).collect(),
             egress: fixed.egress.clone(),
             confinement: confinement.clone(),
         };
+        let withheld = policy.withheld(None);
         for path in fixed.porch_read.iter().chain(&fixed.porch_write) {
-            if let Some(reason) = policy.opens_nothing(path) {
+            if let Some(reason) = opens_nothing(path, &withheld) {
                 tracing::warn!(path = %path.display(), reason, "porch gets nothing there");
             }
         }
         policy
     }
 
-    fn opens_nothing(&self, path: &Path) -> Option<String> {
-        match path.canonicalize() {
-            Err(error) => Some(error.to_string()),
-            Ok(real) if self.withholds(&real) => Some("it is the daemon's own".to_owned()),
-            Ok(_) => None,
-        }
-    }
-
-    fn withholds(&self, real: &Path) -> bool {
-        self.withheld.iter().any(|own| real.starts_with(own))
+    /// What is closed to a run with this program, as links lead now. A secret behind a link is renewed beside where it is: those
+    /// directories are closed as a whole, unless a run has something else to use there.
+    fn withheld(&self, program: Option<&Path>) -> Vec<PathBuf> {
+        let own = self.own.iter().filter_map(|path| real(path));
+        let used = self.read.iter().chain(&self.write).map(PathBuf::as_path);
+        let used = used.chain([self.out.as_path()]).chain(program.and_then(Path::parent));
+        let used: Vec<PathBuf> =
+            used.flat_map(|path| [Some(path.to_owned()), real(path)]).flatten().collect();
+        let secrets = self.secrets.iter().filter(|secret| is_behind_a_link(secret));
+        let beside = secrets.flat_map(|secret| places_of(secret)).filter_map(|place| real(&place));
+        own.chain(beside.filter(|beside| !used.iter().any(|used| used.starts_with(beside)))).collect()
     }
 
     /// Builds the domain of a run in this slot, with this program.
@@ -146,12 +194,13 @@ impl Policy {
             slot: slot.map(Dir::meta).transpose().map_err(cannot)?.map(|meta| meta.id),
             program: program.map(Path::to_owned),
         };
+        let withheld = self.withheld(program);
         let parent = program.and_then(Path::parent);
         for path in self.read.iter().map(PathBuf::as_path).chain(parent) {
-            self.open(path, &mut domain.read, &mut built.watched);
+            open(path, &withheld, &mut domain.read, &mut built.watched);
         }
         for path in &self.write {
-            self.open(path, &mut domain.write, &mut built.watched);
+            open(path, &withheld, &mut domain.write, &mut built.watched);
         }
         for path in &self.write[DEVICES.len()..] {
             built.watched.push((path.clone(), identity(path)));
@@ -160,26 +209,6 @@ impl Policy {
         built.watched.push((self.out.clone(), identity(&self.out)));
         domain.write.extend(self.out.canonicalize());
         Ok((domain, built))
-    }
-
-    /// Opens a place with everything below it; where something withheld lies below, each of the other entries in its
-    /// stead. What is absent opens nothing.
-    fn open(&self, path: &Path, places: &mut Vec<PathBuf>, watched: &mut Vec<(PathBuf, Option<Stamp>)>) {
-        let Ok(real) = path.canonicalize() else { return };
-        if self.withholds(&real) || places.iter().any(|place| real.starts_with(place)) {
-            return;
-        }
-        if !self.withheld.iter().any(|own| own.starts_with(&real)) {
-            places.push(real);
-            return;
-        }
-        watched.push((real.clone(), content(&real)));
-        for entry in fs::read_dir(&real).into_iter().flatten().flatten() {
-            // A link leads to a place that is open or not by itself.
-            if entry.file_type().is_ok_and(|kind| !kind.is_symlink()) {
-                self.open(&entry.path(), places, watched);
-            }
-        }
     }
 
     /// Whether a domain still fits.

@@ -112,7 +112,7 @@ pub(super) fn standing(config: &Config) -> PartStanding {
         return part(Standing::Active, String::new());
     }
     let found = ours().map_err(|error| error.to_string()).and_then(|(uid, groups)| {
-        find(config, &Users::of_system(), uid, &groups)?;
+        find(config, &Users::of_system()?, uid, &groups)?;
         may_take_ids()
     });
     match found {

@@ -1,7 +1,8 @@
 //! A root directory of its own (`--chroot-enabled`): which places of the machine stand in it. The daemon's own directories are
 //! written; the rest is what the daemon and its runs read.
 
-use super::policy::SYSTEM;
+use super::policy::of_the_system;
+use super::renewed::places_of;
 use crate::config::{Config, Confine};
 use conductor_core::confinement::{Part, PartStanding, Standing};
 use conductor_os::cgroup;
@@ -10,6 +11,7 @@ use conductor_os::root::{Mounted, Places, Refused, could_enter, enter, mounted};
 use conductor_os::user::make_passable;
 use std::ffi::OsString;
 use std::fs::DirBuilder;
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf, absolute};
 
@@ -19,12 +21,25 @@ const USERS: [&str; 2] = ["/etc/passwd", "/etc/group"];
 /// Gives the process a root of its own, if one is wanted and it has none yet. `program` finds that of
 /// runs.
 pub(super) fn change(config: &Config, program: impl FnOnce() -> Option<PathBuf>) -> Result<(), String> {
-    if !config.fixed.chroot || mounted().is_some() {
+    if !config.fixed.chroot || mounted().map_err(|error| unknown(&error))?.is_some() {
         return Ok(());
     }
     could_enter().map_err(|refused| with_the_right(&refused))?;
     make_missing(config)?;
-    enter(&places(config, program().as_deref())).map_err(|refused| refused.to_string())
+    let files: Vec<PathBuf> = read_by_name(config).filter(|file| file.exists()).collect();
+    enter(&places(config, program().as_deref())).map_err(|refused| refused.to_string())?;
+    match files.iter().find_map(|file| Some((file, file.metadata().err()?))) {
+        None => Ok(()),
+        Some((file, error)) => Err(format!(
+            "{} does not stand in the root directory: {error}; give it a directory that no link leads out of, or list what its links \
+             lead to with --porch-read",
+            file.display()
+        )),
+    }
+}
+
+fn unknown(error: &io::Error) -> String {
+    format!("whether it has one already cannot be told: {error}")
 }
 
 fn with_the_right(refused: &Refused) -> String {
@@ -67,12 +82,7 @@ fn places(config: &Config, porch: Option<&Path>) -> Places {
     read.extend(porch.iter().copied().chain(porch.and_then(Path::parent)).map(Path::to_owned));
     read.extend(names_of(config));
     if needs_system(config, porch) {
-        read.extend(SYSTEM.iter().map(PathBuf::from));
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        read.extend(std::env::split_paths(&path).filter(|path| path.is_absolute()));
-        // Names of hosts may be looked up by a file elsewhere.
-        let resolver = std::fs::canonicalize("/etc/resolv.conf").ok();
-        read.extend(resolver.as_deref().and_then(Path::parent).map(Path::to_owned));
+        read.extend(of_the_system());
     } else if fixed.user.is_some() || fixed.porch_user.is_some() {
         read.extend(USERS.iter().map(PathBuf::from));
     }
@@ -80,9 +90,8 @@ fn places(config: &Config, porch: Option<&Path>) -> Places {
     Places { read: read.into_iter().map(absolute).collect(), write: write.map(absolute).collect() }
 }
 
-/// The directories of the files that the daemon reads by name, also while it runs: a file may be replaced by another. In the
-/// root of the machine it is the file alone.
-fn secrets_and_settings(config: &Config) -> impl Iterator<Item = PathBuf> {
+/// The files that the daemon reads by name, also while it runs.
+fn read_by_name(config: &Config) -> impl Iterator<Item = PathBuf> {
     let fixed = &config.fixed;
     let tls = fixed
         .tls
@@ -91,15 +100,14 @@ fn secrets_and_settings(config: &Config) -> impl Iterator<Item = PathBuf> {
     let files = tls.flatten().chain(fixed.state_key_file.iter()).chain(fixed.token_file.iter()).cloned();
     let named = [config.file(), fixed.kubeconfig.as_deref()];
     let files = files.chain(named.into_iter().flatten().map(PathBuf::from)).collect::<Vec<_>>();
-    let place = |file: PathBuf| {
-        let file = absolute(&file).unwrap_or(file);
-        let directory = file.parent().filter(|parent| *parent != Path::new("/")).map(Path::to_owned);
-        directory.unwrap_or(file)
-    };
-    // The service manager's.
+    files.into_iter().map(|file| absolute(&file).unwrap_or(file))
+}
+
+/// The directories of these files, and what the service manager gives. A file may be replaced by another.
+fn secrets_and_settings(config: &Config) -> impl Iterator<Item = PathBuf> {
     let given = ["CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET"].into_iter().filter_map(std::env::var_os);
     let given = given.map(PathBuf::from).filter(|path| path.is_absolute());
-    files.into_iter().map(place).chain(given)
+    read_by_name(config).flat_map(|file| places_of(&file)).chain(given)
 }
 
 /// Where PATH leads to porch, by whatever links.
@@ -125,8 +133,10 @@ pub(super) fn standing(config: &Config) -> PartStanding {
     if !config.fixed.chroot {
         return part(Standing::Off, "no --chroot-enabled".to_owned());
     }
-    if mounted().is_some() {
-        return part(Standing::Active, String::new());
+    match mounted() {
+        Ok(Some(_)) => return part(Standing::Active, String::new()),
+        Ok(None) => {}
+        Err(error) => return part(Standing::Refused, unknown(&error)),
     }
     match could_enter() {
         Ok(()) => part(Standing::Active, String::new()),
@@ -136,7 +146,14 @@ pub(super) fn standing(config: &Config) -> PartStanding {
 
 /// Says in the log what stands in the root.
 pub(super) fn say(config: &Config) {
-    let Some(places) = mounted() else { return };
+    let places = match mounted() {
+        Ok(Some(places)) => places,
+        Ok(None) => return,
+        Err(error) => {
+            tracing::warn!(%error, "what stands in the root directory cannot be listed");
+            return;
+        }
+    };
     if config.fixed.confine == Confine::Off && rustix::process::geteuid().is_root() {
         tracing::warn!(
             "as root, and with --confine off, porch gets out of the root directory; give the daemon a user (--user)"

@@ -28,10 +28,12 @@ pub struct NotBegun {
 /// Gives the process the root directory, the user and the user of porch that are configured, and control groups where it was given
 /// one; `program` finds the program of runs. Returns if all of it is so.
 pub fn begin(config: &Config, program: impl Fn() -> Option<PathBuf>) -> Result<(), NotBegun> {
-    let users = Users::of_system();
     let user_unusable = |reason| NotBegun { code: Code::UserUnusable, reason };
     let of_daemon = |reason| user_unusable(format!("--user: {reason}"));
     let of_porch = |reason| user_unusable(format!("--porch-user: {reason}"));
+    let wanted = config.fixed.user.is_some() || config.fixed.porch_user.is_some();
+    // What nobody is looked up in is not read.
+    let users = if wanted { Users::of_system().map_err(user_unusable)? } else { Users::default() };
     let user = config.fixed.user.as_deref().map(|wanted| users.find(wanted).map_err(of_daemon));
     let user = user.transpose()?;
     let (uid, mut groups) =

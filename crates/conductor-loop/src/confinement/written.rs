@@ -1,10 +1,11 @@
 //! Where the daemon writes, whatever becomes of it: its directories, the output, backups, and what runs may write. All of its
 //! threads are born in that Landlock domain, and the domain of a run lies in it.
 
-use super::policy::DEVICES;
 use crate::config::Config;
+use conductor_os::cgroup;
 use conductor_os::confine::Without;
 use conductor_os::confine::writes::{allow_only_in, is_mount_point};
+use conductor_os::root::DEVICES;
 use conductor_os::second;
 use std::path::{Path, PathBuf};
 
@@ -29,6 +30,8 @@ fn places(config: &Config) -> Result<Vec<PathBuf>, String> {
     // One right below / that is replaced later is closed to porch; the daemon misses nothing.
     places.extend(fixed.porch_write.iter().filter_map(|path| around(path).ok().or_else(|| real(path))));
     places.extend(DEVICES.iter().map(PathBuf::from));
+    // The groups of runs are made and removed below the daemon's own.
+    places.extend(cgroup::get().and_then(Result::ok).map(|groups| groups.path().to_owned()));
     Ok(places)
 }
 

@@ -25,13 +25,15 @@ pub(super) struct Kept {
     public_keys: Vec<VerifyingKey>,
     /// Whether the last check found a part missing: so a directory that is being removed as a whole is reported as such.
     missed: bool,
-    /// What may be written of a root directory of the daemon's own.
-    written: Vec<Mounted>,
+    /// What may be written of a root directory of the daemon's own, once that is known.
+    written: Option<Vec<Mounted>>,
 }
 
-/// What may be written in a root directory of the daemon's own; nothing, where it has none.
-fn written() -> Vec<Mounted> {
-    mounted().unwrap_or_default().into_iter().filter(|place| place.writable).collect()
+/// What may be written in a root directory of the daemon's own: nothing, where it has none. `None`: that cannot be told at the
+/// moment, as without a free descriptor.
+fn written() -> Option<Vec<Mounted>> {
+    let places = mounted().ok()?.unwrap_or_default();
+    Some(places.into_iter().filter(|place| place.writable).collect())
 }
 
 /// The missing part.
@@ -103,12 +105,14 @@ impl Kept {
     }
 
     /// The place in the root directory of the daemon's own that has another path outside, or none.
-    fn moved(&self) -> Option<PathBuf> {
-        if self.written.is_empty() {
+    fn moved(&mut self) -> Option<PathBuf> {
+        if self.written.as_ref().is_some_and(Vec::is_empty) {
             return None;
         }
-        let now = written();
-        self.written.iter().find(|place| !now.contains(place)).map(|place| place.at.clone())
+        // A list that cannot be read tells of nothing that was moved.
+        let now = written()?;
+        let before = self.written.get_or_insert_with(|| now.clone());
+        missing(before, &now)
     }
 
     fn lost(&self) -> Option<(String, Lost)> {
@@ -165,6 +169,11 @@ impl Kept {
         self.store.put_back(state)?;
         Ok(format!("it was put back as {} from the file that was open", store::FILE))
     }
+}
+
+/// The first of these places that is not there any more.
+fn missing(before: &[Mounted], now: &[Mounted]) -> Option<PathBuf> {
+    before.iter().find(|place| !now.contains(place)).map(|place| place.at.clone())
 }
 
 /// Makes the directory `name` again if it is missing; `None` if it is the open one.

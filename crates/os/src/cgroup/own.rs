@@ -1,5 +1,6 @@
 //! The control group that the process was given for itself.
 
+use crate::mounts::{Mount, mounts};
 use crate::user::Identity;
 use rustix::fs::{Access, AtFlags, CWD, Gid, Uid, accessat, chownat};
 use std::fs;
@@ -23,7 +24,7 @@ pub enum NoGroup {
 /// is in it, as with `Delegate=yes` of systemd.
 pub fn own() -> Result<PathBuf, NoGroup> {
     let not_given = |reason: &str| NoGroup::NotGiven(reason.to_owned());
-    let path = place().ok_or_else(|| not_given("no control group of version 2 is mounted for it"))?;
+    let path = place()?.ok_or_else(|| not_given("no control group of version 2 is mounted for it"))?;
     let has = |name: &str| path.join(name).exists();
     if !has("cgroup.type") {
         return Err(not_given("it is in the first control group, which is that of the machine"));
@@ -32,7 +33,7 @@ pub fn own() -> Result<PathBuf, NoGroup> {
     if !may(&path) || !may(&path.join("cgroup.procs")) {
         return Err(not_given("its control group was not given to it (Delegate=yes)"));
     }
-    let inside = read(&path.join("cgroup.procs"));
+    let inside = read(&path.join("cgroup.procs"))?;
     if inside.trim() != std::process::id().to_string() {
         return Err(not_given("other processes are in its control group"));
     }
@@ -53,36 +54,32 @@ pub fn hand_over(identity: &Identity) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the kernel makes these files, and bounds them")]
-fn read(path: &Path) -> String {
-    fs::read_to_string(path).unwrap_or_default()
+fn read(path: &Path) -> Result<String, NoGroup> {
+    fs::read_to_string(path).map_err(|error| NoGroup::Refused(format!("read({}): {error}", path.display())))
 }
 
 /// The directory of the process's group, by its name and the mount that shows it.
-fn place() -> Option<PathBuf> {
-    let groups = read(Path::new("/proc/self/cgroup"));
-    let mounts = read(Path::new("/proc/self/mountinfo"));
-    found(&groups, &mounts)
+fn place() -> Result<Option<PathBuf>, NoGroup> {
+    let groups = match read(Path::new("/proc/self/cgroup")) {
+        // A kernel without control groups.
+        Err(_) if !Path::new("/proc/self/cgroup").exists() => return Ok(None),
+        groups => groups?,
+    };
+    Ok(found(&groups, &mounts().map_err(|error| NoGroup::Refused(error.to_string()))?))
 }
 
-fn found(groups: &str, mounts: &str) -> Option<PathBuf> {
+fn found(groups: &str, mounts: &[Mount]) -> Option<PathBuf> {
     let ours = Path::new(groups.lines().find_map(|line| line.strip_prefix("0::"))?);
-    let mut shown: Vec<(&Path, &Path)> = Vec::new();
-    for line in mounts.lines() {
-        // ID PARENT DEVICE ROOT AT OPTIONS ... - TYPE NAME OPTIONS
-        let fields: Vec<&str> = line.split(' ').collect();
-        let [_, _, _, root, at, ..] = fields[..] else { continue };
-        if fields.windows(2).any(|pair| pair == ["-", "cgroup2"]) && ours.starts_with(root) {
-            shown.push((Path::new(root), Path::new(at)));
-        }
-    }
+    let shows = mounts.iter().filter(|mount| mount.kind == "cgroup2" && ours.starts_with(&mount.root));
     // The nearest, which may be one that was mounted to be written.
-    let (root, at) = shown.into_iter().max_by_key(|(root, _)| root.components().count())?;
-    Some(at.join(ours.strip_prefix(root).ok()?))
+    let nearest = shows.max_by_key(|mount| mount.root.components().count())?;
+    Some(nearest.at.join(ours.strip_prefix(&nearest.root).ok()?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mounts::listed;
 
     #[test]
     fn the_group_is_found_by_its_name_and_the_nearest_mount() {
@@ -90,7 +87,7 @@ mod tests {
         let part = "31 20 0:27 /system.slice/loop /in/loop rw shared:3 - cgroup2 cgroup2 rw\n";
         let other = "29 20 0:26 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n";
         let at = |groups: &str, mounts: &[&str]| {
-            found(groups, &mounts.concat()).map(|path| path.display().to_string())
+            found(groups, &listed(mounts.concat().as_bytes())).map(|path| path.display().to_string())
         };
         let ours = "4:pids:/x\n0::/system.slice/loop\n";
         assert_eq!(at(ours, &[other, whole]).as_deref(), Some("/sys/fs/cgroup/system.slice/loop"));

@@ -1,15 +1,12 @@
 //! What stands where in a root: the places with their symbolic links resolved, and the links that lead to them.
 
-use super::{Grant, Refused, parts_reversed};
-use rustix::io::Errno;
+use super::{Grant, Refused};
+use crate::links::follow;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
-
-/// The number of symbolic links on the way to a place.
-const LINKS_MAX: usize = 40;
 
 /// The places and the links that lead to them.
 #[derive(Debug, Default)]
@@ -34,6 +31,9 @@ impl Plan {
         if real == Path::new("/") {
             return Err(Refused::because(format!("{} is the whole file system", path.display())));
         }
+        let kind =
+            fs::metadata(&real).map_err(Refused::of(format_args!("stat({})", real.display())))?.file_type();
+        let grant = if kind.is_char_device() || kind.is_block_device() { Grant::Device } else { grant };
         let stands = self.mounts.entry(real).or_insert(grant);
         *stands = grant.max(*stands);
         Ok(())
@@ -41,37 +41,12 @@ impl Plan {
 
     /// The path without symbolic links, which are remembered; `None`: it leads nowhere.
     pub(super) fn resolve(&mut self, path: &Path) -> Result<Option<PathBuf>, Refused> {
-        let mut at = PathBuf::from("/");
-        let mut left: Vec<OsString> = parts_reversed(path).map(OsString::from).collect();
-        let mut links = 0;
-        while let Some(name) = left.pop() {
-            if name == ".." {
-                at.pop();
-                continue;
-            }
-            let next = at.join(name);
-            let failed = |error: io::Error| Refused::of(format_args!("stat({})", next.display()))(error);
-            match fs::symlink_metadata(&next) {
-                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                    return Ok(None);
-                }
-                Err(error) => return Err(failed(error)),
-                Ok(meta) if meta.is_symlink() => {
-                    links += 1;
-                    if links > LINKS_MAX {
-                        return Err(failed(Errno::LOOP.into()));
-                    }
-                    let target = fs::read_link(&next).map_err(failed)?;
-                    if target.is_absolute() {
-                        at = PathBuf::from("/");
-                    }
-                    left.extend(parts_reversed(&target).map(OsString::from));
-                    self.links.insert(next, target);
-                }
-                Ok(_) => at = next,
-            }
-        }
-        Ok(Some(at))
+        let way = follow(path).map_err(|failed| {
+            let denied = failed.error.kind() == ErrorKind::PermissionDenied;
+            Refused { text: failed.to_string(), denied }
+        })?;
+        self.links.extend(way.links.into_iter().map(|link| (link.at, link.target)));
+        Ok(way.real)
     }
 
     /// What is mounted, what is above first. What another mount shows as it is wanted needs none of its own: within one mount
@@ -136,11 +111,13 @@ mod tests {
             ("/opt/site/state", Grant::Write),
             ("/opt.d", Grant::Read),
             ("/tmp/in", Grant::Write),
+            ("/opt/site/dev", Grant::Write),
+            ("/opt/site/dev/null", Grant::Device),
         ] {
             plan.mounts.insert(path.into(), grant);
         }
         let shown = plan.mounts().iter().map(|(path, _)| path.to_str().unwrap()).collect::<Vec<_>>();
-        assert_eq!(shown, ["/opt", "/opt/site", "/opt.d", "/tmp", "/tmp/in"]);
+        assert_eq!(shown, ["/opt", "/opt/site", "/opt/site/dev/null", "/opt.d", "/tmp", "/tmp/in"]);
         plan.add_link("/opt/link", "tool");
         plan.add_link("/tmp/link", "in");
         plan.add_link("/bin", "usr/bin");
