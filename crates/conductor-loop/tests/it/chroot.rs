@@ -4,13 +4,14 @@
 use crate::repositories::{all_succeed, drop_intents, two_repositories};
 use crate::{env, is_root};
 use conductor_testkit::{Finished, Running, TestEnv, TestUser, flat, has, wait_until, with_call_answered};
-use rustix::process::Signal;
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, prlimit};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// An environment whose daemons may have a root of their own.
-fn rooted() -> Option<TestEnv> {
+pub(crate) fn rooted() -> Option<TestEnv> {
     // A container may have taken the right from root.
     let may = is_root()
         && Command::new("unshare").args(["-m", "true"]).status().is_ok_and(|status| status.success());
@@ -31,7 +32,7 @@ fn once(env: &TestEnv, flags: &[&str]) -> Finished {
     Running::start(command(env, &[&["-once"], flags].concat())).wait()
 }
 
-fn start_ready(env: &TestEnv, flags: &[&str]) -> Running {
+pub(crate) fn start_ready(env: &TestEnv, flags: &[&str]) -> Running {
     let daemon = Running::start(command(env, flags));
     daemon.wait_log("ready");
     daemon
@@ -329,6 +330,28 @@ fn a_directory_that_is_moved_or_removed_outside_ends_the_daemon_and_the_next_sta
         fs::remove_dir_all(env.path("handoff")).unwrap();
         fs::create_dir(env.path("handoff")).unwrap();
     }
+}
+
+#[test]
+fn a_list_of_mounts_that_cannot_be_read_for_a_while_moves_nothing() {
+    let Some(env) = rooted() else { return };
+    let mut daemon = start_ready(&env, &["-porch", "/bin/true"]);
+    let pid = Some(rustix::process::Pid::from_raw(i32::try_from(daemon.pid()).unwrap()).unwrap());
+    let files = |current| {
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        prlimit(pid, Resource::Nofile, Rlimit { current, maximum }).unwrap().current
+    };
+    // Without a free descriptor nothing can be listed; the state is looked after each second.
+    let before = files(Some(0));
+    for _ in 0..3 {
+        let looked = Instant::now() + Duration::from_millis(1100);
+        wait_until("the state is looked after", || Instant::now() > looked);
+    }
+    assert!(daemon.is_running(), "{}", daemon.wait().stderr);
+    files(before);
+    env.drop_file("intent-x.json", flat("x", 3));
+    assert_eq!(env.wait_status("intent-x.json")["status"], "success");
+    daemon.stop().expect(0);
 }
 
 #[test]

@@ -54,6 +54,7 @@ mod reach;
 mod readme;
 mod recovery;
 mod reload;
+mod renewed;
 mod repositories;
 mod restored;
 mod sealed;

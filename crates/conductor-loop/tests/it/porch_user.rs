@@ -1,16 +1,20 @@
 //! A user of porch's own: what porch is, what it cannot do to the daemon by that alone, that the daemon ends and clears
 //! what it leaves, and what refuses the start.
 
-use crate::confinement::{assert_refused, is_testable, plant};
+use crate::confinement::{OBJECTS, assert_refused, is_testable, plant};
 use crate::users::{by_root, reachable, start_by_root};
-use conductor_testkit::{TestEnv, TestUser, flat, wait_until};
+use conductor_testkit::{TestEnv, TestUser, flat, has, wait_until};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 const DAEMON: u32 = 65534;
 const PORCH: u32 = 41234;
+/// The number of the next attack.
+static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// An environment for a daemon that root starts, whose output is porch's; `None` without root.
 fn shared() -> Option<TestEnv> {
@@ -186,7 +190,8 @@ fn nothing_starts_beside_a_porch_of_a_former_user() {
 fn attacked(env: &TestEnv, steps: &str, more: &[&str]) -> Value {
     plant(env, steps);
     let porch = env.path("bin/attack").display().to_string();
-    env.drop_file("intent-x.json", flat("x", 3));
+    // Another content each time: a duplicate would not be run.
+    env.drop_file("intent-x.json", flat("x", 1 + NUMBER.fetch_add(1, Ordering::Relaxed) % 90));
     let finished = by_root(env, &flags(&porch, more)).expect(0);
     let result = env.path("out/result.json");
     let text = fs::read_to_string(&result).unwrap_or_else(|_| panic!("{}", finished.stderr));
@@ -286,6 +291,61 @@ attempt("environment", lambda: read("/proc/%d/environ" % daemon))
 attempt("descriptors", lambda: os.readlink("/proc/%d/fd/0" % daemon))
 "#,
     );
+}
+
+#[test]
+fn b12_another_user_makes_in_the_kernel_what_any_user_may_and_nothing_where_it_is_confined() {
+    if !is_testable() {
+        return;
+    }
+    let Some(env) = shared() else { return };
+    if !has("setpriv") {
+        return;
+    }
+    assert_refused(&attacked(&env, OBJECTS, &["-confine", "auto"]));
+    let with_the_user_alone = attacked(&env, OBJECTS, &["-confine", "off"]);
+    // The same as an ordinary process of that user.
+    let mut ordinary = Command::new("setpriv");
+    ordinary.args([
+        "--reuid=41234",
+        "--regid=41234",
+        "--clear-groups",
+        "--no-new-privs",
+        "--bounding-set=-all",
+    ]);
+    ordinary
+        .arg("--inh-caps=-all")
+        .arg(env.path("bin/attack"))
+        .arg("-intent")
+        .arg(env.handoff(".conductor/x"));
+    assert!(ordinary.arg("-out").arg(env.path("out")).status().unwrap().success());
+    let result = fs::read_to_string(env.path("out/result.json")).unwrap();
+    assert_eq!(with_the_user_alone, serde_json::from_str::<Value>(&result).unwrap());
+    for step in ["mount", "move_mount", "chroot", "setns", "open_by_handle_at", "module", "kexec"] {
+        assert_ne!(with_the_user_alone[step], "done", "{step} takes a capability");
+    }
+}
+
+#[test]
+fn another_user_connects_where_egress_says_only_if_it_is_confined() {
+    if !is_testable() {
+        return;
+    }
+    let Some(env) = shared() else { return };
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let steps =
+        format!("attempt(\"tcp\", lambda: socket.create_connection((\"127.0.0.1\", {port})).close())");
+    for (confine, egress, ending) in [
+        ("auto", "none", "EPERM"),
+        ("auto", "443", "EACCES"),
+        ("auto", "any", "done"),
+        ("off", "none", "done"),
+        ("off", "443", "done"),
+    ] {
+        let result = attacked(&env, &steps, &["-confine", confine, "-egress", egress]);
+        assert_eq!(result["tcp"], ending, "{confine} {egress}");
+    }
 }
 
 #[test]
