@@ -1,6 +1,7 @@
 //! The signed statement in a status: an in-toto Statement v1 about the intent's bytes, in a DSSE envelope. This module
 //! gives statement and envelope their form; a key elsewhere makes the signature.
 
+use crate::Attempt;
 use crate::digest::Digest;
 use crate::record::{Outcome, StatusBody, rfc3339};
 use serde::{Deserialize, Serialize};
@@ -46,7 +47,7 @@ pub struct Attested {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RunProof {
     /// The number of the start, from 1.
-    pub attempt: u32,
+    pub attempt: Attempt,
     /// The command line.
     pub argv: Vec<String>,
     /// Digest of the whole standard output.

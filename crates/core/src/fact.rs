@@ -4,7 +4,7 @@
 use crate::outcome::Run;
 use crate::query::{Covers, Held};
 use crate::record::{Claim, Outcome};
-use crate::{Code, Confinement, NotReady, Seq};
+use crate::{Attempt, Code, Confinement, NotReady, Seq};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -39,14 +39,14 @@ pub enum IntentFact<'f> {
         /// The intent.
         claim: &'f Claim,
         /// The number of its next start.
-        attempt: u32,
+        attempt: Attempt,
     },
     /// A worker started porch.
     Started {
         /// The intent.
         claim: &'f Claim,
         /// The number of the start.
-        attempt: u32,
+        attempt: Attempt,
     },
     /// A run ended, or its start did not happen.
     RunEnded {
@@ -66,7 +66,7 @@ pub enum IntentFact<'f> {
         /// The run that ended.
         run: &'f Run,
         /// The number of the next start.
-        next_attempt: u32,
+        next_attempt: Attempt,
         /// The pause before it.
         pause: Duration,
     },

@@ -51,6 +51,10 @@ macro_rules! ids {
 ids! {
     /// The sequence number of an intent: given when it is taken, from 1, and never used again.
     Seq u64;
+    /// The number of a start of porch for one intent, from 1. Not the number of starts so far, which may be zero.
+    Attempt u32;
+    /// The number of a staging slot, from 0.
+    Slot u16;
 }
 
 impl Seq {
@@ -66,6 +70,27 @@ impl Seq {
     }
 }
 
+impl Attempt {
+    /// The first start.
+    pub const FIRST: Self = Self(1);
+
+    /// The start that follows so many.
+    pub const fn after(starts: u32) -> Self {
+        Self(starts.saturating_add(1))
+    }
+
+    /// The start after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self::after(self.0)
+    }
+
+    /// The number of starts before this one.
+    pub const fn before(self) -> u32 {
+        self.0.saturating_sub(1)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +103,7 @@ mod tests {
         assert_eq!(serde_json::to_string(&seq).unwrap(), "17");
         assert_eq!(serde_json::from_str::<Seq>("17").unwrap(), seq);
         assert_eq!(Seq::MAX.next(), Seq::MAX);
+        assert_eq!((Attempt::after(0), Attempt::FIRST.next().before()), (Attempt::FIRST, 1));
         assert!("-1".parse::<Seq>().is_err());
     }
 }

@@ -31,7 +31,7 @@ pub use code::Code;
 pub use confinement::Confinement;
 pub use digest::Digest;
 pub use exit::Exit;
-pub use ids::Seq;
+pub use ids::{Attempt, Seq, Slot};
 pub use intent::{Intent, Refusal, TargetKey};
 pub use limits::Limits;
 pub use ready::NotReady;

@@ -1,5 +1,6 @@
 //! Every bound of the daemon in one place. None is tuned at run time; each number carries its reason.
 
+use crate::Attempt;
 use std::time::Duration;
 
 /// The bounds that decisions in this crate depend on.
@@ -128,8 +129,8 @@ impl SchedulerLimits {
 
 /// The pause before attempt number `next` (2 for the first retry). `jitter` in 0..=1 spreads it over half to the whole,
 /// so that intents that failed together do not retry together.
-pub fn retry_pause(next: u32, jitter: f64) -> Duration {
-    let doublings = next.saturating_sub(2).min(16);
+pub fn retry_pause(next: Attempt, jitter: f64) -> Duration {
+    let doublings = next.before().saturating_sub(1).min(16);
     let full = RETRY_FIRST.saturating_mul(1 << doublings).min(RETRY_MAX);
     full.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
 }
@@ -140,9 +141,9 @@ mod tests {
 
     #[test]
     fn pauses_double_and_are_capped() {
-        assert_eq!(retry_pause(2, 1.0), Duration::from_millis(500));
-        assert_eq!(retry_pause(3, 1.0), Duration::from_secs(1));
-        assert_eq!(retry_pause(3, 0.0), Duration::from_millis(500));
-        assert_eq!(retry_pause(60, 1.0), RETRY_MAX);
+        assert_eq!(retry_pause(Attempt(2), 1.0), Duration::from_millis(500));
+        assert_eq!(retry_pause(Attempt(3), 1.0), Duration::from_secs(1));
+        assert_eq!(retry_pause(Attempt(3), 0.0), Duration::from_millis(500));
+        assert_eq!(retry_pause(Attempt(60), 1.0), RETRY_MAX);
     }
 }

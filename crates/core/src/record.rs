@@ -1,6 +1,7 @@
 //! The versioned records of store and status. A status file and an archived file are projections of these records: the
 //! same record always renders to the same bytes, so a lost projection can be made again.
 
+use crate::Attempt;
 use crate::attestation::{Attest, Attested, Envelope, RunProof, statement};
 use crate::code::Code;
 use crate::digest::Digest;
@@ -179,7 +180,7 @@ pub struct Asked {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRecord {
     /// The number of the start, from 1.
-    pub attempt: u32,
+    pub attempt: Attempt,
     /// The number of the worker.
     pub worker: usize,
     /// The time of the start.

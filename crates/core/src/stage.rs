@@ -1,6 +1,7 @@
 //! The life of one intent as a state machine, and the action of a restart for each state it can find on disk. Scheduler and
 //! recovery, model, simulator and product share these enums.
 
+use crate::Attempt;
 use crate::code::Code;
 use crate::outcome::{Postponed, Verdict};
 
@@ -32,12 +33,12 @@ pub enum Stage {
     /// A worker holds it; the record of this start was durable before. `porch` has not started.
     Handed {
         /// The number of the start, from 1.
-        attempt: u32,
+        attempt: Attempt,
     },
     /// `porch` was started.
     Running {
         /// The number of the start, from 1.
-        attempt: u32,
+        attempt: Attempt,
     },
     /// The outcome is being written; after that its files are published.
     Recording,
@@ -74,7 +75,7 @@ pub enum Step {
     /// It is handed to a worker.
     Start {
         /// The number of the start, from 1.
-        attempt: u32,
+        attempt: Attempt,
     },
     /// Its turn came, and it repeats the last success of its target.
     Duplicate,
@@ -103,7 +104,7 @@ pub enum Then {
     /// Hand it to a worker.
     Run {
         /// The number of the start.
-        attempt: u32,
+        attempt: Attempt,
     },
     /// Do nothing until the run ends.
     AwaitEnd,
@@ -112,7 +113,7 @@ pub enum Then {
     /// Try again after the pause for this attempt number.
     RetryAs {
         /// The number of the next attempt.
-        attempt: u32,
+        attempt: Attempt,
     },
     /// Wait for the cause to end, then run the same attempt.
     TryAgain(Postponed),
@@ -166,16 +167,16 @@ pub fn step(stage: Stage, step: Step) -> Result<(Option<Stage>, Then), Misstep> 
     }
 }
 
-fn ended(attempt: u32, verdict: Verdict, max_attempts: u32) -> (Option<Stage>, Then) {
+fn ended(attempt: Attempt, verdict: Verdict, max_attempts: u32) -> (Option<Stage>, Then) {
     match verdict {
         Verdict::Success => (Some(Stage::Recording), Then::Record(Final::Success)),
         Verdict::Failure(code) | Verdict::Unstarted(code) => {
             (Some(Stage::Recording), Then::Record(Final::Failed(code)))
         }
-        Verdict::Retry(code) if attempt >= max_attempts => {
+        Verdict::Retry(code) if attempt.get() >= max_attempts => {
             (Some(Stage::Recording), Then::Record(Final::Failed(code)))
         }
-        Verdict::Retry(_) => (Some(Stage::Waiting), Then::RetryAs { attempt: attempt + 1 }),
+        Verdict::Retry(_) => (Some(Stage::Waiting), Then::RetryAs { attempt: attempt.next() }),
         Verdict::Postpone(cause) => (Some(Stage::Waiting), Then::TryAgain(cause)),
         Verdict::Interrupted => (None, Then::LeaveForNextStart),
     }
@@ -229,8 +230,8 @@ mod tests {
     fn the_life_of_a_success() {
         let (stage, then) = step(Entry::Accepted.into(), Step::ClaimDurable).unwrap();
         assert_eq!((stage, then), (Some(Stage::from(Entry::FoundDurable)), Then::Queue));
-        let (stage, then) = step(stage.unwrap(), Step::Start { attempt: 1 }).unwrap();
-        assert_eq!(then, Then::Run { attempt: 1 });
+        let (stage, then) = step(stage.unwrap(), Step::Start { attempt: Attempt(1) }).unwrap();
+        assert_eq!(then, Then::Run { attempt: Attempt(1) });
         let (stage, then) = step(stage.unwrap(), Step::Began).unwrap();
         assert_eq!(then, Then::AwaitEnd);
         let ended = Step::Ended { verdict: Verdict::Success, max_attempts: 3 };
@@ -241,7 +242,7 @@ mod tests {
 
     #[test]
     fn nothing_succeeds_that_did_not_begin() {
-        let handed = Stage::Handed { attempt: 1 };
+        let handed = Stage::Handed { attempt: Attempt(1) };
         let ended = |verdict| step(handed, Step::Ended { verdict, max_attempts: 3 });
         assert!(ended(Verdict::Success).is_err());
         let put_off = ended(Verdict::Postpone(Postponed::PorchMissing)).unwrap();
@@ -253,7 +254,7 @@ mod tests {
     fn only_what_waits_can_be_cancelled() {
         let cancelled = (Some(Stage::Recording), Then::Record(Final::Failed(Code::Cancelled)));
         assert_eq!(step(Stage::Waiting, Step::Cancel), Ok(cancelled));
-        let handed = [Stage::Handed { attempt: 1 }, Stage::Running { attempt: 1 }];
+        let handed = [Stage::Handed { attempt: Attempt(1) }, Stage::Running { attempt: Attempt(1) }];
         for stage in handed.into_iter().chain([Stage::Claiming, Stage::Recording]) {
             assert!(step(stage, Step::Cancel).is_err(), "{stage:?}");
         }
@@ -265,16 +266,16 @@ mod tests {
             let verdict = Verdict::Retry(Code::PorchBusy);
             step(Stage::Running { attempt }, Step::Ended { verdict, max_attempts: 3 }).unwrap().1
         };
-        assert_eq!(retry(1), Then::RetryAs { attempt: 2 });
-        assert_eq!(retry(2), Then::RetryAs { attempt: 3 });
-        assert_eq!(retry(3), Then::Record(Final::Failed(Code::PorchBusy)));
+        assert_eq!(retry(Attempt(1)), Then::RetryAs { attempt: Attempt(2) });
+        assert_eq!(retry(Attempt(2)), Then::RetryAs { attempt: Attempt(3) });
+        assert_eq!(retry(Attempt(3)), Then::Record(Final::Failed(Code::PorchBusy)));
     }
 
     #[test]
     fn porch_never_starts_before_the_claim_is_durable() {
-        assert!(step(Stage::Claiming, Step::Start { attempt: 1 }).is_err());
+        assert!(step(Stage::Claiming, Step::Start { attempt: Attempt(1) }).is_err());
         assert!(step(Stage::Claiming, Step::Park).is_err());
-        assert!(step(Stage::Recording, Step::Start { attempt: 2 }).is_err());
+        assert!(step(Stage::Recording, Step::Start { attempt: Attempt(2) }).is_err());
     }
 
     #[test]

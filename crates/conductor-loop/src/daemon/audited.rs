@@ -26,7 +26,7 @@ pub(super) fn config_digest(config: &Config) -> Digest {
 pub(super) fn entry_of(fact: Fact<'_>) -> Option<Record> {
     match fact {
         Fact::Intent(IntentFact::Started { claim, attempt }) => {
-            Some(of_claim(Event::Started, EntryResult::Success, claim).with("attempt", attempt))
+            Some(of_claim(Event::Started, EntryResult::Success, claim).with("attempt", attempt.get()))
         }
         Fact::Intent(IntentFact::RunEnded { claim, run, began: true, .. }) => Some(ended(claim, run)),
         Fact::Operator(fact) => of_operator(fact),

@@ -10,7 +10,7 @@ use conductor_core::fact::{DaemonFact, IntentFact};
 use conductor_core::outcome::Verdict;
 use conductor_core::record::{Claim, LastSuccess, Outcome};
 use conductor_core::scheduler::{Admission, Effect, Event, Place};
-use conductor_core::{Code, Seq};
+use conductor_core::{Attempt, Code, Seq, Slot};
 use conductor_crypto::random_fraction;
 use conductor_os::monotonic;
 use std::sync::Arc;
@@ -87,7 +87,7 @@ impl Session<'_> {
         self.fatal.get_or_insert_with(|| (Code::Defect, what.to_owned()));
     }
 
-    fn hand_out(&mut self, seq: Seq, attempt: u32, slot: u16) -> Result<(), Mismatch> {
+    fn hand_out(&mut self, seq: Seq, attempt: Attempt, slot: Slot) -> Result<(), Mismatch> {
         let job = self.in_flight.hand_out(seq, attempt, slot)?;
         self.observe(IntentFact::HandedOut { claim: &job.claim, attempt });
         self.executor.run(job);
@@ -168,7 +168,7 @@ impl Session<'_> {
         let jitter = if matches!(verdict, Verdict::Retry(_)) { random_fraction() } else { 0.0 };
         let fits = self.in_flight.ended(ended);
         let fits = fits.map(|End { claim, run, start }| {
-            let first_start = start.filter(|start| start.attempt == 1).map(|start| start.since);
+            let first_start = start.filter(|start| start.attempt == Attempt::FIRST).map(|start| start.since);
             let began = start.is_some();
             self.observe(IntentFact::RunEnded { claim: &claim, run: &run, began, first_start });
         });

@@ -4,9 +4,9 @@ use crate::intake::{Command as ToIntake, Intake};
 use crate::payload::Payload;
 use crate::runner::{Bytes, Job, Runner, Stop};
 use crate::writer::{Again, Command as ToWriter, Publication, Writer};
-use conductor_core::Seq;
 use conductor_core::record::Claim;
 use conductor_core::scheduler::{Fingerprint, Place};
+use conductor_core::{Attempt, Seq};
 
 /// The threads that act, in the order in which they feed each other and end.
 pub(super) struct Executor {
@@ -36,7 +36,7 @@ impl Executor {
         self.writer.send(ToWriter::Claim { claim: Box::new(claim), bytes, reserve });
     }
 
-    pub(super) fn reserve(&self, seq: Seq, attempt: u32) {
+    pub(super) fn reserve(&self, seq: Seq, attempt: Attempt) {
         self.writer.send(ToWriter::Reserve { seq, attempt });
     }
 

@@ -1,5 +1,6 @@
 //! The history kept with an outcome for later questions: its taking, each start of porch, the output, the change.
 
+use conductor_core::Attempt;
 use conductor_core::attestation::RunProof;
 use conductor_core::limits::{DIFF_KEPT_MAX, OUTPUT_KEPT_MAX};
 use conductor_core::outcome::{Capture, Run};
@@ -12,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 const ARGUMENT_MAX: usize = 4096;
 
 /// The record of a run that has just ended.
-pub(super) fn run_record(attempt: u32, run: &Run) -> RunRecord {
+pub(super) fn run_record(attempt: Attempt, run: &Run) -> RunRecord {
     let took = SignedDuration::try_from(run.duration).unwrap_or_default();
     RunRecord {
         attempt,
@@ -36,7 +37,7 @@ pub(super) fn of_claim(claim: &Claim, runs: Vec<RunRecord>, last: Option<&Run>) 
         taken_at: claim.taken_at,
         uid: claim.uid,
         asked: Some(claim.asked()),
-        proof: last.map(|run| Box::new(proof(runs.last().map_or(0, |run| run.attempt), run))),
+        proof: last.map(|run| Box::new(proof(runs.last().map(|run| run.attempt).unwrap_or_default(), run))),
         runs,
         output,
         diff: scrub::cut(diff, DIFF_KEPT_MAX),
@@ -60,7 +61,7 @@ pub(super) fn of_refused(uid: u32) -> Box<History> {
 }
 
 /// What a status attests of a run, beside its ending.
-fn proof(attempt: u32, run: &Run) -> RunProof {
+fn proof(attempt: Attempt, run: &Run) -> RunProof {
     RunProof {
         attempt,
         argv: run.command.iter().map(|word| scrub::shown(word, ARGUMENT_MAX)).collect(),

@@ -5,10 +5,10 @@
 use crate::payload::{Budget, Payload};
 use crate::runner::{Bytes, Ended, Job};
 use crate::writer::Source;
-use conductor_core::Seq;
 use conductor_core::outcome::{Run, Verdict};
 use conductor_core::record::{Claim, Outcome, RunRecord};
 use conductor_core::scheduler::Place;
+use conductor_core::{Attempt, Seq, Slot};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -35,11 +35,11 @@ pub(super) enum InFlight {
     /// Its claim is durable, and it waits for its turn.
     Waiting { intent: Intent, bytes: Bytes },
     /// A worker holds it, with its bytes.
-    Handed { intent: Intent, attempt: u32 },
+    Handed { intent: Intent, attempt: Attempt },
     /// `porch` was started for it.
-    Running { intent: Intent, attempt: u32, since: jiff::Timestamp },
+    Running { intent: Intent, attempt: Attempt, since: jiff::Timestamp },
     /// Its run has ended, or its start did not happen; the scheduler decides in the same turn.
-    Ended { intent: Intent, bytes: Bytes, run: Arc<Run>, staged_in: Option<u16> },
+    Ended { intent: Intent, bytes: Bytes, run: Arc<Run>, staged_in: Option<Slot> },
     /// Its outcome is being written. Without a claim: it was refused, or given up at the start.
     Recording { outcome: Box<Outcome>, claim: Option<Arc<Claim>> },
     /// The writer publishes an earlier daemon's outcome again.
@@ -118,7 +118,7 @@ pub(super) struct Mismatch {
 /// A start of porch, or of the engine in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Start {
-    pub(super) attempt: u32,
+    pub(super) attempt: Attempt,
     pub(super) since: jiff::Timestamp,
 }
 
@@ -234,7 +234,7 @@ impl Flights {
         })
     }
 
-    pub(super) fn hand_out(&mut self, seq: Seq, attempt: u32, slot: u16) -> Result<Job, Mismatch> {
+    pub(super) fn hand_out(&mut self, seq: Seq, attempt: Attempt, slot: Slot) -> Result<Job, Mismatch> {
         let (intent, bytes) = self.take(seq, "handed out", |one| match one {
             InFlight::Waiting { intent, bytes } => Ok((intent, bytes)),
             other => Err(other),
@@ -245,7 +245,7 @@ impl Flights {
     }
 
     /// `porch` was started. Returns the claim and the number of the start.
-    pub(super) fn began(&mut self, seq: Seq) -> Result<(Arc<Claim>, u32), Mismatch> {
+    pub(super) fn began(&mut self, seq: Seq) -> Result<(Arc<Claim>, Attempt), Mismatch> {
         let (intent, attempt) = self.take(seq, "running", |one| match one {
             InFlight::Handed { intent, attempt } => Ok((intent, attempt)),
             other => Err(other),
@@ -385,7 +385,7 @@ mod tests {
         for (attempt, ending, called, runs) in
             [(1, Ending::NoSpace, false, 0), (1, withheld, true, 0), (1, Ending::Exited(75), true, 1)]
         {
-            let job = flights.hand_out(Seq(1), attempt, 3).unwrap();
+            let job = flights.hand_out(Seq(1), Attempt(attempt), Slot(3)).unwrap();
             assert!(matches!(&job.bytes, Bytes::Held(bytes) if **bytes == b"{}"[..]));
             assert_eq!(flights.oldest_waiting(), Some(claim.taken_at), "a worker's hand is no run");
             if called {
@@ -393,15 +393,15 @@ mod tests {
                 assert_eq!(flights.oldest_waiting(), None);
             }
             let end = flights.ended(ended(job, ending)).unwrap();
-            assert_eq!(end.start.map(|start| start.attempt), (runs > 0).then_some(1));
+            assert_eq!(end.start.map(|start| start.attempt), (runs > 0).then_some(Attempt::FIRST));
             flights.wait_again(Seq(1)).unwrap();
             assert_eq!(flights.get(Seq(1)).unwrap().runs().len(), runs);
         }
-        let job = flights.hand_out(Seq(1), 2, 4).unwrap();
-        assert_eq!(flights.began(Seq(1)).unwrap().1, 2);
+        let job = flights.hand_out(Seq(1), Attempt(2), Slot(4)).unwrap();
+        assert_eq!(flights.began(Seq(1)).unwrap().1, Attempt(2));
         flights.ended(ended(job, Ending::Exited(0))).unwrap();
         let decided = flights.decide(Seq(1)).unwrap();
-        assert!(matches!(decided.source, Source::Staged { slot: 4 }) && decided.intent.runs.len() == 2);
+        assert!(matches!(decided.source, Source::Staged { slot: Slot(4) }) && decided.intent.runs.len() == 2);
         assert!(!flights.any_recording());
         flights.enter(Seq(1), InFlight::Recording { outcome: outcome(Seq(1)), claim: None }).unwrap();
         assert!(flights.any_recording() && flights.oldest_waiting().is_none());
@@ -416,7 +416,7 @@ mod tests {
         assert_eq!(unknown.to_string(), "intent 9 is to be running, and is not known");
         flights.enter(Seq(1), claiming(Seq(1))).unwrap();
         let claiming_still = "intent 1 is to be handed out, and is claiming";
-        assert_eq!(flights.hand_out(Seq(1), 1, 0).unwrap_err().to_string(), claiming_still);
+        assert_eq!(flights.hand_out(Seq(1), Attempt(1), Slot(0)).unwrap_err().to_string(), claiming_still);
         assert!(
             flights.park(Seq(1)).is_err()
                 && flights.wait_again(Seq(1)).is_err()

@@ -11,7 +11,7 @@ use conductor_core::limits::MESSAGE_MAX;
 use conductor_core::outcome::Run;
 use conductor_core::query::{Covers, EVERYTHING};
 use conductor_core::record::{Claim, Outcome, Status};
-use conductor_core::{Code, NotReady, scrub};
+use conductor_core::{Attempt, Code, NotReady, scrub};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,10 +90,10 @@ fn of_intent(fact: IntentFact<'_>) {
             );
         }
         IntentFact::HandedOut { claim, attempt } => {
-            tracing::debug!(seq = claim.seq.get(), file = claim.name, correlation_id = claim.correlation_id, target = %claim.key, attempt, "starting porch");
+            tracing::debug!(seq = claim.seq.get(), file = claim.name, correlation_id = claim.correlation_id, target = %claim.key, attempt = attempt.get(), "starting porch");
         }
         IntentFact::Started { claim, attempt } => {
-            tracing::debug!(seq = claim.seq.get(), file = claim.name, correlation_id = claim.correlation_id, target = %claim.key, attempt, "porch was started");
+            tracing::debug!(seq = claim.seq.get(), file = claim.name, correlation_id = claim.correlation_id, target = %claim.key, attempt = attempt.get(), "porch was started");
         }
         IntentFact::RunEnded { claim, run, .. } => run_ended(claim, run),
         IntentFact::Retried { claim, run, next_attempt, pause } => {
@@ -161,11 +161,11 @@ fn run_ended(claim: &Claim, run: &Run) {
     }
 }
 
-fn retried(claim: &Claim, run: &Run, next_attempt: u32, pause: Duration) {
+fn retried(claim: &Claim, run: &Run, next_attempt: Attempt, pause: Duration) {
     let (seq, file, correlation_id) = (claim.seq, &claim.name, &claim.correlation_id);
     let why = scrub::shown(&run.describe(), MESSAGE_MAX);
     let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(seq = seq.get(), file, correlation_id, target = %claim.key, next_attempt, pause_ms, "retrying: {why}");
+    tracing::info!(seq = seq.get(), file, correlation_id, target = %claim.key, next_attempt = next_attempt.get(), pause_ms, "retrying: {why}");
 }
 
 fn filed(outcome: &Outcome, archived_as: &str) {

@@ -15,7 +15,7 @@ use conductor_core::name::TakenName;
 use conductor_core::record::{Claim, LastSuccess, Outcome, Status};
 use conductor_core::scheduler::Parked;
 use conductor_core::stage::{OnDisk, Resume, resume};
-use conductor_core::{Code, Digest, Seq};
+use conductor_core::{Attempt, Code, Digest, Seq};
 use conductor_crypto::sha256_of;
 use conductor_os::dir::Kind;
 use std::collections::{HashMap, HashSet};
@@ -360,10 +360,10 @@ fn resume_of(seq: Seq, start: Option<Start>, last: &LastRuns, max_attempts: u32)
         // In this boot the run lines are complete: without one, the recorded start did not happen.
         Some(Start { attempt, happened: false }) if last.this_boot => {
             let happened = last.lines.iter().any(|line| line.seq == seq && line.attempt == attempt);
-            if happened { attempt } else { attempt.saturating_sub(1) }
+            if happened { attempt.get() } else { attempt.before() }
         }
         // Known to have happened, or unknown after a power cut: it counts, so that there are never more starts than allowed.
-        Some(Start { attempt, .. }) => attempt,
+        Some(Start { attempt, .. }) => attempt.get(),
     };
     resume(OnDisk::Claimed { started }, max_attempts)
 }
@@ -399,7 +399,7 @@ fn give_up(claim: Claim, file: Option<TakenName>, rules: &Rules<'_>) -> Publicat
 fn counted(recorded: Option<Start>, resume: Resume) -> Option<Start> {
     match resume {
         Resume::Run { started: 0 } => None,
-        Resume::Run { started } => Some(Start { attempt: started, happened: true }),
+        Resume::Run { started } => Some(Start { attempt: Attempt(started), happened: true }),
         Resume::GiveUp | Resume::Look | Resume::Publish => {
             recorded.map(|Start { attempt, .. }| Start { attempt, happened: true })
         }
@@ -413,9 +413,11 @@ mod tests {
 
     #[test]
     fn a_start_that_used_up_the_last_attempt_stays_counted_without_its_run_line() {
-        let last =
-            LastRuns { this_boot: true, lines: vec![RunLine { seq: Seq(7), attempt: 3, process: None }] };
-        let recorded = Some(Start { attempt: 3, happened: false });
+        let last = LastRuns {
+            this_boot: true,
+            lines: vec![RunLine { seq: Seq(7), attempt: Attempt(3), process: None }],
+        };
+        let recorded = Some(Start { attempt: Attempt(3), happened: false });
         let resume = resume_of(Seq(7), recorded, &last, 3);
         assert_eq!(resume, Resume::GiveUp);
         // The daemon is killed before the outcome is durable: the run table is clear at the next start.
@@ -431,10 +433,10 @@ mod tests {
         let cases = [
             (None, same_boot(vec![]), Resume::Run { started: 0 }),
             // Recorded ahead; the run line proves whether it happened.
-            (Some((1, false)), same_boot(vec![ran(1)]), Resume::Run { started: 1 }),
+            (Some((1, false)), same_boot(vec![ran(Attempt(1))]), Resume::Run { started: 1 }),
             (Some((1, false)), same_boot(vec![]), Resume::Run { started: 0 }),
-            (Some((3, false)), same_boot(vec![ran(2)]), Resume::Run { started: 2 }),
-            (Some((3, false)), same_boot(vec![ran(3)]), Resume::GiveUp),
+            (Some((3, false)), same_boot(vec![ran(Attempt(2))]), Resume::Run { started: 2 }),
+            (Some((3, false)), same_boot(vec![ran(Attempt(3))]), Resume::GiveUp),
             // After a reboot it is unknown: it counts.
             (Some((1, false)), rebooted.clone(), Resume::Run { started: 1 }),
             (Some((3, false)), rebooted, Resume::GiveUp),
@@ -443,7 +445,7 @@ mod tests {
             (Some((3, true)), same_boot(vec![]), Resume::GiveUp),
         ];
         for (start, last, want) in cases {
-            let start = start.map(|(attempt, happened)| Start { attempt, happened });
+            let start = start.map(|(attempt, happened)| Start { attempt: Attempt(attempt), happened });
             assert_eq!(resume_of(Seq(7), start, &last, 3), want, "{start:?} {last:?}");
         }
     }

@@ -184,7 +184,7 @@ fn parked_row(seq: Seq, key: &TargetKey, why: &WaitReason) -> Row {
 fn unfinished_row(one: &InFlight, why: &WaitReason) -> Option<Row> {
     let (claim, runs) = (one.claim()?, one.runs());
     let (state, at, attempts) = match one {
-        InFlight::Running { since, attempt, .. } => (State::Running, *since, *attempt),
+        InFlight::Running { since, attempt, .. } => (State::Running, *since, attempt.get()),
         _ => (State::Waiting, claim.taken_at, u32::try_from(runs.len()).unwrap_or(u32::MAX)),
     };
     Some(Row {

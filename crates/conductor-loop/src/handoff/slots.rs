@@ -4,6 +4,7 @@
 
 use super::layout::STAGING as NAME;
 use super::lent;
+use conductor_core::Slot;
 use conductor_os::dir::{Dir, Kind};
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -41,9 +42,9 @@ struct Staging {
 #[derive(Debug, Default)]
 struct Books {
     /// Slots whose own name is taken by an entry that can neither be removed nor renamed.
-    renamed: HashMap<u16, u32>,
+    renamed: HashMap<Slot, u32>,
     /// Slots that could not be swept after their last run.
-    unswept: HashSet<u16>,
+    unswept: HashSet<Slot>,
 }
 
 /// A leftover that could not be removed.
@@ -75,7 +76,7 @@ impl Slots {
     }
 
     /// Absolute path of a slot.
-    pub fn path_of(&self, slot: u16) -> PathBuf {
+    pub fn path_of(&self, slot: Slot) -> PathBuf {
         self.path.join(self.name(slot))
     }
 
@@ -107,7 +108,7 @@ impl Slots {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn name(&self, slot: u16) -> String {
+    fn name(&self, slot: Slot) -> String {
         match self.books().renamed.get(&slot) {
             None => slot.to_string(),
             Some(number) => format!("{slot}.{number}"),
@@ -115,7 +116,7 @@ impl Slots {
     }
 
     /// Opens a slot that is empty except for an earlier copy of the same name, making it if it is missing.
-    pub fn open(&self, slot: u16) -> io::Result<Dir> {
+    pub fn open(&self, slot: Slot) -> io::Result<Dir> {
         let name = self.name(slot);
         let unswept = !self.books().unswept.is_empty() && self.books().unswept.remove(&slot);
         let opened = match self.staging().sub(&name) {
@@ -129,11 +130,11 @@ impl Slots {
     }
 
     /// Makes a slot usable again, whatever entry is in its place.
-    pub fn renew(&self, slot: u16) -> io::Result<Dir> {
+    pub fn renew(&self, slot: Slot) -> io::Result<Dir> {
         self.make_again(slot).and_then(lent::lend)
     }
 
-    fn make_again(&self, slot: u16) -> io::Result<Dir> {
+    fn make_again(&self, slot: Slot) -> io::Result<Dir> {
         let name = self.name(slot);
         let cleared = self.empty(&name);
         if let Ok(dir) = cleared {
@@ -144,7 +145,11 @@ impl Slots {
             return Ok(dir);
         }
         if let Ok(aside) = self.set_aside(&name) {
-            tracing::warn!(slot, set_aside = aside, "a leftover of the last run cannot be removed");
+            tracing::warn!(
+                slot = slot.get(),
+                set_aside = aside,
+                "a leftover of the last run cannot be removed"
+            );
             return self.staging().ensure(&name, MODE);
         }
         for _ in 0..NAMES_MAX {
@@ -160,7 +165,7 @@ impl Slots {
             let name = self.name(slot);
             if let Ok(dir) = self.empty(&name) {
                 tracing::warn!(
-                    slot,
+                    slot = slot.get(),
                     used = name,
                     "a leftover of the last run can neither be removed nor renamed"
                 );
@@ -204,7 +209,7 @@ impl Slots {
 
     /// Removes the leftovers of a run in its slot except `keep`. A leftover that cannot be removed now is handled at the
     /// slot's next use.
-    pub fn sweep(&self, slot: u16, dir: &Dir, keep: Option<&str>) {
+    pub fn sweep(&self, slot: Slot, dir: &Dir, keep: Option<&str>) {
         let cleared = lent::clear(dir, keep);
         // Also where something is left: nobody but a run has a slot.
         if lent::take_back(dir).and(cleared).is_err() {
@@ -213,7 +218,7 @@ impl Slots {
     }
 
     /// Ends the use of a slot in which no run began.
-    pub fn close(&self, slot: u16) {
+    pub fn close(&self, slot: Slot) {
         if let Ok(dir) = self.staging().sub(self.name(slot)) {
             self.sweep(slot, &dir, None);
         }
@@ -221,7 +226,7 @@ impl Slots {
 
     /// Moves a file out of a slot; never over another. The slot is opened by descriptor, so that a link that porch put in
     /// its place leads nowhere.
-    pub fn move_out(&self, slot: u16, name: &str, to_dir: &Dir, to: &str) -> io::Result<()> {
+    pub fn move_out(&self, slot: Slot, name: &str, to_dir: &Dir, to: &str) -> io::Result<()> {
         let dir = self.staging().sub(self.name(slot));
         let moved = dir.and_then(|dir| dir.rename_new(name, to_dir, to));
         if moved.is_err() {
@@ -255,7 +260,7 @@ impl Slots {
         lent::take_back_left(&slot).and(cleared)?;
         match name.to_str() {
             // An empty slot stays, for the next run.
-            Some(text) if text.parse::<u16>().is_ok() => Ok(()),
+            Some(text) if text.parse::<Slot>().is_ok() => Ok(()),
             _ => self.staging().remove_dir(name),
         }
     }
@@ -263,7 +268,7 @@ impl Slots {
     /// The names of leftovers still set aside, for `doctor`.
     pub fn broken(staging: &Dir) -> io::Result<Vec<String>> {
         let names = staging.names()?.into_iter().map(|name| String::from_utf8_lossy(&name).into_owned());
-        Ok(names.filter(|name| name.parse::<u16>().is_err()).collect())
+        Ok(names.filter(|name| name.parse::<Slot>().is_err()).collect())
     }
 }
 
@@ -305,7 +310,7 @@ mod tests {
         let (slots, staging) = (slots(temp.path()), temp.path().join(NAME));
         symlink("/etc", staging.join("0")).unwrap();
         std::fs::write(staging.join("1"), "file").unwrap();
-        for slot in 0..3 {
+        for slot in (0..3).map(Slot) {
             slots.open(slot).unwrap().create("intent-a.json", 0o400, b"x").unwrap();
             assert!(staging.join(format!("{slot}/intent-a.json")).is_file());
         }
@@ -323,7 +328,7 @@ mod tests {
         std::fs::rename(home.join(NAME), home.join("moved")).unwrap();
         symlink("/etc", home.join(NAME)).unwrap();
         assert!(slots.is_in_place(), "made again");
-        slots.open(0).unwrap();
+        slots.open(Slot(0)).unwrap();
         assert!(home.join("staging/0").is_dir());
         // The directory above was replaced: none of our parts is there to be made again.
         std::fs::rename(&home, &elsewhere).unwrap();

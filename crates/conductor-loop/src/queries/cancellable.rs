@@ -68,6 +68,7 @@ mod tests {
     use super::*;
     use crate::queries::OfflineView;
     use crate::store::{Kept, Ledger, Sealing, Store, Work};
+    use conductor_core::Attempt;
     use conductor_core::name::Names;
     use conductor_core::record::{Claim, Outcome};
     use conductor_os::dir::Dir;
@@ -87,8 +88,8 @@ mod tests {
         let dir = Arc::new(handoff.ensure("state", 0o700).unwrap());
         let store = Store::open(dir, &Sealing::Keyless("a test".to_owned()), true).unwrap();
         record(&store, Seq(1), Vec::new());
-        record(&store, Seq(2), vec![Start { attempt: 2, happened: true }]);
-        record(&store, Seq(3), vec![Start { attempt: 2, happened: false }]);
+        record(&store, Seq(2), vec![Start { attempt: Attempt(2), happened: true }]);
+        record(&store, Seq(3), vec![Start { attempt: Attempt(2), happened: false }]);
         let meant = |of: &str| {
             let unfinished = OfflineView::read(&store, &handoff, &Names::default()).unwrap();
             let (public, names) = (Ok(Vec::new()), &Names::default());

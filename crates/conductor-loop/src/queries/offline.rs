@@ -60,7 +60,7 @@ impl OfflineView {
 
 /// An intent that was taken and has no outcome.
 fn claimed_row(claim: Claim, start: Option<Start>) -> Row {
-    let attempts = start.map_or(0, |start| start.attempt);
+    let attempts = start.map_or(0, |start| start.attempt.get());
     Row {
         seq: Some(claim.seq),
         target: Some(claim.key.to_string()),

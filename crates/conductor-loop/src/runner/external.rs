@@ -83,7 +83,7 @@ pub(super) fn run(
     run.command = std::iter::once(executable.display().to_string()).chain(words.iter().cloned()).collect();
     let number = worker.orphans.begin();
     command.args(&words);
-    let site = Site { number: job.slot, slot: Some(slot), program: Some(&executable) };
+    let site = Site { number: job.slot.get(), slot: Some(slot), program: Some(&executable) };
     let resources = settings.resources;
     let started = worker.cells.run(site, move || start(&mut command, resources));
     let marks = leftovers::marks(job.seq, &job.claim.sha256);

@@ -26,7 +26,7 @@ use conductor_core::limits::RunLimits;
 use conductor_core::outcome::{Capture, Ending, Postponed, Run};
 use conductor_core::record::Claim;
 use conductor_core::scheduler::Place;
-use conductor_core::{Code, Runs, Seq};
+use conductor_core::{Attempt, Code, Runs, Seq, Slot};
 use conductor_os::cgroup::{self, Groups};
 use conductor_os::confine::limits::ResourceLimits;
 use conductor_os::dir::Dir;
@@ -137,9 +137,9 @@ pub struct Job {
     /// Sequence number.
     pub seq: Seq,
     /// The number of the start.
-    pub attempt: u32,
+    pub attempt: Attempt,
     /// The staging slot.
-    pub slot: u16,
+    pub slot: Slot,
     /// The place that the run writes.
     pub place: Place,
     /// The intent.

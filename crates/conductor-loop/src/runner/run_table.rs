@@ -3,7 +3,7 @@
 //! happened.
 
 use crate::handoff::layout::RUNNING as FILE;
-use conductor_core::Seq;
+use conductor_core::{Attempt, Seq, Slot};
 use conductor_os::boot_id;
 use conductor_os::dir::Dir;
 use conductor_os::plain::read_start;
@@ -38,7 +38,7 @@ pub struct RunLine {
     /// Sequence number.
     pub seq: Seq,
     /// The number of the start.
-    pub attempt: u32,
+    pub attempt: Attempt,
     /// The process, once it was started.
     pub process: Option<ProcessId>,
 }
@@ -68,18 +68,23 @@ impl RunTable {
     }
 
     /// Records that a start is about to happen in this slot.
-    pub fn begin(&self, slot: u16, seq: Seq, attempt: u32) {
-        self.write(u64::from(slot) + 1, &format!("{seq} {attempt} 0 0"));
+    pub fn begin(&self, slot: Slot, seq: Seq, attempt: Attempt) {
+        self.write(Self::line_of(slot), &format!("{seq} {attempt} 0 0"));
     }
 
     /// Records the process of the start.
-    pub fn started(&self, slot: u16, seq: Seq, attempt: u32, process: ProcessId) {
-        self.write(u64::from(slot) + 1, &format!("{seq} {attempt} {} {}", process.pid, process.start));
+    pub fn started(&self, slot: Slot, seq: Seq, attempt: Attempt, process: ProcessId) {
+        self.write(Self::line_of(slot), &format!("{seq} {attempt} {} {}", process.pid, process.start));
     }
 
     /// Records that the start did not happen after all.
-    pub fn withdraw(&self, slot: u16) {
-        self.write(u64::from(slot) + 1, "");
+    pub fn withdraw(&self, slot: Slot) {
+        self.write(Self::line_of(slot), "");
+    }
+
+    /// The number of a slot's line, after the header.
+    fn line_of(slot: Slot) -> u64 {
+        u64::from(slot.get()) + 1
     }
 
     fn write(&self, line: u64, text: &str) {
@@ -109,14 +114,14 @@ mod tests {
         let (run_table, before) = RunTable::open(&dir).unwrap();
         assert!(!before.this_boot && before.lines.is_empty());
         run_table.reset().unwrap();
-        run_table.begin(3, Seq(9), 1);
-        run_table.started(0, Seq(7), 2, ProcessId { pid: 12, start: 34 });
+        run_table.begin(Slot(3), Seq(9), Attempt(1));
+        run_table.started(Slot(0), Seq(7), Attempt(2), ProcessId { pid: 12, start: 34 });
         drop(run_table);
         let (_, LastRuns { this_boot, lines }) = RunTable::open(&dir).unwrap();
         assert!(this_boot);
         let process = Some(ProcessId { pid: 12, start: 34 });
-        assert!(lines.contains(&RunLine { seq: Seq(7), attempt: 2, process }));
-        assert!(lines.contains(&RunLine { seq: Seq(9), attempt: 1, process: None }));
+        assert!(lines.contains(&RunLine { seq: Seq(7), attempt: Attempt(2), process }));
+        assert!(lines.contains(&RunLine { seq: Seq(9), attempt: Attempt(1), process: None }));
         assert_eq!(lines.len(), 2);
     }
 

@@ -1,8 +1,8 @@
 //! A worker in isolation: the source of a run's bytes, and the result when they cannot be read.
 
 use super::*;
-use conductor_core::Seq;
 use conductor_core::outcome::{Postponed, Verdict};
+use conductor_core::{Attempt, Seq, Slot};
 use conductor_crypto::sha256;
 use std::path::Path;
 use std::sync::atomic::AtomicUsize;
@@ -67,8 +67,8 @@ fn bytes_that_cannot_be_read_back_are_no_attempt_and_no_file() {
     for code in [Code::StoreFailed, Code::StoreDamaged, Code::StoreFailed] {
         runner.run(Job {
             seq: Seq(7),
-            attempt: 1,
-            slot: 0,
+            attempt: Attempt(1),
+            slot: Slot(0),
             place: Place::Output,
             claim: Arc::new(claim()),
             bytes: Bytes::Stored,
@@ -83,8 +83,8 @@ fn bytes_that_cannot_be_read_back_are_no_attempt_and_no_file() {
     }
     runner.run(Job {
         seq: Seq(7),
-        attempt: 1,
-        slot: 0,
+        attempt: Attempt(1),
+        slot: Slot(0),
         place: Place::Output,
         claim: Arc::new(claim()),
         bytes: Bytes::Stored,

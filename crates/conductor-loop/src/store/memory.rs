@@ -10,7 +10,7 @@ use conductor_core::age::Dated;
 use conductor_core::intent::TargetKey;
 use conductor_core::query::Held;
 use conductor_core::record::{Claim, LastSuccess, Outcome};
-use conductor_core::{Digest, Seq};
+use conductor_core::{Attempt, Digest, Seq};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -45,7 +45,7 @@ impl Books {
             let (claim, bytes) = (claiming.claim, claiming.bytes);
             self.open.insert(claim.seq, (Some(claim.clone()), Some(bytes.to_vec())));
             if claiming.reserved {
-                self.starts.insert(claim.seq, Start { attempt: 1, happened: false });
+                self.starts.insert(claim.seq, Start { attempt: Attempt::FIRST, happened: false });
             }
             lasts.push(self.last_success(&claim.key, &claim.name));
         }

@@ -3,7 +3,7 @@
 
 use super::{Flaw, StoreError};
 use conductor_core::record::{Claim, Outcome};
-use conductor_core::{Digest, Seq};
+use conductor_core::{Attempt, Digest, Seq};
 use conductor_crypto::sha256;
 
 /// An unfinished intent. Its bytes were read and are intact.
@@ -31,7 +31,7 @@ pub enum Pending {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Start {
     /// The number of the start, from 1.
-    pub attempt: u32,
+    pub attempt: Attempt,
     /// Whether it is known to have happened.
     pub happened: bool,
 }
@@ -39,7 +39,7 @@ pub struct Start {
 impl Start {
     /// Starts of porch so far, of an intent that this process has not started: a start recorded ahead has not happened.
     pub fn so_far(start: Option<Self>) -> u32 {
-        start.map_or(0, |start| if start.happened { start.attempt } else { start.attempt.saturating_sub(1) })
+        start.map_or(0, |start| if start.happened { start.attempt.get() } else { start.attempt.before() })
     }
 }
 

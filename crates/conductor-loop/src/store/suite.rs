@@ -2,11 +2,11 @@
 
 use super::memory::Memory;
 use super::*;
-use conductor_core::Seq;
 use conductor_core::age::{Bound, ClockBook, Look};
 use conductor_core::intent::TargetKey;
 use conductor_core::query::Held;
 use conductor_core::record::{Claim, Outcome, Status};
+use conductor_core::{Attempt, Seq};
 use conductor_crypto::{KeyRing, RootKey, sha256};
 use conductor_os::dir::Dir;
 use jiff::{SignedDuration, Timestamp};
@@ -243,7 +243,10 @@ fn a_life() -> Vec<Step> {
     vec![
         Step::WorkFor(true),
         commit(Batch { claims, ..Batch::default() }),
-        commit(Batch { starts: vec![(Seq(2), Start { attempt: 1, happened: true })], ..Batch::default() }),
+        commit(Batch {
+            starts: vec![(Seq(2), Start { attempt: Attempt(1), happened: true })],
+            ..Batch::default()
+        }),
         commit(Batch { decided: vec![(outcome(Seq(1), 0), None, Keeps::Already)], ..Batch::default() }),
         commit(Batch {
             decided: vec![(failed.clone(), Some(b"log".to_vec()), Keeps::Already)],
@@ -343,7 +346,7 @@ fn any_batch() -> impl Strategy<Value = Batch> {
                 .collect(),
             starts: starts
                 .into_iter()
-                .map(|(seq, attempt, happened)| (Seq(seq), Start { attempt, happened }))
+                .map(|(seq, attempt, happened)| (Seq(seq), Start { attempt: Attempt(attempt), happened }))
                 .collect(),
             holds: holds
                 .into_iter()

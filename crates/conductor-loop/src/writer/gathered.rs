@@ -3,16 +3,16 @@
 use super::{Publication, Source};
 use crate::payload::Payload;
 use crate::store::{Claiming, Decided, Hold, Kept, Start, Work};
-use conductor_core::Seq;
 use conductor_core::query::Held;
 use conductor_core::record::Claim;
+use conductor_core::{Attempt, Seq};
 use crossbeam_channel::Sender;
 
 /// The records of one batch's commands, and the channels to confirm them.
 #[derive(Default)]
 pub(super) struct Gathered {
     pub(super) claims: Vec<(Box<Claim>, Payload, bool)>,
-    pub(super) reserves: Vec<(Seq, u32)>,
+    pub(super) reserves: Vec<(Seq, Attempt)>,
     pub(super) publications: Vec<Publication>,
     /// Targets held or released, and the channel to confirm each.
     pub(super) holds: Vec<(Holding, Sender<()>)>,
@@ -54,7 +54,7 @@ impl Gathered {
         });
         let claims =
             self.claims.iter().map(|(claim, bytes, reserved)| Claiming { claim, bytes, reserved: *reserved });
-        let start = |&(seq, attempt): &(Seq, u32)| (seq, Start { attempt, happened: false });
+        let start = |&(seq, attempt): &(Seq, Attempt)| (seq, Start { attempt, happened: false });
         let holds = self.holds.iter().map(|(holding, _)| match holding {
             Holding::Held(held) => Hold::Begins(held),
             Holding::Released { target, .. } => Hold::Ends(target),

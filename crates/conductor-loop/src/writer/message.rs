@@ -5,7 +5,7 @@ use crate::payload::Payload;
 use conductor_core::name::TakenName;
 use conductor_core::ready::Reasons;
 use conductor_core::record::{Claim, LastSuccess, Outcome};
-use conductor_core::{Code, Seq};
+use conductor_core::{Attempt, Code, Seq, Slot};
 use conductor_evidence::Record;
 use conductor_evidence::tree::Point;
 use crossbeam_channel::Sender;
@@ -18,7 +18,7 @@ pub enum Source {
     /// The private copy in a staging slot, checked after the run; if it is missing, the store has the bytes.
     Staged {
         /// The slot.
-        slot: u16,
+        slot: Slot,
     },
     /// From memory.
     Bytes(Payload),
@@ -78,7 +78,7 @@ pub enum Command {
         /// Sequence number.
         seq: Seq,
         /// The number of the start.
-        attempt: u32,
+        attempt: Attempt,
     },
     /// Make an outcome durable and publish it.
     Settle(Box<Publication>),

@@ -10,9 +10,9 @@ use crate::handoff::layout::HEAD as HEAD_FILE;
 use crate::handoff::{HeadBody, Slots};
 use crate::payload::{Budget, Payload};
 use crate::store::{Decided, Kept, Store};
-use conductor_core::Seq;
 use conductor_core::attestation::{Envelope, Signature};
 use conductor_core::record::{Claim, Outcome};
+use conductor_core::{Attempt, Seq};
 use conductor_os::dir::Dir;
 use jiff::Timestamp;
 use std::cell::Cell;
@@ -277,7 +277,7 @@ fn a_turn_commits_when_there_is_something_to_commit() {
     let (durable, _told) = crossbeam_channel::bounded(1);
     let release = Command::Hold { holding: Holding::Released { target: "n/t".to_owned(), uid: 7 }, durable };
     let (said, done) =
-        committed(1, vec![settle(Seq(7)), Command::Reserve { seq: Seq(8), attempt: 2 }, release]);
+        committed(1, vec![settle(Seq(7)), Command::Reserve { seq: Seq(8), attempt: Attempt(2) }, release]);
     assert_eq!(said, ["committed 3", "reserved 8", "filed 7 processed/intent-a.json"]);
     assert_eq!(done, 0);
 }
@@ -294,7 +294,7 @@ fn what_found_no_space_is_tried_again_in_order_and_until_then_the_disk_is_full()
     assert_eq!(office.turn(vec![settle(Seq(2))]), (true, vec!["committed 1".to_owned()]));
     office.writer_loop.space_retry_at = long_ago();
     // A steady stream of others does not postpone it.
-    let (_, said) = office.turn(vec![Command::Reserve { seq: Seq(3), attempt: 1 }]);
+    let (_, said) = office.turn(vec![Command::Reserve { seq: Seq(3), attempt: Attempt(1) }]);
     let filed = ["filed 1 processed/intent-a.json", "filed 2 processed/intent-a.2.json"];
     assert_eq!(said, [&["committed 1", "reserved 3", "full false"], &filed[..]].concat());
     assert!(office.writer_loop.unpublished.is_empty() && office.writer_loop.patience() > Duration::ZERO);

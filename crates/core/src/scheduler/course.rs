@@ -2,6 +2,7 @@
 //! scheduler's sets of intents by stage are maintained only here.
 
 use super::{Bug, Effect, Item, POSTPONED_RETRY, Place, Reserve, Scheduler};
+use crate::Attempt;
 use crate::ids::Seq;
 use crate::limits::retry_pause;
 use crate::outcome::{Postponed, Verdict};
@@ -77,7 +78,7 @@ impl Scheduler {
             (self.items.get_mut(&seq), stage)
         {
             if verdict.counts() {
-                item.started = attempt;
+                item.started = attempt.get();
             }
             let cause = if let Then::TryAgain(cause) = then { Some(cause) } else { None };
             self.places.ended(at.now, &item.place, item.rank, cause);
@@ -136,7 +137,7 @@ impl Scheduler {
         }
     }
 
-    fn hand_out(&mut self, seq: Seq, attempt: u32, effects: &mut Vec<Effect>) {
+    fn hand_out(&mut self, seq: Seq, attempt: Attempt, effects: &mut Vec<Effect>) {
         let (Some(slot), Some(item)) = (self.slots.pop(), self.items.get_mut(&seq)) else {
             return effects.push(Effect::Bug(Bug::NoSlot(seq)));
         };
@@ -170,7 +171,7 @@ impl Scheduler {
         effects.push(Effect::Record { seq, outcome, attempts: item.started, duplicate_of });
     }
 
-    fn retry(&mut self, seq: Seq, attempt: u32, at: TimelineEntry, effects: &mut Vec<Effect>) {
+    fn retry(&mut self, seq: Seq, attempt: Attempt, at: TimelineEntry, effects: &mut Vec<Effect>) {
         let Some(rank) = self.items.get(&seq).map(|item| item.rank) else { return };
         let pause = retry_pause(attempt, at.jitter);
         // At once, and the slot is kept until that is durable: its run line is the proof that this start happened.

@@ -99,8 +99,8 @@ fn what_a_worker_has_in_hand_runs_when_the_worker_says_so() {
     };
     assert!(advance(&mut scheduler, Duration::ZERO).contains(&Effect::Run {
         seq: Seq(1),
-        attempt: 1,
-        slot: 0
+        attempt: Attempt(1),
+        slot: Slot(0)
     }));
     assert_eq!(load(&scheduler), (1, 0, Some(WaitReason::InHand)));
     let bugs = tell(&mut scheduler, ended(Verdict::Success));
@@ -112,9 +112,12 @@ fn what_a_worker_has_in_hand_runs_when_the_worker_says_so() {
     );
     assert_eq!((scheduler.handed_out(), scheduler.running()), (0, 0));
     let effects = advance(&mut scheduler, POSTPONED_RETRY);
-    assert!(effects.contains(&Effect::Run { seq: Seq(1), attempt: 1, slot: 0 }), "{effects:?}");
+    assert!(
+        effects.contains(&Effect::Run { seq: Seq(1), attempt: Attempt(1), slot: Slot(0) }),
+        "{effects:?}"
+    );
     assert!(tell(&mut scheduler, Event::Began { seq: Seq(1) }).is_empty());
-    assert_eq!(load(&scheduler), (1, 1, Some(WaitReason::Running { attempt: 1 })));
+    assert_eq!(load(&scheduler), (1, 1, Some(WaitReason::Running { attempt: Attempt(1) })));
     let bugs = tell(&mut scheduler, Event::Began { seq: Seq(1) });
     assert!(matches!(bugs[..], [Effect::Bug(Bug::Misstep(_))]), "once: {bugs:?}");
     let recorded = Effect::Record { seq: Seq(1), outcome: Final::Success, attempts: 1, duplicate_of: None };
@@ -152,9 +155,12 @@ fn the_first_claims_are_armed_with_their_claim_and_no_more_than_the_window() {
     }
     audit(&scheduler);
     let effects = advance(&mut scheduler, Duration::ZERO);
-    assert!(effects.contains(&Effect::Run { seq: Seq(1), attempt: 1, slot: 0 }), "{effects:?}");
     assert!(
-        effects.contains(&Effect::Reserve { seq: Seq(START_WINDOW as u64 + 1), attempt: 1 }),
+        effects.contains(&Effect::Run { seq: Seq(1), attempt: Attempt(1), slot: Slot(0) }),
+        "{effects:?}"
+    );
+    assert!(
+        effects.contains(&Effect::Reserve { seq: Seq(START_WINDOW as u64 + 1), attempt: Attempt(1) }),
         "{effects:?}"
     );
     assert_eq!(effects.iter().filter(|effect| matches!(effect, Effect::Reserve { .. })).count(), 1);

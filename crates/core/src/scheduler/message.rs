@@ -7,6 +7,7 @@ use crate::outcome::{Postponed, Verdict};
 use crate::query::Covers;
 use crate::record::LastSuccess;
 use crate::stage::{Final, Misstep};
+use crate::{Attempt, Slot};
 use std::time::Duration;
 
 /// The metadata of a file: any change shows in one of these.
@@ -209,16 +210,16 @@ pub enum Effect {
         /// Sequence number.
         seq: Seq,
         /// The number of the start.
-        attempt: u32,
+        attempt: Attempt,
     },
     /// Run porch.
     Run {
         /// Sequence number.
         seq: Seq,
         /// The number of the start.
-        attempt: u32,
+        attempt: Attempt,
         /// The staging slot, held until the outcome is filed.
-        slot: u16,
+        slot: Slot,
     },
     /// Record the final outcome and publish its files.
     Record {
@@ -236,7 +237,7 @@ pub enum Effect {
         /// Sequence number.
         seq: Seq,
         /// The number of the next start.
-        attempt: u32,
+        attempt: Attempt,
         /// The pause before it.
         pause: Duration,
     },

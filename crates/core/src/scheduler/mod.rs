@@ -12,6 +12,7 @@ mod rate;
 mod scan;
 mod wait_reason;
 
+use crate::{Attempt, Slot};
 pub use cancel::Waits;
 pub use message::{Admission, Bug, Effect, Event, Fingerprint, Parked, Sighting};
 pub use places::Place;
@@ -48,7 +49,7 @@ struct Item {
     rank: Rank,
     started: u32,
     reserve: Reserve,
-    slot: Option<u16>,
+    slot: Option<Slot>,
     /// Why its last start was postponed.
     postponed: Option<Postponed>,
 }
@@ -76,7 +77,7 @@ pub struct Scheduler {
     rate_wake: Option<Duration>,
     /// The time at which the pause of a place ends.
     place_wake: Option<Duration>,
-    slots: Vec<u16>,
+    slots: Vec<Slot>,
     /// Numbers of the intents held by workers: porch runs for them, or will run next.
     handed: HashSet<Seq>,
     /// Numbers of the handed-out intents for which porch was started.
@@ -114,7 +115,7 @@ impl Scheduler {
             rate,
             rate_wake: None,
             place_wake: None,
-            slots: (0..slots).rev().collect(),
+            slots: (0..slots).map(Slot).rev().collect(),
             handed: HashSet::new(),
             running: HashSet::new(),
             reserved: HashSet::new(),
@@ -395,7 +396,8 @@ impl Scheduler {
             self.ask_reserve(rank, effects);
         }
         for rank in chosen {
-            let attempt = self.items.get(&rank.seq).map_or(1, |item| item.started + 1);
+            let attempt =
+                self.items.get(&rank.seq).map_or(Attempt::FIRST, |item| Attempt::after(item.started));
             self.advance_one(rank.seq, Step::Start { attempt }, now.into(), effects);
         }
     }
@@ -412,7 +414,7 @@ impl Scheduler {
         self.unreserved.remove(&rank);
         self.set_reserve(rank.seq, Reserve::Asked);
         if let Some(item) = self.items.get(&rank.seq) {
-            effects.push(Effect::Reserve { seq: rank.seq, attempt: item.started + 1 });
+            effects.push(Effect::Reserve { seq: rank.seq, attempt: Attempt::after(item.started) });
         }
     }
 

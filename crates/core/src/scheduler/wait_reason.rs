@@ -1,6 +1,7 @@
 //! Why an intent is not finished: one named reason for each, from the state that decides. Queries do not change it.
 
 use super::{Place, Rank, Reserve, Scheduler, Stage};
+use crate::Attempt;
 use crate::ids::Seq;
 use crate::intent::TargetKey;
 use crate::limits::TAKEN_MAX;
@@ -42,7 +43,7 @@ pub enum WaitReason {
     /// It requested a retry.
     Pausing {
         /// The number of the next start.
-        attempt: u32,
+        attempt: Attempt,
         /// The remaining pause.
         left: Duration,
     },
@@ -84,7 +85,7 @@ pub enum WaitReason {
     /// `porch` runs.
     Running {
         /// The number of the start.
-        attempt: u32,
+        attempt: Attempt,
     },
     /// Its outcome is being written.
     Recording,
@@ -252,7 +253,7 @@ impl Scheduler {
             if let Some(cause) = item.and_then(|item| item.postponed) {
                 return WaitReason::Postponed { cause, left: Some(left), repository: None };
             }
-            let attempt = item.map_or(1, |item| item.started + 1);
+            let attempt = item.map_or(Attempt::FIRST, |item| Attempt::after(item.started));
             return WaitReason::Pausing { attempt, left };
         }
         if let Some(held) = self.why_held(key) {
@@ -385,7 +386,7 @@ mod tests {
             accept(&mut world, seq, target);
         }
         let why = |world: &World, seq| world.scheduler.why(world.now, seq);
-        assert_eq!(why(&world, Seq(1)), Some(WaitReason::Running { attempt: 1 }));
+        assert_eq!(why(&world, Seq(1)), Some(WaitReason::Running { attempt: Attempt(1) }));
         assert_eq!((world.scheduler.handed_out(), world.scheduler.running()), (1, 1));
         assert_eq!(why(&world, Seq(2)), Some(WaitReason::Behind { seq: Seq(1) }));
         assert_eq!(why(&world, Seq(3)), Some(WaitReason::Workers { ahead: 0 }));
@@ -394,7 +395,7 @@ mod tests {
         end(&mut world, Seq(1), Verdict::Retry(Code::PorchBusy));
         assert_eq!(
             why(&world, Seq(1)),
-            Some(WaitReason::Pausing { attempt: 2, left: Duration::from_millis(500) })
+            Some(WaitReason::Pausing { attempt: Attempt(2), left: Duration::from_millis(500) })
         );
         world.scheduler.set_not_ready(&NotReady::PorchMissing.into());
         assert_eq!(why(&world, Seq(4)), Some(WaitReason::NotStarting { reason: NotReady::PorchMissing }));
@@ -507,14 +508,14 @@ mod tests {
             WaitReason::Claiming,
             WaitReason::Held,
             WaitReason::Behind { seq: Seq(1) },
-            WaitReason::Pausing { attempt: 2, left },
+            WaitReason::Pausing { attempt: Attempt(2), left },
             WaitReason::Repository { place: "r".into() },
             WaitReason::Stopping,
             WaitReason::Rate { left },
             WaitReason::Workers { ahead: 1 },
             WaitReason::Starting,
             WaitReason::InHand,
-            WaitReason::Running { attempt: 1 },
+            WaitReason::Running { attempt: Attempt(1) },
             WaitReason::Recording,
         ];
         for &reason in NotReady::ALL {

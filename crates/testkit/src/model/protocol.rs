@@ -3,9 +3,9 @@
 
 use super::disk::{Data, Disk, Name, Place};
 use super::{Omit, Porch, Variant};
-use conductor_core::Code;
 use conductor_core::outcome::Verdict;
 use conductor_core::stage::{Entry as Entered, Final, OnDisk, Resume, Step, Then, resume, step};
+use conductor_core::{Attempt, Code};
 use std::collections::BTreeMap;
 
 /// The number of the name under which the third intent of name 0 would be archived, used by a producer.
@@ -326,14 +326,15 @@ impl<'m> Daemon<'m> {
         let mut attempt = started + 1;
         loop {
             self.reserve(seq, attempt)?;
-            let (handed, then) = step(stage.expect("it waits"), Step::Start { attempt }).expect("it starts");
-            assert_eq!(then, Then::Run { attempt });
+            let (handed, then) =
+                step(stage.expect("it waits"), Step::Start { attempt: Attempt(attempt) }).expect("it starts");
+            assert_eq!(then, Then::Run { attempt: Attempt(attempt) });
             let (running, _) = step(handed.expect("it starts"), Step::Began).expect("it begins");
             let verdict = self.porch(seq, content, attempt)?;
             let ended = Step::Ended { verdict, max_attempts: ATTEMPTS_MAX };
             let (next, then) = step(running.expect("it runs"), ended).expect("it ended");
             match then {
-                Then::RetryAs { attempt: again } => (stage, attempt) = (next, again),
+                Then::RetryAs { attempt: again } => (stage, attempt) = (next, again.get()),
                 other => return self.record(seq, other, attempt),
             }
         }

@@ -3,7 +3,7 @@
 use super::*;
 use conductor_core::outcome::{Capture, Ending};
 use conductor_core::query::{Covers, Held};
-use conductor_core::{Seq, TargetKey};
+use conductor_core::{Attempt, Seq, TargetKey};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::io;
@@ -71,10 +71,10 @@ fn samples<'s>(
     let intents = [
         IntentFact::Accepted { claim },
         IntentFact::Refused { outcome },
-        IntentFact::HandedOut { claim, attempt: 1 },
-        IntentFact::Started { claim, attempt: 1 },
+        IntentFact::HandedOut { claim, attempt: Attempt(1) },
+        IntentFact::Started { claim, attempt: Attempt(1) },
         IntentFact::RunEnded { claim, run, began: true, first_start: None },
-        IntentFact::Retried { claim, run, next_attempt: 2, pause: took },
+        IntentFact::Retried { claim, run, next_attempt: Attempt(2), pause: took },
         IntentFact::Interrupted { claim },
         IntentFact::Filed { outcome, archived_as: text },
         IntentFact::WriterHolds { seq: Seq(7) },

@@ -9,9 +9,9 @@ use super::table::{Transaction, View, Writing};
 use crate::store::last_run::{LastRun, Of};
 use crate::store::pending::Start;
 use crate::store::{Claiming, Decided, Extent, Flaw, Hold, Kept, StoreError, Work};
-use conductor_core::Seq;
 use conductor_core::intent::TargetKey;
 use conductor_core::record::{LastSuccess, Outcome};
+use conductor_core::{Attempt, Seq};
 
 /// Writes a batch. Returns the last success of the target for each claim.
 pub(super) fn write(txn: &Writing, work: &Work<'_>) -> Result<Vec<Option<LastSuccess>>, StoreError> {
@@ -45,7 +45,7 @@ fn claim(txn: &Writing, claiming: &Claiming<'_>) -> Result<Option<LastSuccess>, 
     let Claiming { claim, bytes, reserved } = *claiming;
     OPEN.put(txn, claim.seq, (Some(claim), Some(bytes)))?;
     if reserved {
-        STARTED.put(txn, claim.seq, Start { attempt: 1, happened: false })?;
+        STARTED.put(txn, claim.seq, Start { attempt: Attempt::FIRST, happened: false })?;
     }
     last_success(txn, &claim.key, &claim.name)
 }

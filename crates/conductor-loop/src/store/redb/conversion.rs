@@ -8,6 +8,7 @@ use super::table::{Reading, Writing};
 use super::{batch, index};
 use crate::store::StoreError;
 use crate::store::pending::Start;
+use conductor_core::Attempt;
 
 /// Makes a store of this layout, in one transaction: all tables of a new store, or those that an earlier version of this
 /// program did not have, with their content from the others.
@@ -20,8 +21,9 @@ pub(super) fn take_over(txn: &Writing) -> Result<(), StoreError> {
     IMPORTED.of(txn)?;
     HELD.of(txn)?;
     let mut started = STARTED.of(txn)?;
-    FORMER_STARTS
-        .each(txn, |seq, (attempt, happened)| started.put(seq, Start { attempt, happened }).map(drop))?;
+    FORMER_STARTS.each(txn, |seq, (attempt, happened)| {
+        started.put(seq, Start { attempt: Attempt(attempt), happened }).map(drop)
+    })?;
     drop(started);
     let mut owners = OWNERS.of(txn)?;
     FORMER_OWNERS.each(txn, |path, seq| owners.put(path, seq).map(drop))?;

@@ -3,8 +3,8 @@
 
 use crate::store::pending::{Start, Unfinished};
 use crate::store::{BadRecord, StoreError, VERSION};
-use conductor_core::Seq;
 use conductor_core::record::{self, Claim};
+use conductor_core::{Attempt, Seq};
 use serde::{Serialize, de::DeserializeOwned};
 use std::marker::PhantomData;
 
@@ -111,7 +111,7 @@ impl Form for Begun {
     type Taken = Start;
 
     fn write(Start { attempt, happened }: Start) -> Result<Vec<u8>, StoreError> {
-        let mut bytes = attempt.to_be_bytes().to_vec();
+        let mut bytes = attempt.get().to_be_bytes().to_vec();
         bytes.push(u8::from(happened));
         Ok(bytes)
     }
@@ -119,7 +119,7 @@ impl Form for Begun {
     fn read(bytes: &[u8]) -> Result<Start, StoreError> {
         match bytes.split_first_chunk::<4>() {
             Some((attempt, &[happened @ (0 | 1)])) => {
-                Ok(Start { attempt: u32::from_be_bytes(*attempt), happened: happened == 1 })
+                Ok(Start { attempt: Attempt(u32::from_be_bytes(*attempt)), happened: happened == 1 })
             }
             Some(_) => Err(BadRecord::Form.into()),
             None => Err(BadRecord::Cut.into()),
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn values_read_back_and_others_are_no_record() {
-        let start = Start { attempt: 258, happened: true };
+        let start = Start { attempt: Attempt(258), happened: true };
         let bytes = Begun::write(start).unwrap();
         assert_eq!(Begun::read(&bytes).unwrap(), start);
         assert_eq!(Number::read(&Number::write(Seq::MAX).unwrap()).unwrap(), Seq::MAX);

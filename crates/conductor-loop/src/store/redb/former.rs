@@ -7,8 +7,8 @@ use super::table::Transaction;
 use super::tests::{claim, keyless, outcome, store};
 use super::*;
 use crate::store::{Kept, Ledger, Outcomes, Search, Start, Term, Work};
-use conductor_core::Seq;
 use conductor_core::record::Outcome;
+use conductor_core::{Attempt, Seq};
 use conductor_os::dir::Dir;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
@@ -20,7 +20,7 @@ impl Store {
             for row in STARTED.of(txn)?.all()? {
                 let row = row?;
                 let Start { attempt, happened } = row.value()?;
-                FORMER_STARTS.put(txn, row.key(), (attempt, happened))?;
+                FORMER_STARTS.put(txn, row.key(), (attempt.get(), happened))?;
             }
             if version == 2 {
                 for row in OWNERS.of(txn)?.all()? {
@@ -134,7 +134,7 @@ fn starts_of_an_earlier_layout_are_salvaged() {
     Store::salvage(&dir, &keyless()).unwrap().each(count).unwrap();
     assert_eq!(outcomes, 30);
     let read = Store::look(&dir, &keyless()).unwrap();
-    assert_eq!(read.claim(Seq(12)).unwrap().unwrap().1, Some(Start { attempt: 1, happened: false }));
+    assert_eq!(read.claim(Seq(12)).unwrap().unwrap().1, Some(Start { attempt: Attempt(1), happened: false }));
 }
 
 #[test]

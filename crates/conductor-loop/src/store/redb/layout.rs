@@ -9,9 +9,9 @@ use super::table::{Former, Reading, Table, Transaction, Writing};
 use crate::store::last_run::LastRun;
 use crate::store::pending::Start;
 use crate::store::{Counts, StoreError, Upkeep};
-use conductor_core::Seq;
 use conductor_core::query::Held;
 use conductor_core::record::Outcome;
+use conductor_core::{Attempt, Seq};
 use serde::{Serialize, de::DeserializeOwned};
 use std::marker::PhantomData;
 
@@ -91,5 +91,5 @@ pub(super) fn start_of_any(txn: &Reading, seq: Seq) -> Result<Option<Start>, Sto
     if STARTED.exists(txn)? {
         return STARTED.get(txn, seq);
     }
-    FORMER_STARTS.get(txn, seq, |(attempt, happened)| Start { attempt, happened })
+    FORMER_STARTS.get(txn, seq, |(attempt, happened)| Start { attempt: Attempt(attempt), happened })
 }

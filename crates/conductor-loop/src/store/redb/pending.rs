@@ -119,6 +119,7 @@ mod tests {
     use super::super::tests::{claim, outcome, store};
     use super::*;
     use crate::store::{Kept, Ledger, Store, Work};
+    use conductor_core::Attempt;
     use conductor_core::record::Outcome;
     use conductor_crypto::sha256;
 
@@ -140,7 +141,7 @@ mod tests {
         store.commit(&Work::claim(&whole_claim(Seq(4)), BYTES, true)).unwrap();
         let ledger: &dyn Ledger = &store;
         let found = all(&store).unwrap();
-        let start = Some(Start { attempt: 1, happened: false });
+        let start = Some(Start { attempt: Attempt(1), happened: false });
         assert_eq!(found, [Pending::Claimed { claim: whole_claim(Seq(4)), start }]);
         assert_eq!(ledger.with_bytes(Seq(4), &sha256(BYTES), <[u8]>::to_vec).unwrap(), BYTES);
         let shown = ledger.with_claim(Seq(4), |claim, bytes| (claim.seq, bytes.to_vec())).unwrap();

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::writer::publish::Progress;
-use conductor_core::Seq;
 use conductor_core::record::Status;
+use conductor_core::{Seq, Slot};
 use conductor_crypto::sha256;
 use std::os::unix::fs::MetadataExt;
 
@@ -257,7 +257,7 @@ fn what_cannot_be_archived_is_never_said_to_be() {
 
 #[test]
 fn a_staged_copy_that_is_gone_is_made_from_the_bytes() {
-    let staged = || stored(Seq(7), Source::Staged { slot: 3 });
+    let staged = || stored(Seq(7), Source::Staged { slot: Slot(3) });
     let mut office = office();
     let gone = office.writer_loop.publish([staged().into()]);
     assert!(gone.is_err() && office.names("processed").is_empty(), "never an empty file");
