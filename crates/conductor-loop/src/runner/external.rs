@@ -3,7 +3,7 @@
 
 use super::capture::Stream;
 use super::orphans::RunNumber;
-use super::staging::Copy;
+use super::staging::PrivateCopy;
 use super::{Job, Program, Settings, Site, Staged, Stop, Worker, leftovers};
 use conductor_core::hint::{Bound, hint};
 use conductor_core::outcome::{Capture, EX_TEMPFAIL, Ending, Postponed, Run};
@@ -39,10 +39,10 @@ struct Running<'w> {
 
 /// Why the run was told to end, and the signals sent so far.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Ladder {
-    Free,
-    Terminated { by_deadline: bool, kill_at: Instant },
-    Killed { by_deadline: bool },
+enum Termination {
+    None,
+    TermSent { by_deadline: bool, kill_at: Instant },
+    KillSent { by_deadline: bool },
 }
 
 pub(super) fn run(
@@ -195,7 +195,7 @@ fn ready(
     worker: &Worker,
     settings: &Settings,
     program: &Program,
-    copy: &Copy,
+    copy: &PrivateCopy,
     job: &Job,
 ) -> Result<PathBuf, Ending> {
     let withheld = |cause, reason: String| Ending::Withheld { cause, reason };
@@ -310,13 +310,13 @@ impl<'w> Running<'w> {
         number: RunNumber,
         marks: &[String],
     ) -> (Ending, [Capture; 2], Left) {
-        let mut ladder = Ladder::Free;
+        let mut termination = Termination::None;
         let status = loop {
-            ladder = self.climb(ladder);
-            let until = match ladder {
-                Ladder::Free => Some(self.deadline),
-                Ladder::Terminated { kill_at, .. } => Some(kill_at),
-                Ladder::Killed { .. } => None,
+            termination = self.escalate(termination);
+            let until = match termination {
+                Termination::None => Some(self.deadline),
+                Termination::TermSent { kill_at, .. } => Some(kill_at),
+                Termination::KillSent { .. } => None,
             };
             if self.wait(until) {
                 break self.child.reap();
@@ -325,32 +325,32 @@ impl<'w> Running<'w> {
         let left = self.end_leftovers(group, number, marks);
         self.drain_rest();
         let ending = match status {
-            Ok(status) => named(status, ladder, self.limit),
+            Ok(status) => named(status, termination, self.limit),
             Err(error) => Ending::Unwatched { reason: format!("its end could not be read: {error}") },
         };
         (ending, [self.stdout.finish(), self.stderr.finish()], left)
     }
 
     /// The next step: TERM at the deadline or at the stop signal, KILL after the grace time.
-    fn climb(&self, ladder: Ladder) -> Ladder {
+    fn escalate(&self, termination: Termination) -> Termination {
         let now = Instant::now();
         let stop = self.worker.stop.level();
-        match ladder {
-            Ladder::Free if stop == Stop::Kill => self.kill(false),
-            Ladder::Free if now >= self.deadline || stop == Stop::Terminate => {
+        match termination {
+            Termination::None if stop == Stop::Kill => self.kill(false),
+            Termination::None if now >= self.deadline || stop == Stop::Terminate => {
                 self.child.terminate();
-                Ladder::Terminated { by_deadline: now >= self.deadline, kill_at: now + self.grace }
+                Termination::TermSent { by_deadline: now >= self.deadline, kill_at: now + self.grace }
             }
-            Ladder::Terminated { by_deadline, kill_at } if now >= kill_at || stop == Stop::Kill => {
+            Termination::TermSent { by_deadline, kill_at } if now >= kill_at || stop == Stop::Kill => {
                 self.kill(by_deadline)
             }
             other => other,
         }
     }
 
-    fn kill(&self, by_deadline: bool) -> Ladder {
+    fn kill(&self, by_deadline: bool) -> Termination {
         self.child.kill();
-        Ladder::Killed { by_deadline }
+        Termination::KillSent { by_deadline }
     }
 
     /// Waits for output, the end, the stop signal or the time. Returns true when the process has ended.
@@ -396,14 +396,16 @@ impl<'w> Running<'w> {
     }
 }
 
-fn named(status: ExitStatus, ladder: Ladder, limit: Duration) -> Ending {
-    match ladder {
-        Ladder::Terminated { by_deadline: true, .. } => Ending::TimedOut { limit, killed: false },
-        Ladder::Killed { by_deadline: true } => Ending::TimedOut { limit, killed: true },
+fn named(status: ExitStatus, termination: Termination, limit: Duration) -> Ending {
+    match termination {
+        Termination::TermSent { by_deadline: true, .. } => Ending::TimedOut { limit, killed: false },
+        Termination::KillSent { by_deadline: true } => Ending::TimedOut { limit, killed: true },
         // It finished its work in spite of the stop: a success, not an interruption.
-        Ladder::Terminated { .. } | Ladder::Killed { .. } if status.code() == Some(0) => Ending::Exited(0),
-        Ladder::Terminated { .. } | Ladder::Killed { .. } => Ending::Interrupted,
-        Ladder::Free => match (status.code(), status.signal()) {
+        Termination::TermSent { .. } | Termination::KillSent { .. } if status.code() == Some(0) => {
+            Ending::Exited(0)
+        }
+        Termination::TermSent { .. } | Termination::KillSent { .. } => Ending::Interrupted,
+        Termination::None => match (status.code(), status.signal()) {
             (Some(code), _) => Ending::Exited(code),
             (None, signal) => Ending::Signalled(signal.unwrap_or(0)),
         },

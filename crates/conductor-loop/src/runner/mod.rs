@@ -35,7 +35,7 @@ use conductor_os::wake::Waker;
 use crossbeam_channel::{Receiver, Sender};
 use embedded::Application;
 use orphans::Orphans;
-use staging::Copy;
+use staging::PrivateCopy;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -235,14 +235,14 @@ struct Worker {
 struct Prepared<'s> {
     slot: Dir,
     /// The private copy in the slot.
-    copy: Copy,
+    copy: PrivateCopy,
     work: Work<'s>,
 }
 
 /// The private copy and its slot.
 struct Staged<'s> {
     slot: &'s Dir,
-    copy: &'s Copy,
+    copy: &'s PrivateCopy,
 }
 
 /// The work of a run.
@@ -411,7 +411,7 @@ impl Worker {
         if !run.ending.began() {
             self.run_table.withdraw(job.slot);
         }
-        let staged = copy.seal(&slot, &job.claim);
+        let staged = copy.verify(&slot, &job.claim);
         if !staged || matches!(settings.engine, Engine::External(_)) {
             self.slots.sweep(job.slot, &slot, staged.then_some(job.claim.name.as_str()));
         }
@@ -443,7 +443,7 @@ impl Worker {
     }
 
     /// The private copy in its slot.
-    fn stage(&self, job: &Job, bytes: &[u8]) -> Result<(Dir, Copy), Ending> {
+    fn stage(&self, job: &Job, bytes: &[u8]) -> Result<(Dir, PrivateCopy), Ending> {
         let attempt = || {
             let slot = self.slots.open(job.slot)?;
             staging::stage(slot, &job.claim.name, bytes, || self.slots.renew(job.slot))

@@ -16,7 +16,7 @@ const LENT_MODE: u32 = 0o440;
 const ARCHIVED_MODE: u32 = 0o640;
 
 /// The open private copy.
-pub(super) struct Copy(File);
+pub(super) struct PrivateCopy(File);
 
 /// Writes the private copy into its slot. If the slot's content prevents that, the slot is recreated.
 pub(super) fn stage(
@@ -24,7 +24,7 @@ pub(super) fn stage(
     name: &str,
     bytes: &[u8],
     renew: impl FnOnce() -> io::Result<Dir>,
-) -> io::Result<(Dir, Copy)> {
+) -> io::Result<(Dir, PrivateCopy)> {
     let slot = match slot.create(name, STAGED_MODE, bytes) {
         Ok(()) => slot,
         Err(error) if conductor_os::is_no_space(&error) => return Err(error),
@@ -34,12 +34,12 @@ pub(super) fn stage(
             slot
         }
     };
-    let copy = Copy(slot.open_read(name)?);
+    let copy = PrivateCopy(slot.open_read(name)?);
     copy.lend()?;
     Ok((slot, copy))
 }
 
-impl Copy {
+impl PrivateCopy {
     /// Lets porch's user, if it has one of its own, read the file.
     fn lend(&self) -> io::Result<()> {
         let Some(second) = second::get() else { return Ok(()) };
@@ -64,7 +64,7 @@ impl Copy {
 
     /// Whether name and content are unchanged; if so, its mode becomes the archive's. If porch moved, replaced or rewrote
     /// the copy, the archive is written from the store instead (threat A08, B13).
-    pub(super) fn seal(&self, slot: &Dir, claim: &Claim) -> bool {
+    pub(super) fn verify(&self, slot: &Dir, claim: &Claim) -> bool {
         let (Ok(named), Ok(open)) = (slot.stat(&claim.name), Meta::of(&self.0)) else { return false };
         let same_file = named.id == open.id && open.kind == Kind::File && open.links == 1;
         same_file

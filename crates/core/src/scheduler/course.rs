@@ -13,13 +13,13 @@ use std::time::Duration;
 
 /// The time of an event, and the random number that spreads retries.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct TimelineEntry {
+pub(super) struct EventTime {
     pub(super) now: Duration,
     /// 0..=1
     pub(super) jitter: f64,
 }
 
-impl From<Duration> for TimelineEntry {
+impl From<Duration> for EventTime {
     fn from(now: Duration) -> Self {
         Self { now, jitter: 0.0 }
     }
@@ -47,13 +47,7 @@ impl Scheduler {
     }
 
     /// Takes one step of an intent and its consequences.
-    pub(super) fn advance_one(
-        &mut self,
-        seq: Seq,
-        taken: Step,
-        at: TimelineEntry,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(super) fn advance_one(&mut self, seq: Seq, taken: Step, at: EventTime, effects: &mut Vec<Effect>) {
         match self.step(seq, taken) {
             Ok(then) => self.carry_out(seq, then, at, effects),
             Err(bug) => effects.push(Effect::Bug(bug)),
@@ -61,13 +55,7 @@ impl Scheduler {
     }
 
     /// A run ended, or its start did not happen.
-    pub(super) fn on_ended(
-        &mut self,
-        seq: Seq,
-        verdict: Verdict,
-        at: TimelineEntry,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(super) fn on_ended(&mut self, seq: Seq, verdict: Verdict, at: EventTime, effects: &mut Vec<Effect>) {
         let stage = self.items.get(&seq).map(|item| item.stage);
         let max_attempts = self.limits.live.max_attempts;
         let then = match self.step(seq, Step::Ended { verdict, max_attempts }) {
@@ -104,7 +92,7 @@ impl Scheduler {
         keep(&mut self.running, seq, is_running);
     }
 
-    fn carry_out(&mut self, seq: Seq, then: Then, at: TimelineEntry, effects: &mut Vec<Effect>) {
+    fn carry_out(&mut self, seq: Seq, then: Then, at: EventTime, effects: &mut Vec<Effect>) {
         match then {
             Then::Queue => self.queue(seq, at, effects),
             Then::Park => self.park(seq, effects),
@@ -122,7 +110,7 @@ impl Scheduler {
     }
 
     /// Its claim is durable: the intent takes its place in its queue.
-    pub(super) fn queue(&mut self, seq: Seq, at: TimelineEntry, effects: &mut Vec<Effect>) {
+    pub(super) fn queue(&mut self, seq: Seq, at: EventTime, effects: &mut Vec<Effect>) {
         let Some(item) = self.items.get_mut(&seq) else { return };
         match item.reserve {
             Reserve::No => drop(self.unreserved.insert(item.rank)),
@@ -171,7 +159,7 @@ impl Scheduler {
         effects.push(Effect::Record { seq, outcome, attempts: item.started, duplicate_of });
     }
 
-    fn retry(&mut self, seq: Seq, attempt: Attempt, at: TimelineEntry, effects: &mut Vec<Effect>) {
+    fn retry(&mut self, seq: Seq, attempt: Attempt, at: EventTime, effects: &mut Vec<Effect>) {
         let Some(rank) = self.items.get(&seq).map(|item| item.rank) else { return };
         let pause = retry_pause(attempt, at.jitter);
         // At once, and the slot is kept until that is durable: its run line is the proof that this start happened.
@@ -181,7 +169,7 @@ impl Scheduler {
     }
 
     /// The start is recorded but did not happen: the same attempt is used again.
-    fn put_off(&mut self, seq: Seq, cause: Postponed, at: TimelineEntry, effects: &mut Vec<Effect>) {
+    fn put_off(&mut self, seq: Seq, cause: Postponed, at: EventTime, effects: &mut Vec<Effect>) {
         effects.push(Effect::PutOff { seq });
         self.set_reserve(seq, Reserve::Durable);
         self.free_slot(seq);
@@ -198,7 +186,7 @@ impl Scheduler {
     }
 
     /// Removes a finished intent: the next of its target continues.
-    fn forget(&mut self, seq: Seq, at: TimelineEntry, effects: &mut Vec<Effect>) {
+    fn forget(&mut self, seq: Seq, at: EventTime, effects: &mut Vec<Effect>) {
         if self.decided.remove(&seq).is_some() {
             return;
         }

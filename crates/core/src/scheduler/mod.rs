@@ -27,7 +27,7 @@ use crate::outcome::Postponed;
 use crate::ready::{NotReady, Reasons};
 use crate::record::LastSuccess;
 use crate::stage::{Entry, Stage, Step};
-use course::TimelineEntry;
+use course::EventTime;
 use debounce::Debounce;
 use places::Places;
 use queues::{Queues, Rank};
@@ -253,7 +253,7 @@ impl Scheduler {
             Event::Ended { seq, verdict, took, jitter } => {
                 // An average that follows within about eight runs.
                 self.typical_run = Some(self.typical_run.map_or(took, |typical| (typical * 7 + took) / 8));
-                self.on_ended(seq, verdict, TimelineEntry { now, jitter }, effects);
+                self.on_ended(seq, verdict, EventTime { now, jitter }, effects);
             }
             Event::Filed { seq } => self.advance_one(seq, Step::Filed, now.into(), effects),
             Event::Cancel(admission) => self.on_cancel(now, admission, effects),
@@ -350,7 +350,7 @@ impl Scheduler {
     }
 
     /// Makes the head of a free queue ready once its claim is durable, unless it repeats the queue's last success.
-    fn offer_head(&mut self, key: &TargetKey, at: TimelineEntry, effects: &mut Vec<Effect>) {
+    fn offer_head(&mut self, key: &TargetKey, at: EventTime, effects: &mut Vec<Effect>) {
         let Some(rank) = self.queues.free_head(key) else { return };
         let Some(item) = self.items.get(&rank.seq).filter(|item| item.stage == Stage::Waiting) else {
             return;
