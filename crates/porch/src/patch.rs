@@ -18,6 +18,8 @@ pub(crate) struct Patch<'n> {
     pub number: usize,
     /// The path to that text in the kustomization, and its first line.
     pub inline: Option<(Vec<Step>, usize)>,
+    /// The way to it, if it is an item of a List.
+    pub within: Vec<Step>,
     /// The options of its entry in the kustomization.
     pub options: Option<&'n Node>,
 }
@@ -178,12 +180,25 @@ impl Patch<'_> {
     }
 
     fn place(&self, path: Vec<Step>, node: &Node) -> Place {
+        let path = self.within.iter().cloned().chain(path).collect();
         let (file, line) = (self.file.to_owned(), self.line(node));
         match &self.inline {
             None => Place { file, document: self.number, path, inside: None, line },
             Some((outer, _)) => {
                 Place { file, document: 0, path: outer.clone(), inside: Some((self.number, path)), line }
             }
+        }
+    }
+}
+
+/// The patches that one document is, and the way to each: a List is one for each item.
+pub(crate) fn each_of(document: &Node) -> Vec<(Vec<Step>, &Node)> {
+    let is_list = document.text_at(&["kind"]).is_some_and(|kind| kind.ends_with("List"));
+    match document.get("items").filter(|items| is_list && !items.items().is_empty()) {
+        None => vec![(Vec::new(), document)],
+        Some(items) => {
+            let way = |number| vec![Step::Key("items".to_owned()), Step::Item(number)];
+            items.items().iter().enumerate().map(|(number, item)| (way(number), item)).collect()
         }
     }
 }

@@ -89,7 +89,12 @@ impl View<'_, '_> {
 
     /// Whether the kustomization of a directory brings a file in. One that cannot be built may.
     fn brings(&self, dir: &str, file: &str) -> bool {
-        match kustomize::build_one(self.world, self.wanted.kinds, &self.texts, dir) {
+        // It counts whether or not a search has come by it.
+        let built = self
+            .world
+            .named_kustomization(dir)
+            .and_then(|_| kustomize::build_one(self.world, self.wanted.kinds, &self.texts, dir));
+        match built {
             Ok(built) => {
                 built.named.contains(file)
                     || built.named.contains(parent(file))

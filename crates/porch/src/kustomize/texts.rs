@@ -18,6 +18,10 @@ const RENAMES: [&str; 4] = ["namePrefix", "nameSuffix", "allowNameChange", NAME_
 /// Words of a kustomization or patch that may aim an autoscaler or controller at another object.
 const AIMS: [&str; 3] = ["scaleTargetRef", "targetRef", "workloadRef"];
 
+/// The lists of a kustomization that name files which may concern others.
+const LISTS: [&str; 5] =
+    ["patches", "patchesJson6902", "patchesStrategicMerge", "replacements", "transformers"];
+
 /// The names that a target may have before the package's kustomizations change it; an empty list for any name.
 pub(crate) fn texts(world: &World<'_>, kinds: Kinds<'_>, name: &str) -> Result<Vec<String>, PorchError> {
     let mut search = Search { world, kinds, seen: BTreeSet::new(), open: Vec::new() };
@@ -54,32 +58,29 @@ impl Search<'_> {
         let stream = self.world.stream(path)?;
         let Some(document) = stream.documents.first() else { return Ok(false) };
         self.follow(path, document)?;
-        for entry in
-            references(document, &["patches", "patchesJson6902", "patchesStrategicMerge", "replacements"])
-        {
-            let named = entry.text().filter(|text| !text.contains('\n')).or_else(|| entry.text_at(&["path"]));
-            let named = match named.and_then(|reference| local(path, reference)) {
-                Some(file) => {
-                    let is_new = self.seen.insert(file.clone());
-                    self.world.named(&file)?.map(|content| (is_new, content))
-                }
-                None => None,
-            };
-            let file = named.as_ref().map(|(_, content)| String::from_utf8_lossy(&content.bytes));
-            let is_new = named.as_ref().is_some_and(|(is_new, _)| *is_new);
-            if let Some(text) = file.as_ref().filter(|_| is_new)
-                && says(text, |text| AIMS.iter().chain([&NAME_POINTER]).any(|word| text.contains(word)))
-            {
-                return Ok(true);
-            }
-            let text = file.as_deref().or_else(|| entry.text_at(&["patch"])).unwrap_or_default();
-            if entry.get("target").is_some_and(|target| self.may_be_for_several(target))
-                && says(text, |text| self.kinds.number_keys().any(|key| text.contains(key)))
-            {
+        for entry in references(document, &LISTS) {
+            if self.entry_concerns_others(path, entry)? {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// The same of one patch, replacement or transformer.
+    fn entry_concerns_others(&mut self, path: &str, entry: &Node) -> Result<bool, PorchError> {
+        let named = entry.text().filter(|text| !text.contains('\n')).or_else(|| entry.text_at(&["path"]));
+        let Some(named) = named else {
+            return Ok(self.is_shared(entry, entry.text_at(&["patch"]).unwrap_or_default()));
+        };
+        let Some(file) = local(path, named) else { return Ok(false) };
+        let is_new = self.seen.insert(file.clone());
+        let Some(content) = self.world.named(&file)? else { return Ok(false) };
+        let text = String::from_utf8_lossy(&content.bytes);
+        let words = || AIMS.iter().chain([&NAME_POINTER]);
+        let is_aimed = is_new && says(&text, |text| words().any(|word| text.contains(word)));
+        // The number of a patch that is named twice may be that of two objects.
+        let is_twice = !is_new && entry.get("target").is_some() && self.speaks_of_number(&text);
+        Ok(is_aimed || is_twice || self.is_shared(entry, &text))
     }
 
     /// Notes the kustomizations outside of the package that one names.
@@ -96,6 +97,16 @@ impl Search<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a patch may set the numbers of several objects.
+    fn is_shared(&self, entry: &Node, text: &str) -> bool {
+        entry.get("target").is_some_and(|target| self.may_be_for_several(target))
+            && self.speaks_of_number(text)
+    }
+
+    fn speaks_of_number(&self, text: &str) -> bool {
+        says(text, |text| self.kinds.number_keys().any(|key| text.contains(key)))
     }
 
     /// Whether a patch's target may be workloads of several names.

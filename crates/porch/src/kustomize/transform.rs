@@ -3,7 +3,7 @@
 use super::{Builder, STEP, local};
 use crate::PorchError;
 use crate::kinds::is_counted;
-use crate::patch::{Effect, Patch, selects};
+use crate::patch::{Effect, Patch, each_of, selects};
 use crate::rendered::{Number, Place, Rendered};
 use crate::yaml::{self, Node, Step, keys};
 
@@ -127,9 +127,12 @@ impl Builder<'_> {
                     PorchError::unfit(place, format!("the patch {error}"))
                 })?;
                 let inline = Some((outer, node.line));
-                for (number, document) in inner.documents.iter().enumerate() {
-                    let inline = inline.clone();
-                    self.patch(&Patch { target, document, file, number, inline, options }, objects)?;
+                for (number, whole) in inner.documents.iter().enumerate() {
+                    for (within, document) in each_of(whole) {
+                        let inline = inline.clone();
+                        let patch = Patch { target, document, file, number, inline, within, options };
+                        self.patch(&patch, objects)?;
+                    }
                 }
             } else if let Some(reference) = reference {
                 self.patch_file(file, reference, Choice { target, options }, objects)?;
@@ -158,8 +161,11 @@ impl Builder<'_> {
         };
         let inner = self.world.stream(&path)?;
         let Choice { target, options } = choice;
-        for (number, document) in inner.documents.iter().enumerate() {
-            self.patch(&Patch { target, document, file: &path, number, inline: None, options }, objects)?;
+        for (number, whole) in inner.documents.iter().enumerate() {
+            for (within, document) in each_of(whole) {
+                let one = Patch { target, document, file: &path, number, inline: None, within, options };
+                self.patch(&one, objects)?;
+            }
         }
         Ok(())
     }
