@@ -317,6 +317,10 @@ impl Planner<'_> {
     fn package(&self, world: &World<'_>, found: &Found) -> Result<Plan, PorchError> {
         let dir = world.dir.as_str();
         self.check_pipelines(self.tree, found)?;
+        if let Some(place) = world.overlay_of_ytt(&self.assignment.object) {
+            let reason = format!("{place} (an overlay of ytt) may set its replicas; change that instead");
+            return Err(PorchError::unfit(self.tree.name(dir), reason));
+        }
         let (from, after) = self.edit(self.tree, world, found)?;
         let file = world.below(&found.file).unwrap_or(&found.file).to_owned();
         let mut changes = Vec::new();

@@ -20,6 +20,9 @@ const NODES_LOOSE_MAX: usize = 50_000;
 /// The largest number of objects that is kept for one order.
 const OBJECTS_MAX: usize = 20_000;
 
+/// What begins an overlay of ytt.
+const OVERLAY_OF_YTT: &str = "#@overlay/match";
+
 /// Files by their path from the root of a tree.
 pub(crate) struct World<'t> {
     /// The tree for other files; `None`: there are no other files.
@@ -382,6 +385,20 @@ impl<'t> World<'t> {
         self.kept.objects.set(count);
         self.objects.borrow_mut().insert(path.to_owned(), objects.clone());
         Ok(objects)
+    }
+
+    /// The first overlay of ytt in the package that may set the number of an object of this name: file and line.
+    pub(crate) fn overlay_of_ytt(&self, name: &str) -> Option<String> {
+        self.files.borrow().iter().find_map(|(path, content)| {
+            let (path, content) = (self.below(path)?, content.as_ref()?);
+            let text =
+                std::str::from_utf8(&content.bytes).ok().filter(|text| text.contains(OVERLAY_OF_YTT))?;
+            // One that says no name is for all.
+            let concerns =
+                text.contains("replicas") && (mentions(&content.bytes, name) || !text.contains("name"));
+            let line = text.lines().position(|line| line.trim_start().starts_with(OVERLAY_OF_YTT))?;
+            concerns.then(|| format!("{path}:{}", line + 1))
+        })
     }
 
     /// The files of the package that can hold objects, except those that decide about others.

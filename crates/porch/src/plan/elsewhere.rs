@@ -9,6 +9,9 @@ use crate::survey::{Extent, Search};
 use crate::world::World;
 use crate::{Form, PorchError, objects, template, yaml};
 
+/// The file in which Rancher Fleet is told how a directory is deployed.
+const FLEET: &str = "fleet.yaml";
+
 /// What a search around a package that does not exist has found.
 pub(super) enum Elsewhere {
     Package(Plan),
@@ -163,7 +166,8 @@ impl Planner<'_> {
         world.doubt().map_or_else(|| Ok(notes().reduce(|all, note| format!("{all}; {note}"))), Err)
     }
 
-    /// What puts an object that states no namespace into that of the intent: Flux, Argo CD, or a function of kpt.
+    /// What puts an object that states no namespace into that of the intent: Flux, Argo CD, Rancher Fleet, or a function of
+    /// kpt.
     fn put_into_namespace(
         &self,
         view: &View<'_, '_>,
@@ -171,6 +175,9 @@ impl Planner<'_> {
     ) -> Result<Option<String>, PorchError> {
         let (wanted, file) = (self.wanted(), &object.object.file);
         if let Some(place) = view.deployed_by(object) {
+            return Ok(Some(format!("{place} deploys to {}", wanted.namespace)));
+        }
+        if let Some(place) = self.fleet_of(file)? {
             return Ok(Some(format!("{place} deploys to {}", wanted.namespace)));
         }
         let workload = Governed {
@@ -181,5 +188,24 @@ impl Planner<'_> {
         let namespace = Pipelines::of(self.tree, file)?.namespace(workload)?;
         let is_it = namespace.is_some_and(|namespace| namespace == wanted.namespace);
         Ok(is_it.then(|| format!("a function of kpt puts into {}", wanted.namespace)))
+    }
+
+    /// The `fleet.yaml` in the directory of a file, or the nearest above it, if it says the namespace of the intent.
+    fn fleet_of(&self, file: &str) -> Result<Option<String>, PorchError> {
+        let mut dir = parent(file);
+        loop {
+            let place = join(dir, FLEET);
+            if let Some(content) = self.tree.file(&place)? {
+                let stream = yaml::parse_expanded(&content.bytes).unwrap_or_default();
+                let said = |key: &str| stream.documents.first().and_then(|document| document.text_at(&[key]));
+                let namespace = said("namespace").or_else(|| said("defaultNamespace"));
+                let is_it = namespace == Some(self.order.intent.key.namespace.as_str());
+                return Ok(is_it.then(|| self.tree.name(&place)));
+            }
+            if dir.is_empty() {
+                return Ok(None);
+            }
+            dir = parent(dir);
+        }
     }
 }

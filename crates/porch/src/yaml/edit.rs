@@ -20,6 +20,8 @@ pub(crate) enum EditError {
     NotANumber { line: usize, found: String },
     #[error("line {0}: the value is set by a kpt setter (kpt-set); change the setter")]
     Setter(usize, Vec<String>),
+    #[error("line {0}: the value is an expression of ytt (#@); change what it stands for")]
+    Computed(usize),
     #[error("line {0}: there is no mapping to set the value in")]
     NoMapping(usize),
     #[error(
@@ -40,6 +42,7 @@ impl EditError {
             | Self::Merged(line)
             | Self::NotANumber { line, .. }
             | Self::Setter(line, _)
+            | Self::Computed(line)
             | Self::NoMapping(line)
             | Self::Layout(line)
             | Self::Folded(line) => *line += first.saturating_sub(1),
@@ -299,7 +302,7 @@ fn number_at(source: &[u8], stream: &Stream, node: &Node) -> Result<(u32, Range<
     text.parse().map(|number| (number, place)).map_err(|_| not_a_number(text))
 }
 
-/// Checks that no kpt setter governs the rest of this line.
+/// Checks that no kpt setter or expression of ytt governs the rest of this line.
 fn setter_free(source: &[u8], at: usize, line: usize) -> Result<(), EditError> {
     let rest = source.get(at..).unwrap_or_default();
     let line_end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(rest.len());
@@ -307,6 +310,9 @@ fn setter_free(source: &[u8], at: usize, line: usize) -> Result<(), EditError> {
     if let Some((_, setter)) = text.split_once("kpt-set:") {
         let names = setter.split("${").skip(1).filter_map(|name| name.split_once('}'));
         return Err(EditError::Setter(line, names.map(|(name, _)| name.trim().to_owned()).collect()));
+    }
+    if text.trim_start_matches([':', ' ', '\t']).starts_with("#@") {
+        return Err(EditError::Computed(line));
     }
     // Before kpt 1.0 a comment of JSON named the setter.
     if OLD_SETTERS.iter().any(|mark| text.contains(mark)) {
