@@ -32,12 +32,16 @@ impl Given {
         made
     }
 
-    /// Starts a daemon in the group.
+    /// Starts a daemon in the group. What a daemon before has passed on to its groups is taken back first: the kernel lets no process
+    /// into a group whose controllers are those of the groups below.
     fn start(&self, env: &TestEnv, flags: &[&str]) -> Running {
         let ordinary = env.command(flags);
         let mut command = Command::new("/bin/sh");
         let group = self.0.join("cgroup.procs");
-        command.args(["-c", "echo $$ > \"$0\" && exec \"$@\""]).arg(group).arg(env.program());
+        let enter = "passed=${0%procs}subtree_control\n\
+            for one in $(cat \"$passed\"); do echo \"-$one\" > \"$passed\" || exit; done\n\
+            echo $$ > \"$0\" && exec \"$@\"";
+        command.args(["-c", enter]).arg(group).arg(env.program());
         command.args(ordinary.get_args()).current_dir(env.path("")).env_clear();
         command.envs(ordinary.get_envs().filter_map(|(name, value)| Some((name, value?))));
         Running::start(command)
