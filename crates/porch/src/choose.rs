@@ -11,7 +11,7 @@ use crate::rendered::{Number, Rendered};
 use crate::survey::is_pointer;
 use crate::world::World;
 use crate::yaml::{self, Node, Step};
-use rivals::is_remote_rule;
+use rivals::{Deployed, is_remote_rule};
 use std::rc::Rc;
 
 /// The number of entries of a directory that a message names.
@@ -58,6 +58,7 @@ pub(crate) struct View<'w, 't> {
     /// What a file must contain for its objects to count; empty for anything.
     texts: Vec<String>,
     built: Built,
+    deployed: Deployed,
 }
 
 impl<'w, 't> View<'w, 't> {
@@ -77,7 +78,7 @@ impl<'w, 't> View<'w, 't> {
             let matter = objects.iter().filter(|object| object.matters(wanted.kinds));
             built.objects.extend(matter.cloned().map(Rendered::plain));
         }
-        Ok(Self { world, wanted, texts, built })
+        Ok(Self { world, wanted, texts, built, deployed: Deployed::default() })
     }
 
     /// Finds the object. `None` if the package has none; several objects, or another setting of its number, are refused.

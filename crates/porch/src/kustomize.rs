@@ -14,6 +14,7 @@ use crate::rendered::{Number, Place, Rendered};
 use crate::survey::is_pointer;
 use crate::world::World;
 use crate::yaml::{Node, Step};
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 /// The longest chain of kustomizations that is followed.
@@ -21,7 +22,7 @@ const DEPTH_MAX: usize = 16;
 /// The largest number of kustomizations that one brings in, each counted as often as it is named.
 const BUILT_MAX: usize = 1_000;
 /// What one build may take, in bytes: what it keeps of names, objects and settings, and [`STEP`] for each step.
-const SPENT_MAX: usize = 32 << 20;
+pub(crate) const SPENT_MAX: usize = 32 << 20;
 /// The price of one step.
 const STEP: usize = 16;
 /// The price of one object, besides its names.
@@ -81,6 +82,21 @@ pub(crate) fn build_one(
     let mut builder = Builder::new(world, kinds, texts);
     let objects = builder.directory(dir, 0)?;
     builder.built.objects = objects;
+    Ok(builder.built)
+}
+
+/// The same, at the cost of what is left of [`SPENT_MAX`] for several.
+pub(crate) fn build_within(
+    world: &World<'_>,
+    kinds: Kinds<'_>,
+    texts: &[String],
+    dir: &str,
+    left: &Cell<usize>,
+) -> Result<Built, PorchError> {
+    let mut builder = Builder { left: left.get(), ..Builder::new(world, kinds, texts) };
+    let objects = builder.directory(dir, 0);
+    left.set(builder.left);
+    builder.built.objects = objects?;
     Ok(builder.built)
 }
 

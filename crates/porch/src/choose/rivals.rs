@@ -6,7 +6,26 @@ use crate::kustomize;
 use crate::objects::Object;
 use crate::rendered::Rendered;
 use crate::rules::Rule;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
+
+/// The number of directories of deployers that are looked at. What deploys from others may concern any file.
+const DIRECTORIES_MAX: usize = 1_000;
+
+/// What is known of the directories that Flux and Argo CD deploy. Rules by the thousand may name the same ones.
+pub(super) struct Deployed {
+    /// By directory and file; `None` if the directory is not here.
+    known: RefCell<BTreeMap<(String, String), Option<bool>>>,
+    /// What is left for building their kustomizations.
+    left: Cell<usize>,
+}
+
+impl Default for Deployed {
+    fn default() -> Self {
+        Self { known: RefCell::default(), left: Cell::new(kustomize::SPENT_MAX) }
+    }
+}
 
 impl View<'_, '_> {
     /// Another setting that decides the number of the object.
@@ -82,18 +101,27 @@ impl View<'_, '_> {
     /// Whether a directory of the repository holds a file, or has a kustomization that brings it in; `None` if that
     /// directory is not here.
     fn deploys(&self, dir: &str, file: &str) -> Option<bool> {
-        let place = self.world.place_of(dir)?;
-        let is_in = place.is_empty() || is_below(&place, file);
-        Some(is_in || self.brings(&place, file))
+        let key = (dir.to_owned(), file.to_owned());
+        let known = self.deployed.known.borrow().get(&key).copied();
+        if let Some(known) = known {
+            return known;
+        }
+        if self.deployed.known.borrow().len() >= DIRECTORIES_MAX {
+            return Some(true);
+        }
+        let is_in = |place: &str| place.is_empty() || is_below(place, file);
+        let found = self.world.place_of(dir).map(|place| is_in(&place) || self.brings(&place, file));
+        self.deployed.known.borrow_mut().insert(key, found);
+        found
     }
 
     /// Whether the kustomization of a directory brings a file in. One that cannot be built may.
     fn brings(&self, dir: &str, file: &str) -> bool {
         // It counts whether or not a search has come by it.
-        let built = self
-            .world
-            .named_kustomization(dir)
-            .and_then(|_| kustomize::build_one(self.world, self.wanted.kinds, &self.texts, dir));
+        let built = self.world.named_kustomization(dir).and_then(|_| {
+            let left = &self.deployed.left;
+            kustomize::build_within(self.world, self.wanted.kinds, &self.texts, dir, left)
+        });
         match built {
             Ok(built) => {
                 built.named.contains(file)

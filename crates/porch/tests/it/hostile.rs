@@ -203,6 +203,24 @@ fn a_package_that_names_a_file_again_and_again_is_refused_before_it_fills_the_me
 }
 
 #[test]
+fn directories_of_deployers_are_looked_at_once_and_not_without_bound() {
+    let deployer = |dir: &str| {
+        format!(
+            "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: k}}\nspec:\n  path: {dir}\n  \
+             patches: [{{target: {{name: .*}}, patch: '[{{op: add, path: /spec/replicas, value: 3}}]'}}]\n---\n"
+        )
+    };
+    let shop = Shop::new();
+    shop.put("out/edge/kustomization.yaml", "resources: []\n");
+    shop.put("out/clusters/same.yaml", deployer("./edge").repeat(3_000));
+    shop.porch(&shop.intent(5), &[]).expect(0);
+    // What is beyond the bound may be of any file.
+    let others: String = (0..1_001).map(|number| deployer(&format!("./edge/{number}"))).collect();
+    shop.put("out/clusters/others.yaml", others);
+    shop.porch(&shop.intent(6), &[]).expect(73);
+}
+
+#[test]
 fn a_kustomization_that_is_there_and_cannot_be_read_is_not_an_absent_one() {
     for place in ["shop/web", "shop", "."] {
         let shop = Shop::new();
