@@ -9,7 +9,7 @@ use std::fmt;
 pub enum Part {
     /// No program gains rights by being started.
     NoNewPrivileges,
-    /// No other process of the same user reads the daemon's memory, environment or descriptors.
+    /// No other process of the same user reads the daemon's memory, environment or descriptors, unless it has a capability for that.
     DaemonMemory,
     /// Neither daemon nor porch leaves a core dump.
     CoreDumps,
@@ -17,11 +17,11 @@ pub enum Part {
     SystemCalls,
     /// The thread that speaks HTTP makes the few system calls that it needs; any other ends the daemon.
     HttpCalls,
-    /// The daemon writes its own directories, the output, and what the operator lists; nothing else.
+    /// The daemon changes files only where its own directories, the output and what the operator lists lie, and below its control group.
     DaemonFiles,
     /// porch has no capability but, as root, those over files.
     Capabilities,
-    /// A run uses only its own files, the output and what the operator lists.
+    /// A run uses only its own files, the output, the system's directories and what the operator lists.
     Files,
     /// A run signals neither the daemon nor other processes outside it.
     Signals,
@@ -29,11 +29,11 @@ pub enum Part {
     AbstractSockets,
     /// A run is not answered on the daemon's local socket.
     ControlSocket,
-    /// A run connects only where the operator allows it.
+    /// A run connects by TCP only to the ports that the operator allows, or makes no network socket at all.
     Egress,
     /// porch has a user of its own, other than the daemon's.
     PorchUser,
-    /// Daemon and runs have a root directory with a few places of the machine.
+    /// Daemon and runs have a root directory with the places of the machine that they need.
     Chroot,
     /// Each run has a control group, with which all that it started ends.
     Cgroup,

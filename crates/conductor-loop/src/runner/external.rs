@@ -127,7 +127,11 @@ pub(super) fn run(
 /// another user it has them before its first instruction.
 fn start(command: &mut Command, resources: ResourceLimits) -> Result<Supervised, StartError> {
     let Some(second) = second::get() else {
-        return Supervised::start(command, Leads::Group).inspect(|child| resources.put_on(child.id()));
+        let child = Supervised::start(command, Leads::Group)?;
+        if let Err(error) = resources.put_on(child.id()) {
+            tracing::warn!(%error, "a process of porch is without its limits: they cannot be set");
+        }
+        return Ok(child);
     };
     second.own(command, resources);
     // Of another user, so it gets no terminal of ours to type on, nor the right to continue what we stopped.

@@ -1,5 +1,6 @@
 //! Limits on the resources of a process that was started, for it and what it starts.
 
+use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use std::io;
 
@@ -23,17 +24,21 @@ pub struct ResourceLimits {
 
 impl ResourceLimits {
     /// Puts the limits on a process that has just been started, and on what it has started meanwhile; from now on both
-    /// start others with these limits. One that has ended needs none.
-    pub fn put_on(&self, number: u32) {
+    /// start others with these limits. One that has ended needs none. An error: a process goes on without them.
+    pub fn put_on(&self, number: u32) -> io::Result<()> {
         if *self == Self::default() {
-            return;
+            return Ok(());
         }
         let mut found = vec![number];
+        let mut all = Ok(());
         while let Some(number) = found.pop() {
-            if self.put_on_one(number).is_ok() {
-                found.extend(children(number));
+            match self.put_on_one(number) {
+                Ok(()) => found.extend(children(number)),
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::SRCH) => {}
+                Err(error) => all = Err(error),
             }
         }
+        all
     }
 
     /// Puts the limits on this process itself. Allocates nothing, so that a child may do it before it is a program.
@@ -78,8 +83,14 @@ fn children(number: u32) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
+    use std::io::{Read, Write};
     use std::process::{Command, Stdio};
+
+    fn read(mut output: impl Read) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        output.read_to_end(&mut bytes).unwrap();
+        bytes
+    }
 
     #[test]
     fn a_process_has_the_limits_it_was_given() {
@@ -93,9 +104,10 @@ mod tests {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "read go; cat /proc/self/limits"]);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        limits.put_on(child.id());
+        limits.put_on(child.id()).unwrap();
         child.stdin.take().unwrap().write_all(b"go\n").unwrap();
-        let shown = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+        let shown = String::from_utf8(child.stdout.take().map(read).unwrap()).unwrap();
+        child.wait().unwrap();
         let row = |name: &str| {
             let row = shown.lines().find_map(|row| row.strip_prefix(name)).unwrap();
             row.split_whitespace().take(2).map(str::to_owned).collect::<Vec<_>>().join(" ")
@@ -105,5 +117,6 @@ mod tests {
         assert_eq!(row("Max processes"), "77 77");
         assert_eq!(row("Max open files"), "55 55");
         assert_eq!(row("Max file size"), "4096 4096");
+        limits.put_on(child.id()).unwrap(); // It has ended, and needs none.
     }
 }
