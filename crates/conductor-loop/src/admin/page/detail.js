@@ -22,7 +22,8 @@ function moments(of) {
   return of.length ? [make("ol", { kind: "timeline" }, ...of.flatMap(line))] : [];
 }
 /** Where the time went: waiting before the first start, running, waiting between starts. */
-function lengths({ intent, timeline, runs }) {
+function lengths({ intent, timeline, runs: ended }) {
+  const runs = intent.state === "running" ? [...ended, { began_at: intent.at }] : ended;
   if (!runs.length || !timeline.length) return [];
   const began = Date.parse(timeline[0].at), ran = runs.reduce((sum, run) => sum + (run.took_ms || 0), 0);
   const end = ["done", "failed"].includes(intent.state) ? Date.parse(timeline[timeline.length - 1].at) : Date.now();
@@ -55,19 +56,23 @@ function factsOf({ intent, asked, porch_path: porch, mode, proof, not_as_filed: 
   ].filter(([, value]) => value);
   return make("dl", {}, ...facts.flatMap(([name, value]) => [make("dt", { text: name }), make("dd", {}, value)]));
 }
+const back = () => make("a", { kind: "back", text: "Back to the list", href: view.list });
+function drawName(of) {
+  view.shown = null;
+  update(byId("detail"), of, make("div", { kind: "top" }, back(), make("h2", { text: /^\d+$/.test(of) ? `number ${of}` : of })));
+}
 function drawDetail(shown) {
   const { intent } = shown, kind = `${intent.state}${intent.state === "failed" ? " lately" : ""}`;
-  const back = make("a", { kind: "back", text: "Back to the list", href: view.list });
   const entries = shown.proof.entries.map((entry) => ({ at: entry.at, what: `entry ${entry.number}: ${entry.event} by ${entry.actor}${entry.recovered ? " (made again)" : ""}` }));
   const text = (value) => (value ? [make("pre", { text: value })] : []);
   const others = shown.same_name.map((other) => make("li", {}, make("a", { href: `#/${other.seq}`, text: `number ${other.seq}` }), `: ${other.state}, ${other.reason.word}, ${other.at ? ago(other.at) : ""}`));
   const code = intent.error_code ? make("a", { kind: "word", text: `${intent.error_code} ${intent.reason.word}`, href: listPlace(intent.state, intent.error_code), title: `All that ${intent.state} with ${intent.error_code}` })
     : make("span", { kind: "word", text: intent.reason.word });
   update(byId("detail"), JSON.stringify([shown, view.list, intent.state === "running" && Date.now()]),
-    make("div", { kind: "top" }, back, make("h2", { text: intent.seq === null ? intent.file : `${intent.file}, number ${intent.seq}` }),
+    make("div", { kind: "top" }, back(), make("h2", { text: intent.seq === null ? intent.file : `${intent.file}, number ${intent.seq}` }),
       make("div", { kind: "copy" }, ...commandsOf(intent))),
     make("div", { kind: `why ${intent.state}` }, make("p", {}, make("b", { kind: `state ${kind}`, text: intent.state }), " ", code, ` ${intent.reason.text}`),
-      ...(intent.reason.advice ? [make("p", { kind: "advice" }, make("b", { text: "What to do" }), " ", ...quoted(intent.reason.advice))] : [])),
+      ...(["", "Nothing."].includes(intent.reason.advice) ? [] : [make("p", { kind: "advice" }, make("b", { text: "What to do" }), " ", ...quoted(intent.reason.advice))])),
     make("div", { kind: "story" },
       make("div", { kind: "said" },
         ...part("Output of porch", ...text(shown.output)),

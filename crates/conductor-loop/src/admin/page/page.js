@@ -12,7 +12,7 @@ const STALE = 30e3;
 const HOUR = 3600e3;
 const STATES = ["all", "waiting", "running", "done", "failed"];
 const view = {
-  state: "all", text: "", want: PAGE_ROWS, parts: [], more: false, paused: false,
+  state: "all", text: "", want: PAGE_ROWS, parts: [], more: false, paused: false, list: "#",
   pulses: [], status: null, asked: 0, drawn: 0, seen: null, at: {}, lines: new Map(), causes: {},
 };
 let token = sessionStorage.getItem("token") || "";
@@ -398,6 +398,8 @@ async function route(isLive) {
     if (before) drawPlots();
     return isLive && view.paused ? undefined : loadRows();
   }
+  // Until it is there, and where it is not, nothing of the one before stands below its name.
+  if (of !== before) drawName(of);
   const shown = await askFor(`/api/v1/intents/${encodeURIComponent(of)}`);
   if (view.of !== of) return undefined;
   view.shown = shown.intent;
