@@ -9,12 +9,12 @@ mod run;
 pub use own::{NoGroup, hand_over, own};
 pub use run::{Ended, Reached, RunGroup};
 
+use crate::command::Command;
 use crate::process::ProcessInfo;
 use rustix::fs::{Dir, FileType, Mode, OFlags, mkdirat, openat};
 use rustix::io::{Errno, pread, write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 

@@ -1,36 +1,20 @@
 //! A supervised child process: in a process group of its own, waited for together with its streams and other descriptors,
 //! sent TERM and then killed with its whole group. A dropped child does not keep running.
 
+use crate::command::Stream;
 use crate::process::{self, ProcessInfo};
-use crate::raw;
 use crate::wake::wait_any;
+use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, ioctl_fionbio, read};
-use std::io;
+use rustix::process::{Pid, WaitOptions, waitpid};
+use std::io::{self, PipeReader, PipeWriter, pipe};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus};
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 /// The polling interval if the system does not let us wait for several descriptors at once.
 const LOOK: Duration = Duration::from_millis(20);
-
-/// The group or session led by a child. In both cases it is the first of a process group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leads {
-    /// A process group in our session.
-    Group,
-    /// A session of its own, which has no terminal to ask on.
-    Session,
-}
-
-/// Why there is no supervised child.
-#[derive(Debug)]
-pub enum StartError {
-    /// The program was not started.
-    NotStarted(io::Error),
-    /// It was started, could not be watched, and was killed.
-    Unwatched(io::Error),
-}
 
 /// The result of a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,51 +25,82 @@ pub struct Found<const N: usize> {
     pub ready: [bool; N],
 }
 
+/// Our ends of a child's streams, where they are pipes.
+#[derive(Debug, Default)]
+pub(crate) struct Streams {
+    stdin: Option<PipeWriter>,
+    stdout: Option<PipeReader>,
+    stderr: Option<PipeReader>,
+}
+
 /// A running child.
 #[derive(Debug)]
 pub struct Supervised {
-    child: Child,
+    number: u32,
     descriptor: OwnedFd,
-    ended: bool,
+    streams: Streams,
+    /// Its status, once it was reaped.
+    status: Option<ExitStatus>,
+}
+
+impl Streams {
+    /// Opens standard input, output and error; returns the child's ends too.
+    pub(crate) fn open(stdin: Stream, stdout: Stream, stderr: Stream) -> io::Result<(Self, [OwnedFd; 3])> {
+        let mut ours = Self::default();
+        let stdin = match stdin {
+            Stream::Pipe => {
+                let (end, other) = pipe()?;
+                ours.stdin = Some(other);
+                end.into()
+            }
+            Stream::File(file) => file,
+            Stream::Nothing => nothing()?,
+        };
+        let stdout = output(stdout, &mut ours.stdout)?;
+        let stderr = output(stderr, &mut ours.stderr)?;
+        Ok((ours, [stdin, stdout, stderr]))
+    }
+}
+
+fn output(stream: Stream, ours: &mut Option<PipeReader>) -> io::Result<OwnedFd> {
+    match stream {
+        Stream::Pipe => {
+            let (other, end) = pipe()?;
+            *ours = Some(other);
+            Ok(end.into())
+        }
+        Stream::File(file) => Ok(file),
+        Stream::Nothing => nothing(),
+    }
+}
+
+fn nothing() -> io::Result<OwnedFd> {
+    Ok(open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?)
 }
 
 impl Supervised {
-    /// Starts the program as the first of a new process group.
-    pub fn start(command: &mut Command, leads: Leads) -> Result<Self, StartError> {
-        match leads {
-            Leads::Group => drop(command.process_group(0)),
-            Leads::Session => raw::in_new_session(command),
-        }
-        let mut child = command.spawn().map_err(StartError::NotStarted)?;
-        match process::descriptor(child.id()) {
-            Ok(descriptor) => Ok(Self { child, descriptor, ended: false }),
-            Err(error) => {
-                process::kill_group(child.id());
-                // The child must be reaped; its status is not needed.
-                let _ = child.wait();
-                Err(StartError::Unwatched(error))
-            }
-        }
+    pub(crate) fn new(number: u32, descriptor: OwnedFd, streams: Streams) -> Self {
+        Self { number, descriptor, streams, status: None }
     }
 
     /// The child's process id, which is also that of its group.
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.number
     }
 
     /// Our end of its standard input, if it is a pipe and nobody has it yet.
-    pub fn take_stdin(&mut self) -> Option<ChildStdin> {
-        self.child.stdin.take()
+    pub fn take_stdin(&mut self) -> Option<PipeWriter> {
+        self.streams.stdin.take()
     }
 
     /// Our end of its standard output, if it is a pipe and nobody has it yet.
-    pub fn take_stdout(&mut self) -> Option<ChildStdout> {
-        self.child.stdout.take()
+    pub fn take_stdout(&mut self) -> Option<PipeReader> {
+        self.streams.stdout.take()
     }
 
     /// Our end of its standard error, if it is a pipe and has not been taken.
-    pub fn take_stderr(&mut self) -> Option<ChildStderr> {
-        self.child.stderr.take()
+    pub fn take_stderr(&mut self) -> Option<PipeReader> {
+        self.streams.stderr.take()
     }
 
     /// Waits until the child has ended, one of the others is readable or closed, or `until` has passed. If the system
@@ -108,7 +123,8 @@ impl Supervised {
             };
         }
         std::thread::sleep(left.unwrap_or(LOOK).min(LOOK)); // Waiting failed, so nothing can wake us.
-        let ended = matches!(self.child.try_wait(), Ok(Some(_)) | Err(_));
+        // An error: there is nothing to wait for.
+        let ended = self.reaped(WaitOptions::NOHANG).map_or(true, |status| status.is_some());
         Found { ended, ready: others.map(|other| other.is_some()) }
     }
 
@@ -124,9 +140,23 @@ impl Supervised {
 
     /// Waits for the child's end, without a time limit, and returns its status.
     pub fn reap(&mut self) -> io::Result<ExitStatus> {
-        let status = self.child.wait();
-        self.ended = true;
-        status
+        drop(self.streams.stdin.take());
+        loop {
+            match self.reaped(WaitOptions::empty()) {
+                Ok(Some(status)) => return Ok(status),
+                Ok(None) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn reaped(&mut self, options: WaitOptions) -> Result<Option<ExitStatus>, Errno> {
+        if self.status.is_none() {
+            let pid = i32::try_from(self.number).ok().and_then(Pid::from_raw);
+            let found = waitpid(pid, options)?;
+            self.status = found.map(|(_, status)| ExitStatus::from_raw(status.as_raw()));
+        }
+        Ok(self.status)
     }
 
     /// Sends TERM to the child; kills the rest of its group when it has ended or the grace time is over.
@@ -151,10 +181,10 @@ impl Supervised {
 
 impl Drop for Supervised {
     fn drop(&mut self) {
-        if !self.ended {
+        if self.status.is_none() {
             self.kill();
             // The child must be reaped; its status is not needed.
-            let _ = self.child.wait();
+            let _ = self.reap();
         }
     }
 }
@@ -199,12 +229,12 @@ impl Pipe {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::process::ExitStatusExt;
-    use std::process::Stdio;
+    use crate::command::Command;
 
     fn shell(script: &str) -> Supervised {
         let mut command = Command::new("/bin/sh");
-        Supervised::start(command.args(["-c", script]).stdout(Stdio::piped()), Leads::Group).unwrap()
+        command.args(["-c", script]).env("PATH", "/usr/bin:/bin").stdout(Stream::Pipe);
+        command.start().unwrap()
     }
 
     fn pipe(child: &mut Supervised) -> Pipe {
@@ -283,11 +313,5 @@ mod tests {
             assert!(Instant::now() < until, "the rest runs on");
             std::thread::sleep(Duration::from_millis(5));
         }
-    }
-
-    #[test]
-    fn a_program_that_is_not_there_is_not_started() {
-        let error = Supervised::start(&mut Command::new("/no/such/program"), Leads::Session).unwrap_err();
-        assert!(matches!(error, StartError::NotStarted(error) if error.kind() == io::ErrorKind::NotFound));
     }
 }

@@ -8,6 +8,7 @@ pub mod cgroup;
 pub mod child;
 mod clear;
 mod clock;
+pub mod command;
 pub mod confine;
 pub mod dir;
 pub mod elf;

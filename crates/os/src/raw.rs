@@ -1,20 +1,17 @@
 //! Calls on descriptors and signals that no safe library offers in the required form. This is the only module of the
-//! product that contains `unsafe`: eleven calls. The arguments of eight are integers, words and structures of our own that are
-//! only read, and one structure of three integers that is filled; three set the code of a child between fork and exec.
+//! product that contains `unsafe`: fourteen blocks. In eight the arguments are integers, words and structures of our own that are
+//! only read, and two structures that are filled; six are the start of a program (`spawn`).
 
 mod mounts;
 mod peer;
+mod spawn;
 
 pub use mounts::{add_to_mount, own_mounts};
 pub use peer::{Peer, peer};
+pub use spawn::{Begin, spawn};
 
-use crate::confine::limits::ResourceLimits;
-use rustix::fs::{Gid, Uid};
-use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::os::fd::{AsFd, AsRawFd};
 
 /// The answer of a read lease about a file's writers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,64 +86,23 @@ pub fn default_signal(signal: i32) -> io::Result<()> {
 
 /// Unblocks every signal for this thread and those it starts: a program inherits blocked signals, and a blocked SIGTERM
 /// could never stop it.
-#[expect(
-    unsafe_code,
-    reason = "no safe library of ours changes the signal mask; the kernel reads one word that lives in this function"
-)]
 pub fn unblock_signals() -> io::Result<()> {
-    let none = 0_u64;
-    // SAFETY: the kernel reads eight bytes from `none`, which outlives the call, and writes nothing: there is no old mask.
+    set_blocked_signals(0).map(drop)
+}
+
+/// Blocks these signals for this thread, one bit for each, and no others; returns those that were blocked.
+#[expect(
+    unsafe_code,
+    reason = "no safe library of ours changes the signal mask; the kernel reads one word of this function and fills another"
+)]
+pub(crate) fn set_blocked_signals(blocked: u64) -> io::Result<u64> {
+    let mut before = 0_u64;
+    // SAFETY: the kernel reads eight bytes and writes eight bytes, and both words outlive the call.
     let answer = unsafe {
-        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const none, 0_usize, size_of::<u64>())
+        let (blocked, before) = (&raw const blocked, &raw mut before);
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, blocked, before, size_of::<u64>())
     };
-    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// Starts a program in a session of its own: it has no terminal on which it, or an ssh it starts, could ask, and it leads
-/// a process group of its own.
-#[expect(
-    unsafe_code,
-    reason = "the standard library offers no stable way to begin a session in a child; setsid takes nothing and touches no memory"
-)]
-pub fn in_new_session(command: &mut Command) {
-    let begin = || rustix::process::setsid().map(drop).map_err(io::Error::from);
-    // SAFETY: between fork and exec the child makes one system call that is safe there, and reads its errno; nothing is
-    // allocated, and no lock of another thread is taken.
-    unsafe { command.pre_exec(begin) };
-}
-
-/// Starts a program in the control group whose list of processes this is; where that is impossible, it is not started.
-#[expect(
-    unsafe_code,
-    reason = "the standard library cannot start a program in a control group; this writes two bytes of our own"
-)]
-pub fn in_control_group(command: &mut Command, processes: OwnedFd) {
-    // A process writes 0 for itself.
-    let begin = move || rustix::io::write(&processes, b"0\n").map(drop).map_err(io::Error::from);
-    // SAFETY: between fork and exec the child makes one system call that is safe there, and reads its errno; nothing is
-    // allocated, and no lock of another thread is taken.
-    unsafe { command.pre_exec(begin) };
-}
-
-/// Gives a program only the ids of this user, which are the effective ones of the thread that starts it, and limits: the
-/// rest of the thread's ids would lead back to them.
-#[expect(
-    unsafe_code,
-    reason = "the standard library sets the effective ids of a child alone where it is not root; these calls take integers and our own words"
-)]
-pub fn as_user_alone(command: &mut Command, uid: u32, gid: u32, limits: ResourceLimits) {
-    let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-    let begin = move || {
-        // The thread that starts it is older than the daemon's own choice of signals.
-        unblock_signals()?;
-        set_thread_res_gid(gid, gid, gid)?;
-        set_thread_res_uid(uid, uid, uid)?;
-        // Of another user now, it would take a capability to set them from outside.
-        limits.put_on_self()
-    };
-    // SAFETY: between fork and exec the child makes system calls that are safe there, and reads its errno; nothing is
-    // allocated, and no lock of another thread is taken.
-    unsafe { command.pre_exec(begin) };
+    if answer == 0 { Ok(before) } else { Err(io::Error::last_os_error()) }
 }
 
 #[cfg(test)]
@@ -185,16 +141,6 @@ mod tests {
         assert!(default_signal(libc::SIGKILL).is_err() && default_signal(99).is_err());
         unblock_signals().unwrap();
         assert_eq!(own("SigBlk:"), "0000000000000000");
-    }
-
-    #[test]
-    fn a_program_leads_the_session_it_was_given() {
-        let mut command = Command::new("cat");
-        in_new_session(command.arg("/proc/self/stat"));
-        let stat = String::from_utf8(command.output().unwrap().stdout).unwrap();
-        // PID (NAME) STATE PPID GROUP SESSION TERMINAL
-        let fields: Vec<&str> = stat.split(' ').collect();
-        assert_eq!((fields[4], fields[5], fields[6]), (fields[0], fields[0], "0"), "{stat}");
     }
 
     #[test]

@@ -5,9 +5,8 @@
 //! the second user alone ([`Second::own`]). The second user's programs may not signal or trace it: for that the kernel
 //! compares real and saved ids.
 
-use crate::confine::limits::ResourceLimits;
+use crate::command::{Command, Leads};
 use crate::confine::process::remove_from_bounding_set;
-use crate::raw;
 use crate::user::{Identity, lock_secure_bits};
 use rustix::fs::{AtFlags, CWD, Gid, Uid, access, accessat};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
@@ -17,7 +16,6 @@ use rustix::thread::{
 };
 use std::io;
 use std::path::Path;
-use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
@@ -143,9 +141,10 @@ impl Second {
         answered.recv().map_err(|_| ended())
     }
 
-    /// Makes a program that is started on one of the second user's threads that user's alone, under these limits.
-    pub fn own(&self, command: &mut Command, limits: ResourceLimits) {
-        raw::as_user_alone(command, self.identity.uid, self.identity.gid, limits);
+    /// Makes a program that is started on one of the second user's threads that user's alone. It gets no terminal of ours to type on, nor the
+    /// right to continue what we stopped.
+    pub fn own(&self, command: &mut Command) {
+        command.as_user(self.identity.uid, self.identity.gid).leads(Leads::Session);
     }
 }
 

@@ -11,7 +11,7 @@ use conductor_os::dir::Dir;
 use conductor_os::root::DEVICES;
 use std::fs;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -221,12 +221,25 @@ impl Policy {
 
     /// Puts this thread, and what it starts, into the domain. What held at the start must hold now.
     pub fn enter(&self, domain: &Domain) -> Result<(), Refusal> {
-        let held = |part, result: Result<(), Without>| match result {
+        self.enter_without_domain()?;
+        self.held(Part::Files, domain.enter()).map(drop)
+    }
+
+    /// Takes from this thread what no program that it starts may have. The domain of such a program is its own alone.
+    pub fn enter_without_domain(&self) -> Result<(), Refusal> {
+        self.held(Part::Capabilities, process::give_up_capabilities(kept()))?;
+        self.held(Part::Signals, calls::refuse_to_this_thread(self.egress != Egress::None)).map(drop)
+    }
+
+    /// Builds a domain for programs to be started in; `None`: runs had none at the start either.
+    pub fn build(&self, domain: &Domain) -> Result<Option<OwnedFd>, Refusal> {
+        self.held(Part::Files, domain.build())
+    }
+
+    fn held<T>(&self, part: Part, result: Result<T, Without>) -> Result<Option<T>, Refusal> {
+        match result {
             Err(without) if self.confinement.holds(part) => Err(Refusal(without.to_string())),
-            _ => Ok(()),
-        };
-        held(Part::Capabilities, process::give_up_capabilities(kept()))?;
-        held(Part::Files, domain.enter().map(drop))?;
-        held(Part::Signals, calls::refuse_to_this_thread(self.egress != Egress::None))
+            other => Ok(other.ok()),
+        }
     }
 }

@@ -1,13 +1,20 @@
-//! The threads on which runs happen, confined once to what a run may use, with the ids of porch's user where it has one of
-//! its own, and replaced when what a run may use is something else: one for each slot, and for the embedded engine, which has no files in its slot, one for each worker. Workers themselves stay outside: they stage, watch and kill.
+//! What runs are confined to, and by whom. A program is started by its worker, whose thread has given up what no program
+//! may have, and enters the domain of its slot itself, before its first instruction. With a user of its own it is started
+//! by a thread with that user's ids: a cell. The embedded engine is no program, so its runs happen on a cell that is in
+//! the domain. There is one cell for each worker; workers themselves stay outside: they stage, watch and kill.
 
 use crate::confinement::{Built, Policy, Refusal};
+use conductor_os::child::Supervised;
+use conductor_os::command::{Command, StartError};
+use conductor_os::confine::files::Domain;
 use conductor_os::dir::Dir;
 use conductor_os::second;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 type Work = Box<dyn FnOnce() + Send>;
@@ -54,90 +61,158 @@ impl<T> Handover<T> {
     }
 }
 
-/// The threads, by number.
+/// The confinement of a worker's runs.
 #[derive(Debug)]
 pub(super) struct Cells {
     /// `None`: runs are not confined.
     policy: Option<Arc<Policy>>,
-    cells: Mutex<BTreeMap<u16, Cell>>,
+    /// The number of the worker.
+    number: usize,
+    /// The domains for programs, which all workers share, because each slot is any worker's.
+    domains: Arc<Domains>,
+    /// Whether the worker's thread has given up what no program may have, once it has started one.
+    given_up: OnceCell<Result<(), Refusal>>,
+    cell: RefCell<Option<Cell>>,
+}
+
+/// The built domains of programs, by slot.
+#[derive(Debug, Default)]
+pub(super) struct Domains(Mutex<BTreeMap<u16, SlotDomain>>);
+
+/// The domain of a slot, with what it was built from; `None`: none held at the start either.
+#[derive(Debug)]
+struct SlotDomain {
+    from: Built,
+    domain: Option<Arc<OwnedFd>>,
 }
 
 /// A thread for runs. It ends when it is dropped, after its work: not before, because its children would become those of
 /// the main thread, as orphans are.
 #[derive(Debug)]
 struct Cell {
-    /// `None`: it is not confined.
+    /// `None`: it is in no domain.
     built: Option<Built>,
     work: Arc<Handover<Work>>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// Where a run happens, and its program.
+/// Where a program runs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Site<'s> {
-    /// The number of the cell.
+    /// The number of the slot.
     pub(super) number: u16,
-    /// The directory that the run works in, if it works in one.
-    pub(super) slot: Option<&'s Dir>,
-    /// `None`: the embedded engine.
-    pub(super) program: Option<&'s Path>,
+    /// The directory that it works in.
+    pub(super) slot: &'s Dir,
+    /// The program.
+    pub(super) program: &'s Path,
+}
+
+impl Domains {
+    /// The domain of a site, built anew when what it was built from is another. `None`: no domain held at the start either.
+    fn of(&self, policy: &Policy, site: Site<'_>) -> Result<Option<Arc<OwnedFd>>, Refusal> {
+        let (slot, program) = (Some(site.slot), Some(site.program));
+        // A slot has one run at a time, so that nobody looks for its domain meanwhile.
+        let kept = self.locked().remove(&site.number);
+        let kept = if let Some(kept) = kept.filter(|kept| policy.fits(&kept.from, slot, program)) {
+            kept
+        } else {
+            let (rules, from) = policy.domain(slot, program)?;
+            SlotDomain { from, domain: policy.build(&rules)?.map(Arc::new) }
+        };
+        let domain = kept.domain.clone();
+        self.locked().insert(site.number, kept);
+        Ok(domain)
+    }
+
+    fn locked(&self) -> MutexGuard<'_, BTreeMap<u16, SlotDomain>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Cells {
-    pub(super) fn new(policy: Option<Arc<Policy>>) -> Self {
-        Self { policy, cells: Mutex::default() }
+    pub(super) fn new(policy: Option<Arc<Policy>>, number: usize, domains: &Arc<Domains>) -> Self {
+        let (given_up, cell) = (OnceCell::new(), RefCell::default());
+        Self { policy, number, domains: Arc::clone(domains), given_up, cell }
     }
 
     pub(super) fn are_confined(&self) -> bool {
         self.policy.is_some()
     }
 
-    /// Does the work in the slot's cell and waits for it. An error: there is no such cell, and nothing was done.
-    pub(super) fn run<T: Send + 'static>(
+    /// Starts a program. The outer error: it could not be confined, and was not started.
+    pub(super) fn start(
         &self,
         site: Site<'_>,
+        mut command: Command,
+    ) -> Result<Result<Supervised, StartError>, Refusal> {
+        let domain = self.policy.as_deref().map(|policy| self.domains.of(policy, site)).transpose()?;
+        if let Some(domain) = domain.flatten() {
+            command.in_domain(domain);
+        }
+        if second::get().is_some() {
+            return self.on_cell(None, move || command.start());
+        }
+        if let Some(policy) = &self.policy {
+            self.given_up.get_or_init(|| policy.enter_without_domain()).clone()?;
+        }
+        Ok(command.start())
+    }
+
+    /// Does the embedded engine's work in its domain, and waits for it. An error: nothing was done.
+    pub(super) fn apply<T: Send + 'static>(
+        &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refusal> {
-        if self.policy.is_none() && second::get().is_none() {
-            return Ok(work());
+        match &self.policy {
+            Some(policy) => self.on_cell(Some(policy), work),
+            None => Ok(work()),
         }
-        // A slot has one run at a time, so that nobody looks for the cell meanwhile.
-        let kept = self.locked().remove(&site.number);
-        let kept = kept.filter(|cell| self.fits(cell, site));
-        let cell = kept.map_or_else(|| Cell::make(self.policy.as_ref(), site), Ok)?;
+    }
+
+    /// Does the work on the worker's cell, which is in the domain of the embedded engine if a policy is given.
+    fn on_cell<T: Send + 'static>(
+        &self,
+        policy: Option<&Arc<Policy>>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let mut kept = self.cell.borrow_mut();
+        let fits = |cell: &Cell| match (policy, &cell.built) {
+            (Some(policy), Some(built)) => policy.fits(built, None, None),
+            _ => true,
+        };
+        if !kept.as_ref().is_some_and(fits) {
+            // The old one ends first.
+            drop(kept.take());
+            *kept = Some(Cell::make(self.policy.as_ref(), policy, self.number)?);
+        }
+        let ended = || Refusal::of("its thread ended");
+        let cell = kept.as_ref().ok_or_else(ended)?;
         let result = Handover::new();
         let done = Arc::clone(&result);
         cell.work.set(State::Full(Box::new(move || done.set(State::Full(work())))));
         // Work that panics ends the process.
-        let result = result.take().ok_or_else(|| Refusal::of("its thread ended"));
-        self.locked().insert(site.number, cell);
-        result
-    }
-
-    fn fits(&self, cell: &Cell, site: Site<'_>) -> bool {
-        match (&self.policy, &cell.built) {
-            (Some(policy), Some(built)) => policy.fits(built, site.slot, site.program),
-            _ => true,
-        }
-    }
-
-    fn locked(&self) -> std::sync::MutexGuard<'_, BTreeMap<u16, Cell>> {
-        self.cells.lock().unwrap_or_else(PoisonError::into_inner)
+        result.take().ok_or_else(ended)
     }
 }
 
 impl Cell {
-    fn make(policy: Option<&Arc<Policy>>, site: Site<'_>) -> Result<Self, Refusal> {
-        let found = policy.map(|policy| Ok((Arc::clone(policy), policy.domain(site.slot, site.program)?)));
-        let (confining, built) = match found.transpose()? {
-            Some((policy, (domain, built))) => (Some((policy, domain)), Some(built)),
-            None => (None, None),
-        };
+    /// A thread confined by the first policy, and in the domain of the second.
+    fn make(
+        confined: Option<&Arc<Policy>>,
+        inside: Option<&Arc<Policy>>,
+        number: usize,
+    ) -> Result<Self, Refusal> {
+        let found: Option<(Domain, Built)> = inside.map(|policy| policy.domain(None, None)).transpose()?;
+        let (domain, built) = found.unzip();
+        let policy = confined.cloned();
         let (work, entered) = (Handover::<Work>::new(), Handover::new());
         let (works, answer) = (Arc::clone(&work), Arc::clone(&entered));
         let cannot = |error: io::Error| Refusal::of(error);
-        let thread = second::thread(format!("cell-{}", site.number), move || {
-            let confined = confining.map_or(Ok(()), |(policy, domain)| policy.enter(&domain));
+        let thread = second::thread(format!("cell-{number}"), move || {
+            let confined = policy.map_or(Ok(()), |policy| match &domain {
+                Some(domain) => policy.enter(domain),
+                None => policy.enter_without_domain(),
+            });
             let is_confined = confined.is_ok();
             answer.set(State::Full(confined));
             while let Some(work) = is_confined.then(|| works.take()).flatten() {

@@ -1,6 +1,6 @@
 //! The package engine as a library call: no process unless a route leads to a repository; the same outcome type.
 
-use super::{Job, Settings, Site, Stop, Worker};
+use super::{Job, Settings, Stop, Worker};
 use conductor_core::Runs;
 use conductor_core::hint::{Bound, hint};
 use conductor_core::intent::{Intent, Policy, Refusal, judge};
@@ -45,10 +45,7 @@ pub(super) fn run(worker: &Worker, settings: &Settings, job: &Job, application: 
         engine.apply(&order, &Patience { lock_wait, deadline, cancelled: &cancelled, tell: &|_| {} })
     };
     worker.began(job);
-    // Workers are at most 64.
-    let number = u16::try_from(worker.number).unwrap_or(u16::MAX);
-    let site = Site { number, slot: None, program: None };
-    let applied = match worker.cells.run(site, apply) {
+    let applied = match worker.cells.apply(apply) {
         Ok(applied) => applied,
         Err(refusal) => return worker.not_run(super::unconfined(&refusal)),
     };

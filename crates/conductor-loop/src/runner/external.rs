@@ -8,8 +8,8 @@ use super::{Job, Program, Settings, Site, Staged, Stop, Worker, leftovers};
 use conductor_core::hint::{Bound, hint};
 use conductor_core::outcome::{Capture, EX_TEMPFAIL, Ending, Postponed, Run};
 use conductor_os::cgroup::{Reached, RunGroup};
-use conductor_os::child::{Found, Leads, StartError, Supervised};
-use conductor_os::confine::limits::ResourceLimits;
+use conductor_os::child::{Found, Supervised};
+use conductor_os::command::{Command, StartError, Stream as To};
 use conductor_os::wake::wait_readable;
 use conductor_os::{process, second};
 use rustix::io::Errno;
@@ -17,7 +17,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 /// How long the streams are read after porch has ended: a grandchild that holds them open does not hang us.
@@ -83,9 +83,8 @@ pub(super) fn run(
     run.command = std::iter::once(executable.display().to_string()).chain(words.iter().cloned()).collect();
     let number = worker.orphans.begin();
     command.args(&words);
-    let site = Site { number: job.slot.get(), slot: Some(slot), program: Some(&executable) };
-    let resources = settings.resources;
-    let started = worker.cells.run(site, move || start(&mut command, resources));
+    let site = Site { number: job.slot.get(), slot, program: &executable };
+    let started = worker.cells.start(site, command);
     let marks = leftovers::marks(job.seq, &job.claim.sha256);
     let started = match started {
         Ok(started) => started,
@@ -95,19 +94,17 @@ pub(super) fn run(
             return run;
         }
     };
-    let running = match started {
-        Ok(child) => Running::new(worker, settings, job, child, begin),
-        Err(StartError::Unwatched(error)) => Err(error),
-        Err(StartError::NotStarted(error)) => {
+    let child = match started {
+        Ok(child) => child,
+        Err(error) => {
             let is_gone = group.as_ref().is_some_and(RunGroup::is_gone);
             run.leftovers = end_escaped(worker, group, number, &[]);
             run.ending = if is_gone { removed() } else { not_started(worker, program, &error) };
             return run;
         }
     };
-    // A program that cannot be watched was started too.
     worker.began(job);
-    match running {
+    match Running::new(worker, settings, job, child, begin) {
         Ok(running) => {
             let (ending, [stdout, stderr], left) = running.until_its_end(group, number, &marks);
             let ending = looked_over(worker, settings, ending);
@@ -121,21 +118,6 @@ pub(super) fn run(
             run
         }
     }
-}
-
-/// Starts porch, as the user of its own if it has one. Its limits are set right after the start, and what it starts later inherits them; as
-/// another user it has them before its first instruction.
-fn start(command: &mut Command, resources: ResourceLimits) -> Result<Supervised, StartError> {
-    let Some(second) = second::get() else {
-        let child = Supervised::start(command, Leads::Group)?;
-        if let Err(error) = resources.put_on(child.id()) {
-            tracing::warn!(%error, "a process of porch is without its limits: they cannot be set");
-        }
-        return Ok(child);
-    };
-    second.own(command, resources);
-    // Of another user, so it gets no terminal of ours to type on, nor the right to continue what we stopped.
-    Supervised::start(command, Leads::Session)
 }
 
 /// Makes a control group for the run, if runs have groups, and lets the program begin in it.
@@ -220,8 +202,16 @@ fn ready(
 }
 
 /// The ending of a failed start. A program that may be in the middle of an update is waited for.
-fn not_started(worker: &Worker, program: &Program, error: &io::Error) -> Ending {
+fn not_started(worker: &Worker, program: &Program, error: &StartError) -> Ending {
     let reason = format!("porch could not be started: {error}");
+    let error = match error {
+        StartError::NotExecuted(error) => error,
+        StartError::NotSetUp { .. } => {
+            let moved = !worker.slots.is_in_place();
+            let cause = if moved { Postponed::DirectoryReplaced } else { Postponed::System };
+            return Ending::Withheld { cause, reason };
+        }
+    };
     let cause = match Errno::from_io_error(error) {
         Some(Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE) => Postponed::System,
         Some(Errno::TXTBSY) => Postponed::PorchMissing,
@@ -255,7 +245,7 @@ fn command(worker: &Worker, settings: &Settings, executable: &Path, job: &Job) -
     let claim = &job.claim;
     let mut command = Command::new(executable);
     // A porch may commit and push; the operator's settings for git apply to it.
-    command.env_clear().envs(conductor_porch::git_environment());
+    command.envs(conductor_porch::git_environment());
     for name in ALLOWED {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
@@ -263,6 +253,7 @@ fn command(worker: &Worker, settings: &Settings, executable: &Path, job: &Job) -
     }
     if let Some(second) = second::get() {
         command.env("HOME", &second.identity().home);
+        second.own(&mut command);
     }
     if let Some(kubeconfig) = &settings.kubeconfig {
         command.env("KUBECONFIG", kubeconfig);
@@ -273,9 +264,9 @@ fn command(worker: &Worker, settings: &Settings, executable: &Path, job: &Job) -
         .env("CONDUCTOR_INTENT_ATTEMPT", job.attempt.to_string())
         .env("CONDUCTOR_CORRELATION_ID", &claim.correlation_id)
         .current_dir(worker.slots.path_of(job.slot))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+        .stdout(To::Pipe)
+        .stderr(To::Pipe)
+        .limits(settings.resources);
     if worker.cells.are_confined() {
         // The common directory for temporary files is closed to a run.
         command.env("TMPDIR", worker.slots.path_of(job.slot));

@@ -20,7 +20,7 @@ pub use run_table::{LastRuns, RunLine, RunTable};
 use crate::confinement::{Policy, Refusal};
 use crate::handoff::Slots;
 use crate::payload::Payload;
-use cells::{Cells, Site};
+use cells::{Cells, Domains, Site};
 use conductor_core::hint::Bound;
 use conductor_core::limits::RunLimits;
 use conductor_core::outcome::{Capture, Ending, Postponed, Run};
@@ -222,8 +222,8 @@ struct Worker {
     waker: Waker,
     /// Processes that the runs of all workers left behind.
     orphans: Arc<Orphans>,
-    /// The threads on which runs happen.
-    cells: Arc<Cells>,
+    /// What its runs are confined to.
+    cells: Cells,
     /// The control groups of runs, if they have any.
     groups: Option<&'static Groups>,
     /// Locked while bytes are read back, so that only one such intent at a time is in memory.
@@ -263,7 +263,7 @@ impl Runner {
         let (jobs, receiver) = crossbeam_channel::unbounded::<Job>();
         let wakers = (0..workers).map(|_| Waker::new()).collect::<io::Result<Vec<_>>>()?;
         let stop = Arc::new(StopSign { level: AtomicU8::new(0), wakers: wakers.clone() });
-        let cells = Arc::new(Cells::new(settings.policy.clone()));
+        let (policy, domains) = (settings.policy.clone(), Arc::new(Domains::default()));
         let settings = Arc::new(RwLock::new(settings));
         let reading = Arc::new(Mutex::new(()));
         // Built whole first: if a later worker cannot be started, the earlier ones end before the error is returned.
@@ -278,7 +278,7 @@ impl Runner {
                 stop: Arc::clone(&runner.stop),
                 waker,
                 orphans: Arc::clone(&runner.orphans),
-                cells: Arc::clone(&cells),
+                cells: Cells::new(policy.clone(), number, &domains),
                 groups: cgroup::get().and_then(Result::ok),
                 reading: Arc::clone(&reading),
                 report: Box::new(report.clone()),

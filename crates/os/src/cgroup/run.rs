@@ -1,14 +1,14 @@
 //! The control group of one run: made before it, and removed with its end.
 
 use super::{Groups, Limits, NoGroup, content, names_below, open, put, refused, text};
+use crate::command::Command;
 use crate::process::{self, ProcessInfo};
-use crate::raw;
+
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{AtFlags, OFlags, statat, unlinkat};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::process::Command;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
@@ -110,7 +110,7 @@ impl<'g> RunGroup<'g> {
 
     /// Lets a program begin in the group: it is there before its first instruction.
     pub(super) fn hold(&self, command: &mut Command) -> Result<(), NoGroup> {
-        raw::in_control_group(command, open(&self.directory, "cgroup.procs", OFlags::WRONLY)?);
+        command.in_group(open(&self.directory, "cgroup.procs", OFlags::WRONLY)?);
         Ok(())
     }
 

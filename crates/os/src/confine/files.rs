@@ -4,7 +4,8 @@
 use super::Without;
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, NetPort,
-    PathBeneath, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+    PathBeneath, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus,
+    Scope,
 };
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2};
 use rustix::io::Errno;
@@ -48,12 +49,16 @@ pub(super) fn cannot(error: &RulesetError) -> Without {
     Without::Refused(format!("Landlock: {error}"))
 }
 
+/// The library tells these apart no further.
+fn not_there() -> Without {
+    let reason =
+        "Landlock is not in the kernel, not switched on (lsm=), or closed by a filter of the container";
+    Without::Missing(reason.to_owned())
+}
+
 pub(super) fn known_to(status: &LandlockStatus) -> Result<Enforced, Without> {
     let LandlockStatus::Available { effective_abi: abi, .. } = status else {
-        // The library tells these apart no further.
-        let reason =
-            "Landlock is not in the kernel, not switched on (lsm=), or closed by a filter of the container";
-        return Err(Without::Missing(reason.to_owned()));
+        return Err(not_there());
     };
     Ok(Enforced {
         files: true,
@@ -75,7 +80,19 @@ impl Domain {
         })
     }
 
+    /// Builds the domain without entering it: a program that is started with it enters it before its first instruction. What
+    /// the paths stand for is what is there now.
+    pub fn build(&self) -> Result<OwnedFd, Without> {
+        let built = self.created().map_err(|error| cannot(&error))?;
+        Option::from(built).ok_or_else(not_there)
+    }
+
     fn restrict(&self) -> Result<(RulesetStatus, LandlockStatus), RulesetError> {
+        let status = self.created()?.restrict_self()?;
+        Ok((status.ruleset, status.landlock))
+    }
+
+    fn created(&self) -> Result<RulesetCreated, RulesetError> {
         let mut ruleset = Ruleset::default()
             .set_compatibility(CompatLevel::BestEffort)
             .handle_access(AccessFs::from_all(NEWEST))?
@@ -97,8 +114,7 @@ impl Domain {
         for port in self.ports.iter().flatten() {
             created = created.add_rule(NetPort::new(*port, AccessNet::ConnectTcp))?;
         }
-        let status = created.restrict_self()?;
-        Ok((status.ruleset, status.landlock))
+        Ok(created)
     }
 }
 

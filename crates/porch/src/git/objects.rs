@@ -3,10 +3,10 @@
 use super::run::{Git, content, memory_file};
 use crate::{Outlook, PorchError};
 use conductor_os::child::Supervised;
+use conductor_os::command::Stream;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsFd;
-use std::process::{ChildStdin, ChildStdout, Stdio};
 use std::time::Instant;
 
 const STEP: [&str; 2] = ["cat-file", "--batch"];
@@ -35,8 +35,8 @@ pub(super) enum Found {
 #[derive(Debug)]
 pub(super) struct Reader {
     child: Supervised,
-    requests: ChildStdin,
-    answers: ChildStdout,
+    requests: PipeWriter,
+    answers: PipeReader,
     said: File,
     /// What was read and not yet used.
     buffer: Vec<u8>,
@@ -61,10 +61,10 @@ impl Git<'_> {
     fn start_reader(&self) -> Result<Reader, PorchError> {
         let own = |error: io::Error| self.failed(&STEP, error.to_string(), Outlook::Passing);
         let said = memory_file(&[]).map_err(own)?;
-        let (mut command, leads) = self.command(&STEP)?;
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        command.stderr(said.try_clone().map_err(own)?);
-        let mut child = self.start(&mut command, leads, &STEP)?;
+        let mut command = self.command(&STEP)?;
+        command.stdin(Stream::Pipe).stdout(Stream::Pipe);
+        command.stderr(said.try_clone().map_err(own)?.into());
+        let mut child = self.start(command, &STEP)?;
         if let (Some(requests), Some(answers)) = (child.take_stdin(), child.take_stdout()) {
             return Ok(Reader { child, requests, answers, said, buffer: Vec::new() });
         }

@@ -5,7 +5,8 @@ use super::objects::Reader;
 use super::settings::Configured;
 use crate::directory::Patience;
 use crate::{Outlook, PorchError};
-use conductor_os::child::{Leads, StartError, Supervised};
+use conductor_os::child::Supervised;
+use conductor_os::command::{Command, Leads, StartError, Stream};
 use conductor_os::plain::read_whole;
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::Signal;
@@ -16,7 +17,7 @@ use std::io::{self, Seek, Write};
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -263,11 +264,11 @@ impl<'g> Git<'g> {
         let own = |error: io::Error| self.failed(arguments, error.to_string(), Outlook::Lasting);
         let stdin = memory_file(input).map_err(own)?;
         let (stdout, stderr) = (memory_file(&[]).map_err(own)?, memory_file(&[]).map_err(own)?);
-        let shared = |file: &File| file.try_clone().map(Stdio::from);
-        let (mut command, leads) = self.command(arguments)?;
-        command.envs(environment.iter().copied()).stdin(stdin);
+        let shared = |file: &File| file.try_clone().map(Stream::from);
+        let mut command = self.command(arguments)?;
+        command.envs(environment.iter().copied()).stdin(stdin.into());
         command.stdout(shared(&stdout).map_err(own)?).stderr(shared(&stderr).map_err(own)?);
-        let mut child = self.start(&mut command, leads, arguments)?;
+        let mut child = self.start(command, arguments)?;
         if let Err(error) = self.wait(&mut child, arguments, &stderr) {
             // On TERM git removes its lock files. Its status is not needed: the caller knows why it had to end.
             let _ = child.end(GRACE);
@@ -279,20 +280,12 @@ impl<'g> Git<'g> {
         Ok(Answer { success: status.success(), signal: status.signal(), stdout: answer, stderr: complaints })
     }
 
-    pub(super) fn start(
-        &self,
-        command: &mut Command,
-        leads: Leads,
-        arguments: &[&str],
-    ) -> Result<Supervised, PorchError> {
-        Supervised::start(command, leads).map_err(|error| match error {
-            StartError::NotStarted(error) if error.kind() == io::ErrorKind::NotFound => {
+    pub(super) fn start(&self, command: Command, arguments: &[&str]) -> Result<Supervised, PorchError> {
+        command.start().map_err(|error| match error {
+            StartError::NotExecuted(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.failed(arguments, "the git program is not installed", Outlook::Lasting)
             }
-            StartError::NotStarted(error) => {
-                self.failed(arguments, format!("git cannot be started: {error}"), Outlook::Passing)
-            }
-            StartError::Unwatched(error) => self.failed(arguments, error.to_string(), Outlook::Passing),
+            error => self.failed(arguments, format!("git cannot be started: {error}"), Outlook::Passing),
         })
     }
 
@@ -305,11 +298,11 @@ impl<'g> Git<'g> {
 
     /// The program with all it is given, and what it is to lead.
     #[expect(clippy::disallowed_methods, reason = "the one place where git is started")]
-    pub(super) fn command(&self, arguments: &[&str]) -> Result<(Command, Leads), PorchError> {
+    pub(super) fn command(&self, arguments: &[&str]) -> Result<Command, PorchError> {
         let named = std::path::absolute(self.repository).unwrap_or_else(|_| self.repository.to_owned());
         let mut command = Command::new("git");
         // Without a configured program for prompts, every prompt fails.
-        command.env_clear().env("GIT_ASKPASS", "/bin/false").envs(git_environment());
+        command.env("GIT_ASKPASS", "/bin/false").envs(git_environment());
         command
             .env("LC_ALL", "C")
             .env("GIT_TERMINAL_PROMPT", "0")
@@ -337,7 +330,8 @@ impl<'g> Git<'g> {
             }
         }
         // Without a terminal, neither git nor an ssh it starts can prompt.
-        Ok((command, if may_ask { Leads::Session } else { Leads::Group }))
+        command.leads(if may_ask { Leads::Session } else { Leads::Group });
+        Ok(command)
     }
 
     /// Waits for the end, the deadline, or cancellation.

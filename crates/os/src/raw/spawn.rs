@@ -1,0 +1,243 @@
+//! Starts a program in a child that shares our memory until it executes the program, while the thread that starts it
+//! waits, as `posix_spawn` of the C library does (`clone` with `CLONE_VM` and `CLONE_VFORK`). No page table is copied,
+//! however large we are, and the child is what it is to be before the program's first instruction. `posix_spawn` itself
+//! knows neither control groups nor limits nor another user, and looks at every signal twice.
+
+use super::{set_blocked_signals, unblock_signals};
+use crate::command::{Leads, StartError};
+use crate::confine::limits::ResourceLimits;
+use rustix::fs::{Gid, Uid};
+use rustix::process::{WaitOptions, chdir, setpgid, setsid, waitpid};
+use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
+use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr::null;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
+
+/// The child's stack until it executes the program, in bytes. Its calls are shallow and hold no buffers.
+const STACK: usize = 32 << 10;
+/// The highest signal number of Linux.
+const LAST_SIGNAL: i32 = 64;
+
+/// A program, and what its process is before the first instruction.
+#[derive(Debug)]
+pub struct Begin<'b> {
+    /// The path of the program.
+    pub program: &'b CStr,
+    /// All words, of which the first is its name.
+    pub arguments: &'b [CString],
+    /// The whole environment: `NAME=VALUE`.
+    pub environment: &'b [CString],
+    /// The working directory; `None`: ours.
+    pub directory: Option<&'b CStr>,
+    /// Standard input, output and error. None of them is one of ours: their numbers are above 2.
+    pub streams: [BorrowedFd<'b>; 3],
+    /// Its session or process group.
+    pub leads: Leads,
+    /// The list of processes (`cgroup.procs`) of its control group.
+    pub group: Option<BorrowedFd<'b>>,
+    /// The ids that it has, all of them; `None`: those of this thread.
+    pub user: Option<(Uid, Gid)>,
+    /// Its limits, none of which is above ours.
+    pub limits: ResourceLimits,
+    /// The Landlock domain that it enters, within that of this thread.
+    pub domain: Option<BorrowedFd<'b>>,
+}
+
+/// What the child does, in this order.
+#[derive(Debug, Clone, Copy)]
+#[repr(u8)]
+enum Step {
+    Streams,
+    Leads,
+    Directory,
+    Group,
+    Ids,
+    Limits,
+    Signals,
+    Domain,
+    Execute,
+}
+
+/// For [`Shared::step`].
+const STEPS: [(Step, &str); 9] = [
+    (Step::Streams, "giving it its streams"),
+    (Step::Leads, "giving it a process group"),
+    (Step::Directory, "entering its working directory"),
+    (Step::Group, "entering its control group"),
+    (Step::Ids, "becoming its user"),
+    (Step::Limits, "setting its limits"),
+    (Step::Signals, "setting its signals"),
+    (Step::Domain, "entering its Landlock domain"),
+    (Step::Execute, "executing it"),
+];
+
+/// What the child reads, and the one thing it writes.
+struct Shared<'b> {
+    begin: &'b Begin<'b>,
+    arguments: Vec<*const c_char>,
+    environment: Vec<*const c_char>,
+    handled: &'static [i32],
+    /// The step that the child is at.
+    step: AtomicU8,
+    /// The number of the error because of which nothing was executed; 0: none.
+    error: AtomicI32,
+}
+
+/// Starts the program; returns the process id and a descriptor of the process. An error: nothing was executed, and there
+/// is no child.
+#[expect(unsafe_code, reason = "no safe library starts a child that shares our memory until it executes")]
+pub fn spawn(begin: &Begin<'_>) -> Result<(u32, OwnedFd), StartError> {
+    let no_process = |error| StartError::NotSetUp { step: "making a process", error };
+    if begin.streams.iter().any(|stream| stream.as_raw_fd() <= 2) {
+        return Err(no_process(io::Error::other("a stream of the child is one of our own")));
+    }
+    let pointers = |words: &[CString]| -> Vec<*const c_char> {
+        words.iter().map(|word| word.as_ptr()).chain([null()]).collect()
+    };
+    let (arguments, environment) = (pointers(begin.arguments), pointers(begin.environment));
+    let (step, error) = (AtomicU8::new(0), AtomicI32::new(0));
+    let shared = Shared { begin, arguments, environment, handled: handled(), step, error };
+    let mut stack = Box::<[u128]>::new_uninit_slice(STACK / size_of::<u128>());
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+    let mut descriptor: c_int = -1;
+    // A handler of ours must not run in the child, where it would act on our memory.
+    let before = set_blocked_signals(u64::MAX).map_err(no_process)?;
+    // SAFETY: this thread sleeps until the child has executed the program or ended, so `shared` and `stack` outlive the
+    // child's use of them; the stack is large enough, aligned, and given by its end, from which it grows down. The child
+    // writes nothing of ours but the stack, `error` and errno. The kernel writes one integer to `descriptor`.
+    let number = unsafe {
+        libc::clone(
+            child,
+            stack.as_mut_ptr_range().end.cast(),
+            flags,
+            (&raw const shared).cast_mut().cast(),
+            &raw mut descriptor,
+        )
+    };
+    let cloned = if number < 0 { Err(io::Error::last_os_error()) } else { Ok(number) };
+    // The mask is one that this thread had: nothing can refuse it.
+    let _ = set_blocked_signals(before);
+    let number = cloned.map_err(no_process)?;
+    // SAFETY: the kernel made this descriptor for us, and nobody else has it.
+    let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
+    match shared.error.load(Ordering::Acquire) {
+        0 => Ok((number.unsigned_abs(), descriptor)),
+        error => {
+            // It must be reaped; its status says nothing more.
+            let _ = waitpid(rustix::process::Pid::from_raw(number), WaitOptions::empty());
+            Err(shared.failed(io::Error::from_raw_os_error(error)))
+        }
+    }
+}
+
+impl Shared<'_> {
+    fn at(&self, step: Step) {
+        self.step.store(step as u8, Ordering::Release);
+    }
+
+    fn failed(&self, error: io::Error) -> StartError {
+        match STEPS.get(usize::from(self.step.load(Ordering::Acquire))) {
+            None | Some((Step::Execute, _)) => StartError::NotExecuted(error),
+            Some((_, step)) => StartError::NotSetUp { step, error },
+        }
+    }
+}
+
+/// The whole life of the child until it is the program.
+#[expect(unsafe_code, reason = "it is given its argument as an address")]
+extern "C" fn child(shared: *mut c_void) -> c_int {
+    // SAFETY: it is the address of the `Shared` in [`spawn`], which waits.
+    let shared = unsafe { &*shared.cast::<Shared<'_>>() };
+    let error = become_the_program(shared).unwrap_err();
+    shared.error.store(error.raw_os_error().unwrap_or(libc::EIO), Ordering::Release);
+    127
+}
+
+/// Makes system calls alone: nothing is allocated, and no lock is taken that another thread may hold.
+#[expect(unsafe_code, reason = "no safe library executes a program without allocating")]
+fn become_the_program(shared: &Shared<'_>) -> io::Result<std::convert::Infallible> {
+    let begin = shared.begin;
+    shared.at(Step::Streams);
+    let [stdin, stdout, stderr] = begin.streams;
+    dup2_stdin(stdin)?;
+    dup2_stdout(stdout)?;
+    dup2_stderr(stderr)?;
+    shared.at(Step::Leads);
+    match begin.leads {
+        Leads::Group => setpgid(None, None)?,
+        Leads::Session => drop(setsid()?),
+    }
+    shared.at(Step::Directory);
+    if let Some(directory) = begin.directory {
+        chdir(directory)?;
+    }
+    shared.at(Step::Group);
+    if let Some(group) = begin.group {
+        // A process writes 0 for itself.
+        rustix::io::write(group, b"0\n")?;
+    }
+    shared.at(Step::Ids);
+    if let Some((uid, gid)) = begin.user {
+        set_thread_res_gid(Some(gid), Some(gid), Some(gid))?;
+        set_thread_res_uid(Some(uid), Some(uid), Some(uid))?;
+    }
+    // After the ids: a limit on processes counts those of the new user.
+    shared.at(Step::Limits);
+    begin.limits.put_on_self()?;
+    shared.at(Step::Signals);
+    for signal in shared.handled {
+        act_on(*signal, Some(&[0; 4]))?;
+    }
+    unblock_signals()?;
+    shared.at(Step::Domain);
+    if let Some(domain) = begin.domain {
+        enter_domain(domain)?;
+    }
+    shared.at(Step::Execute);
+    // SAFETY: path, words and environment end in zero bytes, the lists of them in null, and [`spawn`] keeps them all.
+    unsafe {
+        libc::execve(begin.program.as_ptr(), shared.arguments.as_ptr(), shared.environment.as_ptr());
+    }
+    Err(io::Error::last_os_error())
+}
+
+/// Puts this thread, and what it starts, into a Landlock domain.
+#[expect(
+    unsafe_code,
+    reason = "the library enters only a domain that it has just built; this takes two integers"
+)]
+fn enter_domain(domain: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: the descriptor is open for the length of the call, because it is borrowed; no pointer is passed.
+    let answer = unsafe { libc::syscall(libc::SYS_landlock_restrict_self, domain.as_raw_fd(), 0_u32) };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// The signals that do not have their default here, so that a child sets it: those with a handler, and SIGPIPE, which
+/// programs of this language ignore. Found once: handlers are chosen before the first program is started.
+fn handled() -> &'static [i32] {
+    static HANDLED: OnceLock<Vec<i32>> = OnceLock::new();
+    HANDLED.get_or_init(|| {
+        // Handlers are addresses; 0 is the default, and 1 means ignored.
+        let has_handler = |signal: i32| act_on(signal, None).is_ok_and(|action| action[0] > 1);
+        (1..=LAST_SIGNAL).filter(|signal| *signal == libc::SIGPIPE || has_handler(*signal)).collect()
+    })
+}
+
+/// Sets what a signal does, if that is given, and returns what it did: handler, flags, restorer and mask.
+#[expect(
+    unsafe_code,
+    reason = "libraries have locks around it and keep signals of their own; the kernel reads and fills four words"
+)]
+fn act_on(signal: i32, action: Option<&[u64; 4]>) -> io::Result<[u64; 4]> {
+    let mut before = [0_u64; 4];
+    let new: *const [u64; 4] = action.map_or(null(), std::ptr::from_ref);
+    // SAFETY: the kernel reads and writes at most four words, which outlive the call; what is set here is the default,
+    // which runs no code of ours.
+    let answer =
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, new, &raw mut before, size_of::<u64>()) };
+    if answer == 0 { Ok(before) } else { Err(io::Error::last_os_error()) }
+}
