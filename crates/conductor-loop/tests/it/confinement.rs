@@ -457,6 +457,9 @@ fn what_is_not_permitted_is_refused_part_by_part_and_require_names_all_of_it() {
         ((prctl, not_permitted), &["no-new-privileges refused", "daemon-memory refused"]),
     ];
     for (lesser, parts) in cases {
+        if lesser.0 == capset && !is_root() {
+            continue; // Whoever has none gives none up.
+        }
         let env = env();
         env.drop_file("intent-x.json", flat("x", 3));
         let flags = ["-listen", "127.0.0.1:0", "-confine"];

@@ -1,7 +1,7 @@
 //! The unit: valid, hardened, and with a matching example of credentials.
 
-use crate::env;
-use conductor_testkit::has;
+use crate::{env, is_root};
+use conductor_testkit::{Running, flat, has, with_call_answered};
 use std::fs;
 use std::process::Command;
 
@@ -41,6 +41,30 @@ fn the_unit_is_valid_and_hardened() {
     assert_eq!(complaints(&analyze(&["verify", "--man=no"])), 0);
     fs::write(drop_ins.join("mistake.conf"), "[Service]\nLoadCredentials=x\n").unwrap();
     assert_ne!(complaints(&analyze(&["verify", "--man=no"])), 0, "a mistake in a drop-in is seen");
+}
+
+/// The number of `capset`, which the unit's filter refuses with the other privileged calls.
+const CAPSET: i64 = if cfg!(target_arch = "x86_64") { 126 } else { 91 };
+
+#[test]
+fn a_daemon_without_capabilities_as_in_the_unit_is_refused_none_of_its_parts_for_them() {
+    let env = env();
+    let Some(lesser) = with_call_answered(env.program(), CAPSET, 1) else { return };
+    let mut command = Command::new(lesser.get_program());
+    if is_root() {
+        if !has("setpriv") {
+            return;
+        }
+        command = Command::new("setpriv");
+        command.args(["--bounding-set=-all", "--inh-caps=-all"]).arg(lesser.get_program());
+    }
+    let ordinary = env.command(&["-once"]);
+    command.args(lesser.get_args()).args(ordinary.get_args()).current_dir(env.path(""));
+    command.envs(ordinary.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    env.drop_file("intent-x.json", flat("x", 3));
+    let log = Running::start(command).wait().expect(0).stderr;
+    assert!(!log.contains("capabilities refused"), "{log}");
+    assert_eq!(env.status("intent-x.json").unwrap()["status"], "success");
 }
 
 #[test]

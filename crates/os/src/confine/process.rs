@@ -54,6 +54,10 @@ pub fn give_up_capabilities(kept: CapabilitySet) -> Result<(), Without> {
         permitted: now.permitted & kept,
         inheritable: CapabilitySet::empty(),
     };
+    if less == now {
+        // There is nothing to give up, and no need of a call that a service manager may refuse to whoever has none.
+        return Ok(());
+    }
     set_capabilities(None, less).map_err(told("capset"))
 }
 
