@@ -1,9 +1,9 @@
 //! `retry`, `hold`, `release`, `purge`: commands that change something.
 
 use super::ask::{ask, list, open_handoff, shown};
-use super::look::short;
 use super::output::Output;
 use super::submit::{Submitted, place, refused, status_seq, wait_for};
+use super::table::short;
 use super::{CommandError, print};
 use crate::config::Config;
 use crate::handoff::ArchivedAs;

@@ -1,34 +1,21 @@
 //! `audit show | verify | proof | export` and `trace`: the audit trail, read from its files, of a running daemon, a stopped one or a copy.
 
 use super::output::Output;
-use super::verify::{VerifyArgs, trusted};
+use super::trail::{Judge, VerifyArgs, open, summed_up, unreadable};
 use super::{CommandError, print};
 use crate::config::Config;
-use crate::handoff::{HeadFile, layout};
 use crate::queries::proof_entry;
 use conductor_core::query::ProofEntry;
 use conductor_core::record::rfc3339;
 use conductor_core::{Exit, scrub};
-use conductor_crypto::VerifyingKey;
 use conductor_evidence::checkpoint::Note;
 use conductor_evidence::entry::{Entry, Parsed, parse};
 use conductor_evidence::segment::{self, Lines};
-use conductor_evidence::signed;
-use conductor_evidence::tree::{self, Point};
-use conductor_evidence::verify::{Against, Report, verify};
+use conductor_evidence::tree;
 use conductor_os::dir::Dir;
-use conductor_os::plain::read_plain;
 use jiff::Timestamp;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::path::Path;
-
-/// The most bytes of a checkpoint that is given.
-const NOTE_MAX: u64 = 64 << 10;
-/// How often a trail that a daemon appends to is read again, because a batch was half written.
-pub(super) const TRIES: usize = 5;
-const NAME_DIR: &str =
-    "Name the handoff directory, or a copy of it; a trail is kept unless --audit-enabled=false.";
 
 /// Which entries are shown.
 #[derive(Debug, Default)]
@@ -39,33 +26,6 @@ pub struct AuditFilter {
     pub event: Option<String>,
     /// Of this correlation id.
     pub correlation_id: Option<String>,
-}
-
-/// The trail below a handoff directory.
-fn open(handoff: &Path) -> Result<Dir, CommandError> {
-    opened(handoff)?.ok_or_else(|| {
-        let place = handoff.join(layout::private(layout::AUDIT));
-        CommandError::unchecked(format!("there is no {}", place.display()), NAME_DIR)
-    })
-}
-
-/// The trail below a handoff directory; `None`: there is none.
-fn opened(handoff: &Path) -> Result<Option<Dir>, CommandError> {
-    match Dir::open(handoff).and_then(|dir| dir.sub(layout::PRIVATE)?.sub(layout::AUDIT)) {
-        Ok(dir) => Ok(Some(dir)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => {
-            let place = handoff.join(layout::private(layout::AUDIT));
-            Err(CommandError::unchecked(format!("cannot open {}: {error}", place.display()), NAME_DIR))
-        }
-    }
-}
-
-fn unreadable(error: &io::Error) -> CommandError {
-    CommandError::unchecked(
-        format!("cannot read the audit trail: {error}"),
-        "Run it as the daemon's user or as root.",
-    )
 }
 
 /// Passes every line to `work`, until it returns false.
@@ -196,119 +156,4 @@ pub fn audit_verify(config: &Config, args: &VerifyArgs, output: Output) -> Resul
     let report = Judge::new(config, args, path)?.judged(&dir)?;
     let exit = if report.findings.is_empty() { Exit::Good } else { Exit::SetUp };
     output.answer(&report, summed_up).map(|_| exit)
-}
-
-/// What a trail is held against.
-pub(super) struct Judge<'p> {
-    path: &'p Path,
-    identities: Vec<VerifyingKey>,
-    since: Option<Point>,
-}
-
-impl<'p> Judge<'p> {
-    pub(super) fn new(config: &Config, args: &VerifyArgs, path: &'p Path) -> Result<Self, CommandError> {
-        let identities = trusted(config, args.public.as_deref(), path)?;
-        let since = args.since.as_deref().map(read_checkpoint).transpose()?;
-        Ok(Self { path, identities, since })
-    }
-
-    /// The keys that may vouch.
-    pub(super) fn identities(&self) -> &[VerifyingKey] {
-        &self.identities
-    }
-
-    /// Judges the trail of the directory as it is now, if there is one.
-    pub(super) fn trail(&self) -> Result<Option<(Dir, Report)>, CommandError> {
-        let Some(dir) = opened(self.path)? else { return Ok(None) };
-        let report = self.judged_once(&dir)?;
-        Ok(Some((dir, report)))
-    }
-
-    fn judged(&self, dir: &Dir) -> Result<Report, CommandError> {
-        let mut report = self.judged_once(dir)?;
-        for _ in 1..TRIES {
-            if report.findings.is_empty() && report.torn.is_none() {
-                break;
-            }
-            report = self.judged_once(dir)?;
-        }
-        Ok(report)
-    }
-
-    fn judged_once(&self, dir: &Dir) -> Result<Report, CommandError> {
-        // Read before the trail, which is appended to before the head is written.
-        let told = Dir::open(self.path).ok().and_then(|handoff| HeadFile::read(&handoff).audit());
-        let known = self.since.into_iter().chain(told).collect();
-        let against = Against { identities: self.identities.clone(), known };
-        verify(dir, against).map_err(|error| unreadable(&error))
-    }
-}
-
-/// Passes every entry that a checkpoint covers to `work`.
-pub(super) fn each_signed(dir: &Dir, mut work: impl FnMut(&Entry)) -> Result<(), CommandError> {
-    let mut read = || -> io::Result<()> {
-        for first in segment::list(dir)? {
-            signed(Lines::open(dir, first)?, &mut |entry| work(&entry))?;
-        }
-        Ok(())
-    };
-    read().map_err(|error| unreadable(&error))
-}
-
-fn read_checkpoint(path: &Path) -> Result<Point, CommandError> {
-    let bad = |why: String| {
-        CommandError::unchecked(
-            format!("{}: {why}", path.display()),
-            "Name a file with a checkpoint, as `audit proof` and `audit verify --json` print it.",
-        )
-    };
-    let text = read_plain(path, NOTE_MAX).map_err(|error| bad(error.to_string()))?;
-    let note = std::str::from_utf8(&text).ok().and_then(Note::parse);
-    let checkpoint = note.ok_or_else(|| bad("it holds no checkpoint".to_owned()))?.checkpoint;
-    Ok(Point { size: checkpoint.size, root: checkpoint.root })
-}
-
-pub(super) fn summed_up(report: &Report) -> String {
-    let mut text = String::new();
-    for found in &report.findings {
-        let place = if found.first == found.last {
-            format!("entry {}", found.first)
-        } else {
-            format!("entries {} to {}", found.first, found.last)
-        };
-        let _ = writeln!(text, "{place}: {}", scrub::line(&found.what, 400));
-    }
-    for remark in &report.remarks {
-        let _ = writeln!(
-            text,
-            "note: entry {} at {}: {}",
-            remark.entry,
-            remark.time,
-            scrub::line(&remark.event, 100)
-        );
-    }
-    if let Some(torn) = report.torn {
-        let _ = writeln!(
-            text,
-            "note: what begins at entry {torn} was not written to its end; the next start removes it and says so"
-        );
-    }
-    if report.recovered > 0 {
-        let _ = writeln!(text, "note: {} entries were made again after a crash", report.recovered);
-    }
-    let last = report.entries.saturating_sub(1);
-    let identity = report.identity.as_deref().unwrap_or("no key");
-    let end = if report.end_known { "which is the end that was known" } else { "end unknown" };
-    let summary = match report.findings.len() {
-        0 => format!(
-            "{} entries in {} {}, vouched for by {identity}: consistent up to entry {last}, {end}\n",
-            report.entries,
-            report.epochs,
-            if report.epochs == 1 { "epoch" } else { "epochs" }
-        ),
-        1 => "1 finding\n".to_owned(),
-        more => format!("{more} findings\n"),
-    };
-    text.push_str(&summary);
-    text
 }

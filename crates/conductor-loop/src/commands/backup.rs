@@ -4,7 +4,7 @@ use super::CommandError;
 use super::ask::{ask_daemon, open_handoff};
 use super::output::Output;
 use super::rebuild::Keeping;
-use super::verify::public_of;
+use super::trail::public_of;
 use crate::backup::{self, BackupError, Checked, Listed, Making, Series, Source, Written};
 use crate::config::{Backups, Config};
 use crate::daemon::existing_store;

@@ -3,7 +3,7 @@
 use super::ask::{ask_daemon, explained, list as list_of, report, shown};
 use super::audit::entry_text;
 use super::output::Output;
-use super::table::{sentence, table, wide_table, word};
+use super::table::{sentence, short, table, wide_table, word};
 use super::{CommandError, pause, print_on};
 use crate::config::Config;
 use conductor_core::confinement::{Confinement, Standing};
@@ -137,12 +137,6 @@ pub(super) fn status_text(report: &StatusReport) -> String {
         report.free_bytes.map_or_else(|| "-".to_owned(), |free| format!("{} MiB", free >> 20)),
     );
     text
-}
-
-/// A time with seconds: precise enough for people.
-pub(super) fn short(at: Timestamp) -> String {
-    let text = rfc3339(at);
-    format!("{}Z", text.split('.').next().unwrap_or(&text))
 }
 
 /// `list`

@@ -17,6 +17,7 @@ mod state;
 mod submit;
 mod table;
 mod top;
+mod trail;
 mod verify;
 mod wait;
 
@@ -35,7 +36,8 @@ pub use restore::backup_restore;
 pub use state::{state_export, state_import, state_show};
 pub use submit::{SubmitArgs, submit};
 pub use top::top;
-pub use verify::{VerifyArgs, verify};
+pub use trail::VerifyArgs;
+pub use verify::verify;
 pub use wait::wait;
 
 use crate::config::{Config, Layers, Origin, SETTINGS};

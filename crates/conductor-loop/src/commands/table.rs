@@ -1,8 +1,8 @@
 //! Intents as a table: a line each, cut to the terminal, states in colours.
 
-use super::look::short;
 use conductor_core::Code;
 use conductor_core::query::{Reason, Row, State};
+use conductor_core::record::rfc3339;
 use console::Style;
 use jiff::Timestamp;
 
@@ -20,6 +20,12 @@ const AGES: [&str; 5] = ["NUMBER", "STATE", "AGE", "TARGET", "FILE"];
 fn age_of() -> impl Fn(&Row) -> String {
     let now = Timestamp::now();
     move |row| row.at.map_or_else(|| "-".to_owned(), |at| age(at, now))
+}
+
+/// A time with seconds: precise enough for people.
+pub(super) fn short(at: Timestamp) -> String {
+    let text = rfc3339(at);
+    format!("{}Z", text.split('.').next().unwrap_or(&text))
 }
 
 /// The names of the columns, then the rows, without colours, for a picture of that width: long targets and files are cut, and

@@ -2,13 +2,13 @@
 //! copy as well.
 
 use super::CommandError;
-use super::audit::{Judge, TRIES, each_signed, summed_up};
 use super::output::Output;
 use super::rebuild::UP_TO;
+use super::trail::{Judge, TRIES, VerifyArgs, each_signed, summed_up};
 use crate::config::Config;
 use crate::handoff::layout;
 use crate::handoff::layout::status_path;
-use crate::keys::{Genuine, PUBLIC_MAX, check_status, known_public, read_public};
+use crate::keys::{Genuine, check_status};
 use conductor_core::limits::STATUS_MAX;
 use conductor_core::record::Status;
 use conductor_core::{Digest, Exit, Seq};
@@ -17,7 +17,6 @@ use conductor_evidence::entry::Entry;
 use conductor_evidence::verify::Report as Trail;
 use conductor_evidence::{EntryResult, Event};
 use conductor_os::dir::{Dir, Kind};
-use conductor_os::plain::read_plain;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
@@ -26,27 +25,13 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
-
-const NAME_KEY: &str =
-    "Name the public keys: --public FILE, as `keys export-public` printed them where the daemon runs.";
 
 /// How long a status may be still to be written: a disk that is full is not full for longer without a word.
 const UNSETTLED: SignedDuration = SignedDuration::from_mins(15);
 /// The pause before another look.
 const BETWEEN: Duration = Duration::from_millis(200);
-
-/// What is checked, against what.
-#[derive(Debug)]
-pub struct VerifyArgs {
-    /// The handoff directory, or a copy of it; the configured one if absent.
-    pub dir: Option<PathBuf>,
-    /// The file of the public keys; those beside the state if absent.
-    pub public: Option<PathBuf>,
-    /// A checkpoint of the audit trail from before, which it must continue.
-    pub since: Option<PathBuf>,
-}
 
 /// Everything that was found.
 #[derive(Debug, Default, PartialEq, Serialize)]
@@ -343,42 +328,6 @@ fn text(report: &Report, trusted: &[VerifyingKey]) -> String {
         None => text.push_str("audit trail: none is here, so nothing was held against it\n"),
     }
     text
-}
-
-/// The public keys that are believed: those of a file, else those beside the state.
-pub(super) fn trusted(
-    config: &Config,
-    public: Option<&Path>,
-    handoff: &Path,
-) -> Result<Vec<VerifyingKey>, CommandError> {
-    let from = if let Some(file) = public {
-        public_of(file).map_err(|error| (file.to_owned(), error))
-    } else {
-        let own = handoff.join(layout::PRIVATE).join(layout::STATE);
-        let dir = config.fixed.state_dir.clone().unwrap_or(own);
-        Dir::open(&dir).and_then(|state| known_public(&state)).map_err(|error| (dir, error))
-    };
-    let (path, keys) = match from {
-        Ok(keys) => (public.map(Path::to_owned).unwrap_or_default(), keys),
-        Err((path, error)) => {
-            let text = format!("cannot read the public keys in {}: {error}", path.display());
-            return Err(CommandError::unchecked(text, NAME_KEY));
-        }
-    };
-    if keys.is_empty() {
-        let place = if path.as_os_str().is_empty() {
-            "beside the state".to_owned()
-        } else {
-            path.display().to_string()
-        };
-        return Err(CommandError::unchecked(format!("there is no public key {place}"), NAME_KEY));
-    }
-    Ok(keys)
-}
-
-/// The public keys of a file.
-pub(super) fn public_of(file: &Path) -> io::Result<Vec<VerifyingKey>> {
-    read_plain(file, PUBLIC_MAX).and_then(|text| read_public(&String::from_utf8_lossy(&text)))
 }
 
 /// Checks the archived file of a status against the digest that was signed.

@@ -2,16 +2,13 @@
 //! table `seal`, which no codec touches, has the salt, the name of the root key, and a commitment to it.
 
 use super::codec::{Codec, Place, Plain};
-use super::table::Unsealed;
+use super::table::SEAL;
 use crate::store::{BadRecord, Damage, StoreError};
 use conductor_crypto::{KeyRing, NameKey, RootKey, SealKey, random_bytes, same_secret};
 use redb::{ReadTransaction, WriteTransaction};
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// Name of the table that no codec touches.
-pub(super) const TABLE: &str = "seal";
-pub(super) const SEAL: Unsealed = Unsealed::new(TABLE);
 const ROOT: &str = "root";
 const SALT: &str = "salt";
 const COMMITMENT: &str = "commitment";

@@ -170,7 +170,7 @@ fn the_commitment_to_the_key_is_checked_before_any_value() {
     let (temp, dir, sealing) = sealed();
     let database = redb::Database::open(temp.path().join(FILE)).unwrap();
     let txn = database.begin_write().unwrap();
-    sealed::SEAL.put(&txn, &[("salt", &[9; 32])]).unwrap();
+    table::SEAL.put(&txn, &[("salt", &[9; 32])]).unwrap();
     txn.commit().unwrap();
     drop(database);
     let error = Store::look(&dir, &sealing).unwrap_err();

@@ -197,7 +197,7 @@ impl Transaction for Writing {
 
 /// The tables of values among all tables: a seal is none.
 fn value_tables(names: impl Iterator<Item = String>) -> Vec<String> {
-    names.filter(|name| name != super::sealed::TABLE).collect()
+    names.filter(|name| name != SEAL_NAME).collect()
 }
 
 /// An open table.
@@ -399,14 +399,16 @@ fn opened<K: Keyed, V: Form, R>(
     work(Some(std::str::from_utf8(name).map_err(|_| BadRecord::Form)?), value)
 }
 
+/// Name of the table that no codec touches.
+const SEAL_NAME: &str = "seal";
+
+/// What a store says of its seal.
+pub(super) const SEAL: Unsealed = Unsealed(TableDefinition::new(SEAL_NAME));
+
 /// The one table that no codec touches: what a store says of its seal, by name.
 pub(super) struct Unsealed(TableDefinition<'static, &'static str, Sealed>);
 
 impl Unsealed {
-    pub(super) const fn new(name: &'static str) -> Self {
-        Self(TableDefinition::new(name))
-    }
-
     /// The values of these names; `None` if there is no such table.
     pub(super) fn get<const N: usize>(
         &self,
