@@ -42,10 +42,10 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l retention
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l audit-enabled -d 'Keep a signed audit trail in HANDOFF/.conductor/audit' -r
-complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l backup-dir -d 'Make encrypted backups there; none if absent' -r
-complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l backup-interval -d 'How often, 1m to 8760h; off: by `backup now` alone [24h]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l backup-dir -d 'Make encrypted backups in this directory; none if absent' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l backup-interval -d 'Time between backups, 1m to 8760h; off: only `backup now` [24h]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l backup-keep -d 'How many backups are kept, 1 to 10000 [7]' -r
-complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l backup-recipient -d 'Who can open them besides the root key (age-keygen)' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l backup-recipient -d 'Recipients of age who can decrypt backups, besides the root key' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l listen -d 'Serve page, metrics and health there; off if absent (OPERATIONS.md)' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l health-addr -d 'Serve health only there' -r
@@ -65,7 +65,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l allow-uns
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l log-level -d 'off, error, warn, info, debug or trace [info]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l log-format -d 'text, json, or auto: text on a terminal, else json [auto]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l confine -d 'Confine daemon and porch: auto, require (every part, or no start) or off [auto]' -r
-complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l security-enabled -d 'The specification\'s switch for it: false is --confine off' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l security-enabled -d 'The specification\'s name for it: false means --confine off' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l porch-read -d 'What porch may read and execute besides the system\'s directories' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l porch-write -d 'What porch may write besides the output and its working directory' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l egress -d 'Where porch may connect by TCP: any, none (no network at all), or ports [any]' -r
@@ -75,9 +75,9 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l limit-pro
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l limit-files -d 'Open files of a process of porch, or off [4096]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l limit-file-size -d 'Largest file that porch may write, or off [4GB]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l min-free -d 'Free space for packages below which nothing starts; auto: 1MB [auto]' -r
-complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l user -d 'Whom a start as root becomes before it opens anything: name or number' -r
-complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l porch-user -d 'A user of its own for an external porch, whom a start as root gives it' -r
-complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l chroot-enabled -d 'A root directory of its own, which a start as root makes' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l user -d 'User that a start as root switches to first: name or number' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l porch-user -d 'Separate user for an external porch; needs a start as root' -r
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l chroot-enabled -d 'Own root directory (chroot); needs a start as root' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -s h -l help -d 'Print help'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -s V -l version -d 'Print version'
@@ -86,7 +86,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "healt
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "list" -d 'Intents: unfinished ones in their order, then finished ones, newest first'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "show" -d 'Everything about one intent: timeline, change of the package, output, error log'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "explain" -d 'The one reason why an intent waits or failed, and the remedy'
-complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "retry" -d 'Drops failed intents again, byte for byte; exit 0, or 1 if one could not be'
+complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "retry" -d 'Hands failed intents in again, byte for byte; exit 0, or 1 if one could not be handed in'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "hold" -d 'Starts no intent of a target, or none at all, until it is released; a current run continues'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "release" -d 'Ends a hold'
 complete -c conductor-loop -n "__fish_conductor_loop_needs_command" -f -a "cancel" -d 'Ends intents that wait: each is filed as a failure and not run'
@@ -426,10 +426,10 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; an
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -l audit-enabled -d 'Keep a signed audit trail in HANDOFF/.conductor/audit' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -l backup-dir -d 'Make encrypted backups there; none if absent' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -l backup-interval -d 'How often, 1m to 8760h; off: by `backup now` alone [24h]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -l backup-dir -d 'Make encrypted backups in this directory; none if absent' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -l backup-interval -d 'Time between backups, 1m to 8760h; off: only `backup now` [24h]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -l backup-keep -d 'How many backups are kept, 1 to 10000 [7]' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -l backup-recipient -d 'Who can open them besides the root key (age-keygen)' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -l backup-recipient -d 'Recipients of age who can decrypt backups, besides the root key' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from now" -s o -l output -d 'Form of the answer' -r -f -a "text\t''
@@ -444,10 +444,10 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; an
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -l audit-enabled -d 'Keep a signed audit trail in HANDOFF/.conductor/audit' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -l backup-dir -d 'Make encrypted backups there; none if absent' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -l backup-interval -d 'How often, 1m to 8760h; off: by `backup now` alone [24h]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -l backup-dir -d 'Make encrypted backups in this directory; none if absent' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -l backup-interval -d 'Time between backups, 1m to 8760h; off: only `backup now` [24h]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -l backup-keep -d 'How many backups are kept, 1 to 10000 [7]' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -l backup-recipient -d 'Who can open them besides the root key (age-keygen)' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -l backup-recipient -d 'Recipients of age who can decrypt backups, besides the root key' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from list" -s o -l output -d 'Form of the answer' -r -f -a "text\t''
@@ -464,10 +464,10 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; an
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l audit-enabled -d 'Keep a signed audit trail in HANDOFF/.conductor/audit' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l backup-dir -d 'Make encrypted backups there; none if absent' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l backup-interval -d 'How often, 1m to 8760h; off: by `backup now` alone [24h]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l backup-dir -d 'Make encrypted backups in this directory; none if absent' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l backup-interval -d 'Time between backups, 1m to 8760h; off: only `backup now` [24h]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l backup-keep -d 'How many backups are kept, 1 to 10000 [7]' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l backup-recipient -d 'Who can open them besides the root key (age-keygen)' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l backup-recipient -d 'Recipients of age who can decrypt backups, besides the root key' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from verify" -s o -l output -d 'Form of the answer' -r -f -a "text\t''
@@ -484,10 +484,10 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; an
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l audit-enabled -d 'Keep a signed audit trail in HANDOFF/.conductor/audit' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l backup-dir -d 'Make encrypted backups there; none if absent' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l backup-interval -d 'How often, 1m to 8760h; off: by `backup now` alone [24h]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l backup-dir -d 'Make encrypted backups in this directory; none if absent' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l backup-interval -d 'Time between backups, 1m to 8760h; off: only `backup now` [24h]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l backup-keep -d 'How many backups are kept, 1 to 10000 [7]' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l backup-recipient -d 'Who can open them besides the root key (age-keygen)' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l backup-recipient -d 'Recipients of age who can decrypt backups, besides the root key' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand backup; and __fish_seen_subcommand_from restore" -s h -l help -d 'Print help'
@@ -594,10 +594,10 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; an
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l audit-enabled -d 'Keep a signed audit trail in HANDOFF/.conductor/audit' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l backup-dir -d 'Make encrypted backups there; none if absent' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l backup-interval -d 'How often, 1m to 8760h; off: by `backup now` alone [24h]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l backup-dir -d 'Make encrypted backups in this directory; none if absent' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l backup-interval -d 'Time between backups, 1m to 8760h; off: only `backup now` [24h]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l backup-keep -d 'How many backups are kept, 1 to 10000 [7]' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l backup-recipient -d 'Who can open them besides the root key (age-keygen)' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l backup-recipient -d 'Recipients of age who can decrypt backups, besides the root key' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l listen -d 'Serve page, metrics and health there; off if absent (OPERATIONS.md)' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l health-addr -d 'Serve health only there' -r
@@ -617,7 +617,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; an
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l log-level -d 'off, error, warn, info, debug or trace [info]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l log-format -d 'text, json, or auto: text on a terminal, else json [auto]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l confine -d 'Confine daemon and porch: auto, require (every part, or no start) or off [auto]' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l security-enabled -d 'The specification\'s switch for it: false is --confine off' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l security-enabled -d 'The specification\'s name for it: false means --confine off' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l porch-read -d 'What porch may read and execute besides the system\'s directories' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l porch-write -d 'What porch may write besides the output and its working directory' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l egress -d 'Where porch may connect by TCP: any, none (no network at all), or ports [any]' -r
@@ -627,9 +627,9 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; an
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l limit-files -d 'Open files of a process of porch, or off [4096]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l limit-file-size -d 'Largest file that porch may write, or off [4GB]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l min-free -d 'Free space for packages below which nothing starts; auto: 1MB [auto]' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l user -d 'Whom a start as root becomes before it opens anything: name or number' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l porch-user -d 'A user of its own for an external porch, whom a start as root gives it' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l chroot-enabled -d 'A root directory of its own, which a start as root makes' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l user -d 'User that a start as root switches to first: name or number' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l porch-user -d 'Separate user for an external porch; needs a start as root' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l chroot-enabled -d 'Own root directory (chroot); needs a start as root' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -656,10 +656,10 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l state-dir -d 'Where the store lives instead of HANDOFF/.conductor/state' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l state-key-file -d 'Root key of the state (32 random bytes); if absent, one is made beside it' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l audit-enabled -d 'Keep a signed audit trail in HANDOFF/.conductor/audit' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l backup-dir -d 'Make encrypted backups there; none if absent' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l backup-interval -d 'How often, 1m to 8760h; off: by `backup now` alone [24h]' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l backup-dir -d 'Make encrypted backups in this directory; none if absent' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l backup-interval -d 'Time between backups, 1m to 8760h; off: only `backup now` [24h]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l backup-keep -d 'How many backups are kept, 1 to 10000 [7]' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l backup-recipient -d 'Who can open them besides the root key (age-keygen)' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l backup-recipient -d 'Recipients of age who can decrypt backups, besides the root key' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l encryption-enabled -d 'Seal the state with AES-256-GCM; false writes it again in plain' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l listen -d 'Serve page, metrics and health there; off if absent (OPERATIONS.md)' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l health-addr -d 'Serve health only there' -r
@@ -679,7 +679,7 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l log-level -d 'off, error, warn, info, debug or trace [info]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l log-format -d 'text, json, or auto: text on a terminal, else json [auto]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l confine -d 'Confine daemon and porch: auto, require (every part, or no start) or off [auto]' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l security-enabled -d 'The specification\'s switch for it: false is --confine off' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l security-enabled -d 'The specification\'s name for it: false means --confine off' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l porch-read -d 'What porch may read and execute besides the system\'s directories' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l porch-write -d 'What porch may write besides the output and its working directory' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l egress -d 'Where porch may connect by TCP: any, none (no network at all), or ports [any]' -r
@@ -689,9 +689,9 @@ complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l limit-files -d 'Open files of a process of porch, or off [4096]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l limit-file-size -d 'Largest file that porch may write, or off [4GB]' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l min-free -d 'Free space for packages below which nothing starts; auto: 1MB [auto]' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l user -d 'Whom a start as root becomes before it opens anything: name or number' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l porch-user -d 'A user of its own for an external porch, whom a start as root gives it' -r
-complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l chroot-enabled -d 'A root directory of its own, which a start as root makes' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l user -d 'User that a start as root switches to first: name or number' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l porch-user -d 'Separate user for an external porch; needs a start as root' -r
+complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l chroot-enabled -d 'Own root directory (chroot); needs a start as root' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l config -d 'TOML file with the same keys' -r
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -l json -d 'Answer in JSON'
 complete -c conductor-loop -n "__fish_conductor_loop_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'

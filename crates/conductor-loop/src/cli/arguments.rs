@@ -10,7 +10,7 @@ the rarer ones (TLS, tokens, unsafe directories, ...): `man conductor-loop`, `co
 Exit status: 0 good, 1 set-up failed, 2 usage, 3 state not readable or writable, 8 (--once) an intent failed.
 
 Examples:
-  conductor-loop -porch builtin -once            work off ./handoff with the embedded engine
+  conductor-loop -porch builtin -once            process ./handoff with the embedded engine
   conductor-loop submit --wait intent-scale.json  hand an intent in and wait for its status
   conductor-loop explain intent-scale.json        why it waits or failed, and what to do";
 

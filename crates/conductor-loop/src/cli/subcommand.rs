@@ -24,7 +24,7 @@ pub(super) enum Subcommand {
     Show(Show),
     /// The one reason why an intent waits or failed, and the remedy
     Explain(Explain),
-    /// Drops failed intents again, byte for byte; exit 0, or 1 if one could not be
+    /// Hands failed intents in again, byte for byte; exit 0, or 1 if one could not be handed in
     Retry(Retry),
     /// Starts no intent of a target, or none at all, until it is released; a current run continues
     Hold(Hold),

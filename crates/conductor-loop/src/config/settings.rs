@@ -97,13 +97,18 @@ pub const SETTINGS: &[Setting] = &[
     .variable("CONDUCTOR_STATE_KEY_FILE"),
     switch("audit-enabled", "true", "Keep a signed audit trail in HANDOFF/.conductor/audit")
         .variable("CONDUCTOR_AUDIT_ENABLED"),
-    value("backup-dir", "", "DIR", "Make encrypted backups there; none if absent")
+    value("backup-dir", "", "DIR", "Make encrypted backups in this directory; none if absent")
         .variable("CONDUCTOR_BACKUP_DIR"),
-    value("backup-interval", "24h", "TIME", "How often, 1m to 8760h; off: by `backup now` alone")
+    value("backup-interval", "24h", "TIME", "Time between backups, 1m to 8760h; off: only `backup now`")
         .variable("CONDUCTOR_BACKUP_INTERVAL"),
     value("backup-keep", "7", "N", "How many backups are kept, 1 to 10000").variable("CONDUCTOR_BACKUP_KEEP"),
-    value("backup-recipient", "", "AGE1...,...", "Who can open them besides the root key (age-keygen)")
-        .variable("CONDUCTOR_BACKUP_RECIPIENT"),
+    value(
+        "backup-recipient",
+        "",
+        "AGE1...,...",
+        "Recipients of age who can decrypt backups, besides the root key",
+    )
+    .variable("CONDUCTOR_BACKUP_RECIPIENT"),
     switch("encryption-enabled", "true", "Seal the state with AES-256-GCM; false writes it again in plain")
         .variable("CONDUCTOR_ENCRYPTION_ENABLED"),
     value("listen", "", "ADDR,...", "Serve page, metrics and health there; off if absent (OPERATIONS.md)")
@@ -143,7 +148,7 @@ pub const SETTINGS: &[Setting] = &[
         "Confine daemon and porch: auto, require (every part, or no start) or off",
     )
     .variable("CONDUCTOR_CONFINE"),
-    switch("security-enabled", "", "The specification's switch for it: false is --confine off")
+    switch("security-enabled", "", "The specification's name for it: false means --confine off")
         .variable("CONDUCTOR_SECURITY_ENABLED"),
     value("porch-read", "", "PATH,...", "What porch may read and execute besides the system's directories")
         .variable("CONDUCTOR_PORCH_READ"),
@@ -168,16 +173,11 @@ pub const SETTINGS: &[Setting] = &[
         .variable("CONDUCTOR_LIMIT_FILE_SIZE"),
     value("min-free", "auto", "SIZE", "Free space for packages below which nothing starts; auto: 1MB")
         .variable("CONDUCTOR_MIN_FREE"),
-    value(
-        "user",
-        "",
-        "USER[:GROUP]",
-        "Whom a start as root becomes before it opens anything: name or number",
-    )
-    .variable("CONDUCTOR_USER"),
-    value("porch-user", "", "USER", "A user of its own for an external porch, whom a start as root gives it")
+    value("user", "", "USER[:GROUP]", "User that a start as root switches to first: name or number")
+        .variable("CONDUCTOR_USER"),
+    value("porch-user", "", "USER", "Separate user for an external porch; needs a start as root")
         .variable("CONDUCTOR_PORCH_USER"),
-    switch("chroot-enabled", "false", "A root directory of its own, which a start as root makes")
+    switch("chroot-enabled", "false", "Own root directory (chroot); needs a start as root")
         .variable("CONDUCTOR_CHROOT_ENABLED"),
     value("config", "", "FILE", "TOML file with the same keys").variable("CONDUCTOR_CONFIG"),
 ];

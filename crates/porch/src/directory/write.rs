@@ -229,7 +229,7 @@ impl Writer<'_> {
     fn complete(&self, file: &OwnedFd, original: &OwnedFd, old: &Stat) -> io::Result<Mark> {
         let new = fstat(file)?;
         take_after(file, original, old)?;
-        // Whoever syncs later cannot bring back what this replaces, if the exchange is durable before the bytes it brings.
+        // If the exchange reached the disk before the new bytes, a power cut would lose both versions: so the bytes go first.
         let ordered = !self.durability.at_once && self.durability.ordered == Some(new.st_dev);
         if !ordered || conductor_os::raw::begin_writing(file).is_err() {
             fsync(file)?; // Its owner and mode as well.
