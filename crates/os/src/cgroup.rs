@@ -199,7 +199,14 @@ impl Groups {
                 Err(errno) => return Err(refused("mkdir of a group for a run")(errno)),
             }
         };
-        let group = RunGroup::open(self, name)?;
+        let group = match RunGroup::open(self, name.clone()) {
+            Ok(group) => group,
+            Err(error) => {
+                // Without a free descriptor it cannot be used, and the next one removes it.
+                self.keep(name, error.to_string());
+                return Err(error);
+            }
+        };
         match group.limit(self.limits).and_then(|()| group.hold(program)) {
             Ok(()) => Ok(group),
             Err(error) => {
