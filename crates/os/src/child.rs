@@ -2,11 +2,11 @@
 //! sent TERM and then killed with its whole group. A dropped child does not keep running.
 
 use crate::command::Stream;
-use crate::process::{self, ProcessInfo};
+use crate::process::{self, Pid, ProcessInfo};
 use crate::wake::wait_any;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, ioctl_fionbio, read};
-use rustix::process::{Pid, WaitOptions, waitpid};
+use rustix::process::{WaitOptions, waitpid};
 use std::io::{self, PipeReader, PipeWriter, pipe};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
@@ -36,7 +36,7 @@ pub(crate) struct Streams {
 /// A running child.
 #[derive(Debug)]
 pub struct Supervised {
-    number: u32,
+    number: Pid,
     descriptor: OwnedFd,
     streams: Streams,
     /// Its status, once it was reaped.
@@ -79,12 +79,12 @@ fn nothing() -> io::Result<OwnedFd> {
 }
 
 impl Supervised {
-    pub(crate) fn new(number: u32, descriptor: OwnedFd, streams: Streams) -> Self {
+    pub(crate) fn new(number: Pid, descriptor: OwnedFd, streams: Streams) -> Self {
         Self { number, descriptor, streams, status: None }
     }
 
     /// The child's process id, which is also that of its group.
-    pub fn id(&self) -> u32 {
+    pub fn id(&self) -> Pid {
         self.number
     }
 
@@ -152,7 +152,7 @@ impl Supervised {
 
     fn reaped(&mut self, options: WaitOptions) -> Result<Option<ExitStatus>, Errno> {
         if self.status.is_none() {
-            let pid = i32::try_from(self.number).ok().and_then(Pid::from_raw);
+            let pid = self.number.raw();
             let found = waitpid(pid, options)?;
             self.status = found.map(|(_, status)| ExitStatus::from_raw(status.as_raw()));
         }
@@ -277,7 +277,7 @@ mod tests {
         let mut child = shell("trap '' TERM; sleep 60 & echo $!; wait; sleep 60");
         let mut pipe = pipe(&mut child);
         let text = String::from_utf8(said(&mut child, &mut pipe)).unwrap();
-        let grandchild: u32 = text.trim().parse().unwrap();
+        let grandchild: Pid = text.trim().parse().unwrap();
         let (begun, grace) = (Instant::now(), Duration::from_millis(100));
         let status = child.end(grace).unwrap();
         assert!(begun.elapsed() >= grace);

@@ -18,6 +18,7 @@ pub mod lock;
 pub mod mounts;
 pub mod outlet;
 pub mod panics;
+mod pid;
 pub mod plain;
 pub mod process;
 pub mod raw;

@@ -1,9 +1,10 @@
 //! Processes: groups, process descriptors, and the data of /proc.
 
+pub use crate::pid::Pid;
 use crate::second::{self, reaching};
 use crate::wake::wait_readable;
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitOptions, kill_process, kill_process_group, pidfd_open, set_child_subreaper,
+    PidfdFlags, Signal, WaitOptions, kill_process, kill_process_group, pidfd_open, set_child_subreaper,
     test_kill_process_group, waitpid,
 };
 use std::fs;
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProcessId {
     /// The process id.
-    pub pid: u32,
+    pub pid: Pid,
     /// Its start, in clock ticks since boot (proc(5), field 22).
     pub start: u64,
 }
@@ -29,15 +30,11 @@ pub struct ProcessInfo {
     /// The program's short name.
     pub name: String,
     /// Its process group.
-    pub group: u32,
+    pub group: Pid,
     /// Whether it has a controlling terminal: a person uses it.
     pub at_terminal: bool,
     /// Whether it has ended and waits to be reaped.
     pub zombie: bool,
-}
-
-fn pid(number: u32) -> Option<Pid> {
-    Pid::from_raw(i32::try_from(number).ok()?)
 }
 
 /// Makes orphaned descendants our children instead of init's, so that escaped ones can be found and killed. An error if
@@ -46,7 +43,7 @@ pub fn adopt_orphans() -> io::Result<()> {
     // A program that was started through a shell may have children that the shell started.
     let children = children_of_main()?;
     FROM_BEFORE.get_or_init(|| children.into_iter().filter_map(info).collect());
-    Ok(set_child_subreaper(pid(std::process::id()))?)
+    Ok(set_child_subreaper(Pid::own().raw())?)
 }
 
 /// The children that existed before the process started any. Not set: no orphan is adopted.
@@ -62,26 +59,26 @@ pub fn is_from_before(process: &ProcessInfo) -> bool {
 }
 
 /// A descriptor that becomes readable when the process ends.
-pub fn descriptor(number: u32) -> io::Result<OwnedFd> {
-    let pid = pid(number).ok_or_else(|| io::Error::other("not a process number"))?;
+pub fn descriptor(pid: Pid) -> io::Result<OwnedFd> {
+    let pid = pid.raw().ok_or_else(|| io::Error::other("not a process number"))?;
     Ok(pidfd_open(pid, PidfdFlags::empty())?)
 }
 
 /// Asks a process group to end.
-pub fn terminate_group(group: u32) {
+pub fn terminate_group(group: Pid) {
     // ESRCH means that the group has no member left, which is the aim.
-    let _ = pid(group).map(|group| reaching(move || kill_process_group(group, Signal::TERM)));
+    let _ = group.raw().map(|group| reaching(move || kill_process_group(group, Signal::TERM)));
 }
 
 /// Ends a process group.
-pub fn kill_group(group: u32) {
+pub fn kill_group(group: Pid) {
     // ESRCH: the group has no member left, which is the aim.
-    let _ = pid(group).map(|group| reaching(move || kill_process_group(group, Signal::KILL)));
+    let _ = group.raw().map(|group| reaching(move || kill_process_group(group, Signal::KILL)));
 }
 
 /// Whether a process group still has members.
-pub fn group_exists(group: u32) -> bool {
-    let Some(group) = pid(group) else { return false };
+pub fn group_exists(group: Pid) -> bool {
+    let Some(group) = group.raw() else { return false };
     // Where nobody can ask, it may.
     reaching(move || test_kill_process_group(group).is_ok()).unwrap_or(true)
 }
@@ -90,7 +87,7 @@ pub fn group_exists(group: u32) -> bool {
 pub fn kill(id: ProcessId) {
     let end = move || {
         let same = info(id.pid).is_some_and(|info| info.id == id);
-        same.then(|| pid(id.pid).map(|pid| kill_process(pid, Signal::KILL)))
+        same.then(|| id.pid.raw().map(|pid| kill_process(pid, Signal::KILL)))
     };
     // ESRCH: it has ended, which is the aim.
     let _ = reaching(end);
@@ -116,20 +113,20 @@ pub fn wait_for_end(killed: &[ProcessId], until: Instant) {
 }
 
 /// Reaps an adopted child if it has ended. Returns true when the child is gone.
-pub fn reap(number: u32) -> bool {
-    pid(number).is_some_and(|pid| !matches!(waitpid(Some(pid), WaitOptions::NOHANG), Ok(None)))
+pub fn reap(pid: Pid) -> bool {
+    pid.raw().is_some_and(|pid| !matches!(waitpid(Some(pid), WaitOptions::NOHANG), Ok(None)))
 }
 
 /// Reads /proc/PID/stat.
-pub fn info(number: u32) -> Option<ProcessInfo> {
-    let text = fs::read(format!("/proc/{number}/stat")).ok()?;
+pub fn info(pid: Pid) -> Option<ProcessInfo> {
+    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let text = String::from_utf8_lossy(&text);
     // The name is in parentheses and may itself contain parentheses and spaces.
     let (head, tail) = text.rsplit_once(") ")?;
     let name = head.split_once(" (")?.1.to_owned();
     let fields: Vec<&str> = tail.split(' ').collect();
     Some(ProcessInfo {
-        id: ProcessId { pid: number, start: fields.get(19)?.parse().ok()? },
+        id: ProcessId { pid, start: fields.get(19)?.parse().ok()? },
         name,
         group: fields.get(2)?.parse().ok()?,
         at_terminal: *fields.get(4)? != "0",
@@ -139,11 +136,11 @@ pub fn info(number: u32) -> Option<ProcessInfo> {
 
 /// Whether a process was started by the process `ancestor`, at whatever remove. An orphan is a child of whoever adopted
 /// it. `None`: it, or one between the two, has ended or is not visible.
-pub fn descends_from(number: u32, ancestor: u32) -> Option<bool> {
-    let mut number = number;
-    while number != ancestor {
-        number = match parent(number)? {
-            0 => return Some(false),
+pub fn descends_from(pid: Pid, ancestor: Pid) -> Option<bool> {
+    let mut pid = pid;
+    while pid != ancestor {
+        pid = match parent(pid)? {
+            Pid(0) => return Some(false),
             parent => parent,
         };
     }
@@ -152,8 +149,8 @@ pub fn descends_from(number: u32, ancestor: u32) -> Option<bool> {
 
 /// The parent of a process; 0 for the first process of a PID namespace, or one whose parent is outside it.
 #[expect(clippy::disallowed_methods, reason = "the kernel bounds what /proc shows of a process")]
-fn parent(number: u32) -> Option<u32> {
-    let text = fs::read(format!("/proc/{number}/stat")).ok()?;
+fn parent(pid: Pid) -> Option<Pid> {
+    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let text = String::from_utf8_lossy(&text);
     text.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
 }
@@ -179,12 +176,12 @@ pub fn all() -> io::Result<Vec<ProcessInfo>> {
 }
 
 /// Living members of a process group.
-pub fn group_members(group: u32) -> io::Result<Vec<ProcessInfo>> {
+pub fn group_members(group: Pid) -> io::Result<Vec<ProcessInfo>> {
     Ok(all()?.into_iter().filter(|process| process.group == group && !process.zombie).collect())
 }
 
 /// Adopted orphans, and children from before ([`is_from_before`]). Empty if orphans are not adopted.
-pub fn adopted() -> io::Result<Vec<u32>> {
+pub fn adopted() -> io::Result<Vec<Pid>> {
     if FROM_BEFORE.get().is_some() { children_of_main() } else { Ok(Vec::new()) }
 }
 
@@ -194,7 +191,7 @@ pub fn cannot_tell_orphans() -> Option<io::Error> {
 }
 
 /// Children of the main thread: only other threads start programs.
-fn children_of_main() -> io::Result<Vec<u32>> {
+fn children_of_main() -> io::Result<Vec<Pid>> {
     let path = format!("/proc/self/task/{}/children", std::process::id());
     let text = fs::read_to_string(&path)
         .map_err(|error| io::Error::new(error.kind(), format!("{path} cannot be read: {error}")))?;
@@ -207,15 +204,15 @@ pub struct Environment(Vec<u8>);
 
 impl Environment {
     /// Reads it.
-    pub fn of(number: u32) -> Self {
-        Self(fs::read(format!("/proc/{number}/environ")).unwrap_or_default())
+    pub fn of(pid: Pid) -> Self {
+        Self(fs::read(format!("/proc/{pid}/environ")).unwrap_or_default())
     }
 
     /// Reads it with the ids of whichever of our two users may.
-    pub fn of_either(number: u32) -> Self {
-        let own = Self::of(number);
+    pub fn of_either(pid: Pid) -> Self {
+        let own = Self::of(pid);
         let theirs = second::get().filter(|_| own.0.is_empty());
-        theirs.and_then(|second| second.run(move || Self::of(number)).ok()).unwrap_or(own)
+        theirs.and_then(|second| second.run(move || Self::of(pid)).ok()).unwrap_or(own)
     }
 
     /// Whether it has all of these `NAME=VALUE` entries.

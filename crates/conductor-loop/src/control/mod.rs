@@ -11,7 +11,7 @@ pub use ask::{AskError, ask};
 use crate::handoff::layout::CONTROL as SOCKET;
 use conductor_core::query::{Answer, Question, RefusalKind, Refused};
 use conductor_os::dir::Dir;
-use conductor_os::process::descends_from;
+use conductor_os::process::{Pid, descends_from};
 use conductor_os::raw::Peer;
 use conductor_os::wake::{Waker, wait_any};
 use requests::Scheduler;
@@ -185,7 +185,7 @@ impl Door {
             return refuse(text, "Run the command as the daemon's user.");
         }
         // One that cannot be looked at may be a run that has ended; of another user it is no run.
-        let is_run = |pid| descends_from(pid, std::process::id()).unwrap_or(uid == own);
+        let is_run = |pid| descends_from(pid, Pid::own()).unwrap_or(uid == own);
         if self.runs == Runs::Refused && pid.is_some_and(is_run) {
             let text = "a process that the daemon started may not ask".to_owned();
             return refuse(text, "Run the command outside porch, or the daemon with --confine off.");

@@ -3,7 +3,7 @@
 
 use super::run_table::RunLine;
 use conductor_core::{Digest, Seq};
-use conductor_os::process::{self, Environment, ProcessId, ProcessInfo, is_alive, wait_for_end};
+use conductor_os::process::{self, Environment, Pid, ProcessId, ProcessInfo, is_alive, wait_for_end};
 use conductor_os::second;
 use std::io;
 use std::path::Path;
@@ -113,26 +113,26 @@ fn end_those_in_sight(
 fn is_unmarked_rest(process: &ProcessInfo, first: Option<u64>, staging: &str) -> bool {
     first.is_some_and(|first| process.id.start >= first)
         && !process.at_terminal
-        && process.id.pid != std::process::id()
+        && process.id.pid != Pid::own()
         && uses(process.id.pid, staging)
 }
 
 /// Whether its working directory or an open file is in our staging directory.
-fn uses(number: u32, staging: &str) -> bool {
+fn uses(pid: Pid, staging: &str) -> bool {
     let leads_there = |link: &Path| std::fs::read_link(link).is_ok_and(|target| target.starts_with(staging));
-    if leads_there(Path::new(&format!("/proc/{number}/cwd"))) {
+    if leads_there(Path::new(&format!("/proc/{pid}/cwd"))) {
         return true;
     }
-    let files = std::fs::read_dir(format!("/proc/{number}/fd")).into_iter().flatten().flatten();
+    let files = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     files.map(|file| file.path()).any(|file| leads_there(&file))
 }
 
 /// Whether the process belongs to this handoff directory: its working directory or command line refers to our staging
 /// directory.
 #[expect(clippy::disallowed_methods, reason = "the kernel bounds what /proc shows of a process")]
-fn works_in(number: u32, staging: &str) -> bool {
-    let cwd = std::fs::read_link(format!("/proc/{number}/cwd")).is_ok_and(|cwd| cwd.starts_with(staging));
-    cwd || std::fs::read(format!("/proc/{number}/cmdline"))
+fn works_in(pid: Pid, staging: &str) -> bool {
+    let cwd = std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(staging));
+    cwd || std::fs::read(format!("/proc/{pid}/cmdline"))
         .is_ok_and(|line| String::from_utf8_lossy(&line).split('\0').any(|word| word.starts_with(staging)))
 }
 

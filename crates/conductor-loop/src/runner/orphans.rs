@@ -102,11 +102,11 @@ impl State {
     fn look(&mut self) -> io::Result<()> {
         let adopted = process::adopted()?;
         let mut present = Vec::new();
-        for number in adopted {
-            if process::reap(number) {
+        for pid in adopted {
+            if process::reap(pid) {
                 continue;
             }
-            let Some(process) = process::info(number) else { continue };
+            let Some(process) = process::info(pid) else { continue };
             if !process::is_from_before(&process) {
                 present.push(process);
             }

@@ -7,7 +7,7 @@ use conductor_core::{Attempt, Seq, Slot};
 use conductor_os::boot_id;
 use conductor_os::dir::Dir;
 use conductor_os::plain::read_start;
-use conductor_os::process::ProcessId;
+use conductor_os::process::{Pid, ProcessId};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -98,8 +98,8 @@ fn parse(line: &str) -> Option<RunLine> {
     // Slots that were never used are holes in the file.
     let fields: Vec<&str> = line.trim_matches(['\0', ' ']).split(' ').collect();
     let &[seq, attempt, pid, start] = fields.as_slice() else { return None };
-    let pid: u32 = pid.parse().ok()?;
-    let process = (pid != 0).then_some(ProcessId { pid, start: start.parse().ok()? });
+    let pid: Pid = pid.parse().ok()?;
+    let process = (pid != Pid(0)).then_some(ProcessId { pid, start: start.parse().ok()? });
     Some(RunLine { seq: seq.parse().ok()?, attempt: attempt.parse().ok()?, process })
 }
 
@@ -115,11 +115,11 @@ mod tests {
         assert!(!before.this_boot && before.lines.is_empty());
         run_table.reset().unwrap();
         run_table.begin(Slot(3), Seq(9), Attempt(1));
-        run_table.started(Slot(0), Seq(7), Attempt(2), ProcessId { pid: 12, start: 34 });
+        run_table.started(Slot(0), Seq(7), Attempt(2), ProcessId { pid: Pid(12), start: 34 });
         drop(run_table);
         let (_, LastRuns { this_boot, lines }) = RunTable::open(&dir).unwrap();
         assert!(this_boot);
-        let process = Some(ProcessId { pid: 12, start: 34 });
+        let process = Some(ProcessId { pid: Pid(12), start: 34 });
         assert!(lines.contains(&RunLine { seq: Seq(7), attempt: Attempt(2), process }));
         assert!(lines.contains(&RunLine { seq: Seq(9), attempt: Attempt(1), process: None }));
         assert_eq!(lines.len(), 2);

@@ -2,8 +2,7 @@
 
 use super::{Groups, Limits, NoGroup, content, names_below, open, put, refused, text};
 use crate::command::Command;
-use crate::process::{self, ProcessInfo};
-
+use crate::process::{self, Pid, ProcessInfo};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{AtFlags, OFlags, statat, unlinkat};
 use rustix::io::Errno;
@@ -74,9 +73,9 @@ fn remove(at: &OwnedFd, name: &str, depth: usize, left: &mut usize) -> Result<()
 }
 
 /// The processes in a group and in those below it.
-fn processes(group: &OwnedFd, depth: usize, left: &mut usize) -> Result<Vec<u32>, NoGroup> {
+fn processes(group: &OwnedFd, depth: usize, left: &mut usize) -> Result<Vec<Pid>, NoGroup> {
     let listed = text(group, "cgroup.procs")?;
-    let mut found: Vec<u32> = listed.lines().filter_map(|line| line.parse().ok()).collect();
+    let mut found: Vec<Pid> = listed.lines().filter_map(|line| line.parse().ok()).collect();
     for below in names_below(group)? {
         let Some(less) = left.checked_sub(1).filter(|_| depth > 0) else {
             return Err(NoGroup::Refused("it has too many groups below it".to_owned()));

@@ -1,5 +1,6 @@
 //! The peer of a local socket.
 
+use crate::pid::Pid;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -9,7 +10,7 @@ pub struct Peer {
     /// The user id.
     pub uid: u32,
     /// The process id; `None`: a process of another PID namespace, such as the host of a container.
-    pub pid: Option<u32>,
+    pub pid: Option<Pid>,
 }
 
 /// The peer that connected to this local socket, as the kernel noted it then (`SO_PEERCRED`). Safe libraries, whose type
@@ -34,7 +35,7 @@ pub fn peer(socket: impl AsFd) -> io::Result<Peer> {
     };
     match answer {
         0 if length == SIZE => {
-            let pid = u32::try_from(peer.pid).ok().filter(|pid| *pid != 0);
+            let pid = u32::try_from(peer.pid).ok().filter(|pid| *pid != 0).map(Pid);
             Ok(Peer { uid: peer.uid, pid })
         }
         0 => {
@@ -52,7 +53,7 @@ mod tests {
     #[test]
     fn the_kernel_says_who_is_at_the_other_end() {
         let (one, _other) = UnixStream::pair().unwrap();
-        let us = Peer { uid: rustix::process::geteuid().as_raw(), pid: Some(std::process::id()) };
+        let us = Peer { uid: rustix::process::geteuid().as_raw(), pid: Some(Pid::own()) };
         assert_eq!(peer(&one).unwrap(), us);
         assert!(peer(std::fs::File::open("/dev/null").unwrap()).is_err());
     }

@@ -6,6 +6,7 @@
 use super::{set_blocked_signals, unblock_signals};
 use crate::command::{Leads, StartError};
 use crate::confine::limits::ResourceLimits;
+use crate::pid::Pid;
 use rustix::fs::{Gid, Uid};
 use rustix::process::{WaitOptions, chdir, setpgid, setsid, waitpid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
@@ -90,7 +91,7 @@ struct Shared<'b> {
 /// Starts the program; returns the process id and a descriptor of the process. An error: nothing was executed, and there
 /// is no child.
 #[expect(unsafe_code, reason = "no safe library starts a child that shares our memory until it executes")]
-pub fn spawn(begin: &Begin<'_>) -> Result<(u32, OwnedFd), StartError> {
+pub fn spawn(begin: &Begin<'_>) -> Result<(Pid, OwnedFd), StartError> {
     let no_process = |error| StartError::NotSetUp { step: "making a process", error };
     if begin.streams.iter().any(|stream| stream.as_raw_fd() <= 2) {
         return Err(no_process(io::Error::other("a stream of the child is one of our own")));
@@ -125,7 +126,7 @@ pub fn spawn(begin: &Begin<'_>) -> Result<(u32, OwnedFd), StartError> {
     // SAFETY: the kernel made this descriptor for us, and nobody else has it.
     let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
     match shared.error.load(Ordering::Acquire) {
-        0 => Ok((number.unsigned_abs(), descriptor)),
+        0 => Ok((Pid(number.unsigned_abs()), descriptor)),
         error => {
             // It must be reaped; its status says nothing more.
             let _ = waitpid(rustix::process::Pid::from_raw(number), WaitOptions::empty());
