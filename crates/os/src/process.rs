@@ -8,7 +8,7 @@ use rustix::process::{
     test_kill_process_group, waitpid,
 };
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -117,10 +117,17 @@ pub fn reap(pid: Pid) -> bool {
     pid.raw().is_some_and(|pid| !matches!(waitpid(Some(pid), WaitOptions::NOHANG), Ok(None)))
 }
 
-/// Reads /proc/PID/stat.
+/// Reads /proc/PID/stat: one line of some fifty numbers and a name of at most 64 bytes, which the kernel gives in one piece to
+/// whom has room for it.
+fn stat(pid: Pid) -> Option<String> {
+    let mut line = [0; 2048];
+    let length = fs::File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut line).ok()?;
+    Some(String::from_utf8_lossy(line.get(..length)?).into_owned())
+}
+
+/// The process with this number, if there is one.
 pub fn info(pid: Pid) -> Option<ProcessInfo> {
-    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let text = String::from_utf8_lossy(&text);
+    let text = stat(pid)?;
     // The name is in parentheses and may itself contain parentheses and spaces.
     let (head, tail) = text.rsplit_once(") ")?;
     let name = head.split_once(" (")?.1.to_owned();
@@ -148,11 +155,8 @@ pub fn descends_from(pid: Pid, ancestor: Pid) -> Option<bool> {
 }
 
 /// The parent of a process; 0 for the first process of a PID namespace, or one whose parent is outside it.
-#[expect(clippy::disallowed_methods, reason = "the kernel bounds what /proc shows of a process")]
 fn parent(pid: Pid) -> Option<Pid> {
-    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let text = String::from_utf8_lossy(&text);
-    text.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
+    stat(pid)?.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
 }
 
 /// The names of this process's own threads, sorted.
