@@ -92,14 +92,14 @@ impl Program {
     /// read, or changes each time.
     pub fn digest(&self, path: &Path) -> Option<Digest> {
         let mut digested = self.digested.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, digest)) = *digested
+            && Stamp::of(path).is_ok_and(|now| now == known)
+        {
+            return Some(digest);
+        }
         for _ in 0..DIGEST_TRIES {
             let mut file = open_plain(path).ok()?;
             let before = Stamp::from(&file.metadata().ok()?);
-            if let Some((known, digest)) = *digested
-                && known == before
-            {
-                return Some(digest);
-            }
             let read = sha256_of(&mut file, before.size);
             if let (Ok(digest), true) = (read, file.metadata().is_ok_and(|meta| Stamp::from(&meta) == before))
             {
