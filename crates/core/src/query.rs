@@ -141,12 +141,6 @@ impl Selection {
         self.states.is_empty() || self.states.contains(&state)
     }
 
-    /// Whether the selection may include this row, of which only number, state and target are known yet.
-    pub fn may_take_more(&self, row: &Row) -> bool {
-        let known = Self { states: self.states.clone(), target: self.target.clone(), ..Self::default() };
-        self.code.is_none() && known.takes(row)
-    }
-
     /// Whether the selection includes this row.
     pub fn takes(&self, row: &Row) -> bool {
         let target = |wanted: &String| {

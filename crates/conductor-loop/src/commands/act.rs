@@ -118,9 +118,12 @@ fn failed_row(config: &Config, of: &str) -> Result<Row, CommandError> {
 /// refused again, and cancelled ones are not wanted, so they are left out unless their code is given.
 fn failed_rows(config: &Config, selection: &Selection) -> Result<Vec<Row>, CommandError> {
     let mut page = Selection { most: ROWS_MAX, since: selection.since, ..Selection::default() };
-    let (mut seen, mut rows) = (HashSet::new(), Vec::new());
+    let (mut seen, mut rows, mut some_wait_unseen) = (HashSet::new(), Vec::new(), false);
     loop {
         let listing = list(config, page.clone())?;
+        // Unfinished ones come first, and only on the first page.
+        some_wait_unseen |= listing.intents.len() == ROWS_MAX
+            && listing.intents.last().is_some_and(|row| matches!(row.state, State::Waiting | State::Running));
         for row in listing.intents {
             let newest = seen.insert(row.file.clone());
             let ran = row.attempts > 0 && row.error_code != Some(Code::Cancelled);
@@ -133,6 +136,15 @@ fn failed_rows(config: &Config, selection: &Selection) -> Result<Vec<Row>, Comma
             Some(before) => page.before = Some(before),
             None => break,
         }
+    }
+    if some_wait_unseen {
+        // Asked for by name, an intent that waits is found before those that are finished.
+        let mut newest = Vec::new();
+        for row in rows {
+            let of_name = shown(config, &row.file)?.intent;
+            newest.extend((of_name.seq == row.seq).then_some(row));
+        }
+        rows = newest;
     }
     rows.reverse(); // In order of taking.
     Ok(rows)

@@ -1,7 +1,7 @@
 //! The questions that only the loop can answer, each with the channel for an answer of its type.
 
-use crate::queries::{Found, Selector};
-use conductor_core::query::{Covers, Held, Refused, Row, Selection};
+use crate::queries::{Found, Lined, Selector};
+use conductor_core::query::{Covers, Held, Refused, Selection};
 use conductor_core::record::Claim;
 use crossbeam_channel::{Receiver, Sender};
 
@@ -10,7 +10,7 @@ pub(super) enum Ask {
     /// The numbers of intents in each state.
     Load(Reply<Load>),
     /// Unfinished intents of a selection.
-    Rows(Selection, Reply<Vec<Row>>),
+    Rows(Selection, Reply<Lined>),
     /// One unfinished intent.
     Find(Selector, Reply<Option<Found>>),
     /// The hold that concerns a target.

@@ -7,14 +7,14 @@ use super::health::Health;
 use super::input::Input;
 use super::observe::observe;
 use crate::admin::View;
-use crate::queries::{Found, Queries, Selector, Unfinished, finished_row, store_refused};
+use crate::queries::{Found, Lined, Queries, Selector, Unfinished, finished_row, store_refused};
 use crate::store::Ledger;
 use crate::telemetry::{log_lines, open_metrics};
 use conductor_core::fact::OperatorFact;
 use conductor_core::intent::TargetKey;
 use conductor_core::name::Names;
 use conductor_core::query::{
-    Answer, Covers, EVERYTHING, Held, LATELY, Pulse, Purged, Question, ROWS_MAX, RefusalKind, Refused, Row,
+    Answer, Covers, EVERYTHING, Held, LATELY, Pulse, Purged, Question, ROWS_MAX, RefusalKind, Refused,
     Selection, StatusReport,
 };
 use conductor_crypto::VerifyingKey;
@@ -259,8 +259,9 @@ impl Questions {
         if let Ok(key) = text.parse() {
             return Ok(key);
         }
-        let selection = Selection { target: Some(text.to_owned()), most: usize::MAX, ..Selection::default() };
-        let unfinished = self.rows(&selection)?.into_iter().filter_map(|row| row.target);
+        let target = Some(text.to_owned());
+        let selection = Selection { target, by_target: true, most: usize::MAX, ..Selection::default() };
+        let unfinished = self.rows(&selection)?.first.into_iter().filter_map(|row| row.target);
         let known = current.store.targets_named(text).map_err(|error| store_refused(&error))?;
         let is_named = |target: &String| target.parse().is_ok_and(|key: TargetKey| key.target == text);
         let held = self.load()?.held.into_iter().map(|held| held.target).filter(is_named);
@@ -332,7 +333,7 @@ pub(super) fn busy(text: &str) -> Refused {
 }
 
 impl Unfinished for Questions {
-    fn rows(&self, selection: &Selection) -> Result<Vec<Row>, Refused> {
+    fn rows(&self, selection: &Selection) -> Result<Lined, Refused> {
         self.ask(|reply| Ask::Rows(selection.clone(), reply))
     }
 

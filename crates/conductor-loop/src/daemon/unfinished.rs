@@ -4,12 +4,12 @@ use super::ask::{Ask, Durable, Load, Purge};
 use super::in_flight::InFlight;
 use super::session::Session;
 use crate::intake::{Left, WithWriter};
-use crate::queries::{Found, Lying, Selector, entry_row, hold_on, is_parked, sighted_row};
+use crate::queries::{Found, Lined, Lying, ParkedOf, Selector, entry_row, hold_on, parked_row, sighted_row};
 use crate::writer::{Command as ToWriter, Holding};
 use conductor_core::Seq;
 use conductor_core::fact::OperatorFact;
 use conductor_core::intent::TargetKey;
-use conductor_core::query::{Covers, Held, ROWS_MAX, Reason, RefusalKind, Refused, Row, Selection, State};
+use conductor_core::query::{Covers, Held, Reason, RefusalKind, Refused, Row, Selection, State};
 use conductor_core::scheduler::{Event, WaitReason};
 use conductor_os::monotonic;
 use crossbeam_channel::bounded;
@@ -51,7 +51,7 @@ impl Session<'_> {
         }
     }
 
-    fn rows(&self, selection: &Selection) -> Vec<Row> {
+    fn rows(&self, selection: &Selection) -> Lined {
         let (now, most) = (monotonic(), selection.most.saturating_add(1));
         let order = self.scheduler.in_order();
         let (running, waiting): (Vec<Seq>, Vec<Seq>) = order
@@ -63,12 +63,6 @@ impl Session<'_> {
         } else {
             Box::new(waiting.iter().filter_map(|seq| self.row(now, *seq)))
         };
-        // The first of their target are among the others, so that no target is missing.
-        let parked = self
-            .scheduler
-            .parked()
-            .take(if selection.by_target { 0 } else { ROWS_MAX + 1 })
-            .map(|(seq, key)| parked_row(seq, key, &self.scheduler.why_parked_of(key)));
         let still_open = self.book.still_open();
         let still_open = still_open.iter().map(writer_row);
         let left: BTreeMap<_, _> = self.book.all_left().into_iter().collect();
@@ -79,12 +73,40 @@ impl Session<'_> {
             sighted_row(name, mtime_ns, why.reason())
         });
         let left = left.iter().map(|(name, left)| left_row(name, left));
-        // Only the store knows more of a parked intent: the caller completes its row and applies the selection again.
-        let wanted = |row: &Row| selection.takes(row) || (is_parked(row) && selection.may_take_more(row));
+        let taken = |row: &Row| selection.takes(row);
         let ignored = self.book.all_ignored();
         let ignored = ignored.iter().map(|(name, mtime_ns)| entry_row(name, *mtime_ns, &Lying::OtherName));
-        let all = runs.chain(waits).chain(parked).chain(still_open).chain(sighted).chain(left).chain(ignored);
-        all.filter(wanted).take(most).collect()
+        Lined {
+            first: runs.chain(waits).filter(taken).take(most).collect(),
+            parked: self.parked(selection, most),
+            last: still_open.chain(sighted).chain(left).chain(ignored).filter(taken).take(most).collect(),
+        }
+    }
+
+    /// The parked intents that the selection may include, of which only number, state and target are known here.
+    fn parked(&self, selection: &Selection, most: usize) -> Vec<ParkedOf> {
+        // The first of each target is among the others, so that no target is missing.
+        let none = selection.by_target || selection.code.is_some() || !selection.wants(State::Waiting);
+        let only_the_store_knows = selection.text.is_some() || selection.since.is_some();
+        let most = if none {
+            0
+        } else if only_the_store_knows {
+            usize::MAX
+        } else {
+            most
+        };
+        let wanted = |key: &TargetKey| selection.target.as_ref().is_none_or(|name| key.is_named(name));
+        let mut all: Vec<ParkedOf> = Vec::new();
+        for (seq, key) in self.scheduler.parked().filter(|(_, key)| wanted(key)).take(most) {
+            match all.last_mut().filter(|last| last.target == *key) {
+                Some(last) => last.seqs.push(seq),
+                None => {
+                    let reason = self.scheduler.why_parked_of(key).reason();
+                    all.push(ParkedOf { target: key.clone(), reason, seqs: vec![seq] });
+                }
+            }
+        }
+        all
     }
 
     /// Of the waiting intents of each target the first, with the number of the others, parked ones included.
@@ -131,7 +153,7 @@ impl Session<'_> {
         if let Selector::Number(seq) = subject {
             let (key, why) = self.scheduler.why_parked(*seq)?;
             let behind = self.scheduler.behind(key, *seq);
-            return Some(Found::of(parked_row(*seq, key, &why), behind));
+            return Some(Found::of(parked_row(*seq, key, why.reason()), behind));
         }
         let Selector::File(name) = subject else { return None };
         if let Some(left) = self.book.left(name.as_bytes()) {
@@ -173,11 +195,6 @@ impl Session<'_> {
         self.executor.writer.send(ToWriter::Hold { holding, durable });
         Durable(later)
     }
-}
-
-/// The row of a parked intent; [`Queries`](crate::queries::Queries) completes it from the store.
-fn parked_row(seq: Seq, key: &TargetKey, why: &WaitReason) -> Row {
-    Row { seq: Some(seq), target: Some(key.to_string()), ..sighted_row(b"", 0, why.reason()) }
 }
 
 /// `None`: its claim is not known here, because it was refused or decided by an earlier daemon.

@@ -4,16 +4,19 @@
 
 mod cancellable;
 mod filed;
+mod lined;
 mod lying;
 mod offline;
 mod proof;
 mod rows;
 
 use conductor_core::Seq;
+pub use lined::{Lined, ParkedOf, parked_row};
 pub use lying::{Lying, entry_row};
 pub use offline::OfflineView;
 pub use proof::proof_entry;
-pub use rows::{is_parked, sighted_row};
+use rows::is_parked;
+pub use rows::sighted_row;
 
 use crate::store::{Ledger, Part, Search, StoreError, Term};
 use conductor_core::age::Bound;
@@ -102,8 +105,9 @@ impl Found {
 
 /// The source of unfinished intents.
 pub trait Unfinished {
-    /// The rows of a selection, in their expected order of start; one more than wanted shows that there are more.
-    fn rows(&self, selection: &Selection) -> Result<Vec<Row>, Refused>;
+    /// What a selection may include; one more than wanted shows that there are more. Where only the store can tell whether it
+    /// includes a parked one, all of those are there.
+    fn rows(&self, selection: &Selection) -> Result<Lined, Refused>;
     /// The first intent that matches.
     fn find(&self, subject: &Selector) -> Result<Option<Found>, Refused>;
     /// The hold that concerns this target: its own, or that of everything.
@@ -112,8 +116,7 @@ pub trait Unfinished {
 
 /// The hold that concerns a target, `NAMESPACE/TARGET` or the target alone: its own, or that of everything.
 pub fn hold_on<'h>(mut holds: impl Iterator<Item = &'h Held> + Clone, target: &str) -> Option<&'h Held> {
-    let is_named = |key: TargetKey| key.target == target || key.to_string() == target;
-    let own = holds.clone().find(|held| held.target.parse().is_ok_and(is_named));
+    let own = holds.clone().find(|held| held.target.parse().is_ok_and(|key: TargetKey| key.is_named(target)));
     own.or_else(|| holds.find(|held| held.target == EVERYTHING))
 }
 
@@ -167,13 +170,9 @@ impl Queries<'_> {
         let (mut unfinished, mut listing) = (Vec::new(), Listing::default());
         let wants_unfinished = selection.wants(State::Waiting) || selection.wants(State::Running);
         if selection.before.is_none() && wants_unfinished {
-            unfinished = self.unfinished.rows(&Selection { most, ..selection.clone() })?;
-            listing.more = unfinished.len() > most;
-            unfinished = self.completed(unfinished)?;
-            unfinished.retain(|row| selection.takes(row));
+            (unfinished, listing.more) = self.unfinished_rows(selection, most)?;
         }
         let mut finished = Vec::new();
-        unfinished.truncate(most);
         let left = most - unfinished.len();
         if selection.wants(State::Done) || selection.wants(State::Failed) {
             let mut looked = 0;
@@ -226,26 +225,6 @@ impl Queries<'_> {
         Ok(self.list(&selection)?.intents.len() as u64)
     }
 
-    /// Rows of parked intents, completed from the store; those finished meanwhile are left out.
-    fn completed(&self, rows: Vec<Row>) -> Result<Vec<Row>, Refused> {
-        let mut completed = Vec::with_capacity(rows.len());
-        for row in rows {
-            let Some(seq) = row.seq.filter(|_| is_parked(&row)) else {
-                completed.push(row);
-                continue;
-            };
-            let claim = self.store.claim(seq).map_err(|error| store_refused(&error))?;
-            completed.extend(claim.map(|(claim, _)| Row {
-                file: claim.name,
-                correlation_id: Some(claim.correlation_id),
-                sha256: Some(claim.sha256),
-                at: Some(claim.taken_at),
-                ..row
-            }));
-        }
-        Ok(completed)
-    }
-
     /// The first unfinished intent that matches. Names that the loop does not know are in the store.
     fn find(&self, subject: &Selector) -> Result<Option<Found>, Refused> {
         let mut found = self.unfinished.find(subject)?;
@@ -256,7 +235,7 @@ impl Queries<'_> {
             }
         }
         let Some(found) = found else { return Ok(None) };
-        let row = self.completed(vec![found.row.clone()])?.pop();
+        let row = self.completed(found.row.clone())?;
         Ok(row.map(|row| Found { row, ..found }))
     }
 

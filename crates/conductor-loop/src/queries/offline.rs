@@ -1,7 +1,7 @@
 //! Unfinished intents while no daemon runs: claims in the store, and files in the handoff directory.
 
 use super::lying::{Loop, Lying, entry_row, lying};
-use super::{Found, Selector, Unfinished, hold_on, sighted_row, store_refused};
+use super::{Found, Lined, Selector, Unfinished, hold_on, sighted_row, store_refused};
 use crate::store::{Ledger, Pending, Start};
 use conductor_core::name::{NameVerdict, Names};
 use conductor_core::query::{Held, Reason, Refused, Row, Selection, State};
@@ -89,14 +89,15 @@ fn first_of_each_target<'r>(rows: impl Iterator<Item = &'r Row>) -> Vec<Row> {
 }
 
 impl Unfinished for OfflineView {
-    fn rows(&self, selection: &Selection) -> Result<Vec<Row>, Refused> {
+    fn rows(&self, selection: &Selection) -> Result<Lined, Refused> {
         let wanted = self.rows.iter().chain(&self.ignored).filter(|row| selection.takes(row));
         if selection.by_target {
             let mut firsts = first_of_each_target(wanted);
             firsts.truncate(selection.most.saturating_add(1));
-            return Ok(firsts);
+            return Ok(Lined { first: firsts, ..Lined::default() });
         }
-        Ok(wanted.take(selection.most.saturating_add(1)).cloned().collect())
+        let first = wanted.take(selection.most.saturating_add(1)).cloned().collect();
+        Ok(Lined { first, ..Lined::default() })
     }
 
     fn find(&self, subject: &Selector) -> Result<Option<Found>, Refused> {

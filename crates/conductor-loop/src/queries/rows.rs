@@ -33,7 +33,7 @@ pub fn finished_row(outcome: &Outcome) -> Row {
 }
 
 /// Whether a row is that of a parked intent, of which the loop knows only number and target.
-pub fn is_parked(row: &Row) -> bool {
+pub(super) fn is_parked(row: &Row) -> bool {
     row.seq.is_some() && row.file.is_empty()
 }
 

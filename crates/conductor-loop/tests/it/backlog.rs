@@ -58,3 +58,37 @@ fn assert_in_order(env: &TestEnv) {
     // The other target's intent has a sequence number after them.
     assert_eq!(unbroken, 0, "{done:?}");
 }
+
+/// Most of it waits parked: the loop knows its numbers and targets, and only the store the rest.
+#[test]
+fn what_waits_beyond_what_is_in_memory_is_listed_found_and_not_handed_in_again() {
+    let env = env();
+    env.script("one: exit=3\n*: exit=0");
+    let (daemon, address) = crate::endpoints::listening(&env, &[]);
+    env.drop_file("intent-one-00199.json", flat("one", 2));
+    assert_eq!(env.wait_status("intent-one-00199.json")["status"], "failed");
+    env.operate(&["hold", "--all"]).expect(0);
+    for (target, count) in [("flood", FLOOD + 1_200), ("one", 200), ("two", 200), ("three", 200)] {
+        for i in 0..count {
+            let name = format!("intent-{target}-{i:05}.json");
+            std::fs::write(env.handoff(&name), flat(target, 1 + u32::try_from(i % 9).unwrap())).unwrap();
+        }
+    }
+    wait_until("all are taken", || env.names("").iter().all(|name| !name.starts_with("intent-")));
+    let ask = |query: &str| {
+        let (_, body) = crate::endpoints::get(address, &format!("/api/v1/intents?state=waiting&{query}"));
+        let listing: serde_json::Value = serde_json::from_str(&body).unwrap();
+        (listing["intents"].as_array().unwrap().len(), listing["more"].as_bool().unwrap())
+    };
+    for target in ["one", "two", "three", "test/three"] {
+        assert_eq!(ask(&format!("target={target}&limit=1000")), (200, false), "{target}");
+        assert_eq!(ask(&format!("target={target}&limit=150")), (150, true), "{target}");
+    }
+    assert_eq!(ask("text=three-00199"), (1, false));
+    assert_eq!(ask("text=flood-05&since=2026-01-01T00:00:00Z&limit=1000"), (FLOOD + 1_200 - 5_000, false));
+    assert_eq!(ask("text=flood-0&limit=1000"), (1_000, true));
+    assert_eq!(ask("since=2100-01-01T00:00:00Z"), (0, false));
+    let retried = env.operate(&["retry", "--failed", "--dry-run"]).expect(0).stdout;
+    assert_eq!(retried, "nothing to retry\n", "a newer intent of that name waits");
+    daemon.stop().expect(0);
+}

@@ -62,6 +62,13 @@ pub struct TargetKey {
     pub target: String,
 }
 
+impl TargetKey {
+    /// Whether an operator's word names this target: `NAMESPACE/TARGET`, or the target alone.
+    pub fn is_named(&self, word: &str) -> bool {
+        word == self.target || word.split_once('/') == Some((&self.namespace, &self.target))
+    }
+}
+
 impl std::fmt::Display for TargetKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.namespace, self.target)
