@@ -167,7 +167,7 @@ impl Groups {
                 Ok(Ok(ended)) => self.ended.extend(ended),
                 // It is among those that could not be removed, unless its processes have ended meanwhile.
                 Ok(Err(error)) => self.unlisted.push((name, error.to_string())),
-                Err(error) => self.keep(name, error.to_string()),
+                Err(_) => self.discard(name),
             }
         }
         Ok(())
@@ -202,8 +202,7 @@ impl Groups {
         let group = match RunGroup::open(self, name.clone()) {
             Ok(group) => group,
             Err(error) => {
-                // Without a free descriptor it cannot be used, and the next one removes it.
-                self.keep(name, error.to_string());
+                self.discard(name);
                 return Err(error);
             }
         };

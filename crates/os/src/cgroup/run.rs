@@ -5,7 +5,7 @@ use crate::command::Command;
 use crate::process::{self, Pid, ProcessInfo};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{AtFlags, OFlags, statat, unlinkat};
-use rustix::io::Errno;
+use rustix::io::{Errno, write};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::PoisonError;
@@ -23,6 +23,8 @@ pub struct RunGroup<'g> {
     groups: &'g Groups,
     name: String,
     directory: OwnedFd,
+    /// Open from the beginning: also without a free descriptor everything in the group can be killed.
+    kill: OwnedFd,
 }
 
 /// The limits that the processes of a run reached together, and what else took memory from them, as the kernel counted it.
@@ -90,7 +92,8 @@ impl<'g> RunGroup<'g> {
     /// The group of this name.
     pub(super) fn open(groups: &'g Groups, name: String) -> Result<Self, NoGroup> {
         let directory = directory(&groups.own, &name)?;
-        Ok(Self { groups, name, directory })
+        let kill = open(&directory, "cgroup.kill", OFlags::WRONLY)?;
+        Ok(Self { groups, name, directory, kill })
     }
 
     pub(super) fn limit(&self, limits: Limits) -> Result<(), NoGroup> {
@@ -162,7 +165,11 @@ impl<'g> RunGroup<'g> {
     fn kill(&self) -> Result<Vec<ProcessInfo>, NoGroup> {
         let events = match open(&self.directory, "cgroup.events", OFlags::RDONLY) {
             Err(_) if self.is_gone() => return Ok(Vec::new()),
-            events => events?,
+            Err(error) => {
+                self.kill_all();
+                return Err(error);
+            }
+            Ok(events) => events,
         };
         // A group that was removed has no process.
         let is_populated = || content(&events).is_ok_and(|events| number(&events, "populated") != 0);
@@ -173,9 +180,7 @@ impl<'g> RunGroup<'g> {
         let found = listed.map(|listed| {
             listed.into_iter().filter_map(process::info).filter(|process| !process.zombie).collect()
         });
-        if let Err(error) = put(&self.directory, "cgroup.kill", "1") {
-            tracing::warn!(group = self.name, %error, "the control group of a run cannot be ended");
-        }
+        self.kill_all();
         let until = Instant::now() + PATIENCE;
         while is_populated() {
             let left = until.saturating_duration_since(Instant::now());
@@ -186,6 +191,12 @@ impl<'g> RunGroup<'g> {
             wait(&events, left);
         }
         found
+    }
+
+    fn kill_all(&self) {
+        if let Err(error) = write(&self.kill, b"1") {
+            tracing::warn!(group = self.name, %error, "the control group of a run cannot be ended");
+        }
     }
 }
 
@@ -199,9 +210,21 @@ fn wait(events: &OwnedFd, left: Duration) {
 }
 
 impl Groups {
+    /// Removes a group that cannot be used, as without a free descriptor, or keeps it to be removed later.
+    pub(super) fn discard(&self, name: String) {
+        if let Err(error) = remove(&self.own, &name, DEPTH_MAX, &mut { BELOW_MAX }) {
+            self.keep(name, error.to_string());
+        }
+    }
+
     /// Tries again to remove the groups that could not be.
     pub(super) fn remove_kept(&self) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|(name, _)| remove(&self.own, name, DEPTH_MAX, &mut { BELOW_MAX }).is_err());
+        kept.retain(|(name, _)| {
+            let again = || remove(&self.own, name, DEPTH_MAX, &mut { BELOW_MAX });
+            // What could not be killed at the end of its run is killed now, and is gone at the next look.
+            let killed = || RunGroup::open(self, name.clone()).map(|group| group.kill_all());
+            again().is_err() && !(killed().is_ok() && again().is_ok())
+        });
     }
 }

@@ -92,7 +92,7 @@ fn one_old_group_that_cannot_be_removed_costs_neither_the_others_nor_the_next() 
     groups.next.store(3, Ordering::Relaxed);
     let error = groups.for_a_run(&mut Command::new("true")).unwrap_err();
     assert_eq!(groups.next.load(Ordering::Relaxed), 5, "{error}");
-    assert!(error.to_string().contains("open(cgroup.procs)"), "{error}");
+    assert!(error.to_string().contains("open(cgroup.kill)"), "{error}");
     assert!(!temp.path().join("run-4").exists(), "it is removed with the refusal");
     fs::remove_file(temp.path().join("run-3/stays")).unwrap();
     groups.for_a_run(&mut Command::new("true")).unwrap_err();
