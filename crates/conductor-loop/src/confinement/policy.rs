@@ -8,6 +8,7 @@ use conductor_core::confinement::{Confinement, Part};
 use conductor_os::confine::files::Domain;
 use conductor_os::confine::{Without, calls, process};
 use conductor_os::dir::Dir;
+use conductor_os::is_passing;
 use conductor_os::root::DEVICES;
 use std::fs;
 use std::io;
@@ -64,7 +65,10 @@ impl Refusal {
 /// The rules for all runs of a session.
 #[derive(Debug)]
 pub struct Policy {
-    read: Vec<PathBuf>,
+    /// The system's directories.
+    system: Vec<PathBuf>,
+    /// What the operator lists to be read; it may be replaced while we run.
+    listed: Vec<PathBuf>,
     write: Vec<PathBuf>,
     /// Where packages are written.
     out: PathBuf,
@@ -121,40 +125,46 @@ fn opens_nothing(path: &Path, withheld: &[PathBuf]) -> Option<String> {
 }
 
 /// Opens a place with everything below it; where something withheld lies below, each of the other entries in its
-/// stead. What is absent opens nothing.
+/// stead. What is absent opens nothing. An error passes: without it more would be open.
 fn open(
     path: &Path,
     withheld: &[PathBuf],
     places: &mut Vec<PathBuf>,
     watched: &mut Vec<(PathBuf, Option<Stamp>)>,
-) {
-    let Ok(real) = path.canonicalize() else { return };
+) -> io::Result<()> {
+    let Ok(real) = path.canonicalize() else { return Ok(()) };
     if withholds(withheld, &real) || places.iter().any(|place| real.starts_with(place)) {
-        return;
+        return Ok(());
     }
     if !withheld.iter().any(|own| own.starts_with(&real)) {
         places.push(real);
-        return;
+        return Ok(());
     }
     watched.push((real.clone(), content(&real)));
-    // What cannot be listed opens nothing.
-    for entry in fs::read_dir(&real).into_iter().flatten().flatten() {
+    let entries = match fs::read_dir(&real) {
+        Err(error) if is_passing(&error) => return Err(error),
+        // What cannot be listed opens nothing.
+        entries => entries.into_iter().flatten().flatten(),
+    };
+    for entry in entries {
         // A link leads to a place that is open or not by itself.
         if entry.file_type().is_ok_and(|kind| !kind.is_symlink()) {
-            open(&entry.path(), withheld, places, watched);
+            open(&entry.path(), withheld, places, watched)?;
         }
     }
+    Ok(())
 }
 
 impl Policy {
     /// The rules, as configured, with what is withheld besides the configured places.
     pub fn new(config: &Config, confinement: &Confinement, out: &Path, withheld: &[&Path]) -> Self {
         let fixed = &config.fixed;
-        let read = of_the_system().chain(fixed.porch_read.iter().cloned()).chain(fixed.routes.bases());
-        let read = read.chain(fixed.kubeconfig.iter().map(PathBuf::from)).collect();
+        let listed = fixed.porch_read.iter().cloned().chain(fixed.routes.bases());
+        let listed = listed.chain(fixed.kubeconfig.iter().map(PathBuf::from)).collect();
         let absolute = |path: &Path| std::path::absolute(path).ok();
         let policy = Self {
-            read,
+            system: of_the_system().collect(),
+            listed,
             write: DEVICES.iter().map(PathBuf::from).chain(fixed.porch_write.iter().cloned()).collect(),
             out: out.to_owned(),
             own: fixed.withheld().chain(withheld.iter().copied()).filter_map(absolute).collect(),
@@ -175,7 +185,7 @@ impl Policy {
     /// directories are closed as a whole, unless a run has something else to use there.
     fn withheld(&self, program: Option<&Path>) -> Vec<PathBuf> {
         let own = self.own.iter().filter_map(|path| real(path));
-        let used = self.read.iter().chain(&self.write).map(PathBuf::as_path);
+        let used = self.system.iter().chain(&self.listed).chain(&self.write).map(PathBuf::as_path);
         let used = used.chain([self.out.as_path()]).chain(program.and_then(Path::parent));
         let used: Vec<PathBuf> =
             used.flat_map(|path| [Some(path.to_owned()), real(path)]).flatten().collect();
@@ -195,18 +205,18 @@ impl Policy {
             program: program.map(Path::to_owned),
         };
         let withheld = self.withheld(program);
-        let parent = program.and_then(Path::parent);
-        for path in self.read.iter().map(PathBuf::as_path).chain(parent) {
-            open(path, &withheld, &mut domain.read, &mut built.watched);
+        let listed = self.listed.iter().map(PathBuf::as_path).chain(program.and_then(Path::parent));
+        for path in self.system.iter().map(PathBuf::as_path).chain(listed.clone()) {
+            open(path, &withheld, &mut domain.read, &mut built.watched).map_err(cannot)?;
         }
         for path in &self.write {
-            open(path, &withheld, &mut domain.write, &mut built.watched);
+            open(path, &withheld, &mut domain.write, &mut built.watched).map_err(cannot)?;
         }
-        for path in &self.write[DEVICES.len()..] {
-            built.watched.push((path.clone(), identity(path)));
-        }
-        // The output may lie in the handoff directory, beside its parts.
-        built.watched.push((self.out.clone(), identity(&self.out)));
+        // What was replaced, or made since, is another; a secret is so when its link leads elsewhere. The output may lie in
+        // the handoff directory, beside its parts.
+        let others = listed.chain(self.write[DEVICES.len()..].iter().map(PathBuf::as_path));
+        let others = others.chain(self.secrets.iter().map(PathBuf::as_path)).chain([self.out.as_path()]);
+        built.watched.extend(others.map(|path| (path.to_owned(), identity(path))));
         domain.write.extend(self.out.canonicalize());
         Ok((domain, built))
     }

@@ -9,7 +9,7 @@ use conductor_os::command::{Command, StartError};
 use conductor_os::confine::files::Domain;
 use conductor_os::dir::Dir;
 use conductor_os::second;
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -70,8 +70,8 @@ pub(super) struct Cells {
     number: usize,
     /// The domains for programs, which all workers share, because each slot is any worker's.
     domains: Arc<Domains>,
-    /// Whether the worker's thread has given up what no program may have, once it has started one.
-    given_up: OnceCell<Result<(), Refusal>>,
+    /// Whether the worker's thread has given up what no program may have. It tries again until it has.
+    given_up: std::cell::Cell<bool>,
     cell: RefCell<Option<Cell>>,
 }
 
@@ -131,7 +131,7 @@ impl Domains {
 
 impl Cells {
     pub(super) fn new(policy: Option<Arc<Policy>>, number: usize, domains: &Arc<Domains>) -> Self {
-        let (given_up, cell) = (OnceCell::new(), RefCell::default());
+        let (given_up, cell) = (std::cell::Cell::new(false), RefCell::default());
         Self { policy, number, domains: Arc::clone(domains), given_up, cell }
     }
 
@@ -152,8 +152,9 @@ impl Cells {
         if second::get().is_some() {
             return self.on_cell(None, move || command.start());
         }
-        if let Some(policy) = &self.policy {
-            self.given_up.get_or_init(|| policy.enter_without_domain()).clone()?;
+        if let Some(policy) = self.policy.as_ref().filter(|_| !self.given_up.get()) {
+            policy.enter_without_domain()?;
+            self.given_up.set(true);
         }
         Ok(command.start())
     }

@@ -5,6 +5,7 @@ use crate::chroot;
 use crate::confinement::{assert_refused, is_testable, plant};
 use crate::endpoints::{send, status};
 use crate::env;
+use crate::surroundings::program;
 use conductor_testkit::{Running, TestEnv, flat, wait_until};
 use std::fs;
 use std::net::SocketAddr;
@@ -109,5 +110,76 @@ for version in ["..1", "..2", "..data"]:
     run("before");
     lead(&env, "volume/..data", "..2");
     run("after");
+    daemon.stop().expect(0);
+}
+
+/// The whole output of a run of porch, which succeeds.
+fn output_of(env: &TestEnv, name: &str) -> String {
+    env.drop_file(&format!("intent-{name}.json"), flat(name, 3));
+    let status = env.wait_status(&format!("intent-{name}.json"));
+    assert_eq!(status["status"], "success", "{status:#}");
+    fs::read_to_string(env.path("out/said")).unwrap()
+}
+
+#[test]
+fn what_porch_may_read_and_its_program_are_those_of_the_run_and_not_of_the_first_one() {
+    if !is_testable() {
+        return;
+    }
+    let env = env();
+    let directory = |version: &str| {
+        for name in ["listed", "programs"] {
+            fs::create_dir(env.path(&format!("{name}-{version}"))).unwrap();
+        }
+        fs::write(env.path(&format!("listed-{version}/file")), version).unwrap();
+        fs::write(env.path(&format!("kubeconfig-{version}")), version).unwrap();
+        let [listed, kubeconfig] = ["listed/file", "kubeconfig"].map(|name| env.path(name));
+        let script = format!(
+            "#!/bin/sh\ncat '{}' '{}' > \"$4/said\" 2>&1; echo {version} >> \"$4/said\"\n",
+            listed.display(),
+            kubeconfig.display()
+        );
+        program(&env.path(&format!("programs-{version}/porch")), &script);
+    };
+    let put = |version: &str| {
+        for name in ["listed", "programs", "kubeconfig"] {
+            let (to, old) = (env.path(name), env.path(&format!("{name}-old")));
+            // The first one is not there yet.
+            let _ = fs::rename(&to, old);
+            fs::rename(env.path(&format!("{name}-{version}")), to).unwrap();
+        }
+    };
+    directory("one");
+    directory("two");
+    put("one");
+    let [porch, listed, kubeconfig] =
+        ["programs/porch", "listed", "kubeconfig"].map(|name| env.path(name).display().to_string());
+    let flags = ["-porch", &porch, "-porch-read", &listed, "-kubeconfig", &kubeconfig];
+    let daemon = env.start_ready(&flags);
+    assert_eq!(output_of(&env, "a"), "oneoneone\n");
+    put("two");
+    assert_eq!(output_of(&env, "b"), "twotwotwo\n");
+    daemon.stop().expect(0);
+}
+
+#[test]
+fn b13_a_secret_is_closed_wherever_its_link_leads_now() {
+    if !is_testable() {
+        return;
+    }
+    let env = env();
+    secret(&env, "listed/one/token", FIRST);
+    secret(&env, "listed/two/token", SECOND);
+    fs::create_dir(env.path("link")).unwrap();
+    lead(&env, "link/token", env.path("listed/one/token").to_str().unwrap());
+    let porch = env.path("bin/reader");
+    let two = env.path("listed/two/token");
+    program(&porch, &format!("#!/bin/sh\ncat '{}' > \"$4/said\" 2>/dev/null; exit 0\n", two.display()));
+    let [porch, listed, token] =
+        [porch, env.path("listed"), env.path("link/token")].map(|path| path.display().to_string());
+    let daemon = env.start_ready(&["-porch", &porch, "-porch-read", &listed, "-token-file", &token]);
+    assert_eq!(output_of(&env, "a"), SECOND, "it is a file like any other as long as no link leads to it");
+    lead(&env, "link/token", two.to_str().unwrap());
+    assert_eq!(output_of(&env, "b"), "");
     daemon.stop().expect(0);
 }

@@ -2,6 +2,7 @@
 //! signal. What the running kernel does not know is left out and reported.
 
 use super::Without;
+use crate::is_passing;
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, NetPort,
     PathBeneath, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus,
@@ -71,51 +72,69 @@ pub(super) fn known_to(status: &LandlockStatus) -> Result<Enforced, Without> {
 impl Domain {
     /// Puts this thread, and whatever it starts from now on, into the domain.
     pub fn enter(&self) -> Result<Enforced, Without> {
-        self.restrict().map_err(|error| cannot(&error)).and_then(|(status, landlock)| {
-            let known = known_to(&landlock)?;
-            if status == RulesetStatus::NotEnforced {
-                return Err(Without::Refused("Landlock enforces nothing".to_owned()));
-            }
-            Ok(known)
-        })
+        let status = self.created()?.restrict_self().map_err(|error| cannot(&error))?;
+        let known = known_to(&status.landlock)?;
+        if status.ruleset == RulesetStatus::NotEnforced {
+            return Err(Without::Refused("Landlock enforces nothing".to_owned()));
+        }
+        Ok(known)
     }
 
     /// Builds the domain without entering it: a program that is started with it enters it before its first instruction. What
     /// the paths stand for is what is there now.
     pub fn build(&self) -> Result<OwnedFd, Without> {
-        let built = self.created().map_err(|error| cannot(&error))?;
-        Option::from(built).ok_or_else(not_there)
+        Option::from(self.created()?).ok_or_else(not_there)
     }
 
-    fn restrict(&self) -> Result<(RulesetStatus, LandlockStatus), RulesetError> {
-        let status = self.created()?.restrict_self()?;
-        Ok((status.ruleset, status.landlock))
-    }
-
-    fn created(&self) -> Result<RulesetCreated, RulesetError> {
-        let mut ruleset = Ruleset::default()
-            .set_compatibility(CompatLevel::BestEffort)
-            .handle_access(AccessFs::from_all(NEWEST))?
-            .scope(Scope::from_all(NEWEST))?;
-        if self.ports.is_some() {
-            ruleset = ruleset.handle_access(AccessNet::ConnectTcp)?;
-        }
-        let mut created = ruleset.create()?;
+    fn created(&self) -> Result<RulesetCreated, Without> {
+        let empty = || {
+            let mut ruleset = Ruleset::default()
+                .set_compatibility(CompatLevel::BestEffort)
+                .handle_access(AccessFs::from_all(NEWEST))?
+                .scope(Scope::from_all(NEWEST))?;
+            if self.ports.is_some() {
+                ruleset = ruleset.handle_access(AccessNet::ConnectTcp)?;
+            }
+            ruleset.create()
+        };
+        let mut created = empty().map_err(|error| cannot(&error))?;
         let (to_read, to_write) = (AccessFs::from_read(NEWEST), AccessFs::from_all(NEWEST));
         for (paths, access) in [(&self.read, to_read), (&self.write, to_write)] {
-            // One at a time: a process may have few descriptors.
-            for found in paths.iter().filter_map(|path| find(path).ok()) {
-                created = created.add_rule(PathBeneath::new(&found, of_kind(&found, access)))?;
+            created = with_rules(created, paths, access)?;
+        }
+        let others = |mut created: RulesetCreated| {
+            if let Some(directory) = &self.directory {
+                created = created.add_rule(PathBeneath::new(directory, to_write))?;
             }
-        }
-        if let Some(directory) = &self.directory {
-            created = created.add_rule(PathBeneath::new(directory, to_write))?;
-        }
-        for port in self.ports.iter().flatten() {
-            created = created.add_rule(NetPort::new(*port, AccessNet::ConnectTcp))?;
-        }
-        Ok(created)
+            for port in self.ports.iter().flatten() {
+                created = created.add_rule(NetPort::new(*port, AccessNet::ConnectTcp))?;
+            }
+            Ok(created)
+        };
+        others(created).map_err(|error| cannot(&error))
     }
+}
+
+/// Permits this access in and below these places. One that is not there, or not to be reached, permits nothing; but without a free
+/// descriptor or memory there is no domain, because it would permit less than was asked for as long as it is used.
+pub(super) fn with_rules(
+    mut created: RulesetCreated,
+    paths: &[PathBuf],
+    access: BitFlags<AccessFs>,
+) -> Result<RulesetCreated, Without> {
+    for path in paths {
+        // One at a time: a process may have few descriptors.
+        let found = match find(path) {
+            Ok(found) => found,
+            Err(error) if is_passing(&error) => {
+                return Err(Without::Refused(format!("opening {}: {error}", path.display())));
+            }
+            Err(_) => continue,
+        };
+        let rule = PathBeneath::new(&found, of_kind(&found, access));
+        created = created.add_rule(rule).map_err(|error: RulesetError| cannot(&error))?;
+    }
+    Ok(created)
 }
 
 /// Opens what is at a path, for a rule only: nothing of it is read.
@@ -138,6 +157,32 @@ pub(super) fn of_kind(found: &OwnedFd, access: BitFlags<AccessFs>) -> BitFlags<A
 mod tests {
     use super::*;
     use std::fs;
+
+    /// Set for the process of the test below that uses up its descriptors.
+    const ALONE: &str = "CONDUCTOR_TEST_ALONE";
+
+    #[test]
+    fn without_a_free_descriptor_there_is_no_domain_instead_of_a_smaller_one() {
+        if std::env::var_os(ALONE).is_none() {
+            let name = "confine::files::tests::without_a_free_descriptor_there_is_no_domain_instead_of_a_smaller_one";
+            let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+            let ended = again.args(["--exact", name]).env(ALONE, "1").status().unwrap();
+            return assert!(ended.success());
+        }
+        let domain = Domain { read: vec!["/usr".into(), "/etc".into()], ..Domain::default() };
+        if let Err(Without::Missing(reason)) = domain.build() {
+            return eprintln!("NOT TESTED: {reason}");
+        }
+        let few = rustix::process::Rlimit { current: Some(64), maximum: Some(64) };
+        rustix::process::setrlimit(rustix::process::Resource::Nofile, few).unwrap();
+        let mut all: Vec<_> = std::iter::from_fn(|| fs::File::open("/dev/null").ok()).collect();
+        for free in 0..3 {
+            let built = domain.build();
+            // One for the domain, and one for each place in turn.
+            assert_eq!(built.is_ok(), free >= 2, "{free} free: {built:?}");
+            drop(all.pop());
+        }
+    }
 
     #[test]
     fn a_domain_permits_what_it_names_and_nothing_else() {

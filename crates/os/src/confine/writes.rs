@@ -2,11 +2,8 @@
 //! what is read, signalled and connected to stays as it was.
 
 use super::Without;
-use super::files::{NEWEST, cannot, find, known_to, of_kind};
-use landlock::{
-    AccessFs, CompatLevel, Compatible, LandlockStatus, PathBeneath, Ruleset, RulesetAttr, RulesetCreatedAttr,
-    RulesetError,
-};
+use super::files::{NEWEST, cannot, known_to, with_rules};
+use landlock::{AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr};
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 use std::path::{Path, PathBuf};
 
@@ -18,19 +15,11 @@ pub fn allow_only_in(places: &[PathBuf]) -> Result<(), Without> {
         .set_compatibility(CompatLevel::HardRequirement)
         .handle_access(AccessFs::Refer)
         .map_err(|_| Without::Missing("Landlock ABI 2, Linux 5.19".to_owned()))?;
-    restrict(ruleset, places)
-        .map_err(|error| cannot(&error))
-        .and_then(|landlock| known_to(&landlock).map(drop))
-}
-
-fn restrict(mut ruleset: Ruleset, places: &[PathBuf]) -> Result<LandlockStatus, RulesetError> {
     let changes = AccessFs::from_write(NEWEST) & !AccessFs::IoctlDev;
-    ruleset = ruleset.set_compatibility(CompatLevel::BestEffort).handle_access(changes)?;
-    let mut created = ruleset.create()?;
-    for found in places.iter().filter_map(|path| find(path).ok()) {
-        created = created.add_rule(PathBeneath::new(&found, of_kind(&found, changes)))?;
-    }
-    Ok(created.restrict_self()?.landlock)
+    let ruleset = ruleset.set_compatibility(CompatLevel::BestEffort).handle_access(changes);
+    let created = ruleset.and_then(Ruleset::create).map_err(|error| cannot(&error))?;
+    let status = with_rules(created, places, changes)?.restrict_self().map_err(|error| cannot(&error))?;
+    known_to(&status.landlock).map(drop)
 }
 
 /// Whether a file system is mounted at this path. Linux before 5.8 does not say so.

@@ -8,7 +8,7 @@ use crate::command::{Leads, StartError};
 use crate::confine::limits::ResourceLimits;
 use crate::pid::Pid;
 use rustix::fs::{Gid, Uid};
-use rustix::process::{WaitOptions, chdir, setpgid, setsid, waitpid};
+use rustix::process::{Pid as Number, Signal, WaitOptions, chdir, kill_process, setpgid, setsid, waitpid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -123,13 +123,21 @@ pub fn spawn(begin: &Begin<'_>) -> Result<(Pid, OwnedFd), StartError> {
     // The mask is one that this thread had: nothing can refuse it.
     let _ = set_blocked_signals(before);
     let number = cloned.map_err(no_process)?;
+    if descriptor < 0 {
+        // Linux before 5.2 makes a child without a descriptor, and nobody could watch it.
+        let child = Number::from_raw(number);
+        // It has not been reaped, so its number is its own; neither answer changes anything.
+        let _ = child.map(|child| kill_process(child, Signal::KILL));
+        let _ = waitpid(child, WaitOptions::empty());
+        return Err(no_process(io::Error::from(io::ErrorKind::Unsupported)));
+    }
     // SAFETY: the kernel made this descriptor for us, and nobody else has it.
     let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
     match shared.error.load(Ordering::Acquire) {
         0 => Ok((Pid(number.unsigned_abs()), descriptor)),
         error => {
             // It must be reaped; its status says nothing more.
-            let _ = waitpid(rustix::process::Pid::from_raw(number), WaitOptions::empty());
+            let _ = waitpid(Number::from_raw(number), WaitOptions::empty());
             Err(shared.failed(io::Error::from_raw_os_error(error)))
         }
     }
