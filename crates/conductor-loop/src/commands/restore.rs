@@ -41,15 +41,16 @@ fn restore(
     let (salvaged, unread) = what_is_here(kept)?;
     let evidence = store::Evidence { salvaged, ..kept.evidence()? };
     let backed_up = checked.manifest.last_seq;
-    let (used, newer) = (evidence.extent.last_seq, evidence.intents_from(backed_up.next())?);
+    let (used, known) = (evidence.extent.last_seq, evidence.intents_from(backed_up.next())?);
     let draft = backup::restored(checked, &kept.files).map_err(|error| failed(&error))?;
     let taken = evidence.take_over(&draft)?;
+    let newer = Newer { known, taken: store::intents_from(&draft, backed_up.next())? };
     kept.files.keys_of_another(&checked.public)?;
     draft.announce()?;
     let trail =
         restore_trail(from, &kept.places.dirs.private).map_err(cannot("restoring the audit trail"))?;
     // Writing to a String cannot fail.
-    let _ = writeln!(text, "newer        {}", newer_text(newer, backed_up, used));
+    let _ = writeln!(text, "newer        {}", newer.text(backed_up, used));
     tell_taken(&taken, text);
     let _ = writeln!(text, "audit trail  {trail}");
     let entry = admin_entry(rustix::process::getuid().as_raw(), "restore");
@@ -76,16 +77,29 @@ fn what_is_here(kept: &Keeping) -> Result<(Salvaged, String), CommandError> {
     }
 }
 
-/// What happened after the backup was made, as far as it is known.
-fn newer_text(newer: u64, backed_up: Seq, used: Seq) -> String {
-    if used <= backed_up {
-        return "nothing is known".to_owned();
-    }
-    let found = format!("{newer} intents, taken over from the state that was here and from the statuses");
-    match (used.get() - backed_up.get()).saturating_sub(newer) {
-        0 => found,
-        lost => {
-            format!("{found}; of {lost} more numbers up to {used} nothing is left, and none is used again")
+/// The intents that happened after the backup was made.
+struct Newer {
+    /// Those that something is known of.
+    known: u64,
+    /// Those that the new store has.
+    taken: u64,
+}
+
+impl Newer {
+    /// What is to be said of them.
+    fn text(&self, backed_up: Seq, used: Seq) -> String {
+        if used <= backed_up {
+            return "nothing is known".to_owned();
+        }
+        let found =
+            format!("{} intents, taken over from the state that was here and from the statuses", self.taken);
+        match (used.get() - backed_up.get()).saturating_sub(self.known) {
+            0 => found,
+            lost => {
+                format!(
+                    "{found}; of {lost} more numbers up to {used} nothing is left, and none is used again"
+                )
+            }
         }
     }
 }

@@ -171,7 +171,7 @@ pub struct TakenOver {
 }
 
 impl Evidence<'_> {
-    /// The number of intents that it tells of, from this number on.
+    /// The number of intents that it tells of, from this number on, whether or not they are taken over.
     pub fn intents_from(&self, first: Seq) -> Result<u64, StoreError> {
         let mut numbers = HashSet::new();
         let mut count = |seq| {
@@ -204,25 +204,44 @@ impl Evidence<'_> {
             ..TakenOver::default()
         };
         taken.given_up = give_up_passed(store, &latest)?;
-        // A producer may use a name again while the intent before it waits: both are taken over.
-        let mut names = HashSet::new();
+        self.claim_waiting(store, &mut taken)?;
+        let held = self.salvaged.held()?;
+        store.commit(&Work { holds: held.iter().map(Hold::Begins).collect(), ..Work::default() })?;
+        Ok(taken)
+    }
+
+    /// Takes over the unfinished intents. A producer may use a name again while the intent before it waits: both are taken over.
+    fn claim_waiting(&self, store: &dyn Ledger, taken: &mut TakenOver) -> Result<(), StoreError> {
+        let others = self.names_of_others(store)?;
         self.salvaged.unfinished(&mut |Rescued { claim, bytes, start }| {
-            let known = store.claim(claim.seq)?.map(|(known, _)| known.name);
-            let known = known.or(store.outcome(claim.seq)?.map(|outcome| outcome.name));
-            let is_named = !names.contains(&claim.name) && store.claim_named(&claim.name)?.is_some();
-            if known.is_some() || is_named {
-                taken.conflicting += u64::from(known.is_none_or(|name| name != claim.name));
+            let known = store.claim(claim.seq)?.map(|(known, _)| (known.name, Some(known.sha256)));
+            let known = known.or(store.outcome(claim.seq)?.map(|known| (known.name, known.sha256)));
+            if known.is_some() || others.contains(&claim.name) {
+                let is_it = known.is_some_and(|known| known == (claim.name, Some(claim.sha256)));
+                taken.conflicting += u64::from(!is_it);
                 return Ok(());
             }
             let starts = start.map(|start| (claim.seq, start)).into_iter().collect();
             store.commit(&Work { starts, ..Work::claim(&claim, &bytes, false) })?;
-            names.insert(claim.name);
             taken.unfinished += 1;
             Ok(())
+        })
+    }
+
+    /// The names of intents that are unfinished in the store and are not known to be unfinished by the evidence.
+    fn names_of_others(&self, store: &dyn Ledger) -> Result<HashSet<String>, StoreError> {
+        let digest = |claim: &Claim| short(&[&claim.sha256.0, claim.name.as_bytes()]);
+        let (mut waiting, mut others) = (HashSet::new(), HashSet::new());
+        self.salvaged.unfinished(&mut |rescued| {
+            waiting.insert((rescued.claim.seq, digest(&rescued.claim)));
+            Ok(())
         })?;
-        let held = self.salvaged.held()?;
-        store.commit(&Work { holds: held.iter().map(Hold::Begins).collect(), ..Work::default() })?;
-        Ok(taken)
+        store.unsettled(&mut |claim| {
+            if !waiting.contains(&(claim.seq, digest(&claim))) {
+                others.insert(claim.name);
+            }
+        })?;
+        Ok(others)
     }
 
     /// What the evidence knows of the names that are unfinished in the store.
@@ -249,6 +268,17 @@ impl Evidence<'_> {
         })?;
         Ok(latest)
     }
+}
+
+/// The number of intents that a store knows, from this number on.
+pub fn intents_from(store: &dyn Ledger, first: Seq) -> Result<u64, StoreError> {
+    let mut count = 0;
+    store.outcomes(first, &mut |_| {
+        count += 1;
+        true
+    })?;
+    store.unsettled(&mut |claim| count += u64::from(claim.seq >= first))?;
+    Ok(count)
 }
 
 /// What is known of intents whose names are unfinished in a store.

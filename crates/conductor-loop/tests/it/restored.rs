@@ -35,6 +35,23 @@ fn segments(env: &TestEnv) -> Vec<String> {
     names
 }
 
+/// A backup in which an intent waits, alone.
+fn made_while_one_waits(env: &TestEnv, flags: &[&str]) -> String {
+    let daemon = env.start_ready(flags);
+    env.operate(&["hold", "--all"]).expect(0);
+    env.drop_file("intent-a.json", flat("a", 3));
+    wait_until("it waits", || unfinished(env) == 1);
+    daemon.stop().expect(0);
+    made(env)
+}
+
+/// How many intents are unfinished, running ones included.
+fn unfinished(env: &TestEnv) -> usize {
+    let (listed, _) = env.operate_json(&["list"]);
+    let rows = listed["intents"].as_array().unwrap();
+    rows.iter().filter(|row| row["state"] == "waiting" || row["state"] == "running").count()
+}
+
 fn run(env: &TestEnv, names: &[&str]) -> usize {
     let before = env.calls().len();
     for name in names {
@@ -72,6 +89,44 @@ fn what_happened_after_the_backup_is_taken_over_from_the_state_that_is_here() {
     daemon.stop().expect(0);
     env.operate(&["verify"]).expect(0);
     env.operate(&["audit", "verify"]).expect(0);
+}
+
+#[test]
+fn an_intent_waits_behind_an_earlier_one_of_its_name_also_after_a_restore() {
+    let env = env();
+    let backup = made_while_one_waits(&env, &[]);
+    let daemon = env.start_ready(&[]);
+    env.drop_file("intent-a.json", flat("a", 7));
+    wait_until("no. 2 waits", || unfinished(&env) == 2);
+    daemon.stop().expect(0);
+    let said = restore(&env, &backup, &[]).expect(0).stdout;
+    assert!(said.contains("newer        1 intents, taken over") && !said.contains("left out"), "{said}");
+    assert_eq!(unfinished(&env), 2);
+    let daemon = env.start_ready(&[]);
+    env.operate(&["release", "--all"]).expect(0);
+    wait_until("both are done", || unfinished(&env) == 0);
+    assert_eq!(env.calls().len(), 2);
+    daemon.stop().expect(0);
+    env.operate(&["verify"]).expect(0);
+}
+
+#[test]
+fn what_is_left_out_by_a_restore_is_not_said_to_be_taken_over() {
+    let (one, other) = (env(), env());
+    let backup = made_while_one_waits(&one, &[]);
+    // Another state, whose intents have the same name and in part the same number.
+    let daemon = other.start_ready(&[]);
+    other.operate(&["hold", "--all"]).expect(0);
+    for (replicas, waiting) in [(5, 1), (7, 2)] {
+        other.drop_file("intent-a.json", flat("a", replicas));
+        wait_until("it waits", || unfinished(&other) == waiting);
+    }
+    daemon.stop().expect(0);
+    let public = other.path("public.pem");
+    fs::write(&public, one.operate(&["keys", "export-public"]).expect(0).stdout).unwrap();
+    let said = restore(&other, &backup, &["--public", &public.display().to_string()]).expect(0).stdout;
+    assert!(said.contains("left out     2 of the state that was here"), "{said}");
+    assert!(said.contains("newer        0 intents, taken over"), "{said}");
 }
 
 #[test]
