@@ -98,12 +98,11 @@ impl Session<'_> {
         let wanted = |key: &TargetKey| selection.target.as_ref().is_none_or(|name| key.is_named(name));
         let mut all: Vec<ParkedOf> = Vec::new();
         for (seq, key) in self.scheduler.parked().filter(|(_, key)| wanted(key)).take(most) {
-            match all.last_mut().filter(|last| last.target == *key) {
-                Some(last) => last.seqs.push(seq),
-                None => {
-                    let reason = self.scheduler.why_parked_of(key).reason();
-                    all.push(ParkedOf { target: key.clone(), reason, seqs: vec![seq] });
-                }
+            if let Some(last) = all.last_mut().filter(|last| last.target == *key) {
+                last.seqs.push(seq);
+            } else {
+                let reason = self.scheduler.why_parked_of(key).reason();
+                all.push(ParkedOf { target: key.clone(), reason, seqs: vec![seq] });
             }
         }
         all
