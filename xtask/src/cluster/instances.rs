@@ -39,6 +39,6 @@ pub(super) fn restarted(cluster: &Cluster) -> Result<String, String> {
     cluster.k(&["-n", SPACE, "delete", "pod", "conductor-loop-1", "--grace-period=0", "--force"])?;
     wait_for("another pod", || of("jsonpath={.metadata.uid}").is_ok_and(|other| other != id))?;
     rolled()?;
-    handoffs.iter().try_for_each(|handoff| done_once(handoff, &names))?;
+    handoffs.iter().try_for_each(|handoff| done_once(handoff, &names).map(|_| ()))?;
     Ok(format!("{} intents of three instances", 3 * EACH))
 }

@@ -66,8 +66,9 @@ impl Cluster {
         });
         acted?;
         let (took, names) = (began.elapsed(), handed_in?);
-        done_once(&self.volume("handoff", ""), &names)?;
-        Ok(format!("{:.1} s, {} intents meanwhile, each done once", took.as_secs_f64(), names.len()))
+        let starts = done_once(&self.volume("handoff", ""), &names)?;
+        let (took, count) = (took.as_secs_f64(), names.len());
+        Ok(format!("{took:.1} s, {count} intents meanwhile, each done once, in {starts} starts"))
     }
 
     /// A command of conductor-loop in the daemon's container.
@@ -99,17 +100,62 @@ pub(super) fn hand_in(handoff: &Path, name: &str, target: &str) -> Result<(), St
     std::fs::rename(draft, handoff.join(format!("intent-{name}.json"))).map_err(|error| error.to_string())
 }
 
-/// Waits until each of these intents has succeeded, and looks whether each was filed once.
-pub(super) fn done_once(handoff: &Path, names: &[String]) -> Result<(), String> {
+/// Waits until each of these intents has succeeded, and looks whether each was filed once. Returns their starts: one that was
+/// interrupted has more than one.
+pub(super) fn done_once(handoff: &Path, names: &[String]) -> Result<u64, String> {
+    let mut starts = 0;
     for name in names {
         let status = handoff.join(format!("status/intent-{name}.json.status"));
+        let mut read = serde_json::Value::Null;
         wait_for(&format!("the status of {name}"), || {
-            std::fs::read_to_string(&status).is_ok_and(|text| text.contains("\"status\": \"success\""))
+            let text = std::fs::read_to_string(&status).unwrap_or_default();
+            read = serde_json::from_str(&text).unwrap_or_default();
+            read["status"] == "success"
         })?;
-        let filed = |file: String| handoff.join("processed").join(file).exists();
-        ensure(filed(format!("intent-{name}.json")), || format!("{name} is not filed"))?;
-        ensure(!filed(format!("intent-{name}.2.json")), || format!("{name} was done twice"))?;
+        starts += read["attempts"].as_u64().ok_or_else(|| format!("{name} has no number of starts"))?;
     }
-    let failed = std::fs::read_dir(handoff.join("failed")).map_or(0, Iterator::count);
-    ensure(failed == 0, || format!("{failed} files in failed/"))
+    let files = |archive: &str| -> Result<Vec<String>, String> {
+        let entries =
+            std::fs::read_dir(handoff.join(archive)).map_err(|error| format!("{archive}/: {error}"))?;
+        Ok(entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
+    };
+    let processed = files("processed")?;
+    for name in names {
+        // One more archive of a name has its number before the extension.
+        let first = format!("intent-{name}.");
+        let archives: Vec<&String> = processed.iter().filter(|file| file.starts_with(&first)).collect();
+        ensure(archives.len() == 1, || format!("{name} is to be filed once, and is filed as {archives:?}"))?;
+    }
+    let failed = files("failed")?.len();
+    ensure(failed == 0, || format!("{failed} files in failed/"))?;
+    Ok(starts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_done_twice_is_not_done_once() {
+        let handoff = tempfile::tempdir().unwrap();
+        for directory in ["status", "processed", "failed"] {
+            std::fs::create_dir(handoff.path().join(directory)).unwrap();
+        }
+        let names = ["a-1".to_owned(), "a-11".to_owned()];
+        for name in &names {
+            let status = handoff.path().join(format!("status/intent-{name}.json.status"));
+            std::fs::write(status, r#"{"status": "success", "attempts": 2}"#).unwrap();
+        }
+        let file = |path: &str| std::fs::write(handoff.path().join(path), "").unwrap();
+        file("processed/intent-a-1.json");
+        assert!(done_once(handoff.path(), &names).is_err(), "one is not filed");
+        file("processed/intent-a-11.json");
+        assert_eq!(done_once(handoff.path(), &names), Ok(4));
+        file("processed/intent-a-1.17.json");
+        let twice = done_once(handoff.path(), &names).unwrap_err();
+        assert!(twice.contains("intent-a-1.17.json") && !twice.contains("a-11"), "{twice}");
+        std::fs::remove_file(handoff.path().join("processed/intent-a-1.17.json")).unwrap();
+        file("failed/intent-a-1.18.json");
+        assert_eq!(done_once(handoff.path(), &names).unwrap_err(), "1 files in failed/");
+    }
 }

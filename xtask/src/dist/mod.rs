@@ -167,7 +167,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String, String> {
 }
 
 /// Waits for a condition of another process, which cannot wake us; fails after a time limit.
-pub(crate) fn wait_for(what: &str, condition: impl Fn() -> bool) -> Result<(), String> {
+pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) -> Result<(), String> {
     let until = std::time::Instant::now() + std::time::Duration::from_mins(3);
     while !condition() {
         ensure(std::time::Instant::now() < until, || format!("waited in vain for {what}"))?;
