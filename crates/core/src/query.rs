@@ -105,7 +105,7 @@ pub struct Selection {
     pub states: Vec<State>,
     /// Intents of this target: `NAMESPACE/TARGET`, or the target alone.
     pub target: Option<String>,
-    /// Intents whose file name or correlation id contains this.
+    /// Intents whose file name or correlation id contains this; of several words each.
     pub text: Option<String>,
     /// Intents that failed with this code.
     pub code: Option<Code>,
@@ -148,10 +148,10 @@ impl Selection {
                 target == wanted || target.split_once('/').is_some_and(|(_, name)| name == wanted)
             })
         };
-        let text = |wanted: &String| {
-            row.file.contains(wanted.as_str())
-                || row.correlation_id.as_ref().is_some_and(|id| id.contains(wanted.as_str()))
+        let word = |wanted: &str| {
+            row.file.contains(wanted) || row.correlation_id.as_ref().is_some_and(|id| id.contains(wanted))
         };
+        let text = |wanted: &String| wanted.split_whitespace().all(word);
         self.wants(row.state)
             && self.target.as_ref().is_none_or(target)
             && self.text.as_ref().is_none_or(text)

@@ -38,6 +38,8 @@ fn a_selection_takes_what_all_its_parts_take() {
         (Selection { text: Some("t-a".into()), ..every.clone() }, true),
         (Selection { text: Some("cl-1".into()), ..every.clone() }, true),
         (Selection { text: Some("x".into()), ..every.clone() }, false),
+        (Selection { text: Some("cl-1 t-a".into()), ..every.clone() }, true),
+        (Selection { text: Some("cl-1 x".into()), ..every.clone() }, false),
         (Selection { code: Some(Code::PorchFailed), ..every.clone() }, true),
         (Selection { code: Some(Code::PorchBusy), ..every.clone() }, false),
         (Selection { since: Some(Timestamp::UNIX_EPOCH), ..every.clone() }, true),
