@@ -234,9 +234,34 @@ pub fn escaped(raw: &[u8]) -> String {
     text
 }
 
+/// The bytes of a name that is written as by [`escaped`], or the bytes of any other text as they are.
+pub fn unescaped(text: &str) -> Vec<u8> {
+    let (mut raw, mut rest) = (Vec::with_capacity(text.len()), text);
+    while let Some((before, after)) = rest.split_once("\\x") {
+        let digits = after.get(..2).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        raw.extend_from_slice(before.as_bytes());
+        raw.extend(byte.map_or_else(|| b"\\x".to_vec(), |byte| vec![byte]));
+        rest = if byte.is_some() { after.get(2..).unwrap_or_default() } else { after };
+    }
+    raw.extend_from_slice(rest.as_bytes());
+    // A name that only looks like it stays as it is.
+    if escaped(&raw) == text { raw } else { text.as_bytes().to_vec() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_shown_escaped_is_read_back() {
+        for raw in [&b"intent-\xc3\xbc.json"[..], b"a\\b", b"a\n\x00\xff", b"plain name.json", b""] {
+            assert_eq!(unescaped(&escaped(raw)), raw);
+        }
+        for other in ["intent-\u{fc}.json", "a\\b", "a\\x4", "\\xGG", "a\\x41", "\\x\u{fc}"] {
+            assert_eq!(unescaped(other), other.as_bytes(), "{other}");
+        }
+    }
 
     #[track_caller]
     fn check(raw: &[u8], want: &str) {

@@ -66,13 +66,20 @@ pub(super) fn question(path: &str, query: &str) -> Result<Question, Refused> {
         None if asked == "intents" => selection(query).map(Question::List),
         None if asked == "explain" => of(query).map(|of| Question::Explain { of }),
         Some(("intents", of)) if !of.is_empty() && !of.contains('/') => {
-            Ok(Question::Show { of: of.to_owned() })
+            Ok(Question::Show { of: decoded(of) })
         }
         _ => {
             let text = format!("there is no {path}");
             Err(Refused::new(RefusalKind::NotFound, text, "See docs/FORMATS.md."))
         }
     }
+}
+
+/// A part of a path without its percent-encoding. There, unlike in a query, `+` and `&` stand for themselves.
+fn decoded(part: &str) -> String {
+    let value = part.replace('+', "%2B").replace('&', "%26");
+    let pairs = format!("of={value}");
+    form_urlencoded::parse(pairs.as_bytes()).next().map_or_else(String::new, |(_, value)| value.into_owned())
 }
 
 fn of(query: &str) -> Result<String, Refused> {
@@ -124,6 +131,10 @@ mod tests {
         assert_eq!(asked("status", "").unwrap(), Question::Status);
         let show = Question::Show { of: "intent-a.json".into() };
         assert_eq!(asked("intents/intent-a.json", "").unwrap(), show);
+        for (part, of) in [("intent-a%20%25+b%26=c.json", "intent-a %+b&=c.json"), ("ns%2Fweb", "ns/web")] {
+            let show = Question::Show { of: of.into() };
+            assert_eq!(asked(&format!("intents/{part}"), "").unwrap(), show);
+        }
         let explain = Question::Explain { of: "ns/web".into() };
         assert_eq!(asked("explain", "of=ns%2Fweb").unwrap(), explain);
         let query =

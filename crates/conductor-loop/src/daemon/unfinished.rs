@@ -9,6 +9,7 @@ use crate::writer::{Command as ToWriter, Holding};
 use conductor_core::Seq;
 use conductor_core::fact::OperatorFact;
 use conductor_core::intent::TargetKey;
+use conductor_core::name::unescaped;
 use conductor_core::query::{Covers, Held, Reason, RefusalKind, Refused, Row, Selection, State};
 use conductor_core::scheduler::{Event, WaitReason};
 use conductor_os::monotonic;
@@ -155,13 +156,13 @@ impl Session<'_> {
             return Some(Found::of(parked_row(*seq, key, why.reason()), behind));
         }
         let Selector::File(name) = subject else { return None };
-        if let Some(left) = self.book.left(name.as_bytes()) {
-            return alone(left_row(name.as_bytes(), &left));
+        let name = unescaped(name);
+        if let Some(left) = self.book.left(&name) {
+            return alone(left_row(&name, &left));
         }
-        let why = self.scheduler.why_sighted(now, name.as_bytes())?;
-        let mtime_ns =
-            self.scheduler.sighted_names().find(|(raw, _)| *raw == name.as_bytes()).map_or(0, |(_, at)| at);
-        alone(sighted_row(name.as_bytes(), mtime_ns, why.reason()))
+        let why = self.scheduler.why_sighted(now, &name)?;
+        let mtime_ns = self.scheduler.sighted_names().find(|(raw, _)| *raw == name).map_or(0, |(_, at)| at);
+        alone(sighted_row(&name, mtime_ns, why.reason()))
     }
 
     fn hold(&mut self, held: Held) -> Result<Durable, Refused> {

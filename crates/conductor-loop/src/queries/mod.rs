@@ -22,7 +22,7 @@ use crate::store::{Ledger, Part, Search, StoreError, Term};
 use conductor_core::age::Bound;
 use conductor_core::intent::TargetKey;
 use conductor_core::limits::REASON_MAX;
-use conductor_core::name::Names;
+use conductor_core::name::{Names, unescaped};
 use conductor_core::query::{
     EVERYTHING, EXPORTED_MOST, Explained, Exported, Held, Listing, Proof, Purged, ROWS_MAX, Reason,
     RefusalKind, Refused, Row, Selection, Shown, State, TimelineEntry,
@@ -316,11 +316,12 @@ impl Queries<'_> {
         // A word without a slash may be a target, or the name of a file that is not an intent.
         if let Selector::File(name) | Selector::Target(name) = &subject
             && !name.contains('/')
-            && let Some(lying) = lying::lying(self.handoff, self.names, name.as_bytes(), Loop::Turns)
+            && let raw = unescaped(name)
+            && let Some(lying) = lying::lying(self.handoff, self.names, &raw, Loop::Turns)
         {
             let file = matches!(subject, Selector::File(_)) || self.outcome(&subject)?.is_none();
             if file && !is_own {
-                let row = (lying != Lying::OtherName).then(|| entry_row(name.as_bytes(), 0, &lying));
+                let row = (lying != Lying::OtherName).then(|| entry_row(&raw, 0, &lying));
                 return Ok(explained(lying.reason(), row, 0));
             }
         }

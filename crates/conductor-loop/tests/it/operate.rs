@@ -507,3 +507,23 @@ fn a_service_manager_behind_an_abstract_name_is_told_too() {
     }
     daemon.stop().expect(0);
 }
+
+#[test]
+fn what_list_shows_of_a_name_opens_it_whatever_its_bytes() {
+    let env = env();
+    let (daemon, address) = crate::endpoints::listening(&env, &[]);
+    fs::create_dir(env.handoff("intent-\u{fc}.json")).unwrap();
+    fs::create_dir(env.handoff("intent-a b.json")).unwrap();
+    wait_until("both are left", || list(&env)["intents"].as_array().unwrap().len() == 2);
+    for (name, part) in
+        [("intent-\\xc3\\xbc.json", "intent-%5Cxc3%5Cxbc.json"), ("intent-a b.json", "intent-a%20b.json")]
+    {
+        assert_eq!(env.operate_json(&["explain", name]).0["reason"]["word"], "left", "{name}");
+        let (code, body) = crate::endpoints::get(address, &format!("/api/v1/intents/{part}"));
+        assert_eq!(code, 200, "{body}");
+    }
+    daemon.stop().expect(0);
+    fs::create_dir(env.handoff("other-\u{fc}.json")).unwrap();
+    let explained = env.operate_json(&["explain", "other-\\xc3\\xbc.json"]).0;
+    assert_eq!(explained["reason"]["word"], "other-name", "{explained}");
+}
