@@ -264,7 +264,7 @@ pub(super) fn opened(
 }
 
 /// The keys that are known to be of this state: those that have signed for it, and those that the operator gave it.
-fn known_keys(state: &StateFiles) -> Result<Vec<VerifyingKey>, CommandError> {
+pub(super) fn known_keys(state: &StateFiles) -> Result<Vec<VerifyingKey>, CommandError> {
     let mut known = known_public(&state.dir).map_err(|error| {
         let what = format!("the {PUBLIC_KEYS} beside {} cannot be read: {error}", state.path.display());
         CommandError::hindered(what, "Move it away, and name the keys to trust: --public FILE.")

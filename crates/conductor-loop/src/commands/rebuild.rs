@@ -1,15 +1,21 @@
 //! `state rebuild`: rebuilds a state that was damaged, lost or replaced by an older one, from its readable records and
 //! from the statuses. Evidence that an intent was finished ends it; no number is used a second time.
 
+use super::trail::each_signed;
 use super::{CommandError, print};
 use crate::config::Config;
 use crate::daemon::{LastRuns, Statuses, append_alone, last_runs, shown};
-use crate::handoff::{Finder, Handoff, StateFiles};
+use crate::handoff::{Finder, Handoff, StateFiles, layout};
 use crate::store::{self, Behind, Evidence, Extent, Ledger, Salvaged, Store, StoreError, TakenOver};
 use crate::writer::admin_entry;
 use conductor_core::Exit;
-use conductor_evidence::Record;
+use conductor_evidence::entry::Entry;
+use conductor_evidence::{Event, Record};
+use conductor_os::dir::Dir;
 use rustix::process::getuid;
+use serde_json::Value;
+use std::collections::{HashMap, HashSet};
+use std::io;
 
 /// The detail of an entry that says up to which number outcomes are known without entries of their own.
 pub(super) const UP_TO: &str = "up_to";
@@ -42,7 +48,8 @@ impl Keeping {
     /// What the directories tell of the state, besides its store.
     pub(super) fn evidence(&self) -> Result<Evidence<'_>, CommandError> {
         let told = Statuses::of(&self.places.dirs.status).map_err(StoreError::Open)?;
-        Ok(Evidence { told: Box::new(told), extent: self.shown()?, salvaged: Salvaged::default() })
+        let (told, extent, salvaged) = (Box::new(told), self.shown()?, Salvaged::default());
+        Ok(Evidence { told, extent, salvaged, done: HashSet::new(), goes_on: false })
     }
 
     /// Appends to the audit trail what a command did to the state, unless the operator wants no trail.
@@ -59,6 +66,37 @@ pub(super) fn replace(draft: Store, why: &str) -> Result<(Store, Option<String>)
     draft.complete_over(&format!("{}.{why}-{}", store::FILE, jiff::Timestamp::now().as_second()))
 }
 
+/// Takes over what a store lacks, and ends what an audit trail below one of these directories has as filed.
+pub(super) fn take_over(
+    evidence: Evidence<'_>,
+    store: &Store,
+    trails: &[&Dir],
+) -> Result<TakenOver, CommandError> {
+    let mut waiting = HashMap::new();
+    evidence.waiting(store, &mut |claim| {
+        waiting.entry(claim.seq).or_insert((claim.name, claim.sha256.to_string()));
+    })?;
+    let mut done = HashSet::new();
+    let mut entry = |entry: &Entry| {
+        let Some(seq) = entry.intent.filter(|_| entry.is(Event::Filed)) else { return };
+        let sha256 = entry.detail.get("sha256").and_then(Value::as_str);
+        let is_it = |(name, digest): &(String, String)| {
+            entry.file.as_ref() == Some(name) && sha256 == Some(digest.as_str())
+        };
+        if waiting.get(&seq).is_some_and(is_it) {
+            done.insert(seq);
+        }
+    };
+    for above in trails.iter().filter(|_| !waiting.is_empty()) {
+        match above.sub(layout::AUDIT) {
+            Ok(trail) => each_signed(&trail, &mut entry)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(StoreError::Open(error).into()),
+        }
+    }
+    Ok(Evidence { done, ..evidence }.take_over(store)?)
+}
+
 /// `state rebuild`
 pub fn state_rebuild(config: &Config) -> Result<Exit, CommandError> {
     let kept = Keeping::open(config)?;
@@ -66,7 +104,7 @@ pub fn state_rebuild(config: &Config) -> Result<Exit, CommandError> {
     let (store, how, taken) = match kept.files.examine(Behind::Accepted) {
         Ok(candidate) => match candidate.believe() {
             Ok(store) => {
-                let taken = evidence.take_over(&store)?;
+                let taken = take_over(evidence, &store, &[&kept.places.dirs.private])?;
                 (store, "kept all its records".to_owned(), taken)
             }
             // A record that only the writing of all records again meets.
@@ -75,7 +113,7 @@ pub fn state_rebuild(config: &Config) -> Result<Exit, CommandError> {
         },
         Err(StoreError::Missing) => {
             let draft = kept.files.draft()?;
-            let taken = evidence.take_over(&draft)?;
+            let taken = take_over(evidence, &draft, &[&kept.places.dirs.private])?;
             (draft.complete()?, "there was none; begun anew".to_owned(), taken)
         }
         Err(StoreError::Damaged(why)) => again(&kept, evidence, &why.to_string())?,
@@ -86,12 +124,14 @@ pub fn state_rebuild(config: &Config) -> Result<Exit, CommandError> {
     let last_seq = store.last_seq()?;
     let entry = admin_entry(getuid().as_raw(), "rebuild").with("store", how.as_str());
     let entry = entry.with("from_status", taken.told).with("given_up", taken.given_up);
+    let entry = entry.with("ended", taken.ended);
     kept.record(config, entry.with(UP_TO, last_seq.get()))?;
     let text = format!(
-        "store        {} ({how})\nfrom status  {}\ngiven up     {}\nunfinished   {unfinished}\nremembered   {remembered}\nlast number  {last_seq}\n",
+        "store        {} ({how})\nfrom status  {}\ngiven up     {}\nended        {}\nunfinished   {unfinished}\nremembered   {remembered}\nlast number  {last_seq}\n",
         kept.files.path.display(),
         taken.told,
-        taken.given_up
+        taken.given_up,
+        taken.ended
     );
     print(text.as_bytes())
 }
@@ -104,7 +144,8 @@ fn again(
 ) -> Result<(Store, String, TakenOver), CommandError> {
     let salvaged = kept.files.salvage()?;
     let draft = kept.files.draft()?;
-    let taken = Evidence { salvaged, ..evidence }.take_over(&draft)?;
+    let evidence = Evidence { salvaged, ..evidence };
+    let taken = take_over(evidence, &draft, &[&kept.places.dirs.private])?;
     let (store, aside) = replace(draft, "damaged")?;
     let how = format!(
         "{} outcomes and {} unfinished intents read of the damaged one, kept as {}: {why}",

@@ -1,13 +1,13 @@
 //! `backup restore`: puts a backup in the place of the state, with everything that is known besides. The state that is here is kept beside
 //! it, and nothing of it is touched before the new one is whole.
 
-use super::backup::{BackupArgs, Opened, cannot, failed, opened, told};
-use super::rebuild::{Keeping, UP_TO, replace};
+use super::backup::{BackupArgs, Opened, cannot, failed, known_keys, opened, told};
+use super::rebuild::{Keeping, UP_TO, replace, take_over};
 use super::{CommandError, print};
-use crate::backup::{self, Written};
+use crate::backup::{self, Checked, Written};
 use crate::config::Config;
 use crate::handoff::{Finder, layout};
-use crate::store::{self, Salvaged, StoreError, TakenOver};
+use crate::store::{self, Ledger as _, Salvaged, Store, StoreError, TakenOver};
 use crate::writer::admin_entry;
 use conductor_core::{Exit, Seq};
 use conductor_evidence::segment;
@@ -39,11 +39,12 @@ fn restore(
     text: &mut String,
 ) -> Result<(), CommandError> {
     let (salvaged, unread) = what_is_here(kept)?;
-    let evidence = store::Evidence { salvaged, ..kept.evidence()? };
+    let mut evidence = store::Evidence { salvaged, ..kept.evidence()? };
     let backed_up = checked.manifest.last_seq;
     let (used, known) = (evidence.extent.last_seq, evidence.intents_from(backed_up.next())?);
     let draft = backup::restored(checked, &kept.files).map_err(|error| failed(&error))?;
-    let taken = evidence.take_over(&draft)?;
+    evidence.goes_on = goes_on(kept, checked, &draft)?;
+    let taken = take_over(evidence, &draft, &[&kept.places.dirs.private, from])?;
     let newer = Newer { known, taken: store::intents_from(&draft, backed_up.next())? };
     kept.files.keys_of_another(&checked.public)?;
     draft.announce()?;
@@ -55,6 +56,7 @@ fn restore(
     let _ = writeln!(text, "audit trail  {trail}");
     let entry = admin_entry(rustix::process::getuid().as_raw(), "restore");
     let entry = entry.with("made_at", checked.manifest.made_at.as_str()).with("last_seq", backed_up.get());
+    let entry = entry.with("ended", taken.ended);
     kept.record(config, entry.with(UP_TO, used.max(backed_up).get()))?;
     if let (_, Some(aside)) = replace(draft, "replaced")? {
         let _ = writeln!(text, "set aside    {aside}{unread}");
@@ -75,6 +77,17 @@ fn what_is_here(kept: &Keeping) -> Result<(Salvaged, String), CommandError> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether the store that is here is whole, of the state that the backup is of, and has come at least as far as it.
+fn goes_on(kept: &Keeping, checked: &Checked, backed_up: &Store) -> Result<bool, CommandError> {
+    let known = known_keys(&kept.files)?;
+    if !checked.public.iter().any(|key| known.contains(key)) {
+        return Ok(false);
+    }
+    // One that is damaged, or behind what is known of it, has lost records, and one that was begun anew has less commits.
+    let Ok(here) = kept.files.look() else { return Ok(false) };
+    Ok(here.extent()?.lacks(&backed_up.extent()?).is_none())
 }
 
 /// The intents that happened after the backup was made.
@@ -109,11 +122,12 @@ fn tell_taken(taken: &TakenOver, text: &mut String) {
     let left_out = "of the state that was here, whose numbers or names are others' in the backup";
     let told = [
         ("given up", taken.given_up, "unfinished in the backup, and a later one of their name is known"),
+        ("ended", taken.ended, "unfinished in the backup, and done since: their outcomes are gone"),
         ("left out", taken.conflicting, left_out),
     ];
     for (word, count, what) in told.into_iter().filter(|(_, count, _)| *count > 0) {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{word}     {count} {what}");
+        let _ = writeln!(text, "{word:<12} {count} {what}");
     }
 }
 

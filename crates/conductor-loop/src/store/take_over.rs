@@ -153,6 +153,10 @@ pub struct Evidence<'e> {
     pub told: Box<dyn Outcomes + 'e>,
     /// What the state has come to by all evidence.
     pub extent: Extent,
+    /// The numbers that the audit trail has as filed, of intents that are unfinished in the new store or in the one that was there.
+    pub done: HashSet<Seq>,
+    /// Whether the store that was there is whole and goes on from what the new one began with: what it lacks, it has removed.
+    pub goes_on: bool,
 }
 
 /// What was taken over from the evidence.
@@ -166,6 +170,8 @@ pub struct TakenOver {
     pub unfinished: u64,
     /// Unfinished intents that ended, because a later one of their name is known.
     pub given_up: u64,
+    /// Unfinished intents that ended, because they were done and their outcomes are gone.
+    pub ended: u64,
     /// Outcomes and unfinished intents whose number belongs to another intent here.
     pub conflicting: u64,
 }
@@ -196,7 +202,7 @@ impl Evidence<'_> {
             Ok(())
         })?;
         let salvaged = add(store, &self.salvaged, &Extent::default())?;
-        let told = add(store, &Besides { outcomes: &*self.told, numbers }, &self.extent)?;
+        let told = add(store, &Besides { outcomes: &*self.told, numbers }, &Extent::default())?;
         let mut taken = TakenOver {
             outcomes: salvaged.imported,
             told: told.imported,
@@ -205,6 +211,9 @@ impl Evidence<'_> {
         };
         taken.given_up = give_up_passed(store, &latest)?;
         self.claim_waiting(store, &mut taken)?;
+        taken.ended = self.end_done(store, taken.conflicting)?;
+        // At last: the totals that are known have those that have just ended.
+        store.commit(&Work { floor: Some(&self.extent), ..Work::default() })?;
         let held = self.salvaged.held()?;
         store.commit(&Work { holds: held.iter().map(Hold::Begins).collect(), ..Work::default() })?;
         Ok(taken)
@@ -226,6 +235,41 @@ impl Evidence<'_> {
             taken.unfinished += 1;
             Ok(())
         })
+    }
+
+    /// Passes every intent that is unfinished in the store, and then those that are in the store that was there.
+    pub fn waiting(&self, store: &dyn Ledger, each: &mut dyn FnMut(Claim)) -> Result<(), StoreError> {
+        store.unsettled(each)?;
+        self.salvaged.unfinished(&mut |rescued| {
+            each(rescued.claim);
+            Ok(())
+        })
+    }
+
+    /// Ends what is unfinished and was done: the audit trail has it as filed, or the store that was there has removed it. One that knows
+    /// another intent by a number is that of another state, and tells nothing.
+    fn end_done(&self, store: &dyn Ledger, conflicting: u64) -> Result<u64, StoreError> {
+        let mut removed = HashSet::new();
+        if self.goes_on && conflicting == 0 {
+            store.unsettled(&mut |claim| {
+                removed.insert(claim.seq);
+            })?;
+            self.salvaged.each(&mut |outcome| {
+                removed.remove(&outcome.seq);
+                Ok(())
+            })?;
+            self.salvaged.unfinished(&mut |rescued| {
+                removed.remove(&rescued.claim.seq);
+                Ok(())
+            })?;
+        }
+        let mut done = Vec::new();
+        store.unsettled(&mut |claim| {
+            if self.done.contains(&claim.seq) || removed.contains(&claim.seq) {
+                done.push(claim);
+            }
+        })?;
+        end(store, &done, "it was done before; its outcome was removed since, or lost with the state")
     }
 
     /// The names of intents that are unfinished in the store and are not known to be unfinished by the evidence.
@@ -301,10 +345,15 @@ fn give_up_passed(store: &dyn Ledger, latest: &Latest) -> Result<u64, StoreError
             passed.push(claim);
         }
     })?;
-    for claim in &passed {
+    end(store, &passed, "its outcome was lost with the state; a later intent of its name is known")
+}
+
+/// Ends unfinished intents whose outcomes are lost. Returns how many.
+fn end(store: &dyn Ledger, claims: &[Claim], why: &str) -> Result<u64, StoreError> {
+    for claim in claims {
         let outcome = Outcome {
             status: Status::Failed,
-            message: "its outcome was lost with the state; a later intent of its name is known".to_owned(),
+            message: why.to_owned(),
             sha256: Some(claim.sha256),
             size: claim.size,
             correlation_id: claim.correlation_id.clone(),
@@ -314,5 +363,5 @@ fn give_up_passed(store: &dyn Ledger, latest: &Latest) -> Result<u64, StoreError
         };
         store.commit(&Work { imported: vec![&outcome], done: vec![claim.seq], ..Work::default() })?;
     }
-    Ok(passed.len() as u64)
+    Ok(claims.len() as u64)
 }

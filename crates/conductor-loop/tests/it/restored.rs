@@ -129,6 +129,66 @@ fn what_is_left_out_by_a_restore_is_not_said_to_be_taken_over() {
     assert!(said.contains("newer        0 intents, taken over"), "{said}");
 }
 
+/// An intent that waits in the backup that is returned is done and purged, and the state is restored: what was said.
+fn restored_after_a_purge(env: &TestEnv, flags: &[&str]) -> String {
+    let backup = made_while_one_waits(env, flags);
+    let daemon = env.start_ready(flags);
+    env.operate(&["release", "--all"]).expect(0);
+    assert_eq!(env.wait_status("intent-a.json")["status"], "success");
+    daemon.stop().expect(0);
+    let daemon = env.start_ready(flags);
+    env.operate(&["purge", "--older-than", "0s", "--yes"]).expect(0);
+    wait_until("it is gone", || {
+        let (listed, _) = env.operate_json(&["list"]);
+        env.names("status").is_empty() && listed["intents"].as_array().unwrap().is_empty()
+    });
+    daemon.stop().expect(0);
+    restore(env, &backup, flags).expect(0).stdout
+}
+
+#[test]
+fn an_intent_that_was_done_and_purged_does_not_run_again_after_a_restore() {
+    // The trail tells of it, or the state that was here alone does, by having lost what the backup has.
+    for flags in [&[][..], &["--audit-enabled=false"]] {
+        let env = env();
+        let said = restored_after_a_purge(&env, flags);
+        assert!(said.contains("ended        1 unfinished in the backup, "), "{flags:?}: {said}");
+        let daemon = env.start_ready(flags);
+        env.operate(&["release", "--all"]);
+        env.drop_file("intent-b.json", flat("b", 3));
+        env.wait_status("intent-b.json");
+        let shown = env.operate(&["show", "1"]).expect(0).stdout;
+        assert!(shown.contains("removed since"), "{flags:?}: {shown}");
+        daemon.stop().expect(0);
+        assert_eq!(env.calls().len(), 2, "{flags:?}: a and b ran once");
+    }
+}
+
+#[test]
+fn the_trail_that_is_here_ends_what_waits_in_a_backup_also_without_a_store() {
+    let env = env();
+    let backup = made_while_one_waits(&env, &[]);
+    let daemon = env.start_ready(&[]);
+    env.operate(&["release", "--all"]).expect(0);
+    env.wait_status("intent-a.json");
+    daemon.stop().expect(0);
+    fs::remove_file(state(&env, "ledger.redb")).unwrap();
+    fs::remove_file(env.handoff("status/intent-a.json.status")).unwrap();
+    let said = restore(&env, &backup, &[]).expect(0).stdout;
+    assert!(said.contains("ended        1 unfinished in the backup, "), "{said}");
+    let entries = trail::entries(&env);
+    let of_restore =
+        entries.iter().rfind(|entry| entry.detail.get("action").is_some_and(|it| it == "restore"));
+    assert_eq!(of_restore.unwrap().detail["ended"], 1);
+    let daemon = env.start_ready(&[]);
+    env.operate(&["release", "--all"]).expect(0);
+    env.drop_file("intent-b.json", flat("b", 3));
+    env.wait_status("intent-b.json");
+    daemon.stop().expect(0);
+    assert_eq!(env.calls().len(), 2, "a and b ran once");
+    env.operate(&["verify"]).expect(0);
+}
+
 #[test]
 fn a_state_whose_root_key_is_lost_is_restored_with_a_recipients_identity() {
     let env = env();

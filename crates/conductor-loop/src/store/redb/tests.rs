@@ -4,7 +4,7 @@ use super::layout::{HELD, LAYOUT, TABLES};
 use super::table::Transaction;
 use super::*;
 use crate::store::{
-    Counts, Evidence, Extent, ImportCount, Kept, Ledger, StoreError, Work, export, import,
+    Counts, Evidence, Extent, ImportCount, Kept, Ledger, StoreError, TakenOver, Work, export, import,
     looks_like_go_state,
 };
 use conductor_core::intent::TargetKey;
@@ -12,6 +12,7 @@ use conductor_core::record::{Claim, Outcome};
 use conductor_core::{Digest, Seq};
 use conductor_crypto::sha256;
 use conductor_os::dir::Dir;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// How a plain store is opened.
@@ -183,9 +184,10 @@ fn intents_of_one_name_that_wait_are_all_taken_over() {
     // Into a store without them, and into one that has them all.
     for unfinished in [3, 0] {
         let salvaged = Store::salvage(&dir, &keyless()).unwrap();
-        let evidence = Evidence { salvaged, told: Box::new(Vec::new()), extent: Extent::default() };
+        let (told, extent) = (Box::new(Vec::new()), Extent::default());
+        let evidence = Evidence { salvaged, told, extent, done: HashSet::new(), goes_on: true };
         let taken = evidence.take_over(&after).unwrap();
-        assert_eq!((taken.unfinished, taken.conflicting, taken.given_up), (unfinished, 0, 0));
+        assert_eq!(taken, TakenOver { unfinished, ..TakenOver::default() });
         for one in &all {
             assert_eq!(after.claim(one.seq).unwrap().unwrap().0, *one);
             assert_eq!(after.outcome(one.seq).unwrap(), None);
