@@ -53,7 +53,7 @@ fn restore(
     // Writing to a String cannot fail.
     let _ = writeln!(text, "newer        {}", newer.text(backed_up, used));
     tell_taken(&taken, text);
-    let _ = writeln!(text, "audit trail  {trail}");
+    let _ = writeln!(text, "held         {}\naudit trail  {trail}", held_text(&draft)?);
     let entry = admin_entry(rustix::process::getuid().as_raw(), "restore");
     let entry = entry.with("made_at", checked.manifest.made_at.as_str()).with("last_seq", backed_up.get());
     let entry = entry.with("ended", taken.ended);
@@ -115,6 +115,13 @@ impl Newer {
             }
         }
     }
+}
+
+/// The targets that are held from now on.
+fn held_text(store: &Store) -> Result<String, StoreError> {
+    let mut held: Vec<String> = store.held()?.into_iter().map(|held| held.target).collect();
+    held.sort_unstable();
+    Ok(if held.is_empty() { "nothing".to_owned() } else { held.join(", ") })
 }
 
 /// What else is to be said of what was taken over.

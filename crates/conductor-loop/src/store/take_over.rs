@@ -214,8 +214,7 @@ impl Evidence<'_> {
         taken.ended = self.end_done(store, taken.conflicting)?;
         // At last: the totals that are known have those that have just ended.
         store.commit(&Work { floor: Some(&self.extent), ..Work::default() })?;
-        let held = self.salvaged.held()?;
-        store.commit(&Work { holds: held.iter().map(Hold::Begins).collect(), ..Work::default() })?;
+        self.hold(store, taken.conflicting)?;
         Ok(taken)
     }
 
@@ -244,6 +243,17 @@ impl Evidence<'_> {
             each(rescued.claim);
             Ok(())
         })
+    }
+
+    /// Takes over what is held. What the store that was there has released, if it is of this state, is held no more.
+    fn hold(&self, store: &dyn Ledger, conflicting: u64) -> Result<(), StoreError> {
+        let (before, held) = (store.held()?, self.salvaged.held()?);
+        let is_released =
+            |target: &str| self.goes_on && conflicting == 0 && held.iter().all(|held| held.target != target);
+        let released = before.iter().filter(|held| is_released(&held.target));
+        let holds = released.map(|held| Hold::Ends(&held.target)).chain(held.iter().map(Hold::Begins));
+        store.commit(&Work { holds: holds.collect(), ..Work::default() })?;
+        Ok(())
     }
 
     /// Ends what is unfinished and was done: the audit trail has it as filed, or the store that was there has removed it. One that knows

@@ -190,6 +190,29 @@ fn the_trail_that_is_here_ends_what_waits_in_a_backup_also_without_a_store() {
 }
 
 #[test]
+fn a_target_that_was_released_since_the_backup_is_not_held_after_a_restore() {
+    let env = env();
+    let daemon = env.start_ready(&[]);
+    env.operate(&["hold", "test/a"]).expect(0);
+    env.operate(&["hold", "test/b"]).expect(0);
+    daemon.stop().expect(0);
+    let backup = made(&env);
+    let daemon = env.start_ready(&[]);
+    env.operate(&["release", "test/a"]).expect(0);
+    env.operate(&["hold", "test/c"]).expect(0);
+    daemon.stop().expect(0);
+    let said = restore(&env, &backup, &[]).expect(0).stdout;
+    assert!(said.contains("held         test/b, test/c\n"), "{said}");
+    let (status, _) = env.operate_json(&["status"]);
+    let held: Vec<_> = status["held"].as_array().unwrap().iter().map(|held| held["target"].clone()).collect();
+    assert_eq!(held, ["test/b", "test/c"]);
+    // Of a state that is gone the holds of the backup are all that is known.
+    fs::remove_file(state(&env, "ledger.redb")).unwrap();
+    let said = restore(&env, &backup, &[]).expect(0).stdout;
+    assert!(said.contains("held         test/a, test/b\n"), "{said}");
+}
+
+#[test]
 fn a_state_whose_root_key_is_lost_is_restored_with_a_recipients_identity() {
     let env = env();
     assert_eq!(run(&env, &["a"]), 1);
