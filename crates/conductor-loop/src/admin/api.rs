@@ -3,17 +3,21 @@
 use super::View;
 use super::response::{Content, JSON, respond};
 use super::turns::Wanted;
-use conductor_core::Code;
 use conductor_core::code::TABLE;
 use conductor_core::query::{Answer, Question, RefusalKind, Refused, Selection, State};
+use conductor_core::{Code, Seq};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
 pub(super) const PREFIX: &str = "/api/v1/";
 
-/// Whether the answer is known without a search.
+/// Whether the answer is known without a search: that about a number is looked up.
 pub(super) fn is_glance(question: &Result<Question, Refused>) -> bool {
-    matches!(question, Ok(Question::Status))
+    match question {
+        Ok(Question::Status) | Err(_) => true,
+        Ok(Question::Show { of } | Question::Explain { of }) => of.parse::<Seq>().is_ok(),
+        Ok(_) => false,
+    }
 }
 
 pub(super) fn answer(
@@ -123,7 +127,21 @@ fn bad(text: String) -> Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use conductor_core::Seq;
+
+    #[test]
+    fn what_is_asked_by_number_waits_behind_no_search() {
+        let is_glance = |path: &str| is_glance(&question(&format!("{PREFIX}{path}"), "of=7"));
+        for (path, want) in [
+            ("status", true),
+            ("intents/7", true),
+            ("explain", true),
+            ("intents/web", false),
+            ("nothing", true),
+        ] {
+            assert_eq!(is_glance(path), want, "{path}");
+        }
+        assert!(!super::is_glance(&question(&format!("{PREFIX}intents"), "text=a")));
+    }
 
     #[test]
     fn paths_and_queries_are_questions_or_refused() {
