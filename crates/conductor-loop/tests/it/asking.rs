@@ -66,13 +66,19 @@ fn silent_connections_keep_no_command_waiting() {
 
 /// An environment with many imported outcomes.
 fn with_outcomes(count: u64) -> TestEnv {
+    with_outcomes_of(count, |_| ("success", "c"))
+}
+
+/// An environment with many imported outcomes, each with this status and correlation id, and without a code.
+pub(crate) fn with_outcomes_of(count: u64, of: impl Fn(u64) -> (&'static str, &'static str)) -> TestEnv {
     let env = env();
     let now = jiff::Timestamp::now();
     let mut export = format!(
         "{{\"format\": \"conductor-loop state\", \"version\": 1, \"exported_at\": \"{now}\", \"last_seq\": {count}}}\n"
     );
     for seq in 1..=count {
-        writeln!(export, r#"{{"v": 1, "seq": {seq}, "name": "intent-{seq}.json", "status": "success", "message": "", "finished_at": "{now}", "mode": "direct", "porch_path": "p", "size": 1, "correlation_id": "c", "attempts": 1, "archived_as": "processed/intent-{seq}.json"}}"#).unwrap();
+        let (status, id) = of(seq);
+        writeln!(export, r#"{{"v": 1, "seq": {seq}, "name": "intent-{seq}.json", "status": "{status}", "message": "", "finished_at": "{now}", "mode": "direct", "porch_path": "p", "size": 1, "correlation_id": "{id}", "attempts": 1, "archived_as": "processed/intent-{seq}.json"}}"#).unwrap();
     }
     fs::write(env.path("export"), export).unwrap();
     let import = ["state", "import", env.path("export").to_str().unwrap()].map(str::to_owned);

@@ -450,3 +450,22 @@ fn some_traffic(env: &TestEnv) {
         std::thread::sleep(Duration::from_millis(250)); // A chart of traffic takes time.
     }
 }
+
+#[test]
+fn many_failures_hide_nothing_that_is_done_and_a_correlation_id_is_searched_as_text() {
+    let Some(browser) = browser() else { return };
+    let of = |seq| if seq == 1 { ("success", "team/2000 E301") } else { ("failed", "c") };
+    let env = crate::asking::with_outcomes_of(251, of);
+    let (daemon, address) = listening(&env, &[]);
+    browser.open(&format!("http://{address}/"));
+    sees(&browser, "#rows tbody.lately tr.section", "250, causes of the newest 200");
+    sees(&browser, "#rows tbody.lately tr.section", "failed 200");
+    assert!(!browser.text("#rows tbody.lately tr.section").contains("null"), "they have no code");
+    sees(&browser, "#rows tbody.finished", "intent-1.json");
+    browser.open(&format!("http://{address}/#/1"));
+    sees(&browser, "#detail .facts", "team/2000 E301");
+    browser.press("#detail .facts dd a");
+    wait_until("that of the id", || rows(&browser) == 1 && browser.text("#rows").contains("intent-1.json"));
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+    daemon.stop().expect(0);
+}

@@ -238,3 +238,24 @@ fn top_puts_the_terminal_back_at_every_end_and_outlives_the_daemon() {
     shown(&terminal, "that one runs", |screen| screen.text().contains("running, ready"));
     daemon.stop().expect(0);
 }
+
+#[test]
+fn failures_beyond_those_that_are_counted_are_told_and_hide_nothing_that_is_done() {
+    if !has("setsid") {
+        return;
+    }
+    let of = |seq| if seq == 1 { ("success", "c") } else { ("failed", "c") };
+    let env = crate::asking::with_outcomes_of(251, of);
+    let daemon = env.start_ready(&[]);
+    let mut terminal = top(&env, (24, 80));
+    let screen = shown(&terminal, "what is done", |screen| screen.text().contains("done"));
+    assert!(screen.text().contains("failed, of the newest 200: failed 200"), "{}", screen.text());
+    assert!(
+        screen.lines().iter().any(|line| line.contains("intent-1.json") && line.contains(" done ")),
+        "{}",
+        screen.text()
+    );
+    terminal.press("q");
+    assert!(terminal.wait().success());
+    daemon.stop().expect(0);
+}

@@ -48,7 +48,7 @@ function factsOf({ intent, asked, porch_path: porch, mode, proof, not_as_filed: 
   const facts = [
     ["Target", to(intent.target, listPlace("all", intent.target))], ["Asked for", what],
     ["Given reason", asked && asked.reason], ["Source", asked && asked.source],
-    ["Correlation id", to(intent.correlation_id, listPlace("all", intent.correlation_id))], ["Starts", String(intent.attempts)],
+    ["Correlation id", to(intent.correlation_id, listPlace("all", asText(intent.correlation_id)))], ["Starts", String(intent.attempts)],
     ["Filed as", intent.archived_as], ["Repeats", intent.duplicate_of === null ? null : to(`number ${intent.duplicate_of}`, `#/${intent.duplicate_of}`)],
     ["Run by", porch && `${porch}, ${mode}`], ["SHA-256", intent.sha256],
     ["Signed by", proof.signed_by && `key ${proof.signed_by}, and the status is genuine`], ["Unproven", proof.missing.join("; ")],

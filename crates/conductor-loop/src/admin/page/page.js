@@ -10,10 +10,12 @@ const CAUSES_OF = 200;
 /** Milliseconds after which an idle page asks again, because what is "in the last hour" passes. */
 const STALE = 30e3;
 const HOUR = 3600e3;
+/** Milliseconds between two answers to the same search for text, which may read all outcomes. */
+const SEARCH_EVERY = 3e3;
 const STATES = ["all", "waiting", "running", "done", "failed"];
 const view = {
   state: "all", text: "", want: PAGE_ROWS, parts: [], more: false, paused: false, list: "#",
-  pulses: [], status: null, asked: 0, drawn: 0, seen: null, at: {}, lines: new Map(), causes: {},
+  pulses: [], status: null, asked: 0, drawn: 0, searched: 0, owes: false, seen: null, at: {}, lines: new Map(), causes: {},
 };
 let token = sessionStorage.getItem("token") || "";
 let tokenGiven = () => {};
@@ -256,8 +258,11 @@ function partOf({ kind, title: text, count, rows, all, causes = [] }, old) {
   const body = old || make("tbody", { kind }), sign = JSON.stringify([text, count, all, causes]);
   let head = body.head;
   if (text && (!head || head.sign !== sign)) {
-    const chips = causes.map(([code, word, times]) => button("", () => go("failed", `${code} 1h`), { kind: "chip", title: `All that failed with ${code} in the last hour` }));
-    chips.forEach((chip, at) => chip.append(make("span", { kind: "word", text: `${causes[at][0]} ${causes[at][1]}` }), ` ${whole.format(causes[at][2])}`));
+    const chips = causes.map(([code, word, times]) => {
+      const chip = button("", () => go("failed", code ? `${code} 1h` : "1h"), { kind: "chip", title: `All that failed${code ? ` with ${code}` : ""} in the last hour` });
+      chip.append(make("span", { kind: "word", text: code ? `${code} ${word}` : word }), ` ${whole.format(times)}`);
+      return chip;
+    });
     const more = all ? [button("show all", () => go(...all))] : [];
     head = Object.assign(make("tr", { kind: "section" }, make("th", { colspan: "8", scope: "rowgroup", text },
       make("small", { text: count }), ...chips, ...more)), { sign });
@@ -298,12 +303,13 @@ function drawNone() {
     make("p", { text: `Write one, and hand it in, on the machine of the daemon and as a user who may write ${status.handoff}:` }),
     ...lines.map((line) => make("div", { kind: "command copy" }, make("pre", { text: line }), button("copy", () => copy(line)))));
 }
-/** The words of the search as the API asks for them: a code, an age, a target, else a part of a file's name or correlation id. */
+/** The words of the search as the API asks for them: a code, an age, a target, else a part of a file's name or correlation id; in "" always that. */
 function wordsOf(text) {
   const asked = {}, rest = [];
   for (const one of text.split(/\s+/).filter(Boolean)) {
     const length = /^(\d+)(s|m|min|h|d|w)$/.exec(one);
-    if (/^[Ee]\d{3}$/.test(one)) asked.code = one.toUpperCase();
+    if (/^".+"$/.test(one)) rest.push(one.slice(1, -1));
+    else if (/^[Ee]\d{3}$/.test(one)) asked.code = one.toUpperCase();
     else if (length) asked.since = new Date(Date.now() - length[1] * { s: 1, m: 60, min: 60, h: 3600, d: 86400, w: 604800 }[length[2]] * 1000).toISOString();
     else if (one.includes("/")) asked.target = one;
     else rest.push(one);
@@ -316,11 +322,11 @@ async function lately(status) {
   const sign = [status.failed_last_hour, status.failed].join();
   if (view.causes.sign === sign && Date.now() - view.causes.at < STALE) return view.causes;
   const since = new Date(Date.now() - HOUR).toISOString();
-  const { intents } = status.failed_last_hour ? await askForList({ state: "failed", since, limit: CAUSES_OF }) : { intents: [] };
+  const { intents, more } = status.failed_last_hour ? await askForList({ state: "failed", since, limit: CAUSES_OF }) : { intents: [], more: false };
   const times = new Map();
   for (const { error_code: code, reason } of intents) times.set(code, [code, reason.word, (times.get(code) || [0, 0, 0])[2] + 1]);
   const most = [...times.values()].sort((one, other) => other[2] - one[2]).slice(0, 5);
-  view.causes = { sign, at: Date.now(), rows: intents, causes: most.length > 1 || intents.length > LATELY_ROWS ? most : [] };
+  view.causes = { sign, at: Date.now(), rows: intents, more, causes: most.length > 1 || intents.length > LATELY_ROWS ? most : [] };
   return view.causes;
 }
 /** What runs and what failed lately first; then what waits, a row for each target; then what is finished. */
@@ -328,19 +334,24 @@ async function loadAll() {
   const { status } = view;
   const unfinished = await askForList({ state: "running,waiting", by: "target", limit: WAITING_ROWS + status.active });
   const late = await lately(status);
-  const finished = await askForList({ state: "done,failed", limit: view.want });
+  // Apart from each other: many that failed lately are no reason to show none that is done.
+  const done = await askForList({ state: "done", limit: view.want });
+  const before = late.rows.length ? { before: Math.min(...late.rows.map((intent) => intent.seq)) } : {};
+  const failedBefore = await askForList({ state: "failed", limit: view.want, ...before });
+  const finished = done.intents.concat(failedBefore.intents.filter((intent) => !isLate(intent))).sort((one, other) => other.seq - one.seq);
   const [running, waiting] = ["running", "waiting"].map((state) => unfinished.intents.filter((intent) => intent.state === state));
-  view.more = finished.more;
+  view.more = done.more || failedBefore.more || finished.length > view.want;
   return [
     { kind: "running", title: "Running", count: whole.format(running.length), rows: running },
-    { kind: "lately", title: "Failed in the last hour", count: whole.format(status.failed_last_hour), rows: late.rows.slice(0, LATELY_ROWS),
+    { kind: "lately", title: "Failed in the last hour", count: `${whole.format(status.failed_last_hour)}${late.more ? `, causes of the newest ${CAUSES_OF}` : ""}`, rows: late.rows.slice(0, LATELY_ROWS),
       causes: late.causes, all: late.rows.length > LATELY_ROWS && ["failed", "1h"] },
     { kind: "waiting", title: "Waiting", count: `${whole.format(status.waiting + status.sighted)}, by target`, rows: waiting, all: unfinished.more && ["waiting", ""] },
-    { kind: "finished", title: "Finished", count: `${whole.format(status.processed)} done`, rows: finished.intents.filter((intent) => !isLate(intent)) },
+    { kind: "finished", title: "Finished", count: `${whole.format(status.processed)} done`, rows: finished.slice(0, view.want) },
   ];
 }
 async function loadRows() {
   const mine = ++view.asked;
+  Object.assign(view, { searched: Date.now(), owes: false });
   let parts;
   if (view.state === "all" && !view.text) {
     parts = await loadAll();
@@ -366,6 +377,8 @@ function listPlace(state, text) {
   const words = new URLSearchParams({ ...(state === "all" ? {} : { state }), ...(text ? { q: text } : {}) });
   return `#${words}`;
 }
+/** The words of a text as the search takes them for nothing else. */
+const asText = (text) => (text || "").split(/\s+/).filter(Boolean).map((one) => `"${one}"`).join(" ");
 function go(state, text) {
   view.want = PAGE_ROWS;
   location.hash = listPlace(state, text);
@@ -396,7 +409,8 @@ async function route(isLive) {
   byId("held").hidden = Boolean(of) || !view.status.held.length;
   if (!of) {
     if (before) drawPlots();
-    return isLive && view.paused ? undefined : loadRows();
+    view.owes = Boolean(isLive && view.text && Date.now() - view.searched < SEARCH_EVERY);
+    return view.owes || (isLive && view.paused) ? undefined : loadRows();
   }
   // Until it is there, and where it is not, nothing of the one before stands below its name.
   if (of !== before) drawName(of);
@@ -450,7 +464,7 @@ function onEvent(name, data) {
   const busy = now && now.waiting + now.active + now.sighted > 0;
   // A finished intent that is being read does not change under the reader's eyes.
   const reading = view.of && view.shown && ["done", "failed"].includes(view.shown.state);
-  if (name === "history" || (!reading && (busy || totals(now) !== totals(last))) || Date.now() - view.drawn > STALE) refresh(true);
+  if (name === "history" || (!reading && (busy || view.owes || totals(now) !== totals(last))) || Date.now() - view.drawn > STALE) refresh(true);
 }
 /** Server-sent events by fetch, because an EventSource cannot carry a token. */
 async function listen() {

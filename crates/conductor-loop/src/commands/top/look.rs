@@ -7,11 +7,12 @@ use crate::config::Config;
 use conductor_core::query::{Explained, LATELY, ROWS_MAX, Row, Selection, State, StatusReport};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use jiff::Timestamp;
+use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
 const EVERY: Duration = Duration::from_secs(1);
 /// Failures of the last hour, and finished intents, that are asked for.
-const FAILED_MOST: usize = 200;
+pub(super) const FAILED_MOST: usize = 200;
 const DONE_MOST: usize = 100;
 
 /// Which intents are shown.
@@ -40,6 +41,8 @@ pub(super) struct Sight {
     pub(super) report: StatusReport,
     /// What runs; what failed in the last hour; what waits, by target; the rest.
     pub(super) rows: Vec<Row>,
+    /// Whether more failed in the last hour than were asked for.
+    pub(super) more_failed: bool,
 }
 
 /// What came of a request.
@@ -87,13 +90,13 @@ fn explain(config: &Config, of: &str) -> Result<News, CommandError> {
 /// Everything of this moment.
 pub(super) fn sight(config: &Config, shown: Shown) -> Result<Sight, CommandError> {
     let report = report(config)?;
-    let some = |states: &[State], most| {
-        list(config, Selection { states: states.to_vec(), most, ..Selection::default() })
+    let some = |state: State, before, most| {
+        list(config, Selection { states: vec![state], before, most, ..Selection::default() })
             .map(|listing| listing.intents)
     };
-    let mut rows = Vec::new();
+    let (mut rows, mut more_failed) = (Vec::new(), false);
     if shown == Shown::Failed {
-        rows = some(&[State::Failed], ROWS_MAX)?;
+        rows = some(State::Failed, None, ROWS_MAX)?;
     } else {
         let states = vec![State::Running, State::Waiting];
         let unfinished = Selection { states, by_target: true, most: ROWS_MAX, ..Selection::default() };
@@ -105,14 +108,21 @@ pub(super) fn sight(config: &Config, shown: Shown) -> Result<Sight, CommandError
             let failed = vec![State::Failed];
             let since = Some(Timestamp::now() - LATELY);
             let lately = Selection { states: failed, since, most: FAILED_MOST, ..Selection::default() };
-            rows.extend(list(config, lately)?.intents);
-            finished = some(&[State::Done, State::Failed], DONE_MOST)?;
+            let lately = list(config, lately)?;
+            more_failed = lately.more;
+            let oldest = lately.intents.iter().filter_map(|row| row.seq).min();
+            rows.extend(lately.intents);
+            // Apart from each other: many that failed lately are no reason to show none that is done.
+            finished = some(State::Failed, oldest, DONE_MOST)?;
             finished.retain(|row| !is_news(row));
+            finished.extend(some(State::Done, None, DONE_MOST)?);
+            finished.sort_by_key(|row| Reverse(row.seq));
+            finished.truncate(DONE_MOST);
         }
         rows.extend(waiting);
         rows.extend(finished);
     }
-    Ok(Sight { at: Instant::now(), report, rows })
+    Ok(Sight { at: Instant::now(), report, rows, more_failed })
 }
 
 /// Whether it failed within the last hour.

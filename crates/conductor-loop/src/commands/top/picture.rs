@@ -3,7 +3,7 @@
 
 use super::super::look::{explained_text, ways_out};
 use super::super::table::{age, cut, picture_table, word};
-use super::look::{Shown, Sight, is_news};
+use super::look::{FAILED_MOST, Shown, Sight, is_news};
 use super::state::{LATELY_ROWS, Over, Top};
 use conductor_core::query::{Explained, Row, State, StatusReport};
 use conductor_os::terminal::Size;
@@ -80,21 +80,22 @@ fn reason(top: &Top, columns: usize) -> Vec<Line> {
 }
 
 /// What failed within the last hour, by cause, where more failed than the rows show.
-fn causes(rows: &[Row]) -> Option<String> {
+fn causes(rows: &[Row], more_failed: bool) -> Option<String> {
     let mut times: BTreeMap<String, usize> = BTreeMap::new();
     for row in rows.iter().filter(|row| is_news(row)) {
         let code = row.error_code.map(|code| format!("{code} ")).unwrap_or_default();
         *times.entry(code + &row.reason.word).or_default() += 1;
     }
+    let what = if more_failed { format!("failed, of the newest {FAILED_MOST}") } else { "failed".to_owned() };
     let mut most: Vec<(String, usize)> = times.into_iter().collect();
     most.sort_by_key(|(_, times)| Reverse(*times));
     let told = most.iter().map(|(cause, times)| format!("{cause} {times}")).collect::<Vec<_>>().join("  ");
-    (most.iter().map(|(_, times)| times).sum::<usize>() > LATELY_ROWS).then(|| format!("failed: {told}"))
+    (most.iter().map(|(_, times)| times).sum::<usize>() > LATELY_ROWS).then(|| format!("{what}: {told}"))
 }
 
 /// Up to five lines about the daemon.
 fn head(top: &Top) -> Vec<(String, &'static str)> {
-    let Some(Sight { report, rows, .. }) = &top.sight else {
+    let Some(Sight { report, rows, more_failed, .. }) = &top.sight else {
         let why = top.trouble.as_deref().unwrap_or("asking the daemon");
         return vec![(format!("conductor-loop  {why}"), BOLD)];
     };
@@ -109,7 +110,9 @@ fn head(top: &Top) -> Vec<(String, &'static str)> {
     }
     lines.extend(ways_out(report).next().map(|advice| (format!("what to do: {advice}"), USUAL)));
     lines.extend(top.trouble.as_ref().map(|trouble| (format!("nothing newer: {trouble}"), FAILED)));
-    lines.extend(causes(rows).filter(|_| top.shown == Shown::All).map(|causes| (causes, FAILED)));
+    lines.extend(
+        causes(rows, *more_failed).filter(|_| top.shown == Shown::All).map(|causes| (causes, FAILED)),
+    );
     lines
 }
 
