@@ -1,7 +1,7 @@
 //! A supervised child process: in a process group of its own, waited for together with its streams and other descriptors,
 //! sent TERM and then killed with its whole group. A dropped child does not keep running.
 
-use crate::command::Stream;
+use crate::command::Stdio;
 use crate::process::{self, Pid, ProcessInfo};
 use crate::wake::wait_any;
 use rustix::fs::{Mode, OFlags, open};
@@ -45,37 +45,31 @@ pub struct Supervised {
 
 impl Streams {
     /// Opens standard input, output and error; returns the child's ends too.
-    pub(crate) fn open(stdin: Stream, stdout: Stream, stderr: Stream) -> io::Result<(Self, [OwnedFd; 3])> {
+    pub(crate) fn open([stdin, stdout, stderr]: [Stdio; 3]) -> io::Result<(Self, [OwnedFd; 3])> {
         let mut ours = Self::default();
-        let stdin = match stdin {
-            Stream::Pipe => {
-                let (end, other) = pipe()?;
-                ours.stdin = Some(other);
-                end.into()
-            }
-            Stream::File(file) => file,
-            Stream::Nothing => nothing()?,
+        let stdin = theirs(stdin, || {
+            let (end, other) = pipe()?;
+            ours.stdin = Some(other);
+            Ok(end.into())
+        })?;
+        let output = |ours: &mut Option<PipeReader>| {
+            let (other, end) = pipe()?;
+            *ours = Some(other);
+            Ok(end.into())
         };
-        let stdout = output(stdout, &mut ours.stdout)?;
-        let stderr = output(stderr, &mut ours.stderr)?;
+        let stdout = theirs(stdout, || output(&mut ours.stdout))?;
+        let stderr = theirs(stderr, || output(&mut ours.stderr))?;
         Ok((ours, [stdin, stdout, stderr]))
     }
 }
 
-fn output(stream: Stream, ours: &mut Option<PipeReader>) -> io::Result<OwnedFd> {
+/// The child's end of a stream.
+fn theirs(stream: Stdio, piped: impl FnOnce() -> io::Result<OwnedFd>) -> io::Result<OwnedFd> {
     match stream {
-        Stream::Pipe => {
-            let (other, end) = pipe()?;
-            *ours = Some(other);
-            Ok(end.into())
-        }
-        Stream::File(file) => Ok(file),
-        Stream::Nothing => nothing(),
+        Stdio::Null => Ok(open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?),
+        Stdio::Piped => piped(),
+        Stdio::File(file) => Ok(file),
     }
-}
-
-fn nothing() -> io::Result<OwnedFd> {
-    Ok(open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?)
 }
 
 impl Supervised {
@@ -233,7 +227,8 @@ mod tests {
 
     fn shell(script: &str) -> Supervised {
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", script]).env("PATH", "/usr/bin:/bin").stdout(Stream::Pipe);
+        command.args(["-c", script]).env("PATH", "/usr/bin:/bin");
+        command.streams([Stdio::Null, Stdio::Piped, Stdio::Null]);
         command.start().unwrap()
     }
 

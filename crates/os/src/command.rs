@@ -24,13 +24,12 @@ pub enum Leads {
 }
 
 /// One of the standard streams of a program.
-#[derive(Debug, Default)]
-pub enum Stream {
+#[derive(Debug)]
+pub enum Stdio {
     /// `/dev/null`.
-    #[default]
-    Nothing,
+    Null,
     /// A pipe, whose other end we get.
-    Pipe,
+    Piped,
     /// An open file.
     File(OwnedFd),
 }
@@ -42,9 +41,7 @@ pub struct Command {
     arguments: Vec<OsString>,
     environment: BTreeMap<OsString, OsString>,
     directory: Option<PathBuf>,
-    stdin: Stream,
-    stdout: Stream,
-    stderr: Stream,
+    streams: [Stdio; 3],
     leads: Leads,
     group: Option<OwnedFd>,
     user: Option<(Uid, Gid)>,
@@ -76,9 +73,7 @@ impl Command {
             arguments: Vec::new(),
             environment: BTreeMap::new(),
             directory: None,
-            stdin: Stream::Nothing,
-            stdout: Stream::Nothing,
-            stderr: Stream::Nothing,
+            streams: [Stdio::Null, Stdio::Null, Stdio::Null],
             leads: Leads::Group,
             group: None,
             user: None,
@@ -120,21 +115,9 @@ impl Command {
         self
     }
 
-    /// Standard input.
-    pub fn stdin(&mut self, stream: Stream) -> &mut Self {
-        self.stdin = stream;
-        self
-    }
-
-    /// Standard output.
-    pub fn stdout(&mut self, stream: Stream) -> &mut Self {
-        self.stdout = stream;
-        self
-    }
-
-    /// Standard error.
-    pub fn stderr(&mut self, stream: Stream) -> &mut Self {
-        self.stderr = stream;
+    /// Standard input, output and error; `/dev/null` if nothing is said.
+    pub fn streams(&mut self, streams: [Stdio; 3]) -> &mut Self {
+        self.streams = streams;
         self
     }
 
@@ -185,7 +168,7 @@ impl Command {
         });
         let environment = environment.collect::<Result<Vec<_>, _>>()?;
         let directory = self.directory.as_deref().map(|directory| word(directory.as_os_str())).transpose()?;
-        let (streams, theirs) = Streams::open(self.stdin, self.stdout, self.stderr)
+        let (streams, theirs) = Streams::open(self.streams)
             .map_err(|error| StartError::NotSetUp { step: "opening its streams", error })?;
         let (number, descriptor) = spawn(&Begin {
             program: &path,
@@ -215,7 +198,7 @@ impl Command {
     }
 }
 
-impl From<File> for Stream {
+impl From<File> for Stdio {
     fn from(file: File) -> Self {
         Self::File(file.into())
     }
@@ -230,7 +213,7 @@ mod tests {
 
     /// What the program says until its end.
     fn said(mut command: Command) -> String {
-        command.stdout(Stream::Pipe);
+        command.streams([Stdio::Null, Stdio::Piped, Stdio::Null]);
         let mut child = command.start().unwrap();
         let mut said = String::new();
         child.take_stdout().unwrap().read_to_string(&mut said).unwrap();

@@ -9,7 +9,8 @@ use conductor_core::hint::{Bound, hint};
 use conductor_core::outcome::{Capture, EX_TEMPFAIL, Ending, Postponed, Run};
 use conductor_os::cgroup::{Reached, RunGroup};
 use conductor_os::child::{Found, Supervised};
-use conductor_os::command::{Command, StartError, Stream as To};
+use conductor_os::command::{Command, StartError, Stdio};
+use conductor_os::is_passing;
 use conductor_os::wake::wait_readable;
 use conductor_os::{process, second};
 use rustix::io::Errno;
@@ -206,9 +207,12 @@ fn not_started(worker: &Worker, program: &Program, error: &StartError) -> Ending
     let reason = format!("porch could not be started: {error}");
     let error = match error {
         StartError::NotExecuted(error) => error,
-        StartError::NotSetUp { .. } => {
-            let moved = !worker.slots.is_in_place();
-            let cause = if moved { Postponed::DirectoryReplaced } else { Postponed::System };
+        StartError::NotSetUp { error, .. } => {
+            let cause = match error {
+                _ if !worker.slots.is_in_place() => Postponed::DirectoryReplaced,
+                error if is_passing(error) => Postponed::System,
+                _ => Postponed::Unconfined,
+            };
             return Ending::Withheld { cause, reason };
         }
     };
@@ -264,8 +268,7 @@ fn command(worker: &Worker, settings: &Settings, executable: &Path, job: &Job) -
         .env("CONDUCTOR_INTENT_ATTEMPT", job.attempt.to_string())
         .env("CONDUCTOR_CORRELATION_ID", &claim.correlation_id)
         .current_dir(worker.slots.path_of(job.slot))
-        .stdout(To::Pipe)
-        .stderr(To::Pipe)
+        .streams([Stdio::Null, Stdio::Piped, Stdio::Piped])
         .limits(settings.resources);
     if worker.cells.are_confined() {
         // The common directory for temporary files is closed to a run.

@@ -47,7 +47,7 @@ impl ResourceLimits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::{Command, Stream};
+    use crate::command::{Command, Stdio};
     use std::io::Read;
 
     #[test]
@@ -60,7 +60,8 @@ mod tests {
             file_size: Some(4096),
         };
         let mut command = Command::new("/bin/cat");
-        command.arg("/proc/self/limits").stdout(Stream::Pipe).limits(limits);
+        command.arg("/proc/self/limits").limits(limits);
+        command.streams([Stdio::Null, Stdio::Piped, Stdio::Null]);
         let mut child = command.start().unwrap();
         let mut shown = String::new();
         child.take_stdout().unwrap().read_to_string(&mut shown).unwrap();

@@ -8,15 +8,17 @@ use crate::command::{Leads, StartError};
 use crate::confine::limits::ResourceLimits;
 use crate::pid::Pid;
 use rustix::fs::{Gid, Uid};
+use rustix::io::Errno;
 use rustix::process::{Pid as Number, Signal, WaitOptions, chdir, kill_process, setpgid, setsid, waitpid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
+use std::cell::Cell;
+use std::convert::Infallible;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr::null;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 
 /// The child's stack until it executes the program, in bytes. Its calls are shallow and hold no buffers.
 const STACK: usize = 32 << 10;
@@ -25,7 +27,7 @@ const LAST_SIGNAL: i32 = 64;
 
 /// A program, and what its process is before the first instruction.
 #[derive(Debug)]
-pub struct Begin<'b> {
+pub(crate) struct Begin<'b> {
     /// The path of the program.
     pub program: &'b CStr,
     /// All words, of which the first is its name.
@@ -48,33 +50,8 @@ pub struct Begin<'b> {
     pub domain: Option<BorrowedFd<'b>>,
 }
 
-/// What the child does, in this order.
-#[derive(Debug, Clone, Copy)]
-#[repr(u8)]
-enum Step {
-    Streams,
-    Leads,
-    Directory,
-    Group,
-    Ids,
-    Limits,
-    Signals,
-    Domain,
-    Execute,
-}
-
-/// For [`Shared::step`].
-const STEPS: [(Step, &str); 9] = [
-    (Step::Streams, "giving it its streams"),
-    (Step::Leads, "giving it a process group"),
-    (Step::Directory, "entering its working directory"),
-    (Step::Group, "entering its control group"),
-    (Step::Ids, "becoming its user"),
-    (Step::Limits, "setting its limits"),
-    (Step::Signals, "setting its signals"),
-    (Step::Domain, "entering its Landlock domain"),
-    (Step::Execute, "executing it"),
-];
+/// Why the child did not become the program, and the step that failed; `None`: the program was not executed.
+type Failed = (Option<&'static str>, io::Error);
 
 /// What the child reads, and the one thing it writes.
 struct Shared<'b> {
@@ -82,16 +59,14 @@ struct Shared<'b> {
     arguments: Vec<*const c_char>,
     environment: Vec<*const c_char>,
     handled: &'static [i32],
-    /// The step that the child is at.
-    step: AtomicU8,
-    /// The number of the error because of which nothing was executed; 0: none.
-    error: AtomicI32,
+    /// The step that failed, and the number of its error. Never used by two at once: whoever starts the child waits.
+    failed: Cell<Option<(Option<&'static str>, i32)>>,
 }
 
 /// Starts the program; returns the process id and a descriptor of the process. An error: nothing was executed, and there
 /// is no child.
 #[expect(unsafe_code, reason = "no safe library starts a child that shares our memory until it executes")]
-pub fn spawn(begin: &Begin<'_>) -> Result<(Pid, OwnedFd), StartError> {
+pub(crate) fn spawn(begin: &Begin<'_>) -> Result<(Pid, OwnedFd), StartError> {
     let no_process = |error| StartError::NotSetUp { step: "making a process", error };
     if begin.streams.iter().any(|stream| stream.as_raw_fd() <= 2) {
         return Err(no_process(io::Error::other("a stream of the child is one of our own")));
@@ -100,8 +75,7 @@ pub fn spawn(begin: &Begin<'_>) -> Result<(Pid, OwnedFd), StartError> {
         words.iter().map(|word| word.as_ptr()).chain([null()]).collect()
     };
     let (arguments, environment) = (pointers(begin.arguments), pointers(begin.environment));
-    let (step, error) = (AtomicU8::new(0), AtomicI32::new(0));
-    let shared = Shared { begin, arguments, environment, handled: handled(), step, error };
+    let shared = Shared { begin, arguments, environment, handled: handled(), failed: Cell::new(None) };
     let mut stack = Box::<[u128]>::new_uninit_slice(STACK / size_of::<u128>());
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
     let mut descriptor: c_int = -1;
@@ -109,7 +83,7 @@ pub fn spawn(begin: &Begin<'_>) -> Result<(Pid, OwnedFd), StartError> {
     let before = set_blocked_signals(u64::MAX).map_err(no_process)?;
     // SAFETY: this thread sleeps until the child has executed the program or ended, so `shared` and `stack` outlive the
     // child's use of them; the stack is large enough, aligned, and given by its end, from which it grows down. The child
-    // writes nothing of ours but the stack, `error` and errno. The kernel writes one integer to `descriptor`.
+    // writes nothing of ours but the stack, `failed` and errno. The kernel writes one integer to `descriptor`.
     let number = unsafe {
         libc::clone(
             child,
@@ -133,27 +107,16 @@ pub fn spawn(begin: &Begin<'_>) -> Result<(Pid, OwnedFd), StartError> {
     }
     // SAFETY: the kernel made this descriptor for us, and nobody else has it.
     let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
-    match shared.error.load(Ordering::Acquire) {
-        0 => Ok((Pid(number.unsigned_abs()), descriptor)),
-        error => {
-            // It must be reaped; its status says nothing more.
-            let _ = waitpid(Number::from_raw(number), WaitOptions::empty());
-            Err(shared.failed(io::Error::from_raw_os_error(error)))
-        }
-    }
-}
-
-impl Shared<'_> {
-    fn at(&self, step: Step) {
-        self.step.store(step as u8, Ordering::Release);
-    }
-
-    fn failed(&self, error: io::Error) -> StartError {
-        match STEPS.get(usize::from(self.step.load(Ordering::Acquire))) {
-            None | Some((Step::Execute, _)) => StartError::NotExecuted(error),
-            Some((_, step)) => StartError::NotSetUp { step, error },
-        }
-    }
+    let Some((step, error)) = shared.failed.take() else {
+        return Ok((Pid(number.unsigned_abs()), descriptor));
+    };
+    // It must be reaped; its status says nothing more.
+    let _ = waitpid(Number::from_raw(number), WaitOptions::empty());
+    let error = io::Error::from_raw_os_error(error);
+    Err(match step {
+        Some(step) => StartError::NotSetUp { step, error },
+        None => StartError::NotExecuted(error),
+    })
 }
 
 /// The whole life of the child until it is the program.
@@ -161,57 +124,56 @@ impl Shared<'_> {
 extern "C" fn child(shared: *mut c_void) -> c_int {
     // SAFETY: it is the address of the `Shared` in [`spawn`], which waits.
     let shared = unsafe { &*shared.cast::<Shared<'_>>() };
-    let error = become_the_program(shared).unwrap_err();
-    shared.error.store(error.raw_os_error().unwrap_or(libc::EIO), Ordering::Release);
+    let (step, error) = become_the_program(shared).unwrap_err();
+    shared.failed.set(Some((step, error.raw_os_error().unwrap_or(libc::EIO))));
     127
 }
 
 /// Makes system calls alone: nothing is allocated, and no lock is taken that another thread may hold.
 #[expect(unsafe_code, reason = "no safe library executes a program without allocating")]
-fn become_the_program(shared: &Shared<'_>) -> io::Result<std::convert::Infallible> {
+fn become_the_program(shared: &Shared<'_>) -> Result<Infallible, Failed> {
     let begin = shared.begin;
-    shared.at(Step::Streams);
-    let [stdin, stdout, stderr] = begin.streams;
-    dup2_stdin(stdin)?;
-    dup2_stdout(stdout)?;
-    dup2_stderr(stderr)?;
-    shared.at(Step::Leads);
+    give_streams(begin.streams).map_err(at("giving it its streams"))?;
     match begin.leads {
-        Leads::Group => setpgid(None, None)?,
-        Leads::Session => drop(setsid()?),
+        Leads::Group => setpgid(None, None),
+        Leads::Session => setsid().map(drop),
     }
-    shared.at(Step::Directory);
+    .map_err(at("giving it a process group"))?;
     if let Some(directory) = begin.directory {
-        chdir(directory)?;
+        chdir(directory).map_err(at("entering its working directory"))?;
     }
-    shared.at(Step::Group);
     if let Some(group) = begin.group {
         // A process writes 0 for itself.
-        rustix::io::write(group, b"0\n")?;
+        rustix::io::write(group, b"0\n").map_err(at("entering its control group"))?;
     }
-    shared.at(Step::Ids);
     if let Some((uid, gid)) = begin.user {
-        set_thread_res_gid(Some(gid), Some(gid), Some(gid))?;
-        set_thread_res_uid(Some(uid), Some(uid), Some(uid))?;
+        set_thread_res_gid(Some(gid), Some(gid), Some(gid)).map_err(at("becoming its user"))?;
+        set_thread_res_uid(Some(uid), Some(uid), Some(uid)).map_err(at("becoming its user"))?;
     }
     // After the ids: a limit on processes counts those of the new user.
-    shared.at(Step::Limits);
-    begin.limits.put_on_self()?;
-    shared.at(Step::Signals);
+    begin.limits.put_on_self().map_err(at("setting its limits"))?;
     for signal in shared.handled {
-        act_on(*signal, Some(&[0; 4]))?;
+        act_on(*signal, Some(&[0; 4])).map_err(at("setting its signals"))?;
     }
-    unblock_signals()?;
-    shared.at(Step::Domain);
+    unblock_signals().map_err(at("setting its signals"))?;
     if let Some(domain) = begin.domain {
-        enter_domain(domain)?;
+        enter_domain(domain).map_err(at("entering its Landlock domain"))?;
     }
-    shared.at(Step::Execute);
     // SAFETY: path, words and environment end in zero bytes, the lists of them in null, and [`spawn`] keeps them all.
     unsafe {
         libc::execve(begin.program.as_ptr(), shared.arguments.as_ptr(), shared.environment.as_ptr());
     }
-    Err(io::Error::last_os_error())
+    Err((None, io::Error::last_os_error()))
+}
+
+fn at<E: Into<io::Error>>(step: &'static str) -> impl Fn(E) -> Failed {
+    move |error| (Some(step), error.into())
+}
+
+fn give_streams([stdin, stdout, stderr]: [BorrowedFd<'_>; 3]) -> Result<(), Errno> {
+    dup2_stdin(stdin)?;
+    dup2_stdout(stdout)?;
+    dup2_stderr(stderr)
 }
 
 /// Puts this thread, and what it starts, into a Landlock domain.

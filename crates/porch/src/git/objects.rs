@@ -3,7 +3,7 @@
 use super::run::{Git, content, memory_file};
 use crate::{Outlook, PorchError};
 use conductor_os::child::Supervised;
-use conductor_os::command::Stream;
+use conductor_os::command::Stdio;
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsFd;
@@ -62,8 +62,7 @@ impl Git<'_> {
         let own = |error: io::Error| self.failed(&STEP, error.to_string(), Outlook::Passing);
         let said = memory_file(&[]).map_err(own)?;
         let mut command = self.command(&STEP)?;
-        command.stdin(Stream::Pipe).stdout(Stream::Pipe);
-        command.stderr(said.try_clone().map_err(own)?.into());
+        command.streams([Stdio::Piped, Stdio::Piped, said.try_clone().map_err(own)?.into()]);
         let mut child = self.start(command, &STEP)?;
         if let (Some(requests), Some(answers)) = (child.take_stdin(), child.take_stdout()) {
             return Ok(Reader { child, requests, answers, said, buffer: Vec::new() });

@@ -6,7 +6,7 @@ use super::settings::Configured;
 use crate::directory::Patience;
 use crate::{Outlook, PorchError};
 use conductor_os::child::Supervised;
-use conductor_os::command::{Command, Leads, StartError, Stream};
+use conductor_os::command::{Command, Leads, StartError, Stdio};
 use conductor_os::plain::read_whole;
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::Signal;
@@ -264,10 +264,10 @@ impl<'g> Git<'g> {
         let own = |error: io::Error| self.failed(arguments, error.to_string(), Outlook::Lasting);
         let stdin = memory_file(input).map_err(own)?;
         let (stdout, stderr) = (memory_file(&[]).map_err(own)?, memory_file(&[]).map_err(own)?);
-        let shared = |file: &File| file.try_clone().map(Stream::from);
+        let shared = |file: &File| file.try_clone().map(Stdio::from).map_err(own);
         let mut command = self.command(arguments)?;
-        command.envs(environment.iter().copied()).stdin(stdin.into());
-        command.stdout(shared(&stdout).map_err(own)?).stderr(shared(&stderr).map_err(own)?);
+        command.envs(environment.iter().copied());
+        command.streams([stdin.into(), shared(&stdout)?, shared(&stderr)?]);
         let mut child = self.start(command, arguments)?;
         if let Err(error) = self.wait(&mut child, arguments, &stderr) {
             // On TERM git removes its lock files. Its status is not needed: the caller knows why it had to end.
