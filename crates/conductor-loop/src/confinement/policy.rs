@@ -125,7 +125,7 @@ fn opens_nothing(path: &Path, withheld: &[PathBuf]) -> Option<String> {
 }
 
 /// Opens a place with everything below it; where something withheld lies below, each of the other entries in its
-/// stead. What is absent opens nothing. An error passes: without it more would be open.
+/// stead. What is absent opens nothing. An error: for want of memory or a descriptor less would be opened than is meant.
 fn open(
     path: &Path,
     withheld: &[PathBuf],
@@ -206,17 +206,17 @@ impl Policy {
         };
         let withheld = self.withheld(program);
         let listed = self.listed.iter().map(PathBuf::as_path).chain(program.and_then(Path::parent));
-        for path in self.system.iter().map(PathBuf::as_path).chain(listed.clone()) {
+        // What was replaced, or made since, is another; a secret is so when its link leads elsewhere. The output may lie in
+        // the handoff directory, beside its parts. Noted before anything is opened, so that what is replaced meanwhile is noticed.
+        let others = listed.clone().chain(self.write[DEVICES.len()..].iter().map(PathBuf::as_path));
+        let others = others.chain(self.secrets.iter().map(PathBuf::as_path)).chain([self.out.as_path()]);
+        built.watched.extend(others.map(|path| (path.to_owned(), identity(path))));
+        for path in self.system.iter().map(PathBuf::as_path).chain(listed) {
             open(path, &withheld, &mut domain.read, &mut built.watched).map_err(cannot)?;
         }
         for path in &self.write {
             open(path, &withheld, &mut domain.write, &mut built.watched).map_err(cannot)?;
         }
-        // What was replaced, or made since, is another; a secret is so when its link leads elsewhere. The output may lie in
-        // the handoff directory, beside its parts.
-        let others = listed.chain(self.write[DEVICES.len()..].iter().map(PathBuf::as_path));
-        let others = others.chain(self.secrets.iter().map(PathBuf::as_path)).chain([self.out.as_path()]);
-        built.watched.extend(others.map(|path| (path.to_owned(), identity(path))));
         domain.write.extend(self.out.canonicalize());
         Ok((domain, built))
     }
