@@ -16,6 +16,7 @@ use rustix::process::getuid;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::iter;
 
 /// The detail of an entry that says up to which number outcomes are known without entries of their own.
 pub(super) const UP_TO: &str = "up_to";
@@ -59,42 +60,44 @@ impl Keeping {
         }
         Ok(())
     }
+
+    /// Takes over what a store lacks, and ends what the audit trail has as filed: the one that is here, or the one below `besides`.
+    pub(super) fn take_over(
+        &self,
+        evidence: Evidence<'_>,
+        store: &Store,
+        besides: Option<&Dir>,
+    ) -> Result<TakenOver, CommandError> {
+        let mut waiting = HashMap::new();
+        evidence.waiting(store, &mut |claim| {
+            waiting.entry(claim.seq).or_insert((claim.name, claim.sha256.to_string()));
+        })?;
+        let mut done = HashSet::new();
+        let mut entry = |entry: &Entry| {
+            let Some(seq) = entry.intent.filter(|_| entry.is(Event::Filed)) else { return };
+            let sha256 = entry.detail.get("sha256").and_then(Value::as_str);
+            let is_it = |(name, digest): &(String, String)| {
+                entry.file.as_ref() == Some(name) && sha256 == Some(digest.as_str())
+            };
+            if waiting.get(&seq).is_some_and(is_it) {
+                done.insert(seq);
+            }
+        };
+        let trails = iter::once(&*self.places.dirs.private).chain(besides);
+        for above in trails.filter(|_| !waiting.is_empty()) {
+            match above.sub(layout::AUDIT) {
+                Ok(trail) => each_signed(&trail, &mut entry)?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(StoreError::Open(error).into()),
+            }
+        }
+        Ok(Evidence { done, ..evidence }.take_over(store)?)
+    }
 }
 
 /// Puts a draft in the place of the store that is here, which keeps the name that is returned.
 pub(super) fn replace(draft: Store, why: &str) -> Result<(Store, Option<String>), StoreError> {
     draft.complete_over(&format!("{}.{why}-{}", store::FILE, jiff::Timestamp::now().as_second()))
-}
-
-/// Takes over what a store lacks, and ends what an audit trail below one of these directories has as filed.
-pub(super) fn take_over(
-    evidence: Evidence<'_>,
-    store: &Store,
-    trails: &[&Dir],
-) -> Result<TakenOver, CommandError> {
-    let mut waiting = HashMap::new();
-    evidence.waiting(store, &mut |claim| {
-        waiting.entry(claim.seq).or_insert((claim.name, claim.sha256.to_string()));
-    })?;
-    let mut done = HashSet::new();
-    let mut entry = |entry: &Entry| {
-        let Some(seq) = entry.intent.filter(|_| entry.is(Event::Filed)) else { return };
-        let sha256 = entry.detail.get("sha256").and_then(Value::as_str);
-        let is_it = |(name, digest): &(String, String)| {
-            entry.file.as_ref() == Some(name) && sha256 == Some(digest.as_str())
-        };
-        if waiting.get(&seq).is_some_and(is_it) {
-            done.insert(seq);
-        }
-    };
-    for above in trails.iter().filter(|_| !waiting.is_empty()) {
-        match above.sub(layout::AUDIT) {
-            Ok(trail) => each_signed(&trail, &mut entry)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(StoreError::Open(error).into()),
-        }
-    }
-    Ok(Evidence { done, ..evidence }.take_over(store)?)
 }
 
 /// `state rebuild`
@@ -104,7 +107,7 @@ pub fn state_rebuild(config: &Config) -> Result<Exit, CommandError> {
     let (store, how, taken) = match kept.files.examine(Behind::Accepted) {
         Ok(candidate) => match candidate.believe() {
             Ok(store) => {
-                let taken = take_over(evidence, &store, &[&kept.places.dirs.private])?;
+                let taken = kept.take_over(evidence, &store, None)?;
                 (store, "kept all its records".to_owned(), taken)
             }
             // A record that only the writing of all records again meets.
@@ -113,7 +116,7 @@ pub fn state_rebuild(config: &Config) -> Result<Exit, CommandError> {
         },
         Err(StoreError::Missing) => {
             let draft = kept.files.draft()?;
-            let taken = take_over(evidence, &draft, &[&kept.places.dirs.private])?;
+            let taken = kept.take_over(evidence, &draft, None)?;
             (draft.complete()?, "there was none; begun anew".to_owned(), taken)
         }
         Err(StoreError::Damaged(why)) => again(&kept, evidence, &why.to_string())?,
@@ -145,7 +148,7 @@ fn again(
     let salvaged = kept.files.salvage()?;
     let draft = kept.files.draft()?;
     let evidence = Evidence { salvaged, ..evidence };
-    let taken = take_over(evidence, &draft, &[&kept.places.dirs.private])?;
+    let taken = kept.take_over(evidence, &draft, None)?;
     let (store, aside) = replace(draft, "damaged")?;
     let how = format!(
         "{} outcomes and {} unfinished intents read of the damaged one, kept as {}: {why}",

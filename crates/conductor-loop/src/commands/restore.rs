@@ -2,7 +2,7 @@
 //! it, and nothing of it is touched before the new one is whole.
 
 use super::backup::{BackupArgs, Opened, cannot, failed, known_keys, opened, told};
-use super::rebuild::{Keeping, UP_TO, replace, take_over};
+use super::rebuild::{Keeping, UP_TO, replace};
 use super::{CommandError, print};
 use crate::backup::{self, Checked, Written};
 use crate::config::Config;
@@ -43,8 +43,13 @@ fn restore(
     let backed_up = checked.manifest.last_seq;
     let (used, known) = (evidence.extent.last_seq, evidence.intents_from(backed_up.next())?);
     let draft = backup::restored(checked, &kept.files).map_err(|error| failed(&error))?;
-    evidence.goes_on = goes_on(kept, checked, &draft)?;
-    let taken = take_over(evidence, &draft, &[&kept.places.dirs.private, from])?;
+    let goes_on = goes_on(kept, checked, &draft)?;
+    evidence.goes_on = goes_on;
+    let taken = kept.take_over(evidence, &draft, Some(from))?;
+    if !goes_on || taken.conflicting > 0 {
+        // Backups that were made after this one have what it lacks.
+        draft.begin_lineage()?;
+    }
     let newer = Newer { known, taken: store::intents_from(&draft, backed_up.next())? };
     kept.files.keys_of_another(&checked.public)?;
     draft.announce()?;
@@ -79,15 +84,15 @@ fn what_is_here(kept: &Keeping) -> Result<(Salvaged, String), CommandError> {
     }
 }
 
-/// Whether the store that is here is whole, of the state that the backup is of, and has come at least as far as it.
+/// Whether the store that is here is whole, and goes on from the one that the backup is of.
 fn goes_on(kept: &Keeping, checked: &Checked, backed_up: &Store) -> Result<bool, CommandError> {
     let known = known_keys(&kept.files)?;
     if !checked.public.iter().any(|key| known.contains(key)) {
         return Ok(false);
     }
-    // One that is damaged, or behind what is known of it, has lost records, and one that was begun anew has less commits.
+    // One that is damaged, or behind what is known of it, has lost records.
     let Ok(here) = kept.files.look() else { return Ok(false) };
-    Ok(here.extent()?.lacks(&backed_up.extent()?).is_none())
+    Ok(here.goes_on_from(backed_up)?)
 }
 
 /// The intents that happened after the backup was made.

@@ -129,6 +129,52 @@ fn what_is_left_out_by_a_restore_is_not_said_to_be_taken_over() {
     assert!(said.contains("newer        0 intents, taken over"), "{said}");
 }
 
+/// Does as much as makes any state here come further than one that a backup was made of which has accepted one intent.
+fn come_further(env: &TestEnv) {
+    for round in 0..6 {
+        let names = [format!("x{round}"), format!("y{round}")];
+        assert_eq!(run(env, &names.each_ref().map(String::as_str)), 2);
+    }
+}
+
+#[test]
+fn a_store_that_does_not_go_on_from_the_one_that_was_backed_up_ends_and_releases_nothing_of_it() {
+    type Way = fn(&TestEnv, &str);
+    let ways: [(&str, Way); 3] = [
+        ("begun anew", |env, _| {
+            fs::remove_file(state(env, "ledger.redb")).unwrap();
+            let said = env.operate(&["state", "rebuild"]).expect(0).stdout;
+            assert!(said.contains("begun anew"), "{said}");
+        }),
+        ("an older copy", |env, _| {
+            fs::rename(env.path("older"), state(env, "ledger.redb")).unwrap();
+            let said = env.operate(&["state", "rebuild"]).expect(0).stdout;
+            assert!(said.contains("kept all its records"), "{said}");
+        }),
+        ("an older backup", |env, older| {
+            fs::remove_file(state(env, "ledger.redb")).unwrap();
+            restore(env, older, &[]).expect(0);
+        }),
+    ];
+    for (way, begin) in ways {
+        let env = env();
+        env.once(&[]).expect(0);
+        fs::copy(state(&env, "ledger.redb"), env.path("older")).unwrap();
+        let older = made(&env);
+        let backup = made_while_one_waits(&env, &[]);
+        begin(&env, &older);
+        come_further(&env);
+        let said = restore(&env, &backup, &[]).expect(0).stdout;
+        assert!(!said.contains("ended        ") && !said.contains("held         nothing"), "{way}: {said}");
+        assert_eq!(unfinished(&env), 1, "{way}");
+        let daemon = env.start_ready(&[]);
+        assert_eq!(env.operate_json(&["explain", "1"]).0["reason"]["word"], "held", "{way}");
+        env.operate(&["release", "--all"]).expect(0);
+        assert_eq!(env.wait_status("intent-a.json")["status"], "success", "{way}");
+        daemon.stop().expect(0);
+    }
+}
+
 /// An intent that waits in the backup that is returned is done and purged, and the state is restored: what was said.
 fn restored_after_a_purge(env: &TestEnv, flags: &[&str]) -> String {
     let backup = made_while_one_waits(env, flags);

@@ -1,14 +1,17 @@
 //! The conversion of a store: from an earlier layout, and from one way of sealing to another.
 
 use super::layout::{
-    FORMER_OWNERS, FORMER_STARTS, HELD, IMPORTED, LAYOUT, META, OPEN, OUTCOMES, OWNERS, REPORTS, STARTED,
-    TARGETS, VERSION,
+    FORMER_OWNERS, FORMER_STARTS, HELD, IMPORTED, LAYOUT, LINEAGE, META, OPEN, OUTCOMES, OWNERS, REPORTS,
+    STARTED, TARGETS, VERSION,
 };
 use super::table::{Reading, Writing};
 use super::{batch, index};
 use crate::store::StoreError;
 use crate::store::pending::Start;
 use conductor_core::Attempt;
+use conductor_core::digest::hex;
+use conductor_crypto::random_bytes;
+use std::io;
 
 /// Makes a store of this layout, in one transaction: all tables of a new store, or those that an earlier version of this
 /// program did not have, with their content from the others.
@@ -37,7 +40,16 @@ pub(super) fn take_over(txn: &Writing) -> Result<(), StoreError> {
     index::make(txn, found)?;
     FORMER_STARTS.drop_from(txn)?;
     FORMER_OWNERS.drop_from(txn)?;
+    if LINEAGE.get(txn)?.is_none() {
+        begin_lineage(txn)?;
+    }
     LAYOUT.put(txn, &VERSION)
+}
+
+/// Makes it another store than those that it has come from.
+pub(super) fn begin_lineage(txn: &Writing) -> Result<(), StoreError> {
+    let no_randomness = || StoreError::Open(io::Error::other("no randomness"));
+    LINEAGE.put(txn, &hex(&random_bytes::<16>().ok_or_else(no_randomness)?))
 }
 
 /// Copies everything into a new store, whatever the codecs of the two, as long as `goes_on` is true.

@@ -181,8 +181,12 @@ fn an_older_copy_of_the_store_is_refused() {
             && error.to_string().contains("commits 2 instead of 3")
     );
     assert!(std::fs::read(temp.path().join(FILE)).unwrap() == older);
+    let copied = tempfile::tempdir().unwrap();
+    std::fs::write(copied.path().join(FILE), &older).unwrap();
+    let copied = Store::look(&Arc::new(Dir::open(copied.path()).unwrap()), &keyless()).unwrap();
     let accepted = Store::examine(dir, &keyless(), Behind::Accepted).unwrap().believe().unwrap();
     assert_eq!(accepted.last_seq().unwrap(), Seq(1));
+    assert!(!accepted.goes_on_from(&copied).unwrap(), "it has lost what others of that store have");
 }
 
 #[test]

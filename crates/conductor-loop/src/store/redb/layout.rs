@@ -59,6 +59,8 @@ pub(super) const HIGH_SEQ: Note<Seq> = Note::new("high_seq");
 pub(super) const COMMITS: Note<u64> = Note::new("commits");
 /// What removing the old remembers.
 pub(super) const UPKEEP: Note<Upkeep> = Note::new("upkeep");
+/// Which store it is: random, the same in copies and backups of it, another wherever a store may lack what others of it have.
+pub(super) const LINEAGE: Note<String> = Note::new("lineage");
 /// The place and form of packages.
 pub(super) const DESTINATION: Note<String> = Note::new("destination");
 

@@ -6,8 +6,8 @@
 //! checks.
 
 use super::codec::Codec;
-use super::conversion::{copy_all, take_over};
-use super::layout::{TABLES, VERSION, version};
+use super::conversion::{begin_lineage, copy_all, take_over};
+use super::layout::{LINEAGE, TABLES, VERSION, version};
 use super::mark::{Left, MARK, Mark};
 use super::screen::{Screen, Sharing};
 use super::sealed::{Seal, Sealing};
@@ -60,7 +60,7 @@ impl std::fmt::Debug for Opened {
 
 /// A verified store that has not been opened for writing: no byte of it has changed, and none does if this is dropped.
 #[derive(Debug)]
-pub struct Candidate(Store);
+pub struct Candidate(Store, Behind);
 
 /// The treatment of a store that lacks something its mark has recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +79,7 @@ impl Candidate {
 
     /// Opens it for writing.
     pub fn believe(self) -> Result<Store, StoreError> {
-        self.0.believe()?;
+        self.0.believe(self.1)?;
         Ok(self.0)
     }
 }
@@ -87,7 +87,7 @@ impl Candidate {
 impl Store {
     /// Opens and verifies the store in `dir` without changing it.
     pub fn examine(dir: Arc<Dir>, sealing: &Sealing, behind: Behind) -> Result<Candidate, StoreError> {
-        Self::verified(dir, sealing, Sharing::Alone, behind).map(Candidate)
+        Ok(Candidate(Self::verified(dir, sealing, Sharing::Alone, behind)?, behind))
     }
 
     /// Opens the store in `dir` for reading, beside other readers. It is verified as for a start, and no byte of it changes.
@@ -102,7 +102,7 @@ impl Store {
             return Self::draft(dir, sealing)?.complete();
         }
         let store = Self::verified(dir, sealing, Sharing::Alone, Behind::Refused)?;
-        store.believe()?;
+        store.believe(Behind::Refused)?;
         Ok(store)
     }
 
@@ -197,9 +197,13 @@ impl Store {
         Ok(store)
     }
 
-    fn believe(&self) -> Result<(), StoreError> {
+    fn believe(&self, behind: Behind) -> Result<(), StoreError> {
         self.release()?;
         self.bring_up()?;
+        if behind == Behind::Accepted {
+            // Before the mark forgets what it lacks.
+            self.commit(begin_lineage)?;
+        }
         self.seal_anew()?;
         self.begin_mark()
     }
@@ -257,6 +261,18 @@ impl Store {
         Ok(told)
     }
 
+    /// Whether `before` is an earlier state of the same store: what this one lacks of it, it has removed.
+    pub fn goes_on_from(&self, before: &Self) -> Result<bool, StoreError> {
+        let lineage = |of: &Self| of.reading(|txn| LINEAGE.get(txn));
+        let (own, other) = (lineage(self)?, lineage(before)?);
+        Ok(own.is_some() && own == other && self.extent()?.lacks(&before.extent()?).is_none())
+    }
+
+    /// Makes it another store than those that it has come from: it may lack what they have.
+    pub fn begin_lineage(&self) -> Result<(), StoreError> {
+        self.write(begin_lineage)
+    }
+
     /// The name of the root key that seals the store; `None`: it is plain.
     pub fn sealed_by(&self) -> Result<Option<String>, StoreError> {
         self.with_opened(|opened| Ok(opened.seal.as_ref().map(|seal| seal.root().to_owned())))
@@ -269,7 +285,9 @@ impl Store {
 
     /// Converts a store of an earlier version of this program, in one transaction.
     pub(super) fn bring_up(&self) -> Result<(), StoreError> {
-        let is_whole = |txn: &Reading| Ok(version(txn)? == Some(VERSION) && txn.names()?.len() >= TABLES);
+        let is_whole = |txn: &Reading| {
+            Ok(version(txn)? == Some(VERSION) && txn.names()?.len() >= TABLES && LINEAGE.get(txn)?.is_some())
+        };
         if !self.reading(is_whole)? {
             self.commit(take_over)?;
         }

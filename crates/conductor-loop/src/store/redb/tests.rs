@@ -1,6 +1,6 @@
 //! The store in isolation: written records read back, damaged stores are refused, imports can be repeated.
 
-use super::layout::{HELD, LAYOUT, TABLES};
+use super::layout::{HELD, LAYOUT, LINEAGE, META, TABLES};
 use super::table::Transaction;
 use super::*;
 use crate::store::{
@@ -20,9 +20,14 @@ pub(crate) fn keyless() -> Sealing {
     Sealing::Keyless("a test".to_owned())
 }
 
-pub(super) fn store() -> (tempfile::TempDir, Arc<Dir>, Store) {
+fn empty() -> (tempfile::TempDir, Arc<Dir>) {
     let temp = tempfile::tempdir().unwrap();
     let dir = Arc::new(Dir::open(temp.path()).unwrap());
+    (temp, dir)
+}
+
+pub(super) fn store() -> (tempfile::TempDir, Arc<Dir>, Store) {
+    let (temp, dir) = empty();
     let store = Store::open(Arc::clone(&dir), &keyless(), true).unwrap();
     (temp, dir, store)
 }
@@ -60,6 +65,34 @@ fn the_life_of_an_entry() {
     store.commit(&Work { forgotten: vec![Seq(4)], ..Work::default() }).unwrap();
     assert_eq!(store.last_success(&claim(Seq(5)).key, "intent-a.json").unwrap(), None);
     assert_eq!(store.last_seq().unwrap(), Seq(4), "numbers are never used again");
+}
+
+#[test]
+fn a_store_goes_on_from_its_earlier_copies_alone() {
+    let (_temp, _dir, store) = store();
+    let (temp, dir) = empty();
+    let copy = store.copy_to(Arc::clone(&dir), &keyless()).unwrap();
+    store.commit(&Work::claim(&claim(Seq(1)), b"abc", true)).unwrap();
+    store.commit(&Work::claim(&claim(Seq(2)), b"abc", true)).unwrap();
+    assert!(store.goes_on_from(&copy).unwrap() && !copy.goes_on_from(&store).unwrap());
+    let (_temp, _dir, other) = self::store();
+    for seq in 1..9 {
+        other.commit(&Work::claim(&claim(Seq(seq)), b"abc", true)).unwrap();
+    }
+    assert!(!other.goes_on_from(&store).unwrap(), "it has more of everything and is another one");
+    // Of a program that named no lineage: it gets one when it is opened to write, and is not changed before.
+    copy.write(|txn| META.remove(txn, "lineage").map(drop)).unwrap();
+    drop(copy.complete().unwrap());
+    let before = std::fs::read(temp.path().join(FILE)).unwrap();
+    let look = || Store::look(&dir, &keyless()).unwrap();
+    assert!(!look().goes_on_from(&look()).unwrap(), "which one it is is unknown");
+    assert!(std::fs::read(temp.path().join(FILE)).unwrap() == before);
+    let lineage = || {
+        let opened = Store::open(Arc::clone(&dir), &keyless(), false).unwrap();
+        opened.reading(|txn| LINEAGE.get(txn)).unwrap().unwrap()
+    };
+    assert_eq!(lineage(), lineage());
+    assert!(look().goes_on_from(&look()).unwrap());
 }
 
 #[test]
