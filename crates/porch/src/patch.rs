@@ -219,7 +219,9 @@ fn aim(rule: &mut Rule, field: &str, operation: &Node) {
         (["spec", is], Some(new)) if *is == field && new.text_at(&["name"]).is_some() => {
             rule.aim(new.text_at(&["kind"]), new.text_at(&["name"]));
         }
-        (["spec", is] | ["spec", is, "name" | "kind"], _) if *is == field => rule.aim_anywhere(),
+        (["spec", is, "name"], _) if *is == field => rule.aim_at_any_name(),
+        (["spec", is, "kind"], _) if *is == field => rule.aim_at_any_kind(),
+        (["spec", is], _) if *is == field => rule.aim_anywhere(),
         ([] | ["spec"], _) => rule.aim_anywhere(),
         _ => {}
     }

@@ -41,9 +41,19 @@ impl Rule {
         }
     }
 
-    /// Makes it one for any name: which it is in the end is not known.
+    /// Makes it one for any object, wherever it lies: which it is in the end is not known.
     pub(crate) fn aim_anywhere(&mut self) {
+        (self.kind, self.name, self.dir) = (None, Name::Any, None);
+    }
+
+    /// Makes it one for any name of its kind.
+    pub(crate) fn aim_at_any_name(&mut self) {
         self.name = Name::Any;
+    }
+
+    /// Makes it one for any kind of its name.
+    pub(crate) fn aim_at_any_kind(&mut self) {
+        self.kind = None;
     }
 
     /// Whether it may be for an object of this kind, with these names, wherever it lies.

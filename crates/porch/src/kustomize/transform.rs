@@ -5,6 +5,7 @@ use crate::PorchError;
 use crate::kinds::is_counted;
 use crate::patch::{Effect, Patch, each_of, selects};
 use crate::rendered::{Number, Place, Rendered};
+use crate::rules::Rule;
 use crate::yaml::{self, Node, Step, keys};
 
 /// What an entry of patches says besides the patch.
@@ -310,7 +311,7 @@ impl Builder<'_> {
                 |object: &Rendered| rejects.iter().any(|reject| selects(reject, object) == Some(true));
             for object in objects.iter_mut() {
                 let path = self.number_of(object);
-                let is_aimed = is_aimed(object, &fields);
+                let is_aimed = object.rules().iter().any(|rule| Parts::of(rule, &fields).any());
                 if (path.is_none() && !is_aimed)
                     || selects(select, object) == Some(false)
                     || is_rejected(object)
@@ -318,7 +319,7 @@ impl Builder<'_> {
                     continue;
                 }
                 if is_aimed {
-                    aim(object, entry.get("source"));
+                    aim(object, entry.get("source"), &fields);
                 }
                 let Some(path) = path else { continue };
                 let place = || format!("{}:{} (a replacement)", self.world.name(file), target.line);
@@ -335,25 +336,43 @@ impl Builder<'_> {
     }
 }
 
-/// Whether one of the fields names the object that another one scales.
-fn is_aimed(object: &Rendered, fields: &[&str]) -> bool {
-    let mut named = object.rules().iter().filter_map(|rule| rule.field);
-    named.any(|named| {
-        let path = keys(&format!("spec.{named}.name"));
-        fields.iter().any(|field| leads_to(field, &path))
-    })
+/// What some fields write of the object that another one scales.
+struct Parts {
+    name: bool,
+    kind: bool,
 }
 
-/// Gives an autoscaler the object that a replacement takes the name of.
-fn aim(object: &mut Rendered, source: Option<&Node>) {
+impl Parts {
+    fn of(rule: &Rule, fields: &[&str]) -> Self {
+        let writes = |part: &str| {
+            rule.field.is_some_and(|named| {
+                let path = keys(&format!("spec.{named}.{part}"));
+                fields.iter().any(|field| leads_to(field, &path))
+            })
+        };
+        Self { name: writes("name"), kind: writes("kind") }
+    }
+
+    fn any(&self) -> bool {
+        self.name || self.kind
+    }
+}
+
+/// Gives an autoscaler the object that a replacement takes the name of, or any where it takes something else.
+fn aim(object: &mut Rendered, source: Option<&Node>, fields: &[&str]) {
     let said = |key: &str| source.and_then(|source| source.text_at(&[key])).filter(|text| !text.is_empty());
     let is_name = said("fieldPath").is_none_or(|path| path == "metadata.name");
     let name = said("name").filter(|_| is_name);
     let mut rules = object.rules().to_vec();
-    for rule in rules.iter_mut().filter(|rule| rule.field.is_some()) {
-        match name {
+    for rule in &mut rules {
+        let parts = Parts::of(rule, fields);
+        match name.filter(|_| parts.name) {
             Some(name) => rule.aim(None, Some(name)),
-            None => rule.aim_anywhere(),
+            None if parts.name => rule.aim_at_any_name(),
+            None => {}
+        }
+        if parts.kind {
+            rule.aim_at_any_kind();
         }
     }
     object.aim(rules, false);
