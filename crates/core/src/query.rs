@@ -8,6 +8,7 @@ pub use report::{Covers, Held, Pulse, StatusReport};
 use crate::code::Code;
 use crate::digest::Digest;
 use crate::ids::Seq;
+use crate::intent::TargetKey;
 use crate::record::{Asked, Outcome, RunRecord};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -143,11 +144,8 @@ impl Selection {
 
     /// Whether the selection includes this row.
     pub fn takes(&self, row: &Row) -> bool {
-        let target = |wanted: &String| {
-            row.target.as_ref().is_some_and(|target| {
-                target == wanted || target.split_once('/').is_some_and(|(_, name)| name == wanted)
-            })
-        };
+        let target =
+            |wanted: &String| row.target.as_ref().is_some_and(|key| TargetKey::is_named_in(key, wanted));
         let word = |wanted: &str| {
             row.file.contains(wanted) || row.correlation_id.as_ref().is_some_and(|id| id.contains(wanted))
         };

@@ -154,9 +154,7 @@ impl Term<'_> {
     pub fn is_of(&self, outcome: &Outcome) -> bool {
         match self {
             Self::File(name) => outcome.name == *name || archived_name(outcome) == Some(*name),
-            Self::Target(target) => {
-                outcome.key.as_ref().is_some_and(|key| key.target == *target || key.to_string() == *target)
-            }
+            Self::Target(target) => outcome.key.as_ref().is_some_and(|key| key.is_named(target)),
             Self::Status(status) => outcome.status == *status,
         }
     }

@@ -321,7 +321,7 @@ impl Ledger for Memory {
             Of::Target(key) => Some(key),
             Of::Name(_) => None,
         });
-        let named = |key: &&String| key.split_once('/').is_some_and(|(_, target)| target == name);
+        let named = |key: &&String| TargetKey::is_named_in(key, name);
         Ok(targets.filter(named).cloned().collect())
     }
 

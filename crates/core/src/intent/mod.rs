@@ -67,6 +67,11 @@ impl TargetKey {
     pub fn is_named(&self, word: &str) -> bool {
         word == self.target || word.split_once('/') == Some((&self.namespace, &self.target))
     }
+
+    /// Whether the word names the target that is written `NAMESPACE/TARGET`.
+    pub fn is_named_in(key: &str, word: &str) -> bool {
+        key.parse().is_ok_and(|key: Self| key.is_named(word))
+    }
 }
 
 impl std::fmt::Display for TargetKey {

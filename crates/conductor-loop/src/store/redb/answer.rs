@@ -158,7 +158,7 @@ impl Ledger for Store {
             let mut found = Vec::new();
             for row in TARGETS.of(txn)?.all()? {
                 let key = row?.name()?;
-                if key.split_once('/').is_some_and(|(_, target)| target == name) {
+                if TargetKey::is_named_in(&key, name) {
                     found.push(key);
                 }
             }
