@@ -2,7 +2,7 @@
 
 use super::View;
 use super::response::{Content, JSON, respond};
-use super::turns::Wanted;
+use super::turns::{Turn, Turns, Wanted};
 use conductor_core::code::TABLE;
 use conductor_core::query::{Answer, Question, RefusalKind, Refused, Selection, State};
 use conductor_core::{Code, Seq};
@@ -11,12 +11,12 @@ use serde::Serialize;
 
 pub(super) const PREFIX: &str = "/api/v1/";
 
-/// Whether the answer is known without a search: that about a number is looked up.
-pub(super) fn is_glance(question: &Result<Question, Refused>) -> bool {
+/// The turn of a question. A page asks for its status each second, also while others look at intents or search.
+pub(super) fn turn<'t>(turns: &'t Turns, question: &Result<Question, Refused>) -> &'t Turn {
     match question {
-        Ok(Question::Status) | Err(_) => true,
-        Ok(Question::Show { of } | Question::Explain { of }) => of.parse::<Seq>().is_ok(),
-        Ok(_) => false,
+        Ok(Question::Status) | Err(_) => &turns.glances,
+        Ok(Question::Show { of } | Question::Explain { of }) if of.parse::<Seq>().is_ok() => &turns.lookups,
+        Ok(_) => &turns.searches,
     }
 }
 
@@ -129,18 +129,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_asked_by_number_waits_behind_no_search() {
-        let is_glance = |path: &str| is_glance(&question(&format!("{PREFIX}{path}"), "of=7"));
-        for (path, want) in [
-            ("status", true),
-            ("intents/7", true),
-            ("explain", true),
-            ("intents/web", false),
-            ("nothing", true),
+    fn what_is_asked_by_number_waits_behind_no_search_and_keeps_no_status_waiting() {
+        let turns = Turns::start().unwrap();
+        let Turns { glances, lookups, searches, .. } = &turns;
+        for (path, query, want) in [
+            ("status", "", glances),
+            ("nothing", "", glances),
+            ("intents/7", "", lookups),
+            ("explain", "of=7", lookups),
+            ("explain", "of=web", searches),
+            ("intents/web", "", searches),
+            ("intents", "text=a", searches),
         ] {
-            assert_eq!(is_glance(path), want, "{path}");
+            let question = question(&format!("{PREFIX}{path}"), query);
+            assert!(std::ptr::eq(turn(&turns, &question), want), "{path} {query}");
         }
-        assert!(!super::is_glance(&question(&format!("{PREFIX}intents"), "text=a")));
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub(super) async fn route(request: &Request<Incoming>, endpoint: &Endpoint) -> R
         return events::answer(&endpoint.feed);
     }
     let question = api::question(path, request.uri().query().unwrap_or_default());
-    let turn = if api::is_glance(&question) { &endpoint.turns.glances } else { &endpoint.turns.searches };
+    let turn = api::turn(&endpoint.turns, &question);
     let view = Arc::clone(view);
     apart(turn, move |wanted| api::answer(question, &*view, wanted)).await
 }

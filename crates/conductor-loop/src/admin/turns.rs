@@ -11,11 +11,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 /// Answers of one kind computed at once.
 const METRICS_AT_ONCE: usize = 1;
 const GLANCES_AT_ONCE: usize = 1;
+const LOOKUPS_AT_ONCE: usize = 1;
 const SEARCHES_AT_ONCE: usize = 2;
 /// Looks at the files of the endpoints at once.
 const FILES_AT_ONCE: usize = 1;
 /// Threads for all kinds: no kind waits for another.
-const THREADS: usize = METRICS_AT_ONCE + GLANCES_AT_ONCE + SEARCHES_AT_ONCE + FILES_AT_ONCE;
+const THREADS: usize = METRICS_AT_ONCE + GLANCES_AT_ONCE + LOOKUPS_AT_ONCE + SEARCHES_AT_ONCE + FILES_AT_ONCE;
 /// Requests of one kind that may wait; one more is told to retry.
 const WAITING_MAX: usize = 16;
 
@@ -23,8 +24,10 @@ const WAITING_MAX: usize = 16;
 pub(super) struct Turns {
     /// The metrics: never behind another kind.
     pub(super) metrics: Turn,
-    /// Answers without a search, such as the status.
+    /// The status, and refusals.
     pub(super) glances: Turn,
+    /// Answers about one intent by its number: they search no outcomes, but read its files and the audit trail.
+    pub(super) lookups: Turn,
     /// Answers that may search all outcomes.
     pub(super) searches: Turn,
     /// Looks at files for certificates and tokens.
@@ -47,6 +50,7 @@ impl Turns {
         Ok(Self {
             metrics: turn(METRICS_AT_ONCE),
             glances: turn(GLANCES_AT_ONCE),
+            lookups: turn(LOOKUPS_AT_ONCE),
             searches: turn(SEARCHES_AT_ONCE),
             files: turn(FILES_AT_ONCE),
         })
