@@ -1,6 +1,6 @@
 //! `retry`, `hold`, `release`, `purge`: commands that change something.
 
-use super::ask::{ask, list, open_handoff, shown};
+use super::ask::{ask, explained, list, open_handoff, shown};
 use super::output::Output;
 use super::submit::{Submitted, place, refused, status_seq, wait_for};
 use super::table::short;
@@ -118,12 +118,9 @@ fn failed_row(config: &Config, of: &str) -> Result<Row, CommandError> {
 /// refused again, and cancelled ones are not wanted, so they are left out unless their code is given.
 fn failed_rows(config: &Config, selection: &Selection) -> Result<Vec<Row>, CommandError> {
     let mut page = Selection { most: ROWS_MAX, since: selection.since, ..Selection::default() };
-    let (mut seen, mut rows, mut some_wait_unseen) = (HashSet::new(), Vec::new(), false);
+    let (mut seen, mut rows) = (HashSet::new(), Vec::new());
     loop {
         let listing = list(config, page.clone())?;
-        // Unfinished ones come first, and only on the first page.
-        some_wait_unseen |= listing.intents.len() == ROWS_MAX
-            && listing.intents.last().is_some_and(|row| matches!(row.state, State::Waiting | State::Running));
         for row in listing.intents {
             let newest = seen.insert(row.file.clone());
             let ran = row.attempts > 0 && row.error_code != Some(Code::Cancelled);
@@ -137,17 +134,14 @@ fn failed_rows(config: &Config, selection: &Selection) -> Result<Vec<Row>, Comma
             None => break,
         }
     }
-    if some_wait_unseen {
-        // Asked for by name, an intent that waits is found before those that are finished.
-        let mut newest = Vec::new();
-        for row in rows {
-            let of_name = shown(config, &row.file)?.intent;
-            newest.extend((of_name.seq == row.seq).then_some(row));
-        }
-        rows = newest;
+    let mut newest = Vec::new();
+    for row in rows.into_iter().rev() {
+        // The pages have neither the unfinished ones beyond the first nor what is not of the selection.
+        let of_name = explained(config, &row.file)?.intent;
+        let is_newest = of_name.is_none_or(|other| other.seq == row.seq || other.file != row.file);
+        newest.extend(is_newest.then_some(row));
     }
-    rows.reverse(); // In order of taking.
-    Ok(rows)
+    Ok(newest) // In order of taking.
 }
 
 /// The archived bytes, checked against the record.

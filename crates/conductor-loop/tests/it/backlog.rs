@@ -92,3 +92,30 @@ fn what_waits_beyond_what_is_in_memory_is_listed_found_and_not_handed_in_again()
     assert_eq!(retried, "nothing to retry\n", "a newer intent of that name waits");
     daemon.stop().expect(0);
 }
+
+/// What hinders a name need not be of the selection: the newer intent was taken, or refused, before that time.
+#[test]
+fn a_name_is_not_handed_in_again_whose_newer_intent_is_not_of_the_selection() {
+    let env = env();
+    env.script("*: wait=go exit=3");
+    let daemon = env.start_ready(&["-workers", "3"]);
+    for target in ["alone", "waits", "ended"] {
+        env.drop_file(&format!("intent-{target}.json"), flat(target, 1));
+    }
+    wait_until("they run", || env.calls().len() == 3);
+    env.operate(&["hold", "--all"]).expect(0);
+    env.drop_file("intent-waits.json", flat("waits", 2));
+    env.drop_file("intent-ended.json", "{}");
+    wait_until("one is taken, and one refused", || {
+        let status = env.operate_json(&["status"]).0;
+        status["last_seq"] == 5 && status["failed"] == 1
+    });
+    let since = jiff::Timestamp::now().to_string();
+    env.release("go");
+    wait_until("they failed", || env.operate_json(&["status"]).0["failed"] == 4);
+    let retried =
+        env.operate(&["retry", "--failed", "--since", &since, "--dry-run", "--json"]).expect(0).stdout;
+    let files: Vec<&str> = retried.split("intent-").skip(1).collect();
+    assert!(matches!(files[..], [one] if one.starts_with("alone.json")), "{retried}");
+    daemon.stop().expect(0);
+}
