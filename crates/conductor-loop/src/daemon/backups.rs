@@ -104,9 +104,7 @@ impl Questions {
     ) -> Result<(Listed, io::Result<()>), BackupError> {
         let session = Arc::downgrade(&current);
         drop(current);
-        let goes_on = || {
-            is_wanted() && self.current().is_ok_and(|now| std::ptr::eq(Arc::as_ptr(&now), session.as_ptr()))
-        };
+        let goes_on = || is_wanted() && self.is_current(&session);
         let Rest { settings, private, keys, .. } = rest;
         let dir = backup::open(&settings.dir, &rest.state)?;
         let making = Making::begin(&dir, &rest.series()?, &goes_on)?;

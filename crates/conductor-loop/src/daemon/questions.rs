@@ -21,7 +21,7 @@ use conductor_crypto::VerifyingKey;
 use conductor_os::dir::Dir;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::io;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 /// The time limit of the loop's answer; it answers between two inputs, so this is far above what it needs.
@@ -135,6 +135,11 @@ impl Questions {
         current.ok_or_else(|| busy("the daemon is starting, or waits for its directory"))
     }
 
+    /// Whether this is still the session.
+    pub(super) fn is_current(&self, session: &Weak<Current>) -> bool {
+        self.current().is_ok_and(|now| std::ptr::eq(Arc::as_ptr(&now), session.as_ptr()))
+    }
+
     fn observe(&self, fact: OperatorFact<'_>) {
         observe(&self.health, fact);
     }
@@ -156,6 +161,9 @@ impl Questions {
         is_wanted: &dyn Fn() -> bool,
     ) -> Result<Answer, Refused> {
         let current = self.current()?;
+        let session = Arc::downgrade(&current);
+        // A session that ends waits for its readers.
+        let is_wanted = &|| is_wanted() && self.is_current(&session);
         let Current { handoff, public, names, .. } = &*current;
         let store = &*current.store;
         let porch_path = current.facts.porch_path.as_str();
@@ -263,7 +271,7 @@ impl Questions {
         let selection = Selection { target, by_target: true, most: usize::MAX, ..Selection::default() };
         let unfinished = self.rows(&selection)?.first.into_iter().filter_map(|row| row.target);
         let known = current.store.targets_named(text).map_err(|error| store_refused(&error))?;
-        let is_named = |target: &String| target.parse().is_ok_and(|key: TargetKey| key.target == text);
+        let is_named = |target: &String| TargetKey::is_named_in(target, text);
         let held = self.load()?.held.into_iter().map(|held| held.target).filter(is_named);
         let mut candidates: Vec<String> = unfinished.chain(known).chain(held).collect();
         candidates.sort_unstable();
@@ -377,5 +385,82 @@ impl View for Questions {
 
     fn pulse(&self) -> Pulse {
         self.health.metrics.pulse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Work;
+    use crate::store::memory::Memory;
+    use crate::telemetry::Metrics;
+    use conductor_core::Seq;
+    use conductor_core::query::State;
+    use conductor_core::record::{Outcome, Status};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// The questions about a store with nine failures of just now, in a session.
+    fn session() -> (Questions, tempfile::TempDir) {
+        let (inputs, _loop) = crossbeam_channel::unbounded();
+        let questions = Questions::new(inputs, Arc::new(Health::new(Metrics::new(None).unwrap())));
+        let store = Memory::default();
+        let failure = |seq| Outcome {
+            status: Status::Failed,
+            ..Outcome::blank(Seq(seq), "intent-a.json", jiff::Timestamp::now())
+        };
+        let outcomes: Vec<Outcome> = (1..=9).map(failure).collect();
+        store.commit(&Work { imported: outcomes.iter().collect(), ..Work::default() }).unwrap();
+        let temp = tempfile::tempdir().unwrap();
+        questions.set_current(Some(Current {
+            store: Arc::new(store),
+            handoff: Arc::new(Dir::open(temp.path()).unwrap()),
+            public: Ok(Vec::new()),
+            names: Names::default(),
+            facts: StatusReport::default(),
+            back_up: None,
+        }));
+        (questions, temp)
+    }
+
+    #[test]
+    fn what_was_counted_for_a_client_that_has_gone_is_told_to_nobody() {
+        let (questions, _temp) = session();
+        let current = questions.current().unwrap();
+        let counted = |is_wanted: &dyn Fn() -> bool| {
+            let Current { store, handoff, public, names, .. } = &*current;
+            let (store, porch_path) = (&**store, "porch");
+            let sources =
+                Queries { store, handoff, public, names, porch_path, unfinished: &questions, is_wanted };
+            questions.failed_last_hour(&sources, 9)
+        };
+        let looked = AtomicUsize::new(0);
+        let gone = counted(&|| looked.fetch_add(1, Ordering::Relaxed) < 3);
+        assert_eq!((gone.map_err(|why| why.kind), looked.into_inner()), (Err(RefusalKind::Busy), 4));
+        assert_eq!(counted(&|| true).unwrap(), 9);
+    }
+
+    #[test]
+    fn a_list_keeps_no_stop_waiting_and_what_was_read_of_it_is_no_answer() {
+        let (questions, _temp) = session();
+        let (begun, looked) = (bounded(1), AtomicUsize::new(0));
+        // After the first row it goes on when the daemon is to stop.
+        let is_wanted = || {
+            looked.fetch_add(1, Ordering::Relaxed);
+            let _ = begun.0.try_send(()); // It was told at the first row.
+            while questions.current().is_ok() {
+                std::thread::yield_now();
+            }
+            true
+        };
+        let finished = Selection { states: vec![State::Done, State::Failed], ..Selection::default() };
+        std::thread::scope(|scope| {
+            let list = || questions.answer(Question::List(finished), Asker::User(0), &is_wanted);
+            let asked = scope.spawn(list);
+            begun.1.recv().unwrap();
+            questions.set_current(None);
+            let answer = asked.join().unwrap();
+            assert!(matches!(&answer, Answer::Refused(why) if why.kind == RefusalKind::Busy), "{answer:?}");
+        });
+        assert_eq!(looked.into_inner(), 1, "it ends at the row it is at");
     }
 }

@@ -4,7 +4,10 @@ use super::ask::{Ask, Durable, Load, Purge};
 use super::in_flight::InFlight;
 use super::session::Session;
 use crate::intake::{Left, WithWriter};
-use crate::queries::{Found, Lined, Lying, ParkedOf, Selector, entry_row, hold_on, parked_row, sighted_row};
+use crate::queries::{
+    Found, Lined, Lying, ParkedOf, Selector, entry_row, hold_on, only_the_store_knows, parked_row,
+    sighted_row,
+};
 use crate::writer::{Command as ToWriter, Holding};
 use conductor_core::Seq;
 use conductor_core::fact::OperatorFact;
@@ -88,10 +91,9 @@ impl Session<'_> {
     fn parked(&self, selection: &Selection, most: usize) -> Vec<ParkedOf> {
         // The first of each target is among the others, so that no target is missing.
         let none = selection.by_target || selection.code.is_some() || !selection.wants(State::Waiting);
-        let only_the_store_knows = selection.text.is_some() || selection.since.is_some();
         let most = if none {
             0
-        } else if only_the_store_knows {
+        } else if only_the_store_knows(selection) {
             usize::MAX
         } else {
             most

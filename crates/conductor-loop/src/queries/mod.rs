@@ -11,7 +11,7 @@ mod proof;
 mod rows;
 
 use conductor_core::Seq;
-pub use lined::{Lined, ParkedOf, parked_row};
+pub use lined::{Lined, ParkedOf, only_the_store_knows, parked_row};
 pub use lying::{Lying, entry_row};
 pub use offline::OfflineView;
 pub use proof::proof_entry;
@@ -116,7 +116,7 @@ pub trait Unfinished {
 
 /// The hold that concerns a target, `NAMESPACE/TARGET` or the target alone: its own, or that of everything.
 pub fn hold_on<'h>(mut holds: impl Iterator<Item = &'h Held> + Clone, target: &str) -> Option<&'h Held> {
-    let own = holds.clone().find(|held| held.target.parse().is_ok_and(|key: TargetKey| key.is_named(target)));
+    let own = holds.clone().find(|held| TargetKey::is_named_in(&held.target, target));
     own.or_else(|| holds.find(|held| held.target == EVERYTHING))
 }
 
@@ -134,7 +134,7 @@ pub struct Queries<'s> {
     pub porch_path: &'s str,
     /// Unfinished intents.
     pub unfinished: &'s dyn Unfinished,
-    /// Whether the client still waits for the answer; a search ends when it does not.
+    /// Whether the answer is still wanted: a search ends when it is not, and what it has found until then is no answer.
     pub is_wanted: &'s dyn Fn() -> bool,
 }
 
@@ -143,11 +143,32 @@ pub fn store_refused(error: &StoreError) -> Refused {
     Refused::new(RefusalKind::Store, format!("{} {error}", error.code()), error.code().remedy())
 }
 
+/// The refusal of what was not looked for to its end. Its reader is the client of a daemon that ends: another has gone.
+fn given_up() -> Refused {
+    let text = "the daemon stops, or waits for its directory";
+    Refused::new(RefusalKind::Busy, text, "Ask again.")
+}
+
 impl Queries<'_> {
-    /// Passes outcomes found by a search, newest first, while `each` returns true and the client waits.
-    fn look_back(&self, search: Search<'_>, mut each: impl FnMut(Outcome) -> bool) -> Result<(), Refused> {
-        let searched = self.store.search(search, &mut |outcome| each(outcome) && (self.is_wanted)());
-        searched.map_err(|error| store_refused(&error))
+    /// Passes outcomes found by a search, newest first, while `each` returns true. It fails when the answer is not wanted any more.
+    fn look_back(&self, search: Search<'_>, each: impl FnMut(Outcome) -> bool) -> Result<(), Refused> {
+        self.while_wanted(each, |each| self.store.search(search, each))
+    }
+
+    /// Has the store pass outcomes while `each` returns true. It fails when the answer is not wanted any more.
+    fn while_wanted(
+        &self,
+        mut each: impl FnMut(Outcome) -> bool,
+        pass: impl FnOnce(&mut dyn FnMut(Outcome) -> bool) -> Result<(), StoreError>,
+    ) -> Result<(), Refused> {
+        let mut is_wanted = true;
+        let passed = pass(&mut |outcome| {
+            let goes_on = each(outcome);
+            is_wanted = !goes_on || (self.is_wanted)();
+            goes_on && is_wanted
+        });
+        passed.map_err(|error| store_refused(&error))?;
+        if is_wanted { Ok(()) } else { Err(given_up()) }
     }
 
     /// The search for finished intents of a selection: it finds every match, and others if the selection has further
@@ -205,15 +226,15 @@ impl Queries<'_> {
         // First: every outcome up to it that is durable now is in the export.
         let last_seq = self.store.last_seq().map_err(failed)?;
         let mut part = Exported { last_seq, ..Exported::default() };
-        let read = self.store.outcomes(from, &mut |outcome| {
+        let each = |outcome: Outcome| {
             if part.outcomes.len() == EXPORTED_MOST {
                 part.next = Some(outcome.seq);
                 return false;
             }
             part.outcomes.push(outcome);
-            (self.is_wanted)()
-        });
-        read.map_err(failed)?;
+            true
+        };
+        self.while_wanted(each, |each| self.store.outcomes(from, each))?;
         Ok(part)
     }
 
@@ -364,21 +385,24 @@ impl Queries<'_> {
 
     /// The outcomes that a purge would remove, by the rule of the purge itself.
     pub fn would_purge(&self, before: Timestamp) -> Result<Purged, Refused> {
-        let would = || {
-            let (mut purged, mut from) = (Purged { outcomes: 0, failed: 0, really: false }, None);
-            let (clock, bound) = (self.store.upkeep()?.clock, Bound { before, now: Timestamp::now() });
-            loop {
-                let page = self.store.old(Part { from, most: usize::MAX, bound, clock: &clock })?;
-                purged.outcomes += page.old.len() as u64;
-                let failed = page.old.iter().filter(|outcome| outcome.status == Status::Failed);
-                purged.failed += failed.count() as u64;
-                from = page.next;
-                if from.is_none() {
-                    return Ok(purged);
-                }
+        let refused = |error: StoreError| store_refused(&error);
+        let (mut purged, mut from) = (Purged { outcomes: 0, failed: 0, really: false }, None);
+        let (clock, bound) =
+            (self.store.upkeep().map_err(refused)?.clock, Bound { before, now: Timestamp::now() });
+        loop {
+            let part = Part { from, most: usize::MAX, bound, clock: &clock };
+            let page = self.store.old(part).map_err(refused)?;
+            purged.outcomes += page.old.len() as u64;
+            let failed = page.old.iter().filter(|outcome| outcome.status == Status::Failed);
+            purged.failed += failed.count() as u64;
+            from = page.next;
+            if from.is_none() {
+                return Ok(purged);
             }
-        };
-        would().map_err(|error| store_refused(&error))
+            if !(self.is_wanted)() {
+                return Err(given_up());
+            }
+        }
     }
 }
 

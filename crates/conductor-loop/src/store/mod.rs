@@ -19,6 +19,6 @@ pub use take_over::{Evidence, Outcomes, TakenOver, intents_from};
 pub use transfer::{Import, ImportCount, export, export_header, export_outcome, import, looks_like_go_state};
 
 #[cfg(test)]
-mod memory;
+pub(crate) mod memory;
 #[cfg(test)]
 mod suite;
