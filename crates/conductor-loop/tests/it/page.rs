@@ -469,3 +469,15 @@ fn many_failures_hide_nothing_that_is_done_and_a_correlation_id_is_searched_as_t
     assert_eq!(browser.complaints(), Vec::<String>::new());
     daemon.stop().expect(0);
 }
+
+#[test]
+fn failures_that_were_not_counted_to_their_end_are_told_as_at_least_so_many() {
+    let Some(browser) = browser() else { return };
+    let env = crate::asking::with_outcomes_of(1_001, |_| ("failed", "c"));
+    let (daemon, address) = listening(&env, &[]);
+    browser.open(&format!("http://{address}/"));
+    sees(&browser, "#tiles a:nth-child(3)", "1,000+");
+    sees(&browser, "#rows tbody.lately tr.section", "1,000+, causes of the newest 200");
+    assert_eq!(browser.run("return document.title"), "1,000+ failed · conductor-loop");
+    daemon.stop().expect(0);
+}

@@ -245,11 +245,13 @@ fn failures_beyond_those_that_are_counted_are_told_and_hide_nothing_that_is_done
         return;
     }
     let of = |seq| if seq == 1 { ("success", "c") } else { ("failed", "c") };
-    let env = crate::asking::with_outcomes_of(251, of);
+    let env = crate::asking::with_outcomes_of(1_001, of);
     let daemon = env.start_ready(&[]);
     let mut terminal = top(&env, (24, 80));
     let screen = shown(&terminal, "what is done", |screen| screen.text().contains("done"));
-    assert!(screen.text().contains("failed, of the newest 200: failed 200"), "{}", screen.text());
+    for told in ["failed, of the newest 200: failed 200", "failed 1000+ in an hour, 1000 in all"] {
+        assert!(screen.text().contains(told), "{told}: {}", screen.text());
+    }
     assert!(
         screen.lines().iter().any(|line| line.contains("intent-1.json") && line.contains(" done ")),
         "{}",

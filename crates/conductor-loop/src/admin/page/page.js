@@ -66,11 +66,13 @@ function badge(kind, text) {
   byId("state").className = `badge ${kind}`;
   if (byId("state").textContent !== text) byId("state").textContent = text;
 }
+/** The failures of the last hour; no more than so many are counted. */
+const failedLately = ({ failed_last_hour: count }) => `${whole.format(count)}${count >= ROWS_MAX ? "+" : ""}`;
 /** What a tab says of itself among others. */
 function title() {
   const { status } = view, intent = view.of && view.shown;
   const says = byId("state").className.includes("lost") ? "connection lost" : intent ? `${intent.state} ${intent.seq === null ? "" : intent.seq}`.trim()
-    : !status ? "" : !status.ready ? "not ready" : status.failed_last_hour ? `${whole.format(status.failed_last_hour)} failed` : "";
+    : !status ? "" : !status.ready ? "not ready" : status.failed_last_hour ? `${failedLately(status)} failed` : "";
   const text = says ? `${says} \u00b7 conductor-loop` : "conductor-loop";
   if (document.title !== text) document.title = text;
 }
@@ -193,11 +195,10 @@ function showStatus(status) {
   byId("about").textContent = `${status.handoff} · ${status.porch_path}, ${status.mode} · ${status.version}${up}`;
   byId("about").title = byId("about").textContent;
   const oldest = status.oldest_waiting_s === null ? "" : `oldest ${span(Math.max(1, status.oldest_waiting_s))}`;
-  const lately = status.failed_last_hour;
   const tiles = [
     ["waiting", whole.format(status.waiting + status.sighted), oldest, listPlace("waiting", "")],
     ["running", whole.format(status.active), `of ${plural(status.workers, "worker")}`, listPlace("running", "")],
-    ["failed in 1 h", `${whole.format(lately)}${lately >= ROWS_MAX ? "+" : ""}`, `${whole.format(status.failed)} in all`, listPlace("failed", "1h"), lately > 0],
+    ["failed in 1 h", failedLately(status), `${whole.format(status.failed)} in all`, listPlace("failed", "1h"), status.failed_last_hour > 0],
     ["done", whole.format(status.processed), status.duplicates ? plural(status.duplicates, "duplicate") : "", listPlace("done", "")],
     status.held.some((one) => one.target === "*") ? ["held", "all", "every target", null]
       : ["held", whole.format(status.held.length), status.held.length === 1 ? "target" : "targets", null],
@@ -343,7 +344,7 @@ async function loadAll() {
   view.more = done.more || failedBefore.more || finished.length > view.want;
   return [
     { kind: "running", title: "Running", count: whole.format(running.length), rows: running },
-    { kind: "lately", title: "Failed in the last hour", count: `${whole.format(status.failed_last_hour)}${late.more ? `, causes of the newest ${CAUSES_OF}` : ""}`, rows: late.rows.slice(0, LATELY_ROWS),
+    { kind: "lately", title: "Failed in the last hour", count: `${failedLately(status)}${late.more ? `, causes of the newest ${CAUSES_OF}` : ""}`, rows: late.rows.slice(0, LATELY_ROWS),
       causes: late.causes, all: late.rows.length > LATELY_ROWS && ["failed", "1h"] },
     { kind: "waiting", title: "Waiting", count: `${whole.format(status.waiting + status.sighted)}, by target`, rows: waiting, all: unfinished.more && ["waiting", ""] },
     { kind: "finished", title: "Finished", count: `${whole.format(status.processed)} done`, rows: finished.slice(0, view.want) },

@@ -5,7 +5,7 @@ use super::super::look::{explained_text, ways_out};
 use super::super::table::{age, cut, picture_table, word};
 use super::look::{FAILED_MOST, Shown, Sight, is_news};
 use super::state::{LATELY_ROWS, Over, Top};
-use conductor_core::query::{Explained, Row, State, StatusReport};
+use conductor_core::query::{Explained, ROWS_MAX, Row, State, StatusReport};
 use conductor_os::terminal::Size;
 use jiff::{SignedDuration, Timestamp};
 use std::cmp::Reverse;
@@ -126,6 +126,11 @@ fn first_line(report: &StatusReport) -> String {
     format!("conductor-loop  {state}{up}  {}", report.handoff)
 }
 
+/// The failures of the last hour; no more than so many are counted.
+fn lately(failed: u64) -> String {
+    format!("{failed}{}", if failed >= ROWS_MAX as u64 { "+" } else { "" })
+}
+
 fn numbers(report: &StatusReport, rate: Option<f64>) -> String {
     let now = Timestamp::now();
     let since = |seconds: u64| now - SignedDuration::from_secs(i64::try_from(seconds).unwrap_or_default());
@@ -135,7 +140,7 @@ fn numbers(report: &StatusReport, rate: Option<f64>) -> String {
     let mut parts = vec![
         format!("running {}/{}{at}", report.active, report.workers),
         format!("waiting {}{}", report.waiting, oldest.unwrap_or_default()),
-        format!("failed {} in an hour, {} in all", report.failed_last_hour, report.failed),
+        format!("failed {} in an hour, {} in all", lately(report.failed_last_hour), report.failed),
     ];
     if report.sighted > 0 {
         parts.push(format!("not taken {}", report.sighted));
