@@ -20,34 +20,135 @@ pub struct End {
     pub length: u64,
 }
 
-/// The most segments that are read for one intent.
-const SEGMENTS_MAX: usize = 8;
+/// The most segments that are read for the beginning of an intent, and for its end.
+const SEGMENTS_MAX: usize = 4;
 
 /// The signed entries of an intent that happened between these times, in their order. Segments that are of before or of later are not
 /// read; some later ones are as long as the end of the intent was not met, for a start makes entries again that a crash took.
 pub fn entries_of(dir: &Dir, intent: Seq, from: Timestamp, to: Timestamp) -> io::Result<Vec<Entry>> {
-    let from = from.checked_sub(CLOCKS).unwrap_or(from);
-    let to = to.checked_add(CLOCKS).unwrap_or(to);
-    let segments = segment::list(dir)?;
-    let mut begin = 0;
-    for (at, first) in segments.iter().enumerate() {
-        if begins(dir, *first)?.is_some_and(|begins| begins <= from) {
-            begin = at;
+    Search { dir, intent, effort: Effort::default() }.entries(from, to)
+}
+
+/// What a search has cost.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Effort {
+    /// Lines read.
+    read: usize,
+    /// Lines of them that were parsed, which costs most.
+    parsed: usize,
+}
+
+/// A search for the entries of an intent.
+struct Search<'d> {
+    dir: &'d Dir,
+    intent: Seq,
+    effort: Effort,
+}
+
+/// The part of a trail in which an intent is looked for.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    /// The place of the segment of its beginning.
+    first: usize,
+    /// The place of the segment of its end.
+    last: usize,
+    /// When it ended.
+    to: Timestamp,
+}
+
+impl Search<'_> {
+    fn entries(&mut self, from: Timestamp, to: Timestamp) -> io::Result<Vec<Entry>> {
+        let segments = segment::list(self.dir)?;
+        // Where clocks went on, its life begins and ends in these.
+        let (first, last) = (self.segment_at(&segments, from)?, self.segment_at(&segments, to)?);
+        let near = self.among(&segments, Part { first, last, to })?;
+        if is_whole(&near) {
+            return Ok(near);
         }
-    }
-    let mut found = Vec::new();
-    for first in segments.into_iter().skip(begin).take(SEGMENTS_MAX) {
-        if begins(dir, first)?.is_some_and(|begins| begins > to) && found.iter().any(is_end) {
-            break;
-        }
-        let of_intent = |entry: &Entry| entry.intent == Some(intent);
-        signed(Lines::open(dir, first)?, &mut |entry| {
-            if of_intent(&entry) {
-                found.push(entry);
+        let from = from.checked_sub(CLOCKS).unwrap_or(from);
+        let to = to.checked_add(CLOCKS).unwrap_or(to);
+        let mut first = 0;
+        for (at, segment) in segments.iter().enumerate() {
+            if self.begins(*segment)?.is_some_and(|begins| begins <= from) {
+                first = at;
             }
-        })?;
+        }
+        let last = self.segment_at(&segments, to)?;
+        let far = self.among(&segments, Part { first, last, to })?;
+        Ok(if far.len() > near.len() { far } else { near })
     }
-    Ok(found)
+
+    /// The place of a segment that begins at this time or earlier, and the one behind it, if any, later.
+    fn segment_at(&mut self, segments: &[u64], at: Timestamp) -> io::Result<usize> {
+        let (mut found, mut later) = (0, segments.len());
+        while later - found > 1 {
+            let middle = usize::midpoint(found, later);
+            let begins = segments.get(middle).map(|first| self.begins(*first)).transpose()?.flatten();
+            if begins.is_some_and(|begins| begins <= at) { found = middle } else { later = middle }
+        }
+        Ok(found)
+    }
+
+    /// The entries in the segments from one place on, and where that is farther, in those around another place.
+    fn among(&mut self, segments: &[u64], part: Part) -> io::Result<Vec<Entry>> {
+        let Part { first, last, to } = part;
+        let mut found = Vec::new();
+        let behind = (first + SEGMENTS_MAX).max(last.saturating_sub(1));
+        let of = |place: usize| segments.iter().skip(place).take(SEGMENTS_MAX);
+        for segment in of(first).chain(of(behind)) {
+            if found.iter().any(is_end) && self.begins(*segment)?.is_some_and(|begins| begins > to) {
+                break;
+            }
+            if self.in_segment(*segment, &mut found)? {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Adds the entries of a segment that a checkpoint of it covers. Returns whether none of it can come any more.
+    fn in_segment(&mut self, first: u64, found: &mut Vec<Entry>) -> io::Result<bool> {
+        // As the lines are written; in a text quotes stand behind a backslash.
+        let words = format!("\"intent\": {},", self.intent);
+        let mut unsigned = Vec::new();
+        for line in Lines::open(self.dir, first)? {
+            let line = line?;
+            self.effort.read += 1;
+            let tells = || std::str::from_utf8(&line.bytes).is_ok_and(|text| text.contains(&words));
+            if !line.whole || (unsigned.is_empty() && !tells()) {
+                continue;
+            }
+            self.effort.parsed += 1;
+            match parse(&line.bytes) {
+                Some(Parsed::Entry(entry)) if entry.intent == Some(self.intent) => unsigned.push(*entry),
+                Some(Parsed::Checkpoint { .. }) => {
+                    found.append(&mut unsigned);
+                    if is_whole(found) {
+                        return Ok(true);
+                    }
+                }
+                Some(Parsed::Entry(_)) | None => {}
+            }
+        }
+        Ok(false)
+    }
+
+    /// The time of a segment's first entry.
+    fn begins(&mut self, first: u64) -> io::Result<Option<Timestamp>> {
+        self.effort.read += 1;
+        self.effort.parsed += 1;
+        let line = Lines::open(self.dir, first)?.next().transpose()?;
+        Ok(line.and_then(|line| match parse(&line.bytes) {
+            Some(Parsed::Entry(entry)) => Some(entry.time),
+            _ => None,
+        }))
+    }
+}
+
+/// Whether an intent's life is in these entries from its first to its last.
+fn is_whole(entries: &[Entry]) -> bool {
+    let is_first = |entry: &Entry| entry.is(Event::Taken) || entry.is(Event::Refused);
+    entries.iter().any(is_first) && entries.iter().any(is_end)
 }
 
 /// Passes the entries of a segment that a checkpoint of it covers.
@@ -67,15 +168,6 @@ pub fn signed(lines: impl Iterator<Item = io::Result<Line>>, each: &mut dyn FnMu
 
 fn is_end(entry: &Entry) -> bool {
     entry.is(Event::Filed)
-}
-
-/// The time of a segment's first entry.
-fn begins(dir: &Dir, first: u64) -> io::Result<Option<Timestamp>> {
-    let line = Lines::open(dir, first)?.next().transpose()?;
-    Ok(line.and_then(|line| match parse(&line.bytes) {
-        Some(Parsed::Entry(entry)) => Some(entry.time),
-        _ => None,
-    }))
 }
 
 /// Which of these events of these intents have an entry before the end. Segments that end before `since` are not read, unless the
@@ -110,3 +202,6 @@ pub fn recorded(
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests;
