@@ -36,8 +36,8 @@ const ACCEPTED_AT_ONCE: usize = 16;
 /// The pause after a call that failed for lack of memory or descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The answering function: gets the question, and the client's user id.
-pub type Answering = dyn Fn(Question, u32) -> Answer + Send + Sync;
+/// The answering function: gets the question, the client's user id, and whether the client still waits.
+pub type Answering = dyn Fn(Question, u32, &dyn Fn() -> bool) -> Answer + Send + Sync;
 
 /// Told of the user of each process that may not ask.
 pub type Refusing = dyn Fn(u32) + Send + Sync;
@@ -220,14 +220,17 @@ mod tests {
     use std::io::{Read, Write};
 
     fn listening() -> (tempfile::TempDir, Arc<Dir>, Control) {
-        let root = tempfile::tempdir().unwrap();
-        let private = Arc::new(Dir::open(root.path()).unwrap());
-        let answering: Arc<Answering> = Arc::new(|question, uid| match question {
+        listening_with(Arc::new(|question, uid, _| match question {
             Question::Logs { after, .. } => {
                 Answer::Logs(LogLines { lines: vec![uid.to_string()], last: after })
             }
             other => Answer::Refused(Refused::new(RefusalKind::NotFound, format!("{other:?}"), "")),
-        });
+        }))
+    }
+
+    fn listening_with(answering: Arc<Answering>) -> (tempfile::TempDir, Arc<Dir>, Control) {
+        let root = tempfile::tempdir().unwrap();
+        let private = Arc::new(Dir::open(root.path()).unwrap());
         let bound = Bound::bind(Arc::clone(&private)).unwrap();
         let control = bound.serve(answering, Box::new(|_| ()), Runs::MayAsk).unwrap();
         (root, private, control)
@@ -244,6 +247,30 @@ mod tests {
         drop(control);
         assert!(!root.path().join(SOCKET).exists());
         assert!(matches!(ask(&private, &question), Err(AskError::NotRunning)));
+    }
+
+    /// As many as are answered at once ask for what takes for ever, and go away; others have their answers.
+    #[test]
+    fn who_has_gone_keeps_nobody_waiting() {
+        let (_root, private, _control) = listening_with(Arc::new(|question, _, is_wanted| {
+            while matches!(question, Question::Status) && is_wanted() {
+                std::thread::yield_now();
+            }
+            Answer::Logs(LogLines::default())
+        }));
+        for _ in 0..20 {
+            let mut stream = UnixStream::connect(socket_path(&private)).unwrap();
+            let line = conductor_core::record::one_line(&Question::Status);
+            stream.write_all(&[line, vec![b'\n']].concat()).unwrap();
+        }
+        // One who has said all there is to say still reads.
+        let mut half = UnixStream::connect(socket_path(&private)).unwrap();
+        half.write_all(&conductor_core::record::one_line(&Question::Logs { after: 0, most: 1 })).unwrap();
+        half.shutdown(std::net::Shutdown::Write).unwrap();
+        half.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut answer = String::new();
+        half.read_to_string(&mut answer).unwrap();
+        assert!(answer.contains("\"last\""), "{answer}");
     }
 
     #[test]

@@ -4,8 +4,10 @@ use super::Answering;
 use super::silent::Silent;
 use conductor_core::query::{Answer, RefusalKind, Refused};
 use conductor_core::record::one_line;
+use conductor_os::wake::wait_unread;
 use std::collections::VecDeque;
 use std::io::Write;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -89,15 +91,17 @@ impl Scheduler {
             drop(queue);
             let answer = match serde_json::from_slice(&asked.line) {
                 // A panic in one answer does not end this thread.
-                Ok(question) => catch_unwind(AssertUnwindSafe(|| (self.answering)(question, asked.uid)))
-                    .unwrap_or_else(|_| {
-                        let text = "the answer failed; this is a defect";
-                        Answer::Refused(Refused::new(
-                            RefusalKind::Busy,
-                            text,
-                            "Report it with the log lines around it.",
-                        ))
-                    }),
+                Ok(question) => catch_unwind(AssertUnwindSafe(|| {
+                    (self.answering)(question, asked.uid, &|| is_open(&asked.stream))
+                }))
+                .unwrap_or_else(|_| {
+                    let text = "the answer failed; this is a defect";
+                    Answer::Refused(Refused::new(
+                        RefusalKind::Busy,
+                        text,
+                        "Report it with the log lines around it.",
+                    ))
+                }),
                 Err(error) => {
                     let advice = "Use the same version of the program as the daemon's.";
                     Answer::Refused(Refused::new(RefusalKind::BadQuestion, error.to_string(), advice))
@@ -106,6 +110,11 @@ impl Scheduler {
             tell(&asked.stream, &answer);
         }
     }
+}
+
+/// Whether the client still has the connection, which it may have closed for what it says.
+fn is_open(stream: &UnixStream) -> bool {
+    !wait_unread(stream.as_fd(), Duration::ZERO).is_ok_and(|gone| gone)
 }
 
 /// Sends an answer; a client that goes away without reading it is ignored.

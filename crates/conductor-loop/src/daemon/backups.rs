@@ -62,7 +62,7 @@ impl Rest {
 
 impl Questions {
     /// Makes a backup, for this user or by itself.
-    pub(super) fn back_up(&self, uid: Option<u32>, is_wanted: &dyn Fn() -> bool) -> Result<Answer, Refused> {
+    pub(super) fn back_up(&self, uid: Option<u32>) -> Result<Answer, Refused> {
         let current = self.current()?;
         let Some(rest) = current.back_up.as_ref().map(|back_up| Arc::clone(&back_up.rest)) else {
             let text = "the daemon has no directory for backups";
@@ -73,7 +73,7 @@ impl Questions {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return Err(busy("a backup is being made")),
         };
-        match self.make(current, &rest, is_wanted) {
+        match self.make(current, &rest) {
             Ok((made, pruned)) => {
                 let (file, bytes) = (made.name.as_str(), made.size);
                 observe(&self.health, DaemonFact::BackedUp { file, bytes, made_at: made.made_at, uid });
@@ -96,15 +96,10 @@ impl Questions {
 
     /// The backup, and whether the oldest ones could be removed. The session is held while its state is copied, and is asked for before each
     /// row of it: so a session that ends waits for one row at most, unless the disk of the backups hangs in a call.
-    fn make(
-        &self,
-        current: Arc<Current>,
-        rest: &Rest,
-        is_wanted: &dyn Fn() -> bool,
-    ) -> Result<(Listed, io::Result<()>), BackupError> {
+    fn make(&self, current: Arc<Current>, rest: &Rest) -> Result<(Listed, io::Result<()>), BackupError> {
         let session = Arc::downgrade(&current);
         drop(current);
-        let goes_on = || is_wanted() && self.is_current(&session);
+        let goes_on = || self.is_current(&session);
         let Rest { settings, private, keys, .. } = rest;
         let dir = backup::open(&settings.dir, &rest.state)?;
         let making = Making::begin(&dir, &rest.series()?, &goes_on)?;
@@ -151,7 +146,7 @@ fn look_after(questions: &Questions, interval: Option<Duration>) -> ! {
             std::thread::sleep(due.min(LOOK_AGAIN)); // By the clock, which may be set, and a machine may sleep.
             continue;
         }
-        let pause = match questions.back_up(None, &|| true) {
+        let pause = match questions.back_up(None) {
             Err(refused) if refused.kind == RefusalKind::Store => AFTER_FAILURE,
             _ => LEAST,
         };

@@ -192,7 +192,8 @@ impl Questions {
             }
             Question::Backup => {
                 drop(current);
-                self.back_up(Some(asker.user()?), is_wanted)?
+                // It is made to its end also where the one who asked has gone.
+                self.back_up(Some(asker.user()?))?
             }
             Question::Logs { after, most } => {
                 asker.user()?;

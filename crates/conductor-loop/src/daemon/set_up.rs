@@ -245,7 +245,9 @@ pub(super) fn serve_control(
     let refusing = Box::new(move |uid| refused.asker_refused(uid));
     let confined = config.fixed.confine != Confine::Off;
     let runs = if confined { control::Runs::Refused } else { control::Runs::MayAsk };
-    let answering = move |question, uid| questions.answer(question, Asker::User(uid), &|| true);
+    let answering = move |question, uid, is_wanted: &dyn Fn() -> bool| {
+        questions.answer(question, Asker::User(uid), is_wanted)
+    };
     bound.serve(Arc::new(answering), refusing, runs).inspect_err(warn_of_no_control).ok()
 }
 

@@ -14,6 +14,7 @@ use conductor_core::fact::OperatorFact;
 use conductor_core::intent::TargetKey;
 use conductor_core::name::unescaped;
 use conductor_core::query::{Covers, Held, Reason, RefusalKind, Refused, Row, Selection, State};
+use conductor_core::record::Claim;
 use conductor_core::scheduler::{Event, WaitReason};
 use conductor_os::monotonic;
 use crossbeam_channel::bounded;
@@ -134,14 +135,21 @@ impl Session<'_> {
         unfinished_row(self.in_flight.get(seq)?, &self.scheduler.why(now, seq)?)
     }
 
+    /// The first in the expected order that is meant.
+    fn first_of(&self, is_meant: impl Fn(&Claim) -> bool) -> Option<Seq> {
+        let is_meant = |seq: &Seq| self.in_flight.get(*seq).and_then(InFlight::claim).is_some_and(&is_meant);
+        self.scheduler.in_order().into_iter().find(is_meant)
+    }
+
     fn find(&self, subject: &Selector) -> Option<Found> {
         let now = monotonic();
         let seq = match subject {
             Selector::Number(seq) => Some(*seq),
-            _ => self.scheduler.in_order().into_iter().find(|seq| {
-                let row = self.in_flight.get(*seq).and_then(|one| unfinished_row(one, &WaitReason::Claiming));
-                row.is_some_and(|row| subject.is(&row))
-            }),
+            Selector::File(name) => {
+                let name = unescaped(name);
+                self.first_of(|claim| claim.name.as_bytes() == name)
+            }
+            Selector::Target(word) => self.first_of(|claim| claim.key.is_named(word)),
         };
         let found = seq.and_then(|seq| Some((self.row(now, seq)?, self.in_flight.get(seq)?)));
         if let Some((row, one)) = found {

@@ -180,8 +180,10 @@ impl Queries<'_> {
             (None, false, true) => Some(Term::Status(Status::Failed)),
             (None, _, _) => selection.code.map(|_| Term::Status(Status::Failed)),
         };
-        let first = selection.since.map(|since| self.store.first_since(since)).transpose();
-        let from = first.map_err(|error| store_refused(&error))?.unwrap_or_default();
+        let from = match selection.since.map(|since| self.store.first_since(since, self.is_wanted)) {
+            Some(first) => first.map_err(|error| store_refused(&error))?.ok_or_else(given_up)?,
+            None => Seq::default(),
+        };
         Ok(Search { term, from, below: selection.before.unwrap_or(Seq::MAX) })
     }
 

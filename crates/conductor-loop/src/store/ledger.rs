@@ -248,8 +248,9 @@ pub trait Ledger: Debug + Send + Sync {
     /// Passes the outcomes of a search, newest first, to `each`, while it returns true.
     fn search(&self, search: Search<'_>, each: &mut dyn FnMut(Outcome) -> bool) -> Result<(), StoreError>;
 
-    /// A number below which no outcome was decided at this time or later; [`Seq::MAX`] if none was.
-    fn first_since(&self, since: Timestamp) -> Result<Seq, StoreError>;
+    /// A number below which no outcome was decided at this time or later; [`Seq::MAX`] if none was. `None` where `goes_on` was
+    /// false before all of them were looked at.
+    fn first_since(&self, since: Timestamp, goes_on: &dyn Fn() -> bool) -> Result<Option<Seq>, StoreError>;
 
     /// The old outcomes of a part: the only rule for removal by age. An outcome not yet known to be published durably is
     /// still needed.

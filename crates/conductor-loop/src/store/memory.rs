@@ -275,10 +275,10 @@ impl Ledger for Memory {
         Ok(())
     }
 
-    fn first_since(&self, since: Timestamp) -> Result<Seq, StoreError> {
+    fn first_since(&self, since: Timestamp, _: &dyn Fn() -> bool) -> Result<Option<Seq>, StoreError> {
         let books = self.books();
         let later = books.outcomes.values().filter(|outcome| outcome.finished_at >= since);
-        Ok(later.map(|outcome| outcome.seq).min().unwrap_or(Seq::MAX))
+        Ok(Some(later.map(|outcome| outcome.seq).min().unwrap_or(Seq::MAX)))
     }
 
     fn old(&self, part: Part<'_>) -> Result<Page, StoreError> {

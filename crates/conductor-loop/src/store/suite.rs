@@ -164,7 +164,7 @@ pub(super) fn answers(ledger: &dyn Ledger) -> Vec<String> {
     }
     let clock = ledger.upkeep().unwrap().clock;
     for second in 0..7 {
-        say("since", &(second, ledger.first_since(at(second))));
+        say("since", &(second, ledger.first_since(at(second), &|| true)));
         let bound = Bound { before: at(second), now: at(5) };
         for from in [None, Some(DecidedAt { at: at(2), seq: Seq(4) })] {
             for most in [2, usize::MAX] {

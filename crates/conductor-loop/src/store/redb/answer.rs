@@ -133,8 +133,8 @@ impl Ledger for Store {
         self.reading(|txn| index::search(txn, search, each))
     }
 
-    fn first_since(&self, since: Timestamp) -> Result<Seq, StoreError> {
-        self.reading(|txn| index::first_since(txn, since))
+    fn first_since(&self, since: Timestamp, goes_on: &dyn Fn() -> bool) -> Result<Option<Seq>, StoreError> {
+        self.reading(|txn| index::first_since(txn, since, goes_on))
     }
 
     fn old(&self, part: Part<'_>) -> Result<Page, StoreError> {

@@ -125,13 +125,20 @@ pub(super) fn search(
     Ok(())
 }
 
-/// A number below which no outcome was decided at this time or later.
-pub(super) fn first_since(txn: &Reading, since: Timestamp) -> Result<Seq, StoreError> {
+/// A number below which no outcome was decided at this time or later; `None` where `goes_on` was false.
+pub(super) fn first_since(
+    txn: &Reading,
+    since: Timestamp,
+    goes_on: &dyn Fn() -> bool,
+) -> Result<Option<Seq>, StoreError> {
     let mut first = Seq::MAX;
-    for row in TIMES.of(txn)?.range((since.as_nanosecond(), Seq::ZERO)..)? {
+    for (looked, row) in TIMES.of(txn)?.range((since.as_nanosecond(), Seq::ZERO)..)?.enumerate() {
+        if looked % LOOKED_MAX == LOOKED_MAX - 1 && !goes_on() {
+            return Ok(None);
+        }
         first = first.min(row?.key().1);
     }
-    Ok(first)
+    Ok(Some(first))
 }
 
 /// The old outcomes of a part.

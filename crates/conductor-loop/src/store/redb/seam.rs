@@ -169,7 +169,11 @@ fn a_lookup_among_a_hundred_thousand_outcomes_reads_a_handful() {
     let failed = Term::Status(conductor_core::record::Status::Failed);
     assert_eq!(read("an ending", &|| found(failed, Seq::ZERO)), [Seq::ZERO; 0]);
     let since = at(MANY - 1);
-    assert_eq!(read("a time", &|| vec![store.first_since(since).unwrap()]), [Seq(MANY - 1)]);
+    assert_eq!(
+        read("a time", &|| vec![store.first_since(since, &|| true).unwrap().unwrap()]),
+        [Seq(MANY - 1)]
+    );
+    assert_eq!(store.first_since(at(0), &|| false).unwrap(), None, "it ends when nobody waits for it");
     let clock = ClockBook::default();
     let bound = Bound { before: at(3), now: at(MANY) };
     let old = || store.old(Part { from: None, most: usize::MAX, bound, clock: &clock }).unwrap();
