@@ -81,8 +81,14 @@ impl Rendered {
             new.extend(more);
         }
         if new.len() > RULES_MAX {
-            new.truncate(1);
-            new.iter_mut().for_each(Rule::aim_anywhere);
+            // One for each field stays, for any object: a later patch may aim that field alone.
+            let mut fields = Vec::new();
+            new.retain(|rule| {
+                let is_first = rule.field.is_none() || !fields.contains(&rule.field);
+                fields.push(rule.field);
+                is_first
+            });
+            new.iter_mut().filter(|rule| rule.field.is_some()).for_each(Rule::aim_anywhere);
         }
         self.aims = Some(new);
     }
