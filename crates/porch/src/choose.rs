@@ -3,15 +3,16 @@
 mod rivals;
 
 use crate::PorchError;
-use crate::files::{CHART, KUSTOMIZATIONS, base_name, join, parent};
+use crate::files::{CHART, KUSTOMIZATIONS, base_name, is_argo_source, join, parent};
 use crate::kinds::{Kinds, has_no_number};
-use crate::kustomize::{self, Built};
+use crate::kustomize::{self, Built, Site};
 use crate::objects::Object;
 use crate::rendered::{Number, Rendered};
 use crate::survey::is_pointer;
 use crate::world::World;
 use crate::yaml::{self, Node, Step};
 use rivals::{Deployed, is_remote_rule};
+use std::cell::Cell;
 use std::rc::Rc;
 
 /// The number of entries of a directory that a message names.
@@ -37,6 +38,7 @@ pub(crate) struct Found {
     pub document: usize,
     pub path: Vec<Step>,
     pub inside: Option<(usize, Vec<Step>)>,
+    pub group: String,
     pub kind: String,
     /// Whether the object has a pod template.
     pub whole: bool,
@@ -59,6 +61,8 @@ pub(crate) struct View<'w, 't> {
     texts: Vec<String>,
     built: Built,
     deployed: Deployed,
+    /// What is left for building kustomizations, of which others may name any number.
+    left: Cell<usize>,
 }
 
 impl<'w, 't> View<'w, 't> {
@@ -67,18 +71,31 @@ impl<'w, 't> View<'w, 't> {
         if wanted.local {
             texts = vec![wanted.name.to_owned()];
         }
-        let mut built =
-            if wanted.local { Built::default() } else { kustomize::build(world, wanted.kinds, &texts)? };
+        let left = Cell::new(kustomize::SPENT_MAX);
+        let site = Site { world, kinds: wanted.kinds, texts: &texts, left: &left };
+        let mut built = if wanted.local { Built::default() } else { site.build()? };
         for path in world.manifests() {
             let named = built.named.contains(&path) || KUSTOMIZATIONS.contains(&base_name(&path));
-            if (named && !is_flux(world, &path)?) || (!wanted.local && world.is_governed(&path)?) {
+            // What Argo CD merges counts without being listed.
+            let is_unlisted =
+                || Ok::<_, PorchError>(!is_argo_source(base_name(&path)) && world.is_governed(&path)?);
+            if (named && !is_flux(world, &path)?) || (!wanted.local && is_unlisted()?) {
                 continue;
             }
-            let objects = world.objects(&path, &[wanted.name.to_owned()])?;
+            let objects = world.objects(&path, &[wanted.name.to_owned()], wanted.kinds)?;
             let matter = objects.iter().filter(|object| object.matters(wanted.kinds));
             built.objects.extend(matter.cloned().map(Rendered::plain));
         }
-        Ok(Self { world, wanted, texts, built, deployed: Deployed::default() })
+        Ok(Self { world, wanted, texts, built, deployed: Deployed::default(), left })
+    }
+
+    fn site(&self) -> Site<'_> {
+        Site { world: self.world, kinds: self.wanted.kinds, texts: &self.texts, left: &self.left }
+    }
+
+    /// The same objects, of which those count alone that state their namespace.
+    pub(crate) fn said(self) -> Self {
+        Self { wanted: Wanted { said: true, ..self.wanted }, ..self }
     }
 
     /// Finds the object. `None` if the package has none; several objects, or another setting of its number, are refused.
@@ -148,7 +165,7 @@ impl<'w, 't> View<'w, 't> {
 
     fn place(&self, found: &Rendered) -> Result<Found, PorchError> {
         let object = &found.object;
-        let (kind, whole) = (object.kind.clone(), object.whole);
+        let (group, kind, whole) = (object.group.clone(), object.kind.clone(), object.whole);
         let place = match &found.number {
             Number::Own => {
                 let number = self.wanted.kinds.path(&object.group, &object.kind).unwrap_or_default();
@@ -158,6 +175,7 @@ impl<'w, 't> View<'w, 't> {
                     document: object.document,
                     path,
                     inside: None,
+                    group,
                     kind,
                     whole,
                 }
@@ -167,6 +185,7 @@ impl<'w, 't> View<'w, 't> {
                 document: place.document,
                 path: place.path.clone(),
                 inside: place.inside.clone(),
+                group,
                 kind,
                 whole: true,
             },
@@ -203,6 +222,7 @@ impl<'w, 't> View<'w, 't> {
             document: place.document,
             path: place.path.clone(),
             inside: None,
+            group: "apps".to_owned(),
             kind: "Deployment".to_owned(),
             whole: true,
         }))
@@ -255,7 +275,7 @@ impl<'w, 't> View<'w, 't> {
     pub(crate) fn unknown(&self) -> Option<String> {
         let texts = [self.wanted.name.to_owned()];
         self.world.manifests().iter().find_map(|path| {
-            let objects = self.world.objects(path, &texts).unwrap_or_default();
+            let objects = self.world.objects(path, &texts, self.wanted.kinds).unwrap_or_default();
             if objects.is_empty() {
                 return None;
             }
@@ -293,7 +313,10 @@ impl<'w, 't> View<'w, 't> {
         let paths = self.world.manifests();
         let left = paths.into_iter().filter(|path| !self.built.named.contains(path));
         for path in left.filter(|path| self.world.is_governed(path).unwrap_or(false)) {
-            let objects = self.world.objects(&path, &[self.wanted.name.to_owned()]).unwrap_or_default();
+            let objects = self
+                .world
+                .objects(&path, &[self.wanted.name.to_owned()], self.wanted.kinds)
+                .unwrap_or_default();
             let wanted =
                 objects.iter().find(|object| self.is_scaled(object) && object.name == self.wanted.name);
             if let Some(object) = wanted {
@@ -325,7 +348,7 @@ impl<'w, 't> View<'w, 't> {
     fn wrapped(&self) -> Option<String> {
         let texts = [self.wanted.name.to_owned()];
         for path in self.world.manifests() {
-            let objects = self.world.objects(&path, &texts).unwrap_or_default();
+            let objects = self.world.objects(&path, &texts, self.wanted.kinds).unwrap_or_default();
             if objects.is_empty() {
                 continue;
             }
@@ -387,7 +410,7 @@ impl<'w, 't> View<'w, 't> {
         }
         let mut found: Vec<String> = Vec::new();
         for path in self.world.manifests() {
-            let objects = self.world.objects(&path, &[]).unwrap_or_default();
+            let objects = self.world.objects(&path, &[], self.wanted.kinds).unwrap_or_default();
             found.extend(objects.iter().map(|object| object.shown()));
         }
         if found.is_empty() {
@@ -453,7 +476,7 @@ impl<'w, 't> View<'w, 't> {
     /// The kustomizations above the package that bring it in and override the number.
     pub(crate) fn decided_above(&self, found: &Found) -> Result<Option<String>, PorchError> {
         for dir in kustomize::above(self.world)? {
-            let built = kustomize::build_one(self.world, self.wanted.kinds, &self.texts, &dir)?;
+            let built = self.site().directory(&dir)?;
             let reason = self.decided_in(&built, &self.world.dir, found);
             if reason.is_some() {
                 return Ok(reason);

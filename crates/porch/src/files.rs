@@ -66,6 +66,16 @@ pub(crate) fn decides_files(name: &str) -> bool {
     KUSTOMIZATIONS.contains(&name) || name == KRMIGNORE || name == CHART
 }
 
+/// Whether Argo CD merges a file of this name into the source of an Application that builds its directory.
+pub(crate) fn is_argo_source(name: &str) -> bool {
+    name == ".argocd-source.yaml" || (name.starts_with(".argocd-source-") && has_extension(name, &["yaml"]))
+}
+
+/// Whether an entry of this name is passed over: its name begins with a dot, and it decides nothing about others.
+pub(crate) fn is_hidden(name: &str) -> bool {
+    name.starts_with('.') && !decides_files(name) && !is_argo_source(name)
+}
+
 /// Whether a directory is called as the packages that this engine makes.
 pub(crate) fn is_called_like_ours(name: &str) -> bool {
     name.ends_with("-scaling") || name.ends_with("-scaling-patch")

@@ -62,8 +62,11 @@ pub(crate) struct Workload {
     path: String,
 }
 
+/// The path of the number where no other is said.
+const REPLICAS: &str = "spec.replicas";
+
 fn spec_replicas() -> String {
-    "spec.replicas".to_owned()
+    REPLICAS.to_owned()
 }
 
 impl Workload {
@@ -74,6 +77,15 @@ impl Workload {
         }
         Err(format!("the workload of kind '{}' and path '{}' cannot be used", self.kind, self.path))
     }
+}
+
+/// The workload that functions of kpt or overlays of ytt may change.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Governed<'g> {
+    pub kind: &'g str,
+    pub name: &'g str,
+    pub namespace: &'g str,
+    pub kinds: Kinds<'g>,
 }
 
 /// The kinds that count for one order.
@@ -94,7 +106,7 @@ impl Kinds<'_> {
         if let Some(added) = added {
             return Some(keys(&added.path));
         }
-        (self.only.is_some() || SHIPPED.contains(&(group, kind))).then(|| keys("spec.replicas"))
+        (self.only.is_some() || SHIPPED.contains(&(group, kind))).then(|| keys(REPLICAS))
     }
 
     /// Whether such an object stands for pods, whichever kind is selected.
@@ -114,10 +126,29 @@ impl Kinds<'_> {
         all.any(|kind| glob::is_like(pattern, kind) != Some(false))
     }
 
+    /// The paths of numbers, of any kind.
+    pub(crate) fn number_paths(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(REPLICAS).chain(self.more.iter().map(|more| more.path.as_str()))
+    }
+
     /// The last keys of the paths of numbers.
     pub(crate) fn number_keys(&self) -> impl Iterator<Item = &str> {
-        let added = self.more.iter().filter_map(|more| more.path.rsplit('.').next());
-        std::iter::once("replicas").chain(added)
+        self.number_paths().filter_map(|path| path.rsplit('.').next())
+    }
+
+    /// Whether a text may speak of a number.
+    pub(crate) fn speaks_of_number(&self, text: &str) -> bool {
+        self.number_keys().any(|key| text.contains(key))
+    }
+
+    /// Whether a JSON pointer may lead to a number, or to what holds one.
+    pub(crate) fn leads_to_number(&self, pointer: &str) -> bool {
+        let mut is_above = self.number_paths().map(|path| {
+            let mut keys = path.split('.');
+            pointer.split('/').skip(1).all(|step| keys.next() == Some(step))
+        });
+        let last = pointer.rsplit('/').next();
+        is_above.any(|is| is) || self.number_keys().any(|key| last == Some(key))
     }
 
     /// The selected kinds, as shown to people.

@@ -42,62 +42,57 @@ pub(crate) struct Built {
     pub loose: Vec<(String, Place)>,
 }
 
-/// Builds every kustomization of the package that no other one brings in.
-pub(crate) fn build(world: &World<'_>, kinds: Kinds<'_>, texts: &[String]) -> Result<Built, PorchError> {
-    let mut builder = Builder::new(world, kinds, texts);
-    let mut roots = Vec::new();
-    let mut inner = BTreeSet::new();
-    for path in world.paths() {
-        let dir = parent(&path);
-        if world.kustomization(dir)?.as_ref() != Some(&path) {
-            continue;
-        }
-        builder.built.named.insert(path.clone());
-        let stream = world.stream(&path)?;
-        let Some(document) = stream.documents.first() else { continue };
-        let others = ["resources", "bases", "components"].iter().filter_map(|key| document.get(key));
-        let others = others.flat_map(Node::items).filter_map(Node::text);
-        inner.extend(others.filter_map(|reference| resolve(dir, reference)));
-        if document.text_at(&["kind"]) != Some("Component") {
-            roots.push(dir.to_owned());
-        }
-    }
-    for root in roots.into_iter().filter(|root| !inner.contains(root)) {
-        builder.count = 0;
-        match builder.directory(&root, 0) {
-            Ok(objects) => builder.built.objects.extend(objects),
-            Err(error) => world.pardon(error)?,
-        }
-    }
-    Ok(builder.built)
+/// What kustomizations are built of, and what is left of [`SPENT_MAX`] for building them.
+#[derive(Clone, Copy)]
+pub(crate) struct Site<'s> {
+    pub world: &'s World<'s>,
+    pub kinds: Kinds<'s>,
+    pub texts: &'s [String],
+    pub left: &'s Cell<usize>,
 }
 
-/// Builds the one kustomization of a directory, if it has one.
-pub(crate) fn build_one(
-    world: &World<'_>,
-    kinds: Kinds<'_>,
-    texts: &[String],
-    dir: &str,
-) -> Result<Built, PorchError> {
-    let mut builder = Builder::new(world, kinds, texts);
-    let objects = builder.directory(dir, 0)?;
-    builder.built.objects = objects;
-    Ok(builder.built)
-}
+impl<'s> Site<'s> {
+    /// Builds every kustomization of the package that no other one brings in.
+    pub(crate) fn build(self) -> Result<Built, PorchError> {
+        self.with(|builder| {
+            let world = builder.world;
+            for root in builder.roots()? {
+                builder.count = 0;
+                match builder.directory(&root, 0) {
+                    Ok(objects) => builder.built.objects.extend(objects),
+                    Err(error) => world.pardon(error)?,
+                }
+            }
+            Ok(std::mem::take(&mut builder.built))
+        })
+    }
 
-/// The same, at the cost of what is left of [`SPENT_MAX`] for several.
-pub(crate) fn build_within(
-    world: &World<'_>,
-    kinds: Kinds<'_>,
-    texts: &[String],
-    dir: &str,
-    left: &Cell<usize>,
-) -> Result<Built, PorchError> {
-    let mut builder = Builder { left: left.get(), ..Builder::new(world, kinds, texts) };
-    let objects = builder.directory(dir, 0);
-    left.set(builder.left);
-    builder.built.objects = objects?;
-    Ok(builder.built)
+    /// Builds the one kustomization of a directory, if it has one.
+    pub(crate) fn directory(self, dir: &str) -> Result<Built, PorchError> {
+        self.with(|builder| {
+            let objects = builder.directory(dir, 0)?;
+            Ok(Built { objects, ..std::mem::take(&mut builder.built) })
+        })
+    }
+
+    /// An object as it is with a component besides; `None` if that is not here.
+    pub(crate) fn component(self, dir: &str, object: &Rendered) -> Result<Option<Rendered>, PorchError> {
+        if self.world.named_kustomization(dir)?.is_none() {
+            return Ok(None);
+        }
+        self.with(|builder| {
+            let mut objects = vec![object.clone()];
+            builder.apply(dir, &mut objects, 0)?;
+            Ok(objects.into_iter().next())
+        })
+    }
+
+    fn with<T>(self, work: impl FnOnce(&mut Builder<'s>) -> Result<T, PorchError>) -> Result<T, PorchError> {
+        let mut builder = Builder::new(self);
+        let done = work(&mut builder);
+        self.left.set(builder.left);
+        done
+    }
 }
 
 struct Builder<'b> {
@@ -116,10 +111,34 @@ struct Builder<'b> {
 }
 
 impl<'b> Builder<'b> {
-    fn new(world: &'b World<'b>, kinds: Kinds<'b>, texts: &'b [String]) -> Self {
+    fn new(site: Site<'b>) -> Self {
+        let Site { world, kinds, texts, left } = site;
         let (counted, configured) = (BTreeSet::new(), None);
         let built = Built::default();
-        Self { world, kinds, texts, counted, configured, built, count: 0, left: SPENT_MAX }
+        Self { world, kinds, texts, counted, configured, built, count: 0, left: left.get() }
+    }
+
+    /// The directories of the package with a kustomization that no other one brings in.
+    fn roots(&mut self) -> Result<Vec<String>, PorchError> {
+        let (mut roots, mut inner) = (Vec::new(), BTreeSet::new());
+        for path in self.world.paths() {
+            let dir = parent(&path);
+            if self.world.kustomization(dir)?.as_ref() != Some(&path) {
+                continue;
+            }
+            self.built.named.insert(path.clone());
+            let stream = self.world.stream(&path)?;
+            let Some(document) = stream.documents.first() else { continue };
+            let others = references(document, &["resources", "bases", "components"]);
+            inner.extend(
+                others.into_iter().filter_map(Node::text).filter_map(|reference| resolve(dir, reference)),
+            );
+            if document.text_at(&["kind"]) != Some("Component") {
+                roots.push(dir.to_owned());
+            }
+        }
+        roots.retain(|root| !inner.contains(root));
+        Ok(roots)
     }
 
     /// Counts what a file costs. Files that name each other often would otherwise take any time and memory.
@@ -243,7 +262,7 @@ impl<'b> Builder<'b> {
             return Ok(());
         }
         if self.world.named(&path)?.is_some() {
-            let all = self.world.objects(&path, self.texts)?;
+            let all = self.world.objects(&path, self.texts, self.kinds)?;
             let kinds = self.kinds;
             for object in all.iter().filter(|object| object.matters(kinds)) {
                 let names = object.name.len() + object.namespace.as_ref().map_or(0, String::len);

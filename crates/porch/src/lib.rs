@@ -31,6 +31,7 @@ mod text;
 mod tree;
 mod world;
 mod yaml;
+mod ytt;
 
 pub use directory::Patience;
 pub use engine::{Engine, Settings};

@@ -1,15 +1,15 @@
 //! The objects of a file: their positions and their names.
 
 use crate::PorchError;
-use crate::files::KPTFILE;
+use crate::files::{KPTFILE, base_name, is_argo_source, parent};
 use crate::kinds::{Kinds, group_of, version_of};
-use crate::rules::{Rule, deploys, release, rules_of};
+use crate::rules::{LISTS_MAX, Rule, deploys, of_source, release, rules_of};
 use crate::yaml::{self, Node, Step, Stream};
 use std::rc::Rc;
 
 const LOCAL_CONFIG: &str = "config.kubernetes.io/local-config";
-/// The depth of lists within lists.
-const LISTS_MAX: usize = 4;
+/// The kind that stands for a file that Argo CD merges into the source of an Application.
+pub(crate) const SOURCE: &str = "ApplicationSource";
 
 /// One object at any position in a file.
 #[derive(Debug, Clone)]
@@ -30,8 +30,8 @@ pub(crate) struct Object {
     pub whole: bool,
     pub labels: Vec<(String, String)>,
     pub rules: Vec<Rule>,
-    /// The directory that it deploys, and the namespace that it gives to what states none.
-    pub deploys: Option<(String, String)>,
+    /// The directories that it deploys, and the namespace that it gives to what states none in each.
+    pub deploys: Vec<(String, String)>,
     /// The name of the Helm release that it makes, if it states one.
     pub release: Option<String>,
 }
@@ -39,7 +39,7 @@ pub(crate) struct Object {
 impl Object {
     /// Whether it can be what an intent names, decide its number, or be called so instead.
     pub(crate) fn matters(&self, kinds: Kinds<'_>) -> bool {
-        !self.rules.is_empty() || kinds.knows(&self.group, &self.kind)
+        !self.rules.is_empty() || !self.deploys.is_empty() || kinds.knows(&self.group, &self.kind)
     }
 
     /// Kind and name, for messages.
@@ -49,11 +49,16 @@ impl Object {
 }
 
 /// The objects of a file, also those in Lists.
-pub(crate) fn objects_of(file: &str, stream: &Stream) -> Vec<Rc<Object>> {
+pub(crate) fn objects_of(file: &str, stream: &Stream, kinds: Kinds<'_>) -> Vec<Rc<Object>> {
     let mut found = Vec::new();
     for (number, document) in stream.documents.iter().enumerate() {
-        let mut collection = Collection { file, document: number, path: Vec::new(), found: &mut found };
-        collection.add(document, None);
+        let mut collection =
+            Collection { file, kinds, document: number, path: Vec::new(), found: &mut found };
+        if is_argo_source(base_name(file)) {
+            collection.add_source(document);
+        } else {
+            collection.add(document, None);
+        }
     }
     found
 }
@@ -61,6 +66,7 @@ pub(crate) fn objects_of(file: &str, stream: &Stream) -> Vec<Rc<Object>> {
 /// The objects of one document, while they are collected.
 struct Collection<'c> {
     file: &'c str,
+    kinds: Kinds<'c>,
     document: usize,
     /// The way to the present node.
     path: Vec<Step>,
@@ -105,9 +111,21 @@ impl Collection<'_> {
         }
     }
 
+    /// A file that Argo CD merges into the source of what it builds from the directory of that file.
+    fn add_source(&mut self, document: &Node) {
+        let rules = of_source(document, parent(self.file), self.kinds);
+        if !rules.is_empty() {
+            self.push(document, "argoproj.io/v1alpha1", SOURCE, rules);
+        }
+    }
+
     fn add_object(&mut self, node: &Node, api_version: &str, kind: &str) {
-        let group = group_of(api_version);
-        let (name, rules) = (node.text_at(&["metadata", "name"]), rules_of(node, group, kind));
+        let rules = rules_of(node, group_of(api_version), kind, self.kinds);
+        self.push(node, api_version, kind, rules);
+    }
+
+    fn push(&mut self, node: &Node, api_version: &str, kind: &str, rules: Vec<Rule>) {
+        let (group, name) = (group_of(api_version), node.text_at(&["metadata", "name"]));
         if name.is_none() && rules.is_empty() {
             return;
         }

@@ -191,18 +191,6 @@ impl Patch<'_> {
     }
 }
 
-/// The patches that one document is, and the way to each: a List is one for each item.
-pub(crate) fn each_of(document: &Node) -> Vec<(Vec<Step>, &Node)> {
-    let is_list = document.text_at(&["kind"]).is_some_and(|kind| kind.ends_with("List"));
-    match document.get("items").filter(|items| is_list && !items.items().is_empty()) {
-        None => vec![(Vec::new(), document)],
-        Some(items) => {
-            let way = |number| vec![Step::Key("items".to_owned()), Step::Item(number)];
-            items.items().iter().enumerate().map(|(number, item)| (way(number), item)).collect()
-        }
-    }
-}
-
 /// What an operation of a JSON patch does to a rule that names its object in a field of `spec`.
 fn aim(rule: &mut Rule, field: &str, operation: &Node) {
     let name = operation.text_at(&["op"]);

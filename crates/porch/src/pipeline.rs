@@ -3,16 +3,9 @@
 
 use crate::PorchError;
 use crate::files::{KPTFILE, base_name, join, parent, resolve};
+use crate::kinds::Governed;
 use crate::tree::Tree;
 use crate::yaml::{self, Node, Stream, YamlError};
-
-/// The workload that functions may change.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Governed<'g> {
-    pub kind: &'g str,
-    pub name: &'g str,
-    pub namespace: &'g str,
-}
 
 /// The Kptfiles of a file's directory and of those above it that have a pipeline: the directory, and the content.
 pub(crate) struct Pipelines<'t> {
@@ -20,10 +13,17 @@ pub(crate) struct Pipelines<'t> {
     kptfiles: Vec<(String, Stream)>,
 }
 
+/// The function of kpt that sets namespaces.
+const SET_NAMESPACE: &str = "set-namespace";
+/// The `ConfigMap` that kpt keeps in a package about it.
+const CONTEXT: &str = "kptfile.kpt.dev";
+
 /// The configuration of a function: the file that it is in, and the mapping of its values.
 struct Config {
     place: String,
     text: String,
+    /// The name of the object that it is, if it is one.
+    name: Option<String>,
     values: Option<Node>,
 }
 
@@ -46,45 +46,53 @@ impl<'t> Pipelines<'t> {
 
     /// Why an edit of the workload's number does not count or would be undone.
     pub(crate) fn objection(&self, workload: Governed<'_>) -> Result<Option<String>, PorchError> {
+        // A later function may put it back.
+        let mut moved = None;
+        let mut space = workload.namespace.to_owned();
         for (dir, function) in self.functions().filter(|(_, function)| applies(function, workload)) {
             let config = self.config(dir, function)?;
-            let place = format!("{}:{}", self.tree.name(&join(dir, KPTFILE)), function.line);
             let name = name_of(function);
+            let said = |does: &str| {
+                let place = format!("{}:{}", self.tree.name(&join(dir, KPTFILE)), function.line);
+                format!("{place} (the kpt function {name}) {does}; change that instead")
+            };
             let does = match name {
                 "apply-setters" => None,
-                "set-namespace" => config
-                    .value("namespace")
-                    .and_then(Node::text)
-                    .filter(|namespace| *namespace != workload.namespace)
-                    .map(|namespace| format!("puts it into the namespace {namespace}")),
-                "ensure-name-substring" => Some("changes its name".to_owned()),
-                "search-replace" if replaces_numbers(&config) => Some("may set its replicas".to_owned()),
-                _ if name.starts_with("set-replica") => Some("sets its replicas".to_owned()),
-                _ => config
-                    .text
-                    .to_ascii_lowercase()
-                    .contains("replica")
-                    .then(|| "may set its replicas".to_owned()),
+                SET_NAMESPACE => {
+                    if let Some(new) = config.namespace(Some(&space)) {
+                        let does = format!("puts it into the namespace {new}");
+                        moved = (new != workload.namespace).then(|| said(&does));
+                        space = new.to_owned();
+                    }
+                    None
+                }
+                "ensure-name-substring" => Some("changes its name"),
+                "search-replace" if replaces_numbers(&config) => Some("may set its replicas"),
+                _ if name.starts_with("set-replica") => Some("sets its replicas"),
+                _ => {
+                    let speaks = config.text.to_ascii_lowercase().contains("replica")
+                        || workload.kinds.speaks_of_number(&config.text);
+                    speaks.then_some("may set its replicas")
+                }
             };
             if let Some(does) = does {
-                return Ok(Some(format!("{place} (the kpt function {name}) {does}; change that instead")));
+                return Ok(Some(said(does)));
             }
         }
-        Ok(None)
+        Ok(moved)
     }
 
     /// The namespace that the functions put the workload into, if they do.
     pub(crate) fn namespace(&self, workload: Governed<'_>) -> Result<Option<String>, PorchError> {
+        let mut space: Option<String> = None;
         for (dir, function) in self.functions().filter(|(_, function)| applies(function, workload)) {
-            if name_of(function) == "set-namespace" {
-                return Ok(self
-                    .config(dir, function)?
-                    .value("namespace")
-                    .and_then(Node::text)
-                    .map(str::to_owned));
+            if name_of(function) == SET_NAMESPACE {
+                let config = self.config(dir, function)?;
+                let new = config.namespace(space.as_deref()).map(str::to_owned);
+                space = new.or(space);
             }
         }
-        Ok(None)
+        Ok(space)
     }
 
     /// The place of the first of these setters that has a value.
@@ -115,15 +123,20 @@ impl<'t> Pipelines<'t> {
                     format!("names {path} as a function's configuration, which lies outside of all packages");
                 return Err(PorchError::unfit(self.tree.name(&join(dir, KPTFILE)), reason));
             };
-            let (text, stream) = read(self.tree, &path)?.unwrap_or_default();
+            let Some((text, stream)) = read(self.tree, &path)? else {
+                let reason = format!("names {path} as a function's configuration, which is not here");
+                return Err(PorchError::unfit(self.tree.name(&join(dir, KPTFILE)), reason));
+            };
             let document = stream.documents.into_iter().next();
+            let name = document.as_ref().and_then(|document| document.text_at(&["metadata", "name"]));
+            let name = name.map(str::to_owned);
             let values = document.as_ref().and_then(|document| document.get("data").cloned()).or(document);
-            return Ok(Config { place: self.tree.name(&path), text, values });
+            return Ok(Config { place: self.tree.name(&path), text, name, values });
         }
         let values = function.get("configMap").cloned();
         let words = values.iter().flat_map(Node::entries).flat_map(|(key, value)| [key.text(), value.text()]);
         let text = words.flatten().collect::<Vec<_>>().join("\n");
-        Ok(Config { place: self.tree.name(&join(dir, KPTFILE)), text, values })
+        Ok(Config { place: self.tree.name(&join(dir, KPTFILE)), text, name: None, values })
     }
 }
 
@@ -139,6 +152,17 @@ fn replaces_numbers(config: &Config) -> bool {
 impl Config {
     fn value(&self, key: &str) -> Option<&Node> {
         self.values.as_ref()?.get(key)
+    }
+
+    /// The namespace that it puts an object of `present` into: in the context of a package, the name of that.
+    fn namespace(&self, present: Option<&str>) -> Option<&str> {
+        let said = |key: &str| self.value(key).and_then(Node::text);
+        let matcher = said("namespaceMatcher").filter(|only| !only.is_empty());
+        if matcher.is_some_and(|only| present.is_some_and(|is| is != only)) {
+            return None;
+        }
+        let is_context = self.name.as_deref() == Some(CONTEXT);
+        said("namespace").or_else(|| said("name").filter(|_| is_context))
     }
 }
 

@@ -4,11 +4,11 @@ mod elsewhere;
 
 use crate::choose::{Found, View, Wanted};
 use crate::files::{Content, Files, KPTFILE, KUSTOMIZATIONS, Which, base_name, join, parent};
-use crate::kinds::Kinds;
-use crate::pipeline::{Governed, Pipelines};
+use crate::kinds::{Governed, Kinds};
+use crate::pipeline::Pipelines;
 use crate::routes::Assignment;
 use crate::survey::{Extent, Search};
-use crate::text::{mentions, patches_others};
+use crate::text::{decides_others, mentions};
 use crate::tree::Tree;
 use crate::world::World;
 use crate::yaml::{Address, EditError, set_integer, set_integer_inside};
@@ -196,10 +196,7 @@ impl Planner<'_> {
     fn elsewhere_or_new(&self, dir: &str) -> Result<Plan, PorchError> {
         match self.kept_elsewhere(dir)? {
             Elsewhere::Package(plan) => Ok(plan),
-            Elsewhere::Nothing(notes) => {
-                let note = (!notes.is_empty()).then(|| notes.join("; "));
-                Ok(Plan { note, ..self.new_package(dir)? })
-            }
+            Elsewhere::Nothing(notes) => Ok(Plan { note: one_note(notes), ..self.new_package(dir)? }),
         }
     }
 
@@ -267,21 +264,22 @@ impl Planner<'_> {
         }
         let around = parent(dir);
         self.check_own_part(dir)?;
-        self.check_deployers(around, found)?;
+        let mut notes = self.check_deployers(around, found)?;
         let (target, name) = (&self.assignment.object, base_name(dir));
         let search = Search { text: target, except: Some(name), extent: Extent::Beside };
         let mut survey = self.tree.survey(around, search)?;
         let rest = survey.stopped.take().map(|bound| {
             format!("{} has {bound}; the rest was not searched for another {target}", self.tree.name(around))
         });
+        notes.splice(0..0, rest);
         let concerns = |(path, content): (&String, &Content)| {
             mentions(&content.bytes, target)
-                || patches_others(&content.bytes)
+                || decides_others(base_name(path), &content.bytes)
                 || (KUSTOMIZATIONS.contains(&base_name(path)) && mentions(&content.bytes, name))
         };
         let is_mentioned = survey.files.iter().any(concerns);
         if !is_mentioned && survey.skipped.is_empty() && survey.submodules.is_empty() {
-            return Ok(rest);
+            return Ok(one_note(notes));
         }
         let world = World::surveyed(self.tree, around, survey, target).knowing(package);
         if is_mentioned {
@@ -290,24 +288,25 @@ impl Planner<'_> {
             let double = view.doubles(Some(dir)).into_iter().next();
             let reason = double.map(|(_, text)| format!("{target} is twice: {text} too; leave one"));
             let reason = reason
-                .or_else(|| view.rival_of(&found.kind, &found.file))
+                .or_else(|| view.rival_of(&found.group, &found.kind, &found.file))
                 .or_else(|| view.decided_beside(dir, found));
             if let Some(reason) = reason {
                 return Err(PorchError::unfit(self.tree.name(around), reason));
             }
         }
-        let notes: Vec<String> = rest.into_iter().chain(world.notes()).collect();
-        Ok((!notes.is_empty()).then(|| notes.join("; ")))
+        notes.extend(world.notes());
+        Ok(one_note(notes))
+    }
+
+    /// What is edited, for what may decide about it.
+    fn governed<'g>(&'g self, found: &'g Found) -> Governed<'g> {
+        let Wanted { name, namespace, kinds, .. } = self.wanted();
+        Governed { kind: &found.kind, name, namespace, kinds }
     }
 
     /// Checks that no function of kpt decides the number that is edited.
     fn check_pipelines(&self, tree: &dyn Tree, found: &Found) -> Result<(), PorchError> {
-        let workload = Governed {
-            kind: &found.kind,
-            name: &self.assignment.object,
-            namespace: &self.order.intent.key.namespace,
-        };
-        match Pipelines::of(tree, &found.file)?.objection(workload)? {
+        match Pipelines::of(tree, &found.file)?.objection(self.governed(found))? {
             Some(reason) => Err(PorchError::unfit(tree.name(parent(&found.file)), reason)),
             None => Ok(()),
         }
@@ -317,7 +316,7 @@ impl Planner<'_> {
     fn package(&self, world: &World<'_>, found: &Found) -> Result<Plan, PorchError> {
         let dir = world.dir.as_str();
         self.check_pipelines(self.tree, found)?;
-        if let Some(place) = world.overlay_of_ytt(&self.assignment.object) {
+        if let Some(place) = world.overlay_of_ytt(self.governed(found)) {
             let reason = format!("{place} (an overlay of ytt) may set its replicas; change that instead");
             return Err(PorchError::unfit(self.tree.name(dir), reason));
         }
@@ -442,4 +441,10 @@ impl Planner<'_> {
             other => Err(PorchError::Check(format!("replicas are not {}: {other:?}", plan.to))),
         }
     }
+}
+
+/// Notes as one, each once.
+fn one_note(mut notes: Vec<String>) -> Option<String> {
+    notes.dedup();
+    (!notes.is_empty()).then(|| notes.join("; "))
 }

@@ -1,8 +1,17 @@
 //! The rules by which one object decides the number of another: autoscalers, controllers that take a workload's pods over,
-//! and patches that Flux, Argo CD or a federation of clusters makes.
+//! patches that Flux and Argo CD make, and policies of a cluster or of a federation of clusters.
+
+mod deployers;
+mod policies;
+
+pub(crate) use deployers::{deploys, of_source};
 
 use crate::glob;
-use crate::yaml::{self, Node, Value};
+use crate::kinds::Kinds;
+use crate::yaml::{Node, Step, Value};
+
+/// The depth of lists within lists.
+pub(crate) const LISTS_MAX: usize = 4;
 
 /// A rule by which one object decides the number of another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,11 +19,26 @@ pub(crate) struct Rule {
     /// The other object's kind, if stated.
     kind: Option<String>,
     name: Name,
+    /// The namespace of the other object, if the rule says more than its own object does.
+    space: Name,
     /// The directory of the repository that the rule is for; `None` for any.
     dir: Option<String>,
+    /// What `dir` is built with besides, which is what decides.
+    pub part: Option<Part>,
     /// The field of `spec` that names the object.
     pub field: Option<&'static str>,
     pub does: &'static str,
+}
+
+/// What a deployer adds to the build of a directory, by its path from there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Part {
+    Component(String),
+    Patch {
+        path: String,
+        /// Whether the rule's kind and name are those that its entry says, and not the patch itself.
+        is_aimed: bool,
+    },
 }
 
 /// The name that a rule is for.
@@ -26,9 +50,31 @@ enum Name {
     Any,
 }
 
+impl Name {
+    /// A name as it is written. One with a template or variable may be any.
+    fn written(text: &str) -> Self {
+        if is_filled_in(text) { Self::Any } else { Self::Is(text.to_owned()) }
+    }
+
+    /// Any of these patterns, in which an asterisk is any text; any name where there are none.
+    fn of_patterns<'p>(patterns: impl IntoIterator<Item = &'p str>) -> Self {
+        let all: Vec<String> = patterns.into_iter().map(|pattern| pattern.replace('*', ".*")).collect();
+        if all.is_empty() { Self::Any } else { Self::Like(all.join("|")) }
+    }
+
+    fn may_be(&self, text: &str) -> bool {
+        match self {
+            Self::Is(name) => name == text,
+            Self::Like(pattern) => glob::is_like(pattern, text) != Some(false),
+            Self::Any => true,
+        }
+    }
+}
+
 impl Rule {
     fn new(kind: Option<&str>, name: Name, does: &'static str) -> Self {
-        Self { kind: kind.map(str::to_owned), name, dir: None, field: None, does }
+        let kind = kind.map(str::to_owned);
+        Self { kind, name, space: Name::Any, dir: None, part: None, field: None, does }
     }
 
     /// Gives it another object, or only another kind or name.
@@ -43,7 +89,7 @@ impl Rule {
 
     /// Makes it one for any object, wherever it lies: which it is in the end is not known.
     pub(crate) fn aim_anywhere(&mut self) {
-        (self.kind, self.name, self.dir) = (None, Name::Any, None);
+        (self.kind, self.name, self.space, self.dir) = (None, Name::Any, Name::Any, None);
     }
 
     /// Makes it one for any name of its kind.
@@ -56,14 +102,10 @@ impl Rule {
         self.kind = None;
     }
 
-    /// Whether it may be for an object of this kind, with these names, wherever it lies.
-    pub(crate) fn may_be_for(&self, kind: &str, names: &[String]) -> bool {
-        let is_named = match &self.name {
-            Name::Is(name) => names.contains(name),
-            Name::Like(pattern) => names.iter().any(|name| glob::is_like(pattern, name) != Some(false)),
-            Name::Any => true,
-        };
-        is_named
+    /// Whether it may be for an object of this kind and namespace, with these names, wherever it lies.
+    pub(crate) fn may_be_for(&self, kind: &str, names: &[String], namespace: &str) -> bool {
+        names.iter().any(|name| self.name.may_be(name))
+            && self.space.may_be(namespace)
             && self
                 .kind
                 .as_ref()
@@ -91,7 +133,7 @@ fn is_plural(text: &str, kind: &str) -> bool {
 }
 
 /// The objects whose numbers an object decides.
-pub(crate) fn rules_of(node: &Node, group: &str, kind: &str) -> Vec<Rule> {
+pub(crate) fn rules_of(node: &Node, group: &str, kind: &str, kinds: Kinds<'_>) -> Vec<Rule> {
     // Without a name it is for nobody, until a patch gives it one.
     let reference = |field: &'static str, does| {
         let named = node.at(&["spec", field]).filter(|named| named.text().is_none())?;
@@ -110,35 +152,28 @@ pub(crate) fn rules_of(node: &Node, group: &str, kind: &str) -> Vec<Rule> {
         }
         (_, "VerticalPodAutoscaler") => {}
         _ if kind.ends_with("Autoscaler") => found.extend(reference("targetRef", scales)),
-        ("kustomize.toolkit.fluxcd.io", "Kustomization") => {
-            if let Some(spec) = node.get("spec") {
-                found.extend(patches(spec, spec.text_at(&["path"])));
-            }
+        _ => {
+            found.extend(deployers::rules_of(node, group, kind, kinds));
+            found.extend(policies::rules_of(node, group, kind, kinds));
         }
-        ("argoproj.io", "Application" | "ApplicationSet") => found.extend(argo_rules(node)),
-        ("policy.karmada.io", "OverridePolicy" | "ClusterOverridePolicy") => {
-            found.extend(karmada_rules(node));
-        }
-        ("placement.kubernetes-fleet.io", "ResourceOverride" | "ClusterResourceOverride") => {
-            found.extend(fleet_rules(node));
-        }
-        _ => {}
     }
     found
 }
 
-/// The directory that an object deploys, and the namespace that it gives to what states none.
-pub(crate) fn deploys(node: &Node, group: &str, kind: &str) -> Option<(String, String)> {
-    let (dir, namespace): (&[&str], &[&str]) = match (group, kind) {
-        ("kustomize.toolkit.fluxcd.io", "Kustomization") => (&["spec", "path"], &["spec", "targetNamespace"]),
-        ("argoproj.io", "Application") => {
-            (&["spec", "source", "path"], &["spec", "destination", "namespace"])
-        }
-        _ => return None,
-    };
-    let namespace = node.text_at(namespace)?.to_owned();
-    Some((node.text_at(dir).unwrap_or_default().to_owned(), namespace))
+/// The objects whose numbers the documents of a patch decide: of a kind and name that they say themselves.
+pub(crate) fn of_patch(documents: &[Node], kinds: Kinds<'_>) -> Vec<Rule> {
+    let each = documents.iter().flat_map(each_of).map(|(_, document)| document);
+    each.filter(|document| decides_number(document, kinds)).map(itself).collect()
 }
+
+/// The rule for the object that a patch says it is for.
+fn itself(document: &Node) -> Rule {
+    let name = document.text_at(&["metadata", "name"]).map_or(Name::Any, Name::written);
+    Rule::new(document.text_at(&["kind"]), name, SETS)
+}
+
+/// What a patch does to the number.
+const SETS: &str = "has a patch that sets its replicas";
 
 /// The name of the Helm release that an object makes, if it states one.
 pub(crate) fn release(node: &Node, kind: &str) -> Option<String> {
@@ -150,123 +185,66 @@ pub(crate) fn release(node: &Node, kind: &str) -> Option<String> {
     name.map(str::to_owned)
 }
 
-/// The patches of a deployer that set a number of replicas in what it builds from a directory.
-fn patches(holder: &Node, dir: Option<&str>) -> Vec<Rule> {
-    let dir = dir.filter(|dir| !is_filled_in(dir));
-    let listed = |key: &str| holder.get(key).map(Node::items).unwrap_or_default();
-    let mut rules = Vec::new();
-    for entry in listed("patches").iter().chain(listed("patchesJson6902")) {
-        let target = entry.get("target");
-        match entry.get("patch").map(|patch| (patch, patch.text())) {
-            Some((_, Some(text))) => {
-                let inner = yaml::parse_expanded(text.as_bytes()).unwrap_or_default();
-                rules.extend(inner.documents.iter().filter_map(|document| rule(document, target, dir)));
-            }
-            Some((written, None)) => rules.extend(rule(written, target, dir)),
-            None => {}
-        }
-    }
-    for entry in listed("patchesStrategicMerge") {
-        match entry.text() {
-            Some(text) => {
-                let inner = yaml::parse_expanded(text.as_bytes()).unwrap_or_default();
-                rules.extend(inner.documents.iter().filter_map(|document| rule(document, None, dir)));
-            }
-            None => rules.extend(rule(entry, None, dir)),
-        }
-    }
-    rules
-}
-
-/// Whether a path holds a template or variable: what that stands for is not known here.
-fn is_filled_in(dir: &str) -> bool {
+/// Whether a path or name holds a template or variable: what that stands for is not known here.
+pub(crate) fn is_filled_in(dir: &str) -> bool {
     dir.contains(['{', '$', '*'])
 }
 
-/// The rule of one patch, if it sets a number of replicas.
-fn rule(document: &Node, target: Option<&Node>, dir: Option<&str>) -> Option<Rule> {
-    if !sets_number(document) {
-        return None;
-    }
-    let said = |key: &str| target.and_then(|target| target.text_at(&[key])).filter(|text| !text.is_empty());
-    let own = document.text_at(&["metadata", "name"]).filter(|_| target.is_none());
-    let name = match (said("name"), own) {
-        (Some(pattern), _) => Name::Like(pattern.to_owned()),
-        (None, Some(name)) => Name::Is(name.to_owned()),
-        (None, None) => Name::Any,
-    };
-    let kind = said("kind").or_else(|| document.text_at(&["kind"]).filter(|_| target.is_none()));
-    let dir = dir.map(str::to_owned);
-    Some(Rule { dir, ..Rule::new(kind, name, "has a patch that sets its replicas") })
+/// The patches that one document is, and the way to each: a List is one for each item.
+pub(crate) fn each_of(document: &Node) -> Vec<(Vec<Step>, &Node)> {
+    let mut found = Vec::new();
+    open(document, Vec::new(), &mut found);
+    found
 }
 
-/// Whether a patch may set a number of replicas: an operation on it or on what holds it, or a merge with that key.
-fn sets_number(document: &Node) -> bool {
-    let is_of_number = |pointer: &str| matches!(pointer, "" | "/spec") || pointer.ends_with("/replicas");
-    match &document.value {
-        Value::List(operations) => {
-            operations.iter().filter_map(|one| one.text_at(&["path"])).any(is_of_number)
+fn open<'n>(node: &'n Node, way: Vec<Step>, found: &mut Vec<(Vec<Step>, &'n Node)>) {
+    let is_list = node.text_at(&["kind"]).is_some_and(|kind| kind.ends_with("List"));
+    let is_opened = is_list && way.len() < 2 * LISTS_MAX;
+    match node.get("items").map(Node::items).filter(|items| is_opened && !items.is_empty()) {
+        None => found.push((way, node)),
+        Some(items) => {
+            for (number, item) in items.iter().enumerate() {
+                let step = [Step::Key("items".to_owned()), Step::Item(number)];
+                open(item, way.iter().cloned().chain(step).collect(), found);
+            }
         }
-        _ => has_key(document, "replicas"),
     }
 }
 
-fn has_key(node: &Node, wanted: &str) -> bool {
-    let in_entry = |(key, value): &(Node, Node)| key.text() == Some(wanted) || has_key(value, wanted);
-    node.entries().iter().any(in_entry)
-}
-
-/// The replicas and patches of an Application whose source is built with kustomize.
-fn argo_rules(node: &Node) -> Vec<Rule> {
-    let spec = node.at(&["spec", "template", "spec"]).or_else(|| node.get("spec"));
-    let sources = spec.and_then(|spec| spec.get("sources")).map(Node::items).unwrap_or_default();
-    let all = spec.and_then(|spec| spec.get("source")).into_iter().chain(sources);
-    let mut rules = Vec::new();
-    for source in all {
-        let Some(kustomize) = source.get("kustomize") else { continue };
-        let counts = kustomize.get("replicas").map(Node::items).unwrap_or_default();
-        let names = counts.iter().filter_map(|count| count.text_at(&["name"]));
-        let does = "sets its replicas (kustomize.replicas)";
-        let path = source.text_at(&["path"]);
-        let dir = path.filter(|dir| !is_filled_in(dir)).map(str::to_owned);
-        let count =
-            |name: &str| Rule { dir: dir.clone(), ..Rule::new(None, Name::Is(name.to_owned()), does) };
-        rules.extend(names.map(count));
-        rules.extend(patches(kustomize, path));
+/// Whether a patch may decide a number of replicas: an operation on it or on what holds it, a merge with its key, or one
+/// that takes away what holds it.
+fn decides_number(document: &Node, kinds: Kinds<'_>) -> bool {
+    match &document.value {
+        Value::List(operations) => operations.iter().any(|one| {
+            let from = one.text_at(&["from"]).filter(|_| one.text_at(&["op"]) == Some("move"));
+            one.text_at(&["path"]).into_iter().chain(from).any(|pointer| kinds.leads_to_number(pointer))
+        }),
+        // A variable stands for what is not known.
+        Value::Scalar { text, .. } => !text.is_empty(),
+        _ => has_number_key(document, kinds) || kinds.number_paths().any(|path| removes(document, path)),
     }
-    rules
 }
 
-/// The overrides of a policy of Karmada that set a number of replicas.
-fn karmada_rules(node: &Node) -> Vec<Rule> {
-    let mut pointers = Vec::new();
-    let overriders = node.at(&["spec", "overrideRules"]).map(Node::items).unwrap_or_default();
-    let all =
-        overriders.iter().filter_map(|rule| rule.get("overriders")).chain(node.at(&["spec", "overriders"]));
-    for overriders in all {
-        let plain = overriders.get("plaintext").map(Node::items).unwrap_or_default();
-        pointers.extend(plain.iter().filter_map(|one| one.text_at(&["path"])));
+/// Whether any key of a node may be that of a number.
+fn has_number_key(node: &Node, kinds: Kinds<'_>) -> bool {
+    node.entries().iter().any(|(key, value)| {
+        key.text().is_some_and(|key| kinds.number_keys().any(|known| known == key))
+            || has_number_key(value, kinds)
+    })
+}
+
+/// Whether a merge removes or replaces what holds a number.
+fn removes(document: &Node, path: &str) -> bool {
+    let mut node = document;
+    for key in path.split('.') {
+        if matches!(node.text_at(&["$patch"]), Some("delete" | "replace")) {
+            return true;
+        }
+        let Some(inner) = node.get(key) else { return false };
+        if matches!(inner.text(), Some("" | "~" | "null" | "Null" | "NULL")) {
+            return true;
+        }
+        node = inner;
     }
-    overrides(node, &pointers)
-}
-
-/// The same of an override of `KubeFleet`.
-fn fleet_rules(node: &Node) -> Vec<Rule> {
-    let rules = node.at(&["spec", "policy", "overrideRules"]).map(Node::items).unwrap_or_default();
-    let operations = rules.iter().filter_map(|rule| rule.get("jsonPatchOverrides")).flat_map(Node::items);
-    let pointers: Vec<&str> = operations.filter_map(|one| one.text_at(&["path"])).collect();
-    overrides(node, &pointers)
-}
-
-/// The rules of a policy that overrides what its selectors choose, if that is a number of replicas.
-fn overrides(node: &Node, pointers: &[&str]) -> Vec<Rule> {
-    if !pointers.iter().any(|pointer| matches!(*pointer, "/spec/replicas" | "/spec")) {
-        return Vec::new();
-    }
-    let selectors = node.at(&["spec", "resourceSelectors"]).map(Node::items).unwrap_or_default();
-    let rule = |selector: &Node| {
-        let name = selector.text_at(&["name"]).map_or(Name::Any, |name| Name::Is(name.to_owned()));
-        Rule::new(selector.text_at(&["kind"]), name, "overrides its replicas")
-    };
-    selectors.iter().map(rule).collect()
+    false
 }

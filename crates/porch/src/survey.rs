@@ -2,10 +2,10 @@
 //! directory and a commit are searched by the same rules.
 
 use crate::files::{
-    Content, DEPTH_MAX, Files, PACKAGE_BYTES_MAX, SURVEY_MAX, base_name, decides_files, holds_objects,
-    is_called_like_ours, join, makes_objects, resolve,
+    Content, DEPTH_MAX, Files, KRMIGNORE, PACKAGE_BYTES_MAX, SURVEY_MAX, base_name, decides_files,
+    holds_objects, is_called_like_ours, is_hidden, join, makes_objects, parent, resolve,
 };
-use crate::text::{mentions, patches_others};
+use crate::text::{decides_others, mentions};
 use std::collections::{BTreeSet, VecDeque};
 
 /// The content that Git LFS leaves in place of a file kept elsewhere.
@@ -33,7 +33,7 @@ const OF_THE_FILE_SYSTEM: &str = "lost+found";
 pub(crate) struct Search<'s> {
     /// The text that a file must mention.
     pub text: &'s str,
-    /// A name in the directory to skip.
+    /// A path below the directory to skip.
     pub except: Option<&'s str>,
     /// The bounds, and whether what exceeds a manifest is read.
     pub extent: Extent,
@@ -172,8 +172,10 @@ impl<'s> Searching<'s> {
         if self.listed > SURVEY_MAX {
             self.stop(format!("more than {SURVEY_MAX} entries"));
         }
-        let excepted = below.is_empty() && (self.search.except == Some(name) || name == OF_THE_FILE_SYSTEM);
-        !excepted && (!name.starts_with('.') || decides_files(name))
+        let is_excepted =
+            self.search.except.is_some_and(|path| parent(path) == below && base_name(path) == name);
+        let is_the_file_system_s = below.is_empty() && name == OF_THE_FILE_SYSTEM;
+        !(is_excepted || is_the_file_system_s || is_hidden(name))
     }
 
     /// Counts a directory or file that is about to be opened.
@@ -213,8 +215,8 @@ impl<'s> Searching<'s> {
         if self.bytes > BYTES_READ_MAX {
             self.stop(format!("more than {BYTES_READ_MAX} bytes of manifests"));
         }
-        let patches = patches_others(&content.bytes);
-        if self.search.extent == Extent::Deployers && !patches {
+        let patches = decides_others(name, &content.bytes);
+        if self.search.extent == Extent::Deployers && !patches && name != KRMIGNORE {
             return;
         }
         let is_mentioned = mentions(&content.bytes, self.search.text) || patches;

@@ -1,6 +1,23 @@
-//! What a file says, before it is parsed: whether it names an object, or may hold patches of others.
+//! What a file says, before it is parsed: whether it names an object, or may decide about others without naming them.
 
+use crate::files::is_argo_source;
 use std::borrow::Cow;
+
+/// Groups of objects that may decide a number without naming the object, and what these say besides.
+const DECIDERS: [(&str, &[&str]); 10] = [
+    ("kustomize.toolkit.fluxcd.io/", &["patches"]),
+    ("kustomize.toolkit.fluxcd.io/", &["components"]),
+    ("argoproj.io/", &["Application", "kustomize"]),
+    ("argoproj.io/", &["ApplicationSet", "templatePatch"]),
+    ("policy.karmada.io/", &["OverridePolicy"]),
+    ("placement.kubernetes-fleet.io/", &["ResourceOverride"]),
+    ("kyverno.io/", &["mutat"]),
+    ("kyverno.io/", &["MutatingPolicy"]),
+    ("mutations.gatekeeper.sh/", &["location"]),
+    ("admissionregistration.k8s.io/", &["MutatingAdmissionPolicy"]),
+];
+/// The number of characters behind `apiVersion` in which its value stands.
+const VERSION_MAX: usize = 80;
 
 /// The text of a file. UTF-16 is known by the mark at its beginning; Windows' shells write it.
 fn text_of(bytes: &[u8]) -> Cow<'_, str> {
@@ -26,13 +43,20 @@ pub(crate) fn mentions(bytes: &[u8], text: &str) -> bool {
     })
 }
 
-/// Whether a file may hold an object of Flux or Argo CD with patches of what it deploys, which need not name the target.
-pub(crate) fn patches_others(bytes: &[u8]) -> bool {
-    says(&text_of(bytes), |content| {
-        let has = |all: &[&str]| all.iter().all(|word| content.contains(word));
-        has(&["kustomize.toolkit.fluxcd.io/", "patches", "replicas"])
-            || has(&["argoproj.io/", "Application", "kustomize", "replicas"])
-    })
+/// Whether a file may hold an object that decides about others without naming them: a deployer with patches of what it
+/// deploys, or a policy.
+pub(crate) fn decides_others(name: &str, bytes: &[u8]) -> bool {
+    is_argo_source(name)
+        || says(&text_of(bytes), |content| {
+            content.match_indices("apiVersion").any(|(at, key)| {
+                let rest = content.get(at + key.len()..).unwrap_or_default();
+                let end = rest.char_indices().nth(VERSION_MAX).map_or(rest.len(), |(end, _)| end);
+                let version = rest.get(..end).unwrap_or_default();
+                DECIDERS.iter().any(|(group, words)| {
+                    version.contains(group) && words.iter().all(|word| content.contains(word))
+                })
+            })
+        })
 }
 
 /// Whether a text passes a test as it is written, or with what its escapes stand for.

@@ -3,12 +3,14 @@
 
 use crate::PorchError;
 use crate::files::{CHART, Content, Files, KUSTOMIZATIONS, base_name, holds_objects, join, parent};
+use crate::kinds::{Governed, Kinds};
 use crate::krmignore::Ignored;
 use crate::objects::{Object, objects_of};
 use crate::survey::{Survey, is_pointer};
-use crate::text::{mentions, patches_others, says};
+use crate::text::{decides_others, mentions, says};
 use crate::tree::Tree;
 use crate::yaml::{self, Stream};
+use crate::ytt;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -19,9 +21,6 @@ const NODES_MAX: usize = 400_000;
 const NODES_LOOSE_MAX: usize = 50_000;
 /// The largest number of objects that is kept for one order.
 const OBJECTS_MAX: usize = 20_000;
-
-/// What begins an overlay of ytt.
-const OVERLAY_OF_YTT: &str = "#@overlay/match";
 
 /// Files by their path from the root of a tree.
 pub(crate) struct World<'t> {
@@ -139,10 +138,14 @@ impl<'t> World<'t> {
         doubt.as_ref().map(|(place, reason)| PorchError::unfit(place, reason))
     }
 
-    /// The same and what was passed over, as notes on what was done all the same.
+    /// The same, as a note on what was done all the same.
+    pub(crate) fn doubted(&self) -> Option<String> {
+        self.doubt.borrow().as_ref().map(|(place, reason)| format!("{place} {reason}"))
+    }
+
+    /// The same and what was passed over.
     pub(crate) fn notes(&self) -> impl Iterator<Item = String> {
-        let doubt = self.doubt.borrow().as_ref().map(|(place, reason)| format!("{place} {reason}"));
-        doubt.into_iter().chain(self.passed_over())
+        self.doubted().into_iter().chain(self.passed_over())
     }
 
     /// The note on the submodules that a survey did not search.
@@ -238,18 +241,22 @@ impl<'t> World<'t> {
     }
 
     /// The place of a directory of the repository, of which the root of the packages may be any directory; `None` if it is
-    /// not here.
-    pub(crate) fn place_of(&self, dir: &str) -> Option<String> {
-        let tree = self.tree?;
+    /// not here. A place that cannot be looked at is an error.
+    pub(crate) fn place_of(&self, dir: &str) -> Result<Option<String>, PorchError> {
+        let Some(tree) = self.tree else { return Ok(None) };
         let steps: Vec<&str> = dir.split('/').filter(|step| !matches!(*step, "" | ".")).collect();
         let ends_with = |whole: &str, end: &str| {
             whole.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with(['/', ':']))
         };
         if steps.is_empty() || steps.contains(&"..") || ends_with(&tree.name(""), &steps.join("/")) {
-            return Some(String::new());
+            return Ok(Some(String::new()));
         }
-        let mut ends = (0..steps.len()).filter_map(|from| steps.get(from..)).map(|end| end.join("/"));
-        ends.find(|end| tree.names(end).is_ok_and(|names| !names.is_empty()))
+        for end in (0..steps.len()).filter_map(|from| steps.get(from..)).map(|end| end.join("/")) {
+            if !tree.names(&end)?.is_empty() {
+                return Ok(Some(end));
+            }
+        }
+        Ok(None)
     }
 
     /// The kustomization of a directory, if it has one.
@@ -365,17 +372,24 @@ impl<'t> World<'t> {
             .map_err(|error| PorchError::unfit(self.name(path), reason(error)))
     }
 
-    /// The objects of a file that may concern a target: none if it contains none of the texts.
-    pub(crate) fn objects(&self, path: &str, texts: &[String]) -> Result<Rc<[Rc<Object>]>, PorchError> {
+    /// The objects of a file that may concern a target: none if it contains none of the texts. The kinds of the operator are
+    /// the same for each file.
+    pub(crate) fn objects(
+        &self,
+        path: &str,
+        texts: &[String],
+        kinds: Kinds<'_>,
+    ) -> Result<Rc<[Rc<Object>]>, PorchError> {
         let Some(content) = self.file(path)? else { return Ok(Rc::default()) };
-        let concerns = concerns(path, &content.bytes, texts) || patches_others(&content.bytes);
+        let concerns =
+            concerns(path, &content.bytes, texts) || decides_others(base_name(path), &content.bytes);
         if is_pointer(&content.bytes) || !concerns {
             return Ok(Rc::default());
         }
         if let Some(known) = self.objects.borrow().get(path) {
             return Ok(known.clone());
         }
-        let objects: Rc<[Rc<Object>]> = objects_of(path, &*self.reading(path)?).into();
+        let objects: Rc<[Rc<Object>]> = objects_of(path, &*self.reading(path)?, kinds).into();
         let count = self.kept.objects.get() + objects.len();
         if count > OBJECTS_MAX {
             let reason = format!("has, with the files that it is read with, more than {OBJECTS_MAX} objects");
@@ -387,17 +401,12 @@ impl<'t> World<'t> {
         Ok(objects)
     }
 
-    /// The first overlay of ytt in the package that may set the number of an object of this name: file and line.
-    pub(crate) fn overlay_of_ytt(&self, name: &str) -> Option<String> {
+    /// The first overlay of ytt in the package that may decide the number of an object: file and line.
+    pub(crate) fn overlay_of_ytt(&self, workload: Governed<'_>) -> Option<String> {
         self.files.borrow().iter().find_map(|(path, content)| {
             let (path, content) = (self.below(path)?, content.as_ref()?);
-            let text =
-                std::str::from_utf8(&content.bytes).ok().filter(|text| text.contains(OVERLAY_OF_YTT))?;
-            // One that says no name is for all.
-            let concerns =
-                text.contains("replicas") && (mentions(&content.bytes, name) || !text.contains("name"));
-            let line = text.lines().position(|line| line.trim_start().starts_with(OVERLAY_OF_YTT))?;
-            concerns.then(|| format!("{path}:{}", line + 1))
+            let line = ytt::overlay(std::str::from_utf8(&content.bytes).ok()?, workload)?;
+            Some(format!("{path}:{line}"))
         })
     }
 

@@ -1,12 +1,11 @@
 //! What else decides a number: the rules of other objects, and what Flux and Argo CD deploy from a directory.
 
 use super::{View, is_below};
-use crate::files::parent;
-use crate::kustomize;
-use crate::objects::Object;
+use crate::files::{parent, resolve};
+use crate::objects::{Object, SOURCE};
 use crate::rendered::Rendered;
-use crate::rules::Rule;
-use std::cell::{Cell, RefCell};
+use crate::rules::{Part, Rule, is_filled_in, of_patch};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -14,17 +13,10 @@ use std::rc::Rc;
 const DIRECTORIES_MAX: usize = 1_000;
 
 /// What is known of the directories that Flux and Argo CD deploy. Rules by the thousand may name the same ones.
+#[derive(Default)]
 pub(super) struct Deployed {
     /// By directory and file; `None` if the directory is not here.
     known: RefCell<BTreeMap<(String, String), Option<bool>>>,
-    /// What is left for building their kustomizations.
-    left: Cell<usize>,
-}
-
-impl Default for Deployed {
-    fn default() -> Self {
-        Self { known: RefCell::default(), left: Cell::new(kustomize::SPENT_MAX) }
-    }
 }
 
 impl View<'_, '_> {
@@ -34,8 +26,9 @@ impl View<'_, '_> {
         let mut others = others.filter(|other| self.is_of_namespace(other) || is_remote_rule(&other.object));
         let found = others.find_map(|other| {
             let is_for = |rule: &&Rule| {
-                rule.may_be_for(&of.object.kind, &of.names)
+                rule.may_be_for(&of.object.kind, &of.names, self.wanted.namespace)
                     && self.reaches(&other.object, rule, &of.object.file)
+                    && self.decides(rule, of)
             };
             Some((&other.object, other.rules().iter().find(is_for)?))
         });
@@ -55,15 +48,15 @@ impl View<'_, '_> {
         object.namespace().map_or_else(here, |name| name == self.wanted.namespace)
     }
 
-    /// Any part of the package that would conflict over the number of an object of this kind and name kept in another file;
-    /// an empty one if there is none yet.
-    pub(crate) fn rival_of(&self, kind: &str, file: &str) -> Option<String> {
+    /// Any part of the package that would conflict over the number of an object of this group, kind and name kept in another
+    /// file; one that is not there yet if there is none.
+    pub(crate) fn rival_of(&self, group: &str, kind: &str, file: &str) -> Option<String> {
         let object = Object {
             file: file.to_owned(),
             document: 0,
             path: Vec::new(),
             line: 0,
-            group: "apps".to_owned(),
+            group: group.to_owned(),
             version: "v1".to_owned(),
             kind: kind.to_owned(),
             name: self.wanted.name.to_owned(),
@@ -72,17 +65,21 @@ impl View<'_, '_> {
             whole: true,
             labels: Vec::new(),
             rules: Vec::new(),
-            deploys: None,
+            deploys: Vec::new(),
             release: None,
         };
-        self.rival(&Rendered::plain(Rc::new(object)))
+        // Which labels it has is not known here.
+        let mut rendered = Rendered::plain(Rc::new(object));
+        rendered.relabelled = true;
+        self.rival(&rendered)
     }
 
     /// What deploys an object of no stated namespace to the wanted one.
     pub(crate) fn deployed_by(&self, object: &Rendered) -> Option<String> {
         let to = |other: &&Rendered| {
-            other.object.deploys.as_ref().is_some_and(|(dir, namespace)| {
-                namespace == self.wanted.namespace && self.deploys(dir, &object.object.file) == Some(true)
+            other.object.deploys.iter().any(|(dir, namespace)| {
+                namespace == self.wanted.namespace
+                    && (is_filled_in(dir) || self.deploys(dir, &object.object.file) == Some(true))
             })
         };
         let other = self.built.objects.iter().find(to)?;
@@ -93,9 +90,40 @@ impl View<'_, '_> {
     /// deploys to another namespace, and not what it chooses by an expression.
     fn reaches(&self, by: &Object, rule: &Rule, file: &str) -> bool {
         let Some(dir) = rule.dir() else { return true };
-        let is_here = |to: &(String, String)| to.1 == self.wanted.namespace;
-        self.deploys(dir, file)
-            .unwrap_or_else(|| rule.is_for_one_name() && by.deploys.as_ref().is_none_or(is_here))
+        let is_here = |(_, space): &(String, String)| space == self.wanted.namespace || is_filled_in(space);
+        self.deploys(dir, file).unwrap_or_else(|| {
+            rule.is_for_one_name() && (by.deploys.is_empty() || by.deploys.iter().any(is_here))
+        })
+    }
+
+    /// Whether what a rule's deployer adds to a build, if that is what the rule is about, may decide the number of an object.
+    /// What is not here, or cannot be read, may.
+    fn decides(&self, rule: &Rule, of: &Rendered) -> bool {
+        let path = match &rule.part {
+            None => return true,
+            Some(Part::Component(path) | Part::Patch { path, .. }) => path,
+        };
+        let place = rule.dir().and_then(|dir| self.world.place_of(dir).ok().flatten());
+        let Some(path) = place.and_then(|place| resolve(&place, path)) else { return true };
+        match &rule.part {
+            Some(Part::Patch { is_aimed, .. }) => self.patches(&path, *is_aimed, of),
+            _ => match self.site().component(&path, of) {
+                Ok(Some(with)) => {
+                    let is_here = with.namespace().is_none_or(|space| space == self.wanted.namespace);
+                    with.number != of.number || with.lost.is_some() || with.name() != of.name() || !is_here
+                }
+                Ok(None) | Err(_) => true,
+            },
+        }
+    }
+
+    /// Whether a file may hold a patch that decides the number of an object.
+    fn patches(&self, path: &str, is_aimed: bool, of: &Rendered) -> bool {
+        let Ok(Some(_)) = self.world.named(path) else { return true };
+        let Ok(stream) = self.world.stream(path) else { return true };
+        let rules = of_patch(&stream.documents, self.wanted.kinds);
+        let is_for = |rule: &Rule| rule.may_be_for(&of.object.kind, &of.names, self.wanted.namespace);
+        rules.iter().any(|rule| is_aimed || is_for(rule))
     }
 
     /// Whether a directory of the repository holds a file, or has a kustomization that brings it in; `None` if that
@@ -110,7 +138,11 @@ impl View<'_, '_> {
             return Some(true);
         }
         let is_in = |place: &str| place.is_empty() || is_below(place, file);
-        let found = self.world.place_of(dir).map(|place| is_in(&place) || self.brings(&place, file));
+        // A directory that cannot be looked at may hold or bring in any file.
+        let found = self
+            .world
+            .place_of(dir)
+            .map_or(Some(true), |place| place.map(|place| is_in(&place) || self.brings(&place, file)));
         self.deployed.known.borrow_mut().insert(key, found);
         found
     }
@@ -118,10 +150,7 @@ impl View<'_, '_> {
     /// Whether the kustomization of a directory brings a file in. One that cannot be built may.
     fn brings(&self, dir: &str, file: &str) -> bool {
         // It counts whether or not a search has come by it.
-        let built = self.world.named_kustomization(dir).and_then(|_| {
-            let left = &self.deployed.left;
-            kustomize::build_within(self.world, self.wanted.kinds, &self.texts, dir, left)
-        });
+        let built = self.world.named_kustomization(dir).and_then(|_| self.site().directory(dir));
         match built {
             Ok(built) => {
                 built.named.contains(file)
@@ -143,5 +172,10 @@ pub(super) fn is_remote_rule(object: &Object) -> bool {
             | "HelmRelease"
             | "HelmChart"
             | "ClusterOverridePolicy"
-    )
+            | "ClusterResourceOverride"
+            | "ClusterPolicy"
+            | "MutatingPolicy"
+            | "MutatingAdmissionPolicy"
+            | SOURCE
+    ) || object.group == "mutations.gatekeeper.sh"
 }

@@ -21,8 +21,8 @@ pub(crate) use write::{Locks, Written, write};
 
 use crate::PorchError;
 use crate::files::{
-    Content, DEPTH_MAX, FILES_MAX, Files, KRMIGNORE, NO_FILE, PACKAGE_BYTES_MAX, UNFINISHED, Which,
-    base_name, decides_files, holds_objects, join, parent,
+    Content, DEPTH_MAX, FILES_MAX, Files, NO_FILE, PACKAGE_BYTES_MAX, UNFINISHED, Which, base_name,
+    decides_files, holds_objects, is_argo_source, is_hidden, join, parent,
 };
 use crate::survey::{Search, Survey};
 use crate::tree::Tree;
@@ -214,7 +214,7 @@ impl Walk<'_> {
         if self.entries > FILES_MAX {
             return self.refuse("", format!("has more than {FILES_MAX} files"));
         }
-        if name.starts_with('.') && name != KRMIGNORE && self.which == Which::Objects {
+        if is_hidden(name) && self.which == Which::Objects {
             return Ok(());
         }
         let at = |errno: Errno| PorchError::io(self.tree.full(&join(self.package, &path)), errno);
@@ -229,7 +229,7 @@ impl Walk<'_> {
             }
             FileType::RegularFile => Ok(()),
             // Without it the others would be read as something else than they are.
-            _ if decides_files(name) => self.refuse(&path, NO_FILE),
+            _ if decides_files(name) || is_argo_source(name) => self.refuse(&path, NO_FILE),
             // A copy without them would not be the package; a search ignores them.
             _ if self.which == Which::All => {
                 self.refuse(&path, "is neither a file nor a directory; it is not copied")

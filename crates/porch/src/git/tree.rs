@@ -4,8 +4,8 @@
 use super::objects::{Found, Object};
 use super::run::Git;
 use crate::files::{
-    Content, FILES_MAX, Files, KRMIGNORE, NO_FILE, PACKAGE_BYTES_MAX, Which, base_name, decides_files,
-    holds_objects, join,
+    Content, FILES_MAX, Files, NO_FILE, PACKAGE_BYTES_MAX, Which, base_name, decides_files, holds_objects,
+    is_argo_source, is_hidden, join,
 };
 use crate::survey::{Search, Searching, Sort, Survey};
 use crate::tree::Tree;
@@ -271,7 +271,7 @@ impl Walk<'_, '_> {
             if self.seen > ENTRIES_MAX || depth > STEPS_MAX {
                 return self.too_large(&path);
             }
-            let hidden = name.starts_with('.') && name != KRMIGNORE && self.which == Which::Objects;
+            let hidden = is_hidden(name) && self.which == Which::Objects;
             if entry.is_dir() {
                 if !hidden {
                     self.directory(&join(place, name), &path, depth + 1)?;
@@ -279,7 +279,7 @@ impl Walk<'_, '_> {
                 continue;
             }
             let wanted = self.which == Which::All || (!hidden && holds_objects(name));
-            if wanted && !entry.is_file() && decides_files(name) {
+            if wanted && !entry.is_file() && (decides_files(name) || is_argo_source(name)) {
                 return Err(PorchError::unfit(self.tree.name(&join(self.dir, &path)), NO_FILE));
             }
             if !wanted || !entry.is_file() {

@@ -106,7 +106,7 @@ impl Search<'_> {
     }
 
     fn speaks_of_number(&self, text: &str) -> bool {
-        says(text, |text| self.kinds.number_keys().any(|key| text.contains(key)))
+        says(text, |text| self.kinds.speaks_of_number(text))
     }
 
     /// Whether a patch's target may be workloads of several names.

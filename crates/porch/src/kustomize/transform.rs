@@ -3,9 +3,9 @@
 use super::{Builder, STEP, local};
 use crate::PorchError;
 use crate::kinds::is_counted;
-use crate::patch::{Effect, Patch, each_of, selects};
+use crate::patch::{Effect, Patch, selects};
 use crate::rendered::{Number, Place, Rendered};
-use crate::rules::Rule;
+use crate::rules::{Rule, each_of};
 use crate::yaml::{self, Node, Step, keys};
 
 /// What an entry of patches says besides the patch.

@@ -3,6 +3,7 @@
 use super::{Builder, STEP, local};
 use crate::PorchError;
 use crate::files::parent;
+use crate::kinds::Kinds;
 use crate::patch::selects;
 use crate::rendered::{Number, Rendered};
 use crate::rules::Rule;
@@ -15,7 +16,6 @@ struct Source {
 }
 
 /// What one transformer does to one object.
-#[derive(PartialEq)]
 enum Does {
     Nothing,
     /// It puts it into a namespace.
@@ -46,7 +46,7 @@ impl Builder<'_> {
                 continue;
             };
             self.spend(file, source.text.len() + objects.len() * (STEP + source.text.len() / STEP))?;
-            transform(&source, objects);
+            transform(&source, objects, self.kinds);
         }
         Ok(())
     }
@@ -72,7 +72,7 @@ impl Builder<'_> {
     }
 }
 
-fn transform(source: &Source, objects: &mut [Rendered]) {
+fn transform(source: &Source, objects: &mut [Rendered], kinds: Kinds<'_>) {
     let Source { text, place } = source;
     let (relabels, aims) = (text.contains("abel"), text.contains("argetRef") || text.contains("workloadRef"));
     // Without documents that can be read, the text is taken for one of a kind that is not known.
@@ -85,27 +85,33 @@ fn transform(source: &Source, objects: &mut [Rendered]) {
             rules.iter_mut().filter(|rule| rule.field.is_some()).for_each(Rule::aim_anywhere);
             object.aim(rules, true);
         }
-        // What follows the last mark is empty.
-        let written = documents.iter().filter(|document| !document.entries().is_empty());
-        let each = written.map(|document| does(document, text, object));
-        let all: Vec<Does> = each.chain(stream.is_none().then(|| by_text(text))).collect();
-        if all.contains(&Does::Counts) {
+        if stream.is_none() {
+            apply(by_text(text, kinds), place, object);
+        }
+        // What follows the last mark is empty. Each sees what those before it have done.
+        for document in documents.iter().filter(|document| !document.entries().is_empty()) {
+            apply(does(document, source, object, kinds), place, object);
+        }
+    }
+}
+
+fn apply(does: Does, place: &str, object: &mut Rendered) {
+    match does {
+        Does::Nothing => {}
+        Does::Counts => {
             object.number = Number::Elsewhere(format!("{place} (a transformer) may set its replicas"));
         }
-        for one in &all {
-            if let Does::Moves(namespace) = one {
-                object.moved =
-                    Some(format!("{place} (a transformer) puts it into the namespace {namespace}"));
-                object.namespaces.push(namespace.clone());
-            }
+        Does::Moves(namespace) => {
+            object.moved = Some(format!("{place} (a transformer) puts it into the namespace {namespace}"));
+            object.namespaces.push(namespace);
         }
-        if all.contains(&Does::Loses) {
+        Does::Loses => {
             object.lost = Some(format!("{place} (a transformer) may give it another name or namespace"));
         }
     }
 }
 
-fn does(document: &Node, text: &str, object: &Rendered) -> Does {
+fn does(document: &Node, source: &Source, object: &Rendered, kinds: Kinds<'_>) -> Does {
     let kind = document.text_at(&["kind"]).unwrap_or_default();
     let concerns = document.get("target").map(|target| selects(target, object) != Some(false));
     match kind {
@@ -130,11 +136,12 @@ fn does(document: &Node, text: &str, object: &Rendered) -> Does {
         }
         // Kustomizations beside the transformers of a directory only list them.
         "Kustomization" => Does::Nothing,
-        _ => by_text(text),
+        _ => by_text(&source.text, kinds),
     }
 }
 
 /// What a transformer of a kind that is not known may do.
-fn by_text(text: &str) -> Does {
-    if text.contains("replica") || text.contains("Replica") { Does::Counts } else { Does::Nothing }
+fn by_text(text: &str, kinds: Kinds<'_>) -> Does {
+    let counts = text.contains("replica") || text.contains("Replica") || kinds.speaks_of_number(text);
+    if counts { Does::Counts } else { Does::Nothing }
 }

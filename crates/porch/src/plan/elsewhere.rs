@@ -1,12 +1,14 @@
 //! The search for what somebody has of a target before a new package is made, and for a part of it that this engine made.
 
-use super::{Plan, Planner};
+use super::{Plan, Planner, one_note};
 use crate::choose::{Found, View, Wanted};
 use crate::files::{join, parent};
-use crate::pipeline::{Governed, Pipelines};
+use crate::kinds::Governed;
+use crate::pipeline::Pipelines;
 use crate::rendered::Rendered;
 use crate::survey::{Extent, Search};
 use crate::world::World;
+use crate::yaml::Node;
 use crate::{Form, PorchError, objects, template, yaml};
 
 /// The file in which Rancher Fleet is told how a directory is deployed.
@@ -50,8 +52,8 @@ impl Planner<'_> {
         };
         let Some(content) = content else { return Ok(false) };
         let Ok(stream) = yaml::parse_expanded(&content.bytes) else { return Ok(false) };
-        let objects = objects::objects_of(&place, &stream);
         let kinds = self.wanted().kinds;
+        let objects = objects::objects_of(&place, &stream, kinds);
         let is_part = |object: &objects::Object| {
             !object.whole
                 && object.name == self.assignment.object
@@ -76,45 +78,53 @@ impl Planner<'_> {
                 if let Some(reason) = view.decided_above(&found)? {
                     return Err(PorchError::unfit(self.tree.name(around), reason));
                 }
-                self.check_deployers(around, &found)?;
+                notes.extend(self.check_deployers(around, &found)?);
                 let plan = self.package(&world, &found)?;
-                let notes: Vec<String> = world.notes().collect();
-                let note = (!notes.is_empty()).then(|| notes.join("; "));
-                return Ok(Elsewhere::Package(Plan { note, ..plan }));
+                notes.extend(world.notes());
+                return Ok(Elsewhere::Package(Plan { note: one_note(notes), ..plan }));
             }
-            let reason = view.near().or_else(|| view.unknown()).or_else(|| {
-                let kind = self.assignment.kind.as_deref().unwrap_or("Deployment");
-                view.rival_of(kind, &join(dir, template::OBJECT))
-            });
+            let reason = view.near().or_else(|| view.unknown()).or_else(|| self.rival_of_new(&view, dir));
             if let Some(reason) = reason {
                 return Err(PorchError::unfit(self.tree.name(around), reason));
             }
             world.doubt().map_or(Ok(()), Err)?;
             notes.extend(world.passed_over());
         }
-        notes.extend(self.at_the_root(around)?);
-        notes.dedup();
+        notes.extend(self.at_the_root(around, dir)?);
         Ok(Elsewhere::Nothing(notes))
     }
 
-    /// Checks that nothing of Flux or Argo CD elsewhere than around a place patches the number there.
-    pub(super) fn check_deployers(&self, around: &str, found: &Found) -> Result<(), PorchError> {
+    /// What would decide the number in a new package.
+    fn rival_of_new(&self, view: &View<'_, '_>, dir: &str) -> Option<String> {
+        let kind = self.assignment.kind.as_deref().unwrap_or("Deployment");
+        view.rival_of("apps", kind, &join(dir, template::OBJECT))
+    }
+
+    /// Checks that nothing of Flux or Argo CD, and no policy, elsewhere than around a place decides the number there. Notes if
+    /// not all of that was searched.
+    pub(super) fn check_deployers(&self, around: &str, found: &Found) -> Result<Vec<String>, PorchError> {
         // Without a directory above it, all is around.
         if around.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        let except = Some(around).filter(|around| !around.contains('/'));
-        let search = Search { text: &self.assignment.object, except, extent: Extent::Deployers };
-        let survey = self.tree.survey("", search)?;
-        if survey.files.is_empty() {
-            return Ok(());
+        let search =
+            Search { text: &self.assignment.object, except: Some(around), extent: Extent::Deployers };
+        let mut survey = self.tree.survey("", search)?;
+        let rest = survey.stopped.take().map(|bound| {
+            let root = self.tree.name("");
+            format!("{root} has {bound}; the rest was not searched for what else decides the number")
+        });
+        let mut notes: Vec<String> = rest.into_iter().collect();
+        if survey.files.is_empty() && survey.skipped.is_empty() {
+            return Ok(notes);
         }
         let world = World::surveyed(self.tree, "", survey, &self.assignment.object);
         let view = View::new(&world, Wanted { said: true, ..self.wanted() })?;
-        match view.rival_of(&found.kind, &found.file) {
-            Some(reason) => Err(PorchError::unfit(self.tree.name(""), reason)),
-            None => Ok(()),
+        if let Some(reason) = view.rival_of(&found.group, &found.kind, &found.file) {
+            return Err(PorchError::unfit(self.tree.name(""), reason));
         }
+        notes.extend(world.doubted());
+        Ok(notes)
     }
 
     /// The files below a directory that may name the object, except those below its entry `except`.
@@ -131,11 +141,11 @@ impl Planner<'_> {
         Ok(World::surveyed(self.tree, dir, survey, &self.assignment.object))
     }
 
-    /// An object elsewhere below the root must state its namespace. A note if not all was searched.
-    fn at_the_root(&self, around: &str) -> Result<Option<String>, PorchError> {
+    /// An object elsewhere below the root must state its namespace, and so must what decides its number. A note if not all was
+    /// searched.
+    fn at_the_root(&self, around: &str, new: &str) -> Result<Option<String>, PorchError> {
         // What is around the package has been looked through.
-        let seen = (!around.is_empty() && !around.contains('/')).then_some(around);
-        let world = self.survey("", seen)?;
+        let world = self.survey("", Some(around).filter(|around| !around.is_empty()))?;
         let wanted = self.wanted();
         let view = View::new(&world, wanted)?;
         // Files at the root, and a directory with the target's name, belong to no namespace.
@@ -162,6 +172,10 @@ impl Planner<'_> {
             );
             return Err(PorchError::unfit(self.tree.name(""), reason));
         }
+        drop(doubles);
+        if let Some(reason) = self.rival_of_new(&view.said(), new) {
+            return Err(PorchError::unfit(self.tree.name(""), reason));
+        }
         let notes = || world.passed_over().into_iter().chain(unsaid);
         world.doubt().map_or_else(|| Ok(notes().reduce(|all, note| format!("{all}; {note}"))), Err)
     }
@@ -184,6 +198,7 @@ impl Planner<'_> {
             kind: &object.object.kind,
             name: wanted.name,
             namespace: object.namespace().unwrap_or_default(),
+            kinds: wanted.kinds,
         };
         let namespace = Pipelines::of(self.tree, file)?.namespace(workload)?;
         let is_it = namespace.is_some_and(|namespace| namespace == wanted.namespace);
@@ -196,10 +211,10 @@ impl Planner<'_> {
         loop {
             let place = join(dir, FLEET);
             if let Some(content) = self.tree.file(&place)? {
-                let stream = yaml::parse_expanded(&content.bytes).unwrap_or_default();
-                let said = |key: &str| stream.documents.first().and_then(|document| document.text_at(&[key]));
-                let namespace = said("namespace").or_else(|| said("defaultNamespace"));
-                let is_it = namespace == Some(self.order.intent.key.namespace.as_str());
+                let stream = yaml::parse_expanded(&content.bytes)
+                    .map_err(|error| PorchError::unfit(self.tree.name(&place), error.to_string()))?;
+                let namespace = &self.order.intent.key.namespace;
+                let is_it = stream.documents.iter().any(|document| deploys_to(document, namespace));
                 return Ok(is_it.then(|| self.tree.name(&place)));
             }
             if dir.is_empty() {
@@ -208,4 +223,13 @@ impl Planner<'_> {
             dir = parent(dir);
         }
     }
+}
+
+/// Whether a `fleet.yaml` puts what states no namespace into this one, on any cluster.
+fn deploys_to(document: &Node, namespace: &str) -> bool {
+    let of_clusters = document.get("targetCustomizations").map(Node::items).unwrap_or_default();
+    std::iter::once(document).chain(of_clusters).any(|said| {
+        let space = said.text_at(&["namespace"]).or_else(|| said.text_at(&["defaultNamespace"]));
+        space == Some(namespace)
+    })
 }

@@ -203,6 +203,24 @@ fn a_package_that_names_a_file_again_and_again_is_refused_before_it_fills_the_me
 }
 
 #[test]
+fn what_the_kustomizations_above_a_package_cost_is_counted_together() {
+    let many: String = (0..200)
+        .map(|n| deployment("  replicas: 2\n").replace("web", &format!("web-{n}")) + "---\n")
+        .collect();
+    let shop = Shop::empty();
+    shop.put("out/a/b/c/d/web/all.yaml", format!("{many}{}", deployment("  replicas: 2\n")));
+    let routes = shop.put("routes.toml", "[[route]]\npackage = \"a/b/c/d/web\"\n");
+    // Each alone is within the bound.
+    for above in ["", "a/", "a/b/", "a/b/c/", "a/b/c/d/"] {
+        let file = "a/b/c/d/web/all.yaml".strip_prefix(above).unwrap();
+        let often = format!("- {file}\n").repeat(100);
+        shop.put(&format!("out/{above}kustomization.yaml"), kustomization(&[("resources", often)]));
+    }
+    let run = shop.porch(&shop.intent(5), &["--routes", routes.to_str().unwrap()]);
+    run.refused(73, "leads to more than 32 MiB of names, objects and settings");
+}
+
+#[test]
 fn directories_of_deployers_are_looked_at_once_and_not_without_bound() {
     let deployer = |dir: &str| {
         format!(
@@ -211,7 +229,9 @@ fn directories_of_deployers_are_looked_at_once_and_not_without_bound() {
         )
     };
     let shop = Shop::new();
-    shop.put("out/edge/kustomization.yaml", "resources: []\n");
+    // Building it for each of them would cost several times what may be spent on all.
+    let long = format!("resources: []\ncommonAnnotations: {{note: {}}}\n", "x".repeat(400_000));
+    shop.put("out/edge/kustomization.yaml", long);
     shop.put("out/clusters/same.yaml", deployer("./edge").repeat(3_000));
     shop.porch(&shop.intent(5), &[]).expect(0);
     // What is beyond the bound may be of any file.

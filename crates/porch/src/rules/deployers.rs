@@ -1,0 +1,149 @@
+//! What Flux and Argo CD decide in what they build from a directory of a repository, and where they deploy it to.
+
+use super::{Name, Part, Rule, SETS, decides_number, each_of, is_filled_in, itself};
+use crate::kinds::Kinds;
+use crate::yaml::{self, Node};
+
+const UNREAD: &str = "has a patch that is not YAML and may set its replicas";
+const COMPONENT: &str = "adds a component that is not here or sets its replicas";
+const COUNT: &str = "sets its replicas (kustomize.replicas)";
+const TEMPLATE_PATCH: &str = "has a templatePatch that may set its replicas";
+
+/// What one deployer builds.
+struct Source<'s> {
+    kinds: Kinds<'s>,
+    /// The directory; `None` for any.
+    dir: Option<String>,
+}
+
+/// The rules of an object of Flux or Argo CD.
+pub(super) fn rules_of(node: &Node, group: &str, kind: &str, kinds: Kinds<'_>) -> Vec<Rule> {
+    match (group, kind) {
+        ("kustomize.toolkit.fluxcd.io", "Kustomization") => {
+            let of_spec = |spec| Source::new(spec, kinds).build(spec);
+            node.get("spec").map(of_spec).unwrap_or_default()
+        }
+        ("argoproj.io", "Application" | "ApplicationSet") => {
+            let each = sources(node).into_iter();
+            let built = |source: &Node| {
+                let kustomize = source.get("kustomize")?;
+                Some(Source::new(source, kinds).kustomize(kustomize))
+            };
+            let patch = node.text_at(&["spec", "templatePatch"]);
+            let may_set = patch.is_some_and(|text| kinds.speaks_of_number(text));
+            let of_patch = may_set.then(|| Rule::new(None, Name::Any, TEMPLATE_PATCH));
+            each.filter_map(built).flatten().chain(of_patch).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The rules of a file that Argo CD merges into the source of what it builds from the directory of that file.
+pub(crate) fn of_source(document: &Node, dir: &str, kinds: Kinds<'_>) -> Vec<Rule> {
+    let source = Source { kinds, dir: Some(dir.to_owned()) };
+    document.get("kustomize").map(|kustomize| source.kustomize(kustomize)).unwrap_or_default()
+}
+
+/// The directories that an object deploys, and the namespace that it gives to what states none in each.
+pub(crate) fn deploys(node: &Node, group: &str, kind: &str) -> Vec<(String, String)> {
+    let path = |holder: &Node| holder.text_at(&["path"]).unwrap_or_default().to_owned();
+    match (group, kind) {
+        ("kustomize.toolkit.fluxcd.io", "Kustomization") => {
+            let spec = node.get("spec").into_iter();
+            let each =
+                spec.filter_map(|spec| Some((path(spec), spec.text_at(&["targetNamespace"])?.to_owned())));
+            each.collect()
+        }
+        ("argoproj.io", "Application" | "ApplicationSet") => {
+            let space = spec_of(node).and_then(|spec| spec.text_at(&["destination", "namespace"]));
+            let each = sources(node).into_iter().filter_map(|source| {
+                let space = source.text_at(&["kustomize", "namespace"]).or(space)?;
+                Some((path(source), space.to_owned()))
+            });
+            each.collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The `spec` of an Application, also of those that an `ApplicationSet` makes.
+fn spec_of(node: &Node) -> Option<&Node> {
+    node.at(&["spec", "template", "spec"]).or_else(|| node.get("spec"))
+}
+
+/// The sources of an Application.
+fn sources(node: &Node) -> Vec<&Node> {
+    let Some(spec) = spec_of(node) else { return Vec::new() };
+    let listed = spec.get("sources").map(Node::items).unwrap_or_default();
+    spec.get("source").into_iter().chain(listed).collect()
+}
+
+impl<'s> Source<'s> {
+    /// What is built from the `path` that a node says.
+    fn new(node: &Node, kinds: Kinds<'s>) -> Self {
+        let dir = node.text_at(&["path"]).filter(|dir| !is_filled_in(dir));
+        Self { kinds, dir: dir.map(str::to_owned) }
+    }
+
+    fn rule(&self, rule: Rule) -> Rule {
+        Rule { dir: self.dir.clone(), ..rule }
+    }
+
+    /// The fields of Argo CD for a source that is built with kustomize.
+    fn kustomize(&self, holder: &Node) -> Vec<Rule> {
+        let counts = holder.get("replicas").map(Node::items).unwrap_or_default();
+        let names = counts.iter().filter_map(|count| count.text_at(&["name"]));
+        let counted = names.map(|name| self.rule(Rule::new(None, Name::written(name), COUNT)));
+        counted.chain(self.build(holder)).collect()
+    }
+
+    /// The patches and components of a build.
+    fn build(&self, holder: &Node) -> Vec<Rule> {
+        let listed = |key: &str| holder.get(key).map(Node::items).unwrap_or_default();
+        let mut rules = Vec::new();
+        for entry in listed("patches").iter().chain(listed("patchesJson6902")) {
+            let target = entry.get("target");
+            match (entry.get("patch"), entry.text_at(&["path"])) {
+                (Some(patch), _) => rules.extend(self.patch(patch, target)),
+                (None, Some(path)) => {
+                    let part = Part::Patch { path: path.to_owned(), is_aimed: target.is_some() };
+                    let rule =
+                        target.map_or_else(|| Rule::new(None, Name::Any, SETS), |target| aimed(target, SETS));
+                    rules.push(self.rule(Rule { part: Some(part), ..rule }));
+                }
+                (None, None) => {}
+            }
+        }
+        rules.extend(listed("patchesStrategicMerge").iter().flat_map(|entry| self.patch(entry, None)));
+        for path in listed("components").iter().filter_map(Node::text) {
+            let part = Some(Part::Component(path.to_owned()));
+            rules.push(self.rule(Rule { part, ..Rule::new(None, Name::Any, COMPONENT) }));
+        }
+        rules
+    }
+
+    /// The rules of one patch, as a text or as it stands, if it decides a number of replicas.
+    fn patch(&self, patch: &Node, target: Option<&Node>) -> Vec<Rule> {
+        let inner = patch.text().map(|text| yaml::parse_expanded(text.as_bytes()));
+        let documents = match &inner {
+            None => std::slice::from_ref(patch),
+            Some(Ok(stream)) => stream.documents.as_slice(),
+            Some(Err(_)) => {
+                let rule =
+                    target.map_or_else(|| Rule::new(None, Name::Any, UNREAD), |target| aimed(target, UNREAD));
+                return vec![self.rule(rule)];
+            }
+        };
+        let each = documents.iter().flat_map(each_of).map(|(_, document)| document);
+        let deciding = each.filter(|document| decides_number(document, self.kinds));
+        let rule = |document| target.map_or_else(|| itself(document), |target| aimed(target, SETS));
+        deciding.map(|document| self.rule(rule(document))).collect()
+    }
+}
+
+/// The rule for what the target of a patch selects.
+fn aimed(target: &Node, does: &'static str) -> Rule {
+    let said = |key: &str| target.text_at(&[key]).filter(|text| !text.is_empty());
+    let name = said("name").map_or(Name::Any, |pattern| Name::Like(pattern.to_owned()));
+    Rule::new(said("kind"), name, does)
+}
