@@ -4,6 +4,8 @@ use conductor_core::{Code, Seq};
 use conductor_os::is_no_space;
 use std::io;
 
+use super::transfer::ImportError;
+
 /// A failure of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -100,7 +102,7 @@ pub enum StoreError {
     Export(#[source] io::Error),
     /// The file to import is unusable.
     #[error("cannot import: {0}")]
-    Import(String),
+    Import(#[from] ImportError),
 }
 
 /// The kind of damage.

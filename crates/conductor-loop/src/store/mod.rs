@@ -16,7 +16,9 @@ pub use extent::{Counts, Extent};
 pub use ledger::{Claiming, Decided, DecidedAt, Hold, Kept, Ledger, Page, Part, Search, Term, Upkeep, Work};
 pub use pending::{Content, Pending, Settled, Start};
 pub use take_over::{Evidence, Outcomes, TakenOver, intents_from};
-pub use transfer::{Import, ImportCount, export, export_header, export_outcome, import, looks_like_go_state};
+pub use transfer::{
+    Import, ImportCount, ImportError, export, export_header, export_outcome, import, looks_like_go_state,
+};
 
 #[cfg(test)]
 pub(crate) mod memory;

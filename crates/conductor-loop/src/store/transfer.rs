@@ -7,7 +7,7 @@ use conductor_core::{Digest, Seq};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 
 /// First line of an export.
 #[derive(Debug, Serialize, Deserialize)]
@@ -31,6 +31,50 @@ pub struct ImportCount {
     pub imported: u64,
     /// Entries that existed already or could not be used.
     pub skipped: u64,
+}
+
+/// Why a file cannot be imported.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// It cannot be read, or is no text.
+    #[error("the file cannot be read as UTF-8 text: {0}")]
+    Unreadable(#[source] io::Error),
+    /// It would be read in part only.
+    #[error("the file has more than {most} bytes")]
+    TooLarge {
+        /// The most that are read.
+        most: u64,
+    },
+    /// It is the export of another program, or of another version.
+    #[error("it says '{format}' version {version}; expected '{FORMAT}' version {EXPORT_VERSION}")]
+    OtherFormat {
+        /// The format that it names.
+        format: String,
+        /// The version that it names.
+        version: u32,
+    },
+    /// A line of an export is no record.
+    #[error("line {line}: {source}")]
+    Line {
+        /// The line, from 1.
+        line: usize,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// A record of an export has another version.
+    #[error("line {line}: record version {version}")]
+    RecordVersion {
+        /// The line, from 1.
+        line: usize,
+        /// The version.
+        version: u8,
+    },
+    /// It is in neither form.
+    #[error("neither an export nor a Go state file: {0}")]
+    Neither(#[source] serde_json::Error),
+    /// It is of a Go version that is not known.
+    #[error("a Go state file of unknown version '{0}'")]
+    GoVersion(String),
 }
 
 /// The state file of the Go version: `states` by path.
@@ -107,22 +151,22 @@ struct Unnumbered {
 impl Import {
     /// Reads an export or a Go state file.
     pub fn read(now: Timestamp, from: &mut impl Read) -> Result<Self, StoreError> {
+        Ok(Self::read_whole(now, from, IMPORT_MAX)?)
+    }
+
+    /// Reads one of at most so many bytes: a part of it would be imported as if it were all.
+    fn read_whole(now: Timestamp, from: &mut impl Read, most: u64) -> Result<Self, ImportError> {
         let mut text = String::new();
-        from.take(IMPORT_MAX)
-            .read_to_string(&mut text)
-            .map_err(|error| StoreError::Import(format!("the file cannot be read as UTF-8 text: {error}")))?;
+        from.take(most + 1).read_to_string(&mut text).map_err(ImportError::Unreadable)?;
+        if text.len() as u64 > most {
+            return Err(ImportError::TooLarge { most });
+        }
         let first = text.lines().next().unwrap_or_default();
         match serde_json::from_str::<Header>(first) {
             Ok(header) if header.format == FORMAT && header.version == EXPORT_VERSION => {
                 Ok(Self { outcomes: exported(&text)?, entries: Vec::new(), last_seq: header.last_seq })
             }
-            Ok(header) => {
-                let what = format!(
-                    "it says '{}' version {}; expected '{FORMAT}' version {}",
-                    header.format, header.version, EXPORT_VERSION
-                );
-                Err(StoreError::Import(what))
-            }
+            Ok(Header { format, version, .. }) => Err(ImportError::OtherFormat { format, version }),
             Err(_) => Ok(Self { outcomes: Vec::new(), entries: from_go(&text, now)?, last_seq: Seq(0) }),
         }
     }
@@ -158,24 +202,23 @@ pub fn import(store: &dyn Ledger, now: Timestamp, from: &mut impl Read) -> Resul
     Import::read(now, from)?.into_store(store, &Extent::default())
 }
 
-fn exported(text: &str) -> Result<Vec<Outcome>, StoreError> {
-    let lines = BufReader::new(text.as_bytes()).lines().enumerate().skip(1);
-    lines
-        .filter(|(_, line)| line.as_ref().map_or(true, |line| !line.trim().is_empty()))
-        .map(|(number, line)| {
-            let at = |error: String| StoreError::Import(format!("line {}: {error}", number + 1));
-            let outcome: Outcome =
-                serde_json::from_str(&line.map_err(|e| at(e.to_string()))?).map_err(|e| at(e.to_string()))?;
-            if outcome.v == VERSION { Ok(outcome) } else { Err(at(format!("record version {}", outcome.v))) }
-        })
-        .collect()
+fn exported(text: &str) -> Result<Vec<Outcome>, ImportError> {
+    let lines = (1..).zip(text.lines()).skip(1).filter(|(_, text)| !text.trim().is_empty());
+    let outcome = |(line, text)| {
+        let outcome: Outcome =
+            serde_json::from_str(text).map_err(|source| ImportError::Line { line, source })?;
+        match outcome.v {
+            VERSION => Ok(outcome),
+            version => Err(ImportError::RecordVersion { line, version }),
+        }
+    };
+    lines.map(outcome).collect()
 }
 
-fn from_go(text: &str, now: Timestamp) -> Result<Vec<Unnumbered>, StoreError> {
-    let state: GoState = serde_json::from_str(text)
-        .map_err(|error| StoreError::Import(format!("neither an export nor a Go state file: {error}")))?;
+fn from_go(text: &str, now: Timestamp) -> Result<Vec<Unnumbered>, ImportError> {
+    let state: GoState = serde_json::from_str(text).map_err(ImportError::Neither)?;
     if !state.version.starts_with("1.") {
-        return Err(StoreError::Import(format!("a Go state file of unknown version '{}'", state.version)));
+        return Err(ImportError::GoVersion(state.version));
     }
     // Oldest first, so that of two entries with one name the latest wins.
     let mut entries: Vec<(String, GoEntry)> =
@@ -197,5 +240,24 @@ fn from_go(text: &str, now: Timestamp) -> Result<Vec<Unnumbered>, StoreError> {
 impl std::fmt::Display for ImportCount {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} imported into {PROCESSED_BY}, {} already known", self.imported, self.skipped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_longer_than_is_read_is_refused_also_where_a_line_ends_there() {
+        let now = Timestamp::UNIX_EPOCH;
+        let mut text = Vec::new();
+        export_header(now, Seq(2), &mut text).unwrap();
+        write_line(&mut text, &Outcome::blank(Seq(1), "intent-a.json", now)).unwrap();
+        let most = text.len() as u64;
+        let read = |text: &[u8]| Import::read_whole(now, &mut &*text, most).map(|read| read.outcomes.len());
+        assert_eq!(read(&text).unwrap(), 1);
+        write_line(&mut text, &Outcome::blank(Seq(2), "intent-b.json", now)).unwrap();
+        let refused = read(&text).unwrap_err();
+        assert!(matches!(refused, ImportError::TooLarge { .. }), "{refused}");
     }
 }
