@@ -2,6 +2,7 @@
 
 use crate::handoff::Unusable;
 use conductor_core::{Code, Exit};
+use std::io;
 
 /// Why the daemon did not start or could not continue.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +53,11 @@ impl From<Unusable> for Failure {
 impl Failure {
     pub(super) fn set_up(code: Code, message: impl std::fmt::Display) -> Self {
         Failure::SetUp { code, message: message.to_string(), remedy: None }
+    }
+
+    /// What the system refused, with what helps against its error.
+    pub(super) fn refused(attempt: impl std::fmt::Display, error: &io::Error) -> Self {
+        Unusable::refused(attempt, error).into()
     }
 
     /// The code, for its remedy.

@@ -34,9 +34,8 @@ fn refused(error: &TrailError) -> Failure {
 
 fn directory(places: &Handoff) -> Result<Arc<Dir>, Failure> {
     let dir = places.dirs.private.ensure(layout::AUDIT, 0o700);
-    dir.map(Arc::new).map_err(|error| {
-        Failure::set_up(Code::DirectorySetup, format!("opening {}: {error}", layout::private(layout::AUDIT)))
-    })
+    let attempt = || format!("opening {}", layout::private(layout::AUDIT));
+    dir.map(Arc::new).map_err(|error| Failure::refused(attempt(), &error))
 }
 
 fn setup(dir: &Arc<Dir>, keys: &Keys) -> Setup {

@@ -153,7 +153,7 @@ fn say_began(config: &Config, shared: &Shared<'_>, confinement: &Confinement) {
 
 /// The failure of a part that cannot be started.
 fn cannot_start(what: &'static str) -> impl Fn(std::io::Error) -> Failure {
-    move |error| Failure::set_up(Code::DirectorySetup, format!("cannot start {what}: {error}"))
+    move |error| Failure::refused(format!("cannot start {what}"), &error)
 }
 
 impl Prepared {

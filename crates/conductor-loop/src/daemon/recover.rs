@@ -116,7 +116,7 @@ fn unreadable(error: StoreError) -> Failure {
 
 #[expect(clippy::needless_pass_by_value, reason = "it takes what map_err gives")]
 fn broken(error: io::Error) -> Failure {
-    Failure::set_up(Code::DirectorySetup, format!("reading .conductor: {error}"))
+    Failure::refused("reading .conductor", &error)
 }
 
 /// An unfinished intent, without its bytes.

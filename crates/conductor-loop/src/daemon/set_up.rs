@@ -32,8 +32,8 @@ const HOLD_MIN: Duration = Duration::from_secs(5);
 pub(super) fn open_out(config: &Config) -> Result<PathBuf, Failure> {
     check_places(config)?;
     runner::ensure_out(&config.fixed.out).map_err(|error| {
-        let message = format!("failed to create output directory {}: {error}", config.fixed.out.display());
-        Failure::set_up(Code::DirectorySetup, message)
+        let attempt = format!("failed to create output directory {}", config.fixed.out.display());
+        Failure::refused(attempt, &error)
     })
 }
 

@@ -4,7 +4,6 @@
 
 use super::failure::Failure;
 use super::input::Input;
-use conductor_core::Code;
 use crossbeam_channel::Sender;
 use signal_hook::consts::{
     SIGABRT, SIGBUS, SIGCHLD, SIGCONT, SIGFPE, SIGHUP, SIGILL, SIGINT, SIGKILL, SIGQUIT, SIGSEGV, SIGSTOP,
@@ -56,9 +55,7 @@ fn with(wanted: Disposition) -> impl Iterator<Item = i32> {
 /// Sets every signal according to the table, whatever the parent set. To be called before starting anything that a signal
 /// could reach.
 pub(super) fn set() -> Result<(), Failure> {
-    let fail = |error: io::Error| {
-        Failure::set_up(Code::DirectorySetup, format!("cannot set the handling of signals: {error}"))
-    };
+    let fail = |error: io::Error| Failure::refused("cannot set the handling of signals", &error);
     for signal in with(Disposition::Default) {
         conductor_os::raw::default_signal(signal).map_err(fail)?;
     }
@@ -71,7 +68,7 @@ pub(super) fn set() -> Result<(), Failure> {
 
 /// The failure to forward signals to the loop.
 fn cannot_install(error: &io::Error) -> Failure {
-    Failure::set_up(Code::DirectorySetup, format!("cannot install signal handlers: {error}"))
+    Failure::refused("cannot install signal handlers", error)
 }
 
 /// Catches the signals with a meaning; they wait until [`forward`] passes them to the loop.

@@ -53,10 +53,7 @@ fn resolved(path: &Path) -> PathBuf {
 
 /// Refuses places where one directory would hold the daemon's files and others.
 pub fn check_places(config: &Config) -> Result<(), Unusable> {
-    let place = |path: &Path| {
-        let error = |error| Unusable::new(Code::DirectorySetup, format!("{}: {error}", path.display()));
-        Place::of(path).map_err(error)
-    };
+    let place = |path: &Path| Place::of(path).map_err(|error| Unusable::refused(path.display(), &error));
     let handoff = place(&config.fixed.handoff)?;
     let parts: Vec<Place> =
         PARTS.iter().map(|part| place(&handoff.path.join(part))).collect::<Result<_, _>>()?;

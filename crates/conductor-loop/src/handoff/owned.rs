@@ -257,7 +257,7 @@ fn refused(message: String) -> Unusable {
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Unusable {
-    Unusable::new(Code::DirectorySetup, format!("cannot look at {}: {error}", path.display()))
+    Unusable::refused(format!("cannot look at {}", path.display()), error)
 }
 
 /// Whether a file system (CIFS, 9p, shared folders of desktops) gives everything to the user of the mount, our new files too.

@@ -2,6 +2,7 @@
 
 use conductor_core::Code;
 use conductor_os::dir::Meta;
+use rustix::io::Errno;
 use std::io;
 use std::path::Path;
 
@@ -17,8 +18,11 @@ pub struct Unusable {
     pub remedy: Option<&'static str>,
 }
 
-/// What helps against an error of a path; `None`: what helps against most.
+/// What helps against an error of the system; `None`: what helps against most of a path.
 fn remedy_of(error: &io::Error) -> Option<&'static str> {
+    if let Some(Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE) = Errno::from_io_error(error) {
+        return Some("Free what the machine ran out of: memory, descriptors, processes.");
+    }
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             Some("Make room on that file system, or raise the quota.")
@@ -39,6 +43,11 @@ impl Unusable {
     /// The same, with what helps against this error.
     pub(super) fn because_of(self, error: &io::Error) -> Self {
         Self { remedy: remedy_of(error), ..self }
+    }
+
+    /// What the system refused, with what helps against its error.
+    pub fn refused(attempt: impl std::fmt::Display, error: &io::Error) -> Self {
+        Self::new(Code::DirectorySetup, format!("{attempt}: {error}")).because_of(error)
     }
 
     /// The failure to set up a path, with its owner if that is the reason.
@@ -73,6 +82,14 @@ mod tests {
         }
         assert!(remedy(io::ErrorKind::ReadOnlyFilesystem).unwrap().contains("for writing"));
         assert!(remedy(io::ErrorKind::NotADirectory).unwrap().contains("Name a directory"));
+        for lacking in [Errno::AGAIN, Errno::NOMEM, Errno::MFILE, Errno::NFILE] {
+            let refused = Unusable::refused("cannot start the threads of the workers", &lacking.into());
+            assert_eq!(
+                refused.message,
+                format!("cannot start the threads of the workers: {}", io::Error::from(lacking))
+            );
+            assert!(refused.remedy.unwrap().contains("descriptors"), "{lacking}");
+        }
         assert_eq!(remedy(io::ErrorKind::PermissionDenied), None, "whose it is stands in the message");
     }
 }

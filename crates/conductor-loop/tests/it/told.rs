@@ -168,7 +168,7 @@ fn each_hint_fits_its_case() {
     fs::create_dir(env.path("a-directory")).unwrap();
     fs::write(env.path("a-word"), "short").unwrap();
     fs::write(env.path("c.toml"), "workers = 3\ndebounce = []\n").unwrap();
-    let cases: [(Vec<&str>, &[&str], &[&str]); 8] = [
+    let cases: [(Vec<&str>, &[&str], &[&str]); 10] = [
         (vec!["check", "intent-zero.json"], &["0 needs --allow-scale-to-zero"], &[]),
         (vec!["check", "intent-many.json"], &["from 1 to 100, for every daemon"], &["allow-scale"]),
         (
@@ -184,6 +184,16 @@ fn each_hint_fits_its_case() {
         ),
         (vec!["config", "show", "-config", "c.toml"], &["c.toml:2", "an array cannot be the value"], &[]),
         (vec!["-handoff", "a-file/below", "-porch", "builtin"], &["a part of the path is no directory"], &[]),
+        (
+            vec!["-handoff", "h", "-porch", "builtin", "-out", "a-file"],
+            &["failed to create output directory a-file", "Name a directory"],
+            &["chown"],
+        ),
+        (
+            vec!["-handoff", "h", "-porch", "builtin", "-out", "a-file/below"],
+            &["a-file/below", "Name a directory"],
+            &["chown"],
+        ),
         (
             vec!["-handoff", "h", "-porch", "./a-file"],
             &["chmod +x", "is not executable"],
