@@ -35,6 +35,8 @@ pub(crate) struct Wanted<'w> {
 pub(crate) struct Found {
     /// The file, from the root of the tree.
     pub file: String,
+    /// The file of the object itself, from the root of the tree.
+    pub origin: String,
     pub document: usize,
     pub path: Vec<Step>,
     pub inside: Option<(usize, Vec<Step>)>,
@@ -172,6 +174,7 @@ impl<'w, 't> View<'w, 't> {
                 let path = object.path.iter().cloned().chain(number).collect();
                 Found {
                     file: object.file.clone(),
+                    origin: object.file.clone(),
                     document: object.document,
                     path,
                     inside: None,
@@ -182,6 +185,7 @@ impl<'w, 't> View<'w, 't> {
             }
             Number::At(place) => Found {
                 file: place.file.clone(),
+                origin: object.file.clone(),
                 document: place.document,
                 path: place.path.clone(),
                 inside: place.inside.clone(),
@@ -219,6 +223,7 @@ impl<'w, 't> View<'w, 't> {
         }
         Ok(Some(Found {
             file: place.file.clone(),
+            origin: String::new(),
             document: place.document,
             path: place.path.clone(),
             inside: None,

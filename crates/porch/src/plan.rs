@@ -6,6 +6,7 @@ use crate::choose::{Found, View, Wanted};
 use crate::files::{Content, Files, KPTFILE, KUSTOMIZATIONS, Which, base_name, join, parent};
 use crate::kinds::{Governed, Kinds};
 use crate::pipeline::Pipelines;
+use crate::rendered::Rendered;
 use crate::routes::Assignment;
 use crate::survey::{Extent, Search};
 use crate::text::{decides_others, mentions};
@@ -264,7 +265,7 @@ impl Planner<'_> {
         }
         let around = parent(dir);
         self.check_own_part(dir)?;
-        let mut notes = self.check_deployers(around, found)?;
+        let mut notes = self.check_deployers(dir, around, found)?;
         let (target, name) = (&self.assignment.object, base_name(dir));
         let search = Search { text: target, except: Some(name), extent: Extent::Beside };
         let mut survey = self.tree.survey(around, search)?;
@@ -285,7 +286,10 @@ impl Planner<'_> {
         if is_mentioned {
             let said = Wanted { said: true, ..self.wanted() };
             let view = View::new(&world, said)?;
-            let double = view.doubles(Some(dir)).into_iter().next();
+            // What the package is built on is no other one.
+            let is_another = |object: &Rendered| object.object.file != found.origin;
+            let mut doubles = view.doubles(Some(dir)).into_iter();
+            let double = doubles.find(|(object, _)| is_another(object));
             let reason = double.map(|(_, text)| format!("{target} is twice: {text} too; leave one"));
             let reason = reason
                 .or_else(|| view.rival_of(&found.group, &found.kind, &found.file))

@@ -137,7 +137,8 @@ pub(crate) fn rules_of(node: &Node, group: &str, kind: &str, kinds: Kinds<'_>) -
     // Without a name it is for nobody, until a patch gives it one.
     let reference = |field: &'static str, does| {
         let named = node.at(&["spec", field]).filter(|named| named.text().is_none())?;
-        let name = named.text_at(&["name"]).or_else(|| named.text_at(&["deployment"])).unwrap_or_default();
+        let keys = ["name", "deployment", "deploymentName"];
+        let name = keys.iter().find_map(|key| named.text_at(&[key])).unwrap_or_default();
         let kind = named.text_at(&["kind"]).or((kind == "ScaledObject").then_some("Deployment"));
         Some(Rule { field: Some(field), ..Rule::new(kind, Name::Is(name.to_owned()), does) })
     };
@@ -151,7 +152,14 @@ pub(crate) fn rules_of(node: &Node, group: &str, kind: &str, kinds: Kinds<'_>) -
             found.extend(reference("targetRef", "scales it by itself"));
         }
         (_, "VerticalPodAutoscaler") => {}
-        _ if kind.ends_with("Autoscaler") => found.extend(reference("targetRef", scales)),
+        _ if kind.to_ascii_lowercase().ends_with("autoscaler") => {
+            found.extend(reference("targetRef", scales));
+            let by_key = [("deploymentName", "Deployment"), ("replicaSetName", "ReplicaSet")];
+            found.extend(by_key.iter().filter_map(|(key, kind)| {
+                let name = node.text_at(&["spec", key])?;
+                Some(Rule::new(Some(kind), Name::written(name), scales))
+            }));
+        }
         _ => {
             found.extend(deployers::rules_of(node, group, kind, kinds));
             found.extend(policies::rules_of(node, group, kind, kinds));

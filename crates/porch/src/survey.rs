@@ -2,8 +2,8 @@
 //! directory and a commit are searched by the same rules.
 
 use crate::files::{
-    Content, DEPTH_MAX, Files, KRMIGNORE, PACKAGE_BYTES_MAX, SURVEY_MAX, base_name, decides_files,
-    holds_objects, is_called_like_ours, is_hidden, join, makes_objects, parent, resolve,
+    Content, DEPTH_MAX, Files, KRMIGNORE, KUSTOMIZATIONS, PACKAGE_BYTES_MAX, SURVEY_MAX, base_name,
+    decides_files, holds_objects, is_called_like_ours, is_hidden, join, makes_objects, parent, resolve,
 };
 use crate::text::{decides_others, mentions};
 use std::collections::{BTreeSet, VecDeque};
@@ -46,7 +46,7 @@ pub(crate) enum Extent {
     Whole,
     /// Beside a package that is edited: a part that costs little.
     Beside,
-    /// Elsewhere than around a package that is edited: only what patches what it deploys, and as little.
+    /// Elsewhere than around a package that is edited: only deployers, policies and kustomizations, and as little.
     Deployers,
 }
 
@@ -216,7 +216,11 @@ impl<'s> Searching<'s> {
             self.stop(format!("more than {BYTES_READ_MAX} bytes of manifests"));
         }
         let patches = decides_others(name, &content.bytes);
-        if self.search.extent == Extent::Deployers && !patches && name != KRMIGNORE {
+        let is_of_deployer = || {
+            let is_kustomization = KUSTOMIZATIONS.contains(&name);
+            patches || name == KRMIGNORE || (is_kustomization && mentions(&content.bytes, self.search.text))
+        };
+        if self.search.extent == Extent::Deployers && !is_of_deployer() {
             return;
         }
         let is_mentioned = mentions(&content.bytes, self.search.text) || patches;

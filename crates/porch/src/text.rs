@@ -4,10 +4,13 @@ use crate::files::is_argo_source;
 use std::borrow::Cow;
 
 /// Groups of objects that may decide a number without naming the object, and what these say besides.
-const DECIDERS: [(&str, &[&str]); 10] = [
+const DECIDERS: [(&str, &[&str]); 13] = [
     ("kustomize.toolkit.fluxcd.io/", &["patches"]),
     ("kustomize.toolkit.fluxcd.io/", &["components"]),
+    ("kustomize.toolkit.fluxcd.io/", &["namePrefix"]),
+    ("kustomize.toolkit.fluxcd.io/", &["nameSuffix"]),
     ("argoproj.io/", &["Application", "kustomize"]),
+    ("argoproj.io/", &["Application", "ignoreDifferences"]),
     ("argoproj.io/", &["ApplicationSet", "templatePatch"]),
     ("policy.karmada.io/", &["OverridePolicy"]),
     ("placement.kubernetes-fleet.io/", &["ResourceOverride"]),

@@ -218,26 +218,31 @@ impl Builder<'_> {
     fn counts(&mut self, file: &str, document: &Node, objects: &mut [Rendered]) -> Result<(), PorchError> {
         let entries = document.get("replicas").map(Node::items).unwrap_or_default();
         for (number, entry) in entries.iter().enumerate() {
-            let (Some(name), Some(count)) = (entry.text_at(&["name"]), entry.get("count")) else { continue };
+            let Some(name) = entry.text_at(&["name"]) else { continue };
             let path =
                 vec![Step::Key("replicas".to_owned()), Step::Item(number), Step::Key("count".to_owned())];
-            let place = Place { file: file.to_owned(), document: 0, path, inside: None, line: count.line };
+            let line = entry.get("count").unwrap_or(entry).line;
+            let place = Place { file: file.to_owned(), document: 0, path, inside: None, line };
+            let shown = format!("{}:{line}", self.world.name(file));
             self.spend(file, (objects.len() + 1) * STEP + name.len() + file.len())?;
             let mut used = false;
             for object in objects.iter_mut().filter(|object| object.is_called(name)) {
                 if is_counted(&object.object.kind) || self.counted.contains(&object.object.kind) {
-                    object.number = Number::At(place.clone());
+                    object.number = match entry.get("count") {
+                        Some(_) => Number::At(place.clone()),
+                        None => {
+                            Number::Elsewhere(format!("{shown} sets its replicas to 0, for want of a count"))
+                        }
+                    };
                     used = true;
                 } else if let Some(configured) =
                     self.configured.as_ref().filter(|_| self.number_of(object).is_some())
                 {
-                    let shown = self.world.name(file);
-                    let reason =
-                        format!("{shown}:{} sets its replicas, if {configured} has its kind", count.line);
+                    let reason = format!("{shown} sets its replicas, if {configured} has its kind");
                     object.number = Number::Elsewhere(reason);
                 }
             }
-            if !used {
+            if !used && entry.get("count").is_some() {
                 self.built.loose.push((name.to_owned(), place));
             }
         }

@@ -78,7 +78,7 @@ impl Planner<'_> {
                 if let Some(reason) = view.decided_above(&found)? {
                     return Err(PorchError::unfit(self.tree.name(around), reason));
                 }
-                notes.extend(self.check_deployers(around, &found)?);
+                notes.extend(self.check_deployers(around, around, &found)?);
                 let plan = self.package(&world, &found)?;
                 notes.extend(world.notes());
                 return Ok(Elsewhere::Package(Plan { note: one_note(notes), ..plan }));
@@ -100,9 +100,14 @@ impl Planner<'_> {
         view.rival_of("apps", kind, &join(dir, template::OBJECT))
     }
 
-    /// Checks that nothing of Flux or Argo CD, and no policy, elsewhere than around a place decides the number there. Notes if
-    /// not all of that was searched.
-    pub(super) fn check_deployers(&self, around: &str, found: &Found) -> Result<Vec<String>, PorchError> {
+    /// Checks that nothing of Flux or Argo CD, no policy and no kustomization elsewhere than around a package decides the number
+    /// there. Notes if not all of that was searched.
+    pub(super) fn check_deployers(
+        &self,
+        package: &str,
+        around: &str,
+        found: &Found,
+    ) -> Result<Vec<String>, PorchError> {
         // Without a directory above it, all is around.
         if around.is_empty() {
             return Ok(Vec::new());
@@ -120,7 +125,8 @@ impl Planner<'_> {
         }
         let world = World::surveyed(self.tree, "", survey, &self.assignment.object);
         let view = View::new(&world, Wanted { said: true, ..self.wanted() })?;
-        if let Some(reason) = view.rival_of(&found.group, &found.kind, &found.file) {
+        let rival = view.rival_of(&found.group, &found.kind, &found.file);
+        if let Some(reason) = rival.or_else(|| view.decided_beside(package, found)) {
             return Err(PorchError::unfit(self.tree.name(""), reason));
         }
         notes.extend(world.doubted());

@@ -7,6 +7,8 @@ use crate::yaml::{self, Node};
 const UNREAD: &str = "has a patch that is not YAML and may set its replicas";
 const COMPONENT: &str = "adds a component that is not here or sets its replicas";
 const COUNT: &str = "sets its replicas (kustomize.replicas)";
+const RENAMES: &str = "gives it another name (namePrefix or nameSuffix)";
+const IGNORES: &str = "ignores differences of its replicas";
 const TEMPLATE_PATCH: &str = "has a templatePatch that may set its replicas";
 
 /// What one deployer builds.
@@ -24,15 +26,17 @@ pub(super) fn rules_of(node: &Node, group: &str, kind: &str, kinds: Kinds<'_>) -
             node.get("spec").map(of_spec).unwrap_or_default()
         }
         ("argoproj.io", "Application" | "ApplicationSet") => {
-            let each = sources(node).into_iter();
+            let ignored = spec_of(node).and_then(|spec| spec.get("ignoreDifferences"));
             let built = |source: &Node| {
-                let kustomize = source.get("kustomize")?;
-                Some(Source::new(source, kinds).kustomize(kustomize))
+                let from = Source::new(source, kinds);
+                let fields = source.get("kustomize").map(|fields| from.kustomize(fields));
+                let ignored = ignored.map(|ignored| from.ignored(ignored));
+                fields.into_iter().chain(ignored).flatten().collect::<Vec<Rule>>()
             };
             let patch = node.text_at(&["spec", "templatePatch"]);
             let may_set = patch.is_some_and(|text| kinds.speaks_of_number(text));
             let of_patch = may_set.then(|| Rule::new(None, Name::Any, TEMPLATE_PATCH));
-            each.filter_map(built).flatten().chain(of_patch).collect()
+            sources(node).into_iter().flat_map(built).chain(of_patch).collect()
         }
         _ => Vec::new(),
     }
@@ -75,7 +79,8 @@ fn spec_of(node: &Node) -> Option<&Node> {
 fn sources(node: &Node) -> Vec<&Node> {
     let Some(spec) = spec_of(node) else { return Vec::new() };
     let listed = spec.get("sources").map(Node::items).unwrap_or_default();
-    spec.get("source").into_iter().chain(listed).collect()
+    let dry = spec.at(&["sourceHydrator", "drySource"]);
+    spec.get("source").into_iter().chain(dry).chain(listed).collect()
 }
 
 impl<'s> Source<'s> {
@@ -97,10 +102,33 @@ impl<'s> Source<'s> {
         counted.chain(self.build(holder)).collect()
     }
 
-    /// The patches and components of a build.
+    /// The numbers whose differences an Application ignores: a change of one is not applied.
+    fn ignored(&self, ignored: &Node) -> Vec<Rule> {
+        let speaks = |entry: &&Node| {
+            let listed =
+                |key: &str| entry.get(key).map(Node::items).unwrap_or_default().iter().filter_map(Node::text);
+            listed("jsonPointers").any(|pointer| self.kinds.leads_to_number(pointer))
+                || listed("jqPathExpressions").any(|path| self.kinds.speaks_of_number(path))
+        };
+        let rule = |entry: &Node| {
+            let said = |key: &str| entry.text_at(&[key]).filter(|text| !text.is_empty());
+            let space = said("namespace").map_or(Name::Any, Name::written);
+            let kind = said("kind").filter(|kind| *kind != "*");
+            let name = Name::of_patterns(said("name"));
+            self.rule(Rule { space, ..Rule::new(kind, name, IGNORES) })
+        };
+        ignored.items().iter().filter(speaks).map(rule).collect()
+    }
+
+    /// The patches and components of a build, and the names that it gives.
     fn build(&self, holder: &Node) -> Vec<Rule> {
         let listed = |key: &str| holder.get(key).map(Node::items).unwrap_or_default();
         let mut rules = Vec::new();
+        let affixes = ["namePrefix", "nameSuffix"].iter().filter_map(|key| holder.text_at(&[key]));
+        // What is built of any directory would be renamed for all.
+        if self.dir.is_some() && affixes.into_iter().any(|text| !text.is_empty()) {
+            rules.push(self.rule(Rule::new(None, Name::Any, RENAMES)));
+        }
         for entry in listed("patches").iter().chain(listed("patchesJson6902")) {
             let target = entry.get("target");
             match (entry.get("patch"), entry.text_at(&["path"])) {
