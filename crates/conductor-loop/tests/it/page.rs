@@ -470,6 +470,31 @@ fn many_failures_hide_nothing_that_is_done_and_a_correlation_id_is_searched_as_t
     daemon.stop().expect(0);
 }
 
+/// The daemon ends a search after half a million outcomes; here the browser answers in its place.
+#[test]
+fn a_search_that_ended_at_its_bound_goes_on_behind_it_and_says_where_it_ends_itself() {
+    let Some(browser) = browser() else { return };
+    let env = crate::asking::with_outcomes_of(3, |seq| ("success", if seq == 1 { "older" } else { "c" }));
+    let (daemon, address) = listening(&env, &[]);
+    browser.open(&format!("http://{address}/"));
+    sees(&browser, "#rows tbody.finished", "intent-1.json");
+    let ends_at = |until: &str| {
+        browser.run(&format!(
+            "window.real = window.real || window.fetch;
+             const cut = () => new Response(JSON.stringify({{intents: [], more: true, next_before: 2}}));
+             window.fetch = (path, rest) => path.includes('text=') && {until} ? Promise.resolve(cut()) : window.real(path, rest);"
+        ));
+    };
+    ends_at("!path.includes('before=')");
+    browser.run("location.hash = '#q=older'");
+    wait_until("the older one", || rows(&browser) == 1 && browser.text("#rows").contains("intent-1.json"));
+    ends_at("true");
+    browser.run("location.hash = '#q=oldest'");
+    sees(&browser, "#none", "older ones were not searched");
+    assert_eq!(browser.run("return document.querySelector('#more').hidden"), true);
+    daemon.stop().expect(0);
+}
+
 #[test]
 fn failures_that_were_not_counted_to_their_end_are_told_as_at_least_so_many() {
     let Some(browser) = browser() else { return };

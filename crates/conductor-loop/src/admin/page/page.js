@@ -12,6 +12,8 @@ const STALE = 30e3;
 const HOUR = 3600e3;
 /** Milliseconds between two answers to the same search for text, which may read all outcomes. */
 const SEARCH_EVERY = 3e3;
+/** Parts of a search, each of which reads half a million outcomes at most. */
+const SEARCH_PARTS = 4;
 const STATES = ["all", "waiting", "running", "done", "failed"];
 const view = {
   state: "all", text: "", want: PAGE_ROWS, parts: [], more: false, paused: false, list: "#",
@@ -281,7 +283,7 @@ function drawRows() {
   if (focused && document.activeElement !== focused) refocus(focused);
   table.hidden = parts.length === 0;
   byId("none").hidden = parts.length > 0;
-  byId("more").hidden = !view.more || view.want >= ROWS_MAX;
+  byId("more").hidden = !view.more || view.want >= ROWS_MAX || parts.length === 0;
   if (parts.length === 0) drawNone();
 }
 /** Focuses what was focused: the element, or the one of the same intent that took its place. */
@@ -296,7 +298,8 @@ function refocus(element) {
 function drawNone() {
   const { status } = view, isNew = status.last_seq === 0 && status.sighted === 0;
   if (!isNew) {
-    return update(byId("none"), "kind", make("p", { text: "No intent of this kind." }), button("Show all", () => go("all", "")));
+    const text = view.more ? "No intent of this kind among the newest; older ones were not searched. A target or a code narrows the search." : "No intent of this kind.";
+    return update(byId("none"), text, make("p", { text }), button("Show all", () => go("all", "")));
   }
   const lines = [`printf '%s' '{"intent_type": "scaling", "target": "web", "namespace": "default", "replicas": 3}' > intent-web.json`,
     command(["submit", "--wait", "intent-web.json"])].filter((line) => line);
@@ -317,7 +320,13 @@ function wordsOf(text) {
   }
   return rest.length ? { ...asked, text: rest.join(" ") } : asked;
 }
-const askForList = (rest) => askFor(`/api/v1/intents?${new URLSearchParams({ ...rest, ...wordsOf(view.text) })}`);
+/** The rows of a selection. A search that ended at the daemon's bound goes on behind it, a few times. */
+async function askForList(rest, { words = wordsOf(view.text), parts = SEARCH_PARTS } = {}) {
+  const { intents, more, next_before: before } = await askFor(`/api/v1/intents?${new URLSearchParams({ ...rest, ...words })}`);
+  if (before === null || intents.length >= rest.limit || parts === 1) return { intents, more };
+  const older = await askForList({ ...rest, limit: rest.limit - intents.length, before }, { words, parts: parts - 1 });
+  return { intents: intents.concat(older.intents), more: older.more };
+}
 /** What failed lately, and how often for which cause. Asked for when there is another failure, because it is long. */
 async function lately(status) {
   const sign = [status.failed_last_hour, status.failed].join();
