@@ -1,6 +1,6 @@
 //! `retry`, `hold`, `release`, `purge`: commands that change something.
 
-use super::ask::{ask, explained, list, open_handoff, shown};
+use super::ask::{all_explained, ask, list, open_handoff, shown};
 use super::output::Output;
 use super::submit::{Submitted, place, refused, status_seq, wait_for};
 use super::table::short;
@@ -8,7 +8,7 @@ use super::{CommandError, print};
 use crate::config::Config;
 use crate::handoff::ArchivedAs;
 use conductor_core::name::{IntentName, Names};
-use conductor_core::query::{Answer, EVERYTHING, Question, ROWS_MAX, Row, Selection, State};
+use conductor_core::query::{Answer, EVERYTHING, Explained, Question, ROWS_MAX, Row, Selection, State};
 use conductor_core::{Code, Exit};
 use conductor_crypto::sha256;
 use conductor_os::dir::Dir;
@@ -134,14 +134,15 @@ fn failed_rows(config: &Config, selection: &Selection) -> Result<Vec<Row>, Comma
             None => break,
         }
     }
-    let mut newest = Vec::new();
-    for row in rows.into_iter().rev() {
-        // The pages have neither the unfinished ones beyond the first nor what is not of the selection.
-        let of_name = explained(config, &row.file)?.intent;
-        let is_newest = of_name.is_none_or(|other| other.seq == row.seq || other.file != row.file);
-        newest.extend(is_newest.then_some(row));
-    }
-    Ok(newest) // In order of taking.
+    // The pages have neither the unfinished ones beyond the first nor what is not of the selection.
+    let names: Vec<&str> = rows.iter().map(|row| row.file.as_str()).collect();
+    let of_names = all_explained(config, &names)?;
+    let is_newest = |(row, of_name): (Row, Explained)| {
+        let newer = of_name.intent.is_some_and(|other| other.seq != row.seq && other.file == row.file);
+        (!newer).then_some(row)
+    };
+    // In order of taking.
+    Ok(rows.into_iter().zip(of_names).rev().filter_map(is_newest).collect())
 }
 
 /// The archived bytes, checked against the record.

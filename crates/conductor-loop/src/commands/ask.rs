@@ -14,7 +14,7 @@ use conductor_core::query::{
 use conductor_os::dir::Dir;
 use jiff::Timestamp;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The handoff directory of a configuration.
 pub(super) fn open_handoff(config: &Config) -> Result<(PathBuf, Dir), CommandError> {
@@ -103,6 +103,25 @@ pub(super) fn explained(config: &Config, of: &str) -> Result<Box<Explained>, Com
     }
 }
 
+/// Why each of these waits or failed. Without a daemon the store is opened once for all of them.
+pub(super) fn all_explained(config: &Config, all: &[&str]) -> Result<Vec<Explained>, CommandError> {
+    let mut told = Vec::with_capacity(all.len());
+    for of in all {
+        match ask_daemon(config, &Question::Explain { of: (*of).to_owned() })? {
+            Some(Answer::Explain(explained)) => told.push(*explained),
+            Some(_) => return Err(CommandError::other_version()),
+            None => break,
+        }
+    }
+    let rest = all.get(told.len()..).unwrap_or_default();
+    if !rest.is_empty() {
+        told.extend(offline(config, |resting| {
+            rest.iter().map(|of| Ok(resting.sources.explain(of)?)).collect::<Result<Vec<_>, CommandError>>()
+        })?);
+    }
+    Ok(told)
+}
+
 /// The answer of the daemon, or of the store if no daemon runs.
 pub(super) fn ask(config: &Config, question: &Question) -> Result<Answer, CommandError> {
     match ask_daemon(config, question)? {
@@ -111,7 +130,18 @@ pub(super) fn ask(config: &Config, question: &Question) -> Result<Answer, Comman
     }
 }
 
-fn without_daemon(config: &Config, question: &Question) -> Result<Answer, CommandError> {
+/// What answers where no daemon runs.
+struct Resting<'r> {
+    path: &'r Path,
+    sources: Queries<'r>,
+    view: &'r OfflineView,
+}
+
+/// Opens what answers where no daemon runs.
+fn offline<T>(
+    config: &Config,
+    work: impl FnOnce(&Resting<'_>) -> Result<T, CommandError>,
+) -> Result<T, CommandError> {
     let (path, handoff) = open_handoff(config)?;
     let files = StateFiles::find(config, &path, &handoff, Finder::Looker).map_err(|failure| {
         let message = format!("no daemon has run on {} yet: {failure}", path.display());
@@ -136,28 +166,31 @@ fn without_daemon(config: &Config, question: &Question) -> Result<Answer, Comman
         unfinished: &resting,
         is_wanted: &|| true,
     };
-    Ok(match question {
-        Question::Status => Answer::Status(Box::new(status(config, &path, &sources, &resting)?)),
-        Question::List(selection) => Answer::List(sources.list(selection)?),
-        Question::Show { of } => Answer::Show(Box::new(sources.show(of)?)),
-        Question::Explain { of } => Answer::Explain(Box::new(sources.explain(of)?)),
-        Question::Purge { before, really: false } => Answer::Purged(sources.would_purge(*before)?),
-        _ => {
-            let text = format!("no daemon runs on {}, and only it can do that", path.display());
-            return Err(Refused::new(RefusalKind::NotRunning, text, "Start the daemon.").into());
-        }
+    work(&Resting { path: &path, sources, view: &resting })
+}
+
+fn without_daemon(config: &Config, question: &Question) -> Result<Answer, CommandError> {
+    offline(config, |resting| {
+        let sources = &resting.sources;
+        Ok(match question {
+            Question::Status => Answer::Status(Box::new(status(config, resting)?)),
+            Question::List(selection) => Answer::List(sources.list(selection)?),
+            Question::Show { of } => Answer::Show(Box::new(sources.show(of)?)),
+            Question::Explain { of } => Answer::Explain(Box::new(sources.explain(of)?)),
+            Question::Purge { before, really: false } => Answer::Purged(sources.would_purge(*before)?),
+            _ => {
+                let text = format!("no daemon runs on {}, and only it can do that", resting.path.display());
+                return Err(Refused::new(RefusalKind::NotRunning, text, "Start the daemon.").into());
+            }
+        })
     })
 }
 
-fn status(
-    config: &Config,
-    path: &std::path::Path,
-    sources: &Queries<'_>,
-    resting: &OfflineView,
-) -> Result<StatusReport, CommandError> {
+fn status(config: &Config, resting: &Resting<'_>) -> Result<StatusReport, CommandError> {
+    let Resting { path, sources, view } = resting;
     let Queries { store, handoff, .. } = sources;
     let counts = store.counts().map_err(|error| store_refused(&error))?;
-    let (sighted, waiting) = resting.load();
+    let (sighted, waiting) = view.load();
     Ok(StatusReport {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         not_ready: vec!["not-running".to_owned()],
@@ -173,7 +206,7 @@ fn status(
         failed: counts.failed,
         failed_last_hour: sources.failed_since(Timestamp::now() - LATELY)?,
         last_seq: store.last_seq()?,
-        held: resting.held().to_vec(),
+        held: view.held().to_vec(),
         free_bytes: handoff.free_space().ok().map(|(bytes, _)| bytes),
         ..StatusReport::default()
     })
