@@ -122,6 +122,10 @@ impl<'w, 't> View<'w, 't> {
         if let Some(rival) = self.rival(first) {
             return Err(self.refuse(rival));
         }
+        if let Some((key, value)) = first.object.held {
+            let line = self.line_of(&first.object);
+            return Err(self.refuse(format!("{line} says {key}: {value}, by which a change is not applied")));
+        }
         if let Some(other) = same.iter().find(|other| other.number != first.number) {
             let reason = format!(
                 "its kustomizations decide the replicas of {} in several places ({} and {}); name the directory of the right one in a route",

@@ -120,7 +120,7 @@ impl<'b> Builder<'b> {
 
     /// The directories of the package with a kustomization that no other one brings in.
     fn roots(&mut self) -> Result<Vec<String>, PorchError> {
-        let (mut roots, mut inner) = (Vec::new(), BTreeSet::new());
+        let (mut roots, mut components, mut inner) = (Vec::new(), Vec::new(), BTreeSet::new());
         for path in self.world.paths() {
             let dir = parent(&path);
             if self.world.kustomization(dir)?.as_ref() != Some(&path) {
@@ -133,9 +133,12 @@ impl<'b> Builder<'b> {
             inner.extend(
                 others.into_iter().filter_map(Node::text).filter_map(|reference| resolve(dir, reference)),
             );
-            if document.text_at(&["kind"]) != Some("Component") {
-                roots.push(dir.to_owned());
-            }
+            let is_component = document.text_at(&["kind"]) == Some("Component");
+            if is_component { &mut components } else { &mut roots }.push(dir.to_owned());
+        }
+        // Where there is nothing else, a component is what others build on.
+        if roots.is_empty() {
+            roots = components;
         }
         roots.retain(|root| !inner.contains(root));
         Ok(roots)

@@ -8,6 +8,15 @@ use crate::yaml::{self, Node, Step, Stream};
 use std::rc::Rc;
 
 const LOCAL_CONFIG: &str = "config.kubernetes.io/local-config";
+/// Annotations by which a tool is told not to apply changes of an object.
+const HELD: [(&str, &str); 6] = [
+    ("client.lifecycle.config.k8s.io/mutation", "ignore"),
+    ("configmanagement.gke.io/managed", "disabled"),
+    ("kustomize.toolkit.fluxcd.io/reconcile", "disabled"),
+    ("kustomize.toolkit.fluxcd.io/ssa", "IfNotPresent"),
+    ("kustomize.toolkit.fluxcd.io/ssa", "Ignore"),
+    ("fluxcd.io/ignore", "true"),
+];
 /// The kind that stands for a file that Argo CD merges into the source of an Application.
 pub(crate) const SOURCE: &str = "ApplicationSource";
 
@@ -26,6 +35,8 @@ pub(crate) struct Object {
     pub namespace: Option<String>,
     /// Whether it is marked as configuration that is not applied.
     pub local: bool,
+    /// The annotation by which changes of it are not applied.
+    pub held: Option<(&'static str, &'static str)>,
     /// Whether it has a pod template; a part of an object has none.
     pub whole: bool,
     pub labels: Vec<(String, String)>,
@@ -145,6 +156,7 @@ impl Collection<'_> {
                 .filter(|name| !name.is_empty())
                 .map(str::to_owned),
             local: node.text_at(&["metadata", "annotations", LOCAL_CONFIG]) == Some("true"),
+            held: annotated(node),
             whole: node.at(&["spec", "template"]).is_some() || node.at(&["spec", "selector"]).is_some(),
             labels: labels.iter().filter_map(pair).collect(),
             rules,
@@ -152,6 +164,12 @@ impl Collection<'_> {
             release: release(node, kind),
         }));
     }
+}
+
+/// The annotation of an object by which a tool does not apply changes of it.
+fn annotated(node: &Node) -> Option<(&'static str, &'static str)> {
+    let annotations = node.at(&["metadata", "annotations"])?;
+    HELD.into_iter().find(|(key, value)| annotations.text_at(&[key]) == Some(value))
 }
 
 /// The fields that kpt's decoder accepts at the top of a Kptfile; it refuses any other (kpt.dev/v1).

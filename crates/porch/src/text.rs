@@ -4,7 +4,7 @@ use crate::files::is_argo_source;
 use std::borrow::Cow;
 
 /// Groups of objects that may decide a number without naming the object, and what these say besides.
-const DECIDERS: [(&str, &[&str]); 13] = [
+const DECIDERS: [(&str, &[&str]); 14] = [
     ("kustomize.toolkit.fluxcd.io/", &["patches"]),
     ("kustomize.toolkit.fluxcd.io/", &["components"]),
     ("kustomize.toolkit.fluxcd.io/", &["namePrefix"]),
@@ -17,6 +17,7 @@ const DECIDERS: [(&str, &[&str]); 13] = [
     ("kyverno.io/", &["mutat"]),
     ("kyverno.io/", &["MutatingPolicy"]),
     ("mutations.gatekeeper.sh/", &["location"]),
+    ("kapp.k14s.io/", &["rebaseRules"]),
     ("admissionregistration.k8s.io/", &["MutatingAdmissionPolicy"]),
 ];
 /// The number of characters behind `apiVersion` in which its value stands.

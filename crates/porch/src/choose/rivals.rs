@@ -62,6 +62,7 @@ impl View<'_, '_> {
             name: self.wanted.name.to_owned(),
             namespace: None,
             local: false,
+            held: None,
             whole: true,
             labels: Vec::new(),
             rules: Vec::new(),

@@ -1,5 +1,5 @@
 //! Policies that set a number of replicas in what others apply: overrides of Karmada and `KubeFleet`, mutations of Kyverno,
-//! Gatekeeper and the API server.
+//! Gatekeeper and the API server, and what kapp keeps as it is in the cluster.
 
 use super::{Name, Rule, decides_number};
 use crate::kinds::Kinds;
@@ -7,6 +7,7 @@ use crate::yaml::{self, Node};
 
 const OVERRIDES: &str = "overrides its replicas";
 const MUTATES: &str = "mutates its replicas";
+const REBASES: &str = "has a rebase rule for its replicas";
 
 /// The rules of a policy.
 pub(super) fn rules_of(node: &Node, group: &str, kind: &str, kinds: Kinds<'_>) -> Vec<Rule> {
@@ -17,6 +18,7 @@ pub(super) fn rules_of(node: &Node, group: &str, kind: &str, kinds: Kinds<'_>) -
         }
         ("kyverno.io", "Policy" | "ClusterPolicy") => kyverno(node, kinds),
         ("mutations.gatekeeper.sh", _) => gatekeeper(node, kinds),
+        ("kapp.k14s.io", "Config") => kapp(node, kinds),
         ("admissionregistration.k8s.io", "MutatingAdmissionPolicy")
         | ("policies.kyverno.io", "MutatingPolicy" | "NamespacedMutatingPolicy") => admission(node, kinds),
         _ => Vec::new(),
@@ -154,4 +156,28 @@ fn admission(node: &Node, kinds: Kinds<'_>) -> Vec<Rule> {
     let rules = list(node, &["spec", "matchConstraints", "resourceRules"]).iter();
     let resources = rules.flat_map(|rule| texts(rule, &["resources"]));
     resources.map(|one| Rule::new((one != "*").then_some(one), Name::Any, MUTATES)).collect()
+}
+
+/// The rebase rules of kapp that take the number from the cluster, or remove it.
+fn kapp(node: &Node, kinds: Kinds<'_>) -> Vec<Rule> {
+    let is_of_number = |path: &Node| {
+        let steps = path.items().iter().filter_map(Node::text);
+        kinds.leads_to_number(&steps.fold(String::new(), |pointer, step| pointer + "/" + step))
+    };
+    let is_kept = |rule: &&Node| {
+        let source = list(rule, &["sources"]).first().and_then(Node::text);
+        let mut paths = rule.get("path").into_iter().chain(list(rule, &["paths"]));
+        source != Some("new") && paths.any(is_of_number)
+    };
+    let matched = |matcher: &Node| {
+        let mut known = ["apiVersionKindMatcher", "kindNamespaceNameMatcher"].iter();
+        // Any other one may match anything.
+        let Some(said) = known.find_map(|key| matcher.get(key)) else {
+            return Rule::new(None, Name::Any, REBASES);
+        };
+        let written = |key: &str| said.text_at(&[key]).map_or(Name::Any, Name::written);
+        Rule { space: written("namespace"), ..Rule::new(said.text_at(&["kind"]), written("name"), REBASES) }
+    };
+    let kept = list(node, &["rebaseRules"]).iter().filter(is_kept);
+    kept.flat_map(|rule| list(rule, &["resourceMatchers"])).map(matched).collect()
 }

@@ -217,6 +217,48 @@ fn a_commit_is_searched_by_the_same_rules() {
 }
 
 #[test]
+fn what_decides_a_number_elsewhere_in_a_commit_is_seen() {
+    let Some(shop) = committed() else { return };
+    let repository = shop.path("repo").display().to_string();
+    let count = "replicas: [{name: web, count: 3}]";
+    let commit = || {
+        git(&shop, "repo", &["add", "-A"]);
+        git(&shop, "repo", &["commit", "-q", "-m", "Elsewhere"]);
+    };
+    for (file, content, reason) in [
+        (
+            "shop/web/.argocd-source-web.yaml",
+            format!("kustomize: {{{count}}}\n"),
+            "ApplicationSource sets its replicas",
+        ),
+        (
+            "envs/kustomization.yaml",
+            format!("resources: [../shop/web]\n{count}\n"),
+            "envs/kustomization.yaml:2 sets its replicas",
+        ),
+    ] {
+        shop.put("repo/shop/web/kustomization.yaml", "resources: [deployment.yaml]\n");
+        shop.put(&format!("repo/{file}"), content);
+        commit();
+        shop.porch(&shop.intent(5), &["--git", &repository]).refused(73, reason);
+        std::fs::remove_file(shop.path(&format!("repo/{file}"))).unwrap();
+    }
+    commit();
+    shop.porch(&shop.intent(5), &["--git", &repository]).expect(0);
+}
+
+#[test]
+fn a_search_elsewhere_that_ends_early_is_told() {
+    let shop = Shop::new();
+    for n in 0..300 {
+        shop.put(&format!("out/others/{n}.yaml"), "kind: Service\nmetadata: {name: a}\n");
+    }
+    let note = shop.scale(5, &[]).line()["note"].as_str().unwrap().to_owned();
+    let told = "out has more than 256 directories and files; the rest was not searched for what else decides the number";
+    assert_eq!(note, told);
+}
+
+#[test]
 fn a_kustomization_that_is_a_link_in_a_commit_is_not_an_absent_one() {
     for place in ["shop/web/kustomization.yaml", "shop/kustomization.yaml"] {
         let Some(shop) = committed() else { return };

@@ -316,7 +316,8 @@ fn what_rendered_before_an_edit_renders_afterwards_and_differs_in_the_number_alo
             for (old, new) in objects.iter().zip(now) {
                 let (gone, come) = (without(old, new), without(new, old));
                 let is_number = |line: &String| {
-                    line.strip_prefix("replicas: ").is_some_and(|number| number.parse::<u32>().is_ok())
+                    let number = ["replicas: ", "instances: "].iter().find_map(|key| line.strip_prefix(key));
+                    number.is_some_and(|number| number.parse::<u32>().is_ok())
                 };
                 assert!(come.len() <= 1 && gone.len() <= 1, "{name}: {gone:?} became {come:?}");
                 assert!(come.iter().chain(&gone).all(is_number), "{name}: {gone:?} became {come:?}");
