@@ -2,7 +2,7 @@
 
 use crate::config::ConfigError;
 use crate::daemon::Failure;
-use crate::handoff::Unusable;
+use crate::handoff::{Unusable, remedy_of};
 use crate::store::StoreError;
 use conductor_core::query::{RefusalKind, Refused};
 use conductor_core::{Code, Exit};
@@ -57,7 +57,7 @@ pub enum CommandError {
     },
     /// The answer could not be written.
     #[error("cannot write the answer: {0}")]
-    Output(io::Error),
+    Output(#[source] io::Error),
 }
 
 impl CommandError {
@@ -99,7 +99,7 @@ impl CommandError {
         match self {
             Self::Config(error) => error.code().remedy(),
             Self::SetUp(failure) => failure.remedy(),
-            Self::Store(error) => error.code().remedy(),
+            Self::Store(error) => remedy_of(error).unwrap_or(error.code().remedy()),
             Self::Refused(refused) => &refused.advice,
             Self::Coded { code, .. } | Self::Judged { code, .. } => code.remedy(),
             Self::Hindered { remedy, .. } | Self::Unchecked { remedy, .. } => remedy,
@@ -128,5 +128,21 @@ impl From<Unusable> for CommandError {
 impl From<Refused> for CommandError {
     fn from(refused: Refused) -> Self {
         Self::Refused(refused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Damage;
+
+    #[test]
+    fn what_helps_a_store_is_what_helps_against_the_error_of_the_system() {
+        let remedy = |error: StoreError| CommandError::from(error).remedy().to_owned();
+        let open = |kind: io::ErrorKind| remedy(StoreError::Open(kind.into()));
+        assert!(open(io::ErrorKind::ReadOnlyFilesystem).contains("Mount it for writing"));
+        assert!(remedy(StoreError::NoSpace(io::ErrorKind::QuotaExceeded.into())).contains("raise the quota"));
+        assert_eq!(open(io::ErrorKind::Other), Code::StoreFailed.remedy());
+        assert_eq!(remedy(StoreError::Damaged(Damage::Empty)), Code::StoreDamaged.remedy());
     }
 }

@@ -1,7 +1,8 @@
 //! Why the daemon did not start or could not continue, with its exit status.
 
-use crate::handoff::Unusable;
+use crate::handoff::{Unusable, remedy_of};
 use conductor_core::{Code, Exit};
+use std::error::Error;
 use std::io;
 
 /// Why the daemon did not start or could not continue.
@@ -53,6 +54,15 @@ impl From<Unusable> for Failure {
 impl Failure {
     pub(super) fn set_up(code: Code, message: impl std::fmt::Display) -> Self {
         Failure::SetUp { code, message: message.to_string(), remedy: None }
+    }
+
+    /// One that comes from this error, with what helps against it.
+    pub(super) fn because(
+        code: Code,
+        message: impl std::fmt::Display,
+        error: &(dyn Error + 'static),
+    ) -> Self {
+        Failure::SetUp { code, message: message.to_string(), remedy: remedy_of(error) }
     }
 
     /// What the system refused, with what helps against its error.

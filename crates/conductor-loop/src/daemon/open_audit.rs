@@ -29,7 +29,7 @@ fn refused(error: &TrailError) -> Failure {
         TrailError::Damaged { .. } => Code::AuditDamaged,
         _ => Code::StoreFailed,
     };
-    Failure::set_up(code, error)
+    Failure::because(code, error, error)
 }
 
 fn directory(places: &Handoff) -> Result<Arc<Dir>, Failure> {

@@ -72,7 +72,7 @@ fn take_over_go_state(state: &StateFiles, store: &Store, handoff: &Dir) -> Resul
 }
 
 fn failure(state: &StateFiles, error: &StoreError) -> Failure {
-    Failure::set_up(error.code(), format!("{}: {error}", state.path.display()))
+    Failure::because(error.code(), format!("{}: {error}", state.path.display()), error)
 }
 
 /// Waits for the store: a command without a daemon has it open for a moment, which is no reason not to start.

@@ -3,6 +3,7 @@
 use conductor_core::Code;
 use conductor_os::dir::Meta;
 use rustix::io::Errno;
+use std::error::Error;
 use std::io;
 use std::path::Path;
 
@@ -18,8 +19,14 @@ pub struct Unusable {
     pub remedy: Option<&'static str>,
 }
 
+/// What helps against an error of the system that this one comes from; `None`: there is none, or no other help than usual.
+pub fn remedy_of(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    std::iter::successors(Some(error), |&error| error.source())
+        .find_map(|error| error.downcast_ref().and_then(of_system))
+}
+
 /// What helps against an error of the system; `None`: what helps against most of a path.
-fn remedy_of(error: &io::Error) -> Option<&'static str> {
+fn of_system(error: &io::Error) -> Option<&'static str> {
     if let Some(Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE) = Errno::from_io_error(error) {
         return Some("Free what the machine ran out of: memory, descriptors, processes.");
     }
@@ -42,7 +49,7 @@ impl Unusable {
 
     /// The same, with what helps against this error.
     pub(super) fn because_of(self, error: &io::Error) -> Self {
-        Self { remedy: remedy_of(error), ..self }
+        Self { remedy: of_system(error), ..self }
     }
 
     /// What the system refused, with what helps against its error.
