@@ -267,7 +267,7 @@ impl Planner<'_> {
         self.check_own_part(dir)?;
         let mut notes = self.check_deployers(dir, around, found)?;
         let (target, name) = (&self.assignment.object, base_name(dir));
-        let search = Search { text: target, except: Some(name), extent: Extent::Beside };
+        let search = Search { text: target, names: &[], except: Some(name), extent: Extent::Beside };
         let mut survey = self.tree.survey(around, search)?;
         let rest = survey.stopped.take().map(|bound| {
             format!("{} has {bound}; the rest was not searched for another {target}", self.tree.name(around))

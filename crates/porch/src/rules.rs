@@ -47,6 +47,8 @@ enum Name {
     Is(String),
     /// An expression, as kustomize anchors it.
     Like(String),
+    /// Any but this one.
+    Not(String),
     Any,
 }
 
@@ -66,6 +68,7 @@ impl Name {
         match self {
             Self::Is(name) => name == text,
             Self::Like(pattern) => glob::is_like(pattern, text) != Some(false),
+            Self::Not(name) => name != text,
             Self::Any => true,
         }
     }
@@ -122,7 +125,7 @@ impl Rule {
         match &self.name {
             Name::Is(_) => true,
             Name::Like(pattern) => glob::is_plain(pattern),
-            Name::Any => false,
+            Name::Not(_) | Name::Any => false,
         }
     }
 }
@@ -172,6 +175,30 @@ pub(crate) fn rules_of(node: &Node, group: &str, kind: &str, kinds: Kinds<'_>) -
 pub(crate) fn of_patch(documents: &[Node], kinds: Kinds<'_>) -> Vec<Rule> {
     let each = documents.iter().flat_map(each_of).map(|(_, document)| document);
     each.filter(|document| decides_number(document, kinds)).map(itself).collect()
+}
+
+/// The fields of `spec` that name what an object scales.
+const AIMS: [&str; 3] = ["scaleTargetRef", "targetRef", "workloadRef"];
+
+/// What a patch names as what another object scales.
+fn aims_of(document: &Node) -> Option<Name> {
+    let named = |node: &Node| node.text_at(&["name"]).map_or(Name::Any, Name::written);
+    let Value::List(operations) = &document.value else {
+        return AIMS
+            .iter()
+            .find_map(|field| document.at(&["spec", field, "name"])?.text())
+            .map(Name::written);
+    };
+    operations.iter().find_map(|one| {
+        let pointer = one.text_at(&["path"])?.strip_prefix("/spec/")?;
+        let (field, part) = pointer.split_once('/').unwrap_or((pointer, ""));
+        let value = one.get("value").filter(|_| AIMS.contains(&field));
+        match part {
+            "name" => value.and_then(Node::text).map(Name::written),
+            "" => value.map(named),
+            _ => None,
+        }
+    })
 }
 
 /// The rule for the object that a patch says it is for.

@@ -33,6 +33,8 @@ const OF_THE_FILE_SYSTEM: &str = "lost+found";
 pub(crate) struct Search<'s> {
     /// The text that a file must mention.
     pub text: &'s str,
+    /// What a kustomization that builds on the package elsewhere may mention besides.
+    pub names: &'s [&'s str],
     /// A path below the directory to skip.
     pub except: Option<&'s str>,
     /// The bounds, and whether what exceeds a manifest is read.
@@ -216,9 +218,13 @@ impl<'s> Searching<'s> {
             self.stop(format!("more than {BYTES_READ_MAX} bytes of manifests"));
         }
         let patches = decides_others(name, &content.bytes);
+        let is_named = || {
+            let mut names = std::iter::once(&self.search.text).chain(self.search.names);
+            names.any(|name| mentions(&content.bytes, name))
+        };
         let is_of_deployer = || {
             let is_kustomization = KUSTOMIZATIONS.contains(&name);
-            patches || name == KRMIGNORE || (is_kustomization && mentions(&content.bytes, self.search.text))
+            patches || name == KRMIGNORE || (is_kustomization && is_named())
         };
         if self.search.extent == Extent::Deployers && !is_of_deployer() {
             return;

@@ -4,10 +4,11 @@ use crate::files::is_argo_source;
 use std::borrow::Cow;
 
 /// Groups of objects that may decide a number without naming the object, and what these say besides.
-const DECIDERS: [(&str, &[&str]); 14] = [
+const DECIDERS: [(&str, &[&str]); 15] = [
     ("kustomize.toolkit.fluxcd.io/", &["patches"]),
     ("kustomize.toolkit.fluxcd.io/", &["components"]),
     ("kustomize.toolkit.fluxcd.io/", &["namePrefix"]),
+    ("kustomize.toolkit.fluxcd.io/", &["targetNamespace"]),
     ("kustomize.toolkit.fluxcd.io/", &["nameSuffix"]),
     ("argoproj.io/", &["Application", "kustomize"]),
     ("argoproj.io/", &["Application", "ignoreDifferences"]),

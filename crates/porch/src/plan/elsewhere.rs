@@ -2,7 +2,7 @@
 
 use super::{Plan, Planner, one_note};
 use crate::choose::{Found, View, Wanted};
-use crate::files::{join, parent};
+use crate::files::{base_name, join, parent};
 use crate::kinds::Governed;
 use crate::pipeline::Pipelines;
 use crate::rendered::Rendered;
@@ -112,8 +112,12 @@ impl Planner<'_> {
         if around.is_empty() {
             return Ok(Vec::new());
         }
-        let search =
-            Search { text: &self.assignment.object, except: Some(around), extent: Extent::Deployers };
+        let search = Search {
+            text: &self.assignment.object,
+            names: &[base_name(package), base_name(around)],
+            except: Some(around),
+            extent: Extent::Deployers,
+        };
         let mut survey = self.tree.survey("", search)?;
         let rest = survey.stopped.take().map(|bound| {
             let root = self.tree.name("");
@@ -135,7 +139,7 @@ impl Planner<'_> {
 
     /// The files below a directory that may name the object, except those below its entry `except`.
     fn survey(&self, dir: &str, except: Option<&str>) -> Result<World<'_>, PorchError> {
-        let search = Search { text: &self.assignment.object, except, extent: Extent::Whole };
+        let search = Search { text: &self.assignment.object, names: &[], except, extent: Extent::Whole };
         let survey = self.tree.survey(dir, search)?;
         if let Some(bound) = &survey.stopped {
             let reason = format!(

@@ -1,6 +1,6 @@
 //! What Flux and Argo CD decide in what they build from a directory of a repository, and where they deploy it to.
 
-use super::{Name, Part, Rule, SETS, decides_number, each_of, is_filled_in, itself};
+use super::{Name, Part, Rule, SETS, aims_of, decides_number, each_of, is_filled_in, itself};
 use crate::kinds::Kinds;
 use crate::yaml::{self, Node};
 
@@ -8,6 +8,8 @@ const UNREAD: &str = "has a patch that is not YAML and may set its replicas";
 const COMPONENT: &str = "adds a component that is not here or sets its replicas";
 const COUNT: &str = "sets its replicas (kustomize.replicas)";
 const RENAMES: &str = "gives it another name (namePrefix or nameSuffix)";
+const AIMS_AT: &str = "has a patch that aims an autoscaler or controller at it";
+const MOVES: &str = "puts it into another namespace";
 const IGNORES: &str = "ignores differences of its replicas";
 const TEMPLATE_PATCH: &str = "has a templatePatch that may set its replicas";
 
@@ -129,6 +131,12 @@ impl<'s> Source<'s> {
         if self.dir.is_some() && affixes.into_iter().any(|text| !text.is_empty()) {
             rules.push(self.rule(Rule::new(None, Name::Any, RENAMES)));
         }
+        let space = holder.text_at(&["targetNamespace"]).or_else(|| holder.text_at(&["namespace"]));
+        let space = space.filter(|space| !space.is_empty() && !is_filled_in(space) && self.dir.is_some());
+        rules.extend(space.map(|space| {
+            let space = Name::Not(space.to_owned());
+            self.rule(Rule { space, ..Rule::new(None, Name::Any, MOVES) })
+        }));
         for entry in listed("patches").iter().chain(listed("patchesJson6902")) {
             let target = entry.get("target");
             match (entry.get("patch"), entry.text_at(&["path"])) {
@@ -162,10 +170,12 @@ impl<'s> Source<'s> {
                 return vec![self.rule(rule)];
             }
         };
-        let each = documents.iter().flat_map(each_of).map(|(_, document)| document);
-        let deciding = each.filter(|document| decides_number(document, self.kinds));
+        let each: Vec<&Node> = documents.iter().flat_map(each_of).map(|(_, document)| document).collect();
+        let deciding = each.iter().filter(|document| decides_number(document, self.kinds));
         let rule = |document| target.map_or_else(|| itself(document), |target| aimed(target, SETS));
-        deciding.map(|document| self.rule(rule(document))).collect()
+        let aims = each.iter().filter_map(|document| aims_of(document));
+        let aims = aims.map(|name| self.rule(Rule::new(None, name, AIMS_AT)));
+        deciding.map(|document| self.rule(rule(document))).chain(aims).collect()
     }
 }
 

@@ -123,7 +123,7 @@ fn of_kinds<'k>(kinds: impl Iterator<Item = &'k str>) -> Option<String> {
     let is_kind = |part: &&str| part.starts_with(|sign: char| sign.is_ascii_uppercase() || sign == '*');
     match Name::of_patterns(kinds.map(|kind| kind.split('/').rfind(is_kind).unwrap_or(kind))) {
         Name::Like(pattern) => Some(pattern),
-        Name::Is(_) | Name::Any => None,
+        Name::Is(_) | Name::Not(_) | Name::Any => None,
     }
 }
 
