@@ -38,17 +38,20 @@ impl Watch {
         Ok(Self(inotify))
     }
 
-    /// Passes all waiting events to `each`.
-    pub fn drain(&self, mut each: impl FnMut(Hint)) -> io::Result<()> {
+    /// Passes waiting events to `each`: all, or a few more than `most`. The others stay waiting.
+    pub fn drain(&self, most: usize, mut each: impl FnMut(Hint)) -> io::Result<()> {
         let mut buffer = [MaybeUninit::uninit(); 16 << 10];
         let mut reader = Reader::new(&self.0, &mut buffer);
-        loop {
+        let mut passed = 0;
+        // What was read must be passed on.
+        while passed < most || !reader.is_buffer_empty() {
             let event = match reader.next() {
                 Ok(event) => event,
                 Err(Errno::WOULDBLOCK) => return Ok(()),
                 Err(Errno::INTR) => continue,
                 Err(errno) => return Err(errno.into()),
             };
+            passed += 1;
             let flags = event.events();
             if flags.contains(ReadFlags::QUEUE_OVERFLOW) {
                 each(Hint::Overflow);
@@ -60,6 +63,7 @@ impl Watch {
                 each(Hint::Name(name.to_bytes().into()));
             }
         }
+        Ok(())
     }
 }
 

@@ -22,7 +22,7 @@ impl Session<'_> {
         self.perform(effects);
     }
 
-    /// Performs the scheduler's effects. Takes are collected into one command.
+    /// Performs the scheduler's effects. Takes are collected into one request.
     pub(super) fn perform(&mut self, effects: Vec<Effect>) {
         let mut takes = Vec::new();
         for effect in effects {
@@ -32,7 +32,7 @@ impl Session<'_> {
                     Ok(())
                 }
                 Effect::Scan { restart } => {
-                    self.executor.scan(restart);
+                    self.executor.intake.scan(restart);
                     Ok(())
                 }
                 Effect::Claim { seq, reserve } => {
@@ -71,7 +71,7 @@ impl Session<'_> {
             };
             self.check(done);
         }
-        self.executor.take(takes);
+        self.executor.intake.take(takes);
     }
 
     /// The one check of the intents in flight against the scheduler and the threads.

@@ -1,14 +1,14 @@
 //! Performs the scheduler's effects by passing them to the threads. Keeps no state of intents.
 
-use crate::intake::{Command as ToIntake, Intake};
+use crate::intake::Intake;
 use crate::payload::Payload;
 use crate::runner::{Bytes, Job, Runner, Stop};
 use crate::writer::{Again, Command as ToWriter, Publication, Writer};
 use conductor_core::record::Claim;
-use conductor_core::scheduler::{Fingerprint, Place};
+use conductor_core::scheduler::Place;
 use conductor_core::{Attempt, Seq};
 
-/// The threads that act, in the order in which they feed each other and end.
+/// The parts that act: the intake, and the threads in the order in which they feed each other and end.
 pub(super) struct Executor {
     pub(super) intake: Intake,
     pub(super) runner: Runner,
@@ -16,17 +16,6 @@ pub(super) struct Executor {
 }
 
 impl Executor {
-    /// Takes all due names with one command.
-    pub(super) fn take(&self, names: Vec<(Box<[u8]>, Option<Fingerprint>)>) {
-        if !names.is_empty() {
-            self.intake.send(ToIntake::Take(names));
-        }
-    }
-
-    pub(super) fn scan(&self, restart: bool) {
-        self.intake.send(ToIntake::Scan { restart });
-    }
-
     /// The place that an intent's run will write.
     pub(super) fn place_of(&self, claim: &Claim, bytes: &Bytes) -> Place {
         self.runner.place_of(claim, bytes)

@@ -24,10 +24,11 @@ use super::summary::Summary;
 use super::{service_manager, signals};
 use crate::config::{Config, Confine, Mode};
 use crate::confinement::{self, Policy};
+use crate::intake::Intake;
 use crate::keys::Keys;
 use crate::runner::{self, Engine, Runner};
 use crate::writer::{Audit, Head, Parts, Writer};
-use crate::{admin, control, intake};
+use crate::{admin, control};
 use conductor_core::attestation::Attest as _;
 use conductor_core::confinement::{Confinement, Part};
 use conductor_core::fact::DaemonFact;
@@ -121,7 +122,7 @@ pub(super) struct Prepared {
     held: BTreeMap<Covers, Held>,
     engine: Engine,
     outlet: Arc<Outlet>,
-    intake: intake::Opened,
+    intake: Intake,
     control: Option<control::Bound>,
 }
 
@@ -174,7 +175,7 @@ impl Prepared {
         let held = held_targets(&**store)?;
         let (engine, outlet) = engine(config, program, &out).map_err(cannot_start("the output directory"))?;
         let settings = intake_settings(config, places, recovered.next_seq);
-        let intake = intake::Opened::open(settings).map_err(cannot_start("the intake"))?;
+        let intake = Intake::open(settings);
         let control = bind_control(places);
         Ok(Self { ground, porch, limits, recovered, audit, held, engine, outlet, intake, control })
     }
@@ -208,10 +209,7 @@ impl Prepared {
             .map_err(cannot_start("the writer"))?;
         shared.health.set_audit(writer.audit_door());
         say_began(config, shared, &confinement);
-        let inputs = shared.inputs.clone();
-        let intake = intake
-            .start(move |report| drop(inputs.send(Input::Intake(report))))
-            .map_err(cannot_start("the intake"))?;
+        intake.budget().wakes(shared.inbox.waker());
         let repositories = Arc::new(repositories(config, &engine));
         let looked_at = places_of(&outlet, &repositories);
         let lookout = Lookout::start(looked_at, config, shared).map_err(cannot_start("the lookout"))?;

@@ -4,7 +4,7 @@
 use super::ask::{Ask, Cancel, Durable, Load, Purge, Reply};
 use super::backups::BackUp;
 use super::health::Health;
-use super::input::Input;
+use super::input::{Input, Inputs};
 use super::observe::observe;
 use crate::admin::View;
 use crate::queries::{Found, Lined, Queries, Selector, Unfinished, finished_row, store_refused};
@@ -19,7 +19,7 @@ use conductor_core::query::{
 };
 use conductor_crypto::VerifyingKey;
 use conductor_os::dir::Dir;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
@@ -75,7 +75,7 @@ impl Asker {
 
 /// Answers questions from all threads.
 pub(super) struct Questions {
-    inputs: Sender<Input>,
+    inputs: Inputs,
     pub(super) health: Arc<Health>,
     current: RwLock<Option<Arc<Current>>>,
     lately: Mutex<Option<Lately>>,
@@ -98,7 +98,7 @@ struct Lately {
 }
 
 impl Questions {
-    pub(super) fn new(inputs: Sender<Input>, health: Arc<Health>) -> Self {
+    pub(super) fn new(inputs: Inputs, health: Arc<Health>) -> Self {
         Self {
             inputs,
             health,
@@ -402,7 +402,7 @@ mod tests {
 
     /// The questions about a store with nine failures of just now, in a session.
     fn session() -> (Questions, tempfile::TempDir) {
-        let (inputs, _loop) = crossbeam_channel::unbounded();
+        let (inputs, _loop) = crate::daemon::input::inputs().unwrap();
         let questions = Questions::new(inputs, Arc::new(Health::new(Metrics::new(None).unwrap())));
         let store = Memory::default();
         let failure = |seq| Outcome {

@@ -5,7 +5,6 @@ use super::service_manager;
 use super::session::Session;
 use super::set_up::judging;
 use crate::config::{Changes, Config};
-use crate::intake::Command as ToIntake;
 use conductor_core::fact::OperatorFact;
 use conductor_os::monotonic;
 
@@ -46,6 +45,6 @@ impl Session<'_> {
         crate::telemetry::set_level(config.live.log_level);
         self.scheduler.apply(monotonic(), &config.live.scheduler);
         self.executor.runner.apply(config.live.run);
-        self.executor.intake.send(ToIntake::Apply(judging(config)));
+        self.executor.intake.apply(judging(config));
     }
 }

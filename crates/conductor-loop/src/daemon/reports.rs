@@ -1,18 +1,66 @@
-//! Handles the intake's reports, and determines its part of readiness.
+//! The intake's part of a turn of the loop: waits for its events, lets it work for a step, handles its reports, and
+//! determines its part of readiness.
 
 use super::no_space::NoSpace;
 use super::session::Session;
 use super::set_up::{Circumstances, period};
 use crate::config::Config;
-use crate::intake::{self, Report};
+use crate::intake::Report;
 use crate::writer::Command as ToWriter;
 use conductor_core::fact::{DaemonFact, IntentFact, PlaceFact};
 use conductor_core::ready::NotReady;
 use conductor_core::scheduler::Event;
 use conductor_os::monotonic;
+use std::time::Duration;
+
+/// The interval of looking for events when waiting for them fails.
+const WAIT_PAUSE: Duration = Duration::from_millis(100);
+/// Failures in a row before they are reported.
+const WAIT_FAILURES: u32 = 5;
 
 impl Session<'_> {
-    pub(super) fn on_report(&mut self, report: Report) {
+    /// Waits for inputs and for events of the handoff directory. Returns whether events are to be looked at.
+    pub(super) fn wait(&mut self, timeout: Duration) -> bool {
+        match self.inbox.wait(self.executor.intake.events(), timeout) {
+            Ok(hinted) => {
+                if std::mem::take(&mut self.wait_failures) >= WAIT_FAILURES {
+                    self.observe(DaemonFact::IntakeWorks);
+                    self.set_not_ready(NotReady::IntakeFailing, false);
+                }
+                hinted
+            }
+            Err(error) => {
+                self.wait_failures = self.wait_failures.saturating_add(1);
+                if self.wait_failures == WAIT_FAILURES {
+                    self.observe(DaemonFact::IntakeFails { reason: &format!("waiting for events: {error}") });
+                    self.set_not_ready(NotReady::IntakeFailing, true);
+                }
+                self.inbox.wait_for_input(timeout.min(WAIT_PAUSE));
+                true
+            }
+        }
+    }
+
+    /// Lets the intake work for one step, which ends early when inputs wait, and handles its reports.
+    pub(super) fn work_on_files(&mut self, hinted: bool) {
+        let began = monotonic();
+        if hinted {
+            self.executor.intake.on_hints();
+        }
+        let inbox = self.inbox;
+        self.executor.intake.work(&|| !inbox.is_empty());
+        let reports = self.executor.intake.reports();
+        if reports.is_empty() {
+            return;
+        }
+        for report in reports {
+            self.on_report(report);
+        }
+        let took = monotonic().saturating_sub(began);
+        self.observe(DaemonFact::Handled { input: "files", took });
+    }
+
+    fn on_report(&mut self, report: Report) {
         match report {
             Report::Sighted(sightings) => self.event(Event::Sighted(sightings)),
             Report::Slice { complete } => {
@@ -60,14 +108,6 @@ impl Session<'_> {
             Report::Replaced(names) => self.on_replaced(&names),
             Report::NoEvents(reason) => self.events_fail(reason),
             Report::EventsAgain => self.events_work(),
-            Report::Failing(reason) => {
-                self.observe(DaemonFact::IntakeFails { reason: &reason });
-                self.set_not_ready(NotReady::IntakeFailing, true);
-            }
-            Report::Working => {
-                self.observe(DaemonFact::IntakeWorks);
-                self.set_not_ready(NotReady::IntakeFailing, false);
-            }
         }
     }
 
@@ -111,9 +151,9 @@ impl Session<'_> {
     }
 
     /// Requests a check, between listings and while none runs, that the directories are still those of the start.
-    pub(super) fn check_places(&self) {
+    pub(super) fn check_places(&mut self) {
         if self.stopping.is_none() && !self.gone {
-            self.executor.intake.send(intake::Command::Check);
+            self.executor.intake.check();
         }
     }
 

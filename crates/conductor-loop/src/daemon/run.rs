@@ -3,7 +3,7 @@
 
 use super::failure::Failure;
 use super::health::Health;
-use super::input::{Input, Reload};
+use super::input::{Input, Reload, inputs};
 use super::prepare::{Once, Prepared};
 use super::questions::Questions;
 use super::session::{End, Session, Shared};
@@ -29,11 +29,11 @@ const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// Runs until the backlog is done (--once), a signal comes, or something fails.
 pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Result<Summary, Failure> {
     set_process_up(config.fixed.user.is_some())?;
-    let (inputs, receiver) = crossbeam_channel::unbounded();
+    let (inputs, inbox) = inputs().map_err(|error| Failure::refused("making the loop's wake-up", &error))?;
     let mut summary = Summary::default();
     let health = open_health(&config)?;
     let questions = Arc::new(Questions::new(inputs.clone(), Arc::clone(&health)));
-    let shared = Shared { inputs, receiver: &receiver, progress, health: &health, questions: &questions };
+    let shared = Shared { inputs, inbox: &inbox, progress, health: &health, questions: &questions };
     let mut once = Once::open(&config)?;
     let mut again: Option<Again> = None;
     let mut pause = Duration::ZERO;
@@ -147,20 +147,20 @@ enum Waited {
 
 /// Waits at least this long, and until the handoff directory exists.
 fn wait(config: &Config, shared: &Shared<'_>, least: Duration) -> Waited {
-    let Shared { health, receiver, .. } = shared;
+    let Shared { health, inbox, .. } = shared;
     health.set_not_ready(NotReady::HandoffGone.into());
     let mut reload = false;
     let until = monotonic() + least;
     while monotonic() < until || !config.fixed.handoff.is_dir() {
         health.turn(monotonic());
-        match receiver.recv_timeout(GONE_POLL) {
+        match inbox.receive(GONE_POLL) {
             Ok(Input::Stop(_)) => return Waited::Stopped,
             Ok(Input::Reload) => reload = true,
             // Messages of the last session's threads at their end no longer matter.
             Ok(_) | Err(_) => {}
         }
     }
-    for input in shared.receiver.try_iter() {
+    for input in inbox.try_iter() {
         match input {
             Input::Stop(_) => return Waited::Stopped,
             Input::Reload => reload = true,

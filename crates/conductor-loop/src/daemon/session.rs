@@ -7,7 +7,7 @@ use super::executor::Executor;
 use super::failure::Failure;
 use super::health::Health;
 use super::in_flight::{Flights, InFlight};
-use super::input::{Input, Reload};
+use super::input::{Inbox, Input, Inputs, Reload};
 use super::kept::Kept;
 use super::lookout::Lookout;
 use super::no_space::NoSpace;
@@ -21,7 +21,7 @@ use super::surroundings::Surroundings;
 use crate::config::Config;
 use crate::control::Control;
 use crate::handoff::{Handoff, StateFiles};
-use crate::intake::{self, Book};
+use crate::intake::Book;
 use crate::runner::{Report, Stop};
 use crate::telemetry::{Progress, Standing};
 use crate::writer::{Ack, Again, Command as ToWriter, Full};
@@ -32,7 +32,6 @@ use conductor_core::scheduler::{Event, Scheduler};
 use conductor_core::{Code, Limits, Seq};
 use conductor_os::dir::Dir;
 use conductor_os::monotonic;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -60,7 +59,7 @@ pub(super) enum End {
 }
 
 pub(super) struct Session<'l> {
-    receiver: &'l Receiver<Input>,
+    pub(super) inbox: &'l Inbox,
     progress: &'l Progress,
     pub(super) scheduler: Scheduler,
     /// The daemon's knowledge of the intents that the scheduler decides about.
@@ -105,6 +104,8 @@ pub(super) struct Session<'l> {
     pub(super) no_space: NoSpace,
     /// Why events do not work; `None`: they work.
     pub(super) no_events: Option<String>,
+    /// Failures in a row to wait for inputs and events.
+    pub(super) wait_failures: u32,
 }
 
 pub(super) struct Stopping {
@@ -116,8 +117,8 @@ pub(super) struct Stopping {
 
 /// The resources shared by every session of one process.
 pub(super) struct Shared<'s> {
-    pub(super) inputs: Sender<Input>,
-    pub(super) receiver: &'s Receiver<Input>,
+    pub(super) inputs: Inputs,
+    pub(super) inbox: &'s Inbox,
     pub(super) progress: &'s Progress,
     pub(super) health: &'s Arc<Health>,
     pub(super) questions: &'s Arc<Questions>,
@@ -155,7 +156,7 @@ impl<'l> Session<'l> {
         } = parts;
         let now = monotonic();
         Self {
-            receiver: shared.receiver,
+            inbox: shared.inbox,
             progress: shared.progress,
             workers: limits.workers,
             held,
@@ -188,6 +189,7 @@ impl<'l> Session<'l> {
             unread: BTreeMap::new(),
             no_space: NoSpace::default(),
             no_events: None,
+            wait_failures: 0,
         }
     }
 
@@ -252,7 +254,7 @@ impl<'l> Session<'l> {
             self.scheduler.handle(now, Event::Parked { key, waiting }, &mut effects);
         }
         self.scheduler.handle(now, Event::Relooking { count: recovered.relook.len() }, &mut effects);
-        self.executor.intake.send(intake::Command::Relook(recovered.relook));
+        self.executor.intake.relook(recovered.relook);
         self.set_not_ready(NotReady::Starting, false);
         self.perform(effects);
     }
@@ -279,15 +281,11 @@ impl<'l> Session<'l> {
             self.show(now);
             let timeout = self.patience(monotonic());
             let timeout = self.health.watchdog().map_or(timeout, |most| most.min(timeout));
-            match self.receiver.recv_timeout(timeout) {
-                Ok(input) => {
-                    self.take_in(input, config, reload);
-                    for input in self.receiver.try_iter().take(INPUTS_AT_ONCE) {
-                        self.take_in(input, config, reload);
-                    }
-                }
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+            let hinted = self.wait(timeout);
+            for input in self.inbox.try_iter().take(INPUTS_AT_ONCE) {
+                self.take_in(input, config, reload);
             }
+            self.work_on_files(hinted);
         }
     }
 
@@ -305,7 +303,9 @@ impl<'l> Session<'l> {
     fn patience(&self, now: Duration) -> Duration {
         let stop = self.stopping.as_ref().filter(|stop| !stop.told).map(|stop| stop.terminate_at);
         let due = self.next_space_check.min(self.next_retention);
-        let wake = [self.scheduler.wake_at(), stop].into_iter().flatten().min().map_or(due, |at| at.min(due));
+        let files = self.executor.intake.patience(now).map(|patience| now + patience);
+        let wake =
+            [self.scheduler.wake_at(), stop, files].into_iter().flatten().min().map_or(due, |at| at.min(due));
         wake.saturating_sub(now)
     }
 
@@ -382,7 +382,6 @@ impl<'l> Session<'l> {
 
     /// Ends all threads, each before the one that it feeds.
     fn close(mut self, end: End) -> Result<End, Failure> {
-        self.executor.intake.stop();
         self.executor.stop_runs(if self.fatal.is_some() { Stop::Kill } else { Stop::No });
         self.executor.writer.send(ToWriter::NotReady(NotReady::Stopped.into()));
         self.observe(DaemonFact::Stopped { well: self.fatal.is_none() });
@@ -393,7 +392,7 @@ impl<'l> Session<'l> {
         self.health.set_audit(None);
         // Answers, and a request to stop, that came after the last turn of the loop.
         let mut told_to_stop = self.stopping.is_some();
-        for input in self.receiver.try_iter() {
+        for input in self.inbox.try_iter() {
             match input {
                 Input::Writer(acks) => acks.iter().for_each(|ack| self.note_fatal(ack)),
                 Input::Stop(_) => told_to_stop = true,
@@ -433,7 +432,6 @@ impl<'l> Session<'l> {
 
     fn handle(&mut self, input: Input, config: &mut Config, reload: Reload<'_>) {
         match input {
-            Input::Intake(report) => self.on_report(report),
             Input::Writer(acks) => acks.into_iter().for_each(|ack| self.on_ack(ack)),
             Input::Worker(Report::Began { seq }) => self.on_began(seq),
             Input::Worker(Report::Ended(ended)) => self.on_ended(*ended),

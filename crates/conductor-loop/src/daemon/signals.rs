@@ -3,8 +3,7 @@
 //! because an executed program inherits that, and porch must start with every signal at its default.
 
 use super::failure::Failure;
-use super::input::Input;
-use crossbeam_channel::Sender;
+use super::input::{Input, Inputs};
 use signal_hook::consts::{
     SIGABRT, SIGBUS, SIGCHLD, SIGCONT, SIGFPE, SIGHUP, SIGILL, SIGINT, SIGKILL, SIGQUIT, SIGSEGV, SIGSTOP,
     SIGSYS, SIGTERM, SIGTRAP, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH,
@@ -78,7 +77,7 @@ pub(super) fn catch() -> Result<Signals, Failure> {
 }
 
 /// Forwards the caught signals to the loop, on a thread of its own.
-pub(super) fn forward(mut signals: Signals, inputs: Sender<Input>) -> Result<(), Failure> {
+pub(super) fn forward(mut signals: Signals, inputs: Inputs) -> Result<(), Failure> {
     let forward = move || {
         for signal in signals.forever() {
             let input = match disposition(signal) {

@@ -1,10 +1,12 @@
-//! The intake: inotify as a hint, a scan as the truth, take by rename, then look and judge. One thread; it decides
-//! nothing about order or time, carries out the scheduler's commands and reports its observations.
+//! The intake: inotify as a hint, a scan as the truth, take by rename, then look and judge. A part of the loop, so that
+//! an event leads to a claim without waking another thread; it works in short steps, between which the loop handles its
+//! inputs. It decides nothing about order or time, carries out the scheduler's requests and reports its observations.
 
 mod book;
 mod look;
+mod sight;
 mod still_open;
-mod worker;
+mod take;
 
 pub use book::{Book, Left, WithWriter};
 
@@ -14,15 +16,16 @@ use conductor_core::name::{Names, TakenName};
 use conductor_core::record::Claim;
 use conductor_core::scheduler::{Fingerprint, Sighting};
 use conductor_core::{Code, Digest, Seq};
-use conductor_os::dir::{Dir, Meta};
-use conductor_os::wake::Waker;
+use conductor_os::dir::{Dir, Lister, Meta};
 use conductor_os::watch::Watch;
-use crossbeam_channel::Sender;
-use std::io;
+use sight::Slice;
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
+use still_open::StillOpen;
+use take::Next;
 
 /// The limits on a file, and the time to wait for its writer. May change while running.
 #[derive(Debug, Clone, Copy)]
@@ -59,25 +62,7 @@ pub struct Settings {
     pub budget: Arc<Budget>,
 }
 
-/// A command of the scheduler.
-#[derive(Debug)]
-pub enum Command {
-    /// Take these names, if their fingerprints have not changed.
-    Take(Vec<(Box<[u8]>, Option<Fingerprint>)>),
-    /// Start a scan, or deliver its next slice.
-    Scan {
-        /// Whether to start anew.
-        restart: bool,
-    },
-    /// Look again at files taken by an earlier daemon.
-    Relook(Vec<TakenName>),
-    /// Check, without a scan, whether path and names still lead to the open directories.
-    Check,
-    /// Settings that may change while running.
-    Apply(Judging),
-}
-
-/// A report to the scheduler.
+/// An observation, for the scheduler.
 #[derive(Debug)]
 pub enum Report {
     /// Names were seen.
@@ -135,10 +120,6 @@ pub enum Report {
     NoEvents(String),
     /// Events work again.
     EventsAgain,
-    /// The system refuses to let the intake wait, repeatedly. The intake polls instead.
-    Failing(String),
-    /// Waiting works again.
-    Working,
 }
 
 /// A judged file.
@@ -175,28 +156,27 @@ pub enum Verdict {
     },
 }
 
-/// The running intake.
+/// The intake of one session.
 pub struct Intake {
-    commands: Option<Sender<Command>>,
-    waker: Waker,
-    thread: Option<JoinHandle<()>>,
-    no_events: Option<String>,
-    book: Arc<Book>,
-}
-
-/// The intake with its watch armed, and no thread yet.
-pub struct Opened {
     settings: Settings,
-    waker: Waker,
     watch: Option<Watch>,
     no_events: Option<String>,
+    lister: Option<Lister>,
+    /// The slice of a listing whose names are being looked at.
+    slice: Option<Slice>,
+    /// What is taken or looked at next.
+    queue: VecDeque<Next>,
+    /// Whether memory had no room for the first of them when it was last tried.
+    no_room: bool,
+    still_open: StillOpen,
+    replaced: Vec<String>,
+    too_many_told: bool,
+    reports: Vec<Report>,
 }
 
-impl Opened {
-    /// Arms the watch.
-    pub fn open(settings: Settings) -> io::Result<Self> {
-        let waker = Waker::new()?;
-        settings.budget.wakes(waker.clone());
+impl Intake {
+    /// Arms the watch. The scheduler must request the first scan after this.
+    pub fn open(settings: Settings) -> Self {
         let (mut watch, mut no_events) = (None, None);
         if settings.events {
             match Watch::on(&*settings.handoff) {
@@ -204,24 +184,29 @@ impl Opened {
                 Err(error) => no_events = Some(error.to_string()),
             }
         }
-        Ok(Self { settings, waker, watch, no_events })
+        Self {
+            settings,
+            watch,
+            no_events,
+            lister: None,
+            slice: None,
+            queue: VecDeque::new(),
+            no_room: false,
+            still_open: StillOpen::default(),
+            replaced: Vec::new(),
+            too_many_told: false,
+            reports: Vec::new(),
+        }
     }
 
-    /// Starts the thread. The scheduler must request the first scan after this.
-    pub fn start(self, report: impl Fn(Report) + Send + 'static) -> io::Result<Intake> {
-        let Self { settings, waker, watch, no_events } = self;
-        let (commands, receiver) = crossbeam_channel::unbounded();
-        let book = Arc::clone(&settings.book);
-        let worker = worker::Worker::new(settings, watch, waker.clone(), receiver, report);
-        let thread = std::thread::Builder::new().name("intake".to_owned()).spawn(move || worker.run())?;
-        Ok(Intake { commands: Some(commands), waker, thread: Some(thread), no_events, book })
-    }
-}
-
-impl Intake {
     /// The book of entries held back.
     pub fn book(&self) -> Arc<Book> {
-        Arc::clone(&self.book)
+        Arc::clone(&self.settings.book)
+    }
+
+    /// The memory budget of the files that are read.
+    pub fn budget(&self) -> &Budget {
+        &self.settings.budget
     }
 
     /// Why there were no events at the start, although they were configured.
@@ -229,28 +214,43 @@ impl Intake {
         self.no_events.as_deref()
     }
 
-    /// Sends a command. The queue is bounded by the scheduler's windows.
-    pub fn send(&self, command: Command) {
-        if let Some(commands) = &self.commands {
-            // Fails only when the thread is gone, which its own report has said.
-            let _ = commands.send(command);
-            self.waker.wake();
-        }
+    /// The descriptor that is readable when events wait for [`Intake::on_hints`].
+    pub fn events(&self) -> Option<BorrowedFd<'_>> {
+        self.watch.as_ref().map(AsFd::as_fd)
     }
 
-    /// Ends the thread; held files stay in taken/ for the next start.
-    pub fn stop(&mut self) {
-        self.commands = None;
-        self.waker.wake();
-        if let Some(thread) = self.thread.take() {
-            // A thread that panicked has ended the process.
-            let _ = thread.join();
-        }
+    /// Sets the rules for judging files.
+    pub fn apply(&mut self, judging: Judging) {
+        self.settings.judging = judging;
     }
-}
 
-impl Drop for Intake {
-    fn drop(&mut self) {
-        self.stop();
+    /// Takes these names with the next steps, if their fingerprints have not changed.
+    pub fn take(&mut self, names: Vec<(Box<[u8]>, Option<Fingerprint>)>) {
+        self.queue.extend(names.into_iter().map(|(name, expect)| Next::Take { name, expect }));
+    }
+
+    /// Looks again, with the next steps, at files taken by an earlier daemon.
+    pub fn relook(&mut self, files: Vec<TakenName>) {
+        self.queue.extend(files.into_iter().map(Next::Look));
+    }
+
+    /// How long nothing is to be done unless an event comes; `None`: for ever.
+    pub fn patience(&self, now: Duration) -> Option<Duration> {
+        let waits = self.queue.is_empty() || self.no_room;
+        let has_work = self.slice.is_some() || !waits || !self.reports.is_empty();
+        if has_work { Some(Duration::ZERO) } else { self.still_open.patience(now) }
+    }
+
+    /// Works for one step: some files are taken and judged, and some names of a listing looked at. After each file it
+    /// stops if others wait.
+    pub fn work(&mut self, others_wait: &dyn Fn() -> bool) {
+        self.look_at_still_open();
+        self.work_off(others_wait);
+        self.go_on_listing();
+    }
+
+    /// The observations since the last call, in their order.
+    pub fn reports(&mut self) -> Vec<Report> {
+        std::mem::take(&mut self.reports)
     }
 }
