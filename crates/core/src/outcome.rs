@@ -62,6 +62,8 @@ pub enum Ending {
     },
     /// It was handed to a worker but did not begin, because the daemon is stopping: not an attempt.
     NotBegun,
+    /// It was handed to a worker but did not begin, because it repeats the last success of its target: not an attempt.
+    Repeats,
     /// The private copy could not be written for lack of space: not the intent's fault, not an attempt.
     NoSpace,
     /// Its bytes could not be read back from the store, so nothing ran: not the intent's fault, not an attempt.
@@ -132,6 +134,8 @@ impl Capture {
 pub enum Verdict {
     /// File it as processed.
     Success,
+    /// File it as processed: it repeats the last success of its target, and porch never began.
+    Repeats,
     /// File it as failed with this code.
     Failure(Code),
     /// File it as failed with this code; porch never began, so the start does not count as an attempt.
@@ -149,7 +153,7 @@ impl Verdict {
     pub fn counts(self) -> bool {
         match self {
             Self::Success | Self::Failure(_) | Self::Retry(_) | Self::Interrupted => true,
-            Self::Unstarted(_) | Self::Postpone(_) => false,
+            Self::Repeats | Self::Unstarted(_) | Self::Postpone(_) => false,
         }
     }
 }
@@ -240,6 +244,7 @@ impl Ending {
             Ending::EngineFailed { code, passing: true, .. } => Verdict::Retry(*code),
             Ending::EngineFailed { code, passing: false, .. } => Verdict::Failure(*code),
             Ending::NotBegun => Verdict::Postpone(Postponed::Stopping),
+            Ending::Repeats => Verdict::Repeats,
             Ending::NoSpace => Verdict::Postpone(Postponed::NoSpace),
             Ending::NoBytes { .. } => Verdict::Postpone(Postponed::NoBytes),
         }
@@ -247,7 +252,7 @@ impl Ending {
 
     /// Whether porch, or the engine in its place, began to work on the intent.
     pub fn began(&self) -> bool {
-        !matches!(self.verdict(), Verdict::Postpone(_) | Verdict::Unstarted(_))
+        !matches!(self.verdict(), Verdict::Postpone(_) | Verdict::Unstarted(_) | Verdict::Repeats)
     }
 
     /// The value of `exit_code` in the status file.
@@ -294,6 +299,7 @@ impl Ending {
             Ending::Interrupted => format!("{runner} was stopped because the daemon stopped"),
             Ending::EngineFailed { message, .. } => message.clone(),
             Ending::NotBegun => format!("{runner} was not started because the daemon is stopping"),
+            Ending::Repeats => format!("{runner} was not started: it repeats the last success of its target"),
             Ending::NoSpace => "there was no space for the private copy".to_owned(),
             Ending::NoBytes { reason, .. } => format!("its bytes could not be read back: {reason}"),
         }
@@ -364,6 +370,7 @@ mod tests {
             (Ending::Interrupted, Verdict::Interrupted),
             (Ending::NoSpace, Verdict::Postpone(Postponed::NoSpace)),
             (Ending::NotBegun, Verdict::Postpone(Postponed::Stopping)),
+            (Ending::Repeats, Verdict::Repeats),
             (
                 Ending::NoBytes { code: Code::StoreFailed, reason: String::new() },
                 Verdict::Postpone(Postponed::NoBytes),

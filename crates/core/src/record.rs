@@ -215,6 +215,30 @@ pub struct LastSuccess {
     pub sha256: Digest,
 }
 
+impl LastSuccess {
+    /// Whether an intent of this name and with these bytes repeats it.
+    pub fn is_repeated_by(&self, name: &str, sha256: Digest) -> bool {
+        self.name == name && self.sha256 == sha256
+    }
+}
+
+/// What becomes of a run that was prepared while the claim of its intent was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clearance {
+    /// The claim and the start are durable: it may begin.
+    Begin,
+    /// The claim is durable, and nothing is to run: the intent repeats the last success of its target.
+    Repeats,
+}
+
+impl Clearance {
+    /// The clearance of a durable claim whose target had this last success.
+    pub fn of(claim: &Claim, last: Option<&LastSuccess>) -> Self {
+        let repeats = last.is_some_and(|last| last.is_repeated_by(&claim.name, claim.sha256));
+        if repeats { Self::Repeats } else { Self::Begin }
+    }
+}
+
 /// The status file: the specification's seven fields first, then our additions.
 #[derive(Serialize)]
 pub(crate) struct StatusBody<'r> {

@@ -8,16 +8,17 @@ use crate::outcome::{Postponed, Verdict};
 /// The stage of one taken intent.
 ///
 /// ```text
-/// Accepted -----> Claiming
-///                    | ClaimDurable
-///                    v
-/// FoundDurable -> Waiting --Start--> Handed --Began--> Running
-///                  | | ^               | |                | |
-///             Park | | +---------------|-+--Ended(again)--+ |
-///                  v | Duplicate,      |                    |
-///              (parked)| Cancel        | Ended(final)       |
-///                      v               v                    |
-/// Decided ----------> Recording <------+--------------------+
+/// Accepted -----> Claiming <-Ended(again)- Ahead
+///                    | |                   ^ |
+///       ClaimDurable | +----- HandAhead ---+ | ClaimDurable
+///                    v                       v
+/// FoundDurable -> Waiting --Start--------> Handed --Began--> Running
+///                  | | ^                     | |                | |
+///             Park | | +---------------------|-+--Ended(again)--+ |
+///                  v | Duplicate,            |                    |
+///              (parked)| Cancel              | Ended(final)       |
+///                      v                     v                    |
+/// Decided ----------> Recording <------------+--------------------+
 ///                      | Filed
 ///                      v
 ///                    (gone)
@@ -28,6 +29,11 @@ use crate::outcome::{Postponed, Verdict};
 pub enum Stage {
     /// Judged and accepted; the claim is being written. `porch` must not start yet.
     Claiming,
+    /// A worker holds it while its claim, and the record of this start, are being written. `porch` must not start yet.
+    Ahead {
+        /// The number of the start, from 1.
+        attempt: Attempt,
+    },
     /// The claim is durable. The intent waits for its turn, a worker, the rate or a retry pause.
     Waiting,
     /// A worker holds it; the record of this start was durable before. `porch` has not started.
@@ -68,6 +74,11 @@ impl From<Entry> for Stage {
 /// An event in the life of an intent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
+    /// It is handed to an idle worker, which prepares its run while the claim is being written.
+    HandAhead {
+        /// The number of the start, from 1.
+        attempt: Attempt,
+    },
     /// The claim is durable.
     ClaimDurable,
     /// Many intents of its target wait: only its number stays in memory.
@@ -106,8 +117,12 @@ pub enum Then {
         /// The number of the start.
         attempt: Attempt,
     },
-    /// Do nothing until the run ends.
-    AwaitEnd,
+    /// Do nothing: an answer is on its way.
+    Await,
+    /// It keeps its place at the head of its queue.
+    KeepPlace,
+    /// Take it back from the worker; its claim is still being written.
+    TakeBack,
     /// Record this final outcome.
     Record(Final),
     /// Try again after the pause for this attempt number.
@@ -148,6 +163,14 @@ pub struct Misstep {
 pub fn step(stage: Stage, step: Step) -> Result<(Option<Stage>, Then), Misstep> {
     match (stage, step) {
         (Stage::Claiming, Step::ClaimDurable) => Ok((Some(Stage::Waiting), Then::Queue)),
+        (Stage::Claiming, Step::HandAhead { attempt }) => Ok((Some(Stage::Ahead { attempt }), Then::Await)),
+        (Stage::Ahead { attempt }, Step::ClaimDurable) => {
+            Ok((Some(Stage::Handed { attempt }), Then::KeepPlace))
+        }
+        // The daemon is stopping: nothing else ends what may not begin yet.
+        (Stage::Ahead { .. }, Step::Ended { verdict: Verdict::Postpone(_), .. }) => {
+            Ok((Some(Stage::Claiming), Then::TakeBack))
+        }
         (Stage::Waiting, Step::Park) => Ok((None, Then::Park)),
         (Stage::Waiting, Step::Start { attempt }) => {
             Ok((Some(Stage::Handed { attempt }), Then::Run { attempt }))
@@ -156,9 +179,12 @@ pub fn step(stage: Stage, step: Step) -> Result<(Option<Stage>, Then), Misstep> 
         (Stage::Waiting, Step::Cancel) => {
             Ok((Some(Stage::Recording), Then::Record(Final::Failed(Code::Cancelled))))
         }
-        (Stage::Handed { attempt }, Step::Began) => Ok((Some(Stage::Running { attempt }), Then::AwaitEnd)),
-        // A success needs a porch that ran.
-        (Stage::Handed { .. }, Step::Ended { verdict: Verdict::Success, .. }) => Err(Misstep { stage, step }),
+        (Stage::Handed { attempt }, Step::Began) => Ok((Some(Stage::Running { attempt }), Then::Await)),
+        // A success needs a porch that ran, and a duplicate one that did not.
+        (Stage::Handed { .. }, Step::Ended { verdict: Verdict::Success, .. })
+        | (Stage::Running { .. }, Step::Ended { verdict: Verdict::Repeats, .. }) => {
+            Err(Misstep { stage, step })
+        }
         (Stage::Handed { attempt } | Stage::Running { attempt }, Step::Ended { verdict, max_attempts }) => {
             Ok(ended(attempt, verdict, max_attempts))
         }
@@ -170,6 +196,7 @@ pub fn step(stage: Stage, step: Step) -> Result<(Option<Stage>, Then), Misstep> 
 fn ended(attempt: Attempt, verdict: Verdict, max_attempts: u32) -> (Option<Stage>, Then) {
     match verdict {
         Verdict::Success => (Some(Stage::Recording), Then::Record(Final::Success)),
+        Verdict::Repeats => (Some(Stage::Recording), Then::Record(Final::Duplicate)),
         Verdict::Failure(code) | Verdict::Unstarted(code) => {
             (Some(Stage::Recording), Then::Record(Final::Failed(code)))
         }
@@ -233,7 +260,7 @@ mod tests {
         let (stage, then) = step(stage.unwrap(), Step::Start { attempt: Attempt(1) }).unwrap();
         assert_eq!(then, Then::Run { attempt: Attempt(1) });
         let (stage, then) = step(stage.unwrap(), Step::Began).unwrap();
-        assert_eq!(then, Then::AwaitEnd);
+        assert_eq!(then, Then::Await);
         let ended = Step::Ended { verdict: Verdict::Success, max_attempts: 3 };
         let (stage, then) = step(stage.unwrap(), ended).unwrap();
         assert_eq!((stage, then), (Some(Entry::Decided.into()), Then::Record(Final::Success)));
@@ -251,10 +278,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_handed_ahead_begins_once_its_claim_is_durable_or_is_taken_back() {
+        let (claiming, attempt) = (Stage::from(Entry::Accepted), Attempt::FIRST);
+        let ahead = step(claiming, Step::HandAhead { attempt }).unwrap().0.unwrap();
+        let end = |stage, verdict| step(stage, Step::Ended { verdict, max_attempts: 3 });
+        assert!(step(ahead, Step::Began).is_err() && end(ahead, Verdict::Success).is_err());
+        assert!(end(ahead, Verdict::Repeats).is_err(), "what it repeats is known with the claim");
+        let stopping = end(ahead, Verdict::Postpone(Postponed::Stopping));
+        assert_eq!(stopping, Ok((Some(claiming), Then::TakeBack)));
+        let handed = Stage::Handed { attempt };
+        assert_eq!(step(ahead, Step::ClaimDurable), Ok((Some(handed), Then::KeepPlace)));
+        let duplicate = Ok((Some(Stage::Recording), Then::Record(Final::Duplicate)));
+        assert_eq!(end(handed, Verdict::Repeats), duplicate);
+        assert!(end(Stage::Running { attempt }, Verdict::Repeats).is_err());
+        assert!(step(Stage::Waiting, Step::HandAhead { attempt }).is_err());
+    }
+
+    #[test]
     fn only_what_waits_can_be_cancelled() {
         let cancelled = (Some(Stage::Recording), Then::Record(Final::Failed(Code::Cancelled)));
         assert_eq!(step(Stage::Waiting, Step::Cancel), Ok(cancelled));
-        let handed = [Stage::Handed { attempt: Attempt(1) }, Stage::Running { attempt: Attempt(1) }];
+        let attempt = Attempt(1);
+        let handed = [Stage::Ahead { attempt }, Stage::Handed { attempt }, Stage::Running { attempt }];
         for stage in handed.into_iter().chain([Stage::Claiming, Stage::Recording]) {
             assert!(step(stage, Step::Cancel).is_err(), "{stage:?}");
         }

@@ -5,7 +5,7 @@ use super::outcomes::Ruling;
 use super::session::Session;
 use crate::intake::{Judged, Verdict as Judgement};
 use crate::runner::{Bytes, Ended};
-use crate::writer::Publication;
+use crate::writer::{NewClaim, Publication};
 use conductor_core::fact::{DaemonFact, IntentFact};
 use conductor_core::outcome::Verdict;
 use conductor_core::record::{Claim, LastSuccess, Outcome};
@@ -13,6 +13,7 @@ use conductor_core::scheduler::{Admission, Effect, Event, Place};
 use conductor_core::{Attempt, Code, Seq, Slot};
 use conductor_crypto::random_fraction;
 use conductor_os::monotonic;
+use crossbeam_channel::bounded;
 use std::sync::Arc;
 
 impl Session<'_> {
@@ -35,10 +36,7 @@ impl Session<'_> {
                     self.executor.intake.scan(restart);
                     Ok(())
                 }
-                Effect::Claim { seq, reserve } => {
-                    let found = self.in_flight.to_claim(seq);
-                    found.map(|(claim, bytes)| self.executor.claim(claim, bytes, reserve))
-                }
+                Effect::Claim { seq, reserve, ahead } => self.claim(seq, reserve, ahead),
                 Effect::Park { seq } => self.in_flight.park(seq),
                 Effect::Recall { seqs } => {
                     self.executor.recall(seqs);
@@ -85,6 +83,22 @@ impl Session<'_> {
     fn found_defect(&mut self, what: &str) {
         self.observe(DaemonFact::Defect { what });
         self.fatal.get_or_insert_with(|| (Code::Defect, what.to_owned()));
+    }
+
+    /// Sends a claim to the writer, and the intent to a worker if it is handed ahead.
+    fn claim(&mut self, seq: Seq, reserve: bool, ahead: Option<Slot>) -> Result<(), Mismatch> {
+        let (claim, bytes) = self.in_flight.to_claim(seq)?;
+        let claim = Box::new(claim);
+        let Some(slot) = ahead else {
+            self.executor.claim(NewClaim { claim, bytes, reserve, clearance: None });
+            return Ok(());
+        };
+        let (give, clearance) = bounded(1);
+        self.executor.claim(NewClaim { claim, bytes, reserve, clearance: Some(give) });
+        let job = self.in_flight.hand_ahead(seq, slot, clearance)?;
+        self.observe(IntentFact::HandedOut { claim: &job.claim, attempt: job.attempt });
+        self.executor.run(job);
+        Ok(())
     }
 
     fn hand_out(&mut self, seq: Seq, attempt: Attempt, slot: Slot) -> Result<(), Mismatch> {

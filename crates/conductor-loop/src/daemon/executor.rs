@@ -1,9 +1,8 @@
 //! Performs the scheduler's effects by passing them to the threads. Keeps no state of intents.
 
 use crate::intake::Intake;
-use crate::payload::Payload;
 use crate::runner::{Bytes, Job, Runner, Stop};
-use crate::writer::{Again, Command as ToWriter, Publication, Writer};
+use crate::writer::{Again, Command as ToWriter, NewClaim, Publication, Writer};
 use conductor_core::record::Claim;
 use conductor_core::scheduler::Place;
 use conductor_core::{Attempt, Seq};
@@ -21,8 +20,8 @@ impl Executor {
         self.runner.place_of(claim, bytes)
     }
 
-    pub(super) fn claim(&self, claim: Claim, bytes: Payload, reserve: bool) {
-        self.writer.send(ToWriter::Claim { claim: Box::new(claim), bytes, reserve });
+    pub(super) fn claim(&self, claim: NewClaim) {
+        self.writer.send(ToWriter::Claim(claim));
     }
 
     pub(super) fn reserve(&self, seq: Seq, attempt: Attempt) {

@@ -5,10 +5,11 @@
 use crate::payload::{Budget, Payload};
 use crate::runner::{Bytes, Ended, Job};
 use crate::writer::Source;
-use conductor_core::outcome::{Run, Verdict};
-use conductor_core::record::{Claim, Outcome, RunRecord};
+use conductor_core::outcome::{Ending, Run, Verdict};
+use conductor_core::record::{Claim, Clearance, Outcome, RunRecord};
 use conductor_core::scheduler::Place;
 use conductor_core::{Attempt, Seq, Slot};
+use crossbeam_channel::Receiver;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -32,6 +33,8 @@ pub(super) struct Intent {
 pub(super) enum InFlight {
     /// Its claim is being written.
     Claiming { intent: Intent, bytes: Payload },
+    /// A worker holds it, with its bytes, while its claim is being written.
+    Ahead { intent: Intent, bytes: Payload },
     /// Its claim is durable, and it waits for its turn.
     Waiting { intent: Intent, bytes: Bytes },
     /// A worker holds it, with its bytes.
@@ -50,6 +53,7 @@ impl InFlight {
     fn name(&self) -> &'static str {
         match self {
             Self::Claiming { .. } => "claiming",
+            Self::Ahead { .. } => "in a worker's hand and claiming",
             Self::Waiting { .. } => "waiting",
             Self::Handed { .. } => "in a worker's hand",
             Self::Running { .. } => "running",
@@ -62,6 +66,7 @@ impl InFlight {
     pub(super) fn claim(&self) -> Option<&Claim> {
         match self {
             Self::Claiming { intent, .. }
+            | Self::Ahead { intent, .. }
             | Self::Waiting { intent, .. }
             | Self::Handed { intent, .. }
             | Self::Running { intent, .. }
@@ -75,6 +80,7 @@ impl InFlight {
     pub(super) fn runs(&self) -> &[RunRecord] {
         match self {
             Self::Claiming { intent, .. }
+            | Self::Ahead { intent, .. }
             | Self::Waiting { intent, .. }
             | Self::Handed { intent, .. }
             | Self::Running { intent, .. }
@@ -93,14 +99,20 @@ impl InFlight {
             Self::Recording { outcome, .. } => {
                 outcome.history.as_ref().map(|history| history.output.clone()).unwrap_or_default()
             }
-            Self::Claiming { .. } | Self::Ended { .. } | Self::Republishing => String::new(),
+            Self::Claiming { .. } | Self::Ahead { .. } | Self::Ended { .. } | Self::Republishing => {
+                String::new()
+            }
         }
     }
 
     /// Whether it is taken, porch does not run for it, and it has no outcome yet.
     fn waits(&self) -> bool {
         match self {
-            Self::Claiming { .. } | Self::Waiting { .. } | Self::Handed { .. } | Self::Ended { .. } => true,
+            Self::Claiming { .. }
+            | Self::Ahead { .. }
+            | Self::Waiting { .. }
+            | Self::Handed { .. }
+            | Self::Ended { .. } => true,
             Self::Running { .. } | Self::Recording { .. } | Self::Republishing => false,
         }
     }
@@ -214,16 +226,36 @@ impl Flights {
         }
     }
 
-    /// The claim is durable: the bytes stay in memory only while there is room for waiting intents.
+    /// Hands the intent to a worker while its claim is being written.
+    pub(super) fn hand_ahead(
+        &mut self,
+        seq: Seq,
+        slot: Slot,
+        clearance: Receiver<Clearance>,
+    ) -> Result<Job, Mismatch> {
+        let (intent, bytes) = self.take(seq, "handed out", |one| match one {
+            InFlight::Claiming { intent, bytes } => Ok((intent, bytes)),
+            other => Err(other),
+        })?;
+        let (place, claim) = (intent.place.clone(), Arc::clone(&intent.claim));
+        let (attempt, held, clearance) = (Attempt::FIRST, Bytes::Held(bytes.clone()), Some(clearance));
+        self.enter(seq, InFlight::Ahead { intent, bytes })?;
+        Ok(Job { seq, attempt, slot, place, claim, bytes: held, clearance })
+    }
+
+    /// The claim is durable: the bytes stay in memory only while there is room for waiting intents, or a worker has them.
     pub(super) fn claimed(&mut self, seq: Seq) -> Result<(), Mismatch> {
-        let waiting = self.take(seq, "claimed", |one| match one {
+        let next = self.take(seq, "claimed", |one| match one {
             InFlight::Claiming { intent, bytes } => {
-                let bytes = if bytes.keep() { Bytes::Held(bytes) } else { Bytes::Stored };
-                Ok(InFlight::Waiting { intent, bytes })
+                Ok(InFlight::Waiting { intent, bytes: Bytes::durable(bytes) })
+            }
+            InFlight::Ahead { intent, bytes } => {
+                bytes.keep();
+                Ok(InFlight::Handed { intent, attempt: Attempt::FIRST })
             }
             other => Err(other),
         })?;
-        self.enter(seq, waiting)
+        self.enter(seq, next)
     }
 
     /// Removes the intent; the scheduler keeps its number.
@@ -241,7 +273,7 @@ impl Flights {
         })?;
         let (place, claim) = (intent.place.clone(), Arc::clone(&intent.claim));
         self.enter(seq, InFlight::Handed { intent, attempt })?;
-        Ok(Job { seq, attempt, slot, place, claim, bytes })
+        Ok(Job { seq, attempt, slot, place, claim, bytes, clearance: None })
     }
 
     /// `porch` was started. Returns the claim and the number of the start.
@@ -258,19 +290,26 @@ impl Flights {
     /// A run ended, or its start did not happen.
     pub(super) fn ended(&mut self, ended: Ended) -> Result<End, Mismatch> {
         let Ended { job, run, staged } = ended;
-        let (mut intent, began) = self.take(job.seq, "at its end", |one| match one {
-            InFlight::Handed { intent, .. } => Ok((intent, None)),
-            InFlight::Running { intent, attempt, since } => Ok((intent, Some(Start { attempt, since }))),
+        let (mut intent, began, claiming) = self.take(job.seq, "at its end", |one| match one {
+            InFlight::Ahead { intent, bytes } => Ok((intent, None, Some(bytes))),
+            InFlight::Handed { intent, .. } => Ok((intent, None, None)),
+            InFlight::Running { intent, attempt, since } => {
+                Ok((intent, Some(Start { attempt, since }), None))
+            }
             other => Err(other),
         })?;
         // The engine is called before it finds that its place cannot be written: that is no start.
         let start = began.filter(|_| run.ending.began());
-        if !matches!(run.ending.verdict(), Verdict::Postpone(_)) {
+        if !matches!(run.ending.verdict(), Verdict::Postpone(_) | Verdict::Repeats) {
             intent.runs.push(super::history::run_record(job.attempt, &run));
         }
         let (claim, run) = (Arc::clone(&intent.claim), Arc::new(run));
         let staged_in = staged.then_some(job.slot);
-        let ended = InFlight::Ended { intent, bytes: job.bytes, run: Arc::clone(&run), staged_in };
+        let ended = match claiming {
+            Some(bytes) => InFlight::Claiming { intent, bytes },
+            None if run.ending == Ending::Repeats => InFlight::Waiting { intent, bytes: job.bytes },
+            None => InFlight::Ended { intent, bytes: job.bytes, run: Arc::clone(&run), staged_in },
+        };
         self.enter(job.seq, ended)?;
         Ok(End { claim, run, start })
     }
@@ -287,6 +326,10 @@ impl Flights {
             let output = Payload::new(super::history::output(&run).into_bytes(), &self.outputs);
             intent.output = output.keep().then_some(output);
         }
+        let bytes = match bytes {
+            Bytes::Held(bytes) => Bytes::durable(bytes),
+            Bytes::Stored => Bytes::Stored,
+        };
         self.enter(seq, InFlight::Waiting { intent, bytes })?;
         Ok((claim, run))
     }
@@ -336,7 +379,7 @@ impl Flights {
 mod tests {
     use super::*;
     use crate::payload::Budget;
-    use conductor_core::outcome::{Capture, Ending, Postponed};
+    use conductor_core::outcome::{Capture, Postponed};
 
     fn intent(seq: Seq) -> Intent {
         let claim = Claim {
@@ -407,6 +450,34 @@ mod tests {
         assert!(flights.any_recording() && flights.oldest_waiting().is_none());
         assert_eq!(flights.filed(Seq(1)).unwrap().seq, Seq(1));
         assert!(flights.get(Seq(1)).is_none());
+    }
+
+    #[test]
+    fn one_that_is_handed_ahead_runs_repeats_or_is_taken_back() {
+        let mut flights = Flights::default();
+        let mut ahead = |seq| {
+            flights.enter(Seq(seq), claiming(Seq(seq))).unwrap();
+            let (_, clearance) = crossbeam_channel::bounded(1);
+            flights.hand_ahead(Seq(seq), Slot(1), clearance).unwrap()
+        };
+        let (runs, repeats, returned) = (ahead(1), ahead(2), ahead(3));
+        assert!(
+            matches!(&runs.bytes, Bytes::Held(bytes) if **bytes == b"{}"[..]) && runs.clearance.is_some()
+        );
+        assert!(flights.began(Seq(1)).is_err(), "not before its claim is durable");
+        flights.claimed(Seq(1)).unwrap();
+        assert_eq!(flights.began(Seq(1)).unwrap().1, Attempt::FIRST);
+        flights.ended(ended(runs, Ending::Exited(0))).unwrap();
+        assert_eq!(flights.decide(Seq(1)).unwrap().intent.runs.len(), 1);
+        flights.claimed(Seq(2)).unwrap();
+        flights.ended(ended(repeats, Ending::Repeats)).unwrap();
+        let decided = flights.decide(Seq(2)).unwrap();
+        assert!(decided.run.is_none() && decided.intent.runs.is_empty(), "nothing ran");
+        assert!(matches!(decided.source, Source::Bytes(_)));
+        flights.ended(ended(returned, Ending::NotBegun)).unwrap();
+        assert!(flights.hand_out(Seq(3), Attempt(1), Slot(0)).is_err(), "its claim is not durable");
+        flights.claimed(Seq(3)).unwrap();
+        flights.hand_out(Seq(3), Attempt(1), Slot(0)).unwrap();
     }
 
     #[test]

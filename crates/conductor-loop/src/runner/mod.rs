@@ -24,7 +24,7 @@ use cells::{Cells, Domains, Site};
 use conductor_core::hint::Bound;
 use conductor_core::limits::RunLimits;
 use conductor_core::outcome::{Capture, Ending, Postponed, Run};
-use conductor_core::record::Claim;
+use conductor_core::record::{Claim, Clearance};
 use conductor_core::scheduler::Place;
 use conductor_core::{Attempt, Code, Runs, Seq, Slot};
 use conductor_os::cgroup::{self, Groups};
@@ -32,11 +32,12 @@ use conductor_os::confine::limits::ResourceLimits;
 use conductor_os::dir::Dir;
 use conductor_os::outlet::{Outage, Outlet};
 use conductor_os::wake::Waker;
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, Sender, bounded, select};
 use embedded::Application;
 use orphans::Orphans;
 use staging::PrivateCopy;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::io;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -99,6 +100,13 @@ pub enum Bytes {
     Stored,
 }
 
+impl Bytes {
+    /// Bytes that are durable: they stay in memory only while there is room for waiting intents.
+    pub fn durable(bytes: Payload) -> Self {
+        if bytes.keep() { Self::Held(bytes) } else { Self::Stored }
+    }
+}
+
 /// Why bytes could not be read back from the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotRead {
@@ -146,6 +154,8 @@ pub struct Job {
     pub claim: Arc<Claim>,
     /// Exactly the bytes to run.
     pub bytes: Bytes,
+    /// What the prepared run waits for before it may begin; `None`: it may begin at once.
+    pub clearance: Option<Receiver<Clearance>>,
 }
 
 /// A run that ended.
@@ -190,9 +200,26 @@ pub enum Stop {
 struct StopSign {
     level: AtomicU8,
     wakers: Vec<Waker>,
+    /// Disconnected as soon as no prepared run may begin any more.
+    drained: Receiver<Infallible>,
+    drains: Mutex<Option<Sender<Infallible>>>,
 }
 
 impl StopSign {
+    fn new(wakers: Vec<Waker>) -> Self {
+        let (drains, drained) = bounded(0);
+        Self { level: AtomicU8::new(0), wakers, drained, drains: Mutex::new(Some(drains)) }
+    }
+
+    /// Raises the level; it never falls.
+    fn raise(&self, level: Stop) {
+        self.level.fetch_max(level as u8, Ordering::AcqRel);
+        if level > Stop::No {
+            drop(self.drains.lock().unwrap_or_else(PoisonError::into_inner).take());
+        }
+        self.wakers.iter().for_each(Waker::wake);
+    }
+
     fn level(&self) -> Stop {
         match self.level.load(Ordering::Acquire) {
             0 => Stop::No,
@@ -262,7 +289,7 @@ impl Runner {
     ) -> io::Result<Self> {
         let (jobs, receiver) = crossbeam_channel::unbounded::<Job>();
         let wakers = (0..workers).map(|_| Waker::new()).collect::<io::Result<Vec<_>>>()?;
-        let stop = Arc::new(StopSign { level: AtomicU8::new(0), wakers: wakers.clone() });
+        let stop = Arc::new(StopSign::new(wakers.clone()));
         let (policy, domains) = (settings.policy.clone(), Arc::new(Domains::default()));
         let settings = Arc::new(RwLock::new(settings));
         let reading = Arc::new(Mutex::new(()));
@@ -337,8 +364,7 @@ impl Runner {
 
     /// Raises the stop level; it never falls.
     pub fn stop(&self, level: Stop) {
-        self.stop.level.fetch_max(level as u8, Ordering::AcqRel);
-        self.stop.wakers.iter().for_each(Waker::wake);
+        self.stop.raise(level);
     }
 
     /// Applies settings that may change while running.
@@ -394,6 +420,12 @@ impl Worker {
             Bytes::Held(bytes) => self.prepare(&settings, job, bytes),
             Bytes::Stored => self.read_back(&settings, job),
         };
+        if let Some(ending) = self.await_clearance(job) {
+            if prepared.is_ok() {
+                self.slots.close(job.slot);
+            }
+            return (self.not_run(ending), false);
+        }
         let Prepared { slot, copy, work } = match prepared {
             Ok(prepared) => prepared,
             Err(ending) => return (self.not_run(ending), false),
@@ -416,6 +448,20 @@ impl Worker {
             self.slots.sweep(job.slot, &slot, staged.then_some(job.claim.name.as_str()));
         }
         (run, staged)
+    }
+
+    /// Waits until the prepared run may begin. Returns its ending if it does not begin.
+    fn await_clearance(&self, job: &Job) -> Option<Ending> {
+        let clearance = job.clearance.as_ref()?;
+        let given = select! {
+            recv(clearance) -> given => given.ok(),
+            recv(self.stop.drained) -> _ => None,
+        };
+        match given {
+            Some(Clearance::Begin) if self.stop.level() == Stop::No => None,
+            Some(Clearance::Repeats) => Some(Ending::Repeats),
+            _ => Some(Ending::NotBegun),
+        }
     }
 
     /// Reads the bytes from the store. If they cannot be read, nothing runs; an empty file is never run instead.

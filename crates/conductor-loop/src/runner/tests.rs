@@ -4,7 +4,7 @@ use super::*;
 use conductor_core::outcome::{Postponed, Verdict};
 use conductor_core::{Attempt, Seq, Slot};
 use conductor_crypto::sha256;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 
 const BYTES: &[u8] = b"{}";
@@ -27,28 +27,67 @@ fn settings(out: &Path, read_back: ReadBack) -> Settings {
     }
 }
 
+fn job() -> Job {
+    Job {
+        seq: Seq(7),
+        attempt: Attempt(1),
+        slot: Slot(0),
+        place: Place::Output,
+        claim: Arc::new(claim()),
+        bytes: Bytes::Stored,
+        clearance: None,
+    }
+}
+
+/// One worker in a directory of its own.
+struct One {
+    runner: Runner,
+    told: Receiver<Report>,
+    temp: tempfile::TempDir,
+}
+
+impl One {
+    fn start(read_back: ReadBack) -> Self {
+        let temp = tempfile::tempdir().unwrap();
+        let private = Arc::new(Dir::open(temp.path()).unwrap());
+        let slots = Arc::new(Slots::below(&private, temp.path()).unwrap());
+        let (run_table, _) = RunTable::open(&private).unwrap();
+        let (to_test, told) = crossbeam_channel::unbounded();
+        let report = move |report| drop(to_test.send(report));
+        let settings = settings(temp.path(), read_back);
+        let runner = Runner::start(1, settings, &slots, &Arc::new(run_table), report).unwrap();
+        Self { runner, told, temp }
+    }
+
+    fn next(&self) -> Report {
+        self.told.recv_timeout(Duration::from_mins(1)).expect("the worker reports")
+    }
+
+    /// The end that is reported next.
+    fn end(&self) -> (Run, bool) {
+        let Report::Ended(ended) = self.next() else { panic!("it began") };
+        (ended.run, ended.staged)
+    }
+
+    fn copy(&self) -> PathBuf {
+        self.temp.path().join("staging/0/intent-a.json")
+    }
+}
+
 #[test]
 fn workers_that_are_dropped_have_ended_and_let_go_of_the_store() {
-    let temp = tempfile::tempdir().unwrap();
-    let private = Arc::new(Dir::open(temp.path()).unwrap());
-    let slots = Arc::new(Slots::below(&private, temp.path()).unwrap());
-    let (run_table, _) = RunTable::open(&private).unwrap();
     let store = Arc::new(());
     let held = Arc::clone(&store);
-    let read_back = ReadBack::new(move |_, _| {
+    let one = One::start(ReadBack::new(move |_, _| {
         assert_eq!(*held, ());
         Ok(())
-    });
-    drop(Runner::start(3, settings(temp.path(), read_back), &slots, &Arc::new(run_table), |_| ()).unwrap());
+    }));
+    drop(one);
     assert_eq!(Arc::strong_count(&store), 1, "the next attempt finds it free");
 }
 
 #[test]
 fn bytes_that_cannot_be_read_back_are_no_attempt_and_no_file() {
-    let temp = tempfile::tempdir().unwrap();
-    let private = Arc::new(Dir::open(temp.path()).unwrap());
-    let slots = Arc::new(Slots::below(&private, temp.path()).unwrap());
-    let (run_table, _) = RunTable::open(&private).unwrap();
     let asked = AtomicUsize::new(0);
     let not_read = |code| Err(NotRead { code, reason: "why".to_owned() });
     let read_back = ReadBack::new(move |_, work| match asked.fetch_add(1, Ordering::AcqRel) {
@@ -60,40 +99,58 @@ fn bytes_that_cannot_be_read_back_are_no_attempt_and_no_file() {
             Ok(())
         }
     });
-    let settings = settings(temp.path(), read_back);
-    let (to_test, told) = crossbeam_channel::unbounded();
-    let report = move |report| drop(to_test.send(report));
-    let mut runner = Runner::start(1, settings, &slots, &Arc::new(run_table), report).unwrap();
+    let mut one = One::start(read_back);
     for code in [Code::StoreFailed, Code::StoreDamaged, Code::StoreFailed] {
-        runner.run(Job {
-            seq: Seq(7),
-            attempt: Attempt(1),
-            slot: Slot(0),
-            place: Place::Output,
-            claim: Arc::new(claim()),
-            bytes: Bytes::Stored,
-        });
-        let Report::Ended(ended) = told.recv_timeout(Duration::from_mins(1)).unwrap() else {
-            panic!("it began without its bytes");
-        };
-        let Ended { run, staged, .. } = *ended;
+        one.runner.run(job());
+        let (run, staged) = one.end();
         assert!(matches!(&run.ending, Ending::NoBytes { code: found, .. } if *found == code), "{run:?}");
         assert_eq!((run.ending.verdict(), staged), (Verdict::Postpone(Postponed::NoBytes), false));
-        assert!(!temp.path().join("staging/0/intent-a.json").exists(), "no file of nothing");
+        assert!(!one.copy().exists(), "no file of nothing");
     }
-    runner.run(Job {
-        seq: Seq(7),
-        attempt: Attempt(1),
-        slot: Slot(0),
-        place: Place::Output,
-        claim: Arc::new(claim()),
-        bytes: Bytes::Stored,
-    });
-    let first = told.recv_timeout(Duration::from_mins(1)).unwrap();
+    one.runner.run(job());
+    let first = one.next();
     assert!(matches!(first, Report::Began { seq: Seq(7) }), "it begins before it ends: {first:?}");
-    let Report::Ended(ended) = told.recv_timeout(Duration::from_mins(1)).unwrap() else { panic!("twice") };
-    let Ended { run, staged, .. } = *ended;
+    let (run, staged) = one.end();
     assert_eq!((run.ending, staged), (Ending::Exited(0), true));
-    assert_eq!(std::fs::read(temp.path().join("staging/0/intent-a.json")).unwrap(), BYTES);
-    runner.join();
+    assert_eq!(std::fs::read(one.copy()).unwrap(), BYTES);
+    one.runner.join();
+}
+
+#[test]
+fn a_prepared_run_begins_when_it_is_cleared_and_never_otherwise() {
+    /// The end of a run that was prepared, and what happened then.
+    fn prepared(then: fn(Sender<Clearance>, &One)) -> (One, bool, Ending) {
+        let one = One::start(ReadBack::new(|_, work| {
+            work(BYTES);
+            Ok(())
+        }));
+        let (give, clearance) = bounded(1);
+        one.runner.run(Job { clearance: Some(clearance), ..job() });
+        // It is prepared before it is cleared.
+        conductor_testkit::wait_until("the private copy is there", || {
+            std::fs::read(one.copy()).is_ok_and(|bytes| bytes == BYTES)
+        });
+        assert!(one.told.is_empty(), "and has not begun");
+        then(give, &one);
+        let mut first = one.next();
+        let began = matches!(first, Report::Began { .. });
+        if began {
+            first = one.next();
+        }
+        let Report::Ended(ended) = first else { panic!("twice") };
+        assert_eq!(ended.staged, began, "what did not run is filed from elsewhere");
+        (one, began, ended.run.ending)
+    }
+    let (_, began, ending) = prepared(|give, _| give.send(Clearance::Begin).unwrap());
+    assert_eq!((began, ending), (true, Ending::Exited(0)));
+    let (one, began, ending) = prepared(|give, _| give.send(Clearance::Repeats).unwrap());
+    assert_eq!((began, ending, one.copy().exists()), (false, Ending::Repeats, false));
+    let (_, began, ending) = prepared(|give, _| drop(give));
+    assert_eq!((began, ending), (false, Ending::NotBegun), "the writer has ended");
+    let (_, began, ending) = prepared(|give, one| {
+        one.runner.stop(Stop::Drain);
+        // Too late: it may be seen first, and permits nothing any more. Or the worker has gone.
+        let _ = give.send(Clearance::Begin);
+    });
+    assert_eq!((began, ending), (false, Ending::NotBegun), "the daemon stops");
 }

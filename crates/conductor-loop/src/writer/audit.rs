@@ -165,7 +165,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
     /// Appends the entries of a committed batch, behind those that waited. Waits on a full disk: nothing goes on unaudited.
     pub(super) fn audit(&mut self, gathered: &Gathered) -> Result<(), Stopped> {
         let Some(auditing) = &mut self.auditing else { return Ok(()) };
-        let claims = gathered.claims.iter().map(|(claim, _, _)| taken(claim));
+        let claims = gathered.claims.iter().map(|new| taken(&new.claim));
         auditing.pending.extend(claims);
         auditing
             .pending

@@ -1,17 +1,15 @@
 //! The records of one batch, gathered from its commands.
 
-use super::{Publication, Source};
-use crate::payload::Payload;
+use super::{NewClaim, Publication, Source};
 use crate::store::{Claiming, Decided, Hold, Kept, Start, Work};
 use conductor_core::query::Held;
-use conductor_core::record::Claim;
 use conductor_core::{Attempt, Seq};
 use crossbeam_channel::Sender;
 
 /// The records of one batch's commands, and the channels to confirm them.
 #[derive(Default)]
 pub(super) struct Gathered {
-    pub(super) claims: Vec<(Box<Claim>, Payload, bool)>,
+    pub(super) claims: Vec<NewClaim>,
     pub(super) reserves: Vec<(Seq, Attempt)>,
     pub(super) publications: Vec<Publication>,
     /// Targets held or released, and the channel to confirm each.
@@ -52,8 +50,11 @@ impl Gathered {
                 Source::Taken(_) => Kept::File,
             },
         });
-        let claims =
-            self.claims.iter().map(|(claim, bytes, reserved)| Claiming { claim, bytes, reserved: *reserved });
+        let claims = self.claims.iter().map(|new| Claiming {
+            claim: &new.claim,
+            bytes: &new.bytes,
+            reserved: new.reserve,
+        });
         let start = |&(seq, attempt): &(Seq, Attempt)| (seq, Start { attempt, happened: false });
         let holds = self.holds.iter().map(|(holding, _)| match holding {
             Holding::Held(held) => Hold::Begins(held),

@@ -4,7 +4,7 @@ use super::Holding;
 use crate::payload::Payload;
 use conductor_core::name::TakenName;
 use conductor_core::ready::Reasons;
-use conductor_core::record::{Claim, LastSuccess, Outcome};
+use conductor_core::record::{Claim, Clearance, LastSuccess, Outcome};
 use conductor_core::{Attempt, Code, Seq, Slot};
 use conductor_evidence::Record;
 use conductor_evidence::tree::Point;
@@ -61,18 +61,24 @@ pub struct Again {
     pub taken: Option<TakenName>,
 }
 
+/// A claim to be made durable.
+#[derive(Debug)]
+pub struct NewClaim {
+    /// The record.
+    pub claim: Box<Claim>,
+    /// The bytes.
+    pub bytes: Payload,
+    /// Whether the first start is recorded with it.
+    pub reserve: bool,
+    /// The way to the worker that has prepared the first start and waits.
+    pub clearance: Option<Sender<Clearance>>,
+}
+
 /// A command to the writer.
 #[derive(Debug)]
 pub enum Command {
     /// Make a claim durable.
-    Claim {
-        /// The record.
-        claim: Box<Claim>,
-        /// The bytes.
-        bytes: Payload,
-        /// Whether the first start is recorded with it.
-        reserve: bool,
-    },
+    Claim(NewClaim),
     /// Make the next start durable.
     Reserve {
         /// Sequence number.

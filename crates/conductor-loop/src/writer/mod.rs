@@ -20,14 +20,14 @@ mod tests;
 pub use audit::{Audit, AuditDoor, admin as admin_entry, filed as filed_entries, taken as taken_entry};
 pub use gathered::Holding;
 pub use head::Head;
-pub use message::{Ack, Again, Command, Full, Publication, PublicationKind, Source};
+pub use message::{Ack, Again, Command, Full, NewClaim, Publication, PublicationKind, Source};
 
 use crate::handoff::{Dirs, TakenFiles};
 use crate::store::{Flaw, Ledger, Start, StoreError, Work};
 use audit::{Auditing, Refusals};
 use conductor_core::attestation::Attest;
 use conductor_core::name::TakenName;
-use conductor_core::record::LastSuccess;
+use conductor_core::record::{Clearance, LastSuccess};
 use conductor_core::{Code, Seq};
 use conductor_os::outlet::Outlet;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -351,7 +351,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         let (mut work, now) = (Gathered::default(), (self.clock)());
         for command in batch {
             match command {
-                Command::Claim { claim, bytes, reserve } => work.claims.push((claim, bytes, reserve)),
+                Command::Claim(new) => work.claims.push(new),
                 Command::Reserve { seq, attempt } => work.reserves.push((seq, attempt)),
                 Command::Settle(publication) => match &mut self.packages {
                     Some(packages) if PackageSync::covers(&publication) => packages.wait(*publication, now),
@@ -482,16 +482,24 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
     fn answer(&mut self, work: &Gathered, took: Duration, lasts: Vec<Option<LastSuccess>>) {
         let mut acks = Vec::with_capacity(work.claims.len() + work.reserves.len() + 1);
         acks.push(Ack::Committed { took, records: work.len() });
-        for ((claim, _, _), last) in work.claims.iter().zip(lasts) {
-            acks.push(Ack::Claimed { seq: claim.seq, last });
+        let mut cleared = Vec::new();
+        for (new, last) in work.claims.iter().zip(lasts) {
+            let give = new.clearance.as_ref();
+            cleared.extend(give.map(|give| (give, Clearance::of(&new.claim, last.as_ref()))));
+            acks.push(Ack::Claimed { seq: new.claim.seq, last });
         }
         acks.extend(work.reserves.iter().map(|(seq, _)| Ack::Reserved { seq: *seq }));
         (self.report)(acks);
+        // After the loop has been told, so that it hears of no start before the claim.
+        for (give, clearance) in cleared {
+            // A worker that was told to stop does not wait.
+            let _ = give.try_send(clearance);
+        }
         for (_, durable) in &work.holds {
             // The client may have gone.
             let _ = durable.try_send(());
         }
-        for (claim, _, _) in &work.claims {
+        for NewClaim { claim, .. } in &work.claims {
             let taken = TakenName { seq: claim.seq, raw: claim.name.as_bytes().into() };
             // The bytes are in the store: a file left behind is removed at the next start.
             let _ = self.places.taken.remove_taken(&taken);

@@ -283,6 +283,36 @@ fn a_turn_commits_when_there_is_something_to_commit() {
 }
 
 #[test]
+fn a_prepared_run_is_cleared_once_its_claim_is_durable_and_told_what_it_repeats() {
+    let mut office = office();
+    let mut claim = |seq: u64, text: &str| {
+        let claim = Claim {
+            sha256: conductor_crypto::sha256(text.as_bytes()),
+            size: text.len() as u64,
+            ..conductor_testkit::claim(seq)
+        };
+        let bytes = Payload::new(text.as_bytes().to_vec(), &Budget::new(1 << 20));
+        let (give, clearance) = crossbeam_channel::bounded(1);
+        let new = NewClaim { claim: Box::new(claim.clone()), bytes, reserve: true, clearance: Some(give) };
+        let (_, said) = office.turn(vec![Command::Claim(new)]);
+        assert_eq!(said, ["committed 1".to_owned(), format!("claimed {seq}")]);
+        let outcome = Outcome {
+            key: Some(claim.key.clone()),
+            sha256: Some(claim.sha256),
+            attempts: 1,
+            ..outcome(Seq(seq), &claim.name)
+        };
+        let stored = Publication { outcome, ..publication(Seq(seq), Source::Stored) };
+        office.turn(vec![Command::Settle(Box::new(stored))]);
+        clearance.try_recv().unwrap()
+    };
+    assert_eq!(claim(1, "a"), Clearance::Begin);
+    assert_eq!(claim(2, "a"), Clearance::Repeats);
+    assert_eq!(claim(3, "b"), Clearance::Begin);
+    assert_eq!(claim(4, "a"), Clearance::Begin, "what came between changed it");
+}
+
+#[test]
 fn what_found_no_space_is_tried_again_in_order_and_until_then_the_disk_is_full() {
     let mut office = office();
     office.writer_loop.set_full(Some(Full::Files));

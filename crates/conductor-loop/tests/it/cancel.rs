@@ -181,6 +181,8 @@ fn what_was_cancelled_stays_so_through_kills_and_each_intent_has_one_outcome() {
         env.drop_file(name, flat("web", 3));
     }
     wait_until("all are taken", || env.operate_json(&["status"]).0["waiting"] == 12);
+    let claimed = |name: &String| env.operate_json(&["explain", name]).0["reason"]["word"] == "held";
+    wait_until("and their claims are durable", || names.iter().all(claimed));
     let mut sure = Vec::new();
     for round in 0..3 {
         let [answered, asked] = [4 * round, 4 * round + 1];

@@ -30,6 +30,7 @@ mod doctor;
 mod endpoints;
 mod fs_group;
 mod habits;
+mod hand_overs;
 mod held;
 mod hostile;
 mod http_calls;

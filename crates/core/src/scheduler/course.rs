@@ -62,8 +62,10 @@ impl Scheduler {
             Ok(then) => then,
             Err(bug) => return effects.push(Effect::Bug(bug)),
         };
-        if let (Some(item), Some(Stage::Handed { attempt } | Stage::Running { attempt })) =
-            (self.items.get_mut(&seq), stage)
+        if let (
+            Some(item),
+            Some(Stage::Ahead { attempt } | Stage::Handed { attempt } | Stage::Running { attempt }),
+        ) = (self.items.get_mut(&seq), stage)
         {
             if verdict.counts() {
                 item.started = attempt.get();
@@ -87,8 +89,12 @@ impl Scheduler {
 
     fn count(&mut self, seq: Seq, stage: Option<Stage>) {
         let is_running = matches!(stage, Some(Stage::Running { .. }));
-        keep(&mut self.claiming, seq, matches!(stage, Some(Stage::Claiming)));
-        keep(&mut self.handed, seq, is_running || matches!(stage, Some(Stage::Handed { .. })));
+        keep(&mut self.claiming, seq, matches!(stage, Some(Stage::Claiming | Stage::Ahead { .. })));
+        keep(
+            &mut self.handed,
+            seq,
+            is_running || matches!(stage, Some(Stage::Ahead { .. } | Stage::Handed { .. })),
+        );
         keep(&mut self.running, seq, is_running);
     }
 
@@ -97,7 +103,9 @@ impl Scheduler {
             Then::Queue => self.queue(seq, at, effects),
             Then::Park => self.park(seq, effects),
             Then::Run { attempt } => self.hand_out(seq, attempt, effects),
-            Then::AwaitEnd => {}
+            Then::Await => {}
+            Then::KeepPlace => self.keep_place(seq),
+            Then::TakeBack => self.take_back(seq),
             Then::Record(outcome) => self.record(seq, outcome, effects),
             Then::RetryAs { attempt } => self.retry(seq, attempt, at, effects),
             Then::TryAgain(cause) => self.put_off(seq, cause, at, effects),

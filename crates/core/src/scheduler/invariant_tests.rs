@@ -14,7 +14,9 @@ pub(super) fn audit(scheduler: &Scheduler) {
         scheduler.items.iter().filter(|(_, item)| is(item)).map(|(seq, _)| *seq).collect()
     };
     assert_eq!(scheduler.reserved, those(|item| item.reserve != Reserve::No), "reserved");
-    let is_handed = |item: &Item| matches!(item.stage, Stage::Handed { .. } | Stage::Running { .. });
+    let is_handed = |item: &Item| {
+        matches!(item.stage, Stage::Ahead { .. } | Stage::Handed { .. } | Stage::Running { .. })
+    };
     assert_eq!(scheduler.handed, those(is_handed), "handed");
     assert_eq!(scheduler.running, those(|item| matches!(item.stage, Stage::Running { .. })), "running");
     let used = scheduler.items.values().filter(|item| item.slot.is_some()).count();
@@ -26,7 +28,11 @@ pub(super) fn audit(scheduler: &Scheduler) {
         scheduler.unfinished(),
         scheduler.items.len() + scheduler.decided.len() + scheduler.parked().count()
     );
-    assert_eq!(scheduler.claiming, those(|item| item.stage == Stage::Claiming), "claiming");
+    assert_eq!(
+        scheduler.claiming,
+        those(|item| matches!(item.stage, Stage::Claiming | Stage::Ahead { .. })),
+        "claiming"
+    );
 }
 
 fn waits_unarmed(item: &Item) -> bool {
@@ -52,9 +58,9 @@ fn tell(scheduler: &mut Scheduler, event: Event) -> Vec<Effect> {
     effects
 }
 
-/// Judges and accepts a requested file.
+/// Judges and accepts a requested file, while another is being judged: it is not handed ahead.
 fn accept(scheduler: &mut Scheduler, admission: Admission) -> Vec<Effect> {
-    tell(scheduler, Event::Relooking { count: 1 });
+    tell(scheduler, Event::Relooking { count: 2 });
     tell(scheduler, Event::Accepted(admission))
 }
 

@@ -194,6 +194,9 @@ pub enum Effect {
         seq: Seq,
         /// Whether to record the first start in the same commit.
         reserve: bool,
+        /// The staging slot of a worker that prepares the first run meanwhile, and starts it as soon as the claim is durable;
+        /// `None`: a later [`Effect::Run`] starts it.
+        ahead: Option<Slot>,
     },
     /// Keep only the number of this intent, whose claim is durable, in memory.
     Park {

@@ -1,6 +1,7 @@
 //! The scheduler of all intents: when each is taken, which runs next, which outcome is recorded. Pure: events and the
 //! time go in, effects come out; the daemon owns the one scheduler and performs its effects.
 
+mod ahead;
 mod cancel;
 mod course;
 mod debounce;
@@ -318,7 +319,8 @@ impl Scheduler {
         if reserve {
             self.set_reserve(seq, Reserve::Asked);
         }
-        effects.push(Effect::Claim { seq, reserve });
+        let ahead = if reserve { self.hand_ahead(now, seq, effects) } else { None };
+        effects.push(Effect::Claim { seq, reserve, ahead });
     }
 
     fn on_recovered(
@@ -356,7 +358,7 @@ impl Scheduler {
             return;
         };
         let last = self.queues.last(key);
-        let repeats = last.is_some_and(|last| last.name == item.name && last.sha256 == item.sha256);
+        let repeats = last.is_some_and(|last| last.is_repeated_by(&item.name, item.sha256));
         // A start that may have happened must be completed, whatever ran since.
         if repeats && item.started == 0 {
             self.advance_one(rank.seq, Step::Duplicate, at, effects);

@@ -53,6 +53,11 @@ impl Lot {
     }
 }
 
+/// Whether a repository is worked on by no run, and its last one was not postponed.
+fn is_quiet(lot: &Lot) -> bool {
+    lot.running.is_empty() && lot.put_off == 0
+}
+
 /// Every place that intents write to, with the heads that may run there.
 #[derive(Debug, Default)]
 pub(super) struct Places {
@@ -134,6 +139,12 @@ impl Places {
             (Some(_), _) => heads.next(),
             (None, _) => output.next(),
         })
+    }
+
+    /// Whether a new intent may start here now and no other is ready to start anywhere.
+    pub(super) fn is_free_for_new(&self, now: Duration, place: &Place) -> bool {
+        let is_free = |lot: &Lot| lot.is_open(now) && (*place == Place::Output || is_quiet(lot));
+        self.lots().all(|lot| lot.ready.is_empty()) && self.known(place).is_none_or(is_free)
     }
 
     /// The end of the first pause that an intent waits for.

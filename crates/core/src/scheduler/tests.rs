@@ -90,20 +90,21 @@ impl World {
     fn perform(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Claim { seq, .. } => {
-                    let last = self.last.get(&self.keys[&seq].key).cloned();
+                Effect::Claim { seq, ahead, .. } => {
+                    let admission = &self.keys[&seq];
+                    let last = self.last.get(&admission.key).cloned();
+                    let repeats = last
+                        .as_ref()
+                        .is_some_and(|last| last.is_repeated_by(&admission.name, admission.sha256));
                     self.event(Event::Claimed { seq, last });
+                    match ahead {
+                        Some(_) if repeats => self.tell_end(seq, Verdict::Repeats),
+                        Some(_) => self.start(seq),
+                        None => {}
+                    }
                 }
                 Effect::Reserve { seq, .. } => self.event(Event::Reserved { seq }),
-                Effect::Run { seq, .. } => {
-                    let key = &self.keys[&seq].key;
-                    let again =
-                        self.unfiled.iter().find(|other| **other < seq && self.keys[*other].key == *key);
-                    assert_eq!(again, None, "after a crash it would run behind {seq}");
-                    self.started.push(seq);
-                    self.running.push_back(seq);
-                    self.event(Event::Began { seq });
-                }
+                Effect::Run { seq, .. } => self.start(seq),
                 Effect::Record { seq, outcome, attempts, .. } => {
                     if outcome == Final::Success {
                         let a = &self.keys[&seq];
@@ -131,6 +132,20 @@ impl World {
         }
     }
 
+    /// A worker starts a run.
+    fn start(&mut self, seq: Seq) {
+        let key = &self.keys[&seq].key;
+        let again = self.unfiled.iter().find(|other| **other < seq && self.keys[*other].key == *key);
+        assert_eq!(again, None, "after a crash it would run behind {seq}");
+        self.started.push(seq);
+        self.running.push_back(seq);
+        self.event(Event::Began { seq });
+    }
+
+    fn tell_end(&mut self, seq: Seq, verdict: Verdict) {
+        self.event(Event::Ended { seq, verdict, took: Duration::from_millis(200), jitter: 1.0 });
+    }
+
     pub(super) fn accept(&mut self, admission: Admission) {
         self.keys.insert(admission.seq, admission.clone());
         self.event(Event::Relooking { count: 1 });
@@ -145,7 +160,7 @@ impl World {
 
     pub(super) fn end(&mut self, verdict: Verdict) -> Seq {
         let seq = self.running.pop_front().expect("something runs");
-        self.event(Event::Ended { seq, verdict, took: Duration::from_millis(200), jitter: 1.0 });
+        self.tell_end(seq, verdict);
         seq
     }
 }

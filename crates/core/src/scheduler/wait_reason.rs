@@ -238,7 +238,7 @@ impl Scheduler {
     pub fn why(&self, now: Duration, seq: Seq) -> Option<WaitReason> {
         let item = self.items.get(&seq)?;
         Some(match item.stage {
-            Stage::Claiming => WaitReason::Claiming,
+            Stage::Claiming | Stage::Ahead { .. } => WaitReason::Claiming,
             Stage::Handed { .. } => WaitReason::InHand,
             Stage::Running { attempt } => WaitReason::Running { attempt },
             Stage::Recording => WaitReason::Recording,
