@@ -25,6 +25,7 @@ pub mod raw;
 pub mod remade;
 pub mod root;
 pub mod second;
+pub mod stalled;
 mod system;
 pub mod terminal;
 pub mod user;

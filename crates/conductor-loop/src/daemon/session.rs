@@ -32,6 +32,7 @@ use conductor_core::scheduler::{Event, Scheduler};
 use conductor_core::{Code, Limits, Seq};
 use conductor_os::dir::Dir;
 use conductor_os::monotonic;
+use conductor_os::stalled::end_stalled_starts;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,6 +41,8 @@ use std::time::Duration;
 /// Inputs handled before the scheduler is asked again.
 const INPUTS_AT_ONCE: usize = 1_024;
 const RETENTION_EVERY: Duration = Duration::from_hours(1);
+/// How long a program may take to be executed once running ones are sent TERM.
+const STALLED_AT_STOP: Duration = Duration::from_secs(1);
 pub(super) const SPACE_CHECK: Duration = Duration::from_secs(1);
 /// How long unreadable bytes are a reason for not being ready, if no run tries them again.
 const UNREAD_TOLD: Duration = Duration::from_secs(10);
@@ -326,6 +329,10 @@ impl<'l> Session<'l> {
             self.unread.retain(|_, tried| now.saturating_sub(*tried) < UNREAD_TOLD);
             self.set_not_ready(NotReady::StoreUnreadable, !self.unread.is_empty());
             self.look_around();
+            end_stalled_starts(match &self.stopping {
+                Some(stopping) if stopping.told => STALLED_AT_STOP,
+                _ => config.live.run.timeout,
+            });
             self.look_after_state(now, config);
             self.check_places();
         }

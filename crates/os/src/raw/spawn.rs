@@ -7,6 +7,7 @@ use super::{set_blocked_signals, unblock_signals};
 use crate::command::{Leads, StartError};
 use crate::confine::limits::ResourceLimits;
 use crate::pid::Pid;
+use crate::stalled::UnderWay;
 use rustix::fs::{Gid, Uid};
 use rustix::io::Errno;
 use rustix::process::{Pid as Number, Signal, WaitOptions, chdir, kill_process, setpgid, setsid, waitpid};
@@ -19,6 +20,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr::null;
 use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
 
 /// The child's stack until it executes the program, in bytes. Its calls are shallow and hold no buffers.
 const STACK: usize = 32 << 10;
@@ -78,25 +80,27 @@ pub(crate) fn spawn(begin: &Begin<'_>) -> Result<(Pid, OwnedFd), StartError> {
     let shared = Shared { begin, arguments, environment, handled: handled(), failed: Cell::new(None) };
     let mut stack = Box::<[u128]>::new_uninit_slice(STACK / size_of::<u128>());
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
-    let mut descriptor: c_int = -1;
     // A handler of ours must not run in the child, where it would act on our memory.
     let before = set_blocked_signals(u64::MAX).map_err(no_process)?;
+    let under_way = UnderWay::begin();
     // SAFETY: this thread sleeps until the child has executed the program or ended, so `shared` and `stack` outlive the
     // child's use of them; the stack is large enough, aligned, and given by its end, from which it grows down. The child
-    // writes nothing of ours but the stack, `failed` and errno. The kernel writes one integer to `descriptor`.
+    // writes nothing of ours but the stack, `failed` and errno. The kernel writes one integer to `descriptor`, which others only read.
     let number = unsafe {
         libc::clone(
             child,
             stack.as_mut_ptr_range().end.cast(),
             flags,
             (&raw const shared).cast_mut().cast(),
-            &raw mut descriptor,
+            under_way.descriptor.as_ptr(),
         )
     };
+    let killed = under_way.end();
     let cloned = if number < 0 { Err(io::Error::last_os_error()) } else { Ok(number) };
     // The mask is one that this thread had: nothing can refuse it.
     let _ = set_blocked_signals(before);
     let number = cloned.map_err(no_process)?;
+    let descriptor = under_way.descriptor.load(Ordering::Acquire);
     if descriptor < 0 {
         // Linux before 5.2 makes a child without a descriptor, and nobody could watch it.
         let child = Number::from_raw(number);
@@ -107,6 +111,14 @@ pub(crate) fn spawn(begin: &Begin<'_>) -> Result<(Pid, OwnedFd), StartError> {
     }
     // SAFETY: the kernel made this descriptor for us, and nobody else has it.
     let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
+    if killed {
+        // It must be reaped; its status says that it was killed.
+        let _ = waitpid(Number::from_raw(number), WaitOptions::empty());
+        return Err(StartError::NotSetUp {
+            step: "waiting for its process, which was stopped before it had executed the program",
+            error: Errno::INTR.into(),
+        });
+    }
     let Some((step, error)) = shared.failed.take() else {
         return Ok((Pid(number.unsigned_abs()), descriptor));
     };
