@@ -25,6 +25,7 @@ pub mod runs;
 pub mod scheduler;
 pub mod scrub;
 pub mod stage;
+mod status;
 pub mod units;
 
 pub use code::Code;

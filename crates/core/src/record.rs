@@ -2,7 +2,7 @@
 //! same record always renders to the same bytes, so a lost projection can be made again.
 
 use crate::Attempt;
-use crate::attestation::{Attest, Attested, Envelope, RunProof, statement};
+use crate::attestation::{Attested, RunProof};
 use crate::code::Code;
 use crate::digest::Digest;
 use crate::ids::Seq;
@@ -239,78 +239,6 @@ impl Clearance {
     }
 }
 
-/// The status file: the specification's seven fields first, then our additions.
-#[derive(Serialize)]
-pub(crate) struct StatusBody<'r> {
-    intent_file: &'r str,
-    status: Status,
-    message: &'r str,
-    timestamp: String,
-    processed_by: &'static str,
-    mode: &'r str,
-    porch_path: &'r str,
-    seq: Seq,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sha256: Option<Digest>,
-    size: u64,
-    correlation_id: &'r str,
-    attempts: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    exit_code: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    signal: Option<&'r str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error_code: Option<Code>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    duration_ms: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    note: Option<&'r str>,
-    archived_as: &'r str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    duplicate_of: Option<Seq>,
-    /// Last, so that a status without it is the beginning of one with it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attestation: Option<Envelope>,
-}
-
-impl<'r> StatusBody<'r> {
-    /// The status without an attestation.
-    pub(crate) fn of(outcome: &'r Outcome) -> Self {
-        Self {
-            intent_file: &outcome.name,
-            status: outcome.status,
-            message: &outcome.message,
-            timestamp: rfc3339(outcome.finished_at),
-            processed_by: PROCESSED_BY,
-            mode: &outcome.mode,
-            porch_path: &outcome.porch_path,
-            seq: outcome.seq,
-            sha256: outcome.sha256,
-            size: outcome.size,
-            correlation_id: &outcome.correlation_id,
-            attempts: outcome.attempts,
-            exit_code: outcome.exit_code,
-            signal: outcome.signal.as_deref(),
-            error_code: outcome.error_code,
-            duration_ms: outcome.duration_ms,
-            note: outcome.note.as_deref(),
-            archived_as: &outcome.archived_as,
-            duplicate_of: outcome.duplicate_of,
-            attestation: None,
-        }
-    }
-
-    /// One line of JSON ended by a newline.
-    fn line(&self) -> Vec<u8> {
-        let mut bytes = one_line(self);
-        bytes.push(b'\n');
-        bytes
-    }
-}
-
-/// Between a status and its attestation.
-const BEFORE_ATTESTATION: &[u8] = b", \"attestation\": ";
-
 impl Outcome {
     /// An outcome with only a number, a name and a time; the caller sets the rest.
     pub fn blank(seq: Seq, name: &str, finished_at: Timestamp) -> Self {
@@ -340,28 +268,6 @@ impl Outcome {
             attested: None,
             history: None,
         }
-    }
-
-    /// The bytes of the status file: one line of JSON ended by a newline, signed as the outcome says.
-    pub fn status_body(&self, key: &dyn Attest) -> Vec<u8> {
-        let attested = self.attested.as_ref();
-        let attestation = attested.map(|attested| key.attest(&attested.key, statement(self, attested)));
-        StatusBody { attestation, ..StatusBody::of(self) }.line()
-    }
-
-    /// The status without an attestation.
-    pub fn plain_status(&self) -> Vec<u8> {
-        StatusBody::of(self).line()
-    }
-
-    /// Whether these are the bytes of this outcome's status, with any attestation or none: whether that one is genuine is
-    /// another question.
-    pub fn is_told_by(&self, status: &[u8]) -> bool {
-        let plain = self.plain_status();
-        let rest = plain.strip_suffix(b"}\n").and_then(|body| status.strip_prefix(body));
-        rest.is_some_and(|rest| {
-            rest == b"}\n" || rest.starts_with(BEFORE_ATTESTATION) && rest.ends_with(b"}\n")
-        })
     }
 }
 
@@ -423,19 +329,6 @@ mod tests {
             archived_as: "processed/intent-a.json".into(),
             ..Outcome::blank(Seq(7), "intent-a.json", "2024-08-15T10:30:00Z".parse().unwrap())
         }
-    }
-
-    #[test]
-    fn status_begins_with_the_specified_seven_and_is_one_line() {
-        let body = String::from_utf8(outcome().plain_status()).unwrap();
-        assert!(body.starts_with(concat!(
-            r#"{"intent_file": "intent-a.json", "status": "success", "message": "Processed by worker 0 in 2.5s", "#,
-            r#""timestamp": "2024-08-15T10:30:00.000Z", "processed_by": "conductor-loop", "mode": "direct", "#,
-            r#""porch_path": "porch", "seq": 7"#
-        )));
-        assert_eq!(body.matches('\n').count(), 1);
-        assert!(body.ends_with("}\n"));
-        serde_json::from_str::<serde_json::Value>(&body).unwrap();
     }
 
     #[test]

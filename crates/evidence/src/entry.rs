@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+/// The longest line with its newline. C2SP tiles give a length 16 bits.
+pub const LINE_MAX: usize = (64 << 10) - 1;
 /// The room of a line that a detail may not use: the other fields, whose lengths are bounded.
 const OTHERS_MAX: usize = 8 << 10;
 
@@ -161,7 +163,7 @@ pub(crate) fn render(place: Place<'_>, record: &Record) -> Vec<u8> {
         })
     };
     let whole = line(&record.detail);
-    if whole.len() < super::segment::LINE_MAX - OTHERS_MAX {
+    if whole.len() < LINE_MAX - OTHERS_MAX {
         return whole;
     }
     let mut short = Map::new();
@@ -305,7 +307,7 @@ mod tests {
         let record = Record::of(Event::Filed, Result::Failure).with("message", "x".repeat(1 << 20));
         let prev = Digest([5; 32]);
         let line = render(place(&prev), &record);
-        assert!(line.len() < super::super::segment::LINE_MAX);
+        assert!(line.len() < LINE_MAX);
         let Some(Parsed::Entry(entry)) = parse(&line) else { panic!() };
         assert!(entry.detail["omitted_bytes"].as_u64() > Some(1 << 20));
     }

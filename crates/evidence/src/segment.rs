@@ -1,12 +1,10 @@
 //! Segments: the files of a trail, named by the number of their first entry, and the lines in them.
 
-use crate::entry::{Parsed, parse};
+use crate::entry::{LINE_MAX, Parsed, parse};
 use conductor_crypto::sha256_of;
 use conductor_os::dir::Dir;
 use std::io::{self, BufRead, BufReader, Read};
 
-/// The longest line with its newline. C2SP tiles give a length 16 bits.
-pub const LINE_MAX: usize = (64 << 10) - 1;
 const SUFFIX: &str = ".jsonl";
 
 /// The name of the segment that begins with this entry.

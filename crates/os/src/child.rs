@@ -1,8 +1,8 @@
 //! A supervised child process: in a process group of its own, waited for together with its streams and other descriptors,
 //! sent TERM and then killed with its whole group. A dropped child does not keep running.
 
-use crate::command::Stdio;
 use crate::process::{self, Pid, ProcessInfo};
+use crate::start::Stdio;
 use crate::wake::wait_any;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, ioctl_fionbio, read};

@@ -4,35 +4,17 @@
 use crate::child::{Streams, Supervised};
 use crate::confine::limits::ResourceLimits;
 use crate::raw::{Begin, spawn};
+use crate::second::Second;
 use rustix::fs::{Access, AtFlags, CWD, Gid, Uid, accessat};
 use std::collections::BTreeMap;
 use std::ffi::{CString, NulError, OsStr, OsString};
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The group or session led by a program. In both cases it is the first of a process group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leads {
-    /// A process group in our session.
-    Group,
-    /// A session of its own, which has no terminal to ask on.
-    Session,
-}
-
-/// One of the standard streams of a program.
-#[derive(Debug)]
-pub enum Stdio {
-    /// `/dev/null`.
-    Null,
-    /// A pipe, whose other end we get.
-    Piped,
-    /// An open file.
-    File(OwnedFd),
-}
+pub use crate::start::{Leads, StartError, Stdio};
 
 /// A program to start.
 #[derive(Debug)]
@@ -47,22 +29,6 @@ pub struct Command {
     user: Option<(Uid, Gid)>,
     limits: ResourceLimits,
     domain: Option<Arc<OwnedFd>>,
-}
-
-/// Why a program was not started.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// Its process could not be made, or not be made what it was to be. That says nothing of the program.
-    #[error("{step}: {error}")]
-    NotSetUp {
-        /// What was tried.
-        step: &'static str,
-        /// Why it failed.
-        error: io::Error,
-    },
-    /// The program is not there, or the system does not execute it.
-    #[error(transparent)]
-    NotExecuted(io::Error),
 }
 
 impl Command {
@@ -140,6 +106,13 @@ impl Command {
         self
     }
 
+    /// Makes it the second user's alone, where it is started on one of that user's threads. It gets no terminal of ours to type on, nor
+    /// the right to continue what we stopped.
+    pub fn of_second(&mut self, second: &Second) -> &mut Self {
+        let identity = second.identity();
+        self.as_user(identity.uid, identity.gid).leads(Leads::Session)
+    }
+
     /// The limits under which it begins.
     pub fn limits(&mut self, limits: ResourceLimits) -> &mut Self {
         self.limits = limits;
@@ -198,17 +171,12 @@ impl Command {
     }
 }
 
-impl From<File> for Stdio {
-    fn from(file: File) -> Self {
-        Self::File(file.into())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::confine::Without;
     use crate::confine::files::Domain;
+    use std::fs::File;
     use std::io::Read;
 
     /// What the program says until its end.

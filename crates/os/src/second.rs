@@ -2,10 +2,9 @@
 //! are ours. User ids belong to a thread, and a thread inherits them from the one that starts it; so one thread takes the
 //! ids while the process still has the right to, and starts all the others. After that nobody needs a capability: such a
 //! thread uses files as the second user, may signal what either user started, and a program that it starts can become
-//! the second user alone ([`Second::own`]). The second user's programs may not signal or trace it: for that the kernel
+//! the second user alone ([`crate::command::Command::of_second`]). The second user's programs may not signal or trace it: for that the kernel
 //! compares real and saved ids.
 
-use crate::command::{Command, Leads};
 use crate::confine::process::remove_from_bounding_set;
 use crate::user::{Identity, lock_secure_bits};
 use rustix::fs::{AtFlags, CWD, Gid, Uid, access, accessat};
@@ -139,12 +138,6 @@ impl Second {
         let order = Order::Now(Box::new(move || drop(answer.send(work()))));
         self.orders.send(order).map_err(|_| ended())?;
         answered.recv().map_err(|_| ended())
-    }
-
-    /// Makes a program that is started on one of the second user's threads that user's alone. It gets no terminal of ours to type on, nor the
-    /// right to continue what we stopped.
-    pub fn own(&self, command: &mut Command) {
-        command.as_user(self.identity.uid, self.identity.gid).leads(Leads::Session);
     }
 }
 

@@ -2,7 +2,7 @@
 //! intent's constraints can only narrow the table.
 
 use crate::kinds::Workload;
-use crate::{Order, Patience, PorchError, Remark, git, glob};
+use crate::{Order, PorchError, glob};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -144,14 +144,11 @@ impl Routes {
         self.repositories.iter().map(|(name, repository)| (name.as_str(), repository.git.as_path()))
     }
 
-    /// What can be said of each repository that a route leads to, with its name, before any intent goes there.
-    pub fn inspect(&self, patience: &Patience<'_>) -> Vec<(&str, Remark)> {
+    /// The repositories that a route leads to, with their names.
+    pub(crate) fn used_repositories(&self) -> impl Iterator<Item = (&str, &Repository)> {
         let used = |name: &String| self.table.iter().any(|route| route.repository.as_ref() == Some(name));
-        let used = self.repositories.iter().filter(|(name, _)| used(name));
-        used.flat_map(|(name, repository)| {
-            git::inspect(repository, patience).into_iter().map(|remark| (name.as_str(), remark))
-        })
-        .collect()
+        let used = self.repositories.iter().filter(move |(name, _)| used(name));
+        used.map(|(name, repository)| (name.as_str(), repository))
     }
 
     /// Whether there is no table.

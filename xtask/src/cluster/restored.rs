@@ -1,7 +1,7 @@
 //! A state that is lost: backed up for a recipient, its volume emptied, put back by the Job of the overlay `restore`.
 
 use super::Cluster;
-use super::work::{SPACE, done_once, hand_in};
+use super::work::{SPACE, daemon, done_once, hand_in};
 use crate::dist::{ensure, output, root, wait_for};
 use std::path::Path;
 use std::process::Command;
@@ -30,7 +30,7 @@ pub(super) fn restored(cluster: &Cluster) -> Result<String, String> {
     let before = filed(cluster)?;
 
     cluster.k(&["-n", SPACE, "scale", "deploy/conductor-loop", "--replicas=0"])?;
-    wait_for("the end of the daemon", || super::steps::daemon().is_none())?;
+    wait_for("the end of the daemon", || daemon().is_none())?;
     let state = cluster.volume("state", "conductor-loop");
     std::fs::remove_dir_all(&state).map_err(|error| format!("{}: {error}", state.display()))?;
     let began = std::time::Instant::now();

@@ -2,7 +2,7 @@
 
 use super::Cluster;
 use super::image::TAGS;
-use super::work::SPACE;
+use super::work::{SPACE, daemon};
 use crate::dist::{ensure, output, root, wait_for};
 use serde_json::json;
 use std::process::Command;
@@ -178,16 +178,6 @@ fn in_place(cluster: &Cluster) -> Result<String, String> {
         "it restarted".to_owned()
     })?;
     Ok(format!("noticed without a restart; {took}"))
-}
-
-/// The daemon's process; in the namespaces of the cluster there is one of it.
-pub(super) fn daemon() -> Option<u32> {
-    let processes = std::fs::read_dir("/proc").ok()?.flatten();
-    let mut ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    ids.find(|id: &u32| {
-        std::fs::read(format!("/proc/{id}/cmdline"))
-            .is_ok_and(|words| words == b"/usr/local/bin/conductor-loop\0")
-    })
 }
 
 fn killed(cluster: &Cluster) -> Result<String, String> {

@@ -1,6 +1,7 @@
 //! House rules that run as tests: the arrows between modules, what manifests name, how code is written, what documents claim.
 
 mod arrows;
+mod circles;
 mod code;
 mod documents;
 mod kubernetes;

@@ -1,5 +1,6 @@
 //! Gives up the rights of the process, tries on a thread what runs will be confined to, and reports each part.
 
+use super::policy::{kept, ports};
 use super::{groups, porch_user, root, written};
 use crate::config::{Config, Confine, Egress};
 use conductor_core::Confinement;
@@ -136,22 +137,4 @@ fn parts_of_runs(
         standing(Part::ControlSocket, Ok(())),
         egress,
     ]
-}
-
-/// The capabilities that a run keeps: as root those over files, because packages may belong to other users.
-pub(super) fn kept() -> rustix::thread::CapabilitySet {
-    if rustix::process::geteuid().is_root() {
-        process::OVER_FILES
-    } else {
-        rustix::thread::CapabilitySet::empty()
-    }
-}
-
-/// The TCP ports that a run may connect to; `None`: all.
-pub(super) fn ports(egress: &Egress) -> Option<Vec<u16>> {
-    match egress {
-        Egress::Any => None,
-        Egress::None => Some(Vec::new()),
-        Egress::Ports(ports) => Some(ports.clone()),
-    }
 }

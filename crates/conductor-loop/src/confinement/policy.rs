@@ -1,7 +1,6 @@
 //! What a run may use: its own slot, the output, the system's directories, and what the operator lists; never the daemon's
 //! own directories and secrets.
 
-use super::given::{kept, ports};
 use super::renewed::{is_behind_a_link, places_of};
 use crate::config::{Config, Egress};
 use conductor_core::confinement::{Confinement, Part};
@@ -39,6 +38,24 @@ const SYSTEM: [&str; 17] = [
     // The identity of a pod.
     "/var/run/secrets/kubernetes.io/serviceaccount",
 ];
+
+/// The capabilities that a run keeps: as root those over files, because packages may belong to other users.
+pub(super) fn kept() -> rustix::thread::CapabilitySet {
+    if rustix::process::geteuid().is_root() {
+        process::OVER_FILES
+    } else {
+        rustix::thread::CapabilitySet::empty()
+    }
+}
+
+/// The TCP ports that a run may connect to; `None`: all.
+pub(super) fn ports(egress: &Egress) -> Option<Vec<u16>> {
+    match egress {
+        Egress::Any => None,
+        Egress::None => Some(Vec::new()),
+        Egress::Ports(ports) => Some(ports.clone()),
+    }
+}
 
 /// What programs of the system need to be read: its directories, those of PATH, and the one of the file by which names of hosts
 /// are looked up.

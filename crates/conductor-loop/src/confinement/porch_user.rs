@@ -1,6 +1,5 @@
 //! A user of porch's own: found and judged before anything changes, and begun while the process may still take its ids.
 
-use super::user::ours;
 use crate::config::Config;
 use conductor_core::Runs;
 use conductor_core::confinement::{Part, PartStanding, Standing};
@@ -14,6 +13,12 @@ use std::path::Path;
 /// Why the embedded engine has no user of its own.
 pub const ONLY_A_PROGRAM: &str =
     "only a program can have a user of its own (--porch PATH); the embedded engine is a part of the daemon";
+
+/// User and groups of this process.
+pub(super) fn ours() -> std::io::Result<(u32, Vec<u32>)> {
+    let groups = rustix::process::getgroups()?.into_iter().chain([rustix::process::getegid()]);
+    Ok((rustix::process::geteuid().as_raw(), groups.map(Gid::as_raw).collect()))
+}
 
 /// Finds porch's user, if one is configured. It shares neither user nor any group with the daemon, whose ids these are: what
 /// either may read or write would be open to porch.

@@ -36,8 +36,8 @@ pub fn begin(config: &Config, program: impl Fn() -> Option<PathBuf>) -> Result<(
     let users = if wanted { Users::of_system().map_err(user_unusable)? } else { Users::default() };
     let user = config.fixed.user.as_deref().map(|wanted| users.find(wanted).map_err(of_daemon));
     let user = user.transpose()?;
-    let (uid, mut groups) =
-        ours().map_err(|error| user_unusable(format!("reading the groups of the daemon: {error}")))?;
+    let (uid, mut groups) = porch_user::ours()
+        .map_err(|error| user_unusable(format!("reading the groups of the daemon: {error}")))?;
     let uid = match &user {
         Some(user) => {
             if user.uid != uid {
@@ -70,12 +70,6 @@ pub fn begin(config: &Config, program: impl Fn() -> Option<PathBuf>) -> Result<(
     }
     groups::begin(config, || program().is_some());
     Ok(())
-}
-
-/// User and groups of this process.
-pub(super) fn ours() -> io::Result<(u32, Vec<u32>)> {
-    let groups = rustix::process::getgroups()?.into_iter().chain([rustix::process::getegid()]);
-    Ok((rustix::process::geteuid().as_raw(), groups.map(rustix::process::Gid::as_raw).collect()))
 }
 
 /// Whether the user is another than that of the process, which then must be root.

@@ -71,3 +71,10 @@ pub(super) struct Load {
     pub(super) oldest_waiting: Option<jiff::Timestamp>,
     pub(super) held: Vec<Held>,
 }
+
+/// An operator who waits for the outcome of an intent.
+pub(super) struct Cancelling {
+    /// The operator's user id.
+    pub(super) uid: u32,
+    pub(super) filed: Sender<()>,
+}

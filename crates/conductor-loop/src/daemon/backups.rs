@@ -1,11 +1,10 @@
 //! Backups while the daemon runs: at an operator's request, and by themselves at an interval.
 
+use super::backup_sources::Rest;
 use super::observe::observe;
 use super::questions::{Current, Questions, busy};
 use crate::backup::{self, BackupError, Listed, Making, Series, Source};
-use crate::config::{Backups, Config};
-use crate::keys::Keys;
-use crate::store::Store;
+use crate::config::Config;
 use conductor_core::Code;
 use conductor_core::fact::DaemonFact;
 use conductor_core::query::{Answer, RefusalKind, Refused};
@@ -23,42 +22,6 @@ const LEAST: Duration = Duration::from_mins(1);
 const LOOK_AGAIN: Duration = Duration::from_mins(15);
 /// The pause while there is no session: the daemon starts, or waits for its directory.
 const NO_SESSION: Duration = Duration::from_secs(5);
-
-/// What a session's backups are made of.
-pub(super) struct BackUp {
-    /// What is needed as long as the backup takes.
-    rest: Arc<Rest>,
-    /// What a session does not end without: it is held while it is copied.
-    store: Arc<Store>,
-}
-
-struct Rest {
-    settings: Backups,
-    state: Arc<Dir>,
-    private: Arc<Dir>,
-    keys: Arc<Keys>,
-}
-
-impl BackUp {
-    /// `None`: the operator names no directory for backups.
-    pub(super) fn of(
-        config: &Config,
-        store: Arc<Store>,
-        state: &Arc<Dir>,
-        private: &Arc<Dir>,
-        keys: &Arc<Keys>,
-    ) -> Option<Self> {
-        let settings = config.fixed.backups.clone()?;
-        let (state, private, keys) = (Arc::clone(state), Arc::clone(private), Arc::clone(keys));
-        Some(Self { rest: Arc::new(Rest { settings, state, private, keys }), store })
-    }
-}
-
-impl Rest {
-    fn series(&self) -> Result<Series, BackupError> {
-        Series::of(&self.state).map_err(BackupError::of("reading or writing the id of its backups"))
-    }
-}
 
 impl Questions {
     /// Makes a backup, for this user or by itself.

@@ -1,6 +1,6 @@
 //! Cancels an intent that waits: it takes the way of any other failure, and the operator is answered when its files are made.
 
-use super::ask::{Cancel, Durable};
+use super::ask::{Cancel, Cancelling, Durable};
 use super::effects::described;
 use super::in_flight::InFlight;
 use super::session::Session;
@@ -8,14 +8,7 @@ use crate::runner::Bytes;
 use conductor_core::Seq;
 use conductor_core::query::{RefusalKind, Refused};
 use conductor_core::scheduler::{Event, Place, Waits};
-use crossbeam_channel::{Sender, bounded};
-
-/// An operator who waits for the outcome of an intent.
-pub(super) struct Cancelling {
-    /// The operator's user id.
-    pub(super) uid: u32,
-    filed: Sender<()>,
-}
+use crossbeam_channel::bounded;
 
 impl Session<'_> {
     pub(super) fn cancel(&mut self, cancel: Cancel) -> Result<Durable, Refused> {

@@ -2,7 +2,7 @@
 //! because a check on a network file system may hang.
 
 use super::input::{Input, PlaceFound};
-use super::session::Shared;
+use super::shared::Shared;
 use crate::config::{Config, Projected};
 use conductor_core::scheduler::Place;
 use conductor_os::outlet::{Outage, Outlet};

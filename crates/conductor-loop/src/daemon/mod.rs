@@ -2,6 +2,7 @@
 
 mod ask;
 mod audited;
+mod backup_sources;
 mod backups;
 mod cancelled;
 mod effects;
@@ -32,6 +33,7 @@ mod run;
 mod service_manager;
 mod session;
 mod set_up;
+mod shared;
 mod signals;
 mod summary;
 mod surroundings;

@@ -3,7 +3,8 @@
 //! steps lead to a session in a handoff directory that was missing and has come back.
 
 use super::audited::config_digest;
-use super::backups::{self, BackUp};
+use super::backup_sources::BackUp;
+use super::backups;
 use super::endpoints::{open_endpoints, serve_endpoints};
 use super::executor::Executor;
 use super::failure::Failure;
@@ -15,11 +16,12 @@ use super::open_audit::open_audit;
 use super::outcomes::Outcomes;
 use super::questions::Current;
 use super::recover::{Recovered, Rules, recover};
-use super::session::{Session, SessionParts, Shared};
+use super::session::{Session, SessionParts};
 use super::set_up::{
     bind_control, choose_program, engine, facts, held_targets, intake_settings, limits, look_at_repositories,
     name_of, open_out, places_of, read_back, remember_destination, repositories, retention, serve_control,
 };
+use super::shared::Shared;
 use super::summary::Summary;
 use super::{service_manager, signals};
 use crate::config::{Config, Confine, Mode};

@@ -2,7 +2,7 @@
 //! knowledge is requested as one more input, the rest is read from the store beside it.
 
 use super::ask::{Ask, Cancel, Durable, Load, Purge, Reply};
-use super::backups::BackUp;
+use super::backup_sources::BackUp;
 use super::health::Health;
 use super::input::{Input, Inputs};
 use super::observe::observe;

@@ -1,13 +1,13 @@
 //! One session of the daemon in one handoff directory: one loop that turns inputs into scheduler events and scheduler effects into commands,
 //! until it is drained, stopped or has lost its directory.
 
+use super::ask::Cancelling;
 use super::audited::root48;
-use super::cancelled::Cancelling;
 use super::executor::Executor;
 use super::failure::Failure;
 use super::health::Health;
 use super::in_flight::{Flights, InFlight};
-use super::input::{Inbox, Input, Inputs, Reload};
+use super::input::{Inbox, Input, Reload};
 use super::kept::Kept;
 use super::lookout::Lookout;
 use super::no_space::NoSpace;
@@ -17,6 +17,7 @@ use super::questions::Questions;
 use super::recover::Unrun;
 use super::service_manager;
 use super::set_up::retention;
+use super::shared::Shared;
 use super::surroundings::Surroundings;
 use crate::config::Config;
 use crate::control::Control;
@@ -116,15 +117,6 @@ pub(super) struct Stopping {
     pub(super) terminate_at: Duration,
     pub(super) told: bool,
     pub(super) signals: u32,
-}
-
-/// The resources shared by every session of one process.
-pub(super) struct Shared<'s> {
-    pub(super) inputs: Inputs,
-    pub(super) inbox: &'s Inbox,
-    pub(super) progress: &'s Progress,
-    pub(super) health: &'s Arc<Health>,
-    pub(super) questions: &'s Arc<Questions>,
 }
 
 /// The parts of a session, once its threads run.

@@ -257,7 +257,7 @@ fn command(worker: &Worker, settings: &Settings, executable: &Path, job: &Job) -
     }
     if let Some(second) = second::get() {
         command.env("HOME", &second.identity().home);
-        second.own(&mut command);
+        command.of_second(second);
     }
     if let Some(kubeconfig) = &settings.kubeconfig {
         command.env("KUBECONFIG", kubeconfig);

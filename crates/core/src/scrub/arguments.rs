@@ -1,67 +1,8 @@
 //! Secrets on command lines: `--password hunter2`, `-u bob:hunter2`, and short options of known programs.
 
 use super::keys::{Key, is_plain};
+use super::programs::PROGRAMS;
 use super::scanner::{MASK, Scanner};
-
-/// A program with an option for a password.
-#[derive(Debug)]
-pub(super) struct Program {
-    names: &'static [&'static str],
-    option: &'static str,
-    /// `-psecret`
-    joined: bool,
-    /// `-p secret`
-    apart: bool,
-}
-
-const PROGRAMS: &[Program] = &[
-    Program {
-        names: &[
-            "mysql",
-            "mysqldump",
-            "mysqladmin",
-            "mysqlimport",
-            "mysqlshow",
-            "mysqlcheck",
-            "mysqlpump",
-            "mycli",
-            "mariadb",
-            "mariadb-dump",
-            "mariadb-admin",
-            "7z",
-            "7za",
-            "rar",
-            "unrar",
-        ],
-        option: "-p",
-        joined: true,
-        apart: false,
-    },
-    Program {
-        names: &[
-            "sshpass",
-            "mongo",
-            "mongosh",
-            "mongodump",
-            "mongorestore",
-            "login",
-            "isql",
-            "sqlcmd",
-            "cqlsh",
-        ],
-        option: "-p",
-        joined: true,
-        apart: true,
-    },
-    Program { names: &["redis-cli"], option: "-a", joined: true, apart: true },
-    Program {
-        names: &["ldapsearch", "ldapmodify", "ldapadd", "ldapdelete", "ldapwhoami", "ldappasswd"],
-        option: "-w",
-        joined: true,
-        apart: true,
-    },
-    Program { names: &["zip", "unzip", "sqlcmd", "bcp"], option: "-P", joined: true, apart: true },
-];
 
 impl Scanner<'_> {
     /// Notes a program with known options.

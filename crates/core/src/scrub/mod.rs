@@ -4,6 +4,7 @@
 mod arguments;
 mod blocks;
 mod keys;
+mod programs;
 mod scanner;
 mod shapes;
 #[cfg(test)]

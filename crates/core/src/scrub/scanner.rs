@@ -3,6 +3,7 @@
 //! and tokens of known shape have rules of their own. Each byte is read a bounded number of times.
 
 use super::keys::{Key, begins_a_sentence, classify, is_plain};
+use super::programs::Program;
 use super::shapes;
 
 pub(super) const MASK: &str = "[masked]";
@@ -26,7 +27,7 @@ pub(super) struct Line {
     pub(super) start: usize,
     pub(super) open: Option<Quote>,
     /// A program on the line that takes a password as an argument.
-    pub(super) program: Option<&'static super::arguments::Program>,
+    pub(super) program: Option<&'static Program>,
     /// The previous word, and the one before it.
     pub(super) before: [(usize, usize); 2],
 }

@@ -4,10 +4,10 @@
 //! knows neither control groups nor limits nor another user, and looks at every signal twice.
 
 use super::{set_blocked_signals, unblock_signals};
-use crate::command::{Leads, StartError};
 use crate::confine::limits::ResourceLimits;
 use crate::pid::Pid;
-use crate::stalled::UnderWay;
+use crate::start::{Leads, StartError};
+use crate::under_way::UnderWay;
 use rustix::fs::{Gid, Uid};
 use rustix::io::Errno;
 use rustix::process::{Pid as Number, Signal, WaitOptions, chdir, kill_process, setpgid, setsid, waitpid};

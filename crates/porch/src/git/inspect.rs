@@ -8,7 +8,7 @@
 
 use super::run::Git;
 use super::{Target, place, tip};
-use crate::{Patience, PorchError, Repository};
+use crate::{Outlook, Patience, PorchError, Repository, Routes};
 use conductor_core::scrub;
 use rustix::fs::{Access, Mode, access, chmod};
 use std::path::Path;
@@ -35,8 +35,17 @@ fn good(found: impl Into<String>) -> Remark {
     Remark { bad: false, found: scrub::line(&found.into(), TEXT_MAX), fix: "" }
 }
 
+impl Routes {
+    /// What can be said of each repository that a route leads to, with its name, before any intent goes there.
+    pub fn inspect(&self, patience: &Patience<'_>) -> Vec<(&str, Remark)> {
+        let remarks = |repository| inspect(repository, patience);
+        let each = |(name, repository)| remarks(repository).into_iter().map(move |remark| (name, remark));
+        self.used_repositories().flat_map(each).collect()
+    }
+}
+
 /// Everything that can be said of a repository by looking at it.
-pub(crate) fn inspect(repository: &Repository, patience: &Patience<'_>) -> Vec<Remark> {
+fn inspect(repository: &Repository, patience: &Patience<'_>) -> Vec<Remark> {
     let git = Git::new(&repository.git, patience);
     match look(&git, repository) {
         Ok(remarks) => remarks,
@@ -151,4 +160,19 @@ fn leads_to(git: &Git<'_>, remote: &str) -> Result<Remark, PorchError> {
         format!("; by the repository's own configuration: {}", believed.join(", "))
     };
     Ok(good(format!("pushes go to {}{by}", tip::without_password(&address))))
+}
+
+impl Git<'_> {
+    /// Before contact with a remote: refuses a program of the repository's own configuration, naming it, before anything
+    /// begins.
+    pub(super) fn check_remotes(&self) -> Result<(), PorchError> {
+        let configured = self.configured()?;
+        let Some((name, value)) = configured.would_run() else { return Ok(()) };
+        let value = scrub::line(value, 80);
+        let reason = format!(
+            "the repository's own configuration sets {name} to '{value}'; a repository's word runs no program here: set it \
+             for the user (`git config --global`) or in the environment, and unset it in the repository"
+        );
+        Err(self.failed(&["config"], reason, Outlook::Lasting))
+    }
 }

@@ -4,11 +4,13 @@
 
 mod apart;
 mod branch;
+mod cat_file;
 mod environment;
 mod explain;
 mod inspect;
 mod journal;
 mod making;
+mod memory_file;
 mod objects;
 mod place;
 mod run;
@@ -19,7 +21,6 @@ mod worktree;
 
 pub use environment::{git_environment, left_out_of_git};
 pub use inspect::Remark;
-pub(crate) use inspect::inspect;
 pub(crate) use place::shared_directory;
 
 use crate::directory::Patience;

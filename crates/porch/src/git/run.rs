@@ -1,19 +1,18 @@
 //! Runs the git program: no shell, no prompts, no hooks, a time limit, its output in memory files.
 
+use super::cat_file::CatFile;
 use super::environment::{git_environment, left_out_of_git};
-use super::objects::Reader;
+use super::memory_file::{content, memory_file};
 use super::settings::Configured;
 use crate::directory::Patience;
 use crate::{Outlook, PorchError};
 use conductor_os::child::Supervised;
 use conductor_os::command::{Command, Leads, StartError, Stdio};
-use conductor_os::plain::read_whole;
-use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::Signal;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Seek, Write};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -37,8 +36,6 @@ const SETTINGS: [&str; 11] = [
 ];
 /// Steps that talk to a remote.
 const REMOTE_STEPS: [&str; 3] = ["ls-remote", "fetch", "push"];
-/// The largest answer in bytes; a listing of 100,000 files is about 10 MB.
-const ANSWER_MAX: u64 = 256 << 20;
 
 /// The size of the end of git's progress output that is read.
 const LAST_WORDS: usize = 400;
@@ -121,7 +118,7 @@ pub(super) struct Git<'g> {
     /// The configuration by repository: a linked work tree may have one of its own.
     configured: Rc<RefCell<BTreeMap<PathBuf, Rc<Configured>>>>,
     /// The one that reads objects, once it runs.
-    pub(super) reader: Rc<RefCell<Option<Reader>>>,
+    pub(super) reader: Rc<RefCell<Option<CatFile>>>,
     /// For all its steps.
     environment: Vec<(&'static str, PathBuf)>,
 }
@@ -371,19 +368,4 @@ fn last_words(said: &File) -> String {
     let text = String::from_utf8_lossy(bytes.get(..read).unwrap_or_default()).into_owned();
     let line = text.split(['\r', '\n']).map(str::trim).rfind(|line| !line.is_empty());
     conductor_core::scrub::line(line.unwrap_or_default(), 60)
-}
-
-pub(super) fn memory_file(content: &[u8]) -> io::Result<File> {
-    let mut file = File::from(memfd_create("git", MemfdFlags::CLOEXEC)?);
-    file.write_all(content)?;
-    file.rewind()?;
-    Ok(file)
-}
-
-pub(super) fn content(mut file: File) -> io::Result<Vec<u8>> {
-    file.rewind()?;
-    read_whole(file, ANSWER_MAX).map_err(|error| match error.kind() {
-        io::ErrorKind::FileTooLarge => io::Error::other("git's answer is too large"),
-        _ => error,
-    })
 }

@@ -1,8 +1,6 @@
 //! The configuration, read once by one process, with the origin of each value: the operator (the system's and the user's
 //! files, the environment), or the repository itself, whose values may neither run a program nor lead elsewhere.
 
-use super::run::Git;
-use crate::{Outlook, PorchError};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -243,21 +241,6 @@ fn is_plain_helper(helper: &str) -> bool {
     matches!(helper.split_ascii_whitespace().next(), None | Some("store" | "cache"))
         && helper.chars().all(|sign| sign.is_ascii_alphanumeric() || "/._-= ".contains(sign))
         && !helper.contains("--socket")
-}
-
-impl Git<'_> {
-    /// Before contact with a remote: refuses a program of the repository's own configuration, naming it, before anything
-    /// begins.
-    pub(super) fn check_remotes(&self) -> Result<(), PorchError> {
-        let configured = self.configured()?;
-        let Some((name, value)) = configured.would_run() else { return Ok(()) };
-        let value = conductor_core::scrub::line(value, 80);
-        let reason = format!(
-            "the repository's own configuration sets {name} to '{value}'; a repository's word runs no program here: set it \
-             for the user (`git config --global`) or in the environment, and unset it in the repository"
-        );
-        Err(self.failed(&["config"], reason, Outlook::Lasting))
-    }
 }
 
 #[cfg(test)]

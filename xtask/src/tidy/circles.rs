@@ -1,0 +1,169 @@
+//! Files of a crate that use each other in a circle cannot be read one after the other: there is none.
+
+use super::arrows::is_test_only;
+use super::sources;
+use std::collections::{BTreeMap, BTreeSet};
+use syn::visit::{self, Visit};
+
+/// A module by its path below the crate's root.
+type Module = Vec<String>;
+
+/// What the paths of a file begin with, outside its tests: each as far as it may name a module.
+#[derive(Default)]
+struct Paths(BTreeSet<Vec<String>>);
+
+impl Paths {
+    fn of(text: &str) -> Self {
+        let mut paths = Self::default();
+        paths.visit_file(&syn::parse_file(text).unwrap());
+        paths
+    }
+
+    fn take(&mut self, mut before: Vec<String>, tree: &syn::UseTree) {
+        match tree {
+            syn::UseTree::Path(path) => {
+                before.push(path.ident.to_string());
+                self.take(before, &path.tree);
+            }
+            syn::UseTree::Group(group) => group.items.iter().for_each(|tree| self.take(before.clone(), tree)),
+            syn::UseTree::Name(syn::UseName { ident })
+            | syn::UseTree::Rename(syn::UseRename { ident, .. }) => {
+                before.push(ident.to_string());
+                self.0.insert(before);
+            }
+            syn::UseTree::Glob(_) => drop(self.0.insert(before)),
+        }
+    }
+}
+
+impl<'a> Visit<'a> for Paths {
+    fn visit_item_mod(&mut self, module: &'a syn::ItemMod) {
+        if !module.attrs.iter().any(is_test_only) {
+            visit::visit_item_mod(self, module);
+        }
+    }
+
+    fn visit_item_use(&mut self, item: &'a syn::ItemUse) {
+        if !item.attrs.iter().any(is_test_only) {
+            self.take(Vec::new(), &item.tree);
+        }
+    }
+
+    fn visit_path(&mut self, path: &'a syn::Path) {
+        self.0.insert(path.segments.iter().map(|segment| segment.ident.to_string()).collect());
+        visit::visit_path(self, path);
+    }
+}
+
+/// The module that a file is, by its path below `src`.
+fn module_of(path: &str) -> Module {
+    let path = path.strip_suffix(".rs").unwrap_or(path);
+    let mut module: Module = path.split('/').map(str::to_owned).collect();
+    if module.last().is_some_and(|last| matches!(last.as_str(), "mod" | "lib" | "main")) {
+        module.pop();
+    }
+    module
+}
+
+/// The module of the crate that a path in another one leads to.
+fn target(from: &Module, path: &[String], known: &BTreeMap<Module, BTreeSet<Module>>) -> Option<Module> {
+    let mut at = from.clone();
+    let mut rest = path;
+    match path.first()?.as_str() {
+        "crate" => (at, rest) = (Vec::new(), &path[1..]),
+        "self" => rest = &path[1..],
+        "super" => {}
+        _ if known.contains_key(&[from.as_slice(), &path[..1]].concat()) => {}
+        _ => return None,
+    }
+    while rest.first().is_some_and(|word| word == "super") {
+        at.pop();
+        rest = &rest[1..];
+    }
+    for word in rest {
+        at.push(word.clone());
+        if !known.contains_key(&at) {
+            at.pop();
+            break;
+        }
+    }
+    Some(at)
+}
+
+/// The modules in files of their own that a file declares for its tests.
+fn for_tests(path: &str, text: &str) -> Vec<Module> {
+    let is_one = |item: syn::Item| match item {
+        syn::Item::Mod(module) if module.attrs.iter().any(is_test_only) => Some(module.ident.to_string()),
+        _ => None,
+    };
+    let named = syn::parse_file(text).unwrap().items.into_iter().filter_map(is_one);
+    named.map(|name| [module_of(path), vec![name]].concat()).collect()
+}
+
+/// The modules of a circle, if there is one. A folder's face and what is in the folder are one room.
+fn circle(files: &[(String, String)]) -> Option<Vec<String>> {
+    let tests: Vec<Module> = files.iter().flat_map(|(path, text)| for_tests(path, text)).collect();
+    let is_product = |module: &Module| !tests.iter().any(|test| module.starts_with(test));
+    let files: Vec<(Module, &str)> = files
+        .iter()
+        .map(|(path, text)| (module_of(path), text.as_str()))
+        .filter(|(module, _)| is_product(module))
+        .collect();
+    let mut left: BTreeMap<Module, BTreeSet<Module>> =
+        files.iter().map(|(module, _)| (module.clone(), BTreeSet::new())).collect();
+    for (from, text) in files {
+        let used = Paths::of(text).0.iter().filter_map(|path| target(&from, path, &left)).collect::<Vec<_>>();
+        let others = used.into_iter().filter(|to| !to.starts_with(&from) && !from.starts_with(to));
+        left.entry(from.clone()).or_default().extend(others.collect::<Vec<_>>());
+    }
+    // What uses nothing that is left is in no circle.
+    loop {
+        let free: Vec<Module> =
+            left.iter().filter(|(_, used)| used.is_empty()).map(|(module, _)| module.clone()).collect();
+        if free.is_empty() {
+            break;
+        }
+        left.retain(|module, _| !free.contains(module));
+        for used in left.values_mut() {
+            used.retain(|module| !free.contains(module));
+        }
+    }
+    let told: Vec<String> = left
+        .iter()
+        .map(|(module, used)| {
+            let used: Vec<String> = used.iter().map(|module| module.join("::")).collect();
+            format!("{} uses {}", module.join("::"), used.join(", "))
+        })
+        .collect();
+    (!told.is_empty()).then_some(told)
+}
+
+#[test]
+fn a_circle_is_seen_and_what_is_none_is_not() {
+    let file = |path: &str, text: &str| (path.to_owned(), text.to_owned());
+    let base = [
+        file("lib.rs", "mod a; mod b; mod c;"),
+        file("c/mod.rs", "mod d; #[cfg(test)] mod t; use d::D; struct C;"),
+    ];
+    let with = |more: &[(String, String)]| circle(&[&base[..], more].concat());
+    let d = file("c/d.rs", "use super::C; use crate::b::B; struct D;");
+    let b = file("b.rs", "struct B; #[cfg(test)] mod tests { use crate::a::A; }");
+    let t = file("c/t.rs", "use crate::a::A;");
+    assert_eq!(with(&[file("a.rs", "use crate::{b::B, c::D};"), b, d.clone(), t]), None);
+    let other = file("a.rs", "fn f() { crate::c::d::g(); }");
+    let found = with(&[other, file("b.rs", "use super::a::A;"), d]).unwrap();
+    assert_eq!(found, ["a uses c::d", "b uses a", "c::d uses b"]);
+}
+
+#[test]
+fn no_file_uses_another_in_a_circle() {
+    let crates = ["conductor-loop", "core", "crypto", "evidence", "os", "porch", "testkit"];
+    for root in crates.map(|name| format!("crates/{name}/src/")).into_iter().chain(["xtask/src/".to_owned()])
+    {
+        let inside = |(path, text): (String, String)| (path.strip_prefix(&root).unwrap().to_owned(), text);
+        let files: Vec<(String, String)> = sources(&[&root]).into_iter().map(inside).collect();
+        assert!(files.len() > 5, "{root}");
+        let circle = circle(&files);
+        assert!(circle.is_none(), "{root}: {circle:#?}");
+    }
+}
