@@ -1,5 +1,5 @@
-//! The writer's work between commit and files: the choice of their names, repetition after a crash, and retries when space
-//! is lacking.
+//! The writer's work between commit and files: the choice of their names, repetition after a crash, and retries when space,
+//! a descriptor or memory is lacking.
 
 use super::publish::{self, Filing, PublishError};
 use super::{
@@ -10,10 +10,14 @@ use conductor_core::attestation::Attested;
 use conductor_core::name::TakenName;
 use conductor_core::record::Outcome;
 use conductor_core::{Code, Seq};
+use conductor_os::is_passing;
 use std::collections::HashSet;
+use std::time::Duration;
 
 /// How often an outcome takes another name, because another process keeps taking the chosen one, before it is postponed.
 const NAMES_AT_ONCE: usize = 100;
+/// The pause before a file is tried again for which the system had no descriptor or memory.
+const PASSING_RETRY: Duration = Duration::from_millis(50);
 
 impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
     /// Chooses the names of archived files, the moment from which an outcome ages, and the key that signs its status, before
@@ -78,11 +82,14 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         Ok(())
     }
 
-    /// Returns whether the files are made; if not, space or a name was lacking, and it is retried later.
+    /// Returns whether the files are made; if not, space, a name or a descriptor was lacking, and it is retried later.
     fn publish_one(&mut self, filing: &mut Filing) -> Result<bool, Stopped> {
         let seq = filing.publication.outcome.seq;
         match self.publish_somewhere(filing) {
-            Ok(()) => self.published.push(seq),
+            Ok(()) => {
+                self.published.push(seq);
+                self.passing_told = false;
+            }
             Err(PublishError::Status { what, source }) => {
                 let again = if self.late.add(seq, (self.clock)()) {
                     "tried again every two seconds"
@@ -100,7 +107,15 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
                 if matches!(error, PublishError::NoSpace) {
                     self.set_full(Some(Full::Files));
                 }
-                self.space_retry_at = Some((self.clock)() + SPACE_RETRY);
+                self.retry_at = Some((self.clock)() + SPACE_RETRY);
+                return Ok(false);
+            }
+            // The workers use descriptors and memory by fits and starts: what they leave is enough for one file at a time.
+            Err(PublishError::Io { what, source }) if is_passing(&source) => {
+                if !std::mem::replace(&mut self.passing_told, true) {
+                    tracing::warn!(seq = seq.get(), "{what}: {source}; tried again until it succeeds");
+                }
+                self.retry_at = Some((self.clock)() + PASSING_RETRY);
                 return Ok(false);
             }
             Err(error) => return Err(self.broken(error)),
@@ -166,7 +181,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
 
     /// Publishes an earlier daemon's outcomes again, one at a time from the store, whatever their number and size.
     pub(super) fn republish(&mut self) -> Result<(), Stopped> {
-        if self.space_retry_at.is_some_and(|at| (self.clock)() < at) {
+        if self.retry_at.is_some_and(|at| (self.clock)() < at) {
             return Ok(());
         }
         let mut acks = Vec::new();

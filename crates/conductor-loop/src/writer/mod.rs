@@ -178,10 +178,12 @@ struct WriterLoop<R> {
     done: Vec<Seq>,
     /// An earlier daemon's outcomes, to be published again before any newer one.
     again: VecDeque<Again>,
-    /// Committed outcomes that lacked space for their files.
+    /// Committed outcomes that lacked space, a name or a descriptor for their files.
     unpublished: Vec<Filing>,
     /// The time of their next try.
-    space_retry_at: Option<Instant>,
+    retry_at: Option<Instant>,
+    /// Whether it was said that the system has no descriptor or memory for a file.
+    passing_told: bool,
     /// Statuses that could not be written.
     late: Late,
     /// Whether the recreation of the drafts directory has been reported.
@@ -228,7 +230,8 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
             done: Vec::new(),
             again: VecDeque::new(),
             unpublished: Vec::new(),
-            space_retry_at: None,
+            retry_at: None,
+            passing_told: false,
             late: Late::default(),
             drafts_told: false,
             sweep: None,
@@ -305,7 +308,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         if self.sweep.is_some() {
             return Duration::ZERO;
         }
-        if let Some(at) = self.space_retry_at {
+        if let Some(at) = self.retry_at {
             return at.saturating_duration_since((self.clock)());
         }
         if !self.done.is_empty() && !self.sync_under_way && self.published.is_empty() {
@@ -334,8 +337,8 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
             self.answer(&work, self.since(begun), lasts);
             self.publish(work.publications.into_iter().map(Filing::from))?;
         }
-        if self.again.is_empty() && self.space_retry_at.is_none_or(|at| (self.clock)() >= at) {
-            self.space_retry_at = None;
+        if self.again.is_empty() && self.retry_at.is_none_or(|at| (self.clock)() >= at) {
+            self.retry_at = None;
             let unpublished = std::mem::take(&mut self.unpublished);
             self.publish(unpublished)?;
         }

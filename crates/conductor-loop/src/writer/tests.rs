@@ -181,7 +181,7 @@ fn it_sleeps_until_something_is_due_and_no_longer() {
     let cases: [(&str, Change, Duration); 8] = [
         ("nothing to do", |_| {}, HOUR),
         ("retention", |writer_loop| writer_loop.begin_sweep(Timestamp::UNIX_EPOCH), Duration::ZERO),
-        ("files without space", |writer_loop| writer_loop.space_retry_at = long_ago(), Duration::ZERO),
+        ("files without space", |writer_loop| writer_loop.retry_at = long_ago(), Duration::ZERO),
         ("done, and no batch to ride with", |writer_loop| writer_loop.done = vec![Seq(1)], SYNC_AFTER),
         (
             "done, with a sync that will answer",
@@ -319,10 +319,10 @@ fn what_found_no_space_is_tried_again_in_order_and_until_then_the_disk_is_full()
     office.writer_loop.set_full(Some(Full::Files));
     assert_eq!(office.said(), ["full true"]);
     office.writer_loop.unpublished = vec![publication(Seq(1), bytes("1")).into()];
-    office.writer_loop.space_retry_at = Some(Instant::now() + HOUR);
+    office.writer_loop.retry_at = Some(Instant::now() + HOUR);
     // The store has room in its own file; that proves nothing about other files.
     assert_eq!(office.turn(vec![settle(Seq(2))]), (true, vec!["committed 1".to_owned()]));
-    office.writer_loop.space_retry_at = long_ago();
+    office.writer_loop.retry_at = long_ago();
     // A steady stream of others does not postpone it.
     let (_, said) = office.turn(vec![Command::Reserve { seq: Seq(3), attempt: Attempt(1) }]);
     let filed = ["filed 1 processed/intent-a.json", "filed 2 processed/intent-a.2.json"];

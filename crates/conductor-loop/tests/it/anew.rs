@@ -239,3 +239,30 @@ fn without_events_files_are_found_in_seconds_and_it_is_said() {
     daemon.signal(rustix::process::Signal::TERM);
     daemon.wait().expect(0);
 }
+
+/// Runs take descriptors by fits and starts, and leave the writer none for a file at some moment.
+#[test]
+fn what_finds_no_descriptor_for_its_files_is_filed_as_soon_as_there_is_one() {
+    if !has("prlimit") {
+        return eprintln!("NOT TESTED: a limit on descriptors is set by prlimit");
+    }
+    let env = env();
+    for number in 0..200 {
+        env.drop_file(
+            &format!("intent-{number:03}.json"),
+            flat(&format!("t{}", number % 20), 2 + number / 20),
+        );
+    }
+    // By flag: prlimit is started without the variables of the command.
+    let root = env.path("").display().to_string();
+    let inner = env.command(&["-once", "-workers", "2", "-porch-write", &root]);
+    let mut limited = Command::new("prlimit");
+    limited.arg("--nofile=48:48").arg(inner.get_program()).args(inner.get_args());
+    let output = limited.output().unwrap();
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && log.contains("Too many open files"), "{log}");
+    assert_eq!(env.names("processed").len(), 200);
+    // Private copies that could not be removed meanwhile are removed by the next start.
+    env.once(&[]).expect(0);
+    env.assert_clean();
+}
