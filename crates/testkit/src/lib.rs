@@ -22,7 +22,7 @@ pub use browser::Browser;
 pub use daemon::{Finished, Running};
 pub use environment::{Call, TestEnv, TestUser, fake_porch, flat, has, memory_kb, tool, wait_until};
 pub use records::claim;
-pub use rendering::render;
+pub use rendering::{render, renderer_version};
 pub use sandbox::{with_call_answered, without_set_id};
 pub use screen::Screen;
 pub use terminal::Terminal;

@@ -27,6 +27,21 @@ pub fn render(directory: &Path) -> Result<String, String> {
     if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
 }
 
+/// What the renderer says that it is, or its complaint. Panics where none is installed.
+pub fn renderer_version() -> Result<String, String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let [program, _] = renderer_in(&path).unwrap_or_else(|missing| panic!("{missing}"));
+    // kustomize has no such flag, and kubectl would ask a cluster without it.
+    let flags: &[&str] = if program == "kubectl" { &["--client"] } else { &[] };
+    let output = Command::new(program).arg("version").args(flags).output().expect("it was found");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    if output.status.success() {
+        Ok(program.to_owned() + &text(output.stdout))
+    } else {
+        Err(text(output.stderr))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,11 +15,14 @@
 //! (what the renderer makes of the directory afterwards has this number for the target). A path may be followed by `crlf`, `bare`
 //! (no line end at the end), `link` or `tabs` (each leading two blanks are a tab).
 
+use crate::rendered;
 use crate::shop::{Run, Shop};
-use conductor_testkit::render;
 use std::collections::BTreeMap;
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::thread;
 
 const ROWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/field");
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/PACKAGES.md");
@@ -185,7 +188,7 @@ fn wanted(row: &Row) -> u64 {
 /// Checks that the rendering of the target has the number.
 fn rendered(row: &Row, shop: &Shop) {
     for (dir, number) in row.all("rendered") {
-        let text = render(&shop.path(&format!("out/{dir}")));
+        let text = rendered::rendered(shop, dir);
         let text = text.unwrap_or_else(|complaint| panic!("{}: {complaint}", row.name));
         let (name, wanted) = (format!("  name: {}", target(row)), format!("  replicas: {}", number.trim()));
         let has_line = |object: &str, line: &str| object.lines().any(|is| is == line);
@@ -204,17 +207,36 @@ fn rows() -> Vec<Row> {
     paths.iter().map(|path| Row::read(path)).collect()
 }
 
+/// What the work gives of each row. Several are worked on at once, since a row waits for programs and the disk more than it computes;
+/// a row whose work panics is named, after all others.
+fn of_each<'row, T: Send>(
+    rows: impl Iterator<Item = &'row Row> + Send,
+    work: impl Fn(&'row Row) -> T + Sync,
+) -> Vec<T> {
+    let rows = Mutex::new(rows);
+    let next = || rows.lock().unwrap().next();
+    let worked = |row: &'row Row| {
+        let done = catch_unwind(AssertUnwindSafe(|| work(row)));
+        done.map_err(|_| format!("{} ({})", row.name, row.title))
+    };
+    let done: Vec<Result<T, String>> = thread::scope(|scope| {
+        let count = 2 * thread::available_parallelism().map_or(1, usize::from);
+        let spawn = |_| scope.spawn(|| std::iter::from_fn(next).map(worked).collect::<Vec<_>>());
+        let workers: Vec<_> = (0..count).map(spawn).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    });
+    let count = done.len();
+    let (given, failed): (Vec<_>, Vec<_>) = done.into_iter().partition(Result::is_ok);
+    let mut failed: Vec<String> = failed.into_iter().filter_map(Result::err).collect();
+    failed.sort();
+    assert!(failed.is_empty(), "{} of {count} rows fail: {failed:#?}", failed.len());
+    given.into_iter().filter_map(Result::ok).collect()
+}
+
 #[test]
 fn every_way_of_keeping_a_workload_is_edited_in_place_or_refused_by_name() {
     let rows = rows();
-    let failed: Vec<String> = rows
-        .iter()
-        .filter_map(|row| {
-            let judged = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| judge(row)));
-            judged.err().map(|_| format!("{} ({})", row.name, row.title))
-        })
-        .collect();
-    assert!(failed.is_empty(), "{} of {} rows fail: {failed:#?}", failed.len(), rows.len());
+    of_each(rows.iter(), judge);
     assert!(rows.len() >= ROWS_MIN, "{} rows", rows.len());
 }
 
@@ -227,7 +249,7 @@ fn all_rendered(shop: &Shop) -> BTreeMap<String, Vec<String>> {
     });
     let dirs = files.map(|path| Path::new(&path).parent().unwrap().display().to_string());
     let rendered = dirs.filter_map(|dir| {
-        let text = render(&shop.path("out").join(&dir)).ok().filter(|text| !text.is_empty())?;
+        let text = rendered::rendered(shop, &dir).ok().filter(|text| !text.is_empty())?;
         Some((dir, text.split("---\n").map(str::to_owned).collect()))
     });
     rendered.collect()
@@ -273,58 +295,68 @@ fn the_page_s_table_of_ways_is_run() {
     }
 }
 
+/// The files that the edit of a row changes, each as the judge reads it.
+fn edited(row: &Row) -> Vec<String> {
+    let shop = shop_of(row);
+    let before = shop.tree("out");
+    run(row, &shop).expect(0);
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let after = shop.tree("out").into_iter().map(|(path, (_, new))| (before[&path].1.as_slice(), new));
+    let changed = after.filter(|(old, new)| *old != new.as_slice());
+    changed
+        .map(|(old, new)| {
+            serde_json::json!([row.name, text(old), text(&new), wanted(row)]).to_string() + "\n"
+        })
+        .collect()
+}
+
 #[test]
 fn each_edited_row_differs_in_one_number_as_another_parser_sees_it() {
     let Some(python) = crate::generated::python() else { return };
-    let (mut lines, mut count) = (String::new(), 0);
-    for row in rows().iter().filter(|row| row.all("change").next().is_some()) {
-        let shop = shop_of(row);
-        let before = shop.tree("out");
-        run(row, &shop).expect(0);
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        for (path, (_, new)) in shop.tree("out") {
-            let (_, old) = &before[&path];
-            if *old != new {
-                let line = serde_json::json!([row.name, text(old), text(&new), wanted(row)]);
-                lines.push_str(&line.to_string());
-                lines.push('\n');
-                count += 1;
-            }
-        }
-    }
+    let rows = rows();
+    let rows = rows.iter().filter(|row| row.all("change").next().is_some());
+    let lines = of_each(rows, edited).concat();
+    let count = lines.len();
     assert!(count >= 150, "{count} files were edited");
     let temp = tempfile::tempdir().unwrap();
-    fs::write(temp.path().join("rows.jsonl"), lines).unwrap();
+    fs::write(temp.path().join("rows.jsonl"), lines.concat()).unwrap();
     let judged = crate::generated::script(python, &["rows", temp.path().to_str().unwrap()]);
     let said = String::from_utf8_lossy(&judged.stdout).into_owned();
     assert!(judged.status.success(), "{said}{}", String::from_utf8_lossy(&judged.stderr));
     assert!(said.contains(&format!("{count} rows, 0 wrong")), "{said}");
 }
 
+/// Checks that what rendered before the edit of a row renders afterwards and differs in numbers alone: how many
+/// kustomizations were compared, and how many numbers are others.
+fn rerendered(row: &Row) -> [usize; 2] {
+    let (mut compared, mut changed) = (0, 0);
+    let shop = shop_of(row);
+    let before = all_rendered(&shop);
+    run(row, &shop).expect(0);
+    let after = all_rendered(&shop);
+    for (dir, objects) in before {
+        let name = format!("{} ({dir})", row.name);
+        let now = after.get(&dir).unwrap_or_else(|| panic!("{name} renders no more"));
+        assert_eq!(now.len(), objects.len(), "{name}: as many objects");
+        for (old, new) in objects.iter().zip(now) {
+            let (gone, come) = (without(old, new), without(new, old));
+            let is_number = |line: &String| {
+                let number = ["replicas: ", "instances: "].iter().find_map(|key| line.strip_prefix(key));
+                number.is_some_and(|number| number.parse::<u32>().is_ok())
+            };
+            assert!(come.len() <= 1 && gone.len() <= 1, "{name}: {gone:?} became {come:?}");
+            assert!(come.iter().chain(&gone).all(is_number), "{name}: {gone:?} became {come:?}");
+            changed += come.len();
+        }
+        compared += 1;
+    }
+    [compared, changed]
+}
+
 #[test]
 fn what_rendered_before_an_edit_renders_afterwards_and_differs_in_the_number_alone() {
-    let (mut compared, mut changed) = (0, 0);
-    for row in rows().iter().filter(|row| row.one("refused").is_none()) {
-        let shop = shop_of(row);
-        let before = all_rendered(&shop);
-        run(row, &shop).expect(0);
-        let after = all_rendered(&shop);
-        for (dir, objects) in before {
-            let name = format!("{} ({dir})", row.name);
-            let now = after.get(&dir).unwrap_or_else(|| panic!("{name} renders no more"));
-            assert_eq!(now.len(), objects.len(), "{name}: as many objects");
-            for (old, new) in objects.iter().zip(now) {
-                let (gone, come) = (without(old, new), without(new, old));
-                let is_number = |line: &String| {
-                    let number = ["replicas: ", "instances: "].iter().find_map(|key| line.strip_prefix(key));
-                    number.is_some_and(|number| number.parse::<u32>().is_ok())
-                };
-                assert!(come.len() <= 1 && gone.len() <= 1, "{name}: {gone:?} became {come:?}");
-                assert!(come.iter().chain(&gone).all(is_number), "{name}: {gone:?} became {come:?}");
-                changed += come.len();
-            }
-            compared += 1;
-        }
-    }
+    let rows = rows();
+    let counts = of_each(rows.iter().filter(|row| row.one("refused").is_none()), rerendered);
+    let [compared, changed] = [0, 1].map(|which| counts.iter().map(|count| count[which]).sum::<usize>());
     assert!(compared >= 30 && changed >= 30, "{compared} rendered, {changed} numbers changed");
 }

@@ -25,6 +25,7 @@ mod processes;
 mod program;
 mod reasons;
 mod remotes;
+mod rendered;
 mod rights;
 mod several;
 mod shop;
