@@ -1,22 +1,18 @@
 //! Finds the object of a package that an intent names, the place that decides its number, and the obstacles.
 
+mod instead;
 mod rivals;
 
 use crate::PorchError;
-use crate::files::{CHART, KUSTOMIZATIONS, base_name, is_argo_source, join, parent};
-use crate::kinds::{Kinds, has_no_number};
+use crate::files::{KUSTOMIZATIONS, base_name, is_argo_source, join, parent};
+use crate::kinds::Kinds;
 use crate::kustomize::{self, Built, Site};
 use crate::objects::Object;
 use crate::rendered::{Number, Rendered};
-use crate::survey::is_pointer;
 use crate::world::World;
-use crate::yaml::{self, Node, Step};
-use rivals::{Deployed, is_remote_rule};
+use crate::yaml::Step;
+use rivals::Deployed;
 use std::cell::Cell;
-use std::rc::Rc;
-
-/// The number of entries of a directory that a message names.
-const NAMED_MAX: usize = 6;
 
 /// The object to find.
 #[derive(Debug, Clone, Copy)]
@@ -44,15 +40,25 @@ pub(crate) struct Found {
     pub kind: String,
     /// Whether the object has a pod template.
     pub whole: bool,
+    /// Whether the object states its namespace, also by way of a kustomization.
+    pub is_said: bool,
 }
 
-/// Where a node is that may be an object inside of another.
-#[derive(Clone, Copy, PartialEq)]
-enum Level {
-    Outermost,
-    Within,
-    /// In text that has been parsed. Text within that is not looked at: it could go on for as long as memory lasts.
-    Text,
+/// An object that others may scale.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scaled<'s> {
+    pub group: &'s str,
+    pub kind: &'s str,
+    /// The file of its number.
+    pub file: &'s str,
+    pub is_said: bool,
+}
+
+impl Found {
+    /// The object, for what may decide its number elsewhere.
+    pub(crate) fn scaled(&self) -> Scaled<'_> {
+        Scaled { group: &self.group, kind: &self.kind, file: &self.file, is_said: self.is_said }
+    }
 }
 
 /// The objects of a package as rendered.
@@ -172,6 +178,7 @@ impl<'w, 't> View<'w, 't> {
     fn place(&self, found: &Rendered) -> Result<Found, PorchError> {
         let object = &found.object;
         let (group, kind, whole) = (object.group.clone(), object.kind.clone(), object.whole);
+        let is_said = found.namespace().is_some();
         let place = match &found.number {
             Number::Own => {
                 let number = self.wanted.kinds.path(&object.group, &object.kind).unwrap_or_default();
@@ -185,6 +192,7 @@ impl<'w, 't> View<'w, 't> {
                     group,
                     kind,
                     whole,
+                    is_said,
                 }
             }
             Number::At(place) => Found {
@@ -196,6 +204,7 @@ impl<'w, 't> View<'w, 't> {
                 group,
                 kind,
                 whole: true,
+                is_said,
             },
             Number::Elsewhere(reason) => return Err(self.refuse(format!("{reason}; change that instead"))),
         };
@@ -234,6 +243,8 @@ impl<'w, 't> View<'w, 't> {
             group: "apps".to_owned(),
             kind: "Deployment".to_owned(),
             whole: true,
+            // What is brought in from elsewhere is not known to state none.
+            is_said: true,
         }))
     }
 
@@ -257,182 +268,6 @@ impl<'w, 't> View<'w, 't> {
             (object, format!("{} holds {}", self.line_of(&object.object), object.object.shown()))
         })
         .collect()
-    }
-
-    /// Why the package does not have the object, if it has a similar one.
-    pub(crate) fn near(&self) -> Option<String> {
-        let scaled = self.built.objects.iter().filter(|object| self.is_scaled(&object.object));
-        for object in scaled {
-            if let Some(moved) = &object.moved
-                && object.is_called(self.wanted.name)
-            {
-                return Some(format!("it holds {}, but {moved}", object.object.shown()));
-            }
-            if object.name() == self.wanted.name && !self.wanted.said && !self.is_here(object) {
-                let space = object.namespace().unwrap_or_default();
-                return Some(format!(
-                    "it holds {} of the namespace {space} ({})",
-                    object.object.shown(),
-                    self.line_of(&object.object)
-                ));
-            }
-        }
-        self.unlisted().or_else(|| self.pods_without_number()).or_else(|| self.wrapped())
-    }
-
-    /// An object of the target's name and of a kind in no table, that has a number of replicas.
-    pub(crate) fn unknown(&self) -> Option<String> {
-        let texts = [self.wanted.name.to_owned()];
-        self.world.manifests().iter().find_map(|path| {
-            let objects = self.world.objects(path, &texts, self.wanted.kinds).unwrap_or_default();
-            if objects.is_empty() {
-                return None;
-            }
-            let stream = self.world.reading(path).ok()?;
-            let counts = |object: &Object| {
-                let root = stream.documents.get(object.document).and_then(|root| root.walk(&object.path));
-                root.and_then(|root| root.get("spec")).is_some_and(has_replicas)
-            };
-            let is_it = |object: &&Rc<Object>| {
-                object.name == self.wanted.name
-                    && object.namespace.as_ref().is_none_or(|name| name == self.wanted.namespace)
-                    && !object.matters(self.wanted.kinds)
-                    && counts(object)
-            };
-            let object = objects.iter().find(is_it)?;
-            let line = self.line_of(object);
-            Some(format!(
-                "{line} holds {}, a kind with replicas that is in no table; add it as a [[workload]]",
-                object.shown()
-            ))
-        })
-    }
-
-    /// The external base of the package.
-    pub(crate) fn elsewhere(&self) -> Option<String> {
-        let reference = self.built.unknown.as_ref()?;
-        Some(format!(
-            "it builds on {reference}, which is not here: add `replicas: [{{name: {}, count: N}}]` to its kustomization",
-            self.wanted.name
-        ))
-    }
-
-    /// An object in a file that no kustomization lists.
-    fn unlisted(&self) -> Option<String> {
-        let paths = self.world.manifests();
-        let left = paths.into_iter().filter(|path| !self.built.named.contains(path));
-        for path in left.filter(|path| self.world.is_governed(path).unwrap_or(false)) {
-            let objects = self
-                .world
-                .objects(&path, &[self.wanted.name.to_owned()], self.wanted.kinds)
-                .unwrap_or_default();
-            let wanted =
-                objects.iter().find(|object| self.is_scaled(object) && object.name == self.wanted.name);
-            if let Some(object) = wanted {
-                return Some(format!(
-                    "{} holds {}, but no kustomization lists that file",
-                    self.line_of(object),
-                    object.shown()
-                ));
-            }
-        }
-        None
-    }
-
-    /// An entry of this name that stands for pods and has no number.
-    fn pods_without_number(&self) -> Option<String> {
-        let named = |object: &&Rendered| {
-            let known = has_no_number(&object.object.group, &object.object.kind);
-            let here = object.namespace().is_none_or(|name| name == self.wanted.namespace)
-                || is_remote_rule(&object.object);
-            let is_called = object.name() == self.wanted.name
-                || object.object.release.as_deref() == Some(self.wanted.name);
-            known && is_called && here
-        };
-        let object = &self.built.objects.iter().find(named)?.object;
-        Some(format!("{} holds {}, no {}", self.line_of(object), object.shown(), self.wanted.kinds.named()))
-    }
-
-    /// A workload that is part of another object.
-    fn wrapped(&self) -> Option<String> {
-        let texts = [self.wanted.name.to_owned()];
-        for path in self.world.manifests() {
-            let objects = self.world.objects(&path, &texts, self.wanted.kinds).unwrap_or_default();
-            if objects.is_empty() {
-                continue;
-            }
-            let stream = self.world.reading(&path).ok()?;
-            for object in objects.iter() {
-                let root = stream.documents.get(object.document).and_then(|root| root.walk(&object.path))?;
-                if let Some(line) = self.inside(root, Level::Outermost) {
-                    return Some(format!(
-                        "{}, in {}, holds {}: what is written inside of another object is not edited",
-                        self.at(line, &path),
-                        object.shown(),
-                        self.wanted.name
-                    ));
-                }
-            }
-        }
-        None
-    }
-
-    fn inside(&self, node: &Node, level: Level) -> Option<usize> {
-        let group = node.text_at(&["apiVersion"]).map(crate::kinds::group_of);
-        if level != Level::Outermost
-            && let (Some(group), Some(kind)) = (group, node.text_at(&["kind"]))
-            && node.text_at(&["metadata", "name"]) == Some(self.wanted.name)
-            && self.wanted.kinds.path(group, kind).is_some()
-        {
-            return Some(node.line);
-        }
-        if level != Level::Text
-            && let Some(text) =
-                node.text().filter(|text| text.contains("kind") && text.contains(self.wanted.name))
-        {
-            let stream = yaml::parse(text.as_bytes()).unwrap_or_default();
-            let holds =
-                |document: &Node| document.text().is_none() && self.inside(document, Level::Text).is_some();
-            return stream.documents.iter().any(holds).then_some(node.line);
-        }
-        let values = node.entries().iter().map(|(_, value)| value).chain(node.items());
-        let level = if level == Level::Text { level } else { Level::Within };
-        values.into_iter().find_map(|value| self.inside(value, level))
-    }
-
-    /// The content of the directory, for messages.
-    pub(crate) fn holds(&self, names: &[String]) -> String {
-        let shown = self.world.paths();
-        if let Some(pointer) = shown.iter().find(|path| {
-            self.world.file(path).is_ok_and(|file| file.is_some_and(|content| is_pointer(&content.bytes)))
-        }) {
-            return format!(
-                "{} is a Git LFS pointer, its content is not here (git lfs pull)",
-                self.world.name(pointer)
-            );
-        }
-        if let Some(chart) = shown.iter().find(|path| base_name(path) == CHART) {
-            return format!(
-                "{} makes it a Helm chart: the number is one of its values",
-                self.world.name(chart)
-            );
-        }
-        let mut found: Vec<String> = Vec::new();
-        for path in self.world.manifests() {
-            let objects = self.world.objects(&path, &[], self.wanted.kinds).unwrap_or_default();
-            found.extend(objects.iter().map(|object| object.shown()));
-        }
-        if found.is_empty() {
-            found = names.to_vec();
-        }
-        let more = found.len().saturating_sub(NAMED_MAX);
-        found.truncate(NAMED_MAX);
-        let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-        if found.is_empty() {
-            "it is empty but for hidden files".to_owned()
-        } else {
-            format!("it holds {}{rest}", found.join(", "))
-        }
     }
 
     fn refuse(&self, reason: String) -> PorchError {
@@ -525,15 +360,6 @@ impl<'w, 't> View<'w, 't> {
             _ => format!("{} sets its replicas; change that instead", self.number_shown(object)),
         })
     }
-}
-
-/// Whether a number of replicas stands anywhere in a node.
-fn has_replicas(node: &Node) -> bool {
-    let is_number = |key: &Node, value: &Node| {
-        key.text() == Some("replicas") && value.text().is_some_and(|text| text.parse::<u32>().is_ok())
-    };
-    node.entries().iter().any(|(key, value)| is_number(key, value) || has_replicas(value))
-        || node.items().iter().any(has_replicas)
 }
 
 /// Whether a file is in a directory or below it.

@@ -9,7 +9,7 @@ use crate::pipeline::Pipelines;
 use crate::rendered::Rendered;
 use crate::routes::Assignment;
 use crate::survey::{Extent, Search};
-use crate::text::{decides_others, mentions};
+use crate::text::Text;
 use crate::tree::Tree;
 use crate::world::World;
 use crate::yaml::{Address, EditError, set_integer, set_integer_inside};
@@ -267,22 +267,29 @@ impl Planner<'_> {
         self.check_own_part(dir)?;
         let mut notes = self.check_deployers(dir, around, found)?;
         let (target, name) = (&self.assignment.object, base_name(dir));
-        let search = Search { text: target, names: &[], except: Some(name), extent: Extent::Beside };
+        let search = Search {
+            text: target,
+            names: &[],
+            except: Some(name),
+            is_said: found.is_said,
+            extent: Extent::Beside,
+        };
         let mut survey = self.tree.survey(around, search)?;
         let rest = survey.stopped.take().map(|bound| {
             format!("{} has {bound}; the rest was not searched for another {target}", self.tree.name(around))
         });
         notes.splice(0..0, rest);
         let concerns = |(path, content): (&String, &Content)| {
-            mentions(&content.bytes, target)
-                || decides_others(base_name(path), &content.bytes)
-                || (KUSTOMIZATIONS.contains(&base_name(path)) && mentions(&content.bytes, name))
+            let said = Text::of(&content.bytes);
+            said.mentions(target)
+                || search.is_decided_by(base_name(path), &said)
+                || (KUSTOMIZATIONS.contains(&base_name(path)) && said.mentions(name))
         };
         let is_mentioned = survey.files.iter().any(concerns);
         if !is_mentioned && survey.skipped.is_empty() && survey.submodules.is_empty() {
             return Ok(one_note(notes));
         }
-        let world = World::surveyed(self.tree, around, survey, target).knowing(package);
+        let world = World::surveyed(self.tree, around, survey, search).knowing(package);
         if is_mentioned {
             let said = Wanted { said: true, ..self.wanted() };
             let view = View::new(&world, said)?;
@@ -291,9 +298,8 @@ impl Planner<'_> {
             let mut doubles = view.doubles(Some(dir)).into_iter();
             let double = doubles.find(|(object, _)| is_another(object));
             let reason = double.map(|(_, text)| format!("{target} is twice: {text} too; leave one"));
-            let reason = reason
-                .or_else(|| view.rival_of(&found.group, &found.kind, &found.file))
-                .or_else(|| view.decided_beside(dir, found));
+            let reason =
+                reason.or_else(|| view.rival_of(found.scaled())).or_else(|| view.decided_beside(dir, found));
             if let Some(reason) = reason {
                 return Err(PorchError::unfit(self.tree.name(around), reason));
             }

@@ -4,7 +4,7 @@
 mod deployers;
 mod policies;
 
-pub(crate) use deployers::{deploys, of_source};
+pub(crate) use deployers::{ARGO_CONFIG, deploys, of_source};
 
 use crate::glob;
 use crate::kinds::Kinds;
@@ -23,6 +23,8 @@ pub(crate) struct Rule {
     space: Name,
     /// The directory of the repository that the rule is for; `None` for any.
     dir: Option<String>,
+    /// Whether it is only for an object that states no namespace.
+    pub is_for_unsaid: bool,
     /// What `dir` is built with besides, which is what decides.
     pub part: Option<Part>,
     /// The field of `spec` that names the object.
@@ -77,7 +79,8 @@ impl Name {
 impl Rule {
     fn new(kind: Option<&str>, name: Name, does: &'static str) -> Self {
         let kind = kind.map(str::to_owned);
-        Self { kind, name, space: Name::Any, dir: None, part: None, field: None, does }
+        let (space, dir, part, field) = (Name::Any, None, None, None);
+        Self { kind, name, space, dir, is_for_unsaid: false, part, field, does }
     }
 
     /// Gives it another object, or only another kind or name.

@@ -5,7 +5,7 @@ use crate::files::{
     Content, DEPTH_MAX, Files, KRMIGNORE, KUSTOMIZATIONS, PACKAGE_BYTES_MAX, SURVEY_MAX, base_name,
     decides_files, holds_objects, is_called_like_ours, is_hidden, join, makes_objects, parent, resolve,
 };
-use crate::text::{decides_others, mentions};
+use crate::text::{Text, mentions};
 use std::collections::{BTreeSet, VecDeque};
 
 /// The content that Git LFS leaves in place of a file kept elsewhere.
@@ -37,8 +37,17 @@ pub(crate) struct Search<'s> {
     pub names: &'s [&'s str],
     /// A path below the directory to skip.
     pub except: Option<&'s str>,
+    /// Whether the object states its namespace. To one that does not, Argo CD gives one.
+    pub is_said: bool,
     /// The bounds, and whether what exceeds a manifest is read.
     pub extent: Extent,
+}
+
+impl Search<'_> {
+    /// Whether a file may decide about the object without naming it.
+    pub(crate) fn is_decided_by(&self, name: &str, text: &Text<'_>) -> bool {
+        text.decides_others(name) || (!self.is_said && text.gives_namespace())
+    }
 }
 
 /// How far a search goes.
@@ -48,7 +57,7 @@ pub(crate) enum Extent {
     Whole,
     /// Beside a package that is edited: a part that costs little.
     Beside,
-    /// Elsewhere than around a package that is edited: only deployers, policies and kustomizations, and as little.
+    /// Elsewhere than around a package that is edited: only deployers, policies, autoscalers and kustomizations, and as little.
     Deployers,
 }
 
@@ -217,19 +226,21 @@ impl<'s> Searching<'s> {
         if self.bytes > BYTES_READ_MAX {
             self.stop(format!("more than {BYTES_READ_MAX} bytes of manifests"));
         }
-        let patches = decides_others(name, &content.bytes);
+        let said = Text::of(&content.bytes);
+        let decides = self.search.is_decided_by(name, &said);
         let is_named = || {
             let mut names = std::iter::once(&self.search.text).chain(self.search.names);
-            names.any(|name| mentions(&content.bytes, name))
+            names.any(|name| said.mentions(name))
         };
         let is_of_deployer = || {
             let is_kustomization = KUSTOMIZATIONS.contains(&name);
-            patches || name == KRMIGNORE || (is_kustomization && is_named())
+            let scales = || said.mentions(self.search.text) && said.aims();
+            decides || name == KRMIGNORE || (is_kustomization && is_named()) || scales()
         };
         if self.search.extent == Extent::Deployers && !is_of_deployer() {
             return;
         }
-        let is_mentioned = mentions(&content.bytes, self.search.text) || patches;
+        let is_mentioned = decides || said.mentions(self.search.text);
         let is_named = || mentions(path.as_bytes(), self.search.text);
         if let Some(reason) = absent_content(name, &content.bytes, is_named) {
             self.skip(path, reason);

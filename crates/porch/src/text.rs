@@ -2,6 +2,7 @@
 
 use crate::files::is_argo_source;
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 /// Groups of objects that may decide a number without naming the object, and what these say besides.
 const DECIDERS: [(&str, &[&str]); 15] = [
@@ -21,6 +22,14 @@ const DECIDERS: [(&str, &[&str]); 15] = [
     ("kapp.k14s.io/", &["rebaseRules"]),
     ("admissionregistration.k8s.io/", &["MutatingAdmissionPolicy"]),
 ];
+/// What the settings of Argo CD say by which differences are ignored everywhere.
+const SETTINGS: [&str; 2] = ["argocd-cm", "ignoreDifferences"];
+/// The fields by which autoscalers and controllers name what they scale.
+const AIMS: [&str; 5] = ["scaleTargetRef", "targetRef", "workloadRef", "deploymentName", "replicaSetName"];
+/// What an object of Argo CD says that deploys a directory to a namespace.
+const DESTINED: [&str; 3] = ["argoproj.io/", "Application", "destination"];
+/// The key of an object's group and version.
+const VERSION: &str = "apiVersion";
 /// The number of characters behind `apiVersion` in which its value stands.
 const VERSION_MAX: usize = 80;
 
@@ -36,32 +45,80 @@ fn text_of(bytes: &[u8]) -> Cow<'_, str> {
     char::decode_utf16(units).map(|sign| sign.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
 }
 
-/// Whether a text stands in a file by itself, not as a part of a longer name.
-pub(crate) fn mentions(bytes: &[u8], text: &str) -> bool {
-    let is_part = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
-    says(&text_of(bytes), |content| {
-        content.match_indices(text).any(|(at, _)| {
-            let around = content.as_bytes();
-            let before = at.checked_sub(1).and_then(|before| around.get(before));
-            !is_part(before) && !is_part(around.get(at + text.len()))
+/// What a file says, for several questions: its bytes are checked and its escapes looked for once.
+pub(crate) struct Text<'b> {
+    written: Cow<'b, str>,
+    /// With what its escapes stand for, if that is another text.
+    plain: OnceCell<Option<String>>,
+}
+
+impl<'b> Text<'b> {
+    pub(crate) fn of(bytes: &'b [u8]) -> Self {
+        Self { written: text_of(bytes), plain: OnceCell::new() }
+    }
+
+    /// Whether a text stands in it by itself, not as a part of a longer name.
+    pub(crate) fn mentions(&self, text: &str) -> bool {
+        let is_part =
+            |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
+        self.says(|content| {
+            content.match_indices(text).any(|(at, _)| {
+                let around = content.as_bytes();
+                let before = at.checked_sub(1).and_then(|before| around.get(before));
+                !is_part(before) && !is_part(around.get(at + text.len()))
+            })
         })
+    }
+
+    /// Whether a file of this name may hold an object that decides about others without naming them: a deployer with patches
+    /// of what it deploys, a policy, or the settings of a deployer.
+    pub(crate) fn decides_others(&self, name: &str) -> bool {
+        let has_all = |content: &str, words: &[&str]| words.iter().all(|word| content.contains(word));
+        let decides = |content: &str| {
+            places(content, VERSION, 'V').any(|at| {
+                let rest = content.get(at + VERSION.len()..).unwrap_or_default();
+                let end = rest.char_indices().nth(VERSION_MAX).map_or(rest.len(), |(end, _)| end);
+                let version = rest.get(..end).unwrap_or_default();
+                // None of the deciders is of the core group or of those of workloads, which most files are full of.
+                version.contains('.')
+                    && DECIDERS
+                        .iter()
+                        .any(|(group, words)| version.contains(group) && has_all(content, words))
+            }) || (places(content, "ConfigMap", 'C').next().is_some() && has_all(content, &SETTINGS))
+        };
+        is_argo_source(name) || self.says(decides)
+    }
+
+    /// Whether it may hold an object of Argo CD that gives a namespace to what states none.
+    pub(crate) fn gives_namespace(&self) -> bool {
+        self.says(|content| DESTINED.iter().all(|word| content.contains(word)))
+    }
+
+    /// Whether it may hold an object that names another, which it scales.
+    pub(crate) fn aims(&self) -> bool {
+        self.says(|content| AIMS.iter().any(|word| content.contains(word)))
+    }
+
+    /// Whether it passes a test as it is written, or with what its escapes stand for.
+    fn says(&self, passes: impl Fn(&str) -> bool) -> bool {
+        passes(&self.written)
+            || self.plain.get_or_init(|| unescaped(&self.written)).as_ref().is_some_and(|plain| passes(plain))
+    }
+}
+
+/// Where a word stands in a text, looked for by one sign of it that manifests have few of: that is several times as fast as looking for
+/// the word.
+fn places<'c>(content: &'c str, word: &'static str, sign: char) -> impl Iterator<Item = usize> + use<'c> {
+    let before = word.find(sign).unwrap_or_default();
+    content.match_indices(sign).filter_map(move |(at, _)| {
+        let begin = at.checked_sub(before)?;
+        content.get(begin..)?.starts_with(word).then_some(begin)
     })
 }
 
-/// Whether a file may hold an object that decides about others without naming them: a deployer with patches of what it
-/// deploys, or a policy.
-pub(crate) fn decides_others(name: &str, bytes: &[u8]) -> bool {
-    is_argo_source(name)
-        || says(&text_of(bytes), |content| {
-            content.match_indices("apiVersion").any(|(at, key)| {
-                let rest = content.get(at + key.len()..).unwrap_or_default();
-                let end = rest.char_indices().nth(VERSION_MAX).map_or(rest.len(), |(end, _)| end);
-                let version = rest.get(..end).unwrap_or_default();
-                DECIDERS.iter().any(|(group, words)| {
-                    version.contains(group) && words.iter().all(|word| content.contains(word))
-                })
-            })
-        })
+/// Whether a text stands in a file by itself, not as a part of a longer name.
+pub(crate) fn mentions(bytes: &[u8], text: &str) -> bool {
+    Text::of(bytes).mentions(text)
 }
 
 /// Whether a text passes a test as it is written, or with what its escapes stand for.
@@ -140,6 +197,14 @@ mod tests {
             assert_eq!(mentions(text.as_bytes(), "web"), is, "{text}");
         }
         assert_eq!(unescaped(r#"{"a": "\"b\""}"#), None, "what stands for itself");
+    }
+
+    #[test]
+    fn a_word_is_found_by_one_of_its_signs_wherever_it_stands() {
+        let text = "VapiVersion: Vers apiVersion apiversion éapiVersion V";
+        let all: Vec<usize> = text.match_indices(VERSION).map(|(at, _)| at).collect();
+        assert_eq!(places(text, VERSION, 'V').collect::<Vec<_>>(), all);
+        assert_eq!(all.len(), 3);
     }
 
     #[test]

@@ -6,8 +6,8 @@ use crate::files::{CHART, Content, Files, KUSTOMIZATIONS, base_name, holds_objec
 use crate::kinds::{Governed, Kinds};
 use crate::krmignore::Ignored;
 use crate::objects::{Object, objects_of};
-use crate::survey::{Survey, is_pointer};
-use crate::text::{decides_others, mentions, says};
+use crate::survey::{Search, Survey, is_pointer};
+use crate::text::{Text, mentions, says};
 use crate::tree::Tree;
 use crate::yaml::{self, Stream};
 use crate::ytt;
@@ -38,6 +38,8 @@ pub(crate) struct World<'t> {
     passed_over: Option<String>,
     /// The text that a survey searched for.
     text: String,
+    /// Whether the object that a survey searched for states its namespace.
+    is_said: bool,
     /// Files of the directory that were read in a survey, do not mention the target, and are not loaded.
     silent: BTreeSet<String>,
     /// Files of the directory that are none of the package's; a kustomization may name them all the same.
@@ -88,6 +90,7 @@ impl<'t> World<'t> {
             doubt: RefCell::default(),
             passed_over: None,
             text: String::new(),
+            is_said: true,
             silent: BTreeSet::new(),
             aside,
             named: RefCell::default(),
@@ -99,8 +102,9 @@ impl<'t> World<'t> {
         }
     }
 
-    /// The files that a survey of `dir` for a text found.
-    pub(crate) fn surveyed(tree: &'t dyn Tree, dir: &str, survey: Survey, text: &str) -> Self {
+    /// The files that a survey of `dir` found.
+    pub(crate) fn surveyed(tree: &'t dyn Tree, dir: &str, survey: Survey, search: Search<'_>) -> Self {
+        let Search { text, is_said, .. } = search;
         let Survey { files, silent, skipped, mut submodules, .. } = survey;
         let ignored = Ignored::of(&files);
         // A list may name it as a file or as a directory.
@@ -124,7 +128,14 @@ impl<'t> World<'t> {
         });
         let silent = silent.into_iter().map(|path| join(dir, &path)).collect();
         let world = Self::new(Some(tree), dir, tree.name(dir), files);
-        Self { silent, text: text.to_owned(), doubt: RefCell::new(doubt), passed_over, ..world.lenient() }
+        Self {
+            silent,
+            text: text.to_owned(),
+            is_said,
+            doubt: RefCell::new(doubt),
+            passed_over,
+            ..world.lenient()
+        }
     }
 
     /// Makes the world lenient: a file of the directory that is not YAML contains no objects.
@@ -381,8 +392,11 @@ impl<'t> World<'t> {
         kinds: Kinds<'_>,
     ) -> Result<Rc<[Rc<Object>]>, PorchError> {
         let Some(content) = self.file(path)? else { return Ok(Rc::default()) };
-        let concerns =
-            concerns(path, &content.bytes, texts) || decides_others(base_name(path), &content.bytes);
+        let decides = || {
+            let said = Text::of(&content.bytes);
+            said.decides_others(base_name(path)) || (!self.is_said && said.gives_namespace())
+        };
+        let concerns = concerns(path, &content.bytes, texts) || decides();
         if is_pointer(&content.bytes) || !concerns {
             return Ok(Rc::default());
         }

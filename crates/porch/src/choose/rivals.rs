@@ -1,10 +1,10 @@
 //! What else decides a number: the rules of other objects, and what Flux and Argo CD deploy from a directory.
 
-use super::{View, is_below};
+use super::{Scaled, View, is_below};
 use crate::files::{parent, resolve};
 use crate::objects::{Object, SOURCE};
 use crate::rendered::Rendered;
-use crate::rules::{Part, Rule, is_filled_in, of_patch};
+use crate::rules::{ARGO_CONFIG, Part, Rule, is_filled_in, of_patch};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -26,7 +26,8 @@ impl View<'_, '_> {
         let mut others = others.filter(|other| self.is_of_namespace(other) || is_remote_rule(&other.object));
         let found = others.find_map(|other| {
             let is_for = |rule: &&Rule| {
-                rule.may_be_for(&of.object.kind, &of.names, self.wanted.namespace)
+                (!rule.is_for_unsaid || of.namespace().is_none())
+                    && rule.may_be_for(&of.object.kind, &of.names, self.wanted.namespace)
                     && self.reaches(&other.object, rule, &of.object.file)
                     && self.decides(rule, of)
             };
@@ -48,19 +49,19 @@ impl View<'_, '_> {
         object.namespace().map_or_else(here, |name| name == self.wanted.namespace)
     }
 
-    /// Any part of the package that would conflict over the number of an object of this group, kind and name kept in another
-    /// file; one that is not there yet if there is none.
-    pub(crate) fn rival_of(&self, group: &str, kind: &str, file: &str) -> Option<String> {
+    /// Any part of the package that would conflict over the number of an object kept in another file; of one that is not
+    /// there yet if there is none.
+    pub(crate) fn rival_of(&self, of: Scaled<'_>) -> Option<String> {
         let object = Object {
-            file: file.to_owned(),
+            file: of.file.to_owned(),
             document: 0,
             path: Vec::new(),
             line: 0,
-            group: group.to_owned(),
+            group: of.group.to_owned(),
             version: "v1".to_owned(),
-            kind: kind.to_owned(),
+            kind: of.kind.to_owned(),
             name: self.wanted.name.to_owned(),
-            namespace: None,
+            namespace: of.is_said.then(|| self.wanted.namespace.to_owned()),
             local: false,
             held: None,
             whole: true,
@@ -179,4 +180,5 @@ pub(super) fn is_remote_rule(object: &Object) -> bool {
             | "MutatingAdmissionPolicy"
             | SOURCE
     ) || object.group == "mutations.gatekeeper.sh"
+        || (object.kind == "ConfigMap" && object.name == ARGO_CONFIG)
 }

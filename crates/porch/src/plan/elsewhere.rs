@@ -1,7 +1,7 @@
 //! The search for what somebody has of a target before a new package is made, and for a part of it that this engine made.
 
 use super::{Plan, Planner, one_note};
-use crate::choose::{Found, View, Wanted};
+use crate::choose::{Found, Scaled, View, Wanted};
 use crate::files::{base_name, join, parent};
 use crate::kinds::Governed;
 use crate::pipeline::Pipelines;
@@ -97,10 +97,11 @@ impl Planner<'_> {
     /// What would decide the number in a new package.
     fn rival_of_new(&self, view: &View<'_, '_>, dir: &str) -> Option<String> {
         let kind = self.assignment.kind.as_deref().unwrap_or("Deployment");
-        view.rival_of("apps", kind, &join(dir, template::OBJECT))
+        let file = &join(dir, template::OBJECT);
+        view.rival_of(Scaled { group: "apps", kind, file, is_said: true })
     }
 
-    /// Checks that nothing of Flux or Argo CD, no policy and no kustomization elsewhere than around a package decides the number
+    /// Checks that nothing of Flux or Argo CD, no policy, autoscaler and kustomization elsewhere than around a package decides the number
     /// there. Notes if not all of that was searched.
     pub(super) fn check_deployers(
         &self,
@@ -116,6 +117,7 @@ impl Planner<'_> {
             text: &self.assignment.object,
             names: &[base_name(package), base_name(around)],
             except: Some(around),
+            is_said: found.is_said,
             extent: Extent::Deployers,
         };
         let mut survey = self.tree.survey("", search)?;
@@ -127,9 +129,9 @@ impl Planner<'_> {
         if survey.files.is_empty() && survey.skipped.is_empty() {
             return Ok(notes);
         }
-        let world = World::surveyed(self.tree, "", survey, &self.assignment.object);
+        let world = World::surveyed(self.tree, "", survey, search);
         let view = View::new(&world, Wanted { said: true, ..self.wanted() })?;
-        let rival = view.rival_of(&found.group, &found.kind, &found.file);
+        let rival = view.rival_of(found.scaled());
         if let Some(reason) = rival.or_else(|| view.decided_beside(package, found)) {
             return Err(PorchError::unfit(self.tree.name(""), reason));
         }
@@ -139,7 +141,9 @@ impl Planner<'_> {
 
     /// The files below a directory that may name the object, except those below its entry `except`.
     fn survey(&self, dir: &str, except: Option<&str>) -> Result<World<'_>, PorchError> {
-        let search = Search { text: &self.assignment.object, names: &[], except, extent: Extent::Whole };
+        // A new package states its namespace.
+        let (text, extent) = (self.assignment.object.as_str(), Extent::Whole);
+        let search = Search { text, names: &[], except, is_said: true, extent };
         let survey = self.tree.survey(dir, search)?;
         if let Some(bound) = &survey.stopped {
             let reason = format!(
@@ -148,7 +152,7 @@ impl Planner<'_> {
             );
             return Err(PorchError::unfit(self.tree.name(dir), reason));
         }
-        Ok(World::surveyed(self.tree, dir, survey, &self.assignment.object))
+        Ok(World::surveyed(self.tree, dir, survey, search))
     }
 
     /// An object elsewhere below the root must state its namespace, and so must what decides its number. A note if not all was

@@ -11,7 +11,13 @@ const RENAMES: &str = "gives it another name (namePrefix or nameSuffix)";
 const AIMS_AT: &str = "has a patch that aims an autoscaler or controller at it";
 const MOVES: &str = "puts it into another namespace";
 const IGNORES: &str = "ignores differences of its replicas";
+const GIVES_SPACE: &str = "puts what states no namespace into another";
 const TEMPLATE_PATCH: &str = "has a templatePatch that may set its replicas";
+
+/// The name of the `ConfigMap` with the settings of Argo CD.
+pub(crate) const ARGO_CONFIG: &str = "argocd-cm";
+/// The beginning of the keys there by which differences of one kind, or of all, are ignored.
+const IGNORED_OF: &str = "resource.customizations.ignoreDifferences.";
 
 /// What one deployer builds.
 struct Source<'s> {
@@ -29,19 +35,64 @@ pub(super) fn rules_of(node: &Node, group: &str, kind: &str, kinds: Kinds<'_>) -
         }
         ("argoproj.io", "Application" | "ApplicationSet") => {
             let ignored = spec_of(node).and_then(|spec| spec.get("ignoreDifferences"));
+            let space = spec_of(node).and_then(|spec| spec.text_at(&["destination", "namespace"]));
             let built = |source: &Node| {
                 let from = Source::new(source, kinds);
+                let given = space.and_then(|space| from.given(source, space));
                 let fields = source.get("kustomize").map(|fields| from.kustomize(fields));
                 let ignored = ignored.map(|ignored| from.ignored(ignored));
-                fields.into_iter().chain(ignored).flatten().collect::<Vec<Rule>>()
+                fields.into_iter().chain(ignored).flatten().chain(given).collect::<Vec<Rule>>()
             };
             let patch = node.text_at(&["spec", "templatePatch"]);
             let may_set = patch.is_some_and(|text| kinds.speaks_of_number(text));
             let of_patch = may_set.then(|| Rule::new(None, Name::Any, TEMPLATE_PATCH));
             sources(node).into_iter().flat_map(built).chain(of_patch).collect()
         }
+        ("", "ConfigMap") if node.text_at(&["metadata", "name"]) == Some(ARGO_CONFIG) => {
+            ignored_everywhere(node, kinds)
+        }
         _ => Vec::new(),
     }
+}
+
+/// The rules of the settings of Argo CD by which it ignores differences of the number in all that it deploys.
+fn ignored_everywhere(node: &Node, kinds: Kinds<'_>) -> Vec<Rule> {
+    let entries = node.get("data").map(Node::entries).unwrap_or_default();
+    let texts = entries.iter().filter_map(|(key, value)| Some((key.text()?, value.text()?)));
+    let ignored = texts.flat_map(|(key, text)| match key.strip_prefix(IGNORED_OF) {
+        Some(of) => vec![(of.to_owned(), text.to_owned())],
+        None if key == "resource.customizations" => ignored_of_all(text),
+        None => Vec::new(),
+    });
+    let speaks = |text: &str| match yaml::parse_expanded(text.as_bytes()) {
+        Ok(stream) => stream.documents.iter().any(|entry| speaks_of_number(entry, kinds)),
+        Err(_) => kinds.speaks_of_number(text),
+    };
+    let rule = |(of, _): (String, String)| {
+        let kind = of.rsplit(['_', '/']).next().filter(|kind| !matches!(*kind, "all" | "*"));
+        Rule::new(kind, Name::Any, IGNORES)
+    };
+    ignored.filter(|(_, text)| speaks(text)).map(rule).collect()
+}
+
+/// What is ignored of each kind, where the customizations of all kinds are one text.
+fn ignored_of_all(text: &str) -> Vec<(String, String)> {
+    let Ok(stream) = yaml::parse_expanded(text.as_bytes()) else {
+        return vec![("all".to_owned(), text.to_owned())];
+    };
+    let entries = stream.documents.iter().flat_map(Node::entries);
+    let pair = |(key, of): &(Node, Node)| {
+        Some((key.text()?.to_owned(), of.text_at(&["ignoreDifferences"])?.to_owned()))
+    };
+    entries.filter_map(pair).collect()
+}
+
+/// Whether what an entry says to be ignored is a number.
+fn speaks_of_number(entry: &Node, kinds: Kinds<'_>) -> bool {
+    let listed =
+        |key: &str| entry.get(key).map(Node::items).unwrap_or_default().iter().filter_map(Node::text);
+    listed("jsonPointers").any(|pointer| kinds.leads_to_number(pointer))
+        || listed("jqPathExpressions").any(|path| kinds.speaks_of_number(path))
 }
 
 /// The rules of a file that Argo CD merges into the source of what it builds from the directory of that file.
@@ -104,14 +155,17 @@ impl<'s> Source<'s> {
         counted.chain(self.build(holder)).collect()
     }
 
+    /// The namespace that an Application gives to what states none in a directory.
+    fn given(&self, source: &Node, space: &str) -> Option<Rule> {
+        let is_one = self.dir.is_some() && !space.is_empty() && !is_filled_in(space);
+        let is_last = source.at(&["kustomize", "namespace"]).is_none();
+        let space = Name::Not(space.to_owned());
+        let rule = Rule { space, is_for_unsaid: true, ..Rule::new(None, Name::Any, GIVES_SPACE) };
+        (is_one && is_last).then(|| self.rule(rule))
+    }
+
     /// The numbers whose differences an Application ignores: a change of one is not applied.
     fn ignored(&self, ignored: &Node) -> Vec<Rule> {
-        let speaks = |entry: &&Node| {
-            let listed =
-                |key: &str| entry.get(key).map(Node::items).unwrap_or_default().iter().filter_map(Node::text);
-            listed("jsonPointers").any(|pointer| self.kinds.leads_to_number(pointer))
-                || listed("jqPathExpressions").any(|path| self.kinds.speaks_of_number(path))
-        };
         let rule = |entry: &Node| {
             let said = |key: &str| entry.text_at(&[key]).filter(|text| !text.is_empty());
             let space = said("namespace").map_or(Name::Any, Name::written);
@@ -119,7 +173,7 @@ impl<'s> Source<'s> {
             let name = Name::of_patterns(said("name"));
             self.rule(Rule { space, ..Rule::new(kind, name, IGNORES) })
         };
-        ignored.items().iter().filter(speaks).map(rule).collect()
+        ignored.items().iter().filter(|entry| speaks_of_number(entry, self.kinds)).map(rule).collect()
     }
 
     /// The patches and components of a build, and the names that it gives.
