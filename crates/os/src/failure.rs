@@ -7,6 +7,14 @@ pub fn is_passing(error: &std::io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(|errno| passing.contains(&errno))
 }
 
+/// Whether an I/O error reports that process or system has no descriptor or memory left at the moment: it says nothing about
+/// what was opened or read.
+pub fn is_exhausted(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let exhausted = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
+    Errno::from_io_error(error).is_some_and(|errno| exhausted.contains(&errno))
+}
+
 /// Whether an I/O error reports a lack of space: on the file system, in a quota, or under the process's own file size
 /// limit, whose signal is ignored.
 pub fn is_no_space(error: &std::io::Error) -> bool {

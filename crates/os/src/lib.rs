@@ -35,5 +35,5 @@ pub mod wake;
 pub mod watch;
 
 pub use clock::{monotonic, wall_ns};
-pub use failure::{is_no_space, is_passing};
+pub use failure::{is_exhausted, is_no_space, is_passing};
 pub use system::{boot_id, descriptor_limit, kernel_lacks};

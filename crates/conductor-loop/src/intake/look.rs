@@ -12,6 +12,7 @@ use conductor_core::scheduler::Fingerprint;
 use conductor_core::{Code, Digest, Seq, scrub};
 use conductor_crypto::sha256;
 use conductor_os::dir::{Kind, Meta};
+use conductor_os::is_exhausted;
 use conductor_os::raw::{OpenForWriting, open_for_writing};
 use std::fs::File;
 use std::io;
@@ -36,9 +37,33 @@ pub(super) enum Looked {
     Held(Meta),
     /// Memory has no room for its bytes at the moment.
     NoRoom,
+    /// The system has no descriptor or memory to look at it at the moment.
+    NotNow,
     /// The file is gone.
     Gone,
     Judged(Box<Judged>),
+}
+
+/// Why a file was not read.
+enum Unread {
+    Refused(Refusal),
+    /// The system has no descriptor or memory at the moment.
+    NotNow,
+}
+
+impl From<Refusal> for Unread {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<io::Error> for Unread {
+    fn from(error: io::Error) -> Self {
+        if is_exhausted(&error) {
+            return Self::NotNow;
+        }
+        Self::Refused(Refusal::new(Code::Unreadable, "", &error.to_string(), "a readable file"))
+    }
 }
 
 /// The result of one reading.
@@ -52,6 +77,7 @@ pub(super) fn look(settings: &Settings, taken: &TakenName, patience: Patience) -
     let meta = match settings.taken.stat_taken(taken) {
         Ok(meta) => meta,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Looked::Gone,
+        Err(error) if is_exhausted(&error) => return Looked::NotNow,
         Err(error) => {
             // Without lstat only the name is known.
             let unknown = Meta {
@@ -81,7 +107,8 @@ pub(super) fn look(settings: &Settings, taken: &TakenName, patience: Patience) -
     let (bytes, open_for_writing) = match read(settings, taken, &meta, patience) {
         Ok((Some(bytes), open)) => (bytes, open),
         Ok((None, _)) => return Looked::Held(meta),
-        Err(refusal) => return refused(taken, meta, refusal, None),
+        Err(Unread::NotNow) => return Looked::NotNow,
+        Err(Unread::Refused(refusal)) => return refused(taken, meta, refusal, None),
     };
     let digest = sha256(&bytes);
     let Some(name) = IntentName::of(&taken.raw) else {
@@ -156,18 +183,12 @@ fn read(
     taken: &TakenName,
     before: &Meta,
     patience: Patience,
-) -> Result<(Option<Payload>, OpenForWriting), Refusal> {
-    let unreadable =
-        |error: io::Error| Refusal::new(Code::Unreadable, "", &error.to_string(), "a readable file");
-    let file = settings.taken.open_taken(taken).map_err(unreadable)?;
-    let opened = Meta::of(&file).map_err(unreadable)?;
+) -> Result<(Option<Payload>, OpenForWriting), Unread> {
+    let file = settings.taken.open_taken(taken)?;
+    let opened = Meta::of(&file)?;
     if opened.id != before.id || opened.kind != Kind::File {
-        return Err(Refusal::new(
-            Code::Unstable,
-            "",
-            "another file than a moment before",
-            "a file that stays",
-        ));
+        let found = "another file than a moment before";
+        return Err(Refusal::new(Code::Unstable, "", found, "a file that stays").into());
     }
     let open_for_writing = open_for_writing(&file);
     let unchanged = patience == Patience::Again(fingerprint(&opened));
@@ -188,21 +209,19 @@ fn read(
         }
     }
     let found = format!("other content at each of {READINGS} readings");
-    Err(Refusal::new(Code::Unstable, "", &found, "a file that is complete when it appears"))
+    Err(Refusal::new(Code::Unstable, "", &found, "a file that is complete when it appears").into())
 }
 
 /// One bounded reading of a file with the metadata `before`: a single call if the file does not change.
-fn read_once(file: &File, settings: &Settings, before: &Meta) -> Result<Reading, Refusal> {
+fn read_once(file: &File, settings: &Settings, before: &Meta) -> Result<Reading, Unread> {
     let max = settings.judging.max_file_size;
-    let unreadable =
-        |error: io::Error| Refusal::new(Code::Unreadable, "", &error.to_string(), "a readable file");
     let too_large = || {
         let found = format!("more than {max} bytes");
         Refusal::new(Code::TooLarge, "", &found, &format!("at most {max} bytes"))
     };
     let size = usize::try_from(before.size).map_err(|_| too_large())?;
     if before.size > max {
-        return Err(too_large());
+        return Err(too_large().into());
     }
     // One byte more, to notice a file that is longer than its size says.
     let mut bytes = vec![0; size + 1];
@@ -212,11 +231,11 @@ fn read_once(file: &File, settings: &Settings, before: &Meta) -> Result<Reading,
             Ok(0) => break,
             Ok(read) => filled += read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(unreadable(error)),
+            Err(error) => return Err(error.into()),
         }
     }
     bytes.truncate(filled);
-    let after = Meta::of(file).map_err(unreadable)?;
+    let after = Meta::of(file)?;
     let same = fingerprint(before) == fingerprint(&after) && bytes.len() as u64 == after.size;
     Ok(if same { Reading::Whole(Payload::new(bytes, &settings.budget)) } else { Reading::Changed(after) })
 }

@@ -168,6 +168,8 @@ pub struct Intake {
     queue: VecDeque<Next>,
     /// Whether memory had no room for the first of them when it was last tried.
     no_room: bool,
+    /// When the first of them is tried again for which the system had no descriptor.
+    not_before: Option<Duration>,
     still_open: StillOpen,
     replaced: Vec<String>,
     too_many_told: bool,
@@ -192,6 +194,7 @@ impl Intake {
             slice: None,
             queue: VecDeque::new(),
             no_room: false,
+            not_before: None,
             still_open: StillOpen::default(),
             replaced: Vec::new(),
             too_many_told: false,
@@ -237,8 +240,11 @@ impl Intake {
     /// How long nothing is to be done unless an event comes; `None`: for ever.
     pub fn patience(&self, now: Duration) -> Option<Duration> {
         let waits = self.queue.is_empty() || self.no_room;
-        let has_work = self.slice.is_some() || !waits || !self.reports.is_empty();
-        if has_work { Some(Duration::ZERO) } else { self.still_open.patience(now) }
+        if self.slice.is_some() || !self.reports.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let taking = (!waits).then(|| self.not_before.map_or(Duration::ZERO, |at| at.saturating_sub(now)));
+        [taking, self.still_open.patience(now)].into_iter().flatten().min()
     }
 
     /// Works for one step: some files are taken and judged, and some names of a listing looked at. After each file it

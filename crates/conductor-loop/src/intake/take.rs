@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// Files taken and judged in one step at most: about a millisecond.
 const FILES: usize = 16;
+/// The pause after the system had no descriptor or memory for looking at a file.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 /// Sequence numbers tried for one file when taken/ already has a file of that number.
 const NUMBERS_TRIED: u32 = 1_024;
 
@@ -27,28 +29,43 @@ pub(super) enum Next {
     Look(TakenName),
 }
 
-/// Whether memory had room.
+/// Whether there was room for a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Room {
     Enough,
+    /// Memory had none.
     None,
+    /// The system had no descriptor or memory.
+    NotNow,
 }
 
 impl Intake {
     /// Takes and looks while memory has room. Strictly in order: a file that does not fit yet is waited for, so that a
     /// large file gets its turn and the small ones behind it too, since all bytes on their way return their room.
     pub(super) fn work_off(&mut self, others_wait: &dyn Fn() -> bool) {
-        self.no_room = false;
+        let now = monotonic();
+        if self.not_before.is_some_and(|at| now < at) {
+            return;
+        }
+        (self.no_room, self.not_before) = (false, None);
         for _ in 0..FILES {
             let Some(next) = self.queue.pop_front() else { return };
             let room = match &next {
                 Next::Take { name, expect } => self.take_one(name, *expect),
                 Next::Look(taken) => self.look(taken),
             };
-            if room == Room::None {
-                self.queue.push_front(next);
-                self.no_room = true;
-                return;
+            match room {
+                Room::Enough => {}
+                Room::None => {
+                    self.queue.push_front(next);
+                    self.no_room = true;
+                    return;
+                }
+                Room::NotNow => {
+                    self.queue.push_front(next);
+                    self.not_before = Some(now + EXHAUSTED_PAUSE);
+                    return;
+                }
             }
             if others_wait() {
                 return;
@@ -82,8 +99,8 @@ impl Intake {
             Ok(taken) => {
                 self.settings.book.forget(name);
                 self.reports.push(Report::Taken(name.into()));
-                if self.look(&taken) == Room::None {
-                    // It has grown since; it is taken and comes next.
+                if self.look(&taken) != Room::Enough {
+                    // It is taken and comes next, whatever it has grown to since.
                     self.queue.push_front(Next::Look(taken));
                 }
                 Room::Enough
@@ -173,7 +190,7 @@ impl Intake {
             look::Patience::None
         };
         let looked = look::look(&self.settings, &open.taken, patience);
-        if self.looked(&open.taken, open.since, looked) == Room::None {
+        if self.looked(&open.taken, open.since, looked) != Room::Enough {
             self.still_open.wait(monotonic(), open);
         }
     }
@@ -182,6 +199,7 @@ impl Intake {
         let seq = taken.seq;
         match looked {
             look::Looked::NoRoom => return Room::None,
+            look::Looked::NotNow => return Room::NotNow,
             look::Looked::Held(meta) => {
                 if !self.settings.book.is_waiting(seq) {
                     let name = taken.raw.clone();

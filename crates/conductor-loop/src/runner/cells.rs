@@ -9,6 +9,7 @@ use conductor_os::command::{Command, StartError};
 use conductor_os::confine::files::Domain;
 use conductor_os::dir::Dir;
 use conductor_os::second;
+use rustix::process::{Resource, getrlimit};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
@@ -18,6 +19,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 type Work = Box<dyn FnOnce() + Send>;
+
+/// Domains have one of so many descriptors of the process.
+const SHARE: u64 = 8;
 
 /// One value at a time from one thread to another. Who waits sleeps at once: channels spin first, which costs the other
 /// threads of a busy machine more than a run of the embedded engine takes.
@@ -75,9 +79,13 @@ pub(super) struct Cells {
     cell: RefCell<Option<Cell>>,
 }
 
-/// The built domains of programs, by slot.
-#[derive(Debug, Default)]
-pub(super) struct Domains(Mutex<BTreeMap<u16, SlotDomain>>);
+/// The built domains of programs, by slot. Each is a descriptor, and there are hundreds of slots.
+#[derive(Debug)]
+pub(super) struct Domains {
+    kept: Mutex<BTreeMap<u16, SlotDomain>>,
+    /// How many are kept at most.
+    most: usize,
+}
 
 /// The domain of a slot, with what it was built from; `None`: none held at the start either.
 #[derive(Debug)]
@@ -108,6 +116,12 @@ pub(super) struct Site<'s> {
 }
 
 impl Domains {
+    /// Keeps as many as leave most descriptors of the process to the runs.
+    pub(super) fn new() -> Self {
+        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        Self { kept: Mutex::default(), most: usize::try_from(limit / SHARE).unwrap_or(usize::MAX) }
+    }
+
     /// The domain of a site, built anew when what it was built from is another. `None`: no domain held at the start either.
     fn of(&self, policy: &Policy, site: Site<'_>) -> Result<Option<Arc<OwnedFd>>, Refusal> {
         let (slot, program) = (Some(site.slot), Some(site.program));
@@ -120,12 +134,22 @@ impl Domains {
             SlotDomain { from, domain: policy.build(&rules)?.map(Arc::new) }
         };
         let domain = kept.domain.clone();
-        self.locked().insert(site.number, kept);
+        let mut others = self.locked();
+        others.insert(site.number, kept);
+        // Slots are used again from below: the highest one is needed least.
+        while others.len() > self.most.max(1) {
+            others.pop_last();
+        }
         Ok(domain)
     }
 
+    /// Gives all descriptors back.
+    fn let_go(&self) {
+        self.locked().clear();
+    }
+
     fn locked(&self) -> MutexGuard<'_, BTreeMap<u16, SlotDomain>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -141,6 +165,19 @@ impl Cells {
 
     /// Starts a program. The outer error: it could not be confined, and was not started.
     pub(super) fn start(
+        &self,
+        site: Site<'_>,
+        command: Command,
+    ) -> Result<Result<Supervised, StartError>, Refusal> {
+        let started = self.try_to_start(site, command);
+        if !matches!(started, Ok(Ok(_))) {
+            // It may be for want of a descriptor, and each is built again when it is needed.
+            self.domains.let_go();
+        }
+        started
+    }
+
+    fn try_to_start(
         &self,
         site: Site<'_>,
         mut command: Command,

@@ -290,7 +290,7 @@ impl Runner {
         let (jobs, receiver) = crossbeam_channel::unbounded::<Job>();
         let wakers = (0..workers).map(|_| Waker::new()).collect::<io::Result<Vec<_>>>()?;
         let stop = Arc::new(StopSign::new(wakers.clone()));
-        let (policy, domains) = (settings.policy.clone(), Arc::new(Domains::default()));
+        let (policy, domains) = (settings.policy.clone(), Arc::new(Domains::new()));
         let settings = Arc::new(RwLock::new(settings));
         let reading = Arc::new(Mutex::new(()));
         // Built whole first: if a later worker cannot be started, the earlier ones end before the error is returned.

@@ -20,7 +20,7 @@ impl Scheduler {
             && self.debounce.next_due().is_none_or(|due| due > now)
             && self.places.is_free_for_new(now, &place);
         let is_only = self.queues.length(&key) == 1 && self.queues.free_head(&key) == Some(rank);
-        let has_worker = self.handed.len() < self.limits.workers && !self.slots.is_empty();
+        let has_worker = self.handed.len() < self.hands().min(self.limits.workers) && !self.slots.is_empty();
         if !(self.starts() && is_alone && is_only && has_worker) {
             return None;
         }

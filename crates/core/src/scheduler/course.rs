@@ -1,7 +1,7 @@
 //! The course of one intent: every change of its stage, and the consequences of each step of the state machine. The
 //! scheduler's sets of intents by stage are maintained only here.
 
-use super::{Bug, Effect, Item, POSTPONED_RETRY, Place, Reserve, Scheduler};
+use super::{Bug, Effect, Item, POSTPONED_RETRY, Place, Reserve, SCARCE, Scheduler};
 use crate::Attempt;
 use crate::ids::Seq;
 use crate::limits::retry_pause;
@@ -71,6 +71,9 @@ impl Scheduler {
                 item.started = attempt.get();
             }
             let cause = if let Then::TryAgain(cause) = then { Some(cause) } else { None };
+            if cause == Some(Postponed::System) {
+                self.scarce_until = Some(at.now + SCARCE);
+            }
             self.places.ended(at.now, &item.place, item.rank, cause);
         }
         self.carry_out(seq, then, at, effects);

@@ -434,6 +434,29 @@ fn each_worker_has_one_more_in_hand_while_runs_are_short() {
 }
 
 #[test]
+fn where_the_system_has_nothing_left_runs_go_one_at_a_time_for_a_while() {
+    let mut world = World::new(limits(4));
+    (1..=9).for_each(|seq| world.accept(admission(seq, &format!("t{seq}"), 5)));
+    assert_eq!(world.running.len(), 4);
+    world.end(Verdict::Postpone(Postponed::System));
+    for left in [3, 2, 1] {
+        assert_eq!(world.running.len(), left, "no other takes its place");
+        world.end(Verdict::Success);
+    }
+    assert_eq!(world.running.len(), 1, "one after the other");
+    world.end(Verdict::Success);
+    assert_eq!(world.running.len(), 1);
+    assert_eq!(world.scheduler.wake_at(), Some(POSTPONED_RETRY));
+    world.now = POSTPONED_RETRY;
+    world.tick();
+    assert_eq!((world.running.len(), world.scheduler.wake_at()), (1, Some(SCARCE)));
+    world.now = SCARCE;
+    world.tick();
+    assert_eq!((world.running.len(), world.scheduler.wake_at()), (4, None));
+    audit(&world.scheduler);
+}
+
+#[test]
 fn an_urgent_intent_is_armed_out_of_its_turn_and_few_at_once() {
     let mut scheduler = bare(1, None);
     let window = START_WINDOW as u64;

@@ -40,6 +40,10 @@ use std::time::Duration;
 /// The pause before a postponed run is tried again: it lacked space, or its bytes could not be read.
 const POSTPONED_RETRY: Duration = Duration::from_secs(1);
 
+/// How long runs go one at a time after the system had no process, memory or descriptor left for one: several at once would
+/// take from each other what each of them needs, again and again.
+const SCARCE: Duration = Duration::from_secs(5);
+
 #[derive(Debug)]
 struct Item {
     stage: Stage,
@@ -76,6 +80,8 @@ pub struct Scheduler {
     pauses: BTreeSet<(Duration, Seq)>,
     rate: Option<Rate>,
     rate_wake: Option<Duration>,
+    /// Until when runs go one at a time.
+    scarce_until: Option<Duration>,
     /// The time at which the pause of a place ends.
     place_wake: Option<Duration>,
     slots: Vec<Slot>,
@@ -115,6 +121,7 @@ impl Scheduler {
             pauses: BTreeSet::new(),
             rate,
             rate_wake: None,
+            scarce_until: None,
             place_wake: None,
             slots: (0..slots).map(Slot).rev().collect(),
             handed: HashSet::new(),
@@ -206,7 +213,7 @@ impl Scheduler {
         let takes = self.can_take().then(|| self.debounce.next_due()).flatten();
         let pauses = self.pauses.first().map(|(at, _)| *at);
         let scan = self.scan.due_at(self.period).filter(|_| self.takes());
-        [takes, pauses, scan, self.rate_wake, self.place_wake].into_iter().flatten().min()
+        [takes, pauses, scan, self.rate_wake, self.place_wake, self.scarce_until].into_iter().flatten().min()
     }
 
     /// Handles one event.
@@ -275,6 +282,7 @@ impl Scheduler {
     /// Requests everything that can be done now. To be called after a batch of events and at [`Scheduler::wake_at`].
     pub fn advance(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         self.end_pauses(now, effects);
+        self.scarce_until = self.scarce_until.filter(|until| now < *until);
         self.start_runs(now, effects);
         self.reserve_more(effects);
         self.ask_takes(now, effects);
@@ -374,9 +382,7 @@ impl Scheduler {
         }
         let mut chosen = Vec::new();
         let mut to_reserve = Vec::new();
-        let ahead = self.typical_run.is_some_and(|typical| typical < AHEAD_BELOW);
-        let hands = if ahead { 2 * self.limits.workers } else { self.limits.workers };
-        let mut free = hands.saturating_sub(self.handed.len()).min(self.slots.len());
+        let mut free = self.hands().saturating_sub(self.handed.len()).min(self.slots.len());
         for rank in self.places.startable(now) {
             if free == 0 || to_reserve.len() >= 2 * self.limits.workers {
                 break;
@@ -401,6 +407,16 @@ impl Scheduler {
             let attempt =
                 self.items.get(&rank.seq).map_or(Attempt::FIRST, |item| Attempt::after(item.started));
             self.advance_one(rank.seq, Step::Start { attempt }, now.into(), effects);
+        }
+    }
+
+    /// How many runs may be in the hands of workers.
+    fn hands(&self) -> usize {
+        let ahead = self.typical_run.is_some_and(|typical| typical < AHEAD_BELOW);
+        match self.scarce_until {
+            Some(_) => 1,
+            None if ahead => 2 * self.limits.workers,
+            None => self.limits.workers,
         }
     }
 
