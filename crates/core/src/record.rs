@@ -229,6 +229,8 @@ pub enum Clearance {
     Begin,
     /// The claim is durable, and nothing is to run: the intent repeats the last success of its target.
     Repeats,
+    /// The claim cannot be written for now: the intent waits for it without a worker.
+    NotYet,
 }
 
 impl Clearance {

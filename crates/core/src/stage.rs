@@ -167,7 +167,7 @@ pub fn step(stage: Stage, step: Step) -> Result<(Option<Stage>, Then), Misstep> 
         (Stage::Ahead { attempt }, Step::ClaimDurable) => {
             Ok((Some(Stage::Handed { attempt }), Then::KeepPlace))
         }
-        // The daemon is stopping: nothing else ends what may not begin yet.
+        // The daemon stops, or the claim finds no space: nothing else ends what may not begin yet.
         (Stage::Ahead { .. }, Step::Ended { verdict: Verdict::Postpone(_), .. }) => {
             Ok((Some(Stage::Claiming), Then::TakeBack))
         }

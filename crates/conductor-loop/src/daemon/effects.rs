@@ -13,7 +13,6 @@ use conductor_core::scheduler::{Admission, Effect, Event, Place};
 use conductor_core::{Attempt, Code, Seq, Slot};
 use conductor_crypto::random_fraction;
 use conductor_os::monotonic;
-use crossbeam_channel::bounded;
 use std::sync::Arc;
 
 impl Session<'_> {
@@ -93,9 +92,8 @@ impl Session<'_> {
             self.executor.claim(NewClaim { claim, bytes, reserve, clearance: None });
             return Ok(());
         };
-        let (give, clearance) = bounded(1);
+        let (job, give) = self.in_flight.hand_ahead(seq, slot)?;
         self.executor.claim(NewClaim { claim, bytes, reserve, clearance: Some(give) });
-        let job = self.in_flight.hand_ahead(seq, slot, clearance)?;
         self.observe(IntentFact::HandedOut { claim: &job.claim, attempt: job.attempt });
         self.executor.run(job);
         Ok(())

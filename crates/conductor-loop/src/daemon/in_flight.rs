@@ -9,7 +9,7 @@ use conductor_core::outcome::{Ending, Run, Verdict};
 use conductor_core::record::{Claim, Clearance, Outcome, RunRecord};
 use conductor_core::scheduler::Place;
 use conductor_core::{Attempt, Seq, Slot};
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Sender, bounded};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ pub(super) enum InFlight {
     /// Its claim is being written.
     Claiming { intent: Intent, bytes: Payload },
     /// A worker holds it, with its bytes, while its claim is being written.
-    Ahead { intent: Intent, bytes: Payload },
+    Ahead { intent: Intent, bytes: Payload, give: Sender<Clearance> },
     /// Its claim is durable, and it waits for its turn.
     Waiting { intent: Intent, bytes: Bytes },
     /// A worker holds it, with its bytes.
@@ -226,21 +226,29 @@ impl Flights {
         }
     }
 
-    /// Hands the intent to a worker while its claim is being written.
-    pub(super) fn hand_ahead(
-        &mut self,
-        seq: Seq,
-        slot: Slot,
-        clearance: Receiver<Clearance>,
-    ) -> Result<Job, Mismatch> {
+    /// Hands the intent to a worker while its claim is being written. Returns also the way to that worker, for the writer.
+    pub(super) fn hand_ahead(&mut self, seq: Seq, slot: Slot) -> Result<(Job, Sender<Clearance>), Mismatch> {
         let (intent, bytes) = self.take(seq, "handed out", |one| match one {
             InFlight::Claiming { intent, bytes } => Ok((intent, bytes)),
             other => Err(other),
         })?;
         let (place, claim) = (intent.place.clone(), Arc::clone(&intent.claim));
-        let (attempt, held, clearance) = (Attempt::FIRST, Bytes::Held(bytes.clone()), Some(clearance));
-        self.enter(seq, InFlight::Ahead { intent, bytes })?;
-        Ok(Job { seq, attempt, slot, place, claim, bytes: held, clearance })
+        let (attempt, held) = (Attempt::FIRST, Bytes::Held(bytes.clone()));
+        // The worker hears the first word: whoever says another later says it to nobody.
+        let (give, clearance) = bounded(1);
+        self.enter(seq, InFlight::Ahead { intent, bytes, give: give.clone() })?;
+        let clearance = Some(clearance);
+        Ok((Job { seq, attempt, slot, place, claim, bytes: held, clearance }, give))
+    }
+
+    /// The writer waits for space: workers return what they hold while its claim is being written.
+    pub(super) fn call_back(&self) {
+        for one in self.by_seq.values() {
+            if let InFlight::Ahead { give, .. } = one {
+                // It has its clearance already, or has been told to stop.
+                let _ = give.try_send(Clearance::NotYet);
+            }
+        }
     }
 
     /// The claim is durable: the bytes stay in memory only while there is room for waiting intents, or a worker has them.
@@ -249,7 +257,7 @@ impl Flights {
             InFlight::Claiming { intent, bytes } => {
                 Ok(InFlight::Waiting { intent, bytes: Bytes::durable(bytes) })
             }
-            InFlight::Ahead { intent, bytes } => {
+            InFlight::Ahead { intent, bytes, .. } => {
                 bytes.keep();
                 Ok(InFlight::Handed { intent, attempt: Attempt::FIRST })
             }
@@ -291,7 +299,7 @@ impl Flights {
     pub(super) fn ended(&mut self, ended: Ended) -> Result<End, Mismatch> {
         let Ended { job, run, staged } = ended;
         let (mut intent, began, claiming) = self.take(job.seq, "at its end", |one| match one {
-            InFlight::Ahead { intent, bytes } => Ok((intent, None, Some(bytes))),
+            InFlight::Ahead { intent, bytes, .. } => Ok((intent, None, Some(bytes))),
             InFlight::Handed { intent, .. } => Ok((intent, None, None)),
             InFlight::Running { intent, attempt, since } => {
                 Ok((intent, Some(Start { attempt, since }), None))
@@ -457,15 +465,21 @@ mod tests {
         let mut flights = Flights::default();
         let mut ahead = |seq| {
             flights.enter(Seq(seq), claiming(Seq(seq))).unwrap();
-            let (_, clearance) = crossbeam_channel::bounded(1);
-            flights.hand_ahead(Seq(seq), Slot(1), clearance).unwrap()
+            flights.hand_ahead(Seq(seq), Slot(1)).unwrap().0
         };
         let (runs, repeats, returned) = (ahead(1), ahead(2), ahead(3));
+        flights.claimed(Seq(1)).unwrap();
+        flights.call_back();
+        let told = |job: &Job| job.clearance.as_ref().unwrap().try_recv().ok();
+        assert_eq!(
+            (told(&runs), told(&returned)),
+            (None, Some(Clearance::NotYet)),
+            "where the claim is not durable"
+        );
         assert!(
             matches!(&runs.bytes, Bytes::Held(bytes) if **bytes == b"{}"[..]) && runs.clearance.is_some()
         );
-        assert!(flights.began(Seq(1)).is_err(), "not before its claim is durable");
-        flights.claimed(Seq(1)).unwrap();
+        assert!(flights.began(Seq(2)).is_err(), "not before its claim is durable");
         assert_eq!(flights.began(Seq(1)).unwrap().1, Attempt::FIRST);
         flights.ended(ended(runs, Ending::Exited(0))).unwrap();
         assert_eq!(flights.decide(Seq(1)).unwrap().intent.runs.len(), 1);

@@ -71,7 +71,6 @@ pub(super) struct Session<'l> {
     pub(super) executor: Executor,
     pub(super) outcomes: Outcomes,
     pub(super) observer: Observer<'l>,
-    workers: usize,
     /// Targets that an operator holds.
     pub(super) held: BTreeMap<Covers, Held>,
     /// The local socket; `None` if it cannot be made.
@@ -153,7 +152,6 @@ impl<'l> Session<'l> {
         Self {
             inbox: shared.inbox,
             progress: shared.progress,
-            workers: limits.workers,
             held,
             _control: control,
             scheduler: Scheduler::new(limits, None),
@@ -262,7 +260,7 @@ impl<'l> Session<'l> {
             let mut effects = Vec::new();
             self.scheduler.advance(now, &mut effects);
             self.perform(effects);
-            self.executor.writer.set_flush(self.scheduler.handed_out() < self.workers);
+            self.executor.writer.set_flush(self.scheduler.waits_for_disk());
             let (done, failed) = (self.observer.summary.total(), self.observer.summary.failed);
             self.progress.show(Standing {
                 done,
@@ -454,6 +452,10 @@ impl<'l> Session<'l> {
             Ack::Committed { took, records } => self.observe(DaemonFact::Committed { took, records }),
             Ack::DiskFull(full) => {
                 self.writer_waits_for_space = full.is_some();
+                if full.is_some() {
+                    // From now on nothing is handed ahead.
+                    self.in_flight.call_back();
+                }
                 self.full_at = full.map(|full| match full {
                     Full::State => self.state.path.clone(),
                     Full::Files => self.places.path.clone(),

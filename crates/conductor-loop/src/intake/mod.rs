@@ -164,6 +164,8 @@ pub struct Intake {
     lister: Option<Lister>,
     /// The slice of a listing whose names are being looked at.
     slice: Option<Slice>,
+    /// Names that events announced, to be looked at.
+    hinted: VecDeque<Box<[u8]>>,
     /// What is taken or looked at next.
     queue: VecDeque<Next>,
     /// Whether memory had no room for the first of them when it was last tried.
@@ -192,6 +194,7 @@ impl Intake {
             no_events,
             lister: None,
             slice: None,
+            hinted: VecDeque::new(),
             queue: VecDeque::new(),
             no_room: false,
             not_before: None,
@@ -240,19 +243,21 @@ impl Intake {
     /// How long nothing is to be done unless an event comes; `None`: for ever.
     pub fn patience(&self, now: Duration) -> Option<Duration> {
         let waits = self.queue.is_empty() || self.no_room;
-        if self.slice.is_some() || !self.reports.is_empty() {
+        let has_names = self.slice.is_some() || !self.hinted.is_empty();
+        if has_names || !self.reports.is_empty() {
             return Some(Duration::ZERO);
         }
         let taking = (!waits).then(|| self.not_before.map_or(Duration::ZERO, |at| at.saturating_sub(now)));
         [taking, self.still_open.patience(now)].into_iter().flatten().min()
     }
 
-    /// Works for one step: some files are taken and judged, and some names of a listing looked at. After each file it
-    /// stops if others wait.
+    /// Works for one step: some files are taken and judged, and some names of events and of a listing looked at; fewer if
+    /// others wait, for each is a call or more of a file system that may be slow.
     pub fn work(&mut self, others_wait: &dyn Fn() -> bool) {
         self.look_at_still_open();
+        self.look_at_hinted(others_wait);
         self.work_off(others_wait);
-        self.go_on_listing();
+        self.go_on_listing(others_wait);
     }
 
     /// The observations since the last call, in their order.
@@ -260,3 +265,6 @@ impl Intake {
         std::mem::take(&mut self.reports)
     }
 }
+
+#[cfg(test)]
+mod tests;

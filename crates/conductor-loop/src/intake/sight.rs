@@ -18,8 +18,10 @@ use std::time::Duration;
 /// Names read in one slice of a scan: enough to sort the oldest first, small enough that a million waiting files
 /// neither delay the first run nor fill memory.
 const SLICE: usize = 4_096;
-/// Names of a slice looked at in one step: less than a millisecond.
+/// Names of events, and of a slice, looked at in one step: less than a millisecond.
 const NAMES: usize = 256;
+/// Names looked at before the step ends if others wait.
+const NAMES_AT_ONCE: usize = 16;
 
 /// Why a listing failed.
 enum Trouble {
@@ -43,19 +45,21 @@ pub(super) struct Slice {
 }
 
 impl Intake {
-    /// Handles the events that wait; further ones at the next call.
+    /// Reads the events that wait, whose names are looked at with the next steps; further events once those were.
     pub fn on_hints(&mut self) {
-        let mut names: Vec<Box<[u8]>> = Vec::new();
+        if !self.hinted.is_empty() {
+            return;
+        }
         let (mut overflow, mut gone) = (false, false);
+        let names = &mut self.hinted;
         let drained = self.watch.as_ref().map_or(Ok(()), |watch| {
             watch.drain(NAMES, |hint| match hint {
-                Hint::Name(name) => names.push(name),
+                Hint::Name(name) if names.back() == Some(&name) => {}
+                Hint::Name(name) => names.push_back(name),
                 Hint::Overflow => overflow = true,
                 Hint::Gone => gone = true,
             })
         });
-        names.dedup();
-        self.sight_all(names);
         if let Err(error) = drained {
             self.watch = None;
             self.reports.push(Report::NoEvents(format!("reading them failed: {error}")));
@@ -70,9 +74,17 @@ impl Intake {
         }
     }
 
-    fn sight_all(&mut self, names: Vec<Box<[u8]>>) {
+    /// Looks at some of the names that events announced.
+    pub(super) fn look_at_hinted(&mut self, others_wait: &dyn Fn() -> bool) {
         let wall = wall_ns();
-        let sightings: Vec<Sighting> = names.into_iter().filter_map(|name| self.sight(name, wall)).collect();
+        let mut sightings: Vec<Sighting> = Vec::new();
+        for looked_at in 1..=NAMES {
+            let Some(name) = self.hinted.pop_front() else { break };
+            sightings.extend(self.sight(name, wall));
+            if looked_at % NAMES_AT_ONCE == 0 && others_wait() {
+                break;
+            }
+        }
         if !sightings.is_empty() {
             self.reports.push(Report::Sighted(sightings));
         }
@@ -119,11 +131,14 @@ impl Intake {
     }
 
     /// Looks at some names of the slice; at its end reports them.
-    pub(super) fn go_on_listing(&mut self) {
+    pub(super) fn go_on_listing(&mut self, others_wait: &dyn Fn() -> bool) {
         let Some(mut slice) = self.slice.take() else { return };
-        let some = slice.names.len().min(NAMES);
-        for name in slice.names.drain(..some) {
+        for looked_at in 1..=NAMES {
+            let Some(name) = slice.names.pop_front() else { break };
             slice.seen.extend(self.sight(name, slice.wall));
+            if looked_at % NAMES_AT_ONCE == 0 && others_wait() {
+                break;
+            }
         }
         if !slice.names.is_empty() {
             self.slice = Some(slice);

@@ -158,6 +158,18 @@ pub struct Job {
     pub clearance: Option<Receiver<Clearance>>,
 }
 
+impl Job {
+    /// Its claim is durable and its private copy is written: bytes that memory has no room for would count as on their way
+    /// as long as it runs, and keep other files from being read.
+    fn let_go_of_bytes(&mut self) {
+        if let Bytes::Held(bytes) = &self.bytes
+            && !bytes.keep()
+        {
+            self.bytes = Bytes::Stored;
+        }
+    }
+}
+
 /// A run that ended.
 #[derive(Debug)]
 pub struct Ended {
@@ -400,8 +412,8 @@ impl Drop for Runner {
 
 impl Worker {
     fn work(&self, jobs: &Receiver<Job>) {
-        for job in jobs {
-            let (run, staged) = self.run(&job);
+        for mut job in jobs {
+            let (run, staged) = self.run(&mut job);
             (self.report)(Report::Ended(Box::new(Ended { job, run, staged })));
         }
     }
@@ -411,7 +423,7 @@ impl Worker {
         (self.report)(Report::Began { seq: job.seq });
     }
 
-    fn run(&self, job: &Job) -> (Run, bool) {
+    fn run(&self, job: &mut Job) -> (Run, bool) {
         if self.stop.level() > Stop::No {
             return (self.not_run(Ending::NotBegun), false);
         }
@@ -426,6 +438,7 @@ impl Worker {
             }
             return (self.not_run(ending), false);
         }
+        job.let_go_of_bytes();
         let Prepared { slot, copy, work } = match prepared {
             Ok(prepared) => prepared,
             Err(ending) => return (self.not_run(ending), false),
@@ -460,6 +473,7 @@ impl Worker {
         match given {
             Some(Clearance::Begin) if self.stop.level() == Stop::No => None,
             Some(Clearance::Repeats) => Some(Ending::Repeats),
+            Some(Clearance::NotYet) => Some(Ending::NoSpace),
             _ => Some(Ending::NotBegun),
         }
     }

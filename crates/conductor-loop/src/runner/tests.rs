@@ -147,10 +147,30 @@ fn a_prepared_run_begins_when_it_is_cleared_and_never_otherwise() {
     assert_eq!((began, ending, one.copy().exists()), (false, Ending::Repeats, false));
     let (_, began, ending) = prepared(|give, _| drop(give));
     assert_eq!((began, ending), (false, Ending::NotBegun), "the writer has ended");
+    let (one, began, ending) = prepared(|give, _| give.send(Clearance::NotYet).unwrap());
+    assert_eq!((began, ending, one.copy().exists()), (false, Ending::NoSpace, false));
     let (_, began, ending) = prepared(|give, one| {
         one.runner.stop(Stop::Drain);
         // Too late: it may be seen first, and permits nothing any more. Or the worker has gone.
         let _ = give.send(Clearance::Begin);
     });
     assert_eq!((began, ending), (false, Ending::NotBegun), "the daemon stops");
+}
+
+#[test]
+fn a_run_that_was_handed_ahead_holds_only_bytes_that_memory_has_room_for() {
+    for (most, is_held) in [(2 * BYTES.len(), true), (2, false)] {
+        let one = One::start(ReadBack::new(|_, _| Ok(())));
+        let budget = crate::payload::Budget::new(most);
+        let (give, clearance) = bounded(1);
+        let bytes = Bytes::Held(Payload::new(BYTES.to_vec(), &budget));
+        one.runner.run(Job { clearance: Some(clearance), bytes, ..job() });
+        give.send(Clearance::Begin).unwrap();
+        assert!(matches!(one.next(), Report::Began { .. }));
+        // What runs for long keeps no file from being read.
+        assert_eq!(budget.in_use(), (0, if is_held { BYTES.len() } else { 0 }), "{most}");
+        let Report::Ended(ended) = one.next() else { panic!("it began twice") };
+        assert_eq!((ended.run.ending, ended.staged), (Ending::Exited(0), true));
+        assert_eq!(matches!(ended.job.bytes, Bytes::Held(_)), is_held);
+    }
 }

@@ -204,6 +204,51 @@ mod tests {
     }
 
     #[test]
+    fn a_claim_that_a_worker_waits_for_is_not_held_back() {
+        let mut scheduler = idle(limits(1));
+        assert!(scheduler.waits_for_disk(), "the worker is idle");
+        assert!(accept(&mut scheduler, admission(1)).is_some());
+        assert!(scheduler.waits_for_disk(), "it may not begin before the claim is durable");
+        tell(&mut scheduler, Event::Claimed { seq: Seq(1), last: None });
+        assert!(!scheduler.waits_for_disk());
+    }
+
+    #[test]
+    fn what_repeats_takes_nothing_of_the_rate_and_says_nothing_of_the_length_of_runs() {
+        let mut scheduler = idle(limits(1));
+        scheduler.apply(NOW, &SchedulerLimits { rate: Some(0.5), ..live() });
+        let run = |scheduler: &mut Scheduler, seq: u64, verdict, took| {
+            tell(scheduler, Event::Began { seq: Seq(seq) });
+            tell(scheduler, Event::Ended { seq: Seq(seq), verdict, took, jitter: 0.0 });
+            tell(scheduler, Event::Filed { seq: Seq(seq) });
+        };
+        assert!(accept(&mut scheduler, admission(1)).is_some());
+        tell(&mut scheduler, Event::Claimed { seq: Seq(1), last: None });
+        run(&mut scheduler, 1, Verdict::Success, Duration::from_secs(9));
+        scheduler.apply(NOW, &SchedulerLimits { rate: Some(0.4), ..live() });
+        for seq in 2..60 {
+            let new = admission(seq);
+            let last = LastSuccess { seq: Seq(1), name: new.name.clone(), sha256: new.sha256 };
+            assert!(accept(&mut scheduler, new).is_some(), "{seq}");
+            tell(&mut scheduler, Event::Claimed { seq: Seq(seq), last: Some(last) });
+            end(&mut scheduler, seq, Verdict::Repeats);
+            tell(&mut scheduler, Event::Filed { seq: Seq(seq) });
+        }
+        scheduler.apply(NOW, &live());
+        accept(&mut scheduler, admission(60));
+        tell(&mut scheduler, Event::Claimed { seq: Seq(60), last: None });
+        // Nor does a start that does not come about say anything of it.
+        for _ in 0..60 {
+            end(&mut scheduler, 60, Verdict::Postpone(Postponed::PorchMissing));
+            scheduler.advance(scheduler.wake_at().unwrap(), &mut Vec::new());
+        }
+        accept(&mut scheduler, admission(61));
+        tell(&mut scheduler, Event::Claimed { seq: Seq(61), last: None });
+        scheduler.advance(NOW, &mut Vec::new());
+        assert_eq!(scheduler.handed_out(), 1, "with long runs no worker has another in hand");
+    }
+
+    #[test]
     fn a_repository_that_another_run_works_on_is_waited_for() {
         let place = || Place::Repository("r".into());
         let mut scheduler = idle(limits(2));

@@ -74,6 +74,12 @@ impl Scheduler {
             if cause == Some(Postponed::System) {
                 self.scarce_until = Some(at.now + SCARCE);
             }
+            if verdict == Verdict::Repeats
+                && let Some(rate) = &mut self.rate
+            {
+                // That it repeats was known only with its claim: it is no start.
+                rate.give_back();
+            }
             self.places.ended(at.now, &item.place, item.rank, cause);
         }
         self.carry_out(seq, then, at, effects);

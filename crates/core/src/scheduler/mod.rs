@@ -180,6 +180,11 @@ impl Scheduler {
         self.handed.len()
     }
 
+    /// Whether a worker waits for the disk, or would: one is free, or may not begin before a claim is durable.
+    pub fn waits_for_disk(&self) -> bool {
+        self.handed.len() < self.limits.workers || !self.handed.is_disjoint(&self.claiming)
+    }
+
     /// The number of runs for which porch was started.
     pub fn running(&self) -> usize {
         self.running.len()
@@ -259,8 +264,11 @@ impl Scheduler {
             Event::Reserved { seq } => self.on_reserved(seq, effects),
             Event::Began { seq } => self.advance_one(seq, Step::Began, now.into(), effects),
             Event::Ended { seq, verdict, took, jitter } => {
-                // An average that follows within about eight runs.
-                self.typical_run = Some(self.typical_run.map_or(took, |typical| (typical * 7 + took) / 8));
+                // An average that follows within about eight runs. What did not run says nothing of it.
+                if verdict.counts() {
+                    self.typical_run =
+                        Some(self.typical_run.map_or(took, |typical| (typical * 7 + took) / 8));
+                }
                 self.on_ended(seq, verdict, EventTime { now, jitter }, effects);
             }
             Event::Filed { seq } => self.advance_one(seq, Step::Filed, now.into(), effects),

@@ -30,6 +30,11 @@ impl Rate {
         // A microsecond more than computed, so that rounding never wakes too early.
         Err(now + Duration::from_secs_f64((1.0 - self.tokens) / self.per_second) + Duration::from_micros(1))
     }
+
+    /// Gives back a token that was taken for a start which is none.
+    pub(super) fn give_back(&mut self) {
+        self.tokens = (self.tokens + 1.0).min(Self::burst(self.per_second));
+    }
 }
 
 #[cfg(test)]
