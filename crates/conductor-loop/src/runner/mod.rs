@@ -11,11 +11,13 @@ mod orphans;
 mod program;
 mod run_table;
 mod staging;
+mod stop;
 
 pub use executable::{Executable, ExecutableError, ensure_out, resolve};
 pub use leftovers::{Leftovers, kill_leftovers};
 pub use program::{Program, Stamp};
 pub use run_table::{LastRuns, RunLine, RunTable};
+pub use stop::Stop;
 
 use crate::confinement::{Policy, Refusal};
 use crate::handoff::Slots;
@@ -32,17 +34,16 @@ use conductor_os::confine::limits::ResourceLimits;
 use conductor_os::dir::Dir;
 use conductor_os::outlet::{Outage, Outlet};
 use conductor_os::wake::Waker;
-use crossbeam_channel::{Receiver, Sender, bounded, select};
+use crossbeam_channel::{Receiver, Sender, select};
 use embedded::Application;
 use orphans::Orphans;
 use staging::PrivateCopy;
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::io;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use stop::StopSign;
 
 /// The runner of an intent.
 #[derive(Debug, Clone)]
@@ -191,55 +192,6 @@ pub enum Report {
     },
     /// A run ended, or its start did not happen.
     Ended(Box<Ended>),
-}
-
-/// How urgently running porches must end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Stop {
-    /// They continue.
-    No,
-    /// Runs in progress may end by themselves; jobs waiting at a worker do not begin.
-    Drain,
-    /// TERM now, KILL after the grace time.
-    Terminate,
-    /// KILL now.
-    Kill,
-}
-
-/// Shared by all workers: the stop level and the threads to wake.
-#[derive(Debug)]
-struct StopSign {
-    level: AtomicU8,
-    wakers: Vec<Waker>,
-    /// Disconnected as soon as no prepared run may begin any more.
-    drained: Receiver<Infallible>,
-    drains: Mutex<Option<Sender<Infallible>>>,
-}
-
-impl StopSign {
-    fn new(wakers: Vec<Waker>) -> Self {
-        let (drains, drained) = bounded(0);
-        Self { level: AtomicU8::new(0), wakers, drained, drains: Mutex::new(Some(drains)) }
-    }
-
-    /// Raises the level; it never falls.
-    fn raise(&self, level: Stop) {
-        self.level.fetch_max(level as u8, Ordering::AcqRel);
-        if level > Stop::No {
-            drop(self.drains.lock().unwrap_or_else(PoisonError::into_inner).take());
-        }
-        self.wakers.iter().for_each(Waker::wake);
-    }
-
-    fn level(&self) -> Stop {
-        match self.level.load(Ordering::Acquire) {
-            0 => Stop::No,
-            1 => Stop::Drain,
-            2 => Stop::Terminate,
-            _ => Stop::Kill,
-        }
-    }
 }
 
 /// The running workers.

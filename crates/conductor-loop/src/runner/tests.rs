@@ -4,8 +4,9 @@ use super::*;
 use conductor_core::outcome::{Postponed, Verdict};
 use conductor_core::{Attempt, Seq, Slot};
 use conductor_crypto::sha256;
+use crossbeam_channel::bounded;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const BYTES: &[u8] = b"{}";
 
