@@ -56,6 +56,8 @@ reasons! {
     StoreError "store-error" no_takes no_starts
     /// Bytes of claimed intents cannot be read back from the store. The reads are retried each second.
     StoreUnreadable "store-unreadable" no_takes starts
+    /// The files of ended intents cannot be made for want of a descriptor, memory or a free name; tried again until they are.
+    FilingWaits "filing-waits" no_takes no_starts
     /// The program that runs intents is missing.
     PorchMissing "porch-missing" no_takes no_starts
     /// The directory of packages is full; intents that write there wait.
@@ -92,6 +94,9 @@ impl NotReady {
             Self::StoreUnreadable => {
                 "Check the disk of the state directory: `conductor-loop logs` says what failed; it is tried each second."
             }
+            Self::FilingWaits => {
+                "Raise the service's limits of descriptors and memory: `conductor-loop logs` has the system's words."
+            }
             Self::PorchMissing => "Put porch back, whole; waiting intents continue by themselves.",
             Self::OutFull => "Free space where packages are written; waiting intents continue by themselves.",
             Self::OutReadOnly => {
@@ -120,7 +125,7 @@ impl NotReady {
             Self::Starting | Self::Stopping | Self::Stopped => None,
             Self::DiskFull => Some(Code::DiskFull),
             Self::HandoffGone | Self::DirectoryReplaced => Some(Code::HandoffGone),
-            Self::StoreError | Self::StoreUnreadable => Some(Code::StoreFailed),
+            Self::StoreError | Self::StoreUnreadable | Self::FilingWaits => Some(Code::StoreFailed),
             Self::StateGone => Some(Code::StoreDamaged),
             Self::PorchMissing => Some(Code::PorchMissing),
             Self::OutFull | Self::OutReadOnly | Self::OutGone => Some(Code::OutUnusable),

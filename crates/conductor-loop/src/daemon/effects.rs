@@ -190,6 +190,7 @@ impl Session<'_> {
 
     /// Handles an outcome that is durable and published.
     pub(super) fn on_filed(&mut self, seq: Seq, archived_as: &str) {
+        self.progress_at = monotonic();
         let filed = self.in_flight.filed(seq);
         let fits = filed.map(|outcome| self.observe(IntentFact::Filed { outcome: &outcome, archived_as }));
         self.check(fits);

@@ -25,6 +25,8 @@ pub enum Failure {
         code: Code,
         /// The number of waiting intents, and the condition.
         message: String,
+        /// What helps against the condition.
+        remedy: &'static str,
     },
     /// State could not be read or written: exit status 3.
     #[error("{code} {message}")]
@@ -86,7 +88,7 @@ impl Failure {
             Failure::StateGone { back: true, .. } => {
                 "Start the daemon again: it continues with the restored state."
             }
-            Failure::SetUp { remedy: Some(remedy), .. } => remedy,
+            Failure::SetUp { remedy: Some(remedy), .. } | Failure::Hindered { remedy, .. } => remedy,
             _ => self.code().remedy(),
         }
     }

@@ -16,8 +16,9 @@ use conductor_os::monotonic;
 use conductor_os::outlet::Outage;
 use std::time::Duration;
 
-/// How long a run with `-once` waits for a missing program, directory or remote.
+/// How long a run with `-once` waits for space, or for a missing program, directory or remote.
 const ONCE_PATIENCE: Duration = Duration::from_secs(10);
+
 fn reason_of(outage: Outage) -> NotReady {
     match outage {
         Outage::Full => NotReady::OutFull,
@@ -168,20 +169,25 @@ impl Session<'_> {
         }
     }
 
-    /// The condition that a run with an end has waited for in vain for long enough.
+    /// The condition that a run with an end has waited for in vain for long enough. What only stops the taking counts too: its
+    /// claims or files wait as well.
     pub(super) fn hindered(&self) -> Option<End> {
         let obstacle = self.scheduler.obstructed();
-        let reason = self.reasons.stopping_starting().or(obstacle.and_then(Postponed::not_ready));
+        let known = [self.reasons.stopping_starting(), self.reasons.stopping_taking()];
+        let reason = known.into_iter().flatten().next().or(obstacle.and_then(Postponed::not_ready));
         if (obstacle.is_none() && reason.is_none()) || monotonic() < self.progress_at + ONCE_PATIENCE {
             return None;
         }
         let code = reason.and_then(NotReady::code).unwrap_or(Code::PackageBusy);
         let why = reason.map_or_else(|| "their resources are busy".to_owned(), |reason| reason.to_string());
-        let left = self.scheduler.unfinished() + self.scheduler.sighted();
-        Some(End::Hindered(
-            code,
-            format!("{left} intents wait: {why}; they are kept, and the next start goes on"),
-        ))
+        let remedy = reason.map_or(code.remedy(), NotReady::advice);
+        let message = match self.scheduler.unfinished() + self.scheduler.sighted() {
+            // While nothing is taken, the directory may not have been listed.
+            0 => format!("nothing is taken: {why}; what waits is kept, and the next start goes on"),
+            1 => format!("1 intent waits: {why}; it is kept, and the next start goes on"),
+            left => format!("{left} intents wait: {why}; they are kept, and the next start goes on"),
+        };
+        Some(End::Hindered { code, message, remedy })
     }
 
     /// Handles the loss of the handoff directory.

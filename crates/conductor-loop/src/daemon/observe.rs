@@ -246,6 +246,9 @@ fn of_daemon(fact: DaemonFact<'_>) {
     match fact {
         DaemonFact::NotReady { reason, at } => not_ready(reason, at),
         DaemonFact::ReadyAgain { reason: NotReady::DiskFull } => tracing::info!("there is space again"),
+        DaemonFact::ReadyAgain { reason: NotReady::FilingWaits } => {
+            tracing::info!("files of ended intents are made again");
+        }
         DaemonFact::ReadyAgain { reason: NotReady::PorchMissing } => tracing::info!("porch is back"),
         DaemonFact::ReadyAgain { reason } => tracing::debug!(reason = reason.as_str(), "holds no longer"),
         DaemonFact::Signing { key, file, weak: false } => tracing::info!(key, file, "statuses are signed"),

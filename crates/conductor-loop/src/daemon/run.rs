@@ -58,7 +58,9 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
         questions.set_current(None);
         match end? {
             End::Finished => return Ok(summary),
-            End::Hindered(code, message) => return Err(Failure::Hindered { code, message }),
+            End::Hindered { code, message, remedy } => {
+                return Err(Failure::Hindered { code, message, remedy });
+            }
             End::HandoffGone if config.fixed.once || config.fixed.chroot => {
                 let found_again = if config.fixed.once {
                     ""

@@ -59,7 +59,7 @@ pub(super) enum End {
     /// The handoff directory is missing; another session may begin when it is back.
     HandoffGone,
     /// With `-once`: the remaining intents wait for an external condition.
-    Hindered(Code, String),
+    Hindered { code: Code, message: String, remedy: &'static str },
 }
 
 pub(super) struct Session<'l> {
@@ -355,8 +355,9 @@ impl<'l> Session<'l> {
         let idle = self.scheduler.handed_out() == 0;
         let settled = || idle && !self.in_flight.any_recording();
         // Outcomes that cannot be written are not waited for: the next start writes them.
-        let hopeless =
-            |stop: &Stopping| stop.signals > 1 || (stop.told && self.reasons.contains(NotReady::DiskFull));
+        let waits =
+            [NotReady::DiskFull, NotReady::FilingWaits].iter().any(|&reason| self.reasons.contains(reason));
+        let hopeless = |stop: &Stopping| stop.signals > 1 || (stop.told && waits);
         let impatient = idle && self.stopping.as_ref().is_some_and(hopeless);
         if self.fatal.is_some() && self.gone {
             // The intents in flight were lost with the directory.
@@ -374,7 +375,7 @@ impl<'l> Session<'l> {
         if self.scheduler.is_drained() {
             return Some(End::Finished);
         }
-        if settled() { self.hindered() } else { None }
+        if settled() || (idle && waits) { self.hindered() } else { None }
     }
 
     /// Ends all threads, each before the one that it feeds.
@@ -462,6 +463,7 @@ impl<'l> Session<'l> {
                 });
                 self.set_not_ready(NotReady::DiskFull, full.is_some());
             }
+            Ack::FilingWaits(waits) => self.set_not_ready(NotReady::FilingWaits, waits),
             Ack::Audited(head) => self.health.metrics.set_audit(head.size, root48(&head.root)),
             Ack::Retained(removed) => {
                 self.observe(DaemonFact::Expired { removed });

@@ -12,12 +12,22 @@ use conductor_core::record::Outcome;
 use conductor_core::{Code, Seq};
 use conductor_os::is_passing;
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often an outcome takes another name, because another process keeps taking the chosen one, before it is postponed.
 const NAMES_AT_ONCE: usize = 100;
 /// The pause before a file is tried again for which the system had no descriptor or memory.
 const PASSING_RETRY: Duration = Duration::from_millis(50);
+/// How long a file cannot be made, for another reason than space, until the daemon is not ready for it: what the workers use
+/// by fits and starts is free again long before.
+const FILING_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A file that cannot be made for another reason than space, which will pass.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hindrance {
+    since: Instant,
+    told: bool,
+}
 
 impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
     /// Chooses the names of archived files, the moment from which an outcome ages, and the key that signs its status, before
@@ -88,7 +98,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         match self.publish_somewhere(filing) {
             Ok(()) => {
                 self.published.push(seq);
-                self.passing_told = false;
+                self.is_unhindered();
             }
             Err(PublishError::Status { what, source }) => {
                 let again = if self.late.add(seq, (self.clock)()) {
@@ -103,18 +113,19 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
                     "{what}: {source}; the outcome is recorded and archived, and its status is {again}"
                 );
             }
-            Err(error @ (PublishError::NoSpace | PublishError::Occupied)) => {
-                if matches!(error, PublishError::NoSpace) {
-                    self.set_full(Some(Full::Files));
-                }
+            Err(PublishError::NoSpace) => {
+                self.set_full(Some(Full::Files));
+                self.retry_at = Some((self.clock)() + SPACE_RETRY);
+                return Ok(false);
+            }
+            Err(PublishError::Occupied) => {
+                self.is_hindered(seq, "archiving: other processes keep taking the free names");
                 self.retry_at = Some((self.clock)() + SPACE_RETRY);
                 return Ok(false);
             }
             // The workers use descriptors and memory by fits and starts: what they leave is enough for one file at a time.
             Err(PublishError::Io { what, source }) if is_passing(&source) => {
-                if !std::mem::replace(&mut self.passing_told, true) {
-                    tracing::warn!(seq = seq.get(), "{what}: {source}; tried again until it succeeds");
-                }
+                self.is_hindered(seq, &format!("{what}: {source}"));
                 self.retry_at = Some((self.clock)() + PASSING_RETRY);
                 return Ok(false);
             }
@@ -122,6 +133,27 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         }
         self.published_since.get_or_insert_with(self.clock);
         Ok(true)
+    }
+
+    /// Notes that a file cannot be made now. What lasts makes the daemon not ready.
+    fn is_hindered(&mut self, seq: Seq, why: &str) {
+        let now = (self.clock)();
+        let Some(hindrance) = &mut self.hindrance else {
+            self.hindrance = Some(Hindrance { since: now, told: false });
+            return tracing::warn!(seq = seq.get(), "{why}; tried again until it succeeds");
+        };
+        if !hindrance.told && now.saturating_duration_since(hindrance.since) >= FILING_PATIENCE {
+            hindrance.told = true;
+            let code = Code::StoreFailed.id();
+            tracing::error!(seq = seq.get(), code, "{why}; nothing is taken or started until it succeeds");
+            (self.report)(vec![Ack::FilingWaits(true)]);
+        }
+    }
+
+    fn is_unhindered(&mut self) {
+        if self.hindrance.take().is_some_and(|hindrance| hindrance.told) {
+            (self.report)(vec![Ack::FilingWaits(false)]);
+        }
     }
 
     /// Publishes under the recorded name, or under further ones while another outcome's file or a foreign one has it.

@@ -189,6 +189,8 @@ pub enum Ack {
     },
     /// There is no space to write; `None`: there is space again.
     DiskFull(Option<Full>),
+    /// For several seconds a file could not be made, for want of a descriptor, memory or a name; `false`: it is made.
+    FilingWaits(bool),
     /// The audit trail has grown to this.
     Audited(Point),
     /// The retention removed this many outcomes.

@@ -31,6 +31,7 @@ use conductor_core::record::{Clearance, LastSuccess};
 use conductor_core::{Code, Seq};
 use conductor_os::outlet::Outlet;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use filing::Hindrance;
 use gathered::Gathered;
 use jiff::SignedDuration;
 use late_statuses::Late;
@@ -182,8 +183,8 @@ struct WriterLoop<R> {
     unpublished: Vec<Filing>,
     /// The time of their next try.
     retry_at: Option<Instant>,
-    /// Whether it was said that the system has no descriptor or memory for a file.
-    passing_told: bool,
+    /// What keeps the next of them from being made, other than space.
+    hindrance: Option<Hindrance>,
     /// Statuses that could not be written.
     late: Late,
     /// Whether the recreation of the drafts directory has been reported.
@@ -231,7 +232,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
             again: VecDeque::new(),
             unpublished: Vec::new(),
             retry_at: None,
-            passing_told: false,
+            hindrance: None,
             late: Late::default(),
             drafts_told: false,
             sweep: None,

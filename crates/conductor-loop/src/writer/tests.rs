@@ -110,6 +110,7 @@ impl Office {
             Ack::Filed { seq, archived_as } => format!("filed {seq} {archived_as}"),
             Ack::Committed { records, .. } => format!("committed {records}"),
             Ack::DiskFull(full) => format!("full {}", full.is_some()),
+            Ack::FilingWaits(waits) => format!("waits {waits}"),
             Ack::Retained(removed) => format!("retained {removed}"),
             Ack::Audited(head) => format!("audited {}", head.size),
             Ack::Fatal { code, .. } => format!("fatal {}", code.id()),

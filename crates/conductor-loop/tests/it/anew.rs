@@ -26,6 +26,73 @@ fn is_left(env: &TestEnv, name: &str, why: &str) {
     assert!(env.operate_json(&["status"]).0["left"].as_u64() > Some(0));
 }
 
+/// Sets the descriptors of a process beyond which the system refuses it one: `""` takes none away.
+fn limit_descriptors(pid: u32, limit: &str) {
+    let mut prlimit = Command::new("prlimit");
+    prlimit.args(["--pid", &pid.to_string(), &format!("--nofile={limit}:")]);
+    assert!(prlimit.status().unwrap().success());
+}
+
+/// Starts a daemon whose porch then ends while no file of its intent can be made.
+fn without_descriptors(env: &TestEnv, flags: &[&str]) -> Running {
+    env.script("*: wait=go");
+    env.drop_file("intent-a.json", flat("a", 3));
+    let daemon = env.start(flags);
+    wait_until("porch runs", || env.calls().len() == 1);
+    limit_descriptors(daemon.pid(), "3");
+    env.release("go");
+    daemon.wait_log("tried again until it succeeds");
+    daemon
+}
+
+fn is_done_by_the_next_start(env: &TestEnv) {
+    assert!(!env.handoff("processed/intent-a.json").exists());
+    env.once(&[]).expect(0);
+    assert_eq!(env.wait_status("intent-a.json")["status"], "success");
+    assert_eq!(env.calls().len(), 1, "porch ran once");
+    env.assert_clean();
+}
+
+#[test]
+fn a_stop_does_not_wait_for_files_that_cannot_be_made() {
+    if !has("prlimit") {
+        return eprintln!("NOT TESTED: a limit on descriptors is set by prlimit");
+    }
+    let env = env();
+    let daemon = without_descriptors(&env, &["-grace-period", "1s"]);
+    daemon.stop().expect(0);
+    is_done_by_the_next_start(&env);
+}
+
+#[test]
+fn a_run_with_an_end_ends_where_files_cannot_be_made() {
+    if !has("prlimit") {
+        return eprintln!("NOT TESTED: a limit on descriptors is set by prlimit");
+    }
+    let env = env();
+    let finished = without_descriptors(&env, &["-once"]).wait().expect(1);
+    let said = "E406 1 intent waits: filing-waits; it is kept, and the next start goes on\n  hint: Raise the service's limits";
+    assert!(finished.stderr.contains(said), "{}", finished.stderr);
+    is_done_by_the_next_start(&env);
+}
+
+#[test]
+fn while_files_cannot_be_made_nothing_is_taken_and_it_says_so() {
+    if !has("prlimit") {
+        return eprintln!("NOT TESTED: a limit on descriptors is set by prlimit");
+    }
+    let env = env();
+    let daemon = without_descriptors(&env, &[]);
+    daemon.wait_log("nothing is taken or started until it succeeds");
+    env.drop_file("intent-b.json", flat("b", 3));
+    limit_descriptors(daemon.pid(), "1024");
+    daemon.wait_log("files of ended intents are made again");
+    for name in ["intent-a.json", "intent-b.json"] {
+        assert_eq!(env.wait_status(name)["status"], "success", "{name}");
+    }
+    daemon.stop().expect(0);
+}
+
 /// A directory with an intent's name goes, and files with its name and its inode number come.
 #[test]
 fn what_could_not_be_taken_is_taken_when_the_reason_is_gone() {

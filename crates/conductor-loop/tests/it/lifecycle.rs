@@ -267,6 +267,22 @@ fn g02_a_full_disk_stops_taking_and_resumes_alone() {
     daemon.stop().expect(0);
 }
 
+#[test]
+fn g02_a_run_with_an_end_ends_on_a_full_disk() {
+    let env = env();
+    let Some(_mounted) = Mounted::new("tmpfs", env.path("handoff"), "size=16m,mode=755") else { return };
+    env.once(&[]).expect(0);
+    fs::write(env.handoff("intent-a.json"), flat("a", 3)).unwrap();
+    let mut ballast = fs::File::create(env.handoff("ballast")).unwrap();
+    while std::io::Write::write_all(&mut ballast, &[0; 4096]).is_ok() {}
+    let finished = env.once(&[]).expect(1);
+    assert!(finished.stderr.contains("E408 nothing is taken: disk-full"), "{}", finished.stderr);
+    drop(ballast);
+    fs::remove_file(env.handoff("ballast")).unwrap();
+    env.once(&[]).expect(0);
+    assert_eq!(env.wait_status("intent-a.json")["status"], "success");
+}
+
 /// Not a byte is left, so that records and files of intents in progress cannot be written.
 #[test]
 fn g02_what_is_in_flight_survives_a_disk_without_a_single_byte() {
