@@ -35,6 +35,8 @@ pub enum Outlook {
     Passing,
     /// Until the disk has room again.
     NoSpace,
+    /// Until the system has a descriptor, memory or a process again.
+    Exhausted,
 }
 
 /// Why no package was written.
@@ -124,8 +126,32 @@ impl PorchError {
         match self {
             PorchError::Busy { .. } | PorchError::Contended { .. } | PorchError::Cancelled => true,
             PorchError::Git { outlook, .. } => *outlook != Outlook::Lasting,
-            PorchError::Io { .. } => self.is_no_space(),
+            PorchError::Io { .. } => self.is_no_space() || self.is_exhausted(),
             _ => false,
+        }
+    }
+
+    /// Whether the system lacked a descriptor, memory or a process for a moment: unrelated to the order, and to what was to be
+    /// read or written.
+    pub fn is_exhausted(&self) -> bool {
+        match self {
+            PorchError::Git { outlook, .. } => *outlook == Outlook::Exhausted,
+            PorchError::Io { source, .. } => conductor_os::is_passing(source),
+            _ => false,
+        }
+    }
+
+    /// The same once more, of an error that the system gave or git told.
+    pub(crate) fn repeated(&self) -> Option<Self> {
+        match self {
+            PorchError::Io { path, source } => {
+                Some(Self::io(path, io::Error::from_raw_os_error(source.raw_os_error()?)))
+            }
+            PorchError::Git { step, repository, reason, outlook } => {
+                let (step, repository, reason) = (step.clone(), repository.clone(), reason.clone());
+                Some(PorchError::Git { step, repository, reason, outlook: *outlook })
+            }
+            _ => None,
         }
     }
 

@@ -3,6 +3,7 @@
 
 use crate::Failure;
 use conductor_core::intent::{Policy, judge};
+use conductor_os::is_passing;
 use conductor_os::plain::read_start;
 use conductor_porch::{Order, Provenance, exit};
 use serde::de::IgnoredAny;
@@ -129,7 +130,7 @@ fn read_intent(path: &Path) -> Result<Vec<u8>, Failure> {
         std::fs::File::open(path).and_then(|file| read_start(file, SIZE_MAX + 1))
     };
     let bytes = bytes.map_err(|error| Failure {
-        status: exit::NO_INPUT,
+        status: if is_passing(&error) { exit::BUSY } else { exit::NO_INPUT },
         message: format!("the intent {} cannot be read: {error}", path.display()),
     })?;
     if bytes.len() as u64 > SIZE_MAX {

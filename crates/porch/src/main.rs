@@ -5,6 +5,7 @@ mod intents;
 
 use cli::Arguments;
 use conductor_core::Code;
+use conductor_os::is_passing;
 use conductor_porch::{Engine, Order, Patience, PorchError, Settings, exit};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -207,7 +208,7 @@ fn make_out(settings: &Settings) -> Result<(), Failure> {
         let remedy = advice(code.remedy());
         let message =
             format!("{code} the output directory {out} cannot be made: {error}\n  what to do: {remedy}");
-        Failure { status: exit::CANNOT_CREATE, message }
+        Failure { status: if is_passing(&error) { exit::BUSY } else { exit::CANNOT_CREATE }, message }
     })
 }
 
@@ -217,7 +218,8 @@ fn write_result(path: &Path, line: &str) -> Result<(), Failure> {
     unfinished.push(".porch-tmp");
     let written = std::fs::write(&unfinished, line).and_then(|()| std::fs::rename(&unfinished, path));
     written.map_err(|error| Failure {
-        status: exit::CANNOT_CREATE,
+        // The next run finds the package done.
+        status: if is_passing(&error) { exit::BUSY } else { exit::CANNOT_CREATE },
         message: format!("the package is done, but the result {} cannot be written: {error}", path.display()),
     })
 }

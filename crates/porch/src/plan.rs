@@ -10,7 +10,7 @@ use crate::rendered::Rendered;
 use crate::routes::Assignment;
 use crate::survey::{Extent, Search};
 use crate::text::Text;
-use crate::tree::Tree;
+use crate::tree::{Tree, Watched};
 use crate::world::World;
 use crate::yaml::{Address, EditError, set_integer, set_integer_inside};
 use crate::{Form, Order, PorchError, objects, template};
@@ -73,6 +73,19 @@ enum Place {
 
 /// Plans one order. The plan has passed its own check.
 pub(crate) fn plan(
+    tree: &dyn Tree,
+    order: &Order,
+    assignment: &Assignment,
+    style: &Style<'_>,
+) -> Result<Plan, PorchError> {
+    let (tree, base) = (Watched::new(tree), style.base.map(Watched::new));
+    let style = Style { base: base.as_ref().map(|base| base as &dyn Tree), ..*style };
+    let planned = planned(&tree, order, assignment, &style);
+    let lacked = tree.lacked().or_else(|| base.as_ref()?.lacked());
+    lacked.map_or(planned, Err)
+}
+
+fn planned(
     tree: &dyn Tree,
     order: &Order,
     assignment: &Assignment,

@@ -13,17 +13,30 @@ const ONCE_SECONDS: u64 = 20;
 /// How long a daemon may wait for a fault to pass before it is asked to end.
 const FOR_EVER_SECONDS: u64 = 2;
 
-/// Each injected error: name, number, and whether it can last.
-const ERRORS: [(&str, Errno, bool); 9] = [
-    ("EIO", Errno::IO, true),
-    ("ENOSPC", Errno::NOSPC, true),
-    ("EDQUOT", Errno::DQUOT, true),
-    ("EROFS", Errno::ROFS, true),
-    ("EMFILE", Errno::MFILE, true),
-    ("ENFILE", Errno::NFILE, true),
-    ("ENOMEM", Errno::NOMEM, false),
-    ("EINTR", Errno::INTR, false),
-    ("EAGAIN", Errno::AGAIN, true),
+/// An injected error.
+struct Injected {
+    name: &'static str,
+    errno: Errno,
+    /// Whether it can last.
+    lasts: bool,
+    /// Whether an intent may fail for it: what the system lacks for the moment says nothing about an intent.
+    fails_intents: bool,
+}
+
+const fn injected(name: &'static str, errno: Errno, lasts: bool, fails_intents: bool) -> Injected {
+    Injected { name, errno, lasts, fails_intents }
+}
+
+const ERRORS: [Injected; 9] = [
+    injected("EIO", Errno::IO, true, true),
+    injected("ENOSPC", Errno::NOSPC, true, true),
+    injected("EDQUOT", Errno::DQUOT, true, true),
+    injected("EROFS", Errno::ROFS, true, true),
+    injected("EMFILE", Errno::MFILE, true, false),
+    injected("ENFILE", Errno::NFILE, true, false),
+    injected("ENOMEM", Errno::NOMEM, false, false),
+    injected("EINTR", Errno::INTR, false, false),
+    injected("EAGAIN", Errno::AGAIN, true, false),
 ];
 
 /// Each call and the errors it fails with.
@@ -82,28 +95,39 @@ pub(super) fn run(program: &Path, extent: &Extent) -> Tally {
     let step = extent.step();
     let from = |number: usize, step: usize| (1 + (number % step) as u64..).step_by(step);
     for scenario in histories {
-        for (number, (name, errno, lasting)) in ERRORS.into_iter().enumerate() {
-            let (errno, calls) = (errno.raw_os_error(), failing_with(name));
-            let once = (name, calls.as_slice(), Action::Fail(errno));
-            all.add(enumerate(program, scenario, once, from(number, step)));
-            if lasting {
+        for (number, error) in ERRORS.iter().enumerate() {
+            let (errno, calls) = (error.errno.raw_os_error(), failing_with(error.name));
+            let fault =
+                |action| Fault { name: error.name, calls: &calls, action, any_ending: error.fails_intents };
+            all.add(enumerate(program, scenario, &fault(Action::Fail(errno)), from(number, step)));
+            if error.lasts {
                 let step = if extent.long() { 1 } else { 5 * step };
-                let lasting = (name, calls.as_slice(), Action::FailOn(errno));
-                all.add(enumerate(program, scenario, lasting, from(number, step)));
+                all.add(enumerate(program, scenario, &fault(Action::FailOn(errno)), from(number, step)));
             }
         }
-        all.add(enumerate(program, scenario, ("short write", WRITING, Action::Short), from(0, step)));
+        let short = Fault { name: "short write", calls: WRITING, action: Action::Short, any_ending: false };
+        all.add(enumerate(program, scenario, &short, from(0, step)));
     }
     all
 }
 
-/// One error at these calls of its class.
+/// An error at the calls that can meet it.
+struct Fault<'a> {
+    name: &'a str,
+    calls: &'a [&'a str],
+    action: Action,
+    /// Whether an intent may have failed for it.
+    any_ending: bool,
+}
+
+/// The error at these calls of its class.
 fn enumerate(
     program: &Path,
     scenario: &'static Scenario,
-    (name, calls, action): (&str, &[&str], Action),
+    fault: &Fault<'_>,
     points: impl Iterator<Item = u64> + Send,
 ) -> Tally {
+    let Fault { name, calls, action, any_ending } = *fault;
     let for_ever = matches!(action, Action::FailOn(_));
     let tally = in_parallel(points, |at| {
         let stage = scenario.stage(program);
@@ -118,7 +142,7 @@ fn enumerate(
             let call = report.at.clone().unwrap_or_default();
             format!("{}, {name} ({action:?}) at call {at}, {call}", scenario.name)
         };
-        let result = told(&report).and_then(|()| stage.recover_and_check(1, true));
+        let result = told(&report).and_then(|()| stage.recover_and_check(1, any_ending));
         Job::of(result, place)
     });
     let how = if for_ever { "from there on" } else { "once" };

@@ -105,12 +105,14 @@ fn ending(settings: &Settings, place: &Place, error: &PorchError) -> Ending {
     let cause = match error {
         PorchError::Cancelled => return Ending::Interrupted,
         error if error.is_no_space() => Some(Postponed::OutFull),
+        PorchError::Io { .. } if error.is_exhausted() => Some(Postponed::System),
         PorchError::Io { .. } => outage().map(super::cause_of),
         // First: if the repository is gone, its remote is unknown.
         PorchError::Git { .. } if is_gone(place, error) => Some(Postponed::OutGone),
         PorchError::Git { step, .. } if error.is_passing() && REMOTE_STEPS.contains(&step.as_str()) => {
             Some(Postponed::RemoteUnreachable)
         }
+        error if error.is_exhausted() => Some(Postponed::System),
         error if error.is_busy() => Some(Postponed::PackageBusy),
         _ => None,
     };

@@ -235,6 +235,37 @@ fn a_part_that_is_replaced_stops_taking_until_it_is_back() {
     daemon.stop().expect(0);
 }
 
+/// The calls are those of the embedded engine, and some of the start's.
+#[test]
+fn an_intent_whose_engine_finds_no_descriptor_waits_and_succeeds() {
+    let mut waited = 0;
+    for at in (1..).step_by(2) {
+        let env = env();
+        env.drop_file("intent-a.json", flat("a", 3));
+        let command = env.command(&["-porch", "builtin", "-once"]);
+        let fault = (Class::Named(&["openat2"]), Action::Fail(24), at);
+        let Some(report) = at_call(&command, fault, 60, &env.path(".")) else {
+            return eprintln!("NOT TESTED: tracing is not permitted here");
+        };
+        if report.at.is_none() {
+            break;
+        }
+        // A start that finds none ends with its reason; the next one goes on.
+        if report.exit != Some(0) {
+            env.once(&["-porch", "builtin"]).expect(0);
+        }
+        let status = env.wait_status("intent-a.json");
+        assert_eq!(
+            (&status["status"], &status["attempts"]),
+            (&"success".into(), &1.into()),
+            "{at}: {}",
+            report.stderr
+        );
+        waited += usize::from(report.stderr.contains("Too many open files"));
+    }
+    assert!(waited > 0, "no call of the engine was met");
+}
+
 /// From the first call on, every wait fails; the clock still works.
 #[test]
 fn a_poll_that_keeps_failing_costs_neither_intents_nor_the_daemon() {

@@ -117,7 +117,7 @@ impl Tree for Directory {
     }
 
     fn survey(&self, dir: &str, search: Search<'_>) -> Result<Survey, PorchError> {
-        Ok(self.look(dir, search))
+        self.look(dir, search)
     }
 
     fn name(&self, path: &str) -> String {

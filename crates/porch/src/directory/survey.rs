@@ -10,6 +10,7 @@ use crate::yaml::BYTES_MAX;
 use conductor_os::wall_ns;
 use rustix::fs::{AtFlags, Dir, FileType, fstat, readlinkat, statat};
 use rustix::io::Errno;
+use std::io;
 use std::os::fd::BorrowedFd;
 
 const UNREADABLE: &str = "cannot be read";
@@ -47,11 +48,13 @@ impl Holder<'_> {
     }
 
     /// Its descriptor; `None` if it is no longer there.
-    fn opened(&mut self) -> Option<BorrowedFd<'_>> {
+    fn opened(&mut self) -> Result<Option<BorrowedFd<'_>>, PorchError> {
+        let at = |errno: Errno| PorchError::io(self.tree.full(&self.path), errno);
         if self.open.is_none() {
-            self.open = Dir::new(self.tree.enter(&self.path).ok()??).ok();
+            let Some(dir) = self.tree.enter(&self.path)? else { return Ok(None) };
+            self.open = Some(Dir::new(dir).map_err(at)?);
         }
-        self.open.as_ref()?.fd().ok()
+        self.open.as_ref().map(|dir| dir.fd().map_err(at)).transpose()
     }
 
     /// What may be known of an entry. A name that leads elsewhere meanwhile is another entry.
@@ -63,36 +66,57 @@ impl Holder<'_> {
     }
 
     /// Looks at one entry.
-    fn look_at(&mut self, searching: &mut Searching<'_>, name: &str, kind: FileType) {
+    fn look_at(
+        &mut self,
+        searching: &mut Searching<'_>,
+        name: &str,
+        kind: FileType,
+    ) -> Result<(), PorchError> {
+        let at =
+            |errno: Errno, holder: &Self| PorchError::io(holder.tree.full(&join(&holder.path, name)), errno);
         let kind = match kind {
-            FileType::Unknown => self.opened().and_then(|dir| known_type(dir, name, kind).ok()),
-            known => Some(known),
+            FileType::Unknown => match self.opened()?.map(|dir| known_type(dir, name, kind)) {
+                None | Some(Err(Errno::NOENT)) => return Ok(()),
+                Some(known) => known.map_err(|errno| at(errno, self))?,
+            },
+            known => known,
         };
         let path = join(&self.below, name);
         match kind {
-            Some(FileType::Directory) => searching.directory(path, self.depth),
-            Some(FileType::Symlink) => {
-                let target = self.opened().and_then(|dir| readlinkat(dir, name, Vec::new()).ok());
-                let target = target.as_ref().and_then(|target| target.to_str().ok());
-                searching.link(&self.below, path, target, |leads| self.tree.sort_of(leads));
+            FileType::Directory => searching.directory(path, self.depth),
+            FileType::Symlink => {
+                let target = match self.opened()?.map(|dir| readlinkat(dir, name, Vec::new())) {
+                    // It has been replaced or removed since it was listed.
+                    None | Some(Err(Errno::NOENT | Errno::INVAL)) => return Ok(()),
+                    Some(target) => target.map_err(|errno| at(errno, self))?,
+                };
+                let mut failed = None;
+                searching.link(&self.below, path, target.to_str().ok(), |leads| {
+                    self.tree.sort_of(leads).unwrap_or_else(|error| {
+                        failed = Some(error);
+                        Sort::Other
+                    })
+                });
+                return failed.filter(PorchError::is_exhausted).map_or(Ok(()), Err);
             }
-            Some(FileType::RegularFile) if searching.reads(name) => self.take(searching, name, path),
+            FileType::RegularFile if searching.reads(name) => self.take(searching, name, path)?,
             _ => {}
         }
+        Ok(())
     }
 
     /// Reads one file.
-    fn take(&mut self, searching: &mut Searching<'_>, name: &str, path: String) {
+    fn take(&mut self, searching: &mut Searching<'_>, name: &str, path: String) -> Result<(), PorchError> {
         searching.opens();
         let known = self.known(&join(&self.path, name)).and_then(|(memo, seen)| memo.file(&seen));
         if let Some(content) = known {
-            return searching.file(path, name, &content);
+            searching.file(path, name, &content);
+            return Ok(());
         }
         let limit = if searching.reads_large_files() { PACKAGE_BYTES_MAX } else { BYTES_MAX as u64 };
         let (now, memo) = (self.now, self.tree.memo.clone());
-        let Some(holder) = self.opened() else { return };
-        let read = read_file(holder, name, limit);
-        match read.map_err(|error| Errno::from_io_error(&error)) {
+        let Some(holder) = self.opened()? else { return Ok(()) };
+        match read_file(holder, name, limit) {
             Ok(Read::File(content, stat)) if content.bytes.len() <= BYTES_MAX => {
                 if let Some(memo) = memo {
                     memo.keep_file(Seen::of(&stat), &content, now);
@@ -102,15 +126,27 @@ impl Holder<'_> {
             Ok(Read::File(content, _)) => searching.large_file(path, Some(&content.bytes)),
             Ok(Read::TooLarge) => searching.large_file(path, None),
             // It has been replaced or removed since it was listed.
-            Ok(Read::Other) | Err(Some(Errno::NOENT)) => {}
-            Err(_) => searching.skip(path, UNREADABLE),
+            Ok(Read::Other) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(PorchError::io(self.tree.full(&join(&self.path, name)), error)),
         }
+        Ok(())
     }
 }
 
+/// Notes what cannot be read.
+fn unread(searching: &mut Searching<'_>, path: String, error: PorchError) -> Result<(), PorchError> {
+    if error.is_exhausted() {
+        return Err(error);
+    }
+    searching.skip(path, UNREADABLE);
+    Ok(())
+}
+
 impl Directory {
-    /// Searches the entries of a directory and those below it.
-    pub(super) fn look(&self, dir: &str, search: Search<'_>) -> Survey {
+    /// Searches the entries of a directory and those below it. What cannot be read is noted; but where the system lacks a
+    /// descriptor or memory, nothing is known of it.
+    pub(super) fn look(&self, dir: &str, search: Search<'_>) -> Result<Survey, PorchError> {
         let mut searching = Searching::new(dir, search);
         let now = wall_ns();
         while let Some((below, depth)) = searching.next() {
@@ -120,38 +156,36 @@ impl Directory {
                 Ok(Some(names)) => {
                     for (name, kind) in names.iter() {
                         if searching.wants(&holder.below, name) {
-                            holder.look_at(&mut searching, name, *kind);
+                            let looked = holder.look_at(&mut searching, name, *kind);
+                            let path = || join(&holder.below, name);
+                            looked.or_else(|error| unread(&mut searching, path(), error))?;
                         }
                         if searching.is_over() {
-                            return searching.survey;
+                            return Ok(searching.survey);
                         }
                     }
                 }
                 Ok(None) => {}
-                Err(_) => searching.skip(holder.below, UNREADABLE),
+                Err(error) => unread(&mut searching, holder.below, error)?,
             }
         }
-        searching.survey
+        Ok(searching.survey)
     }
 
     /// What a path is; no link on its way is followed.
-    fn sort_of(&self, path: &str) -> Sort {
-        let holder = match self.enter(parent(path)) {
-            Ok(Some(holder)) => holder,
-            Ok(None) => return Sort::Absent,
-            Err(_) => return Sort::Other,
-        };
+    fn sort_of(&self, path: &str) -> Result<Sort, PorchError> {
+        let Some(holder) = self.enter(parent(path))? else { return Ok(Sort::Absent) };
         if path.is_empty() {
-            return Sort::Directory;
+            return Ok(Sort::Directory);
         }
         match statat(&holder, base_name(path), AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => match FileType::from_raw_mode(stat.st_mode) {
+            Ok(stat) => Ok(match FileType::from_raw_mode(stat.st_mode) {
                 FileType::Directory => Sort::Directory,
                 FileType::RegularFile => Sort::File,
                 _ => Sort::Other,
-            },
-            Err(Errno::NOENT) => Sort::Absent,
-            Err(_) => Sort::Other,
+            }),
+            Err(Errno::NOENT) => Ok(Sort::Absent),
+            Err(errno) => Err(PorchError::io(self.full(path), errno)),
         }
     }
 }

@@ -75,14 +75,15 @@ impl Answer {
 }
 
 /// Messages of temporary failures, in git's words (in the C locale): another git's lock file, running or killed; a branch
-/// that moved between a look and a step; a helper that was killed; a machine out of memory or processes.
-const PASSING: [&str; 6] = [
-    ".lock': File exists",
-    " but expected ",
-    "reference already exists",
-    " died of signal ",
+/// that moved between a look and a step; a helper that was killed.
+const PASSING: [&str; 4] =
+    [".lock': File exists", " but expected ", "reference already exists", " died of signal "];
+/// Messages of a machine out of memory, processes or descriptors, also of our own calls for git.
+const EXHAUSTED: [&str; 4] = [
     "Cannot allocate memory",
     "Resource temporarily unavailable",
+    "Too many open files",
+    "Interrupted system call",
 ];
 const NO_SPACE: [&str; 4] =
     ["No space left on device", "Disk quota exceeded", "Out of diskspace", "File too large"];
@@ -93,6 +94,7 @@ fn outlook(reason: &str) -> Outlook {
     let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
     match () {
         () if says(&NO_SPACE) => Outlook::NoSpace,
+        () if says(&EXHAUSTED) => Outlook::Exhausted,
         () if says(&PASSING) => Outlook::Passing,
         () => Outlook::Lasting,
     }

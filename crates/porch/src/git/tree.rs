@@ -169,8 +169,14 @@ impl<'g> CommitTree<'g> {
                 Found::Object(Object { bytes, .. }) => String::from_utf8(bytes).ok(),
                 _ => None,
             };
-            searching
-                .link(below, path, target.as_deref(), |leads| self.sort_of(&join(self.directory, leads)));
+            let mut failed = None;
+            searching.link(below, path, target.as_deref(), |leads| {
+                self.sort_of(&join(self.directory, leads)).unwrap_or_else(|error| {
+                    failed = Some(error);
+                    Sort::Other
+                })
+            });
+            return failed.filter(PorchError::is_passing).map_or(Ok(()), Err);
         } else if entry.is_submodule() {
             searching.submodule(path);
         } else if entry.is_file() && searching.reads(&name) {
@@ -190,22 +196,24 @@ impl<'g> CommitTree<'g> {
     }
 
     /// What a path is; no link on its way is followed.
-    fn sort_of(&self, path: &str) -> Sort {
+    fn sort_of(&self, path: &str) -> Result<Sort, PorchError> {
         let steps = path.match_indices('/').map(|(at, _)| path.get(..at).unwrap_or_default());
         for step in steps.filter(|step| !step.is_empty()) {
-            match self.entry(step) {
-                Ok(Some(entry)) if entry.is_dir() => {}
-                Ok(None) => return Sort::Absent,
-                _ => return Sort::Other,
+            match self.entry(step)? {
+                Some(entry) if entry.is_dir() => {}
+                None => return Ok(Sort::Absent),
+                Some(_) => return Ok(Sort::Other),
             }
         }
-        match self.entry(path) {
-            _ if path.is_empty() => Sort::Directory,
-            Ok(None) => Sort::Absent,
-            Ok(Some(entry)) if entry.is_dir() => Sort::Directory,
-            Ok(Some(entry)) if entry.is_file() => Sort::File,
-            _ => Sort::Other,
+        if path.is_empty() {
+            return Ok(Sort::Directory);
         }
+        Ok(match self.entry(path)? {
+            None => Sort::Absent,
+            Some(entry) if entry.is_dir() => Sort::Directory,
+            Some(entry) if entry.is_file() => Sort::File,
+            Some(_) => Sort::Other,
+        })
     }
 
     fn damaged(&self, path: &str, object: &str) -> PorchError {

@@ -13,6 +13,7 @@ mod branches;
 mod budget;
 mod damage;
 mod examples;
+mod exhausted;
 mod field;
 mod generated;
 mod git;
