@@ -201,6 +201,11 @@ mod tests {
             assert_eq!(accept(&mut scheduler, admission(9)), None, "{why}");
         }
         assert!(accept(&mut idle(limits(2)), admission(9)).is_some());
+        // A file that is still being written can keep nobody waiting.
+        let mut settling = idle(limits(2));
+        settling.apply(NOW, &SchedulerLimits { debounce: Duration::from_secs(1), ..live() });
+        tell(&mut settling, Event::Sighted(vec![sighting("intent-a.json")]));
+        assert!(accept(&mut settling, admission(9)).is_some());
     }
 
     #[test]
