@@ -33,17 +33,22 @@ use conductor_os::cgroup::{self, Groups};
 use conductor_os::confine::limits::ResourceLimits;
 use conductor_os::dir::Dir;
 use conductor_os::outlet::{Outage, Outlet};
+use conductor_os::stalled::end_stalled_starts;
 use conductor_os::wake::Waker;
-use crossbeam_channel::{Receiver, Sender, select};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select};
 use embedded::Application;
 use orphans::Orphans;
 use staging::PrivateCopy;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use stop::StopSign;
+
+/// How long a program may take to be executed while the workers are to end.
+const STALLED_AT_END: Duration = Duration::from_secs(1);
 
 /// The runner of an intent.
 #[derive(Debug, Clone)]
@@ -200,6 +205,8 @@ pub struct Runner {
     stop: Arc<StopSign>,
     settings: Arc<RwLock<Settings>>,
     threads: Vec<JoinHandle<()>>,
+    /// Disconnected once every worker has ended.
+    ended: Receiver<Infallible>,
     orphans: Arc<Orphans>,
 }
 
@@ -259,7 +266,8 @@ impl Runner {
         let reading = Arc::new(Mutex::new(()));
         // Built whole first: if a later worker cannot be started, the earlier ones end before the error is returned.
         let (threads, orphans) = (Vec::with_capacity(workers), Arc::new(Orphans::default()));
-        let mut runner = Self { jobs: Some(jobs), stop, settings, threads, orphans };
+        let (works, ended) = bounded(0);
+        let mut runner = Self { jobs: Some(jobs), stop, settings, threads, ended, orphans };
         for (number, waker) in wakers.into_iter().enumerate() {
             let worker = Worker {
                 number,
@@ -274,9 +282,11 @@ impl Runner {
                 reading: Arc::clone(&reading),
                 report: Box::new(report.clone()),
             };
-            let receiver = receiver.clone();
-            let name = format!("worker-{number}");
-            let thread = std::thread::Builder::new().name(name).spawn(move || worker.work(&receiver))?;
+            let (receiver, works) = (receiver.clone(), works.clone());
+            let thread = std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+                worker.work(&receiver);
+                drop(works);
+            })?;
             runner.threads.push(thread);
         }
         Ok(runner)
@@ -340,6 +350,10 @@ impl Runner {
     /// running after the embedded engine (repository maintenance) are git's and continue.
     pub fn join(&mut self) {
         self.jobs = None;
+        // The loop does not turn any more: nobody else ends a start that does not come about.
+        while let Err(RecvTimeoutError::Timeout) = self.ended.recv_timeout(STALLED_AT_END) {
+            end_stalled_starts(STALLED_AT_END);
+        }
         for thread in self.threads.drain(..) {
             // A thread that panicked has ended the process.
             let _ = thread.join();

@@ -14,9 +14,9 @@ fn claim() -> Claim {
     Claim { sha256: sha256(BYTES), size: BYTES.len() as u64, ..conductor_testkit::claim(7) }
 }
 
-fn settings(out: &Path, read_back: ReadBack) -> Settings {
+fn settings(program: &Path, out: &Path, read_back: ReadBack) -> Settings {
     Settings {
-        engine: Engine::External(Arc::new(Program::find("/bin/true", None, true).unwrap())),
+        engine: Engine::External(Arc::new(Program::find(program.to_str().unwrap(), None, true).unwrap())),
         outlet: Arc::new(Outlet::new(out, false).unwrap()),
         repositories: Arc::default(),
         structured: false,
@@ -49,13 +49,17 @@ struct One {
 
 impl One {
     fn start(read_back: ReadBack) -> Self {
+        Self::with(Path::new("/bin/true"), read_back)
+    }
+
+    fn with(program: &Path, read_back: ReadBack) -> Self {
         let temp = tempfile::tempdir().unwrap();
         let private = Arc::new(Dir::open(temp.path()).unwrap());
         let slots = Arc::new(Slots::below(&private, temp.path()).unwrap());
         let (run_table, _) = RunTable::open(&private).unwrap();
         let (to_test, told) = crossbeam_channel::unbounded();
         let report = move |report| drop(to_test.send(report));
-        let settings = settings(temp.path(), read_back);
+        let settings = settings(program, temp.path(), read_back);
         let runner = Runner::start(1, settings, &slots, &Arc::new(run_table), report).unwrap();
         Self { runner, told, temp }
     }
@@ -174,4 +178,46 @@ fn a_run_that_was_handed_ahead_holds_only_bytes_that_memory_has_room_for() {
         assert_eq!((ended.run.ending, ended.staged), (Ending::Exited(0), true));
         assert_eq!(matches!(ended.job.bytes, Bytes::Held(_)), is_held);
     }
+}
+
+/// Takes a write lease on a file: whoever executes it waits for that to be given back.
+const LEASE: &str = "import fcntl, os, signal, sys, time
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+file = os.open(sys.argv[1], os.O_RDWR)
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+time.sleep(120)";
+
+#[test]
+fn workers_end_while_a_start_does_not_come_about() {
+    if !conductor_testkit::has("python3") {
+        return eprintln!("NOT TESTED: the program's file is leased by python3");
+    }
+    let programs = tempfile::tempdir().unwrap();
+    let program = programs.path().join("porch");
+    std::fs::copy("/bin/true", &program).unwrap();
+    let inode = std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(&program).unwrap());
+    let leased = |state: &str| {
+        let locks = std::fs::read_to_string("/proc/locks").unwrap();
+        let is_it = |line: &str| line.contains(state) && line.contains(&format!(":{inode} "));
+        locks.lines().any(is_it)
+    };
+    let one = One::with(
+        &program,
+        ReadBack::new(|_, work| {
+            work(BYTES);
+            Ok(())
+        }),
+    );
+    let mut python = std::process::Command::new("python3");
+    let mut lease = python.args(["-c", LEASE]).arg(&program).spawn().unwrap();
+    conductor_testkit::wait_until("the program is leased", || leased("ACTIVE"));
+    one.runner.run(job());
+    conductor_testkit::wait_until("its start waits", || leased("BREAKING"));
+    let One { runner, told, .. } = one;
+    // As after a failure of the store: no loop turns any more that would look after it.
+    drop(runner);
+    let Ok(Report::Ended(ended)) = told.try_recv() else { panic!("it began") };
+    assert_eq!(ended.run.ending.verdict(), Verdict::Postpone(Postponed::System), "{:?}", ended.run.ending);
+    lease.kill().unwrap();
+    lease.wait().unwrap();
 }
