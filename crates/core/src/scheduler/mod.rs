@@ -217,7 +217,7 @@ impl Scheduler {
     pub fn wake_at(&self) -> Option<Duration> {
         let takes = self.can_take().then(|| self.debounce.next_due()).flatten();
         let pauses = self.pauses.first().map(|(at, _)| *at);
-        let scan = self.scan.due_at(self.period).filter(|_| self.takes());
+        let scan = self.scan.due_at(self.period).filter(|_| self.may_scan());
         [takes, pauses, scan, self.rate_wake, self.place_wake, self.scarce_until].into_iter().flatten().min()
     }
 
@@ -473,9 +473,13 @@ impl Scheduler {
         }
     }
 
+    /// Whether the names that a slice may have fit in; as soon as they do, an event has come that says so.
+    fn may_scan(&self) -> bool {
+        self.takes() && self.debounce.len() <= SIGHTED_MAX / 2
+    }
+
     fn ask_scan(&mut self, now: Duration, effects: &mut Vec<Effect>) {
-        if self.takes()
-            && self.debounce.len() <= SIGHTED_MAX / 2
+        if self.may_scan()
             && let Some(restart) = self.scan.ask(now, self.period)
         {
             effects.push(Effect::Scan { restart });

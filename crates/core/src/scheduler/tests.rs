@@ -370,3 +370,23 @@ proptest! {
         prop_assert_eq!(all, (1..=seq).map(Seq).collect::<Vec<_>>(), "each recorded exactly once");
     }
 }
+
+#[test]
+fn a_listing_that_is_due_wakes_nobody_before_its_names_fit_in() {
+    let later = SchedulerLimits { debounce: Duration::from_mins(1), ..live() };
+    let mut scheduler = World::new(Limits { live: later, ..limits(1) }).scheduler;
+    let (second, mut effects) = (Duration::from_secs(1), Vec::new());
+    scheduler.set_period(Some(second));
+    scheduler.advance(Duration::ZERO, &mut effects);
+    scheduler.handle(Duration::ZERO, Event::ScanSlice { complete: true }, &mut effects);
+    let names = (0..=SIGHTED_MAX / 2).map(|number| sighting(&format!("intent-{number}.json"))).collect();
+    scheduler.handle(Duration::ZERO, Event::Sighted(names), &mut effects);
+    effects.clear();
+    scheduler.advance(2 * second, &mut effects);
+    assert_eq!(effects, []);
+    assert_eq!(scheduler.wake_at(), Some(Duration::from_mins(1)), "or the loop turns without a pause");
+    scheduler.handle(2 * second, Event::Taken(Box::from(&b"intent-0.json"[..])), &mut effects);
+    assert_eq!(scheduler.wake_at(), Some(second));
+    scheduler.advance(2 * second, &mut effects);
+    assert_eq!(effects, [Effect::Scan { restart: true }]);
+}
