@@ -9,7 +9,7 @@ use crate::runner::{Ended, Stop, cause_of};
 use crate::writer::Command as ToWriter;
 use conductor_core::Code;
 use conductor_core::fact::{IntentFact, PlaceFact};
-use conductor_core::outcome::{Ending, Postponed};
+use conductor_core::outcome::{Ending, Postponed, Verdict};
 use conductor_core::ready::NotReady;
 use conductor_core::scheduler::{Event, Place};
 use conductor_os::monotonic;
@@ -63,12 +63,15 @@ impl Session<'_> {
             _ => None,
         };
         let place = ended.job.place.clone();
+        let is_progress = !matches!(ended.run.ending.verdict(), Verdict::Postpone(_));
         self.decide_end(ended);
         if let Some((cause, reason)) = met {
             self.on_withheld(&place, cause, &reason);
         } else {
             self.surroundings.withheld.remove(&place);
-            self.progress_at = monotonic();
+            if is_progress {
+                self.progress_at = monotonic();
+            }
             if place == Place::Output && !self.surroundings.met.is_empty() {
                 self.surroundings.met.clear();
                 self.tell_outages();
@@ -173,7 +176,9 @@ impl Session<'_> {
     /// claims or files wait as well.
     pub(super) fn hindered(&self) -> Option<End> {
         let obstacle = self.scheduler.obstructed();
-        let known = [self.reasons.stopping_starting(), self.reasons.stopping_taking()];
+        let failing = NotReady::IntakeFailing;
+        let failing = self.reasons.contains(failing).then_some(failing);
+        let known = [self.reasons.stopping_starting(), self.reasons.stopping_taking(), failing];
         let reason = known.into_iter().flatten().next().or(obstacle.and_then(Postponed::not_ready));
         if (obstacle.is_none() && reason.is_none()) || monotonic() < self.progress_at + ONCE_PATIENCE {
             return None;

@@ -283,6 +283,30 @@ fn g02_a_run_with_an_end_ends_on_a_full_disk() {
     assert_eq!(env.wait_status("intent-a.json")["status"], "success");
 }
 
+/// What is claimed is tried again each second, which is no progress.
+#[test]
+fn g02_a_run_with_an_end_ends_where_a_private_copy_finds_no_space() {
+    let env = env();
+    let Some(_mounted) = Mounted::new("tmpfs", env.path("handoff"), "size=16m,mode=755") else { return };
+    let state = env.path("state");
+    let flags = ["-state-dir", state.to_str().unwrap()];
+    fs::create_dir(&state).unwrap();
+    env.script("*: wait=go");
+    fs::write(env.handoff("intent-a.json"), flat("a", 3)).unwrap();
+    let daemon = env.start(&flags);
+    wait_until("porch runs", || env.calls().len() == 1);
+    daemon.kill();
+    let mut ballast = fs::File::create(env.handoff("ballast")).unwrap();
+    while std::io::Write::write_all(&mut ballast, &[0; 4096]).is_ok() {}
+    let finished = env.once(&flags).expect(1);
+    assert!(finished.stderr.contains("E408 1 intent waits: disk-full"), "{}", finished.stderr);
+    drop(ballast);
+    fs::remove_file(env.handoff("ballast")).unwrap();
+    env.release("go");
+    env.once(&flags).expect(0);
+    assert_eq!(env.wait_status("intent-a.json")["status"], "success");
+}
+
 /// Not a byte is left, so that records and files of intents in progress cannot be written.
 #[test]
 fn g02_what_is_in_flight_survives_a_disk_without_a_single_byte() {
